@@ -1,0 +1,64 @@
+"""Errors a user can act on. Each carries the inputs that caused it and says what to do.
+
+Expected trouble inside a control tick is a status in the Decision, never one of these.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MbrlError(Exception):
+    """Root of every error this package raises on purpose."""
+
+
+class ConfigurationError(MbrlError):
+    """A setting is unknown, of the wrong type or outside its bounds."""
+
+    def __init__(self, message: str, *, key: str = "", value: object = None, source: str = ""):
+        self.key, self.value, self.source = key, value, source
+        super().__init__(f"{source}: {message}" if source else message)
+
+
+class RobotDescriptionError(MbrlError):
+    """The URDF is missing, unreadable, or does not hold what was asked of it."""
+
+
+class JointNameError(MbrlError):
+    """Joint names of two sources do not match."""
+
+    def __init__(self, wanted: Iterable[str], given: Iterable[str], *, what: str = "joints"):
+        self.wanted, self.given = tuple(wanted), tuple(given)
+        missing = [name for name in self.wanted if name not in self.given]
+        hints = "; ".join(f"'{name}': did you mean '{nearest(name, self.given)}'?" for name in missing)
+        super().__init__(
+            f"{what} do not match: missing {missing}. Wanted {list(self.wanted)}, got {list(self.given)}. {hints}"
+        )
+
+
+class ShapeError(MbrlError):
+    """An array has the wrong shape."""
+
+    def __init__(self, name: str, expected: tuple, given: tuple):
+        self.name, self.expected, self.given = name, expected, given
+        super().__init__(f"{name} must have shape {expected}, got {given}")
+
+
+class TargetError(MbrlError):
+    """A target is malformed, outside the joint limits or out of reach."""
+
+
+class CompileError(MbrlError):
+    """Generated code could not be compiled or loaded."""
+
+
+class DataError(MbrlError):
+    """A recording or a saved model cannot be read, or belongs to another robot."""
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str:
+    """The candidate most like `name` ('' if there are none)."""
+    candidates = list(candidates)
+    close = difflib.get_close_matches(name, candidates, n=1, cutoff=0.0)
+    return close[0] if close else ""

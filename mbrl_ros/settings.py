@@ -1,0 +1,225 @@
+"""Settings: one default per value, with its unit, bounds and description. The only mechanism there is.
+
+A section is a frozen dataclass derived from `Section` whose fields are made by `setting(...)`. The sections of
+the core stand in this file; a plug-in (a cost, a prior) declares its own in its own file, and the registry
+(`plugins.py`) joins them under the plug-in's name. YAML, ROS parameters and keyword arguments only override.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from .exceptions import ConfigurationError, nearest
+
+
+@dataclasses.dataclass(frozen=True)
+class Info:
+    """What is known of one setting. `per_joint` tuples have one entry for all joints or one per joint."""
+
+    doc: str
+    unit: str = ""
+    low: float = -math.inf
+    high: float = math.inf
+    choices: tuple = ()
+    dynamic: bool = False
+    per_joint: bool = False
+
+
+def setting(default: Any, doc: str, **info: Any) -> Any:
+    """A dataclass field with its default and its `Info`. `dynamic`: may change while the controller runs."""
+    return dataclasses.field(default=default, metadata={"info": Info(doc, **info)})
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """Base of every group of settings: coerces and checks its fields, and rejects what it does not know."""
+
+    def __post_init__(self) -> None:
+        kinds = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            value = _coerced(field.name, getattr(self, field.name), kinds[field.name])
+            _check(field.name, value, field.metadata["info"])
+            object.__setattr__(self, field.name, value)
+        self.validate()
+
+    def validate(self) -> None:
+        """Checks that concern more than one field; raise ConfigurationError."""
+
+    def replace(self, **changes: Any):
+        return type(self).from_mapping({**self.to_mapping(), **changes})
+
+    def to_mapping(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any], *, prefix: str = "", source: str = ""):
+        """The section with the values of `mapping` over its defaults; errors name `source` and the full key."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in mapping:
+            if key not in known:
+                raise ConfigurationError(
+                    f"unknown setting '{prefix}{key}'; did you mean '{prefix}{nearest(key, known)}'?",
+                    key=prefix + key, value=mapping[key], source=source)
+        try:
+            return cls(**mapping)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"'{prefix}{error.key}' {error}", key=prefix + error.key,
+                                     value=error.value, source=source) from None
+
+    @classmethod
+    def infos(cls) -> dict[str, tuple[Any, Info]]:
+        """{name: (default, Info)}."""
+        return {field.name: (field.default, field.metadata["info"]) for field in dataclasses.fields(cls)}
+
+
+def _coerced(name: str, value: Any, kind: Any) -> Any:
+    wrong = ConfigurationError(f"must be {_spelled(kind)}, got {value!r}", key=name, value=value)
+    if typing.get_origin(kind) is tuple:
+        item = typing.get_args(kind)[0]
+        if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+            value = (value,)
+        return tuple(_coerced(name, entry, item) for entry in value)
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise wrong
+        return value
+    if kind is str:
+        if not isinstance(value, str):
+            raise wrong
+        return value
+    if isinstance(value, (bool, str)):
+        raise wrong
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise wrong from None
+    if math.isnan(number):
+        raise wrong
+    if kind is int:
+        if number != int(number):
+            raise wrong
+        return int(number)
+    return number
+
+
+def _spelled(kind: Any) -> str:
+    if typing.get_origin(kind) is tuple:
+        return f"a list, each entry {_spelled(typing.get_args(kind)[0])}"
+    return {bool: "true or false", str: "text", int: "a whole number", float: "a number"}[kind]
+
+
+def _check(name: str, value: Any, info: Info) -> None:
+    for entry in value if isinstance(value, tuple) else (value,):
+        if info.choices and entry not in info.choices:
+            hint = nearest(str(entry), [str(choice) for choice in info.choices])
+            raise ConfigurationError(f"must be one of {list(info.choices)}, got {entry!r}; did you mean '{hint}'?",
+                                     key=name, value=value)
+        if isinstance(entry, (int, float)) and not isinstance(entry, bool) and not info.low <= entry <= info.high:
+            raise ConfigurationError(f"must lie in [{info.low:g}, {info.high:g}]"
+                                     f"{' ' + info.unit if info.unit else ''}, got {entry:g}", key=name, value=value)
+
+
+def per_joint(value: tuple[float, ...], n: int, key: str) -> "Any":
+    """`value` as an array (n,): one entry for every joint or one each."""
+    import numpy as np
+    if len(value) not in (1, n):
+        raise ConfigurationError(f"'{key}' must have 1 or {n} entries (one per joint), got {len(value)}",
+                                 key=key, value=value)
+    return np.broadcast_to(np.asarray(value, dtype=np.float64), (n,)).copy()
+
+
+# --- the core's sections -------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class RobotSettings(Section):
+    """Which robot, which of its joints, and how its limits are tightened."""
+
+    description: str = setting("", "URDF file, or 'package-data:NAME' for a robot of example-robot-data; empty: "
+                                   "take the robot_description parameter or topic")
+    joints: tuple[str, ...] = setting((), "controlled joints in command order; empty: every movable joint of the URDF")
+    tip: str = setting("", "link whose origin is the end effector; empty: the last link of the chain")
+    tip_offset: tuple[float, ...] = setting((0.0, 0.0, 0.0), "end-effector point in the tip link's frame", unit="m")
+    interface: str = setting("effort", "what a command means", choices=("effort", "velocity", "position"))
+    position_margin: float = setting(0.02, "distance kept from every joint stop", unit="rad or m", low=0.0)
+    velocity_scale: float = setting(1.0, "fraction of the URDF's velocity limits in use", low=0.01, high=1.0)
+    effort_scale: float = setting(1.0, "fraction of the URDF's effort limits in use", low=0.01, high=1.0)
+    acceleration_limit: tuple[float, ...] = setting(
+        (7.5,), "joint acceleration limit (the URDF has none)", unit="rad/s^2 or m/s^2", low=1e-3, per_joint=True)
+    jerk_limit: tuple[float, ...] = setting(
+        (100.0,), "joint jerk limit of references", unit="rad/s^3 or m/s^3", low=1e-2, per_joint=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class ControlSettings(Section):
+    """The loop around the controller."""
+
+    rate: float = setting(200.0, "control rate", unit="Hz", low=1.0, high=2000.0)
+    controller: str = setting("mpc", "what computes commands", choices=("mpc", "pid"))
+    delay: float = setting(1.0, "ticks from a measurement until the command computed from it acts (fractions allowed)",
+                           unit="ticks", low=0.0, high=20.0)
+    missing_velocity: str = setting("estimate", "JointState without velocity: differentiate positions or refuse",
+                                    choices=("estimate", "refuse"))
+    state_timeout: float = setting(0.05, "age of the newest joint state after which the safe command is sent",
+                                   unit="s", low=1e-3, high=10.0)
+    seed: int = setting(0, "seed of the exploration noise", low=0)
+    exploration_start: float = setting(0.03, "standard deviation of the exploration noise at the start",
+                                       unit="fraction of the command limit", low=0.0, high=0.5)
+    exploration_end: float = setting(0.002, "... and in the long run", unit="fraction of the command limit",
+                                     low=0.0, high=0.5, dynamic=True)
+    exploration_decay: float = setting(0.7, "time constant from the one to the other", unit="s", low=1e-3)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReferenceSettings(Section):
+    """How the reference moves to a new target: never faster than these fractions of the robot's limits."""
+
+    velocity_fraction: float = setting(0.5, "of the joint velocity limit", low=0.01, high=1.0)
+    acceleration_fraction: float = setting(0.5, "of the joint acceleration limit", low=0.01, high=1.0)
+    jerk_fraction: float = setting(1.0, "of the joint jerk limit", low=0.01, high=1.0)
+    feature_speed: float = setting(0.4, "speed of a feature's reference", unit="image widths/s", low=1e-3)
+    feature_acceleration: float = setting(1.0, "acceleration of a feature's reference", unit="image widths/s^2", low=1e-3)
+    reach_tolerance: float = setting(0.001, "an end-effector target further than this from every pose is refused",
+                                     unit="m", low=1e-6)
+
+
+@dataclasses.dataclass(frozen=True)
+class DynamicsSettings(Section):
+    """Online local dynamics."""
+
+    estimator: str = setting("refit", "refit: the full posterior; output_error: correct only the prior's offset; "
+                                      "frozen: stop learning after freeze_after",
+                             choices=("refit", "output_error", "frozen"))
+    prior: str = setting("integrator", "what is believed before any data: a file of mbrl_ros/dynamics/priors")
+    forgetting: float = setting(0.985, "weight of the past evidence per tick; the prior is never forgotten",
+                                low=0.5, high=1.0, dynamic=True)
+    freeze_after: float = setting(4.0, "the frozen estimator stops learning at this time", unit="s", low=0.0)
+    noise: float = setting(0.01, "believed standard deviation of one tick's velocity change",
+                           unit="rad/s", low=1e-9)
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannerSettings(Section):
+    """Box-limited iLQR."""
+
+    horizon: int = setting(30, "stages H of a plan", unit="ticks", low=2, high=500)
+    iterations: int = setting(2, "iLQR iterations per tick", low=1, high=100, dynamic=True)
+    backend: str = setting("auto", "compiled kernel, CasADi virtual machine or numpy twin; auto: the fastest that works",
+                           choices=("auto", "compiled", "casadi", "numpy"))
+    line_search: int = setting(8, "step sizes alpha = 2^-i tried at once", low=1, high=16)
+
+
+@dataclasses.dataclass(frozen=True)
+class SupervisorSettings(Section):
+    """The envelope no command leaves."""
+
+    command_rate: float = setting(0.5, "largest change of a command per tick", unit="fraction of its range",
+                                  low=1e-4, high=1.0)
+    safe_effort: str = setting("damp", "safe command of the effort interface: zero, or damping", choices=("zero", "damp"))
+    damping: tuple[float, ...] = setting((2.0,), "damping of the safe command", unit="N m s/rad", low=0.0,
+                                         per_joint=True)
+    max_failed_plans: int = setting(10, "planner failures in a row before the safe command", unit="ticks", low=0)
