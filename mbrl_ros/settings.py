@@ -183,6 +183,11 @@ class ReferenceSettings(Section):
     jerk_fraction: float = setting(1.0, "of the joint jerk limit", low=0.01, high=1.0)
     feature_speed: float = setting(0.4, "speed of a feature's reference", unit="image widths/s", low=1e-3)
     feature_acceleration: float = setting(1.0, "acceleration of a feature's reference", unit="image widths/s^2", low=1e-3)
+    posture: float = setting(1e-3, "weight of the joint reference while the target is a point or features, over its "
+                                   "weight for joint targets", low=0.0, high=1.0)
+    look_amplitude: float = setting(0.04, "motion of every joint while the image Jacobian is unknown",
+                                    unit="rad or m", low=0.0, high=0.5)
+    look_frequency: float = setting(0.8, "mean frequency of that motion", unit="Hz", low=0.01, high=10.0)
     reach_tolerance: float = setting(0.001, "an end-effector target further than this from every pose is refused",
                                      unit="m", low=1e-6)
 
@@ -198,8 +203,32 @@ class DynamicsSettings(Section):
     forgetting: float = setting(0.985, "weight of the past evidence per tick; the prior is never forgotten",
                                 low=0.5, high=1.0, dynamic=True)
     freeze_after: float = setting(4.0, "the frozen estimator stops learning at this time", unit="s", low=0.0)
-    noise: float = setting(0.01, "believed standard deviation of one tick's velocity change",
+    noise: float = setting(0.015, "believed standard deviation of one tick's velocity change",
                            unit="rad/s", low=1e-9)
+    noise_count: float = setting(20.0, "observations the believed noise is worth", low=1.0)
+    noise_forgetting: float = setting(0.99, "weight of past innovations per tick in the noise estimate",
+                                      low=0.5, high=1.0)
+    surprise_forgetting: float = setting(0.9, "forgetting while the innovations stay outside their bounds",
+                                         low=0.1, high=1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureSettings(Section):
+    """Camera features in the state."""
+
+    points: int = setting(0, "image points tracked; each adds two coordinates and their velocities to the state",
+                          low=0, high=100)
+    forgetting: float = setting(0.95, "weight of the past evidence per frame", low=0.1, high=1.0)
+    noise: float = setting(0.004, "standard deviation of a coordinate", unit="image half-widths", low=1e-9)
+    jacobian_spread: float = setting(2.0, "prior standard deviation of G's entries", unit="image half-widths/rad",
+                                     low=1e-6)
+    min_confidence: float = setting(0.5, "points below are not seen", low=0.0, high=1.0)
+    baseline: float = setting(0.1, "time between the two frames of a pair", unit="s", low=0.0)
+    timeout: float = setting(0.5, "frames older than this are not used", unit="s", low=0.0)
+    jump: float = setting(0.15, "unexplained motion between two frames that restarts G", unit="image half-widths",
+                          low=1e-6)
+    known: float = setting(0.9, "explained share of the prior variance of G above which G counts as known",
+                           low=0.0, high=1.0)
 
 
 @dataclasses.dataclass(frozen=True)

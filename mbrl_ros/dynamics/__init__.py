@@ -1,0 +1,9 @@
+"""Local linear-Gaussian dynamics, refitted at every tick."""
+
+from .delay import CommandHistory
+from .features import FeatureMotion
+from .online import Innovation, OnlineDynamics, build_dynamics
+from .posterior import RegressionPosterior
+
+NOT_PLUGINS = ()
+__all__ = ["CommandHistory", "FeatureMotion", "Innovation", "OnlineDynamics", "RegressionPosterior", "build_dynamics"]

@@ -1,0 +1,72 @@
+"""Which command was in effect when, and where the robot will be when the next one takes effect.
+
+A command computed from the state stamped t acts from t + d dt on, d = i + a with whole ticks i and a fraction a in
+[0, 1). During the tick that starts at t the robot therefore feels, to first order,
+
+    u_eff(t) = (1 - a) u(t - i dt) + a u(t - (i+1) dt)
+
+where u(s) is the newest command computed from a state stamped s or earlier. Before planning, the full state is
+rolled through the ticks already decided: correcting only the velocity is a known mistake (navigation2 issue 6249).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..types import Array
+
+
+class CommandHistory:
+    """The published commands of the last `length` ticks and the delay d [ticks] they act with."""
+
+    def __init__(self, nu: int, dt: float, delay: float, *, length: int = 64):
+        self.dt, self._length = dt, length
+        self._stamps = np.full(length, -np.inf)
+        self._commands = np.zeros((length, nu))
+        self._newest = -1
+        self._initial = np.zeros(nu)
+        self.set_delay(delay)
+
+    def set_delay(self, delay: float) -> None:
+        self.whole, self.fraction = math.floor(delay), delay - math.floor(delay)
+
+    def reset(self, command: Array) -> None:
+        """Forget all; `command` (nu,) is in effect until further notice."""
+        self._stamps.fill(-np.inf)
+        self._initial = np.array(command, dtype=np.float64)
+        self._newest = -1
+
+    def record(self, stamp: float, command: Array) -> None:
+        """`command` (nu,) was published for the state stamped `stamp` [s]."""
+        self._newest = (self._newest + 1) % self._length
+        self._stamps[self._newest] = stamp
+        self._commands[self._newest] = command
+
+    def computed_at(self, stamp: float) -> Array:
+        """The newest command (nu,) computed from a state not later than `stamp`, a quarter tick of jitter allowed."""
+        for back in range(self._length):
+            index = (self._newest - back) % self._length
+            if self._stamps[index] == -np.inf:
+                break
+            if self._stamps[index] <= stamp + 0.25 * self.dt:
+                return self._commands[index]
+        return self._initial
+
+    def in_effect(self, stamp: float) -> Array:
+        """u_eff (nu,) of the tick that starts at `stamp`."""
+        newer = self.computed_at(stamp - self.whole * self.dt)
+        if self.fraction == 0.0:
+            return newer
+        older = self.computed_at(stamp - (self.whole + 1) * self.dt)
+        return (1.0 - self.fraction) * newer + self.fraction * older
+
+    def roll_forward(self, x: Array, stamp: float, dynamics) -> Array:
+        """The state (nx,) at `stamp` + d dt, when the command computed now begins to act."""
+        for tick in range(self.whole):
+            x = dynamics.predict(x, self.in_effect(stamp + tick * self.dt))
+        if self.fraction:
+            u = self.computed_at(stamp - self.dt)  # still acts for the fraction a of the next tick
+            x = x + self.fraction * (dynamics.predict(x, u) - x)
+        return x

@@ -1,0 +1,147 @@
+"""Local linear-Gaussian dynamics p(x'|x,u) = N(F [x; u] + f, Sigma), refitted at every tick.
+
+Only what is unknown is learned. With the prior's mean delta(x, u) and the regression's residual W,
+
+    qd' = qd + delta(x, u) + W^T [q; qd; u/u_scale; 1]          learned (Fu, Levine, Abbeel, IROS 2016)
+    q'  = q + dt (qd + qd') / 2                                 known: the trapezoid rule
+    sd' = G qd',   s' = s + dt (sd + sd') / 2                   known, but for the image Jacobian G
+
+A linear prior gives one (F, f, Sigma) for the whole horizon; any other is linearised along the last plan, which makes
+F time-varying. Estimators: `refit` uses the full posterior of W, `output_error` only its constant row (the offset of
+the prior), `frozen` is `refit` until `freeze_after` seconds of data and constant from then on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import chi2
+
+from .. import plugins
+from ..settings import DynamicsSettings, FeatureSettings
+from ..types import Array, LinearGaussianDynamics, Transition
+from .features import FeatureMotion
+from .posterior import RegressionPosterior
+from .priors import Prior
+from .priors.integrator import command_scale
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Innovation:
+    """One-step-ahead error of the velocities (n,) [rad/s], its NIS (r^T Sigma_pred^-1 r) and the NIS's 95 % bound."""
+
+    error: Array
+    nis: float
+    bound: float
+
+
+class OnlineDynamics:
+    """update(transition) learns; fit(x, u) gives the model about (x, u)."""
+
+    def __init__(self, robot, dt: float, settings: DynamicsSettings, prior: Prior,
+                 features: FeatureSettings | None = None):
+        self.settings, self.prior, self.dt = settings, prior, dt
+        self.n = n = len(robot.joints)
+        self._u_scale = command_scale(robot)
+        self.features = FeatureMotion(n, features or FeatureSettings())
+        self.m = self.features.m
+        self.nx, self.nu = 2 * (n + self.m), n
+        self._offset_only = settings.estimator == "output_error"
+        spread = prior.spread[-1:] if self._offset_only else prior.spread
+        self.posterior = RegressionPosterior(
+            (settings.noise / spread) ** 2, np.full(n, settings.noise),
+            noise_count=settings.noise_count, noise_forgetting=settings.noise_forgetting)
+        self._bound = float(chi2.ppf(0.95, n))
+        self._mean_nis = float(n)
+        self._start: float | None = None
+        self._velocity_noise = np.zeros((2 * n, n))
+        self._velocity_noise[:n], self._velocity_noise[n:] = 0.5 * dt * np.eye(n), np.eye(n)
+
+    def reset(self) -> None:
+        """Forget everything but the prior."""
+        self.posterior.reset()
+        self.features.reset()
+        self._mean_nis, self._start = float(self.n), None
+
+    @property
+    def surprised(self) -> bool:
+        """Whether recent innovations lie outside what the model says of itself."""
+        return self._mean_nis > 2.0 * self._bound
+
+    def update(self, transition: Transition) -> Innovation:
+        """Learn from one period; the innovation is of the model before it learned."""
+        n, x, u = self.n, transition.x[: 2 * self.n], transition.u
+        y = transition.x_next[n: 2 * n] - x[n:] - self.prior.mean(x, u)
+        phi = self._about_centre(x, u)
+        error = y - self.posterior.W.T @ phi
+        inflation = self.posterior.inflation(phi)
+        nis = float(error @ np.linalg.solve(self.posterior.Sigma, error)) / inflation
+        if self._start is None:
+            self._start = transition.stamp
+        if not self._frozen(transition.stamp):
+            self._mean_nis += 0.25 * (min(nis, 20.0 * self._bound) - self._mean_nis)
+            forgetting = self.settings.surprise_forgetting if self.surprised else self.settings.forgetting
+            self.posterior.add(self._regressors(x, u), y, forgetting)
+            self.posterior.add_innovation(error, inflation)
+        return Innovation(error, nis, self._bound)
+
+    def fit(self, x: Array, u: Array, X: Array | None = None, U: Array | None = None) -> LinearGaussianDynamics:
+        """The model about (x (nx,), u (nu,)); a nonlinear prior is linearised along X (H, nx), U (H, nu)."""
+        n = self.n
+        joints = x[: 2 * n]
+        W = self.posterior.condition(self._centre(joints, u))
+        if self.prior.linear or X is None:
+            X, U = joints[None], u[None]
+        else:
+            X = X[:, : 2 * n]
+        mean, jacobian = self.prior.linearise(X, U)
+        slope = jacobian.copy()
+        if not self._offset_only:
+            slope[:, :, : 2 * n] += W[: 2 * n].T
+            slope[:, :, 2 * n:] += W[2 * n: 3 * n].T / self._u_scale
+        offset = mean + W[-1] - np.einsum("tij,tj->ti", jacobian, np.hstack([X, U]))
+        if not self._offset_only:
+            offset -= W[:-1].T @ self._centre(joints, u)
+        return self._assemble(slope, offset)
+
+    def _assemble(self, slope: Array, offset: Array) -> LinearGaussianDynamics:
+        """F, f, Sigma from qd' = qd + slope [q; qd; u] + offset and the known rows."""
+        n, m, dt, T = self.n, self.m, self.dt, len(offset)
+        q, qd, s, sd = slice(0, n), slice(n, 2 * n), slice(2 * n, 2 * n + m), slice(2 * n + m, 2 * (n + m))
+        F, f = np.zeros((T, self.nx, self.nx + self.nu)), np.zeros((T, self.nx))
+        F[:, qd, : 2 * n], F[:, qd, self.nx:] = slope[:, :, : 2 * n], slope[:, :, 2 * n:]
+        F[:, qd, qd] += np.eye(n)
+        f[:, qd] = offset
+        F[:, q], f[:, q] = 0.5 * dt * F[:, qd], 0.5 * dt * offset
+        F[:, q, q] += np.eye(n)
+        F[:, q, qd] += 0.5 * dt * np.eye(n)
+        Sigma = np.zeros((1, self.nx, self.nx))
+        Sigma[0, : 2 * n, : 2 * n] = self._velocity_noise @ self.posterior.Sigma @ self._velocity_noise.T
+        if m:
+            G = self.features.G
+            F[:, sd], f[:, sd] = G @ F[:, qd], f[:, qd] @ G.T
+            F[:, s], f[:, s] = 0.5 * dt * F[:, sd], 0.5 * dt * f[:, sd]
+            F[:, s, s] += np.eye(m)
+            F[:, s, sd] += 0.5 * dt * np.eye(m)
+            Sigma[0, sd, sd] = G @ self.posterior.Sigma @ G.T
+        return LinearGaussianDynamics(F, f, Sigma)
+
+    def _regressors(self, x: Array, u: Array) -> Array:
+        return np.ones(1) if self._offset_only else np.concatenate([x, u / self._u_scale, [1.0]])
+
+    def _centre(self, x: Array, u: Array) -> Array:
+        return self._regressors(x, u)[:-1]
+
+    def _about_centre(self, x: Array, u: Array) -> Array:
+        return self.posterior.relative(self._centre(x, u))
+
+    def _frozen(self, stamp: float) -> bool:
+        return self.settings.estimator == "frozen" and stamp - self._start >= self.settings.freeze_after
+
+
+def build_dynamics(robot, dt: float, settings: DynamicsSettings, prior_sections, features=None) -> OnlineDynamics:
+    """The dynamics of `robot` for a period dt [s], with the prior that `settings.prior` names."""
+    module = plugins.load("dynamics.priors", settings.prior)
+    prior = module.build(prior_sections.get(settings.prior, module.Settings()), robot, dt)
+    return OnlineDynamics(robot, dt, settings, prior, features)

@@ -1,0 +1,98 @@
+"""Bayesian linear regression that forgets its evidence and never its prior.
+
+    y = W^T phi + e,   e ~ N(0, Sigma),   W | Sigma ~ MN(0, Lambda^-1, Sigma),   Sigma ~ IW
+
+with evidence weighted by gamma per tick:
+
+    S <- gamma S + phi phi^T,   C <- gamma C + phi y^T
+    W = (S + Lambda)^-1 C,      Var(W^T phi) = phi^T (S + Lambda)^-1 phi  Sigma
+
+This is the matrix-normal inverse-Wishart posterior (Fu, Levine, Abbeel, IROS 2016, sec. IV; Bishop 2006, sec. 3.3)
+in information form: conditioning the joint Gaussian over [phi; y] gives the same W. Because Lambda is added anew
+at every query and is never discounted, directions without excitation fall back to the prior instead of winding up.
+
+The prior is stated about the point of the query (phi's slope part is centred there): the last entry of phi is the
+constant 1, and moving the centre by c replaces S by T S T^T and C by T C with T = [[I, -c], [0, 1]].
+
+Sigma is estimated from one-step-ahead innovations, each divided by its predicted inflation 1 + phi^T (S+Lambda)^-1 phi
+(Mehra, IEEE TAC 1972): in-sample residuals would be too small by the degrees of freedom W has taken up.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotrs
+
+from ..types import Array
+
+
+class RegressionPosterior:
+    """Evidence (S, C), noise estimate and their posterior for D regressors (constant last) and n outputs.
+
+    precision (D,): diagonal of Lambda, in units of the noise variance. noise_std (n,): prior standard deviation of e.
+    noise_count: how many observations the noise prior is worth. noise_forgetting: weight of past innovations per tick.
+    """
+
+    def __init__(self, precision: Array, noise_std: Array, *, noise_count: float = 10.0, noise_forgetting: float = 0.99):
+        self.precision = np.array(precision, dtype=np.float64)
+        self.size, self.outputs = self.precision.size, np.size(noise_std)
+        self._noise_prior = np.diag(np.asarray(noise_std, dtype=np.float64) ** 2)
+        self._noise_count, self._noise_forgetting = noise_count, noise_forgetting
+        self._moved = np.empty((self.size, self.size))
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything but the prior."""
+        self.S = np.zeros((self.size, self.size))
+        self.C = np.zeros((self.size, self.outputs))
+        self._scatter = np.zeros((self.outputs, self.outputs))
+        self.count = 0.0
+        self.condition(np.zeros(self.size - 1))
+
+    def add(self, phi: Array, y: Array, forgetting: float) -> None:
+        """One observation: phi (D,) about the origin, constant last; y (n,)."""
+        self.S *= forgetting
+        self.S += phi[:, None] * phi
+        self.C *= forgetting
+        self.C += phi[:, None] * y
+
+    def add_innovation(self, error: Array, inflation: float, forgetting: float | None = None) -> None:
+        """One one-step-ahead prediction error (n,) and the inflation it was predicted with."""
+        rate = self._noise_forgetting if forgetting is None else forgetting
+        self._scatter *= rate
+        self._scatter += (error / inflation)[:, None] * error
+        self.count = rate * self.count + 1.0
+
+    def condition(self, centre: Array) -> Array:
+        """W (D, n) about `centre` (D-1,): row j < D-1 the slope by regressor j, the last row the mean at the centre."""
+        S, C = self._moved, self.C.copy()
+        S[:] = self.S
+        S[:-1] -= centre[:, None] * self.S[-1]
+        S[:, :-1] -= S[:, -1:] * centre
+        C[:-1] -= centre[:, None] * self.C[-1]
+        S.flat[:: self.size + 1] += self.precision
+        self._factor, info = dpotrf(S, lower=1)
+        if info:  # rounding alone can do this, and only to evidence that dwarfs the prior
+            S.flat[:: self.size + 1] += 1e-9 * np.trace(S) / self.size
+            self._factor, info = dpotrf(S, lower=1)
+        self.centre = np.array(centre)
+        self.W = dpotrs(self._factor, C, lower=1)[0]
+        return self.W
+
+    def relative(self, regressors: Array) -> Array:
+        """phi (D,) of `regressors` (D-1,) about the last centre."""
+        return np.append(regressors - self.centre, 1.0)
+
+    def inflation(self, phi: Array) -> float:
+        """1 + phi^T (S + Lambda)^-1 phi for phi (D,) about the last centre: predicted over noise variance."""
+        return 1.0 + float(phi @ dpotrs(self._factor, phi, lower=1)[0])
+
+    @property
+    def Sigma(self) -> Array:
+        """Noise covariance (n, n): the inverse-Wishart posterior's mean."""
+        return (self._scatter + self._noise_count * self._noise_prior) / (self.count + self._noise_count)
+
+    @property
+    def noise_dof(self) -> float:
+        """How many observations Sigma rests on."""
+        return self.count + self._noise_count

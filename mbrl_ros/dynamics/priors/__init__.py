@@ -1,0 +1,28 @@
+"""What is believed about a robot before any data: one prior per file.
+
+A prior gives the mean change of velocity in one tick, delta(x, u), its Jacobian, and how far its coefficients may be
+wrong. The posterior regresses what is left, y = (qd' - qd) - delta(x, u), so the prior's mean is never forgotten.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ...types import Array
+
+
+class Prior(Protocol):
+    """Mean and Jacobian of delta(x, u) [rad/s per tick] for x = [q; qd] (2n,), u (n,).
+
+    spread (3n+1,): standard deviation of the residual's coefficients by [q, qd, u / u_scale, 1].
+    linear: the Jacobian is the same everywhere, so one linearisation holds for the whole horizon.
+    """
+
+    spread: Array
+    linear: bool
+
+    def mean(self, x: Array, u: Array) -> Array:
+        """delta (n,)."""
+
+    def linearise(self, X: Array, U: Array) -> tuple[Array, Array]:
+        """delta (T, n) and its Jacobian (T, n, 3n) at X (T, 2n), U (T, n)."""

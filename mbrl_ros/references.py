@@ -1,0 +1,119 @@
+"""References: how to get from here to the target without asking for more than the joints allow.
+
+A joint target becomes a jerk-limited, time-synchronised trajectory within fractions of the robot's limits (Ruckig:
+Berscheid, Kroeger, RSS 2021); an end-effector target becomes a joint target by inverse kinematics, and its reference
+is the image of the joint trajectory under the forward kinematics; a feature target moves on a straight line in
+the image. A step in the reference is never handed to a planner that still learns: measured, it diverges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import ruckig
+
+from .exceptions import TargetError
+from .settings import ReferenceSettings
+from .types import Array, checked
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Target:
+    """Where to go. kind "joints": value q (n,) [rad]; "point": value p (3,) [m] in the base frame, q (n,) a pose that
+    reaches it; "features": value s (m,) in image coordinates. `stamp` [s]: from when on it holds."""
+
+    kind: str
+    value: Array
+    stamp: float = 0.0
+    q: Array | None = None
+
+
+def joint_target(robot, q, stamp: float = 0.0) -> Target:
+    """A target for every joint; TargetError if it lies outside the limits."""
+    q = checked("joint target", q, (len(robot.joints),))
+    for name, value, low, high in zip(robot.joints, q, robot.position_lower, robot.position_upper):
+        if not low <= value <= high:  # a NaN fails too
+            raise TargetError(f"joint target of '{name}' must lie in [{low:.4f}, {high:.4f}], got {value:.4f}")
+    return Target("joints", q, stamp, q)
+
+
+def point_target(kinematics, p, seed: Array, settings: ReferenceSettings, stamp: float = 0.0) -> Target:
+    """A target for the end-effector point [m, base frame]; TargetError if no pose within the limits reaches it."""
+    p = checked("point target", p, (3,))
+    if not np.isfinite(p).all():
+        raise TargetError(f"point target must be finite, got {p.tolist()}")
+    q, distance = kinematics.inverse(p, seed)
+    if distance > settings.reach_tolerance:
+        raise TargetError(f"point target {np.round(p, 4).tolist()} is out of reach: the nearest pose found within the "
+                          f"joint limits misses it by {1e3 * distance:.1f} mm (reference.reach_tolerance = "
+                          f"{1e3 * settings.reach_tolerance:g} mm)")
+    return Target("point", p, stamp, q)
+
+
+def feature_target(m: int, s, stamp: float = 0.0) -> Target:
+    """A target for the features, in image coordinates."""
+    s = checked("feature target", s, (m,))
+    if not np.isfinite(s).all() or np.abs(s).max(initial=0.0) > 1.0:
+        raise TargetError(f"feature target must lie in the image, [-1, 1], got {s.tolist()}")
+    return Target("features", s, stamp)
+
+
+class SmoothReference:
+    """A reference y(t) of `size` coordinates, sampled every dt, moving to its goal within the given limits."""
+
+    def __init__(self, dt: float, velocity: Array, acceleration: Array, jerk: Array):
+        self.dt, self.size = dt, np.size(velocity)
+        self._generator = ruckig.Ruckig(self.size, dt)
+        self._input = ruckig.InputParameter(self.size)
+        self._input.max_velocity, self._input.max_acceleration = list(velocity), list(acceleration)
+        self._input.max_jerk = list(jerk)
+        self._trajectory = ruckig.Trajectory(self.size)
+        self._start = self._goal = np.zeros(self.size)
+        self._begin = 0.0
+        self.duration = 0.0
+
+    def reset(self, y: Array, stamp: float) -> None:
+        """Rest at y (size,) from `stamp` on."""
+        self._start = self._goal = np.array(y, dtype=np.float64)
+        self._begin, self.duration = stamp, 0.0
+
+    def go_to(self, goal: Array, stamp: float) -> None:
+        """Start at `stamp` from wherever the reference is then, its velocity and acceleration included."""
+        position, velocity, acceleration = self.at(stamp, derivatives=True)
+        i = self._input
+        i.current_position, i.current_velocity, i.current_acceleration = list(position), list(velocity), list(acceleration)
+        i.target_position, i.target_velocity, i.target_acceleration = list(goal), [0.0] * self.size, [0.0] * self.size
+        result = self._generator.calculate(i, self._trajectory)
+        if result not in (ruckig.Result.Working, ruckig.Result.Finished):
+            raise TargetError(f"no trajectory to {np.round(goal, 4).tolist()} within the limits: {result}")
+        self._start, self._goal = position, np.array(goal, dtype=np.float64)
+        self._begin, self.duration = stamp, self._trajectory.duration
+
+    @property
+    def end(self) -> float:
+        """When the goal is reached [s]."""
+        return self._begin + self.duration
+
+    def at(self, stamp: float, derivatives: bool = False):
+        """y (size,) at `stamp` [s], with its first and second derivatives if asked for."""
+        if self.duration == 0.0 or stamp >= self.end or stamp <= self._begin:
+            y = self._start if stamp <= self._begin and self.duration else self._goal
+            return (y.copy(), np.zeros(self.size), np.zeros(self.size)) if derivatives else y
+        position, velocity, acceleration = self._trajectory.at_time(stamp - self._begin)
+        if derivatives:
+            return np.array(position), np.array(velocity), np.array(acceleration)
+        return np.array(position)
+
+
+def joint_reference(robot, settings: ReferenceSettings, dt: float) -> SmoothReference:
+    """A reference for the joints within the given fractions of the robot's limits."""
+    return SmoothReference(dt, settings.velocity_fraction * robot.velocity_limit,
+                           settings.acceleration_fraction * robot.acceleration_limit,
+                           settings.jerk_fraction * robot.jerk_limit)
+
+
+def feature_reference(m: int, settings: ReferenceSettings, dt: float) -> SmoothReference:
+    """A reference for m feature coordinates (speeds are set in image widths, coordinates count half-widths)."""
+    speed, acceleration = 2.0 * settings.feature_speed, 2.0 * settings.feature_acceleration
+    return SmoothReference(dt, np.full(m, speed), np.full(m, acceleration), np.full(m, 10.0 * acceleration))

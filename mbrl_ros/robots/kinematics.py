@@ -1,0 +1,117 @@
+"""Where the end effector is, and which joint positions put it somewhere.
+
+Forward: p(q) = T_1(q_1) T_2(q_2) ... T_L(q_L) p_tip along the URDF's chain of joints, evaluated from the tip inwards,
+so that only a point, never a matrix, is carried through the product: p <- R_i Rot(a_i, q_i) p + t_i (revolute, with
+Rodrigues' formula Rot(a, q) p = p + sin q (a x p) + (1 - cos q) a x (a x p)) or p <- R_i (p + a_i q_i) + t_i.
+Inverse: damped least squares, dq = J^T (J J^T + mu I)^-1 (p* - p) (Levenberg-Marquardt; Wampler 1986; Nakamura and
+Hanafusa 1986), on the joints not held by a limit, restarted from seeded random positions.
+"""
+
+from __future__ import annotations
+
+import casadi
+import numpy as np
+
+from ..types import Array, checked
+from . import urdf as description
+from .robot import Robot
+
+# Rotations in URDFs are rounded: entries this close to 0 or 1 are meant to be, which keeps the expressions small.
+_ROUNDING = 1e-10
+
+
+def tip_position(robot: Robot) -> casadi.Function:
+    """q (n,) [rad or m] -> p (3,) [m]: the end-effector point in the frame of the root link, as an SX function."""
+    q = casadi.SX.sym("q", robot.n)
+    p = casadi.SX(robot.tip_offset)
+    inner = np.eye(4)  # the fixed transforms since the last movable joint, folded into one
+    for joint in reversed(description.parse(robot.urdf).chain(robot.tip)):
+        if joint.name in robot.joints:
+            p = _move(joint, q[robot.joints.index(joint.name)], _apply(inner, p))
+            inner = np.eye(4)
+        inner = joint.origin @ inner
+    return casadi.Function("tip_position", [q], [casadi.cse(_apply(inner, p))], ["q"], ["p"])
+
+
+def _move(joint: description.Joint, q: casadi.SX, p: casadi.SX) -> casadi.SX:
+    axis = casadi.SX(_rounded(joint.axis))
+    if joint.kind == "prismatic":
+        return p + axis * q
+    across = casadi.cross(axis, p)
+    return p + casadi.sin(q) * across + (1.0 - casadi.cos(q)) * casadi.cross(axis, across)
+
+
+def _apply(T: Array, p: casadi.SX) -> casadi.SX:
+    return casadi.SX(casadi.DM(_rounded(T[:3, :3]))) @ p + casadi.SX(casadi.DM(T[:3, 3]))
+
+
+def _rounded(array: Array) -> Array:
+    nearest = np.round(array)
+    return np.where(np.abs(array - nearest) < _ROUNDING, nearest, array)
+
+
+class Kinematics:
+    """Position, Jacobian and inverse kinematics of the end effector, in the root link's frame, numpy in and out."""
+
+    def __init__(self, robot: Robot):
+        self._lower, self._upper = robot.position_lower, robot.position_upper
+        position = tip_position(robot)
+        q = casadi.SX.sym("q", robot.n)
+        p = position(q)
+        both = [casadi.densify(p), casadi.densify(casadi.jacobian(p, q))]
+        self._both = casadi.Function("kinematics", [q], casadi.cse(both))
+        self._position = position
+        self._n = robot.n
+
+    def position(self, q: Array) -> Array:
+        """p (3,) [m] at q (n,) [rad or m]."""
+        return np.array(self._position(checked("q", q, (self._n,)))).ravel()
+
+    def jacobian(self, q: Array) -> Array:
+        """dp/dq (3, n) at q (n,)."""
+        return np.array(self._both(checked("q", q, (self._n,)))[1])
+
+    def inverse(self, point: Array, seed: Array, *, tolerance: float = 1e-6, restarts: int = 12) -> tuple[Array, float]:
+        """(q (n,), distance [m]): joint positions inside the limits whose end effector is nearest to `point` (3,) [m].
+
+        The search starts from `seed` (n,) and, while it stays further than `tolerance` [m], from `restarts` random
+        positions, always the same ones; a distance above the tolerance means no pose was found that reaches the point.
+        """
+        point = checked("point", point, (3,))
+        seed = np.clip(checked("seed", seed, (self._n,)), self._lower, self._upper)
+        rng = np.random.default_rng(0)
+        # A continuous joint has no limits to draw from: half a turn around the seed covers it.
+        low = np.where(np.isfinite(self._lower), self._lower, seed - np.pi)
+        high = np.where(np.isfinite(self._upper), self._upper, seed + np.pi)
+        best = self._descend(point, seed, tolerance)
+        for _ in range(restarts):
+            if best[1] <= tolerance:
+                break
+            best = min(best, self._descend(point, rng.uniform(low, high), tolerance), key=lambda found: found[1])
+        return best
+
+    def _descend(self, point: Array, q: Array, tolerance: float) -> tuple[Array, float]:
+        damping = 1e-3
+        error, J = self._error(point, q)
+        for _ in range(100):
+            distance = float(np.linalg.norm(error))
+            if distance <= tolerance or damping > 1e6:
+                break
+            pull = J.T @ error
+            free = ~(((q <= self._lower) & (pull < 0.0)) | ((q >= self._upper) & (pull > 0.0)))
+            if np.abs(pull[free]).max(initial=0.0) < 1e-12:
+                break  # a local minimum on the limits
+            Jf = J[:, free]
+            step = np.zeros(self._n)
+            step[free] = Jf.T @ np.linalg.solve(Jf @ Jf.T + damping * np.eye(3), error)
+            trial = np.clip(q + step, self._lower, self._upper)
+            trial_error, trial_J = self._error(point, trial)
+            if np.linalg.norm(trial_error) < distance:
+                q, error, J, damping = trial, trial_error, trial_J, max(0.2 * damping, 1e-9)
+            else:
+                damping *= 5.0
+        return q, float(np.linalg.norm(error))
+
+    def _error(self, point: Array, q: Array) -> tuple[Array, Array]:
+        p, J = self._both(q)
+        return point - np.array(p).ravel(), np.array(J)
