@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import math
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,6 +167,38 @@ def _joint(element: ElementTree.Element) -> Joint:
                                         for key, value in limit.attrib.items()},
         mimic="" if mimic is None else _attribute(mimic, "joint", f"<mimic> of {what}"),
     )
+
+
+def reduced(text: str, joints: Collection[str]) -> ElementTree.Element:
+    """The URDF of the mechanism alone: links with their inertias, `joints` movable, every other joint fixed at zero.
+
+    Meshes, sensors, transmissions and extensions of other tools are left out; what the URDF standard lets an author
+    omit (origins, axes, unit length of axes) is written out, because not every reader knows the standard's defaults.
+    """
+    tree, source = parse(text), ElementTree.fromstring(text)
+    robot = ElementTree.Element("robot", name=source.get("name", "robot"))
+    for link in source.findall("link"):
+        inertials = link.findall("inertial")
+        for inertial in inertials:
+            _write_origin(inertial)
+        ElementTree.SubElement(robot, "link", name=link.get("name", "")).extend(inertials)
+    for joint, element in zip(tree.joints, source.findall("joint")):
+        kind = joint.kind if joint.name in joints else "fixed"
+        _write_origin(element)
+        written = ElementTree.SubElement(robot, "joint", name=joint.name, type=kind)
+        written.extend(child for child in element if child.tag in ("origin", "parent", "child"))
+        if kind != "fixed":
+            ElementTree.SubElement(written, "axis", xyz=" ".join(repr(float(value)) for value in joint.axis))
+            written.extend(element.findall("limit"))
+    return robot
+
+
+def _write_origin(element: ElementTree.Element) -> None:
+    origin = element.find("origin")
+    if origin is None:
+        origin = ElementTree.SubElement(element, "origin")
+    for key in ("xyz", "rpy"):
+        origin.set(key, origin.get(key, "0 0 0"))
 
 
 def transform(xyz: Array, rpy: Array) -> Array:
