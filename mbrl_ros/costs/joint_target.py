@@ -1,0 +1,30 @@
+"""Distance of the joints to a reference: r = q - q*, s = sum_i a_i (q_i - q*_i)^2 [rad^2 or m^2].
+
+Parameters: reference q* (n,), scale a (n,).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import casadi
+import numpy as np
+
+from ..settings import per_joint, setting
+from ._terms import TargetSettings, Term
+
+
+@dataclass(frozen=True)
+class Settings(TargetSettings):
+    """Joint target; with a small weight, a preferred posture."""
+
+    weight: float = setting(0.05, "weight of the cost; 0 when the node is configured leaves it out", unit="1/rad^2 or 1/m^2",
+                            low=0.0, dynamic=True)
+    scale: tuple[float, ...] = setting((1.0,), "relative weight of each joint", low=0.0, per_joint=True)
+
+
+def build(settings: Settings, context) -> dict[str, Term]:
+    reference, scale = casadi.SX.sym("reference", context.n), casadi.SX.sym("scale", context.n)
+    parameters = {"reference": (reference, np.zeros(context.n)),
+                  "scale": (scale, per_joint(settings.scale, context.n, "cost.joint_target.scale"))}
+    return {"": Term(context.q - reference, settings, parameters, scale)}

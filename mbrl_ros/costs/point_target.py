@@ -1,0 +1,30 @@
+"""Distance of the end-effector point to a reference: r = p(q) - p*, s = |r|^2 [m^2], in the robot's base frame.
+
+The Gauss-Newton Hessian is J^T (..) J with J = dp/dq (3, n); it leaves the null space of J to the other costs.
+Parameter: reference p* (3,) [m].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import casadi
+import numpy as np
+
+from ..robots import kinematics
+from ..settings import setting
+from ._terms import TargetSettings, Term
+
+
+@dataclass(frozen=True)
+class Settings(TargetSettings):
+    """End-effector point target."""
+
+    weight: float = setting(4000.0, "weight of the cost; 0 when the node is configured leaves it out", unit="1/m^2", low=0.0,
+                            dynamic=True)
+
+
+def build(settings: Settings, context) -> dict[str, Term]:
+    point = kinematics.tip_position(context.require_robot("point_target"))(context.q)
+    reference = casadi.SX.sym("reference", 3)
+    return {"": Term(point - reference, settings, {"reference": (reference, np.zeros(3))})}
