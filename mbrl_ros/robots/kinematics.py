@@ -67,6 +67,10 @@ class Kinematics:
         """p (3,) [m] at q (n,) [rad or m]."""
         return np.array(self._position(checked("q", q, (self._n,)))).ravel()
 
+    def positions(self, Q: Array) -> Array:
+        """p (T, 3) [m] at every row of Q (T, n)."""
+        return np.array(self._position(checked("Q", Q, (None, self._n)).T)).T
+
     def jacobian(self, q: Array) -> Array:
         """dp/dq (3, n) at q (n,)."""
         return np.array(self._both(checked("q", q, (self._n,)))[1])
