@@ -15,11 +15,9 @@ import numpy as np
 from .configuration import Configuration
 from .costs import CostContext, build_cost
 from .dynamics import CommandHistory, build_dynamics
-from .exceptions import TargetError
+from .follower import TargetFollower
 from .planners.ilqr import IlqrPlanner
-from .references import (Target, feature_reference, feature_target, joint_reference, joint_target, point_target)
 from .robots import Robot
-from .robots.kinematics import Kinematics
 from .types import Array, Decision, DecisionStatus, Observation, Transition
 
 
@@ -33,16 +31,12 @@ class MpcController:
         self.dynamics = build_dynamics(robot, self.dt, c["dynamics"], c.plugin_sections("prior"), c["features"])
         self.m, self.nx, self.nu = self.dynamics.m, self.dynamics.nx, self.dynamics.nu
         self.horizon = c["planner"].horizon
-        self.kinematics = Kinematics(robot)
+        self.follower = TargetFollower(robot, c["reference"], self.dt, self.m)
         self.cost = build_cost(c.plugin_sections("cost"), CostContext(
             robot, self.n, self.m, self.nu, self.dt, self.horizon, robot.command_lower, robot.command_upper))
         self.planner = IlqrPlanner(self.cost, c["planner"], self.nx, self.nu, robot.command_lower, robot.command_upper)
         self.history = CommandHistory(self.nu, self.dt, self.settings.delay)
-        self.joint_reference = joint_reference(robot, c["reference"], self.dt)
-        self.feature_reference = feature_reference(self.m, c["reference"], self.dt) if self.m else None
         self._parameters = {kind: self._parameters_for(kind) for kind in ("joints", "point", "features")}
-        self._queue: list[Target] = []
-        self.target: Target | None = None
 
     def reset(self, observation: Observation) -> None:
         """Start anew at `observation`: forget the model's evidence, rest where the robot is."""
@@ -53,26 +47,32 @@ class MpcController:
         self.history.reset(command)
         self._previous: tuple[float, Array] | None = None
         self._start = observation.stamp
-        self.joint_reference.reset(observation.q, observation.stamp)
-        self.target = Target("joints", np.array(observation.q), observation.stamp, np.array(observation.q))
-        self._feature_phase = "none"
+        self.follower.reset(observation.q, observation.stamp)
         self._planned = False
 
-    def set_joint_target(self, q: Array, stamp: float = 0.0) -> Target:
-        """Go to q (n,) [rad] from `stamp` [s] on (0: now). TargetError if it lies outside the limits."""
-        return self._accept(joint_target(self.robot, q, stamp))
+    def set_joint_target(self, q: Array, stamp: float = 0.0):
+        """See TargetFollower, as for the next two; they may be called from another thread than step."""
+        return self.follower.set_joint_target(q, stamp)
 
-    def set_point_target(self, p: Array, stamp: float = 0.0) -> Target:
-        """Bring the end effector to p (3,) [m, base frame] from `stamp` [s] on. TargetError if it is out of reach."""
-        last = self._queue[-1] if self._queue else self.target
-        seed = last.q if last is not None and last.q is not None else self._middle()
-        return self._accept(point_target(self.kinematics, p, seed, self.configuration["reference"], stamp))
+    def set_point_target(self, p: Array, stamp: float = 0.0):
+        return self.follower.set_point_target(p, stamp)
 
-    def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
-        """Bring the features to s (m,) [image coordinates] from `stamp` [s] on."""
-        if not self.m:
-            raise TargetError("a feature target needs features: set features.points to the number of points")
-        return self._accept(feature_target(self.m, s, stamp))
+    def set_feature_target(self, s: Array, stamp: float = 0.0):
+        return self.follower.set_feature_target(s, stamp)
+
+    @property
+    def target(self):
+        return self.follower.target
+
+    @property
+    def reference_end(self) -> float:
+        """When the present target's reference comes to rest [s]."""
+        return self.follower.end
+
+    @property
+    def nis_bound(self) -> float:
+        """The 95 % bound of a decision's NIS."""
+        return self.dynamics.nis_bound
 
     def step(self, observation: Observation) -> Decision:
         """One tick. Expected trouble is a status of the decision, never an exception."""
@@ -83,10 +83,9 @@ class MpcController:
         u_now = self.history.computed_at(stamp - self.dt)
         dynamics = self._fit(x, u_now)
         fitted = time.perf_counter()
-        self._start_due_targets(stamp, x)
+        self.follower.advance(stamp, x, fresh=features_fresh, known=self.dynamics.features.known)
         ahead = self.history.roll_forward(x, stamp, dynamics)
-        delay = (self.history.whole + self.history.fraction) * self.dt
-        parameters = self._references(stamp + delay, x, features_fresh)
+        parameters = self._references(stamp + self.history.delay)
         ticks = max(1, round((stamp - self._previous[0]) / self.dt)) if self._previous is not None else 1
         if not self._planned:
             self.planner.reset(ahead, u_now)
@@ -105,12 +104,6 @@ class MpcController:
     def record(self, stamp: float, command: Array) -> None:
         """`command` (nu,) was published for the observation stamped `stamp`."""
         self.history.record(stamp, command)
-
-    @property
-    def reference_end(self) -> float:
-        """When the present target's reference comes to rest [s]."""
-        features = self.target is not None and self.target.kind == "features"
-        return (self.feature_reference if features else self.joint_reference).end
 
     def _state(self, observation: Observation) -> tuple[Array, bool]:
         """x (nx,) and whether its features rest on a recent frame."""
@@ -138,55 +131,14 @@ class MpcController:
             return self.dynamics.fit(x, u)
         return self.dynamics.fit(x, u, self.planner.X[:-1], self.planner.U)
 
-    def _start_due_targets(self, stamp: float, x: Array) -> None:
-        while self._queue and self._queue[0].stamp <= stamp + 0.25 * self.dt:
-            self.target = target = self._queue.pop(0)
-            if target.kind == "features":
-                self.joint_reference.reset(x[: self.n], stamp)
-                self._feature_phase, self._phase_start = "look", stamp
-            else:
-                self._feature_phase = "none"
-                self.joint_reference.go_to(target.q, stamp)
-
-    def _references(self, start: float, x: Array, features_fresh: bool) -> Array:
+    def _references(self, start: float) -> Array:
         """The stage parameters (H+1, np) of the cost for a horizon that begins at `start` [s]."""
-        kind = "joints"
-        if self.target.kind == "point":
-            kind = "point"
-        elif self.target.kind == "features":
-            kind = self._advance_feature_phase(start, x, features_fresh)
-        parameters, layout = self._parameters[kind], self.cost.layout
-        times = start + self.dt * np.arange(self.horizon + 1)
-        q = np.array([self.joint_reference.at(t) for t in times])
-        if self._feature_phase == "look":
-            q += self._looking_around(times)
-        parameters[:, layout["joint_target.reference"]] = q
-        if kind == "point":
-            parameters[:, layout["point_target.reference"]] = self.kinematics.positions(q)
-        if kind == "features":
-            parameters[:, layout["feature_target.reference"]] = [self.feature_reference.at(t) for t in times]
+        preview = self.follower.preview(start + self.dt * np.arange(self.horizon + 1))
+        parameters, layout = self._parameters[preview.kind], self.cost.layout
+        for cost, reference in (("joint_target", preview.q), ("point_target", preview.p), ("feature_target", preview.s)):
+            if reference is not None and f"{cost}.reference" in layout:
+                parameters[:, layout[f"{cost}.reference"]] = reference
         return parameters
-
-    def _advance_feature_phase(self, start: float, x: Array, fresh: bool) -> str:
-        """look: move every joint a little until the image Jacobian is known; serve: bring the features to their target."""
-        s = x[2 * self.n: 2 * self.n + self.m]
-        if self._feature_phase == "look" and fresh and self.dynamics.features.known:
-            self._feature_phase = "serve"
-            self.feature_reference.reset(s, start)
-            self.feature_reference.go_to(self.target.value, start)
-        if self._feature_phase == "look" or not fresh:
-            return "joints"
-        # the pose is free as long as the features are right: its reference follows the arm and pulls only on drift
-        self.joint_reference.reset(self.joint_reference.at(start) + 0.02 * (x[: self.n] - self.joint_reference.at(start)),
-                                   start)
-        return "features"
-
-    def _looking_around(self, times: Array) -> Array:
-        """Small sinusoids (T, n), a frequency for each joint, faded in over half a second."""
-        settings = self.configuration["reference"]
-        since = times[:, None] - self._phase_start
-        frequency = settings.look_frequency * (0.6 + 0.8 * np.arange(self.n) / max(1, self.n - 1))
-        return settings.look_amplitude * np.clip(since / 0.5, 0.0, 1.0) * np.sin(2.0 * np.pi * frequency * since)
 
     def _exploration(self, stamp: float) -> Array:
         c = self.settings
@@ -202,16 +154,6 @@ class MpcController:
             parameters[:, layout["point_target.weight"]] = 0.0
         if kind != "features" and "feature_target.weight" in layout:
             parameters[:, layout["feature_target.weight"]] = 0.0
-        if kind != "joints":
+        if kind != "joints" and "joint_target.weight" in layout:
             parameters[:, layout["joint_target.weight"]] *= self.configuration["reference"].posture
         return parameters
-
-    def _accept(self, target: Target) -> Target:
-        """Queue a target behind those that begin earlier; one that begins now replaces the whole queue."""
-        self._queue = [t for t in self._queue if t.stamp < target.stamp] + [target]
-        return target
-
-    def _middle(self) -> Array:
-        finite = np.isfinite(self.robot.position_lower) & np.isfinite(self.robot.position_upper)
-        return np.where(finite, 0.5 * (np.where(finite, self.robot.position_lower, 0.0)
-                                       + np.where(finite, self.robot.position_upper, 0.0)), 0.0)

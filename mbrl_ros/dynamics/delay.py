@@ -32,6 +32,11 @@ class CommandHistory:
     def set_delay(self, delay: float) -> None:
         self.whole, self.fraction = math.floor(delay), delay - math.floor(delay)
 
+    @property
+    def delay(self) -> float:
+        """d dt [s]."""
+        return (self.whole + self.fraction) * self.dt
+
     def reset(self, command: Array) -> None:
         """Forget all; `command` (nu,) is in effect until further notice."""
         self._stamps.fill(-np.inf)

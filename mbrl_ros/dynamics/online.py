@@ -52,7 +52,7 @@ class OnlineDynamics:
         self.posterior = RegressionPosterior(
             (settings.noise / spread) ** 2, np.full(n, settings.noise),
             noise_count=settings.noise_count, noise_forgetting=settings.noise_forgetting)
-        self._bound = float(chi2.ppf(0.95, n))
+        self.nis_bound = float(chi2.ppf(0.95, n))
         self._mean_nis = float(n)
         self._start: float | None = None
         self._velocity_noise = np.zeros((2 * n, n))
@@ -67,7 +67,7 @@ class OnlineDynamics:
     @property
     def surprised(self) -> bool:
         """Whether recent innovations lie outside what the model says of itself."""
-        return self._mean_nis > 2.0 * self._bound
+        return self._mean_nis > 2.0 * self.nis_bound
 
     def update(self, transition: Transition) -> Innovation:
         """Learn from one period; the innovation is of the model before it learned."""
@@ -80,11 +80,11 @@ class OnlineDynamics:
         if self._start is None:
             self._start = transition.stamp
         if not self._frozen(transition.stamp):
-            self._mean_nis += 0.25 * (min(nis, 20.0 * self._bound) - self._mean_nis)
+            self._mean_nis += 0.25 * (min(nis, 20.0 * self.nis_bound) - self._mean_nis)
             forgetting = self.settings.surprise_forgetting if self.surprised else self.settings.forgetting
             self.posterior.add(self._regressors(x, u), y, forgetting)
             self.posterior.add_innovation(error, inflation)
-        return Innovation(error, nis, self._bound)
+        return Innovation(error, nis, self.nis_bound)
 
     def fit(self, x: Array, u: Array, X: Array | None = None, U: Array | None = None) -> LinearGaussianDynamics:
         """The model about (x (nx,), u (nu,)); a nonlinear prior is linearised along X (H, nx), U (H, nu)."""

@@ -1,0 +1,120 @@
+"""From targets to references: a queue of targets in time, and what the controller shall follow in the meantime.
+
+A joint or end-effector target starts a smooth joint reference. A feature target has two phases, because nothing is
+known of the camera: `look` moves every joint a little until the image Jacobian is known, `serve` moves the features'
+reference to the target on a straight line in the image while the arm's pose is free.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .exceptions import TargetError
+from .references import (Target, feature_reference, feature_target, joint_reference, joint_target, point_target)
+from .robots import Robot
+from .robots.kinematics import Kinematics
+from .settings import ReferenceSettings
+from .types import Array
+
+# share of the distance to the arm by which a free pose's reference follows it in one tick
+POSE_FOLLOWS = 0.02
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Preview:
+    """References over a horizon: `kind` of target, q (T, n), p (T, 3) for points, s (T, m) for features."""
+
+    kind: str
+    q: Array
+    p: Array | None = None
+    s: Array | None = None
+
+
+class TargetFollower:
+    """Targets for `robot` in, references out. `motion` is the FeatureMotion that knows the image Jacobian, or None."""
+
+    def __init__(self, robot: Robot, settings: ReferenceSettings, dt: float, m: int = 0):
+        self.robot, self.settings, self.dt, self.m = robot, settings, dt, m
+        self.n = len(robot.joints)
+        self.kinematics = Kinematics(robot)
+        self.joints = joint_reference(robot, settings, dt)
+        self.features = feature_reference(m, settings, dt) if m else None
+        self._queue: list[Target] = []
+        self.target: Target | None = None
+        self.phase = ""
+
+    def reset(self, q: Array, stamp: float) -> None:
+        """Rest at q (n,); targets that were queued stay queued."""
+        self.joints.reset(q, stamp)
+        self.target = Target("joints", np.array(q), stamp, np.array(q))
+        self.phase = ""
+
+    def set_joint_target(self, q: Array, stamp: float = 0.0) -> Target:
+        """Go to q (n,) [rad] from `stamp` [s] on (0: now). TargetError if it lies outside the limits."""
+        return self._accept(joint_target(self.robot, q, stamp))
+
+    def set_point_target(self, p: Array, stamp: float = 0.0) -> Target:
+        """Bring the end effector to p (3,) [m, base frame] from `stamp` [s] on. TargetError if it is out of reach."""
+        known = [target.q for target in (self.target, *self._queue) if target is not None and target.q is not None]
+        return self._accept(point_target(self.kinematics, p, known[-1] if known else self._middle(), self.settings, stamp))
+
+    def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
+        """Bring the features to s (m,) [image coordinates] from `stamp` [s] on. TargetError if outside the image."""
+        if not self.m:
+            raise TargetError("a feature target needs features: set features.points to the number of points")
+        return self._accept(feature_target(self.m, s, stamp))
+
+    def advance(self, stamp: float, x: Array, *, fresh: bool = False, known: bool = False) -> None:
+        """One tick at `stamp` [s] in state x (nx,): start due targets; `fresh`, `known`: recent frames, known Jacobian."""
+        while self._queue and self._queue[0].stamp <= stamp + 0.25 * self.dt:
+            self.target = target = self._queue.pop(0)
+            if target.kind == "features":
+                self.joints.reset(x[: self.n], stamp)
+                self.phase, self._since = "look", stamp
+            else:
+                self.phase = ""
+                self.joints.go_to(target.q, stamp)
+        if self.phase == "look" and fresh and known:
+            self.phase = "serve"
+            self.features.reset(x[2 * self.n: 2 * self.n + self.m], stamp)
+            self.features.go_to(self.target.value, stamp)
+        if self.phase == "serve":
+            q = self.joints.at(stamp)
+            self.joints.reset(q + POSE_FOLLOWS * (x[: self.n] - q), stamp)
+        self._fresh = fresh
+
+    def preview(self, times: Array) -> Preview:
+        """The references at `times` (T,) [s]. Without recent frames a feature target is followed as a joint target."""
+        q = np.array([self.joints.at(t) for t in times])
+        if self.phase == "look":
+            q += self._looking_around(times)
+        if self.target.kind == "point":
+            return Preview("point", q, p=self.kinematics.positions(q))
+        if self.phase == "serve" and self._fresh:
+            return Preview("features", q, s=np.array([self.features.at(t) for t in times]))
+        return Preview("joints", q)
+
+    @property
+    def end(self) -> float:
+        """When the present target's reference comes to rest [s]; infinite while the image Jacobian is unknown."""
+        if self.phase == "look":
+            return float("inf")
+        return (self.features if self.phase == "serve" else self.joints).end
+
+    def _looking_around(self, times: Array) -> Array:
+        """Small sinusoids (T, n), a frequency for each joint, faded in over half a second."""
+        c, since = self.settings, times[:, None] - self._since
+        frequency = c.look_frequency * (0.6 + 0.8 * np.arange(self.n) / max(1, self.n - 1))
+        return c.look_amplitude * np.clip(since / 0.5, 0.0, 1.0) * np.sin(2.0 * np.pi * frequency * since)
+
+    def _accept(self, target: Target) -> Target:
+        """Queue a target behind those that begin earlier; one that begins now replaces the whole queue."""
+        self._queue = [t for t in self._queue if t.stamp < target.stamp] + [target]
+        return target
+
+    def _middle(self) -> Array:
+        lower, upper = self.robot.position_lower, self.robot.position_upper
+        bounded = np.isfinite(lower) & np.isfinite(upper)
+        return np.where(bounded, 0.5 * (np.where(bounded, lower, 0.0) + np.where(bounded, upper, 0.0)), 0.0)
