@@ -240,6 +240,20 @@ class PlannerSettings(Section):
     backend: str = setting("auto", "compiled kernel, CasADi virtual machine or numpy twin; auto: the fastest that works",
                            choices=("auto", "compiled", "casadi", "numpy"))
     line_search: int = setting(8, "step sizes alpha = 2^-i tried at once", low=1, high=16)
+    tolerance: float = setting(1e-9, "a predicted decrease below this fraction of 1 + |cost| ends the iterations",
+                               low=0.0, high=1.0)
+    time_budget: float = setting(0.0, "no iteration begins that would end later than this; 0: no limit", unit="s",
+                                 low=0.0, high=10.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class PidSettings(Section):
+    """The baseline controller, for comparison (control.controller: pid)."""
+
+    kp: float = setting(600.0, "position gain of the strongest joint", unit="N m/rad", low=0.0)
+    ki: float = setting(100.0, "integral gain of the strongest joint", unit="N m/(rad s)", low=0.0)
+    kd: float = setting(50.0, "velocity gain of the strongest joint", unit="N m s/rad", low=0.0)
+    mass_scale: float = setting(0.8, "the gravity model's masses over the URDF's", low=0.0, high=10.0)
 
 
 @dataclasses.dataclass(frozen=True)
