@@ -28,7 +28,7 @@ def forward_dynamics(robot: Robot, mass_scale: float = 1.0, armature: tuple[floa
     Raises RobotDescriptionError if adam-robotics is missing or the URDF gives no usable inertias.
     """
     q, qd, tau = (casadi.SX.sym(name, robot.n) for name in ("q", "qd", "tau"))
-    M, h = _mass_and_bias(robot, q, qd)
+    M, h = mass_and_bias(robot, q, qd)
     M = mass_scale * M + np.diag(per_joint(tuple(armature), robot.n, "armature"))
     D, LT, order = casadi.ldl(M)
     qdd = casadi.ldl_solve(tau - mass_scale * h, D, LT, order)
@@ -39,11 +39,11 @@ def forward_dynamics(robot: Robot, mass_scale: float = 1.0, armature: tuple[floa
 def gravity(robot: Robot, mass_scale: float = 1.0) -> casadi.Function:
     """q (n,) -> tau (n,) [N m or N], what holds the robot still at q. Same errors as `forward_dynamics`."""
     q = casadi.SX.sym("q", robot.n)
-    _, h = _mass_and_bias(robot, q, casadi.SX.zeros(robot.n))
+    _, h = mass_and_bias(robot, q, casadi.SX.zeros(robot.n))
     return casadi.Function("gravity", [q], [casadi.cse(casadi.densify(mass_scale * h))], ["q"], ["tau"])
 
 
-def _mass_and_bias(robot: Robot, q: casadi.SX, qd: casadi.SX) -> tuple[casadi.SX, casadi.SX]:
+def mass_and_bias(robot: Robot, q: casadi.SX, qd: casadi.SX) -> tuple[casadi.SX, casadi.SX]:
     """M (n, n) and h (n,): adam's floating-base quantities with the base at rest in the root frame."""
     try:
         from adam.casadi import KinDynComputations

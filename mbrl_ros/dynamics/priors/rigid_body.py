@@ -1,0 +1,79 @@
+"""The nominal rigid-body model as the prior: what the URDF says, without friction and payload.
+
+    M(q) qdd + h(q, qd) = u   =>   delta(x, u) = dt qdd = dt M^-1 (u - h)          (Featherstone 2008, eq. 1.1)
+
+With a = qdd held fixed, differentiating the left side gives the Jacobian without differentiating a factorisation:
+
+    d qdd / d[q; qd; u] = M^-1 [ -d(M a + h)/dq,  -dh/dqd,  I ]                    (Carpentier, Mansard, RSS 2018)
+
+Friction, payload and wrong masses are left to the data. The spreads say how far the acceleration's coefficients may
+be off: a payload of a tenth of the arm's mass changes gravity's gradient by some ten 1/s^2, a third of the inertia
+the effect of a command by a third, and dry friction the offset by some ten rad/s^2 at the wrist.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import casadi
+import numpy as np
+
+from ...exceptions import ConfigurationError
+from ...settings import Section, per_joint, setting
+from ...types import Array
+from ._stages import StageFunction
+from .integrator import command_scale
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(Section):
+    mass_scale: float = setting(1.0, "factor on every link's mass and inertia", low=0.01, high=100.0)
+    armature: tuple[float, ...] = setting((0.0,), "reflected inertia of the motors", unit="kg m^2 or kg", low=0.0,
+                                          per_joint=True)
+    stiffness_spread: float = setting(30.0, "how far d qdd / d q may be off", unit="1/s^2", low=1e-6)
+    damping_spread: float = setting(4.0, "how far d qdd / d qd may be off", unit="1/s", low=1e-6)
+    strength_spread: float = setting(0.3, "how far d qdd / d u may be off, over its nominal value", low=1e-6)
+    offset_spread: float = setting(30.0, "how far qdd may be off at the current point", unit="rad/s^2", low=1e-6)
+
+
+class RigidBodyPrior:
+    """delta (n,) [rad/s per tick] and its Jacobian (n, 3n) from a compiled rigid-body model."""
+
+    linear = False
+
+    def __init__(self, model: StageFunction, spread: Array):
+        self._model, self.spread = model, spread
+
+    def mean(self, x: Array, u: Array) -> Array:
+        return self._model.mean(x, u)
+
+    def linearise(self, X: Array, U: Array) -> tuple[Array, Array]:
+        return self._model.linearise(X, U)
+
+
+def build(settings: Settings, robot, dt: float) -> RigidBodyPrior:
+    """The prior of `robot` (effort interface) for a period dt [s]. RobotDescriptionError without usable inertias."""
+    from ...robots.rigid_body import mass_and_bias
+    if robot.interface != "effort":
+        raise ConfigurationError(f"the rigid_body prior predicts from efforts, but commands are of the "
+                                 f"{robot.interface} interface; use the integrator prior", key="dynamics.prior",
+                                 value="rigid_body")
+    n = len(robot.joints)
+    x, u, a = casadi.SX.sym("x", 2 * n), casadi.SX.sym("u", n), casadi.SX.sym("a", n)
+    M, h = mass_and_bias(robot, x[:n], x[n:])
+    M = casadi.densify(settings.mass_scale * M + np.diag(per_joint(settings.armature, n, "prior.rigid_body.armature")))
+    h = settings.mass_scale * h
+    D, LT, order = casadi.ldl(M)
+    qdd = casadi.ldl_solve(u - h, D, LT, order)
+    by_state = casadi.jacobian(casadi.cse(M @ a + h), x)
+    slope = casadi.ldl_solve(casadi.horzcat(-by_state, casadi.SX.eye(n)), D, LT, order)
+    slope = casadi.substitute([casadi.densify(slope)], [a], [qdd])[0]
+    model = StageFunction("rigid_body", x, u, dt * qdd, dt * slope)
+    finite = np.isfinite(robot.position_lower) & np.isfinite(robot.position_upper)
+    middle = np.where(finite, 0.5 * (np.where(finite, robot.position_lower, 0.0)
+                                     + np.where(finite, robot.position_upper, 0.0)), 0.0)
+    _, J = model.linearise(np.concatenate([middle, np.zeros(n)])[None], np.zeros((1, n)))
+    spread = np.concatenate([np.full(n, settings.stiffness_spread * dt), np.full(n, settings.damping_spread * dt),
+                             settings.strength_spread * np.diag(J[0, :, 2 * n:]) * command_scale(robot),
+                             [settings.offset_spread * dt]])
+    return RigidBodyPrior(model, spread)
