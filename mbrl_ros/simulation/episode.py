@@ -42,8 +42,8 @@ def run_episode(plant, controller, supervisor, scenario, *, camera=None, progres
         set_target = controller.set_point_target if slot.kind == "point" else controller.set_feature_target
         set_target(slot.value, start + slot.start)
     truth, control = Log(), Log()
-    jumps, loaded = list(scenario.camera_times), False
-    frames: list[FeatureFrame] = []
+    jumps, loaded = scenario.slots_of("features"), False
+    frames: tuple[FeatureFrame, ...] = ()
     ticks = range(round(scenario.duration / dt))
     for _ in ticks if progress is None else progress(ticks):
         now = plant.time - start
@@ -51,17 +51,16 @@ def run_episode(plant, controller, supervisor, scenario, *, camera=None, progres
             plant.set_payload(scenario.payload_kg)
             loaded = True
         if camera is not None:
-            if jumps and now >= jumps[0] - 1e-9:
-                jumps.pop(0)
-                camera.jump()
-            frames = camera.frames(plant.time, plant.marks)
-        observation = Observation(measurement.stamp, measurement.q, measurement.qd, tuple(frames))
+            if jumps and now >= jumps[0].start - 1e-9:
+                camera.pose = jumps.pop(0).camera
+            frames = camera.tick(plant.time, plant.marks)
+        observation = Observation(measurement.stamp, measurement.q, measurement.qd, frames)
         decision = controller.step(observation)
         command = supervisor.filter(decision, observation)
         controller.record(observation.stamp, command.u)
         state = plant.truth
         truth.add(stamp=now, q=state.q, qd=state.qd, tip=state.tip, u=command.u,
-                  features=camera.exact(plant.marks) if camera is not None else np.zeros(0))
+                  features=camera.exact(plant.marks).ravel() if camera is not None else np.zeros(0))
         control.add(stamp=measurement.stamp - start, q=measurement.q, qd=measurement.qd, u=command.u,
                     u_proposed=decision.u, nis=decision.nis, nis_bound=controller.nis_bound,
                     innovation=decision.innovation if decision.innovation is not None else np.full(controller.n, np.nan),

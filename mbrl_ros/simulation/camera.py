@@ -1,0 +1,113 @@
+"""A pinhole camera that watches marks on the robot, from a pose nobody tells the controller.
+
+A point p in the root link's frame is c = R^T (p - t) in the camera's optical frame (x right, y down, z into the scene;
+Hartley and Zisserman 2004, ch. 6), and its image is u = f c_x / c_z, v = f c_y / c_z with f = 1 / tan(fov / 2), fov the
+horizontal opening angle. So u spans [-1, 1] over the image's width, and v, in the same unit of half a width,
+[-height/width, height/width]: a step of 0.02 in either is one percent of the image's width.
+"""
+
+from __future__ import annotations
+
+import collections
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..exceptions import ConfigurationError
+from ..types import Array, FeatureFrame, checked
+from .settings import CameraSettings
+
+_SOON = 1e-9  # [s], forgives rounding when a due time falls on a tick
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class CameraPose:
+    """Where the camera is: position t (3,) [m] and rotation R (3, 3), columns right, down, into the scene, both in
+    the root link's frame."""
+
+    position: Array
+    rotation: Array
+
+    @classmethod
+    def look_at(cls, position: Array, target: Array, roll: float = 0.0) -> CameraPose:
+        """At `position` (3,) [m], looking at `target` (3,) [m]; `roll` [rad] turns it clockwise about its view."""
+        position, target = checked("position", position, (3,)), checked("target", target, (3,))
+        forward = target - position
+        if np.linalg.norm(forward) < 1e-9:
+            raise ConfigurationError("a camera cannot look at the point it stands on", key="target", value=target)
+        forward = forward / np.linalg.norm(forward)
+        up = np.array([0.0, 0.0, 1.0]) if abs(forward[2]) < 0.999 else np.array([1.0, 0.0, 0.0])
+        right = np.cross(forward, up)
+        right /= np.linalg.norm(right)
+        down = np.cross(forward, right)
+        c, s = math.cos(roll), math.sin(roll)
+        return cls(position, np.column_stack((c * right + s * down, c * down - s * right, forward)))
+
+
+def random_pose(rng: np.random.Generator, target: Array, *, distance: tuple[float, float] = (0.8, 1.5),
+                settings: CameraSettings = CameraSettings()) -> CameraPose:
+    """A reasonable view of the workspace around `target` (3,) [m]: from the side away from the robot's base, 10 to 50
+    degrees above, `distance` [m] away, rolled by up to 10 degrees, with the target within half the image's extent."""
+    target = checked("target", target, (3,))
+    away = math.atan2(target[1], target[0]) if np.hypot(target[0], target[1]) > 0.05 else rng.uniform(-math.pi, math.pi)
+    azimuth, elevation = away + rng.uniform(-1.2, 1.2), math.radians(rng.uniform(10.0, 50.0))
+    far = rng.uniform(*distance)
+    position = target + far * np.array([math.cos(elevation) * math.cos(azimuth),
+                                        math.cos(elevation) * math.sin(azimuth), math.sin(elevation)])
+    straight = CameraPose.look_at(position, target)
+    extent = math.tan(math.radians(settings.field_of_view) / 2.0) * min(1.0, settings.height / settings.width)
+    # Aiming beside the target by this much puts it off the image's centre, by less than half the way to the edge.
+    aside = 0.3 * far * extent * rng.uniform(-1.0, 1.0, 2)
+    return CameraPose.look_at(position, target + straight.rotation[:, :2] @ aside, math.radians(rng.uniform(-10.0, 10.0)))
+
+
+def project(points: Array, pose: CameraPose, settings: CameraSettings) -> tuple[Array, Array]:
+    """Image coordinates (count, 2) of `points` (count, 3) [m], without noise, and whether each is visible (count,).
+
+    A point behind the camera has no image: its coordinates are (0, 0) and it is not visible.
+    """
+    in_camera = (checked("points", points, (None, 3)) - pose.position) @ pose.rotation
+    depth = in_camera[:, 2]
+    front = depth > 1e-6
+    focal = 1.0 / math.tan(math.radians(settings.field_of_view) / 2.0)
+    image = np.where(front[:, None], focal * in_camera[:, :2] / np.where(front, depth, 1.0)[:, None], 0.0)
+    visible = front & (np.abs(image[:, 0]) <= 1.0) & (np.abs(image[:, 1]) <= settings.height / settings.width)
+    return image, visible
+
+
+class Camera:
+    """Feature frames at a fixed rate, late by the latency: a frame is exposed at the first tick at or after its due
+    time, and delivered at the first tick at least the latency later. Equal seeds and ticks give equal frames."""
+
+    def __init__(self, settings: CameraSettings, pose: CameraPose):
+        self.settings, self.pose = settings, pose
+        self.reset()
+
+    def reset(self, start: float = 0.0, seed: int | None = None) -> None:
+        """Forget all frames; the first is due at `start` [s]. `seed` replaces the settings' seed."""
+        self._rng = np.random.default_rng(self.settings.seed if seed is None else seed)
+        self._start, self._exposed = start, 0
+        self._pending: collections.deque[FeatureFrame] = collections.deque()
+
+    def tick(self, time: float, marks: Array) -> tuple[FeatureFrame, ...]:
+        """The frames that became available at `time` [s], with the marks now at `marks` (count, 3) [m].
+
+        Call once per control tick with rising times. Image coordinates are ordered (u, v) mark by mark; a mark behind
+        the camera or outside the image has confidence 0, and its coordinates are pushed onto the image's border.
+        """
+        if time >= self._start + self._exposed / self.settings.rate - _SOON:
+            self._pending.append(self._expose(time, marks))
+            # Frames that were due since the last tick have passed unexposed: no burst follows.
+            self._exposed = 1 + math.floor((time - self._start + _SOON) * self.settings.rate)
+        ready = []
+        while self._pending and time >= self._pending[0].stamp + self.settings.latency - _SOON:
+            ready.append(self._pending.popleft())
+        return tuple(ready)
+
+    def _expose(self, time: float, marks: Array) -> FeatureFrame:
+        settings = self.settings
+        image, visible = project(marks, self.pose, settings)
+        image += settings.noise * 2.0 / settings.width * self._rng.standard_normal(image.shape)
+        border = np.array([1.0, settings.height / settings.width])
+        return FeatureFrame(time, np.clip(image, -border, border).ravel(), visible.astype(np.float64))

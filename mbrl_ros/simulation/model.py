@@ -1,0 +1,132 @@
+"""A MuJoCo model of a robot's mechanism, from its URDF or an MJCF, with the same joints as the `Robot`.
+
+The joints the robot does not control are locked, contacts are off, and the model's own actuators are removed:
+the plant applies joint forces itself.
+"""
+
+from __future__ import annotations
+
+import os
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+
+from ..exceptions import ConfigurationError, JointNameError, RobotDescriptionError, nearest
+from ..robots import Robot
+from ..robots import urdf as description
+from ..types import Array
+
+try:
+    import mujoco
+except ImportError as error:
+    raise ConfigurationError(f"the simulation needs MuJoCo ({error}): pip install 'mbrl_ros[sim]'") from None
+
+MESHES = (".stl", ".obj")  # the mesh formats MuJoCo reads
+TIP = "mbrl_tip"
+
+
+def mechanism(source: str, robot: Robot, *, shapes: bool = False) -> "tuple[mujoco.MjSpec, bool]":
+    """The `robot`'s mechanism with a site `TIP` at its end effector, and whether it comes from a URDF.
+
+    `source` is a URDF or MJCF, as a file, as text or as 'package-data:NAME'; empty means the robot's own URDF.
+    `shapes` keeps a URDF's collision shapes, for pictures. Raises RobotDescriptionError or JointNameError.
+    """
+    text = description.read(source) if source else robot.urdf
+    folder = Path(source).expanduser().parent if source and not source.lstrip().startswith("<") else None
+    try:
+        root = ElementTree.fromstring(text)
+        if root.tag == "mujoco" and folder is not None:
+            spec = mujoco.MjSpec.from_file(str(Path(source).expanduser()))
+        elif root.tag == "mujoco":
+            spec = mujoco.MjSpec.from_string(text)
+        else:
+            spec = mujoco.MjSpec.from_string(_urdf(text, robot, folder, shapes))
+    except (ElementTree.ParseError, ValueError) as error:
+        raise RobotDescriptionError(f"MuJoCo cannot read the model: {error}") from None
+    given = [joint.name for joint in spec.joints]
+    if any(name not in given for name in robot.joints):
+        raise JointNameError(robot.joints, given, what="the robot's joints and the simulated model's")
+    if root.tag == "mujoco":
+        _lock_and_release(spec, robot)
+    for geom in spec.geoms:
+        geom.contype = geom.conaffinity = 0
+    body, offset = place(spec, robot.tip, robot.tip_offset)
+    body.add_site(name=TIP, pos=offset)
+    return spec, root.tag == "robot"
+
+
+def compiled(spec: "mujoco.MjSpec") -> "mujoco.MjModel":
+    """The model of `spec`; RobotDescriptionError repeats what MuJoCo has against it."""
+    try:
+        return spec.compile()
+    except ValueError as error:
+        raise RobotDescriptionError(f"MuJoCo cannot simulate this model: {error}") from None
+
+
+def place(spec: "mujoco.MjSpec", name: str, offset: Array) -> "tuple[mujoco.MjsBody, Array]":
+    """The body that carries `name` (a body or a site), and `offset` (3,) [m] in its frame expressed in the body's."""
+    body, site = spec.body(name), spec.site(name)
+    if body is not None:
+        return body, np.asarray(offset, dtype=np.float64)
+    if site is not None:
+        turned = np.zeros(3)
+        mujoco.mju_rotVecQuat(turned, np.asarray(offset, dtype=np.float64), np.asarray(site.quat))
+        return site.parent, site.pos + turned
+    names = [entry.name for entry in (*spec.bodies, *spec.sites) if entry.name]
+    raise RobotDescriptionError(f"the simulated model has no body or site '{name}'; "
+                                f"did you mean '{nearest(name, names)}'? It has {names}")
+
+
+def _urdf(text: str, robot: Robot, folder: Path | None, shapes: bool) -> str:
+    missing = [name for name in robot.joints if name not in {joint.name for joint in description.parse(text).joints}]
+    if missing:  # before everything but the robot's joints is fixed, so that the error can name the others
+        raise JointNameError(robot.joints, [joint.name for joint in description.parse(text).joints if joint.movable],
+                             what="the robot's joints and the simulated model's")
+    root = description.reduced(text, robot.joints)
+    if shapes:
+        for link, full in zip(root.findall("link"), ElementTree.fromstring(text).findall("link")):
+            for collision in full.findall("collision"):
+                mesh = collision.find("geometry/mesh")
+                if mesh is not None:
+                    file = find_mesh(mesh.get("filename", ""), folder)
+                    if file is None:
+                        continue
+                    mesh.set("filename", str(file))
+                link.append(collision)
+    options = ElementTree.SubElement(root, "mujoco")
+    ElementTree.SubElement(options, "compiler", fusestatic="false", balanceinertia="true", strippath="false",
+                           discardvisual="false")
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def find_mesh(uri: str, folder: Path | None) -> Path | None:
+    """The file behind a mesh's `uri` (package://, file:// or a path relative to the URDF), if MuJoCo can read it."""
+    if uri.startswith("package://"):
+        package, _, path = uri[len("package://"):].partition("/")
+        shares = [Path(prefix) / "share" / package for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+                  if prefix]
+        if package == "example-robot-data":
+            try:
+                shares.append(description.package_data_root())
+            except RobotDescriptionError:
+                shares.append(Path(package))
+        candidates = [share / path for share in shares]
+    else:
+        path = Path(uri.removeprefix("file://"))
+        candidates = [path if folder is None else folder / path]
+    found = (file for file in candidates if file.suffix.lower() in MESHES and file.is_file())
+    return next(found, None)
+
+
+def _lock_and_release(spec: "mujoco.MjSpec", robot: Robot) -> None:
+    """Lock an MJCF's other hinges and slides; drop what would act on the joints or refer to locked ones."""
+    locked = [joint for joint in spec.joints if joint.name not in robot.joints
+              and joint.type in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)]
+    for element in (*spec.actuators, *spec.sensors, *spec.keys):
+        spec.delete(element)
+    if locked:
+        for element in (*spec.equalities, *spec.tendons):
+            spec.delete(element)
+    for joint in locked:
+        spec.delete(joint)

@@ -1,0 +1,227 @@
+"""The robot and its drives, simulated: M(q) qdd + h(q, qd) + damping qd + friction = tau, stepped by MuJoCo.
+
+One `step` is one control period. What a command u means, with g(q) the robot's own gravity torque:
+    effort:    tau = u
+    velocity:  tau = M(q) (u - qd) / T + g(q),              T = 5 ms
+    position:  tau = M(q) (k (u - q) - qd) / T + g(q),      k = 20 / s, the usual cascade around the velocity loop
+tau is clipped to the effort limits. The inner loop's time constant T is five physics steps, so it is stable whatever
+the inertia. A drive does not know friction and payload: it lags and sags a little under them, as real ones do.
+"""
+
+from __future__ import annotations
+
+import collections
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..exceptions import ConfigurationError, JointNameError
+from ..robots import Robot
+from ..settings import per_joint
+from ..types import Array, checked
+from . import model as models
+from .model import mujoco
+from .settings import PlantSettings
+
+VELOCITY_TIME = 0.005  # T [s]
+POSITION_GAIN = 20.0  # k [1/s]
+PAYLOAD = "mbrl_payload"
+PAYLOAD_RADIUS = 0.05  # [m], a solid ball: inertia 2/5 m r^2
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Measurement:
+    """What the sensors report: q (n,) [rad or m], qd (n,) [rad/s or m/s] as they were at `stamp` [s], with noise,
+    and effort (n,) [N m or N], what the drives applied just before."""
+
+    stamp: float
+    q: Array
+    qd: Array
+    effort: Array
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Truth:
+    """The state without noise or delay at `stamp` [s]: q (n,), qd (n,), and tip (3,) [m] in the root link's frame."""
+
+    stamp: float
+    q: Array
+    qd: Array
+    tip: Array
+
+
+class Plant:
+    """`robot` in MuJoCo. Arrays follow the order of `robot.joints`, whatever the model's own order.
+
+    The same settings and the same commands give bitwise the same measurements. `rejected` counts commands with an
+    entry that is not finite (the drive keeps its last command), `clipped` those outside the robot's command limits.
+    """
+
+    def __init__(self, settings: PlantSettings, robot: Robot):
+        self.settings, self.robot = settings, robot
+        self.period = 1.0 / settings.rate
+        self._substeps = round(self.period / settings.timestep)
+        self._delay = round(settings.command_delay * self._substeps)  # in physics steps
+        self.model = self._build()
+        self.data = mujoco.MjData(self.model)
+        self._payload = self.model.body(PAYLOAD).id
+        self._mark_sites = [f"mbrl_mark_{i}" for i in range(len(settings.marks))] or [models.TIP]
+        joints = [self.model.joint(name) for name in robot.joints]
+        self._qpos = np.array([joint.qposadr[0] for joint in joints])
+        self._dof = np.array([joint.dofadr[0] for joint in joints])
+        mujoco.mj_kinematics(self.model, self.data)
+        # An MJCF may not know the root link by name; its world is taken for it then. `root_pose` is the root link's
+        # position (3,) [m] and rotation (3, 3) in MuJoCo's world.
+        root = max(0, mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_BODY, robot.root))
+        self.root_pose = self.data.xpos[root].copy(), self.data.xmat[root].reshape(3, 3).copy()
+        self._home = self._initial_position()
+        self._wanted, self._force = np.zeros(self.model.nv), np.zeros(self.model.nv)
+        self._scale = np.ones(robot.n)
+        self.reset()
+
+    def reset(self, seed: int | None = None) -> Measurement:
+        """Back to the initial position at rest, unloaded, motors whole; `seed` replaces the settings' seed."""
+        robot = self.robot
+        self.seed = self.settings.seed if seed is None else seed
+        self._rng = np.random.default_rng(self.seed)
+        self._scale[:] = 1.0
+        self.set_payload(0.0)
+        mujoco.mj_resetData(self.model, self.data)
+        start = self._home + self.settings.initial_noise * self._rng.standard_normal(robot.n)
+        start = np.clip(start, robot.position_lower, robot.position_upper)
+        self.data.qpos[self._qpos] = start
+        self._effort = np.zeros(robot.n)
+        # Until a first command acts: no effort, standing still, or staying where it is.
+        rest = {"effort": np.zeros(robot.n), "velocity": np.zeros(robot.n), "position": start}[robot.interface]
+        kept = math.ceil(self._delay / self._substeps) + 1
+        self._commands = collections.deque([rest] * kept, maxlen=kept)
+        self._states = collections.deque([self._state()] * (self.settings.sensor_delay + 1),
+                                         maxlen=self.settings.sensor_delay + 1)
+        self._tick = self.rejected = self.clipped = 0
+        return self._measure()
+
+    def step(self, command: Array) -> Measurement:
+        """Advance one period; `command` (n,) is the answer to the measurement returned last."""
+        command = np.array(checked("command", command, (self.robot.n,)))
+        if not np.isfinite(command).all():
+            self.rejected += 1
+            command = self._commands[-1]
+        allowed = np.clip(command, self.robot.command_lower, self.robot.command_upper)
+        self.clipped += int((allowed != command).any())
+        self._commands.append(allowed)
+        for i in range(self._substeps):
+            age = -((i - self._delay) // self._substeps)  # of the command in effect, in ticks
+            mujoco.mj_step1(self.model, self.data)
+            self._apply(self._commands[-1 - age])
+            mujoco.mj_step2(self.model, self.data)
+        self._tick += 1
+        self._states.append(self._state())
+        return self._measure()
+
+    @property
+    def time(self) -> float:
+        """Now [s], in the clock of the stamps: ahead of the newest measurement by the sensor delay."""
+        return (self._tick + self.settings.sensor_delay) * self.period
+
+    @property
+    def truth(self) -> Truth:
+        q, qd, _ = self._state()
+        return Truth(self.time, q, qd, self._sites([models.TIP])[0])
+
+    @property
+    def marks(self) -> Array:
+        """Where the marks are (count, 3) [m], in the root link's frame."""
+        return self._sites(self._mark_sites)
+
+    def set_payload(self, kg: float) -> None:
+        """Fasten a ball of `kg` to the payload point (0: take it off), without disturbing the motion."""
+        if not (math.isfinite(kg) and kg >= 0.0):
+            raise ConfigurationError(f"a payload must be a mass of at least 0 kg, got {kg!r}", key="payload", value=kg)
+        self.model.body_mass[self._payload] = kg
+        self.model.body_inertia[self._payload] = 0.4 * kg * PAYLOAD_RADIUS**2
+        # A scratch state: mj_setConst overwrites the one it is given.
+        mujoco.mj_setConst(self.model, mujoco.MjData(self.model))
+
+    def scale_motor(self, joint: str, factor: float) -> None:
+        """From now on the motor of `joint` delivers only `factor` (0 to 1) of the torque its drive asks for."""
+        if joint not in self.robot.joints:
+            raise JointNameError([joint], self.robot.joints)
+        if not 0.0 <= factor <= 1.0:
+            raise ConfigurationError(f"a motor's factor lies in [0, 1], got {factor!r}", key="factor", value=factor)
+        self._scale[self.robot.joints.index(joint)] = factor
+
+    # --- inside -----------------------------------------------------------------------------------------------
+
+    def _build(self) -> "mujoco.MjModel":
+        settings, n = self.settings, self.robot.n
+        spec, is_urdf = models.mechanism(settings.model, self.robot)
+        spec.option.timestep = settings.timestep
+        spec.option.gravity = settings.gravity
+        spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+        spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONTACT
+        for body in spec.bodies:
+            body.gravcomp = 0.0 if self.robot.interface == "effort" else 1.0
+        if is_urdf:
+            friction = settings.frictionloss or tuple(np.minimum(0.5, self.robot.effort_limit / 60.0))
+            values = [per_joint(getattr(settings, key), n, key) for key in ("armature", "damping")]
+            for name, *parts in zip(self.robot.joints, *values, per_joint(friction, n, "frictionloss")):
+                joint = spec.joint(name)
+                joint.armature, joint.damping, joint.frictionloss = parts[0], _damping(joint, parts[1]), parts[2]
+        body, offset = models.place(spec, settings.payload_body or models.TIP, settings.payload_offset)
+        body.add_body(name=PAYLOAD, pos=offset, ipos=np.zeros(3), explicitinertial=True)
+        offsets = np.reshape(settings.mark_offsets or np.zeros(3 * len(settings.marks)), (-1, 3))
+        for i, (name, offset) in enumerate(zip(settings.marks, offsets)):
+            body, offset = models.place(spec, name, offset)
+            body.add_site(name=f"mbrl_mark_{i}", pos=offset)
+        return models.compiled(spec)
+
+    def _initial_position(self) -> Array:
+        robot, given = self.robot, self.settings.initial_position
+        if not given:
+            bounded = np.isfinite(robot.position_lower)
+            return np.where(bounded, 0.5 * (np.where(bounded, robot.position_lower, 0.0)
+                                            + np.where(bounded, robot.position_upper, 0.0)), 0.0)
+        home = per_joint(given, robot.n, "initial_position")
+        outside = [name for name, q, low, high in zip(robot.joints, home, robot.position_lower, robot.position_upper)
+                   if not low <= q <= high]
+        if outside:
+            raise ConfigurationError(f"'initial_position' is outside the limits of {outside}: lower "
+                                     f"{robot.position_lower.tolist()}, upper {robot.position_upper.tolist()}",
+                                     key="initial_position", value=given)
+        return home
+
+    def _apply(self, u: Array) -> None:
+        """Turn the command in effect into joint torques for the coming physics step."""
+        data, dof = self.data, self._dof
+        if self.robot.interface == "effort":
+            wanted, gravity = u, 0.0
+        else:
+            if self.robot.interface == "position":
+                u = POSITION_GAIN * (u - data.qpos[self._qpos])
+            self._wanted[dof] = (u - data.qvel[dof]) / VELOCITY_TIME
+            mujoco.mj_mulM(self.model, data, self._force, self._wanted)
+            gravity = data.qfrc_gravcomp[dof]
+            wanted = self._force[dof] + gravity
+        self._effort = self._scale * np.clip(wanted, -self.robot.effort_limit, self.robot.effort_limit)
+        data.qfrc_applied[dof] = self._effort - gravity  # MuJoCo adds its gravity compensation itself
+
+    def _state(self) -> tuple[Array, Array, Array]:
+        return self.data.qpos[self._qpos], self.data.qvel[self._dof], self._effort
+
+    def _measure(self) -> Measurement:
+        q, qd, effort = self._states[0]
+        noise = self._rng.standard_normal((2, self.robot.n))
+        return Measurement(self._tick * self.period, q + self.settings.position_noise * noise[0],
+                           qd + self.settings.velocity_noise * noise[1], effort.copy())
+
+    def _sites(self, names: list[str]) -> Array:
+        """Positions (len(names), 3) [m] of sites, now, in the root link's frame."""
+        mujoco.mj_kinematics(self.model, self.data)
+        position, rotation = self.root_pose
+        return (np.array([self.data.site(name).xpos for name in names]) - position) @ rotation
+
+
+def _damping(joint: "mujoco.MjsJoint", value: float):
+    """MuJoCo keeps damping as a scalar or, in newer versions, as the coefficients of a polynomial."""
+    return value if np.ndim(joint.damping) == 0 else np.r_[value, np.zeros(np.size(joint.damping) - 1)]
