@@ -104,6 +104,13 @@ def test_joints_follow_the_wanted_order_and_arrays_cannot_be_changed():
         robot.velocity_limit[0] = 9.0
 
 
+def test_the_default_tip_is_moved_by_most_joints_and_never_by_a_mimic():
+    assert planar(PLANAR.replace('name="slide" type="prismatic"', 'name="slide" type="fixed"')
+                  .replace('<mimic joint="slide"/>', '<mimic joint="elbow"/>')).tip == "slider"
+    assert planar(joints=("shoulder", "elbow")).tip == "slider"
+    assert planar(tip="upper").tip == "upper"
+
+
 def test_unknown_joint_names_both_lists_and_the_nearest():
     with pytest.raises(JointNameError, match=r"(?s)sholder.*'elbow', 'slide'.*did you mean 'shoulder'"):
         planar(joints=("sholder", "elbow"))
@@ -112,6 +119,7 @@ def test_unknown_joint_names_both_lists_and_the_nearest():
 @pytest.mark.parametrize("text, changes, message", [
     ("<robot", {}, "not valid XML"),
     ("<mujoco/>", {}, "<mujoco>.*needs the URDF"),
+    ("<robot name='r'/>", {}, "no <link>.*xacro"),
     ("<robot name='r'><link name='a'/></robot>", {}, "no movable joint"),
     (PLANAR.replace('velocity="3"', 'velocity="0"'), {}, "'shoulder' has no velocity limit.*data sheet"),
     (PLANAR.replace(' effort="10"', ''), {}, "'elbow' has no effort limit"),

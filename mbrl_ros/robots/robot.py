@@ -115,8 +115,8 @@ def _range(joint: description.Joint) -> tuple[float, float]:
 def _positive(joint: description.Joint, key: str) -> float:
     value = joint.limit.get(key, 0.0)
     if value <= 0.0:
-        raise RobotDescriptionError(f"joint '{joint.name}' has no {key} limit ({value:g}); write {key}=\"...\" from the "
-                                    f"robot's data sheet into its <limit>, or leave it out of 'joints'")
+        raise RobotDescriptionError(f"joint '{joint.name}' has no {key} limit ({value:g}); write {key}=\"...\" from "
+                                    f"the robot's data sheet into its <limit>, or leave it out of 'joints'")
     return value
 
 
@@ -130,13 +130,18 @@ def _tip(tree: description.Tree, controlled: tuple[str, ...], wanted: str) -> st
         moving = [joint.name in controlled for joint in tree.chain(link) if joint.kind != "fixed"]
         return sum(moving), len(moving) - sum(moving)
 
-    tip = wanted or max(tree.leaves(), key=lambda link: (moved_by(link)[0], -moved_by(link)[1]))
+    def follower(link: str) -> description.Joint | None:
+        return next((joint for joint in tree.chain(link) if joint.mimic in controlled), None)
+
+    if wanted and (mimic := follower(wanted)):
+        raise RobotDescriptionError(f"the tip '{wanted}' stands behind joint '{mimic.name}', which follows "
+                                    f"'{mimic.mimic}'; choose a tip before it")
+    # Mimic joints may carry every leaf, as in some grippers; then any link before them will do.
+    candidates = ([link for link in tree.leaves() if not follower(link)]
+                  or [link for link in tree.links if not follower(link)])
+    tip = wanted or max(candidates, key=lambda link: (moved_by(link)[0], -moved_by(link)[1]))
     if moved_by(tip)[0] == 0:
         raise RobotDescriptionError(f"no controlled joint moves the tip '{tip}'; choose a link beyond {controlled[0]}")
-    for joint in tree.chain(tip):
-        if joint.mimic in controlled:
-            raise RobotDescriptionError(f"the tip '{tip}' stands behind joint '{joint.name}', which follows "
-                                        f"'{joint.mimic}'; choose a tip before it")
     return tip
 
 

@@ -118,11 +118,14 @@ def parse(text: str) -> Tree:
     try:
         robot = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
-        raise RobotDescriptionError(f"the robot description is not valid XML ({error}); check it with check_urdf") from None
+        raise RobotDescriptionError(f"the robot description is not valid XML ({error}); "
+                                    f"check it with check_urdf") from None
     if robot.tag != "robot":
         hint = " An MJCF model can be simulated, but the controller needs the URDF." if robot.tag == "mujoco" else ""
         raise RobotDescriptionError(f"the root element is <{robot.tag}>, a URDF's is <robot>.{hint}")
     links = tuple(_attribute(link, "name", "a <link>") for link in robot.findall("link"))
+    if not links:
+        raise RobotDescriptionError("the URDF has no <link>; if it is a xacro macro, expand a file that uses it")
     joints = tuple(_joint(element) for element in robot.findall("joint"))
     for names, what in ((links, "link"), ([joint.name for joint in joints], "joint")):
         double = sorted({name for name in names if list(names).count(name) > 1})

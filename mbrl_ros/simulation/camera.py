@@ -59,7 +59,8 @@ def random_pose(rng: np.random.Generator, target: Array, *, distance: tuple[floa
     extent = math.tan(math.radians(settings.field_of_view) / 2.0) * min(1.0, settings.height / settings.width)
     # Aiming beside the target by this much puts it off the image's centre, by less than half the way to the edge.
     aside = 0.3 * far * extent * rng.uniform(-1.0, 1.0, 2)
-    return CameraPose.look_at(position, target + straight.rotation[:, :2] @ aside, math.radians(rng.uniform(-10.0, 10.0)))
+    roll = math.radians(rng.uniform(-10.0, 10.0))
+    return CameraPose.look_at(position, target + straight.rotation[:, :2] @ aside, roll)
 
 
 def project(points: Array, pose: CameraPose, settings: CameraSettings) -> tuple[Array, Array]:
@@ -78,7 +79,8 @@ def project(points: Array, pose: CameraPose, settings: CameraSettings) -> tuple[
 
 class Camera:
     """Feature frames at a fixed rate, late by the latency: a frame is exposed at the first tick at or after its due
-    time, and delivered at the first tick at least the latency later. Equal seeds and ticks give equal frames."""
+    time, and delivered at the first tick at least the latency later. Equal seeds and ticks give equal frames.
+    `pose` may be replaced at any time, and holds for the frames exposed from then on."""
 
     def __init__(self, settings: CameraSettings, pose: CameraPose):
         self.settings, self.pose = settings, pose
@@ -104,6 +106,10 @@ class Camera:
         while self._pending and time >= self._pending[0].stamp + self.settings.latency - _SOON:
             ready.append(self._pending.popleft())
         return tuple(ready)
+
+    def exact(self, marks: Array) -> Array:
+        """Image coordinates (count, 2) of `marks` (count, 3) [m] as they are now: no noise, no latency, no border."""
+        return project(marks, self.pose, self.settings)[0]
 
     def _expose(self, time: float, marks: Array) -> FeatureFrame:
         settings = self.settings

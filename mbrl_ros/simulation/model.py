@@ -61,7 +61,8 @@ def compiled(spec: "mujoco.MjSpec") -> "mujoco.MjModel":
     try:
         return spec.compile()
     except ValueError as error:
-        raise RobotDescriptionError(f"MuJoCo cannot simulate this model: {error}") from None
+        raise RobotDescriptionError(f"MuJoCo cannot simulate this model: {error}. Check the mass and inertia of the "
+                                    f"link it names") from None
 
 
 def place(spec: "mujoco.MjSpec", name: str, offset: Array) -> "tuple[mujoco.MjsBody, Array]":
@@ -104,13 +105,13 @@ def find_mesh(uri: str, folder: Path | None) -> Path | None:
     """The file behind a mesh's `uri` (package://, file:// or a path relative to the URDF), if MuJoCo can read it."""
     if uri.startswith("package://"):
         package, _, path = uri[len("package://"):].partition("/")
-        shares = [Path(prefix) / "share" / package for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
-                  if prefix]
+        prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+        shares = [Path(prefix) / "share" / package for prefix in prefixes if prefix]
         if package == "example-robot-data":
             try:
                 shares.append(description.package_data_root())
             except RobotDescriptionError:
-                shares.append(Path(package))
+                return None
         candidates = [share / path for share in shares]
     else:
         path = Path(uri.removeprefix("file://"))

@@ -104,7 +104,8 @@ def _context(size: tuple[int, int]):
             return context
         except Exception as error:  # each binding fails in its own way where its library is missing
             failures.append(f"{backend}: {error}")
-    raise RuntimeError("no off-screen GL (apt-get install libegl1 libgl1-mesa-dri, or libosmesa6); " + "; ".join(failures))
+    raise RuntimeError("no off-screen GL (apt-get install libegl1 libgl1-mesa-dri, or libosmesa6); "
+                       + "; ".join(failures))
 
 
 def _scenery(plant: Plant, size: tuple[int, int], shadows: bool) -> "mujoco.MjModel":
@@ -124,7 +125,8 @@ def _scenery(plant: Plant, size: tuple[int, int], shadows: bool) -> "mujoco.MjMo
     tiles.rgb1, tiles.rgb2 = [0.80, 0.82, 0.84], [0.75, 0.77, 0.80]
     floor = spec.add_material(name="floor", texrepeat=[4, 4], texuniform=True, reflectance=0.0)
     floor.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "tiles"
-    spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[5, 5, 0.1], material="floor", contype=0, conaffinity=0)
+    spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[5, 5, 0.1], material="floor",
+                            contype=0, conaffinity=0)
     spec.worldbody.add_light(pos=[1.0, -1.5, 3.0], dir=[-0.3, 0.45, -0.84], castshadow=shadows,
                              diffuse=[0.55, 0.55, 0.55], specular=[0.15, 0.15, 0.15])
     spec.worldbody.add_camera(name=CAMERA)

@@ -5,7 +5,7 @@ One `step` is one control period. What a command u means, with g(q) the robot's 
     velocity:  tau = M(q) (u - qd) / T + g(q),              T = 5 ms
     position:  tau = M(q) (k (u - q) - qd) / T + g(q),      k = 20 / s, the usual cascade around the velocity loop
 tau is clipped to the effort limits. The inner loop's time constant T is five physics steps, so it is stable whatever
-the inertia. A drive does not know friction and payload: it lags and sags a little under them, as real ones do.
+the inertia. A drive knows neither friction nor the payload's weight, and gives way to them a little, as real ones do.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ class PlantSettings(Section):
 
     model: str = setting("", "URDF or MJCF: a file, its text, or 'package-data:NAME'; empty: the robot's own URDF")
     rate: float = setting(200.0, "control rate; one step is one period", unit="Hz", low=1.0, high=2000.0)
-    timestep: float = setting(0.001, "physics step; the control period must be a multiple", unit="s", low=1e-5, high=0.01)
+    timestep: float = setting(0.001, "physics step; the control period must be a multiple", unit="s",
+                              low=1e-5, high=0.01)
     position_noise: float = setting(1e-4, "standard deviation of measured positions", unit="rad or m", low=0.0)
     velocity_noise: float = setting(0.01, "standard deviation of measured velocities", unit="rad/s or m/s", low=0.0)
     sensor_delay: int = setting(0, "age of a measurement when it is delivered", unit="ticks", low=0, high=100)
@@ -33,7 +34,7 @@ class PlantSettings(Section):
     gravity: tuple[float, ...] = setting((0.0, 0.0, -9.81), "in the frame of the model's world", unit="m/s^2")
     payload_body: str = setting("", "body or site that carries the payload; empty: the end-effector point")
     payload_offset: tuple[float, ...] = setting((0.0, 0.0, 0.0), "payload's centre in that body's frame", unit="m")
-    marks: tuple[str, ...] = setting((), "bodies or sites with a mark a camera sees; empty: one mark at the end effector")
+    marks: tuple[str, ...] = setting((), "bodies or sites with a mark a camera sees; empty: the end effector")
     mark_offsets: tuple[float, ...] = setting((), "x, y, z of every mark in its body's frame, one after the other; "
                                                   "empty: the bodies' origins", unit="m")
 
