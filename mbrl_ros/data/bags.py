@@ -1,0 +1,154 @@
+"""Recordings as rosbag2: a folder with metadata.yaml, its storage files without it, or one file (.db3, .mcap).
+
+The state comes from sensor_msgs/JointState. The command is the first of: the chosen topic, a
+std_msgs/Float64MultiArray topic with one value per joint (ros2_control's forward_command_controller), the effort
+of the joint states. A command topic is held between its messages, and u_k is its mean over [t_k, t_k+1): commands come at
+their own moments, and what moves the joints is what was in effect. Stamps are those of the header, or those of the bag
+where the headers are empty.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from ..exceptions import DataError, JointNameError, nearest
+from ..types import Array
+from .cleaning import cleaned
+from .recording import Recording
+from .salvage import Raw, salvaged
+
+STATE, COMMAND = "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"
+STORAGE = (".db3", ".mcap", ".zstd")
+
+
+def read_bag(path: Path, *, topic: str = "", command_topic: str = "", joints: tuple[str, ...] = ()) -> Recording:
+    """The recording in a bag. DataError says what the bag lacks; a damaged bag gives what is left of it."""
+    from rosbags.typesys import Stores, get_typestore
+    messages, notes = _messages(path)
+    types = {message[0]: message[1] for message in messages}
+    counts = Counter(message[0] for message in messages)
+    topic = topic or max((name for name, kind in types.items() if kind == STATE),
+                         key=lambda name: (name.endswith("joint_states"), counts[name]), default="")
+    if types.get(topic) != STATE:
+        hint = f"; did you mean '{nearest(topic, types)}'?" if topic and types else ""
+        raise DataError(f"{path} has no {STATE} topic{f' {topic!r}' if topic else ''}{hint}. It has {dict(sorted(types.items()))}")
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    states, broken = _decoded(messages, topic, store)
+    if not states:
+        raise DataError(f"{path}: none of the {counts[topic]} messages on {topic} can be read")
+    names, chosen, other = _joint_order(states, joints)
+    states = [(stamp, message) for stamp, message in states if set(names) <= set(message.name)]
+    stamps, from_header = _stamps(states)
+    trouble = {"unreadable messages dropped": broken, "messages of other joints dropped": other}
+    if not from_header:
+        notes.append("the headers carry no time: the bag's own stamps are used")
+    q, qd, effort = (_values(states, names, field) for field in ("position", "velocity", "effort"))
+    if q is None:
+        raise DataError(f"{path}: the messages on {topic} carry no positions")
+    u, source = effort, f"effort of {topic}"
+    commands = _command_topic(messages, types, command_topic, len(names), store, path)
+    if commands is not None:
+        name, times, values = commands
+        if from_header:  # commands have no header: their bag stamps are related to the states' by the median distance
+            times = times + np.median(stamps - np.array([stamp for stamp, _ in states]))
+        u, source = held_mean(times, values, stamps), f"topic {name}"
+    if u is None:
+        source = ""
+    return cleaned(path.name, tuple(chosen), stamps, q, qd, u, u_source=source, counts=trouble, notes=tuple(notes))
+
+
+def held_mean(times: Array, values: Array, stamps: Array) -> Array:
+    """Mean (T, n) over [t_k, t_k+1) of a command held from each of its `times` (C,) on; NaN before the first."""
+    ends = np.append(stamps[1:], 2.0 * stamps[-1] - stamps[-2])
+    integral = np.vstack([np.zeros(values.shape[1]), np.cumsum(values[:-1] * np.diff(times)[:, None], axis=0)])
+
+    def until(moment: Array) -> Array:
+        index = np.clip(np.searchsorted(times, moment, side="right") - 1, 0, len(times) - 1)
+        return integral[index] + values[index] * (moment - times[index])[:, None]
+
+    mean = (until(ends) - until(stamps)) / np.maximum(ends - stamps, 1e-12)[:, None]
+    mean[stamps < times[0]] = np.nan
+    return mean
+
+
+def _messages(path: Path) -> tuple[list[Raw], list[str]]:
+    """All messages of the two kinds of interest, in time order, and notes."""
+    from rosbags.rosbag2 import Reader
+    try:
+        with Reader(path) as reader:
+            wanted = [connection for connection in reader.connections if connection.msgtype in (STATE, COMMAND)]
+            found = [(connection.topic, connection.msgtype, stamp, bytes(data))
+                     for connection, stamp, data in (reader.messages(wanted) if wanted else ())]
+            others = {connection.topic: connection.msgtype for connection in reader.connections}
+        notes: list[str] = []
+    except Exception as error:  # rosbags raises whatever its storage raises
+        files = sorted(file for file in path.iterdir() if file.suffix in STORAGE) if path.is_dir() else [path]
+        found = [message for file in files for message in salvaged(file)]
+        if not found:
+            raise DataError(f"{path} cannot be read as a bag and nothing can be salvaged: {error}") from None
+        without_index = path.is_dir() and not (path / "metadata.yaml").exists()
+        notes = ["no metadata.yaml: read from its storage files" if without_index
+                 else f"the bag is damaged ({error}): {len(found)} messages were salvaged"]
+        others = {}
+    if not found:
+        raise DataError(f"{path} holds no message of {STATE}. It has {dict(sorted(others.items()))}")
+    return sorted(found, key=lambda message: message[2]), notes
+
+
+def _decoded(messages: list[Raw], topic: str, store) -> tuple[list, int]:
+    """[(bag stamp [s], message)] of a topic, and how many could not be decoded."""
+    decoded, broken = [], 0
+    for name, kind, stamp, data in messages:
+        if name == topic:
+            try:
+                decoded.append((1e-9 * stamp, store.deserialize_cdr(data, kind)))
+            except Exception:  # damaged bytes fail in many ways
+                broken += 1
+    return decoded, broken
+
+
+def _joint_order(states: list, joints: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], int]:
+    """The joints to read, in order, their names, and how many messages do not hold them all."""
+    common = Counter(tuple(message.name) for _, message in states).most_common(1)[0][0]
+    names = joints or common
+    holding = sum(set(names) <= set(message.name) for _, message in states)
+    if not holding:
+        raise JointNameError(names, common, what="wanted joints and those of the recording")
+    return names, names, len(states) - holding
+
+
+def _stamps(states: list) -> tuple[Array, bool]:
+    header = np.array([message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec for _, message in states])
+    if np.ptp(header) > 0.0:
+        return header, True
+    return np.array([stamp for stamp, _ in states]), False
+
+
+def _values(states: list, names: tuple[str, ...], field: str) -> Array | None:
+    """(T, n) of one field in the order of `names`; a message without it gives NaN, None if no message has it."""
+    rows = np.full((len(states), len(names)), np.nan)
+    for row, (_, message) in zip(rows, states):
+        values = getattr(message, field)
+        if len(values) == len(message.name):
+            order = {name: i for i, name in enumerate(message.name)}
+            row[:] = [values[order[name]] for name in names]
+    return rows if np.isfinite(rows).any() else None
+
+
+def _command_topic(messages: list[Raw], types: dict, wanted: str, n: int, store, path: Path):
+    """(name, times (C,), values (C, n)) of the command topic, or None."""
+    if wanted and wanted not in types:
+        raise DataError(f"{path} has no command topic '{wanted}'; did you mean '{nearest(wanted, types)}'? "
+                        f"It has {dict(sorted(types.items()))}")
+    candidates = [wanted] if wanted else sorted(name for name, kind in types.items() if kind == COMMAND)
+    for name in candidates:
+        decoded = [(stamp, message.data) for stamp, message in _decoded(messages, name, store)[0]
+                   if hasattr(message, "data") and len(message.data) == n]
+        if len(decoded) > 1:
+            return name, np.array([stamp for stamp, _ in decoded]), np.array([data for _, data in decoded])
+    if wanted:
+        raise DataError(f"{path}: the messages on '{wanted}' do not carry {n} values, one per joint")
+    return None

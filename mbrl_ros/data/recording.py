@@ -1,0 +1,102 @@
+"""One recording as values: what the joints did, what pushed them, and what had to be repaired.
+
+Sample k is the state x_k = [q_k; qd_k] at stamp t_k and the command u_k in effect during [t_k, t_k+1): a command held
+until the next one where the recording is sampled at its own rate, the mean over the interval where it is resampled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..exceptions import DataError
+from ..types import Array, Transition
+
+# Samples further apart than this many periods are not one transition.
+GAP = 1.5
+# Fastest rate at which recordings are used unless asked otherwise [Hz]; it is the controller's default rate.
+FASTEST = 200.0
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Recording:
+    """T samples of n joints: stamps (T,) [s] from the first, q (T, n) [rad or m], qd (T, n) [rad/s or m/s], u (T, n) or None.
+
+    `u_source` says where u was found and `interface` what it means (effort, velocity or position; an effort may be in
+    any unit proportional to it, such as a motor current). `counts` maps each kind of trouble to how often it was met,
+    `notes` are sentences for the user.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    stamps: Array
+    q: Array
+    qd: Array
+    u: Array | None
+    u_source: str = ""
+    interface: str = "effort"
+    counts: dict[str, int] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def period(self) -> float:
+        """The median distance of two samples [s]."""
+        return float(np.median(np.diff(self.stamps)))
+
+    @property
+    def duration(self) -> float:
+        return float(self.stamps[-1] - self.stamps[0])
+
+    def joined(self) -> Array:
+        """(T-1,) whether samples k and k+1 are one period apart."""
+        apart = np.diff(self.stamps) / self.period
+        return (apart < GAP) & (apart > 2.0 - GAP)
+
+    def transitions(self) -> Iterator[Transition]:
+        """Every transition of one period. Without commands u is zero."""
+        u = np.zeros_like(self.q) if self.u is None else self.u
+        x = np.hstack([self.q, self.qd])
+        for k in np.flatnonzero(self.joined()):
+            yield Transition(float(self.stamps[k]), x[k], u[k], x[k + 1])
+
+    def without_u(self) -> Recording:
+        return dataclasses.replace(self, u=None, u_source="")
+
+    def resampled(self, rate: float | None = None) -> Recording:
+        """At `rate` [Hz], or if None at its own rate but no faster than FASTEST.
+
+        Causal and unsmoothed in the state: each sample is the newest one not later than its time, as a controller
+        would see it. u is averaged over the interval it acts in, which is what moves the joints.
+        """
+        own = 1.0 / self.period
+        rate = min(own, FASTEST) if rate is None else rate
+        if rate > 1.01 * own:
+            raise DataError(f"{self.name} was sampled at {own:.4g} Hz and cannot be resampled to {rate:.4g} Hz")
+        step = max(1, round(own / rate))
+        if step == 1:
+            return self
+        keep, apart = [], np.diff(self.stamps)
+        broken = np.concatenate([[0], np.flatnonzero(apart > GAP * self.period) + 1, [len(self.stamps)]])
+        for begin, end in zip(broken[:-1], broken[1:]):
+            keep.extend(range(begin, end - step + 1, step))
+        keep = np.array(keep, dtype=int)
+        if len(keep) < 3:
+            raise DataError(f"{self.name} holds less than three samples at {rate:.4g} Hz")
+        u = None if self.u is None else np.array([self.u[k: k + step].mean(axis=0) for k in keep])
+        return dataclasses.replace(self, stamps=self.stamps[keep], q=self.q[keep], qd=self.qd[keep], u=u,
+                                   notes=(*self.notes, f"every {step}th sample used ({own / step:.4g} Hz), u averaged"))
+
+    def part(self, begin: float, end: float) -> Recording:
+        """The samples with begin <= stamp < end [s]."""
+        inside = (self.stamps >= begin) & (self.stamps < end)
+        return dataclasses.replace(self, stamps=self.stamps[inside], q=self.q[inside], qd=self.qd[inside],
+                                   u=None if self.u is None else self.u[inside])
+
+    def summary(self) -> str:
+        """A few lines for the user."""
+        lines = [f"{self.name}: {len(self.stamps)} samples of {len(self.joints)} joints, {self.duration:.1f} s at "
+                 f"{1.0 / self.period:.4g} Hz; u: {self.u_source or 'none'}"]
+        lines += [f"  {what}: {count}" for what, count in self.counts.items() if count]
+        return "\n".join(lines + [f"  {note}" for note in self.notes])

@@ -1,0 +1,122 @@
+"""What can still be read of a bag that was cut off: messages in the order they were written, up to the damage.
+
+sqlite3: rows by their key until a page is missing. mcap (https://mcap.dev/spec): a file is a sequence of records
+`opcode (1 byte), length (8), content`; messages (0x05) stand alone or in chunks (0x06), their channels (0x04) and
+schemas (0x03) before them. Neither the index nor the footer is needed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+MAGIC = b"\x89MCAP0\r\n"
+SQLITE = b"SQLite format 3\x00"
+ZSTD = b"\x28\xb5\x2f\xfd"
+
+Raw = tuple[str, str, int, bytes]  # topic, message type, stamp [ns], serialised message
+
+
+def salvaged(path: Path) -> Iterator[Raw]:
+    """Every message that can be read from one storage file; ends silently at the damage."""
+    with path.open("rb") as file:
+        start = file.read(16)
+    if start.startswith(ZSTD):
+        with tempfile.TemporaryDirectory() as folder:
+            inner = Path(folder, path.stem)
+            inner.write_bytes(_decompressed(path.read_bytes(), "zstd"))
+            yield from salvaged(inner)
+    elif start.startswith(MAGIC):
+        yield from _mcap(path)
+    elif start.startswith(SQLITE):
+        yield from _sqlite(path)
+
+
+def _sqlite(path: Path) -> Iterator[Raw]:
+    connection = sqlite3.connect(f"file:{path.absolute()}?mode=ro&immutable=1", uri=True)
+    try:
+        topics = {row[0]: row[1:] for row in connection.execute("SELECT id, name, type FROM topics")}
+        for topic, stamp, data in connection.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id"):
+            if topic in topics:
+                yield *topics[topic], stamp, _message(data)
+    except sqlite3.Error:
+        return
+    finally:
+        connection.close()
+
+
+def _mcap(path: Path) -> Iterator[Raw]:
+    schemas: dict[int, str] = {}
+    channels: dict[int, tuple[str, str]] = {}
+    for opcode, content in _records(path.read_bytes()[len(MAGIC):]):
+        if opcode == 0x06:
+            compression, records = _chunk(content)
+            inner = _records(_decompressed(records, compression))
+        else:
+            inner = iter([(opcode, content)])
+        for kind, record in inner:
+            if kind == 0x03:
+                schemas[struct.unpack_from("<H", record)[0]] = _string(record, 2)[0]
+            elif kind == 0x04:
+                identity, schema = struct.unpack_from("<HH", record)
+                channels[identity] = (_string(record, 4)[0], schemas.get(schema, ""))
+            elif kind == 0x05:
+                channel, _, stamp = struct.unpack_from("<HIQ", record)
+                if channel in channels:
+                    yield *channels[channel], stamp, _message(record[22:])
+
+
+def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
+    position = 0
+    while position + 9 <= len(data):
+        opcode, length = struct.unpack_from("<BQ", data, position)
+        position += 9
+        if position + length > len(data):
+            if opcode == 0x06:
+                yield opcode, data[position:]  # a chunk cut short still begins with whole messages
+            return
+        yield opcode, data[position: position + length]
+        position += length
+
+
+def _chunk(content: bytes) -> tuple[str, bytes]:
+    """Compression and records of a chunk: start, end, size (8 each), crc (4), compression, length (8), records."""
+    compression, position = _string(content, 28)
+    return compression, content[position + 8:]
+
+
+def _string(data: bytes, position: int) -> tuple[str, int]:
+    length = struct.unpack_from("<I", data, position)[0]
+    begin = position + 4
+    return data[begin: begin + length].decode("utf-8", "replace"), begin + length
+
+
+def _message(data: bytes) -> bytes:
+    return _decompressed(data, "zstd") if data.startswith(ZSTD) else data
+
+
+def _decompressed(data: bytes, compression: str) -> bytes:
+    """As much as can be decompressed: a stream cut short gives what came before the cut."""
+    if not compression:
+        return data
+    if compression == "zstd":
+        try:
+            from compression import zstd  # Python 3.14
+        except ImportError:
+            from backports import zstd
+        errors, decompressor = zstd.ZstdError, zstd.ZstdDecompressor()
+    else:
+        import lz4.frame
+        errors, decompressor = RuntimeError, lz4.frame.LZ4FrameDecompressor()
+    parts = []
+    try:
+        for begin in range(0, len(data), 4096):
+            if decompressor.eof:
+                break
+            parts.append(decompressor.decompress(data[begin: begin + 4096]))
+    except (errors, EOFError):
+        return b"".join(parts)
+    return b"".join(parts)

@@ -1,0 +1,184 @@
+"""Recordings as comma-separated tables, plain or gzipped, with a column for each joint and quantity.
+
+A column map says which columns are what: `time=Time:ms,q=Position{}:deg,qd=Velocity{},u=Cur{}` where {} stands for
+the joint's number (from 0 or 1) or name, and `:unit` is one of UNITS. What the map leaves out is looked for under the usual names.
+As commands, efforts are preferred to motor currents, those to measured efforts, and a column that never changes to none.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from ..exceptions import DataError, nearest
+from ..types import Array
+from .cleaning import cleaned, time_unit
+from .recording import Recording
+
+UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "rad": 1.0, "m": 1.0, "deg": np.pi / 180.0,
+         "rpm": np.pi / 30.0, "1": 1.0}
+TIME = ("time", "t", "timestamp", "stamp", "sec", "seconds", "time_s")
+STEMS = {"q": ("position", "pos", "q", "joint_position", "joint_pos", "angle", "actual_q"),
+         "qd": ("velocity", "vel", "qd", "dq", "qdot", "joint_velocity", "joint_vel", "actual_qd")}
+# (stem, interface), best first
+COMMANDS = (("tau_cmd", "effort"), ("effort_cmd", "effort"), ("torque_cmd", "effort"), ("torquecmptd", "effort"),
+            ("command", "effort"), ("cmd", "effort"), ("u", "effort"), ("cur", "effort"), ("current", "effort"),
+            ("motor_current", "effort"), ("actual_current", "effort"), ("torque", "effort"), ("effort", "effort"),
+            ("tau", "effort"), ("joint_effort", "effort"), ("joint_torque", "effort"))
+
+
+def read_table(path: Path, column_map: str = "") -> Recording:
+    """The recording in a CSV(.gz) file. DataError names the columns that are missing and those there are."""
+    header, values, counts, notes = _read(path)
+    wanted = _parse(column_map)
+    by_stem = _stems(header)
+    time_name, time_scale = _time(header, wanted, path)
+    q_names, q_scale = _columns("q", wanted, by_stem, header, path)
+    qd_names, qd_scale = _columns("qd", wanted, by_stem, header, path, count=len(q_names))
+    column = {name: values[:, i] for i, name in enumerate(header)}
+    stamps = column[time_name] if time_name else np.arange(len(values), dtype=np.float64)
+    q = q_scale * np.column_stack([column[name] for name in q_names])
+    qd = qd_scale * np.column_stack([column[name] for name in qd_names]) if qd_names else None
+    if time_scale is None:
+        time_scale = 1.0 if qd is None else time_unit(stamps, q, qd)
+        if time_scale != 1.0:
+            unit = next(name for name, size in UNITS.items() if size == time_scale)
+            notes.append(f"time is taken to be in {unit}, from positions and velocities")
+    u, source, interface = _command(wanted, by_stem, column, len(q_names), header, path, notes)
+    return cleaned(path.name, _joint_names(q_names), time_scale * stamps, q, qd, u, u_source=source,
+                   interface=interface, counts=counts, notes=tuple(notes))
+
+
+def _read(path: Path) -> tuple[list[str], Array, dict[str, int], list[str]]:
+    """Header, values (T, columns) with NaN for what is no number, and what was met."""
+    lines, notes = [], []
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+            for line in file:
+                lines.append(line)
+    except (EOFError, zlib.error) as error:
+        notes.append(f"the file is truncated ({error}): the {len(lines)} lines before that were used")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is no readable CSV file: {error}") from None
+    if not lines:
+        raise DataError(f"{path} is empty")
+    try:
+        dialect = csv.Sniffer().sniff(lines[0], delimiters=",;\t ")
+    except csv.Error:
+        dialect = csv.excel
+    try:
+        rows = list(csv.reader(lines, dialect))
+    except csv.Error as error:
+        raise DataError(f"{path} is no CSV file: {error}") from None
+    header = [name.strip() for name in rows[0]]
+    if all(_number(name) == _number(name) for name in header):
+        raise DataError(f"{path} has no header line; the first line must name the columns")
+    if len(set(header)) != len(header):
+        raise DataError(f"{path} names a column twice: {sorted({name for name in header if header.count(name) > 1})}")
+    whole = [row for row in rows[1:] if len(row) == len(header)]
+    counts = {"lines of the wrong length dropped": len([row for row in rows[1:] if row]) - len(whole)}
+    if not whole:
+        raise DataError(f"{path} has a header and no line that fits it")
+    return header, np.array([[_number(cell) for cell in row] for row in whole]), counts, notes
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return float("nan")
+
+
+def _parse(text: str) -> dict[str, tuple[str, str]]:
+    """{quantity: (pattern, unit)} of a column map."""
+    wanted = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        key, equal, rest = entry.partition("=")
+        if not equal or key not in ("time", "q", "qd", "u"):
+            raise DataError(f"column map: '{entry}' must be time=COLUMN, q=COLUMNS, qd=COLUMNS or u=COLUMNS")
+        pattern, _, unit = rest.partition(":")
+        if unit and unit not in UNITS:
+            raise DataError(f"column map: unknown unit '{unit}' in '{entry}'; there are {list(UNITS)}")
+        wanted[key] = (pattern, unit)
+    return wanted
+
+
+def _stems(header: list[str]) -> dict[str, list[str]]:
+    """{lower-case stem: its columns in joint order} for names such as Position1, q_3, position.elbow or qd[0]."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for name in header:
+        match = re.fullmatch(r"(.*?)[\s_.\[(/-]*(\d+)[\])]?", name)
+        if match:
+            found.setdefault(match[1].lower(), []).append((int(match[2]), name))
+    return {stem: [name for _, name in sorted(columns)] for stem, columns in found.items()}
+
+
+def _time(header: list[str], wanted: dict, path: Path) -> tuple[str, float | None]:
+    if "time" in wanted:
+        name, unit = wanted["time"]
+        if name not in header:
+            raise DataError(f"{path} has no column '{name}'; did you mean '{nearest(name, header)}'? There are {header}")
+        return name, UNITS[unit] if unit else None
+    for name in header:
+        if name.lower() in TIME:
+            return name, None
+    raise DataError(f"{path} has no time column among {header}; name it with time=COLUMN[:unit]")
+
+
+def _columns(kind: str, wanted: dict, by_stem: dict, header: list[str], path: Path, count: int = 0):
+    """(column names, factor to SI) of q or qd; no names where velocities are missing."""
+    if kind in wanted:
+        pattern, unit = wanted[kind]
+        return _expanded(pattern, header, path), UNITS[unit] if unit else 1.0
+    for stem in STEMS[kind]:
+        if stem in by_stem and (not count or len(by_stem[stem]) == count):
+            return by_stem[stem], 1.0
+    if kind == "q":
+        raise DataError(f"{path} has no position columns among {header}; name them with q=COLUMNS, {{}} for the number")
+    return [], 1.0
+
+
+def _expanded(pattern: str, header: list[str], path: Path) -> list[str]:
+    """The columns that fit a pattern such as Position{}, by number where the gap holds one, else in the file's order."""
+    if "{}" not in pattern:
+        names = [pattern] if pattern in header else []
+    else:
+        before, after = pattern.split("{}", 1)
+        fitting = [(name[len(before): len(name) - len(after)], name) for name in header
+                   if name.startswith(before) and name.endswith(after) and len(name) > len(before) + len(after)]
+        numbered = [(int(gap), name) for gap, name in fitting if gap.isdigit()]
+        names = [name for _, name in sorted(numbered)] if numbered else [name for _, name in fitting]
+    if not names:
+        raise DataError(f"{path} has no column '{pattern}'; did you mean '{nearest(pattern, header)}'? There are {header}")
+    return names
+
+
+def _command(wanted: dict, by_stem: dict, column: dict, n: int, header: list[str], path: Path, notes: list[str]):
+    """(u (T, n) or None, its source, its interface)."""
+    if "u" in wanted:
+        pattern, unit = wanted["u"]
+        names = _expanded(pattern, header, path)
+        if len(names) != n:
+            raise DataError(f"{path}: '{pattern}' gives {len(names)} columns for {n} joints")
+        scale = UNITS[unit] if unit else 1.0
+        return scale * np.column_stack([column[name] for name in names]), f"columns {pattern}", "effort"
+    for stem, interface in COMMANDS:
+        names = by_stem.get(stem, [])
+        if len(names) != n:
+            continue
+        values = np.column_stack([column[name] for name in names])
+        if np.nanmax(np.ptp(values[np.isfinite(values).all(axis=1)], axis=0), initial=0.0) > 0.0:
+            return values, f"columns {names[0]} to {names[-1]}", interface
+        notes.append(f"columns {names[0]} to {names[-1]} never change: not taken for commands")
+    return None, "", "effort"
+
+
+def _joint_names(q_names: list[str]) -> tuple[str, ...]:
+    digits = [re.search(r"(\d+)\D*$", name) for name in q_names]
+    return tuple(f"joint{match[1]}" if match else name for match, name in zip(digits, q_names))
