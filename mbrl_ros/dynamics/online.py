@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.stats import chi2, f as f_distribution
 
 from .. import plugins
 from ..settings import DynamicsSettings, FeatureSettings
@@ -29,9 +29,15 @@ from .priors.integrator import command_scale
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Innovation:
-    """One-step-ahead error of the velocities (n,) [rad/s], its NIS (r^T Sigma_pred^-1 r) and the NIS's 95 % bound."""
+    """One-step-ahead error r of the velocities (n,) [rad/s] and what was predicted of it.
+
+    covariance (n, n) = Sigma (1 + phi^T (S+Lambda)^-1 phi); nis = r^T covariance^-1 r; bound: below it lies 95 % of
+    the NIS of a model that is right, with Sigma estimated from nu innovations: nu n / (nu - n + 1) F_0.95(n, nu - n + 1)
+    (Hotelling's distribution), which is the chi-squared bound for large nu.
+    """
 
     error: Array
+    covariance: Array
     nis: float
     bound: float
 
@@ -51,8 +57,10 @@ class OnlineDynamics:
         spread = prior.spread[-1:] if self._offset_only else prior.spread
         self.posterior = RegressionPosterior(
             (settings.noise / spread) ** 2, np.full(n, settings.noise),
-            noise_count=settings.noise_count, noise_forgetting=settings.noise_forgetting)
+            noise_count=settings.noise_count + n, noise_forgetting=settings.noise_forgetting)
         self.nis_bound = float(chi2.ppf(0.95, n))
+        counts = np.linspace(n + 1.0, max(2.0 * n, self.posterior.count, 1.0 / (1.0 - min(settings.noise_forgetting, 0.9999))))
+        self._bounds = counts, counts * n / (counts - n + 1) * f_distribution.ppf(0.95, n, counts - n + 1)
         self._mean_nis = float(n)
         self._start: float | None = None
         self._velocity_noise = np.zeros((2 * n, n))
@@ -76,7 +84,9 @@ class OnlineDynamics:
         phi = self._about_centre(x, u)
         error = y - self.posterior.W.T @ phi
         inflation = self.posterior.inflation(phi)
-        nis = float(error @ np.linalg.solve(self.posterior.Sigma, error)) / inflation
+        covariance = inflation * self.posterior.Sigma
+        nis = float(error @ np.linalg.solve(covariance, error))
+        bound = float(np.interp(self.posterior.noise_dof, *self._bounds))
         if self._start is None:
             self._start = transition.stamp
         if not self._frozen(transition.stamp):
@@ -84,7 +94,7 @@ class OnlineDynamics:
             forgetting = self.settings.surprise_forgetting if self.surprised else self.settings.forgetting
             self.posterior.add(self._regressors(x, u), y, forgetting)
             self.posterior.add_innovation(error, inflation)
-        return Innovation(error, nis, self.nis_bound)
+        return Innovation(error, covariance, nis, bound)
 
     def fit(self, x: Array, u: Array, X: Array | None = None, U: Array | None = None) -> LinearGaussianDynamics:
         """The model about (x (nx,), u (nu,)); a nonlinear prior is linearised along X (H, nx), U (H, nu)."""

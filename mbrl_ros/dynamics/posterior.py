@@ -15,7 +15,9 @@ The prior is stated about the point of the query (phi's slope part is centred th
 constant 1, and moving the centre by c replaces S by T S T^T and C by T C with T = [[I, -c], [0, 1]].
 
 Sigma is estimated from one-step-ahead innovations, each divided by its predicted inflation 1 + phi^T (S+Lambda)^-1 phi
-(Mehra, IEEE TAC 1972): in-sample residuals would be too small by the degrees of freedom W has taken up.
+(Mehra, IEEE TAC 1972): in-sample residuals would be too small by the degrees of freedom W has taken up. Here the
+prior is forgotten: unlike a direction of phi, noise is seen at every tick, and a guess that is ten times off would
+otherwise bias Sigma for good. Only a hundredth of its standard deviation stays as a floor.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ class RegressionPosterior:
     """Evidence (S, C), noise estimate and their posterior for D regressors (constant last) and n outputs.
 
     precision (D,): diagonal of Lambda, in units of the noise variance. noise_std (n,): prior standard deviation of e.
-    noise_count: how many observations the noise prior is worth. noise_forgetting: weight of past innovations per tick.
+    noise_count: how many observations the noise prior is worth at the start. noise_forgetting: weight of past innovations per tick.
     """
 
     def __init__(self, precision: Array, noise_std: Array, *, noise_count: float = 10.0, noise_forgetting: float = 0.99):
@@ -45,8 +47,8 @@ class RegressionPosterior:
         """Forget everything but the prior."""
         self.S = np.zeros((self.size, self.size))
         self.C = np.zeros((self.size, self.outputs))
-        self._scatter = np.zeros((self.outputs, self.outputs))
-        self.count = 0.0
+        self._scatter = self._noise_count * self._noise_prior
+        self.count = self._noise_count
         self.condition(np.zeros(self.size - 1))
 
     def add(self, phi: Array, y: Array, forgetting: float) -> None:
@@ -89,10 +91,10 @@ class RegressionPosterior:
 
     @property
     def Sigma(self) -> Array:
-        """Noise covariance (n, n): the inverse-Wishart posterior's mean."""
-        return (self._scatter + self._noise_count * self._noise_prior) / (self.count + self._noise_count)
+        """Noise covariance (n, n): the scatter of the innovations per observation."""
+        return self._scatter / self.count + 1e-4 * self._noise_prior
 
     @property
     def noise_dof(self) -> float:
         """How many observations Sigma rests on."""
-        return self.count + self._noise_count
+        return self.count
