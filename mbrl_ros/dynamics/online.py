@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2, f as f_distribution
+from scipy.stats import f as f_distribution
 
 from .. import plugins
 from ..settings import DynamicsSettings, FeatureSettings
@@ -58,9 +58,9 @@ class OnlineDynamics:
         self.posterior = RegressionPosterior(
             (settings.noise / spread) ** 2, np.full(n, settings.noise),
             noise_count=settings.noise_count + n, noise_forgetting=settings.noise_forgetting)
-        self.nis_bound = float(chi2.ppf(0.95, n))
         counts = np.linspace(n + 1.0, max(2.0 * n, self.posterior.count, 1.0 / (1.0 - min(settings.noise_forgetting, 0.9999))))
         self._bounds = counts, counts * n / (counts - n + 1) * f_distribution.ppf(0.95, n, counts - n + 1)
+        self.nis_bound = float(self._bounds[1][0])
         self._mean_nis = float(n)
         self._start: float | None = None
         self._velocity_noise = np.zeros((2 * n, n))
@@ -86,7 +86,7 @@ class OnlineDynamics:
         inflation = self.posterior.inflation(phi)
         covariance = inflation * self.posterior.Sigma
         nis = float(error @ np.linalg.solve(covariance, error))
-        bound = float(np.interp(self.posterior.noise_dof, *self._bounds))
+        self.nis_bound = float(np.interp(self.posterior.noise_dof, *self._bounds))
         if self._start is None:
             self._start = transition.stamp
         if not self._frozen(transition.stamp):
@@ -94,7 +94,7 @@ class OnlineDynamics:
             forgetting = self.settings.surprise_forgetting if self.surprised else self.settings.forgetting
             self.posterior.add(self._regressors(x, u), y, forgetting)
             self.posterior.add_innovation(error, inflation)
-        return Innovation(error, covariance, nis, bound)
+        return Innovation(error, covariance, nis, self.nis_bound)
 
     def fit(self, x: Array, u: Array, X: Array | None = None, U: Array | None = None) -> LinearGaussianDynamics:
         """The model about (x (nx,), u (nu,)); a nonlinear prior is linearised along X (H, nx), U (H, nu)."""
