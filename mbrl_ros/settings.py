@@ -206,7 +206,7 @@ class DynamicsSettings(Section):
     noise: float = setting(0.015, "believed standard deviation of one tick's velocity change",
                            unit="rad/s", low=1e-9)
     noise_count: float = setting(20.0, "observations the believed noise is worth", low=1.0)
-    noise_forgetting: float = setting(0.99, "weight of past innovations per tick in the noise estimate",
+    noise_forgetting: float = setting(0.98, "weight of past innovations per tick in the noise estimate",
                                       low=0.5, high=1.0)
     surprise_forgetting: float = setting(0.9, "forgetting while the innovations stay outside their bounds",
                                          low=0.1, high=1.0)

@@ -93,7 +93,7 @@ class OnlineDynamics:
             self._mean_nis += 0.25 * (min(nis, 20.0 * self.nis_bound) - self._mean_nis)
             forgetting = self.settings.surprise_forgetting if self.surprised else self.settings.forgetting
             self.posterior.add(self._regressors(x, u), y, forgetting)
-            self.posterior.add_innovation(error, inflation)
+        self.posterior.add_innovation(error, inflation)  # also when frozen: what it says of itself stays honest
         return Innovation(error, covariance, nis, self.nis_bound)
 
     def fit(self, x: Array, u: Array, X: Array | None = None, U: Array | None = None) -> LinearGaussianDynamics:
