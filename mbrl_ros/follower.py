@@ -2,7 +2,7 @@
 
 A joint or end-effector target starts a smooth joint reference. A feature target has two phases, because nothing is
 known of the camera: `look` moves every joint a little until the image Jacobian is known, `serve` moves the features'
-reference to the target on a straight line in the image while the arm's pose is free.
+reference to the target on a straight line in the image, while the joint reference stays where it was as a weak anchor. While nothing is seen (`lost`) the arm rests.
 """
 
 from __future__ import annotations
@@ -17,10 +17,6 @@ from .robots import Robot
 from .robots.kinematics import Kinematics
 from .settings import ReferenceSettings
 from .types import Array
-
-# share of the distance to the arm by which a free pose's reference follows it in one tick
-POSE_FOLLOWS = 0.02
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Preview:
@@ -74,34 +70,41 @@ class TargetFollower:
                 self.joints.reset(x[: self.n], stamp)
                 self.phase, self._since = "look", stamp
             else:
+                if self.phase:  # the pose was free: the reference starts where the arm is
+                    self.joints.reset(x[: self.n], stamp)
                 self.phase = ""
                 self.joints.go_to(target.q, stamp)
-        if self.phase == "look" and fresh and known:
-            self.phase = "serve"
-            self.features.reset(x[2 * self.n: 2 * self.n + self.m], stamp)
-            self.features.go_to(self.target.value, stamp)
-        if self.phase == "serve":
-            q = self.joints.at(stamp)
-            self.joints.reset(q + POSE_FOLLOWS * (x[: self.n] - q), stamp)
-        self._fresh = fresh
+        if self.phase:
+            self._advance_image_phase(stamp, x, fresh, known)
 
     def preview(self, times: Array) -> Preview:
-        """The references at `times` (T,) [s]. Without recent frames a feature target is followed as a joint target."""
+        """The references at `times` (T,) [s]."""
         q = np.array([self.joints.at(t) for t in times])
         if self.phase == "look":
             q += self._looking_around(times)
         if self.target.kind == "point":
             return Preview("point", q, p=self.kinematics.positions(q))
-        if self.phase == "serve" and self._fresh:
+        if self.phase == "serve":
             return Preview("features", q, s=np.array([self.features.at(t) for t in times]))
         return Preview("joints", q)
 
     @property
     def end(self) -> float:
-        """When the present target's reference comes to rest [s]; infinite while the image Jacobian is unknown."""
-        if self.phase == "look":
+        """When the present target's reference comes to rest [s]; infinite while an image target cannot be served yet."""
+        if self.phase in ("look", "lost"):
             return float("inf")
         return (self.features if self.phase == "serve" else self.joints).end
+
+    def _advance_image_phase(self, stamp: float, x: Array, fresh: bool, known: bool) -> None:
+        """look -> serve when the Jacobian is known, serve -> look when it is not any more, lost while nothing is seen."""
+        phase = "lost" if not fresh else "serve" if known else "look"
+        if phase == self.phase:
+            return
+        if phase == "serve":
+            self.features.reset(x[2 * self.n: 2 * self.n + self.m], stamp)
+            self.features.go_to(self.target.value, stamp)
+        self.joints.reset(x[: self.n], stamp)
+        self.phase, self._since = phase, stamp
 
     def _looking_around(self, times: Array) -> Array:
         """Small sinusoids (T, n), a frequency for each joint, faded in over half a second."""

@@ -172,6 +172,12 @@ class ControlSettings(Section):
     exploration_end: float = setting(0.002, "... and in the long run", unit="fraction of the command limit",
                                      low=0.0, high=0.5, dynamic=True)
     exploration_decay: float = setting(0.7, "time constant from the one to the other", unit="s", low=1e-3)
+    stamp_clock: str = setting("auto", "whose clock stamps the joint states: ros: this node's; own: the robot's own, "
+                                       "age counts from the fastest message; auto: ros if the first stamp is within 10 s",
+                               choices=("auto", "ros", "own"))
+    velocity_cutoff: float = setting(30.0, "low-pass of velocities estimated from positions", unit="Hz", low=0.1)
+    feature_latency: float = setting(0.05, "age of features that come without a stamp (features_vector)", unit="s",
+                                     low=0.0, high=5.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +189,7 @@ class ReferenceSettings(Section):
     jerk_fraction: float = setting(1.0, "of the joint jerk limit", low=0.01, high=1.0)
     feature_speed: float = setting(0.4, "speed of a feature's reference", unit="image widths/s", low=1e-3)
     feature_acceleration: float = setting(1.0, "acceleration of a feature's reference", unit="image widths/s^2", low=1e-3)
-    posture: float = setting(1e-3, "weight of the joint reference while the target is a point or features, over its "
+    posture: float = setting(2.5e-4, "weight of the joint reference while the target is a point or features, over its "
                                    "weight for joint targets", low=0.0, high=1.0)
     look_amplitude: float = setting(0.04, "motion of every joint while the image Jacobian is unknown",
                                     unit="rad or m", low=0.0, high=0.5)
@@ -225,9 +231,9 @@ class FeatureSettings(Section):
     min_confidence: float = setting(0.5, "points below are not seen", low=0.0, high=1.0)
     baseline: float = setting(0.1, "time between the two frames of a pair", unit="s", low=0.0)
     timeout: float = setting(0.5, "frames older than this are not used", unit="s", low=0.0)
-    jump: float = setting(0.15, "unexplained motion between two frames that restarts G", unit="image half-widths",
+    jump: float = setting(0.03, "unexplained motion between two frames that restarts G", unit="image half-widths",
                           low=1e-6)
-    known: float = setting(0.9, "explained share of the prior variance of G above which G counts as known",
+    known: float = setting(0.85, "explained share of the prior variance of G above which G counts as known",
                            low=0.0, high=1.0)
 
 
@@ -236,14 +242,27 @@ class PlannerSettings(Section):
     """Box-limited iLQR."""
 
     horizon: int = setting(30, "stages H of a plan", unit="ticks", low=2, high=500)
-    iterations: int = setting(2, "iLQR iterations per tick", low=1, high=100, dynamic=True)
-    backend: str = setting("auto", "compiled kernel, CasADi virtual machine or numpy twin; auto: the fastest that works",
-                           choices=("auto", "compiled", "casadi", "numpy"))
+    iterations: int = setting(2, "iLQR iterations per tick", low=1, high=1000, dynamic=True)
+    backend: str = setting("auto", "compiled: the kernel or nothing; casadi: numpy and CasADi's virtual machine; "
+                                   "auto: compiled where it can be", choices=("auto", "compiled", "casadi"))
     line_search: int = setting(8, "step sizes alpha = 2^-i tried at once", low=1, high=16)
     tolerance: float = setting(1e-9, "a predicted decrease below this fraction of 1 + |cost| ends the iterations",
-                               low=0.0, high=1.0)
+                               low=0.0, high=1.0, dynamic=True)
     time_budget: float = setting(0.0, "no iteration begins that would end later than this; 0: no limit", unit="s",
-                                 low=0.0, high=10.0)
+                                 low=0.0, high=10.0, dynamic=True)
+    discount: float = setting(1.0, "factor of the cost from one stage to the next", low=0.01, high=1.0)
+    second_order: bool = setting(False, "use the second derivatives of a nonlinear model (DDP)")
+    state_limits: bool = setting(False, "keep planned positions and speeds inside their limits (augmented Lagrangian)")
+    limit_penalty: float = setting(1e5, "its penalty on leaving half a range by half a range", low=1e-3)
+    limit_tolerance: float = setting(1e-6, "change of its multipliers at which a plan has converged", low=0.0,
+                                     unit="rad, m or per second")
+    kl_bound: float = setting(0.0, "largest KL divergence of a plan's controller from the last one's; 0: no bound",
+                              unit="nats", low=0.0, dynamic=True)
+    kl_steps: int = setting(10, "steps of dual descent per tick", low=1, high=100)
+    temperature: float = setting(1.0, "of the maximum-entropy controller, whose covariance is temperature Q_uu^-1",
+                                 low=1e-12)
+    acting: str = setting("open_loop", "command from the plan: open_loop u_hat, feedback K (x - x_hat) + u_hat, or gaussian: "
+                                       "drawn around the latter", choices=("open_loop", "feedback", "gaussian"), dynamic=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -262,6 +281,12 @@ class SupervisorSettings(Section):
 
     command_rate: float = setting(0.5, "largest change of a command per tick", unit="fraction of its range",
                                   low=1e-4, high=1.0)
+    speed_guard: float = setting(0.95, "fraction of the velocity limit no command may push a joint beyond; the guard "
+                                       "sets in 0.05 below", low=0.1, high=1.0)
+    guard_effort: float = setting(0.3, "braking of the guard at that speed (effort interface)",
+                                  unit="fraction of the effort limit", low=0.0, high=1.0)
+    stop_deceleration: float = setting(1.0, "before a joint stop the allowed speed is what this deceleration can stop",
+                                       unit="fraction of the acceleration limit", low=0.01, high=10.0)
     safe_effort: str = setting("damp", "safe command of the effort interface: zero, or damping", choices=("zero", "damp"))
     damping: tuple[float, ...] = setting((2.0,), "damping of the safe command", unit="N m s/rad", low=0.0,
                                          per_joint=True)

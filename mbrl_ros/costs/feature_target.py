@@ -19,7 +19,7 @@ from ._terms import TargetSettings, Term
 class Settings(TargetSettings):
     """Image target."""
 
-    weight: float = setting(100.0, "weight of the cost; 0 when the node is configured leaves it out",
+    weight: float = setting(1000.0, "weight of the cost; 0 when the node is configured leaves it out",
                             unit="1/image width^2", low=0.0, dynamic=True)
 
 

@@ -2,8 +2,9 @@
 
 Times are seconds since the start. The arm first holds still for `HOLD` seconds; each end-effector target has a slot of
 `SLOT` seconds in which the reference moves and then rests; the payload comes `PAYLOAD_AFTER` seconds into the slot of
-the last target before it, while the arm rests. In every image slot the camera jumps to a new pose, the controller
-finds out how the image moves, and brings the marker to a place in the image that some pose reaches.
+the last target before it, while the arm rests. Before every image slot the arm returns to its last end-effector target; then the
+camera jumps to a new pose, the controller finds out how the image moves, and brings the marker to a place in the image
+that some pose reaches.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from ..exceptions import ConfigurationError
 from ..references import joint_reference
 from ..robots.kinematics import Kinematics
 from ..settings import ReferenceSettings
+from ..simulation.camera import CameraPose, project, random_pose
+from ..simulation.settings import CameraSettings
 from ..types import Array
 
-HOLD, SLOT, IMAGE_SLOT, PAYLOAD_AFTER = 1.0, 3.5, 6.0, 2.25
+HOLD, SLOT, PAYLOAD_AFTER = 1.0, 3.5, 2.25
+RETURN, IMAGE_SLOT = 2.0, 5.0
 BEFORE, AFTER, CAMERAS = 4, 2, 5
 # end-effector targets are drawn from this box in front of the arm [m, base frame]
 WORKSPACE = np.array([[0.32, -0.35, 0.25], [0.58, 0.35, 0.65]])
@@ -27,17 +31,21 @@ REST = 1.6  # every reference leaves this much of its slot for rest [s]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Slot:
-    """One target: kind "point" (value p (3,) [m]) or "features" (value s (m,)), valid in [start, end) [s]."""
+    """One target, valid in [start, end) [s]: kind "point" or "return" (value p (3,) [m]), or "features" (value s (m,)).
+
+    In an image slot the camera stands at `camera`, which only the simulation is told.
+    """
 
     kind: str
     start: float
     end: float
     value: Array
+    camera: CameraPose | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Scenario:
-    """Slots in time order; payload_time is None without a payload; camera_times are the starts of the image slots."""
+    """Slots in time order; payload_time [s] is None without a payload."""
 
     seed: int
     duration: float
@@ -45,29 +53,24 @@ class Scenario:
     payload_kg: float
     payload_time: float | None
 
-    @property
-    def camera_times(self) -> tuple[float, ...]:
-        return tuple(slot.start for slot in self.slots if slot.kind == "features")
-
     def slots_of(self, kind: str) -> list[Slot]:
         return [slot for slot in self.slots if slot.kind == kind]
 
 
 def full_duration() -> float:
     """How long the whole scenario takes [s]."""
-    return HOLD + SLOT * (BEFORE + AFTER) + IMAGE_SLOT * CAMERAS
+    return HOLD + SLOT * (BEFORE + AFTER) + (RETURN + IMAGE_SLOT) * CAMERAS
 
 
 def build_scenario(robot, q_start: Array, seed: int, *, payload_kg: float = 1.5, duration: float | None = None,
-                   reference: ReferenceSettings | None = None, project=None) -> Scenario:
+                   reference: ReferenceSettings | None = None, camera: CameraSettings | None = None) -> Scenario:
     """The scenario of `seed` for `robot` starting at q_start (n,).
 
-    `duration` [s] cuts it short (whole slots only; at least one target before and after the payload).
-    `project(k, p (3,)) -> s (m,)` tells where camera k sees a marker at the tip position p, so that only places the arm
-    can reach become image targets; without it there are none.
+    `duration` [s] cuts it short (whole slots only; at least one target before and after the payload). Without a
+    `camera` there are no image targets; with one, its mark is the end effector.
     """
     rng = np.random.default_rng(seed)
-    before, after, cameras = _slots_within(full_duration() if duration is None else duration, project is not None)
+    before, after, cameras = _slots_within(full_duration() if duration is None else duration, camera is not None)
     kinematics = Kinematics(robot)
     reference = joint_reference(robot, reference or ReferenceSettings(), 0.01)
     slots, q, t = [], q_start, HOLD
@@ -75,8 +78,11 @@ def build_scenario(robot, q_start: Array, seed: int, *, payload_kg: float = 1.5,
         p, q = _reachable_point(kinematics, reference, q, rng, SLOT - REST)
         slots.append(Slot("point", t, t + SLOT, p))
         t += SLOT
-    for k in range(cameras):
-        slots.append(Slot("features", t, t + IMAGE_SLOT, _image_target(kinematics, robot, q, rng, k, project)))
+    for _ in range(cameras):
+        pose = random_pose(rng, kinematics.position(q), settings=camera)
+        slots.append(Slot("return", t, t + RETURN, p))
+        t += RETURN
+        slots.append(Slot("features", t, t + IMAGE_SLOT, _image_target(kinematics, robot, q, rng, pose, camera), pose))
         t += IMAGE_SLOT
     payload_time = HOLD + SLOT * (before - 1) + PAYLOAD_AFTER if payload_kg > 0.0 else None
     return Scenario(seed, t, tuple(slots), payload_kg, payload_time)
@@ -89,7 +95,7 @@ def _slots_within(duration: float, images: bool) -> tuple[int, int, int]:
                                  f"payload, got {duration:g} s", key="duration", value=duration)
     points = min(BEFORE + AFTER, int((duration - HOLD) / SLOT + 1e-9))
     after = min(AFTER, max(1, points - BEFORE))
-    cameras = int((duration - HOLD - SLOT * points) / IMAGE_SLOT + 1e-9) if images else 0
+    cameras = int((duration - HOLD - SLOT * points) / (RETURN + IMAGE_SLOT) + 1e-9) if images else 0
     return points - after, after, min(CAMERAS, cameras)
 
 
@@ -111,12 +117,13 @@ def _reachable_point(kinematics: Kinematics, reference, q_from: Array, rng, seco
                              "tight for this scenario", key="reference.velocity_fraction")
 
 
-def _image_target(kinematics: Kinematics, robot, q: Array, rng, camera: int, project) -> Array:
-    """Where camera `camera` would see the tip after a small joint motion, well inside the image."""
-    here = project(camera, kinematics.position(q))
+def _image_target(kinematics: Kinematics, robot, q: Array, rng, pose: CameraPose, camera: CameraSettings) -> Array:
+    """Where the camera would see the tip after a small joint motion from q, well inside the image."""
+    def image(q: Array) -> Array:
+        return project(kinematics.position(q)[None], pose, camera)[0].ravel()
+    here = image(q)
     for _ in range(1000):
-        goal = np.clip(q + rng.uniform(-0.3, 0.3, q.size), robot.position_lower, robot.position_upper)
-        s = project(camera, kinematics.position(goal))
-        if np.abs(s).max() < 0.7 and 0.1 < np.linalg.norm(s - here) < 0.5:
+        s = image(np.clip(q + rng.uniform(-0.3, 0.3, q.size), robot.position_lower, robot.position_upper))
+        if np.abs(s).max() < 0.6 and 0.1 < np.linalg.norm(s - here) < 0.5:
             return s
-    raise ConfigurationError(f"camera {camera} sees no target near the arm", key="camera")
+    raise ConfigurationError("the camera sees no target near the arm", key="camera")

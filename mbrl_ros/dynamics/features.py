@@ -41,7 +41,7 @@ class FeatureMotion:
         self.G = np.zeros((self.m, self.n))
         self._frames: deque[tuple[float, Array, Array, Array]] = deque(maxlen=64)
         self.restarts = getattr(self, "restarts", -1) + 1
-        self.confidence = 0.0
+        self.confidence, self.known = 0.0, False
 
     def add_joints(self, stamp: float, q: Array) -> None:
         self._joints.append((stamp, np.array(q)))
@@ -58,9 +58,11 @@ class FeatureMotion:
         if self._frames:
             _, last_q, last_s, last_seen = self._frames[-1]
             both = seen & last_seen
-            unexplained = (s - last_s - self.G @ (q - last_q))[both]
-            still = np.abs(q - last_q).max() * self.settings.jacobian_spread
-            if both.any() and np.abs(unexplained).max() > self.settings.jump + 2.0 * still:
+            dq = q - last_q
+            explained = self.G @ dq
+            # motion blurs the test: by half of what a known G explains, by all an unknown one might
+            blur = 0.5 * np.abs(explained).max() if self.known else 2.0 * self.settings.jacobian_spread * np.abs(dq).max()
+            if both.any() and np.abs(s - last_s - explained)[both].max() > self.settings.jump + blur:
                 self.restart()
         self._frames.append((frame.stamp, q, s, seen))
         self._learn(frame.stamp, q, s, seen)
@@ -71,11 +73,15 @@ class FeatureMotion:
         if pair is None or not (seen & pair[3]).all():
             return
         dq, ds = q - pair[1], s - pair[2]
+        if np.abs(dq).max() * self.settings.jacobian_spread < self.settings.noise:
+            return  # nothing to see: forgetting now would trade knowledge for noise
         self._S = self.settings.forgetting * self._S + np.outer(dq, dq)
         self._C = self.settings.forgetting * self._C + np.outer(dq, ds)
         information = self._S + self._precision * np.eye(self.n)
         self.G = np.linalg.solve(information, self._C).T
         self.confidence = 1.0 - self._precision * np.trace(np.linalg.inv(information)) / self.n
+        # once known it stays so until a restart: motion along the way keeps it up to date
+        self.known = self.known or self.confidence >= self.settings.known
 
     def present(self, stamp: float, q: Array, qd: Array) -> tuple[Array, Array, bool]:
         """s (m,) and sd (m,) at `stamp` [s], and whether a frame recent enough stands behind them."""
@@ -84,10 +90,6 @@ class FeatureMotion:
         frame_stamp, frame_q, s, seen = self._frames[-1]
         fresh = bool(seen.all()) and stamp - frame_stamp <= self.settings.timeout
         return s + self.G @ (q - frame_q), self.G @ qd, fresh
-
-    @property
-    def known(self) -> bool:
-        return self.confidence >= self.settings.known
 
     def _joints_at(self, stamp: float) -> Array | None:
         """q (n,) at `stamp`, linearly interpolated; None outside the history."""

@@ -39,7 +39,7 @@ def run_episode(plant, controller, supervisor, scenario, *, camera=None, progres
     controller.reset(observation)
     supervisor.reset(observation)
     for slot in scenario.slots:
-        set_target = controller.set_point_target if slot.kind == "point" else controller.set_feature_target
+        set_target = controller.set_feature_target if slot.kind == "features" else controller.set_point_target
         set_target(slot.value, start + slot.start)
     truth, control = Log(), Log()
     jumps, loaded = scenario.slots_of("features"), False

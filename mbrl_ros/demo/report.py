@@ -1,0 +1,173 @@
+"""A run as pictures and one page: what a person would rather see than read."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ..types import Array
+from .metrics import REACHED, tip_error
+from .scenario import Scenario
+
+INK, ACCENT, PALE, WARN = "#1f2933", "#1565c0", "#b0bec5", "#c62828"
+
+
+def write_report(folder: Path, scenario: Scenario, robot, truth: dict[str, Array], control: dict[str, Array],
+                 summary: dict, *, comparison: str = "", picture: Array | None = None) -> Path:
+    """report.html, summary.json and the PNGs in `folder`; returns the page's path."""
+    import matplotlib
+    matplotlib.use("Agg")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    figures = {"tracking": _tracking, "commands": _commands, "prediction": _prediction, "ticks": _ticks}
+    if scenario.slots_of("features"):
+        figures["images"] = _images
+    files = {}
+    for name, draw in figures.items():
+        figure = draw(scenario, robot, truth, control)
+        files[name] = folder / f"{name}.png"
+        figure.savefig(files[name], dpi=110)
+    if picture is not None:
+        import matplotlib.image
+        files = {"robot": folder / "robot.png", **files}
+        matplotlib.image.imsave(files["robot"], picture)
+    page = folder / "report.html"
+    page.write_text(_page(summary, files, comparison))
+    return page
+
+
+def _figure(rows: int, height: float, **options):
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(11, height), layout="constrained")
+    axes = figure.subplots(rows, 1, sharex=True, **options)
+    for axis in np.atleast_1d(axes):
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.tick_params(colors=INK)
+    return figure, axes
+
+
+def _mark(axis, scenario: Scenario, *, label: bool = False) -> None:
+    for slot in scenario.slots:
+        axis.axvline(slot.start, color=PALE, lw=0.7, zorder=0)
+    if scenario.payload_time is not None:
+        axis.axvline(scenario.payload_time, color=WARN, lw=1.4)
+        if label:
+            axis.annotate(f"+{scenario.payload_kg:g} kg", (scenario.payload_time, 1.0), xycoords=("data", "axes fraction"),
+                          xytext=(4, -10), textcoords="offset points", color=WARN)
+
+
+def _tracking(scenario, robot, truth, control):
+    figure, (error, speed) = _figure(2, 6, height_ratios=(2, 1))
+    for slot in scenario.slots_of("point"):
+        stamps, distance = tip_error(slot, truth)
+        error.semilogy(stamps, 1e3 * np.maximum(distance, 1e-5), color=ACCENT, lw=1.2)
+    error.axhline(1e3 * REACHED, color=INK, ls=":", lw=1, label="1 cm")
+    error.axhline(1.0, color=INK, ls="--", lw=0.7, label="1 mm")
+    error.set(ylabel="distance to the target [mm]", title="End effector, true position")
+    error.legend(loc="upper right", frameon=False)
+    speed.plot(truth["stamp"], np.abs(truth["qd"] / robot.velocity_limit).max(axis=1), color=INK, lw=0.8)
+    speed.axhline(0.95, color=WARN, ls=":", lw=1)
+    speed.set(ylabel="fastest joint over its limit", xlabel="time [s]", ylim=(0, 1.05))
+    for axis in (error, speed):
+        _mark(axis, scenario, label=axis is error)
+    return figure
+
+
+def _commands(scenario, robot, truth, control):
+    figure, axes = _figure(len(robot.joints), 1.3 * len(robot.joints))
+    for i, axis in enumerate(np.atleast_1d(axes)):
+        axis.plot(control["stamp"], control["u"][:, i], color=ACCENT, lw=0.7)
+        for bound in (robot.command_lower[i], robot.command_upper[i]):
+            axis.axhline(bound, color=WARN, lw=0.8)
+        axis.set_ylabel(robot.joints[i].replace("panda_", ""), fontsize=8)
+        _mark(axis, scenario, label=i == 0)
+    np.atleast_1d(axes)[0].set_title(f"Commands ({robot.interface}) and their limits")
+    np.atleast_1d(axes)[-1].set_xlabel("time [s]")
+    return figure
+
+
+def _prediction(scenario, robot, truth, control):
+    figure, (error, nis) = _figure(2, 5)
+    size = np.linalg.norm(control["innovation"], axis=1)
+    change = np.linalg.norm(np.diff(control["qd"], axis=0, prepend=control["qd"][:1]), axis=1)
+    error.semilogy(control["stamp"], np.maximum(change, 1e-5), color=PALE, lw=0.6, label='"no change"')
+    error.semilogy(control["stamp"], np.maximum(size, 1e-5), color=ACCENT, lw=0.6, label="learned model")
+    error.set(ylabel="one-step error of qd [rad/s]", title="Prediction")
+    error.legend(loc="upper right", frameon=False)
+    nis.semilogy(control["stamp"], np.maximum(control["nis"], 1e-2), ".", ms=1.5, color=INK)
+    nis.plot(control["stamp"], control["nis_bound"], color=WARN, lw=1, label="95 % bound")
+    nis.set(ylabel="NIS", xlabel="time [s]")
+    nis.legend(loc="upper right", frameon=False)
+    for axis in (error, nis):
+        _mark(axis, scenario, label=axis is error)
+    return figure
+
+
+def _ticks(scenario, robot, truth, control):
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(11, 3.2), layout="constrained")
+    for axis, (name, label) in zip(figure.subplots(1, 3), (
+            ("compute_ms", "computing a tick [ms]"), ("latency_ms", "state received to command sent [ms]"),
+            ("period_us", "period [us]"))):
+        values = control[name][np.isfinite(control[name])]
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.set(xlabel=label, yscale="log")
+        if values.size:
+            axis.hist(values, bins=60, range=(values.min(), np.percentile(values, 99.8) + 1e-9), color=ACCENT)
+            axis.set_title(f"p50 {np.median(values):.3g}   p99 {np.percentile(values, 99):.3g}   max {values.max():.3g}",
+                           fontsize=9)
+        else:
+            axis.text(0.5, 0.5, "not timed", ha="center", transform=axis.transAxes)
+    return figure
+
+
+def _images(scenario, robot, truth, control):
+    from matplotlib.figure import Figure
+    slots = scenario.slots_of("features")
+    figure = Figure(figsize=(11, 2.9), layout="constrained")
+    for k, (axis, slot) in enumerate(zip(figure.subplots(1, len(slots), squeeze=False)[0], slots)):
+        during = (truth["stamp"] >= slot.start) & (truth["stamp"] < slot.end)
+        path = truth["features"][during]
+        axis.plot(path[:, 0], path[:, 1], color=ACCENT, lw=1)
+        axis.plot(*path[0], "o", color=INK, ms=4)
+        axis.plot(*slot.value, "x", color=WARN, ms=9, mew=2)
+        axis.set(xlim=(-1, 1), ylim=(1, -1), aspect="equal", xticks=[], yticks=[], title=f"camera {k + 1}")
+    return figure
+
+
+def _page(summary: dict, files: dict[str, Path], comparison: str) -> str:
+    pictures = "\n".join(
+        f'<figure><img alt="{name}" src="data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"></figure>'
+        for name, file in files.items())
+    rows = "".join(f"<tr><th>{html.escape(key)}</th><td>{html.escape(_spelled(value))}</td></tr>"
+                   for key, value in flat(summary).items())
+    compared = f"<h2>Comparison</h2><pre>{html.escape(comparison)}</pre>" if comparison else ""
+    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>mbrl_ros demo, seed {summary['seed']}</title>
+<style>body{{font:15px/1.5 system-ui,sans-serif;color:{INK};max-width:1100px;margin:2rem auto;padding:0 1rem}}
+img{{width:100%}}figure{{margin:1.5rem 0}}table{{border-collapse:collapse}}th{{text-align:left;font-weight:500;padding-right:2rem}}
+td{{font-variant-numeric:tabular-nums}}tr{{border-bottom:1px solid #eceff1}}</style>
+<h1>A torque-controlled arm that learned while it moved</h1>
+<p>It was given no mass, no friction and no gravity model: the dynamics were refitted at every tick from what it saw.
+The red line marks the moment {summary['payload']['mass_kg'] if summary['payload'] else 0:g} kg were added to its hand.</p>
+{pictures}{compared}<h2>Numbers</h2><table>{rows}</table></html>
+"""
+
+
+def flat(summary, prefix: str = "") -> dict:
+    """The summary with one entry per number, keys joined by dots."""
+    if isinstance(summary, dict):
+        pairs = summary.items()
+    elif isinstance(summary, list):
+        pairs = enumerate(summary, 1)
+    else:
+        return {prefix: summary}
+    return {key: value for name, entry in pairs
+            for key, value in flat(entry, f"{prefix}.{name}" if prefix else str(name)).items()}
+
+
+def _spelled(value) -> str:
+    return "none" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
