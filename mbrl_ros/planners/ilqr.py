@@ -1,70 +1,80 @@
 r"""Box-limited iLQR, replanned every tick.
 
     min_u  sum_{t<H} l(x_t, u_{t-1}, u_t, p_t) + l_H(x_H, p_H)
-    s.t.   x_{t+1} = F_t [x_t; u_t] + f_t,   u_lower <= u_t <= u_upper
+    s.t.   x_{t+1} = phi(x_t, u_t) + F_t [x_t; u_t] + f_t,   u_lower <= u_t <= u_upper,   x_lower <= x_t <= x_upper
 
 Sources: iteration Li & Todorov 2004; regularisation schedule and line search Tassa, Erez & Todorov, IROS 2012; box
-Tassa, Mansard & Todorov, ICRA 2014. One tick: shift the last plan by the periods that passed, replay it from the measured
-state with and without its feedback, go on from the better; then per iteration expand the cost along the trajectory, run the
-Riccati recursion with a box-constrained step, and search the step sizes 2^-i. The previous command is a state of the
-recursion (v' = u) when a cost depends on it.
+Tassa, Mansard & Todorov, ICRA 2014; state limits by augmented Lagrangian (Howell, Jackson & Manchester, IROS 2019).
+One tick: shift the last plan by the periods that passed, replay it from the measured state with and without its feedback,
+go on from the better; then per iteration expand cost and model along the trajectory, run the Riccati recursion with a
+box-constrained step, and search the step sizes 2^-i. The previous command is a state of the recursion (v' = u) when a
+cost depends on it. kernel.cpp does this compiled, twin.py in numpy; this file is the door to either.
 """
 
 from __future__ import annotations
 
-import ctypes
-import logging
-
+import casadi
 import numpy as np
 
 from ..costs import CostModel
 from ..exceptions import CompileError, ConfigurationError, ShapeError
 from ..settings import PlannerSettings
 from ..types import Array, LinearGaussianDynamics, Plan, PlanStatus, checked
-from . import kernel
+from . import kernel, trust
+from .problem import Problem, limited_states
+from .twin import Twin
 
-_log = logging.getLogger(__name__)
 _STATUS = tuple(PlanStatus)
 
 
 class IlqrPlanner:
     """Plans H stages. Not thread-safe; several planners may live in one process.
 
-    cost: built once, its parameters p given per tick; nx, nu: sizes of x and u; u_lower, u_upper (nu,): command
-    bounds. Raises ConfigurationError for bounds that cross, ShapeError for sizes that do not match.
+    cost: built once, its parameters p given per tick; nx, nu: sizes of x and u; u_lower, u_upper (nu,): command bounds,
+    kept as writable arrays of the same names; model: phi as a CasADi SX function (x, u) -> x', if the dynamics given per
+    tick are only what it leaves unexplained; x_lower, x_upper (nx,): limits on the planned states, infinite for none.
+    `backend` tells what runs: "compiled" or "casadi". Raises ConfigurationError for bounds that cross or a cost that is
+    not smooth, ShapeError for sizes that do not match, CompileError if settings.backend is "compiled" and it cannot be.
     """
 
-    def __init__(self, cost: CostModel, settings: PlannerSettings, nx: int, nu: int, u_lower: Array, u_upper: Array):
+    def __init__(self, cost: CostModel, settings: PlannerSettings, nx: int, nu: int, u_lower: Array, u_upper: Array,
+                 model: casadi.Function | None = None, x_lower: Array | None = None, x_upper: Array | None = None):
         if (cost.nx, cost.nu) != (nx, nu):
-            raise ShapeError("cost", (nx, nu), (cost.nx, cost.nu))
+            raise ShapeError("cost (nx, nu)", (nx, nu), (cost.nx, cost.nu))
         self.cost, self.settings, self.nx, self.nu, self.H = cost, settings, nx, nu, settings.horizon
-        self.u_lower, self.u_upper = (np.array(checked(name, bound, (nu,))) for name, bound in
-                                      (("u_lower", u_lower), ("u_upper", u_upper)))
-        for i in np.flatnonzero(~(self.u_lower <= self.u_upper)):
-            raise ConfigurationError(f"bounds of command {i} cross: lower {self.u_lower[i]:g}, upper {self.u_upper[i]:g}")
         H = self.H
-        self._shapes = ((nx,), (nu,), (H + 1, cost.np))
-        self._x0, self._u_previous = np.zeros(nx), np.zeros(nu)
-        self._p = np.zeros((H + 1, cost.np))
+        self.u_lower, self.u_upper = _bounds("u", u_lower, u_upper, nu)
+        x_lower, x_upper = _bounds("x", np.full(nx, -np.inf) if x_lower is None else x_lower,
+                                   np.full(nx, np.inf) if x_upper is None else x_upper, nx)
+        self._trusted = settings.kl_bound > 0.0
+        problem = Problem(cost, model, settings.second_order, limited_states(x_lower, x_upper), self._trusted)
+        problem.check()
+        width = np.where(np.isfinite(x_upper - x_lower), x_upper - x_lower, 2.0)
+        self._x0, self._u_previous, self._p = np.zeros(nx), np.zeros(nu), np.zeros((H + 1, cost.np))
+        self._F, self._f, self._Sigma = np.zeros((H, nx, nx + nu)), np.zeros((H, nx)), np.zeros((H, nx, nx))
         self._x_hat, self._U = np.zeros((H + 1, nx)), np.zeros((H + 1, nu))
         self._u_hat = self._U[1:]
         self._K, self._K_u = np.zeros((H, nu, nx)), np.zeros((H, nu, nu))
         self._k, self._Q_uu = np.zeros((H, nu)), np.zeros((H, nu, nu))
-        self._F, self._f = np.zeros((H, nx, nx + nu)), np.zeros((H, nx))
-        library = kernel.load(cost)
-        if library is None:
-            raise CompileError("the planner kernel could not be compiled; the log says why")
-        self._work = kernel.aligned(library.work_size(H))
-        self._tick = tick = kernel.Tick(horizon=H, iterations=settings.iterations, step_sizes=settings.line_search,
-                                        tolerance=settings.tolerance, time_budget=settings.time_budget, delta=1.0)
-        for name, array in (("x0", self._x0), ("u_previous", self._u_previous), ("F", self._F), ("f", self._f),
-                            ("p", self._p), ("u_lower", self.u_lower), ("u_upper", self.u_upper),
-                            ("x_hat", self._x_hat), ("u_hat", self._U), ("K", self._K), ("K_u", self._K_u),
-                            ("k", self._k), ("Q_uu", self._Q_uu), ("work", self._work)):
-            setattr(tick, name, array.ctypes.data)
-        self._call, self._address = library.plan, ctypes.c_void_p(ctypes.addressof(tick))
+        arrays = dict(
+            x0=self._x0, u_previous=self._u_previous, F=self._F, f=self._f, Sigma=self._Sigma, p=self._p,
+            u_lower=self.u_lower, u_upper=self.u_upper, x_lower=x_lower, x_upper=x_upper,
+            penalty=settings.limit_penalty * 4.0 / width**2, multiplier=np.zeros((H + 1, nx)),
+            x_hat=self._x_hat, u_hat=self._U, K=self._K, K_u=self._K_u, k=self._k, Q_uu=self._Q_uu)
+        self._multiplier = arrays["multiplier"]
+        fields = dict(horizon=H, iterations=settings.iterations, step_sizes=settings.line_search, stages_of_F=1,
+                      tolerance=settings.tolerance, time_budget=settings.time_budget, temperature=settings.temperature,
+                      limit_tolerance=settings.limit_tolerance, delta=1.0)
+        library = kernel.load(problem) if settings.backend != "casadi" else None
+        if library is None and settings.backend == "compiled":
+            raise CompileError("planner.backend is 'compiled', but the kernel could not be compiled: the log says why; "
+                               "'auto' goes on without")
+        self._backend = kernel.Compiled(library, arrays, **fields) if library else Twin(problem, arrays, **fields)
+        self.backend = "compiled" if library else "casadi"
+        self._tick, (self._call, self._argument) = self._backend.tick, self._backend.call
+        self._shapes = (nx,), (nu,), (H + 1, cost.np)
+        self._eta = 0.0
         self._fresh = True
-        self.backend = "compiled"
 
     @property
     def X(self) -> Array:
@@ -77,13 +87,29 @@ class IlqrPlanner:
         return self._u_hat
 
     def reset(self, x0: Array, u: Array) -> None:
-        """Forget the last plan: start from x0 (nx,) with the constant command u (nu,), clamped to its bounds."""
-        self._x_hat[:] = checked("x0", x0, (self.nx,))
-        self._U[:] = np.clip(checked("u", u, (self.nu,)), self.u_lower, self.u_upper)
-        for array in (self._K, self._K_u, self._k, self._Q_uu):
+        """Forget the last plan: start from x0 (nx,) with the constant command u (nu,), clamped to its bounds.
+
+        Raises ConfigurationError if either is not finite.
+        """
+        x0, u = checked("x0", x0, (self.nx,)), checked("u", u, (self.nu,))
+        if not (np.isfinite(x0).all() and np.isfinite(u).all()):
+            raise ConfigurationError(f"a plan cannot start from x0 = {x0}, u = {u}: not finite")
+        self._x_hat[:] = x0
+        self._U[:] = np.clip(u, self.u_lower, self.u_upper)
+        for array in (self._K, self._K_u, self._k, self._Q_uu, self._multiplier):
             array[:] = 0.0
-        self._tick.mu, self._tick.delta = 0.0, 1.0
+        self._tick.mu, self._tick.delta, self._tick.eta, self._eta = 0.0, 1.0, 0.0, 0.0
         self._fresh = True
+
+    def change(self, settings: PlannerSettings) -> None:
+        """Take over the settings that may change while running: iterations, tolerance, time_budget, kl_bound.
+
+        Other settings keep their values; a KL bound can be changed but not introduced.
+        """
+        self.settings = self.settings.replace(**{name: getattr(settings, name) for name in
+                                                 ("iterations", "tolerance", "time_budget", "kl_bound")})
+        self._tick.iterations, self._tick.tolerance = settings.iterations, settings.tolerance
+        self._tick.time_budget = settings.time_budget
 
     def plan(self, x0: Array, dynamics: LinearGaussianDynamics, parameters: Array, u_previous: Array, ticks: int = 1) -> Plan:
         """One tick's plan from x0 (nx,), with the command u_previous (nu,) in effect until then.
@@ -92,19 +118,26 @@ class IlqrPlanner:
         the last plan. The plan's arrays belong to the planner and hold until the next call: copy what must live longer.
         Trouble is a status of the plan, which is then the last good one, shifted. Raises ShapeError.
         """
-        tick, F = self._tick, dynamics.F
+        tick, F, f = self._tick, dynamics.F, dynamics.f
         stages = F.shape[0]
-        if ((x0.shape, u_previous.shape, parameters.shape) != self._shapes
-                or F.shape[1:] != self._F.shape[1:] or stages not in (1, self.H) or dynamics.f.shape != (stages, self.nx)):
+        if ((x0.shape, u_previous.shape, parameters.shape) != self._shapes or F.shape[1:] != self._F.shape[1:]
+                or (stages != 1 and stages != self.H) or f.shape != (stages, self.nx)):
             self._explain(x0, dynamics, parameters, u_previous)
         self._x0[:] = x0
         self._u_previous[:] = u_previous
         self._p[:] = parameters
         self._F[:stages] = F
-        self._f[:stages] = dynamics.f
+        self._f[:stages] = f
         tick.stages_of_F = stages
-        tick.shift = 0 if self._fresh else ticks
-        self._call(self._address)
+        tick.ticks = 0 if self._fresh else ticks
+        if self._trusted and not self._fresh and self.settings.kl_bound > 0.0:
+            self._Sigma[:stages] = dynamics.Sigma
+            self._backend.shift()
+            self._eta = trust.solve(self._backend, self.settings.kl_bound, self._eta, self.settings.kl_steps)
+            self._backend.commit()
+        else:
+            tick.eta = 0.0
+            self._call(self._argument)
         self._fresh = False
         return Plan(self._x_hat, self._u_hat, self._K, self._K_u, self._k, self._Q_uu, tick.cost, _STATUS[tick.status],
                     tick.iterations_done)
@@ -118,3 +151,11 @@ class IlqrPlanner:
                                       ("dynamics.f", dynamics.f, (stages, self.nx))):
             if given.shape != expected:
                 raise ShapeError(name, expected, given.shape)
+
+
+def _bounds(name: str, lower: Array, upper: Array, size: int) -> tuple[Array, Array]:
+    lower, upper = np.array(checked(f"{name}_lower", lower, (size,))), np.array(checked(f"{name}_upper", upper, (size,)))
+    for i in np.flatnonzero(~(lower <= upper)):
+        raise ConfigurationError(f"{name}_lower and {name}_upper cross at entry {i}: {lower[i]:g} > {upper[i]:g}",
+                                 key=name, value=(lower[i], upper[i]))
+    return lower, upper

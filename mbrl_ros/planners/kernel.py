@@ -1,4 +1,4 @@
-"""The compiled planner of one problem: kernel.cpp with this problem's sizes and its cost written out over lanes."""
+"""The compiled planner of one problem, and the structure through which it is called."""
 
 from __future__ import annotations
 
@@ -7,63 +7,75 @@ from importlib.resources import files
 
 import numpy as np
 
-from ..costs import CostModel
 from ..types import Array
-from . import lanes
 from .compiler import load_library
+from .problem import Problem
+
+SOURCES = ("kernel.cpp", "tick.h", "lane.h", "rollout.h", "backward.h", "box_qp.h", "trust.h")
+POINTERS = ("x0", "u_previous", "F", "f", "Sigma", "p", "u_lower", "u_upper", "x_lower", "x_upper", "penalty",
+            "x_hat", "u_hat", "K", "K_u", "k", "Q_uu", "multiplier", "work", "trace")
 
 
 class Tick(ctypes.Structure):
-    """Mirrors `struct Tick` of kernel.cpp."""
+    """Mirrors `struct Tick` of tick.h."""
 
     _fields_ = ([(name, ctypes.c_longlong) for name in
-                 ("horizon", "shift", "iterations", "step_sizes", "stages_of_F", "status", "iterations_done")]
-                + [(name, ctypes.c_double) for name in ("tolerance", "time_budget", "mu", "delta", "cost")]
-                + [(name, ctypes.c_void_p) for name in
-                   ("x0", "u_previous", "F", "f", "p", "u_lower", "u_upper",
-                    "x_hat", "u_hat", "K", "K_u", "k", "Q_uu", "work")])
+                 ("horizon", "ticks", "iterations", "step_sizes", "stages_of_F", "status", "iterations_done")]
+                + [(name, ctypes.c_double) for name in ("tolerance", "time_budget", "temperature", "eta",
+                                                        "limit_tolerance", "mu", "delta", "cost")]
+                + [(name, ctypes.c_void_p) for name in POINTERS])
 
 
-def problem_header(cost: CostModel) -> str:
-    """problem.h: sizes, tables of the cost's Hessian entries, and the cost's functions."""
-    nx, nf = cost.nx, cost.nx + cost.nu
-    entries = list(zip(*cost.stage_expansion.sparsity_out(1).get_triplet(), range(10**6)))
-    # Rows of u are kept whole, of x and v as a lower triangle; so (v, u) belongs to the row of u, and (u, u) is mirrored.
-    rows_u, rows_v = [], []
-    for row, column, n in entries:
-        if nx <= row < nf:
-            rows_u.append((row - nx, column, n))
-            if nx <= column < row:
-                rows_u.append((column - nx, row, n))
-        elif nx <= column < nf:
-            rows_u.append((column - nx, row, n))
-        else:
-            rows_v.append((row, column, n))
-    last = list(zip(*cost.terminal_expansion.sparsity_out(1).get_triplet()))
-    sizes = {"NX": nx, "NU": cost.nu, "NV": cost.nu if cost.uses_u_previous else 0, "NP": cost.np,
-             "N_STAGE": len(entries), "N_LAST": len(last), "N_U": len(rows_u), "N_V": len(rows_v)}
-    parts = [f"constexpr int {name} = {value};" for name, value in sizes.items()]
-    parts += [_table("U_ENTRY", 3, rows_u), _table("V_ENTRY", 3, rows_v), _table("LAST", 2, last)]
-    for name in ("stage", "terminal"):
-        parts.append(lanes.emit(getattr(cost, name), f"{name}_cost"))
-        parts.append(lanes.emit(getattr(cost, f"{name}_expansion"), f"{name}_expansion"))
-    return "\n".join(parts)
+class Compiled:
+    """One planner's memory and its calls: plan() = shift(), solve(), commit(); divergence() after solve()."""
+
+    def __init__(self, library: ctypes.PyDLL, arrays: dict[str, Array], **fields):
+        self._library, self._arrays = library, arrays
+        self.tick = Tick(**fields)
+        self._arrays["work"] = aligned(library.work_size(self.tick.horizon))
+        for name, array in self._arrays.items():
+            setattr(self.tick, name, array.ctypes.data)
+        address = ctypes.c_void_p(ctypes.addressof(self.tick))
+        for name in ("plan", "shift", "solve", "commit", "divergence_from_last"):
+            setattr(self, f"_{name}", getattr(library, name))
+        self._address = address
+        self.call = library.plan, address  # for the hot path: function, argument
+
+    def plan(self) -> None:
+        self._plan(self._address)
+
+    def shift(self) -> None:
+        self._shift(self._address)
+
+    def solve(self) -> None:
+        self._solve(self._address)
+
+    def commit(self) -> None:
+        self._commit(self._address)
+
+    def divergence(self) -> float:
+        return self._divergence_from_last(self._address)
+
+    def trace(self, problem: Problem) -> dict[str, Array]:
+        """Have every later backward pass leave Q_u (H, nu, nz), V (H, nz, nz), q, s (H, nz), over z = [x; u; v], here."""
+        nu, nz = problem.nu, problem.nx + problem.nu + problem.nv
+        rows = np.zeros((self.tick.horizon, nu + nz + 2, nz))
+        self._arrays["trace"], self.tick.trace = rows, rows.ctypes.data
+        return {"Q_u": rows[:, :nu], "V": rows[:, nu: nu + nz], "q": rows[:, nu + nz], "s": rows[:, nu + nz + 1]}
 
 
-def _table(name: str, width: int, rows: list[tuple]) -> str:
-    body = ", ".join("{" + ", ".join(map(str, row)) + "}" for row in rows or [(0,) * width])
-    return f"static const int {name}[][{width}] = {{{body}}};"
-
-
-def load(cost: CostModel) -> ctypes.PyDLL | None:
-    """The compiled planner of this cost, or None (see `compiler.load_library`)."""
+def load(problem: Problem) -> ctypes.PyDLL | None:
+    """The compiled planner of this problem, or None (see `compiler.load_library`)."""
     folder = files(__package__)
-    sources = {name: (folder / name).read_text() for name in ("kernel.cpp", "lane.h")}
-    library = load_library("planner", {**sources, "problem.h": problem_header(cost)},
+    sources = {name: (folder / name).read_text() for name in SOURCES}
+    library = load_library("planner", {**sources, "problem.h": problem.header()},
                            libraries=(("-DLIBMVEC", "-lmvec", "-lm"), ("-lm",)))
     if library is not None:
         library.work_size.argtypes, library.work_size.restype = [ctypes.c_longlong], ctypes.c_longlong
-        library.plan.argtypes, library.plan.restype = [ctypes.c_void_p], None
+        for name in ("plan", "shift", "solve", "commit"):
+            getattr(library, name).argtypes, getattr(library, name).restype = [ctypes.c_void_p], None
+        library.divergence_from_last.argtypes = [ctypes.c_void_p]
+        library.divergence_from_last.restype = ctypes.c_double
     return library
 
 

@@ -1,0 +1,57 @@
+// What goes in and out of one tick, and where intermediate results lie. problem.h (generated, see kernel.py) gives
+// NX, NU, NP: sizes of x, u, p. NV: of the previous command v, 0 when no cost uses it. N_*: entries of the tables.
+// MODEL: there is a nonlinear model phi. CURVATURE: use its second derivatives. N_LIMIT: limited states. TRUST: KL bound.
+#pragma once
+#include <cmath>
+#include <cstring>
+#include <utility>
+#include "lane.h"
+#include "problem.h"
+
+constexpr int NF = NX + NU, NY = NX + NV, NZ = NF + NV;  // [x; u], [x; v], z = [x; u; v]
+constexpr int FB = (NF + LANES - 1) / LANES, ZB = (NZ + LANES - 1) / LANES;  // vectors per row of F, of Q
+constexpr int ROW = ZB * LANES;
+constexpr double MU_MIN = 1e-6, MU_MAX = 1e10, DELTA0 = 2.0;
+enum Status { CONVERGED, MAX_ITERATIONS, TIME_BUDGET, NOT_POSITIVE_DEFINITE, NOT_FINITE, INFEASIBLE_BOX, DIVERGED,
+              NO_IMPROVEMENT };
+
+struct Tick {  // mirrored by kernel.py
+  long long horizon, ticks, iterations, step_sizes, stages_of_F, status, iterations_done;
+  double tolerance, time_budget, temperature, eta, limit_tolerance, mu, delta, cost;
+  const double *x0, *u_previous, *F, *f, *Sigma, *p, *u_lower, *u_upper, *x_lower, *x_upper, *penalty;
+  double *x_hat, *u_hat, *K, *K_u, *k, *Q_uu;  // the plan; u_hat begins with the row of u_{-1}
+  double *multiplier;                          // (H+1, nx) of the state limits, divided by the penalty
+  double *work, *trace;
+};
+
+struct Work {  // laid out in tick.work, which must be aligned to 64 bytes
+  vec (*F)[NX][FB];                          // linearised dynamics, padded rows
+  Lane (*expansion)[NZ + N_STAGE], *last;    // gradient and Hessian entries, LANES stages to a block; of the last stage
+  Lane (*x)[NX], (*u)[NU];                   // LANES rollouts; u begins with the row of u_{-1}
+  double *X, *U, *X_best, *U_best;           // the nominal trajectory, and the best rollout since
+  double *K, *K_u, *k, *Q_uu;
+  double *end;
+
+  Work(double* at, long long H) {
+    auto take = [&at](long long n) { double* here = at; at += (n + 7) / 8 * 8; return here; };
+    F = (vec(*)[NX][FB])take(H * NX * FB * LANES);
+    expansion = (Lane(*)[NZ + N_STAGE])take((H + LANES - 1) / LANES * LANES * (NZ + N_STAGE));
+    last = (Lane*)take((NX + N_LAST) * LANES);
+    x = (Lane(*)[NX])take((H + 1) * NX * LANES);
+    u = (Lane(*)[NU])take((H + 1) * NU * LANES);
+    X = take((H + 1) * NX), U = take((H + 1) * NU);
+    X_best = take((H + 1) * NX), U_best = take((H + 1) * NU);
+    K = take(H * NU * NX), K_u = take(H * NU * NU), k = take(H * NU), Q_uu = take(H * NU * NU);
+    end = at;
+  }
+  void use_best() { std::swap(X, X_best), std::swap(U, U_best); }
+};
+
+template <class T> static inline T clamp(T a, T low, T high) { a = a > high ? high : a; return a < low ? low : a; }
+static inline double& at(vec* row, int column) { return ((double*)row)[column]; }
+
+static bool finite(const double* a, long long n) {
+  double sum = 0.0;
+  for (long long i = 0; i < n; i++) sum += a[i] * 0.0;  // NaN if anything is NaN or infinite
+  return sum == 0.0;
+}
