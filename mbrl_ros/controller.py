@@ -50,6 +50,11 @@ class MpcController:
         self.follower.reset(observation.q, observation.stamp)
         self._planned = False
 
+    def update_settings(self, configuration: Configuration) -> None:
+        """Take over the dynamic settings of `configuration`, between two steps."""
+        self.configuration, self.settings = configuration, configuration["control"]
+        self.dynamics.settings, self.planner.settings = configuration["dynamics"], configuration["planner"]
+
     def set_joint_target(self, q: Array, stamp: float = 0.0):
         """See TargetFollower, as for the next two; they may be called from another thread than step."""
         return self.follower.set_joint_target(q, stamp)

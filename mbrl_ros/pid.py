@@ -41,6 +41,9 @@ class PidController:
         self._integral = np.zeros(self.n)
         self.follower.reset(observation.q, observation.stamp)
 
+    def update_settings(self, configuration: Configuration) -> None:
+        """None of its settings is dynamic."""
+
     def set_joint_target(self, q: Array, stamp: float = 0.0):
         return self.follower.set_joint_target(q, stamp)
 

@@ -1,0 +1,166 @@
+"""Which inputs may reach the controller, judged by their header stamps, and what a missing velocity is replaced with.
+
+Message k carries the stamp s_k and arrives at a_k in this process's clock. Its age is
+
+    a_k - s_k                        if both clocks are one ("ros"),
+    (a_k - s_k) - min_j (a_j - s_j)  if the robot has its own ("own"): the fastest message of the last minute counts
+                                     as fresh, so an unknown constant offset and a slow drift cancel.
+
+A stamp must be later than the last one and its age inside [-timeout, timeout]. A stream that persistently continues
+on another time line (a driver was restarted, a simulation reset) is taken up again, once, as a restart.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections import Counter
+
+import numpy as np
+
+from .types import Array
+
+CLOCKS_AGREE = 10.0  # [s]: "auto" takes clocks that differ by less for one
+JUMP = 1.0  # [s]: a stamp that leaps further than this against its arrival is another time line
+PATIENCE = 20  # messages in a row on another time line before it is believed
+OFFSET_MEMORY = 30.0  # [s]: the fastest message is remembered for one to two of these
+
+
+class Rejection(str, enum.Enum):
+    """Why an input was not used; the value is its name in diagnostics."""
+
+    NO_STAMP = "no stamp"
+    DUPLICATE = "duplicate stamp"
+    BACKWARD = "backward stamp"
+    STALE = "stale"
+    FUTURE = "stamp in the future"
+    CLOCK_JUMP = "clock jump"
+    WRONG_LENGTH = "wrong length"
+    MISSING_JOINTS = "missing joints"
+    DUPLICATE_JOINTS = "duplicate joint names"
+    MISSING_VELOCITY = "missing velocity"
+    NOT_FINITE = "not finite"
+    IMPLAUSIBLE = "implausible value"
+    WRONG_FIELDS = "wrong fields"
+    UNEXPECTED = "unexpected"
+
+
+class Admission(enum.Enum):
+    """What became of a message: RESTARTED means accepted, as the first one of another time line."""
+
+    REJECTED = 0
+    ACCEPTED = 1
+    RESTARTED = 2
+
+
+class InputGate:
+    """The judge of one stream. `rejected` counts by reason, `details` keeps the last explanation of each.
+
+    clock: "ros", "own", "auto" (one of the two, by the first stamp) or "stamps" (no clock at all: only the order of
+    the stamps counts, for lockstep). timeout [s] bounds the age.
+    """
+
+    def __init__(self, stream: str, *, timeout: float, clock: str = "auto"):
+        self.stream, self.timeout, self.clock = stream, timeout, clock
+        self.accepted = self.restarts = 0
+        self.rejected: Counter[str] = Counter()
+        self.details: dict[str, str] = {}
+        self._forget()
+
+    def reject(self, reason: Rejection, detail: str) -> Admission:
+        """Count an input as unusable for `reason`; `detail` says what was wrong, with names and values."""
+        self.rejected[reason.value] += 1
+        self.details[reason.value] = detail
+        return Admission.REJECTED
+
+    def admit(self, stamp: float, now: float) -> Admission:
+        """Judge a message stamped `stamp` [s] that arrives at `now` [s]. Stamps must come in rising order."""
+        if not (math.isfinite(stamp) and stamp > 0.0):
+            return self.reject(Rejection.NO_STAMP, f"{self.stream}: header.stamp is {stamp:g}; the publisher must set it")
+        if self._last is not None:
+            since = stamp - self._last
+            if since == 0.0:
+                return self.reject(Rejection.DUPLICATE, f"{self.stream}: stamp {stamp:.9f} came twice")
+            if since < 0.0:
+                return self._suspect(stamp, now, Rejection.BACKWARD,
+                                     f"{self.stream}: stamp {stamp:.9f} is {-since:.6f} s before the last one")
+        if self.clock == "auto":
+            self.clock = "ros" if abs(now - stamp) <= CLOCKS_AGREE else "own"
+        if self.clock == "own" and self._fastest < math.inf and now - stamp < self._fastest - JUMP:
+            return self._suspect(stamp, now, Rejection.CLOCK_JUMP,
+                                 f"{self.stream}: stamps leapt ahead by {self._fastest - (now - stamp):.3f} s")
+        age = self._age(stamp, now)
+        if age > self.timeout:
+            return self.reject(Rejection.STALE, f"{self.stream}: {age:.3f} s old on arrival, more than {self.timeout:g} s"
+                                                f"{self._hint()}")
+        if age < -self.timeout:
+            return self.reject(Rejection.FUTURE, f"{self.stream}: stamped {-age:.3f} s in the future{self._hint()}")
+        return self._accept(stamp, now, Admission.ACCEPTED)
+
+    def age(self, now: float) -> float:
+        """Age [s] at `now` of the newest accepted message; infinite before the first."""
+        return math.inf if self._last is None else self._age(self._last, now)
+
+    def _age(self, stamp: float, now: float) -> float:
+        if self.clock == "stamps":
+            return 0.0
+        offset = now - stamp
+        return offset if self.clock == "ros" else offset - min(offset, self._fastest)
+
+    def _accept(self, stamp: float, now: float, admission: Admission) -> Admission:
+        self._last, self._suspects = stamp, 0
+        self.accepted += 1
+        if now - self._window_start > OFFSET_MEMORY:
+            self._window_start, self._older, self._newer = now, self._newer, math.inf
+        self._newer = min(self._newer, now - stamp)
+        self._fastest = min(self._older, self._newer)
+        return admission
+
+    def _suspect(self, stamp: float, now: float, reason: Rejection, detail: str) -> Admission:
+        """Reject, but believe the PATIENCE-th message in a row that continues the same other time line."""
+        continues = self._suspects > 0 and 0.0 < stamp - self._suspect_stamp < JUMP
+        self._suspects = self._suspects + 1 if continues else 1
+        self._suspect_stamp = stamp
+        if self._suspects < PATIENCE:
+            return self.reject(reason, detail)
+        self._forget()
+        self.restarts += 1
+        return self._accept(stamp, now, Admission.RESTARTED)
+
+    def _forget(self) -> None:
+        self._last: float | None = None
+        self._suspects, self._suspect_stamp = 0, 0.0
+        self._fastest = self._older = self._newer = math.inf
+        self._window_start = -math.inf
+
+    def _hint(self) -> str:
+        return "" if self.clock != "ros" else "; are the clocks synchronised? (control.stamp_clock: own if they cannot be)"
+
+
+class VelocityEstimator:
+    """qd from q: differences through a first-order low-pass, v_k = v_{k-1} + (1 - exp(-2 pi f h)) ((q_k - q_{k-1})/h - v_{k-1}).
+
+    f is `cutoff` [Hz], h the time between the samples. The low-pass delays by about 1 / (2 pi f).
+    """
+
+    def __init__(self, cutoff: float, *, longest_gap: float = 0.5):
+        self.cutoff, self.longest_gap = cutoff, longest_gap
+        self.reset()
+
+    def reset(self) -> None:
+        self._last: tuple[float, Array] | None = None
+        self._velocity: Array | None = None
+
+    def update(self, stamp: float, q: Array) -> Array | None:
+        """qd (n,) at `stamp` [s]; None for the first sample and for the first after a gap."""
+        last, self._last = self._last, (stamp, q)
+        if last is None or not 0.0 < stamp - last[0] <= self.longest_gap:
+            self._velocity = None
+            return None
+        step = stamp - last[0]
+        slope = (q - last[1]) / step
+        if self._velocity is None:
+            self._velocity = slope
+        else:
+            self._velocity = self._velocity - np.expm1(-2.0 * np.pi * self.cutoff * step) * (slope - self._velocity)
+        return self._velocity

@@ -1,0 +1,143 @@
+"""What mpc_node publishes: the command first; status, plan and log row after it; diagnostics from a timer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile
+from std_msgs.msg import Float64MultiArray, String
+from trajectory_msgs.msg import JointTrajectory
+
+from ..inputs import InputGate
+from ..robots import Robot
+from ..supervisor import Reason, State
+from ..tick_log import TickLog
+from . import messages, status
+from .control_loop import ControlLoop, Tick
+from .settings import NodeSettings
+
+RELIABLE = QoSProfile(depth=10)
+DIAGNOSTICS_PERIOD = 1.0  # [s]
+
+
+class NodeOutputs:
+    """The `Outputs` of mpc_node's control loop. `loop` is set once there is one."""
+
+    loop: ControlLoop
+
+    def __init__(self, node: LifecycleNode, robot: Robot, controller, settings: NodeSettings, gates: Sequence[InputGate]):
+        self._node, self._robot, self._controller, self._settings, self._gates = node, robot, controller, settings, gates
+        topic = "~/shadow_commands" if settings.shadow else "commands"
+        self._command = node.create_publisher(Float64MultiArray, topic, RELIABLE)
+        self._status = node.create_publisher(Float64MultiArray, "~/status", RELIABLE)
+        self._message = node.create_publisher(String, "~/message", RELIABLE)
+        self._plan = node.create_publisher(JointTrajectory, "~/plan", QoSProfile(depth=1))
+        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+        self._timer = None
+
+    def begin(self) -> None:
+        """The node becomes active."""
+        self._next_plan = -np.inf
+        self._reasons: Counter[Reason] = Counter()
+        self._state = State.HOLD
+        self._coverage = status.Coverage()
+        self._log = self._new_log() if self._settings.log_file else None
+        self._timer = self._node.create_timer(DIAGNOSTICS_PERIOD, self._diagnose)
+
+    def end(self, leaving: Duration) -> None:
+        """After the last command: wait until its readers have it, then write the log."""
+        self._node.destroy_timer(self._timer)
+        self._command.wait_for_all_acked(leaving)
+        if self._log is not None:
+            self._save()
+
+    def destroy(self) -> None:
+        for publisher in (self._command, self._status, self._message, self._plan, self._diagnostics):
+            self._node.destroy_publisher(publisher)
+
+    # --- from the control thread ----------------------------------------------------------------------------------
+
+    def command(self, stamp: float, u: np.ndarray) -> None:
+        self._command.publish(messages.to_command(stamp, u))
+
+    def tick(self, tick: Tick) -> None:
+        decision, command = tick.decision, tick.command
+        rejected = sum(sum(gate.rejected.values()) for gate in self._gates)
+        self._status.publish(status.to_status(status.status_values(tick, self._controller, rejected)))
+        if command.state is not self._state:
+            self.log("info" if command.state is State.ACTIVE else "warning",
+                     f"supervisor: {self._state.name} -> {command.state.name} ({command.reasons.name or 'no reason'})")
+            self._state = command.state
+        if command.reasons:
+            self._reasons.update(reason for reason in Reason if reason and reason in command.reasons)
+        if decision is not None:
+            self._coverage.add(decision.nis, self._controller.nis_bound)
+            if decision.plan is not None and self._settings.plan_rate and decision.stamp >= self._next_plan:
+                self._next_plan = decision.stamp + 1.0 / self._settings.plan_rate
+                self._plan.publish(messages.to_trajectory(decision.plan, self._robot.joints, decision.stamp, self.loop.dt))
+        if self._log is not None:
+            self._add_row(tick)
+
+    def log(self, level: str, text: str) -> None:
+        getattr(self._node.get_logger(), level)(text)
+
+    def refused(self, text: str) -> None:
+        """A target was refused; tell whoever sent it."""
+        self.log("warning", f"target refused: {text}")
+        self._message.publish(String(data=f"target refused: {text}"))
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _diagnose(self) -> None:
+        reasons, self._reasons = self._reasons, Counter()
+        self._diagnostics.publish(status.diagnostics(
+            self._node.get_fully_qualified_name(), self.loop, self._gates, self._coverage.fraction, self._state,
+            reasons, DIAGNOSTICS_PERIOD, self._node.get_clock().now().to_msg()))
+
+    def _new_log(self) -> TickLog:
+        n, m = len(self._robot.joints), self._controller.m
+        numbers = ("stamp", "compute_ms", "latency_ms", "period_us", "nis", "nis_bound", "nis_dof", "decision_status",
+                   "plan_status", "plan_iterations", "cost", "state", "reasons", "missed", "target_kind",
+                   "target_stamp", "reference_end", "rejected")
+        return TickLog({**dict.fromkeys(numbers), **dict.fromkeys(("q", "qd", "u_proposed", "u", "innovation",
+                                                                      "reference_q"), n), "features": m})
+
+    def _add_row(self, tick: Tick) -> None:
+        decision, observation, controller = tick.decision, tick.observation, self._controller
+        plan, target = decision.plan if decision is not None else None, controller.target
+        self._log.add(
+            stamp=observation.stamp, q=observation.q, qd=observation.qd, u=tick.command.u, compute_ms=1e3 * tick.compute,
+            latency_ms=1e3 * tick.latency, period_us=1e6 * tick.period, missed=tick.missed, state=tick.command.state,
+            reasons=tick.command.reasons, nis_bound=controller.nis_bound, reference_end=controller.reference_end,
+            reference_q=controller.follower.joints.at(observation.stamp),
+            rejected=sum(sum(gate.rejected.values()) for gate in self._gates),
+            target_kind=None if target is None else status.TARGET_KINDS[target.kind],
+            target_stamp=None if target is None else target.stamp)
+        if decision is not None:
+            row = dict(u_proposed=decision.u, nis=decision.nis, nis_dof=decision.nis_dof, decision_status=decision.status,
+                       innovation=decision.innovation)
+            if plan is not None:
+                row.update(plan_status=plan.status, plan_iterations=plan.iterations, cost=plan.cost,
+                           features=self._present_features(plan))
+            self._log.amend(**row)
+
+    def _present_features(self, plan) -> np.ndarray:
+        n, m = len(self._robot.joints), self._controller.m
+        return plan.x_hat[0, 2 * n: 2 * n + m]
+
+    def _save(self) -> None:
+        kinematics = self._controller.follower.kinematics
+        arrays = self._log.arrays()
+        tips = {name: kinematics.positions(arrays[source]) if self._log.count else np.zeros((0, 3))
+                for name, source in (("tip", "q"), ("reference_tip", "reference_q"))}
+        facts = {"joints": self._robot.joints, "dt": self.loop.dt, "events": self.loop.events,
+                 "rejected": {gate.stream: gate.rejected for gate in self._gates}}
+        try:
+            self._log.save(self._settings.log_file, facts, **tips)
+        except OSError as error:
+            self.log("error", f"the log was not written: {error}")

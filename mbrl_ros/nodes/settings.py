@@ -1,0 +1,45 @@
+"""Settings of the nodes themselves, ROS parameters without a prefix. They can be listed without ROS."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..settings import Section, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeSettings(Section):
+    """mpc_node. Everything about control stands in the controller's sections."""
+
+    robot_description: str = setting("", "URDF text; empty: robot.description, and if that is empty too, the latched "
+                                         "robot_description topic")
+    autostart: bool = setting(True, "configure and activate at start; otherwise wait for lifecycle transitions")
+    shadow: bool = setting(False, "publish to ~/shadow_commands instead of commands, and learn from the effort in "
+                                  "joint_states as the command in effect (effort interface)")
+    lockstep: bool = setting(False, "one command per state, in the order of the stamps, whatever the clock says; for "
+                                    "sim_node in lockstep")
+    plan_rate: float = setting(10.0, "rate of ~/plan; 0: never", unit="Hz", low=0.0, high=1000.0)
+    log_file: str = setting("", "table of all ticks (.npz), written on deactivation; empty: none")
+
+
+@dataclasses.dataclass(frozen=True)
+class SimNodeSettings(Section):
+    """sim_node. The robot, the plant and the camera have their own sections (robot, plant, camera)."""
+
+    robot_description: str = setting("", "URDF text; empty: robot.description")
+    autostart: bool = setting(True, "start simulating at once; otherwise wait for the service ~/start")
+    lockstep: bool = setting(False, "every state waits for its command; otherwise simulate in real time")
+    lockstep_timeout: float = setting(120.0, "end with an error when a state waited this long for its command",
+                                      unit="s", low=1.0)
+    start_stamp: float = setting(1.0, "stamp of the first state; the following ones are exactly one period apart",
+                                 unit="s", low=1e-3)
+    duration: float = setting(0.0, "exit after this much simulated time; 0: never", unit="s", low=0.0)
+    camera: bool = setting(False, "publish features")
+    payload_schedule: tuple[float, ...] = setting((), "t, mass [kg], t, mass, ...: payload changes at t after the start",
+                                                  unit="s, kg")
+    camera_schedule: tuple[float, ...] = setting((), "t, t, ...: the camera jumps to its next pose", unit="s")
+    camera_poses: tuple[float, ...] = setting((), "12 numbers per pose: position [m] and rotation matrix row by row, in the "
+                                                  "root link's frame; the first is the initial one; when they are used "
+                                                  "up, random poses by camera.seed follow")
+    motor_schedule: tuple[str, ...] = setting((), "t, joint, factor, ...: the joint's motor keeps this share of its torque")
+    log_file: str = setting("", "the true state of every tick (.npz), written on exit; empty: none")

@@ -1,0 +1,128 @@
+"""What mpc_node says of itself: the status of every tick, diagnostics once a second, and the rows of its log.
+
+The status is a flat Float64MultiArray so that any plotting tool reads it; layout.dim[0].label names the layout's
+version, and layout.dim[1:] the fields in the order of `data`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from std_msgs.msg import Float64MultiArray, MultiArrayDimension, MultiArrayLayout
+
+from ..inputs import InputGate
+from ..supervisor import Reason, State
+from .control_loop import ControlLoop, Tick
+
+VERSION = "mbrl_ros/status/1"
+NO_DECISION = -1.0
+TARGET_KINDS = {"joints": 0.0, "point": 1.0, "features": 2.0}
+FIELDS = {
+    "stamp": "stamp of the state the command answers [s]",
+    "tick": "ticks since activation",
+    "decision_status": "types.DecisionStatus; -1: no decision was made",
+    "supervisor_state": "supervisor.State",
+    "supervisor_reasons": "supervisor.Reason, a sum of flags",
+    "compute_ms": "from the start of the tick until its command was published [ms]",
+    "latency_ms": "from the arrival of the state until its command was published [ms]",
+    "period_ms": "between this command and the one before [ms]",
+    "missed": "ticks missed since activation",
+    "nis": "normalised squared innovation of the last transition; NaN: there was none",
+    "nis_bound": "its 95 % bound",
+    "planner_status": "types.PlanStatus; -1: no plan",
+    "planner_iterations": "iterations of the last plan",
+    "cost": "cost of the plan",
+    "reference_end": "when the present target's reference comes to rest [s]",
+    "target_kind": "0 joints, 1 end-effector point, 2 features",
+    "target_stamp": "from when on the present target holds [s]",
+    "rejected": "inputs rejected since activation",
+}
+_LAYOUT = MultiArrayLayout(dim=[MultiArrayDimension(label=VERSION, size=len(FIELDS), stride=len(FIELDS)),
+                                *(MultiArrayDimension(label=name, size=1, stride=1) for name in FIELDS)])
+
+
+def status_values(tick: Tick, controller: Any, rejected: int) -> list[float]:
+    """The values of FIELDS, in their order."""
+    decision, target = tick.decision, controller.target
+    plan = decision.plan if decision is not None else None
+    return [
+        tick.observation.stamp, float(tick.index), NO_DECISION if decision is None else float(decision.status),
+        float(tick.command.state), float(tick.command.reasons), 1e3 * tick.compute, 1e3 * tick.latency,
+        1e3 * tick.period, float(tick.missed), math.nan if decision is None else float(decision.nis),
+        float(controller.nis_bound), NO_DECISION if plan is None else float(plan.status),
+        0.0 if plan is None else float(plan.iterations), math.nan if plan is None else float(plan.cost),
+        float(controller.reference_end), math.nan if target is None else TARGET_KINDS[target.kind],
+        math.nan if target is None else float(target.stamp), float(rejected)]
+
+
+def to_status(values: list[float]) -> Float64MultiArray:
+    return Float64MultiArray(layout=_LAYOUT, data=values)
+
+
+def read_status(message: Float64MultiArray) -> dict[str, float]:
+    """{field: value}; ValueError if the message has another layout."""
+    labels = [dim.label for dim in message.layout.dim]
+    if labels[:1] != [VERSION] or len(labels) != len(message.data) + 1:
+        raise ValueError(f"not a {VERSION} message: {labels[:1]}, {len(message.data)} values")
+    return dict(zip(labels[1:], message.data))
+
+
+class Coverage:
+    """How often, lately, the NIS kept its 95 % bound: 0.95 for a model that knows how wrong it is."""
+
+    def __init__(self, memory: float = 1000.0):
+        self._forgetting = 1.0 - 1.0 / memory
+        self._inside = self._count = 0.0
+
+    def add(self, nis: float, bound: float) -> None:
+        if math.isfinite(nis) and math.isfinite(bound):
+            self._inside = self._forgetting * self._inside + (nis <= bound)
+            self._count = self._forgetting * self._count + 1.0
+
+    @property
+    def fraction(self) -> float:
+        return self._inside / self._count if self._count else math.nan
+
+
+def diagnostics(name: str, loop: ControlLoop, gates: Iterable[InputGate], coverage: float, state: State,
+                reasons: Mapping[Reason, int], seconds: float, stamp) -> DiagnosticArray:
+    """The node's DiagnosticArray; `seconds` since the last one, `reasons` how often each reason held since then."""
+    now = loop.clock()
+    timing = [("rate [Hz]", 1.0 / loop.period.mean() if loop.period.count else 0.0), ("ticks", loop.ticks),
+              ("missed ticks", loop.missed)]
+    for title, values in (("period", loop.period), ("compute", loop.compute), ("latency", loop.latency)):
+        timing += [(f"{title} {key} [ms]", 1e3 * value) for key, value in values.percentiles().items()]
+    timing += sorted(loop.events.items())
+    slow = loop.compute.percentiles()["p99"] > loop.dt
+    level, text = DiagnosticStatus.OK, "in time"
+    if slow:
+        level, text = DiagnosticStatus.WARN, f"ticks take longer than their period of {1e3 * loop.dt:g} ms; lower control.rate, planner.horizon or planner.iterations"
+    elif not loop.ticks:
+        level, text = DiagnosticStatus.STALE, "no state has arrived yet"
+    statuses = [_status(f"{name}: control loop", level, text, timing)]
+
+    held = [(f"{reason.name.lower()} [1/s]", count / seconds) for reason, count in reasons.items() if count]
+    level = {State.ACTIVE: DiagnosticStatus.OK, State.HOLD: DiagnosticStatus.OK, State.RAMP_IN: DiagnosticStatus.OK,
+             State.DEGRADED: DiagnosticStatus.WARN}.get(state, DiagnosticStatus.ERROR)
+    statuses.append(_status(f"{name}: supervisor", level, state.name.lower().replace("_", " "), held))
+    statuses.append(_status(f"{name}: model", DiagnosticStatus.OK if not coverage < 0.5 else DiagnosticStatus.WARN,
+                            "trusted" if not coverage < 0.5 else "innovations outside their bounds",
+                            [("NIS within its 95 % bound", coverage)]))
+    for gate in gates:
+        rejected = sum(gate.rejected.values())
+        values = [("accepted", gate.accepted), ("restarts", gate.restarts), ("clock", gate.clock)]
+        for reason, count in sorted(gate.rejected.items()):
+            values += [(f"rejected: {reason}", count), (f"last {reason}", gate.details[reason])]
+        statuses.append(_status(f"{name}: {gate.stream}", DiagnosticStatus.WARN if rejected else DiagnosticStatus.OK,
+                                f"{rejected} rejected" if rejected else "fine", values))
+    message = DiagnosticArray(status=statuses)
+    message.header.stamp = stamp
+    return message
+
+
+def _status(name: str, level: bytes, text: str, values: Iterable[tuple[str, Any]]) -> DiagnosticStatus:
+    return DiagnosticStatus(name=name, level=level, message=text, hardware_id="mbrl_ros", values=[
+        KeyValue(key=key, value=f"{value:.6g}" if isinstance(value, float) else str(value)) for key, value in values])
