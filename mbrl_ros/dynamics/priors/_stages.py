@@ -2,7 +2,8 @@
 
 CasADi writes g(x, u) -> (delta, d delta / d[x; u]) as C, which the compiler of the planners turns into a library
 (once per robot; it is cached). Without a compiler the same functions run in CasADi's virtual machine, some thirty
-times slower. -O1 compiles three times faster than -O3 and runs a third slower: such functions are long and straight.
+times slower. Straight code of ten thousand lines compiles three times faster with -O1 than with -O3 and runs a third
+slower; matrix products (MX) need -O3.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ extern "C" int evaluate_stages(int stages, const double* X, const double* U, dou
 
 
 class StageFunction:
-    """y (ny,) and dy/d[x; u] (ny, nx+nu) of CasADi expressions in the SX symbols x (nx,), u (nu,)."""
+    """y (ny,) and dy/d[x; u] (ny, nx+nu) of CasADi expressions in the symbols x (nx,), u (nu,), SX or MX."""
 
-    def __init__(self, name: str, x: casadi.SX, u: casadi.SX, y: casadi.SX, jacobian: casadi.SX | None = None):
+    def __init__(self, name: str, x: casadi.SX, u: casadi.SX, y: casadi.SX, jacobian: casadi.SX | None = None,
+                 optimise: str = "-O1"):
         self.nx, self.nu, self.ny = x.numel(), u.numel(), y.numel()
         if jacobian is None:
             jacobian = casadi.jacobian(y, casadi.vertcat(x, u))
@@ -45,7 +47,7 @@ class StageFunction:
         both = casadi.cse([casadi.densify(y), casadi.densify(jacobian).T])
         self._mean = casadi.Function("mean", [x, u], casadi.cse([casadi.densify(y)]))
         self._both = casadi.Function("both", [x, u], both)
-        self._library = _compiled(name, self._mean, self._both, self.nx, self.nu, self.ny)
+        self._library = _compiled(name, self._mean, self._both, self.nx, self.nu, self.ny, optimise)
         self._x, self._u, self._y = np.zeros(self.nx), np.zeros(self.nu), np.zeros(self.ny)
         self._J = np.zeros((self.ny, self.nx + self.nu))
         self._buffers = [_buffer(self._mean, (self._x, self._u), (self._y,)),
@@ -88,7 +90,7 @@ def _pointer(array: Array) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 
 
-def _compiled(name: str, mean: casadi.Function, both: casadi.Function, nx: int, nu: int, ny: int):
+def _compiled(name: str, mean: casadi.Function, both: casadi.Function, nx: int, nu: int, ny: int, optimise: str):
     from ...planners.compiler import load_library
     with tempfile.TemporaryDirectory() as folder:
         generator = casadi.CodeGenerator("stages", {"with_header": False})
@@ -99,4 +101,4 @@ def _compiled(name: str, mean: casadi.Function, both: casadi.Function, nx: int, 
     sizes = {f"{f.name()}_{what}": size for f in (mean, both)
              for what, size in zip(("arg", "res", "iw", "w"), (f.sz_arg(), f.sz_res(), f.sz_iw(), f.sz_w()))}
     driver = _DRIVER.format(nx=nx, nu=nu, ny=ny, **sizes)
-    return load_library(name, {"stages.cpp": source + driver}, flags=("-O1",))
+    return load_library(name, {"stages.cpp": source + driver}, flags=(optimise,))

@@ -1,0 +1,46 @@
+"""Options that every subcommand reading recordings has."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..configuration import Configuration
+from ..data import ReadOptions, Recording, load
+from ..evaluation import anonymous_robot
+from ..exceptions import JointNameError
+from ..robots import Robot, load_robot
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", metavar="FILE", help="rosbag2 folder, .db3, .mcap, .csv or .csv.gz")
+    parser.add_argument("--columns", default="", metavar="MAP", help="columns of a table, for instance "
+                        "'time=Time:ms,q=Position{}:deg,qd=Velocity{},u=Cur{}'; found by their usual names if left out")
+    parser.add_argument("--topic", default="", help="JointState topic of a bag")
+    parser.add_argument("--command-topic", default="", help="command topic of a bag (Float64MultiArray)")
+    parser.add_argument("--joints", nargs="+", default=(), metavar="NAME", help="joints to use, in order")
+    parser.add_argument("--rate", type=float, default=None, metavar="HZ",
+                        help="resample to this rate (default: as recorded, at most 200 Hz)")
+    parser.add_argument("--robot", default="", metavar="URDF", help="URDF file or 'package-data:NAME': gives limits and "
+                        "the rigid_body prior")
+    parser.add_argument("--by-order", action="store_true",
+                        help="match the recording's joints to the robot's by their order instead of their names")
+
+
+def read(args: argparse.Namespace, path: str) -> Recording:
+    """The recording at `path`, resampled as asked."""
+    options = ReadOptions(args.columns, args.topic, args.command_topic, tuple(args.joints))
+    return load(path, options).resampled(args.rate)
+
+
+def robot_for(args: argparse.Namespace, recording: Recording) -> Robot:
+    """The robot of --robot with the recording's joints, or an anonymous one."""
+    if not args.robot:
+        return anonymous_robot(recording)
+    settings = Configuration.from_flat({"robot.description": args.robot})["robot"]
+    known = load_robot(settings)
+    names = recording.joints
+    if args.by_order:
+        names = known.joints[: len(recording.joints)]
+    if not set(names) <= set(known.joints):
+        raise JointNameError(names, known.joints, what="joints of the recording and of the robot (or use --by-order)")
+    return load_robot(settings.replace(joints=names, interface=recording.interface))

@@ -1,0 +1,123 @@
+"""How well does every estimator with every prior predict these recordings?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+
+from .. import plugins
+from ..data import Recording, store
+from ..evaluation import (ESTIMATORS, LEARNED, Scores, Trace, constant_velocity, cross_fitted, dynamics_for, evaluate,
+                          unknown_robot_prior)
+from ..exceptions import ConfigurationError, DataError, MbrlError
+from ..robots import Robot
+from . import _recordings
+
+HELP = "score every estimator and prior on recordings of a robot"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    _recordings.add_arguments(parser)
+    parser.add_argument("--estimators", nargs="+", choices=ESTIMATORS, default=ESTIMATORS)
+    parser.add_argument("--priors", nargs="+", metavar="PRIOR", default=None,
+                        help=f"integrator, rigid_body (needs --robot), {', '.join(LEARNED)} (each half of the recording "
+                             "predicted from the other) or a file of fit-prior; default: all of them")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write {file: {estimator: {prior: scores}}}; "
+                        "scores without u stand under ESTIMATOR_without_u")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots of every recording")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def run(args: argparse.Namespace) -> int:
+    results, failed = {}, 0
+    for path in args.files:
+        try:
+            recording = _recordings.read(args, path)
+        except DataError as error:
+            if len(args.files) == 1:
+                raise
+            print(f"{error}\n")
+            failed += 1
+            continue
+        print(recording.summary())
+        traces = traces_of(args, recording, _recordings.robot_for(args, recording))
+        scores = {key: trace.scores() for key, trace in traces.items()}
+        print(table(scores, recording), end="\n\n")
+        name = Path(path).name if Path(path).name not in results else path
+        results[name] = nested(scores)
+        if args.plots:
+            from ..evaluation_plots import write_plots
+            for file in write_plots(args.plots, recording, traces):
+                print(f"wrote {file}")
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=2, allow_nan=False))
+    return 1 if failed else 0
+
+
+def traces_of(args: argparse.Namespace, recording: Recording, robot: Robot) -> dict[tuple[str, str], Trace]:
+    """{(estimator, prior): Trace}, with u and without; what cannot be evaluated is said and left out."""
+    wanted = args.priors or ["integrator", *(["rigid_body"] if args.robot else []), *LEARNED]
+    traces: dict[tuple[str, str], Trace] = {}
+    for with_u in (True, False):
+        if with_u and recording.u is None:
+            continue
+        seen = recording if with_u else recording.without_u()
+        for prior in wanted if with_u else wanted[:1]:
+            try:
+                scored = _scorer(args, seen, robot, prior)
+            except (ConfigurationError, DataError) as error:
+                if args.priors:
+                    raise
+                print(f"  {prior} left out: {error}")
+                continue
+            for estimator in args.estimators:
+                traces[estimator if with_u else f"{estimator}_without_u", Path(prior).stem] = scored(estimator)
+    if not traces:
+        raise DataError(f"{recording.name}: nothing could be evaluated")
+    return traces
+
+
+def _scorer(args: argparse.Namespace, recording: Recording, robot: Robot, name: str):
+    """estimator -> Trace for one prior."""
+    progress = None if args.quiet else _progress(name)
+    if name in LEARNED:
+        return cross_fitted(recording, robot, name, progress)
+    if name.endswith(".npz"):
+        kind, owner, arrays = store.load(name)
+        store.check_owner(name, owner, store.Owner(robot.joints, robot.interface, recording.period))
+        prior = plugins.load("dynamics.priors", kind).from_arrays(arrays, robot, recording.period)
+    elif name == "integrator" and not robot.urdf:
+        prior = unknown_robot_prior(robot, recording.period)
+    else:
+        if name == "rigid_body" and not robot.urdf:
+            raise ConfigurationError("the rigid_body prior needs --robot")
+        module = plugins.load("dynamics.priors", name)
+        prior = module.build(module.Settings(), robot, recording.period)
+    return lambda estimator: evaluate(recording, dynamics_for(recording, robot, estimator, prior))
+
+
+def table(scores: dict[tuple[str, str], Scores], recording: Recording) -> str:
+    """One row per estimator and prior."""
+    lines = [f"{'estimator':<26}{'prior':<16}{'nmse_1_qd':>10}{'(warm-up too)':>15}{'nmse_10_q':>11}{'nll':>9}{'coverage':>10}",
+             f"{'no change':<26}{'':<16}{1.0:10.3f}{1.0:15.3f}{1.0:11.4f}",
+             f"{'constant velocity':<26}{'':<16}{1.0:10.3f}{1.0:15.3f}{constant_velocity(recording):11.4f}"]
+    for (estimator, prior), s in scores.items():
+        lines.append(f"{estimator:<26}{prior:<16}{s.nmse_1_qd:10.3f}{s.nmse_1_qd_all:15.3f}{s.nmse_10_q:11.4f}"
+                     f"{s.nll:9.2f}{s.coverage_95:10.3f}")
+    return "\n".join(lines)
+
+
+def nested(scores: dict[tuple[str, str], Scores]) -> dict[str, dict[str, dict[str, float | None]]]:
+    """{estimator: {prior: {score: value}}}; a score that is not finite is null."""
+    result: dict[str, dict] = {}
+    for (estimator, prior), s in scores.items():
+        result.setdefault(estimator, {})[prior] = {
+            key: value if math.isfinite(value) else None for key, value in s.to_json().items()}
+    return result
+
+
+def _progress(name: str):
+    from tqdm import tqdm
+    return lambda steps: tqdm(steps, desc=name, unit="step", leave=False)

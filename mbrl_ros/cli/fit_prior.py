@@ -1,0 +1,62 @@
+"""Fit a prior to recordings, or add recordings to the data behind one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from ..data import store
+from ..data.dataset import Dataset
+from ..data.store import Owner
+from ..evaluation import LEARNED
+from ..exceptions import DataError
+from . import _recordings
+
+HELP = "fit a global model of past recordings, to be the prior of online learning"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    _recordings.add_arguments(parser)
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="PRIOR.npz")
+    parser.add_argument("--kind", choices=LEARNED, default="ensemble")
+    parser.add_argument("--dataset", type=Path, metavar="DATA.npz",
+                        help="collected transitions: read if it exists, and written with the recordings' added")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="also write the report as JSON")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..fitting import fit_prior
+    if not args.output.parent.is_dir():
+        raise DataError(f"{args.output.parent} is no folder; the prior could not be saved")
+    recordings = []
+    for path in args.files:
+        recordings.append(_recordings.read(args, path))
+        print(recordings[-1].summary())
+    robot = _recordings.robot_for(args, recordings[0])
+    past = Dataset.load(args.dataset) if args.dataset and args.dataset.exists() else None
+    fitted = fit_prior(recordings, robot, args.kind, dataset=past, progress=None if args.quiet else _progress)
+    owner = Owner(robot.joints, robot.interface, fitted.data.owner.dt)
+    store.save(args.output, args.kind, owner, fitted.arrays)
+    if args.dataset:
+        fitted.data.save(args.dataset)
+        print(f"{args.dataset}: {len(fitted.data)} transitions of {len(fitted.data.runs)} runs")
+    print(f"\n{args.output}: {args.kind} prior from {len(fitted.data)} transitions at {1.0 / owner.dt:.4g} Hz")
+    print("held-out half, refit with this prior at a fraction of the spread of an unknown robot:")
+    print(f"{'fraction':>10} {'nmse_1_qd':>10} {'nmse_10_q':>10} {'nll':>8} {'coverage':>9}")
+    for fraction, s in fitted.held_out.items():
+        chosen = "  chosen" if fraction == fitted.fraction else ""
+        print(f"{fraction:10.2f} {s.nmse_1_qd:10.3f} {s.nmse_10_q:10.4f} {s.nll:8.2f} {s.coverage_95:9.3f}{chosen}")
+    print(f"use it with: dynamics.prior: {args.kind}, prior.{args.kind}.file: {args.output}")
+    if args.report:
+        args.report.write_text(json.dumps({
+            "kind": args.kind, "transitions": len(fitted.data), "runs": list(fitted.data.runs),
+            "fraction": fitted.fraction,
+            "held_out": {str(fraction): s.to_json() for fraction, s in fitted.held_out.items()}}, indent=2))
+    return 0
+
+
+def _progress(steps):
+    from tqdm import tqdm
+    return tqdm(steps, desc="fitting", unit="step", leave=False)

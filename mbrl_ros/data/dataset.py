@@ -1,0 +1,83 @@
+"""Transitions of many runs, aggregated: collect, fit, act, add (Ross and Bagnell, ICML 2012, DAgger for models).
+
+A model fitted to the states of one controller is wrong where a better controller goes; adding each run's transitions to
+those before and fitting to all of them is the cure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..exceptions import DataError
+from ..types import Array, Transition
+from . import store
+from .recording import Recording
+from .store import Owner
+
+KIND = "dataset"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Dataset:
+    """N transitions: X (N, 2n) = [q; qd], U (N, n), D (N, n) = qd' - qd [rad/s per tick], run (N,) index into `runs`."""
+
+    owner: Owner
+    X: Array
+    U: Array
+    D: Array
+    run: Array
+    runs: tuple[str, ...]
+
+    @classmethod
+    def empty(cls, owner: Owner) -> Dataset:
+        n = len(owner.joints)
+        return cls(owner, np.zeros((0, 2 * n)), np.zeros((0, n)), np.zeros((0, n)), np.zeros(0, dtype=np.int64), ())
+
+    @classmethod
+    def of(cls, recording: Recording) -> Dataset:
+        """The data set of one recording."""
+        if recording.u is None:
+            raise DataError(f"{recording.name} holds no commands; a model of their effect cannot be fitted to it")
+        owner = Owner(recording.joints, recording.interface, recording.period)
+        return cls.empty(owner).with_run(recording.name, recording.transitions())
+
+    def with_run(self, name: str, transitions: Iterable[Transition]) -> Dataset:
+        """This data set and the transitions of one more run."""
+        n = len(self.owner.joints)
+        rows = [(t.x[: 2 * n], t.u, t.x_next[n: 2 * n] - t.x[n: 2 * n]) for t in transitions]
+        if not rows:
+            return self
+        X, U, D = (np.array(column) for column in zip(*rows))
+        index = np.full(len(rows), len(self.runs), dtype=np.int64)
+        return Dataset(self.owner, np.vstack([self.X, X]), np.vstack([self.U, U]), np.vstack([self.D, D]),
+                       np.concatenate([self.run, index]), (*self.runs, name))
+
+    def merged(self, other: Dataset) -> Dataset:
+        """Both, if they belong to the same robot, interface and period; DataError otherwise."""
+        store.check_owner(", ".join(other.runs), other.owner, self.owner)
+        return Dataset(self.owner, np.vstack([self.X, other.X]), np.vstack([self.U, other.U]),
+                       np.vstack([self.D, other.D]), np.concatenate([self.run, other.run + len(self.runs)]),
+                       self.runs + other.runs)
+
+    def part(self, rows: Array) -> Dataset:
+        return Dataset(self.owner, self.X[rows], self.U[rows], self.D[rows], self.run[rows], self.runs)
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def save(self, path: str | Path) -> None:
+        store.save(path, KIND, self.owner, {"X": self.X, "U": self.U, "D": self.D, "run": self.run,
+                                            "runs": np.array(self.runs or ("",))})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Dataset:
+        _, owner, arrays = store.load(path, KIND)
+        n = len(owner.joints)
+        data = cls(owner, arrays["X"], arrays["U"], arrays["D"], arrays["run"], tuple(map(str, arrays["runs"])))
+        if data.X.shape != (len(data), 2 * n) or data.U.shape != (len(data), n) or data.D.shape != (len(data), n):
+            raise DataError(f"{path}: arrays of shapes {data.X.shape}, {data.U.shape}, {data.D.shape} do not fit {n} joints")
+        return data

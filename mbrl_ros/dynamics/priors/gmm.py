@@ -1,0 +1,164 @@
+"""A Gaussian mixture over z = [q; qd; u; delta] of all past data, conditioned at the query (Levine, Abbeel, NIPS 2014).
+
+    p(z) = sum_k pi_k N(z; mu_k, Sigma_k),    v = [q; qd; u],    r_k(v) = pi_k N(v; mu_k, Sigma_k,vv) / sum_j ...
+    delta(v) = sum_k r_k (A_k v + b_k),       A_k = Sigma_k,dv Sigma_k,vv^-1,  b_k = mu_k,d - A_k mu_k,v
+    d delta / dv = sum_k r_k A_k + sum_k r_k (A_k v + b_k) (g_k - sum_j r_j g_j)^T,   g_k = -Sigma_k,vv^-1 (v - mu_k,v)
+
+All in coordinates scaled to unit variance. Fitted by expectation maximisation; new runs are added by stepwise EM
+(Cappe and Moulines, JRSS B 2009), which keeps each component's count, sum and second moment and needs no old data. A
+normal-inverse-Wishart prior keeps every Sigma_k definite: PRIOR_COUNT observations per dimension of the covariance of
+all data, so that a component with little data of its own falls back to the global linear model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.special import logsumexp
+
+from ...data.dataset import Dataset
+from ...exceptions import DataError
+from ...settings import Section, setting
+from ...types import Array
+from ._learned import load_model, require, wide_spread
+
+PRIOR_COUNT = 10.0
+FLOOR = 0.01  # of unit variance, in every direction
+ITERATIONS = 60
+PER_COMPONENT = 200  # transitions a component should stand on, at least
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(Section):
+    file: str = setting("", "the fitted mixture (mbrl fit-prior)")
+    spread_scale: float = setting(1.0, "factor on the spread found when it was fitted", low=1e-6, high=1e6)
+
+
+def fit(data: Dataset, u_scale: Array, progress=None, *, components: int = 0, seed: int = 0) -> dict[str, Array]:
+    """The mixture's arrays; components 0: one per PER_COMPONENT transitions, at most 12."""
+    Z = _joint(data)
+    components = components or int(np.clip(len(Z) // PER_COMPONENT, 1, 12))
+    if len(Z) < 2 * components:
+        raise DataError(f"{len(Z)} transitions are too few for {components} mixture components")
+    centre, scale = Z.mean(axis=0), Z.std(axis=0)
+    scale = np.where(scale > 1e-9 * max(1.0, scale.max()), scale, 1.0)
+    Z = (Z - centre) / scale
+    prior = np.cov(Z.T, bias=True) + FLOOR * np.eye(Z.shape[1])
+    responsibilities = np.eye(components)[_clusters(Z[:, : -data.D.shape[1]], components, np.random.default_rng(seed))]
+    statistics = _statistics(Z, responsibilities)
+    steps = range(ITERATIONS) if progress is None else progress(range(ITERATIONS))
+    previous = -np.inf
+    for _ in steps:
+        responsibilities, likelihood = _expectation(Z, *_maximisation(*statistics, prior))
+        statistics = _statistics(Z, responsibilities)
+        if likelihood - previous < 1e-5 * abs(likelihood):
+            break
+        previous = likelihood
+    return {"count": statistics[0], "sum": statistics[1], "moment": statistics[2], "prior": prior, "centre": centre, "scale": scale,
+            "spread_scale": np.array(1.0)}
+
+
+def add(arrays: dict[str, Array], data: Dataset) -> dict[str, Array]:
+    """The mixture after one more run: each transition is shared out by the mixture as it was."""
+    Z = (_joint(data) - arrays["centre"]) / arrays["scale"]
+    old = tuple(arrays[name] for name in ("count", "sum", "moment"))
+    for batch in np.array_split(Z, max(1, len(Z) // 50)):
+        responsibilities, _ = _expectation(batch, *_maximisation(*old, arrays["prior"]))
+        old = tuple(a + b for a, b in zip(old, _statistics(batch, responsibilities)))
+    return {**arrays, "count": old[0], "sum": old[1], "moment": old[2]}
+
+
+class MixturePrior:
+    """delta (n,) [rad/s per tick] and its exact Jacobian from a mixture of K components."""
+
+    linear = False
+
+    def __init__(self, arrays: dict[str, Array], n: int, spread: Array):
+        self.spread, self._n = spread, n
+        weight, mean, covariance = _maximisation(arrays["count"], arrays["sum"], arrays["moment"], arrays["prior"])
+        v = slice(0, 3 * n)
+        self._log_weight = np.log(weight)
+        self._mean = mean[:, v]
+        self._precision = np.linalg.inv(covariance[:, v, v])
+        self._log_determinant = 0.5 * np.linalg.slogdet(self._precision)[1]
+        self._slope = covariance[:, 3 * n:, v] @ self._precision
+        self._offset = mean[:, 3 * n:] - np.einsum("kij,kj->ki", self._slope, self._mean)
+        self._centre, self._scale = arrays["centre"], arrays["scale"]
+
+    def mean(self, x: Array, u: Array) -> Array:
+        return self.linearise(x[None], u[None], jacobian=False)[0][0]
+
+    def linearise(self, X: Array, U: Array, jacobian: bool = True) -> tuple[Array, Array | None]:
+        n, inside = self._n, slice(0, 3 * self._n)
+        V = (np.hstack([X, U]) - self._centre[inside]) / self._scale[inside]
+        away = V[:, None] - self._mean
+        gradient = -np.einsum("kij,tkj->tki", self._precision, away)
+        log_r = self._log_weight + self._log_determinant + 0.5 * np.einsum("tki,tki->tk", gradient, away)
+        r = np.exp(log_r - logsumexp(log_r, axis=1, keepdims=True))
+        each = np.einsum("kij,tj->tki", self._slope, V) + self._offset
+        scale = self._scale[3 * n:]
+        mean = self._centre[3 * n:] + scale * np.einsum("tk,tki->ti", r, each)
+        if not jacobian:
+            return mean, None
+        relative = gradient - np.einsum("tk,tkj->tj", r, gradient)[:, None]
+        J = np.einsum("tk,kij->tij", r, self._slope) + np.einsum("tk,tki,tkj->tij", r, each, relative)
+        return mean, J * scale[:, None] / self._scale[inside]
+
+
+def from_arrays(arrays: dict[str, Array], robot, dt: float, spread_scale: float = 1.0) -> MixturePrior:
+    n = len(robot.joints)
+    K = len(arrays.get("count", ()))
+    require("gmm", arrays, {"count": (K,), "sum": (K, 4 * n), "moment": (K, 4 * n, 4 * n), "prior": (4 * n, 4 * n), "centre": (4 * n,),
+                            "scale": (4 * n,), "spread_scale": ()})
+    return MixturePrior(arrays, n, wide_spread(n, dt, spread_scale * float(arrays["spread_scale"])))
+
+
+def build(settings: Settings, robot, dt: float) -> MixturePrior:
+    """The saved prior, refused for another robot, interface or period."""
+    return from_arrays(load_model("gmm", settings.file, robot, dt), robot, dt, settings.spread_scale)
+
+
+def _joint(data: Dataset) -> Array:
+    return np.hstack([data.X, data.U, data.D])
+
+
+def _statistics(Z: Array, responsibilities: Array) -> tuple[Array, Array, Array]:
+    weighted = responsibilities[:, :, None] * Z[:, None]
+    return responsibilities.sum(axis=0), weighted.sum(axis=0), np.einsum("tki,tj->kij", weighted, Z)
+
+
+def _maximisation(count: Array, total: Array, moment: Array, prior: Array) -> tuple[Array, Array, Array]:
+    """Weights (K,), means (K, D), covariances (K, D, D); a mean is drawn to zero by a tenth of an observation."""
+    D = total.shape[1]
+    mean = total / (count + 0.1)[:, None]
+    # sum_t r_t (z - mean)(z - mean)^T from the sums alone
+    cross = total[:, :, None] * mean[:, None]
+    scatter = moment - cross - cross.transpose(0, 2, 1) + count[:, None, None] * mean[:, :, None] * mean[:, None]
+    covariance = (scatter + PRIOR_COUNT * D * prior) / (count + PRIOR_COUNT * D)[:, None, None]
+    return (count + 1.0) / (count + 1.0).sum(), mean, 0.5 * (covariance + covariance.transpose(0, 2, 1))
+
+
+def _expectation(Z: Array, weight: Array, mean: Array, covariance: Array) -> tuple[Array, float]:
+    """Responsibilities (N, K) and the mean log likelihood."""
+    log_r = np.empty((len(Z), len(weight)))
+    for k, factor in enumerate(np.linalg.cholesky(covariance)):
+        white = solve_triangular(factor, (Z - mean[k]).T, lower=True)
+        log_r[:, k] = np.log(weight[k]) - np.log(np.diag(factor)).sum() - 0.5 * (white**2).sum(axis=0)
+    total = logsumexp(log_r, axis=1, keepdims=True)
+    return np.exp(log_r - total), float(total.mean())
+
+
+def _clusters(V: Array, components: int, rng: np.random.Generator) -> Array:
+    """A start for EM: k-means (Lloyd) from spread-out points (k-means++, Arthur and Vassilvitskii 2007)."""
+    centres = V[rng.integers(len(V))][None]
+    while len(centres) < components:
+        distance = ((V[:, None] - centres) ** 2).sum(axis=2).min(axis=1)
+        distance = distance if distance.sum() > 0.0 else np.ones(len(V))
+        centres = np.vstack([centres, V[rng.choice(len(V), p=distance / distance.sum())]])
+    for _ in range(20):
+        label = ((V[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
+        centres = np.array([V[label == k].mean(axis=0) if (label == k).any() else centres[k]
+                            for k in range(components)])
+    return label
