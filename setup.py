@@ -1,0 +1,83 @@
+"""The package for colcon and for pip; README.md names every extra and what it is for."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+from distutils.command.install_data import install_data  # setuptools' own copy where Python has none
+
+NAME = "mbrl_ros"
+COMMANDS = {
+    "mbrl": "mbrl_ros.cli.main:main",
+    "mpc_node": "mbrl_ros.nodes.mpc_node:main",
+    "sim_node": "mbrl_ros.nodes.sim_node:main",
+}
+EXTRAS = {
+    "wheels": ["ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp", "ros-jazzy-common-interfaces"],
+    "wheels-kilted": ["ros-kilted-rclpy", "ros-kilted-rmw-fastrtps-cpp", "ros-kilted-common-interfaces"],
+    "sim": ["mujoco", "example-robot-data", "adam-robotics[casadi]", "matplotlib"],
+    "replay": ["rosbags"],
+    "bench": ["crocoddyl", "osqp", "matplotlib"],
+    "test": ["pytest>=7"],
+}
+
+
+class InstallData(install_data):
+    """Data files, and a launcher for every command in the one place of two that would lack it.
+
+    A shell looks for commands in bin, where pip puts them; `ros2 run` and launch files look in lib/mbrl_ros,
+    where colcon puts them (setup.cfg).
+    """
+
+    def run(self):
+        super().run()
+        scripts = self.get_finalized_command("install").install_scripts
+        by_colcon = Path(scripts).name == NAME
+        here, there = ("bin", f"../lib/{NAME}") if by_colcon else (f"lib/{NAME}", "../../bin")
+        folder = Path(self.install_dir, here)
+        folder.mkdir(parents=True, exist_ok=True)
+        for command in COMMANDS:
+            launcher = folder / command
+            launcher.write_text(f'#!/bin/sh\nexec "$(dirname "$0")/{there}/{command}" "$@"\n')
+            launcher.chmod(0o755)
+            self.outfiles.append(str(launcher))
+
+
+class BuildPy(build_py):
+    """An editable installation is given the data files too, which setuptools leaves out of it."""
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            self.run_command("install_data")
+
+
+def shared(*folders):
+    """(folder under share, files) of every folder below `folders`."""
+    for folder in sorted(path for top in folders for path in (Path(top), *Path(top).rglob("*")) if path.is_dir()):
+        files = sorted(str(path) for path in folder.iterdir() if path.is_file())
+        if files:
+            yield f"share/{NAME}/{folder}", files
+
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    description="Model-based reinforcement learning for robot arms on ROS 2: learns the dynamics while it moves",
+    license="Apache-2.0",
+    maintainer="mbrl_ros maintainers",
+    maintainer_email="maintainers@users.noreply.r-seed-8cdae040.example",
+    python_requires=">=3.10",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    package_data={"": ["*.cpp", "*.h"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        *shared("launch", "config"),
+    ],
+    zip_safe=False,
+    cmdclass={"install_data": InstallData, "build_py": BuildPy},
+    install_requires=["casadi", "numpy", "pyyaml", "ruckig", "scipy", "tqdm"],
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": [f"{name} = {function}" for name, function in COMMANDS.items()]},
+)

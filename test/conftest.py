@@ -1,0 +1,15 @@
+"""Every test session talks to nobody else: its own DDS domain on this machine only, never a robot's."""
+
+import os
+import tempfile
+
+os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)  # up to 101: clear of the ephemeral ports of Linux
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"  # a message field of the wrong type raises here, as it will on the robot
+_logs = tempfile.TemporaryDirectory(prefix="mbrl-test-log-")
+os.environ["ROS_LOG_DIR"] = _logs.name
+os.environ["MPLBACKEND"] = "Agg"
+
+from mbrl_ros.cli.environment import prepare  # noqa: E402  (after the variables above, before anything imports rclpy)
+
+prepare()
