@@ -252,10 +252,11 @@ class PlannerSettings(Section):
                                  low=0.0, high=10.0, dynamic=True)
     discount: float = setting(1.0, "factor of the cost from one stage to the next", low=0.01, high=1.0)
     second_order: bool = setting(False, "use the second derivatives of a nonlinear model (DDP)")
-    state_limits: bool = setting(False, "keep planned positions and speeds inside their limits (augmented Lagrangian)")
-    limit_penalty: float = setting(1e5, "its penalty on leaving half a range by half a range", low=1e-3)
-    limit_tolerance: float = setting(1e-6, "change of its multipliers at which a plan has converged", low=0.0,
-                                     unit="rad, m or per second")
+    state_limits: bool = setting(False, "keep planned positions and speeds inside their limits (relaxed barrier)")
+    limit_penalty: float = setting(1000.0, "force up to which the rest of the cost is held back, per half range of the state",
+                                   low=1e-3)
+    limit_precision: float = setting(1e-3, "distance from a limit at which a plan may come to rest under that force",
+                                     unit="half ranges", low=1e-9, high=0.1)
     kl_bound: float = setting(0.0, "largest KL divergence of a plan's controller from the last one's; 0: no bound",
                               unit="nats", low=0.0, dynamic=True)
     kl_steps: int = setting(10, "steps of dual descent per tick", low=1, high=100)

@@ -2,6 +2,7 @@
 // dynamics touch only the columns of x and u; v enters through the rows and columns of v of the value function.
 #pragma once
 #include "box_qp.h"
+#include "limits.h"
 #include "trust.h"
 
 constexpr int UNROLLED = 12;  // accumulators that fit in registers
@@ -79,20 +80,11 @@ struct PreviousRows {  // V_v. = -Y_v^T Y
   }
 };
 
-// Augmented-Lagrangian term 1/2 penalty d^2 of a limited state, d = distance of x + multiplier from [x_lower, x_upper].
-static inline double beyond(const Tick& tick, const double* X, long long t, int i) {
-  const double x = X[t * NX + i] + tick.multiplier[t * NX + i];
-  return x - clamp(x, tick.x_lower[i], tick.x_upper[i]);
-}
-
 static void begin_value(const Tick& tick, const Work& w, Matrices& m) {
   std::memset(m.V, 0, sizeof m.V), std::memset(m.s, 0, sizeof m.s), std::memset(m.q, 0, sizeof m.q);
   for (int i = 0; i < NX; i++) m.s[i] = w.last[i].v[0];
   for (int n = 0; n < N_LAST; n++) m.V[LAST[n][0]][LAST[n][1]] = w.last[NX + n].v[0];
-  for (int n = 0; n < N_LIMIT; n++) {
-    const int i = LIMIT[n][0];
-    if (const double d = beyond(tick, w.X, tick.horizon, i)) m.s[i] += tick.penalty[i] * d, m.V[i][i] += tick.penalty[i];
-  }
+  add_limits(tick, w.X + tick.horizon * NX, m.V, m.s);
   m.mirror();
 }
 
@@ -177,11 +169,7 @@ static bool backward(const Tick& tick, Work& w, double& slope, double& curve) {
     if constexpr (NV > 0) by_rows<rows_at_once(ZB)>(NF, NZ, PreviousRows{m});
     for (int n = 0; n < N_V; n++) m.V[V_ENTRY[n][0]][V_ENTRY[n][1]] += h[V_ENTRY[n][2] * LANES];
     for (int n = 0; n < N_CV; n++) m.V[CV_ENTRY[n][0]][CV_ENTRY[n][1]] += c[CV_ENTRY[n][2]].v[0];
-    for (int n = 0; n < N_LIMIT; n++) {
-      const int i = LIMIT[n][0];
-      const double d = t > 0 ? beyond(tick, w.X, t, i) : 0.0;
-      if (d != 0.0) m.s[i] += tick.penalty[i] * d, m.V[i][i] += tick.penalty[i];
-    }
+    if (t > 0) add_limits(tick, w.X + t * NX, m.V, m.s);
     pull.add_to(m.V);
     if (tick.mu > 0.0)  // the gains are those of Q_uu + mu I, their value is that under Q_uu
       for (int j = 0; j < NU; j++) {

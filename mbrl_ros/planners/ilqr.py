@@ -4,7 +4,8 @@ r"""Box-limited iLQR, replanned every tick.
     s.t.   x_{t+1} = phi(x_t, u_t) + F_t [x_t; u_t] + f_t,   u_lower <= u_t <= u_upper,   x_lower <= x_t <= x_upper
 
 Sources: iteration Li & Todorov 2004; regularisation schedule and line search Tassa, Erez & Todorov, IROS 2012; box
-Tassa, Mansard & Todorov, ICRA 2014; state limits by augmented Lagrangian (Howell, Jackson & Manchester, IROS 2019).
+Tassa, Mansard & Todorov, ICRA 2014; state limits by a relaxed logarithmic barrier (Feller & Ebenbauer,
+IEEE TAC 2017).
 One tick: shift the last plan by the periods that passed, replay it from the measured state with and without its feedback,
 go on from the better; then per iteration expand cost and model along the trajectory, run the Riccati recursion with a
 box-constrained step, and search the step sizes 2^-i. The previous command is a state of the recursion (v' = u) when a
@@ -21,10 +22,11 @@ from ..exceptions import CompileError, ConfigurationError, ShapeError
 from ..settings import PlannerSettings
 from ..types import Array, LinearGaussianDynamics, Plan, PlanStatus, checked
 from . import kernel, trust
-from .problem import Problem, limited_states
+from .problem import Problem, limits_of
 from .twin import Twin
 
 _STATUS = tuple(PlanStatus)
+COARSE = 0.1  # precision the barrier of the state limits begins with [half ranges]
 
 
 class IlqrPlanner:
@@ -32,7 +34,8 @@ class IlqrPlanner:
 
     cost: built once, its parameters p given per tick; nx, nu: sizes of x and u; u_lower, u_upper (nu,): command bounds,
     kept as writable arrays of the same names; model: phi as a CasADi SX function (x, u) -> x', if the dynamics given per
-    tick are only what it leaves unexplained; x_lower, x_upper (nx,): limits on the planned states, infinite for none.
+    tick are only what it leaves unexplained; x_lower, x_upper (nx,): limits on the planned states, infinite for none,
+    heeded if settings.state_limits.
     `backend` tells what runs: "compiled" or "casadi". Raises ConfigurationError for bounds that cross or a cost that is
     not smooth, ShapeError for sizes that do not match, CompileError if settings.backend is "compiled" and it cannot be.
     """
@@ -47,9 +50,10 @@ class IlqrPlanner:
         x_lower, x_upper = _bounds("x", np.full(nx, -np.inf) if x_lower is None else x_lower,
                                    np.full(nx, np.inf) if x_upper is None else x_upper, nx)
         self._trusted = settings.kl_bound > 0.0
-        problem = Problem(cost, model, settings.second_order, limited_states(x_lower, x_upper), self._trusted)
+        limits = limits_of(x_lower, x_upper) if settings.state_limits else ()
+        problem = Problem(cost, model, settings.second_order, limits, self._trusted)
         problem.check()
-        width = np.where(np.isfinite(x_upper - x_lower), x_upper - x_lower, 2.0)
+        half_range = np.where(np.isfinite(x_upper - x_lower), 0.5 * (x_upper - x_lower), 1.0)
         self._x0, self._u_previous, self._p = np.zeros(nx), np.zeros(nu), np.zeros((H + 1, cost.np))
         self._F, self._f, self._Sigma = np.zeros((H, nx, nx + nu)), np.zeros((H, nx)), np.zeros((H, nx, nx))
         self._x_hat, self._U = np.zeros((H + 1, nx)), np.zeros((H + 1, nu))
@@ -59,12 +63,12 @@ class IlqrPlanner:
         arrays = dict(
             x0=self._x0, u_previous=self._u_previous, F=self._F, f=self._f, Sigma=self._Sigma, p=self._p,
             u_lower=self.u_lower, u_upper=self.u_upper, x_lower=x_lower, x_upper=x_upper,
-            penalty=settings.limit_penalty * 4.0 / width**2, multiplier=np.zeros((H + 1, nx)),
+            half_range=np.maximum(half_range, 1e-9),
             x_hat=self._x_hat, u_hat=self._U, K=self._K, K_u=self._K_u, k=self._k, Q_uu=self._Q_uu)
-        self._multiplier = arrays["multiplier"]
         fields = dict(horizon=H, iterations=settings.iterations, step_sizes=settings.line_search, stages_of_F=1,
                       tolerance=settings.tolerance, time_budget=settings.time_budget, temperature=settings.temperature,
-                      limit_tolerance=settings.limit_tolerance, delta=1.0)
+                      limit_penalty=settings.limit_penalty, precision=COARSE,
+                      final_precision=settings.limit_precision, delta=1.0)
         library = kernel.load(problem) if settings.backend != "casadi" else None
         if library is None and settings.backend == "compiled":
             raise CompileError("planner.backend is 'compiled', but the kernel could not be compiled: the log says why; "
@@ -96,9 +100,10 @@ class IlqrPlanner:
             raise ConfigurationError(f"a plan cannot start from x0 = {x0}, u = {u}: not finite")
         self._x_hat[:] = x0
         self._U[:] = np.clip(u, self.u_lower, self.u_upper)
-        for array in (self._K, self._K_u, self._k, self._Q_uu, self._multiplier):
+        for array in (self._K, self._K_u, self._k, self._Q_uu):
             array[:] = 0.0
         self._tick.mu, self._tick.delta, self._tick.eta, self._eta = 0.0, 1.0, 0.0, 0.0
+        self._tick.precision = max(COARSE, self.settings.limit_precision)
         self._fresh = True
 
     def change(self, settings: PlannerSettings) -> None:

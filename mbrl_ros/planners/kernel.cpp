@@ -2,7 +2,8 @@
 //     min sum_t l(x_t, v_t, u_t, p_t) + l_H(x_H, p_H)
 //     x' = phi(x, u) + F [x; u] + f,  v' = u,  u_lower <= u <= u_upper,  x_lower <= x <= x_upper
 // twin.py is the readable specification: every quantity here has the same name there.
-// tick.h: data. rollout.h: expansion and rollouts. backward.h, box_qp.h: Riccati recursion. trust.h: KL bound.
+// tick.h: data. rollout.h: expansion and rollouts. backward.h, box_qp.h: Riccati recursion. limits.h: limits of states.
+// trust.h: KL bound.
 #include <chrono>
 #include "backward.h"
 #include "rollout.h"
@@ -27,22 +28,6 @@ static bool keep_best(Tick& tick, Work& w, const double* costs, const double* me
   return true;
 }
 
-// First-order update of the state limits' multipliers; returns the largest change and corrects the merit for it.
-static double update_multipliers(const Tick& tick, const Work& w, double& merit) {
-  double change = 0.0;
-  for (long long t = 1; t <= tick.horizon; t++)
-    for (int n = 0; n < N_LIMIT; n++) {
-      const int i = LIMIT[n][0];
-      double& m = tick.multiplier[t * NX + i];
-      const double d = beyond(tick, w.X, t, i);
-      change = std::fmax(change, std::fabs(d - m));
-      m = d;
-      const double after = beyond(tick, w.X, t, i);
-      merit += 0.5 * tick.penalty[i] * (after * after - d * d);
-    }
-  return change;
-}
-
 static Status iterate(Tick& tick, Work& w) {
   const auto begin = std::chrono::steady_clock::now();
   double costs[LANES], merits[LANES], slope, curve, merit = INFINITY;
@@ -54,7 +39,7 @@ static Status iterate(Tick& tick, Work& w) {
   for (tick.iterations_done = 0; tick.iterations_done < tick.iterations;) {
     if (moved) {
       w.use_best();
-      if (N_LIMIT) update_multipliers(tick, w, merit);
+      merit += sharpen(tick, w.X);
       expand(tick, w);
     }
     while (!backward(tick, w, slope, curve)) {
@@ -65,8 +50,10 @@ static Status iterate(Tick& tick, Work& w) {
     tick.iterations_done++;
     moved = false;
     const bool settled = -(slope + curve) <= tick.tolerance * (1.0 + std::fabs(merit));
-    if (settled && (!N_LIMIT || update_multipliers(tick, w, merit) <= tick.limit_tolerance)) return CONVERGED;
-    if (!settled) {
+    if (settled) {
+      if (!N_LIMIT || tick.precision <= tick.final_precision) return CONVERGED;
+      merit += sharpen(tick, w.X);
+    } else {
       for (long long first = 0; first < tick.step_sizes; first += LANES) {
         for (int i = 0; i < LANES; i++) alpha.v[i] = first + i < tick.step_sizes ? std::ldexp(1.0, -int(first + i)) : 0.0;
         roll(tick, w, w.X, w.U, w.K, w.K_u, w.k, alpha, Lane(1.0), costs, merits);
@@ -103,7 +90,6 @@ void shift(Tick* tick) {
   shift_rows(tick->x_hat, H + 1, by, NX), shift_rows(tick->u_hat, H + 1, by, NU);
   shift_rows(tick->K, H, by, NU * NX), shift_rows(tick->K_u, H, by, NU * NU);
   shift_rows(tick->k, H, by, NU), shift_rows(tick->Q_uu, H, by, NU * NU);
-  if (N_LIMIT) shift_rows(tick->multiplier, H + 1, by, NX);
 }
 
 // Find a new plan in tick.work; the one in the tick stays as it is.

@@ -11,9 +11,9 @@ from ..types import Array
 from .compiler import load_library
 from .problem import Problem
 
-SOURCES = ("kernel.cpp", "tick.h", "lane.h", "rollout.h", "backward.h", "box_qp.h", "trust.h")
-POINTERS = ("x0", "u_previous", "F", "f", "Sigma", "p", "u_lower", "u_upper", "x_lower", "x_upper", "penalty",
-            "x_hat", "u_hat", "K", "K_u", "k", "Q_uu", "multiplier", "work", "trace")
+SOURCES = ("kernel.cpp", "tick.h", "lane.h", "rollout.h", "backward.h", "box_qp.h", "limits.h", "trust.h")
+POINTERS = ("x0", "u_previous", "F", "f", "Sigma", "p", "u_lower", "u_upper", "x_lower", "x_upper", "half_range",
+            "x_hat", "u_hat", "K", "K_u", "k", "Q_uu", "work", "trace")
 
 
 class Tick(ctypes.Structure):
@@ -22,7 +22,7 @@ class Tick(ctypes.Structure):
     _fields_ = ([(name, ctypes.c_longlong) for name in
                  ("horizon", "ticks", "iterations", "step_sizes", "stages_of_F", "status", "iterations_done")]
                 + [(name, ctypes.c_double) for name in ("tolerance", "time_budget", "temperature", "eta",
-                                                        "limit_tolerance", "mu", "delta", "cost")]
+                                                        "limit_penalty", "precision", "final_precision", "mu", "delta", "cost")]
                 + [(name, ctypes.c_void_p) for name in POINTERS])
 
 

@@ -21,13 +21,13 @@ class Problem:
     """min sum l + l_H with x' = phi(x, u) + F [x; u] + f.
 
     cost; model: phi as an SX function (x (nx,), u (nu,)) -> x' (nx,), or None; second_order: use phi's second
-    derivatives (DDP) and not only its first; limited: indices of the states with limits; trust: with a KL bound.
+    derivatives (DDP) and not only its first; limited: (state, side) of each limit, side +1 upper, -1 lower; trust: with a KL bound.
     """
 
     cost: CostModel
     model: casadi.Function | None = None
     second_order: bool = False
-    limited: tuple[int, ...] = ()
+    limited: tuple[tuple[int, int], ...] = ()
     trust: bool = False
 
     @property
@@ -86,7 +86,7 @@ class Problem:
         numbers = {"NX": nx, "NU": self.nu, "NV": self.nv, "NP": cost.np, "N_STAGE": cost.stage_expansion.nnz_out(1),
                    "MODEL": self.model is not None, "CURVATURE": entries > 0, "N_CURVE": entries, "TRUST": self.trust}
         tables = {"U_ENTRY": command, "V_ENTRY": value, "LAST": last, "JACOBIAN": jacobian, "CU_ENTRY": bend_command,
-                  "CV_ENTRY": bend_value, "LIMIT": [(i,) for i in self.limited]}
+                  "CV_ENTRY": bend_value, "LIMIT": list(self.limited)}
         counts = {"U_ENTRY": "N_U", "V_ENTRY": "N_V", "LAST": "N_LAST", "JACOBIAN": "N_JACOBIAN", "CU_ENTRY": "N_CU",
                   "CV_ENTRY": "N_CV", "LIMIT": "N_LIMIT"}
         parts = [f"constexpr int {name} = {int(number)};" for name, number in numbers.items()]
@@ -121,6 +121,7 @@ def _table(name: str, rows: list[tuple]) -> str:
     return f"static const int {name}[][{width}] = {{{body}}};"
 
 
-def limited_states(x_lower: Array, x_upper: Array) -> tuple[int, ...]:
-    """Indices of the states that have a limit."""
-    return tuple(int(i) for i in np.flatnonzero(np.isfinite(x_lower) | np.isfinite(x_upper)))
+def limits_of(x_lower: Array, x_upper: Array) -> tuple[tuple[int, int], ...]:
+    """(state, side) of every finite limit."""
+    return tuple((i, side) for i in range(len(x_lower)) for side, bound in ((1, x_upper[i]), (-1, x_lower[i]))
+                 if np.isfinite(bound))

@@ -1,5 +1,6 @@
 // Expansion of cost and model along the nominal trajectory, LANES stages at once; rollouts, LANES controllers at once.
 #pragma once
+#include "limits.h"
 #include "trust.h"
 
 static void expand(const Tick& tick, Work& w) {
@@ -80,12 +81,7 @@ static void roll(const Tick& tick, Work& w, const double* x_ref, const double* u
     stage_cost(in, out);
     total = total + l;
     add_pull(tick, t, x, v, u, extra);
-    for (int n = 0; n < N_LIMIT; n++) {
-      const int i = LIMIT[n][0];
-      const vec y = w.x[t + 1][i].v + tick.multiplier[(t + 1) * NX + i];
-      const vec d = y - clamp<vec>(y, Lane(tick.x_lower[i]).v, Lane(tick.x_upper[i]).v);
-      extra.v += 0.5 * tick.penalty[i] * d * d;
-    }
+    add_limits(tick, w.x[t + 1], extra);
   }
   for (int i = 0; i < NP; i++) p[i] = Lane(tick.p[H * NP + i]);
   const Lane* in[2] = {w.x[H], p};

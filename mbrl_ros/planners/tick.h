@@ -17,10 +17,9 @@ enum Status { CONVERGED, MAX_ITERATIONS, TIME_BUDGET, NOT_POSITIVE_DEFINITE, NOT
 
 struct Tick {  // mirrored by kernel.py
   long long horizon, ticks, iterations, step_sizes, stages_of_F, status, iterations_done;
-  double tolerance, time_budget, temperature, eta, limit_tolerance, mu, delta, cost;
-  const double *x0, *u_previous, *F, *f, *Sigma, *p, *u_lower, *u_upper, *x_lower, *x_upper, *penalty;
+  double tolerance, time_budget, temperature, eta, limit_penalty, precision, final_precision, mu, delta, cost;
+  const double *x0, *u_previous, *F, *f, *Sigma, *p, *u_lower, *u_upper, *x_lower, *x_upper, *half_range;
   double *x_hat, *u_hat, *K, *K_u, *k, *Q_uu;  // the plan; u_hat begins with the row of u_{-1}
-  double *multiplier;                          // (H+1, nx) of the state limits, divided by the penalty
   double *work, *trace;
 };
 

@@ -9,8 +9,8 @@ With y = [x; v] (v = u_{t-1}, only if a cost depends on it), z = [y; u] and y' =
               V = Q_yy + Q_yu K + K^T Q_uy + K^T Q_uu K,  s = q_y + Q_yu k + K^T (q_u + Q_uu k)
     roll      u = clamp(u_ref + alpha k + K (y - y_ref)), all step sizes alpha = 2^-i side by side; the cheapest is kept
 
-Equations: Tassa, Erez & Todorov 2012 (5-11), Tassa, Mansard & Todorov 2014 (algorithm 1). State limits: augmented
-Lagrangian (Howell et al. 2019), multipliers divided by the penalty. KL bound: see trust.py.
+Equations: Tassa, Erez & Todorov 2012 (5-11), Tassa, Mansard & Todorov 2014 (algorithm 1). State limits: relaxed
+logarithmic barrier (Feller & Ebenbauer 2017), see limits.h. KL bound: see trust.py.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class Twin:
         self.mu, self.eta, self.cost = 0.0, 0.0, np.inf
         self.__dict__.update(arrays)
         self.__dict__.update(fields)
-        self.limited = list(problem.limited)
+        self.limited = np.array([i for i, _ in problem.limited], dtype=int)
+        self.side = np.array([side for _, side in problem.limited], dtype=float)
         self.alphas = 0.5 ** np.arange(step_sizes)[:, None]
         self.evaluate = Evaluator(problem, horizon, max(2, step_sizes))
         self.call = lambda _: self.plan(), None
@@ -58,7 +59,7 @@ class Twin:
         self.commit()
 
     def shift(self) -> None:
-        for array in (self.x_hat, self.u_hat, self.K, self.K_u, self.k, self.Q_uu, self.multiplier):
+        for array in (self.x_hat, self.u_hat, self.K, self.K_u, self.k, self.Q_uu):
             by = min(self.ticks, len(array) - 1)
             if by > 0:
                 array[:-by] = array[by:].copy()
@@ -97,7 +98,7 @@ class Twin:
         while self.iterations_done < self.iterations:
             if moved:
                 self.X, self.U = self.X_best, self.U_best
-                self._update_multipliers()
+                self._sharpen()
                 self._expand()
             while True:
                 try:
@@ -112,9 +113,11 @@ class Twin:
             self.iterations_done += 1
             moved = False
             settled = -(slope + curve) <= self.tolerance * (1.0 + abs(self.merit))
-            if settled and self._update_multipliers() <= self.limit_tolerance:
-                return PlanStatus.CONVERGED
-            if not settled:
+            if settled:
+                if not self.limited.size or self.precision <= self.final_precision:
+                    return PlanStatus.CONVERGED
+                self._sharpen()
+            else:
                 moved = self._roll(self.X, self.U, self.new_K, self.new_k, self.alphas, np.ones_like(self.alphas))
                 self._softer() if moved else self._harder()
             improved = improved or moved
@@ -151,7 +154,7 @@ class Twin:
         self.new_Q_uu, self.stages = np.empty((H, nu, nu)), [None] * H
         V, s = np.zeros((ny, ny)), np.zeros(ny)
         V[:nx, :nx], s[:nx] = self.G_last, self.g_last
-        self._add_limits(V, s, H)
+        self._add_limits(V, s, self.X[H])
         lower, upper = self.u_lower - self.U[1:], self.u_upper - self.U[1:]
         slope = curve = 0.0
         for t in range(H - 1, -1, -1):
@@ -170,7 +173,7 @@ class Twin:
             V = Q[:ny, :ny] + Q_yu_K + Q_yu_K.T + K.T @ (Q_uu @ K)
             s = q[:ny] + k @ Q_uy + (q_u + Q_uu_k) @ K
             if t > 0:
-                self._add_limits(V, s, t)
+                self._add_limits(V, s, self.X[t])
             V = 0.5 * (V + V.T)
             self.new_K[t], self.new_k[t], self.new_Q_uu[t] = K, k, Q_uu
             self.stages[t] = Q, q, V, s
@@ -206,8 +209,7 @@ class Twin:
 
     def _extra(self, Xs: Array, Us: Array) -> Array:
         """Terms of state limits and trust region (S,) of the rollouts."""
-        beyond = self._beyond(Xs.transpose(1, 0, 2))
-        extra = 0.5 * np.sum(self.penalty[self.limited] * beyond**2, axis=(1, 2))
+        extra = self._barrier(self._distance(Xs[1:])).sum(axis=(0, 2))
         if self.eta:
             K = self._gains()
             y = np.concatenate([Xs, Us], axis=2)[:-1, :, : self.ny]
@@ -218,31 +220,30 @@ class Twin:
 
     # --- state limits, trust region, regularisation --------------------------------------------------------------
 
-    def _beyond(self, X: Array) -> Array:
-        """Distance of x + multiplier from its limits, X (..., H+1, nx); stage 0 cannot be changed and counts nothing."""
+    def _distance(self, X: Array) -> Array:
+        """To every limit, in half ranges: X (..., nx) -> (..., limits)."""
         i = self.limited
-        shifted = X[..., i] + self.multiplier[:, i]
-        distance = shifted - np.clip(shifted, self.x_lower[i], self.x_upper[i])
-        distance[..., 0, :] = 0.0
-        return distance
+        bound = np.where(self.side > 0, self.x_upper[i], self.x_lower[i])
+        return self.side * (bound - X[..., i]) / self.half_range[i]
 
-    def _add_limits(self, V: Array, s: Array, t: int) -> None:
-        for n, i in enumerate(self.limited):
-            d = self._beyond(self.X)[t, n]
-            if d != 0.0:
-                V[i, i] += self.penalty[i]
-                s[i] += self.penalty[i] * d
+    def _barrier(self, z: Array) -> Array:
+        d = self.precision
+        return self.limit_penalty * d * np.where(z > d, -np.log(np.maximum(z, d)), 0.5 * ((z / d - 2.0) ** 2 - 1.0) - np.log(d))
 
-    def _update_multipliers(self) -> float:
-        """The multiplier becomes the distance; returns the largest change and corrects the merit for it."""
-        if not self.limited:
-            return 0.0
-        before, i = self._beyond(self.X), self.limited
-        change = np.abs(before - self.multiplier[:, i])[1:].max()
-        self.multiplier[1:, i] = before[1:]
-        after = self._beyond(self.X)
-        self.merit += 0.5 * np.sum(self.penalty[i] * (after**2 - before**2))
-        return change
+    def _add_limits(self, V: Array, s: Array, x: Array) -> None:
+        z, d, i = self._distance(x), self.precision, self.limited
+        slope = self.limit_penalty * np.where(z > d, -d / np.maximum(z, d), z / d - 2.0)
+        curvature = self.limit_penalty * np.where(z > d, d / np.maximum(z, d) ** 2, 1.0 / d)
+        np.add.at(s, i, -self.side * slope / self.half_range[i])
+        np.add.at(V, (i, i), curvature / self.half_range[i] ** 2)
+
+    def _sharpen(self) -> None:
+        """A sharper barrier, and the merit of the trajectory under it."""
+        if self.limited.size and self.precision > self.final_precision:
+            z = self._distance(self.X[1:])
+            self.merit -= self._barrier(z).sum()
+            self.precision = max(0.1 * self.precision, self.final_precision)
+            self.merit += self._barrier(z).sum()
 
     def _gains(self) -> Array:
         return np.concatenate([self.K, self.K_u], axis=2) if self.ny > self.nx else self.K
