@@ -18,7 +18,7 @@ EXTRAS = {
     "sim": ["mujoco", "example-robot-data", "adam-robotics[casadi]", "matplotlib"],
     "replay": ["rosbags"],
     "bench": ["crocoddyl", "osqp", "matplotlib"],
-    "test": ["pytest>=7"],
+    "test": ["pytest>=7", "setuptools>=70.1"],
 }
 
 

@@ -1,13 +1,13 @@
-"""The table of every setting, from the one place where each is declared (settings.py and the plug-ins)."""
+"""Tables of every setting, from the one place where each is declared (settings.py and the plug-ins)."""
 
 from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..configuration import documented
 from ..exceptions import DataError
 from ..settings import Info
 
@@ -30,27 +30,47 @@ def run(args: argparse.Namespace) -> int:
             print(f"{args.check} is stale: run 'mbrl parameters --update {args.check}'")
             return 1
     else:
-        print(table())
+        print(tables())
     return 0
 
 
-def table() -> str:
+def settings() -> dict[str, list[tuple[str, Any, Info]]]:
+    """{whose parameters: [(key, default, Info)]}: the controller's (also without ROS), mpc_node's own, sim_node's."""
+    from ..configuration import documented
+    from ..nodes.settings import NodeSettings, SimNodeSettings
+    from ..simulation.settings import CameraSettings, PlantSettings
+
+    def section(kind, prefix: str = "") -> list[tuple[str, Any, Info]]:
+        return [(prefix + name, default, info) for name, (default, info) in kind.infos().items()]
+
+    return {"The controller, in `mpc_node` and without ROS": list(documented()),
+            "`mpc_node` itself": section(NodeSettings),
+            "`sim_node`, besides `robot.*`": [*section(SimNodeSettings), *section(PlantSettings, "plant."),
+                                              *section(CameraSettings, "camera.")]}
+
+
+def tables() -> str:
+    """Markdown: a titled table for every entry of settings()."""
+    return "\n\n".join(f"**{title}**\n\n{table(entries)}" for title, entries in settings().items())
+
+
+def table(entries: Iterable[tuple[str, Any, Info]]) -> str:
     """Markdown, one row per setting."""
     rows = [COLUMNS, tuple("---" for _ in COLUMNS)]
-    for key, default, info in documented():
+    for key, default, info in entries:
         rows.append((f"`{key}`", f"`{spelled(default)}`", info.unit, allowed(info), "yes" if info.dynamic else "",
                      info.doc + (" (one entry, or one per joint)" if info.per_joint else "")))
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
 
 
 def updated(path: Path) -> str:
-    """The text of `path` with the present table between its markers."""
+    """The text of `path` with the present tables between its markers."""
     text = path.read_text(encoding="utf-8")
     before, found, rest = text.partition(BEGIN)
     _, closed, after = rest.partition(END)
     if not (found and closed):
         raise DataError(f"{path}: put these two lines where the table belongs:\n{BEGIN}\n{END}")
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    return f"{before}{BEGIN}\n{tables()}\n{END}{after}"
 
 
 def spelled(value: Any) -> str:
