@@ -7,6 +7,7 @@ reference to the target on a straight line in the image, while the joint referen
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,8 +54,11 @@ class TargetFollower:
 
     def set_point_target(self, p: Array, stamp: float = 0.0) -> Target:
         """Bring the end effector to p (3,) [m, base frame] from `stamp` [s] on. TargetError if it is out of reach."""
-        known = [target.q for target in (self.target, *self._queue) if target is not None and target.q is not None]
-        return self._accept(point_target(self.kinematics, p, known[-1] if known else self._middle(), self.settings, stamp))
+        last = self._queue[-1] if self._queue else self.target
+        known = last is not None and last.q is not None
+        target = point_target(self.kinematics, p, last.q if known else self._middle(), self.settings, stamp)
+        # without a pose to come from, the pose to go to is chosen when the target's time has come
+        return self._accept(target if known else dataclasses.replace(target, q=None))
 
     def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
         """Bring the features to s (m,) [image coordinates] from `stamp` [s] on. TargetError if outside the image."""
@@ -73,6 +77,9 @@ class TargetFollower:
                 if self.phase:  # the pose was free: the reference starts where the arm is
                     self.joints.reset(x[: self.n], stamp)
                 self.phase = ""
+                if target.q is None:
+                    q, _ = self.kinematics.inverse(target.value, self.joints.at(stamp))
+                    self.target = target = dataclasses.replace(target, q=q)
                 self.joints.go_to(target.q, stamp)
         if self.phase:
             self._advance_image_phase(stamp, x, fresh, known)

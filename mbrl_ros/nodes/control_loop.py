@@ -62,9 +62,11 @@ class ControlLoop:
     """One thread between start() and stop(). controller: the seam of controller.py."""
 
     def __init__(self, controller: Any, supervisor: Supervisor, outputs: Outputs, *, dt: float, timeout: float,
-                 lockstep: bool = False, shadow: bool = False, clock: Callable[[], float] = time.perf_counter):
+                 lockstep: bool = False, frame_latency: float = 0.0, shadow: bool = False,
+                 clock: Callable[[], float] = time.perf_counter):
         self.controller, self.supervisor, self.outputs = controller, supervisor, outputs
         self.dt, self.timeout, self.lockstep, self.shadow, self.clock = dt, timeout, lockstep, shadow, clock
+        self._frame_latency = frame_latency if lockstep else 0.0
         self.compute, self.latency, self.period = Rolling(), Rolling(), Rolling()
         self.events: Counter[str] = Counter()
         self.ticks = self.missed = 0
@@ -109,7 +111,7 @@ class ControlLoop:
         self._calls.append(function)
 
     def repeat_command(self) -> None:
-        """Send the last command again: a state that came twice in lockstep means its answer was lost."""
+        """Send the last command again: a state that came twice may mean that its answer was lost."""
         if self._last_command is not None:
             self.outputs.command(*self._last_command)
 
@@ -223,9 +225,12 @@ class ControlLoop:
         return self._observation if recent else None
 
     def _with_frames(self, observation: Observation) -> Observation:
-        """The observation with the frames exposed until then; later ones wait."""
-        frames = []
-        while self._frames and self._frames[0].stamp <= observation.stamp + 0.5 * self.dt:
+        """The observation with the frames exposed until then; later ones wait.
+
+        In lockstep a frame counts as arrived when it is `frame_latency` old, whenever it came.
+        """
+        frames, newest = [], observation.stamp - self._frame_latency + (1e-6 if self.lockstep else 0.5 * self.dt)
+        while self._frames and self._frames[0].stamp <= newest:
             frames.append(self._frames.popleft())
         if not frames:
             return observation

@@ -139,6 +139,7 @@ class MpcNode(LifecycleNode):
         self._outputs = NodeOutputs(self, robot, self.controller, self.settings, (self._states, self._features))
         self._loop = ControlLoop(self.controller, supervisor, self._outputs, dt=1.0 / control.rate,
                                  timeout=control.state_timeout, lockstep=self.settings.lockstep,
+                                 frame_latency=control.feature_latency,
                                  shadow=self.settings.shadow and robot.interface == "effort")
         self._outputs.loop, self._feature_latency = self._loop, control.feature_latency
         states = EVERY if self.settings.lockstep else NEWEST
@@ -178,7 +179,7 @@ class MpcNode(LifecycleNode):
             observation, effort, restarted = result
             self._newest_stamp, self._newest_received = observation.stamp, received
             self._loop.offer(Arrival(observation, received, effort, restarted))
-        elif self.settings.lockstep and self._states.rejected["duplicate stamp"] > duplicates:
+        elif self._states.rejected["duplicate stamp"] > duplicates:
             self._loop.repeat_command()
 
     def _drain_features(self) -> None:

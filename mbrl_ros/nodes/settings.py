@@ -31,6 +31,7 @@ class SimNodeSettings(Section):
     lockstep: bool = setting(False, "every state waits for its command; otherwise simulate in real time")
     lockstep_timeout: float = setting(120.0, "end with an error when a state waited this long for its command",
                                       unit="s", low=1.0)
+    brakes: bool = setting(True, "time stands still and the arm with it until the first command (in lockstep always)")
     start_stamp: float = setting(1.0, "stamp of the first state; the following ones are exactly one period apart",
                                  unit="s", low=1e-3)
     duration: float = setting(0.0, "exit after this much simulated time; 0: never", unit="s", low=0.0)

@@ -2,18 +2,18 @@
 
 One plant step is one control period. State k is published at its beginning; the newest command at its end is the
 answer to it (what then acts when is the plant's business: plant.command_delay). In real time the periods have absolute
-deadlines and a missing answer means the last command stands. In lockstep every state waits for its answer, and the
-features that belong before a state have reached their readers before it is sent, so results depend on no clock.
+deadlines and a missing answer means the last command stands; the brakes open with the first one. In lockstep every state waits for its answer, and a
+frame is sent when it is exposed: its reader, which uses it only once it is features.latency old, has it by then.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
 
 import numpy as np
-from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState, PointCloud2
@@ -91,13 +91,11 @@ class SimNode(Node):
             while not self._running and not self._stopping:
                 self._condition.wait()
         simulation, period = self.simulation, self.simulation.plant.period
-        deadline, next_progress = time.perf_counter(), 0.0
+        deadline, next_progress, braked = time.perf_counter(), 0.0, self.settings.brakes
         while not self._stopping and not simulation.finished:
             state, frames = simulation.begin_tick()
             for frame in frames:
                 self._features.publish(messages.to_cloud(frame))
-            if frames and self.settings.lockstep:
-                self._features.wait_for_all_acked(Duration(seconds=REPORT))
             message = self._joint_state(state)
             with self._condition:
                 self._answer, self._sent = None, messages.seconds(message.header.stamp)
@@ -107,14 +105,17 @@ class SimNode(Node):
                 next_progress = time.perf_counter() + PROGRESS_PERIOD
                 self._progress.publish(Float64(data=simulation.elapsed))
             if self.settings.lockstep:
-                command = self._wait_for_answer(message)
+                command = self._wait_for_answer(message, self.settings.lockstep_timeout)
+            elif braked:
+                command = self._wait_for_answer(message, math.inf)
+                braked, deadline = False, time.perf_counter()
             else:
                 deadline = self._sleep_until(deadline + period)
                 command = self._newest_answer()
             simulation.end_tick(command)
         self._progress.publish(Float64(data=simulation.elapsed))
 
-    def _wait_for_answer(self, message: JointState) -> np.ndarray | None:
+    def _wait_for_answer(self, message: JointState, timeout: float) -> np.ndarray | None:
         """The command for the state just sent; it is sent again now and then, since readers may appear late."""
         stamp, begin = self._sent, time.perf_counter()
         complaint = REPORT
@@ -126,12 +127,12 @@ class SimNode(Node):
                     continue
                 self._states.publish(message)
                 waited = time.perf_counter() - begin
-                if waited > self.settings.lockstep_timeout:
+                if waited > timeout:
                     raise MbrlError(f"no command for the state stamped {stamp:g} s within {waited:.0f} s; is the "
                                     "controller running, in lockstep, and on the same topics?")
                 if waited > complaint:
                     complaint += REPORT
-                    self.get_logger().warning(f"lockstep: waiting for a command since {waited:.0f} s")
+                    self.get_logger().warning(f"waiting for a command since {waited:.0f} s")
         return None
 
     def _newest_answer(self) -> np.ndarray | None:

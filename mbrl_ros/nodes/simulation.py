@@ -33,7 +33,8 @@ class Simulation:
                               for t, joint, factor in _groups("motor_schedule", settings.motor_schedule, 3)]
         self._poses = [CameraPose(np.array(entry[:3]), np.reshape(entry[3:], (3, 3)))
                        for entry in _groups("camera_poses", settings.camera_poses, 12)]
-        self._camera_settings = camera
+        # in lockstep the reader lets the latency pass, by the stamps
+        self._camera_settings = camera = camera.replace(latency=0.0) if settings.lockstep else camera
         self._rng = np.random.default_rng(camera.seed)
         self._measurement = self.plant.reset()
         self.camera = Camera(camera, self._next_pose()) if settings.camera else None

@@ -1,0 +1,182 @@
+"""Run a scenario with the real nodes: sim_node and mpc_node as processes on a private DDS domain.
+
+The nodes are configured by one YAML each, written for the run; targets and events carry stamps, so that in lockstep
+the result depends on the seed alone.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ..configuration import Configuration, read_yaml, section_types
+from ..exceptions import MbrlError
+from ..robots import Robot, load_robot
+from ..simulation.settings import CameraSettings, PlantSettings
+from ..types import Array
+from .scenario import Scenario, build_scenario
+
+START_STAMP = 1.0  # stamp of the first state [s]
+GRACE = 20.0  # time for a node to end in order before it is killed [s]
+
+# what `--compare` runs: label -> settings of the controller
+VARIANTS: dict[str, dict[str, Any]] = {
+    "refit": {},
+    "output-error": {"dynamics.estimator": "output_error"},
+    "frozen after 4 s": {"dynamics.estimator": "frozen", "dynamics.freeze_after": 4.0},
+    "nominal -20 % mass, fixed": {"dynamics.prior": "rigid_body", "prior.rigid_body.mass_scale": 0.8,
+                                  "dynamics.estimator": "frozen", "dynamics.freeze_after": 0.0},
+    "nominal -20 % mass, refit": {"dynamics.prior": "rigid_body", "prior.rigid_body.mass_scale": 0.8},
+    "PID, nominal gravity": {"control.controller": "pid"}}
+
+
+@dataclass(frozen=True)
+class Options:
+    """One run. config: a YAML with a robot, its controller and its simulation (sections for both nodes)."""
+
+    config: Path
+    seed: int = 0
+    duration: float | None = None
+    rate: float | None = None
+    payload_kg: float = 1.5
+    lockstep: bool = False
+    images: bool = True
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+class Run:
+    """What one run needs: the robot, the scenario and the parameters of both nodes."""
+
+    def __init__(self, options: Options):
+        self.options = options
+        values = {**read_yaml(options.config, "mpc_node"), **options.settings}
+        if options.rate is not None:
+            values["control.rate"] = options.rate
+        values["control.seed"] = options.seed
+        images = options.images and values.get("control.controller", "mpc") == "mpc"
+        values["features.points"] = 1 if images else 0
+        known = {f"{prefix}.{name}" for prefix, kind in section_types().items() for name in kind.infos()}
+        self.node_values = {key: value for key, value in values.items() if key not in known}
+        self.configuration = Configuration.from_flat({k: v for k, v in values.items() if k in known},
+                                                     source=str(options.config))
+        self.rate = self.configuration["control"].rate
+        self.robot: Robot = load_robot(self.configuration["robot"], self.node_values.get("robot_description"))
+        simulated = read_yaml(options.config, "sim_node")
+        self.plant = _section(PlantSettings, "plant.", simulated, rate=self.rate, seed=options.seed)
+        self.camera = _section(CameraSettings, "camera.", simulated, seed=options.seed)
+        start = np.array(self.plant.initial_position) if self.plant.initial_position else self._middle()
+        self.scenario: Scenario = build_scenario(
+            self.robot, start, options.seed, payload_kg=options.payload_kg, duration=options.duration,
+            reference=self.configuration["reference"], camera=self.camera if images else None)
+
+    def parameters(self, folder: Path) -> dict[str, Path]:
+        """The YAML file of each node, written into `folder`."""
+        scenario = self.scenario
+        robot = {f"robot.{name}": value for name, value in self.configuration["robot"].to_mapping().items()}
+        images = scenario.slots_of("features")
+        simulation = {
+            **robot, **_prefixed("plant.", self.plant), **_prefixed("camera.", self.camera),
+            "autostart": False, "lockstep": self.options.lockstep, "duration": scenario.duration,
+            "start_stamp": START_STAMP, "log_file": str(folder / "truth.npz"), "camera": bool(images),
+            "camera_schedule": [slot.start for slot in images],
+            "camera_poses": [x for slot in (images[:1] + images) for x in (*slot.camera.position, *slot.camera.rotation.ravel())],
+            "payload_schedule": [] if scenario.payload_time is None else [scenario.payload_time, scenario.payload_kg]}
+        control = {**self.configuration.flat(), **self.node_values, "lockstep": self.options.lockstep,
+                   "log_file": str(folder / "control.npz")}
+        return {"sim_node": _write(folder / "sim_node.yaml", "sim_node", simulation),
+                "mpc_node": _write(folder / "mpc_node.yaml", "mpc_node", control)}
+
+    def _middle(self) -> Array:
+        return 0.5 * (self.robot.position_lower + self.robot.position_upper)
+
+
+class Processes:
+    """The nodes as child processes on a private domain; leaving the context ends them in order."""
+
+    def __init__(self, parameters: dict[str, Path], folder: Path):
+        self.environment = private_domain()
+        self._logs = {name: open(folder / f"{name}.log", "w", encoding="utf-8") for name in parameters}
+        self._folder = folder
+        self.running = {
+            name: subprocess.Popen(
+                [sys.executable, "-m", f"mbrl_ros.nodes.{name}", "--ros-args", "--params-file", str(file)],
+                env=self.environment, stdout=self._logs[name], stderr=subprocess.STDOUT, start_new_session=True)
+            for name, file in parameters.items()}
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in ("mpc_node", "sim_node"):
+            self.end(name)
+        for log in self._logs.values():
+            log.close()
+
+    def check(self) -> None:
+        """MbrlError with the end of its log if a node has died."""
+        for name, process in self.running.items():
+            if process.poll() not in (None, 0):
+                self._logs[name].flush()
+                text = (self._folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+                last = "\n".join(text.strip().splitlines()[-15:])
+                raise MbrlError(f"{name} ended with code {process.returncode}:\n{last}")
+
+    def end(self, name: str) -> None:
+        """SIGINT, time to end in order, and only then the hard way."""
+        process = self.running[name]
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def private_domain() -> dict[str, str]:
+    """This environment with a DDS domain of its own, on this machine only, unless the caller has chosen one."""
+    environment = dict(os.environ)
+    if "ROS_DOMAIN_ID" not in environment:
+        environment["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 101))
+    environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    environment.setdefault("RCUTILS_LOGGING_BUFFERED_STREAM", "0")
+    # one thread per linear algebra call: the matrices are small and the cores are taken
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        environment.setdefault(name, "1")
+    return environment
+
+
+def logs(folder: Path) -> tuple[dict[str, Array], dict[str, Array]]:
+    """(truth, control) of a finished run, with stamps in seconds since its start."""
+    truth, control = ({name: array for name, array in np.load(folder / f"{kind}.npz", allow_pickle=False).items()}
+                      for kind in ("truth", "control"))
+    for name in ("stamp", "reference_end"):
+        control[name] = control[name] - START_STAMP
+    return truth, control
+
+
+def _section(kind, prefix: str, values: dict[str, Any], **overrides: Any):
+    own = {key[len(prefix):]: value for key, value in values.items() if key.startswith(prefix)}
+    return kind.from_mapping({**own, **overrides}, prefix=prefix)
+
+
+def _prefixed(prefix: str, section) -> dict[str, Any]:
+    return {prefix + name: value for name, value in section.to_mapping().items()}
+
+
+def _write(path: Path, node: str, values: dict[str, Any]) -> Path:
+    """A ROS 2 parameter file. Empty lists are left out: ROS cannot tell their type."""
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+    plain = {key: [float(v) if isinstance(v, (float, np.floating)) else v for v in value] if isinstance(value, list)
+             else value for key, value in plain.items() if not (isinstance(value, list) and not value)}
+    path.write_text(yaml.safe_dump({node: {"ros__parameters": plain}}, sort_keys=False))
+    return path
