@@ -1,0 +1,1 @@
+"""`mbrl bench planner`: reference problems, peers, timing and report."""
