@@ -61,18 +61,27 @@ def _mark(axis, scenario: Scenario, *, label: bool = False) -> None:
 
 
 def _tracking(scenario, robot, truth, control):
-    figure, (error, speed) = _figure(2, 6, height_ratios=(2, 1))
+    images = scenario.slots_of("features")
+    figure, axes = _figure(3 if images else 2, 7.5 if images else 6, height_ratios=(2, 1.2, 1) if images else (2, 1))
+    error, speed = axes[0], axes[-1]
     for slot in scenario.slots_of("point"):
         stamps, distance = tip_error(slot, truth)
         error.semilogy(stamps, 1e3 * np.maximum(distance, 1e-5), color=ACCENT, lw=1.2)
     error.axhline(1e3 * REACHED, color=INK, ls=":", lw=1, label="1 cm")
     error.axhline(1.0, color=INK, ls="--", lw=0.7, label="1 mm")
-    error.set(ylabel="distance to the target [mm]", title="End effector, true position")
+    error.set(ylabel="end effector to target [mm]", title="Distance to the targets, true position")
     error.legend(loc="upper right", frameon=False)
+    if images:
+        for slot in images:
+            during = (truth["stamp"] >= slot.start) & (truth["stamp"] < slot.end)
+            distance = 50.0 * np.linalg.norm(truth["features"][during] - slot.value, axis=1)
+            axes[1].semilogy(truth["stamp"][during], np.maximum(distance, 1e-3), color=ACCENT, lw=1.2)
+        axes[1].axhline(2.0, color=INK, ls=":", lw=1)
+        axes[1].set_ylabel("marker to target\n[% of image width]")
     speed.plot(truth["stamp"], np.abs(truth["qd"] / robot.velocity_limit).max(axis=1), color=INK, lw=0.8)
     speed.axhline(0.95, color=WARN, ls=":", lw=1)
-    speed.set(ylabel="fastest joint over its limit", xlabel="time [s]", ylim=(0, 1.05))
-    for axis in (error, speed):
+    speed.set(ylabel="fastest joint\nover its limit", xlabel="time [s]", ylim=(0, 1.05))
+    for axis in axes:
         _mark(axis, scenario, label=axis is error)
     return figure
 
@@ -92,19 +101,25 @@ def _commands(scenario, robot, truth, control):
 
 def _prediction(scenario, robot, truth, control):
     figure, (error, nis) = _figure(2, 5)
-    size = np.linalg.norm(control["innovation"], axis=1)
+    stamps, known = control["stamp"], np.isfinite(control["nis"])
+    size = np.where(known, np.linalg.norm(np.nan_to_num(control["innovation"]), axis=1), 0.0)
     change = np.linalg.norm(np.diff(control["qd"], axis=0, prepend=control["qd"][:1]), axis=1)
-    error.semilogy(control["stamp"], np.maximum(change, 1e-5), color=PALE, lw=0.6, label='"no change"')
-    error.semilogy(control["stamp"], np.maximum(size, 1e-5), color=ACCENT, lw=0.6, label="learned model")
-    error.set(ylabel="one-step error of qd [rad/s]", title="Prediction")
-    error.legend(loc="upper right", frameon=False)
+    for values, color, label in ((change, PALE, '"no change"'), (size, ACCENT, "learned model")):
+        error.semilogy(stamps, np.maximum(_root_mean_square(values), 1e-5), color=color, lw=1.1, label=label)
+    error.set(ylabel="one-step error of qd [rad/s],\nrms over 0.1 s", title="Prediction")
+    error.legend(loc="lower right", frameon=False, ncols=2)
     nis.semilogy(control["stamp"], np.maximum(control["nis"], 1e-2), ".", ms=1.5, color=INK)
     nis.plot(control["stamp"], control["nis_bound"], color=WARN, lw=1, label="95 % bound")
     nis.set(ylabel="NIS", xlabel="time [s]")
+    nis.set_ylim(0.3, 3e3)
     nis.legend(loc="upper right", frameon=False)
     for axis in (error, nis):
         _mark(axis, scenario, label=axis is error)
     return figure
+
+
+def _root_mean_square(values: Array, window: int = 20) -> Array:
+    return np.sqrt(np.convolve(values**2, np.full(window, 1.0 / window), mode="same"))
 
 
 def _ticks(scenario, robot, truth, control):

@@ -123,7 +123,7 @@ def _image_target(kinematics: Kinematics, robot, q: Array, rng, pose: CameraPose
         return project(kinematics.position(q)[None], pose, camera)[0].ravel()
     here = image(q)
     for _ in range(1000):
-        s = image(np.clip(q + rng.uniform(-0.3, 0.3, q.size), robot.position_lower, robot.position_upper))
-        if np.abs(s).max() < 0.6 and 0.1 < np.linalg.norm(s - here) < 0.5:
+        s = image(np.clip(q + rng.uniform(-0.4, 0.4, q.size), robot.position_lower, robot.position_upper))
+        if np.abs(s).max() < 0.6 and 0.25 < np.linalg.norm(s - here) < 0.7:
             return s
     raise ConfigurationError("the camera sees no target near the arm", key="camera")
