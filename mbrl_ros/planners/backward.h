@@ -27,7 +27,7 @@ template <int R, class Body> static inline void by_rows(int begin, int end, Body
 constexpr int rows_at_once(int blocks) { return blocks * 8 <= UNROLLED ? 8 : blocks * 4 <= UNROLLED ? 4 : blocks * 2 <= UNROLLED ? 2 : 1; }
 
 struct Matrices {  // of one stage
-  alignas(64) vec W[NX][FB], Qu[NU][ZB], Y[NU][ZB], K[NU][ZB];
+  alignas(64) vec W[NX][FB], Qu[NU][ZB], Y[NU][ZB], Z[NU][ZB], K[NU][ZB];
   alignas(64) double V[NZ][ROW], s[ROW], q[ROW];  // value function: Hessian V, gradient s, over [x | . | v]
 
   void mirror() {  // V's lower triangle, rows of x and v
@@ -57,12 +57,12 @@ struct CommandRows {  // Q_u. = B^T W + V_vx F
       for (int b = 0; b < ZB; b++) m.Qu[i + r][b] = b < FB ? a[r][b] : vec{};
   }
 };
-template <int B> struct StateRows {  // V_x. = A^T W - Y_x^T Y, the first B blocks of columns
+template <int B> struct StateRows {  // V_x. = A^T W - Y_x^T Z, the first B blocks of columns
   Matrices& m; const vec (*F)[FB];
   template <int R> void rows(int i) {
     vec a[R][B] = {};
     multiply<R, B, NX>(a, (const double*)F + i, 1, FB * LANES, m.W);
-    multiply<R, B, NU>(a, (const double*)m.Y + i, 1, ROW, m.Y, -1.0);
+    multiply<R, B, NU>(a, (const double*)m.Y + i, 1, ROW, m.Z, -1.0);
     for (int r = 0; r < R; r++) for (int b = 0; b < B; b++) ((vec*)m.V[i + r])[b] = a[r][b];
   }
 };
@@ -71,11 +71,11 @@ template <int G> static inline void state_rows(Matrices& m, const vec (*F)[FB]) 
   by_rows<rows_at_once(G + 1)>(begin, end, StateRows<G + 1>{m, F});
   if constexpr (end < NX) state_rows<G + 1>(m, F);
 }
-struct PreviousRows {  // V_v. = -Y_v^T Y
+struct PreviousRows {  // V_v. = -Y_v^T Z
   Matrices& m;
   template <int R> void rows(int i) {
     vec a[R][ZB] = {};
-    multiply<R, ZB, NU>(a, (const double*)m.Y + i, 1, ROW, m.Y, -1.0);
+    multiply<R, ZB, NU>(a, (const double*)m.Y + i, 1, ROW, m.Z, -1.0);
     for (int r = 0; r < R; r++) for (int b = 0; b < ZB; b++) ((vec*)m.V[i + r])[b] = a[r][b];
   }
 };
@@ -149,17 +149,18 @@ static bool backward(const Tick& tick, Work& w, double& slope, double& curve) {
       for (int j = 0; j < NU; j++) row += Q[i][j] * k[j];
       slope += k[i] * m.q[NX + i], curve += 0.5 * k[i] * row;
     }
-    for (int j = 0; j < NU; j++)  // Y = L^-1 Q_u., rows of clamped commands zero
+    for (int j = 0; j < NU; j++)  // Y = L^-1 Q_u., rows of clamped commands zero; Z = D^-1 Y
       for (int b = 0; b < ZB; b++) {
         vec a = m.Qu[j][b];
         for (int i = 0; i < j; i++) a -= box.L[j][i] * m.Y[i][b];
-        m.Y[j][b] = box.clamped[j] ? vec{} : a * box.inverse[j];
+        m.Y[j][b] = box.clamped[j] ? vec{} : a;
+        m.Z[j][b] = m.Y[j][b] * box.inverse[j];
       }
-    for (int j = NU - 1; j >= 0; j--) {  // K = -L^-T Y
+    for (int j = NU - 1; j >= 0; j--) {  // K = -L^-T Z
       for (int b = 0; b < ZB; b++) {
-        vec a = -m.Y[j][b];
+        vec a = -m.Z[j][b];
         for (int i = j + 1; i < NU; i++) a -= box.L[i][j] * m.K[i][b];
-        m.K[j][b] = a * box.inverse[j];
+        m.K[j][b] = a;
       }
       std::memcpy(w.K + (t * NU + j) * NX, m.K[j], NX * sizeof(double));
       if constexpr (NV > 0) std::memcpy(w.K_u + (t * NU + j) * NU, (double*)m.K[j] + NF, NU * sizeof(double));

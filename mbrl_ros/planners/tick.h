@@ -50,7 +50,11 @@ template <class T> static inline T clamp(T a, T low, T high) { a = a > high ? hi
 static inline double& at(vec* row, int column) { return ((double*)row)[column]; }
 
 static bool finite(const double* a, long long n) {
-  double sum = 0.0;
-  for (long long i = 0; i < n; i++) sum += a[i] * 0.0;  // NaN if anything is NaN or infinite
-  return sum == 0.0;
+  double sum[LANES] = {}, rest = 0.0;  // NaN as soon as anything is NaN or infinite
+  long long i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (int l = 0; l < LANES; l++) sum[l] += a[i + l] * 0.0;
+  for (; i < n; i++) rest += a[i] * 0.0;
+  for (int l = 0; l < LANES; l++) rest += sum[l];
+  return rest == 0.0;
 }
