@@ -74,8 +74,11 @@ class InputGate:
         return Admission.REJECTED
 
     def admit(self, stamp: float, now: float) -> Admission:
-        """Judge a message stamped `stamp` [s] that arrives at `now` [s]. Stamps must come in rising order."""
-        if not (math.isfinite(stamp) and stamp > 0.0):
+        """Judge a message stamped `stamp` [s] that arrives at `now` [s]. Stamps must come in rising order.
+
+        Zero, which is also what a publisher sends that sets no stamp, is believed once: time may begin there.
+        """
+        if not (math.isfinite(stamp) and stamp >= 0.0) or stamp == self._last == 0.0:
             return self.reject(Rejection.NO_STAMP, f"{self.stream}: header.stamp is {stamp:g}; the publisher must set it")
         if self._last is not None:
             since = stamp - self._last

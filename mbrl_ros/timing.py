@@ -1,13 +1,19 @@
 """How long things took, without remembering everything: the newest values of a quantity and what they amount to.
 
-Also when a tick is due. States may come faster than the control rate and with jitter, so the due times lie on a grid
-of one period, d_{k+1} = d_k + dt; the first state stamped later than d_k - dt/4 is used. A stream that drifts against
-the grid by a whole period starts it anew, which costs one period and no burst.
+Also when a tick is due. States may come faster than the control rate and with jitter, so the due times lie on a grid,
+d_{k+1} = d_k + dt + g e_k, and the state nearest to a due time is used: the first one stamped d_k - p/2 or later, p the
+time between states. e_k, its distance from d_k, pulls the grid along (g = 0.05), so that it follows a stream whose rate
+is almost the control rate. A state more than a period late starts the grid anew: a gap is not followed by a burst.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+
+PULL = 0.05  # g
+SMOOTHING = 0.1  # of p, per state
 
 
 class Rolling:
@@ -42,12 +48,20 @@ class Grid:
         self.reset()
 
     def reset(self) -> None:
-        self._due = float("-inf")
+        self._due, self._last, self._spacing = -math.inf, -math.inf, math.nan
 
     def take(self, stamp: float) -> bool:
-        """Whether the state stamped `stamp` [s] is to be used; if so, the next one is due a period later."""
-        if stamp < self._due - 0.25 * self.dt:
-            return False
+        """Whether the state stamped `stamp` [s] is to be used. Call for every state, with rising stamps."""
+        spacing, self._last = min(stamp - self._last, self.dt), stamp
+        if math.isnan(self._spacing) and math.isfinite(self._due):
+            self._spacing = spacing
+        elif math.isfinite(self._due):
+            self._spacing += SMOOTHING * (spacing - self._spacing)
         late = stamp - self._due
-        self._due = (stamp if late > self.dt else self._due) + self.dt
+        if late > self.dt:
+            self._due = stamp + self.dt
+            return True
+        if late < -0.5 * self._spacing:
+            return False
+        self._due += self.dt + PULL * late
         return True

@@ -45,7 +45,7 @@ class NodeOutputs:
         self._next_plan = -np.inf
         self._reasons: Counter[Reason] = Counter()
         self._state = State.HOLD
-        self._coverage = status.Coverage()
+        self._prediction = status.Prediction()
         self._log = self._new_log() if self._settings.log_file else None
         self._timer = self._node.create_timer(DIAGNOSTICS_PERIOD, self._diagnose)
 
@@ -76,7 +76,7 @@ class NodeOutputs:
         if command.reasons:
             self._reasons.update(reason for reason in Reason if reason and reason in command.reasons)
         if decision is not None:
-            self._coverage.add(decision.nis, self._controller.nis_bound)
+            self._prediction.add(tick.observation, decision, self._controller.nis_bound)
             if decision.plan is not None and self._settings.plan_rate and decision.stamp >= self._next_plan:
                 self._next_plan = decision.stamp + 1.0 / self._settings.plan_rate
                 self._plan.publish(messages.to_trajectory(decision.plan, self._robot.joints, decision.stamp, self.loop.dt))
@@ -84,7 +84,13 @@ class NodeOutputs:
             self._add_row(tick)
 
     def log(self, level: str, text: str) -> None:
-        getattr(self._node.get_logger(), level)(text)
+        logger = self._node.get_logger()
+        if level == "error":  # rclpy allows one severity per line of code
+            logger.error(text)
+        elif level == "warning":
+            logger.warning(text)
+        else:
+            logger.info(text)
 
     def refused(self, text: str) -> None:
         """A target was refused; tell whoever sent it."""
@@ -96,7 +102,7 @@ class NodeOutputs:
     def _diagnose(self) -> None:
         reasons, self._reasons = self._reasons, Counter()
         self._diagnostics.publish(status.diagnostics(
-            self._node.get_fully_qualified_name(), self.loop, self._gates, self._coverage.fraction, self._state,
+            self._node.get_fully_qualified_name(), self.loop, self._gates, self._prediction, self._state,
             reasons, DIAGNOSTICS_PERIOD, self._node.get_clock().now().to_msg()))
 
     def _new_log(self) -> TickLog:
@@ -112,14 +118,14 @@ class NodeOutputs:
         plan, target = decision.plan if decision is not None else None, controller.target
         self._log.add(
             stamp=observation.stamp, q=observation.q, qd=observation.qd, u=tick.command.u, compute_ms=1e3 * tick.compute,
-            latency_ms=1e3 * tick.latency, period_us=1e6 * tick.period, missed=tick.missed, state=tick.command.state,
-            reasons=tick.command.reasons, nis_bound=controller.nis_bound, reference_end=controller.reference_end,
+            period_us=1e6 * tick.period, missed=tick.missed, state=tick.command.state, reasons=tick.command.reasons,
+            nis_bound=controller.nis_bound, reference_end=controller.reference_end,
             reference_q=controller.follower.joints.at(observation.stamp),
             rejected=sum(sum(gate.rejected.values()) for gate in self._gates),
             target_kind=None if target is None else status.TARGET_KINDS[target.kind],
             target_stamp=None if target is None else target.stamp)
         if decision is not None:
-            row = dict(u_proposed=decision.u, nis=decision.nis, nis_dof=decision.nis_dof, decision_status=decision.status,
+            row = dict(latency_ms=1e3 * tick.latency, u_proposed=decision.u, nis=decision.nis, nis_dof=decision.nis_dof, decision_status=decision.status,
                        innovation=decision.innovation)
             if plan is not None:
                 row.update(plan_status=plan.status, plan_iterations=plan.iterations, cost=plan.cost,

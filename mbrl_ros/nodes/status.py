@@ -15,6 +15,7 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension, MultiArrayLayou
 
 from ..inputs import InputGate
 from ..supervisor import Reason, State
+from ..types import Array, Decision, Observation
 from .control_loop import ControlLoop, Tick
 
 VERSION = "mbrl_ros/status/1"
@@ -70,24 +71,35 @@ def read_status(message: Float64MultiArray) -> dict[str, float]:
     return dict(zip(labels[1:], message.data))
 
 
-class Coverage:
-    """How often, lately, the NIS kept its 95 % bound: 0.95 for a model that knows how wrong it is."""
+class Prediction:
+    """How well, lately, one tick was predicted: the share of NIS within their 95 % bound (0.95 for a model that knows
+    how wrong it is), and the squared error of the velocities over that of "no change"."""
 
     def __init__(self, memory: float = 1000.0):
         self._forgetting = 1.0 - 1.0 / memory
-        self._inside = self._count = 0.0
+        self._count = self._inside = self._error = self._change = 0.0
+        self._last: Array | None = None
 
-    def add(self, nis: float, bound: float) -> None:
-        if math.isfinite(nis) and math.isfinite(bound):
-            self._inside = self._forgetting * self._inside + (nis <= bound)
-            self._count = self._forgetting * self._count + 1.0
+    def add(self, observation: Observation, decision: Decision, bound: float) -> None:
+        last, self._last = self._last, observation.qd
+        if decision.innovation is None or last is None:
+            return
+        change = observation.qd - last
+        for name, value in (("_count", 1.0), ("_inside", float(decision.nis <= bound)),
+                            ("_error", float(decision.innovation @ decision.innovation)),
+                            ("_change", float(change @ change))):
+            setattr(self, name, self._forgetting * getattr(self, name) + value)
 
     @property
-    def fraction(self) -> float:
+    def coverage(self) -> float:
         return self._inside / self._count if self._count else math.nan
 
+    @property
+    def normalised_error(self) -> float:
+        return self._error / self._change if self._change else math.nan
 
-def diagnostics(name: str, loop: ControlLoop, gates: Iterable[InputGate], coverage: float, state: State,
+
+def diagnostics(name: str, loop: ControlLoop, gates: Iterable[InputGate], prediction: Prediction, state: State,
                 reasons: Mapping[Reason, int], seconds: float, stamp) -> DiagnosticArray:
     """The node's DiagnosticArray; `seconds` since the last one, `reasons` how often each reason held since then."""
     now = loop.clock()
@@ -108,9 +120,11 @@ def diagnostics(name: str, loop: ControlLoop, gates: Iterable[InputGate], covera
     level = {State.ACTIVE: DiagnosticStatus.OK, State.HOLD: DiagnosticStatus.OK, State.RAMP_IN: DiagnosticStatus.OK,
              State.DEGRADED: DiagnosticStatus.WARN}.get(state, DiagnosticStatus.ERROR)
     statuses.append(_status(f"{name}: supervisor", level, state.name.lower().replace("_", " "), held))
-    statuses.append(_status(f"{name}: model", DiagnosticStatus.OK if not coverage < 0.5 else DiagnosticStatus.WARN,
-                            "trusted" if not coverage < 0.5 else "innovations outside their bounds",
-                            [("NIS within its 95 % bound", coverage)]))
+    surprised = prediction.coverage < 0.5
+    statuses.append(_status(f"{name}: model", DiagnosticStatus.WARN if surprised else DiagnosticStatus.OK,
+                            "innovations outside their bounds" if surprised else "trusted",
+                            [("NIS within its 95 % bound", prediction.coverage),
+                             ("velocity error over no change", prediction.normalised_error)]))
     for gate in gates:
         rejected = sum(gate.rejected.values())
         values = [("accepted", gate.accepted), ("restarts", gate.restarts), ("clock", gate.clock)]

@@ -1,0 +1,189 @@
+"""The control loop with a clock, a controller and outputs made of plain Python: what goes out when, and in which order."""
+
+import threading
+
+import numpy as np
+import pytest
+from robots_for_tests import planar_robot
+
+from mbrl_ros.nodes.control_loop import Arrival, ControlLoop
+from mbrl_ros.settings import SupervisorSettings
+from mbrl_ros.supervisor import Reason, State, Supervisor
+from mbrl_ros.types import Decision, DecisionStatus, FeatureFrame, Observation
+
+DT = 0.01
+WAIT = 10.0  # [s]: how long a test waits for another thread before it fails; nothing is ever that slow
+
+
+class Echo:
+    """Commands the first joint's position, so that a command tells which state it answers."""
+
+    def __init__(self, n: int = 2):
+        self.n, self.steps, self.resets, self.recorded, self.fail = n, [], 0, [], False
+
+    def reset(self, observation):
+        self.resets += 1
+
+    def step(self, observation):
+        if self.fail:
+            raise RuntimeError("a bug")
+        self.steps.append(observation)
+        return Decision(observation.stamp, np.full(self.n, observation.q[0]), DecisionStatus.OK)
+
+    def record(self, stamp, command):
+        self.recorded.append((stamp, command))
+
+
+class Book:
+    """Outputs that remember everything in order, and wake whoever waits for an entry."""
+
+    def __init__(self):
+        self.entries, self._condition = [], threading.Condition()
+
+    def _add(self, *entry):
+        with self._condition:
+            self.entries.append(entry)
+            self._condition.notify_all()
+
+    def command(self, stamp, u):
+        self._add("command", stamp, u)
+
+    def tick(self, tick):
+        self._add("tick", tick)
+
+    def log(self, level, text):
+        self._add("log", level, text)
+
+    def of(self, kind):
+        return [entry[1:] for entry in self.entries if entry[0] == kind]
+
+    def wait_for(self, kind, count):
+        with self._condition:
+            assert self._condition.wait_for(lambda: len(self.of(kind)) >= count, WAIT), f"{count} x {kind} never came"
+
+
+@pytest.fixture
+def make_loop():
+    loops = []
+
+    def make(*, settings=SupervisorSettings(), interface="effort", clock=None, **options):
+        robot = planar_robot(interface=interface)
+        loop = ControlLoop(Echo(), Supervisor(robot, settings, DT), Book(), dt=DT, timeout=0.05,
+                           **options, **({"clock": clock} if clock else {}))
+        loops.append(loop)
+        return loop
+
+    yield make
+    for loop in loops:
+        loop.stop()
+
+
+def arrival(stamp, value=0.0, effort=None, restarted=False, received=0.0):
+    return Arrival(Observation(stamp, np.array([value, 0.0]), np.zeros(2)), received, effort, restarted)
+
+
+def test_lockstep_answers_every_state_once_in_order_command_first(make_loop):
+    loop = make_loop(lockstep=True)
+    for k in range(5):
+        loop.offer(arrival(1.0 + DT * k, 0.1 * k))
+    loop.start()
+    loop.outputs.wait_for("tick", 5)
+    assert [entry[0] for entry in loop.outputs.entries] == ["command", "tick"] * 5
+    assert [stamp for stamp, _ in loop.outputs.of("command")] == pytest.approx([1.0 + DT * k for k in range(5)])
+    assert [u[0] for _, u in loop.outputs.of("command")] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
+    assert loop.controller.resets == 1 and loop.missed == 0
+    assert [stamp for stamp, _ in loop.controller.recorded] == [stamp for stamp, _ in loop.outputs.of("command")]
+
+
+def test_in_real_time_only_the_newest_waiting_state_counts(make_loop):
+    loop = make_loop()
+    for k in range(5):
+        loop.offer(arrival(1.0 + DT * k, 0.1 * k))
+    loop.start()
+    loop.outputs.wait_for("tick", 1)
+    assert loop.controller.steps[0].q[0] == pytest.approx(0.4)
+    assert loop.events["states overtaken"] == 4
+
+
+def test_nothing_goes_out_before_the_first_state(make_loop):
+    loop = make_loop()
+    loop.start()
+    loop.stop()
+    assert loop.outputs.entries == []
+
+
+def test_the_last_act_is_the_safe_command(make_loop):
+    loop = make_loop(lockstep=True, settings=SupervisorSettings(safe_effort="zero"))
+    loop.offer(arrival(1.0, 0.3))
+    loop.start()
+    loop.outputs.wait_for("tick", 1)
+    loop.stop()
+    assert loop.outputs.of("command")[-1][1] == pytest.approx([0.0, 0.0])
+
+
+def test_a_silent_robot_gets_the_safe_command(make_loop):
+    loop = make_loop(settings=SupervisorSettings(safe_effort="zero"))
+    loop.start()
+    loop.offer(arrival(1.0, 0.3, received=loop.clock()))
+    loop.outputs.wait_for("tick", 4)  # one answer, then a safe command every period
+    ticks = [tick for (tick,) in loop.outputs.of("tick")]
+    assert ticks[0].command.state is State.ACTIVE
+    for tick in ticks[1:]:
+        assert tick.decision is None and tick.command.reasons == Reason.STALE_STATE
+        assert tick.command.u == pytest.approx([0.0, 0.0])
+        assert tick.latency > 0.05  # never before the time-out
+    assert ticks[1].missed >= 3  # 1.5, 2.5, ... periods have passed without a state before the time-out of 5
+
+
+def test_a_failing_controller_is_survived_and_reported_once(make_loop):
+    loop = make_loop(lockstep=True)
+    loop.controller.fail = True
+    loop.start()
+    for k in range(3):
+        loop.offer(arrival(1.0 + DT * k))
+    loop.outputs.wait_for("tick", 3)
+    assert all(tick.command.reasons == Reason.CONTROLLER_ERROR for (tick,) in loop.outputs.of("tick"))
+    assert len(loop.outputs.of("log")) == 1 and "a bug" in loop.outputs.of("log")[0][1]
+    loop.controller.fail = False
+    loop.offer(arrival(1.0 + DT * 3, 0.2))
+    loop.outputs.wait_for("tick", 4)
+    assert loop.outputs.of("tick")[-1][0].command.state is State.ACTIVE
+
+
+def test_frames_wait_for_the_state_they_belong_to(make_loop):
+    loop = make_loop(lockstep=True)
+    for stamp in (0.99, 1.0, 1.02):
+        loop.offer_frame(FeatureFrame(stamp, np.zeros(2), np.ones(1)))
+    for k in range(3):
+        loop.offer(arrival(1.0 + DT * k))
+    loop.start()
+    loop.outputs.wait_for("tick", 3)
+    assert [[frame.stamp for frame in step.frames] for step in loop.controller.steps] == [[0.99, 1.0], [], [1.02]]
+
+
+def test_a_new_time_line_resets_the_controller(make_loop):
+    loop = make_loop(lockstep=True)
+    loop.offer(arrival(100.0))
+    loop.offer(arrival(5.0, restarted=True))
+    loop.start()
+    loop.outputs.wait_for("tick", 2)
+    assert loop.controller.resets == 2
+
+
+def test_in_shadow_the_measured_effort_is_what_acted(make_loop):
+    loop = make_loop(lockstep=True, shadow=True)
+    loop.offer(arrival(1.0, 0.1, effort=np.array([7.0, 8.0])))
+    loop.offer(arrival(1.0 + DT, 0.1))
+    loop.start()
+    loop.outputs.wait_for("tick", 2)
+    assert loop.controller.recorded[0][1] == pytest.approx([7.0, 8.0])
+    assert loop.controller.recorded[1][1] == pytest.approx([0.1, 0.1])
+
+
+def test_calls_run_in_the_control_thread(make_loop):
+    loop, threads = make_loop(lockstep=True), []
+    loop.call(lambda: threads.append(threading.current_thread().name))
+    loop.offer(arrival(1.0))
+    loop.start()
+    loop.outputs.wait_for("tick", 1)
+    assert threads == ["control"]

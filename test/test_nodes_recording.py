@@ -1,0 +1,70 @@
+"""A real Panda, recorded: mpc_node in shadow mode refits and plans on every message, sent over DDS."""
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ros_for_tests import PANDA, needs_panda, ros
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+
+from mbrl_ros.nodes.status import read_status
+from mbrl_ros.robots import urdf as description
+from mbrl_ros.types import DecisionStatus, PlanStatus
+
+RECORDING = Path(__file__).resolve().parents[2] / "shared" / "data" / "panda_exciting_trajectory.db3"
+pytestmark = [needs_panda, pytest.mark.skipif(not RECORDING.is_file(),
+                                              reason=f"the recording {RECORDING.name} is not in ../shared/data")]
+
+RATE = 30.0  # [Hz], of the recording
+
+
+def recorded_states() -> list[JointState]:
+    """The messages of the bare sqlite3 file (it has no metadata.yaml), oldest first."""
+    with sqlite3.connect(f"file:{RECORDING}?mode=ro&immutable=1", uri=True) as bag:
+        rows = bag.execute("SELECT data FROM messages JOIN topics ON topics.id = messages.topic_id "
+                           "WHERE topics.name = '/joint_states' ORDER BY timestamp").fetchall()
+    return [deserialize_message(data, JointState) for (data,) in rows]
+
+
+def prediction_error(diagnostics: list[DiagnosticArray]) -> float | None:
+    """What the newest diagnostics say of it."""
+    values = {entry.key: entry.value for message in diagnostics[-1:] for status in message.status for entry in status.values}
+    return float(values["velocity error over no change"]) if "velocity error over no change" in values else None
+
+
+def test_the_recording_is_learned_from_and_planned_on_message_by_message(tmp_path):
+    states = recorded_states()
+    assert len(states) == 727
+    urdf = tmp_path / "panda.urdf"
+    urdf.write_text(description.read(PANDA["robot.description"]).replace("panda_joint", "fer_joint"))
+    parameters = {**PANDA, "robot.description": str(urdf), "robot.joints": states[0].name, "lockstep": True, "shadow": True, "control.rate": RATE, "control.delay": 0.0,
+                  "log_file": str(tmp_path / "log.npz")}
+    with ros(("mpc_node", parameters)) as (peer, mpc):
+        peer.listen(Float64MultiArray, "/mpc_node/status", depth=1000)
+        peer.listen(Float64MultiArray, "/mpc_node/shadow_commands", depth=1000)
+        peer.listen(Float64MultiArray, "/commands")
+        peer.listen(DiagnosticArray, "/diagnostics")
+        publisher = peer.publisher(JointState, "/joint_states")
+        peer.send_until(publisher, states[0], lambda: peer.heard["/mpc_node/shadow_commands"], "the first command")
+        for k, message in enumerate(states[1:], start=2):
+            publisher.publish(message)
+            peer.until(lambda: peer.heard["/mpc_node/status"] and read_status(peer.heard["/mpc_node/status"][-1])["tick"] == k,
+                       f"the status of message {k}")
+        statuses = [read_status(message) for message in peer.heard["/mpc_node/status"]][-len(states) + 1:]
+        commands = [message.data for message in peer.heard["/mpc_node/shadow_commands"]]
+        peer.until(lambda: prediction_error(peer.heard["/diagnostics"]) is not None, "its prediction error")
+        assert prediction_error(peer.heard["/diagnostics"]) < 1.0  # better than "the velocity stays as it is"
+        assert mpc.running
+    assert [status["tick"] for status in statuses] == list(range(2, len(states) + 1))
+    assert {status["decision_status"] for status in statuses} == {float(DecisionStatus.OK)}
+    assert {status["planner_status"] for status in statuses} <= {float(PlanStatus.CONVERGED),
+                                                                 float(PlanStatus.MAX_ITERATIONS),
+                                                                 float(PlanStatus.NO_IMPROVEMENT)}
+    learned = [status for status in statuses if np.isfinite(status["nis"])]
+    assert len(learned) > 0.9 * len(states)  # the others follow a gap of more than a period
+    assert np.isfinite(commands).all() and peer.heard["/commands"] == []
