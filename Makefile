@@ -38,5 +38,5 @@ clean:
 
 .venv/installed: .venv/$(ROS) setup.py setup.cfg pyproject.toml package.xml $(wildcard launch/* config/*)
 	@echo "installing into .venv (about a minute): mbrl_ros[$(EXTRAS)]"
-	$(RUN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
+	PYTHONWARNINGS=ignore $(RUN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
 	touch $@
