@@ -26,6 +26,10 @@ from .posterior import RegressionPosterior
 from .priors import Prior
 from .priors.integrator import command_scale
 
+# The prior weighs as much as (noise / spread)^2 says of the noise that is seen, within this range of the believed
+# variance: with too little weight noise is taken for motion, with too much nothing is learned.
+NOISE_RANGE = (0.1, 30.0)
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Innovation:
@@ -55,8 +59,9 @@ class OnlineDynamics:
         self.nx, self.nu = 2 * (n + self.m), n
         self._offset_only = settings.estimator == "output_error"
         spread = prior.spread[-1:] if self._offset_only else prior.spread
+        self._precision = (settings.noise / spread) ** 2
         self.posterior = RegressionPosterior(
-            (settings.noise / spread) ** 2, np.full(n, settings.noise),
+            self._precision, np.full(n, settings.noise),
             noise_count=settings.noise_count + n, noise_forgetting=settings.noise_forgetting)
         counts = np.linspace(n + 1.0, max(2.0 * n, self.posterior.count, 1.0 / (1.0 - min(settings.noise_forgetting, 0.9999))))
         self._bounds = counts, counts * n / (counts - n + 1) * f_distribution.ppf(0.95, n, counts - n + 1)
@@ -68,6 +73,7 @@ class OnlineDynamics:
 
     def reset(self) -> None:
         """Forget everything but the prior."""
+        self.posterior.precision = self._precision
         self.posterior.reset()
         self.features.reset()
         self._mean_nis, self._start = float(self.n), None
@@ -94,6 +100,8 @@ class OnlineDynamics:
             forgetting = self.settings.surprise_forgetting if self.surprised else self.settings.forgetting
             self.posterior.add(self._regressors(x, u), y, forgetting)
         self.posterior.add_innovation(error, inflation)  # also when frozen: what it says of itself stays honest
+        seen = float(np.median(np.diag(self.posterior.Sigma))) / self.settings.noise**2
+        self.posterior.precision = self._precision * min(max(seen, NOISE_RANGE[0]), NOISE_RANGE[1])
         return Innovation(error, covariance, nis, self.nis_bound)
 
     def fit(self, x: Array, u: Array, X: Array | None = None, U: Array | None = None) -> LinearGaussianDynamics:
