@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 CONFIGURATIONS = sorted((ROOT / "config").glob("*.yaml"))
 
 
-def setup(folder: Path, *command: object) -> None:
+def run_setup(folder: Path, *command: object) -> None:
     """Run setup.py without leaving anything in the checkout."""
     line = [sys.executable, "setup.py", "--quiet", "egg_info", "--egg-base", folder, "build", "--build-base",
             folder / "base", "--build-lib", folder / "lib", *command]
@@ -35,7 +35,7 @@ def test_versions_agree():
 
 def test_every_module_source_and_shared_file_is_installed(tmp_path):
     pytest.importorskip("setuptools", reason="building the package needs setuptools")
-    setup(tmp_path, "install_data", "--install-dir", tmp_path / "prefix")
+    run_setup(tmp_path, "install_data", "--install-dir", tmp_path / "prefix")
     built = {str(path.relative_to(top)) for top in (tmp_path / "lib", tmp_path / "prefix") for path in top.rglob("*")}
     modules = {path for pattern in ("*.py", "*.cpp", "*.h") for path in (ROOT / "mbrl_ros").rglob(pattern)}
     shared = {path for folder in ("launch", "config") for path in (ROOT / folder).rglob("*")
@@ -48,7 +48,7 @@ def test_every_module_source_and_shared_file_is_installed(tmp_path):
 
 def test_ros2_run_finds_every_command_after_pip_install(tmp_path):
     pytest.importorskip("setuptools.command.bdist_wheel", reason="building a wheel here needs setuptools >= 70.1")
-    setup(tmp_path, "bdist_wheel", "--bdist-dir", tmp_path / "wheel", "--dist-dir", tmp_path)
+    run_setup(tmp_path, "bdist_wheel", "--bdist-dir", tmp_path / "wheel", "--dist-dir", tmp_path)
     (path,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(path) as archive:
         launchers = {name.rsplit("/", 1)[1]: archive.getinfo(name) for name in archive.namelist()
