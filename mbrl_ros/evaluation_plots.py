@@ -12,6 +12,7 @@ from .evaluation import Trace
 from .types import Array
 
 LEVELS = np.linspace(0.05, 0.99, 40)
+STYLES = {"refit": "-", "output_error": "--", "frozen": ":"}
 SHOWN = 3.0  # [s] of the time plots
 
 
@@ -58,9 +59,11 @@ def _calibration(plt, recording: Recording, traces: dict, best: tuple[str, str])
     """Coverage at every level, NIS over time, and the errors of all."""
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(15, 5), layout="constrained")
     left.plot([0, 1], [0, 1], color="0.7", lw=1)
+    colours: dict[str, str] = {}
     for (estimator, prior), trace in traces.items():
         if not estimator.endswith("_without_u"):
-            left.plot(LEVELS, coverage(trace.scored(), LEVELS), label=f"{estimator}, {prior}", lw=1.2)
+            left.plot(LEVELS, coverage(trace.scored(), LEVELS), label=f"{estimator}, {prior}", lw=1.2,
+                      color=colours.setdefault(prior, f"C{len(colours)}"), ls=STYLES.get(estimator, "-"))
     left.set(xlabel="predicted share", ylabel="observed share", title="coverage of the predicted ellipsoid",
              xlim=(0, 1), ylim=(0, 1))
     left.legend(fontsize=7, loc="upper left")

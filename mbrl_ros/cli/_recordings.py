@@ -7,7 +7,7 @@ import argparse
 from ..configuration import Configuration
 from ..data import ReadOptions, Recording, load
 from ..evaluation import anonymous_robot
-from ..exceptions import JointNameError
+from ..exceptions import ConfigurationError, JointNameError
 from ..robots import Robot, load_robot
 
 
@@ -24,6 +24,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "the rigid_body prior")
     parser.add_argument("--by-order", action="store_true",
                         help="match the recording's joints to the robot's by their order instead of their names")
+    parser.add_argument("--set", nargs="+", default=(), metavar="KEY=VALUE", dest="changes",
+                        help="settings of the robot and the priors, for instance prior.rigid_body.armature=0.2")
+
+
+def settings(args: argparse.Namespace) -> dict:
+    """{key: value} of --set; values are YAML."""
+    import yaml
+    values = {}
+    for change in args.changes:
+        key, equal, text = change.partition("=")
+        if not equal:
+            raise ConfigurationError(f"--set {change}: must be KEY=VALUE", key=key)
+        values[key] = yaml.safe_load(text)
+    return values
 
 
 def read(args: argparse.Namespace, path: str) -> Recording:
@@ -36,11 +50,12 @@ def robot_for(args: argparse.Namespace, recording: Recording) -> Robot:
     """The robot of --robot with the recording's joints, or an anonymous one."""
     if not args.robot:
         return anonymous_robot(recording)
-    settings = Configuration.from_flat({"robot.description": args.robot})["robot"]
-    known = load_robot(settings)
+    values = {"robot.description": args.robot, **settings(args)}
+    section = Configuration.from_flat(values)["robot"]
+    known = load_robot(section)
     names = recording.joints
     if args.by_order:
         names = known.joints[: len(recording.joints)]
     if not set(names) <= set(known.joints):
         raise JointNameError(names, known.joints, what="joints of the recording and of the robot (or use --by-order)")
-    return load_robot(settings.replace(joints=names, interface=recording.interface))
+    return load_robot(section.replace(joints=names, interface=recording.interface))

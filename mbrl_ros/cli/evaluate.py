@@ -8,10 +8,12 @@ import math
 from pathlib import Path
 
 from .. import plugins
+from ..configuration import Configuration
 from ..data import Recording, store
+from ..dynamics.delay_estimation import DelayEstimator
 from ..evaluation import (ESTIMATORS, LEARNED, Scores, Trace, constant_velocity, cross_fitted, dynamics_for, evaluate,
                           unknown_robot_prior)
-from ..exceptions import ConfigurationError, DataError, MbrlError
+from ..exceptions import ConfigurationError, DataError, nearest
 from ..robots import Robot
 from . import _recordings
 
@@ -42,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
             failed += 1
             continue
         print(recording.summary())
+        print(f"  {delay_line(recording)}")
         traces = traces_of(args, recording, _recordings.robot_for(args, recording))
         scores = {key: trace.scores() for key, trace in traces.items()}
         print(table(scores, recording), end="\n\n")
@@ -64,7 +67,7 @@ def traces_of(args: argparse.Namespace, recording: Recording, robot: Robot) -> d
         if with_u and recording.u is None:
             continue
         seen = recording if with_u else recording.without_u()
-        for prior in wanted if with_u else wanted[:1]:
+        for prior in wanted if with_u else ("integrator",):
             try:
                 scored = _scorer(args, seen, robot, prior)
             except (ConfigurationError, DataError) as error:
@@ -79,6 +82,19 @@ def traces_of(args: argparse.Namespace, recording: Recording, robot: Robot) -> d
     return traces
 
 
+def delay_line(recording: Recording) -> str:
+    """What the recording says of the delay from u to motion."""
+    if recording.u is None:
+        return "delay of u: unknown without commands"
+    estimator = DelayEstimator(len(recording.joints), recording.period)
+    for stamp, q, qd, u in zip(recording.stamps, recording.q, recording.qd, recording.u):
+        estimator.update(float(stamp), q, qd, u)
+    estimate = estimator.estimate()
+    if estimate is None or not estimate.usable:
+        return "delay of u: cannot be told from this recording"
+    return f"delay of u at its end: {estimate.ticks:.2f} +- {estimate.std:.2f} ticks ({1e3 * estimate.ticks * recording.period:.1f} ms)"
+
+
 def _scorer(args: argparse.Namespace, recording: Recording, robot: Robot, name: str):
     """estimator -> Trace for one prior."""
     progress = None if args.quiet else _progress(name)
@@ -88,13 +104,15 @@ def _scorer(args: argparse.Namespace, recording: Recording, robot: Robot, name: 
         kind, owner, arrays = store.load(name)
         store.check_owner(name, owner, store.Owner(robot.joints, robot.interface, recording.period))
         prior = plugins.load("dynamics.priors", kind).from_arrays(arrays, robot, recording.period)
-    elif name == "integrator" and not robot.urdf:
+    elif name == "integrator" and (not robot.urdf or recording.u is None):
         prior = unknown_robot_prior(robot, recording.period)
     else:
         if name == "rigid_body" and not robot.urdf:
             raise ConfigurationError("the rigid_body prior needs --robot")
-        module = plugins.load("dynamics.priors", name)
-        prior = module.build(module.Settings(), robot, recording.period)
+        configuration = Configuration.from_flat(_recordings.settings(args))
+        if f"prior.{name}" not in configuration.sections:
+            raise ConfigurationError(f"no prior '{name}'; did you mean '{nearest(name, configuration.plugin_sections('prior'))}'?")
+        prior = plugins.load("dynamics.priors", name).build(configuration[f"prior.{name}"], robot, recording.period)
     return lambda estimator: evaluate(recording, dynamics_for(recording, robot, estimator, prior))
 
 
