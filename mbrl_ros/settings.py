@@ -189,7 +189,7 @@ class ReferenceSettings(Section):
     jerk_fraction: float = setting(1.0, "of the joint jerk limit", low=0.01, high=1.0)
     feature_speed: float = setting(0.4, "speed of a feature's reference", unit="image widths/s", low=1e-3)
     feature_acceleration: float = setting(1.0, "acceleration of a feature's reference", unit="image widths/s^2", low=1e-3)
-    posture: float = setting(2.5e-4, "weight of the joint reference while the target is a point or features, over its "
+    posture: float = setting(5e-5, "weight of the joint reference while the target is a point or features, over its "
                                    "weight for joint targets", low=0.0, high=1.0)
     look_amplitude: float = setting(0.04, "motion of every joint while the image Jacobian is unknown",
                                     unit="rad or m", low=0.0, high=0.5)
@@ -243,8 +243,9 @@ class PlannerSettings(Section):
 
     horizon: int = setting(30, "stages H of a plan", unit="ticks", low=2, high=500)
     iterations: int = setting(2, "iLQR iterations per tick", low=1, high=1000, dynamic=True)
-    backend: str = setting("auto", "compiled: the kernel or nothing; casadi: numpy and CasADi's virtual machine; "
-                                   "auto: compiled where it can be", choices=("auto", "compiled", "casadi"))
+    backend: str = setting("auto", "compiled: the kernel or nothing; casadi: CasADi's virtual machine; numpy: the readable "
+                                   "twin; auto: compiled where it can be, else casadi",
+                           choices=("auto", "compiled", "casadi", "numpy"))
     line_search: int = setting(8, "step sizes alpha = 2^-i tried at once", low=1, high=16)
     tolerance: float = setting(1e-9, "a predicted decrease below this fraction of 1 + |cost| ends the iterations",
                                low=0.0, high=1.0, dynamic=True)
@@ -284,7 +285,7 @@ class SupervisorSettings(Section):
                                   low=1e-4, high=1.0)
     speed_guard: float = setting(0.95, "fraction of the velocity limit no command may push a joint beyond; the guard "
                                        "sets in 0.05 below", low=0.1, high=1.0)
-    guard_effort: float = setting(0.3, "braking of the guard at that speed (effort interface)",
+    guard_effort: float = setting(0.1, "braking of the guard at that speed (effort interface)",
                                   unit="fraction of the effort limit", low=0.0, high=1.0)
     stop_deceleration: float = setting(1.0, "before a joint stop the allowed speed is what this deceleration can stop",
                                        unit="fraction of the acceleration limit", low=0.01, high=10.0)

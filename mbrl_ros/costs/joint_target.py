@@ -18,7 +18,7 @@ from ._terms import TargetSettings, Term
 class Settings(TargetSettings):
     """Joint target; with a small weight, a preferred posture."""
 
-    weight: float = setting(200.0, "weight of the cost; 0 when the node is configured leaves it out", unit="1/rad^2 or 1/m^2",
+    weight: float = setting(1000.0, "weight of the cost; 0 when the node is configured leaves it out", unit="1/rad^2 or 1/m^2",
                             low=0.0, dynamic=True)
     scale: tuple[float, ...] = setting((1.0,), "relative weight of each joint", low=0.0, per_joint=True)
 

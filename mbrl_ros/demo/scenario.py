@@ -31,7 +31,8 @@ REST = 1.6  # every reference leaves this much of its slot for rest [s]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Slot:
-    """One target, valid in [start, end) [s]: kind "point" or "return" (value p (3,) [m]), or "features" (value s (m,)).
+    """One target, valid in [start, end) [s]: kind "point" or "return" (value p (3,) [m]), "joints"
+    (value q (n,) [rad]) or "features" (value s (m,)).
 
     In an image slot the camera stands at `camera`, which only the simulation is told.
     """

@@ -39,7 +39,8 @@ def run_episode(plant, controller, supervisor, scenario, *, camera=None, progres
     controller.reset(observation)
     supervisor.reset(observation)
     for slot in scenario.slots:
-        set_target = controller.set_feature_target if slot.kind == "features" else controller.set_point_target
+        set_target = {"features": controller.set_feature_target, "joints": controller.set_joint_target}.get(
+            slot.kind, controller.set_point_target)
         set_target(slot.value, start + slot.start)
     truth, control = Log(), Log()
     jumps, loaded = scenario.slots_of("features"), False
@@ -64,8 +65,10 @@ def run_episode(plant, controller, supervisor, scenario, *, camera=None, progres
         control.add(stamp=measurement.stamp - start, q=measurement.q, qd=measurement.qd, u=command.u,
                     u_proposed=decision.u, nis=decision.nis, nis_bound=controller.nis_bound,
                     innovation=decision.innovation if decision.innovation is not None else np.full(controller.n, np.nan),
-                    reference_end=controller.reference_end - start, plan_status=int(decision.plan.status),
-                    cost=decision.plan.cost, state=int(command.state), missed=0,
+                    reference_q=controller.follower.joints.at(measurement.stamp),
+                    reference_end=controller.reference_end - start,
+                    plan_status=-1 if decision.plan is None else int(decision.plan.status),
+                    state=int(command.state), missed=0,
                     compute_ms=1e3 * decision.seconds["tick"], period_us=np.nan, latency_ms=np.nan)
         measurement = plant.step(command.u)
     return truth.arrays(), control.arrays()

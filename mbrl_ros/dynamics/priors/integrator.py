@@ -21,7 +21,7 @@ from ...types import Array
 
 @dataclasses.dataclass(frozen=True)
 class Settings(Section):
-    strength: tuple[float, ...] = setting((175.0,), "acceleration by a full command (effort interface)",
+    strength: tuple[float, ...] = setting((300.0,), "acceleration by a full command (effort interface)",
                                           unit="rad/s^2", low=1e-3, per_joint=True)
     lag: tuple[float, ...] = setting((0.02,), "time constant of the servo (velocity and position interface)",
                                      unit="s", low=1e-4, per_joint=True)
