@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from .data import Recording
-from .evaluation import Trace
+from .evaluation import WITHOUT_U, Trace
 from .types import Array
 
 LEVELS = np.linspace(0.05, 0.99, 40)
@@ -61,7 +61,7 @@ def _calibration(plt, recording: Recording, traces: dict, best: tuple[str, str])
     left.plot([0, 1], [0, 1], color="0.7", lw=1)
     colours: dict[str, str] = {}
     for (estimator, prior), trace in traces.items():
-        if not estimator.endswith("_without_u"):
+        if not estimator.endswith(WITHOUT_U):
             left.plot(LEVELS, coverage(trace.scored(), LEVELS), label=f"{estimator}, {prior}", lw=1.2,
                       color=colours.setdefault(prior, f"C{len(colours)}"), ls=STYLES.get(estimator, "-"))
     left.set(xlabel="predicted share", ylabel="observed share", title="coverage of the predicted ellipsoid",

@@ -11,8 +11,8 @@ from .. import plugins
 from ..configuration import Configuration
 from ..data import Recording, store
 from ..dynamics.delay_estimation import DelayEstimator
-from ..evaluation import (ESTIMATORS, LEARNED, Scores, Trace, constant_velocity, cross_fitted, dynamics_for, evaluate,
-                          unknown_robot_prior)
+from ..evaluation import (ESTIMATORS, LEARNED, WITHOUT_U, Scores, Trace, constant_velocity, cross_fitted, dynamics_for,
+                          evaluate, unknown_robot_prior)
 from ..exceptions import ConfigurationError, DataError, nearest
 from ..robots import Robot
 from . import _recordings
@@ -66,6 +66,7 @@ def traces_of(args: argparse.Namespace, recording: Recording, robot: Robot) -> d
     for with_u in (True, False):
         if with_u and recording.u is None:
             continue
+        suffix = WITHOUT_U if not with_u and recording.u is not None else ""
         seen = recording if with_u else recording.without_u()
         for prior in wanted if with_u else ("integrator",):
             try:
@@ -76,7 +77,7 @@ def traces_of(args: argparse.Namespace, recording: Recording, robot: Robot) -> d
                 print(f"  {prior} left out: {error}")
                 continue
             for estimator in args.estimators:
-                traces[estimator if with_u else f"{estimator}_without_u", Path(prior).stem] = scored(estimator)
+                traces[estimator + suffix, Path(prior).stem] = scored(estimator)
     if not traces:
         raise DataError(f"{recording.name}: nothing could be evaluated")
     return traces

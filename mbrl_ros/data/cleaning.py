@@ -2,8 +2,8 @@
 
 Stamps must rise: of samples with the same stamp the first stays, samples that step backward are dropped. Samples with
 a NaN are dropped. A sample that repeats the one before in every measured value, to the last bit, is an old message
-sent again: it is dropped, since its stamp is not when it was measured. Angles that wrap are unwrapped where the jump
-that would remain is nearer to what the velocity says.
+sent again: it is dropped, since its stamp is not when it was measured. Angles that wrap are unwrapped, unless
+the velocity explains the jump.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def cleaned(name: str, joints: tuple[str, ...], stamps: Array, q: Array, qd: Arr
 def unwrapped(stamps: Array, q: Array, qd: Array | None) -> tuple[Array, int]:
     """q (T, n) without jumps of whole turns, and how many there were.
 
-    A jump is a change of more than half a turn beyond what the velocity explains over the interval.
+    A jump is a change of more than half a turn that the velocity over the interval does not explain.
     """
     step = np.diff(q, axis=0)
     expected = 0.0 if qd is None else 0.5 * (qd[1:] + qd[:-1]) * np.diff(stamps)[:, None]

@@ -7,6 +7,7 @@ schemas (0x03) before them. Neither the index nor the footer is needed.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import struct
 import tempfile
@@ -16,6 +17,8 @@ from pathlib import Path
 MAGIC = b"\x89MCAP0\r\n"
 SQLITE = b"SQLite format 3\x00"
 ZSTD = b"\x28\xb5\x2f\xfd"
+
+LONGEST = 2**40  # [bytes] a header that says more is damaged itself
 
 Raw = tuple[str, str, int, bytes]  # topic, message type, stamp [ns], serialised message
 
@@ -32,7 +35,21 @@ def salvaged(path: Path) -> Iterator[Raw]:
     elif start.startswith(MAGIC):
         yield from _mcap(path)
     elif start.startswith(SQLITE):
-        yield from _sqlite(path)
+        with tempfile.TemporaryDirectory() as folder:
+            yield from _sqlite(_full_length(path, Path(folder, path.name)))
+
+
+def _full_length(path: Path, copy: Path) -> Path:
+    """A copy with zeros in place of missing pages: sqlite opens no file shorter than its header says."""
+    shutil.copyfile(path, copy)
+    with copy.open("r+b") as file:
+        header = file.read(100)
+        if len(header) == 100:
+            page, pages = struct.unpack_from(">H", header, 16)[0], struct.unpack_from(">I", header, 28)[0]
+            length = (65536 if page == 1 else page) * pages
+            if copy.stat().st_size < length <= LONGEST:
+                file.truncate(length)
+    return copy
 
 
 def _sqlite(path: Path) -> Iterator[Raw]:
