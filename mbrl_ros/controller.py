@@ -50,6 +50,17 @@ class MpcController:
         self.follower.reset(observation.q, observation.stamp)
         self._planned = False
 
+    def hold(self, observation: Observation) -> None:
+        """Rest where the robot is and forget every target; what was learned stays."""
+        self.follower.hold(observation.q, observation.stamp)
+
+    def resume(self, observation: Observation, command: Array) -> None:
+        """Go on at `observation` after an interruption, at whose end `command` (nu,) was in effect; keep what was
+        learned and set out anew for the present target."""
+        self.history.reset(command)
+        self._previous, self._planned = None, False
+        self.follower.resume(observation.q, observation.stamp)
+
     def update_settings(self, configuration: Configuration) -> None:
         """Take over the dynamic settings of `configuration`, between two steps."""
         self.configuration, self.settings = configuration, configuration["control"]

@@ -48,6 +48,18 @@ class TargetFollower:
         self.target = Target("joints", np.array(q), stamp, np.array(q))
         self.phase = ""
 
+    def hold(self, q: Array, stamp: float) -> None:
+        """Rest at q (n,) and forget every target."""
+        self._queue = []
+        self.reset(q, stamp)
+
+    def resume(self, q: Array, stamp: float) -> None:
+        """After an interruption: set out anew, from rest at q (n,), for the present target."""
+        target = self.target
+        self.reset(q, stamp)
+        if target is not None:
+            self._queue = [dataclasses.replace(target, stamp=stamp), *self._queue]
+
     def set_joint_target(self, q: Array, stamp: float = 0.0) -> Target:
         """Go to q (n,) [rad] from `stamp` [s] on (0: now). TargetError if it lies outside the limits."""
         return self._accept(joint_target(self.robot, q, stamp))

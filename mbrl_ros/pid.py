@@ -41,6 +41,14 @@ class PidController:
         self._integral = np.zeros(self.n)
         self.follower.reset(observation.q, observation.stamp)
 
+    def hold(self, observation: Observation) -> None:
+        """Rest where the robot is and forget every target."""
+        self.follower.hold(observation.q, observation.stamp)
+
+    def resume(self, observation: Observation, command: Array) -> None:
+        """Go on at `observation` after an interruption; the integral stands for gravity and stays."""
+        self.follower.resume(observation.q, observation.stamp)
+
     def update_settings(self, configuration: Configuration) -> None:
         """None of its settings is dynamic."""
 

@@ -289,7 +289,30 @@ class SupervisorSettings(Section):
                                   unit="fraction of the effort limit", low=0.0, high=1.0)
     stop_deceleration: float = setting(1.0, "before a joint stop the allowed speed is what this deceleration can stop",
                                        unit="fraction of the acceleration limit", low=0.01, high=10.0)
-    safe_effort: str = setting("damp", "safe command of the effort interface: zero, or damping", choices=("zero", "damp"))
+    acceleration: float = setting(20.0, "largest acceleration of a velocity or position command",
+                                  unit="fraction of the acceleration limit", low=0.01)
+    safe_effort: str = setting("damp", "safe command of the effort interface: zero; damping; or hold: damping and "
+                                       "stiffness about the average of the last commands, for an arm that does not carry "
+                                       "itself", choices=("zero", "damp", "hold"))
     damping: tuple[float, ...] = setting((2.0,), "damping of the safe command", unit="N m s/rad", low=0.0,
                                          per_joint=True)
-    max_failed_plans: int = setting(10, "planner failures in a row before the safe command", unit="ticks", low=0)
+    stiffness: tuple[float, ...] = setting((50.0,), "stiffness of the safe command 'hold'", unit="N m/rad", low=0.0,
+                                           per_joint=True)
+    steady_time: float = setting(0.5, "time constant of the average of commands for 'hold'", unit="s", low=1e-3)
+    start: str = setting("active", "after activation: follow the controller, whose first target is to stay (active), or "
+                                   "wait for ~/resume (hold)", choices=("active", "hold"))
+    ramp_time: float = setting(0.3, "from holding to following the controller, velocity and position interface",
+                               unit="s", low=0.0, high=60.0)
+    ramp_time_effort: float = setting(0.0, "the same for the effort interface; an arm that does not carry itself would "
+                                           "fall meanwhile", unit="s", low=0.0, high=60.0)
+    max_failed_plans: int = setting(10, "failed decisions in a row before the fault state", unit="ticks", low=0)
+    longest_outage: float = setting(0.5, "without joint states for longer, recovery is no longer automatic", unit="s",
+                                    low=0.0)
+    longest_saturation: float = setting(0.5, "a command at its limit for longer is cause for doubt (effort, velocity)",
+                                        unit="s", low=0.0)
+    overspeed: float = setting(1.5, "a joint faster than this is a fault", unit="fraction of the velocity limit", low=1.0)
+    distrust: str = setting("degrade", "when innovations stay far outside their bounds: move slowly (degrade), or ignore",
+                            choices=("degrade", "ignore"))
+    degraded_speed: float = setting(0.6, "allowed speed while something is in doubt", unit="fraction of the normal one",
+                                    low=0.01, high=1.0)
+    fine_after: float = setting(0.2, "time without any doubt after which a degraded state ends", unit="s", low=0.0)

@@ -8,7 +8,8 @@ from robots_for_tests import planar_robot
 
 from mbrl_ros.nodes.control_loop import Arrival, ControlLoop
 from mbrl_ros.settings import SupervisorSettings
-from mbrl_ros.supervisor import Reason, State, Supervisor
+from mbrl_ros.state_machine import Reason, State
+from mbrl_ros.supervisor import Supervisor
 from mbrl_ros.types import Decision, DecisionStatus, FeatureFrame, Observation
 
 DT = 0.01
@@ -19,10 +20,13 @@ class Echo:
     """Commands the first joint's position, so that a command tells which state it answers."""
 
     def __init__(self, n: int = 2):
-        self.n, self.steps, self.resets, self.recorded, self.fail = n, [], 0, [], False
+        self.n, self.steps, self.resets, self.resumed, self.recorded, self.fail = n, [], 0, [], [], False
 
     def reset(self, observation):
         self.resets += 1
+
+    def resume(self, observation, command):
+        self.resumed.append((observation.stamp, command))
 
     def step(self, observation):
         if self.fail:
@@ -161,13 +165,14 @@ def test_frames_wait_for_the_state_they_belong_to(make_loop):
     assert [[frame.stamp for frame in step.frames] for step in loop.controller.steps] == [[0.99, 1.0], [], [1.02]]
 
 
-def test_a_new_time_line_resets_the_controller(make_loop):
+def test_on_a_new_time_line_the_controller_goes_on_with_the_command_in_effect(make_loop):
     loop = make_loop(lockstep=True)
-    loop.offer(arrival(100.0))
+    loop.offer(arrival(100.0, 0.3))
     loop.offer(arrival(5.0, restarted=True))
     loop.start()
     loop.outputs.wait_for("tick", 2)
-    assert loop.controller.resets == 2
+    (stamp, command), = loop.controller.resumed
+    assert loop.controller.resets == 1 and stamp == 5.0 and command == pytest.approx([0.3, 0.3])
 
 
 def test_in_shadow_the_measured_effort_is_what_acted(make_loop):

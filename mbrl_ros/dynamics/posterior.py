@@ -51,6 +51,19 @@ class RegressionPosterior:
         self.count = self._noise_count
         self.condition(np.zeros(self.size - 1))
 
+    def evidence(self) -> dict[str, Array]:
+        """All that was learned, as arrays: S (D, D), C (D, n), scatter (n, n) and count () of the innovations, and the
+        prior's precision (D,) as it stands."""
+        return {"S": self.S.copy(), "C": self.C.copy(), "scatter": self._scatter.copy(), "count": np.array(self.count),
+                "precision": self.precision.copy()}
+
+    def restore(self, evidence: dict[str, Array]) -> None:
+        """Take up what `evidence()` of another posterior of the same size returned."""
+        self.S, self.C, self._scatter, self.precision = (np.array(evidence[name])
+                                                         for name in ("S", "C", "scatter", "precision"))
+        self.count = float(evidence["count"])
+        self.condition(self.centre)
+
     def add(self, phi: Array, y: Array, forgetting: float) -> None:
         """One observation: phi (D,) about the origin, constant last; y (n,)."""
         self.S *= forgetting

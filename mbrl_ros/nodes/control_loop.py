@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..supervisor import Command, Reason, Supervisor
+from ..supervisor import Command, Supervisor
 from ..timing import Grid, Rolling
 from ..types import Array, Decision, FeatureFrame, Observation
 
@@ -141,7 +141,7 @@ class ControlLoop:
             else:
                 self._tick(arrival)
         if self._observation is not None:
-            self._publish(self._observation.stamp, self.supervisor.safe(self._known(), Reason.STOPPING))
+            self._publish(self._observation.stamp, self.supervisor.stop(self._known()))
 
     def _next(self) -> Arrival | None:
         """The next state; None when it is overdue or the loop is stopping."""
@@ -163,14 +163,12 @@ class ControlLoop:
         observation = self._with_frames(arrival.observation)
         decision = None
         try:
-            if self._observation is None or arrival.restarted:
-                self.controller.reset(observation)
-                self.supervisor.reset(observation)
+            self._prepare(observation, arrival.restarted)
             decision = self.controller.step(observation)
             command = self.supervisor.filter(decision, observation)
         except Exception:  # whatever a controller does, the robot gets a safe command
             self._report("controller errors")
-            command = self.supervisor.safe(observation, Reason.CONTROLLER_ERROR)
+            command = self.supervisor.failed(observation)
         self._observation = observation
         self._publish(observation.stamp, command)
         done = self.clock()
@@ -189,6 +187,14 @@ class ControlLoop:
         self._tell(Tick(self.ticks, observation, decision, command, done - begin, done - arrival.received, period,
                         self.missed))
 
+    def _prepare(self, observation: Observation, restarted: bool) -> None:
+        """Before a decision: begin, or begin again where the robot is after an interruption."""
+        if self._observation is None:
+            self.controller.reset(observation)
+            self.supervisor.reset(observation)
+        elif restarted or self.supervisor.resuming:
+            self.controller.resume(observation, self._last_command[1])
+
     def _miss(self) -> None:
         """No state came in time: after the time-out the safe command goes out, before that the last one stands."""
         now = self.clock()
@@ -196,7 +202,7 @@ class ControlLoop:
         self.missed += 1
         if now - self._received <= self.timeout:
             return
-        command = self.supervisor.safe(None, Reason.STALE_STATE)
+        command = self.supervisor.silent(now - self._received)
         self._publish(self._observation.stamp, command)
         self._published = self.clock()
         self.events["safe commands for stale states"] += 1
