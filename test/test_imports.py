@@ -12,7 +12,7 @@ LAYERS = (
      "planners.compiler"),
     ("costs", "data", "dynamics", "perception", "references", "robots", "simulation"),
     ("distillation", "planners"),
-    ("controller", "evaluation", "evaluation_plots", "fitting", "follower", "pid", "replay", "supervisor"),
+    ("controller", "conversion", "evaluation", "evaluation_plots", "fitting", "follower", "pid", "replay", "supervisor"),
     ("demo",),
     ("nodes",),
     ("cli", "demo.present"),
