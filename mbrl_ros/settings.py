@@ -272,8 +272,8 @@ class PidSettings(Section):
     """The baseline controller, for comparison (control.controller: pid)."""
 
     kp: float = setting(600.0, "position gain of the strongest joint", unit="N m/rad", low=0.0)
-    ki: float = setting(100.0, "integral gain of the strongest joint", unit="N m/(rad s)", low=0.0)
-    kd: float = setting(50.0, "velocity gain of the strongest joint", unit="N m s/rad", low=0.0)
+    ki: float = setting(1200.0, "integral gain of the strongest joint", unit="N m/(rad s)", low=0.0)
+    kd: float = setting(18.0, "velocity gain of the strongest joint", unit="N m s/rad", low=0.0)
     mass_scale: float = setting(0.8, "the gravity model's masses over the URDF's", low=0.0, high=10.0)
 
 
