@@ -38,8 +38,11 @@ class Fitted:
 
 
 def fit_prior(recordings: list[Recording], robot: Robot, kind: str, *, dataset: Dataset | None = None,
-              progress=None) -> Fitted:
-    """The prior `kind` (global_linear, gmm, ensemble) fitted to `recordings` and the transitions of `dataset`."""
+              extend: dict[str, Array] | None = None, progress=None) -> Fitted:
+    """The prior `kind` (global_linear, gmm, ensemble) fitted to `recordings` and the transitions of `dataset`.
+
+    extend: the arrays of a fitted gmm, to which the transitions are added without the data behind it.
+    """
     module = plugins.load("dynamics.priors", kind)
     data = dataset
     for recording in recordings:
@@ -47,7 +50,9 @@ def fit_prior(recordings: list[Recording], robot: Robot, kind: str, *, dataset: 
         data = one if data is None else data.merged(one)
     if len(data) < MINIMUM:
         raise DataError(f"{len(data)} transitions are too few to fit a global model; at least {MINIMUM} are needed")
-    arrays = module.fit(data, robot.command_upper, progress)
+    if extend is not None and not hasattr(module, "add"):
+        raise DataError(f"a {kind} prior cannot be extended without its data; keep them with --dataset")
+    arrays = module.fit(data, robot.command_upper, progress) if extend is None else module.add(extend, data)
     held_out = _held_out(recordings, robot, module, progress)
     best = min(held_out, key=lambda fraction: held_out[fraction].nll, default=1.0)
     return Fitted(kind, {**arrays, "spread_scale": np.array(best)}, data, held_out)

@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kind", choices=LEARNED, default="ensemble")
     parser.add_argument("--dataset", type=Path, metavar="DATA.npz",
                         help="collected transitions: read if it exists, and written with the recordings' added")
+    parser.add_argument("--extend", type=Path, metavar="PRIOR.npz", help="a fitted gmm that learns on from these recordings")
     parser.add_argument("--report", type=Path, metavar="FILE", help="also write the report as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
@@ -36,7 +37,11 @@ def run(args: argparse.Namespace) -> int:
         print(recordings[-1].summary())
     robot = _recordings.robot_for(args, recordings[0])
     past = Dataset.load(args.dataset) if args.dataset and args.dataset.exists() else None
-    fitted = fit_prior(recordings, robot, args.kind, dataset=past, progress=None if args.quiet else _progress)
+    old = None
+    if args.extend:
+        _, owner, old = store.load(args.extend, args.kind)
+        store.check_owner(args.extend, owner, Owner(robot.joints, robot.interface, recordings[0].period))
+    fitted = fit_prior(recordings, robot, args.kind, dataset=past, extend=old, progress=None if args.quiet else _progress)
     owner = Owner(robot.joints, robot.interface, fitted.data.owner.dt)
     store.save(args.output, args.kind, owner, fitted.arrays)
     if args.dataset:

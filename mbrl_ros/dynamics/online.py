@@ -19,6 +19,7 @@ import numpy as np
 from scipy.stats import f as f_distribution
 
 from .. import plugins
+from ..data.dataset import Keeper
 from ..settings import DynamicsSettings, FeatureSettings
 from ..types import Array, LinearGaussianDynamics, Transition
 from .features import FeatureMotion
@@ -66,6 +67,7 @@ class OnlineDynamics:
         counts = np.linspace(n + 1.0, max(2.0 * n, self.posterior.count, 1.0 / (1.0 - min(settings.noise_forgetting, 0.9999))))
         self._bounds = counts, counts * n / (counts - n + 1) * f_distribution.ppf(0.95, n, counts - n + 1)
         self.nis_bound = float(self._bounds[1][0])
+        self.keeper: Keeper | None = None  # set one to keep every transition that is learned from
         self._mean_nis = float(n)
         self._start: float | None = None
         self._velocity_noise = np.zeros((2 * n, n))
@@ -93,6 +95,8 @@ class OnlineDynamics:
         covariance = inflation * self.posterior.Sigma
         nis = float(error @ np.linalg.solve(covariance, error))
         self.nis_bound = float(np.interp(self.posterior.noise_dof, *self._bounds))
+        if self.keeper is not None:
+            self.keeper.add(transition)
         if self._start is None:
             self._start = transition.stamp
         if not self._frozen(transition.stamp):
