@@ -31,7 +31,7 @@ class MpcController:
         self.dynamics = build_dynamics(robot, self.dt, c["dynamics"], c.plugin_sections("prior"), c["features"])
         self.m, self.nx, self.nu = self.dynamics.m, self.dynamics.nx, self.dynamics.nu
         self.horizon = c["planner"].horizon
-        self.follower = TargetFollower(robot, c["reference"], self.dt, self.m)
+        self.follower = TargetFollower(robot, c["reference"], self.dt, self.m, self.horizon)
         self.cost = build_cost(c.plugin_sections("cost"), CostContext(
             robot, self.n, self.m, self.nu, self.dt, self.horizon, robot.command_lower, robot.command_upper))
         self.planner = IlqrPlanner(self.cost, c["planner"], self.nx, self.nu, robot.command_lower, robot.command_upper)

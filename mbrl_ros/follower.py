@@ -30,12 +30,13 @@ class Preview:
 
 
 class TargetFollower:
-    """Targets for `robot` in, references out. `motion` is the FeatureMotion that knows the image Jacobian, or None."""
+    """Targets for `robot` in, references out: n joints, m feature coordinates, previews of horizon + 1 stages."""
 
-    def __init__(self, robot: Robot, settings: ReferenceSettings, dt: float, m: int = 0):
+    def __init__(self, robot: Robot, settings: ReferenceSettings, dt: float, m: int = 0, horizon: int = 0):
         self.robot, self.settings, self.dt, self.m = robot, settings, dt, m
         self.n = len(robot.joints)
         self.kinematics = Kinematics(robot)
+        self._positions = self.kinematics.position_map(horizon + 1)
         self.joints = joint_reference(robot, settings, dt)
         self.features = feature_reference(m, settings, dt) if m else None
         self._queue: list[Target] = []
@@ -97,14 +98,14 @@ class TargetFollower:
             self._advance_image_phase(stamp, x, fresh, known)
 
     def preview(self, times: Array) -> Preview:
-        """The references at `times` (T,) [s]."""
-        q = np.array([self.joints.at(t) for t in times])
+        """The references at `times` (horizon + 1,) [s], rising; valid until the next call."""
+        q = self.joints.over(times)
         if self.phase == "look":
             q += self._looking_around(times)
         if self.target.kind == "point":
-            return Preview("point", q, p=self.kinematics.positions(q))
+            return Preview("point", q, p=self._positions(q))
         if self.phase == "serve":
-            return Preview("features", q, s=np.array([self.features.at(t) for t in times]))
+            return Preview("features", q, s=self.features.over(times))
         return Preview("joints", q)
 
     @property

@@ -105,6 +105,12 @@ class SmoothReference:
             return np.array(position), np.array(velocity), np.array(acceleration)
         return np.array(position)
 
+    def over(self, times: Array) -> Array:
+        """y (T, size) at rising `times` (T,) [s]."""
+        if self.duration == 0.0 or times[0] >= self.end:
+            return np.repeat(self._goal[None], len(times), axis=0)
+        return np.array([self.at(t) for t in times])
+
 
 def joint_reference(robot, settings: ReferenceSettings, dt: float) -> SmoothReference:
     """A reference for the joints within the given fractions of the robot's limits."""

@@ -9,6 +9,8 @@ Hanafusa 1986), on the joints not held by a limit, restarted from seeded random 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import casadi
 import numpy as np
 
@@ -70,6 +72,19 @@ class Kinematics:
     def positions(self, Q: Array) -> Array:
         """p (T, 3) [m] at every row of Q (T, n)."""
         return np.array(self._position(checked("Q", Q, (None, self._n)).T)).T
+
+    def position_map(self, count: int) -> Callable[[Array], Array]:
+        """A function Q (count, n) -> P (count, 3) [m] for every tick: no conversion, P is overwritten by the next call."""
+        Q, P = np.zeros((count, self._n)), np.zeros((count, 3))
+        buffer, evaluate = self._position.map(count).buffer()
+        buffer.set_arg(0, memoryview(Q))
+        buffer.set_res(0, memoryview(P))
+
+        def positions(rows: Array, _buffer=buffer) -> Array:
+            Q[:] = rows
+            evaluate()
+            return P
+        return positions
 
     def jacobian(self, q: Array) -> Array:
         """dp/dq (3, n) at q (n,)."""
