@@ -7,12 +7,14 @@ schemas (0x03) before them. Neither the index nor the footer is needed.
 
 from __future__ import annotations
 
+import io
 import shutil
 import sqlite3
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 MAGIC = b"\x89MCAP0\r\n"
 SQLITE = b"SQLite format 3\x00"
@@ -55,10 +57,11 @@ def _full_length(path: Path, copy: Path) -> Path:
 def _sqlite(path: Path) -> Iterator[Raw]:
     connection = sqlite3.connect(f"file:{path.absolute()}?mode=ro&immutable=1", uri=True)
     try:
-        topics = {row[0]: row[1:] for row in connection.execute("SELECT id, name, type FROM topics")}
+        topics = {row[0]: row[1:] for row in connection.execute("SELECT id, name, type FROM topics")
+                  if all(isinstance(text, str) for text in row[1:])}
         for topic, stamp, data in connection.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id"):
-            if topic in topics:
-                yield *topics[topic], stamp, _message(data)
+            if topic in topics and isinstance(stamp, int) and isinstance(data, bytes):  # damage changes types too
+                yield *topics[topic], stamp, whole(data)
     except sqlite3.Error:
         return
     finally:
@@ -68,35 +71,43 @@ def _sqlite(path: Path) -> Iterator[Raw]:
 def _mcap(path: Path) -> Iterator[Raw]:
     schemas: dict[int, str] = {}
     channels: dict[int, tuple[str, str]] = {}
-    for opcode, content in _records(path.read_bytes()[len(MAGIC):]):
-        if opcode == 0x06:
-            compression, records = _chunk(content)
-            inner = _records(_decompressed(records, compression))
-        else:
-            inner = iter([(opcode, content)])
-        for kind, record in inner:
-            if kind == 0x03:
-                schemas[struct.unpack_from("<H", record)[0]] = _string(record, 2)[0]
-            elif kind == 0x04:
-                identity, schema = struct.unpack_from("<HH", record)
-                channels[identity] = (_string(record, 4)[0], schemas.get(schema, ""))
-            elif kind == 0x05:
-                channel, _, stamp = struct.unpack_from("<HIQ", record)
-                if channel in channels:
-                    yield *channels[channel], stamp, _message(record[22:])
+    with path.open("rb") as file:
+        file.seek(len(MAGIC))
+        for opcode, content in _records(file, path.stat().st_size):
+            try:
+                if opcode == 0x06:
+                    compression, records = _chunk(content)
+                    records = _decompressed(records, compression)
+                    yield from _messages(_records(io.BytesIO(records), len(records)), schemas, channels)
+                else:
+                    yield from _messages([(opcode, content)], schemas, channels)
+            except struct.error:  # a record too short for what it claims to be; the next may be whole
+                continue
 
 
-def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
-    position = 0
-    while position + 9 <= len(data):
-        opcode, length = struct.unpack_from("<BQ", data, position)
-        position += 9
-        if position + length > len(data):
+def _messages(records: Iterable[tuple[int, bytes]], schemas: dict, channels: dict) -> Iterator[Raw]:
+    for kind, record in records:
+        if kind == 0x03:
+            schemas[struct.unpack_from("<H", record)[0]] = _string(record, 2)[0]
+        elif kind == 0x04:
+            identity, schema = struct.unpack_from("<HH", record)
+            channels[identity] = (_string(record, 4)[0], schemas.get(schema, ""))
+        elif kind == 0x05:
+            channel, _, stamp = struct.unpack_from("<HIQ", record)
+            if channel in channels:
+                yield *channels[channel], stamp, whole(record[22:])
+
+
+def _records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
+    """(opcode, content) from where the file of `size` bytes stands on."""
+    while len(head := file.read(9)) == 9:
+        opcode, length = struct.unpack("<BQ", head)
+        left = size - file.tell()
+        if length > left:
             if opcode == 0x06:
-                yield opcode, data[position:]  # a chunk cut short still begins with whole messages
+                yield opcode, file.read(left)  # a chunk cut short still begins with whole messages
             return
-        yield opcode, data[position: position + length]
-        position += length
+        yield opcode, file.read(length)
 
 
 def _chunk(content: bytes) -> tuple[str, bytes]:
@@ -111,13 +122,14 @@ def _string(data: bytes, position: int) -> tuple[str, int]:
     return data[begin: begin + length].decode("utf-8", "replace"), begin + length
 
 
-def _message(data: bytes) -> bytes:
+def whole(data: bytes) -> bytes:
+    """A message as it was before it was compressed, if it was; CDR never begins like zstd."""
     return _decompressed(data, "zstd") if data.startswith(ZSTD) else data
 
 
 def _decompressed(data: bytes, compression: str) -> bytes:
     """As much as can be decompressed: a stream cut short gives what came before the cut."""
-    if not compression:
+    if compression not in ("zstd", "lz4"):
         return data
     if compression == "zstd":
         try:

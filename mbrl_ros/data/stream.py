@@ -1,0 +1,198 @@
+"""A rosbag2 as a stream: messages in time order, one at a time, whole or damaged, in bounded memory.
+
+Reads a folder with or without metadata.yaml, one storage file (.db3, .mcap), compressed by file, message or chunk, and
+split ones. Order is by the bag's stamp and, among equal stamps, by topic, so that copies of a bag in another storage
+give the same sequence. Where the bag is damaged, what `salvage` can still read follows; `notes` say so.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from ..exceptions import DataError
+from .salvage import MAGIC, SQLITE, ZSTD, Raw, salvaged, whole
+
+STORAGE = (".db3", ".mcap", ".zstd")
+WINDOW = 2_000_000_000  # [ns] within which salvaged messages are put into order
+LATEST = 2**62  # [ns] a later stamp (year 2116) is damage
+
+
+class BagStream:
+    """`topics`: {name: (type, messages)}; `notes`: what was found damaged. Every call of messages() reads anew."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.notes: list[str] = []
+        self.definitions: dict[str, object] = {}  # the bag's own definition of each type, where it has one
+        self.duration = 0.0  # [s], 0 if only a full reading tells
+        self._salvage = False
+        self._check()
+        try:
+            with self._reader() as reader:
+                self.topics = {c.topic: (c.msgtype, c.msgcount) for c in reader.connections}
+                self.definitions = {c.msgtype: c.msgdef for c in reader.connections}
+                self.duration = 1e-9 * min(max(reader.duration, 0), LATEST)
+        except Exception as error:  # rosbags raises whatever its storage raises
+            self._salvage = True
+            self.topics = self._surveyed(error)
+
+    def messages(self, topics: Collection[str] | None = None) -> Iterator[Raw]:
+        """(topic, type, stamp [ns], serialised message) of `topics` (None: of all)."""
+        wanted = set(self.topics if topics is None else topics) & set(self.topics)
+        if not wanted:
+            return
+        if self._salvage:
+            yield from _ties_sorted(_in_order(m for m in self._salvaged() if m[0] in wanted))
+            return
+        newest, count = -1, 0
+        try:
+            for message in _ties_sorted(self._read(wanted)):
+                yield message
+                newest, count = message[2], count + 1
+        except GeneratorExit:
+            raise
+        except Exception as error:
+            self.notes.append(f"the bag is damaged after {count} messages ({_line(error)}); what follows was salvaged")
+            yield from _ties_sorted(_in_order(m for m in self._salvaged() if m[0] in wanted and m[2] > newest))
+
+    def _check(self) -> None:
+        path = self.path
+        if not path.exists():
+            raise DataError(f"{path} does not exist")
+        if path.is_dir():
+            if not (path / "metadata.yaml").exists() and not self._files():
+                raise DataError(f"{path} is no bag: it holds neither metadata.yaml nor a storage file (.db3, .mcap)")
+            return
+        try:
+            with path.open("rb") as file:
+                start = file.read(16)
+        except OSError as error:
+            raise DataError(f"{path} cannot be opened: {error}") from None
+        if start.startswith(b"#ROSBAG V2"):
+            raise DataError(f"{path} is a ROS 1 bag; convert it: rosbags-convert --src {path.name} --dst bag2")
+        if not start.startswith((MAGIC, SQLITE, ZSTD)):
+            what = "is empty" if not start else "is no rosbag2 (.db3, .mcap or a folder)"
+            raise DataError(f"{path} {what}")
+
+    def _reader(self):
+        from rosbags.rosbag2 import Reader
+        return Reader(self.path)
+
+    def _files(self) -> list[Path]:
+        if not self.path.is_dir():
+            return [self.path]
+        return sorted((file for file in self.path.iterdir() if file.suffix in STORAGE), key=_natural)
+
+    def _read(self, wanted: set[str]) -> Iterator[Raw]:
+        with self._reader() as reader:
+            connections = [connection for connection in reader.connections if connection.topic in wanted]
+            for connection, stamp, data in reader.messages(connections):
+                if 0 <= stamp < LATEST:
+                    yield connection.topic, connection.msgtype, stamp, whole(data)
+
+    def _salvaged(self) -> Iterator[Raw]:
+        for file in self._files():
+            yield from (message for message in salvaged(file) if 0 <= message[2] < LATEST)
+
+    def _surveyed(self, error: Exception) -> dict[str, tuple[str, int]]:
+        types: dict[str, str] = {}
+        counts: Counter[str] = Counter()
+        first, last = LATEST, 0
+        for topic, kind, stamp, _ in self._salvaged():
+            types.setdefault(topic, kind)
+            counts[topic] += 1
+            first, last = min(first, stamp), max(last, stamp)
+        if not counts:
+            raise DataError(f"{self.path} cannot be read as a bag and nothing can be salvaged: {_line(error)}") from None
+        self.duration = 1e-9 * (last - first)
+        if self.path.is_dir() and not (self.path / "metadata.yaml").exists():
+            self.notes.append("no metadata.yaml: read from its storage files")
+        else:
+            self.notes.append(f"the bag is damaged ({_line(error)}): {sum(counts.values())} messages were salvaged, "
+                              "whatever came after them is lost")
+        return {topic: (kind, counts[topic]) for topic, kind in types.items()}
+
+
+class Decoder:
+    """Serialised messages -> objects with the fields of their ROS type. `broken` counts by topic what cannot be decoded.
+
+    Types are those of ROS 2 Humble, which later distributions share; a bag's own definition of a type is used where it
+    differs and has every field the usual one has.
+    """
+
+    def __init__(self, stream: BagStream):
+        from rosbags.typesys import Stores, get_typestore
+        self._stream, self._usual = stream, get_typestore(Stores.ROS2_HUMBLE)
+        self._stores: dict[str, object] = {}
+        self.broken: Counter[str] = Counter()
+
+    def decode(self, topic: str, kind: str, data: bytes):
+        """The message, or None."""
+        store = self._stores.get(kind)
+        if store is None:
+            store = self._stores[kind] = self._store(kind)
+        try:
+            return store.deserialize_cdr(data, kind)
+        except Exception:  # damaged bytes fail in many ways
+            self.broken[topic] += 1
+            return None
+
+    def _store(self, kind: str):
+        from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+        definition = self._stream.definitions.get(kind)
+        text = getattr(definition, "data", "")
+        if not text:
+            return self._usual
+        try:
+            parse = get_types_from_idl if text.startswith("=" * 80 + "\nIDL: ") else get_types_from_msg
+            own = parse(text, kind) if parse is get_types_from_msg else parse(text)
+            known = self._usual.fielddefs.get(kind)
+            if known is not None and (own.get(kind) == known or not _fields(known) <= _fields(own[kind])):
+                return self._usual
+            store = get_typestore(Stores.EMPTY)
+            store.register({**{name: fields for name, fields in self._usual.fielddefs.items() if name not in own}, **own})
+            return store
+        except Exception:  # a definition that cannot be parsed is no better than none
+            return self._usual
+
+
+def _fields(definition) -> set[str]:
+    return {name for name, _ in definition[1]}
+
+
+def _ties_sorted(messages: Iterator[Raw]) -> Iterator[Raw]:
+    """Messages in time order, those with equal stamps by topic."""
+    same: list[Raw] = []
+    for message in messages:
+        if same and message[2] != same[0][2]:
+            yield from sorted(same, key=lambda m: m[0]) if len(same) > 1 else same
+            same = []
+        same.append(message)
+    yield from sorted(same, key=lambda m: m[0])
+
+
+def _in_order(messages: Iterator[Raw]) -> Iterator[Raw]:
+    """By stamp, for messages that are less than WINDOW out of order."""
+    heap: list[tuple[int, int, Raw]] = []
+    newest = 0
+    for count, message in enumerate(messages):
+        heapq.heappush(heap, (message[2], count, message))
+        newest = max(newest, message[2])
+        while heap[0][0] < newest - WINDOW:
+            yield heapq.heappop(heap)[2]
+    while heap:
+        yield heapq.heappop(heap)[2]
+
+
+def _natural(file: Path) -> tuple:
+    """bag_2 before bag_10."""
+    parts = file.name.split(".")[0].rsplit("_", 1)
+    number = int(parts[1]) if len(parts) == 2 and parts[1].isdigit() else -1
+    return (parts[0], number) if number >= 0 else (file.name, -1)
+
+
+def _line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
