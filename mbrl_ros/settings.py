@@ -168,8 +168,8 @@ class ControlSettings(Section):
                                    unit="s", low=1e-3, high=10.0)
     seed: int = setting(0, "seed of the exploration noise", low=0)
     exploration_start: float = setting(0.03, "standard deviation of the exploration noise at the start",
-                                       unit="fraction of the command limit", low=0.0, high=0.5)
-    exploration_end: float = setting(0.002, "... and in the long run", unit="fraction of the command limit",
+                                       unit="fraction of Robot.command_scale", low=0.0, high=0.5)
+    exploration_end: float = setting(0.002, "... and in the long run", unit="fraction of Robot.command_scale",
                                      low=0.0, high=0.5, dynamic=True)
     exploration_decay: float = setting(0.7, "time constant from the one to the other", unit="s", low=1e-3)
     stamp_clock: str = setting("auto", "whose clock stamps the joint states: ros: this node's; own: the robot's own, "

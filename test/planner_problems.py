@@ -24,6 +24,7 @@ class Case:
     u_upper: np.ndarray
     horizon: int
     model: casadi.Function | None = None
+    symbols: tuple = ()
 
     def __post_init__(self):
         self.parameters = self.cost.parameters(self.horizon)
@@ -51,34 +52,29 @@ class Case:
         return np.array(X), total + float(self.cost.terminal(x, self.parameters[-1]))
 
 
-def sized_cost(nx, nu, terms, discount=1.0):
-    """The cost of `terms(x, u, v)` -> [(name, Term)]."""
-    x, u, v = casadi.SX.sym("x", nx), casadi.SX.sym("u", nu), casadi.SX.sym("v", nu)
-    return CostModel(x, u, v, terms(x, u, v), discount)
-
-
 def random_case(seed, nx, nu, horizon, *, nonlinear=False, change=False, stages=None, model=False, bound=1.0) -> Case:
     """A random problem: quadratic or smooth-absolute nonlinear cost, with or without a cost on the change of command."""
     rng = np.random.default_rng(seed)
     M, R = rng.standard_normal((nx, nx)), rng.standard_normal((nu, nx + nu))
 
-    def terms(x, u, v):
-        r = casadi.SX(M) @ x - rng.standard_normal(nx)
-        if nonlinear:
-            r = r + casadi.sin(x)
-        shape = TargetSettings(l2=1.0, l1=0.5, alpha=1e-2) if nonlinear else StateCostSettings()
-        made = [("state", Term(r, shape)),
-                ("command", Term(casadi.SX(0.5 * np.eye(nu)) @ u + 0.1 * casadi.SX(R[:, :nx]) @ x, CostSettings()))]
-        return made + ([("change", Term(u - v, CostSettings(weight=0.7)))] if change else [])
+    symbols = x, u, v = casadi.SX.sym("x", nx), casadi.SX.sym("u", nu), casadi.SX.sym("v", nu)
+    r = casadi.SX(M) @ x - rng.standard_normal(nx)
+    if nonlinear:
+        r = r + casadi.sin(x)
+    shape = TargetSettings(l2=1.0, l1=0.5, alpha=1e-2) if nonlinear else StateCostSettings()
+    terms = [("state", Term(r, shape)),
+             ("command", Term(casadi.SX(0.5 * np.eye(nu)) @ u + 0.1 * casadi.SX(R[:, :nx]) @ x, CostSettings()))]
+    if change:
+        terms.append(("change", Term(u - v, CostSettings(weight=0.7))))
+    cost = CostModel(x, u, v, terms)
 
     stages = horizon if stages is None else stages
     F = np.concatenate([0.9 * np.eye(nx) + 0.2 * rng.standard_normal((stages, nx, nx)) / np.sqrt(nx),
                         rng.standard_normal((stages, nx, nu)) / np.sqrt(nu)], axis=2)
     phi = None
     if model:
-        x, u = casadi.SX.sym("x", nx), casadi.SX.sym("u", nu)
         W = rng.standard_normal((nx, nx + nu)) / np.sqrt(nx + nu)
         phi = casadi.Function("phi", [x, u], [0.3 * casadi.sin(casadi.SX(W) @ casadi.vertcat(x, u)) + 0.05 * x * u[0]])
     dynamics = LinearGaussianDynamics(F, 0.1 * rng.standard_normal((stages, nx)), np.tile(0.01 * np.eye(nx), (stages, 1, 1)))
     high = bound * rng.uniform(0.2, 1.0, nu)
-    return Case(sized_cost(nx, nu, terms), dynamics, rng.standard_normal(nx), rng.uniform(-high, high), -high, high, horizon, phi)
+    return Case(cost, dynamics, rng.standard_normal(nx), rng.uniform(-high, high), -high, high, horizon, phi, symbols)

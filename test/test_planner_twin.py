@@ -1,4 +1,4 @@
-"""The compiled kernel against its readable twin, on every intermediate; needs a C++ compiler."""
+"""The compiled kernel and the CasADi chain against their readable twin, the kernel on every intermediate."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ import pytest
 from mbrl_ros.planners.compiler import find_compiler
 from planner_problems import random_case
 
-pytestmark = pytest.mark.skipif(find_compiler() is None, reason="no C++ compiler: the twin is what runs")
+compiler = pytest.mark.skipif(find_compiler() is None, reason="no C++ compiler")
+BACKENDS = [pytest.param("compiled", marks=compiler), "casadi"]
 
 # nx, nu, horizon, options: sizes below, at and above a vector register, odd horizons, every part of the algorithm
 CASES = [
@@ -20,14 +21,12 @@ CASES = [
 ]
 
 
-def both(nx, nu, horizon, options, **settings):
-    case = random_case(100 * nx + nu, nx, nu, horizon, **options)
-    return case, case.planner("compiled", **settings), case.planner("casadi", **settings)
-
-
+@compiler
 @pytest.mark.parametrize("case", CASES)
 def test_every_intermediate_equals_the_twins(case):
-    case, compiled, twin = both(*case, iterations=1)
+    nx, nu, horizon, options = case
+    case = random_case(100 * nx + nu, nx, nu, horizon, **options)
+    compiled, twin = case.planner("compiled", iterations=1), case.planner("numpy", iterations=1)
     nx, nu, nv = case.cost.nx, case.cost.nu, case.cost.nu if case.cost.uses_u_previous else 0
     trace = compiled._backend.trace(twin._backend.problem)
     for _ in range(3):
@@ -44,17 +43,18 @@ def test_every_intermediate_equals_the_twins(case):
             same(getattr(a, name), getattr(b, name), name)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("settings", [
-    {"second_order": True}, {"state_limits": True}, {"kl_bound": 0.5}, {"second_order": True, "kl_bound": 0.5}])
+    {}, {"second_order": True}, {"state_limits": True}, {"kl_bound": 0.5}, {"second_order": True, "kl_bound": 0.5}])
 @pytest.mark.parametrize("change", [False, True])
-def test_options_equal_the_twins(settings, change):
+def test_options_equal_the_twins(backend, settings, change):
     case = random_case(3, 6, 2, 13, model=True, nonlinear=True, change=change)
     limits = {}
     if "state_limits" in settings:
         limits = dict(x_lower=np.r_[-0.4, -np.inf, np.full(4, -0.3)], x_upper=np.r_[0.4, 0.2, np.full(4, np.inf)])
-    compiled, twin = (case.planner(backend, iterations=2, **settings, **limits) for backend in ("compiled", "casadi"))
+    other, twin = (case.planner(name, iterations=2, **settings, **limits) for name in (backend, "numpy"))
     for tick in range(4):
-        a, b = case.plan(compiled, ticks=tick % 3), case.plan(twin, ticks=tick % 3)
+        a, b = case.plan(other, ticks=tick % 3), case.plan(twin, ticks=tick % 3)
         assert a.status == b.status
         for name in ("x_hat", "u_hat", "K", "K_u", "k", "Q_uu", "cost"):
             same(getattr(a, name), getattr(b, name), f"{name} in tick {tick}", 1e-7)

@@ -20,9 +20,10 @@ static inline void multiply(vec (&to)[R][B], const double* c, int row_step, int 
     }
 }
 // body.rows<R>(i) for rows [begin, end), R at a time, the rest in halves.
-template <int R, class Body> static inline void by_rows(int begin, int end, Body body) {
-  for (; begin + R <= end; begin += R) body.template rows<R>(begin);
-  if constexpr (R > 1) by_rows<R / 2>(begin, end, body);
+template <int R, int begin, int end, class Body> static inline void by_rows(Body body) {
+  constexpr int whole = begin + (end - begin) / R * R;
+  for (int i = begin; i < whole; i += R) body.template rows<R>(i);
+  if constexpr (whole < end) by_rows<R / 2, whole, end>(body);
 }
 constexpr int rows_at_once(int blocks) { return blocks * 8 <= UNROLLED ? 8 : blocks * 4 <= UNROLLED ? 4 : blocks * 2 <= UNROLLED ? 2 : 1; }
 
@@ -68,7 +69,7 @@ template <int B> struct StateRows {  // V_x. = A^T W - Y_x^T Z, the first B bloc
 };
 template <int G> static inline void state_rows(Matrices& m, const vec (*F)[FB]) {  // the lower triangle by block rows
   constexpr int begin = G * LANES, end = begin + LANES < NX ? begin + LANES : NX;
-  by_rows<rows_at_once(G + 1)>(begin, end, StateRows<G + 1>{m, F});
+  by_rows<rows_at_once(G + 1), begin, end>(StateRows<G + 1>{m, F});
   if constexpr (end < NX) state_rows<G + 1>(m, F);
 }
 struct PreviousRows {  // V_v. = -Y_v^T Z
@@ -116,10 +117,10 @@ static bool backward(const Tick& tick, Work& w, double& slope, double& curve) {
     Lane c[N_CURVE + 1];
     curvature(w, m, t, c);
 
-    by_rows<rows_at_once(FB)>(0, NX, TimesF{m, F});
+    by_rows<rows_at_once(FB), 0, NX>(TimesF{m, F});
     if constexpr (NV > 0)
       for (int i = 0; i < NX; i++) for (int j = 0; j < NU; j++) at(m.W[i], NX + j) += m.V[i][NF + j];
-    by_rows<rows_at_once(FB)>(0, NU, CommandRows{m, F});
+    by_rows<rows_at_once(FB), 0, NU>(CommandRows{m, F});
     if constexpr (NV > 0)
       for (int i = 0; i < NU; i++) for (int j = 0; j < NU; j++) at(m.Qu[i], NX + j) += m.V[NF + i][NF + j];
     for (int n = 0; n < N_U; n++) at(m.Qu[U_ENTRY[n][0]], U_ENTRY[n][1]) += h[U_ENTRY[n][2] * LANES];
@@ -167,7 +168,7 @@ static bool backward(const Tick& tick, Work& w, double& slope, double& curve) {
     }
 
     state_rows<0>(m, F);
-    if constexpr (NV > 0) by_rows<rows_at_once(ZB)>(NF, NZ, PreviousRows{m});
+    if constexpr (NV > 0) by_rows<rows_at_once(ZB), NF, NZ>(PreviousRows{m});
     for (int n = 0; n < N_V; n++) m.V[V_ENTRY[n][0]][V_ENTRY[n][1]] += h[V_ENTRY[n][2] * LANES];
     for (int n = 0; n < N_CV; n++) m.V[CV_ENTRY[n][0]][CV_ENTRY[n][1]] += c[CV_ENTRY[n][2]].v[0];
     if (t > 0) add_limits(tick, w.X + t * NX, m.V, m.s);

@@ -30,7 +30,8 @@ struct BoxQP {
       for (int i = 0; i < NU; i++) gradient[i] = clamped[i] ? 0.0 : g[i];
       solve(gradient, step);
       on_face = true;
-      for (int i = 0; i < NU; i++) on_face = on_face && k[i] - step[i] > lower[i] && k[i] - step[i] < upper[i] || clamped[i];
+      for (int i = 0; i < NU; i++)
+        on_face = on_face && (clamped[i] || (k[i] - step[i] > lower[i] && k[i] - step[i] < upper[i]));
       if (on_face && all_free) {
         for (int i = 0; i < NU; i++) k[i] -= step[i];
         return true;

@@ -24,7 +24,9 @@ from ..exceptions import CompileError
 
 _log = logging.getLogger(__name__)
 # No -ffast-math: in a shared object it sets flush-to-zero for the whole process.
-FLAGS = ("-std=gnu++17", "-O3", "-march=native", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
+FLAGS = ("-std=gnu++17", "-O3", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
+# Tried in this order until one compiles: this processor's instructions, with glibc's vector mathematics where there is one.
+VARIANTS = (("-march=native", "-DLIBMVEC", "-lmvec", "-lm"), ("-march=native", "-lm"), ("-mcpu=native", "-lm"), ("-lm",))
 TIMEOUT = 300.0  # [s] after which a compiler is taken for hung
 _told: set[str] = set()
 
@@ -34,18 +36,18 @@ def cache_directory() -> Path:
     return Path(root) / "mbrl_ros"
 
 
-def load_library(name: str, sources: Mapping[str, str], flags: Sequence[str] = (),
-                 libraries: Sequence[Sequence[str]] = ((),)) -> ctypes.PyDLL | None:
+def load_library(name: str, sources: Mapping[str, str], flags: Sequence[str] = ()) -> ctypes.PyDLL | None:
     """The library made of `sources` ({file name: text}; every *.cpp is compiled, the rest may be included).
 
-    `flags` are added to FLAGS. `libraries` are sets of trailing flags of which the first that compiles is taken.
+    `flags` are added to FLAGS and to the first of VARIANTS that compiles (LIBMVEC is defined where glibc has it).
     PyDLL keeps the interpreter's lock: right for calls of microseconds, which would lose milliseconds to get it back.
     None where it cannot be had; the reason is logged once.
     """
     compiler = find_compiler()
     if compiler is None:
         return _without(name, "there is no C++ compiler (install g++, or name one in $CXX)")
-    key = _key(sources, flags, libraries, compiler)
+    key = _key(sources, flags, compiler)
+    reason = "no directory for compiled code belongs to this user alone"
     for directory in (cache_directory(), Path(tempfile.gettempdir()) / f"mbrl_ros-{os.getuid()}"):
         path = directory / f"{name}-{key}.so"
         try:
@@ -53,7 +55,7 @@ def load_library(name: str, sources: Mapping[str, str], flags: Sequence[str] = (
                 continue
             library = _load(path) if path.exists() else None
             if library is None:
-                _build(path, sources, compiler, flags, libraries)
+                _build(path, sources, compiler, flags)
                 library = ctypes.PyDLL(str(path))
             return library
         except (OSError, subprocess.SubprocessError) as error:
@@ -67,7 +69,6 @@ class CompilerFailed(CompileError):
     """The compiler ran and refused; holds its last words."""
 
 
-@functools.lru_cache(maxsize=None)
 def find_compiler() -> str | None:
     """The C++ compiler's path: $CXX, else the first of g++, clang++, c++ on the path."""
     wanted = os.environ.get("CXX")
@@ -97,8 +98,8 @@ def processor() -> str:
         return f"{platform.machine()} {platform.processor()}"
 
 
-def _key(sources: Mapping[str, str], flags: Sequence[str], libraries: Sequence[Sequence[str]], compiler: str) -> str:
-    parts = [repr(sorted(sources.items())), repr(FLAGS), repr(tuple(flags)), repr(libraries), compiler,
+def _key(sources: Mapping[str, str], flags: Sequence[str], compiler: str) -> str:
+    parts = [repr(sorted(sources.items())), repr((FLAGS, VARIANTS, tuple(flags))), compiler,
              _compiler_version(compiler), processor()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
@@ -120,15 +121,14 @@ def _load(path: Path) -> ctypes.PyDLL | None:
     return None
 
 
-def _build(path: Path, sources: Mapping[str, str], compiler: str, flags: Sequence[str],
-           libraries: Sequence[Sequence[str]]) -> None:
+def _build(path: Path, sources: Mapping[str, str], compiler: str, flags: Sequence[str]) -> None:
     _log.info("compiling %s (once; it is kept in %s)", path.stem, path.parent)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="build-") as folder:
         for file, text in sources.items():
             Path(folder, file).write_text(text)
         units = [file for file in sources if file.endswith(".cpp")]
-        for trailing in libraries:
-            done = subprocess.run([compiler, *FLAGS, *flags, *units, "-o", "out.so", *trailing], cwd=folder,
+        for variant in VARIANTS:  # libraries stand last
+            done = subprocess.run([compiler, *FLAGS, *flags, *units, "-o", "out.so", *variant], cwd=folder,
                                   capture_output=True, text=True, timeout=TIMEOUT)
             if done.returncode == 0:
                 break

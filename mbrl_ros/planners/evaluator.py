@@ -5,6 +5,7 @@ from __future__ import annotations
 import casadi
 import numpy as np
 
+from ..exceptions import ShapeError
 from ..types import Array
 from .problem import Problem
 
@@ -12,12 +13,14 @@ from .problem import Problem
 class Evaluator:
     """Numpy in, numpy out. Results are overwritten by the next call of the same method.
 
-    z = [y; u] with y = [x; v], or y = x when no cost depends on the previous command v.
+    z = [y; u] with y = [x; v], or y = x when no cost depends on the previous command v. `rollouts`: the numbers of rollouts
+    that costs() and model() will be asked for.
     """
 
-    def __init__(self, problem: Problem, horizon: int, rollouts: int):
-        cost, nx, nu, nv = problem.cost, problem.nx, problem.nu, problem.nv
-        self.horizon, self.model_given = horizon, problem.model is not None
+    def __init__(self, problem: Problem, horizon: int, rollouts: tuple[int, ...]):
+        cost, nx, nu, nv, H = problem.cost, problem.nx, problem.nu, problem.nv, horizon
+        self.model_given = problem.model is not None
+        nz = nx + nv + nu
         x, v, u, p = (casadi.SX.sym(name, size) for name, size in zip("xvup", (nx, nu, nu, cost.np)))
         keep = [*range(nx), *range(nx + nu, nx + nu + nv), *range(nx, nx + nu)]
         g, lower = cost.stage_expansion(x, v, u, p)
@@ -25,63 +28,73 @@ class Evaluator:
                                 {"cse": True})
         g, lower = cost.terminal_expansion(x, p)
         last = casadi.Function("last_expansion", [x, p], [g, casadi.densify(casadi.tril2symm(lower))])
-        side_by_side = cost.stage.map("side_by_side", "serial", rollouts, [3], [])  # the same p for every rollout
-        self._stage, self._last = _Buffered(stage.map(horizon)), _Buffered(last)
-        self._costs = _Buffered(side_by_side.map(horizon))
-        self._last_costs = _Buffered(cost.terminal.map("last_costs", "serial", rollouts, [1], []))
+        given = [(H, nx), (H, nu), (H, nu), (H, cost.np)]
+        self._stage = Buffered(stage.map(H), given, [(H, nz), (H, nz, nz)])
+        self._last = Buffered(last, [(nx,), (cost.np,)], [(nx,), (nx, nx)])
+        self._costs, self._last_costs, self._model = {}, {}, {}
+        for S in set(rollouts):
+            side_by_side = cost.stage.map("side_by_side", "serial", S, [3], [])  # the same p for every rollout
+            self._costs[S] = Buffered(side_by_side.map(H), [(H, S, nx), (H, S, nu), (H, S, nu), (H, cost.np)], [(H, S)])
+            self._last_costs[S] = Buffered(cost.terminal.map("last_costs", "serial", S, [1], []), [(S, nx), (cost.np,)], [(S,)])
         if self.model_given:
             phi, first, second = problem.model_functions()
-            self._model = _Buffered(phi.map(rollouts))
+            for S in set(rollouts):
+                self._model[S] = Buffered(phi.map(S), [(S, nx), (S, nu)], [(S, nx)])
             dense = casadi.Function("dense", [x, u], [casadi.densify(first(x, u))])
-            self._jacobian = _Buffered(dense.map(horizon))
+            self._jacobian = Buffered(dense.map(H), [(H, nx), (H, nu)], [(H, nx + nu, nx)])
             if problem.second_order:
-                order = [*range(nx), *range(nx, nx + nu)]
                 s = casadi.SX.sym("s", nx)
-                self._curvature = _Buffered(casadi.Function(
-                    "bend", [x, u, s], [casadi.densify(casadi.tril2symm(second(x, u, s))[order, order])]))
+                self._curvature = Buffered(
+                    casadi.Function("bend", [x, u, s], [casadi.densify(casadi.tril2symm(second(x, u, s)))]),
+                    [(nx,), (nu,), (nx,)], [(nx + nu, nx + nu)])
 
     def expand(self, X: Array, U: Array, p: Array) -> tuple[Array, Array, Array, Array]:
         """g (H, nz), G (H, nz, nz) of the stages, g (nx,), G (nx, nx) of the last; U (H+1, nu) begins with u_{-1}."""
-        g, G = self._stage(X[:-1], U[:-1], U[1:], p[:-1])
-        g_last, G_last = self._last(X[-1], p[-1])
-        H, nz = self.horizon, g.size // self.horizon
-        return g.reshape(H, nz), G.reshape(H, nz, nz), g_last.ravel(), G_last.reshape(X.shape[1], -1)
+        return *self._stage(X[:-1], U[:-1], U[1:], p[:-1]), *self._last(X[-1], p[-1])
 
     def costs(self, Xs: Array, Us: Array, p: Array) -> Array:
         """The objective (S,) of S rollouts Xs (H+1, S, nx), Us (H+1, S, nu)."""
-        stages, = self._costs(Xs[:-1], Us[:-1], Us[1:], p[:-1])
-        last, = self._last_costs(Xs[-1], p[-1])
-        return stages.reshape(self.horizon, -1).sum(axis=0) + last.ravel()
+        stages, = self._costs[Xs.shape[1]](Xs[:-1], Us[:-1], Us[1:], p[:-1])
+        return stages.sum(axis=0) + self.last_costs(Xs[-1], p)
+
+    def last_costs(self, x: Array, p: Array) -> Array:
+        """The last stage's part of it (S,), x (S, nx)."""
+        return self._last_costs[len(x)](x, p[-1])[0]
 
     def model(self, x: Array, u: Array) -> Array:
         """phi (S, nx)."""
-        return self._model(x, u)[0].reshape(x.shape)
+        return self._model[len(x)](x, u)[0]
 
     def jacobian(self, X: Array, U: Array) -> Array:
         """d phi / d[x; u] (H, nx, nx+nu) along a trajectory."""
-        J, = self._jacobian(X[:-1], U[1:])
-        return J.reshape(self.horizon, -1, X.shape[1]).transpose(0, 2, 1)
+        return self._jacobian(X[:-1], U[1:])[0].transpose(0, 2, 1)
 
     def curvature(self, x: Array, u: Array, s: Array) -> Array:
         """Second derivative (nx+nu, nx+nu) of s^T phi over [x; u]."""
-        bend, = self._curvature(x, u, s)
-        return bend.reshape(x.size + u.size, -1)
+        return self._curvature(x, u, s)[0]
 
 
-class _Buffered:
-    """A CasADi function called through fixed memory. Its matrices are column-major: (n, H) there is (H, n) here."""
+class Buffered:
+    """A CasADi function called through fixed memory; results are overwritten by the next call.
 
-    def __init__(self, function: casadi.Function):
+    `given` and `results`: the shapes its arguments and results have here, or contiguous arrays to hold them. CasADi's
+    matrices are column-major, so that an (n, m) matrix there is (m, n) here; what is passed in is broadcast.
+    """
+
+    def __init__(self, function: casadi.Function, given: list, results: list):
         self._buffer, self._call = function.buffer()
-        self._in = [np.zeros(function.nnz_in(i)) for i in range(function.n_in())]
-        self._out = [np.zeros(function.nnz_out(i)) for i in range(function.n_out())]
+        self._in, self._out = ([a if isinstance(a, np.ndarray) else np.zeros(a) for a in memory] for memory in (given, results))
         for i, array in enumerate(self._in):
-            self._buffer.set_arg(i, memoryview(array))
+            self._buffer.set_arg(i, memoryview(array.reshape(-1)))
         for i, array in enumerate(self._out):
-            self._buffer.set_res(i, memoryview(array))
+            self._buffer.set_res(i, memoryview(array.reshape(-1)))
+        sizes = [array.size for array in (*self._in, *self._out)]
+        wanted = [function.nnz_in(i) for i in range(function.n_in())] + [function.nnz_out(i) for i in range(function.n_out())]
+        if sizes != wanted:
+            raise ShapeError(f"buffers of {function.name()}", tuple(wanted), tuple(sizes))
 
-    def __call__(self, *inputs: Array) -> list[Array]:
-        for array, given in zip(self._in, inputs):
-            array[:] = given.ravel()
+    def __call__(self, *arguments: Array) -> list[Array]:
+        for array, given in zip(self._in, arguments):
+            array[...] = given
         self._call()
         return self._out

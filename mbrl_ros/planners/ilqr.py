@@ -24,6 +24,7 @@ from ..types import Array, LinearGaussianDynamics, Plan, PlanStatus, checked
 from . import kernel, trust
 from .problem import Problem, limits_of
 from .twin import Twin
+from .vm import VirtualMachine
 
 _STATUS = tuple(PlanStatus)
 COARSE = 0.1  # precision the barrier of the state limits begins with [half ranges]
@@ -36,7 +37,7 @@ class IlqrPlanner:
     kept as writable arrays of the same names; model: phi as a CasADi SX function (x, u) -> x', if the dynamics given per
     tick are only what it leaves unexplained; x_lower, x_upper (nx,): limits on the planned states, infinite for none,
     heeded if settings.state_limits.
-    `backend` tells what runs: "compiled" or "casadi". Raises ConfigurationError for bounds that cross or a cost that is
+    `backend` tells what runs: "compiled", "casadi" or "numpy". Raises ConfigurationError for bounds that cross or a cost that is
     not smooth, ShapeError for sizes that do not match, CompileError if settings.backend is "compiled" and it cannot be.
     """
 
@@ -69,12 +70,13 @@ class IlqrPlanner:
                       tolerance=settings.tolerance, time_budget=settings.time_budget, temperature=settings.temperature,
                       limit_penalty=settings.limit_penalty, precision=COARSE,
                       final_precision=settings.limit_precision, delta=1.0)
-        library = kernel.load(problem) if settings.backend != "casadi" else None
+        library = kernel.load(problem) if settings.backend in ("auto", "compiled") else None
         if library is None and settings.backend == "compiled":
             raise CompileError("planner.backend is 'compiled', but the kernel could not be compiled: the log says why; "
                                "'auto' goes on without")
-        self._backend = kernel.Compiled(library, arrays, **fields) if library else Twin(problem, arrays, **fields)
-        self.backend = "compiled" if library else "casadi"
+        self.backend = "compiled" if library else "numpy" if settings.backend == "numpy" else "casadi"
+        kinds = {"casadi": VirtualMachine, "numpy": Twin}
+        self._backend = kernel.Compiled(library, arrays, **fields) if library else kinds[self.backend](problem, arrays, **fields)
         self._tick, (self._call, self._argument) = self._backend.tick, self._backend.call
         self._shapes = (nx,), (nu,), (H + 1, cost.np)
         self._eta = 0.0

@@ -68,8 +68,7 @@ def load(problem: Problem) -> ctypes.PyDLL | None:
     """The compiled planner of this problem, or None (see `compiler.load_library`)."""
     folder = files(__package__)
     sources = {name: (folder / name).read_text() for name in SOURCES}
-    library = load_library("planner", {**sources, "problem.h": problem.header()},
-                           libraries=(("-DLIBMVEC", "-lmvec", "-lm"), ("-lm",)))
+    library = load_library("planner", {**sources, "problem.h": problem.header()})
     if library is not None:
         library.work_size.argtypes, library.work_size.restype = [ctypes.c_longlong], ctypes.c_longlong
         for name in ("plan", "shift", "solve", "commit"):

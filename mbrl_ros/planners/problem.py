@@ -91,7 +91,7 @@ class Problem:
                   "CV_ENTRY": "N_CV", "LIMIT": "N_LIMIT"}
         parts = [f"constexpr int {name} = {int(number)};" for name, number in numbers.items()]
         parts += [f"constexpr int {counts[name]} = {len(rows)};\n{_table(name, rows)}" for name, rows in tables.items()]
-        parts += [f"static void {name}(const Lane* const* in, Lane* const* out);"
+        parts += [f"[[maybe_unused]] static void {name}(const Lane* const* in, Lane* const* out);"
                   for name in ("model", "model_jacobian", "model_curvature")]
         parts += [lanes.emit(function, name) for name, function in functions]
         return "\n".join(parts)

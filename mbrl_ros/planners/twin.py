@@ -48,7 +48,7 @@ class Twin:
         self.limited = np.array([i for i, _ in problem.limited], dtype=int)
         self.side = np.array([side for _, side in problem.limited], dtype=float)
         self.alphas = 0.5 ** np.arange(step_sizes)[:, None]
-        self.evaluate = Evaluator(problem, horizon, max(2, step_sizes))
+        self.evaluate = Evaluator(problem, horizon, (2, step_sizes))  # the replays of a warm start, the line search
         self.call = lambda _: self.plan(), None
 
     # --- one tick ------------------------------------------------------------------------------------------------
@@ -183,33 +183,35 @@ class Twin:
 
     def _roll(self, x_ref: Array, u_ref: Array, K: Array, k: Array, alpha: Array, gain: Array) -> bool:
         """Roll out one trajectory per row of alpha (S, 1) and gain (S, 1); keep the best if its merit is below the present."""
-        H, nx, nu, ny, S = self.horizon, self.nx, self.nu, self.ny, len(alpha)
-        rows = max(2, self.step_sizes)  # what the evaluator takes; rows beyond S stay zero and are not looked at
-        Xs, Us = np.zeros((H + 1, rows, nx)), np.zeros((H + 1, rows, nu))
-        Xs[0], Us[0] = self.x0, self.u_previous
-        F, f, many = self.F, self.f, self.stages_of_F > 1
-        alpha, gain = (np.concatenate([a, np.zeros((rows - S, 1))]) for a in (alpha, gain))
-        y_ref = np.concatenate([x_ref[:H], u_ref[:H]], axis=1)[:, :ny]
-        for t in range(H):
-            y = np.concatenate([Xs[t], Us[t]], axis=1) if ny > nx else Xs[t]
-            u = u_ref[t + 1] + alpha * k[t] + gain * ((y - y_ref[t]) @ K[t].T)
-            Us[t + 1] = u = np.minimum(np.maximum(u, self.u_lower), self.u_upper)
-            i = t if many else 0
-            Xs[t + 1] = Xs[t] @ F[i, :, :nx].T + u @ F[i, :, nx:].T + f[i]
-            if self.evaluate.model_given:
-                Xs[t + 1] += self.evaluate.model(Xs[t], u)
-        costs = self.evaluate.costs(Xs, Us, self.p)[:S]
-        merits = costs + self._extra(Xs, Us)[:S]
+        Xs, Us, costs = self._simulate(x_ref, u_ref, K, k, alpha, gain)
+        merits = costs + self._extra(Xs, Us)
         best = int(np.argmin(np.where(np.isfinite(merits), merits, np.inf)))
         if not merits[best] < self.merit:
             return False
         self.merit, self.cost = merits[best], costs[best]
-        self.X_best, self.U_best = Xs[:, best], Us[:, best]
+        self.X_best, self.U_best = Xs[:, best].copy(), Us[:, best].copy()
         return True
 
-    def _extra(self, Xs: Array, Us: Array) -> Array:
-        """Terms of state limits and trust region (S,) of the rollouts."""
-        extra = self._barrier(self._distance(Xs[1:])).sum(axis=(0, 2))
+    def _simulate(self, x_ref: Array, u_ref: Array, K: Array, k: Array, alpha: Array, gain: Array
+                  ) -> tuple[Array, Array, Array]:
+        """States (H+1, S, nx), commands (H+1, S, nu) and costs (S,) of S rollouts."""
+        H, nx, nu, ny, S = self.horizon, self.nx, self.nu, self.ny, len(alpha)
+        Xs, Us = np.zeros((H + 1, S, nx)), np.zeros((H + 1, S, nu))
+        Xs[0], Us[0] = self.x0, self.u_previous
+        y_ref = np.concatenate([x_ref[:H], u_ref[:H]], axis=1)[:, :ny]
+        for t in range(H):
+            y = np.concatenate([Xs[t], Us[t]], axis=1)[:, :ny]
+            u = u_ref[t + 1] + alpha * k[t] + gain * ((y - y_ref[t]) @ K[t].T)
+            Us[t + 1] = u = np.minimum(np.maximum(u, self.u_lower), self.u_upper)
+            i = t if self.stages_of_F > 1 else 0
+            Xs[t + 1] = Xs[t] @ self.F[i, :, :nx].T + u @ self.F[i, :, nx:].T + self.f[i]
+            if self.evaluate.model_given:
+                Xs[t + 1] += self.evaluate.model(Xs[t], u)
+        return Xs, Us, self.evaluate.costs(Xs, Us, self.p)
+
+    def _extra(self, Xs: Array, Us: Array) -> Array | float:
+        """Terms of state limits and trust region (S,) of the rollouts, or 0."""
+        extra = self._barrier(self._distance(Xs[1:])).sum(axis=(0, 2)) if self.limited.size else 0.0
         if self.eta:
             K = self._gains()
             y = np.concatenate([Xs, Us], axis=2)[:-1, :, : self.ny]

@@ -31,7 +31,7 @@ def ours(problem: BenchProblem, backend: str, iterations: int = 1) -> Runner:
 
 
 def by_numpy(problem: BenchProblem) -> Runner:
-    planner = problem.planner("casadi")
+    planner = problem.planner("numpy")
     planner._backend.evaluate = NumpyEvaluator(problem)
     parameters, u = problem.parameters, np.zeros(problem.nu)
 
