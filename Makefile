@@ -2,7 +2,7 @@
 # PYTHON makes .venv (3.10 to 3.13). A sourced ROS 2 is used as it is; otherwise ROS 2 comes from PyPI:
 # WHEELS=wheels is Jazzy, WHEELS=wheels-kilted is Kilted.
 PYTHON ?= python3
-WHEELS ?= wheels
+WHEELS ?= $(or $(notdir $(wildcard .venv/wheels*)),wheels)
 ARGS ?=
 
 SOURCED := $(shell test -n "$$ROS_DISTRO" && $(PYTHON) -c 'import rclpy' 2>/dev/null && echo $$ROS_DISTRO)
