@@ -2,9 +2,12 @@
 
 Only what is unknown is learned. With the prior's mean delta(x, u) and the regression's residual W,
 
-    qd' = qd + delta(x, u) + W^T [q; qd; u/u_scale; 1]          learned (Fu, Levine, Abbeel, IROS 2016)
+    qd' = qd + delta(x, u) + W^T [q; qd; v/u_scale; 1]          learned (Fu, Levine, Abbeel, IROS 2016)
     q'  = q + dt (qd + qd') / 2                                 known: the trapezoid rule
     sd' = G qd',   s' = s + dt (sd + sd') / 2                   known, but for the image Jacobian G
+
+v is the effort, or what a servo sees: u - qd for a velocity, u - q for a position command. Regressing on the
+difference keeps the servo's rest (u = q) where it is however wrong its believed stiffness is.
 
 A linear prior gives one (F, f, Sigma) for the whole horizon; any other is linearised along the last plan, which makes
 F time-varying. Estimators: `refit` uses the full posterior of W, `output_error` only its constant row (the offset of
@@ -25,7 +28,6 @@ from ..types import Array, LinearGaussianDynamics, Transition
 from .features import FeatureMotion
 from .posterior import RegressionPosterior
 from .priors import Prior
-from .priors.integrator import command_scale
 
 # The prior weighs as much as (noise / spread)^2 says of the noise that is seen, within this range of the believed
 # variance: with too little weight noise is taken for motion, with too much nothing is learned.
@@ -54,7 +56,7 @@ class OnlineDynamics:
                  features: FeatureSettings | None = None):
         self.settings, self.prior, self.dt = settings, prior, dt
         self.n = n = len(robot.joints)
-        self._u_scale = command_scale(robot)
+        self._u_scale, self._servo = robot.command_scale, robot.servo
         self.features = FeatureMotion(n, features or FeatureSettings())
         self.m = self.features.m
         self.nx, self.nu = 2 * (n + self.m), n
@@ -103,9 +105,9 @@ class OnlineDynamics:
             self._mean_nis += 0.25 * (min(nis, 20.0 * self.nis_bound) - self._mean_nis)
             forgetting = self.settings.surprise_forgetting if self.surprised else self.settings.forgetting
             self.posterior.add(self._regressors(x, u), y, forgetting)
+            seen = float(np.median(np.diag(self.posterior.Sigma))) / self.settings.noise**2
+            self.posterior.precision = self._precision * min(max(seen, NOISE_RANGE[0]), NOISE_RANGE[1])
         self.posterior.add_innovation(error, inflation)  # also when frozen: what it says of itself stays honest
-        seen = float(np.sort(self.posterior.Sigma.diagonal())[self.n // 2]) / self.settings.noise**2  # the median, faster
-        self.posterior.precision = self._precision * min(max(seen, NOISE_RANGE[0]), NOISE_RANGE[1])
         return Innovation(error, covariance, nis, self.nis_bound)
 
     def fit(self, x: Array, u: Array, X: Array | None = None, U: Array | None = None) -> LinearGaussianDynamics:
@@ -121,7 +123,10 @@ class OnlineDynamics:
         slope = jacobian.copy()
         if not self._offset_only:
             slope[:, :, : 2 * n] += W[: 2 * n].T
-            slope[:, :, 2 * n:] += W[2 * n: 3 * n].T / self._u_scale
+            by_command = W[2 * n: 3 * n].T / self._u_scale
+            slope[:, :, 2 * n:] += by_command
+            if self._servo is not None:
+                slope[:, :, self._servo] -= by_command
         offset = mean + W[-1] - np.einsum("tij,tj->ti", jacobian, np.hstack([X, U]))
         if not self._offset_only:
             offset -= W[:-1].T @ self._centre(joints, u)
@@ -150,7 +155,11 @@ class OnlineDynamics:
         return LinearGaussianDynamics(F, f, Sigma)
 
     def _regressors(self, x: Array, u: Array) -> Array:
-        return np.ones(1) if self._offset_only else np.concatenate([x, u / self._u_scale, [1.0]])
+        """[q; qd; v / u_scale; 1] with v = u for an effort, u - qd or u - q for a servo, which rests where v = 0."""
+        if self._offset_only:
+            return np.ones(1)
+        v = u if self._servo is None else u - x[self._servo]
+        return np.concatenate([x, v / self._u_scale, [1.0]])
 
     def _centre(self, x: Array, u: Array) -> Array:
         return self._regressors(x, u)[:-1]
