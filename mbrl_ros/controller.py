@@ -160,8 +160,7 @@ class MpcController:
         c = self.settings
         decay = np.exp(-(stamp - self._start) / c.exploration_decay)
         size = c.exploration_end + (c.exploration_start - c.exploration_end) * decay
-        scale = 0.5 * (self.robot.command_upper - self.robot.command_lower)
-        return size * scale * self._random.standard_normal(self.nu)
+        return size * self.robot.command_scale * self._random.standard_normal(self.nu)
 
     def _parameters_for(self, kind: str) -> Array:
         """The cost's stage parameters with only the terms that belong to a target of this kind."""

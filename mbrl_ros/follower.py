@@ -133,7 +133,7 @@ class TargetFollower:
         return c.look_amplitude * np.clip(since / 0.5, 0.0, 1.0) * np.sin(2.0 * np.pi * frequency * since)
 
     def _accept(self, target: Target) -> Target:
-        """Queue a target behind those that begin earlier; one that begins now replaces the whole queue."""
+        """Queue a target behind those that begin earlier; it replaces those that would begin later."""
         self._queue = [t for t in self._queue if t.stamp < target.stamp] + [target]
         return target
 

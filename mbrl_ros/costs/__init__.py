@@ -66,8 +66,10 @@ class CostContext:
         return self.x[2 * self.n: 2 * self.n + self.m]
 
     @property
-    def half_range(self) -> Array:
-        """Half the distance between the command's bounds (nu,), 1 where there are none."""
+    def command_scale(self) -> Array:
+        """What commands are divided by (nu,): the robot's, or half their range, 1 where there is none."""
+        if self.robot is not None and hasattr(self.robot, "command_scale"):
+            return self.robot.command_scale
         half = 0.5 * (np.asarray(self.u_upper, dtype=float) - np.asarray(self.u_lower, dtype=float))
         return np.where(np.isfinite(half) & (half > 0.0), half, 1.0)
 

@@ -1,4 +1,4 @@
-"""Change of the command relative to its range: r_j = (u_{t,j} - u_{t-1,j}) / h_j, h = (u_upper - u_lower) / 2.
+"""Change of the command: r_j = (u_{t,j} - u_{t-1,j}) / h_j with h the robot's command scale.
 
 u_{-1} is the command in effect now. It costs nothing at rest whatever effort rest needs, so there is no steady-state
 error without any gravity model, and it makes commands smooth. No parameters but the weight.
@@ -20,4 +20,4 @@ class Settings(CostSettings):
 
 
 def build(settings: Settings, context) -> dict[str, Term]:
-    return {"": Term((context.u - context.u_previous) / context.half_range, settings)}
+    return {"": Term((context.u - context.u_previous) / context.command_scale, settings)}

@@ -1,4 +1,6 @@
-"""Command relative to its range: r_j = (u_j - u*_j) / h_j, h = (u_upper - u_lower) / 2.
+"""What the drives have to give: r_j = (v_j - u*_j) / h_j with h the robot's command scale.
+
+v = u for an effort; for a servo it is what the servo sees, u - qd (velocity) or u - q (position).
 
 A strictly positive weight here or in command_change keeps Q_uu positive definite.
 Parameter: reference u* (nu,).
@@ -24,5 +26,7 @@ class Settings(CostSettings):
 
 def build(settings: Settings, context) -> dict[str, Term]:
     reference = casadi.SX.sym("reference", context.nu)
-    return {"": Term((context.u - reference) / context.half_range, settings,
+    servo = getattr(context.robot, "servo", None)
+    seen = context.u if servo is None else context.u - context.x[servo]
+    return {"": Term((seen - reference) / context.command_scale, settings,
                      {"reference": (reference, np.zeros(context.nu))})}

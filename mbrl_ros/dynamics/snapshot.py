@@ -21,9 +21,11 @@ KIND = "online_model"
 NEGATIVE = -1e-9  # an eigenvalue over the largest one that rounding may leave
 
 
-def save_model(path: str | Path, dynamics: OnlineDynamics, robot: Robot) -> None:
-    """Write what `dynamics` has learned of `robot`; DataError or OSError if it cannot be written."""
-    store.save(path, KIND, store.Owner(robot.joints, robot.interface, dynamics.dt), dynamics.posterior.evidence())
+def save_model(path: str | Path, dynamics: OnlineDynamics, robot: Robot, evidence: dict[str, Array] | None = None) -> None:
+    """Write what `dynamics` has learned of `robot`, or `evidence` taken from it before; DataError or OSError if it
+    cannot be written."""
+    store.save(path, KIND, store.Owner(robot.joints, robot.interface, dynamics.dt),
+               dynamics.posterior.evidence() if evidence is None else evidence)
 
 
 def load_model(path: str | Path, dynamics: OnlineDynamics, robot: Robot) -> None:

@@ -17,6 +17,8 @@ from . import urdf as description
 
 # A margin may take at most this fraction of a joint's range at either end, so that short joints keep one.
 MARGIN_OF_RANGE = 0.1
+# A position servo lags by some ten milliseconds: a step of the way at full speed in this time [s] is a hard push.
+SERVO_TIME = 0.05
 # A continuous joint has no stops, but a position command needs finite bounds: two turns either way [rad].
 CONTINUOUS_COMMAND = 4.0 * np.pi
 
@@ -51,6 +53,17 @@ class Robot:
     @property
     def n(self) -> int:
         return len(self.joints)
+
+    @property
+    def command_scale(self) -> Array:
+        """What counts as a large command (n,): the effort or velocity limit, or the way at full speed in SERVO_TIME."""
+        return {"effort": self.effort_limit, "velocity": self.velocity_limit,
+                "position": SERVO_TIME * self.velocity_limit}[self.interface]
+
+    @property
+    def servo(self) -> slice | None:
+        """The part of [q; qd] that a command is compared with by the drive: qd, q, or nothing for an effort."""
+        return {"effort": None, "velocity": slice(self.n, 2 * self.n), "position": slice(0, self.n)}[self.interface]
 
 
 def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:

@@ -51,7 +51,7 @@ def build(settings: Settings, robot, dt: float) -> IntegratorPrior:
     """The prior of `robot` for a period dt [s]."""
     n = len(robot.joints)
     by_q, by_qd, by_u = np.zeros(n), np.zeros(n), np.zeros(n)
-    u_scale = command_scale(robot)
+    u_scale = robot.command_scale
     if robot.interface == "effort":
         by_u = dt * per_joint(settings.strength, n, "prior.integrator.strength") / u_scale
     else:
@@ -66,8 +66,3 @@ def build(settings: Settings, robot, dt: float) -> IntegratorPrior:
     spread = np.concatenate([np.full(n, settings.stiffness_spread * dt), np.full(n, settings.damping_spread * dt),
                              settings.strength_spread * by_u * u_scale, [settings.offset_spread * dt]])
     return IntegratorPrior(jacobian, spread)
-
-
-def command_scale(robot) -> Array:
-    """Half the range of every command (n,): what u is divided by before it is regressed on."""
-    return 0.5 * (robot.command_upper - robot.command_lower)

@@ -22,7 +22,6 @@ from ...exceptions import ConfigurationError
 from ...settings import Section, per_joint, setting
 from ...types import Array
 from ._stages import StageFunction
-from .integrator import command_scale
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +73,6 @@ def build(settings: Settings, robot, dt: float) -> RigidBodyPrior:
                                      + np.where(finite, robot.position_upper, 0.0)), 0.0)
     _, J = model.linearise(np.concatenate([middle, np.zeros(n)])[None], np.zeros((1, n)))
     spread = np.concatenate([np.full(n, settings.stiffness_spread * dt), np.full(n, settings.damping_spread * dt),
-                             settings.strength_spread * np.diag(J[0, :, 2 * n:]) * command_scale(robot),
+                             settings.strength_spread * np.diag(J[0, :, 2 * n:]) * robot.command_scale,
                              [settings.offset_spread * dt]])
     return RigidBodyPrior(model, spread)
