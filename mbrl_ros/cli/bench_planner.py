@@ -47,7 +47,9 @@ def run(args: argparse.Namespace) -> int:
             runners = {}
             for solver in args.solvers or SOLVERS:
                 try:
-                    runners[solver] = SOLVERS[solver](problem)
+                    runner = SOLVERS[solver](problem)
+                    if runner is not None:
+                        runners[solver] = runner
                 except (ModuleNotFoundError, CompileError) as error:
                     left_out[solver] = str(error)
             by_solver: dict = {solver: {} for solver in runners}
