@@ -100,6 +100,8 @@ def run(make_node: Callable[[EndRequest], Node], arguments: list[str] | None = N
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C has nothing left to end
         end.close()
         del node, spinner
         gc.unfreeze()
