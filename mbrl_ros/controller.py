@@ -16,9 +16,10 @@ from .configuration import Configuration
 from .costs import CostContext, build_cost
 from .dynamics import CommandHistory, build_dynamics
 from .follower import TargetFollower
+from .planners.acting import act
 from .planners.ilqr import IlqrPlanner
 from .robots import Robot
-from .types import Array, Decision, DecisionStatus, Observation, Transition
+from .types import Array, Decision, DecisionStatus, Observation, Plan, Transition
 
 
 class MpcController:
@@ -33,8 +34,10 @@ class MpcController:
         self.horizon = c["planner"].horizon
         self.follower = TargetFollower(robot, c["reference"], self.dt, self.m, self.horizon)
         self.cost = build_cost(c.plugin_sections("cost"), CostContext(
-            robot, self.n, self.m, self.nu, self.dt, self.horizon, robot.command_lower, robot.command_upper))
-        self.planner = IlqrPlanner(self.cost, c["planner"], self.nx, self.nu, robot.command_lower, robot.command_upper)
+            robot, self.n, self.m, self.nu, self.dt, self.horizon, robot.command_lower, robot.command_upper,
+            discount=c["planner"].discount))
+        self.planner = IlqrPlanner(self.cost, c["planner"], self.nx, self.nu, robot.command_lower, robot.command_upper,
+                                   **self._state_limits())
         self.history = CommandHistory(self.nu, self.dt, self.settings.delay)
         self._parameters = {kind: self._parameters_for(kind) for kind in ("joints", "point", "features")}
 
@@ -64,11 +67,15 @@ class MpcController:
     def update_settings(self, configuration: Configuration) -> None:
         """Take over the dynamic settings of `configuration`, between two steps."""
         self.configuration, self.settings = configuration, configuration["control"]
-        self.dynamics.settings, self.planner.settings = configuration["dynamics"], configuration["planner"]
+        self.dynamics.settings = configuration["dynamics"]
+        self.planner.change(configuration["planner"])
 
     def set_joint_target(self, q: Array, stamp: float = 0.0):
         """See TargetFollower, as for the next two; they may be called from another thread than step."""
         return self.follower.set_joint_target(q, stamp)
+
+    def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0):
+        return self.follower.set_trajectory(times, Q, stamp)
 
     def set_point_target(self, p: Array, stamp: float = 0.0):
         return self.follower.set_point_target(p, stamp)
@@ -108,7 +115,7 @@ class MpcController:
             self._planned = True
         plan = self.planner.plan(ahead, dynamics, parameters, u_now, ticks)
         self._previous = (stamp, x)
-        u = plan.u_hat[0] + self._exploration(stamp) if plan.usable else u_now
+        u = self._act(plan, ahead, u_now) + self._exploration(stamp) if plan.usable else u_now
         u = np.clip(u, self.robot.command_lower, self.robot.command_upper)
         done = time.perf_counter()
         return Decision(
@@ -155,6 +162,16 @@ class MpcController:
             if reference is not None and f"{cost}.reference" in layout:
                 parameters[:, layout[f"{cost}.reference"]] = reference
         return parameters
+
+    def _act(self, plan: Plan, x: Array, u_now: Array) -> Array:
+        return act(plan, self.configuration["planner"].acting, x, u_now, self.robot.command_lower,
+                   self.robot.command_upper, random=self._random)
+
+    def _state_limits(self) -> dict[str, Array]:
+        """x_lower, x_upper (nx,): the joints' stops and speeds; features may be anywhere."""
+        robot, anywhere = self.robot, np.full(2 * self.m, np.inf)
+        return {"x_lower": np.concatenate([robot.position_lower, -robot.velocity_limit, -anywhere]),
+                "x_upper": np.concatenate([robot.position_upper, robot.velocity_limit, anywhere])}
 
     def _exploration(self, stamp: float) -> Array:
         c = self.settings

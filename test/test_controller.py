@@ -134,3 +134,18 @@ def test_settling_is_the_last_entry_that_stays():
     assert settled(stamps, np.array([9, 1, 9, 1, 1, 1.0]), bound=2.0) == 3.0
     assert settled(stamps, np.array([1, 1, 1, 1, 1, 9.0]), bound=2.0) is None
     assert settled(stamps, np.zeros(6), bound=2.0) == 0.0
+
+
+@pytest.mark.parametrize("settings", [
+    {"planner.acting": "feedback"}, {"planner.acting": "gaussian", "planner.temperature": 1e-6},
+    {"planner.state_limits": True}, {"planner.kl_bound": 50.0}, {"planner.discount": 0.98},
+    {"dynamics.prior": "rigid_body"}, {"dynamics.prior": "rigid_body", "dynamics.estimator": "output_error"}, {"control.delay": 1.0, "planner.backend": "casadi"}])
+def test_every_way_to_plan_and_learn_reaches_the_target(settings):
+    if settings.get("dynamics.prior") == "rigid_body":
+        pytest.importorskip("adam", reason="the rigid-body prior needs adam-robotics")
+        settings = {**settings, "prior.rigid_body.armature": (0.05,)}
+    truth, control, robot, scenario = episode(
+        lambda robot: Scenario(0, 3.0, two_points(robot).slots[:1], 0.0, None), **settings)
+    off = np.linalg.norm(truth["tip"] - scenario.slots[0].value, axis=1)
+    assert rest_error(truth["stamp"], off) < 3.0
+    assert (np.abs(control["u"]) <= robot.command_upper).all()
