@@ -114,10 +114,12 @@ def test_every_configuration_holds_only_settings_that_exist(path):
     controller, node, simulation = ({key for key, _, _ in entries} for entries in parameters.settings().values())
     values = read_yaml(path, "mpc_node")
     assert set(values) <= controller | node
-    Configuration.from_flat({key: value for key, value in values.items() if key in controller}, source=str(path))
+    control = Configuration.from_flat({key: value for key, value in values.items() if key in controller},
+                                      source=str(path))["control"]
     values = read_yaml(path, "sim_node")
     assert set(values) <= simulation | {key for key in controller if key.startswith("robot.")}
-    PlantSettings.from_mapping({key[6:]: value for key, value in values.items() if key.startswith("plant.")})
+    plant = PlantSettings.from_mapping({key[6:]: value for key, value in values.items() if key.startswith("plant.")})
+    assert plant.rate == control.rate  # one tick of the plant is one of the controller
 
 
 def test_shared_files_are_found_and_a_wrong_name_is_answered():
