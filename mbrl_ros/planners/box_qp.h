@@ -5,28 +5,31 @@
 struct BoxQP {
   // Q = L D L^T on the free commands; rows and columns of clamped ones are those of the identity. inverse = 1 / D.
   double L[NU][NU], inverse[NU];
-  bool clamped[NU] = {};
+  bool clamped[NU];
 
-  // Starts from the bounds that held the last solution, which are mostly those of the stage before. Fills k, L, inverse and clamped. False if Q is not positive definite on the free commands.
+  // Fills k, L, inverse and clamped. False if Q is not positive definite.
   bool minimise(const double (&Q)[NU][NU], const double* q, const double* lower, const double* upper, double* k) {
     double g[NU], gradient[NU], step[NU], d[NU], Qd[NU];
     bool all_free = true;  // so far
     bool on_face = false;  // k minimises over its free commands
-    for (int i = 0; i < NU; i++) k[i] = clamped[i] ? (at_upper[i] ? upper[i] : lower[i]) : clamp(0.0, lower[i], upper[i]);
+    for (int i = 0; i < NU; i++) clamped[i] = false;
+    if (!factorise(Q)) return false;
+    for (int i = 0; i < NU; i++)  // begin on the bounds that each command would meet if it were alone
+      k[i] = -q[i] > upper[i] * Q[i][i] ? upper[i] : -q[i] < lower[i] * Q[i][i] ? lower[i] : clamp(0.0, lower[i], upper[i]);
     for (int i = 0; i < NU; i++) {
       g[i] = q[i];
       for (int j = 0; j < NU; j++) g[i] += Q[i][j] * k[j];
     }
     for (int pass = 0; pass < 20 * NU + 20; pass++) {
-      bool changed = pass == 0;
+      bool changed = false;
       for (int i = 0; i < NU; i++) {
         const bool now = (k[i] <= lower[i] && g[i] > 0.0) || (k[i] >= upper[i] && g[i] < 0.0);
         changed = changed || now != clamped[i];
         all_free = all_free && !now;
-        clamped[i] = now, at_upper[i] = g[i] < 0.0;
+        clamped[i] = now;
       }
       if (!changed && on_face) return true;
-      if (changed && !factorise(Q)) return false;
+      if (changed) factorise(Q);
       for (int i = 0; i < NU; i++) gradient[i] = clamped[i] ? 0.0 : g[i];
       solve(gradient, step);
       on_face = true;
@@ -54,8 +57,6 @@ struct BoxQP {
   }
 
  private:
-  bool at_upper[NU];
-
   bool factorise(const double (&Q)[NU][NU]) {
     double LD[NU][NU];
     for (int j = 0; j < NU; j++) {

@@ -291,24 +291,21 @@ class Twin:
 def box_step(Q: Array, q: Array, lower: Array, upper: Array, Q_uy: Array) -> tuple[Array, Array]:
     """k = argmin 1/2 k^T Q k + q^T k in the box and K = -Q^-1 Q_uy on its free commands, 0 on the others.
 
-    Projected Newton; raises NotPositiveDefinite if Q is not on the free commands.
+    Projected Newton, from the bounds that each command would meet if it were alone. Raises NotPositiveDefinite.
     """
-    k = np.minimum(np.maximum(0.0, lower), upper)
-    on_face, clamped = False, None
+    inverse = _inverse_factor(Q)
+    D = np.diag(Q)
+    k = np.where(-q > upper * D, upper, np.where(-q < lower * D, lower, np.clip(0.0, lower, upper)))
+    on_face, clamped = False, np.zeros(len(q), dtype=bool)
     for _ in range(20 * len(q) + 20):
         g = q + Q @ k
         now = ((k <= lower) & (g > 0.0)) | ((k >= upper) & (g < 0.0))
-        changed = clamped is None or (now != clamped).any()
+        changed = (now != clamped).any()
         clamped = now
         if on_face and not changed:
             break
         if changed:
-            some = now.any()
-            try:
-                L = np.linalg.cholesky(np.where(now | now[:, None], np.eye(len(q)), Q) if some else Q)
-            except np.linalg.LinAlgError:
-                raise NotPositiveDefinite from None
-            inverse = np.linalg.inv(L)
+            inverse = _inverse_factor(np.where(now | now[:, None], np.eye(len(q)), Q))
         free = np.where(clamped, 0.0, g)
         step = inverse.T @ (inverse @ free)
         trial = np.minimum(np.maximum(k - step, lower), upper)
@@ -320,6 +317,14 @@ def box_step(Q: Array, q: Array, lower: Array, upper: Array, Q_uy: Array) -> tup
         k = trial
     rows = np.where(clamped[:, None], 0.0, Q_uy) if clamped.any() else Q_uy
     return k, -inverse.T @ (inverse @ rows)
+
+
+def _inverse_factor(Q: Array) -> Array:
+    """L^-1 with Q = L L^T."""
+    try:
+        return np.linalg.inv(np.linalg.cholesky(Q))
+    except np.linalg.LinAlgError:
+        raise NotPositiveDefinite from None
 
 
 def _search(Q: Array, q: Array, lower: Array, upper: Array, k: Array, g: Array, step: Array) -> Array | None:

@@ -27,9 +27,9 @@ class VirtualMachine(Twin):
         H, nx, nu, ny = horizon, self.nx, self.nu, self.ny
         nz = ny + nu
         self._backward_chain = Buffered(
-            backward_stage(nx, ny, nu).mapaccum("backward", H, 3),
-            [(ny, ny), (ny,), (nu,), (H, ny, nz), (H, nz), (H, nz, nz), (H, nu), (H, nu), (H,)],
-            [(H, ny, ny), (H, ny), (H, nu), (H, nu, ny), (H, nu), (H, nu, nu), (H,), (H,), (H,)])
+            backward_stage(nx, ny, nu).mapaccum("backward", H, 2),
+            [(ny, ny), (ny,), (H, ny, nz), (H, nz), (H, nz, nz), (H, nu), (H, nu), (H,)],
+            [(H, ny, ny), (H, ny), (H, nu, ny), (H, nu), (H, nu, nu), (H,), (H,), (H,)])
         self._rolled = {S: np.zeros((H + 1, S, nx + nu)) for S in {2, step_sizes}}  # [x_t; u_{t-1}]
         self._roll_chains = {S: Buffered(
             roll_stage(problem, ny, S).mapaccum("roll", H, 1),
@@ -48,8 +48,8 @@ class VirtualMachine(Twin):
             for t in range(1, H):
                 self._add_limits(G[t], g[t], self.X[t])
         lower, upper = (self.u_lower - self.U[1:])[::-1], (self.u_upper - self.U[1:])[::-1]
-        _, _, _, K, k, Q_uu, slopes, curves, trouble = self._backward_chain(
-            V, s, np.zeros(nu), self.F_y[::-1], g[::-1], G[::-1], lower, upper, self.mu)
+        _, _, K, k, Q_uu, slopes, curves, trouble = self._backward_chain(
+            V, s, self.F_y[::-1], g[::-1], G[::-1], lower, upper, self.mu)
         slope, curve = slopes.sum(), curves.sum()
         if trouble.any() or not np.isfinite(slope + curve):
             return super()._backward()
@@ -69,27 +69,27 @@ class VirtualMachine(Twin):
 
 
 def backward_stage(nx: int, ny: int, nu: int) -> casadi.Function:
-    """(V, s, side | F^T, g, G, lower, upper, mu) -> (V, s, side, K^T, k, Q_uu, slope, curve, trouble) of one stage.
+    """(V, s | F^T, g, G, lower, upper, mu) -> (V, s, K^T, k, Q_uu, slope, curve, trouble) of one stage.
 
-    side (nu,): -1, 0, 1 for a command at its lower bound, free, at its upper; trouble is 0 when all went well.
-    V = Q_yy + Q_yu K + K^T (Q_uy + Q_uu K) of twin.py is Q_yy + (Q_uy - mu K)^T K, since Q_uu K = -Q_uy - mu K on free rows.
+    Trouble is 0 when all went well. V = Q_yy + Q_yu K + K^T (Q_uy + Q_uu K) of twin.py is Q_yy + (Q_uy - mu K)^T K, since Q_uu K = -Q_uy - mu K on free rows.
     """
-    V, s, side = casadi.MX.sym("V", ny, ny), casadi.MX.sym("s", ny), casadi.MX.sym("side", nu)
+    V, s = casadi.MX.sym("V", ny, ny), casadi.MX.sym("s", ny)
     F_T, g, G = casadi.MX.sym("F_T", ny + nu, ny), casadi.MX.sym("g", ny + nu), casadi.MX.sym("G", ny + nu, ny + nu)
     lower, upper, mu = casadi.MX.sym("lower", nu), casadi.MX.sym("upper", nu), casadi.MX.sym("mu")
     Q, q = casadi.mac(F_T @ V, F_T.T, G), casadi.mac(F_T, s, g)
     Q_uy, Q_uu, q_u = Q[ny:, :ny], Q[ny:, ny:], q[ny:]
     regular = Q_uu + mu * casadi.DM.eye(nu)
-    state = active_set(nu)(casadi.vertcat(casadi.DM.zeros(nu), side, 0.0, 0.0), regular, q_u, lower, upper)
-    k, side_new = state[:nu], state[nu: 2 * nu]
-    free = side_new == 0.0
+    alone = -q_u / casadi.diag(regular)  # the command if it were alone tells which bound it will meet
+    side = (alone > upper) - (alone < lower)
+    state = active_set(nu)(casadi.vertcat(casadi.DM.zeros(nu), side, 0.0), regular, q_u, lower, upper)
+    k, free = state[:nu], state[nu: 2 * nu] == 0.0
     masked = regular * (free @ free.T) + casadi.diag(1.0 - free)
     K = -casadi.solve(masked, casadi.repmat(free, 1, ny) * Q_uy, "ldl")
     bent = (Q_uy - mu * K).T
     V_new, s_new = casadi.mac(bent, K, Q[:ny, :ny]), casadi.mac(bent, k, q[:ny])
-    return casadi.Function("backward_stage", [V, s, side, F_T, g, G, lower, upper, mu],
-                           [0.5 * (V_new + V_new.T), s_new, side_new, K.T, k, Q_uu, casadi.dot(k, q_u),
-                            0.5 * casadi.bilin(Q_uu, k, k), 1.0 - state[2 * nu] * state[2 * nu + 1]])
+    return casadi.Function("backward_stage", [V, s, F_T, g, G, lower, upper, mu],
+                           [0.5 * (V_new + V_new.T), s_new, K.T, k, Q_uu, casadi.dot(k, q_u),
+                            0.5 * casadi.bilin(Q_uu, k, k), 1.0 - state[2 * nu] * positive_definite(nu)(regular)])
 
 
 def active_set(nu: int) -> casadi.Function:
@@ -106,20 +106,20 @@ def active_set(nu: int) -> casadi.Function:
 
 
 def active_set_pass(nu: int) -> casadi.Function:
-    """(state, Q, q, lower, upper) -> state = [k; side; settled; positive definite] after one pass."""
-    state, Q, q = casadi.SX.sym("state", 2 * nu + 2), casadi.SX.sym("Q", nu, nu), casadi.SX.sym("q", nu)
+    """(state, Q, q, lower, upper) -> state = [k; side; settled] after one pass.
+
+    side (nu,): -1, 0, 1 for a command at its lower bound, free, at its upper.
+    """
+    state, Q, q = casadi.SX.sym("state", 2 * nu + 1), casadi.SX.sym("Q", nu, nu), casadi.SX.sym("q", nu)
     lower, upper = casadi.SX.sym("lower", nu), casadi.SX.sym("upper", nu)
     side = state[nu: 2 * nu]
     free = side == 0.0
     bound = casadi.if_else(side > 0, upper, casadi.if_else(side < 0, lower, 0.0))
     rest = -free * (q + Q @ bound)
     M = Q * (free @ free.T) + casadi.diag(1.0 - free)  # the identity in rows and columns of commands at a bound
-    L, LD, pivots, x = casadi.SX(nu, nu), casadi.SX(nu, nu), [], []
-    for j in range(nu):  # M = L D L^T and L x = rest
-        pivots.append(M[j, j] - sum(L[j, m] * LD[j, m] for m in range(j)))
-        for i in range(j + 1, nu):
-            LD[i, j] = M[i, j] - sum(LD[i, m] * L[j, m] for m in range(j))
-            L[i, j] = LD[i, j] / pivots[j]
+    L, pivots = factors(M)
+    x: list[casadi.SX] = []
+    for j in range(nu):
         x.append(rest[j] - sum(L[j, m] * x[m] for m in range(j)))
     x = [entry / pivot for entry, pivot in zip(x, pivots)]
     for i in reversed(range(nu)):
@@ -131,11 +131,27 @@ def active_set_pass(nu: int) -> casadi.Function:
     settled = 1.0
     for i in range(nu):
         settled = casadi.logic_and(settled, fresh[i] == side[i])
-    positive = casadi.mmin(casadi.vertcat(*pivots)) > 0.0
     inside = casadi.fmin(casadi.fmax(k, lower), upper)
     return casadi.Function("active_set_pass", [state, Q, q, lower, upper],
-                           [casadi.vertcat(inside, fresh, settled, positive)],
+                           [casadi.vertcat(inside, fresh, settled)],
                            ["state", "Q", "q", "lower", "upper"], ["state_new"], {"cse": True})
+
+
+def factors(M: casadi.SX) -> tuple[casadi.SX, list[casadi.SX]]:
+    """L below its diagonal of ones, and D: M = L D L^T."""
+    n = M.size1()
+    L, LD, pivots = casadi.SX(n, n), casadi.SX(n, n), []
+    for j in range(n):
+        pivots.append(M[j, j] - sum(L[j, m] * LD[j, m] for m in range(j)))
+        for i in range(j + 1, n):
+            LD[i, j] = M[i, j] - sum(LD[i, m] * L[j, m] for m in range(j))
+            L[i, j] = LD[i, j] / pivots[j]
+    return L, pivots
+
+
+def positive_definite(nu: int) -> casadi.Function:
+    Q = casadi.SX.sym("Q", nu, nu)
+    return casadi.Function("positive_definite", [Q], [casadi.mmin(casadi.vertcat(*factors(Q)[1])) > 0.0], {"cse": True})
 
 
 def roll_stage(problem: Problem, ny: int, rollouts: int) -> casadi.Function:
