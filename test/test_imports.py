@@ -21,7 +21,7 @@ LAYERS = (
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 ROS = ("rclpy", "rcl_interfaces", "builtin_interfaces", "ament_index_python", "launch", "launch_ros", "tf2_ros")
 ROS_SUFFIXES = ("_msgs", "_srvs")
-CASADI_IN = ("costs", "robots", "planners", "dynamics.priors")
+CASADI_IN = ("costs", "robots", "planners", "dynamics.priors", "distillation")
 
 
 def modules() -> dict[str, ast.Module]:

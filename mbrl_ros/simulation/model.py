@@ -6,7 +6,6 @@ the plant applies joint forces itself.
 
 from __future__ import annotations
 
-import os
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 from ..exceptions import ConfigurationError, JointNameError, RobotDescriptionError, nearest
 from ..robots import Robot
 from ..robots import urdf as description
+from ..robots.meshes import find_mesh
 from ..types import Array
 
 try:
@@ -90,7 +90,7 @@ def _urdf(text: str, robot: Robot, folder: Path | None, shapes: bool) -> str:
             for collision in full.findall("collision"):
                 mesh = collision.find("geometry/mesh")
                 if mesh is not None:
-                    file = find_mesh(mesh.get("filename", ""), folder)
+                    file = find_mesh(mesh.get("filename", ""), folder, MESHES)
                     if file is None:
                         continue
                     mesh.set("filename", str(file))
@@ -99,25 +99,6 @@ def _urdf(text: str, robot: Robot, folder: Path | None, shapes: bool) -> str:
     ElementTree.SubElement(options, "compiler", fusestatic="false", balanceinertia="true", strippath="false",
                            discardvisual="false")
     return ElementTree.tostring(root, encoding="unicode")
-
-
-def find_mesh(uri: str, folder: Path | None) -> Path | None:
-    """The file behind a mesh's `uri` (package://, file:// or a path relative to the URDF), if MuJoCo can read it."""
-    if uri.startswith("package://"):
-        package, _, path = uri[len("package://"):].partition("/")
-        prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
-        shares = [Path(prefix) / "share" / package for prefix in prefixes if prefix]
-        if package == "example-robot-data":
-            try:
-                shares.append(description.package_data_root())
-            except RobotDescriptionError:
-                return None
-        candidates = [share / path for share in shares]
-    else:
-        path = Path(uri.removeprefix("file://"))
-        candidates = [path if folder is None else folder / path]
-    found = (file for file in candidates if file.suffix.lower() in MESHES and file.is_file())
-    return next(found, None)
 
 
 def _lock_and_release(spec: "mujoco.MjSpec", robot: Robot) -> None:

@@ -1,0 +1,77 @@
+"""A robot's URDF as Gazebo and gz_ros2_control want it.
+
+To the mechanism (the robot's joints movable, every other joint fixed) are added: shapes with meshes that Gazebo finds,
+a joint that holds the root in the world, and the <ros2_control> block that gives the commanded interface of every joint,
+and its position, velocity and effort as state, to the controllers of a file.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..exceptions import ConfigurationError
+from ..robots import Robot
+from ..robots import urdf as description
+from ..robots.meshes import find_mesh
+
+MESHES = (".dae", ".stl", ".obj")  # the mesh formats Gazebo reads
+WORLD = "world"
+SYSTEM = "gz_ros2_control/GazeboSimSystem"
+PLUGIN = {"filename": "gz_ros2_control-system", "name": "gz_ros2_control::GazeboSimROS2ControlPlugin"}
+STATES = ("position", "velocity", "effort")
+
+
+def gazebo_urdf(robot: Robot, controllers: str | Path, *, initial_position: Sequence[float] = (), namespace: str = "",
+                folder: Path | None = None) -> str:
+    """URDF text of `robot` for Gazebo.
+
+    `controllers` is the ros2_control YAML, initial_position (n,) [rad or m] in the order of `robot.joints` (empty: zero),
+    `namespace` that of the controller manager, `folder` the one that relative mesh names refer to.
+    """
+    if initial_position and len(initial_position) != robot.n:
+        raise ConfigurationError(f"'plant.initial_position' must have {robot.n} entries (one per joint), got "
+                                 f"{len(initial_position)}", key="plant.initial_position", value=initial_position)
+    root = description.reduced(robot.urdf, robot.joints)
+    _add_shapes(root, ElementTree.fromstring(robot.urdf), folder)
+    if robot.root != WORLD:
+        ElementTree.SubElement(root, "link", name=WORLD)
+        joint = ElementTree.SubElement(root, "joint", name=f"{WORLD}_to_{robot.root}", type="fixed")
+        ElementTree.SubElement(joint, "parent", link=WORLD)
+        ElementTree.SubElement(joint, "child", link=robot.root)
+    _add_control(root, robot, initial_position or (0.0,) * robot.n)
+    plugin = ElementTree.SubElement(ElementTree.SubElement(root, "gazebo"), "plugin", PLUGIN)
+    ElementTree.SubElement(plugin, "parameters").text = str(controllers)
+    if namespace:
+        ElementTree.SubElement(ElementTree.SubElement(plugin, "ros"), "namespace").text = namespace
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _add_shapes(root: ElementTree.Element, source: ElementTree.Element, folder: Path | None) -> None:
+    """Visuals and collisions of `source` with their materials; those whose mesh is nowhere are left out."""
+    root.extend(source.findall("material"))
+    for link, full in zip(root.findall("link"), source.findall("link")):
+        for shape in (*full.findall("visual"), *full.findall("collision")):
+            mesh = shape.find("geometry/mesh")
+            if mesh is not None:
+                file = find_mesh(mesh.get("filename", ""), folder, MESHES)
+                if file is None:
+                    continue
+                mesh.set("filename", f"file://{file.resolve()}")
+            link.append(shape)
+
+
+def _add_control(root: ElementTree.Element, robot: Robot, initial_position: Sequence[float]) -> None:
+    control = ElementTree.SubElement(root, "ros2_control", name="GazeboSimSystem", type="system")
+    ElementTree.SubElement(ElementTree.SubElement(control, "hardware"), "plugin").text = SYSTEM
+    for name, start, low, high in zip(robot.joints, initial_position, robot.command_lower, robot.command_upper):
+        joint = ElementTree.SubElement(control, "joint", name=name)
+        command = ElementTree.SubElement(joint, "command_interface", name=robot.interface)
+        for bound, value in (("min", low), ("max", high)):
+            ElementTree.SubElement(command, "param", name=bound).text = repr(float(value))
+        for state in STATES:
+            interface = ElementTree.SubElement(joint, "state_interface", name=state)
+            if state == "position":
+                ElementTree.SubElement(interface, "param", name="initial_value").text = repr(float(start))
