@@ -219,6 +219,41 @@ class DynamicsSettings(Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class TrustSettings(Section):
+    """From innovations to caution (dynamics/trust.py)."""
+
+    smoothing: float = setting(0.05, "time constant over which innovations are averaged", unit="s", low=1e-3, high=10.0)
+    doubt: float = setting(1.0, "mean NIS over its 95 % bound at which doubt begins", low=0.2)
+    lost: float = setting(20.0, "... and at which the model counts as lost", low=1.0)
+    prior_floor: float = setting(0.1, "smallest weight of the prior", low=1e-3, high=1.0)
+    step_floor: float = setting(0.1, "smallest KL step over the normal one", low=1e-3, high=1.0)
+    command_floor: float = setting(0.3, "smallest command limit over the normal one", low=0.0, high=1.0)
+    hold_after: float = setting(0.2, "time at level 0 after which the hold controller takes over", unit="s", low=0.0)
+    release_after: float = setting(0.5, "time above level 1/2 after which it hands back", unit="s", low=0.0)
+
+    def validate(self) -> None:
+        if self.lost <= self.doubt:
+            raise ConfigurationError(f"must be above doubt ({self.doubt:g}), got {self.lost:g}", key="lost",
+                                     value=self.lost)
+
+
+@dataclasses.dataclass(frozen=True)
+class DelaySettings(Section):
+    """Estimation of the total delay (dynamics/delay_estimation.py)."""
+
+    longest: int = setting(8, "longest delay considered", unit="ticks", low=1, high=30)
+    memory: float = setting(2.0, "time constant of forgetting", unit="s", low=0.1, high=60.0)
+    fewest: int = setting(50, "ticks behind an estimate, at least; the memory is at least twice as long", unit="ticks", low=20)
+    confidence: float = setting(0.95, "posterior probability within a quarter tick above which an estimate counts",
+                                low=0.5, high=0.9999)
+    explained: float = setting(0.25, "share of the accelerations' variance (per joint, geometric mean) that commands must "
+                                     "explain for an estimate to count", low=0.0, high=1.0)
+    tolerance: float = setting(0.4, "difference to the delay in use that is reported and acted on", unit="ticks", low=0.1)
+    interval: float = setting(0.1, "time between two estimates", unit="s", low=0.01)
+    adapt: bool = setting(True, "compensate the estimated delay where it differs from control.delay; false: only report it")
+
+
+@dataclasses.dataclass(frozen=True)
 class FeatureSettings(Section):
     """Camera features in the state."""
 

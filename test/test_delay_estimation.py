@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mbrl_ros.dynamics.delay_estimation import DelayEstimator, DelaySettings, complaint
+from mbrl_ros.dynamics.delay_estimation import DelayEstimator, DelayMonitor, DelaySettings, complaint
 from robots_for_tests import planar_robot
 
 DT = 0.005
@@ -109,3 +109,33 @@ def test_gaps_and_nan_are_survived():
     arm.k += 40  # a gap in time: the twelve commands before it are not matched with what comes after
     estimate = arm.run(estimator, 2.0, 600)
     assert estimate.usable and abs(estimate.ticks - 2.0) < 0.25
+
+
+def test_the_monitor_acts_on_a_wrong_delay_within_half_a_second_and_says_so():
+    arm, monitor = Arm(3, seed=9), DelayMonitor(3, DT, configured=1.0)
+    changes = []
+    recorder = _Recorder(monitor)
+    recorder.update = lambda *args: changes.append(monitor.update(*args))
+    arm.run(recorder, 2.5, 100)
+    acted = [k for k, change in enumerate(changes) if change is not None]
+    assert acted and acted[0] * DT <= 0.5 and abs(monitor.in_use - 2.5) < 0.25
+    assert "control.delay is 1 ticks" in monitor.message
+
+
+def test_the_monitor_leaves_a_right_delay_alone():
+    arm, monitor = Arm(3, seed=10), DelayMonitor(3, DT, configured=1.0)
+    arm.run(_Recorder(monitor), 1.0, 3000)
+    assert monitor.in_use == 1.0 and monitor.message == ""
+
+
+def test_the_monitor_only_reports_when_told_so():
+    arm, monitor = Arm(3, seed=11), DelayMonitor(3, DT, 1.0, DelaySettings(adapt=False))
+    arm.run(_Recorder(monitor), 3.0, 600)
+    assert monitor.in_use == 1.0 and "set control.delay: 3.0" in monitor.message
+
+
+class _Recorder:
+    """A monitor where `Arm.run` expects an estimator."""
+
+    def __init__(self, monitor):
+        self.update, self.estimate = monitor.update, lambda: monitor.estimate

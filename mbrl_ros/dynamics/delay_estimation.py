@@ -4,18 +4,22 @@ A command u_k computed from the state stamped t_k acts from t_k + d dt on, d = i
 
     y_k = qd_k+1 - qd_k = B u(d)_k + A [q_k; qd_k] + c + e_k,      u(d)_k = (1 - a) u_k-i + a u_k-i-1
 
-with unknown B, A, c and e_k ~ N(0, R). Maximising over those leaves the profile likelihood of d alone,
+with unknown B, A, c and R. Measured velocities carry noise: v_k in qd_k enters y_k as v_k+1 - v_k, which a controller that feeds
+qd_k back correlates with its commands, and a least-squares d comes out too long. With measurement and process noise
+together e_k is a moving average, e_k = w_k+1 - g w_k with white w and 0 <= g <= 1 (the innovations form; Ljung 1999,
+sec. 4.2). Filtering every signal by 1 / (1 - g z^-1) whitens it, and the profile likelihood of d and g is
 
-    log L(d) = -N/2 log det R(d),    R(d) = S_yy - S_yu(d) S_u(d)u(d)^-1 S_u(d)y                 (all given [q; qd; 1])
+    log L(d, g) = -N/2 log det R(d, g),  R = S_yy - S_yu(d) S_u(d)u(d)^-1 S_u(d)y      (all given [q; qd; 1])
 
-where S are the second moments of (u_k .. u_k-L, q, qd, 1, y), kept with exponential forgetting: cross-correlation of
-commands and accelerations, with coupling between joints, gravity and feedback through the state accounted for (Ljung 1999, sec. 10.3;
-Bjorklund and Ljung 2003 compare such methods). Whatever lies between command and acceleration counts: transport,
-computation, and an actuator's lag as about its time constant. With a flat prior on [0, L] the likelihood is the
-posterior of d; its mean and spread are the answer. Noise of the measured velocities is not white in y, so N counts half.
+with S the second moments of the filtered (u_k .. u_k-L, q, qd, 1, y), kept with exponential forgetting for each g of COLOURS:
+cross-correlation of commands and accelerations, with coupling between joints, gravity and feedback accounted for.
+Whatever lies between command and acceleration counts: transport, computation, and an actuator's lag as about its time
+constant. With a flat prior on [0, L] the likelihood at the best g is the posterior of d; its mean and spread are the answer.
+N counts half, since no model is exact.
 
 Forgetting lets the estimate follow a delay that changes. Without excitation R(d) is the same for every d, the posterior is
-flat and the estimate is not confident.
+flat and the estimate is not confident; where commands explain little (stops, contacts, a safe command that only damps) the
+model is not the robot's, and the estimate is not used.
 """
 
 from __future__ import annotations
@@ -24,35 +28,28 @@ import dataclasses
 
 import numpy as np
 
-from ..settings import Section, setting
+from scipy.signal import lfilter
+
+from ..settings import DelaySettings
 from ..types import Array
 
 FINE = 0.05  # [ticks] resolution of the estimate
 BLOCK = 16  # [ticks]
-
-
-@dataclasses.dataclass(frozen=True)
-class DelaySettings(Section):
-    """Estimation of the total delay."""
-
-    longest: int = setting(8, "longest delay considered", unit="ticks", low=1, high=30)
-    memory: float = setting(2.0, "time constant of forgetting", unit="s", low=0.1, high=60.0)
-    fewest: int = setting(100, "ticks behind an estimate, at least; also the shortest memory", unit="ticks", low=20)
-    confidence: float = setting(0.95, "posterior probability within a quarter tick above which an estimate counts",
-                                low=0.5, high=0.9999)
-    tolerance: float = setting(0.5, "difference to the configured delay that is reported", unit="ticks", low=0.1)
+COLOURS = (0.0, 0.6, 0.9)  # g: process noise alone, ... , nearly only measurement noise
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DelayEstimate:
     """Delay [ticks] with its standard deviation; `confidence`: the probability of +- a quarter tick around it.
 
-    `usable`: the confidence suffices and the delay is not at the end of the range considered.
+    `explained` is the share of the accelerations' variance that the commands explain (per joint, geometric mean).
+    `usable`: confidence and explained share suffice, and the delay is not at the end of the range considered.
     """
 
     ticks: float
     std: float
     confidence: float
+    explained: float
     usable: bool
 
     @property
@@ -67,14 +64,15 @@ class DelayEstimator:
     def __init__(self, n: int, dt: float, settings: DelaySettings | None = None):
         self.settings = settings or DelaySettings()
         self.n, self.dt, self.lags = n, dt, self.settings.longest + 1
-        self._forgetting = np.exp(-dt / max(self.settings.memory, self.settings.fewest * dt))
+        self._forgetting = np.exp(-dt / max(self.settings.memory, 2.0 * self.settings.fewest * dt))
         self._size = n * self.lags + 2 * n + 1 + n  # commands by lag, [q; qd; 1], y
         self.reset()
 
     def reset(self) -> None:
-        self._moments = np.zeros((self._size, self._size))
+        self._moments = np.zeros((len(COLOURS), self._size, self._size))
         self._block = np.ones((BLOCK, self._size))  # newest rows, not yet in the moments
         self._filled = 0
+        self._filters = np.zeros((len(COLOURS), 1, self._size))
         self._count = 0.0
         self._commands: list[Array] = []
         self._previous: tuple[float, Array, Array] | None = None
@@ -84,6 +82,8 @@ class DelayEstimator:
         n, first = self.n, self.n * self.lags
         if self._previous is not None and abs(stamp - self._previous[0] - self.dt) > 0.2 * self.dt:
             self._commands = []  # a gap: which commands acted in it is unknown
+            self._fold()
+            self._filters[:] = 0.0
         elif self._previous is not None and len(self._commands) == self.lags:
             z = self._block[self._filled]
             for lag, past in enumerate(self._commands):
@@ -99,37 +99,49 @@ class DelayEstimator:
     def estimate(self) -> DelayEstimate | None:
         """The delay, or None while there is too little data."""
         self._fold()
-        if self._count < 0.5 * self.settings.fewest:
+        if self._count < self.settings.fewest:
             return None
-        conditional = self._given_state()
-        if conditional is None:
-            return None
-        coarse = np.arange(self.lags, dtype=np.float64)
-        best = coarse[np.argmin(self._log_determinants(coarse, *conditional))]
-        fine = np.arange(max(0.0, best - 1.0), min(self.lags - 1.0, best + 1.0) + 0.5 * FINE, FINE)
-        grid = np.union1d(coarse, np.round(fine, 6))
-        log_likelihood = -0.25 * self._count * self._log_determinants(grid, *conditional)
+        best = None
+        for moments in self._moments:
+            conditional = self._given_state(moments / self._count)
+            if conditional is None:
+                return None
+            coarse = np.arange(self.lags, dtype=np.float64)
+            rough = coarse[np.argmin(self._log_determinants(coarse, *conditional))]
+            fine = np.arange(max(0.0, rough - 1.0), min(self.lags - 1.0, rough + 1.0) + 0.5 * FINE, FINE)
+            grid = np.union1d(coarse, np.round(fine, 6))
+            values = self._log_determinants(grid, *conditional)
+            if best is None or values.min() < best[1].min():
+                without_commands = np.linalg.slogdet(conditional[2])[1] + conditional[3]
+                best = grid, values, without_commands
+        grid, values, without_commands = best
+        explained = float(1.0 - np.exp((values.min() - without_commands) / self.n))
+        log_likelihood = -0.25 * self._count * values
         # each grid point stands for the stretch half way to its neighbours
         weight = np.gradient(grid) * np.exp(log_likelihood - log_likelihood.max())
         weight /= weight.sum()
         mean = float(weight @ grid)
         std = float(np.sqrt(max(weight @ (grid - mean) ** 2, (FINE / 2.0) ** 2)))
         inside = float(weight[np.abs(grid - mean) <= 0.25 + 1e-9].sum())
-        usable = inside >= self.settings.confidence and mean < self.settings.longest - 0.25
-        return DelayEstimate(mean, std, inside, usable)
+        usable = (inside >= self.settings.confidence and explained >= self.settings.explained
+                  and mean < self.settings.longest - 0.25)
+        return DelayEstimate(mean, std, inside, explained, usable)
 
     def _fold(self) -> None:
         """Move the newest rows into the moments: one matrix product instead of many outer ones."""
         decay = self._forgetting**self._filled
         rows = self._block[: self._filled]
-        self._moments = decay * self._moments + rows.T @ rows
+        self._moments *= decay
+        for k, g in enumerate(COLOURS if len(rows) else ()):
+            filtered, self._filters[k] = lfilter([1.0], [1.0, -g], rows, axis=0, zi=self._filters[k])
+            self._moments[k] += filtered.T @ filtered
         self._count = decay * self._count + self._filled
         self._filled = 0
 
-    def _given_state(self) -> tuple[Array, Array, Array] | None:
-        """Second moments of commands (lags, lags, n, n), with y (lags, n, n), of y (n, n), given [q; qd; 1]."""
+    def _given_state(self, S: Array) -> tuple[Array, Array, Array, float] | None:
+        """Correlations of commands (lags, lags, n, n), with y (lags, n, n), of y (n, n), given [q; qd; 1], and the log
+        determinant of y's scale."""
         n, first = self.n, self.n * self.lags
-        S = self._moments / self._count
         state = slice(first, first + 2 * n + 1)
         others = np.r_[0:first, first + 2 * n + 1: self._size]
         inner = S[state, state]
@@ -142,10 +154,10 @@ class DelayEstimator:
         scale = np.where(scale > floor, scale, 1.0)
         C = C / scale[:, None] / scale
         commands = C[:first, :first].reshape(self.lags, n, self.lags, n).transpose(0, 2, 1, 3)
-        return commands, C[:first, first:].reshape(self.lags, n, n), C[first:, first:]
+        return commands, C[:first, first:].reshape(self.lags, n, n), C[first:, first:], 2.0 * np.log(scale[-n:]).sum()
 
-    def _log_determinants(self, delays: Array, commands: Array, with_y: Array, y: Array) -> Array:
-        """log det R(d) (D,) of the correlation-scaled moments."""
+    def _log_determinants(self, delays: Array, commands: Array, with_y: Array, y: Array, scale: float) -> Array:
+        """log det R(d) (D,)."""
         whole = np.minimum(delays.astype(int), self.lags - 2)
         a = (delays - whole)[:, None, None]
         i, j = whole, whole + 1
@@ -154,7 +166,7 @@ class DelayEstimator:
         B = (1.0 - a) * with_y[i] + a * with_y[j]
         ridge = 1e-6 * np.eye(self.n)
         R = y + ridge - B.transpose(0, 2, 1) @ np.linalg.solve(A + ridge, B)
-        return np.linalg.slogdet(R)[1]
+        return np.linalg.slogdet(R)[1] + scale
 
 
 def complaint(estimate: DelayEstimate | None, configured: float, tolerance: float) -> str:
@@ -163,3 +175,45 @@ def complaint(estimate: DelayEstimate | None, configured: float, tolerance: floa
         return ""
     return (f"control.delay is {configured:g} ticks, but commands act {estimate.ticks:.2f} +- {estimate.std:.2f} ticks after "
             f"the state they were computed from: set control.delay: {estimate.ticks:.2f}")
+
+
+class DelayMonitor:
+    """Watches the delay while the robot moves: what to compensate, and what to say of the configuration.
+
+    `in_use` [ticks] starts as configured; `estimate` is the newest one; `message` says what is wrong ('' if nothing is).
+    """
+
+    AGREEING = 3  # usable estimates in a row within the tolerance of each other before they are acted on ...
+    SURE = 0.999  # ... or one with this confidence: a loop with the wrong delay can diverge in half a second
+
+    def __init__(self, n: int, dt: float, configured: float, settings: DelaySettings | None = None):
+        self.settings, self.configured = settings or DelaySettings(), configured
+        self._estimator = DelayEstimator(n, dt, self.settings)
+        self._every = max(1, round(self.settings.interval / dt))
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the data; what was found out about the delay stays unknown until it is found again."""
+        self._estimator.reset()
+        self.in_use, self.estimate, self.message = self.configured, None, ""
+        self._ticks, self._recent = 0, []
+
+    def update(self, stamp: float, q: Array, qd: Array, command: Array) -> float | None:
+        """One tick, as for DelayEstimator.update; the new delay [ticks] when it is time to change, else None."""
+        self._estimator.update(stamp, q, qd, command)
+        self._ticks += 1
+        if self._ticks % self._every:
+            return None
+        self.estimate = self._estimator.estimate()
+        if self.estimate is None or not self.estimate.usable:
+            self._recent = []
+            return None
+        self.message = complaint(self.estimate, self.configured, self.settings.tolerance)
+        self._recent = [*self._recent[1 - self.AGREEING:], self.estimate.ticks]
+        agree = len(self._recent) == self.AGREEING and np.ptp(self._recent) <= self.settings.tolerance
+        sure = self.estimate.confidence >= self.SURE
+        new = self.estimate.ticks if sure else float(np.mean(self._recent))
+        if not ((sure or agree) and self.settings.adapt and abs(new - self.in_use) > self.settings.tolerance):
+            return None
+        self.in_use = new
+        return new
