@@ -11,6 +11,7 @@ from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Opaq
 from launch.event_handlers import OnProcessExit
 from launch.substitutions import IfElseSubstitution, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from mbrl_ros.configuration import read_yaml
@@ -39,7 +40,7 @@ def robot(context) -> list:
                    "--activate-as-group"])
     return [
         Node(package="robot_state_publisher", executable="robot_state_publisher", namespace=namespace,
-             parameters=[{"robot_description": urdf, "use_sim_time": True}]),
+             parameters=[{"robot_description": ParameterValue(urdf, value_type=str), "use_sim_time": True}]),
         create,
         RegisterEventHandler(OnProcessExit(target_action=create, on_exit=[spawner]))]
 

@@ -109,39 +109,50 @@ def test_ros2_control_has_the_joints_the_interface_and_the_rate_of_the_controlle
     assert controllers["controller_manager"]["update_rate"] == rate
 
 
-def test_the_gazebo_launch_file_starts_what_it_names(tmp_path, monkeypatch):
-    """With stand-ins for the packages of Gazebo: the launch file runs to its end and each is told the right things."""
-    pytest.importorskip("launch_ros", reason="the launch system is not on PyPI; it comes with a ROS 2 installation")
-    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-    try:
-        launch_file = get_package_share_directory("mbrl_ros") + "/launch/gazebo.launch.py"
-    except PackageNotFoundError:
-        pytest.skip("mbrl_ros is not installed in this ROS environment")
-    executables = {"ros_gz_sim": "create", "ros_gz_bridge": "parameter_bridge", "controller_manager": "spawner",
-                   "robot_state_publisher": "robot_state_publisher"}
-    for package, name in executables.items():
-        stand_in(tmp_path, package, name)
-    (tmp_path / "share/ros_gz_sim/launch").mkdir(parents=True)
-    (tmp_path / "share/ros_gz_sim/launch/gz_sim.launch.py").write_text(
-        "from launch import LaunchDescription\ngenerate_launch_description = LaunchDescription\n")
-    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{tmp_path}{os.pathsep}{os.environ['AMENT_PREFIX_PATH']}")
-    from launch import LaunchDescription, LaunchService
-    from launch.actions import IncludeLaunchDescription, RegisterEventHandler, Shutdown
-    from launch.event_handlers import OnProcessExit
-    ended = []
-
-    def one_more(event, context):
-        ended.append(event.process_name.split("-")[0])
-        return Shutdown() if set(executables.values()) <= set(ended) else None
-    service = LaunchService(noninteractive=True)
-    service.include_launch_description(LaunchDescription([
-        RegisterEventHandler(OnProcessExit(on_exit=one_more)),
-        IncludeLaunchDescription(launch_file, launch_arguments={"namespace": "left", "headless": "true"}.items())]))
-    assert service.run() == 0
-    said = {path.stem: path.read_text() for path in tmp_path.glob("*.said")}
+def test_gazebo_is_started_with_everything_it_needs(tmp_path, monkeypatch):
+    said = launched_with_stand_ins(tmp_path, monkeypatch, "gazebo.launch.py", {
+        "ros_gz_sim": "create", "ros_gz_bridge": "parameter_bridge", "controller_manager": "spawner",
+        "robot_state_publisher": "robot_state_publisher"}, namespace="left", headless="true")
     assert "-topic robot_description -name left_robot" in said["create"]
     assert "forward_command_controller joint_state_broadcaster" in said["spawner"]
     assert "gz_ros2_control" in said["robot_state_publisher"] and "bridge.yaml" in said["parameter_bridge"]
+
+
+def test_rviz_is_started_with_the_robot_and_its_frame(tmp_path, monkeypatch):
+    said = launched_with_stand_ins(tmp_path, monkeypatch, "rviz.launch.py", {
+        "rviz2": "rviz2", "robot_state_publisher": "robot_state_publisher"}, namespace="left")
+    assert "mpc.rviz -f panda_link0" in said["rviz2"] and "__ns:=/left" in said["rviz2"]
+    assert "file:///" in said["robot_state_publisher"] and "package://" not in said["robot_state_publisher"]
+
+
+def launched_with_stand_ins(prefix: Path, monkeypatch, name: str, executables: dict[str, str], **arguments: str) -> dict:
+    """Run a shipped launch file until the stand-ins for `executables` {package: name} ended: {name: what it was told}."""
+    pytest.importorskip("launch_ros", reason="the launch system is not on PyPI; it comes with a ROS 2 installation")
+    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+    try:
+        launch_file = f"{get_package_share_directory('mbrl_ros')}/launch/{name}"
+    except PackageNotFoundError:
+        pytest.skip("mbrl_ros is not installed in this ROS environment")
+    for package, executable in executables.items():
+        stand_in(prefix, package, executable)
+    (prefix / "share/ros_gz_sim/launch").mkdir(parents=True)
+    (prefix / "share/ros_gz_sim/launch/gz_sim.launch.py").write_text(
+        "from launch import LaunchDescription\ngenerate_launch_description = LaunchDescription\n")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{prefix}{os.pathsep}{os.environ['AMENT_PREFIX_PATH']}")
+    from launch import LaunchDescription, LaunchService
+    from launch.actions import IncludeLaunchDescription, RegisterEventHandler, Shutdown
+    from launch.event_handlers import OnProcessExit
+    ended = set()
+
+    def one_more(event, context):
+        ended.add(event.process_name.split("-")[0])
+        return Shutdown() if ended >= set(executables.values()) else None
+    service = LaunchService(noninteractive=True)
+    service.include_launch_description(LaunchDescription([
+        RegisterEventHandler(OnProcessExit(on_exit=one_more)),
+        IncludeLaunchDescription(launch_file, launch_arguments=arguments.items())]))
+    assert service.run() == 0
+    return {path.stem: path.read_text() for path in prefix.glob("*.said")}
 
 
 def stand_in(prefix: Path, package: str, name: str) -> None:

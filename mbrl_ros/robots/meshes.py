@@ -1,13 +1,35 @@
-"""Where the files behind a URDF's mesh URIs stand."""
+"""A robot's shapes for programs that draw it: where the files behind a URDF's mesh URIs stand."""
 
 from __future__ import annotations
 
 import os
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Collection
 from pathlib import Path
 
 from ..exceptions import RobotDescriptionError
-from .urdf import package_data_root
+from .urdf import package_data_root, reduced
+
+DRAWABLE = (".dae", ".stl", ".obj")  # what RViz and Gazebo read
+
+
+def shaped(text: str, joints: Collection[str], folder: Path | None = None) -> ElementTree.Element:
+    """The URDF `text` with `joints` movable, every other joint fixed, and all meshes named by their full path.
+
+    Shapes whose mesh is nowhere are left out. `folder` is the one that relative mesh names refer to.
+    """
+    root, source = reduced(text, joints), ElementTree.fromstring(text)
+    root.extend(source.findall("material"))
+    for link, full in zip(root.findall("link"), source.findall("link")):
+        for shape in (*full.findall("visual"), *full.findall("collision")):
+            mesh = shape.find("geometry/mesh")
+            if mesh is not None:
+                file = find_mesh(mesh.get("filename", ""), folder, DRAWABLE)
+                if file is None:
+                    continue
+                mesh.set("filename", f"file://{file.resolve()}")
+            link.append(shape)
+    return root
 
 
 def find_mesh(uri: str, folder: Path | None, formats: Collection[str]) -> Path | None:

@@ -1,8 +1,8 @@
 """A robot's URDF as Gazebo and gz_ros2_control want it.
 
-To the mechanism (the robot's joints movable, every other joint fixed) are added: shapes with meshes that Gazebo finds,
-a joint that holds the root in the world, and the <ros2_control> block that gives the commanded interface of every joint,
-and its position, velocity and effort as state, to the controllers of a file.
+To the mechanism (the robot's joints movable, every other joint fixed) and its shapes are added: a joint that holds the
+root in the world, and the <ros2_control> block that gives the commanded interface of every joint, and its position,
+velocity and effort as state, to the controllers of a file.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from pathlib import Path
 
 from ..exceptions import ConfigurationError
 from ..robots import Robot
-from ..robots import urdf as description
-from ..robots.meshes import find_mesh
+from ..robots.meshes import shaped
 
-MESHES = (".dae", ".stl", ".obj")  # the mesh formats Gazebo reads
 WORLD = "world"
 SYSTEM = "gz_ros2_control/GazeboSimSystem"
 PLUGIN = {"filename": "gz_ros2_control-system", "name": "gz_ros2_control::GazeboSimROS2ControlPlugin"}
@@ -33,8 +31,7 @@ def gazebo_urdf(robot: Robot, controllers: str | Path, *, initial_position: Sequ
     if initial_position and len(initial_position) != robot.n:
         raise ConfigurationError(f"'plant.initial_position' must have {robot.n} entries (one per joint), got "
                                  f"{len(initial_position)}", key="plant.initial_position", value=initial_position)
-    root = description.reduced(robot.urdf, robot.joints)
-    _add_shapes(root, ElementTree.fromstring(robot.urdf), folder)
+    root = shaped(robot.urdf, robot.joints, folder)
     if robot.root != WORLD:
         ElementTree.SubElement(root, "link", name=WORLD)
         joint = ElementTree.SubElement(root, "joint", name=f"{WORLD}_to_{robot.root}", type="fixed")
@@ -47,20 +44,6 @@ def gazebo_urdf(robot: Robot, controllers: str | Path, *, initial_position: Sequ
         ElementTree.SubElement(ElementTree.SubElement(plugin, "ros"), "namespace").text = namespace
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode")
-
-
-def _add_shapes(root: ElementTree.Element, source: ElementTree.Element, folder: Path | None) -> None:
-    """Visuals and collisions of `source` with their materials; those whose mesh is nowhere are left out."""
-    root.extend(source.findall("material"))
-    for link, full in zip(root.findall("link"), source.findall("link")):
-        for shape in (*full.findall("visual"), *full.findall("collision")):
-            mesh = shape.find("geometry/mesh")
-            if mesh is not None:
-                file = find_mesh(mesh.get("filename", ""), folder, MESHES)
-                if file is None:
-                    continue
-                mesh.set("filename", f"file://{file.resolve()}")
-            link.append(shape)
 
 
 def _add_control(root: ElementTree.Element, robot: Robot, initial_position: Sequence[float]) -> None:
