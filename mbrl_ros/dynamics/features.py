@@ -60,8 +60,8 @@ class FeatureMotion:
             both = seen & last_seen
             dq = q - last_q
             explained = self.G @ dq
-            # motion blurs the test: by half of what a known G explains, by all an unknown one might
-            blur = 0.5 * np.abs(explained).max() if self.known else 2.0 * self.settings.jacobian_spread * np.abs(dq).max()
+            # motion blurs the test: by half of what G explains and by what it may be off, which is more while unknown
+            blur = 0.5 * np.abs(explained).max() + (0.5 if self.known else 2.0) * self.settings.jacobian_spread * np.abs(dq).max()
             if both.any() and np.abs(s - last_s - explained)[both].max() > self.settings.jump + blur:
                 self.restart()
         self._frames.append((frame.stamp, q, s, seen))
