@@ -66,7 +66,7 @@ setup(
     description="Model-based reinforcement learning for robot arms on ROS 2: learns the dynamics while it moves",
     license="Apache-2.0",
     maintainer="mbrl_ros maintainers",
-    maintainer_email="maintainers@users.noreply.r-seed-8cdae040.example",
+    maintainer_email="maintainers@mbrl-ros.example",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     package_data={"": ["*.cpp", "*.h"]},
