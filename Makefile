@@ -36,7 +36,7 @@ clean:
 	$(RUN)/python -m pip install --quiet --upgrade pip
 	touch $@
 
-.venv/installed: .venv/$(ROS) setup.py setup.cfg pyproject.toml package.xml $(wildcard launch/* config/*)
+.venv/installed: .venv/$(ROS) setup.py setup.cfg pyproject.toml package.xml $(wildcard launch/* config/* config/*/*)
 	@echo "installing into .venv (about a minute): mbrl_ros[$(EXTRAS)]"
 	PYTHONWARNINGS=ignore $(RUN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
 	touch $@

@@ -1,5 +1,6 @@
 """The package as users install it: metadata that agree, files that are all there, commands that are all listed."""
 
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from mbrl_ros.cli import main as cli
 from mbrl_ros.cli import parameters
+from mbrl_ros.cli.environment import prepare
 from mbrl_ros.configuration import Configuration, read_yaml
 from mbrl_ros.exceptions import ConfigurationError
 from mbrl_ros.share import config_file, share_directory
@@ -58,6 +60,21 @@ def test_ros2_run_finds_every_command_after_pip_install(tmp_path):
         for name, entry in launchers.items():
             assert archive.read(entry).decode().endswith(f'exec "$(dirname "$0")/../../bin/{name}" "$@"\n')
             assert entry.external_attr >> 16 & 0o111, f"{name} is not executable"
+
+
+def test_every_node_is_a_command():
+    nodes = {path.stem for path in (ROOT / "mbrl_ros" / "nodes").glob("*_node.py")}
+    assert nodes <= set(re.findall(r'^    "(\w+)": "mbrl_ros\.nodes\.\1:main"', (ROOT / "setup.py").read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("before, after", [("", "{prefix}"), ("/opt/ros/jazzy", "{prefix}:/opt/ros/jazzy"),
+                                           ("/ws:{prefix}", "/ws:{prefix}")])
+def test_the_command_finds_its_own_ros_without_activation(tmp_path, monkeypatch, before, after):
+    (tmp_path / "share" / "ament_index").mkdir(parents=True)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setenv("AMENT_PREFIX_PATH", before.format(prefix=tmp_path))
+    prepare()
+    assert os.environ["AMENT_PREFIX_PATH"] == after.format(prefix=tmp_path)
 
 
 def test_help_lists_every_command():
