@@ -6,7 +6,7 @@ import pytest
 
 from mbrl_ros.planners import acting, exact
 from mbrl_ros.planners.compiler import find_compiler
-from mbrl_ros.planners.twin import box_step
+from mbrl_ros.planners.box_qp import box_step
 from mbrl_ros.types import LinearGaussianDynamics, PlanStatus
 from planner_problems import random_case
 

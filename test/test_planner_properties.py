@@ -202,6 +202,9 @@ def test_wrong_arguments_are_named():
         IlqrPlanner(case.cost, PlannerSettings(backend="numpy"), 4, 2, np.array([-1.0, 2.0]), np.ones(2))
     with pytest.raises(ShapeError, match="u_lower"):
         IlqrPlanner(case.cost, PlannerSettings(backend="numpy"), 4, 2, np.zeros(3), np.ones(2))
+    from mbrl_ros.costs import CostModel
+    with pytest.raises(ConfigurationError, match="no cost at all"):
+        IlqrPlanner(CostModel(*case.symbols, []), PlannerSettings(backend="numpy"), 4, 2, -np.ones(2), np.ones(2))
     with pytest.raises(ConfigurationError, match="not finite"):
         planner.reset(np.full(4, np.nan), np.zeros(2))
 

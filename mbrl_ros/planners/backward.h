@@ -25,7 +25,9 @@ template <int R, int begin, int end, class Body> static inline void by_rows(Body
   for (int i = begin; i < whole; i += R) body.template rows<R>(i);
   if constexpr (whole < end) by_rows<R / 2, whole, end>(body);
 }
-constexpr int rows_at_once(int blocks) { return blocks * 8 <= UNROLLED ? 8 : blocks * 4 <= UNROLLED ? 4 : blocks * 2 <= UNROLLED ? 2 : 1; }
+constexpr int rows_at_once(int blocks, int rows = 8) {
+  return rows == 1 || blocks * rows <= UNROLLED ? rows : rows_at_once(blocks, rows / 2);
+}
 
 struct Matrices {  // of one stage
   alignas(64) vec W[NX][FB], Qu[NU][ZB], Y[NU][ZB], Z[NU][ZB], K[NU][ZB];

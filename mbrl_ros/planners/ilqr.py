@@ -36,9 +36,10 @@ class IlqrPlanner:
     cost: built once, its parameters p given per tick; nx, nu: sizes of x and u; u_lower, u_upper (nu,): command bounds,
     kept as writable arrays of the same names; model: phi as a CasADi SX function (x, u) -> x', if the dynamics given per
     tick are only what it leaves unexplained; x_lower, x_upper (nx,): limits on the planned states, infinite for none,
-    heeded if settings.state_limits.
-    `backend` tells what runs: "compiled", "casadi" or "numpy". Raises ConfigurationError for bounds that cross or a cost that is
-    not smooth, ShapeError for sizes that do not match, CompileError if settings.backend is "compiled" and it cannot be.
+    heeded if settings.state_limits. `backend` tells what runs: "compiled", "casadi" or "numpy".
+
+    Raises ConfigurationError for bounds that cross or a cost that is empty or not smooth, ShapeError for sizes that do
+    not match, CompileError if settings.backend is "compiled" and it cannot be.
     """
 
     def __init__(self, cost: CostModel, settings: PlannerSettings, nx: int, nu: int, u_lower: Array, u_upper: Array,
@@ -76,7 +77,8 @@ class IlqrPlanner:
                                "'auto' goes on without")
         self.backend = "compiled" if library else "numpy" if settings.backend == "numpy" else "casadi"
         kinds = {"casadi": VirtualMachine, "numpy": Twin}
-        self._backend = kernel.Compiled(library, arrays, **fields) if library else kinds[self.backend](problem, arrays, **fields)
+        self._backend = (kernel.Compiled(library, arrays, **fields) if library
+                         else kinds[self.backend](problem, arrays, **fields))
         self._tick, (self._call, self._argument) = self._backend.tick, self._backend.call
         self._shapes = (nx,), (nu,), (H + 1, cost.np)
         self._eta = 0.0

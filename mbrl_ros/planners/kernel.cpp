@@ -101,7 +101,7 @@ void solve(Tick* tick) {
   for (int i = 0; i < NU; i++) if (!(tick->u_lower[i] <= tick->u_upper[i])) tick->status = INFEASIBLE_BOX;
   if (tick->status == INFEASIBLE_BOX) return;
   if (!finite(tick->x0, NX) || !finite(tick->u_previous, NU) || !finite(tick->F, S * NX * NF) || !finite(tick->f, S * NX) ||
-      !finite(tick->p, (H + 1) * NP))
+      !finite(tick->p, (H + 1) * NP) || (TRUST && !finite(tick->Sigma, S * NX * NX)))
     return;
   if (!MODEL)
     for (long long i = 0; i < S * NX; i++) std::memcpy((double*)((vec(*)[FB])w.F)[i], tick->F + i * NF, NF * sizeof(double));
@@ -112,7 +112,8 @@ void solve(Tick* tick) {
     std::memcpy(usual.X, w.X, (H + 1) * NX * sizeof(double));
     std::memcpy(usual.U, w.U, (H + 1) * NU * sizeof(double));
   }
-  if (tick->status == NOT_POSITIVE_DEFINITE || tick->status == NOT_FINITE || tick->status == DIVERGED) tick->mu = 0.0, tick->delta = 1.0;
+  if (tick->status == NOT_POSITIVE_DEFINITE || tick->status == NOT_FINITE || tick->status == DIVERGED)
+    tick->mu = 0.0, tick->delta = 1.0;
 }
 
 // Take the plan found by `solve`, if it found one.

@@ -9,7 +9,8 @@ struct Limit {  // one entry of the table: state i, side +1 upper or -1 lower
   int i;
   double side, bound, per_unit;
   Limit(const Tick& tick, int n)
-      : i(LIMIT[n][0]), side(LIMIT[n][1]), bound(side > 0 ? tick.x_upper[i] : tick.x_lower[i]), per_unit(1.0 / tick.half_range[i]) {}
+      : i(LIMIT[n][0]), side(LIMIT[n][1]), bound(side > 0 ? tick.x_upper[i] : tick.x_lower[i]),
+        per_unit(1.0 / tick.half_range[i]) {}
   double distance(double x) const { return side * (bound - x) * per_unit; }
 };
 

@@ -20,7 +20,8 @@ from . import lanes
 class Problem:
     """min sum l + l_H with x' = phi(x, u) + F [x; u] + f.
 
-    cost; model: phi as an SX function (x (nx,), u (nu,)) -> x' (nx,), or None; second_order: use phi's second
+    cost;
+    model: phi as an SX function (x (nx,), u (nu,)) -> x' (nx,), or None; second_order: use phi's second
     derivatives (DDP) and not only its first; limited: (state, side) of each limit, side +1 upper, -1 lower; trust: with a KL bound.
     """
 
@@ -55,6 +56,8 @@ class Problem:
 
     def check(self) -> None:
         """Raise ShapeError or ConfigurationError for what cannot be planned with."""
+        if self.cost.np == 0:
+            raise ConfigurationError("there is no cost at all: every weight is 0; give at least one", key="cost")
         for name in ("stage", "terminal"):
             rough = lanes.roughness(getattr(self.cost, name))
             if rough:

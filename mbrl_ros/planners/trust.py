@@ -51,10 +51,3 @@ def solve(backend, bound: float, start: float, steps: int) -> float:
 def _found(tick) -> bool:
     return tick.status <= PlanStatus.TIME_BUDGET or tick.status == PlanStatus.NO_IMPROVEMENT
 
-
-def adapted(multiplier: float, predicted: float, actual: float) -> float:
-    """The bound's multiplier after an improvement of `actual` where `predicted` was expected (GPS, Levine et al. 2016).
-
-    Grows up to fivefold while the model is right, shrinks up to tenfold when it promised too much.
-    """
-    return multiplier * min(5.0, max(0.1, predicted / (2.0 * max(1e-4, predicted - actual))))

@@ -9,8 +9,8 @@ With y = [x; v] (v = u_{t-1}, only if a cost depends on it), z = [y; u] and y' =
               V = Q_yy + Q_yu K + K^T Q_uy + K^T Q_uu K,  s = q_y + Q_yu k + K^T (q_u + Q_uu k)
     roll      u = clamp(u_ref + alpha k + K (y - y_ref)), all step sizes alpha = 2^-i side by side; the cheapest is kept
 
-Equations: Tassa, Erez & Todorov 2012 (5-11), Tassa, Mansard & Todorov 2014 (algorithm 1). State limits: relaxed
-logarithmic barrier (Feller & Ebenbauer 2017), see limits.h. KL bound: see trust.py.
+Equations: Tassa, Erez & Todorov 2012 (5-11), Tassa, Mansard & Todorov 2014 (algorithm 1). State limits: see
+limits.py. KL bound: see trust.py.
 """
 
 from __future__ import annotations
@@ -20,15 +20,13 @@ import time
 import numpy as np
 
 from ..types import Array, PlanStatus
+from .box_qp import NotPositiveDefinite, box_step
 from .evaluator import Evaluator
+from .limits import Barrier
 from .problem import Problem
 
 MU_MIN, MU_MAX, DELTA0 = 1e-6, 1e10, 2.0
 FAILED = (PlanStatus.NOT_POSITIVE_DEFINITE, PlanStatus.NOT_FINITE, PlanStatus.DIVERGED, PlanStatus.INFEASIBLE_BOX)
-
-
-class NotPositiveDefinite(Exception):
-    """Q_uu + mu I is not positive definite."""
 
 
 class Twin:
@@ -45,8 +43,7 @@ class Twin:
         self.mu, self.eta, self.cost = 0.0, 0.0, np.inf
         self.__dict__.update(arrays)
         self.__dict__.update(fields)
-        self.limited = np.array([i for i, _ in problem.limited], dtype=int)
-        self.side = np.array([side for _, side in problem.limited], dtype=float)
+        self.barrier = Barrier(problem.limited, self.x_lower, self.x_upper, self.half_range, self.limit_penalty)
         self.alphas = 0.5 ** np.arange(step_sizes)[:, None]
         self.evaluate = Evaluator(problem, horizon, (2, step_sizes))  # the replays of a warm start, the line search
         self.call = lambda _: self.plan(), None
@@ -68,7 +65,7 @@ class Twin:
     def solve(self) -> None:
         self.iterations_done = 0
         S = self.stages_of_F
-        given = (self.x0, self.u_previous, self.F[:S], self.f[:S], self.p)
+        given = (self.x0, self.u_previous, self.F[:S], self.f[:S], self.p, self.Sigma[:S] if self.problem.trust else self.x0)
         if not np.all(self.u_lower <= self.u_upper):
             self.status = PlanStatus.INFEASIBLE_BOX
         elif not all(np.isfinite(array).all() for array in given):
@@ -114,7 +111,7 @@ class Twin:
             moved = False
             settled = -(slope + curve) <= self.tolerance * (1.0 + abs(self.merit))
             if settled:
-                if not self.limited.size or self.precision <= self.final_precision:
+                if not self.barrier or self.precision <= self.final_precision:
                     return PlanStatus.CONVERGED
                 self._sharpen()
             else:
@@ -154,7 +151,7 @@ class Twin:
         self.new_Q_uu, self.stages = np.empty((H, nu, nu)), [None] * H
         V, s = np.zeros((ny, ny)), np.zeros(ny)
         V[:nx, :nx], s[:nx] = self.G_last, self.g_last
-        self._add_limits(V, s, self.X[H])
+        self.barrier.add_to(V, s, self.X[H], self.precision)
         lower, upper = self.u_lower - self.U[1:], self.u_upper - self.U[1:]
         slope = curve = 0.0
         for t in range(H - 1, -1, -1):
@@ -173,7 +170,7 @@ class Twin:
             V = Q[:ny, :ny] + Q_yu_K + Q_yu_K.T + K.T @ (Q_uu @ K)
             s = q[:ny] + k @ Q_uy + (q_u + Q_uu_k) @ K
             if t > 0:
-                self._add_limits(V, s, self.X[t])
+                self.barrier.add_to(V, s, self.X[t], self.precision)
             V = 0.5 * (V + V.T)
             self.new_K[t], self.new_k[t], self.new_Q_uu[t] = K, k, Q_uu
             self.stages[t] = Q, q, V, s
@@ -211,7 +208,7 @@ class Twin:
 
     def _extra(self, Xs: Array, Us: Array) -> Array | float:
         """Terms of state limits and trust region (S,) of the rollouts, or 0."""
-        extra = self._barrier(self._distance(Xs[1:])).sum(axis=(0, 2)) if self.limited.size else 0.0
+        extra = self.barrier.value(Xs[1:], self.precision).sum(axis=(0, 2)) if self.barrier else 0.0
         if self.eta:
             K = self._gains()
             y = np.concatenate([Xs, Us], axis=2)[:-1, :, : self.ny]
@@ -222,30 +219,12 @@ class Twin:
 
     # --- state limits, trust region, regularisation --------------------------------------------------------------
 
-    def _distance(self, X: Array) -> Array:
-        """To every limit, in half ranges: X (..., nx) -> (..., limits)."""
-        i = self.limited
-        bound = np.where(self.side > 0, self.x_upper[i], self.x_lower[i])
-        return self.side * (bound - X[..., i]) / self.half_range[i]
-
-    def _barrier(self, z: Array) -> Array:
-        d = self.precision
-        return self.limit_penalty * d * np.where(z > d, -np.log(np.maximum(z, d)), 0.5 * ((z / d - 2.0) ** 2 - 1.0) - np.log(d))
-
-    def _add_limits(self, V: Array, s: Array, x: Array) -> None:
-        z, d, i = self._distance(x), self.precision, self.limited
-        slope = self.limit_penalty * np.where(z > d, -d / np.maximum(z, d), z / d - 2.0)
-        curvature = self.limit_penalty * np.where(z > d, d / np.maximum(z, d) ** 2, 1.0 / d)
-        np.add.at(s, i, -self.side * slope / self.half_range[i])
-        np.add.at(V, (i, i), curvature / self.half_range[i] ** 2)
-
     def _sharpen(self) -> None:
         """A sharper barrier, and the merit of the trajectory under it."""
-        if self.limited.size and self.precision > self.final_precision:
-            z = self._distance(self.X[1:])
-            self.merit -= self._barrier(z).sum()
+        if self.barrier and self.precision > self.final_precision:
+            before = self.barrier.value(self.X[1:], self.precision).sum()
             self.precision = max(0.1 * self.precision, self.final_precision)
-            self.merit += self._barrier(z).sum()
+            self.merit += self.barrier.value(self.X[1:], self.precision).sum() - before
 
     def _gains(self) -> Array:
         return np.concatenate([self.K, self.K_u], axis=2) if self.ny > self.nx else self.K
@@ -266,7 +245,7 @@ class Twin:
         for t in range(H):
             P, P_new = self.Q_uu[t], self.new_Q_uu[t] / (self.temperature + self.eta)
             K, F = self.new_K[t], self.F_y[t]
-            (sign_p, log_p), (sign_q, log_q) = np.linalg.slogdet(P), np.linalg.slogdet(P_new)
+            log_p, log_q = np.linalg.slogdet(P)[1], np.linalg.slogdet(P_new)[1]
             if min(np.linalg.eigvalsh(P)[0], np.linalg.eigvalsh(P_new)[0]) <= 0.0:
                 return np.inf
             C, D = np.linalg.inv(P_new), K - K_bar[t]
@@ -286,53 +265,3 @@ class Twin:
     def _softer(self) -> None:
         self.delta = min(1.0 / DELTA0, self.delta / DELTA0)
         self.mu = self.mu * self.delta if self.mu * self.delta >= MU_MIN else 0.0
-
-
-def box_step(Q: Array, q: Array, lower: Array, upper: Array, Q_uy: Array) -> tuple[Array, Array]:
-    """k = argmin 1/2 k^T Q k + q^T k in the box and K = -Q^-1 Q_uy on its free commands, 0 on the others.
-
-    Projected Newton, from the bounds that each command would meet if it were alone. Raises NotPositiveDefinite.
-    """
-    inverse = _inverse_factor(Q)
-    D = np.diag(Q)
-    k = np.where(-q > upper * D, upper, np.where(-q < lower * D, lower, np.clip(0.0, lower, upper)))
-    on_face, clamped = False, np.zeros(len(q), dtype=bool)
-    for _ in range(20 * len(q) + 20):
-        g = q + Q @ k
-        now = ((k <= lower) & (g > 0.0)) | ((k >= upper) & (g < 0.0))
-        changed = (now != clamped).any()
-        clamped = now
-        if on_face and not changed:
-            break
-        if changed:
-            inverse = _inverse_factor(np.where(now | now[:, None], np.eye(len(q)), Q))
-        free = np.where(clamped, 0.0, g)
-        step = inverse.T @ (inverse @ free)
-        trial = np.minimum(np.maximum(k - step, lower), upper)
-        on_face = bool((trial == k - step).all())
-        if not on_face:
-            trial = _search(Q, q, lower, upper, k, free, step)
-            if trial is None:
-                break
-        k = trial
-    rows = np.where(clamped[:, None], 0.0, Q_uy) if clamped.any() else Q_uy
-    return k, -inverse.T @ (inverse @ rows)
-
-
-def _inverse_factor(Q: Array) -> Array:
-    """L^-1 with Q = L L^T."""
-    try:
-        return np.linalg.inv(np.linalg.cholesky(Q))
-    except np.linalg.LinAlgError:
-        raise NotPositiveDefinite from None
-
-
-def _search(Q: Array, q: Array, lower: Array, upper: Array, k: Array, g: Array, step: Array) -> Array | None:
-    """Armijo's rule along the projected arc; None when rounding allows no decrease."""
-    before = 0.5 * k @ Q @ k + q @ k
-    for length in 0.6 ** np.arange(60):
-        trial = np.minimum(np.maximum(k - length * step, lower), upper)
-        after = 0.5 * trial @ Q @ trial + q @ trial
-        if after < before and after <= before + 0.1 * g @ (trial - k):
-            return trial
-    return None

@@ -33,20 +33,20 @@ class VirtualMachine(Twin):
         self._rolled = {S: np.zeros((H + 1, S, nx + nu)) for S in {2, step_sizes}}  # [x_t; u_{t-1}]
         self._roll_chains = {S: Buffered(
             roll_stage(problem, ny, S).mapaccum("roll", H, 1),
-            [(S, nx + nu), (H, S, ny), (H, S, ny), (H, S, nu), (H, S, nu), (H, S, nu), (H, nu, ny), (H, nx, nx + nu), (H, S, nx),
-             (H, problem.cost.np)], [rolled[1:], (H, S)]) for S, rolled in self._rolled.items()}
+            [(S, nx + nu), (H, S, ny), (H, S, ny), (H, S, nu), (H, S, nu), (H, S, nu), (H, nu, ny), (H, nx, nx + nu),
+             (H, S, nx), (H, problem.cost.np)], [rolled[1:], (H, S)]) for S, rolled in self._rolled.items()}
 
     def _backward(self) -> tuple[float, float]:
         if self.eta or self.problem.second_order:
             return super()._backward()
-        H, nx, ny, nu = self.horizon, self.nx, self.ny, self.nu
+        H, nx, ny = self.horizon, self.nx, self.ny
         g, G, V, s = self.g, self.G, np.zeros((ny, ny)), np.zeros(ny)
         V[:nx, :nx], s[:nx] = self.G_last, self.g_last
-        if self.limited.size:  # as if they were part of the stages' costs
-            self._add_limits(V, s, self.X[H])
+        if self.barrier:  # as if they were part of the stages' costs
+            self.barrier.add_to(V, s, self.X[H], self.precision)
             g, G = g.copy(), G.copy()
             for t in range(1, H):
-                self._add_limits(G[t], g[t], self.X[t])
+                self.barrier.add_to(G[t], g[t], self.X[t], self.precision)
         lower, upper = (self.u_lower - self.U[1:])[::-1], (self.u_upper - self.U[1:])[::-1]
         _, _, K, k, Q_uu, slopes, curves, trouble = self._backward_chain(
             V, s, self.F_y[::-1], g[::-1], G[::-1], lower, upper, self.mu)
@@ -63,15 +63,17 @@ class VirtualMachine(Twin):
         y_ref = np.concatenate([x_ref[:H], u_ref[:H]], axis=1)[:, None, :ny]
         rolled = self._rolled[S]
         rolled[0, :, :nx], rolled[0, :, nx:] = self.x0, self.u_previous
-        _, costs = self._roll_chains[S](rolled[0], y_ref, gain, u_ref[1:, None] + alpha * k[:, None], self.u_lower, self.u_upper, K,
-                                        self.F[: self.stages_of_F], self.f[: self.stages_of_F, None], self.p[:-1])
+        _, costs = self._roll_chains[S](
+            rolled[0], y_ref, gain, u_ref[1:, None] + alpha * k[:, None], self.u_lower, self.u_upper, K,
+            self.F[: self.stages_of_F], self.f[: self.stages_of_F, None], self.p[:-1])
         return rolled[:, :, :nx], rolled[:, :, nx:], costs.sum(axis=0) + self.evaluate.last_costs(rolled[-1, :, :nx], self.p)
 
 
 def backward_stage(nx: int, ny: int, nu: int) -> casadi.Function:
     """(V, s | F^T, g, G, lower, upper, mu) -> (V, s, K^T, k, Q_uu, slope, curve, trouble) of one stage.
 
-    Trouble is 0 when all went well. V = Q_yy + Q_yu K + K^T (Q_uy + Q_uu K) of twin.py is Q_yy + (Q_uy - mu K)^T K, since Q_uu K = -Q_uy - mu K on free rows.
+    trouble is 0 when all went well. In place of V = Q_yy + Q_yu K + K^T (Q_uy + Q_uu K) of twin.py stands
+    Q_yy + (Q_uy - mu K)^T K, the same, since Q_uu K = -Q_uy - mu K on free rows.
     """
     V, s = casadi.MX.sym("V", ny, ny), casadi.MX.sym("s", ny)
     F_T, g, G = casadi.MX.sym("F_T", ny + nu, ny), casadi.MX.sym("g", ny + nu), casadi.MX.sym("G", ny + nu, ny + nu)
