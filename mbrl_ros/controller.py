@@ -15,6 +15,7 @@ import numpy as np
 from .configuration import Configuration
 from .costs import CostContext, build_cost
 from .dynamics import CommandHistory, build_dynamics
+from .dynamics.delay_estimation import DelayMonitor
 from .follower import TargetFollower
 from .planners.acting import act
 from .planners.ilqr import IlqrPlanner
@@ -29,7 +30,8 @@ class MpcController:
         c = self.configuration = configuration or Configuration.from_flat({})
         self.robot, self.settings = robot, c["control"]
         self.dt, self.n = 1.0 / self.settings.rate, len(robot.joints)
-        self.dynamics = build_dynamics(robot, self.dt, c["dynamics"], c.plugin_sections("prior"), c["features"])
+        self.dynamics = build_dynamics(robot, self.dt, c["dynamics"], c.plugin_sections("prior"), c["features"],
+                                       c["trust"])
         self.m, self.nx, self.nu = self.dynamics.m, self.dynamics.nx, self.dynamics.nu
         self.horizon = c["planner"].horizon
         self.follower = TargetFollower(robot, c["reference"], self.dt, self.m, self.horizon)
@@ -39,6 +41,7 @@ class MpcController:
         self.planner = IlqrPlanner(self.cost, c["planner"], self.nx, self.nu, robot.command_lower, robot.command_upper,
                                    **self._state_limits())
         self.history = CommandHistory(self.nu, self.dt, self.settings.delay)
+        self.delay = DelayMonitor(self.n, self.dt, self.settings.delay, c["delay"])
         self._parameters = {kind: self._parameters_for(kind) for kind in ("joints", "point", "features")}
 
     def reset(self, observation: Observation) -> None:
@@ -48,6 +51,8 @@ class MpcController:
         command = observation.q if self.robot.interface == "position" else np.zeros(self.nu)
         command = np.clip(command, self.robot.command_lower, self.robot.command_upper)
         self.history.reset(command)
+        self.history.set_delay(self.settings.delay)
+        self.delay.reset()
         self._previous: tuple[float, Array] | None = None
         self._start = observation.stamp
         self.follower.reset(observation.q, observation.stamp)
@@ -127,6 +132,11 @@ class MpcController:
     def record(self, stamp: float, command: Array) -> None:
         """`command` (nu,) was published for the observation stamped `stamp`."""
         self.history.record(stamp, command)
+        if self._previous is not None and self._previous[0] == stamp:
+            x = self._previous[1]
+            changed = self.delay.update(stamp, x[: self.n], x[self.n: 2 * self.n], command)
+            if changed is not None:
+                self.history.set_delay(changed)
 
     def _state(self, observation: Observation) -> tuple[Array, bool]:
         """x (nx,) and whether its features rest on a recent frame."""

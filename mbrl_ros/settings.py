@@ -222,10 +222,10 @@ class DynamicsSettings(Section):
 class TrustSettings(Section):
     """From innovations to caution (dynamics/trust.py)."""
 
-    smoothing: float = setting(0.05, "time constant over which innovations are averaged", unit="s", low=1e-3, high=10.0)
-    doubt: float = setting(1.0, "mean NIS over its 95 % bound at which doubt begins", low=0.2)
-    lost: float = setting(20.0, "... and at which the model counts as lost", low=1.0)
-    prior_floor: float = setting(0.1, "smallest weight of the prior", low=1e-3, high=1.0)
+    smoothing: float = setting(0.02, "time constant over which innovations are averaged", unit="s", low=1e-3, high=10.0)
+    doubt: float = setting(5.0, "mean NIS over its 95 % bound at which doubt begins", low=0.2)
+    lost: float = setting(50.0, "... and at which the model counts as lost", low=1.0)
+    prior_floor: float = setting(0.3, "smallest weight of the prior", low=1e-3, high=1.0)
     step_floor: float = setting(0.1, "smallest KL step over the normal one", low=1e-3, high=1.0)
     command_floor: float = setting(0.3, "smallest command limit over the normal one", low=0.0, high=1.0)
     hold_after: float = setting(0.2, "time at level 0 after which the hold controller takes over", unit="s", low=0.0)

@@ -27,10 +27,10 @@ def test_a_right_model_is_trusted_all_day():
 
 
 def test_trust_falls_with_the_size_of_the_surprise():
-    # constant ratio r: the smoothed ratio reaches r, so the level is 1 - log r / log 20
-    for ratio in (1.0, 2.0, 5.0, 20.0, 100.0):
+    # constant ratio r: the smoothed ratio reaches r; doubt begins at 5 and ends at 50
+    for ratio in (1.0, 5.0, 12.0, 40.0, 100.0):
         level = run(Trust(), [ratio] * 400)[-1].level
-        assert level == pytest.approx(np.clip(1.0 - np.log(ratio) / np.log(20.0), 0.0, 1.0), abs=1e-6)
+        assert level == pytest.approx(np.clip(1.0 - np.log(ratio / 5.0) / np.log(10.0), 0.0, 1.0), abs=1e-6)
 
 
 def test_hold_comes_after_its_time_and_goes_after_its_time():
@@ -45,7 +45,7 @@ def test_hold_comes_after_its_time_and_goes_after_its_time():
 
 def test_half_trust_neither_takes_hold_nor_releases_it():
     settings = TrustSettings(smoothing=DT)
-    middling = 20.0**0.6  # level 0.4
+    middling = 5.0 * 10.0**0.6  # level 0.4
     assert not any(state.hold for state in run(Trust(), [middling] * 1000, settings))
     assert all(state.hold for state in run(Trust(ratio=CAP, level=0.0, hold=True), [middling] * 1000, settings))
 

@@ -23,11 +23,12 @@ from scipy.stats import f as f_distribution
 
 from .. import plugins
 from ..data.dataset import Keeper
-from ..settings import DynamicsSettings, FeatureSettings
+from ..settings import DynamicsSettings, FeatureSettings, TrustSettings
 from ..types import Array, LinearGaussianDynamics, Transition
 from .features import FeatureMotion
 from .posterior import RegressionPosterior
 from .priors import Prior
+from .trust import Trust
 
 # The prior weighs as much as (noise / spread)^2 says of the noise that is seen, within this range of the believed
 # variance: with too little weight noise is taken for motion, with too much nothing is learned.
@@ -53,8 +54,9 @@ class OnlineDynamics:
     """update(transition) learns; fit(x, u) gives the model about (x, u)."""
 
     def __init__(self, robot, dt: float, settings: DynamicsSettings, prior: Prior,
-                 features: FeatureSettings | None = None):
+                 features: FeatureSettings | None = None, trust: TrustSettings | None = None):
         self.settings, self.prior, self.dt = settings, prior, dt
+        self.trust, self.trust_settings = Trust(), trust or TrustSettings()
         self.n = n = len(robot.joints)
         self._u_scale, self._servo = robot.command_scale, robot.servo
         self.features = FeatureMotion(n, features or FeatureSettings())
@@ -70,7 +72,6 @@ class OnlineDynamics:
         self._bounds = counts, counts * n / (counts - n + 1) * f_distribution.ppf(0.95, n, counts - n + 1)
         self.nis_bound = float(self._bounds[1][0])
         self.keeper: Keeper | None = None  # set one to keep every transition that is learned from
-        self._mean_nis = float(n)
         self._start: float | None = None
         self._velocity_noise = np.zeros((2 * n, n))
         self._velocity_noise[:n], self._velocity_noise[n:] = 0.5 * dt * np.eye(n), np.eye(n)
@@ -80,12 +81,7 @@ class OnlineDynamics:
         self.posterior.precision = self._precision
         self.posterior.reset()
         self.features.reset()
-        self._mean_nis, self._start = float(self.n), None
-
-    @property
-    def surprised(self) -> bool:
-        """Whether recent innovations lie outside what the model says of itself."""
-        return self._mean_nis > 2.0 * self.nis_bound
+        self.trust, self._start = Trust(), None
 
     def update(self, transition: Transition) -> Innovation:
         """Learn from one period; the innovation is of the model before it learned."""
@@ -97,16 +93,17 @@ class OnlineDynamics:
         covariance = inflation * self.posterior.Sigma
         nis = float(error @ np.linalg.solve(covariance, error))
         self.nis_bound = float(np.interp(self.posterior.noise_dof, *self._bounds))
+        self.trust = self.trust.after(nis, self.nis_bound, self.dt, self.trust_settings)
         if self.keeper is not None:
             self.keeper.add(transition)
         if self._start is None:
             self._start = transition.stamp
         if not self._frozen(transition.stamp):
-            self._mean_nis += 0.25 * (min(nis, 20.0 * self.nis_bound) - self._mean_nis)
-            forgetting = self.settings.surprise_forgetting if self.surprised else self.settings.forgetting
+            forgetting = self.trust.forgetting(self.settings.forgetting, self.settings.surprise_forgetting)
             self.posterior.add(self._regressors(x, u), y, forgetting)
             seen = float(np.median(np.diag(self.posterior.Sigma))) / self.settings.noise**2
-            self.posterior.precision = self._precision * min(max(seen, NOISE_RANGE[0]), NOISE_RANGE[1])
+            weight = min(max(seen, NOISE_RANGE[0]), NOISE_RANGE[1]) * self.trust.prior_weight(self.trust_settings)
+            self.posterior.precision = weight * self._precision
         self.posterior.add_innovation(error, inflation)  # also when frozen: what it says of itself stays honest
         return Innovation(error, covariance, nis, self.nis_bound)
 
@@ -171,8 +168,9 @@ class OnlineDynamics:
         return self.settings.estimator == "frozen" and stamp - self._start >= self.settings.freeze_after
 
 
-def build_dynamics(robot, dt: float, settings: DynamicsSettings, prior_sections, features=None) -> OnlineDynamics:
+def build_dynamics(robot, dt: float, settings: DynamicsSettings, prior_sections, features=None,
+                   trust=None) -> OnlineDynamics:
     """The dynamics of `robot` for a period dt [s], with the prior that `settings.prior` names."""
     module = plugins.load("dynamics.priors", settings.prior)
     prior = module.build(prior_sections.get(settings.prior, module.Settings()), robot, dt)
-    return OnlineDynamics(robot, dt, settings, prior, features)
+    return OnlineDynamics(robot, dt, settings, prior, features, trust)
