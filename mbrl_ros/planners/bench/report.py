@@ -33,7 +33,7 @@ def plot(results: Results, path: Path) -> None:
     from matplotlib import pyplot
     solvers = list(dict.fromkeys(s for horizons in results.values() for by in horizons.values() for s in by))
     colours = {solver: f"C{i}" for i, solver in enumerate(solvers)}
-    figure, axes = pyplot.subplots(1, len(results) + 1, figsize=(4.2 * (len(results) + 1), 4.2), sharey=True)
+    figure, axes = pyplot.subplots(1, len(results) + 1, figsize=(4.2 * (len(results) + 1), 4.6), sharey=True)
     for axis, (problem, horizons) in zip(axes, results.items()):
         for solver in solvers:
             points = [(int(h), by[solver]["hot"]["p50_us"]) for h, by in horizons.items() if solver in by]
@@ -47,9 +47,10 @@ def plot(results: Results, path: Path) -> None:
         axes[-1].plot(*zip(*points), marker="o", color=colours[solver]) if points else None
     axes[-1].set(title=f"H = {common}", xlabel="state size nx")
     axes[0].set(ylabel="one iteration, median [us]", yscale="log")
-    axes[0].legend(fontsize=8)
     for axis in axes:
         axis.grid(True, which="both", alpha=0.3)
-    figure.tight_layout()
+    handles = [pyplot.Line2D([], [], marker="o", color=colours[solver], label=solver) for solver in solvers]
+    figure.tight_layout(rect=(0.0, 0.08, 1.0, 1.0))
+    figure.legend(handles=handles, loc="lower center", ncol=len(solvers))
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
