@@ -198,11 +198,38 @@ def read_joint_target(message: Message, order: JointOrder) -> Array:
 
 
 def read_point_target(message: Message, root: str) -> Array:
-    """p (3,) [m] of a target in the frame `root`, the robot's base."""
-    if message.header.frame_id not in ("", root):
-        raise TargetError(f"point target: frame '{message.header.frame_id}' is not the robot's base frame '{root}'; "
-                          f"transform the target into '{root}' before sending it")
-    return np.array([message.point.x, message.point.y, message.point.z])
+    """p (3,) [m] of a PointStamped in the frame `root`, the robot's base."""
+    return _in_frame(message.header.frame_id, message.point, root)
+
+
+def _in_frame(frame_id: str, point, root: str) -> Array:
+    if frame_id not in ("", root):
+        raise TargetError(f"point target: frame '{frame_id}' is not the robot's base frame '{root}'; transform the target "
+                          f"into '{root}' before sending it")
+    return np.array([point.x, point.y, point.z])
+
+
+def read_pose_target(message, root: str) -> Array:
+    """p (3,) [m] of a PoseStamped in the frame `root`; an orientation, which would be ignored, is refused."""
+    orientation = message.pose.orientation
+    if (orientation.x, orientation.y, orientation.z) != (0.0, 0.0, 0.0):
+        raise TargetError("pose target: the orientation cannot be controlled; leave it at its default (0, 0, 0, 1)")
+    return _in_frame(message.header.frame_id, message.pose.position, root)
+
+
+def read_trajectory_target(message, order: JointOrder) -> tuple[Array, Array]:
+    """(times (T,) [s] after the header's stamp, Q (T, n) [rad or m]) of a JointTrajectory to follow, by name."""
+    index, problem = order.resolve(message.joint_names)
+    if index is None:
+        raise TargetError(f"trajectory target: {problem[1]}")
+    if not message.points:
+        raise TargetError("trajectory target: it has no points")
+    for k, point in enumerate(message.points):
+        if len(point.positions) != len(message.joint_names):
+            raise TargetError(f"trajectory target: point {k} has {len(point.positions)} positions for "
+                              f"{len(message.joint_names)} joints")
+    times = np.array([seconds(point.time_from_start) for point in message.points])
+    return times, np.array([np.asarray(point.positions, dtype=np.float64)[index] for point in message.points])
 
 
 def read_feature_target(message: Message) -> Array:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from .exceptions import TargetError
-from .references import (Target, feature_reference, feature_target, joint_reference, joint_target, point_target)
+from .references import (Target, feature_reference, feature_target, joint_reference, joint_target, point_target,
+                         trajectory_target)
 from .robots import Robot
 from .robots.kinematics import Kinematics
-from .settings import ReferenceSettings
+from .settings import ReferenceSettings, per_joint
 from .types import Array
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -55,21 +56,33 @@ class TargetFollower:
         self.reset(q, stamp)
 
     def resume(self, q: Array, stamp: float) -> None:
-        """After an interruption: set out anew, from rest at q (n,), for the present target."""
+        """After an interruption: set out anew, from rest at q (n,), for the present target (a trajectory's: its end)."""
         target = self.target
         self.reset(q, stamp)
         if target is not None:
-            self._queue = [dataclasses.replace(target, stamp=stamp), *self._queue]
+            self._queue = [dataclasses.replace(target, stamp=stamp, path=None), *self._queue]
+
+    def rejoin(self, q: Array, qd: Array, stamp: float) -> None:
+        """Someone else moved the arm: go to the present target from q, qd (n,) instead of from the old reference."""
+        if self.target is not None and self.target.q is not None and self.target.path is None and not self.phase:
+            fastest = 0.999 * self.settings.velocity_fraction * self.robot.velocity_limit
+            self.joints.go_to(self.target.q, stamp, (q, np.clip(qd, -fastest, fastest), np.zeros(self.n)))
 
     def set_joint_target(self, q: Array, stamp: float = 0.0) -> Target:
         """Go to q (n,) [rad] from `stamp` [s] on (0: now). TargetError if it lies outside the limits."""
         return self._accept(joint_target(self.robot, q, stamp))
 
+    def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0) -> Target:
+        """Pass joint positions Q (T, n) `times` (T,) [s] after `stamp` (0: now), then rest. TargetError if malformed."""
+        return self._accept(trajectory_target(self.robot, times, Q, stamp))
+
     def set_point_target(self, p: Array, stamp: float = 0.0) -> Target:
         """Bring the end effector to p (3,) [m, base frame] from `stamp` [s] on. TargetError if it is out of reach."""
         last = self._queue[-1] if self._queue else self.target
-        known = last is not None and last.q is not None
-        target = point_target(self.kinematics, p, last.q if known else self._middle(), self.settings, stamp)
+        home = self.settings.home
+        known = bool(home) or last is not None and last.q is not None
+        seed = per_joint(home, self.n, "reference.home") if home else last.q if known else self._middle()
+        target = point_target(self.kinematics, p, seed, self.settings, stamp)
         # without a pose to come from, the pose to go to is chosen when the target's time has come
         return self._accept(target if known else dataclasses.replace(target, q=None))
 
@@ -93,7 +106,10 @@ class TargetFollower:
                 if target.q is None:
                     q, _ = self.kinematics.inverse(target.value, self.joints.at(stamp))
                     self.target = target = dataclasses.replace(target, q=q)
-                self.joints.go_to(target.q, stamp)
+                if target.path is None:
+                    self.joints.go_to(target.q, stamp)
+                else:
+                    self.joints.follow(*target.path, stamp)
         if self.phase:
             self._advance_image_phase(stamp, x, fresh, known)
 

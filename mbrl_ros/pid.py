@@ -55,6 +55,9 @@ class PidController:
     def set_joint_target(self, q: Array, stamp: float = 0.0):
         return self.follower.set_joint_target(q, stamp)
 
+    def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0):
+        return self.follower.set_trajectory(times, Q, stamp)
+
     def set_point_target(self, p: Array, stamp: float = 0.0):
         return self.follower.set_point_target(p, stamp)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import ruckig
+from scipy.interpolate import CubicSpline
 
 from .exceptions import TargetError
 from .settings import ReferenceSettings
@@ -21,12 +22,14 @@ from .types import Array, checked
 @dataclass(frozen=True, eq=False, slots=True)
 class Target:
     """Where to go. kind "joints": value q (n,) [rad]; "point": value p (3,) [m] in the base frame, q (n,) a pose that
-    reaches it; "features": value s (m,) in image coordinates. `stamp` [s]: from when on it holds."""
+    reaches it; "features": value s (m,) in image coordinates. `stamp` [s]: from when on it holds. `path`: joint
+    positions to pass on the way, (times (T,) [s] after the stamp, Q (T, n))."""
 
     kind: str
     value: Array
     stamp: float = 0.0
     q: Array | None = None
+    path: tuple[Array, Array] | None = None
 
 
 def joint_target(robot, q, stamp: float = 0.0) -> Target:
@@ -59,6 +62,26 @@ def feature_target(m: int, s, stamp: float = 0.0) -> Target:
     return Target("features", s, stamp)
 
 
+LONGEST = 500  # points of a trajectory
+
+
+def trajectory_target(robot, times, Q, stamp: float = 0.0) -> Target:
+    """Joint positions Q (T, n) to pass `times` (T,) [s] after `stamp`; TargetError if malformed or outside the limits.
+
+    It sets out from wherever the reference is then, which takes the place of a point at time 0.
+    """
+    Q = checked("trajectory target", Q, (None, len(robot.joints)))
+    times = checked("times of a trajectory target", times, (len(Q),))
+    if not 0 < len(Q) <= LONGEST:
+        raise TargetError(f"a trajectory must have 1 to {LONGEST} points, got {len(Q)}")
+    if not (np.isfinite(times).all() and times[0] >= 0.0 and times[-1] > 0.0 and (np.diff(times) > 0.0).all()):
+        raise TargetError("the times of a trajectory must be finite, rise, and end after 0")
+    for q in Q:
+        joint_target(robot, q)
+    keep = times > 0.0
+    return Target("joints", Q[-1], stamp, Q[-1], (times[keep], Q[keep]))
+
+
 class SmoothReference:
     """A reference y(t) of `size` coordinates, sampled every dt, moving to its goal within the given limits."""
 
@@ -68,7 +91,7 @@ class SmoothReference:
         self._input = ruckig.InputParameter(self.size)
         self._input.max_velocity, self._input.max_acceleration = list(velocity), list(acceleration)
         self._input.max_jerk = list(jerk)
-        self._trajectory = ruckig.Trajectory(self.size)
+        self._trajectory = self._ruckig = ruckig.Trajectory(self.size)
         self._start = self._goal = np.zeros(self.size)
         self._begin = 0.0
         self.duration = 0.0
@@ -78,17 +101,27 @@ class SmoothReference:
         self._start = self._goal = np.array(y, dtype=np.float64)
         self._begin, self.duration = stamp, 0.0
 
-    def go_to(self, goal: Array, stamp: float) -> None:
-        """Start at `stamp` from wherever the reference is then, its velocity and acceleration included."""
-        position, velocity, acceleration = self.at(stamp, derivatives=True)
+    def go_to(self, goal: Array, stamp: float, start: tuple[Array, Array, Array] | None = None) -> None:
+        """Start at `stamp` from `start` (position, velocity, acceleration), by default where the reference is then."""
+        position, velocity, acceleration = self.at(stamp, derivatives=True) if start is None else start
         i = self._input
         i.current_position, i.current_velocity, i.current_acceleration = list(position), list(velocity), list(acceleration)
         i.target_position, i.target_velocity, i.target_acceleration = list(goal), [0.0] * self.size, [0.0] * self.size
+        self._trajectory = self._ruckig
         result = self._generator.calculate(i, self._trajectory)
         if result not in (ruckig.Result.Working, ruckig.Result.Finished):
             raise TargetError(f"no trajectory to {np.round(goal, 4).tolist()} within the limits: {result}")
         self._start, self._goal = position, np.array(goal, dtype=np.float64)
         self._begin, self.duration = stamp, self._trajectory.duration
+
+    def follow(self, times: Array, Y: Array, stamp: float) -> None:
+        """Set out at `stamp` from wherever the reference is, pass Y (T, size) at `times` (T,) [s] after it, and rest at
+        the last point: a cubic spline, slowed down as a whole where it would leave the velocity or acceleration limits."""
+        position, velocity, _ = self.at(stamp, derivatives=True)
+        path = _Spline(times, position, Y, velocity)
+        path = _Spline(times * path.slowdown(self._input.max_velocity, self._input.max_acceleration), position, Y, velocity)
+        self._trajectory, self._start, self._goal = path, position, np.array(Y[-1], dtype=np.float64)
+        self._begin, self.duration = stamp, path.duration
 
     @property
     def end(self) -> float:
@@ -110,6 +143,24 @@ class SmoothReference:
         if self.duration == 0.0 or times[0] >= self.end:
             return np.repeat(self._goal[None], len(times), axis=0)
         return np.array([self.at(t) for t in times])
+
+
+class _Spline:
+    """A cubic spline from y_0 with velocity v_0 through Y (T, size) at `times` (T,) to rest; as Ruckig's trajectories."""
+
+    def __init__(self, times: Array, start: Array, Y: Array, velocity: Array):
+        self.duration = float(times[-1])
+        self._spline = CubicSpline(np.r_[0.0, times], np.vstack((start, Y)), bc_type=((1, velocity), (1, np.zeros_like(start))))
+
+    def at_time(self, time: float) -> tuple[Array, Array, Array]:
+        return self._spline(time), self._spline(time, 1), self._spline(time, 2)
+
+    def slowdown(self, velocity, acceleration) -> float:
+        """By which factor all times must grow for the limits (size,) to hold."""
+        times = np.linspace(0.0, self.duration, 10 * len(self._spline.x))
+        fast = np.abs(self._spline(times, 1)) / np.asarray(velocity)
+        hard = np.abs(self._spline(times, 2)) / np.asarray(acceleration)
+        return max(1.0, float(fast.max()), float(np.sqrt(hard.max())))
 
 
 def joint_reference(robot, settings: ReferenceSettings, dt: float) -> SmoothReference:

@@ -68,7 +68,10 @@ class NodeProcess:
 
     def wait(self) -> int:
         """The exit code."""
-        code = self._process.wait(PATIENCE)
+        try:
+            code = self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it does not end; it said:\n{self.output}") from None
         self._reader.join(PATIENCE)
         return code
 
@@ -96,8 +99,16 @@ class Peer:
         self.node = rclpy.create_node("peer", context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
+        self._further = []
         self.heard: dict[str, list] = {}
         self.processes: list[NodeProcess] = []
+
+    def add_node(self, name: str):
+        """A further node in this process."""
+        node = rclpy.create_node(name, context=self._context)
+        self._executor.add_node(node)
+        self._further.append(node)
+        return node
 
     def listen(self, kind, topic: str, depth: int = 1000) -> None:
         self.heard[topic] = []
@@ -133,7 +144,8 @@ class Peer:
 
     def close(self) -> None:
         self._executor.shutdown()
-        self.node.destroy_node()
+        for node in (self.node, *self._further):
+            node.destroy_node()
         self._context.try_shutdown()
 
 

@@ -11,14 +11,18 @@ pytestmark = needs_panda
 
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PointStamped
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.event_handler import SubscriptionEventCallbacks
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, String
+from std_msgs.msg import Float64MultiArray, String, UInt8
 from std_srvs.srv import Trigger
 
-from mbrl_ros.nodes import messages
+from mbrl_ros.nodes import messages, qos
 from mbrl_ros.nodes.status import read_status
 from mbrl_ros.robots import load_robot
 from mbrl_ros.settings import RobotSettings
+from mbrl_ros.state_machine import State
 from mbrl_ros.tick_log import load_table
 
 HOME = [0.0, -0.5, 0.0, -2.0, 0.0, 1.6, 0.8]
@@ -47,9 +51,11 @@ def lockstep_run(folder, name: str, seconds: float):
         peer.until(lambda: start.service_is_ready() and peer.node.count_subscribers("/commands"), "sim_node")
         done = start.call_async(Trigger.Request())
         peer.until(done.done, "the start")
-        assert sim.wait() == 0, sim.output
         peer.processes.remove(sim)
-        peer.until(lambda: len(peer.heard["/mpc_node/status"]) == round(200 * seconds), "a status for every tick")
+        peer.until(lambda: not sim.running, "the end of the simulation")
+        assert sim.wait() == 0, sim.output
+        peer.until(lambda: peer.heard["/mpc_node/status"]
+                   and read_status(peer.heard["/mpc_node/status"][-1])["tick"] == round(200 * seconds), "the last status")
         mpc.signal(signal.SIGTERM)
         assert mpc.wait() == 0, mpc.output
         statuses = [read_status(message) for message in peer.heard["/mpc_node/status"]]
@@ -220,3 +226,105 @@ def test_bad_configuration_ends_with_code_2_and_one_clear_line(parameters, words
         assert words in process.output and "Traceback" not in process.output
     finally:
         process.kill()
+
+
+def test_services_hold_stop_and_recover_explicitly(tmp_path):
+    model = str(tmp_path / "model.npz")
+    with ros(("mpc_node", {**LOCKSTEP, "supervisor.safe_effort": "zero", "model_file": model})) as (peer, mpc):
+        node = Listening(peer)
+        node.begin(state(1.0))
+        stamps = iter(1.0 + 0.005 * np.arange(1, 100))
+
+        def after_a_tick() -> float:
+            """The supervisor's state after one more state."""
+            stamp = float(next(stamps))
+            node.states.publish(state(stamp))
+            node.answered(stamp)
+            peer.until(lambda: peer.heard["/mpc_node/status"]
+                       and read_status(peer.heard["/mpc_node/status"][-1])["stamp"] == pytest.approx(stamp), "its status")
+            return read_status(peer.heard["/mpc_node/status"][-1])["supervisor_state"]
+
+        def call(name: str) -> tuple[bool, str]:
+            client = peer.node.create_client(Trigger, f"/mpc_node/{name}")
+            peer.until(client.service_is_ready, name)
+            future = client.call_async(Trigger.Request())
+            peer.until(future.done, f"the answer of {name}")
+            return future.result().success, future.result().message
+
+        assert after_a_tick() == State.ACTIVE
+        assert call("hold") == (True, "the state is HOLD") and after_a_tick() == State.HOLD
+        assert call("resume")[0] and after_a_tick() == State.ACTIVE
+        assert call("e_stop")[0]
+        peer.until(lambda: not np.any(peer.heard["/commands"][-1].data), "the safe command, without another state")
+        assert after_a_tick() == State.E_STOP and not np.any(peer.heard["/commands"][-1].data)
+        granted, why = call("resume")
+        assert not granted and "~/clear" in why
+        assert call("clear")[0] and after_a_tick() == State.HOLD
+        assert call("resume")[0] and after_a_tick() == State.ACTIVE
+        assert call("save_model")[0] and call("reset_model")[0] and call("load_model")[0]
+        (tmp_path / "model.npz").write_bytes(b"nonsense")
+        loaded, why = call("load_model")
+        assert not loaded and "model.npz" in why
+        assert after_a_tick() == State.ACTIVE
+
+
+def test_lifecycle_by_hand():
+    """Nothing is sent before activation; deactivation sends the safe command; it can be activated again."""
+    with ros(("mpc_node", {**LOCKSTEP, "autostart": False, "supervisor.safe_effort": "zero"})) as (peer, mpc):
+        change = peer.node.create_client(ChangeState, "/mpc_node/change_state")
+        peer.until(change.service_is_ready, "mpc_node")
+
+        def go(transition: int) -> bool:
+            future = change.call_async(ChangeState.Request(transition=Transition(id=transition)))
+            peer.until(future.done, f"transition {transition}")
+            return future.result().success
+
+        assert go(Transition.TRANSITION_CONFIGURE)
+        node = Listening(peer)
+        node.states.publish(state(1.0))
+        assert go(Transition.TRANSITION_ACTIVATE)
+        node.begin(state(1.0))
+        node.states.publish(state(1.005))
+        node.answered(1.005)
+        assert np.any(peer.heard["/commands"][-1].data)
+        assert go(Transition.TRANSITION_DEACTIVATE)
+        peer.until(lambda: not np.any(peer.heard["/commands"][-1].data), "the safe command")
+        assert go(Transition.TRANSITION_ACTIVATE)
+        node.states.publish(state(1.01))
+        node.answered(1.01)
+        assert go(Transition.TRANSITION_DEACTIVATE) and go(Transition.TRANSITION_CLEANUP)
+        assert go(Transition.TRANSITION_CONFIGURE) and go(Transition.TRANSITION_INACTIVE_SHUTDOWN)
+        assert mpc.wait() == 0, mpc.output
+
+
+def test_a_dead_node_is_noticed_by_its_heartbeat():
+    with ros(("mpc_node", LOCKSTEP)) as (peer, mpc):
+        changes = []
+        peer.node.create_subscription(
+            UInt8, "/mpc_node/heartbeat", lambda message: None, qos.HEARTBEAT,
+            event_callbacks=SubscriptionEventCallbacks(liveliness=lambda info: changes.append(info.alive_count)))
+        node = Listening(peer)
+        node.begin(state(1.0))
+        for k in range(1, 400):  # a heartbeat goes out with a tick
+            if changes and changes[-1] == 1:
+                break
+            node.states.publish(state(1.0 + 0.005 * k))
+            node.answered(1.0 + 0.005 * k)
+        peer.until(lambda: changes and changes[-1] == 1, "life")
+        mpc.signal(signal.SIGKILL)
+        peer.processes.clear()
+        peer.until(lambda: changes[-1] == 0, "the loss of liveliness")
+
+
+def test_commands_go_out_in_the_order_of_the_forward_controller():
+    order = list(reversed(PANDA["robot.joints"]))
+    with ros(("mpc_node", {**LOCKSTEP, "forward_controller": "/forward_effort_controller"})) as (peer, mpc):
+        node = Listening(peer)
+        peer.listen(Float64MultiArray, "/mpc_node/shadow_commands")
+        node.states.publish(state(1.0))
+        peer.until(lambda: node.diagnosis("control loop").get("ticks", "0") != "0", "a tick")
+        assert peer.heard["/commands"] == []  # the order is not known yet
+        controller = peer.add_node("forward_effort_controller")
+        controller.declare_parameter("joints", order)
+        node.begin(state(1.0))
+        peer.until(lambda: f"in the order {order}" in mpc.output, "the order")

@@ -1,16 +1,20 @@
 """The control loop with a clock, a controller and outputs made of plain Python: what goes out when, and in which order."""
 
 import threading
+import time
+from collections import Counter
 
 import numpy as np
 import pytest
 from robots_for_tests import planar_robot
 
-from mbrl_ros.nodes.control_loop import Arrival, ControlLoop
-from mbrl_ros.settings import SupervisorSettings
-from mbrl_ros.state_machine import Reason, State
+from mbrl_ros.nodes.control_loop import ControlLoop
+from mbrl_ros.nodes.mailbox import Arrival, Mailbox
+from mbrl_ros.player import FeedbackPlayer
+from mbrl_ros.settings import ControlSettings, SupervisorSettings
+from mbrl_ros.state_machine import Event, Reason, State
 from mbrl_ros.supervisor import Supervisor
-from mbrl_ros.types import Decision, DecisionStatus, FeatureFrame, Observation
+from mbrl_ros.types import Decision, DecisionStatus, FeatureFrame, Observation, Plan, PlanStatus
 
 DT = 0.01
 WAIT = 10.0  # [s]: how long a test waits for another thread before it fails; nothing is ever that slow
@@ -20,6 +24,7 @@ class Echo:
     """Commands the first joint's position, so that a command tells which state it answers."""
 
     def __init__(self, n: int = 2):
+        self.plan, self.held, self.settings = None, [], ControlSettings(delay=0.0)
         self.n, self.steps, self.resets, self.resumed, self.recorded, self.fail = n, [], 0, [], [], False
 
     def reset(self, observation):
@@ -32,7 +37,10 @@ class Echo:
         if self.fail:
             raise RuntimeError("a bug")
         self.steps.append(observation)
-        return Decision(observation.stamp, np.full(self.n, observation.q[0]), DecisionStatus.OK)
+        return Decision(observation.stamp, np.full(self.n, observation.q[0]), DecisionStatus.OK, self.plan)
+
+    def hold(self, observation):
+        self.held.append(observation.stamp)
 
     def record(self, stamp, command):
         self.recorded.append((stamp, command))
@@ -70,10 +78,9 @@ class Book:
 def make_loop():
     loops = []
 
-    def make(*, settings=SupervisorSettings(), interface="effort", clock=None, **options):
+    def make(*, settings=SupervisorSettings(), interface="effort", age=lambda: 0.0, **options):
         robot = planar_robot(interface=interface)
-        loop = ControlLoop(Echo(), Supervisor(robot, settings, DT), Book(), dt=DT, timeout=0.05,
-                           **options, **({"clock": clock} if clock else {}))
+        loop = ControlLoop(Echo(), Supervisor(robot, settings, DT), Book(), dt=DT, timeout=0.05, age=age, **options)
         loops.append(loop)
         return loop
 
@@ -82,15 +89,15 @@ def make_loop():
         loop.stop()
 
 
-def arrival(stamp, value=0.0, effort=None, restarted=False, received=0.0):
-    return Arrival(Observation(stamp, np.array([value, 0.0]), np.zeros(2)), received, effort, restarted)
+def arrival(stamp, value=0.0, effort=None, restarted=False):
+    return Arrival(Observation(stamp, np.array([value, 0.0]), np.zeros(2)), 0.0, effort, restarted)
 
 
 def test_lockstep_answers_every_state_once_in_order_command_first(make_loop):
     loop = make_loop(lockstep=True)
-    for k in range(5):
-        loop.offer(arrival(1.0 + DT * k, 0.1 * k))
     loop.start()
+    for k in range(5):
+        loop.mailbox.put(arrival(1.0 + DT * k, 0.1 * k))
     loop.outputs.wait_for("tick", 5)
     assert [entry[0] for entry in loop.outputs.entries] == ["command", "tick"] * 5
     assert [stamp for stamp, _ in loop.outputs.of("command")] == pytest.approx([1.0 + DT * k for k in range(5)])
@@ -99,14 +106,29 @@ def test_lockstep_answers_every_state_once_in_order_command_first(make_loop):
     assert [stamp for stamp, _ in loop.controller.recorded] == [stamp for stamp, _ in loop.outputs.of("command")]
 
 
-def test_in_real_time_only_the_newest_waiting_state_counts(make_loop):
-    loop = make_loop()
+def test_in_real_time_only_the_newest_waiting_state_counts():
+    events = Counter()
+    mailbox = Mailbox(DT, lockstep=False, player_period=None, events=events)
+    mailbox.open()
     for k in range(5):
-        loop.offer(arrival(1.0 + DT * k, 0.1 * k))
-    loop.start()
-    loop.outputs.wait_for("tick", 1)
-    assert loop.controller.steps[0].q[0] == pytest.approx(0.4)
-    assert loop.events["states overtaken"] == 4
+        mailbox.put(arrival(1.0 + DT * k, 0.1 * k, restarted=k == 2))
+    newest = mailbox.take(lambda: WAIT)
+    assert newest.observation.q[0] == pytest.approx(0.4) and newest.restarted  # what an overtaken state said stays known
+    assert events["states overtaken"] == 4
+    assert mailbox.take(lambda: 0.0) is None
+
+
+def test_active_again_it_stays_where_the_robot_is_and_keeps_what_it_learned(make_loop):
+    loop = make_loop(lockstep=True)
+    for k in range(2):
+        loop.mailbox.put(arrival(0.5 + k))  # while inactive only the newest state is kept
+        loop.mailbox.put(arrival(1.0 + k, 0.3))
+        loop.start()
+        loop.outputs.wait_for("tick", k + 1)
+        loop.stop()
+    assert [step.stamp for step in loop.controller.steps] == [1.0, 2.0]
+    assert loop.controller.resets == 1 and loop.controller.held == [2.0]
+    assert [stamp for stamp, _ in loop.controller.resumed] == [2.0]
 
 
 def test_nothing_goes_out_before_the_first_state(make_loop):
@@ -118,24 +140,25 @@ def test_nothing_goes_out_before_the_first_state(make_loop):
 
 def test_the_last_act_is_the_safe_command(make_loop):
     loop = make_loop(lockstep=True, settings=SupervisorSettings(safe_effort="zero"))
-    loop.offer(arrival(1.0, 0.3))
+    loop.mailbox.put(arrival(1.0, 0.3))
     loop.start()
     loop.outputs.wait_for("tick", 1)
     loop.stop()
     assert loop.outputs.of("command")[-1][1] == pytest.approx([0.0, 0.0])
 
 
-def test_a_silent_robot_gets_the_safe_command(make_loop):
-    loop = make_loop(settings=SupervisorSettings(safe_effort="zero"))
+def test_a_silent_robot_gets_the_safe_command_every_period_once_its_state_is_too_old(make_loop):
+    begin = time.perf_counter()
+    loop = make_loop(settings=SupervisorSettings(safe_effort="zero"), age=lambda: time.perf_counter() - begin)
     loop.start()
-    loop.offer(arrival(1.0, 0.3, received=loop.clock()))
-    loop.outputs.wait_for("tick", 4)  # one answer, then a safe command every period
+    loop.mailbox.put(arrival(1.0, 0.3))
+    loop.outputs.wait_for("tick", 4)  # one answer, then safe commands
     ticks = [tick for (tick,) in loop.outputs.of("tick")]
     assert ticks[0].command.state is State.ACTIVE
     for tick in ticks[1:]:
-        assert tick.decision is None and tick.command.reasons == Reason.STALE_STATE
+        assert tick.decision is None and Reason.STALE_STATE in tick.command.reasons
         assert tick.command.u == pytest.approx([0.0, 0.0])
-        assert tick.latency > 0.05  # never before the time-out
+        assert tick.latency > 0.05  # the age: never before the time-out
     assert ticks[1].missed >= 3  # 1.5, 2.5, ... periods have passed without a state before the time-out of 5
 
 
@@ -144,12 +167,12 @@ def test_a_failing_controller_is_survived_and_reported_once(make_loop):
     loop.controller.fail = True
     loop.start()
     for k in range(3):
-        loop.offer(arrival(1.0 + DT * k))
+        loop.mailbox.put(arrival(1.0 + DT * k))
     loop.outputs.wait_for("tick", 3)
     assert all(tick.command.reasons == Reason.CONTROLLER_ERROR for (tick,) in loop.outputs.of("tick"))
     assert len(loop.outputs.of("log")) == 1 and "a bug" in loop.outputs.of("log")[0][1]
     loop.controller.fail = False
-    loop.offer(arrival(1.0 + DT * 3, 0.2))
+    loop.mailbox.put(arrival(1.0 + DT * 3, 0.2))
     loop.outputs.wait_for("tick", 4)
     assert loop.outputs.of("tick")[-1][0].command.state is State.ACTIVE
 
@@ -157,19 +180,19 @@ def test_a_failing_controller_is_survived_and_reported_once(make_loop):
 def test_frames_wait_for_the_state_they_belong_to(make_loop):
     loop = make_loop(lockstep=True)
     for stamp in (0.99, 1.0, 1.02):
-        loop.offer_frame(FeatureFrame(stamp, np.zeros(2), np.ones(1)))
-    for k in range(3):
-        loop.offer(arrival(1.0 + DT * k))
+        loop.mailbox.put_frame(FeatureFrame(stamp, np.zeros(2), np.ones(1)))
     loop.start()
+    for k in range(3):
+        loop.mailbox.put(arrival(1.0 + DT * k))
     loop.outputs.wait_for("tick", 3)
     assert [[frame.stamp for frame in step.frames] for step in loop.controller.steps] == [[0.99, 1.0], [], [1.02]]
 
 
 def test_on_a_new_time_line_the_controller_goes_on_with_the_command_in_effect(make_loop):
     loop = make_loop(lockstep=True)
-    loop.offer(arrival(100.0, 0.3))
-    loop.offer(arrival(5.0, restarted=True))
     loop.start()
+    loop.mailbox.put(arrival(100.0, 0.3))
+    loop.mailbox.put(arrival(5.0, restarted=True))
     loop.outputs.wait_for("tick", 2)
     (stamp, command), = loop.controller.resumed
     assert loop.controller.resets == 1 and stamp == 5.0 and command == pytest.approx([0.3, 0.3])
@@ -177,18 +200,48 @@ def test_on_a_new_time_line_the_controller_goes_on_with_the_command_in_effect(ma
 
 def test_in_shadow_the_measured_effort_is_what_acted(make_loop):
     loop = make_loop(lockstep=True, shadow=True)
-    loop.offer(arrival(1.0, 0.1, effort=np.array([7.0, 8.0])))
-    loop.offer(arrival(1.0 + DT, 0.1))
     loop.start()
+    loop.mailbox.put(arrival(1.0, 0.1, effort=np.array([7.0, 8.0])))
+    loop.mailbox.put(arrival(1.0 + DT, 0.1))
     loop.outputs.wait_for("tick", 2)
     assert loop.controller.recorded[0][1] == pytest.approx([7.0, 8.0])
     assert loop.controller.recorded[1][1] == pytest.approx([0.1, 0.1])
 
 
-def test_calls_run_in_the_control_thread(make_loop):
-    loop, threads = make_loop(lockstep=True), []
-    loop.call(lambda: threads.append(threading.current_thread().name))
-    loop.offer(arrival(1.0))
+def test_an_emergency_stop_acts_at_once(make_loop):
+    loop = make_loop(lockstep=True, settings=SupervisorSettings(safe_effort="zero"))
+    loop.mailbox.put(arrival(1.0, 0.3))
     loop.start()
     loop.outputs.wait_for("tick", 1)
-    assert threads == ["control"]
+    assert loop.request(Event.E_STOP)
+    assert loop.outputs.of("command")[-1][1] == pytest.approx([0.0, 0.0])  # without waiting for a state
+    loop.mailbox.put(arrival(1.0 + DT, 0.3))
+    loop.outputs.wait_for("tick", 2)
+    assert loop.outputs.of("command")[-1][1] == pytest.approx([0.0, 0.0])
+
+
+def test_holding_makes_the_controller_stay(make_loop):
+    loop = make_loop(lockstep=True)
+    loop.mailbox.put(arrival(1.0, 0.3))
+    loop.start()
+    loop.outputs.wait_for("tick", 1)
+    assert loop.request(Event.HOLD) and loop.controller.held == [1.0]
+    assert loop.request(Event.HOLD) and loop.controller.held == [1.0]  # it holds already
+    assert loop.request(Event.RESUME)
+
+
+def test_states_between_ticks_are_answered_by_the_player(make_loop):
+    """A plan with u_hat = 1, 2, ... and gain -1: what the player says of a state depends on how far along it is."""
+    player = FeedbackPlayer(2, DT, validity=5 * DT)
+    loop = make_loop(lockstep=True, player=player, player_period=DT / 5)
+    loop.controller.plan = Plan(np.zeros((4, 4)), np.outer([1.0, 2.0, 3.0], [1.0, 1.0]),
+                                np.broadcast_to(-np.eye(2, 4), (3, 2, 4)), np.zeros((3, 2, 2)), np.zeros((3, 2)),
+                                np.zeros((3, 2, 2)), 0.0, PlanStatus.CONVERGED, 1)
+    loop.start()
+    for k in range(11):
+        loop.mailbox.put(arrival(1.0 + DT / 5 * k, 0.1 * (k % 5 != 0)))
+    loop.outputs.wait_for("tick", 3)
+    commands = [u[0] for _, u in loop.outputs.of("command")]
+    assert commands == pytest.approx([0.0, *[1.0 - 0.1] * 4] * 2 + [0.0])  # ticks echo the state, the player the plan
+    recorded = [command[0] for stamp, command in loop.controller.recorded if stamp == pytest.approx(1.0)]
+    assert recorded == pytest.approx([0.0, 0.2 * (0.0 + 4 * 0.9)])  # first the tick's, then the period's average

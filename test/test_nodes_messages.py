@@ -7,10 +7,12 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
-from geometry_msgs.msg import PointStamped
+from builtin_interfaces.msg import Duration
+from geometry_msgs.msg import PointStamped, PoseStamped
 from robots_for_tests import planar_robot
 from sensor_msgs.msg import JointState, PointCloud2, PointField
 from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from mbrl_ros.exceptions import TargetError
 from mbrl_ros.inputs import InputGate
@@ -181,6 +183,38 @@ def test_point_targets_stand_in_the_base_frame(frame):
     message.header.frame_id = "camera"
     with pytest.raises(TargetError, match="'camera' is not the robot's base frame 'base'"):
         messages.read_point_target(message, "base")
+
+
+def test_pose_targets_are_points_whose_orientation_is_free():
+    message = PoseStamped()
+    message.header.frame_id, message.pose.position.y = "base", 0.5
+    assert messages.read_pose_target(message, "base").tolist() == [0.0, 0.5, 0.0]
+    with pytest.raises(TargetError, match="base frame 'world'"):
+        messages.read_pose_target(message, "world")
+    message.pose.orientation.x = 1.0
+    with pytest.raises(TargetError, match="orientation cannot be controlled"):
+        messages.read_pose_target(message, "base")
+
+
+def test_trajectory_targets_are_read_by_name():
+    order = messages.JointOrder(("joint1", "joint2"))
+    message = JointTrajectory(joint_names=["joint2", "joint1"])
+    with pytest.raises(TargetError, match="no points"):
+        messages.read_trajectory_target(message, order)
+    for k in range(2):
+        message.points.append(JointTrajectoryPoint(positions=[2.0 + k, 1.0 + k], time_from_start=Duration(sec=k, nanosec=5)))
+    times, Q = messages.read_trajectory_target(message, order)
+    assert times == pytest.approx([5e-9, 1.000000005]) and Q.tolist() == [[1.0, 2.0], [2.0, 3.0]]
+    message.points[1].positions = [1.0]
+    with pytest.raises(TargetError, match="point 1 has 1 positions for 2 joints"):
+        messages.read_trajectory_target(message, order)
+
+
+@pytest.mark.parametrize("interface, field", (("position", "positions"), ("velocity", "velocities"), ("effort", "effort")))
+def test_a_command_becomes_a_trajectory_of_one_point(interface, field):
+    point, = messages.to_trajectory_command(np.array([1.0, 2.0]), ("a", "b"), interface, 1.5).points
+    assert list(getattr(point, field)) == [1.0, 2.0]
+    assert (point.time_from_start.sec, point.time_from_start.nanosec) == (1, 500_000_000)
 
 
 def test_feature_targets_come_as_clouds():

@@ -1,9 +1,10 @@
 """The control thread: waits for a state, makes the tick, hands out the command first and everything else after it.
 
-Messages are stored by another thread (`offer`, `offer_frame`). A tick begins with the arrival of the first state due by
+Another thread puts states into the mailbox. A tick begins with the arrival of the first state due by
 its stamp (timing.Grid), so its phase locks to the robot's; when none arrives within 1.5 periods the tick is missed and
-counted, and once the newest state is older than the time-out the safe command goes out every period. In lockstep every
-state gets exactly one command, in the order of the stamps, and no clock is asked. This file knows no ROS.
+counted, and once the newest state is older than the time-out the safe command goes out every period. States that come
+between ticks may be answered with the plan's feedback (player.py). In lockstep every state gets exactly one command, in
+the order of the stamps, and no clock is asked. This file knows no ROS.
 """
 
 from __future__ import annotations
@@ -11,27 +12,21 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import numpy as np
+
+from ..player import FeedbackPlayer
+from ..state_machine import Event, Reason, State
 from ..supervisor import Command, Supervisor
-from ..timing import Grid, Rolling
-from ..types import Array, Decision, FeatureFrame, Observation
+from ..timing import Rolling
+from ..types import Array, Decision, Observation
+from .mailbox import Arrival, Mailbox
 
 LATE = 1.5  # periods without a state after which a tick counts as missed
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Arrival:
-    """A state as it came in: `received` [s] in the loop's clock, the measured effort (n,) or None, and whether its
-    stamps begin a new time line."""
-
-    observation: Observation
-    received: float
-    effort: Array | None = None
-    restarted: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -59,27 +54,32 @@ class Outputs(Protocol):
 
 
 class ControlLoop:
-    """One thread between start() and stop(). controller: the seam of controller.py."""
+    """One thread between start() and stop(). controller: the seam of controller.py.
+
+    age() [s] is that of the newest state by its stamp; clock() [s] times the deadlines (the simulation's, if there is
+    one). `settle` is called first in the thread. Whoever touches the controller or the supervisor from outside holds
+    `exclusive` meanwhile.
+    """
 
     def __init__(self, controller: Any, supervisor: Supervisor, outputs: Outputs, *, dt: float, timeout: float,
-                 lockstep: bool = False, frame_latency: float = 0.0, shadow: bool = False,
-                 clock: Callable[[], float] = time.perf_counter):
+                 age: Callable[[], float], lockstep: bool = False, shadow: bool = False,
+                 player: FeedbackPlayer | None = None, player_period: float | None = None,
+                 clock: Callable[[], float] = time.perf_counter, settle: Callable[[], None] = lambda: None):
         self.controller, self.supervisor, self.outputs = controller, supervisor, outputs
-        self.dt, self.timeout, self.lockstep, self.shadow, self.clock = dt, timeout, lockstep, shadow, clock
-        self._frame_latency = frame_latency if lockstep else 0.0
-        self.compute, self.latency, self.period = Rolling(), Rolling(), Rolling()
+        self.dt, self.timeout, self.lockstep, self.shadow = dt, timeout, lockstep, shadow
+        self.clock, self._age, self._settle = clock, age, settle
+        self.player, self._player_share = player, (player_period or dt) / dt
+        self.compute, self.latency, self.period, self.recent_misses = Rolling(), Rolling(), Rolling(), Rolling()
         self.events: Counter[str] = Counter()
         self.ticks = self.missed = 0
-        self._condition = threading.Condition()
-        self._arrivals: deque[Arrival] = deque()
-        self._frames: deque[FeatureFrame] = deque(maxlen=64)
-        self._calls: deque[Callable[[], None]] = deque()
-        self._grid = Grid(dt)
-        self._stopping = False
+        self.exclusive = threading.Lock()
+        self.mailbox = Mailbox(dt, lockstep=lockstep, player_period=player_period if player else None, events=self.events)
+        self._stopping, self._beginning = False, True
         self._thread: threading.Thread | None = None
         self._observation: Observation | None = None
         self._last_command: tuple[float, Array] | None = None
-        self._published = self._received = -float("inf")
+        self._played: list[Array] = []
+        self._published = self._deadline = 0.0
 
     @property
     def running(self) -> bool:
@@ -87,44 +87,32 @@ class ControlLoop:
 
     # --- from any thread ------------------------------------------------------------------------------------------
 
-    def offer(self, arrival: Arrival) -> None:
-        """A state has arrived. Unless in lockstep, only the newest one that is due waits for its tick."""
-        with self._condition:
-            self._received = arrival.received
-            if not self.lockstep:
-                if arrival.restarted:
-                    self._grid.reset()
-                if not self._grid.take(arrival.observation.stamp):
-                    return
-                if self._arrivals:
-                    self.events["states overtaken"] += 1
-                    restarted = self._arrivals.pop().restarted or arrival.restarted
-                    arrival = Arrival(arrival.observation, arrival.received, arrival.effort, restarted)
-            self._arrivals.append(arrival)
-            self._condition.notify()
-
-    def offer_frame(self, frame: FeatureFrame) -> None:
-        self._frames.append(frame)
-
-    def call(self, function: Callable[[], None]) -> None:
-        """Run `function` in the control thread before its next tick."""
-        self._calls.append(function)
-
     def repeat_command(self) -> None:
         """Send the last command again: a state that came twice may mean that its answer was lost."""
         if self._last_command is not None:
             self.outputs.command(*self._last_command)
 
+    def request(self, event: Event) -> bool:
+        """HOLD, RESUME, CLEAR or E_STOP, asked for by somebody; whether it was granted. An E_STOP acts at once."""
+        with self.exclusive:
+            before, known = self.supervisor.state, self._known()
+            granted = self.supervisor.request(event, known)
+            if self.supervisor.state is State.HOLD is not before and known is not None:
+                self.controller.hold(known)
+            if event is Event.E_STOP and self._observation is not None:
+                self._publish(self._observation.stamp, self.supervisor.stop(known, Reason.REQUESTED))
+            return granted
+
     def start(self) -> None:
-        self._stopping = False
+        self._stopping, self._beginning = False, True
+        self.mailbox.open()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """End the thread; its last act is the safe command."""
-        with self._condition:
-            self._stopping = True
-            self._condition.notify()
+        self._stopping = True
+        self.mailbox.close()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -132,82 +120,113 @@ class ControlLoop:
     # --- in the control thread --------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        self._settle()
         while True:
-            arrival = self._next()
+            waits = self.lockstep or self._beginning
+            arrival = self.mailbox.take(None if waits else lambda: self._deadline - self.clock())
             if self._stopping:
                 break
-            if arrival is None:
-                self._miss()
-            else:
-                self._tick(arrival)
-        if self._observation is not None:
-            self._publish(self._observation.stamp, self.supervisor.stop(self._known()))
+            with self.exclusive:
+                if arrival is None:
+                    tick = self._miss()
+                elif arrival.due:
+                    tick = self._tick(arrival)
+                else:
+                    tick = self._play(arrival)
+            if tick is not None:
+                self._tell(tick)
+        with self.exclusive:
+            if self._observation is not None:
+                self._publish(self._observation.stamp, self.supervisor.stop(self._known(), Reason.STOPPING))
 
-    def _next(self) -> Arrival | None:
-        """The next state; None when it is overdue or the loop is stopping."""
-        with self._condition:
-            while not self._arrivals and not self._stopping:
-                if self.lockstep or self._observation is None:
-                    self._condition.wait()
-                    continue
-                left = self._deadline - self.clock()
-                if left <= 0.0:
-                    return None
-                self._condition.wait(left)
-            return self._arrivals.popleft() if self._arrivals and not self._stopping else None
-
-    def _tick(self, arrival: Arrival) -> None:
-        begin = self.clock()
-        while self._calls:
-            self._calls.popleft()()
+    def _tick(self, arrival: Arrival) -> Tick:
+        begin = time.perf_counter()
         observation = self._with_frames(arrival.observation)
         decision = None
         try:
             self._prepare(observation, arrival.restarted)
             decision = self.controller.step(observation)
-            command = self.supervisor.filter(decision, observation)
+            command = self.supervisor.filter(decision, observation, self._doubts(observation))
         except Exception:  # whatever a controller does, the robot gets a safe command
             self._report("controller errors")
             command = self.supervisor.failed(observation)
         self._observation = observation
         self._publish(observation.stamp, command)
-        done = self.clock()
-        acted = arrival.effort if self.shadow and arrival.effort is not None else command.u
-        try:
-            self.controller.record(observation.stamp, acted)
-        except Exception:
-            self._report("controller errors")
+        done = time.perf_counter()
+        self._after(arrival, decision, command)
         period = done - self._published if self.ticks else float("nan")
-        self._published, self._deadline = done, done + LATE * self.dt
+        self._published, self._deadline = done, self.clock() + LATE * self.dt
         self.compute.add(done - begin)
         self.latency.add(done - arrival.received)
+        self.recent_misses.add(0.0)
         if self.ticks:
             self.period.add(period)
         self.ticks += 1
-        self._tell(Tick(self.ticks, observation, decision, command, done - begin, done - arrival.received, period,
-                        self.missed))
+        return Tick(self.ticks, observation, decision, command, done - begin, done - arrival.received, period, self.missed)
 
     def _prepare(self, observation: Observation, restarted: bool) -> None:
         """Before a decision: begin, or begin again where the robot is after an interruption."""
-        if self._observation is None:
-            self.controller.reset(observation)
+        if self._beginning:
+            if self._observation is None:
+                self.controller.reset(observation)
+            else:  # active again: what was learned stays, where to go does not
+                self.controller.hold(observation)
+                self.controller.resume(observation, self._last_command[1])
             self.supervisor.reset(observation)
+            self._beginning = False
         elif restarted or self.supervisor.resuming:
             self.controller.resume(observation, self._last_command[1])
+            self._played = []
+            if self.player is not None:
+                self.player.new_epoch()
+        elif self._played:  # what acted during the last period, on average
+            self.controller.record(self._observation.stamp, np.mean(self._played, axis=0))
+            self._played = []
 
-    def _miss(self) -> None:
-        """No state came in time: after the time-out the safe command goes out, before that the last one stands."""
-        now = self.clock()
-        self._deadline = max(self._deadline + self.dt, now)
-        self.missed += 1
-        if now - self._received <= self.timeout:
+    def _after(self, arrival: Arrival, decision: Decision | None, command: Command) -> None:
+        """Tell the controller what was published, and hand its plan to the player."""
+        try:
+            acted = arrival.effort if self.shadow and arrival.effort is not None else command.u
+            self.controller.record(arrival.observation.stamp, acted)
+            if self.player is not None and decision is not None and decision.plan is not None:
+                joints = np.concatenate((arrival.observation.q, arrival.observation.qd))
+                self.player.take(decision.plan, decision.stamp, joints, self.controller.settings.delay * self.dt,
+                                 self.player.epoch, self.ticks)
+                self._played = [command.u]
+        except Exception:
+            self._report("controller errors")
+
+    def _play(self, arrival: Arrival) -> None:
+        """Answer a state between two ticks with the plan's feedback, if a plan is valid and nothing is wrong."""
+        observation = arrival.observation
+        u = self.player.command(observation.stamp, np.concatenate((observation.q, observation.qd)))
+        if u is None or self.supervisor.state is not State.ACTIVE:
             return
-        command = self.supervisor.silent(now - self._received)
+        command = self.supervisor.between(u, observation, self._player_share)
+        self._publish(observation.stamp, command)
+        self._played.append(command.u)
+        self.events["commands between plans"] += 1
+
+    def _miss(self) -> Tick | None:
+        """No state came in time: after the time-out the safe command goes out, before that the last one stands."""
+        age = self._age()
+        self._deadline = max(self._deadline + self.dt, self.clock())
+        self.missed += 1
+        self.recent_misses.add(1.0)
+        if age <= self.timeout:
+            return None
+        command = self.supervisor.silent(age)
         self._publish(self._observation.stamp, command)
-        self._published = self.clock()
+        self._published = time.perf_counter()
         self.events["safe commands for stale states"] += 1
-        self._tell(Tick(self.ticks, self._observation, None, command, 0.0, now - self._received, float("nan"),
-                        self.missed))
+        return Tick(self.ticks, self._observation, None, command, 0.0, age, float("nan"), self.missed)
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _doubts(self, observation: Observation) -> Reason:
+        """What only the loop can see: an image target without recent features."""
+        blind = getattr(getattr(self.controller, "follower", None), "phase", "") == "lost"
+        return Reason.FEATURES if blind else Reason.NONE
 
     def _publish(self, stamp: float, command: Command) -> None:
         self.outputs.command(stamp, command.u)
@@ -227,17 +246,9 @@ class ControlLoop:
 
     def _known(self) -> Observation | None:
         """The newest observation while it is recent enough to act on."""
-        recent = self.lockstep or self.clock() - self._received <= self.timeout
-        return self._observation if recent else None
+        return self._observation if self.lockstep or self._age() <= self.timeout else None
 
     def _with_frames(self, observation: Observation) -> Observation:
-        """The observation with the frames exposed until then; later ones wait.
-
-        In lockstep a frame counts as arrived when it is `frame_latency` old, whenever it came.
-        """
-        frames, newest = [], observation.stamp - self._frame_latency + (1e-6 if self.lockstep else 0.5 * self.dt)
-        while self._frames and self._frames[0].stamp <= newest:
-            frames.append(self._frames.popleft())
-        if not frames:
-            return observation
-        return Observation(observation.stamp, observation.q, observation.qd, tuple(frames))
+        """The observation with the frames exposed until then."""
+        frames = self.mailbox.frames_until(observation.stamp + 0.5 * self.dt)
+        return replace(observation, frames=frames) if frames else observation

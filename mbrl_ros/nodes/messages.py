@@ -13,11 +13,13 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from ..conversion import (FeatureReader, JointOrder, JointStateReader, answered_stamp, cloud_columns,
-                          read_feature_target, read_joint_target, read_point_target, seconds)
+                          read_feature_target, read_joint_target, read_point_target, read_pose_target,
+                          read_trajectory_target, seconds)
 from ..types import Array, FeatureFrame, Plan
 
 __all__ = ["FeatureReader", "JointOrder", "JointStateReader", "answered_stamp", "cloud_columns", "read_feature_target",
-           "read_joint_target", "read_point_target", "seconds", "to_cloud", "to_command", "to_time", "to_trajectory"]
+           "read_joint_target", "read_point_target", "read_pose_target", "read_trajectory_target", "seconds", "to_cloud",
+           "to_command", "to_time", "to_trajectory", "to_trajectory_command"]
 
 
 def to_time(stamp: float) -> Time:
@@ -43,6 +45,15 @@ def to_command(stamp: float, u: Array) -> Float64MultiArray:
     message = Float64MultiArray(data=u.tolist())
     message.layout.dim = [MultiArrayDimension(label=f"{stamp:.9f}", size=u.size, stride=u.size)]
     return message
+
+
+def to_trajectory_command(u: Array, joints: Sequence[str], interface: str, after: float) -> JointTrajectory:
+    """u (n,) as a trajectory of one point: what to have reached `after` [s] from now."""
+    nanoseconds = round(1e9 * after)
+    field = {"position": "positions", "velocity": "velocities", "effort": "effort"}[interface]
+    point = JointTrajectoryPoint(time_from_start=Duration(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9),
+                                 **{field: u.tolist()})
+    return JointTrajectory(joint_names=list(joints), points=[point])
 
 
 def to_trajectory(plan: Plan, joints: Sequence[str], stamp: float, dt: float) -> JointTrajectory:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -9,40 +10,46 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import QoSProfile
-from std_msgs.msg import Float64MultiArray, String
+from std_msgs.msg import Float64MultiArray, String, UInt8
 from trajectory_msgs.msg import JointTrajectory
+from visualization_msgs.msg import MarkerArray
 
 from ..inputs import InputGate
 from ..robots import Robot
-from ..supervisor import Reason, State
+from ..state_machine import Reason, State
 from ..tick_log import TickLog
-from . import messages, status
+from . import messages, qos, status
+from .commands import CommandPublisher
 from .control_loop import ControlLoop, Tick
+from .markers import to_markers
 from .settings import NodeSettings
 
-RELIABLE = QoSProfile(depth=10)
 DIAGNOSTICS_PERIOD = 1.0  # [s]
 
 
 class NodeOutputs:
-    """The `Outputs` of mpc_node's control loop. `loop` is set once there is one."""
+    """The `Outputs` of mpc_node's control loop. `loop` and the input `gates` are set once there are any."""
 
     loop: ControlLoop
+    gates: Sequence[InputGate]
 
-    def __init__(self, node: LifecycleNode, robot: Robot, controller, settings: NodeSettings, gates: Sequence[InputGate]):
-        self._node, self._robot, self._controller, self._settings, self._gates = node, robot, controller, settings, gates
-        topic = "~/shadow_commands" if settings.shadow else "commands"
-        self._command = node.create_publisher(Float64MultiArray, topic, RELIABLE)
-        self._status = node.create_publisher(Float64MultiArray, "~/status", RELIABLE)
-        self._message = node.create_publisher(String, "~/message", RELIABLE)
-        self._plan = node.create_publisher(JointTrajectory, "~/plan", QoSProfile(depth=1))
-        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+    def __init__(self, node: LifecycleNode, robot: Robot, controller, settings: NodeSettings):
+        self._node, self._robot, self._controller, self._settings = node, robot, controller, settings
+        self._commands = CommandPublisher(node, robot, settings, controller.dt)
+        self._heartbeat = node.create_publisher(UInt8, "~/heartbeat", qos.HEARTBEAT)
+        self._status = node.create_publisher(Float64MultiArray, "~/status", qos.STATUS)
+        self._state_text = node.create_publisher(String, "~/supervisor_state", qos.LATCHED)
+        self._message = node.create_publisher(String, "~/message", qos.RELIABLE)
+        self._plan = node.create_publisher(JointTrajectory, "~/plan", qos.VIEW)
+        self._markers = node.create_publisher(MarkerArray, "~/markers", qos.VIEW)
+        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
+        self._publishers = (self._heartbeat, self._status, self._state_text, self._message, self._plan, self._markers,
+                            self._diagnostics)
         self._timer = None
 
     def begin(self) -> None:
         """The node becomes active."""
-        self._next_plan = -np.inf
+        self._next_plan = self._next_heartbeat = -np.inf
         self._reasons: Counter[Reason] = Counter()
         self._state = State.HOLD
         self._prediction = status.Prediction()
@@ -52,34 +59,36 @@ class NodeOutputs:
     def end(self, leaving: Duration) -> None:
         """After the last command: wait until its readers have it, then write the log."""
         self._node.destroy_timer(self._timer)
-        self._command.wait_for_all_acked(leaving)
+        self._commands.wait_until_sent(leaving)
         if self._log is not None:
             self._save()
 
     def destroy(self) -> None:
-        for publisher in (self._command, self._status, self._message, self._plan, self._diagnostics):
+        self._commands.destroy()
+        for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
 
     # --- from the control thread ----------------------------------------------------------------------------------
 
     def command(self, stamp: float, u: np.ndarray) -> None:
-        self._command.publish(messages.to_command(stamp, u))
+        self._commands.publish(stamp, u)
 
     def tick(self, tick: Tick) -> None:
         decision, command = tick.decision, tick.command
-        rejected = sum(sum(gate.rejected.values()) for gate in self._gates)
-        self._status.publish(status.to_status(status.status_values(tick, self._controller, rejected)))
+        self._status.publish(status.to_status(status.status_values(tick, self._controller, self._rejected())))
+        now = time.perf_counter()
+        if now >= self._next_heartbeat:
+            self._next_heartbeat = now + qos.HEARTBEAT_PERIOD
+            self._heartbeat.publish(UInt8(data=int(command.state)))
         if command.state is not self._state:
-            self.log("info" if command.state is State.ACTIVE else "warning",
-                     f"supervisor: {self._state.name} -> {command.state.name} ({command.reasons.name or 'no reason'})")
-            self._state = command.state
+            self._tell_transition(command.state)
         if command.reasons:
             self._reasons.update(reason for reason in Reason if reason and reason in command.reasons)
         if decision is not None:
             self._prediction.add(tick.observation, decision, self._controller.nis_bound)
             if decision.plan is not None and self._settings.plan_rate and decision.stamp >= self._next_plan:
                 self._next_plan = decision.stamp + 1.0 / self._settings.plan_rate
-                self._plan.publish(messages.to_trajectory(decision.plan, self._robot.joints, decision.stamp, self.loop.dt))
+                self._show(decision)
         if self._log is not None:
             self._add_row(tick)
 
@@ -92,17 +101,37 @@ class NodeOutputs:
         else:
             logger.info(text)
 
-    def refused(self, text: str) -> None:
-        """A target was refused; tell whoever sent it."""
-        self.log("warning", f"target refused: {text}")
-        self._message.publish(String(data=f"target refused: {text}"))
+    def tell(self, text: str) -> None:
+        """Why something asked for was refused."""
+        self.log("warning", text)
+        self._message.publish(String(data=text))
 
     # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _tell_transition(self, state: State) -> None:
+        before, self._state = self._state, state
+        cause = self.loop.supervisor.cause
+        reason = cause.name if cause else "nothing wrong"
+        self._state_text.publish(String(data=f"{state.value} {state.name}: {reason}"))
+        bad = state in (State.DEGRADED, State.FAULT, State.E_STOP)
+        self.log("warning" if bad else "info", f"supervisor: {before.name} -> {state.name} ({reason})")
+
+    def _show(self, decision) -> None:
+        """The plan for eyes."""
+        self._plan.publish(messages.to_trajectory(decision.plan, self._robot.joints, decision.stamp, self.loop.dt))
+        if self._markers.get_subscription_count():
+            kinematics, target = self._controller.follower.kinematics, self._controller.target
+            path = kinematics.positions(decision.plan.x_hat[:, : self._robot.n])
+            goal = None if target is None or target.q is None else kinematics.position(target.q)
+            self._markers.publish(to_markers(path, goal, self._robot.root, messages.to_time(decision.stamp)))
+
+    def _rejected(self) -> int:
+        return sum(sum(gate.rejected.values()) for gate in self.gates)
 
     def _diagnose(self) -> None:
         reasons, self._reasons = self._reasons, Counter()
         self._diagnostics.publish(status.diagnostics(
-            self._node.get_fully_qualified_name(), self.loop, self._gates, self._prediction, self._state,
+            self._node.get_fully_qualified_name(), self.loop, self.gates, self._prediction, self._settings,
             reasons, DIAGNOSTICS_PERIOD, self._node.get_clock().now().to_msg()))
 
     def _new_log(self) -> TickLog:
@@ -121,7 +150,7 @@ class NodeOutputs:
             period_us=1e6 * tick.period, missed=tick.missed, state=tick.command.state, reasons=tick.command.reasons,
             nis_bound=controller.nis_bound, reference_end=controller.reference_end,
             reference_q=controller.follower.joints.at(observation.stamp),
-            rejected=sum(sum(gate.rejected.values()) for gate in self._gates),
+            rejected=self._rejected(),
             target_kind=None if target is None else status.TARGET_KINDS[target.kind],
             target_stamp=None if target is None else target.stamp)
         if decision is not None:
@@ -142,7 +171,7 @@ class NodeOutputs:
         tips = {name: kinematics.positions(arrays[source]) if self._log.count else np.zeros((0, 3))
                 for name, source in (("tip", "q"), ("reference_tip", "reference_q"))}
         facts = {"joints": self._robot.joints, "dt": self.loop.dt, "events": self.loop.events,
-                 "rejected": {gate.stream: gate.rejected for gate in self._gates}}
+                 "rejected": {gate.stream: gate.rejected for gate in self.gates}}
         try:
             self._log.save(self._settings.log_file, facts, **tips)
         except OSError as error:

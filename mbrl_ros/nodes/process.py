@@ -12,6 +12,7 @@ import select
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 
 import rclpy
@@ -44,7 +45,7 @@ class EndRequest:
 
 
 class Spinner:
-    """Runs a node's callbacks in a thread of its own."""
+    """Runs a node's callbacks in a thread of its own. A callback that raises is reported and does not end the others."""
 
     def __init__(self, node: Node):
         self._executor = make_executor()
@@ -56,7 +57,10 @@ class Spinner:
     def _spin(self) -> None:
         # EventsExecutor.spin() without a future keeps a core busy in rclpy 7.1.
         while not self._end.done() and rclpy.ok():
-            self._executor.spin_until_future_complete(self._end, timeout_sec=1.0)
+            try:
+                self._executor.spin_until_future_complete(self._end, timeout_sec=1.0)
+            except Exception:  # a mistake in one callback must not leave a moving robot without the others
+                traceback.print_exc()
 
     def stop(self) -> None:
         self._end.set_result(None)

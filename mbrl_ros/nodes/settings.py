@@ -18,7 +18,22 @@ class NodeSettings(Section):
                                   "joint_states as the command in effect (effort interface)")
     lockstep: bool = setting(False, "one command per state, in the order of the stamps, whatever the clock says; for "
                                     "sim_node in lockstep")
-    plan_rate: float = setting(10.0, "rate of ~/plan; 0: never", unit="Hz", low=0.0, high=1000.0)
+    player_rate: float = setting(0.0, "between plans, answer states at up to this rate with the plan's feedback; 0: answer "
+                                      "only with plans", unit="Hz", low=0.0, high=10000.0)
+    forward_controller: str = setting("", "node name of the ros2_control forward_command_controller that gets the "
+                                          "commands: its parameter 'joints' gives their order; empty: the robot's order")
+    trajectory_commands: bool = setting(False, "publish commands as JointTrajectory of one point on trajectory_commands "
+                                               "as well (position and velocity interface)")
+    plan_rate: float = setting(10.0, "rate of ~/plan and ~/markers; 0: never", unit="Hz", low=0.0, high=1000.0)
+    priority: int = setting(0, "SCHED_FIFO priority of the control thread, where permitted; 0: ordinary scheduling",
+                            low=0, high=99)
+    processors: tuple[float, ...] = setting((), "processors the control thread may run on; empty: all", low=0.0)
+    lock_memory: bool = setting(False, "keep the process's memory from being paged out, where permitted")
+    compute_warning: float = setting(0.8, "99 % of the ticks should compute in less; else diagnostics warn, and above 1 "
+                                          "they report an error", unit="fraction of the period", low=0.01, high=1.0)
+    missed_warning: float = setting(0.001, "share of ticks missed lately above which diagnostics warn; an error above "
+                                           "ten times that", low=0.0, high=1.0)
+    model_file: str = setting("", "file of ~/save_model and ~/load_model (.npz)")
     log_file: str = setting("", "table of all ticks (.npz), written on deactivation; empty: none")
 
 

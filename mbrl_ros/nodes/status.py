@@ -14,9 +14,10 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension, MultiArrayLayout
 
 from ..inputs import InputGate
-from ..supervisor import Reason, State
+from ..state_machine import Reason, State
 from ..types import Array, Decision, Observation
 from .control_loop import ControlLoop, Tick
+from .settings import NodeSettings
 
 VERSION = "mbrl_ros/status/1"
 NO_DECISION = -1.0
@@ -99,27 +100,22 @@ class Prediction:
         return self._error / self._change if self._change else math.nan
 
 
-def diagnostics(name: str, loop: ControlLoop, gates: Iterable[InputGate], prediction: Prediction, state: State,
+def diagnostics(name: str, loop: ControlLoop, gates: Iterable[InputGate], prediction: Prediction, settings: NodeSettings,
                 reasons: Mapping[Reason, int], seconds: float, stamp) -> DiagnosticArray:
     """The node's DiagnosticArray; `seconds` since the last one, `reasons` how often each reason held since then."""
-    now = loop.clock()
     timing = [("rate [Hz]", 1.0 / loop.period.mean() if loop.period.count else 0.0), ("ticks", loop.ticks),
               ("missed ticks", loop.missed)]
     for title, values in (("period", loop.period), ("compute", loop.compute), ("latency", loop.latency)):
         timing += [(f"{title} {key} [ms]", 1e3 * value) for key, value in values.percentiles().items()]
     timing += sorted(loop.events.items())
-    slow = loop.compute.percentiles()["p99"] > loop.dt
-    level, text = DiagnosticStatus.OK, "in time"
-    if slow:
-        level, text = DiagnosticStatus.WARN, f"ticks take longer than their period of {1e3 * loop.dt:g} ms; lower control.rate, planner.horizon or planner.iterations"
-    elif not loop.ticks:
-        level, text = DiagnosticStatus.STALE, "no state has arrived yet"
-    statuses = [_status(f"{name}: control loop", level, text, timing)]
+    statuses = [_status(f"{name}: control loop", *_timeliness(loop, settings), timing)]
 
+    state = loop.supervisor.state
     held = [(f"{reason.name.lower()} [1/s]", count / seconds) for reason, count in reasons.items() if count]
     level = {State.ACTIVE: DiagnosticStatus.OK, State.HOLD: DiagnosticStatus.OK, State.RAMP_IN: DiagnosticStatus.OK,
              State.DEGRADED: DiagnosticStatus.WARN}.get(state, DiagnosticStatus.ERROR)
-    statuses.append(_status(f"{name}: supervisor", level, state.name.lower().replace("_", " "), held))
+    statuses.append(_status(f"{name}: supervisor", level, state.name.lower().replace("_", " "),
+                            [("cause", loop.supervisor.cause.name or "none"), *held]))
     surprised = prediction.coverage < 0.5
     statuses.append(_status(f"{name}: model", DiagnosticStatus.WARN if surprised else DiagnosticStatus.OK,
                             "innovations outside their bounds" if surprised else "trusted",
@@ -135,6 +131,24 @@ def diagnostics(name: str, loop: ControlLoop, gates: Iterable[InputGate], predic
     message = DiagnosticArray(status=statuses)
     message.header.stamp = stamp
     return message
+
+
+def _timeliness(loop: ControlLoop, settings: NodeSettings) -> tuple[bytes, str]:
+    """(level, text) of how well the ticks keep their time."""
+    if not loop.ticks:
+        return DiagnosticStatus.STALE, "no state has arrived yet"
+    share = loop.compute.percentiles()["p99"] / loop.dt
+    missed = loop.recent_misses.mean()
+    if share > 1.0 or missed > 10.0 * settings.missed_warning:
+        level = DiagnosticStatus.ERROR
+    elif share > settings.compute_warning or missed > settings.missed_warning:
+        level = DiagnosticStatus.WARN
+    else:
+        return DiagnosticStatus.OK, "in time"
+    if share > settings.compute_warning:
+        return level, (f"99 % of the ticks need up to {100.0 * share:.0f} % of their period; lower control.rate, "
+                       "planner.horizon or planner.iterations")
+    return level, f"{100.0 * missed:.2g} % of the last ticks had no state; is the robot's publisher in time?"
 
 
 def _status(name: str, level: bytes, text: str, values: Iterable[tuple[str, Any]]) -> DiagnosticStatus:

@@ -1,0 +1,72 @@
+"""Where commands go: a forward_command_controller's topic, in its joints' order, and if wanted a trajectory topic.
+
+If the controller's name is given, its parameter `joints` is asked for, and no command leaves before it has answered:
+a wrong order would move the wrong joints.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from rclpy.lifecycle import LifecycleNode
+from rclpy.parameter_client import AsyncParameterClient
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory
+
+from ..exceptions import JointNameError
+from ..robots import Robot
+from ..types import Array
+from . import messages, qos
+from .settings import NodeSettings
+
+ASK_AGAIN = 1.0  # [s]
+
+
+class CommandPublisher:
+    """publish(stamp, u) with u (n,) in the robot's order. `withheld` counts commands that could not go out yet."""
+
+    def __init__(self, node: LifecycleNode, robot: Robot, settings: NodeSettings, dt: float):
+        self._node, self._robot, self._dt = node, robot, dt
+        self._controller = settings.forward_controller
+        self._array = node.create_publisher(
+            Float64MultiArray, "~/shadow_commands" if settings.shadow else "commands", qos.RELIABLE)
+        self._trajectory = node.create_publisher(JointTrajectory, "trajectory_commands", qos.RELIABLE) \
+            if settings.trajectory_commands and not settings.shadow else None
+        self._order: Array | None = None if self._controller else np.arange(robot.n)
+        self.withheld = 0
+        self._client = AsyncParameterClient(node, self._controller) if self._controller else None
+        self._timer = node.create_timer(ASK_AGAIN, self._ask) if self._controller else None
+
+    def publish(self, stamp: float, u: Array) -> None:
+        if self._order is None:
+            self.withheld += 1
+            return
+        self._array.publish(messages.to_command(stamp, u[self._order]))
+        if self._trajectory is not None:
+            self._trajectory.publish(messages.to_trajectory_command(u, self._robot.joints, self._robot.interface, self._dt))
+
+    def wait_until_sent(self, timeout) -> None:
+        self._array.wait_for_all_acked(timeout)
+
+    def destroy(self) -> None:
+        for publisher in (self._array, self._trajectory):
+            if publisher is not None:
+                self._node.destroy_publisher(publisher)
+        if self._timer is not None:
+            self._node.destroy_timer(self._timer)
+
+    def _ask(self) -> None:
+        if self._client.services_are_ready():
+            self._timer.cancel()
+            self._client.get_parameters(["joints"], self._answered)
+        else:
+            self._node.get_logger().warning(f"waiting for the parameters of '{self._controller}'; no command leaves "
+                                            "until its joints are known", throttle_duration_sec=5.0)
+
+    def _answered(self, future) -> None:
+        joints = list(future.result().values[0].string_array_value)
+        if sorted(joints) != sorted(self._robot.joints):
+            self._node.get_logger().error(
+                f"no command will leave: {JointNameError(self._robot.joints, joints, what=f'joints of {self._controller}')}")
+            return
+        self._order = np.array([self._robot.joints.index(joint) for joint in joints])
+        self._node.get_logger().info(f"commands go to '{self._controller}' in the order {joints}")

@@ -1,0 +1,16 @@
+"""The quality of service of every topic, in one place."""
+
+from rclpy.duration import Duration
+from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
+
+RELIABLE = QoSProfile(depth=10)  # commands, targets, status: nothing is lost, late readers get nothing old
+STATUS = QoSProfile(depth=200)  # one per tick; a reader may be asleep for a while
+EVERY = QoSProfile(depth=50)  # states and features in lockstep, and from sim_node: none may be lost
+NEWEST = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)  # states and features in real time
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # robot_description
+VIEW = QoSProfile(depth=1)  # plan and markers, for eyes
+
+HEARTBEAT_PERIOD = 0.02  # [s]
+# A reader that asks for the same lease is told by DDS when the control thread has been silent for so long.
+HEARTBEAT = QoSProfile(depth=1, liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
+                       liveliness_lease_duration=Duration(seconds=0.1))

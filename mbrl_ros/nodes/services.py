@@ -1,0 +1,79 @@
+"""mpc_node's services. All are std_srvs/Trigger; `message` says what happened, or why it did not."""
+
+from __future__ import annotations
+
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from ..dynamics.snapshot import load_model, save_model
+from ..exceptions import MbrlError
+from ..robots import Robot
+from ..state_machine import Event
+from .control_loop import ControlLoop
+
+
+class Services:
+    """~/hold, ~/resume, ~/clear, ~/e_stop for the supervisor; ~/reset_model, ~/save_model, ~/load_model for the model."""
+
+    def __init__(self, node: Node, loop: ControlLoop, robot: Robot, model_file: str):
+        self._node, self._loop, self._robot, self._model_file = node, loop, robot, model_file
+        actions = {"reset_model": self._reset_model, "save_model": self._save_model, "load_model": self._load_model,
+                   **{event.name.lower(): lambda event=event: self._request(event)
+                      for event in (Event.HOLD, Event.RESUME, Event.CLEAR, Event.E_STOP)}}
+        self._created = [node.create_service(Trigger, f"~/{name}", self._callback(name, action))
+                          for name, action in actions.items()]
+
+    def destroy(self) -> None:
+        for service in self._created:
+            self._node.destroy_service(service)
+
+    def _callback(self, name: str, action):
+        def answer(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+            try:
+                response.success, response.message = action()
+            except (MbrlError, OSError) as error:
+                response.success, response.message = False, str(error)
+            log = self._node.get_logger()
+            log.info(f"~/{name}: {'done' if response.success else 'refused'}; {response.message}")
+            return response
+        return answer
+
+    def _request(self, event: Event) -> tuple[bool, str]:
+        if not self._loop.running:
+            return False, "the node is not active"
+        granted, supervisor = self._loop.request(event), self._loop.supervisor
+        text = f"the state is {supervisor.state.name}"
+        if not granted:
+            text += {Event.CLEAR: "; its cause lasts, or no state comes in",
+                     Event.RESUME: "; clear it first (~/clear)", Event.HOLD: "; clear it first (~/clear)"}.get(event, "")
+        return granted, text
+
+    def _dynamics(self):
+        dynamics = getattr(self._loop.controller, "dynamics", None)
+        if dynamics is None:
+            raise MbrlError("this controller learns no model")
+        return dynamics
+
+    def _reset_model(self) -> tuple[bool, str]:
+        dynamics = self._dynamics()
+        with self._loop.exclusive:
+            dynamics.reset()
+        return True, "the model knows its prior and nothing else"
+
+    def _save_model(self) -> tuple[bool, str]:
+        dynamics, file = self._dynamics(), self._file()
+        with self._loop.exclusive:
+            evidence = dynamics.posterior.evidence()
+        save_model(file, dynamics, self._robot, evidence)
+        return True, f"written to {file}"
+
+    def _load_model(self) -> tuple[bool, str]:
+        dynamics, file = self._dynamics(), self._file()
+        with self._loop.exclusive:
+            load_model(file, dynamics, self._robot)
+        return True, f"read from {file}"
+
+    def _file(self) -> str:
+        if not self._model_file:
+            raise MbrlError("set the parameter model_file to a file name (.npz) first")
+        return self._model_file

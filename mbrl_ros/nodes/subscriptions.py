@@ -1,0 +1,139 @@
+"""What mpc_node listens to: states and features into the control loop's mailbox, targets to the controller.
+
+All callbacks run in the executor's thread; none of them raises for a message.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from geometry_msgs.msg import PointStamped, PoseStamped
+from rclpy.node import Node
+from sensor_msgs.msg import JointState, PointCloud2
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory
+
+from ..configuration import Configuration
+from ..exceptions import MbrlError
+from ..inputs import InputGate
+from ..robots import Robot
+from . import messages, qos
+from .control_loop import ControlLoop
+from .mailbox import Arrival
+
+
+class Subscriptions:
+    """loop is set once there is one. now() [s]: the node's clock. refused(text) is told of every target refused."""
+
+    loop: ControlLoop
+
+    def __init__(self, node: Node, robot: Robot, controller, configuration: Configuration, *, lockstep: bool,
+                 refused: Callable[[str], None]):
+        self._node, self._robot, self._controller = node, robot, controller
+        self._lockstep, self._refused = lockstep, refused
+        control = configuration["control"]
+        clock = "stamps" if lockstep else control.stamp_clock
+        self.states = InputGate("joint_states", timeout=control.state_timeout, clock=clock)
+        self.features = InputGate("features", timeout=configuration["features"].timeout, clock=clock)
+        self._joint_reader = messages.JointStateReader(robot, self.states, missing_velocity=control.missing_velocity,
+                                                       cutoff=control.velocity_cutoff)
+        self._feature_reader = messages.FeatureReader(configuration["features"].points, self.features)
+        self._feature_latency = control.feature_latency
+        self._target_order = messages.JointOrder(robot.joints)
+        self._newest = (0.0, 0.0)  # stamp of the newest state and when it came by perf_counter
+        self._said_estimating = False
+
+    def begin(self) -> None:
+        """Subscribe; from now on `loop` gets states."""
+        stream = qos.EVERY if self._lockstep else qos.NEWEST
+        subscribe = self._node.create_subscription
+        self._feature_subscription = subscribe(PointCloud2, "features", self._on_features, stream)
+        self._subscriptions = [
+            self._feature_subscription,
+            subscribe(Float64MultiArray, "features_vector", self._on_feature_vector, stream),
+            subscribe(JointState, "joint_states", self._on_joint_states, stream),
+            *(subscribe(kind, f"~/{topic}", self._target_callback(setter), qos.RELIABLE) for kind, topic, setter in (
+                (JointState, "target_joints", self._set_joints), (PointStamped, "target_point", self._set_point),
+                (PoseStamped, "target_pose", self._set_pose), (PointCloud2, "target_features", self._set_features),
+                (JointTrajectory, "target_trajectory", self._set_trajectory)))]
+
+    def end(self) -> None:
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def age(self) -> float:
+        """Age [s] of the newest joint state by its stamp."""
+        return self.states.age(self._now())
+
+    def _now(self) -> float:
+        return 1e-9 * self._node.get_clock().now().nanoseconds
+
+    # --- states and features --------------------------------------------------------------------------------------
+
+    def _on_joint_states(self, message: JointState) -> None:
+        received = time.perf_counter()
+        if self._lockstep:
+            self._drain_features()
+        duplicates = self.states.rejected["duplicate stamp"]
+        result = self._joint_reader.read(message, self._now())
+        if result is not None:
+            observation, effort, restarted = result
+            self._newest = (observation.stamp, received)
+            self.loop.mailbox.put(Arrival(observation, received, effort, restarted))
+        elif self.states.rejected["duplicate stamp"] > duplicates:
+            self.loop.repeat_command()
+        if self._joint_reader.estimating and not self._said_estimating:
+            self._said_estimating = True
+            self._node.get_logger().warning("joint_states hold no velocities; they are estimated from the positions "
+                                            "(control.missing_velocity, control.velocity_cutoff)")
+
+    def _drain_features(self) -> None:
+        """Take every feature frame that was sent before this state, so that lockstep does not depend on threads."""
+        with self._feature_subscription.handle:
+            while (taken := self._feature_subscription.handle.take_message(PointCloud2, False)) is not None:
+                self._on_features(taken[0])
+
+    def _on_features(self, message: PointCloud2) -> None:
+        frame = self._feature_reader.read_cloud(message, self._now())
+        if frame is not None:
+            self.loop.mailbox.put_frame(frame)
+
+    def _on_feature_vector(self, message: Float64MultiArray) -> None:
+        if not self.states.accepted:
+            return
+        stamp, received = self._newest
+        since = 0.0 if self._lockstep else time.perf_counter() - received
+        frame = self._feature_reader.read_vector(message, stamp + since - self._feature_latency, self._now())
+        if frame is not None:
+            self.loop.mailbox.put_frame(frame)
+
+    # --- targets ----------------------------------------------------------------------------------------------------
+
+    def _target_callback(self, setter: Callable) -> Callable:
+        def accept(message) -> None:
+            try:
+                setter(message)
+            except MbrlError as error:
+                self._refused(f"target refused: {error}")
+        return accept
+
+    def _set_joints(self, message: JointState) -> None:
+        q = messages.read_joint_target(message, self._target_order)
+        self._controller.set_joint_target(q, messages.seconds(message.header.stamp))
+
+    def _set_point(self, message: PointStamped) -> None:
+        p = messages.read_point_target(message, self._robot.root)
+        self._controller.set_point_target(p, messages.seconds(message.header.stamp))
+
+    def _set_pose(self, message: PoseStamped) -> None:
+        p = messages.read_pose_target(message, self._robot.root)
+        self._controller.set_point_target(p, messages.seconds(message.header.stamp))
+
+    def _set_features(self, message: PointCloud2) -> None:
+        s = messages.read_feature_target(message)
+        self._controller.set_feature_target(s, messages.seconds(message.header.stamp))
+
+    def _set_trajectory(self, message: JointTrajectory) -> None:
+        times, Q = messages.read_trajectory_target(message, self._target_order)
+        self._controller.set_trajectory(times, Q, messages.seconds(message.header.stamp))
