@@ -349,8 +349,9 @@ class SupervisorSettings(Section):
     longest_saturation: float = setting(0.5, "a command at its limit for longer is cause for doubt (effort, velocity)",
                                         unit="s", low=0.0)
     overspeed: float = setting(1.5, "a joint faster than this is a fault", unit="fraction of the velocity limit", low=1.0)
-    distrust: str = setting("degrade", "when innovations stay far outside their bounds: move slowly (degrade), or ignore",
-                            choices=("degrade", "ignore"))
+    distrust: str = setting("degrade", "when the model's innovations stay far outside their bounds: ignore it, move slowly "
+                                       "(degrade), or, after trust.hold_after, send the safe command until it is trusted "
+                                       "again (hold)", choices=("ignore", "degrade", "hold"))
     degraded_speed: float = setting(0.6, "allowed speed while something is in doubt", unit="fraction of the normal one",
                                     low=0.01, high=1.0)
     fine_after: float = setting(0.2, "time without any doubt after which a degraded state ends", unit="s", low=0.0)

@@ -55,13 +55,14 @@ class Reason(enum.IntFlag):
     STALE_STATE = 32  # the newest joint state is too old
     CONTROLLER_ERROR = 64  # the controller raised an error
     STOPPING = 128  # the node ends
-    TRUST = 256  # innovations far outside their bounds
+    TRUST = 256  # the model's innovations are far outside their bounds
     FEATURES = 512  # image target, but no recent features
     SATURATED = 1024  # a command has stood at its limit for long
     OUTSIDE = 2048  # a joint is outside its position limits
     OVERSPEED = 4096  # a joint is much faster than its limit
     CLOCK_JUMP = 8192  # the stamps began a new time line
     REQUESTED = 16384  # somebody asked for it
+    MODEL_LOST = 32768  # ... and have been for a while
 
 
 S, E = State, Event

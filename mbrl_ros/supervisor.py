@@ -13,9 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2
 
-from .dynamics.trust import Trust, TrustSettings
 from .envelope import Envelope
 from .robots import Robot
 from .settings import SupervisorSettings, per_joint
@@ -38,8 +36,10 @@ class Command:
 class Supervisor:
     """One per control loop. dt [s] is the period. `state` and `cause` (of the last change) may be read at any time."""
 
-    def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float, trust: TrustSettings = TrustSettings()):
-        self.robot, self.settings, self.dt, self._trust_settings = robot, settings, dt, trust
+    def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float):
+        self.robot, self.settings, self.dt = robot, settings, dt
+        self._heeded = ~{"hold": Reason.NONE, "degrade": Reason.MODEL_LOST,
+                         "ignore": Reason.MODEL_LOST | Reason.TRUST}[settings.distrust]
         self.envelope = Envelope(robot, settings, dt)
         self._overspeed = settings.overspeed * robot.velocity_limit
         self._damping = per_joint(settings.damping, robot.n, "supervisor.damping")
@@ -59,7 +59,6 @@ class Supervisor:
         self._begun = self._outage = False
         self._failures = self._fine_ticks = self._saturated_ticks = 0
         self._ramp = 0.0
-        self._trust = Trust()
 
     @property
     def resuming(self) -> bool:
@@ -82,21 +81,24 @@ class Supervisor:
     # --- what happens in a tick -----------------------------------------------------------------------------------
 
     def filter(self, decision: Decision, observation: Observation, doubts: Reason = Reason.NONE) -> Command:
-        """The command for `decision`, made from `observation`. `doubts`: what the caller has found (FEATURES ...)."""
+        """The command for `decision`, made from `observation`. `doubts`: what the caller has found (FEATURES, TRUST,
+        MODEL_LOST)."""
         self._begin_if_wanted()
-        reasons = int(doubts)
+        reasons = int(doubts & self._heeded)
         usable = bool(np.isfinite(decision.u).all())
         if not usable:
             reasons |= Reason.NOT_FINITE
         if decision.status is DecisionStatus.PLANNER_FAILED:
             reasons |= Reason.PLANNER
-        if self._lost(observation, not usable or bool(reasons & Reason.PLANNER), reasons):
+        failed = not usable or bool(reasons & Reason.PLANNER)
+        out = not usable or bool(reasons & Reason.MODEL_LOST)
+        if self._lost(observation, failed, failed or out, reasons):
             return self._safe(observation, reasons | self.cause)
-        if not usable:
-            self._happen_outage(Reason.NOT_FINITE)
+        if out:
+            self._happen_outage(Reason(reasons))
             return self._safe(observation, reasons)
         room = self.envelope.room(observation.q)
-        reasons |= self._doubts(decision, room)
+        reasons |= self._doubts(room)
         self._judge(reasons)
         wish = self._chosen(decision.u, observation)
         return self._enveloped(wish, observation, room, reasons)
@@ -108,7 +110,7 @@ class Supervisor:
     def failed(self, observation: Observation) -> Command:
         """The controller raised an error instead of deciding."""
         self._begin_if_wanted()
-        if not self._lost(observation, True, Reason.CONTROLLER_ERROR):
+        if not self._lost(observation, True, True, Reason.CONTROLLER_ERROR):
             self._happen_outage(Reason.CONTROLLER_ERROR)
         return self._safe(observation, Reason.CONTROLLER_ERROR)
 
@@ -146,7 +148,7 @@ class Supervisor:
     def _trouble(self, observation: Observation) -> Reason:
         return Reason.OVERSPEED if (np.abs(observation.qd) > self._overspeed).any() else Reason.NONE
 
-    def _lost(self, observation: Observation, failed: bool, reasons: int) -> bool:
+    def _lost(self, observation: Observation, failed: bool, out: bool, reasons: int) -> bool:
         """Whether the state is, or now becomes, one in which nothing but the safe command goes out."""
         self._failures = self._failures + 1 if failed else 0
         trouble = self._trouble(observation)
@@ -154,17 +156,13 @@ class Supervisor:
             trouble |= reasons
         if trouble:
             self._happen(Event.TROUBLE, Reason(trouble))
-        if self._outage and not failed:
+        if self._outage and not out:
             self._outage = False
             self._happen(Event.RETURN, self.cause)
         return self.state in (State.FAULT, State.E_STOP)
 
-    def _doubts(self, decision: Decision, room: Array) -> int:
+    def _doubts(self, room: Array) -> int:
         doubts = 0
-        if decision.nis_dof:
-            self._trust = self._trust.after(decision.nis, _bound(decision.nis_dof), self.dt, self._trust_settings)
-        if self._trust.level == 0.0 and self.settings.distrust == "degrade":
-            doubts |= Reason.TRUST
         if room.min() < 0.0:
             doubts |= Reason.OUTSIDE
         if self.robot.interface != "position":
@@ -229,12 +227,3 @@ class Supervisor:
             self._anchor = np.array(observation.q)
         return self._steady + damping + self._stiffness * (self._anchor - observation.q)
 
-
-_BOUNDS: dict[int, float] = {}
-
-
-def _bound(dof: int) -> float:
-    """The 95 % bound of a NIS with `dof` degrees of freedom."""
-    if dof not in _BOUNDS:
-        _BOUNDS[dof] = float(chi2.ppf(0.95, dof))
-    return _BOUNDS[dof]

@@ -265,11 +265,18 @@ def test_a_joint_outside_its_limits_is_a_doubt_and_much_too_fast_a_fault():
     assert watched.request(Event.CLEAR, at()) and watched.state is State.HOLD
 
 
-@pytest.mark.parametrize("distrust, expected", (("degrade", State.DEGRADED), ("ignore", State.ACTIVE)))
-def test_innovations_far_outside_their_bounds_are_a_doubt(distrust, expected):
-    watched = supervisor(distrust=distrust)
-    surprised = Decision(1.0, np.zeros(2), DecisionStatus.OK, nis=1e4, nis_dof=2)
-    assert states_of(watched, [surprised] * 50)[-1] is expected
+@pytest.mark.parametrize("distrust, at_first, in_the_end", (
+    ("ignore", State.ACTIVE, State.ACTIVE), ("degrade", State.DEGRADED, State.DEGRADED),
+    ("hold", State.DEGRADED, State.DEGRADED)))
+def test_a_model_that_is_not_to_be_trusted(distrust, at_first, in_the_end):
+    watched = supervisor(distrust=distrust, safe_effort="zero")
+    watched.filter(wish(5.0, 5.0), at())
+    assert watched.filter(wish(5.0, 5.0), at(), Reason.TRUST).state is at_first
+    lost = [watched.filter(wish(5.0, 5.0), at(), Reason.TRUST | Reason.MODEL_LOST) for _ in range(100)]
+    assert {command.state for command in lost} == {in_the_end}  # learning may take its time: this is no fault
+    assert lost[-1].u == pytest.approx([0.0, 0.0] if distrust == "hold" else [5.0, 5.0])
+    if distrust == "hold":
+        assert states_of(watched, [wish(5.0, 5.0)]) == [State.ACTIVE]  # through the ramp, which takes no time here
 
 
 def test_requests_are_granted_as_the_table_says():

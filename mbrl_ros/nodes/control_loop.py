@@ -146,7 +146,7 @@ class ControlLoop:
         try:
             self._prepare(observation, arrival.restarted)
             decision = self.controller.step(observation)
-            command = self.supervisor.filter(decision, observation, self._doubts(observation))
+            command = self.supervisor.filter(decision, observation, self._doubts())
         except Exception:  # whatever a controller does, the robot gets a safe command
             self._report("controller errors")
             command = self.supervisor.failed(observation)
@@ -223,10 +223,17 @@ class ControlLoop:
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
-    def _doubts(self, observation: Observation) -> Reason:
-        """What only the loop can see: an image target without recent features."""
-        blind = getattr(getattr(self.controller, "follower", None), "phase", "") == "lost"
-        return Reason.FEATURES if blind else Reason.NONE
+    def _doubts(self) -> Reason:
+        """What only the loop can see: an image target without recent features, a model that is not to be trusted."""
+        doubts = Reason.NONE
+        if getattr(getattr(self.controller, "follower", None), "phase", "") == "lost":
+            doubts |= Reason.FEATURES
+        trust = getattr(getattr(self.controller, "dynamics", None), "trust", None)
+        if trust is not None and trust.level == 0.0:
+            doubts |= Reason.TRUST
+        if trust is not None and trust.hold:
+            doubts |= Reason.MODEL_LOST
+        return doubts
 
     def _publish(self, stamp: float, command: Command) -> None:
         self.outputs.command(stamp, command.u)
