@@ -1,7 +1,10 @@
 """Every test session talks to nobody else: its own DDS domain on this machine only, never a robot's."""
 
+import logging
 import os
 import tempfile
+
+import pytest
 
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)  # up to 101: clear of the ephemeral ports of Linux
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
@@ -13,3 +16,12 @@ os.environ["MPLBACKEND"] = "Agg"
 from mbrl_ros.cli.environment import prepare  # noqa: E402  (after the variables above, before anything imports rclpy)
 
 prepare()
+
+
+@pytest.fixture(autouse=True)
+def _log_level_of_its_own():
+    """A command that quietens the log for its process must not quieten the next test's."""
+    logger = logging.getLogger("mbrl_ros")
+    level = logger.level
+    yield
+    logger.setLevel(level)

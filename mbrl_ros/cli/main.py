@@ -19,7 +19,7 @@ from .environment import prepare
 
 # What to do about a module that is not installed, by the module's top-level name.
 EXTRAS = {"mujoco": "sim", "example_robot_data": "sim", "adam": "sim", "matplotlib": "sim", "rosbags": "replay",
-          "crocoddyl": "bench", "osqp": "bench", "pytest": "test"}
+          "crocoddyl": "bench", "osqp": "bench", "piqp": "bench", "pytest": "test"}
 ROS = "source your ROS 2 installation, or install the wheels: pip install 'mbrl_ros[wheels]'"
 
 
