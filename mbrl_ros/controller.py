@@ -14,8 +14,9 @@ import numpy as np
 
 from .configuration import Configuration
 from .costs import CostContext, build_cost
-from .dynamics import CommandHistory, build_dynamics
+from .dynamics import CommandHistory, OnlineDynamics, build_dynamics
 from .dynamics.delay_estimation import DelayMonitor
+from .dynamics.priors import Prior
 from .follower import TargetFollower
 from .planners.acting import act
 from .planners.ilqr import IlqrPlanner
@@ -23,111 +24,43 @@ from .robots import Robot
 from .types import Array, Decision, DecisionStatus, Observation, Plan, Transition
 
 
-class MpcController:
-    """Model-predictive control of `robot` with dynamics learned online. Deterministic given seed and observations."""
+class Learner:
+    """What a controller with learned dynamics does besides controlling: it keeps the state, the commands under way and
+    the model, and learns from every period."""
 
-    def __init__(self, robot: Robot, configuration: Configuration | None = None):
+    def __init__(self, robot: Robot, configuration: Configuration | None = None, prior: Prior | None = None):
+        """`prior`: instead of the one that dynamics.prior names."""
         c = self.configuration = configuration or Configuration.from_flat({})
         self.robot, self.settings = robot, c["control"]
         self.dt, self.n = 1.0 / self.settings.rate, len(robot.joints)
-        self.dynamics = build_dynamics(robot, self.dt, c["dynamics"], c.plugin_sections("prior"), c["features"],
-                                       c["trust"])
+        if prior is None:
+            self.dynamics = build_dynamics(robot, self.dt, c["dynamics"], c.plugin_sections("prior"), c["features"],
+                                           c["trust"])
+        else:
+            self.dynamics = OnlineDynamics(robot, self.dt, c["dynamics"], prior, c["features"], c["trust"])
         self.m, self.nx, self.nu = self.dynamics.m, self.dynamics.nx, self.dynamics.nu
-        self.horizon = c["planner"].horizon
-        self.follower = TargetFollower(robot, c["reference"], self.dt, self.m, self.horizon)
-        self.cost = build_cost(c.plugin_sections("cost"), CostContext(
-            robot, self.n, self.m, self.nu, self.dt, self.horizon, robot.command_lower, robot.command_upper,
-            discount=c["planner"].discount))
-        self.planner = IlqrPlanner(self.cost, c["planner"], self.nx, self.nu, robot.command_lower, robot.command_upper,
-                                   **self._state_limits())
         self.history = CommandHistory(self.nu, self.dt, self.settings.delay)
         self.delay = DelayMonitor(self.n, self.dt, self.settings.delay, c["delay"])
-        self._parameters = {kind: self._parameters_for(kind) for kind in ("joints", "point", "features")}
 
     def reset(self, observation: Observation) -> None:
-        """Start anew at `observation`: forget the model's evidence, rest where the robot is."""
+        """Start anew at `observation`: forget the model's evidence."""
         self.dynamics.reset()
-        self._random = np.random.default_rng(self.settings.seed)
         command = observation.q if self.robot.interface == "position" else np.zeros(self.nu)
         command = np.clip(command, self.robot.command_lower, self.robot.command_upper)
         self.history.reset(command)
         self.history.set_delay(self.settings.delay)
         self.delay.reset()
         self._previous: tuple[float, Array] | None = None
-        self._start = observation.stamp
-        self.follower.reset(observation.q, observation.stamp)
-        self._planned = False
-
-    def hold(self, observation: Observation) -> None:
-        """Rest where the robot is and forget every target; what was learned stays."""
-        self.follower.hold(observation.q, observation.stamp)
 
     def resume(self, observation: Observation, command: Array) -> None:
-        """Go on at `observation` after an interruption, at whose end `command` (nu,) was in effect; keep what was
-        learned and set out anew for the present target."""
+        """Go on at `observation` after an interruption, at whose end `command` (nu,) was in effect; keep what was learned."""
         self.history.reset(command)
-        self._previous, self._planned = None, False
-        self.follower.resume(observation.q, observation.stamp)
-
-    def update_settings(self, configuration: Configuration) -> None:
-        """Take over the dynamic settings of `configuration`, between two steps."""
-        self.configuration, self.settings = configuration, configuration["control"]
-        self.dynamics.settings = configuration["dynamics"]
-        self.planner.change(configuration["planner"])
-
-    def set_joint_target(self, q: Array, stamp: float = 0.0):
-        """See TargetFollower, as for the next two; they may be called from another thread than step."""
-        return self.follower.set_joint_target(q, stamp)
-
-    def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0):
-        return self.follower.set_trajectory(times, Q, stamp)
-
-    def set_point_target(self, p: Array, stamp: float = 0.0):
-        return self.follower.set_point_target(p, stamp)
-
-    def set_feature_target(self, s: Array, stamp: float = 0.0):
-        return self.follower.set_feature_target(s, stamp)
-
-    @property
-    def target(self):
-        return self.follower.target
-
-    @property
-    def reference_end(self) -> float:
-        """When the present target's reference comes to rest [s]."""
-        return self.follower.end
+        self._previous = None
 
     @property
     def nis_bound(self) -> float:
         """The 95 % bound of a decision's NIS."""
         return self.dynamics.nis_bound
-
-    def step(self, observation: Observation) -> Decision:
-        """One tick. Expected trouble is a status of the decision, never an exception."""
-        begin = time.perf_counter()
-        stamp = observation.stamp
-        x, features_fresh = self._state(observation)
-        innovation = self._learn(stamp, x)
-        u_now = self.history.computed_at(stamp - self.dt)
-        dynamics = self._fit(x, u_now)
-        fitted = time.perf_counter()
-        self.follower.advance(stamp, x, fresh=features_fresh, known=self.dynamics.features.known)
-        ahead = self.history.roll_forward(x, stamp, dynamics)
-        parameters = self._references(stamp + self.history.delay)
-        ticks = max(1, round((stamp - self._previous[0]) / self.dt)) if self._previous is not None else 1
-        if not self._planned:
-            self.planner.reset(ahead, u_now)
-            self._planned = True
-        plan = self.planner.plan(ahead, dynamics, parameters, u_now, ticks)
-        self._previous = (stamp, x)
-        u = self._act(plan, ahead, u_now) + self._exploration(stamp) if plan.usable else u_now
-        u = np.clip(u, self.robot.command_lower, self.robot.command_upper)
-        done = time.perf_counter()
-        return Decision(
-            stamp, u, DecisionStatus.OK if plan.usable else DecisionStatus.PLANNER_FAILED, plan,
-            nis=innovation.nis if innovation else float("nan"), nis_dof=self.n if innovation else 0,
-            innovation=innovation.error if innovation else None,
-            seconds={"fit": fitted - begin, "plan": done - fitted, "tick": done - begin})
 
     def record(self, stamp: float, command: Array) -> None:
         """`command` (nu,) was published for the observation stamped `stamp`."""
@@ -158,6 +91,96 @@ class MpcController:
         if abs(stamp - last_stamp - self.dt) > 0.2 * self.dt:
             return None
         return self.dynamics.update(Transition(last_stamp, last_x, self.history.in_effect(last_stamp), x))
+
+
+class MpcController(Learner):
+    """Model-predictive control of `robot` with dynamics learned online. Deterministic given seed and observations."""
+
+    def __init__(self, robot: Robot, configuration: Configuration | None = None):
+        super().__init__(robot, configuration)
+        c = self.configuration
+        self.horizon = c["planner"].horizon
+        self.follower = TargetFollower(robot, c["reference"], self.dt, self.m, self.horizon)
+        self.cost = build_cost(c.plugin_sections("cost"), CostContext(
+            robot, self.n, self.m, self.nu, self.dt, self.horizon, robot.command_lower, robot.command_upper,
+            discount=c["planner"].discount))
+        self.planner = IlqrPlanner(self.cost, c["planner"], self.nx, self.nu, robot.command_lower, robot.command_upper,
+                                   **self._state_limits())
+        self._parameters = {kind: self._parameters_for(kind) for kind in ("joints", "point", "features")}
+
+    def reset(self, observation: Observation) -> None:
+        """Start anew at `observation`: forget the model's evidence, rest where the robot is."""
+        super().reset(observation)
+        self._random = np.random.default_rng(self.settings.seed)
+        self._start = observation.stamp
+        self.follower.reset(observation.q, observation.stamp)
+        self._planned = False
+
+    def hold(self, observation: Observation) -> None:
+        """Rest where the robot is and forget every target; what was learned stays."""
+        self.follower.hold(observation.q, observation.stamp)
+
+    def resume(self, observation: Observation, command: Array) -> None:
+        """Go on at `observation` after an interruption, at whose end `command` (nu,) was in effect; keep what was
+        learned and set out anew for the present target."""
+        super().resume(observation, command)
+        self._planned = False
+        self.follower.resume(observation.q, observation.stamp)
+
+    def update_settings(self, configuration: Configuration) -> None:
+        """Take over the dynamic settings of `configuration`, between two steps."""
+        self.configuration, self.settings = configuration, configuration["control"]
+        self.dynamics.settings = configuration["dynamics"]
+        self.planner.change(configuration["planner"])
+
+    def set_joint_target(self, q: Array, stamp: float = 0.0):
+        """See TargetFollower, as for the next two; they may be called from another thread than step."""
+        return self.follower.set_joint_target(q, stamp)
+
+    def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0):
+        return self.follower.set_trajectory(times, Q, stamp)
+
+    def set_point_target(self, p: Array, stamp: float = 0.0):
+        return self.follower.set_point_target(p, stamp)
+
+    def set_feature_target(self, s: Array, stamp: float = 0.0):
+        return self.follower.set_feature_target(s, stamp)
+
+    @property
+    def target(self):
+        return self.follower.target
+
+    @property
+    def reference_end(self) -> float:
+        """When the present target's reference comes to rest [s]."""
+        return self.follower.end
+
+    def step(self, observation: Observation) -> Decision:
+        """One tick. Expected trouble is a status of the decision, never an exception."""
+        begin = time.perf_counter()
+        stamp = observation.stamp
+        x, features_fresh = self._state(observation)
+        innovation = self._learn(stamp, x)
+        u_now = self.history.computed_at(stamp - self.dt)
+        dynamics = self._fit(x, u_now)
+        fitted = time.perf_counter()
+        self.follower.advance(stamp, x, fresh=features_fresh, known=self.dynamics.features.known)
+        ahead = self.history.roll_forward(x, stamp, dynamics)
+        parameters = self._references(stamp + self.history.delay)
+        ticks = max(1, round((stamp - self._previous[0]) / self.dt)) if self._previous is not None else 1
+        if not self._planned:
+            self.planner.reset(ahead, u_now)
+            self._planned = True
+        plan = self.planner.plan(ahead, dynamics, parameters, u_now, ticks)
+        self._previous = (stamp, x)
+        u = self._act(plan, ahead, u_now) + self._exploration(stamp) if plan.usable else u_now
+        u = np.clip(u, self.robot.command_lower, self.robot.command_upper)
+        done = time.perf_counter()
+        return Decision(
+            stamp, u, DecisionStatus.OK if plan.usable else DecisionStatus.PLANNER_FAILED, plan,
+            nis=innovation.nis if innovation else float("nan"), nis_dof=self.n if innovation else 0,
+            innovation=innovation.error if innovation else None,
+            seconds={"fit": fitted - begin, "plan": done - fitted, "tick": done - begin})
 
     def _fit(self, x: Array, u: Array):
         if self.dynamics.prior.linear or not self._planned:
