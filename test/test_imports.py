@@ -13,10 +13,10 @@ LAYERS = (
      "planners.compiler"),
     ("costs", "data", "dynamics", "perception", "references", "robots", "simulation"),
     ("distillation", "planners"),
-    ("controller", "conversion", "evaluation", "evaluation_plots", "fitting", "follower", "pid", "replay", "supervisor"),
+    ("controller", "conversion", "evaluation", "evaluation_plots", "fitting", "follower", "pid", "supervisor"),
     ("demo",),
     ("nodes",),
-    ("cli", "demo.present"),
+    ("cli", "demo.present", "pytest_plugin", "replay"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 ROS = ("rclpy", "rcl_interfaces", "builtin_interfaces", "ament_index_python", "launch", "launch_ros", "tf2_ros")

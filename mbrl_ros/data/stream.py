@@ -28,12 +28,13 @@ class BagStream:
         self.notes: list[str] = []
         self.definitions: dict[str, object] = {}  # the bag's own definition of each type, where it has one
         self.duration = 0.0  # [s], 0 if only a full reading tells
-        self._salvage = False
+        self._salvage, self._qos = False, {}
         self._check()
         try:
             with self._reader() as reader:
                 self.topics = {c.topic: (c.msgtype, c.msgcount) for c in reader.connections}
                 self.definitions = {c.msgtype: c.msgdef for c in reader.connections}
+                self._qos = {c.topic: list(c.ext.offered_qos_profiles) for c in reader.connections}
                 self.duration = 1e-9 * min(max(reader.duration, 0), LATEST)
         except Exception as error:  # rosbags raises whatever its storage raises
             self._salvage = True
@@ -57,6 +58,10 @@ class BagStream:
         except Exception as error:
             self.notes.append(f"the bag is damaged after {count} messages ({_line(error)}); what follows was salvaged")
             yield from _ties_sorted(_in_order(m for m in self._salvaged() if m[0] in wanted and m[2] > newest))
+
+    def qos(self, topic: str) -> list:
+        """The quality of service the topic was offered with, as rosbags describes it; empty where the bag does not say."""
+        return self._qos.get(topic, [])
 
     def _check(self) -> None:
         path = self.path
@@ -123,9 +128,9 @@ class Decoder:
     differs and has every field the usual one has.
     """
 
-    def __init__(self, stream: BagStream):
+    def __init__(self, stream: BagStream | None):
         from rosbags.typesys import Stores, get_typestore
-        self._stream, self._usual = stream, get_typestore(Stores.ROS2_HUMBLE)
+        self._definitions, self._usual = stream.definitions if stream else {}, get_typestore(Stores.ROS2_HUMBLE)
         self._stores: dict[str, object] = {}
         self.broken: Counter[str] = Counter()
 
@@ -142,7 +147,7 @@ class Decoder:
 
     def _store(self, kind: str):
         from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
-        definition = self._stream.definitions.get(kind)
+        definition = self._definitions.get(kind)
         text = getattr(definition, "data", "")
         if not text:
             return self._usual

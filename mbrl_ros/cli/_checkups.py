@@ -1,0 +1,50 @@
+"""What `mbrl doctor` and `mbrl init` share: measure a bag or a live graph."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..data.stream import BagStream, Decoder
+from ..exceptions import DataError
+from ..replay.checkup import Checkup
+from ..replay.topics import ROLES, Mapped, roles_of
+
+WANTED = ("states", "commands", "description")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--topic", action="append", default=[], metavar="ROLE=TOPIC", help="roles: states, commands, description")
+
+
+def of_bag(args: argparse.Namespace, path: Path) -> tuple[Checkup, list[str]]:
+    """(checkup, notes on damage)."""
+    stream = BagStream(path)
+    roles = _wanted(roles_of(stream.topics, Mapped.of(args.topic), str(path)))
+    decoder = Decoder(stream)
+    checkup = Checkup.of(stream.topics, roles, stream.messages(roles), decoder)
+    broken = [f"{count} messages on {topic} cannot be decoded" for topic, count in decoder.broken.items()]
+    return checkup, [*stream.notes, *broken]
+
+
+def of_graph(args: argparse.Namespace, seconds: float) -> tuple[Checkup, list[str]]:
+    """The same of the live graph, after listening for `seconds`."""
+    from tqdm import tqdm
+    from ..nodes.listening import listen
+    kinds = tuple({ROLES[role][0] for role in WANTED})
+    with tqdm(total=seconds, desc="listening", unit="s", leave=False, bar_format="{desc} {n:.0f}/{total:.0f} s") as bar:
+        topics, messages = listen(seconds, kinds, lambda done: bar.update(done - bar.n))
+    try:
+        roles = _wanted(roles_of(topics, Mapped.of(args.topic), "the graph"))
+    except DataError as error:
+        raise DataError(f"{error} (domain {_domain()}; nothing is heard across domains)") from None
+    return Checkup.of(topics, roles, (message for message in messages if message[0] in roles), Decoder(None)), []
+
+
+def _wanted(roles: dict[str, str]) -> dict[str, str]:
+    return {topic: role for topic, role in roles.items() if role in WANTED}
+
+
+def _domain() -> str:
+    import os
+    return os.environ.get("ROS_DOMAIN_ID", "0")

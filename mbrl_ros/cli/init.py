@@ -1,0 +1,47 @@
+"""`mbrl init`: from a bag or a URDF to a configuration to start with."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..exceptions import ConfigurationError, DataError
+
+HELP = "write a starting configuration for a robot, from a bag of it, its URDF, or both"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from . import _checkups
+    parser.add_argument("--bag", type=Path, metavar="BAG", help="rosbag2 folder, .db3 or .mcap: joints, rate, interface, delay")
+    parser.add_argument("--urdf", default="", metavar="FILE", help="URDF file or 'package-data:NAME': limits")
+    parser.add_argument("-o", "--output", type=Path, default=Path("robot.yaml"), metavar="FILE", help="(default: robot.yaml)")
+    parser.add_argument("--force", action="store_true", help="overwrite the file")
+    _checkups.add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..replay.initial import check, initial
+    from . import _checkups
+    if not args.bag and not args.urdf:
+        raise ConfigurationError("what robot? Give --bag BAG, --urdf FILE, or both")
+    if args.output.exists() and not args.force:
+        raise DataError(f"{args.output} exists already; choose another file with -o, or --force")
+    checkup, notes = _checkups.of_bag(args, args.bag) if args.bag else (None, [])
+    description = _absolute(args.urdf)
+    if checkup is not None and checkup.description and not description:
+        beside = args.output.with_suffix(".urdf")
+        beside.write_text(checkup.description, encoding="utf-8")
+        description = str(beside.resolve())
+        print(f"wrote {beside}, the bag's robot_description")
+    made = initial(checkup, description)
+    check(made.yaml)
+    args.output.write_text(made.yaml, encoding="utf-8")
+    print(f"wrote {args.output}")
+    for note in [*notes, *made.notes]:
+        print(f"  {note}")
+    print(f"next: mbrl doctor {f'{args.bag} ' if args.bag else ''}--config {args.output}")
+    return 0
+
+
+def _absolute(urdf: str) -> str:
+    return str(Path(urdf).resolve()) if urdf and not urdf.startswith("package-data:") else urdf

@@ -1,0 +1,205 @@
+"""What a bag or a live graph says of its joint states and commands, measured in one pass and bounded memory."""
+
+from __future__ import annotations
+
+import dataclasses
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..conversion import Message, answered_stamp, seconds
+from ..data.salvage import Raw
+from ..dynamics.delay_estimation import DelayEstimate, DelayEstimator
+from ..types import Array
+from .recorded import key_of
+
+KEPT = 20_000  # states kept whole, for what needs positions
+PACE_WINDOW = 0.2  # [s] over which positions and velocities are compared
+FEWEST = 20  # states below which nothing is said of rates
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Samples:
+    """The first states that hold the usual `joints`: arrivals, stamps (T,) [s], q, qd, effort (T, n), NaN where missing."""
+
+    joints: tuple[str, ...]
+    arrivals: Array
+    stamps: Array
+    q: Array
+    qd: Array
+    effort: Array
+
+    def has(self, field: str) -> bool:
+        return bool(np.isfinite(getattr(self, field)).all(axis=1).any())
+
+
+class Checkup:
+    """add(role, arrival, message) for every message; then read the attributes.
+
+    layouts: {joint names in the order of the message: count}; trouble: {what: count} of the joint states.
+    """
+
+    def __init__(self, topics: Mapping[str, tuple[str, int]], roles: Mapping[str, str]):
+        self.topics, self.roles = dict(topics), dict(roles)
+        self.arrivals, self.stamps = array("d"), array("d")
+        self.layouts: Counter[tuple[str, ...]] = Counter()
+        self.trouble: Counter[str] = Counter()
+        self.command_arrivals = array("d")
+        self.command_sizes: Counter[int] = Counter()
+        self.labels = 0
+        self.description = ""
+        self._kept: list[tuple] = []
+        self._commands: list[tuple[float, int | None, Array]] = []
+        self._last_names: list[str] = []
+        self._last_layout: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, topics: Mapping[str, tuple[str, int]], roles: Mapping[str, str], messages: Iterable[Raw], decoder) -> Checkup:
+        """From serialised messages."""
+        checkup = cls(topics, roles)
+        for topic, kind, stamp, data in messages:
+            message = decoder.decode(topic, kind, data)
+            if message is not None:
+                checkup.add(roles[topic], 1e-9 * stamp, message)
+        return checkup
+
+    def add(self, role: str, arrival: float, message: Message) -> None:
+        if role == "states":
+            self._add_state(arrival, message)
+        elif role == "commands":
+            self._add_command(arrival, message)
+        elif role == "description":
+            self.description = message.data
+
+    @property
+    def joints(self) -> tuple[str, ...]:
+        """The joints of the most frequent layout, in its order."""
+        return self.layouts.most_common(1)[0][0] if self.layouts else ()
+
+    def samples(self) -> Samples:
+        n = len(self.joints)
+        rows = [row for row in self._kept if row[0] == self.joints]
+        fields = [np.array([_sized(row[k], n) for row in rows]).reshape(len(rows), n) for k in (3, 4, 5)]
+        return Samples(self.joints, np.array([row[1] for row in rows]), np.array([row[2] for row in rows]), *fields)
+
+    def commands(self) -> tuple[Array, Array]:
+        """(arrivals (C,), values (C, n)) of the first commands with one value per joint."""
+        chosen = [(arrival, u) for arrival, _, u in self._commands if u.size == len(self.joints)]
+        return np.array([a for a, _ in chosen]), np.array([u for _, u in chosen]).reshape(len(chosen), len(self.joints))
+
+    def delay(self, samples: Samples) -> DelayEstimate | None:
+        """From the commands that answered the states, or else came next after them."""
+        arrivals, values = self.commands()
+        if len(arrivals) < FEWEST or len(samples.stamps) < FEWEST or not samples.has("qd"):
+            return None
+        answers = {label: u for _, label, u in self._commands if label is not None}
+        estimator = DelayEstimator(len(self.joints), self.period())
+        for arrival, stamp, q, qd in zip(samples.arrivals, samples.stamps, samples.q, samples.qd):
+            u = answers.get(key_of(stamp)) if answers else _following(arrivals, values, arrival)
+            if u is not None and u.size == q.size and np.isfinite(q).all() and np.isfinite(qd).all():
+                estimator.update(stamp, q, qd, u)
+        return estimator.estimate()
+
+    def period(self) -> float:
+        """The median distance of the joint states' stamps, or of their arrivals where stamps say nothing [s]."""
+        for times in (self.stamps, self.arrivals):
+            apart = np.diff(np.array(times))
+            apart = apart[apart > 0.0]
+            if apart.size:
+                return float(np.median(apart))
+        return 0.0
+
+    def _add_state(self, arrival: float, message: Message) -> None:
+        if message.name != self._last_names:  # comparing the last one saves making a tuple of every message
+            self._last_names, self._last_layout = message.name, tuple(message.name)
+        layout, count = self._last_layout, len(message.name)
+        stamp = seconds(message.header.stamp)
+        self.arrivals.append(arrival)
+        self.stamps.append(stamp)
+        self.layouts[layout] += 1
+        position, velocity, effort = message.position, message.velocity, message.effort
+        if len(position) != count:
+            self.trouble["positions are not one per joint"] += 1
+        elif not np.isfinite(position).all():
+            self.trouble["a position is not finite"] += 1
+        if not len(velocity):
+            self.trouble["no velocities"] += 1
+        elif len(velocity) != count or np.isnan(velocity).all():
+            self.trouble["no usable velocities"] += 1
+        elif not np.isfinite(velocity).all():
+            self.trouble["a velocity is not finite"] += 1
+        if len(self._kept) < KEPT:
+            self._kept.append((layout, arrival, stamp, np.array(position, dtype=np.float64),
+                               np.array(velocity, dtype=np.float64), np.array(effort, dtype=np.float64)))
+
+    def _add_command(self, arrival: float, message: Message) -> None:
+        self.command_arrivals.append(arrival)
+        self.command_sizes[len(message.data)] += 1
+        answered = answered_stamp(message)
+        self.labels += answered is not None
+        if len(self._commands) < KEPT:
+            label = key_of(answered) if answered is not None and np.isfinite(answered) else None
+            self._commands.append((arrival, label, np.array(message.data, dtype=np.float64)))
+
+
+def interface_of(samples: Samples, times: Array, values: Array) -> str:
+    """effort, velocity or position: what a held command (C, n) resembles, by the residual over its own spread; a
+    measured effort without commands means effort."""
+    if len(times) < FEWEST:
+        return "effort" if samples.has("effort") and np.nanmax(np.nanstd(samples.effort, axis=0)) > 0.0 else "position"
+    index = np.searchsorted(times, samples.arrivals, side="right") - 1
+    known = (index >= 0) & np.isfinite(samples.q).all(axis=1)
+    u = values[np.maximum(index, 0)][known]
+    if not known.any():
+        return "effort"
+
+    def unlike(x: Array) -> float:
+        return float(np.median(np.abs(u - x).mean(axis=0) / np.maximum(np.abs(u).mean(axis=0), 1e-9)))
+
+    found = {"position": unlike(samples.q[known])}
+    if samples.has("qd"):
+        found["velocity"] = unlike(np.nan_to_num(samples.qd[known]))
+    best = min(found, key=found.get)
+    return best if found[best] < 0.3 else "effort"
+
+
+def pace(samples: Samples) -> float | None:
+    """How far positions move over how far velocities and stamps say; None where nothing moves."""
+    if len(samples.stamps) < FEWEST or not samples.has("qd"):
+        return None
+    step = np.diff(samples.stamps)[:, None]
+    travelled = 0.5 * (samples.qd[1:] + samples.qd[:-1]) * step
+    moved = np.diff(samples.q, axis=0)
+    usable = np.isfinite(travelled).all(axis=1) & np.isfinite(moved).all(axis=1) & (step[:, 0] > 0.0)
+    usable &= step[:, 0] < 10.0 * np.median(np.abs(step))
+    moved, travelled, step = moved[usable], travelled[usable], step[usable]
+    if len(moved) < FEWEST:
+        return None
+    width = max(1, round(PACE_WINDOW / max(float(np.median(step)), 1e-9)))  # over a while noise averages out
+    starts = np.arange(0, len(moved), width)
+    moved, travelled = (np.add.reduceat(part, starts, axis=0) for part in (moved, travelled))
+    if (travelled**2).sum() < 1e-6:
+        return None
+    return float((moved * travelled).sum() / (travelled**2).sum())
+
+
+def _sized(values: Array, n: int) -> Array:
+    return values if values.size == n else np.full(n, np.nan)
+
+
+def _following(arrivals: Array, values: Array, arrival: float) -> Array | None:
+    """The first command after `arrival`."""
+    index = int(np.searchsorted(arrivals, arrival))
+    return values[index] if index < len(arrivals) else None
+
+
+def facts(checkup: Checkup) -> dict[str, Any]:
+    """The numbers behind the findings, for --json."""
+    period, stamps = checkup.period(), np.array(checkup.stamps)
+    step = np.diff(stamps)
+    return {"states": len(stamps), "joints": list(checkup.joints), "rate_hz": 1.0 / period if period else None,
+            "jitter_p99": float(np.percentile(np.abs(step - period), 99) / period) if period and step.size else None,
+            "commands": len(checkup.command_arrivals), "trouble": dict(checkup.trouble)}

@@ -1,0 +1,355 @@
+"""A bag through exactly the nodes' conversion and the same control loop, offline, as fast as possible.
+
+Time is the bag's: a message arrives when it was recorded, the loop's clock stands still in between, and no result
+depends on how long anything takes. A state is answered if it was answered when the bag was recorded, or, in a bag of
+another controller, if it is due by its stamp. Two replays agree to the last bit on one machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..configuration import Configuration
+from ..conversion import (FeatureReader, JointOrder, JointStateReader, Message, read_feature_target, read_joint_target,
+                          read_point_target, seconds)
+from ..data.stream import Decoder
+from ..exceptions import ConfigurationError, MbrlError
+from ..inputs import InputGate
+from ..nodes.control_loop import ControlLoop, Tick
+from ..nodes.mailbox import Arrival
+from ..pid import build_controller
+from ..supervisor import Supervisor
+from ..types import Array, FeatureFrame
+from .prediction import PredictionScores, nothing_scored
+from .recorded import RecordedCommands
+from .setup import Setup
+from .stand_ins import Fed, NoSupervisor, Onlooker
+from .table import Table
+
+LOOKAHEAD = 1.0  # [s] of the bag read before a message is handled: the answer to a state comes after it
+LONGEST_SILENCE = 5.0  # [s] of a gap in which the safe command is repeated; more of the same says nothing
+MOST_EVENTS = 200
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something worth a line: `time` [s] since the beginning of the bag."""
+
+    time: float
+    text: str
+
+
+class SteppedLoop(ControlLoop):
+    """The node's control loop without its thread."""
+
+    def __init__(self, *arguments: Any, **options: Any):
+        super().__init__(*arguments, **options)
+        self.mailbox.open()
+
+    def advance(self) -> None:
+        """Answer every state that waits in the mailbox."""
+        while (arrival := self.mailbox.take(lambda: 0.0)) is not None:
+            self._finish(self._tick(arrival) if arrival.due else self._play(arrival))
+
+    def answer(self, arrival: Arrival) -> None:
+        """Answer this state, due or not."""
+        self._finish(self._tick(arrival))
+
+    def be_silent(self) -> None:
+        """No state has come in time."""
+        if self._observation is not None:
+            self._finish(self._miss())
+
+    @property
+    def deadline(self) -> float:
+        """When the next state is overdue [s]."""
+        return self._deadline if self._observation is not None else float("inf")
+
+    def _finish(self, tick: Tick | None) -> None:
+        if tick is not None:
+            self._tell(tick)
+
+
+class Engine:
+    """One replay. `table` has a row per tick; summary() says what came of it."""
+
+    def __init__(self, setup: Setup, begin: float = 0.0, end: float = float("inf"), stamps: str = "header",
+                 mapped=None, progress: Callable[[float], None] = lambda seconds: None):
+        self._setup, self._begin, self._end, self._by_bag, self._mapped = setup, begin, end, stamps == "bag", mapped
+        self._progress = progress
+        robot, c = setup.robot, setup.configuration
+        control = c["control"]
+        self.dt, self.n = 1.0 / control.rate, len(robot.joints)
+        self.now = self._first = float("nan")
+        self._covered, self._previous = 0.0, float("inf")
+        self.messages = self.ticks = 0
+        self.events: list[Event] = []
+        self.rejected: Counter[str] = Counter()
+        clock = "stamps" if setup.node.lockstep else control.stamp_clock
+        self.states = InputGate("joint_states", timeout=control.state_timeout, clock=clock)
+        self.features = InputGate("features", timeout=c["features"].timeout, clock=clock)
+        self._joint_reader = JointStateReader(robot, self.states, missing_velocity=control.missing_velocity,
+                                              cutoff=control.velocity_cutoff)
+        self._feature_reader = FeatureReader(c["features"].points, self.features)
+        self._target_order = JointOrder(robot.joints)
+        self._decoder = Decoder(setup.stream)
+        self.recorded = RecordedCommands(self.n)
+        self.controller = build_controller(robot, c) if setup.plan else Onlooker(robot, c, setup.prior)
+        dynamics = getattr(self.controller, "dynamics", None)
+        self.prediction = PredictionScores(dynamics) if dynamics is not None else None
+        if self.prediction is not None:
+            dynamics.keeper = self.prediction
+        supervisor = Supervisor(robot, c["supervisor"], self.dt) if setup.plan else NoSupervisor()
+        felt = {"answers": self.recorded.answer, "held": self._held, "none": self._nothing}.get(setup.feeding)
+        self.loop = SteppedLoop(
+            self.controller if felt is None else Fed(self.controller, felt), supervisor, self, dt=self.dt,
+            timeout=control.state_timeout, age=lambda: self.states.age(self.now), lockstep=setup.node.lockstep,
+            shadow=setup.feeding == "effort", clock=lambda: self.now)
+        self._frames: deque[FeatureFrame] = deque()
+        self._latency = control.feature_latency
+        self._newest = (0.0, 0.0)  # stamp and arrival of the newest state
+        self._span = robot.command_upper - robot.command_lower
+        self._difference = Difference()
+        self._digest = hashlib.sha256()
+        self.table = Table({**dict.fromkeys(("time", "stamp")), **dict.fromkeys(
+            ("q", "qd", "u", "u_proposed", "u_recorded", "innovation"), robot.joints), **dict.fromkeys(
+            ("nis", "nis_bound", "far_error", "far_change", "difference", "decision_status", "plan_status",
+             "plan_iterations", "cost", "supervisor_state", "supervisor_reasons", "missed", "rejected", "compute_ms"))})
+
+    # --- running --------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Through the bag. What is wrong with a message is counted; only an empty range is an error."""
+        started = time.perf_counter()
+        waiting: deque[tuple[float, str, Message, bool]] = deque()
+        for arrived, role, message in self._read():
+            again = role == "commands" and self.recorded.add(arrived, message)
+            if role == "features" and self._setup.node.lockstep:  # its stamp alone says when it counts as arrived
+                self.now = arrived
+                self._on_features(message)
+                continue
+            waiting.append((arrived, role, message, again))
+            while arrived - waiting[0][0] > LOOKAHEAD:
+                self._handle(*waiting.popleft())
+        while waiting:
+            self._handle(*waiting.popleft())
+        self.wall = time.perf_counter() - started
+        for topic, count in self._decoder.broken.items():
+            self.rejected["cannot be decoded"] += count
+            self._note(f"{count} messages on {topic} cannot be decoded")
+        for reason, count in self.recorded.strange.items():
+            self.rejected[f"command: {reason}"] += count
+
+    def _read(self) -> Iterator[tuple[float, str, Message]]:
+        """(arrival [s], role, message) of the chosen range."""
+        roles, first = self._setup.roles, None
+        begin, end = (round(1e9 * min(seconds, 1e9)) for seconds in (self._begin, self._end))
+        for topic, kind, stamp, data in self._setup.stream.messages(roles):
+            arrived = 1e-9 * stamp
+            if first is None:
+                first, self._first = stamp, arrived
+            since = stamp - first
+            role = roles[topic]
+            if since > end or since < begin and role not in ("session", "description", "parameters"):
+                continue
+            message = self._decoder.decode(topic, kind, data)
+            self.messages += 1
+            if message is not None:
+                yield arrived, role, message
+
+    def _handle(self, arrived: float, role: str, message: Message, again: bool) -> None:
+        if role == "states":
+            self._be_silent_until(arrived)
+        self.now = arrived
+        if role == "states":
+            self._on_state(message)
+        elif role == "commands":
+            if again and self._setup.feeding == "answers" and not self._setup.node.lockstep:
+                self.loop.be_silent()  # the node had no new state and repeated itself
+        elif role in HANDLERS:
+            try:
+                HANDLERS[role](self, message)
+            except MbrlError as error:
+                self._note(str(error))
+        if self.messages % 64 == 0:
+            self._progress(arrived - self._first)
+
+    def _be_silent_until(self, arrived: float) -> None:
+        if self._setup.feeding == "answers" or self._setup.node.lockstep:
+            return  # what was sent in between stands in the bag
+        end = min(arrived, self.now + LONGEST_SILENCE)
+        while self.loop.deadline < end:
+            self.now = self.loop.deadline
+            self.loop.be_silent()
+
+    def _on_state(self, message: Message) -> None:
+        message.name = self._mapped.translated(message.name) if self._mapped is not None else message.name
+        if self._by_bag:
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(round(1e9 * self.now), 10**9)
+        result = self._joint_reader.read(message, self.now)
+        if result is None:
+            return
+        observation, effort, restarted = result
+        if restarted:
+            self._note("the stamps begin a new time line")
+        self._newest = (observation.stamp, self.now)
+        self._covered += max(0.0, observation.stamp - self._previous)
+        self._previous = observation.stamp
+        self._release_frames(observation.stamp)
+        arrival = Arrival(observation, time.perf_counter(), effort, restarted)
+        if self._setup.feeding != "answers":
+            self.loop.mailbox.put(arrival)
+            self.loop.advance()
+        elif self.recorded.answer(observation.stamp) is not None:
+            self.loop.answer(arrival)
+
+    def _on_features(self, message: Message) -> None:
+        self._take(self._feature_reader.read_cloud(message, self.now))
+
+    def _on_feature_vector(self, message: Message) -> None:
+        if self.states.accepted:
+            stamp, arrived = self._newest
+            since = 0.0 if self._setup.node.lockstep else self.now - arrived
+            self._take(self._feature_reader.read_vector(message, stamp + since - self._latency, self.now))
+
+    def _take(self, frame: FeatureFrame | None) -> None:
+        if frame is not None:
+            self._frames.append(frame)
+
+    def _release_frames(self, stamp: float) -> None:
+        """In lockstep a frame counts as arrived when it is feature_latency old, whenever it came."""
+        latest = stamp - self._latency + 1e-6 if self._setup.node.lockstep else float("inf")
+        while self._frames and self._frames[0].stamp <= latest:
+            self.loop.mailbox.put_frame(self._frames.popleft())
+
+    def _on_joint_target(self, message: Message) -> None:
+        message.name = self._mapped.translated(message.name) if self._mapped is not None else message.name
+        self.controller.set_joint_target(read_joint_target(message, self._target_order), seconds(message.header.stamp))
+
+    def _on_point_target(self, message: Message) -> None:
+        self.controller.set_point_target(read_point_target(message, self._setup.robot.root), seconds(message.header.stamp))
+
+    def _on_feature_target(self, message: Message) -> None:
+        self.controller.set_feature_target(read_feature_target(message), seconds(message.header.stamp))
+
+    def _on_parameters(self, message: Message) -> None:
+        if not self._setup.session or message.node != self._setup.session.get("node"):
+            return
+        flat = self.controller.configuration.flat() if hasattr(self.controller, "configuration") else {}
+        changes = {p.name: value_of(p.value) for p in message.changed_parameters if p.name in flat}
+        if changes:
+            self._note("parameters set: " + ", ".join(f"{key}={value}" for key, value in changes.items()))
+            self.controller.update_settings(Configuration.from_flat({**flat, **changes}))
+
+    # --- what the robot felt --------------------------------------------------------------------------------------
+
+    def _held(self, stamp: float) -> Array:
+        mean = self.recorded.mean(self.now, self.now + self.dt)
+        return np.zeros(self.n) if mean is None else mean
+
+    def _nothing(self, stamp: float) -> Array:
+        return np.zeros(self.n)
+
+    # --- the loop's outputs ---------------------------------------------------------------------------------------
+
+    def command(self, stamp: float, u: Array) -> None:
+        self._digest.update(struct.pack("<d", stamp) + np.asarray(u, dtype="<f8").tobytes())
+
+    def log(self, level: str, text: str) -> None:
+        self._note(text)
+
+    def tick(self, tick: Tick) -> None:
+        decision, observation, command = tick.decision, tick.observation, tick.command
+        rejected = sum(self.states.rejected.values()) + sum(self.features.rejected.values())
+        row: dict[str, Any] = dict(
+            time=self.now - self._first, stamp=observation.stamp, q=observation.q, qd=observation.qd, missed=tick.missed,
+            supervisor_state=command.state, supervisor_reasons=command.reasons, rejected=rejected)
+        if decision is not None:
+            self.ticks += 1
+            if self.prediction is not None:
+                self.prediction.add_decision(decision, self.controller.nis_bound)
+                if decision.innovation is not None:
+                    row.update(far_error=self.prediction.far[0], far_change=self.prediction.far[1],
+                               nis_bound=self.controller.nis_bound)
+            row.update(innovation=decision.innovation, nis=decision.nis, decision_status=decision.status,
+                       compute_ms=1e3 * tick.compute)
+        if self._setup.plan:
+            recorded = self._recorded_command(observation.stamp)
+            if recorded is not None and decision is not None:
+                row.update(u_recorded=recorded,
+                           difference=self._difference.add(np.abs(command.u - recorded) / self._span))
+            row.update(u=command.u)
+            if decision is not None:
+                row.update(u_proposed=decision.u)
+                if decision.plan is not None:
+                    plan = decision.plan
+                    row.update(plan_status=plan.status, plan_iterations=plan.iterations, cost=plan.cost)
+        self.table.add(**row)
+
+    def _recorded_command(self, stamp: float) -> Array | None:
+        return self.recorded.mean(self.now, self.now + self.dt) if self._setup.feeding == "held" else self.recorded.answer(stamp)
+
+    def _note(self, text: str) -> None:
+        if len(self.events) < MOST_EVENTS:
+            self.events.append(Event(0.0 if np.isnan(self.now) else self.now - self._first, text))
+
+    # --- the result -----------------------------------------------------------------------------------------------
+
+    def summary(self) -> dict[str, Any]:
+        """summary.json; nothing in it but realtime_factor and wall_s depends on the machine's speed."""
+        rejected = self.rejected + self.states.rejected + self.features.rejected
+        covered = self._covered
+        return {
+            "messages": self.messages, "ticks": self.ticks, "rejected": dict(sorted(rejected.items())),
+            "prediction": nothing_scored() if self.prediction is None else self.prediction.scores(),
+            "commands_sha256": self._digest.hexdigest() if self._setup.plan else None,
+            "realtime_factor": covered / self.wall if self.wall > 0.0 else None,
+            "duration_s": covered, "wall_s": self.wall, "missed": self.loop.missed, "restarts": self.states.restarts,
+            "difference": self._difference.summary(), "controller_errors": self.loop.events["controller errors"]}
+
+
+class Difference:
+    """Between computed and recorded commands, as a fraction of each joint's command range."""
+
+    def __init__(self) -> None:
+        self._count = self._same = 0
+        self._sum = self._largest = 0.0
+
+    def add(self, fractions: Array) -> float:
+        """The largest (of the joints) of one tick."""
+        largest = float(fractions.max())
+        self._count += 1
+        self._same += largest == 0.0
+        self._sum += float(np.mean(fractions**2))
+        self._largest = max(self._largest, largest)
+        return largest
+
+    def summary(self) -> dict[str, Any] | None:
+        if not self._count:
+            return None
+        return {"compared": self._count, "identical": self._same, "rms": float(np.sqrt(self._sum / self._count)),
+                "max": self._largest}
+
+
+HANDLERS = {"features": Engine._on_features, "features_vector": Engine._on_feature_vector,
+            "target_joints": Engine._on_joint_target, "target_point": Engine._on_point_target,
+            "target_features": Engine._on_feature_target, "parameters": Engine._on_parameters}
+_VALUE_FIELDS = {1: "bool_value", 2: "integer_value", 3: "double_value", 4: "string_value", 8: "double_array_value",
+                 9: "string_array_value"}
+
+
+def value_of(value: Message) -> Any:
+    """What a rcl_interfaces/ParameterValue holds."""
+    field = _VALUE_FIELDS.get(value.type)
+    if field is None:
+        raise ConfigurationError(f"a parameter of type {value.type} is no setting of this package")
+    found = getattr(value, field)
+    return tuple(np.asarray(found).tolist()) if value.type > 4 else found

@@ -1,0 +1,149 @@
+"""A first configuration for a robot, from what a bag or a URDF says of it, as commented YAML.
+
+Measured where there is a bag: joints in the order of the commands, rate, interface, delay, gaps. Limits are the URDF's;
+without one, what the bag shows stands in comments, since a limit that was never reached is none.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..configuration import Configuration
+from ..exceptions import DataError, MbrlError, RobotDescriptionError
+from ..robots import Robot, load_robot
+from ..settings import RobotSettings
+from .checkup import FEWEST, Checkup, Samples, interface_of
+
+USUAL_RATE = 200.0  # [Hz] without a bag
+HORIZON = 0.15  # [s] of a plan
+TIMEOUT = 3.0  # the safe command goes out after this many of the longest gaps met ...
+SHORTEST_TIMEOUT = 0.05  # [s] ... but not before
+FASTEST = 500.0  # [Hz] more is given to the feedback player
+
+
+@dataclass(frozen=True)
+class Initial:
+    """`yaml`: the text of the file; `notes`: what to look at before using it."""
+
+    yaml: str
+    notes: list[str]
+
+
+def initial(checkup: Checkup | None, description: str = "", urdf: str | None = None) -> Initial:
+    """From a checkup, a `description` as robot.description takes it, or both; urdf: the text, if it is no file."""
+    notes: list[str] = []
+    samples = checkup.samples() if checkup is not None and checkup.stamps else None
+    if checkup is not None and samples is None:
+        raise DataError("the bag holds no joint state that can be read: there is nothing to start from")
+    interface = interface_of(samples, *checkup.commands()) if samples is not None else "effort"
+    robot = _robot(checkup, description, urdf, interface, notes) if description or urdf else None
+    joints = robot.joints if robot is not None else checkup.joints
+    return Initial("\n".join([*_head(description, robot, joints, interface, samples),
+                              *_control(checkup, samples, notes)]) + "\n", notes)
+
+
+def _robot(checkup: Checkup | None, description: str, urdf: str | None, interface: str, notes: list[str]) -> Robot:
+    """The robot with the joints that the bag has; RobotDescriptionError says which limit is missing."""
+    settings = RobotSettings(description=description, interface=interface)
+    try:
+        robot = load_robot(settings, urdf)
+    except RobotDescriptionError:
+        if checkup is None:
+            raise
+        return load_robot(settings.replace(joints=checkup.joints), urdf)
+    if checkup is None:
+        return robot
+    seen = tuple(joint for joint in robot.joints if joint in checkup.joints)
+    if not seen:
+        return load_robot(settings.replace(joints=checkup.joints), urdf)  # raises, and names the nearest joints
+    left_out = [joint for joint in checkup.joints if joint not in seen]
+    if left_out:
+        notes.append(f"joints {left_out} of the bag are no movable joints of the URDF and were left out")
+    return load_robot(settings.replace(joints=seen), urdf)
+
+
+def _head(description: str, robot: Robot | None, joints: tuple[str, ...], interface: str, samples: Samples | None) -> list[str]:
+    unit = {"effort": "torques or forces", "velocity": "joint speeds", "position": "joint positions"}[interface]
+    lines = ["# A starting point made by mbrl init: read every line before the robot moves.", "/**:", "  ros__parameters:",
+             "    robot:"]
+    if description:
+        lines.append(f"      description: {json.dumps(description)}")
+    else:
+        lines.append("      # no description here: the node waits for the topic robot_description")
+    lines += [f"      joints: [{', '.join(joints)}]  # in the order of the controller's commands",
+              _line("interface", interface, f"commands are {unit}")]
+    if robot is not None:
+        lines += [f"      tip: {robot.tip}", _line("velocity_scale", 0.5, "begin with half of the URDF's limits"),
+                  f"      effort_scale: {1.0 if interface == 'effort' else 0.5}",
+                  "      # limits in use, per joint:"]
+        lines += [f"      #   {name}: {_span(low, high)} rad or m, {0.5 * v:.3g} per s (half of {v:.3g}), effort {e:.3g}"
+                  for name, low, high, v, e in zip(robot.joints, robot.position_lower, robot.position_upper,
+                                                   robot.velocity_limit, robot.effort_limit)]
+    if samples is not None and len(samples.q):
+        lines.append("      # met in the bag, per joint: positions, fastest, largest effort:")
+        for i, name in enumerate(samples.joints):
+            if name in joints:
+                q, qd, effort = (part[:, i][np.isfinite(part[:, i])] for part in (samples.q, samples.qd, samples.effort))
+                lines.append(f"      #   {name}: {_span(*_ends(q))}, {_largest(qd)}, {_largest(effort)}")
+    return lines
+
+
+def _control(checkup: Checkup | None, samples: Samples | None, notes: list[str]) -> list[str]:
+    rate, delay, timeout, delay_note = USUAL_RATE, 1.0, SHORTEST_TIMEOUT, "not measured"
+    period = checkup.period() if checkup is not None else 0.0
+    if period and len(checkup.stamps) >= FEWEST:
+        rate = min(round(1.0 / period, 1), FASTEST)
+        if 1.0 / period > 1.05 * FASTEST:
+            notes.append(f"joint states come at {1.0 / period:.4g} Hz; control runs at {FASTEST:g} Hz, player_rate can use the rest")
+        step = np.diff(np.array(checkup.stamps))
+        usual = step[(step > 0.0) & (step < 20.0 * period)]
+        timeout = round(max(SHORTEST_TIMEOUT, TIMEOUT * float(np.percentile(usual, 99.9))), 3) if usual.size else timeout
+        estimate = checkup.delay(samples)
+        if estimate is not None and estimate.usable:
+            delay = round(estimate.ticks * period * rate, 2)
+            delay_note = f"measured: {estimate.ticks * period * 1e3:.1f} +- {estimate.std * period * 1e3:.1f} ms"
+        else:
+            notes.append("the delay from commands to motion could not be measured: control.delay: 1.0 is a guess")
+    else:
+        notes.append("rate, interface and delay are guesses: give a bag with --bag to measure them")
+    missing = samples is not None and not samples.has("qd")
+    lines = ["", "/**/mpc_node:", "  ros__parameters:", "    control:",
+             _line("rate", float(rate), f"{'of the joint states in the bag' if period else 'a usual one'} [Hz]"),
+             _line("delay", delay, f"{delay_note} [ticks]"),
+             _line("state_timeout", timeout, "the safe command goes out after this long without states [s]")]
+    if missing:
+        lines.append(_line("missing_velocity", "estimate", "the joint states hold no velocities"))
+    return [*lines, "    planner:", _line("horizon", max(5, round(HORIZON * rate)), f"{HORIZON} s [ticks]"),
+            "      iterations: 2"]
+
+
+def check(text: str) -> None:
+    """MbrlError if the file would be refused."""
+    import tempfile
+    from pathlib import Path
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "initial.yaml")
+        file.write_text(text, encoding="utf-8")
+        try:
+            Configuration.load(file)
+        except MbrlError as error:
+            raise DataError(f"no usable configuration follows from this: {error}") from None
+
+
+def _line(key: str, value: object, comment: str) -> str:
+    return f"{f'      {key}: {value}':<36}# {comment}"
+
+
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    return (float(values.min()), float(values.max())) if values.size else (np.nan, np.nan)
+
+
+def _span(low: float, high: float) -> str:
+    return f"[{low:.3f}, {high:.3f}]"
+
+
+def _largest(values: np.ndarray) -> str:
+    return f"{float(np.abs(values).max()):.3g}" if values.size else "none"

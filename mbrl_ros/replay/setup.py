@@ -1,0 +1,237 @@
+"""From a bag and what the user says of it to everything a replay needs: robot, settings, roles, recorded commands.
+
+Settings come from the bag's own session (what `mbrl record` wrote of the node that ran), else from a configuration
+given by name or file, else from the one in config/ whose joints the bag has; `settings` change single ones. A bag of
+a robot that nothing is known of is replayed without planning, with a prior that knows only scales.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..configuration import Configuration, read_yaml, section_types
+from ..conversion import answered_stamp, seconds
+from ..data.stream import BagStream, Decoder
+from ..dynamics.priors import Prior
+from ..evaluation import anonymous_robot, unknown_robot_prior
+from ..data import Recording
+from ..exceptions import ConfigurationError, DataError, MbrlError
+from ..nodes.settings import NodeSettings
+from ..robots import Robot, load_robot
+from ..share import config_file, share_directory
+from ..types import Array
+from .topics import Mapped, roles_of, unmatched
+
+SURVEYED = 2000  # joint states looked at before the replay begins
+OF_ROS = ("use_sim_time", "start_type_description_service")  # parameters of every node
+SLOW = 0.95  # a bag slower than this fraction of the configured rate sets the rate
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplayOptions:
+    """What to replay and what to change. begin, end [s] count from the bag's first message; stamps: "header" or "bag"."""
+
+    bag: Path
+    config: str = ""
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    mapped: Mapped = Mapped()
+    begin: float = 0.0
+    end: float = float("inf")
+    plan: bool = True
+    stamps: str = "header"
+
+
+@dataclasses.dataclass
+class Survey:
+    """The beginning of a bag: joint names as mapped, period [s], position-like values, labels of commands, text topics."""
+
+    joints: tuple[str, ...] = ()
+    period: float = 0.0
+    recording: Recording | None = None
+    labelled: bool = False
+    session: dict[str, Any] = dataclasses.field(default_factory=dict)
+    description: str = ""
+
+
+@dataclasses.dataclass
+class Setup:
+    """`feeding`: where the command in effect comes from: "answers" (recorded by this package's node), "held" (a topic of
+    another controller), "effort" (of the joint states) or "none"."""
+
+    stream: BagStream
+    roles: dict[str, str]
+    robot: Robot
+    configuration: Configuration
+    node: NodeSettings
+    plan: bool
+    feeding: str
+    prior: Prior | None
+    session: dict[str, Any]
+    notes: list[str]
+
+
+def prepare(options: ReplayOptions) -> Setup:
+    """MbrlError says what is missing and how to give it."""
+    stream = BagStream(options.bag)
+    roles = roles_of(stream.topics, options.mapped, options.bag.name)
+    survey = surveyed(stream, roles, options)
+    notes: list[str] = []
+    values, known_robot = _values(options, survey, notes)
+    changed = set(options.settings)
+    if not survey.session:
+        rate = float(values.get("control.rate", Configuration.from_flat({})["control"].rate))
+        if survey.period and 1.0 / survey.period < SLOW * rate and "control.rate" not in changed:
+            values["control.rate"] = float(f"{1.0 / survey.period:.4g}")
+            notes.append(f"control.rate: {values['control.rate']:g} Hz, the rate of the bag, instead of {rate:g} Hz")
+    feeding = _feeding(values, roles, survey)
+    if feeding in ("held", "effort") and not survey.session and "control.delay" not in changed:
+        values["control.delay"] = 0.0
+        notes.append("control.delay: 0, since the recorded commands are those in effect")
+    own = NodeSettings.infos()
+    node = NodeSettings.from_mapping({key: value for key, value in values.items() if key in own})
+    configuration = Configuration.from_flat({key: value for key, value in values.items() if key not in own})
+    if configuration["planner"].time_budget:
+        configuration = configuration.replace(planner__time_budget=0.0)
+        notes.append("planner.time_budget: 0, a replay does not depend on the machine's speed")
+    if known_robot:
+        robot, prior = _robot(configuration, node, survey), None
+        problem = unmatched(robot.joints, survey.joints)
+        if problem:
+            raise problem
+    else:
+        robot = anonymous_robot(survey.recording)
+        prior = unknown_robot_prior(robot, 1.0 / configuration["control"].rate)
+        notes.append(f"nothing is known of this robot ({', '.join(survey.joints)}): replayed without planning; "
+                     "--config NAME or --robot URDF tells what it is")
+    notes.append({"answers": "the command in effect is the recorded one", "none": "the bag holds no commands: zero is taken",
+                  "held": "the command in effect is the mean of the topic's over each tick",
+                  "effort": "the command in effect is the measured effort"}[feeding])
+    return Setup(stream, roles, robot, configuration, node, options.plan and known_robot, feeding, prior,
+                 survey.session, notes)
+
+
+def surveyed(stream: BagStream, roles: Mapping[str, str], options: ReplayOptions) -> Survey:
+    """What the first messages say. DataError if no joint state can be read."""
+    survey, decoder = Survey(), Decoder(stream)
+    states: list = []
+    names: dict[tuple[str, ...], int] = {}
+    for topic, kind, stamp, data in stream.messages(roles):
+        role = roles[topic]
+        if role not in ("states", "commands", "session", "description"):
+            continue
+        message = decoder.decode(topic, kind, data)
+        if message is None:
+            continue
+        if role == "states":
+            order = tuple(options.mapped.translated(message.name))
+            names[order] = names.get(order, 0) + 1
+            states.append((1e-9 * stamp if options.stamps == "bag" else seconds(message.header.stamp), order, message))
+            if len(states) >= SURVEYED:
+                break
+        elif role == "commands":
+            survey.labelled = survey.labelled or answered_stamp(message) is not None
+        elif role == "description":
+            survey.description = message.data
+        else:
+            survey.session = _session(message.data)
+    if not states:
+        topic = next(name for name, role in roles.items() if role == "states")
+        raise DataError(f"{stream.path}: none of the {stream.topics[topic][1]} messages on {topic} can be read")
+    survey.joints = max(names, key=names.get)
+    apart = np.diff([stamp for stamp, _, _ in states])
+    apart = apart[apart > 0.0]
+    survey.period = float(np.median(apart)) if apart.size else 0.0
+    survey.recording = _recording(stream, survey, [(s, m) for s, order, m in states if order == survey.joints])
+    return survey
+
+
+def _recording(stream: BagStream, survey: Survey, states: list) -> Recording:
+    """Positions, velocities and efforts of the surveyed states; zeros for what is not there or not finite."""
+    def values(field: str) -> Array:
+        rows = [np.asarray(getattr(m, field)) for _, m in states]
+        n = len(survey.joints)
+        rows = [row if row.size == n else np.zeros(n) for row in rows]
+        return np.nan_to_num(np.array(rows, dtype=np.float64).reshape(len(rows), n), posinf=0.0, neginf=0.0)
+
+    effort = values("effort")
+    return Recording(stream.path.name, survey.joints, np.array([s for s, _ in states]), values("position"),
+                     values("velocity"), effort if np.ptp(effort, axis=0).max(initial=0.0) > 0.0 else None)
+
+
+def _session(text: str) -> dict[str, Any]:
+    try:
+        session = json.loads(text)
+    except ValueError:
+        return {}
+    return session if isinstance(session, dict) and isinstance(session.get("parameters"), dict) else {}
+
+
+def _values(options: ReplayOptions, survey: Survey, notes: list[str]) -> tuple[dict[str, Any], bool]:
+    """({key: value}, whether they tell which robot it is)."""
+    given = dict(options.settings)
+    if options.config:
+        path = Path(options.config)
+        path = path if path.suffix in (".yaml", ".yml") else config_file(options.config)
+        values = {**read_yaml(path), **given}
+    elif survey.session:
+        values = {**_still_known(survey.session["parameters"], notes), **given}
+        notes.append(f"settings: those recorded of {survey.session.get('node', 'the node')}")
+    else:
+        values = {**_matching_config(survey.joints, notes), **given}
+    if survey.description and not values.get("robot.description") and not values.get("robot_description"):
+        values["robot_description"] = survey.description
+        notes.append("robot: the bag's own robot_description")
+    return values, bool(values.get("robot.description") or values.get("robot_description"))
+
+
+def _still_known(parameters: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+    """Recorded parameters without those of ROS itself; what this version does not know is named and left out."""
+    known = {f"{prefix}.{name}" for prefix, kind in section_types().items() for name in kind.infos()} | set(NodeSettings.infos())
+    strange = [name for name in parameters if name not in known and name not in OF_ROS and not name.startswith("qos_overrides.")]
+    if strange:
+        notes.append(f"recorded by another version, whose settings {strange} this one does not know")
+    return {name: value for name, value in parameters.items() if name in known}
+
+
+def _matching_config(joints: tuple[str, ...], notes: list[str]) -> dict[str, Any]:
+    for file in sorted((share_directory() / "config").glob("*.yaml")):
+        try:
+            values = read_yaml(file)
+        except ConfigurationError:
+            continue
+        wanted = values.get("robot.joints")
+        if wanted and set(wanted) <= set(joints):
+            notes.append(f"settings: config/{file.name}, whose joints the bag has")
+            return values
+    return {}
+
+
+def _feeding(values: dict[str, Any], roles: Mapping[str, str], survey: Survey) -> str:
+    if survey.session:
+        return "effort" if values.get("shadow") else "answers" if survey.labelled else "none"
+    if "commands" in roles.values():
+        return "answers" if survey.labelled else "held"
+    if values.get("robot.interface", "effort") == "effort" and survey.recording.u is not None:
+        values["shadow"] = True
+        return "effort"
+    return "none"
+
+
+def _robot(configuration: Configuration, node: NodeSettings, survey: Survey) -> Robot:
+    """The robot; without a list of joints, those of the URDF that the bag has."""
+    section, urdf = configuration["robot"], node.robot_description or None
+    if section.joints:
+        return load_robot(section, urdf)
+    try:
+        robot = load_robot(section, urdf)
+        joints = robot.joints
+    except MbrlError:  # some joint that is not ours may lack a limit
+        joints = ()
+    seen = tuple(name for name in joints if name in survey.joints) or survey.joints
+    return load_robot(section.replace(joints=seen), urdf)

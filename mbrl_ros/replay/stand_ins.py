@@ -1,0 +1,72 @@
+"""Stand-ins behind the controller's seam: what feeds it recorded commands, and what learns without planning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..configuration import Configuration
+from ..controller import Learner
+from ..supervisor import Command
+from ..state_machine import Reason, State
+from ..types import Array, Decision, DecisionStatus, Observation
+
+
+class Fed:
+    """The controller `inner`, told that the robot felt the recorded commands instead of those just computed.
+
+    felt(stamp) gives the command (nu,) in effect for the state stamped `stamp`, None where none was recorded.
+    """
+
+    def __init__(self, inner, felt: Callable[[float], Array | None]):
+        self._inner, self._felt = inner, felt
+
+    def record(self, stamp: float, command: Array) -> None:
+        recorded = self._felt(stamp)
+        self._inner.record(stamp, command if recorded is None else recorded)
+
+    def __getattr__(self, name: str):
+        return getattr(self._inner, name)
+
+
+class Onlooker(Learner):
+    """Learns as MpcController does and proposes nothing: no planner is built, targets mean nothing to it."""
+
+    target, reference_end = None, float("nan")
+
+    def step(self, observation: Observation) -> Decision:
+        x, _ = self._state(observation)
+        innovation = self._learn(observation.stamp, x)
+        u = self.history.computed_at(observation.stamp - self.dt)
+        self.dynamics.fit(x, u)  # the next prediction is made about this point
+        self._previous = (observation.stamp, x)
+        return Decision(observation.stamp, u, DecisionStatus.OK, nis=innovation.nis if innovation else float("nan"),
+                        nis_dof=self.n if innovation else 0, innovation=innovation.error if innovation else None)
+
+    def update_settings(self, configuration: Configuration) -> None:
+        self.configuration, self.settings = configuration, configuration["control"]
+        self.dynamics.settings = configuration["dynamics"]
+
+    def ignore(self, *_: object) -> None:
+        """There is no target to keep or forget."""
+
+    hold = set_joint_target = set_point_target = set_feature_target = set_trajectory = ignore
+
+
+class NoSupervisor:
+    """Lets everything through; for a replay that computes no commands."""
+
+    state, resuming = State.ACTIVE, False
+
+    def reset(self, observation: Observation | None) -> None:
+        """Nothing to forget."""
+
+    def filter(self, decision: Decision, observation: Observation, doubts: Reason = Reason.NONE) -> Command:
+        return Command(decision.u, State.ACTIVE)
+
+    def failed(self, observation: Observation) -> Command:
+        return Command(np.zeros_like(observation.q), State.FAULT, Reason.CONTROLLER_ERROR)
+
+    def silent(self, age: float) -> Command:
+        return Command(np.zeros(0), State.DEGRADED, Reason.STALE_STATE)

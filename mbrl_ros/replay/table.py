@@ -1,0 +1,103 @@
+"""One row per tick, kept on disk while the replay runs, so that a bag of any length fits into memory.
+
+Rows are float64 in a temporary file; CSV spells every value so that it is read back to the last bit.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..exceptions import DataError
+from ..types import Array
+
+BLOCK = 4096  # rows
+
+
+class Table:
+    """Columns {name: None for a number per tick, or the names of its entries}. Entries not given are NaN."""
+
+    def __init__(self, columns: Mapping[str, Sequence[str] | None]):
+        self.names: list[str] = []
+        self._at: dict[str, int | slice] = {}
+        for name, entries in columns.items():
+            begin = len(self.names)
+            self.names += [name] if entries is None else [f"{name}.{entry}" for entry in entries]
+            self._at[name] = begin if entries is None else slice(begin, len(self.names))
+        self._file = tempfile.TemporaryFile(prefix="mbrl-replay-")
+        self._block = np.empty((BLOCK, len(self.names)))
+        self._used = self._written = 0
+
+    def __len__(self) -> int:
+        return self._written + self._used
+
+    def add(self, **row: Any) -> None:
+        """A row; None stands for NaN."""
+        if self._used == BLOCK:
+            self._flush()
+        entries = self._block[self._used]
+        entries.fill(np.nan)
+        for name, value in row.items():
+            if value is not None:
+                entries[self._at[name]] = value
+        self._used += 1
+
+    def column(self, name: str, every: int = 1) -> Array:
+        """(T,) or (T, width) of a column, every so many rows of it."""
+        parts, skip = [np.empty((0, len(self.names)))[:, self._at[name]]], 0
+        for block in self.blocks():
+            parts.append(block[skip::every, self._at[name]].copy())
+            skip = (skip - len(block)) % every
+        return np.concatenate(parts)
+
+    def blocks(self) -> Iterator[Array]:
+        """The rows (<= BLOCK, columns) in order."""
+        self._flush()
+        self._file.seek(0)
+        width = self._block.shape[1]
+        while (data := self._file.read(8 * BLOCK * width)):
+            yield np.frombuffer(data).reshape(-1, width)
+        self._file.seek(0, 2)
+
+    def write_csv(self, path: Path) -> None:
+        with path.open("w", encoding="utf-8") as file:
+            file.write(",".join(self.names) + "\n")
+            for block in self.blocks():
+                file.writelines(",".join(map(_spelled, row)) + "\n" for row in block.tolist())
+
+    def write_parquet(self, path: Path) -> None:
+        try:
+            import pyarrow
+            import pyarrow.parquet
+        except ModuleNotFoundError:
+            raise DataError("a Parquet table needs pyarrow: pip install pyarrow; or choose --table csv") from None
+        schema = pyarrow.schema([(name, pyarrow.float64()) for name in self.names])
+        with pyarrow.parquet.ParquetWriter(path, schema) as writer:
+            for block in self.blocks():
+                writer.write_table(pyarrow.table(list(block.T.copy()), schema=schema))
+
+    def _flush(self) -> None:
+        self._file.seek(0, 2)
+        self._file.write(self._block[: self._used].tobytes())
+        self._written += self._used
+        self._used = 0
+
+
+def _spelled(value: float) -> str:
+    return "" if value != value else repr(value)
+
+
+def read_csv(path: Path) -> dict[str, Array]:
+    """{name: (T,)} of a table written by write_csv; DataError if it is none."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            names = file.readline().strip().split(",")
+            values = [[float(cell) if cell else np.nan for cell in line.rstrip("\n").split(",")] for line in file]
+        rows = np.array(values, dtype=np.float64).reshape(len(values), len(names))
+    except (OSError, ValueError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is no table of a replay: {error}") from None
+    return dict(zip(names, rows.T))

@@ -1,0 +1,157 @@
+"""Which topic of a bag plays which role, and which joint of the bag is which of the robot.
+
+A role is filled by the topic the user named, else by the one topic of its type whose name ends in the role's usual
+name. Joint names are translated before the message reaches the nodes' conversion, which then resolves them by name as
+it always does; a name that is not translated stays.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..exceptions import ConfigurationError, DataError, JointNameError, nearest
+
+JOINT_STATE, VECTOR = "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"
+CLOUD, POINT, TEXT = "sensor_msgs/msg/PointCloud2", "geometry_msgs/msg/PointStamped", "std_msgs/msg/String"
+EVENT = "rcl_interfaces/msg/ParameterEvent"
+# role -> (type, usual names: the last part of a topic, best first)
+ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "session": (TEXT, ("mbrl_session",)),
+    "description": (TEXT, ("robot_description",)),
+    "parameters": (EVENT, ("parameter_events",)),
+    "target_joints": (JOINT_STATE, ("target_joints",)),
+    "target_point": (POINT, ("target_point",)),
+    "target_features": (CLOUD, ("target_features",)),
+    "features": (CLOUD, ("features",)),
+    "features_vector": (VECTOR, ("features_vector",)),
+    "states": (JOINT_STATE, ("joint_states",)),
+    "commands": (VECTOR, ("commands", "shadow_commands", "command")),
+}
+NOT_COMMANDS = ("status", "features_vector")
+
+
+@dataclasses.dataclass(frozen=True)
+class Mapped:
+    """What the user says of a foreign bag: {role: topic} and {joint in the bag: joint of the robot}."""
+
+    topics: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    joints: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, topics: Iterable[str] = (), joints: Iterable[str] = (), file: str | Path | None = None) -> Mapped:
+        """From ROLE=TOPIC and BAG_JOINT=ROBOT_JOINT entries over a map file with the mappings `topics` and `joints`."""
+        content = _read(file) if file else {}
+        return cls({**content.get("topics", {}), **dict(_entry(text, "ROLE=TOPIC") for text in topics)},
+                   {**content.get("joints", {}), **dict(_entry(text, "BAG_JOINT=ROBOT_JOINT") for text in joints)})
+
+    def joint(self, name: str) -> str:
+        """The robot's name of a joint of the bag; `fer_joint{}=panda_joint{}` holds for every text between."""
+        if name in self.joints:
+            return self.joints[name]
+        for pattern, wanted in self.joints.items():
+            if "{}" in pattern:
+                found = re.fullmatch("(.+)".join(map(re.escape, pattern.split("{}", 1))), name)
+                if found:
+                    return wanted.replace("{}", found[1])
+        return name
+
+    def translated(self, names: Iterable[str]) -> list[str]:
+        return [self.joint(name) for name in names] if self.joints else list(names)
+
+
+def roles_of(topics: Mapping[str, tuple[str, int]], mapped: Mapped, bag: str) -> dict[str, str]:
+    """{topic: role} of a bag with `topics` {name: (type, count)}; DataError if there is no joint state."""
+    chosen: dict[str, str] = {}
+    for role, topic in mapped.topics.items():
+        if role not in ROLES:
+            raise ConfigurationError(f"no role '{role}'; did you mean '{nearest(role, ROLES)}'? Roles: {list(ROLES)}")
+        if topic == "":
+            continue
+        if topic not in topics:
+            raise DataError(f"{bag} has no topic '{topic}' for {role}; did you mean '{nearest(topic, topics)}'? "
+                            f"{_listed(topics)}")
+        if topics[topic][0] != ROLES[role][0]:
+            raise DataError(f"{bag}: '{topic}' holds {topics[topic][0]}, but {role} needs {ROLES[role][0]}")
+        chosen[topic] = role
+    for role, (kind, usual) in ROLES.items():
+        if role in mapped.topics:
+            continue
+        fitting = {name for name, (found, count) in topics.items() if found == kind and count and name not in chosen}
+        topic = _usual(fitting, usual, topics)
+        if topic is None and role == "states" and len(fitting) == 1:
+            topic = fitting.pop()
+        if topic is None and role == "commands":
+            topic = _usual_ending({name for name in fitting if not name.endswith(NOT_COMMANDS)})
+        if topic is not None:
+            chosen[topic] = role
+    if "states" not in chosen.values():
+        raise DataError(f"{bag}: no joint states found ({JOINT_STATE}). {_listed(topics)} "
+                        "Name the topic: --topic states=TOPIC")
+    return chosen
+
+
+def unmatched(wanted: Iterable[str], given: Iterable[str]) -> JointNameError | None:
+    """The error for joints of the bag that are not the robot's, with the --joint that would help where one can be told."""
+    wanted, given = tuple(wanted), tuple(given)
+    if set(wanted) <= set(given):
+        return None
+    error = JointNameError(wanted, given, what="joints of the robot and of the bag")
+    pattern = _pattern(wanted, given)
+    advice = f"--joint '{pattern}' would match them" if pattern else "name each pair: --joint BAG_JOINT=ROBOT_JOINT, or a --map file"
+    error.args = (f"{error.args[0]}. {advice}",)
+    return error
+
+
+def _pattern(wanted: tuple[str, ...], given: tuple[str, ...]) -> str:
+    """PREFIX{}=PREFIX{} if the bag's joints are the robot's but for what stands before the last number."""
+    heads = [{re.sub(r"\d+\D*$", "", name) for name in names} for names in (given, wanted)]
+    if len(heads[0]) == len(heads[1]) == 1:
+        (old,), (new,) = heads
+        if {new + name[len(old):] for name in given} >= set(wanted):
+            return f"{old}{{}}={new}{{}}"
+    return ""
+
+
+def _usual(fitting: set[str], usual: tuple[str, ...], topics: Mapping) -> str | None:
+    for ending in usual:
+        named = {name for name in fitting if name.rsplit("/", 1)[-1] == ending}
+        if named:
+            return max(sorted(named), key=lambda name: topics[name][1])
+    return None
+
+
+def _usual_ending(fitting: set[str]) -> str | None:
+    """The only candidate, if there is one."""
+    return fitting.pop() if len(fitting) == 1 else None
+
+
+def _listed(topics: Mapping[str, tuple[str, int]]) -> str:
+    if not topics:
+        return "It holds no topic."
+    return "It has " + ", ".join(f"{name} ({kind}, {count})" for name, (kind, count) in sorted(topics.items())) + "."
+
+
+def _entry(text: str, form: str) -> tuple[str, str]:
+    key, equal, value = text.partition("=")
+    if not equal or not key:
+        raise ConfigurationError(f"'{text}' must be {form}", value=text)
+    return key, value
+
+
+def _read(file: str | Path) -> dict[str, Any]:
+    import yaml
+    try:
+        content = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot be read: {error}", source=str(file)) from None
+    if not isinstance(content, dict) or not all(isinstance(part, dict) for part in content.values()):
+        raise ConfigurationError("a map file holds the mappings 'topics' and 'joints'", source=str(file))
+    for key in content:
+        if key not in ("topics", "joints"):
+            raise ConfigurationError(f"unknown mapping '{key}'; did you mean '{nearest(key, ('topics', 'joints'))}'?",
+                                     key=key, source=str(file))
+    return {key: {str(a): str(b) for a, b in part.items()} for key, part in content.items()}
