@@ -16,6 +16,7 @@ from mbrl_ros.configuration import Configuration
 from mbrl_ros.data.dataset import Dataset
 from mbrl_ros.data.store import Owner
 from mbrl_ros.dynamics import OnlineDynamics, RegressionPosterior
+from mbrl_ros.dynamics.posterior import make_posterior
 from mbrl_ros.dynamics.priors import ensemble, global_linear, gmm, integrator, rigid_body
 from mbrl_ros.robots import load_robot
 from mbrl_ros.types import Transition
@@ -25,12 +26,12 @@ HORIZON, DT, COUNT = 30, 0.005, 2000
 
 def report(name: str, seconds: list[float]) -> None:
     p5, median, p99 = np.percentile(seconds[len(seconds) // 10:], [5, 50, 99]) * 1e6
-    print(f"{name:<44}{p5:9.1f}{median:9.1f}{p99:9.1f}")
+    print(f"{name:<52}{p5:9.1f}{median:9.1f}{p99:9.1f}")
 
 
-def posterior(inputs: int, outputs: int) -> None:
+def posterior(inputs: int, outputs: int, make) -> None:
     rng = np.random.default_rng(0)
-    regression = RegressionPosterior(np.ones(inputs + 1), np.ones(outputs))
+    regression = make(np.ones(inputs + 1), np.ones(outputs))
     Phi, Y = rng.normal(size=(COUNT, inputs + 1)), rng.normal(size=(COUNT, outputs))
     Phi[:, -1] = 1.0
     seconds = []
@@ -39,7 +40,7 @@ def posterior(inputs: int, outputs: int) -> None:
         regression.add(phi, y, 0.985)
         regression.condition(phi[:-1])
         seconds.append(time.perf_counter() - begin)
-    report(f"posterior, {inputs + outputs} dimensions", seconds)
+    report(f"posterior, {inputs + outputs} dimensions, {type(regression).__name__}", seconds)
 
 
 def dynamics(robot, name: str, prior) -> None:
@@ -58,9 +59,10 @@ def dynamics(robot, name: str, prior) -> None:
 
 
 def main() -> None:
-    print(f"{'':<44}{'p5':>9}{'median':>9}{'p99':>9}")
-    posterior(21, 14)
-    posterior(33, 26)
+    print(f"{'':<52}{'p5':>9}{'median':>9}{'p99':>9}")
+    for make in (make_posterior, RegressionPosterior):
+        posterior(21, 14, make)
+        posterior(33, 26, make)
     robot = load_robot(Configuration.from_flat({
         "robot.description": "package-data:panda", "robot.joints": [f"panda_joint{i}" for i in range(1, 8)]})["robot"])
     rng = np.random.default_rng(0)

@@ -13,7 +13,7 @@ import argparse
 
 import numpy as np
 
-from mbrl_ros.dynamics.posterior import RegressionPosterior
+from mbrl_ros.dynamics.posterior import make_posterior
 
 JOINTS, FORGETTING, WINDOW, PHASE = 7, 0.985, 2000, 10_000
 
@@ -33,7 +33,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     size = 3 * JOINTS + 1
     precision = np.full(size, (0.015 / 0.3) ** 2)
-    posterior = RegressionPosterior(precision, np.full(JOINTS, 0.015))
+    posterior = make_posterior(precision, np.full(JOINTS, 0.015))
     W = np.vstack([rng.normal(0.0, 0.1, (size - 1, JOINTS)), 0.02 * np.ones((1, JOINTS))])
     Phi, Y = np.ones((PHASE, size)), np.zeros((PHASE, JOINTS))
     worst = {"drift": 0.0, "at rest": 0.0, "condition": 0.0}
@@ -44,8 +44,8 @@ def main() -> None:
         for phi, y in zip(Phi, Y):
             posterior.add(phi, y, FORGETTING)
             posterior.condition(phi[:-1])
-            error = y - posterior.W[-1]
-            posterior.add_innovation(error, posterior.inflation(posterior.relative(phi[:-1])))
+            posterior.predict(phi, y)
+            posterior.add_innovation()
         learned, expected = posterior.W, direct(Phi[-WINDOW:], Y[-WINDOW:], precision, Phi[-1, :-1])
         worst["drift"] = max(worst["drift"], float(np.abs(learned - expected).max()))
         worst["condition"] = max(worst["condition"], float(np.linalg.cond(posterior.S + np.diag(precision))))

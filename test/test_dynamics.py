@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mbrl_ros.dynamics import CommandHistory, FeatureMotion, RegressionPosterior, build_dynamics
+from mbrl_ros.dynamics.compiled_posterior import CompiledPosterior, library
 from mbrl_ros.settings import DynamicsSettings, FeatureSettings
 from mbrl_ros.types import FeatureFrame, LinearGaussianDynamics, Transition
 from robots_for_tests import planar_robot
@@ -127,6 +128,26 @@ def test_posterior_equals_conditioning_the_joint_gaussian():
     F = np.linalg.solve(scatter, (Phi[:, :-1] - mean_phi).T @ (Y - mean_y))
     np.testing.assert_allclose(W[:-1], F, atol=1e-8)
     np.testing.assert_allclose(W[-1], mean_y - mean_phi @ F, atol=1e-8)
+
+
+@pytest.mark.parametrize(("size", "outputs"), [(2, 1), (22, 7), (34, 26)])
+def test_the_compiled_posterior_is_the_readable_one(size, outputs):
+    if library() is None:
+        pytest.skip("no C++ compiler: there is only the readable one")
+    rng = np.random.default_rng(size)
+    precision, noise = rng.uniform(1e-3, 1.0, size), rng.uniform(0.01, 0.1, outputs)
+    both = RegressionPosterior(precision, noise), CompiledPosterior(precision, noise)
+    for _ in range(100):
+        phi, y, centre = np.append(rng.normal(size=size - 1), 1.0), rng.normal(size=outputs), rng.normal(size=size - 1)
+        nis = []
+        for posterior in both:
+            nis.append(posterior.predict(phi, y))
+            posterior.add(phi, y, 0.98)
+            posterior.add_innovation()
+            posterior.condition(centre)
+        assert nis[0] == pytest.approx(nis[1], rel=1e-9)
+        for name in ("W", "S", "C", "error", "Sigma", "inflation", "count"):
+            np.testing.assert_allclose(getattr(both[1], name), getattr(both[0], name), rtol=1e-8, atol=1e-10)
 
 
 def test_a_sudden_change_is_forgotten_faster_when_it_surprises():

@@ -26,7 +26,7 @@ from ..data.dataset import Keeper
 from ..settings import DynamicsSettings, FeatureSettings, TrustSettings
 from ..types import Array, LinearGaussianDynamics, Transition
 from .features import FeatureMotion
-from .posterior import RegressionPosterior
+from .posterior import make_posterior
 from .priors import Prior
 from .trust import Trust
 
@@ -65,7 +65,7 @@ class OnlineDynamics:
         self._offset_only = settings.estimator == "output_error"
         spread = prior.spread[-1:] if self._offset_only else prior.spread
         self._precision = (settings.noise / spread) ** 2
-        self.posterior = RegressionPosterior(
+        self.posterior = make_posterior(
             self._precision, np.full(n, settings.noise),
             noise_count=settings.noise_count + n, noise_forgetting=settings.noise_forgetting)
         counts = np.linspace(n + 1.0, max(2.0 * n, self.posterior.count, 1.0 / (1.0 - min(settings.noise_forgetting, 0.9999))))
@@ -73,12 +73,17 @@ class OnlineDynamics:
         self.nis_bound = float(self._bounds[1][0])
         self.keeper: Keeper | None = None  # set one to keep every transition that is learned from
         self._start: float | None = None
-        self._velocity_noise = np.zeros((2 * n, n))
-        self._velocity_noise[:n], self._velocity_noise[n:] = 0.5 * dt * np.eye(n), np.eye(n)
+        # rows that are known: q' = q + dt/2 qd + ..., qd' = qd + ..., and the same for features
+        self._known_F, self._Sigma = np.zeros((self.nx, self.nx + self.nu)), np.zeros((1, self.nx, self.nx))
+        for start, size in ((0, n), (2 * n, self.m)):
+            rows = np.arange(start, start + size)
+            self._known_F[rows, rows] = 1.0
+            self._known_F[rows, rows + size] = 0.5 * dt
+        self._known_F[np.arange(n, 2 * n), np.arange(n, 2 * n)] = 1.0
 
     def reset(self) -> None:
         """Forget everything but the prior."""
-        self.posterior.precision = self._precision
+        self.posterior.precision[:] = self._precision
         self.posterior.reset()
         self.features.reset()
         self.trust, self._start = Trust(), None
@@ -87,11 +92,8 @@ class OnlineDynamics:
         """Learn from one period; the innovation is of the model before it learned."""
         n, x, u = self.n, transition.x[: 2 * self.n], transition.u
         y = transition.x_next[n: 2 * n] - x[n:] - self.prior.mean(x, u)
-        phi = self._about_centre(x, u)
-        error = y - self.posterior.W.T @ phi
-        inflation = self.posterior.inflation(phi)
-        covariance = inflation * self.posterior.Sigma
-        nis = float(error @ np.linalg.solve(covariance, error))
+        regressors = self._regressors(x, u)
+        nis = self.posterior.predict(regressors, y)
         self.nis_bound = float(np.interp(self.posterior.noise_dof, *self._bounds))
         self.trust = self.trust.after(nis, self.nis_bound, self.dt, self.trust_settings)
         if self.keeper is not None:
@@ -100,12 +102,13 @@ class OnlineDynamics:
             self._start = transition.stamp
         if not self._frozen(transition.stamp):
             forgetting = self.trust.forgetting(self.settings.forgetting, self.settings.surprise_forgetting)
-            self.posterior.add(self._regressors(x, u), y, forgetting)
-            seen = float(np.median(np.diag(self.posterior.Sigma))) / self.settings.noise**2
+            self.posterior.add(regressors, y, forgetting)
+            seen = float(np.sort(self.posterior.Sigma.diagonal())[n // 2]) / self.settings.noise**2
             weight = min(max(seen, NOISE_RANGE[0]), NOISE_RANGE[1]) * self.trust.prior_weight(self.trust_settings)
-            self.posterior.precision = weight * self._precision
-        self.posterior.add_innovation(error, inflation)  # also when frozen: what it says of itself stays honest
-        return Innovation(error, covariance, nis, self.nis_bound)
+            np.multiply(self._precision, weight, out=self.posterior.precision)
+        self.posterior.add_innovation()  # also when frozen: what it says of itself stays honest
+        covariance = self.posterior.inflation * self.posterior.Sigma
+        return Innovation(self.posterior.error.copy(), covariance, nis, self.nis_bound)
 
     def fit(self, x: Array, u: Array, X: Array | None = None, U: Array | None = None) -> LinearGaussianDynamics:
         """The model about (x (nx,), u (nu,)); a nonlinear prior is linearised along X (H, nx), U (H, nu)."""
@@ -131,24 +134,25 @@ class OnlineDynamics:
 
     def _assemble(self, slope: Array, offset: Array) -> LinearGaussianDynamics:
         """F, f, Sigma from qd' = qd + slope [q; qd; u] + offset and the known rows."""
-        n, m, dt, T = self.n, self.m, self.dt, len(offset)
-        q, qd, s, sd = slice(0, n), slice(n, 2 * n), slice(2 * n, 2 * n + m), slice(2 * n + m, 2 * (n + m))
-        F, f = np.zeros((T, self.nx, self.nx + self.nu)), np.zeros((T, self.nx))
-        F[:, qd, : 2 * n], F[:, qd, self.nx:] = slope[:, :, : 2 * n], slope[:, :, 2 * n:]
-        F[:, qd, qd] += np.eye(n)
-        f[:, qd] = offset
-        F[:, q], f[:, q] = 0.5 * dt * F[:, qd], 0.5 * dt * offset
-        F[:, q, q] += np.eye(n)
-        F[:, q, qd] += 0.5 * dt * np.eye(n)
-        Sigma = np.zeros((1, self.nx, self.nx))
-        Sigma[0, : 2 * n, : 2 * n] = self._velocity_noise @ self.posterior.Sigma @ self._velocity_noise.T
+        n, m, half, T = self.n, self.m, 0.5 * self.dt, len(offset)
+        F, f, Sigma = np.empty((T, self.nx, self.nx + self.nu)), np.empty((T, self.nx)), self._Sigma.copy()
+        F[:] = self._known_F
+        qd = F[:, n: 2 * n]
+        qd[:, :, : 2 * n] += slope[:, :, : 2 * n]
+        qd[:, :, self.nx:] = slope[:, :, 2 * n:]
+        f[:, n: 2 * n] = offset
+        F[:, :n] += half * qd
+        f[:, :n] = half * offset
+        noise = self.posterior.Sigma
+        Sigma[0, n: 2 * n, n: 2 * n] = noise
+        Sigma[0, :n, n: 2 * n] = Sigma[0, n: 2 * n, :n] = half * noise
+        Sigma[0, :n, :n] = half**2 * noise
         if m:
-            G = self.features.G
-            F[:, sd], f[:, sd] = G @ F[:, qd], f[:, qd] @ G.T
-            F[:, s], f[:, s] = 0.5 * dt * F[:, sd], 0.5 * dt * f[:, sd]
-            F[:, s, s] += np.eye(m)
-            F[:, s, sd] += 0.5 * dt * np.eye(m)
-            Sigma[0, sd, sd] = G @ self.posterior.Sigma @ G.T
+            G, s, sd = self.features.G, slice(2 * n, 2 * n + m), slice(2 * n + m, None)
+            F[:, sd], f[:, sd] = G @ qd, offset @ G.T
+            F[:, s] += half * F[:, sd]
+            f[:, s] = half * f[:, sd]
+            Sigma[0, sd, sd] = G @ noise @ G.T
         return LinearGaussianDynamics(F, f, Sigma)
 
     def _regressors(self, x: Array, u: Array) -> Array:
@@ -160,9 +164,6 @@ class OnlineDynamics:
 
     def _centre(self, x: Array, u: Array) -> Array:
         return self._regressors(x, u)[:-1]
-
-    def _about_centre(self, x: Array, u: Array) -> Array:
-        return self.posterior.relative(self._centre(x, u))
 
     def _frozen(self, stamp: float) -> bool:
         return self.settings.estimator == "frozen" and stamp - self._start >= self.settings.freeze_after

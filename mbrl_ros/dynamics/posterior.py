@@ -28,27 +28,38 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 from ..types import Array
 
 
+FLOOR = 1e-4  # share of the noise prior that stays however quiet the innovations are
+
+
 class RegressionPosterior:
     """Evidence (S, C), noise estimate and their posterior for D regressors (constant last) and n outputs.
 
-    precision (D,): diagonal of Lambda, in units of the noise variance. noise_std (n,): prior standard deviation of e.
-    noise_count: how many observations the noise prior is worth at the start. noise_forgetting: weight of past innovations per tick.
+    precision (D,): diagonal of Lambda, in units of the noise variance; may be changed in place. noise_std (n,): prior
+    standard deviation of e. noise_count: how many observations the noise prior is worth at the start. noise_forgetting:
+    weight of past innovations per tick.
+
+    The arrays belong to the posterior and are overwritten: W (D, n) of the last condition(), error (n,) and Sigma (n, n)
+    of the last predict(). This class is the specification; compiled_posterior.py is the same in compiled code.
     """
 
     def __init__(self, precision: Array, noise_std: Array, *, noise_count: float = 10.0, noise_forgetting: float = 0.99):
         self.precision = np.array(precision, dtype=np.float64)
-        self.size, self.outputs = self.precision.size, np.size(noise_std)
+        self.size, self.outputs = D, n = self.precision.size, np.size(noise_std)
         self._noise_prior = np.diag(np.asarray(noise_std, dtype=np.float64) ** 2)
         self._noise_count, self._noise_forgetting = noise_count, noise_forgetting
-        self._moved = np.empty((self.size, self.size))
+        self.S, self.C, self._scatter = np.zeros((D, D)), np.zeros((D, n)), np.zeros((n, n))
+        self.W, self.centre, self.error, self.Sigma = np.zeros((D, n)), np.zeros(D - 1), np.zeros(n), np.zeros((n, n))
+        self._factor = np.zeros((D, D))
+        self.count = self.inflation = 0.0
         self.reset()
 
     def reset(self) -> None:
         """Forget everything but the prior."""
-        self.S = np.zeros((self.size, self.size))
-        self.C = np.zeros((self.size, self.outputs))
-        self._scatter = self._noise_count * self._noise_prior
+        self.S[:], self.C[:], self.error[:] = 0.0, 0.0, 0.0
+        self._scatter[:] = self._noise_count * self._noise_prior
         self.count = self._noise_count
+        self.Sigma[:] = self._noise_prior
+        self.inflation = 1.0
         self.condition(np.zeros(self.size - 1))
 
     def evidence(self) -> dict[str, Array]:
@@ -59,29 +70,15 @@ class RegressionPosterior:
 
     def restore(self, evidence: dict[str, Array]) -> None:
         """Take up what `evidence()` of another posterior of the same size returned."""
-        self.S, self.C, self._scatter, self.precision = (np.array(evidence[name])
-                                                         for name in ("S", "C", "scatter", "precision"))
+        for array, name in ((self.S, "S"), (self.C, "C"), (self._scatter, "scatter"), (self.precision, "precision")):
+            array[:] = evidence[name]
         self.count = float(evidence["count"])
+        self.Sigma[:] = self._scatter / self.count + FLOOR * self._noise_prior
         self.condition(self.centre)
-
-    def add(self, phi: Array, y: Array, forgetting: float) -> None:
-        """One observation: phi (D,) about the origin, constant last; y (n,)."""
-        self.S *= forgetting
-        self.S += phi[:, None] * phi
-        self.C *= forgetting
-        self.C += phi[:, None] * y
-
-    def add_innovation(self, error: Array, inflation: float, forgetting: float | None = None) -> None:
-        """One one-step-ahead prediction error (n,) and the inflation it was predicted with."""
-        rate = self._noise_forgetting if forgetting is None else forgetting
-        self._scatter *= rate
-        self._scatter += (error / inflation)[:, None] * error
-        self.count = rate * self.count + 1.0
 
     def condition(self, centre: Array) -> Array:
         """W (D, n) about `centre` (D-1,): row j < D-1 the slope by regressor j, the last row the mean at the centre."""
-        S, C = self._moved, self.C.copy()
-        S[:] = self.S
+        S, C = self.S.copy(), self.C.copy()
         S[:-1] -= centre[:, None] * self.S[-1]
         S[:, :-1] -= S[:, -1:] * centre
         C[:-1] -= centre[:, None] * self.C[-1]
@@ -90,24 +87,41 @@ class RegressionPosterior:
         if info:  # rounding alone can do this, and only to evidence that dwarfs the prior
             S.flat[:: self.size + 1] += 1e-9 * np.trace(S) / self.size
             self._factor, info = dpotrf(S, lower=1)
-        self.centre = np.array(centre)
-        self.W = dpotrs(self._factor, C, lower=1)[0]
+        self.centre[:] = centre
+        self.W[:] = dpotrs(self._factor, C, lower=1)[0]
         return self.W
 
-    def relative(self, regressors: Array) -> Array:
-        """phi (D,) of `regressors` (D-1,) about the last centre."""
-        return np.append(regressors - self.centre, 1.0)
+    def predict(self, regressors: Array, y: Array) -> float:
+        """The NIS of y (n,) at `regressors` (D,) by the model of the last condition(); sets error, inflation and Sigma.
 
-    def inflation(self, phi: Array) -> float:
-        """1 + phi^T (S + Lambda)^-1 phi for phi (D,) about the last centre: predicted over noise variance."""
-        return 1.0 + float(phi @ dpotrs(self._factor, phi, lower=1)[0])
+        inflation = 1 + phi^T (S + Lambda)^-1 phi is the predicted variance over that of the noise.
+        """
+        phi = np.append(regressors[:-1] - self.centre, 1.0)
+        self.error[:] = y - self.W.T @ phi
+        self.inflation = 1.0 + float(phi @ dpotrs(self._factor, phi, lower=1)[0])
+        self.Sigma[:] = self._scatter / self.count + FLOOR * self._noise_prior
+        return float(self.error @ np.linalg.solve(self.inflation * self.Sigma, self.error))
 
-    @property
-    def Sigma(self) -> Array:
-        """Noise covariance (n, n): the scatter of the innovations per observation."""
-        return self._scatter / self.count + 1e-4 * self._noise_prior
+    def add(self, regressors: Array, y: Array, forgetting: float) -> None:
+        """One observation: regressors (D,) about the origin, constant last; y (n,)."""
+        self.S *= forgetting
+        self.S += regressors[:, None] * regressors
+        self.C *= forgetting
+        self.C += regressors[:, None] * y
+
+    def add_innovation(self) -> None:
+        """Learn the noise from the last prediction."""
+        self._scatter *= self._noise_forgetting
+        self._scatter += (self.error / self.inflation)[:, None] * self.error
+        self.count = self._noise_forgetting * self.count + 1.0
 
     @property
     def noise_dof(self) -> float:
         """How many observations Sigma rests on."""
         return self.count
+
+
+def make_posterior(*arguments, **options) -> RegressionPosterior:
+    """A RegressionPosterior, compiled where it can be."""
+    from .compiled_posterior import CompiledPosterior, library
+    return RegressionPosterior(*arguments, **options) if library() is None else CompiledPosterior(*arguments, **options)

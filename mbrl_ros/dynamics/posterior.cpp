@@ -1,0 +1,116 @@
+// The posterior of posterior.py in loops over small row-major matrices: what costs there is the number of calls, not
+// of operations. Same formulas, same order; D regressors with the constant last, n outputs.
+#include <cmath>
+
+struct Posterior {
+  long long D, n;
+  double forgetting, noise_forgetting, floor, count, inflation, nis;
+  double *S, *C, *scatter, *noise_prior, *precision, *centre, *W, *L, *regressors, *y, *phi, *error, *Sigma, *work;
+};
+
+// lower Cholesky factor of the row-major A (N, N), in place; false where A is not positive definite
+static bool factorise(double* A, long long N) {
+  for (long long j = 0; j < N; j++) {
+    double* row = A + j * N;
+    for (long long i = 0; i < j; i++) {
+      const double* other = A + i * N;
+      double s = row[i];
+      for (long long k = 0; k < i; k++) s -= row[k] * other[k];
+      row[i] = s / other[i];
+    }
+    double d = row[j];
+    for (long long k = 0; k < j; k++) d -= row[k] * row[k];
+    if (!(d > 0.0)) return false;
+    row[j] = std::sqrt(d);
+  }
+  return true;
+}
+
+// L^-1 b in place; returns its squared length
+static double forward(const double* L, long long N, double* b) {
+  double length = 0.0;
+  for (long long i = 0; i < N; i++) {
+    double s = b[i];
+    for (long long k = 0; k < i; k++) s -= L[i * N + k] * b[k];
+    b[i] = s / L[i * N + i];
+    length += b[i] * b[i];
+  }
+  return length;
+}
+
+extern "C" {
+
+// W about `centre`: 0, or 1 where the factorisation failed even with a little more on the diagonal
+int posterior_condition(Posterior* p) {
+  const long long D = p->D, n = p->n;
+  double *L = p->L, *W = p->W;
+  const double* c = p->centre;
+  const double *last_S = p->S + (D - 1) * D, *last_C = p->C + (D - 1) * n;
+  for (int attempt = 0; attempt < 2; attempt++) {
+    // T S T^T + Lambda with T = [[I, -c], [0, 1]]; only the lower triangle is read
+    for (long long i = 0; i < D; i++) {
+      const double ci = i < D - 1 ? c[i] : 0.0;
+      for (long long j = 0; j <= i; j++) {
+        const double cj = j < D - 1 ? c[j] : 0.0;
+        L[i * D + j] = p->S[i * D + j] - ci * last_S[j] - cj * (p->S[i * D + D - 1] - ci * last_S[D - 1]);
+      }
+    }
+    double trace = 0.0;
+    for (long long i = 0; i < D; i++) trace += (L[i * D + i] += p->precision[i]);
+    if (attempt) for (long long i = 0; i < D; i++) L[i * D + i] += 1e-9 * trace / D;
+    if (factorise(L, D)) break;
+    if (attempt) return 1;
+  }
+  for (long long i = 0; i < D; i++)
+    for (long long k = 0; k < n; k++) W[i * n + k] = p->C[i * n + k] - (i < D - 1 ? c[i] * last_C[k] : 0.0);
+  for (long long i = 0; i < D; i++) {  // L L^T W = T C, all outputs at once
+    double* w = W + i * n;
+    for (long long j = 0; j < i; j++) for (long long k = 0; k < n; k++) w[k] -= L[i * D + j] * W[j * n + k];
+    for (long long k = 0; k < n; k++) w[k] /= L[i * D + i];
+  }
+  for (long long i = D - 1; i >= 0; i--) {
+    double* w = W + i * n;
+    for (long long k = 0; k < n; k++) w[k] /= L[i * D + i];
+    for (long long j = 0; j < i; j++) for (long long k = 0; k < n; k++) W[j * n + k] -= L[i * D + j] * w[k];
+  }
+  return 0;
+}
+
+// error, inflation, Sigma and NIS of (regressors, y), before anything is learned from them
+void posterior_predict(Posterior* p) {
+  const long long D = p->D, n = p->n;
+  double *phi = p->phi, *work = p->work;
+  for (long long i = 0; i < D - 1; i++) phi[i] = p->regressors[i] - p->centre[i];
+  phi[D - 1] = 1.0;
+  for (long long k = 0; k < n; k++) p->error[k] = p->y[k];
+  for (long long i = 0; i < D; i++) for (long long k = 0; k < n; k++) p->error[k] -= p->W[i * n + k] * phi[i];
+  for (long long i = 0; i < D; i++) work[i] = phi[i];
+  p->inflation = 1.0 + forward(p->L, D, work);
+  for (long long i = 0; i < n * n; i++) {
+    p->Sigma[i] = p->scatter[i] / p->count + p->floor * p->noise_prior[i];
+    work[i] = p->inflation * p->Sigma[i];
+  }
+  double* r = work + n * n;
+  for (long long k = 0; k < n; k++) r[k] = p->error[k];
+  p->nis = factorise(work, n) ? forward(work, n, r) : NAN;
+}
+
+// the evidence: S <- g S + r r^T, C <- g C + r y^T
+void posterior_add(Posterior* p) {
+  const long long D = p->D, n = p->n;
+  for (long long i = 0; i < D; i++) {
+    const double r = p->regressors[i];
+    for (long long j = 0; j < D; j++) p->S[i * D + j] = p->forgetting * p->S[i * D + j] + r * p->regressors[j];
+    for (long long k = 0; k < n; k++) p->C[i * n + k] = p->forgetting * p->C[i * n + k] + r * p->y[k];
+  }
+}
+
+// the noise: the last predicted error over its inflation
+void posterior_add_innovation(Posterior* p) {
+  const long long n = p->n;
+  for (long long i = 0; i < n; i++)
+    for (long long j = 0; j < n; j++)
+      p->scatter[i * n + j] = p->noise_forgetting * p->scatter[i * n + j] + p->error[i] * p->error[j] / p->inflation;
+  p->count = p->noise_forgetting * p->count + 1.0;
+}
+}
