@@ -76,7 +76,7 @@ int posterior_condition(Posterior* p) {
   return 0;
 }
 
-// error, inflation, Sigma and NIS of (regressors, y), before anything is learned from them
+// error, inflation and NIS of (regressors, y), before anything is learned from them
 void posterior_predict(Posterior* p) {
   const long long D = p->D, n = p->n;
   double *phi = p->phi, *work = p->work;
@@ -86,10 +86,7 @@ void posterior_predict(Posterior* p) {
   for (long long i = 0; i < D; i++) for (long long k = 0; k < n; k++) p->error[k] -= p->W[i * n + k] * phi[i];
   for (long long i = 0; i < D; i++) work[i] = phi[i];
   p->inflation = 1.0 + forward(p->L, D, work);
-  for (long long i = 0; i < n * n; i++) {
-    p->Sigma[i] = p->scatter[i] / p->count + p->floor * p->noise_prior[i];
-    work[i] = p->inflation * p->Sigma[i];
-  }
+  for (long long i = 0; i < n * n; i++) work[i] = p->inflation * p->Sigma[i];
   double* r = work + n * n;
   for (long long k = 0; k < n; k++) r[k] = p->error[k];
   p->nis = factorise(work, n) ? forward(work, n, r) : NAN;
@@ -112,5 +109,6 @@ void posterior_add_innovation(Posterior* p) {
     for (long long j = 0; j < n; j++)
       p->scatter[i * n + j] = p->noise_forgetting * p->scatter[i * n + j] + p->error[i] * p->error[j] / p->inflation;
   p->count = p->noise_forgetting * p->count + 1.0;
+  for (long long i = 0; i < n * n; i++) p->Sigma[i] = p->scatter[i] / p->count + p->floor * p->noise_prior[i];
 }
 }

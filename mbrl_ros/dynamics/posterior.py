@@ -38,8 +38,8 @@ class RegressionPosterior:
     standard deviation of e. noise_count: how many observations the noise prior is worth at the start. noise_forgetting:
     weight of past innovations per tick.
 
-    The arrays belong to the posterior and are overwritten: W (D, n) of the last condition(), error (n,) and Sigma (n, n)
-    of the last predict(). This class is the specification; compiled_posterior.py is the same in compiled code.
+    The arrays belong to the posterior and are overwritten: W (D, n) of the last condition(), error (n,)
+    of the last predict(), Sigma (n, n) of the last add_innovation(). This class is the specification; compiled_posterior.py is the same in compiled code.
     """
 
     def __init__(self, precision: Array, noise_std: Array, *, noise_count: float = 10.0, noise_forgetting: float = 0.99):
@@ -58,7 +58,7 @@ class RegressionPosterior:
         self.S[:], self.C[:], self.error[:] = 0.0, 0.0, 0.0
         self._scatter[:] = self._noise_count * self._noise_prior
         self.count = self._noise_count
-        self.Sigma[:] = self._noise_prior
+        self.Sigma[:] = (1.0 + FLOOR) * self._noise_prior
         self.inflation = 1.0
         self.condition(np.zeros(self.size - 1))
 
@@ -92,14 +92,13 @@ class RegressionPosterior:
         return self.W
 
     def predict(self, regressors: Array, y: Array) -> float:
-        """The NIS of y (n,) at `regressors` (D,) by the model of the last condition(); sets error, inflation and Sigma.
+        """The NIS of y (n,) at `regressors` (D,) by the model of the last condition(); sets error and inflation.
 
         inflation = 1 + phi^T (S + Lambda)^-1 phi is the predicted variance over that of the noise.
         """
         phi = np.append(regressors[:-1] - self.centre, 1.0)
         self.error[:] = y - self.W.T @ phi
         self.inflation = 1.0 + float(phi @ dpotrs(self._factor, phi, lower=1)[0])
-        self.Sigma[:] = self._scatter / self.count + FLOOR * self._noise_prior
         return float(self.error @ np.linalg.solve(self.inflation * self.Sigma, self.error))
 
     def add(self, regressors: Array, y: Array, forgetting: float) -> None:
@@ -114,6 +113,7 @@ class RegressionPosterior:
         self._scatter *= self._noise_forgetting
         self._scatter += (self.error / self.inflation)[:, None] * self.error
         self.count = self._noise_forgetting * self.count + 1.0
+        self.Sigma[:] = self._scatter / self.count + FLOOR * self._noise_prior
 
     @property
     def noise_dof(self) -> float:
