@@ -31,13 +31,16 @@ def settle_process(settings: NodeSettings, warn: Callable[[str], None]) -> None:
 
 
 def settle_thread(settings: NodeSettings, warn: Callable[[str], None]) -> None:
-    """In the control thread itself: its priority and its processors."""
+    """In the control thread itself: its priority and its processors. The process's other threads, which bring the states
+    and take the commands, come right after it."""
     if settings.priority:
         try:
+            for thread in os.listdir("/proc/self/task"):
+                os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(max(1, settings.priority - 1)))
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(settings.priority))
-        except (PermissionError, AttributeError) as error:
-            warn(f"no real-time priority for the control thread ({error}); raise 'rtprio' in /etc/security/limits.conf "
-                 "or give CAP_SYS_NICE, or set priority: 0")
+        except (OSError, AttributeError) as error:
+            warn(f"no real-time priority ({error}); raise 'rtprio' in /etc/security/limits.conf or give CAP_SYS_NICE, or "
+                 "set priority: 0")
     if settings.processors:
         try:
             os.sched_setaffinity(0, {int(processor) for processor in settings.processors})

@@ -25,7 +25,8 @@ class NodeSettings(Section):
     trajectory_commands: bool = setting(False, "publish commands as JointTrajectory of one point on trajectory_commands "
                                                "as well (position and velocity interface)")
     plan_rate: float = setting(10.0, "rate of ~/plan and ~/markers; 0: never", unit="Hz", low=0.0, high=1000.0)
-    priority: int = setting(0, "SCHED_FIFO priority of the control thread, where permitted; 0: ordinary scheduling",
+    priority: int = setting(0, "SCHED_FIFO priority of the control thread, where permitted; the node's other "
+                                     "threads get one less; 0: ordinary scheduling",
                             low=0, high=99)
     processors: tuple[float, ...] = setting((), "processors the control thread may run on; empty: all", low=0.0)
     lock_memory: bool = setting(False, "keep the process's memory from being paged out, where permitted")
