@@ -327,7 +327,7 @@ class SupervisorSettings(Section):
                                   unit="fraction of the effort limit", low=0.0, high=1.0)
     stop_deceleration: float = setting(1.0, "before a joint stop the allowed speed is what this deceleration can stop",
                                        unit="fraction of the acceleration limit", low=0.01, high=10.0)
-    acceleration: float = setting(20.0, "largest acceleration of a velocity or position command",
+    acceleration: float = setting(3.0, "largest acceleration of a velocity or position command",
                                   unit="fraction of the acceleration limit", low=0.01)
     safe_effort: str = setting("damp", "safe command of the effort interface: zero; damping; or hold: damping and "
                                        "stiffness about the average of the last commands, for an arm that does not carry "
@@ -369,7 +369,7 @@ class DistillationSettings(Section):
     caution: float = setting(0.8, "fraction of the identified inertia the student uses", low=0.05, high=1.0)
     goal_units: int = setting(32, "hidden units in each of the goal network's two layers", low=1, high=1024)
     gain_units: int = setting(16, "hidden units of the gain network", low=1, high=1024)
-    velocity_fraction: float = setting(0.8, "of the joint velocity limit the student never plans to exceed", low=0.01,
+    velocity_fraction: float = setting(0.5, "of the joint velocity limit the student never plans to exceed", low=0.01,
                                        high=1.0)
     acceleration_fraction: float = setting(1.0, "of the joint acceleration limit", low=0.01, high=10.0)
     tasks: int = setting(1, "tasks that share the student", low=1, high=1000)
@@ -387,7 +387,7 @@ class DistillationSettings(Section):
     alpha_versions: int = setting(4, "... after so many policies", low=1)
     attraction: float = setting(1.0, "plato: weight lambda of the KL divergence to the student; gps: at first", low=0.0)
     kl_step: float = setting(0.01, "gps: KL divergence lambda adapts to; mdgps: the largest", low=1e-9)
-    safe_disagreement: float = setting(0.15, "while teaching, the teacher alone acts above this distance of student from "
+    safe_disagreement: float = setting(0.6, "while teaching, the teacher alone acts above this distance of student from "
                                              "teacher, weighed by the teacher's precision",
                                        unit="fraction of the command range", low=0.0)
     file: str = setting("", "policy to act by (control.controller: policy); empty: none until one arrives")
@@ -395,9 +395,11 @@ class DistillationSettings(Section):
                                       "promote_after seconds in shadow below promote_disagreement",
                            choices=("service", "rule"))
     promote_after: float = setting(5.0, "seconds in shadow before a policy may act", unit="s", low=0.0)
-    promote_disagreement: float = setting(0.1, "largest mean disagreement in shadow of a policy that may act",
+    promote_disagreement: float = setting(0.5, "largest mean disagreement in shadow of a policy that may act",
                                           unit="fraction of the command range", low=0.0)
-    fall_back_disagreement: float = setting(0.3, "mean disagreement over the last 0.1 s at which the planner takes over",
+    fall_back_disagreement: float = setting(1.2, "mean disagreement over the last 0.1 s at which the planner takes over",
                                             unit="fraction of the command range", low=0.0)
+    watch: bool = setting(True, "let the planner plan on, after each command of the policy: it notices disagreement and "
+                                "can take over at once; without it, it must first settle")
     blend: float = setting(0.1, "time constant with which the command goes over when another acts", unit="s", low=0.0,
                            high=10.0)

@@ -243,5 +243,15 @@ def test_states_between_ticks_are_answered_by_the_player(make_loop):
     loop.outputs.wait_for("tick", 3)
     commands = [u[0] for _, u in loop.outputs.of("command")]
     assert commands == pytest.approx([0.0, *[1.0 - 0.1] * 4] * 2 + [0.0])  # ticks echo the state, the player the plan
-    recorded = [command[0] for stamp, command in loop.controller.recorded if stamp == pytest.approx(1.0)]
-    assert recorded == pytest.approx([0.0, 0.2 * (0.0 + 4 * 0.9)])  # first the tick's, then the period's average
+    stamps, recorded = zip(*loop.controller.recorded)
+    assert stamps == pytest.approx([1.0, 1.0 + DT])  # each period once, when it is over, with its average
+    assert [command[0] for command in recorded] == pytest.approx([0.2 * (0.0 + 4 * 0.9)] * 2)
+
+
+def test_without_a_valid_plan_states_between_ticks_keep_the_command_in_lockstep(make_loop):
+    loop = make_loop(lockstep=True, player=FeedbackPlayer(2, DT, validity=5 * DT), player_period=DT / 2)
+    loop.start()
+    for k in range(4):
+        loop.mailbox.put(arrival(1.0 + DT / 2 * k, 0.1 * k))
+    loop.outputs.wait_for("command", 4)
+    assert [u[0] for _, u in loop.outputs.of("command")] == pytest.approx([0.0, 0.0, 0.2, 0.2])

@@ -187,12 +187,14 @@ class ControlLoop:
         """Tell the controller what was published, and hand its plan to the player."""
         try:
             acted = arrival.effort if self.shadow and arrival.effort is not None else command.u
-            self.controller.record(arrival.observation.stamp, acted)
-            if self.player is not None and decision is not None and decision.plan is not None:
+            if self.player is None:
+                self.controller.record(arrival.observation.stamp, acted)
+                return
+            self._played = [acted]  # recorded when the period is over: more commands will follow in it
+            if decision is not None and decision.plan is not None:
                 joints = np.concatenate((arrival.observation.q, arrival.observation.qd))
                 self.player.take(decision.plan, decision.stamp, joints, self.controller.settings.delay * self.dt,
                                  self.player.epoch, self.ticks)
-                self._played = [command.u]
         except Exception:
             self._report("controller errors")
 
@@ -201,6 +203,8 @@ class ControlLoop:
         observation = arrival.observation
         u = self.player.command(observation.stamp, np.concatenate((observation.q, observation.qd)))
         if u is None or self.supervisor.state is not State.ACTIVE:
+            if self.lockstep:  # every state gets an answer
+                self.outputs.command(observation.stamp, self._last_command[1])
             return
         command = self.supervisor.between(u, observation, self._player_share)
         self._publish(observation.stamp, command)
