@@ -12,12 +12,14 @@ from typing import Any
 
 from . import plugins
 from .exceptions import ConfigurationError, nearest
-from .settings import (ControlSettings, DelaySettings, DynamicsSettings, FeatureSettings, Info, PidSettings, PlannerSettings,
-                       ReferenceSettings, RobotSettings, Section, SupervisorSettings, TrustSettings)
+from .settings import (ControlSettings, DelaySettings, DistillationSettings, DynamicsSettings, FeatureSettings, Info,
+                       PidSettings, PlannerSettings, ReferenceSettings, RobotSettings, Section, SupervisorSettings, TrustSettings)
 
 SECTIONS: dict[str, type[Section]] = {
     "robot": RobotSettings, "control": ControlSettings, "reference": ReferenceSettings,
-    "dynamics": DynamicsSettings, "trust": TrustSettings, "delay": DelaySettings, "features": FeatureSettings, "planner": PlannerSettings, "supervisor": SupervisorSettings, "pid": PidSettings}
+    "dynamics": DynamicsSettings, "trust": TrustSettings, "delay": DelaySettings, "features": FeatureSettings,
+    "planner": PlannerSettings, "supervisor": SupervisorSettings, "pid": PidSettings,
+    "distillation": DistillationSettings}
 PLUGINS = {"cost": "costs", "prior": "dynamics.priors"}
 
 

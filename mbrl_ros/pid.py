@@ -92,4 +92,8 @@ class PidController:
 def build_controller(robot: Robot, configuration: Configuration):
     """The controller that `control.controller` names."""
     from .controller import MpcController
-    return {"mpc": MpcController, "pid": PidController}[configuration["control"].controller](robot, configuration)
+    name = configuration["control"].controller
+    if name in ("policy", "teach"):
+        from .policy_controller import PolicyController
+        return PolicyController(robot, configuration, MpcController(robot, configuration), teaching=name == "teach")
+    return {"mpc": MpcController, "pid": PidController}[name](robot, configuration)

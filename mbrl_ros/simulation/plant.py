@@ -143,6 +143,10 @@ class Plant:
         # A scratch state: mj_setConst overwrites the one it is given.
         mujoco.mj_setConst(self.model, mujoco.MjData(self.model))
 
+    def push(self, joint: int, speed: float) -> None:
+        """A blow: the velocity of joint number `joint` changes at once by `speed` [rad/s or m/s]."""
+        self.data.qvel[self._dof[joint]] += speed
+
     def scale_motor(self, joint: str, factor: float) -> None:
         """From now on the motor of `joint` delivers only `factor` (0 to 1) of the torque its drive asks for."""
         if joint not in self.robot.joints:

@@ -1,0 +1,116 @@
+"""The demo's distill scenario: teach, examine, disturb; in lockstep and in this process, so that the seed decides.
+
+Three minutes of a teacher that knows nothing of the arm's dynamics at the start, then the student alone on 100 targets it has
+never seen, again with the payload, then events it was not taught.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ..configuration import Configuration, read_yaml, section_types
+from ..controller import MpcController
+from ..distillation.policy import Policy
+from ..distillation.runtime import Student
+from ..policy_controller import PolicyController
+from ..robots import load_robot
+from ..robots.kinematics import Kinematics
+from ..share import config_file
+from ..simulation.plant import Plant
+from ..simulation.settings import PlantSettings
+from ..supervisor import Supervisor
+from ..types import Array
+from .examination import examine, inject
+from .lesson import Classroom, draw_targets, teach
+
+TEACHING, SLOT, EXAM_SLOT, PAYLOAD = 180.0, 2.0, 5.0, 1.5  # [s], [s], [s], [kg]
+HOME = (0.0, -0.3, 0.0, -2.0, 0.0, 1.7, 0.8)
+ANYWHERE = 1e9  # a bound nothing exceeds
+TAUGHT = {"reference.posture": 1.0, "reference.home": HOME}  # the teacher's pose is a function of the target
+
+
+def configuration(config: Path | None = None, **changes) -> Configuration:
+    """The Panda's configuration with the teacher of this scenario; `changes`: dotted keys with __ for the dots."""
+    values = read_yaml(config or config_file("panda"), "mpc_node")
+    known = {f"{prefix}.{name}" for prefix, kind in section_types().items() for name in kind.infos()}
+    values = {key: value for key, value in values.items() if key in known}
+    return Configuration.from_flat({**values, **TAUGHT, **{k.replace("__", "."): v for k, v in changes.items()},
+                                    "features.points": 0})
+
+
+def classroom(c: Configuration, seed: int, *, teaching: bool = False, policy: Policy | None = None) -> Classroom:
+    robot, rate = load_robot(c["robot"]), c["control"].rate
+    plant = Plant(PlantSettings(initial_position=HOME, rate=rate, seed=seed), robot)
+    controller = PolicyController(robot, c, MpcController(robot, c), teaching=teaching)
+    if policy is not None:
+        controller.use(Student(policy, robot))
+    return Classroom(plant, controller, Supervisor(robot, c["supervisor"], 1.0 / rate))
+
+
+def lesson(c: Configuration, seconds: float, seed: int, fits: int = 6, progress=None) -> tuple[Policy, dict]:
+    """Teach for `seconds`; the policy and what it took."""
+    room, begin = classroom(c, seed, teaching=True), time.perf_counter()
+    targets = draw_targets(room.plant.robot, round(seconds / SLOT) + 1, seed, np.array(HOME))
+    policy, memory, reports = teach(room, targets, c["distillation"], seconds=seconds, slot=SLOT, every=seconds / fits,
+                                    payload_kg=PAYLOAD, seed=seed, progress=progress)
+    return policy, {"teaching_s": room.ticks * room.plant.period, "samples": memory.offered, "targets": len(room.errors),
+                    "fit_s": sum(report.seconds for report in reports), "wall_s": time.perf_counter() - begin,
+                    "max_speed_fraction": room.fastest, "outside_limits": room.outside}
+
+
+def lesson_and_examination(method: str, seconds: float, seed: int, targets: int) -> dict:
+    """One entry of the comparison of schools: no fall back, no planner beside the policy."""
+    c = configuration(distillation__method=method, distillation__alpha_versions=3, distillation__watch=False)
+    policy, _ = lesson(c, seconds, seed, fits=4)
+    free = unbounded(policy)
+    unseen = draw_targets(load_robot(c["robot"]), targets, 1000 + seed, np.array(HOME))
+    plain, loaded = (examine(lambda: classroom(c, 2000 + seed, policy=free), points, 3.0, kg)
+                     for points, kg in ((unseen, 0.0), (unseen[: targets // 2], PAYLOAD)))
+    return {"success_1cm": plain["success_1cm"], "success_2cm": plain["success_2cm"], "median_mm": plain["median_mm"],
+            "payload_2cm": loaded["success_2cm"]}
+
+
+def run(seed: int = 0, *, seconds: float = TEACHING, targets: int = 100, events: int = 50, method: str = "dagger",
+        config: Path | None = None, say: Callable[[str], None] = print) -> tuple[dict, Policy]:
+    """The whole scenario: {"distill": {...}} and the policy."""
+    c = configuration(config, distillation__method=method)
+    say(f"teaching {seconds:g} s (school: {method})")
+
+    def progress(now: float, report) -> None:
+        say(f"  {now:5.0f} s  held-out loss {report.held_out:.3f}, {report.iterations} iterations in {report.seconds:.1f} s")
+    policy, taught = lesson(c, seconds, seed, progress=progress)
+    robot = load_robot(c["robot"])
+    unseen = draw_targets(robot, targets, 1000 + seed, np.array(HOME))
+    say(f"examining: {targets} unseen targets, then {targets // 2} with {PAYLOAD:g} kg")
+    plain = examine(lambda: classroom(c, seed + 1, policy=policy), unseen, EXAM_SLOT, 0.0)
+    loaded = examine(lambda: classroom(c, seed + 2, policy=policy), unseen[: targets // 2], EXAM_SLOT, PAYLOAD)
+    say(f"disturbing: {events} events nobody taught")
+    upset = inject(lambda: classroom(c, seed + 3, policy=policy), unseen[:events], _behind(robot, events, seed), seed)
+    return {"distill": {
+        "success_1cm": plain["success_1cm"], "success_2cm": plain["success_2cm"],
+        "payload_success_1cm": loaded["success_1cm"], "payload_success_2cm": loaded["success_2cm"],
+        "fallback_rate": upset["fallback_rate"], "decision_us": plain["decision_us"], "teaching_s": taught["teaching_s"],
+        "false_fallbacks": sum(plain["falls"].values()) + sum(loaded["falls"].values()), "seed": seed, "method": method,
+        "unloaded": plain, "loaded": loaded, "events": upset, "teaching": taught}}, policy
+
+
+def unbounded(policy: Policy) -> Policy:
+    """A copy that never thinks itself outside of what it was taught."""
+    one = np.ones_like(policy.states.mean)
+    return dataclasses.replace(policy, states=dataclasses.replace(
+        policy.states, bound=ANYWHERE, low=-ANYWHERE * one, high=ANYWHERE * one), spread_bound=ANYWHERE, targets=dataclasses.replace(policy.targets, bound=ANYWHERE))
+
+
+def _behind(robot, count: int, seed: int) -> Array:
+    """Reachable points at least 40 cm behind the taught half space."""
+    rng, kinematics, found = np.random.default_rng(seed), Kinematics(robot), []
+    while len(found) < count:
+        p = rng.uniform([-0.9, -0.7, -0.3], [-0.4, 0.7, 1.0])
+        if kinematics.inverse(p, np.array(HOME))[1] < 1e-5:
+            found.append(p)
+    return np.array(found)

@@ -1,0 +1,140 @@
+"""The student as CasADi expressions, and compiled: goal(target) once per target, act(q, qd, a, w, g) every tick.
+
+For end-effector targets the goal network's posture is refined by Newton steps of damped inverse kinematics,
+g <- clip(g + J^T (J J^T + eps I)^-1 (p* - p(g))), so that a goal that is nearly right becomes exact.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import casadi
+import numpy as np
+
+from ..planners.compiler import load_library
+from ..robots import Robot
+from ..robots.kinematics import tip_position
+from ..types import Array
+from .masses import jacobians
+from .policy import Policy
+from .student import C_WINDOW, K_MID, KNEE, Shape
+
+NEWTON_STEPS, DAMPING = 3, 1e-4  # DAMPING [m^2]
+
+
+def goal_function(policy: Policy, robot: Robot) -> casadi.Function:
+    """(target (nt,), task one-hot (tasks,)) -> (g (n,), scores (2,): target, spread)."""
+    shape, white = policy.shape, policy.white
+    target, task = casadi.SX.sym("target", shape.nt), casadi.SX.sym("task", shape.tasks)
+    x = (target - white.target_mean) / white.target_deviation
+    if shape.tasks > 1:
+        x = casadi.vertcat(x, task)
+    if shape.kind == "joints":
+        g, spread = target, casadi.SX(0.0)
+    else:
+        g = _network(shape, shape.unpack(policy.theta), x)
+        spread = casadi.SX(0.0)
+        if len(policy.members):
+            others = [_network(shape, shape.unpack(theta, shape.goal_layout()), x) for theta in policy.members]
+            spread = casadi.sqrt(sum(casadi.sumsqr(o - g) for o in others) / len(others)) / policy.spread_bound
+    if shape.kind == "point":
+        g = _refined(robot, shape, g, target)
+    scores = casadi.vertcat(_nearest(policy.targets, target), spread)
+    return casadi.Function("mbrl_policy_goal", [target, task], casadi.cse([g, scores]), ["target", "task"], ["g", "scores"])
+
+
+def act_function(policy: Policy, robot: Robot) -> casadi.Function:
+    """(q, qd, a, w, g), each (n,) -> (u (n,), score of the state)."""
+    shape, white, p = policy.shape, policy.white, policy.shape.unpack(policy.theta)
+    q, qd, a, w, g = (casadi.SX.sym(name, shape.n) for name in ("q", "qd", "a", "w", "g"))
+    d = g - q
+    h = _squash(_dot(p["gain_W"], (casadi.vertcat(q, qd, d) - white.mean) / white.deviation) + p["gain_b"])
+    k = K_MID * casadi.exp(_squash(_dot(p["S_k"], h) + p["k0"]))
+    c = C_WINDOW / shape.window * casadi.exp(0.5 * _squash(_dot(p["S_c"], h) + p["c0"]))
+    V = shape.velocity * (0.55 + 0.45 * p["V"] / np.sqrt(1.0 + p["V"] ** 2))
+    A = shape.acceleration * (0.55 + 0.45 * p["A"] / np.sqrt(1.0 + p["A"] ** 2))
+    v = V * _shorten(k * d / V)
+    y = A * _shorten(c * (v - qd) / A)
+    e = y - a
+    change = policy.own * e
+    for mass, J in zip(policy.mu, jacobians(robot, q)):
+        if mass > 0.0:
+            change += mass * (J.T @ (J @ e))
+    u = _box(w + shape.caution * change, shape.lower, shape.upper)
+    x, region = casadi.vertcat(q, qd), policy.states
+    middle, half = 0.5 * (region.low + region.high), 0.5 * (region.high - region.low)
+    score = casadi.fmax(casadi.norm_2(casadi.DM(region.factor) @ (x - region.mean)) / region.bound,
+                        casadi.norm_inf((x - middle) / half))
+    return casadi.Function("mbrl_policy_act", [q, qd, a, w, g], casadi.cse([u, score]), ["q", "qd", "a", "w", "g"], ["u", "score"])
+
+
+def _network(shape: Shape, p: dict, x):
+    h = _squash(_dot(p["goal_W1"], x) + p["goal_b1"])
+    h = _squash(_dot(p["goal_W2"], h) + p["goal_b2"])
+    out = _squash(_dot(p["goal_W3"], h) + p["goal_b3"])
+    return 0.5 * (shape.highest + shape.lowest) + 0.5 * (shape.highest - shape.lowest) * out
+
+
+def _refined(robot: Robot, shape: Shape, g, target):
+    q = casadi.SX.sym("q", shape.n)
+    position = tip_position(robot)(q)
+    both = casadi.Function("both", [q], [position, casadi.jacobian(position, q)])
+    for _ in range(NEWTON_STEPS):
+        p, J = both(g)
+        D, LT, order = casadi.ldl(J @ J.T + DAMPING * casadi.SX.eye(3))
+        g = casadi.fmin(casadi.fmax(g + J.T @ casadi.ldl_solve(target - p, D, LT, order), shape.lowest), shape.highest)
+    return g
+
+
+def _dot(W: Array, x):
+    return casadi.DM(W) @ x
+
+
+def _squash(y):
+    return y / casadi.sqrt(1.0 + y * y)
+
+
+def _shorten(r):
+    return r / casadi.sqrt(1.0 + casadi.sumsqr(r))
+
+
+def _box(u, lower: Array, upper: Array):
+    middle, half = 0.5 * (upper + lower), 0.5 * (upper - lower)
+    r = (u - middle) / half
+    over = casadi.fmax((casadi.fabs(r) - KNEE) / (1.0 - KNEE), 0.0)
+    return middle + half * (casadi.fmax(casadi.fmin(r, KNEE), -KNEE) + casadi.sign(r) * (1.0 - KNEE) * _squash(over))
+
+
+def _nearest(points, x):
+    white = casadi.DM(points.points @ points.factor.T) - casadi.repmat((casadi.DM(points.factor) @ x).T, len(points.points), 1)
+    return casadi.sqrt(casadi.mmin(casadi.sum2(white**2))) / points.bound
+
+
+class Compiled:
+    """A casadi.Function of vectors, called through pointers fixed once: `inputs` and `outputs` are its arrays by name.
+
+    Runs generated C where there is a compiler, else CasADi's virtual machine. Not thread-safe.
+    """
+
+    def __init__(self, function: casadi.Function):
+        self.inputs = {function.name_in(i): np.zeros(function.nnz_in(i)) for i in range(function.n_in())}
+        self.outputs = {function.name_out(i): np.zeros(function.nnz_out(i)) for i in range(function.n_out())}
+        generator = casadi.CodeGenerator("policy.cpp", {"cpp": True})
+        generator.add(function)
+        library = load_library(function.name(), {"policy.cpp": generator.dump()})
+        self.compiled = library is not None
+        if library is None:
+            self._memory, self.run = function.buffer()
+            for i, array in enumerate(self.inputs.values()):
+                self._memory.set_arg(i, memoryview(array))
+            for i, array in enumerate(self.outputs.values()):
+                self._memory.set_res(i, memoryview(array))
+            return
+        pointer = ctypes.POINTER(ctypes.c_double)
+        arguments = (pointer * function.sz_arg())(*(a.ctypes.data_as(pointer) for a in self.inputs.values()))
+        results = (pointer * function.sz_res())(*(a.ctypes.data_as(pointer) for a in self.outputs.values()))
+        whole, real = (ctypes.c_longlong * max(1, function.sz_iw()))(), (ctypes.c_double * max(1, function.sz_w()))()
+        call, zero = getattr(library, function.name()), ctypes.c_int(0)
+        pointers = [ctypes.cast(x, ctypes.c_void_p) for x in (arguments, results, whole, real)]
+        self._memory = arguments, results, whole, real
+        self.run = lambda: call(*pointers, zero)

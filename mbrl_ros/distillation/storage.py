@@ -1,0 +1,110 @@
+"""Files that can be trusted: one JSON header and raw float64 arrays, checksummed, versioned, replaced atomically.
+
+    mbrl_ros KIND VERSION | SHA-256 of the rest | length of the header | header, arrays (little endian)
+
+The header is {"meta": ..., "arrays": {name: shape}}. Nothing in a file is ever executed, every size is checked before
+memory is asked for, and a file that is cut, changed, foreign or of another version is refused with its reason. A
+writer that dies leaves the old file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..exceptions import DataError
+from ..types import Array
+
+VERSION = 1
+MOST_BYTES = 1 << 30
+MOST_HEADER = 1 << 20
+
+
+def save(path: str | Path, kind: str, meta: dict[str, Any], arrays: dict[str, Array]) -> None:
+    """Write everything or nothing. OSError if the disk does not take it."""
+    path, content = Path(path), dumps(kind, meta, arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the new name, too, survives a power cut
+    finally:
+        os.close(folder)
+
+
+def dumps(kind: str, meta: dict[str, Any], arrays: dict[str, Array]) -> bytes:
+    """The content of such a file."""
+    header = json.dumps({"meta": meta, "arrays": {name: list(np.shape(a)) for name, a in arrays.items()}}).encode()
+    body = b"".join(np.ascontiguousarray(a, dtype="<f8").tobytes() for a in arrays.values())
+    rest = str(len(header)).encode() + b"\n" + header + body
+    return f"mbrl_ros {kind} {VERSION}\n{hashlib.sha256(rest).hexdigest()}\n".encode() + rest
+
+
+def load(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
+    """(meta, arrays) of a file written by `save` for the same kind. DataError says what is wrong with any other."""
+    def refuse(reason: str) -> DataError:
+        return DataError(f"{path}: {reason}")
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size > MOST_BYTES:
+                raise refuse(f"larger than {MOST_BYTES >> 20} MiB, which no {kind} file is")
+            content = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise refuse(f"cannot be read: {error.strerror}") from None
+    return _parsed(content, kind, refuse)
+
+
+def loads(content: bytes, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Like `load`, from the bytes of a file."""
+    return _parsed(content, kind, lambda reason: DataError(f"{kind}: {reason}"))
+
+
+def _parsed(content: bytes, kind: str, refuse) -> tuple[dict[str, Any], dict[str, Array]]:
+    parts = content.split(b"\n", 3)
+    words = parts[0].split(b" ") if len(parts) == 4 else []
+    if len(words) != 3 or words[0] != b"mbrl_ros":
+        raise refuse(f"not a {kind} file of mbrl_ros")
+    if words[1] != kind.encode():
+        raise refuse(f"holds a {words[1][:20].decode(errors='replace')}, not a {kind}")
+    if words[2] != str(VERSION).encode():
+        raise refuse(f"has format version {words[2][:20].decode(errors='replace')}; this program reads {VERSION}")
+    rest = content[len(parts[0]) + len(parts[1]) + 2:]
+    if hashlib.sha256(rest).hexdigest().encode() != parts[1]:
+        raise refuse("damaged: its checksum does not match (cut short or changed)")
+    try:
+        length = int(parts[2]) if len(parts[2]) < 12 else -1
+        if not 0 < length <= min(MOST_HEADER, len(parts[3])):
+            raise ValueError("the header's length is wrong")
+        header = json.loads(parts[3][:length])
+        meta, shapes = header["meta"], header["arrays"]
+        arrays, at = {}, length
+        for name, shape in shapes.items():
+            if not all(isinstance(s, int) and 0 <= s <= MOST_BYTES for s in shape):
+                raise ValueError(f"array '{name}' has shape {shape}")
+            count = int(np.prod(shape, dtype=object))
+            if at + 8 * count > len(parts[3]):
+                raise ValueError(f"array '{name}' of shape {shape} ends outside the file")
+            array = np.frombuffer(parts[3], "<f8", count, at).reshape(shape).astype(np.float64)
+            if not np.isfinite(array).all():
+                raise ValueError(f"array '{name}' holds values that are not finite")
+            arrays[name], at = array, at + 8 * count
+        if at != len(parts[3]) or not isinstance(meta, dict):
+            raise ValueError("its length does not fit its header")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise refuse(f"malformed: {error}") from None
+    return meta, arrays
