@@ -171,6 +171,7 @@ class MpcController(Learner):
         if not self._planned:
             self.planner.reset(ahead, u_now)
             self._planned = True
+        self._be_cautious(u_now)
         plan = self.planner.plan(ahead, dynamics, parameters, u_now, ticks)
         self._previous = (stamp, x)
         u = self._act(plan, ahead, u_now) + self._exploration(stamp) if plan.usable else u_now
@@ -195,6 +196,15 @@ class MpcController(Learner):
             if reference is not None and f"{cost}.reference" in layout:
                 parameters[:, layout[f"{cost}.reference"]] = reference
         return parameters
+
+    def _be_cautious(self, u_now: Array) -> None:
+        """The less the model is trusted, the closer the plan's commands stay to the present one, and the plan to the
+        last one. Commands are limited about the present one, not about zero: an arm must go on carrying itself."""
+        trust, settings, robot = self.dynamics.trust, self.dynamics.trust_settings, self.robot
+        reach = trust.command_scale(settings) * (robot.command_upper - robot.command_lower)
+        np.maximum(robot.command_lower, u_now - reach, out=self.planner.u_lower)
+        np.minimum(robot.command_upper, u_now + reach, out=self.planner.u_upper)
+        self.planner.kl_scale = trust.step_scale(settings)
 
     def _act(self, plan: Plan, x: Array, u_now: Array) -> Array:
         return act(plan, self.configuration["planner"].acting, x, u_now, self.robot.command_lower,

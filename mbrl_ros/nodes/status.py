@@ -116,11 +116,7 @@ def diagnostics(name: str, loop: ControlLoop, gates: Iterable[InputGate], predic
              State.DEGRADED: DiagnosticStatus.WARN}.get(state, DiagnosticStatus.ERROR)
     statuses.append(_status(f"{name}: supervisor", level, state.name.lower().replace("_", " "),
                             [("cause", loop.supervisor.cause.name or "none"), *held]))
-    surprised = prediction.coverage < 0.5
-    statuses.append(_status(f"{name}: model", DiagnosticStatus.WARN if surprised else DiagnosticStatus.OK,
-                            "innovations outside their bounds" if surprised else "trusted",
-                            [("NIS within its 95 % bound", prediction.coverage),
-                             ("velocity error over no change", prediction.normalised_error)]))
+    statuses.append(_model(name, loop.controller, prediction))
     for gate in gates:
         rejected = sum(gate.rejected.values())
         values = [("accepted", gate.accepted), ("restarts", gate.restarts), ("clock", gate.clock)]
@@ -131,6 +127,30 @@ def diagnostics(name: str, loop: ControlLoop, gates: Iterable[InputGate], predic
     message = DiagnosticArray(status=statuses)
     message.header.stamp = stamp
     return message
+
+
+def _model(name: str, controller: Any, prediction: Prediction) -> DiagnosticStatus:
+    """What is known of the model: how well it predicts, how far it is trusted, and the delay."""
+    values = [("NIS within its 95 % bound", prediction.coverage),
+              ("velocity error over no change", prediction.normalised_error)]
+    problems = ["innovations outside their bounds"] if prediction.coverage < 0.5 else []
+    dynamics, delay = getattr(controller, "dynamics", None), getattr(controller, "delay", None)
+    if dynamics is not None:
+        trust, settings = dynamics.trust, dynamics.trust_settings
+        values += [("trust [0..1]", trust.level), ("mean NIS over its bound", trust.ratio),
+                   ("weight of the prior", trust.prior_weight(settings)),
+                   ("command limits over normal", trust.command_scale(settings)), ("held", trust.hold)]
+        if trust.level < 0.5:
+            problems.append("the model is in doubt")
+    if delay is not None:
+        values += [("delay configured [ticks]", float(delay.configured)), ("delay in use [ticks]", float(delay.in_use))]
+        if delay.estimate is not None:
+            values += [("delay estimated [ticks]", float(delay.estimate.ticks)),
+                       ("delay confidence", float(delay.estimate.confidence))]
+        if delay.message:
+            problems.append(delay.message)
+    return _status(f"{name}: model", DiagnosticStatus.WARN if problems else DiagnosticStatus.OK,
+                   "; ".join(problems) or "trusted", values)
 
 
 def _timeliness(loop: ControlLoop, settings: NodeSettings) -> tuple[bytes, str]:

@@ -52,6 +52,7 @@ class IlqrPlanner:
         x_lower, x_upper = _bounds("x", np.full(nx, -np.inf) if x_lower is None else x_lower,
                                    np.full(nx, np.inf) if x_upper is None else x_upper, nx)
         self._trusted = settings.kl_bound > 0.0
+        self.kl_scale = 1.0
         limits = limits_of(x_lower, x_upper) if settings.state_limits else ()
         problem = Problem(cost, model, settings.second_order, limits, self._trusted)
         problem.check()
@@ -142,7 +143,7 @@ class IlqrPlanner:
         if self._trusted and not self._fresh and self.settings.kl_bound > 0.0:
             self._Sigma[:stages] = dynamics.Sigma
             self._backend.shift()
-            self._eta = trust.solve(self._backend, self.settings.kl_bound, self._eta, self.settings.kl_steps)
+            self._eta = trust.solve(self._backend, self.kl_scale * self.settings.kl_bound, self._eta, self.settings.kl_steps)
             self._backend.commit()
         else:
             tick.eta = 0.0
