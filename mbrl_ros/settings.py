@@ -327,7 +327,7 @@ class SupervisorSettings(Section):
                                   unit="fraction of the effort limit", low=0.0, high=1.0)
     stop_deceleration: float = setting(1.0, "before a joint stop the allowed speed is what this deceleration can stop",
                                        unit="fraction of the acceleration limit", low=0.01, high=10.0)
-    acceleration: float = setting(3.0, "largest acceleration of a velocity or position command",
+    acceleration: float = setting(20.0, "largest acceleration of a velocity or position command",
                                   unit="fraction of the acceleration limit", low=0.01)
     safe_effort: str = setting("damp", "safe command of the effort interface: zero; damping; or hold: damping and "
                                        "stiffness about the average of the last commands, for an arm that does not carry "
