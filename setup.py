@@ -11,12 +11,14 @@ COMMANDS = {
     "mbrl": "mbrl_ros.cli.main:main",
     "mpc_node": "mbrl_ros.nodes.mpc_node:main",
     "sim_node": "mbrl_ros.nodes.sim_node:main",
+    "distillation_node": "mbrl_ros.nodes.distillation_node:main",
 }
 EXTRAS = {
     "wheels": ["ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp", "ros-jazzy-common-interfaces"],
     "wheels-kilted": ["ros-kilted-rclpy", "ros-kilted-rmw-fastrtps-cpp", "ros-kilted-common-interfaces"],
     "sim": ["mujoco", "example-robot-data", "adam-robotics[casadi]", "matplotlib"],
     "replay": ["rosbags"],
+    "onnx": ["onnx"],
     "bench": ["crocoddyl", "osqp", "piqp", "matplotlib"],
     "test": ["pytest>=7", "setuptools>=70.1"],
 }

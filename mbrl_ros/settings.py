@@ -159,7 +159,9 @@ class ControlSettings(Section):
     """The loop around the controller."""
 
     rate: float = setting(200.0, "control rate", unit="Hz", low=1.0, high=2000.0)
-    controller: str = setting("mpc", "what computes commands", choices=("mpc", "pid"))
+    controller: str = setting("mpc", "what computes commands: mpc; pid: the baseline; teach: mpc, whose plans a policy "
+                                   "is distilled from; policy: a distilled policy, with mpc beside it",
+                            choices=("mpc", "pid", "teach", "policy"))
     delay: float = setting(1.0, "ticks from a measurement until the command computed from it acts (fractions allowed)",
                            unit="ticks", low=0.0, high=20.0)
     missing_velocity: str = setting("estimate", "JointState without velocity: differentiate positions or refuse",
@@ -361,7 +363,7 @@ class SupervisorSettings(Section):
 class DistillationSettings(Section):
     """Distilling plans into a policy, and letting it act."""
 
-    method: str = setting("dagger", "who acts while teaching, and what is learned: clone: the teacher acts; dagger: teacher "
+    method: str = setting("clone", "who acts while teaching, and what is learned: clone: the teacher acts; dagger: teacher "
                                     "and student mixed; plato: the teacher drawn to the student acts, the plain one "
                                     "labels; gps, mdgps: the drawn one does both, by a fixed weight or a KL step",
                           choices=("clone", "dagger", "plato", "gps", "mdgps"))
@@ -380,7 +382,7 @@ class DistillationSettings(Section):
     patience: int = setting(30, "iterations without a better held-out loss that end a fit", low=1)
     decay: float = setting(1e-4, "weight of |theta|^2 in the loss", low=0.0)
     members: int = setting(2, "further goal networks whose disagreement shows unknown targets", low=0, high=16)
-    region_margin: float = setting(1.3, "how far outside the taught region the policy may still act", low=1.0)
+    region_margin: float = setting(1.5, "how far outside the taught region the policy may still act", low=1.0)
     seed: int = setting(0, "seed of networks, memory and mixing", low=0)
     alpha_start: float = setting(1.0, "dagger: the teacher's share of the command at first", low=0.0, high=1.0)
     alpha_end: float = setting(0.0, "... and in the long run", low=0.0, high=1.0)

@@ -13,6 +13,9 @@ HELP = "a torque-controlled Panda that knows nothing learns to move, on real nod
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scenario", choices=("learn", "distill"), default="learn",
+                        help="learn: from nothing, on nodes; distill: three minutes of plans become a policy that acts alone "
+                             "(in this process, in lockstep; only --seed, --duration and --output count)")
     parser.add_argument("--seed", type=int, default=0, help="of targets, noise and exploration (default: 0)")
     parser.add_argument("--duration", type=float, help="simulated seconds (default: the whole scenario, 57 s)")
     parser.add_argument("--rate", type=float, help="control rate [Hz] (default: the robot's configuration, 200)")
@@ -29,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.scenario == "distill":
+        return _distill(args)
     from ..demo import present
     from ..demo.run import VARIANTS, Options
     options = Options(config=_config(args.robot), seed=args.seed, duration=args.duration, rate=args.rate,
@@ -48,6 +53,17 @@ def run(args: argparse.Namespace) -> int:
         (args.output / "comparison.json").write_text(json.dumps(summaries, indent=2) + "\n")
         print(table)
     print(f"\nreport: {args.output / ('comparison.txt' if args.compare else 'report.html')}")
+    return 0
+
+
+def _distill(args: argparse.Namespace) -> int:
+    from ..demo import distill
+    summary, policy = distill.run(args.seed, seconds=args.duration or distill.TEACHING)
+    args.output.mkdir(parents=True, exist_ok=True)
+    policy.save(args.output / "distilled.policy")
+    (args.output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    print(distill.text(summary))
+    print(f"\npolicy: {args.output / 'distilled.policy'}, numbers: {args.output / 'summary.json'}")
     return 0
 
 

@@ -35,9 +35,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def settings() -> dict[str, list[tuple[str, Any, Info]]]:
-    """{whose parameters: [(key, default, Info)]}: the controller's (also without ROS), mpc_node's own, sim_node's."""
+    """{whose parameters: [(key, default, Info)]}: the controller's (also without ROS), mpc_node's own, sim_node's,
+    distillation_node's."""
     from ..configuration import documented
-    from ..nodes.settings import NodeSettings, SimNodeSettings
+    from ..nodes.settings import DistillationNodeSettings, NodeSettings, SimNodeSettings
     from ..simulation.settings import CameraSettings, PlantSettings
 
     def section(kind, prefix: str = "") -> list[tuple[str, Any, Info]]:
@@ -46,7 +47,8 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
     return {"The controller, in `mpc_node` and without ROS": list(documented()),
             "`mpc_node` itself": section(NodeSettings),
             "`sim_node`, besides `robot.*`": [*section(SimNodeSettings), *section(PlantSettings, "plant."),
-                                              *section(CameraSettings, "camera.")]}
+                                              *section(CameraSettings, "camera.")],
+            "`distillation_node`, besides `robot.*` and `distillation.*`": section(DistillationNodeSettings)}
 
 
 def tables() -> str:

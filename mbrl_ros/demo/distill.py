@@ -67,15 +67,15 @@ def lesson_and_examination(method: str, seconds: float, seed: int, targets: int)
     """One entry of the comparison of schools: no fall back, no planner beside the policy."""
     c = configuration(distillation__method=method, distillation__alpha_versions=3, distillation__watch=False)
     policy, _ = lesson(c, seconds, seed, fits=4)
-    free = unbounded(policy)
+    free = unbounded(policy)  # nothing but the student counts here
     unseen = draw_targets(load_robot(c["robot"]), targets, 1000 + seed, np.array(HOME))
-    plain, loaded = (examine(lambda: classroom(c, 2000 + seed, policy=free), points, 3.0, kg)
+    plain, loaded = (examine(lambda: classroom(c, 2000 + seed, policy=free), points, EXAM_SLOT, kg)
                      for points, kg in ((unseen, 0.0), (unseen[: targets // 2], PAYLOAD)))
     return {"success_1cm": plain["success_1cm"], "success_2cm": plain["success_2cm"], "median_mm": plain["median_mm"],
             "payload_2cm": loaded["success_2cm"]}
 
 
-def run(seed: int = 0, *, seconds: float = TEACHING, targets: int = 100, events: int = 50, method: str = "dagger",
+def run(seed: int = 0, *, seconds: float = TEACHING, targets: int = 100, events: int = 50, method: str = "clone",
         config: Path | None = None, say: Callable[[str], None] = print) -> tuple[dict, Policy]:
     """The whole scenario: {"distill": {...}} and the policy."""
     c = configuration(config, distillation__method=method)
@@ -97,6 +97,21 @@ def run(seed: int = 0, *, seconds: float = TEACHING, targets: int = 100, events:
         "fallback_rate": upset["fallback_rate"], "decision_us": plain["decision_us"], "teaching_s": taught["teaching_s"],
         "false_fallbacks": sum(plain["falls"].values()) + sum(loaded["falls"].values()), "seed": seed, "method": method,
         "unloaded": plain, "loaded": loaded, "events": upset, "teaching": taught}}, policy
+
+
+def text(summary: dict) -> str:
+    """The summary for eyes."""
+    d = summary["distill"]
+    rows = [("taught", f"{d['teaching_s']:.0f} s simulated, {d['teaching']['targets']} targets, in {d['teaching']['wall_s']:.0f} s"),
+            ("alone, unseen targets", f"{d['success_1cm']:.0%} within 1 cm, {d['success_2cm']:.0%} within 2 cm"),
+            (f"alone, with {PAYLOAD:g} kg", f"{d['payload_success_1cm']:.0%} within 1 cm, {d['payload_success_2cm']:.0%} within 2 cm"),
+            ("decision", f"{d['decision_us']:.1f} us"),
+            ("noticed events", f"{d['fallback_rate']:.0%} of {d['events']['events']}, at most {d['events']['largest_delay_s']:.3f} s late, "
+                               f"largest step {d['events']['largest_step']:.1%} of the command range"),
+            ("fell back without cause", f"{d['false_fallbacks']}"),
+            ("outside limits", f"{d['unloaded']['outside_limits'] + d['loaded']['outside_limits']} ticks, fastest joint at "
+                               f"{max(d['unloaded']['max_speed_fraction'], d['loaded']['max_speed_fraction']):.0%} of its limit")]
+    return "\n".join(f"{name:24} {value}" for name, value in rows)
 
 
 def unbounded(policy: Policy) -> Policy:

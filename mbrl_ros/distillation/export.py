@@ -101,7 +101,7 @@ def to_onnx(policy: Policy, robot: Robot, path: Path) -> None:
     try:
         import onnx
     except ModuleNotFoundError:
-        raise ConfigurationError("ONNX needs the Python package 'onnx': pip install onnx") from None
+        raise ConfigurationError("ONNX needs the Python package 'onnx': pip install 'mbrl_ros[onnx]'") from None
     policy.check(robot)
     for function in (goal_function(policy, robot), act_function(policy, robot)):
         onnx.save(_onnx_model(function, onnx), f"{path}.{function.name().rsplit('_', 1)[-1]}.onnx")

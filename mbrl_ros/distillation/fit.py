@@ -87,7 +87,7 @@ def fit(samples: Samples, robot: Robot, kind: str, settings: DistillationSetting
     rng = np.random.default_rng(settings.seed)
     theta, report = _descend(shape, white, previous.theta if previous else shape.initial(rng), *parts, settings, begin)
     states = Region.of(np.hstack((samples.q, samples.qd)), settings.region_margin,
-                       np.r_[0.125 * (shape.highest - shape.lowest), 0.1 * shape.velocity])
+                       np.r_[0.25 * (shape.highest - shape.lowest), shape.velocity])
     targets = np.unique(np.hstack((samples.target, samples.task[:, None])), axis=0)
     members, spread = _members(shape, white, theta, targets, settings, rng)
     nearby = Neighbours.of(targets[:, :-1], settings.region_margin, MOST_TARGETS, rng)

@@ -40,12 +40,12 @@ class Region:
 
     @classmethod
     def of(cls, rows: Array, margin: float, floor: Array) -> Region:
-        """The region of `rows` (N, k), its bound `margin` times the distance of the outermost row; differences below
-        `floor` (k,) never count as large."""
-        mean, factor = rows.mean(axis=0), _whitener(rows, floor)
+        """The region of `rows` (N, k), `margin` times as wide as they lie; a coordinate may always leave the middle of its
+        range by `floor` (k,), or one that rested in teaching could not move."""
+        mean, factor = rows.mean(axis=0), _whitener(rows, 0.25 * floor)
         low, high = rows.min(axis=0), rows.max(axis=0)
-        more = 0.5 * (margin - 1.0) * (high - low) + floor
-        return cls(mean, factor, low - more, high + more,
+        middle, half = 0.5 * (low + high), np.maximum(0.5 * margin * (high - low), floor)
+        return cls(mean, factor, middle - half, middle + half,
                    margin * float(np.linalg.norm((rows - mean) @ factor.T, axis=1).max()))
 
     def score(self, rows: Array) -> Array:

@@ -21,6 +21,7 @@ from std_msgs.msg import String
 from ..configuration import Configuration, section_types
 from ..exceptions import MbrlError, RobotDescriptionError
 from ..pid import build_controller
+from ..policy_controller import PolicyController
 from ..player import FeedbackPlayer
 from ..robots import load_robot
 from ..supervisor import Supervisor
@@ -28,6 +29,7 @@ from . import qos, realtime
 from .control_loop import ControlLoop
 from .outputs import NodeOutputs
 from .parameters import Parameters
+from .policy_link import PolicyLink
 from .process import EndRequest, run
 from .services import Services
 from .settings import NodeSettings
@@ -140,6 +142,9 @@ class MpcNode(LifecycleNode):
             clock=self._simulated_time if simulated else time.perf_counter,
             settle=lambda: realtime.settle_thread(settings, self._warn))
         self._outputs.gates = (self._inputs.states, self._inputs.features)
+        self._policy = None
+        if isinstance(controller, PolicyController):
+            self._policy = self._outputs.policy = PolicyLink(self, controller, self._loop)
         self._triggers = Services(self, self._loop, robot, settings.model_file)
         self._inputs.begin()
         realtime.settle_process(settings, self._warn)
@@ -148,6 +153,8 @@ class MpcNode(LifecycleNode):
         if self._loop is not None:
             self._inputs.end()
             self._triggers.destroy()
+            if self._policy is not None:
+                self._policy.destroy()
             self._outputs.destroy()
             self._loop = None
 

@@ -46,6 +46,7 @@ class NodeOutputs:
         self._publishers = (self._heartbeat, self._status, self._state_text, self._message, self._plan, self._markers,
                             self._diagnostics)
         self._timer = None
+        self.policy = None  # the PolicyLink, where there is one
 
     def begin(self) -> None:
         """The node becomes active."""
@@ -89,6 +90,8 @@ class NodeOutputs:
             if decision.plan is not None and self._settings.plan_rate and decision.stamp >= self._next_plan:
                 self._next_plan = decision.stamp + 1.0 / self._settings.plan_rate
                 self._show(decision)
+        if self.policy is not None:
+            self.policy.after_tick(decided=decision is not None)
         if self._log is not None:
             self._add_row(tick)
 

@@ -60,3 +60,15 @@ class SimNodeSettings(Section):
                                                   "up, random poses by camera.seed follow")
     motor_schedule: tuple[str, ...] = setting((), "t, joint, factor, ...: the joint's motor keeps this share of its torque")
     log_file: str = setting("", "the true state of every tick (.npz), written on exit; empty: none")
+
+
+@dataclasses.dataclass(frozen=True)
+class DistillationNodeSettings(Section):
+    """distillation_node. Student and school have their own section (distillation)."""
+
+    robot_description: str = setting("", "URDF text; empty: robot.description")
+    topics: tuple[str, ...] = setting(("mpc_node/supervision",), "supervision topics, one for each robot that teaches")
+    folder: str = setting("", "for checkpoints, resumed from at start; empty: none")
+    period: float = setting(5.0, "pause between fits", unit="s", low=0.1, high=3600.0)
+    checkpoint_period: float = setting(10.0, "between checkpoints: what a killed node loses at most", unit="s", low=0.1,
+                                       high=86400.0)

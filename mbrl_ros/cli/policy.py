@@ -1,0 +1,42 @@
+"""`mbrl policy`: what a policy file holds, and what the policy can do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+HELP = "show what a policy file holds (info), or examine the policy in simulation (evaluate)"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("info", "evaluate"))
+    parser.add_argument("file", type=Path, help="a policy file")
+    parser.add_argument("--targets", type=int, default=20, help="evaluate: unseen targets (default: 20)")
+    parser.add_argument("--payload", type=float, default=0.0, metavar="KG", help="evaluate: at the hand (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="evaluate: of targets and noise (default: 0)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..distillation.policy import load
+    policy = load(args.file)
+    shape = policy.shape
+    facts = {"joints": list(shape.joints), "interface": shape.interface, "target": shape.kind, "target_size": shape.nt,
+             "tasks": shape.tasks, "window_s": shape.window, "parameters": shape.size, "goal_units": shape.goal_units,
+             "gain_units": shape.gain_units, "point_masses_kg": policy.mu.round(4).tolist(),
+             "own_inertias": policy.own.round(4).tolist(), "taught_targets": len(policy.targets.points), **policy.about}
+    if args.action == "evaluate":
+        import numpy as np
+        from ..demo import distill
+        from ..demo.examination import examine
+        from ..demo.lesson import draw_targets
+        from ._policies import robot_of
+        c = distill.configuration()
+        targets = draw_targets(robot_of("panda"), args.targets, 10_000 + args.seed, np.array(distill.HOME))
+        facts = examine(lambda: distill.classroom(c, args.seed, policy=policy), targets, distill.EXAM_SLOT, args.payload)
+    for key, value in facts.items():
+        print(f"{key:20} {value}")
+    if args.json:
+        args.json.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return 0

@@ -1,0 +1,96 @@
+"""distillation_node: supervision samples of one or several robots in, versioned policies out.
+
+Subscribes every topic of `topics` (best effort), publishes policy (latched) and ~/report (std_msgs/String, JSON). Fits run
+in a thread of this process, which may be on another machine than the robots.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+
+from rclpy.node import Node
+from std_msgs.msg import Float64MultiArray, String, UInt8MultiArray
+
+from ..configuration import section_types
+from ..distillation.learner import Learner
+from ..exceptions import DataError, RobotDescriptionError
+from ..robots import load_robot
+from . import qos, supervision
+from .parameters import Parameters
+from .policy_link import STREAM
+from .process import EndRequest, run
+from .settings import DistillationNodeSettings
+
+
+class DistillationNode(Node):
+    """Stores what arrives; a thread learns from it."""
+
+    def __init__(self, end: EndRequest, **options):
+        super().__init__("distillation_node", automatically_declare_parameters_from_overrides=True, **options)
+        self.parameters = Parameters(self, {**section_types(), "": DistillationNodeSettings})
+        self.settings: DistillationNodeSettings = self.parameters.sections[""]
+        if not (self.settings.robot_description or self.parameters.sections["robot"].description):
+            raise RobotDescriptionError("no robot description: set robot.description or robot_description")
+        robot = load_robot(self.parameters.sections["robot"], self.settings.robot_description or None)
+        self.learner = Learner(robot, self.parameters.sections["distillation"], self.settings.folder)
+        for reason in self.learner.refused:
+            self.get_logger().warning(f"not resumed, moved aside: {reason}")
+        self.malformed, self._ending = 0, threading.Event()
+        self._policy = self.create_publisher(UInt8MultiArray, "policy", qos.LATCHED)
+        self._report = self.create_publisher(String, "~/report", qos.RELIABLE)
+        self._subscribed = [self.create_subscription(Float64MultiArray, topic, self._on_sample, STREAM)
+                            for topic in self.settings.topics]
+        self._thread = threading.Thread(target=self._learn, name="learning", daemon=True)
+
+    def begin(self) -> None:
+        if self.learner.policy is not None:
+            self._policy.publish(supervision.to_policy_message(self.learner.policy))
+            self.get_logger().info(f"resumed at version {self.learner.version}")
+        self._thread.start()
+
+    def end(self) -> None:
+        """Finish the fit under way and write a last checkpoint."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._checkpoint()
+
+    def _on_sample(self, message: Float64MultiArray) -> None:
+        try:
+            self.learner.offer(*supervision.read(message))
+        except DataError as error:
+            self.malformed += 1
+            if self.malformed == 1:
+                self.get_logger().warning(f"a malformed sample (the first; further ones are counted): {error}")
+
+    def _learn(self) -> None:
+        saved = time.monotonic()
+        while not self._ending.wait(self.settings.period):
+            report = self.learner.learn()
+            if report is not None:
+                self._policy.publish(supervision.to_policy_message(self.learner.policy))
+                memory = self.learner.memory
+                self._report.publish(String(data=json.dumps({
+                    "version": self.learner.version, "training_loss": report.training, "held_out_loss": report.held_out,
+                    "seconds": report.seconds, "samples": memory.count, "offered": memory.offered,
+                    "left_out": dict(memory.rejected), "lost": dict(self.learner.lost), "malformed": self.malformed})))
+            if time.monotonic() - saved >= self.settings.checkpoint_period:
+                saved = time.monotonic()
+                self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        try:
+            self.learner.checkpoint()
+        except OSError as error:
+            self.get_logger().error(f"no checkpoint was written, the last one stands: {error}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return run(DistillationNode, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

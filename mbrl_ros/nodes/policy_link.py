@@ -1,0 +1,88 @@
+"""mpc_node's end of distillation: samples out after every tick, policies in, promotion by service.
+
+Publishes ~/supervision (best effort) and ~/policy_status (std_msgs/Float64MultiArray: mode, version, disagreement, scores);
+subscribes policy (latched); serves ~/promote_policy and ~/demote_policy (std_srvs/Trigger).
+"""
+
+from __future__ import annotations
+
+import threading
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from std_msgs.msg import Float64MultiArray, MultiArrayDimension, UInt8MultiArray
+from std_srvs.srv import Trigger
+
+from ..distillation.runtime import Student
+from ..exceptions import MbrlError
+from ..policy_controller import PolicyController
+from . import qos, supervision
+from .control_loop import ControlLoop
+
+STREAM = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+STATUS_FIELDS = ("mode", "version", "disagreement", "state score", "target score", "spread score")
+
+
+class PolicyLink:
+    """Between the topics and `controller`, which the control thread of `loop` uses: all changes go through `loop.exclusive`."""
+
+    def __init__(self, node: LifecycleNode, controller: PolicyController, loop: ControlLoop):
+        self._node, self._controller, self._loop = node, controller, loop
+        self._samples = node.create_publisher(Float64MultiArray, "~/supervision", STREAM)
+        self._status = node.create_publisher(Float64MultiArray, "~/policy_status", qos.VIEW)
+        self._subscription = node.create_subscription(UInt8MultiArray, "policy", self._on_policy, qos.LATCHED)
+        self._services = [node.create_service(Trigger, "~/promote_policy", self._promote),
+                          node.create_service(Trigger, "~/demote_policy", self._demote)]
+        self._source, self._sequence, self._told = node.get_fully_qualified_name(), 0, None
+        self._building: threading.Thread | None = None
+
+    def destroy(self) -> None:
+        self._node.destroy_subscription(self._subscription)
+        for service in self._services:
+            self._node.destroy_service(service)
+        for publisher in (self._samples, self._status):
+            self._node.destroy_publisher(publisher)
+
+    def after_tick(self, decided: bool) -> None:
+        """From the control thread, after the command has left; `decided`: the controller was asked in this tick."""
+        controller = self._controller
+        sample = controller.sample if decided else None
+        if sample is not None:
+            self._sequence += 1
+            self._samples.publish(supervision.to_message(sample, self._sequence, self._source))
+        scores = controller.student.scores if controller.student else dict.fromkeys(("state", "target", "spread"), 0.0)
+        values = [float(controller.mode), float(controller.version), float(controller.disagreement), scores["state"],
+                  scores["target"], scores["spread"]]
+        message = Float64MultiArray(data=[float(value) for value in values])
+        message.layout.dim = [MultiArrayDimension(label=name, size=1, stride=1) for name in STATUS_FIELDS]
+        self._status.publish(message)
+        if (controller.mode, controller.reason) != self._told:
+            self._told = controller.mode, controller.reason
+            self._node.get_logger().info(f"policy: {controller.mode.name.lower()} ({controller.reason or 'no policy yet'})")
+
+    def _on_policy(self, message: UInt8MultiArray) -> None:
+        """Read and compile in a thread of its own; the control thread takes the finished student."""
+        if self._building is None or not self._building.is_alive():
+            self._building = threading.Thread(target=self._build, args=(message,), name="policy", daemon=True)
+            self._building.start()
+
+    def _build(self, message: UInt8MultiArray) -> None:
+        try:
+            policy = supervision.read_policy(message)
+            student = Student(policy, self._controller.robot)
+            with self._loop.exclusive:
+                self._controller.use(student, int(policy.about.get("version", 0)) or None)
+        except MbrlError as error:
+            self._node.get_logger().warning(f"policy refused: {error}")
+
+    def _promote(self, request, response):
+        with self._loop.exclusive:
+            reason = self._controller.promote()
+        response.success, response.message = not reason, reason or "the policy acts"
+        return response
+
+    def _demote(self, request, response):
+        with self._loop.exclusive:
+            self._controller.demote()
+        response.success, response.message = True, "the planner acts"
+        return response
