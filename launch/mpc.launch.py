@@ -5,7 +5,8 @@ ros2 launch mbrl_ros mpc.launch.py params_file:=my_robot.yaml commands:=forward_
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration, NotEqualsSubstitution, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
@@ -30,6 +31,8 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument("commands", default_value="commands",
                               description="topic the robot's controller listens to, e.g. "
                                           "forward_effort_controller/commands"),
+        DeclareLaunchArgument("record", default_value="", description="folder, made new, for a bag of all that mbrl replay "
+                                                                      "needs; empty: no recording"),
         DeclareLaunchArgument("enclave", default_value="/", description="security enclave of the node (SROS2)"),
         Node(
             package="mbrl_ros", executable="mpc_node", name="mpc_node", namespace=given("namespace"), output="screen",
@@ -38,4 +41,8 @@ def generate_launch_description() -> LaunchDescription:
                          for name in ("use_sim_time", "autostart", "lockstep")}],
             remappings=[(name, given(name)) for name in ("joint_states", "commands")],
             ros_arguments=["--log-level", given("log_level"), "--enclave", given("enclave")]),
+        Node(
+            package="mbrl_ros", executable="record_node", name="record_node", namespace=given("namespace"), output="screen",
+            parameters=[{"output": given("record")}], condition=IfCondition(NotEqualsSubstitution(given("record"), "")),
+            ros_arguments=["--log-level", given("log_level")]),
     ])

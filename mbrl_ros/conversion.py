@@ -64,6 +64,8 @@ class JointStateReader:
                         robot.position_upper - robot.position_lower, np.inf)
         self._lowest, self._highest = robot.position_lower - span, robot.position_upper + span
         self._fastest = PLAUSIBLE * robot.velocity_limit
+        self._strongest = PLAUSIBLE * (np.maximum(robot.effort_limit, robot.command_upper)
+                                       if robot.interface == "effort" else robot.effort_limit)
 
     def read(self, message: Message, now: float) -> tuple[Observation, Array | None, bool] | None:
         """(observation, measured effort (n,) or None, the stream was restarted) of a message that arrives at `now` [s].
@@ -100,7 +102,7 @@ class JointStateReader:
         effort = np.asarray(message.effort, dtype=np.float64)[index] if lengths["effort"] else None
         if qd is not None and np.isnan(qd).all():  # what joint_state_broadcaster sends for an interface it lacks
             qd = None
-        if effort is not None and not np.isfinite(effort).all():
+        if effort is not None and not (np.abs(effort) <= self._strongest).all():  # NaN too
             effort = None
         if not np.isfinite(q).all() or qd is not None and not np.isfinite(qd).all():
             self._reject_joints(Rejection.NOT_FINITE, ~np.isfinite(q if qd is None else q + qd), q, qd)

@@ -46,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", type=Path, metavar="FILE", help="compare with a golden replay; exit code 1 if they differ")
     parser.add_argument("--tolerance", type=float, metavar="X", help="of --check, as a fraction of each command's range "
                         "(default: 1e-3)")
+    live = parser.add_argument_group("live, over DDS")
+    live.add_argument("--live", action="store_true", help="publish the bag in its own time, with /clock; not what commands "
+                      "a robot. Enter pauses. Only --from, --to and these options apply")
+    live.add_argument("--rate", type=float, default=1.0, metavar="X", help="of time (default: 1)")
+    live.add_argument("--loop", action="store_true", help="begin again at the end")
+    live.add_argument("--paused", action="store_true", help="begin paused")
+    live.add_argument("--topics", nargs="+", default=[], metavar="PATTERN", help="only these, commands too if they match")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -54,12 +61,26 @@ def run(args: argparse.Namespace) -> int:
         return _compare(args)
     if args.bag is None:
         raise ConfigurationError("which bag? mbrl replay BAG")
+    if args.live:
+        return _live(args)
     from ..replay import report
     replay = _replay(args, args.bag, {})
     print(report.text(replay))
     if args.output:
         print(f"\nreport: {report.write(replay, args.output, args.table)}")
     return _gate(args, replay)
+
+
+def _live(args: argparse.Namespace) -> int:
+    import sys
+    from ..nodes import live_replay
+    parameters = {"bag": json.dumps(str(args.bag)), "rate": float(args.rate), "begin": float(args.begin),
+                  "loop": json.dumps(args.loop), "paused": json.dumps(args.paused), "keys": json.dumps(sys.stdin.isatty())}
+    if args.end != float("inf"):
+        parameters["end"] = float(args.end)
+    if args.topics:
+        parameters["topics"] = json.dumps(args.topics)
+    return live_replay.main(["--ros-args", *(word for name, value in parameters.items() for word in ("-p", f"{name}:={value}"))])
 
 
 def _gate(args: argparse.Namespace, replay) -> int:

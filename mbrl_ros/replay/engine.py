@@ -1,8 +1,8 @@
 """A bag through exactly the nodes' conversion and the same control loop, offline, as fast as possible.
 
 Time is the bag's: a message arrives when it was recorded, the loop's clock stands still in between, and no result
-depends on how long anything takes. A state is answered if it was answered when the bag was recorded, or, in a bag of
-another controller, if it is due by its stamp. Two replays agree to the last bit on one machine.
+depends on how long anything takes. A state is answered if it was answered when the bag was recorded, or, in lockstep and in
+a bag of another controller, if it is due by its stamp. Two replays agree to the last bit on one machine.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..configuration import Configuration
-from ..conversion import (FeatureReader, JointOrder, JointStateReader, Message, read_feature_target, read_joint_target,
+from ..conversion import (PLAUSIBLE, FeatureReader, JointOrder, JointStateReader, Message, read_feature_target, read_joint_target,
                           read_point_target, seconds)
 from ..data.stream import Decoder
 from ..exceptions import ConfigurationError, MbrlError
@@ -101,7 +101,7 @@ class Engine:
         self._feature_reader = FeatureReader(c["features"].points, self.features)
         self._target_order = JointOrder(robot.joints)
         self._decoder = Decoder(setup.stream)
-        self.recorded = RecordedCommands(self.n)
+        self.recorded = RecordedCommands(PLAUSIBLE * np.maximum(np.abs(robot.command_lower), np.abs(robot.command_upper)))
         self.controller = build_controller(robot, c) if setup.plan else Onlooker(robot, c, setup.prior)
         dynamics = getattr(self.controller, "dynamics", None)
         self.prediction = PredictionScores(dynamics) if dynamics is not None else None
@@ -158,7 +158,7 @@ class Engine:
                 first, self._first = stamp, arrived
             since = stamp - first
             role = roles[topic]
-            if since > end or since < begin and role not in ("session", "description", "parameters"):
+            if role == "status" or since > end or since < begin and role not in ("session", "description", "parameters"):
                 continue
             message = self._decoder.decode(topic, kind, data)
             self.messages += 1
@@ -205,7 +205,7 @@ class Engine:
         self._previous = observation.stamp
         self._release_frames(observation.stamp)
         arrival = Arrival(observation, time.perf_counter(), effort, restarted)
-        if self._setup.feeding != "answers":
+        if self._setup.feeding != "answers" or self._setup.node.lockstep:  # in lockstep every state is answered
             self.loop.mailbox.put(arrival)
             self.loop.advance()
         elif self.recorded.answer(observation.stamp) is not None:

@@ -22,10 +22,10 @@ def key_of(stamp: float) -> int:
 
 
 class RecordedCommands:
-    """Commands of `n` joints. `strange` counts those that are no such commands, by reason."""
+    """Commands u (n,) with |u| <= largest (n,). `strange` counts those that are no such commands, by reason."""
 
-    def __init__(self, n: int):
-        self.n = n
+    def __init__(self, largest: Array):
+        self.n, self._largest = largest.size, largest
         self.strange: Counter[str] = Counter()
         self._answers: dict[int, Array] = {}
         self._held: deque[tuple[float, Array]] = deque()
@@ -33,8 +33,8 @@ class RecordedCommands:
     def add(self, time: float, message: Message) -> bool:
         """A command received at `time` [s]; whether it is a second answer to the same state."""
         u = np.array(message.data, dtype=np.float64)
-        if u.shape != (self.n,) or not np.isfinite(u).all():
-            self.strange["wrong length" if u.shape != (self.n,) else "not finite"] += 1
+        if u.shape != (self.n,) or not (np.abs(u) <= self._largest).all():  # NaN too
+            self.strange["wrong length" if u.shape != (self.n,) else "implausible value"] += 1
             return False
         self._held.append((time, u))
         answered = answered_stamp(message)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..configuration import Configuration, read_yaml, section_types
-from ..conversion import answered_stamp, seconds
+from ..conversion import Message, answered_stamp, seconds
 from ..data.stream import BagStream, Decoder
 from ..dynamics.priors import Prior
 from ..evaluation import anonymous_robot, unknown_robot_prior
@@ -30,6 +30,7 @@ from .topics import Mapped, roles_of, unmatched
 
 SURVEYED = 2000  # joint states looked at before the replay begins
 OF_ROS = ("use_sim_time", "start_type_description_service")  # parameters of every node
+ABSURD, NOTHING = 100.0, 1e-9  # times what is usual: no measurement; and what counts as zero
 SLOW = 0.95  # a bag slower than this fraction of the configured rate sets the rate
 
 
@@ -57,6 +58,7 @@ class Survey:
     labelled: bool = False
     session: dict[str, Any] = dataclasses.field(default_factory=dict)
     description: str = ""
+    first_tick: int = 1  # of the node that was recorded
 
 
 @dataclasses.dataclass
@@ -105,7 +107,7 @@ def prepare(options: ReplayOptions) -> Setup:
         if problem:
             raise problem
     else:
-        robot = anonymous_robot(survey.recording)
+        robot = _within_reason(anonymous_robot(survey.recording), survey.recording)
         prior = unknown_robot_prior(robot, 1.0 / configuration["control"].rate)
         notes.append(f"nothing is known of this robot ({', '.join(survey.joints)}): replayed without planning; "
                      "--config NAME or --robot URDF tells what it is")
@@ -121,9 +123,10 @@ def surveyed(stream: BagStream, roles: Mapping[str, str], options: ReplayOptions
     survey, decoder = Survey(), Decoder(stream)
     states: list = []
     names: dict[tuple[str, ...], int] = {}
+    told = False
     for topic, kind, stamp, data in stream.messages(roles):
         role = roles[topic]
-        if role not in ("states", "commands", "session", "description"):
+        if role not in ("states", "commands", "session", "description", "status") or role == "status" and told:
             continue
         message = decoder.decode(topic, kind, data)
         if message is None:
@@ -136,6 +139,8 @@ def surveyed(stream: BagStream, roles: Mapping[str, str], options: ReplayOptions
                 break
         elif role == "commands":
             survey.labelled = survey.labelled or answered_stamp(message) is not None
+        elif role == "status":
+            survey.first_tick, told = first_tick(message), True
         elif role == "description":
             survey.description = message.data
         else:
@@ -151,17 +156,31 @@ def surveyed(stream: BagStream, roles: Mapping[str, str], options: ReplayOptions
     return survey
 
 
+def first_tick(message: Message) -> int:
+    """The number of the tick a status message tells of; 1 if it is another kind of message."""
+    labels = [dimension.label for dimension in message.layout.dim]
+    return int(message.data[labels.index("tick") - 1]) if "tick" in labels and len(message.data) == len(labels) - 1 else 1
+
+
 def _recording(stream: BagStream, survey: Survey, states: list) -> Recording:
     """Positions, velocities and efforts of the surveyed states; zeros for what is not there or not finite."""
     def values(field: str) -> Array:
         rows = [np.asarray(getattr(m, field)) for _, m in states]
         n = len(survey.joints)
         rows = [row if row.size == n else np.zeros(n) for row in rows]
-        return np.nan_to_num(np.array(rows, dtype=np.float64).reshape(len(rows), n), posinf=0.0, neginf=0.0)
+        found = np.nan_to_num(np.array(rows, dtype=np.float64).reshape(len(rows), n), posinf=0.0, neginf=0.0)
+        size = np.abs(found)
+        return np.where((size >= NOTHING) & (size <= ABSURD * np.percentile(size, 99.0, axis=0) + 1e-6), found, 0.0)
 
     effort = values("effort")
     return Recording(stream.path.name, survey.joints, np.array([s for s, _ in states]), values("position"),
                      values("velocity"), effort if np.ptp(effort, axis=0).max(initial=0.0) > 0.0 else None)
+
+
+def _within_reason(robot: Robot, recording: Recording) -> Robot:
+    """An anonymous robot with positions that nothing measured can leave, so that damage is not taken for motion."""
+    reach = ABSURD * (1.0 + np.abs(recording.q).max(axis=0))
+    return dataclasses.replace(robot, position_lower=-reach, position_upper=reach)
 
 
 def _session(text: str) -> dict[str, Any]:
@@ -182,6 +201,9 @@ def _values(options: ReplayOptions, survey: Survey, notes: list[str]) -> tuple[d
     elif survey.session:
         values = {**_still_known(survey.session["parameters"], notes), **given}
         notes.append(f"settings: those recorded of {survey.session.get('node', 'the node')}")
+        if survey.first_tick > 1:
+            notes.append(f"the recording begins at tick {survey.first_tick} of the node: what it had learned before is not "
+                         "in the bag, and its commands differ at first")
     else:
         values = {**_matching_config(survey.joints, notes), **given}
     if survey.description and not values.get("robot.description") and not values.get("robot_description"):

@@ -29,6 +29,7 @@ ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "features": (CLOUD, ("features",)),
     "features_vector": (VECTOR, ("features_vector",)),
     "states": (JOINT_STATE, ("joint_states",)),
+    "status": (VECTOR, ("status",)),
     "commands": (VECTOR, ("commands", "shadow_commands", "command")),
 }
 NOT_COMMANDS = ("status", "features_vector")

@@ -1,0 +1,108 @@
+"""What is recorded can be played and replayed, whatever the disk does."""
+
+import errno
+
+import numpy as np
+import pytest
+from replay_bags import START, STATE, TEXT, Messages
+
+from mbrl_ros.data.bag_writer import Limits, RotatingBag
+from mbrl_ros.data.stream import BagStream
+from mbrl_ros.exceptions import DataError
+
+PLENTY = Limits(part_mb=0.02, total_mb=0.1, min_free_mb=0.0)
+
+
+def states(count: int) -> list[tuple[int, bytes]]:
+    make = Messages()
+    return [(round(1e9 * (START + k / 100)), make.state(START + k / 100, [k, -k], [0.0, 0.0])) for k in range(count)]
+
+
+def recorded(folder, messages, **options) -> RotatingBag:
+    bag = RotatingBag(folder, **options)
+    assert bag.add_topic("/joint_states", STATE) and bag.add_topic("/robot_description", TEXT, latched=True)
+    bag.write("/robot_description", messages[0][0] - 1, Messages().text("<robot/>"))
+    for stamp, data in messages:
+        bag.write("/joint_states", stamp, data)
+    return bag
+
+
+@pytest.mark.parametrize("storage, compress", [("mcap", False), ("mcap", True), ("sqlite3", False), ("sqlite3", True)])
+def test_a_recording_comes_back_message_by_message(tmp_path, storage, compress):
+    messages = states(300)
+    recorded(tmp_path / "bag", messages, storage=storage, compress=compress).close()
+    stream = BagStream(tmp_path / "bag")
+    assert [(stamp, data) for _, _, stamp, data in stream.messages(["/joint_states"])] == messages
+    assert stream.topics["/joint_states"] == (STATE, 300) and stream.notes == []
+
+
+def test_the_oldest_parts_go_and_each_part_stands_alone(tmp_path):
+    messages = states(2000)
+    bag = recorded(tmp_path / "bag", messages, limits=PLENTY)
+    bag.close()
+    files = sorted((tmp_path / "bag").glob("*.mcap"))
+    assert sum(file.stat().st_size for file in files) < 1.3e5 and len(files) > 2  # parts end after they are full
+    kept = [data for _, _, _, data in BagStream(tmp_path / "bag").messages(["/joint_states"])]
+    assert kept == [data for _, data in messages[-len(kept):]] and len(kept) < 2000
+    for file in files:
+        descriptions = [data for _, _, _, data in BagStream(file).messages(["/robot_description"])]
+        assert descriptions == [Messages().text("<robot/>")]
+
+
+def test_what_was_flushed_survives_a_kill(tmp_path):
+    messages = states(50)
+    bag = recorded(tmp_path / "bag", messages, limits=Limits(min_free_mb=0.0))
+    bag._flush(0.0)  # what the clock does once a second
+    (unfinished,) = (tmp_path / "bag").glob(".bag_0/*.mcap")  # the process dies here: no footer, no metadata
+    assert [data for _, _, _, data in BagStream(unfinished).messages(["/joint_states"])] == [data for _, data in messages]
+
+
+def test_a_full_disk_pauses_the_recording_and_it_goes_on_later(tmp_path, monkeypatch):
+    warnings, free = [], [1e9]
+    monkeypatch.setattr("mbrl_ros.data.bag_writer.RETRY", 0.0)
+    monkeypatch.setattr("mbrl_ros.data.bag_writer.FLUSH_PERIOD", 0.0)
+    bag = RotatingBag(tmp_path / "bag", limits=Limits(min_free_mb=100.0), warn=warnings.append, free=lambda path: free[0])
+    bag.add_topic("/joint_states", STATE)
+    messages = states(30)
+    for k, (stamp, data) in enumerate(messages):
+        free[0] = 1e6 if 10 <= k < 20 else 1e9
+        bag.write("/joint_states", stamp, data)
+    bag.close()
+    assert [warning.split(":")[0] for warning in warnings] == ["recording pauses", "recording goes on; 9 messages were lost so far"]
+    kept = [stamp for _, _, stamp, _ in BagStream(tmp_path / "bag").messages()]
+    assert kept == [stamp for k, (stamp, _) in enumerate(messages) if not 11 <= k < 20]
+
+
+def test_an_error_of_the_disk_is_a_warning_and_what_came_before_is_kept(tmp_path, monkeypatch):
+    warnings = []
+    monkeypatch.setattr("mbrl_ros.data.bag_writer.RETRY", 0.0)
+    bag = recorded(tmp_path / "bag", states(20), warn=warnings.append, limits=Limits(min_free_mb=0.0))
+    bag._flush(0.0)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with monkeypatch.context() as broken:
+        broken.setattr(type(bag._writer), "write", lambda *_: (_ for _ in ()).throw(full))
+        bag.write("/joint_states", *states(21)[-1])
+    bag.write("/joint_states", *states(22)[-1])
+    bag.close()
+    assert "No space left on device" in warnings[0] and "bag_0.unfinished.mcap" in warnings[0] and bag.lost == 1
+    unfinished = BagStream(tmp_path / "bag" / "bag_0.unfinished.mcap")
+    assert unfinished.topics["/joint_states"][1] == 20
+    assert [stamp for _, _, stamp, _ in BagStream(tmp_path / "bag").messages(["/joint_states"])] == [states(22)[-1][0]]
+
+
+def test_a_folder_that_exists_is_never_overwritten(tmp_path):
+    with pytest.raises(DataError, match="exists already"):
+        RotatingBag(tmp_path)
+
+
+def test_types_that_are_not_known_are_refused(tmp_path):
+    assert not RotatingBag(tmp_path / "bag").add_topic("/x", "nobody_msgs/msg/Nothing")
+
+
+def test_every_value_survives_the_trip(tmp_path):
+    """Against an independent reading of the file: rosbags' own typestore and the numbers that went in."""
+    from rosbags.typesys import Stores, get_typestore
+    recorded(tmp_path / "bag", states(10)).close()
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    rows = [store.deserialize_cdr(data, kind).position for _, kind, _, data in BagStream(tmp_path / "bag").messages(["/joint_states"])]
+    np.testing.assert_array_equal(rows, [[k, -k] for k in range(10)])

@@ -1,0 +1,75 @@
+"""Recording and playing over real DDS."""
+
+import pytest
+from replay_bags import RATE, SETTINGS, START, TEXT, Messages, closed_loop, write_bag
+from ros_for_tests import ros
+
+from geometry_msgs.msg import PointStamped
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray, String
+from std_srvs.srv import Trigger
+
+from mbrl_ros.nodes.messages import to_time
+from mbrl_ros.replay import ReplayOptions, replay
+
+
+def test_a_recorded_run_of_the_node_replays_to_the_last_bit(tmp_path):
+    bag, urdf = tmp_path / "bag", tmp_path / "arm.urdf"
+    urdf.write_text(SETTINGS["robot.description"])
+    with ros(("mpc_node", {**SETTINGS, "robot.description": str(urdf)}), ("record_session", {"output": str(bag)})) as (peer, mpc, recorder):
+        peer.listen(Float64MultiArray, "/commands")
+        states = peer.publisher(JointState, "/joint_states", readers=2)
+        targets = peer.publisher(PointStamped, "/mpc_node/target_point", readers=2)
+        peer.until(lambda: "parameters of /mpc_node recorded" in recorder.output, "the parameters")
+        target = PointStamped()
+        target.header.stamp, target.point.x, target.point.z = to_time(START + 0.2), 0.7, -0.3
+        targets.publish(target)
+        peer.until(lambda: peer.node.count_subscribers("/commands") == 2, "the recorder's subscription")
+        for k in range(60):
+            message = JointState(name=["joint2", "joint1"], position=[0.001 * k, -0.001 * k], velocity=[0.05, -0.05])
+            message.header.stamp = to_time(START + k / RATE)
+            states.publish(message)
+            peer.until(lambda: len(peer.heard["/commands"]) > k, f"the answer to state {k}")
+        peer.until(lambda: peer.node.count_subscribers("/mpc_node/status") == 1, "the recorder on the status")
+        for process in (mpc, recorder):
+            process.signal(2)
+            assert process.wait() == 0
+    made = replay(ReplayOptions(bag))
+    assert made.summary["difference"]["identical"] == made.summary["ticks"] == 60
+    assert made.setup.session["versions"]["numpy"] and made.setup.session["parameters"]["planner.horizon"] == 6
+
+
+def test_a_bag_is_played_with_its_clock_and_without_its_commands(tmp_path):
+    messages, _ = closed_loop(seconds=1.0)
+    messages.insert(0, ("/robot_description", TEXT, START - 0.9, Messages().text("<robot/>")))
+    bag = write_bag(tmp_path / "bag", messages)
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    with ros(("live_replay", {"bag": str(bag), "rate": 5.0, "paused": True, "loop": True})) as (peer, player):
+        for kind, topic in ((JointState, "/joint_states"), (Clock, "/clock"), (Float64MultiArray, "/commands"),
+                            (PointStamped, "/mpc_node/target_point")):
+            peer.listen(kind, topic)
+        described = []
+        peer.node.create_subscription(String, "/robot_description", described.append, latched)
+        peer.until(lambda: all(peer.node.count_publishers(topic) for topic in ("/joint_states", "/clock")), "the player")
+        resume = peer.node.create_client(Trigger, "/replay_node/resume")
+        peer.until(resume.service_is_ready, "the service")
+        assert peer.heard["/joint_states"] == []
+        resume.call_async(Trigger.Request())
+        peer.until(lambda: len(peer.heard["/joint_states"]) > 60, "more states than the bag holds")
+        player.signal(2)
+        assert player.wait() == 0
+    stamps = [m.header.stamp.sec + 1e-9 * m.header.stamp.nanosec for m in peer.heard["/joint_states"]]
+    assert stamps[:50] == pytest.approx([START + k / RATE for k in range(50)]) and stamps[50] == pytest.approx(START)
+    clock = [m.clock.sec + 1e-9 * m.clock.nanosec for m in peer.heard["/clock"]]
+    first_turn = clock[: next(k for k in range(1, len(clock)) if clock[k] < clock[k - 1])]
+    assert first_turn[0] == pytest.approx(START - 0.9) and first_turn[-1] <= START + 1.0 and len(first_turn) > 150
+    assert peer.heard["/commands"] == [] and peer.heard["/mpc_node/target_point"] and described[0].data == "<robot/>"
+
+
+def test_a_bag_that_is_none_ends_the_player_with_the_reason(tmp_path):
+    (tmp_path / "bag.mcap").write_bytes(b"nothing")
+    with ros(("live_replay", {"bag": str(tmp_path / "bag.mcap")})) as (peer, player):
+        assert player.wait() == 2
+    assert "is no rosbag2" in player.output
