@@ -11,6 +11,8 @@ COMMANDS = {
     "mbrl": "mbrl_ros.cli.main:main",
     "mpc_node": "mbrl_ros.nodes.mpc_node:main",
     "sim_node": "mbrl_ros.nodes.sim_node:main",
+    "record_node": "mbrl_ros.nodes.record_session:main",
+    "replay_node": "mbrl_ros.nodes.live_replay:main",
     "distillation_node": "mbrl_ros.nodes.distillation_node:main",
 }
 EXTRAS = {
@@ -81,5 +83,6 @@ setup(
     cmdclass={"install_data": InstallData, "build_py": BuildPy},
     install_requires=["casadi", "numpy", "pyyaml", "ruckig", "scipy", "tqdm"],
     extras_require=EXTRAS,
-    entry_points={"console_scripts": [f"{name} = {function}" for name, function in COMMANDS.items()]},
+    entry_points={"console_scripts": [f"{name} = {function}" for name, function in COMMANDS.items()],
+                  "pytest11": ["mbrl_ros = mbrl_ros.pytest_plugin"]},
 )
