@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -146,13 +147,26 @@ def private_domain() -> dict[str, str]:
     """This environment with a DDS domain of its own, on this machine only, unless the caller has chosen one."""
     environment = dict(os.environ)
     if "ROS_DOMAIN_ID" not in environment:
-        environment["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 101))
+        environment["ROS_DOMAIN_ID"] = str(free_domain())
     environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     environment.setdefault("RCUTILS_LOGGING_BUFFERED_STREAM", "0")
     # one thread per linear algebra call: the matrices are small and the cores are taken
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         environment.setdefault(name, "1")
     return environment
+
+
+def free_domain() -> int:
+    """A DDS domain in which nobody on this machine takes part yet, by the port of its first participant (RTPS 9.6.1.1)."""
+    candidates = random.SystemRandom().sample(range(1, 102), 101)  # above 101 lie Linux's ephemeral ports
+    for domain in candidates:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("", 7410 + 250 * domain))
+            except OSError:
+                continue
+        return domain
+    raise MbrlError("all DDS domains of this machine are in use; set ROS_DOMAIN_ID yourself")
 
 
 def logs(folder: Path) -> tuple[dict[str, Array], dict[str, Array]]:

@@ -73,6 +73,7 @@ class OnlineDynamics:
         self.nis_bound = float(self._bounds[1][0])
         self.keeper: Keeper | None = None  # set one to keep every transition that is learned from
         self._start: float | None = None
+        self._stopped = False
         # rows that are known: q' = q + dt/2 qd + ..., qd' = qd + ..., and the same for features
         self._known_F, self._Sigma = np.zeros((self.nx, self.nx + self.nu)), np.zeros((1, self.nx, self.nx))
         for start, size in ((0, n), (2 * n, self.m)):
@@ -86,7 +87,7 @@ class OnlineDynamics:
         self.posterior.precision[:] = self._precision
         self.posterior.reset()
         self.features.reset()
-        self.trust, self._start = Trust(), None
+        self.trust, self._start, self._stopped = Trust(), None, False
 
     def update(self, transition: Transition) -> Innovation:
         """Learn from one period; the innovation is of the model before it learned."""
@@ -100,7 +101,8 @@ class OnlineDynamics:
             self.keeper.add(transition)
         if self._start is None:
             self._start = transition.stamp
-        if not self._frozen(transition.stamp):
+        self._stopped = self._frozen(transition.stamp)
+        if not self._stopped:
             forgetting = self.trust.forgetting(self.settings.forgetting, self.settings.surprise_forgetting)
             self.posterior.add(regressors, y, forgetting)
             seen = float(np.sort(self.posterior.Sigma.diagonal())[n // 2]) / self.settings.noise**2
@@ -114,7 +116,8 @@ class OnlineDynamics:
         """The model about (x (nx,), u (nu,)); a nonlinear prior is linearised along X (H, nx), U (H, nu)."""
         n = self.n
         joints = x[: 2 * n]
-        W = self.posterior.condition(self._centre(joints, u))
+        # a frozen model stays the affine map it was: about a new centre the prior would speak again
+        W = self.posterior.W if self._stopped else self.posterior.condition(self._centre(joints, u))
         if self.prior.linear or X is None:
             X, U = joints[None], u[None]
         else:
@@ -129,7 +132,7 @@ class OnlineDynamics:
                 slope[:, :, self._servo] -= by_command
         offset = mean + W[-1] - np.einsum("tij,tj->ti", jacobian, np.hstack([X, U]))
         if not self._offset_only:
-            offset -= W[:-1].T @ self._centre(joints, u)
+            offset -= W[:-1].T @ self.posterior.centre
         return self._assemble(slope, offset)
 
     def _assemble(self, slope: Array, offset: Array) -> LinearGaussianDynamics:

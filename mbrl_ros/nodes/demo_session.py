@@ -35,9 +35,8 @@ def play(scenario: Scenario, processes: Processes, root: str, progress: Callable
     progress(t) is told the simulated seconds, note(text) what the controller refused. MbrlError if a node dies, does
     not get ready or stalls.
     """
-    os.environ.update({key: processes.environment[key] for key in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE")
-                       if key in processes.environment})
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = processes.environment["ROS_AUTOMATIC_DISCOVERY_RANGE"]
+    rclpy.init(domain_id=int(processes.environment["ROS_DOMAIN_ID"]), signal_handler_options=SignalHandlerOptions.NO)
     session = _Session(processes)
     try:
         session.wait_until_ready()
