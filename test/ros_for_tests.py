@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,12 +16,18 @@ rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray, String
+
+from mbrl_ros.nodes import messages
 
 PATIENCE = 120.0  # [s]: a test that waits longer than this for a message has failed
-_domains = itertools.count(os.getpid())
+_domains = itertools.count(37 * os.getpid())
 PANDA = {"robot.description": "package-data:panda", "robot.joints": [f"panda_joint{i}" for i in range(1, 8)],
          "robot.tip": "panda_hand_tcp"}
+HOME = [0.0, -0.5, 0.0, -2.0, 0.0, 1.6, 0.8]
 
 
 def robot_data_installed() -> bool:
@@ -36,8 +43,15 @@ needs_panda = pytest.mark.skipif(not robot_data_installed(), reason="example-rob
 
 
 def new_domain() -> int:
-    """A domain that no other test of this process, and hardly one of another, uses; see conftest.py for the range."""
-    return 1 + next(_domains) % 101
+    """A domain nobody on this machine is in; see conftest.py for the range."""
+    taken = {int(line.split()[1].partition(":")[2], 16) for line in Path("/proc/net/udp").read_text().splitlines()[1:]} \
+        if Path("/proc/net/udp").is_file() else set()
+    for _ in range(101):
+        domain = 1 + next(_domains) % 101
+        first = 7400 + 250 * domain  # DDS's ports of a domain (RTPS 2.2, sec. 9.6.1.1)
+        if not any(first <= port < first + 250 for port in taken):
+            return domain
+    pytest.skip("no DDS domain is free on this machine")
 
 
 class NodeProcess:
@@ -140,13 +154,57 @@ class Peer:
             if time.monotonic() > end or dead:
                 said = "\n".join(process.output for process in self.processes)
                 raise AssertionError(f"{what} never came; {len(dead)} nodes have ended. They said:\n{said}")
-            self._executor.spin_once(timeout_sec=0.1)
+            self.spin()
+
+    def spin(self) -> None:
+        """Handle one message, if one comes soon."""
+        self._executor.spin_once(timeout_sec=0.02)
 
     def close(self) -> None:
         self._executor.shutdown()
         for node in (self.node, *self._further):
             node.destroy_node()
         self._context.try_shutdown()
+
+
+def state(stamp: float, q=HOME, qd=(0.0,) * 7, names=None) -> JointState:
+    message = JointState(name=list(names or PANDA["robot.joints"]), position=[float(v) for v in q],
+                         velocity=[float(v) for v in qd])
+    message.header.stamp = messages.to_time(stamp)
+    return message
+
+
+class Listening:
+    """An mpc_node in lockstep with this process as its robot."""
+
+    def __init__(self, peer: Peer):
+        self.peer = peer
+        for kind, topic in ((Float64MultiArray, "/commands"), (Float64MultiArray, "/mpc_node/status"),
+                            (String, "/mpc_node/message"), (DiagnosticArray, "/diagnostics")):
+            peer.listen(kind, topic)
+        self.states = peer.publisher(JointState, "/joint_states")
+
+    def answer(self, stamp: float) -> Float64MultiArray | None:
+        """The command for the state stamped `stamp`, if it is there."""
+        return next((m for m in self.peer.heard["/commands"] if messages.answered_stamp(m) == pytest.approx(stamp)), None)
+
+    def answered(self, stamp: float) -> Float64MultiArray:
+        """... once it is there."""
+        self.peer.until(lambda: self.answer(stamp), f"the answer to {stamp}")
+        return self.answer(stamp)
+
+    def begin(self, message: JointState) -> None:
+        """Send the first state until there is an answer: then everybody knows everybody."""
+        stamp = messages.seconds(message.header.stamp)
+        self.peer.send_until(self.states, message, lambda: self.answer(stamp), "the first answer")
+
+    def diagnosis(self, part: str) -> dict[str, str]:
+        """The newest key-values of one part of /diagnostics."""
+        for message in reversed(self.peer.heard["/diagnostics"]):
+            for status in message.status:
+                if status.name.endswith(part):
+                    return {entry.key: entry.value for entry in status.values}
+        return {}
 
 
 @contextlib.contextmanager

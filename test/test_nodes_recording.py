@@ -33,10 +33,10 @@ def recorded_states() -> list[JointState]:
     return [deserialize_message(data, JointState) for (data,) in rows]
 
 
-def prediction_error(diagnostics: list[DiagnosticArray]) -> float | None:
-    """What the newest diagnostics say of it."""
+def prediction_error(diagnostics: list[DiagnosticArray], ticks: int) -> float | None:
+    """What the newest diagnostics say of it, once they are about all `ticks`."""
     values = {entry.key: entry.value for message in diagnostics[-1:] for status in message.status for entry in status.values}
-    return float(values["velocity error over no change"]) if "velocity error over no change" in values else None
+    return float(values["velocity error over no change"]) if values.get("ticks") == str(ticks) else None
 
 
 def test_the_recording_is_learned_from_and_planned_on_message_by_message(tmp_path):
@@ -59,8 +59,9 @@ def test_the_recording_is_learned_from_and_planned_on_message_by_message(tmp_pat
                        f"the status of message {k}")
         statuses = [read_status(message) for message in peer.heard["/mpc_node/status"]][-len(states) + 1:]
         commands = [message.data for message in peer.heard["/mpc_node/shadow_commands"]]
-        peer.until(lambda: prediction_error(peer.heard["/diagnostics"]) is not None, "its prediction error")
-        assert prediction_error(peer.heard["/diagnostics"]) < 0.6  # of the error of "the velocity stays as it is"
+        peer.until(lambda: prediction_error(peer.heard["/diagnostics"], len(states)) is not None, "its prediction error")
+        # of the error of "the velocity stays as it is"; 0.56 when this was written, most of it from the first seconds
+        assert prediction_error(peer.heard["/diagnostics"], len(states)) < 0.65
         assert mpc.running
     assert [status["tick"] for status in statuses] == list(range(2, len(states) + 1))
     assert {status["decision_status"] for status in statuses} == {float(DecisionStatus.OK)}

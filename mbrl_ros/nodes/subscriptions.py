@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import numpy as np
 from geometry_msgs.msg import PointStamped, PoseStamped
 from rclpy.node import Node
 from sensor_msgs.msg import JointState, PointCloud2
@@ -17,6 +18,7 @@ from trajectory_msgs.msg import JointTrajectory
 from ..configuration import Configuration
 from ..exceptions import MbrlError
 from ..inputs import InputGate
+from ..references import Target
 from ..robots import Robot
 from . import messages, qos
 from .control_loop import ControlLoop
@@ -75,13 +77,12 @@ class Subscriptions:
         received = time.perf_counter()
         if self._lockstep:
             self._drain_features()
-        duplicates = self.states.rejected["duplicate stamp"]
         result = self._joint_reader.read(message, self._now())
         if result is not None:
             observation, effort, restarted = result
             self._newest = (observation.stamp, received)
             self.loop.mailbox.put(Arrival(observation, received, effort, restarted))
-        elif self.states.rejected["duplicate stamp"] > duplicates:
+        elif self.states.accepted and messages.seconds(message.header.stamp) == self._newest[0]:
             self.loop.repeat_command()
         if self._joint_reader.estimating and not self._said_estimating:
             self._said_estimating = True
@@ -113,27 +114,30 @@ class Subscriptions:
     def _target_callback(self, setter: Callable) -> Callable:
         def accept(message) -> None:
             try:
-                setter(message)
+                target = setter(message)
             except MbrlError as error:
                 self._refused(f"target refused: {error}")
+            else:
+                self._node.get_logger().info(f"target accepted: {target.kind} {np.round(target.value, 4).tolist()} from "
+                                             f"{target.stamp:g} s on", throttle_duration_sec=1.0)
         return accept
 
-    def _set_joints(self, message: JointState) -> None:
+    def _set_joints(self, message: JointState) -> Target:
         q = messages.read_joint_target(message, self._target_order)
-        self._controller.set_joint_target(q, messages.seconds(message.header.stamp))
+        return self._controller.set_joint_target(q, messages.seconds(message.header.stamp))
 
-    def _set_point(self, message: PointStamped) -> None:
+    def _set_point(self, message: PointStamped) -> Target:
         p = messages.read_point_target(message, self._robot.root)
-        self._controller.set_point_target(p, messages.seconds(message.header.stamp))
+        return self._controller.set_point_target(p, messages.seconds(message.header.stamp))
 
-    def _set_pose(self, message: PoseStamped) -> None:
+    def _set_pose(self, message: PoseStamped) -> Target:
         p = messages.read_pose_target(message, self._robot.root)
-        self._controller.set_point_target(p, messages.seconds(message.header.stamp))
+        return self._controller.set_point_target(p, messages.seconds(message.header.stamp))
 
-    def _set_features(self, message: PointCloud2) -> None:
+    def _set_features(self, message: PointCloud2) -> Target:
         s = messages.read_feature_target(message)
-        self._controller.set_feature_target(s, messages.seconds(message.header.stamp))
+        return self._controller.set_feature_target(s, messages.seconds(message.header.stamp))
 
-    def _set_trajectory(self, message: JointTrajectory) -> None:
+    def _set_trajectory(self, message: JointTrajectory) -> Target:
         times, Q = messages.read_trajectory_target(message, self._target_order)
-        self._controller.set_trajectory(times, Q, messages.seconds(message.header.stamp))
+        return self._controller.set_trajectory(times, Q, messages.seconds(message.header.stamp))
