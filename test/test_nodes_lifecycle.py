@@ -104,6 +104,18 @@ def test_services_hold_stop_and_recover_explicitly(tmp_path):
         assert after_a_tick() == State.ACTIVE
 
 
+def test_folders_that_cannot_be_written_cost_the_logs_and_nothing_else(tmp_path, monkeypatch):
+    nowhere = tmp_path / "a_file"
+    nowhere.write_text("")
+    monkeypatch.setenv("ROS_LOG_DIR", str(nowhere))
+    with ros(("mpc_node", {**LOCKSTEP, "log_file": str(nowhere / "ticks.npz")})) as (peer, mpc):
+        node = Listening(peer)
+        node.begin(state(1.0))
+        mpc.signal(signal.SIGTERM)
+        assert mpc.wait() == 0, mpc.output
+        assert "no log files" in mpc.output and "the log was not written" in mpc.output
+
+
 def test_lifecycle_by_hand():
     """Nothing is sent before activation; deactivation sends the safe command; it can be activated again."""
     with ros(("mpc_node", {**LOCKSTEP, "autostart": False, "supervisor.safe_effort": "zero"})) as (peer, mpc):

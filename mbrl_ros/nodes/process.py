@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
@@ -78,6 +79,19 @@ def make_executor() -> Executor:
     return EventsExecutor()
 
 
+def initialise(arguments: list[str] | None) -> None:
+    """rclpy.init without its signal handlers; a log folder that cannot be written costs the log, not the robot."""
+    try:
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    except rclpy_implementation.RCLError as error:
+        if "logging" not in str(error):
+            raise
+        print(f"no log files: {error}", file=sys.stderr)
+        rclpy.try_shutdown()
+        rclpy.init(args=[*(sys.argv if arguments is None else arguments), "--ros-args", "--disable-external-lib-logs"],
+                   signal_handler_options=SignalHandlerOptions.NO)
+
+
 def run(make_node: Callable[[EndRequest], Node], arguments: list[str] | None = None) -> int:
     """Make the node, run it until a signal or the node itself asks for the end, and end it.
 
@@ -86,7 +100,7 @@ def run(make_node: Callable[[EndRequest], Node], arguments: list[str] | None = N
     end = EndRequest()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: end.set())
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    initialise(arguments)
     node = spinner = None
     try:
         node = make_node(end)

@@ -73,7 +73,11 @@ class SimNode(Node):
         if self._thread.is_alive():
             self._thread.join()
         if self.settings.log_file:
-            self.simulation.save(self.settings.log_file)
+            try:
+                self.simulation.save(self.settings.log_file)
+            except OSError as error:
+                self.get_logger().error(f"the log was not written: {error}")
+                self._end.set(1)
 
     # --- the simulation's thread ----------------------------------------------------------------------------------
 
