@@ -57,14 +57,12 @@ def new_domain() -> int:
 class NodeProcess:
     """`python -m mbrl_ros.nodes.NAME` with parameters, in a domain."""
 
-    def __init__(self, name: str, domain: int, parameters: dict, remappings: dict | None = None):
+    def __init__(self, name: str, domain: int, parameters: dict, environment: dict | None = None):
         arguments = [sys.executable, "-m", f"mbrl_ros.nodes.{name}", "--ros-args"]
         for key, value in parameters.items():
             arguments += ["-p", f"{key}:={spelled(value)}"]
-        for key, value in (remappings or {}).items():
-            arguments += ["-r", f"{key}:={value}"]
-        self._process = subprocess.Popen(arguments, env={**os.environ, "ROS_DOMAIN_ID": str(domain)}, text=True,
-                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self._process = subprocess.Popen(arguments, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                         env={**os.environ, "ROS_DOMAIN_ID": str(domain), **(environment or {})})
         self._lines: list[str] = []
         self._reader = threading.Thread(target=lambda: self._lines.extend(self._process.stdout), daemon=True)
         self._reader.start()
@@ -208,10 +206,10 @@ class Listening:
 
 
 @contextlib.contextmanager
-def ros(*processes: tuple):
+def ros(*processes: tuple, environment: dict | None = None):
     """(peer, started processes) in a domain of their own: processes are (name, parameters)."""
     domain = new_domain()
-    started = [NodeProcess(name, domain, parameters) for name, parameters in processes]
+    started = [NodeProcess(name, domain, parameters, environment) for name, parameters in processes]
     peer = Peer(domain)
     peer.processes = started
     try:

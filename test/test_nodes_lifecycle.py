@@ -104,11 +104,11 @@ def test_services_hold_stop_and_recover_explicitly(tmp_path):
         assert after_a_tick() == State.ACTIVE
 
 
-def test_folders_that_cannot_be_written_cost_the_logs_and_nothing_else(tmp_path, monkeypatch):
+def test_folders_that_cannot_be_written_cost_the_logs_and_nothing_else(tmp_path):
     nowhere = tmp_path / "a_file"
     nowhere.write_text("")
-    monkeypatch.setenv("ROS_LOG_DIR", str(nowhere))
-    with ros(("mpc_node", {**LOCKSTEP, "log_file": str(nowhere / "ticks.npz")})) as (peer, mpc):
+    with ros(("mpc_node", {**LOCKSTEP, "log_file": str(nowhere / "ticks.npz")}),
+             environment={"ROS_LOG_DIR": str(nowhere)}) as (peer, mpc):
         node = Listening(peer)
         node.begin(state(1.0))
         mpc.signal(signal.SIGTERM)
