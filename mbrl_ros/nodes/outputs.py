@@ -91,7 +91,7 @@ class NodeOutputs:
                 self._next_plan = decision.stamp + 1.0 / self._settings.plan_rate
                 self._show(decision)
         if self.policy is not None:
-            self.policy.after_tick(decided=decision is not None)
+            self.policy.after_tick(followed=decision is not None and command.state is State.ACTIVE)
         if self._log is not None:
             self._add_row(tick)
 

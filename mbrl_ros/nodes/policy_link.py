@@ -43,10 +43,11 @@ class PolicyLink:
         for publisher in (self._samples, self._status):
             self._node.destroy_publisher(publisher)
 
-    def after_tick(self, decided: bool) -> None:
-        """From the control thread, after the command has left; `decided`: the controller was asked in this tick."""
+    def after_tick(self, followed: bool) -> None:
+        """From the control thread, after the command has left; `followed`: it was the controller's. What a teacher says while
+        the supervisor acts is no lesson."""
         controller = self._controller
-        sample = controller.sample if decided else None
+        sample = controller.sample if followed else None
         if sample is not None:
             self._sequence += 1
             self._samples.publish(supervision.to_message(sample, self._sequence, self._source))
