@@ -18,6 +18,7 @@ from .recorded import key_of
 
 KEPT = 20_000  # states kept whole, for what needs positions
 PACE_WINDOW = 0.2  # [s] over which positions and velocities are compared
+ABSURD = 1e6  # nothing measured in rad, m, N m or N is larger
 FEWEST = 20  # states below which nothing is said of rates
 
 
@@ -49,7 +50,7 @@ class Checkup:
         self.trouble: Counter[str] = Counter()
         self.command_arrivals = array("d")
         self.command_sizes: Counter[int] = Counter()
-        self.labels = 0
+        self.labels = self.absurd_commands = 0
         self.description = ""
         self._kept: list[tuple] = []
         self._commands: list[tuple[float, int | None, Array]] = []
@@ -140,9 +141,12 @@ class Checkup:
         self.command_sizes[len(message.data)] += 1
         answered = answered_stamp(message)
         self.labels += answered is not None
-        if len(self._commands) < KEPT:
+        u = np.array(message.data, dtype=np.float64)
+        if not (np.abs(u) < ABSURD).all():  # NaN too
+            self.absurd_commands += 1
+        elif len(self._commands) < KEPT:
             label = key_of(answered) if answered is not None and np.isfinite(answered) else None
-            self._commands.append((arrival, label, np.array(message.data, dtype=np.float64)))
+            self._commands.append((arrival, label, u))
 
 
 def interface_of(samples: Samples, times: Array, values: Array) -> str:
@@ -187,7 +191,7 @@ def pace(samples: Samples) -> float | None:
 
 
 def _sized(values: Array, n: int) -> Array:
-    return values if values.size == n else np.full(n, np.nan)
+    return np.where(np.abs(values) < ABSURD, values, np.nan) if values.size == n else np.full(n, np.nan)
 
 
 def _following(arrivals: Array, values: Array, arrival: float) -> Array | None:

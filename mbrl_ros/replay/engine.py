@@ -128,7 +128,7 @@ class Engine:
 
     def run(self) -> None:
         """Through the bag. What is wrong with a message is counted; only an empty range is an error."""
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.process_time()
         waiting: deque[tuple[float, str, Message, bool]] = deque()
         for arrived, role, message in self._read():
             again = role == "commands" and self.recorded.add(arrived, message)
@@ -141,7 +141,7 @@ class Engine:
                 self._handle(*waiting.popleft())
         while waiting:
             self._handle(*waiting.popleft())
-        self.wall = time.perf_counter() - started
+        self.wall, self.cpu = time.perf_counter() - started, time.process_time() - used
         for topic, count in self._decoder.broken.items():
             self.rejected["cannot be decoded"] += count
             self._note(f"{count} messages on {topic} cannot be decoded")
@@ -174,7 +174,7 @@ class Engine:
         elif role == "commands":
             if again and self._setup.feeding == "answers" and not self._setup.node.lockstep:
                 self.loop.be_silent()  # the node had no new state and repeated itself
-        elif role in HANDLERS:
+        elif role in HANDLERS and (self._setup.plan or not role.startswith("target")):
             try:
                 HANDLERS[role](self, message)
             except MbrlError as error:
@@ -304,7 +304,7 @@ class Engine:
     # --- the result -----------------------------------------------------------------------------------------------
 
     def summary(self) -> dict[str, Any]:
-        """summary.json; nothing in it but realtime_factor and wall_s depends on the machine's speed."""
+        """summary.json; nothing in it but realtime_factor, wall_s and cpu_s depends on the machine's speed."""
         rejected = self.rejected + self.states.rejected + self.features.rejected
         covered = self._covered
         return {
@@ -312,7 +312,8 @@ class Engine:
             "prediction": nothing_scored() if self.prediction is None else self.prediction.scores(),
             "commands_sha256": self._digest.hexdigest() if self._setup.plan else None,
             "realtime_factor": covered / self.wall if self.wall > 0.0 else None,
-            "duration_s": covered, "wall_s": self.wall, "missed": self.loop.missed, "restarts": self.states.restarts,
+            "duration_s": covered, "wall_s": self.wall, "cpu_s": self.cpu,
+            "missed": self.loop.missed, "restarts": self.states.restarts,
             "difference": self._difference.summary(), "controller_errors": self.loop.events["controller errors"]}
 
 

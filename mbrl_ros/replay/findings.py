@@ -113,7 +113,8 @@ def _stamps(c: Checkup, configuration: Configuration) -> Iterator[Finding]:
     jumps = int((np.abs(step - np.diff(arrivals)) > JUMP).sum())
     if jumps:
         yield Finding(Level.WARNING, f"the stamps' clock jumps {jumps} times", "discipline the clock (chrony, PTP) before control starts")
-    stretch = float(np.ptp(arrivals) / max(np.ptp(stamps), 1e-9))
+    spans = [np.ptp(np.percentile(times, (1, 99))) for times in (arrivals, stamps)]
+    stretch = float(spans[0] / spans[1]) if min(spans) > 0.0 else 1.0
     if jumps + back == 0 and not 0.98 < stretch < 1.02:
         yield Finding(Level.FINE, f"the stamps run {1.0 / stretch:.3g} times as fast as our clock: simulated time")
         return
@@ -194,6 +195,8 @@ def _commands(c: Checkup, samples: Samples, configuration: Configuration) -> Ite
                       "commands follow the controller's parameter 'joints'; robot.joints must list the same, in that order")
     elif len(c.command_sizes) > 1:
         yield Finding(Level.WARNING, f"commands change their size: {dict(c.command_sizes)}", "two controllers share the topic")
+    if c.absurd_commands:
+        yield Finding(Level.ERROR, f"{c.absurd_commands} commands are not finite or absurdly large", "repair the controller that sends them")
     if len(arrivals) > FEWEST:
         yield Finding(Level.FINE, f"commands at {1.0 / max(float(np.median(np.diff(arrivals))), 1e-9):.4g} Hz, seemingly "
                       f"{interface_of(samples, *c.commands())}s")

@@ -58,7 +58,9 @@ class PredictionScores:
         self._start[k] = self._rolled[k] = transition.x
         self._count += 1
         nx = transition.x.size
-        self._rolled = (self._F[:, :, :nx] @ self._rolled[:, :, None])[:, :, 0] + self._F[:, :, nx:] @ transition.u + self._f
+        with np.errstate(over="ignore", invalid="ignore"):  # a bad model may say anything ten ticks ahead
+            self._rolled = ((self._F[:, :, :nx] @ self._rolled[:, :, None])[:, :, 0]
+                            + self._F[:, :, nx:] @ transition.u + self._f)
         self.far = (math.nan, math.nan)
         if self._count >= STEPS:
             k = self._count % STEPS  # the oldest
@@ -87,7 +89,8 @@ class PredictionScores:
 
 
 def _squared(values: Array) -> float:
-    return float(values @ values)
+    with np.errstate(over="ignore"):
+        return float(values @ values)
 
 
 def _ratio(part: float, whole: float) -> float | None:

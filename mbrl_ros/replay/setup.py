@@ -31,6 +31,7 @@ from .topics import Mapped, roles_of, unmatched
 SURVEYED = 2000  # joint states looked at before the replay begins
 OF_ROS = ("use_sim_time", "start_type_description_service")  # parameters of every node
 ABSURD, NOTHING = 100.0, 1e-9  # times what is usual: no measurement; and what counts as zero
+NEVER = 1e9  # [s]
 SLOW = 0.95  # a bag slower than this fraction of the configured rate sets the rate
 
 
@@ -92,9 +93,9 @@ def prepare(options: ReplayOptions) -> Setup:
             values["control.rate"] = float(f"{1.0 / survey.period:.4g}")
             notes.append(f"control.rate: {values['control.rate']:g} Hz, the rate of the bag, instead of {rate:g} Hz")
     feeding = _feeding(values, roles, survey)
-    if feeding in ("held", "effort") and not survey.session and "control.delay" not in changed:
-        values["control.delay"] = 0.0
-        notes.append("control.delay: 0, since the recorded commands are those in effect")
+    if feeding != "answers" and not survey.session and "control.delay" not in changed:
+        values.update({"control.delay": 0.0, "delay.adapt": False, "delay.interval": NEVER})
+        notes.append("control.delay: 0, since what is fed is already in effect")
     own = NodeSettings.infos()
     node = NodeSettings.from_mapping({key: value for key, value in values.items() if key in own})
     configuration = Configuration.from_flat({key: value for key, value in values.items() if key not in own})
