@@ -8,6 +8,7 @@ reference to the target on a straight line in the image, while the joint referen
 from __future__ import annotations
 
 import dataclasses
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,7 @@ class TargetFollower:
         self.joints = joint_reference(robot, settings, dt)
         self.features = feature_reference(m, settings, dt) if m else None
         self._queue: list[Target] = []
+        self._lock = threading.Lock()  # targets come from another thread than the one that advances
         self.target: Target | None = None
         self.phase = ""
 
@@ -78,7 +80,8 @@ class TargetFollower:
 
     def set_point_target(self, p: Array, stamp: float = 0.0) -> Target:
         """Bring the end effector to p (3,) [m, base frame] from `stamp` [s] on. TargetError if it is out of reach."""
-        last = self._queue[-1] if self._queue else self.target
+        earlier = [queued for queued in self._queue if queued.stamp < stamp]
+        last = earlier[-1] if earlier else self.target
         home = self.settings.home
         known = bool(home) or last is not None and last.q is not None
         seed = per_joint(home, self.n, "reference.home") if home else last.q if known else self._middle()
@@ -94,8 +97,8 @@ class TargetFollower:
 
     def advance(self, stamp: float, x: Array, *, fresh: bool = False, known: bool = False) -> None:
         """One tick at `stamp` [s] in state x (nx,): start due targets; `fresh`, `known`: recent frames, known Jacobian."""
-        while self._queue and self._queue[0].stamp <= stamp + 0.25 * self.dt:
-            self.target = target = self._queue.pop(0)
+        while (due := self._next_due(stamp)) is not None:
+            self.target = target = due
             if target.kind == "features":
                 self.joints.reset(x[: self.n], stamp)
                 self.phase, self._since = "look", stamp
@@ -148,9 +151,19 @@ class TargetFollower:
         frequency = c.look_frequency * (0.6 + 0.8 * np.arange(self.n) / max(1, self.n - 1))
         return c.look_amplitude * np.clip(since / 0.5, 0.0, 1.0) * np.sin(2.0 * np.pi * frequency * since)
 
+    def _next_due(self, stamp: float) -> Target | None:
+        """Take the first target whose time has come from the queue."""
+        with self._lock:
+            if self._queue and self._queue[0].stamp <= stamp + 0.25 * self.dt:
+                return self._queue.pop(0)
+        return None
+
     def _accept(self, target: Target) -> Target:
-        """Queue a target behind those that begin earlier; it replaces those that would begin later."""
-        self._queue = [t for t in self._queue if t.stamp < target.stamp] + [target]
+        """A target that holds from now on replaces all that were queued; a later one joins the queue in order of time,
+        in place of one that would begin at the same tick."""
+        with self._lock:
+            kept = [t for t in self._queue if target.stamp > 0.0 and abs(t.stamp - target.stamp) > 0.5 * self.dt]
+            self._queue = sorted([*kept, target], key=lambda t: t.stamp)
         return target
 
     def _middle(self) -> Array:

@@ -71,15 +71,17 @@ def test_bad_targets_are_refused_with_the_reason(robot):
 
 def test_targets_start_when_their_time_has_come(robot):
     follower = follower_at(robot, [0.1, 0.2, 0.3])
-    follower.set_joint_target([-1.0, 0.0, 0.0], stamp=1.5)  # replaced: a target drops those that would begin after it
-    follower.set_joint_target([0.5, 0.0, 0.0], stamp=1.0)
+    follower.set_joint_target([-1.0, 0.0, 0.0], stamp=2.0)  # replaced by the other one that begins at 2 s
     follower.set_joint_target([1.0, 0.0, 0.0], stamp=2.0)
+    follower.set_joint_target([0.5, 0.0, 0.0], stamp=1.0)  # messages on two topics may come in any order
     for stamp, expected in ((0.5, 0.1), (1.0, 0.5), (1.99, 0.5), (2.0, 1.0)):
         follower.advance(stamp, np.zeros(6))
         assert follower.target.value[0] == expected
-    follower.set_joint_target([0.0, 0.0, 0.0])  # now
-    follower.advance(2.005, np.zeros(6))
-    assert follower.target.value[0] == 0.0
+    follower.set_joint_target([0.7, 0.0, 0.0], stamp=3.0)
+    follower.set_joint_target([0.0, 0.0, 0.0])  # now, and nothing after it
+    for stamp in (2.005, 3.0):
+        follower.advance(stamp, np.zeros(6))
+        assert follower.target.value[0] == 0.0
 
 
 def test_a_point_reference_is_the_image_of_the_joint_reference(robot):
