@@ -48,9 +48,11 @@ def load_library(name: str, sources: Mapping[str, str], flags: Sequence[str] = (
         return _without(name, "there is no C++ compiler (install g++, or name one in $CXX)")
     key = _key(sources, flags, compiler)
     reason = "no directory for compiled code belongs to this user alone"
-    for directory in (cache_directory(), Path(tempfile.gettempdir()) / f"mbrl_ros-{os.getuid()}"):
-        path = directory / f"{name}-{key}.so"
+    # looking for a temporary directory is an error of its own where no file can be written
+    for find in (cache_directory, lambda: Path(tempfile.gettempdir()) / f"mbrl_ros-{os.getuid()}"):
         try:
+            directory = find()
+            path = directory / f"{name}-{key}.so"
             if not _trusted(directory):
                 continue
             library = _load(path) if path.exists() else None

@@ -1,0 +1,36 @@
+"""Does the controller stay safe when messages are wrong, processes die and disks are full?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+HELP = "feed mpc_node bad messages, kill it, and count what goes wrong"
+CLEAN = ("controller_crashes", "out_of_limit_commands", "non_finite_commands", "late_safe_commands", "unrecovered")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--messages", type=int, default=100_000, metavar="N", help="bad messages (default: %(default)d)")
+    parser.add_argument("--kills", type=int, default=200, metavar="N", help="of each process (default: %(default)d)")
+    parser.add_argument("--restarts", type=int, default=100, metavar="N",
+                        help="without a disk to write to (default: %(default)d)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="1000 messages, 3 kills, 1 restart")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the counts")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def run(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+    from ..nodes.fault_bench import FaultBench, table
+    sizes = (1000, 3, 1) if args.quick else (args.messages, args.kills, args.restarts)
+    with tqdm(bar_format="{desc}", leave=False, disable=args.quiet or None) as line:
+        bench = FaultBench(args.seed, lambda what, done: line.set_description_str(f"{what}: {done}"))
+        counts = bench.run(*sizes)
+    print(table(counts))
+    for note in bench.notes[:20]:
+        print(f"- {note}")
+    if args.json:
+        args.json.write_text(json.dumps(counts, indent=2))
+    return 1 if any(counts[key] for key in CLEAN) else 0

@@ -1,0 +1,38 @@
+"""How fast does mpc_node answer a state, at which rates, with how much processor time and memory?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+HELP = "time mpc_node from state to command over DDS"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rates", nargs="+", type=float, default=(200.0, 500.0), metavar="HZ")
+    parser.add_argument("--duration", type=float, default=20.0, metavar="S", help="at each rate (default: %(default)g)")
+    parser.add_argument("--priority", type=int, default=0, metavar="P", help="SCHED_FIFO priority of the control thread")
+    parser.add_argument("--quick", action="store_true", help="3 s at each rate")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write {rate: {message_to_command_ms, period_us, ...}}")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def run(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+    from ..exceptions import ConfigurationError
+    from ..nodes.node_bench import WARM_UP, measure, table
+    for rate in args.rates:
+        if not 1.0 <= rate <= 1000.0:
+            raise ConfigurationError(f"a rate must lie in [1, 1000] Hz, got {rate:g}")
+    seconds = 3.0 if args.quick else args.duration
+    results = {}
+    for rate in args.rates:
+        with tqdm(total=WARM_UP + seconds, desc=f"{rate:g} Hz", unit="s", leave=False, disable=args.quiet or None,
+                  bar_format="{desc} {n:.0f}/{total:.0f} s") as bar:
+            results[f"{rate:g}"] = measure(rate, seconds, priority=args.priority,
+                                           progress=lambda done: bar.update(done - bar.n))
+    print(table(results))
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=2))
+    return 0

@@ -1,0 +1,163 @@
+"""The robot's side of the node benches: a simulated Panda that counts, times and judges what the controller sends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+
+from ..exceptions import MbrlError
+from ..robots import load_robot
+from ..settings import RobotSettings
+from ..simulation.plant import Plant
+from ..simulation.settings import PlantSettings
+from . import messages, qos
+
+ROBOT = {"robot.description": "package-data:panda", "robot.joints": [f"panda_joint{i}" for i in range(1, 8)],
+         "robot.tip": "panda_hand"}
+HOME = (0.0, -0.5, 0.0, -2.0, 0.0, 1.6, 0.8)
+START = 120.0  # [s] for a node to get ready, the first compilation included
+
+
+def panda(interface: str):
+    return load_robot(RobotSettings(description=ROBOT["robot.description"], joints=tuple(ROBOT["robot.joints"]),
+                                    tip=ROBOT["robot.tip"], interface=interface))
+
+
+class Child:
+    """A node as a child process in a domain; its output is kept."""
+
+    def __init__(self, module: str, domain: int, parameters: Mapping[str, Any], **options: Any):
+        arguments = [sys.executable, "-m", f"mbrl_ros.nodes.{module}", "--ros-args"]
+        for key, value in parameters.items():
+            arguments += ["-p", f"{key}:={_spelled(value)}"]
+        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+                       **options.pop("environment", {})}
+        self.process = subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        text=True, start_new_session=True, **options)
+        self.output: list[str] = []
+        self._reader = threading.Thread(target=lambda: self.output.extend(self.process.stdout), daemon=True)
+        self._reader.start()
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def end(self, number: int, patience: float = 20.0) -> int:
+        """Send a signal; the exit code. A process that ignores it is killed, and its code is that of the kill."""
+        if self.running:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+    def text(self, lines: int = 15) -> str:
+        return "".join(self.output[-lines:])
+
+
+class RobotSide:
+    """Publishes joint_states and judges commands, in a context of its own. Callbacks run in a thread."""
+
+    def __init__(self, domain: int, interface: str = "effort"):
+        os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        self.robot = panda(interface)
+        self._context = Context()
+        self._context.init(domain_id=domain)
+        self.node = rclpy.create_node("bench_robot", context=self._context)
+        self.states = self.node.create_publisher(JointState, "joint_states", qos.EVERY)
+        self.node.create_subscription(Float64MultiArray, "commands", self._on_command, qos.EVERY)
+        self.arrived = threading.Condition()
+        self.newest: np.ndarray | None = None
+        self.answered = -1.0  # stamp of the state the newest command answers
+        self.at = 0.0  # when it came [s], perf_counter
+        self.sent_at: list[tuple[float, int]] = []  # (stamp answered, system time of publishing [ns]) of every command
+        self.commands = self.out_of_limit = self.not_finite = 0
+        self.keep = False
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._closing = False
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing = True
+        self._thread.join()
+        self._executor.shutdown()
+        self.node.destroy_node()
+        self._context.try_shutdown()
+
+    def wait_until(self, condition, seconds: float) -> bool:
+        """Whether `condition()` came true, looked at whenever a command comes, within `seconds`."""
+        with self.arrived:
+            return self.arrived.wait_for(condition, seconds)
+
+    def wait_for_reader(self, child: Child) -> None:
+        """Until the controller listens; MbrlError if it does not come up."""
+        deadline = time.monotonic() + START
+        while not self.states.get_subscription_count():
+            if not child.running or time.monotonic() > deadline:
+                raise MbrlError(f"the node did not come up:\n{child.text()}")
+            time.sleep(0.05)
+
+    def _spin(self) -> None:
+        while not self._closing:
+            self._executor.spin_once(timeout_sec=0.1)
+
+    def _on_command(self, message: Float64MultiArray, info: dict) -> None:
+        u = np.array(message.data)
+        finite = bool(np.isfinite(u).all()) and u.size == self.robot.n
+        stamp = messages.answered_stamp(message)
+        with self.arrived:
+            self.commands += 1
+            self.not_finite += not finite
+            if finite:
+                outside = (u < self.robot.command_lower) | (u > self.robot.command_upper)
+                self.out_of_limit += bool(outside.any())
+                self.newest = u
+            self.answered, self.at = -1.0 if stamp is None else stamp, time.perf_counter()
+            if self.keep:
+                self.sent_at.append((self.answered, info["source_timestamp"]))
+            self.arrived.notify_all()
+
+
+class StateMaker:
+    """JointState messages from a simulated Panda. `advance(u)` is one period."""
+
+    def __init__(self, rate: float, robot):
+        self.plant = Plant(PlantSettings(rate=rate, initial_position=HOME, timestep=min(0.001, 1.0 / rate)), robot)
+        self._measurement = self.plant.reset()
+        self.names = list(robot.joints)
+
+    def message(self, stamp: float) -> JointState:
+        m = self._measurement
+        message = JointState(name=self.names, position=m.q.tolist(), velocity=m.qd.tolist(), effort=m.effort.tolist())
+        message.header.stamp = messages.to_time(stamp)
+        return message
+
+    def advance(self, u: np.ndarray | None) -> None:
+        """One period under u; None: the brakes hold the arm."""
+        if u is not None:
+            self._measurement = self.plant.step(u)
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, Iterable):
+        return "[" + ", ".join(map(_spelled, value)) + "]"
+    return str(value)
