@@ -331,9 +331,10 @@ class SupervisorSettings(Section):
                                        unit="fraction of the acceleration limit", low=0.01, high=10.0)
     acceleration: float = setting(20.0, "largest acceleration of a velocity or position command",
                                   unit="fraction of the acceleration limit", low=0.01)
-    safe_effort: str = setting("damp", "safe command of the effort interface: zero; damping; or hold: damping and "
-                                       "stiffness about the average of the last commands, for an arm that does not carry "
-                                       "itself", choices=("zero", "damp", "hold"))
+    safe_effort: str = setting("damp", "safe command of the effort interface: zero; damp: damping; for an arm that does not "
+                                       "carry itself, gravity: damping and what the URDF's masses weigh, or hold: damping "
+                                       "and stiffness about the average of the last commands",
+                               choices=("zero", "damp", "gravity", "hold"))
     damping: tuple[float, ...] = setting((2.0,), "damping of the safe command", unit="N m s/rad", low=0.0,
                                          per_joint=True)
     stiffness: tuple[float, ...] = setting((50.0,), "stiffness of the safe command 'hold'", unit="N m/rad", low=0.0,

@@ -5,7 +5,8 @@ The state (state_machine.py) decides whether the controller's command or the saf
 asked: time passes by ticks and by the ages given.
 
 The safe command: stand still (velocity interface), stay (position), and for efforts nothing, damping -d qd, or, for an
-arm that does not carry itself, damping and stiffness about the average of the last commands, u_mean - d qd + k (q0 - q).
+arm that does not carry itself, damping and the URDF's gravity, g(q) - d qd, or damping and stiffness about the average of
+the last commands, u_mean - d qd + k (q0 - q).
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ class Supervisor:
         self._overspeed = settings.overspeed * robot.velocity_limit
         self._damping = per_joint(settings.damping, robot.n, "supervisor.damping")
         self._stiffness = per_joint(settings.stiffness, robot.n, "supervisor.stiffness")
+        self._gravity = None
+        if robot.interface == "effort" and settings.safe_effort == "gravity":
+            from .robots.rigid_body import gravity  # needs adam-robotics
+            self._gravity = gravity(robot)
         self._ramp_time = settings.ramp_time_effort if robot.interface == "effort" else settings.ramp_time
         self.reset(None)
 
@@ -55,6 +60,7 @@ class Supervisor:
         self.envelope.reset(rest)
         self._steady = self.envelope.previous  # the commands of the recent past, averaged
         self._anchor: Array | None = None  # the pose the safe command stiffens about
+        self._weight = np.zeros(self.robot.n)  # g(q) of the last pose known
         self.state, self.cause = State.HOLD, Reason.NONE
         self._begun = self._outage = False
         self._failures = self._fine_ticks = self._saturated_ticks = 0
@@ -221,6 +227,10 @@ class Supervisor:
         damping = np.zeros(self.robot.n) if observation is None else -self._damping * observation.qd
         if self.settings.safe_effort == "damp":
             return damping
+        if self._gravity is not None:
+            if observation is not None:
+                self._weight = np.array(self._gravity(observation.q)).ravel()
+            return self._weight + damping
         if observation is None:
             return self._steady
         if self._anchor is None:

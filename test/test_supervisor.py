@@ -33,7 +33,7 @@ FAILED = DecisionStatus.PLANNER_FAILED
 
 
 @pytest.mark.parametrize("interface", INTERFACES)
-@pytest.mark.parametrize("safe_effort", ("zero", "damp", "hold"))
+@pytest.mark.parametrize("safe_effort", ("zero", "damp", "gravity", "hold"))
 def test_whatever_happens_the_command_is_finite_and_inside_every_limit(interface, safe_effort):
     rng = np.random.default_rng(0)
     watched = supervisor(interface, safe_effort=safe_effort, ramp_time=2 * DT, ramp_time_effort=2 * DT, fine_after=DT,
@@ -136,6 +136,15 @@ def test_safe_effort_hold_keeps_the_average_effort_and_stiffens_about_the_pose()
     moved = watched.failed(at((0.12, 0.2), (0.0, 0.5)))  # 50 * 0.02 and 2 * 0.5 against it
     assert moved.u == pytest.approx([8.0 - 1.0, -4.0 - 1.0], abs=1e-4)
     assert watched.silent(0.1).u == pytest.approx([8.0, -4.0], abs=1e-4)
+
+
+def test_safe_effort_gravity_carries_the_arm():
+    pytest.importorskip("adam", reason="adam-robotics is not installed")
+    watched = supervisor(safe_effort="gravity", damping=(2.0,), command_rate=1.0)
+    # two links of 1 kg and 0.5 m, stretched out level: 9.81 (0.25 + 0.75) and 9.81 * 0.25 N m
+    carried = watched.failed(at(qd=(0.5, 0.0))).u
+    assert carried == pytest.approx([9.81 - 2.0 * 0.5, 9.81 * 0.25])
+    assert watched.silent(0.1).u == pytest.approx([9.81, 9.81 * 0.25])  # where it was last seen
 
 
 # --- the state machine ------------------------------------------------------------------------------------------------
