@@ -21,6 +21,7 @@ from mbrl_ros.types import Observation
 
 STATE, VECTOR, POINT, TEXT = ("sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray", "geometry_msgs/msg/PointStamped",
                               "std_msgs/msg/String")
+EVENT = "rcl_interfaces/msg/ParameterEvent"
 RATE, START = 50.0, 100.0
 SETTINGS = {"robot.description": planar_arm(2), "control.rate": RATE, "planner.horizon": 6, "planner.backend": "casadi",
             "planner.iterations": 1, "lockstep": True}
@@ -55,6 +56,17 @@ class Messages:
 
     def _bytes(self, kind, **fields) -> bytes:
         return bytes(self.store.serialize_cdr(self._t[kind](**fields), kind))
+
+
+def parameter_event(make: Messages, node: str, key: str, value: float) -> bytes:
+    """A rcl_interfaces/ParameterEvent: `key` was set to `value`."""
+    t = make.store.types
+    fields = dict(type=3, bool_value=False, integer_value=0, double_value=value, string_value="",
+                  byte_array_value=np.array([], np.uint8), bool_array_value=np.array([], np.bool_),
+                  integer_array_value=np.array([], np.int64), double_array_value=np.array([]), string_array_value=[])
+    parameter = t["rcl_interfaces/msg/Parameter"](name=key, value=t["rcl_interfaces/msg/ParameterValue"](**fields))
+    return make._bytes(EVENT, stamp=t["builtin_interfaces/msg/Time"](0, 0), node=node, new_parameters=[],
+                       changed_parameters=[parameter], deleted_parameters=[])
 
 
 def write_bag(folder: Path, messages, storage: str = "mcap", compression: str = "", store=Stores.ROS2_JAZZY) -> Path:

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from replay_bags import RATE, START, STATE, VECTOR, Messages, Stores, closed_loop, write_bag
+from replay_bags import EVENT, RATE, START, STATE, VECTOR, Messages, Stores, closed_loop, parameter_event, write_bag
 
 from mbrl_ros.exceptions import ConfigurationError, DataError, JointNameError
 from mbrl_ros.replay import Mapped, ReplayOptions, replay
@@ -159,6 +159,17 @@ def test_commands_of_another_controller_act_from_their_own_moment(tmp_path):
     assert made.setup.feeding == "held"
     u = made.table.column("u_recorded")[10:20, 0]
     np.testing.assert_allclose(u, [0.25 * (k - 1) + 0.75 * k for k in range(10, 20)], atol=1e-6)
+
+
+def test_parameters_that_were_set_while_recording_are_set_again(run, tmp_path):
+    messages, _ = closed_loop()
+    event = parameter_event(Messages(), "/mpc_node", "control.exploration_end", 0.1)
+    later = [("/parameter_events", EVENT, START + 2.0 - 0.5 / RATE, event)]
+    bag = write_bag(tmp_path / "bag", sorted(messages + later, key=lambda message: message[2]))
+    made = replay(ReplayOptions(bag))
+    same = made.table.column("difference") == 0.0
+    assert same[:100].all() and not same[100:].any()  # what ran had no such change
+    assert any("parameters set: control.exploration_end=0.1" in event.text for event in made.events)
 
 
 def test_the_summary_is_what_other_programs_rely_on(run, tmp_path):

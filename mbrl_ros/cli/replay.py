@@ -32,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", type=float, default=float("inf"), metavar="S", dest="end")
     parser.add_argument("--no-plan", action="store_true", help="learn and predict only; no commands are computed")
     parser.add_argument("--topic", action="append", default=[], metavar="ROLE=TOPIC", help="roles: states, commands, "
-                        "features, features_vector, target_joints, target_point, target_features; an empty TOPIC leaves it out")
+                        "features, features_vector, target_joints, target_point, target_pose, target_trajectory, "
+                        "target_features; an empty TOPIC leaves it out")
     parser.add_argument("--joint", action="append", default=[], metavar="BAG=ROBOT", help="the robot's name of a joint "
                         "of the bag, for instance 'fer_joint{}=panda_joint{}'")
     parser.add_argument("--map", type=Path, metavar="FILE", help="YAML with the mappings 'topics' and 'joints'")

@@ -20,6 +20,7 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
 from rclpy.parameter_client import AsyncParameterClient
@@ -81,7 +82,6 @@ class RecordNode(Node):
         self._asked: dict[str, AsyncParameterClient] = {}
         self._writing = threading.Thread(target=self._write, name="writer")
         self._writing.start()
-        os.nice(NICE)
         self.get_logger().info(f"recording into {folder}")
 
     def begin(self) -> None:
@@ -138,7 +138,12 @@ class RecordNode(Node):
         self._subscribed[topic] = self._subscription(message, topic, qos)
 
     def _subscription(self, message, topic: str, qos: QoSProfile):
-        return self.create_subscription(message, topic, lambda data: self._take(topic, data), qos, raw=True)
+        return self.create_subscription(message, topic, lambda data: self._take(topic, data), qos, raw=True,
+                                        event_callbacks=SubscriptionEventCallbacks(message_lost=self._count_lost))
+
+    def _count_lost(self, event) -> None:
+        """Messages that were sent and did not reach this process: the publisher keeps only so many for slow readers."""
+        self._dropped += event.total_count_change
 
     def _take(self, topic: str, data: bytes) -> None:
         self._newest = time.monotonic()
@@ -151,6 +156,7 @@ class RecordNode(Node):
 
     def _write(self) -> None:
         """The only thread that touches the bag after its making, but for new topics."""
+        os.nice(NICE)  # on Linux of this thread alone: taking messages must not be late, writing them may be
         while (item := self._waiting.get()) is not None:
             self._bag.write(*item)
         self._bag.close()

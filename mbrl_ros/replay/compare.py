@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import json
 
 import numpy as np
 
 from ..exceptions import DataError
 from ..types import Array
-from .report import ACCENT, WARN, spelled
+from .report import ACCENT, WARN, short_names, spelled
 from .table import read_csv
 
 if TYPE_CHECKING:
@@ -101,9 +100,9 @@ def draw(a: Side, b: Side, path: Path) -> Path:
     axes = np.atleast_1d(figure.subplots(rows, 1, sharex=True))
     for side, colour in ((a, WARN), (b, ACCENT)):
         time = side.columns["stamp"] - side.columns["stamp"][0]
-        for axis, joint in zip(axes[:-1], a.joints):
+        for axis, joint, name in zip(axes[:-1], a.joints, short_names(a.joints)):
             axis.plot(time, side.columns[f"u.{joint}"], color=colour, lw=0.9, alpha=0.8, label=side.label)
-            axis.set_ylabel(joint[-10:], fontsize=8)
+            axis.set_ylabel(name, fontsize=8)
         error = np.sqrt(sum(side.columns[f"innovation.{joint}"] ** 2 for joint in side.joints))
         axes[-1].semilogy(time, np.maximum(error, 1e-9), ".", ms=2, color=colour, alpha=0.6, label=side.label)
     axes[-1].set(ylabel="one-step\nerror of qd", xlabel="time [s]")

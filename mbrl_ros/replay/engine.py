@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from ..configuration import Configuration
-from ..conversion import (PLAUSIBLE, FeatureReader, JointOrder, JointStateReader, Message, read_feature_target, read_joint_target,
-                          read_point_target, seconds)
+from ..conversion import (PLAUSIBLE, FeatureReader, JointOrder, JointStateReader, Message, read_feature_target,
+                          read_joint_target, read_point_target, read_pose_target, read_trajectory_target, seconds)
 from ..data.stream import Decoder
 from ..exceptions import ConfigurationError, MbrlError
 from ..inputs import InputGate
@@ -145,6 +145,9 @@ class Engine:
         for topic, count in self._decoder.broken.items():
             self.rejected["cannot be decoded"] += count
             self._note(f"{count} messages on {topic} cannot be decoded")
+        lost = self.recorded.states_answered - self._difference.count
+        if lost > 0 and self._setup.feeding == "answers" and self._setup.plan:
+            self._note(f"{lost} recorded commands answer states that are not in this range of the bag or were refused")
         for reason, count in self.recorded.strange.items():
             self.rejected[f"command: {reason}"] += count
 
@@ -225,8 +228,8 @@ class Engine:
             self._frames.append(frame)
 
     def _release_frames(self, stamp: float) -> None:
-        """In lockstep a frame counts as arrived when it is feature_latency old, whenever it came."""
-        latest = stamp - self._latency + 1e-6 if self._setup.node.lockstep else float("inf")
+        """In lockstep a frame belongs to the first state that is not earlier, in whatever order they were recorded."""
+        latest = stamp + 0.5 * self.dt if self._setup.node.lockstep else float("inf")
         while self._frames and self._frames[0].stamp <= latest:
             self.loop.mailbox.put_frame(self._frames.popleft())
 
@@ -236,6 +239,14 @@ class Engine:
 
     def _on_point_target(self, message: Message) -> None:
         self.controller.set_point_target(read_point_target(message, self._setup.robot.root), seconds(message.header.stamp))
+
+    def _on_pose_target(self, message: Message) -> None:
+        self.controller.set_point_target(read_pose_target(message, self._setup.robot.root), seconds(message.header.stamp))
+
+    def _on_trajectory_target(self, message: Message) -> None:
+        message.joint_names = self._mapped.translated(message.joint_names) if self._mapped is not None else message.joint_names
+        times, Q = read_trajectory_target(message, self._target_order)
+        self.controller.set_trajectory(times, Q, seconds(message.header.stamp))
 
     def _on_feature_target(self, message: Message) -> None:
         self.controller.set_feature_target(read_feature_target(message), seconds(message.header.stamp))
@@ -321,28 +332,29 @@ class Difference:
     """Between computed and recorded commands, as a fraction of each joint's command range."""
 
     def __init__(self) -> None:
-        self._count = self._same = 0
+        self.count = self._same = 0
         self._sum = self._largest = 0.0
 
     def add(self, fractions: Array) -> float:
         """The largest (of the joints) of one tick."""
         largest = float(fractions.max())
-        self._count += 1
+        self.count += 1
         self._same += largest == 0.0
         self._sum += float(np.mean(fractions**2))
         self._largest = max(self._largest, largest)
         return largest
 
     def summary(self) -> dict[str, Any] | None:
-        if not self._count:
+        if not self.count:
             return None
-        return {"compared": self._count, "identical": self._same, "rms": float(np.sqrt(self._sum / self._count)),
+        return {"compared": self.count, "identical": self._same, "rms": float(np.sqrt(self._sum / self.count)),
                 "max": self._largest}
 
 
 HANDLERS = {"features": Engine._on_features, "features_vector": Engine._on_feature_vector,
             "target_joints": Engine._on_joint_target, "target_point": Engine._on_point_target,
-            "target_features": Engine._on_feature_target, "parameters": Engine._on_parameters}
+            "target_features": Engine._on_feature_target, "target_pose": Engine._on_pose_target,
+            "target_trajectory": Engine._on_trajectory_target, "parameters": Engine._on_parameters}
 _VALUE_FIELDS = {1: "bool_value", 2: "integer_value", 3: "double_value", 4: "string_value", 8: "double_array_value",
                  9: "string_array_value"}
 

@@ -27,6 +27,7 @@ class RecordedCommands:
     def __init__(self, largest: Array):
         self.n, self._largest = largest.size, largest
         self.strange: Counter[str] = Counter()
+        self.states_answered = 0
         self._answers: dict[int, Array] = {}
         self._held: deque[tuple[float, Array]] = deque()
 
@@ -43,6 +44,7 @@ class RecordedCommands:
         if key_of(answered) in self._answers:
             return True
         self._answers[key_of(answered)] = u
+        self.states_answered += 1
         if len(self._answers) > KEPT:
             del self._answers[next(iter(self._answers))]
         return False

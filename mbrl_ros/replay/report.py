@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,16 +60,23 @@ class _Columns:
         self.replay, self.robot = replay, replay.setup.robot
         self._every = max(1, len(replay.table) // POINTS)
         self._known: dict[str, Array] = {}
-        self.time = self["time"]
+        self.arrived, stamp = self["time"], self["stamp"]
+        rising = bool((np.diff(stamp) >= 0.0).all())  # a clock that jumps makes no axis
+        self.time = stamp - stamp[0] if rising else self.arrived
+        self.axis = "time [s]" if rising else "time in the bag [s]"
+        self.names = short_names(self.robot.joints)
 
     def __getitem__(self, name: str) -> Array:
         if name not in self._known:
             self._known[name] = self.replay.table.column(name, self._every)
         return self._known[name]
 
-    def short(self, joint: int) -> str:
-        name = self.robot.joints[joint]
-        return name if len(name) <= 12 else f"...{name[-9:]}"
+
+def short_names(joints: Sequence[str]) -> list[str]:
+    """The names without what all begin with, up to an underscore."""
+    prefix = os.path.commonprefix(list(joints))
+    cut = prefix.rfind("_") + 1 if len(joints) > 1 else 0
+    return [joint[cut:][-14:] for joint in joints]
 
 
 def _figure(rows: int, height: float, **options):
@@ -83,7 +91,7 @@ def _figure(rows: int, height: float, **options):
 
 def _mark(c: _Columns, axes) -> None:
     """Events as thin lines."""
-    times = {round(event.time, 1) for event in c.replay.events if event.time > 0.0}
+    times = {round(float(np.interp(event.time, c.arrived, c.time)), 1) for event in c.replay.events if event.time > 0.0}
     for time in sorted(times)[:50]:
         for axis in axes:
             axis.axvline(time, color=PALE, lw=0.7, zorder=0)
@@ -117,7 +125,7 @@ def _prediction(c: _Columns):
             axis.semilogy(c.time, np.sqrt(np.maximum(_mean(values, window), 1e-16)), color=colour, lw=1.2, label=label)
         axis.set(ylabel=f"error [{unit}], rms", title=title)
         axis.legend(loc="upper right", frameon=False, ncols=2)
-    far.set_xlabel("time in the bag [s]")
+    far.set_xlabel(c.axis)
     _mark(c, (near, far))
     return figure
 
@@ -130,9 +138,9 @@ def _calibration(c: _Columns):
     nis, bound = c["nis"], c["nis_bound"]
     known = np.isfinite(nis)
     inside = np.where(known, (nis <= bound).astype(float), np.nan)
-    over_time.plot(c.time, 100.0 * _mean(inside, 4 * _window(c)), color=ACCENT, lw=1.2, label="inside, running mean over 2 s")
+    over_time.plot(c.time, 100.0 * _mean(inside, 4 * _window(c)), color=ACCENT, lw=1.2, label="inside, running mean")
     over_time.axhline(95.0, color=WARN, lw=1, ls=":", label="95 % predicted")
-    over_time.set(ylim=(0, 102), ylabel="ticks inside their 95 % ellipsoid [%]", xlabel="time in the bag [s]")
+    over_time.set(ylim=(0, 102), ylabel="ticks inside their 95 % ellipsoid [%]", xlabel=c.axis)
     over_time.legend(loc="lower right", frameon=False)
     _mark(c, (over_time,))
     n, wanted = len(c.robot.joints), np.linspace(0.05, 0.99, 40)
@@ -149,11 +157,11 @@ def _calibration(c: _Columns):
 def _motion(c: _Columns):
     figure, (position, velocity) = _figure(2, 5.0)
     for joint in range(len(c.robot.joints)):
-        position.plot(c.time, c["q"][:, joint], lw=1, label=c.short(joint))
+        position.plot(c.time, c["q"][:, joint], lw=1, label=c.names[joint])
         velocity.plot(c.time, c["qd"][:, joint], lw=0.8)
     position.set(ylabel="position [rad or m]", title="What the bag says the robot did")
     position.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
-    velocity.set(ylabel="velocity [per s]", xlabel="time in the bag [s]")
+    velocity.set(ylabel="velocity [per s]", xlabel=c.axis)
     _mark(c, (position, velocity))
     return figure
 
@@ -167,13 +175,17 @@ def _commands(c: _Columns):
         if np.isfinite(recorded).any():
             axis.plot(c.time, recorded, color=WARN, lw=1.6, alpha=0.55, label="recorded")
         axis.plot(c.time, c["u"][:, joint], color=ACCENT, lw=0.7, label="replayed")
-        axis.set_ylabel(c.short(joint), fontsize=8)
+        axis.set_ylabel(c.names[joint], fontsize=8)
     axes[0].legend(loc="upper right", frameon=False, ncols=2, fontsize=8)
     axes[0].set_title(f"Commands ({c.robot.interface})")
     if compared:
-        axes[-1].semilogy(c.time, np.maximum(c["difference"], 1e-17), ".", ms=2, color=INK)
+        if np.nanmax(c["difference"]) > 0.0:
+            axes[-1].semilogy(c.time, np.maximum(c["difference"], 1e-17), ".", ms=2, color=INK)
+        else:
+            axes[-1].text(0.5, 0.5, "the recorded commands, to the last bit", ha="center", transform=axes[-1].transAxes)
+            axes[-1].set_yticks([])
         axes[-1].set_ylabel("difference over\ncommand range", fontsize=8)
-    axes[-1].set_xlabel("time in the bag [s]")
+    axes[-1].set_xlabel(c.axis)
     _mark(c, axes)
     return figure
 
@@ -186,7 +198,7 @@ def _ticks(c: _Columns):
     values, period = c["compute_ms"][known], 1e3 / c.replay.setup.configuration["control"].rate
     over_time.semilogy(c.time[known], values, ".", ms=2, color=ACCENT)
     over_time.axhline(period, color=WARN, lw=1, label=f"period, {period:.3g} ms")
-    over_time.set(xlabel="time in the bag [s]", ylabel="computing a tick here [ms]")
+    over_time.set(xlabel=c.axis, ylabel="computing a tick here [ms]")
     over_time.legend(frameon=False)
     histogram.hist(values, bins=60, range=(values.min(), np.percentile(values, 99.5) + 1e-9), color=ACCENT)
     histogram.set(xlabel="computing a tick here [ms]", yscale="log")
@@ -199,11 +211,18 @@ def _ticks(c: _Columns):
 def _inputs(c: _Columns):
     figure, (spacing, rejected) = _figure(2, 3.8)
     stamps = c["stamp"]
-    spacing.semilogy(c.time[1:], 1e3 * np.maximum(np.abs(np.diff(stamps)), 1e-9), ".", ms=2, color=ACCENT)
+    apart = 1e3 * np.abs(np.diff(stamps))
+    usual = float(np.median(apart)) if apart.size else 1.0
+    spacing.plot(c.time[1:], apart, ".", ms=2, color=ACCENT)
+    if apart.size and apart.max() > 5.0 * usual:
+        spacing.set_yscale("log")
+    else:
+        spacing.set_ylim(0.0, 2.0 * max(usual, float(apart.max(initial=0.0)) / 1.9))
     spacing.set(ylabel="between ticks [ms],\nby their stamps", title="Inputs")
     rejected.step(c.time, c["rejected"], color=WARN, where="post", label="rejected inputs")
     rejected.step(c.time, c["missed"], color=INK, where="post", label="missed ticks")
-    rejected.set(ylabel="so far", xlabel="time in the bag [s]")
+    rejected.set(ylabel="so far", xlabel=c.axis)
+    rejected.set_ylim(0.0, 1.1 * max(1.0, float(np.nanmax(c["rejected"])), float(np.nanmax(c["missed"]))))
     rejected.legend(loc="upper left", frameon=False)
     _mark(c, (spacing, rejected))
     return figure

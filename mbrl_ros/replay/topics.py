@@ -17,6 +17,7 @@ from ..exceptions import ConfigurationError, DataError, JointNameError, nearest
 
 JOINT_STATE, VECTOR = "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"
 CLOUD, POINT, TEXT = "sensor_msgs/msg/PointCloud2", "geometry_msgs/msg/PointStamped", "std_msgs/msg/String"
+POSE, TRAJECTORY = "geometry_msgs/msg/PoseStamped", "trajectory_msgs/msg/JointTrajectory"
 EVENT = "rcl_interfaces/msg/ParameterEvent"
 # role -> (type, usual names: the last part of a topic, best first)
 ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -25,7 +26,9 @@ ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "parameters": (EVENT, ("parameter_events",)),
     "target_joints": (JOINT_STATE, ("target_joints",)),
     "target_point": (POINT, ("target_point",)),
+    "target_pose": (POSE, ("target_pose",)),
     "target_features": (CLOUD, ("target_features",)),
+    "target_trajectory": (TRAJECTORY, ("target_trajectory",)),
     "features": (CLOUD, ("features",)),
     "features_vector": (VECTOR, ("features_vector",)),
     "states": (JOINT_STATE, ("joint_states",)),
