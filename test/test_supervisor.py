@@ -35,6 +35,8 @@ FAILED = DecisionStatus.PLANNER_FAILED
 @pytest.mark.parametrize("interface", INTERFACES)
 @pytest.mark.parametrize("safe_effort", ("zero", "damp", "gravity", "hold"))
 def test_whatever_happens_the_command_is_finite_and_inside_every_limit(interface, safe_effort):
+    if safe_effort == "gravity":
+        pytest.importorskip("adam", reason="adam-robotics is not installed")
     rng = np.random.default_rng(0)
     watched = supervisor(interface, safe_effort=safe_effort, ramp_time=2 * DT, ramp_time_effort=2 * DT, fine_after=DT,
                          max_failed_plans=2)
