@@ -65,3 +65,26 @@ class Grid:
             return False
         self._due += self.dt + PULL * late
         return True
+
+
+class Lateness:
+    """By how many whole periods a command came too late for the state it answers.
+
+    The fastest way from a stamp to its arrival counts as no delay at all (it is part of the configured one); whatever a
+    command needs beyond it, in transport, in the scheduler or in computing, is late. A drive that takes commands at its
+    own period boundaries goes on with the last one meanwhile, and a model that is not told so learns wrong signs.
+    """
+
+    DRIFT = 1e-6  # [s] per state: clocks that drift apart must not look late for ever
+
+    def __init__(self, dt: float):
+        self._dt = dt
+        self.reset()
+
+    def reset(self) -> None:
+        self._fastest = float("inf")
+
+    def periods(self, stamp: float, arrived: float, sent: float) -> int:
+        """stamp [s] of the state, when it arrived and when its command was sent [s], both by one clock."""
+        self._fastest = min(self._fastest + self.DRIFT, arrived - stamp)
+        return max(0, int((sent - stamp - self._fastest) / self._dt))

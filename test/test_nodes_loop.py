@@ -14,6 +14,7 @@ from mbrl_ros.player import FeedbackPlayer
 from mbrl_ros.settings import ControlSettings, SupervisorSettings
 from mbrl_ros.state_machine import Event, Reason, State
 from mbrl_ros.supervisor import Supervisor
+from mbrl_ros.timing import Lateness
 from mbrl_ros.types import Decision, DecisionStatus, FeatureFrame, Observation, Plan, PlanStatus
 
 DT = 0.01
@@ -255,3 +256,14 @@ def test_without_a_valid_plan_states_between_ticks_keep_the_command_in_lockstep(
         loop.mailbox.put(arrival(1.0 + DT / 2 * k, 0.1 * k))
     loop.outputs.wait_for("command", 4)
     assert [u[0] for _, u in loop.outputs.of("command")] == pytest.approx([0.0, 0.0, 0.2, 0.2])
+
+
+def test_a_command_that_needed_longer_than_a_period_counts_for_the_next_one():
+    """The fastest answer seen is on time; what is a period slower acted a period later."""
+    lateness = Lateness(0.005)
+    # states arrive 0.1 s after their stamps at best; answers are sent 1 ms after the arrival
+    assert lateness.periods(1.000, 1.100, 1.101) == 0
+    assert lateness.periods(1.005, 1.105, 1.106) == 0
+    assert lateness.periods(1.010, 1.110, 1.1162) == 1  # computed for 6.2 ms
+    assert lateness.periods(1.015, 1.1195, 1.1205) == 1  # arrived 4.5 ms late, 1 ms to answer
+    assert lateness.periods(1.020, 1.120, 1.121) == 0

@@ -22,7 +22,7 @@ import numpy as np
 from ..player import FeedbackPlayer
 from ..state_machine import Event, Reason, State
 from ..supervisor import Command, Supervisor
-from ..timing import Rolling
+from ..timing import Lateness, Rolling
 from ..types import Array, Decision, Observation
 from .mailbox import Arrival, Mailbox
 
@@ -62,12 +62,14 @@ class ControlLoop:
     """
 
     def __init__(self, controller: Any, supervisor: Supervisor, outputs: Outputs, *, dt: float, timeout: float,
-                 age: Callable[[], float], lockstep: bool = False, shadow: bool = False,
+                 age: Callable[[], float], lockstep: bool = False, frame_latency: float = 0.0, shadow: bool = False,
                  player: FeedbackPlayer | None = None, player_period: float | None = None,
                  clock: Callable[[], float] = time.perf_counter, settle: Callable[[], None] = lambda: None):
         self.controller, self.supervisor, self.outputs = controller, supervisor, outputs
         self.dt, self.timeout, self.lockstep, self.shadow = dt, timeout, lockstep, shadow
         self.clock, self._age, self._settle = clock, age, settle
+        self._frame_latency = frame_latency if lockstep else 0.0
+        self._lateness = Lateness(dt)
         self.player, self._player_share = player, (player_period or dt) / dt
         self.compute, self.latency, self.period, self.recent_misses = Rolling(), Rolling(), Rolling(), Rolling()
         self.events: Counter[str] = Counter()
@@ -153,7 +155,8 @@ class ControlLoop:
         self._observation = observation
         self._publish(observation.stamp, command)
         done = time.perf_counter()
-        self._after(arrival, decision, command)
+        late = 0 if self.lockstep else self._lateness.periods(observation.stamp, arrival.received, self.clock())
+        self._after(arrival, decision, command, late)
         period = done - self._published if self.ticks else float("nan")
         self._published, self._deadline = done, self.clock() + LATE * self.dt
         self.compute.add(done - begin)
@@ -175,6 +178,8 @@ class ControlLoop:
             self.supervisor.reset(observation)
             self._beginning = False
         elif restarted or self.supervisor.resuming:
+            if restarted:
+                self._lateness.reset()
             self.controller.resume(observation, self._last_command[1])
             self._played = []
             if self.player is not None:
@@ -183,12 +188,13 @@ class ControlLoop:
             self.controller.record(self._observation.stamp, np.mean(self._played, axis=0))
             self._played = []
 
-    def _after(self, arrival: Arrival, decision: Decision | None, command: Command) -> None:
-        """Tell the controller what was published, and hand its plan to the player."""
+    def _after(self, arrival: Arrival, decision: Decision | None, command: Command, late: int) -> None:
+        """Tell the controller what was published, `late` periods after its time, and hand its plan to the player."""
         try:
             acted = arrival.effort if self.shadow and arrival.effort is not None else command.u
             if self.player is None:
-                self.controller.record(arrival.observation.stamp, acted)
+                self.controller.record(arrival.observation.stamp + late * self.dt, acted)
+                self.events["commands a period late"] += late > 0
                 return
             self._played = [acted]  # recorded when the period is over: more commands will follow in it
             if decision is not None and decision.plan is not None:
@@ -260,6 +266,8 @@ class ControlLoop:
         return self._observation if self.lockstep or self._age() <= self.timeout else None
 
     def _with_frames(self, observation: Observation) -> Observation:
-        """The observation with the frames exposed until then."""
-        frames = self.mailbox.frames_until(observation.stamp + 0.5 * self.dt)
+        """The observation with the frames exposed until then; in lockstep a frame counts from its latency on,
+        whenever it came."""
+        margin = 1e-6 - self._frame_latency if self.lockstep else 0.5 * self.dt
+        frames = self.mailbox.frames_until(observation.stamp + margin)
         return replace(observation, frames=frames) if frames else observation

@@ -112,6 +112,7 @@ class Engine:
         self.loop = SteppedLoop(
             self.controller if felt is None else Fed(self.controller, felt), supervisor, self, dt=self.dt,
             timeout=control.state_timeout, age=lambda: self.states.age(self.now), lockstep=setup.node.lockstep,
+            frame_latency=control.feature_latency,
             shadow=setup.feeding == "effort", clock=lambda: self.now)
         self._frames: deque[FeatureFrame] = deque()
         self._latency = control.feature_latency
