@@ -11,9 +11,9 @@ COMMANDS = {
     "mbrl": "mbrl_ros.cli.main:main",
     "mpc_node": "mbrl_ros.nodes.mpc_node:main",
     "sim_node": "mbrl_ros.nodes.sim_node:main",
+    "distillation_node": "mbrl_ros.nodes.distillation_node:main",
     "record_node": "mbrl_ros.nodes.record_session:main",
     "replay_node": "mbrl_ros.nodes.live_replay:main",
-    "distillation_node": "mbrl_ros.nodes.distillation_node:main",
 }
 EXTRAS = {
     "wheels": ["ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp", "ros-jazzy-common-interfaces"],

@@ -14,6 +14,9 @@ from std_msgs.msg import Float64MultiArray, String, UInt8
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
 
+from ..data.dataset import Keeper
+from ..data.store import Owner
+from ..exceptions import DataError
 from ..inputs import InputGate
 from ..robots import Robot
 from ..state_machine import Reason, State
@@ -55,6 +58,8 @@ class NodeOutputs:
         self._state = State.HOLD
         self._prediction = status.Prediction()
         self._log = self._new_log() if self._settings.log_file else None
+        if self._settings.transitions_file and hasattr(self._controller, "dynamics"):
+            self._controller.dynamics.keeper = Keeper(Owner(self._robot.joints, self._robot.interface, self._controller.dt))
         self._timer = self._node.create_timer(DIAGNOSTICS_PERIOD, self._diagnose)
 
     def end(self, leaving: Duration) -> None:
@@ -63,6 +68,7 @@ class NodeOutputs:
         self._commands.wait_until_sent(leaving)
         if self._log is not None:
             self._save()
+        self._save_transitions()
 
     def destroy(self) -> None:
         self._commands.destroy()
@@ -167,6 +173,14 @@ class NodeOutputs:
     def _present_features(self, plan) -> np.ndarray:
         n, m = len(self._robot.joints), self._controller.m
         return plan.x_hat[0, 2 * n: 2 * n + m]
+
+    def _save_transitions(self) -> None:
+        keeper = getattr(getattr(self._controller, "dynamics", None), "keeper", None)
+        if keeper is not None and self._settings.transitions_file:
+            try:
+                keeper.dataset(self._node.get_fully_qualified_name()).save(self._settings.transitions_file)
+            except (OSError, DataError) as error:
+                self.log("error", f"the transitions were not written: {error}")
 
     def _save(self) -> None:
         kinematics = self._controller.follower.kinematics

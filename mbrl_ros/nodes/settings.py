@@ -35,6 +35,8 @@ class NodeSettings(Section):
     missed_warning: float = setting(0.001, "share of ticks missed lately above which diagnostics warn; an error above "
                                            "ten times that", low=0.0, high=1.0)
     model_file: str = setting("", "file of ~/save_model and ~/load_model (.npz)")
+    transitions_file: str = setting("", "keep every transition learned from (.npz, for `mbrl fit-prior`), written on "
+                                        "deactivation; empty: none")
     log_file: str = setting("", "table of all ticks (.npz), written on deactivation; empty: none")
 
 
