@@ -76,7 +76,8 @@ def test_wrong_use_is_one_line(bag, arguments, message, capsys):
     assert message in said and said.count("\n") == 1
 
 
-def test_the_fixture_puts_a_bag_into_somebodys_ci(bag, pytester):
+def test_the_fixture_puts_a_bag_into_somebodys_ci(bag, pytester, monkeypatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # an installed package brings the plugin by itself: not twice
     pytester.makeconftest('pytest_plugins = ["mbrl_ros.pytest_plugin"]')
     pytester.makepyfile(f"""
         def test_my_bag(replay_bag):
