@@ -149,7 +149,7 @@ def _onnx_model(function: casadi.Function, onnx):
         elif kind == casadi.OP_INV:
             names[outs[0]] = node("Div", [constant(1.0), names[ins[0]]], f"v{step}")
         else:
-            raise NotImplementedError(f"CasADi operation {kind} has no ONNX counterpart here")
+            raise ConfigurationError(f"CasADi operation {kind} has no ONNX counterpart here; export C instead")
     for i, parts in enumerate(outputs):
         node("Concat", parts, function.name_out(i), axis=0)
     graph = helper.make_graph(

@@ -10,6 +10,7 @@ its whitening. The same samples, settings and previous policy give the same poli
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -115,11 +116,9 @@ def _descend(shape: Shape, white: Whitening, start: Array, training, held_out, s
             raise Stop
 
     watch(start)
-    try:
+    with contextlib.suppress(Stop):
         minimize(objective, start, jac=True, method="L-BFGS-B", callback=watch,
                  options={"maxiter": settings.iterations, "maxcor": 20})
-    except Stop:
-        pass
     value = student.loss(shape, white, best[1], training, gradient=False)[0]
     return best[1], Report(value, best[0], len(history) - 1, time.perf_counter() - begin, np.array(history))
 
