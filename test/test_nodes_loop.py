@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from robots_for_tests import planar_robot
 
-from mbrl_ros.nodes.control_loop import ControlLoop
-from mbrl_ros.nodes.mailbox import Arrival, Mailbox
+from mbrl_ros.control_loop import ControlLoop
+from mbrl_ros.mailbox import Arrival, Mailbox
 from mbrl_ros.player import FeedbackPlayer
 from mbrl_ros.settings import ControlSettings, SupervisorSettings
 from mbrl_ros.state_machine import Event, Reason, State

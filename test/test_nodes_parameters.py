@@ -10,7 +10,7 @@ from rclpy.parameter import Parameter
 from mbrl_ros.configuration import documented, section_types
 from mbrl_ros.exceptions import ConfigurationError
 from mbrl_ros.nodes.parameters import Parameters
-from mbrl_ros.nodes.settings import NodeSettings
+from mbrl_ros.node_settings import NodeSettings
 
 SECTIONS = {**section_types(), "": NodeSettings}
 

@@ -39,7 +39,7 @@ def _expected(args: argparse.Namespace, checkup):
     """(configuration, robot or None) to hold the data against."""
     from ..configuration import Configuration, read_yaml
     from ..exceptions import MbrlError
-    from ..nodes.settings import NodeSettings
+    from ..node_settings import NodeSettings
     from ..robots import load_robot
     from ..share import config_file
     path = Path(args.config)

@@ -38,7 +38,7 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
     """{whose parameters: [(key, default, Info)]}: the controller's (also without ROS), mpc_node's own, sim_node's,
     distillation_node's."""
     from ..configuration import documented
-    from ..nodes.settings import DistillationNodeSettings, NodeSettings, SimNodeSettings
+    from ..node_settings import DistillationNodeSettings, NodeSettings, SimNodeSettings
     from ..simulation.settings import CameraSettings, PlantSettings
 
     def section(kind, prefix: str = "") -> list[tuple[str, Any, Info]]:

@@ -13,10 +13,10 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from ..exceptions import JointNameError
+from ..node_settings import NodeSettings
 from ..robots import Robot
 from ..types import Array
 from . import messages, qos
-from .settings import NodeSettings
 
 ASK_AGAIN = 1.0  # [s]
 

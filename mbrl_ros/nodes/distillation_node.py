@@ -17,12 +17,12 @@ from std_msgs.msg import Float64MultiArray, String, UInt8MultiArray
 from ..configuration import section_types
 from ..distillation.learner import Learner
 from ..exceptions import DataError, RobotDescriptionError
+from ..node_settings import DistillationNodeSettings
 from ..robots import load_robot
 from . import qos, supervision
 from .parameters import Parameters
 from .policy_link import STREAM
 from .process import EndRequest, run
-from .settings import DistillationNodeSettings
 
 
 class DistillationNode(Node):

@@ -19,20 +19,20 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from std_msgs.msg import String
 
 from ..configuration import Configuration, section_types
+from ..control_loop import ControlLoop
 from ..exceptions import MbrlError, RobotDescriptionError
+from ..node_settings import NodeSettings
 from ..pid import build_controller
-from ..policy_controller import PolicyController
 from ..player import FeedbackPlayer
+from ..policy_controller import PolicyController
 from ..robots import load_robot
 from ..supervisor import Supervisor
 from . import qos, realtime
-from .control_loop import ControlLoop
 from .outputs import NodeOutputs
 from .parameters import Parameters
 from .policy_link import PolicyLink
 from .process import EndRequest, run
 from .services import Services
-from .settings import NodeSettings
 from .subscriptions import Subscriptions
 
 LEAVING = Duration(seconds=1.0)  # how long the safe command is given to reach its readers

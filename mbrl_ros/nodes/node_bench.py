@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from ..demo.run import free_domain
+from ..node_settings import NodeSettings
 from . import realtime
 from .bench_robot import ROBOT, Child, RobotSide, StateMaker
-from .settings import NodeSettings
 
 WARM_UP = 2.0  # [s] that do not count
 SPIN = 2e-4  # [s] before a deadline in which the robot waits awake

@@ -14,18 +14,18 @@ from std_msgs.msg import Float64MultiArray, String, UInt8
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
 
+from ..control_loop import ControlLoop, Tick
 from ..data.dataset import Keeper
 from ..data.store import Owner
 from ..exceptions import DataError
 from ..inputs import InputGate
+from ..node_settings import NodeSettings
 from ..robots import Robot
 from ..state_machine import Reason, State
 from ..tick_log import TickLog
 from . import messages, qos, status
 from .commands import CommandPublisher
-from .control_loop import ControlLoop, Tick
 from .markers import to_markers
-from .settings import NodeSettings
 
 DIAGNOSTICS_PERIOD = 1.0  # [s]
 

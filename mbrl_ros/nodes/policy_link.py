@@ -13,11 +13,11 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension, UInt8MultiArray
 from std_srvs.srv import Trigger
 
+from ..control_loop import ControlLoop
 from ..distillation.runtime import Student
 from ..exceptions import MbrlError
 from ..policy_controller import PolicyController
 from . import qos, supervision
-from .control_loop import ControlLoop
 
 STREAM = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 STATUS_FIELDS = ("mode", "version", "disagreement", "state score", "target score", "spread score")

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from .settings import NodeSettings
+from ..node_settings import NodeSettings
 
 SWITCH_INTERVAL = 0.0005  # [s]: a thread that computes gives way to the control thread within this
 _MCL_CURRENT, _MCL_FUTURE = 1, 2  # <sys/mman.h>

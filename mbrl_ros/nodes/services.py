@@ -5,11 +5,11 @@ from __future__ import annotations
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from ..control_loop import ControlLoop
 from ..dynamics.snapshot import load_model, save_model
 from ..exceptions import MbrlError
 from ..robots import Robot
 from ..state_machine import Event
-from .control_loop import ControlLoop
 
 
 class Services:

@@ -21,13 +21,13 @@ from std_msgs.msg import Float64, Float64MultiArray
 from std_srvs.srv import Trigger
 
 from ..exceptions import ConfigurationError, MbrlError
+from ..node_settings import SimNodeSettings
 from ..robots import load_robot
 from ..settings import RobotSettings
 from ..simulation.settings import CameraSettings, PlantSettings
 from . import messages
 from .parameters import Parameters
 from .process import EndRequest, run
-from .settings import SimNodeSettings
 from .simulation import Simulation
 
 STATES = QoSProfile(depth=50)

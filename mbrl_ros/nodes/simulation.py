@@ -10,13 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..exceptions import ConfigurationError
+from ..node_settings import SimNodeSettings
 from ..robots import Robot
 from ..simulation.camera import Camera, CameraPose, project, random_pose
 from ..simulation.plant import Measurement, Plant
 from ..simulation.settings import CameraSettings, PlantSettings
 from ..tick_log import TickLog
 from ..types import Array, FeatureFrame
-from .settings import SimNodeSettings
 
 _SOON = 1e-9  # [s], forgives rounding when an event's time falls on a tick
 

@@ -13,11 +13,11 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension, MultiArrayLayout
 
+from ..control_loop import ControlLoop, Tick
 from ..inputs import InputGate
+from ..node_settings import NodeSettings
 from ..state_machine import Reason, State
 from ..types import Array, Decision, Observation
-from .control_loop import ControlLoop, Tick
-from .settings import NodeSettings
 
 VERSION = "mbrl_ros/status/1"
 NO_DECISION = -1.0

@@ -16,13 +16,13 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from ..configuration import Configuration
+from ..control_loop import ControlLoop
 from ..exceptions import MbrlError
 from ..inputs import InputGate
+from ..mailbox import Arrival
 from ..references import Target
 from ..robots import Robot
 from . import messages, qos
-from .control_loop import ControlLoop
-from .mailbox import Arrival
 
 
 class Subscriptions:

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from ..configuration import Configuration
+from ..control_loop import ControlLoop, Tick
 from ..conversion import (PLAUSIBLE, FeatureReader, JointOrder, JointStateReader, Message, read_feature_target,
                           read_joint_target, read_point_target, read_pose_target, read_trajectory_target, seconds)
 from ..data.stream import Decoder
 from ..exceptions import ConfigurationError, MbrlError
 from ..inputs import InputGate
-from ..nodes.control_loop import ControlLoop, Tick
-from ..nodes.mailbox import Arrival
+from ..mailbox import Arrival
 from ..pid import build_controller
 from ..supervisor import Supervisor
 from ..types import Array, FeatureFrame

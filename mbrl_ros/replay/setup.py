@@ -17,12 +17,12 @@ import numpy as np
 
 from ..configuration import Configuration, read_yaml, section_types
 from ..conversion import Message, answered_stamp, seconds
+from ..data import Recording
 from ..data.stream import BagStream, Decoder
 from ..dynamics.priors import Prior
 from ..evaluation import anonymous_robot, unknown_robot_prior
-from ..data import Recording
 from ..exceptions import ConfigurationError, DataError, MbrlError
-from ..nodes.settings import NodeSettings
+from ..node_settings import NodeSettings
 from ..robots import Robot, load_robot
 from ..share import config_file, share_directory
 from ..types import Array

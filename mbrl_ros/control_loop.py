@@ -4,7 +4,7 @@ Another thread puts states into the mailbox. A tick begins with the arrival of t
 its stamp (timing.Grid), so its phase locks to the robot's; when none arrives within 1.5 periods the tick is missed and
 counted, and once the newest state is older than the time-out the safe command goes out every period. States that come
 between ticks may be answered with the plan's feedback (player.py). In lockstep every state gets exactly one command, in
-the order of the stamps, and no clock is asked. This file knows no ROS.
+the order of the stamps, and no clock is asked.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..player import FeedbackPlayer
-from ..state_machine import Event, Reason, State
-from ..supervisor import Command, Supervisor
-from ..timing import Lateness, Rolling
-from ..types import Array, Decision, Observation
 from .mailbox import Arrival, Mailbox
+from .player import FeedbackPlayer
+from .state_machine import Event, Reason, State
+from .supervisor import Command, Supervisor
+from .timing import Lateness, Rolling
+from .types import Array, Decision, Observation
 
 LATE = 1.5  # periods without a state after which a tick counts as missed
 

@@ -11,8 +11,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ..timing import Grid
-from ..types import Array, FeatureFrame, Observation
+from .timing import Grid
+from .types import Array, FeatureFrame, Observation
 
 SHORTEST_WAIT = 2e-4  # [s]: simulated time may stand still; looking at it more often would keep a processor busy
 

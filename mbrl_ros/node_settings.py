@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from ..settings import Section, setting
+from .settings import Section, setting
 
 
 @dataclasses.dataclass(frozen=True)
