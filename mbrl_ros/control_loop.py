@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .journal import Act
 from .mailbox import Arrival, Mailbox
 from .player import FeedbackPlayer
 from .state_machine import Event, Reason, State
@@ -31,7 +32,11 @@ LATE = 1.5  # periods without a state after which a tick counts as missed
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Tick:
-    """What happened in one tick. compute, latency (arrival to command) and period [s]; decision None: no decision."""
+    """What happened in one tick. compute, latency (arrival to command) and period [s]; decision None: no decision.
+
+    number: of the command, counted from 1; late: periods by which it came too late and from which on it counts as acting;
+    frame: stamp of the newest features used until then [s]; targets: how many had been accepted.
+    """
 
     index: int
     observation: Observation
@@ -41,6 +46,10 @@ class Tick:
     latency: float
     period: float
     missed: int
+    number: int = 0
+    late: int = 0
+    frame: float = float("nan")
+    targets: int = 0
 
 
 class Outputs(Protocol):
@@ -50,6 +59,8 @@ class Outputs(Protocol):
 
     def tick(self, tick: Tick) -> None: ...
 
+    def act(self, act: Act) -> None: ...
+
     def log(self, level: str, text: str) -> None: ...
 
 
@@ -57,8 +68,8 @@ class ControlLoop:
     """One thread between start() and stop(). controller: the seam of controller.py.
 
     age() [s] is that of the newest state by its stamp; clock() [s] times the deadlines (the simulation's, if there is
-    one). `settle` is called first in the thread. Whoever touches the controller or the supervisor from outside holds
-    `exclusive` meanwhile.
+    one). `settle` is called first in the thread. Whoever changes the controller or the supervisor from outside does
+    it through outside(), between two commands; only targets may come at any time.
     """
 
     def __init__(self, controller: Any, supervisor: Supervisor, outputs: Outputs, *, dt: float, timeout: float,
@@ -73,7 +84,8 @@ class ControlLoop:
         self.player, self._player_share = player, (player_period or dt) / dt
         self.compute, self.latency, self.period, self.recent_misses = Rolling(), Rolling(), Rolling(), Rolling()
         self.events: Counter[str] = Counter()
-        self.ticks = self.missed = 0
+        self.ticks = self.missed = self.sent = 0
+        self._newest_frame = float("nan")
         self.exclusive = threading.Lock()
         self.mailbox = Mailbox(dt, lockstep=lockstep, player_period=player_period if player else None, events=self.events)
         self._stopping, self._beginning = False, True
@@ -96,7 +108,7 @@ class ControlLoop:
 
     def request(self, event: Event) -> bool:
         """HOLD, RESUME, CLEAR or E_STOP, asked for by somebody; whether it was granted. An E_STOP acts at once."""
-        with self.exclusive:
+        def act() -> bool:
             before, known = self.supervisor.state, self._known()
             granted = self.supervisor.request(event, known)
             if self.supervisor.state is State.HOLD is not before and known is not None:
@@ -104,9 +116,18 @@ class ControlLoop:
             if event is Event.E_STOP and self._observation is not None:
                 self._publish(self._observation.stamp, self.supervisor.stop(known, Reason.REQUESTED))
             return granted
+        return self.outside(event.name.lower(), act)
+
+    def outside(self, did: str, act: Callable[[], Any], **details: Any) -> Any:
+        """act(), between two commands, and tell the outputs, unless it raises; `details`: whatever doing it again needs."""
+        with self.exclusive:
+            told = Act(did, self.sent, self._targets("accepted"), self._known() is not None, details)
+            result = act()
+            self.outputs.act(told)
+            return result
 
     def start(self) -> None:
-        self._stopping, self._beginning = False, True
+        self.outside("activate", self._begin)
         self.mailbox.open()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._thread.start()
@@ -137,9 +158,14 @@ class ControlLoop:
                     tick = self._play(arrival)
             if tick is not None:
                 self._tell(tick)
-        with self.exclusive:
-            if self._observation is not None:
-                self._publish(self._observation.stamp, self.supervisor.stop(self._known(), Reason.STOPPING))
+        self.outside("deactivate", self._end)
+
+    def _begin(self) -> None:
+        self._stopping, self._beginning = False, True
+
+    def _end(self) -> None:
+        if self._observation is not None:
+            self._publish(self._observation.stamp, self.supervisor.stop(self._known(), Reason.STOPPING))
 
     def _tick(self, arrival: Arrival) -> Tick:
         begin = time.perf_counter()
@@ -155,7 +181,7 @@ class ControlLoop:
         self._observation = observation
         self._publish(observation.stamp, command)
         done = time.perf_counter()
-        late = 0 if self.lockstep else self._lateness.periods(observation.stamp, arrival.received, self.clock())
+        late = self._late(arrival)
         self._after(arrival, decision, command, late)
         period = done - self._published if self.ticks else float("nan")
         self._published, self._deadline = done, self.clock() + LATE * self.dt
@@ -165,7 +191,8 @@ class ControlLoop:
         if self.ticks:
             self.period.add(period)
         self.ticks += 1
-        return Tick(self.ticks, observation, decision, command, done - begin, done - arrival.received, period, self.missed)
+        return Tick(self.ticks, observation, decision, command, done - begin, done - arrival.received, period, self.missed,
+                    self.sent, late, self._newest_frame, self._targets("adopted"))
 
     def _prepare(self, observation: Observation, restarted: bool) -> None:
         """Before a decision: begin, or begin again where the robot is after an interruption."""
@@ -191,7 +218,7 @@ class ControlLoop:
     def _after(self, arrival: Arrival, decision: Decision | None, command: Command, late: int) -> None:
         """Tell the controller what was published, `late` periods after its time, and hand its plan to the player."""
         try:
-            acted = arrival.effort if self.shadow and arrival.effort is not None else command.u
+            acted = self._acted(arrival, command)
             if self.player is None:
                 self.controller.record(arrival.observation.stamp + late * self.dt, acted)
                 self.events["commands a period late"] += late > 0
@@ -210,11 +237,11 @@ class ControlLoop:
         u = self.player.command(observation.stamp, np.concatenate((observation.q, observation.qd)))
         if u is None or self.supervisor.state is not State.ACTIVE:
             if self.lockstep:  # every state gets an answer
-                self.outputs.command(observation.stamp, self._last_command[1])
+                self._send(observation.stamp, self._last_command[1])
             return
         command = self.supervisor.between(u, observation, self._player_share)
         self._publish(observation.stamp, command)
-        self._played.append(command.u)
+        self._played.append(self._acted(arrival, command))
         self.events["commands between plans"] += 1
 
     def _miss(self) -> Tick | None:
@@ -229,7 +256,8 @@ class ControlLoop:
         self._publish(self._observation.stamp, command)
         self._published = time.perf_counter()
         self.events["safe commands for stale states"] += 1
-        return Tick(self.ticks, self._observation, None, command, 0.0, age, float("nan"), self.missed)
+        return Tick(self.ticks, self._observation, None, command, 0.0, age, float("nan"), self.missed, self.sent, 0,
+                    self._newest_frame, self._targets("adopted"))
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
@@ -245,9 +273,25 @@ class ControlLoop:
             doubts |= Reason.MODEL_LOST
         return doubts
 
+    def _late(self, arrival: Arrival) -> int:
+        """By how many periods the command just sent came too late."""
+        return 0 if self.lockstep else self._lateness.periods(arrival.observation.stamp, arrival.received, self.clock())
+
+    def _acted(self, arrival: Arrival, command: Command) -> Array:
+        """What the robot felt: the command, or in shadow what it says it felt."""
+        return arrival.effort if self.shadow and arrival.effort is not None else command.u
+
+    def _targets(self, which: str) -> int:
+        """How many targets have been accepted, or adopted by the follower in its last tick."""
+        return getattr(getattr(self.controller, "follower", None), which, 0)
+
     def _publish(self, stamp: float, command: Command) -> None:
-        self.outputs.command(stamp, command.u)
+        self._send(stamp, command.u)
         self._last_command = (stamp, command.u)
+
+    def _send(self, stamp: float, u: Array) -> None:
+        self.sent += 1
+        self.outputs.command(stamp, u)
 
     def _tell(self, tick: Tick) -> None:
         try:
@@ -270,4 +314,6 @@ class ControlLoop:
         whenever it came."""
         margin = 1e-6 - self._frame_latency if self.lockstep else 0.5 * self.dt
         frames = self.mailbox.frames_until(observation.stamp + margin)
+        if frames:
+            self._newest_frame = frames[-1].stamp
         return replace(observation, frames=frames) if frames else observation

@@ -42,6 +42,7 @@ class TargetFollower:
         self.joints = joint_reference(robot, settings, dt)
         self.features = feature_reference(m, settings, dt) if m else None
         self._queue: list[Target] = []
+        self.accepted = self.adopted = 0  # targets since construction; adopted: those known in the last tick
         self._lock = threading.Lock()  # targets come from another thread than the one that advances
         self.target: Target | None = None
         self.phase = ""
@@ -154,6 +155,7 @@ class TargetFollower:
     def _next_due(self, stamp: float) -> Target | None:
         """Take the first target whose time has come from the queue."""
         with self._lock:
+            self.adopted = self.accepted
             if self._queue and self._queue[0].stamp <= stamp + 0.25 * self.dt:
                 return self._queue.pop(0)
         return None
@@ -164,6 +166,7 @@ class TargetFollower:
         with self._lock:
             kept = [t for t in self._queue if target.stamp > 0.0 and abs(t.stamp - target.stamp) > 0.5 * self.dt]
             self._queue = sorted([*kept, target], key=lambda t: t.stamp)
+            self.accepted += 1
         return target
 
     def _middle(self) -> Array:

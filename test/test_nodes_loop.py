@@ -9,6 +9,8 @@ import pytest
 from robots_for_tests import planar_robot
 
 from mbrl_ros.control_loop import ControlLoop
+from mbrl_ros.exceptions import DataError
+from mbrl_ros.journal import Act
 from mbrl_ros.mailbox import Arrival, Mailbox
 from mbrl_ros.player import FeedbackPlayer
 from mbrl_ros.settings import ControlSettings, SupervisorSettings
@@ -51,7 +53,7 @@ class Book:
     """Outputs that remember everything in order, and wake whoever waits for an entry."""
 
     def __init__(self):
-        self.entries, self._condition = [], threading.Condition()
+        self.entries, self.acts, self._condition = [], [], threading.Condition()
 
     def _add(self, *entry):
         with self._condition:
@@ -63,6 +65,9 @@ class Book:
 
     def tick(self, tick):
         self._add("tick", tick)
+
+    def act(self, act):
+        self.acts.append(act)
 
     def log(self, level, text):
         self._add("log", level, text)
@@ -229,6 +234,28 @@ def test_holding_makes_the_controller_stay(make_loop):
     assert loop.request(Event.HOLD) and loop.controller.held == [1.0]
     assert loop.request(Event.HOLD) and loop.controller.held == [1.0]  # it holds already
     assert loop.request(Event.RESUME)
+
+
+def test_what_is_done_from_outside_is_told_with_its_place_among_the_commands(make_loop):
+    loop = make_loop(lockstep=True)
+    loop.start()
+    for k in range(2):
+        loop.mailbox.put(arrival(1.0 + DT * k))
+        loop.outputs.wait_for("tick", k + 1)
+    loop.request(Event.E_STOP)  # sends a command of its own
+    loop.request(Event.HOLD)
+    with pytest.raises(ZeroDivisionError):
+        loop.outside("fail", lambda: 1 / 0)
+    loop.mailbox.put(arrival(1.0 + DT * 2))
+    loop.outputs.wait_for("tick", 3)
+    loop.stop()
+    acts = loop.outputs.acts
+    assert [(act.did, act.after) for act in acts] == [("activate", 0), ("e_stop", 2), ("hold", 3), ("deactivate", 4)]
+    assert [tick.number for tick, in loop.outputs.of("tick")] == [1, 2, 4] and loop.sent == 5
+    assert [Act.from_json(act.to_json()) for act in acts] == acts
+    for text in ("", "[]", "{}", '{"did": "hold", "after": "?", "targets": 0, "fresh": true}'):
+        with pytest.raises(DataError, match="not an entry of a journal"):
+            Act.from_json(text)
 
 
 def test_states_between_ticks_are_answered_by_the_player(make_loop):

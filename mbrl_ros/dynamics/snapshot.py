@@ -7,6 +7,7 @@ is left out: a camera is easily moved between two runs, and looking around for a
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,14 @@ def load_model(path: str | Path, dynamics: OnlineDynamics, robot: Robot) -> None
         if not (arrays[name] > 0.0).all():
             raise DataError(f"{path}: '{name}' must be positive, got {float(arrays[name].min())}")
     dynamics.posterior.restore(arrays)
+
+
+def content_hash(path: str | Path) -> str:
+    """SHA-256 of a file; '' if it cannot be read."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def _check_covariance(path: str | Path, name: str, matrix: Array) -> None:

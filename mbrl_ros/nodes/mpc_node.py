@@ -162,8 +162,9 @@ class MpcNode(LifecycleNode):
     def _settings_changed(self, sections) -> None:
         if self._loop is not None:
             configuration = Configuration({key: section for key, section in sections.items() if key})
-            with self._loop.exclusive:
-                self._loop.controller.update_settings(configuration)
+            before, after = self._loop.controller.configuration.flat(), configuration.flat()
+            self._loop.outside("parameters", lambda: self._loop.controller.update_settings(configuration),
+                               values={key: value for key, value in after.items() if value != before.get(key)})
 
     def _on_description(self, message: String) -> None:
         self._description = message.data

@@ -19,6 +19,7 @@ from ..data.dataset import Keeper
 from ..data.store import Owner
 from ..exceptions import DataError
 from ..inputs import InputGate
+from ..journal import Act
 from ..node_settings import NodeSettings
 from ..robots import Robot
 from ..state_machine import Reason, State
@@ -43,11 +44,12 @@ class NodeOutputs:
         self._status = node.create_publisher(Float64MultiArray, "~/status", qos.STATUS)
         self._state_text = node.create_publisher(String, "~/supervisor_state", qos.LATCHED)
         self._message = node.create_publisher(String, "~/message", qos.RELIABLE)
+        self._journal = node.create_publisher(String, "~/journal", qos.EVERY)
         self._plan = node.create_publisher(JointTrajectory, "~/plan", qos.VIEW)
         self._markers = node.create_publisher(MarkerArray, "~/markers", qos.VIEW)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
-        self._publishers = (self._heartbeat, self._status, self._state_text, self._message, self._plan, self._markers,
-                            self._diagnostics)
+        self._publishers = (self._heartbeat, self._status, self._state_text, self._message, self._journal, self._plan,
+                            self._markers, self._diagnostics)
         self._timer = None
         self.policy = None  # the PolicyLink, where there is one
 
@@ -100,6 +102,9 @@ class NodeOutputs:
             self.policy.after_tick(followed=decision is not None and command.state is State.ACTIVE)
         if self._log is not None:
             self._add_row(tick)
+
+    def act(self, act: Act) -> None:
+        self._journal.publish(String(data=act.to_json()))
 
     def log(self, level: str, text: str) -> None:
         logger = self._node.get_logger()

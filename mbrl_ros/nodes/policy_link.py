@@ -6,6 +6,7 @@ subscribes policy (latched); serves ~/promote_policy and ~/demote_policy (std_sr
 
 from __future__ import annotations
 
+import hashlib
 import threading
 
 from rclpy.lifecycle import LifecycleNode
@@ -24,7 +25,7 @@ STATUS_FIELDS = ("mode", "version", "disagreement", "state score", "target score
 
 
 class PolicyLink:
-    """Between the topics and `controller`, which the control thread of `loop` uses: all changes go through `loop.exclusive`."""
+    """Between the topics and `controller`, which the control thread of `loop` uses: all changes go through `loop.outside`."""
 
     def __init__(self, node: LifecycleNode, controller: PolicyController, loop: ControlLoop):
         self._node, self._controller, self._loop = node, controller, loop
@@ -71,19 +72,17 @@ class PolicyLink:
         try:
             policy = supervision.read_policy(message)
             student = Student(policy, self._controller.robot)
-            with self._loop.exclusive:
-                self._controller.use(student, int(policy.about.get("version", 0)) or None)
+            self._loop.outside("policy", lambda: self._controller.use(student, int(policy.about.get("version", 0)) or None),
+                               sha256=hashlib.sha256(bytes(message.data)).hexdigest())
         except MbrlError as error:
             self._node.get_logger().warning(f"policy refused: {error}")
 
     def _promote(self, request, response):
-        with self._loop.exclusive:
-            reason = self._controller.promote()
+        reason = self._loop.outside("promote_policy", self._controller.promote)
         response.success, response.message = not reason, reason or "the policy acts"
         return response
 
     def _demote(self, request, response):
-        with self._loop.exclusive:
-            self._controller.demote()
+        self._loop.outside("demote_policy", self._controller.demote)
         response.success, response.message = True, "the planner acts"
         return response

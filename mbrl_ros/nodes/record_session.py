@@ -38,11 +38,12 @@ from .types_by_name import message_class
 
 RECORDED = ("joint_states", "commands", "shadow_commands", "trajectory_commands", "features", "features_vector",
             "target_joints", "target_point", "target_pose", "target_features", "target_trajectory", "plan", "status",
-            "message", "events", "diagnostics", "robot_description", "parameter_events")
+            "message", "journal", "policy", "events", "diagnostics", "robot_description", "parameter_events")
 EVERYONES = ("/diagnostics", "/parameter_events", "/clock")  # outside of every namespace
 SESSION = "/mbrl_session"
 # Subscribed to before they are there, so that the very first one is not missed; {node} stands for the node's name.
-AWAITED = {"commands": Float64MultiArray, "{node}/shadow_commands": Float64MultiArray, "{node}/status": Float64MultiArray}
+AWAITED = {"commands": Float64MultiArray, "{node}/shadow_commands": Float64MultiArray, "{node}/status": Float64MultiArray,
+           "{node}/journal": String}
 PACKAGES = ("mbrl_ros", "numpy", "scipy", "casadi", "ruckig", "rosbags", "mujoco")
 RELIABLE = QoSProfile(depth=1000)
 LOOK_PERIOD = 0.2  # [s] between looks at the graph: what is published before it is subscribed to is lost
@@ -87,7 +88,7 @@ class RecordNode(Node):
     def begin(self) -> None:
         for name, message in AWAITED.items():
             topic = self.resolve_topic_name(name.format(node=self.settings.node))
-            self._bag.add_topic(topic, "std_msgs/msg/Float64MultiArray", _rosbags_qos([RELIABLE]))
+            self._bag.add_topic(topic, f"std_msgs/msg/{message.__name__}", _rosbags_qos([RELIABLE]))
             self._subscribed[topic] = self._subscription(message, topic, RELIABLE)
         self._look()
         self._timer = self.create_timer(LOOK_PERIOD, self._look)

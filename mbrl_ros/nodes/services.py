@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from ..control_loop import ControlLoop
-from ..dynamics.snapshot import load_model, save_model
+from ..dynamics.snapshot import content_hash, load_model, save_model
 from ..exceptions import MbrlError
 from ..robots import Robot
 from ..state_machine import Event
@@ -55,9 +57,7 @@ class Services:
         return dynamics
 
     def _reset_model(self) -> tuple[bool, str]:
-        dynamics = self._dynamics()
-        with self._loop.exclusive:
-            dynamics.reset()
+        self._loop.outside("reset_model", self._dynamics().reset)
         return True, "the model knows its prior and nothing else"
 
     def _save_model(self) -> tuple[bool, str]:
@@ -69,8 +69,8 @@ class Services:
 
     def _load_model(self) -> tuple[bool, str]:
         dynamics, file = self._dynamics(), self._file()
-        with self._loop.exclusive:
-            load_model(file, dynamics, self._robot)
+        self._loop.outside("load_model", lambda: load_model(file, dynamics, self._robot), file=str(Path(file).resolve()),
+                           sha256=content_hash(file))
         return True, f"read from {file}"
 
     def _file(self) -> str:

@@ -41,6 +41,10 @@ FIELDS = {
     "target_kind": "0 joints, 1 end-effector point, 2 features",
     "target_stamp": "from when on the present target holds [s]",
     "rejected": "inputs rejected since activation",
+    "number": "number of the command, counted from 1 since configuration; commands between ticks count too",
+    "late": "periods by which the command came too late for its state, from which on it is taken to act",
+    "frame": "stamp of the newest image features used until then [s]; NaN: none",
+    "targets": "targets accepted before the command",
 }
 _LAYOUT = MultiArrayLayout(dim=[MultiArrayDimension(label=VERSION, size=len(FIELDS), stride=len(FIELDS)),
                                 *(MultiArrayDimension(label=name, size=1, stride=1) for name in FIELDS)])
@@ -57,7 +61,8 @@ def status_values(tick: Tick, controller: Any, rejected: int) -> list[float]:
         float(controller.nis_bound), NO_DECISION if plan is None else float(plan.status),
         0.0 if plan is None else float(plan.iterations), math.nan if plan is None else float(plan.cost),
         float(controller.reference_end), math.nan if target is None else TARGET_KINDS[target.kind],
-        math.nan if target is None else float(target.stamp), float(rejected)]
+        math.nan if target is None else float(target.stamp), float(rejected), float(tick.number), float(tick.late), tick.frame,
+        float(tick.targets)]
 
 
 def to_status(values: list[float]) -> Float64MultiArray:
