@@ -33,10 +33,20 @@ FORMS = [("mcap", ""), ("mcap", "storage"), ("mcap", "message"), ("sqlite3", "")
 
 
 def small_bags(folder: Path) -> list[Path]:
+    from realtime_robot import Robot
     from replay_bags import closed_loop, write_bag
+    from mbrl_ros.state_machine import Event
+    robot = Robot(player=True)
+    robot.point(0.7, -0.3)
+    robot.live(50)
+    robot.loop.request(Event.HOLD)
+    robot.live(10)
+    robot.loop.request(Event.RESUME)
+    robot.live(40)
     messages, _ = closed_loop(seconds=2.0)
-    return [write_bag(folder / f"{storage}_{compression or 'plain'}", messages, storage, compression)
-            for storage, compression in FORMS]
+    forms = [write_bag(folder / f"{storage}_{compression or 'plain'}", messages, storage, compression)
+             for storage, compression in FORMS]
+    return [*forms, robot.bag(folder / "realtime")]
 
 
 def damaged(content: bytes, rng: np.random.Generator) -> bytes:

@@ -14,6 +14,8 @@ from typing import Any
 
 from .exceptions import DataError
 
+MOST = 2**53  # commands
+
 
 @dataclasses.dataclass(frozen=True)
 class Act:
@@ -35,6 +37,9 @@ class Act:
         try:
             content = json.loads(text)
             own = {key: content.pop(key) for key in ("did", "after", "targets", "fresh")}
-            return cls(str(own["did"]), int(own["after"]), int(own["targets"]), bool(own["fresh"]), content)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            after, targets = int(own["after"]), int(own["targets"])
+            if not 0 <= after < MOST or not 0 <= targets < MOST:
+                raise ValueError("no such number")
+            return cls(str(own["did"]), after, targets, bool(own["fresh"]), content)
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise DataError(f"not an entry of a journal: {text[:60]!r} ({error})") from None

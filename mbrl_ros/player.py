@@ -19,6 +19,7 @@ import numpy as np
 
 from .types import Array, Plan
 
+PLAN_VALIDITY = 3.0  # periods for which mpc_node plays a plan
 ROUNDING = 1e-6  # of a period, forgiven where stamps fall on the border of a stage
 
 

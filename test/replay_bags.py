@@ -44,9 +44,13 @@ class Messages:
                            velocity=np.array(qd, dtype=np.float64), effort=np.array(effort, dtype=np.float64))
 
     def command(self, u, stamp: float | None = None) -> bytes:
+        return self.labelled(u, [] if stamp is None else [f"{stamp:.9f}"])
+
+    def labelled(self, values, labels) -> bytes:
+        """A vector with a dimension for each label."""
         dimension, layout = self._t["std_msgs/msg/MultiArrayDimension"], self._t["std_msgs/msg/MultiArrayLayout"]
-        dims = [] if stamp is None else [dimension(label=f"{stamp:.9f}", size=len(u), stride=len(u))]
-        return self._bytes(VECTOR, layout=layout(dim=dims, data_offset=0), data=np.array(u, dtype=np.float64))
+        dims = [dimension(label=label, size=len(values), stride=len(values)) for label in labels]
+        return self._bytes(VECTOR, layout=layout(dim=dims, data_offset=0), data=np.array(values, dtype=np.float64))
 
     def point(self, stamp, p, frame="base") -> bytes:
         return self._bytes(POINT, header=self.header(stamp, frame), point=self._t["geometry_msgs/msg/Point"](*map(float, p)))

@@ -23,7 +23,7 @@ from ..control_loop import ControlLoop
 from ..exceptions import MbrlError, RobotDescriptionError
 from ..node_settings import NodeSettings
 from ..pid import build_controller
-from ..player import FeedbackPlayer
+from ..player import PLAN_VALIDITY, FeedbackPlayer
 from ..policy_controller import PolicyController
 from ..robots import load_robot
 from ..supervisor import Supervisor
@@ -36,7 +36,6 @@ from .services import Services
 from .subscriptions import Subscriptions
 
 LEAVING = Duration(seconds=1.0)  # how long the safe command is given to reach its readers
-PLAN_VALIDITY = 3.0  # periods for which the player plays a plan
 
 
 class MpcNode(LifecycleNode):

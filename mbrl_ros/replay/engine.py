@@ -1,12 +1,14 @@
 """A bag through exactly the nodes' conversion and the same control loop, offline, as fast as possible.
 
 Time is the bag's: a message arrives when it was recorded, the loop's clock stands still in between, and no result
-depends on how long anything takes. A state is answered if it was answered when the bag was recorded, or, in lockstep and in
-a bag of another controller, if it is due by its stamp. Two replays agree to the last bit on one machine.
+depends on how long anything takes. What mpc_node said of its commands (course.py) is believed: which state was answered and
+how late, which targets and features were known, what was asked for in between. In lockstep and in a bag of another
+controller a state is answered if it is due by its stamp. Two replays agree to the last bit on one machine.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import struct
 import time
@@ -18,21 +20,26 @@ from typing import Any
 import numpy as np
 
 from ..configuration import Configuration
-from ..control_loop import ControlLoop, Tick
-from ..conversion import (PLAUSIBLE, FeatureReader, JointOrder, JointStateReader, Message, read_feature_target,
-                          read_joint_target, read_point_target, read_pose_target, read_trajectory_target, seconds)
+from ..control_loop import Tick
+from ..conversion import PLAUSIBLE, FeatureReader, JointStateReader, Message, seconds
 from ..data.stream import Decoder
-from ..exceptions import ConfigurationError, MbrlError
+from ..exceptions import ConfigurationError, DataError, MbrlError
 from ..inputs import InputGate
+from ..journal import Act
 from ..mailbox import Arrival
 from ..pid import build_controller
+from ..player import PLAN_VALIDITY, FeedbackPlayer
 from ..supervisor import Supervisor
 from ..types import Array, FeatureFrame
+from .course import LAST, Course, Place, StatusReader, Told
 from .prediction import PredictionScores, nothing_scored
 from .recorded import RecordedCommands
+from .repeated import Repeater
 from .setup import Setup
-from .stand_ins import Fed, NoSupervisor, Onlooker
+from .stand_ins import NoSupervisor, Onlooker
+from .stepped import SteppedLoop
 from .table import Table
+from .targets import Targets
 
 LOOKAHEAD = 1.0  # [s] of the bag read before a message is handled: the answer to a state comes after it
 LONGEST_SILENCE = 5.0  # [s] of a gap in which the safe command is repeated; more of the same says nothing
@@ -45,41 +52,6 @@ class Event:
 
     time: float
     text: str
-
-
-class SteppedLoop(ControlLoop):
-    """The node's control loop without its thread."""
-
-    def __init__(self, *arguments: Any, **options: Any):
-        super().__init__(*arguments, **options)
-        self.mailbox.open()
-
-    def _after(self, arrival, decision, command, late) -> None:
-        """How late a command was on the robot is not recorded: it counts as on time."""
-        super()._after(arrival, decision, command, 0)
-
-    def advance(self) -> None:
-        """Answer every state that waits in the mailbox."""
-        while (arrival := self.mailbox.take(lambda: 0.0)) is not None:
-            self._finish(self._tick(arrival) if arrival.due else self._play(arrival))
-
-    def answer(self, arrival: Arrival) -> None:
-        """Answer this state, due or not."""
-        self._finish(self._tick(arrival))
-
-    def be_silent(self) -> None:
-        """No state has come in time."""
-        if self._observation is not None:
-            self._finish(self._miss())
-
-    @property
-    def deadline(self) -> float:
-        """When the next state is overdue [s]."""
-        return self._deadline if self._observation is not None else float("inf")
-
-    def _finish(self, tick: Tick | None) -> None:
-        if tick is not None:
-            self._tell(tick)
 
 
 class Engine:
@@ -97,13 +69,12 @@ class Engine:
         self.messages = self.ticks = 0
         self.events: list[Event] = []
         self.rejected: Counter[str] = Counter()
-        clock = "stamps" if setup.node.lockstep else control.stamp_clock
+        clock = "stamps" if setup.node.lockstep or setup.simulated else control.stamp_clock
         self.states = InputGate("joint_states", timeout=control.state_timeout, clock=clock)
         self.features = InputGate("features", timeout=c["features"].timeout, clock=clock)
         self._joint_reader = JointStateReader(robot, self.states, missing_velocity=control.missing_velocity,
                                               cutoff=control.velocity_cutoff)
         self._feature_reader = FeatureReader(c["features"].points, self.features)
-        self._target_order = JointOrder(robot.joints)
         self._decoder = Decoder(setup.stream)
         self.recorded = RecordedCommands(PLAUSIBLE * np.maximum(np.abs(robot.command_lower), np.abs(robot.command_upper)))
         self.controller = build_controller(robot, c) if setup.plan else Onlooker(robot, c, setup.prior)
@@ -112,13 +83,19 @@ class Engine:
         if self.prediction is not None:
             dynamics.keeper = self.prediction
         supervisor = Supervisor(robot, c["supervisor"], self.dt) if setup.plan else NoSupervisor()
-        felt = {"answers": self.recorded.answer, "held": self._held, "none": self._nothing}.get(setup.feeding)
+        played = 1.0 / setup.node.player_rate if setup.node.player_rate and setup.plan else None
         self.loop = SteppedLoop(
-            self.controller if felt is None else Fed(self.controller, felt), supervisor, self, dt=self.dt,
-            timeout=control.state_timeout, age=lambda: self.states.age(self.now), lockstep=setup.node.lockstep,
-            frame_latency=control.feature_latency,
-            shadow=setup.feeding == "effort", clock=lambda: self.now)
-        self._frames: deque[FeatureFrame] = deque()
+            self.controller, supervisor, self, dt=self.dt, timeout=control.state_timeout, age=self._age,
+            lockstep=setup.node.lockstep, frame_latency=control.feature_latency, shadow=setup.feeding == "effort",
+            player=FeedbackPlayer(self.n, self.dt, PLAN_VALIDITY * self.dt) if played else None, player_period=played,
+            clock=lambda: self.now, felt={"answers": self._answered, "held": self._held, "none": self._nothing,
+                                          "effort": self._measured}[setup.feeding])
+        self.course, self._told_age = Course(), None
+        self._status = StatusReader(self._decode_status)
+        self._repeater = Repeater(self.loop, robot, setup.stream.path, self._note, self._warn, setup.plan)
+        self._targets = Targets(self.controller, robot, mapped, self._note) if setup.plan else None
+        self._restarted, self._epoch = False, 0
+        self._frames: deque[tuple[FeatureFrame, bool]] = deque()  # whether its stamp is its own
         self._latency = control.feature_latency
         self._newest = (0.0, 0.0)  # stamp and arrival of the newest state
         self._span = robot.command_upper - robot.command_lower
@@ -136,6 +113,12 @@ class Engine:
         started, used = time.perf_counter(), time.process_time()
         waiting: deque[tuple[float, str, Message, bool]] = deque()
         for arrived, role, message in self._read():
+            if role == "journal":  # what it tells has its place among the commands, and so have targets
+                self._on_journal(message)
+                continue
+            if role.startswith("target") and self._setup.numbered and self._targets is not None:
+                self._targets.wait(arrived, role, message)
+                continue
             again = role == "commands" and self.recorded.add(arrived, message)
             if role == "features" and self._setup.node.lockstep:  # its stamp alone says when it counts as arrived
                 self.now = arrived
@@ -146,6 +129,7 @@ class Engine:
                 self._handle(*waiting.popleft())
         while waiting:
             self._handle(*waiting.popleft())
+        self._catch_up((LAST, 0.0))
         self.wall, self.cpu = time.perf_counter() - started, time.process_time() - used
         for topic, count in self._decoder.broken.items():
             self.rejected["cannot be decoded"] += count
@@ -166,10 +150,15 @@ class Engine:
                 first, self._first = stamp, arrived
             since = stamp - first
             role = roles[topic]
-            if role == "status" or since > end or since < begin and role not in ("session", "description", "parameters"):
+            if since > end or since < begin and role not in ("session", "description", "parameters", "policy"):
                 continue
-            message = self._decoder.decode(topic, kind, data)
             self.messages += 1
+            if role == "status":
+                self._status_kind = topic, kind
+                values = self._status.read(data)
+                message = self.course.add_status(values) if values is not None else None
+            else:
+                message = self._decoder.decode(topic, kind, data)
             if message is not None:
                 yield arrived, role, message
 
@@ -180,9 +169,15 @@ class Engine:
         if role == "states":
             self._on_state(message)
         elif role == "commands":
-            if again and self._setup.feeding == "answers" and not self._setup.node.lockstep:
+            if again and self._setup.as_recorded and not self._setup.numbered:
                 self.loop.be_silent()  # the node had no new state and repeated itself
-        elif role in HANDLERS and (self._setup.plan or not role.startswith("target")):
+        elif role == "status":
+            if message.silent:
+                self._catch_up((message.epoch, message.number + 0.5))
+        elif role.startswith("target"):
+            if self._targets is not None:
+                self._targets.give(role, message)
+        elif role in HANDLERS:
             try:
                 HANDLERS[role](self, message)
             except MbrlError as error:
@@ -191,7 +186,7 @@ class Engine:
             self._progress(arrived - self._first)
 
     def _be_silent_until(self, arrived: float) -> None:
-        if self._setup.feeding == "answers" or self._setup.node.lockstep:
+        if self._setup.as_recorded or self._setup.node.lockstep:
             return  # what was sent in between stands in the bag
         end = min(arrived, self.now + LONGEST_SILENCE)
         while self.loop.deadline < end:
@@ -202,6 +197,10 @@ class Engine:
         message.name = self._mapped.translated(message.name) if self._mapped is not None else message.name
         if self._by_bag:
             message.header.stamp.sec, message.header.stamp.nanosec = divmod(round(1e9 * self.now), 10**9)
+        stamp = seconds(message.header.stamp)
+        told = self.course.tick(stamp)
+        answered = told is not None or self._setup.as_recorded and self.recorded.answer(stamp) is not None
+        self.states.timeout = np.inf if answered else self._setup.configuration["control"].state_timeout  # it was fresh then
         result = self._joint_reader.read(message, self.now)
         if result is None:
             return
@@ -211,13 +210,70 @@ class Engine:
         self._newest = (observation.stamp, self.now)
         self._covered += max(0.0, observation.stamp - self._previous)
         self._previous = observation.stamp
-        self._release_frames(observation.stamp)
-        arrival = Arrival(observation, time.perf_counter(), effort, restarted)
-        if self._setup.feeding != "answers" or self._setup.node.lockstep:  # in lockstep every state is answered
+        self._restarted |= restarted
+        if self._setup.as_recorded and not answered:
+            return
+        self._catch_up(told.place if told is not None else (self._epoch, self.loop.sent + 1.0))
+        if told is not None:
+            self._believe(told)
+        self._release_frames(observation.stamp, told)
+        arrival = Arrival(observation, time.perf_counter(), effort, self._restarted)
+        self._restarted = False
+        if not self._setup.as_recorded:
             self.loop.mailbox.put(arrival)
             self.loop.advance()
-        elif self.recorded.answer(observation.stamp) is not None:
+        elif told is None and self.loop.player is not None:
+            self.loop.play(arrival)
+            self._difference.add(np.abs(self._last_sent - self.recorded.answer(stamp)) / self._span)
+        else:
             self.loop.answer(arrival)
+        self.loop.late = 0
+
+    # --- what mpc_node said of its commands -------------------------------------------------------------------------
+
+    def _believe(self, told: Told) -> None:
+        """The next command is number told.number."""
+        if told.epoch > self._epoch:
+            self._begin_anew(told.epoch)
+        self.loop.sent, self.loop.late = told.number - 1, told.late
+        if self._targets is not None and self._setup.numbered:
+            self._targets.give_until(told.targets, self.now)
+
+    def _catch_up(self, place: Place) -> None:
+        """What happened before the command at `place`."""
+        while (item := self.course.before(place)) is not None:
+            (epoch, _), what = item
+            if isinstance(what, Act):
+                if epoch > self._epoch:
+                    self._begin_anew(epoch)
+                if self._targets is not None:
+                    self._targets.give_until(what.targets, self.now)
+                self._repeater.repeat(what)
+            else:
+                self._believe(what)
+                self._told_age = what.age
+                self.loop.be_silent()
+                self._told_age = None
+
+    def _begin_anew(self, epoch: int) -> None:
+        self._note("the node was started anew; its parameters are taken to be those recorded first")
+        self._epoch = epoch
+        self.loop.begin_anew()
+        if self._targets is not None:
+            self.controller.update_settings(self._setup.configuration)
+            self._targets.forget_count()
+
+    def _on_journal(self, message: Message) -> None:
+        try:
+            self.course.add_act(Act.from_json(message.data))
+        except DataError as error:
+            self._note(str(error))
+
+    def _decode_status(self, data: bytes) -> Message | None:
+        return self._decoder.decode(*self._status_kind, data)
+
+    def _age(self) -> float:
+        return self.states.age(self.now) if self._told_age is None else self._told_age
 
     def _on_features(self, message: Message) -> None:
         self._take(self._feature_reader.read_cloud(message, self.now))
@@ -226,38 +282,27 @@ class Engine:
         if self.states.accepted:
             stamp, arrived = self._newest
             since = 0.0 if self._setup.node.lockstep else self.now - arrived
-            self._take(self._feature_reader.read_vector(message, stamp + since - self._latency, self.now))
+            self._take(self._feature_reader.read_vector(message, stamp + since - self._latency, self.now), exact=False)
 
-    def _take(self, frame: FeatureFrame | None) -> None:
+    def _take(self, frame: FeatureFrame | None, exact: bool = True) -> None:
         if frame is not None:
-            self._frames.append(frame)
+            self._frames.append((frame, exact))
 
-    def _release_frames(self, stamp: float) -> None:
-        """In lockstep a frame belongs to the first state that is not earlier, in whatever order they were recorded."""
-        latest = stamp + 0.5 * self.dt if self._setup.node.lockstep else float("inf")
-        while self._frames and self._frames[0].stamp <= latest:
-            self.loop.mailbox.put_frame(self._frames.popleft())
-
-    def _on_joint_target(self, message: Message) -> None:
-        message.name = self._mapped.translated(message.name) if self._mapped is not None else message.name
-        self.controller.set_joint_target(read_joint_target(message, self._target_order), seconds(message.header.stamp))
-
-    def _on_point_target(self, message: Message) -> None:
-        self.controller.set_point_target(read_point_target(message, self._setup.robot.root), seconds(message.header.stamp))
-
-    def _on_pose_target(self, message: Message) -> None:
-        self.controller.set_point_target(read_pose_target(message, self._setup.robot.root), seconds(message.header.stamp))
-
-    def _on_trajectory_target(self, message: Message) -> None:
-        message.joint_names = self._mapped.translated(message.joint_names) if self._mapped is not None else message.joint_names
-        times, Q = read_trajectory_target(message, self._target_order)
-        self.controller.set_trajectory(times, Q, seconds(message.header.stamp))
-
-    def _on_feature_target(self, message: Message) -> None:
-        self.controller.set_feature_target(read_feature_target(message), seconds(message.header.stamp))
+    def _release_frames(self, stamp: float, told: Told | None) -> None:
+        """Those the node had. In lockstep a frame belongs to the first state that is not earlier, in whatever order they
+        were recorded. A vector without a stamp gets the one that the node took it to have, up to half a tick later."""
+        lockstep, latest = self._setup.node.lockstep, float("inf")
+        if lockstep:
+            latest = stamp + 0.5 * self.dt
+        elif told is not None:
+            latest = -float("inf") if np.isnan(told.frame) else told.frame
+        while self._frames and (frame := self._frames[0][0]).stamp <= latest + (0.0 if self._frames[0][1] else 0.5 * self.dt):
+            _, exact = self._frames.popleft()
+            near = told is not None and not lockstep and not exact and abs(frame.stamp - told.frame) <= 0.5 * self.dt
+            self.loop.mailbox.put_frame(dataclasses.replace(frame, stamp=told.frame) if near else frame)
 
     def _on_parameters(self, message: Message) -> None:
-        if not self._setup.session or message.node != self._setup.session.get("node"):
+        if not self._setup.session or message.node != self._setup.session.get("node") or self._setup.journal:
             return
         flat = self.controller.configuration.flat() if hasattr(self.controller, "configuration") else {}
         changes = {p.name: value_of(p.value) for p in message.changed_parameters if p.name in flat}
@@ -265,19 +310,33 @@ class Engine:
             self._note("parameters set: " + ", ".join(f"{key}={value}" for key, value in changes.items()))
             self.controller.update_settings(Configuration.from_flat({**flat, **changes}))
 
+    def _on_policy(self, message: Message) -> None:
+        content = bytes(message.data)
+        self._repeater.policies[hashlib.sha256(content).hexdigest()] = content
+
     # --- what the robot felt --------------------------------------------------------------------------------------
 
-    def _held(self, stamp: float) -> Array:
+    def _answered(self, arrival: Arrival) -> Array | None:
+        return self.recorded.answer(arrival.observation.stamp)
+
+    def _held(self, arrival: Arrival) -> Array:
         mean = self.recorded.mean(self.now, self.now + self.dt)
         return np.zeros(self.n) if mean is None else mean
 
-    def _nothing(self, stamp: float) -> Array:
+    def _nothing(self, arrival: Arrival) -> Array:
         return np.zeros(self.n)
+
+    def _measured(self, arrival: Arrival) -> None:
+        """The loop itself takes the effort, in shadow."""
 
     # --- the loop's outputs ---------------------------------------------------------------------------------------
 
     def command(self, stamp: float, u: Array) -> None:
+        self._last_sent = u
         self._digest.update(struct.pack("<d", stamp) + np.asarray(u, dtype="<f8").tobytes())
+
+    def act(self, act: Act) -> None:
+        """What is done again was told when it was done first."""
 
     def log(self, level: str, text: str) -> None:
         self._note(text)
@@ -311,11 +370,18 @@ class Engine:
         self.table.add(**row)
 
     def _recorded_command(self, stamp: float) -> Array | None:
-        return self.recorded.mean(self.now, self.now + self.dt) if self._setup.feeding == "held" else self.recorded.answer(stamp)
+        if self._setup.feeding == "held":
+            return self.recorded.mean(self.now, self.now + self.dt)
+        return self.recorded.answer(stamp)
 
     def _note(self, text: str) -> None:
         if len(self.events) < MOST_EVENTS:
             self.events.append(Event(0.0 if np.isnan(self.now) else self.now - self._first, text))
+
+    def _warn(self, text: str) -> None:
+        """What makes the replay another run than the recorded one stands above the result, too."""
+        self._note(text)
+        self._setup.notes.append(text)
 
     # --- the result -----------------------------------------------------------------------------------------------
 
@@ -357,9 +423,7 @@ class Difference:
 
 
 HANDLERS = {"features": Engine._on_features, "features_vector": Engine._on_feature_vector,
-            "target_joints": Engine._on_joint_target, "target_point": Engine._on_point_target,
-            "target_features": Engine._on_feature_target, "target_pose": Engine._on_pose_target,
-            "target_trajectory": Engine._on_trajectory_target, "parameters": Engine._on_parameters}
+            "parameters": Engine._on_parameters, "policy": Engine._on_policy}
 _VALUE_FIELDS = {1: "bool_value", 2: "integer_value", 3: "double_value", 4: "string_value", 8: "double_array_value",
                  9: "string_array_value"}
 

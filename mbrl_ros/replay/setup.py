@@ -26,6 +26,7 @@ from ..node_settings import NodeSettings
 from ..robots import Robot, load_robot
 from ..share import config_file, share_directory
 from ..types import Array
+from .course import status_labels
 from .topics import Mapped, roles_of, unmatched
 
 SURVEYED = 2000  # joint states looked at before the replay begins
@@ -60,12 +61,15 @@ class Survey:
     session: dict[str, Any] = dataclasses.field(default_factory=dict)
     description: str = ""
     first_tick: int = 1  # of the node that was recorded
+    numbered: bool = False  # whether its status numbers the commands
 
 
 @dataclasses.dataclass
 class Setup:
     """`feeding`: where the command in effect comes from: "answers" (recorded by this package's node), "held" (a topic of
-    another controller), "effort" (of the joint states) or "none"."""
+    another controller), "effort" (of the joint states) or "none". `as_recorded`: the states that were answered are answered;
+    `numbered`, `journal`: the status numbers the commands, and what came between them was recorded; `simulated`: the
+    node's clock was the simulation's."""
 
     stream: BagStream
     roles: dict[str, str]
@@ -77,6 +81,13 @@ class Setup:
     prior: Prior | None
     session: dict[str, Any]
     notes: list[str]
+    as_recorded: bool = False
+    numbered: bool = False
+    journal: bool = False
+
+    @property
+    def simulated(self) -> bool:
+        return bool(self.session and self.session["parameters"].get("use_sim_time"))
 
 
 def prepare(options: ReplayOptions) -> Setup:
@@ -92,6 +103,7 @@ def prepare(options: ReplayOptions) -> Setup:
         if survey.period and 1.0 / survey.period < SLOW * rate and "control.rate" not in changed:
             values["control.rate"] = float(f"{1.0 / survey.period:.4g}")
             notes.append(f"control.rate: {values['control.rate']:g} Hz, the rate of the bag, instead of {rate:g} Hz")
+    _convert_rate(values, survey, changed, notes)
     feeding = _feeding(values, roles, survey)
     if feeding != "answers" and not survey.session and "control.delay" not in changed:
         values.update({"control.delay": 0.0, "delay.adapt": False, "delay.interval": NEVER})
@@ -115,8 +127,10 @@ def prepare(options: ReplayOptions) -> Setup:
     notes.append({"answers": "the command in effect is the recorded one", "none": "the bag holds no commands: zero is taken",
                   "held": "the command in effect is the mean of the topic's over each tick",
                   "effort": "the command in effect is the measured effort"}[feeding])
-    return Setup(stream, roles, robot, configuration, node, options.plan and known_robot, feeding, prior,
-                 survey.session, notes)
+    same_rate = configuration["control"].rate == _recorded_rate(survey, configuration["control"].rate)
+    as_recorded = survey.labelled and feeding in ("answers", "effort") and same_rate and not node.lockstep
+    return Setup(stream, roles, robot, configuration, node, options.plan and known_robot, feeding, prior, survey.session,
+                 notes, as_recorded, survey.numbered and same_rate, same_rate and "journal" in roles.values())
 
 
 def surveyed(stream: BagStream, roles: Mapping[str, str], options: ReplayOptions) -> Survey:
@@ -142,6 +156,7 @@ def surveyed(stream: BagStream, roles: Mapping[str, str], options: ReplayOptions
             survey.labelled = survey.labelled or answered_stamp(message) is not None
         elif role == "status":
             survey.first_tick, told = first_tick(message), True
+            survey.numbered = "number" in status_labels(message)
         elif role == "description":
             survey.description = message.data
         else:
@@ -159,8 +174,8 @@ def surveyed(stream: BagStream, roles: Mapping[str, str], options: ReplayOptions
 
 def first_tick(message: Message) -> int:
     """The number of the tick a status message tells of; 1 if it is another kind of message."""
-    labels = [dimension.label for dimension in message.layout.dim]
-    return int(message.data[labels.index("tick") - 1]) if "tick" in labels and len(message.data) == len(labels) - 1 else 1
+    labels = status_labels(message)
+    return int(message.data[labels.index("tick")]) if labels else 1
 
 
 def _recording(stream: BagStream, survey: Survey, states: list) -> Recording:
@@ -215,8 +230,10 @@ def _values(options: ReplayOptions, survey: Survey, notes: list[str]) -> tuple[d
 
 def _still_known(parameters: dict[str, Any], notes: list[str]) -> dict[str, Any]:
     """Recorded parameters without those of ROS itself; what this version does not know is named and left out."""
-    known = {f"{prefix}.{name}" for prefix, kind in section_types().items() for name in kind.infos()} | set(NodeSettings.infos())
-    strange = [name for name in parameters if name not in known and name not in OF_ROS and not name.startswith("qos_overrides.")]
+    known = {f"{prefix}.{name}" for prefix, kind in section_types().items() for name in kind.infos()}
+    known |= set(NodeSettings.infos())
+    strange = [name for name in parameters
+               if name not in known and name not in OF_ROS and not name.startswith("qos_overrides.")]
     if strange:
         notes.append(f"recorded by another version, whose settings {strange} this one does not know")
     return {name: value for name, value in parameters.items() if name in known}
@@ -235,9 +252,31 @@ def _matching_config(joints: tuple[str, ...], notes: list[str]) -> dict[str, Any
     return {}
 
 
+def _recorded_rate(survey: Survey, rate: float) -> float:
+    """[Hz]; `rate` where nothing was recorded of it."""
+    return float(survey.session["parameters"].get("control.rate", rate)) if survey.session else rate
+
+
+def _convert_rate(values: dict[str, Any], survey: Survey, changed: set[str], notes: list[str]) -> None:
+    """Another rate than the recorded one: ticks of its own, and the same delay in seconds."""
+    if "control.rate" not in changed or not survey.session:
+        return
+    default = Configuration.from_flat({})["control"]
+    recorded, rate = _recorded_rate(survey, default.rate), float(values["control.rate"])
+    if rate == recorded:
+        return
+    values["lockstep"] = False
+    if "control.delay" not in changed:
+        values["control.delay"] = float(values.get("control.delay", default.delay)) * rate / recorded
+    notes.append(f"another rate than the recorded {recorded:g} Hz: ticks, and what acts during them, are not those of the run")
+
+
 def _feeding(values: dict[str, Any], roles: Mapping[str, str], survey: Survey) -> str:
     if survey.session:
-        return "effort" if values.get("shadow") else "answers" if survey.labelled else "none"
+        if values.get("shadow"):
+            return "effort"
+        same = float(values.get("control.rate", 0.0)) == _recorded_rate(survey, 0.0)
+        return ("answers" if same else "held") if survey.labelled else "none"
     if "commands" in roles.values():
         return "answers" if survey.labelled else "held"
     if values.get("robot.interface", "effort") == "effort" and survey.recording.u is not None:

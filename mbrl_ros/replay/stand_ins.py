@@ -1,8 +1,6 @@
-"""Stand-ins behind the controller's seam: what feeds it recorded commands, and what learns without planning."""
+"""Stand-ins where nothing is planned: what learns without planning, and a supervisor that lets everything through."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 
@@ -11,23 +9,6 @@ from ..controller import Learner
 from ..supervisor import Command
 from ..state_machine import Reason, State
 from ..types import Array, Decision, DecisionStatus, Observation
-
-
-class Fed:
-    """The controller `inner`, told that the robot felt the recorded commands instead of those just computed.
-
-    felt(stamp) gives the command (nu,) in effect for the state stamped `stamp`, None where none was recorded.
-    """
-
-    def __init__(self, inner, felt: Callable[[float], Array | None]):
-        self._inner, self._felt = inner, felt
-
-    def record(self, stamp: float, command: Array) -> None:
-        recorded = self._felt(stamp)
-        self._inner.record(stamp, command if recorded is None else recorded)
-
-    def __getattr__(self, name: str):
-        return getattr(self._inner, name)
 
 
 class Onlooker(Learner):

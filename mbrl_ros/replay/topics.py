@@ -33,6 +33,8 @@ ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "features_vector": (VECTOR, ("features_vector",)),
     "states": (JOINT_STATE, ("joint_states",)),
     "status": (VECTOR, ("status",)),
+    "journal": (TEXT, ("journal",)),
+    "policy": ("std_msgs/msg/UInt8MultiArray", ("policy",)),
     "commands": (VECTOR, ("commands", "shadow_commands", "command")),
 }
 NOT_COMMANDS = ("status", "features_vector")
@@ -105,7 +107,8 @@ def unmatched(wanted: Iterable[str], given: Iterable[str]) -> JointNameError | N
         return None
     error = JointNameError(wanted, given, what="joints of the robot and of the bag")
     pattern = _pattern(wanted, given)
-    advice = f"--joint '{pattern}' would match them" if pattern else "name each pair: --joint BAG_JOINT=ROBOT_JOINT, or a --map file"
+    advice = (f"--joint '{pattern}' would match them" if pattern
+              else "name each pair: --joint BAG_JOINT=ROBOT_JOINT, or a --map file")
     error.args = (f"{error.args[0]}. {advice}",)
     return error
 
