@@ -1,13 +1,13 @@
-"""What mpc_node publishes: the command first; status, plan and log row after it; diagnostics from a timer."""
+"""What mpc_node publishes: the command first; status, plan, diagnostics and log row after it."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Float64MultiArray, String, UInt8
@@ -56,13 +56,15 @@ class NodeOutputs:
     def begin(self) -> None:
         """The node becomes active."""
         self._next_plan = self._next_heartbeat = -np.inf
+        self._diagnosis: Iterator[DiagnosticStatus] | None = None
+        self._diagnosed = -np.inf
         self._reasons: Counter[Reason] = Counter()
         self._state = State.HOLD
         self._prediction = status.Prediction()
         self._log = self._new_log() if self._settings.log_file else None
         if self._settings.transitions_file and hasattr(self._controller, "dynamics"):
             self._controller.dynamics.keeper = Keeper(Owner(self._robot.joints, self._robot.interface, self._controller.dt))
-        self._timer = self._node.create_timer(DIAGNOSTICS_PERIOD, self._diagnose)
+        self._timer = self._node.create_timer(DIAGNOSTICS_PERIOD, self._diagnose_silence)
 
     def end(self, leaving: Duration) -> None:
         """After the last command: wait until its readers have it, then write the log."""
@@ -98,6 +100,7 @@ class NodeOutputs:
             if decision.plan is not None and self._settings.plan_rate and decision.stamp >= self._next_plan:
                 self._next_plan = decision.stamp + 1.0 / self._settings.plan_rate
                 self._show(decision)
+        self._diagnose(now)
         if self.policy is not None:
             self.policy.after_tick(followed=decision is not None and command.state is State.ACTIVE)
         if self._log is not None:
@@ -142,11 +145,32 @@ class NodeOutputs:
     def _rejected(self) -> int:
         return sum(sum(gate.rejected.values()) for gate in self.gates)
 
-    def _diagnose(self) -> None:
+    def _diagnose(self, now: float) -> None:
+        """One part of the diagnostics a tick, right after a command: all at once they would delay the next one."""
+        if self._diagnosis is None and now - self._diagnosed >= DIAGNOSTICS_PERIOD:
+            self._diagnosed, self._parts, self._diagnosis = now, [], self._new_diagnosis()
+        if self._diagnosis is not None:
+            part = next(self._diagnosis, None)
+            if part is not None:
+                self._parts.append(part)
+                return
+            self._diagnosis = None
+            self._publish_diagnosis(self._parts)
+
+    def _diagnose_silence(self) -> None:
+        """Diagnostics while there are no ticks."""
+        if time.perf_counter() - self._diagnosed > 1.5 * DIAGNOSTICS_PERIOD:
+            self._publish_diagnosis(list(self._new_diagnosis()))
+
+    def _new_diagnosis(self) -> Iterator[DiagnosticStatus]:
         reasons, self._reasons = self._reasons, Counter()
-        self._diagnostics.publish(status.diagnostics(
-            self._node.get_fully_qualified_name(), self.loop, self.gates, self._prediction, self._settings,
-            reasons, DIAGNOSTICS_PERIOD, self._node.get_clock().now().to_msg()))
+        return status.statuses(self._node.get_fully_qualified_name(), self.loop, self.gates, self._prediction,
+                               self._settings, reasons, DIAGNOSTICS_PERIOD)
+
+    def _publish_diagnosis(self, parts: list[DiagnosticStatus]) -> None:
+        message = DiagnosticArray(status=parts)
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
 
     def _new_log(self) -> TickLog:
         n, m = len(self._robot.joints), self._controller.m

@@ -7,16 +7,17 @@ version, and layout.dim[1:] the fields in the order of `data`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension, MultiArrayLayout
 
 from ..control_loop import ControlLoop, Tick
 from ..inputs import InputGate
 from ..node_settings import NodeSettings
 from ..state_machine import Reason, State
+from ..timing import Rolling
 from ..types import Array, Decision, Observation
 
 VERSION = "mbrl_ros/status/1"
@@ -105,33 +106,32 @@ class Prediction:
         return self._error / self._change if self._change else math.nan
 
 
-def diagnostics(name: str, loop: ControlLoop, gates: Iterable[InputGate], prediction: Prediction, settings: NodeSettings,
-                reasons: Mapping[Reason, int], seconds: float, stamp) -> DiagnosticArray:
-    """The node's DiagnosticArray; `seconds` since the last one, `reasons` how often each reason held since then."""
-    timing = [("rate [Hz]", 1.0 / loop.period.mean() if loop.period.count else 0.0), ("ticks", loop.ticks),
-              ("missed ticks", loop.missed)]
-    for title, values in (("period", loop.period), ("compute", loop.compute), ("latency", loop.latency)):
-        timing += [(f"{title} {key} [ms]", 1e3 * value) for key, value in values.percentiles().items()]
-    timing += sorted(loop.events.items())
-    statuses = [_status(f"{name}: control loop", *_timeliness(loop, settings), timing)]
-
+def statuses(name: str, loop: ControlLoop, gates: Iterable[InputGate], prediction: Prediction, settings: NodeSettings,
+             reasons: Mapping[Reason, int], seconds: float) -> Iterator[DiagnosticStatus]:
+    """The node's diagnostics, one part at a time: a tick has time for one. `seconds` since the last ones, `reasons` how
+    often each reason held since then."""
+    yield _status(f"{name}: control loop", *_timeliness(loop, settings), [
+        ("rate [Hz]", 1.0 / loop.period.mean() if loop.period.count else 0.0), ("ticks", loop.ticks),
+        ("missed ticks", loop.missed), *_quantiles("period", loop.period), *_quantiles("compute", loop.compute),
+        *_quantiles("latency", loop.latency), *sorted(loop.events.items())])
     state = loop.supervisor.state
     held = [(f"{reason.name.lower()} [1/s]", count / seconds) for reason, count in reasons.items() if count]
     level = {State.ACTIVE: DiagnosticStatus.OK, State.HOLD: DiagnosticStatus.OK, State.RAMP_IN: DiagnosticStatus.OK,
              State.DEGRADED: DiagnosticStatus.WARN}.get(state, DiagnosticStatus.ERROR)
-    statuses.append(_status(f"{name}: supervisor", level, state.name.lower().replace("_", " "),
-                            [("cause", loop.supervisor.cause.name or "none"), *held]))
-    statuses.append(_model(name, loop.controller, prediction))
+    yield _status(f"{name}: supervisor", level, state.name.lower().replace("_", " "),
+                  [("cause", loop.supervisor.cause.name or "none"), *held])
+    yield _model(name, loop.controller, prediction)
     for gate in gates:
         rejected = sum(gate.rejected.values())
         values = [("accepted", gate.accepted), ("restarts", gate.restarts), ("clock", gate.clock)]
         for reason, count in sorted(gate.rejected.items()):
             values += [(f"rejected: {reason}", count), (f"last {reason}", gate.details[reason])]
-        statuses.append(_status(f"{name}: {gate.stream}", DiagnosticStatus.WARN if rejected else DiagnosticStatus.OK,
-                                f"{rejected} rejected" if rejected else "fine", values))
-    message = DiagnosticArray(status=statuses)
-    message.header.stamp = stamp
-    return message
+        yield _status(f"{name}: {gate.stream}", DiagnosticStatus.WARN if rejected else DiagnosticStatus.OK,
+                      f"{rejected} rejected" if rejected else "fine", values)
+
+
+def _quantiles(title: str, values: Rolling) -> list[tuple[str, float]]:
+    return [(f"{title} {key} [ms]", 1e3 * value) for key, value in values.percentiles().items()]
 
 
 def _model(name: str, controller: Any, prediction: Prediction) -> DiagnosticStatus:
