@@ -16,6 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--restarts", type=int, default=100, metavar="N",
                         help="without a disk to write to (default: %(default)d)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--priority", type=int, default=0, metavar="P",
+                        help="SCHED_FIFO priority of the control thread and of the measurement")
     parser.add_argument("--quick", action="store_true", help="1000 messages, 3 kills, 1 restart")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the counts")
     parser.add_argument("--quiet", action="store_true", help="no progress")
@@ -26,7 +28,8 @@ def run(args: argparse.Namespace) -> int:
     from ..nodes.fault_bench import FaultBench, table
     sizes = (1000, 3, 1) if args.quick else (args.messages, args.kills, args.restarts)
     with tqdm(bar_format="{desc}", leave=False, disable=args.quiet or None) as line:
-        bench = FaultBench(args.seed, lambda what, done: line.set_description_str(f"{what}: {done}"))
+        bench = FaultBench(args.seed, lambda what, done: line.set_description_str(f"{what}: {done}"),
+                           args.priority)
         counts = bench.run(*sizes)
     print(table(counts))
     for note in bench.notes[:20]:

@@ -83,9 +83,11 @@ class RobotSide:
         self.newest: np.ndarray | None = None
         self.answered = -1.0  # stamp of the state the newest command answers
         self.at = 0.0  # when it came [s], perf_counter
+        self.resting_since = 0.0  # when the first of the commands came that have been zero since [s], perf_counter
         self.sent_at: list[tuple[float, int]] = []  # (stamp answered, system time of publishing [ns]) of every command
         self.commands = self.out_of_limit = self.not_finite = 0
         self.keep = False
+        self.states_heard, self.heard_at = 0, 0.0  # [s], perf_counter; of another robot's states, if wanted
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._closing = False
@@ -99,8 +101,12 @@ class RobotSide:
         self.node.destroy_node()
         self._context.try_shutdown()
 
+    def listen_to_states(self) -> None:
+        """The robot is another process: hear when it speaks."""
+        self.node.create_subscription(JointState, "joint_states", self._on_state, qos.EVERY)
+
     def wait_until(self, condition, seconds: float) -> bool:
-        """Whether `condition()` came true, looked at whenever a command comes, within `seconds`."""
+        """Whether `condition()` came true, looked at whenever a message comes, within `seconds`."""
         with self.arrived:
             return self.arrived.wait_for(condition, seconds)
 
@@ -116,6 +122,11 @@ class RobotSide:
         while not self._closing:
             self._executor.spin_once(timeout_sec=0.1)
 
+    def _on_state(self, message: JointState) -> None:
+        with self.arrived:
+            self.states_heard, self.heard_at = self.states_heard + 1, time.perf_counter()
+            self.arrived.notify_all()
+
     def _on_command(self, message: Float64MultiArray, info: dict) -> None:
         u = np.array(message.data)
         finite = bool(np.isfinite(u).all()) and u.size == self.robot.n
@@ -123,11 +134,13 @@ class RobotSide:
         with self.arrived:
             self.commands += 1
             self.not_finite += not finite
+            self.answered, self.at = -1.0 if stamp is None else stamp, time.perf_counter()
             if finite:
                 outside = (u < self.robot.command_lower) | (u > self.robot.command_upper)
                 self.out_of_limit += bool(outside.any())
+                if not u.any() and (self.newest is None or self.newest.any()):
+                    self.resting_since = self.at
                 self.newest = u
-            self.answered, self.at = -1.0 if stamp is None else stamp, time.perf_counter()
             if self.keep:
                 self.sent_at.append((self.answered, info["source_timestamp"]))
             self.arrived.notify_all()
@@ -151,6 +164,37 @@ class StateMaker:
         """One period under u; None: the brakes hold the arm."""
         if u is not None:
             self._measurement = self.plant.step(u)
+
+
+class Feed:
+    """Good states at `rate` [Hz] from a simulated arm that obeys; the robot's clock is `ahead` [s] of the system's."""
+
+    def __init__(self, robot: RobotSide, rate: float):
+        self._robot, self.rate, self._states = robot, rate, StateMaker(rate, robot.robot)
+        self.ahead = 0.0
+
+    def send(self) -> float:
+        stamp = time.time() + self.ahead
+        self._robot.states.publish(self._states.message(stamp))
+        return stamp
+
+    def until_answered(self, seconds: float) -> bool:
+        """Send states until one of them is answered."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            stamp = self.send()
+            if self._robot.wait_until(lambda: abs(self._robot.answered - stamp) < 1e-6, 1.0 / self.rate):
+                self._states.advance(self._robot.newest)
+                return True
+        return False
+
+    def stream(self, seconds: float) -> None:
+        """States at the rate for a while, the arm obeying the newest command."""
+        begin = time.perf_counter()
+        for k in range(max(1, round(seconds * self.rate))):
+            time.sleep(max(0.0, begin + k / self.rate - time.perf_counter()))
+            self.send()
+            self._states.advance(self._robot.newest)
 
 
 def _spelled(value: Any) -> str:
