@@ -93,6 +93,8 @@ class ControlLoop:
         self._observation: Observation | None = None
         self._last_command: tuple[float, Array] | None = None
         self._played: list[Array] = []
+        if hasattr(controller, "follower"):
+            controller.follower.refusal = lambda: self.supervisor.refusal
         self._published = self._deadline = 0.0
 
     @property
@@ -111,8 +113,8 @@ class ControlLoop:
         def act() -> bool:
             before, known = self.supervisor.state, self._known()
             granted = self.supervisor.request(event, known)
-            if self.supervisor.state is State.HOLD is not before and known is not None:
-                self.controller.hold(known)
+            if known is not None and State.HOLD in (before, self.supervisor.state) and before is not self.supervisor.state:
+                self.controller.hold(known)  # after holding, too, it starts where the arm really is
             if event is Event.E_STOP and self._observation is not None:
                 self._publish(self._observation.stamp, self.supervisor.stop(known, Reason.REQUESTED))
             return granted
@@ -208,6 +210,8 @@ class ControlLoop:
             if restarted:
                 self._lateness.reset()
             self.controller.resume(observation, self._last_command[1])
+            if self.supervisor.state is State.HOLD:
+                self.controller.hold(observation)
             self._played = []
             if self.player is not None:
                 self.player.new_epoch()

@@ -117,8 +117,8 @@ class MpcController(Learner):
         self._planned = False
 
     def hold(self, observation: Observation) -> None:
-        """Rest where the robot is and forget every target; what was learned stays."""
-        self.follower.hold(observation.q, observation.stamp)
+        """Come to rest and forget every target; what was learned stays."""
+        self.follower.hold(observation.q, observation.qd, observation.stamp)
 
     def resume(self, observation: Observation, command: Array) -> None:
         """Go on at `observation` after an interruption, at whose end `command` (nu,) was in effect; keep what was

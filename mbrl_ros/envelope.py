@@ -39,13 +39,14 @@ class Envelope:
         self._fastest = settings.speed_guard * robot.velocity_limit
         self._band = GUARD_BAND * robot.velocity_limit
         self._acceleration = settings.acceleration * robot.acceleration_limit
+        self._slowing = robot.acceleration_limit * dt
         self._braking = settings.guard_effort * robot.effort_limit
         self.reset(np.zeros(robot.n))
 
     def reset(self, command: Array) -> None:
         """`command` (n,) is in effect, and has been."""
         self.previous = self.inside(command)
-        self._last_step = np.zeros(self.robot.n)
+        self._last_step = self._coasting = np.zeros(self.robot.n)
 
     def inside(self, u: Array) -> Array:
         """The nearest command in the box."""
@@ -81,6 +82,17 @@ class Envelope:
             step = _within(u - self.previous, share * self._last_step - most, share * self._last_step + most)
             guarded = self.previous + _within(step, -down * period, up * period)
         return guarded if np.abs(guarded - u).max() > ROUNDING else u
+
+    def begin_stopping(self, speed: bool = True) -> None:
+        """From now on `stopped` slows down from the present speed of the command; without `speed`, it is at rest."""
+        self._coasting = np.zeros(self.robot.n)
+        if speed:
+            self._coasting = self.previous if self.robot.interface == "velocity" else self._last_step / self.dt
+
+    def stopped(self) -> Array:
+        """The next period's command on the way to rest within the acceleration limits (velocity, position interface)."""
+        self._coasting = self._coasting - _within(self._coasting, -self._slowing, self._slowing)
+        return self._coasting if self.robot.interface == "velocity" else self.previous + self.dt * self._coasting
 
     def limited(self, u: Array, share: float = 1.0) -> tuple[Array, int]:
         """(u inside the box and within reach of the previous command, what was in the way); never anything not finite."""

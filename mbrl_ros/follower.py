@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,9 @@ from .robots import Robot
 from .robots.kinematics import Kinematics
 from .settings import ReferenceSettings, per_joint
 from .types import Array
+
+APART = 0.1  # a reference this far from the arm is not what it follows [rad or m]
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Preview:
@@ -46,6 +50,7 @@ class TargetFollower:
         self._lock = threading.Lock()  # targets come from another thread than the one that advances
         self.target: Target | None = None
         self.phase = ""
+        self.refusal: Callable[[], str] = lambda: ""  # why no target is accepted now; '' if they are
 
     def reset(self, q: Array, stamp: float) -> None:
         """Rest at q (n,); targets that were queued stay queued."""
@@ -53,10 +58,15 @@ class TargetFollower:
         self.target = Target("joints", np.array(q), stamp, np.array(q))
         self.phase = ""
 
-    def hold(self, q: Array, stamp: float) -> None:
-        """Rest at q (n,) and forget every target."""
-        self._queue = []
-        self.reset(q, stamp)
+    def hold(self, q: Array, qd: Array, stamp: float) -> None:
+        """Come to rest within the joints' limits, from q, qd (n,), and forget every target. An arm that follows a moving
+        reference slows down with it."""
+        with self._lock:
+            self._queue = []
+        following = not self.phase and stamp < self.joints.end and np.abs(self.joints.at(stamp) - q).max() < APART
+        fastest = 0.999 * self.settings.velocity_fraction * self.robot.velocity_limit
+        goal = self.joints.stop(stamp, None if following else (q, np.clip(qd, -fastest, fastest), np.zeros(self.n)))
+        self.target, self.phase = Target("joints", goal, stamp, goal), ""
 
     def resume(self, q: Array, stamp: float) -> None:
         """After an interruption: set out anew, from rest at q (n,), for the present target (a trajectory's: its end)."""
@@ -163,6 +173,8 @@ class TargetFollower:
     def _accept(self, target: Target) -> Target:
         """A target that holds from now on replaces all that were queued; a later one joins the queue in order of time,
         in place of one that would begin at the same tick."""
+        if reason := self.refusal():
+            raise TargetError(reason)
         with self._lock:
             kept = [t for t in self._queue if target.stamp > 0.0 and abs(t.stamp - target.stamp) > 0.5 * self.dt]
             self._queue = sorted([*kept, target], key=lambda t: t.stamp)

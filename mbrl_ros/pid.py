@@ -42,8 +42,8 @@ class PidController:
         self.follower.reset(observation.q, observation.stamp)
 
     def hold(self, observation: Observation) -> None:
-        """Rest where the robot is and forget every target."""
-        self.follower.hold(observation.q, observation.stamp)
+        """Come to rest and forget every target."""
+        self.follower.hold(observation.q, observation.qd, observation.stamp)
 
     def resume(self, observation: Observation, command: Array) -> None:
         """Go on at `observation` after an interruption; the integral stands for gravity and stays."""

@@ -114,7 +114,7 @@ class PolicyController:
         self._epoch, self._known_target = 0, None
 
     def hold(self, observation: Observation) -> None:
-        """Rest where the robot is and forget every target."""
+        """Come to rest and forget every target."""
         self.teacher.hold(observation)
 
     def resume(self, observation: Observation, command: Array) -> None:

@@ -114,6 +114,21 @@ class SmoothReference:
         self._start, self._goal = position, np.array(goal, dtype=np.float64)
         self._begin, self.duration = stamp, self._trajectory.duration
 
+    def stop(self, stamp: float, start: tuple[Array, Array, Array] | None = None) -> Array:
+        """Come to rest from `start`, as for go_to, as soon as the limits allow; where that will be (size,)."""
+        position, velocity, acceleration = self.at(stamp, derivatives=True) if start is None else start
+        i = ruckig.InputParameter(self.size)
+        i.control_interface = ruckig.ControlInterface.Velocity
+        i.max_acceleration, i.max_jerk = self._input.max_acceleration, self._input.max_jerk
+        i.current_position, i.current_velocity, i.current_acceleration = list(position), list(velocity), list(acceleration)
+        self._trajectory = self._ruckig
+        result = self._generator.calculate(i, self._trajectory)
+        if result not in (ruckig.Result.Working, ruckig.Result.Finished):
+            raise TargetError(f"no way to stop from {np.round(velocity, 4).tolist()} within the limits: {result}")
+        self._start, self._begin, self.duration = position, stamp, self._trajectory.duration
+        self._goal = np.array(self._trajectory.at_time(self.duration)[0])
+        return self._goal
+
     def follow(self, times: Array, Y: Array, stamp: float) -> None:
         """Set out at `stamp` from wherever the reference is, pass Y (T, size) at `times` (T,) [s] after it, and rest at
         the last point: a cubic spline, slowed down as a whole where it would leave the velocity or acceleration limits."""
@@ -130,8 +145,8 @@ class SmoothReference:
 
     def at(self, stamp: float, derivatives: bool = False):
         """y (size,) at `stamp` [s], with its first and second derivatives if asked for."""
-        if self.duration == 0.0 or stamp >= self.end or stamp <= self._begin:
-            y = self._start if stamp <= self._begin and self.duration else self._goal
+        if self.duration == 0.0 or stamp >= self.end or stamp < self._begin:
+            y = self._start if stamp < self._begin and self.duration else self._goal
             return (y.copy(), np.zeros(self.size), np.zeros(self.size)) if derivatives else y
         position, velocity, acceleration = self._trajectory.at_time(stamp - self._begin)
         if derivatives:

@@ -2,7 +2,7 @@
 
 The states and what they command:
 
-    HOLD      stay where the robot is, until resumed
+    HOLD      come to rest within the acceleration limits and stay, until resumed
     RAMP_IN   from holding to following the controller, without a step
     ACTIVE    follow the controller
     DEGRADED  follow it more slowly while something is in doubt; the safe command while states or decisions are missing

@@ -71,6 +71,15 @@ class Supervisor:
         """Whether the next decision follows an outage: the controller should begin again from where the robot is."""
         return self._outage
 
+    @property
+    def refusal(self) -> str:
+        """Why no target may be accepted now, '' if one may: none waits to be followed by surprise after ~/resume."""
+        if self.state in (State.FAULT, State.E_STOP):
+            return f"the state is {self.state.name}; call ~/clear, then ~/resume first"
+        if self.state is State.HOLD and (self._begun or self.settings.start == "hold"):
+            return "the arm holds; call ~/resume first"
+        return ""
+
     # --- what is asked for ----------------------------------------------------------------------------------------
 
     def request(self, event: Event, observation: Observation | None = None) -> bool:
@@ -140,6 +149,7 @@ class Supervisor:
             self._ramp, self._fine_ticks, self._saturated_ticks = 0.0, 0, 0
             if after is State.HOLD:
                 self._failures = 0
+                self.envelope.begin_stopping()
 
     def _begin_if_wanted(self) -> None:
         if not self._begun:
@@ -195,11 +205,11 @@ class Supervisor:
     def _chosen(self, u: Array, observation: Observation) -> Array:
         """The controller's command as far as the state lets it through."""
         if self.state is State.HOLD:
-            # An effort that holds comes from the controller, whose target is then to stay; the others just stay.
-            return u if self.robot.interface == "effort" else self._resting(observation)
+            # An effort that holds comes from the controller, whose target is then to stay; the others come to rest.
+            return u if self.robot.interface == "effort" else self.envelope.stopped()
         if self.state is State.RAMP_IN:
             weight = self._ramp**2 * (3.0 - 2.0 * self._ramp)
-            rest = self._resting(observation)
+            rest = self._resting(observation) if self.robot.interface == "effort" else self.envelope.stopped()
             return rest + weight * (u - rest)
         return u
 
@@ -215,6 +225,7 @@ class Supervisor:
         return Command(u, self.state, Reason(reasons | limits))
 
     def _safe(self, observation: Observation | None, reasons: int) -> Command:
+        self.envelope.begin_stopping(speed=False)
         u, limits = self.envelope.limited(self._resting(observation))
         return Command(u, self.state, Reason(reasons | limits))
 
