@@ -129,18 +129,20 @@ def test_velocities_are_estimated_where_they_are_missing():
         assert {messages.answered_stamp(m) for m in peer.heard["/commands"]} == {1.005, 1.01}
 
 
-def test_refused_targets_are_told_to_whoever_listens():
+def test_what_became_of_a_target_is_told_to_whoever_listens():
     with ros(("mpc_node", LOCKSTEP)) as (peer, _):
         node = Listening(peer)
         node.begin(state(1.0))
         publisher = peer.publisher(PointStamped, "/mpc_node/target_point")
-        for frame, x in (("panda_link0", 3.0), ("camera", 0.4), ("", float("nan"))):
+        for frame, x in (("panda_link0", 3.0), ("camera", 0.4), ("", float("nan")), ("", 0.4)):
             message = PointStamped()
-            message.header.frame_id, message.point.x = frame, x
+            message.header.frame_id, message.point.x, message.point.z = frame, x, 0.5
             publisher.publish(message)
-        peer.until(lambda: len(peer.heard["/mpc_node/message"]) == 3, "three refusals")
+        peer.until(lambda: len(peer.heard["/mpc_node/message"]) == 4, "four answers")
         texts = [message.data for message in peer.heard["/mpc_node/message"]]
         assert "out of reach" in texts[0] and "base frame 'panda_link0'" in texts[1] and "finite" in texts[2]
+        assert all(text.startswith("target refused: ") for text in texts[:3])
+        assert texts[3] == "target accepted: point [0.4, 0.0, 0.5] from now on"
         node.states.publish(state(1.005))
         node.answered(1.005)
 
@@ -177,7 +179,7 @@ def test_targets_of_every_kind_are_accepted_and_shown():
         trajectory.points.append(JointTrajectoryPoint(positions=HOME, time_from_start=Duration(sec=2)))
         path.publish(trajectory)
         until_target(0.0, 1.03)
-        assert peer.heard["/mpc_node/message"] == []
+        assert all(message.data.startswith("target accepted: ") for message in peer.heard["/mpc_node/message"])
         peer.until(lambda: peer.heard["/mpc_node/markers"] and peer.heard["/mpc_node/plan"], "something to see")
         assert len(peer.heard["/mpc_node/plan"][-1].points) == 31  # planner.horizon and its end
         assert len(peer.heard["/mpc_node/markers"][-1].markers[0].points) == 31

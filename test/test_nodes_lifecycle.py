@@ -89,6 +89,10 @@ def test_services_hold_stop_and_recover_explicitly(tmp_path):
 
         assert after_a_tick() == State.ACTIVE
         assert call("hold") == (True, "the state is HOLD") and after_a_tick() == State.HOLD
+        joints = peer.publisher(JointState, "/mpc_node/target_joints")
+        joints.publish(state(0.0))
+        peer.until(lambda: any("~/resume first" in told.data for told in peer.heard["/mpc_node/message"]), "the refusal")
+        assert any(told.data == "~/hold: done; the state is HOLD" for told in peer.heard["/mpc_node/message"])
         assert call("resume")[0] and after_a_tick() == State.ACTIVE
         assert call("e_stop")[0]
         peer.until(lambda: not np.any(peer.heard["/commands"][-1].data), "the safe command, without another state")

@@ -62,7 +62,7 @@ class _Session:
         self._start = self.node.create_client(Trigger, "/sim_node/start")
         self._elapsed, self._notes = 0.0, []
         self.node.create_subscription(Float64, "/sim_node/progress", self._on_progress, QoSProfile(depth=1))
-        self.node.create_subscription(String, "/mpc_node/message", lambda m: self._notes.append(m.data), reliable)
+        self.node.create_subscription(String, "/mpc_node/message", self._on_message, reliable)
 
     def wait_until_ready(self) -> None:
         self._wait(lambda: self._start.service_is_ready() and self._state.service_is_ready(), "the nodes to appear")
@@ -110,6 +110,10 @@ class _Session:
             elif time.monotonic() - changed > STALLED:
                 raise MbrlError(f"no progress for {STALLED:g} s at {last:.1f} s of simulated time")
         self._processes.check()
+
+    def _on_message(self, message: String) -> None:
+        if " refused" in message.data:
+            self._notes.append(message.data)
 
     def _on_progress(self, message: Float64) -> None:
         self._elapsed = message.data

@@ -130,7 +130,7 @@ class MpcNode(LifecycleNode):
         controller, dt = build_controller(robot, configuration), 1.0 / control.rate
         self._outputs = NodeOutputs(self, robot, controller, settings)
         self._inputs = Subscriptions(self, robot, controller, configuration, lockstep=settings.lockstep,
-                                     refused=self._outputs.tell)
+                                     tell=self._outputs.tell)
         simulated = self.get_parameter("use_sim_time").value
         self._loop = self._inputs.loop = self._outputs.loop = ControlLoop(
             controller, Supervisor(robot, configuration["supervisor"], dt), self._outputs, dt=dt,
@@ -145,7 +145,7 @@ class MpcNode(LifecycleNode):
         self._policy = None
         if isinstance(controller, PolicyController):
             self._policy = self._outputs.policy = PolicyLink(self, controller, self._loop)
-        self._triggers = Services(self, self._loop, robot, settings.model_file)
+        self._triggers = Services(self, self._loop, robot, settings.model_file, self._outputs.tell)
         self._inputs.begin()
         realtime.settle_process(settings, self._warn)
 

@@ -43,7 +43,7 @@ class NodeOutputs:
         self._heartbeat = node.create_publisher(UInt8, "~/heartbeat", qos.HEARTBEAT)
         self._status = node.create_publisher(Float64MultiArray, "~/status", qos.STATUS)
         self._state_text = node.create_publisher(String, "~/supervisor_state", qos.LATCHED)
-        self._message = node.create_publisher(String, "~/message", qos.RELIABLE)
+        self._message = node.create_publisher(String, "~/message", qos.EVERY)
         self._journal = node.create_publisher(String, "~/journal", qos.EVERY)
         self._plan = node.create_publisher(JointTrajectory, "~/plan", qos.VIEW)
         self._markers = node.create_publisher(MarkerArray, "~/markers", qos.VIEW)
@@ -118,9 +118,9 @@ class NodeOutputs:
         else:
             logger.info(text)
 
-    def tell(self, text: str) -> None:
-        """Why something asked for was refused."""
-        self.log("warning", text)
+    def tell(self, text: str, done: bool = True) -> None:
+        """What became of something asked for: a target, a service; with the reason where it was refused."""
+        self.log("info" if done else "warning", text)
         self._message.publish(String(data=text))
 
     # --- inside -----------------------------------------------------------------------------------------------------

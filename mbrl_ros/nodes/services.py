@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rclpy.node import Node
@@ -17,8 +18,9 @@ from ..state_machine import Event
 class Services:
     """~/hold, ~/resume, ~/clear, ~/e_stop for the supervisor; ~/reset_model, ~/save_model, ~/load_model for the model."""
 
-    def __init__(self, node: Node, loop: ControlLoop, robot: Robot, model_file: str):
-        self._node, self._loop, self._robot, self._model_file = node, loop, robot, model_file
+    def __init__(self, node: Node, loop: ControlLoop, robot: Robot, model_file: str, tell: Callable[[str, bool], None]):
+        """tell(text, done) is told what came of every call."""
+        self._node, self._loop, self._robot, self._model_file, self._tell = node, loop, robot, model_file, tell
         actions = {"reset_model": self._reset_model, "save_model": self._save_model, "load_model": self._load_model,
                    **{event.name.lower(): lambda event=event: self._request(event)
                       for event in (Event.HOLD, Event.RESUME, Event.CLEAR, Event.E_STOP)}}
@@ -35,8 +37,7 @@ class Services:
                 response.success, response.message = action()
             except (MbrlError, OSError) as error:
                 response.success, response.message = False, str(error)
-            log = self._node.get_logger()
-            log.info(f"~/{name}: {'done' if response.success else 'refused'}; {response.message}")
+            self._tell(f"~/{name}: {'done' if response.success else 'refused'}; {response.message}", response.success)
             return response
         return answer
 

@@ -26,14 +26,14 @@ from . import messages, qos
 
 
 class Subscriptions:
-    """loop is set once there is one. now() [s]: the node's clock. refused(text) is told of every target refused."""
+    """loop is set once there is one. now() [s]: the node's clock. tell(text, done) is told of every target."""
 
     loop: ControlLoop
 
     def __init__(self, node: Node, robot: Robot, controller, configuration: Configuration, *, lockstep: bool,
-                 refused: Callable[[str], None]):
+                 tell: Callable[[str, bool], None]):
         self._node, self._robot, self._controller = node, robot, controller
-        self._lockstep, self._refused = lockstep, refused
+        self._lockstep, self._tell = lockstep, tell
         control = configuration["control"]
         clock = "stamps" if lockstep else control.stamp_clock
         self.states = InputGate("joint_states", timeout=control.state_timeout, clock=clock)
@@ -116,10 +116,10 @@ class Subscriptions:
             try:
                 target = setter(message)
             except MbrlError as error:
-                self._refused(f"target refused: {error}")
+                self._tell(f"target refused: {error}", False)
             else:
-                self._node.get_logger().info(f"target accepted: {target.kind} {np.round(target.value, 4).tolist()} from "
-                                             f"{target.stamp:g} s on", throttle_duration_sec=1.0)
+                since = f"{target.stamp:.3f} s" if target.stamp else "now"
+                self._tell(f"target accepted: {target.kind} {np.round(target.value, 4).tolist()} from {since} on", True)
         return accept
 
     def _set_joints(self, message: JointState) -> Target:
