@@ -1,7 +1,8 @@
 """The student as CasADi expressions, and compiled: goal(target) once per target, act(q, qd, a, w, g) every tick.
 
 For end-effector targets the goal network's posture is refined by Newton steps of damped inverse kinematics,
-g <- clip(g + J^T (J J^T + eps I)^-1 (p* - p(g))), so that a goal that is nearly right becomes exact.
+g <- clip(g + J^T (J J^T + eps I)^-1 e), e = p* - p(g), shortened to REACH at most: the network chooses the posture, and
+the end effector is where it shall be even for targets unlike those taught.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .masses import jacobians
 from .policy import Policy
 from .student import C_WINDOW, K_MID, KNEE, Shape
 
-NEWTON_STEPS, DAMPING = 3, 1e-4  # DAMPING [m^2]
+NEWTON_STEPS, DAMPING, REACH = 8, 1e-4, 0.2  # DAMPING [m^2], REACH [m]
 
 
 def goal_function(policy: Policy, robot: Robot) -> casadi.Function:
@@ -82,7 +83,9 @@ def _refined(robot: Robot, shape: Shape, g, target):
     for _ in range(NEWTON_STEPS):
         p, J = both(g)
         D, LT, order = casadi.ldl(J @ J.T + DAMPING * casadi.SX.eye(3))
-        g = casadi.fmin(casadi.fmax(g + J.T @ casadi.ldl_solve(target - p, D, LT, order), shape.lowest), shape.highest)
+        e = target - p
+        e = e * REACH / casadi.fmax(casadi.norm_2(e), REACH)
+        g = casadi.fmin(casadi.fmax(g + J.T @ casadi.ldl_solve(e, D, LT, order), shape.lowest), shape.highest)
     return g
 
 
