@@ -17,7 +17,7 @@ from .costs import CostContext, build_cost
 from .dynamics import CommandHistory, OnlineDynamics, build_dynamics
 from .dynamics.delay_estimation import DelayMonitor
 from .dynamics.priors import Prior
-from .follower import TargetFollower
+from .follower import FollowsTargets, TargetFollower
 from .planners.acting import act
 from .planners.ilqr import IlqrPlanner
 from .robots import Robot
@@ -93,7 +93,7 @@ class Learner:
         return self.dynamics.update(Transition(last_stamp, last_x, self.history.in_effect(last_stamp), x))
 
 
-class MpcController(Learner):
+class MpcController(FollowsTargets, Learner):
     """Model-predictive control of `robot` with dynamics learned online. Deterministic given seed and observations."""
 
     def __init__(self, robot: Robot, configuration: Configuration | None = None):
@@ -132,28 +132,6 @@ class MpcController(Learner):
         self.configuration, self.settings = configuration, configuration["control"]
         self.dynamics.settings = configuration["dynamics"]
         self.planner.change(configuration["planner"])
-
-    def set_joint_target(self, q: Array, stamp: float = 0.0):
-        """See TargetFollower, as for the next two; they may be called from another thread than step."""
-        return self.follower.set_joint_target(q, stamp)
-
-    def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0):
-        return self.follower.set_trajectory(times, Q, stamp)
-
-    def set_point_target(self, p: Array, stamp: float = 0.0):
-        return self.follower.set_point_target(p, stamp)
-
-    def set_feature_target(self, s: Array, stamp: float = 0.0):
-        return self.follower.set_feature_target(s, stamp)
-
-    @property
-    def target(self):
-        return self.follower.target
-
-    @property
-    def reference_end(self) -> float:
-        """When the present target's reference comes to rest [s]."""
-        return self.follower.end
 
     def step(self, observation: Observation) -> Decision:
         """One tick. Expected trouble is a status of the decision, never an exception."""

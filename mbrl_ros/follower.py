@@ -185,3 +185,30 @@ class TargetFollower:
         lower, upper = self.robot.position_lower, self.robot.position_upper
         bounded = np.isfinite(lower) & np.isfinite(upper)
         return np.where(bounded, 0.5 * (np.where(bounded, lower, 0.0) + np.where(bounded, upper, 0.0)), 0.0)
+
+
+class FollowsTargets:
+    """What every controller says of targets: it hands them to its `follower`. They may come from another thread."""
+
+    follower: TargetFollower
+
+    def set_joint_target(self, q: Array, stamp: float = 0.0) -> Target:
+        return self.follower.set_joint_target(q, stamp)
+
+    def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0) -> Target:
+        return self.follower.set_trajectory(times, Q, stamp)
+
+    def set_point_target(self, p: Array, stamp: float = 0.0) -> Target:
+        return self.follower.set_point_target(p, stamp)
+
+    def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
+        return self.follower.set_feature_target(s, stamp)
+
+    @property
+    def target(self) -> Target | None:
+        return self.follower.target
+
+    @property
+    def reference_end(self) -> float:
+        """When the present target's reference comes to rest [s]."""
+        return self.follower.end

@@ -15,12 +15,12 @@ import numpy as np
 
 from .configuration import Configuration
 from .exceptions import ConfigurationError, TargetError
-from .follower import TargetFollower
+from .follower import FollowsTargets, TargetFollower
 from .robots import Robot
 from .types import Array, Decision, DecisionStatus, Observation
 
 
-class PidController:
+class PidController(FollowsTargets):
     """PID on the joint reference of the present target, for comparison."""
 
     nis_bound = float("nan")
@@ -52,25 +52,8 @@ class PidController:
     def update_settings(self, configuration: Configuration) -> None:
         """None of its settings is dynamic."""
 
-    def set_joint_target(self, q: Array, stamp: float = 0.0):
-        return self.follower.set_joint_target(q, stamp)
-
-    def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0):
-        return self.follower.set_trajectory(times, Q, stamp)
-
-    def set_point_target(self, p: Array, stamp: float = 0.0):
-        return self.follower.set_point_target(p, stamp)
-
     def set_feature_target(self, s: Array, stamp: float = 0.0):
         raise TargetError("the PID baseline follows joints and end-effector points, not features")
-
-    @property
-    def target(self):
-        return self.follower.target
-
-    @property
-    def reference_end(self) -> float:
-        return self.follower.end
 
     def step(self, observation: Observation) -> Decision:
         """One tick."""

@@ -27,6 +27,7 @@ from .distillation.teachers import Teaching, disagreement
 from .distillation.window import Window
 from .dynamics import CommandHistory
 from .exceptions import DataError
+from .follower import FollowsTargets
 from .robots import Robot
 from .types import Array, Decision, DecisionStatus, Observation
 
@@ -44,7 +45,7 @@ class Mode(enum.IntEnum):
     FALLEN = 3
 
 
-class PolicyController:
+class PolicyController(FollowsTargets):
     """`teacher` gets every observation and, through `record`, every command, whoever acts."""
 
     def __init__(self, robot: Robot, configuration: Configuration, teacher: MpcController, *, teaching: bool = False):
@@ -127,30 +128,10 @@ class PolicyController:
         self.settings = configuration["distillation"]
         self.teacher.update_settings(configuration)
 
-    def set_joint_target(self, q: Array, stamp: float = 0.0):
-        return self.follower.set_joint_target(q, stamp)
-
-    def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0):
-        return self.follower.set_trajectory(times, Q, stamp)
-
-    def set_point_target(self, p: Array, stamp: float = 0.0):
-        return self.follower.set_point_target(p, stamp)
-
-    def set_feature_target(self, s: Array, stamp: float = 0.0):
-        return self.follower.set_feature_target(s, stamp)
-
-    @property
-    def target(self):
-        return self.follower.target
-
     @property
     def dynamics(self):
         """The teacher's learned dynamics."""
         return self.teacher.dynamics
-
-    @property
-    def reference_end(self) -> float:
-        return self.follower.end
 
     @property
     def nis_bound(self) -> float:
