@@ -76,7 +76,7 @@ class Course:
     """Filled as the bag is read, a little ahead of the replay, which asks what comes before its next command."""
 
     def __init__(self) -> None:
-        self._epoch, self._begun = 0, False
+        self._epoch, self._newest = 0, 0  # the number of the newest command
         self._ticks: dict[int, Told] = {}
         self._due: list[tuple[Place, int, Act | Told]] = []
         self._count = 0
@@ -85,10 +85,12 @@ class Course:
         """None if the values cannot be those of a command."""
         if not all(map(math.isfinite, (values[name] for name in ("stamp", "number", "late", "targets")))):
             return None
+        if values["number"] <= self._newest:
+            self._epoch += 1
+        self._newest = int(values["number"])
         silent = values["decision_status"] < 0.0 and values["compute_ms"] == 0.0
         told = Told(self._epoch, values["stamp"], int(values["number"]), int(values["late"]), values["frame"],
                     int(values["targets"]), silent, 1e-3 * values["latency_ms"])
-        self._begun = True
         if silent:
             self._put(told.place, told)
         else:
@@ -98,9 +100,8 @@ class Course:
         return told
 
     def add_act(self, act: Act) -> None:
-        if act.did == "activate" and act.after == 0 and self._begun:
-            self._epoch += 1
-        self._begun = True
+        if act.did == "activate" and act.after == 0 and self._newest:
+            self._epoch, self._newest = self._epoch + 1, 0
         self._put((self._epoch, act.after + 0.5), act)
 
     def tick(self, stamp: float) -> Told | None:

@@ -120,7 +120,7 @@ class Engine:
                 self._targets.wait(arrived, role, message)
                 continue
             again = role == "commands" and self.recorded.add(arrived, message)
-            if role == "features" and self._setup.node.lockstep:  # its stamp alone says when it counts as arrived
+            if role == "features" and (self._setup.node.lockstep or self._setup.numbered):  # its stamp says which tick has it
                 self.now = arrived
                 self._on_features(message)
                 continue
