@@ -41,6 +41,49 @@ def test_a_recorded_run_of_the_node_replays_to_the_last_bit(tmp_path):
     assert made.setup.session["versions"]["numpy"] and made.setup.session["parameters"]["planner.horizon"] == 6
 
 
+def test_a_run_in_real_time_with_requests_replays_to_the_last_bit(tmp_path):
+    """The simulation, the feedback player and the recorder as fast as they may be here; late commands are welcome."""
+    bag, urdf = tmp_path / "bag", tmp_path / "arm.urdf"
+    urdf.write_text(SETTINGS["robot.description"])
+    robot = {"robot.description": str(urdf), "robot.interface": "velocity"}
+    # on a machine that stands still for a while nothing but what is asked for may change the supervisor's state
+    control = {**SETTINGS, **robot, "lockstep": False, "player_rate": 2.0 * RATE, "supervisor.overspeed": 1e3,
+               "supervisor.longest_outage": 1e3, "supervisor.ramp_time": 0.0}
+    with ros(("mpc_node", control), ("record_session", {"output": str(bag)}),
+             ("sim_node", {**robot, "plant.rate": 2.0 * RATE, "autostart": False})) as (peer, mpc, recorder, sim):
+        peer.listen(Float64MultiArray, "/mpc_node/status")
+        targets = peer.publisher(PointStamped, "/mpc_node/target_point", readers=2)
+        peer.until(lambda: "parameters of /mpc_node recorded" in recorder.output, "the parameters")
+        peer.until(lambda: peer.node.count_subscribers("/commands") == 2, "the readers of commands")
+        peer.until(lambda: peer.node.count_subscribers("/mpc_node/journal") == 1, "the recorder on the journal")
+
+        def request(service, accepted=True):
+            client = peer.node.create_client(Trigger, service)
+            peer.until(client.service_is_ready, service)
+            answer = client.call_async(Trigger.Request())
+            peer.until(answer.done, f"the answer of {service}")
+            assert answer.result().success is accepted
+            ticks = len(peer.heard["/mpc_node/status"]) + 15
+            peer.until(lambda: len(peer.heard["/mpc_node/status"]) > ticks, "some ticks")
+
+        request("/sim_node/start")
+        point = PointStamped()
+        point.point.x, point.point.z = 0.7, -0.3
+        targets.publish(point)
+        for name in ("hold", "resume", "reset_model", "e_stop"):
+            request(f"/mpc_node/{name}")
+        request("/mpc_node/resume", accepted=False)
+        for name in ("clear", "resume"):
+            request(f"/mpc_node/{name}")
+        for process in (sim, mpc, recorder):
+            process.signal(2)
+            assert process.wait() == 0
+    made = replay(ReplayOptions(bag))
+    assert made.summary["difference"]["identical"] == made.summary["difference"]["compared"] > made.summary["ticks"] > 100
+    assert [event.text.split(":")[0] for event in made.events] == [
+        "hold", "resume", "reset_model", "e_stop", "resume", "clear", "resume"]
+
+
 def test_a_bag_is_played_with_its_clock_and_without_its_commands(tmp_path):
     messages, _ = closed_loop(seconds=1.0)
     messages.insert(0, ("/robot_description", TEXT, START - 0.9, Messages().text("<robot/>")))
