@@ -249,3 +249,8 @@ def answered_stamp(message: Message) -> float | None:
         return float(message.layout.dim[0].label)
     except (IndexError, ValueError):
         return None
+
+
+def command_joints(message: Message) -> list[str]:
+    """The joints of a command, in its order; [] if it is the robot's order, or its sender did not say."""
+    return [dimension.label for dimension in message.layout.dim[1:]]

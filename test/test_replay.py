@@ -161,6 +161,17 @@ def test_commands_of_another_controller_act_from_their_own_moment(tmp_path):
     np.testing.assert_allclose(u, [0.25 * (k - 1) + 0.75 * k for k in range(10, 20)], atol=1e-6)
 
 
+def test_commands_in_the_order_of_the_robots_driver_are_told_apart_by_their_labels(run, tmp_path):
+    make = Messages()
+    messages = []
+    for topic, kind, stamp, data in closed_loop()[0]:
+        if kind == VECTOR:
+            command = make.store.deserialize_cdr(data, VECTOR)
+            data = make.labelled(command.data[::-1], [command.layout.dim[0].label, "joint2", "joint1"])
+        messages.append((topic, kind, stamp, data))
+    assert outcome(write_bag(tmp_path / "bag", messages)) == outcome(run[0])
+
+
 def test_parameters_that_were_set_while_recording_are_set_again(run, tmp_path):
     messages, _ = closed_loop()
     event = parameter_event(Messages(), "/mpc_node", "control.exploration_end", 0.1)

@@ -32,6 +32,7 @@ class CommandPublisher:
         self._trajectory = node.create_publisher(JointTrajectory, "trajectory_commands", qos.RELIABLE) \
             if settings.trajectory_commands and not settings.shadow else None
         self._order: Array | None = None if self._controller else np.arange(robot.n)
+        self._names: tuple[str, ...] = ()  # of the joints, in another order than the robot's
         self.withheld = 0
         self._client = AsyncParameterClient(node, self._controller) if self._controller else None
         self._timer = node.create_timer(ASK_AGAIN, self._ask) if self._controller else None
@@ -40,7 +41,7 @@ class CommandPublisher:
         if self._order is None:
             self.withheld += 1
             return
-        self._array.publish(messages.to_command(stamp, u[self._order]))
+        self._array.publish(messages.to_command(stamp, u[self._order], self._names))
         if self._trajectory is not None:
             self._trajectory.publish(messages.to_trajectory_command(u, self._robot.joints, self._robot.interface, self._dt))
 
@@ -68,5 +69,6 @@ class CommandPublisher:
             self._node.get_logger().error(
                 f"no command will leave: {JointNameError(self._robot.joints, joints, what=f'joints of {self._controller}')}")
             return
+        self._names = tuple(joints) if joints != list(self._robot.joints) else ()
         self._order = np.array([self._robot.joints.index(joint) for joint in joints])
         self._node.get_logger().info(f"commands go to '{self._controller}' in the order {joints}")

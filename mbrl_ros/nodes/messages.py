@@ -39,11 +39,13 @@ def to_cloud(frame: FeatureFrame, frame_id: str = "camera") -> PointCloud2:
     return message
 
 
-def to_command(stamp: float, u: Array) -> Float64MultiArray:
+def to_command(stamp: float, u: Array, joints: Sequence[str] = ()) -> Float64MultiArray:
     """u (n,) for a forward_command_controller, which reads `data` only. layout.dim[0].label tells the stamp [s] of the
-    state the command answers, for whoever wants to know (sim_node in lockstep, latency measurements)."""
+    state the command answers, for whoever wants to know (sim_node in lockstep, latency measurements, replays); further
+    labels are the joints, where their order is not the robot's."""
     message = Float64MultiArray(data=u.tolist())
-    message.layout.dim = [MultiArrayDimension(label=f"{stamp:.9f}", size=u.size, stride=u.size)]
+    message.layout.dim = [MultiArrayDimension(label=f"{stamp:.9f}", size=u.size, stride=u.size),
+                          *(MultiArrayDimension(label=joint, size=1, stride=1) for joint in joints)]
     return message
 
 

@@ -76,7 +76,8 @@ class Engine:
                                               cutoff=control.velocity_cutoff)
         self._feature_reader = FeatureReader(c["features"].points, self.features)
         self._decoder = Decoder(setup.stream)
-        self.recorded = RecordedCommands(PLAUSIBLE * np.maximum(np.abs(robot.command_lower), np.abs(robot.command_upper)))
+        largest = np.maximum(np.abs(robot.command_lower), np.abs(robot.command_upper))
+        self.recorded = RecordedCommands(robot.joints, PLAUSIBLE * largest)
         self.controller = build_controller(robot, c) if setup.plan else Onlooker(robot, c, setup.prior)
         dynamics = getattr(self.controller, "dynamics", None)
         self.prediction = PredictionScores(dynamics) if dynamics is not None else None

@@ -7,10 +7,11 @@ until the next, and what acts during a tick is its mean over [t, t + dt) in the 
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Sequence
 
 import numpy as np
 
-from ..conversion import Message, answered_stamp
+from ..conversion import JointOrder, Message, answered_stamp, command_joints
 from ..types import Array
 
 KEPT = 4096  # answers that no state has claimed
@@ -22,10 +23,10 @@ def key_of(stamp: float) -> int:
 
 
 class RecordedCommands:
-    """Commands u (n,) with |u| <= largest (n,). `strange` counts those that are no such commands, by reason."""
+    """Commands u (n,) of `joints` with |u| <= largest (n,). `strange` counts those that are no such commands, by reason."""
 
-    def __init__(self, largest: Array):
-        self.n, self._largest = largest.size, largest
+    def __init__(self, joints: Sequence[str], largest: Array):
+        self.n, self._largest, self._order = largest.size, largest, JointOrder(joints)
         self.strange: Counter[str] = Counter()
         self.states_answered = 0
         self._answers: dict[int, Array] = {}
@@ -33,7 +34,10 @@ class RecordedCommands:
 
     def add(self, time: float, message: Message) -> bool:
         """A command received at `time` [s]; whether it is a second answer to the same state."""
-        u = np.array(message.data, dtype=np.float64)
+        u, names = np.array(message.data, dtype=np.float64), command_joints(message)
+        if names and len(names) == u.size:
+            index, _ = self._order.resolve(names)
+            u = u if index is None else u[index]
         if u.shape != (self.n,) or not (np.abs(u) <= self._largest).all():  # NaN too
             self.strange["wrong length" if u.shape != (self.n,) else "implausible value"] += 1
             return False
