@@ -12,6 +12,7 @@ from typing import Any
 
 from . import plugins
 from .exceptions import ConfigurationError, nearest
+from .node_settings import NodeSettings
 from .settings import (ControlSettings, DelaySettings, DistillationSettings, DynamicsSettings, FeatureSettings, Info,
                        PidSettings, PlannerSettings, ReferenceSettings, RobotSettings, Section, SupervisorSettings, TrustSettings)
 
@@ -55,8 +56,10 @@ class Configuration:
 
     @classmethod
     def load(cls, path: str | Path, overrides: Mapping[str, Any] | None = None) -> Configuration:
-        """From a YAML file, either plain sections or the ROS 2 form (`NODE: ros__parameters:`)."""
-        return cls.from_flat({**read_yaml(path), **(overrides or {})}, source=str(path))
+        """From a YAML file, either plain sections or the ROS 2 form (`NODE: ros__parameters:`); what is only mpc_node's
+        business (node_settings.py) is left out."""
+        values = {key: value for key, value in read_yaml(path).items() if key not in NodeSettings.infos()}
+        return cls.from_flat({**values, **(overrides or {})}, source=str(path))
 
     def flat(self) -> dict[str, Any]:
         return {f"{prefix}.{name}": value for prefix, section in self.sections.items()

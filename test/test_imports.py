@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent / "mbrl_ros"
 # Bottom up: a module imports from its own layer and those before it in this list. The longest name that fits counts;
 # a module at the top level that is not listed stands with the controller.
 LAYERS = (
-    ("exceptions", "types", "settings", "plugins", "configuration", "share", "inputs", "tick_log", "timing",
+    ("exceptions", "types", "settings", "node_settings", "plugins", "configuration", "share", "inputs", "tick_log", "timing",
      "planners.compiler"),
     ("costs", "data", "dynamics", "perception", "references", "robots", "simulation"),
     ("distillation", "planners"),

@@ -101,6 +101,10 @@ class RobotSide:
         self.node.destroy_node()
         self._context.try_shutdown()
 
+    def moves(self) -> bool:
+        """Whether the newest command is not the safe one of the velocity interface."""
+        return self.newest is not None and bool(self.newest.any())
+
     def listen_to_states(self) -> None:
         """The robot is another process: hear when it speaks."""
         self.node.create_subscription(JointState, "joint_states", self._on_state, qos.EVERY)

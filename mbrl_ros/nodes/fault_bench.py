@@ -32,6 +32,7 @@ from .bench_robot import HOME, ROBOT, START, Child, Feed, RobotSide
 RATE, TIMEOUT = 100.0, 0.05  # [Hz], [s] control.state_timeout
 GRACE = 0.02  # [s]
 ANSWER = 2.0  # [s] within which a living controller answers a good state
+ATTEMPTS = 5  # to clear and resume: on a busy machine the states may be late again
 BELIEVED = 30  # states after which a robot that was started again counts as back
 BATCH = 4  # bad messages between two good states
 CONTROLLER = {**ROBOT, "robot.interface": "velocity", "control.rate": RATE, "control.state_timeout": TIMEOUT,
@@ -57,6 +58,7 @@ class FaultBench:
         self.notes: list[str] = []
 
     def run(self, messages: int, kills: int, restarts: int) -> dict[str, int]:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would the nodes
         self._with_robot(lambda robot, domain: self._storm(robot, domain, messages))
         self._with_robot(lambda robot, domain: self._clock_jumps(robot, domain, kills))
         self._with_robot(lambda robot, domain: self._silences(robot, domain, kills))
@@ -122,9 +124,9 @@ class FaultBench:
                 time.sleep(0.7 if long else 0.0)
                 feed.stream(0.15)
                 if long:
-                    services.recover()
+                    services.call()
                     feed.stream(0.15)
-                if not robot.newest.any():
+                if not robot.moves():
                     self._lost(child, f"after a {'long' if long else 'short'} silence")
                 self._progress("silent robots", k)
             self._expect_order(child, signal.SIGINT)
@@ -141,11 +143,8 @@ class FaultBench:
                 simulator, heard = Child("sim_node", domain, SIMULATOR), robot.states_heard
                 if not robot.wait_until(lambda: robot.states_heard > heard + BELIEVED, START):
                     raise MbrlError(f"the simulated robot does not come up:\n{simulator.text()}")
-                if k:
-                    services.recover()
-                if not robot.wait_until(lambda: robot.newest is not None and robot.newest.any(), ANSWER if k else START):
+                if not (services.recover() if k else robot.wait_until(robot.moves, START)):
                     self._lost(child, "after the robot was started again")
-                    return
                 time.sleep(0.3 * self._rng.random())
                 number = SIGNALS[k % len(SIGNALS)]
                 code = simulator.end(number)
@@ -177,7 +176,7 @@ class FaultBench:
                     child.end(number)
                 else:
                     self._expect_order(child, number, loading=early)
-                    if not early and not robot.wait_until(lambda: not robot.newest.any(), 0.5):
+                    if not early and not robot.wait_until(lambda: not robot.moves(), 0.5):
                         self._late(f"no safe command after {number.name}")
                 self.counts["kills"] += 1
                 self._progress("killed controllers", k)
@@ -224,7 +223,7 @@ class FaultBench:
     def _expect_safe_command(self, robot: RobotSide, last: float, what: str) -> None:
         """`last` [s]: when the last state was sent. Its command may act up to the time-out, and a period passes between
         two looks."""
-        safe = robot.wait_until(lambda: not robot.newest.any(), 1.0)
+        safe = robot.wait_until(lambda: not robot.moves(), 1.0)
         after = robot.resting_since - last
         if not safe or after > TIMEOUT + 1.0 / RATE + GRACE:
             self._late(f"safe command {1e3 * after:.1f} ms after {what}" if safe else f"no safe command after {what}")
@@ -242,14 +241,23 @@ class Services:
     """What somebody calls after an outage that was too long to go on by itself."""
 
     def __init__(self, robot: RobotSide):
+        self._robot = robot
         self._clients = [robot.node.create_client(Trigger, f"mpc_node/{name}") for name in ("clear", "resume")]
 
-    def recover(self) -> None:
+    def call(self) -> None:
         for client in self._clients:
             future = client.call_async(Trigger.Request())
             deadline = time.monotonic() + ANSWER
             while not future.done() and time.monotonic() < deadline:
                 time.sleep(0.005)
+
+    def recover(self) -> bool:
+        """Whether the arm is commanded to move again."""
+        for _ in range(ATTEMPTS):
+            self.call()
+            if self._robot.wait_until(self._robot.moves, ANSWER):
+                return True
+        return False
 
 
 def table(counts: dict[str, int]) -> str:

@@ -18,6 +18,7 @@ from .recorded import key_of
 
 KEPT = 20_000  # states kept whole, for what needs positions
 PACE_WINDOW = 0.2  # [s] over which positions and velocities are compared
+STILL = 0.005  # [rad or m] of motion in that time that may be noise
 ABSURD = 1e6  # nothing measured in rad, m, N m or N is larger
 FEWEST = 20  # states below which nothing is said of rates
 
@@ -185,7 +186,7 @@ def pace(samples: Samples) -> float | None:
     width = max(1, round(PACE_WINDOW / max(float(np.median(step)), 1e-9)))  # over a while noise averages out
     starts = np.arange(0, len(moved), width)
     moved, travelled = (np.add.reduceat(part, starts, axis=0) for part in (moved, travelled))
-    if (travelled**2).sum() < 1e-6:
+    if max(np.abs(moved).max(), np.abs(travelled).max()) < STILL:
         return None
     return float((moved * travelled).sum() / (travelled**2).sum())
 
