@@ -7,7 +7,8 @@ Message k carries the stamp s_k and arrives at a_k in this process's clock. Its 
                                      as fresh, so an unknown constant offset and a slow drift cancel.
 
 A stamp must be later than the last one and its age inside [-timeout, timeout]. A stream that persistently continues
-on another time line (a driver was restarted, a simulation reset) is taken up again, once, as a restart.
+on another time line (a driver was restarted, a simulation reset or paused) is taken up again, once, as a restart; with a
+clock of its own also when nothing was fresh for a minute.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from .types import Array
 CLOCKS_AGREE = 10.0  # [s]: "auto" takes clocks that differ by less for one
 JUMP = 1.0  # [s]: a stamp that leaps further than this against its arrival is another time line
 PATIENCE = 20  # messages in a row on another time line before it is believed
+BACKLOG = 0.2  # messages that come in less than this share of the time their stamps span were held up somewhere
 OFFSET_MEMORY = 30.0  # [s]: the fastest message is remembered for one to two of these
 
 
@@ -89,10 +91,13 @@ class InputGate:
                                      f"{self.stream}: stamp {stamp:.9f} is {-since:.6f} s before the last one")
         if self.clock == "auto":
             self.clock = "ros" if abs(now - stamp) <= CLOCKS_AGREE else "own"
-        if self.clock == "own" and self._fastest < math.inf and now - stamp < self._fastest - JUMP:
-            return self._suspect(stamp, now, Rejection.CLOCK_JUMP,
-                                 f"{self.stream}: stamps leapt ahead by {self._fastest - (now - stamp):.3f} s")
+        leap = self._fastest - (now - stamp)  # of the stamps against their arrival
+        if self.clock == "own" and JUMP < abs(leap) < math.inf:
+            reason = Rejection.CLOCK_JUMP if leap > 0.0 else Rejection.STALE
+            return self._suspect(stamp, now, reason, f"{self.stream}: stamps leapt by {leap:.3f} s against their arrival")
         age = self._age(stamp, now)
+        if age > self.timeout and self.clock == "own" and now - self._accepted > 2.0 * OFFSET_MEMORY:
+            return self._restart(stamp, now)  # what counted as fresh is long forgotten
         if age > self.timeout:
             return self.reject(Rejection.STALE, f"{self.stream}: {age:.3f} s old on arrival, more than {self.timeout:g} s"
                                                 f"{self._hint()}")
@@ -111,7 +116,7 @@ class InputGate:
         return offset if self.clock == "ros" else offset - min(offset, self._fastest)
 
     def _accept(self, stamp: float, now: float, admission: Admission) -> Admission:
-        self._last, self._suspects = stamp, 0
+        self._last, self._accepted, self._suspects = stamp, now, 0
         self.accepted += 1
         if now - self._window_start > OFFSET_MEMORY:
             self._window_start, self._older, self._newer = now, self._newer, math.inf
@@ -120,19 +125,27 @@ class InputGate:
         return admission
 
     def _suspect(self, stamp: float, now: float, reason: Rejection, detail: str) -> Admission:
-        """Reject, but believe the PATIENCE-th message in a row that continues the same other time line."""
+        """Reject, but believe the PATIENCE-th message in a row that continues the same other time line. A backlog, whose
+        messages come faster than they were stamped, is none."""
         continues = self._suspects > 0 and 0.0 < stamp - self._suspect_stamp < JUMP
-        self._suspects = self._suspects + 1 if continues else 1
-        self._suspect_stamp = stamp
-        if self._suspects < PATIENCE:
+        if not continues:
+            self._first_suspect, self._suspects = (stamp, now), 0
+        self._suspects, self._suspect_stamp = self._suspects + 1, stamp
+        first_stamp, first_arrival = self._first_suspect
+        backlog = self.clock != "stamps" and now - first_arrival < BACKLOG * (stamp - first_stamp)
+        if self._suspects < PATIENCE or backlog:
             return self.reject(reason, detail)
+        return self._restart(stamp, now)
+
+    def _restart(self, stamp: float, now: float) -> Admission:
         self._forget()
         self.restarts += 1
         return self._accept(stamp, now, Admission.RESTARTED)
 
     def _forget(self) -> None:
         self._last: float | None = None
-        self._suspects, self._suspect_stamp = 0, 0.0
+        self._accepted = math.inf
+        self._suspects, self._suspect_stamp, self._first_suspect = 0, 0.0, (0.0, 0.0)
         self._fastest = self._older = self._newer = math.inf
         self._window_start = -math.inf
 

@@ -82,6 +82,24 @@ def test_a_leap_ahead_of_the_robots_own_clock_is_believed_in_the_end():
     assert later == [NO] * (PATIENCE - 1) + [AGAIN, YES]
 
 
+def test_a_robots_own_clock_that_stood_still_is_believed_in_the_end():
+    late = [(5.01 + 0.01 * k, 1003.0 + 0.01 * k) for k in range(PATIENCE)]  # paused for 2.99 s
+    judge, result = fed("own", (5.0, 1000.0), *late)
+    assert result == [YES] + [NO] * (PATIENCE - 1) + [AGAIN]
+    assert judge.rejected == {Rejection.STALE.value: PATIENCE - 1} and judge.age(late[-1][1]) == 0.0
+
+
+def test_a_backlog_is_no_time_line():
+    held_up = [(5.01 + 0.01 * k, 1003.0 + 1e-4 * k) for k in range(3 * PATIENCE)]
+    assert fed("own", (5.0, 1000.0), *held_up)[1] == [YES] + [NO] * (3 * PATIENCE)
+
+
+def test_a_lasting_delay_is_stale_until_nothing_was_fresh_for_a_minute():
+    late = [(5.0 + 0.1 * k, 1000.3 + 0.1 * k) for k in range(1, 700)]
+    result = fed("own", (5.0, 1000.0), *late)[1]
+    assert result.count(NO) in range(595, 600) and result.count(AGAIN) == 1 and result[-1] is YES
+
+
 def test_two_publishers_on_one_topic_never_restart_the_stream():
     judge = gate("stamps")
     for k in range(5 * PATIENCE):
