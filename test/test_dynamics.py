@@ -175,8 +175,8 @@ def test_the_integrator_prior_is_stable_at_any_rate(interface, dt):
     x = np.zeros(2)
     for _ in range(round(2.0 / dt)):
         x = model.predict(x, u)
-    if interface == "effort":  # 300 rad/s^2 for a full command of 20 N m: 0.5 N m for 2 s
-        assert x[1] == pytest.approx(300.0 * 0.5 / 20.0 * 2.0, rel=0.02)
+    if interface == "effort":  # 600 rad/s^2 for a full command of 20 N m: 0.5 N m for 2 s
+        assert x[1] == pytest.approx(600.0 * 0.5 / 20.0 * 2.0, rel=0.02)
     elif interface == "velocity":
         assert x[1] == pytest.approx(0.5, rel=1e-3)
     else:

@@ -158,6 +158,21 @@ def test_the_ensemble_disagrees_where_it_has_seen_nothing():
     assert np.median(outside) > 5.0 * np.median(inside)
 
 
+@pytest.mark.parametrize("module, options", [(ensemble, {"epochs": 40}), (gmm, {"components": 4})])
+def test_a_learned_prior_is_believed_less_where_it_contradicts_itself(module, options):
+    """The offset's spread grows there, and with it the weight of what is measured now."""
+    data = pendulum_data(800)
+    prior = module.from_arrays(fitted(module, data, **options), pendulum(), 0.01)
+    apart, size = data.X[np.abs(data.X).sum(axis=1).argmin()], prior.spread.size
+    spreads = np.array([prior.spread_at(x, u) for x, u in zip(data.X[::20], data.U[::20])])
+    assert spreads.shape[1] == size
+    np.testing.assert_array_equal(spreads[:, :-1], np.broadcast_to(prior.spread[:-1], spreads[:, :-1].shape))
+    assert (spreads[:, -1] >= prior.spread[-1]).all()
+    far = prior.spread_at(apart + np.r_[6.0, -6.0, 20.0, 20.0], np.array([8.0, -8.0]))
+    added = spreads[:, -1] ** 2 - prior.spread[-1] ** 2  # variance
+    assert far[-1] ** 2 - prior.spread[-1] ** 2 > 3.0 * np.median(added)
+
+
 def test_fitting_is_reproducible():
     for module, options in LEARNED:
         first, second = (fitted(module, pendulum_data(300), **options) for _ in range(2))

@@ -25,6 +25,7 @@ model is not the robot's, and the estimate is not used.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Generator
 
 import numpy as np
 
@@ -59,7 +60,8 @@ class DelayEstimate:
 
 
 class DelayEstimator:
-    """update(...) once per tick (some microseconds), estimate() now and then (half a millisecond)."""
+    """update(...) once per tick (some microseconds), estimate() now and then (half a millisecond), or `estimating()` in steps
+    of a quarter of that."""
 
     def __init__(self, n: int, dt: float, settings: DelaySettings | None = None):
         self.settings = settings or DelaySettings()
@@ -98,25 +100,41 @@ class DelayEstimator:
 
     def estimate(self) -> DelayEstimate | None:
         """The delay, or None while there is too little data."""
+        steps = self.estimating()
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+
+    def estimating(self) -> Generator[None, None, DelayEstimate | None]:
+        """The same in steps short enough for a control thread; the generator's return value is the estimate."""
         self._fold()
         if self._count < self.settings.fewest:
             return None
-        best = None
-        for moments in self._moments:
-            conditional = self._given_state(moments / self._count)
+        count, moments, best = self._count, self._moments / self._count, None
+        coarse = np.arange(0.0, self.lags - 0.75, 0.5)
+        for of_colour in moments:
+            conditional = self._given_state(of_colour)
             if conditional is None:
                 return None
-            coarse = np.arange(self.lags, dtype=np.float64)
-            rough = coarse[np.argmin(self._log_determinants(coarse, *conditional))]
-            fine = np.arange(max(0.0, rough - 1.0), min(self.lags - 1.0, rough + 1.0) + 0.5 * FINE, FINE)
-            grid = np.union1d(coarse, np.round(fine, 6))
-            values = self._log_determinants(grid, *conditional)
-            if best is None or values.min() < best[1].min():
-                without_commands = np.linalg.slogdet(conditional[2])[1] + conditional[3]
-                best = grid, values, without_commands
-        grid, values, without_commands = best
+            values = self._log_determinants(coarse, *conditional)
+            if best is None or values.min() < best[0].min():
+                best = values, conditional
+            yield
+        values, conditional = best
+        rough = coarse[np.argmin(values)]
+        fine = np.round(np.arange(max(0.0, rough - 0.5), min(self.lags - 1.0, rough + 0.5) + 0.5 * FINE, FINE), 6)
+        new = np.setdiff1d(fine, coarse)
+        grid = np.concatenate([coarse, new])
+        values = np.concatenate([values, self._log_determinants(new, *conditional)])
+        order = np.argsort(grid)
+        return self._posterior(grid[order], values[order], count, np.linalg.slogdet(conditional[2])[1] + conditional[3])
+
+    def _posterior(self, grid: Array, values: Array, count: float, without_commands: float) -> DelayEstimate:
+        """From log det R (D,) at the delays `grid` (D,) and that without any command."""
         explained = float(1.0 - np.exp((values.min() - without_commands) / self.n))
-        log_likelihood = -0.25 * self._count * values
+        log_likelihood = -0.25 * count * values
         # each grid point stands for the stretch half way to its neighbours
         weight = np.gradient(grid) * np.exp(log_likelihood - log_likelihood.max())
         weight /= weight.sum()
@@ -196,15 +214,21 @@ class DelayMonitor:
         """Forget the data; what was found out about the delay stays unknown until it is found again."""
         self._estimator.reset()
         self.in_use, self.estimate, self.message = self.configured, None, ""
-        self._ticks, self._recent = 0, []
+        self._ticks, self._recent, self._running = 0, [], None
 
     def update(self, stamp: float, q: Array, qd: Array, command: Array) -> float | None:
         """One tick, as for DelayEstimator.update; the new delay [ticks] when it is time to change, else None."""
         self._estimator.update(stamp, q, qd, command)
         self._ticks += 1
-        if self._ticks % self._every:
+        if self._running is None:
+            if self._ticks % self._every:
+                return None
+            self._running = self._estimator.estimating()
+        try:
+            next(self._running)
             return None
-        self.estimate = self._estimator.estimate()
+        except StopIteration as end:
+            self._running, self.estimate = None, end.value
         if self.estimate is None or not self.estimate.usable:
             self._recent = []
             return None

@@ -63,8 +63,7 @@ class OnlineDynamics:
         self.m = self.features.m
         self.nx, self.nu = 2 * (n + self.m), n
         self._offset_only = settings.estimator == "output_error"
-        spread = prior.spread[-1:] if self._offset_only else prior.spread
-        self._precision = (settings.noise / spread) ** 2
+        self._precision = self._precision_of(prior.spread)
         self.posterior = make_posterior(
             self._precision, np.full(n, settings.noise),
             noise_count=settings.noise_count + n, noise_forgetting=settings.noise_forgetting)
@@ -107,7 +106,7 @@ class OnlineDynamics:
             self.posterior.add(regressors, y, forgetting)
             seen = float(np.sort(self.posterior.Sigma.diagonal())[n // 2]) / self.settings.noise**2
             weight = min(max(seen, NOISE_RANGE[0]), NOISE_RANGE[1]) * self.trust.prior_weight(self.trust_settings)
-            np.multiply(self._precision, weight, out=self.posterior.precision)
+            np.multiply(self._precision_of(self.prior.spread_at(x, u)), weight, out=self.posterior.precision)
         self.posterior.add_innovation()  # also when frozen: what it says of itself stays honest
         covariance = self.posterior.inflation * self.posterior.Sigma
         return Innovation(self.posterior.error.copy(), covariance, nis, self.nis_bound)
@@ -157,6 +156,10 @@ class OnlineDynamics:
             f[:, s] = half * f[:, sd]
             Sigma[0, sd, sd] = G @ noise @ G.T
         return LinearGaussianDynamics(F, f, Sigma)
+
+    def _precision_of(self, spread: Array) -> Array:
+        """Of the coefficients, in units of the believed noise."""
+        return (self.settings.noise / (spread[-1:] if self._offset_only else spread)) ** 2
 
     def _regressors(self, x: Array, u: Array) -> Array:
         """[q; qd; v / u_scale; 1] with v = u for an effort, u - qd or u - q for a servo, which rests where v = 0."""

@@ -21,6 +21,10 @@ class Prior(Protocol):
     spread: Array
     linear: bool
 
+    def spread_at(self, x: Array, u: Array) -> Array:
+        """The spread for a model about (x, u): the same everywhere, unless the prior knows where it knows less."""
+        return self.spread
+
     def mean(self, x: Array, u: Array) -> Array:
         """delta (n,)."""
 

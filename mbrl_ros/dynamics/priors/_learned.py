@@ -26,6 +26,13 @@ def wide_spread(n: int, dt: float, scale: float = 1.0) -> Array:
     return np.concatenate([np.full(n, stiffness), np.full(n, damping), np.full(n, strength), [offset]])
 
 
+def widened(spread: Array, variance: Array) -> Array:
+    """`spread` (3n+1,) whose constant part also holds the `variance` (n,) of the mean at the query, on average over joints."""
+    wider = spread.copy()
+    wider[-1] = np.sqrt(spread[-1] ** 2 + variance.mean())
+    return wider
+
+
 def owner_of(robot, dt: float) -> Owner:
     return Owner(tuple(robot.joints), robot.interface, dt)
 
@@ -55,4 +62,4 @@ def regressors(X: Array, U: Array, u_scale: Array) -> Array:
     return np.hstack([X, U / u_scale, np.ones((len(X), 1))])
 
 
-__all__ = ["load_model", "owner_of", "regressors", "require", "wide_spread"]
+__all__ = ["load_model", "owner_of", "regressors", "require", "wide_spread", "widened"]

@@ -19,7 +19,8 @@ import numpy as np
 from ...data.dataset import Dataset
 from ...settings import Section, setting
 from ...types import Array
-from ._learned import load_model, require, wide_spread
+from . import Prior
+from ._learned import load_model, require, wide_spread, widened
 
 MEMBERS, HIDDEN, EPOCHS = 5, 32, 150
 BATCH, RATE, DECAY = 64, 3e-3, 1e-4
@@ -99,7 +100,7 @@ def _gradient(W: dict[str, Array], Phi: Array, D: Array) -> dict[str, Array]:
     return {"W1": inner.T @ Phi, "b1": inner.sum(axis=0), "W2": error.T @ hidden, "b2": error.sum(axis=0), "L": error.T @ Phi}
 
 
-class EnsemblePrior:
+class EnsemblePrior(Prior):
     """delta (n,) [rad/s per tick] and its Jacobian (n, 3n): the members' mean, compiled; and their disagreement."""
 
     linear = False
@@ -134,6 +135,10 @@ class EnsemblePrior:
         gates = casadi.repmat(1.0 - hidden**2, 1, 3 * n)
         jacobian = casadi.repmat(d_scale, 1, 3 * n) * (W2 @ (gates * by_input(W1)) + by_input(L))
         self._model = StageFunction("ensemble", x, u, delta, jacobian, optimise="-O3")
+
+    def spread_at(self, x: Array, u: Array) -> Array:
+        """Wider by the members' disagreement: where there were no data, the prior must not hold learning back."""
+        return widened(self.spread, self.disagreement(x, u) ** 2)
 
     def mean(self, x: Array, u: Array) -> Array:
         return self._model.mean(x, u)

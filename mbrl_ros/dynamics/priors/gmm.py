@@ -22,7 +22,8 @@ from ...data.dataset import Dataset
 from ...exceptions import DataError
 from ...settings import Section, setting
 from ...types import Array
-from ._learned import load_model, require, wide_spread
+from . import Prior
+from ._learned import load_model, require, wide_spread, widened
 
 PRIOR_COUNT = 10.0
 FLOOR = 0.01  # of unit variance, in every direction
@@ -70,7 +71,7 @@ def add(arrays: dict[str, Array], data: Dataset) -> dict[str, Array]:
     return {**arrays, "count": old[0], "sum": old[1], "moment": old[2]}
 
 
-class MixturePrior:
+class MixturePrior(Prior):
     """delta (n,) [rad/s per tick] and its exact Jacobian from a mixture of K components."""
 
     linear = False
@@ -85,19 +86,36 @@ class MixturePrior:
         self._log_determinant = 0.5 * np.linalg.slogdet(self._precision)[1]
         self._slope = covariance[:, 3 * n:, v] @ self._precision
         self._offset = mean[:, 3 * n:] - np.einsum("kij,kj->ki", self._slope, self._mean)
+        residual = covariance[:, 3 * n:, 3 * n:] - self._slope @ covariance[:, v, 3 * n:]
+        self._open = residual.diagonal(axis1=1, axis2=2) / (arrays["count"] + 1.0)[:, None]
         self._centre, self._scale = arrays["centre"], arrays["scale"]
+
+    def spread_at(self, x: Array, u: Array) -> Array:
+        """Wider by the variance of the mean: what the components contradict each other, and what N_k transitions leave open
+        of component k's regression at the Mahalanobis distance of the query, Sigma_k,d|v (v-mu_k)^T Sigma_k,vv^-1 (v-mu_k) / N_k.
+        """
+        r, each, gradient, away = (part[0] for part in self._shares(x[None], u[None]))
+        between = r @ each**2 - (r @ each) ** 2
+        distance = -np.einsum("ki,ki->k", gradient, away)
+        return widened(self.spread, (between + (r * distance) @ self._open) * self._scale[3 * self._n:] ** 2)
 
     def mean(self, x: Array, u: Array) -> Array:
         return self.linearise(x[None], u[None], jacobian=False)[0][0]
 
-    def linearise(self, X: Array, U: Array, jacobian: bool = True) -> tuple[Array, Array | None]:
-        n, inside = self._n, slice(0, 3 * self._n)
+    def _shares(self, X: Array, U: Array) -> tuple[Array, Array, Array, Array]:
+        """r (T, K), A_k v + b_k (T, K, n), g_k and v - mu_k (T, K, 3n), scaled."""
+        inside = slice(0, 3 * self._n)
         V = (np.hstack([X, U]) - self._centre[inside]) / self._scale[inside]
         away = V[:, None] - self._mean
         gradient = -np.einsum("kij,tkj->tki", self._precision, away)
         log_r = self._log_weight + self._log_determinant + 0.5 * np.einsum("tki,tki->tk", gradient, away)
         r = np.exp(log_r - logsumexp(log_r, axis=1, keepdims=True))
         each = np.einsum("kij,tj->tki", self._slope, V) + self._offset
+        return r, each, gradient, away
+
+    def linearise(self, X: Array, U: Array, jacobian: bool = True) -> tuple[Array, Array | None]:
+        n, inside = self._n, slice(0, 3 * self._n)
+        r, each, gradient, _ = self._shares(X, U)
         scale = self._scale[3 * n:]
         mean = self._centre[3 * n:] + scale * np.einsum("tk,tki->ti", r, each)
         if not jacobian:

@@ -21,6 +21,7 @@ import numpy as np
 from ...exceptions import ConfigurationError
 from ...settings import Section, per_joint, setting
 from ...types import Array
+from . import Prior
 from ._stages import StageFunction
 
 
@@ -35,7 +36,7 @@ class Settings(Section):
     offset_spread: float = setting(30.0, "how far qdd may be off at the current point", unit="rad/s^2", low=1e-6)
 
 
-class RigidBodyPrior:
+class RigidBodyPrior(Prior):
     """delta (n,) [rad/s per tick] and its Jacobian (n, 3n) from a compiled rigid-body model."""
 
     linear = False
