@@ -133,9 +133,9 @@ def test_hands_change_smoothly_both_ways(robot, policy):
     world.run(60)
     world.controller.demote()
     world.run(60)
-    steps = np.abs(np.diff(world.commands, axis=0)).max(axis=0) / (robot.command_upper - robot.command_lower)
-    # the first ticks of a controller that knows nothing explore by up to three standard deviations of 1.5 %
-    assert steps.max() < 0.1
+    steps = np.abs(np.diff(world.commands, axis=0)) / (robot.command_upper - robot.command_lower)
+    # an arm that does not move, whatever is commanded, makes the planner insist in the end: only the changes are judged
+    assert steps[4:14].max() < 0.06 and steps[63:73].max() < 0.06
 
 
 def test_a_fallen_policy_stays_down_until_promoted_again(robot, policy):
