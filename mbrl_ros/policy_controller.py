@@ -2,7 +2,8 @@
 
     TEACH    the teacher's plans are turned into samples; who acts is up to the school (distillation/teachers.py)
     SHADOW   the teacher acts; the policy says what it would have done, and the disagreement is measured
-    ACT      the policy acts; the teacher plans after the command has left, to know how far they are apart
+    ACT      the policy acts; the teacher plans after the command has left, to know how far they are apart. A newer policy
+             runs in shadow meanwhile, until it is promoted in its place
     FALLEN   something was wrong while the policy acted; the teacher acts until the policy is promoted again
 
 It falls back on an input outside the taught region, on disagreement, and on a supervisor that keeps changing its
@@ -20,10 +21,11 @@ import numpy as np
 
 from .configuration import Configuration
 from .controller import MpcController
+from .distillation.candidate import Candidate
 from .distillation.dataset import Supervision
-from .distillation.policy import Policy, load
+from .distillation.policy import load
 from .distillation.runtime import Student
-from .distillation.teachers import Teaching, disagreement
+from .distillation.teachers import Teaching
 from .distillation.window import Window
 from .dynamics import CommandHistory
 from .exceptions import DataError
@@ -31,7 +33,6 @@ from .follower import FollowsTargets
 from .robots import Robot
 from .types import Array, Decision, DecisionStatus, Observation
 
-MEMORY = 0.1  # time over which disagreement is averaged [s]
 APART = 0.1  # a teacher's reference this far from an arm it does not move starts anew from there [rad or m]
 REJOIN = 0.05  # ... at most so often [s]
 SUPERVISED = 20  # ticks in a row whose command the supervisor changed before the planner takes over
@@ -59,38 +60,55 @@ class PolicyController(FollowsTargets):
         self.mode = Mode.TEACH if teaching else Mode.SHADOW
         self.window = Window(robot.n, self.dt, self.settings.window)
         self.history = CommandHistory(robot.n, self.dt, control.delay)
-        self.version, self.reason = 0, ""
-        self.student: Student | None = None
+        self.reason = ""
+        self.current: Candidate | None = None  # acts, or would
+        self.newer: Candidate | None = None  # in shadow while `current` acts
         self.sample: Supervision | None = None
         if self.settings.file:
             self.use(Student(load(self.settings.file), robot))
 
     # --- policies -----------------------------------------------------------------------------------------------
 
+    @property
+    def student(self) -> Student | None:
+        return self.current.student if self.current else None
+
+    @property
+    def version(self) -> int:
+        return self.current.version if self.current else 0
+
+    @property
+    def disagreement(self) -> float:
+        """Mean disagreement of the policy with the teacher; NaN while unknown."""
+        return self.current.disagreement if self.current else math.nan
+
     def use(self, student: Student, version: int | None = None) -> None:
-        """Take a new policy into shadow (while teaching: into the lesson). DataError if its window is another one."""
+        """Take a new policy into shadow (while teaching: into the lesson); one that acts goes on acting. DataError if
+        its window is another one."""
         if abs(student.policy.shape.window - self.settings.window) > 1e-9:
             raise DataError(f"the policy averages over {student.policy.shape.window:g} s; set distillation.window to that")
-        self.student, self._student_target = student, None
-        self.version = self.version + 1 if version is None else version
-        if self.mode in (Mode.ACT, Mode.FALLEN):
+        known = max((c.version for c in (self.current, self.newer) if c), default=0)
+        candidate = Candidate(student, known + 1 if version is None else version)
+        if self.mode is Mode.ACT:
+            self.newer = candidate
+            return
+        self.current, self.newer = candidate, None
+        if self.mode is Mode.FALLEN:
             self._change(Mode.SHADOW, "new policy")
-        self._shadowed, self.disagreement = 0.0, float("nan")
 
     def promote(self, force: bool = False) -> str:
-        """Let the policy act; '' or the reason why not. `force`: without its time in shadow."""
-        s = self.settings
-        if self.student is None:
+        """Let the newest policy act; '' or the reason why not. `force`: without its time in shadow."""
+        candidate = self.newer or self.current
+        if candidate is None:
             return "there is no policy"
         if self.mode is Mode.TEACH:
             return "the robot is being taught"
-        if not force and self._shadowed < s.promote_after:
-            return f"it has been in shadow for {self._shadowed:.1f} s of {s.promote_after:g} s"
-        if not force and not self.disagreement <= s.promote_disagreement:
-            return f"it disagrees with the planner by {self.disagreement:.3f}, more than {s.promote_disagreement:g}"
-        self._change(Mode.ACT, "promoted")
-        self.disagreement = float("nan")
-        return ""
+        doubt = "" if force or (candidate is self.current and self.mode is Mode.ACT) else candidate.doubt(self.settings)
+        if not doubt:
+            self.current, self.newer = candidate, None
+            self._change(Mode.ACT, "promoted")
+            candidate.restart()
+        return doubt
 
     @property
     def acting(self) -> bool:
@@ -98,10 +116,11 @@ class PolicyController(FollowsTargets):
         return self.mode is Mode.ACT
 
     def demote(self, reason: str = "asked to") -> None:
-        """Back to the planner."""
+        """Back to the planner; a newer policy than the one that fell stays in shadow in its place."""
         if self.mode is Mode.ACT:
-            self._change(Mode.FALLEN, reason)
-            self._shadowed = 0.0
+            self.current.shadowed = 0.0
+            self._change(Mode.SHADOW if self.newer else Mode.FALLEN, reason)
+            self.current, self.newer = self.newer or self.current, None
 
     # --- the seam -------------------------------------------------------------------------------------------------
 
@@ -177,8 +196,9 @@ class PolicyController(FollowsTargets):
         self._last, self._offset, self._since, self._changed = np.array(command), np.zeros(self.n), 0.0, False
         self._tick = self._supervised = 0
         self._held: Decision | None = None
-        self._rejoined, self._shadowed, self.disagreement = -math.inf, 0.0, float("nan")
-        self._student_target, self._policy_acted = None, False
+        self._rejoined, self._policy_acted = -math.inf, False
+        for candidate in filter(None, (self.current, self.newer)):
+            candidate.restart()
 
     def _half(self) -> Array:
         return 0.5 * (self.robot.command_upper - self.robot.command_lower)
@@ -187,29 +207,19 @@ class PolicyController(FollowsTargets):
         self.mode, self.reason, self._changed = mode, reason, True
         self._supervised = 0
 
-    def _says(self, observation: Observation) -> Array | None:
-        """The policy's command (n,), or None: no policy, or a target it knows nothing of."""
-        target = self.follower.target
-        if self.student is None or target is None or target.path is not None:
-            return None
-        shape = self.student.policy.shape
-        if target is not self._student_target:
-            value = target.q if shape.kind == "joints" else target.value if target.kind == shape.kind else None
-            if value is None or value.size != shape.nt or self.settings.task >= shape.tasks:
-                return None
-            self.student.set_target(value, self.settings.task)
-            self._student_target = target
-        return self.student.act(observation.q, observation.qd, *self._aw)
+    def _says(self, candidate: Candidate | None, observation: Observation) -> Array | None:
+        """A policy's command (n,), or None: no policy, or a target it knows nothing of."""
+        return candidate and candidate.says(self.follower.target, self.settings.task, observation.q, observation.qd, *self._aw)
 
     def _acted(self, observation: Observation) -> Decision | None:
         """The policy's decision, or None with the reason told."""
         begin = time.perf_counter()
         self.follower.advance(observation.stamp, np.concatenate((observation.q, observation.qd)))
-        u = self._says(observation)
+        u = self._says(self.current, observation)
         if u is None:
             self.demote("a kind of target it was not taught")
             return None
-        outside = [name for name, score in self.student.scores.items() if not score <= 1.0]
+        outside = self.current.outside()
         if outside or not np.isfinite(u).all():
             self.demote(f"outside of what it was taught ({', '.join(outside) or 'not finite'})")
             return None
@@ -229,7 +239,7 @@ class PolicyController(FollowsTargets):
         if decision.plan is None or not decision.plan.usable:
             return decision
         label, Q = self._label(decision.plan), decision.plan.Q_uu[0].copy()
-        mu = self._says(observation)
+        mu = self._says(self.current, observation)
         target = self.follower.target
         if target is not self._known_target:
             self._known_target, self._epoch = target, self._epoch + 1
@@ -239,8 +249,7 @@ class PolicyController(FollowsTargets):
                                      np.concatenate((observation.q, observation.qd)), self.version)
             u, label = lesson.act, lesson.label
         if mu is not None:
-            self._measure(mu, label, Q)
-            self._shadowed += teaching is None and self.every * self.dt
+            self._rate(self.current, mu, label, Q)
         if self.settings.promote == "rule" and self.mode is Mode.SHADOW:
             self.promote()
         if target is not None and target.path is None:
@@ -254,18 +263,25 @@ class PolicyController(FollowsTargets):
         """After the policy's command has left: what would the teacher have done?"""
         self._rejoin(self._observation)
         decision = self._held = self.teacher.step(self._observation)
-        if decision.plan is not None and decision.plan.usable:
-            self._measure(self._proposed, self._label(decision.plan), decision.plan.Q_uu[0])
-            if self.disagreement > self.settings.fall_back_disagreement:
-                self.demote(f"disagrees with the planner by {self.disagreement:.2f}")
+        if decision.plan is None or not decision.plan.usable:
+            return
+        label, Q = self._label(decision.plan), decision.plan.Q_uu[0]
+        self._rate(self.current, self._proposed, label, Q)
+        mu = self._says(self.newer, self._observation)
+        if mu is not None:
+            self._rate(self.newer, mu, label, Q)
+            if self.settings.promote == "rule":
+                self.promote()
+        if self.disagreement > self.settings.fall_back_disagreement:
+            self.demote(f"disagrees with the planner by {self.disagreement:.2f}")
 
     def _label(self, plan) -> Array:
         return plan.u_hat[: max(1, round(self.settings.window / self.teacher.dt))].mean(axis=0)
 
-    def _measure(self, u: Array, label: Array, Q: Array) -> None:
-        now = disagreement(u, label, Q, self._half())
-        gain = min(1.0, self.every * self.dt / MEMORY)
-        self.disagreement = now if math.isnan(self.disagreement) else self.disagreement + gain * (now - self.disagreement)
+    def _rate(self, candidate: Candidate, u: Array, label: Array, Q: Array) -> None:
+        seconds = self.every * self.dt
+        candidate.compare(u, label, Q, self._half(), seconds)
+        candidate.shadowed += seconds
 
     def _rejoin(self, observation: Observation) -> None:
         """Someone else moves the arm: the teacher plans from where it is."""

@@ -376,6 +376,8 @@ class DistillationSettings(Section):
                                        high=1.0)
     acceleration_fraction: float = setting(1.0, "of the joint acceleration limit", low=0.01, high=10.0)
     tasks: int = setting(1, "tasks that share the student", low=1, high=1000)
+    teachers: int = setting(1, "teachers who answer the same states of one robot; the student learns the mean and covariance "
+                               "of what they say", low=1, high=100)
     task: int = setting(0, "number of this robot's task", low=0, high=999, dynamic=True)
     capacity: int = setting(20000, "samples remembered", low=100, high=10_000_000)
     fit_samples: int = setting(8000, "most samples a fit uses", low=100)

@@ -146,6 +146,33 @@ def test_a_fallen_policy_stays_down_until_promoted_again(robot, policy):
     assert world.controller.promote(force=True) == "" and world.controller.acting
 
 
+def test_an_acting_policy_goes_on_while_a_newer_one_shows_itself_in_shadow(robot, policy):
+    world = acting(robot, policy, promote_after=0.1, promote_disagreement=1e9)
+    world.run(20)
+    world.controller.use(Student(dataclasses.replace(policy, theta=0.9 * policy.theta), robot))
+    assert "in shadow for" in world.controller.promote()
+    world.run(30)
+    assert world.controller.acting and world.controller.version == 1 and np.isfinite(world.controller.newer.disagreement)
+    last = world.commands[-1]
+    assert world.controller.promote() == "" and world.controller.version == 2 and world.controller.newer is None
+    world.run(1)
+    assert world.controller.acting and world.commands[-1] == pytest.approx(last, abs=1e-9)
+
+
+def test_a_newer_policy_stays_in_shadow_when_the_acting_one_falls(robot, policy):
+    world = acting(robot, policy)
+    world.controller.use(Student(policy, robot))
+    world.controller.demote("for a reason")
+    assert (world.controller.mode, world.controller.version, world.controller.reason) == (Mode.SHADOW, 2, "for a reason")
+
+
+def test_the_rule_promotes_a_newer_policy_too(robot, policy):
+    world = acting(robot, policy, promote="rule", promote_after=0.05, promote_disagreement=1e9)
+    world.controller.use(Student(policy, robot))
+    world.run(20)
+    assert world.controller.acting and world.controller.version == 2
+
+
 def test_lessons_carry_state_command_precision_and_target(robot):
     world = World(robot, teaching=True, method="clone")
     world.controller.set_point_target(taught_target(world))

@@ -15,6 +15,7 @@ from ..robots import Robot
 from ..settings import DistillationSettings
 from . import storage
 from .dataset import Memory, Supervision
+from .ensemble import Assembly
 from .fit import FEWEST, Report, fit
 from .masses import Masses
 from .policy import Policy, load
@@ -35,19 +36,23 @@ class Learner:
         self.policy: Policy | None = None
         self.version, self.lost, self._learned = 0, Counter(), 0
         self._sequences: dict[str, int] = {}
+        self._assembly = Assembly(settings.teachers)
         self._masses, self._lock = Masses(robot), threading.Lock()
         self.refused: list[str] = []
         if self.folder is not None:
             self._resume()
 
     def offer(self, sample: Supervision, sequence: int | None = None) -> bool:
-        """Whether the sample was taken in. `sequence`: its number at its source; gaps are counted in `lost`."""
+        """Whether a sample was taken in. `sequence`: its number at its source; gaps are counted in `lost`."""
         s = self.settings
         with self._lock:
             if sequence is not None:
                 gap = sequence - self._sequences.get(sample.source, sequence - 1) - 1
                 self.lost[sample.source] += max(0, gap)
                 self._sequences[sample.source] = sequence
+            sample = self._assembly.add(sample)
+            if sample is None:
+                return False
             if self.memory is None:
                 self.memory = Memory(self.robot.n, sample.kind, sample.target.size, capacity=s.capacity, window=s.window,
                                      tasks=s.tasks, seed=s.seed)

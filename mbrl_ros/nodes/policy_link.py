@@ -1,12 +1,13 @@
 """mpc_node's end of distillation: samples out after every tick, policies in, promotion by service.
 
-Publishes ~/supervision (best effort) and ~/policy_status (std_msgs/Float64MultiArray: mode, version, disagreement, scores);
-subscribes policy (latched); serves ~/promote_policy and ~/demote_policy (std_srvs/Trigger).
+Publishes ~/supervision (best effort) and ~/policy_status (std_msgs/Float64MultiArray: mode, version, disagreement, scores,
+and version and disagreement of a newer policy in shadow); subscribes policy (latched); serves ~/promote_policy and ~/demote_policy (std_srvs/Trigger).
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 
 from rclpy.lifecycle import LifecycleNode
@@ -21,7 +22,8 @@ from ..policy_controller import PolicyController
 from . import qos, supervision
 
 STREAM = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
-STATUS_FIELDS = ("mode", "version", "disagreement", "state score", "target score", "spread score")
+STATUS_FIELDS = ("mode", "version", "disagreement", "state score", "target score", "spread score", "newer version",
+                 "newer disagreement")
 
 
 class PolicyLink:
@@ -35,9 +37,15 @@ class PolicyLink:
         self._services = [node.create_service(Trigger, "~/promote_policy", self._promote),
                           node.create_service(Trigger, "~/demote_policy", self._demote)]
         self._source, self._sequence, self._told = node.get_fully_qualified_name(), 0, None
-        self._building: threading.Thread | None = None
+        self._waiting: UInt8MultiArray | None = None  # the newest policy not yet read
+        self._arrived, self._closing = threading.Event(), False
+        self._reader = threading.Thread(target=self._read, name="policies", daemon=True)
+        self._reader.start()
 
     def destroy(self) -> None:
+        self._closing = True
+        self._arrived.set()
+        self._reader.join()
         self._node.destroy_subscription(self._subscription)
         for service in self._services:
             self._node.destroy_service(service)
@@ -53,8 +61,9 @@ class PolicyLink:
             self._sequence += 1
             self._samples.publish(supervision.to_message(sample, self._sequence, self._source))
         scores = controller.student.scores if controller.student else dict.fromkeys(("state", "target", "spread"), 0.0)
-        values = [float(controller.mode), float(controller.version), float(controller.disagreement), scores["state"],
-                  scores["target"], scores["spread"]]
+        newer = controller.newer
+        values = [controller.mode, controller.version, controller.disagreement, scores["state"], scores["target"],
+                  scores["spread"], newer.version if newer else 0, newer.disagreement if newer else math.nan]
         message = Float64MultiArray(data=[float(value) for value in values])
         message.layout.dim = [MultiArrayDimension(label=name, size=1, stride=1) for name in STATUS_FIELDS]
         self._status.publish(message)
@@ -63,10 +72,14 @@ class PolicyLink:
             self._node.get_logger().info(f"policy: {controller.mode.name.lower()} ({controller.reason or 'no policy yet'})")
 
     def _on_policy(self, message: UInt8MultiArray) -> None:
-        """Read and compile in a thread of its own; the control thread takes the finished student."""
-        if self._building is None or not self._building.is_alive():
-            self._building = threading.Thread(target=self._build, args=(message,), name="policy", daemon=True)
-            self._building.start()
+        """Reading and compiling takes long: in a thread of its own; the control thread takes the finished student."""
+        self._waiting = message
+        self._arrived.set()
+
+    def _read(self) -> None:
+        while self._arrived.wait() and not self._closing:
+            self._arrived.clear()
+            self._build(self._waiting)
 
     def _build(self, message: UInt8MultiArray) -> None:
         try:
