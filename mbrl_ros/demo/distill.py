@@ -15,6 +15,7 @@ import numpy as np
 
 from ..configuration import Configuration, read_yaml, section_types
 from ..controller import MpcController
+from ..distillation.dataset import Memory
 from ..distillation.policy import Policy
 from ..distillation.runtime import Student
 from ..policy_controller import PolicyController
@@ -52,13 +53,13 @@ def classroom(c: Configuration, seed: int, *, teaching: bool = False, policy: Po
     return Classroom(plant, controller, Supervisor(robot, c["supervisor"], 1.0 / rate))
 
 
-def lesson(c: Configuration, seconds: float, seed: int, fits: int = 6, progress=None) -> tuple[Policy, dict]:
-    """Teach for `seconds`; the policy and what it took."""
+def lesson(c: Configuration, seconds: float, seed: int, fits: int = 6, progress=None) -> tuple[Policy, Memory, dict]:
+    """Teach for `seconds`; the policy, what it learned from, and what it took."""
     room, begin = classroom(c, seed, teaching=True), time.perf_counter()
     targets = draw_targets(room.plant.robot, round(seconds / SLOT) + 1, seed, np.array(HOME))
     policy, memory, reports = teach(room, targets, c["distillation"], seconds=seconds, slot=SLOT, every=seconds / fits,
                                     payload_kg=PAYLOAD, seed=seed, progress=progress)
-    return policy, {"teaching_s": room.ticks * room.plant.period, "samples": memory.offered, "targets": len(room.errors),
+    return policy, memory, {"teaching_s": room.ticks * room.plant.period, "samples": memory.offered, "targets": len(room.errors),
                     "fit_s": sum(report.seconds for report in reports), "wall_s": time.perf_counter() - begin,
                     "max_speed_fraction": room.fastest, "outside_limits": room.outside}
 
@@ -66,7 +67,7 @@ def lesson(c: Configuration, seconds: float, seed: int, fits: int = 6, progress=
 def lesson_and_examination(method: str, seconds: float, seed: int, targets: int) -> dict:
     """One entry of the comparison of schools: no fall back, no planner beside the policy."""
     c = configuration(distillation__method=method, distillation__alpha_versions=3, distillation__watch=False)
-    policy, _ = lesson(c, seconds, seed, fits=4)
+    policy, _, _ = lesson(c, seconds, seed, fits=4)
     free = unbounded(policy)  # nothing but the student counts here
     unseen = draw_targets(load_robot(c["robot"]), targets, 1000 + seed, np.array(HOME))
     plain, loaded = (examine(lambda: classroom(c, 2000 + seed, policy=free), points, EXAM_SLOT, kg)
@@ -83,7 +84,7 @@ def run(seed: int = 0, *, seconds: float = TEACHING, targets: int = 100, events:
 
     def progress(now: float, report) -> None:
         say(f"  {now:5.0f} s  held-out loss {report.held_out:.3f}, {report.iterations} iterations in {report.seconds:.1f} s")
-    policy, taught = lesson(c, seconds, seed, progress=progress)
+    policy, _, taught = lesson(c, seconds, seed, progress=progress)
     robot = load_robot(c["robot"])
     unseen = draw_targets(robot, targets, 1000 + seed, np.array(HOME))
     say(f"examining: {targets} unseen targets, then {targets // 2} with {PAYLOAD:g} kg")

@@ -65,15 +65,28 @@ def capped(P: Array) -> tuple[Array, float]:
     return P * (np.minimum(1.0, CAP * median / trace) / median)[:, None, None], median
 
 
-def fit(samples: Samples, robot: Robot, kind: str, settings: DistillationSettings, *, tasks: int = 1,
-        previous: Policy | None = None, masses: Masses | None = None, about: dict | None = None) -> tuple[Policy, Report]:
-    """The policy of `samples` and how it was found. DataError if there are too few of them."""
-    begin = time.perf_counter()
+@dataclass(frozen=True, eq=False, slots=True)
+class Problem:
+    """What is minimised: the loss of `training`, while that of `held_out` is watched; both as student.loss takes data.
+    mu (count,) [kg], own (n,): masses.py; precision (n, n): the mean of the capped weights, in the teacher's units."""
+
+    shape: Shape
+    white: Whitening
+    start: Array
+    training: SimpleNamespace
+    held_out: SimpleNamespace
+    mu: Array
+    own: Array
+    precision: Array
+
+
+def make_problem(samples: Samples, robot: Robot, kind: str, settings: DistillationSettings, *, tasks: int = 1,
+                 previous: Policy | None = None, masses: Masses | None = None) -> Problem:
+    """Everything that comes before the descent. DataError if there are too few samples."""
     if len(samples) < FEWEST:
         raise DataError(f"{len(samples)} samples are too few to learn from; at least {FEWEST} are needed")
     masses = masses or Masses(robot)
     shape = previous.shape if previous else make_shape(robot, kind, samples.target.shape[1], tasks, settings)
-    white = previous.white if previous else _whitening(samples)
     unit = (shape.upper - shape.lower) / 2.0
     told = np.abs(samples.dw).max(axis=1) > 0.0
     mu, own = masses.identify(samples.q[told], samples.dq[told], samples.da[told], samples.dw[told], unit)
@@ -85,41 +98,50 @@ def fit(samples: Samples, robot: Robot, kind: str, settings: DistillationSetting
         held_out = np.arange(len(samples)) % HELD_OUT == HELD_OUT - 1
     parts = [SimpleNamespace(q=s.q, qd=s.qd, a=s.a, w=s.w, target=s.target, task=s.task, u=s.u, P=P[k], M=M[k])
              for k in (~held_out, held_out) for s in (samples.take(k),)]
-    rng = np.random.default_rng(settings.seed)
-    theta, report = _descend(shape, white, previous.theta if previous else shape.initial(rng), *parts, settings, begin)
+    start = previous.theta if previous else shape.initial(np.random.default_rng(settings.seed))
+    return Problem(shape, previous.white if previous else _whitening(samples), start, *parts, mu, own,
+                   median * P.mean(axis=0))
+
+
+def fit(samples: Samples, robot: Robot, kind: str, settings: DistillationSettings, *, tasks: int = 1,
+        previous: Policy | None = None, masses: Masses | None = None, about: dict | None = None) -> tuple[Policy, Report]:
+    """The policy of `samples` and how it was found. DataError if there are too few of them."""
+    begin = time.perf_counter()
+    p = make_problem(samples, robot, kind, settings, tasks=tasks, previous=previous, masses=masses)
+    theta, report = _descend(p, settings, begin)
     states = Region.of(np.hstack((samples.q, samples.qd)), settings.region_margin,
-                       np.r_[0.25 * (shape.highest - shape.lowest), shape.velocity])
+                       np.r_[0.25 * (p.shape.highest - p.shape.lowest), p.shape.velocity])
     targets = np.unique(np.hstack((samples.target, samples.task[:, None])), axis=0)
-    members, spread = _members(shape, white, theta, targets, settings, rng)
+    rng = np.random.default_rng((settings.seed, 1))
+    members, spread = _members(p.shape, p.white, theta, targets, settings, rng)
     nearby = Neighbours.of(targets[:, :-1], settings.region_margin, MOST_TARGETS, rng)
     policy = Policy(
-        shape, white, theta, mu, own, median * P.mean(axis=0), states, nearby, members, 2.0 * settings.region_margin * spread,
+        p.shape, p.white, theta, p.mu, p.own, p.precision, states, nearby, members, 2.0 * settings.region_margin * spread,
         {"samples": len(samples), "targets": len(targets), "training_loss": report.training,
          "held_out_loss": report.held_out, "seed": settings.seed, "robot": fingerprint(robot), **(about or {})})
     return policy, report
 
 
-def _descend(shape: Shape, white: Whitening, start: Array, training, held_out, settings: DistillationSettings,
-             begin: float) -> tuple[Array, Report]:
-    best, history = [np.inf, start, 0], []
+def _descend(p: Problem, settings: DistillationSettings, begin: float) -> tuple[Array, Report]:
+    best, history = [np.inf, p.start, 0], []
 
     def objective(theta: Array):
-        value, gradient = student.loss(shape, white, theta, training)
+        value, gradient = student.loss(p.shape, p.white, theta, p.training)
         return value + 0.5 * settings.decay * theta @ theta, gradient + settings.decay * theta
 
     def watch(theta: Array) -> None:
-        value = student.loss(shape, white, theta, held_out, gradient=False)[0]
+        value = student.loss(p.shape, p.white, theta, p.held_out, gradient=False)[0]
         history.append((time.perf_counter() - begin, value))
         if value < best[0]:
             best[:] = value, theta.copy(), len(history)
         elif len(history) - best[2] >= settings.patience:
             raise Stop
 
-    watch(start)
+    watch(p.start)
     with contextlib.suppress(Stop):
-        minimize(objective, start, jac=True, method="L-BFGS-B", callback=watch,
+        minimize(objective, p.start, jac=True, method="L-BFGS-B", callback=watch,
                  options={"maxiter": settings.iterations, "maxcor": 20})
-    value = student.loss(shape, white, best[1], training, gradient=False)[0]
+    value = student.loss(p.shape, p.white, best[1], p.training, gradient=False)[0]
     return best[1], Report(value, best[0], len(history) - 1, time.perf_counter() - begin, np.array(history))
 
 
