@@ -77,6 +77,7 @@ def build_controller(robot: Robot, configuration: Configuration):
     from .controller import MpcController
     name = configuration["control"].controller
     if name in ("policy", "teach"):
-        from .policy_controller import PolicyController
-        return PolicyController(robot, configuration, MpcController(robot, configuration), teaching=name == "teach")
+        from .policy_controller import PolicyController, teacher_configuration
+        teacher = MpcController(robot, teacher_configuration(configuration))
+        return PolicyController(robot, configuration, teacher, teaching=name == "teach")
     return {"mpc": MpcController, "pid": PidController}[name](robot, configuration)

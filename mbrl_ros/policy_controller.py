@@ -46,6 +46,14 @@ class Mode(enum.IntEnum):
     FALLEN = 3
 
 
+def teacher_configuration(configuration: Configuration) -> Configuration:
+    """That of a planner at distillation.teacher_rate beside a policy at control.rate; the delay [s] stays the same."""
+    control, slower = configuration["control"], configuration["distillation"].teacher_rate
+    if not 0.0 < slower < control.rate:
+        return configuration
+    return configuration.replace(control__rate=slower, control__delay=control.delay * slower / control.rate)
+
+
 class PolicyController(FollowsTargets):
     """`teacher` gets every observation and, through `record`, every command, whoever acts."""
 
@@ -145,7 +153,7 @@ class PolicyController(FollowsTargets):
     def update_settings(self, configuration: Configuration) -> None:
         """Take over the dynamic settings, between two steps."""
         self.settings = configuration["distillation"]
-        self.teacher.update_settings(configuration)
+        self.teacher.update_settings(teacher_configuration(configuration))
 
     @property
     def dynamics(self):

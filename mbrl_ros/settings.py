@@ -404,6 +404,8 @@ class DistillationSettings(Section):
                                           unit="fraction of the command range", low=0.0)
     fall_back_disagreement: float = setting(1.2, "mean disagreement over the last 0.1 s at which the planner takes over",
                                             unit="fraction of the command range", low=0.0)
+    teacher_rate: float = setting(0.0, "rate of the planner beside a policy, at most control.rate; 0: that", unit="Hz", low=0.0,
+                                  high=1e4)
     watch: bool = setting(True, "let the planner plan on, after each command of the policy: it notices disagreement and "
                                 "can take over at once; without it, it must first settle")
     blend: float = setting(0.1, "time constant with which the command goes over when another acts", unit="s", low=0.0,

@@ -149,7 +149,7 @@ def test_a_fallen_policy_stays_down_until_promoted_again(robot, policy):
 def test_an_acting_policy_goes_on_while_a_newer_one_shows_itself_in_shadow(robot, policy):
     world = acting(robot, policy, promote_after=0.1, promote_disagreement=1e9)
     world.run(20)
-    world.controller.use(Student(dataclasses.replace(policy, theta=0.9 * policy.theta), robot))
+    world.controller.use(Student(dataclasses.replace(policy, own=0.9 * policy.own), robot))
     assert "in shadow for" in world.controller.promote()
     world.run(30)
     assert world.controller.acting and world.controller.version == 1 and np.isfinite(world.controller.newer.disagreement)

@@ -13,6 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rates", nargs="+", type=float, default=(200.0, 500.0), metavar="HZ")
     parser.add_argument("--duration", type=float, default=20.0, metavar="S", help="at each rate (default: %(default)g)")
     parser.add_argument("--priority", type=int, default=0, metavar="P", help="SCHED_FIFO priority of the control thread")
+    parser.add_argument("--policy", type=Path, metavar="FILE",
+                        help="let this policy act (of `mbrl demo --scenario distill`), the planner beside it at 200 Hz")
     parser.add_argument("--quick", action="store_true", help="3 s at each rate")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write {rate: {message_to_command_ms, period_us, ...}}")
     parser.add_argument("--quiet", action="store_true", help="no progress")
@@ -30,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     for rate in args.rates:
         with tqdm(total=WARM_UP + seconds, desc=f"{rate:g} Hz", unit="s", leave=False, disable=args.quiet or None,
                   bar_format="{desc} {n:.0f}/{total:.0f} s") as bar:
-            results[f"{rate:g}"] = measure(rate, seconds, priority=args.priority,
+            results[f"{rate:g}"] = measure(rate, seconds, priority=args.priority, policy=args.policy,
                                            progress=lambda done: bar.update(done - bar.n))
     print(table(results))
     if args.json:

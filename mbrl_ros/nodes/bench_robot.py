@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
+from geometry_msgs.msg import PointStamped
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
@@ -121,6 +122,23 @@ class RobotSide:
             if not child.running or time.monotonic() > deadline:
                 raise MbrlError(f"the node did not come up:\n{child.text()}")
             time.sleep(0.05)
+
+    def aimer(self) -> Callable[[Iterable[float]], None]:
+        """What tells the controller to go to a point (3,) [m]."""
+        publisher = self.node.create_publisher(PointStamped, "mpc_node/target_point", qos.RELIABLE)
+
+        def aim(point: Iterable[float]) -> None:
+            message = PointStamped()
+            message.header.frame_id = self.robot.root
+            message.point.x, message.point.y, message.point.z = map(float, point)
+            publisher.publish(message)
+        return aim
+
+    def policy_modes(self) -> list[float]:
+        """The modes of the controller's policy, as they come."""
+        modes: list[float] = []
+        self.node.create_subscription(Float64MultiArray, "mpc_node/policy_status", lambda m: modes.append(m.data[0]), qos.VIEW)
+        return modes
 
     def _spin(self) -> None:
         while not self._closing:

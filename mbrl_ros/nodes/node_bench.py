@@ -22,25 +22,42 @@ from . import realtime
 from .bench_robot import ROBOT, Child, RobotSide, StateMaker
 
 WARM_UP = 2.0  # [s] that do not count
+POINT = (0.45, 0.1, 0.5)  # [m], a target for a policy
+ACT = 2.0  # policy_controller.Mode.ACT as it is published
 SPIN = 2e-4  # [s] before a deadline in which the robot waits awake
 
 
-def measure(rate: float, seconds: float, *, priority: int = 0, settings: dict | None = None,
+def measure(rate: float, seconds: float, *, priority: int = 0, settings: dict | None = None, policy: Path | None = None,
             progress: Callable[[float], None] = lambda done: None) -> dict:
     """One rate [Hz] for `seconds`: {message_to_command_ms, period_us: {p50, p99, max}, missed_fraction, cpu_fraction,
-    rss_mb_start, rss_mb_end}. `settings`: further parameters of mpc_node."""
+    rss_mb_start, rss_mb_end}. `settings`: further parameters of mpc_node. `policy`: the file of one that shall act, on a
+    point target, with the planner beside it; then also acting_fraction, of the ticks."""
     domain = free_domain()
     robot = RobotSide(domain)
     if priority:  # a robot that is late itself would blame the controller
         realtime.settle_thread(NodeSettings(priority=priority), lambda text: None)
     child = Child("mpc_node", domain, {**ROBOT, "control.rate": rate, "control.stamp_clock": "ros",
-                                       "priority": priority, **(settings or {})})
+                                       "priority": priority, **(_acting(policy) if policy else {}), **(settings or {})})
     try:
         robot.wait_for_reader(child)
-        return _run(robot, child, rate, seconds, progress)
+        if not policy:
+            return _run(robot, child, rate, seconds, progress)
+        aim, modes = robot.aimer(), robot.policy_modes()
+        robot.node.create_timer(0.5, lambda: aim(POINT))
+        result = _run(robot, child, rate, seconds, progress)
+        during = modes[-round(seconds * rate):]
+        return {**result, "acting_fraction": during.count(ACT) / max(1, len(during))}
     finally:
         child.end(signal.SIGTERM)
         robot.close()
+
+
+def _acting(policy: Path) -> dict:
+    """Parameters with which `policy` acts soon and does not fall for want of a real arm; the planner goes at 200 Hz."""
+    return {"control.controller": "policy", "distillation.file": str(policy), "distillation.promote": "rule",
+            "distillation.promote_after": 0.0, "distillation.promote_disagreement": 100.0,
+            "distillation.fall_back_disagreement": 100.0, "distillation.teacher_rate": 200.0,
+            "robot.tip_offset": [0.0, 0.0, 0.1034]}
 
 
 def _run(robot: RobotSide, child: Child, rate: float, seconds: float, progress) -> dict:
@@ -83,6 +100,8 @@ def table(results: dict[str, dict]) -> str:
                            for key, digits in (("message_to_command_ms", 2), ("period_us", 0)))
         lines.append(f"| {rate} | {latency} | {period} | {100 * result['missed_fraction']:.3f} % | "
                      f"{100 * result['cpu_fraction']:.0f} % | {result['rss_mb_start']:.0f} to {result['rss_mb_end']:.0f} |")
+    lines += [f"the policy acted in {100 * result['acting_fraction']:.1f} % of the ticks at {rate} Hz"
+              for rate, result in results.items() if "acting_fraction" in result]
     return "\n".join(lines)
 
 
