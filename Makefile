@@ -1,4 +1,5 @@
 # make install | demo | test | bench | clean.   make demo ARGS="--lockstep --seed 3"
+# bench: the planner's, the node's and, in short, the faults' table; mbrl bench WHAT --help for more.
 # PYTHON makes .venv (3.10 to 3.13). A sourced ROS 2 is used as it is; otherwise ROS 2 comes from PyPI:
 # WHEELS=wheels is Jazzy, WHEELS=wheels-kilted is Kilted.
 PYTHON ?= python3
@@ -22,7 +23,9 @@ test: install
 	$(RUN)/python -m pytest $(ARGS)
 
 bench: install
-	$(RUN)/mbrl bench planner $(ARGS)
+	$(RUN)/mbrl bench planner
+	$(RUN)/mbrl bench node
+	$(RUN)/mbrl bench faults --quick
 
 clean:
 	rm -rf .venv build install log dist output *.egg-info .pytest_cache

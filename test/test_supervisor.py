@@ -1,5 +1,7 @@
 """No command leaves its limits, whatever is wished for; and nothing is changed that need not be."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from robots_for_tests import planar_robot
@@ -185,6 +187,13 @@ def test_table_and_diagram_tell_the_same():
     assert markdown().count("\n| **") == len(State)
     edges = {(before, after) for (before, _), after in TABLE.items() if before is not after}
     assert mermaid().count("-->") == len(edges) + 1
+
+
+def test_the_readme_shows_both():
+    readme = Path(__file__).parent.parent / "README.md"
+    if not readme.exists():
+        pytest.skip("installed without its README")
+    assert markdown().split("\n\n")[0] in readme.read_text() and mermaid() in readme.read_text()
 
 
 def states_of(watched, decisions, observation=None) -> list[State]:
