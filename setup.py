@@ -20,6 +20,7 @@ EXTRAS = {
     "wheels-kilted": ["ros-kilted-rclpy", "ros-kilted-rmw-fastrtps-cpp", "ros-kilted-common-interfaces"],
     "sim": ["mujoco", "example-robot-data", "adam-robotics[casadi]", "matplotlib"],
     "replay": ["rosbags"],
+    "parquet": ["pyarrow"],
     "onnx": ["onnx"],
     "bench": ["crocoddyl", "osqp", "piqp", "matplotlib"],
     "test": ["pytest>=7", "setuptools>=70.1"],

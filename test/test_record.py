@@ -4,6 +4,7 @@ import errno
 
 import numpy as np
 import pytest
+import yaml
 from replay_bags import START, STATE, TEXT, Messages
 
 from mbrl_ros.data.bag_writer import Limits, RotatingBag
@@ -93,6 +94,32 @@ def test_an_error_of_the_disk_is_a_warning_and_what_came_before_is_kept(tmp_path
 def test_a_folder_that_exists_is_never_overwritten(tmp_path):
     with pytest.raises(DataError, match="exists already"):
         RotatingBag(tmp_path)
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_every_distribution_since_humble_finds_in_the_metadata_what_it_reads(tmp_path, storage):
+    """rosbag2_storage's metadata_io.cpp (Humble) and yaml.hpp (Jazzy): the fields read, and as which types."""
+    from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+    forever = QosTime(9223372036, 854775807)
+    qos = Qos(QosHistory.KEEP_LAST, 5, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL, forever, forever,
+              QosLiveliness.AUTOMATIC, forever, False)
+    bag = RotatingBag(tmp_path / "bag", storage=storage, limits=Limits(part_mb=0.02, min_free_mb=0.0))
+    bag.add_topic("/joint_states", STATE, [qos])
+    for stamp, data in states(300):
+        bag.write("/joint_states", stamp, data)
+    bag.close()
+    found = yaml.safe_load((tmp_path / "bag" / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    assert found["version"] == 8 and found["storage_identifier"] == storage and found["compression_format"] == ""
+    assert found["message_count"] == 300 == sum(file["message_count"] for file in found["files"])
+    assert [file["path"] for file in found["files"]] == found["relative_file_paths"] and len(found["files"]) > 1
+    assert found["starting_time"]["nanoseconds_since_epoch"] == states(1)[0][0] and found["duration"]["nanoseconds"] > 0
+    (topic,) = found["topics_with_message_count"]
+    assert topic["topic_metadata"]["serialization_format"] == "cdr"
+    assert topic["topic_metadata"]["type_description_hash"].startswith("RIHS01_")
+    (profile,) = yaml.safe_load(topic["topic_metadata"]["offered_qos_profiles"])  # a text that holds a list
+    assert (profile["history"], profile["depth"], profile["reliability"], profile["durability"]) == (1, 5, 1, 1)
+    assert profile["deadline"] == {"sec": 9223372036, "nsec": 854775807} and profile["liveliness"] == 1
+    assert profile["avoid_ros_namespace_conventions"] is False
 
 
 def test_types_that_are_not_known_are_refused(tmp_path):

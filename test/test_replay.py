@@ -1,6 +1,7 @@
 """Replays are deterministic, agree with what ran, survive damage and say what is wrong."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from replay_bags import EVENT, RATE, START, STATE, VECTOR, Messages, Stores, clo
 
 from mbrl_ros.exceptions import ConfigurationError, DataError, JointNameError
 from mbrl_ros.replay import Mapped, ReplayOptions, replay
+from mbrl_ros.replay.table import read_csv
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +185,27 @@ def test_parameters_that_were_set_while_recording_are_set_again(run, tmp_path):
     assert any("parameters set: control.exploration_end=0.1" in event.text for event in made.events)
 
 
+def test_the_table_of_ticks_as_parquet_is_the_same_as_in_memory(run, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="a Parquet table needs pyarrow: pip install 'mbrl_ros[parquet]'")
+    table = replay(ReplayOptions(run[0])).table
+    table.write_parquet(tmp_path / "ticks.parquet")
+    table.write_csv(tmp_path / "ticks.csv")
+    read, csv = parquet.read_table(tmp_path / "ticks.parquet"), read_csv(tmp_path / "ticks.csv")
+    assert read.column_names == list(csv) == table.names and read.num_rows == len(table)
+    for name, values in csv.items():
+        np.testing.assert_array_equal(read[name].to_numpy(), values)
+
+
+def test_without_pyarrow_the_table_is_csv_and_the_report_says_so(run, tmp_path, monkeypatch):
+    from mbrl_ros.replay import report
+    pytest.importorskip("matplotlib", reason="the report's pictures need matplotlib")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    made = replay(ReplayOptions(run[0]))
+    page = report.write(made, tmp_path / "out", "parquet")
+    assert len(read_csv(tmp_path / "out" / "ticks.csv")["stamp"]) == len(made.table)
+    assert "needs pyarrow" in page.read_text() and "ticks.csv was written instead" in report.text(made)
+
+
 def test_the_summary_is_what_other_programs_rely_on(run, tmp_path):
     from mbrl_ros.replay import report
     pytest.importorskip("matplotlib", reason="the report's pictures need matplotlib")
@@ -192,6 +215,5 @@ def test_the_summary_is_what_other_programs_rely_on(run, tmp_path):
     assert set(summary["prediction"]) == {"nmse_1_qd", "nmse_10_q", "nis_coverage_95"}
     text = page.read_text()
     assert text.count("data:image/png") == 6 and "recorded of /mpc_node" in text
-    from mbrl_ros.replay.table import read_csv
     table = read_csv(tmp_path / "out" / "ticks.csv")
     np.testing.assert_array_equal(np.column_stack([table["u.joint1"], table["u.joint2"]]), run[1])

@@ -66,9 +66,10 @@ def run(args: argparse.Namespace) -> int:
         return _live(args)
     from ..replay import report
     replay = _replay(args, args.bag, {})
+    page = report.write(replay, args.output, args.table) if args.output else None
     print(report.text(replay))
-    if args.output:
-        print(f"\nreport: {report.write(replay, args.output, args.table)}")
+    if page:
+        print(f"\nreport: {page}")
     return _gate(args, replay)
 
 

@@ -114,7 +114,8 @@ class RotatingBag:
             return False
         self._work = self.folder / f".{self.folder.name}_{self._number}"
         shutil.rmtree(self._work, ignore_errors=True)
-        writer = Writer(self._work, version=9, storage_plugin=StoragePlugin[self._storage.upper()])
+        # players of every distribution since Humble read version 8; 9 spells the quality of service in a way Humble cannot
+        writer = Writer(self._work, version=8, storage_plugin=StoragePlugin[self._storage.upper()])
         if self._compress:
             writer.set_compression(CompressionMode.STORAGE if self._storage == "mcap" else CompressionMode.FILE,
                                    CompressionFormat.ZSTD)

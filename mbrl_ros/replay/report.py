@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..exceptions import DataError
 from ..types import Array
 
 if TYPE_CHECKING:
@@ -23,13 +24,18 @@ TABLES = ("csv", "parquet", "none")
 
 
 def write(replay: Replay, folder: Path, table: str = "csv") -> Path:
-    """summary.json, report.html, the PNGs and the table of ticks in `folder`; returns the page's path."""
+    """summary.json, report.html, the PNGs and the table of ticks in `folder`; returns the page's path. Where a Parquet
+    table cannot be written, a CSV takes its place and the page says so."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "summary.json").write_text(json.dumps(replay.summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     if table == "csv":
         replay.table.write_csv(folder / "ticks.csv")
     elif table == "parquet":
-        replay.table.write_parquet(folder / "ticks.parquet")
+        try:
+            replay.table.write_parquet(folder / "ticks.parquet")
+        except DataError as error:
+            replay.table.write_csv(folder / "ticks.csv")
+            replay.setup.notes.append(f"{error}; ticks.csv was written instead")
     files = {}
     for name, draw in _figures(replay).items():
         files[name] = folder / f"{name}.png"

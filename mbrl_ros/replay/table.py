@@ -74,7 +74,7 @@ class Table:
             import pyarrow
             import pyarrow.parquet
         except ModuleNotFoundError:
-            raise DataError("a Parquet table needs pyarrow: pip install pyarrow; or choose --table csv") from None
+            raise DataError("a Parquet table needs pyarrow: pip install 'mbrl_ros[parquet]'") from None
         schema = pyarrow.schema([(name, pyarrow.float64()) for name in self.names])
         with pyarrow.parquet.ParquetWriter(path, schema) as writer:
             for block in self.blocks():
