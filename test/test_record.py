@@ -1,6 +1,11 @@
 """What is recorded can be played and replayed, whatever the disk does."""
 
 import errno
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,6 +94,61 @@ def test_an_error_of_the_disk_is_a_warning_and_what_came_before_is_kept(tmp_path
     unfinished = BagStream(tmp_path / "bag" / "bag_0.unfinished.mcap")
     assert unfinished.topics["/joint_states"][1] == 20
     assert [stamp for _, _, stamp, _ in BagStream(tmp_path / "bag").messages(["/joint_states"])] == [states(22)[-1][0]]
+
+
+FILL = """
+import json, sys
+from pathlib import Path
+sys.path[:0] = [{tests!r}, {root!r}]
+import mbrl_ros.data.bag_writer as writer
+from mbrl_ros.data.stream import BagStream
+from test_record import recorded, states
+writer.RETRY = writer.FLUSH_PERIOD = 0.0
+room, warnings = Path("room"), []
+filler = room / "filler"
+bag = recorded(room / "bag", states(200), storage={storage!r}, warn=warnings.append, limits=writer.Limits(min_free_mb=0.0))
+with filler.open("wb", buffering=0) as file:
+    try:
+        while file.write(bytes(4096)):
+            continue
+    except OSError as error:
+        warnings.append(f"full: {{error.errno}}")
+full = states(2000)[200:]
+for stamp, data in full[:900]:
+    bag.write("/joint_states", stamp, data)
+filler.unlink()
+for stamp, data in full[900:]:
+    bag.write("/joint_states", stamp, data)
+bag.close()
+read = {{}}
+for part in (room / "bag", *(room / "bag").glob("*.unfinished*")):
+    stream = BagStream(part)
+    read.update((stamp, data) for _, _, stamp, data in stream.messages(["/joint_states"]))
+sent = dict(states(2000))
+print(json.dumps({{"warnings": warnings, "written": bag.written, "lost": bag.lost, "read": len(read),
+                  "wrong": sum(sent[stamp] != data for stamp, data in read.items()),
+                  "newest": max(read) == max(sent), "files": len(list((room / "bag").iterdir()))}}))
+"""
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_disk_that_is_really_full(tmp_path, storage):
+    """A tmpfs of one megabyte in a mount namespace of its own, filled up while the bag is written and emptied again."""
+    (tmp_path / "room").mkdir()
+    here = Path(__file__).parent
+    (tmp_path / "fill.py").write_text(FILL.format(tests=str(here), root=str(here.parent), storage=storage))
+    command = "mount -t tmpfs -o size=1m tmpfs room && exec \"$0\" fill.py"
+    made = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", command, sys.executable],
+                          cwd=tmp_path, capture_output=True, text=True) if shutil.which("unshare") else None
+    if made is None or "mount" in made.stderr or made.returncode == 1 and "unshare" in made.stderr:
+        pytest.skip("no file system of its own may be mounted here")
+    assert made.returncode == 0, made.stderr
+    found = json.loads(made.stdout)
+    full, lost, *_, again = found["warnings"]
+    assert full == f"full: {errno.ENOSPC}" and "recording interrupted" in lost and again.startswith("recording goes on")
+    assert found["wrong"] == 0 and found["newest"]
+    assert found["read"] + 1 == found["written"] >= 1000 and found["lost"] == 2000 - found["read"]
+    assert found["files"] < 10
 
 
 def test_a_folder_that_exists_is_never_overwritten(tmp_path):

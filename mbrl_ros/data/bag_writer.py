@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from ..exceptions import DataError
+from .salvage import salvaged
 
 FLUSH_PERIOD = 1.0  # [s]
 RETRY = 5.0  # [s] between attempts to write again to a disk that was full
 OVERHEAD = 64  # [bytes] of a message besides its content
 MB = 1e6
+TROUBLE = (OSError, sqlite3.Error)  # SQLite has its own words for a full disk
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class RotatingBag:
         self._number = 0
         self._writer: Any = None
         self._used, self._flushed, self._resume = 0, 0.0, 0.0
+        self._unsafe = 0  # messages written since the last flush
         self._paused = False
         self.written = self.lost = 0
         try:
@@ -81,25 +85,24 @@ class RotatingBag:
         if self._paused and now < self._resume:
             self.lost += 1
             return
+        self.written, self._unsafe = self.written + 1, self._unsafe + 1
         try:
             if self._writer is None and not self._open(stamp, now):
-                self.lost += 1
+                self._lose()
                 return
             self._put(entry, topic, stamp, data)
-            self.written += 1
             if now - self._flushed > FLUSH_PERIOD:
                 self._flush(now)
             if self._used > MB * self._limits.part_mb:
                 self._close_part()
-        except OSError as error:
-            self.lost += 1
+        except TROUBLE as error:
             self._give_up(f"recording interrupted: {error}", now)
 
     def close(self) -> None:
         """Finish the last part."""
         try:
             self._close_part()
-        except OSError as error:
+        except TROUBLE as error:
             self._give_up(f"the last part of the recording was not finished: {error}", time.monotonic())
 
     # --- parts ------------------------------------------------------------------------------------------------------
@@ -146,6 +149,7 @@ class RotatingBag:
             storage.bio.flush()
         elif hasattr(storage, "conn"):
             storage.conn.commit()
+        self._unsafe = 0
         if self._free(self.folder) < MB * self._limits.min_free_mb:
             self._close_part()
             self._pause(f"recording pauses: less than {self._limits.min_free_mb:g} MB are free on the disk of {self.folder}", now)
@@ -153,8 +157,8 @@ class RotatingBag:
     def _close_part(self) -> None:
         if self._writer is None:
             return
-        writer, self._writer = self._writer, None
-        writer.close()
+        self._writer.close()
+        self._writer, self._unsafe = None, 0
         information = _information(self._work)
         stored = Path(information["relative_file_paths"][0])
         name = f"{self.folder.name}_{self._number}{''.join(stored.suffixes)}"
@@ -192,12 +196,18 @@ class RotatingBag:
             with contextlib.suppress(Exception):  # it is being abandoned because something failed
                 writer.abort()
             for file in self._work.glob(f"*.{'mcap' if self._storage == 'mcap' else 'db3'}"):
-                left = self.folder / f"{self.folder.name}_{self._number}.unfinished{file.suffix}"
-                os.replace(file, left)
-                text += f"; what came so far is in {left.name}"
+                if next(salvaged(file), None) is not None:  # a disk that stays full would fill the folder with empty ones
+                    left = self.folder / f"{self.folder.name}_{self._number}.unfinished{file.suffix}"
+                    os.replace(file, left)
+                    text += f"; what came so far is in {left.name}"
+                    self._number += 1
             shutil.rmtree(self._work, ignore_errors=True)
-            self._number += 1
+        self._lose()
         self._pause(text, now)
+
+    def _lose(self) -> None:
+        """What was written since the last flush is gone."""
+        self.lost, self.written, self._unsafe = self.lost + self._unsafe, self.written - self._unsafe, 0
 
     def _pause(self, text: str, now: float) -> None:
         if not self._paused:
