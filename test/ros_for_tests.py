@@ -106,6 +106,7 @@ class Peer:
     """This process's own node: publishes, and keeps what it hears by topic."""
 
     def __init__(self, domain: int):
+        self.domain = domain
         self._context = Context()
         self._context.init(domain_id=domain)
         self.node = rclpy.create_node("peer", context=self._context)

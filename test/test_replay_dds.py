@@ -1,7 +1,12 @@
 """Recording and playing over real DDS."""
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
-from replay_bags import RATE, SETTINGS, START, TEXT, Messages, closed_loop, write_bag
+from replay_bags import RATE, SETTINGS, START, TEXT, VECTOR, Messages, closed_loop, write_bag
 from ros_for_tests import ros
 
 from geometry_msgs.msg import PointStamped
@@ -87,11 +92,12 @@ def test_a_run_in_real_time_with_requests_replays_to_the_last_bit(tmp_path):
 def test_a_bag_is_played_with_its_clock_and_without_its_commands(tmp_path):
     messages, _ = closed_loop(seconds=1.0)
     messages.insert(0, ("/robot_description", TEXT, START - 0.9, Messages().text("<robot/>")))
+    messages.append(("/mpc_node/status", VECTOR, START + 0.9, Messages().labelled([1.0], ["tick"])))
     bag = write_bag(tmp_path / "bag", messages)
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     with ros(("live_replay", {"bag": str(bag), "rate": 5.0, "paused": True, "loop": True})) as (peer, player):
         for kind, topic in ((JointState, "/joint_states"), (Clock, "/clock"), (Float64MultiArray, "/commands"),
-                            (PointStamped, "/mpc_node/target_point")):
+                            (PointStamped, "/mpc_node/target_point"), (Float64MultiArray, "/mpc_node/status")):
             peer.listen(kind, topic)
         described = []
         peer.node.create_subscription(String, "/robot_description", described.append, latched)
@@ -108,7 +114,28 @@ def test_a_bag_is_played_with_its_clock_and_without_its_commands(tmp_path):
     clock = [m.clock.sec + 1e-9 * m.clock.nanosec for m in peer.heard["/clock"]]
     first_turn = clock[: next(k for k in range(1, len(clock)) if clock[k] < clock[k - 1])]
     assert first_turn[0] == pytest.approx(START - 0.9) and first_turn[-1] <= START + 1.0 and len(first_turn) > 150
-    assert peer.heard["/commands"] == [] and peer.heard["/mpc_node/target_point"] and described[0].data == "<robot/>"
+    assert peer.heard["/commands"] == peer.heard["/mpc_node/status"] == [] and peer.heard["/mpc_node/target_point"] and described[0].data == "<robot/>"
+
+
+def test_the_doctor_listens_to_a_live_graph(tmp_path):
+    """States without velocities from this process; whether their rate is a good one is this machine's affair."""
+    with ros() as (peer,):
+        publisher = peer.node.create_publisher(JointState, "/arm/joint_states", 10)
+        environment = {**os.environ, "ROS_DOMAIN_ID": str(peer.domain)}
+        command = [sys.executable, "-m", "mbrl_ros.cli.main", "doctor", "--seconds", "3", "--json", str(tmp_path / "found.json")]
+        doctor = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        while doctor.poll() is None:
+            message = JointState(name=["joint1", "joint2"], position=[0.1, 0.2])
+            message.header.stamp = peer.node.get_clock().now().to_msg()
+            publisher.publish(message)
+            peer.spin()
+        said, trouble = doctor.communicate()
+        found = json.loads((tmp_path / "found.json").read_text())
+        assert found["joints"] == ["joint1", "joint2"] and found["states"] > 1 and found["rate_hz"] > 0.0, said + trouble
+        assert any("no velocities" in finding["what"] for finding in found["findings"]) and "no velocities" in said
+        silent = subprocess.run([*command[:-4], "--seconds", "0.5", "--topic", "states=/nothing"], env=environment, text=True,
+                                capture_output=True)
+        assert silent.returncode == 2 and f"(domain {peer.domain};" in silent.stderr and "Traceback" not in silent.stderr
 
 
 def test_a_bag_that_is_none_ends_the_player_with_the_reason(tmp_path):

@@ -1,8 +1,8 @@
 """replay_node: plays a bag over DDS in its own time: a player for where `ros2 bag play` is not, and for shadow controllers.
 
 Publishes the bag's messages as they were serialised, with the quality of service they were offered with (latched ones
-are sent first), and /clock, the bag's time, so that nodes with use_sim_time live in it. What commands a robot is left
-out unless asked for. Services: ~/pause, ~/resume (std_srvs/Trigger).
+are sent first), and /clock, the bag's time, so that nodes with use_sim_time live in it. What commands a robot, and what
+the recorded controller said, is left out unless asked for. Services: ~/pause, ~/resume (std_srvs/Trigger).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import itertools
+import json
 import sys
 import threading
 import time
@@ -21,7 +22,7 @@ from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 
 from ..data.salvage import Raw
-from ..data.stream import BagStream
+from ..data.stream import BagStream, Decoder
 from ..exceptions import DataError
 from ..settings import Section, setting
 from .messages import to_time
@@ -29,8 +30,9 @@ from .parameters import Parameters
 from .process import EndRequest, run
 from .types_by_name import message_class
 
+SESSION = "/mbrl_session"
 COMMANDING = ("commands", "trajectory_commands", "command", "cmd_vel", "joint_trajectory")  # last parts of topics
-OURS = ("/clock", "/mbrl_session", "/parameter_events", "/rosout")  # never played
+OURS = ("/clock", SESSION, "/parameter_events", "/rosout", "/diagnostics")  # not played unless asked for
 READY_TIMEOUT = 10.0  # [s] to wait for readers
 
 
@@ -60,6 +62,7 @@ class ReplayNode(Node):
         if not self.settings.bag:
             raise DataError("which bag? Set the parameter 'bag'")
         self._bag = BagStream(self.settings.bag)
+        self._recorded = recorded_node(self._bag)
         self._topics = {name: kind for name, (kind, count) in self._bag.topics.items() if count and self._played(name)}
         if not self._topics:
             raise DataError(f"{self.settings.bag}: nothing to play among {sorted(self._bag.topics)}")
@@ -89,7 +92,9 @@ class ReplayNode(Node):
     def _played(self, topic: str) -> bool:
         if self.settings.topics:
             return any(fnmatch.fnmatchcase(topic, pattern) for pattern in self.settings.topics)
-        return topic not in OURS and topic.rsplit("/", 1)[-1] not in COMMANDING
+        last = topic.rsplit("/", 1)[-1]
+        said = self._recorded and topic.startswith(f"{self._recorded}/") and not last.startswith("target_")
+        return topic not in OURS and last not in COMMANDING and not said
 
     def _offered(self, topic: str) -> QoSProfile:
         """As recorded where the bag says; robot_description is latched anyway."""
@@ -195,6 +200,18 @@ class ReplayNode(Node):
                 break
             time.sleep(min(left, 0.05))
         return paused
+
+
+def recorded_node(bag: BagStream) -> str:
+    """The full name of the controller that was recorded; '' if the bag does not say."""
+    decoder = Decoder(bag)
+    for topic, kind, _, data in bag.messages([SESSION]):
+        message = decoder.decode(topic, kind, data)
+        try:
+            return str(json.loads(message.data)["node"])
+        except (AttributeError, ValueError, TypeError, KeyError):
+            return ""
+    return ""
 
 
 def main(arguments: list[str] | None = None) -> int:
