@@ -35,7 +35,8 @@ def generate_launch_description() -> LaunchDescription:
         Node(
             package="mbrl_ros", executable="replay_node", name="replay_node", output="screen",
             parameters=[{"bag": given("bag"), "rate": ParameterValue(given("rate"), value_type=float),
-                         "loop": ParameterValue(given("loop"), value_type=bool)}],
+                         "loop": ParameterValue(given("loop"), value_type=bool),
+                         "patience": 120.0}],  # the controller may have to compile its planner first
             ros_arguments=["--log-level", given("log_level")],
             on_exit=Shutdown(reason="the bag has been played")),
     ])

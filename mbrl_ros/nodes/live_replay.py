@@ -33,7 +33,6 @@ from .types_by_name import message_class
 SESSION = "/mbrl_session"
 COMMANDING = ("commands", "trajectory_commands", "command", "cmd_vel", "joint_trajectory")  # last parts of topics
 OURS = ("/clock", SESSION, "/parameter_events", "/rosout", "/diagnostics")  # not played unless asked for
-READY_TIMEOUT = 10.0  # [s] to wait for readers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +47,8 @@ class LiveSettings(Section):
     paused: bool = setting(False, "wait for ~/resume")
     keys: bool = setting(False, "the Enter key pauses and resumes")
     clock_rate: float = setting(100.0, "of /clock; 0: none", unit="Hz", low=0.0, high=1000.0)
-    readers: int = setting(1, "wait until so many nodes read the joint states, at most 10 s", low=0)
+    readers: int = setting(1, "wait until so many nodes read the joint states", low=0)
+    patience: float = setting(10.0, "begin without them after so long", unit="s", low=0.0)
     topics: tuple[str, ...] = setting((), "patterns of the topics to play; empty: all but those that command a robot")
 
 
@@ -142,7 +142,7 @@ class ReplayNode(Node):
     def _wait_for_readers(self) -> None:
         states = [publisher for name, publisher in self._publishers_by_topic.items()
                   if self._topics[name].endswith("/JointState")] or list(self._publishers_by_topic.values())
-        end = time.monotonic() + READY_TIMEOUT
+        end = time.monotonic() + self.settings.patience
         while self.settings.readers and not self._stopping and time.monotonic() < end:
             if max(publisher.get_subscription_count() for publisher in states) >= self.settings.readers:
                 return
