@@ -74,7 +74,7 @@ class Robot:
     def tick(self, tick):
         values = {"tick": tick.index, "stamp": tick.observation.stamp, "compute_ms": 1e3 * tick.compute,
                   "decision_status": -1.0 if tick.decision is None else float(tick.decision.status),
-                  "latency_ms": 1e3 * tick.latency, "number": tick.number, "late": tick.late, "frame": tick.frame,
+                  "latency_ms": 1e3 * tick.latency, "missed": tick.missed, "number": tick.number, "late": tick.late, "frame": tick.frame,
                   "targets": tick.targets}
         self._record("/mpc_node/status", VECTOR, self.make.labelled([values[label] for label in LABELS],
                                                                     ["test/1", *LABELS]), 0.05)

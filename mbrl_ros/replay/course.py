@@ -19,7 +19,7 @@ from .recorded import KEPT, key_of
 
 Place = tuple[int, float]  # epoch, number of the command, or half a number more for what follows it
 LAST = 2**62  # an epoch after all others
-NEEDED = ("stamp", "decision_status", "compute_ms", "latency_ms", "number", "late", "frame", "targets")
+NEEDED = ("stamp", "decision_status", "compute_ms", "latency_ms", "missed", "number", "late", "frame", "targets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,9 @@ class Told:
     targets: int
     silent: bool
     age: float
+    compute_ms: float
+    latency_ms: float
+    missed: float
 
     @property
     def place(self) -> Place:
@@ -90,7 +93,8 @@ class Course:
         self._newest = int(values["number"])
         silent = values["decision_status"] < 0.0 and values["compute_ms"] == 0.0
         told = Told(self._epoch, values["stamp"], int(values["number"]), int(values["late"]), values["frame"],
-                    int(values["targets"]), silent, 1e-3 * values["latency_ms"])
+                    int(values["targets"]), silent, 1e-3 * values["latency_ms"], values["compute_ms"],
+                    values["latency_ms"], values["missed"])
         if silent:
             self._put(told.place, told)
         else:

@@ -23,7 +23,7 @@ from ..configuration import Configuration
 from ..control_loop import Tick
 from ..conversion import PLAUSIBLE, FeatureReader, JointStateReader, Message, seconds
 from ..data.stream import Decoder
-from ..exceptions import ConfigurationError, DataError, MbrlError
+from ..exceptions import DataError, MbrlError
 from ..inputs import InputGate
 from ..journal import Act
 from ..mailbox import Arrival
@@ -32,9 +32,10 @@ from ..player import PLAN_VALIDITY, FeedbackPlayer
 from ..supervisor import Supervisor
 from ..types import Array, FeatureFrame
 from .course import LAST, Course, Place, StatusReader, Told
+from .difference import Difference
 from .prediction import PredictionScores, nothing_scored
 from .recorded import RecordedCommands
-from .repeated import Repeater
+from .repeated import Repeater, value_of
 from .setup import Setup
 from .stand_ins import NoSupervisor, Onlooker
 from .stepped import SteppedLoop
@@ -96,6 +97,7 @@ class Engine:
         self._repeater = Repeater(self.loop, robot, setup.stream.path, self._note, self._warn, setup.plan)
         self._targets = Targets(self.controller, robot, mapped, self._note) if setup.plan else None
         self._restarted, self._epoch = False, 0
+        self._told: Told | None = None  # of the command being computed
         self._frames: deque[tuple[FeatureFrame, bool]] = deque()  # whether its stamp is its own
         self._latency = control.feature_latency
         self._newest = (0.0, 0.0)  # stamp and arrival of the newest state
@@ -105,7 +107,8 @@ class Engine:
         self.table = Table({**dict.fromkeys(("time", "stamp")), **dict.fromkeys(
             ("q", "qd", "u", "u_proposed", "u_recorded", "innovation"), robot.joints), **dict.fromkeys(
             ("nis", "nis_bound", "far_error", "far_change", "difference", "decision_status", "plan_status",
-             "plan_iterations", "cost", "supervisor_state", "supervisor_reasons", "missed", "rejected", "compute_ms"))})
+             "plan_iterations", "cost", "supervisor_state", "supervisor_reasons", "missed", "rejected", "compute_ms", "late",
+             "recorded_compute_ms", "recorded_latency_ms"))})
 
     # --- running --------------------------------------------------------------------------------------------------
 
@@ -228,7 +231,7 @@ class Engine:
             self._difference.add(np.abs(self._last_sent - self.recorded.answer(stamp)) / self._span)
         else:
             self.loop.answer(arrival)
-        self.loop.late = 0
+        self.loop.late, self._told = 0, None
 
     # --- what mpc_node said of its commands -------------------------------------------------------------------------
 
@@ -236,7 +239,7 @@ class Engine:
         """The next command is number told.number."""
         if told.epoch > self._epoch:
             self._begin_anew(told.epoch)
-        self.loop.sent, self.loop.late = told.number - 1, told.late
+        self.loop.sent, self.loop.late, self._told = told.number - 1, told.late, told
         if self._targets is not None and self._setup.numbered:
             self._targets.give_until(told.targets, self.now)
 
@@ -254,7 +257,7 @@ class Engine:
                 self._believe(what)
                 self._told_age = what.age
                 self.loop.be_silent()
-                self._told_age = None
+                self._told_age = self._told = None
 
     def _begin_anew(self, epoch: int) -> None:
         self._note("the node was started anew; its parameters are taken to be those recorded first")
@@ -348,6 +351,10 @@ class Engine:
         row: dict[str, Any] = dict(
             time=self.now - self._first, stamp=observation.stamp, q=observation.q, qd=observation.qd, missed=tick.missed,
             supervisor_state=command.state, supervisor_reasons=command.reasons, rejected=rejected)
+        if self._told is not None:
+            row.update(missed=self._told.missed, late=self._told.late)
+            if decision is not None:
+                row.update(recorded_compute_ms=self._told.compute_ms, recorded_latency_ms=self._told.latency_ms)
         if decision is not None:
             self.ticks += 1
             if self.prediction is not None:
@@ -400,39 +407,5 @@ class Engine:
             "difference": self._difference.summary(), "controller_errors": self.loop.events["controller errors"]}
 
 
-class Difference:
-    """Between computed and recorded commands, as a fraction of each joint's command range."""
-
-    def __init__(self) -> None:
-        self.count = self._same = 0
-        self._sum = self._largest = 0.0
-
-    def add(self, fractions: Array) -> float:
-        """The largest (of the joints) of one tick."""
-        largest = float(fractions.max())
-        self.count += 1
-        self._same += largest == 0.0
-        self._sum += float(np.mean(fractions**2))
-        self._largest = max(self._largest, largest)
-        return largest
-
-    def summary(self) -> dict[str, Any] | None:
-        if not self.count:
-            return None
-        return {"compared": self.count, "identical": self._same, "rms": float(np.sqrt(self._sum / self.count)),
-                "max": self._largest}
-
-
 HANDLERS = {"features": Engine._on_features, "features_vector": Engine._on_feature_vector,
             "parameters": Engine._on_parameters, "policy": Engine._on_policy}
-_VALUE_FIELDS = {1: "bool_value", 2: "integer_value", 3: "double_value", 4: "string_value", 8: "double_array_value",
-                 9: "string_array_value"}
-
-
-def value_of(value: Message) -> Any:
-    """What a rcl_interfaces/ParameterValue holds."""
-    field = _VALUE_FIELDS.get(value.type)
-    if field is None:
-        raise ConfigurationError(f"a parameter of type {value.type} is no setting of this package")
-    found = getattr(value, field)
-    return tuple(np.asarray(found).tolist()) if value.type > 4 else found

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..configuration import Configuration
+from ..conversion import Message
 from ..distillation.policy import from_bytes
 from ..distillation.runtime import Student
 from ..dynamics.snapshot import content_hash, load_model
-from ..exceptions import DataError, MbrlError
+from ..exceptions import ConfigurationError, DataError, MbrlError
 from ..journal import Act
 from ..robots import Robot
 from ..state_machine import Event
@@ -93,3 +96,16 @@ class Repeater:
 
     def _demote(self, act: Act) -> None:
         self._loop.controller.demote()
+
+
+_VALUE_FIELDS = {1: "bool_value", 2: "integer_value", 3: "double_value", 4: "string_value", 8: "double_array_value",
+                 9: "string_array_value"}
+
+
+def value_of(value: Message) -> Any:
+    """What a rcl_interfaces/ParameterValue holds."""
+    field = _VALUE_FIELDS.get(value.type)
+    if field is None:
+        raise ConfigurationError(f"a parameter of type {value.type} is no setting of this package")
+    found = getattr(value, field)
+    return tuple(np.asarray(found).tolist()) if value.type > 4 else found

@@ -202,16 +202,28 @@ def _ticks(c: _Columns):
     over_time, histogram = figure.subplots(1, 2, width_ratios=(2, 1))
     known = np.isfinite(c["compute_ms"])
     values, period = c["compute_ms"][known], 1e3 / c.replay.setup.configuration["control"].rate
-    over_time.semilogy(c.time[known], values, ".", ms=2, color=ACCENT)
-    over_time.axhline(period, color=WARN, lw=1, label=f"period, {period:.3g} ms")
-    over_time.set(xlabel=c.axis, ylabel="computing a tick here [ms]")
-    over_time.legend(frameon=False)
+    recorded = c["recorded_compute_ms"][known]
+    over_time.semilogy(c.time[known], values, ".", ms=2, color=ACCENT, label="in this replay")
     histogram.hist(values, bins=60, range=(values.min(), np.percentile(values, 99.5) + 1e-9), color=ACCENT)
-    histogram.set(xlabel="computing a tick here [ms]", yscale="log")
-    histogram.set_title(f"p50 {np.median(values):.3g}   p99 {np.percentile(values, 99):.3g}   max {values.max():.3g}", fontsize=9)
+    titles = [f"here: {_quantiles(values)}"]
+    if np.isfinite(recorded).any():
+        there = recorded[np.isfinite(recorded)]
+        over_time.semilogy(c.time[known], recorded, ".", ms=2, color=INK, label="recorded")
+        histogram.hist(there, bins=60, range=(there.min(), np.percentile(there, 99.5) + 1e-9), color=INK, histtype="step")
+        late = c["late"][known] > 0.0
+        titles.append(f"recorded: {_quantiles(there)}; {late.sum()} a period late")
+    over_time.axhline(period, color=WARN, lw=1, label=f"period, {period:.3g} ms")
+    over_time.set(xlabel=c.axis, ylabel="computing a tick [ms]")
+    over_time.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False, ncols=3, markerscale=4)
+    histogram.set(xlabel="computing a tick [ms]", yscale="log")
+    histogram.set_title("\n".join(titles), fontsize=8)
     for axis in (over_time, histogram):
         axis.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def _quantiles(values: Array) -> str:
+    return f"p50 {np.median(values):.3g}   p99 {np.percentile(values, 99):.3g}   max {values.max():.3g}"
 
 
 def _inputs(c: _Columns):
