@@ -128,6 +128,10 @@ class ControlLoop:
             self.outputs.act(told)
             return result
 
+    def refused(self, topic: str, stamp: float) -> None:
+        """A target with this header stamp [s] was refused, and not counted: a replay must not give it later."""
+        self.outputs.act(Act("refuse_target", self.sent, self._targets("accepted"), True, {"topic": topic, "stamp": stamp}))
+
     def start(self) -> None:
         self.outside("activate", self._begin)
         self.mailbox.open()

@@ -10,6 +10,7 @@ from replay_bags import POINT, RATE, SETTINGS, START, STATE, TEXT, VECTOR, Messa
 
 from mbrl_ros.configuration import Configuration
 from mbrl_ros.control_loop import ControlLoop
+from mbrl_ros.exceptions import TargetError
 from mbrl_ros.mailbox import Arrival
 from mbrl_ros.pid import build_controller
 from mbrl_ros.player import PLAN_VALIDITY, FeedbackPlayer
@@ -138,7 +139,10 @@ class Robot:
     def point(self, x, z, after=0.0):
         stamp = exact(self.time + after) if after else 0.0
         self._record("/mpc_node/target_point", POINT, self.make.point(stamp, (x, 0.0, z)), 0.02)
-        self.controller.set_point_target(np.array([x, 0.0, z]), stamp)
+        try:
+            self.controller.set_point_target(np.array([x, 0.0, z]), stamp)
+        except TargetError:
+            self.loop.refused("target_point", stamp)
 
     def bag(self, folder):
         self.loop.stop()

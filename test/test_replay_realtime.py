@@ -25,8 +25,10 @@ def test_every_command_of_a_run_in_real_time_is_repeated_to_the_last_bit(tmp_pat
     robot.live(20)
     robot.loop.request(Event.HOLD)
     robot.live(5)
-    robot.point(0.6, -0.4, after=0.1)
+    robot.point(0.6, -0.4, after=0.1)  # refused while it holds
     robot.loop.request(Event.RESUME)
+    robot.live(3)
+    robot.point(0.6, -0.4, after=0.1)
     robot.live(20)
     robot.loop.outside("reset_model", robot.controller.dynamics.reset)
     changed = dataclasses.replace(robot.configuration["dynamics"], forgetting=0.9)
@@ -41,10 +43,10 @@ def test_every_command_of_a_run_in_real_time_is_repeated_to_the_last_bit(tmp_pat
     assert robot.loop.events["commands a period late"] > 5 or player
     made = replay(ReplayOptions(robot.bag(tmp_path / "bag")))
     agreed(robot, made)
-    assert made.summary["ticks"] == 88
+    assert made.summary["ticks"] == 91
     told = [event.text for event in made.events]
-    assert [text.split(":")[0] for text in told] == ["hold", "resume", "reset_model", "parameters set", "e_stop", "resume",
-                                                    "clear", "resume"]
+    assert [text.split(":")[0] for text in told] == ["target_point", "hold", "resume", "reset_model", "parameters set",
+                                                    "e_stop", "resume", "clear", "resume"]
 
 
 def test_outages_and_a_node_that_was_inactive_are_repeated(tmp_path):

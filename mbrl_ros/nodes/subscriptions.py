@@ -55,7 +55,7 @@ class Subscriptions:
             self._feature_subscription,
             subscribe(Float64MultiArray, "features_vector", self._on_feature_vector, stream),
             subscribe(JointState, "joint_states", self._on_joint_states, stream),
-            *(subscribe(kind, f"~/{topic}", self._target_callback(setter), qos.RELIABLE) for kind, topic, setter in (
+            *(subscribe(kind, f"~/{topic}", self._target_callback(topic, setter), qos.RELIABLE) for kind, topic, setter in (
                 (JointState, "target_joints", self._set_joints), (PointStamped, "target_point", self._set_point),
                 (PoseStamped, "target_pose", self._set_pose), (PointCloud2, "target_features", self._set_features),
                 (JointTrajectory, "target_trajectory", self._set_trajectory)))]
@@ -111,12 +111,13 @@ class Subscriptions:
 
     # --- targets ----------------------------------------------------------------------------------------------------
 
-    def _target_callback(self, setter: Callable) -> Callable:
+    def _target_callback(self, topic: str, setter: Callable) -> Callable:
         def accept(message) -> None:
             try:
                 target = setter(message)
             except MbrlError as error:
                 self._tell(f"target refused: {error}", False)
+                self.loop.refused(topic, messages.seconds(message.header.stamp))
             else:
                 since = f"{target.stamp:.3f} s" if target.stamp else "now"
                 self._tell(f"target accepted: {target.kind} {np.round(target.value, 4).tolist()} from {since} on", True)

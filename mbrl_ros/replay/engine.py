@@ -269,8 +269,12 @@ class Engine:
 
     def _on_journal(self, message: Message) -> None:
         try:
-            self.course.add_act(Act.from_json(message.data))
-        except DataError as error:
+            act = Act.from_json(message.data)
+            if act.did != "refuse_target":
+                self.course.add_act(act)
+            elif self._targets is not None and self._setup.numbered:
+                self._targets.refuse(str(act.details["topic"]), float(act.details["stamp"]))
+        except (DataError, KeyError, TypeError, ValueError) as error:
             self._note(str(error))
 
     def _decode_status(self, data: bytes) -> Message | None:

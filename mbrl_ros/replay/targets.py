@@ -40,6 +40,15 @@ class Targets:
         """Keep it until give_until() says that the node had it."""
         self._waiting.append((arrived, role, message))
 
+    def refuse(self, role: str, stamp: float) -> None:
+        """The node refused a target with this header stamp [s]: the newest one that waits."""
+        for k in reversed(range(len(self._waiting))):
+            _, kind, message = self._waiting[k]
+            if kind == role and seconds(message.header.stamp) == stamp:
+                del self._waiting[k]
+                self._note(f"{role}: refused, as in the run")
+                return
+
     def forget_count(self, count: int | None = None) -> None:
         """The node counts anew; `count`: how many it has accepted by now, None if the next status tells."""
         self._offset = None if count is None else count - self._accepted
