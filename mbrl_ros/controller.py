@@ -123,6 +123,8 @@ class MpcController(FollowsTargets, Learner):
     def resume(self, observation: Observation, command: Array) -> None:
         """Go on at `observation` after an interruption, at whose end `command` (nu,) was in effect; keep what was
         learned and set out anew for the present target."""
+        if self._previous is not None:  # stamps may have jumped, and exploration must not grow with them
+            self._start += observation.stamp - self._previous[0]
         super().resume(observation, command)
         self._planned = False
         self.follower.resume(observation.q, observation.stamp)

@@ -7,8 +7,7 @@ Message k carries the stamp s_k and arrives at a_k in this process's clock. Its 
                                      as fresh, so an unknown constant offset and a slow drift cancel.
 
 A stamp must be later than the last one and its age inside [-timeout, timeout]. A stream that persistently continues
-on another time line (a driver was restarted, a simulation reset or paused) is taken up again, once, as a restart; with a
-clock of its own also when nothing was fresh for a minute.
+on another time line (a driver was restarted, a simulation reset or paused) is taken up again, once, as a restart.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from .types import Array
 CLOCKS_AGREE = 10.0  # [s]: "auto" takes clocks that differ by less for one
 JUMP = 1.0  # [s]: a stamp that leaps further than this against its arrival is another time line
 PATIENCE = 20  # messages in a row on another time line before it is believed
+LASTING = 1.0  # [s] of nothing but messages late by the same time before their clock is taken to have stood still
 BACKLOG = 0.2  # messages that come in less than this share of the time their stamps span were held up somewhere
 OFFSET_MEMORY = 30.0  # [s]: the fastest message is remembered for one to two of these
 
@@ -96,11 +96,11 @@ class InputGate:
             reason = Rejection.CLOCK_JUMP if leap > 0.0 else Rejection.STALE
             return self._suspect(stamp, now, reason, f"{self.stream}: stamps leapt by {leap:.3f} s against their arrival")
         age = self._age(stamp, now)
-        if age > self.timeout and self.clock == "own" and now - self._accepted > 2.0 * OFFSET_MEMORY:
-            return self._restart(stamp, now)  # what counted as fresh is long forgotten
         if age > self.timeout:
-            return self.reject(Rejection.STALE, f"{self.stream}: {age:.3f} s old on arrival, more than {self.timeout:g} s"
-                                                f"{self._hint()}")
+            detail = f"{self.stream}: {age:.3f} s old on arrival, more than {self.timeout:g} s{self._hint()}"
+            if self.clock == "own":
+                return self._suspect(stamp, now, Rejection.STALE, detail, LASTING)
+            return self.reject(Rejection.STALE, detail)
         if age < -self.timeout:
             return self.reject(Rejection.FUTURE, f"{self.stream}: stamped {-age:.3f} s in the future{self._hint()}")
         return self._accept(stamp, now, Admission.ACCEPTED)
@@ -116,7 +116,7 @@ class InputGate:
         return offset if self.clock == "ros" else offset - min(offset, self._fastest)
 
     def _accept(self, stamp: float, now: float, admission: Admission) -> Admission:
-        self._last, self._accepted, self._suspects = stamp, now, 0
+        self._last, self._suspects = stamp, 0
         self.accepted += 1
         if now - self._window_start > OFFSET_MEMORY:
             self._window_start, self._older, self._newer = now, self._newer, math.inf
@@ -124,27 +124,23 @@ class InputGate:
         self._fastest = min(self._older, self._newer)
         return admission
 
-    def _suspect(self, stamp: float, now: float, reason: Rejection, detail: str) -> Admission:
-        """Reject, but believe the PATIENCE-th message in a row that continues the same other time line. A backlog, whose
-        messages come faster than they were stamped, is none."""
+    def _suspect(self, stamp: float, now: float, reason: Rejection, detail: str, lasting: float = 0.0) -> Admission:
+        """Reject, but believe the PATIENCE-th message in a row that continues the same other time line, if the first came
+        `lasting` [s] ago. A backlog, whose messages come faster than they were stamped, is none."""
         continues = self._suspects > 0 and 0.0 < stamp - self._suspect_stamp < JUMP
         if not continues:
             self._first_suspect, self._suspects = (stamp, now), 0
         self._suspects, self._suspect_stamp = self._suspects + 1, stamp
         first_stamp, first_arrival = self._first_suspect
         backlog = self.clock != "stamps" and now - first_arrival < BACKLOG * (stamp - first_stamp)
-        if self._suspects < PATIENCE or backlog:
+        if self._suspects < PATIENCE or backlog or now - first_arrival < lasting:
             return self.reject(reason, detail)
-        return self._restart(stamp, now)
-
-    def _restart(self, stamp: float, now: float) -> Admission:
         self._forget()
         self.restarts += 1
         return self._accept(stamp, now, Admission.RESTARTED)
 
     def _forget(self) -> None:
         self._last: float | None = None
-        self._accepted = math.inf
         self._suspects, self._suspect_stamp, self._first_suspect = 0, 0.0, (0.0, 0.0)
         self._fastest = self._older = self._newer = math.inf
         self._window_start = -math.inf

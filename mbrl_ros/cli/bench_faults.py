@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         counts = bench.run(*sizes)
     print(table(counts))
     for note in bench.notes[:20]:
-        print(f"- {note}")
+        print(f"- {note[:1000]}")
     if args.json:
         args.json.write_text(json.dumps(counts, indent=2))
     return 1 if any(counts[key] for key in CLEAN) else 0

@@ -202,10 +202,10 @@ class Feed:
 
     def until_answered(self, seconds: float) -> bool:
         """Send states until one of them is answered."""
-        deadline = time.monotonic() + seconds
+        deadline, sent = time.monotonic() + seconds, set()
         while time.monotonic() < deadline:
-            stamp = self.send()
-            if self._robot.wait_until(lambda: abs(self._robot.answered - stamp) < 1e-6, 1.0 / self.rate):
+            sent.add(round(1e6 * self.send()))
+            if self._robot.wait_until(lambda: round(1e6 * self._robot.answered) in sent, 1.0 / self.rate):
                 self._states.advance(self._robot.newest)
                 return True
         return False

@@ -29,6 +29,7 @@ from .commands import CommandPublisher
 from .markers import to_markers
 
 DIAGNOSTICS_PERIOD = 1.0  # [s]
+LONGEST = 500  # characters told of one target or service
 
 
 class NodeOutputs:
@@ -120,6 +121,7 @@ class NodeOutputs:
 
     def tell(self, text: str, done: bool = True) -> None:
         """What became of something asked for: a target, a service; with the reason where it was refused."""
+        text = text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."  # it may quote what it was sent
         self.log("info" if done else "warning", text)
         self._message.publish(String(data=text))
 
