@@ -213,6 +213,7 @@ class ControlLoop:
         elif restarted or self.supervisor.resuming:
             if restarted:
                 self._lateness.reset()
+                self.supervisor.interrupted(Reason.CLOCK_JUMP)
             self.controller.resume(observation, self._last_command[1])
             if self.supervisor.state is State.HOLD:
                 self.controller.hold(observation)

@@ -136,6 +136,10 @@ class Supervisor:
         self._happen_outage(Reason.STALE_STATE)
         return self._safe(None, Reason.STALE_STATE)
 
+    def interrupted(self, cause: Reason) -> None:
+        """What is seen now does not continue what was seen before: after the next decision the ramp begins again."""
+        self._happen_outage(cause)
+
     def stop(self, observation: Observation | None, reason: Reason = Reason.STOPPING) -> Command:
         """The safe command, at once, whatever the state."""
         return self._safe(observation, reason)

@@ -204,6 +204,17 @@ def test_on_a_new_time_line_the_controller_goes_on_with_the_command_in_effect(ma
     assert loop.controller.resets == 1 and stamp == 5.0 and command == pytest.approx([0.3, 0.3])
 
 
+def test_a_new_time_line_is_ramped_into_and_told(make_loop):
+    loop = make_loop(lockstep=True, interface="velocity", settings=SupervisorSettings(ramp_time=2 * DT))
+    loop.start()
+    for k in range(4):
+        loop.mailbox.put(arrival(100.0 + DT * k))
+    loop.mailbox.put(arrival(5.0, restarted=True))
+    loop.outputs.wait_for("tick", 5)
+    assert [tick.command.state for (tick,) in loop.outputs.of("tick")][-2:] == [State.ACTIVE, State.RAMP_IN]
+    assert loop.supervisor.cause is Reason.CLOCK_JUMP
+
+
 def test_in_shadow_the_measured_effort_is_what_acted(make_loop):
     loop = make_loop(lockstep=True, shadow=True)
     loop.start()

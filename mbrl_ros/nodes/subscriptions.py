@@ -1,6 +1,7 @@
 """What mpc_node listens to: states and features into the control loop's mailbox, targets to the controller.
 
-All callbacks run in the executor's thread; none of them raises for a message.
+All callbacks run in the executor's thread; none of them raises for a message. What a target needs takes longer than a
+period (inverse kinematics) and is done in another thread; in lockstep, where nobody waits, at once and in order.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ..mailbox import Arrival
 from ..references import Target
 from ..robots import Robot
 from . import messages, qos
+from .errands import Errands
 
 
 class Subscriptions:
@@ -48,6 +50,7 @@ class Subscriptions:
 
     def begin(self) -> None:
         """Subscribe; from now on `loop` gets states."""
+        self._errands = None if self._lockstep else Errands()
         stream = qos.EVERY if self._lockstep else qos.NEWEST
         subscribe = self._node.create_subscription
         self._feature_subscription = subscribe(PointCloud2, "features", self._on_features, stream)
@@ -63,6 +66,8 @@ class Subscriptions:
     def end(self) -> None:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
+        if self._errands is not None:
+            self._errands.close()
 
     def age(self) -> float:
         """Age [s] of the newest joint state by its stamp."""
@@ -112,16 +117,25 @@ class Subscriptions:
     # --- targets ----------------------------------------------------------------------------------------------------
 
     def _target_callback(self, topic: str, setter: Callable) -> Callable:
-        def accept(message) -> None:
-            try:
-                target = setter(message)
-            except MbrlError as error:
-                self._tell(f"target refused: {error}", False)
-                self.loop.refused(topic, messages.seconds(message.header.stamp))
-            else:
-                since = f"{target.stamp:.3f} s" if target.stamp else "now"
-                self._tell(f"target accepted: {target.kind} {np.round(target.value, 4).tolist()} from {since} on", True)
-        return accept
+        def callback(message) -> None:
+            if self._errands is None:
+                self._accept(topic, setter, message)
+            elif not self._errands.run(lambda: self._accept(topic, setter, message)):
+                self._refuse(topic, message, "too many others wait")
+        return callback
+
+    def _accept(self, topic: str, setter: Callable, message) -> None:
+        try:
+            target = setter(message)
+        except MbrlError as error:
+            self._refuse(topic, message, str(error))
+        else:
+            since = f"{target.stamp:.3f} s" if target.stamp else "now"
+            self._tell(f"target accepted: {target.kind} {np.round(target.value, 4).tolist()} from {since} on", True)
+
+    def _refuse(self, topic: str, message, why: str) -> None:
+        self._tell(f"target refused: {why}", False)
+        self.loop.refused(topic, messages.seconds(message.header.stamp))
 
     def _set_joints(self, message: JointState) -> Target:
         q = messages.read_joint_target(message, self._target_order)

@@ -43,6 +43,9 @@ class NoSupervisor:
     def reset(self, observation: Observation | None) -> None:
         """Nothing to forget."""
 
+    def interrupted(self, cause: Reason) -> None:
+        """Nothing to ramp."""
+
     def filter(self, decision: Decision, observation: Observation, doubts: Reason = Reason.NONE) -> Command:
         return Command(decision.u, State.ACTIVE)
 
