@@ -127,7 +127,7 @@ def main() -> None:
     c = distill.configuration()
     robot, rows = load_robot(c["robot"]), []
     for seed in range(args.seeds):
-        _, memory, _ = distill.lesson(c, args.seconds, seed, fits=1)
+        _, memory, _, _ = distill.lesson(c, args.seconds, seed, fits=1)
         samples, settings = memory.samples(c["distillation"].fit_samples), c["distillation"].replace(seed=seed)
         problem = make_problem(samples, robot, "point", settings)
         begin = time.perf_counter()

@@ -254,7 +254,8 @@ class PolicyController(FollowsTargets):
         u = decision.u
         if teaching is not None:
             lesson = teaching.lesson(u, label, Q, mu, self.student.policy.precision if mu is not None else None,
-                                     np.concatenate((observation.q, observation.qd)), self.version)
+                                     np.concatenate((observation.q, observation.qd)), self.version,
+                                     resting=stamp >= self.follower.end)
             u, label = lesson.act, lesson.label
         if mu is not None:
             self._rate(self.current, mu, label, Q)

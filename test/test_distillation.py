@@ -228,6 +228,16 @@ def test_the_student_is_taken_off_when_it_is_far_from_the_teacher():
         assert act == pytest.approx([expected])
 
 
+def test_the_student_waits_while_the_teachers_reference_moves():
+    Q, u, mu = np.eye(2), np.array([1.0, 0.0]), np.array([0.9, 0.1])
+    teaching = teachers.Teaching(DistillationSettings(method="dagger", alpha_start=0.0), 2, np.ones(2), 0.1)
+    for resting in (True,) * 50 + (False,) + (True,) * 50:
+        lesson = teaching.lesson(u, u, Q, mu, Q, np.zeros(4), 1, resting=resting)
+        if not resting:
+            assert np.array_equal(lesson.act, u)
+    assert lesson.act == pytest.approx(mu, abs=1e-3)
+
+
 def test_the_local_gaussian_recovers_a_linear_student():
     local, rng = teachers.LocalGaussian(2, 1), np.random.default_rng(7)
     K = np.array([[1.0, -2.0]])

@@ -57,13 +57,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _distill(args: argparse.Namespace) -> int:
-    from ..demo import distill
-    summary, policy = distill.run(args.seed, seconds=args.duration or distill.TEACHING)
-    args.output.mkdir(parents=True, exist_ok=True)
+    from ..demo import distill, distill_report
+    summary, policy, traces = distill.run(args.seed, seconds=args.duration or distill.TEACHING)
     policy.save(args.output / "distilled.policy")
-    (args.output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    page = distill_report.write(args.output, summary, traces)
     print(distill.text(summary))
-    print(f"\npolicy: {args.output / 'distilled.policy'}, numbers: {args.output / 'summary.json'}")
+    print(f"\npolicy: {args.output / 'distilled.policy'}, report: {page}, numbers: {args.output / 'summary.json'}")
     return 0
 
 

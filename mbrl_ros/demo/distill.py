@@ -26,7 +26,7 @@ from ..simulation.plant import Plant
 from ..simulation.settings import PlantSettings
 from ..supervisor import Supervisor
 from ..types import Array
-from .examination import examine, inject
+from .examination import examine, inject, rise_and_fall
 from .lesson import Classroom, draw_targets, teach
 
 TEACHING, SLOT, EXAM_SLOT, PAYLOAD = 180.0, 2.0, 5.0, 1.5  # [s], [s], [s], [kg]
@@ -53,13 +53,13 @@ def classroom(c: Configuration, seed: int, *, teaching: bool = False, policy: Po
     return Classroom(plant, controller, Supervisor(robot, c["supervisor"], 1.0 / rate))
 
 
-def lesson(c: Configuration, seconds: float, seed: int, fits: int = 6, progress=None) -> tuple[Policy, Memory, dict]:
-    """Teach for `seconds`; the policy, what it learned from, and what it took."""
+def lesson(c: Configuration, seconds: float, seed: int, fits: int = 6, progress=None) -> tuple[Policy, Memory, Classroom, dict]:
+    """Teach for `seconds`; the policy, what it learned from, where, and what it took."""
     room, begin = classroom(c, seed, teaching=True), time.perf_counter()
     targets = draw_targets(room.plant.robot, round(seconds / SLOT) + 1, seed, np.array(HOME))
     policy, memory, reports = teach(room, targets, c["distillation"], seconds=seconds, slot=SLOT, every=seconds / fits,
                                     payload_kg=PAYLOAD, seed=seed, progress=progress)
-    return policy, memory, {"teaching_s": room.ticks * room.plant.period, "samples": memory.offered, "targets": len(room.errors),
+    return policy, memory, room, {"teaching_s": room.ticks * room.plant.period, "samples": memory.offered, "targets": len(room.errors),
                     "fit_s": sum(report.seconds for report in reports), "wall_s": time.perf_counter() - begin,
                     "max_speed_fraction": room.fastest, "outside_limits": room.outside}
 
@@ -67,7 +67,7 @@ def lesson(c: Configuration, seconds: float, seed: int, fits: int = 6, progress=
 def lesson_and_examination(method: str, seconds: float, seed: int, targets: int) -> dict:
     """One entry of the comparison of schools: no fall back, no planner beside the policy."""
     c = configuration(distillation__method=method, distillation__alpha_versions=3, distillation__watch=False)
-    policy, _, _ = lesson(c, seconds, seed, fits=4)
+    policy, _, _, _ = lesson(c, seconds, seed, fits=4)
     free = unbounded(policy)  # nothing but the student counts here
     unseen = draw_targets(load_robot(c["robot"]), targets, 1000 + seed, np.array(HOME))
     plain, loaded = (examine(lambda: classroom(c, 2000 + seed, policy=free), points, EXAM_SLOT, kg)
@@ -77,14 +77,14 @@ def lesson_and_examination(method: str, seconds: float, seed: int, targets: int)
 
 
 def run(seed: int = 0, *, seconds: float = TEACHING, targets: int = 100, events: int = 50, method: str = "clone",
-        config: Path | None = None, say: Callable[[str], None] = print) -> tuple[dict, Policy]:
-    """The whole scenario: {"distill": {...}} and the policy."""
+        config: Path | None = None, say: Callable[[str], None] = print) -> tuple[dict, Policy, dict[str, list[tuple]]]:
+    """The whole scenario: {"distill": {...}}, the policy, and traces (lesson.Classroom) of the teaching and of an event."""
     c = configuration(config, distillation__method=method)
     say(f"teaching {seconds:g} s (school: {method})")
 
     def progress(now: float, report) -> None:
         say(f"  {now:5.0f} s  held-out loss {report.held_out:.3f}, {report.iterations} iterations in {report.seconds:.1f} s")
-    policy, _, taught = lesson(c, seconds, seed, progress=progress)
+    policy, _, taught_in, taught = lesson(c, seconds, seed, progress=progress)
     robot = load_robot(c["robot"])
     unseen = draw_targets(robot, targets, 1000 + seed, np.array(HOME))
     say(f"examining: {targets} unseen targets, then {targets // 2} with {PAYLOAD:g} kg")
@@ -97,7 +97,9 @@ def run(seed: int = 0, *, seconds: float = TEACHING, targets: int = 100, events:
         "payload_success_1cm": loaded["success_1cm"], "payload_success_2cm": loaded["success_2cm"],
         "fallback_rate": upset["fallback_rate"], "decision_us": plain["decision_us"], "teaching_s": taught["teaching_s"],
         "false_fallbacks": sum(plain["falls"].values()) + sum(loaded["falls"].values()), "seed": seed, "method": method,
-        "unloaded": plain, "loaded": loaded, "events": upset, "teaching": taught}}, policy
+        "unloaded": plain, "loaded": loaded, "events": upset, "teaching": taught}}, policy, {
+        "teaching": taught_in.trace,
+        "event": rise_and_fall(lambda: classroom(c, seed + 4, policy=policy), unseen[0], unseen[1], seed)}
 
 
 def text(summary: dict) -> str:

@@ -41,6 +41,7 @@ def examine(make_room: Callable[[], Classroom], targets: Array, slot: float, pay
     errors = np.array(errors)
     return {"targets": len(errors), "payload_kg": payload_kg, "success_1cm": float((errors < 0.01).mean()),
             "success_2cm": float((errors < 0.02).mean()), "median_mm": 1e3 * float(np.median(errors)),
+            "errors_mm": [round(1e3 * e, 2) if np.isfinite(e) else None for e in sorted(errors)],
             "falls": dict(Counter(falls)), "stops": dict(Counter(stops)),
             "decision_us": 1e6 * float(np.nanmedian(seconds)), "max_speed_fraction": fastest, "outside_limits": outside}
 
@@ -77,6 +78,23 @@ def inject(make_room: Callable[[], Classroom], targets: Array, behind: Array, se
     return {"events": total, "fallback_rate": sum(noticed.values()) / total if total else float("nan"),
             "noticed": {e: [noticed[e], count[e]] for e in events}, "largest_delay_s": max(delays, default=0.0),
             "largest_step": max(steps, default=0.0), "fell_before": dict(Counter(early))}
+
+
+def rise_and_fall(make_room: Callable[[], Classroom], target: Array, away: Array, seed: int) -> list[tuple]:
+    """Two seconds on the way to `target` (3,) in shadow, the policy promoted, two seconds on the way to `away` (3,), then
+    the arm is torn away; the trace of the room."""
+    room = make_room()
+    for point, promoted in ((target, False), (away, True)):
+        room.controller.set_point_target(point, room.observation.stamp)
+        room.tick()
+        if promoted:
+            _promoted(room.controller)
+        for _ in range(round(2.0 / room.plant.period)):
+            room.tick()
+    _cause("arm torn away", room, away, np.random.default_rng(seed))
+    for _ in range(round(1.0 / room.plant.period)):
+        room.tick()
+    return room.trace
 
 
 def _room(make_room: Callable[[], Classroom], payload_kg: float) -> Classroom:

@@ -53,6 +53,7 @@ class Classroom:
     decision: object = None
     distort: Callable[[Array, Array], tuple[Array, Array]] | None = None  # what faulty sensors make of q, qd
     errors: list = field(default_factory=list)
+    trace: list = field(default_factory=list)  # (time [s], policy's version, mode, disagreement, decision) of every tick
 
     def __post_init__(self) -> None:
         self.measurement = self.plant.reset()
@@ -77,6 +78,8 @@ class Classroom:
         self.fastest = max(self.fastest, float(np.abs(qd / robot.velocity_limit).max()))
         self.outside += int((~np.isfinite(u)).any() or (u < robot.command_lower).any() or (u > robot.command_upper).any()
                             or (q < robot.position_lower - 0.02).any() or (q > robot.position_upper + 0.02).any())
+        c = self.controller
+        self.trace.append((self.ticks * self.plant.period, c.version, int(c.mode), c.disagreement, self.decision.u))
         self.ticks += 1
 
     @property
@@ -122,8 +125,7 @@ def teach(room: Classroom, targets: Iterable[Array], settings: DistillationSetti
                              previous=policy, masses=masses,
                              about={"version": len(reports) + 1, "taught_s": round(room.ticks * room.plant.period, 3)})
         reports.append(report)
-        if settings.method != "clone" and controller.teaching is not None:
-            controller.use(Student(policy, robot))
+        controller.use(Student(policy, robot))
         if progress is not None:
             progress(room.ticks * room.plant.period, report)
 

@@ -35,9 +35,9 @@ def write_report(folder: Path, scenario: Scenario, robot, truth: dict[str, Array
         import matplotlib.image
         files = {"robot": folder / "robot.png", **files}
         matplotlib.image.imsave(files["robot"], picture)
-    page = folder / "report.html"
-    page.write_text(_page(summary, files, comparison))
-    return page
+    path = folder / "report.html"
+    path.write_text(_page(summary, files, comparison))
+    return path
 
 
 def _figure(rows: int, height: float, **options):
@@ -155,19 +155,27 @@ def _images(scenario, robot, truth, control):
 
 
 def _page(summary: dict, files: dict[str, Path], comparison: str) -> str:
+    return page(
+        f"mbrl_ros demo, seed {summary['seed']}", "A torque-controlled arm that learned while it moved",
+        f"It was given no mass, no friction and no gravity model: the dynamics were refitted at every tick from what it saw. "
+        f"The red line marks the moment {summary['payload']['mass_kg'] if summary['payload'] else 0:g} kg were added to its hand.",
+        summary, files, comparison)
+
+
+def page(title: str, headline: str, text: str, summary: dict, files: dict[str, Path], comparison: str = "") -> str:
+    """One self-contained page: pictures by name, an optional table of plain text, and every number of the summary."""
     pictures = "\n".join(
         f'<figure><img alt="{name}" src="data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"></figure>'
         for name, file in files.items())
     rows = "".join(f"<tr><th>{html.escape(key)}</th><td>{html.escape(_spelled(value))}</td></tr>"
                    for key, value in flat(summary).items())
     compared = f"<h2>Comparison</h2><pre>{html.escape(comparison)}</pre>" if comparison else ""
-    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>mbrl_ros demo, seed {summary['seed']}</title>
+    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
 <style>body{{font:15px/1.5 system-ui,sans-serif;color:{INK};max-width:1100px;margin:2rem auto;padding:0 1rem}}
 img{{width:100%}}figure{{margin:1.5rem 0}}table{{border-collapse:collapse}}th{{text-align:left;font-weight:500;padding-right:2rem}}
 td{{font-variant-numeric:tabular-nums}}tr{{border-bottom:1px solid #eceff1}}</style>
-<h1>A torque-controlled arm that learned while it moved</h1>
-<p>It was given no mass, no friction and no gravity model: the dynamics were refitted at every tick from what it saw.
-The red line marks the moment {summary['payload']['mass_kg'] if summary['payload'] else 0:g} kg were added to its hand.</p>
+<h1>{headline}</h1>
+<p>{text}</p>
 {pictures}{compared}<h2>Numbers</h2><table>{rows}</table></html>
 """
 
