@@ -46,6 +46,10 @@ def main() -> None:
     robot.node.create_subscription(String, "distillation_node/report", reports.append, qos.RELIABLE)
     try:
         robot.wait_for_reader(controller)
+        while not robot.node.count_subscribers("/mpc_node/supervision"):
+            if not distiller.running:
+                raise SystemExit(f"distillation_node did not come up:\n{distiller.text()}")
+            time.sleep(0.1)
         latencies = visit(robot, distiller, args.rounds, args.seconds)
     finally:
         distiller.process.send_signal(signal.SIGCONT)

@@ -368,6 +368,8 @@ class DistillationSettings(Section):
                                     "and student mixed; plato: the teacher drawn to the student acts, the plain one "
                                     "labels; gps, mdgps: the drawn one does both, by a fixed weight or a KL step",
                           choices=("clone", "dagger", "plato", "gps", "mdgps"))
+    kind: str = setting("point", "targets the student is for; a teacher's samples on its way to other ones are left out",
+                        choices=("joints", "point", "features"))
     window: float = setting(0.04, "over which accelerations and commands are averaged", unit="s", low=1e-3, high=1.0)
     caution: float = setting(0.8, "fraction of the identified inertia the student uses", low=0.05, high=1.0)
     goal_units: int = setting(32, "hidden units in each of the goal network's two layers", low=1, high=1024)

@@ -48,6 +48,13 @@ def test_a_state_that_stays_unanswered_does_not_fill_memory():
     assert len(assembly._open) <= 101
 
 
+def test_what_a_teacher_says_while_it_holds_does_not_decide_what_is_learned():
+    learner = Learner(planar_robot(N), SETTINGS)
+    assert not learner.offer(dataclasses.replace(sample(1.0), kind="joints", target=np.zeros(N)))
+    assert learner.memory is None and learner.other_kinds == 1
+    assert learner.offer(sample(2.0)) and learner.memory.kind == "point"
+
+
 def test_temperature_goes_from_the_best_option_to_all_alike():
     z = np.array([[1.0, 2.0, 0.0]])
     assert soft_targets(z, 1e-3) == pytest.approx(np.array([[0.0, 1.0, 0.0]]))

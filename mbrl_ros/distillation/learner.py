@@ -35,6 +35,7 @@ class Learner:
         self.memory: Memory | None = None
         self.policy: Policy | None = None
         self.version, self.lost, self._learned = 0, Counter(), 0
+        self.other_kinds = 0  # samples before the first of the wanted kind
         self._sequences: dict[str, int] = {}
         self._assembly = Assembly(settings.teachers)
         self._masses, self._lock = Masses(robot), threading.Lock()
@@ -54,6 +55,9 @@ class Learner:
             if sample is None:
                 return False
             if self.memory is None:
+                if sample.kind != s.kind:
+                    self.other_kinds += 1
+                    return False
                 self.memory = Memory(self.robot.n, sample.kind, sample.target.size, capacity=s.capacity, window=s.window,
                                      tasks=s.tasks, seed=s.seed)
             return self.memory.add(sample)
@@ -94,6 +98,9 @@ class Learner:
                     self.policy, self.version = policy, int(policy.about.get("version", 0))
                 else:
                     memory = Memory.restored(*storage.load(path, MEMORY_KIND))
+                    if memory.kind != self.settings.kind:
+                        raise DataError(f"{path}: holds samples for {memory.kind} targets; distillation.kind is "
+                                        f"{self.settings.kind}")
                     if memory.n != self.robot.n:
                         raise DataError(f"{path}: holds samples of {memory.n} joints, the robot has {self.robot.n}")
                     self.memory = memory

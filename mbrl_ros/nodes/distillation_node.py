@@ -76,7 +76,8 @@ class DistillationNode(Node):
                 self._report.publish(String(data=json.dumps({
                     "version": self.learner.version, "training_loss": report.training, "held_out_loss": report.held_out,
                     "seconds": report.seconds, "samples": memory.count, "offered": memory.offered,
-                    "left_out": dict(memory.rejected), "lost": dict(self.learner.lost), "malformed": self.malformed})))
+                    "left_out": dict(memory.rejected), "lost": dict(self.learner.lost), "malformed": self.malformed,
+                    "other_kinds": self.learner.other_kinds})))
             if time.monotonic() - saved >= self.settings.checkpoint_period:
                 saved = time.monotonic()
                 self._checkpoint()
