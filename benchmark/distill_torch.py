@@ -50,7 +50,8 @@ class Watch:
 
 def torch_loss(torch, p: Problem):
     """theta (tensor) -> the training loss, as student.loss."""
-    shape, data = p.shape, SimpleNamespace(**{k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in vars(p.training).items()})
+    shape, data = p.shape, SimpleNamespace(**{name: torch.from_numpy(np.ascontiguousarray(rows))
+                                              for name, rows in vars(p.training).items()})
     white = SimpleNamespace(**{k: torch.from_numpy(getattr(p.white, k)) for k in p.white.__slots__})
     middle, half = (torch.from_numpy(0.5 * (shape.highest + sign * shape.lowest)) for sign in (1.0, -1.0))
     velocity, acceleration = torch.from_numpy(shape.velocity), torch.from_numpy(shape.acceleration)

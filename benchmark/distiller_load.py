@@ -39,8 +39,9 @@ def main() -> None:
     if args.priority:
         realtime.settle_thread(NodeSettings(priority=args.priority), print)
     arm = {**ROBOT, "robot.tip_offset": [0.0, 0.0, 0.1034]}
-    controller = Child("mpc_node", domain, {**arm, "control.rate": RATE, "control.controller": "teach", "priority": args.priority,
-                                            "control.stamp_clock": "ros", "reference.posture": 1.0, "reference.home": HOME})
+    controller = Child("mpc_node", domain, {**arm, "control.rate": RATE, "control.controller": "teach",
+                                            "priority": args.priority, "control.stamp_clock": "ros", "reference.posture": 1.0,
+                                            "reference.home": HOME})
     distiller = Child("distillation_node", domain, {**arm, "topics": ["mpc_node/supervision"], "period": 1.0})
     reports: list[String] = []
     robot.node.create_subscription(String, "distillation_node/report", reports.append, qos.RELIABLE)

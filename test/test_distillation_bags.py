@@ -18,8 +18,9 @@ TOPIC = "/arm/mpc_node/supervision"
 
 def supervision(make: Messages, k: int, s) -> bytes:
     """Sample k of `s` as it stands in a bag."""
-    fields = {"sequence": [k], "stamp": [1.0 + 0.005 * k], "epoch": [s.epoch[k]], "task": [0], "target": s.target[k], "q": s.q[k],
-              "qd": s.qd[k], "a": s.a[k], "w": s.w[k], "u": s.u[k], "P": s.P[k][np.triu_indices(N)]}
+    fields = {"sequence": [k], "stamp": [1.0 + 0.005 * k], "epoch": [s.epoch[k]], "task": [0],
+              "target": s.target[k], "q": s.q[k], "qd": s.qd[k], "a": s.a[k], "w": s.w[k], "u": s.u[k],
+              "P": s.P[k][np.triu_indices(N)]}
     types = make.store.types
     dimension = types["std_msgs/msg/MultiArrayDimension"]
     dims = [dimension(label=label, size=0, stride=0) for label in (VERSION, "/arm/mpc_node", "point")]

@@ -25,8 +25,9 @@ def stream(robot):
 def test_samples_become_a_policy_that_survives_a_kill(tmp_path):
     robot, domain = planar_robot(3), new_domain()
     (tmp_path / "arm.urdf").write_text(planar_arm(3))
-    parameters = {"robot.description": str(tmp_path / "arm.urdf"), "folder": str(tmp_path), "period": 0.2, "checkpoint_period": 0.2,
-                  "distillation.iterations": 5, "distillation.goal_units": 4, "distillation.gain_units": 4}
+    parameters = {"robot.description": str(tmp_path / "arm.urdf"), "folder": str(tmp_path), "period": 0.2,
+                  "checkpoint_period": 0.2, "distillation.iterations": 5, "distillation.goal_units": 4,
+                  "distillation.gain_units": 4}
     node, peer = NodeProcess("distillation_node", domain, parameters), Peer(domain)
     peer.processes.append(node)
     try:

@@ -43,7 +43,8 @@ class Robot:
         """The next command."""
         self.stamp += DT
         self.node.states.publish(state(self.stamp, Q, (0.0,) * 3, JOINTS))
-        return np.array(self.node.answered(self.stamp).data)
+        self.last = np.array(self.node.answered(self.stamp).data)
+        return self.last
 
     def aim(self, robot, q) -> None:
         point = PointStamped()
@@ -60,7 +61,9 @@ class Robot:
 
     def status(self) -> dict[str, float]:
         heard = self.peer.heard["/mpc_node/policy_status"]
-        return {d.label: value for d, value in zip(heard[-1].layout.dim, heard[-1].data)} if heard else {"mode": -1, "version": 0}
+        if not heard:
+            return {"mode": -1, "version": 0}
+        return {d.label: value for d, value in zip(heard[-1].layout.dim, heard[-1].data)}
 
     def call(self, name) -> tuple[bool, str]:
         client = self.peer.node.create_client(Trigger, f"/mpc_node/{name}")
@@ -98,28 +101,28 @@ def test_a_policy_is_promoted_and_demoted_without_a_step_in_the_command(tmp_path
         robot.until(lambda: robot.status()["version"] == 7, "the policy")
         assert robot.status()["mode"] == Mode.SHADOW
         robot.until(lambda: robot.call("promote_policy")[0], "the end of its time in shadow")
-        commands = [robot.tick() for _ in range(40)]
+        before = robot.last
+        assert robot.tick() == pytest.approx(before, abs=1e-6)
         robot.until(lambda: robot.status()["mode"] == Mode.ACT, "the policy's status")
         before = robot.tick()
         assert robot.call("demote_policy")[0]
-        after = robot.tick()
+        assert robot.tick() == pytest.approx(before, abs=1e-6)
         robot.until(lambda: robot.status()["mode"] == Mode.FALLEN, "the planner's return")
-        span = planar.command_upper - planar.command_lower
-        assert np.abs(np.diff(commands, axis=0) / span).max() < 0.05
-        assert np.abs((after - before) / span).max() < 0.02
 
 
 def test_two_robots_of_one_kind_feed_one_student_of_two_tasks(tmp_path):
     planar = planar_robot(3)
     parameters = {**arm(tmp_path, tasks=2, iterations=5, goal_units=4, gain_units=4), "period": 0.2,
                   "topics": ["/left/mpc_node/supervision", "/right/mpc_node/supervision"]}
-    parameters = {key: value for key, value in parameters.items() if key.startswith(("robot.", "distillation.", "period", "topics"))}
+    for key in ("lockstep", "control.rate", "planner.horizon", "planner.backend"):
+        del parameters[key]
     lessons = {side: lesson(planar, 600, seed) for seed, side in enumerate(("left", "right"))}
 
     def sample(side, k):
         s = lessons[side]
-        return supervision.to_message(Supervision(1.0 + DT * k, "point", s.target[k], int(side == "right"), int(s.epoch[k]), s.q[k],
-                                                  s.qd[k], s.a[k], s.w[k], s.u[k], s.P[k]), k + 1, f"/{side}/mpc_node")
+        said = Supervision(1.0 + DT * k, "point", s.target[k], int(side == "right"), int(s.epoch[k]), s.q[k], s.qd[k], s.a[k],
+                           s.w[k], s.u[k], s.P[k])
+        return supervision.to_message(said, k + 1, f"/{side}/mpc_node")
     with ros(("distillation_node", parameters)) as (peer, _):
         heard = []
         peer.node.create_subscription(UInt8MultiArray, "/policy", heard.append, qos.LATCHED)

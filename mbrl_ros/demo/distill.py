@@ -59,7 +59,8 @@ def lesson(c: Configuration, seconds: float, seed: int, fits: int = 6, progress=
     targets = draw_targets(room.plant.robot, round(seconds / SLOT) + 1, seed, np.array(HOME))
     policy, memory, reports = teach(room, targets, c["distillation"], seconds=seconds, slot=SLOT, every=seconds / fits,
                                     payload_kg=PAYLOAD, seed=seed, progress=progress)
-    return policy, memory, room, {"teaching_s": room.ticks * room.plant.period, "samples": memory.offered, "targets": len(room.errors),
+    return policy, memory, room, {"teaching_s": room.ticks * room.plant.period, "samples": memory.offered,
+                                  "targets": len(room.errors),
                     "fit_s": sum(report.seconds for report in reports), "wall_s": time.perf_counter() - begin,
                     "max_speed_fraction": room.fastest, "outside_limits": room.outside}
 
@@ -105,15 +106,18 @@ def run(seed: int = 0, *, seconds: float = TEACHING, targets: int = 100, events:
 def text(summary: dict) -> str:
     """The summary for eyes."""
     d = summary["distill"]
-    rows = [("taught", f"{d['teaching_s']:.0f} s simulated, {d['teaching']['targets']} targets, in {d['teaching']['wall_s']:.0f} s"),
+    taught, upset = d["teaching"], d["events"]
+    fastest = max(d[name]["max_speed_fraction"] for name in ("unloaded", "loaded"))
+    rows = [("taught", f"{d['teaching_s']:.0f} s simulated, {taught['targets']} targets, in {taught['wall_s']:.0f} s"),
             ("alone, unseen targets", f"{d['success_1cm']:.0%} within 1 cm, {d['success_2cm']:.0%} within 2 cm"),
-            (f"alone, with {PAYLOAD:g} kg", f"{d['payload_success_1cm']:.0%} within 1 cm, {d['payload_success_2cm']:.0%} within 2 cm"),
+            (f"alone, with {PAYLOAD:g} kg",
+             f"{d['payload_success_1cm']:.0%} within 1 cm, {d['payload_success_2cm']:.0%} within 2 cm"),
             ("decision", f"{d['decision_us']:.1f} us"),
-            ("noticed events", f"{d['fallback_rate']:.0%} of {d['events']['events']}, at most {d['events']['largest_delay_s']:.3f} s late, "
-                               f"largest step {d['events']['largest_step']:.1%} of the command range"),
+            ("noticed events", f"{d['fallback_rate']:.0%} of {upset['events']}, at most {upset['largest_delay_s']:.3f} s late, "
+                               f"largest step {upset['largest_step']:.1%} of the command range"),
             ("fell back without cause", f"{d['false_fallbacks']}"),
             ("outside limits", f"{d['unloaded']['outside_limits'] + d['loaded']['outside_limits']} ticks, fastest joint at "
-                               f"{max(d['unloaded']['max_speed_fraction'], d['loaded']['max_speed_fraction']):.0%} of its limit")]
+                               f"{fastest:.0%} of its limit")]
     return "\n".join(f"{name:24} {value}" for name, value in rows)
 
 
@@ -121,7 +125,8 @@ def unbounded(policy: Policy) -> Policy:
     """A copy that never thinks itself outside of what it was taught."""
     one = np.ones_like(policy.states.mean)
     return dataclasses.replace(policy, states=dataclasses.replace(
-        policy.states, bound=ANYWHERE, low=-ANYWHERE * one, high=ANYWHERE * one), spread_bound=ANYWHERE, targets=dataclasses.replace(policy.targets, bound=ANYWHERE))
+        policy.states, bound=ANYWHERE, low=-ANYWHERE * one, high=ANYWHERE * one), spread_bound=ANYWHERE,
+        targets=dataclasses.replace(policy.targets, bound=ANYWHERE))
 
 
 def _behind(robot, count: int, seed: int) -> Array:

@@ -44,12 +44,13 @@ def _axes(height: float, rows: int = 1):
 def _errors(d: dict):
     """Of the targets, sorted: the share of them within a distance."""
     figure, (axis,) = _axes(3.4)
-    for name, colour, label in (("unloaded", ACCENT, "alone"), ("loaded", INK, f"alone, with {d['loaded']['payload_kg']:g} kg")):
+    for name, colour, label in (("unloaded", ACCENT, "alone"), ("loaded", INK, f"with {d['loaded']['payload_kg']:g} kg")):
         errors = np.array([1e3 if e is None else e for e in d[name]["errors_mm"]])
         axis.step(np.maximum(errors, 0.1), (1 + np.arange(len(errors))) / len(errors), where="post", color=colour, label=label)
     for bound in (10.0, 20.0):
         axis.axvline(bound, color=PALE, ls=":", lw=1.2)
-    axis.set(xscale="log", xlabel="largest distance in the last quarter second of a slot [mm]", ylabel="share of unseen targets",
+    axis.set(xscale="log", xlabel="largest distance in the last quarter second of a slot [mm]",
+             ylabel="share of unseen targets",
              ylim=(0, 1.02), title="Accuracy of the policy (dotted: 1 cm, 2 cm)")
     axis.legend(loc="lower right", frameon=False)
     return figure
@@ -65,7 +66,8 @@ def _teaching(trace: list[tuple]):
         axis.axvline(times[versions == version][0], color=WARN, lw=1.0)
         if k.any():
             axis.annotate(f"version {version:.0f}\nmedian {np.median(disagreement[k]):.3f}", (times[k][0], 1.0),
-                          xycoords=("data", "axes fraction"), xytext=(4, -24), textcoords="offset points", color=WARN, fontsize=8)
+                          xycoords=("data", "axes fraction"), xytext=(4, -24), textcoords="offset points", color=WARN,
+                          fontsize=8)
     axis.set(xlabel="taught [s]", ylabel="disagreement\n[of the command range, by Q_uu]",
              title="Student and teacher while the teacher acts")
     return figure

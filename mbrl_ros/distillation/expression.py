@@ -66,7 +66,8 @@ def act_function(policy: Policy, robot: Robot) -> casadi.Function:
     middle, half = 0.5 * (region.low + region.high), 0.5 * (region.high - region.low)
     score = casadi.fmax(casadi.norm_2(casadi.DM(region.factor) @ (x - region.mean)) / region.bound,
                         casadi.norm_inf((x - middle) / half))
-    return casadi.Function("mbrl_policy_act", [q, qd, a, w, g], casadi.cse([u, score]), ["q", "qd", "a", "w", "g"], ["u", "score"])
+    return casadi.Function("mbrl_policy_act", [q, qd, a, w, g], casadi.cse([u, score]),
+                           ["q", "qd", "a", "w", "g"], ["u", "score"])
 
 
 def _network(shape: Shape, p: dict, x):

@@ -87,8 +87,9 @@ def _whitener(rows: Array, floor: Array) -> Array:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Policy:
-    """theta (size,); mu (count,) [kg] and own (n,): masses.py; precision (n, n): the teacher's mean Q_uu, capped; states, targets: where it was taught; members (E, goal parameters): further goal networks, spread_bound [rad]:
-    their largest spread on taught targets; about: version, samples, teaching seconds, losses, seed, robot.
+    """theta (size,); mu (count,) [kg] and own (n,): masses.py; precision (n, n): the teacher's mean Q_uu, capped;
+    states, targets: where it was taught; members (E, goal parameters): further goal networks, spread_bound [rad]: their
+    largest spread on taught targets; about: version, samples, teaching seconds, losses, seed, robot.
     """
 
     shape: Shape
@@ -163,7 +164,8 @@ def _put_together(meta: dict, arrays: dict[str, Array], path: str) -> Policy:
         _check_numbers(shape)
         n, nt = shape.n, shape.nt
         goal_size = sum(int(np.prod(s)) for s in shape.goal_layout().values())
-        sizes = {"theta": (shape.size,), "own": (n,), "precision": (n, n), **{f"states.{key}": (2 * n,) for key in ("mean", "low", "high")},
+        sizes = {"theta": (shape.size,), "own": (n,), "precision": (n, n),
+                 **{f"states.{key}": (2 * n,) for key in ("mean", "low", "high")},
                  "states.factor": (2 * n, 2 * n), "targets.factor": (nt, nt),
                  "white.target_mean": (nt,), "white.target_deviation": (nt,), "white.mean": (3 * n,),
                  "white.deviation": (3 * n,), **{f"shape.{name}": (n,) for name in _SHAPE_ARRAYS}}
@@ -184,7 +186,8 @@ def _put_together(meta: dict, arrays: dict[str, Array], path: str) -> Policy:
         state_bound, target_bound, spread_bound = map(float, meta["bounds"])
         return Policy(
             shape, Whitening(*(arrays[f"white.{f.name}"] for f in fields(Whitening))), arrays["theta"], arrays["mu"],
-            arrays["own"], arrays["precision"], Region(*(arrays[f"states.{key}"] for key in ("mean", "factor", "low", "high")), state_bound),
+            arrays["own"], arrays["precision"],
+            Region(*(arrays[f"states.{key}"] for key in ("mean", "factor", "low", "high")), state_bound),
             Neighbours(arrays["targets.points"], arrays["targets.factor"], target_bound), arrays["members"], spread_bound,
             dict(meta["about"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
