@@ -3,7 +3,8 @@
     python benchmark/priors_in_the_loop.py [--seeds 3] [--runs 2]
 
 The learned priors are fitted as a user would: the robot runs the scenario from nothing under other seeds, every transition is
-kept, and the prior is fitted to them (collect, fit, act). `frozen` stops learning after 4 s, before the payload.
+kept, and the prior is fitted to them (collect, fit, act). `frozen` stops learning after 4 s, before the payload. A tick: learning,
+30 evaluations of the prior along the plan, and two iterations of the planner.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def run(seed: int, changes: dict, keep: bool = False):
     truth, control = run_episode(plant, controller, Supervisor(robot, configuration["supervisor"], controller.dt), scenario)
     summary = summarise(scenario, robot, truth, control, rate_hz=controller.settings.rate,
                         horizon=configuration["planner"].horizon, estimator=configuration["dynamics"].estimator)
-    return {**row(summary), "nmse": summary["prediction"]["nmse_qd"]}, keeper.dataset(f"seed {seed}") if keep else None, robot
+    tick = np.percentile(control["compute_ms"], (50.0, 99.0))
+    numbers = {**row(summary), "nmse": summary["prediction"]["nmse_qd"], "tick_p50": tick[0], "tick_p99": tick[1]}
+    return numbers, keeper.dataset(f"seed {seed}") if keep else None, robot
 
 
 def learned(runs: int, folder: str) -> dict[str, dict]:
@@ -78,7 +81,7 @@ def main() -> None:
                   "rigid_body, -20 % mass": {"dynamics.prior": "rigid_body", "prior.rigid_body.mass_scale": 0.8},
                   **learned(args.runs, folder)}
         print(f"{'prior':24s}{'estimator':14s}{'late [s]':>9s}{'rest [mm]':>10s}{'bump [mm]':>10s}{'back [s]':>9s}"
-              f"{'loaded [mm]':>12s}{'speed':>7s}{'nmse_qd':>9s}{'NIS in bound':>14s}")
+              f"{'loaded [mm]':>12s}{'speed':>7s}{'nmse_qd':>9s}{'NIS in bound':>14s}{'tick p50/p99 [ms]':>19s}")
         for name, changes in priors.items():
             if args.priors and name not in args.priors:
                 continue
@@ -88,7 +91,8 @@ def main() -> None:
                 worst = {key: max(r[key] for r in rows) for key in rows[0]}
                 print(f"{name:24s}{estimator:14s}{worst['late_s']:9.2f}{worst['rest_mm']:10.2f}{worst['bump_mm']:10.1f}"
                       f"{worst['recover_s']:9.2f}{worst['loaded_mm']:12.2f}{worst['speed']:7.2f}{worst['nmse']:9.2f}"
-                      f"{100 * min(r['coverage'] for r in rows):8.1f}-{100 * worst['coverage']:.1f}", flush=True)
+                      f"{100 * min(r['coverage'] for r in rows):8.1f}-{100 * worst['coverage']:.1f}"
+                      f"{worst['tick_p50']:10.2f}/{worst['tick_p99']:.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String, UInt8
 from std_srvs.srv import Trigger
 
+from mbrl_ros.data.dataset import Dataset
 from mbrl_ros.nodes import messages, qos
 from mbrl_ros.nodes.status import read_status
 from mbrl_ros.state_machine import State
@@ -106,6 +107,24 @@ def test_services_hold_stop_and_recover_explicitly(tmp_path):
         loaded, why = call("load_model")
         assert not loaded and "model.npz" in why
         assert after_a_tick() == State.ACTIVE
+
+
+def test_every_transition_is_kept_for_the_next_prior(tmp_path):
+    """What `mbrl fit-prior --dataset` takes: state, command in effect and change of velocity of each period."""
+    kept = tmp_path / "transitions.npz"
+    with ros(("mpc_node", {**LOCKSTEP, "control.delay": 0.0, "transitions_file": str(kept)})) as (peer, mpc):
+        node = Listening(peer)
+        node.begin(state(1.0))
+        for k in range(1, 21):
+            node.states.publish(state(1.0 + 0.005 * k))
+            node.answered(1.0 + 0.005 * k)
+        mpc.signal(signal.SIGTERM)
+        assert mpc.wait() == 0, mpc.output
+    data = Dataset.load(kept)
+    commands = np.array([message.data for message in peer.heard["/commands"]])
+    assert data.owner.joints == tuple(PANDA["robot.joints"]) and data.X.shape == (20, 14)
+    np.testing.assert_array_equal(data.U, commands[:20])
+    np.testing.assert_array_equal(data.D, np.zeros((20, 7)))  # the states say that nothing moves
 
 
 def test_folders_that_cannot_be_written_cost_the_logs_and_nothing_else(tmp_path):
