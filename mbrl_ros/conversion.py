@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .exceptions import JointNameError, TargetError
+from .exceptions import TargetError, nearest
 from .inputs import Admission, InputGate, Rejection, VelocityEstimator
 from .robots import Robot
 from .types import Array, FeatureFrame, Observation
@@ -21,6 +21,8 @@ from .types import Array, FeatureFrame, Observation
 Message = Any
 # An input further outside the robot's limits than this many times their size is no measurement.
 PLAUSIBLE = 10.0
+SHOWN = 12  # names of a message that a complaint quotes
+HINTS = 10  # complaints that also say which name is nearest
 
 
 def seconds(stamp: Message) -> float:
@@ -35,6 +37,7 @@ class JointOrder:
         self._names: list[str] | None = None
         self._index: Array | None = None
         self._problem: tuple[Rejection, str] | None = None
+        self._hints = HINTS
 
     def resolve(self, names: Sequence[str]) -> tuple[Array | None, tuple[Rejection, str] | None]:
         """(index (n,), None), or (None, (reason, detail)) if the names do not hold every joint exactly once."""
@@ -44,8 +47,15 @@ class JointOrder:
         return self._index, self._problem
 
     def _resolved(self, names: list[str]):
-        if any(joint not in names for joint in self.joints):
-            return None, (Rejection.MISSING_JOINTS, str(JointNameError(self.joints, names)))
+        there = set(names)
+        missing = [joint for joint in self.joints if joint not in there]
+        if missing:
+            shown, hint = names[:SHOWN], ""
+            if self._hints and shown:  # milliseconds each: not for somebody who sends other wrong names with every message
+                self._hints -= 1
+                hint = f"; '{missing[0]}': did you mean '{nearest(missing[0], shown)}'?"
+            quoted = ", ".join(map(repr, shown)) + (", ..." if len(names) > SHOWN else "")
+            return None, (Rejection.MISSING_JOINTS, f"missing {missing}; the message has {len(names)} joints: {quoted}{hint}")
         twice = [name for name, count in Counter(names).items() if count > 1 and name in self.joints]
         if twice:
             return None, (Rejection.DUPLICATE_JOINTS, f"joints named twice: {twice}")

@@ -78,6 +78,16 @@ def test_details_name_joints_and_the_nearest_match():
     assert "'joint2'" in read.gate.details["not finite"]
 
 
+def test_ever_new_wrong_names_get_short_complaints():
+    """Whoever floods a node with them must not get a search for the nearest name each time, nor fill its diagnostics."""
+    read = reader()
+    for k in range(50):
+        read.read(joint_state(name=tuple(f"unknown_{k}_{i}" for i in range(1000)), position=(0.0,) * 1000), 0.0)
+    detail = read.gate.details["missing joints"]
+    assert read.gate.rejected["missing joints"] == 50
+    assert "1000 joints" in detail and "did you mean" not in detail and len(detail) < 500
+
+
 @pytest.mark.parametrize("velocity", ((), (NAN, NAN)))
 def test_missing_velocity_is_estimated_or_refused(velocity):
     read = reader()
