@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from .robots import Robot
-from .settings import SupervisorSettings
+from .settings import SupervisorSettings, per_joint
 from .state_machine import Reason
 from .types import Array, Observation
 
@@ -30,7 +30,7 @@ class Envelope:
         self.robot, self.settings, self.dt = robot, settings, dt
         self._lower, self._upper = robot.command_lower, robot.command_upper
         span = self._upper - self._lower
-        self._largest_step = settings.command_rate * span
+        self._largest_step = per_joint(settings.command_rate, robot.n, "supervisor.command_rate") * span
         self._saturated_below, self._saturated_above = self._lower + AT_LIMIT * span, self._upper - AT_LIMIT * span
         # Both directions of every joint at once: row 0 upwards, row 1 downwards.
         self._signs = np.array([[1.0], [-1.0]])

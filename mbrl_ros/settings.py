@@ -145,9 +145,12 @@ class RobotSettings(Section):
     tip: str = setting("", "link whose origin is the end effector; empty: the last link of the chain")
     tip_offset: tuple[float, ...] = setting((0.0, 0.0, 0.0), "end-effector point in the tip link's frame", unit="m")
     interface: str = setting("effort", "what a command means", choices=("effort", "velocity", "position"))
-    position_margin: float = setting(0.02, "distance kept from every joint stop", unit="rad or m", low=0.0)
-    velocity_scale: float = setting(1.0, "fraction of the URDF's velocity limits in use", low=0.01, high=1.0)
-    effort_scale: float = setting(1.0, "fraction of the URDF's effort limits in use", low=0.01, high=1.0)
+    position_margin: tuple[float, ...] = setting((0.02,), "distance kept from the joint stops", unit="rad or m", low=0.0,
+                                                 per_joint=True)
+    velocity_scale: tuple[float, ...] = setting((1.0,), "fraction of the URDF's velocity limits in use", low=0.01, high=1.0,
+                                                per_joint=True)
+    effort_scale: tuple[float, ...] = setting((1.0,), "fraction of the URDF's effort limits in use", low=0.01, high=1.0,
+                                              per_joint=True)
     acceleration_limit: tuple[float, ...] = setting(
         (7.5,), "joint acceleration limit (the URDF has none)", unit="rad/s^2 or m/s^2", low=1e-3, per_joint=True)
     jerk_limit: tuple[float, ...] = setting(
@@ -321,8 +324,8 @@ class PidSettings(Section):
 class SupervisorSettings(Section):
     """The envelope no command leaves."""
 
-    command_rate: float = setting(0.5, "largest change of a command per tick", unit="fraction of its range",
-                                  low=1e-4, high=1.0)
+    command_rate: tuple[float, ...] = setting((0.5,), "largest change of a command per tick", unit="fraction of its range",
+                                              low=1e-4, high=1.0, per_joint=True)
     speed_guard: float = setting(0.95, "fraction of the velocity limit no command may push a joint beyond; the guard "
                                        "sets in 0.05 below", low=0.1, high=1.0)
     guard_effort: float = setting(0.1, "braking of the guard at that speed (effort interface)",

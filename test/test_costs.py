@@ -21,7 +21,7 @@ URDF = """<robot name="arm"><link name="base"/><link name="upper"/><link name="l
 
 @pytest.fixture(scope="module")
 def context():
-    robot = load_robot(RobotSettings(tip="lower", tip_offset=(0.4, 0.0, 0.1), position_margin=0.0), URDF)
+    robot = load_robot(RobotSettings(tip="lower", tip_offset=(0.4, 0.0, 0.1), position_margin=(0.0,)), URDF)
     return CostContext(robot, N, M, N, 0.01, H, robot.command_lower, robot.command_upper)
 
 

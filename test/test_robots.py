@@ -73,12 +73,13 @@ def random_positions(robot, count, seed):
 
 
 def test_limits_are_the_urdfs_after_margin_and_scale():
-    robot = planar(position_margin=0.1, velocity_scale=0.5, effort_scale=0.25, acceleration_limit=(1.0, 2.0, 3.0))
+    robot = planar(position_margin=(0.1,), velocity_scale=(0.5, 1.0, 0.1),
+                   effort_scale=(0.25,), acceleration_limit=(1.0, 2.0, 3.0))
     assert robot.joints == ("shoulder", "elbow", "slide")
     # The slide's range is 0.2 m: its margin is a tenth of that, not 0.1.
     np.testing.assert_allclose(robot.position_lower, [-0.9, -np.inf, 0.02])
     np.testing.assert_allclose(robot.position_upper, [1.9, np.inf, 0.18])
-    np.testing.assert_allclose(robot.velocity_limit, [1.5, 2.0, 0.05])
+    np.testing.assert_allclose(robot.velocity_limit, [1.5, 4.0, 0.01])
     np.testing.assert_allclose(robot.effort_limit, [10.0, 2.5, 1.25])
     np.testing.assert_allclose(robot.acceleration_limit, [1.0, 2.0, 3.0])
     assert (robot.root, robot.tip) == ("base", "slider")
@@ -92,7 +93,7 @@ def test_command_limits_follow_the_interface(interface, upper):
 
 
 def test_position_commands_stay_finite_for_a_continuous_joint():
-    robot = planar(interface="position", position_margin=0.0)
+    robot = planar(interface="position", position_margin=(0.0,))
     np.testing.assert_allclose(robot.command_lower, [-1.0, -4 * np.pi, 0.0])
     np.testing.assert_allclose(robot.command_upper, [2.0, 4 * np.pi, 0.2])
 

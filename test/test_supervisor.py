@@ -72,7 +72,7 @@ def test_what_is_inside_the_envelope_passes_unchanged():
 
 
 def test_changes_of_the_command_are_limited():
-    watched = supervisor(command_rate=0.1)  # of the range of 40 N m
+    watched = supervisor(command_rate=(0.1,))  # of the range of 40 N m
     commands = [watched.filter(wish(20.0, 0.0), at()) for _ in range(6)]
     assert [command.u[0] for command in commands] == pytest.approx([4.0, 8.0, 12.0, 16.0, 20.0, 20.0])
     assert commands[0].reasons == Reason.RATE and commands[5].reasons == Reason.NONE
@@ -92,7 +92,7 @@ def test_effort_guard_brakes_only_what_runs_away():
 @pytest.mark.parametrize("distance, expected", ((1.0, 2.85), (0.1, np.sqrt(2 * 7.5 * 0.1)), (0.0, 0.0), (-0.01, 0.0)))
 def test_velocity_commands_slow_down_before_a_stop(distance, expected):
     stop = planar_robot().position_upper[0]  # acceleration limit 7.5, velocity limit 3, guard 0.95 of it
-    watched = supervisor("velocity", acceleration=1e6, degraded_speed=1.0, command_rate=1.0)
+    watched = supervisor("velocity", acceleration=1e6, degraded_speed=1.0, command_rate=(1.0,))
     assert watched.filter(wish(3.0, 3.0), at((stop - distance, 0.0))).u == pytest.approx([expected, 2.85])
     assert watched.filter(wish(-3.0, 0.0), at((stop - distance, 0.0))).u[0] == pytest.approx(-2.85)
 
@@ -144,7 +144,7 @@ def test_safe_effort_hold_keeps_the_average_effort_and_stiffens_about_the_pose()
 
 def test_safe_effort_gravity_carries_the_arm():
     pytest.importorskip("adam", reason="adam-robotics is not installed")
-    watched = supervisor(safe_effort="gravity", damping=(2.0,), command_rate=1.0)
+    watched = supervisor(safe_effort="gravity", damping=(2.0,), command_rate=(1.0,))
     # two links of 1 kg and 0.5 m, stretched out level: 9.81 (0.25 + 0.75) and 9.81 * 0.25 N m
     carried = watched.failed(at(qd=(0.5, 0.0))).u
     assert carried == pytest.approx([9.81 - 2.0 * 0.5, 9.81 * 0.25])
@@ -269,7 +269,7 @@ def test_a_doubt_slows_down_until_all_was_fine_for_a_while():
 
 
 def test_a_command_that_stays_at_its_limit_is_a_doubt():
-    watched = supervisor(longest_saturation=10 * DT, command_rate=1.0)
+    watched = supervisor(longest_saturation=10 * DT, command_rate=(1.0,))
     states = states_of(watched, [wish(20.0, 0.0)] * 15)
     assert states == [State.ACTIVE] * 11 + [State.DEGRADED] * 4
 

@@ -77,10 +77,12 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
     names = tuple(joint.name for joint in controlled)
     n = len(names)
     ranges = np.array([_range(joint) for joint in controlled])
-    margin = np.minimum(settings.position_margin, MARGIN_OF_RANGE * (ranges[:, 1] - ranges[:, 0]))
+    margin, slower, weaker = (per_joint(getattr(settings, name), n, name)
+                              for name in ("position_margin", "velocity_scale", "effort_scale"))
+    margin = np.minimum(margin, MARGIN_OF_RANGE * (ranges[:, 1] - ranges[:, 0]))
     lower, upper = ranges[:, 0] + margin, ranges[:, 1] - margin
-    velocity = settings.velocity_scale * np.array([_positive(joint, "velocity") for joint in controlled])
-    effort = settings.effort_scale * np.array([_positive(joint, "effort") for joint in controlled])
+    velocity = slower * np.array([_positive(joint, "velocity") for joint in controlled])
+    effort = weaker * np.array([_positive(joint, "effort") for joint in controlled])
     command_lower, command_upper = {
         "effort": (-effort, effort),
         "velocity": (-velocity, velocity),
