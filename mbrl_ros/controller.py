@@ -14,7 +14,7 @@ import numpy as np
 
 from .configuration import Configuration
 from .costs import CostContext, build_cost
-from .dynamics import CommandHistory, Innovation, OnlineDynamics, build_dynamics
+from .dynamics import CommandHistory, OnlineDynamics, build_dynamics
 from .dynamics.delay_estimation import DelayMonitor
 from .dynamics.priors import Prior
 from .follower import FollowsTargets, TargetFollower
@@ -90,20 +90,7 @@ class Learner:
         last_stamp, last_x = self._previous
         if abs(stamp - last_stamp - self.dt) > 0.2 * self.dt:
             return None
-        innovation = self.dynamics.update(Transition(last_stamp, last_x, self.history.in_effect(last_stamp), x))
-        if self.delay.suspects(innovation):
-            self._suspect(innovation, last_stamp, last_x, x)
-        return innovation
-
-    def _suspect(self, innovation: Innovation, stamp: float, x: Array, x_next: Array) -> None:
-        """Ask whether the delay has grown; if so, what was learned since the first doubt came from the wrong commands."""
-        if not self.delay.change.watching:
-            self._undoubted = self.dynamics.posterior.evidence()
-            self.delay.change.watch(self.dynamics.latest, innovation.covariance, self.delay.in_use)
-        grown = self.delay.grown(x, x_next[self.n: 2 * self.n], self.history, stamp)
-        if grown is not None:
-            self.history.set_delay(grown)
-            self.dynamics.posterior.restore(self._undoubted)
+        return self.dynamics.update(Transition(last_stamp, last_x, self.history.in_effect(last_stamp), x))
 
 
 class MpcController(FollowsTargets, Learner):

@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-from mbrl_ros.dynamics.delay_change import DelayChange
 from mbrl_ros.dynamics.delay_estimation import DelayEstimator, DelayMonitor, DelaySettings, complaint
-from mbrl_ros.types import LinearGaussianDynamics
 from robots_for_tests import planar_robot
 
 DT = 0.005
@@ -141,55 +139,3 @@ class _Recorder:
 
     def __init__(self, monitor):
         self.update, self.estimate = monitor.update, lambda: monitor.estimate
-
-
-class Known:
-    """Two joints whose model is known but for what is done to them; commands swing and are noisy, as in a loop too slow."""
-
-    def __init__(self, seed, longest=8):
-        rng = np.random.default_rng(seed)
-        self.rng, self.x = rng, np.zeros(4)
-        self.B = np.diag([0.15, 0.3]) + 0.02 * rng.normal(size=(2, 2))
-        self.C = 1e-4 * np.eye(2)
-        F = np.zeros((1, 4, 6))
-        F[0, 2:, :4], F[0, 2:, 4:] = np.hstack([-0.01 * np.eye(2), 0.9 * np.eye(2)]), self.B
-        self.model = LinearGaussianDynamics(F, np.zeros((1, 4)), np.zeros((1, 4, 4)))
-        self.change = DelayChange(longest)
-        self.commands = [np.zeros(2)] * (longest + 1)
-
-    def ticks_until_alarm(self, delay, ticks, swing=0.5, push=lambda k: 0.0, strength=1.0):
-        """(tick of the first alarm, its delay), or None, with a delay of one tick in use."""
-        for k in range(ticks):
-            u = swing * np.sin(0.9 * k + np.array([0.0, 1.0])) + 0.02 * self.rng.standard_normal(2)
-            self.commands = [u, *self.commands[:-1]]
-            velocity = (self.model.F[0, 2:, :4] @ self.x + strength * self.B @ self.commands[delay] + push(k)
-                        + 0.01 * self.rng.standard_normal(2))
-            if not self.change.watching:
-                self.change.watch(self.model, self.C, 1.0)
-            alarm = self.change.update(self.x, velocity, np.array(self.commands))
-            if alarm is not None:
-                return k, alarm
-            self.x = np.concatenate([self.x[:2] + DT * velocity, velocity])
-        return None
-
-
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("delay", [2, 3])
-def test_a_delay_that_grows_while_commands_swing_is_noticed_within_a_tenth_of_a_second(delay, seed):
-    tick, alarm = Known(seed).ticks_until_alarm(delay, 200)
-    assert alarm == delay and tick * DT <= 0.1
-
-
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("what", [
-    {}, {"push": lambda k: 0.3 * (k % 50 == 0)}, {"push": lambda k: 0.1 * (k > 100)}, {"strength": 0.6},
-    {"swing": 0.0}, {"push": lambda k: 0.05 * np.sin(0.05 * k)}])
-def test_bumps_loads_and_weak_motors_are_not_taken_for_a_longer_delay(what, seed):
-    assert Known(seed).ticks_until_alarm(1, 2000, **what) is None
-
-
-def test_at_the_end_of_the_range_nothing_is_watched():
-    known = Known(0, longest=2)
-    known.change.watch(known.model, known.C, 1.0)
-    assert not known.change.watching
-    assert known.change.update(known.x, np.zeros(2), np.array(known.commands)) is None

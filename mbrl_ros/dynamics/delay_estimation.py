@@ -33,7 +33,6 @@ from scipy.signal import lfilter
 
 from ..settings import DelaySettings
 from ..types import Array
-from .delay_change import DelayChange
 
 FINE = 0.05  # [ticks] resolution of the estimate
 BLOCK = 16  # [ticks]
@@ -208,30 +207,14 @@ class DelayMonitor:
     def __init__(self, n: int, dt: float, configured: float, settings: DelaySettings | None = None):
         self.settings, self.configured = settings or DelaySettings(), configured
         self._estimator = DelayEstimator(n, dt, self.settings)
-        self.change = DelayChange(self.settings.longest)
         self._every = max(1, round(self.settings.interval / dt))
         self.reset()
 
     def reset(self) -> None:
         """Forget the data; what was found out about the delay stays unknown until it is found again."""
         self._estimator.reset()
-        self.change.reset()
         self.in_use, self.estimate, self.message = self.configured, None, ""
-        self._ticks, self._recent, self._running, self._confirmed = 0, [], None, False
-
-    def suspects(self, innovation) -> bool:
-        """Whether `grown` should be asked about the tick that led to `innovation`: not before the delay has been found to be the
-        one in use, since a model that knows nothing yet would blame it for anything."""
-        return self._confirmed and (self.change.watching or innovation.nis > innovation.bound)
-
-    def grown(self, x: Array, velocity: Array, history, stamp: float) -> float | None:
-        """The tick from x (nx,) at `stamp` [s] ended with `velocity` (n,): the new delay [ticks], if it is longer now."""
-        commands = np.array([history.computed_at(stamp - i * history.dt) for i in range(self.settings.longest + 1)])
-        new = self.change.update(x, velocity, commands)
-        if new is not None:
-            self._estimator.reset()  # what was seen before would contradict it
-            self._recent, self._running, self._confirmed, self.in_use = [], None, False, new
-        return new
+        self._ticks, self._recent, self._running = 0, [], None
 
     def update(self, stamp: float, q: Array, qd: Array, command: Array) -> float | None:
         """One tick, as for DelayEstimator.update; the new delay [ticks] when it is time to change, else None."""
@@ -254,7 +237,6 @@ class DelayMonitor:
         agree = len(self._recent) == self.AGREEING and np.ptp(self._recent) <= self.settings.tolerance
         sure = self.estimate.confidence >= self.SURE
         new = self.estimate.ticks if sure else float(np.mean(self._recent))
-        self._confirmed |= self.settings.adapt and agree and abs(new - self.in_use) <= self.settings.tolerance
         if not ((sure or agree) and self.settings.adapt and abs(new - self.in_use) > self.settings.tolerance):
             return None
         self.in_use = new

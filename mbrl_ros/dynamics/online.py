@@ -71,7 +71,6 @@ class OnlineDynamics:
         self._bounds = counts, counts * n / (counts - n + 1) * f_distribution.ppf(0.95, n, counts - n + 1)
         self.nis_bound = float(self._bounds[1][0])
         self.keeper: Keeper | None = None  # set one to keep every transition that is learned from
-        self.latest: LinearGaussianDynamics | None = None  # what the last fit gave
         self._start: float | None = None
         self._stopped = False
         # rows that are known: q' = q + dt/2 qd + ..., qd' = qd + ..., and the same for features
@@ -133,8 +132,7 @@ class OnlineDynamics:
         offset = mean + W[-1] - np.einsum("tij,tj->ti", jacobian, np.hstack([X, U]))
         if not self._offset_only:
             offset -= W[:-1].T @ self.posterior.centre
-        self.latest = self._assemble(slope, offset)
-        return self.latest
+        return self._assemble(slope, offset)
 
     def _assemble(self, slope: Array, offset: Array) -> LinearGaussianDynamics:
         """F, f, Sigma from qd' = qd + slope [q; qd; u] + offset and the known rows."""
