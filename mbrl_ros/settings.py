@@ -338,8 +338,8 @@ class SupervisorSettings(Section):
                                        "carry itself, gravity: damping and what the URDF's masses weigh, or hold: damping "
                                        "and stiffness about the average of the last commands",
                                choices=("zero", "damp", "gravity", "hold"))
-    damping: tuple[float, ...] = setting((2.0,), "damping of the safe command", unit="N m s/rad", low=0.0,
-                                         per_joint=True)
+    damping: tuple[float, ...] = setting((), "damping of the safe command; empty: a twentieth of the effort limit at the "
+                                             "velocity limit", unit="N m s/rad", low=0.0, per_joint=True)
     stiffness: tuple[float, ...] = setting((50.0,), "stiffness of the safe command 'hold'", unit="N m/rad", low=0.0,
                                            per_joint=True)
     steady_time: float = setting(0.5, "time constant of the average of commands for 'hold'", unit="s", low=1e-3)

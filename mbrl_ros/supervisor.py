@@ -21,6 +21,7 @@ from .settings import SupervisorSettings, per_joint
 from .state_machine import TABLE, Event, Reason, State
 from .types import Array, Decision, DecisionStatus, Observation
 
+DAMPING = 0.05  # share of the effort limit that damps a joint at its velocity limit
 GRANTED = {Event.HOLD: {State.HOLD}, Event.RESUME: {State.RAMP_IN, State.ACTIVE, State.DEGRADED},
            Event.CLEAR: set(State) - {State.FAULT, State.E_STOP}, Event.E_STOP: {State.E_STOP}}
 
@@ -43,7 +44,9 @@ class Supervisor:
                          "ignore": Reason.MODEL_LOST | Reason.TRUST}[settings.distrust]
         self.envelope = Envelope(robot, settings, dt)
         self._overspeed = settings.overspeed * robot.velocity_limit
-        self._damping = per_joint(settings.damping, robot.n, "supervisor.damping")
+        # More would shake a joint with little inertia: a damping of inertia / period is too much after one tick of delay.
+        self._damping = (per_joint(settings.damping, robot.n, "supervisor.damping") if settings.damping
+                         else DAMPING * robot.effort_limit / robot.velocity_limit)
         self._stiffness = per_joint(settings.stiffness, robot.n, "supervisor.stiffness")
         self._gravity = None
         if robot.interface == "effort" and settings.safe_effort == "gravity":

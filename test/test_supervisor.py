@@ -71,6 +71,19 @@ def test_what_is_inside_the_envelope_passes_unchanged():
     assert command.state is State.ACTIVE and command.reasons == Reason.NONE
 
 
+@pytest.mark.parametrize("acceleration", (50.0, 500.0, 1700.0))  # rad/s^2 by a full command; 1700: a bare wrist
+@pytest.mark.parametrize("delay", (0, 1))
+def test_the_safe_command_brings_a_joint_of_any_inertia_to_rest(acceleration, delay):
+    watched, speed = supervisor(), np.array([2.0, -2.0])
+    felt = [np.zeros(2)] * (delay + 1)
+    fastest = []
+    for _ in range(round(3.0 / DT)):
+        felt = [watched.stop(at(qd=speed)).u, *felt[:-1]]
+        speed = speed + DT * acceleration * felt[-1] / watched.robot.effort_limit
+        fastest.append(np.abs(speed).max())
+    assert max(fastest) <= 2.0 and fastest[-1] < 0.2
+
+
 def test_changes_of_the_command_are_limited():
     watched = supervisor(command_rate=(0.1,))  # of the range of 40 N m
     commands = [watched.filter(wish(20.0, 0.0), at()) for _ in range(6)]
