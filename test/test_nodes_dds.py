@@ -1,5 +1,6 @@
 """The nodes as processes, over real DDS: they move a robot, agree with themselves, take targets, survive bad input."""
 
+import itertools
 import signal
 
 import numpy as np
@@ -155,30 +156,27 @@ def test_targets_of_every_kind_are_accepted_and_shown():
         pose, joints, path = (peer.publisher(kind, f"/mpc_node/target_{name}") for kind, name in (
             (PoseStamped, "pose"), (JointState, "joints"), (JointTrajectory, "trajectory")))
         node.begin(state(1.0))
-        stamps = iter(1.0 + 0.005 * np.arange(1, 1000))
+        stamps = itertools.count(1.0 + 0.005, 0.005)
 
-        def until_target(kind: float, since: float) -> None:
+        def send_until_target(publisher, message, kind: float, since: float) -> None:
             def shown():
                 stamp = float(next(stamps))
                 node.states.publish(state(stamp))
                 node.answered(stamp)
                 status = read_status(peer.heard["/mpc_node/status"][-1])
                 return (status["target_kind"], status["target_stamp"]) == (kind, since)
-            peer.until(shown, f"a target of kind {kind}")
+            peer.send_until(publisher, message, shown, f"a target of kind {kind}")
 
         message = PoseStamped()
         message.pose.position.x, message.pose.position.y, message.pose.position.z = TARGET
         message.header.stamp = messages.to_time(1.01)
-        pose.publish(message)
-        until_target(1.0, 1.01)
+        send_until_target(pose, message, 1.0, 1.01)
         to_joints = state(1.02, np.add(HOME, 0.1))
-        joints.publish(to_joints)
-        until_target(0.0, 1.02)
+        send_until_target(joints, to_joints, 0.0, 1.02)
         trajectory = JointTrajectory(joint_names=PANDA["robot.joints"])
         trajectory.header.stamp = messages.to_time(1.03)
         trajectory.points.append(JointTrajectoryPoint(positions=HOME, time_from_start=Duration(sec=2)))
-        path.publish(trajectory)
-        until_target(0.0, 1.03)
+        send_until_target(path, trajectory, 0.0, 1.03)
         assert all(message.data.startswith("target accepted: ") for message in peer.heard["/mpc_node/message"])
         peer.until(lambda: peer.heard["/mpc_node/markers"] and peer.heard["/mpc_node/plan"], "something to see")
         assert len(peer.heard["/mpc_node/plan"][-1].points) == 31  # planner.horizon and its end
