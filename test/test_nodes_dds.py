@@ -163,6 +163,8 @@ def test_targets_of_every_kind_are_accepted_and_shown():
                 stamp = float(next(stamps))
                 node.states.publish(state(stamp))
                 node.answered(stamp)
+                if not peer.heard["/mpc_node/status"]:  # on its way after the command
+                    return False
                 status = read_status(peer.heard["/mpc_node/status"][-1])
                 return (status["target_kind"], status["target_stamp"]) == (kind, since)
             peer.send_until(publisher, message, shown, f"a target of kind {kind}")

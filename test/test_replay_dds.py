@@ -89,6 +89,7 @@ def test_a_run_in_real_time_with_requests_replays_to_the_last_bit(tmp_path):
     made = replay(ReplayOptions(bag))
     assert made.summary["difference"]["identical"] == made.summary["difference"]["compared"] > made.summary["ticks"] > 100
     done = [event.text.split(":")[0] for event in made.events]
+    done = [name for name in done if not name.startswith("target")]  # one that came after ~/hold was refused
     assert [name for k, name in enumerate(done) if k == 0 or name != done[k - 1]] == [
         "hold", "resume", "reset_model", "e_stop", "resume", "clear", "resume"]
 

@@ -25,6 +25,7 @@ from ..types import FeatureFrame
 from . import messages
 
 READY_TIMEOUT = 240.0  # [s]: the first start compiles the planner
+ASK_AGAIN = 2.0  # [s] until a service that has not answered is asked again
 STALLED = 120.0  # [s] without any progress
 
 
@@ -119,9 +120,18 @@ class _Session:
         self._elapsed = message.data
 
     def _call(self, client, request, what: str):
-        future = client.call_async(request)
-        self._wait(future.done, what)
-        return future.result()
+        """Asked again now and then: an answer is lost while the server has not found its way back yet (DDS discovery)."""
+        futures, again = [], time.monotonic()
+
+        def answered() -> bool:
+            nonlocal again
+            if time.monotonic() >= again:
+                futures.append(client.call_async(request))
+                again = time.monotonic() + ASK_AGAIN
+            return any(future.done() for future in futures)
+
+        self._wait(answered, what)
+        return next(future.result() for future in futures if future.done())
 
     def _wait(self, condition, what: str) -> None:
         deadline = time.monotonic() + READY_TIMEOUT

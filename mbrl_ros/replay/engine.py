@@ -227,8 +227,10 @@ class Engine:
             self.loop.mailbox.put(arrival)
             self.loop.advance()
         elif told is None and self.loop.player is not None:
+            self._last_sent = None
             self.loop.play(arrival)
-            self._difference.add(np.abs(self._last_sent - self.recorded.answer(stamp)) / self._span)
+            if self._last_sent is not None:  # before the first plan there is nothing to play
+                self._difference.add(np.abs(self._last_sent - self.recorded.answer(stamp)) / self._span)
         else:
             self.loop.answer(arrival)
         self.loop.late, self._told = 0, None
