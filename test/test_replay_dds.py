@@ -61,6 +61,7 @@ def test_a_run_in_real_time_with_requests_replays_to_the_last_bit(tmp_path):
         peer.until(lambda: "parameters of /mpc_node recorded" in recorder.output, "the parameters")
         peer.until(lambda: peer.node.count_subscribers("/commands") == 2, "the readers of commands")
         peer.until(lambda: peer.node.count_subscribers("/mpc_node/journal") == 1, "the recorder on the journal")
+        peer.until(lambda: peer.node.count_subscribers("/mpc_node/status") == 2, "the readers of the status")
 
         def request(service, accepted=True):
             client = peer.node.create_client(Trigger, service)
