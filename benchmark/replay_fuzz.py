@@ -24,6 +24,8 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "test"))
 
+from replay_bags import damaged  # noqa: E402
+
 from mbrl_ros.cli.main import main as mbrl  # noqa: E402
 from mbrl_ros.exceptions import MbrlError  # noqa: E402
 from mbrl_ros.replay import ReplayOptions, replay  # noqa: E402
@@ -47,16 +49,6 @@ def small_bags(folder: Path) -> list[Path]:
     forms = [write_bag(folder / f"{storage}_{compression or 'plain'}", messages, storage, compression)
              for storage, compression in FORMS]
     return [*forms, robot.bag(folder / "realtime")]
-
-
-def damaged(content: bytes, rng: np.random.Generator) -> bytes:
-    """A truncation, or up to 40 bytes that are others."""
-    if rng.random() < 0.4:
-        return content[: rng.integers(len(content))]
-    changed = bytearray(content)
-    for at in rng.integers(len(content), size=rng.integers(1, 41)):
-        changed[at] = rng.integers(256)
-    return bytes(changed)
 
 
 def copy_of(bag: Path, folder: Path, rng: np.random.Generator) -> Path:

@@ -88,6 +88,16 @@ def write_bag(folder: Path, messages, storage: str = "mcap", compression: str = 
     return folder
 
 
+def damaged(content: bytes, rng: np.random.Generator) -> bytes:
+    """A truncation, or up to 40 bytes that are others."""
+    if rng.random() < 0.4:
+        return content[: rng.integers(len(content))]
+    changed = bytearray(content)
+    for at in rng.integers(len(content), size=rng.integers(1, 41)):
+        changed[at] = rng.integers(256)
+    return bytes(changed)
+
+
 def closed_loop(seconds: float = 3.0, seed: int = 0, session: bool = True, store=Stores.ROS2_JAZZY, **settings):
     """(messages, commands (T, 2)) of a run in lockstep as the nodes make it: a double integrator with noise, one target."""
     values = {**SETTINGS, **settings}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from replay_bags import START, STATE, closed_loop, write_bag
+from replay_bags import START, STATE, closed_loop, damaged, write_bag
 
 from mbrl_ros.data.stream import BagStream
 from mbrl_ros.exceptions import DataError, MbrlError
@@ -17,16 +17,6 @@ FORMS = [("mcap", ""), ("mcap", "storage"), ("sqlite3", ""), ("sqlite3", "file")
 
 def storage_file(bag: Path) -> Path:
     return next(file for file in bag.iterdir() if file.suffix in (".mcap", ".db3", ".zstd"))
-
-
-def damaged(content: bytes, rng: np.random.Generator) -> bytes:
-    """A truncation, or up to 40 bytes that are others."""
-    if rng.random() < 0.4:
-        return content[: rng.integers(len(content))]
-    changed = bytearray(content)
-    for at in rng.integers(len(content), size=rng.integers(1, 41)):
-        changed[at] = rng.integers(256)
-    return bytes(changed)
 
 
 @pytest.mark.parametrize("storage, compression", FORMS, ids=["-".join(filter(None, form)) for form in FORMS])

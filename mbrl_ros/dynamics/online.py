@@ -106,7 +106,9 @@ class OnlineDynamics:
             self.posterior.add(regressors, y, forgetting)
             seen = float(np.sort(self.posterior.Sigma.diagonal())[n // 2]) / self.settings.noise**2
             weight = min(max(seen, NOISE_RANGE[0]), NOISE_RANGE[1]) * self.trust.prior_weight(self.trust_settings)
-            np.multiply(self._precision_of(self.prior.spread_at(x, u)), weight, out=self.posterior.precision)
+            spread = self.prior.spread_at(x, u)
+            precision = self._precision if spread is self.prior.spread else self._precision_of(spread)
+            np.multiply(precision, weight, out=self.posterior.precision)
         self.posterior.add_innovation()  # also when frozen: what it says of itself stays honest
         covariance = self.posterior.inflation * self.posterior.Sigma
         return Innovation(self.posterior.error.copy(), covariance, nis, self.nis_bound)
