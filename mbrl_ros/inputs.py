@@ -67,7 +67,7 @@ class InputGate:
         self.accepted = self.restarts = 0
         self.rejected: Counter[str] = Counter()
         self.details: dict[str, str] = {}
-        self._forget()
+        self.forget()
 
     def reject(self, reason: Rejection, detail: str) -> Admission:
         """Count an input as unusable for `reason`; `detail` says what was wrong, with names and values."""
@@ -135,11 +135,12 @@ class InputGate:
         backlog = self.clock != "stamps" and now - first_arrival < BACKLOG * (stamp - first_stamp)
         if self._suspects < PATIENCE or backlog or now - first_arrival < lasting:
             return self.reject(reason, detail)
-        self._forget()
+        self.forget()
         self.restarts += 1
         return self._accept(stamp, now, Admission.RESTARTED)
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Judge the next message like the first one."""
         self._last: float | None = None
         self._suspects, self._suspect_stamp, self._first_suspect = 0, 0.0, (0.0, 0.0)
         self._fastest = self._older = self._newer = math.inf

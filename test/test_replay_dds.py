@@ -55,7 +55,7 @@ def test_a_run_in_real_time_with_requests_replays_to_the_last_bit(tmp_path):
     control = {**SETTINGS, **robot, "lockstep": False, "player_rate": 2.0 * RATE, "supervisor.overspeed": 1e3,
                "supervisor.longest_outage": 1e3, "supervisor.ramp_time": 0.0}
     with ros(("mpc_node", control), ("record_session", {"output": str(bag)}),
-             ("sim_node", {**robot, "plant.rate": 2.0 * RATE, "autostart": False})) as (peer, mpc, recorder, sim):
+             ("sim_node", {**robot, "plant.rate": 2.0 * RATE, "autostart": False, "readers": 2})) as (peer, mpc, recorder, sim):
         peer.listen(Float64MultiArray, "/mpc_node/status")
         targets = peer.publisher(PointStamped, "/mpc_node/target_point", readers=2)
         peer.until(lambda: "parameters of /mpc_node recorded" in recorder.output, "the parameters")

@@ -105,3 +105,35 @@ def test_a_recording_without_status_and_journal_still_replays(tmp_path):
                   key=lambda message: message[2])
     made = replay(ReplayOptions(write_bag(tmp_path / "bag", kept)))
     assert made.summary["ticks"] == 20 and made.summary["difference"]["max"] == 0.0
+
+
+@pytest.mark.parametrize("apart", [0.0, 1000.0])
+def test_a_first_state_that_only_the_recorder_heard_the_first_time_costs_nothing(tmp_path, apart):
+    """A simulated robot with its brakes on sends it again, with the same stamp, until there is an answer."""
+    robot = Robot(player=True)
+    robot.live(15)
+    robot.loop.stop()
+    early = [(topic, kind, at - 1.02, data) for topic, kind, at, data in robot.messages if topic == "/joint_states"][0]
+    messages = [(topic, kind, at + apart, data) for topic, kind, at, data in sorted([*robot.messages, early], key=lambda m: m[2])]
+    made = replay(ReplayOptions(write_bag(tmp_path / "bag", messages)))
+    assert made.summary["commands_sha256"] == robot.digest.hexdigest() and made.summary["difference"]["max"] == 0.0
+    assert made.summary["rejected"] == ({"duplicate stamp": 1} if apart else {"stamp in the future": 1})
+
+
+def test_a_recorder_that_came_later_is_told_what_was_done_before(tmp_path):
+    """Its bag begins with the journal of the time before; that is no second life of the node."""
+    robot = Robot(player=True)
+    robot.live(10)
+    robot.loop.outside("reset_model", robot.controller.dynamics.reset)
+    robot.live(5)
+    begin = robot.time
+    robot.live(10)
+    robot.loop.stop()
+    for journal_first in (True, False):
+        said = [(topic, kind, max(at, begin if journal_first else begin + 0.06), data)
+                for topic, kind, at, data in robot.messages if topic in ("/mpc_node/journal", "/mbrl_session")]
+        heard = [m for m in robot.messages if m[0] not in ("/mpc_node/journal", "/mbrl_session") and m[2] >= begin]
+        made = replay(ReplayOptions(write_bag(tmp_path / f"bag{journal_first}", sorted([*said, *heard], key=lambda m: m[2]))))
+        assert made.summary["ticks"] == 10
+        assert not any("started anew" in event.text for event in made.events)
+        assert [event.text for event in made.events if "done again" in event.text] == ["reset_model: done again"]

@@ -45,7 +45,7 @@ class NodeOutputs:
         self._status = node.create_publisher(Float64MultiArray, "~/status", qos.STATUS)
         self._state_text = node.create_publisher(String, "~/supervisor_state", qos.LATCHED)
         self._message = node.create_publisher(String, "~/message", qos.EVERY)
-        self._journal = node.create_publisher(String, "~/journal", qos.EVERY)
+        self._journal = node.create_publisher(String, "~/journal", qos.HISTORY)
         self._plan = node.create_publisher(JointTrajectory, "~/plan", qos.VIEW)
         self._markers = node.create_publisher(MarkerArray, "~/markers", qos.VIEW)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)

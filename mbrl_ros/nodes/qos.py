@@ -7,6 +7,7 @@ RELIABLE = QoSProfile(depth=10)  # commands, targets, status: nothing is lost, l
 STATUS = QoSProfile(depth=200)  # one per tick; a reader may be asleep for a while
 EVERY = QoSProfile(depth=50)  # states and features in lockstep, and from sim_node: none may be lost
 NEWEST = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)  # states and features in real time
+HISTORY = QoSProfile(depth=200, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # the journal: late readers get it, too
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # robot_description
 VIEW = QoSProfile(depth=1)  # plan and markers, for eyes
 

@@ -41,11 +41,12 @@ RECORDED = ("joint_states", "commands", "shadow_commands", "trajectory_commands"
             "message", "journal", "policy", "events", "diagnostics", "robot_description", "parameter_events")
 EVERYONES = ("/diagnostics", "/parameter_events", "/clock")  # outside of every namespace
 SESSION = "/mbrl_session"
-# Subscribed to before they are there, so that the very first one is not missed; {node} stands for the node's name.
-AWAITED = {"commands": Float64MultiArray, "{node}/shadow_commands": Float64MultiArray, "{node}/status": Float64MultiArray,
-           "{node}/journal": String}
 PACKAGES = ("mbrl_ros", "numpy", "scipy", "casadi", "ruckig", "rosbags", "mujoco")
 RELIABLE = QoSProfile(depth=1000)
+HISTORY = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+# Subscribed to before they are there, so that the very first one is not missed; {node} stands for the node's name.
+AWAITED = {"commands": (Float64MultiArray, RELIABLE), "{node}/shadow_commands": (Float64MultiArray, RELIABLE),
+           "{node}/status": (Float64MultiArray, RELIABLE), "{node}/journal": (String, HISTORY)}
 LOOK_PERIOD = 0.2  # [s] between looks at the graph: what is published before it is subscribed to is lost
 WAITING = 20_000  # messages that may wait for the disk
 NICE = 10
@@ -86,10 +87,10 @@ class RecordNode(Node):
         self.get_logger().info(f"recording into {folder}")
 
     def begin(self) -> None:
-        for name, message in AWAITED.items():
+        for name, (message, profile) in AWAITED.items():
             topic = self.resolve_topic_name(name.format(node=self.settings.node))
-            self._bag.add_topic(topic, f"std_msgs/msg/{message.__name__}", _rosbags_qos([RELIABLE]))
-            self._subscribed[topic] = self._subscription(message, topic, RELIABLE)
+            self._bag.add_topic(topic, f"std_msgs/msg/{message.__name__}", _rosbags_qos([profile]))
+            self._subscribed[topic] = self._subscription(message, topic, profile)
         self._look()
         self._timer = self.create_timer(LOOK_PERIOD, self._look)
 

@@ -34,6 +34,7 @@ STATES = QoSProfile(depth=50)
 PROGRESS_PERIOD = 0.1  # [s]
 RESEND = 1.0  # [s] after which an unanswered state is sent again: its reader may have been late to the party
 REPORT = 10.0  # [s] of waiting between two complaints
+LOOK_PERIOD = 0.01  # [s] between looks for readers
 SAME = 1e-6  # [s]: stamps closer than this are the same
 BEHIND = 1.0  # [s] of delay in real time after which the lost time is given up
 
@@ -94,6 +95,8 @@ class SimNode(Node):
         with self._condition:
             while not self._running and not self._stopping:
                 self._condition.wait()
+            while self._states.get_subscription_count() < self.settings.readers and not self._stopping:
+                self._condition.wait(LOOK_PERIOD)
         simulation, period = self.simulation, self.simulation.plant.period
         deadline, next_progress, braked = time.perf_counter(), 0.0, self.settings.brakes
         while not self._stopping and not simulation.finished:

@@ -80,6 +80,7 @@ class Course:
 
     def __init__(self) -> None:
         self._epoch, self._newest = 0, 0  # the number of the newest command
+        self._begun = False  # whether this life has been seen to begin: its first command, or an entry of its journal
         self._ticks: dict[int, Told] = {}
         self._due: list[tuple[Place, int, Act | Told]] = []
         self._count = 0
@@ -91,6 +92,7 @@ class Course:
         if values["number"] <= self._newest:
             self._epoch += 1
         self._newest = int(values["number"])
+        self._begun |= self._newest == 1
         silent = values["decision_status"] < 0.0 and values["compute_ms"] == 0.0
         told = Told(self._epoch, values["stamp"], int(values["number"]), int(values["late"]), values["frame"],
                     int(values["targets"]), silent, 1e-3 * values["latency_ms"], values["compute_ms"],
@@ -104,8 +106,9 @@ class Course:
         return told
 
     def add_act(self, act: Act) -> None:
-        if act.did == "activate" and act.after == 0 and self._newest:
+        if act.did == "activate" and act.after == 0 and self._newest and self._begun:
             self._epoch, self._newest = self._epoch + 1, 0
+        self._begun = True  # else what a recorder that came later was told of the time before
         self._put((self._epoch, act.after + 0.5), act)
 
     def tick(self, stamp: float) -> Told | None:

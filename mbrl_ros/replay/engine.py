@@ -206,6 +206,9 @@ class Engine:
         answered = told is not None or self._setup.as_recorded and self.recorded.answer(stamp) is not None
         self.states.timeout = np.inf if answered else self._setup.configuration["control"].state_timeout  # it was fresh then
         result = self._joint_reader.read(message, self.now)
+        if result is None and told is not None and told.place > (self._epoch, self.loop.sent):
+            self.states.forget()  # the node answered it: it had not seen what the recorder saw before
+            result = self._joint_reader.read(message, self.now)
         if result is None:
             return
         observation, effort, restarted = result
