@@ -28,6 +28,7 @@ from .timing import Lateness, Rolling
 from .types import Array, Decision, Observation
 
 LATE = 1.5  # periods without a state after which a tick counts as missed
+WAITING = 0.35  # of a period: the longest that a command is kept back
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -68,12 +69,14 @@ class ControlLoop:
     """One thread between start() and stop(). controller: the seam of controller.py.
 
     age() [s] is that of the newest state by its stamp; clock() [s] times the deadlines (the simulation's, if there is
-    one). `settle` is called first in the thread. Whoever changes the controller or the supervisor from outside does
+    one). A command leaves no earlier than `answer_after` [s] after its state can have come: how long computing and
+    transport take varies, and a constant delay is easier to learn. `settle` is called first in the thread. Whoever changes the controller or the supervisor from outside does
     it through outside(), between two commands; only targets may come at any time.
     """
 
     def __init__(self, controller: Any, supervisor: Supervisor, outputs: Outputs, *, dt: float, timeout: float,
-                 age: Callable[[], float], lockstep: bool = False, frame_latency: float = 0.0, shadow: bool = False,
+                 age: Callable[[], float], lockstep: bool = False, answer_after: float = 0.0, frame_latency: float = 0.0,
+                 shadow: bool = False,
                  player: FeedbackPlayer | None = None, player_period: float | None = None,
                  clock: Callable[[], float] = time.perf_counter, settle: Callable[[], None] = lambda: None):
         self.controller, self.supervisor, self.outputs = controller, supervisor, outputs
@@ -81,6 +84,7 @@ class ControlLoop:
         self.clock, self._age, self._settle = clock, age, settle
         self._frame_latency = frame_latency if lockstep else 0.0
         self._lateness = Lateness(dt)
+        self._answer_after = 0.0 if lockstep else min(answer_after, WAITING * dt)
         self.player, self._player_share = player, (player_period or dt) / dt
         self.compute, self.latency, self.period, self.recent_misses = Rolling(), Rolling(), Rolling(), Rolling()
         self.events: Counter[str] = Counter()
@@ -185,19 +189,21 @@ class ControlLoop:
             self._report("controller errors")
             command = self.supervisor.failed(observation)
         self._observation = observation
+        computed = time.perf_counter()
+        self._wait_to_answer(arrival, computed)
         self._publish(observation.stamp, command)
         done = time.perf_counter()
         late = self._late(arrival)
         self._after(arrival, decision, command, late)
         period = done - self._published if self.ticks else float("nan")
         self._published, self._deadline = done, self.clock() + LATE * self.dt
-        self.compute.add(done - begin)
+        self.compute.add(computed - begin)
         self.latency.add(done - arrival.received)
         self.recent_misses.add(0.0)
         if self.ticks:
             self.period.add(period)
         self.ticks += 1
-        return Tick(self.ticks, observation, decision, command, done - begin, done - arrival.received, period, self.missed,
+        return Tick(self.ticks, observation, decision, command, computed - begin, done - arrival.received, period, self.missed,
                     self.sent, late, self._newest_frame, self._targets("adopted"))
 
     def _prepare(self, observation: Observation, restarted: bool) -> None:
@@ -281,6 +287,11 @@ class ControlLoop:
         if trust is not None and trust.hold:
             doubts |= Reason.MODEL_LOST
         return doubts
+
+    def _wait_to_answer(self, arrival: Arrival, now: float) -> None:
+        left = self._lateness.earliest(arrival.observation.stamp, arrival.received) + self._answer_after - now
+        if self._answer_after and left > 0.0:
+            time.sleep(left)
 
     def _late(self, arrival: Arrival) -> int:
         """By how many periods the command just sent came too late."""

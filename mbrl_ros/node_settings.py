@@ -25,6 +25,9 @@ class NodeSettings(Section):
     trajectory_commands: bool = setting(False, "publish commands as JointTrajectory of one point on trajectory_commands "
                                                "as well (position and velocity interface)")
     plan_rate: float = setting(10.0, "rate of ~/plan and ~/markers; 0: never", unit="Hz", low=0.0, high=1000.0)
+    answer_after: float = setting(0.0007, "a command leaves no earlier than this after its state can have come, and so "
+                                          "after the same time every tick (at most 35 % of a period); 0: at once",
+                                  unit="s", low=0.0, high=0.1)
     priority: int = setting(0, "SCHED_FIFO priority of the control thread, where permitted; the node's other "
                                      "threads get one less; 0: ordinary scheduling",
                             low=0, high=99)

@@ -84,6 +84,10 @@ class Lateness:
     def reset(self) -> None:
         self._fastest = float("inf")
 
+    def earliest(self, stamp: float, arrived: float) -> float:
+        """When [s] the state stamped `stamp` [s], which arrived at `arrived` [s], would have arrived the fastest way."""
+        return stamp + min(self._fastest, arrived - stamp)
+
     def periods(self, stamp: float, arrived: float, sent: float) -> int:
         """stamp [s] of the state, when it arrived and when its command was sent [s], both by one clock."""
         self._fastest = min(self._fastest + self.DRIFT, arrived - stamp)

@@ -1,13 +1,16 @@
 """The control loop with a clock, a controller and outputs made of plain Python: what goes out when, and in which order."""
 
+import dataclasses
 import threading
 import time
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from robots_for_tests import planar_robot
 
+from mbrl_ros import control_loop
 from mbrl_ros.control_loop import ControlLoop
 from mbrl_ros.exceptions import DataError
 from mbrl_ros.journal import Act
@@ -110,6 +113,20 @@ def test_lockstep_answers_every_state_once_in_order_command_first(make_loop):
     assert [u[0] for _, u in loop.outputs.of("command")] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
     assert loop.controller.resets == 1 and loop.missed == 0
     assert [stamp for stamp, _ in loop.controller.recorded] == [stamp for stamp, _ in loop.outputs.of("command")]
+
+
+@pytest.mark.parametrize("lockstep", [False, True])
+def test_a_command_leaves_the_same_time_after_its_state_every_tick(make_loop, monkeypatch, lockstep):
+    """However long the state was under way and computing took; but it is never kept back when it is late anyway."""
+    now, waits = 0.0, []
+    monkeypatch.setattr(control_loop, "time", SimpleNamespace(perf_counter=lambda: now, sleep=waits.append))
+    loop = make_loop(lockstep=lockstep, answer_after=0.3 * DT, clock=lambda: now)
+    loop.start()
+    for k, (under_way, computed) in enumerate([(0.0, 0.1), (0.1, 0.15), (0.0, 0.3), (0.1, 0.5), (0.2, 0.25)]):
+        now = 7.0 + (k + computed) * DT
+        loop.mailbox.put(dataclasses.replace(arrival(1.0 + k * DT), received=7.0 + (k + under_way) * DT))
+        loop.outputs.wait_for("tick", k + 1)
+    assert waits == ([] if lockstep else pytest.approx([0.2 * DT, 0.15 * DT, 0.05 * DT], abs=1e-4))
 
 
 def test_in_real_time_only_the_newest_waiting_state_counts():

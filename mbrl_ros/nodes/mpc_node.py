@@ -135,7 +135,7 @@ class MpcNode(LifecycleNode):
         self._loop = self._inputs.loop = self._outputs.loop = ControlLoop(
             controller, Supervisor(robot, configuration["supervisor"], dt), self._outputs, dt=dt,
             timeout=control.state_timeout, age=self._inputs.age, lockstep=settings.lockstep,
-            frame_latency=control.feature_latency,
+            answer_after=settings.answer_after, frame_latency=control.feature_latency,
             shadow=settings.shadow and robot.interface == "effort",
             player=FeedbackPlayer(robot.n, dt, PLAN_VALIDITY * dt) if settings.player_rate else None,
             player_period=1.0 / settings.player_rate if settings.player_rate else None,

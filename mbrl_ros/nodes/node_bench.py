@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,7 @@ def measure(rate: float, seconds: float, *, priority: int = 0, settings: dict | 
     point target, with the planner beside it; then also acting_fraction, of the ticks."""
     domain = free_domain()
     robot = RobotSide(domain)
+    sys.setswitchinterval(realtime.SWITCH_INTERVAL)
     if priority:  # a robot that is late itself would blame the controller
         realtime.settle_thread(NodeSettings(priority=priority), lambda text: None)
     child = Child("mpc_node", domain, {**ROBOT, "control.rate": rate, "control.stamp_clock": "ros",
