@@ -36,7 +36,7 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument("enclave", default_value="/", description="security enclave of the node (SROS2)"),
         Node(
             package="mbrl_ros", executable="mpc_node", name="mpc_node", namespace=given("namespace"), output="screen",
-            parameters=[given("params_file"),
+            parameters=[given("params_file"), {"end_with_parent": True},
                         {name: ParameterValue(given(name), value_type=bool)
                          for name in ("use_sim_time", "autostart", "lockstep")}],
             remappings=[(name, given(name)) for name in ("joint_states", "commands")],

@@ -14,6 +14,8 @@ class NodeSettings(Section):
     robot_description: str = setting("", "URDF text; empty: robot.description, and if that is empty too, the latched "
                                          "robot_description topic")
     autostart: bool = setting(True, "configure and activate at start; otherwise wait for lifecycle transitions")
+    end_with_parent: bool = setting(False, "end in order, safe command included, when the process that started the node dies; "
+                                           "the launch files set it (Linux)")
     shadow: bool = setting(False, "publish to ~/shadow_commands instead of commands, and learn from the effort in "
                                   "joint_states as the command in effect (effort interface)")
     lockstep: bool = setting(False, "one command per state, in the order of the stamps, whatever the clock says; for "

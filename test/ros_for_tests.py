@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -55,10 +56,11 @@ def new_domain() -> int:
 
 
 class NodeProcess:
-    """`python -m mbrl_ros.nodes.NAME` with parameters, in a domain."""
+    """`python -m mbrl_ros.nodes.NAME` with parameters, in a domain; `launcher`: a command that starts the command it is given."""
 
-    def __init__(self, name: str, domain: int, parameters: dict, environment: dict | None = None):
-        arguments = [sys.executable, "-m", f"mbrl_ros.nodes.{name}", "--ros-args"]
+    def __init__(self, name: str, domain: int, parameters: dict, environment: dict | None = None,
+                 launcher: Sequence[str] = ()):
+        arguments = [*launcher, sys.executable, "-m", f"mbrl_ros.nodes.{name}", "--ros-args"]
         for key, value in parameters.items():
             arguments += ["-p", f"{key}:={spelled(value)}"]
         self._process = subprocess.Popen(arguments, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -207,9 +209,9 @@ class Listening:
 
 
 @contextlib.contextmanager
-def ros(*processes: tuple, environment: dict | None = None):
+def ros(*processes: tuple, environment: dict | None = None, domain: int | None = None):
     """(peer, started processes) in a domain of their own: processes are (name, parameters)."""
-    domain = new_domain()
+    domain = domain or new_domain()
     started = [NodeProcess(name, domain, parameters, environment) for name, parameters in processes]
     peer = Peer(domain)
     peer.processes = started

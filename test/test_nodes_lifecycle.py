@@ -1,6 +1,7 @@
 """mpc_node from its start to its end, over real DDS: configuration, lifecycle, services, safe commands, life signs."""
 
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -36,6 +37,24 @@ def test_the_safe_command_leaves_before_the_process_does():
         assert mpc.wait() == 0, mpc.output
         peer.processes.clear()
         peer.until(lambda: not np.any(peer.heard["/commands"][-1].data), "the safe command")
+
+
+def test_with_its_launcher_the_controller_ends_in_order_too():
+    launcher = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+    domain = new_domain()
+    with ros(domain=domain) as (peer,):
+        parent = NodeProcess("mpc_node", domain, {**LOCKSTEP, "supervisor.safe_effort": "zero", "end_with_parent": True},
+                             launcher=[sys.executable, "-c", launcher])
+        peer.processes.append(parent)
+        node = Listening(peer)
+        node.begin(state(1.0))
+        node.states.publish(state(1.005))
+        node.answered(1.005)
+        assert np.abs(peer.heard["/commands"][-1].data).max() > 0.0
+        peer.processes.clear()
+        parent.kill()
+        peer.until(lambda: not np.any(peer.heard["/commands"][-1].data), "the safe command")
+        peer.until(lambda: not peer.node.count_publishers("/commands"), "the end of the node")
 
 
 def test_stale_states_end_in_the_safe_command():

@@ -31,7 +31,7 @@ from . import qos, realtime
 from .outputs import NodeOutputs
 from .parameters import Parameters
 from .policy_link import PolicyLink
-from .process import EndRequest, run
+from .process import EndRequest, end_with_parent, run
 from .services import Services
 from .subscriptions import Subscriptions
 
@@ -46,6 +46,8 @@ class MpcNode(LifecycleNode):
         self._end = end
         self.parameters = Parameters(self, {**section_types(), "": NodeSettings})
         self.parameters.on_change(self._settings_changed)
+        if self.settings.end_with_parent:
+            end_with_parent()
         self._description, self._described = "", threading.Event()
         self._loop: ControlLoop | None = None
         self.create_subscription(String, "robot_description", self._on_description, qos.LATCHED)

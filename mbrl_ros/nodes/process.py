@@ -6,6 +6,7 @@ rclpy's own signal handling ends the context before a last command can be sent, 
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import select
@@ -23,6 +24,8 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from ..exceptions import MbrlError
+
+_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
 
 class EndRequest:
@@ -68,6 +71,13 @@ class Spinner:
         self._executor.wake()
         self._thread.join()
         self._executor.shutdown()
+
+
+def end_with_parent() -> None:
+    """From now on the death of the parent process is a SIGTERM: `ros2 launch` killed by one leaves its nodes running."""
+    parent, prctl = os.getppid(), getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None and prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) == 0 and os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGTERM)  # it died just now
 
 
 def make_executor() -> Executor:
