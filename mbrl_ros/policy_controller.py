@@ -36,6 +36,8 @@ from .types import Array, Decision, DecisionStatus, Observation
 APART = 0.1  # a teacher's reference this far from an arm it does not move starts anew from there [rad or m]
 REJOIN = 0.05  # ... at most so often [s]
 SUPERVISED = 20  # ticks in a row whose command the supervisor changed before the planner takes over
+LEAP = 3.0  # times a joint's velocity limit: a position that moved faster was not moved
+SMALLEST_LEAP = 0.05  # [rad or m] that sensor noise and late stamps may amount to
 CHANGED = 0.01  # fraction of the command range that counts as a change
 
 
@@ -170,7 +172,8 @@ class PolicyController(FollowsTargets):
         stamp = observation.stamp
         self.sample, self._observation = None, observation
         self._aw = self.window.update(stamp, observation.qd, self.history.in_effect(stamp - self.dt))
-        decision = self._acted(observation) if self.mode is Mode.ACT else None
+        leapt = self._leaps(observation)
+        decision = self._acted(observation, leapt) if self.mode is Mode.ACT else None
         self._policy_acted = decision is not None
         if decision is None:
             decision = self._taught(observation)
@@ -203,6 +206,7 @@ class PolicyController(FollowsTargets):
         self.window.reset()
         self._last, self._offset, self._since, self._changed = np.array(command), np.zeros(self.n), 0.0, False
         self._tick = self._supervised = 0
+        self._seen: tuple[float, Array] | None = None  # stamp and positions of the last observation
         self._held: Decision | None = None
         self._rejoined, self._policy_acted = -math.inf, False
         for candidate in filter(None, (self.current, self.newer)):
@@ -219,7 +223,15 @@ class PolicyController(FollowsTargets):
         """A policy's command (n,), or None: no policy, or a target it knows nothing of."""
         return candidate and candidate.says(self.follower.target, self.settings.task, observation.q, observation.qd, *self._aw)
 
-    def _acted(self, observation: Observation) -> Decision | None:
+    def _leaps(self, observation: Observation) -> bool:
+        """Whether a position is another than the joint can have reached since the last observation."""
+        last, self._seen = self._seen, (observation.stamp, observation.q)
+        if last is None:
+            return False
+        reach = np.maximum(SMALLEST_LEAP, LEAP * self.robot.velocity_limit * (observation.stamp - last[0]))
+        return bool((np.abs(observation.q - last[1]) > reach).any())
+
+    def _acted(self, observation: Observation, leapt: bool) -> Decision | None:
         """The policy's decision, or None with the reason told."""
         begin = time.perf_counter()
         self.follower.advance(observation.stamp, np.concatenate((observation.q, observation.qd)))
@@ -227,7 +239,7 @@ class PolicyController(FollowsTargets):
         if u is None:
             self.demote("a kind of target it was not taught")
             return None
-        outside = self.current.outside()
+        outside = self.current.outside() + ["a position that leapt"] * leapt
         if outside or not np.isfinite(u).all():
             self.demote(f"outside of what it was taught ({', '.join(outside) or 'not finite'})")
             return None

@@ -102,7 +102,7 @@ def test_an_acting_policy_says_what_the_student_says(robot, policy):
     assert decision.u == pytest.approx(student.act(world.q, world.qd, np.zeros(3), w), abs=1e-9)
 
 
-@pytest.mark.parametrize("event", ["target", "speed", "position", "supervisor", "kind", "demoted"])
+@pytest.mark.parametrize("event", ["target", "speed", "position", "leap", "supervisor", "kind", "demoted"])
 def test_it_falls_back_at_once_and_without_a_step(robot, policy, event):
     world = acting(robot, policy)
     world.run(20)
@@ -115,6 +115,8 @@ def test_it_falls_back_at_once_and_without_a_step(robot, policy, event):
         world.qd = np.array([30.0, 0.0, 0.0])
     elif event == "position":
         world.q = np.array([40.0, 0.0, 0.0])
+    elif event == "leap":  # to where it might be, but not so soon
+        world.q = world.q + np.array([0.1, 0.0, 0.0])
     elif event == "supervisor":
         published = np.array([5.0, 5.0, 5.0])
     elif event == "kind":
@@ -124,6 +126,7 @@ def test_it_falls_back_at_once_and_without_a_step(robot, policy, event):
     last = world.commands[-1]
     world.run(22 if event == "supervisor" else 1, published)
     assert world.controller.mode is Mode.FALLEN and world.controller.reason
+    assert (event == "leap") == ("leapt" in world.controller.reason) or event == "position"
     if event != "supervisor":
         assert world.commands[-1] == pytest.approx(last, abs=1e-9)
 
