@@ -3,7 +3,8 @@
     python benchmark/posterior_time.py
 
 "Posterior" is one rank-one update and the conditioning that follows, dimensions counted as z = [x; u; x']: 35 for seven
-joints, 59 with twelve visual states. "Dynamics" is OnlineDynamics.update and .fit with 30 stages of the prior linearised. Microseconds.
+joints, 59 with twelve visual states. "Dynamics" is OnlineDynamics.update and .fit with 30 stages of the prior
+linearised. Microseconds.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python benchmark/priors_in_the_loop.py [--seeds 3] [--runs 2]
 
 The learned priors are fitted as a user would: the robot runs the scenario from nothing under other seeds, every transition is
-kept, and the prior is fitted to them (collect, fit, act). `frozen` stops learning after 4 s, before the payload. A tick: learning,
-30 evaluations of the prior along the plan, and two iterations of the planner.
+kept, and the prior is fitted to them (collect, fit, act). `frozen` stops learning after 4 s, before the payload. A
+tick: learning, 30 evaluations of the prior along the plan, and two iterations of the planner.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@
 
 Phases of excitation and of complete rest take turns. The evidence of the last WINDOW ticks, which weighs all but
 1e-13 of the whole, is summed directly now and then, and the difference of the two posteriors' coefficients is printed,
-with the smallest eigenvalue of the information matrix and the coefficients at the end of every rest (they must be the prior's: zero).
+with the smallest eigenvalue of the information matrix and the coefficients at the end of every rest (they must be the
+prior's: zero).
 """
 
 from __future__ import annotations

@@ -70,8 +70,9 @@ class ControlLoop:
 
     age() [s] is that of the newest state by its stamp; clock() [s] times the deadlines (the simulation's, if there is
     one). A command leaves no earlier than `answer_after` [s] after its state can have come: how long computing and
-    transport take varies, and a constant delay is easier to learn. `settle` is called first in the thread. Whoever changes the controller or the supervisor from outside does
-    it through outside(), between two commands; only targets may come at any time.
+    transport take varies, and a constant delay is easier to learn. `settle` is called first in the thread. Whoever
+    changes the controller or the supervisor from outside does it through outside(), between two commands; only targets
+    may come at any time.
     """
 
     def __init__(self, controller: Any, supervisor: Supervisor, outputs: Outputs, *, dt: float, timeout: float,

@@ -1,8 +1,8 @@
 """Fit a prior to all past data, and find out how far it may be trusted (`mbrl fit-prior`).
 
 The model is fitted to all transitions. Its spread, a fraction of the wide belief of a robot of which nothing is known, is
-chosen by prediction: each half of the recordings' time is predicted by the refitting estimator with the model of the other half as its prior, and
-the fraction with the best log likelihood is stored with the model (empirical Bayes).
+chosen by prediction: each half of the recordings' time is predicted by the refitting estimator with the model of the
+other half as its prior, and the fraction with the best log likelihood is stored with the model (empirical Bayes).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A joint or end-effector target starts a smooth joint reference. A feature target has two phases, because nothing is
 known of the camera: `look` moves every joint a little until the image Jacobian is known, `serve` moves the features'
-reference to the target on a straight line in the image, while the joint reference stays where it was as a weak anchor. While nothing is seen (`lost`) the arm rests.
+reference to the target on a straight line in the image, while the joint reference stays where it was as a weak anchor.
+While nothing is seen (`lost`) the arm rests.
 """
 
 from __future__ import annotations

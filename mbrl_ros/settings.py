@@ -181,8 +181,8 @@ class ControlSettings(Section):
                                        "age counts from the fastest message; auto: ros if the first stamp is within 10 s",
                                choices=("auto", "ros", "own"))
     velocity_cutoff: float = setting(30.0, "low-pass of velocities estimated from positions", unit="Hz", low=0.1)
-    feature_latency: float = setting(0.05, "age of features that come without a stamp (features_vector), and of every frame in lockstep", unit="s",
-                                     low=0.0, high=5.0)
+    feature_latency: float = setting(0.05, "age of features that come without a stamp (features_vector), and of every frame in "
+                                           "lockstep", unit="s", low=0.0, high=5.0)
 
 
 @dataclasses.dataclass(frozen=True)

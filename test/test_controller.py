@@ -139,7 +139,8 @@ def test_settling_is_the_last_entry_that_stays():
 @pytest.mark.parametrize("settings", [
     {"planner.acting": "feedback"}, {"planner.acting": "gaussian", "planner.temperature": 1e-6},
     {"planner.state_limits": True}, {"planner.kl_bound": 50.0}, {"planner.discount": 0.98},
-    {"dynamics.prior": "rigid_body"}, {"dynamics.prior": "rigid_body", "dynamics.estimator": "output_error"}, {"control.delay": 1.0, "planner.backend": "casadi"}])
+    {"dynamics.prior": "rigid_body"}, {"dynamics.prior": "rigid_body", "dynamics.estimator": "output_error"},
+    {"control.delay": 1.0, "planner.backend": "casadi"}])
 def test_every_way_to_plan_and_learn_reaches_the_target(settings):
     if settings.get("dynamics.prior") == "rigid_body":
         pytest.importorskip("adam", reason="the rigid-body prior needs adam-robotics")

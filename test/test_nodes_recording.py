@@ -44,7 +44,8 @@ def test_the_recording_is_learned_from_and_planned_on_message_by_message(tmp_pat
     assert len(states) == 727
     urdf = tmp_path / "panda.urdf"
     urdf.write_text(description.read(PANDA["robot.description"]).replace("panda_joint", "fer_joint"))
-    parameters = {**PANDA, **UNKNOWN, "robot.description": str(urdf), "robot.joints": states[0].name, "lockstep": True, "shadow": True, "control.rate": RATE, "control.delay": 0.0,
+    parameters = {**PANDA, **UNKNOWN, "robot.description": str(urdf), "robot.joints": states[0].name, "lockstep": True,
+                  "shadow": True, "control.rate": RATE, "control.delay": 0.0,
                   "log_file": str(tmp_path / "log.npz")}
     with ros(("mpc_node", parameters)) as (peer, mpc):
         peer.listen(Float64MultiArray, "/mpc_node/status", depth=1000)

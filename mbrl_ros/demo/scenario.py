@@ -2,9 +2,9 @@
 
 Times are seconds since the start. The arm first holds still for `HOLD` seconds; each end-effector target has a slot of
 `SLOT` seconds in which the reference moves and then rests; the payload comes `PAYLOAD_AFTER` seconds into the slot of
-the last target before it, while the arm rests. Before every image slot the arm returns to its last end-effector target; then the
-camera jumps to a new pose, the controller finds out how the image moves, and brings the marker to a place in the image
-that some pose reaches.
+the last target before it, while the arm rests. Before every image slot the arm returns to its last end-effector target;
+then the camera jumps to a new pose, the controller finds out how the image moves, and brings the marker to a place in
+the image that some pose reaches.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@ A command u_k computed from the state stamped t_k acts from t_k + d dt on, d = i
 
     y_k = qd_k+1 - qd_k = B u(d)_k + A [q_k; qd_k] + c + e_k,      u(d)_k = (1 - a) u_k-i + a u_k-i-1
 
-with unknown B, A, c and R. Measured velocities carry noise: v_k in qd_k enters y_k as v_k+1 - v_k, which a controller that feeds
-qd_k back correlates with its commands, and a least-squares d comes out too long. With measurement and process noise
-together e_k is a moving average, e_k = w_k+1 - g w_k with white w and 0 <= g <= 1 (the innovations form; Ljung 1999,
-sec. 4.2). Filtering every signal by 1 / (1 - g z^-1) whitens it, and the profile likelihood of d and g is
+with unknown B, A, c and R. Measured velocities carry noise: v_k in qd_k enters y_k as v_k+1 - v_k, which a controller
+that feeds qd_k back correlates with its commands, and a least-squares d comes out too long. With measurement and
+process noise together e_k is a moving average, e_k = w_k+1 - g w_k with white w and 0 <= g <= 1 (the innovations form;
+Ljung 1999, sec. 4.2). Filtering every signal by 1 / (1 - g z^-1) whitens it, and the profile likelihood of d and g is
 
     log L(d, g) = -N/2 log det R(d, g),  R = S_yy - S_yu(d) S_u(d)u(d)^-1 S_u(d)y      (all given [q; qd; 1])
 

@@ -39,7 +39,8 @@ class RegressionPosterior:
     weight of past innovations per tick.
 
     The arrays belong to the posterior and are overwritten: W (D, n) of the last condition(), error (n,)
-    of the last predict(), Sigma (n, n) of the last add_innovation(). This class is the specification; compiled_posterior.py is the same in compiled code.
+    of the last predict(), Sigma (n, n) of the last add_innovation(). This class is the specification;
+    compiled_posterior.py is the same in compiled code.
     """
 
     def __init__(self, precision: Array, noise_std: Array, *, noise_count: float = 10.0, noise_forgetting: float = 0.99):

@@ -194,7 +194,8 @@ class NodeOutputs:
             target_kind=None if target is None else status.TARGET_KINDS[target.kind],
             target_stamp=None if target is None else target.stamp)
         if decision is not None:
-            row = dict(latency_ms=1e3 * tick.latency, u_proposed=decision.u, nis=decision.nis, nis_dof=decision.nis_dof, decision_status=decision.status,
+            row = dict(latency_ms=1e3 * tick.latency, u_proposed=decision.u, nis=decision.nis, nis_dof=decision.nis_dof,
+                       decision_status=decision.status,
                        innovation=decision.innovation)
             if plan is not None:
                 row.update(plan_status=plan.status, plan_iterations=plan.iterations, cost=plan.cost,

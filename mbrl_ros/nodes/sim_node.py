@@ -2,8 +2,9 @@
 
 One plant step is one control period. State k is published at its beginning; the newest command at its end is the
 answer to it (what then acts when is the plant's business: plant.command_delay). In real time the periods have absolute
-deadlines and a missing answer means the last command stands; the brakes open with the first one. In lockstep every state waits for its answer, and a
-frame is sent when it is exposed: its reader, which uses it only once it is features.latency old, has it by then.
+deadlines and a missing answer means the last command stands; the brakes open with the first one. In lockstep every
+state waits for its answer, and a frame is sent when it is exposed: its reader, which uses it only once it is
+features.latency old, has it by then.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ class Problem:
 
     cost;
     model: phi as an SX function (x (nx,), u (nu,)) -> x' (nx,), or None; second_order: use phi's second
-    derivatives (DDP) and not only its first; limited: (state, side) of each limit, side +1 upper, -1 lower; trust: with a KL bound.
+    derivatives (DDP) and not only its first; limited: (state, side) of each limit, side +1 upper, -1 lower; trust: with
+    a KL bound.
     """
 
     cost: CostModel

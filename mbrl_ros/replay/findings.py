@@ -196,7 +196,8 @@ def _commands(c: Checkup, samples: Samples, configuration: Configuration) -> Ite
     elif len(c.command_sizes) > 1:
         yield Finding(Level.WARNING, f"commands change their size: {dict(c.command_sizes)}", "two controllers share the topic")
     if c.absurd_commands:
-        yield Finding(Level.ERROR, f"{c.absurd_commands} commands are not finite or absurdly large", "repair the controller that sends them")
+        yield Finding(Level.ERROR, f"{c.absurd_commands} commands are not finite or absurdly large",
+                      "repair the controller that sends them")
     if len(arrivals) > FEWEST:
         yield Finding(Level.FINE, f"commands at {1.0 / max(float(np.median(np.diff(arrivals))), 1e-9):.4g} Hz, seemingly "
                       f"{interface_of(samples, *c.commands())}s")

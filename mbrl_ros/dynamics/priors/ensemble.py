@@ -6,8 +6,8 @@
 p(theta | D) is approximated by M members, each trained on its own bootstrap sample of the data from its own start
 (Efron 1979). Where there was no data they disagree: the standard deviation over the members is a sign of distrust. The
 linear skip L lets a member be a linear model, which is hard to beat on little data. Training is Adam (Kingma and Ba 2015) with
-weight decay, and keeps the weights that were best on the rows left out of the bootstrap sample. The mean and its Jacobian are CasADi
-expressions, compiled at construction.
+weight decay, and keeps the weights that were best on the rows left out of the bootstrap sample. The mean and its
+Jacobian are CasADi expressions, compiled at construction.
 """
 
 from __future__ import annotations
