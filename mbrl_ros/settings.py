@@ -388,7 +388,7 @@ class DistillationSettings(Section):
     fit_samples: int = setting(8000, "most samples a fit uses", low=100)
     iterations: int = setting(150, "most L-BFGS iterations of a fit", low=1)
     patience: int = setting(30, "iterations without a better held-out loss that end a fit", low=1)
-    decay: float = setting(1e-4, "weight of |theta|^2 in the loss", low=0.0)
+    decay: float = setting(1e-3, "weight of |theta|^2 in the loss", low=0.0)
     members: int = setting(2, "further goal networks whose disagreement shows unknown targets", low=0, high=16)
     region_margin: float = setting(1.5, "how far outside the taught region the policy may still act", low=1.0)
     seed: int = setting(0, "seed of networks, memory and mixing", low=0)

@@ -70,7 +70,7 @@ def _run(robot: RobotSide, child: Child, rate: float, seconds: float, progress) 
     for k in range(round((WARM_UP + seconds) * rate)):
         _sleep_until(begin + k * period)
         if begun is None and k * period >= WARM_UP:
-            begun = (time.perf_counter(), _processor_time(child), _resident(child))
+            begun = (time.perf_counter(), processor_time(child), resident(child))
             robot.keep = True
         stamp = time.time()
         message = states.message(stamp)
@@ -82,7 +82,7 @@ def _run(robot: RobotSide, child: Child, rate: float, seconds: float, progress) 
         if k % max(1, round(rate / 2)) == 0:
             progress(k * period)
     robot.wait_until(lambda: False, 0.2)  # the last answers
-    elapsed, used = time.perf_counter() - begun[0], _processor_time(child) - begun[1]
+    elapsed, used = time.perf_counter() - begun[0], processor_time(child) - begun[1]
     published: dict[int, int] = {}
     for answered, at in robot.sent_at:
         published.setdefault(round(answered * 1e6), at)  # the first command computed from a state
@@ -90,7 +90,7 @@ def _run(robot: RobotSide, child: Child, rate: float, seconds: float, progress) 
     gaps = 1e-3 * np.diff(sorted(published.values()))
     return {"message_to_command_ms": _quantiles(latency), "period_us": _quantiles(gaps),
             "missed_fraction": 1.0 - len(latency) / len(sent), "cpu_fraction": used / elapsed,
-            "rss_mb_start": begun[2], "rss_mb_end": _resident(child)}
+            "rss_mb_start": begun[2], "rss_mb_end": resident(child)}
 
 
 def table(results: dict[str, dict]) -> str:
@@ -122,13 +122,13 @@ def _sleep_until(deadline: float) -> None:
         continue  # to be on time to some microseconds; sleeping is not
 
 
-def _processor_time(child: Child) -> float:
+def processor_time(child: Child) -> float:
     """[s], user and system."""
     fields = Path(f"/proc/{child.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _resident(child: Child) -> float:
+def resident(child: Child) -> float:
     """[MB]"""
     pages = int(Path(f"/proc/{child.process.pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -38,7 +38,7 @@ from .types_by_name import message_class
 
 RECORDED = ("joint_states", "commands", "shadow_commands", "trajectory_commands", "features", "features_vector",
             "target_joints", "target_point", "target_pose", "target_features", "target_trajectory", "plan", "status",
-            "message", "journal", "policy", "events", "diagnostics", "robot_description", "parameter_events")
+            "message", "journal", "policy", "supervision", "events", "diagnostics", "robot_description", "parameter_events")
 EVERYONES = ("/diagnostics", "/parameter_events", "/clock")  # outside of every namespace
 SESSION = "/mbrl_session"
 PACKAGES = ("mbrl_ros", "numpy", "scipy", "casadi", "ruckig", "rosbags", "mujoco")
