@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.utilities import get_rmw_implementation_identifier
 from geometry_msgs.msg import PointStamped
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
@@ -21,14 +23,36 @@ from std_msgs.msg import Float64MultiArray
 from ..exceptions import MbrlError
 from ..robots import load_robot
 from ..settings import RobotSettings
+from ..share import share_directory
 from ..simulation.plant import Plant
 from ..simulation.settings import PlantSettings
 from . import messages, qos
+from .process import DDS_SETTINGS
 
 ROBOT = {"robot.description": "package-data:panda", "robot.joints": [f"panda_joint{i}" for i in range(1, 8)],
          "robot.tip": "panda_hand"}
 HOME = (0.0, -0.5, 0.0, -2.0, 0.0, 1.6, 0.8)
 START = 120.0  # [s] for a node to get ready, the first compilation included
+
+
+def alone() -> dict[str, str]:
+    """Environment of processes that talk to each other and to nobody else; with Fast DDS as on a robot (process.prefer_udp)."""
+    if "fastrtps" not in get_rmw_implementation_identifier():
+        return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    file = str(share_directory() / "config" / "dds" / "local_udp.xml")
+    return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT", **dict.fromkeys(DDS_SETTINGS[1:], file)}
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """With these environment variables, and afterwards with those from before."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def panda(interface: str):
@@ -43,8 +67,7 @@ class Child:
         arguments = [sys.executable, "-m", f"mbrl_ros.nodes.{module}", "--ros-args"]
         for key, value in parameters.items():
             arguments += ["-p", f"{key}:={_spelled(value)}"]
-        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-                       **options.pop("environment", {})}
+        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), **alone(), **options.pop("environment", {})}
         self.process = subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                         text=True, start_new_session=True, **options)
         self.output: list[str] = []
@@ -73,11 +96,11 @@ class RobotSide:
     """Publishes joint_states and judges commands, in a context of its own. Callbacks run in a thread."""
 
     def __init__(self, domain: int, interface: str = "effort"):
-        os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         self.robot = panda(interface)
         self._context = Context()
-        self._context.init(domain_id=domain)
-        self.node = rclpy.create_node("bench_robot", context=self._context)
+        with _environment(alone()):
+            self._context.init(domain_id=domain)
+            self.node = rclpy.create_node("bench_robot", context=self._context)
         self.states = self.node.create_publisher(JointState, "joint_states", qos.EVERY)
         self.node.create_subscription(Float64MultiArray, "commands", self._on_command, qos.EVERY)
         self.arrived = threading.Condition()

@@ -25,6 +25,7 @@ from rclpy.task import Future
 
 from ..exceptions import MbrlError
 
+DDS_SETTINGS = ("FASTDDS_BUILTIN_TRANSPORTS", "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
 
@@ -89,6 +90,14 @@ def make_executor() -> Executor:
     return EventsExecutor()
 
 
+def prefer_udp() -> None:
+    """No shared memory with other processes, unless the environment says otherwise: where one of them is killed while it holds
+    the lock of a port, Fast DDS's senders wait for it, and every publisher of this process for a second.
+    """
+    if not any(name in os.environ for name in DDS_SETTINGS):
+        os.environ[DDS_SETTINGS[0]] = "UDPv4"
+
+
 def initialise(arguments: list[str] | None) -> None:
     """rclpy.init without its signal handlers; a log folder that cannot be written costs the log, not the robot."""
     try:
@@ -110,6 +119,7 @@ def run(make_node: Callable[[EndRequest], Node], arguments: list[str] | None = N
     end = EndRequest()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: end.set())
+    prefer_udp()
     initialise(arguments)
     node = spinner = None
     try:
