@@ -79,7 +79,7 @@ def main() -> None:
 def visit(robot: RobotSide, distiller: Child, reports: list[String], alone: float, rounds: int, seconds: float
           ) -> tuple[dict[str, list[float]], dict]:
     """{"on" or "off": latencies [ms]}, and how the distiller fared before the turns."""
-    states, period, latencies = StateMaker(RATE, robot.robot), 1.0 / RATE, {"on": [], "off": []}
+    states, period, latencies = StateMaker(RATE, robot.robot, 0.0), 1.0 / RATE, {"on": [], "off": []}
     targets = draw_targets(robot.robot, 100, 0, np.array(HOME))
     aim, sent, begin, robot.keep = robot.aimer(), {}, time.perf_counter(), True
     turns = [("on", WARM_UP), ("on", alone)] + [(name, seconds) for _ in range(rounds) for name in ("on", "off")]

@@ -192,10 +192,12 @@ class RobotSide:
 
 
 class StateMaker:
-    """JointState messages from a simulated Panda. `advance(u)` is one period."""
+    """JointState messages from a simulated Panda. `advance(u)` is one period. command_delay [ticks]: 0 where u was computed
+    from the state before the newest one, as in real time, 1 where from the newest one."""
 
-    def __init__(self, rate: float, robot):
-        self.plant = Plant(PlantSettings(rate=rate, initial_position=HOME, timestep=min(0.001, 1.0 / rate)), robot)
+    def __init__(self, rate: float, robot, command_delay: float = 1.0):
+        self.plant = Plant(PlantSettings(rate=rate, initial_position=HOME, timestep=min(0.001, 1.0 / rate),
+                                         command_delay=command_delay), robot)
         self._measurement = self.plant.reset()
         self.names = list(robot.joints)
 

@@ -63,7 +63,7 @@ def _acting(policy: Path) -> dict:
 
 
 def _run(robot: RobotSide, child: Child, rate: float, seconds: float, progress) -> dict:
-    states, period = StateMaker(rate, robot.robot), 1.0 / rate
+    states, period = StateMaker(rate, robot.robot, 0.0), 1.0 / rate
     sent: dict[int, int] = {}
     begun = None
     begin = time.perf_counter()
