@@ -148,6 +148,20 @@ def test_what_became_of_a_target_is_told_to_whoever_listens():
         node.answered(1.005)
 
 
+def test_a_whole_tour_of_targets_may_be_sent_at_once():
+    with ros(("mpc_node", LOCKSTEP)) as (peer, _):
+        node = Listening(peer)
+        targets = peer.publisher(PointStamped, "/mpc_node/target_point")
+        node.begin(state(1.0))
+        for k in range(40):
+            message = PointStamped()
+            message.header.stamp = messages.to_time(2.0 + k)
+            message.point.x, message.point.z = 0.4 + 0.001 * k, 0.5
+            targets.publish(message)
+        peer.until(lambda: len(peer.heard["/mpc_node/message"]) >= 40, "what became of every target")
+        assert all(m.data.startswith("target accepted") for m in peer.heard["/mpc_node/message"])
+
+
 def test_targets_of_every_kind_are_accepted_and_shown():
     with ros(("mpc_node", {**LOCKSTEP, "plan_rate": 1000.0})) as (peer, mpc):
         node = Listening(peer)

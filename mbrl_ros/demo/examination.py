@@ -41,7 +41,7 @@ def examine(make_room: Callable[[], Classroom], targets: Array, slot: float, pay
     errors = np.array(errors)
     return {"targets": len(errors), "payload_kg": payload_kg, "success_1cm": float((errors < 0.01).mean()),
             "success_2cm": float((errors < 0.02).mean()), "median_mm": 1e3 * float(np.median(errors)),
-            "errors_mm": [round(1e3 * e, 2) if np.isfinite(e) else None for e in sorted(errors)],
+            "errors_mm": [round(1e3 * float(e), 2) if np.isfinite(e) else None for e in sorted(errors)],
             "falls": dict(Counter(falls)), "stops": dict(Counter(stops)),
             "decision_us": 1e6 * float(np.nanmedian(seconds)), "max_speed_fraction": fastest, "outside_limits": outside}
 

@@ -3,7 +3,8 @@
 from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 
-RELIABLE = QoSProfile(depth=10)  # commands, targets, status: nothing is lost, late readers get nothing old
+RELIABLE = QoSProfile(depth=10)  # commands, status: nothing is lost, late readers get nothing old
+TARGETS = QoSProfile(depth=100)  # a whole tour may be sent at once
 STATUS = QoSProfile(depth=200)  # one per tick; a reader may be asleep for a while
 EVERY = QoSProfile(depth=50)  # states and features in lockstep, and from sim_node: none may be lost
 NEWEST = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)  # states and features in real time

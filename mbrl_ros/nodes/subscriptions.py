@@ -58,7 +58,7 @@ class Subscriptions:
             self._feature_subscription,
             subscribe(Float64MultiArray, "features_vector", self._on_feature_vector, stream),
             subscribe(JointState, "joint_states", self._on_joint_states, stream),
-            *(subscribe(kind, f"~/{topic}", self._target_callback(topic, setter), qos.RELIABLE) for kind, topic, setter in (
+            *(subscribe(kind, f"~/{topic}", self._target_callback(topic, setter), qos.TARGETS) for kind, topic, setter in (
                 (JointState, "target_joints", self._set_joints), (PointStamped, "target_point", self._set_point),
                 (PoseStamped, "target_pose", self._set_pose), (PointCloud2, "target_features", self._set_features),
                 (JointTrajectory, "target_trajectory", self._set_trajectory)))]
