@@ -26,6 +26,7 @@ from rclpy.task import Future
 from ..exceptions import MbrlError
 
 DDS_SETTINGS = ("FASTDDS_BUILTIN_TRANSPORTS", "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
 
@@ -34,7 +35,15 @@ class EndRequest:
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
         self.code = 0
+
+    def on_signals(self) -> None:
+        """SIGINT and SIGTERM ask for the end. They are written into the pipe where they arrive: a Python handler alone is
+        called by the main thread only, and not while that waits here because the signal came just before, or elsewhere."""
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: None)
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
 
     def set(self, code: int = 0) -> None:
         self.code = max(self.code, code)
@@ -45,6 +54,10 @@ class EndRequest:
         return bool(select.select([self._read], [], [], timeout)[0])
 
     def close(self) -> None:
+        """From now on the signals are ignored: a second Ctrl-C has nothing left to end."""
+        signal.set_wakeup_fd(-1)
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         os.close(self._read)
         os.close(self._write)
 
@@ -117,8 +130,7 @@ def run(make_node: Callable[[EndRequest], Node], arguments: list[str] | None = N
     The node has begin() -> None, called with its callbacks already running, and end() -> None.
     """
     end = EndRequest()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: end.set())
+    end.on_signals()
     prefer_udp()
     initialise(arguments)
     node = spinner = None
@@ -138,8 +150,6 @@ def run(make_node: Callable[[EndRequest], Node], arguments: list[str] | None = N
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C has nothing left to end
         end.close()
         del node, spinner
         gc.unfreeze()
