@@ -3,7 +3,7 @@
     python benchmark/distiller_load.py [--alone 30] [--rounds 4] [--seconds 8] [--priority 50] [--json FILE]
 
 mpc_node teaches at 200 Hz on a simulated Panda over real DDS, which visits a new target every two seconds; distillation_node
-subscribes its samples on one processor and fits every second. Reported after `--alone`
+subscribes its samples on one processor and fits every `--period` seconds. Reported after `--alone`
 seconds: samples received, repeated or lost, its processor time and memory. Then SIGSTOP and SIGCONT switch it off and on, so that
 everything else stays as it is. Reported: state to command [ms], over all turns of a kind.
 """
@@ -33,6 +33,7 @@ RATE, WARM_UP, SLOT = 200.0, 6.0, 2.0  # [Hz], [s], [s]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--alone", type=float, default=30.0, help="seconds before the turns")
+    parser.add_argument("--period", type=float, default=5.0, help="seconds between fits, as by default")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=8.0, help="of each turn")
     parser.add_argument("--priority", type=int, default=0, help="SCHED_FIFO priority of the control thread")
@@ -46,7 +47,7 @@ def main() -> None:
     controller = Child("mpc_node", domain, {**arm, "control.rate": RATE, "control.controller": "teach",
                                             "priority": args.priority, "control.stamp_clock": "ros", "reference.posture": 1.0,
                                             "reference.home": HOME})
-    distiller = Child("distillation_node", domain, {**arm, "topics": ["mpc_node/supervision"], "period": 1.0},
+    distiller = Child("distillation_node", domain, {**arm, "topics": ["mpc_node/supervision"], "period": args.period},
                       preexec_fn=lambda: os.sched_setaffinity(0, {max(os.sched_getaffinity(0))}))
     reports: list[String] = []
     robot.node.create_subscription(String, "distillation_node/report", reports.append, qos.RELIABLE)

@@ -12,6 +12,7 @@ import threading
 import time
 
 from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64MultiArray, String, UInt8MultiArray
 
 from ..configuration import section_types
@@ -21,8 +22,9 @@ from ..node_settings import DistillationNodeSettings
 from ..robots import load_robot
 from . import qos, supervision
 from .parameters import Parameters
-from .policy_link import STREAM
 from .process import EndRequest, run
+
+HEARD = QoSProfile(depth=2000, reliability=ReliabilityPolicy.BEST_EFFORT)  # what comes while a fit keeps the interpreter
 
 
 class DistillationNode(Node):
@@ -41,7 +43,7 @@ class DistillationNode(Node):
         self.malformed, self._ending = 0, threading.Event()
         self._policy = self.create_publisher(UInt8MultiArray, "policy", qos.LATCHED)
         self._report = self.create_publisher(String, "~/report", qos.RELIABLE)
-        self._subscribed = [self.create_subscription(Float64MultiArray, topic, self._on_sample, STREAM)
+        self._subscribed = [self.create_subscription(Float64MultiArray, topic, self._on_sample, HEARD)
                             for topic in self.settings.topics]
         self._thread = threading.Thread(target=self._learn, name="learning", daemon=True)
 
