@@ -1,11 +1,14 @@
 """A node's process and its signals."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+
+from mbrl_ros.nodes import process
 
 ELSEWHERE = """
 import signal, threading
@@ -25,3 +28,15 @@ def test_a_signal_that_another_thread_gets_ends_the_node_too_and_a_second_one_ch
     """The system may hand it to any thread, and the main thread sleeps."""
     run = subprocess.run([sys.executable, "-c", ELSEWHERE.format(name=name)], capture_output=True, text=True, timeout=120)
     assert run.stdout == "ended in order\n" and run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("given, expected", [({}, "UDPv4"), ({"FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA"}, "LARGE_DATA"),
+                                             ({"FASTRTPS_DEFAULT_PROFILES_FILE": "own.xml"}, None)])
+def test_the_controller_avoids_shared_memory_unless_told_otherwise(monkeypatch, given, expected):
+    for name in process.DDS_SETTINGS:
+        monkeypatch.setenv(name, "")  # so that it is restored
+        monkeypatch.delenv(name)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    process.prefer_udp()
+    assert os.environ.get("FASTDDS_BUILTIN_TRANSPORTS") == expected

@@ -31,7 +31,7 @@ from . import qos, realtime
 from .outputs import NodeOutputs
 from .parameters import Parameters
 from .policy_link import PolicyLink
-from .process import EndRequest, end_with_parent, run
+from .process import EndRequest, end_with_parent, prefer_udp, run
 from .services import Services
 from .subscriptions import Subscriptions
 
@@ -179,6 +179,7 @@ class MpcNode(LifecycleNode):
 
 
 def main(arguments: list[str] | None = None) -> int:
+    prefer_udp()
     return run(MpcNode, arguments)
 
 

@@ -131,7 +131,6 @@ def run(make_node: Callable[[EndRequest], Node], arguments: list[str] | None = N
     """
     end = EndRequest()
     end.on_signals()
-    prefer_udp()
     initialise(arguments)
     node = spinner = None
     try:
