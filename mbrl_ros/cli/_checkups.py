@@ -33,7 +33,7 @@ def of_graph(args: argparse.Namespace, seconds: float) -> tuple[Checkup, list[st
     from ..nodes.listening import listen
     kinds = tuple({ROLES[role][0] for role in WANTED})
     with tqdm(total=seconds, desc="listening", unit="s", leave=False, bar_format="{desc} {n:.0f}/{total:.0f} s") as bar:
-        topics, messages = listen(seconds, kinds, lambda done: bar.update(done - bar.n))
+        topics, messages = listen(seconds, kinds, lambda done: bar.update(min(done, seconds) - bar.n))
     try:
         roles = _wanted(roles_of(topics, Mapped.of(args.topic), "the graph"))
     except DataError as error:

@@ -14,13 +14,15 @@ from ..exceptions import DataError
 from .process import make_executor
 from .types_by_name import message_class
 
+DISCOVERY = 10.0  # [s] that the first message may take: on a busy machine nodes need seconds to find each other
 LOOK_PERIOD = 0.2  # [s] between looks at the graph
 LATCHED = ("robot_description",)
 
 
 def listen(seconds: float, kinds: tuple[str, ...], progress: Callable[[float], None] = lambda done: None
            ) -> tuple[dict[str, tuple[str, int]], list[Raw]]:
-    """({topic: (type, messages)}, messages in the order of arrival) of every topic of one of the types `kinds`."""
+    """({topic: (type, messages)}, messages in the order of arrival) of every topic of one of the types `kinds`, for `seconds`
+    from the first message on."""
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node, executor = rclpy.create_node("mbrl_doctor"), make_executor()
     executor.add_node(node)
@@ -29,7 +31,10 @@ def listen(seconds: float, kinds: tuple[str, ...], progress: Callable[[float], N
     subscribed: set[str] = set()
     try:
         begin = looked = time.monotonic()
-        while (now := time.monotonic()) - begin < seconds:
+        end = begin + seconds + DISCOVERY
+        while (now := time.monotonic()) < end:
+            if heard and now + seconds < end:
+                begin, end = now, now + seconds
             if now >= looked:
                 looked = now + LOOK_PERIOD
                 for topic, types in node.get_topic_names_and_types():
