@@ -29,7 +29,7 @@ def generate_launch_description() -> LaunchDescription:
                               description="least severity that is logged"),
         Node(
             package="mbrl_ros", executable="mpc_node", name="mpc_node", namespace=given("namespace"), output="screen",
-            parameters=[given("params_file"), {"use_sim_time": True, "shadow": True}],
+            parameters=[given("params_file"), {"use_sim_time": True, "shadow": True, "end_with_parent": True}],
             remappings=[("joint_states", given("joint_states"))],
             ros_arguments=["--log-level", given("log_level")]),
         Node(

@@ -77,8 +77,7 @@ class ControlLoop:
 
     def __init__(self, controller: Any, supervisor: Supervisor, outputs: Outputs, *, dt: float, timeout: float,
                  age: Callable[[], float], lockstep: bool = False, answer_after: float = 0.0, frame_latency: float = 0.0,
-                 shadow: bool = False,
-                 player: FeedbackPlayer | None = None, player_period: float | None = None,
+                 shadow: bool = False, player: FeedbackPlayer | None = None, player_period: float | None = None,
                  clock: Callable[[], float] = time.perf_counter, settle: Callable[[], None] = lambda: None):
         self.controller, self.supervisor, self.outputs = controller, supervisor, outputs
         self.dt, self.timeout, self.lockstep, self.shadow = dt, timeout, lockstep, shadow
@@ -290,8 +289,11 @@ class ControlLoop:
         return doubts
 
     def _wait_to_answer(self, arrival: Arrival, now: float) -> None:
+        """Sleep until `answer_after` has passed, at `now` [s], since the state can have come."""
+        if not self._answer_after:
+            return
         left = self._lateness.earliest(arrival.observation.stamp, arrival.received) + self._answer_after - now
-        if self._answer_after and left > 0.0:
+        if left > 0.0:
             time.sleep(left)
 
     def _late(self, arrival: Arrival) -> int:

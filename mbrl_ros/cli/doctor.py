@@ -15,7 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", default="", metavar="NAME|FILE", help="settings to check against: a name from config/ "
                         "or a YAML file (default: the settings' defaults)")
     parser.add_argument("--robot", default="", metavar="URDF", help="URDF file or 'package-data:NAME', for joints and limits")
-    parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="to listen to a live graph, from its first message on (default: 5)")
+    parser.add_argument("--seconds", type=float, default=5.0, metavar="S",
+                        help="to listen to a live graph, from its first message on (default: 5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings")
     _checkups.add_arguments(parser)
 
