@@ -1,4 +1,4 @@
-"""A robot from its URDF: joints and limits (robot), end-effector kinematics, nominal rigid-body dynamics."""
+"""A robot from its URDF: joints and limits (robot), end-effector kinematics, inertia, nominal dynamics."""
 
 from .robot import Robot, load_robot
 

@@ -71,6 +71,18 @@ class Tree:
         return [link for link in self.links if link not in parents]
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Inertial:
+    """The <inertial> of a link: mass [kg], `centre` (3,) [m] of mass, `tensor` (3, 3) [kg m^2] about that centre.
+
+    Both in the link's frame: the tensor is turned by the rpy of <origin>. A link without <inertial> has no mass.
+    """
+
+    mass: float
+    centre: Array
+    tensor: Array
+
+
 def read(source: str) -> str:
     """The text of `source`: XML itself, a file, or 'package-data:NAME'; RobotDescriptionError if there is none."""
     source = source.strip()
@@ -170,6 +182,32 @@ def _joint(element: ElementTree.Element) -> Joint:
                                         for key, value in limit.attrib.items()},
         mimic="" if mimic is None else _attribute(mimic, "joint", f"<mimic> of {what}"),
     )
+
+
+def inertials(text: str, links: Collection[str]) -> dict[str, Inertial]:
+    """The `Inertial` of every one of `links` that has one; RobotDescriptionError names the link that is wrong."""
+    found = {}
+    for link in ElementTree.fromstring(text).findall("link"):
+        element = link.find("inertial")
+        if link.get("name") in links and element is not None:
+            found[link.get("name")] = _inertial(element, f"link '{link.get('name')}'")
+    return found
+
+
+def _inertial(element: ElementTree.Element, what: str) -> Inertial:
+    origin, inertia = element.find("origin"), _child(element, "inertia", f"<inertial> of {what}")
+    place = transform(_vector(origin, "xyz", (0.0, 0.0, 0.0), what), _vector(origin, "rpy", (0.0, 0.0, 0.0), what))
+    mass = float(_numbers(_attribute(_child(element, "mass", f"<inertial> of {what}"), "value", f"<mass> of {what}"), 1,
+                          f"the mass of {what}")[0])
+    if mass < 0.0:
+        raise RobotDescriptionError(f"the mass of {what} is negative ({mass:g} kg); write its mass from the robot's data "
+                                    f"sheet into its <inertial>, or remove the <inertial> if the link weighs nothing")
+    of = f"the <inertia> of {what}"
+    moments = [_attribute(inertia, key, of) for key in ("ixx", "iyy", "izz")]
+    products = [inertia.get(key, "0") for key in ("ixy", "ixz", "iyz")]
+    xx, yy, zz, xy, xz, yz = (float(_numbers(value, 1, of)[0]) for value in (*moments, *products))
+    R = place[:3, :3]
+    return Inertial(mass, place[:3, 3], R @ np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]) @ R.T)
 
 
 def reduced(text: str, joints: Collection[str]) -> ElementTree.Element:
