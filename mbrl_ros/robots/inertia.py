@@ -108,9 +108,9 @@ class JointSpaceInertia:
         chains = {link: tree.chain(link) for link in tree.links}
         joints = {joint.name: joint for joint in tree.joints}
         order = sorted(robot.joints, key=lambda name: len(chains[joints[name].child]))
-        self._joint = np.array([robot.joints.index(name) for name in order])
-        self._prismatic = np.array([int(joints[name].kind == "prismatic") for name in order])
-        self._parent = np.full(n, -1)
+        self._joint = np.array([robot.joints.index(name) for name in order], dtype=np.int64)
+        self._prismatic = np.array([joints[name].kind == "prismatic" for name in order], dtype=np.int64)
+        self._parent = np.full(n, -1, dtype=np.int64)
         self._placement = np.zeros((n, 3, 4))  # at q = 0, in the parent body
         self._mass, self._moment, self._tensor = np.zeros(n), np.zeros((n, 3)), np.zeros((n, 3, 3))
         self._links: list[list[str]] = [[] for _ in order]  # of every body
