@@ -4,8 +4,10 @@ One `step` is one control period. What a command u means, with g(q) the robot's 
     effort:    tau = u
     velocity:  tau = M(q) (u - qd) / T + g(q),              T = 5 ms
     position:  tau = M(q) (k (u - q) - qd) / T + g(q),      k = 20 / s, the usual cascade around the velocity loop
-tau is clipped to the effort limits. The inner loop's time constant T is five physics steps, so it is stable whatever
-the inertia. A drive knows neither friction nor the payload's weight, and gives way to them a little, as real ones do.
+tau is clipped to the effort limits; behind a motor of lag L the joint feels tau', L dtau'/dt = tau - tau', exactly for a
+tau that is constant over a physics step h: tau' <- tau + exp(-h/L) (tau' - tau). delivery.py says which command is in
+effect. The inner loop's time constant T is five physics steps, so it is stable whatever the inertia. A drive knows
+neither friction nor the payload's weight, and gives way to them a little, as real ones do.
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..exceptions import ConfigurationError, JointNameError
+from ..inputs import VelocityEstimator
 from ..robots import Robot
 from ..settings import per_joint
 from ..types import Array, checked
 from . import model as models
+from .delivery import Delivery
 from .model import mujoco
 from .settings import PlantSettings
 
@@ -55,14 +59,20 @@ class Plant:
     """`robot` in MuJoCo. Arrays follow the order of `robot.joints`, whatever the model's own order.
 
     The same settings and the same commands give bitwise the same measurements. `rejected` counts commands with an
-    entry that is not finite (the drive keeps its last command), `clipped` those outside the robot's command limits.
+    entry that is not finite (the drive keeps its last command), `clipped` those outside the robot's command limits;
+    `delivery` tells which command acts, by the number of the step it was given to.
     """
 
     def __init__(self, settings: PlantSettings, robot: Robot):
         self.settings, self.robot = settings, robot
         self.period = 1.0 / settings.rate
         self._substeps = round(self.period / settings.timestep)
-        self._delay = round(settings.command_delay * self._substeps)  # in physics steps
+        self.delivery = Delivery(settings, self._substeps)
+        lag = per_joint(settings.motor_lag, robot.n, "motor_lag")
+        with np.errstate(divide="ignore"):
+            self._lagging = np.exp(-settings.timestep / lag) if lag.any() else None  # exp(-h/L), (n,)
+        self._spikes = _spikes(settings.velocity_spikes, robot.joints, self.period)
+        self._differentiator = VelocityEstimator(settings.velocity_cutoff) if settings.differentiated_velocity else None
         self.model = self._build()
         self.data = mujoco.MjData(self.model)
         self._payload = self.model.body(PAYLOAD).id
@@ -94,8 +104,10 @@ class Plant:
         self._effort = np.zeros(robot.n)
         # Until a first command acts: no effort, standing still, or staying where it is.
         rest = {"effort": np.zeros(robot.n), "velocity": np.zeros(robot.n), "position": start}[robot.interface]
-        kept = math.ceil(self._delay / self._substeps) + 1
-        self._commands = collections.deque([rest] * kept, maxlen=kept)
+        self.delivery.reset(rest, self.seed)
+        self._delivered: Array | None = np.zeros(robot.n) if robot.interface == "effort" else None  # tau'
+        if self._differentiator is not None:
+            self._differentiator.reset()
         self._states = collections.deque([self._state()] * (self.settings.sensor_delay + 1),
                                          maxlen=self.settings.sensor_delay + 1)
         self._tick = self.rejected = self.clipped = 0
@@ -106,14 +118,13 @@ class Plant:
         command = np.array(checked("command", command, (self.robot.n,)))
         if not np.isfinite(command).all():
             self.rejected += 1
-            command = self._commands[-1]
+            command = self.delivery.newest
         allowed = np.clip(command, self.robot.command_lower, self.robot.command_upper)
         self.clipped += int((allowed != command).any())
-        self._commands.append(allowed)
+        self.delivery.give(allowed)
         for i in range(self._substeps):
-            age = -((i - self._delay) // self._substeps)  # of the command in effect, in ticks
             mujoco.mj_step1(self.model, self.data)
-            self._apply(self._commands[-1 - age])
+            self._apply(self.delivery.at(self._tick * self._substeps + i))
             mujoco.mj_step2(self.model, self.data)
         self._tick += 1
         self._states.append(self._state())
@@ -178,7 +189,12 @@ class Plant:
         for i, (name, offset) in enumerate(zip(settings.marks, offsets)):
             body, offset = models.place(spec, name, offset)
             body.add_site(name=f"mbrl_mark_{i}", pos=offset)
-        return models.compiled(spec)
+        model = models.compiled(spec)
+        if settings.mass_factor != 1.0:
+            model.body_mass *= settings.mass_factor
+            model.body_inertia *= settings.mass_factor
+            mujoco.mj_setConst(model, mujoco.MjData(model))
+        return model
 
     def _initial_position(self) -> Array:
         robot, given = self.robot, self.settings.initial_position
@@ -207,7 +223,12 @@ class Plant:
             mujoco.mj_mulM(self.model, data, self._force, self._wanted)
             gravity = data.qfrc_gravcomp[dof]
             wanted = self._force[dof] + gravity
-        self._effort = self._scale * np.clip(wanted, -self.robot.effort_limit, self.robot.effort_limit)
+        wanted = np.clip(wanted, -self.robot.effort_limit, self.robot.effort_limit)
+        if self._lagging is not None:
+            if self._delivered is None:  # a drive holds its arm before the first command
+                self._delivered = wanted
+            self._delivered = wanted = wanted + self._lagging * (self._delivered - wanted)
+        self._effort = self._scale * wanted
         data.qfrc_applied[dof] = self._effort - gravity  # MuJoCo adds its gravity compensation itself
 
     def _state(self) -> tuple[Array, Array, Array]:
@@ -216,14 +237,39 @@ class Plant:
     def _measure(self) -> Measurement:
         q, qd, effort = self._states[0]
         noise = self._rng.standard_normal((2, self.robot.n))
-        return Measurement(self._tick * self.period, q + self.settings.position_noise * noise[0],
-                           qd + self.settings.velocity_noise * noise[1], effort.copy())
+        stamp = self._tick * self.period
+        q, qd = q + self.settings.position_noise * noise[0], qd + self.settings.velocity_noise * noise[1]
+        if self._differentiator is not None:
+            qd = self._differentiator.update(stamp, q)
+            qd = np.zeros(self.robot.n) if qd is None else qd.copy()
+        for joint, size in self._spikes.get(self._tick, ()):
+            qd[joint] += size
+        return Measurement(stamp, q, qd, effort.copy())
 
     def _sites(self, names: list[str]) -> Array:
         """Positions (len(names), 3) [m] of sites, now, in the root link's frame."""
         mujoco.mj_kinematics(self.model, self.data)
         position, rotation = self.root_pose
         return (np.array([self.data.site(name).xpos for name in names]) - position) @ rotation
+
+
+def _spikes(entries: tuple[str, ...], joints: tuple[str, ...], period: float) -> dict[int, list[tuple[int, float]]]:
+    """{tick: [(joint number, size)]} of time, joint and size, one after the other."""
+    wrong = ConfigurationError("must hold a time [s], a joint and a size for every spike", key="velocity_spikes", value=entries)
+    if len(entries) % 3:
+        raise wrong
+    spikes: dict[int, list[tuple[int, float]]] = {}
+    for time, joint, size in zip(entries[::3], entries[1::3], entries[2::3]):
+        if joint not in joints:
+            raise JointNameError([joint], joints)
+        try:
+            tick, off = round(float(time) / period), float(size)
+        except (ValueError, OverflowError):
+            raise wrong from None
+        if not math.isfinite(off):
+            raise wrong
+        spikes.setdefault(tick, []).append((joints.index(joint), off))
+    return spikes
 
 
 def _damping(joint: "mujoco.MjsJoint", value: float):

@@ -18,15 +18,29 @@ class PlantSettings(Section):
                               low=1e-5, high=0.01)
     position_noise: float = setting(1e-4, "standard deviation of measured positions", unit="rad or m", low=0.0)
     velocity_noise: float = setting(0.01, "standard deviation of measured velocities", unit="rad/s or m/s", low=0.0)
+    differentiated_velocity: bool = setting(False, "measured velocities are differences of the measured positions, "
+                                                   "low-passed, as of a robot without tachometers")
+    velocity_cutoff: float = setting(30.0, "that low-pass", unit="Hz", low=0.1)
+    velocity_spikes: tuple[str, ...] = setting((), "time [s], joint and size [rad/s or m/s], one after the other: that one "
+                                                   "velocity sample is off by it")
     sensor_delay: int = setting(0, "age of a measurement when it is delivered", unit="ticks", low=0, high=100)
     command_delay: float = setting(1.0, "from the delivery of a measurement until the command computed from it acts "
                                         "(fractions are rounded to physics steps)", unit="ticks", low=0.0, high=100.0)
+    command_jitter: int = setting(0, "every command's delay is longer by a whole number of ticks drawn from 0 to this; one "
+                                     "that arrives after a newer one is dropped", unit="ticks", low=0, high=100)
+    late_share: float = setting(0.0, "share of the commands that come late; meanwhile the last one stands, and of those "
+                                     "that arrive together the newest acts", low=0.0, high=1.0)
+    late_ticks: int = setting(5, "a late command comes 1 to this many ticks late", unit="ticks", low=1, high=1000)
+    motor_lag: tuple[float, ...] = setting((0.0,), "time constant of the applied effort, also of the drives'", unit="s",
+                                           low=0.0, high=1.0, per_joint=True)
     armature: tuple[float, ...] = setting((0.1,), "reflected motor inertia (an MJCF keeps its own)",
                                           unit="kg m^2 or kg", low=0.0, per_joint=True)
     damping: tuple[float, ...] = setting((0.1,), "viscous friction (an MJCF keeps its own)",
                                          unit="N m s/rad or N s/m", low=0.0, per_joint=True)
     frictionloss: tuple[float, ...] = setting((), "dry friction (an MJCF keeps its own); empty: a sixtieth of the "
                                                   "effort limit, at most 0.5", unit="N m or N", low=0.0, per_joint=True)
+    mass_factor: float = setting(1.0, "the links' masses and inertias, over those of the model; the payload keeps its own",
+                                 low=0.01, high=100.0)
     initial_position: tuple[float, ...] = setting((), "joint positions at reset; empty: the middle of each range",
                                                   unit="rad or m", per_joint=True)
     initial_noise: float = setting(0.02, "standard deviation of the positions at reset", unit="rad or m", low=0.0)

@@ -1,0 +1,67 @@
+"""When a command acts: constant delay, jitter and lateness of a simulated drive's commands.
+
+With S physics steps per tick, command k, given at the beginning of tick k (step k S), arrives at step
+
+    a_k = k S + D + S (j_k + l_k),    j_k ~ U{0 .. jitter},    l_k ~ U{1 .. late} with probability p, else 0,
+
+D the delay in physics steps. At step s the command in effect is the newest one that has arrived, max {k: a_k <= s}. So
+commands never overtake: one that arrives after a newer one is dropped, of several that arrive together the newest acts,
+and until anything newer arrives the last one stands.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from ..types import Array
+from .settings import PlantSettings
+
+
+class Delivery:
+    """Commands under way. `acting`: number of the command in effect, counted from 0; -1: the one at rest, before any.
+    `late`: l_k of the command given next [ticks]. Draws for jitter and lateness have generators of their own."""
+
+    def __init__(self, settings: PlantSettings, substeps: int):
+        self._settings, self._substeps = settings, substeps
+        self._delay = round(settings.command_delay * substeps)
+
+    def reset(self, rest: Array, seed: int) -> None:
+        """`rest` (n,) is in effect until the first command arrives."""
+        self._jitter, self._lateness = np.random.default_rng([seed, 1]), np.random.default_rng([seed, 2])
+        self._under_way: deque[tuple[int, int, Array]] = deque()  # (a_k, k, command)
+        self._newest = self._command = rest
+        self.acting, self._given = -1, 0
+        self.late = self._draw()
+
+    @property
+    def newest(self) -> Array:
+        """The command given last (n,)."""
+        return self._newest
+
+    def give(self, command: Array) -> None:
+        """`command` (n,) is given at the beginning of this tick."""
+        extra = self.late
+        if self._settings.command_jitter:
+            extra += int(self._jitter.integers(self._settings.command_jitter + 1))
+        arrives = (self._given + extra) * self._substeps + self._delay
+        self._under_way.append((arrives, self._given, command))
+        self._newest = command
+        self._given += 1
+        self.late = self._draw()
+
+    def at(self, step: int) -> Array:
+        """The command (n,) in effect at physics step `step`, counted from the reset; call with rising steps."""
+        arrived = [(k, command) for arrives, k, command in self._under_way if arrives <= step]
+        if arrived:
+            self.acting, self._command = arrived[-1]
+            while self._under_way and self._under_way[0][1] <= self.acting:  # it came, or has been overtaken
+                self._under_way.popleft()
+        return self._command
+
+    def _draw(self) -> int:
+        if not self._settings.late_share:
+            return 0
+        is_late, ticks = self._lateness.random() < self._settings.late_share, self._lateness.integers(self._settings.late_ticks)
+        return int(is_late) * (1 + int(ticks))
