@@ -16,6 +16,7 @@ import mujoco
 import numpy as np
 
 from mbrl_ros.configuration import Configuration
+from mbrl_ros.exceptions import ConfigurationError
 from mbrl_ros.references import joint_reference
 from mbrl_ros.robots import Robot, load_robot, urdf
 from mbrl_ros.robots.kinematics import Kinematics
@@ -131,7 +132,7 @@ def prepare(name: str, condition: Condition, seed: int, count: int, *, interface
     """Robot, plant, controller settings and `count` targets of `seed` for the arm `name` under `condition`."""
     arm = ARMS[name]
     if not (description or arm.description):
-        raise SystemExit(f"no installed package has the URDF of {name}; give --urdf {name}=FILE")
+        raise ConfigurationError(f"no installed package has the URDF of {name}; give --urdf {name}=FILE")
     text = urdf.read(description or arm.description)
     settings = RobotSettings(joints=arm.joints, tip=arm.tip, tip_offset=arm.tip_offset, interface=interface)
     nominal = load_robot(settings, text)
@@ -170,12 +171,12 @@ def draw(robot: Robot, plant: Plant, arm: Arm, seed: int, count: int) -> tuple[n
     cloud = kinematics.positions(rng.uniform(low, np.maximum(high, low), (2000, robot.n)))
     reach = 0.5 * float(np.ptp(cloud, axis=0).max())
     reference = joint_reference(robot, Configuration.from_flat({})["reference"], 0.01)
-    for _ in range(1000):
-        start = q = np.array(arm.home) + rng.uniform(-SPREAD, SPREAD, robot.n)
+    for i in range(1000):  # further and further away, if the arm is too weak to hold itself near its own posture
+        start = q = np.array(arm.home) + (1.0 + i / 50.0) * rng.uniform(-SPREAD, SPREAD, robot.n)
         if usable(robot, plant, q):
             break
     else:
-        raise SystemExit(f"the arm cannot hold itself near {arm.home}")
+        raise ConfigurationError(f"the arm cannot hold itself anywhere near {arm.home}")
     targets: list[np.ndarray] = []
     for _ in range(10000):
         if len(targets) == count:
@@ -192,7 +193,7 @@ def draw(robot: Robot, plant: Plant, arm: Arm, seed: int, count: int) -> tuple[n
         if reference.end <= SLOT - REST:
             targets.append(p)
             q = there
-    raise SystemExit(f"found only {len(targets)} of {count} targets")
+    raise ConfigurationError(f"found only {len(targets)} of {count} targets")
 
 
 def usable(robot: Robot, plant: Plant, q: np.ndarray) -> bool:

@@ -1,10 +1,12 @@
 """Starts from nothing that are hard to survive: lag, wrong delays, bad sensors, other masses, late commands.
 
     python benchmark/hard_starts.py [--arms panda ur10 ...] [--conditions nominal lag10 ...] [--seeds 0 1 2]
-        [--interface effort] [--jobs 2] [--json FILE [--resume]] [--set key=value ...] [--urdf sawyer=FILE]
+        [--interface effort] [--jobs 2] [--json FILE [--resume]] [--set key=value ...] [--unseen]
+        [--urdf sawyer=FILE]
 
 Every run holds for half a second from nothing, then goes to two targets of three seconds each, in lockstep, through the
-control loop of the node. A target counts as reached when the tip stays within 1 cm to the end of its slot. `fault-*` force
+control loop of the node, which is told by how many ticks a command comes late, as its clock tells the node (--unseen: it
+is not). A target counts as reached when the tip stays within 1 cm to the end of its slot. `fault-*` force
 the safe command instead. Exit code 0: at least 97 % of the targets reached and no arm lost (90 % with late commands; with
 90 % of them late only: no overspeed), and every forced fault ended at rest.
 """
@@ -57,7 +59,8 @@ def line(r: dict) -> str:
             f"rise {f['rise']:.2f} of the limit, {f['beyond_mm']:.0f} mm beyond braking, at the end {f['rest_speed']:.3f}, ")
     lost = f", LOST at {r['lost_at']:.3f} s by {r['cause']}" if r["lost"] else ""
     return (f"{head}{text}sag {r['sag_mm']:.1f} mm, fastest {r['fastest']:.2f}, on the limit "
-            f"{100 * r['at_limit']:.1f} %{lost}{', ERRORS' if r['errors'] else ''} ({r['build_s']:.0f} + {r['run_s']:.0f} s)")
+            f"{100 * r['at_limit']:.1f} %{lost}{', ERRORS' if r['errors'] else ''} "
+            f"({r['build_s']:.1f} + {r['run_s']:.1f} s)")
 
 
 def _worst(r: dict) -> float:
@@ -86,8 +89,8 @@ def table(results: list[dict]) -> str:
                     f"{', '.join(causes)} |")
     faults = [r for r in results if r.get("forced")]
     if faults:
-        rows += ["", "| arm | forced fault | seed | entry [of limit] | rise [of limit] | travel [mm] | beyond braking [mm] | "
-                     "at the end [of limit] |", "|---|---|---:|---:|---:|---:|---:|---:|"]
+        rows += ["", "| arm | forced fault | seed | entry [of limit] | rise [of limit] | travel [mm] | "
+                     "beyond braking [mm] | at the end [of limit] |", "|---|---|---:|---:|---:|---:|---:|---:|"]
         rows += [f"| {r['arm']} | {r['condition']} | {r['seed']} | {f['entry_speed']:.3f} | {f['rise']:.3f} | "
                  f"{f['travel_mm']:.1f} | {f['beyond_mm']:.1f} | {f['rest_speed']:.4f} |"
                  for r in faults for f in [r["forced"]]]

@@ -43,7 +43,7 @@ def acted(ticks=400, substeps=5, seed=7, **settings):
 @pytest.mark.parametrize("delay, first", [(0.0, 0), (1.0, 5), (2.4, 12)])
 def test_every_command_acts_for_one_period_after_a_constant_delay(delay, first):
     numbers, late = acted(ticks=20, command_delay=delay)
-    np.testing.assert_array_equal(numbers, (np.arange(100) - first) // 5 * (np.arange(100) >= first) - (np.arange(100) < first))
+    np.testing.assert_array_equal(numbers, [(step - first) // 5 if step >= first else -1 for step in range(100)])
     assert not late.any()
 
 

@@ -63,5 +63,6 @@ class Delivery:
     def _draw(self) -> int:
         if not self._settings.late_share:
             return 0
-        is_late, ticks = self._lateness.random() < self._settings.late_share, self._lateness.integers(self._settings.late_ticks)
-        return int(is_late) * (1 + int(ticks))
+        is_late = self._lateness.random() < self._settings.late_share
+        ticks = 1 + int(self._lateness.integers(self._settings.late_ticks))
+        return ticks if is_late else 0

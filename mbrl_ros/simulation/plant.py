@@ -255,7 +255,8 @@ class Plant:
 
 def _spikes(entries: tuple[str, ...], joints: tuple[str, ...], period: float) -> dict[int, list[tuple[int, float]]]:
     """{tick: [(joint number, size)]} of time, joint and size, one after the other."""
-    wrong = ConfigurationError("must hold a time [s], a joint and a size for every spike", key="velocity_spikes", value=entries)
+    wrong = ConfigurationError("'velocity_spikes' must hold a time [s], a joint and a size for every spike",
+                               key="velocity_spikes", value=entries)
     if len(entries) % 3:
         raise wrong
     spikes: dict[int, list[tuple[int, float]]] = {}
