@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .exceptions import ConfigurationError
 from .journal import Act
 from .mailbox import Arrival, Mailbox
 from .player import FeedbackPlayer
@@ -137,6 +138,9 @@ class ControlLoop:
         self.outputs.act(Act("refuse_target", self.sent, self._targets("accepted"), True, {"topic": topic, "stamp": stamp}))
 
     def start(self) -> None:
+        """Begin; ConfigurationError if the robot may not be commanded with this configuration."""
+        if self.supervisor.unready:
+            raise ConfigurationError(self.supervisor.unready, key="supervisor.safe_effort")
         self.outside("activate", self._begin)
         self.mailbox.open()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
@@ -179,16 +183,17 @@ class ControlLoop:
 
     def _tick(self, arrival: Arrival) -> Tick:
         begin = time.perf_counter()
-        observation = self._with_frames(arrival.observation)
+        observation = known = self._with_frames(arrival.observation)
         decision = None
         try:
             self._prepare(observation, arrival.restarted)
             decision = self.controller.step(observation)
-            command = self.supervisor.filter(decision, observation, self._doubts())
+            known = observation if decision.admitted is None else decision.admitted
+            command = self.supervisor.filter(decision, known, self._doubts())
         except Exception:  # whatever a controller does, the robot gets a safe command
             self._report("controller errors")
             command = self.supervisor.failed(observation)
-        self._observation = observation
+        self._observation = known
         computed = time.perf_counter()
         self._wait_to_answer(arrival, computed)
         self._publish(observation.stamp, command)

@@ -9,24 +9,36 @@ handed back by `record`, so that the dynamics learn from the command the robot f
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
 from .configuration import Configuration
 from .costs import CostContext, build_cost
-from .dynamics import CommandHistory, OnlineDynamics, build_dynamics
+from .costs.command_change import shape
+from .dynamics import CommandHistory, Innovation, OnlineDynamics, build_dynamics
 from .dynamics.delay_estimation import DelayMonitor
 from .dynamics.priors import Prior
+from .dynamics.velocity_gate import VelocityGate
 from .follower import FollowsTargets, TargetFollower
 from .planners.acting import act
 from .planners.ilqr import IlqrPlanner
 from .robots import Robot
+from .robots.effective_inertia import inverse_gain
 from .types import Array, Decision, DecisionStatus, Observation, Plan, Transition
+
+
+TRUSTED = 0.5  # trust level above which the learned input gain serves the safe command and the prior
+RELIABLE = 0.25  # ... and the latter only while the time of the commands is known to this share of its first uncertainty
 
 
 class Learner:
     """What a controller with learned dynamics does besides controlling: it keeps the state, the commands under way and
-    the model, and learns from every period."""
+    the model, and learns from every period.
+
+    For efforts: `effort_gain` (n, n) is d qdd / d u as the prior has it [rad/s^2 per N m], `inertia` (n, n) the inverse of that
+    of the last fit that could be trusted (None: none could).
+    """
 
     def __init__(self, robot: Robot, configuration: Configuration | None = None, prior: Prior | None = None):
         """`prior`: instead of the one that dynamics.prior names."""
@@ -41,10 +53,16 @@ class Learner:
         self.m, self.nx, self.nu = self.dynamics.m, self.dynamics.nx, self.dynamics.nu
         self.history = CommandHistory(self.nu, self.dt, self.settings.delay)
         self.delay = DelayMonitor(self.n, self.dt, self.settings.delay, c["delay"])
+        self.gate = VelocityGate(self.n, self.dt, c["dynamics"].gate) if c["dynamics"].gate else None
+        self._refresh = max(1, round(c["dynamics"].prior_period / self.dt))
 
     def reset(self, observation: Observation) -> None:
         """Start anew at `observation`: forget the model's evidence."""
-        self.dynamics.reset()
+        self.dynamics.reset(observation.q)
+        self._learned, self.inertia, self.effort_gain = 0, None, np.zeros((self.nu, self.nu))
+        self._weigh_efforts(np.concatenate([observation.q, np.zeros(self.nx - self.n)]))
+        if self.gate is not None:
+            self.gate.reset()
         command = observation.q if self.robot.interface == "position" else np.zeros(self.nu)
         command = np.clip(command, self.robot.command_lower, self.robot.command_upper)
         self.history.reset(command)
@@ -83,14 +101,37 @@ class Learner:
         s, sd, fresh = motion.present(observation.stamp, observation.q, observation.qd)
         return np.concatenate([joints, s, sd]), fresh
 
-    def _learn(self, stamp: float, x: Array):
-        """Feed the last period to the dynamics, if it was one period."""
+    def _learn(self, stamp: float, x: Array) -> Innovation | None:
+        """Feed the last period to the dynamics, if it was one period; velocities that are refused are replaced in x."""
         if self._previous is None:
             return None
         last_stamp, last_x = self._previous
         if abs(stamp - last_stamp - self.dt) > 0.2 * self.dt:
             return None
-        return self.dynamics.update(Transition(last_stamp, last_x, self.history.in_effect(last_stamp), x))
+        transition = Transition(last_stamp, last_x, self.history.in_effect(last_stamp), x)
+        neighbours, timing_std = self.history.around(last_stamp), self.delay.std
+        prediction = self.dynamics.predict(transition, neighbours, timing_std)
+        if self.gate is not None:
+            error = prediction.innovation.error
+            refused = self.gate.refused(last_x, x, error, np.sqrt(prediction.innovation.covariance.diagonal()))
+            if refused.any():
+                x[self.n: 2 * self.n] -= np.where(refused, error, 0.0)
+                prediction = self.dynamics.predict(transition, neighbours, timing_std)
+        innovation = self.dynamics.learn(prediction)
+        self._learned += 1
+        if self._learned % self._refresh == 0:
+            reliable = self.delay.std <= RELIABLE * self.delay.settings.uncertainty and self.dynamics.trust.level > TRUSTED
+            self.dynamics.move_prior(x[: self.n], reliable)
+            self._weigh_efforts(x)
+        return innovation
+
+    def _weigh_efforts(self, x: Array) -> None:
+        """What an effort does at x (nx,): see `effort_gain` and `inertia`."""
+        if self.robot.interface != "effort":
+            return
+        self.effort_gain = self.dynamics.prior_gain(x) / self.dt
+        if self._learned and self.dynamics.trust.level > TRUSTED:
+            self.inertia = inverse_gain(self.dynamics.input_gain / self.dt)
 
 
 class MpcController(FollowsTargets, Learner):
@@ -141,6 +182,7 @@ class MpcController(FollowsTargets, Learner):
         stamp = observation.stamp
         x, features_fresh = self._state(observation)
         innovation = self._learn(stamp, x)
+        admitted = observation if self.gate is None else replace(observation, qd=x[self.n: 2 * self.n].copy())
         u_now = self.history.computed_at(stamp - self.dt)
         dynamics = self._fit(x, u_now)
         fitted = time.perf_counter()
@@ -161,7 +203,8 @@ class MpcController(FollowsTargets, Learner):
             stamp, u, DecisionStatus.OK if plan.usable else DecisionStatus.PLANNER_FAILED, plan,
             nis=innovation.nis if innovation else float("nan"), nis_dof=self.n if innovation else 0,
             innovation=innovation.error if innovation else None,
-            seconds={"fit": fitted - begin, "plan": done - fitted, "tick": done - begin})
+            seconds={"fit": fitted - begin, "plan": done - fitted, "tick": done - begin},
+            admitted=admitted, inertia=self.inertia)
 
     def _fit(self, x: Array, u: Array):
         if self.dynamics.prior.linear or not self._planned:
@@ -176,6 +219,14 @@ class MpcController(FollowsTargets, Learner):
             if reference is not None and f"{cost}.reference" in layout:
                 parameters[:, layout[f"{cost}.reference"]] = reference
         return parameters
+
+    def _weigh_efforts(self, x: Array) -> None:
+        super()._weigh_efforts(x)
+        columns = self.cost.layout.get("command_change.shape")
+        if columns is not None and self.robot.interface == "effort":
+            weights = shape(self.effort_gain, self.robot.command_scale, self.settings.full_acceleration).ravel()
+            for parameters in self._parameters.values():
+                parameters[:, columns] = weights
 
     def _be_cautious(self, u_now: Array) -> None:
         """The less the model is trusted, the closer the plan's commands stay to the present one, and the plan to the
@@ -200,7 +251,12 @@ class MpcController(FollowsTargets, Learner):
         c = self.settings
         decay = np.exp(-(stamp - self._start) / c.exploration_decay)
         size = c.exploration_end + (c.exploration_start - c.exploration_end) * decay
-        return size * self.robot.command_scale * self._random.standard_normal(self.nu)
+        scale = self.robot.command_scale
+        if self.robot.interface == "effort":  # as much as can be told from the noise of the velocity in one tick, at the start
+            change = self.effort_gain.diagonal() * scale * self.dt
+            told = c.exploration_noise * self.configuration["dynamics"].noise / change
+            scale = scale * np.minimum(1.0, told / max(c.exploration_start, 1e-9))
+        return size * scale * self._random.standard_normal(self.nu)
 
     def _parameters_for(self, kind: str) -> Array:
         """The cost's stage parameters with only the terms that belong to a target of this kind."""

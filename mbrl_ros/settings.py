@@ -155,6 +155,9 @@ class RobotSettings(Section):
         (7.5,), "joint acceleration limit (the URDF has none)", unit="rad/s^2 or m/s^2", low=1e-3, per_joint=True)
     jerk_limit: tuple[float, ...] = setting(
         (100.0,), "joint jerk limit of references", unit="rad/s^3 or m/s^3", low=1e-2, per_joint=True)
+    rotor_inertia: tuple[float, ...] = setting(
+        (), "inertia of the rotors, reflected through the gears (armature), at most what is sure: a URDF does not hold it; "
+            "empty: none", unit="kg m^2 or kg", low=0.0, per_joint=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,6 +179,10 @@ class ControlSettings(Section):
                                        unit="fraction of Robot.command_scale", low=0.0, high=0.5)
     exploration_end: float = setting(0.002, "... and in the long run", unit="fraction of Robot.command_scale",
                                      low=0.0, high=0.5, dynamic=True)
+    exploration_noise: float = setting(3.0, "largest standard deviation of the velocity change that exploration makes in one tick, "
+                                            "over dynamics.noise (effort interface)", low=0.0)
+    full_acceleration: float = setting(600.0, "a command that accelerates its joint by less does not count as large, whatever the "
+                                              "effort limit says (effort interface)", unit="rad/s^2 or m/s^2", low=1e-3)
     exploration_decay: float = setting(0.7, "time constant from the one to the other", unit="s", low=1e-3)
     stamp_clock: str = setting("auto", "whose clock stamps the joint states: ros: this node's; own: the robot's own, "
                                        "age counts from the fastest message; auto: ros if the first stamp is within 10 s",
@@ -224,6 +231,10 @@ class DynamicsSettings(Section):
                                       low=0.5, high=1.0)
     surprise_forgetting: float = setting(0.9, "forgetting while the innovations stay outside their bounds",
                                          low=0.1, high=1.0)
+    prior_period: float = setting(0.05, "the prior's input gain is taken for the present pose once in this time", unit="s",
+                                  low=0.0, high=60.0)
+    gate: float = setting(6.0, "a measured velocity further than this from what the model predicts and from what the positions "
+                               "say is refused; 0: none is", unit="standard deviations", low=0.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -258,6 +269,10 @@ class DelaySettings(Section):
                                      "explain for an estimate to count", low=0.0, high=1.0)
     tolerance: float = setting(0.4, "difference to the delay in use that is reported and acted on", unit="ticks", low=0.1)
     interval: float = setting(0.1, "time between two estimates", unit="s", low=0.01)
+    uncertainty: float = setting(0.01, "standard deviation of the time at which a command acts, before it is estimated and at "
+                                       "most; what is learned from is weighted by it; 0: it is known exactly",
+                                 unit="s", low=0.0, high=1.0)
+    least_uncertainty: float = setting(0.0005, "... and at least, however sure the estimate is", unit="s", low=0.0, high=1.0)
     adapt: bool = setting(True, "compensate the estimated delay where it differs from control.delay; false: only report it")
 
 
@@ -334,10 +349,17 @@ class SupervisorSettings(Section):
                                        unit="fraction of the acceleration limit", low=0.01, high=10.0)
     acceleration: float = setting(20.0, "largest acceleration of a velocity or position command",
                                   unit="fraction of the acceleration limit", low=0.01)
-    safe_effort: str = setting("damp", "safe command of the effort interface: zero; damp: damping; for an arm that does not "
-                                       "carry itself, gravity: damping and what the URDF's masses weigh, or hold: damping "
-                                       "and stiffness about the average of the last commands",
-                               choices=("zero", "damp", "gravity", "hold"))
+    safe_effort: str = setting("arrest", "safe command of the effort interface: arrest: come to rest within the acceleration "
+                                         "limits and carry the arm; zero; damp: damping; gravity: damping and what the URDF's "
+                                         "masses weigh; hold: damping and stiffness about the average of the last commands",
+                               choices=("arrest", "zero", "damp", "gravity", "hold"))
+    arrest_rate: float = setting(20.0, "arrest: damping over inertia; stiffness and integral follow from it", unit="1/s",
+                                 low=1.0, high=100.0)
+    mean_time: float = setting(0.5, "arrest: time constant of the mean of commands that carries the arm", unit="s", low=1e-3)
+    blind_time: float = setting(0.5, "arrest: without joint states the mean command goes on, open loop, for this time",
+                                unit="s", low=0.0)
+    blind_effort: str = setting("mean", "arrest: ... and then: mean: it still does; zero: no effort, for an arm whose brakes "
+                                        "engage by themselves", choices=("mean", "zero"))
     damping: tuple[float, ...] = setting((), "damping of the safe command; empty: a twentieth of the effort limit at the "
                                              "velocity limit", unit="N m s/rad", low=0.0, per_joint=True)
     stiffness: tuple[float, ...] = setting((50.0,), "stiffness of the safe command 'hold'", unit="N m/rad", low=0.0,

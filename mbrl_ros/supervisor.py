@@ -4,9 +4,9 @@ The state (state_machine.py) decides whether the controller's command or the saf
 (envelope.py) then sees to it that it is finite, inside every limit and within reach of the last command. No clock is
 asked: time passes by ticks and by the ages given.
 
-The safe command: stand still (velocity interface), stay (position), and for efforts nothing, damping -d qd, or, for an
-arm that does not carry itself, damping and the URDF's gravity, g(q) - d qd, or damping and stiffness about the average of
-the last commands, u_mean - d qd + k (q0 - q).
+The safe command: stand still (velocity interface), stay (position), and for efforts come to rest and carry the arm
+(arrest.py), or nothing, damping -d qd, damping and the URDF's gravity, g(q) - d qd, or damping and stiffness about the
+average of the last commands, u_mean - d qd + k (q0 - q).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .arrest import Arrest
 from .envelope import Envelope
 from .robots import Robot
 from .settings import SupervisorSettings, per_joint
@@ -48,6 +49,7 @@ class Supervisor:
         self._damping = (per_joint(settings.damping, robot.n, "supervisor.damping") if settings.damping
                          else DAMPING * robot.effort_limit / robot.velocity_limit)
         self._stiffness = per_joint(settings.stiffness, robot.n, "supervisor.stiffness")
+        self.arrest = Arrest(robot, settings, dt) if robot.interface == "effort" and settings.safe_effort == "arrest" else None
         self._gravity = None
         if robot.interface == "effort" and settings.safe_effort == "gravity":
             from .robots.rigid_body import gravity  # needs adam-robotics
@@ -64,6 +66,8 @@ class Supervisor:
         self._steady = self.envelope.previous  # the commands of the recent past, averaged
         self._anchor: Array | None = None  # the pose the safe command stiffens about
         self._weight = np.zeros(self.robot.n)  # g(q) of the last pose known
+        if self.arrest is not None:
+            self.arrest.reset(self.envelope.previous)
         self.state, self.cause = State.HOLD, Reason.NONE
         self._begun = self._outage = False
         self._failures = self._fine_ticks = self._saturated_ticks = 0
@@ -73,6 +77,15 @@ class Supervisor:
     def resuming(self) -> bool:
         """Whether the next decision follows an outage: the controller should begin again from where the robot is."""
         return self._outage
+
+    @property
+    def unready(self) -> str:
+        """Why this robot may not be commanded at all, '' if it may."""
+        if self.arrest is None or self.arrest.ready:
+            return ""
+        return ("the safe command 'arrest' needs the inertia of the arm: the URDF has no usable <inertial> for every controlled "
+                "joint, and nothing has been learned yet; add mass and inertia to the links, or choose another "
+                "supervisor.safe_effort (zero, damp, hold)")
 
     @property
     def refusal(self) -> str:
@@ -102,6 +115,8 @@ class Supervisor:
         """The command for `decision`, made from `observation`. `doubts`: what the caller has found (FEATURES, TRUST,
         MODEL_LOST)."""
         self._begin_if_wanted()
+        if self.arrest is not None and decision.inertia is not None:
+            self.arrest.fitted = decision.inertia
         reasons = int(doubts & self._heeded)
         usable = bool(np.isfinite(decision.u).all())
         if not usable:
@@ -144,7 +159,9 @@ class Supervisor:
         self._happen_outage(cause)
 
     def stop(self, observation: Observation | None, reason: Reason = Reason.STOPPING) -> Command:
-        """The safe command, at once, whatever the state."""
+        """The safe command, at once, whatever the state. STOPPING: no other will follow."""
+        if reason is Reason.STOPPING and self.arrest is not None:
+            observation = None  # braking that nobody ends would turn the motion around
         return self._safe(observation, reason)
 
     # --- the state --------------------------------------------------------------------------------------------------
@@ -226,6 +243,8 @@ class Supervisor:
         if u is not wish:
             reasons |= Reason.SPEED
         u, limits = self.envelope.limited(u, share)
+        if self.arrest is not None:
+            self.arrest.follow(u, share, release=self.state is not State.RAMP_IN)
         if self.settings.safe_effort == "hold":
             self._anchor = None
             self._steady = self._steady + min(1.0, share * self.dt / self.settings.steady_time) * (u - self._steady)
@@ -242,6 +261,8 @@ class Supervisor:
             return self.envelope.previous
         if self.robot.interface == "velocity" or self.settings.safe_effort == "zero":
             return np.zeros(self.robot.n)
+        if self.arrest is not None:
+            return self.arrest.blind() if observation is None else self.arrest.command(observation)
         damping = np.zeros(self.robot.n) if observation is None else -self._damping * observation.qd
         if self.settings.safe_effort == "damp":
             return damping

@@ -129,7 +129,9 @@ class Decision:
     """A command u (nu,), wished for but not yet supervised, computed from the observation stamped `stamp` [s].
 
     `nis` is the normalised squared innovation of the last transition and `nis_dof` its degrees of freedom
-    (0: no transition this tick). `seconds` maps a part of the tick to its duration [s].
+    (0: no transition this tick). `seconds` maps a part of the tick to its duration [s]. `admitted` is the observation with
+    the velocities the controller believes, None where it believes them all; `inertia` (nu, nu) [kg m^2 or kg] is
+    M = (d qdd / d u)^-1 of the last fit that could be trusted, None where there is none (effort interface).
     """
 
     stamp: float
@@ -140,3 +142,5 @@ class Decision:
     nis_dof: int = 0
     innovation: Array | None = None
     seconds: dict = field(default_factory=dict)
+    admitted: Observation | None = None
+    inertia: Array | None = None

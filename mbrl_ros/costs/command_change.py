@@ -1,14 +1,27 @@
-"""Change of the command: r_j = (u_{t,j} - u_{t-1,j}) / h_j with h the robot's command scale.
+r"""Change of the command, as a share of a large one or as the acceleration it makes, whichever is more:
 
-u_{-1} is the command in effect now. It costs nothing at rest whatever effort rest needs, so there is no steady-state
-error without any gravity model, and it makes commands smooth. No parameters but the weight.
+    J = d^T (H^-2 + B^T B / a^2) d = |L H^-1 d|^2,     d = u_t - u_{t-1},   L^T L = I + H B^T B H / a^2
+
+h the robot's command scale, H = diag(h), B = d qdd / d u and a an acceleration that counts as large
+(control.full_acceleration). u_{-1} is the command in effect now. It costs nothing at rest whatever effort rest needs, so
+there is no steady-state error without any gravity model, and it makes commands smooth.
+
+The second part is for efforts. An effort limit may be nominal, and a combination of joints may have far less inertia than
+any one of them (two parallel axes turning against each other); with the first part alone a change that throws such a
+combination would look small, and the loop would be faster there than an uncertain delay allows.
+
+Parameter: shape (nu nu,), L row by row; the identity by default.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import casadi
+import numpy as np
+
 from ..settings import setting
+from ..types import Array
 from ._terms import CostSettings, Term
 
 
@@ -20,4 +33,13 @@ class Settings(CostSettings):
 
 
 def build(settings: Settings, context) -> dict[str, Term]:
-    return {"": Term((context.u - context.u_previous) / context.command_scale, settings)}
+    shape = casadi.SX.sym("shape", context.nu**2)
+    L = casadi.reshape(shape, context.nu, context.nu).T  # CasADi counts by columns
+    change = (context.u - context.u_previous) / context.command_scale
+    return {"": Term(L @ change, settings, {"shape": (shape, np.eye(context.nu).ravel())})}
+
+
+def shape(gain: Array, scale: Array, acceleration: float) -> Array:
+    """L (nu, nu), upper triangular, for B = `gain` (nu, nu) [rad/s^2 per unit of command], h = `scale` (nu,) and a."""
+    by_share = gain * (scale / acceleration)
+    return np.linalg.cholesky(np.eye(scale.size) + by_share.T @ by_share).T

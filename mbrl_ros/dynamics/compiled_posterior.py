@@ -12,7 +12,7 @@ from ..planners.compiler import load_library
 from ..types import Array
 from .posterior import FLOOR, RegressionPosterior
 
-NUMBERS = ("forgetting", "noise_forgetting", "floor", "count", "inflation", "nis")
+NUMBERS = ("forgetting", "noise_forgetting", "floor", "count", "inflation", "nis", "weight")
 ARRAYS = ("S", "C", "scatter", "noise_prior", "precision", "centre", "W", "L", "regressors", "y", "phi", "error", "Sigma",
           "work")
 
@@ -62,12 +62,12 @@ class CompiledPosterior(RegressionPosterior):
         self.inflation = self._state.inflation
         return self._state.nis
 
-    def add(self, regressors: Array, y: Array, forgetting: float) -> None:
+    def add(self, regressors: Array, y: Array, forgetting: float, weight: float = 1.0) -> None:
         self._regressors[:], self._y[:] = regressors, y
-        self._state.forgetting = forgetting
+        self._state.forgetting, self._state.weight = forgetting, weight
         self._functions.posterior_add(self._address)
 
-    def add_innovation(self) -> None:
-        self._state.count, self._state.inflation = self.count, self.inflation
+    def add_innovation(self, weight: float = 1.0) -> None:
+        self._state.count, self._state.inflation, self._state.weight = self.count, self.inflation, weight
         self._functions.posterior_add_innovation(self._address)
         self.count = self._state.count

@@ -67,6 +67,10 @@ class CommandHistory:
         older = self.computed_at(stamp - (self.whole + 1) * self.dt)
         return (1.0 - self.fraction) * newer + self.fraction * older
 
+    def around(self, stamp: float) -> Array:
+        """u_eff (2, nu) of the ticks before and after the one that starts at `stamp`."""
+        return np.array([self.in_effect(stamp - self.dt), self.in_effect(stamp + self.dt)])
+
     def roll_forward(self, x: Array, stamp: float, dynamics) -> Array:
         """The state (nx,) at `stamp` + d dt, when the command computed now begins to act."""
         for tick in range(self.whole):

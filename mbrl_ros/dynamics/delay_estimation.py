@@ -196,16 +196,22 @@ def complaint(estimate: DelayEstimate | None, configured: float, tolerance: floa
 
 
 class DelayMonitor:
-    """Watches the delay while the robot moves: what to compensate, and what to say of the configuration.
+    """Watches the delay while the robot moves: what to compensate, how sure it is, and what to say of the configuration.
 
     `in_use` [ticks] starts as configured; `estimate` is the newest one; `message` says what is wrong ('' if nothing is).
+    `std` [s] is the standard deviation of the time at which a command acts about the one compensated: settings.uncertainty
+    until an estimate speaks, then hypot(std of the estimate, its mean - in_use), never above the former nor below
+    settings.least_uncertainty. An estimate that is not `usable` yet tells that much (under dry friction none ever is).
     """
 
+    SPEAKING = 0.1  # explained share, and standard deviation below one tick, from which on an estimate changes `std`
+    DISTINCT, LONGER = 3.0, 1.0  # standard deviations, and ticks, above the delay in use, twice in a row, at which an estimate
+    # is acted on before it is usable: it need not be exact to be nearer, and a loop that oscillates leaves no time to wait
     AGREEING = 3  # usable estimates in a row within the tolerance of each other before they are acted on ...
     SURE = 0.999  # ... or one with this confidence: a loop with the wrong delay can diverge in half a second
 
     def __init__(self, n: int, dt: float, configured: float, settings: DelaySettings | None = None):
-        self.settings, self.configured = settings or DelaySettings(), configured
+        self.settings, self.configured, self._dt = settings or DelaySettings(), configured, dt
         self._estimator = DelayEstimator(n, dt, self.settings)
         self._every = max(1, round(self.settings.interval / dt))
         self.reset()
@@ -215,13 +221,20 @@ class DelayMonitor:
         self._estimator.reset()
         self.in_use, self.estimate, self.message = self.configured, None, ""
         self._ticks, self._recent, self._running = 0, [], None
+        self._distinct: DelayEstimate | None = None  # the last estimate, if it was far above the delay in use
+        self.std = self.settings.uncertainty
+
+    def _judge_time(self, estimate: DelayEstimate | None) -> None:
+        if estimate is not None and estimate.explained > self.SPEAKING and estimate.std < 1.0:
+            std = self._dt * float(np.hypot(estimate.std, estimate.ticks - self.in_use))
+            self.std = min(max(std, self.settings.least_uncertainty), self.settings.uncertainty)
 
     def update(self, stamp: float, q: Array, qd: Array, command: Array) -> float | None:
         """One tick, as for DelayEstimator.update; the new delay [ticks] when it is time to change, else None."""
         self._estimator.update(stamp, q, qd, command)
         self._ticks += 1
         if self._running is None:
-            if self._ticks % self._every:
+            if self._ticks % (self._every if self.std < 0.5 * self._dt else max(1, self._every // 2)):
                 return None
             self._running = self._estimator.estimating()
         try:
@@ -229,6 +242,10 @@ class DelayMonitor:
             return None
         except StopIteration as end:
             self._running, self.estimate = None, end.value
+        self._judge_time(self.estimate)
+        early = self._early(self.estimate)
+        if early is not None:
+            return self._change(early)
         if self.estimate is None or not self.estimate.usable:
             self._recent = []
             return None
@@ -239,5 +256,22 @@ class DelayMonitor:
         new = self.estimate.ticks if sure else float(np.mean(self._recent))
         if not ((sure or agree) and self.settings.adapt and abs(new - self.in_use) > self.settings.tolerance):
             return None
-        self.in_use = new
+        return self._change(new)
+
+    def _early(self, estimate: DelayEstimate | None) -> float | None:
+        """The mean of this estimate and the last, if both are far above the delay in use and near each other."""
+        last, self._distinct = self._distinct, None
+        if (estimate is None or estimate.explained < self.settings.explained or not self.settings.adapt
+                or estimate.ticks >= self.settings.longest - 0.25
+                or estimate.ticks - self.in_use <= max(self.DISTINCT * estimate.std, self.LONGER)):
+            return None
+        if last is None or abs(estimate.ticks - last.ticks) > max(self.settings.tolerance, estimate.std + last.std):
+            self._distinct = estimate
+            return None
+        weights = estimate.std**-2, last.std**-2
+        return float((weights[0] * estimate.ticks + weights[1] * last.ticks) / sum(weights))
+
+    def _change(self, new: float) -> float:
+        self.in_use, self._recent = new, []
+        self._judge_time(self.estimate)
         return new

@@ -12,6 +12,17 @@ difference keeps the servo's rest (u = q) where it is however wrong its believed
 A linear prior gives one (F, f, Sigma) for the whole horizon; any other is linearised along the last plan, which makes
 F time-varying. Estimators: `refit` uses the full posterior of W, `output_error` only its constant row (the offset of
 the prior), `frozen` is `refit` until `freeze_after` seconds of data and constant from then on.
+
+When exactly a command began to act is known only to a standard deviation sigma_d [s]: a time, since it stands for transport,
+scheduling and actuator lag. With B = d qd' / du of the last fit and u(t) the command in effect at t, to first order the
+sample carries the noise
+
+    D   = mean over k = -1, +1 of (B (u(t + k dt) - u(t)))^2              (n,)
+    rho = (sigma_d / dt)^2 max_j D_j / Sigma_jj
+
+besides Sigma: it is learned with the weight 1 / (1 + rho) and its NIS is that of (inflation + rho) Sigma. Without it a
+delay that is wrong by one period is learned as an offset at full weight and fed back through B^-1: with almost no
+evidence yet that loop has a gain of about one per tick, and the arm is lost within the first tenth of a second.
 """
 
 from __future__ import annotations
@@ -50,6 +61,21 @@ class Innovation:
     bound: float
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Prediction:
+    """What the model says of `transition` before it learns from it.
+
+    innovation: its error and NIS, with covariance (inflation + rho) Sigma; rho: the noise over Sigma that the uncertain time of
+    the command adds; regressors (D,) and y (n,) are what is learned from.
+    """
+
+    transition: Transition
+    innovation: Innovation
+    rho: float
+    regressors: Array
+    y: Array
+
+
 class OnlineDynamics:
     """update(transition) learns; fit(x, u) gives the model about (x, u)."""
 
@@ -73,6 +99,8 @@ class OnlineDynamics:
         self.keeper: Keeper | None = None  # set one to keep every transition that is learned from
         self._start: float | None = None
         self._stopped = False
+        self._command_rows = slice(2 * n, 3 * n)  # of the regressors
+        self._input_gain: Array | None = None
         # rows that are known: q' = q + dt/2 qd + ..., qd' = qd + ..., and the same for features
         self._known_F, self._Sigma = np.zeros((self.nx, self.nx + self.nu)), np.zeros((1, self.nx, self.nx))
         for start, size in ((0, n), (2 * n, self.m)):
@@ -81,21 +109,80 @@ class OnlineDynamics:
             self._known_F[rows, rows + size] = 0.5 * dt
         self._known_F[np.arange(n, 2 * n), np.arange(n, 2 * n)] = 1.0
 
-    def reset(self) -> None:
-        """Forget everything but the prior."""
+    def reset(self, q: Array | None = None) -> None:
+        """Forget everything but the prior, which is taken for the pose q (n,); None: where it is."""
+        self.prior.reset()
+        if q is not None:
+            self.prior.move_to(q)
+        self._precision = self._precision_of(self.prior.spread)
         self.posterior.precision[:] = self._precision
         self.posterior.reset()
         self.features.reset()
-        self.trust, self._start, self._stopped = Trust(), None, False
+        self.trust, self._start, self._stopped, self._input_gain = Trust(), None, False, None
 
-    def update(self, transition: Transition) -> Innovation:
-        """Learn from one period; the innovation is of the model before it learned."""
+    def move_prior(self, q: Array, reliable: bool = False) -> None:
+        """Take the prior for the pose q (n,); what was learned becomes the residual of its new input gain, exactly.
+
+        `reliable`: when the commands acted is known well enough that the prior may learn from the fitted input gain, too.
+        """
+        if self._offset_only or self._stopped:
+            return
+        if reliable and self._input_gain is not None:
+            self.prior.learn_gain(q, self._input_gain)
+        change = self.prior.move_to(q)
+        if change is not None:
+            self.posterior.rebase(self._command_rows, change * self._u_scale)
+            self.posterior.condition(self.posterior.centre.copy())
+
+    def evidence(self) -> dict[str, Array]:
+        """All that was learned, as arrays; prior_gain (n, n) is the input gain of the prior it is stated about."""
+        return {**self.posterior.evidence(), "prior_gain": self.prior_gain(np.zeros(self.nx))}
+
+    def restore(self, evidence: dict[str, Array]) -> None:
+        """Take up what `evidence()` returned, here or in another process with the same robot and settings."""
+        self.posterior.restore(evidence)
+        if not self._offset_only:
+            change = self.prior_gain(np.zeros(self.nx)) - evidence["prior_gain"]
+            self.posterior.rebase(self._command_rows, change * self._u_scale)
+            self.posterior.condition(self.posterior.centre.copy())
+
+    @property
+    def input_gain(self) -> Array:
+        """d qd' / d u (n, n) of the last fit, the prior's before the first [rad/s per unit of command]."""
+        return self.prior_gain(np.zeros(self.nx)) if self._input_gain is None else self._input_gain
+
+    def prior_gain(self, x: Array) -> Array:
+        """The prior's d qd' / d u (n, n) at x (nx,) without a command."""
+        return np.array(self.prior.linearise(x[None, : 2 * self.n], np.zeros((1, self.n)))[1][0, :, 2 * self.n:])
+
+    def update(self, transition: Transition, neighbours: Array | None = None, timing_std: float = 0.0) -> Innovation:
+        """Learn from one period; the innovation is of the model before it learned. See `predict`."""
+        return self.learn(self.predict(transition, neighbours, timing_std))
+
+    def predict(self, transition: Transition, neighbours: Array | None = None, timing_std: float = 0.0) -> Prediction:
+        """Compare one period with the model.
+
+        neighbours (2, nu): the commands in effect one period earlier and later; timing_std [s]: standard deviation of the
+        time from which on the command was in effect. None and 0: it is known exactly.
+        """
         n, x, u = self.n, transition.x[: 2 * self.n], transition.u
         y = transition.x_next[n: 2 * n] - x[n:] - self.prior.mean(x, u)
         regressors = self._regressors(x, u)
-        nis = self.posterior.predict(regressors, y)
-        self.nis_bound = float(np.interp(self.posterior.noise_dof, *self._bounds))
-        self.trust = self.trust.after(nis, self.nis_bound, self.dt, self.trust_settings)
+        posterior = self.posterior
+        nis, rho = posterior.predict(regressors, y), 0.0
+        if timing_std > 0.0 and neighbours is not None:
+            change = self.input_gain @ (neighbours - u).T
+            rho = float((timing_std / self.dt) ** 2 * ((change * change).mean(axis=1) / posterior.Sigma.diagonal()).max())
+            nis *= posterior.inflation / (posterior.inflation + rho)
+        self.nis_bound = float(np.interp(posterior.noise_dof, *self._bounds))
+        return Prediction(transition, Innovation(posterior.error.copy(), (posterior.inflation + rho) * posterior.Sigma, nis,
+                                                 self.nis_bound), rho, regressors, y)
+
+    def learn(self, prediction: Prediction) -> Innovation:
+        """Learn from what was predicted last; returns its innovation."""
+        transition, weight = prediction.transition, 1.0 / (1.0 + prediction.rho)
+        n, x, u = self.n, transition.x[: 2 * self.n], transition.u
+        self.trust = self.trust.after(prediction.innovation.nis, self.nis_bound, self.dt, self.trust_settings)
         if self.keeper is not None:
             self.keeper.add(transition)
         if self._start is None:
@@ -103,15 +190,14 @@ class OnlineDynamics:
         self._stopped = self._frozen(transition.stamp)
         if not self._stopped:
             forgetting = self.trust.forgetting(self.settings.forgetting, self.settings.surprise_forgetting)
-            self.posterior.add(regressors, y, forgetting)
+            self.posterior.add(prediction.regressors, prediction.y, forgetting, weight)
             seen = float(np.sort(self.posterior.Sigma.diagonal())[n // 2]) / self.settings.noise**2
-            weight = min(max(seen, NOISE_RANGE[0]), NOISE_RANGE[1]) * self.trust.prior_weight(self.trust_settings)
+            strength = min(max(seen, NOISE_RANGE[0]), NOISE_RANGE[1]) * self.trust.prior_weight(self.trust_settings)
             spread = self.prior.spread_at(x, u)
             precision = self._precision if spread is self.prior.spread else self._precision_of(spread)
-            np.multiply(precision, weight, out=self.posterior.precision)
-        self.posterior.add_innovation()  # also when frozen: what it says of itself stays honest
-        covariance = self.posterior.inflation * self.posterior.Sigma
-        return Innovation(self.posterior.error.copy(), covariance, nis, self.nis_bound)
+            np.multiply(precision, strength, out=self.posterior.precision)
+        self.posterior.add_innovation(weight)  # also when frozen: what it says of itself stays honest
+        return prediction.innovation
 
     def fit(self, x: Array, u: Array, X: Array | None = None, U: Array | None = None) -> LinearGaussianDynamics:
         """The model about (x (nx,), u (nu,)); a nonlinear prior is linearised along X (H, nx), U (H, nu)."""
@@ -131,6 +217,7 @@ class OnlineDynamics:
             slope[:, :, 2 * n:] += by_command
             if self._servo is not None:
                 slope[:, :, self._servo] -= by_command
+        self._input_gain = slope[0, :, 2 * n:]
         offset = mean + W[-1] - np.einsum("tij,tj->ti", jacobian, np.hstack([X, U]))
         if not self._offset_only:
             offset -= W[:-1].T @ self.posterior.centre

@@ -4,7 +4,7 @@
 
 struct Posterior {
   long long D, n;
-  double forgetting, noise_forgetting, floor, count, inflation, nis;
+  double forgetting, noise_forgetting, floor, count, inflation, nis, weight;
   double *S, *C, *scatter, *noise_prior, *precision, *centre, *W, *L, *regressors, *y, *phi, *error, *Sigma, *work;
 };
 
@@ -92,23 +92,24 @@ void posterior_predict(Posterior* p) {
   p->nis = factorise(work, n) ? forward(work, n, r) : NAN;
 }
 
-// the evidence: S <- g S + r r^T, C <- g C + r y^T
+// the evidence: S <- g S + w r r^T, C <- g C + w r y^T
 void posterior_add(Posterior* p) {
   const long long D = p->D, n = p->n;
   for (long long i = 0; i < D; i++) {
-    const double r = p->regressors[i];
+    const double r = p->weight * p->regressors[i];
     for (long long j = 0; j < D; j++) p->S[i * D + j] = p->forgetting * p->S[i * D + j] + r * p->regressors[j];
     for (long long k = 0; k < n; k++) p->C[i * n + k] = p->forgetting * p->C[i * n + k] + r * p->y[k];
   }
 }
 
-// the noise: the last predicted error over its inflation
+// the noise: the last predicted error over its inflation, and the past forgotten by as much as the sample weighs
 void posterior_add_innovation(Posterior* p) {
   const long long n = p->n;
+  const double keep = std::pow(p->noise_forgetting, p->weight);
   for (long long i = 0; i < n; i++)
     for (long long j = 0; j < n; j++)
-      p->scatter[i * n + j] = p->noise_forgetting * p->scatter[i * n + j] + p->error[i] * p->error[j] / p->inflation;
-  p->count = p->noise_forgetting * p->count + 1.0;
+      p->scatter[i * n + j] = keep * p->scatter[i * n + j] + p->weight * p->error[i] / p->inflation * p->error[j];
+  p->count = keep * p->count + p->weight;
   for (long long i = 0; i < n * n; i++) p->Sigma[i] = p->scatter[i] / p->count + p->floor * p->noise_prior[i];
 }
 }

@@ -4,8 +4,10 @@
 
 with evidence weighted by gamma per tick:
 
-    S <- gamma S + phi phi^T,   C <- gamma C + phi y^T
-    W = (S + Lambda)^-1 C,      Var(W^T phi) = phi^T (S + Lambda)^-1 phi  Sigma
+    S <- gamma S + w phi phi^T,   C <- gamma C + w phi y^T
+    W = (S + Lambda)^-1 C,        Var(W^T phi) = phi^T (S + Lambda)^-1 phi  Sigma
+
+w = 1 / (1 + rho) is the weight of a sample with noise (1 + rho) Sigma; 1 where nothing else is known.
 
 This is the matrix-normal inverse-Wishart posterior (Fu, Levine, Abbeel, IROS 2016, sec. IV; Bishop 2006, sec. 3.3)
 in information form: conditioning the joint Gaussian over [phi; y] gives the same W. Because Lambda is added anew
@@ -17,7 +19,13 @@ constant 1, and moving the centre by c replaces S by T S T^T and C by T C with T
 Sigma is estimated from one-step-ahead innovations, each divided by its predicted inflation 1 + phi^T (S+Lambda)^-1 phi
 (Mehra, IEEE TAC 1972): in-sample residuals would be too small by the degrees of freedom W has taken up. Here the
 prior is forgotten: unlike a direction of phi, noise is seen at every tick, and a guess that is ten times off would
-otherwise bias Sigma for good. Only a hundredth of its standard deviation stays as a floor.
+otherwise bias Sigma for good. Only a hundredth of its standard deviation stays as a floor. A sample of weight w says as
+little of the noise, so the past is forgotten by g^w only:
+
+    scatter <- g^w scatter + w e e^T / inflation,   count <- g^w count + w,   Sigma = scatter / count
+
+With g instead of g^w small weights would shrink count and scatter together until nothing but the newest sample spoke,
+and Sigma with them.
 """
 
 from __future__ import annotations
@@ -95,26 +103,37 @@ class RegressionPosterior:
     def predict(self, regressors: Array, y: Array) -> float:
         """The NIS of y (n,) at `regressors` (D,) by the model of the last condition(); sets error and inflation.
 
-        inflation = 1 + phi^T (S + Lambda)^-1 phi is the predicted variance over that of the noise.
+        inflation = 1 + phi^T (S + Lambda)^-1 phi is the predicted variance over that of the noise. For a sample with
+        noise (1 + rho) Sigma the NIS is inflation / (inflation + rho) times the one returned.
         """
         phi = np.append(regressors[:-1] - self.centre, 1.0)
         self.error[:] = y - self.W.T @ phi
         self.inflation = 1.0 + float(phi @ dpotrs(self._factor, phi, lower=1)[0])
         return float(self.error @ np.linalg.solve(self.inflation * self.Sigma, self.error))
 
-    def add(self, regressors: Array, y: Array, forgetting: float) -> None:
-        """One observation: regressors (D,) about the origin, constant last; y (n,)."""
+    def add(self, regressors: Array, y: Array, forgetting: float, weight: float = 1.0) -> None:
+        """One observation of `weight` w: regressors (D,) about the origin, constant last; y (n,)."""
+        weighted = weight * regressors[:, None]
         self.S *= forgetting
-        self.S += regressors[:, None] * regressors
+        self.S += weighted * regressors
         self.C *= forgetting
-        self.C += regressors[:, None] * y
+        self.C += weighted * y
 
-    def add_innovation(self) -> None:
-        """Learn the noise from the last prediction."""
-        self._scatter *= self._noise_forgetting
-        self._scatter += (self.error / self.inflation)[:, None] * self.error
-        self.count = self._noise_forgetting * self.count + 1.0
+    def add_innovation(self, weight: float = 1.0) -> None:
+        """Learn the noise from the last prediction, of a sample of `weight` w."""
+        keep = self._noise_forgetting**weight
+        self._scatter *= keep
+        self._scatter += (weight * self.error / self.inflation)[:, None] * self.error
+        self.count = keep * self.count + weight
         self.Sigma[:] = self._scatter / self.count + FLOOR * self._noise_prior
+
+    def rebase(self, rows: slice, change: Array) -> None:
+        """Take `change` (n, k) times the regressors `rows` (k of them) out of every y seen so far.
+
+        y <- y - change phi_rows, so C <- C - S[:, rows] change^T: exactly the evidence that the same samples would have
+        left had they been stated about a prior mean larger by change phi_rows. W follows with the next condition().
+        """
+        self.C -= self.S[:, rows] @ change.T
 
     @property
     def noise_dof(self) -> float:

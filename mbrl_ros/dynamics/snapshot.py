@@ -19,6 +19,7 @@ from ..types import Array
 from .online import OnlineDynamics
 
 KIND = "online_model"
+FORMER_STRENGTH = 600.0  # [rad/s^2] by a full effort
 NEGATIVE = -1e-9  # an eigenvalue over the largest one that rounding may leave
 
 
@@ -26,14 +27,17 @@ def save_model(path: str | Path, dynamics: OnlineDynamics, robot: Robot, evidenc
     """Write what `dynamics` has learned of `robot`, or `evidence` taken from it before; DataError or OSError if it
     cannot be written."""
     store.save(path, KIND, store.Owner(robot.joints, robot.interface, dynamics.dt),
-               dynamics.posterior.evidence() if evidence is None else evidence)
+               dynamics.evidence() if evidence is None else evidence)
 
 
 def load_model(path: str | Path, dynamics: OnlineDynamics, robot: Robot) -> None:
     """Replace what `dynamics` has learned; DataError, and nothing changed, if the file does not fit."""
     _, owner, arrays = store.load(path, KIND)
     store.check_owner(path, owner, store.Owner(robot.joints, robot.interface, dynamics.dt))
-    for name, present in dynamics.posterior.evidence().items():
+    if "prior_gain" not in arrays:  # written before the prior's input gain depended on the pose: it was this then
+        arrays = {**arrays, "prior_gain": np.diag(FORMER_STRENGTH * dynamics.dt / robot.command_scale)
+                  if robot.interface == "effort" else dynamics.evidence()["prior_gain"]}
+    for name, present in dynamics.evidence().items():
         if name not in arrays or arrays[name].shape != present.shape:
             given = arrays[name].shape if name in arrays else "nothing"
             raise DataError(f"{path}: '{name}' must have shape {present.shape}, got {given}; was the model saved with the "
@@ -43,7 +47,7 @@ def load_model(path: str | Path, dynamics: OnlineDynamics, robot: Robot) -> None
     for name in ("count", "precision"):
         if not (arrays[name] > 0.0).all():
             raise DataError(f"{path}: '{name}' must be positive, got {float(arrays[name].min())}")
-    dynamics.posterior.restore(arrays)
+    dynamics.restore(arrays)
 
 
 def content_hash(path: str | Path) -> str:

@@ -88,6 +88,9 @@ class MpcNode(LifecycleNode):
         return super().on_configure(state)
 
     def on_activate(self, state) -> TransitionCallbackReturn:
+        if self._loop.supervisor.unready:
+            self.get_logger().error(f"cannot activate: {self._loop.supervisor.unready}")
+            return TransitionCallbackReturn.FAILURE
         result = super().on_activate(state)
         self._outputs.begin()
         self._loop.start()

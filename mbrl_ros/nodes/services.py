@@ -64,7 +64,7 @@ class Services:
     def _save_model(self) -> tuple[bool, str]:
         dynamics, file = self._dynamics(), self._file()
         with self._loop.exclusive:
-            evidence = dynamics.posterior.evidence()
+            evidence = dynamics.evidence()
         save_model(file, dynamics, self._robot, evidence)
         return True, f"written to {file}"
 

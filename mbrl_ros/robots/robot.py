@@ -31,7 +31,8 @@ class Robot:
     velocity_limit [rad/s or m/s], effort_limit [N m or N], acceleration_limit [rad/s^2 or m/s^2],
     jerk_limit [rad/s^3 or m/s^3], all positive; command_lower, command_upper by `interface` (effort, velocity or
     position), always finite. The end effector is the point `tip_offset` (3,) [m] in the frame of link `tip`;
-    positions are given in the frame of link `root`. Movable joints that are not controlled, and mimic joints, are
+    positions are given in the frame of link `root`. rotor_inertia (n,) [kg m^2 or kg], reflected through the gears; None:
+    unknown. Movable joints that are not controlled, and mimic joints, are
     held at zero.
     """
 
@@ -49,6 +50,7 @@ class Robot:
     root: str
     tip: str
     tip_offset: Array
+    rotor_inertia: Array | None = None
 
     @property
     def n(self) -> int:
@@ -98,7 +100,8 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
             per_joint(settings.jerk_limit, n, "jerk_limit"))),
         settings.interface, _frozen(command_lower), _frozen(command_upper),
         urdf=tree.text, root=tree.root, tip=_tip(tree, names, settings.tip),
-        tip_offset=_frozen(np.array(settings.tip_offset)))
+        tip_offset=_frozen(np.array(settings.tip_offset)),
+        rotor_inertia=_frozen(per_joint(settings.rotor_inertia, n, "rotor_inertia")) if settings.rotor_inertia else None)
 
 
 def _controlled(tree: description.Tree, wanted: tuple[str, ...]) -> list[description.Joint]:

@@ -25,6 +25,16 @@ class Prior(Protocol):
         """The spread for a model about (x, u): the same everywhere, unless the prior knows where it knows less."""
         return self.spread
 
+    def reset(self) -> None:
+        """Forget what `learn_gain` was told."""
+
+    def learn_gain(self, q: Array, gain: Array) -> None:
+        """The input gain d qd' / d u (n, n) [rad/s per unit of command] was learned, reliably, about the pose q (n,)."""
+
+    def move_to(self, q: Array) -> Array | None:
+        """Take a constant Jacobian for the pose q (n,); the change (n, n) of its columns by u, None if nothing changed."""
+        return None
+
     def mean(self, x: Array, u: Array) -> Array:
         """delta (n,)."""
 

@@ -1,13 +1,16 @@
 """The least one can know: a joint is an integrator its command pushes, in the way its interface promises.
 
-    effort    qdd = strength u / u_max                          (an inertia and nothing else)
+    effort    qdd = M_e(q)^-1 u                                 (the inertia of links and rotors and nothing else)
     velocity  qdd = (u - qd) / lag                              (a first-order servo)
     position  qdd = omega^2 (u - q) - 2 omega qd,  omega = 1/lag (a critically damped servo)
 
-and delta = dt qdd, with the servos discretised exactly so that a lag below dt stays stable. Gravity, friction,
-coupling and load are left to the data. For effort the safe error is to take commands for too strong: a controller
-that believes so moves gently until it knows better. And it should be slow to believe otherwise
-(`strength_spread`): with a strength of 300 and a spread of 1, 7 of 30 starts of a Panda without reflected inertia ran away.
+and delta = dt qdd, with the servos discretised exactly so that a lag below dt stays stable. Gravity, friction and load
+are left to the data. M_e (robots/effective_inertia.py) is that of the URDF's links, with its coupling between the joints,
+taken for the present pose, and what is learned of the rotors: without the coupling the start of a Panda sags three times as far. It is a prior, which data correct. A
+URDF without inertials needs `strength`: then qdd = strength u / u_max, joint by joint. For effort the safe error is to
+take commands for too strong: a controller that believes so moves gently until it knows better. And it should be slow to
+believe otherwise (`strength_spread`): with a strength of 300 and a spread of 1, 7 of 30 starts of a Panda without
+reflected inertia ran away.
 """
 
 from __future__ import annotations
@@ -16,6 +19,9 @@ import dataclasses
 
 import numpy as np
 
+from ...exceptions import ConfigurationError
+from ...robots.effective_inertia import EffectiveInertia
+from ...robots.inertia import has_inertials
 from ...settings import Section, per_joint, setting
 from ...types import Array
 from . import Prior
@@ -23,8 +29,9 @@ from . import Prior
 
 @dataclasses.dataclass(frozen=True)
 class Settings(Section):
-    strength: tuple[float, ...] = setting((600.0,), "acceleration by a full command (effort interface)",
-                                          unit="rad/s^2", low=1e-3, per_joint=True)
+    strength: tuple[float, ...] = setting((), "acceleration by a full command (effort interface), better too large than too "
+                                              "small; empty: from the URDF's inertials",
+                                          unit="rad/s^2 or m/s^2", low=1e-3, per_joint=True)
     lag: tuple[float, ...] = setting((0.02,), "time constant of the servo (velocity and position interface)",
                                      unit="s", low=1e-4, per_joint=True)
     stiffness_spread: float = setting(60.0, "how far d qdd / d q may be off", unit="1/s^2", low=1e-6)
@@ -36,12 +43,37 @@ class Settings(Section):
 
 
 class IntegratorPrior(Prior):
-    """delta (n,) = J [q; qd; u] with the constant Jacobian J (n, 3n)."""
+    """delta (n,) = J [q; qd; u] with a Jacobian J (n, 3n) that is constant but for its columns by u.
+
+    inertia: M_e, whose inverse times dt these columns are after move_to(q); None: they stay. Their spread is
+    `relative` times their diagonal, per scaled command (scale (n,)).
+    """
 
     linear = True
 
-    def __init__(self, jacobian: Array, spread: Array):
+    def __init__(self, jacobian: Array, spread: Array, inertia: EffectiveInertia | None = None, dt: float = 0.0,
+                 relative: float = 0.0, scale: Array | None = None):
         self.jacobian, self.spread = jacobian, spread
+        self._inertia, self._dt, self._relative, self._scale = inertia, dt, relative, scale
+
+    def reset(self) -> None:
+        if self._inertia is not None:
+            self._inertia.reset()
+
+    def learn_gain(self, q: Array, gain: Array) -> None:
+        if self._inertia is not None:
+            self._inertia.learn(q, gain / self._dt)
+
+    def move_to(self, q: Array) -> Array | None:
+        if self._inertia is None:
+            return None
+        n = q.size
+        gain = self._dt * np.linalg.inv(self._inertia(q))
+        change = gain - self.jacobian[:, 2 * n:]
+        self.jacobian, self.spread = self.jacobian.copy(), self.spread.copy()
+        self.jacobian[:, 2 * n:] = gain
+        self.spread[2 * n: 3 * n] = self._relative * gain.diagonal() * self._scale
+        return change
 
     def mean(self, x: Array, u: Array) -> Array:
         return self.jacobian[:, : x.size] @ x + self.jacobian[:, x.size:] @ u
@@ -52,23 +84,39 @@ class IntegratorPrior(Prior):
 
 
 def build(settings: Settings, robot, dt: float) -> IntegratorPrior:
-    """The prior of `robot` for a period dt [s]."""
-    n = len(robot.joints)
-    by_q, by_qd, by_u = np.zeros(n), np.zeros(n), np.zeros(n)
-    u_scale = robot.command_scale
-    by_u_spread = settings.lag_spread
+    """The prior of `robot` for a period dt [s]; ConfigurationError where nothing tells what an effort does."""
     if robot.interface == "effort":
-        by_u_spread = settings.strength_spread
-        by_u = dt * per_joint(settings.strength, n, "prior.integrator.strength") / u_scale
-    else:
-        lag = per_joint(settings.lag, n, "prior.integrator.lag")
-        decay = np.exp(-dt / lag)
-        if robot.interface == "velocity":
-            by_u, by_qd = 1.0 - decay, decay - 1.0
-        else:  # velocity after dt of qdd = (u - q)/lag^2 - 2 qd/lag
-            by_u = decay * dt / lag**2
-            by_q, by_qd = -by_u, decay * (1.0 - dt / lag) - 1.0
+        return _of_efforts(settings, robot, dt)
+    n = len(robot.joints)
+    lag = per_joint(settings.lag, n, "prior.integrator.lag")
+    decay = np.exp(-dt / lag)
+    if robot.interface == "velocity":
+        by_q, by_qd, by_u = np.zeros(n), decay - 1.0, 1.0 - decay
+    else:  # velocity after dt of qdd = (u - q)/lag^2 - 2 qd/lag
+        by_u = decay * dt / lag**2
+        by_q, by_qd = -by_u, decay * (1.0 - dt / lag) - 1.0
     jacobian = np.hstack([np.diag(by_q), np.diag(by_qd), np.diag(by_u)])
-    spread = np.concatenate([np.full(n, settings.stiffness_spread * dt), np.full(n, settings.damping_spread * dt),
-                             by_u_spread * by_u * u_scale, [settings.offset_spread * dt]])
-    return IntegratorPrior(jacobian, spread)
+    return IntegratorPrior(jacobian, _spread(settings, n, dt, settings.lag_spread * by_u * robot.command_scale))
+
+
+def _of_efforts(settings: Settings, robot, dt: float) -> IntegratorPrior:
+    n, nothing = len(robot.joints), np.zeros((len(robot.joints), len(robot.joints)))
+    if settings.strength:
+        by_u = dt * per_joint(settings.strength, n, "prior.integrator.strength") / robot.command_scale
+        return IntegratorPrior(np.hstack([nothing, nothing, np.diag(by_u)]),
+                               _spread(settings, n, dt, settings.strength_spread * by_u * robot.command_scale))
+    if not has_inertials(robot):
+        raise ConfigurationError(
+            "the URDF has no usable <inertial> for every controlled joint, so nothing tells how an effort accelerates it: add "
+            "mass and inertia to the links, or set prior.integrator.strength [rad/s^2 by the full effort], better too large "
+            "than too small", key="prior.integrator.strength", value=())
+    inertia = EffectiveInertia(robot)
+    prior = IntegratorPrior(np.zeros((n, 3 * n)), _spread(settings, n, dt, np.zeros(n)), inertia, dt,
+                            settings.strength_spread, robot.command_scale)
+    prior.move_to(np.clip(np.zeros(n), robot.position_lower, robot.position_upper))
+    return prior
+
+
+def _spread(settings: Settings, n: int, dt: float, by_command: Array) -> Array:
+    return np.concatenate([np.full(n, settings.stiffness_spread * dt), np.full(n, settings.damping_spread * dt), by_command,
+                           [settings.offset_spread * dt]])

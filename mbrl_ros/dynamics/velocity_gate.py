@@ -1,0 +1,58 @@
+r"""Which measured velocities neither the model nor the positions bear out.
+
+With the model's error e = qd' - qd'_predicted and the trapezoid's residual
+
+    r = q' - q - dt/2 (qd + qd')
+
+joint j's velocity is refused if all of these hold:
+
+    |e_j| > g sqrt((inflation + rho) Sigma_jj)      the model did not expect it
+    |r_j| > g rms(r_j)                              the positions did not move by it
+    |r_j + dt/2 e_j| < |r_j| / 2                    and with the predicted velocity they agree better
+
+A blow moves the positions, so it passes. What is refused is replaced by the prediction, for at most LONGEST samples
+running: after that the sensor is believed again. rms(r_j) is that of the last fifty samples or so, each counted as at
+most LARGEST times the present one, so that the outliers do not widen the gate. Nothing is refused before FIRST samples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..types import Array
+
+LONGEST, FIRST = 3, 5
+MEMORY = 50.0  # samples
+LARGEST = 5.0  # times rms
+
+
+class VelocityGate:
+    """For n joints and a period dt [s]; g = `threshold` standard deviations. `refusals` counts the samples with a refusal."""
+
+    def __init__(self, n: int, dt: float, threshold: float):
+        self.n, self.dt, self.threshold = n, dt, threshold
+        self.refusals = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the residuals seen so far."""
+        self._square, self._seen = np.zeros(self.n), 0
+        self._running = np.zeros(self.n, dtype=int)
+
+    def refused(self, x: Array, x_next: Array, error: Array, std: Array) -> Array:
+        """Which joints (n,) bool: states x, x_next (at least [q; qd]) one period apart, error (n,) [rad/s] of the velocities and
+        its standard deviation (n,)."""
+        n = self.n
+        r = x_next[:n] - x[:n] - 0.5 * self.dt * (x[n: 2 * n] + x_next[n: 2 * n])
+        size, square = np.abs(r), r * r
+        refused = np.zeros(n, dtype=bool)
+        if self._seen > FIRST:
+            refused = ((np.abs(error) > self.threshold * std) & (size > self.threshold * np.sqrt(self._square))
+                       & (np.abs(r + 0.5 * self.dt * error) < 0.5 * size) & (self._running < LONGEST))
+            self._running = np.where(refused, self._running + 1, 0)
+            self.refusals += bool(refused.any())
+            square = np.minimum(square, LARGEST**2 * self._square + 1e-12)
+        self._seen += 1
+        rate = max(1.0 / MEMORY, 1.0 / self._seen)
+        self._square += np.where(refused, 0.0, rate) * (square - self._square)
+        return refused
