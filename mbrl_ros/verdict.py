@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LATE = 0.05  # share of the ticks missed or answered late beyond which a machine is too slow for what is asked of it
+GAPS = 0.5  # share of a recording's samples without one a period before, beyond which its scores are of too little
 STILL = 1e-3  # [rad or m]: joints that stay within have not moved
 BUSY = "end what else uses the processors"
 
@@ -103,7 +104,7 @@ def of_recording(name: str, motion: float, finite: bool, gaps: float) -> Verdict
     if motion <= STILL:
         return Verdict(False, f"{name} is without motion (no joint moves by more than {motion:.2g} rad or m), so that its scores "
                        "mean nothing", None, "a recording in which every joint moves")
-    if gaps > LATE:
+    if gaps > GAPS:
         return Verdict(False, f"{name} has gaps: {100.0 * gaps:.0f} % of its samples do not follow the one before", None,
                        "a recorder that keeps up, or --rate with less than was recorded")
     if not finite:

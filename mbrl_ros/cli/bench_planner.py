@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from ..exceptions import CompileError, ConfigurationError
     from ..planners.bench import problems, report, timing
     from ..planners.bench.peers import SOLVERS
+    from ..verdict import of_solvers
     unknown = [name for name in args.solvers or () if name not in SOLVERS]
     if unknown:
         raise ConfigurationError(f"no solver {unknown}; there are {list(SOLVERS)}")
@@ -68,7 +69,9 @@ def run(args: argparse.Namespace) -> int:
         args.json.write_text(json.dumps(results, indent=2))
     report.plot(results, args.plot)
     print(f"wrote {args.plot}")
-    return 0
+    verdict = of_solvers(left_out)
+    print(verdict.line())
+    return verdict.code
 
 
 def configure_times() -> tuple[float, float]:

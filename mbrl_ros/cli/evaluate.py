@@ -7,6 +7,8 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
+
 from .. import plugins
 from ..configuration import Configuration
 from ..data import Recording, store
@@ -15,6 +17,7 @@ from ..evaluation import (ESTIMATORS, LEARNED, WITHOUT_U, Scores, Trace, constan
                           evaluate, unknown_robot_prior)
 from ..exceptions import ConfigurationError, DataError, nearest
 from ..robots import Robot
+from ..verdict import Verdict, first, of_recording, unreadable
 from . import _recordings
 
 HELP = "score every estimator and prior on recordings of a robot"
@@ -33,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    results, failed = {}, 0
+    results, failed, verdicts = {}, [], []
     for path in args.files:
         try:
             recording = _recordings.read(args, path)
@@ -41,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
             if len(args.files) == 1:
                 raise
             print(f"{error}\n")
-            failed += 1
+            failed.append(Path(path).name)
             continue
         print(recording.summary())
         print(f"  {delay_line(recording)}")
@@ -50,13 +53,24 @@ def run(args: argparse.Namespace) -> int:
         print(table(scores, recording), end="\n\n")
         name = Path(path).name if Path(path).name not in results else path
         results[name] = nested(scores)
+        verdicts.append(judged(name, recording, scores))
         if args.plots:
             from ..evaluation_plots import write_plots
             for file in write_plots(args.plots, recording, traces):
                 print(f"wrote {file}")
     if args.json:
         args.json.write_text(json.dumps(results, indent=2, allow_nan=False))
-    return 1 if failed else 0
+    verdict = first([*verdicts, unreadable(failed)])
+    print(verdict.line())
+    return verdict.code
+
+
+def judged(name: str, recording: Recording, scores: dict[tuple[str, str], Scores]) -> Verdict:
+    """Whether the scores mean anything."""
+    joined = recording.joined()
+    return of_recording(name, float(np.ptp(recording.q, axis=0).max()),
+                        all(math.isfinite(s.nmse_1_qd) and math.isfinite(s.nll) for s in scores.values()),
+                        1.0 - float(joined.mean()) if joined.size else 1.0)
 
 
 def traces_of(args: argparse.Namespace, recording: Recording, robot: Robot) -> dict[tuple[str, str], Trace]:
