@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sized
 from typing import TextIO
 
 EVERY = 5.0  # [s] between two lines where they stay
@@ -45,6 +45,12 @@ class Progress:
                 self._changed = self._clock()
             self._what, self._done = what, done
         self._print_if_due()
+
+    def counted(self, what: str, steps: Sized) -> Iterator:
+        """The steps themselves; how far they are is shown."""
+        for number, step in enumerate(steps):
+            self.show(f"{what}, step {number}/{len(steps)}")
+            yield step
 
     def note(self, text: str) -> None:
         """A line of its own, at once."""

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,7 +64,8 @@ def _learn(options, output: Path, picture: bool) -> int:
     from ..verdict import Verdict
     summary = present.run(options, output, label="demo", picture=picture)
     print(present.text(summary))
-    return _judged(Verdict.of(summary["verdict"]), report=output / "report.html")
+    harder = "--compare" if options.mode == "real time" else "--realtime"
+    return _judged(Verdict.of(summary["verdict"]), report=output / "report.html", next=f"{typed()} demo {harder}")
 
 
 def _compare(options, output: Path) -> int:
@@ -78,7 +82,7 @@ def _compare(options, output: Path) -> int:
     (output / "comparison.json").write_text(json.dumps({**summaries, "verdict": verdict.to_json()}, indent=2) + "\n",
                                             encoding="utf-8")
     print(table)
-    return _judged(verdict, report=output / "comparison.txt")
+    return _judged(verdict, report=output / "comparison.txt", next=f"{typed()} demo --scenario distill")
 
 
 def _distill(args: argparse.Namespace) -> int:
@@ -93,14 +97,23 @@ def _distill(args: argparse.Namespace) -> int:
         shown.show("writing the report")
         page = distill_report.write(output, summary, traces)
     print(distill.text(summary))
-    return _judged(of_distillation(summary), policy=file, numbers=output / "summary.json", report=page)
+    return _judged(of_distillation(summary), policy=file, numbers=output / "summary.json", report=page,
+                   next=f"{typed()} policy evaluate {file}")
 
 
-def _judged(verdict, **files: Path) -> int:
-    """Names the files, and says the verdict last; the exit code."""
-    print("\n" + "\n".join(f"{what}: {file}" for what, file in files.items()))
+def _judged(verdict, **lines: object) -> int:
+    """Names the files and what to type next, and says the verdict last; the exit code."""
+    print("\n" + "\n".join(f"{what}: {line}" for what, line in lines.items()))
     print(verdict.line())
     return verdict.code
+
+
+def typed() -> str:
+    """How this command must be typed here."""
+    program = Path(sys.argv[0])
+    if program.name != "mbrl" or (found := shutil.which("mbrl")) and Path(found).resolve() == program.resolve():
+        return "mbrl"
+    return os.path.relpath(program) if program.resolve().is_relative_to(Path.cwd()) else str(program)
 
 
 def _domain(text: str) -> int:

@@ -170,7 +170,7 @@ def _prediction(control) -> dict:
     known = np.isfinite(control["nis"])
     change = np.diff(control["qd"], axis=0)[known[1:]]
     error = control["innovation"][1:][known[1:]]
-    return {"nmse_qd": float((error**2).sum() / (change**2).sum()) if change.size else None,
+    return {"nmse_qd": float((error**2).sum() / (change**2).sum()) if change.any() else None,
             "nis_coverage_95": float((control["nis"][known] <= control["nis_bound"][known]).mean())
             if known.any() else None}
 
