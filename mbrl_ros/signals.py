@@ -36,8 +36,8 @@ def _on_signal(number: int, frame: object) -> None:
 
 @contextlib.contextmanager
 def ending_in_order() -> Iterator[None]:
-    """Within, signals behave as the module says; afterwards as before. Only the main thread may do that: in another nothing
-    changes."""
+    """Within, signals behave as the module says, and afterwards as before, unless one came: then the process is about to end,
+    and ignores further ones (Python's own handlers are gone before the process is). Only the main thread may do that: in another nothing changes."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -51,4 +51,4 @@ def ending_in_order() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             if signal.getsignal(number) is _on_signal and handler is not None:
-                signal.signal(number, handler)
+                signal.signal(number, signal.SIG_IGN if _received else handler)

@@ -12,7 +12,7 @@ from ..progress import Progress
 from ..verdict import Verdict, late_machine
 from .metrics import answered, lost_at, summarise, until
 from .report import page, write_report
-from .run import Options, Processes, Run, logs
+from .run import CouldNotStart, Options, Processes, Run, logs
 from .scenario import Scenario
 from .verdict import PRODUCT, of_run
 
@@ -32,6 +32,8 @@ def run(options: Options, folder: Path, *, label: str, picture: bool) -> dict:
             audience, begun = _Audience(demo.scenario, shown), time.monotonic()
             try:
                 play(demo.scenario, processes, demo.robot.root, audience, options.ends_when_lost)
+            except CouldNotStart:
+                raise
             except MbrlError as error:
                 broken = str(error)
             shown.show("ending the nodes")

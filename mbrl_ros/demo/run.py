@@ -116,6 +116,12 @@ class Run:
         return 0.5 * (self.robot.position_lower + self.robot.position_upper)
 
 
+class CouldNotStart(MbrlError):
+    """A node has not begun: what it was given is wrong, and no run has failed."""
+
+    CODE = 2  # nodes/process.py
+
+
 class Processes:
     """The nodes as child processes on a domain of their own; leaving the context ends them in order, and so does the death of
     this process, however it dies (nodes/child.py)."""
@@ -144,13 +150,14 @@ class Processes:
         return int(self.environment["ROS_DOMAIN_ID"])
 
     def check(self) -> None:
-        """MbrlError with the end of its log if a node has died."""
+        """MbrlError with the end of its log if a node has died; CouldNotStart where it refused its settings."""
         for name, process in self.running.items():
             if process.poll() not in (None, 0):
                 self._logs[name].flush()
                 text = (self._folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
                 last = "\n".join(text.strip().splitlines()[-15:])
-                raise MbrlError(f"{name} ended with code {process.returncode}:\n{last}")
+                kind = CouldNotStart if process.returncode == CouldNotStart.CODE else MbrlError
+                raise kind(f"{name} ended with code {process.returncode}:\n{last}")
 
     def end(self, name: str) -> None:
         """SIGINT, time to end in order, and only then, or when the user is in a hurry, the hard way, with whatever it has
