@@ -102,8 +102,8 @@ def of_recording(name: str, motion: float, finite: bool, gaps: float) -> Verdict
     """Whether scores of a recording mean anything. motion: the largest range of a joint's positions [rad or m]; finite:
     whether every estimator scored; gaps: share of its samples that do not follow the one before."""
     if motion <= STILL:
-        return Verdict(False, f"{name} is without motion (no joint moves by more than {motion:.2g} rad or m), so that its scores "
-                       "mean nothing", None, "a recording in which every joint moves")
+        return Verdict(False, f"{name} is without motion (no joint moves by more than {motion:.2g} rad or m), so that its "
+                       "scores mean nothing", None, "a recording in which every joint moves")
     if gaps > GAPS:
         return Verdict(False, f"{name} has gaps: {100.0 * gaps:.0f} % of its samples do not follow the one before", None,
                        "a recorder that keeps up, or --rate with less than was recorded")
@@ -143,8 +143,8 @@ def _of_rate(rate: str, result: Mapping[str, Any]) -> Verdict:
     if late:
         return Verdict(False, f"{late[:-1]} at {rate} Hz)", None, f"--rates {float(rate) / 2:g}, or {BUSY}")
     if result.get("acting_fraction", 1.0) < 0.5:
-        return Verdict(False, f"the policy acted in only {100.0 * result['acting_fraction']:.0f} % of the ticks at {rate} Hz", None,
-                       "`mbrl policy evaluate` on the file")
+        return Verdict(False, f"the policy acted in only {100.0 * result['acting_fraction']:.0f} % of the ticks at {rate} Hz",
+                       None, "`mbrl policy evaluate` on the file")
     return PASS
 
 
@@ -154,6 +154,6 @@ def of_fault_bench(counts: Mapping[str, int], wrong: Sequence[str], asked: tuple
     if found:
         return Verdict(False, ", ".join(found), None, f"the notes above; {BUSY} and run it again with --priority 50")
     if counts["bad_messages"] < asked[0] or counts["kills"] < asked[1]:
-        return Verdict(False, f"it ended early: {counts['bad_messages']} of {asked[0]} messages, {counts['kills']} of {asked[1]} "
-                       "kills", None, "the notes above")
+        return Verdict(False, f"it ended early: {counts['bad_messages']} of {asked[0]} messages, "
+                       f"{counts['kills']} of {asked[1]} kills", None, "the notes above")
     return PASS

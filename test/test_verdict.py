@@ -3,6 +3,7 @@
 import copy
 import io
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -46,7 +47,8 @@ def test_a_verdict_is_one_line_a_code_and_json():
 @pytest.mark.parametrize("changes, why, since", [
     ({"supervisor": LOST}, "the arm was lost (FAULT, OVERSPEED)", 0.42),
     ({"supervisor": {**LOST, "state": "E_STOP", "cause": "REQUESTED"}}, "the arm was lost (E_STOP, REQUESTED)", 0.42),
-    ({"supervisor": LOST, "ticks": {"late_fraction": 0.4}}, "this machine answers late (40 % of the ticks); the arm was lost", 0.42),
+    ({"supervisor": LOST, "ticks": {"late_fraction": 0.4}}, "this machine answers late (40 % of the ticks); the arm was lost",
+     0.42),
     ({"limit_violations": 2, "moments": {"outside_s": 1.5, "fastest_s": 0.0}}, "2 commands outside their limits", 1.5),
     ({"max_joint_speed_fraction": 0.951}, "a joint reached 95 % of its velocity limit", 2.0),
     ({"targets": [RUN["targets"][0], {**RUN["targets"][1], "time_to_1cm_s": None}]}, "target 2 of 2 not within 1 cm", 4.5),
@@ -73,9 +75,12 @@ def test_a_comparison_is_judged_by_the_own_row():
 
 
 @pytest.mark.parametrize("changes, why", [
-    ({"success_1cm": 0.94}, "only 94 % of the unseen targets"), ({"payload_success_2cm": 0.5}, "only 50 % of the targets with 1.5 kg"),
-    ({"fallback_rate": float("nan")}, "only nan % of the events"), ({"loaded": {"outside_limits": 3}}, "3 ticks outside limits with 1.5"),
-    ({"unloaded": {"max_speed_fraction": 1.2}}, "a joint reached 120 %"), ({"unloaded": {"stops": {"OVERSPEED": 1}}}, "the supervisor")])
+    ({"success_1cm": 0.94}, "only 94 % of the unseen targets"),
+    ({"payload_success_2cm": 0.5}, "only 50 % of the targets with 1.5 kg"),
+    ({"fallback_rate": float("nan")}, "only nan % of the events"),
+    ({"loaded": {"outside_limits": 3}}, "3 ticks outside limits with 1.5"),
+    ({"unloaded": {"max_speed_fraction": 1.2}}, "a joint reached 120 %"),
+    ({"unloaded": {"stops": {"OVERSPEED": 1}}}, "the supervisor")])
 def test_a_policy_is_judged_by_shares_and_limits(changes, why):
     exam = {"payload_kg": 1.5, "outside_limits": 0, "max_speed_fraction": 0.5, "stops": {}}
     good = {"success_1cm": 0.97, "payload_success_2cm": 0.98, "fallback_rate": 1.0, "unloaded": exam, "loaded": exam}
@@ -122,7 +127,8 @@ def recorded(seconds: float, states) -> tuple:
     truth = {"stamp": stamp, "tip": tip, "qd": two, "features": np.zeros((T, 0)), "held": np.arange(T) // 4}
     control = {"stamp": stamp, "u": two, "qd": two, "innovation": two, "reference_end": zero, "missed": zero, "nis": zero,
                "nis_bound": zero + 1, "compute_ms": zero, "period_us": zero, "latency_ms": zero, "state": states.astype(float),
-               "late": (np.arange(T) % 10 == 0) * 2.0, "cause": np.where(states == State.FAULT, Reason.OVERSPEED, 0).astype(float)}
+               "late": (np.arange(T) % 10 == 0) * 2.0,
+               "cause": np.where(states == State.FAULT, Reason.OVERSPEED, 0).astype(float)}
     return scenario, robot, truth, control
 
 
@@ -179,7 +185,6 @@ def test_progress_repeats_itself_while_nothing_new_is_said():
         def write(self, text):
             super().write(text)
             return written.release()
-    import threading
     written, stream = threading.Semaphore(0), Stream()
     with Progress("demo", stream=stream, every=0.01) as shown:
         shown.show("compiling the planner")

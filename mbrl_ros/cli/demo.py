@@ -64,8 +64,12 @@ def _learn(options, output: Path, picture: bool) -> int:
     from ..verdict import Verdict
     summary = present.run(options, output, label="demo", picture=picture)
     print(present.text(summary))
-    harder = "--compare" if options.mode == "real time" else "--realtime"
-    return _judged(Verdict.of(summary["verdict"]), report=output / "report.html", next=f"{typed()} demo {harder}")
+    verdict = Verdict.of(summary["verdict"])
+    if verdict.passed:
+        then = " --compare" if options.mode == "real time" else " --realtime"
+    else:
+        then = "" if options.mode == "real time" else f" --seed {options.seed + 1}"
+    return _judged(verdict, report=output / "report.html", next=f"{typed()} demo{then}")
 
 
 def _compare(options, output: Path) -> int:

@@ -148,8 +148,8 @@ def _conduct(summary: dict) -> str:
 
 def comparison(summaries: dict[str, dict]) -> str:
     """One line per controller."""
-    head = (f"{'controller':28s} {'before [mm]':>12s} {'bump [mm]':>10s} {'loaded [mm]':>12s} {'recovered [s]':>14s} {'speed':>6s} "
-            "arm")
+    head = (f"{'controller':28s} {'before [mm]':>12s} {'bump [mm]':>10s} {'loaded [mm]':>12s} {'recovered [s]':>14s} "
+            f"{'speed':>6s} arm")
     lines = [head, "-" * (len(head) + 1)]
     for label, summary in summaries.items():
         if "targets" not in summary:

@@ -175,14 +175,14 @@ def _page(summary: dict, files: dict[str, Path], given: str, details: str) -> st
 
 def page(title: str, verdict: Verdict, headline: str, text: str, summary: dict, files: dict[str, Path],
          details: str = "") -> str:
-    """One self-contained page: the verdict, pictures by name, an optional block of plain text, and every number of the summary."""
+    """One self-contained page: the verdict, pictures by name, a block of plain text, if any, and every number of the summary."""
     pictures = "\n".join(
         f'<figure><img alt="{name}" src="data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"></figure>'
         for name, file in files.items())
     rows = "".join(f"<tr><th>{html.escape(key)}</th><td>{html.escape(_spelled(value))}</td></tr>"
                    for key, value in flat(summary).items())
     told = f"<pre>{html.escape(details)}</pre>" if details else ""
-    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(verdict.line())} - {html.escape(title)}</title>
+    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(f"{verdict.line()} - {title}")}</title>
 <style>body{{font:15px/1.5 system-ui,sans-serif;color:{INK};max-width:1100px;margin:2rem auto;padding:0 1rem}}
 img{{width:100%}}figure{{margin:1.5rem 0}}table{{border-collapse:collapse}}th{{text-align:left;font-weight:500;padding-right:2rem}}
 td{{font-variant-numeric:tabular-nums}}tr{{border-bottom:1px solid #eceff1}}pre{{overflow-x:auto;font-size:13px}}

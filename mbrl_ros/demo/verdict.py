@@ -19,7 +19,9 @@ SHARE = 0.95  # of the targets and events of a policy
 PRODUCT = "refit"  # the row of a comparison that is this package's own; the others are there to be compared with
 
 SLOWER = f"leave out --realtime (simulated time then waits for every command), a lower --rate, or {BUSY}"
-_CAUSES = {"OVERSPEED": "a joint ran faster than its limit allows: check control.delay and the plant's settings, or another --seed",
+COMPILER = "install a C++ compiler (g++), without which everything takes several times as long"
+_CAUSES = {"OVERSPEED": "a joint ran faster than its limit allows: check control.delay and the plant's settings, or another "
+                        "--seed",
            "STALE_STATE": f"states came too late: {SLOWER}",
            "MODEL_LOST": "the model did not fit what was seen: check control.delay, or supervisor.distrust: degrade"}
 
@@ -31,7 +33,9 @@ def of_run(summary: Mapping[str, Any]) -> Verdict:
         return PASS
     why, since, remedy = found
     late = late_machine(summary["ticks"].get("late_fraction", 0.0))
-    return Verdict(False, f"{late}; {why}" if late else why, since, SLOWER if late else remedy)
+    if late:
+        why, remedy = f"{late}; {why}", f"{COMPILER}; {SLOWER}" if summary["ticks"].get("fallbacks") else SLOWER
+    return Verdict(False, why, since, remedy)
 
 
 def _failure(summary: Mapping[str, Any]) -> tuple[str, float | None, str] | None:
@@ -41,7 +45,8 @@ def _failure(summary: Mapping[str, Any]) -> tuple[str, float | None, str] | None
         return (f"the arm was lost ({supervisor['state']}, {supervisor['cause']})", supervisor["lost_s"],
                 next((text for cause, text in _CAUSES.items() if cause in supervisor["cause"]), "another --seed; mpc_node.log"))
     if summary["limit_violations"]:
-        return f"{summary['limit_violations']} commands outside their limits", summary["moments"]["outside_s"], "control.npz shows which; please report it"
+        return (f"{summary['limit_violations']} commands outside their limits", summary["moments"]["outside_s"],
+                "control.npz shows which; please report it")
     if summary["max_joint_speed_fraction"] > SPEED:
         return (f"a joint reached {100.0 * summary['max_joint_speed_fraction']:.0f} % of its velocity limit (at most "
                 f"{100.0 * SPEED:.0f} %)", summary["moments"]["fastest_s"], "a smaller reference.velocity_fraction")
@@ -91,8 +96,8 @@ def of_distillation(summary: Mapping[str, Any]) -> Verdict:
         if exam["outside_limits"]:
             return Verdict(False, f"{exam['outside_limits']} ticks outside limits{what}", None, longer)
         if exam["max_speed_fraction"] > SPEED:
-            return Verdict(False, f"a joint reached {100.0 * exam['max_speed_fraction']:.0f} % of its velocity limit{what}", None,
-                           longer)
+            return Verdict(False, f"a joint reached {100.0 * exam['max_speed_fraction']:.0f} % of its velocity limit{what}",
+                           None, longer)
         if exam.get("stops"):
             causes = ", ".join(f"{count} {cause}" for cause, count in exam["stops"].items())
             return Verdict(False, f"the supervisor stopped the arm{what}: {causes}", None, longer)
