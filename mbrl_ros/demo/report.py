@@ -167,7 +167,7 @@ def _page(summary: dict, files: dict[str, Path], given: str, details: str) -> st
                 else "The arm did not do what was asked")
     words = [given]
     if lost is not None:
-        words.append(f"After {lost:.2f} s the supervisor gave the arm up, and nothing below says more of what comes later.")
+        words.append(f"After {lost:.2f} s the supervisor gave the arm up; from then on only the safe command went out.")
     if load and load["bump_mm"] is not None:
         words.append(f"The red line marks the moment {load['mass_kg']:g} kg were added to its hand.")
     return page(f"mbrl_ros demo, seed {summary['seed']}", verdict, headline, " ".join(words), summary, files, details)
