@@ -1,4 +1,5 @@
 # make install | demo | test | bench | clean.   make demo ARGS="--lockstep --seed 3"
+# Everything goes into .venv: demo installs what the demo needs, the others also what tests and benches need.
 # bench: the planner's, the node's and, in short, the faults' table; mbrl bench WHAT --help for more.
 # PYTHON makes .venv (3.10 to 3.13). A sourced ROS 2 is used as it is; otherwise ROS 2 comes from PyPI:
 # WHEELS=wheels is Jazzy, WHEELS=wheels-kilted is Kilted.
@@ -9,23 +10,25 @@ ARGS ?=
 SOURCED := $(shell test -n "$$ROS_DISTRO" && $(PYTHON) -c 'import rclpy' 2>/dev/null && echo $$ROS_DISTRO)
 ROS := $(or $(SOURCED),$(WHEELS))
 comma := ,
-EXTRAS := sim,replay,bench,test$(if $(SOURCED),,$(comma)$(WHEELS))
+OF_DEMO := sim$(if $(SOURCED),,$(comma)$(WHEELS))
+OF_ALL := $(OF_DEMO),replay,bench,test
 RUN := .venv/bin
+SOURCES := setup.py setup.cfg pyproject.toml package.xml $(wildcard launch/* config/* config/*/*)
 
 .PHONY: install demo test bench clean
 
-install: .venv/installed
+install: .venv/has-all
 
-demo: install
-	$(RUN)/mbrl demo $(ARGS)
+demo: .venv/has-demo
+	@$(RUN)/mbrl demo $(ARGS)
 
 test: install
 	$(RUN)/python -m pytest $(ARGS)
 
 bench: install
-	$(RUN)/mbrl bench planner
-	$(RUN)/mbrl bench node
-	$(RUN)/mbrl bench faults --quick
+	@failed=0; for what in planner node "faults --quick"; do \
+	  echo "$(RUN)/mbrl bench $$what"; $(RUN)/mbrl bench $$what || failed=1; \
+	done; exit $$failed
 
 clean:
 	rm -rf .venv build install log dist output *.egg-info .pytest_cache
@@ -33,13 +36,20 @@ clean:
 
 # One environment per ROS: sourcing another one makes .venv anew.
 .venv/$(ROS):
+	@$(PYTHON) -c '' 2>/dev/null || { echo "$(PYTHON) does not run; try: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) or $(if $(SOURCED),False,sys.version_info >= (3, 14)))' || \
-	  { echo "Python 3.10 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version); try: make PYTHON=python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv --clear $(if $(SOURCED),--system-site-packages) .venv
-	$(RUN)/python -m pip install --quiet --upgrade pip
-	touch $@
+	  { echo "Python 3.10 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1); try: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "install: making .venv with $$($(PYTHON) --version), for $(if $(SOURCED),the sourced ROS 2 $(SOURCED),ROS 2 from PyPI ($(WHEELS)))"
+	@$(PYTHON) -m venv --clear $(if $(SOURCED),--system-site-packages) .venv || { rm -rf .venv; \
+	  echo "$(PYTHON) -m venv failed: install it (Debian, Ubuntu: apt install python3-venv), or try: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "install: upgrading pip in .venv"
+	@$(RUN)/python -m pip install --quiet --upgrade pip
+	@touch $@
 
-.venv/installed: .venv/$(ROS) setup.py setup.cfg pyproject.toml package.xml $(wildcard launch/* config/* config/*/*)
-	@echo "installing into .venv (about a minute): mbrl_ros[$(EXTRAS)]"
-	PYTHONWARNINGS=ignore $(RUN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
-	touch $@
+.venv/has-demo: .venv/$(ROS) $(SOURCES)
+	@$(RUN)/python install.py '$(OF_DEMO)'
+	@touch $@
+
+.venv/has-all: .venv/has-demo
+	@$(RUN)/python install.py '$(OF_ALL)'
+	@touch $@

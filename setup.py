@@ -22,7 +22,7 @@ EXTRAS = {
     "replay": ["rosbags"],
     "parquet": ["pyarrow"],
     "onnx": ["onnx"],
-    "bench": ["crocoddyl", "osqp", "piqp", "matplotlib"],
+    "bench": ["crocoddyl", "osqp", "piqp", "matplotlib", "tqdm"],
     "test": ["pytest>=7", "setuptools>=70.1"],
 }
 
@@ -82,7 +82,7 @@ setup(
     ],
     zip_safe=False,
     cmdclass={"install_data": InstallData, "build_py": BuildPy},
-    install_requires=["casadi", "numpy", "pyyaml", "ruckig", "scipy", "tqdm"],
+    install_requires=["casadi", "numpy", "pyyaml", "ruckig", "scipy"],
     extras_require=EXTRAS,
     entry_points={"console_scripts": [f"{name} = {function}" for name, function in COMMANDS.items()],
                   "pytest11": ["mbrl_ros = mbrl_ros.pytest_plugin"]},

@@ -17,6 +17,8 @@ COLUMNS = ("seed", "latest within 1 cm [s]", "rest [mm]", "bump [mm]", "back [s]
 
 def row(summary: dict) -> list[str]:
     """The worst of each number over the run's targets."""
+    if not summary["verdict"]["pass"]:
+        return [str(summary["seed"]), summary["verdict"]["why"], *[""] * (len(COLUMNS) - 2)]
     targets, load = summary["targets"], summary["payload"]
     late = [t["time_to_1cm_s"] for t in targets]
     return [str(summary["seed"]), "never" if None in late else f"{max(late):+.2f}",

@@ -53,6 +53,7 @@ class SimNodeSettings(Section):
     autostart: bool = setting(True, "start simulating at once; otherwise wait for the service ~/start")
     readers: int = setting(0, "the first state waits until so many others read joint_states, such as a recorder", low=0)
     lockstep: bool = setting(False, "every state waits for its command; otherwise simulate in real time")
+    pace: bool = setting(False, "in lockstep: simulated time never runs ahead of real time; otherwise as fast as possible")
     lockstep_timeout: float = setting(120.0, "end with an error when a state waited this long for its command",
                                       unit="s", low=1.0)
     brakes: bool = setting(True, "time stands still and the arm with it until the first command (in lockstep always)")

@@ -1,5 +1,6 @@
 """`mbrl evaluate` and `mbrl fit-prior`: scores that mean what they say, on made-up and on real recordings."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -105,8 +106,16 @@ def test_the_command_prints_a_table_and_writes_json_and_plots(tmp_path, capsys):
         for values in result[estimator].values():
             assert set(values) == {"nmse_1_qd", "nmse_10_q", "nll", "coverage_95"}
     printed = capsys.readouterr().out
+    assert printed.splitlines()[-1] == "PASS"
     assert "no change" in printed and "constant velocity" in printed and "delay of u" in printed
     assert {file.name for file in tmp_path.glob("*.png")} == {"run_prediction.png", "run_calibration.png"}
+
+
+def test_scores_of_an_arm_that_stands_still_are_said_to_be_invalid(tmp_path, capsys):
+    moving = linear_recording(T=300)
+    still = dataclasses.replace(moving, q=1e-4 * moving.q / np.ptp(moving.q), qd=1e-4 * moving.qd)
+    assert main.main(["evaluate", str(write_csv(still, tmp_path / "still.csv")), "--priors", "integrator", "--quiet"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1].startswith("FAIL: still.csv is without motion")
 
 
 def test_unreadable_files_do_not_keep_the_others_from_being_evaluated(tmp_path, capsys):
@@ -115,7 +124,8 @@ def test_unreadable_files_do_not_keep_the_others_from_being_evaluated(tmp_path, 
     bad.write_bytes(b"")
     options = ["--priors", "integrator", "--json", str(tmp_path / "out.json")]
     assert main.main(["evaluate", str(bad), str(good), *options]) == 1
-    assert "bad.csv is empty" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "bad.csv is empty" in said and said.splitlines()[-1].startswith("FAIL: bad.csv could not be evaluated, try: ")
     assert list(json.loads((tmp_path / "out.json").read_text())) == ["good.csv"]
     assert main.main(["evaluate", str(bad)]) == 2
     assert main.main(["evaluate", str(good), "--priors", "rigid_boddy"]) == 2

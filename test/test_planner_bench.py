@@ -22,7 +22,20 @@ def test_it_prints_a_table_and_writes_json_and_plot(tmp_path, capsys):
                     times = results[problem][horizon][solver][mode]
                     assert 0.0 < times["p50_us"] <= times["p99_us"] <= times["max_us"]
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
-    assert "| P7 | 6 | ilqr_vm |" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "| P7 | 6 | ilqr_vm |" in printed and printed.splitlines()[-1] == "PASS"
+
+
+def test_a_peer_that_is_not_there_is_no_success(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+
+    def absent(problem):
+        raise ModuleNotFoundError("No module named 'osqp'", name="osqp")
+    monkeypatch.setitem(peers.SOLVERS, "osqp", absent)
+    assert main(["bench", "planner", "--quick", "--problems", "P2", "--horizons", "4", "--solvers", "numpy", "osqp", "--plot",
+                 str(tmp_path / "bench.png")]) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("FAIL: did not run: osqp (No module named 'osqp'), try: pip install")
 
 
 def test_wrong_options_are_named(capsys):

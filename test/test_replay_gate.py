@@ -45,7 +45,8 @@ def test_the_exit_code_is_the_gate(bag, tmp_path, capsys):
     golden = str(tmp_path / "golden.npz")
     assert main(["replay", str(bag), "--quiet", "--save-golden", golden]) == 0
     assert main(["replay", str(bag), "--quiet", "--check", golden]) == 0
-    assert f"agrees with {golden}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"agrees with {golden}" in said and said.splitlines()[-1] == "PASS"
     assert main(["replay", str(bag), "--quiet", "--check", golden, "--set", "control.seed=7"]) == 1
     assert re.search(r"command: \d+ of 100 ticks differ by more than 0.001 of its range", capsys.readouterr().out)
     assert main(["replay", str(bag), "--quiet", "--check", str(tmp_path / "nowhere.npz")]) == 2
@@ -55,6 +56,8 @@ def test_two_replays_are_compared(bag, tmp_path, capsys):
     pytest.importorskip("matplotlib", reason="the pictures need matplotlib")
     before, out = str(tmp_path / "before"), tmp_path / "out"
     assert main(["replay", str(bag), "--quiet", "--output", before]) == 0
+    assert json.loads((tmp_path / "before" / "summary.json").read_text())["verdict"]["pass"]
+    assert "PASS" in (tmp_path / "before" / "report.html").read_text().splitlines()[0]
     assert main(["replay", str(bag), "--quiet", "--compare", before, "."]) == 0
     assert "commands agree to the last bit" in capsys.readouterr().out
     assert main(["replay", str(bag), "--quiet", "--compare", ".", "planner.horizon=3,control.seed=7", "--output", str(out)]) == 0

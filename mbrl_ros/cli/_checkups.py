@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..data.stream import BagStream, Decoder
 from ..exceptions import DataError
+from ..progress import Progress
 from ..replay.checkup import Checkup
 from ..replay.topics import ROLES, Mapped, roles_of
 
@@ -29,11 +30,10 @@ def of_bag(args: argparse.Namespace, path: Path) -> tuple[Checkup, list[str]]:
 
 def of_graph(args: argparse.Namespace, seconds: float) -> tuple[Checkup, list[str]]:
     """The same of the live graph, after listening for `seconds`."""
-    from tqdm import tqdm
     from ..nodes.listening import listen
     kinds = tuple({ROLES[role][0] for role in WANTED})
-    with tqdm(total=seconds, desc="listening", unit="s", leave=False, bar_format="{desc} {n:.0f}/{total:.0f} s") as bar:
-        topics, messages = listen(seconds, kinds, lambda done: bar.update(min(done, seconds) - bar.n))
+    with Progress("doctor", seconds) as shown:
+        topics, messages = listen(seconds, kinds, lambda done: shown.show("listening", min(done, seconds)))
     try:
         roles = _wanted(roles_of(topics, Mapped.of(args.topic), "the graph"))
     except DataError as error:

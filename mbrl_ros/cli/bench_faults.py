@@ -24,16 +24,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from tqdm import tqdm
     from ..nodes.fault_bench import FaultBench, table
+    from ..progress import Progress
+    from ..verdict import of_fault_bench
     sizes = (1000, 3, 1) if args.quick else (args.messages, args.kills, args.restarts)
-    with tqdm(bar_format="{desc}", leave=False, disable=args.quiet or None) as line:
-        bench = FaultBench(args.seed, lambda what, done: line.set_description_str(f"{what}: {done}"),
-                           args.priority)
+    with Progress("faults", quiet=args.quiet) as shown:
+        bench = FaultBench(args.seed, lambda what, done: shown.show(f"{what} {done}"), args.priority)
         counts = bench.run(*sizes)
     print(table(counts))
     for note in bench.notes[:20]:
         print(f"- {note[:1000]}")
+    verdict = of_fault_bench(counts, CLEAN, (sizes[0], 2 * sizes[1]))
     if args.json:
         args.json.write_text(json.dumps(counts, indent=2))
-    return 1 if any(counts[key] for key in CLEAN) else 0
+    print(verdict.line())
+    return verdict.code

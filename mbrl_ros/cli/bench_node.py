@@ -21,20 +21,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from tqdm import tqdm
     from ..exceptions import ConfigurationError
     from ..nodes.node_bench import WARM_UP, measure, table
+    from ..progress import Progress
+    from ..verdict import of_node_bench
     for rate in args.rates:
         if not 1.0 <= rate <= 1000.0:
             raise ConfigurationError(f"a rate must lie in [1, 1000] Hz, got {rate:g}")
     seconds = 3.0 if args.quick else args.duration
     results = {}
     for rate in args.rates:
-        with tqdm(total=WARM_UP + seconds, desc=f"{rate:g} Hz", unit="s", leave=False, disable=args.quiet or None,
-                  bar_format="{desc} {n:.0f}/{total:.0f} s") as bar:
+        with Progress(f"{rate:g} Hz", WARM_UP + seconds, quiet=args.quiet) as shown:
             results[f"{rate:g}"] = measure(rate, seconds, priority=args.priority, policy=args.policy,
-                                           progress=lambda done: bar.update(done - bar.n))
+                                           progress=lambda done: shown.show("measuring", done))
+    verdict = of_node_bench(results)
     print(table(results))
     if args.json:
         args.json.write_text(json.dumps(results, indent=2))
-    return 0
+    print(verdict.line())
+    return verdict.code

@@ -6,7 +6,6 @@ import argparse
 import json
 import logging
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -31,6 +30,8 @@ def run(args: argparse.Namespace) -> int:
     from ..exceptions import CompileError, ConfigurationError
     from ..planners.bench import problems, report, timing
     from ..planners.bench.peers import SOLVERS
+    from ..progress import Progress
+    from ..verdict import of_solvers
     unknown = [name for name in args.solvers or () if name not in SOLVERS]
     if unknown:
         raise ConfigurationError(f"no solver {unknown}; there are {list(SOLVERS)}")
@@ -54,10 +55,10 @@ def run(args: argparse.Namespace) -> int:
                     left_out[solver] = str(error)
             by_solver: dict = {solver: {} for solver in runners}
             for mode, period in (("hot", None), ("paced", 1.0 / args.rate)):
-                progress = Progress(f"{name} H={horizon} {mode}", args.quiet)
-                for solver, quantiles in timing.measure(runners, calls, period, progress).items():
-                    by_solver[solver][mode] = quantiles
-                progress.clear()
+                with Progress(f"{name} H={horizon}", quiet=args.quiet) as shown:
+                    what = f"timing {mode}"
+                    for solver, quantiles in timing.measure(runners, calls, period, lambda: shown.show(what)).items():
+                        by_solver[solver][mode] = quantiles
             results.setdefault(name, {})[str(horizon)] = by_solver
     print(report.table(results))
     for solver, reason in left_out.items():
@@ -68,7 +69,9 @@ def run(args: argparse.Namespace) -> int:
         args.json.write_text(json.dumps(results, indent=2))
     report.plot(results, args.plot)
     print(f"wrote {args.plot}")
-    return 0
+    verdict = of_solvers(left_out)
+    print(verdict.line())
+    return verdict.code
 
 
 def configure_times() -> tuple[float, float]:
@@ -89,20 +92,3 @@ def configure_times() -> tuple[float, float]:
             else:
                 os.environ["XDG_CACHE_HOME"] = before
     return seconds[0], seconds[1]
-
-
-class Progress:
-    """One line on a terminal, rewritten at every call; nothing elsewhere."""
-
-    def __init__(self, what: str, silent: bool):
-        self._what, self._count = what, 0
-        self._shown = not silent and sys.stderr.isatty()
-
-    def __call__(self) -> None:
-        self._count += 1
-        if self._shown:
-            print(f"\r{self._what} {'.' * (self._count % 40)}\033[K", end="", file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        if self._shown:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -1,15 +1,21 @@
-"""`mbrl demo`: the package's main job, on real messages, while you watch."""
+"""`mbrl demo`: the package's main job, on real messages, while you watch.
+
+Exit codes: 0 PASS, 1 FAIL, 2 wrong options; 129, 130, 143 ended by SIGHUP, SIGINT, SIGTERM.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 from ..exceptions import ConfigurationError
 
-HELP = "a torque-controlled Panda that knows nothing learns to move, on real nodes over real DDS"
+HELP = "a torque-controlled Panda without a model of gravity, friction or load learns to move, on real nodes over real DDS"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,50 +26,105 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--duration", type=float, help="simulated seconds (default: the whole scenario, 57 s)")
     parser.add_argument("--rate", type=float, help="control rate [Hz] (default: the robot's configuration, 200)")
     parser.add_argument("--payload", type=float, default=1.5, metavar="KG", help="added to the hand mid-run (default: 1.5)")
-    parser.add_argument("--lockstep", action="store_true",
-                        help="every state waits for its command: the result depends on the seed, not on the machine")
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument("--lockstep", action="store_true",
+                      help="as fast as possible: like the default, every state waits for its command, so that the result depends "
+                           "on the seed, not on the machine; the default also never runs ahead of real time")
+    pace.add_argument("--realtime", action="store_true",
+                      help="the hard test: nothing waits for a late command; ends when the arm is lost")
     parser.add_argument("--headless", action="store_true", help="draw no picture of the robot")
     parser.add_argument("--robot", default="panda", help="a name from config/ or a YAML file (default: panda)")
     parser.add_argument("--compare", action="store_true",
                         help="run the same scenario in lockstep with other estimators, models and a PID; one table")
-    parser.add_argument("--output", type=Path, default=Path("output/demo"), metavar="DIR",
-                        help="for report.html, summary.json and the pictures (default: output/demo)")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="a new or an empty folder for report.html, summary.json and the "
+                        "pictures (default: a new one in output/demo, to which output/demo/latest points)")
+    parser.add_argument("--domain", type=_domain, metavar="ID", help="DDS domain, to watch it from outside (default: one that "
+                        "nobody on this machine uses, whatever ROS_DOMAIN_ID says)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the controller")
 
 
 def run(args: argparse.Namespace) -> int:
+    from ..demo import folder
+    folder.checked(args.output)
+    if args.compare and args.realtime:
+        raise ConfigurationError("--compare runs in lockstep: leave out --realtime", key="compare")
     if args.scenario == "distill":
         return _distill(args)
-    from ..demo import present
-    from ..demo.run import VARIANTS, Options
+    from ..demo.run import Options, Run
     options = Options(config=_config(args.robot), seed=args.seed, duration=args.duration, rate=args.rate,
-                      payload_kg=args.payload, lockstep=args.lockstep or args.compare,
-                      settings=dict(map(_assignment, args.set)))
-    if not args.compare:
-        summary = present.run(options, args.output, label="demo", picture=not args.headless)
-        print(present.text(summary))
+                      payload_kg=args.payload, lockstep=not args.realtime, pace=not (args.lockstep or args.compare),
+                      domain=args.domain, settings=dict(map(_assignment, args.set)))
+    Run(options)  # what is wrong with the options is said before anything is written
+    output = folder.made(args.output, args.seed)
+    return _compare(options, output) if args.compare else _learn(options, output, picture=not args.headless)
+
+
+def _learn(options, output: Path, picture: bool) -> int:
+    from ..demo import present
+    from ..verdict import Verdict
+    summary = present.run(options, output, label="demo", picture=picture)
+    print(present.text(summary))
+    verdict = Verdict.of(summary["verdict"])
+    if verdict.passed:
+        then = " --compare" if options.mode == "real time" else " --realtime"
     else:
-        summaries = {}
-        for label, settings in VARIANTS.items():
-            variant = replace(options, settings={**options.settings, **settings}, images=False)
-            folder = args.output / label.replace(" ", "-").replace(",", "").replace("%", "percent")
-            summaries[label] = present.run(variant, folder, label=label, picture=False)
-        table = present.comparison(summaries)
-        (args.output / "comparison.txt").write_text(table + "\n")
-        (args.output / "comparison.json").write_text(json.dumps(summaries, indent=2) + "\n")
-        print(table)
-    print(f"\nreport: {args.output / ('comparison.txt' if args.compare else 'report.html')}")
-    return 0
+        then = "" if options.mode == "real time" else f" --seed {options.seed + 1}"
+    return _judged(verdict, report=output / "report.html", next=f"{typed()} demo{then}")
+
+
+def _compare(options, output: Path) -> int:
+    from ..demo import present
+    from ..demo.run import VARIANTS
+    from ..demo.verdict import of_comparison
+    summaries = {}
+    for label, settings in VARIANTS.items():
+        variant = replace(options, settings={**options.settings, **settings}, images=False)
+        folder = output / label.replace(" ", "-").replace(",", "").replace("%", "percent")
+        summaries[label] = present.run(variant, folder, label=label, picture=False)
+    table, verdict = present.comparison(summaries), of_comparison(summaries)
+    (output / "comparison.txt").write_text(f"{verdict.line()}\n\n{table}\n", encoding="utf-8")
+    (output / "comparison.json").write_text(json.dumps({**summaries, "verdict": verdict.to_json()}, indent=2) + "\n",
+                                            encoding="utf-8")
+    print(table)
+    return _judged(verdict, report=output / "comparison.txt", next=f"{typed()} demo --scenario distill")
 
 
 def _distill(args: argparse.Namespace) -> int:
-    from ..demo import distill, distill_report
-    summary, policy, traces = distill.run(args.seed, seconds=args.duration or distill.TEACHING)
-    policy.save(args.output / "distilled.policy")
-    page = distill_report.write(args.output, summary, traces)
+    from ..demo import distill, distill_report, folder
+    from ..demo.verdict import of_distillation
+    from ..progress import Progress
+    seconds = distill.TEACHING if args.duration is None else args.duration
+    output = folder.made(args.output, args.seed)
+    file = output / "distilled.policy"
+    with Progress("distill") as shown:
+        summary, policy, traces = distill.run(args.seed, seconds=seconds, shown=shown, keep=lambda policy: policy.save(file))
+        shown.show("writing the report")
+        page = distill_report.write(output, summary, traces)
     print(distill.text(summary))
-    print(f"\npolicy: {args.output / 'distilled.policy'}, report: {page}, numbers: {args.output / 'summary.json'}")
-    return 0
+    return _judged(of_distillation(summary), policy=file, numbers=output / "summary.json", report=page,
+                   next=f"{typed()} policy evaluate {file}")
+
+
+def _judged(verdict, **lines: object) -> int:
+    """Names the files and what to type next, and says the verdict last; the exit code."""
+    print("\n" + "\n".join(f"{what}: {line}" for what, line in lines.items()))
+    print(verdict.line())
+    return verdict.code
+
+
+def typed() -> str:
+    """How this command must be typed here."""
+    program = Path(sys.argv[0])
+    if program.name != "mbrl" or (found := shutil.which("mbrl")) and Path(found).resolve() == program.resolve():
+        return "mbrl"
+    return os.path.relpath(program) if program.resolve().is_relative_to(Path.cwd()) else str(program)
+
+
+def _domain(text: str) -> int:
+    """A DDS domain whose ports exist (RTPS 9.6.1.1)."""
+    if not text.isdecimal() or int(text) > 232:
+        raise argparse.ArgumentTypeError(f"a DDS domain is a number from 0 to 232, got '{text}'")
+    return int(text)
 
 
 def _config(robot: str) -> Path:

@@ -7,6 +7,8 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
+
 from .. import plugins
 from ..configuration import Configuration
 from ..data import Recording, store
@@ -14,7 +16,9 @@ from ..dynamics.delay_estimation import DelayEstimator
 from ..evaluation import (ESTIMATORS, LEARNED, WITHOUT_U, Scores, Trace, constant_velocity, cross_fitted, dynamics_for,
                           evaluate, unknown_robot_prior)
 from ..exceptions import ConfigurationError, DataError, nearest
+from ..progress import Progress
 from ..robots import Robot
+from ..verdict import Verdict, first, of_recording, unreadable
 from . import _recordings
 
 HELP = "score every estimator and prior on recordings of a robot"
@@ -33,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    results, failed = {}, 0
+    results, failed, verdicts = {}, [], []
     for path in args.files:
         try:
             recording = _recordings.read(args, path)
@@ -41,26 +45,40 @@ def run(args: argparse.Namespace) -> int:
             if len(args.files) == 1:
                 raise
             print(f"{error}\n")
-            failed += 1
+            failed.append(Path(path).name)
             continue
         print(recording.summary())
         print(f"  {delay_line(recording)}")
-        traces = traces_of(args, recording, _recordings.robot_for(args, recording))
+        with Progress(Path(path).name, quiet=args.quiet) as shown:
+            traces = traces_of(args, recording, _recordings.robot_for(args, recording), shown)
         scores = {key: trace.scores() for key, trace in traces.items()}
         print(table(scores, recording), end="\n\n")
         name = Path(path).name if Path(path).name not in results else path
         results[name] = nested(scores)
+        verdicts.append(judged(name, recording, scores))
         if args.plots:
             from ..evaluation_plots import write_plots
             for file in write_plots(args.plots, recording, traces):
                 print(f"wrote {file}")
     if args.json:
         args.json.write_text(json.dumps(results, indent=2, allow_nan=False))
-    return 1 if failed else 0
+    verdict = first([*verdicts, unreadable(failed)])
+    print(verdict.line())
+    return verdict.code
 
 
-def traces_of(args: argparse.Namespace, recording: Recording, robot: Robot) -> dict[tuple[str, str], Trace]:
+def judged(name: str, recording: Recording, scores: dict[tuple[str, str], Scores]) -> Verdict:
+    """Whether the scores mean anything."""
+    joined = recording.joined()
+    return of_recording(name, float(np.ptp(recording.q, axis=0).max()),
+                        all(math.isfinite(s.nmse_1_qd) and math.isfinite(s.nll) for s in scores.values()),
+                        1.0 - float(joined.mean()) if joined.size else 1.0)
+
+
+def traces_of(args: argparse.Namespace, recording: Recording, robot: Robot,
+              shown: Progress | None = None) -> dict[tuple[str, str], Trace]:
     """{(estimator, prior): Trace}, with u and without; what cannot be evaluated is said and left out."""
+    shown = shown or Progress(recording.name, quiet=True)
     wanted = args.priors or ["integrator", *(["rigid_body"] if args.robot else []), *LEARNED]
     traces: dict[tuple[str, str], Trace] = {}
     for with_u in (True, False):
@@ -70,13 +88,15 @@ def traces_of(args: argparse.Namespace, recording: Recording, robot: Robot) -> d
         seen = recording if with_u else recording.without_u()
         for prior in wanted if with_u else ("integrator",):
             try:
-                scored = _scorer(args, seen, robot, prior)
+                shown.show(f"prior {prior}")
+                scored = _scorer(args, seen, robot, prior, shown)
             except (ConfigurationError, DataError) as error:
                 if args.priors:
                     raise
                 print(f"  {prior} left out: {error}")
                 continue
             for estimator in args.estimators:
+                shown.show(f"{estimator} with prior {prior}")
                 traces[estimator + suffix, Path(prior).stem] = scored(estimator)
     if not traces:
         raise DataError(f"{recording.name}: nothing could be evaluated")
@@ -96,11 +116,10 @@ def delay_line(recording: Recording) -> str:
     return f"delay of u at its end: {estimate.ticks:.2f} +- {estimate.std:.2f} ticks ({1e3 * estimate.ticks * recording.period:.1f} ms)"
 
 
-def _scorer(args: argparse.Namespace, recording: Recording, robot: Robot, name: str):
+def _scorer(args: argparse.Namespace, recording: Recording, robot: Robot, name: str, shown: Progress):
     """estimator -> Trace for one prior."""
-    progress = None if args.quiet else _progress(name)
     if name in LEARNED:
-        return cross_fitted(recording, robot, name, progress)
+        return cross_fitted(recording, robot, name, lambda steps: shown.counted(f"fitting {name}", steps))
     if name.endswith(".npz"):
         kind, owner, arrays = store.load(name)
         store.check_owner(name, owner, store.Owner(robot.joints, robot.interface, recording.period))
@@ -135,8 +154,3 @@ def nested(scores: dict[tuple[str, str], Scores]) -> dict[str, dict[str, dict[st
         result.setdefault(estimator, {})[prior] = {
             key: value if math.isfinite(value) else None for key, value in s.to_json().items()}
     return result
-
-
-def _progress(name: str):
-    from tqdm import tqdm
-    return lambda steps: tqdm(steps, desc=name, unit="step", leave=False)

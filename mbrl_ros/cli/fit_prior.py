@@ -11,6 +11,7 @@ from ..data.dataset import Dataset
 from ..data.store import Owner
 from ..evaluation import LEARNED
 from ..exceptions import DataError
+from ..progress import Progress
 from . import _recordings
 
 HELP = "fit a global model of past recordings, to be the prior of online learning"
@@ -41,7 +42,9 @@ def run(args: argparse.Namespace) -> int:
     if args.extend:
         _, owner, old = store.load(args.extend, args.kind)
         store.check_owner(args.extend, owner, Owner(robot.joints, robot.interface, recordings[0].period))
-    fitted = fit_prior(recordings, robot, args.kind, dataset=past, extend=old, progress=None if args.quiet else _progress)
+    with Progress("fit-prior", quiet=args.quiet) as shown:
+        fitted = fit_prior(recordings, robot, args.kind, dataset=past, extend=old,
+                           progress=lambda steps: shown.counted("fitting", steps))
     owner = Owner(robot.joints, robot.interface, fitted.data.owner.dt)
     store.save(args.output, args.kind, owner, fitted.arrays)
     if args.dataset:
@@ -60,8 +63,3 @@ def run(args: argparse.Namespace) -> int:
             "fraction": fitted.fraction,
             "held_out": {str(fraction): s.to_json() for fraction, s in fitted.held_out.items()}}, indent=2))
     return 0
-
-
-def _progress(steps):
-    from tqdm import tqdm
-    return tqdm(steps, desc="fitting", unit="step", leave=False)

@@ -1,6 +1,6 @@
 """`mbrl COMMAND ...`: finds the command's file, parses its options, turns errors into one line and an exit code.
 
-Exit codes: 0 done, 1 the command ran and found something wrong, 2 wrong use or input, 130 interrupted.
+Exit codes: 0 done, 1 the command ran and found something wrong, 2 wrong use or input, 128 + N ended by signal N (130: Ctrl-C).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from .. import cli
 from ..exceptions import ConfigurationError, MbrlError, nearest
+from ..signals import ending_in_order
 from .environment import prepare
 
 # What to do about a module that is not installed, by the module's top-level name.
@@ -105,7 +106,8 @@ def main(arguments: list[str] | None = None) -> int:
         known = commands()
         parser = build_parser(known, chosen(words, known))
         args = parser.parse_args(words)
-        return args.run(args) or 0
+        with ending_in_order():
+            return args.run(args) or 0
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `mbrl parameters | head`

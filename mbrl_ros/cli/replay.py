@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..exceptions import ConfigurationError
+from ..verdict import of_differences, of_sides
 
 HELP = "replay a bag through the nodes' conversion and the same controller, offline and deterministic"
 EPILOGUE = """examples:
@@ -66,11 +67,20 @@ def run(args: argparse.Namespace) -> int:
         return _live(args)
     from ..replay import report
     replay = _replay(args, args.bag, {})
-    page = report.write(replay, args.output, args.table) if args.output else None
+    verdict = _gate(args, replay) or report.verdict(replay, repeats=_repeats(args, replay))
+    page = report.write(replay, args.output, args.table, verdict) if args.output else None
     print(report.text(replay))
     if page:
         print(f"\nreport: {page}")
-    return _gate(args, replay)
+    print(verdict.line())
+    return verdict.code
+
+
+def _repeats(args: argparse.Namespace, replay) -> bool:
+    """Whether the commands must be those recorded: all of it was recorded by this package's node, and nothing was changed."""
+    setup = replay.setup
+    return (setup.plan and setup.feeding == "answers" and bool(setup.session) and setup.numbered and args.begin <= 0.0
+            and not (args.changes or args.robot or args.config))
 
 
 def _live(args: argparse.Namespace) -> int:
@@ -85,28 +95,32 @@ def _live(args: argparse.Namespace) -> int:
     return live_replay.main(["--ros-args", *(word for name, value in parameters.items() for word in ("-p", f"{name}:={value}"))])
 
 
-def _gate(args: argparse.Namespace, replay) -> int:
+def _gate(args: argparse.Namespace, replay):
+    """Verdict of --check, None without it."""
     from ..replay.golden import TOLERANCE, Golden, differences
     if args.save_golden:
         Golden.of(replay).save(args.save_golden)
         print(f"golden replay: {args.save_golden}")
     if not args.check:
-        return 0
+        return None
     lines = differences(Golden.of(replay), Golden.load(args.check), TOLERANCE if args.tolerance is None else args.tolerance)
     print("\n".join([f"differs from {args.check}:", *lines]) if lines else f"agrees with {args.check}")
-    return 1 if lines else 0
+    return of_differences(lines, args.check)
 
 
 def _compare(args: argparse.Namespace) -> int:
     from ..replay import compare
     a, b = (_side(args, text) for text in args.compare)
     result = compare.comparison(a, b)
+    verdict = of_sides(result)
+    result["verdict"] = verdict.to_json()
     print(compare.text(result))
     if args.output:
         args.output.mkdir(parents=True, exist_ok=True)
         (args.output / "comparison.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
         print(f"\npicture: {compare.draw(a, b, args.output / 'comparison.png')}")
-    return 0
+    print(verdict.line())
+    return verdict.code
 
 
 def _side(args: argparse.Namespace, text: str):
@@ -128,11 +142,9 @@ def _replay(args: argparse.Namespace, bag: Path, changes: dict[str, Any]):
     settings = {**({"robot.description": args.robot} if args.robot else {}), **assignments(args.changes), **changes}
     options = ReplayOptions(bag, args.config, settings, Mapped.of(args.topic, args.joint, args.map), args.begin, args.end,
                             not args.no_plan, args.stamps)
-    if args.quiet:
-        return replay(options)
-    from tqdm import tqdm
-    with tqdm(desc=bag.name, unit="s", bar_format="{desc}: {n:.0f} s of the bag, {elapsed} elapsed", leave=False) as bar:
-        return replay(options, lambda seconds: bar.update(max(0.0, seconds - bar.n)))
+    from ..progress import Progress
+    with Progress(bag.name, unit="s of the bag", quiet=args.quiet) as shown:
+        return replay(options, lambda seconds: shown.show("replaying", seconds))
 
 
 def assignments(entries: list[str]) -> dict[str, Any]:

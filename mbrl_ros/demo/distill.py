@@ -19,6 +19,7 @@ from ..distillation.dataset import Memory
 from ..distillation.policy import Policy
 from ..distillation.runtime import Student
 from ..policy_controller import PolicyController
+from ..progress import Progress
 from ..robots import load_robot
 from ..robots.kinematics import Kinematics
 from ..share import config_file
@@ -53,12 +54,13 @@ def classroom(c: Configuration, seed: int, *, teaching: bool = False, policy: Po
     return Classroom(plant, controller, Supervisor(robot, c["supervisor"], 1.0 / rate))
 
 
-def lesson(c: Configuration, seconds: float, seed: int, fits: int = 6, progress=None) -> tuple[Policy, Memory, Classroom, dict]:
-    """Teach for `seconds`; the policy, what it learned from, where, and what it took."""
+def lesson(c: Configuration, seconds: float, seed: int, fits: int = 6, progress=None, watch=None,
+           keep=None) -> tuple[Policy, Memory, Classroom, dict]:
+    """Teach for `seconds`; the policy, what it learned from, where, and what it took. progress, watch, keep: lesson.teach."""
     room, begin = classroom(c, seed, teaching=True), time.perf_counter()
     targets = draw_targets(room.plant.robot, round(seconds / SLOT) + 1, seed, np.array(HOME))
     policy, memory, reports = teach(room, targets, c["distillation"], seconds=seconds, slot=SLOT, every=seconds / fits,
-                                    payload_kg=PAYLOAD, seed=seed, progress=progress)
+                                    payload_kg=PAYLOAD, seed=seed, progress=progress, watch=watch, keep=keep)
     return policy, memory, room, {"teaching_s": room.ticks * room.plant.period, "samples": memory.offered,
                                   "targets": len(room.errors),
                     "fit_s": sum(report.seconds for report in reports), "wall_s": time.perf_counter() - begin,
@@ -78,21 +80,31 @@ def lesson_and_examination(method: str, seconds: float, seed: int, targets: int)
 
 
 def run(seed: int = 0, *, seconds: float = TEACHING, targets: int = 100, events: int = 50, method: str = "clone",
-        config: Path | None = None, say: Callable[[str], None] = print) -> tuple[dict, Policy, dict[str, list[tuple]]]:
-    """The whole scenario: {"distill": {...}}, the policy, and traces (lesson.Classroom) of the teaching and of an event."""
-    c = configuration(config, distillation__method=method)
-    say(f"teaching {seconds:g} s (school: {method})")
+        config: Path | None = None, shown: Progress | None = None, keep: Callable[[Policy], None] | None = None
+        ) -> tuple[dict, Policy, dict[str, list[tuple]]]:
+    """The whole scenario: {"distill": {...}}, the policy, and traces (lesson.Classroom) of the teaching and of an event.
+    shown: is told how far it is; keep: is given the policy after every fit."""
+    c, shown = configuration(config, distillation__method=method), shown or Progress("distill", quiet=True)
+    shown.note(f"teaching {seconds:g} s (school: {method})")
 
     def progress(now: float, report) -> None:
-        say(f"  {now:5.0f} s  held-out loss {report.held_out:.3f}, {report.iterations} iterations in {report.seconds:.1f} s")
-    policy, _, taught_in, taught = lesson(c, seconds, seed, progress=progress)
+        shown.note(f"  {now:5.0f} s  held-out loss {report.held_out:.3f}, {report.iterations} iterations in "
+                   f"{report.seconds:.1f} s")
+    policy, _, taught_in, taught = lesson(c, seconds, seed, progress=progress, keep=keep,
+                                          watch=lambda now: shown.show(f"teaching, of {seconds:g} s", now))
     robot = load_robot(c["robot"])
+    shown.show("drawing targets")
     unseen = draw_targets(robot, targets, 1000 + seed, np.array(HOME))
-    say(f"examining: {targets} unseen targets, then {targets // 2} with {PAYLOAD:g} kg")
-    plain = examine(lambda: classroom(c, seed + 1, policy=policy), unseen, EXAM_SLOT, 0.0)
-    loaded = examine(lambda: classroom(c, seed + 2, policy=policy), unseen[: targets // 2], EXAM_SLOT, PAYLOAD)
-    say(f"disturbing: {events} events nobody taught")
-    upset = inject(lambda: classroom(c, seed + 3, policy=policy), unseen[:events], _behind(robot, events, seed), seed)
+    shown.note(f"examining: {targets} unseen targets, then {targets // 2} with {PAYLOAD:g} kg")
+    plain = examine(lambda: classroom(c, seed + 1, policy=policy), unseen, EXAM_SLOT, 0.0,
+                    watch=lambda i: shown.show(f"target {i + 1}/{targets}"))
+    loaded = examine(lambda: classroom(c, seed + 2, policy=policy), unseen[: targets // 2], EXAM_SLOT, PAYLOAD,
+                     watch=lambda i: shown.show(f"target {i + 1}/{targets // 2} with {PAYLOAD:g} kg"))
+    shown.note(f"disturbing: {events} events nobody taught")
+    shown.show("drawing targets behind the base")
+    upset = inject(lambda: classroom(c, seed + 3, policy=policy), unseen[:events], _behind(robot, events, seed), seed,
+                   watch=lambda i: shown.show(f"event {i + 1}/{events}"))
+    shown.show("an event, for the report")
     return {"distill": {
         "success_1cm": plain["success_1cm"], "success_2cm": plain["success_2cm"],
         "payload_success_1cm": loaded["success_1cm"], "payload_success_2cm": loaded["success_2cm"],

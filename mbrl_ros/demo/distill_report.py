@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from ..policy_controller import Mode
+from .distill import text
 from .report import ACCENT, INK, PALE, WARN, page
+from .verdict import of_distillation
 
 COLOURS = {Mode.TEACH: "#ffffff", Mode.SHADOW: "#e3f2fd", Mode.ACT: "#e8f5e9", Mode.FALLEN: "#ffebee"}
 
@@ -16,6 +18,8 @@ COLOURS = {Mode.TEACH: "#ffffff", Mode.SHADOW: "#e3f2fd", Mode.ACT: "#e8f5e9", M
 def write(folder: Path, summary: dict, traces: dict[str, list[tuple]]) -> Path:
     """report.html, summary.json and the PNGs in `folder`; the page's path."""
     folder.mkdir(parents=True, exist_ok=True)
+    verdict = of_distillation(summary)
+    summary = {**summary, "verdict": verdict.to_json()}
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     files = {}
     for name, figure in {"errors": _errors(summary["distill"]), "teaching": _teaching(traces["teaching"]),
@@ -24,10 +28,11 @@ def write(folder: Path, summary: dict, traces: dict[str, list[tuple]]) -> Path:
         figure.savefig(files[name], dpi=110)
     path = folder / "report.html"
     path.write_text(page(
-        f"mbrl_ros distill, seed {summary['distill']['seed']}", "Plans became a policy",
-        "While the planner moved the arm, a network learned what it did. Then the network moved the arm alone: to targets "
+        f"mbrl_ros distill, seed {summary['distill']['seed']}", verdict,
+        "Plans became a policy" if verdict.passed else "The policy does not do what was asked",
+        "While the planner moved the arm, a network learned what it did. Then the network was to move the arm alone: to targets "
         "nobody had taught, with and without a payload, and through events it had to notice.",
-        summary, files), encoding="utf-8")
+        summary, files, text(summary)), encoding="utf-8")
     return path
 
 

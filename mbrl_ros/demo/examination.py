@@ -18,12 +18,14 @@ NOTICE = 0.5  # [s]
 EVENTS = ("target behind the base", "arm torn away", "encoder jump", "velocity spike", "joint spun up")
 
 
-def examine(make_room: Callable[[], Classroom], targets: Array, slot: float, payload_kg: float) -> dict:
+def examine(make_room: Callable[[], Classroom], targets: Array, slot: float, payload_kg: float,
+            watch: Callable[[int], None] = lambda index: None) -> dict:
     """Visit every target (T, 3) with the policy alone. A target on whose way the planner took over counts as missed, and the
-    policy is promoted again; where the supervisor stops the robot, a new room begins."""
+    policy is promoted again; where the supervisor stops the robot, a new room begins. watch(index) is told before each."""
     errors, falls, stops, seconds, fastest, outside = [], [], [], [], 0.0, 0
     room = _room(make_room, payload_kg)
-    for target in targets:
+    for index, target in enumerate(targets):
+        watch(index)
         if room.stopped:
             room = _room(make_room, payload_kg)
         controller = room.controller
@@ -47,12 +49,13 @@ def examine(make_room: Callable[[], Classroom], targets: Array, slot: float, pay
 
 
 def inject(make_room: Callable[[], Classroom], targets: Array, behind: Array, seed: int,
-           events: Sequence[str] = EVENTS) -> dict:
+           events: Sequence[str] = EVENTS, watch: Callable[[int], None] = lambda index: None) -> dict:
     """One event on the way to each of `targets` (T, 3), each in a new room; `behind` (T, 3): targets nobody taught. How
     many were noticed, how fast, and the largest step of a command then, over the command range."""
     rng, noticed, count = np.random.default_rng(seed), dict.fromkeys(events, 0), dict.fromkeys(events, 0)
     steps, early, delays = [], [], []
     for i, target in enumerate(targets):
+        watch(i)
         event, room = events[i % len(events)], _room(make_room, 0.0)
         controller, span = room.controller, room.plant.robot.command_upper - room.plant.robot.command_lower
         controller.set_point_target(target, room.observation.stamp)

@@ -100,9 +100,11 @@ class Classroom:
 
 
 def teach(room: Classroom, targets: Iterable[Array], settings: DistillationSettings, *, seconds: float, slot: float,
-          every: float, payload_kg: float, seed: int, progress: Callable[[float, Report | None], None] | None = None
+          every: float, payload_kg: float, seed: int, progress: Callable[[float, Report | None], None] | None = None,
+          watch: Callable[[float], None] | None = None, keep: Callable[[Policy], None] | None = None
           ) -> tuple[Policy, Memory, list[Report]]:
-    """Teach for `seconds` of simulated time, fitting every `every` seconds; the last policy, what it learned from, reports."""
+    """Teach for `seconds` of simulated time, fitting every `every` seconds; the last policy, what it learned from, reports.
+    After every fit progress(time, report) is told and keep(policy) is called, after every target watch(time)."""
     robot, controller = room.plant.robot, room.controller
     rng = np.random.default_rng(seed)
     memory = Memory(robot.n, "point", 3, capacity=settings.capacity, window=settings.window, tasks=settings.tasks,
@@ -125,6 +127,8 @@ def teach(room: Classroom, targets: Iterable[Array], settings: DistillationSetti
                              previous=policy, masses=masses,
                              about={"version": len(reports) + 1, "taught_s": round(room.ticks * room.plant.period, 3)})
         reports.append(report)
+        if keep is not None:
+            keep(policy)
         controller.use(Student(policy, robot))
         if progress is not None:
             progress(room.ticks * room.plant.period, report)
@@ -135,5 +139,7 @@ def teach(room: Classroom, targets: Iterable[Array], settings: DistillationSetti
             break
         room.plant.set_payload(payload_kg * int(rng.integers(2)))
         room.errors.append(room.visit(target, min(slot, left), learn))
+        if watch is not None:
+            watch(room.ticks * room.plant.period)
     refit()
     return policy, memory, reports

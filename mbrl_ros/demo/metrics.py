@@ -9,29 +9,46 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..state_machine import Reason, State
 from ..types import Array
 from .scenario import Scenario, Slot
 
 REACHED = 0.01  # [m]
 REST_WINDOW = 0.75  # [s]
+LOST = (State.FAULT, State.E_STOP)
 
 
 def summarise(scenario: Scenario, robot, truth: dict[str, Array], control: dict[str, Array], *, rate_hz: float,
               horizon: int, estimator: str) -> dict:
     """summary.json as a dictionary. `truth` and `control` are the logs of the plant and of the controller: stamp (T,)
-    in seconds since the start, tip (T, 3), qd (T, n), features (T, m), u (T, nu), nis (T,), ... (simulation/episode.py)."""
+    in seconds since the start, tip (T, 3), qd (T, n), features (T, m), u (T, nu), nis (T,), ... (simulation/episode.py).
+    What a run that ended early did not come to is None."""
     points, images = scenario.slots_of("point"), scenario.slots_of("features")
     return {
         "seed": scenario.seed, "rate_hz": rate_hz, "horizon": horizon, "estimator": estimator,
         "targets": [_target(slot, scenario, truth, control) for slot in points],
-        "feature_targets": [{"final_error_fraction": _image_error(slot, truth)} for slot in images],
+        "feature_targets": [{"final_error_fraction": _image_error(slot, truth), "start_s": slot.start} for slot in images],
         "payload": _payload(scenario, truth),
         "max_joint_speed_fraction": float(np.max(np.abs(truth["qd"]) / robot.velocity_limit)),
         "limit_violations": _violations(robot, control["u"]),
-        "ticks": {"count": int(control["stamp"].size), "missed": int(control["missed"][-1]),
+        "ticks": {**_ticks(truth, control),
                   "compute_ms": _percentiles(control["compute_ms"]), "period_us": _percentiles(control["period_us"])},
         "message_to_command_ms": _percentiles(control["latency_ms"]),
-        "prediction": _prediction(control)}
+        "prediction": _prediction(control),
+        "supervisor": _supervisor(truth, control),
+        "moments": {"fastest_s": float(truth["stamp"][np.argmax(np.max(np.abs(truth["qd"]) / robot.velocity_limit, axis=1))]),
+                    "outside_s": _first(control["stamp"], ~_inside(robot, control["u"]))}}
+
+
+def lost_at(control: dict[str, Array]) -> float | None:
+    """When the supervisor gave the arm up: the first stamp in FAULT or E_STOP."""
+    return _first(control["stamp"], np.isin(control["state"], LOST))
+
+
+def until(stamp: float, log: dict[str, Array]) -> dict[str, Array]:
+    """The rows of a log up to `stamp` [s]."""
+    kept = log["stamp"] <= stamp
+    return {name: array[kept] if array.ndim and len(array) == len(kept) else array for name, array in log.items()}
 
 
 def tip_error(slot: Slot, truth: dict[str, Array]) -> tuple[Array, Array]:
@@ -40,26 +57,46 @@ def tip_error(slot: Slot, truth: dict[str, Array]) -> tuple[Array, Array]:
     return truth["stamp"][during], np.linalg.norm(truth["tip"][during] - slot.value, axis=1)
 
 
+def answered(truth: dict[str, Array], control: dict[str, Array]) -> dict[str, Array]:
+    """The controller's log up to its answer to the plant's last state: what it does about the silence that follows says
+    nothing of the run."""
+    at = int(np.searchsorted(control["stamp"], truth["stamp"][-1] - 1e-6)) + 1 if truth["stamp"].size else 0
+    return {name: array[:at] if array.ndim and len(array) == len(control["stamp"]) else array for name, array in control.items()}
+
+
 def _target(slot: Slot, scenario: Scenario, truth, control) -> dict:
     stamps, error = tip_error(slot, truth)
+    end = slot.end
     if scenario.payload_time is not None and slot.start < scenario.payload_time < slot.end:
-        stamps, error = stamps[stamps < scenario.payload_time], error[stamps < scenario.payload_time]
+        end = scenario.payload_time
+        stamps, error = stamps[stamps < end], error[stamps < end]
+    if not _came_to(end, truth):
+        return {"time_to_1cm_s": None, "rest_error_mm": None, "start_s": slot.start}
     at = min(np.searchsorted(control["stamp"], slot.start + 0.05), control["stamp"].size - 1)
     reached = settled(stamps, error)
     return {"time_to_1cm_s": None if reached is None else reached - float(control["reference_end"][at]),
-            "rest_error_mm": rest_error(stamps, error)}
+            "rest_error_mm": rest_error(stamps, error), "start_s": slot.start}
 
 
 def _payload(scenario: Scenario, truth) -> dict | None:
     if scenario.payload_time is None:
         return None
     slot = next(s for s in scenario.slots if s.start <= scenario.payload_time < s.end)
+    if not _came_to(slot.end, truth):
+        return {"mass_kg": scenario.payload_kg, "bump_mm": None, "recover_to_1cm_s": None, "rest_error_mm": None,
+                "start_s": scenario.payload_time}
     stamps, error = tip_error(slot, truth)
     after = stamps >= scenario.payload_time
     reached = settled(stamps[after], error[after])
     return {"mass_kg": scenario.payload_kg, "bump_mm": 1e3 * float(error[after].max()),
             "recover_to_1cm_s": None if reached is None else reached - scenario.payload_time,
-            "rest_error_mm": rest_error(stamps, error)}
+            "rest_error_mm": rest_error(stamps, error), "start_s": scenario.payload_time}
+
+
+def _came_to(end: float, truth) -> bool:
+    """Whether the run got as far as `end` [s], within two ticks."""
+    stamp = truth["stamp"]
+    return stamp.size > 1 and bool(stamp[-1] >= end - 2.5 * (stamp[1] - stamp[0]))
 
 
 def settled(stamps: Array, error: Array, bound: float = REACHED) -> float | None:
@@ -75,8 +112,10 @@ def rest_error(stamps: Array, error: Array) -> float:
     return 1e3 * float(np.median(error[stamps >= stamps[-1] - REST_WINDOW]))
 
 
-def _image_error(slot: Slot, truth) -> float:
+def _image_error(slot: Slot, truth) -> float | None:
     """Median distance to the target over the slot's last half second, over the image's width (= 2 coordinate units)."""
+    if not _came_to(slot.end, truth):
+        return None
     stamp = truth["stamp"]
     last = (stamp >= slot.end - 0.5) & (stamp < slot.end)
     return float(np.median(np.linalg.norm(truth["features"][last] - slot.value, axis=1)) / 2.0)
@@ -84,8 +123,46 @@ def _image_error(slot: Slot, truth) -> float:
 
 def _violations(robot, u: Array) -> int:
     """Commands that are not finite or outside their limits."""
-    inside = np.isfinite(u) & (u >= robot.command_lower) & (u <= robot.command_upper)
-    return int((~inside.all(axis=1)).sum())
+    return int((~_inside(robot, u)).sum())
+
+
+def _inside(robot, u: Array) -> Array:
+    """(T,): whether a command is finite and inside its limits."""
+    return (np.isfinite(u) & (u >= robot.command_lower) & (u <= robot.command_upper)).all(axis=1)
+
+
+def _first(stamps: Array, where: Array) -> float | None:
+    found = np.flatnonzero(where)
+    return float(stamps[found[0]]) if found.size else None
+
+
+def _ticks(truth, control) -> dict:
+    """count, missed (no state came in time), late (answered a period late or more), and the share of the ticks that were
+    either, or of the plant's periods that passed without a new command, whichever is larger."""
+    count, missed = int(control["stamp"].size), int(control["missed"][-1])
+    late = int((control["late"] >= 1.0).sum()) if "late" in control else 0
+    held = float(truth["held"][-1]) / truth["stamp"].size if "held" in truth else 0.0
+    return {"count": count, "missed": missed, "late": late, "late_fraction": max((missed + late) / (count + missed), held)}
+
+
+def _supervisor(truth, control) -> dict:
+    """The state and cause that count: of the moment the arm was lost, if it was, else of the last tick; since_s: since when
+    in that state; lost_s: None if the arm was not lost; tip_moved_mm: how far the tip went from where it was then."""
+    state, stamps = control["state"].astype(int), control["stamp"]
+    lost = lost_at(control)
+    at = state.size - 1 if lost is None else int(np.flatnonzero(stamps == lost)[0])
+    begun = at - int(np.argmax((state[at::-1] != state[at]))) + 1 if (state[:at] != state[at]).any() else 0
+    moved = None
+    if lost is not None:
+        after = truth["tip"][truth["stamp"] >= lost - 1e-6]
+        moved = 1e3 * float(np.linalg.norm(after - after[0], axis=1).max()) if len(after) else None
+    return {"state": State(state[at]).name, "cause": names(Reason(int(control["cause"][at]))) if "cause" in control else "none",
+            "since_s": float(stamps[begun]), "lost_s": lost, "tip_moved_mm": moved}
+
+
+def names(reasons: Reason) -> str:
+    """The names of a sum of flags."""
+    return ", ".join(reason.name for reason in Reason if reason and reason in reasons) or "none"
 
 
 def _prediction(control) -> dict:
@@ -93,7 +170,7 @@ def _prediction(control) -> dict:
     known = np.isfinite(control["nis"])
     change = np.diff(control["qd"], axis=0)[known[1:]]
     error = control["innovation"][1:][known[1:]]
-    return {"nmse_qd": float((error**2).sum() / (change**2).sum()) if change.size else None,
+    return {"nmse_qd": float((error**2).sum() / (change**2).sum()) if change.any() else None,
             "nis_coverage_95": float((control["nis"][known] <= control["nis_bound"][known]).mean())
             if known.any() else None}
 

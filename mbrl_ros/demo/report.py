@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..types import Array
+from ..verdict import Verdict
 from .metrics import REACHED, tip_error
 from .scenario import Scenario
 
@@ -17,8 +18,9 @@ INK, ACCENT, PALE, WARN = "#1f2933", "#1565c0", "#b0bec5", "#c62828"
 
 
 def write_report(folder: Path, scenario: Scenario, robot, truth: dict[str, Array], control: dict[str, Array],
-                 summary: dict, *, comparison: str = "", picture: Array | None = None) -> Path:
-    """report.html, summary.json and the PNGs in `folder`; returns the page's path."""
+                 summary: dict, *, given: str, details: str, picture: Array | None = None) -> Path:
+    """report.html, summary.json and the PNGs in `folder`; returns the page's path. given: what the controller knew; details: the
+    summary in lines."""
     import matplotlib
     matplotlib.use("Agg")
     folder.mkdir(parents=True, exist_ok=True)
@@ -36,7 +38,7 @@ def write_report(folder: Path, scenario: Scenario, robot, truth: dict[str, Array
         files = {"robot": folder / "robot.png", **files}
         matplotlib.image.imsave(files["robot"], picture)
     path = folder / "report.html"
-    path.write_text(_page(summary, files, comparison))
+    path.write_text(_page(summary, files, given, details), encoding="utf-8")
     return path
 
 
@@ -66,6 +68,8 @@ def _tracking(scenario, robot, truth, control):
     error, speed = axes[0], axes[-1]
     for slot in scenario.slots_of("point"):
         stamps, distance = tip_error(slot, truth)
+        if not len(stamps):
+            continue  # the run ended before
         error.semilogy(stamps, 1e3 * np.maximum(distance, 1e-5), color=ACCENT, lw=1.2)
     error.axhline(1e3 * REACHED, color=INK, ls=":", lw=1, label="1 cm")
     error.axhline(1.0, color=INK, ls="--", lw=0.7, label="1 mm")
@@ -147,36 +151,46 @@ def _images(scenario, robot, truth, control):
     for k, (axis, slot) in enumerate(zip(figure.subplots(1, len(slots), squeeze=False)[0], slots)):
         during = (truth["stamp"] >= slot.start) & (truth["stamp"] < slot.end)
         path = truth["features"][during]
+        axis.set(xlim=(-1, 1), ylim=(1, -1), aspect="equal", xticks=[], yticks=[], title=f"camera {k + 1}")
+        if not len(path):
+            continue
         axis.plot(path[:, 0], path[:, 1], color=ACCENT, lw=1)
         axis.plot(*path[0], "o", color=INK, ms=4)
         axis.plot(*slot.value, "x", color=WARN, ms=9, mew=2)
-        axis.set(xlim=(-1, 1), ylim=(1, -1), aspect="equal", xticks=[], yticks=[], title=f"camera {k + 1}")
     return figure
 
 
-def _page(summary: dict, files: dict[str, Path], comparison: str) -> str:
-    return page(
-        f"mbrl_ros demo, seed {summary['seed']}", "A torque-controlled arm that learned while it moved",
-        f"It was given no mass, no friction and no gravity model: the dynamics were refitted at every tick from what it saw. "
-        f"The red line marks the moment {summary['payload']['mass_kg'] if summary['payload'] else 0:g} kg were added to its hand.",
-        summary, files, comparison)
+def _page(summary: dict, files: dict[str, Path], given: str, details: str) -> str:
+    verdict, load = Verdict.of(summary["verdict"]), summary["payload"]
+    lost = summary["supervisor"]["lost_s"]
+    headline = ("An arm that learned while it moved" if verdict.passed else "The arm was lost" if lost is not None
+                else "The arm did not do what was asked")
+    words = [given]
+    if lost is not None:
+        words.append(f"After {lost:.2f} s the supervisor gave the arm up; from then on only the safe command went out.")
+    if load and load["bump_mm"] is not None:
+        words.append(f"The red line marks the moment {load['mass_kg']:g} kg were added to its hand.")
+    return page(f"mbrl_ros demo, seed {summary['seed']}", verdict, headline, " ".join(words), summary, files, details)
 
 
-def page(title: str, headline: str, text: str, summary: dict, files: dict[str, Path], comparison: str = "") -> str:
-    """One self-contained page: pictures by name, an optional table of plain text, and every number of the summary."""
+def page(title: str, verdict: Verdict, headline: str, text: str, summary: dict, files: dict[str, Path],
+         details: str = "") -> str:
+    """One self-contained page: the verdict, pictures by name, a block of plain text, if any, and every number of the summary."""
     pictures = "\n".join(
         f'<figure><img alt="{name}" src="data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"></figure>'
         for name, file in files.items())
     rows = "".join(f"<tr><th>{html.escape(key)}</th><td>{html.escape(_spelled(value))}</td></tr>"
                    for key, value in flat(summary).items())
-    compared = f"<h2>Comparison</h2><pre>{html.escape(comparison)}</pre>" if comparison else ""
-    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
+    told = f"<pre>{html.escape(details)}</pre>" if details else ""
+    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(f"{verdict.line()} - {title}")}</title>
 <style>body{{font:15px/1.5 system-ui,sans-serif;color:{INK};max-width:1100px;margin:2rem auto;padding:0 1rem}}
 img{{width:100%}}figure{{margin:1.5rem 0}}table{{border-collapse:collapse}}th{{text-align:left;font-weight:500;padding-right:2rem}}
-td{{font-variant-numeric:tabular-nums}}tr{{border-bottom:1px solid #eceff1}}</style>
-<h1>{headline}</h1>
-<p>{text}</p>
-{pictures}{compared}<h2>Numbers</h2><table>{rows}</table></html>
+td{{font-variant-numeric:tabular-nums}}tr{{border-bottom:1px solid #eceff1}}pre{{overflow-x:auto;font-size:13px}}
+.verdict{{font-weight:600;color:#fff;background:{ACCENT if verdict.passed else WARN};padding:.5rem 1rem}}</style>
+<p class="verdict">{html.escape(verdict.line())}</p>
+<h1>{html.escape(headline)}</h1>
+<p>{html.escape(text)}</p>
+{told}{pictures}<h2>Numbers</h2><table>{rows}</table></html>
 """
 
 

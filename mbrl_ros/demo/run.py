@@ -1,4 +1,4 @@
-"""Run a scenario with the real nodes: sim_node and mpc_node as processes on a private DDS domain.
+"""Run a scenario with the real nodes: sim_node and mpc_node as processes on a DDS domain of their own.
 
 The nodes are configured by one YAML each, written for the run; targets and events carry stamps, so that in lockstep
 the result depends on the seed alone.
@@ -6,12 +6,14 @@ the result depends on the seed alone.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,9 @@ import yaml
 from ..configuration import Configuration, read_yaml, section_types
 from ..exceptions import MbrlError
 from ..robots import Robot, load_robot
+from ..signals import hurried
 from ..simulation.settings import CameraSettings, PlantSettings
+from ..tick_log import load_table
 from ..types import Array
 from .scenario import Scenario, build_scenario
 
@@ -42,7 +46,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Options:
-    """One run. config: a YAML with a robot, its controller and its simulation (sections for both nodes)."""
+    """One run. config: a YAML with a robot, its controller and its simulation (sections for both nodes). lockstep: every
+    state waits for its command; pace: and simulated time for real time; neither: real time."""
 
     config: Path
     seed: int = 0
@@ -52,6 +57,17 @@ class Options:
     lockstep: bool = False
     images: bool = True
     settings: dict[str, Any] = field(default_factory=dict)
+    pace: bool = False
+    domain: int | None = None
+
+    @property
+    def mode(self) -> str:
+        return "real time" if not self.lockstep else "paced lockstep" if self.pace else "lockstep"
+
+    @property
+    def ends_when_lost(self) -> bool:
+        """Nobody wants to watch a dead arm; as fast as possible, the whole run is simulated all the same."""
+        return self.pace or not self.lockstep
 
 
 class Run:
@@ -86,7 +102,7 @@ class Run:
         images = scenario.slots_of("features")
         simulation = {
             **robot, **_prefixed("plant.", self.plant), **_prefixed("camera.", self.camera),
-            "autostart": False, "lockstep": self.options.lockstep, "duration": scenario.duration,
+            "autostart": False, "lockstep": self.options.lockstep, "pace": self.options.pace, "duration": scenario.duration,
             "start_stamp": START_STAMP, "log_file": str(folder / "truth.npz"), "camera": bool(images),
             "camera_schedule": [slot.start for slot in images],
             "camera_poses": [x for slot in (images[:1] + images) for x in (*slot.camera.position, *slot.camera.rotation.ravel())],
@@ -100,16 +116,23 @@ class Run:
         return 0.5 * (self.robot.position_lower + self.robot.position_upper)
 
 
-class Processes:
-    """The nodes as child processes on a private domain; leaving the context ends them in order."""
+class CouldNotStart(MbrlError):
+    """A node has not begun: what it was given is wrong, and no run has failed."""
 
-    def __init__(self, parameters: dict[str, Path], folder: Path):
-        self.environment = private_domain()
+    CODE = 2  # nodes/process.py
+
+
+class Processes:
+    """The nodes as child processes on a domain of their own; leaving the context ends them in order, and so does the death of
+    this process, however it dies (nodes/child.py)."""
+
+    def __init__(self, parameters: dict[str, Path], folder: Path, domain: int | None = None):
+        self.environment = private_domain(domain)
         self._logs = {name: open(folder / f"{name}.log", "w", encoding="utf-8") for name in parameters}
         self._folder = folder
         self.running = {
             name: subprocess.Popen(
-                [sys.executable, "-m", f"mbrl_ros.nodes.{name}", "--ros-args", "--params-file", str(file)],
+                [sys.executable, "-m", "mbrl_ros.nodes.child", str(os.getpid()), name, "--ros-args", "--params-file", str(file)],
                 env=self.environment, stdout=self._logs[name], stderr=subprocess.STDOUT, start_new_session=True)
             for name, file in parameters.items()}
 
@@ -122,33 +145,40 @@ class Processes:
         for log in self._logs.values():
             log.close()
 
+    @property
+    def domain(self) -> int:
+        return int(self.environment["ROS_DOMAIN_ID"])
+
     def check(self) -> None:
-        """MbrlError with the end of its log if a node has died."""
+        """MbrlError with the end of its log if a node has died; CouldNotStart where it refused its settings."""
         for name, process in self.running.items():
             if process.poll() not in (None, 0):
                 self._logs[name].flush()
                 text = (self._folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
                 last = "\n".join(text.strip().splitlines()[-15:])
-                raise MbrlError(f"{name} ended with code {process.returncode}:\n{last}")
+                kind = CouldNotStart if process.returncode == CouldNotStart.CODE else MbrlError
+                raise kind(f"{name} ended with code {process.returncode}:\n{last}")
 
     def end(self, name: str) -> None:
-        """SIGINT, time to end in order, and only then the hard way."""
+        """SIGINT, time to end in order, and only then, or when the user is in a hurry, the hard way, with whatever it has
+        started (a compiler)."""
         process = self.running[name]
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-            try:
-                process.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            deadline = time.monotonic() + GRACE
+            while process.poll() is None and time.monotonic() < deadline and not hurried():
+                time.sleep(0.05)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
-def private_domain() -> dict[str, str]:
-    """This environment with a DDS domain of its own, on this machine only, unless the caller has chosen one."""
+def private_domain(domain: int | None = None) -> dict[str, str]:
+    """This environment with a DDS domain that nobody else takes part in, or with `domain`, and on this machine only."""
     environment = dict(os.environ)
-    if "ROS_DOMAIN_ID" not in environment:
-        environment["ROS_DOMAIN_ID"] = str(free_domain())
-    environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    environment["ROS_DOMAIN_ID"] = str(free_domain() if domain is None else domain)
+    environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    environment.pop("ROS_STATIC_PEERS", None)
     environment.setdefault("RCUTILS_LOGGING_BUFFERED_STREAM", "0")
     # one thread per linear algebra call: the matrices are small and the cores are taken
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -166,16 +196,15 @@ def free_domain() -> int:
             except OSError:
                 continue
         return domain
-    raise MbrlError("all DDS domains of this machine are in use; set ROS_DOMAIN_ID yourself")
+    raise MbrlError("all DDS domains of this machine are in use; choose one with --domain")
 
 
-def logs(folder: Path) -> tuple[dict[str, Array], dict[str, Array]]:
-    """(truth, control) of a finished run, with stamps in seconds since its start."""
-    truth, control = ({name: array for name, array in np.load(folder / f"{kind}.npz", allow_pickle=False).items()}
-                      for kind in ("truth", "control"))
+def logs(folder: Path) -> tuple[dict[str, Array], dict[str, Array], dict[str, Any]]:
+    """(truth, control, the controller's facts) of a finished run, with stamps in seconds since its start."""
+    (truth, _), (control, facts) = (load_table(folder / f"{kind}.npz") for kind in ("truth", "control"))
     for name in ("stamp", "reference_end"):
         control[name] = control[name] - START_STAMP
-    return truth, control
+    return truth, control, facts
 
 
 def _section(kind, prefix: str, values: dict[str, Any], **overrides: Any):

@@ -61,10 +61,10 @@ def panda(interface: str):
 
 
 class Child:
-    """A node as a child process in a domain; its output is kept."""
+    """A node as a child process in a domain, which ends when this one does; its output is kept."""
 
     def __init__(self, module: str, domain: int, parameters: Mapping[str, Any], **options: Any):
-        arguments = [sys.executable, "-m", f"mbrl_ros.nodes.{module}", "--ros-args"]
+        arguments = [sys.executable, "-m", "mbrl_ros.nodes.child", str(os.getpid()), module, "--ros-args"]
         for key, value in parameters.items():
             arguments += ["-p", f"{key}:={_spelled(value)}"]
         environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), **alone(), **options.pop("environment", {})}

@@ -28,10 +28,11 @@ from ..policy_controller import PolicyController
 from ..robots import load_robot
 from ..supervisor import Supervisor
 from . import qos, realtime
+from .child import end_with_parent
 from .outputs import NodeOutputs
 from .parameters import Parameters
 from .policy_link import PolicyLink
-from .process import EndRequest, end_with_parent, prefer_udp, run
+from .process import EndRequest, prefer_udp, run
 from .services import Services
 from .subscriptions import Subscriptions
 

@@ -21,6 +21,7 @@ from ..exceptions import DataError
 from ..inputs import InputGate
 from ..journal import Act
 from ..node_settings import NodeSettings
+from ..planners.compiler import fallbacks
 from ..robots import Robot
 from ..state_machine import Reason, State
 from ..tick_log import TickLog
@@ -178,7 +179,7 @@ class NodeOutputs:
         n, m = len(self._robot.joints), self._controller.m
         numbers = ("stamp", "compute_ms", "latency_ms", "period_us", "nis", "nis_bound", "nis_dof", "decision_status",
                    "plan_status", "plan_iterations", "cost", "state", "reasons", "missed", "target_kind",
-                   "target_stamp", "reference_end", "rejected")
+                   "target_stamp", "reference_end", "rejected", "late", "cause")
         return TickLog({**dict.fromkeys(numbers), **dict.fromkeys(("q", "qd", "u_proposed", "u", "innovation",
                                                                       "reference_q"), n), "features": m})
 
@@ -190,7 +191,7 @@ class NodeOutputs:
             period_us=1e6 * tick.period, missed=tick.missed, state=tick.command.state, reasons=tick.command.reasons,
             nis_bound=controller.nis_bound, reference_end=controller.reference_end,
             reference_q=controller.follower.joints.at(observation.stamp),
-            rejected=self._rejected(),
+            rejected=self._rejected(), late=tick.late, cause=self.loop.supervisor.cause,
             target_kind=None if target is None else status.TARGET_KINDS[target.kind],
             target_stamp=None if target is None else target.stamp)
         if decision is not None:
@@ -219,7 +220,7 @@ class NodeOutputs:
         arrays = self._log.arrays()
         tips = {name: kinematics.positions(arrays[source]) if self._log.count else np.zeros((0, 3))
                 for name, source in (("tip", "q"), ("reference_tip", "reference_q"))}
-        facts = {"joints": self._robot.joints, "dt": self.loop.dt, "events": self.loop.events,
+        facts = {"joints": self._robot.joints, "dt": self.loop.dt, "events": self.loop.events, "fallbacks": fallbacks(),
                  "rejected": {gate.stream: gate.rejected for gate in self.gates}}
         try:
             self._log.save(self._settings.log_file, facts, **tips)

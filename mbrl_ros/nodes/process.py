@@ -6,7 +6,6 @@ rclpy's own signal handling ends the context before a last command can be sent, 
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import select
@@ -27,7 +26,6 @@ from ..exceptions import MbrlError
 
 DDS_SETTINGS = ("FASTDDS_BUILTIN_TRANSPORTS", "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
 
 class EndRequest:
@@ -85,13 +83,6 @@ class Spinner:
         self._executor.wake()
         self._thread.join()
         self._executor.shutdown()
-
-
-def end_with_parent() -> None:
-    """From now on the death of the parent process is a SIGTERM: `ros2 launch` killed by one leaves its nodes running."""
-    parent, prctl = os.getppid(), getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None and prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) == 0 and os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGTERM)  # it died just now
 
 
 def make_executor() -> Executor:

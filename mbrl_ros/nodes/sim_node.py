@@ -4,7 +4,8 @@ One plant step is one control period. State k is published at its beginning; the
 answer to it (what then acts when is the plant's business: plant.command_delay). In real time the periods have absolute
 deadlines and a missing answer means the last command stands; the brakes open with the first one. In lockstep every
 state waits for its answer, and a frame is sent when it is exposed: its reader, which uses it only once it is
-features.latency old, has it by then.
+features.latency old, has it by then. Paced lockstep waits for the period's deadline, too: where answers are in time it is
+real time, elsewhere slower, and its numbers are those of lockstep.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ REPORT = 10.0  # [s] of waiting between two complaints
 LOOK_PERIOD = 0.01  # [s] between looks for readers
 SAME = 1e-6  # [s]: stamps closer than this are the same
 BEHIND = 1.0  # [s] of delay in real time after which the lost time is given up
+CATCH_UP = 0.05  # [s] the same in paced lockstep
 
 
 class SimNode(Node):
@@ -114,6 +116,8 @@ class SimNode(Node):
                 self._progress.publish(Float64(data=simulation.elapsed))
             if self.settings.lockstep:
                 command = self._wait_for_answer(message, self.settings.lockstep_timeout)
+                if self.settings.pace:
+                    deadline = self._sleep_until(deadline + period, CATCH_UP)
             elif braked:
                 command = self._wait_for_answer(message, math.inf)
                 braked, deadline = False, time.perf_counter()
@@ -147,13 +151,14 @@ class SimNode(Node):
         with self._condition:
             return None if self._answer is None else self._answer[1]
 
-    def _sleep_until(self, deadline: float) -> float:
-        """Sleep to `deadline`; returns it, or now if it lies so far back that catching up makes no sense."""
+    def _sleep_until(self, deadline: float, behind: float = BEHIND) -> float:
+        """Sleep to `deadline`; returns it, or now if it lies more than `behind` [s] back: what is lost is not caught up."""
         left = deadline - time.perf_counter()
         if left > 0.0:
             time.sleep(left)
-        elif left < -BEHIND:
-            self.get_logger().warning(f"{-left:.1f} s behind real time; the machine is too slow or was asleep")
+        elif left < -behind:
+            if not self.settings.lockstep:
+                self.get_logger().warning(f"{-left:.1f} s behind real time; the machine is too slow or was asleep")
             return time.perf_counter()
         return deadline
 

@@ -29,6 +29,7 @@ FLAGS = ("-std=gnu++17", "-O3", "-fPIC", "-shared", "-fno-math-errno", "-fno-tra
 VARIANTS = (("-march=native", "-DLIBMVEC", "-lmvec", "-lm"), ("-march=native", "-lm"), ("-mcpu=native", "-lm"), ("-lm",))
 TIMEOUT = 300.0  # [s] after which a compiler is taken for hung
 _told: set[str] = set()
+_fallbacks: list[str] = []
 
 
 def cache_directory() -> Path:
@@ -143,7 +144,13 @@ def _build(path: Path, sources: Mapping[str, str], compiler: str, flags: Sequenc
         os.replace(built, path)
 
 
+def fallbacks() -> list[str]:
+    """What this process runs without compiled code, and why; empty where all is compiled."""
+    return list(_fallbacks)
+
+
 def _without(name: str, reason: str) -> None:
     if (name + reason) not in _told:
         _told.add(name + reason)
+        _fallbacks.append(f"{name}: {reason.splitlines()[0]}")
         _log.warning("%s runs without compiled code, several times slower: %s", name, reason)

@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..exceptions import DataError
+from ..planners.compiler import fallbacks
+from ..state_machine import Reason, State
 from ..types import Array
+from ..verdict import Verdict, late_machine, of_replay
+from .golden import TOLERANCE
 
 if TYPE_CHECKING:
     from . import Replay
@@ -23,11 +27,32 @@ POINTS = 20_000  # rows drawn; of longer replays every so many
 TABLES = ("csv", "parquet", "none")
 
 
-def write(replay: Replay, folder: Path, table: str = "csv") -> Path:
+def verdict(replay: Replay, repeats: bool) -> Verdict:
+    """Of a replay; repeats: its commands must be those recorded."""
+    return of_replay(replay.summary, _fault(replay), repeats, TOLERANCE)
+
+
+def _fault(replay: Replay) -> tuple[float, str] | None:
+    """(seconds since the first tick, cause) of the first tick in FAULT."""
+    faults = np.flatnonzero(replay.table.column("supervisor_state", 1) == State.FAULT)
+    if not faults.size:
+        return None
+    reasons = replay.table.column("supervisor_reasons", 1)[faults[0]]
+    time = replay.table.column("time", 1)
+    return float(time[faults[0]] - time[0]), _causes(reasons)
+
+
+def _causes(reasons: float) -> str:
+    return ", ".join(r.name for r in Reason if r and r in Reason(int(reasons))) or "no cause recorded"
+
+
+def write(replay: Replay, folder: Path, table: str = "csv", judged: Verdict | None = None) -> Path:
     """summary.json, report.html, the PNGs and the table of ticks in `folder`; returns the page's path. Where a Parquet
     table cannot be written, a CSV takes its place and the page says so."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "summary.json").write_text(json.dumps(replay.summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    judged = verdict(replay, repeats=False) if judged is None else judged
+    (folder / "summary.json").write_text(json.dumps({**replay.summary, "verdict": judged.to_json()}, indent=2, allow_nan=False)
+                                         + "\n", encoding="utf-8")
     if table == "csv":
         replay.table.write_csv(folder / "ticks.csv")
     elif table == "parquet":
@@ -41,7 +66,7 @@ def write(replay: Replay, folder: Path, table: str = "csv") -> Path:
         files[name] = folder / f"{name}.png"
         draw().savefig(files[name], dpi=110)
     page = folder / "report.html"
-    page.write_text(_page(replay, files), encoding="utf-8")
+    page.write_text(_page(replay, files, judged), encoding="utf-8")
     return page
 
 
@@ -253,6 +278,7 @@ def text(replay: Replay) -> str:
     lines = [f"{s['bag']}: {s['messages']} messages, {s['ticks']} ticks over {s['duration_s']:.1f} s, "
              f"{spelled(s['realtime_factor'])} x real time"]
     lines += [f"  {note}" for note in replay.setup.notes]
+    lines += _conduct(replay)
     lines.append(f"prediction: one tick, velocities {spelled(p['nmse_1_qd'])} of \"no change\"; ten ticks, positions "
                  f"{spelled(p['nmse_10_q'])}; inside the 95 % ellipsoid {spelled(p['nis_coverage_95'])}")
     if s["difference"]:
@@ -266,11 +292,27 @@ def text(replay: Replay) -> str:
     return "\n".join(lines)
 
 
+def _conduct(replay: Replay) -> list[str]:
+    """The supervisor's last state, missed and late ticks, and what ran without compiled code."""
+    lines, ticks = [], max(1, replay.summary["ticks"])
+    if replay.setup.plan:
+        state, reasons = (replay.table.column(name, 1) for name in ("supervisor_state", "supervisor_reasons"))
+        known = np.flatnonzero(np.isfinite(state))
+        if known.size:
+            cause = f" ({_causes(reasons[known[-1]])})" if np.nan_to_num(reasons[known[-1]]) else ""
+            lines.append(f"  supervisor: {State(int(state[known[-1]])).name}{cause}")
+    late = int((replay.table.column("late", 1) >= 1.0).sum())
+    lines.append(f"  {replay.summary['missed']} ticks missed, {late} answered late")
+    if late_machine((replay.summary["missed"] + late) / (ticks + replay.summary["missed"])):
+        lines.append("  the machine that was recorded answers late")
+    return lines + [f"  slow: without compiled code, {fallback}" for fallback in fallbacks()]
+
+
 def spelled(value: Any) -> str:
     return "none" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _page(replay: Replay, files: dict[str, Path]) -> str:
+def _page(replay: Replay, files: dict[str, Path], judged: Verdict) -> str:
     from ..demo.report import flat
     pictures = "\n".join(
         f'<figure><img alt="{name}" src="data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"></figure>'
@@ -280,10 +322,12 @@ def _page(replay: Replay, files: dict[str, Path]) -> str:
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in replay.setup.notes)
     events = "".join(f"<tr><th>{event.time:.3f} s</th><td><pre>{html.escape(event.text)}</pre></td></tr>"
                      for event in replay.events) or "<tr><td>none</td></tr>"
-    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Replay of {html.escape(replay.summary['bag'])}</title>
+    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(judged.line())} - replay of {html.escape(replay.summary['bag'])}</title>
 <style>body{{font:15px/1.5 system-ui,sans-serif;color:{INK};max-width:1100px;margin:2rem auto;padding:0 1rem}}
 img{{width:100%}}figure{{margin:1.5rem 0}}table{{border-collapse:collapse}}th{{text-align:left;font-weight:500;padding-right:2rem;vertical-align:top}}
-td{{font-variant-numeric:tabular-nums}}tr{{border-bottom:1px solid #eceff1}}pre{{margin:0;white-space:pre-wrap}}</style>
+td{{font-variant-numeric:tabular-nums}}tr{{border-bottom:1px solid #eceff1}}pre{{margin:0;white-space:pre-wrap}}
+.verdict{{font-weight:600;color:#fff;background:{ACCENT if judged.passed else WARN};padding:.5rem 1rem}}</style>
+<p class="verdict">{html.escape(judged.line())}</p>
 <h1>Replay of {html.escape(replay.summary['bag'])}</h1><ul>{notes}</ul>
 {pictures}<h2>Events</h2><table>{events}</table><h2>Numbers</h2><table>{rows}</table></html>
 """

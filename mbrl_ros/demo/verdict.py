@@ -1,0 +1,104 @@
+"""Whether the demo did its job, from its summary.
+
+PASS: the true end effector is within 1 cm of every target when its slot ends (and again after the payload has come), the
+marker within 2 % of the image's width of every image target, no FAULT and no E_STOP, no command outside its limits, no joint
+faster than 0.95 of its velocity limit. Of a policy: 95 % of the unseen targets within 1 cm, 95 % of those with the payload
+within 2 cm, 95 % of the events noticed, and the same limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..verdict import BUSY, PASS, Verdict, late_machine
+
+SPEED = 0.95  # of the velocity limit
+IMAGE = 0.02  # of the image's width
+SHARE = 0.95  # of the targets and events of a policy
+PRODUCT = "refit"  # the row of a comparison that is this package's own; the others are there to be compared with
+
+SLOWER = f"leave out --realtime (simulated time then waits for every command), a lower --rate, or {BUSY}"
+COMPILER = "install a C++ compiler (g++), without which everything takes several times as long"
+_CAUSES = {"OVERSPEED": "a joint ran faster than its limit allows: check control.delay and the plant's settings, or another "
+                        "--seed",
+           "STALE_STATE": f"states came too late: {SLOWER}",
+           "MODEL_LOST": "the model did not fit what was seen: check control.delay, or supervisor.distrust: degrade"}
+
+
+def of_run(summary: Mapping[str, Any]) -> Verdict:
+    """Of a run's summary (metrics.summarise)."""
+    found = _failure(summary)
+    if found is None:
+        return PASS
+    why, since, remedy = found
+    late = late_machine(summary["ticks"].get("late_fraction", 0.0))
+    if late:
+        why, remedy = f"{late}; {why}", f"{COMPILER}; {SLOWER}" if summary["ticks"].get("fallbacks") else SLOWER
+    return Verdict(False, why, since, remedy)
+
+
+def _failure(summary: Mapping[str, Any]) -> tuple[str, float | None, str] | None:
+    """(why, since [s], what to try) of the gravest failure."""
+    supervisor = summary["supervisor"]
+    if supervisor["lost_s"] is not None:
+        return (f"the arm was lost ({supervisor['state']}, {supervisor['cause']})", supervisor["lost_s"],
+                next((text for cause, text in _CAUSES.items() if cause in supervisor["cause"]), "another --seed; mpc_node.log"))
+    if summary["limit_violations"]:
+        return (f"{summary['limit_violations']} commands outside their limits", summary["moments"]["outside_s"],
+                "control.npz shows which; please report it")
+    if summary["max_joint_speed_fraction"] > SPEED:
+        return (f"a joint reached {100.0 * summary['max_joint_speed_fraction']:.0f} % of its velocity limit (at most "
+                f"{100.0 * SPEED:.0f} %)", summary["moments"]["fastest_s"], "a smaller reference.velocity_fraction")
+    return _missed_target(summary)
+
+
+def _missed_target(summary: Mapping[str, Any]) -> tuple[str, float | None, str] | None:
+    targets, images, load = summary["targets"], summary["feature_targets"], summary["payload"]
+    missed = [i for i, target in enumerate(targets, 1) if target["time_to_1cm_s"] is None]
+    state = summary["supervisor"]["state"]
+    doing = "" if state == "ACTIVE" else f", the supervisor in {state} ({summary['supervisor']['cause']})"
+    if missed:
+        ended = " when their slots ended" if len(missed) > 1 else " when its slot ended"
+        return (f"{'targets' if len(missed) > 1 else 'target'} {', '.join(map(str, missed))} of {len(targets)} not within 1 cm"
+                f"{ended}{doing}", targets[missed[0] - 1]["start_s"], "the tracking and prediction plots; another --seed")
+    if load and load["recover_to_1cm_s"] is None:
+        return f"not back within 1 cm after {load['mass_kg']:g} kg came{doing}", load["start_s"], "a smaller --payload"
+    off = [i for i, image in enumerate(images, 1)
+           if image["final_error_fraction"] is None or image["final_error_fraction"] > IMAGE]
+    if off:
+        return (f"image target {', '.join(map(str, off))} of {len(images)} not within {100.0 * IMAGE:g} % of the image's width"
+                f"{doing}", images[off[0] - 1]["start_s"], "the images plot; another --seed")
+    return None
+
+
+def of_comparison(summaries: Mapping[str, Mapping[str, Any]]) -> Verdict:
+    """The product's own row decides; that others lose the arm is what is being shown."""
+    own = summaries.get(PRODUCT)
+    if own is None:
+        return Verdict(False, f"the row '{PRODUCT}' is missing", None, "mbrl demo")
+    verdict = of_run(own)
+    return verdict if verdict.passed else Verdict(False, f"{PRODUCT}: {verdict.why}", verdict.since_s, verdict.remedy)
+
+
+def of_distillation(summary: Mapping[str, Any]) -> Verdict:
+    """Of the distill scenario's summary."""
+    d = summary["distill"]
+    exams = {"": d["unloaded"], f" with {d['loaded']['payload_kg']:g} kg": d["loaded"]}
+    shares = [(d["success_1cm"], "of the unseen targets within 1 cm"),
+              (d["payload_success_2cm"], f"of the targets with {d['loaded']['payload_kg']:g} kg within 2 cm"),
+              (d["fallback_rate"], "of the events noticed")]
+    longer = "more teaching: a longer --duration"
+    for share, what in shares:
+        if not share >= SHARE:  # NaN where nothing was asked
+            return Verdict(False, f"only {100.0 * share:.0f} % {what} (at least {100.0 * SHARE:.0f} %)", None, longer)
+    for what, exam in exams.items():
+        if exam["outside_limits"]:
+            return Verdict(False, f"{exam['outside_limits']} ticks outside limits{what}", None, longer)
+        if exam["max_speed_fraction"] > SPEED:
+            return Verdict(False, f"a joint reached {100.0 * exam['max_speed_fraction']:.0f} % of its velocity limit{what}",
+                           None, longer)
+        if exam.get("stops"):
+            causes = ", ".join(f"{count} {cause}" for cause, count in exam["stops"].items())
+            return Verdict(False, f"the supervisor stopped the arm{what}: {causes}", None, longer)
+    return PASS
