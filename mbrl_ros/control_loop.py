@@ -25,7 +25,7 @@ from .mailbox import Arrival, Mailbox
 from .player import FeedbackPlayer
 from .state_machine import Event, Reason, State
 from .supervisor import Command, Supervisor
-from .timing import Lateness, Rolling
+from .timing import CommandAge, Lateness, Rolling
 from .types import Array, Decision, Observation
 
 LATE = 1.5  # periods without a state after which a tick counts as missed
@@ -36,7 +36,7 @@ WAITING = 0.35  # of a period: the longest that a command is kept back
 class Tick:
     """What happened in one tick. compute, latency (arrival to command) and period [s]; decision None: no decision.
 
-    number: of the command, counted from 1; late: periods by which it came too late and from which on it counts as acting;
+    number: of the command, counted from 1; late: periods by which it came too late, whole ones of which it is taken to act later;
     frame: stamp of the newest features used until then [s]; targets: how many had been accepted.
     """
 
@@ -49,7 +49,7 @@ class Tick:
     period: float
     missed: int
     number: int = 0
-    late: int = 0
+    late: float = 0.0
     frame: float = float("nan")
     targets: int = 0
 
@@ -84,7 +84,10 @@ class ControlLoop:
         self.dt, self.timeout, self.lockstep, self.shadow = dt, timeout, lockstep, shadow
         self.clock, self._age, self._settle = clock, age, settle
         self._frame_latency = frame_latency if lockstep else 0.0
-        self._lateness = Lateness(dt)
+        # by the clock that stamps are compared with, and by the one that waits for the time to answer
+        self._lateness, self._way = Lateness(dt), Lateness(dt)
+        limits = supervisor.settings
+        self.age = CommandAge(dt, limits.late_warning, limits.late_limit, limits.late_release)
         self._answer_after = 0.0 if lockstep else min(answer_after, WAITING * dt)
         self.player, self._player_share = player, (player_period or dt) / dt
         self.compute, self.latency, self.period, self.recent_misses = Rolling(), Rolling(), Rolling(), Rolling()
@@ -213,6 +216,7 @@ class ControlLoop:
 
     def _prepare(self, observation: Observation, restarted: bool) -> None:
         """Before a decision: begin, or begin again where the robot is after an interruption."""
+        self.age.state(observation.stamp)
         if self._beginning:
             if self._observation is None:
                 self.controller.reset(observation)
@@ -220,10 +224,13 @@ class ControlLoop:
                 self.controller.hold(observation)
                 self.controller.resume(observation, self._last_command[1])
             self.supervisor.reset(observation)
+            self.age.reset()
             self._beginning = False
         elif restarted or self.supervisor.resuming:
             if restarted:
                 self._lateness.reset()
+                self._way.reset()
+                self.age.reset()
                 self.supervisor.interrupted(Reason.CLOCK_JUMP)
             self.controller.resume(observation, self._last_command[1])
             if self.supervisor.state is State.HOLD:
@@ -234,14 +241,15 @@ class ControlLoop:
         elif self._played:  # what acted during the last period, on average
             self.controller.record(self._observation.stamp, np.mean(self._played, axis=0))
             self._played = []
+        self.controller.limit_authority(self.age.authority)
 
-    def _after(self, arrival: Arrival, decision: Decision | None, command: Command, late: int) -> None:
+    def _after(self, arrival: Arrival, decision: Decision | None, command: Command, late: float) -> None:
         """Tell the controller what was published, `late` periods after its time, and hand its plan to the player."""
         try:
-            acted = self._acted(arrival, command)
+            acted, acts = self._acted(arrival, command), self.age.sent(arrival.observation.stamp, late)
             if self.player is None:
-                self.controller.record(arrival.observation.stamp + late * self.dt, acted)
-                self.events["commands a period late"] += late > 0
+                self.controller.record(acts, acted, self.age.std)
+                self.events["commands a period late"] += late >= 1.0
                 return
             self._played = [acted]  # recorded when the period is over: more commands will follow in it
             if decision is not None and decision.plan is not None:
@@ -283,7 +291,9 @@ class ControlLoop:
 
     def _doubts(self) -> Reason:
         """What only the loop can see: an image target without recent features, a model that is not to be trusted."""
-        doubts = Reason.NONE
+        doubts = Reason.LATE if self.age.late else Reason.NONE
+        if self.age.held:
+            doubts |= Reason.TOO_LATE
         if getattr(getattr(self.controller, "follower", None), "phase", "") == "lost":
             doubts |= Reason.FEATURES
         trust = getattr(getattr(self.controller, "dynamics", None), "trust", None)
@@ -297,13 +307,16 @@ class ControlLoop:
         """Sleep until `answer_after` has passed, at `now` [s], since the state can have come."""
         if not self._answer_after:
             return
-        left = self._lateness.earliest(arrival.observation.stamp, arrival.received) + self._answer_after - now
+        left = self._way.earliest(arrival.observation.stamp, arrival.received) + self._answer_after - now
         if left > 0.0:
             time.sleep(left)
 
-    def _late(self, arrival: Arrival) -> int:
+    def _late(self, arrival: Arrival) -> float:
         """By how many periods the command just sent came too late."""
-        return 0 if self.lockstep else self._lateness.periods(arrival.observation.stamp, arrival.received, self.clock())
+        if self.lockstep:
+            return 0.0
+        arrived = arrival.received if arrival.clocked is None else arrival.clocked
+        return self._lateness.periods(arrival.observation.stamp, arrived, self.clock())
 
     def _acted(self, arrival: Arrival, command: Command) -> Array:
         """What the robot felt: the command, or in shadow what it says it felt."""

@@ -8,6 +8,7 @@ handed back by `record`, so that the dynamics learn from the command the robot f
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 
@@ -80,9 +81,10 @@ class Learner:
         """The 95 % bound of a decision's NIS."""
         return self.dynamics.nis_bound
 
-    def record(self, stamp: float, command: Array) -> None:
-        """`command` (nu,) was published for the observation stamped `stamp`."""
-        self.history.record(stamp, command)
+    def record(self, stamp: float, command: Array, timing_std: float = 0.0) -> None:
+        """`command` (nu,) was published for the observation stamped `stamp`, or came in time for that one only; `timing_std` [s]:
+        standard deviation of when it began to act, beyond that of the delay."""
+        self.history.record(stamp, command, timing_std)
         if self._previous is not None and self._previous[0] == stamp:
             x = self._previous[1]
             changed = self.delay.update(stamp, x[: self.n], x[self.n: 2 * self.n], command)
@@ -109,7 +111,8 @@ class Learner:
         if abs(stamp - last_stamp - self.dt) > 0.2 * self.dt:
             return None
         transition = Transition(last_stamp, last_x, self.history.in_effect(last_stamp), x)
-        neighbours, timing_std = self.history.around(last_stamp), self.delay.std
+        neighbours = self.history.around(last_stamp)
+        timing_std = math.hypot(self.delay.std, self.history.std(last_stamp)) if self.delay.std else 0.0
         prediction = self.dynamics.predict(transition, neighbours, timing_std)
         if self.gate is not None:
             error = prediction.innovation.error
@@ -148,6 +151,7 @@ class MpcController(FollowsTargets, Learner):
         self.planner = IlqrPlanner(self.cost, c["planner"], self.nx, self.nu, robot.command_lower, robot.command_upper,
                                    **self._state_limits())
         self._parameters = {kind: self._parameters_for(kind) for kind in ("joints", "point", "features")}
+        self._authority = 1.0
 
     def reset(self, observation: Observation) -> None:
         """Start anew at `observation`: forget the model's evidence, rest where the robot is."""
@@ -219,6 +223,17 @@ class MpcController(FollowsTargets, Learner):
             if reference is not None and f"{cost}.reference" in layout:
                 parameters[:, layout[f"{cost}.reference"]] = reference
         return parameters
+
+    def limit_authority(self, share: float) -> None:
+        """Move more slowly and change commands less, to `share` (0, 1] of what is usual."""
+        if share == self._authority:
+            return
+        super().limit_authority(share)
+        self._authority, columns = share, self.cost.layout.get("command_change.weight")
+        if columns is not None:
+            usual = self.cost.parameters(self.horizon)[:, columns]
+            for parameters in self._parameters.values():
+                parameters[:, columns] = usual / share**2
 
     def _weigh_efforts(self, x: Array) -> None:
         super()._weigh_efforts(x)

@@ -51,6 +51,7 @@ class TargetFollower:
         self._lock = threading.Lock()  # targets come from another thread than the one that advances
         self.target: Target | None = None
         self.phase = ""
+        self._share, self._replan = 1.0, False
         self.refusal: Callable[[], str] = lambda: ""  # why no target is accepted now; '' if they are
 
     def reset(self, q: Array, stamp: float) -> None:
@@ -81,6 +82,13 @@ class TargetFollower:
         if self.target is not None and self.target.q is not None and self.target.path is None and not self.phase:
             fastest = 0.999 * self.settings.velocity_fraction * self.robot.velocity_limit
             self.joints.go_to(self.target.q, stamp, (q, np.clip(qd, -fastest, fastest), np.zeros(self.n)))
+
+    def limit_speed(self, share: float) -> None:
+        """References keep to `share` (0, 1] of their usual velocities and accelerations, the present one from the next tick on."""
+        if share != self._share:
+            self._share, self._replan = share, True
+            for reference in filter(None, (self.joints, self.features)):
+                reference.limit(share)
 
     def set_joint_target(self, q: Array, stamp: float = 0.0) -> Target:
         """Go to q (n,) [rad] from `stamp` [s] on (0: now). TargetError if it lies outside the limits."""
@@ -125,6 +133,10 @@ class TargetFollower:
                     self.joints.go_to(target.q, stamp)
                 else:
                     self.joints.follow(*target.path, stamp)
+        if self._replan:
+            self._replan = False
+            if not self.phase and self.target.path is None and self.target.q is not None and stamp < self.joints.end:
+                self.joints.go_to(self.target.q, stamp)
         if self.phase:
             self._advance_image_phase(stamp, x, fresh, known)
 
@@ -204,6 +216,10 @@ class FollowsTargets:
 
     def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
         return self.follower.set_feature_target(s, stamp)
+
+    def limit_authority(self, share: float) -> None:
+        """Move more slowly, to `share` (0, 1] of what is usual."""
+        self.follower.limit_speed(share)
 
     @property
     def target(self) -> Target | None:

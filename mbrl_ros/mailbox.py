@@ -20,13 +20,15 @@ SHORTEST_WAIT = 2e-4  # [s]: simulated time may stand still; looking at it more 
 @dataclass(frozen=True, eq=False, slots=True)
 class Arrival:
     """A state as it came in: `received` [s] by perf_counter, the measured effort (n,) or None, whether its stamps begin
-    a new time line, and whether it is due for a tick (else the player answers it)."""
+    a new time line, whether it is due for a tick (else the player answers it), and when it came by the loop's clock [s]
+    (None: that is perf_counter)."""
 
     observation: Observation
     received: float
     effort: Array | None = None
     restarted: bool = False
     due: bool = True
+    clocked: float | None = None
 
 
 class Mailbox:

@@ -183,7 +183,11 @@ class PolicyController(FollowsTargets):
                         innovation=decision.innovation,
                         seconds={**decision.seconds, "tick": time.perf_counter() - begin})
 
-    def record(self, stamp: float, command: Array) -> None:
+    def limit_authority(self, share: float) -> None:
+        """Move more slowly and change commands less, to `share` (0, 1] of what is usual."""
+        self.teacher.limit_authority(share)
+
+    def record(self, stamp: float, command: Array, timing_std: float = 0.0) -> None:
         """`command` (nu,) was published for the observation stamped `stamp`; after that there is time to look back."""
         self.history.record(stamp, command)
         self._last = np.array(command)
@@ -197,7 +201,7 @@ class PolicyController(FollowsTargets):
             if self._supervised > SUPERVISED:
                 self.demote("the supervisor keeps changing its commands")
         if due:
-            self.teacher.record(stamp, command)
+            self.teacher.record(stamp, command, timing_std)
 
     # --- inside ---------------------------------------------------------------------------------------------------
 

@@ -91,6 +91,7 @@ class SmoothReference:
         self._input = ruckig.InputParameter(self.size)
         self._input.max_velocity, self._input.max_acceleration = list(velocity), list(acceleration)
         self._input.max_jerk = list(jerk)
+        self._velocity, self._acceleration = np.array(velocity), np.array(acceleration)
         self._trajectory = self._ruckig = ruckig.Trajectory(self.size)
         self._start = self._goal = np.zeros(self.size)
         self._begin = 0.0
@@ -100,6 +101,10 @@ class SmoothReference:
         """Rest at y (size,) from `stamp` on."""
         self._start = self._goal = np.array(y, dtype=np.float64)
         self._begin, self.duration = stamp, 0.0
+
+    def limit(self, share: float) -> None:
+        """From the next motion on keep to `share` (0, 1] of the velocities and accelerations given at first."""
+        self._input.max_velocity, self._input.max_acceleration = list(share * self._velocity), list(share * self._acceleration)
 
     def go_to(self, goal: Array, stamp: float, start: tuple[Array, Array, Array] | None = None) -> None:
         """Start at `stamp` from `start` (position, velocity, acceleration), by default where the reference is then."""

@@ -382,7 +382,16 @@ class SupervisorSettings(Section):
                                        "again (hold)", choices=("ignore", "degrade", "hold"))
     degraded_speed: float = setting(0.6, "allowed speed while something is in doubt", unit="fraction of the normal one",
                                     low=0.01, high=1.0)
+    late_warning: float = setting(0.006, "mean age of the commands that act, beyond the delay that is compensated, from which on the "
+                                         "controller is slower and softer: the machine answers late", unit="s", low=0.0)
+    late_limit: float = setting(0.012, "... and from which on the arm is held by the safe command", unit="s", low=1e-4)
+    late_release: float = setting(0.5, "time below late_warning after which a held arm is released", unit="s", low=0.0)
     fine_after: float = setting(0.2, "time without any doubt after which a degraded state ends", unit="s", low=0.0)
+
+    def validate(self) -> None:
+        if self.late_limit <= self.late_warning:
+            raise ConfigurationError(f"must be above late_warning ({self.late_warning:g} s), got {self.late_limit:g}",
+                                     key="late_limit", value=self.late_limit)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -63,6 +63,8 @@ class Reason(enum.IntFlag):
     CLOCK_JUMP = 8192  # the stamps began a new time line
     REQUESTED = 16384  # somebody asked for it
     MODEL_LOST = 32768  # ... and have been for a while
+    LATE = 65536  # the commands that act are older than the delay compensation stands for: this machine answers late
+    TOO_LATE = 131072  # ... and so old that the arm is held
 
 
 S, E = State, Event

@@ -113,7 +113,7 @@ class Supervisor:
 
     def filter(self, decision: Decision, observation: Observation, doubts: Reason = Reason.NONE) -> Command:
         """The command for `decision`, made from `observation`. `doubts`: what the caller has found (FEATURES, TRUST,
-        MODEL_LOST)."""
+        MODEL_LOST, LATE, TOO_LATE)."""
         self._begin_if_wanted()
         if self.arrest is not None and decision.inertia is not None:
             self.arrest.fitted = decision.inertia
@@ -124,7 +124,7 @@ class Supervisor:
         if decision.status is DecisionStatus.PLANNER_FAILED:
             reasons |= Reason.PLANNER
         failed = not usable or bool(reasons & Reason.PLANNER)
-        out = not usable or bool(reasons & Reason.MODEL_LOST)
+        out = not usable or bool(reasons & (Reason.MODEL_LOST | Reason.TOO_LATE))
         if self._lost(observation, failed, failed or out, reasons):
             return self._safe(observation, reasons | self.cause)
         if out:

@@ -9,6 +9,7 @@ is almost the control rate. A state more than a period late starts the grid anew
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import numpy as np
 
@@ -68,7 +69,7 @@ class Grid:
 
 
 class Lateness:
-    """By how many whole periods a command came too late for the state it answers.
+    """By how many periods a command came too late for the state it answers.
 
     The fastest way from a stamp to its arrival counts as no delay at all (it is part of the configured one); whatever a
     command needs beyond it, in transport, in the scheduler or in computing, is late. A drive that takes commands at its
@@ -86,9 +87,64 @@ class Lateness:
 
     def earliest(self, stamp: float, arrived: float) -> float:
         """When [s] the state stamped `stamp` [s], which arrived at `arrived` [s], would have arrived the fastest way."""
-        return stamp + min(self._fastest, arrived - stamp)
-
-    def periods(self, stamp: float, arrived: float, sent: float) -> int:
-        """stamp [s] of the state, when it arrived and when its command was sent [s], both by one clock."""
         self._fastest = min(self._fastest + self.DRIFT, arrived - stamp)
-        return max(0, int((sent - stamp - self._fastest) / self._dt))
+        return stamp + self._fastest
+
+    def periods(self, stamp: float, arrived: float, sent: float) -> float:
+        """stamp [s] of the state, when it arrived and when its command was sent [s], both by one clock."""
+        return max(0.0, (sent - self.earliest(stamp, arrived)) / self._dt)
+
+
+class CommandAge:
+    """How old the command is that acts, beyond what the delay of a command stands for, and what that allows.
+
+    A command that is l periods late acts from floor(l) periods after its time on. What is left over, r = l - floor(l),
+    varies about its own mean, and by as much it is unknown when the command began to act: `std` [s]. At every state the
+    command that acted during the last period is the newest one whose time had come by then; the mean of its age [s] beyond
+    the delay, over MEMORY seconds, is `mean`. From `warning` [s] to `limit` [s] the `authority` that is left falls from 1
+    to LEAST; beyond `limit` the arm is to be held (`held`) until the mean has been below `warning` for `release` seconds.
+    """
+
+    MEMORY, LEAST = 0.1, 0.3
+
+    def __init__(self, dt: float, warning: float, limit: float, release: float):
+        self._dt, self._warning, self._limit, self._release = dt, warning, limit, release
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew: no command acts, none was late."""
+        self.mean, self.std, self.held = 0.0, 0.0, False
+        self._usual, self._waited, self._last = 0.0, 0.0, math.nan
+        self._sent: deque[tuple[float, float]] = deque(maxlen=64)  # (acts from, stamp of its state) [s], the newest last
+
+    @property
+    def authority(self) -> float:
+        """What is left, in tenths, in [LEAST, 1]."""
+        over = (self.mean - self._warning) / max(self._limit - self._warning, 1e-9)
+        return 1.0 if over <= 0.0 else round(max(self.LEAST, 1.0 - (1.0 - self.LEAST) * min(over, 1.0)), 1)
+
+    @property
+    def late(self) -> bool:
+        """Whether the mean is above the warning."""
+        return self.mean > self._warning
+
+    def state(self, stamp: float) -> None:
+        """A state stamped `stamp` [s] has come."""
+        last, self._last = self._last, stamp
+        if not (math.isfinite(last) and self._sent):
+            return
+        acting = next((origin for acts, origin in reversed(self._sent) if acts <= last + 0.25 * self._dt), self._sent[0][1])
+        share = min(1.0, (stamp - last) / self.MEMORY)
+        self.mean += share * (max(0.0, last - acting) - self.mean)
+        self._waited = self._waited + stamp - last if self.held and not self.late else 0.0
+        self.held = self.mean > self._limit or self.held and self._waited < self._release
+
+    def sent(self, stamp: float, late: float) -> float:
+        """The command for the state stamped `stamp` [s] came `late` periods too late; from when on it acts [s]."""
+        whole = math.floor(late)
+        rest = late - whole
+        self.std = self._dt * abs(rest - self._usual)
+        self._usual += SMOOTHING * (rest - self._usual)
+        acts = stamp + whole * self._dt
+        self._sent.append((acts, stamp))
+        return acts

@@ -25,6 +25,7 @@ class CommandHistory:
         self.dt, self._length = dt, length
         self._stamps = np.full(length, -np.inf)
         self._commands = np.zeros((length, nu))
+        self._stds = np.zeros(length)
         self._newest = -1
         self._initial = np.zeros(nu)
         self.set_delay(delay)
@@ -43,21 +44,32 @@ class CommandHistory:
         self._initial = np.array(command, dtype=np.float64)
         self._newest = -1
 
-    def record(self, stamp: float, command: Array) -> None:
-        """`command` (nu,) was published for the state stamped `stamp` [s]."""
+    def record(self, stamp: float, command: Array, std: float = 0.0) -> None:
+        """`command` (nu,) was published for the state stamped `stamp` [s], or came in time for that state only; `std` [s]:
+        standard deviation of when it began to act, beyond that of the delay."""
         self._newest = (self._newest + 1) % self._length
         self._stamps[self._newest] = stamp
         self._commands[self._newest] = command
+        self._stds[self._newest] = std
 
     def computed_at(self, stamp: float) -> Array:
         """The newest command (nu,) computed from a state not later than `stamp`, a quarter tick of jitter allowed."""
+        index = self._index(stamp)
+        return self._initial if index is None else self._commands[index]
+
+    def std(self, stamp: float) -> float:
+        """The standard deviation [s] told of the command in effect in the tick that starts at `stamp`."""
+        index = self._index(stamp - self.whole * self.dt)
+        return 0.0 if index is None else float(self._stds[index])
+
+    def _index(self, stamp: float) -> int | None:
         for back in range(self._length):
             index = (self._newest - back) % self._length
             if self._stamps[index] == -np.inf:
                 break
             if self._stamps[index] <= stamp + 0.25 * self.dt:
-                return self._commands[index]
-        return self._initial
+                return index
+        return None
 
     def in_effect(self, stamp: float) -> Array:
         """u_eff (nu,) of the tick that starts at `stamp`."""

@@ -86,7 +86,7 @@ class Subscriptions:
         if result is not None:
             observation, effort, restarted = result
             self._newest = (observation.stamp, received)
-            self.loop.mailbox.put(Arrival(observation, received, effort, restarted))
+            self.loop.mailbox.put(Arrival(observation, received, effort, restarted, clocked=self.loop.clock()))
         elif self.states.accepted and messages.seconds(message.header.stamp) == self._newest[0]:
             self.loop.repeat_command()
         if self._joint_reader.estimating and not self._said_estimating:

@@ -29,7 +29,7 @@ class Told:
     epoch: int
     stamp: float
     number: int
-    late: int
+    late: float
     frame: float
     targets: int
     silent: bool
@@ -94,7 +94,7 @@ class Course:
         self._newest = int(values["number"])
         self._begun |= self._newest == 1
         silent = values["decision_status"] < 0.0 and values["compute_ms"] == 0.0
-        told = Told(self._epoch, values["stamp"], int(values["number"]), int(values["late"]), values["frame"],
+        told = Told(self._epoch, values["stamp"], int(values["number"]), values["late"], values["frame"],
                     int(values["targets"]), silent, 1e-3 * values["latency_ms"], values["compute_ms"],
                     values["latency_ms"], values["missed"])
         if silent:

@@ -235,7 +235,7 @@ def _ticks(c: _Columns):
         there = recorded[np.isfinite(recorded)]
         over_time.semilogy(c.time[known], recorded, ".", ms=2, color=INK, label="recorded")
         histogram.hist(there, bins=60, range=(there.min(), np.percentile(there, 99.5) + 1e-9), color=INK, histtype="step")
-        late = c["late"][known] > 0.0
+        late = c["late"][known] >= 1.0
         titles.append(f"recorded: {_quantiles(there)}; {late.sum()} a period late")
     over_time.axhline(period, color=WARN, lw=1, label=f"period, {period:.3g} ms")
     over_time.set(xlabel=c.axis, ylabel="computing a tick [ms]")

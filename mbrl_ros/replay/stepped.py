@@ -19,7 +19,7 @@ class SteppedLoop(ControlLoop):
 
     def __init__(self, *arguments: Any, felt: Callable[[Arrival], Array | None], **options: Any):
         super().__init__(*arguments, **options)
-        self._felt, self.late, self.fresh = felt, 0, True
+        self._felt, self.late, self.fresh = felt, 0.0, True
         self.mailbox.open()
 
     def advance(self) -> None:
@@ -61,7 +61,7 @@ class SteppedLoop(ControlLoop):
         """When the next state is overdue [s]."""
         return self._deadline if self._observation is not None else float("inf")
 
-    def _late(self, arrival: Arrival) -> int:
+    def _late(self, arrival: Arrival) -> float:
         return self.late
 
     def _acted(self, arrival: Arrival, command: Command) -> Array:
