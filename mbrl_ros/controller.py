@@ -60,7 +60,7 @@ class Learner:
     def reset(self, observation: Observation) -> None:
         """Start anew at `observation`: forget the model's evidence."""
         self.dynamics.reset(observation.q)
-        self._learned, self.inertia, self.effort_gain = 0, None, np.zeros((self.nu, self.nu))
+        self._sure, self._learned, self.inertia, self.effort_gain = False, 0, None, np.zeros((self.nu, self.nu))
         self._weigh_efforts(np.concatenate([observation.q, np.zeros(self.nx - self.n)]))
         if self.gate is not None:
             self.gate.reset()
@@ -123,8 +123,8 @@ class Learner:
         innovation = self.dynamics.learn(prediction)
         self._learned += 1
         if self._learned % self._refresh == 0:
-            reliable = self.delay.std <= RELIABLE * self.delay.settings.uncertainty and self.dynamics.trust.level > TRUSTED
-            self.dynamics.move_prior(x[: self.n], reliable)
+            self._sure = self.delay.std <= RELIABLE * self.delay.settings.uncertainty and self.dynamics.trust.level > TRUSTED
+            self.dynamics.move_prior(x[: self.n], self._sure)
             self._weigh_efforts(x)
         return innovation
 
@@ -151,7 +151,7 @@ class MpcController(FollowsTargets, Learner):
         self.planner = IlqrPlanner(self.cost, c["planner"], self.nx, self.nu, robot.command_lower, robot.command_upper,
                                    **self._state_limits())
         self._parameters = {kind: self._parameters_for(kind) for kind in ("joints", "point", "features")}
-        self._authority = 1.0
+        self._change = 1.0  # factor on the weight of the command's change
 
     def reset(self, observation: Observation) -> None:
         """Start anew at `observation`: forget the model's evidence, rest where the robot is."""
@@ -226,14 +226,14 @@ class MpcController(FollowsTargets, Learner):
 
     def limit_authority(self, share: float) -> None:
         """Move more slowly and change commands less, to `share` (0, 1] of what is usual."""
-        if share == self._authority:
-            return
         super().limit_authority(share)
-        self._authority, columns = share, self.cost.layout.get("command_change.weight")
-        if columns is not None:
+        factor = (self.settings.sure_change if self._sure else 1.0) / share**2
+        columns = self.cost.layout.get("command_change.weight")
+        if columns is not None and factor != self._change:
+            self._change = factor
             usual = self.cost.parameters(self.horizon)[:, columns]
             for parameters in self._parameters.values():
-                parameters[:, columns] = usual / share**2
+                parameters[:, columns] = factor * usual
 
     def _weigh_efforts(self, x: Array) -> None:
         super()._weigh_efforts(x)
