@@ -4,7 +4,8 @@ r"""The safe effort that brings an arm to rest and carries it, without a model o
 
 u_mean is the mean of the commands of the last half second (supervisor.mean_time): what carried the arm until now. The
 reference (q_r, v_r, a_r) starts where the arm is and brakes every joint with its acceleration limit, so the arm stops within
-its braking distance and no joint is decelerated by more. About it the law places a triple pole at c/3 wherever
+its braking distance and no joint is decelerated by more; one that is faster than its limit brakes in the distance it would
+need at its limit. About it the law places a triple pole at c/3 wherever
 M_s = M: qdd = a_r - c ed - c^2/3 e - c^3/27 int e. With M = r M_s it is stable for r < 9 (Routh), and delay and lag limit
 the other side. M_s is therefore never less than the links' inertia at the present pose,
 
@@ -40,7 +41,7 @@ class Arrest:
         self.robot, self.settings, self.dt = robot, settings, dt
         self._inertia = EffectiveInertia(robot) if has_inertials(robot) else None
         self._every = max(1, round(REFRESH / dt))
-        self._braking = robot.acceleration_limit * dt
+        self._braking = robot.acceleration_limit * dt  # of the reference in a period
         self.fitted: Array | None = None  # M_fit (n, n)
         self.reset(np.zeros(robot.n))
 
@@ -67,6 +68,8 @@ class Arrest:
         """The effort (n,) [N m or N] for this tick."""
         if self._q is None or self._blind:
             self._q, self._v, self._ticks, self._blind = np.array(observation.q), np.array(observation.qd), 0, 0
+            excess = np.maximum(1.0, np.abs(self._v) / self.robot.velocity_limit)
+            self._braking = excess**2 * self.robot.acceleration_limit * self.dt
         if self._ticks % self._every == 0:
             self._M = self.inertia(observation.q)
         self._ticks += 1

@@ -241,7 +241,7 @@ class ControlLoop:
         elif self._played:  # what acted during the last period, on average
             self.controller.record(self._observation.stamp, np.mean(self._played, axis=0))
             self._played = []
-        self.controller.limit_authority(self.age.authority)
+        self.controller.adapt_to_lateness(self.age.expected, self.age.authority)
 
     def _after(self, arrival: Arrival, decision: Decision | None, command: Command, late: float) -> None:
         """Tell the controller what was published, `late` periods after its time, and hand its plan to the player."""

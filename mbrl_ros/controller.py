@@ -151,7 +151,7 @@ class MpcController(FollowsTargets, Learner):
         self.planner = IlqrPlanner(self.cost, c["planner"], self.nx, self.nu, robot.command_lower, robot.command_upper,
                                    **self._state_limits())
         self._parameters = {kind: self._parameters_for(kind) for kind in ("joints", "point", "features")}
-        self._change = 1.0  # factor on the weight of the command's change
+        self._change, self._late = 1.0, 0  # factor on the weight of the command's change; periods that commands act too late
 
     def reset(self, observation: Observation) -> None:
         """Start anew at `observation`: forget the model's evidence, rest where the robot is."""
@@ -191,8 +191,8 @@ class MpcController(FollowsTargets, Learner):
         dynamics = self._fit(x, u_now)
         fitted = time.perf_counter()
         self.follower.advance(stamp, x, fresh=features_fresh, known=self.dynamics.features.known)
-        ahead = self.history.roll_forward(x, stamp, dynamics)
-        parameters = self._references(stamp + self.history.delay)
+        ahead = self.history.roll_forward(x, stamp, dynamics, self._late)
+        parameters = self._references(stamp + self.history.delay + self._late * self.dt)
         ticks = max(1, round((stamp - self._previous[0]) / self.dt)) if self._previous is not None else 1
         if not self._planned:
             self.planner.reset(ahead, u_now)
@@ -224,10 +224,12 @@ class MpcController(FollowsTargets, Learner):
                 parameters[:, layout[f"{cost}.reference"]] = reference
         return parameters
 
-    def limit_authority(self, share: float) -> None:
-        """Move more slowly and change commands less, to `share` (0, 1] of what is usual."""
-        super().limit_authority(share)
-        factor = (self.settings.sure_change if self._sure else 1.0) / share**2
+    def adapt_to_lateness(self, periods: int, authority: float) -> None:
+        """Commands act `periods` later than the delay says: plan from where the robot will be then. Move more slowly and change
+        commands less, to `authority` (0, 1] of what is usual."""
+        super().adapt_to_lateness(periods, authority)
+        self._late = periods
+        factor = (self.settings.sure_change if self._sure else 1.0) / authority**2
         columns = self.cost.layout.get("command_change.weight")
         if columns is not None and factor != self._change:
             self._change = factor

@@ -217,9 +217,9 @@ class FollowsTargets:
     def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
         return self.follower.set_feature_target(s, stamp)
 
-    def limit_authority(self, share: float) -> None:
-        """Move more slowly, to `share` (0, 1] of what is usual."""
-        self.follower.limit_speed(share)
+    def adapt_to_lateness(self, periods: int, authority: float) -> None:
+        """Commands act `periods` later than the delay says; move more slowly, to `authority` (0, 1] of what is usual."""
+        self.follower.limit_speed(authority)
 
     @property
     def target(self) -> Target | None:

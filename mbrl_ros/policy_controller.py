@@ -183,9 +183,9 @@ class PolicyController(FollowsTargets):
                         innovation=decision.innovation,
                         seconds={**decision.seconds, "tick": time.perf_counter() - begin})
 
-    def limit_authority(self, share: float) -> None:
-        """Move more slowly and change commands less, to `share` (0, 1] of what is usual."""
-        self.teacher.limit_authority(share)
+    def adapt_to_lateness(self, periods: int, authority: float) -> None:
+        """See MpcController; the policy itself is not changed."""
+        self.teacher.adapt_to_lateness(periods, authority)
 
     def record(self, stamp: float, command: Array, timing_std: float = 0.0) -> None:
         """`command` (nu,) was published for the observation stamped `stamp`; after that there is time to look back."""

@@ -101,11 +101,12 @@ class CommandAge:
     A command that is l periods late acts from floor(l) periods after its time on. What is left over, r = l - floor(l),
     varies about its own mean, and by as much it is unknown when the command began to act: `std` [s]. At every state the
     command that acted during the last period is the newest one whose time had come by then; the mean of its age [s] beyond
-    the delay, over MEMORY seconds, is `mean`. From `warning` [s] to `limit` [s] the `authority` that is left falls from 1
+    the delay, over MEMORY seconds, is `mean`; so much later the next one is `expected` to act, too. From `warning` [s] to `limit` [s] the `authority` that is left falls from 1
     to LEAST; beyond `limit` the arm is to be held (`held`) until the mean has been below `warning` for `release` seconds.
     """
 
     MEMORY, LEAST = 0.1, 0.3
+    FEWEST = 8  # states that the first mean stands for
 
     def __init__(self, dt: float, warning: float, limit: float, release: float):
         self._dt, self._warning, self._limit, self._release = dt, warning, limit, release
@@ -114,7 +115,7 @@ class CommandAge:
     def reset(self) -> None:
         """Begin anew: no command acts, none was late."""
         self.mean, self.std, self.held = 0.0, 0.0, False
-        self._usual, self._waited, self._last = 0.0, 0.0, math.nan
+        self._usual, self._waited, self._last, self._count = 0.0, 0.0, math.nan, 0
         self._sent: deque[tuple[float, float]] = deque(maxlen=64)  # (acts from, stamp of its state) [s], the newest last
 
     @property
@@ -122,6 +123,11 @@ class CommandAge:
         """What is left, in tenths, in [LEAST, 1]."""
         over = (self.mean - self._warning) / max(self._limit - self._warning, 1e-9)
         return 1.0 if over <= 0.0 else round(max(self.LEAST, 1.0 - (1.0 - self.LEAST) * min(over, 1.0)), 1)
+
+    @property
+    def expected(self) -> int:
+        """By how many whole periods the next command will be late, as the last ones were."""
+        return round(self.mean / self._dt)
 
     @property
     def late(self) -> bool:
@@ -134,7 +140,8 @@ class CommandAge:
         if not (math.isfinite(last) and self._sent):
             return
         acting = next((origin for acts, origin in reversed(self._sent) if acts <= last + 0.25 * self._dt), self._sent[0][1])
-        share = min(1.0, (stamp - last) / self.MEMORY)
+        self._count += 1
+        share = min(1.0, max((stamp - last) / self.MEMORY, 1.0 / max(self._count, self.FEWEST)))
         self.mean += share * (max(0.0, last - acting) - self.mean)
         self._waited = self._waited + stamp - last if self.held and not self.late else 0.0
         self.held = self.mean > self._limit or self.held and self._waited < self._release

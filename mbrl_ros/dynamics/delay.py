@@ -83,9 +83,9 @@ class CommandHistory:
         """u_eff (2, nu) of the ticks before and after the one that starts at `stamp`."""
         return np.array([self.in_effect(stamp - self.dt), self.in_effect(stamp + self.dt)])
 
-    def roll_forward(self, x: Array, stamp: float, dynamics) -> Array:
-        """The state (nx,) at `stamp` + d dt, when the command computed now begins to act."""
-        for tick in range(self.whole):
+    def roll_forward(self, x: Array, stamp: float, dynamics, late: int = 0) -> Array:
+        """The state (nx,) at `stamp` + (d + late) dt, when the command computed now begins to act."""
+        for tick in range(self.whole + late):
             x = dynamics.predict(x, self.in_effect(stamp + tick * self.dt))
         if self.fraction:
             u = self.computed_at(stamp - self.dt)  # still acts for the fraction a of the next tick
