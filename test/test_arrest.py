@@ -180,9 +180,10 @@ def test_without_states_the_mean_goes_on_and_then_what_was_chosen(then, expected
         watched.filter(Decision(0.0, np.array([3.0]), DecisionStatus.OK), at(0.0, 0.0))
     blind = [watched.silent(0.1 + k * DT).u[0] for k in range(150)]
     assert blind[:100] == pytest.approx([3.0] * 100) and blind[100:] == pytest.approx([expected] * 50)
-    # a state again: it stays where the arm is now, and blindness begins anew
-    assert watched.failed(at(0.7, 0.0)).u[0] == pytest.approx(3.0)
-    assert watched.silent(0.1).u[0] == pytest.approx(3.0)
+    # a state again: it stays where the arm is now, not where it was, and blindness begins anew
+    for q in (0.7, -0.4):
+        assert watched.failed(at(q, 0.0)).u[0] == pytest.approx(3.0)
+        assert watched.silent(0.1).u[0] == pytest.approx(3.0)
 
 
 def test_after_a_command_of_the_controller_it_starts_anew_where_the_arm_is():
@@ -200,6 +201,11 @@ def test_while_the_ramp_begins_it_goes_on_from_where_it_was():
     arrest.command(at(0.0, 0.0))
     arrest.follow(np.zeros(1), release=False)
     assert arrest.command(at(0.01, 0.0))[0] == pytest.approx(-INERTIA * 400.0 / 3.0 * 0.01)
+    watched = Supervisor(one_joint(), SupervisorSettings(command_rate=(1.0,), ramp_time_effort=1000 * DT), DT)
+    for k in range(20):  # the controller wishes for nothing, the arm drifts away: the safe command, nearly whole yet, pulls back
+        command = watched.filter(Decision(0.0, np.zeros(1), DecisionStatus.OK), at(0.001 * k, 0.0))
+    assert command.state is State.RAMP_IN
+    assert command.u[0] <= -0.9 * INERTIA * 400.0 / 3.0 * 0.019
 
 
 # --- its inertia ----------------------------------------------------------------------------------------------------------

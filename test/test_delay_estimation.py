@@ -191,7 +191,6 @@ def test_two_estimates_far_above_the_delay_in_use_are_acted_on_before_they_are_u
 
 
 @pytest.mark.parametrize("estimates", (
-    [estimate(0.0, 0.01)] * 4,  # shorter: a loop that waits too long is slow, not lost
     [estimate(2.0, 0.1)] * 4,  # not more than one tick longer
     [estimate(3.5, 0.9)] * 4,  # not three standard deviations
     [estimate(3.0, 0.1, explained=0.29)] * 4,  # explains less than settings.explained
@@ -202,6 +201,12 @@ def test_two_estimates_far_above_the_delay_in_use_are_acted_on_before_they_are_u
 def test_other_estimates_wait_until_they_are_usable(estimates):
     monitor = DelayMonitor(2, DT, 1.0, DelaySettings(explained=0.3, longest=8))
     assert fed(monitor, *estimates) == [None] * len(estimates) and monitor.in_use == 1.0
+
+
+def test_a_shorter_delay_waits_until_it_is_usable():
+    monitor = DelayMonitor(2, DT, 4.0)
+    assert fed(monitor, *[estimate(1.0, 0.01)] * 4) == [None] * 4 and monitor.in_use == 4.0
+    assert fed(monitor, *[estimate(1.0, 0.01, usable=True)] * 3)[-1] == pytest.approx(1.0)
 
 
 def test_the_early_rule_only_reports_when_told_so():

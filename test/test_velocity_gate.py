@@ -74,6 +74,19 @@ def test_a_second_spike_is_as_small_a_surprise_as_the_first():
             arm.tick(gate)
 
 
+def test_an_outlier_that_is_believed_widens_the_gate_a_little_only():
+    """Positions off by 1 rad that the model does not object to count as five standard deviations: sqrt(1 + 24 / 50) = 1.2 times
+    wider, where their square would have made it 1400 times."""
+    gate, arm = VelocityGate(1, DT, 6.0), Moving(1, 0)
+    for _ in range(200):
+        arm.tick(gate)
+    before = gate._square[0]
+    last = arm.x - (1.0, 0.0)
+    assert not gate.refused(last, arm.x, np.zeros(1), np.full(1, STD)).any()
+    assert np.sqrt(gate._square[0] / before) == pytest.approx(np.sqrt(1.0 + 24.0 / 50.0), rel=1e-3)
+    assert arm.tick(gate, np.array([2.0]))[0].all()
+
+
 @pytest.mark.parametrize("size", (1.0, 3.0, 10.0))
 def test_a_blow_passes(size):
     """The velocity jumps and the positions move by it: the trapezoid holds, however little the model expected it."""
