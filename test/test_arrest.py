@@ -52,7 +52,8 @@ class Joint:
 # --- the linear law -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ratio, seconds, rest", ((3.0, 5.0, 1e-5), (1.0, 5.0, 1e-5), (1.0 / 3.0, 8.0, 1e-4), (1.0 / 8.0, 60.0, 1e-2)))
+@pytest.mark.parametrize("ratio, seconds, rest", (
+    (3.0, 5.0, 1e-5), (1.0, 5.0, 1e-5), (1.0 / 3.0, 8.0, 1e-4), (1.0 / 8.0, 60.0, 1e-2)))
 def test_a_joint_with_up_to_eight_times_the_believed_inertia_comes_to_rest(ratio, seconds, rest):
     """And with a third of it; from 1 rad/s, and from rest under a load it was not told of, which the integral then carries."""
     joint = Joint(ratio, speed=1.0).run(seconds)
@@ -102,8 +103,7 @@ def test_the_integral_stands_still_while_the_command_is_at_its_limit():
 
 
 def test_a_joint_pushed_against_a_stop_for_long_is_let_go_without_a_throw():
-    """30 N m against a stop for ten seconds with 40 N m there are; then the push ends: the integral is worth what was held, and no
-    more, so it swings no further than that force makes it, and comes to rest where it was."""
+    """30 N m against a stop for ten seconds with 40 N m there are; then the push ends: the joint comes to rest where it began."""
     joint = Joint(load=0.0, stops=(-0.001, 0.05))
     joint.arrest.robot = one_joint(effort=40.0)
     joint.run(0.1)
@@ -117,7 +117,7 @@ def test_a_joint_pushed_against_a_stop_for_long_is_let_go_without_a_throw():
 
 
 def test_a_small_pull_for_long_winds_only_to_the_limit():
-    """0.05 rad away for a hundred seconds: c^3/27 M 0.05 = 1.2 N m/s would be 123 N m; with 2 N m it ends where they are reached."""
+    """0.05 rad away for a hundred seconds: c^3/27 M 0.05 = 1.2 N m/s would be 123 N m; it ends where 2 N m are reached."""
     weak = Arrest(one_joint(effort=2.0), SupervisorSettings(), DT)
     weak.reset(np.zeros(1))
     weak.command(at(0.0, 0.0))
@@ -174,8 +174,8 @@ def test_at_rest_it_goes_on_with_what_carried_the_arm():
 
 @pytest.mark.parametrize("then, expected", (("mean", 3.0), ("zero", 0.0)))
 def test_without_states_the_mean_goes_on_and_then_what_was_chosen(then, expected):
-    watched = Supervisor(one_joint(), SupervisorSettings(blind_time=0.5, blind_effort=then, command_rate=(1.0,), longest_outage=10.0,
-                                                         ramp_time_effort=0.0), DT)
+    watched = Supervisor(one_joint(), SupervisorSettings(
+        blind_time=0.5, blind_effort=then, command_rate=(1.0,), longest_outage=10.0, ramp_time_effort=0.0), DT)
     for _ in range(200):
         watched.filter(Decision(0.0, np.array([3.0]), DecisionStatus.OK), at(0.0, 0.0))
     blind = [watched.silent(0.1 + k * DT).u[0] for k in range(150)]
