@@ -16,6 +16,8 @@ from rosbags.typesys import Stores, get_typestore
 from mbrl_ros.configuration import Configuration
 from mbrl_ros.pid import build_controller
 from mbrl_ros.robots import load_robot
+from mbrl_ros.robots.inertia import JointSpaceInertia
+from mbrl_ros.state_machine import Reason
 from mbrl_ros.supervisor import Supervisor
 from mbrl_ros.types import Observation
 
@@ -24,7 +26,7 @@ STATE, VECTOR, POINT, TEXT = ("sensor_msgs/msg/JointState", "std_msgs/msg/Float6
 EVENT = "rcl_interfaces/msg/ParameterEvent"
 RATE, START = 50.0, 100.0
 SETTINGS = {"robot.description": planar_arm(2), "control.rate": RATE, "planner.horizon": 6, "planner.backend": "casadi",
-            "planner.iterations": 1, "lockstep": True}
+            "planner.iterations": 1, "control.delay": 0.0, "lockstep": True}
 
 
 class Messages:
@@ -99,13 +101,13 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 def closed_loop(seconds: float = 3.0, seed: int = 0, session: bool = True, store=Stores.ROS2_JAZZY, **settings):
-    """(messages, commands (T, 2)) of a run in lockstep as the nodes make it: a double integrator with noise, one target."""
+    """(messages, commands (T, 2)) of a run in lockstep as the nodes make it: the arm without gravity and with noise, one target."""
     values = {**SETTINGS, **settings}
     configuration = Configuration.from_flat({key: value for key, value in values.items() if key != "lockstep"})
     robot = load_robot(configuration["robot"])
     controller = build_controller(robot, configuration)
     supervisor = Supervisor(robot, configuration["supervisor"], 1.0 / RATE)
-    make, rng = Messages(store), np.random.default_rng(seed)
+    make, rng, inertia = Messages(store), np.random.default_rng(seed), JointSpaceInertia(robot)
     q, qd, messages, commands = np.zeros(2), np.zeros(2), [], []
     if session:
         messages.append(("/mbrl_session", TEXT, START - 1.0, make.text(json.dumps(
@@ -123,10 +125,12 @@ def closed_loop(seconds: float = 3.0, seed: int = 0, session: bool = True, store
         if k == 0:
             controller.reset(observation)
             supervisor.reset(observation)
-        u = supervisor.filter(controller.step(observation), observation).u
+        decision, trust = controller.step(observation), controller.dynamics.trust
+        doubts = (Reason.TRUST if trust.level == 0.0 else Reason.NONE) | (Reason.MODEL_LOST if trust.hold else Reason.NONE)
+        u = supervisor.filter(decision, decision.admitted, doubts).u
         controller.record(observation.stamp, u)
         commands.append(u)
         messages.append(("/commands", VECTOR, stamp + 0.001, make.command(u, observation.stamp)))
-        acceleration = 0.2 * u - 0.5 * qd
+        acceleration = np.linalg.solve(inertia(q), u) - 0.5 * qd
         q, qd = q + qd / RATE + 0.5 * acceleration / RATE**2, qd + acceleration / RATE
     return messages, np.array(commands)

@@ -6,6 +6,7 @@ import pytest
 
 from mbrl_ros import plugins
 from mbrl_ros.costs import CostContext, build_cost
+from mbrl_ros.costs.command_change import shape
 from mbrl_ros.exceptions import ConfigurationError
 from mbrl_ros.robots import load_robot
 from mbrl_ros.settings import RobotSettings
@@ -186,3 +187,67 @@ def test_all_costs_together(context):
     assert float(cost.stage(x, v, u, p)) == pytest.approx(alone, rel=1e-12)
     covered = sorted(i for part in cost.layout.values() for i in range(part.start, part.stop))
     assert covered == list(range(cost.np))
+
+
+# --- change of the command ----------------------------------------------------------------------------------------------
+
+
+def metric(seed=0, acceleration=600.0):
+    """(B, h, a, H^-2 + B^T B / a^2) of three coupled joints."""
+    rng = np.random.default_rng(seed)
+    A = rng.normal(size=(3, 3))
+    gain, scale = np.linalg.inv(0.01 * (A @ A.T + 0.1 * np.eye(3))), np.array([87.0, 12.0, 3.0])
+    return gain, scale, acceleration, np.diag(scale**-2.0) + gain.T @ gain / acceleration**2
+
+
+@pytest.mark.parametrize("acceleration", (1.0, 600.0, 1e6))
+def test_the_shape_of_the_command_change_is_its_metric(acceleration):
+    gain, scale, a, expected = metric(1, acceleration)
+    L = shape(gain, scale, a)
+    np.testing.assert_allclose(L.T @ L, np.eye(3) + np.diag(scale) @ gain.T @ gain @ np.diag(scale) / a**2, rtol=1e-9)
+    by_command = L @ np.diag(1.0 / scale)
+    np.testing.assert_allclose(by_command.T @ by_command, expected, rtol=1e-9)
+    np.testing.assert_array_equal(np.tril(L, -1), 0.0)
+    # never less than the share of a large command, never less than the acceleration's
+    assert np.linalg.eigvalsh(expected - np.diag(scale**-2.0))[0] >= -1e-12 * np.abs(expected).max()
+    np.testing.assert_array_equal(shape(np.zeros((3, 3)), scale, a), np.eye(3))
+
+
+def test_the_command_change_costs_what_its_shape_says(context):
+    """Value, gradient and curvature by the commands, for an L that is neither diagonal nor symmetric."""
+    cost = made(context, "command_change", weight=3.0)
+    h = context.command_scale
+    L = shape(np.array([[900.0, -400.0], [-300.0, 2500.0]]), h, 600.0)
+    assert abs(L[0, 1]) > 0.1
+    x, v, u, p = point(2, cost)
+    p = cost.parameters(H)[0]
+    p[cost.layout["command_change.shape"]] = L.ravel()
+    A = np.diag(1.0 / h) @ L.T @ L @ np.diag(1.0 / h)
+    d = u - v
+    full = float(cost.stage(x, v, u, p))
+    assert full == pytest.approx(0.5 * 3.0 * d @ A @ d, rel=1e-12)
+    p[cost.layout["command_change.shape"]] = L.T.ravel()  # counted by columns it would be another cost
+    assert float(cost.stage(x, v, u, p)) != pytest.approx(full, rel=1e-2)
+    p[cost.layout["command_change.shape"]] = L.ravel()
+    g, G = cost.stage_expansion(x, v, u, p)
+    g, G = g.full().ravel(), casadi.tril2symm(G).full()
+    z, e = np.concatenate([x, u, v]), 1e-5
+
+    def gradient(z):
+        return cost.stage_expansion(z[: cost.nx], z[cost.nx + 2:], z[cost.nx: cost.nx + 2], p)[0].full().ravel()
+
+    def value(z):
+        return float(cost.stage(z[: cost.nx], z[cost.nx + 2:], z[cost.nx: cost.nx + 2], p))
+
+    numeric = np.array([(value(z + e * one) - value(z - e * one)) / (2 * e) for one in np.eye(z.size)])
+    np.testing.assert_allclose(g, numeric, rtol=1e-6, atol=1e-8 * (1.0 + full))
+    numeric = np.array([(gradient(z + e * one) - gradient(z - e * one)) / (2 * e) for one in np.eye(z.size)])
+    np.testing.assert_allclose(G, numeric, rtol=1e-6, atol=1e-8 * (1.0 + np.abs(G).max()))
+    np.testing.assert_allclose(g[cost.nx: cost.nx + 2], 3.0 * A @ d, rtol=1e-9)
+
+
+def test_without_a_shape_the_command_change_is_the_share_of_a_large_command(context):
+    cost = made(context, "command_change", weight=2.0)
+    u, v = np.array([4.0, -1.0]), np.array([1.0, 1.0])
+    full = float(cost.stage(np.zeros(cost.nx), v, u, cost.parameters(H)[0]))
+    assert full == pytest.approx(0.5 * 2.0 * ((3.0 / 10.0) ** 2 + (2.0 / 5.0) ** 2), rel=1e-12)  # efforts of 10 and 5 N m

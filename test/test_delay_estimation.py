@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mbrl_ros.dynamics.delay_estimation import DelayEstimator, DelayMonitor, DelaySettings, complaint
+from mbrl_ros.dynamics.delay_estimation import DelayEstimate, DelayEstimator, DelayMonitor, DelaySettings, complaint
 from robots_for_tests import planar_robot
 
 DT = 0.005
@@ -132,6 +132,86 @@ def test_the_monitor_only_reports_when_told_so():
     arm, monitor = Arm(3, seed=11), DelayMonitor(3, DT, 1.0, DelaySettings(adapt=False))
     arm.run(_Recorder(monitor), 3.0, 600)
     assert monitor.in_use == 1.0 and "set control.delay: 3.0" in monitor.message
+
+
+def estimate(ticks, std, explained=0.5, usable=False):
+    return DelayEstimate(ticks, std, 0.9, explained, usable)
+
+
+def fed(monitor, *estimates):
+    """What the monitor changes to after each of these estimates, None where to nothing; as `update` does with its own."""
+    changes = []
+    for one in estimates:
+        def steps(one=one):
+            return one
+            yield
+        monitor._running = steps()
+        monitor._ticks = 0
+        changes.append(monitor.update(0.0, np.zeros(2), np.zeros(2), np.zeros(2)))
+    return changes
+
+
+def test_the_time_is_as_uncertain_as_configured_until_an_estimate_speaks():
+    """10 ms; then hypot(std, mean - in use) ticks of 5 ms, between half a millisecond and what it began with."""
+    monitor = DelayMonitor(2, DT, 1.0, DelaySettings(adapt=False))
+    assert monitor.std == monitor.settings.uncertainty == 0.01
+    fed(monitor, None, estimate(1.0, 1.0), estimate(1.0, 0.5, explained=0.1))  # nothing, too wide, explains too little
+    assert monitor.std == 0.01
+    fed(monitor, estimate(1.3, 0.4))
+    assert monitor.std == pytest.approx(0.005 * 0.5)
+    fed(monitor, estimate(1.0, 0.01))
+    assert monitor.std == 0.0005
+    fed(monitor, estimate(4.0, 0.5))
+    assert monitor.std == 0.01  # sure of being wrong by three ticks
+    fed(monitor, estimate(1.0, 0.2))
+    assert monitor.std == pytest.approx(0.001)
+    fed(monitor, None, estimate(3.0, 2.0))
+    assert monitor.std == pytest.approx(0.001)  # what says nothing changes nothing
+    monitor.reset()
+    assert monitor.std == 0.01
+
+
+def test_a_time_said_to_be_known_stays_known():
+    monitor = DelayMonitor(2, DT, 1.0, DelaySettings(uncertainty=0.0))
+    fed(monitor, estimate(3.0, 0.5))
+    assert monitor.std == 0.0
+
+
+def test_a_change_of_the_delay_in_use_makes_its_time_certain():
+    monitor = DelayMonitor(2, DT, 1.0)
+    assert fed(monitor, estimate(3.0, 0.1, usable=True), estimate(3.0, 0.1, usable=True))[1] == pytest.approx(3.0)
+    assert monitor.in_use == pytest.approx(3.0) and monitor.std == pytest.approx(0.0005)
+
+
+def test_two_estimates_far_above_the_delay_in_use_are_acted_on_before_they_are_usable():
+    monitor = DelayMonitor(2, DT, 1.0)
+    first, second = estimate(3.0, 0.3), estimate(3.2, 0.2)
+    assert fed(monitor, first, second) == [None, pytest.approx((3.0 / 0.09 + 3.2 / 0.04) / (1.0 / 0.09 + 1.0 / 0.04))]
+    assert monitor.in_use == pytest.approx(3.138, abs=1e-3)
+
+
+@pytest.mark.parametrize("estimates", (
+    [estimate(2.0, 0.1)] * 4,  # not more than one tick longer
+    [estimate(3.5, 0.9)] * 4,  # not three standard deviations
+    [estimate(3.0, 0.1, explained=0.29)] * 4,  # explains less than settings.explained
+    [estimate(3.0, 0.1), estimate(5.0, 0.1)] * 2,  # do not agree
+    [estimate(3.0, 0.1), None] * 2, [estimate(3.0, 0.1), estimate(1.0, 0.1)] * 2,  # not twice in a row
+    [estimate(7.8, 0.1)] * 4,  # at the end of the range considered
+))
+def test_other_estimates_wait_until_they_are_usable(estimates):
+    monitor = DelayMonitor(2, DT, 1.0, DelaySettings(explained=0.3, longest=8))
+    assert fed(monitor, *estimates) == [None] * len(estimates) and monitor.in_use == 1.0
+
+
+def test_a_shorter_delay_waits_until_it_is_usable():
+    monitor = DelayMonitor(2, DT, 4.0)
+    assert fed(monitor, *[estimate(1.0, 0.01)] * 4) == [None] * 4 and monitor.in_use == 4.0
+    assert fed(monitor, *[estimate(1.0, 0.01, usable=True)] * 3)[-1] == pytest.approx(1.0)
+
+
+def test_the_early_rule_only_reports_when_told_so():
+    monitor = DelayMonitor(2, DT, 1.0, DelaySettings(adapt=False))
+    assert fed(monitor, estimate(3.0, 0.1), estimate(3.0, 0.1)) == [None, None]
 
 
 class _Recorder:

@@ -5,9 +5,10 @@ import pytest
 
 from mbrl_ros.dynamics import CommandHistory, FeatureMotion, RegressionPosterior, build_dynamics
 from mbrl_ros.dynamics.compiled_posterior import CompiledPosterior, library
-from mbrl_ros.settings import DynamicsSettings, FeatureSettings
+from mbrl_ros.robots import load_robot
+from mbrl_ros.settings import DynamicsSettings, FeatureSettings, RobotSettings
 from mbrl_ros.types import FeatureFrame, LinearGaussianDynamics, Transition
-from robots_for_tests import planar_robot
+from robots_for_tests import planar_arm, planar_robot
 
 DT = 0.005
 
@@ -27,8 +28,11 @@ def excited(rng, n, ticks, slope, offset, noise=0.0, u_scale=1.0):
         yield Transition(k * DT, x, u, np.concatenate([q_next, qd_next]))
 
 
-def fitted(n, transitions, x, u, **settings):
-    dynamics = build_dynamics(planar_robot(n), DT, DynamicsSettings(**settings), {})
+def fitted(n, transitions, x, u, order=None, **settings):
+    """`order`: of the robot's joints, base to tip by default."""
+    names = tuple(f"joint{i + 1}" for i in (range(n) if order is None else order))
+    robot = load_robot(RobotSettings(joints=names), planar_arm(n))
+    dynamics = build_dynamics(robot, DT, DynamicsSettings(**settings), {})
     for transition in transitions:
         dynamics.update(transition)
     return dynamics, dynamics.fit(x, u)
@@ -104,7 +108,7 @@ def test_permuting_the_joints_permutes_everything():
     permuted = [Transition(t.stamp, t.x[both], t.u[order], t.x_next[both]) for t in transitions]
     x, u = rng.normal(size=2 * n), rng.normal(size=n)
     _, model = fitted(n, transitions, x, u)
-    _, other = fitted(n, permuted, x[both], u[order])
+    _, other = fitted(n, permuted, x[both], u[order], order)
     everything = np.concatenate([both, 2 * n + order])
     np.testing.assert_allclose(other.F[0], model.F[0][np.ix_(both, everything)], atol=1e-9)
     np.testing.assert_allclose(other.f[0], model.f[0][both], atol=1e-9)
@@ -175,8 +179,8 @@ def test_the_integrator_prior_is_stable_at_any_rate(interface, dt):
     x = np.zeros(2)
     for _ in range(round(2.0 / dt)):
         x = model.predict(x, u)
-    if interface == "effort":  # 600 rad/s^2 for a full command of 20 N m: 0.5 N m for 2 s
-        assert x[1] == pytest.approx(600.0 * 0.5 / 20.0 * 2.0, rel=0.02)
+    if interface == "effort":  # a rod of 1 kg and 0.5 m about its end, 1 * 0.5^2 / 3 kg m^2: 0.5 N m for 2 s
+        assert x[1] == pytest.approx(0.5 / (0.25 / 3.0) * 2.0, rel=0.02)
     elif interface == "velocity":
         assert x[1] == pytest.approx(0.5, rel=1e-3)
     else:

@@ -84,6 +84,23 @@ def test_bad_configuration_ends_with_code_2_and_one_clear_line(parameters, words
         process.kill()
 
 
+@pytest.mark.parametrize("settings, words", (
+    ({}, "set prior.integrator.strength"),
+    ({"prior.integrator.strength": [600.0]}, "cannot activate: the safe command 'arrest' needs the inertia of the arm"),
+))
+def test_without_inertials_efforts_are_refused_in_one_line_that_says_what_to_do(tmp_path, settings, words):
+    file = tmp_path / "bare.urdf"
+    file.write_text(planar_arm(2).replace("<inertial>", "<!--").replace("</inertial>", "-->"))
+    process = NodeProcess("mpc_node", new_domain(), {"robot.description": str(file), **settings})
+    try:
+        assert process.wait() == 2
+        said = [line for line in process.output.splitlines() if "[ERROR]" in line]
+        assert len(said) == 1 and words in said[0] and "Traceback" not in process.output
+        assert "supervisor.safe_effort" in said[0] or not settings
+    finally:
+        process.kill()
+
+
 def test_services_hold_stop_and_recover_explicitly(tmp_path):
     model = str(tmp_path / "model.npz")
     with ros(("mpc_node", {**LOCKSTEP, "supervisor.safe_effort": "zero", "model_file": model})) as (peer, mpc):

@@ -8,15 +8,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from robots_for_tests import planar_robot
+from robots_for_tests import planar_arm, planar_robot
 
 from mbrl_ros import control_loop
 from mbrl_ros.control_loop import ControlLoop
-from mbrl_ros.exceptions import DataError
+from mbrl_ros.exceptions import ConfigurationError, DataError
 from mbrl_ros.journal import Act
 from mbrl_ros.mailbox import Arrival, Mailbox
 from mbrl_ros.player import FeedbackPlayer
-from mbrl_ros.settings import ControlSettings, SupervisorSettings
+from mbrl_ros.robots import load_robot
+from mbrl_ros.settings import ControlSettings, RobotSettings, SupervisorSettings
 from mbrl_ros.state_machine import Event, Reason, State
 from mbrl_ros.supervisor import Supervisor
 from mbrl_ros.timing import Lateness
@@ -152,6 +153,35 @@ def test_active_again_it_stays_where_the_robot_is_and_keeps_what_it_learned(make
     assert [step.stamp for step in loop.controller.steps] == [1.0, 2.0]
     assert loop.controller.resets == 1 and loop.controller.held == [2.0]
     assert [stamp for stamp, _ in loop.controller.resumed] == [2.0]
+
+
+def test_a_robot_that_cannot_be_brought_to_rest_is_not_begun_with(make_loop):
+    loop = make_loop()
+    bare = load_robot(RobotSettings(), planar_arm(2).replace("<inertial>", "<!--").replace("</inertial>", "-->"))
+    loop.supervisor = Supervisor(bare, SupervisorSettings(), DT)
+    with pytest.raises(ConfigurationError, match="no usable <inertial>.*supervisor.safe_effort"):
+        loop.start()
+    loop.mailbox.put(arrival(1.0, 0.3))
+    assert not loop.running and loop.outputs.entries == [] and loop.outputs.acts == []
+    loop.supervisor = Supervisor(bare, SupervisorSettings(safe_effort="damp"), DT)
+    loop.start()
+    loop.mailbox.put(arrival(1.0, 0.3))
+    loop.outputs.wait_for("tick", 1)
+
+
+def test_what_the_controller_admits_is_what_the_supervisor_and_an_emergency_stop_see(make_loop):
+    """The first joint is said to turn at 100 rad/s; the controller does not believe it."""
+    loop = make_loop(lockstep=True, settings=SupervisorSettings(safe_effort="damp", damping=(2.0,)))
+    loop.start()
+    believed = np.array([0.5, 0.0])
+    step = loop.controller.step
+    loop.controller.step = lambda o: dataclasses.replace(step(o), admitted=dataclasses.replace(o, qd=believed))
+    loop.mailbox.put(Arrival(Observation(1.0, np.zeros(2), np.array([100.0, 0.0])), 0.0, None, False))
+    loop.outputs.wait_for("tick", 1)
+    (tick,), = loop.outputs.of("tick")
+    assert tick.command.state is State.ACTIVE and tick.observation.qd[0] == 100.0  # what was measured is told
+    assert loop.request(Event.E_STOP)
+    assert loop.outputs.of("command")[-1][1] == pytest.approx([-1.0, 0.0])
 
 
 def test_nothing_goes_out_before_the_first_state(make_loop):

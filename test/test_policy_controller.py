@@ -187,6 +187,18 @@ def test_lessons_carry_state_command_precision_and_target(robot):
     assert np.linalg.eigvalsh(sample.P).min() > 0.0
 
 
+@pytest.mark.xfail(strict=True, reason="PolicyController makes decisions of its own without them")
+@pytest.mark.parametrize("teaching", (True, False))
+def test_what_the_planner_admits_and_knows_of_the_inertia_reaches_the_supervisor(robot, teaching):
+    """A velocity sample off by 100 rad/s is no overspeed, whoever teaches; and the safe command learns the inertia."""
+    world = World(robot, teaching=teaching)
+    world.run(30)
+    world.qd = np.array([100.0, 0.0, 0.0])
+    decision = world.run(1)
+    assert decision.inertia is not None and decision.admitted is not None
+    assert np.abs(decision.admitted.qd).max() < 1.0 and decision.admitted.stamp == decision.stamp
+
+
 def test_a_policy_with_another_window_is_refused(robot, policy):
     with pytest.raises(DataError, match="distillation.window"):
         World(robot, policy, window=0.1)

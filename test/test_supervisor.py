@@ -35,7 +35,7 @@ FAILED = DecisionStatus.PLANNER_FAILED
 
 
 @pytest.mark.parametrize("interface", INTERFACES)
-@pytest.mark.parametrize("safe_effort", ("zero", "damp", "gravity", "hold"))
+@pytest.mark.parametrize("safe_effort", ("arrest", "zero", "damp", "gravity", "hold"))
 def test_whatever_happens_the_command_is_finite_and_inside_every_limit(interface, safe_effort):
     if safe_effort == "gravity":
         pytest.importorskip("adam", reason="adam-robotics is not installed")
@@ -73,8 +73,8 @@ def test_what_is_inside_the_envelope_passes_unchanged():
 
 @pytest.mark.parametrize("acceleration", (50.0, 500.0, 1700.0))  # rad/s^2 by a full command; 1700: a bare wrist
 @pytest.mark.parametrize("delay", (0, 1))
-def test_the_safe_command_brings_a_joint_of_any_inertia_to_rest(acceleration, delay):
-    watched, speed = supervisor(), np.array([2.0, -2.0])
+def test_damping_brings_a_joint_of_any_inertia_to_rest(acceleration, delay):
+    watched, speed = supervisor(safe_effort="damp"), np.array([2.0, -2.0])
     felt = [np.zeros(2)] * (delay + 1)
     fastest = []
     for _ in range(round(3.0 / DT)):
@@ -134,13 +134,13 @@ def test_position_commands_accelerate_no_more_than_allowed():
 
 @pytest.mark.parametrize("interface, expected", (("effort", [-2.0, 4.0]), ("velocity", [0.0, 0.0]), ("position", [0.3, -0.4])))
 def test_safe_commands(interface, expected):
-    watched = supervisor(interface, damping=(2.0,))
+    watched = supervisor(interface, safe_effort="damp", damping=(2.0,))
     watched.reset(at((0.3, -0.4)))
     assert watched.stop(at((0.3, -0.4), (1.0, -2.0))).u == pytest.approx(expected)
 
 
 def test_damping_needs_a_known_velocity():
-    watched = supervisor()
+    watched = supervisor(safe_effort="damp")
     watched.filter(wish(5.0, 5.0), at(qd=(1.0, 1.0)))
     assert watched.silent(0.1).u == pytest.approx([0.0, 0.0])
 

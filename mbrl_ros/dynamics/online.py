@@ -184,7 +184,9 @@ class OnlineDynamics:
         n, x, u = self.n, transition.x[: 2 * self.n], transition.u
         self.trust = self.trust.after(prediction.innovation.nis, self.nis_bound, self.dt, self.trust_settings)
         if self.keeper is not None:
+            gain = self._input_gain
             self.keeper.add(transition)
+            self._input_gain = gain  # whoever looks on may fit, and changes nothing by it
         if self._start is None:
             self._start = transition.stamp
         self._stopped = self._frozen(transition.stamp)
