@@ -11,12 +11,12 @@ the other side. M_s is therefore never less than the links' inertia at the prese
 
     M_s = L max(1, L^-1 M_fit L^-T) L^T,     M_e(q) = L L^T
 
-with M_e of robots/effective_inertia.py and M_fit the inverse of the input gain of the last fit that could be trusted; max
-acts on the eigenvalues, which are taken for at most LARGEST. Rotors, which no URDF tells of, enter by the fit.
+with M_e of robots/effective_inertia.py, learned rotors included, and M_fit the inverse of the input gain of the last fit that could be trusted; max
+acts on the eigenvalues, which are taken for at most LARGEST.
 
 w is the torque that u_mean lacks, after a change of pose or load. It stands still for a joint whose command is at its limit
-and is never more than the limit. Without states nothing can be fed back: u_mean alone goes on for supervisor.blind_time,
-and then what supervisor.blind_effort says.
+and is never more than the limit. Without states nothing can be fed back: u_mean - w alone goes on for
+supervisor.blind_time, and then what supervisor.blind_effort says.
 """
 
 from __future__ import annotations
@@ -47,8 +47,14 @@ class Arrest:
 
     @property
     def ready(self) -> bool:
-        """Whether anything is known of the inertia."""
-        return self._inertia is not None or self.fitted is not None
+        """Whether the inertia is known."""
+        return self._inertia is not None
+
+    def believe(self, inertia: Array, rotors: Array | None) -> None:
+        """M_fit (n, n) of a fit that can be trusted, and what was learned of the rotors' inertia (n,)."""
+        self.fitted = inertia
+        if self._inertia is not None and rotors is not None:
+            self._inertia.rotors = rotors
 
     def reset(self, command: Array) -> None:
         """Begin anew: `command` (n,) is in effect."""
@@ -58,8 +64,8 @@ class Arrest:
 
     def follow(self, u: Array, share: float = 1.0, release: bool = True) -> None:
         """u (n,) went out for a `share` of a period; `release`: and it was not this law's."""
-        self._weight += share
-        self.mean = self.mean + max(min(1.0, share / self._weight), min(1.0, share * self.dt / self.settings.mean_time)) * (u - self.mean)
+        self._weight += share  # the first commands are averaged evenly
+        self.mean = self.mean + min(1.0, max(share / self._weight, share * self.dt / self.settings.mean_time)) * (u - self.mean)
         if release:
             self._q, self._blind = None, 0
             self._w = np.zeros(self.robot.n)
@@ -74,9 +80,9 @@ class Arrest:
             self._M = self.inertia(observation.q)
         self._ticks += 1
         slower = self._v - np.clip(self._v, -self._braking, self._braking)
-        a, self._q, self._v = (slower - self._v) / self.dt, self._q + 0.5 * self.dt * (slower + self._v), slower
-        c, e = self.settings.arrest_rate, observation.q - self._q
+        a, c, e = (slower - self._v) / self.dt, self.settings.arrest_rate, observation.q - self._q
         u = self.mean + self._M @ (a - c * (observation.qd - self._v) - c**2 / 3.0 * e) - self._w
+        self._q, self._v = self._q + 0.5 * self.dt * (slower + self._v), slower
         limit, change = self.robot.effort_limit, self.dt * c**3 / 27.0 * (self._M @ e)
         winding = (np.abs(u) >= limit) & (np.sign(u) == -np.sign(change))
         self._w = np.clip(self._w + np.where(winding, 0.0, change), -limit, limit)
@@ -87,12 +93,10 @@ class Arrest:
         self._blind += 1
         if self._blind * self.dt > self.settings.blind_time and self.settings.blind_effort == "zero":
             return np.zeros(self.robot.n)
-        return self.mean
+        return self.mean - self._w
 
     def inertia(self, q: Array) -> Array:
         """M_s (n, n) at the pose q (n,)."""
-        if self._inertia is None:
-            return self.fitted
         least = self._inertia(q)
         if self.fitted is None:
             return least

@@ -119,6 +119,8 @@ class Learner:
             refused = self.gate.refused(last_x, x, error, np.sqrt(prediction.innovation.covariance.diagonal()))
             if refused.any():
                 x[self.n: 2 * self.n] -= np.where(refused, error, 0.0)
+                if self.m:  # the features' velocities follow from the joints'
+                    x[2 * self.n:] = np.concatenate(self.dynamics.features.present(stamp, x[: self.n], x[self.n: 2 * self.n])[:2])
                 prediction = self.dynamics.predict(transition, neighbours, timing_std)
         innovation = self.dynamics.learn(prediction)
         self._learned += 1
@@ -208,7 +210,7 @@ class MpcController(FollowsTargets, Learner):
             nis=innovation.nis if innovation else float("nan"), nis_dof=self.n if innovation else 0,
             innovation=innovation.error if innovation else None,
             seconds={"fit": fitted - begin, "plan": done - fitted, "tick": done - begin},
-            admitted=admitted, inertia=self.inertia)
+            admitted=admitted, inertia=self.inertia, rotors=self.dynamics.prior.rotors)
 
     def _fit(self, x: Array, u: Array):
         if self.dynamics.prior.linear or not self._planned:

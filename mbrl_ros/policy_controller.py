@@ -180,7 +180,8 @@ class PolicyController(FollowsTargets):
         u = self._blended(stamp, decision.u)
         self._proposed = u
         return Decision(stamp, u, decision.status, decision.plan, nis=decision.nis, nis_dof=decision.nis_dof,
-                        innovation=decision.innovation,
+                        innovation=decision.innovation, inertia=decision.inertia, rotors=decision.rotors,
+                        admitted=decision.admitted if decision.stamp == stamp else None,
                         seconds={**decision.seconds, "tick": time.perf_counter() - begin})
 
     def adapt_to_lateness(self, periods: int, authority: float) -> None:

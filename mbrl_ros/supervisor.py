@@ -84,7 +84,7 @@ class Supervisor:
         if self.arrest is None or self.arrest.ready:
             return ""
         return ("the safe command 'arrest' needs the inertia of the arm: the URDF has no usable <inertial> for every controlled "
-                "joint, and nothing has been learned yet; add mass and inertia to the links, or choose another "
+                "joint; add mass and inertia to the links, or choose another "
                 "supervisor.safe_effort (zero, damp, hold)")
 
     @property
@@ -116,7 +116,7 @@ class Supervisor:
         MODEL_LOST, LATE, TOO_LATE)."""
         self._begin_if_wanted()
         if self.arrest is not None and decision.inertia is not None:
-            self.arrest.fitted = decision.inertia
+            self.arrest.believe(decision.inertia, decision.rotors)
         reasons = int(doubts & self._heeded)
         usable = bool(np.isfinite(decision.u).all())
         if not usable:

@@ -106,7 +106,7 @@ class CommandAge:
     """
 
     MEMORY, LEAST = 0.1, 0.3
-    FEWEST = 8  # states that the first mean stands for
+    FEWEST = 12  # states that the first mean stands for
 
     def __init__(self, dt: float, warning: float, limit: float, release: float):
         self._dt, self._warning, self._limit, self._release = dt, warning, limit, release
@@ -127,7 +127,7 @@ class CommandAge:
     @property
     def expected(self) -> int:
         """By how many whole periods the next command will be late, as the last ones were."""
-        return round(self.mean / self._dt)
+        return int(self.mean / self._dt)
 
     @property
     def late(self) -> bool:

@@ -131,7 +131,8 @@ class Decision:
     `nis` is the normalised squared innovation of the last transition and `nis_dof` its degrees of freedom
     (0: no transition this tick). `seconds` maps a part of the tick to its duration [s]. `admitted` is the observation with
     the velocities the controller believes, None where it believes them all; `inertia` (nu, nu) [kg m^2 or kg] is
-    M = (d qdd / d u)^-1 of the last fit that could be trusted, None where there is none (effort interface).
+    M = (d qdd / d u)^-1 of the last fit that could be trusted, `rotors` (nu,) what was learned of the rotors' part of it; None
+    where there is none (effort interface).
     """
 
     stamp: float
@@ -144,3 +145,4 @@ class Decision:
     seconds: dict = field(default_factory=dict)
     admitted: Observation | None = None
     inertia: Array | None = None
+    rotors: Array | None = None

@@ -207,6 +207,7 @@ class DelayMonitor:
     SPEAKING = 0.1  # explained share, and standard deviation below one tick, from which on an estimate changes `std`
     DISTINCT, LONGER = 3.0, 1.0  # standard deviations, and ticks, above the delay in use, twice in a row, at which an estimate
     # is acted on before it is usable: it need not be exact to be nearer, and a loop that oscillates leaves no time to wait
+    CAREFUL = 0.7  # ... this share of the way: under an actuator's lag the first estimates come out too long
     AGREEING = 3  # usable estimates in a row within the tolerance of each other before they are acted on ...
     SURE = 0.999  # ... or one with this confidence: a loop with the wrong delay can diverge in half a second
 
@@ -259,7 +260,7 @@ class DelayMonitor:
         return self._change(new)
 
     def _early(self, estimate: DelayEstimate | None) -> float | None:
-        """The mean of this estimate and the last, if both are far above the delay in use and near each other."""
+        """Towards the mean of this estimate and the last, if both are far above the delay in use and near each other."""
         last, self._distinct = self._distinct, None
         if (estimate is None or estimate.explained < self.settings.explained or not self.settings.adapt
                 or estimate.ticks >= self.settings.longest - 0.25
@@ -269,7 +270,8 @@ class DelayMonitor:
             self._distinct = estimate
             return None
         weights = estimate.std**-2, last.std**-2
-        return float((weights[0] * estimate.ticks + weights[1] * last.ticks) / sum(weights))
+        mean = (weights[0] * estimate.ticks + weights[1] * last.ticks) / sum(weights)
+        return float(self.in_use + self.CAREFUL * (mean - self.in_use))
 
     def _change(self, new: float) -> float:
         self.in_use, self._recent = new, []

@@ -131,6 +131,7 @@ class OnlineDynamics:
             self.prior.learn_gain(q, self._input_gain)
         change = self.prior.move_to(q)
         if change is not None:
+            self._precision = self._precision_of(self.prior.spread)
             self.posterior.rebase(self._command_rows, change * self._u_scale)
             self.posterior.condition(self.posterior.centre.copy())
 

@@ -35,8 +35,9 @@ def load_model(path: str | Path, dynamics: OnlineDynamics, robot: Robot) -> None
     _, owner, arrays = store.load(path, KIND)
     store.check_owner(path, owner, store.Owner(robot.joints, robot.interface, dynamics.dt))
     if "prior_gain" not in arrays:  # written before the prior's input gain depended on the pose: it was this then
-        arrays = {**arrays, "prior_gain": np.diag(FORMER_STRENGTH * dynamics.dt / robot.command_scale)
-                  if robot.interface == "effort" else dynamics.evidence()["prior_gain"]}
+        guessed = robot.interface == "effort" and dynamics.settings.prior == "integrator"
+        arrays = {**arrays, "prior_gain": np.diag(FORMER_STRENGTH * dynamics.dt / robot.command_scale) if guessed
+                  else dynamics.evidence()["prior_gain"]}
     for name, present in dynamics.evidence().items():
         if name not in arrays or arrays[name].shape != present.shape:
             given = arrays[name].shape if name in arrays else "nothing"

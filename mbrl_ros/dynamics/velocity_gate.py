@@ -51,6 +51,7 @@ class VelocityGate:
                        & (np.abs(r + 0.5 * self.dt * error) < 0.5 * size) & (self._running < LONGEST))
             self._running = np.where(refused, self._running + 1, 0)
             self.refusals += bool(refused.any())
+        if self._seen:
             square = np.minimum(square, LARGEST**2 * self._square + 1e-12)
         self._seen += 1
         rate = max(1.0 / MEMORY, 1.0 / self._seen)

@@ -20,6 +20,7 @@ class Prior(Protocol):
 
     spread: Array
     linear: bool
+    rotors: Array | None = None  # (n,) what was learned of the rotors' inertia [kg m^2 or kg]
 
     def spread_at(self, x: Array, u: Array) -> Array:
         """The spread for a model about (x, u): the same everywhere, unless the prior knows where it knows less."""

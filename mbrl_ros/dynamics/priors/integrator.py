@@ -59,10 +59,12 @@ class IntegratorPrior(Prior):
     def reset(self) -> None:
         if self._inertia is not None:
             self._inertia.reset()
+            self.rotors = None
 
     def learn_gain(self, q: Array, gain: Array) -> None:
         if self._inertia is not None:
             self._inertia.learn(q, gain / self._dt)
+            self.rotors = self._inertia.rotors.copy()
 
     def move_to(self, q: Array) -> Array | None:
         if self._inertia is None:
