@@ -224,7 +224,7 @@ class MpcController(FollowsTargets, Learner):
         super()._weigh_efforts(x)
         columns = self.cost.layout.get("command_change.shape")
         if columns is not None and self.robot.interface == "effort":
-            weights = shape(self.effort_gain, self.robot.command_scale, self.settings.full_acceleration).ravel()
+            weights = shape(self.effort_gain, self.robot.command_scale, self.settings.full_acceleration)
             for parameters in self._parameters.values():
                 parameters[:, columns] = weights
 
