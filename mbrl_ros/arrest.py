@@ -58,10 +58,12 @@ class Arrest:
     def follow(self, u: Array, share: float = 1.0, release: bool = True) -> None:
         """u (n,) went out for a `share` of a period; `release`: and it was not this law's."""
         self._weight += share
-        self.mean = self.mean + max(min(1.0, share / self._weight), min(1.0, share * self.dt / self.settings.mean_time)) * (u - self.mean)
+        rate = max(min(1.0, share / self._weight), min(1.0, share * self.dt / self.settings.mean_time))
+        self.mean = self.mean + rate * (u - self.mean)
         if release:
+            if self._q is not None:
+                self._w = np.zeros(self.robot.n)
             self._q, self._blind = None, 0
-            self._w = np.zeros(self.robot.n)
 
     def command(self, observation: Observation) -> Array:
         """The effort (n,) [N m or N] for this tick."""

@@ -9,7 +9,6 @@ handed back by `record`, so that the dynamics learn from the command the robot f
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import numpy as np
 
@@ -111,7 +110,9 @@ class Learner:
         transition = Transition(last_stamp, last_x, self.history.in_effect(last_stamp), x)
         neighbours, timing_std = self.history.around(last_stamp), self.delay.std
         prediction = self.dynamics.predict(transition, neighbours, timing_std)
-        if self.gate is not None:
+        if self.gate is not None and prediction.innovation.nis <= self.gate.threshold**2:
+            self.gate.agree(last_x, x)  # e_j^2 <= NIS covariance_jj: no joint is beyond the threshold
+        elif self.gate is not None:
             error = prediction.innovation.error
             refused = self.gate.refused(last_x, x, error, np.sqrt(prediction.innovation.covariance.diagonal()))
             if refused.any():
@@ -182,7 +183,8 @@ class MpcController(FollowsTargets, Learner):
         stamp = observation.stamp
         x, features_fresh = self._state(observation)
         innovation = self._learn(stamp, x)
-        admitted = observation if self.gate is None else replace(observation, qd=x[self.n: 2 * self.n].copy())
+        admitted = observation if self.gate is None else Observation(
+            stamp, observation.q, x[self.n: 2 * self.n].copy(), observation.frames)
         u_now = self.history.computed_at(stamp - self.dt)
         dynamics = self._fit(x, u_now)
         fitted = time.perf_counter()

@@ -23,7 +23,7 @@ class CommandHistory:
 
     def __init__(self, nu: int, dt: float, delay: float, *, length: int = 64):
         self.dt, self._length = dt, length
-        self._stamps = np.full(length, -np.inf)
+        self._stamps = [-math.inf] * length
         self._commands = np.zeros((length, nu))
         self._newest = -1
         self._initial = np.zeros(nu)
@@ -39,23 +39,23 @@ class CommandHistory:
 
     def reset(self, command: Array) -> None:
         """Forget all; `command` (nu,) is in effect until further notice."""
-        self._stamps.fill(-np.inf)
+        self._stamps = [-math.inf] * self._length
         self._initial = np.array(command, dtype=np.float64)
         self._newest = -1
 
     def record(self, stamp: float, command: Array) -> None:
         """`command` (nu,) was published for the state stamped `stamp` [s]."""
         self._newest = (self._newest + 1) % self._length
-        self._stamps[self._newest] = stamp
+        self._stamps[self._newest] = float(stamp)
         self._commands[self._newest] = command
 
     def computed_at(self, stamp: float) -> Array:
         """The newest command (nu,) computed from a state not later than `stamp`, a quarter tick of jitter allowed."""
-        for back in range(self._length):
-            index = (self._newest - back) % self._length
-            if self._stamps[index] == -np.inf:
+        latest = stamp + 0.25 * self.dt
+        for index in range(self._newest, self._newest - self._length, -1):  # entry -1 is the last
+            if self._stamps[index] == -math.inf:
                 break
-            if self._stamps[index] <= stamp + 0.25 * self.dt:
+            if self._stamps[index] <= latest:
                 return self._commands[index]
         return self._initial
 

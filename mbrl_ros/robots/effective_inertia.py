@@ -43,7 +43,7 @@ class EffectiveInertia:
     def __call__(self, q: Array) -> Array:
         """M_e (n, n) at the pose q (n,)."""
         M = self._links(q)
-        M[np.diag_indices_from(M)] += self.rotors
+        M.reshape(-1)[:: len(M) + 1] += self.rotors
         return M
 
     def learn(self, q: Array, gain: Array) -> None:
