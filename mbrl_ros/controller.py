@@ -224,9 +224,14 @@ class MpcController(FollowsTargets, Learner):
 
     def _weigh_efforts(self, x: Array) -> None:
         super()._weigh_efforts(x)
+        scale = self._exploring = self.robot.command_scale
+        if self.robot.interface == "effort":  # as much as can be told from the noise of the velocity in one tick, at the start
+            told = self.settings.exploration_noise * self.configuration["dynamics"].noise / (
+                self.effort_gain.diagonal() * scale * self.dt)
+            self._exploring = scale * np.minimum(1.0, told / max(self.settings.exploration_start, 1e-9))
         columns = self.cost.layout.get("command_change.shape")
         if columns is not None and self.robot.interface == "effort":
-            weights = shape(self.effort_gain, self.robot.command_scale, self.settings.full_acceleration)
+            weights = shape(self.effort_gain, scale, self.settings.full_acceleration)
             for parameters in self._parameters.values():
                 parameters[:, columns] = weights
 
@@ -253,12 +258,7 @@ class MpcController(FollowsTargets, Learner):
         c = self.settings
         decay = np.exp(-(stamp - self._start) / c.exploration_decay)
         size = c.exploration_end + (c.exploration_start - c.exploration_end) * decay
-        scale = self.robot.command_scale
-        if self.robot.interface == "effort":  # as much as can be told from the noise of the velocity in one tick, at the start
-            change = self.effort_gain.diagonal() * scale * self.dt
-            told = c.exploration_noise * self.configuration["dynamics"].noise / change
-            scale = scale * np.minimum(1.0, told / max(c.exploration_start, 1e-9))
-        return size * scale * self._random.standard_normal(self.nu)
+        return size * self._exploring * self._random.standard_normal(self.nu)
 
     def _parameters_for(self, kind: str) -> Array:
         """The cost's stage parameters with only the terms that belong to a target of this kind."""

@@ -15,6 +15,7 @@ Parameter: shape (nu (nu + 1) / 2,), the upper triangle of L row by row; the ide
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import casadi
@@ -38,12 +39,18 @@ def build(settings: Settings, context) -> dict[str, Term]:
     shape = casadi.SX.sym("shape", nu * (nu + 1) // 2)
     L = casadi.SX(casadi.Sparsity.lower(nu), shape).T  # CasADi counts by columns
     change = (context.u - context.u_previous) / context.command_scale
-    return {"": Term(L @ change, settings, {"shape": (shape, np.eye(nu)[np.triu_indices(nu)])})}
+    return {"": Term(L @ change, settings, {"shape": (shape, np.eye(nu)[_triangle(nu)])})}
 
 
 def shape(gain: Array, scale: Array, acceleration: float) -> Array:
     """The upper triangle of L, row by row, for B = `gain` (nu, nu) [rad/s^2 per unit of command], h = `scale` (nu,) and a."""
     by_share = gain * (scale / acceleration)
     product = by_share.T @ by_share
-    product.flat[:: scale.size + 1] += 1.0
-    return dpotrf(product, lower=0)[0][np.triu_indices(scale.size)]
+    product.reshape(-1)[:: scale.size + 1] += 1.0
+    return dpotrf(product, lower=0)[0][_triangle(scale.size)]
+
+
+@functools.lru_cache(maxsize=None)
+def _triangle(n: int) -> tuple[Array, Array]:
+    """Rows and columns of an upper triangle, row by row."""
+    return np.triu_indices(n)
