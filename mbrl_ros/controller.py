@@ -225,7 +225,7 @@ class MpcController(FollowsTargets, Learner):
     def _weigh_efforts(self, x: Array) -> None:
         super()._weigh_efforts(x)
         scale = self._exploring = self.robot.command_scale
-        if self.robot.interface == "effort":  # as much as can be told from the noise of the velocity in one tick, at the start
+        if self.robot.interface == "effort":  # at the start as much as can be told from the noise of one tick's velocity
             told = self.settings.exploration_noise * self.configuration["dynamics"].noise / (
                 self.effort_gain.diagonal() * scale * self.dt)
             self._exploring = scale * np.minimum(1.0, told / max(self.settings.exploration_start, 1e-9))

@@ -268,7 +268,7 @@ class OnlineDynamics:
 
 
 def _interpolated(x: float, at: list[float], values: list[float]) -> float:
-    """`values` at the rising points `at`, linear between them and constant beyond, for x: np.interp, which is slow for one x."""
+    """np.interp, which is slow for one x: `values` at the rising points `at`, linear between and constant beyond them."""
     i = bisect.bisect_right(at, x) - 1
     if i < 0 or i >= len(at) - 1:
         return values[0 if i < 0 else -1]
