@@ -67,8 +67,9 @@ class Arrest:
         self._weight += share  # the first commands are averaged evenly
         self.mean = self.mean + min(1.0, max(share / self._weight, share * self.dt / self.settings.mean_time)) * (u - self.mean)
         if release:
+            if self._q is not None:
+                self._w = np.zeros(self.robot.n)
             self._q, self._blind = None, 0
-            self._w = np.zeros(self.robot.n)
 
     def command(self, observation: Observation) -> Array:
         """The effort (n,) [N m or N] for this tick."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
 
 import numpy as np
 
@@ -114,7 +113,9 @@ class Learner:
         neighbours = self.history.around(last_stamp)
         timing_std = math.hypot(self.delay.std, self.history.std(last_stamp)) if self.delay.std else 0.0
         prediction = self.dynamics.predict(transition, neighbours, timing_std)
-        if self.gate is not None:
+        if self.gate is not None and prediction.innovation.nis <= self.gate.threshold**2:
+            self.gate.agree(last_x, x)  # e_j^2 <= NIS covariance_jj: no joint is beyond the threshold
+        elif self.gate is not None:
             error = prediction.innovation.error
             refused = self.gate.refused(last_x, x, error, np.sqrt(prediction.innovation.covariance.diagonal()))
             if refused.any():
@@ -188,7 +189,8 @@ class MpcController(FollowsTargets, Learner):
         stamp = observation.stamp
         x, features_fresh = self._state(observation)
         innovation = self._learn(stamp, x)
-        admitted = observation if self.gate is None else replace(observation, qd=x[self.n: 2 * self.n].copy())
+        admitted = observation if self.gate is None else Observation(
+            stamp, observation.q, x[self.n: 2 * self.n].copy(), observation.frames)
         u_now = self.history.computed_at(stamp - self.dt)
         dynamics = self._fit(x, u_now)
         fitted = time.perf_counter()
@@ -241,9 +243,14 @@ class MpcController(FollowsTargets, Learner):
 
     def _weigh_efforts(self, x: Array) -> None:
         super()._weigh_efforts(x)
+        scale = self._exploring = self.robot.command_scale
+        if self.robot.interface == "effort":  # at the start as much as can be told from the noise of one tick's velocity
+            told = self.settings.exploration_noise * self.configuration["dynamics"].noise / (
+                self.effort_gain.diagonal() * scale * self.dt)
+            self._exploring = scale * np.minimum(1.0, told / max(self.settings.exploration_start, 1e-9))
         columns = self.cost.layout.get("command_change.shape")
         if columns is not None and self.robot.interface == "effort":
-            weights = shape(self.effort_gain, self.robot.command_scale, self.settings.full_acceleration).ravel()
+            weights = shape(self.effort_gain, scale, self.settings.full_acceleration)
             for parameters in self._parameters.values():
                 parameters[:, columns] = weights
 
@@ -270,12 +277,7 @@ class MpcController(FollowsTargets, Learner):
         c = self.settings
         decay = np.exp(-(stamp - self._start) / c.exploration_decay)
         size = c.exploration_end + (c.exploration_start - c.exploration_end) * decay
-        scale = self.robot.command_scale
-        if self.robot.interface == "effort":  # as much as can be told from the noise of the velocity in one tick, at the start
-            change = self.effort_gain.diagonal() * scale * self.dt
-            told = c.exploration_noise * self.configuration["dynamics"].noise / change
-            scale = scale * np.minimum(1.0, told / max(c.exploration_start, 1e-9))
-        return size * scale * self._random.standard_normal(self.nu)
+        return size * self._exploring * self._random.standard_normal(self.nu)
 
     def _parameters_for(self, kind: str) -> Array:
         """The cost's stage parameters with only the terms that belong to a target of this kind."""

@@ -10,15 +10,17 @@ The second part is for efforts. An effort limit may be nominal, and a combinatio
 any one of them (two parallel axes turning against each other); with the first part alone a change that throws such a
 combination would look small, and the loop would be faster there than an uncertain delay allows.
 
-Parameter: shape (nu nu,), L row by row; the identity by default.
+Parameter: shape (nu (nu + 1) / 2,), the upper triangle of L row by row; the identity by default.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import casadi
 import numpy as np
+from scipy.linalg.lapack import dpotrf
 
 from ..settings import setting
 from ..types import Array
@@ -33,13 +35,22 @@ class Settings(CostSettings):
 
 
 def build(settings: Settings, context) -> dict[str, Term]:
-    shape = casadi.SX.sym("shape", context.nu**2)
-    L = casadi.reshape(shape, context.nu, context.nu).T  # CasADi counts by columns
+    nu = context.nu
+    shape = casadi.SX.sym("shape", nu * (nu + 1) // 2)
+    L = casadi.SX(casadi.Sparsity.lower(nu), shape).T  # CasADi counts by columns
     change = (context.u - context.u_previous) / context.command_scale
-    return {"": Term(L @ change, settings, {"shape": (shape, np.eye(context.nu).ravel())})}
+    return {"": Term(L @ change, settings, {"shape": (shape, np.eye(nu)[_triangle(nu)])})}
 
 
 def shape(gain: Array, scale: Array, acceleration: float) -> Array:
-    """L (nu, nu), upper triangular, for B = `gain` (nu, nu) [rad/s^2 per unit of command], h = `scale` (nu,) and a."""
+    """The upper triangle of L, row by row, for B = `gain` (nu, nu) [rad/s^2 per unit of command], h = `scale` (nu,) and a."""
     by_share = gain * (scale / acceleration)
-    return np.linalg.cholesky(np.eye(scale.size) + by_share.T @ by_share).T
+    product = by_share.T @ by_share
+    product.reshape(-1)[:: scale.size + 1] += 1.0
+    return dpotrf(product, lower=0)[0][_triangle(scale.size)]
+
+
+@functools.lru_cache(maxsize=None)
+def _triangle(n: int) -> tuple[Array, Array]:
+    """Rows and columns of an upper triangle, row by row."""
+    return np.triu_indices(n)

@@ -23,7 +23,7 @@ class CommandHistory:
 
     def __init__(self, nu: int, dt: float, delay: float, *, length: int = 64):
         self.dt, self._length = dt, length
-        self._stamps = np.full(length, -np.inf)
+        self._stamps = [-math.inf] * length
         self._commands = np.zeros((length, nu))
         self._stds = np.zeros(length)
         self._newest = -1
@@ -40,7 +40,7 @@ class CommandHistory:
 
     def reset(self, command: Array) -> None:
         """Forget all; `command` (nu,) is in effect until further notice."""
-        self._stamps.fill(-np.inf)
+        self._stamps = [-math.inf] * self._length
         self._initial = np.array(command, dtype=np.float64)
         self._newest = -1
 
@@ -48,7 +48,7 @@ class CommandHistory:
         """`command` (nu,) was published for the state stamped `stamp` [s], or came in time for that state only; `std` [s]:
         standard deviation of when it began to act, beyond that of the delay."""
         self._newest = (self._newest + 1) % self._length
-        self._stamps[self._newest] = stamp
+        self._stamps[self._newest] = float(stamp)
         self._commands[self._newest] = command
         self._stds[self._newest] = std
 
@@ -63,11 +63,11 @@ class CommandHistory:
         return 0.0 if index is None else float(self._stds[index])
 
     def _index(self, stamp: float) -> int | None:
-        for back in range(self._length):
-            index = (self._newest - back) % self._length
-            if self._stamps[index] == -np.inf:
+        latest = stamp + 0.25 * self.dt
+        for index in range(self._newest, self._newest - self._length, -1):  # entry -1 is the last
+            if self._stamps[index] == -math.inf:
                 break
-            if self._stamps[index] <= stamp + 0.25 * self.dt:
+            if self._stamps[index] <= latest:
                 return index
         return None
 

@@ -25,6 +25,7 @@ model is not the robot's, and the estimate is not used.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Generator
 
 import numpy as np
@@ -67,12 +68,13 @@ class DelayEstimator:
         self.settings = settings or DelaySettings()
         self.n, self.dt, self.lags = n, dt, self.settings.longest + 1
         self._forgetting = np.exp(-dt / max(self.settings.memory, 2.0 * self.settings.fewest * dt))
-        self._size = n * self.lags + 2 * n + 1 + n  # commands by lag, [q; qd; 1], y
+        self._size = n * self.lags + n + 2 * n + 1  # commands by lag, y, [q; qd; 1]
         self.reset()
 
     def reset(self) -> None:
         self._moments = np.zeros((len(COLOURS), self._size, self._size))
         self._block = np.ones((BLOCK, self._size))  # newest rows, not yet in the moments
+        self._zeros = np.zeros(self._size)
         self._filled = 0
         self._filters = np.zeros((len(COLOURS), 1, self._size))
         self._count = 0.0
@@ -81,18 +83,14 @@ class DelayEstimator:
 
     def update(self, stamp: float, q: Array, qd: Array, command: Array) -> None:
         """The state (n,), (n,) measured at `stamp` [s] and the command (n,) published for it."""
-        n, first = self.n, self.n * self.lags
         if self._previous is not None and abs(stamp - self._previous[0] - self.dt) > 0.2 * self.dt:
             self._commands = []  # a gap: which commands acted in it is unknown
             self._fold()
             self._filters[:] = 0.0
         elif self._previous is not None and len(self._commands) == self.lags:
             z = self._block[self._filled]
-            for lag, past in enumerate(self._commands):
-                z[lag * n: (lag + 1) * n] = past
-            z[first: first + n], z[first + n: first + 2 * n] = self._previous[1], self._previous[2]
-            z[-n:] = qd - self._previous[2]
-            self._filled += bool(np.isfinite(z).all())
+            np.concatenate([*self._commands, qd - self._previous[2], self._previous[1], self._previous[2]], out=z[:-1])
+            self._filled += math.isfinite(z @ self._zeros)  # 0 unless an entry is not finite
             if self._filled == BLOCK:
                 self._fold()
         self._previous = (stamp, np.array(q), np.array(qd))
@@ -160,11 +158,10 @@ class DelayEstimator:
         """Correlations of commands (lags, lags, n, n), with y (lags, n, n), of y (n, n), given [q; qd; 1], and the log
         determinant of y's scale."""
         n, first = self.n, self.n * self.lags
-        state = slice(first, first + 2 * n + 1)
-        others = np.r_[0:first, first + 2 * n + 1: self._size]
+        others, state = slice(0, first + n), slice(first + n, self._size)
         inner = S[state, state]
         inner = inner + 1e-10 * np.diag(np.maximum(np.diag(inner), 1e-12))
-        C = S[np.ix_(others, others)] - S[others][:, state] @ np.linalg.solve(inner, S[state][:, others])
+        C = S[others, others] - S[others, state] @ np.linalg.solve(inner, S[state, others])
         scale = np.sqrt(np.maximum(np.diag(C), 0.0))
         floor = 1e-9 * np.sqrt(np.maximum(np.diag(S)[others], 0.0)) + 1e-15
         if (scale[-n:] <= floor[-n:]).all() or (scale[:first] <= floor[:first]).all():

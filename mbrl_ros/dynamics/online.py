@@ -27,6 +27,7 @@ evidence yet that loop has a gain of about one per tick, and the arm is lost wit
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,8 +95,9 @@ class OnlineDynamics:
             self._precision, np.full(n, settings.noise),
             noise_count=settings.noise_count + n, noise_forgetting=settings.noise_forgetting)
         counts = np.linspace(n + 1.0, max(2.0 * n, self.posterior.count, 1.0 / (1.0 - min(settings.noise_forgetting, 0.9999))))
-        self._bounds = counts, counts * n / (counts - n + 1) * f_distribution.ppf(0.95, n, counts - n + 1)
-        self.nis_bound = float(self._bounds[1][0])
+        bounds = counts * n / (counts - n + 1) * f_distribution.ppf(0.95, n, counts - n + 1)
+        self._bounds = counts.tolist(), bounds.tolist()
+        self.nis_bound = self._bounds[1][0]
         self.keeper: Keeper | None = None  # set one to keep every transition that is learned from
         self._start: float | None = None
         self._stopped = False
@@ -133,7 +135,7 @@ class OnlineDynamics:
         if change is not None:
             self._precision = self._precision_of(self.prior.spread)
             self.posterior.rebase(self._command_rows, change * self._u_scale)
-            self.posterior.condition(self.posterior.centre.copy())
+            self.posterior.condition(self.posterior.centre)
 
     def evidence(self) -> dict[str, Array]:
         """All that was learned, as arrays; prior_gain (n, n) is the input gain of the prior it is stated about."""
@@ -173,9 +175,10 @@ class OnlineDynamics:
         nis, rho = posterior.predict(regressors, y), 0.0
         if timing_std > 0.0 and neighbours is not None:
             change = self.input_gain @ (neighbours - u).T
-            rho = float((timing_std / self.dt) ** 2 * ((change * change).mean(axis=1) / posterior.Sigma.diagonal()).max())
+            D = 0.5 * np.add.reduce(change * change, axis=1)
+            rho = float((timing_std / self.dt) ** 2 * np.maximum.reduce(D / posterior.variance))
             nis *= posterior.inflation / (posterior.inflation + rho)
-        self.nis_bound = float(np.interp(posterior.noise_dof, *self._bounds))
+        self.nis_bound = _interpolated(posterior.noise_dof, *self._bounds)
         return Prediction(transition, Innovation(posterior.error.copy(), (posterior.inflation + rho) * posterior.Sigma, nis,
                                                  self.nis_bound), rho, regressors, y)
 
@@ -194,7 +197,7 @@ class OnlineDynamics:
         if not self._stopped:
             forgetting = self.trust.forgetting(self.settings.forgetting, self.settings.surprise_forgetting)
             self.posterior.add(prediction.regressors, prediction.y, forgetting, weight)
-            seen = float(np.sort(self.posterior.Sigma.diagonal())[n // 2]) / self.settings.noise**2
+            seen = sorted(self.posterior.variance.tolist())[n // 2] / self.settings.noise**2
             strength = min(max(seen, NOISE_RANGE[0]), NOISE_RANGE[1]) * self.trust.prior_weight(self.trust_settings)
             spread = self.prior.spread_at(x, u)
             precision = self._precision if spread is self.prior.spread else self._precision_of(spread)
@@ -221,7 +224,7 @@ class OnlineDynamics:
             if self._servo is not None:
                 slope[:, :, self._servo] -= by_command
         self._input_gain = slope[0, :, 2 * n:]
-        offset = mean + W[-1] - np.einsum("tij,tj->ti", jacobian, np.hstack([X, U]))
+        offset = mean + W[-1] - (jacobian @ np.concatenate((X, U), axis=1)[:, :, None])[:, :, 0]
         if not self._offset_only:
             offset -= W[:-1].T @ self.posterior.centre
         return self._assemble(slope, offset)
@@ -265,6 +268,14 @@ class OnlineDynamics:
 
     def _frozen(self, stamp: float) -> bool:
         return self.settings.estimator == "frozen" and stamp - self._start >= self.settings.freeze_after
+
+
+def _interpolated(x: float, at: list[float], values: list[float]) -> float:
+    """np.interp, which is slow for one x: `values` at the rising points `at`, linear between and constant beyond them."""
+    i = bisect.bisect_right(at, x) - 1
+    if i < 0 or i >= len(at) - 1:
+        return values[0 if i < 0 else -1]
+    return (values[i + 1] - values[i]) / (at[i + 1] - at[i]) * (x - at[i]) + values[i]
 
 
 def build_dynamics(robot, dt: float, settings: DynamicsSettings, prior_sections, features=None,

@@ -47,7 +47,7 @@ class RegressionPosterior:
     weight of past innovations per tick.
 
     The arrays belong to the posterior and are overwritten: W (D, n) of the last condition(), error (n,)
-    of the last predict(), Sigma (n, n) of the last add_innovation(). This class is the specification;
+    of the last predict(), Sigma (n, n) of the last add_innovation() and its diagonal variance (n,). This class is the specification;
     compiled_posterior.py is the same in compiled code.
     """
 
@@ -58,6 +58,7 @@ class RegressionPosterior:
         self._noise_count, self._noise_forgetting = noise_count, noise_forgetting
         self.S, self.C, self._scatter = np.zeros((D, D)), np.zeros((D, n)), np.zeros((n, n))
         self.W, self.centre, self.error, self.Sigma = np.zeros((D, n)), np.zeros(D - 1), np.zeros(n), np.zeros((n, n))
+        self.variance = self.Sigma.reshape(-1)[:: n + 1]  # its diagonal
         self._factor = np.zeros((D, D))
         self.count = self.inflation = 0.0
         self.reset()

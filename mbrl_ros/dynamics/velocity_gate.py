@@ -39,11 +39,21 @@ class VelocityGate:
         self._square, self._seen = np.zeros(self.n), 0
         self._running = np.zeros(self.n, dtype=int)
 
+    def agree(self, x: Array, x_next: Array) -> None:
+        """Take note of states one period apart whose velocities the model expected: then none is refused."""
+        r = self._residual(x, x_next)
+        square = r * r
+        if self._seen > FIRST:
+            self._running[:] = 0
+            square = np.minimum(square, LARGEST**2 * self._square + 1e-12)
+        self._seen += 1
+        self._square += max(1.0 / MEMORY, 1.0 / self._seen) * (square - self._square)
+
     def refused(self, x: Array, x_next: Array, error: Array, std: Array) -> Array:
         """Which joints (n,) bool: states x, x_next (at least [q; qd]) one period apart, error (n,) [rad/s] of the velocities and
         its standard deviation (n,)."""
         n = self.n
-        r = x_next[:n] - x[:n] - 0.5 * self.dt * (x[n: 2 * n] + x_next[n: 2 * n])
+        r = self._residual(x, x_next)
         size, square = np.abs(r), r * r
         refused = np.zeros(n, dtype=bool)
         if self._seen > FIRST:
@@ -57,3 +67,7 @@ class VelocityGate:
         rate = max(1.0 / MEMORY, 1.0 / self._seen)
         self._square += np.where(refused, 0.0, rate) * (square - self._square)
         return refused
+
+    def _residual(self, x: Array, x_next: Array) -> Array:
+        n = self.n
+        return x_next[:n] - x[:n] - 0.5 * self.dt * (x[n: 2 * n] + x_next[n: 2 * n])

@@ -25,6 +25,12 @@ template <int R, int begin, int end, class Body> static inline void by_rows(Body
   for (int i = begin; i < whole; i += R) body.template rows<R>(i);
   if constexpr (whole < end) by_rows<R / 2, whole, end>(body);
 }
+// body(n) for n = 0 .. N-1 with n a constant, so that a table's entries become addresses.
+template <class Body, int... n> static inline void each(std::integer_sequence<int, n...>, Body body) {
+  (body(std::integral_constant<int, n>{}), ...);
+}
+template <int N, class Body> static inline void each(Body body) { each(std::make_integer_sequence<int, N>{}, body); }
+
 constexpr int rows_at_once(int blocks, int rows = 8) {
   return rows == 1 || blocks * rows <= UNROLLED ? rows : rows_at_once(blocks, rows / 2);
 }
@@ -125,7 +131,7 @@ static bool backward(const Tick& tick, Work& w, double& slope, double& curve) {
     by_rows<rows_at_once(FB), 0, NU>(CommandRows{m, F});
     if constexpr (NV > 0)
       for (int i = 0; i < NU; i++) for (int j = 0; j < NU; j++) at(m.Qu[i], NX + j) += m.V[NF + i][NF + j];
-    for (int n = 0; n < N_U; n++) at(m.Qu[U_ENTRY[n][0]], U_ENTRY[n][1]) += h[U_ENTRY[n][2] * LANES];
+    each<N_U>([&](auto n) { at(m.Qu[U_ENTRY[n][0]], U_ENTRY[n][1]) += h[U_ENTRY[n][2] * LANES]; });
     for (int n = 0; n < N_CU; n++) at(m.Qu[CU_ENTRY[n][0]], CU_ENTRY[n][1]) += c[CU_ENTRY[n][2]].v[0];
     vec gradient[1][FB] = {};
     multiply<1, FB, NX>(gradient, m.s, 0, 1, F);
@@ -171,7 +177,7 @@ static bool backward(const Tick& tick, Work& w, double& slope, double& curve) {
 
     state_rows<0>(m, F);
     if constexpr (NV > 0) by_rows<rows_at_once(ZB), NF, NZ>(PreviousRows{m});
-    for (int n = 0; n < N_V; n++) m.V[V_ENTRY[n][0]][V_ENTRY[n][1]] += h[V_ENTRY[n][2] * LANES];
+    each<N_V>([&](auto n) { m.V[V_ENTRY[n][0]][V_ENTRY[n][1]] += h[V_ENTRY[n][2] * LANES]; });
     for (int n = 0; n < N_CV; n++) m.V[CV_ENTRY[n][0]][CV_ENTRY[n][1]] += c[CV_ENTRY[n][2]].v[0];
     if (t > 0) add_limits(tick, w.X + t * NX, m.V, m.s);
     pull.add_to(m.V);

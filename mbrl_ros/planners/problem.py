@@ -122,7 +122,7 @@ class Problem:
 def _table(name: str, rows: list[tuple]) -> str:
     width = len(rows[0]) if rows else 3
     body = ", ".join("{" + ", ".join(map(str, row)) + "}" for row in rows or [(0,) * width])
-    return f"static const int {name}[][{width}] = {{{body}}};"
+    return f"static constexpr int {name}[][{width}] = {{{body}}};"
 
 
 def limits_of(x_lower: Array, x_upper: Array) -> tuple[tuple[int, int], ...]:

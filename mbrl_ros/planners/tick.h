@@ -4,6 +4,7 @@
 #pragma once
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 #include "lane.h"
 #include "problem.h"

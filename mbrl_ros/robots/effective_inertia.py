@@ -17,6 +17,7 @@ Panda is lost; with a tenth of its inertia it is not.
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg.lapack import dgetrf, dgetri
 
 from ..types import Array
 from .inertia import JointSpaceInertia
@@ -43,7 +44,7 @@ class EffectiveInertia:
     def __call__(self, q: Array) -> Array:
         """M_e (n, n) at the pose q (n,)."""
         M = self._links(q)
-        M[np.diag_indices_from(M)] += self.rotors
+        M.reshape(-1)[:: len(M) + 1] += self.rotors
         return M
 
     def learn(self, q: Array, gain: Array) -> None:
@@ -58,8 +59,8 @@ def inverse_gain(gain: Array) -> Array | None:
     """The symmetric part of B^-1 for d qdd / d u = B (n, n) [rad/s^2 per N m], None where B has no inverse."""
     if not np.isfinite(gain).all():
         return None
-    try:
-        inverse = np.linalg.inv(gain)
-    except np.linalg.LinAlgError:
+    factors, pivots, singular = dgetrf(gain)
+    if singular:
         return None
+    inverse = dgetri(factors, pivots)[0]
     return 0.5 * (inverse + inverse.T)

@@ -82,7 +82,8 @@ class IntegratorPrior(Prior):
 
     def linearise(self, X: Array, U: Array) -> tuple[Array, Array]:
         mean = X @ self.jacobian[:, : X.shape[1]].T + U @ self.jacobian[:, X.shape[1]:].T
-        return mean, np.broadcast_to(self.jacobian, (len(X), *self.jacobian.shape))
+        one = self.jacobian[None]
+        return mean, one if len(X) == 1 else np.broadcast_to(one, (len(X), *self.jacobian.shape))
 
 
 def build(settings: Settings, robot, dt: float) -> IntegratorPrior:

@@ -1,0 +1,226 @@
+"""How many instructions does one tick of the control loop take, and how many did it take in another version?
+
+    python benchmark/tick_instructions.py [--against DIR] [--points 1] [--ticks 400 1400] [--tool auto]
+
+DIR is a checkout of another version (`git worktree add DIR COMMIT`). Each version records a run of its own closed loop, a
+Panda from nothing with config/panda.yaml and the demo's targets, and then answers the recorded states without the plant:
+the controller's step, the supervisor, and the record of the command that acted, in the order of the node's loop. Counted
+are the user-space instructions of the process for the two numbers of ticks; their difference over the ticks between is the
+result, so starting and compiling cancel. An instruction is not a time, but it is the same on an idle and a busy machine.
+
+`perf stat -e instructions:u` counts where the kernel lets it, else valgrind (minutes): it knows no AVX-512, so the code it
+runs is compiled by a $CXX of its own for x86-64-v3 instead of this processor. MANY may be fewer then: 400 to 800 take some
+four minutes a version. Exit code 0: at most LIMIT times DIR's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LIMIT = 1.15  # times the instructions of the other version
+SHORTEST = 8.0  # [s] of the demo's scenario
+MARCH = "x86-64-v3"  # for valgrind
+SINGLE = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL")}
+
+
+def record(package: Path, file: Path, points: int, ticks: int) -> None:
+    """Run the closed loop for `ticks` periods, and keep what the loop saw and did."""
+    import numpy as np
+
+    from mbrl_ros.configuration import read_yaml
+    from mbrl_ros.demo.scenario import build_scenario
+    from mbrl_ros.settings import ReferenceSettings
+    from mbrl_ros.simulation.camera import Camera, random_pose
+    from mbrl_ros.simulation.plant import Plant
+    from mbrl_ros.simulation.settings import CameraSettings, PlantSettings
+    from mbrl_ros.types import Observation
+    loop, robot = build(package, points)
+    values = read_yaml(package / "config" / "panda.yaml", "sim_node")
+    plant = Plant(PlantSettings.from_mapping({key.removeprefix("plant."): value for key, value in values.items()
+                                              if key.startswith("plant.")}), robot)
+    measurement = plant.reset()
+    duration = max(SHORTEST, (ticks + 1) * plant.period)
+    slots = build_scenario(robot, measurement.q, 0, duration=duration, reference=ReferenceSettings()).slots
+    camera = Camera(CameraSettings(), random_pose(np.random.default_rng(0), plant.truth.tip)) if points else None
+    rows: dict[str, list] = {name: [] for name in ("stamp", "q", "qd", "effort", "u", "frame")}
+    for _ in range(ticks):
+        frames = camera.tick(plant.time, plant.marks) if camera else ()
+        observation = Observation(measurement.stamp, measurement.q, measurement.qd, frames)
+        if not rows["u"]:
+            begin(loop, slots)
+        answer(loop, observation, measurement.effort)
+        for name, value in (("stamp", measurement.stamp), ("q", measurement.q), ("qd", measurement.qd),
+                            ("effort", measurement.effort), ("u", loop.outputs.u),
+                            ("frame", np.r_[frames[0].stamp, frames[0].points, frames[0].confidence] if frames
+                             else np.full(1 + 3 * points, np.nan))):
+            rows[name].append(value)
+        measurement = plant.step(loop.outputs.u)
+    print(f"{package.name}: state {loop.supervisor.state.name} after {ticks} ticks, tip "
+          f"{1e3 * np.linalg.norm(plant.truth.tip - current(slots, plant.time)):.2f} mm from its target, "
+          f"{sum(loop.events.values())} events", file=sys.stderr)
+    np.savez(file, times=[slot.start for slot in slots], targets=[slot.value for slot in slots],
+             **{name: np.array(values) for name, values in rows.items()})
+
+
+def current(slots, time: float):
+    return [slot.value for slot in slots if slot.start <= time][-1]
+
+
+def replay(package: Path, file: Path, points: int, ticks: int) -> None:
+    """Answer the first `ticks` recorded states."""
+    import numpy as np
+
+    from mbrl_ros.demo.scenario import Slot
+    from mbrl_ros.types import FeatureFrame, Observation
+    data = dict(np.load(file))
+    loop, _ = build(package, points)
+    begin(loop, [Slot("point", start, start, value) for start, value in zip(data["times"], data["targets"])])
+    for k in range(ticks):
+        row = data["frame"][k]
+        frames = (FeatureFrame(row[0], row[1: 1 + 2 * points], row[1 + 2 * points:]),) if np.isfinite(row[0]) else ()
+        loop.felt = data["u"][k]
+        answer(loop, Observation(float(data["stamp"][k]), data["q"][k], data["qd"][k], frames), data["effort"][k])
+
+
+class Outputs:
+    """Takes what the loop hands out and keeps the last command u (nu,)."""
+
+    def command(self, stamp, u) -> None:
+        self.u = u.copy()
+
+    def tick(self, tick) -> None: ...
+
+    def act(self, act) -> None: ...
+
+    def log(self, level, text) -> None:
+        print(text, file=sys.stderr)
+
+
+def build(package: Path, points: int):
+    """The node's loop for the Panda, and the robot."""
+    from mbrl_ros.configuration import Configuration
+    from mbrl_ros.pid import build_controller
+    from mbrl_ros.replay.stepped import SteppedLoop
+    from mbrl_ros.robots import load_robot
+    from mbrl_ros.supervisor import Supervisor
+    configuration = Configuration.load(package / "config" / "panda.yaml", {"features.points": points})
+    robot = load_robot(configuration["robot"])
+    controller = build_controller(robot, configuration)
+    loop = SteppedLoop(controller, Supervisor(robot, configuration["supervisor"], controller.dt), Outputs(),
+                       dt=controller.dt, timeout=configuration["control"].state_timeout, age=lambda: 0.0, lockstep=True,
+                       felt=lambda arrival: loop.felt)
+    loop.felt = None
+    return loop, robot
+
+
+def begin(loop, slots) -> None:
+    loop.begin()
+    for slot in slots:
+        loop.controller.set_point_target(slot.value, float(slot.start))
+
+
+def answer(loop, observation, effort) -> None:
+    from mbrl_ros.mailbox import Arrival
+    loop.answer(Arrival(observation, observation.stamp, effort))
+
+
+# --- counting, in the parent process -------------------------------------------------------------------------------------
+
+
+def has_perf() -> bool:
+    """Whether the kernel lets this user count instructions."""
+    if shutil.which("perf") is None:
+        return False
+    done = subprocess.run(["perf", "stat", "-x,", "-e", "instructions:u", "true"], capture_output=True, text=True)
+    return done.returncode == 0 and re.match(r"\d+,", done.stderr) is not None
+
+
+def compiler(folder: Path) -> Path:
+    """A $CXX that compiles for MARCH whatever -march it is told."""
+    real = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++") or "g++"
+    path = folder / "cxx"
+    path.write_text('#!/bin/sh\nfor a; do shift; case "$a" in -march=*) a=-march=%s;; esac; set -- "$@" "$a"; done\n'
+                    'exec %s "$@"\n' % (MARCH, real))
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+class Version:
+    """One checkout, its recording and its counts."""
+
+    def __init__(self, package: Path, folder: Path, tool: str, points: int, ticks: tuple[int, int]):
+        self.package, self._folder, self._tool, self._points, self._ticks = package.resolve(), folder, tool, points, ticks
+        self._recording = folder / "recording.npz"
+        self._environment = {**os.environ, **SINGLE, "PYTHONPATH": str(self.package), "PYTHONHASHSEED": "0"}
+        if tool == "valgrind":
+            cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mbrl_ros_tick_instructions"
+            cache.mkdir(parents=True, exist_ok=True)
+            self._environment.update(CXX=str(compiler(cache)), XDG_CACHE_HOME=str(cache))
+
+    def per_tick(self) -> float:
+        """Instructions of a tick."""
+        few, many = self._ticks
+        self._child("record", many, [])
+        self._child("replay", 1, [])  # whatever is compiled for it is compiled now
+        return (self._count(many) - self._count(few)) / (many - few)
+
+    def _child(self, act: str, ticks: int, before: list[str]) -> str:
+        done = subprocess.run([*before, sys.executable, __file__, "--child", act, str(self.package), str(self._recording),
+                               "--points", str(self._points), "--ticks", "0", str(ticks)], env=self._environment,
+                              capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"{self.package}: {act} failed:\n{done.stderr}")
+        if act == "record":
+            print(done.stderr.strip(), flush=True)
+        return done.stderr
+
+    def _count(self, ticks: int) -> int:
+        if self._tool == "perf":
+            return int(re.search(r"^(\d+),", self._child("replay", ticks, ["perf", "stat", "-x,", "-e", "instructions:u"]),
+                                 re.MULTILINE)[1])
+        told = self._child("replay", ticks,
+                           ["valgrind", "--tool=callgrind", f"--callgrind-out-file={self._folder}/out.{ticks}"])
+        return int(re.search(r"Collected : (\d+)", told)[1])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--against", type=Path, metavar="DIR", help="a checkout of the version to compare with")
+    parser.add_argument("--points", type=int, default=0, help="marks that a camera sees (the demo: 1)")
+    parser.add_argument("--ticks", type=int, nargs=2, default=(400, 1400), metavar=("FEW", "MANY"))
+    parser.add_argument("--tool", choices=("auto", "perf", "valgrind"), default="auto")
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.child:
+        act, package, file = args.child
+        {"record": record, "replay": replay}[act](Path(package), Path(file), args.points, args.ticks[1])
+        return 0
+    tool = args.tool if args.tool != "auto" else "perf" if has_perf() else "valgrind"
+    if shutil.which(tool) is None:
+        raise SystemExit(f"{tool} is not installed")
+    note = f", compiled code built with -march={MARCH} for every version" if tool == "valgrind" else ""
+    print(f"counted by {tool}{note}", flush=True)
+    counts = []
+    for package in (ROOT, *([args.against] if args.against else [])):
+        with tempfile.TemporaryDirectory() as folder:
+            counts.append(Version(package, Path(folder), tool, args.points, tuple(args.ticks)).per_tick())
+        print(f"{package}: {counts[-1] / 1e6:.3f} M instructions per tick", flush=True)
+    if len(counts) == 1:
+        return 0
+    ratio = counts[0] / counts[1]
+    print(f"{'PASS' if ratio <= LIMIT else 'FAIL'}: {ratio:.3f} times the instructions of {args.against}, "
+          f"at most {LIMIT:g} wanted")
+    return 0 if ratio <= LIMIT else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
