@@ -88,6 +88,7 @@ class ControlLoop:
         self._lateness, self._way = Lateness(dt), Lateness(dt)
         limits = supervisor.settings
         self.age = CommandAge(dt, limits.late_warning, limits.late_limit, limits.late_release)
+        self._told_lateness = (0, 1.0, 0.0)  # what the controller was told last
         self._answer_after = 0.0 if lockstep else min(answer_after, WAITING * dt)
         self.player, self._player_share = player, (player_period or dt) / dt
         self.compute, self.latency, self.period, self.recent_misses = Rolling(), Rolling(), Rolling(), Rolling()
@@ -241,14 +242,17 @@ class ControlLoop:
         elif self._played:  # what acted during the last period, on average
             self.controller.record(self._observation.stamp, np.mean(self._played, axis=0))
             self._played = []
-        self.controller.adapt_to_lateness(self.age.expected, self.age.authority)
 
     def _after(self, arrival: Arrival, decision: Decision | None, command: Command, late: float) -> None:
         """Tell the controller what was published, `late` periods after its time, and hand its plan to the player."""
         try:
             acted, acts = self._acted(arrival, command), self.age.sent(arrival.observation.stamp, late)
+            lateness = self.age.expected, self.age.authority, self.age.std
+            if lateness != self._told_lateness:
+                self._told_lateness = lateness
+                self.controller.adapt_to_lateness(*lateness)
             if self.player is None:
-                self.controller.record(acts, acted, self.age.std)
+                self.controller.record(acts, acted)
                 self.events["commands a period late"] += late >= 1.0
                 return
             self._played = [acted]  # recorded when the period is over: more commands will follow in it

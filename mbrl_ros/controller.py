@@ -59,6 +59,7 @@ class Learner:
     def reset(self, observation: Observation) -> None:
         """Start anew at `observation`: forget the model's evidence."""
         self.dynamics.reset(observation.q)
+        self._timing_std = 0.0
         self._sure, self._learned, self.inertia, self.effort_gain = False, 0, None, np.zeros((self.nu, self.nu))
         self._weigh_efforts(np.concatenate([observation.q, np.zeros(self.nx - self.n)]))
         if self.gate is not None:
@@ -80,10 +81,9 @@ class Learner:
         """The 95 % bound of a decision's NIS."""
         return self.dynamics.nis_bound
 
-    def record(self, stamp: float, command: Array, timing_std: float = 0.0) -> None:
-        """`command` (nu,) was published for the observation stamped `stamp`, or came in time for that one only; `timing_std` [s]:
-        standard deviation of when it began to act, beyond that of the delay."""
-        self.history.record(stamp, command, timing_std)
+    def record(self, stamp: float, command: Array) -> None:
+        """`command` (nu,) was published for the observation stamped `stamp`, or came in time for that one only."""
+        self.history.record(stamp, command, self._timing_std)
         if self._previous is not None and self._previous[0] == stamp:
             x = self._previous[1]
             changed = self.delay.update(stamp, x[: self.n], x[self.n: 2 * self.n], command)
@@ -154,7 +154,7 @@ class MpcController(FollowsTargets, Learner):
         self.planner = IlqrPlanner(self.cost, c["planner"], self.nx, self.nu, robot.command_lower, robot.command_upper,
                                    **self._state_limits())
         self._parameters = {kind: self._parameters_for(kind) for kind in ("joints", "point", "features")}
-        self._change, self._late = 1.0, 0  # factor on the weight of the command's change; periods that commands act too late
+        self._late, self._authority, self._change = 0, 1.0, 1.0  # the last: factor on the weight of the command's change
 
     def reset(self, observation: Observation) -> None:
         """Start anew at `observation`: forget the model's evidence, rest where the robot is."""
@@ -228,12 +228,16 @@ class MpcController(FollowsTargets, Learner):
                 parameters[:, layout[f"{cost}.reference"]] = reference
         return parameters
 
-    def adapt_to_lateness(self, periods: int, authority: float) -> None:
+    def adapt_to_lateness(self, periods: int, authority: float, std: float) -> None:
         """Commands act `periods` later than the delay says: plan from where the robot will be then. Move more slowly and change
-        commands less, to `authority` (0, 1] of what is usual."""
-        super().adapt_to_lateness(periods, authority)
-        self._late = periods
-        factor = (self.settings.sure_change if self._sure else 1.0) / authority**2
+        commands less, to `authority` (0, 1] of what is usual. std [s]: standard deviation of when the command recorded next
+        begins to act, beyond that of the delay; it counts as noise of what is learned then."""
+        super().adapt_to_lateness(periods, authority, std)
+        self._late, self._timing_std, self._authority = periods, std, authority
+        self._weigh_changes()
+
+    def _weigh_changes(self) -> None:
+        factor = (self.settings.sure_change if self._sure else 1.0) / self._authority**2
         columns = self.cost.layout.get("command_change.weight")
         if columns is not None and factor != self._change:
             self._change = factor
@@ -243,6 +247,7 @@ class MpcController(FollowsTargets, Learner):
 
     def _weigh_efforts(self, x: Array) -> None:
         super()._weigh_efforts(x)
+        self._weigh_changes()
         scale = self._exploring = self.robot.command_scale
         if self.robot.interface == "effort":  # at the start as much as can be told from the noise of one tick's velocity
             told = self.settings.exploration_noise * self.configuration["dynamics"].noise / (

@@ -217,8 +217,9 @@ class FollowsTargets:
     def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
         return self.follower.set_feature_target(s, stamp)
 
-    def adapt_to_lateness(self, periods: int, authority: float) -> None:
-        """Commands act `periods` later than the delay says; move more slowly, to `authority` (0, 1] of what is usual."""
+    def adapt_to_lateness(self, periods: int, authority: float, std: float) -> None:
+        """Commands act `periods` later than the delay says; move more slowly, to `authority` (0, 1] of what is usual. std [s]:
+        standard deviation of when the command recorded next begins to act, beyond that of the delay."""
         self.follower.limit_speed(authority)
 
     @property

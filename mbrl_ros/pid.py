@@ -68,7 +68,7 @@ class PidController(FollowsTargets):
         self._integral += np.where(limited == u, error * self.dt, 0.0)
         return Decision(observation.stamp, limited, DecisionStatus.OK, seconds={"tick": time.perf_counter() - begin})
 
-    def record(self, stamp: float, command: Array, timing_std: float = 0.0) -> None:
+    def record(self, stamp: float, command: Array) -> None:
         """Nothing to learn."""
 
 

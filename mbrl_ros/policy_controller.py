@@ -184,11 +184,11 @@ class PolicyController(FollowsTargets):
                         admitted=decision.admitted if decision.stamp == stamp else None,
                         seconds={**decision.seconds, "tick": time.perf_counter() - begin})
 
-    def adapt_to_lateness(self, periods: int, authority: float) -> None:
+    def adapt_to_lateness(self, periods: int, authority: float, std: float) -> None:
         """See MpcController; the policy itself is not changed."""
-        self.teacher.adapt_to_lateness(periods, authority)
+        self.teacher.adapt_to_lateness(periods, authority, std)
 
-    def record(self, stamp: float, command: Array, timing_std: float = 0.0) -> None:
+    def record(self, stamp: float, command: Array) -> None:
         """`command` (nu,) was published for the observation stamped `stamp`; after that there is time to look back."""
         self.history.record(stamp, command)
         self._last = np.array(command)
@@ -202,7 +202,7 @@ class PolicyController(FollowsTargets):
             if self._supervised > SUPERVISED:
                 self.demote("the supervisor keeps changing its commands")
         if due:
-            self.teacher.record(stamp, command, timing_std)
+            self.teacher.record(stamp, command)
 
     # --- inside ---------------------------------------------------------------------------------------------------
 
