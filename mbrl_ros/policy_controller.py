@@ -14,6 +14,7 @@ last command is remembered and fades out, u(t) = u_new(t) + (u(t_0) - u_new(t_0)
 from __future__ import annotations
 
 import enum
+import dataclasses
 import math
 import time
 
@@ -281,8 +282,7 @@ class PolicyController(FollowsTargets):
         if target is not None and target.path is None:
             self.sample = Supervision(stamp, target.kind, target.value, self.settings.task, self._epoch, observation.q,
                                       observation.qd, *self._aw, label, Q)
-        self._held = Decision(stamp, u, decision.status, decision.plan, nis=decision.nis, nis_dof=decision.nis_dof,
-                              innovation=decision.innovation, seconds=decision.seconds)
+        self._held = dataclasses.replace(decision, u=u)
         return self._held
 
     def _watch(self) -> None:

@@ -186,8 +186,9 @@ def test_a_change_of_the_delay_in_use_makes_its_time_certain():
 def test_two_estimates_far_above_the_delay_in_use_are_acted_on_before_they_are_usable():
     monitor = DelayMonitor(2, DT, 1.0)
     first, second = estimate(3.0, 0.3), estimate(3.2, 0.2)
-    assert fed(monitor, first, second) == [None, pytest.approx((3.0 / 0.09 + 3.2 / 0.04) / (1.0 / 0.09 + 1.0 / 0.04))]
-    assert monitor.in_use == pytest.approx(3.138, abs=1e-3)
+    assert fed(monitor, first, second) == [None, pytest.approx(2.4969, abs=1e-4)]
+    # the mean by precision is (3.0/0.09 + 3.2/0.04) / (1/0.09 + 1/0.04) = 3.1385, and 0.7 of the way 1 + 0.7 * 2.1385
+    assert monitor.in_use == pytest.approx(2.497, abs=1e-3)
 
 
 @pytest.mark.parametrize("estimates", (

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from robots_for_tests import planar_robot
+from robots_for_tests import planar_arm, planar_robot
 
 from mbrl_ros.configuration import Configuration
 from mbrl_ros.control_loop import ControlLoop
@@ -10,7 +10,8 @@ from mbrl_ros.controller import MpcController
 from mbrl_ros.exceptions import TargetError
 from mbrl_ros.follower import TargetFollower
 from mbrl_ros.mailbox import Arrival
-from mbrl_ros.settings import ReferenceSettings, SupervisorSettings
+from mbrl_ros.robots import load_robot
+from mbrl_ros.settings import ReferenceSettings, RobotSettings, SupervisorSettings
 from mbrl_ros.state_machine import Event, State
 from mbrl_ros.supervisor import Supervisor
 from mbrl_ros.types import Decision, DecisionStatus, Observation
@@ -163,7 +164,8 @@ def test_an_arm_driven_by_efforts_slows_down_and_stays():
     pytest.importorskip("mujoco", reason="MuJoCo is not installed")
     from mbrl_ros.simulation.plant import Plant
     from mbrl_ros.simulation.settings import PlantSettings
-    robot = planar_robot()
+    # rotors of five times the second link's inertia are told: learned, they take a longer motion than this
+    robot = load_robot(RobotSettings(rotor_inertia=(0.1,)), planar_arm())
     plant = Plant(PlantSettings(initial_position=(0.3, -0.4), seed=1, armature=(0.1,)), robot)
     loop = ControlLoop(MpcController(robot, Configuration.from_flat({})), Supervisor(robot, SupervisorSettings(), DT),
                        Silent(), dt=DT, timeout=0.05, age=lambda: 0.0, lockstep=True)

@@ -67,7 +67,6 @@ def test_a_model_saved_before_the_prior_knew_the_inertia_is_still_read(tmp_path,
     np.testing.assert_array_equal(now.posterior.S, arrays["S"])
 
 
-@pytest.mark.xfail(strict=True, reason="load_model takes every former model of efforts for one of the integrator prior")
 def test_a_former_model_of_another_prior_keeps_its_gain(tmp_path):
     pytest.importorskip("adam", reason="the rigid-body prior needs adam-robotics")
     robot, c = planar_robot(), Configuration.from_flat({"dynamics.prior": "rigid_body"})

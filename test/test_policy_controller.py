@@ -187,7 +187,6 @@ def test_lessons_carry_state_command_precision_and_target(robot):
     assert np.linalg.eigvalsh(sample.P).min() > 0.0
 
 
-@pytest.mark.xfail(strict=True, reason="PolicyController makes decisions of its own without them")
 @pytest.mark.parametrize("teaching", (True, False))
 def test_what_the_planner_admits_and_knows_of_the_inertia_reaches_the_supervisor(robot, teaching):
     """A velocity sample off by 100 rad/s is no overspeed, whoever teaches; and the safe command learns the inertia."""

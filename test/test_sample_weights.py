@@ -259,7 +259,6 @@ def test_moving_the_prior_conditions_at_once():
     np.testing.assert_allclose(error, dynamics.predict(transition).innovation.error, rtol=1e-12)
 
 
-@pytest.mark.xfail(strict=True, reason="OnlineDynamics keeps the precision of the pose it was reset at")
 def test_the_spread_of_the_input_gain_follows_the_pose():
     """The weight of the prior is that of its gain at the present pose, not of the one it began at."""
     moved, there, pose = model(), model(), np.array([0.3, 1.8])

@@ -204,7 +204,7 @@ class DelayMonitor:
     SPEAKING = 0.1  # explained share, and standard deviation below one tick, from which on an estimate changes `std`
     DISTINCT, LONGER = 3.0, 1.0  # standard deviations, and ticks, above the delay in use, twice in a row, at which an estimate
     # is acted on before it is usable: it need not be exact to be nearer, and a loop that oscillates leaves no time to wait
-    CAREFUL = 0.7  # ... this share of the way: under an actuator's lag the first estimates come out too long
+    CAREFUL = 0.7  # ... this share of the way until it is usable: under an actuator's lag the first estimates come out too long
     AGREEING = 3  # usable estimates in a row within the tolerance of each other before they are acted on ...
     SURE = 0.999  # ... or one with this confidence: a loop with the wrong delay can diverge in half a second
 
@@ -268,7 +268,7 @@ class DelayMonitor:
             return None
         weights = estimate.std**-2, last.std**-2
         mean = (weights[0] * estimate.ticks + weights[1] * last.ticks) / sum(weights)
-        return float(self.in_use + self.CAREFUL * (mean - self.in_use))
+        return float(self.in_use + (1.0 if estimate.usable else self.CAREFUL) * (mean - self.in_use))
 
     def _change(self, new: float) -> float:
         self.in_use, self._recent = new, []
