@@ -201,10 +201,12 @@ class DelayMonitor:
     settings.least_uncertainty. An estimate that is not `usable` yet tells that much (under dry friction none ever is).
     """
 
+    SLOW = 0.7  # what is left of `std` at least after one estimate: a first one from little data may be sure and wrong
     SPEAKING = 0.1  # explained share, and standard deviation below one tick, from which on an estimate changes `std`
     DISTINCT, LONGER = 3.0, 1.0  # standard deviations, and ticks, above the delay in use, twice in a row, at which an estimate
     # is acted on before it is usable: it need not be exact to be nearer, and a loop that oscillates leaves no time to wait
-    CAREFUL = 0.7  # ... this share of the way until it is usable: under an actuator's lag the first estimates come out too long
+    CAREFUL = 0.7  # ... this share of the way until it is usable, and never further than
+    # the first uncertainty at once: the first estimates, from little data or under an actuator's lag, come out too long
     AGREEING = 3  # usable estimates in a row within the tolerance of each other before they are acted on ...
     SURE = 0.999  # ... or one with this confidence: a loop with the wrong delay can diverge in half a second
 
@@ -225,7 +227,7 @@ class DelayMonitor:
     def _judge_time(self, estimate: DelayEstimate | None) -> None:
         if estimate is not None and estimate.explained > self.SPEAKING and estimate.std < 1.0:
             std = self._dt * float(np.hypot(estimate.std, estimate.ticks - self.in_use))
-            self.std = min(max(std, self.settings.least_uncertainty), self.settings.uncertainty)
+            self.std = min(max(std, self.settings.least_uncertainty, self.SLOW * self.std), self.settings.uncertainty)
 
     def update(self, stamp: float, q: Array, qd: Array, command: Array) -> float | None:
         """One tick, as for DelayEstimator.update; the new delay [ticks] when it is time to change, else None."""
@@ -268,7 +270,8 @@ class DelayMonitor:
             return None
         weights = estimate.std**-2, last.std**-2
         mean = (weights[0] * estimate.ticks + weights[1] * last.ticks) / sum(weights)
-        return float(self.in_use + (1.0 if estimate.usable else self.CAREFUL) * (mean - self.in_use))
+        way = (1.0 if estimate.usable else self.CAREFUL) * (mean - self.in_use)
+        return float(self.in_use + min(way, self.settings.uncertainty / self._dt))
 
     def _change(self, new: float) -> float:
         self.in_use, self._recent = new, []
