@@ -152,18 +152,21 @@ def fed(monitor, *estimates):
 
 
 def test_the_time_is_as_uncertain_as_configured_until_an_estimate_speaks():
-    """10 ms; then hypot(std, mean - in use) ticks of 5 ms, between half a millisecond and what it began with."""
+    """10 ms; then hypot(std, mean - in use) ticks of 5 ms, between half a millisecond and what it began with; one estimate
+    leaves 0.7 of it at least."""
     monitor = DelayMonitor(2, DT, 1.0, DelaySettings(adapt=False))
     assert monitor.std == monitor.settings.uncertainty == 0.01
     fed(monitor, None, estimate(1.0, 1.0), estimate(1.0, 0.5, explained=0.1))  # nothing, too wide, explains too little
     assert monitor.std == 0.01
     fed(monitor, estimate(1.3, 0.4))
+    assert monitor.std == pytest.approx(0.7 * 0.01)
+    fed(monitor, *[estimate(1.3, 0.4)] * 4)
     assert monitor.std == pytest.approx(0.005 * 0.5)
-    fed(monitor, estimate(1.0, 0.01))
+    fed(monitor, *[estimate(1.0, 0.01)] * 5)
     assert monitor.std == 0.0005
     fed(monitor, estimate(4.0, 0.5))
     assert monitor.std == 0.01  # sure of being wrong by three ticks
-    fed(monitor, estimate(1.0, 0.2))
+    fed(monitor, *[estimate(1.0, 0.2)] * 7)
     assert monitor.std == pytest.approx(0.001)
     fed(monitor, None, estimate(3.0, 2.0))
     assert monitor.std == pytest.approx(0.001)  # what says nothing changes nothing
@@ -180,7 +183,9 @@ def test_a_time_said_to_be_known_stays_known():
 def test_a_change_of_the_delay_in_use_makes_its_time_certain():
     monitor = DelayMonitor(2, DT, 1.0)
     assert fed(monitor, estimate(3.0, 0.1, usable=True), estimate(3.0, 0.1, usable=True))[1] == pytest.approx(3.0)
-    assert monitor.in_use == pytest.approx(3.0) and monitor.std == pytest.approx(0.0005)
+    assert monitor.in_use == pytest.approx(3.0) and monitor.std == pytest.approx(0.7 * 0.01)  # by one estimate 0.7 of it is left
+    fed(monitor, *[estimate(3.0, 0.1, usable=True)] * 8)
+    assert monitor.std == pytest.approx(0.0005)
 
 
 def test_two_estimates_far_above_the_delay_in_use_are_acted_on_before_they_are_usable():
