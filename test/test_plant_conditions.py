@@ -158,6 +158,14 @@ def test_masses_scale_with_their_inertia_and_the_payload_does_not(factor):
     assert abs(measured.qd[0]) < 1e-6
 
 
+def test_drives_give_no_more_than_their_true_limit_whatever_the_description_says():
+    plant = plant_of(**EXACT, command_delay=0.0, effort_limit_factor=0.25)
+    limit = plant.robot.effort_limit[0]
+    assert plant.step(np.array([0.9 * limit])).effort[0] == pytest.approx(0.25 * limit)
+    assert plant.clipped == 0  # the command itself was inside the described limits
+    assert plant.step(np.array([-0.1 * limit])).effort[0] == pytest.approx(-0.1 * limit)
+
+
 # --- velocities -------------------------------------------------------------------------------------------------------
 
 

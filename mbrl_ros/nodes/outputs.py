@@ -133,6 +133,8 @@ class NodeOutputs:
         cause = self.loop.supervisor.cause
         reason = cause.name if cause else "nothing wrong"
         self._state_text.publish(String(data=f"{state.value} {state.name}: {reason}"))
+        if cause & (Reason.LATE | Reason.TOO_LATE):
+            reason += ": this machine answers late"
         bad = state in (State.DEGRADED, State.FAULT, State.E_STOP)
         self.log("warning" if bad else "info", f"supervisor: {before.name} -> {state.name} ({reason})")
 

@@ -112,7 +112,8 @@ def statuses(name: str, loop: ControlLoop, gates: Iterable[InputGate], predictio
     often each reason held since then."""
     yield _status(f"{name}: control loop", *_timeliness(loop, settings), [
         ("rate [Hz]", 1.0 / loop.period.mean() if loop.period.count else 0.0), ("ticks", loop.ticks),
-        ("missed ticks", loop.missed), *_quantiles("period", loop.period), *_quantiles("compute", loop.compute),
+        ("missed ticks", loop.missed), ("age of the acting command beyond the delay [ms]", 1e3 * loop.age.mean),
+        ("authority [0..1]", loop.age.authority), *_quantiles("period", loop.period), *_quantiles("compute", loop.compute),
         *_quantiles("latency", loop.latency), *sorted(loop.events.items())])
     state = loop.supervisor.state
     held = [(f"{reason.name.lower()} [1/s]", count / seconds) for reason, count in reasons.items() if count]
@@ -148,7 +149,8 @@ def _model(name: str, controller: Any, prediction: Prediction) -> DiagnosticStat
         if trust.level < 0.5:
             problems.append("the model is in doubt")
     if delay is not None:
-        values += [("delay configured [ticks]", float(delay.configured)), ("delay in use [ticks]", float(delay.in_use))]
+        values += [("delay configured [ticks]", float(delay.configured)), ("delay in use [ticks]", float(delay.in_use)),
+                   ("standard deviation of the delay [ms]", 1e3 * delay.std)]
         if delay.estimate is not None:
             values += [("delay estimated [ticks]", float(delay.estimate.ticks)),
                        ("delay confidence", float(delay.estimate.confidence))]
@@ -164,6 +166,10 @@ def _timeliness(loop: ControlLoop, settings: NodeSettings) -> tuple[bytes, str]:
         return DiagnosticStatus.STALE, "no state has arrived yet"
     share = loop.compute.percentiles()["p99"] / loop.dt
     missed = loop.recent_misses.mean()
+    if loop.age.late:
+        return DiagnosticStatus.ERROR if loop.age.held else DiagnosticStatus.WARN, (
+            f"this machine answers late: the commands that act are {1e3 * loop.age.mean:.1f} ms older than the delay that is "
+            f"compensated{'; the arm is held' if loop.age.held else ''}; lower control.rate or end what else uses the processors")
     if share > 1.0 or missed > 10.0 * settings.missed_warning:
         level = DiagnosticStatus.ERROR
     elif share > settings.compute_warning or missed > settings.missed_warning:

@@ -223,7 +223,8 @@ class Plant:
             mujoco.mj_mulM(self.model, data, self._force, self._wanted)
             gravity = data.qfrc_gravcomp[dof]
             wanted = self._force[dof] + gravity
-        wanted = np.clip(wanted, -self.robot.effort_limit, self.robot.effort_limit)
+        limit = self.settings.effort_limit_factor * self.robot.effort_limit
+        wanted = np.clip(wanted, -limit, limit)
         if self._lagging is not None:
             if self._delivered is None:  # a drive holds its arm before the first command
                 self._delivered = wanted
