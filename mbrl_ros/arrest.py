@@ -5,14 +5,17 @@ r"""The safe effort that brings an arm to rest and carries it, without a model o
 u_mean is the mean of the commands of the last half second (supervisor.mean_time): what carried the arm until now. The
 reference (q_r, v_r, a_r) starts where the arm is and brakes every joint with its acceleration limit, so the arm stops within
 its braking distance and no joint is decelerated by more; one that is faster than its limit brakes in the distance it would
-need at its limit. About it the law places a triple pole at c/3 wherever
-M_s = M: qdd = a_r - c ed - c^2/3 e - c^3/27 int e. With M = r M_s it is stable for r < 9 (Routh), and delay and lag limit
-the other side. M_s is therefore never less than the links' inertia at the present pose,
+need at its limit. About the reference the law places a triple pole at c/3 wherever M_s = M:
+
+    qdd = a_r - c ed - c^2/3 e - c^3/27 int e,      e = q - q_r,  ed = qd - v_r
+
+With M = r M_s it is stable for r < 9 (Routh), and delay and lag limit the other side. M_s is therefore never less than the
+links' inertia at the present pose,
 
     M_s = L max(1, L^-1 M_fit L^-T) L^T,     M_e(q) = L L^T
 
-with M_e of robots/effective_inertia.py, learned rotors included, and M_fit the inverse of the input gain of the last fit that could be trusted; max
-acts on the eigenvalues, which are taken for at most LARGEST.
+with M_e of robots/effective_inertia.py, learned rotors included, and M_fit the inverse of the input gain of the last fit
+that could be trusted; max acts on the eigenvalues, which are taken for at most LARGEST.
 
 w is the torque that u_mean lacks, after a change of pose or load. It stands still for a joint whose command is at its limit
 and is never more than the limit. Without states nothing can be fed back: u_mean - w alone goes on for

@@ -179,12 +179,12 @@ class ControlSettings(Section):
                                        unit="fraction of Robot.command_scale", low=0.0, high=0.5)
     exploration_end: float = setting(0.002, "... and in the long run", unit="fraction of Robot.command_scale",
                                      low=0.0, high=0.5, dynamic=True)
-    exploration_noise: float = setting(3.0, "largest standard deviation of the velocity change that exploration makes in one tick, "
-                                            "over dynamics.noise (effort interface)", low=0.0)
+    exploration_noise: float = setting(3.0, "largest standard deviation of the velocity change that exploration makes in one "
+                                            "tick, over dynamics.noise (effort interface)", low=0.0)
     full_acceleration: float = setting(600.0, "a command that accelerates its joint by less does not count as large, whatever the "
                                               "effort limit says (effort interface)", unit="rad/s^2 or m/s^2", low=1e-3)
-    sure_change: float = setting(0.6, "factor on the weight of the command's change once it is known when commands act: a delay that "
-                                      "is known allows a faster loop", low=0.01, high=1.0)
+    sure_change: float = setting(0.6, "factor on the weight of the command's change once it is known when commands act: a known "
+                                      "delay allows a faster loop", low=0.01, high=1.0)
     exploration_decay: float = setting(0.7, "time constant from the one to the other", unit="s", low=1e-3)
     stamp_clock: str = setting("auto", "whose clock stamps the joint states: ros: this node's; own: the robot's own, "
                                        "age counts from the fastest message; auto: ros if the first stamp is within 10 s",
@@ -384,8 +384,8 @@ class SupervisorSettings(Section):
                                        "again (hold)", choices=("ignore", "degrade", "hold"))
     degraded_speed: float = setting(0.6, "allowed speed while something is in doubt", unit="fraction of the normal one",
                                     low=0.01, high=1.0)
-    late_warning: float = setting(0.006, "mean age of the commands that act, beyond the delay that is compensated, from which on the "
-                                         "controller is slower and softer: the machine answers late", unit="s", low=0.0)
+    late_warning: float = setting(0.006, "mean age of the commands that act, beyond the delay that is compensated, from which on "
+                                         "the controller is slower and softer: the machine answers late", unit="s", low=0.0)
     late_limit: float = setting(0.012, "... and from which on the arm is held by the safe command", unit="s", low=1e-4)
     late_release: float = setting(0.5, "time below late_warning after which a held arm is released", unit="s", low=0.0)
     fine_after: float = setting(0.2, "time without any doubt after which a degraded state ends", unit="s", low=0.0)

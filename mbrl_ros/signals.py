@@ -37,7 +37,8 @@ def _on_signal(number: int, frame: object) -> None:
 @contextlib.contextmanager
 def ending_in_order() -> Iterator[None]:
     """Within, signals behave as the module says, and afterwards as before, unless one came: then the process is about to end,
-    and ignores further ones (Python's own handlers are gone before the process is). Only the main thread may do that: in another nothing changes."""
+    and ignores further ones (Python's own handlers are gone before the process is). Only the main thread may do that: in
+    another nothing changes."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

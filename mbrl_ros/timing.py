@@ -101,8 +101,8 @@ class CommandAge:
     A command that is l periods late acts from floor(l) periods after its time on. What is left over, r = l - floor(l),
     varies about its own mean, and by as much it is unknown when the command began to act: `std` [s]. At every state the
     command that acted during the last period is the newest one whose time had come by then; the mean of its age [s] beyond
-    the delay, over MEMORY seconds, is `mean`; so much later the next one is `expected` to act, too. From `warning` [s] to `limit` [s] the `authority` that is left falls from 1
-    to LEAST; beyond `limit` the arm is to be held (`held`) until the mean has been below `warning` for `release` seconds.
+    the delay, over MEMORY seconds, is `mean`; so much later the next one is `expected` to act, too. From `warning` [s] to
+    `limit` [s] the `authority` that is left falls from 1 to LEAST; beyond `limit` the arm is to be held (`held`) until the mean has been below `warning` for `release` seconds.
     """
 
     MEMORY, LEAST = 0.1, 0.3

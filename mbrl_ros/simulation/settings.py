@@ -39,8 +39,8 @@ class PlantSettings(Section):
                                          unit="N m s/rad or N s/m", low=0.0, per_joint=True)
     frictionloss: tuple[float, ...] = setting((), "dry friction (an MJCF keeps its own); empty: a sixtieth of the "
                                                   "effort limit, at most 0.5", unit="N m or N", low=0.0, per_joint=True)
-    effort_limit_factor: float = setting(1.0, "the drives' true effort limits over those of the robot description, which may be nominal",
-                                         low=0.01, high=100.0)
+    effort_limit_factor: float = setting(1.0, "the drives' true effort limits over those of the robot description, which may be "
+                                              "nominal", low=0.01, high=100.0)
     mass_factor: float = setting(1.0, "the links' masses and inertias, over those of the model; the payload keeps its own",
                                  low=0.01, high=100.0)
     initial_position: tuple[float, ...] = setting((), "joint positions at reset; empty: the middle of each range",

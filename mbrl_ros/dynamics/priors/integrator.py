@@ -6,8 +6,8 @@
 
 and delta = dt qdd, with the servos discretised exactly so that a lag below dt stays stable. Gravity, friction and load
 are left to the data. M_e (robots/effective_inertia.py) is that of the URDF's links, with its coupling between the joints,
-taken for the present pose, and what is learned of the rotors: without the coupling the start of a Panda sags three times as far. It is a prior, which data correct. A
-URDF without inertials needs `strength`: then qdd = strength u / u_max, joint by joint. For effort the safe error is to
+taken for the present pose, and what is learned of the rotors: without the coupling the start of a Panda sags three times
+as far. It is a prior, which data correct. A URDF without inertials needs `strength`: then qdd = strength u / u_max, joint by joint. For effort the safe error is to
 take commands for too strong: a controller that believes so moves gently until it knows better. And it should be slow to
 believe otherwise (`strength_spread`): with a strength of 300 and a spread of 1, 7 of 30 starts of a Panda without
 reflected inertia ran away.
