@@ -111,7 +111,8 @@ def text(summary: dict) -> str:
         if target["rest_error_mm"] is None:
             lines.append(f"  target {i}: the run ended before")
             continue
-        when = "not within 1 cm" if reached is None else f"within 1 cm {reached:+.2f} s after its reference ends"
+        when = "not within 1 cm" if reached is None else (
+            f"within 1 cm {abs(reached):.2f} s {'before' if reached < 0.0 else 'after'} its reference ends")
         lines.append(f"  target {i}: {when}, rest error {target['rest_error_mm']:.2f} mm")
     p = summary["payload"]
     if p and p["bump_mm"] is None:

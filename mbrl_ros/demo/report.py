@@ -185,7 +185,7 @@ def page(title: str, verdict: Verdict, headline: str, text: str, summary: dict, 
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(f"{verdict.line()} - {title}")}</title>
 <style>body{{font:15px/1.5 system-ui,sans-serif;color:{INK};max-width:1100px;margin:2rem auto;padding:0 1rem}}
 img{{width:100%}}figure{{margin:1.5rem 0}}table{{border-collapse:collapse}}th{{text-align:left;font-weight:500;padding-right:2rem}}
-td{{font-variant-numeric:tabular-nums}}tr{{border-bottom:1px solid #eceff1}}pre{{overflow-x:auto;font-size:13px}}
+td{{font-variant-numeric:tabular-nums}}tr{{border-bottom:1px solid #eceff1}}pre{{white-space:pre-wrap;font-size:13px}}
 .verdict{{font-weight:600;color:#fff;background:{ACCENT if verdict.passed else WARN};padding:.5rem 1rem}}</style>
 <p class="verdict">{html.escape(verdict.line())}</p>
 <h1>{html.escape(headline)}</h1>
