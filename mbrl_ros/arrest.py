@@ -55,7 +55,8 @@ class Arrest:
 
     def believe(self, inertia: Array, rotors: Array | None) -> None:
         """M_fit (n, n) of a fit that can be trusted, and what was learned of the rotors' inertia (n,)."""
-        self.fitted = inertia
+        if np.isfinite(inertia).all():
+            self.fitted = inertia
         if self._inertia is not None and rotors is not None:
             self._inertia.rotors = rotors
 
@@ -65,13 +66,23 @@ class Arrest:
         self._q: Array | None = None  # of the reference
         self._v, self._w = np.zeros(self.robot.n), np.zeros(self.robot.n)
 
+    def forget(self) -> None:
+        """What was learned of the inertia is unknown again."""
+        self.fitted = None
+        if self._inertia is not None:
+            self._inertia.reset()
+
+    def begin(self) -> None:
+        """The next command begins the law anew, from where the arm is then."""
+        self._q = None
+
     def follow(self, u: Array, share: float = 1.0, release: bool = True) -> None:
         """u (n,) went out for a `share` of a period; `release`: and it was not this law's."""
         self._weight += share  # the first commands are averaged evenly
         self.mean = self.mean + min(1.0, max(share / self._weight, share * self.dt / self.settings.mean_time)) * (u - self.mean)
         if release:
-            if self._q is not None:
-                self._w = np.zeros(self.robot.n)
+            if self._q is not None:  # what the law has found out carries the arm from now on
+                self.mean, self._w = self.mean - self._w, np.zeros(self.robot.n)
             self._q, self._blind = None, 0
 
     def command(self, observation: Observation) -> Array:
@@ -104,6 +115,9 @@ class Arrest:
         least = self._inertia(q)
         if self.fitted is None:
             return least
-        ratio, modes = eigh(self.fitted, least)  # modes^T least modes = 1
+        try:
+            ratio, modes = eigh(self.fitted, least)  # modes^T least modes = 1
+        except (ValueError, np.linalg.LinAlgError):
+            return least
         half = least @ modes
         return (half * np.clip(ratio, 1.0, LARGEST)) @ half.T

@@ -87,7 +87,8 @@ class ControlLoop:
         # by the clock that stamps are compared with, and by the one that waits for the time to answer
         self._lateness, self._way = Lateness(dt), Lateness(dt)
         limits = supervisor.settings
-        self.age = CommandAge(dt, limits.late_warning, limits.late_limit, limits.late_release)
+        # a command that is one period late is what the next plan expects, however long a period is
+        self.age = CommandAge(dt, max(limits.late_warning, 1.2 * dt), max(limits.late_limit, 2.4 * dt), limits.late_release)
         self._told_lateness = (0, 1.0, 0.0)  # what the controller was told last
         self._answer_after = 0.0 if lockstep else min(answer_after, WAITING * dt)
         self.player, self._player_share = player, (player_period or dt) / dt
@@ -196,13 +197,16 @@ class ControlLoop:
             command = self.supervisor.filter(decision, known, self._doubts())
         except Exception:  # whatever a controller does, the robot gets a safe command
             self._report("controller errors")
-            command = self.supervisor.failed(observation)
+            command = self._after_error(observation)
         self._observation = known
         computed = time.perf_counter()
         self._wait_to_answer(arrival, computed)
         self._publish(observation.stamp, command)
         done = time.perf_counter()
         late = self._late(arrival)
+        if not self.ticks:  # simulated time may stand still until the first command: how long that took is no lateness
+            late = 0.0
+            self._lateness.reset()
         self._after(arrival, decision, command, late)
         period = done - self._published if self.ticks else float("nan")
         self._published, self._deadline = done, self.clock() + LATE * self.dt
@@ -247,6 +251,7 @@ class ControlLoop:
         """Tell the controller what was published, `late` periods after its time, and hand its plan to the player."""
         try:
             acted, acts = self._acted(arrival, command), self.age.sent(arrival.observation.stamp, late)
+            planned = self.controller.settings.delay + self._told_lateness[0]
             lateness = self.age.expected, self.age.authority, self.age.std
             if lateness != self._told_lateness:
                 self._told_lateness = lateness
@@ -258,10 +263,17 @@ class ControlLoop:
             self._played = [acted]  # recorded when the period is over: more commands will follow in it
             if decision is not None and decision.plan is not None:
                 joints = np.concatenate((arrival.observation.q, arrival.observation.qd))
-                self.player.take(decision.plan, decision.stamp, joints, self.controller.settings.delay * self.dt,
-                                 self.player.epoch, self.ticks)
+                self.player.take(decision.plan, decision.stamp, joints, planned * self.dt, self.player.epoch, self.ticks)
         except Exception:
             self._report("controller errors")
+
+    def _after_error(self, observation: Observation) -> Command:
+        """The safe command; without the state where even that raises an error."""
+        try:
+            return self.supervisor.failed(observation)
+        except Exception:
+            self._report("safe command errors")
+            return self.supervisor.stop(None, Reason.CONTROLLER_ERROR)
 
     def _play(self, arrival: Arrival) -> None:
         """Answer a state between two ticks with the plan's feedback, if a plan is valid and nothing is wrong."""

@@ -191,7 +191,7 @@ class MpcController(FollowsTargets, Learner):
         innovation = self._learn(stamp, x)
         admitted = observation if self.gate is None else Observation(
             stamp, observation.q, x[self.n: 2 * self.n].copy(), observation.frames)
-        u_now = self.history.computed_at(stamp - self.dt)
+        u_now = self.history.computed_at(stamp + (self._late - 1) * self.dt)
         dynamics = self._fit(x, u_now)
         fitted = time.perf_counter()
         self.follower.advance(stamp, x, fresh=features_fresh, known=self.dynamics.features.known)

@@ -124,7 +124,7 @@ class SmoothReference:
         position, velocity, acceleration = self.at(stamp, derivatives=True) if start is None else start
         i = ruckig.InputParameter(self.size)
         i.control_interface = ruckig.ControlInterface.Velocity
-        i.max_acceleration, i.max_jerk = self._input.max_acceleration, self._input.max_jerk
+        i.max_acceleration, i.max_jerk = list(self._acceleration), self._input.max_jerk  # however slowly it may move: brake
         i.current_position, i.current_velocity, i.current_acceleration = list(position), list(velocity), list(acceleration)
         self._trajectory = self._ruckig
         result = self._generator.calculate(i, self._trajectory)

@@ -385,8 +385,10 @@ class SupervisorSettings(Section):
     degraded_speed: float = setting(0.6, "allowed speed while something is in doubt", unit="fraction of the normal one",
                                     low=0.01, high=1.0)
     late_warning: float = setting(0.006, "mean age of the commands that act, beyond the delay that is compensated, from which on "
-                                         "the controller is slower and softer: the machine answers late", unit="s", low=0.0)
-    late_limit: float = setting(0.012, "... and from which on the arm is held by the safe command", unit="s", low=1e-4)
+                                         "the controller is slower and softer: the machine answers late; at least 1.2 periods", unit="s",
+                                  low=0.0)
+    late_limit: float = setting(0.012, "... and from which on the arm is held by the safe command; at least 2.4 periods", unit="s",
+                                low=1e-4)
     late_release: float = setting(0.5, "time below late_warning after which a held arm is released", unit="s", low=0.0)
     fine_after: float = setting(0.2, "time without any doubt after which a degraded state ends", unit="s", low=0.0)
 

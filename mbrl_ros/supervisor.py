@@ -169,6 +169,8 @@ class Supervisor:
     def _happen(self, event: Event, cause: Reason) -> None:
         after = TABLE[self.state, event]
         if after is not self.state:
+            if self.state is State.RAMP_IN and self.arrest is not None:
+                self.arrest.begin()
             self.state, self.cause = after, cause
             self._ramp, self._fine_ticks, self._saturated_ticks = 0.0, 0, 0
             if after is State.HOLD:

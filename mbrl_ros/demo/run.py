@@ -140,10 +140,14 @@ class Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for name in ("mpc_node", "sim_node"):
-            self.end(name)
-        for log in self._logs.values():
-            log.close()
+        try:
+            for name in ("mpc_node", "sim_node"):
+                self.end(name)
+        finally:  # also where a signal comes while they end
+            for process in self.running.values():
+                _kill_group(process)
+            for log in self._logs.values():
+                log.close()
 
     @property
     def domain(self) -> int:
@@ -168,9 +172,13 @@ class Processes:
             deadline = time.monotonic() + GRACE
             while process.poll() is None and time.monotonic() < deadline and not hurried():
                 time.sleep(0.05)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        _kill_group(process)
+
+
+def _kill_group(process: subprocess.Popen) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def private_domain(domain: int | None = None) -> dict[str, str]:

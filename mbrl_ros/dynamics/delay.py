@@ -88,6 +88,6 @@ class CommandHistory:
         for tick in range(self.whole + late):
             x = dynamics.predict(x, self.in_effect(stamp + tick * self.dt))
         if self.fraction:
-            u = self.computed_at(stamp - self.dt)  # still acts for the fraction a of the next tick
+            u = self.computed_at(stamp + (late - 1) * self.dt)  # still acts for the fraction a of the next tick
             x = x + self.fraction * (dynamics.predict(x, u) - x)
         return x

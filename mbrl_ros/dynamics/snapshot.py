@@ -35,7 +35,7 @@ def load_model(path: str | Path, dynamics: OnlineDynamics, robot: Robot) -> None
     _, owner, arrays = store.load(path, KIND)
     store.check_owner(path, owner, store.Owner(robot.joints, robot.interface, dynamics.dt))
     if "prior_gain" not in arrays:  # written before the prior's input gain depended on the pose: it was this then
-        guessed = robot.interface == "effort" and dynamics.settings.prior == "integrator"
+        guessed = robot.interface == "effort" and dynamics.prior.moving  # the gain of a given strength is what it was
         arrays = {**arrays, "prior_gain": np.diag(FORMER_STRENGTH * dynamics.dt / robot.command_scale) if guessed
                   else dynamics.evidence()["prior_gain"]}
     for name, present in dynamics.evidence().items():

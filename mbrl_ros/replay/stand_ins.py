@@ -7,6 +7,7 @@ import numpy as np
 from ..configuration import Configuration
 from ..controller import Learner
 from ..supervisor import Command
+from ..settings import SupervisorSettings
 from ..state_machine import Reason, State
 from ..types import Array, Decision, DecisionStatus, Observation
 
@@ -32,13 +33,14 @@ class Onlooker(Learner):
     def ignore(self, *_: object) -> None:
         """There is no target to keep or forget."""
 
-    hold = set_joint_target = set_point_target = set_feature_target = set_trajectory = ignore
+    hold = adapt_to_lateness = set_joint_target = set_point_target = set_feature_target = set_trajectory = ignore
 
 
 class NoSupervisor:
     """Lets everything through; for a replay that computes no commands."""
 
-    state, resuming = State.ACTIVE, False
+    state, resuming, unready, arrest = State.ACTIVE, False, "", None
+    settings = SupervisorSettings()
 
     def reset(self, observation: Observation | None) -> None:
         """Nothing to forget."""
@@ -51,6 +53,9 @@ class NoSupervisor:
 
     def failed(self, observation: Observation) -> Command:
         return Command(np.zeros_like(observation.q), State.FAULT, Reason.CONTROLLER_ERROR)
+
+    def stop(self, observation: Observation | None, reason: Reason = Reason.STOPPING) -> Command:
+        return Command(np.zeros(0), State.FAULT, reason)
 
     def silent(self, age: float) -> Command:
         return Command(np.zeros(0), State.DEGRADED, Reason.STALE_STATE)

@@ -48,6 +48,10 @@ class SteppedLoop(ControlLoop):
         """The node was started again and knows nothing."""
         self._observation, self._last_command, self._played = None, None, []
         self.supervisor.reset(None)
+        if self.supervisor.arrest is not None:
+            self.supervisor.arrest.forget()
+        self._told_lateness = (0, 1.0, 0.0)
+        self.controller.adapt_to_lateness(0, 1.0, 0.0)
         if self.player is not None:
             self.player.new_epoch()
         self._begin()

@@ -20,6 +20,7 @@ class Prior(Protocol):
 
     spread: Array
     linear: bool
+    moving: bool = False  # whether move_to changes anything
     rotors: Array | None = None  # (n,) what was learned of the rotors' inertia [kg m^2 or kg]
 
     def spread_at(self, x: Array, u: Array) -> Array:

@@ -54,6 +54,7 @@ class IntegratorPrior(Prior):
     def __init__(self, jacobian: Array, spread: Array, inertia: EffectiveInertia | None = None, dt: float = 0.0,
                  relative: float = 0.0, scale: Array | None = None):
         self.jacobian, self.spread = jacobian, spread
+        self.moving = inertia is not None
         self._inertia, self._dt, self._relative, self._scale = inertia, dt, relative, scale
 
     def reset(self) -> None:
