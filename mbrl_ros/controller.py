@@ -237,7 +237,8 @@ class MpcController(FollowsTargets, Learner):
         self._weigh_changes()
 
     def _weigh_changes(self) -> None:
-        factor = (self.settings.sure_change if self._sure else 1.0) / self._authority**2
+        faster = self._sure and self.robot.interface == "effort"
+        factor = (self.settings.sure_change if faster else 1.0) / self._authority**2
         columns = self.cost.layout.get("command_change.weight")
         if columns is not None and factor != self._change:
             self._change = factor

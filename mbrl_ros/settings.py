@@ -184,7 +184,7 @@ class ControlSettings(Section):
     full_acceleration: float = setting(600.0, "a command that accelerates its joint by less does not count as large, whatever the "
                                               "effort limit says (effort interface)", unit="rad/s^2 or m/s^2", low=1e-3)
     sure_change: float = setting(0.6, "factor on the weight of the command's change once it is known when commands act: a known "
-                                      "delay allows a faster loop", low=0.01, high=1.0)
+                                      "delay allows a faster loop (effort interface)", low=0.01, high=1.0)
     exploration_decay: float = setting(0.7, "time constant from the one to the other", unit="s", low=1e-3)
     stamp_clock: str = setting("auto", "whose clock stamps the joint states: ros: this node's; own: the robot's own, "
                                        "age counts from the fastest message; auto: ros if the first stamp is within 10 s",

@@ -107,6 +107,7 @@ class CommandAge:
 
     MEMORY, LEAST = 0.1, 0.3
     FEWEST = 12  # states that the first mean stands for
+    TOLERATED = 0.1  # of a period: what varies by less counts as on time
 
     def __init__(self, dt: float, warning: float, limit: float, release: float):
         self._dt, self._warning, self._limit, self._release = dt, warning, limit, release
@@ -150,7 +151,8 @@ class CommandAge:
         """The command for the state stamped `stamp` [s] came `late` periods too late; from when on it acts [s]."""
         whole = math.floor(late)
         rest = late - whole
-        self.std = self._dt * abs(rest - self._usual)
+        varied = abs(rest - self._usual)
+        self.std = self._dt * varied if varied > self.TOLERATED else 0.0
         self._usual += SMOOTHING * (rest - self._usual)
         acts = stamp + whole * self._dt
         self._sent.append((acts, stamp))
