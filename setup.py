@@ -68,7 +68,8 @@ def shared(*folders):
 setup(
     name=NAME,
     version="0.1.0",
-    description="Model-based reinforcement learning for robot arms on ROS 2: learns the dynamics while it moves",
+    description="Model-based reinforcement learning for robot arms on ROS 2: learns the dynamics while it moves, without a "
+                "model of gravity, friction or load",
     license="Apache-2.0",
     maintainer="mbrl_ros maintainers",
     maintainer_email="maintainers@mbrl-ros.example",
