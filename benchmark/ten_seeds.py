@@ -1,6 +1,6 @@
 """The demo in lockstep with the real nodes over DDS, ten seeds, one line each: the table in the README.
 
-    python benchmark/ten_seeds.py [--seeds 10] [--output DIR] [--markdown]
+    python benchmark/ten_seeds.py [--seeds 10] [--output DIR]
 """
 
 import argparse

@@ -2,7 +2,7 @@ r"""The safe effort that brings an arm to rest and carries it, without a model o
 
     u = u_mean + M_s (a_r - c (qd - v_r) - c^2/3 (q - q_r)) - w,      w <- w + dt c^3/27 M_s (q - q_r)
 
-u_mean is the mean of the commands of the last half second (supervisor.mean_time): what carried the arm until now. The
+u_mean is the exponential mean of the commands (time constant supervisor.mean_time): what carried the arm until now. The
 reference (q_r, v_r, a_r) starts where the arm is and brakes every joint with its acceleration limit, so the arm stops within
 its braking distance and no joint is decelerated by more; one that is faster than its limit brakes in the distance it would
 need at its limit. About the reference the law places a triple pole at c/3 wherever M_s = M:
@@ -38,7 +38,7 @@ REFRESH = 0.05  # [s] between two evaluations of M_s while the law acts
 
 
 class Arrest:
-    """The law for one robot and period dt [s]. Tell it every command that goes out by `follow`."""
+    """The law for one robot and period dt [s]. Tell it by `follow` every command that goes out and is not its own."""
 
     def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float):
         self.robot, self.settings, self.dt = robot, settings, dt

@@ -156,8 +156,8 @@ class RobotSettings(Section):
     jerk_limit: tuple[float, ...] = setting(
         (100.0,), "joint jerk limit of references", unit="rad/s^3 or m/s^3", low=1e-2, per_joint=True)
     rotor_inertia: tuple[float, ...] = setting(
-        (), "inertia of the rotors, reflected through the gears (armature), at most what is sure: a URDF does not hold it; "
-            "empty: none", unit="kg m^2 or kg", low=0.0, per_joint=True)
+        (), "inertia of the rotors, reflected through the gears (armature), a lower bound that is sure: a URDF does not "
+            "hold it; empty: none", unit="kg m^2 or kg", low=0.0, per_joint=True)
 
 
 @dataclasses.dataclass(frozen=True)

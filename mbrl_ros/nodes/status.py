@@ -43,7 +43,7 @@ FIELDS = {
     "target_stamp": "from when on the present target holds [s]",
     "rejected": "inputs rejected since activation",
     "number": "number of the command, counted from 1 since configuration; commands between ticks count too",
-    "late": "periods by which the command came too late for its state, from which on it is taken to act",
+    "late": "periods by which the command came too late for its state; it is taken to act whole ones later",
     "frame": "stamp of the newest image features used until then [s]; NaN: none",
     "targets": "targets accepted before the command",
 }
