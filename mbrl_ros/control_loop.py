@@ -251,7 +251,7 @@ class ControlLoop:
         """Tell the controller what was published, `late` periods after its time, and hand its plan to the player."""
         try:
             acted, acts = self._acted(arrival, command), self.age.sent(arrival.observation.stamp, late)
-            planned = self.controller.settings.delay + self._told_lateness[0]
+            expected = self._told_lateness[0]  # what the plan counted on
             lateness = self.age.expected, self.age.authority, self.age.std
             if lateness != self._told_lateness:
                 self._told_lateness = lateness
@@ -263,7 +263,8 @@ class ControlLoop:
             self._played = [acted]  # recorded when the period is over: more commands will follow in it
             if decision is not None and decision.plan is not None:
                 joints = np.concatenate((arrival.observation.q, arrival.observation.qd))
-                self.player.take(decision.plan, decision.stamp, joints, planned * self.dt, self.player.epoch, self.ticks)
+                delay = (self.controller.settings.delay + expected) * self.dt
+                self.player.take(decision.plan, decision.stamp, joints, delay, self.player.epoch, self.ticks)
         except Exception:
             self._report("controller errors")
 

@@ -45,6 +45,7 @@ class VelocityGate:
         square = r * r
         if self._seen > FIRST:
             self._running[:] = 0
+        if self._seen:
             square = np.minimum(square, LARGEST**2 * self._square + 1e-12)
         self._seen += 1
         self._square += max(1.0 / MEMORY, 1.0 / self._seen) * (square - self._square)

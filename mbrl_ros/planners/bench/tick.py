@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...dynamics import build_dynamics
+from ...dynamics.priors.integrator import Settings
 from ...robots import load_robot
 from ...settings import DynamicsSettings, RobotSettings
 from ...types import Transition
@@ -17,7 +18,7 @@ RECORDED = 256  # transitions, used again and again
 def refit_and_plan(problem: BenchProblem, backend: str = "auto"):
     """(prepare, run) as in peers.py; the motion is random but plausible: what is learned does not matter for the time."""
     robot = load_robot(RobotSettings(), urdf())
-    dynamics = build_dynamics(robot, PERIOD, DynamicsSettings(), {})
+    dynamics = build_dynamics(robot, PERIOD, DynamicsSettings(), {"integrator": Settings(strength=(600.0,))})
     planner = problem.planner(backend, iterations=2)
     parameters, rng = problem.parameters, np.random.default_rng(0)
     x = problem.x0 + 0.1 * rng.standard_normal((RECORDED + 1, problem.nx))
