@@ -36,7 +36,7 @@ WAITING = 0.35  # of a period: the longest that a command is kept back
 class Tick:
     """What happened in one tick. compute, latency (arrival to command) and period [s]; decision None: no decision.
 
-    number: of the command, counted from 1; late: periods by which it came too late, whole ones of which it is taken to act later;
+    number: of the command, counted from 1; late: periods by which it came too late; it is taken to act whole ones later;
     frame: stamp of the newest features used until then [s]; targets: how many had been accepted.
     """
 

@@ -198,7 +198,7 @@ class DelayMonitor:
     `in_use` [ticks] starts as configured; `estimate` is the newest one; `message` says what is wrong ('' if nothing is).
     `std` [s] is the standard deviation of the time at which a command acts about the one compensated: settings.uncertainty
     until an estimate speaks, then hypot(std of the estimate, its mean - in_use), never above the former nor below
-    settings.least_uncertainty. An estimate that is not `usable` yet tells that much (under dry friction none ever is).
+    settings.least_uncertainty, and after one estimate not below SLOW times what it was. An estimate that is not `usable` yet tells that much (under dry friction none ever is).
     """
 
     SLOW = 0.7  # what is left of `std` at least after one estimate: a first one from little data may be sure and wrong
