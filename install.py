@@ -5,19 +5,32 @@ import sys
 from collections import deque
 from pathlib import Path
 
-from mbrl_ros.progress import Progress
+from mbrl_ros.console.progress import Progress
 
 TOLD = ("Collecting ", "Downloading ", "Using cached ", "Building ", "Installing ", "Successfully ")
 WIDTH = 70  # characters of pip's lines
 
 
 def install(extras: str) -> int:
-    """pip's exit code."""
-    command = [sys.executable, "-W", "ignore", "-m", "pip", "install", "--progress-bar", "off", "--editable", f".[{extras}]"]
+    """Pip's exit code."""
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "pip",
+        "install",
+        "--progress-bar",
+        "off",
+        "--editable",
+        f".[{extras}]",
+    ]
     print(f"install: mbrl_ros[{extras}] into {Path(sys.prefix).name}", flush=True)
     last = deque(maxlen=20)
-    with Progress("install") as shown, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                                        text=True) as pip:
+    with (
+        Progress("install") as shown,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip,
+    ):
         for line in pip.stdout:
             last.append(line)
             if line.strip().startswith(TOLD):
@@ -27,8 +40,11 @@ def install(extras: str) -> int:
         return pip.returncode
     mbrl = Path(sys.prefix, "bin", "mbrl")
     size = sum(path.lstat().st_size for path in Path(sys.prefix).rglob("*") if path.is_file())
-    print(f"install: done, {size / 1e9:.1f} GB in {Path(sys.prefix).name}; next: "
-          f"{mbrl.relative_to(Path.cwd()) if mbrl.is_relative_to(Path.cwd()) else mbrl} demo", flush=True)
+    print(
+        f"install: done, {size / 1e9:.1f} GB in {Path(sys.prefix).name}; next: "
+        f"{mbrl.relative_to(Path.cwd()) if mbrl.is_relative_to(Path.cwd()) else mbrl} demo",
+        flush=True,
+    )
     return 0
 
 

@@ -1,10 +1,10 @@
 """The package for colcon and for pip; README.md names every extra and what it is for."""
 
+from distutils.command.install_data import install_data  # setuptools' own copy where Python has none
 from pathlib import Path
 
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
-from distutils.command.install_data import install_data  # setuptools' own copy where Python has none
 
 NAME = "mbrl_ros"
 COMMANDS = {
@@ -12,8 +12,8 @@ COMMANDS = {
     "mpc_node": "mbrl_ros.nodes.mpc_node:main",
     "sim_node": "mbrl_ros.nodes.sim_node:main",
     "distillation_node": "mbrl_ros.nodes.distillation_node:main",
-    "record_node": "mbrl_ros.nodes.record_session:main",
-    "replay_node": "mbrl_ros.nodes.live_replay:main",
+    "record_node": "mbrl_ros.nodes.record_node:main",
+    "replay_node": "mbrl_ros.nodes.replay_node:main",
 }
 EXTRAS = {
     "wheels": ["ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp", "ros-jazzy-common-interfaces"],
@@ -69,7 +69,7 @@ setup(
     name=NAME,
     version="0.1.0",
     description="Model-based reinforcement learning for robot arms on ROS 2: learns the dynamics while it moves, without a "
-                "model of gravity, friction or load",
+    "model of gravity, friction or load",
     license="Apache-2.0",
     maintainer="mbrl_ros maintainers",
     maintainer_email="maintainers@mbrl-ros.example",
@@ -85,6 +85,8 @@ setup(
     cmdclass={"install_data": InstallData, "build_py": BuildPy},
     install_requires=["casadi", "numpy", "pyyaml", "ruckig", "scipy"],
     extras_require=EXTRAS,
-    entry_points={"console_scripts": [f"{name} = {function}" for name, function in COMMANDS.items()],
-                  "pytest11": ["mbrl_ros = mbrl_ros.pytest_plugin"]},
+    entry_points={
+        "console_scripts": [f"{name} = {function}" for name, function in COMMANDS.items()],
+        "pytest11": ["mbrl_ros = mbrl_ros.pytest_plugin"],
+    },
 )

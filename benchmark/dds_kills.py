@@ -58,8 +58,12 @@ def main() -> None:
 
 def run(kills: int, environment: dict[str, str]) -> list[str]:
     """Durations [s] of the calls that took too long."""
+
     def start(code: str, **options) -> subprocess.Popen:
-        return subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL, text=True, **options)
+        return subprocess.Popen(
+            [sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL, text=True, **options
+        )
+
     publisher = start(PUBLISHER, stdout=subprocess.PIPE)
     rng, victims, killed = random.Random(0), [], 0
     while killed < kills:

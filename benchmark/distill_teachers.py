@@ -37,8 +37,11 @@ def main() -> None:
                 begin = time.perf_counter()
                 result = distill.lesson_and_examination(method, seconds, seed, targets=args.targets)
                 results.append({"method": method, "seconds": seconds, "seed": seed, **result})
-                print(f"# {method} {seconds:g} s seed {seed}: {result['success_1cm']:.2f} {result['success_2cm']:.2f} "
-                      f"({time.perf_counter() - begin:.0f} s)", flush=True)
+                print(
+                    f"# {method} {seconds:g} s seed {seed}: {result['success_1cm']:.2f} {result['success_2cm']:.2f} "
+                    f"({time.perf_counter() - begin:.0f} s)",
+                    flush=True,
+                )
     print(f"\n{'method':8} {'taught [s]':>10} {'within 1 cm':>18} {'within 2 cm':>18} {'payload 2 cm':>18}")
     for seconds in args.seconds:
         for method in args.methods:

@@ -40,8 +40,12 @@ class Watch:
 
     def __call__(self, theta) -> None:
         now = time.perf_counter()
-        self.best = min(self.best, student.loss(self.problem.shape, self.problem.white, np.asarray(theta),
-                                                self.problem.held_out, gradient=False)[0])
+        self.best = min(
+            self.best,
+            student.loss(
+                self.problem.shape, self.problem.white, np.asarray(theta), self.problem.held_out, gradient=False
+            )[0],
+        )
         self._own += time.perf_counter() - now
         self.seconds = now - self._begin - self._own
         if self.best <= NEAR * self.wanted or self.seconds > PATIENCE:
@@ -49,9 +53,13 @@ class Watch:
 
 
 def torch_loss(torch, p: Problem):
-    """theta (tensor) -> the training loss, as student.loss."""
-    shape, data = p.shape, SimpleNamespace(**{name: torch.from_numpy(np.ascontiguousarray(rows))
-                                              for name, rows in vars(p.training).items()})
+    """Theta (tensor) -> the training loss, as student.loss."""
+    shape, data = (
+        p.shape,
+        SimpleNamespace(
+            **{name: torch.from_numpy(np.ascontiguousarray(rows)) for name, rows in vars(p.training).items()}
+        ),
+    )
     white = SimpleNamespace(**{k: torch.from_numpy(getattr(p.white, k)) for k in p.white.__slots__})
     middle, half = (torch.from_numpy(0.5 * (shape.highest + sign * shape.lowest)) for sign in (1.0, -1.0))
     velocity, acceleration = torch.from_numpy(shape.velocity), torch.from_numpy(shape.acceleration)
@@ -66,7 +74,7 @@ def torch_loss(torch, p: Problem):
         t, at = {}, 0
         for name, size in shape.layout().items():
             count = int(np.prod(size))
-            t[name] = theta[at: at + count].reshape(size)
+            t[name] = theta[at : at + count].reshape(size)
             at += count
         h = squash((data.target - white.target_mean) / white.target_deviation @ t["goal_W1"].T + t["goal_b1"])
         h = squash(h @ t["goal_W2"].T + t["goal_b2"])
@@ -79,6 +87,7 @@ def torch_loss(torch, p: Problem):
         y = A * shorten(c * (v - data.qd) / A)
         r = data.w + (data.M @ (y - data.a)[:, :, None])[:, :, 0] - data.u
         return 0.5 * (r * (data.P @ r[:, :, None])[:, :, 0]).sum() / len(r)
+
     return loss
 
 
@@ -93,17 +102,23 @@ def by_torch(torch, p: Problem, kind: str, decay: float, wanted: float) -> tuple
         value.backward()
         return value.item(), x.grad.numpy()
 
-    optimiser = {"L-BFGS": lambda: torch.optim.LBFGS([theta], max_iter=1, history_size=20, line_search_fn="strong_wolfe"),
-                 "Adam": lambda: torch.optim.Adam([theta], lr=3e-3), "L-BFGS-B": lambda: None}[kind]()
+    optimiser = {
+        "L-BFGS": lambda: torch.optim.LBFGS([theta], max_iter=1, history_size=20, line_search_fn="strong_wolfe"),
+        "Adam": lambda: torch.optim.Adam([theta], lr=3e-3),
+        "L-BFGS-B": lambda: None,
+    }[kind]()
 
     def closure():
         optimiser.zero_grad()
         value = loss(theta) + 0.5 * decay * theta @ theta
         value.backward()
         return value
+
     try:
         if optimiser is None:
-            minimize(objective, p.start, jac=True, method="L-BFGS-B", callback=watch, options={"maxiter": 2000, "maxcor": 20})
+            minimize(
+                objective, p.start, jac=True, method="L-BFGS-B", callback=watch, options={"maxiter": 2000, "maxcor": 20}
+            )
         else:
             for _ in range(20_000):
                 optimiser.step(closure)
@@ -140,8 +155,11 @@ def main() -> None:
             seconds, best = by_torch(torch, problem, kind, settings.decay, report.held_out)
             row[f"torch, {kind}"] = seconds if best <= NEAR * report.held_out else float("inf")
         rows.append(row)
-        print(f"seed {seed}: {len(samples)} samples, held-out loss {report.held_out:.4f}, whole fit {whole:.1f} s; "
-              + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in row.items()), flush=True)
+        print(
+            f"seed {seed}: {len(samples)} samples, held-out loss {report.held_out:.4f}, whole fit {whole:.1f} s; "
+            + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in row.items()),
+            flush=True,
+        )
     print("\n| fit | median time to the same held-out loss [s] | over this package's |\n|---|---|---|")
     own = np.array([row["this package"] for row in rows])
     for name in rows[0]:

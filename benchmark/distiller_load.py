@@ -19,13 +19,13 @@ import time
 import numpy as np
 from std_msgs.msg import String
 
+from mbrl_ros.bench.node.latency import processor_time, resident
+from mbrl_ros.bench.node.robot import ROBOT, Child, RobotSide, StateMaker
+from mbrl_ros.config.sections.nodes import NodeSettings
 from mbrl_ros.demo.distill import HOME
-from mbrl_ros.demo.lesson import draw_targets
+from mbrl_ros.demo.environment import draw_targets
 from mbrl_ros.demo.run import free_domain
-from mbrl_ros.node_settings import NodeSettings
 from mbrl_ros.nodes import qos, realtime
-from mbrl_ros.nodes.bench_robot import ROBOT, Child, RobotSide, StateMaker
-from mbrl_ros.nodes.node_bench import processor_time, resident
 
 RATE, WARM_UP, SLOT = 200.0, 6.0, 2.0  # [Hz], [s], [s]
 
@@ -44,11 +44,25 @@ def main() -> None:
     if args.priority:
         realtime.settle_thread(NodeSettings(priority=args.priority), print)
     arm = {**ROBOT, "robot.tip_offset": [0.0, 0.0, 0.1034]}
-    controller = Child("mpc_node", domain, {**arm, "control.rate": RATE, "control.controller": "teach",
-                                            "priority": args.priority, "control.stamp_clock": "ros", "reference.posture": 1.0,
-                                            "reference.home": HOME})
-    distiller = Child("distillation_node", domain, {**arm, "topics": ["mpc_node/supervision"], "period": args.period},
-                      preexec_fn=lambda: os.sched_setaffinity(0, {max(os.sched_getaffinity(0))}))
+    controller = Child(
+        "mpc_node",
+        domain,
+        {
+            **arm,
+            "control.rate": RATE,
+            "control.controller": "teach",
+            "priority": args.priority,
+            "control.stamp_clock": "ros",
+            "reference.posture": 1.0,
+            "reference.home": HOME,
+        },
+    )
+    distiller = Child(
+        "distillation_node",
+        domain,
+        {**arm, "topics": ["mpc_node/supervision"], "period": args.period},
+        preexec_fn=lambda: os.sched_setaffinity(0, {max(os.sched_getaffinity(0))}),
+    )
     reports: list[String] = []
     robot.node.create_subscription(String, "distillation_node/report", reports.append, qos.RELIABLE)
     try:
@@ -63,9 +77,11 @@ def main() -> None:
         distiller.end(signal.SIGTERM)
         controller.end(signal.SIGTERM)
         robot.close()
-    print(f"{kept_up['states']} states at {RATE:g} Hz in {WARM_UP + args.alone:g} s: {kept_up['received']} samples received, "
-          f"{kept_up['lost']} lost; {kept_up['policies']} policies, a fit at most {kept_up['longest_fit_s']:.2f} s; "
-          f"{100 * kept_up['processor']:.0f} % of a processor; {kept_up['mb'][0]:.0f} to {kept_up['mb'][1]:.0f} MB\n")
+    print(
+        f"{kept_up['states']} states at {RATE:g} Hz in {WARM_UP + args.alone:g} s: {kept_up['received']} samples received, "
+        f"{kept_up['lost']} lost; {kept_up['policies']} policies, a fit at most {kept_up['longest_fit_s']:.2f} s; "
+        f"{100 * kept_up['processor']:.0f} % of a processor; {kept_up['mb'][0]:.0f} to {kept_up['mb'][1]:.0f} MB\n"
+    )
     print("| distiller | ticks | p50 [ms] | p99 [ms] | max [ms] |\n|---|---|---|---|---|")
     results = {"kept_up": kept_up}
     for name, values in latencies.items():
@@ -77,8 +93,9 @@ def main() -> None:
             json.dump(results, file, indent=1)
 
 
-def visit(robot: RobotSide, distiller: Child, reports: list[String], alone: float, rounds: int, seconds: float
-          ) -> tuple[dict[str, list[float]], dict]:
+def visit(
+    robot: RobotSide, distiller: Child, reports: list[String], alone: float, rounds: int, seconds: float
+) -> tuple[dict[str, list[float]], dict]:
     """{"on" or "off": latencies [ms]}, and how the distiller fared before the turns."""
     states, period, latencies = StateMaker(RATE, robot.robot, 0.0), 1.0 / RATE, {"on": [], "off": []}
     targets = draw_targets(robot.robot, 100, 0, np.array(HOME))
@@ -118,8 +135,13 @@ def _kept_up(reports: list[String], seconds: float) -> dict:
     told = [json.loads(message.data) for message in reports]
     newest = told[-1]
     received = newest["offered"] + sum(newest["left_out"].values()) + newest["other_kinds"]
-    return {"states": round((WARM_UP + seconds) * RATE), "received": received, "lost": sum(newest["lost"].values()),
-            "policies": len(told), "longest_fit_s": max(report["seconds"] for report in told)}
+    return {
+        "states": round((WARM_UP + seconds) * RATE),
+        "received": received,
+        "lost": sum(newest["lost"].values()),
+        "policies": len(told),
+        "longest_fit_s": max(report["seconds"] for report in told),
+    }
 
 
 if __name__ == "__main__":

@@ -15,14 +15,14 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from mbrl_ros.configuration import Configuration
+from mbrl_ros.config.configuration import Configuration
+from mbrl_ros.config.sections.robot import RobotSettings
+from mbrl_ros.config.sections.simulation import PlantSettings
 from mbrl_ros.exceptions import ConfigurationError
-from mbrl_ros.references import joint_reference
+from mbrl_ros.references.trajectory import joint_reference
 from mbrl_ros.robots import Robot, load_robot, urdf
 from mbrl_ros.robots.kinematics import Kinematics
-from mbrl_ros.settings import RobotSettings
 from mbrl_ros.simulation.plant import Plant
-from mbrl_ros.simulation.settings import PlantSettings
 
 HOLD, SLOT, REST = 0.5, 3.0, 1.25  # [s]
 CLOSEST, FURTHEST = 0.1, 0.6  # of the reach
@@ -36,7 +36,8 @@ LIMIT = re.compile(r'(<limit\b[^>]*\beffort\s*=\s*")([^"]*)(")')
 @dataclass(frozen=True)
 class Arm:
     """Where an arm's URDF is, which joints move it, the posture (n,) [rad] it starts near, and what it may carry [kg].
-    `plant`: settings of its plant that differ from the usual ones."""
+    `plant`: settings of its plant that differ from the usual ones.
+    """
 
     description: str
     joints: tuple[str, ...]
@@ -50,28 +51,63 @@ class Arm:
 UR = ("shoulder_pan_joint", "shoulder_lift_joint", "elbow_joint", "wrist_1_joint", "wrist_2_joint", "wrist_3_joint")
 UR_HOME = (0.0, -1.3, 1.8, -2.0, -1.57, 0.0)
 ARMS = {
-    "panda": Arm("package-data:panda", tuple(f"panda_joint{i}" for i in range(1, 8)), "panda_hand",
-                 (0.0, -0.3, 0.0, -2.0, 0.0, 1.7, 0.8), 1.5, (0.0, 0.0, 0.1034)),
-    "sawyer": Arm("", tuple(f"right_j{i}" for i in range(7)), "right_l6", (0.0, -0.7, 0.0, 1.6, 0.0, 0.6, 0.0), 1.5,
-                  (0.0, 0.0, 0.1)),  # no package has its URDF: --urdf sawyer=FILE
+    "panda": Arm(
+        "package-data:panda",
+        tuple(f"panda_joint{i}" for i in range(1, 8)),
+        "panda_hand",
+        (0.0, -0.3, 0.0, -2.0, 0.0, 1.7, 0.8),
+        1.5,
+        (0.0, 0.0, 0.1034),
+    ),
+    "sawyer": Arm(
+        "",
+        tuple(f"right_j{i}" for i in range(7)),
+        "right_l6",
+        (0.0, -0.7, 0.0, 1.6, 0.0, 0.6, 0.0),
+        1.5,
+        (0.0, 0.0, 0.1),
+    ),  # no package has its URDF: --urdf sawyer=FILE
     "ur10": Arm("package-data:ur10", UR, "tool0", UR_HOME, 3.0, (0.0, 0.0, 0.1)),
-    "so100": Arm("package-data:so100", ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll"),
-                 "gripper", (0.0, 1.75, -1.57, -0.65, 0.0), 0.1),
-    "z1": Arm("package-data:z1", tuple(f"joint{i}" for i in range(1, 7)), "gripperStator", (0.0, 1.4, -1.3, 0.0, 0.0, 0.0),
-              0.5, (0.1, 0.0, 0.0)),
+    "so100": Arm(
+        "package-data:so100",
+        ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll"),
+        "gripper",
+        (0.0, 1.75, -1.57, -0.65, 0.0),
+        0.1,
+    ),
+    "z1": Arm(
+        "package-data:z1",
+        tuple(f"joint{i}" for i in range(1, 7)),
+        "gripperStator",
+        (0.0, 1.4, -1.3, 0.0, 0.0, 0.0),
+        0.5,
+        (0.1, 0.0, 0.0),
+    ),
     "ur3": Arm("package-data:ur3_robot", UR, "tool0", UR_HOME, 0.75, (0.0, 0.0, 0.1)),
     "ur5": Arm("package-data:ur5", UR, "tool0", UR_HOME, 1.5, (0.0, 0.0, 0.1)),
-    "kinova": Arm("package-data:kinova", tuple(f"j2s6s200_joint_{i}" for i in range(1, 7)), "j2s6s200_end_effector",
-                  (0.0, 2.6, 1.5, 0.0, 2.5, 0.0), 0.5),
-    "xarm7": Arm("package-data:xarm7", tuple(f"joint{i}" for i in range(1, 8)), "link_eef",
-                 (0.0, -0.4, 0.0, 1.0, 0.0, 1.4, 0.0), 1.0)}
+    "kinova": Arm(
+        "package-data:kinova",
+        tuple(f"j2s6s200_joint_{i}" for i in range(1, 7)),
+        "j2s6s200_end_effector",
+        (0.0, 2.6, 1.5, 0.0, 2.5, 0.0),
+        0.5,
+    ),
+    "xarm7": Arm(
+        "package-data:xarm7",
+        tuple(f"joint{i}" for i in range(1, 8)),
+        "link_eef",
+        (0.0, -0.4, 0.0, 1.0, 0.0, 1.4, 0.0),
+        1.0,
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Condition:
     """What differs from a nominal start. `limits`: factor of the effort limits, those of the drives and those the
     controller is told; spike [rad/s]; coulomb [N m], at most 5 % of an effort limit; `fault`: when a FAULT is forced (the
-    keys of FAULTS); `group`: which verdict it is judged by."""
+    keys of FAULTS); `group`: which verdict it is judged by.
+    """
 
     plant: Mapping[str, Any] = field(default_factory=dict)
     delay: float = 1.0  # that the controller is told [ticks]
@@ -85,15 +121,21 @@ class Condition:
 @dataclass(frozen=True)
 class Fault:
     """When it is forced ("moving": at half the first reference's time), when the payload is fastened, [s], and how long
-    after the fault it falls off [s]."""
+    after the fault it falls off [s].
+    """
 
     at: float | None
     loaded: float | None = None
     lost_after: float | None = None
 
 
-FAULTS = {"start": Fault(0.1), "rest": Fault(HOLD + SLOT - 0.2), "moving": Fault(None),
-          "payload": Fault(HOLD + SLOT - 0.2, loaded=2.4), "drop": Fault(HOLD + SLOT - 0.2, loaded=2.4, lost_after=1.0)}
+FAULTS = {
+    "start": Fault(0.1),
+    "rest": Fault(HOLD + SLOT - 0.2),
+    "moving": Fault(None),
+    "payload": Fault(HOLD + SLOT - 0.2, loaded=2.4),
+    "drop": Fault(HOLD + SLOT - 0.2, loaded=2.4, lost_after=1.0),
+}
 
 
 def _late(share: float, ticks: int, group: str = "late") -> Condition:
@@ -105,16 +147,23 @@ CONDITIONS = {
     **{f"lag{ms}": Condition({"motor_lag": (0.001 * ms,)}) for ms in (5, 10, 20)},
     # the true delay minus what the controller is told
     "delay-1": Condition(delay=2.0),
-    "delay+1": Condition({"command_delay": 2.0}), "delay+2": Condition({"command_delay": 3.0}),
-    "diffvel": Condition({"differentiated_velocity": True}), "jitter1": Condition({"command_jitter": 1}),
+    "delay+1": Condition({"command_delay": 2.0}),
+    "delay+2": Condition({"command_delay": 3.0}),
+    "diffvel": Condition({"differentiated_velocity": True}),
+    "jitter1": Condition({"command_jitter": 1}),
     **{f"spike{size}": Condition(spike=size) for size in (1, 10, 100)},
-    "coulomb": Condition(coulomb=2.0), "limits3": Condition(limits=3.0), "limits1/3": Condition(limits=1.0 / 3.0),
-    "mass0.5": Condition({"mass_factor": 0.5}), "mass2": Condition({"mass_factor": 2.0}),
+    "coulomb": Condition(coulomb=2.0),
+    "limits3": Condition(limits=3.0),
+    "limits1/3": Condition(limits=1.0 / 3.0),
+    "mass0.5": Condition({"mass_factor": 0.5}),
+    "mass2": Condition({"mass_factor": 2.0}),
     **{f"arm{a}": Condition({"armature": (a,)}) for a in (0.01, 0.03)},
     **{f"arm{a}delay-1": Condition({"armature": (a,)}, delay=2.0) for a in (0.01, 0.03)},
     **{f"arm{a}delay+1": Condition({"armature": (a,), "command_delay": 2.0}) for a in (0.01, 0.03)},
-    **{f"late{percent}": _late(0.01 * percent, 5) for percent in (10, 30, 50)}, "late90": _late(0.9, 20, "held"),
-    **{f"fault-{name}": Condition(fault=name, group="fault") for name in FAULTS}}
+    **{f"late{percent}": _late(0.01 * percent, 5) for percent in (10, 30, 50)},
+    "late90": _late(0.9, 20, "held"),
+    **{f"fault-{name}": Condition(fault=name, group="fault") for name in FAULTS},
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +176,16 @@ class Case:
     targets: np.ndarray
 
 
-def prepare(name: str, condition: Condition, seed: int, count: int, *, interface: str = "effort", description: str = "",
-            overrides: Mapping[str, Any] | None = None) -> Case:
+def prepare(
+    name: str,
+    condition: Condition,
+    seed: int,
+    count: int,
+    *,
+    interface: str = "effort",
+    description: str = "",
+    overrides: Mapping[str, Any] | None = None,
+) -> Case:
     """Robot, plant, controller settings and `count` targets of `seed` for the arm `name` under `condition`."""
     arm = ARMS[name]
     if not (description or arm.description):
@@ -137,14 +194,30 @@ def prepare(name: str, condition: Condition, seed: int, count: int, *, interface
     settings = RobotSettings(joints=arm.joints, tip=arm.tip, tip_offset=arm.tip_offset, interface=interface)
     nominal = load_robot(settings, text)
     robot = nominal if condition.limits == 1.0 else load_robot(settings, with_efforts(text, condition.limits))
-    plant = PlantSettings(**{"rate": RATE, "seed": seed, "initial_noise": 0.0, "armature": (0.1,), **arm.plant,
-                             "frictionloss": _friction(arm, nominal, condition), **condition.plant,
-                             "velocity_spikes": _spikes(arm, condition.spike)})
+    plant = PlantSettings(
+        **{
+            "rate": RATE,
+            "seed": seed,
+            "initial_noise": 0.0,
+            "armature": (0.1,),
+            **arm.plant,
+            "frictionloss": _friction(arm, nominal, condition),
+            **condition.plant,
+            "velocity_spikes": _spikes(arm, condition.spike),
+        }
+    )
     home, targets = draw(robot, Plant(plant.replace(initial_position=arm.home), robot), arm, seed, count)
-    configuration = Configuration.from_flat({
-        **{f"robot.{key}": value for key, value in settings.to_mapping().items()}, "control.rate": RATE,
-        "control.seed": seed, "control.delay": condition.delay, "planner.horizon": 30, "planner.iterations": 2,
-        **(overrides or {})})
+    configuration = Configuration.from_flat(
+        {
+            **{f"robot.{key}": value for key, value in settings.to_mapping().items()},
+            "control.rate": RATE,
+            "control.seed": seed,
+            "control.delay": condition.delay,
+            "planner.horizon": 30,
+            "planner.iterations": 2,
+            **(overrides or {}),
+        }
+    )
     return Case(robot, Plant(plant.replace(initial_position=tuple(home)), robot), configuration, targets)
 
 

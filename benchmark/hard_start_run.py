@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from hard_start_cases import ARMS, CONDITIONS, FAULTS, HOLD, SLOT, Case, Fault, prepare
 
-from mbrl_ros.control_loop import Tick
+from mbrl_ros.controllers.pid import build_controller
 from mbrl_ros.demo.metrics import rest_error, settled
 from mbrl_ros.exceptions import MbrlError
-from mbrl_ros.journal import Act
-from mbrl_ros.mailbox import Arrival
-from mbrl_ros.pid import build_controller
 from mbrl_ros.replay.stepped import SteppedLoop
 from mbrl_ros.robots.kinematics import Kinematics
-from mbrl_ros.state_machine import Event, Reason, State
-from mbrl_ros.supervisor import Supervisor
+from mbrl_ros.runtime.control_loop import Tick
+from mbrl_ros.runtime.event_log import Act
+from mbrl_ros.runtime.mailbox import Arrival
+from mbrl_ros.safety.state_machine import Event, Reason, State
+from mbrl_ros.safety.supervisor import Supervisor
 from mbrl_ros.types import Array, Observation
 
 AFTER_LOSS, AFTER_FAULT = 0.5, 2.0  # [s] the run goes on
@@ -49,7 +49,8 @@ class Outputs:
 
 class Run:
     """A closed loop over `case`, tick by tick; `told`: whether the loop knows by how much each command comes late, as
-    the node does from its clock."""
+    the node does from its clock.
+    """
 
     def __init__(self, case: Case, told: bool):
         self.case, self.told = case, told
@@ -57,9 +58,16 @@ class Run:
         self.controller = build_controller(case.robot, case.configuration)
         self.outputs = Outputs(case.robot.command_lower, case.robot.command_upper)
         supervisor = Supervisor(case.robot, case.configuration["supervisor"], self.dt)
-        self.loop = SteppedLoop(self.controller, supervisor, self.outputs, dt=self.dt,
-                                timeout=case.configuration["control"].state_timeout, age=lambda: 0.0, lockstep=True,
-                                felt=lambda arrival: None)
+        self.loop = SteppedLoop(
+            self.controller,
+            supervisor,
+            self.outputs,
+            dt=self.dt,
+            timeout=case.configuration["control"].state_timeout,
+            age=lambda: 0.0,
+            lockstep=True,
+            felt=lambda arrival: None,
+        )
         self.loop.begin()
         self.measurement = case.plant.reset()
         self.k = 0
@@ -102,13 +110,29 @@ class Run:
         return np.array([row[index] for row in self.rows])
 
 
-def run(arm: str, name: str, seed: int, *, interface: str = "effort", targets: int = 2, told: bool = True,
-        description: str = "", overrides: dict[str, Any] | None = None) -> dict[str, Any]:
+def run(
+    arm: str,
+    name: str,
+    seed: int,
+    *,
+    interface: str = "effort",
+    targets: int = 2,
+    told: bool = True,
+    description: str = "",
+    overrides: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """The numbers of one run: `name` is the condition."""
     begin = time.perf_counter()
     condition = CONDITIONS[name]
-    case = prepare(arm, condition, seed, 1 if condition.fault else targets, interface=interface, description=description,
-                   overrides=overrides)
+    case = prepare(
+        arm,
+        condition,
+        seed,
+        1 if condition.fault else targets,
+        interface=interface,
+        description=description,
+        overrides=overrides,
+    )
     r = Run(case, told)
     built = time.perf_counter()
     result = {"arm": arm, "condition": name, "seed": seed, "interface": interface}
@@ -123,10 +147,18 @@ def run(arm: str, name: str, seed: int, *, interface: str = "effort", targets: i
     stamps = r.dt * np.arange(len(tip))
     result.update(_targets(stamps, tip, case.targets[:0] if condition.fault else case.targets))
     result.update(
-        sag_mm=1e3 * float(np.linalg.norm(tip[stamps < HOLD] - tip[0], axis=1).max()), fastest=float(speed.max()),
-        at_limit=float((speed.max(axis=1) > AT_LIMIT).mean()), lost=r.lost_at is not None, lost_at=r.lost_at, cause=r.cause,
-        outside=r.outputs.outside, states={State(s).name: float((state == s).mean()) for s in np.unique(state)},
-        errors=r.outputs.errors, build_s=built - begin, run_s=time.perf_counter() - built)
+        sag_mm=1e3 * float(np.linalg.norm(tip[stamps < HOLD] - tip[0], axis=1).max()),
+        fastest=float(speed.max()),
+        at_limit=float((speed.max(axis=1) > AT_LIMIT).mean()),
+        lost=r.lost_at is not None,
+        lost_at=r.lost_at,
+        cause=r.cause,
+        outside=r.outputs.outside,
+        states={State(s).name: float((state == s).mean()) for s in np.unique(state)},
+        errors=r.outputs.errors,
+        build_s=built - begin,
+        run_s=time.perf_counter() - built,
+    )
     return result
 
 
@@ -171,9 +203,16 @@ def _forced(r: Run, fault: Fault, payload: float) -> dict[str, Any]:
     r.until(end)
     tip, speed = r.column(0)[entry:], r.column(1)[entry:].max(axis=1)
     travel = float(np.linalg.norm(tip - tip[0], axis=1).max())
-    return {"forced": {"at": round(entry * r.dt, 6), "entry_speed": float(speed[0]), "rise": float(speed.max() - speed[0]),
-                       "travel_mm": 1e3 * travel, "beyond_mm": 1e3 * (travel - braking),
-                       "rest_speed": float(speed[-round(REST / r.dt):].max())}}
+    return {
+        "forced": {
+            "at": round(entry * r.dt, 6),
+            "entry_speed": float(speed[0]),
+            "rise": float(speed.max() - speed[0]),
+            "travel_mm": 1e3 * travel,
+            "beyond_mm": 1e3 * (travel - braking),
+            "rest_speed": float(speed[-round(REST / r.dt) :].max()),
+        }
+    }
 
 
 def _braking(case: Case, q: Array, qd: Array) -> float:

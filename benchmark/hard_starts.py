@@ -30,7 +30,11 @@ from hard_start_run import run
 
 TABLE = ("panda", "sawyer", "ur10", "so100", "z1")  # the arms run when none is named
 SHARE = {"start": 0.97, "late": 0.9}  # of the targets, at least
-RISE, BEYOND, STILL = 0.1, 30.0, 0.01  # a forced fault: speed above that at entry, tip beyond braking [mm], speed at the end
+RISE, BEYOND, STILL = (
+    0.1,
+    30.0,
+    0.01,
+)  # a forced fault: speed above that at entry, tip beyond braking [mm], speed at the end
 
 
 def attempt(task: dict) -> dict:
@@ -38,8 +42,13 @@ def attempt(task: dict) -> dict:
     try:
         return run(**task)
     except Exception:
-        return {"arm": task["arm"], "condition": task["name"], "seed": task["seed"], "interface": task["interface"],
-                "failed": traceback.format_exc()}
+        return {
+            "arm": task["arm"],
+            "condition": task["name"],
+            "seed": task["seed"],
+            "interface": task["interface"],
+            "failed": traceback.format_exc(),
+        }
 
 
 def key(task: dict) -> str:
@@ -55,12 +64,19 @@ def line(r: dict) -> str:
     text = f"{r['reached']}/{r['targets']} reached, rest {_worst(r):6.2f} mm, "
     if "forced" in r:
         f = r["forced"]
-        text = "lost before the forced fault, " if f is None else (
-            f"rise {f['rise']:.2f} of the limit, {f['beyond_mm']:.0f} mm beyond braking, at the end {f['rest_speed']:.3f}, ")
+        text = (
+            "lost before the forced fault, "
+            if f is None
+            else (
+                f"rise {f['rise']:.2f} of the limit, {f['beyond_mm']:.0f} mm beyond braking, at the end {f['rest_speed']:.3f}, "
+            )
+        )
     lost = f", LOST at {r['lost_at']:.3f} s by {r['cause']}" if r["lost"] else ""
-    return (f"{head}{text}sag {r['sag_mm']:.1f} mm, fastest {r['fastest']:.2f}, on the limit "
-            f"{100 * r['at_limit']:.1f} %{lost}{', ERRORS' if r['errors'] else ''} "
-            f"({r['build_s']:.1f} + {r['run_s']:.1f} s)")
+    return (
+        f"{head}{text}sag {r['sag_mm']:.1f} mm, fastest {r['fastest']:.2f}, on the limit "
+        f"{100 * r['at_limit']:.1f} %{lost}{', ERRORS' if r['errors'] else ''} "
+        f"({r['build_s']:.1f} + {r['run_s']:.1f} s)"
+    )
 
 
 def _worst(r: dict) -> float:
@@ -70,8 +86,11 @@ def _worst(r: dict) -> float:
 
 def table(results: list[dict]) -> str:
     """Markdown: the worst of each number per arm and condition."""
-    rows = ["| arm | condition | reached | lost | worst rest [mm] | worst sag [mm] | fastest [of limit] | "
-            "on the limit [%] | outside | causes |", "|---|---|---:|---:|---:|---:|---:|---:|---:|---|"]
+    rows = [
+        "| arm | condition | reached | lost | worst rest [mm] | worst sag [mm] | fastest [of limit] | "
+        "on the limit [%] | outside | causes |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---|",
+    ]
     groups: dict[tuple, list[dict]] = {}
     for r in results:
         groups.setdefault((r["arm"], r["condition"]), []).append(r)
@@ -82,18 +101,27 @@ def table(results: list[dict]) -> str:
             rows.append(f"| {arm} | {condition} | did not run | | | | | | | |")
             continue
         causes = sorted({f"{r['cause']} {r['lost_at']:.2f} s" for r in ran if r["lost"]})
-        rows.append(f"| {arm} | {condition} | {sum(r['reached'] for r in ran)}/{sum(r['targets'] for r in ran)} | "
-                    f"{sum(r['lost'] for r in ran)} of {len(ran)} | {max(map(_worst, ran)):.2f} | "
-                    f"{max(r['sag_mm'] for r in ran):.1f} | {max(r['fastest'] for r in ran):.2f} | "
-                    f"{100 * max(r['at_limit'] for r in ran):.1f} | {sum(r['outside'] for r in ran)} | "
-                    f"{', '.join(causes)} |")
+        rows.append(
+            f"| {arm} | {condition} | {sum(r['reached'] for r in ran)}/{sum(r['targets'] for r in ran)} | "
+            f"{sum(r['lost'] for r in ran)} of {len(ran)} | {max(map(_worst, ran)):.2f} | "
+            f"{max(r['sag_mm'] for r in ran):.1f} | {max(r['fastest'] for r in ran):.2f} | "
+            f"{100 * max(r['at_limit'] for r in ran):.1f} | {sum(r['outside'] for r in ran)} | "
+            f"{', '.join(causes)} |"
+        )
     faults = [r for r in results if r.get("forced")]
     if faults:
-        rows += ["", "| arm | forced fault | seed | entry [of limit] | rise [of limit] | travel [mm] | "
-                     "beyond braking [mm] | at the end [of limit] |", "|---|---|---:|---:|---:|---:|---:|---:|"]
-        rows += [f"| {r['arm']} | {r['condition']} | {r['seed']} | {f['entry_speed']:.3f} | {f['rise']:.3f} | "
-                 f"{f['travel_mm']:.1f} | {f['beyond_mm']:.1f} | {f['rest_speed']:.4f} |"
-                 for r in faults for f in [r["forced"]]]
+        rows += [
+            "",
+            "| arm | forced fault | seed | entry [of limit] | rise [of limit] | travel [mm] | "
+            "beyond braking [mm] | at the end [of limit] |",
+            "|---|---|---:|---:|---:|---:|---:|---:|",
+        ]
+        rows += [
+            f"| {r['arm']} | {r['condition']} | {r['seed']} | {f['entry_speed']:.3f} | {f['rise']:.3f} | "
+            f"{f['travel_mm']:.1f} | {f['beyond_mm']:.1f} | {f['rest_speed']:.4f} |"
+            for r in faults
+            for f in [r["forced"]]
+        ]
     return "\n".join(rows)
 
 
@@ -108,15 +136,18 @@ def shortcomings(results: list[dict]) -> list[str]:
         chosen = [r for r in ran if CONDITIONS[r["condition"]].group == group]
         reached, of, lost = (sum(r[name] for r in chosen) for name in ("reached", "targets", "lost"))
         if reached < share * of or lost:
-            wrong.append(f"{group}: {reached} of {of} targets ({100 * share:.0f} % wanted), "
-                         f"{lost} of {len(chosen)} runs lost")
+            wrong.append(
+                f"{group}: {reached} of {of} targets ({100 * share:.0f} % wanted), {lost} of {len(chosen)} runs lost"
+            )
     held = [r for r in ran if CONDITIONS[r["condition"]].group == "held"]
     thrown = sum("OVERSPEED" in r["cause"] or r["fastest"] > 1.0 for r in held)
     if thrown:
         wrong.append(f"90 % late: {thrown} of {len(held)} arms too fast")
     forced = [r for r in ran if "forced" in r]
-    bad = sum(f is None or f["rise"] > RISE or f["beyond_mm"] > BEYOND or f["rest_speed"] > STILL
-              for f in (r["forced"] for r in forced))
+    bad = sum(
+        f is None or f["rise"] > RISE or f["beyond_mm"] > BEYOND or f["rest_speed"] > STILL
+        for f in (r["forced"] for r in forced)
+    )
     if bad:
         wrong.append(f"forced faults: {bad} of {len(forced)} not held")
     for name, text in (("outside", "commands outside their limits"), ("errors", "runs with errors")):
@@ -128,8 +159,14 @@ def shortcomings(results: list[dict]) -> list[str]:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(TABLE))
-    parser.add_argument("--conditions", nargs="+", choices=list(CONDITIONS), default=list(CONDITIONS), metavar="NAME",
-                        help="of " + ", ".join(CONDITIONS))
+    parser.add_argument(
+        "--conditions",
+        nargs="+",
+        choices=list(CONDITIONS),
+        default=list(CONDITIONS),
+        metavar="NAME",
+        help="of " + ", ".join(CONDITIONS),
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--interface", choices=("effort", "velocity", "position"), default="effort")
     parser.add_argument("--targets", type=int, default=2)
@@ -153,9 +190,21 @@ def main() -> int:
     args = parsed()
     overrides = {name: yaml.safe_load(value) for name, value in (pair.split("=", 1) for pair in args.set)}
     files = dict(pair.split("=", 1) for pair in args.urdf)
-    tasks = [{"arm": arm, "name": condition, "seed": seed, "interface": args.interface, "targets": args.targets,
-              "told": not args.unseen, "description": files.get(arm, ""), "overrides": overrides}
-             for seed in args.seeds for arm in args.arms for condition in args.conditions]
+    tasks = [
+        {
+            "arm": arm,
+            "name": condition,
+            "seed": seed,
+            "interface": args.interface,
+            "targets": args.targets,
+            "told": not args.unseen,
+            "description": files.get(arm, ""),
+            "overrides": overrides,
+        }
+        for seed in args.seeds
+        for arm in args.arms
+        for condition in args.conditions
+    ]
     kept = json.loads(args.json.read_text(encoding="utf-8")) if args.resume and args.json and args.json.exists() else {}
     done, wanted, begin = dict(kept), [key(task) for task in tasks], time.perf_counter()
     left = [task for task in tasks if "failed" in done.get(key(task), {"failed": ""})]

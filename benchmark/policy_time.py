@@ -3,7 +3,7 @@
     python benchmark/policy_time.py [POLICY] [--calls 20000] [--json FILE]
 
 POLICY: a file of the Panda's, such as the demo's; without one a lesson of ten seconds is taught first. "node" is Student.act with
-the window before it, as policy_controller.py calls them every tick; "C" is the file of `mbrl export`, compiled with -O2 and
+the window before it, as controllers/policy.py calls them every tick; "C" is the file of `mbrl export`, compiled with -O2 and
 called in a loop of its own. Random states inside the taught region; hot.
 """
 
@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from mbrl_ros.demo import distill
+from mbrl_ros.distillation.compiled_policy import Student
 from mbrl_ros.distillation.export import to_c
 from mbrl_ros.distillation.policy import load
-from mbrl_ros.distillation.runtime import Student
 from mbrl_ros.distillation.window import Window
 from mbrl_ros.robots import load_robot
 
@@ -63,11 +63,16 @@ def main() -> None:
     c = distill.configuration()
     robot = load_robot(c["robot"])
     policy = load(args.policy) if args.policy else distill.lesson(c, 10.0, 0)[0]
-    states = np.clip(np.random.default_rng(0).normal(policy.states.mean, 0.2, (256, 2 * robot.n)), policy.states.low,
-                     policy.states.high)
+    states = np.clip(
+        np.random.default_rng(0).normal(policy.states.mean, 0.2, (256, 2 * robot.n)),
+        policy.states.low,
+        policy.states.high,
+    )
     target = policy.targets.points[0]
-    results = {"node": in_python(policy, robot, states, target, args.calls),
-               "C": in_c(policy, robot, states, target, args.calls)}
+    results = {
+        "node": in_python(policy, robot, states, target, args.calls),
+        "C": in_c(policy, robot, states, target, args.calls),
+    }
     print("| decision | p50 [us] | p99 [us] | a new target [us] |\n|---|---|---|---|")
     for name, (new, times) in results.items():
         p50, p99 = np.percentile(times, (50, 99))
@@ -79,13 +84,18 @@ def main() -> None:
 
 def in_python(policy, robot, states, target, calls: int) -> tuple[float, np.ndarray]:
     """(time for a new target, times of the decisions) [us]."""
-    student, window, u, times = Student(policy, robot), Window(robot.n, 1.0 / RATE, policy.shape.window), np.zeros(robot.n), []
+    student, window, u, times = (
+        Student(policy, robot),
+        Window(robot.n, 1.0 / RATE, policy.shape.window),
+        np.zeros(robot.n),
+        [],
+    )
     begin = time.perf_counter()
     for _ in range(1000):
         student.set_target(target)
     new = 1e3 * (time.perf_counter() - begin)
     for k in range(calls):
-        q, qd = states[k % len(states), : robot.n], states[k % len(states), robot.n:]
+        q, qd = states[k % len(states), : robot.n], states[k % len(states), robot.n :]
         begin = time.perf_counter()
         u = student.act(q, qd, *window.update(k / RATE, qd, u)).copy()
         times.append(1e6 * (time.perf_counter() - begin))
@@ -99,7 +109,9 @@ def in_c(policy, robot, states, target, calls: int) -> tuple[float, np.ndarray]:
         (Path(folder) / "main.c").write_text(HARNESS, encoding="utf-8")
         subprocess.run(["cc", "-O2", "-o", "main", "main.c", "-lm"], cwd=folder, check=True)
         rows = " ".join(repr(float(x)) for x in (*states.ravel(), *target))
-        said = subprocess.run(["./main", str(calls)], cwd=folder, input=rows, capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(
+            ["./main", str(calls)], cwd=folder, input=rows, capture_output=True, text=True, check=True
+        ).stdout
     new, *times = map(float, said.split())
     return new, np.array(times)
 

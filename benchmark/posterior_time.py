@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-from mbrl_ros.configuration import Configuration
+from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.data.dataset import Dataset
 from mbrl_ros.data.store import Owner
 from mbrl_ros.dynamics import OnlineDynamics, RegressionPosterior
@@ -26,7 +26,7 @@ HORIZON, DT, COUNT = 30, 0.005, 2000
 
 
 def report(name: str, seconds: list[float]) -> None:
-    p5, median, p99 = np.percentile(seconds[len(seconds) // 10:], [5, 50, 99]) * 1e6
+    p5, median, p99 = np.percentile(seconds[len(seconds) // 10 :], [5, 50, 99]) * 1e6
     print(f"{name:<52}{p5:9.1f}{median:9.1f}{p99:9.1f}")
 
 
@@ -64,12 +64,21 @@ def main() -> None:
     for make in (make_posterior, RegressionPosterior):
         posterior(21, 14, make)
         posterior(33, 26, make)
-    robot = load_robot(Configuration.from_flat({
-        "robot.description": "package-data:panda", "robot.joints": [f"panda_joint{i}" for i in range(1, 8)]})["robot"])
+    robot = load_robot(
+        Configuration.from_flat(
+            {"robot.description": "package-data:panda", "robot.joints": [f"panda_joint{i}" for i in range(1, 8)]}
+        )["robot"]
+    )
     rng = np.random.default_rng(0)
     X, U = rng.normal(0.0, 0.5, (1000, 14)), rng.normal(0.0, 5.0, (1000, 7))
-    data = Dataset(Owner(robot.joints, robot.interface, DT), X, U, 0.01 * U + 0.01 * np.sin(X[:, :7]),
-                   np.zeros(1000, dtype=int), ("made up",))
+    data = Dataset(
+        Owner(robot.joints, robot.interface, DT),
+        X,
+        U,
+        0.01 * U + 0.01 * np.sin(X[:, :7]),
+        np.zeros(1000, dtype=int),
+        ("made up",),
+    )
     dynamics(robot, "integrator", integrator.build(integrator.Settings(), robot, DT))
     dynamics(robot, "rigid_body", rigid_body.build(rigid_body.Settings(), robot, DT))
     for module in (global_linear, gmm, ensemble):

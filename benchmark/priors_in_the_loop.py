@@ -15,21 +15,21 @@ import numpy as np
 from closed_loop import row
 from tqdm import tqdm
 
-from mbrl_ros.configuration import Configuration, read_yaml
-from mbrl_ros.controller import MpcController
+from mbrl_ros.config.configuration import Configuration, read_yaml
+from mbrl_ros.config.resources import config_file
+from mbrl_ros.config.sections.simulation import PlantSettings
+from mbrl_ros.controllers.mpc import MpcController
 from mbrl_ros.data import store
 from mbrl_ros.data.dataset import Dataset, Keeper
 from mbrl_ros.data.store import Owner
 from mbrl_ros.demo.metrics import summarise
 from mbrl_ros.demo.scenario import build_scenario
-from mbrl_ros.evaluation import ESTIMATORS, LEARNED
-from mbrl_ros.fitting import fit_prior
+from mbrl_ros.evaluation.prior_fit import fit_prior
+from mbrl_ros.evaluation.scores import ESTIMATORS, LEARNED
 from mbrl_ros.robots import load_robot
-from mbrl_ros.share import config_file
+from mbrl_ros.safety.supervisor import Supervisor
 from mbrl_ros.simulation.episode import run_episode
 from mbrl_ros.simulation.plant import Plant
-from mbrl_ros.simulation.settings import PlantSettings
-from mbrl_ros.supervisor import Supervisor
 
 SECONDS = 22.0
 RUN_SEED = 1000  # of the runs the learned priors are fitted to
@@ -39,17 +39,28 @@ def run(seed: int, changes: dict, keep: bool = False):
     """(row of numbers, Dataset or None) of one episode."""
     configuration = Configuration.from_flat({**read_yaml(config_file("panda")), "control.seed": seed, **changes})
     robot = load_robot(configuration["robot"])
-    simulated = {key[6:]: value for key, value in read_yaml(config_file("panda"), "sim_node").items()
-                 if key.startswith("plant.")}
+    simulated = {
+        key[6:]: value for key, value in read_yaml(config_file("panda"), "sim_node").items() if key.startswith("plant.")
+    }
     plant = Plant(PlantSettings.from_mapping({**simulated, "seed": seed}), robot)
-    scenario = build_scenario(robot, np.array(plant.settings.initial_position), seed, duration=SECONDS,
-                              reference=configuration["reference"])
+    scenario = build_scenario(
+        robot, np.array(plant.settings.initial_position), seed, duration=SECONDS, reference=configuration["reference"]
+    )
     controller = MpcController(robot, configuration)
     keeper = Keeper(Owner(robot.joints, robot.interface, controller.dt)) if keep else None
     controller.dynamics.keeper = keeper
-    truth, control = run_episode(plant, controller, Supervisor(robot, configuration["supervisor"], controller.dt), scenario)
-    summary = summarise(scenario, robot, truth, control, rate_hz=controller.settings.rate,
-                        horizon=configuration["planner"].horizon, estimator=configuration["dynamics"].estimator)
+    truth, control = run_episode(
+        plant, controller, Supervisor(robot, configuration["supervisor"], controller.dt), scenario
+    )
+    summary = summarise(
+        scenario,
+        robot,
+        truth,
+        control,
+        rate_hz=controller.settings.rate,
+        horizon=configuration["planner"].horizon,
+        estimator=configuration["dynamics"].estimator,
+    )
     tick = np.percentile(control["compute_ms"], (50.0, 99.0))
     numbers = {**row(summary), "nmse": summary["prediction"]["nmse_qd"], "tick_p50": tick[0], "tick_p99": tick[1]}
     return numbers, keeper.dataset(f"seed {seed}") if keep else None, robot
@@ -71,28 +82,39 @@ def learned(runs: int, folder: str) -> dict[str, dict]:
 
 def main() -> None:
     import tempfile
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", type=int, default=2, help="runs the learned priors are fitted to")
     parser.add_argument("--priors", nargs="*", help="only these")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        priors = {"integrator": {}, "rigid_body": {"dynamics.prior": "rigid_body"},
-                  "rigid_body, -20 % mass": {"dynamics.prior": "rigid_body", "prior.rigid_body.mass_scale": 0.8},
-                  **learned(args.runs, folder)}
-        print(f"{'prior':24s}{'estimator':14s}{'late [s]':>9s}{'rest [mm]':>10s}{'bump [mm]':>10s}{'back [s]':>9s}"
-              f"{'loaded [mm]':>12s}{'speed':>7s}{'nmse_qd':>9s}{'NIS in bound':>14s}{'tick p50/p99 [ms]':>19s}")
+        priors = {
+            "integrator": {},
+            "rigid_body": {"dynamics.prior": "rigid_body"},
+            "rigid_body, -20 % mass": {"dynamics.prior": "rigid_body", "prior.rigid_body.mass_scale": 0.8},
+            **learned(args.runs, folder),
+        }
+        print(
+            f"{'prior':24s}{'estimator':14s}{'late [s]':>9s}{'rest [mm]':>10s}{'bump [mm]':>10s}{'back [s]':>9s}"
+            f"{'loaded [mm]':>12s}{'speed':>7s}{'nmse_qd':>9s}{'NIS in bound':>14s}{'tick p50/p99 [ms]':>19s}"
+        )
         for name, changes in priors.items():
             if args.priors and name not in args.priors:
                 continue
             for estimator in ESTIMATORS:
-                rows = [run(seed, {**changes, "dynamics.estimator": estimator})[0]
-                        for seed in tqdm(range(args.seeds), desc=f"{name}, {estimator}", leave=False)]
+                rows = [
+                    run(seed, {**changes, "dynamics.estimator": estimator})[0]
+                    for seed in tqdm(range(args.seeds), desc=f"{name}, {estimator}", leave=False)
+                ]
                 worst = {key: max(r[key] for r in rows) for key in rows[0]}
-                print(f"{name:24s}{estimator:14s}{worst['late_s']:9.2f}{worst['rest_mm']:10.2f}{worst['bump_mm']:10.1f}"
-                      f"{worst['recover_s']:9.2f}{worst['loaded_mm']:12.2f}{worst['speed']:7.2f}{worst['nmse']:9.2f}"
-                      f"{100 * min(r['coverage'] for r in rows):8.1f}-{100 * worst['coverage']:.1f}"
-                      f"{worst['tick_p50']:10.2f}/{worst['tick_p99']:.2f}", flush=True)
+                print(
+                    f"{name:24s}{estimator:14s}{worst['late_s']:9.2f}{worst['rest_mm']:10.2f}{worst['bump_mm']:10.1f}"
+                    f"{worst['recover_s']:9.2f}{worst['loaded_mm']:12.2f}{worst['speed']:7.2f}{worst['nmse']:9.2f}"
+                    f"{100 * min(r['coverage'] for r in rows):8.1f}-{100 * worst['coverage']:.1f}"
+                    f"{worst['tick_p50']:10.2f}/{worst['tick_p99']:.2f}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

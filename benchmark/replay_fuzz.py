@@ -24,20 +24,27 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "test"))
 
-from replay_bags import damaged  # noqa: E402
-
 from mbrl_ros.cli.main import main as mbrl  # noqa: E402
 from mbrl_ros.exceptions import MbrlError  # noqa: E402
 from mbrl_ros.replay import ReplayOptions, replay  # noqa: E402
+from support.replay_bags import damaged  # noqa: E402
 
 HANG = 60.0  # [s]
-FORMS = [("mcap", ""), ("mcap", "storage"), ("mcap", "message"), ("sqlite3", ""), ("sqlite3", "file"), ("sqlite3", "message")]
+FORMS = [
+    ("mcap", ""),
+    ("mcap", "storage"),
+    ("mcap", "message"),
+    ("sqlite3", ""),
+    ("sqlite3", "file"),
+    ("sqlite3", "message"),
+]
 
 
 def small_bags(folder: Path) -> list[Path]:
-    from realtime_robot import Robot
-    from replay_bags import closed_loop, write_bag
-    from mbrl_ros.state_machine import Event
+    from mbrl_ros.safety.state_machine import Event
+    from support.realtime_robot import Robot
+    from support.replay_bags import closed_loop, write_bag
+
     robot = Robot(player=True)
     robot.point(0.7, -0.3)
     robot.live(50)
@@ -46,8 +53,10 @@ def small_bags(folder: Path) -> list[Path]:
     robot.loop.request(Event.RESUME)
     robot.live(40)
     messages, _ = closed_loop(seconds=2.0)
-    forms = [write_bag(folder / f"{storage}_{compression or 'plain'}", messages, storage, compression)
-             for storage, compression in FORMS]
+    forms = [
+        write_bag(folder / f"{storage}_{compression or 'plain'}", messages, storage, compression)
+        for storage, compression in FORMS
+    ]
     return [*forms, robot.bag(folder / "realtime")]
 
 

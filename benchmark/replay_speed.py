@@ -21,8 +21,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "test"))
 
-from replay_bags import STATE, VECTOR, Messages  # noqa: E402
 from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402
+
+from support.replay_bags import STATE, VECTOR, Messages  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 RECORDING = ROOT.parent / "shared" / "data" / "panda_exciting_trajectory.db3"
@@ -47,13 +48,17 @@ def big_bag(folder: Path, gigabytes: float) -> tuple[Path, int]:
     make = Messages()
     t = make.store.types
     pixels = np.random.default_rng(0).integers(0, 255, 640 * 480 * 3, dtype=np.uint8)
-    image = t[IMAGE](header=make.header(0.0), height=480, width=640, encoding="rgb8", is_bigendian=0, step=1920, data=pixels)
+    image = t[IMAGE](
+        header=make.header(0.0), height=480, width=640, encoding="rgb8", is_bigendian=0, step=1920, data=pixels
+    )
     picture = bytes(make.store.serialize_cdr(image, IMAGE))
     seconds = gigabytes * 1e9 / (30 * len(picture) + 1000 * 850)
     count = 0
     with Writer(folder / "big", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-        topics = {name: writer.add_connection(name, kind, typestore=make.store) for name, kind in (
-            ("/joint_states", STATE), ("/arm/commands", VECTOR), ("/camera/image_raw", IMAGE))}
+        topics = {
+            name: writer.add_connection(name, kind, typestore=make.store)
+            for name, kind in (("/joint_states", STATE), ("/arm/commands", VECTOR), ("/camera/image_raw", IMAGE))
+        }
         for k, (stamp, state, u) in enumerate(panda_states(make, seconds, 1000.0)):
             nanoseconds = round(1e9 * stamp)
             writer.write(topics["/joint_states"], nanoseconds, state)
@@ -68,9 +73,13 @@ def big_bag(folder: Path, gigabytes: float) -> tuple[Path, int]:
 def mbrl(*arguments: object) -> tuple[float, float]:
     """(seconds, peak resident memory [MB]) of an mbrl command in a process of its own."""
     begin = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "mbrl_ros.cli.main", *map(str, arguments)], cwd=ROOT,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                               env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mbrl_ros.cli.main", *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )
     _, status, usage = os.wait4(process.pid, 0)
     if os.waitstatus_to_exitcode(status) not in (0, 1):
         raise SystemExit(f"mbrl {' '.join(map(str, arguments))} failed")
@@ -92,8 +101,11 @@ def main() -> None:
     print(f"{'':<52}{'x real time':>12}{'by CPU time':>12}{'ticks':>8}{'memory [MB]':>13}")
 
     def show(label: str, summary: dict) -> None:
-        print(f"{label:<52}{summary['realtime_factor']:12.1f}{summary['duration_s'] / summary['cpu_s']:12.1f}"
-              f"{summary['ticks']:8d}{summary['memory_mb']:13.0f}", flush=True)
+        print(
+            f"{label:<52}{summary['realtime_factor']:12.1f}{summary['duration_s'] / summary['cpu_s']:12.1f}"
+            f"{summary['ticks']:8d}{summary['memory_mb']:13.0f}",
+            flush=True,
+        )
 
     if args.panda.is_file():
         joint = ("--joint", "fer_joint{}=panda_joint{}", "--config", "panda")
@@ -102,9 +114,12 @@ def main() -> None:
         show("Panda recording, 30 Hz, H 30", replayed(args.panda, *joint))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        from replay_bags import write_bag
-        states = write_bag(folder / "states", (("/joint_states", STATE, t, data) for t, data, _ in
-                                               panda_states(Messages(), args.seconds)))
+        from support.replay_bags import write_bag
+
+        states = write_bag(
+            folder / "states",
+            (("/joint_states", STATE, t, data) for t, data, _ in panda_states(Messages(), args.seconds)),
+        )
         show("Panda, 200 Hz, no planning", replayed(states, "--config", "panda", "--no-plan"))
         show("Panda, 200 Hz, H 30", replayed(states, "--config", "panda"))
         bag, count = big_bag(folder, args.gigabytes)
@@ -112,9 +127,13 @@ def main() -> None:
         start, _ = mbrl("doctor", states)
         seconds, memory = mbrl("doctor", bag)
         decoded = count - count // 67
-        print(f"mcap of {size:.2f} GB, {count} messages: mbrl doctor in {seconds:.1f} s ({start:.1f} s for a small bag), "
-              f"{decoded / (seconds - start):.0f} messages decoded per second ({decoded / seconds:.0f} with the start), {memory:.0f} MB")
-        print(f"  replay of its first 20 s: {replayed(bag, '--config', 'panda', '--no-plan', '--to', 20)['memory_mb']:.0f} MB")
+        print(
+            f"mcap of {size:.2f} GB, {count} messages: mbrl doctor in {seconds:.1f} s ({start:.1f} s for a small bag), "
+            f"{decoded / (seconds - start):.0f} messages decoded per second ({decoded / seconds:.0f} with the start), {memory:.0f} MB"
+        )
+        print(
+            f"  replay of its first 20 s: {replayed(bag, '--config', 'panda', '--no-plan', '--to', 20)['memory_mb']:.0f} MB"
+        )
 
 
 if __name__ == "__main__":

@@ -55,7 +55,9 @@ def main() -> None:
         if not np.isfinite(posterior.W).all() or np.linalg.eigvalsh(posterior.Sigma).min() <= 0.0:
             raise SystemExit(f"tick {(phase + 1) * PHASE}: the posterior is no longer finite or positive")
         if (phase + 1) % max(1, ticks // PHASE // 10) == 0:
-            print(f"{(phase + 1) * PHASE:>10} ticks  " + "  ".join(f"{k} {v:.2e}" for k, v in worst.items()), flush=True)
+            print(
+                f"{(phase + 1) * PHASE:>10} ticks  " + "  ".join(f"{k} {v:.2e}" for k, v in worst.items()), flush=True
+            )
 
 
 if __name__ == "__main__":

@@ -36,17 +36,22 @@ def record(package: Path, file: Path, points: int, ticks: int) -> None:
     """Run the closed loop for `ticks` periods, and keep what the loop saw and did."""
     import numpy as np
 
-    from mbrl_ros.configuration import read_yaml
+    from mbrl_ros.config.configuration import read_yaml
+    from mbrl_ros.config.sections.references import ReferenceSettings
+    from mbrl_ros.config.sections.simulation import CameraSettings, PlantSettings
     from mbrl_ros.demo.scenario import build_scenario
-    from mbrl_ros.settings import ReferenceSettings
     from mbrl_ros.simulation.camera import Camera, random_pose
     from mbrl_ros.simulation.plant import Plant
-    from mbrl_ros.simulation.settings import CameraSettings, PlantSettings
     from mbrl_ros.types import Observation
+
     loop, robot = build(package, points)
     values = read_yaml(package / "config" / "panda.yaml", "sim_node")
-    plant = Plant(PlantSettings.from_mapping({key.removeprefix("plant."): value for key, value in values.items()
-                                              if key.startswith("plant.")}), robot)
+    plant = Plant(
+        PlantSettings.from_mapping(
+            {key.removeprefix("plant."): value for key, value in values.items() if key.startswith("plant.")}
+        ),
+        robot,
+    )
     measurement = plant.reset()
     duration = max(SHORTEST, (ticks + 1) * plant.period)
     slots = build_scenario(robot, measurement.q, 0, duration=duration, reference=ReferenceSettings()).slots
@@ -58,17 +63,33 @@ def record(package: Path, file: Path, points: int, ticks: int) -> None:
         if not rows["u"]:
             begin(loop, slots)
         answer(loop, observation, measurement.effort)
-        for name, value in (("stamp", measurement.stamp), ("q", measurement.q), ("qd", measurement.qd),
-                            ("effort", measurement.effort), ("u", loop.outputs.u),
-                            ("frame", np.r_[frames[0].stamp, frames[0].points, frames[0].confidence] if frames
-                             else np.full(1 + 3 * points, np.nan))):
+        for name, value in (
+            ("stamp", measurement.stamp),
+            ("q", measurement.q),
+            ("qd", measurement.qd),
+            ("effort", measurement.effort),
+            ("u", loop.outputs.u),
+            (
+                "frame",
+                np.r_[frames[0].stamp, frames[0].points, frames[0].confidence]
+                if frames
+                else np.full(1 + 3 * points, np.nan),
+            ),
+        ):
             rows[name].append(value)
         measurement = plant.step(loop.outputs.u)
-    print(f"{package.name}: state {loop.supervisor.state.name} after {ticks} ticks, tip "
-          f"{1e3 * np.linalg.norm(plant.truth.tip - current(slots, plant.time)):.2f} mm from its target, "
-          f"{sum(loop.events.values())} events", file=sys.stderr)
-    np.savez(file, times=[slot.start for slot in slots], targets=[slot.value for slot in slots],
-             **{name: np.array(values) for name, values in rows.items()})
+    print(
+        f"{package.name}: state {loop.supervisor.state.name} after {ticks} ticks, tip "
+        f"{1e3 * np.linalg.norm(plant.truth.tip - current(slots, plant.time)):.2f} mm from its target, "
+        f"{sum(loop.events.values())} events",
+        file=sys.stderr,
+    )
+    np.savez(
+        file,
+        times=[slot.start for slot in slots],
+        targets=[slot.value for slot in slots],
+        **{name: np.array(values) for name, values in rows.items()},
+    )
 
 
 def current(slots, time: float):
@@ -81,12 +102,13 @@ def replay(package: Path, file: Path, points: int, ticks: int) -> None:
 
     from mbrl_ros.demo.scenario import Slot
     from mbrl_ros.types import FeatureFrame, Observation
+
     data = dict(np.load(file))
     loop, _ = build(package, points)
     begin(loop, [Slot("point", start, start, value) for start, value in zip(data["times"], data["targets"])])
     for k in range(ticks):
         row = data["frame"][k]
-        frames = (FeatureFrame(row[0], row[1: 1 + 2 * points], row[1 + 2 * points:]),) if np.isfinite(row[0]) else ()
+        frames = (FeatureFrame(row[0], row[1 : 1 + 2 * points], row[1 + 2 * points :]),) if np.isfinite(row[0]) else ()
         loop.felt = data["u"][k]
         answer(loop, Observation(float(data["stamp"][k]), data["q"][k], data["qd"][k], frames), data["effort"][k])
 
@@ -107,17 +129,25 @@ class Outputs:
 
 def build(package: Path, points: int):
     """The node's loop for the Panda, and the robot."""
-    from mbrl_ros.configuration import Configuration
-    from mbrl_ros.pid import build_controller
+    from mbrl_ros.config.configuration import Configuration
+    from mbrl_ros.controllers.pid import build_controller
     from mbrl_ros.replay.stepped import SteppedLoop
     from mbrl_ros.robots import load_robot
-    from mbrl_ros.supervisor import Supervisor
+    from mbrl_ros.safety.supervisor import Supervisor
+
     configuration = Configuration.load(package / "config" / "panda.yaml", {"features.points": points})
     robot = load_robot(configuration["robot"])
     controller = build_controller(robot, configuration)
-    loop = SteppedLoop(controller, Supervisor(robot, configuration["supervisor"], controller.dt), Outputs(),
-                       dt=controller.dt, timeout=configuration["control"].state_timeout, age=lambda: 0.0, lockstep=True,
-                       felt=lambda arrival: loop.felt)
+    loop = SteppedLoop(
+        controller,
+        Supervisor(robot, configuration["supervisor"], controller.dt),
+        Outputs(),
+        dt=controller.dt,
+        timeout=configuration["control"].state_timeout,
+        age=lambda: 0.0,
+        lockstep=True,
+        felt=lambda arrival: loop.felt,
+    )
     loop.felt = None
     return loop, robot
 
@@ -129,7 +159,8 @@ def begin(loop, slots) -> None:
 
 
 def answer(loop, observation, effort) -> None:
-    from mbrl_ros.mailbox import Arrival
+    from mbrl_ros.runtime.mailbox import Arrival
+
     loop.answer(Arrival(observation, observation.stamp, effort))
 
 
@@ -148,8 +179,10 @@ def compiler(folder: Path) -> Path:
     """A $CXX that compiles for MARCH whatever -march it is told."""
     real = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++") or "g++"
     path = folder / "cxx"
-    path.write_text('#!/bin/sh\nfor a; do shift; case "$a" in -march=*) a=-march=%s;; esac; set -- "$@" "$a"; done\n'
-                    'exec %s "$@"\n' % (MARCH, real))
+    path.write_text(
+        '#!/bin/sh\nfor a; do shift; case "$a" in -march=*) a=-march=%s;; esac; set -- "$@" "$a"; done\n'
+        'exec %s "$@"\n' % (MARCH, real)
+    )
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
 
@@ -158,7 +191,13 @@ class Version:
     """One checkout, its recording and its counts."""
 
     def __init__(self, package: Path, folder: Path, tool: str, points: int, ticks: tuple[int, int]):
-        self.package, self._folder, self._tool, self._points, self._ticks = package.resolve(), folder, tool, points, ticks
+        self.package, self._folder, self._tool, self._points, self._ticks = (
+            package.resolve(),
+            folder,
+            tool,
+            points,
+            ticks,
+        )
         self._recording = folder / "recording.npz"
         self._environment = {**os.environ, **SINGLE, "PYTHONPATH": str(self.package), "PYTHONHASHSEED": "0"}
         if tool == "valgrind":
@@ -174,9 +213,25 @@ class Version:
         return (self._count(many) - self._count(few)) / (many - few)
 
     def _child(self, act: str, ticks: int, before: list[str]) -> str:
-        done = subprocess.run([*before, sys.executable, __file__, "--child", act, str(self.package), str(self._recording),
-                               "--points", str(self._points), "--ticks", "0", str(ticks)], env=self._environment,
-                              capture_output=True, text=True)
+        done = subprocess.run(
+            [
+                *before,
+                sys.executable,
+                __file__,
+                "--child",
+                act,
+                str(self.package),
+                str(self._recording),
+                "--points",
+                str(self._points),
+                "--ticks",
+                "0",
+                str(ticks),
+            ],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+        )
         if done.returncode:
             raise SystemExit(f"{self.package}: {act} failed:\n{done.stderr}")
         if act == "record":
@@ -185,10 +240,16 @@ class Version:
 
     def _count(self, ticks: int) -> int:
         if self._tool == "perf":
-            return int(re.search(r"^(\d+),", self._child("replay", ticks, ["perf", "stat", "-x,", "-e", "instructions:u"]),
-                                 re.MULTILINE)[1])
-        told = self._child("replay", ticks,
-                           ["valgrind", "--tool=callgrind", f"--callgrind-out-file={self._folder}/out.{ticks}"])
+            return int(
+                re.search(
+                    r"^(\d+),",
+                    self._child("replay", ticks, ["perf", "stat", "-x,", "-e", "instructions:u"]),
+                    re.MULTILINE,
+                )[1]
+            )
+        told = self._child(
+            "replay", ticks, ["valgrind", "--tool=callgrind", f"--callgrind-out-file={self._folder}/out.{ticks}"]
+        )
         return int(re.search(r"Collected : (\d+)", told)[1])
 
 
@@ -217,8 +278,10 @@ def main() -> int:
     if len(counts) == 1:
         return 0
     ratio = counts[0] / counts[1]
-    print(f"{'PASS' if ratio <= LIMIT else 'FAIL'}: {ratio:.3f} times the instructions of {args.against}, "
-          f"at most {LIMIT:g} wanted")
+    print(
+        f"{'PASS' if ratio <= LIMIT else 'FAIL'}: {ratio:.3f} times the instructions of {args.against}, "
+        f"at most {LIMIT:g} wanted"
+    )
     return 0 if ratio <= LIMIT else 1
 
 

@@ -15,19 +15,39 @@ DEFAULT = PathJoinSubstitution([FindPackageShare("mbrl_ros"), "config", "distill
 
 def generate_launch_description() -> LaunchDescription:
     given = LaunchConfiguration
-    return LaunchDescription([
-        DeclareLaunchArgument("params_file", default_value=DEFAULT, description="YAML with the node's parameters"),
-        DeclareLaunchArgument("namespace", default_value="", description="in front of the node's name and topics"),
-        DeclareLaunchArgument("topics", default_value="[mpc_node/supervision]",
-                              description="supervision topics, one for each robot that teaches"),
-        DeclareLaunchArgument("folder", default_value="", description="for checkpoints, resumed from at start; empty: none"),
-        DeclareLaunchArgument("log_level", default_value="info", choices=["debug", "info", "warn", "error", "fatal"],
-                              description="least severity that is logged"),
-        DeclareLaunchArgument("enclave", default_value="/", description="security enclave of the node (SROS2)"),
-        Node(
-            package="mbrl_ros", executable="distillation_node", name="distillation_node", namespace=given("namespace"),
-            output="screen",
-            parameters=[given("params_file"), {"topics": ParameterValue(given("topics"), value_type=list[str]),
-                                               "folder": ParameterValue(given("folder"), value_type=str)}],
-            ros_arguments=["--log-level", given("log_level"), "--enclave", given("enclave")]),
-    ])
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument("params_file", default_value=DEFAULT, description="YAML with the node's parameters"),
+            DeclareLaunchArgument("namespace", default_value="", description="in front of the node's name and topics"),
+            DeclareLaunchArgument(
+                "topics",
+                default_value="[mpc_node/supervision]",
+                description="supervision topics, one for each robot that teaches",
+            ),
+            DeclareLaunchArgument(
+                "folder", default_value="", description="for checkpoints, resumed from at start; empty: none"
+            ),
+            DeclareLaunchArgument(
+                "log_level",
+                default_value="info",
+                choices=["debug", "info", "warn", "error", "fatal"],
+                description="least severity that is logged",
+            ),
+            DeclareLaunchArgument("enclave", default_value="/", description="security enclave of the node (SROS2)"),
+            Node(
+                package="mbrl_ros",
+                executable="distillation_node",
+                name="distillation_node",
+                namespace=given("namespace"),
+                output="screen",
+                parameters=[
+                    given("params_file"),
+                    {
+                        "topics": ParameterValue(given("topics"), value_type=list[str]),
+                        "folder": ParameterValue(given("folder"), value_type=str),
+                    },
+                ],
+                ros_arguments=["--log-level", given("log_level"), "--enclave", given("enclave")],
+            ),
+        ]
+    )

@@ -14,9 +14,9 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from mbrl_ros.configuration import read_yaml
+from mbrl_ros.config.configuration import read_yaml
+from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.robots import load_robot
-from mbrl_ros.settings import RobotSettings
 from mbrl_ros.simulation.gazebo import gazebo_urdf
 
 SHARE = FindPackageShare("mbrl_ros")
@@ -27,45 +27,88 @@ given = LaunchConfiguration
 def robot(context) -> list:
     """What depends on the robot of params_file."""
     params_file, namespace = (given(name).perform(context) for name in ("params_file", "namespace"))
-    settings = {key[len("robot."):]: value for key, value in read_yaml(params_file).items() if key.startswith("robot.")}
-    urdf = gazebo_urdf(load_robot(RobotSettings.from_mapping(settings, prefix="robot.", source=params_file)),
-                       given("controllers_file").perform(context), namespace=namespace,
-                       initial_position=read_yaml(params_file, "sim_node").get("plant.initial_position", ()))
+    settings = {
+        key[len("robot.") :]: value for key, value in read_yaml(params_file).items() if key.startswith("robot.")
+    }
+    urdf = gazebo_urdf(
+        load_robot(RobotSettings.from_mapping(settings, prefix="robot.", source=params_file)),
+        given("controllers_file").perform(context),
+        namespace=namespace,
+        initial_position=read_yaml(params_file, "sim_node").get("plant.initial_position", ()),
+    )
     create = Node(
-        package="ros_gz_sim", executable="create", namespace=namespace, output="screen",
-        arguments=["-topic", "robot_description", "-name", f"{namespace.strip('/').replace('/', '_') or 'mbrl'}_robot"])
+        package="ros_gz_sim",
+        executable="create",
+        namespace=namespace,
+        output="screen",
+        arguments=["-topic", "robot_description", "-name", f"{namespace.strip('/').replace('/', '_') or 'mbrl'}_robot"],
+    )
     spawner = Node(
-        package="controller_manager", executable="spawner", namespace=namespace, output="screen",
-        arguments=[*CONTROLLERS, "--param-file", given("controllers_file"), "--controller-manager", "controller_manager",
-                   "--activate-as-group"])
+        package="controller_manager",
+        executable="spawner",
+        namespace=namespace,
+        output="screen",
+        arguments=[
+            *CONTROLLERS,
+            "--param-file",
+            given("controllers_file"),
+            "--controller-manager",
+            "controller_manager",
+            "--activate-as-group",
+        ],
+    )
     return [
-        Node(package="robot_state_publisher", executable="robot_state_publisher", namespace=namespace,
-             parameters=[{"robot_description": ParameterValue(urdf, value_type=str), "use_sim_time": True}]),
+        Node(
+            package="robot_state_publisher",
+            executable="robot_state_publisher",
+            namespace=namespace,
+            parameters=[{"robot_description": ParameterValue(urdf, value_type=str), "use_sim_time": True}],
+        ),
         create,
-        RegisterEventHandler(OnProcessExit(target_action=create, on_exit=[spawner]))]
+        RegisterEventHandler(OnProcessExit(target_action=create, on_exit=[spawner])),
+    ]
 
 
 def generate_launch_description() -> LaunchDescription:
-    return LaunchDescription([
-        DeclareLaunchArgument("controllers_file",
-                              default_value=PathJoinSubstitution([SHARE, "config", "gazebo", "panda_controllers.yaml"]),
-                              description="YAML of the ros2_control controllers"),
-        DeclareLaunchArgument("world", default_value=PathJoinSubstitution([SHARE, "config", "gazebo", "world.sdf"]),
-                              description="SDF of the world"),
-        DeclareLaunchArgument("bridge_file",
-                              default_value=PathJoinSubstitution([SHARE, "config", "gazebo", "bridge.yaml"]),
-                              description="YAML of the topics handed over from Gazebo"),
-        DeclareLaunchArgument("headless", default_value="false", choices=["true", "false"],
-                              description="without Gazebo's window"),
-        # params_file, namespace, autostart and the rest are declared, with their defaults, by the controller's file
-        IncludeLaunchDescription(
-            PathJoinSubstitution([SHARE, "launch", "mpc.launch.py"]),
-            launch_arguments={"use_sim_time": "true", "commands": f"{CONTROLLERS[0]}/commands"}.items()),
-        IncludeLaunchDescription(
-            PathJoinSubstitution([FindPackageShare("ros_gz_sim"), "launch", "gz_sim.launch.py"]),
-            launch_arguments={"gz_args": ["-r ", IfElseSubstitution(given("headless"), "-s ", ""), given("world")],
-                              "on_exit_shutdown": "true"}.items()),
-        Node(package="ros_gz_bridge", executable="parameter_bridge", namespace=given("namespace"), output="screen",
-             parameters=[{"config_file": given("bridge_file"), "use_sim_time": True}]),
-        OpaqueFunction(function=robot),
-    ])
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "controllers_file",
+                default_value=PathJoinSubstitution([SHARE, "config", "gazebo", "panda_controllers.yaml"]),
+                description="YAML of the ros2_control controllers",
+            ),
+            DeclareLaunchArgument(
+                "world",
+                default_value=PathJoinSubstitution([SHARE, "config", "gazebo", "world.sdf"]),
+                description="SDF of the world",
+            ),
+            DeclareLaunchArgument(
+                "bridge_file",
+                default_value=PathJoinSubstitution([SHARE, "config", "gazebo", "bridge.yaml"]),
+                description="YAML of the topics handed over from Gazebo",
+            ),
+            DeclareLaunchArgument(
+                "headless", default_value="false", choices=["true", "false"], description="without Gazebo's window"
+            ),
+            # params_file, namespace, autostart and the rest are declared, with their defaults, by the controller's file
+            IncludeLaunchDescription(
+                PathJoinSubstitution([SHARE, "launch", "mpc.launch.py"]),
+                launch_arguments={"use_sim_time": "true", "commands": f"{CONTROLLERS[0]}/commands"}.items(),
+            ),
+            IncludeLaunchDescription(
+                PathJoinSubstitution([FindPackageShare("ros_gz_sim"), "launch", "gz_sim.launch.py"]),
+                launch_arguments={
+                    "gz_args": ["-r ", IfElseSubstitution(given("headless"), "-s ", ""), given("world")],
+                    "on_exit_shutdown": "true",
+                }.items(),
+            ),
+            Node(
+                package="ros_gz_bridge",
+                executable="parameter_bridge",
+                namespace=given("namespace"),
+                output="screen",
+                parameters=[{"config_file": given("bridge_file"), "use_sim_time": True}],
+            ),
+            OpaqueFunction(function=robot),
+        ]
+    )

@@ -18,25 +18,53 @@ DEFAULT = PathJoinSubstitution([FindPackageShare("mbrl_ros"), "config", "panda.y
 
 def generate_launch_description() -> LaunchDescription:
     given = LaunchConfiguration
-    return LaunchDescription([
-        DeclareLaunchArgument("bag", description="rosbag2 folder, .db3 or .mcap"),
-        DeclareLaunchArgument("rate", default_value="1.0", description="of time: 2.0 plays twice as fast"),
-        DeclareLaunchArgument("loop", default_value="false", choices=["true", "false"], description="begin again at the end"),
-        DeclareLaunchArgument("params_file", default_value=DEFAULT, description="YAML with the controller's parameters"),
-        DeclareLaunchArgument("namespace", default_value="", description="in front of the controller's name and topics"),
-        DeclareLaunchArgument("joint_states", default_value="joint_states", description="topic of the robot's state in the bag"),
-        DeclareLaunchArgument("log_level", default_value="info", choices=["debug", "info", "warn", "error", "fatal"],
-                              description="least severity that is logged"),
-        Node(
-            package="mbrl_ros", executable="mpc_node", name="mpc_node", namespace=given("namespace"), output="screen",
-            parameters=[given("params_file"), {"use_sim_time": True, "shadow": True, "end_with_parent": True}],
-            remappings=[("joint_states", given("joint_states"))],
-            ros_arguments=["--log-level", given("log_level")]),
-        Node(
-            package="mbrl_ros", executable="replay_node", name="replay_node", output="screen",
-            parameters=[{"bag": given("bag"), "rate": ParameterValue(given("rate"), value_type=float),
-                         "loop": ParameterValue(given("loop"), value_type=bool),
-                         "patience": 120.0}],  # the controller may have to compile its planner first
-            ros_arguments=["--log-level", given("log_level")],
-            on_exit=Shutdown(reason="the bag has been played")),
-    ])
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument("bag", description="rosbag2 folder, .db3 or .mcap"),
+            DeclareLaunchArgument("rate", default_value="1.0", description="of time: 2.0 plays twice as fast"),
+            DeclareLaunchArgument(
+                "loop", default_value="false", choices=["true", "false"], description="begin again at the end"
+            ),
+            DeclareLaunchArgument(
+                "params_file", default_value=DEFAULT, description="YAML with the controller's parameters"
+            ),
+            DeclareLaunchArgument(
+                "namespace", default_value="", description="in front of the controller's name and topics"
+            ),
+            DeclareLaunchArgument(
+                "joint_states", default_value="joint_states", description="topic of the robot's state in the bag"
+            ),
+            DeclareLaunchArgument(
+                "log_level",
+                default_value="info",
+                choices=["debug", "info", "warn", "error", "fatal"],
+                description="least severity that is logged",
+            ),
+            Node(
+                package="mbrl_ros",
+                executable="mpc_node",
+                name="mpc_node",
+                namespace=given("namespace"),
+                output="screen",
+                parameters=[given("params_file"), {"use_sim_time": True, "shadow": True, "end_with_parent": True}],
+                remappings=[("joint_states", given("joint_states"))],
+                ros_arguments=["--log-level", given("log_level")],
+            ),
+            Node(
+                package="mbrl_ros",
+                executable="replay_node",
+                name="replay_node",
+                output="screen",
+                parameters=[
+                    {
+                        "bag": given("bag"),
+                        "rate": ParameterValue(given("rate"), value_type=float),
+                        "loop": ParameterValue(given("loop"), value_type=bool),
+                        "patience": 120.0,
+                    }
+                ],  # the controller may have to compile its planner first
+                ros_arguments=["--log-level", given("log_level")],
+                on_exit=Shutdown(reason="the bag has been played"),
+            ),
+        ]
+    )

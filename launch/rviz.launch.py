@@ -13,10 +13,10 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from mbrl_ros.configuration import read_yaml
+from mbrl_ros.config.configuration import read_yaml
+from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.robots import load_robot
 from mbrl_ros.robots.meshes import shaped
-from mbrl_ros.settings import RobotSettings
 
 SHARE = FindPackageShare("mbrl_ros")
 given = LaunchConfiguration
@@ -25,26 +25,49 @@ given = LaunchConfiguration
 def nodes(context) -> list:
     """What depends on the robot of params_file."""
     source = given("params_file").perform(context)
-    settings = {key[len("robot."):]: value for key, value in read_yaml(source).items() if key.startswith("robot.")}
+    settings = {key[len("robot.") :]: value for key, value in read_yaml(source).items() if key.startswith("robot.")}
     robot = load_robot(RobotSettings.from_mapping(settings, prefix="robot.", source=source))
     urdf = ElementTree.tostring(shaped(robot.urdf, robot.joints), encoding="unicode")
     time = {"use_sim_time": ParameterValue(given("use_sim_time"), value_type=bool)}
     return [
-        Node(package="robot_state_publisher", executable="robot_state_publisher", namespace=given("namespace"),
-             parameters=[{"robot_description": ParameterValue(urdf, value_type=str)}, time],
-             condition=IfCondition(given("state_publisher"))),
-        Node(package="rviz2", executable="rviz2", namespace=given("namespace"), parameters=[time],
-             arguments=["-d", PathJoinSubstitution([SHARE, "config", "mpc.rviz"]), "-f", robot.root])]
+        Node(
+            package="robot_state_publisher",
+            executable="robot_state_publisher",
+            namespace=given("namespace"),
+            parameters=[{"robot_description": ParameterValue(urdf, value_type=str)}, time],
+            condition=IfCondition(given("state_publisher")),
+        ),
+        Node(
+            package="rviz2",
+            executable="rviz2",
+            namespace=given("namespace"),
+            parameters=[time],
+            arguments=["-d", PathJoinSubstitution([SHARE, "config", "mpc.rviz"]), "-f", robot.root],
+        ),
+    ]
 
 
 def generate_launch_description() -> LaunchDescription:
-    return LaunchDescription([
-        DeclareLaunchArgument("params_file", default_value=PathJoinSubstitution([SHARE, "config", "panda.yaml"]),
-                              description="YAML with the controller's parameters; its robot is drawn"),
-        DeclareLaunchArgument("namespace", default_value="", description="the controller's namespace"),
-        DeclareLaunchArgument("use_sim_time", default_value="false", choices=["true", "false"],
-                              description="take the time from the topic /clock"),
-        DeclareLaunchArgument("state_publisher", default_value="true", choices=["true", "false"],
-                              description="start a robot_state_publisher; false where the robot brings its own"),
-        OpaqueFunction(function=nodes),
-    ])
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "params_file",
+                default_value=PathJoinSubstitution([SHARE, "config", "panda.yaml"]),
+                description="YAML with the controller's parameters; its robot is drawn",
+            ),
+            DeclareLaunchArgument("namespace", default_value="", description="the controller's namespace"),
+            DeclareLaunchArgument(
+                "use_sim_time",
+                default_value="false",
+                choices=["true", "false"],
+                description="take the time from the topic /clock",
+            ),
+            DeclareLaunchArgument(
+                "state_publisher",
+                default_value="true",
+                choices=["true", "false"],
+                description="start a robot_state_publisher; false where the robot brings its own",
+            ),
+            OpaqueFunction(function=nodes),
+        ]
+    )

@@ -17,16 +17,29 @@ SHARE = FindPackageShare("mbrl_ros")
 
 def generate_launch_description() -> LaunchDescription:
     given = LaunchConfiguration
-    return LaunchDescription([
-        DeclareLaunchArgument("camera", default_value="false", choices=["true", "false"],
-                              description="publish the features a camera of unknown pose sees"),
-        # params_file, namespace, autostart, lockstep and the rest are declared, with their defaults, by the controller's
-        IncludeLaunchDescription(PathJoinSubstitution([SHARE, "launch", "mpc.launch.py"])),
-        Node(
-            package="mbrl_ros", executable="sim_node", name="sim_node", namespace=given("namespace"), output="screen",
-            parameters=[given("params_file"),
-                        {name: ParameterValue(given(name), value_type=bool) for name in ("camera", "lockstep")}],
-            remappings=[(name, given(name)) for name in ("joint_states", "commands")],
-            ros_arguments=["--log-level", given("log_level")],
-            on_exit=Shutdown(reason="sim_node ended")),
-    ])
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "camera",
+                default_value="false",
+                choices=["true", "false"],
+                description="publish the features a camera of unknown pose sees",
+            ),
+            # params_file, namespace, autostart, lockstep and the rest are declared, with their defaults, by the controller's
+            IncludeLaunchDescription(PathJoinSubstitution([SHARE, "launch", "mpc.launch.py"])),
+            Node(
+                package="mbrl_ros",
+                executable="sim_node",
+                name="sim_node",
+                namespace=given("namespace"),
+                output="screen",
+                parameters=[
+                    given("params_file"),
+                    {name: ParameterValue(given(name), value_type=bool) for name in ("camera", "lockstep")},
+                ],
+                remappings=[(name, given(name)) for name in ("joint_states", "commands")],
+                ros_arguments=["--log-level", given("log_level")],
+                on_exit=Shutdown(reason="sim_node ended"),
+            ),
+        ]
+    )

@@ -18,20 +18,34 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="mbrl_ros: write the golden replays instead of comparing")
+    parser.addoption(
+        "--update-golden", action="store_true", help="mbrl_ros: write the golden replays instead of comparing"
+    )
 
 
 @pytest.fixture
 def replay_bag(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """replay_bag(bag, golden=None, tolerance=1e-3, config="", settings=None, topics=(), joints=(), plan=True, begin=0, end=inf)
-    -> Replay; everything but `golden` and `tolerance` as in `mbrl replay`."""
+    -> Replay; everything but `golden` and `tolerance` as in `mbrl replay`.
+    """
     from .replay import Mapped, ReplayOptions, replay
     from .replay.golden import TOLERANCE, Golden, differences
+
     here = Path(request.path).parent
 
-    def replayed(bag: str | Path, golden: str | Path | None = None, tolerance: float = TOLERANCE, *, config: str = "",
-                 settings: dict[str, Any] | None = None, topics: Sequence[str] = (), joints: Sequence[str] = (),
-                 plan: bool = True, begin: float = 0.0, end: float = float("inf")) -> Any:
+    def replayed(
+        bag: str | Path,
+        golden: str | Path | None = None,
+        tolerance: float = TOLERANCE,
+        *,
+        config: str = "",
+        settings: dict[str, Any] | None = None,
+        topics: Sequence[str] = (),
+        joints: Sequence[str] = (),
+        plan: bool = True,
+        begin: float = 0.0,
+        end: float = float("inf"),
+    ) -> Any:
         name = str(here / config) if config.endswith((".yaml", ".yml")) else config
         made = replay(ReplayOptions(here / bag, name, settings or {}, Mapped.of(topics, joints), begin, end, plan))
         if golden is None:

@@ -111,8 +111,12 @@ class Plan:
 
     @property
     def usable(self) -> bool:
-        return self.status in (PlanStatus.CONVERGED, PlanStatus.MAX_ITERATIONS, PlanStatus.TIME_BUDGET,
-                               PlanStatus.NO_IMPROVEMENT)
+        return self.status in (
+            PlanStatus.CONVERGED,
+            PlanStatus.MAX_ITERATIONS,
+            PlanStatus.TIME_BUDGET,
+            PlanStatus.NO_IMPROVEMENT,
+        )
 
 
 class DecisionStatus(enum.IntEnum):

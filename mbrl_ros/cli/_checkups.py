@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..console.progress import Progress
 from ..data.stream import BagStream, Decoder
 from ..exceptions import DataError
-from ..progress import Progress
 from ..replay.checkup import Checkup
 from ..replay.topics import ROLES, Mapped, roles_of
 
@@ -15,7 +15,9 @@ WANTED = ("states", "commands", "description")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--topic", action="append", default=[], metavar="ROLE=TOPIC", help="roles: states, commands, description")
+    parser.add_argument(
+        "--topic", action="append", default=[], metavar="ROLE=TOPIC", help="roles: states, commands, description"
+    )
 
 
 def of_bag(args: argparse.Namespace, path: Path) -> tuple[Checkup, list[str]]:
@@ -31,6 +33,7 @@ def of_bag(args: argparse.Namespace, path: Path) -> tuple[Checkup, list[str]]:
 def of_graph(args: argparse.Namespace, seconds: float) -> tuple[Checkup, list[str]]:
     """The same of the live graph, after listening for `seconds`."""
     from ..nodes.listening import listen
+
     kinds = tuple({ROLES[role][0] for role in WANTED})
     with Progress("doctor", seconds) as shown:
         topics, messages = listen(seconds, kinds, lambda done: shown.show("listening", min(done, seconds)))
@@ -47,4 +50,5 @@ def _wanted(roles: dict[str, str]) -> dict[str, str]:
 
 def _domain() -> str:
     import os
+
     return os.environ.get("ROS_DOMAIN_ID", "0")

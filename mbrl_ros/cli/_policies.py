@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..configuration import Configuration, read_yaml, section_types
+from ..config.configuration import Configuration, read_yaml, section_types
 from ..robots import Robot, load_robot
 
 
 def configuration_of(robot: str) -> Configuration:
     """The configuration of a robot by its name in config/, or of a YAML file."""
-    from ..share import config_file
+    from ..config.resources import config_file
+
     path = Path(robot)
     path = path if path.suffix in (".yaml", ".yml") else config_file(robot)
     known = {f"{prefix}.{name}" for prefix, kind in section_types().items() for name in kind.infos()}

@@ -4,33 +4,57 @@ from __future__ import annotations
 
 import argparse
 
-from ..configuration import Configuration
+from ..config.configuration import Configuration
 from ..data import ReadOptions, Recording, load
-from ..evaluation import anonymous_robot
+from ..evaluation.scores import anonymous_robot
 from ..exceptions import ConfigurationError, JointNameError
 from ..robots import Robot, load_robot
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="rosbag2 folder, .db3, .mcap, .csv or .csv.gz")
-    parser.add_argument("--columns", default="", metavar="MAP", help="columns of a table, for instance "
-                        "'time=Time:ms,q=Position{}:deg,qd=Velocity{},u=Cur{}'; found by their usual names if left out")
+    parser.add_argument(
+        "--columns",
+        default="",
+        metavar="MAP",
+        help="columns of a table, for instance "
+        "'time=Time:ms,q=Position{}:deg,qd=Velocity{},u=Cur{}'; found by their usual names if left out",
+    )
     parser.add_argument("--topic", default="", help="JointState topic of a bag")
     parser.add_argument("--command-topic", default="", help="command topic of a bag (Float64MultiArray)")
     parser.add_argument("--joints", nargs="+", default=(), metavar="NAME", help="joints to use, in order")
-    parser.add_argument("--rate", type=float, default=None, metavar="HZ",
-                        help="resample to this rate (default: as recorded, at most 200 Hz)")
-    parser.add_argument("--robot", default="", metavar="URDF", help="URDF file or 'package-data:NAME': gives limits and "
-                        "the rigid_body prior")
-    parser.add_argument("--by-order", action="store_true",
-                        help="match the recording's joints to the robot's by their order instead of their names")
-    parser.add_argument("--set", nargs="+", default=(), metavar="KEY=VALUE", dest="changes",
-                        help="settings of the robot and the priors, for instance prior.rigid_body.armature=0.2")
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=None,
+        metavar="HZ",
+        help="resample to this rate (default: as recorded, at most 200 Hz)",
+    )
+    parser.add_argument(
+        "--robot",
+        default="",
+        metavar="URDF",
+        help="URDF file or 'package-data:NAME': gives limits and the rigid_body prior",
+    )
+    parser.add_argument(
+        "--by-order",
+        action="store_true",
+        help="match the recording's joints to the robot's by their order instead of their names",
+    )
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=(),
+        metavar="KEY=VALUE",
+        dest="changes",
+        help="settings of the robot and the priors, for instance prior.rigid_body.armature=0.2",
+    )
 
 
 def settings(args: argparse.Namespace) -> dict:
     """{key: value} of --set; values are YAML."""
     import yaml
+
     values = {}
     for change in args.changes:
         key, equal, text = change.partition("=")

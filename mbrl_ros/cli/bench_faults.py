@@ -11,22 +11,31 @@ CLEAN = ("controller_crashes", "out_of_limit_commands", "non_finite_commands", "
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--messages", type=int, default=100_000, metavar="N", help="bad messages (default: %(default)d)")
+    parser.add_argument(
+        "--messages", type=int, default=100_000, metavar="N", help="bad messages (default: %(default)d)"
+    )
     parser.add_argument("--kills", type=int, default=200, metavar="N", help="of each process (default: %(default)d)")
-    parser.add_argument("--restarts", type=int, default=100, metavar="N",
-                        help="without a disk to write to (default: %(default)d)")
+    parser.add_argument(
+        "--restarts", type=int, default=100, metavar="N", help="without a disk to write to (default: %(default)d)"
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--priority", type=int, default=0, metavar="P",
-                        help="SCHED_FIFO priority of the control thread and of the measurement")
+    parser.add_argument(
+        "--priority",
+        type=int,
+        default=0,
+        metavar="P",
+        help="SCHED_FIFO priority of the control thread and of the measurement",
+    )
     parser.add_argument("--quick", action="store_true", help="1000 messages, 3 kills, 1 restart")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the counts")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..nodes.fault_bench import FaultBench, table
-    from ..progress import Progress
-    from ..verdict import of_fault_bench
+    from ..bench.node.faults import FaultBench, table
+    from ..console.progress import Progress
+    from ..console.verdict import of_fault_bench
+
     sizes = (1000, 3, 1) if args.quick else (args.messages, args.kills, args.restarts)
     with Progress("faults", quiet=args.quiet) as shown:
         bench = FaultBench(args.seed, lambda what, done: shown.show(f"{what} {done}"), args.priority)

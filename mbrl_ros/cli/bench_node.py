@@ -12,19 +12,28 @@ HELP = "time mpc_node from state to command over DDS"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rates", nargs="+", type=float, default=(200.0, 500.0), metavar="HZ")
     parser.add_argument("--duration", type=float, default=20.0, metavar="S", help="at each rate (default: %(default)g)")
-    parser.add_argument("--priority", type=int, default=0, metavar="P", help="SCHED_FIFO priority of the control thread")
-    parser.add_argument("--policy", type=Path, metavar="FILE",
-                        help="let this policy act (of `mbrl demo --scenario distill`), the planner beside it at 200 Hz")
+    parser.add_argument(
+        "--priority", type=int, default=0, metavar="P", help="SCHED_FIFO priority of the control thread"
+    )
+    parser.add_argument(
+        "--policy",
+        type=Path,
+        metavar="FILE",
+        help="let this policy act (of `mbrl demo --scenario distill`), the planner beside it at 200 Hz",
+    )
     parser.add_argument("--quick", action="store_true", help="3 s at each rate")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write {rate: {message_to_command_ms, period_us, ...}}")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write {rate: {message_to_command_ms, period_us, ...}}"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def run(args: argparse.Namespace) -> int:
+    from ..bench.node.latency import WARM_UP, measure, table
+    from ..console.progress import Progress
+    from ..console.verdict import of_node_bench
     from ..exceptions import ConfigurationError
-    from ..nodes.node_bench import WARM_UP, measure, table
-    from ..progress import Progress
-    from ..verdict import of_node_bench
+
     for rate in args.rates:
         if not 1.0 <= rate <= 1000.0:
             raise ConfigurationError(f"a rate must lie in [1, 1000] Hz, got {rate:g}")
@@ -32,8 +41,13 @@ def run(args: argparse.Namespace) -> int:
     results = {}
     for rate in args.rates:
         with Progress(f"{rate:g} Hz", WARM_UP + seconds, quiet=args.quiet) as shown:
-            results[f"{rate:g}"] = measure(rate, seconds, priority=args.priority, policy=args.policy,
-                                           progress=lambda done: shown.show("measuring", done))
+            results[f"{rate:g}"] = measure(
+                rate,
+                seconds,
+                priority=args.priority,
+                policy=args.policy,
+                progress=lambda done: shown.show("measuring", done),
+            )
     verdict = of_node_bench(results)
     print(table(results))
     if args.json:

@@ -20,18 +20,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=float, default=500.0, metavar="HZ", help="control rate of the paced mode")
     parser.add_argument("--calls", type=int, default=400, help="timed calls per solver and mode")
     parser.add_argument("--quick", action="store_true", help="40 calls per solver and mode")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write {problem: {horizon: {solver: {mode: quantiles}}}}")
-    parser.add_argument("--plot", type=Path, default=Path("bench_planner.png"), metavar="FILE",
-                        help="time against horizon and against nx (default: %(default)s)")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write {problem: {horizon: {solver: {mode: quantiles}}}}"
+    )
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        default=Path("bench_planner.png"),
+        metavar="FILE",
+        help="time against horizon and against nx (default: %(default)s)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def run(args: argparse.Namespace) -> int:
+    from ..bench.planner import problems, report, timing
+    from ..bench.planner.peers import SOLVERS
+    from ..console.progress import Progress
+    from ..console.verdict import of_solvers
     from ..exceptions import CompileError, ConfigurationError
-    from ..planners.bench import problems, report, timing
-    from ..planners.bench.peers import SOLVERS
-    from ..progress import Progress
-    from ..verdict import of_solvers
+
     unknown = [name for name in args.solvers or () if name not in SOLVERS]
     if unknown:
         raise ConfigurationError(f"no solver {unknown}; there are {list(SOLVERS)}")
@@ -76,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
 
 def configure_times() -> tuple[float, float]:
     """Seconds to make the planner of P7 with an empty cache of compiled code, and again with a full one."""
-    from ..planners.bench import problems
+    from ..bench.planner import problems
+
     before = os.environ.get("XDG_CACHE_HOME")
     seconds = []
     with tempfile.TemporaryDirectory() as folder:

@@ -15,53 +15,93 @@ from pathlib import Path
 
 from ..exceptions import ConfigurationError
 
-HELP = "a torque-controlled Panda without a model of gravity, friction or load learns to move, on real nodes over real DDS"
+HELP = (
+    "a torque-controlled Panda without a model of gravity, friction or load learns to move, on real nodes over real DDS"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scenario", choices=("learn", "distill"), default="learn",
-                        help="learn: from nothing, on nodes; distill: three minutes of plans become a policy that acts alone "
-                             "(in this process, in lockstep; only --seed, --duration and --output count)")
+    parser.add_argument(
+        "--scenario",
+        choices=("learn", "distill"),
+        default="learn",
+        help="learn: from nothing, on nodes; distill: three minutes of plans become a policy that acts alone "
+        "(in this process, in lockstep; only --seed, --duration and --output count)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of targets, noise and exploration (default: 0)")
     parser.add_argument("--duration", type=float, help="simulated seconds (default: the whole scenario, 57 s)")
     parser.add_argument("--rate", type=float, help="control rate [Hz] (default: the robot's configuration, 200)")
-    parser.add_argument("--payload", type=float, default=1.5, metavar="KG", help="added to the hand mid-run (default: 1.5)")
+    parser.add_argument(
+        "--payload", type=float, default=1.5, metavar="KG", help="added to the hand mid-run (default: 1.5)"
+    )
     pace = parser.add_mutually_exclusive_group()
-    pace.add_argument("--lockstep", action="store_true",
-                      help="as fast as possible: like the default, every state waits for its command, so that the result depends "
-                           "on the seed, not on the machine; the default also never runs ahead of real time")
-    pace.add_argument("--realtime", action="store_true",
-                      help="the hard test: nothing waits for a late command; ends when the arm is lost")
+    pace.add_argument(
+        "--lockstep",
+        action="store_true",
+        help="as fast as possible: like the default, every state waits for its command, so that the result depends "
+        "on the seed, not on the machine; the default also never runs ahead of real time",
+    )
+    pace.add_argument(
+        "--realtime",
+        action="store_true",
+        help="the hard test: nothing waits for a late command; ends when the arm is lost",
+    )
     parser.add_argument("--headless", action="store_true", help="draw no picture of the robot")
     parser.add_argument("--robot", default="panda", help="a name from config/ or a YAML file (default: panda)")
-    parser.add_argument("--compare", action="store_true",
-                        help="run the same scenario in lockstep with other estimators, models and a PID; one table")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="a new or an empty folder for report.html, summary.json and the "
-                        "pictures (default: a new one in output/demo, to which output/demo/latest points)")
-    parser.add_argument("--domain", type=_domain, metavar="ID", help="DDS domain, to watch it from outside (default: one that "
-                        "nobody on this machine uses, whatever ROS_DOMAIN_ID says)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the controller")
+    parser.add_argument(
+        "--compare",
+        action="store_true",
+        help="run the same scenario in lockstep with other estimators, models and a PID; one table",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="a new or an empty folder for report.html, summary.json and the "
+        "pictures (default: a new one in output/demo, to which output/demo/latest points)",
+    )
+    parser.add_argument(
+        "--domain",
+        type=_domain,
+        metavar="ID",
+        help="DDS domain, to watch it from outside (default: one that "
+        "nobody on this machine uses, whatever ROS_DOMAIN_ID says)",
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the controller"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     from ..demo import folder
+
     folder.checked(args.output)
     if args.compare and args.realtime:
         raise ConfigurationError("--compare runs in lockstep: leave out --realtime", key="compare")
     if args.scenario == "distill":
         return _distill(args)
     from ..demo.run import Options, Run
-    options = Options(config=_config(args.robot), seed=args.seed, duration=args.duration, rate=args.rate,
-                      payload_kg=args.payload, lockstep=not args.realtime, pace=not (args.lockstep or args.compare),
-                      domain=args.domain, settings=dict(map(_assignment, args.set)))
+
+    options = Options(
+        config=_config(args.robot),
+        seed=args.seed,
+        duration=args.duration,
+        rate=args.rate,
+        payload_kg=args.payload,
+        lockstep=not args.realtime,
+        pace=not (args.lockstep or args.compare),
+        domain=args.domain,
+        settings=dict(map(_assignment, args.set)),
+    )
     Run(options)  # what is wrong with the options is said before anything is written
     output = folder.made(args.output, args.seed)
     return _compare(options, output) if args.compare else _learn(options, output, picture=not args.headless)
 
 
 def _learn(options, output: Path, picture: bool) -> int:
+    from ..console.verdict import Verdict
     from ..demo import present
-    from ..verdict import Verdict
+
     summary = present.run(options, output, label="demo", picture=picture)
     print(present.text(summary))
     verdict = Verdict.of(summary["verdict"])
@@ -76,6 +116,7 @@ def _compare(options, output: Path) -> int:
     from ..demo import present
     from ..demo.run import VARIANTS
     from ..demo.verdict import of_comparison
+
     summaries = {}
     for label, settings in VARIANTS.items():
         variant = replace(options, settings={**options.settings, **settings}, images=False)
@@ -83,26 +124,35 @@ def _compare(options, output: Path) -> int:
         summaries[label] = present.run(variant, folder, label=label, picture=False)
     table, verdict = present.comparison(summaries), of_comparison(summaries)
     (output / "comparison.txt").write_text(f"{verdict.line()}\n\n{table}\n", encoding="utf-8")
-    (output / "comparison.json").write_text(json.dumps({**summaries, "verdict": verdict.to_json()}, indent=2) + "\n",
-                                            encoding="utf-8")
+    (output / "comparison.json").write_text(
+        json.dumps({**summaries, "verdict": verdict.to_json()}, indent=2) + "\n", encoding="utf-8"
+    )
     print(table)
     return _judged(verdict, report=output / "comparison.txt", next=f"{typed()} demo --scenario distill")
 
 
 def _distill(args: argparse.Namespace) -> int:
+    from ..console.progress import Progress
     from ..demo import distill, distill_report, folder
     from ..demo.verdict import of_distillation
-    from ..progress import Progress
+
     seconds = distill.TEACHING if args.duration is None else args.duration
     output = folder.made(args.output, args.seed)
     file = output / "distilled.policy"
     with Progress("distill") as shown:
-        summary, policy, traces = distill.run(args.seed, seconds=seconds, shown=shown, keep=lambda policy: policy.save(file))
+        summary, policy, traces = distill.run(
+            args.seed, seconds=seconds, shown=shown, keep=lambda policy: policy.save(file)
+        )
         shown.show("writing the report")
         page = distill_report.write(output, summary, traces)
     print(distill.text(summary))
-    return _judged(of_distillation(summary), policy=file, numbers=output / "summary.json", report=page,
-                   next=f"{typed()} policy evaluate {file}")
+    return _judged(
+        of_distillation(summary),
+        policy=file,
+        numbers=output / "summary.json",
+        report=page,
+        next=f"{typed()} policy evaluate {file}",
+    )
 
 
 def _judged(verdict, **lines: object) -> int:
@@ -128,13 +178,15 @@ def _domain(text: str) -> int:
 
 
 def _config(robot: str) -> Path:
-    from ..share import config_file
+    from ..config.resources import config_file
+
     path = Path(robot)
     return path if path.suffix in (".yaml", ".yml") and path.exists() else config_file(robot)
 
 
 def _assignment(text: str) -> tuple[str, object]:
     import yaml
+
     key, separator, value = text.partition("=")
     if not separator:
         raise ConfigurationError(f"--set takes KEY=VALUE, got '{text}'", key=key, value=text)

@@ -12,18 +12,23 @@ HELP = "distil a policy from the supervision recorded in bags"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bags", nargs="+", type=Path, help="bags with a supervision topic (mpc_node, control.controller: teach)")
+    parser.add_argument(
+        "bags", nargs="+", type=Path, help="bags with a supervision topic (mpc_node, control.controller: teach)"
+    )
     parser.add_argument("--robot", default="panda", help="a name from config/ or a YAML file (default: panda)")
-    parser.add_argument("--topic", default="", help="the supervision topic (default: every topic that ends in /supervision)")
+    parser.add_argument(
+        "--topic", default="", help="the supervision topic (default: every topic that ends in /supervision)"
+    )
     parser.add_argument("--output", type=Path, default=Path("distilled.policy"), help="default: distilled.policy")
     parser.add_argument("--restarts", type=int, default=2, help="further fits, each from the last policy (default: 2)")
     parser.add_argument("--seed", type=int, help="of the networks (default: distillation.seed)")
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..distillation.learner import Learner
+    from ..distillation.trainer import Learner
     from ..robots import load_robot
     from ._policies import configuration_of
+
     configuration = configuration_of(args.robot)
     settings = configuration["distillation"]
     if args.seed is not None:
@@ -34,16 +39,22 @@ def run(args: argparse.Namespace) -> int:
             learner.offer(sample)
     memory = learner.memory
     if memory is None or not memory.count:
-        raise DataError(f"no usable supervision in {', '.join(map(str, args.bags))}"
-                        + (f"; refused: {dict(malformed)}" if malformed else ""))
-    print(f"{memory.count} samples remembered of {memory.offered} new ones over {memory.taught:.1f} s; "
-          f"left out: {dict(memory.rejected + malformed)}")
+        raise DataError(
+            f"no usable supervision in {', '.join(map(str, args.bags))}"
+            + (f"; refused: {dict(malformed)}" if malformed else "")
+        )
+    print(
+        f"{memory.count} samples remembered of {memory.offered} new ones over {memory.taught:.1f} s; "
+        f"left out: {dict(memory.rejected + malformed)}"
+    )
     for _ in range(1 + args.restarts):
         report = learner.learn(fresh=0)
         if report is None:
             raise DataError(f"{memory.count} samples are too few to learn from")
-        print(f"loss {report.training:.4f}, held out {report.held_out:.4f}: {report.iterations} iterations, "
-              f"{report.seconds:.1f} s")
+        print(
+            f"loss {report.training:.4f}, held out {report.held_out:.4f}: {report.iterations} iterations, "
+            f"{report.seconds:.1f} s"
+        )
     learner.policy.save(args.output)
     print(f"wrote {args.output}")
     return 0
@@ -52,11 +63,14 @@ def run(args: argparse.Namespace) -> int:
 def _samples(bag: Path, wanted: str, malformed: Counter):
     """(topic, Supervision) of a bag in the order of its stamps."""
     from ..data.stream import BagStream, Decoder
-    from ..distillation.wire import read
+    from ..messages.supervision import read
+
     stream = BagStream(bag)
     topics = [name for name in stream.topics if name == wanted or not wanted and name.endswith("/supervision")]
     if not topics:
-        raise DataError(f"{bag} has no supervision topic{f' {wanted!r}' if wanted else ''}; it has {sorted(stream.topics)}")
+        raise DataError(
+            f"{bag} has no supervision topic{f' {wanted!r}' if wanted else ''}; it has {sorted(stream.topics)}"
+        )
     decoder = Decoder(stream)
     for topic, kind, _, data in stream.messages(topics):
         message = decoder.decode(topic, kind, data)

@@ -11,12 +11,26 @@ HELP = "check a live graph or a bag for rate, jitter, joints, units, stamps and 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from . import _checkups
-    parser.add_argument("bag", nargs="?", type=Path, metavar="BAG", help="rosbag2 folder, .db3 or .mcap (default: the live graph)")
-    parser.add_argument("--config", default="", metavar="NAME|FILE", help="settings to check against: a name from config/ "
-                        "or a YAML file (default: the settings' defaults)")
-    parser.add_argument("--robot", default="", metavar="URDF", help="URDF file or 'package-data:NAME', for joints and limits")
-    parser.add_argument("--seconds", type=float, default=5.0, metavar="S",
-                        help="to listen to a live graph, from its first message on (default: 5)")
+
+    parser.add_argument(
+        "bag", nargs="?", type=Path, metavar="BAG", help="rosbag2 folder, .db3 or .mcap (default: the live graph)"
+    )
+    parser.add_argument(
+        "--config",
+        default="",
+        metavar="NAME|FILE",
+        help="settings to check against: a name from config/ or a YAML file (default: the settings' defaults)",
+    )
+    parser.add_argument(
+        "--robot", default="", metavar="URDF", help="URDF file or 'package-data:NAME', for joints and limits"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=5.0,
+        metavar="S",
+        help="to listen to a live graph, from its first message on (default: 5)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings")
     _checkups.add_arguments(parser)
 
@@ -25,24 +39,37 @@ def run(args: argparse.Namespace) -> int:
     from ..replay.checkup import facts
     from ..replay.findings import Finding, Level, findings, text
     from . import _checkups
+
     checkup, notes = _checkups.of_bag(args, args.bag) if args.bag else _checkups.of_graph(args, args.seconds)
     configuration, robot = _expected(args, checkup)
-    found = [*(Finding(Level.WARNING, note, "record it again, or use what is left") for note in notes),
-             *findings(checkup, configuration, robot)]
+    found = [
+        *(Finding(Level.WARNING, note, "record it again, or use what is left") for note in notes),
+        *findings(checkup, configuration, robot),
+    ]
     print(text(found))
     if args.json:
-        args.json.write_text(json.dumps({**facts(checkup), "findings": [
-            {"level": f.level.value, "what": f.what, "advice": f.advice} for f in found]}, indent=2) + "\n", encoding="utf-8")
+        args.json.write_text(
+            json.dumps(
+                {
+                    **facts(checkup),
+                    "findings": [{"level": f.level.value, "what": f.what, "advice": f.advice} for f in found],
+                },
+                indent=2,
+            )
+            + "\n",
+            encoding="utf-8",
+        )
     return 1 if any(f.level is Level.ERROR for f in found) else 0
 
 
 def _expected(args: argparse.Namespace, checkup):
     """(configuration, robot or None) to hold the data against."""
-    from ..configuration import Configuration, read_yaml
+    from ..config.configuration import Configuration, read_yaml
+    from ..config.resources import config_file
+    from ..config.sections.nodes import NodeSettings
     from ..exceptions import MbrlError
-    from ..node_settings import NodeSettings
     from ..robots import load_robot
-    from ..share import config_file
+
     path = Path(args.config)
     values = {}
     if args.config:
@@ -50,7 +77,9 @@ def _expected(args: argparse.Namespace, checkup):
     if args.robot:
         values["robot.description"] = args.robot
     urdf = values.get("robot_description") or (None if values.get("robot.description") else checkup.description or None)
-    configuration = Configuration.from_flat({key: value for key, value in values.items() if key not in NodeSettings.infos()})
+    configuration = Configuration.from_flat(
+        {key: value for key, value in values.items() if key not in NodeSettings.infos()}
+    )
     section = configuration["robot"]
     if not section.description and not urdf:
         return configuration, None

@@ -9,16 +9,26 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import plugins
-from ..configuration import Configuration
+from ..config import registry
+from ..config.configuration import Configuration
+from ..console.progress import Progress
+from ..console.verdict import Verdict, first, of_recording, unreadable
 from ..data import Recording, store
 from ..dynamics.delay_estimation import DelayEstimator
-from ..evaluation import (ESTIMATORS, LEARNED, WITHOUT_U, Scores, Trace, constant_velocity, cross_fitted, dynamics_for,
-                          evaluate, unknown_robot_prior)
+from ..evaluation.scores import (
+    ESTIMATORS,
+    LEARNED,
+    WITHOUT_U,
+    Scores,
+    Trace,
+    constant_velocity,
+    cross_fitted,
+    dynamics_for,
+    evaluate,
+    unknown_robot_prior,
+)
 from ..exceptions import ConfigurationError, DataError, nearest
-from ..progress import Progress
 from ..robots import Robot
-from ..verdict import Verdict, first, of_recording, unreadable
 from . import _recordings
 
 HELP = "score every estimator and prior on recordings of a robot"
@@ -27,11 +37,20 @@ HELP = "score every estimator and prior on recordings of a robot"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _recordings.add_arguments(parser)
     parser.add_argument("--estimators", nargs="+", choices=ESTIMATORS, default=ESTIMATORS)
-    parser.add_argument("--priors", nargs="+", metavar="PRIOR", default=None,
-                        help=f"integrator, rigid_body (needs --robot), {', '.join(LEARNED)} (each half of the recording "
-                             "predicted from the other) or a file of fit-prior; default: all of them")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write {file: {estimator: {prior: scores}}}; "
-                        "scores without u stand under ESTIMATOR_without_u")
+    parser.add_argument(
+        "--priors",
+        nargs="+",
+        metavar="PRIOR",
+        default=None,
+        help=f"integrator, rigid_body (needs --robot), {', '.join(LEARNED)} (each half of the recording "
+        "predicted from the other) or a file of fit-prior; default: all of them",
+    )
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write {file: {estimator: {prior: scores}}}; scores without u stand under ESTIMATOR_without_u",
+    )
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots of every recording")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
@@ -57,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
         results[name] = nested(scores)
         verdicts.append(judged(name, recording, scores))
         if args.plots:
-            from ..evaluation_plots import write_plots
+            from ..evaluation.plots import write_plots
+
             for file in write_plots(args.plots, recording, traces):
                 print(f"wrote {file}")
     if args.json:
@@ -70,13 +90,17 @@ def run(args: argparse.Namespace) -> int:
 def judged(name: str, recording: Recording, scores: dict[tuple[str, str], Scores]) -> Verdict:
     """Whether the scores mean anything."""
     joined = recording.joined()
-    return of_recording(name, float(np.ptp(recording.q, axis=0).max()),
-                        all(math.isfinite(s.nmse_1_qd) and math.isfinite(s.nll) for s in scores.values()),
-                        1.0 - float(joined.mean()) if joined.size else 1.0)
+    return of_recording(
+        name,
+        float(np.ptp(recording.q, axis=0).max()),
+        all(math.isfinite(s.nmse_1_qd) and math.isfinite(s.nll) for s in scores.values()),
+        1.0 - float(joined.mean()) if joined.size else 1.0,
+    )
 
 
-def traces_of(args: argparse.Namespace, recording: Recording, robot: Robot,
-              shown: Progress | None = None) -> dict[tuple[str, str], Trace]:
+def traces_of(
+    args: argparse.Namespace, recording: Recording, robot: Robot, shown: Progress | None = None
+) -> dict[tuple[str, str], Trace]:
     """{(estimator, prior): Trace}, with u and without; what cannot be evaluated is said and left out."""
     shown = shown or Progress(recording.name, quiet=True)
     wanted = args.priors or ["integrator", *(["rigid_body"] if args.robot else []), *LEARNED]
@@ -117,13 +141,13 @@ def delay_line(recording: Recording) -> str:
 
 
 def _scorer(args: argparse.Namespace, recording: Recording, robot: Robot, name: str, shown: Progress):
-    """estimator -> Trace for one prior."""
+    """Estimator -> Trace for one prior."""
     if name in LEARNED:
         return cross_fitted(recording, robot, name, lambda steps: shown.counted(f"fitting {name}", steps))
     if name.endswith(".npz"):
         kind, owner, arrays = store.load(name)
         store.check_owner(name, owner, store.Owner(robot.joints, robot.interface, recording.period))
-        prior = plugins.load("dynamics.priors", kind).from_arrays(arrays, robot, recording.period)
+        prior = registry.load("dynamics.priors", kind).from_arrays(arrays, robot, recording.period)
     elif name == "integrator" and (not robot.urdf or recording.u is None):
         prior = unknown_robot_prior(robot, recording.period)
     else:
@@ -131,19 +155,25 @@ def _scorer(args: argparse.Namespace, recording: Recording, robot: Robot, name: 
             raise ConfigurationError("the rigid_body prior needs --robot")
         configuration = Configuration.from_flat(_recordings.settings(args))
         if f"prior.{name}" not in configuration.sections:
-            raise ConfigurationError(f"no prior '{name}'; did you mean '{nearest(name, configuration.plugin_sections('prior'))}'?")
-        prior = plugins.load("dynamics.priors", name).build(configuration[f"prior.{name}"], robot, recording.period)
+            raise ConfigurationError(
+                f"no prior '{name}'; did you mean '{nearest(name, configuration.plugin_sections('prior'))}'?"
+            )
+        prior = registry.load("dynamics.priors", name).build(configuration[f"prior.{name}"], robot, recording.period)
     return lambda estimator: evaluate(recording, dynamics_for(recording, robot, estimator, prior))
 
 
 def table(scores: dict[tuple[str, str], Scores], recording: Recording) -> str:
     """One row per estimator and prior."""
-    lines = [f"{'estimator':<26}{'prior':<16}{'nmse_1_qd':>10}{'(warm-up too)':>15}{'nmse_10_q':>11}{'nll':>9}{'coverage':>10}",
-             f"{'no change':<26}{'':<16}{1.0:10.3f}{1.0:15.3f}{1.0:11.4f}",
-             f"{'constant velocity':<26}{'':<16}{1.0:10.3f}{1.0:15.3f}{constant_velocity(recording):11.4f}"]
+    lines = [
+        f"{'estimator':<26}{'prior':<16}{'nmse_1_qd':>10}{'(warm-up too)':>15}{'nmse_10_q':>11}{'nll':>9}{'coverage':>10}",
+        f"{'no change':<26}{'':<16}{1.0:10.3f}{1.0:15.3f}{1.0:11.4f}",
+        f"{'constant velocity':<26}{'':<16}{1.0:10.3f}{1.0:15.3f}{constant_velocity(recording):11.4f}",
+    ]
     for (estimator, prior), s in scores.items():
-        lines.append(f"{estimator:<26}{prior:<16}{s.nmse_1_qd:10.3f}{s.nmse_1_qd_all:15.3f}{s.nmse_10_q:11.4f}"
-                     f"{s.nll:9.2f}{s.coverage_95:10.3f}")
+        lines.append(
+            f"{estimator:<26}{prior:<16}{s.nmse_1_qd:10.3f}{s.nmse_1_qd_all:15.3f}{s.nmse_10_q:11.4f}"
+            f"{s.nll:9.2f}{s.coverage_95:10.3f}"
+        )
     return "\n".join(lines)
 
 
@@ -152,5 +182,6 @@ def nested(scores: dict[tuple[str, str], Scores]) -> dict[str, dict[str, dict[st
     result: dict[str, dict] = {}
     for (estimator, prior), s in scores.items():
         result.setdefault(estimator, {})[prior] = {
-            key: value if math.isfinite(value) else None for key, value in s.to_json().items()}
+            key: value if math.isfinite(value) else None for key, value in s.to_json().items()
+        }
     return result

@@ -13,13 +13,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--robot", default="panda", help="a name from config/ or a YAML file (default: panda)")
     parser.add_argument("--rate", type=float, default=1000.0, help="rate the policy is stepped at [Hz] (default: 1000)")
     parser.add_argument("--format", choices=("c", "onnx"), default="c")
-    parser.add_argument("--output", type=Path, help="file to write (default: the policy's name with .c; onnx: its stem)")
+    parser.add_argument(
+        "--output", type=Path, help="file to write (default: the policy's name with .c; onnx: its stem)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     from ..distillation import export
     from ..distillation.policy import load
     from ._policies import robot_of
+
     policy, robot = load(args.policy), robot_of(args.robot)
     if args.format == "onnx":
         path = args.output or args.policy.with_suffix("")

@@ -6,12 +6,12 @@ import argparse
 import json
 from pathlib import Path
 
+from ..console.progress import Progress
 from ..data import store
 from ..data.dataset import Dataset
 from ..data.store import Owner
-from ..evaluation import LEARNED
+from ..evaluation.scores import LEARNED
 from ..exceptions import DataError
-from ..progress import Progress
 from . import _recordings
 
 HELP = "fit a global model of past recordings, to be the prior of online learning"
@@ -21,15 +21,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _recordings.add_arguments(parser)
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="PRIOR.npz")
     parser.add_argument("--kind", choices=LEARNED, default="ensemble")
-    parser.add_argument("--dataset", type=Path, metavar="DATA.npz",
-                        help="collected transitions: read if it exists, and written with the recordings' added")
-    parser.add_argument("--extend", type=Path, metavar="PRIOR.npz", help="a fitted gmm that learns on from these recordings")
+    parser.add_argument(
+        "--dataset",
+        type=Path,
+        metavar="DATA.npz",
+        help="collected transitions: read if it exists, and written with the recordings' added",
+    )
+    parser.add_argument(
+        "--extend", type=Path, metavar="PRIOR.npz", help="a fitted gmm that learns on from these recordings"
+    )
     parser.add_argument("--report", type=Path, metavar="FILE", help="also write the report as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..fitting import fit_prior
+    from ..evaluation.prior_fit import fit_prior
+
     if not args.output.parent.is_dir():
         raise DataError(f"{args.output.parent} is no folder; the prior could not be saved")
     recordings = []
@@ -43,8 +50,14 @@ def run(args: argparse.Namespace) -> int:
         _, owner, old = store.load(args.extend, args.kind)
         store.check_owner(args.extend, owner, Owner(robot.joints, robot.interface, recordings[0].period))
     with Progress("fit-prior", quiet=args.quiet) as shown:
-        fitted = fit_prior(recordings, robot, args.kind, dataset=past, extend=old,
-                           progress=lambda steps: shown.counted("fitting", steps))
+        fitted = fit_prior(
+            recordings,
+            robot,
+            args.kind,
+            dataset=past,
+            extend=old,
+            progress=lambda steps: shown.counted("fitting", steps),
+        )
     owner = Owner(robot.joints, robot.interface, fitted.data.owner.dt)
     store.save(args.output, args.kind, owner, fitted.arrays)
     if args.dataset:
@@ -58,8 +71,16 @@ def run(args: argparse.Namespace) -> int:
         print(f"{fraction:10.2f} {s.nmse_1_qd:10.3f} {s.nmse_10_q:10.4f} {s.nll:8.2f} {s.coverage_95:9.3f}{chosen}")
     print(f"use it with: dynamics.prior: {args.kind}, prior.{args.kind}.file: {args.output}")
     if args.report:
-        args.report.write_text(json.dumps({
-            "kind": args.kind, "transitions": len(fitted.data), "runs": list(fitted.data.runs),
-            "fraction": fitted.fraction,
-            "held_out": {str(fraction): s.to_json() for fraction, s in fitted.held_out.items()}}, indent=2))
+        args.report.write_text(
+            json.dumps(
+                {
+                    "kind": args.kind,
+                    "transitions": len(fitted.data),
+                    "runs": list(fitted.data.runs),
+                    "fraction": fitted.fraction,
+                    "held_out": {str(fraction): s.to_json() for fraction, s in fitted.held_out.items()},
+                },
+                indent=2,
+            )
+        )
     return 0

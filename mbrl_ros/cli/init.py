@@ -12,9 +12,14 @@ HELP = "write a starting configuration for a robot, from a bag of it, its URDF, 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from . import _checkups
-    parser.add_argument("--bag", type=Path, metavar="BAG", help="rosbag2 folder, .db3 or .mcap: joints, rate, interface, delay")
+
+    parser.add_argument(
+        "--bag", type=Path, metavar="BAG", help="rosbag2 folder, .db3 or .mcap: joints, rate, interface, delay"
+    )
     parser.add_argument("--urdf", default="", metavar="FILE", help="URDF file or 'package-data:NAME': limits")
-    parser.add_argument("-o", "--output", type=Path, default=Path("robot.yaml"), metavar="FILE", help="(default: robot.yaml)")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("robot.yaml"), metavar="FILE", help="(default: robot.yaml)"
+    )
     parser.add_argument("--force", action="store_true", help="overwrite the file")
     _checkups.add_arguments(parser)
 
@@ -22,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from ..replay.initial import check, initial
     from . import _checkups
+
     if not args.bag and not args.urdf:
         raise ConfigurationError("what robot? Give --bag BAG, --urdf FILE, or both")
     if args.output.exists() and not args.force:

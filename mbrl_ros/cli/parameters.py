@@ -1,4 +1,4 @@
-"""Tables of every setting, from the one place where each is declared (settings.py and the plug-ins)."""
+"""Tables of every setting, from the one place where each is declared (config/section.py and the plug-ins)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ..config.section import Info
 from ..exceptions import DataError
-from ..settings import Info
 
 HELP = "print the table of all settings as Markdown, or update it in a file"
 BEGIN, END = "<!-- parameters: begin (mbrl parameters --update FILE) -->", "<!-- parameters: end -->"
@@ -36,19 +36,25 @@ def run(args: argparse.Namespace) -> int:
 
 def settings() -> dict[str, list[tuple[str, Any, Info]]]:
     """{whose parameters: [(key, default, Info)]}: the controller's (also without ROS), mpc_node's own, sim_node's,
-    distillation_node's."""
-    from ..configuration import documented
-    from ..node_settings import DistillationNodeSettings, NodeSettings, SimNodeSettings
-    from ..simulation.settings import CameraSettings, PlantSettings
+    distillation_node's.
+    """
+    from ..config.configuration import documented
+    from ..config.sections.nodes import DistillationNodeSettings, NodeSettings, SimNodeSettings
+    from ..config.sections.simulation import CameraSettings, PlantSettings
 
     def section(kind, prefix: str = "") -> list[tuple[str, Any, Info]]:
         return [(prefix + name, default, info) for name, (default, info) in kind.infos().items()]
 
-    return {"The controller, in `mpc_node` and without ROS": list(documented()),
-            "`mpc_node` itself": section(NodeSettings),
-            "`sim_node`, besides `robot.*`": [*section(SimNodeSettings), *section(PlantSettings, "plant."),
-                                              *section(CameraSettings, "camera.")],
-            "`distillation_node`, besides `robot.*` and `distillation.*`": section(DistillationNodeSettings)}
+    return {
+        "The controller, in `mpc_node` and without ROS": list(documented()),
+        "`mpc_node` itself": section(NodeSettings),
+        "`sim_node`, besides `robot.*`": [
+            *section(SimNodeSettings),
+            *section(PlantSettings, "plant."),
+            *section(CameraSettings, "camera."),
+        ],
+        "`distillation_node`, besides `robot.*` and `distillation.*`": section(DistillationNodeSettings),
+    }
 
 
 def tables() -> str:
@@ -60,8 +66,16 @@ def table(entries: Iterable[tuple[str, Any, Info]]) -> str:
     """Markdown, one row per setting."""
     rows = [COLUMNS, tuple("---" for _ in COLUMNS)]
     for key, default, info in entries:
-        rows.append((f"`{key}`", f"`{spelled(default)}`", info.unit, allowed(info), "yes" if info.dynamic else "",
-                     info.doc + (" (one entry, or one per joint)" if info.per_joint else "")))
+        rows.append(
+            (
+                f"`{key}`",
+                f"`{spelled(default)}`",
+                info.unit,
+                allowed(info),
+                "yes" if info.dynamic else "",
+                info.doc + (" (one entry, or one per joint)" if info.per_joint else ""),
+            )
+        )
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
 
 

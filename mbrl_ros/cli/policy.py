@@ -20,21 +20,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from ..distillation.policy import load
+
     policy = load(args.file)
     shape = policy.shape
-    facts = {"joints": list(shape.joints), "interface": shape.interface, "target": shape.kind, "target_size": shape.nt,
-             "tasks": shape.tasks, "window_s": shape.window, "parameters": shape.size, "goal_units": shape.goal_units,
-             "gain_units": shape.gain_units, "point_masses_kg": policy.mu.round(4).tolist(),
-             "own_inertias": policy.own.round(4).tolist(), "taught_targets": len(policy.targets.points), **policy.about}
+    facts = {
+        "joints": list(shape.joints),
+        "interface": shape.interface,
+        "target": shape.kind,
+        "target_size": shape.nt,
+        "tasks": shape.tasks,
+        "window_s": shape.window,
+        "parameters": shape.size,
+        "goal_units": shape.goal_units,
+        "gain_units": shape.gain_units,
+        "point_masses_kg": policy.mu.round(4).tolist(),
+        "own_inertias": policy.own.round(4).tolist(),
+        "taught_targets": len(policy.targets.points),
+        **policy.about,
+    }
     if args.action == "evaluate":
         import numpy as np
+
         from ..demo import distill
-        from ..demo.examination import examine
-        from ..demo.lesson import draw_targets
+        from ..demo.environment import draw_targets
+        from ..demo.policy_evaluation import examine
         from ._policies import robot_of
+
         c = distill.configuration()
         targets = draw_targets(robot_of("panda"), args.targets, 10_000 + args.seed, np.array(distill.HOME))
-        facts = examine(lambda: distill.classroom(c, args.seed, policy=policy), targets, distill.EXAM_SLOT, args.payload)
+        facts = examine(
+            lambda: distill.classroom(c, args.seed, policy=policy), targets, distill.EXAM_SLOT, args.payload
+        )
     for key, value in facts.items():
         print(f"{key:20} {value}")
     if args.json:

@@ -9,27 +9,39 @@ HELP = "record inputs, commands, plans, status, parameters and versions as a ros
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder of the bag (default: mbrl_ and the date)")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="folder of the bag (default: mbrl_ and the date)"
+    )
     parser.add_argument("--namespace", default="", help="as of the controller, for instance /left")
-    parser.add_argument("--topics", nargs="+", default=[], metavar="PATTERN", help="further topics, for instance '/camera/*'")
+    parser.add_argument(
+        "--topics", nargs="+", default=[], metavar="PATTERN", help="further topics, for instance '/camera/*'"
+    )
     parser.add_argument("--storage", choices=("mcap", "sqlite3"), help="(default: mcap)")
     parser.add_argument("--compress", action="store_true", help="with zstd")
     parser.add_argument("--part-mb", type=float, metavar="MB", help="size of one storage file (default: 64)")
     parser.add_argument("--total-mb", type=float, metavar="MB", help="of all together; the oldest go (default: 1024)")
-    parser.add_argument("--min-free-mb", type=float, metavar="MB", help="pause while less is free on the disk (default: 512)")
+    parser.add_argument(
+        "--min-free-mb", type=float, metavar="MB", help="pause while less is free on the disk (default: 512)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..nodes import record_session
-    given = {"output": args.output and str(args.output), "storage": args.storage, "part_mb": args.part_mb,
-             "total_mb": args.total_mb, "min_free_mb": args.min_free_mb}
+    from ..nodes import record_node
+
+    given = {
+        "output": args.output and str(args.output),
+        "storage": args.storage,
+        "part_mb": args.part_mb,
+        "total_mb": args.total_mb,
+        "min_free_mb": args.min_free_mb,
+    }
     parameters = [f"{name}:={spelled(value)}" for name, value in given.items() if value is not None]
     parameters += ["compress:=true"] if args.compress else []
     parameters += [f"topics:=[{', '.join(map(spelled, args.topics))}]"] if args.topics else []
     words = ["--ros-args", *(word for parameter in parameters for word in ("-p", parameter))]
     if args.namespace:
         words += ["-r", f"__ns:={args.namespace if args.namespace.startswith('/') else '/' + args.namespace}"]
-    return record_session.main(words)
+    return record_node.main(words)
 
 
 def spelled(value: str | float) -> str:

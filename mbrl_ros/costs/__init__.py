@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 import casadi
 import numpy as np
 
-from .. import plugins
+from ..config import registry
+from ..config.section import Section
 from ..exceptions import ConfigurationError
-from ..settings import Section
 from ..types import Array
 from ._terms import Term
 
@@ -59,11 +59,11 @@ class CostContext:
 
     @property
     def qd(self) -> casadi.SX:
-        return self.x[self.n: 2 * self.n]
+        return self.x[self.n : 2 * self.n]
 
     @property
     def s(self) -> casadi.SX:
-        return self.x[2 * self.n: 2 * self.n + self.m]
+        return self.x[2 * self.n : 2 * self.n + self.m]
 
     @property
     def command_scale(self) -> Array:
@@ -75,8 +75,10 @@ class CostContext:
 
     def require_robot(self, cost: str):
         if self.robot is None:
-            raise ConfigurationError(f"cost '{cost}' needs a robot description; give one or set cost.{cost}.weight to 0",
-                                     key=f"cost.{cost}.weight")
+            raise ConfigurationError(
+                f"cost '{cost}' needs a robot description; give one or set cost.{cost}.weight to 0",
+                key=f"cost.{cost}.weight",
+            )
         return self.robot
 
 
@@ -92,8 +94,14 @@ class CostModel:
     G holds the lower triangle of the Gauss-Newton Hessian, sparse, positive semidefinite by construction.
     """
 
-    def __init__(self, x: casadi.SX, u: casadi.SX, u_previous: casadi.SX, named_terms: list[tuple[str, Term]],
-                 discount: float = 1.0):
+    def __init__(
+        self,
+        x: casadi.SX,
+        u: casadi.SX,
+        u_previous: casadi.SX,
+        named_terms: list[tuple[str, Term]],
+        discount: float = 1.0,
+    ):
         self.nx, self.nu = x.numel(), u.numel()
         self.layout: dict[str, slice] = {}
         self._defaults: list[Array] = []
@@ -109,7 +117,9 @@ class CostModel:
             self._terms[name] = term
             self._add(symbols, f"{name}.weight", weight, np.array([term.settings.weight]))
             for key, (symbol, default) in term.parameters.items():
-                self._add(symbols, f"{name}.{key}", symbol, np.broadcast_to(np.asarray(default, float), (symbol.numel(),)))
+                self._add(
+                    symbols, f"{name}.{key}", symbol, np.broadcast_to(np.asarray(default, float), (symbol.numel(),))
+                )
             stage = [total + weight * part for total, part in zip(stage, term.expand(z))]
             if not casadi.depends_on(term.residual, casadi.vertcat(u, u_previous)):
                 last = [total + weight * part for total, part in zip(last, term.expand(x))]
@@ -118,13 +128,18 @@ class CostModel:
         self.uses_u_previous = bool(casadi.depends_on(casadi.vertcat(stage[0], *stage[1:2]), u_previous))
         tail = {"cse": True}
         self.stage = casadi.Function("stage", [x, u_previous, u, p], [stage[0]], ["x", "v", "u", "p"], ["l"], tail)
-        self.stage_expansion = casadi.Function("stage_expansion", [x, u_previous, u, p],
-                                               [casadi.densify(stage[1]), casadi.tril(stage[2])],
-                                               ["x", "v", "u", "p"], ["g", "G"], tail)
+        self.stage_expansion = casadi.Function(
+            "stage_expansion",
+            [x, u_previous, u, p],
+            [casadi.densify(stage[1]), casadi.tril(stage[2])],
+            ["x", "v", "u", "p"],
+            ["g", "G"],
+            tail,
+        )
         self.terminal = casadi.Function("terminal", [x, p], [last[0]], ["x", "p"], ["l"], tail)
-        self.terminal_expansion = casadi.Function("terminal_expansion", [x, p],
-                                                  [casadi.densify(last[1]), casadi.tril(last[2])],
-                                                  ["x", "p"], ["g", "G"], tail)
+        self.terminal_expansion = casadi.Function(
+            "terminal_expansion", [x, p], [casadi.densify(last[1]), casadi.tril(last[2])], ["x", "p"], ["g", "G"], tail
+        )
 
     def _add(self, symbols: list[casadi.SX], name: str, symbol: casadi.SX, default: Array) -> None:
         start = sum(s.numel() for s in symbols)
@@ -156,6 +171,6 @@ def build_cost(sections: Mapping[str, Section], context: CostContext) -> CostMod
     for name, settings in sections.items():
         if settings.weight == 0.0:
             continue
-        parts = plugins.load("costs", name).build(settings, context)
+        parts = registry.load("costs", name).build(settings, context)
         terms += [(f"{name}{f'.{key}' if key else ''}", term) for key, term in parts.items()]
     return CostModel(context.x, context.u, context.u_previous, terms, context.discount)

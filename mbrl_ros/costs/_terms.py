@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 import casadi
 import numpy as np
 
+from ..config.section import Section, setting
 from ..exceptions import ConfigurationError
-from ..settings import Section, setting
 from ..types import Array
 
 RAMPS = ("constant", "linear", "final")
@@ -32,9 +32,12 @@ RAMPS = ("constant", "linear", "final")
 class CostSettings(Section):
     """What every cost has."""
 
-    weight: float = setting(1.0, "weight of the cost; 0 when the node is configured leaves it out", low=0.0, dynamic=True)
-    ramp: str = setting("constant", "weight over the horizon: constant, growing linearly, or only at the last stage",
-                        choices=RAMPS)
+    weight: float = setting(
+        1.0, "weight of the cost; 0 when the node is configured leaves it out", low=0.0, dynamic=True
+    )
+    ramp: str = setting(
+        "constant", "weight over the horizon: constant, growing linearly, or only at the last stage", choices=RAMPS
+    )
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,12 @@ class Term:
         factor = {"constant": np.ones(horizon + 1), "linear": steps, "final": np.zeros(horizon + 1)}[self.settings.ramp]
         factor[-1] = getattr(self.settings, "terminal", 0.0)
         if self.settings.ramp == "final" and factor[-1] == 0.0:
-            raise ConfigurationError("ramp 'final' with nothing at the last stage leaves no cost at all; "
-                                     "use 'constant' or a terminal factor above 0", key="ramp", value="final")
+            raise ConfigurationError(
+                "ramp 'final' with nothing at the last stage leaves no cost at all; "
+                "use 'constant' or a terminal factor above 0",
+                key="ramp",
+                value="final",
+            )
         return factor
 
 

@@ -22,7 +22,7 @@ import casadi
 import numpy as np
 from scipy.linalg.lapack import dpotrf
 
-from ..settings import setting
+from ..config.section import setting
 from ..types import Array
 from ._terms import CostSettings, Term
 
@@ -31,7 +31,9 @@ from ._terms import CostSettings, Term
 class Settings(CostSettings):
     """Change of command."""
 
-    weight: float = setting(15.0, "weight of the cost; 0 when the node is configured leaves it out", low=0.0, dynamic=True)
+    weight: float = setting(
+        15.0, "weight of the cost; 0 when the node is configured leaves it out", low=0.0, dynamic=True
+    )
 
 
 def build(settings: Settings, context) -> dict[str, Term]:
@@ -50,7 +52,7 @@ def shape(gain: Array, scale: Array, acceleration: float) -> Array:
     return dpotrf(product, lower=0)[0][_triangle(scale.size)]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _triangle(n: int) -> tuple[Array, Array]:
     """Rows and columns of an upper triangle, row by row."""
     return np.triu_indices(n)

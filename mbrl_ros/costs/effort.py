@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import casadi
 import numpy as np
 
-from ..settings import setting
+from ..config.section import setting
 from ._terms import CostSettings, Term
 
 
@@ -21,12 +21,15 @@ from ._terms import CostSettings, Term
 class Settings(CostSettings):
     """Effort."""
 
-    weight: float = setting(1e-3, "weight of the cost; 0 when the node is configured leaves it out", low=0.0, dynamic=True)
+    weight: float = setting(
+        1e-3, "weight of the cost; 0 when the node is configured leaves it out", low=0.0, dynamic=True
+    )
 
 
 def build(settings: Settings, context) -> dict[str, Term]:
     reference = casadi.SX.sym("reference", context.nu)
     servo = getattr(context.robot, "servo", None)
     seen = context.u if servo is None else context.u - context.x[servo]
-    return {"": Term((seen - reference) / context.command_scale, settings,
-                     {"reference": (reference, np.zeros(context.nu))})}
+    return {
+        "": Term((seen - reference) / context.command_scale, settings, {"reference": (reference, np.zeros(context.nu))})
+    }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import casadi
 import numpy as np
 
-from ..settings import setting
+from ..config.section import setting
 from ._terms import TargetSettings, Term
 
 
@@ -19,8 +19,13 @@ from ._terms import TargetSettings, Term
 class Settings(TargetSettings):
     """Image target."""
 
-    weight: float = setting(1000.0, "weight of the cost; 0 when the node is configured leaves it out",
-                            unit="1/image width^2", low=0.0, dynamic=True)
+    weight: float = setting(
+        1000.0,
+        "weight of the cost; 0 when the node is configured leaves it out",
+        unit="1/image width^2",
+        low=0.0,
+        dynamic=True,
+    )
 
 
 def build(settings: Settings, context) -> dict[str, Term]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import casadi
 import numpy as np
 
-from ..settings import setting
+from ..config.section import setting
 from ._terms import StateCostSettings, Term, smooth_hinge
 
 
@@ -20,7 +20,9 @@ from ._terms import StateCostSettings, Term, smooth_hinge
 class Settings(StateCostSettings):
     """Joint limits."""
 
-    weight: float = setting(1000.0, "weight of the cost; 0 when the node is configured leaves it out", low=0.0, dynamic=True)
+    weight: float = setting(
+        1000.0, "weight of the cost; 0 when the node is configured leaves it out", low=0.0, dynamic=True
+    )
     terminal: float = setting(1.0, "factor of the weight at the last stage", low=0.0)
     margin: float = setting(0.05, "distance from a stop at which the wall begins", unit="rad or m", low=0.0)
     velocity_margin: float = setting(0.15, "the same for speed, as a fraction of the limit", low=0.0, high=0.9)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import casadi
 import numpy as np
 
-from ..settings import per_joint, setting
+from ..config.section import per_joint, setting
 from ._terms import StateCostSettings, Term
 
 
@@ -18,8 +18,13 @@ from ._terms import StateCostSettings, Term
 class Settings(StateCostSettings):
     """Joint speed."""
 
-    weight: float = setting(2.0, "weight of the cost; 0 when the node is configured leaves it out", unit="s^2/rad^2 or s^2/m^2",
-                            low=0.0, dynamic=True)
+    weight: float = setting(
+        2.0,
+        "weight of the cost; 0 when the node is configured leaves it out",
+        unit="s^2/rad^2 or s^2/m^2",
+        low=0.0,
+        dynamic=True,
+    )
     scale: tuple[float, ...] = setting((1.0,), "relative weight of each joint", low=0.0, per_joint=True)
 
 

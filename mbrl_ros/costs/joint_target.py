@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import casadi
 import numpy as np
 
-from ..settings import per_joint, setting
+from ..config.section import per_joint, setting
 from ._terms import TargetSettings, Term
 
 
@@ -18,13 +18,20 @@ from ._terms import TargetSettings, Term
 class Settings(TargetSettings):
     """Joint target; with a small weight, a preferred posture."""
 
-    weight: float = setting(1000.0, "weight of the cost; 0 when the node is configured leaves it out", unit="1/rad^2 or 1/m^2",
-                            low=0.0, dynamic=True)
+    weight: float = setting(
+        1000.0,
+        "weight of the cost; 0 when the node is configured leaves it out",
+        unit="1/rad^2 or 1/m^2",
+        low=0.0,
+        dynamic=True,
+    )
     scale: tuple[float, ...] = setting((1.0,), "relative weight of each joint", low=0.0, per_joint=True)
 
 
 def build(settings: Settings, context) -> dict[str, Term]:
     reference, scale = casadi.SX.sym("reference", context.n), casadi.SX.sym("scale", context.n)
-    parameters = {"reference": (reference, np.zeros(context.n)),
-                  "scale": (scale, per_joint(settings.scale, context.n, "cost.joint_target.scale"))}
+    parameters = {
+        "reference": (reference, np.zeros(context.n)),
+        "scale": (scale, per_joint(settings.scale, context.n, "cost.joint_target.scale")),
+    }
     return {"": Term(context.q - reference, settings, parameters, scale)}

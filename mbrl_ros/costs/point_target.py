@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import casadi
 import numpy as np
 
+from ..config.section import setting
 from ..robots import kinematics
-from ..settings import setting
 from ._terms import TargetSettings, Term
 
 
@@ -20,8 +20,9 @@ from ._terms import TargetSettings, Term
 class Settings(TargetSettings):
     """End-effector point target."""
 
-    weight: float = setting(4000.0, "weight of the cost; 0 when the node is configured leaves it out", unit="1/m^2", low=0.0,
-                            dynamic=True)
+    weight: float = setting(
+        4000.0, "weight of the cost; 0 when the node is configured leaves it out", unit="1/m^2", low=0.0, dynamic=True
+    )
 
 
 def build(settings: Settings, context) -> dict[str, Term]:

@@ -48,10 +48,25 @@ class _Topic:
 class RotatingBag:
     """add_topic, then write. `warn(text)` is told of trouble with the disk, once each time it begins and ends."""
 
-    def __init__(self, folder: str | Path, *, storage: str = "mcap", compress: bool = False, limits: Limits = Limits(),
-                 warn: Callable[[str], None] = print, free: Callable[[Path], float] | None = None):
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        storage: str = "mcap",
+        compress: bool = False,
+        limits: Limits = Limits(),
+        warn: Callable[[str], None] = print,
+        free: Callable[[Path], float] | None = None,
+    ):
         from rosbags.typesys import Stores, get_typestore
-        self.folder, self._storage, self._compress, self._limits, self._warn = Path(folder), storage, compress, limits, warn
+
+        self.folder, self._storage, self._compress, self._limits, self._warn = (
+            Path(folder),
+            storage,
+            compress,
+            limits,
+            warn,
+        )
         self._free = free or (lambda path: shutil.disk_usage(path).free)
         self._typestore = get_typestore(Stores.ROS2_JAZZY)
         self._topics: dict[str, _Topic] = {}
@@ -111,17 +126,22 @@ class RotatingBag:
         """Begin a part; False while the disk is too full for it."""
         from rosbags.rosbag2 import CompressionMode, StoragePlugin, Writer
         from rosbags.rosbag2.enums import CompressionFormat
+
         self._make_room()
         if self._free(self.folder) < MB * self._limits.min_free_mb:
-            self._pause(f"recording pauses: less than {self._limits.min_free_mb:g} MB are free on the disk of {self.folder}", now)
+            self._pause(
+                f"recording pauses: less than {self._limits.min_free_mb:g} MB are free on the disk of {self.folder}",
+                now,
+            )
             return False
         self._work = self.folder / f".{self.folder.name}_{self._number}"
         shutil.rmtree(self._work, ignore_errors=True)
         # players of every distribution since Humble read version 8; 9 spells the quality of service in a way Humble cannot
         writer = Writer(self._work, version=8, storage_plugin=StoragePlugin[self._storage.upper()])
         if self._compress:
-            writer.set_compression(CompressionMode.STORAGE if self._storage == "mcap" else CompressionMode.FILE,
-                                   CompressionFormat.ZSTD)
+            writer.set_compression(
+                CompressionMode.STORAGE if self._storage == "mcap" else CompressionMode.FILE, CompressionFormat.ZSTD
+            )
         writer.open()
         self._writer, self._used, self._flushed = writer, 0, now
         for name, entry in list(self._topics.items()):
@@ -135,8 +155,9 @@ class RotatingBag:
 
     def _put(self, entry: _Topic, topic: str, stamp: int, data: bytes) -> None:
         if entry.connection is None:
-            entry.connection = self._writer.add_connection(topic, entry.kind, typestore=self._typestore,
-                                                           offered_qos_profiles=entry.qos)
+            entry.connection = self._writer.add_connection(
+                topic, entry.kind, typestore=self._typestore, offered_qos_profiles=entry.qos
+            )
         self._writer.write(entry.connection, stamp, data)
         self._used += len(data) + OVERHEAD
 
@@ -152,7 +173,10 @@ class RotatingBag:
         self._unsafe = 0
         if self._free(self.folder) < MB * self._limits.min_free_mb:
             self._close_part()
-            self._pause(f"recording pauses: less than {self._limits.min_free_mb:g} MB are free on the disk of {self.folder}", now)
+            self._pause(
+                f"recording pauses: less than {self._limits.min_free_mb:g} MB are free on the disk of {self.folder}",
+                now,
+            )
 
     def _close_part(self) -> None:
         if self._writer is None:
@@ -185,8 +209,11 @@ class RotatingBag:
 
     def _list(self) -> None:
         import yaml
+
         temporary = self.folder / ".metadata.yaml"
-        temporary.write_text(yaml.safe_dump({"rosbag2_bagfile_information": merged(self._parts)}, sort_keys=False), encoding="utf-8")
+        temporary.write_text(
+            yaml.safe_dump({"rosbag2_bagfile_information": merged(self._parts)}, sort_keys=False), encoding="utf-8"
+        )
         os.replace(temporary, self.folder / "metadata.yaml")
 
     def _give_up(self, text: str, now: float) -> None:
@@ -196,7 +223,9 @@ class RotatingBag:
             with contextlib.suppress(Exception):  # it is being abandoned because something failed
                 writer.abort()
             for file in self._work.glob(f"*.{'mcap' if self._storage == 'mcap' else 'db3'}"):
-                if next(salvaged(file), None) is not None:  # a disk that stays full would fill the folder with empty ones
+                if (
+                    next(salvaged(file), None) is not None
+                ):  # a disk that stays full would fill the folder with empty ones
                     left = self.folder / f"{self.folder.name}_{self._number}.unfinished{file.suffix}"
                     os.replace(file, left)
                     text += f"; what came so far is in {left.name}"
@@ -224,12 +253,18 @@ def merged(parts: list[dict]) -> dict:
         for entry in part["topics_with_message_count"]:
             known = topics.setdefault(entry["topic_metadata"]["name"], {**entry, "message_count": 0})
             known["message_count"] += entry["message_count"]
-    return {**parts[-1], "relative_file_paths": [part["files"][0]["path"] for part in parts],
-            "starting_time": {"nanoseconds_since_epoch": begin}, "duration": {"nanoseconds": end - begin},
-            "message_count": sum(part["message_count"] for part in parts),
-            "topics_with_message_count": list(topics.values()), "files": [part["files"][0] for part in parts]}
+    return {
+        **parts[-1],
+        "relative_file_paths": [part["files"][0]["path"] for part in parts],
+        "starting_time": {"nanoseconds_since_epoch": begin},
+        "duration": {"nanoseconds": end - begin},
+        "message_count": sum(part["message_count"] for part in parts),
+        "topics_with_message_count": list(topics.values()),
+        "files": [part["files"][0] for part in parts],
+    }
 
 
 def _information(folder: Path) -> dict:
     import yaml
+
     return yaml.safe_load((folder / "metadata.yaml").read_text(encoding="utf-8"))["rosbag2_bagfile_information"]

@@ -27,14 +27,20 @@ STORAGE = (".db3", ".mcap", ".zstd")
 def read_bag(path: Path, *, topic: str = "", command_topic: str = "", joints: tuple[str, ...] = ()) -> Recording:
     """The recording in a bag. DataError says what the bag lacks; a damaged bag gives what is left of it."""
     from rosbags.typesys import Stores, get_typestore
+
     messages, notes = _messages(path)
     types = {message[0]: message[1] for message in messages}
     counts = Counter(message[0] for message in messages)
-    topic = topic or max((name for name, kind in types.items() if kind == STATE),
-                         key=lambda name: (name.endswith("joint_states"), counts[name]), default="")
+    topic = topic or max(
+        (name for name, kind in types.items() if kind == STATE),
+        key=lambda name: (name.endswith("joint_states"), counts[name]),
+        default="",
+    )
     if types.get(topic) != STATE:
         hint = f"; did you mean '{nearest(topic, types)}'?" if topic and types else ""
-        raise DataError(f"{path} has no {STATE} topic{f' {topic!r}' if topic else ''}{hint}. It has {dict(sorted(types.items()))}")
+        raise DataError(
+            f"{path} has no {STATE} topic{f' {topic!r}' if topic else ''}{hint}. It has {dict(sorted(types.items()))}"
+        )
     store = get_typestore(Stores.ROS2_HUMBLE)
     states, broken = _decoded(messages, topic, store)
     if not states:
@@ -77,11 +83,14 @@ def held_mean(times: Array, values: Array, stamps: Array) -> Array:
 def _messages(path: Path) -> tuple[list[Raw], list[str]]:
     """All messages of the two kinds of interest, in time order, and notes."""
     from rosbags.rosbag2 import Reader
+
     try:
         with Reader(path) as reader:
             wanted = [connection for connection in reader.connections if connection.msgtype in (STATE, COMMAND)]
-            found = [(connection.topic, connection.msgtype, stamp, bytes(data))
-                     for connection, stamp, data in (reader.messages(wanted) if wanted else ())]
+            found = [
+                (connection.topic, connection.msgtype, stamp, bytes(data))
+                for connection, stamp, data in (reader.messages(wanted) if wanted else ())
+            ]
             others = {connection.topic: connection.msgtype for connection in reader.connections}
         notes: list[str] = []
     except Exception as error:  # rosbags raises whatever its storage raises
@@ -90,8 +99,11 @@ def _messages(path: Path) -> tuple[list[Raw], list[str]]:
         if not found:
             raise DataError(f"{path} cannot be read as a bag and nothing can be salvaged: {error}") from None
         without_index = path.is_dir() and not (path / "metadata.yaml").exists()
-        notes = ["no metadata.yaml: read from its storage files" if without_index
-                 else f"the bag is damaged ({error}): {len(found)} messages were salvaged"]
+        notes = [
+            "no metadata.yaml: read from its storage files"
+            if without_index
+            else f"the bag is damaged ({error}): {len(found)} messages were salvaged"
+        ]
         others = {}
     if not found:
         raise DataError(f"{path} holds no message of {STATE}. It has {dict(sorted(others.items()))}")
@@ -141,12 +153,17 @@ def _values(states: list, names: tuple[str, ...], field: str) -> Array | None:
 def _command_topic(messages: list[Raw], types: dict, wanted: str, n: int, store, path: Path):
     """(name, times (C,), values (C, n)) of the command topic, or None."""
     if wanted and wanted not in types:
-        raise DataError(f"{path} has no command topic '{wanted}'; did you mean '{nearest(wanted, types)}'? "
-                        f"It has {dict(sorted(types.items()))}")
+        raise DataError(
+            f"{path} has no command topic '{wanted}'; did you mean '{nearest(wanted, types)}'? "
+            f"It has {dict(sorted(types.items()))}"
+        )
     candidates = [wanted] if wanted else sorted(name for name, kind in types.items() if kind == COMMAND)
     for name in candidates:
-        decoded = [(stamp, message.data) for stamp, message in _decoded(messages, name, store)[0]
-                   if hasattr(message, "data") and len(message.data) == n]
+        decoded = [
+            (stamp, message.data)
+            for stamp, message in _decoded(messages, name, store)[0]
+            if hasattr(message, "data") and len(message.data) == n
+        ]
         if len(decoded) > 1:
             return name, np.array([stamp for stamp, _ in decoded]), np.array([data for _, data in decoded])
     if wanted:

@@ -19,9 +19,19 @@ MINIMUM = 20  # samples below which nothing can be said
 CLOCK_TOLERANCE = 1.02
 
 
-def cleaned(name: str, joints: tuple[str, ...], stamps: Array, q: Array, qd: Array | None, u: Array | None, *,
-            u_source: str = "", interface: str = "effort", counts: dict[str, int] | None = None,
-            notes: tuple[str, ...] = ()) -> Recording:
+def cleaned(
+    name: str,
+    joints: tuple[str, ...],
+    stamps: Array,
+    q: Array,
+    qd: Array | None,
+    u: Array | None,
+    *,
+    u_source: str = "",
+    interface: str = "effort",
+    counts: dict[str, int] | None = None,
+    notes: tuple[str, ...] = (),
+) -> Recording:
     """A Recording from stamps (T,) [s], q, qd, u (T, n); qd None: differentiated. DataError if too little is left."""
     counts, notes = dict(counts or {}), list(notes)
     if u is not None and not np.isfinite(u).all(axis=1).any():
@@ -38,8 +48,10 @@ def cleaned(name: str, joints: tuple[str, ...], stamps: Array, q: Array, qd: Arr
     counts["repeated messages dropped"] = int((~fresh).sum())
     order = order[fresh]
     if len(order) < MINIMUM:
-        raise DataError(f"{name} holds {len(order)} usable samples; at least {MINIMUM} are needed. "
-                        f"Met: { {what: count for what, count in counts.items() if count} or 'no trouble' }")
+        raise DataError(
+            f"{name} holds {len(order)} usable samples; at least {MINIMUM} are needed. "
+            f"Met: { {what: count for what, count in counts.items() if count} or 'no trouble' }"
+        )
     stamps, q = stamps[order] - stamps[order[0]], q[order]
     qd = None if qd is None else qd[order]
     q, counts["wrapped angles unwrapped"] = unwrapped(stamps, q, qd)
@@ -61,7 +73,7 @@ def cleaned(name: str, joints: tuple[str, ...], stamps: Array, q: Array, qd: Arr
 
 
 def unwrapped(stamps: Array, q: Array, qd: Array | None) -> tuple[Array, int]:
-    """q (T, n) without jumps of whole turns, and how many there were.
+    """Q (T, n) without jumps of whole turns, and how many there were.
 
     A jump is a change of more than half a turn that the velocity over the interval does not explain.
     """
@@ -115,7 +127,9 @@ def _clock(stamps: Array, q: Array, qd: Array) -> list[str]:
     moved = np.diff(q, axis=0)
     if (travelled**2).sum() == 0.0:
         return ["velocities are zero throughout"] if (moved**2).sum() > 0.0 else []
-    pace = np.median((moved * travelled).sum(1)[(travelled**2).sum(1) > 0] / (travelled**2).sum(1)[(travelled**2).sum(1) > 0])
+    pace = np.median(
+        (moved * travelled).sum(1)[(travelled**2).sum(1) > 0] / (travelled**2).sum(1)[(travelled**2).sum(1) > 0]
+    )
     if 1.0 / CLOCK_TOLERANCE < pace < CLOCK_TOLERANCE:
         return []
     return [f"positions move {pace:.3f} times as far as velocities and stamps say: the clock or the units are off"]

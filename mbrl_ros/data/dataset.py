@@ -48,20 +48,31 @@ class Dataset:
     def with_run(self, name: str, transitions: Iterable[Transition]) -> Dataset:
         """This data set and the transitions of one more run."""
         n = len(self.owner.joints)
-        rows = [(t.x[: 2 * n], t.u, t.x_next[n: 2 * n] - t.x[n: 2 * n]) for t in transitions]
+        rows = [(t.x[: 2 * n], t.u, t.x_next[n : 2 * n] - t.x[n : 2 * n]) for t in transitions]
         if not rows:
             return self
         X, U, D = (np.array(column) for column in zip(*rows))
         index = np.full(len(rows), len(self.runs), dtype=np.int64)
-        return Dataset(self.owner, np.vstack([self.X, X]), np.vstack([self.U, U]), np.vstack([self.D, D]),
-                       np.concatenate([self.run, index]), (*self.runs, name))
+        return Dataset(
+            self.owner,
+            np.vstack([self.X, X]),
+            np.vstack([self.U, U]),
+            np.vstack([self.D, D]),
+            np.concatenate([self.run, index]),
+            (*self.runs, name),
+        )
 
     def merged(self, other: Dataset) -> Dataset:
         """Both, if they belong to the same robot, interface and period; DataError otherwise."""
         store.check_owner(", ".join(other.runs), other.owner, self.owner)
-        return Dataset(self.owner, np.vstack([self.X, other.X]), np.vstack([self.U, other.U]),
-                       np.vstack([self.D, other.D]), np.concatenate([self.run, other.run + len(self.runs)]),
-                       self.runs + other.runs)
+        return Dataset(
+            self.owner,
+            np.vstack([self.X, other.X]),
+            np.vstack([self.U, other.U]),
+            np.vstack([self.D, other.D]),
+            np.concatenate([self.run, other.run + len(self.runs)]),
+            self.runs + other.runs,
+        )
 
     def part(self, rows: Array) -> Dataset:
         return Dataset(self.owner, self.X[rows], self.U[rows], self.D[rows], self.run[rows], self.runs)
@@ -70,8 +81,12 @@ class Dataset:
         return len(self.X)
 
     def save(self, path: str | Path) -> None:
-        store.save(path, KIND, self.owner, {"X": self.X, "U": self.U, "D": self.D, "run": self.run,
-                                            "runs": np.array(self.runs or ("",))})
+        store.save(
+            path,
+            KIND,
+            self.owner,
+            {"X": self.X, "U": self.U, "D": self.D, "run": self.run, "runs": np.array(self.runs or ("",))},
+        )
 
     @classmethod
     def load(cls, path: str | Path) -> Dataset:
@@ -79,7 +94,9 @@ class Dataset:
         n = len(owner.joints)
         data = cls(owner, arrays["X"], arrays["U"], arrays["D"], arrays["run"], tuple(map(str, arrays["runs"])))
         if data.X.shape != (len(data), 2 * n) or data.U.shape != (len(data), n) or data.D.shape != (len(data), n):
-            raise DataError(f"{path}: arrays of shapes {data.X.shape}, {data.U.shape}, {data.D.shape} do not fit {n} joints")
+            raise DataError(
+                f"{path}: arrays of shapes {data.X.shape}, {data.U.shape}, {data.D.shape} do not fit {n} joints"
+            )
         return data
 
 
@@ -106,13 +123,21 @@ class Keeper:
             self._blocks.append(np.empty((self.BLOCK, 4 * n)))
             self._filled = 0
         row = self._blocks[-1][self._filled]
-        row[: 2 * n], row[2 * n: 3 * n] = transition.x[: 2 * n], transition.u
-        row[3 * n:] = transition.x_next[n: 2 * n] - transition.x[n: 2 * n]
+        row[: 2 * n], row[2 * n : 3 * n] = transition.x[: 2 * n], transition.u
+        row[3 * n :] = transition.x_next[n : 2 * n] - transition.x[n : 2 * n]
         self._filled += 1
 
     def dataset(self, name: str) -> Dataset:
         """What was kept, as one run."""
         n = len(self.owner.joints)
-        rows = np.vstack([np.zeros((0, 4 * n)), *self._blocks[:-1], *(block[: self._filled] for block in self._blocks[-1:])])
-        return Dataset(self.owner, rows[:, : 2 * n], rows[:, 2 * n: 3 * n], rows[:, 3 * n:],
-                       np.zeros(len(rows), dtype=np.int64), (name,))
+        rows = np.vstack(
+            [np.zeros((0, 4 * n)), *self._blocks[:-1], *(block[: self._filled] for block in self._blocks[-1:])]
+        )
+        return Dataset(
+            self.owner,
+            rows[:, : 2 * n],
+            rows[:, 2 * n : 3 * n],
+            rows[:, 3 * n :],
+            np.zeros(len(rows), dtype=np.int64),
+            (name,),
+        )

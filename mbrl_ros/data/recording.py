@@ -84,19 +84,32 @@ class Recording:
         keep = np.array(keep, dtype=int)
         if len(keep) < 3:
             raise DataError(f"{self.name} holds less than three samples at {rate:.4g} Hz")
-        u = None if self.u is None else np.array([self.u[k: k + step].mean(axis=0) for k in keep])
-        return dataclasses.replace(self, stamps=self.stamps[keep], q=self.q[keep], qd=self.qd[keep], u=u,
-                                   notes=(*self.notes, f"every {step}th sample used ({own / step:.4g} Hz), u averaged"))
+        u = None if self.u is None else np.array([self.u[k : k + step].mean(axis=0) for k in keep])
+        return dataclasses.replace(
+            self,
+            stamps=self.stamps[keep],
+            q=self.q[keep],
+            qd=self.qd[keep],
+            u=u,
+            notes=(*self.notes, f"every {step}th sample used ({own / step:.4g} Hz), u averaged"),
+        )
 
     def part(self, begin: float, end: float) -> Recording:
         """The samples with begin <= stamp < end [s]."""
         inside = (self.stamps >= begin) & (self.stamps < end)
-        return dataclasses.replace(self, stamps=self.stamps[inside], q=self.q[inside], qd=self.qd[inside],
-                                   u=None if self.u is None else self.u[inside])
+        return dataclasses.replace(
+            self,
+            stamps=self.stamps[inside],
+            q=self.q[inside],
+            qd=self.qd[inside],
+            u=None if self.u is None else self.u[inside],
+        )
 
     def summary(self) -> str:
         """A few lines for the user."""
-        lines = [f"{self.name}: {len(self.stamps)} samples of {len(self.joints)} joints, {self.duration:.1f} s at "
-                 f"{1.0 / self.period:.4g} Hz; u: {self.u_source or 'none'}"]
+        lines = [
+            f"{self.name}: {len(self.stamps)} samples of {len(self.joints)} joints, {self.duration:.1f} s at "
+            f"{1.0 / self.period:.4g} Hz; u: {self.u_source or 'none'}"
+        ]
         lines += [f"  {what}: {count}" for what, count in self.counts.items() if count]
         return "\n".join(lines + [f"  {note}" for note in self.notes])

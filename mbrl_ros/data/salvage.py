@@ -57,8 +57,11 @@ def _full_length(path: Path, copy: Path) -> Path:
 def _sqlite(path: Path) -> Iterator[Raw]:
     connection = sqlite3.connect(f"file:{path.absolute()}?mode=ro&immutable=1", uri=True)
     try:
-        topics = {row[0]: row[1:] for row in connection.execute("SELECT id, name, type FROM topics")
-                  if all(isinstance(text, str) for text in row[1:])}
+        topics = {
+            row[0]: row[1:]
+            for row in connection.execute("SELECT id, name, type FROM topics")
+            if all(isinstance(text, str) for text in row[1:])
+        }
         for topic, stamp, data in connection.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id"):
             if topic in topics and isinstance(stamp, int) and isinstance(data, bytes):  # damage changes types too
                 yield *topics[topic], stamp, whole(data)
@@ -113,13 +116,13 @@ def _records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
 def _chunk(content: bytes) -> tuple[str, bytes]:
     """Compression and records of a chunk: start, end, size (8 each), crc (4), compression, length (8), records."""
     compression, position = _string(content, 28)
-    return compression, content[position + 8:]
+    return compression, content[position + 8 :]
 
 
 def _string(data: bytes, position: int) -> tuple[str, int]:
     length = struct.unpack_from("<I", data, position)[0]
     begin = position + 4
-    return data[begin: begin + length].decode("utf-8", "replace"), begin + length
+    return data[begin : begin + length].decode("utf-8", "replace"), begin + length
 
 
 def whole(data: bytes) -> bytes:
@@ -139,13 +142,14 @@ def _decompressed(data: bytes, compression: str) -> bytes:
         errors, decompressor = zstd.ZstdError, zstd.ZstdDecompressor()
     else:
         import lz4.frame
+
         errors, decompressor = RuntimeError, lz4.frame.LZ4FrameDecompressor()
     parts = []
     try:
         for begin in range(0, len(data), 4096):
             if decompressor.eof:
                 break
-            parts.append(decompressor.decompress(data[begin: begin + 4096]))
+            parts.append(decompressor.decompress(data[begin : begin + 4096]))
     except (errors, EOFError):
         return b"".join(parts)
     return b"".join(parts)

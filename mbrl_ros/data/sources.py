@@ -42,7 +42,9 @@ def load(path: str | Path, options: ReadOptions | None = None) -> Recording:
     if start.startswith((MAGIC, SQLITE, ZSTD)):
         return _bag(path, options)
     if start.startswith(b"#ROSBAG V2"):
-        raise DataError(f"{path} is a ROS 1 bag; convert it: pip install rosbags; rosbags-convert --src {path.name} --dst bag2")
+        raise DataError(
+            f"{path} is a ROS 1 bag; convert it: pip install rosbags; rosbags-convert --src {path.name} --dst bag2"
+        )
     if path.suffix == ".gz" or path.suffix in (".csv", ".txt", ".tsv", ".dat"):
         return read_table(path, options.columns)
     raise DataError(f"{path} is neither a rosbag2 (.db3, .mcap, a folder) nor a table (.csv, .csv.gz)")

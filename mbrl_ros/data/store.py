@@ -34,9 +34,14 @@ class Owner:
 
 def save(path: str | Path, kind: str, owner: Owner, arrays: dict[str, Array]) -> None:
     """Write atomically: a reader sees the old file or the new one, never half of it."""
-    content = {"kind": np.array(kind), "format": np.array(FORMAT), "joints": np.array(owner.joints),
-               "interface": np.array(owner.interface), "dt": np.array(owner.dt),
-               **{f"data.{name}": np.asarray(array) for name, array in arrays.items()}}
+    content = {
+        "kind": np.array(kind),
+        "format": np.array(FORMAT),
+        "joints": np.array(owner.joints),
+        "interface": np.array(owner.interface),
+        "dt": np.array(owner.dt),
+        **{f"data.{name}": np.asarray(array) for name, array in arrays.items()},
+    }
     for name, array in content.items():
         if array.dtype.hasobject or (array.dtype.kind == "f" and not np.isfinite(array).all()):
             raise DataError(f"{path}: '{name}' is not finite and was not saved")
@@ -87,13 +92,17 @@ def load(path: str | Path, kind: str = "") -> tuple[str, Owner, dict[str, Array]
 def check_owner(path: str | Path, owner: Owner, wanted: Owner) -> None:
     """DataError, with the reason and what to do, if a file of `owner` cannot be used by `wanted`."""
     if owner.joints != wanted.joints:
-        raise DataError(f"{path} belongs to another robot: its joints are {list(owner.joints)}, this robot's "
-                        f"{list(wanted.joints)}. Fit a prior from this robot's own recordings")
+        raise DataError(
+            f"{path} belongs to another robot: its joints are {list(owner.joints)}, this robot's "
+            f"{list(wanted.joints)}. Fit a prior from this robot's own recordings"
+        )
     if owner.interface != wanted.interface:
         raise DataError(f"{path} was made for the {owner.interface} interface, this robot has {wanted.interface}")
     if abs(owner.dt / wanted.dt - 1.0) > PERIOD_TOLERANCE:
-        raise DataError(f"{path} was made for a period of {owner.dt:.6g} s ({1.0 / owner.dt:.4g} Hz), control runs at "
-                        f"{wanted.dt:.6g} s ({1.0 / wanted.dt:.4g} Hz); fit it with --rate {1.0 / wanted.dt:.4g}")
+        raise DataError(
+            f"{path} was made for a period of {owner.dt:.6g} s ({1.0 / owner.dt:.4g} Hz), control runs at "
+            f"{wanted.dt:.6g} s ({1.0 / wanted.dt:.4g} Hz); fit it with --rate {1.0 / wanted.dt:.4g}"
+        )
 
 
 def _checksum(content: dict[str, Array]) -> str:

@@ -84,6 +84,7 @@ class BagStream:
 
     def _reader(self):
         from rosbags.rosbag2 import Reader
+
         return Reader(self.path)
 
     def _files(self) -> list[Path]:
@@ -111,13 +112,17 @@ class BagStream:
             counts[topic] += 1
             first, last = min(first, stamp), max(last, stamp)
         if not counts:
-            raise DataError(f"{self.path} cannot be read as a bag and nothing can be salvaged: {_line(error)}") from None
+            raise DataError(
+                f"{self.path} cannot be read as a bag and nothing can be salvaged: {_line(error)}"
+            ) from None
         self.duration = 1e-9 * (last - first)
         if self.path.is_dir() and not (self.path / "metadata.yaml").exists():
             self.notes.append("no metadata.yaml: read from its storage files")
         else:
-            self.notes.append(f"the bag is damaged ({_line(error)}): {sum(counts.values())} messages were salvaged, "
-                              "whatever came after them is lost")
+            self.notes.append(
+                f"the bag is damaged ({_line(error)}): {sum(counts.values())} messages were salvaged, "
+                "whatever came after them is lost"
+            )
         return {topic: (kind, counts[topic]) for topic, kind in types.items()}
 
 
@@ -130,6 +135,7 @@ class Decoder:
 
     def __init__(self, stream: BagStream | None):
         from rosbags.typesys import Stores, get_typestore
+
         self._definitions, self._usual = stream.definitions if stream else {}, get_typestore(Stores.ROS2_HUMBLE)
         self._stores: dict[str, object] = {}
         self.broken: Counter[str] = Counter()
@@ -147,6 +153,7 @@ class Decoder:
 
     def _store(self, kind: str):
         from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+
         definition = self._definitions.get(kind)
         text = getattr(definition, "data", "")
         if not text:
@@ -158,7 +165,9 @@ class Decoder:
             if known is not None and (own.get(kind) == known or not _fields(known) <= _fields(own[kind])):
                 return self._usual
             store = get_typestore(Stores.EMPTY)
-            store.register({**{name: fields for name, fields in self._usual.fielddefs.items() if name not in own}, **own})
+            store.register(
+                {**{name: fields for name, fields in self._usual.fielddefs.items() if name not in own}, **own}
+            )
             return store
         except Exception:  # a definition that cannot be parsed is no better than none
             return self._usual

@@ -21,16 +21,41 @@ from ..types import Array
 from .cleaning import cleaned, time_unit
 from .recording import Recording
 
-UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "rad": 1.0, "m": 1.0, "deg": np.pi / 180.0,
-         "rpm": np.pi / 30.0, "1": 1.0}
+UNITS = {
+    "s": 1.0,
+    "ms": 1e-3,
+    "us": 1e-6,
+    "ns": 1e-9,
+    "rad": 1.0,
+    "m": 1.0,
+    "deg": np.pi / 180.0,
+    "rpm": np.pi / 30.0,
+    "1": 1.0,
+}
 TIME = ("time", "t", "timestamp", "stamp", "sec", "seconds", "time_s")
-STEMS = {"q": ("position", "pos", "q", "joint_position", "joint_pos", "angle", "actual_q"),
-         "qd": ("velocity", "vel", "qd", "dq", "qdot", "joint_velocity", "joint_vel", "actual_qd")}
+STEMS = {
+    "q": ("position", "pos", "q", "joint_position", "joint_pos", "angle", "actual_q"),
+    "qd": ("velocity", "vel", "qd", "dq", "qdot", "joint_velocity", "joint_vel", "actual_qd"),
+}
 # (stem, interface), best first
-COMMANDS = (("tau_cmd", "effort"), ("effort_cmd", "effort"), ("torque_cmd", "effort"), ("torquecmptd", "effort"),
-            ("command", "effort"), ("cmd", "effort"), ("u", "effort"), ("cur", "effort"), ("current", "effort"),
-            ("motor_current", "effort"), ("actual_current", "effort"), ("torque", "effort"), ("effort", "effort"),
-            ("tau", "effort"), ("joint_effort", "effort"), ("joint_torque", "effort"))
+COMMANDS = (
+    ("tau_cmd", "effort"),
+    ("effort_cmd", "effort"),
+    ("torque_cmd", "effort"),
+    ("torquecmptd", "effort"),
+    ("command", "effort"),
+    ("cmd", "effort"),
+    ("u", "effort"),
+    ("cur", "effort"),
+    ("current", "effort"),
+    ("motor_current", "effort"),
+    ("actual_current", "effort"),
+    ("torque", "effort"),
+    ("effort", "effort"),
+    ("tau", "effort"),
+    ("joint_effort", "effort"),
+    ("joint_torque", "effort"),
+)
 
 
 def read_table(path: Path, column_map: str = "") -> Recording:
@@ -51,8 +76,18 @@ def read_table(path: Path, column_map: str = "") -> Recording:
             unit = next(name for name, size in UNITS.items() if size == time_scale)
             notes.append(f"time is taken to be in {unit}, from positions and velocities")
     u, source, interface = _command(wanted, by_stem, column, len(q_names), header, path, notes)
-    return cleaned(path.name, _joint_names(q_names), time_scale * stamps, q, qd, u, u_source=source,
-                   interface=interface, counts=counts, notes=tuple(notes))
+    return cleaned(
+        path.name,
+        _joint_names(q_names),
+        time_scale * stamps,
+        q,
+        qd,
+        u,
+        u_source=source,
+        interface=interface,
+        counts=counts,
+        notes=tuple(notes),
+    )
 
 
 def _read(path: Path) -> tuple[list[str], Array, dict[str, int], list[str]]:
@@ -124,7 +159,9 @@ def _time(header: list[str], wanted: dict, path: Path) -> tuple[str, float | Non
     if "time" in wanted:
         name, unit = wanted["time"]
         if name not in header:
-            raise DataError(f"{path} has no column '{name}'; did you mean '{nearest(name, header)}'? There are {header}")
+            raise DataError(
+                f"{path} has no column '{name}'; did you mean '{nearest(name, header)}'? There are {header}"
+            )
         return name, UNITS[unit] if unit else None
     for name in header:
         if name.lower() in TIME:
@@ -151,12 +188,17 @@ def _expanded(pattern: str, header: list[str], path: Path) -> list[str]:
         names = [pattern] if pattern in header else []
     else:
         before, after = pattern.split("{}", 1)
-        fitting = [(name[len(before): len(name) - len(after)], name) for name in header
-                   if name.startswith(before) and name.endswith(after) and len(name) > len(before) + len(after)]
+        fitting = [
+            (name[len(before) : len(name) - len(after)], name)
+            for name in header
+            if name.startswith(before) and name.endswith(after) and len(name) > len(before) + len(after)
+        ]
         numbered = [(int(gap), name) for gap, name in fitting if gap.isdigit()]
         names = [name for _, name in sorted(numbered)] if numbered else [name for _, name in fitting]
     if not names:
-        raise DataError(f"{path} has no column '{pattern}'; did you mean '{nearest(pattern, header)}'? There are {header}")
+        raise DataError(
+            f"{path} has no column '{pattern}'; did you mean '{nearest(pattern, header)}'? There are {header}"
+        )
     return names
 
 

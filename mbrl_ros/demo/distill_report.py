@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..policy_controller import Mode
+from ..controllers.policy import Mode
 from .distill import text
 from .report import ACCENT, INK, PALE, WARN, page
 from .verdict import of_distillation
@@ -22,22 +22,33 @@ def write(folder: Path, summary: dict, traces: dict[str, list[tuple]]) -> Path:
     summary = {**summary, "verdict": verdict.to_json()}
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     files = {}
-    for name, figure in {"errors": _errors(summary["distill"]), "teaching": _teaching(traces["teaching"]),
-                         "event": _event(traces["event"])}.items():
+    for name, figure in {
+        "errors": _errors(summary["distill"]),
+        "teaching": _teaching(traces["teaching"]),
+        "event": _event(traces["event"]),
+    }.items():
         files[name] = folder / f"{name}.png"
         figure.savefig(files[name], dpi=110)
     path = folder / "report.html"
-    path.write_text(page(
-        f"mbrl_ros distill, seed {summary['distill']['seed']}", verdict,
-        "Plans became a policy" if verdict.passed else "The policy does not do what was asked",
-        "While the planner moved the arm, a network learned what it did. Then the network was to move the arm alone: to targets "
-        "nobody had taught, with and without a payload, and through events it had to notice.",
-        summary, files, text(summary)), encoding="utf-8")
+    path.write_text(
+        page(
+            f"mbrl_ros distill, seed {summary['distill']['seed']}",
+            verdict,
+            "Plans became a policy" if verdict.passed else "The policy does not do what was asked",
+            "While the planner moved the arm, a network learned what it did. Then the network was to move the arm alone: to targets "
+            "nobody had taught, with and without a payload, and through events it had to notice.",
+            summary,
+            files,
+            text(summary),
+        ),
+        encoding="utf-8",
+    )
     return path
 
 
 def _axes(height: float, rows: int = 1):
     from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11, height), layout="constrained")
     axes = np.atleast_1d(figure.subplots(rows, 1, sharex=rows > 1))
     for axis in axes:
@@ -49,14 +60,23 @@ def _axes(height: float, rows: int = 1):
 def _errors(d: dict):
     """Of the targets, sorted: the share of them within a distance."""
     figure, (axis,) = _axes(3.4)
-    for name, colour, label in (("unloaded", ACCENT, "alone"), ("loaded", INK, f"with {d['loaded']['payload_kg']:g} kg")):
+    for name, colour, label in (
+        ("unloaded", ACCENT, "alone"),
+        ("loaded", INK, f"with {d['loaded']['payload_kg']:g} kg"),
+    ):
         errors = np.array([1e3 if e is None else e for e in d[name]["errors_mm"]])
-        axis.step(np.maximum(errors, 0.1), (1 + np.arange(len(errors))) / len(errors), where="post", color=colour, label=label)
+        axis.step(
+            np.maximum(errors, 0.1), (1 + np.arange(len(errors))) / len(errors), where="post", color=colour, label=label
+        )
     for bound in (10.0, 20.0):
         axis.axvline(bound, color=PALE, ls=":", lw=1.2)
-    axis.set(xscale="log", xlabel="largest distance in the last quarter second of a slot [mm]",
-             ylabel="share of unseen targets",
-             ylim=(0, 1.02), title="Accuracy of the policy (dotted: 1 cm, 2 cm)")
+    axis.set(
+        xscale="log",
+        xlabel="largest distance in the last quarter second of a slot [mm]",
+        ylabel="share of unseen targets",
+        ylim=(0, 1.02),
+        title="Accuracy of the policy (dotted: 1 cm, 2 cm)",
+    )
     axis.legend(loc="lower right", frameon=False)
     return figure
 
@@ -70,11 +90,20 @@ def _teaching(trace: list[tuple]):
         k = (versions == version) & np.isfinite(disagreement)
         axis.axvline(times[versions == version][0], color=WARN, lw=1.0)
         if k.any():
-            axis.annotate(f"version {version:.0f}\nmedian {np.median(disagreement[k]):.3f}", (times[k][0], 1.0),
-                          xycoords=("data", "axes fraction"), xytext=(4, -24), textcoords="offset points", color=WARN,
-                          fontsize=8)
-    axis.set(xlabel="taught [s]", ylabel="disagreement\n[of the command range, by Q_uu]",
-             title="Student and teacher while the teacher acts")
+            axis.annotate(
+                f"version {version:.0f}\nmedian {np.median(disagreement[k]):.3f}",
+                (times[k][0], 1.0),
+                xycoords=("data", "axes fraction"),
+                xytext=(4, -24),
+                textcoords="offset points",
+                color=WARN,
+                fontsize=8,
+            )
+    axis.set(
+        xlabel="taught [s]",
+        ylabel="disagreement\n[of the command range, by Q_uu]",
+        title="Student and teacher while the teacher acts",
+    )
     return figure
 
 
@@ -88,8 +117,14 @@ def _event(trace: list[tuple]):
         mode = Mode(int(modes[first]))
         for axis in (top, bottom):
             axis.axvspan(times[first], times[last], color=COLOURS[mode], zorder=0)
-        top.annotate(mode.name.lower(), (times[first], 1.0), xycoords=("data", "axes fraction"), xytext=(4, -12),
-                     textcoords="offset points", color=INK)
+        top.annotate(
+            mode.name.lower(),
+            (times[first], 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(4, -12),
+            textcoords="offset points",
+            color=INK,
+        )
     top.semilogy(times, disagreement, color=ACCENT, lw=1.0)
     top.set(ylabel="disagreement", title="From shadow to acting; the arm is torn away; the planner takes over")
     bottom.plot(times, commands, lw=0.8)

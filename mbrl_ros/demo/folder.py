@@ -18,10 +18,15 @@ def checked(output: Path | None) -> None:
     if output is None or not output.exists():
         return
     if not output.is_dir():
-        raise ConfigurationError(f"--output {output} is a file; name a new or an empty folder", key="output", value=str(output))
+        raise ConfigurationError(
+            f"--output {output} is a file; name a new or an empty folder", key="output", value=str(output)
+        )
     if any(output.iterdir()):
-        raise ConfigurationError(f"--output {output} is not empty, and nothing is overwritten; name a new or an empty folder",
-                                 key="output", value=str(output))
+        raise ConfigurationError(
+            f"--output {output} is not empty, and nothing is overwritten; name a new or an empty folder",
+            key="output",
+            value=str(output),
+        )
 
 
 def made(output: Path | None, seed: int) -> Path:
@@ -38,7 +43,9 @@ def made(output: Path | None, seed: int) -> Path:
             folder.mkdir()
             _point(HOME / LATEST, folder.name)
             return folder
-    raise ConfigurationError(f"no folder could be made in {HOME}; name one with --output", key="output", value=str(HOME))
+    raise ConfigurationError(
+        f"no folder could be made in {HOME}; name one with --output", key="output", value=str(HOME)
+    )
 
 
 def _point(link: Path, name: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..state_machine import Reason, State
+from ..safety.state_machine import Reason, State
 from ..types import Array
 from .scenario import Scenario, Slot
 
@@ -18,26 +18,46 @@ REST_WINDOW = 0.75  # [s]
 LOST = (State.FAULT, State.E_STOP)
 
 
-def summarise(scenario: Scenario, robot, truth: dict[str, Array], control: dict[str, Array], *, rate_hz: float,
-              horizon: int, estimator: str) -> dict:
+def summarise(
+    scenario: Scenario,
+    robot,
+    truth: dict[str, Array],
+    control: dict[str, Array],
+    *,
+    rate_hz: float,
+    horizon: int,
+    estimator: str,
+) -> dict:
     """summary.json as a dictionary. `truth` and `control` are the logs of the plant and of the controller: stamp (T,)
     in seconds since the start, tip (T, 3), qd (T, n), features (T, m), u (T, nu), nis (T,), ... (simulation/episode.py).
-    What a run that ended early did not come to is None."""
+    What a run that ended early did not come to is None.
+    """
     points, images = scenario.slots_of("point"), scenario.slots_of("features")
     return {
-        "seed": scenario.seed, "rate_hz": rate_hz, "horizon": horizon, "estimator": estimator,
+        "seed": scenario.seed,
+        "rate_hz": rate_hz,
+        "horizon": horizon,
+        "estimator": estimator,
         "targets": [_target(slot, scenario, truth, control) for slot in points],
-        "feature_targets": [{"final_error_fraction": _image_error(slot, truth), "start_s": slot.start} for slot in images],
+        "feature_targets": [
+            {"final_error_fraction": _image_error(slot, truth), "start_s": slot.start} for slot in images
+        ],
         "payload": _payload(scenario, truth),
         "max_joint_speed_fraction": float(np.max(np.abs(truth["qd"]) / robot.velocity_limit)),
         "limit_violations": _violations(robot, control["u"]),
-        "ticks": {**_ticks(truth, control),
-                  "compute_ms": _percentiles(control["compute_ms"]), "period_us": _percentiles(control["period_us"])},
+        "ticks": {
+            **_ticks(truth, control),
+            "compute_ms": _percentiles(control["compute_ms"]),
+            "period_us": _percentiles(control["period_us"]),
+        },
         "message_to_command_ms": _percentiles(control["latency_ms"]),
         "prediction": _prediction(control),
         "supervisor": _supervisor(truth, control),
-        "moments": {"fastest_s": float(truth["stamp"][np.argmax(np.max(np.abs(truth["qd"]) / robot.velocity_limit, axis=1))]),
-                    "outside_s": _first(control["stamp"], ~_inside(robot, control["u"]))}}
+        "moments": {
+            "fastest_s": float(truth["stamp"][np.argmax(np.max(np.abs(truth["qd"]) / robot.velocity_limit, axis=1))]),
+            "outside_s": _first(control["stamp"], ~_inside(robot, control["u"])),
+        },
+    }
 
 
 def lost_at(control: dict[str, Array]) -> float | None:
@@ -59,9 +79,13 @@ def tip_error(slot: Slot, truth: dict[str, Array]) -> tuple[Array, Array]:
 
 def answered(truth: dict[str, Array], control: dict[str, Array]) -> dict[str, Array]:
     """The controller's log up to its answer to the plant's last state: what it does about the silence that follows says
-    nothing of the run."""
+    nothing of the run.
+    """
     at = int(np.searchsorted(control["stamp"], truth["stamp"][-1] - 1e-6)) + 1 if truth["stamp"].size else 0
-    return {name: array[:at] if array.ndim and len(array) == len(control["stamp"]) else array for name, array in control.items()}
+    return {
+        name: array[:at] if array.ndim and len(array) == len(control["stamp"]) else array
+        for name, array in control.items()
+    }
 
 
 def _target(slot: Slot, scenario: Scenario, truth, control) -> dict:
@@ -74,8 +98,11 @@ def _target(slot: Slot, scenario: Scenario, truth, control) -> dict:
         return {"time_to_1cm_s": None, "rest_error_mm": None, "start_s": slot.start}
     at = min(np.searchsorted(control["stamp"], slot.start + 0.05), control["stamp"].size - 1)
     reached = settled(stamps, error)
-    return {"time_to_1cm_s": None if reached is None else reached - float(control["reference_end"][at]),
-            "rest_error_mm": rest_error(stamps, error), "start_s": slot.start}
+    return {
+        "time_to_1cm_s": None if reached is None else reached - float(control["reference_end"][at]),
+        "rest_error_mm": rest_error(stamps, error),
+        "start_s": slot.start,
+    }
 
 
 def _payload(scenario: Scenario, truth) -> dict | None:
@@ -83,14 +110,23 @@ def _payload(scenario: Scenario, truth) -> dict | None:
         return None
     slot = next(s for s in scenario.slots if s.start <= scenario.payload_time < s.end)
     if not _came_to(slot.end, truth):
-        return {"mass_kg": scenario.payload_kg, "bump_mm": None, "recover_to_1cm_s": None, "rest_error_mm": None,
-                "start_s": scenario.payload_time}
+        return {
+            "mass_kg": scenario.payload_kg,
+            "bump_mm": None,
+            "recover_to_1cm_s": None,
+            "rest_error_mm": None,
+            "start_s": scenario.payload_time,
+        }
     stamps, error = tip_error(slot, truth)
     after = stamps >= scenario.payload_time
     reached = settled(stamps[after], error[after])
-    return {"mass_kg": scenario.payload_kg, "bump_mm": 1e3 * float(error[after].max()),
-            "recover_to_1cm_s": None if reached is None else reached - scenario.payload_time,
-            "rest_error_mm": rest_error(stamps, error), "start_s": scenario.payload_time}
+    return {
+        "mass_kg": scenario.payload_kg,
+        "bump_mm": 1e3 * float(error[after].max()),
+        "recover_to_1cm_s": None if reached is None else reached - scenario.payload_time,
+        "rest_error_mm": rest_error(stamps, error),
+        "start_s": scenario.payload_time,
+    }
 
 
 def _came_to(end: float, truth) -> bool:
@@ -138,26 +174,38 @@ def _first(stamps: Array, where: Array) -> float | None:
 
 def _ticks(truth, control) -> dict:
     """count, missed (no state came in time), late (answered a period late or more), and the share of the ticks that were
-    either, or of the plant's periods that passed without a new command, whichever is larger."""
+    either, or of the plant's periods that passed without a new command, whichever is larger.
+    """
     count, missed = int(control["stamp"].size), int(control["missed"][-1])
     late = int((control["late"] >= 1.0).sum()) if "late" in control else 0
     held = float(truth["held"][-1]) / truth["stamp"].size if "held" in truth else 0.0
-    return {"count": count, "missed": missed, "late": late, "late_fraction": max((missed + late) / (count + missed), held)}
+    return {
+        "count": count,
+        "missed": missed,
+        "late": late,
+        "late_fraction": max((missed + late) / (count + missed), held),
+    }
 
 
 def _supervisor(truth, control) -> dict:
     """The state and cause that count: of the moment the arm was lost, if it was, else of the last tick; since_s: since when
-    in that state; lost_s: None if the arm was not lost; tip_moved_mm: how far the tip went from where it was then."""
+    in that state; lost_s: None if the arm was not lost; tip_moved_mm: how far the tip went from where it was then.
+    """
     state, stamps = control["state"].astype(int), control["stamp"]
     lost = lost_at(control)
     at = state.size - 1 if lost is None else int(np.flatnonzero(stamps == lost)[0])
-    begun = at - int(np.argmax((state[at::-1] != state[at]))) + 1 if (state[:at] != state[at]).any() else 0
+    begun = at - int(np.argmax(state[at::-1] != state[at])) + 1 if (state[:at] != state[at]).any() else 0
     moved = None
     if lost is not None:
         after = truth["tip"][truth["stamp"] >= lost - 1e-6]
         moved = 1e3 * float(np.linalg.norm(after - after[0], axis=1).max()) if len(after) else None
-    return {"state": State(state[at]).name, "cause": names(Reason(int(control["cause"][at]))) if "cause" in control else "none",
-            "since_s": float(stamps[begun]), "lost_s": lost, "tip_moved_mm": moved}
+    return {
+        "state": State(state[at]).name,
+        "cause": names(Reason(int(control["cause"][at]))) if "cause" in control else "none",
+        "since_s": float(stamps[begun]),
+        "lost_s": lost,
+        "tip_moved_mm": moved,
+    }
 
 
 def names(reasons: Reason) -> str:
@@ -170,9 +218,12 @@ def _prediction(control) -> dict:
     known = np.isfinite(control["nis"])
     change = np.diff(control["qd"], axis=0)[known[1:]]
     error = control["innovation"][1:][known[1:]]
-    return {"nmse_qd": float((error**2).sum() / (change**2).sum()) if change.any() else None,
-            "nis_coverage_95": float((control["nis"][known] <= control["nis_bound"][known]).mean())
-            if known.any() else None}
+    return {
+        "nmse_qd": float((error**2).sum() / (change**2).sum()) if change.any() else None,
+        "nis_coverage_95": float((control["nis"][known] <= control["nis_bound"][known]).mean())
+        if known.any()
+        else None,
+    }
 
 
 def _percentiles(values: Array) -> dict:

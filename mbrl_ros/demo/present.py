@@ -7,9 +7,9 @@ import logging
 import time
 from pathlib import Path
 
+from ..console.progress import Progress
+from ..console.verdict import Verdict, late_machine
 from ..exceptions import MbrlError
-from ..progress import Progress
-from ..verdict import Verdict, late_machine
 from .metrics import answered, lost_at, summarise, until
 from .report import page, write_report
 from .run import CouldNotStart, Options, Processes, Run, logs
@@ -21,14 +21,18 @@ _log = logging.getLogger(__name__)
 
 def run(options: Options, folder: Path, *, label: str, picture: bool) -> dict:
     """Run one scenario with the real nodes and write its report into `folder`; the summary, which holds the verdict. A run in
-    which a node failed has a summary of the verdict alone."""
-    from ..nodes.demo_session import AFTERMATH, play
+    which a node failed has a summary of the verdict alone.
+    """
+    from .session import AFTERMATH, play
+
     demo, broken = Run(options), None
     folder.mkdir(parents=True, exist_ok=True)
     with Progress(label, demo.scenario.duration) as shown:
         with Processes(demo.parameters(folder), folder, options.domain) as processes:
-            shown.note(f"{label}: {options.mode}, DDS domain {processes.domain}, on this machine only; from outside: "
-                       f"ROS_DOMAIN_ID={processes.domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST")
+            shown.note(
+                f"{label}: {options.mode}, DDS domain {processes.domain}, on this machine only; from outside: "
+                f"ROS_DOMAIN_ID={processes.domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST"
+            )
             audience, begun = _Audience(demo.scenario, shown), time.monotonic()
             try:
                 play(demo.scenario, processes, demo.robot.root, audience, options.ends_when_lost)
@@ -50,13 +54,28 @@ def run(options: Options, folder: Path, *, label: str, picture: bool) -> dict:
         lost = lost_at(control)
         if lost is not None and options.ends_when_lost:  # when the run ended after that depends on the machine
             truth, control = (until(lost + AFTERMATH, log) for log in (truth, control))
-        summary = summarise(demo.scenario, demo.robot, truth, control, rate_hz=demo.rate,
-                            horizon=demo.configuration["planner"].horizon,
-                            estimator=demo.configuration["dynamics"].estimator)
+        summary = summarise(
+            demo.scenario,
+            demo.robot,
+            truth,
+            control,
+            rate_hz=demo.rate,
+            horizon=demo.configuration["planner"].horizon,
+            estimator=demo.configuration["dynamics"].estimator,
+        )
         summary["ticks"].update(mode=options.mode, wall_s=round(wall, 1), fallbacks=facts.get("fallbacks", []))
         summary["verdict"] = of_run(summary).to_json()
-        write_report(folder, demo.scenario, demo.robot, truth, control, summary, given=given(demo),
-                     details=text(summary), picture=_picture(demo, truth) if picture else None)
+        write_report(
+            folder,
+            demo.scenario,
+            demo.robot,
+            truth,
+            control,
+            summary,
+            given=given(demo),
+            details=text(summary),
+            picture=_picture(demo, truth) if picture else None,
+        )
     return summary
 
 
@@ -66,8 +85,9 @@ def _broken(folder: Path, seed: int, error: str) -> dict:
     verdict = Verdict(False, first.rstrip(":"), None, f"{folder / 'mpc_node.log'} and sim_node.log beside it")
     summary = {"seed": seed, "verdict": verdict.to_json(), "error": rest}
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    (folder / "report.html").write_text(page(f"mbrl_ros demo, seed {seed}", verdict, "The run broke down", error, summary, {}),
-                                        encoding="utf-8")
+    (folder / "report.html").write_text(
+        page(f"mbrl_ros demo, seed {seed}", verdict, "The run broke down", error, summary, {}), encoding="utf-8"
+    )
     return summary
 
 
@@ -76,10 +96,16 @@ def given(demo: Run) -> str:
     control, dynamics = demo.configuration["control"], demo.configuration["dynamics"]
     if control.controller == "pid":
         return "A PID with the gravity of the URDF moved it."
-    known = ("It was given no model of gravity, friction or load" if dynamics.prior == "integrator"
-             else f"It began with the prior '{dynamics.prior}'")
-    learning = ("the dynamics were refitted at every tick from what it saw" if dynamics.estimator == "refit"
-                else f"the estimator was '{dynamics.estimator}'")
+    known = (
+        "It was given no model of gravity, friction or load"
+        if dynamics.prior == "integrator"
+        else f"It began with the prior '{dynamics.prior}'"
+    )
+    learning = (
+        "the dynamics were refitted at every tick from what it saw"
+        if dynamics.estimator == "refit"
+        else f"the estimator was '{dynamics.estimator}'"
+    )
     return f"{known}: {learning}."
 
 
@@ -111,25 +137,40 @@ def text(summary: dict) -> str:
         if target["rest_error_mm"] is None:
             lines.append(f"  target {i}: the run ended before")
             continue
-        when = "not within 1 cm" if reached is None else (
-            f"within 1 cm {abs(reached):.2f} s {'before' if reached < 0.0 else 'after'} its reference ends")
+        when = (
+            "not within 1 cm"
+            if reached is None
+            else (f"within 1 cm {abs(reached):.2f} s {'before' if reached < 0.0 else 'after'} its reference ends")
+        )
         lines.append(f"  target {i}: {when}, rest error {target['rest_error_mm']:.2f} mm")
     p = summary["payload"]
     if p and p["bump_mm"] is None:
         lines.append(f"  +{p['mass_kg']:g} kg: the run ended before")
     elif p:
-        back = "not back within 1 cm" if p["recover_to_1cm_s"] is None else f"back within 1 cm after {p['recover_to_1cm_s']:.2f} s"
-        lines.append(f"  +{p['mass_kg']:g} kg: moved by {p['bump_mm']:.1f} mm, {back}, rest error {p['rest_error_mm']:.2f} mm")
+        back = (
+            "not back within 1 cm"
+            if p["recover_to_1cm_s"] is None
+            else f"back within 1 cm after {p['recover_to_1cm_s']:.2f} s"
+        )
+        lines.append(
+            f"  +{p['mass_kg']:g} kg: moved by {p['bump_mm']:.1f} mm, {back}, rest error {p['rest_error_mm']:.2f} mm"
+        )
     if summary["feature_targets"]:
-        errors = ", ".join("?" if f["final_error_fraction"] is None else f"{100 * f['final_error_fraction']:.2f} %"
-                           for f in summary["feature_targets"])
+        errors = ", ".join(
+            "?" if f["final_error_fraction"] is None else f"{100 * f['final_error_fraction']:.2f} %"
+            for f in summary["feature_targets"]
+        )
         lines.append(f"  image targets, camera pose unknown: off by {errors} of the image's width")
     ticks = summary["ticks"]
-    lines.append(f"  fastest joint {100 * summary['max_joint_speed_fraction']:.0f} % of its limit, "
-                 f"{summary['limit_violations']} commands outside limits, NIS inside its 95 % bound "
-                 f"{_percent(summary['prediction']['nis_coverage_95'])} of the time")
-    lines.append(f"  {ticks['count']} ticks, {ticks['missed']} missed, {ticks['late']} late; computing "
-                 f"{_three(ticks['compute_ms'], 'ms')}; state to command {_three(summary['message_to_command_ms'], 'ms')}")
+    lines.append(
+        f"  fastest joint {100 * summary['max_joint_speed_fraction']:.0f} % of its limit, "
+        f"{summary['limit_violations']} commands outside limits, NIS inside its 95 % bound "
+        f"{_percent(summary['prediction']['nis_coverage_95'])} of the time"
+    )
+    lines.append(
+        f"  {ticks['count']} ticks, {ticks['missed']} missed, {ticks['late']} late; computing "
+        f"{_three(ticks['compute_ms'], 'ms')}; state to command {_three(summary['message_to_command_ms'], 'ms')}"
+    )
     lines.append(_conduct(summary))
     return "\n".join(lines + [f"  slow: without compiled code, {fallback}" for fallback in ticks.get("fallbacks", ())])
 
@@ -149,8 +190,10 @@ def _conduct(summary: dict) -> str:
 
 def comparison(summaries: dict[str, dict]) -> str:
     """One line per controller."""
-    head = (f"{'controller':28s} {'before [mm]':>12s} {'bump [mm]':>10s} {'loaded [mm]':>12s} {'recovered [s]':>14s} "
-            f"{'speed':>6s} arm")
+    head = (
+        f"{'controller':28s} {'before [mm]':>12s} {'bump [mm]':>10s} {'loaded [mm]':>12s} {'recovered [s]':>14s} "
+        f"{'speed':>6s} arm"
+    )
     lines = [head, "-" * (len(head) + 1)]
     for label, summary in summaries.items():
         if "targets" not in summary:
@@ -160,14 +203,21 @@ def comparison(summaries: dict[str, dict]) -> str:
         after = [t["rest_error_mm"] for t in summary["targets"]]
         split = max(1, len(after) - 2)
         recovered, lost = load.get("recover_to_1cm_s"), summary["supervisor"]["lost_s"]
-        lines.append(f"{label:28s} {_worst(after[:split]):>12s} {_worst([load.get('bump_mm')], 1):>10s} "
-                     f"{_worst([*after[split:], load.get('rest_error_mm', 0.0)]):>12s} "
-                     f"{'never' if recovered is None else f'{recovered:.2f}':>14s} {summary['max_joint_speed_fraction']:6.2f} "
-                     f"{'kept' if lost is None else f'lost at {lost:.2f} s'}")
-    lines.append("before, loaded: the worst rest error of a target before and after the payload came; speed: fastest joint "
-                 "over its limit")
-    lost = [label for label, summary in summaries.items() if "targets" not in summary
-            or summary["supervisor"]["lost_s"] is not None]
+        lines.append(
+            f"{label:28s} {_worst(after[:split]):>12s} {_worst([load.get('bump_mm')], 1):>10s} "
+            f"{_worst([*after[split:], load.get('rest_error_mm', 0.0)]):>12s} "
+            f"{'never' if recovered is None else f'{recovered:.2f}':>14s} {summary['max_joint_speed_fraction']:6.2f} "
+            f"{'kept' if lost is None else f'lost at {lost:.2f} s'}"
+        )
+    lines.append(
+        "before, loaded: the worst rest error of a target before and after the payload came; speed: fastest joint "
+        "over its limit"
+    )
+    lost = [
+        label
+        for label, summary in summaries.items()
+        if "targets" not in summary or summary["supervisor"]["lost_s"] is not None
+    ]
     lines.append(f"lost the arm: {'; '.join(lost) or 'none'}. The verdict is that of '{PRODUCT}'.")
     return "\n".join(lines)
 
@@ -193,6 +243,7 @@ def _picture(demo: Run, truth):
         from ..simulation.camera import CameraPose
         from ..simulation.picture import render
         from ..simulation.plant import Plant
+
         at = demo.scenario.payload_time or 0.0
         q = truth["q"][min(int(at * demo.rate), len(truth["q"]) - 1)]
         pose = CameraPose.look_at([1.5, -1.1, 0.9], [0.25, 0.0, 0.4])

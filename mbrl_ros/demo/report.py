@@ -9,19 +9,32 @@ from pathlib import Path
 
 import numpy as np
 
+from ..console.summary import flat
+from ..console.verdict import Verdict
 from ..types import Array
-from ..verdict import Verdict
 from .metrics import REACHED, tip_error
 from .scenario import Scenario
 
 INK, ACCENT, PALE, WARN = "#1f2933", "#1565c0", "#b0bec5", "#c62828"
 
 
-def write_report(folder: Path, scenario: Scenario, robot, truth: dict[str, Array], control: dict[str, Array],
-                 summary: dict, *, given: str, details: str, picture: Array | None = None) -> Path:
+def write_report(
+    folder: Path,
+    scenario: Scenario,
+    robot,
+    truth: dict[str, Array],
+    control: dict[str, Array],
+    summary: dict,
+    *,
+    given: str,
+    details: str,
+    picture: Array | None = None,
+) -> Path:
     """report.html, summary.json and the PNGs in `folder`; returns the page's path. given: what the controller knew; details: the
-    summary in lines."""
+    summary in lines.
+    """
     import matplotlib
+
     matplotlib.use("Agg")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
@@ -35,6 +48,7 @@ def write_report(folder: Path, scenario: Scenario, robot, truth: dict[str, Array
         figure.savefig(files[name], dpi=110)
     if picture is not None:
         import matplotlib.image
+
         files = {"robot": folder / "robot.png", **files}
         matplotlib.image.imsave(files["robot"], picture)
     path = folder / "report.html"
@@ -44,6 +58,7 @@ def write_report(folder: Path, scenario: Scenario, robot, truth: dict[str, Array
 
 def _figure(rows: int, height: float, **options):
     from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11, height), layout="constrained")
     axes = figure.subplots(rows, 1, sharex=True, **options)
     for axis in np.atleast_1d(axes):
@@ -58,8 +73,14 @@ def _mark(axis, scenario: Scenario, *, label: bool = False) -> None:
     if scenario.payload_time is not None:
         axis.axvline(scenario.payload_time, color=WARN, lw=1.4)
         if label:
-            axis.annotate(f"+{scenario.payload_kg:g} kg", (scenario.payload_time, 1.0), xycoords=("data", "axes fraction"),
-                          xytext=(4, -10), textcoords="offset points", color=WARN)
+            axis.annotate(
+                f"+{scenario.payload_kg:g} kg",
+                (scenario.payload_time, 1.0),
+                xycoords=("data", "axes fraction"),
+                xytext=(4, -10),
+                textcoords="offset points",
+                color=WARN,
+            )
 
 
 def _tracking(scenario, robot, truth, control):
@@ -128,17 +149,25 @@ def _root_mean_square(values: Array, window: int = 20) -> Array:
 
 def _ticks(scenario, robot, truth, control):
     from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11, 3.2), layout="constrained")
-    for axis, (name, label) in zip(figure.subplots(1, 3), (
-            ("compute_ms", "computing a tick [ms]"), ("latency_ms", "state received to command sent [ms]"),
-            ("period_us", "period [us]"))):
+    for axis, (name, label) in zip(
+        figure.subplots(1, 3),
+        (
+            ("compute_ms", "computing a tick [ms]"),
+            ("latency_ms", "state received to command sent [ms]"),
+            ("period_us", "period [us]"),
+        ),
+    ):
         values = control[name][np.isfinite(control[name])]
         axis.spines[["top", "right"]].set_visible(False)
         axis.set(xlabel=label, yscale="log")
         if values.size:
             axis.hist(values, bins=60, range=(values.min(), np.percentile(values, 99.8) + 1e-9), color=ACCENT)
-            axis.set_title(f"p50 {np.median(values):.3g}   p99 {np.percentile(values, 99):.3g}   max {values.max():.3g}",
-                           fontsize=9)
+            axis.set_title(
+                f"p50 {np.median(values):.3g}   p99 {np.percentile(values, 99):.3g}   max {values.max():.3g}",
+                fontsize=9,
+            )
         else:
             axis.text(0.5, 0.5, "not timed", ha="center", transform=axis.transAxes)
     return figure
@@ -146,6 +175,7 @@ def _ticks(scenario, robot, truth, control):
 
 def _images(scenario, robot, truth, control):
     from matplotlib.figure import Figure
+
     slots = scenario.slots_of("features")
     figure = Figure(figsize=(11, 2.9), layout="constrained")
     for k, (axis, slot) in enumerate(zip(figure.subplots(1, len(slots), squeeze=False)[0], slots)):
@@ -163,8 +193,13 @@ def _images(scenario, robot, truth, control):
 def _page(summary: dict, files: dict[str, Path], given: str, details: str) -> str:
     verdict, load = Verdict.of(summary["verdict"]), summary["payload"]
     lost = summary["supervisor"]["lost_s"]
-    headline = ("An arm that learned while it moved" if verdict.passed else "The arm was lost" if lost is not None
-                else "The arm did not do what was asked")
+    headline = (
+        "An arm that learned while it moved"
+        if verdict.passed
+        else "The arm was lost"
+        if lost is not None
+        else "The arm did not do what was asked"
+    )
     words = [given]
     if lost is not None:
         words.append(f"After {lost:.2f} s the supervisor gave the arm up; from then on only the safe command went out.")
@@ -173,14 +208,18 @@ def _page(summary: dict, files: dict[str, Path], given: str, details: str) -> st
     return page(f"mbrl_ros demo, seed {summary['seed']}", verdict, headline, " ".join(words), summary, files, details)
 
 
-def page(title: str, verdict: Verdict, headline: str, text: str, summary: dict, files: dict[str, Path],
-         details: str = "") -> str:
+def page(
+    title: str, verdict: Verdict, headline: str, text: str, summary: dict, files: dict[str, Path], details: str = ""
+) -> str:
     """One self-contained page: the verdict, pictures by name, a block of plain text, if any, and every number of the summary."""
     pictures = "\n".join(
         f'<figure><img alt="{name}" src="data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"></figure>'
-        for name, file in files.items())
-    rows = "".join(f"<tr><th>{html.escape(key)}</th><td>{html.escape(_spelled(value))}</td></tr>"
-                   for key, value in flat(summary).items())
+        for name, file in files.items()
+    )
+    rows = "".join(
+        f"<tr><th>{html.escape(key)}</th><td>{html.escape(_spelled(value))}</td></tr>"
+        for key, value in flat(summary).items()
+    )
     told = f"<pre>{html.escape(details)}</pre>" if details else ""
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(f"{verdict.line()} - {title}")}</title>
 <style>body{{font:15px/1.5 system-ui,sans-serif;color:{INK};max-width:1100px;margin:2rem auto;padding:0 1rem}}
@@ -192,18 +231,6 @@ td{{font-variant-numeric:tabular-nums}}tr{{border-bottom:1px solid #eceff1}}pre{
 <p>{html.escape(text)}</p>
 {told}{pictures}<h2>Numbers</h2><table>{rows}</table></html>
 """
-
-
-def flat(summary, prefix: str = "") -> dict:
-    """The summary with one entry per number, keys joined by dots."""
-    if isinstance(summary, dict):
-        pairs = summary.items()
-    elif isinstance(summary, list):
-        pairs = enumerate(summary, 1)
-    else:
-        return {prefix: summary}
-    return {key: value for name, entry in pairs
-            for key, value in flat(entry, f"{prefix}.{name}" if prefix else str(name)).items()}
 
 
 def _spelled(value) -> str:

@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 import yaml
 
-from ..configuration import Configuration, read_yaml, section_types
+from ..config.configuration import Configuration, read_yaml, section_types
+from ..config.sections.simulation import CameraSettings, PlantSettings
+from ..console.signals import hurried
+from ..data.tick_log import load_table
 from ..exceptions import MbrlError
 from ..robots import Robot, load_robot
-from ..signals import hurried
-from ..simulation.settings import CameraSettings, PlantSettings
-from ..tick_log import load_table
 from ..types import Array
 from .scenario import Scenario, build_scenario
 
@@ -38,16 +38,22 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "refit": {},
     "output-error": {"dynamics.estimator": "output_error"},
     "frozen after 4 s": {"dynamics.estimator": "frozen", "dynamics.freeze_after": 4.0},
-    "nominal -20 % mass, fixed": {"dynamics.prior": "rigid_body", "prior.rigid_body.mass_scale": 0.8,
-                                  "dynamics.estimator": "frozen", "dynamics.freeze_after": 0.0},
+    "nominal -20 % mass, fixed": {
+        "dynamics.prior": "rigid_body",
+        "prior.rigid_body.mass_scale": 0.8,
+        "dynamics.estimator": "frozen",
+        "dynamics.freeze_after": 0.0,
+    },
     "nominal -20 % mass, refit": {"dynamics.prior": "rigid_body", "prior.rigid_body.mass_scale": 0.8},
-    "PID, nominal gravity": {"control.controller": "pid"}}
+    "PID, nominal gravity": {"control.controller": "pid"},
+}
 
 
 @dataclass(frozen=True)
 class Options:
     """One run. config: a YAML with a robot, its controller and its simulation (sections for both nodes). lockstep: every
-    state waits for its command; pace: and simulated time for real time; neither: real time."""
+    state waits for its command; pace: and simulated time for real time; neither: real time.
+    """
 
     config: Path
     seed: int = 0
@@ -83,8 +89,9 @@ class Run:
         values["features.points"] = 1 if images else 0
         known = {f"{prefix}.{name}" for prefix, kind in section_types().items() for name in kind.infos()}
         self.node_values = {key: value for key, value in values.items() if key not in known}
-        self.configuration = Configuration.from_flat({k: v for k, v in values.items() if k in known},
-                                                     source=str(options.config))
+        self.configuration = Configuration.from_flat(
+            {k: v for k, v in values.items() if k in known}, source=str(options.config)
+        )
         self.rate = self.configuration["control"].rate
         self.robot: Robot = load_robot(self.configuration["robot"], self.node_values.get("robot_description"))
         simulated = read_yaml(options.config, "sim_node")
@@ -92,8 +99,14 @@ class Run:
         self.camera = _section(CameraSettings, "camera.", simulated, seed=options.seed)
         start = np.array(self.plant.initial_position) if self.plant.initial_position else self._middle()
         self.scenario: Scenario = build_scenario(
-            self.robot, start, options.seed, payload_kg=options.payload_kg, duration=options.duration,
-            reference=self.configuration["reference"], camera=self.camera if images else None)
+            self.robot,
+            start,
+            options.seed,
+            payload_kg=options.payload_kg,
+            duration=options.duration,
+            reference=self.configuration["reference"],
+            camera=self.camera if images else None,
+        )
 
     def parameters(self, folder: Path) -> dict[str, Path]:
         """The YAML file of each node, written into `folder`."""
@@ -101,16 +114,32 @@ class Run:
         robot = {f"robot.{name}": value for name, value in self.configuration["robot"].to_mapping().items()}
         images = scenario.slots_of("features")
         simulation = {
-            **robot, **_prefixed("plant.", self.plant), **_prefixed("camera.", self.camera),
-            "autostart": False, "lockstep": self.options.lockstep, "pace": self.options.pace, "duration": scenario.duration,
-            "start_stamp": START_STAMP, "log_file": str(folder / "truth.npz"), "camera": bool(images),
+            **robot,
+            **_prefixed("plant.", self.plant),
+            **_prefixed("camera.", self.camera),
+            "autostart": False,
+            "lockstep": self.options.lockstep,
+            "pace": self.options.pace,
+            "duration": scenario.duration,
+            "start_stamp": START_STAMP,
+            "log_file": str(folder / "truth.npz"),
+            "camera": bool(images),
             "camera_schedule": [slot.start for slot in images],
-            "camera_poses": [x for slot in (images[:1] + images) for x in (*slot.camera.position, *slot.camera.rotation.ravel())],
-            "payload_schedule": [] if scenario.payload_time is None else [scenario.payload_time, scenario.payload_kg]}
-        control = {**self.configuration.flat(), **self.node_values, "lockstep": self.options.lockstep,
-                   "log_file": str(folder / "control.npz")}
-        return {"sim_node": _write(folder / "sim_node.yaml", "sim_node", simulation),
-                "mpc_node": _write(folder / "mpc_node.yaml", "mpc_node", control)}
+            "camera_poses": [
+                x for slot in (images[:1] + images) for x in (*slot.camera.position, *slot.camera.rotation.ravel())
+            ],
+            "payload_schedule": [] if scenario.payload_time is None else [scenario.payload_time, scenario.payload_kg],
+        }
+        control = {
+            **self.configuration.flat(),
+            **self.node_values,
+            "lockstep": self.options.lockstep,
+            "log_file": str(folder / "control.npz"),
+        }
+        return {
+            "sim_node": _write(folder / "sim_node.yaml", "sim_node", simulation),
+            "mpc_node": _write(folder / "mpc_node.yaml", "mpc_node", control),
+        }
 
     def _middle(self) -> Array:
         return 0.5 * (self.robot.position_lower + self.robot.position_upper)
@@ -124,7 +153,8 @@ class CouldNotStart(MbrlError):
 
 class Processes:
     """The nodes as child processes on a domain of their own; leaving the context ends them in order, and so does the death of
-    this process, however it dies (nodes/child.py)."""
+    this process, however it dies (nodes/child.py).
+    """
 
     def __init__(self, parameters: dict[str, Path], folder: Path, domain: int | None = None):
         self.environment = private_domain(domain)
@@ -132,9 +162,23 @@ class Processes:
         self._folder = folder
         self.running = {
             name: subprocess.Popen(
-                [sys.executable, "-m", "mbrl_ros.nodes.child", str(os.getpid()), name, "--ros-args", "--params-file", str(file)],
-                env=self.environment, stdout=self._logs[name], stderr=subprocess.STDOUT, start_new_session=True)
-            for name, file in parameters.items()}
+                [
+                    sys.executable,
+                    "-m",
+                    "mbrl_ros.nodes.child",
+                    str(os.getpid()),
+                    name,
+                    "--ros-args",
+                    "--params-file",
+                    str(file),
+                ],
+                env=self.environment,
+                stdout=self._logs[name],
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            for name, file in parameters.items()
+        }
 
     def __enter__(self) -> Processes:
         return self
@@ -165,7 +209,8 @@ class Processes:
 
     def end(self, name: str) -> None:
         """SIGINT, time to end in order, and only then, or when the user is in a hurry, the hard way, with whatever it has
-        started (a compiler)."""
+        started (a compiler).
+        """
         process = self.running[name]
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
@@ -216,7 +261,7 @@ def logs(folder: Path) -> tuple[dict[str, Array], dict[str, Array], dict[str, An
 
 
 def _section(kind, prefix: str, values: dict[str, Any], **overrides: Any):
-    own = {key[len(prefix):]: value for key, value in values.items() if key.startswith(prefix)}
+    own = {key[len(prefix) :]: value for key, value in values.items() if key.startswith(prefix)}
     return kind.from_mapping({**own, **overrides}, prefix=prefix)
 
 
@@ -227,7 +272,12 @@ def _prefixed(prefix: str, section) -> dict[str, Any]:
 def _write(path: Path, node: str, values: dict[str, Any]) -> Path:
     """A ROS 2 parameter file. Empty lists are left out: ROS cannot tell their type."""
     plain = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
-    plain = {key: [float(v) if isinstance(v, (float, np.floating)) else v for v in value] if isinstance(value, list)
-             else value for key, value in plain.items() if not (isinstance(value, list) and not value)}
+    plain = {
+        key: [float(v) if isinstance(v, (float, np.floating)) else v for v in value]
+        if isinstance(value, list)
+        else value
+        for key, value in plain.items()
+        if not (isinstance(value, list) and not value)
+    }
     path.write_text(yaml.safe_dump({node: {"ros__parameters": plain}}, sort_keys=False))
     return path

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..config.sections.references import ReferenceSettings
+from ..config.sections.simulation import CameraSettings
 from ..exceptions import ConfigurationError
-from ..references import joint_reference
+from ..references.trajectory import joint_reference
 from ..robots.kinematics import Kinematics
-from ..settings import ReferenceSettings
 from ..simulation.camera import CameraPose, project, random_pose
-from ..simulation.settings import CameraSettings
 from ..types import Array
 
 HOLD, SLOT, PAYLOAD_AFTER = 1.0, 3.5, 2.25
@@ -63,8 +63,16 @@ def full_duration() -> float:
     return HOLD + SLOT * (BEFORE + AFTER) + (RETURN + IMAGE_SLOT) * CAMERAS
 
 
-def build_scenario(robot, q_start: Array, seed: int, *, payload_kg: float = 1.5, duration: float | None = None,
-                   reference: ReferenceSettings | None = None, camera: CameraSettings | None = None) -> Scenario:
+def build_scenario(
+    robot,
+    q_start: Array,
+    seed: int,
+    *,
+    payload_kg: float = 1.5,
+    duration: float | None = None,
+    reference: ReferenceSettings | None = None,
+    camera: CameraSettings | None = None,
+) -> Scenario:
     """The scenario of `seed` for `robot` starting at q_start (n,).
 
     `duration` [s] cuts it short (whole slots only; at least one target before and after the payload). Without a
@@ -92,8 +100,12 @@ def build_scenario(robot, q_start: Array, seed: int, *, payload_kg: float = 1.5,
 def _slots_within(duration: float, images: bool) -> tuple[int, int, int]:
     shortest = HOLD + 2 * SLOT
     if duration < shortest:
-        raise ConfigurationError(f"the demo needs at least {shortest:g} s for one target before and one after the "
-                                 f"payload, got {duration:g} s", key="duration", value=duration)
+        raise ConfigurationError(
+            f"the demo needs at least {shortest:g} s for one target before and one after the "
+            f"payload, got {duration:g} s",
+            key="duration",
+            value=duration,
+        )
     points = min(BEFORE + AFTER, int((duration - HOLD) / SLOT + 1e-9))
     after = min(AFTER, max(1, points - BEFORE))
     cameras = int((duration - HOLD - SLOT * points) / (RETURN + IMAGE_SLOT) + 1e-9) if images else 0
@@ -114,14 +126,19 @@ def _reachable_point(kinematics: Kinematics, reference, q_from: Array, rng, seco
         reference.go_to(q, 0.0)
         if reference.end <= seconds:
             return p, q
-    raise ConfigurationError(f"no target within {seconds:g} s of {np.round(here, 3).tolist()}: the robot's limits are too "
-                             "tight for this scenario", key="reference.velocity_fraction")
+    raise ConfigurationError(
+        f"no target within {seconds:g} s of {np.round(here, 3).tolist()}: the robot's limits are too "
+        "tight for this scenario",
+        key="reference.velocity_fraction",
+    )
 
 
 def _image_target(kinematics: Kinematics, robot, q: Array, rng, pose: CameraPose, camera: CameraSettings) -> Array:
     """Where the camera would see the tip after a small joint motion from q, well inside the image."""
+
     def image(q: Array) -> Array:
         return project(kinematics.position(q)[None], pose, camera)[0].ravel()
+
     here = image(q)
     for _ in range(1000):
         s = image(np.clip(q + rng.uniform(-0.4, 0.4, q.size), robot.position_lower, robot.position_upper))

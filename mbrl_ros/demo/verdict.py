@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..verdict import BUSY, PASS, Verdict, late_machine
+from ..console.verdict import BUSY, PASS, Verdict, late_machine
 
 SPEED = 0.95  # of the velocity limit
 IMAGE = 0.02  # of the image's width
@@ -20,10 +20,12 @@ PRODUCT = "refit"  # the row of a comparison that is this package's own; the oth
 
 SLOWER = f"leave out --realtime (simulated time then waits for every command), a lower --rate, or {BUSY}"
 COMPILER = "install a C++ compiler (g++), without which everything takes several times as long"
-_CAUSES = {"OVERSPEED": "a joint ran faster than its limit allows: check control.delay and the plant's settings, or another "
-                        "--seed",
-           "STALE_STATE": f"states came too late: {SLOWER}",
-           "MODEL_LOST": "the model did not fit what was seen: check control.delay, or supervisor.distrust: degrade"}
+_CAUSES = {
+    "OVERSPEED": "a joint ran faster than its limit allows: check control.delay and the plant's settings, or another "
+    "--seed",
+    "STALE_STATE": f"states came too late: {SLOWER}",
+    "MODEL_LOST": "the model did not fit what was seen: check control.delay, or supervisor.distrust: degrade",
+}
 
 
 def of_run(summary: Mapping[str, Any]) -> Verdict:
@@ -42,14 +44,27 @@ def _failure(summary: Mapping[str, Any]) -> tuple[str, float | None, str] | None
     """(why, since [s], what to try) of the gravest failure."""
     supervisor = summary["supervisor"]
     if supervisor["lost_s"] is not None:
-        return (f"the arm was lost ({supervisor['state']}, {supervisor['cause']})", supervisor["lost_s"],
-                next((text for cause, text in _CAUSES.items() if cause in supervisor["cause"]), "another --seed; mpc_node.log"))
+        return (
+            f"the arm was lost ({supervisor['state']}, {supervisor['cause']})",
+            supervisor["lost_s"],
+            next(
+                (text for cause, text in _CAUSES.items() if cause in supervisor["cause"]),
+                "another --seed; mpc_node.log",
+            ),
+        )
     if summary["limit_violations"]:
-        return (f"{summary['limit_violations']} commands outside their limits", summary["moments"]["outside_s"],
-                "control.npz shows which; please report it")
+        return (
+            f"{summary['limit_violations']} commands outside their limits",
+            summary["moments"]["outside_s"],
+            "control.npz shows which; please report it",
+        )
     if summary["max_joint_speed_fraction"] > SPEED:
-        return (f"a joint reached {100.0 * summary['max_joint_speed_fraction']:.0f} % of its velocity limit (at most "
-                f"{100.0 * SPEED:.0f} %)", summary["moments"]["fastest_s"], "a smaller reference.velocity_fraction")
+        return (
+            f"a joint reached {100.0 * summary['max_joint_speed_fraction']:.0f} % of its velocity limit (at most "
+            f"{100.0 * SPEED:.0f} %)",
+            summary["moments"]["fastest_s"],
+            "a smaller reference.velocity_fraction",
+        )
     return _missed_target(summary)
 
 
@@ -60,15 +75,26 @@ def _missed_target(summary: Mapping[str, Any]) -> tuple[str, float | None, str] 
     doing = "" if state == "ACTIVE" else f", the supervisor in {state} ({summary['supervisor']['cause']})"
     if missed:
         ended = " when their slots ended" if len(missed) > 1 else " when its slot ended"
-        return (f"{'targets' if len(missed) > 1 else 'target'} {', '.join(map(str, missed))} of {len(targets)} not within 1 cm"
-                f"{ended}{doing}", targets[missed[0] - 1]["start_s"], "the tracking and prediction plots; another --seed")
+        return (
+            f"{'targets' if len(missed) > 1 else 'target'} {', '.join(map(str, missed))} of {len(targets)} not within 1 cm"
+            f"{ended}{doing}",
+            targets[missed[0] - 1]["start_s"],
+            "the tracking and prediction plots; another --seed",
+        )
     if load and load["recover_to_1cm_s"] is None:
         return f"not back within 1 cm after {load['mass_kg']:g} kg came{doing}", load["start_s"], "a smaller --payload"
-    off = [i for i, image in enumerate(images, 1)
-           if image["final_error_fraction"] is None or image["final_error_fraction"] > IMAGE]
+    off = [
+        i
+        for i, image in enumerate(images, 1)
+        if image["final_error_fraction"] is None or image["final_error_fraction"] > IMAGE
+    ]
     if off:
-        return (f"image target {', '.join(map(str, off))} of {len(images)} not within {100.0 * IMAGE:g} % of the image's width"
-                f"{doing}", images[off[0] - 1]["start_s"], "the images plot; another --seed")
+        return (
+            f"image target {', '.join(map(str, off))} of {len(images)} not within {100.0 * IMAGE:g} % of the image's width"
+            f"{doing}",
+            images[off[0] - 1]["start_s"],
+            "the images plot; another --seed",
+        )
     return None
 
 
@@ -85,9 +111,11 @@ def of_distillation(summary: Mapping[str, Any]) -> Verdict:
     """Of the distill scenario's summary."""
     d = summary["distill"]
     exams = {"": d["unloaded"], f" with {d['loaded']['payload_kg']:g} kg": d["loaded"]}
-    shares = [(d["success_1cm"], "of the unseen targets within 1 cm"),
-              (d["payload_success_2cm"], f"of the targets with {d['loaded']['payload_kg']:g} kg within 2 cm"),
-              (d["fallback_rate"], "of the events noticed")]
+    shares = [
+        (d["success_1cm"], "of the unseen targets within 1 cm"),
+        (d["payload_success_2cm"], f"of the targets with {d['loaded']['payload_kg']:g} kg within 2 cm"),
+        (d["fallback_rate"], "of the events noticed"),
+    ]
     longer = "more teaching: a longer --duration"
     for share, what in shares:
         if not share >= SHARE:  # NaN where nothing was asked
@@ -96,8 +124,12 @@ def of_distillation(summary: Mapping[str, Any]) -> Verdict:
         if exam["outside_limits"]:
             return Verdict(False, f"{exam['outside_limits']} ticks outside limits{what}", None, longer)
         if exam["max_speed_fraction"] > SPEED:
-            return Verdict(False, f"a joint reached {100.0 * exam['max_speed_fraction']:.0f} % of its velocity limit{what}",
-                           None, longer)
+            return Verdict(
+                False,
+                f"a joint reached {100.0 * exam['max_speed_fraction']:.0f} % of its velocity limit{what}",
+                None,
+                longer,
+            )
         if exam.get("stops"):
             causes = ", ".join(f"{count} {cause}" for cause, count in exam["stops"].items())
             return Verdict(False, f"the supervisor stopped the arm{what}: {causes}", None, longer)

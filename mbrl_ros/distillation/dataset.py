@@ -64,12 +64,27 @@ class Samples:
 class Memory:
     """At most `capacity` samples for n joints and targets of one kind, of size nt. Deterministic given seed and stream."""
 
-    def __init__(self, n: int, kind: str, nt: int, *, capacity: int, window: float, tasks: int = 1, seed: int = 0,
-                 novelty: float = 0.02):
+    def __init__(
+        self,
+        n: int,
+        kind: str,
+        nt: int,
+        *,
+        capacity: int,
+        window: float,
+        tasks: int = 1,
+        seed: int = 0,
+        novelty: float = 0.02,
+    ):
         self.n, self.kind, self.nt, self.capacity, self.tasks = n, kind, nt, capacity, tasks
         self.window, self.novelty = window, novelty
-        self._widths = {**dict.fromkeys(("q", "qd", "a", "w", "dq", "da", "dw", "u"), n), "target": nt, "P": n * n,
-                        "task": 1, "epoch": 1}
+        self._widths = {
+            **dict.fromkeys(("q", "qd", "a", "w", "dq", "da", "dw", "u"), n),
+            "target": nt,
+            "P": n * n,
+            "task": 1,
+            "epoch": 1,
+        }
         self._rows = np.zeros((capacity, sum(self._widths.values())))
         self._rng = np.random.default_rng(seed)
         self.count = self.offered = 0
@@ -105,9 +120,23 @@ class Memory:
             return False
         self._kept[sample.source] = state
         epoch = self._epochs.setdefault((sample.source, sample.epoch), len(self._epochs))
-        self._store(np.concatenate([sample.q, sample.qd, sample.a, sample.w, sample.q - before.q, sample.a - before.a,
-                                    sample.w - before.w, sample.u, sample.target, sample.P.ravel(),
-                                    [sample.task, epoch]]))
+        self._store(
+            np.concatenate(
+                [
+                    sample.q,
+                    sample.qd,
+                    sample.a,
+                    sample.w,
+                    sample.q - before.q,
+                    sample.a - before.a,
+                    sample.w - before.w,
+                    sample.u,
+                    sample.target,
+                    sample.P.ravel(),
+                    [sample.task, epoch],
+                ]
+            )
+        )
         return True
 
     def samples(self, most: int | None = None) -> Samples:
@@ -117,7 +146,7 @@ class Memory:
             index = np.sort(np.random.default_rng(self.offered).choice(self.count, most, replace=False))
         rows, columns, at = self._rows[index], {}, 0
         for name, width in self._widths.items():
-            columns[name] = rows[:, at: at + width]
+            columns[name] = rows[:, at : at + width]
             at += width
         columns["P"] = columns["P"].reshape(-1, self.n, self.n)
         columns["task"], columns["epoch"] = (columns[name].ravel().astype(int) for name in ("task", "epoch"))
@@ -125,17 +154,34 @@ class Memory:
 
     def state(self) -> tuple[dict, dict[str, Array]]:
         """(meta, arrays) from which `restored` makes the same memory."""
-        meta = {"n": self.n, "kind": self.kind, "nt": self.nt, "capacity": self.capacity, "tasks": self.tasks,
-                "window": self.window, "novelty": self.novelty, "offered": self.offered, "taught": self.taught,
-                "epochs": len(self._epochs), "random": self._rng.bit_generator.state}
+        meta = {
+            "n": self.n,
+            "kind": self.kind,
+            "nt": self.nt,
+            "capacity": self.capacity,
+            "tasks": self.tasks,
+            "window": self.window,
+            "novelty": self.novelty,
+            "offered": self.offered,
+            "taught": self.taught,
+            "epochs": len(self._epochs),
+            "random": self._rng.bit_generator.state,
+        }
         return meta, {"rows": self._rows[: self.count]}
 
     @classmethod
     def restored(cls, meta: dict, arrays: dict[str, Array]) -> Memory:
         """The memory of `state`; DataError if it does not hold together. Epochs go on being counted."""
         try:
-            memory = cls(meta["n"], meta["kind"], meta["nt"], capacity=meta["capacity"], window=meta["window"],
-                         tasks=meta["tasks"], novelty=meta["novelty"])
+            memory = cls(
+                meta["n"],
+                meta["kind"],
+                meta["nt"],
+                capacity=meta["capacity"],
+                window=meta["window"],
+                tasks=meta["tasks"],
+                novelty=meta["novelty"],
+            )
             rows = arrays["rows"]
             if rows.ndim != 2 or rows.shape[1] != memory._rows.shape[1] or len(rows) > memory.capacity:
                 raise ValueError(f"rows have shape {rows.shape}")

@@ -20,7 +20,8 @@ SMALLEST = 1e-9  # of a precision, over its trace
 
 def mixture(u: Array, P: Array, p: Array | None = None) -> tuple[Array, Array]:
     """(mean (n,), precision (n, n)) of the mixture of N(u_i, P_i^-1): u (E, n), P (E, n, n), weights p (E,), equal by
-    default."""
+    default.
+    """
     p = np.full(len(u), 1.0 / len(u)) if p is None else np.asarray(p, dtype=float) / np.sum(p)
     mean = p @ u
     r, floor = u - mean, SMALLEST * np.trace(P, axis1=1, axis2=2)[:, None, None] * np.eye(u.shape[1])
@@ -41,7 +42,12 @@ class Assembly:
 
         A state of which some teacher's word was lost is dropped as soon as 100 later ones are open.
         """
-        if self.teachers == 1 or sample.P.ndim != 2 or not np.isfinite(sample.P).all() or not np.isfinite(sample.u).all():
+        if (
+            self.teachers == 1
+            or sample.P.ndim != 2
+            or not np.isfinite(sample.P).all()
+            or not np.isfinite(sample.u).all()
+        ):
             return sample  # what is malformed is refused, and counted, by the memory
         key = (sample.stamp, sample.task, sample.q.tobytes())
         heard = self._open.setdefault(key, {})

@@ -29,10 +29,13 @@ def to_c(policy: Policy, robot: Robot, rate: float) -> str:
     goal, act = goal_function(policy, robot), act_function(policy, robot)
     for function in (goal, act):
         generator.add(function)
-    what = {"joints": "q* [rad or m], in joint order", "point": f"p* [m], the end effector in the frame of '{robot.root}'",
-            "features": "s*, image coordinates"}[shape.kind]
+    what = {
+        "joints": "q* [rad or m], in joint order",
+        "point": f"p* [m], the end effector in the frame of '{robot.root}'",
+        "features": "s*, image coordinates",
+    }[shape.kind]
     joints = "".join(f"\n *     {i}: {name}" for i, name in enumerate(shape.joints))
-    return f'''/* A distilled policy of mbrl_ros. Generated; do not edit.
+    return f"""/* A distilled policy of mbrl_ros. Generated; do not edit.
  *
  * About:   {json.dumps(policy.about, sort_keys=True).replace("*/", "* /")}
  * Joints:{joints}
@@ -93,7 +96,7 @@ double mbrl_policy_step(mbrl_policy *p, const double *q, const double *qd, const
   {act.name()}(arguments, results, whole, work, 0);
   return score;
 }}
-'''
+"""
 
 
 def to_onnx(policy: Policy, robot: Robot, path: Path) -> None:
@@ -107,10 +110,23 @@ def to_onnx(policy: Policy, robot: Robot, path: Path) -> None:
         onnx.save(_onnx_model(function, onnx), f"{path}.{function.name().rsplit('_', 1)[-1]}.onnx")
 
 
-_UNARY = {casadi.OP_SIN: "Sin", casadi.OP_COS: "Cos", casadi.OP_EXP: "Exp", casadi.OP_SQRT: "Sqrt", casadi.OP_NEG: "Neg",
-          casadi.OP_FABS: "Abs", casadi.OP_SIGN: "Sign"}
-_BINARY = {casadi.OP_ADD: "Add", casadi.OP_SUB: "Sub", casadi.OP_MUL: "Mul", casadi.OP_DIV: "Div", casadi.OP_FMIN: "Min",
-           casadi.OP_FMAX: "Max"}
+_UNARY = {
+    casadi.OP_SIN: "Sin",
+    casadi.OP_COS: "Cos",
+    casadi.OP_EXP: "Exp",
+    casadi.OP_SQRT: "Sqrt",
+    casadi.OP_NEG: "Neg",
+    casadi.OP_FABS: "Abs",
+    casadi.OP_SIGN: "Sign",
+}
+_BINARY = {
+    casadi.OP_ADD: "Add",
+    casadi.OP_SUB: "Sub",
+    casadi.OP_MUL: "Mul",
+    casadi.OP_DIV: "Div",
+    casadi.OP_FMIN: "Min",
+    casadi.OP_FMAX: "Max",
+}
 
 
 def _onnx_model(function: casadi.Function, onnx):
@@ -126,6 +142,7 @@ def _onnx_model(function: casadi.Function, onnx):
     def constant(value: float) -> str:
         constants.append(helper.make_tensor(f"c{len(constants)}", double, [1], [value]))
         return constants[-1].name
+
     for i in range(function.n_in()):
         size = function.nnz_in(i)
         for k in range(size):
@@ -133,7 +150,11 @@ def _onnx_model(function: casadi.Function, onnx):
             constants.append(index)
             names["in", i, k] = node("Gather", [function.name_in(i), index.name], f"in{i}_{k}", axis=0)
     for step in range(function.n_instructions()):
-        kind, ins, outs = function.instruction_id(step), function.instruction_input(step), function.instruction_output(step)
+        kind, ins, outs = (
+            function.instruction_id(step),
+            function.instruction_input(step),
+            function.instruction_output(step),
+        )
         if kind == casadi.OP_INPUT:
             names[outs[0]] = names["in", ins[0], ins[1]]
         elif kind == casadi.OP_OUTPUT:
@@ -153,8 +174,13 @@ def _onnx_model(function: casadi.Function, onnx):
     for i, parts in enumerate(outputs):
         node("Concat", parts, function.name_out(i), axis=0)
     graph = helper.make_graph(
-        nodes, function.name(),
-        [helper.make_tensor_value_info(function.name_in(i), double, [function.nnz_in(i)]) for i in range(function.n_in())],
+        nodes,
+        function.name(),
+        [
+            helper.make_tensor_value_info(function.name_in(i), double, [function.nnz_in(i)])
+            for i in range(function.n_in())
+        ],
         [helper.make_tensor_value_info(function.name_out(i), double, [len(parts)]) for i, parts in enumerate(outputs)],
-        constants)
+        constants,
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

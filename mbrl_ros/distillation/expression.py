@@ -12,11 +12,11 @@ import ctypes
 import casadi
 import numpy as np
 
-from ..planners.compiler import load_library
+from ..codegen.compiler import load_library
 from ..robots import Robot
 from ..robots.kinematics import tip_position
 from ..types import Array
-from .masses import jacobians
+from .inertia import jacobians
 from .policy import Policy
 from .student import C_WINDOW, K_MID, KNEE, Shape
 
@@ -41,7 +41,9 @@ def goal_function(policy: Policy, robot: Robot) -> casadi.Function:
     if shape.kind == "point":
         g = _refined(robot, shape, g, target)
     scores = casadi.vertcat(_nearest(policy.targets, target), spread)
-    return casadi.Function("mbrl_policy_goal", [target, task], casadi.cse([g, scores]), ["target", "task"], ["g", "scores"])
+    return casadi.Function(
+        "mbrl_policy_goal", [target, task], casadi.cse([g, scores]), ["target", "task"], ["g", "scores"]
+    )
 
 
 def act_function(policy: Policy, robot: Robot) -> casadi.Function:
@@ -64,10 +66,12 @@ def act_function(policy: Policy, robot: Robot) -> casadi.Function:
     u = _box(w + shape.caution * change, shape.lower, shape.upper)
     x, region = casadi.vertcat(q, qd), policy.states
     middle, half = 0.5 * (region.low + region.high), 0.5 * (region.high - region.low)
-    score = casadi.fmax(casadi.norm_2(casadi.DM(region.factor) @ (x - region.mean)) / region.bound,
-                        casadi.norm_inf((x - middle) / half))
-    return casadi.Function("mbrl_policy_act", [q, qd, a, w, g], casadi.cse([u, score]),
-                           ["q", "qd", "a", "w", "g"], ["u", "score"])
+    score = casadi.fmax(
+        casadi.norm_2(casadi.DM(region.factor) @ (x - region.mean)) / region.bound, casadi.norm_inf((x - middle) / half)
+    )
+    return casadi.Function(
+        "mbrl_policy_act", [q, qd, a, w, g], casadi.cse([u, score]), ["q", "qd", "a", "w", "g"], ["u", "score"]
+    )
 
 
 def _network(shape: Shape, p: dict, x):
@@ -110,7 +114,9 @@ def _box(u, lower: Array, upper: Array):
 
 
 def _nearest(points, x):
-    white = casadi.DM(points.points @ points.factor.T) - casadi.repmat((casadi.DM(points.factor) @ x).T, len(points.points), 1)
+    white = casadi.DM(points.points @ points.factor.T) - casadi.repmat(
+        (casadi.DM(points.factor) @ x).T, len(points.points), 1
+    )
     return casadi.sqrt(casadi.mmin(casadi.sum2(white**2))) / points.bound
 
 

@@ -18,13 +18,13 @@ from types import SimpleNamespace
 import numpy as np
 from scipy.optimize import minimize
 
+from ..config.sections.distillation import DistillationSettings
 from ..exceptions import DataError
 from ..robots import Robot
-from ..settings import DistillationSettings
 from ..types import Array
 from . import student
 from .dataset import Samples
-from .masses import Masses
+from .inertia import Masses
 from .policy import Neighbours, Policy, Region, fingerprint
 from .student import Shape, Whitening
 
@@ -39,7 +39,8 @@ SEEN = 0.7  # share of the targets each further goal network is fitted to
 @dataclass(frozen=True, eq=False, slots=True)
 class Report:
     """How a fit went: losses on both parts, iterations, seconds, and the held-out loss after every iteration with its
-    time [s]."""
+    time [s].
+    """
 
     training: float
     held_out: float
@@ -53,9 +54,22 @@ class Stop(Exception):
 
 
 def make_shape(robot: Robot, kind: str, nt: int, tasks: int, settings: DistillationSettings) -> Shape:
-    return Shape(robot.joints, robot.interface, kind, nt, tasks, settings.window, settings.caution, settings.goal_units,
-                 settings.gain_units, *_finite_limits(robot), settings.velocity_fraction * robot.velocity_limit,
-                 settings.acceleration_fraction * robot.acceleration_limit, robot.command_lower, robot.command_upper)
+    return Shape(
+        robot.joints,
+        robot.interface,
+        kind,
+        nt,
+        tasks,
+        settings.window,
+        settings.caution,
+        settings.goal_units,
+        settings.gain_units,
+        *_finite_limits(robot),
+        settings.velocity_fraction * robot.velocity_limit,
+        settings.acceleration_fraction * robot.acceleration_limit,
+        robot.command_lower,
+        robot.command_upper,
+    )
 
 
 def capped(P: Array) -> tuple[Array, float]:
@@ -68,7 +82,8 @@ def capped(P: Array) -> tuple[Array, float]:
 @dataclass(frozen=True, eq=False, slots=True)
 class Problem:
     """What is minimised: the loss of `training`, while that of `held_out` is watched; both as student.loss takes data.
-    mu (count,) [kg], own (n,): masses.py; precision (n, n): the mean of the capped weights, in the teacher's units."""
+    mu (count,) [kg], own (n,): masses.py; precision (n, n): the mean of the capped weights, in the teacher's units.
+    """
 
     shape: Shape
     white: Whitening
@@ -80,8 +95,16 @@ class Problem:
     precision: Array
 
 
-def make_problem(samples: Samples, robot: Robot, kind: str, settings: DistillationSettings, *, tasks: int = 1,
-                 previous: Policy | None = None, masses: Masses | None = None) -> Problem:
+def make_problem(
+    samples: Samples,
+    robot: Robot,
+    kind: str,
+    settings: DistillationSettings,
+    *,
+    tasks: int = 1,
+    previous: Policy | None = None,
+    masses: Masses | None = None,
+) -> Problem:
     """Everything that comes before the descent. DataError if there are too few samples."""
     if len(samples) < FEWEST:
         raise DataError(f"{len(samples)} samples are too few to learn from; at least {FEWEST} are needed")
@@ -96,29 +119,62 @@ def make_problem(samples: Samples, robot: Robot, kind: str, settings: Distillati
     held_out = samples.epoch % HELD_OUT == HELD_OUT - 1
     if not held_out.any():
         held_out = np.arange(len(samples)) % HELD_OUT == HELD_OUT - 1
-    parts = [SimpleNamespace(q=s.q, qd=s.qd, a=s.a, w=s.w, target=s.target, task=s.task, u=s.u, P=P[k], M=M[k])
-             for k in (~held_out, held_out) for s in (samples.take(k),)]
+    parts = [
+        SimpleNamespace(q=s.q, qd=s.qd, a=s.a, w=s.w, target=s.target, task=s.task, u=s.u, P=P[k], M=M[k])
+        for k in (~held_out, held_out)
+        for s in (samples.take(k),)
+    ]
     start = previous.theta if previous else shape.initial(np.random.default_rng(settings.seed))
-    return Problem(shape, previous.white if previous else _whitening(samples), start, *parts, mu, own,
-                   median * P.mean(axis=0))
+    return Problem(
+        shape, previous.white if previous else _whitening(samples), start, *parts, mu, own, median * P.mean(axis=0)
+    )
 
 
-def fit(samples: Samples, robot: Robot, kind: str, settings: DistillationSettings, *, tasks: int = 1,
-        previous: Policy | None = None, masses: Masses | None = None, about: dict | None = None) -> tuple[Policy, Report]:
+def fit(
+    samples: Samples,
+    robot: Robot,
+    kind: str,
+    settings: DistillationSettings,
+    *,
+    tasks: int = 1,
+    previous: Policy | None = None,
+    masses: Masses | None = None,
+    about: dict | None = None,
+) -> tuple[Policy, Report]:
     """The policy of `samples` and how it was found. DataError if there are too few of them."""
     begin = time.perf_counter()
     p = make_problem(samples, robot, kind, settings, tasks=tasks, previous=previous, masses=masses)
     theta, report = _descend(p, settings, begin)
-    states = Region.of(np.hstack((samples.q, samples.qd)), settings.region_margin,
-                       np.r_[0.25 * (p.shape.highest - p.shape.lowest), p.shape.velocity])
+    states = Region.of(
+        np.hstack((samples.q, samples.qd)),
+        settings.region_margin,
+        np.r_[0.25 * (p.shape.highest - p.shape.lowest), p.shape.velocity],
+    )
     targets = np.unique(np.hstack((samples.target, samples.task[:, None])), axis=0)
     rng = np.random.default_rng((settings.seed, 1))
     members, spread = _members(p.shape, p.white, theta, targets, settings, rng)
     nearby = Neighbours.of(targets[:, :-1], settings.region_margin, MOST_TARGETS, rng)
     policy = Policy(
-        p.shape, p.white, theta, p.mu, p.own, p.precision, states, nearby, members, 2.0 * settings.region_margin * spread,
-        {"samples": len(samples), "targets": len(targets), "training_loss": report.training,
-         "held_out_loss": report.held_out, "seed": settings.seed, "robot": fingerprint(robot), **(about or {})})
+        p.shape,
+        p.white,
+        theta,
+        p.mu,
+        p.own,
+        p.precision,
+        states,
+        nearby,
+        members,
+        2.0 * settings.region_margin * spread,
+        {
+            "samples": len(samples),
+            "targets": len(targets),
+            "training_loss": report.training,
+            "held_out_loss": report.held_out,
+            "seed": settings.seed,
+            "robot": fingerprint(robot),
+            **(about or {}),
+        },
+    )
     return policy, report
 
 
@@ -139,16 +195,29 @@ def _descend(p: Problem, settings: DistillationSettings, begin: float) -> tuple[
 
     watch(p.start)
     with contextlib.suppress(Stop):
-        minimize(objective, p.start, jac=True, method="L-BFGS-B", callback=watch,
-                 options={"maxiter": settings.iterations, "maxcor": 20})
+        minimize(
+            objective,
+            p.start,
+            jac=True,
+            method="L-BFGS-B",
+            callback=watch,
+            options={"maxiter": settings.iterations, "maxcor": 20},
+        )
     value = student.loss(p.shape, p.white, best[1], p.training, gradient=False)[0]
     return best[1], Report(value, best[0], len(history) - 1, time.perf_counter() - begin, np.array(history))
 
 
-def _members(shape: Shape, white: Whitening, theta: Array, targets: Array, settings: DistillationSettings,
-             rng: np.random.Generator) -> tuple[Array, float]:
+def _members(
+    shape: Shape,
+    white: Whitening,
+    theta: Array,
+    targets: Array,
+    settings: DistillationSettings,
+    rng: np.random.Generator,
+) -> tuple[Array, float]:
     """Goal networks from other beginnings, each fitted to theta's goals at a random part of the taught `targets`
-    (T, nt + 1: and task), and the largest distance [rad] of their goals to those at all targets."""
+    (T, nt + 1: and task), and the largest distance [rad] of their goals to those at all targets.
+    """
     layout = shape.goal_layout()
     size = sum(int(np.prod(s)) for s in layout.values())
     if not size or not settings.members:
@@ -165,9 +234,19 @@ def _members(shape: Shape, white: Whitening, theta: Array, targets: Array, setti
             r = (g - goals) / max(1, len(tau))
             student.goal_back(shape, shape.unpack(part, layout), memory, r, shape.unpack(flat, layout))
             return 0.5 * float(np.sum(r * r)) * len(tau) + 0.5e-4 * part @ part, flat
-        members.append(minimize(objective, shape.initial(rng)[:size], jac=True, method="L-BFGS-B",
-                                options={"maxiter": MEMBER_ITERATIONS}).x)
-        g, _ = student.goal(shape, white, shape.unpack(members[-1], layout), targets[:, :-1], targets[:, -1].astype(int))
+
+        members.append(
+            minimize(
+                objective,
+                shape.initial(rng)[:size],
+                jac=True,
+                method="L-BFGS-B",
+                options={"maxiter": MEMBER_ITERATIONS},
+            ).x
+        )
+        g, _ = student.goal(
+            shape, white, shape.unpack(members[-1], layout), targets[:, :-1], targets[:, -1].astype(int)
+        )
         spread += np.sum((g - wanted) ** 2, axis=1) / settings.members
     return np.array(members), max(float(np.sqrt(spread.max())), 1e-3)
 
@@ -175,12 +254,17 @@ def _members(shape: Shape, white: Whitening, theta: Array, targets: Array, setti
 def _whitening(samples: Samples) -> Whitening:
     n = samples.q.shape[1]
     spread = np.maximum(samples.q.std(axis=0), 0.1)  # a joint that hardly moved must not count for much
-    return Whitening(samples.target.mean(axis=0), np.maximum(samples.target.std(axis=0), 1e-3),
-                     np.concatenate([samples.q.mean(axis=0), np.zeros(2 * n)]),
-                     np.concatenate([spread, np.maximum(samples.qd.std(axis=0), 0.1), spread]))
+    return Whitening(
+        samples.target.mean(axis=0),
+        np.maximum(samples.target.std(axis=0), 1e-3),
+        np.concatenate([samples.q.mean(axis=0), np.zeros(2 * n)]),
+        np.concatenate([spread, np.maximum(samples.qd.std(axis=0), 0.1), spread]),
+    )
 
 
 def _finite_limits(robot: Robot) -> tuple[Array, Array]:
     """Joint limits; half a turn around zero for a joint that has none."""
-    return (np.where(np.isfinite(robot.position_lower), robot.position_lower, -np.pi),
-            np.where(np.isfinite(robot.position_upper), robot.position_upper, np.pi))
+    return (
+        np.where(np.isfinite(robot.position_lower), robot.position_lower, -np.pi),
+        np.where(np.isfinite(robot.position_upper), robot.position_upper, np.pi),
+    )

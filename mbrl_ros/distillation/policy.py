@@ -41,18 +41,26 @@ class Region:
     @classmethod
     def of(cls, rows: Array, margin: float, floor: Array) -> Region:
         """The region of `rows` (N, k), `margin` times as wide as they lie; a coordinate may always leave the middle of its
-        range by `floor` (k,), or one that rested in teaching could not move."""
+        range by `floor` (k,), or one that rested in teaching could not move.
+        """
         mean, factor = rows.mean(axis=0), _whitener(rows, 0.25 * floor)
         low, high = rows.min(axis=0), rows.max(axis=0)
         middle, half = 0.5 * (low + high), np.maximum(0.5 * margin * (high - low), floor)
-        return cls(mean, factor, middle - half, middle + half,
-                   margin * float(np.linalg.norm((rows - mean) @ factor.T, axis=1).max()))
+        return cls(
+            mean,
+            factor,
+            middle - half,
+            middle + half,
+            margin * float(np.linalg.norm((rows - mean) @ factor.T, axis=1).max()),
+        )
 
     def score(self, rows: Array) -> Array:
         """The larger of |R (x - mean)| / bound and the distance from the box's middle over its half width, of rows (N, k)."""
         middle, half = 0.5 * (self.low + self.high), 0.5 * (self.high - self.low)
-        return np.maximum(np.linalg.norm((rows - self.mean) @ self.factor.T, axis=1) / self.bound,
-                          np.abs((rows - middle) / half).max(axis=1))
+        return np.maximum(
+            np.linalg.norm((rows - self.mean) @ self.factor.T, axis=1) / self.bound,
+            np.abs((rows - middle) / half).max(axis=1),
+        )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -114,9 +122,11 @@ class Policy:
 
     def check(self, robot: Robot) -> None:
         """DataError unless the policy was taught on this kind of robot."""
-        for what, mine, its in (("joints", self.shape.joints, robot.joints),
-                                ("interface", self.shape.interface, robot.interface),
-                                ("robot", self.about.get("robot"), fingerprint(robot))):
+        for what, mine, its in (
+            ("joints", self.shape.joints, robot.joints),
+            ("interface", self.shape.interface, robot.interface),
+            ("robot", self.about.get("robot"), fingerprint(robot)),
+        ):
             if mine != its:
                 raise DataError(f"the policy was taught on another robot: its {what}: {mine}, this robot's: {its}")
 
@@ -134,8 +144,14 @@ def from_bytes(content: bytes) -> Policy:
 
 def fingerprint(robot: Robot) -> str:
     """What a policy depends on: geometry, joints, limits, end effector."""
-    numbers = (robot.position_lower, robot.position_upper, robot.velocity_limit, robot.command_lower,
-               robot.command_upper, robot.tip_offset)
+    numbers = (
+        robot.position_lower,
+        robot.position_upper,
+        robot.velocity_limit,
+        robot.command_lower,
+        robot.command_upper,
+        robot.tip_offset,
+    )
     text = repr((robot.joints, robot.interface, robot.root, robot.tip)) + robot.urdf
     return hashlib.sha256(text.encode() + b"".join(np.asarray(a).tobytes() for a in numbers)).hexdigest()[:16]
 
@@ -145,13 +161,23 @@ _SHAPE_ARRAYS = ("lowest", "highest", "velocity", "acceleration", "lower", "uppe
 
 def _taken_apart(policy: Policy) -> tuple[dict, dict[str, Array]]:
     shape = policy.shape
-    meta = {"shape": {f.name: getattr(shape, f.name) for f in fields(shape) if f.name not in _SHAPE_ARRAYS},
-            "bounds": [policy.states.bound, policy.targets.bound, policy.spread_bound], "about": policy.about}
+    meta = {
+        "shape": {f.name: getattr(shape, f.name) for f in fields(shape) if f.name not in _SHAPE_ARRAYS},
+        "bounds": [policy.states.bound, policy.targets.bound, policy.spread_bound],
+        "about": policy.about,
+    }
     arrays = {f"shape.{name}": getattr(shape, name) for name in _SHAPE_ARRAYS}
     arrays.update({f"white.{f.name}": getattr(policy.white, f.name) for f in fields(Whitening)})
-    arrays.update({"states.mean": policy.states.mean, "states.factor": policy.states.factor,
-                   "states.low": policy.states.low, "states.high": policy.states.high,
-                   "targets.points": policy.targets.points, "targets.factor": policy.targets.factor})
+    arrays.update(
+        {
+            "states.mean": policy.states.mean,
+            "states.factor": policy.states.factor,
+            "states.low": policy.states.low,
+            "states.high": policy.states.high,
+            "targets.points": policy.targets.points,
+            "targets.factor": policy.targets.factor,
+        }
+    )
     arrays.update({name: getattr(policy, name) for name in ("theta", "mu", "own", "precision", "members")})
     return meta, arrays
 
@@ -164,15 +190,27 @@ def _put_together(meta: dict, arrays: dict[str, Array], path: str) -> Policy:
         _check_numbers(shape)
         n, nt = shape.n, shape.nt
         goal_size = sum(int(np.prod(s)) for s in shape.goal_layout().values())
-        sizes = {"theta": (shape.size,), "own": (n,), "precision": (n, n),
-                 **{f"states.{key}": (2 * n,) for key in ("mean", "low", "high")},
-                 "states.factor": (2 * n, 2 * n), "targets.factor": (nt, nt),
-                 "white.target_mean": (nt,), "white.target_deviation": (nt,), "white.mean": (3 * n,),
-                 "white.deviation": (3 * n,), **{f"shape.{name}": (n,) for name in _SHAPE_ARRAYS}}
+        sizes = {
+            "theta": (shape.size,),
+            "own": (n,),
+            "precision": (n, n),
+            **{f"states.{key}": (2 * n,) for key in ("mean", "low", "high")},
+            "states.factor": (2 * n, 2 * n),
+            "targets.factor": (nt, nt),
+            "white.target_mean": (nt,),
+            "white.target_deviation": (nt,),
+            "white.mean": (3 * n,),
+            "white.deviation": (3 * n,),
+            **{f"shape.{name}": (n,) for name in _SHAPE_ARRAYS},
+        }
         for name, size in sizes.items():
             if arrays[name].shape != size:
                 raise ValueError(f"'{name}' has shape {arrays[name].shape}, expected {size}")
-        if arrays["targets.points"].ndim != 2 or arrays["targets.points"].shape[1] != nt or not arrays["targets.points"].size:
+        if (
+            arrays["targets.points"].ndim != 2
+            or arrays["targets.points"].shape[1] != nt
+            or not arrays["targets.points"].size
+        ):
             raise ValueError("'targets.points' has the wrong shape")
         if arrays["mu"].ndim != 1 or arrays["members"].ndim != 2 or arrays["members"].shape[1] != goal_size:
             raise ValueError("'mu' or 'members' has the wrong shape")
@@ -185,11 +223,18 @@ def _put_together(meta: dict, arrays: dict[str, Array], path: str) -> Policy:
             raise ValueError("masses must not be negative")
         state_bound, target_bound, spread_bound = map(float, meta["bounds"])
         return Policy(
-            shape, Whitening(*(arrays[f"white.{f.name}"] for f in fields(Whitening))), arrays["theta"], arrays["mu"],
-            arrays["own"], arrays["precision"],
+            shape,
+            Whitening(*(arrays[f"white.{f.name}"] for f in fields(Whitening))),
+            arrays["theta"],
+            arrays["mu"],
+            arrays["own"],
+            arrays["precision"],
             Region(*(arrays[f"states.{key}"] for key in ("mean", "factor", "low", "high")), state_bound),
-            Neighbours(arrays["targets.points"], arrays["targets.factor"], target_bound), arrays["members"], spread_bound,
-            dict(meta["about"]))
+            Neighbours(arrays["targets.points"], arrays["targets.factor"], target_bound),
+            arrays["members"],
+            spread_bound,
+            dict(meta["about"]),
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: does not hold a policy: {type(error).__name__}: {error}") from None
 

@@ -57,8 +57,10 @@ def dumps(kind: str, meta: dict[str, Any], arrays: dict[str, Array]) -> bytes:
 
 def load(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
     """(meta, arrays) of a file written by `save` for the same kind. DataError says what is wrong with any other."""
+
     def refuse(reason: str) -> DataError:
         return DataError(f"{path}: {reason}")
+
     try:
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size > MOST_BYTES:
@@ -83,7 +85,7 @@ def _parsed(content: bytes, kind: str, refuse) -> tuple[dict[str, Any], dict[str
         raise refuse(f"holds a {words[1][:20].decode(errors='replace')}, not a {kind}")
     if words[2] != str(VERSION).encode():
         raise refuse(f"has format version {words[2][:20].decode(errors='replace')}; this program reads {VERSION}")
-    rest = content[len(parts[0]) + len(parts[1]) + 2:]
+    rest = content[len(parts[0]) + len(parts[1]) + 2 :]
     if hashlib.sha256(rest).hexdigest().encode() != parts[1]:
         raise refuse("damaged: its checksum does not match (cut short or changed)")
     try:

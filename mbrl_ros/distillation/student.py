@@ -86,14 +86,33 @@ class Shape:
     def layout(self) -> dict[str, tuple[int, ...]]:
         """{name of a parameter: its shape}, in the order in which they stand in theta."""
         n, h = self.n, self.gain_units
-        return {**self.goal_layout(), "gain_W": (h, 3 * n), "gain_b": (h,), "k0": (n,), "c0": (n,), "V": (n,), "A": (n,),
-                "S_k": (n, h), "S_c": (n, h)}
+        return {
+            **self.goal_layout(),
+            "gain_W": (h, 3 * n),
+            "gain_b": (h,),
+            "k0": (n,),
+            "c0": (n,),
+            "V": (n,),
+            "A": (n,),
+            "S_k": (n, h),
+            "S_c": (n, h),
+        }
 
     def goal_layout(self) -> dict[str, tuple[int, ...]]:
         """The goal network's part of it, which comes first."""
         g, inputs = self.goal_units, self.nt + (self.tasks if self.tasks > 1 else 0)
-        return {} if self.kind == "joints" else {"goal_W1": (g, inputs), "goal_b1": (g,), "goal_W2": (g, g),
-                                                 "goal_b2": (g,), "goal_W3": (self.n, g), "goal_b3": (self.n,)}
+        return (
+            {}
+            if self.kind == "joints"
+            else {
+                "goal_W1": (g, inputs),
+                "goal_b1": (g,),
+                "goal_W2": (g, g),
+                "goal_b2": (g,),
+                "goal_W3": (self.n, g),
+                "goal_b3": (self.n,),
+            }
+        )
 
     @property
     def size(self) -> int:
@@ -104,12 +123,12 @@ class Shape:
         views, at = {}, 0
         for name, shape in (layout or self.layout()).items():
             count = int(np.prod(shape))
-            views[name] = theta[at: at + count].reshape(shape)
+            views[name] = theta[at : at + count].reshape(shape)
             at += count
         return views
 
     def initial(self, rng: np.random.Generator) -> Array:
-        """theta (size,) before training: random hidden layers, every gain in the middle of its range."""
+        """Theta (size,) before training: random hidden layers, every gain in the middle of its range."""
         theta = np.zeros(self.size)
         p = self.unpack(theta)
         for name in ("goal_W1", "goal_W2", "goal_W3", "gain_W"):
@@ -132,7 +151,7 @@ class Whitening:
 
 
 def goal(shape: Shape, white: Whitening, p: dict[str, Array], target: Array, task: Array) -> tuple[Array, tuple]:
-    """g (N, n) for target (N, nt) and task (N,), and what the reverse pass needs."""
+    """G (N, n) for target (N, nt) and task (N,), and what the reverse pass needs."""
     if shape.kind == "joints":
         return target, ()
     x = (target - white.target_mean) / white.target_deviation
@@ -166,7 +185,7 @@ def bounds(shape: Shape, p: dict[str, Array]) -> tuple[Array, Array]:
 
 
 def acceleration(shape: Shape, white: Whitening, p: dict, q: Array, qd: Array, g: Array) -> tuple[Array, tuple]:
-    """y (N, n), and what the reverse pass needs."""
+    """Y (N, n), and what the reverse pass needs."""
     d = g - q
     x = (np.hstack((q, qd, d)) - white.mean) / white.deviation
     yh = x @ p["gain_W"].T + p["gain_b"]
@@ -202,7 +221,7 @@ def loss(shape: Shape, white: Whitening, theta: Array, data, gradient: bool = Tr
 
 
 def _acceleration_back(shape: Shape, white: Whitening, p: dict, kept: tuple, dy: Array, grad: dict) -> Array:
-    """d loss / d g (N, n) from d loss / d y; adds to grad."""
+    """D loss / d g (N, n) from d loss / d y; adds to grad."""
     x, yh, h, sk, sc, k, c, V, A, rv, v, ra, d, qd = kept
     dra = _shorten_back(ra, dy * A)
     dA = (dy * shorten(ra) - dra * ra / A).sum(0)
@@ -219,7 +238,7 @@ def _acceleration_back(shape: Shape, white: Whitening, p: dict, kept: tuple, dy:
     dyh = (dsk @ p["S_k"] + dsc @ p["S_c"]) * _slope(yh)
     grad["gain_W"] += dyh.T @ x
     grad["gain_b"] += dyh.sum(0)
-    return drv / V * k + ((dyh @ p["gain_W"]) / white.deviation)[:, 2 * shape.n:]
+    return drv / V * k + ((dyh @ p["gain_W"]) / white.deviation)[:, 2 * shape.n :]
 
 
 def _slope(y: Array) -> Array:
@@ -228,6 +247,6 @@ def _slope(y: Array) -> Array:
 
 
 def _shorten_back(r: Array, ds: Array) -> Array:
-    """d / d r from ds = d / d S(r)."""
+    """D / d r from ds = d / d S(r)."""
     f = (1.0 + np.sum(r * r, axis=1, keepdims=True)) ** -0.5
     return f * (ds - f * f * r * np.sum(r * ds, axis=1, keepdims=True))

@@ -1,7 +1,7 @@
 """Local linear-Gaussian dynamics, refitted at every tick."""
 
 from .delay import CommandHistory
-from .features import FeatureMotion
+from .image_jacobian import FeatureMotion
 from .online import Innovation, OnlineDynamics, build_dynamics
 from .posterior import RegressionPosterior
 

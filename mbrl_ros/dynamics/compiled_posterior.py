@@ -8,20 +8,37 @@ from importlib.resources import files
 
 import numpy as np
 
-from ..planners.compiler import load_library
+from ..codegen.compiler import load_library
 from ..types import Array
 from .posterior import FLOOR, RegressionPosterior
 
 NUMBERS = ("forgetting", "noise_forgetting", "floor", "count", "inflation", "nis", "weight")
-ARRAYS = ("S", "C", "scatter", "noise_prior", "precision", "centre", "W", "L", "regressors", "y", "phi", "error", "Sigma",
-          "work")
+ARRAYS = (
+    "S",
+    "C",
+    "scatter",
+    "noise_prior",
+    "precision",
+    "centre",
+    "W",
+    "L",
+    "regressors",
+    "y",
+    "phi",
+    "error",
+    "Sigma",
+    "work",
+)
 
 
 class _Structure(ctypes.Structure):
     """Mirrors `struct Posterior` of posterior.cpp."""
 
-    _fields_ = ([(name, ctypes.c_longlong) for name in ("D", "n")] + [(name, ctypes.c_double) for name in NUMBERS]
-                + [(name, ctypes.c_void_p) for name in ARRAYS])
+    _fields_ = (
+        [(name, ctypes.c_longlong) for name in ("D", "n")]
+        + [(name, ctypes.c_double) for name in NUMBERS]
+        + [(name, ctypes.c_void_p) for name in ARRAYS]
+    )
 
 
 @functools.lru_cache(maxsize=1)
@@ -39,11 +56,29 @@ class CompiledPosterior(RegressionPosterior):
         self._work = np.zeros(n * n + n + D)
         self._functions = None
         super().__init__(precision, noise_std, **options)
-        arrays = dict(S=self.S, C=self.C, scatter=self._scatter, noise_prior=self._noise_prior, precision=self.precision,
-                      centre=self.centre, W=self.W, L=self._factor, regressors=self._regressors, y=self._y,
-                      phi=self._phi, error=self.error, Sigma=self.Sigma, work=self._work)
-        self._state = _Structure(D=D, n=n, noise_forgetting=self._noise_forgetting, floor=FLOOR,
-                                 **{name: array.ctypes.data for name, array in arrays.items()})
+        arrays = dict(
+            S=self.S,
+            C=self.C,
+            scatter=self._scatter,
+            noise_prior=self._noise_prior,
+            precision=self.precision,
+            centre=self.centre,
+            W=self.W,
+            L=self._factor,
+            regressors=self._regressors,
+            y=self._y,
+            phi=self._phi,
+            error=self.error,
+            Sigma=self.Sigma,
+            work=self._work,
+        )
+        self._state = _Structure(
+            D=D,
+            n=n,
+            noise_forgetting=self._noise_forgetting,
+            floor=FLOOR,
+            **{name: array.ctypes.data for name, array in arrays.items()},
+        )
         self._address = ctypes.c_void_p(ctypes.addressof(self._state))
         self._functions = library()
         self.reset()

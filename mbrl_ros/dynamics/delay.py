@@ -35,7 +35,7 @@ class CommandHistory:
 
     @property
     def delay(self) -> float:
-        """d dt [s]."""
+        """D dt [s]."""
         return (self.whole + self.fraction) * self.dt
 
     def reset(self, command: Array) -> None:
@@ -46,7 +46,8 @@ class CommandHistory:
 
     def record(self, stamp: float, command: Array, std: float = 0.0) -> None:
         """`command` (nu,) was published for the state stamped `stamp` [s], or came in time for that state only; `std` [s]:
-        standard deviation of when it began to act, beyond that of the delay."""
+        standard deviation of when it began to act, beyond that of the delay.
+        """
         self._newest = (self._newest + 1) % self._length
         self._stamps[self._newest] = float(stamp)
         self._commands[self._newest] = command

@@ -29,10 +29,9 @@ import math
 from collections.abc import Generator
 
 import numpy as np
-
 from scipy.signal import lfilter
 
-from ..settings import DelaySettings
+from ..config.sections.dynamics import DelaySettings
 from ..types import Array
 
 FINE = 0.05  # [ticks] resolution of the estimate
@@ -62,7 +61,8 @@ class DelayEstimate:
 
 class DelayEstimator:
     """update(...) once per tick (some microseconds), estimate() now and then (half a millisecond), or `estimating()` in steps
-    of a quarter of that."""
+    of a quarter of that.
+    """
 
     def __init__(self, n: int, dt: float, settings: DelaySettings | None = None):
         self.settings = settings or DelaySettings()
@@ -139,8 +139,11 @@ class DelayEstimator:
         mean = float(weight @ grid)
         std = float(np.sqrt(max(weight @ (grid - mean) ** 2, (FINE / 2.0) ** 2)))
         inside = float(weight[np.abs(grid - mean) <= 0.25 + 1e-9].sum())
-        usable = (inside >= self.settings.confidence and explained >= self.settings.explained
-                  and mean < self.settings.longest - 0.25)
+        usable = (
+            inside >= self.settings.confidence
+            and explained >= self.settings.explained
+            and mean < self.settings.longest - 0.25
+        )
         return DelayEstimate(mean, std, inside, explained, usable)
 
     def _fold(self) -> None:
@@ -156,7 +159,8 @@ class DelayEstimator:
 
     def _given_state(self, S: Array) -> tuple[Array, Array, Array, float] | None:
         """Correlations of commands (lags, lags, n, n), with y (lags, n, n), of y (n, n), given [q; qd; 1], and the log
-        determinant of y's scale."""
+        determinant of y's scale.
+        """
         n, first = self.n, self.n * self.lags
         others, state = slice(0, first + n), slice(first + n, self._size)
         inner = S[state, state]
@@ -172,7 +176,7 @@ class DelayEstimator:
         return commands, C[:first, first:].reshape(self.lags, n, n), C[first:, first:], 2.0 * np.log(scale[-n:]).sum()
 
     def _log_determinants(self, delays: Array, commands: Array, with_y: Array, y: Array, scale: float) -> Array:
-        """log det R(d) (D,)."""
+        """Log det R(d) (D,)."""
         whole = np.minimum(delays.astype(int), self.lags - 2)
         a = (delays - whole)[:, None, None]
         i, j = whole, whole + 1
@@ -188,8 +192,10 @@ def complaint(estimate: DelayEstimate | None, configured: float, tolerance: floa
     """What is wrong with the configured delay [ticks], in words ('' if nothing is, or nothing is known)."""
     if estimate is None or not estimate.usable or abs(estimate.ticks - configured) <= tolerance:
         return ""
-    return (f"control.delay is {configured:g} ticks, but commands act {estimate.ticks:.2f} +- {estimate.std:.2f} ticks after "
-            f"the state they were computed from: set control.delay: {estimate.ticks:.2f}")
+    return (
+        f"control.delay is {configured:g} ticks, but commands act {estimate.ticks:.2f} +- {estimate.std:.2f} ticks after "
+        f"the state they were computed from: set control.delay: {estimate.ticks:.2f}"
+    )
 
 
 class DelayMonitor:
@@ -203,7 +209,10 @@ class DelayMonitor:
 
     SLOW = 0.7  # what is left of `std` at least after one estimate: a first one from little data may be sure and wrong
     SPEAKING = 0.1  # explained share, and standard deviation below one tick, from which on an estimate changes `std`
-    DISTINCT, LONGER = 3.0, 1.0  # standard deviations, and ticks, above the delay in use, twice in a row, at which an estimate
+    DISTINCT, LONGER = (
+        3.0,
+        1.0,
+    )  # standard deviations, and ticks, above the delay in use, twice in a row, at which an estimate
     # is acted on before it is usable: it need not be exact to be nearer, and a loop that oscillates leaves no time to wait
     CAREFUL = 0.7  # ... this share of the way until it is usable, and never further than
     # the first uncertainty at once: the first estimates, from little data or under an actuator's lag, come out too long
@@ -250,7 +259,7 @@ class DelayMonitor:
             self._recent = []
             return None
         self.message = complaint(self.estimate, self.configured, self.settings.tolerance)
-        self._recent = [*self._recent[1 - self.AGREEING:], self.estimate.ticks]
+        self._recent = [*self._recent[1 - self.AGREEING :], self.estimate.ticks]
         agree = len(self._recent) == self.AGREEING and np.ptp(self._recent) <= self.settings.tolerance
         sure = self.estimate.confidence >= self.SURE
         new = self.estimate.ticks if sure else float(np.mean(self._recent))
@@ -261,9 +270,13 @@ class DelayMonitor:
     def _early(self, estimate: DelayEstimate | None) -> float | None:
         """Towards the mean of this estimate and the last, if both are far above the delay in use and near each other."""
         last, self._distinct = self._distinct, None
-        if (estimate is None or estimate.explained < self.settings.explained or not self.settings.adapt
-                or estimate.ticks >= self.settings.longest - 0.25
-                or estimate.ticks - self.in_use <= max(self.DISTINCT * estimate.std, self.LONGER)):
+        if (
+            estimate is None
+            or estimate.explained < self.settings.explained
+            or not self.settings.adapt
+            or estimate.ticks >= self.settings.longest - 0.25
+            or estimate.ticks - self.in_use <= max(self.DISTINCT * estimate.std, self.LONGER)
+        ):
             return None
         if last is None or abs(estimate.ticks - last.ticks) > max(self.settings.tolerance, estimate.std + last.std):
             self._distinct = estimate

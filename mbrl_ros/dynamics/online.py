@@ -33,14 +33,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import f as f_distribution
 
-from .. import plugins
+from ..config import registry
+from ..config.sections.dynamics import DynamicsSettings, FeatureSettings, TrustSettings
 from ..data.dataset import Keeper
-from ..settings import DynamicsSettings, FeatureSettings, TrustSettings
 from ..types import Array, LinearGaussianDynamics, Transition
-from .features import FeatureMotion
+from .consistency import Trust
+from .image_jacobian import FeatureMotion
 from .posterior import make_posterior
 from .priors import Prior
-from .trust import Trust
 
 # The prior weighs as much as (noise / spread)^2 says of the noise that is seen, within this range of the believed
 # variance: with too little weight noise is taken for motion, with too much nothing is learned.
@@ -80,8 +80,15 @@ class Prediction:
 class OnlineDynamics:
     """update(transition) learns; fit(x, u) gives the model about (x, u)."""
 
-    def __init__(self, robot, dt: float, settings: DynamicsSettings, prior: Prior,
-                 features: FeatureSettings | None = None, trust: TrustSettings | None = None):
+    def __init__(
+        self,
+        robot,
+        dt: float,
+        settings: DynamicsSettings,
+        prior: Prior,
+        features: FeatureSettings | None = None,
+        trust: TrustSettings | None = None,
+    ):
         self.settings, self.prior, self.dt = settings, prior, dt
         self.trust, self.trust_settings = Trust(), trust or TrustSettings()
         self.n = n = len(robot.joints)
@@ -92,9 +99,14 @@ class OnlineDynamics:
         self._offset_only = settings.estimator == "output_error"
         self._precision = self._precision_of(prior.spread)
         self.posterior = make_posterior(
-            self._precision, np.full(n, settings.noise),
-            noise_count=settings.noise_count + n, noise_forgetting=settings.noise_forgetting)
-        counts = np.linspace(n + 1.0, max(2.0 * n, self.posterior.count, 1.0 / (1.0 - min(settings.noise_forgetting, 0.9999))))
+            self._precision,
+            np.full(n, settings.noise),
+            noise_count=settings.noise_count + n,
+            noise_forgetting=settings.noise_forgetting,
+        )
+        counts = np.linspace(
+            n + 1.0, max(2.0 * n, self.posterior.count, 1.0 / (1.0 - min(settings.noise_forgetting, 0.9999)))
+        )
         bounds = counts * n / (counts - n + 1) * f_distribution.ppf(0.95, n, counts - n + 1)
         self._bounds = counts.tolist(), bounds.tolist()
         self.nis_bound = self._bounds[1][0]
@@ -151,12 +163,12 @@ class OnlineDynamics:
 
     @property
     def input_gain(self) -> Array:
-        """d qd' / d u (n, n) of the last fit, the prior's before the first [rad/s per unit of command]."""
+        """D qd' / d u (n, n) of the last fit, the prior's before the first [rad/s per unit of command]."""
         return self.prior_gain(np.zeros(self.nx)) if self._input_gain is None else self._input_gain
 
     def prior_gain(self, x: Array) -> Array:
         """The prior's d qd' / d u (n, n) at x (nx,) without a command."""
-        return np.array(self.prior.linearise(x[None, : 2 * self.n], np.zeros((1, self.n)))[1][0, :, 2 * self.n:])
+        return np.array(self.prior.linearise(x[None, : 2 * self.n], np.zeros((1, self.n)))[1][0, :, 2 * self.n :])
 
     def update(self, transition: Transition, neighbours: Array | None = None, timing_std: float = 0.0) -> Innovation:
         """Learn from one period; the innovation is of the model before it learned. See `predict`."""
@@ -169,7 +181,7 @@ class OnlineDynamics:
         time from which on the command was in effect. None and 0: it is known exactly.
         """
         n, x, u = self.n, transition.x[: 2 * self.n], transition.u
-        y = transition.x_next[n: 2 * n] - x[n:] - self.prior.mean(x, u)
+        y = transition.x_next[n : 2 * n] - x[n:] - self.prior.mean(x, u)
         regressors = self._regressors(x, u)
         posterior = self.posterior
         nis, rho = posterior.predict(regressors, y), 0.0
@@ -179,8 +191,13 @@ class OnlineDynamics:
             rho = float((timing_std / self.dt) ** 2 * np.maximum.reduce(D / posterior.variance))
             nis *= posterior.inflation / (posterior.inflation + rho)
         self.nis_bound = _interpolated(posterior.noise_dof, *self._bounds)
-        return Prediction(transition, Innovation(posterior.error.copy(), (posterior.inflation + rho) * posterior.Sigma, nis,
-                                                 self.nis_bound), rho, regressors, y)
+        return Prediction(
+            transition,
+            Innovation(posterior.error.copy(), (posterior.inflation + rho) * posterior.Sigma, nis, self.nis_bound),
+            rho,
+            regressors,
+            y,
+        )
 
     def learn(self, prediction: Prediction) -> Innovation:
         """Learn from what was predicted last; returns its innovation."""
@@ -219,11 +236,11 @@ class OnlineDynamics:
         slope = jacobian.copy()
         if not self._offset_only:
             slope[:, :, : 2 * n] += W[: 2 * n].T
-            by_command = W[2 * n: 3 * n].T / self._u_scale
-            slope[:, :, 2 * n:] += by_command
+            by_command = W[2 * n : 3 * n].T / self._u_scale
+            slope[:, :, 2 * n :] += by_command
             if self._servo is not None:
                 slope[:, :, self._servo] -= by_command
-        self._input_gain = slope[0, :, 2 * n:]
+        self._input_gain = slope[0, :, 2 * n :]
         offset = mean + W[-1] - (jacobian @ np.concatenate((X, U), axis=1)[:, :, None])[:, :, 0]
         if not self._offset_only:
             offset -= W[:-1].T @ self.posterior.centre
@@ -234,15 +251,15 @@ class OnlineDynamics:
         n, m, half, T = self.n, self.m, 0.5 * self.dt, len(offset)
         F, f, Sigma = np.empty((T, self.nx, self.nx + self.nu)), np.empty((T, self.nx)), self._Sigma.copy()
         F[:] = self._known_F
-        qd = F[:, n: 2 * n]
+        qd = F[:, n : 2 * n]
         qd[:, :, : 2 * n] += slope[:, :, : 2 * n]
-        qd[:, :, self.nx:] = slope[:, :, 2 * n:]
-        f[:, n: 2 * n] = offset
+        qd[:, :, self.nx :] = slope[:, :, 2 * n :]
+        f[:, n : 2 * n] = offset
         F[:, :n] += half * qd
         f[:, :n] = half * offset
         noise = self.posterior.Sigma
-        Sigma[0, n: 2 * n, n: 2 * n] = noise
-        Sigma[0, :n, n: 2 * n] = Sigma[0, n: 2 * n, :n] = half * noise
+        Sigma[0, n : 2 * n, n : 2 * n] = noise
+        Sigma[0, :n, n : 2 * n] = Sigma[0, n : 2 * n, :n] = half * noise
         Sigma[0, :n, :n] = half**2 * noise
         if m:
             G, s, sd = self.features.G, slice(2 * n, 2 * n + m), slice(2 * n + m, None)
@@ -278,9 +295,10 @@ def _interpolated(x: float, at: list[float], values: list[float]) -> float:
     return (values[i + 1] - values[i]) / (at[i + 1] - at[i]) * (x - at[i]) + values[i]
 
 
-def build_dynamics(robot, dt: float, settings: DynamicsSettings, prior_sections, features=None,
-                   trust=None) -> OnlineDynamics:
+def build_dynamics(
+    robot, dt: float, settings: DynamicsSettings, prior_sections, features=None, trust=None
+) -> OnlineDynamics:
     """The dynamics of `robot` for a period dt [s], with the prior that `settings.prior` names."""
-    module = plugins.load("dynamics.priors", settings.prior)
+    module = registry.load("dynamics.priors", settings.prior)
     prior = module.build(prior_sections.get(settings.prior, module.Settings()), robot, dt)
     return OnlineDynamics(robot, dt, settings, prior, features, trust)

@@ -35,7 +35,6 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 
 from ..types import Array
 
-
 FLOOR = 1e-4  # share of the noise prior that stays however quiet the innovations are
 
 
@@ -51,7 +50,9 @@ class RegressionPosterior:
     compiled_posterior.py is the same in compiled code.
     """
 
-    def __init__(self, precision: Array, noise_std: Array, *, noise_count: float = 10.0, noise_forgetting: float = 0.99):
+    def __init__(
+        self, precision: Array, noise_std: Array, *, noise_count: float = 10.0, noise_forgetting: float = 0.99
+    ):
         self.precision = np.array(precision, dtype=np.float64)
         self.size, self.outputs = D, n = self.precision.size, np.size(noise_std)
         self._noise_prior = np.diag(np.asarray(noise_std, dtype=np.float64) ** 2)
@@ -74,9 +75,15 @@ class RegressionPosterior:
 
     def evidence(self) -> dict[str, Array]:
         """All that was learned, as arrays: S (D, D), C (D, n), scatter (n, n) and count () of the innovations, and the
-        prior's precision (D,) as it stands."""
-        return {"S": self.S.copy(), "C": self.C.copy(), "scatter": self._scatter.copy(), "count": np.array(self.count),
-                "precision": self.precision.copy()}
+        prior's precision (D,) as it stands.
+        """
+        return {
+            "S": self.S.copy(),
+            "C": self.C.copy(),
+            "scatter": self._scatter.copy(),
+            "count": np.array(self.count),
+            "precision": self.precision.copy(),
+        }
 
     def restore(self, evidence: dict[str, Array]) -> None:
         """Take up what `evidence()` of another posterior of the same size returned."""
@@ -145,4 +152,5 @@ class RegressionPosterior:
 def make_posterior(*arguments, **options) -> RegressionPosterior:
     """A RegressionPosterior, compiled where it can be."""
     from .compiled_posterior import CompiledPosterior, library
+
     return RegressionPosterior(*arguments, **options) if library() is None else CompiledPosterior(*arguments, **options)

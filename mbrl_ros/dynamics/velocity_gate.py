@@ -52,14 +52,19 @@ class VelocityGate:
 
     def refused(self, x: Array, x_next: Array, error: Array, std: Array) -> Array:
         """Which joints (n,) bool: states x, x_next (at least [q; qd]) one period apart, error (n,) [rad/s] of the velocities and
-        its standard deviation (n,)."""
+        its standard deviation (n,).
+        """
         n = self.n
         r = self._residual(x, x_next)
         size, square = np.abs(r), r * r
         refused = np.zeros(n, dtype=bool)
         if self._seen > FIRST:
-            refused = ((np.abs(error) > self.threshold * std) & (size > self.threshold * np.sqrt(self._square))
-                       & (np.abs(r + 0.5 * self.dt * error) < 0.5 * size) & (self._running < LONGEST))
+            refused = (
+                (np.abs(error) > self.threshold * std)
+                & (size > self.threshold * np.sqrt(self._square))
+                & (np.abs(r + 0.5 * self.dt * error) < 0.5 * size)
+                & (self._running < LONGEST)
+            )
             self._running = np.where(refused, self._running + 1, 0)
             self.refusals += bool(refused.any())
         if self._seen:
@@ -71,4 +76,4 @@ class VelocityGate:
 
     def _residual(self, x: Array, x_next: Array) -> Array:
         n = self.n
-        return x_next[:n] - x[:n] - 0.5 * self.dt * (x[n: 2 * n] + x_next[n: 2 * n])
+        return x_next[:n] - x[:n] - 0.5 * self.dt * (x[n : 2 * n] + x_next[n : 2 * n])

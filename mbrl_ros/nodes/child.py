@@ -17,7 +17,8 @@ _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
 def end_with_parent(parent: int | None = None) -> None:
     """From now on the death of the parent process is a SIGTERM, and so it is if `parent` has died already: `ros2 launch`
-    killed by a signal leaves its nodes running."""
+    killed by a signal leaves its nodes running.
+    """
     parent = os.getppid() if parent is None else parent
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None and prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) == 0 and os.getppid() != parent:

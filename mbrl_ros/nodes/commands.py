@@ -12,8 +12,8 @@ from rclpy.parameter_client import AsyncParameterClient
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
+from ..config.sections.nodes import NodeSettings
 from ..exceptions import JointNameError
-from ..node_settings import NodeSettings
 from ..robots import Robot
 from ..types import Array
 from . import messages, qos
@@ -28,9 +28,13 @@ class CommandPublisher:
         self._node, self._robot, self._dt = node, robot, dt
         self._controller = settings.forward_controller
         self._array = node.create_publisher(
-            Float64MultiArray, "~/shadow_commands" if settings.shadow else "commands", qos.RELIABLE)
-        self._trajectory = node.create_publisher(JointTrajectory, "trajectory_commands", qos.RELIABLE) \
-            if settings.trajectory_commands and not settings.shadow else None
+            Float64MultiArray, "~/shadow_commands" if settings.shadow else "commands", qos.RELIABLE
+        )
+        self._trajectory = (
+            node.create_publisher(JointTrajectory, "trajectory_commands", qos.RELIABLE)
+            if settings.trajectory_commands and not settings.shadow
+            else None
+        )
         self._order: Array | None = None if self._controller else np.arange(robot.n)
         self._names: tuple[str, ...] = ()  # of the joints, in another order than the robot's
         self.withheld = 0
@@ -43,7 +47,9 @@ class CommandPublisher:
             return
         self._array.publish(messages.to_command(stamp, u[self._order], self._names))
         if self._trajectory is not None:
-            self._trajectory.publish(messages.to_trajectory_command(u, self._robot.joints, self._robot.interface, self._dt))
+            self._trajectory.publish(
+                messages.to_trajectory_command(u, self._robot.joints, self._robot.interface, self._dt)
+            )
 
     def wait_until_sent(self, timeout) -> None:
         self._array.wait_for_all_acked(timeout)
@@ -60,14 +66,17 @@ class CommandPublisher:
             self._timer.cancel()
             self._client.get_parameters(["joints"], self._answered)
         else:
-            self._node.get_logger().warning(f"waiting for the parameters of '{self._controller}'; no command leaves "
-                                            "until its joints are known", throttle_duration_sec=5.0)
+            self._node.get_logger().warning(
+                f"waiting for the parameters of '{self._controller}'; no command leaves until its joints are known",
+                throttle_duration_sec=5.0,
+            )
 
     def _answered(self, future) -> None:
         joints = list(future.result().values[0].string_array_value)
         if sorted(joints) != sorted(self._robot.joints):
             self._node.get_logger().error(
-                f"no command will leave: {JointNameError(self._robot.joints, joints, what=f'joints of {self._controller}')}")
+                f"no command will leave: {JointNameError(self._robot.joints, joints, what=f'joints of {self._controller}')}"
+            )
             return
         self._names = tuple(joints) if joints != list(self._robot.joints) else ()
         self._order = np.array([self._robot.joints.index(joint) for joint in joints])

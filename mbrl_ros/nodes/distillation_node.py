@@ -15,16 +15,18 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64MultiArray, String, UInt8MultiArray
 
-from ..configuration import section_types
-from ..distillation.learner import Learner
+from ..config.configuration import section_types
+from ..config.sections.nodes import DistillationNodeSettings
+from ..distillation.trainer import Learner
 from ..exceptions import DataError, RobotDescriptionError
-from ..node_settings import DistillationNodeSettings
 from ..robots import load_robot
 from . import qos, supervision
 from .parameters import Parameters
 from .process import EndRequest, run
 
-HEARD = QoSProfile(depth=2000, reliability=ReliabilityPolicy.BEST_EFFORT)  # what comes while a fit keeps the interpreter
+HEARD = QoSProfile(
+    depth=2000, reliability=ReliabilityPolicy.BEST_EFFORT
+)  # what comes while a fit keeps the interpreter
 
 
 class DistillationNode(Node):
@@ -43,8 +45,9 @@ class DistillationNode(Node):
         self.malformed, self._ending = 0, threading.Event()
         self._policy = self.create_publisher(UInt8MultiArray, "policy", qos.LATCHED)
         self._report = self.create_publisher(String, "~/report", qos.RELIABLE)
-        self._subscribed = [self.create_subscription(Float64MultiArray, topic, self._on_sample, HEARD)
-                            for topic in self.settings.topics]
+        self._subscribed = [
+            self.create_subscription(Float64MultiArray, topic, self._on_sample, HEARD) for topic in self.settings.topics
+        ]
         self._thread = threading.Thread(target=self._learn, name="learning", daemon=True)
 
     def begin(self) -> None:
@@ -75,11 +78,24 @@ class DistillationNode(Node):
             if report is not None:
                 self._policy.publish(supervision.to_policy_message(self.learner.policy))
                 memory = self.learner.memory
-                self._report.publish(String(data=json.dumps({
-                    "version": self.learner.version, "training_loss": report.training, "held_out_loss": report.held_out,
-                    "seconds": report.seconds, "samples": memory.count, "offered": memory.offered,
-                    "left_out": dict(memory.rejected), "lost": dict(self.learner.lost), "malformed": self.malformed,
-                    "other_kinds": self.learner.other_kinds})))
+                self._report.publish(
+                    String(
+                        data=json.dumps(
+                            {
+                                "version": self.learner.version,
+                                "training_loss": report.training,
+                                "held_out_loss": report.held_out,
+                                "seconds": report.seconds,
+                                "samples": memory.count,
+                                "offered": memory.offered,
+                                "left_out": dict(memory.rejected),
+                                "lost": dict(self.learner.lost),
+                                "malformed": self.malformed,
+                                "other_kinds": self.learner.other_kinds,
+                            }
+                        )
+                    )
+                )
             if time.monotonic() - saved >= self.settings.checkpoint_period:
                 saved = time.monotonic()
                 self._checkpoint()

@@ -19,10 +19,12 @@ LOOK_PERIOD = 0.2  # [s] between looks at the graph
 LATCHED = ("robot_description",)
 
 
-def listen(seconds: float, kinds: tuple[str, ...], progress: Callable[[float], None] = lambda done: None
-           ) -> tuple[dict[str, tuple[str, int]], list[Raw]]:
+def listen(
+    seconds: float, kinds: tuple[str, ...], progress: Callable[[float], None] = lambda done: None
+) -> tuple[dict[str, tuple[str, int]], list[Raw]]:
     """({topic: (type, messages)}, messages in the order of arrival) of every topic of one of the types `kinds`, for `seconds`
-    from the first message on."""
+    from the first message on.
+    """
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node, executor = rclpy.create_node("mbrl_doctor"), make_executor()
     executor.add_node(node)
@@ -53,10 +55,18 @@ def listen(seconds: float, kinds: tuple[str, ...], progress: Callable[[float], N
 
 def _subscribe(node, topic: str, kind: str, heard: list[Raw]) -> None:
     latched = topic.endswith(LATCHED)
-    qos = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE if latched else ReliabilityPolicy.BEST_EFFORT,
-                     durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE)
+    qos = QoSProfile(
+        depth=1000,
+        reliability=ReliabilityPolicy.RELIABLE if latched else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
     try:
-        node.create_subscription(message_class(kind), topic,
-                                 lambda data: heard.append((topic, kind, time.time_ns(), bytes(data))), qos, raw=True)
+        node.create_subscription(
+            message_class(kind),
+            topic,
+            lambda data: heard.append((topic, kind, time.time_ns(), bytes(data))),
+            qos,
+            raw=True,
+        )
     except DataError as error:
         node.get_logger().warning(str(error))

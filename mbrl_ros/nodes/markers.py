@@ -13,11 +13,14 @@ TARGET = ColorRGBA(r=0.9, g=0.4, b=0.1, a=0.7)
 
 
 def to_markers(path: Array, target: Array | None, frame: str, stamp) -> MarkerArray:
-    """path (T, 3) [m] of the end effector along the plan, target (3,) [m] or None, in `frame`."""
-    line = Marker(ns="plan", id=0, type=Marker.LINE_STRIP, action=Marker.ADD, color=PATH, points=[_point(p) for p in path])
+    """Path (T, 3) [m] of the end effector along the plan, target (3,) [m] or None, in `frame`."""
+    line = Marker(
+        ns="plan", id=0, type=Marker.LINE_STRIP, action=Marker.ADD, color=PATH, points=[_point(p) for p in path]
+    )
     line.scale.x = 0.005
-    ball = Marker(ns="target", id=1, type=Marker.SPHERE, action=Marker.ADD if target is not None else Marker.DELETE,
-                  color=TARGET)
+    ball = Marker(
+        ns="target", id=1, type=Marker.SPHERE, action=Marker.ADD if target is not None else Marker.DELETE, color=TARGET
+    )
     ball.scale.x = ball.scale.y = ball.scale.z = 0.03
     if target is not None:
         ball.pose.position = _point(target)

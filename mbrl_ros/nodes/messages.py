@@ -1,4 +1,4 @@
-"""Between ROS messages and the core's values: reading is conversion.py's, which needs no ROS; writing stands here."""
+"""Between ROS messages and the core's values: reading is messages/readers.py's, which needs no ROS; writing stands here."""
 
 from __future__ import annotations
 
@@ -12,14 +12,39 @@ from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from ..conversion import (FeatureReader, JointOrder, JointStateReader, answered_stamp, cloud_columns,
-                          read_feature_target, read_joint_target, read_point_target, read_pose_target,
-                          read_trajectory_target, seconds)
+from ..messages.readers import (
+    FeatureReader,
+    JointOrder,
+    JointStateReader,
+    answered_stamp,
+    cloud_columns,
+    read_feature_target,
+    read_joint_target,
+    read_point_target,
+    read_pose_target,
+    read_trajectory_target,
+    seconds,
+)
 from ..types import Array, FeatureFrame, Plan
 
-__all__ = ["FeatureReader", "JointOrder", "JointStateReader", "answered_stamp", "cloud_columns", "read_feature_target",
-           "read_joint_target", "read_point_target", "read_pose_target", "read_trajectory_target", "seconds", "to_cloud",
-           "to_command", "to_time", "to_trajectory", "to_trajectory_command"]
+__all__ = [
+    "FeatureReader",
+    "JointOrder",
+    "JointStateReader",
+    "answered_stamp",
+    "cloud_columns",
+    "read_feature_target",
+    "read_joint_target",
+    "read_point_target",
+    "read_pose_target",
+    "read_trajectory_target",
+    "seconds",
+    "to_cloud",
+    "to_command",
+    "to_time",
+    "to_trajectory",
+    "to_trajectory_command",
+]
 
 
 def to_time(stamp: float) -> Time:
@@ -32,29 +57,41 @@ def to_cloud(frame: FeatureFrame, frame_id: str = "camera") -> PointCloud2:
     """A feature frame as a cloud of float64 x, y, confidence."""
     names = ("x", "y", "confidence")
     data = np.column_stack((frame.points.reshape(-1, 2), frame.confidence))
-    message = PointCloud2(height=1, width=len(data), point_step=24, row_step=24 * len(data), is_dense=True,
-                          fields=[PointField(name=name, offset=8 * i, datatype=PointField.FLOAT64, count=1)
-                                  for i, name in enumerate(names)], data=array("B", data.astype("<f8").tobytes()))
+    message = PointCloud2(
+        height=1,
+        width=len(data),
+        point_step=24,
+        row_step=24 * len(data),
+        is_dense=True,
+        fields=[
+            PointField(name=name, offset=8 * i, datatype=PointField.FLOAT64, count=1) for i, name in enumerate(names)
+        ],
+        data=array("B", data.astype("<f8").tobytes()),
+    )
     message.header.stamp, message.header.frame_id = to_time(frame.stamp), frame_id
     return message
 
 
 def to_command(stamp: float, u: Array, joints: Sequence[str] = ()) -> Float64MultiArray:
-    """u (n,) for a forward_command_controller, which reads `data` only. layout.dim[0].label tells the stamp [s] of the
+    """U (n,) for a forward_command_controller, which reads `data` only. layout.dim[0].label tells the stamp [s] of the
     state the command answers, for whoever wants to know (sim_node in lockstep, latency measurements, replays); further
-    labels are the joints, where their order is not the robot's."""
+    labels are the joints, where their order is not the robot's.
+    """
     message = Float64MultiArray(data=u.tolist())
-    message.layout.dim = [MultiArrayDimension(label=f"{stamp:.9f}", size=u.size, stride=u.size),
-                          *(MultiArrayDimension(label=joint, size=1, stride=1) for joint in joints)]
+    message.layout.dim = [
+        MultiArrayDimension(label=f"{stamp:.9f}", size=u.size, stride=u.size),
+        *(MultiArrayDimension(label=joint, size=1, stride=1) for joint in joints),
+    ]
     return message
 
 
 def to_trajectory_command(u: Array, joints: Sequence[str], interface: str, after: float) -> JointTrajectory:
-    """u (n,) as a trajectory of one point: what to have reached `after` [s] from now."""
+    """U (n,) as a trajectory of one point: what to have reached `after` [s] from now."""
     nanoseconds = round(1e9 * after)
     field = {"position": "positions", "velocity": "velocities", "effort": "effort"}[interface]
-    point = JointTrajectoryPoint(time_from_start=Duration(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9),
-                                 **{field: u.tolist()})
+    point = JointTrajectoryPoint(
+        time_from_start=Duration(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9), **{field: u.tolist()}
+    )
     return JointTrajectory(joint_names=list(joints), points=[point])
 
 
@@ -65,7 +102,11 @@ def to_trajectory(plan: Plan, joints: Sequence[str], stamp: float, dt: float) ->
     message.header.stamp = to_time(stamp)
     for stage, x in enumerate(plan.x_hat):
         after = round(1e9 * stage * dt)
-        message.points.append(JointTrajectoryPoint(
-            positions=x[:n].tolist(), velocities=x[n: 2 * n].tolist(),
-            time_from_start=Duration(sec=after // 10**9, nanosec=after % 10**9)))
+        message.points.append(
+            JointTrajectoryPoint(
+                positions=x[:n].tolist(),
+                velocities=x[n : 2 * n].tolist(),
+                time_from_start=Duration(sec=after // 10**9, nanosec=after % 10**9),
+            )
+        )
     return message

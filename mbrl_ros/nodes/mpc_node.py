@@ -18,15 +18,15 @@ from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from std_msgs.msg import String
 
-from ..configuration import Configuration, section_types
-from ..control_loop import ControlLoop
+from ..config.configuration import Configuration, section_types
+from ..config.sections.nodes import NodeSettings
+from ..controllers.pid import build_controller
+from ..controllers.policy import PolicyController
 from ..exceptions import MbrlError, RobotDescriptionError
-from ..node_settings import NodeSettings
-from ..pid import build_controller
-from ..player import PLAN_VALIDITY, FeedbackPlayer
-from ..policy_controller import PolicyController
 from ..robots import load_robot
-from ..supervisor import Supervisor
+from ..runtime.control_loop import ControlLoop
+from ..runtime.feedback_player import PLAN_VALIDITY, FeedbackPlayer
+from ..safety.supervisor import Supervisor
 from . import qos, realtime
 from .child import end_with_parent
 from .outputs import NodeOutputs
@@ -68,8 +68,10 @@ class MpcNode(LifecycleNode):
             while not self._described.wait(0.1):
                 if self._end.wait(0.0):
                     return
-        if (self.trigger_configure() is not TransitionCallbackReturn.SUCCESS
-                or self.trigger_activate() is not TransitionCallbackReturn.SUCCESS):
+        if (
+            self.trigger_configure() is not TransitionCallbackReturn.SUCCESS
+            or self.trigger_activate() is not TransitionCallbackReturn.SUCCESS
+        ):
             self._end.set(2)
 
     def end(self) -> None:
@@ -128,25 +130,37 @@ class MpcNode(LifecycleNode):
         settings, configuration = self.settings, Configuration.from_flat(self.parameters.flat())
         urdf = settings.robot_description or (None if self._own_description() else self._description)
         if urdf == "":
-            raise RobotDescriptionError("no robot description: set robot.description or the parameter robot_description, "
-                                        "or publish the topic 'robot_description'")
+            raise RobotDescriptionError(
+                "no robot description: set robot.description or the parameter robot_description, "
+                "or publish the topic 'robot_description'"
+            )
         robot, control = load_robot(configuration["robot"], urdf), configuration["control"]
-        self.get_logger().info(f"{robot.n} joints {list(robot.joints)}, {robot.interface} interface, {control.rate:g} Hz; "
-                               "building the controller")
+        self.get_logger().info(
+            f"{robot.n} joints {list(robot.joints)}, {robot.interface} interface, {control.rate:g} Hz; "
+            "building the controller"
+        )
         controller, dt = build_controller(robot, configuration), 1.0 / control.rate
         self._outputs = NodeOutputs(self, robot, controller, settings)
-        self._inputs = Subscriptions(self, robot, controller, configuration, lockstep=settings.lockstep,
-                                     tell=self._outputs.tell)
+        self._inputs = Subscriptions(
+            self, robot, controller, configuration, lockstep=settings.lockstep, tell=self._outputs.tell
+        )
         simulated = self.get_parameter("use_sim_time").value
         self._loop = self._inputs.loop = self._outputs.loop = ControlLoop(
-            controller, Supervisor(robot, configuration["supervisor"], dt), self._outputs, dt=dt,
-            timeout=control.state_timeout, age=self._inputs.age, lockstep=settings.lockstep,
-            answer_after=settings.answer_after, frame_latency=control.feature_latency,
+            controller,
+            Supervisor(robot, configuration["supervisor"], dt),
+            self._outputs,
+            dt=dt,
+            timeout=control.state_timeout,
+            age=self._inputs.age,
+            lockstep=settings.lockstep,
+            answer_after=settings.answer_after,
+            frame_latency=control.feature_latency,
             shadow=settings.shadow and robot.interface == "effort",
             player=FeedbackPlayer(robot.n, dt, PLAN_VALIDITY * dt) if settings.player_rate else None,
             player_period=1.0 / settings.player_rate if settings.player_rate else None,
             clock=self._simulated_time if simulated else time.perf_counter,
-            settle=lambda: realtime.settle_thread(settings, self._warn))
+            settle=lambda: realtime.settle_thread(settings, self._warn),
+        )
         self._outputs.gates = (self._inputs.states, self._inputs.features)
         self._policy = None
         if isinstance(controller, PolicyController):
@@ -168,8 +182,11 @@ class MpcNode(LifecycleNode):
         if self._loop is not None:
             configuration = Configuration({key: section for key, section in sections.items() if key})
             before, after = self._loop.controller.configuration.flat(), configuration.flat()
-            self._loop.outside("parameters", lambda: self._loop.controller.update_settings(configuration),
-                               values={key: value for key, value in after.items() if value != before.get(key)})
+            self._loop.outside(
+                "parameters",
+                lambda: self._loop.controller.update_settings(configuration),
+                values={key: value for key, value in after.items() if value != before.get(key)},
+            )
 
     def _on_description(self, message: String) -> None:
         self._description = message.data

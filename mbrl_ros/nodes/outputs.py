@@ -14,17 +14,17 @@ from std_msgs.msg import Float64MultiArray, String, UInt8
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
 
-from ..control_loop import ControlLoop, Tick
+from ..codegen.compiler import fallbacks
+from ..config.sections.nodes import NodeSettings
 from ..data.dataset import Keeper
 from ..data.store import Owner
+from ..data.tick_log import TickLog
 from ..exceptions import DataError
-from ..inputs import InputGate
-from ..journal import Act
-from ..node_settings import NodeSettings
-from ..planners.compiler import fallbacks
+from ..messages.input_gate import InputGate
 from ..robots import Robot
-from ..state_machine import Reason, State
-from ..tick_log import TickLog
+from ..runtime.control_loop import ControlLoop, Tick
+from ..runtime.event_log import Act
+from ..safety.state_machine import Reason, State
 from . import messages, qos, status
 from .commands import CommandPublisher
 from .markers import to_markers
@@ -50,8 +50,16 @@ class NodeOutputs:
         self._plan = node.create_publisher(JointTrajectory, "~/plan", qos.VIEW)
         self._markers = node.create_publisher(MarkerArray, "~/markers", qos.VIEW)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
-        self._publishers = (self._heartbeat, self._status, self._state_text, self._message, self._journal, self._plan,
-                            self._markers, self._diagnostics)
+        self._publishers = (
+            self._heartbeat,
+            self._status,
+            self._state_text,
+            self._message,
+            self._journal,
+            self._plan,
+            self._markers,
+            self._diagnostics,
+        )
         self._timer = None
         self.policy = None  # the PolicyLink, where there is one
 
@@ -65,7 +73,9 @@ class NodeOutputs:
         self._prediction = status.Prediction()
         self._log = self._new_log() if self._settings.log_file else None
         if self._settings.transitions_file and hasattr(self._controller, "dynamics"):
-            self._controller.dynamics.keeper = Keeper(Owner(self._robot.joints, self._robot.interface, self._controller.dt))
+            self._controller.dynamics.keeper = Keeper(
+                Owner(self._robot.joints, self._robot.interface, self._controller.dt)
+            )
         self._timer = self._node.create_timer(DIAGNOSTICS_PERIOD, self._diagnose_silence)
 
     def end(self, leaving: Duration) -> None:
@@ -169,8 +179,15 @@ class NodeOutputs:
 
     def _new_diagnosis(self) -> Iterator[DiagnosticStatus]:
         reasons, self._reasons = self._reasons, Counter()
-        return status.statuses(self._node.get_fully_qualified_name(), self.loop, self.gates, self._prediction,
-                               self._settings, reasons, DIAGNOSTICS_PERIOD)
+        return status.statuses(
+            self._node.get_fully_qualified_name(),
+            self.loop,
+            self.gates,
+            self._prediction,
+            self._settings,
+            reasons,
+            DIAGNOSTICS_PERIOD,
+        )
 
     def _publish_diagnosis(self, parts: list[DiagnosticStatus]) -> None:
         message = DiagnosticArray(status=parts)
@@ -179,35 +196,79 @@ class NodeOutputs:
 
     def _new_log(self) -> TickLog:
         n, m = len(self._robot.joints), self._controller.m
-        numbers = ("stamp", "compute_ms", "latency_ms", "period_us", "nis", "nis_bound", "nis_dof", "decision_status",
-                   "plan_status", "plan_iterations", "cost", "state", "reasons", "missed", "target_kind",
-                   "target_stamp", "reference_end", "rejected", "late", "cause")
-        return TickLog({**dict.fromkeys(numbers), **dict.fromkeys(("q", "qd", "u_proposed", "u", "innovation",
-                                                                      "reference_q"), n), "features": m})
+        numbers = (
+            "stamp",
+            "compute_ms",
+            "latency_ms",
+            "period_us",
+            "nis",
+            "nis_bound",
+            "nis_dof",
+            "decision_status",
+            "plan_status",
+            "plan_iterations",
+            "cost",
+            "state",
+            "reasons",
+            "missed",
+            "target_kind",
+            "target_stamp",
+            "reference_end",
+            "rejected",
+            "late",
+            "cause",
+        )
+        return TickLog(
+            {
+                **dict.fromkeys(numbers),
+                **dict.fromkeys(("q", "qd", "u_proposed", "u", "innovation", "reference_q"), n),
+                "features": m,
+            }
+        )
 
     def _add_row(self, tick: Tick) -> None:
         decision, observation, controller = tick.decision, tick.observation, self._controller
         plan, target = decision.plan if decision is not None else None, controller.target
         self._log.add(
-            stamp=observation.stamp, q=observation.q, qd=observation.qd, u=tick.command.u, compute_ms=1e3 * tick.compute,
-            period_us=1e6 * tick.period, missed=tick.missed, state=tick.command.state, reasons=tick.command.reasons,
-            nis_bound=controller.nis_bound, reference_end=controller.reference_end,
+            stamp=observation.stamp,
+            q=observation.q,
+            qd=observation.qd,
+            u=tick.command.u,
+            compute_ms=1e3 * tick.compute,
+            period_us=1e6 * tick.period,
+            missed=tick.missed,
+            state=tick.command.state,
+            reasons=tick.command.reasons,
+            nis_bound=controller.nis_bound,
+            reference_end=controller.reference_end,
             reference_q=controller.follower.joints.at(observation.stamp),
-            rejected=self._rejected(), late=tick.late, cause=self.loop.supervisor.cause,
+            rejected=self._rejected(),
+            late=tick.late,
+            cause=self.loop.supervisor.cause,
             target_kind=None if target is None else status.TARGET_KINDS[target.kind],
-            target_stamp=None if target is None else target.stamp)
+            target_stamp=None if target is None else target.stamp,
+        )
         if decision is not None:
-            row = dict(latency_ms=1e3 * tick.latency, u_proposed=decision.u, nis=decision.nis, nis_dof=decision.nis_dof,
-                       decision_status=decision.status,
-                       innovation=decision.innovation)
+            row = dict(
+                latency_ms=1e3 * tick.latency,
+                u_proposed=decision.u,
+                nis=decision.nis,
+                nis_dof=decision.nis_dof,
+                decision_status=decision.status,
+                innovation=decision.innovation,
+            )
             if plan is not None:
-                row.update(plan_status=plan.status, plan_iterations=plan.iterations, cost=plan.cost,
-                           features=self._present_features(plan))
+                row.update(
+                    plan_status=plan.status,
+                    plan_iterations=plan.iterations,
+                    cost=plan.cost,
+                    features=self._present_features(plan),
+                )
             self._log.amend(**row)
 
     def _present_features(self, plan) -> np.ndarray:
         n, m = len(self._robot.joints), self._controller.m
-        return plan.x_hat[0, 2 * n: 2 * n + m]
+        return plan.x_hat[0, 2 * n : 2 * n + m]
 
     def _save_transitions(self) -> None:
         keeper = getattr(getattr(self._controller, "dynamics", None), "keeper", None)
@@ -220,10 +281,17 @@ class NodeOutputs:
     def _save(self) -> None:
         kinematics = self._controller.follower.kinematics
         arrays = self._log.arrays()
-        tips = {name: kinematics.positions(arrays[source]) if self._log.count else np.zeros((0, 3))
-                for name, source in (("tip", "q"), ("reference_tip", "reference_q"))}
-        facts = {"joints": self._robot.joints, "dt": self.loop.dt, "events": self.loop.events, "fallbacks": fallbacks(),
-                 "rejected": {gate.stream: gate.rejected for gate in self.gates}}
+        tips = {
+            name: kinematics.positions(arrays[source]) if self._log.count else np.zeros((0, 3))
+            for name, source in (("tip", "q"), ("reference_tip", "reference_q"))
+        }
+        facts = {
+            "joints": self._robot.joints,
+            "dt": self.loop.dt,
+            "events": self.loop.events,
+            "fallbacks": fallbacks(),
+            "rejected": {gate.stream: gate.rejected for gate in self.gates},
+        }
         try:
             self._log.save(self._settings.log_file, facts, **tips)
         except OSError as error:

@@ -14,12 +14,17 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from ..config.section import Info, Section
 from ..exceptions import ConfigurationError, nearest
-from ..settings import Info, Section
 
-KINDS = {bool: Parameter.Type.BOOL, int: Parameter.Type.INTEGER, float: Parameter.Type.DOUBLE,
-         str: Parameter.Type.STRING, tuple[float, ...]: Parameter.Type.DOUBLE_ARRAY,
-         tuple[str, ...]: Parameter.Type.STRING_ARRAY}
+KINDS = {
+    bool: Parameter.Type.BOOL,
+    int: Parameter.Type.INTEGER,
+    float: Parameter.Type.DOUBLE,
+    str: Parameter.Type.STRING,
+    tuple[float, ...]: Parameter.Type.DOUBLE_ARRAY,
+    tuple[str, ...]: Parameter.Type.STRING_ARRAY,
+}
 # Parameters every node has, which are nobody's setting.
 OF_ROS = ("use_sim_time", "start_type_description_service")
 OF_ROS_PREFIX = "qos_overrides."
@@ -36,8 +41,11 @@ class Parameters:
         self._node = node
         self._kinds = dict(sections)
         self._owner = {_key(prefix, name): prefix for prefix, kind in sections.items() for name in kind.infos()}
-        overrides = {name: parameter.value for name, parameter in node.get_parameters_by_prefix("").items()
-                     if name not in OF_ROS and not name.startswith(OF_ROS_PREFIX)}
+        overrides = {
+            name: parameter.value
+            for name, parameter in node.get_parameters_by_prefix("").items()
+            if name not in OF_ROS and not name.startswith(OF_ROS_PREFIX)
+        }
         for name in overrides:
             node.undeclare_parameter(name)
         self.sections = self._build(overrides, source="parameters")
@@ -45,8 +53,12 @@ class Parameters:
             for name, kind in typing.get_type_hints(type(section)).items():
                 _, info = type(section).infos()[name]
                 value = getattr(section, name)
-                node.declare_parameter(_key(prefix, name), list(value) if isinstance(value, tuple) else value,
-                                       _descriptor(kind, info), ignore_override=True)
+                node.declare_parameter(
+                    _key(prefix, name),
+                    list(value) if isinstance(value, tuple) else value,
+                    _descriptor(kind, info),
+                    ignore_override=True,
+                )
 
     def on_change(self, apply: Callable[[dict[str, Section]], None]) -> None:
         """Call `apply(sections)` after dynamic parameters were set; what the settings refuse is refused."""
@@ -55,24 +67,37 @@ class Parameters:
 
     def flat(self) -> dict[str, Any]:
         """{key: value} of all sections but the node's own."""
-        return {_key(prefix, name): value for prefix, section in self.sections.items() if prefix
-                for name, value in section.to_mapping().items()}
+        return {
+            _key(prefix, name): value
+            for prefix, section in self.sections.items()
+            if prefix
+            for name, value in section.to_mapping().items()
+        }
 
     def _build(self, values: Mapping[str, Any], source: str) -> dict[str, Section]:
         groups: dict[str, dict[str, Any]] = {prefix: {} for prefix in self._kinds}
         for key, value in values.items():
             if key not in self._owner:
-                raise ConfigurationError(f"unknown parameter '{key}'; did you mean '{nearest(key, self._owner)}'?",
-                                         key=key, value=value, source=source)
+                raise ConfigurationError(
+                    f"unknown parameter '{key}'; did you mean '{nearest(key, self._owner)}'?",
+                    key=key,
+                    value=value,
+                    source=source,
+                )
             prefix = self._owner[key]
-            groups[prefix][key[len(prefix) + 1:] if prefix else key] = value
-        return {prefix: kind.from_mapping(groups[prefix], prefix=prefix + "." if prefix else "", source=source)
-                for prefix, kind in self._kinds.items()}
+            groups[prefix][key[len(prefix) + 1 :] if prefix else key] = value
+        return {
+            prefix: kind.from_mapping(groups[prefix], prefix=prefix + "." if prefix else "", source=source)
+            for prefix, kind in self._kinds.items()
+        }
 
     def _changed(self, parameters: list[Parameter]) -> dict[str, Section]:
         mine = {p.name: p.value for p in parameters if p.name in self._owner}
-        values = {_key(prefix, name): value for prefix, section in self.sections.items()
-                  for name, value in section.to_mapping().items()}
+        values = {
+            _key(prefix, name): value
+            for prefix, section in self.sections.items()
+            for name, value in section.to_mapping().items()
+        }
         return self._build({**values, **mine}, source="parameters")
 
     def _judge(self, parameters: list[Parameter]) -> SetParametersResult:
@@ -94,14 +119,19 @@ def _key(prefix: str, name: str) -> str:
 
 def _descriptor(kind: Any, info: Info) -> ParameterDescriptor:
     """Bounds of single numbers go into the ranges ROS knows, everything else into the constraints' text."""
-    descriptor = ParameterDescriptor(type=KINDS[kind].value, read_only=not info.dynamic,
-                                     description=info.doc + (f" [{info.unit}]" if info.unit else ""))
+    descriptor = ParameterDescriptor(
+        type=KINDS[kind].value,
+        read_only=not info.dynamic,
+        description=info.doc + (f" [{info.unit}]" if info.unit else ""),
+    )
     bounded = (info.low, info.high) != (-float("inf"), float("inf"))
     if kind is float and bounded:
         descriptor.floating_point_range = [FloatingPointRange(from_value=float(info.low), to_value=float(info.high))]
     elif kind is int and bounded:
         most = 2**63 - 1
-        descriptor.integer_range = [IntegerRange(from_value=int(max(info.low, -most)), to_value=int(min(info.high, most)))]
+        descriptor.integer_range = [
+            IntegerRange(from_value=int(max(info.low, -most)), to_value=int(min(info.high, most)))
+        ]
     elif bounded:
         descriptor.additional_constraints = f"every entry in [{info.low:g}, {info.high:g}]"
     if info.choices:

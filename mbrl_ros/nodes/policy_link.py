@@ -16,15 +16,23 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension, UInt8MultiArray
 from std_srvs.srv import Trigger
 
-from ..control_loop import ControlLoop
-from ..distillation.runtime import Student
+from ..controllers.policy import PolicyController
+from ..distillation.compiled_policy import Student
 from ..exceptions import MbrlError
-from ..policy_controller import PolicyController
+from ..runtime.control_loop import ControlLoop
 from . import qos, supervision
 
 STREAM = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
-STATUS_FIELDS = ("mode", "version", "disagreement", "state score", "target score", "spread score", "newer version",
-                 "newer disagreement")
+STATUS_FIELDS = (
+    "mode",
+    "version",
+    "disagreement",
+    "state score",
+    "target score",
+    "spread score",
+    "newer version",
+    "newer disagreement",
+)
 
 
 class PolicyLink:
@@ -35,8 +43,10 @@ class PolicyLink:
         self._samples = node.create_publisher(Float64MultiArray, "~/supervision", STREAM)
         self._status = node.create_publisher(Float64MultiArray, "~/policy_status", qos.VIEW)
         self._subscription = node.create_subscription(UInt8MultiArray, "policy", self._on_policy, qos.LATCHED)
-        self._services = [node.create_service(Trigger, "~/promote_policy", self._promote),
-                          node.create_service(Trigger, "~/demote_policy", self._demote)]
+        self._services = [
+            node.create_service(Trigger, "~/promote_policy", self._promote),
+            node.create_service(Trigger, "~/demote_policy", self._demote),
+        ]
         self._source, self._sequence, self._told = node.get_fully_qualified_name(), 0, None
         self._waiting: UInt8MultiArray | None = None  # the newest policy not yet read
         self._arrived, self._closing = threading.Event(), False
@@ -55,7 +65,8 @@ class PolicyLink:
 
     def after_tick(self, followed: bool) -> None:
         """From the control thread, after the command has left; `followed`: it was the controller's. What a teacher says while
-        the supervisor acts is no lesson."""
+        the supervisor acts is no lesson.
+        """
         controller = self._controller
         sample = controller.sample if followed else None
         if sample is not None:
@@ -63,14 +74,24 @@ class PolicyLink:
             self._samples.publish(supervision.to_message(sample, self._sequence, self._source))
         scores = controller.student.scores if controller.student else dict.fromkeys(("state", "target", "spread"), 0.0)
         newer = controller.newer
-        values = [controller.mode, controller.version, controller.disagreement, scores["state"], scores["target"],
-                  scores["spread"], newer.version if newer else 0, newer.disagreement if newer else math.nan]
+        values = [
+            controller.mode,
+            controller.version,
+            controller.disagreement,
+            scores["state"],
+            scores["target"],
+            scores["spread"],
+            newer.version if newer else 0,
+            newer.disagreement if newer else math.nan,
+        ]
         message = Float64MultiArray(data=[float(value) for value in values])
         message.layout.dim = [MultiArrayDimension(label=name, size=1, stride=1) for name in STATUS_FIELDS]
         self._status.publish(message)
         if (controller.mode, controller.reason) != self._told:
             self._told = controller.mode, controller.reason
-            self._node.get_logger().info(f"policy: {controller.mode.name.lower()} ({controller.reason or 'no policy yet'})")
+            self._node.get_logger().info(
+                f"policy: {controller.mode.name.lower()} ({controller.reason or 'no policy yet'})"
+            )
 
     def _on_policy(self, message: UInt8MultiArray) -> None:
         """Reading and compiling takes long: in a thread of its own; the control thread takes the finished student."""
@@ -86,8 +107,11 @@ class PolicyLink:
         try:
             policy = supervision.read_policy(message)
             student = Student(policy, self._controller.robot)
-            self._loop.outside("policy", lambda: self._controller.use(student, int(policy.about.get("version", 0)) or None),
-                               sha256=hashlib.sha256(bytes(message.data)).hexdigest())
+            self._loop.outside(
+                "policy",
+                lambda: self._controller.use(student, int(policy.about.get("version", 0)) or None),
+                sha256=hashlib.sha256(bytes(message.data)).hexdigest(),
+            )
         except MbrlError as error:
             self._node.get_logger().warning(f"policy refused: {error}")
 

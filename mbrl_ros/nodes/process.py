@@ -38,7 +38,8 @@ class EndRequest:
 
     def on_signals(self) -> None:
         """SIGINT and SIGTERM ask for the end. They are written into the pipe where they arrive: a Python handler alone is
-        called by the main thread only, and not while that waits here because the signal came just before, or elsewhere."""
+        called by the main thread only, and not while that waits here because the signal came just before, or elsewhere.
+        """
         for number in SIGNALS:
             signal.signal(number, lambda *_: None)
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
@@ -111,8 +112,10 @@ def initialise(arguments: list[str] | None) -> None:
             raise
         print(f"no log files: {error}", file=sys.stderr)
         rclpy.try_shutdown()
-        rclpy.init(args=[*(sys.argv if arguments is None else arguments), "--ros-args", "--disable-external-lib-logs"],
-                   signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(
+            args=[*(sys.argv if arguments is None else arguments), "--ros-args", "--disable-external-lib-logs"],
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
 
 
 def run(make_node: Callable[[EndRequest], Node], arguments: list[str] | None = None) -> int:

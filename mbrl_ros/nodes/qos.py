@@ -14,5 +14,6 @@ VIEW = QoSProfile(depth=1)  # plan and markers, for eyes
 
 HEARTBEAT_PERIOD = 0.02  # [s]
 # A reader that asks for the same lease is told by DDS when the control thread has been silent for so long.
-HEARTBEAT = QoSProfile(depth=1, liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
-                       liveliness_lease_duration=Duration(seconds=0.1))
+HEARTBEAT = QoSProfile(
+    depth=1, liveliness=LivelinessPolicy.MANUAL_BY_TOPIC, liveliness_lease_duration=Duration(seconds=0.1)
+)

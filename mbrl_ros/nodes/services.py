@@ -8,11 +8,11 @@ from pathlib import Path
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from ..control_loop import ControlLoop
-from ..dynamics.snapshot import content_hash, load_model, save_model
+from ..dynamics.checkpoint import content_hash, load_model, save_model
 from ..exceptions import MbrlError
 from ..robots import Robot
-from ..state_machine import Event
+from ..runtime.control_loop import ControlLoop
+from ..safety.state_machine import Event
 
 
 class Services:
@@ -21,11 +21,18 @@ class Services:
     def __init__(self, node: Node, loop: ControlLoop, robot: Robot, model_file: str, tell: Callable[[str, bool], None]):
         """tell(text, done) is told what came of every call."""
         self._node, self._loop, self._robot, self._model_file, self._tell = node, loop, robot, model_file, tell
-        actions = {"reset_model": self._reset_model, "save_model": self._save_model, "load_model": self._load_model,
-                   **{event.name.lower(): lambda event=event: self._request(event)
-                      for event in (Event.HOLD, Event.RESUME, Event.CLEAR, Event.E_STOP)}}
-        self._created = [node.create_service(Trigger, f"~/{name}", self._callback(name, action))
-                          for name, action in actions.items()]
+        actions = {
+            "reset_model": self._reset_model,
+            "save_model": self._save_model,
+            "load_model": self._load_model,
+            **{
+                event.name.lower(): lambda event=event: self._request(event)
+                for event in (Event.HOLD, Event.RESUME, Event.CLEAR, Event.E_STOP)
+            },
+        }
+        self._created = [
+            node.create_service(Trigger, f"~/{name}", self._callback(name, action)) for name, action in actions.items()
+        ]
 
     def destroy(self) -> None:
         for service in self._created:
@@ -39,6 +46,7 @@ class Services:
                 response.success, response.message = False, str(error)
             self._tell(f"~/{name}: {'done' if response.success else 'refused'}; {response.message}", response.success)
             return response
+
         return answer
 
     def _request(self, event: Event) -> tuple[bool, str]:
@@ -47,8 +55,11 @@ class Services:
         granted, supervisor = self._loop.request(event), self._loop.supervisor
         text = f"the state is {supervisor.state.name}"
         if not granted:
-            text += {Event.CLEAR: "; its cause lasts, or no state comes in",
-                     Event.RESUME: "; clear it first (~/clear)", Event.HOLD: "; clear it first (~/clear)"}.get(event, "")
+            text += {
+                Event.CLEAR: "; its cause lasts, or no state comes in",
+                Event.RESUME: "; clear it first (~/clear)",
+                Event.HOLD: "; clear it first (~/clear)",
+            }.get(event, "")
         return granted, text
 
     def _dynamics(self):
@@ -70,8 +81,12 @@ class Services:
 
     def _load_model(self) -> tuple[bool, str]:
         dynamics, file = self._dynamics(), self._file()
-        self._loop.outside("load_model", lambda: load_model(file, dynamics, self._robot), file=str(Path(file).resolve()),
-                           sha256=content_hash(file))
+        self._loop.outside(
+            "load_model",
+            lambda: load_model(file, dynamics, self._robot),
+            file=str(Path(file).resolve()),
+            sha256=content_hash(file),
+        )
         return True, f"read from {file}"
 
     def _file(self) -> str:

@@ -22,11 +22,11 @@ from sensor_msgs.msg import JointState, PointCloud2
 from std_msgs.msg import Float64, Float64MultiArray
 from std_srvs.srv import Trigger
 
+from ..config.sections.nodes import SimNodeSettings
+from ..config.sections.robot import RobotSettings
+from ..config.sections.simulation import CameraSettings, PlantSettings
 from ..exceptions import ConfigurationError, MbrlError
-from ..node_settings import SimNodeSettings
 from ..robots import load_robot
-from ..settings import RobotSettings
-from ..simulation.settings import CameraSettings, PlantSettings
 from . import messages
 from .parameters import Parameters
 from .process import EndRequest, run
@@ -48,8 +48,9 @@ class SimNode(Node):
     def __init__(self, end: EndRequest, **options):
         super().__init__("sim_node", automatically_declare_parameters_from_overrides=True, **options)
         self._end = end
-        sections = Parameters(self, {"robot": RobotSettings, "plant": PlantSettings, "camera": CameraSettings,
-                                     "": SimNodeSettings}).sections
+        sections = Parameters(
+            self, {"robot": RobotSettings, "plant": PlantSettings, "camera": CameraSettings, "": SimNodeSettings}
+        ).sections
         self.settings: SimNodeSettings = sections[""]
         self.robot = load_robot(sections["robot"], self.settings.robot_description or None)
         self.simulation = Simulation(self.robot, sections["plant"], sections["camera"], self.settings)
@@ -140,8 +141,10 @@ class SimNode(Node):
                 self._states.publish(message)
                 waited = time.perf_counter() - begin
                 if waited > timeout:
-                    raise MbrlError(f"no command for the state stamped {stamp:g} s within {waited:.0f} s; is the "
-                                    "controller running, in lockstep, and on the same topics?")
+                    raise MbrlError(
+                        f"no command for the state stamped {stamp:g} s within {waited:.0f} s; is the "
+                        "controller running, in lockstep, and on the same topics?"
+                    )
                 if waited > complaint:
                     complaint += REPORT
                     self.get_logger().warning(f"waiting for a command since {waited:.0f} s")
@@ -163,8 +166,12 @@ class SimNode(Node):
         return deadline
 
     def _joint_state(self, state) -> JointState:
-        message = JointState(name=list(self.robot.joints), position=state.q.tolist(), velocity=state.qd.tolist(),
-                             effort=[] if not hasattr(state, "effort") else state.effort.tolist())
+        message = JointState(
+            name=list(self.robot.joints),
+            position=state.q.tolist(),
+            velocity=state.qd.tolist(),
+            effort=[] if not hasattr(state, "effort") else state.effort.tolist(),
+        )
         message.header.stamp = messages.to_time(self.settings.start_stamp + state.stamp)
         return message
 
@@ -172,8 +179,10 @@ class SimNode(Node):
 
     def _on_command(self, message: Float64MultiArray) -> None:
         if len(message.data) != len(self.robot.joints):
-            self.get_logger().warning(f"a command must have {len(self.robot.joints)} entries, got {len(message.data)}; "
-                                      "ignored", throttle_duration_sec=1.0)
+            self.get_logger().warning(
+                f"a command must have {len(self.robot.joints)} entries, got {len(message.data)}; ignored",
+                throttle_duration_sec=1.0,
+            )
             return
         with self._condition:
             answered = messages.answered_stamp(message)

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..config.sections.nodes import SimNodeSettings
+from ..config.sections.simulation import CameraSettings, PlantSettings
+from ..data.tick_log import TickLog
 from ..exceptions import ConfigurationError
-from ..node_settings import SimNodeSettings
 from ..robots import Robot
 from ..simulation.camera import Camera, CameraPose, project, random_pose
 from ..simulation.plant import Measurement, Plant
-from ..simulation.settings import CameraSettings, PlantSettings
-from ..tick_log import TickLog
 from ..types import Array, FeatureFrame
 
 _SOON = 1e-9  # [s], forgives rounding when an event's time falls on a tick
@@ -29,10 +29,14 @@ class Simulation:
         self.plant = Plant(plant, robot)
         self._payload_events = _groups("payload_schedule", settings.payload_schedule, 2)
         self._camera_events = list(settings.camera_schedule)
-        self._motor_events = [(_number("motor_schedule", t), joint, _number("motor_schedule", factor))
-                              for t, joint, factor in _groups("motor_schedule", settings.motor_schedule, 3)]
-        self._poses = [CameraPose(np.array(entry[:3]), np.reshape(entry[3:], (3, 3)))
-                       for entry in _groups("camera_poses", settings.camera_poses, 12)]
+        self._motor_events = [
+            (_number("motor_schedule", t), joint, _number("motor_schedule", factor))
+            for t, joint, factor in _groups("motor_schedule", settings.motor_schedule, 3)
+        ]
+        self._poses = [
+            CameraPose(np.array(entry[:3]), np.reshape(entry[3:], (3, 3)))
+            for entry in _groups("camera_poses", settings.camera_poses, 12)
+        ]
         # in lockstep the reader lets the latency pass, by the stamps
         self._camera_settings = camera = camera.replace(latency=0.0) if settings.lockstep else camera
         self._rng = np.random.default_rng(camera.seed)
@@ -45,8 +49,20 @@ class Simulation:
         self._command: Array | None = None
         marks = 2 * len(self.plant.marks) if settings.camera else 0
         n = robot.n
-        self._log = TickLog({**dict.fromkeys(("stamp", "payload", "camera", "held")), "q": n, "qd": n, "tip": 3, "u": n,
-                             "features": marks}) if settings.log_file else None
+        self._log = (
+            TickLog(
+                {
+                    **dict.fromkeys(("stamp", "payload", "camera", "held")),
+                    "q": n,
+                    "qd": n,
+                    "tip": 3,
+                    "u": n,
+                    "features": marks,
+                }
+            )
+            if settings.log_file
+            else None
+        )
 
     @property
     def elapsed(self) -> float:
@@ -82,8 +98,10 @@ class Simulation:
         frames: tuple[FeatureFrame, ...] = ()
         if self.camera is not None:
             late = self.settings.start_stamp
-            frames = tuple(FeatureFrame(late + frame.stamp, frame.points, frame.confidence)
-                           for frame in self.camera.tick(self.elapsed, self.plant.marks))
+            frames = tuple(
+                FeatureFrame(late + frame.stamp, frame.points, frame.confidence)
+                for frame in self.camera.tick(self.elapsed, self.plant.marks)
+            )
         m = self._measurement
         return Measurement(self.elapsed, m.q, m.qd, m.effort), frames
 
@@ -98,18 +116,38 @@ class Simulation:
             self._command = command
         if self._log is not None:
             truth = self.plant.truth
-            features = None if self.camera is None else project(self.plant.marks, self.camera.pose,
-                                                                self.camera.settings)[0].ravel()
-            self._log.add(stamp=self.elapsed, q=truth.q, qd=truth.qd, tip=truth.tip, u=command, payload=self.payload,
-                          features=features, camera=self._camera_index, held=self.held)
+            features = (
+                None
+                if self.camera is None
+                else project(self.plant.marks, self.camera.pose, self.camera.settings)[0].ravel()
+            )
+            self._log.add(
+                stamp=self.elapsed,
+                q=truth.q,
+                qd=truth.qd,
+                tip=truth.tip,
+                u=command,
+                payload=self.payload,
+                features=features,
+                camera=self._camera_index,
+                held=self.held,
+            )
         self._measurement = self.plant.step(command)
         self.tick += 1
 
     def save(self, path: str) -> None:
         """Write the log of true states."""
-        self._log.save(path, {"joints": self.robot.joints, "dt": self.plant.period,
-                              "start_stamp": self.settings.start_stamp, "clipped": self.plant.clipped,
-                              "rejected": self.plant.rejected, "seed": self.plant.seed})
+        self._log.save(
+            path,
+            {
+                "joints": self.robot.joints,
+                "dt": self.plant.period,
+                "start_stamp": self.settings.start_stamp,
+                "clipped": self.plant.clipped,
+                "rejected": self.plant.rejected,
+                "seed": self.plant.seed,
+            },
+        )
 
     def _resting(self) -> Array:
         """What the plant does before the first command: nothing, or stay."""
@@ -141,9 +179,10 @@ class Simulation:
 
 def _groups(name: str, values: Sequence, size: int) -> list[tuple]:
     if len(values) % size:
-        raise ConfigurationError(f"'{name}' must have {size} entries per event, got {len(values)} in all", key=name,
-                                 value=values)
-    return [tuple(values[i: i + size]) for i in range(0, len(values), size)]
+        raise ConfigurationError(
+            f"'{name}' must have {size} entries per event, got {len(values)} in all", key=name, value=values
+        )
+    return [tuple(values[i : i + size]) for i in range(0, len(values), size)]
 
 
 def _number(name: str, text: str) -> float:

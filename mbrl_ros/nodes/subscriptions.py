@@ -16,15 +16,15 @@ from sensor_msgs.msg import JointState, PointCloud2
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
-from ..configuration import Configuration
-from ..control_loop import ControlLoop
+from ..config.configuration import Configuration
 from ..exceptions import MbrlError
-from ..inputs import InputGate
-from ..mailbox import Arrival
-from ..references import Target
+from ..messages.input_gate import InputGate
+from ..references.targets import Target
 from ..robots import Robot
+from ..runtime.control_loop import ControlLoop
+from ..runtime.mailbox import Arrival
 from . import messages, qos
-from .errands import Errands
+from .background_worker import Errands
 
 
 class Subscriptions:
@@ -32,16 +32,25 @@ class Subscriptions:
 
     loop: ControlLoop
 
-    def __init__(self, node: Node, robot: Robot, controller, configuration: Configuration, *, lockstep: bool,
-                 tell: Callable[[str, bool], None]):
+    def __init__(
+        self,
+        node: Node,
+        robot: Robot,
+        controller,
+        configuration: Configuration,
+        *,
+        lockstep: bool,
+        tell: Callable[[str, bool], None],
+    ):
         self._node, self._robot, self._controller = node, robot, controller
         self._lockstep, self._tell = lockstep, tell
         control = configuration["control"]
         clock = "stamps" if lockstep else control.stamp_clock
         self.states = InputGate("joint_states", timeout=control.state_timeout, clock=clock)
         self.features = InputGate("features", timeout=configuration["features"].timeout, clock=clock)
-        self._joint_reader = messages.JointStateReader(robot, self.states, missing_velocity=control.missing_velocity,
-                                                       cutoff=control.velocity_cutoff)
+        self._joint_reader = messages.JointStateReader(
+            robot, self.states, missing_velocity=control.missing_velocity, cutoff=control.velocity_cutoff
+        )
         self._feature_reader = messages.FeatureReader(configuration["features"].points, self.features)
         self._feature_latency = control.feature_latency
         self._target_order = messages.JointOrder(robot.joints)
@@ -58,10 +67,17 @@ class Subscriptions:
             self._feature_subscription,
             subscribe(Float64MultiArray, "features_vector", self._on_feature_vector, stream),
             subscribe(JointState, "joint_states", self._on_joint_states, stream),
-            *(subscribe(kind, f"~/{topic}", self._target_callback(topic, setter), qos.TARGETS) for kind, topic, setter in (
-                (JointState, "target_joints", self._set_joints), (PointStamped, "target_point", self._set_point),
-                (PoseStamped, "target_pose", self._set_pose), (PointCloud2, "target_features", self._set_features),
-                (JointTrajectory, "target_trajectory", self._set_trajectory)))]
+            *(
+                subscribe(kind, f"~/{topic}", self._target_callback(topic, setter), qos.TARGETS)
+                for kind, topic, setter in (
+                    (JointState, "target_joints", self._set_joints),
+                    (PointStamped, "target_point", self._set_point),
+                    (PoseStamped, "target_pose", self._set_pose),
+                    (PointCloud2, "target_features", self._set_features),
+                    (JointTrajectory, "target_trajectory", self._set_trajectory),
+                )
+            ),
+        ]
 
     def end(self) -> None:
         for subscription in self._subscriptions:
@@ -91,8 +107,10 @@ class Subscriptions:
             self.loop.repeat_command()
         if self._joint_reader.estimating and not self._said_estimating:
             self._said_estimating = True
-            self._node.get_logger().warning("joint_states hold no velocities; they are estimated from the positions "
-                                            "(control.missing_velocity, control.velocity_cutoff)")
+            self._node.get_logger().warning(
+                "joint_states hold no velocities; they are estimated from the positions "
+                "(control.missing_velocity, control.velocity_cutoff)"
+            )
 
     def _drain_features(self) -> None:
         """Take every feature frame that was sent before this state, so that lockstep does not depend on threads."""
@@ -122,6 +140,7 @@ class Subscriptions:
                 self._accept(topic, setter, message)
             elif not self._errands.run(lambda: self._accept(topic, setter, message)):
                 self._refuse(topic, message, "too many others wait")
+
         return callback
 
     def _accept(self, topic: str, setter: Callable, message) -> None:

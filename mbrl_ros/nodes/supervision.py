@@ -1,6 +1,6 @@
 """Supervision samples and policies as standard messages.
 
-A sample is a Float64MultiArray, encoded as distillation/wire.py says. A policy is a UInt8MultiArray with the bytes of a
+A sample is a Float64MultiArray, encoded as messages/supervision.py says. A policy is a UInt8MultiArray with the bytes of a
 policy file, latched; layout.dim[0].label names the version.
 """
 
@@ -13,8 +13,8 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension, UInt8MultiArray
 
 from ..distillation.dataset import Supervision
 from ..distillation.policy import Policy, from_bytes
-from ..distillation.wire import VERSION, read
 from ..exceptions import DataError
+from ..messages.supervision import VERSION, read
 
 __all__ = ["to_message", "read", "to_policy_message", "read_policy"]
 POLICY_VERSION = "mbrl_ros/policy/1"
@@ -22,13 +22,26 @@ POLICY_VERSION = "mbrl_ros/policy/1"
 
 def to_message(sample: Supervision, sequence: int, source: str) -> Float64MultiArray:
     n = sample.q.size
-    values = {"sequence": [sequence], "stamp": [sample.stamp], "epoch": [sample.epoch], "task": [sample.task],
-              "target": sample.target, "q": sample.q, "qd": sample.qd, "a": sample.a, "w": sample.w, "u": sample.u,
-              "P": sample.P[np.triu_indices(n)]}
+    values = {
+        "sequence": [sequence],
+        "stamp": [sample.stamp],
+        "epoch": [sample.epoch],
+        "task": [sample.task],
+        "target": sample.target,
+        "q": sample.q,
+        "qd": sample.qd,
+        "a": sample.a,
+        "w": sample.w,
+        "u": sample.u,
+        "P": sample.P[np.triu_indices(n)],
+    }
     message = Float64MultiArray(data=array("d", np.concatenate([np.asarray(v, dtype=float) for v in values.values()])))
-    message.layout.dim = [MultiArrayDimension(label=VERSION, size=len(message.data), stride=len(message.data)),
-                          MultiArrayDimension(label=source), MultiArrayDimension(label=sample.kind),
-                          *(MultiArrayDimension(label=name, size=len(v), stride=len(v)) for name, v in values.items())]
+    message.layout.dim = [
+        MultiArrayDimension(label=VERSION, size=len(message.data), stride=len(message.data)),
+        MultiArrayDimension(label=source),
+        MultiArrayDimension(label=sample.kind),
+        *(MultiArrayDimension(label=name, size=len(v), stride=len(v)) for name, v in values.items()),
+    ]
     return message
 
 

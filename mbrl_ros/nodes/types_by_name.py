@@ -13,4 +13,6 @@ def message_class(kind: str):
         package, _, name = kind.split("/")
         return getattr(importlib.import_module(f"{package}.msg"), name)
     except (ValueError, ImportError, AttributeError):
-        raise DataError(f"the message type {kind} is not installed here; install its package or leave the topic out") from None
+        raise DataError(
+            f"the message type {kind} is not installed here; install its package or leave the topic out"
+        ) from None

@@ -33,8 +33,13 @@ def replay(options: ReplayOptions, progress: Callable[[float], None] = lambda se
     setup.notes += [note for note in setup.stream.notes if note not in setup.notes]
     summary = {"bag": options.bag.name, **engine.summary()}
     if engine.ticks < 2:
-        why = ", ".join(f"{count} {reason}" for reason, count in summary["rejected"].items()) or "no joint state in the range"
+        why = (
+            ", ".join(f"{count} {reason}" for reason, count in summary["rejected"].items())
+            or "no joint state in the range"
+        )
         details = "; ".join({**engine.states.details}.values())
-        raise DataError(f"{options.bag}: nothing to replay: {why}. {details}"
-                        + (" (--stamps bag takes the bag's own stamps)" if "no stamp" in why else ""))
+        raise DataError(
+            f"{options.bag}: nothing to replay: {why}. {details}"
+            + (" (--stamps bag takes the bag's own stamps)" if "no stamp" in why else "")
+        )
     return Replay(summary, engine.table, engine.events, setup)

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..conversion import Message, answered_stamp, seconds
 from ..data.salvage import Raw
 from ..dynamics.delay_estimation import DelayEstimate, DelayEstimator
+from ..messages.readers import Message, answered_stamp, seconds
 from ..types import Array
 from .recorded import key_of
 
@@ -59,7 +59,9 @@ class Checkup:
         self._last_layout: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, topics: Mapping[str, tuple[str, int]], roles: Mapping[str, str], messages: Iterable[Raw], decoder) -> Checkup:
+    def of(
+        cls, topics: Mapping[str, tuple[str, int]], roles: Mapping[str, str], messages: Iterable[Raw], decoder
+    ) -> Checkup:
         """From serialised messages."""
         checkup = cls(topics, roles)
         for topic, kind, stamp, data in messages:
@@ -134,8 +136,16 @@ class Checkup:
         elif not np.isfinite(velocity).all():
             self.trouble["a velocity is not finite"] += 1
         if len(self._kept) < KEPT:
-            self._kept.append((layout, arrival, stamp, np.array(position, dtype=np.float64),
-                               np.array(velocity, dtype=np.float64), np.array(effort, dtype=np.float64)))
+            self._kept.append(
+                (
+                    layout,
+                    arrival,
+                    stamp,
+                    np.array(position, dtype=np.float64),
+                    np.array(velocity, dtype=np.float64),
+                    np.array(effort, dtype=np.float64),
+                )
+            )
 
     def _add_command(self, arrival: float, message: Message) -> None:
         self.command_arrivals.append(arrival)
@@ -152,7 +162,8 @@ class Checkup:
 
 def interface_of(samples: Samples, times: Array, values: Array) -> str:
     """effort, velocity or position: what a held command (C, n) resembles, by the residual over its own spread; a
-    measured effort without commands means effort."""
+    measured effort without commands means effort.
+    """
     if len(times) < FEWEST:
         return "effort" if samples.has("effort") and np.nanmax(np.nanstd(samples.effort, axis=0)) > 0.0 else "position"
     index = np.searchsorted(times, samples.arrivals, side="right") - 1
@@ -205,6 +216,11 @@ def facts(checkup: Checkup) -> dict[str, Any]:
     """The numbers behind the findings, for --json."""
     period, stamps = checkup.period(), np.array(checkup.stamps)
     step = np.diff(stamps)
-    return {"states": len(stamps), "joints": list(checkup.joints), "rate_hz": 1.0 / period if period else None,
-            "jitter_p99": float(np.percentile(np.abs(step - period), 99) / period) if period and step.size else None,
-            "commands": len(checkup.command_arrivals), "trouble": dict(checkup.trouble)}
+    return {
+        "states": len(stamps),
+        "joints": list(checkup.joints),
+        "rate_hz": 1.0 / period if period else None,
+        "jitter_p99": float(np.percentile(np.abs(step - period), 99) / period) if period and step.size else None,
+        "commands": len(checkup.command_arrivals),
+        "trouble": dict(checkup.trouble),
+    }

@@ -52,11 +52,17 @@ def comparison(a: Side, b: Side) -> dict[str, Any]:
     if a.joints != b.joints:
         raise DataError(f"the replays belong to different robots: {list(a.joints)} and {list(b.joints)}")
     stamps, in_a, in_b = _common(a, b)
-    result: dict[str, Any] = {"a": a.label, "b": b.label, "ticks_in_common": int(stamps.size),
-                              "ticks": {"a": a.summary["ticks"], "b": b.summary["ticks"]},
-                              "prediction": {"a": a.summary["prediction"], "b": b.summary["prediction"]},
-                              "same_commands": a.summary["commands_sha256"] == b.summary["commands_sha256"]
-                              if a.summary["commands_sha256"] else None, "commands": None}
+    result: dict[str, Any] = {
+        "a": a.label,
+        "b": b.label,
+        "ticks_in_common": int(stamps.size),
+        "ticks": {"a": a.summary["ticks"], "b": b.summary["ticks"]},
+        "prediction": {"a": a.summary["prediction"], "b": b.summary["prediction"]},
+        "same_commands": a.summary["commands_sha256"] == b.summary["commands_sha256"]
+        if a.summary["commands_sha256"]
+        else None,
+        "commands": None,
+    }
     ua, ub = a.commands()[in_a], b.commands()[in_b]
     known = np.isfinite(ua).all(axis=1) & np.isfinite(ub).all(axis=1)
     if known.any():
@@ -66,34 +72,50 @@ def comparison(a: Side, b: Side) -> dict[str, Any]:
         differing = np.flatnonzero(apart.max(axis=1) > 0.0)
         result["commands"] = {
             "first_difference_s": float(stamps[differing[0]] - stamps[0]) if differing.size else None,
-            "per_joint": {joint: {"rms": float(np.sqrt((apart[:, i] ** 2).mean())), "max": float(apart[:, i].max()),
-                                  "max_fraction": float(apart[:, i].max() / span[i])}
-                          for i, joint in enumerate(a.joints)}}
+            "per_joint": {
+                joint: {
+                    "rms": float(np.sqrt((apart[:, i] ** 2).mean())),
+                    "max": float(apart[:, i].max()),
+                    "max_fraction": float(apart[:, i].max() / span[i]),
+                }
+                for i, joint in enumerate(a.joints)
+            },
+        }
     return result
 
 
 def text(result: dict[str, Any]) -> str:
     """The comparison as a table."""
-    lines = [f"A: {result['a']}", f"B: {result['b']}", f"{result['ticks_in_common']} ticks in common "
-             f"(A {result['ticks']['a']}, B {result['ticks']['b']})", f"{'':<18}{'A':>12}{'B':>12}"]
+    lines = [
+        f"A: {result['a']}",
+        f"B: {result['b']}",
+        f"{result['ticks_in_common']} ticks in common (A {result['ticks']['a']}, B {result['ticks']['b']})",
+        f"{'':<18}{'A':>12}{'B':>12}",
+    ]
     for key in result["prediction"]["a"]:
-        lines.append(f"{key:<18}{spelled(result['prediction']['a'][key]):>12}{spelled(result['prediction']['b'][key]):>12}")
+        lines.append(
+            f"{key:<18}{spelled(result['prediction']['a'][key]):>12}{spelled(result['prediction']['b'][key]):>12}"
+        )
     if result["commands"] is None:
         return "\n".join(lines)
     first = result["commands"]["first_difference_s"]
     lines.append("commands agree to the last bit" if first is None else f"commands differ from {first:.3f} s on")
     if first is not None:
         lines.append(f"{'joint':<24}{'rms':>12}{'max':>12}{'max / range':>13}")
-        lines += [f"{joint:<24}{d['rms']:>12.4g}{d['max']:>12.4g}{d['max_fraction']:>13.4g}"
-                  for joint, d in result["commands"]["per_joint"].items()]
+        lines += [
+            f"{joint:<24}{d['rms']:>12.4g}{d['max']:>12.4g}{d['max_fraction']:>13.4g}"
+            for joint, d in result["commands"]["per_joint"].items()
+        ]
     return "\n".join(lines)
 
 
 def draw(a: Side, b: Side, path: Path) -> Path:
     """Both sides' commands and prediction errors over time."""
     import matplotlib
+
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
+
     planned = np.isfinite(a.commands()).any() and np.isfinite(b.commands()).any()
     rows = (len(a.joints) if planned else 0) + 1
     figure = Figure(figsize=(11, 1.3 * rows + 1.2), layout="constrained")

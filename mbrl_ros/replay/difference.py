@@ -28,5 +28,9 @@ class Difference:
     def summary(self) -> dict[str, Any] | None:
         if not self.count:
             return None
-        return {"compared": self.count, "identical": self._same, "rms": float(np.sqrt(self._sum / self.count)),
-                "max": self._largest}
+        return {
+            "compared": self.count,
+            "identical": self._same,
+            "rms": float(np.sqrt(self._sum / self.count)),
+            "max": self._largest,
+        }

@@ -19,28 +19,28 @@ from typing import Any
 
 import numpy as np
 
-from ..configuration import Configuration
-from ..control_loop import Tick
-from ..conversion import PLAUSIBLE, FeatureReader, JointStateReader, Message, seconds
+from ..config.configuration import Configuration
+from ..controllers.pid import build_controller
 from ..data.stream import Decoder
 from ..exceptions import DataError, MbrlError
-from ..inputs import InputGate
-from ..journal import Act
-from ..mailbox import Arrival
-from ..pid import build_controller
-from ..player import PLAN_VALIDITY, FeedbackPlayer
-from ..supervisor import Supervisor
+from ..messages.input_gate import InputGate
+from ..messages.readers import PLAUSIBLE, FeatureReader, JointStateReader, Message, seconds
+from ..runtime.control_loop import Tick
+from ..runtime.event_log import Act
+from ..runtime.feedback_player import PLAN_VALIDITY, FeedbackPlayer
+from ..runtime.mailbox import Arrival
+from ..safety.supervisor import Supervisor
 from ..types import Array, FeatureFrame
-from .course import LAST, Course, Place, StatusReader, Told
 from .difference import Difference
+from .event_replayer import Repeater, value_of
+from .observers import NoSupervisor, Onlooker
 from .prediction import PredictionScores, nothing_scored
 from .recorded import RecordedCommands
-from .repeated import Repeater, value_of
 from .setup import Setup
-from .stand_ins import NoSupervisor, Onlooker
 from .stepped import SteppedLoop
 from .table import Table
 from .targets import Targets
+from .timeline import LAST, Course, Place, StatusReader, Told
 
 LOOKAHEAD = 1.0  # [s] of the bag read before a message is handled: the answer to a state comes after it
 LONGEST_SILENCE = 5.0  # [s] of a gap in which the safe command is repeated; more of the same says nothing
@@ -58,8 +58,15 @@ class Event:
 class Engine:
     """One replay. `table` has a row per tick; summary() says what came of it."""
 
-    def __init__(self, setup: Setup, begin: float = 0.0, end: float = float("inf"), stamps: str = "header",
-                 mapped=None, progress: Callable[[float], None] = lambda seconds: None):
+    def __init__(
+        self,
+        setup: Setup,
+        begin: float = 0.0,
+        end: float = float("inf"),
+        stamps: str = "header",
+        mapped=None,
+        progress: Callable[[float], None] = lambda seconds: None,
+    ):
         self._setup, self._begin, self._end, self._by_bag, self._mapped = setup, begin, end, stamps == "bag", mapped
         self._progress = progress
         robot, c = setup.robot, setup.configuration
@@ -73,8 +80,9 @@ class Engine:
         clock = "stamps" if setup.node.lockstep or setup.simulated else control.stamp_clock
         self.states = InputGate("joint_states", timeout=control.state_timeout, clock=clock)
         self.features = InputGate("features", timeout=c["features"].timeout, clock=clock)
-        self._joint_reader = JointStateReader(robot, self.states, missing_velocity=control.missing_velocity,
-                                              cutoff=control.velocity_cutoff)
+        self._joint_reader = JointStateReader(
+            robot, self.states, missing_velocity=control.missing_velocity, cutoff=control.velocity_cutoff
+        )
         self._feature_reader = FeatureReader(c["features"].points, self.features)
         self._decoder = Decoder(setup.stream)
         largest = np.maximum(np.abs(robot.command_lower), np.abs(robot.command_upper))
@@ -87,11 +95,22 @@ class Engine:
         supervisor = Supervisor(robot, c["supervisor"], self.dt) if setup.plan else NoSupervisor()
         played = 1.0 / setup.node.player_rate if setup.node.player_rate and setup.plan else None
         self.loop = SteppedLoop(
-            self.controller, supervisor, self, dt=self.dt, timeout=control.state_timeout, age=self._age,
-            lockstep=setup.node.lockstep, frame_latency=control.feature_latency, shadow=setup.feeding == "effort",
-            player=FeedbackPlayer(self.n, self.dt, PLAN_VALIDITY * self.dt) if played else None, player_period=played,
-            clock=lambda: self.now, felt={"answers": self._answered, "held": self._held, "none": self._nothing,
-                                          "effort": self._measured}[setup.feeding])
+            self.controller,
+            supervisor,
+            self,
+            dt=self.dt,
+            timeout=control.state_timeout,
+            age=self._age,
+            lockstep=setup.node.lockstep,
+            frame_latency=control.feature_latency,
+            shadow=setup.feeding == "effort",
+            player=FeedbackPlayer(self.n, self.dt, PLAN_VALIDITY * self.dt) if played else None,
+            player_period=played,
+            clock=lambda: self.now,
+            felt={"answers": self._answered, "held": self._held, "none": self._nothing, "effort": self._measured}[
+                setup.feeding
+            ],
+        )
         self.course, self._told_age = Course(), None
         self._status = StatusReader(self._decode_status)
         self._repeater = Repeater(self.loop, robot, setup.stream.path, self._note, self._warn, setup.plan)
@@ -104,11 +123,33 @@ class Engine:
         self._span = robot.command_upper - robot.command_lower
         self._difference = Difference()
         self._digest = hashlib.sha256()
-        self.table = Table({**dict.fromkeys(("time", "stamp")), **dict.fromkeys(
-            ("q", "qd", "u", "u_proposed", "u_recorded", "innovation"), robot.joints), **dict.fromkeys(
-            ("nis", "nis_bound", "far_error", "far_change", "difference", "decision_status", "plan_status",
-             "plan_iterations", "cost", "supervisor_state", "supervisor_reasons", "missed", "rejected", "compute_ms", "late",
-             "recorded_compute_ms", "recorded_latency_ms"))})
+        self.table = Table(
+            {
+                **dict.fromkeys(("time", "stamp")),
+                **dict.fromkeys(("q", "qd", "u", "u_proposed", "u_recorded", "innovation"), robot.joints),
+                **dict.fromkeys(
+                    (
+                        "nis",
+                        "nis_bound",
+                        "far_error",
+                        "far_change",
+                        "difference",
+                        "decision_status",
+                        "plan_status",
+                        "plan_iterations",
+                        "cost",
+                        "supervisor_state",
+                        "supervisor_reasons",
+                        "missed",
+                        "rejected",
+                        "compute_ms",
+                        "late",
+                        "recorded_compute_ms",
+                        "recorded_latency_ms",
+                    )
+                ),
+            }
+        )
 
     # --- running --------------------------------------------------------------------------------------------------
 
@@ -124,7 +165,9 @@ class Engine:
                 self._targets.wait(arrived, role, message)
                 continue
             again = role == "commands" and self.recorded.add(arrived, message)
-            if role == "features" and (self._setup.node.lockstep or self._setup.numbered):  # its stamp says which tick has it
+            if role == "features" and (
+                self._setup.node.lockstep or self._setup.numbered
+            ):  # its stamp says which tick has it
                 self.now = arrived
                 self._on_features(message)
                 continue
@@ -204,7 +247,9 @@ class Engine:
         stamp = seconds(message.header.stamp)
         told = self.course.tick(stamp)
         answered = told is not None or self._setup.as_recorded and self.recorded.answer(stamp) is not None
-        self.states.timeout = np.inf if answered else self._setup.configuration["control"].state_timeout  # it was fresh then
+        self.states.timeout = (
+            np.inf if answered else self._setup.configuration["control"].state_timeout
+        )  # it was fresh then
         result = self._joint_reader.read(message, self.now)
         if result is None and told is not None and told.place > (self._epoch, self.loop.sent):
             self.states.forget()  # the node answered it: it had not seen what the recorder saw before
@@ -303,13 +348,16 @@ class Engine:
 
     def _release_frames(self, stamp: float, told: Told | None) -> None:
         """Those the node had. In lockstep a frame belongs to the first state that is not earlier, in whatever order they
-        were recorded. A vector without a stamp gets the one that the node took it to have, up to half a tick later."""
+        were recorded. A vector without a stamp gets the one that the node took it to have, up to half a tick later.
+        """
         lockstep, latest = self._setup.node.lockstep, float("inf")
         if lockstep:
             latest = stamp + 0.5 * self.dt
         elif told is not None:
             latest = -float("inf") if np.isnan(told.frame) else told.frame
-        while self._frames and (frame := self._frames[0][0]).stamp <= latest + (0.0 if self._frames[0][1] else 0.5 * self.dt):
+        while self._frames and (frame := self._frames[0][0]).stamp <= latest + (
+            0.0 if self._frames[0][1] else 0.5 * self.dt
+        ):
             _, exact = self._frames.popleft()
             near = told is not None and not lockstep and not exact and abs(frame.stamp - told.frame) <= 0.5 * self.dt
             self.loop.mailbox.put_frame(dataclasses.replace(frame, stamp=told.frame) if near else frame)
@@ -358,8 +406,15 @@ class Engine:
         decision, observation, command = tick.decision, tick.observation, tick.command
         rejected = sum(self.states.rejected.values()) + sum(self.features.rejected.values())
         row: dict[str, Any] = dict(
-            time=self.now - self._first, stamp=observation.stamp, q=observation.q, qd=observation.qd, missed=tick.missed,
-            supervisor_state=command.state, supervisor_reasons=command.reasons, rejected=rejected)
+            time=self.now - self._first,
+            stamp=observation.stamp,
+            q=observation.q,
+            qd=observation.qd,
+            missed=tick.missed,
+            supervisor_state=command.state,
+            supervisor_reasons=command.reasons,
+            rejected=rejected,
+        )
         if self._told is not None:
             row.update(missed=self._told.missed, late=self._told.late)
             if decision is not None:
@@ -369,15 +424,23 @@ class Engine:
             if self.prediction is not None:
                 self.prediction.add_decision(decision, self.controller.nis_bound)
                 if decision.innovation is not None:
-                    row.update(far_error=self.prediction.far[0], far_change=self.prediction.far[1],
-                               nis_bound=self.controller.nis_bound)
-            row.update(innovation=decision.innovation, nis=decision.nis, decision_status=decision.status,
-                       compute_ms=1e3 * tick.compute)
+                    row.update(
+                        far_error=self.prediction.far[0],
+                        far_change=self.prediction.far[1],
+                        nis_bound=self.controller.nis_bound,
+                    )
+            row.update(
+                innovation=decision.innovation,
+                nis=decision.nis,
+                decision_status=decision.status,
+                compute_ms=1e3 * tick.compute,
+            )
         if self._setup.plan:
             recorded = self._recorded_command(observation.stamp)
             if recorded is not None and decision is not None:
-                row.update(u_recorded=recorded,
-                           difference=self._difference.add(np.abs(command.u - recorded) / self._span))
+                row.update(
+                    u_recorded=recorded, difference=self._difference.add(np.abs(command.u - recorded) / self._span)
+                )
             row.update(u=command.u)
             if decision is not None:
                 row.update(u_proposed=decision.u)
@@ -407,14 +470,25 @@ class Engine:
         rejected = self.rejected + self.states.rejected + self.features.rejected
         covered = self._covered
         return {
-            "messages": self.messages, "ticks": self.ticks, "rejected": dict(sorted(rejected.items())),
+            "messages": self.messages,
+            "ticks": self.ticks,
+            "rejected": dict(sorted(rejected.items())),
             "prediction": nothing_scored() if self.prediction is None else self.prediction.scores(),
             "commands_sha256": self._digest.hexdigest() if self._setup.plan else None,
             "realtime_factor": covered / self.wall if self.wall > 0.0 else None,
-            "duration_s": covered, "wall_s": self.wall, "cpu_s": self.cpu,
-            "missed": self.loop.missed, "restarts": self.states.restarts,
-            "difference": self._difference.summary(), "controller_errors": self.loop.events["controller errors"]}
+            "duration_s": covered,
+            "wall_s": self.wall,
+            "cpu_s": self.cpu,
+            "missed": self.loop.missed,
+            "restarts": self.states.restarts,
+            "difference": self._difference.summary(),
+            "controller_errors": self.loop.events["controller errors"],
+        }
 
 
-HANDLERS = {"features": Engine._on_features, "features_vector": Engine._on_feature_vector,
-            "parameters": Engine._on_parameters, "policy": Engine._on_policy}
+HANDLERS = {
+    "features": Engine._on_features,
+    "features_vector": Engine._on_feature_vector,
+    "parameters": Engine._on_parameters,
+    "policy": Engine._on_policy,
+}

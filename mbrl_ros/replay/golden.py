@@ -43,37 +43,60 @@ class Golden:
         made = np.isfinite(replay.table.column("decision_status"))
         u = replay.table.column("u")[made]
         keys = ("messages", "ticks", "rejected", "prediction")
-        return cls(Owner(robot.joints, robot.interface, 1.0 / replay.setup.configuration["control"].rate),
-                   replay.table.column("stamp")[made], u if replay.setup.plan else u[:, :0],
-                   np.nan_to_num(replay.table.column("innovation")[made]), robot.command_upper - robot.command_lower,
-                   {key: replay.summary[key] for key in keys})
+        return cls(
+            Owner(robot.joints, robot.interface, 1.0 / replay.setup.configuration["control"].rate),
+            replay.table.column("stamp")[made],
+            u if replay.setup.plan else u[:, :0],
+            np.nan_to_num(replay.table.column("innovation")[made]),
+            robot.command_upper - robot.command_lower,
+            {key: replay.summary[key] for key in keys},
+        )
 
     def save(self, path: Path) -> None:
-        store.save(path, KIND, self.owner, {"stamps": self.stamps, "u": self.u, "innovation": self.innovation,
-                                            "span": self.span, "scores": np.array(json.dumps(self.scores))})
+        store.save(
+            path,
+            KIND,
+            self.owner,
+            {
+                "stamps": self.stamps,
+                "u": self.u,
+                "innovation": self.innovation,
+                "span": self.span,
+                "scores": np.array(json.dumps(self.scores)),
+            },
+        )
 
     @classmethod
     def load(cls, path: Path) -> Golden:
         _, owner, arrays = store.load(path, KIND)
-        return cls(owner, *(arrays[name] for name in ("stamps", "u", "innovation", "span")),
-                   json.loads(str(arrays["scores"])))
+        return cls(
+            owner, *(arrays[name] for name in ("stamps", "u", "innovation", "span")), json.loads(str(arrays["scores"]))
+        )
 
 
 def differences(now: Golden, golden: Golden, tolerance: float = TOLERANCE) -> list[str]:
     """What differs by more than `tolerance`, in sentences; empty if nothing does."""
     if now.owner != golden.owner:
-        return [f"{what}: {getattr(now.owner, what)}, golden {getattr(golden.owner, what)}"
-                for what in ("joints", "interface", "dt") if getattr(now.owner, what) != getattr(golden.owner, what)]
-    lines = [f"{key}: {now.scores[key]}, golden {golden.scores[key]}" for key in ("messages", "ticks", "rejected")
-             if now.scores[key] != golden.scores[key]]
+        return [
+            f"{what}: {getattr(now.owner, what)}, golden {getattr(golden.owner, what)}"
+            for what in ("joints", "interface", "dt")
+            if getattr(now.owner, what) != getattr(golden.owner, what)
+        ]
+    lines = [
+        f"{key}: {now.scores[key]}, golden {golden.scores[key]}"
+        for key in ("messages", "ticks", "rejected")
+        if now.scores[key] != golden.scores[key]
+    ]
     for key, wanted in golden.scores["prediction"].items():
         found = now.scores["prediction"].get(key)
         if (found is None) != (wanted is None) or found is not None and abs(found - wanted) > tolerance:
             lines.append(f"prediction.{key}: {_number(found)}, golden {_number(wanted)}")
     shared, mine, other = np.intersect1d(now.stamps, golden.stamps, return_indices=True)
     if len(shared) < max(len(now.stamps), len(golden.stamps)):
-        lines.append(f"{len(now.stamps) - len(shared)} ticks have no counterpart in the golden replay, "
-                     f"{len(golden.stamps) - len(shared)} of its {len(golden.stamps)} are missing")
+        lines.append(
+            f"{len(now.stamps) - len(shared)} ticks have no counterpart in the golden replay, "
+            f"{len(golden.stamps) - len(shared)} of its {len(golden.stamps)} are missing"
+        )
     if now.u.shape[1] != golden.u.shape[1]:
         lines.append("commands: one of the two replays was made without planning (--no-plan)")
     else:
@@ -88,8 +111,10 @@ def _worst(what: str, apart: Array, stamps: Array, now: Golden, tolerance: float
     bad = np.flatnonzero((apart > tolerance).any(axis=1)) if apart.size else np.zeros(0, dtype=int)
     if not bad.size:
         return []
-    lines = [f"{what}: {bad.size} of {len(stamps)} ticks differ by more than {tolerance:g} {unit}, the first at "
-             f"{stamps[bad[0]] - stamps[0]:.3f} s, by up to {apart.max():.3g}"]
+    lines = [
+        f"{what}: {bad.size} of {len(stamps)} ticks differ by more than {tolerance:g} {unit}, the first at "
+        f"{stamps[bad[0]] - stamps[0]:.3f} s, by up to {apart.max():.3g}"
+    ]
     for k in bad[:SHOWN]:
         joint = int(apart[k].argmax())
         lines.append(f"  at {stamps[k] - stamps[0]:9.3f} s: {now.owner.joints[joint]} by {apart[k, joint]:.3g} {unit}")

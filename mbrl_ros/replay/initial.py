@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..configuration import Configuration
+from ..config.configuration import Configuration
+from ..config.sections.robot import RobotSettings
 from ..exceptions import DataError, MbrlError, RobotDescriptionError
 from ..robots import Robot, load_robot
-from ..settings import RobotSettings
 from .checkup import FEWEST, Checkup, Samples, interface_of
 
 USUAL_RATE = 200.0  # [Hz] without a bag
@@ -41,8 +41,10 @@ def initial(checkup: Checkup | None, description: str = "", urdf: str | None = N
     interface = interface_of(samples, *checkup.commands()) if samples is not None else "effort"
     robot = _robot(checkup, description, urdf, interface, notes) if description or urdf else None
     joints = robot.joints if robot is not None else checkup.joints
-    return Initial("\n".join([*_head(description, robot, joints, interface, samples),
-                              *_control(checkup, samples, notes)]) + "\n", notes)
+    return Initial(
+        "\n".join([*_head(description, robot, joints, interface, samples), *_control(checkup, samples, notes)]) + "\n",
+        notes,
+    )
 
 
 def _robot(checkup: Checkup | None, description: str, urdf: str | None, interface: str, notes: list[str]) -> Robot:
@@ -65,28 +67,44 @@ def _robot(checkup: Checkup | None, description: str, urdf: str | None, interfac
     return load_robot(settings.replace(joints=seen), urdf)
 
 
-def _head(description: str, robot: Robot | None, joints: tuple[str, ...], interface: str, samples: Samples | None) -> list[str]:
+def _head(
+    description: str, robot: Robot | None, joints: tuple[str, ...], interface: str, samples: Samples | None
+) -> list[str]:
     unit = {"effort": "torques or forces", "velocity": "joint speeds", "position": "joint positions"}[interface]
-    lines = ["# A starting point made by mbrl init: read every line before the robot moves.", "/**:", "  ros__parameters:",
-             "    robot:"]
+    lines = [
+        "# A starting point made by mbrl init: read every line before the robot moves.",
+        "/**:",
+        "  ros__parameters:",
+        "    robot:",
+    ]
     if description:
         lines.append(f"      description: {json.dumps(description)}")
     else:
         lines.append("      # no description here: the node waits for the topic robot_description")
-    lines += [f"      joints: [{', '.join(joints)}]  # in the order of the controller's commands",
-              _line("interface", interface, f"commands are {unit}")]
+    lines += [
+        f"      joints: [{', '.join(joints)}]  # in the order of the controller's commands",
+        _line("interface", interface, f"commands are {unit}"),
+    ]
     if robot is not None:
-        lines += [f"      tip: {robot.tip}", _line("velocity_scale", 0.5, "begin with half of the URDF's limits"),
-                  f"      effort_scale: {1.0 if interface == 'effort' else 0.5}",
-                  "      # limits in use, per joint:"]
-        lines += [f"      #   {name}: {_span(low, high)} rad or m, {0.5 * v:.3g} per s (half of {v:.3g}), effort {e:.3g}"
-                  for name, low, high, v, e in zip(robot.joints, robot.position_lower, robot.position_upper,
-                                                   robot.velocity_limit, robot.effort_limit)]
+        lines += [
+            f"      tip: {robot.tip}",
+            _line("velocity_scale", 0.5, "begin with half of the URDF's limits"),
+            f"      effort_scale: {1.0 if interface == 'effort' else 0.5}",
+            "      # limits in use, per joint:",
+        ]
+        lines += [
+            f"      #   {name}: {_span(low, high)} rad or m, {0.5 * v:.3g} per s (half of {v:.3g}), effort {e:.3g}"
+            for name, low, high, v, e in zip(
+                robot.joints, robot.position_lower, robot.position_upper, robot.velocity_limit, robot.effort_limit
+            )
+        ]
     if samples is not None and len(samples.q):
         lines.append("      # met in the bag, per joint: positions, fastest, largest effort:")
         for i, name in enumerate(samples.joints):
             if name in joints:
-                q, qd, effort = (part[:, i][np.isfinite(part[:, i])] for part in (samples.q, samples.qd, samples.effort))
+                q, qd, effort = (
+                    part[:, i][np.isfinite(part[:, i])] for part in (samples.q, samples.qd, samples.effort)
+                )
                 lines.append(f"      #   {name}: {_span(*_ends(q))}, {_largest(qd)}, {_largest(effort)}")
     return lines
 
@@ -97,10 +115,14 @@ def _control(checkup: Checkup | None, samples: Samples | None, notes: list[str])
     if period and len(checkup.stamps) >= FEWEST:
         rate = min(round(1.0 / period, 1), FASTEST)
         if 1.0 / period > 1.05 * FASTEST:
-            notes.append(f"joint states come at {1.0 / period:.4g} Hz; control runs at {FASTEST:g} Hz, player_rate can use the rest")
+            notes.append(
+                f"joint states come at {1.0 / period:.4g} Hz; control runs at {FASTEST:g} Hz, player_rate can use the rest"
+            )
         step = np.diff(np.array(checkup.stamps))
         usual = step[(step > 0.0) & (step < 20.0 * period)]
-        timeout = round(max(SHORTEST_TIMEOUT, TIMEOUT * float(np.percentile(usual, 99.9))), 3) if usual.size else timeout
+        timeout = (
+            round(max(SHORTEST_TIMEOUT, TIMEOUT * float(np.percentile(usual, 99.9))), 3) if usual.size else timeout
+        )
         estimate = checkup.delay(samples)
         if estimate is not None and estimate.usable:
             delay = round(estimate.ticks * period * rate, 2)
@@ -110,20 +132,30 @@ def _control(checkup: Checkup | None, samples: Samples | None, notes: list[str])
     else:
         notes.append("rate, interface and delay are guesses: give a bag with --bag to measure them")
     missing = samples is not None and not samples.has("qd")
-    lines = ["", "/**/mpc_node:", "  ros__parameters:", "    control:",
-             _line("rate", float(rate), f"{'of the joint states in the bag' if period else 'a usual one'} [Hz]"),
-             _line("delay", delay, f"{delay_note} [ticks]"),
-             _line("state_timeout", timeout, "the safe command goes out after this long without states [s]")]
+    lines = [
+        "",
+        "/**/mpc_node:",
+        "  ros__parameters:",
+        "    control:",
+        _line("rate", float(rate), f"{'of the joint states in the bag' if period else 'a usual one'} [Hz]"),
+        _line("delay", delay, f"{delay_note} [ticks]"),
+        _line("state_timeout", timeout, "the safe command goes out after this long without states [s]"),
+    ]
     if missing:
         lines.append(_line("missing_velocity", "estimate", "the joint states hold no velocities"))
-    return [*lines, "    planner:", _line("horizon", max(5, round(HORIZON * rate)), f"{HORIZON} s [ticks]"),
-            "      iterations: 2"]
+    return [
+        *lines,
+        "    planner:",
+        _line("horizon", max(5, round(HORIZON * rate)), f"{HORIZON} s [ticks]"),
+        "      iterations: 2",
+    ]
 
 
 def check(text: str) -> None:
     """MbrlError if the file would be refused."""
     import tempfile
     from pathlib import Path
+
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "initial.yaml")
         file.write_text(text, encoding="utf-8")

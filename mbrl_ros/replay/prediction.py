@@ -1,4 +1,4 @@
-"""How well the replayed model predicts, tick by tick, in bounded memory; the scores are those of evaluation.py.
+"""How well the replayed model predicts, tick by tick, in bounded memory; the scores are those of evaluation/scores.py.
 
 For the transition (x_k, u_k, x_k+1), before it is learned from, the model is fitted about (x_k, u_k) and rolled through
 the ten commands that follow:
@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from ..evaluation import STEPS, WARM_UP
+from ..evaluation.scores import STEPS, WARM_UP
 from ..types import Array, Decision, Transition
 
 FEWEST = 10  # scored ticks below which the warm-up is scored too
@@ -27,8 +27,11 @@ class _Sums:
         self.error = self.change = self.far_error = self.far_change = 0.0
 
     def scores(self) -> dict[str, float | None]:
-        return {"nmse_1_qd": _ratio(self.error, self.change), "nmse_10_q": _ratio(self.far_error, self.far_change),
-                "nis_coverage_95": _ratio(self.inside, self.count)}
+        return {
+            "nmse_1_qd": _ratio(self.error, self.change),
+            "nmse_10_q": _ratio(self.far_error, self.far_change),
+            "nis_coverage_95": _ratio(self.inside, self.count),
+        }
 
 
 class PredictionScores:
@@ -52,20 +55,23 @@ class PredictionScores:
         if not abs(stamp - self._end) < 0.2 * dt:
             self._count = 0
         self._end = stamp + dt
-        self._change = transition.x_next[n: 2 * n] - transition.x[n: 2 * n]
+        self._change = transition.x_next[n : 2 * n] - transition.x[n : 2 * n]
         model, k = self._dynamics.fit(transition.x, transition.u), self._count % STEPS
         self._F[k], self._f[k] = model.F[0], model.f[0]
         self._start[k] = self._rolled[k] = transition.x
         self._count += 1
         nx = transition.x.size
         with np.errstate(over="ignore", invalid="ignore"):  # a bad model may say anything ten ticks ahead
-            self._rolled = ((self._F[:, :, :nx] @ self._rolled[:, :, None])[:, :, 0]
-                            + self._F[:, :, nx:] @ transition.u + self._f)
+            self._rolled = (
+                (self._F[:, :, :nx] @ self._rolled[:, :, None])[:, :, 0] + self._F[:, :, nx:] @ transition.u + self._f
+            )
         self.far = (math.nan, math.nan)
         if self._count >= STEPS:
             k = self._count % STEPS  # the oldest
-            self.far = (_squared(transition.x_next[:n] - self._rolled[k, :n]),
-                        _squared(transition.x_next[:n] - self._start[k, :n]))
+            self.far = (
+                _squared(transition.x_next[:n] - self._rolled[k, :n]),
+                _squared(transition.x_next[:n] - self._start[k, :n]),
+            )
             for sums in self._sums(stamp - (STEPS - 1) * dt):
                 sums.far_error += self.far[0]
                 sums.far_change += self.far[1]

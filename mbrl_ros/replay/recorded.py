@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..conversion import JointOrder, Message, answered_stamp, command_joints
+from ..messages.readers import JointOrder, Message, answered_stamp, command_joints
 from ..types import Array
 
 KEPT = 4096  # answers that no state has claimed

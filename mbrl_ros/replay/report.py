@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..codegen.compiler import fallbacks
+from ..console.verdict import Verdict, late_machine, of_replay
 from ..exceptions import DataError
-from ..planners.compiler import fallbacks
-from ..state_machine import Reason, State
+from ..safety.state_machine import Reason, State
 from ..types import Array
-from ..verdict import Verdict, late_machine, of_replay
 from .golden import TOLERANCE
 
 if TYPE_CHECKING:
@@ -48,11 +48,13 @@ def _causes(reasons: float) -> str:
 
 def write(replay: Replay, folder: Path, table: str = "csv", judged: Verdict | None = None) -> Path:
     """summary.json, report.html, the PNGs and the table of ticks in `folder`; returns the page's path. Where a Parquet
-    table cannot be written, a CSV takes its place and the page says so."""
+    table cannot be written, a CSV takes its place and the page says so.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     judged = verdict(replay, repeats=False) if judged is None else judged
-    (folder / "summary.json").write_text(json.dumps({**replay.summary, "verdict": judged.to_json()}, indent=2, allow_nan=False)
-                                         + "\n", encoding="utf-8")
+    (folder / "summary.json").write_text(
+        json.dumps({**replay.summary, "verdict": judged.to_json()}, indent=2, allow_nan=False) + "\n", encoding="utf-8"
+    )
     if table == "csv":
         replay.table.write_csv(folder / "ticks.csv")
     elif table == "parquet":
@@ -72,6 +74,7 @@ def write(replay: Replay, folder: Path, table: str = "csv", judged: Verdict | No
 
 def _figures(replay: Replay) -> dict[str, Callable]:
     import matplotlib
+
     matplotlib.use("Agg")
     columns = _Columns(replay)
     figures = {"motion": lambda: _motion(columns), "inputs": lambda: _inputs(columns)}
@@ -112,6 +115,7 @@ def short_names(joints: Sequence[str]) -> list[str]:
 
 def _figure(rows: int, height: float, **options):
     from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11, height), layout="constrained")
     axes = np.atleast_1d(figure.subplots(rows, 1, sharex=True, **options))
     for axis in axes:
@@ -138,7 +142,9 @@ def _mean(values: Array, window: int) -> Array:
     """A running mean that leaves out what is not there; NaN where nothing is."""
     known = np.isfinite(values)
     kernel = np.ones(window)
-    total, count = (np.convolve(part, kernel, mode="same") for part in (np.where(known, values, 0.0), known.astype(float)))
+    total, count = (
+        np.convolve(part, kernel, mode="same") for part in (np.where(known, values, 0.0), known.astype(float))
+    )
     return np.where(count > 0.5, total / np.maximum(count, 1.0), np.nan)
 
 
@@ -150,8 +156,9 @@ def _prediction(c: _Columns):
     change[1:] = (np.diff(c["qd"], axis=0) ** 2).sum(axis=1)
     change[~np.isfinite(error)] = np.nan
     for axis, pairs, unit, title in (
-            (near, (change, error), "rad/s", "One tick ahead: velocities"),
-            (far, (c["far_change"], c["far_error"]), "rad", "Ten ticks ahead: positions")):
+        (near, (change, error), "rad/s", "One tick ahead: velocities"),
+        (far, (c["far_change"], c["far_error"]), "rad", "Ten ticks ahead: positions"),
+    ):
         for values, colour, label in zip(pairs, (PALE, ACCENT), ('"no change"', "model")):
             axis.semilogy(c.time, np.sqrt(np.maximum(_mean(values, window), 1e-16)), color=colour, lw=1.2, label=label)
         axis.set(ylabel=f"error [{unit}], rms", title=title)
@@ -164,6 +171,7 @@ def _prediction(c: _Columns):
 def _calibration(c: _Columns):
     from matplotlib.figure import Figure
     from scipy.stats import chi2
+
     figure = Figure(figsize=(11, 3.8), layout="constrained")
     over_time, levels = figure.subplots(1, 2, width_ratios=(2.2, 1))
     nis, bound = c["nis"], c["nis_bound"]
@@ -223,6 +231,7 @@ def _commands(c: _Columns):
 
 def _ticks(c: _Columns):
     from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11, 3.0), layout="constrained")
     over_time, histogram = figure.subplots(1, 2, width_ratios=(2, 1))
     known = np.isfinite(c["compute_ms"])
@@ -234,7 +243,9 @@ def _ticks(c: _Columns):
     if np.isfinite(recorded).any():
         there = recorded[np.isfinite(recorded)]
         over_time.semilogy(c.time[known], recorded, ".", ms=2, color=INK, label="recorded")
-        histogram.hist(there, bins=60, range=(there.min(), np.percentile(there, 99.5) + 1e-9), color=INK, histtype="step")
+        histogram.hist(
+            there, bins=60, range=(there.min(), np.percentile(there, 99.5) + 1e-9), color=INK, histtype="step"
+        )
         late = c["late"][known] >= 1.0
         titles.append(f"recorded: {_quantiles(there)}; {late.sum()} a period late")
     over_time.axhline(period, color=WARN, lw=1, label=f"period, {period:.3g} ms")
@@ -275,16 +286,22 @@ def text(replay: Replay) -> str:
     """A few lines for the terminal."""
     s = replay.summary
     p = s["prediction"]
-    lines = [f"{s['bag']}: {s['messages']} messages, {s['ticks']} ticks over {s['duration_s']:.1f} s, "
-             f"{spelled(s['realtime_factor'])} x real time"]
+    lines = [
+        f"{s['bag']}: {s['messages']} messages, {s['ticks']} ticks over {s['duration_s']:.1f} s, "
+        f"{spelled(s['realtime_factor'])} x real time"
+    ]
     lines += [f"  {note}" for note in replay.setup.notes]
     lines += _conduct(replay)
-    lines.append(f"prediction: one tick, velocities {spelled(p['nmse_1_qd'])} of \"no change\"; ten ticks, positions "
-                 f"{spelled(p['nmse_10_q'])}; inside the 95 % ellipsoid {spelled(p['nis_coverage_95'])}")
+    lines.append(
+        f'prediction: one tick, velocities {spelled(p["nmse_1_qd"])} of "no change"; ten ticks, positions '
+        f"{spelled(p['nmse_10_q'])}; inside the 95 % ellipsoid {spelled(p['nis_coverage_95'])}"
+    )
     if s["difference"]:
         d = s["difference"]
-        lines.append(f"commands: {d['identical']} of {d['compared']} identical to the recorded ones; difference rms "
-                     f"{d['rms']:.3g}, max {d['max']:.3g} of the command range")
+        lines.append(
+            f"commands: {d['identical']} of {d['compared']} identical to the recorded ones; difference rms "
+            f"{d['rms']:.3g}, max {d['max']:.3g} of the command range"
+        )
     if s["rejected"]:
         lines.append("rejected: " + ", ".join(f"{count} {reason}" for reason, count in s["rejected"].items()))
     if s["commands_sha256"]:
@@ -313,21 +330,30 @@ def spelled(value: Any) -> str:
 
 
 def _page(replay: Replay, files: dict[str, Path], judged: Verdict) -> str:
-    from ..demo.report import flat
+    from ..console.summary import flat
+
     pictures = "\n".join(
         f'<figure><img alt="{name}" src="data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"></figure>'
-        for name, file in files.items())
-    rows = "".join(f"<tr><th>{html.escape(key)}</th><td>{html.escape(spelled(value))}</td></tr>"
-                   for key, value in flat(replay.summary).items())
+        for name, file in files.items()
+    )
+    rows = "".join(
+        f"<tr><th>{html.escape(key)}</th><td>{html.escape(spelled(value))}</td></tr>"
+        for key, value in flat(replay.summary).items()
+    )
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in replay.setup.notes)
-    events = "".join(f"<tr><th>{event.time:.3f} s</th><td><pre>{html.escape(event.text)}</pre></td></tr>"
-                     for event in replay.events) or "<tr><td>none</td></tr>"
-    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(judged.line())} - replay of {html.escape(replay.summary['bag'])}</title>
+    events = (
+        "".join(
+            f"<tr><th>{event.time:.3f} s</th><td><pre>{html.escape(event.text)}</pre></td></tr>"
+            for event in replay.events
+        )
+        or "<tr><td>none</td></tr>"
+    )
+    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(judged.line())} - replay of {html.escape(replay.summary["bag"])}</title>
 <style>body{{font:15px/1.5 system-ui,sans-serif;color:{INK};max-width:1100px;margin:2rem auto;padding:0 1rem}}
 img{{width:100%}}figure{{margin:1.5rem 0}}table{{border-collapse:collapse}}th{{text-align:left;font-weight:500;padding-right:2rem;vertical-align:top}}
 td{{font-variant-numeric:tabular-nums}}tr{{border-bottom:1px solid #eceff1}}pre{{margin:0;white-space:pre-wrap}}
 .verdict{{font-weight:600;color:#fff;background:{ACCENT if judged.passed else WARN};padding:.5rem 1rem}}</style>
 <p class="verdict">{html.escape(judged.line())}</p>
-<h1>Replay of {html.escape(replay.summary['bag'])}</h1><ul>{notes}</ul>
+<h1>Replay of {html.escape(replay.summary["bag"])}</h1><ul>{notes}</ul>
 {pictures}<h2>Events</h2><table>{events}</table><h2>Numbers</h2><table>{rows}</table></html>
 """

@@ -15,18 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from ..configuration import Configuration, read_yaml, section_types
-from ..conversion import Message, answered_stamp, seconds
+from ..config.configuration import Configuration, read_yaml, section_types
+from ..config.resources import config_file, share_directory
+from ..config.sections.nodes import NodeSettings
 from ..data import Recording
 from ..data.stream import BagStream, Decoder
 from ..dynamics.priors import Prior
-from ..evaluation import anonymous_robot, unknown_robot_prior
+from ..evaluation.scores import anonymous_robot, unknown_robot_prior
 from ..exceptions import ConfigurationError, DataError, MbrlError
-from ..node_settings import NodeSettings
+from ..messages.readers import Message, answered_stamp, seconds
 from ..robots import Robot, load_robot
-from ..share import config_file, share_directory
 from ..types import Array
-from .course import status_labels
+from .timeline import status_labels
 from .topics import Mapped, roles_of, unmatched
 
 SURVEYED = 2000  # joint states looked at before the replay begins
@@ -69,7 +69,8 @@ class Setup:
     """`feeding`: where the command in effect comes from: "answers" (recorded by this package's node), "held" (a topic of
     another controller), "effort" (of the joint states) or "none". `as_recorded`: the states that were answered are answered;
     `numbered`, `journal`: the status numbers the commands, and what came between them was recorded; `simulated`: the
-    node's clock was the simulation's."""
+    node's clock was the simulation's.
+    """
 
     stream: BagStream
     roles: dict[str, str]
@@ -122,15 +123,35 @@ def prepare(options: ReplayOptions) -> Setup:
     else:
         robot = _within_reason(anonymous_robot(survey.recording), survey.recording)
         prior = unknown_robot_prior(robot, 1.0 / configuration["control"].rate)
-        notes.append(f"nothing is known of this robot ({', '.join(survey.joints)}): replayed without planning; "
-                     "--config NAME or --robot URDF tells what it is")
-    notes.append({"answers": "the command in effect is the recorded one", "none": "the bag holds no commands: zero is taken",
-                  "held": "the command in effect is the mean of the topic's over each tick",
-                  "effort": "the command in effect is the measured effort"}[feeding])
+        notes.append(
+            f"nothing is known of this robot ({', '.join(survey.joints)}): replayed without planning; "
+            "--config NAME or --robot URDF tells what it is"
+        )
+    notes.append(
+        {
+            "answers": "the command in effect is the recorded one",
+            "none": "the bag holds no commands: zero is taken",
+            "held": "the command in effect is the mean of the topic's over each tick",
+            "effort": "the command in effect is the measured effort",
+        }[feeding]
+    )
     same_rate = configuration["control"].rate == _recorded_rate(survey, configuration["control"].rate)
     as_recorded = survey.labelled and feeding in ("answers", "effort") and same_rate and not node.lockstep
-    return Setup(stream, roles, robot, configuration, node, options.plan and known_robot, feeding, prior, survey.session,
-                 notes, as_recorded, survey.numbered and same_rate, same_rate and "journal" in roles.values())
+    return Setup(
+        stream,
+        roles,
+        robot,
+        configuration,
+        node,
+        options.plan and known_robot,
+        feeding,
+        prior,
+        survey.session,
+        notes,
+        as_recorded,
+        survey.numbered and same_rate,
+        same_rate and "journal" in roles.values(),
+    )
 
 
 def surveyed(stream: BagStream, roles: Mapping[str, str], options: ReplayOptions) -> Survey:
@@ -180,6 +201,7 @@ def first_tick(message: Message) -> int:
 
 def _recording(stream: BagStream, survey: Survey, states: list) -> Recording:
     """Positions, velocities and efforts of the surveyed states; zeros for what is not there or not finite."""
+
     def values(field: str) -> Array:
         rows = [np.asarray(getattr(m, field)) for _, m in states]
         n = len(survey.joints)
@@ -189,8 +211,14 @@ def _recording(stream: BagStream, survey: Survey, states: list) -> Recording:
         return np.where((size >= NOTHING) & (size <= ABSURD * np.percentile(size, 99.0, axis=0) + 1e-6), found, 0.0)
 
     effort = values("effort")
-    return Recording(stream.path.name, survey.joints, np.array([s for s, _ in states]), values("position"),
-                     values("velocity"), effort if np.ptp(effort, axis=0).max(initial=0.0) > 0.0 else None)
+    return Recording(
+        stream.path.name,
+        survey.joints,
+        np.array([s for s, _ in states]),
+        values("position"),
+        values("velocity"),
+        effort if np.ptp(effort, axis=0).max(initial=0.0) > 0.0 else None,
+    )
 
 
 def _within_reason(robot: Robot, recording: Recording) -> Robot:
@@ -218,8 +246,10 @@ def _values(options: ReplayOptions, survey: Survey, notes: list[str]) -> tuple[d
         values = {**_still_known(survey.session["parameters"], notes), **given}
         notes.append(f"settings: those recorded of {survey.session.get('node', 'the node')}")
         if survey.first_tick > 1:
-            notes.append(f"the recording begins at tick {survey.first_tick} of the node: what it had learned before is not "
-                         "in the bag, and its commands differ at first")
+            notes.append(
+                f"the recording begins at tick {survey.first_tick} of the node: what it had learned before is not "
+                "in the bag, and its commands differ at first"
+            )
     else:
         values = {**_matching_config(survey.joints, notes), **given}
     if survey.description and not values.get("robot.description") and not values.get("robot_description"):
@@ -232,8 +262,11 @@ def _still_known(parameters: dict[str, Any], notes: list[str]) -> dict[str, Any]
     """Recorded parameters without those of ROS itself; what this version does not know is named and left out."""
     known = {f"{prefix}.{name}" for prefix, kind in section_types().items() for name in kind.infos()}
     known |= set(NodeSettings.infos())
-    strange = [name for name in parameters
-               if name not in known and name not in OF_ROS and not name.startswith("qos_overrides.")]
+    strange = [
+        name
+        for name in parameters
+        if name not in known and name not in OF_ROS and not name.startswith("qos_overrides.")
+    ]
     if strange:
         notes.append(f"recorded by another version, whose settings {strange} this one does not know")
     return {name: value for name, value in parameters.items() if name in known}
@@ -268,7 +301,9 @@ def _convert_rate(values: dict[str, Any], survey: Survey, changed: set[str], not
     values["lockstep"] = False
     if "control.delay" not in changed:
         values["control.delay"] = float(values.get("control.delay", default.delay)) * rate / recorded
-    notes.append(f"another rate than the recorded {recorded:g} Hz: ticks, and what acts during them, are not those of the run")
+    notes.append(
+        f"another rate than the recorded {recorded:g} Hz: ticks, and what acts during them, are not those of the run"
+    )
 
 
 def _feeding(values: dict[str, Any], roles: Mapping[str, str], survey: Survey) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..control_loop import ControlLoop, Tick
-from ..mailbox import Arrival
-from ..supervisor import Command
+from ..runtime.control_loop import ControlLoop, Tick
+from ..runtime.mailbox import Arrival
+from ..safety.supervisor import Command
 from ..types import Array, Observation
 
 

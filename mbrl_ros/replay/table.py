@@ -59,7 +59,7 @@ class Table:
         self._flush()
         self._file.seek(0)
         width = self._block.shape[1]
-        while (data := self._file.read(8 * BLOCK * width)):
+        while data := self._file.read(8 * BLOCK * width):
             yield np.frombuffer(data).reshape(-1, width)
         self._file.seek(0, 2)
 

@@ -9,13 +9,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from ..conversion import (JointOrder, Message, read_feature_target, read_joint_target, read_point_target, read_pose_target,
-                          read_trajectory_target, seconds)
 from ..exceptions import MbrlError
+from ..messages.readers import (
+    JointOrder,
+    Message,
+    read_feature_target,
+    read_joint_target,
+    read_point_target,
+    read_pose_target,
+    read_trajectory_target,
+    seconds,
+)
 from ..robots import Robot
 from .topics import Mapped
 
-APART = 0.5  # [s] by which recorder and node may see things at different times; a target is never given earlier or later
+APART = (
+    0.5  # [s] by which recorder and node may see things at different times; a target is never given earlier or later
+)
 
 
 class Targets:
@@ -26,8 +36,13 @@ class Targets:
         self._mapped, self._order = mapped or Mapped(), JointOrder(robot.joints)
         self._waiting: deque[tuple[float, str, Message]] = deque()
         self._offset: int | None = None
-        self._handlers = {"target_joints": self._joints, "target_point": self._point, "target_pose": self._pose,
-                          "target_trajectory": self._trajectory, "target_features": self._features}
+        self._handlers = {
+            "target_joints": self._joints,
+            "target_point": self._point,
+            "target_pose": self._pose,
+            "target_trajectory": self._trajectory,
+            "target_features": self._features,
+        }
 
     def give(self, role: str, message: Message) -> None:
         """To the controller, now."""

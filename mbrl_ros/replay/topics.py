@@ -51,8 +51,10 @@ class Mapped:
     def of(cls, topics: Iterable[str] = (), joints: Iterable[str] = (), file: str | Path | None = None) -> Mapped:
         """From ROLE=TOPIC and BAG_JOINT=ROBOT_JOINT entries over a map file with the mappings `topics` and `joints`."""
         content = _read(file) if file else {}
-        return cls({**content.get("topics", {}), **dict(_entry(text, "ROLE=TOPIC") for text in topics)},
-                   {**content.get("joints", {}), **dict(_entry(text, "BAG_JOINT=ROBOT_JOINT") for text in joints)})
+        return cls(
+            {**content.get("topics", {}), **dict(_entry(text, "ROLE=TOPIC") for text in topics)},
+            {**content.get("joints", {}), **dict(_entry(text, "BAG_JOINT=ROBOT_JOINT") for text in joints)},
+        )
 
     def joint(self, name: str) -> str:
         """The robot's name of a joint of the bag; `fer_joint{}=panda_joint{}` holds for every text between."""
@@ -78,8 +80,9 @@ def roles_of(topics: Mapping[str, tuple[str, int]], mapped: Mapped, bag: str) ->
         if topic == "":
             continue
         if topic not in topics:
-            raise DataError(f"{bag} has no topic '{topic}' for {role}; did you mean '{nearest(topic, topics)}'? "
-                            f"{_listed(topics)}")
+            raise DataError(
+                f"{bag} has no topic '{topic}' for {role}; did you mean '{nearest(topic, topics)}'? {_listed(topics)}"
+            )
         if topics[topic][0] != ROLES[role][0]:
             raise DataError(f"{bag}: '{topic}' holds {topics[topic][0]}, but {role} needs {ROLES[role][0]}")
         chosen[topic] = role
@@ -95,8 +98,9 @@ def roles_of(topics: Mapping[str, tuple[str, int]], mapped: Mapped, bag: str) ->
         if topic is not None:
             chosen[topic] = role
     if "states" not in chosen.values():
-        raise DataError(f"{bag}: no joint states found ({JOINT_STATE}). {_listed(topics)} "
-                        "Name the topic: --topic states=TOPIC")
+        raise DataError(
+            f"{bag}: no joint states found ({JOINT_STATE}). {_listed(topics)} Name the topic: --topic states=TOPIC"
+        )
     return chosen
 
 
@@ -107,8 +111,11 @@ def unmatched(wanted: Iterable[str], given: Iterable[str]) -> JointNameError | N
         return None
     error = JointNameError(wanted, given, what="joints of the robot and of the bag")
     pattern = _pattern(wanted, given)
-    advice = (f"--joint '{pattern}' would match them" if pattern
-              else "name each pair: --joint BAG_JOINT=ROBOT_JOINT, or a --map file")
+    advice = (
+        f"--joint '{pattern}' would match them"
+        if pattern
+        else "name each pair: --joint BAG_JOINT=ROBOT_JOINT, or a --map file"
+    )
     error.args = (f"{error.args[0]}. {advice}",)
     return error
 
@@ -118,7 +125,7 @@ def _pattern(wanted: tuple[str, ...], given: tuple[str, ...]) -> str:
     heads = [{re.sub(r"\d+\D*$", "", name) for name in names} for names in (given, wanted)]
     if len(heads[0]) == len(heads[1]) == 1:
         (old,), (new,) = heads
-        if {new + name[len(old):] for name in given} >= set(wanted):
+        if {new + name[len(old) :] for name in given} >= set(wanted):
             return f"{old}{{}}={new}{{}}"
     return ""
 
@@ -151,6 +158,7 @@ def _entry(text: str, form: str) -> tuple[str, str]:
 
 def _read(file: str | Path) -> dict[str, Any]:
     import yaml
+
     try:
         content = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
@@ -159,6 +167,9 @@ def _read(file: str | Path) -> dict[str, Any]:
         raise ConfigurationError("a map file holds the mappings 'topics' and 'joints'", source=str(file))
     for key in content:
         if key not in ("topics", "joints"):
-            raise ConfigurationError(f"unknown mapping '{key}'; did you mean '{nearest(key, ('topics', 'joints'))}'?",
-                                     key=key, source=str(file))
+            raise ConfigurationError(
+                f"unknown mapping '{key}'; did you mean '{nearest(key, ('topics', 'joints'))}'?",
+                key=key,
+                source=str(file),
+            )
     return {key: {str(a): str(b) for a, b in part.items()} for key, part in content.items()}

@@ -23,9 +23,10 @@ from ..types import Array
 from .inertia import JointSpaceInertia
 from .robot import Robot
 
-
 RATE, SHARE = 0.1, 0.5
-LEAST = 500.0  # [rad/s^2 or m/s^2] by the full effort: no arm that is to be moved by its motors has more rotor than that
+LEAST = (
+    500.0  # [rad/s^2 or m/s^2] by the full effort: no arm that is to be moved by its motors has more rotor than that
+)
 
 
 class EffectiveInertia:
@@ -48,7 +49,7 @@ class EffectiveInertia:
         return M
 
     def learn(self, q: Array, gain: Array) -> None:
-        """d qdd / d u = `gain` (n, n) was learned about the pose q (n,)."""
+        """D qdd / d u = `gain` (n, n) was learned about the pose q (n,)."""
         inertia = inverse_gain(gain)
         if inertia is not None:
             beyond = SHARE * (inertia - self._links(q)).diagonal()

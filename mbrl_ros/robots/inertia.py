@@ -25,8 +25,8 @@ from importlib.resources import files
 
 import numpy as np
 
+from ..codegen.compiler import load_library
 from ..exceptions import RobotDescriptionError
-from ..planners.compiler import load_library
 from ..types import Array, checked
 from . import urdf as description
 from .robot import Robot
@@ -39,8 +39,10 @@ REACH = math.pi  # [rad or m]
 TOLERANCE = 1e-10
 BODY = 22  # numbers in `struct Body` of inertia.cpp
 ARRAYS = ("q", "parent", "prismatic", "joint", "placement", "mass", "moment", "tensor", "work", "M")
-REMEDY = ("Write mass, centre of mass and inertia of the moving links into their <inertial> (from CAD or the maker's "
-          "description package)")
+REMEDY = (
+    "Write mass, centre of mass and inertia of the moving links into their <inertial> (from CAD or the maker's "
+    "description package)"
+)
 
 
 class _Structure(ctypes.Structure):
@@ -115,7 +117,8 @@ class JointSpaceInertia:
         self._mass, self._moment, self._tensor = np.zeros(n), np.zeros((n, 3)), np.zeros((n, 3, 3))
         self._links: list[list[str]] = [[] for _ in order]  # of every body
         self._inertials = description.inertials(
-            robot.urdf, [link for link, chain in chains.items() if any(joint.name in order for joint in chain)])
+            robot.urdf, [link for link, chain in chains.items() if any(joint.name in order for joint in chain)]
+        )
 
         def standing(chain: tuple[description.Joint, ...]) -> tuple[int, Array]:
             """The body at the end of `chain` (-1: the base), and the chain's end in it (4, 4)."""
@@ -145,9 +148,18 @@ class JointSpaceInertia:
         """Fix everything the compiled function reads and writes."""
         self._q, self._M, self._work = np.zeros(self.n), np.zeros((self.n, self.n)), np.zeros((self.n, BODY))
         self._six = np.ascontiguousarray(self._tensor.reshape(-1, 9)[:, [0, 4, 8, 1, 2, 5]])
-        arrays = dict(q=self._q, parent=self._parent, prismatic=self._prismatic, joint=self._joint,
-                      placement=self._placement, mass=self._mass, moment=self._moment, tensor=self._six, work=self._work,
-                      M=self._M)
+        arrays = dict(
+            q=self._q,
+            parent=self._parent,
+            prismatic=self._prismatic,
+            joint=self._joint,
+            placement=self._placement,
+            mass=self._mass,
+            moment=self._moment,
+            tensor=self._six,
+            work=self._work,
+            M=self._M,
+        )
         self._structure = _Structure(n=self.n, **{name: array.ctypes.data for name, array in arrays.items()})
         self._address = ctypes.c_void_p(ctypes.addressof(self._structure))
         self._function = functions.joint_space_inertia
@@ -175,8 +187,13 @@ class JointSpaceInertia:
                 j = parent[j]
             if parent[i] >= 0:
                 dh = np.outer(d[i], h[i])
-                I[parent[i]] += (I[i] + (m[i] * d[i] @ d[i] + 2.0 * d[i] @ h[i]) * np.eye(3)
-                                 - m[i] * np.outer(d[i], d[i]) - dh - dh.T)
+                I[parent[i]] += (
+                    I[i]
+                    + (m[i] * d[i] @ d[i] + 2.0 * d[i] @ h[i]) * np.eye(3)
+                    - m[i] * np.outer(d[i], d[i])
+                    - dh
+                    - dh.T
+                )
                 h[parent[i]] += h[i] + m[i] * d[i]
                 m[parent[i]] += m[i]
         size = np.zeros(n)
@@ -190,8 +207,10 @@ class JointSpaceInertia:
         for i in reversed(range(self.n)):
             name = robot.joints[self._joint[i]]
             if mass[i] <= 0.0:
-                raise RobotDescriptionError(f"joint '{name}' moves no mass: none of the links {beyond[i]} has an <inertial> "
-                                            f"with one. {REMEDY}, or leave the joint out of 'joints'")
+                raise RobotDescriptionError(
+                    f"joint '{name}' moves no mass: none of the links {beyond[i]} has an <inertial> "
+                    f"with one. {REMEDY}, or leave the joint out of 'joints'"
+                )
             if self._parent[i] >= 0:
                 mass[self._parent[i]] += mass[i]
                 beyond[self._parent[i]] += beyond[i]
@@ -207,14 +226,19 @@ class JointSpaceInertia:
                 if values[0] > TOLERANCE:
                     continue
                 worst = int(np.argmax(np.abs(vectors[:, 0])))
-            raise RobotDescriptionError(f"the inertia that joint '{robot.joints[worst]}' moves is not positive at q = "
-                                        f"{np.round(q, 3).tolist()}{self._suspects()}. {REMEDY}, or leave the joint out of "
-                                        f"'joints'")
+            raise RobotDescriptionError(
+                f"the inertia that joint '{robot.joints[worst]}' moves is not positive at q = "
+                f"{np.round(q, 3).tolist()}{self._suspects()}. {REMEDY}, or leave the joint out of "
+                f"'joints'"
+            )
 
     def _suspects(self) -> str:
         """The links to look at first, as part of a sentence."""
-        wrong = [link for link, inertial in self._inertials.items()
-                 if not np.isfinite(inertial.tensor).all() or np.linalg.eigvalsh(inertial.tensor)[0] < 0.0]
+        wrong = [
+            link
+            for link, inertial in self._inertials.items()
+            if not np.isfinite(inertial.tensor).all() or np.linalg.eigvalsh(inertial.tensor)[0] < 0.0
+        ]
         return f"; no body has the <inertia> of {wrong} (principal moments must be positive)" if wrong else ""
 
 

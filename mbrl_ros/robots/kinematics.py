@@ -23,7 +23,7 @@ _ROUNDING = 1e-10
 
 
 def tip_position(robot: Robot) -> casadi.Function:
-    """q (n,) [rad or m] -> p (3,) [m]: the end-effector point in the frame of the root link, as an SX function."""
+    """Q (n,) [rad or m] -> p (3,) [m]: the end-effector point in the frame of the root link, as an SX function."""
     q = casadi.SX.sym("q", robot.n)
     p = casadi.SX(robot.tip_offset)
     inner = np.eye(4)  # the fixed transforms since the last movable joint, folded into one
@@ -66,11 +66,11 @@ class Kinematics:
         self._n = robot.n
 
     def position(self, q: Array) -> Array:
-        """p (3,) [m] at q (n,) [rad or m]."""
+        """P (3,) [m] at q (n,) [rad or m]."""
         return np.array(self._position(checked("q", q, (self._n,)))).ravel()
 
     def positions(self, Q: Array) -> Array:
-        """p (T, 3) [m] at every row of Q (T, n)."""
+        """P (T, 3) [m] at every row of Q (T, n)."""
         return np.array(self._position(checked("Q", Q, (None, self._n)).T)).T
 
     def position_map(self, count: int) -> Callable[[Array], Array]:
@@ -84,6 +84,7 @@ class Kinematics:
             Q[:] = rows
             evaluate()
             return P
+
         return positions
 
     def jacobian(self, q: Array) -> Array:

@@ -35,7 +35,7 @@ def shaped(text: str, joints: Collection[str], folder: Path | None = None) -> El
 def find_mesh(uri: str, folder: Path | None, formats: Collection[str]) -> Path | None:
     """The file behind `uri` (package://, file:// or a path relative to `folder`), if it is there and in `formats`."""
     if uri.startswith("package://"):
-        package, _, path = uri[len("package://"):].partition("/")
+        package, _, path = uri[len("package://") :].partition("/")
         prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
         shares = [Path(prefix) / "share" / package for prefix in prefixes if prefix]
         if package == "example-robot-data":

@@ -13,8 +13,8 @@ import xml.etree.ElementTree as ElementTree
 import casadi
 import numpy as np
 
+from ..config.section import per_joint
 from ..exceptions import RobotDescriptionError
-from ..settings import per_joint
 from . import urdf as description
 from .robot import Robot
 
@@ -32,12 +32,13 @@ def forward_dynamics(robot: Robot, mass_scale: float = 1.0, armature: tuple[floa
     M = mass_scale * M + np.diag(per_joint(tuple(armature), robot.n, "armature"))
     D, LT, order = casadi.ldl(M)
     qdd = casadi.ldl_solve(tau - mass_scale * h, D, LT, order)
-    return casadi.Function("forward_dynamics", [q, qd, tau], [casadi.cse(casadi.densify(qdd))],
-                           ["q", "qd", "tau"], ["qdd"])
+    return casadi.Function(
+        "forward_dynamics", [q, qd, tau], [casadi.cse(casadi.densify(qdd))], ["q", "qd", "tau"], ["qdd"]
+    )
 
 
 def gravity(robot: Robot, mass_scale: float = 1.0) -> casadi.Function:
-    """q (n,) -> tau (n,) [N m or N], what holds the robot still at q. Same errors as `forward_dynamics`."""
+    """Q (n,) -> tau (n,) [N m or N], what holds the robot still at q. Same errors as `forward_dynamics`."""
     q = casadi.SX.sym("q", robot.n)
     _, h = mass_and_bias(robot, q, casadi.SX.zeros(robot.n))
     return casadi.Function("gravity", [q], [casadi.cse(casadi.densify(mass_scale * h))], ["q"], ["tau"])
@@ -48,19 +49,27 @@ def mass_and_bias(robot: Robot, q: casadi.SX, qd: casadi.SX) -> tuple[casadi.SX,
     try:
         from adam.casadi import KinDynComputations
     except ImportError as error:
-        raise RobotDescriptionError(f"the rigid-body model needs adam-robotics ({error}): "
-                                    f"pip install 'adam-robotics[casadi]'") from None
-    prismatic = [joint.name for joint in description.parse(robot.urdf).joints
-                 if joint.name in robot.joints and joint.kind == "prismatic"]
+        raise RobotDescriptionError(
+            f"the rigid-body model needs adam-robotics ({error}): pip install 'adam-robotics[casadi]'"
+        ) from None
+    prismatic = [
+        joint.name
+        for joint in description.parse(robot.urdf).joints
+        if joint.name in robot.joints and joint.kind == "prismatic"
+    ]
     if prismatic:  # adam 0.5.0 builds a 12-row motion subspace for them
-        raise RobotDescriptionError(f"the rigid-body model has no prismatic joints, and {prismatic} are controlled; "
-                                    f"use the integrator prior, or do not control them")
+        raise RobotDescriptionError(
+            f"the rigid-body model has no prismatic joints, and {prismatic} are controlled; "
+            f"use the integrator prior, or do not control them"
+        )
     mechanism = ElementTree.tostring(description.reduced(robot.urdf, robot.joints), encoding="unicode")
     try:
         model = KinDynComputations(mechanism, list(robot.joints), gravity=np.array([0, 0, -GRAVITY, 0, 0, 0.0]))
         M = model.mass_matrix(casadi.SX.eye(4), q)[6:, 6:]
         h = model.bias_force(casadi.SX.eye(4), q, casadi.SX.zeros(6), qd)[6:]
     except Exception as error:  # adam and its URDF parser raise whatever they meet
-        raise RobotDescriptionError(f"adam-robotics cannot build dynamics from this URDF: {error}. Every moving link "
-                                    f"needs <inertial> with mass and inertia") from error
+        raise RobotDescriptionError(
+            f"adam-robotics cannot build dynamics from this URDF: {error}. Every moving link "
+            f"needs <inertial> with mass and inertia"
+        ) from error
     return M, h

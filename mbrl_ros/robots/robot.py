@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..config.section import per_joint
+from ..config.sections.robot import RobotSettings
 from ..exceptions import ConfigurationError, JointNameError, RobotDescriptionError, nearest
-from ..settings import RobotSettings, per_joint
 from ..types import Array
 from . import urdf as description
 
@@ -59,8 +60,11 @@ class Robot:
     @property
     def command_scale(self) -> Array:
         """What counts as a large command (n,): the effort or velocity limit, or the way at full speed in SERVO_TIME."""
-        return {"effort": self.effort_limit, "velocity": self.velocity_limit,
-                "position": SERVO_TIME * self.velocity_limit}[self.interface]
+        return {
+            "effort": self.effort_limit,
+            "velocity": self.velocity_limit,
+            "position": SERVO_TIME * self.velocity_limit,
+        }[self.interface]
 
     @property
     def servo(self) -> slice | None:
@@ -79,8 +83,9 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
     names = tuple(joint.name for joint in controlled)
     n = len(names)
     ranges = np.array([_range(joint) for joint in controlled])
-    margin, slower, weaker = (per_joint(getattr(settings, name), n, name)
-                              for name in ("position_margin", "velocity_scale", "effort_scale"))
+    margin, slower, weaker = (
+        per_joint(getattr(settings, name), n, name) for name in ("position_margin", "velocity_scale", "effort_scale")
+    )
     margin = np.minimum(margin, MARGIN_OF_RANGE * (ranges[:, 1] - ranges[:, 0]))
     lower, upper = ranges[:, 0] + margin, ranges[:, 1] - margin
     velocity = slower * np.array([_positive(joint, "velocity") for joint in controlled])
@@ -91,17 +96,35 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
         "position": (np.maximum(lower, -CONTINUOUS_COMMAND), np.minimum(upper, CONTINUOUS_COMMAND)),
     }[settings.interface]
     if len(settings.tip_offset) != 3:
-        raise ConfigurationError(f"'tip_offset' must have 3 entries [m], got {len(settings.tip_offset)}",
-                                 key="tip_offset", value=settings.tip_offset)
+        raise ConfigurationError(
+            f"'tip_offset' must have 3 entries [m], got {len(settings.tip_offset)}",
+            key="tip_offset",
+            value=settings.tip_offset,
+        )
     return Robot(
-        names, *map(_frozen, (
-            lower, upper, velocity, effort,
-            per_joint(settings.acceleration_limit, n, "acceleration_limit"),
-            per_joint(settings.jerk_limit, n, "jerk_limit"))),
-        settings.interface, _frozen(command_lower), _frozen(command_upper),
-        urdf=tree.text, root=tree.root, tip=_tip(tree, names, settings.tip),
+        names,
+        *map(
+            _frozen,
+            (
+                lower,
+                upper,
+                velocity,
+                effort,
+                per_joint(settings.acceleration_limit, n, "acceleration_limit"),
+                per_joint(settings.jerk_limit, n, "jerk_limit"),
+            ),
+        ),
+        settings.interface,
+        _frozen(command_lower),
+        _frozen(command_upper),
+        urdf=tree.text,
+        root=tree.root,
+        tip=_tip(tree, names, settings.tip),
         tip_offset=_frozen(np.array(settings.tip_offset)),
-        rotor_inertia=_frozen(per_joint(settings.rotor_inertia, n, "rotor_inertia")) if settings.rotor_inertia else None)
+        rotor_inertia=_frozen(per_joint(settings.rotor_inertia, n, "rotor_inertia"))
+        if settings.rotor_inertia
+        else None,
+    )
 
 
 def _controlled(tree: description.Tree, wanted: tuple[str, ...]) -> list[description.Joint]:
@@ -125,24 +148,30 @@ def _range(joint: description.Joint) -> tuple[float, float]:
         return -np.inf, np.inf
     lower, upper = joint.limit.get("lower", 0.0), joint.limit.get("upper", 0.0)
     if lower >= upper:
-        raise RobotDescriptionError(f"joint '{joint.name}' has no range (lower {lower:g}, upper {upper:g}); give its "
-                                    f"<limit> a lower below its upper, make it continuous, or do not control it")
+        raise RobotDescriptionError(
+            f"joint '{joint.name}' has no range (lower {lower:g}, upper {upper:g}); give its "
+            f"<limit> a lower below its upper, make it continuous, or do not control it"
+        )
     return lower, upper
 
 
 def _positive(joint: description.Joint, key: str) -> float:
     value = joint.limit.get(key, 0.0)
     if value <= 0.0:
-        raise RobotDescriptionError(f"joint '{joint.name}' has no {key} limit ({value:g}); write {key}=\"...\" from "
-                                    f"the robot's data sheet into its <limit>, or leave it out of 'joints'")
+        raise RobotDescriptionError(
+            f"joint '{joint.name}' has no {key} limit ({value:g}); write {key}=\"...\" from "
+            f"the robot's data sheet into its <limit>, or leave it out of 'joints'"
+        )
     return value
 
 
 def _tip(tree: description.Tree, controlled: tuple[str, ...], wanted: str) -> str:
     """`wanted`, or the first leaf moved by the most controlled joints and the fewest others."""
     if wanted and wanted not in tree.links:
-        raise RobotDescriptionError(f"the URDF has no link '{wanted}' to be the tip; did you mean "
-                                    f"'{nearest(wanted, tree.links)}'? Links: {list(tree.links)}")
+        raise RobotDescriptionError(
+            f"the URDF has no link '{wanted}' to be the tip; did you mean "
+            f"'{nearest(wanted, tree.links)}'? Links: {list(tree.links)}"
+        )
 
     def moved_by(link: str) -> tuple[int, int]:
         moving = [joint.name in controlled for joint in tree.chain(link) if joint.kind != "fixed"]
@@ -152,11 +181,14 @@ def _tip(tree: description.Tree, controlled: tuple[str, ...], wanted: str) -> st
         return next((joint for joint in tree.chain(link) if joint.mimic in controlled), None)
 
     if wanted and (mimic := follower(wanted)):
-        raise RobotDescriptionError(f"the tip '{wanted}' stands behind joint '{mimic.name}', which follows "
-                                    f"'{mimic.mimic}'; choose a tip before it")
+        raise RobotDescriptionError(
+            f"the tip '{wanted}' stands behind joint '{mimic.name}', which follows "
+            f"'{mimic.mimic}'; choose a tip before it"
+        )
     # Mimic joints may carry every leaf, as in some grippers; then any link before them will do.
-    candidates = ([link for link in tree.leaves() if not follower(link)]
-                  or [link for link in tree.links if not follower(link)])
+    candidates = [link for link in tree.leaves() if not follower(link)] or [
+        link for link in tree.links if not follower(link)
+    ]
     tip = wanted or max(candidates, key=lambda link: (moved_by(link)[0], -moved_by(link)[1]))
     if moved_by(tip)[0] == 0:
         raise RobotDescriptionError(f"no controlled joint moves the tip '{tip}'; choose a link beyond {controlled[0]}")

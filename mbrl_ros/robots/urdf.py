@@ -90,12 +90,14 @@ def read(source: str) -> str:
         return source
     if not source:
         raise RobotDescriptionError("no robot description: give a URDF file, its text, or 'package-data:NAME'")
-    path = package_data(source[len(PACKAGE_DATA):]) if source.startswith(PACKAGE_DATA) else Path(source).expanduser()
+    path = package_data(source[len(PACKAGE_DATA) :]) if source.startswith(PACKAGE_DATA) else Path(source).expanduser()
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RobotDescriptionError(f"cannot read the robot description '{path}': {error}. Give an existing URDF file, "
-                                    f"URDF text, or 'package-data:NAME' (a robot of example-robot-data)") from None
+        raise RobotDescriptionError(
+            f"cannot read the robot description '{path}': {error}. Give an existing URDF file, "
+            f"URDF text, or 'package-data:NAME' (a robot of example-robot-data)"
+        ) from None
     if path.suffix == ".xacro":
         raise RobotDescriptionError(f"'{path}' is a xacro; expand it first: xacro {path.name} > robot.urdf")
     return text
@@ -107,8 +109,9 @@ def package_data(name: str) -> Path:
     for stem in (name, f"{name}_robot"):
         if stem in files:
             return files[stem]
-    raise RobotDescriptionError(f"example-robot-data has no robot '{name}'; did you mean '{nearest(name, files)}'? "
-                                f"It has {sorted(files)}")
+    raise RobotDescriptionError(
+        f"example-robot-data has no robot '{name}'; did you mean '{nearest(name, files)}'? It has {sorted(files)}"
+    )
 
 
 def package_data_root() -> Path:
@@ -121,8 +124,10 @@ def package_data_root() -> Path:
         if "robots" in file.parts and file.suffix == ".urdf":
             path = Path(file.locate())
             return path.parents[len(file.parts) - file.parts.index("robots") - 1]
-    raise RobotDescriptionError("'package-data:' needs the package example-robot-data, which is not installed: "
-                                "pip install example-robot-data (or pip install 'mbrl_ros[sim]'), or give a URDF file")
+    raise RobotDescriptionError(
+        "'package-data:' needs the package example-robot-data, which is not installed: "
+        "pip install example-robot-data (or pip install 'mbrl_ros[sim]'), or give a URDF file"
+    )
 
 
 def parse(text: str) -> Tree:
@@ -130,8 +135,9 @@ def parse(text: str) -> Tree:
     try:
         robot = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
-        raise RobotDescriptionError(f"the robot description is not valid XML ({error}); "
-                                    f"check it with check_urdf") from None
+        raise RobotDescriptionError(
+            f"the robot description is not valid XML ({error}); check it with check_urdf"
+        ) from None
     if robot.tag != "robot":
         hint = " An MJCF model can be simulated, but the controller needs the URDF." if robot.tag == "mujoco" else ""
         raise RobotDescriptionError(f"the root element is <{robot.tag}>, a URDF's is <robot>.{hint}")
@@ -146,13 +152,17 @@ def parse(text: str) -> Tree:
     for joint in joints:
         for link in (joint.parent, joint.child):
             if link not in links:
-                raise RobotDescriptionError(f"joint '{joint.name}' refers to link '{link}', which does not exist; "
-                                            f"did you mean '{nearest(link, links)}'?")
+                raise RobotDescriptionError(
+                    f"joint '{joint.name}' refers to link '{link}', which does not exist; "
+                    f"did you mean '{nearest(link, links)}'?"
+                )
     children = [joint.child for joint in joints]
     roots = [link for link in links if link not in children]
     if len(roots) != 1 or len(set(children)) != len(children):
-        raise RobotDescriptionError(f"the links must form one tree; links without a parent: {roots}, links with two "
-                                    f"parents: {sorted({c for c in children if children.count(c) > 1})}")
+        raise RobotDescriptionError(
+            f"the links must form one tree; links without a parent: {roots}, links with two "
+            f"parents: {sorted({c for c in children if children.count(c) > 1})}"
+        )
     tree = Tree(text, links, joints, roots[0])
     for link in links:
         tree.chain(link)  # raises if a ring of links is cut off from the root
@@ -164,8 +174,10 @@ def _joint(element: ElementTree.Element) -> Joint:
     what = f"joint '{name}'"
     kind = _attribute(element, "type", what)
     if kind not in (*MOVABLE, "fixed"):
-        raise RobotDescriptionError(f"{what} is of type '{kind}'; supported are {[*MOVABLE, 'fixed']}. "
-                                    f"Fix the robot to its base and describe the arm only")
+        raise RobotDescriptionError(
+            f"{what} is of type '{kind}'; supported are {[*MOVABLE, 'fixed']}. "
+            f"Fix the robot to its base and describe the arm only"
+        )
     origin, axis = element.find("origin"), element.find("axis")
     direction = _vector(axis, "xyz", (1.0, 0.0, 0.0), what)
     length = float(np.linalg.norm(direction))
@@ -174,12 +186,14 @@ def _joint(element: ElementTree.Element) -> Joint:
     limit = element.find("limit")
     mimic = element.find("mimic")
     return Joint(
-        name, kind,
+        name,
+        kind,
         *(_attribute(_child(element, tag, what), "link", f"<{tag}> of {what}") for tag in ("parent", "child")),
         origin=transform(_vector(origin, "xyz", (0.0, 0.0, 0.0), what), _vector(origin, "rpy", (0.0, 0.0, 0.0), what)),
         axis=direction / length if length > 0.0 else direction,
-        limit={} if limit is None else {key: float(_numbers(value, 1, f"<limit {key}> of {what}")[0])
-                                        for key, value in limit.attrib.items()},
+        limit={}
+        if limit is None
+        else {key: float(_numbers(value, 1, f"<limit {key}> of {what}")[0]) for key, value in limit.attrib.items()},
         mimic="" if mimic is None else _attribute(mimic, "joint", f"<mimic> of {what}"),
     )
 
@@ -197,11 +211,18 @@ def inertials(text: str, links: Collection[str]) -> dict[str, Inertial]:
 def _inertial(element: ElementTree.Element, what: str) -> Inertial:
     origin, inertia = element.find("origin"), _child(element, "inertia", f"<inertial> of {what}")
     place = transform(_vector(origin, "xyz", (0.0, 0.0, 0.0), what), _vector(origin, "rpy", (0.0, 0.0, 0.0), what))
-    mass = float(_numbers(_attribute(_child(element, "mass", f"<inertial> of {what}"), "value", f"<mass> of {what}"), 1,
-                          f"the mass of {what}")[0])
+    mass = float(
+        _numbers(
+            _attribute(_child(element, "mass", f"<inertial> of {what}"), "value", f"<mass> of {what}"),
+            1,
+            f"the mass of {what}",
+        )[0]
+    )
     if mass < 0.0:
-        raise RobotDescriptionError(f"the mass of {what} is negative ({mass:g} kg); write its mass from the robot's data "
-                                    f"sheet into its <inertial>, or remove the <inertial> if the link weighs nothing")
+        raise RobotDescriptionError(
+            f"the mass of {what} is negative ({mass:g} kg); write its mass from the robot's data "
+            f"sheet into its <inertial>, or remove the <inertial> if the link weighs nothing"
+        )
     of = f"the <inertia> of {what}"
     moments = [_attribute(inertia, key, of) for key in ("ixx", "iyy", "izz")]
     products = [inertia.get(key, "0") for key in ("ixy", "ixz", "iyz")]
@@ -246,9 +267,11 @@ def transform(xyz: Array, rpy: Array) -> Array:
     """T(xyz [m], rpy [rad]) (4, 4): R = Rz(yaw) Ry(pitch) Rx(roll)."""
     (cr, cp, cy), (sr, sp, sy) = ([f(angle) for angle in rpy] for f in (math.cos, math.sin))
     T = np.eye(4)
-    T[:3, :3] = [[cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
-                 [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
-                 [-sp, cp * sr, cp * cr]]
+    T[:3, :3] = [
+        [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
+        [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
+        [-sp, cp * sr, cp * cr],
+    ]
     T[:3, 3] = xyz
     return T
 

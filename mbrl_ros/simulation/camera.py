@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..config.sections.simulation import CameraSettings
 from ..exceptions import ConfigurationError
 from ..types import Array, FeatureFrame, checked
-from .settings import CameraSettings
 
 _SOON = 1e-9  # [s], forgives rounding when a due time falls on a tick
 
@@ -24,7 +24,8 @@ _SOON = 1e-9  # [s], forgives rounding when a due time falls on a tick
 @dataclass(frozen=True, eq=False, slots=True)
 class CameraPose:
     """Where the camera is: position t (3,) [m] and rotation R (3, 3), columns right, down, into the scene, both in
-    the root link's frame."""
+    the root link's frame.
+    """
 
     position: Array
     rotation: Array
@@ -45,16 +46,23 @@ class CameraPose:
         return cls(position, np.column_stack((c * right + s * down, c * down - s * right, forward)))
 
 
-def random_pose(rng: np.random.Generator, target: Array, *, distance: tuple[float, float] = (0.8, 1.5),
-                settings: CameraSettings = CameraSettings()) -> CameraPose:
+def random_pose(
+    rng: np.random.Generator,
+    target: Array,
+    *,
+    distance: tuple[float, float] = (0.8, 1.5),
+    settings: CameraSettings = CameraSettings(),
+) -> CameraPose:
     """A reasonable view of the workspace around `target` (3,) [m]: from the side away from the robot's base, 10 to 50
-    degrees above, `distance` [m] away, rolled by up to 10 degrees, with the target within half the image's extent."""
+    degrees above, `distance` [m] away, rolled by up to 10 degrees, with the target within half the image's extent.
+    """
     target = checked("target", target, (3,))
     away = math.atan2(target[1], target[0]) if np.hypot(target[0], target[1]) > 0.05 else rng.uniform(-math.pi, math.pi)
     azimuth, elevation = away + rng.uniform(-1.2, 1.2), math.radians(rng.uniform(10.0, 50.0))
     far = rng.uniform(*distance)
-    position = target + far * np.array([math.cos(elevation) * math.cos(azimuth),
-                                        math.cos(elevation) * math.sin(azimuth), math.sin(elevation)])
+    position = target + far * np.array(
+        [math.cos(elevation) * math.cos(azimuth), math.cos(elevation) * math.sin(azimuth), math.sin(elevation)]
+    )
     straight = CameraPose.look_at(position, target)
     extent = math.tan(math.radians(settings.field_of_view) / 2.0) * min(1.0, settings.height / settings.width)
     # Aiming beside the target by this much puts it off the image's centre, by less than half the way to the edge.
@@ -80,7 +88,8 @@ def project(points: Array, pose: CameraPose, settings: CameraSettings) -> tuple[
 class Camera:
     """Feature frames at a fixed rate, late by the latency: a frame is exposed at the first tick at or after its due
     time, and delivered at the first tick at least the latency later. Equal seeds and ticks give equal frames.
-    `pose` may be replaced at any time, and holds for the frames exposed from then on."""
+    `pose` may be replaced at any time, and holds for the frames exposed from then on.
+    """
 
     def __init__(self, settings: CameraSettings, pose: CameraPose):
         self.settings, self.pose = settings, pose

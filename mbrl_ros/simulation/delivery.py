@@ -15,13 +15,14 @@ from collections import deque
 
 import numpy as np
 
+from ..config.sections.simulation import PlantSettings
 from ..types import Array
-from .settings import PlantSettings
 
 
 class Delivery:
     """Commands under way. `acting`: number of the command in effect, counted from 0; -1: the one at rest, before any.
-    `late`: l_k of the command given next [ticks]. Draws for jitter and lateness have generators of their own."""
+    `late`: l_k of the command given next [ticks]. Draws for jitter and lateness have generators of their own.
+    """
 
     def __init__(self, settings: PlantSettings, substeps: int):
         self._settings, self._substeps = settings, substeps

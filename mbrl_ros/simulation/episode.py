@@ -40,7 +40,8 @@ def run_episode(plant, controller, supervisor, scenario, *, camera=None, progres
     supervisor.reset(observation)
     for slot in scenario.slots:
         set_target = {"features": controller.set_feature_target, "joints": controller.set_joint_target}.get(
-            slot.kind, controller.set_point_target)
+            slot.kind, controller.set_point_target
+        )
         set_target(slot.value, start + slot.start)
     truth, control = Log(), Log()
     jumps, loaded = scenario.slots_of("features"), False
@@ -60,15 +61,31 @@ def run_episode(plant, controller, supervisor, scenario, *, camera=None, progres
         command = supervisor.filter(decision, observation)
         controller.record(observation.stamp, command.u)
         state = plant.truth
-        truth.add(stamp=now, q=state.q, qd=state.qd, tip=state.tip, u=command.u,
-                  features=camera.exact(plant.marks).ravel() if camera is not None else np.zeros(0))
-        control.add(stamp=measurement.stamp - start, q=measurement.q, qd=measurement.qd, u=command.u,
-                    u_proposed=decision.u, nis=decision.nis, nis_bound=controller.nis_bound,
-                    innovation=decision.innovation if decision.innovation is not None else np.full(controller.n, np.nan),
-                    reference_q=controller.follower.joints.at(measurement.stamp),
-                    reference_end=controller.reference_end - start,
-                    plan_status=-1 if decision.plan is None else int(decision.plan.status),
-                    state=int(command.state), missed=0,
-                    compute_ms=1e3 * decision.seconds["tick"], period_us=np.nan, latency_ms=np.nan)
+        truth.add(
+            stamp=now,
+            q=state.q,
+            qd=state.qd,
+            tip=state.tip,
+            u=command.u,
+            features=camera.exact(plant.marks).ravel() if camera is not None else np.zeros(0),
+        )
+        control.add(
+            stamp=measurement.stamp - start,
+            q=measurement.q,
+            qd=measurement.qd,
+            u=command.u,
+            u_proposed=decision.u,
+            nis=decision.nis,
+            nis_bound=controller.nis_bound,
+            innovation=decision.innovation if decision.innovation is not None else np.full(controller.n, np.nan),
+            reference_q=controller.follower.joints.at(measurement.stamp),
+            reference_end=controller.reference_end - start,
+            plan_status=-1 if decision.plan is None else int(decision.plan.status),
+            state=int(command.state),
+            missed=0,
+            compute_ms=1e3 * decision.seconds["tick"],
+            period_us=np.nan,
+            latency_ms=np.nan,
+        )
         measurement = plant.step(command.u)
     return truth.arrays(), control.arrays()

@@ -21,16 +21,25 @@ PLUGIN = {"filename": "gz_ros2_control-system", "name": "gz_ros2_control::Gazebo
 STATES = ("position", "velocity", "effort")
 
 
-def gazebo_urdf(robot: Robot, controllers: str | Path, *, initial_position: Sequence[float] = (), namespace: str = "",
-                folder: Path | None = None) -> str:
+def gazebo_urdf(
+    robot: Robot,
+    controllers: str | Path,
+    *,
+    initial_position: Sequence[float] = (),
+    namespace: str = "",
+    folder: Path | None = None,
+) -> str:
     """URDF text of `robot` for Gazebo.
 
     `controllers` is the ros2_control YAML, initial_position (n,) [rad or m] in the order of `robot.joints` (empty: zero),
     `namespace` that of the controller manager, `folder` the one that relative mesh names refer to.
     """
     if initial_position and len(initial_position) != robot.n:
-        raise ConfigurationError(f"'plant.initial_position' must have {robot.n} entries (one per joint), got "
-                                 f"{len(initial_position)}", key="plant.initial_position", value=initial_position)
+        raise ConfigurationError(
+            f"'plant.initial_position' must have {robot.n} entries (one per joint), got {len(initial_position)}",
+            key="plant.initial_position",
+            value=initial_position,
+        )
     root = shaped(robot.urdf, robot.joints, folder)
     if robot.root != WORLD:
         ElementTree.SubElement(root, "link", name=WORLD)

@@ -26,7 +26,7 @@ MESHES = (".stl", ".obj")  # the mesh formats MuJoCo reads
 TIP = "mbrl_tip"
 
 
-def mechanism(source: str, robot: Robot, *, shapes: bool = False) -> "tuple[mujoco.MjSpec, bool]":
+def mechanism(source: str, robot: Robot, *, shapes: bool = False) -> tuple[mujoco.MjSpec, bool]:
     """The `robot`'s mechanism with a site `TIP` at its end effector, and whether it comes from a URDF.
 
     `source` is a URDF or MJCF, as a file, as text or as 'package-data:NAME'; empty means the robot's own URDF.
@@ -56,16 +56,17 @@ def mechanism(source: str, robot: Robot, *, shapes: bool = False) -> "tuple[mujo
     return spec, root.tag == "robot"
 
 
-def compiled(spec: "mujoco.MjSpec") -> "mujoco.MjModel":
+def compiled(spec: mujoco.MjSpec) -> mujoco.MjModel:
     """The model of `spec`; RobotDescriptionError repeats what MuJoCo has against it."""
     try:
         return spec.compile()
     except ValueError as error:
-        raise RobotDescriptionError(f"MuJoCo cannot simulate this model: {error}. Check the mass and inertia of the "
-                                    f"link it names") from None
+        raise RobotDescriptionError(
+            f"MuJoCo cannot simulate this model: {error}. Check the mass and inertia of the link it names"
+        ) from None
 
 
-def place(spec: "mujoco.MjSpec", name: str, offset: Array) -> "tuple[mujoco.MjsBody, Array]":
+def place(spec: mujoco.MjSpec, name: str, offset: Array) -> tuple[mujoco.MjsBody, Array]:
     """The body that carries `name` (a body or a site), and `offset` (3,) [m] in its frame expressed in the body's."""
     body, site = spec.body(name), spec.site(name)
     if body is not None:
@@ -75,15 +76,19 @@ def place(spec: "mujoco.MjSpec", name: str, offset: Array) -> "tuple[mujoco.MjsB
         mujoco.mju_rotVecQuat(turned, np.asarray(offset, dtype=np.float64), np.asarray(site.quat))
         return site.parent, site.pos + turned
     names = [entry.name for entry in (*spec.bodies, *spec.sites) if entry.name]
-    raise RobotDescriptionError(f"the simulated model has no body or site '{name}'; "
-                                f"did you mean '{nearest(name, names)}'? It has {names}")
+    raise RobotDescriptionError(
+        f"the simulated model has no body or site '{name}'; did you mean '{nearest(name, names)}'? It has {names}"
+    )
 
 
 def _urdf(text: str, robot: Robot, folder: Path | None, shapes: bool) -> str:
     missing = [name for name in robot.joints if name not in {joint.name for joint in description.parse(text).joints}]
     if missing:  # before everything but the robot's joints is fixed, so that the error can name the others
-        raise JointNameError(robot.joints, [joint.name for joint in description.parse(text).joints if joint.movable],
-                             what="the robot's joints and the simulated model's")
+        raise JointNameError(
+            robot.joints,
+            [joint.name for joint in description.parse(text).joints if joint.movable],
+            what="the robot's joints and the simulated model's",
+        )
     root = description.reduced(text, robot.joints)
     if shapes:
         for link, full in zip(root.findall("link"), ElementTree.fromstring(text).findall("link")):
@@ -96,15 +101,19 @@ def _urdf(text: str, robot: Robot, folder: Path | None, shapes: bool) -> str:
                     mesh.set("filename", str(file))
                 link.append(collision)
     options = ElementTree.SubElement(root, "mujoco")
-    ElementTree.SubElement(options, "compiler", fusestatic="false", balanceinertia="true", strippath="false",
-                           discardvisual="false")
+    ElementTree.SubElement(
+        options, "compiler", fusestatic="false", balanceinertia="true", strippath="false", discardvisual="false"
+    )
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _lock_and_release(spec: "mujoco.MjSpec", robot: Robot) -> None:
+def _lock_and_release(spec: mujoco.MjSpec, robot: Robot) -> None:
     """Lock an MJCF's other hinges and slides; drop what would act on the joints or refer to locked ones."""
-    locked = [joint for joint in spec.joints if joint.name not in robot.joints
-              and joint.type in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)]
+    locked = [
+        joint
+        for joint in spec.joints
+        if joint.name not in robot.joints and joint.type in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
+    ]
     for element in (*spec.actuators, *spec.sensors, *spec.keys):
         spec.delete(element)
     if locked:

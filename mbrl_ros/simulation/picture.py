@@ -13,12 +13,12 @@ import os
 
 import numpy as np
 
+from ..config.sections.simulation import CameraSettings
 from ..types import Array, checked
 from . import model as models
 from .camera import CameraPose
 from .model import mujoco
 from .plant import Plant
-from .settings import CameraSettings
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +43,14 @@ def render(plant: Plant, q: Array, pose: CameraPose, size: tuple[int, int] = (64
 class Painter:
     """Draws `plant`'s robot again and again; a context manager. RuntimeError if no GL backend works."""
 
-    def __init__(self, plant: Plant, size: tuple[int, int], *, field_of_view: float = CameraSettings().field_of_view,
-                 shadows: bool = True):
+    def __init__(
+        self,
+        plant: Plant,
+        size: tuple[int, int],
+        *,
+        field_of_view: float = CameraSettings().field_of_view,
+        shadows: bool = True,
+    ):
         self._plant, self._size = plant, size
         self._context = _context(size)
         self._model = _scenery(plant, size, shadows)
@@ -52,8 +58,7 @@ class Painter:
         width, height = size
         # MuJoCo's angle is vertical [deg], the camera's is horizontal.
         self._view = self._model.camera(CAMERA)
-        self._view.fovy[0] = math.degrees(
-            2.0 * math.atan(math.tan(math.radians(field_of_view) / 2.0) * height / width))
+        self._view.fovy[0] = math.degrees(2.0 * math.atan(math.tan(math.radians(field_of_view) / 2.0) * height / width))
         self._scene = mujoco.MjvScene(self._model, 2000)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = int(shadows)
         self._gl = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
@@ -72,8 +77,15 @@ class Painter:
         # MuJoCo's camera has y up and looks along -z.
         mujoco.mju_mat2Quat(self._view.quat, (turn @ pose.rotation * np.array([1.0, -1.0, -1.0])).ravel())
         mujoco.mj_forward(self._model, self._data)
-        mujoco.mjv_updateScene(self._model, self._data, mujoco.MjvOption(), None, self._camera,
-                               mujoco.mjtCatBit.mjCAT_ALL.value, self._scene)
+        mujoco.mjv_updateScene(
+            self._model,
+            self._data,
+            mujoco.MjvOption(),
+            None,
+            self._camera,
+            mujoco.mjtCatBit.mjCAT_ALL.value,
+            self._scene,
+        )
         width, height = self._size
         image = np.empty((height, width, 3), dtype=np.uint8)
         view = mujoco.MjrRect(0, 0, width, height)
@@ -104,31 +116,55 @@ def _context(size: tuple[int, int]):
             return context
         except Exception as error:  # each binding fails in its own way where its library is missing
             failures.append(f"{backend}: {error}")
-    raise RuntimeError("no off-screen GL (apt-get install libegl1 libgl1-mesa-dri, or libosmesa6); "
-                       + "; ".join(failures))
+    raise RuntimeError(
+        "no off-screen GL (apt-get install libegl1 libgl1-mesa-dri, or libosmesa6); " + "; ".join(failures)
+    )
 
 
-def _scenery(plant: Plant, size: tuple[int, int], shadows: bool) -> "mujoco.MjModel":
+def _scenery(plant: Plant, size: tuple[int, int], shadows: bool) -> mujoco.MjModel:
     settings = plant.settings
     spec, is_urdf = models.mechanism(settings.model, plant.robot, shapes=True)
     if is_urdf:
         _shade(spec)
     for name, offset in _marks(plant):
         body, offset = models.place(spec, name, offset)
-        body.add_geom(type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.018, 0, 0], pos=offset, rgba=[0.85, 0.1, 0.08, 1.0],
-                      mass=0.0, contype=0, conaffinity=0)
-    sky = spec.add_texture(name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, width=256, height=256,
-                           builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT)
+        body.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_SPHERE,
+            size=[0.018, 0, 0],
+            pos=offset,
+            rgba=[0.85, 0.1, 0.08, 1.0],
+            mass=0.0,
+            contype=0,
+            conaffinity=0,
+        )
+    sky = spec.add_texture(
+        name="sky",
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        width=256,
+        height=256,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+    )
     sky.rgb1, sky.rgb2 = [0.97, 0.98, 1.0], [0.72, 0.77, 0.83]
-    tiles = spec.add_texture(name="tiles", type=mujoco.mjtTexture.mjTEXTURE_2D, width=256, height=256,
-                             builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER)
+    tiles = spec.add_texture(
+        name="tiles",
+        type=mujoco.mjtTexture.mjTEXTURE_2D,
+        width=256,
+        height=256,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
+    )
     tiles.rgb1, tiles.rgb2 = [0.80, 0.82, 0.84], [0.75, 0.77, 0.80]
     floor = spec.add_material(name="floor", texrepeat=[4, 4], texuniform=True, reflectance=0.0)
     floor.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "tiles"
-    spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[5, 5, 0.1], material="floor",
-                            contype=0, conaffinity=0)
-    spec.worldbody.add_light(pos=[1.0, -1.5, 3.0], dir=[-0.3, 0.45, -0.84], castshadow=shadows,
-                             diffuse=[0.55, 0.55, 0.55], specular=[0.15, 0.15, 0.15])
+    spec.worldbody.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_PLANE, size=[5, 5, 0.1], material="floor", contype=0, conaffinity=0
+    )
+    spec.worldbody.add_light(
+        pos=[1.0, -1.5, 3.0],
+        dir=[-0.3, 0.45, -0.84],
+        castshadow=shadows,
+        diffuse=[0.55, 0.55, 0.55],
+        specular=[0.15, 0.15, 0.15],
+    )
     spec.worldbody.add_camera(name=CAMERA)
     visual = spec.visual
     visual.headlight.ambient, visual.headlight.diffuse = [0.45, 0.45, 0.45], [0.35, 0.35, 0.35]
@@ -146,13 +182,19 @@ def _marks(plant: Plant) -> list[tuple[str, Array]]:
     return list(zip(settings.marks, np.reshape(settings.mark_offsets or np.zeros(3 * len(settings.marks)), (-1, 3))))
 
 
-def _shade(spec: "mujoco.MjSpec") -> None:
+def _shade(spec: mujoco.MjSpec) -> None:
     """Alternate light and dark links; rods where the URDF has no shape that MuJoCo reads."""
     if not list(spec.geoms):
         for body in list(spec.bodies)[1:]:
             if body.parent != spec.worldbody and np.linalg.norm(body.pos) > 0.01:
-                body.parent.add_geom(type=mujoco.mjtGeom.mjGEOM_CAPSULE, size=[0.035, 0, 0], mass=0.0,
-                                     fromto=[0.0, 0.0, 0.0, *body.pos], contype=0, conaffinity=0)
+                body.parent.add_geom(
+                    type=mujoco.mjtGeom.mjGEOM_CAPSULE,
+                    size=[0.035, 0, 0],
+                    mass=0.0,
+                    fromto=[0.0, 0.0, 0.0, *body.pos],
+                    contype=0,
+                    conaffinity=0,
+                )
     for i, body in enumerate(body for body in spec.bodies if list(body.geoms)):
         for geom in body.geoms:
             geom.rgba = SHADES[i % 2]

@@ -18,15 +18,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..config.section import per_joint
+from ..config.sections.simulation import PlantSettings
 from ..exceptions import ConfigurationError, JointNameError
-from ..inputs import VelocityEstimator
+from ..robots.velocity_estimator import VelocityEstimator
 from ..robots import Robot
-from ..settings import per_joint
 from ..types import Array, checked
 from . import model as models
 from .delivery import Delivery
 from .model import mujoco
-from .settings import PlantSettings
 
 VELOCITY_TIME = 0.005  # T [s]
 POSITION_GAIN = 20.0  # k [1/s]
@@ -37,7 +37,8 @@ PAYLOAD_RADIUS = 0.05  # [m], a solid ball: inertia 2/5 m r^2
 @dataclass(frozen=True, eq=False, slots=True)
 class Measurement:
     """What the sensors report: q (n,) [rad or m], qd (n,) [rad/s or m/s] as they were at `stamp` [s], with noise,
-    and effort (n,) [N m or N], what the drives applied just before."""
+    and effort (n,) [N m or N], what the drives applied just before.
+    """
 
     stamp: float
     q: Array
@@ -108,8 +109,9 @@ class Plant:
         self._delivered: Array | None = np.zeros(robot.n) if robot.interface == "effort" else None  # tau'
         if self._differentiator is not None:
             self._differentiator.reset()
-        self._states = collections.deque([self._state()] * (self.settings.sensor_delay + 1),
-                                         maxlen=self.settings.sensor_delay + 1)
+        self._states = collections.deque(
+            [self._state()] * (self.settings.sensor_delay + 1), maxlen=self.settings.sensor_delay + 1
+        )
         self._tick = self.rejected = self.clipped = 0
         return self._measure()
 
@@ -168,7 +170,7 @@ class Plant:
 
     # --- inside -----------------------------------------------------------------------------------------------
 
-    def _build(self) -> "mujoco.MjModel":
+    def _build(self) -> mujoco.MjModel:
         settings, n = self.settings, self.robot.n
         spec, is_urdf = models.mechanism(settings.model, self.robot)
         spec.option.timestep = settings.timestep
@@ -200,15 +202,24 @@ class Plant:
         robot, given = self.robot, self.settings.initial_position
         if not given:
             bounded = np.isfinite(robot.position_lower)
-            return np.where(bounded, 0.5 * (np.where(bounded, robot.position_lower, 0.0)
-                                            + np.where(bounded, robot.position_upper, 0.0)), 0.0)
+            return np.where(
+                bounded,
+                0.5 * (np.where(bounded, robot.position_lower, 0.0) + np.where(bounded, robot.position_upper, 0.0)),
+                0.0,
+            )
         home = per_joint(given, robot.n, "initial_position")
-        outside = [name for name, q, low, high in zip(robot.joints, home, robot.position_lower, robot.position_upper)
-                   if not low <= q <= high]
+        outside = [
+            name
+            for name, q, low, high in zip(robot.joints, home, robot.position_lower, robot.position_upper)
+            if not low <= q <= high
+        ]
         if outside:
-            raise ConfigurationError(f"'initial_position' is outside the limits of {outside}: lower "
-                                     f"{robot.position_lower.tolist()}, upper {robot.position_upper.tolist()}",
-                                     key="initial_position", value=given)
+            raise ConfigurationError(
+                f"'initial_position' is outside the limits of {outside}: lower "
+                f"{robot.position_lower.tolist()}, upper {robot.position_upper.tolist()}",
+                key="initial_position",
+                value=given,
+            )
         return home
 
     def _apply(self, u: Array) -> None:
@@ -256,8 +267,11 @@ class Plant:
 
 def _spikes(entries: tuple[str, ...], joints: tuple[str, ...], period: float) -> dict[int, list[tuple[int, float]]]:
     """{tick: [(joint number, size)]} of time, joint and size, one after the other."""
-    wrong = ConfigurationError("'velocity_spikes' must hold a time [s], a joint and a size for every spike",
-                               key="velocity_spikes", value=entries)
+    wrong = ConfigurationError(
+        "'velocity_spikes' must hold a time [s], a joint and a size for every spike",
+        key="velocity_spikes",
+        value=entries,
+    )
     if len(entries) % 3:
         raise wrong
     spikes: dict[int, list[tuple[int, float]]] = {}
@@ -274,6 +288,6 @@ def _spikes(entries: tuple[str, ...], joints: tuple[str, ...], period: float) ->
     return spikes
 
 
-def _damping(joint: "mujoco.MjsJoint", value: float):
+def _damping(joint: mujoco.MjsJoint, value: float):
     """MuJoCo keeps damping as a scalar or, in newer versions, as the coefficients of a polynomial."""
     return value if np.ndim(joint.damping) == 0 else np.r_[value, np.zeros(np.size(joint.damping) - 1)]

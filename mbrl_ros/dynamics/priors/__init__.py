@@ -38,7 +38,7 @@ class Prior(Protocol):
         return None
 
     def mean(self, x: Array, u: Array) -> Array:
-        """delta (n,)."""
+        """Delta (n,)."""
 
     def linearise(self, X: Array, U: Array) -> tuple[Array, Array]:
-        """delta (T, n) and its Jacobian (T, n, 3n) at X (T, 2n), U (T, n)."""
+        """Delta (T, n) and its Jacobian (T, n, 3n) at X (T, 2n), U (T, n)."""

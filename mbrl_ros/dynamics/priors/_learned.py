@@ -21,7 +21,7 @@ WIDE = (60.0, 15.0, 60.0, 60.0)
 
 
 def wide_spread(n: int, dt: float, scale: float = 1.0) -> Array:
-    """spread (3n+1,) of a prior that knows nothing, times `scale`."""
+    """Spread (3n+1,) of a prior that knows nothing, times `scale`."""
     stiffness, damping, strength, offset = (scale * dt * value for value in WIDE)
     return np.concatenate([np.full(n, stiffness), np.full(n, damping), np.full(n, strength), [offset]])
 
@@ -40,8 +40,12 @@ def owner_of(robot, dt: float) -> Owner:
 def load_model(kind: str, file: str, robot, dt: float) -> dict[str, Array]:
     """The arrays of a saved prior. ConfigurationError if no file is named, DataError if it is not this robot's."""
     if not file:
-        raise ConfigurationError(f"the {kind} prior needs a file: fit one with 'mbrl fit-prior BAG... --kind {kind} "
-                                 f"-o prior.npz' and set prior.{kind}.file", key=f"prior.{kind}.file", value=file)
+        raise ConfigurationError(
+            f"the {kind} prior needs a file: fit one with 'mbrl fit-prior BAG... --kind {kind} "
+            f"-o prior.npz' and set prior.{kind}.file",
+            key=f"prior.{kind}.file",
+            value=file,
+        )
     _, owner, arrays = store.load(Path(file), kind)
     store.check_owner(file, owner, owner_of(robot, dt))
     return arrays

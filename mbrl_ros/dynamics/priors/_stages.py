@@ -38,8 +38,15 @@ extern "C" int evaluate_stages(int stages, const double* X, const double* U, dou
 class StageFunction:
     """y (ny,) and dy/d[x; u] (ny, nx+nu) of CasADi expressions in the symbols x (nx,), u (nu,), SX or MX."""
 
-    def __init__(self, name: str, x: casadi.SX, u: casadi.SX, y: casadi.SX, jacobian: casadi.SX | None = None,
-                 optimise: str = "-O1"):
+    def __init__(
+        self,
+        name: str,
+        x: casadi.SX,
+        u: casadi.SX,
+        y: casadi.SX,
+        jacobian: casadi.SX | None = None,
+        optimise: str = "-O1",
+    ):
         self.nx, self.nu, self.ny = x.numel(), u.numel(), y.numel()
         if jacobian is None:
             jacobian = casadi.jacobian(y, casadi.vertcat(x, u))
@@ -50,11 +57,13 @@ class StageFunction:
         self._library = _compiled(name, self._mean, self._both, self.nx, self.nu, self.ny, optimise)
         self._x, self._u, self._y = np.zeros(self.nx), np.zeros(self.nu), np.zeros(self.ny)
         self._J = np.zeros((self.ny, self.nx + self.nu))
-        self._buffers = [_buffer(self._mean, (self._x, self._u), (self._y,)),
-                         _buffer(self._both, (self._x, self._u), (self._y, self._J))]
+        self._buffers = [
+            _buffer(self._mean, (self._x, self._u), (self._y,)),
+            _buffer(self._both, (self._x, self._u), (self._y, self._J)),
+        ]
 
     def mean(self, x: Array, u: Array) -> Array:
-        """y (ny,)."""
+        """Y (ny,)."""
         self._x[:], self._u[:] = x, u
         if self._library:
             self._library.evaluate_mean(*map(_pointer, (self._x, self._u, self._y)))
@@ -63,7 +72,7 @@ class StageFunction:
         return self._y.copy()
 
     def linearise(self, X: Array, U: Array) -> tuple[Array, Array]:
-        """y (T, ny) and the Jacobian (T, ny, nx+nu) at X (T, nx), U (T, nu)."""
+        """Y (T, ny) and the Jacobian (T, ny, nx+nu) at X (T, nx), U (T, nu)."""
         stages = len(X)
         Y, J = np.empty((stages, self.ny)), np.empty((stages, self.ny, self.nx + self.nu))
         if self._library:
@@ -91,14 +100,18 @@ def _pointer(array: Array) -> ctypes.c_void_p:
 
 
 def _compiled(name: str, mean: casadi.Function, both: casadi.Function, nx: int, nu: int, ny: int, optimise: str):
-    from ...planners.compiler import load_library
+    from ...codegen.compiler import load_library
+
     with tempfile.TemporaryDirectory() as folder:
         generator = casadi.CodeGenerator("stages", {"with_header": False})
         generator.add(mean)
         generator.add(both)
         generator.generate(folder + "/")
         source = Path(folder, "stages.c").read_text()
-    sizes = {f"{f.name()}_{what}": size for f in (mean, both)
-             for what, size in zip(("arg", "res", "iw", "w"), (f.sz_arg(), f.sz_res(), f.sz_iw(), f.sz_w()))}
+    sizes = {
+        f"{f.name()}_{what}": size
+        for f in (mean, both)
+        for what, size in zip(("arg", "res", "iw", "w"), (f.sz_arg(), f.sz_res(), f.sz_iw(), f.sz_w()))
+    }
     driver = _DRIVER.format(nx=nx, nu=nu, ny=ny, **sizes)
     return load_library(name, {"stages.cpp": source + driver}, flags=(optimise,))

@@ -16,8 +16,8 @@ import dataclasses
 
 import numpy as np
 
+from ...config.section import Section, setting
 from ...data.dataset import Dataset
-from ...settings import Section, setting
 from ...types import Array
 from . import Prior
 from ._learned import load_model, require, wide_spread, widened
@@ -33,10 +33,11 @@ class Settings(Section):
     spread_scale: float = setting(1.0, "factor on the spread found when it was fitted", low=1e-6, high=1e6)
 
 
-def fit(data: Dataset, u_scale: Array, progress=None, *, members: int = MEMBERS, epochs: int = EPOCHS,
-        seed: int = 0) -> dict[str, Array]:
+def fit(
+    data: Dataset, u_scale: Array, progress=None, *, members: int = MEMBERS, epochs: int = EPOCHS, seed: int = 0
+) -> dict[str, Array]:
     """The ensemble's arrays: a leading axis of members, and the scales of phi and delta."""
-    qd_scale = np.maximum(0.1 * data.X[:, data.D.shape[1]:].std(axis=0), 1e-6)
+    qd_scale = np.maximum(0.1 * data.X[:, data.D.shape[1] :].std(axis=0), 1e-6)
     Phi = features(data.X, data.U, qd_scale, np)
     centre, scale = Phi.mean(axis=0), Phi.std(axis=0)
     scale = np.where(scale > 1e-9 * max(1.0, scale.max()), scale, 1.0)
@@ -45,16 +46,25 @@ def fit(data: Dataset, u_scale: Array, progress=None, *, members: int = MEMBERS,
     rng = np.random.default_rng(seed)
     steps = range(members * epochs) if progress is None else progress(range(members * epochs))
     steps = iter(steps)
-    trained = [_train(Phi, D, epochs, np.random.default_rng(child), steps) for child in rng.bit_generator.seed_seq.spawn(members)]
+    trained = [
+        _train(Phi, D, epochs, np.random.default_rng(child), steps)
+        for child in rng.bit_generator.seed_seq.spawn(members)
+    ]
     for _ in steps:  # lets a progress bar close
         break
     weights = {name: np.array([member[name] for member in trained]) for name in NAMES}
-    return {**weights, "centre": centre, "scale": scale, "d_scale": d_scale, "qd_scale": qd_scale,
-            "spread_scale": np.array(1.0)}
+    return {
+        **weights,
+        "centre": centre,
+        "scale": scale,
+        "d_scale": d_scale,
+        "qd_scale": qd_scale,
+        "spread_scale": np.array(1.0),
+    }
 
 
 def features(X, U, qd_scale, lib):
-    """phi of rows X (N, 2n), U (N, n); `lib` is numpy."""
+    """Phi of rows X (N, 2n), U (N, n); `lib` is numpy."""
     n = U.shape[1]
     return lib.hstack([lib.sin(X[:, :n]), lib.cos(X[:, :n]), X[:, n:], U, lib.tanh(X[:, n:] / qd_scale)])
 
@@ -65,9 +75,13 @@ def _train(Phi: Array, D: Array, epochs: int, rng: np.random.Generator, steps) -
     sample = rng.integers(N, size=N)
     left_out = np.setdiff1d(np.arange(N), sample)
     left_out = left_out if len(left_out) else np.arange(N)
-    W = {"W1": rng.normal(0.0, inputs**-0.5, (HIDDEN, inputs)), "b1": np.zeros(HIDDEN),
-         "W2": rng.normal(0.0, 0.1 * HIDDEN**-0.5, (outputs, HIDDEN)), "b2": np.zeros(outputs),
-         "L": np.zeros((outputs, inputs))}
+    W = {
+        "W1": rng.normal(0.0, inputs**-0.5, (HIDDEN, inputs)),
+        "b1": np.zeros(HIDDEN),
+        "W2": rng.normal(0.0, 0.1 * HIDDEN**-0.5, (outputs, HIDDEN)),
+        "b2": np.zeros(outputs),
+        "L": np.zeros((outputs, inputs)),
+    }
     first, second = ({name: np.zeros_like(value) for name, value in W.items()} for _ in range(2))
     best, best_error, count = W, np.inf, 0
     for epoch in range(epochs):
@@ -97,7 +111,13 @@ def _gradient(W: dict[str, Array], Phi: Array, D: Array) -> dict[str, Array]:
     hidden, output = _forward(W, Phi)
     error = (output - D) / len(D)
     inner = (error @ W["W2"]) * (1.0 - hidden**2)
-    return {"W1": inner.T @ Phi, "b1": inner.sum(axis=0), "W2": error.T @ hidden, "b2": error.sum(axis=0), "L": error.T @ Phi}
+    return {
+        "W1": inner.T @ Phi,
+        "b1": inner.sum(axis=0),
+        "W2": error.T @ hidden,
+        "b2": error.sum(axis=0),
+        "L": error.T @ Phi,
+    }
 
 
 class EnsemblePrior(Prior):
@@ -107,14 +127,17 @@ class EnsemblePrior(Prior):
 
     def __init__(self, arrays: dict[str, Array], n: int, spread: Array):
         import casadi
+
         from ._stages import StageFunction
+
         self.spread, self._arrays = spread, arrays
         x, u = casadi.MX.sym("x", 2 * n), casadi.MX.sym("u", n)
         q, qd = x[:n], x[n:]
         qd_scale = casadi.DM(arrays["qd_scale"])
         sign = casadi.tanh(qd / qd_scale)
         phi = (casadi.vertcat(casadi.sin(q), casadi.cos(q), qd, u, sign) - casadi.DM(arrays["centre"])) / casadi.DM(
-            arrays["scale"])
+            arrays["scale"]
+        )
         one, zero = casadi.DM.eye(n), casadi.DM(n, n)
         members = len(arrays["W1"])
         per_q, per_sign = (casadi.cos(q), -casadi.sin(q)), (1.0 - sign**2) / qd_scale
@@ -158,10 +181,22 @@ class EnsemblePrior(Prior):
 def from_arrays(arrays: dict[str, Array], robot, dt: float, spread_scale: float = 1.0) -> EnsemblePrior:
     n, members = len(robot.joints), len(arrays.get("W1", ()))
     hidden = arrays["W1"].shape[1] if members and arrays["W1"].ndim == 3 else None
-    require("ensemble", arrays, {
-        "W1": (members, hidden, 5 * n), "b1": (members, hidden), "W2": (members, n, hidden), "b2": (members, n),
-        "L": (members, n, 5 * n), "centre": (5 * n,), "scale": (5 * n,), "d_scale": (n,), "qd_scale": (n,),
-        "spread_scale": ()})
+    require(
+        "ensemble",
+        arrays,
+        {
+            "W1": (members, hidden, 5 * n),
+            "b1": (members, hidden),
+            "W2": (members, n, hidden),
+            "b2": (members, n),
+            "L": (members, n, 5 * n),
+            "centre": (5 * n,),
+            "scale": (5 * n,),
+            "d_scale": (n,),
+            "qd_scale": (n,),
+            "spread_scale": (),
+        },
+    )
     return EnsemblePrior(arrays, n, wide_spread(n, dt, spread_scale * float(arrays["spread_scale"])))
 
 

@@ -13,8 +13,8 @@ import dataclasses
 
 import numpy as np
 
+from ...config.section import Section, setting
 from ...data.dataset import Dataset
-from ...settings import Section, setting
 from ...types import Array
 from ._learned import load_model, regressors, require, wide_spread
 from .integrator import IntegratorPrior
@@ -39,8 +39,8 @@ def fit(data: Dataset, u_scale: Array, progress=None) -> dict[str, Array]:
         W = np.linalg.solve(Phi.T @ Phi + np.diag(precision), Phi.T @ data.D)
         noise = float(np.sqrt(np.mean((data.D - Phi @ W) ** 2)))
     A = W[:-1].T.copy()
-    A[:, 2 * n:] /= u_scale
-    centre[2 * n:] *= u_scale
+    A[:, 2 * n :] /= u_scale
+    centre[2 * n :] *= u_scale
     return {"jacobian": A, "offset": W[-1] - A @ centre, "spread_scale": np.array(1.0)}
 
 
@@ -62,8 +62,9 @@ class GlobalLinearPrior(IntegratorPrior):
 def from_arrays(arrays: dict[str, Array], robot, dt: float, spread_scale: float = 1.0) -> GlobalLinearPrior:
     n = len(robot.joints)
     require("global_linear", arrays, {"jacobian": (n, 3 * n), "offset": (n,), "spread_scale": ()})
-    return GlobalLinearPrior(arrays["jacobian"], arrays["offset"],
-                             wide_spread(n, dt, spread_scale * float(arrays["spread_scale"])))
+    return GlobalLinearPrior(
+        arrays["jacobian"], arrays["offset"], wide_spread(n, dt, spread_scale * float(arrays["spread_scale"]))
+    )
 
 
 def build(settings: Settings, robot, dt: float) -> GlobalLinearPrior:

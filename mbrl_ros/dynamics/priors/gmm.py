@@ -18,9 +18,9 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import logsumexp
 
+from ...config.section import Section, setting
 from ...data.dataset import Dataset
 from ...exceptions import DataError
-from ...settings import Section, setting
 from ...types import Array
 from . import Prior
 from ._learned import load_model, require, wide_spread, widened
@@ -57,8 +57,15 @@ def fit(data: Dataset, u_scale: Array, progress=None, *, components: int = 0, se
         if likelihood - previous < 1e-5 * abs(likelihood):
             break
         previous = likelihood
-    return {"count": statistics[0], "sum": statistics[1], "moment": statistics[2], "prior": prior, "centre": centre, "scale": scale,
-            "spread_scale": np.array(1.0)}
+    return {
+        "count": statistics[0],
+        "sum": statistics[1],
+        "moment": statistics[2],
+        "prior": prior,
+        "centre": centre,
+        "scale": scale,
+        "spread_scale": np.array(1.0),
+    }
 
 
 def add(arrays: dict[str, Array], data: Dataset) -> dict[str, Array]:
@@ -84,9 +91,9 @@ class MixturePrior(Prior):
         self._mean = mean[:, v]
         self._precision = np.linalg.inv(covariance[:, v, v])
         self._log_determinant = 0.5 * np.linalg.slogdet(self._precision)[1]
-        self._slope = covariance[:, 3 * n:, v] @ self._precision
-        self._offset = mean[:, 3 * n:] - np.einsum("kij,kj->ki", self._slope, self._mean)
-        residual = covariance[:, 3 * n:, 3 * n:] - self._slope @ covariance[:, v, 3 * n:]
+        self._slope = covariance[:, 3 * n :, v] @ self._precision
+        self._offset = mean[:, 3 * n :] - np.einsum("kij,kj->ki", self._slope, self._mean)
+        residual = covariance[:, 3 * n :, 3 * n :] - self._slope @ covariance[:, v, 3 * n :]
         self._open = residual.diagonal(axis1=1, axis2=2) / (arrays["count"] + 1.0)[:, None]
         self._centre, self._scale = arrays["centre"], arrays["scale"]
 
@@ -97,13 +104,13 @@ class MixturePrior(Prior):
         r, each, gradient, away = (part[0] for part in self._shares(x[None], u[None]))
         between = r @ each**2 - (r @ each) ** 2
         distance = -np.einsum("ki,ki->k", gradient, away)
-        return widened(self.spread, (between + (r * distance) @ self._open) * self._scale[3 * self._n:] ** 2)
+        return widened(self.spread, (between + (r * distance) @ self._open) * self._scale[3 * self._n :] ** 2)
 
     def mean(self, x: Array, u: Array) -> Array:
         return self.linearise(x[None], u[None], jacobian=False)[0][0]
 
     def _shares(self, X: Array, U: Array) -> tuple[Array, Array, Array, Array]:
-        """r (T, K), A_k v + b_k (T, K, n), g_k and v - mu_k (T, K, 3n), scaled."""
+        """R (T, K), A_k v + b_k (T, K, n), g_k and v - mu_k (T, K, 3n), scaled."""
         inside = slice(0, 3 * self._n)
         V = (np.hstack([X, U]) - self._centre[inside]) / self._scale[inside]
         away = V[:, None] - self._mean
@@ -116,8 +123,8 @@ class MixturePrior(Prior):
     def linearise(self, X: Array, U: Array, jacobian: bool = True) -> tuple[Array, Array | None]:
         n, inside = self._n, slice(0, 3 * self._n)
         r, each, gradient, _ = self._shares(X, U)
-        scale = self._scale[3 * n:]
-        mean = self._centre[3 * n:] + scale * np.einsum("tk,tki->ti", r, each)
+        scale = self._scale[3 * n :]
+        mean = self._centre[3 * n :] + scale * np.einsum("tk,tki->ti", r, each)
         if not jacobian:
             return mean, None
         relative = gradient - np.einsum("tk,tkj->tj", r, gradient)[:, None]
@@ -128,8 +135,19 @@ class MixturePrior(Prior):
 def from_arrays(arrays: dict[str, Array], robot, dt: float, spread_scale: float = 1.0) -> MixturePrior:
     n = len(robot.joints)
     K = len(arrays.get("count", ()))
-    require("gmm", arrays, {"count": (K,), "sum": (K, 4 * n), "moment": (K, 4 * n, 4 * n), "prior": (4 * n, 4 * n), "centre": (4 * n,),
-                            "scale": (4 * n,), "spread_scale": ()})
+    require(
+        "gmm",
+        arrays,
+        {
+            "count": (K,),
+            "sum": (K, 4 * n),
+            "moment": (K, 4 * n, 4 * n),
+            "prior": (4 * n, 4 * n),
+            "centre": (4 * n,),
+            "scale": (4 * n,),
+            "spread_scale": (),
+        },
+    )
     return MixturePrior(arrays, n, wide_spread(n, dt, spread_scale * float(arrays["spread_scale"])))
 
 
@@ -177,6 +195,7 @@ def _clusters(V: Array, components: int, rng: np.random.Generator) -> Array:
         centres = np.vstack([centres, V[rng.choice(len(V), p=distance / distance.sum())]])
     for _ in range(20):
         label = ((V[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
-        centres = np.array([V[label == k].mean(axis=0) if (label == k).any() else centres[k]
-                            for k in range(components)])
+        centres = np.array(
+            [V[label == k].mean(axis=0) if (label == k).any() else centres[k] for k in range(components)]
+        )
     return label

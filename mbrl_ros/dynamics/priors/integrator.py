@@ -19,25 +19,32 @@ import dataclasses
 
 import numpy as np
 
+from ...config.section import Section, per_joint, setting
 from ...exceptions import ConfigurationError
 from ...robots.effective_inertia import EffectiveInertia
 from ...robots.inertia import has_inertials
-from ...settings import Section, per_joint, setting
 from ...types import Array
 from . import Prior
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings(Section):
-    strength: tuple[float, ...] = setting((), "acceleration by a full command (effort interface), better too large than too "
-                                              "small; empty: from the URDF's inertials",
-                                          unit="rad/s^2 or m/s^2", low=1e-3, per_joint=True)
-    lag: tuple[float, ...] = setting((0.02,), "time constant of the servo (velocity and position interface)",
-                                     unit="s", low=1e-4, per_joint=True)
+    strength: tuple[float, ...] = setting(
+        (),
+        "acceleration by a full command (effort interface), better too large than too "
+        "small; empty: from the URDF's inertials",
+        unit="rad/s^2 or m/s^2",
+        low=1e-3,
+        per_joint=True,
+    )
+    lag: tuple[float, ...] = setting(
+        (0.02,), "time constant of the servo (velocity and position interface)", unit="s", low=1e-4, per_joint=True
+    )
     stiffness_spread: float = setting(60.0, "how far d qdd / d q may be off", unit="1/s^2", low=1e-6)
     damping_spread: float = setting(4.0, "how far d qdd / d qd may be off", unit="1/s", low=1e-6)
-    strength_spread: float = setting(0.15, "how far d qdd / d u may be off, over its prior value (effort interface)",
-                                     low=1e-6)
+    strength_spread: float = setting(
+        0.15, "how far d qdd / d u may be off, over its prior value (effort interface)", low=1e-6
+    )
     lag_spread: float = setting(1.0, "the same for the velocity and position interface", low=1e-6)
     offset_spread: float = setting(60.0, "how far qdd may be off at the current point", unit="rad/s^2", low=1e-6)
 
@@ -51,8 +58,15 @@ class IntegratorPrior(Prior):
 
     linear = True
 
-    def __init__(self, jacobian: Array, spread: Array, inertia: EffectiveInertia | None = None, dt: float = 0.0,
-                 relative: float = 0.0, scale: Array | None = None):
+    def __init__(
+        self,
+        jacobian: Array,
+        spread: Array,
+        inertia: EffectiveInertia | None = None,
+        dt: float = 0.0,
+        relative: float = 0.0,
+        scale: Array | None = None,
+    ):
         self.jacobian, self.spread = jacobian, spread
         self.moving = inertia is not None
         self._inertia, self._dt, self._relative, self._scale = inertia, dt, relative, scale
@@ -72,17 +86,17 @@ class IntegratorPrior(Prior):
             return None
         n = q.size
         gain = self._dt * np.linalg.inv(self._inertia(q))
-        change = gain - self.jacobian[:, 2 * n:]
+        change = gain - self.jacobian[:, 2 * n :]
         self.jacobian, self.spread = self.jacobian.copy(), self.spread.copy()
-        self.jacobian[:, 2 * n:] = gain
-        self.spread[2 * n: 3 * n] = self._relative * gain.diagonal() * self._scale
+        self.jacobian[:, 2 * n :] = gain
+        self.spread[2 * n : 3 * n] = self._relative * gain.diagonal() * self._scale
         return change
 
     def mean(self, x: Array, u: Array) -> Array:
-        return self.jacobian[:, : x.size] @ x + self.jacobian[:, x.size:] @ u
+        return self.jacobian[:, : x.size] @ x + self.jacobian[:, x.size :] @ u
 
     def linearise(self, X: Array, U: Array) -> tuple[Array, Array]:
-        mean = X @ self.jacobian[:, : X.shape[1]].T + U @ self.jacobian[:, X.shape[1]:].T
+        mean = X @ self.jacobian[:, : X.shape[1]].T + U @ self.jacobian[:, X.shape[1] :].T
         one = self.jacobian[None]
         return mean, one if len(X) == 1 else np.broadcast_to(one, (len(X), *self.jacobian.shape))
 
@@ -107,20 +121,37 @@ def _of_efforts(settings: Settings, robot, dt: float) -> IntegratorPrior:
     n, nothing = len(robot.joints), np.zeros((len(robot.joints), len(robot.joints)))
     if settings.strength:
         by_u = dt * per_joint(settings.strength, n, "prior.integrator.strength") / robot.command_scale
-        return IntegratorPrior(np.hstack([nothing, nothing, np.diag(by_u)]),
-                               _spread(settings, n, dt, settings.strength_spread * by_u * robot.command_scale))
+        return IntegratorPrior(
+            np.hstack([nothing, nothing, np.diag(by_u)]),
+            _spread(settings, n, dt, settings.strength_spread * by_u * robot.command_scale),
+        )
     if not has_inertials(robot):
         raise ConfigurationError(
             "the URDF has no usable <inertial> for every controlled joint, so nothing tells how an effort accelerates it: add "
             "mass and inertia to the links, or set prior.integrator.strength [rad/s^2 by the full effort], better too large "
-            "than too small", key="prior.integrator.strength", value=())
+            "than too small",
+            key="prior.integrator.strength",
+            value=(),
+        )
     inertia = EffectiveInertia(robot)
-    prior = IntegratorPrior(np.zeros((n, 3 * n)), _spread(settings, n, dt, np.zeros(n)), inertia, dt,
-                            settings.strength_spread, robot.command_scale)
+    prior = IntegratorPrior(
+        np.zeros((n, 3 * n)),
+        _spread(settings, n, dt, np.zeros(n)),
+        inertia,
+        dt,
+        settings.strength_spread,
+        robot.command_scale,
+    )
     prior.move_to(np.clip(np.zeros(n), robot.position_lower, robot.position_upper))
     return prior
 
 
 def _spread(settings: Settings, n: int, dt: float, by_command: Array) -> Array:
-    return np.concatenate([np.full(n, settings.stiffness_spread * dt), np.full(n, settings.damping_spread * dt), by_command,
-                           [settings.offset_spread * dt]])
+    return np.concatenate(
+        [
+            np.full(n, settings.stiffness_spread * dt),
+            np.full(n, settings.damping_spread * dt),
+            by_command,
+            [settings.offset_spread * dt],
+        ]
+    )

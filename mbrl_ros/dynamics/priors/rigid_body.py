@@ -18,8 +18,8 @@ import dataclasses
 import casadi
 import numpy as np
 
+from ...config.section import Section, per_joint, setting
 from ...exceptions import ConfigurationError
-from ...settings import Section, per_joint, setting
 from ...types import Array
 from . import Prior
 from ._stages import StageFunction
@@ -28,8 +28,9 @@ from ._stages import StageFunction
 @dataclasses.dataclass(frozen=True)
 class Settings(Section):
     mass_scale: float = setting(1.0, "factor on every link's mass and inertia", low=0.01, high=100.0)
-    armature: tuple[float, ...] = setting((0.0,), "reflected inertia of the motors", unit="kg m^2 or kg", low=0.0,
-                                          per_joint=True)
+    armature: tuple[float, ...] = setting(
+        (0.0,), "reflected inertia of the motors", unit="kg m^2 or kg", low=0.0, per_joint=True
+    )
     stiffness_spread: float = setting(30.0, "how far d qdd / d q may be off", unit="1/s^2", low=1e-6)
     damping_spread: float = setting(4.0, "how far d qdd / d qd may be off", unit="1/s", low=1e-6)
     strength_spread: float = setting(0.3, "how far d qdd / d u may be off, over its nominal value", low=1e-6)
@@ -54,10 +55,14 @@ class RigidBodyPrior(Prior):
 def build(settings: Settings, robot, dt: float) -> RigidBodyPrior:
     """The prior of `robot` (effort interface) for a period dt [s]. RobotDescriptionError without usable inertias."""
     from ...robots.rigid_body import mass_and_bias
+
     if robot.interface != "effort":
-        raise ConfigurationError(f"the rigid_body prior predicts from efforts, but commands are of the "
-                                 f"{robot.interface} interface; use the integrator prior", key="dynamics.prior",
-                                 value="rigid_body")
+        raise ConfigurationError(
+            f"the rigid_body prior predicts from efforts, but commands are of the "
+            f"{robot.interface} interface; use the integrator prior",
+            key="dynamics.prior",
+            value="rigid_body",
+        )
     n = len(robot.joints)
     x, u, a = casadi.SX.sym("x", 2 * n), casadi.SX.sym("u", n), casadi.SX.sym("a", n)
     M, h = mass_and_bias(robot, x[:n], x[n:])
@@ -70,10 +75,16 @@ def build(settings: Settings, robot, dt: float) -> RigidBodyPrior:
     slope = casadi.substitute([casadi.densify(slope)], [a], [qdd])[0]
     model = StageFunction("rigid_body", x, u, dt * qdd, dt * slope)
     finite = np.isfinite(robot.position_lower) & np.isfinite(robot.position_upper)
-    middle = np.where(finite, 0.5 * (np.where(finite, robot.position_lower, 0.0)
-                                     + np.where(finite, robot.position_upper, 0.0)), 0.0)
+    middle = np.where(
+        finite, 0.5 * (np.where(finite, robot.position_lower, 0.0) + np.where(finite, robot.position_upper, 0.0)), 0.0
+    )
     _, J = model.linearise(np.concatenate([middle, np.zeros(n)])[None], np.zeros((1, n)))
-    spread = np.concatenate([np.full(n, settings.stiffness_spread * dt), np.full(n, settings.damping_spread * dt),
-                             settings.strength_spread * np.diag(J[0, :, 2 * n:]) * robot.command_scale,
-                             [settings.offset_spread * dt]])
+    spread = np.concatenate(
+        [
+            np.full(n, settings.stiffness_spread * dt),
+            np.full(n, settings.damping_spread * dt),
+            settings.strength_spread * np.diag(J[0, :, 2 * n :]) * robot.command_scale,
+            [settings.offset_spread * dt],
+        ]
+    )
     return RigidBodyPrior(model, spread)

@@ -1,0 +1,1 @@
+"""Benchmarks: planners on the same problem, and the node as a whole."""

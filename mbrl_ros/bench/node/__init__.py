@@ -1,0 +1,1 @@
+"""Benchmarks of mpc_node as a process: latency, missed ticks, faults."""

@@ -1,0 +1,299 @@
+"""What mpc_node does when everything around it goes wrong: bad messages, killed processes, disks that are full.
+
+A simulated Panda at RATE, velocity interface, is controlled over DDS. Every command that is heard is judged. Counted are
+
+    controller_crashes      the node ended though nobody had asked it to, or did not end in order when asked
+    out_of_limit_commands, non_finite_commands
+    late_safe_commands      the safe command came later than the state's time-out + one period + 20 ms after the last state,
+                            or not at all when the node was asked to end
+    unrecovered             it did not go on as documented: by itself after a short outage or a clock that jumped, after
+                            ~/clear and ~/resume after a long one, by being started again after a kill
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+
+import numpy as np
+from std_srvs.srv import Trigger
+
+from ...config.sections.nodes import NodeSettings
+from ...demo.run import free_domain
+from ...exceptions import MbrlError
+from ...nodes import qos, realtime
+from .bad_messages import TOPICS, BadMessages
+from .robot import HOME, ROBOT, START, Child, Feed, RobotSide
+
+RATE, TIMEOUT = 100.0, 0.05  # [Hz], [s] control.state_timeout
+GRACE = 0.02  # [s]
+ANSWER = 2.0  # [s] within which a living controller answers a good state
+BUILDING = "building the controller"  # what mpc_node says once it handles signals
+ATTEMPTS = 5  # to clear and resume: on a busy machine the states may be late again
+BELIEVED = 30  # states after which a robot that was started again counts as back
+BATCH = 4  # bad messages between two good states
+CONTROLLER = {
+    **ROBOT,
+    "robot.interface": "velocity",
+    "control.rate": RATE,
+    "control.state_timeout": TIMEOUT,
+    "control.stamp_clock": "ros",
+    "features.points": 1,
+}
+SIMULATOR = {
+    **ROBOT,
+    "robot.interface": "velocity",
+    "plant.rate": RATE,
+    "plant.initial_position": list(HOME),
+    "brakes": False,
+}
+JUMPS = (-1e4, -10.0, -0.3, 0.3, 10.0, 1e4)  # [s]
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+
+Progress = Callable[[str, int], None]
+
+
+class FaultBench:
+    """Runs the parts one after the other and adds up `counts`. progress(what, done) is told now and then."""
+
+    def __init__(self, seed: int = 0, progress: Progress = lambda what, done: None, priority: int = 0):
+        """priority: SCHED_FIFO, of the controller and of whoever measures it; 0: ordinary scheduling."""
+        self._rng, self._progress = np.random.default_rng(seed), progress
+        self._controller = {**CONTROLLER, "priority": priority}
+        self._priority = priority
+        self.counts = dict.fromkeys(
+            (
+                "bad_messages",
+                "kills",
+                "controller_crashes",
+                "out_of_limit_commands",
+                "non_finite_commands",
+                "late_safe_commands",
+                "unrecovered",
+            ),
+            0,
+        )
+        self.notes: list[str] = []
+
+    def run(self, messages: int, kills: int, restarts: int) -> dict[str, int]:
+        signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        )  # a shell's background job ignores it, and so would the nodes
+        self._with_robot(lambda robot, domain: self._storm(robot, domain, messages))
+        self._with_robot(lambda robot, domain: self._clock_jumps(robot, domain, kills))
+        self._with_robot(lambda robot, domain: self._silences(robot, domain, kills))
+        self._with_robot(lambda robot, domain: self._kill_robots(robot, domain, kills))
+        self._with_robot(lambda robot, domain: self._kill_controllers(robot, domain, kills))
+        self._with_robot(lambda robot, domain: self._full_disk(robot, domain, restarts))
+        return self.counts
+
+    # --- the parts ------------------------------------------------------------------------------------------------
+
+    def _storm(self, robot: RobotSide, domain: int, count: int) -> None:
+        """Good states with bad messages of every kind between them; each good one must be answered."""
+        child = Child("mpc_node", domain, self._controller)
+        try:
+            robot.wait_for_reader(child)
+            publishers = {
+                topic: robot.states if topic == "joint_states" else robot.node.create_publisher(kind, topic, qos.EVERY)
+                for topic, kind in TOPICS.items()
+            }
+            bad, feed = BadMessages(robot.robot.joints, HOME, int(self._rng.integers(2**31))), Feed(robot, RATE)
+            if not feed.until_answered(START):
+                raise MbrlError(f"the controller does not answer:\n{child.text()}")
+            for done in range(0, count, BATCH):
+                for _ in range(BATCH):
+                    topic, message = bad.draw(time.time())
+                    publishers[topic].publish(message)
+                self.counts["bad_messages"] += BATCH
+                if not feed.until_answered(ANSWER):
+                    self._lost(child, "no answer among bad messages")
+                    return
+                self._progress("bad messages", done)
+            self._expect_order(child, signal.SIGTERM)
+        finally:
+            child.end(signal.SIGKILL)
+
+    def _clock_jumps(self, robot: RobotSide, domain: int, count: int) -> None:
+        """A robot with a clock of its own, which jumps back or ahead and goes on from there."""
+        child = Child("mpc_node", domain, {**self._controller, "control.stamp_clock": "own"})
+        try:
+            robot.wait_for_reader(child)
+            feed = Feed(robot, RATE)
+            feed.until_answered(START)
+            for k in range(count):
+                feed.stream(0.1 + 0.2 * self._rng.random())
+                feed.ahead += float(self._rng.choice(JUMPS))
+                if not feed.until_answered(ANSWER):
+                    self._lost(child, f"after its clock jumped to {feed.ahead:g} s ahead")
+                    return
+                self._progress("clock jumps", k)
+            self._expect_order(child, signal.SIGTERM)
+        finally:
+            child.end(signal.SIGKILL)
+
+    def _silences(self, robot: RobotSide, domain: int, count: int) -> None:
+        """The robot falls silent for a short or a long while; then it speaks again."""
+        child = Child("mpc_node", domain, self._controller)
+        try:
+            robot.wait_for_reader(child)
+            feed, services = Feed(robot, RATE), Services(robot)
+            feed.until_answered(START)
+            for k in range(count):
+                feed.stream(0.1 + 0.2 * self._rng.random())
+                last, long = time.perf_counter(), bool(self._rng.random() < 0.3)
+                self._expect_safe_command(robot, last, "the last state")
+                time.sleep(0.7 if long else 0.0)
+                feed.stream(0.15)
+                if long:
+                    services.call()
+                    feed.stream(0.15)
+                if not robot.moves():
+                    self._lost(child, f"after a {'long' if long else 'short'} silence")
+                self._progress("silent robots", k)
+            self._expect_order(child, signal.SIGINT)
+        finally:
+            child.end(signal.SIGKILL)
+
+    def _kill_robots(self, robot: RobotSide, domain: int, count: int) -> None:
+        """sim_node is killed at a random moment, and started again."""
+        child, simulator = Child("mpc_node", domain, {**self._controller, "control.stamp_clock": "own"}), None
+        try:
+            robot.listen_to_states()
+            services = Services(robot)
+            for k in range(count):
+                simulator, heard = Child("sim_node", domain, SIMULATOR), robot.states_heard
+                if not robot.wait_until(lambda: robot.states_heard > heard + BELIEVED, START):
+                    raise MbrlError(f"the simulated robot does not come up:\n{simulator.text()}")
+                if not (services.recover() if k else robot.wait_until(robot.moves, START)):
+                    self._lost(child, "after the robot was started again")
+                time.sleep(0.3 * self._rng.random())
+                number = SIGNALS[k % len(SIGNALS)]
+                code = simulator.end(number)
+                self._expect_safe_command(robot, robot.heard_at, f"the last state of a robot ended by {number.name}")
+                self.counts["kills"] += 1
+                if number != signal.SIGKILL and code:
+                    self.notes.append(f"sim_node: exit code {code} after {number.name}:\n{simulator.text()}")
+                self._progress("killed robots", k)
+            self._expect_order(child, signal.SIGINT)
+        finally:
+            child.end(signal.SIGKILL)
+            if simulator is not None:
+                simulator.end(signal.SIGKILL)
+
+    def _kill_controllers(self, robot: RobotSide, domain: int, count: int) -> None:
+        """The controller is killed at a random moment, before its first command or after it, and started again."""
+        for k in range(count):
+            child, number = Child("mpc_node", domain, self._controller), SIGNALS[k % len(SIGNALS)]
+            try:
+                robot.wait_for_reader(child)
+                feed, early = Feed(robot, RATE), bool(self._rng.random() < 0.2)
+                if early:
+                    time.sleep(0.1 * self._rng.random())
+                elif feed.until_answered(START):
+                    feed.stream(0.3 * self._rng.random())
+                else:
+                    self._lost(child, "after being started again")
+                if number == signal.SIGKILL:
+                    child.end(number)
+                else:
+                    self._expect_order(child, number)
+                    if not early and not robot.wait_until(lambda: not robot.moves(), 0.5):
+                        self._late(f"no safe command after {number.name}")
+                self.counts["kills"] += 1
+                self._progress("killed controllers", k)
+            finally:
+                child.end(signal.SIGKILL)
+
+    def _full_disk(self, robot: RobotSide, domain: int, count: int) -> None:
+        """No file can be written, neither ROS's logs nor ours."""
+        with tempfile.NamedTemporaryFile() as file:
+            for k in range(count):
+                child = Child(
+                    "mpc_node",
+                    domain,
+                    {**self._controller, "log_file": f"{file.name}/ticks.npz"},
+                    environment={"ROS_LOG_DIR": file.name},
+                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
+                )
+                try:
+                    robot.wait_for_reader(child)
+                    if not Feed(robot, RATE).until_answered(START):
+                        self._lost(child, "without a disk")
+                    self._expect_order(child, signal.SIGTERM)
+                    self._progress("restarts without a disk", k)
+                finally:
+                    child.end(signal.SIGKILL)
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _with_robot(self, part: Callable[[RobotSide, int], None]) -> None:
+        domain = free_domain()
+        robot = RobotSide(domain, "velocity")
+        if self._priority:  # a measurement that is late itself would blame the controller
+            realtime.settle_thread(NodeSettings(priority=self._priority), lambda text: None)
+        try:
+            part(robot, domain)
+        finally:
+            robot.close()
+            self.counts["out_of_limit_commands"] += robot.out_of_limit
+            self.counts["non_finite_commands"] += robot.not_finite
+
+    def _expect_order(self, child: Child, number: int) -> None:
+        """A process so young that Python still loads its modules may end in any way."""
+        loading = BUILDING not in child.text()
+        code = child.end(number)
+        if code != 0 and not loading:
+            self.counts["controller_crashes"] += 1
+            self.notes.append(f"exit code {code} after {signal.Signals(number).name}:\n{child.text()}")
+
+    def _expect_safe_command(self, robot: RobotSide, last: float, what: str) -> None:
+        """`last` [s]: when the last state was sent. Its command may act up to the time-out, and a period passes between
+        two looks.
+        """
+        safe = robot.wait_until(lambda: not robot.moves(), 1.0)
+        after = robot.resting_since - last
+        if not safe or after > TIMEOUT + 1.0 / RATE + GRACE:
+            self._late(f"safe command {1e3 * after:.1f} ms after {what}" if safe else f"no safe command after {what}")
+
+    def _late(self, note: str) -> None:
+        self.counts["late_safe_commands"] += 1
+        self.notes.append(note)
+
+    def _lost(self, child: Child, when: str) -> None:
+        self.counts["unrecovered" if child.running else "controller_crashes"] += 1
+        self.notes.append(
+            f"{when}: {'it lives but does not answer' if child.running else 'it has ended'}\n{child.text()}"
+        )
+
+
+class Services:
+    """What somebody calls after an outage that was too long to go on by itself."""
+
+    def __init__(self, robot: RobotSide):
+        self._robot = robot
+        self._clients = [robot.node.create_client(Trigger, f"mpc_node/{name}") for name in ("clear", "resume")]
+
+    def call(self) -> None:
+        for client in self._clients:
+            future = client.call_async(Trigger.Request())
+            deadline = time.monotonic() + ANSWER
+            while not future.done() and time.monotonic() < deadline:
+                time.sleep(0.005)
+
+    def recover(self) -> bool:
+        """Whether the arm is commanded to move again."""
+        for _ in range(ATTEMPTS):
+            self.call()
+            if self._robot.wait_until(self._robot.moves, ANSWER):
+                return True
+        return False
+
+
+def table(counts: dict[str, int]) -> str:
+    return "\n".join(
+        ["| what | count |", "|---|---|", *(f"| {key.replace('_', ' ')} | {value} |" for key, value in counts.items())]
+    )

@@ -1,0 +1,172 @@
+"""How fast mpc_node answers a state, over real DDS and between two processes.
+
+    latency = (publishing of the first command computed from a state) - (publishing of that state)
+
+both by the system clock of one machine: the publisher's own source timestamp of the command, and the time read right
+before the state is handed to DDS. The command's stamp of the state it answers (layout.dim[0].label) joins the two.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ...config.sections.nodes import NodeSettings
+from ...demo.run import free_domain
+from ...nodes import realtime
+from .robot import ROBOT, Child, RobotSide, StateMaker
+
+WARM_UP = 2.0  # [s] that do not count
+POINT = (0.45, 0.1, 0.5)  # [m], a target for a policy
+ACT = 2.0  # policy_controller.Mode.ACT as it is published
+SPIN = 2e-4  # [s] before a deadline in which the robot waits awake
+
+
+def measure(
+    rate: float,
+    seconds: float,
+    *,
+    priority: int = 0,
+    settings: dict | None = None,
+    policy: Path | None = None,
+    progress: Callable[[float], None] = lambda done: None,
+) -> dict:
+    """One rate [Hz] for `seconds`: {message_to_command_ms, period_us: {p50, p99, max}, missed_fraction, cpu_fraction,
+    rss_mb_start, rss_mb_end}. `settings`: further parameters of mpc_node. `policy`: the file of one that shall act, on a
+    point target, with the planner beside it; then also acting_fraction, of the ticks.
+    """
+    domain = free_domain()
+    robot = RobotSide(domain)
+    sys.setswitchinterval(realtime.SWITCH_INTERVAL)
+    if priority:  # a robot that is late itself would blame the controller
+        realtime.settle_thread(NodeSettings(priority=priority), lambda text: None)
+    child = Child(
+        "mpc_node",
+        domain,
+        {
+            **ROBOT,
+            "control.rate": rate,
+            "control.stamp_clock": "ros",
+            "priority": priority,
+            **(_acting(policy) if policy else {}),
+            **(settings or {}),
+        },
+    )
+    try:
+        robot.wait_for_reader(child)
+        if not policy:
+            return _run(robot, child, rate, seconds, progress)
+        aim, modes = robot.aimer(), robot.policy_modes()
+        robot.node.create_timer(0.5, lambda: aim(POINT))
+        result = _run(robot, child, rate, seconds, progress)
+        during = modes[-round(seconds * rate) :]
+        return {**result, "acting_fraction": during.count(ACT) / max(1, len(during))}
+    finally:
+        child.end(signal.SIGTERM)
+        robot.close()
+
+
+def _acting(policy: Path) -> dict:
+    """Parameters with which `policy` acts soon and does not fall for want of a real arm; the planner goes at 200 Hz."""
+    return {
+        "control.controller": "policy",
+        "distillation.file": str(policy),
+        "distillation.promote": "rule",
+        "distillation.promote_after": 0.0,
+        "distillation.promote_disagreement": 100.0,
+        "distillation.fall_back_disagreement": 100.0,
+        "distillation.teacher_rate": 200.0,
+        "robot.tip_offset": [0.0, 0.0, 0.1034],
+    }
+
+
+def _run(robot: RobotSide, child: Child, rate: float, seconds: float, progress) -> dict:
+    states, period = StateMaker(rate, robot.robot, 0.0), 1.0 / rate
+    sent: dict[int, int] = {}
+    begun = None
+    begin = time.perf_counter()
+    for k in range(round((WARM_UP + seconds) * rate)):
+        _sleep_until(begin + k * period)
+        if begun is None and k * period >= WARM_UP:
+            begun = (time.perf_counter(), processor_time(child), resident(child))
+            robot.keep = True
+        stamp = time.time()
+        message = states.message(stamp)
+        now = time.time_ns()
+        robot.states.publish(message)
+        if begun is not None:
+            sent[round(stamp * 1e6)] = now
+        states.advance(robot.newest)
+        if k % max(1, round(rate / 2)) == 0:
+            progress(k * period)
+    robot.wait_until(lambda: False, 0.2)  # the last answers
+    elapsed, used = time.perf_counter() - begun[0], processor_time(child) - begun[1]
+    published: dict[int, int] = {}
+    for answered, at in robot.sent_at:
+        published.setdefault(round(answered * 1e6), at)  # the first command computed from a state
+    latency = np.array([1e-6 * (published[key] - at) for key, at in sent.items() if key in published])
+    gaps = 1e-3 * np.diff(sorted(published.values()))
+    return {
+        "message_to_command_ms": _quantiles(latency),
+        "period_us": _quantiles(gaps),
+        "missed_fraction": 1.0 - len(latency) / len(sent),
+        "cpu_fraction": used / elapsed,
+        "rss_mb_start": begun[2],
+        "rss_mb_end": resident(child),
+    }
+
+
+def table(results: dict[str, dict]) -> str:
+    """Markdown, one line per rate."""
+    lines = [
+        "| rate [Hz] | state to command p50 / p99 / max [ms] | period p50 / p99 / max [us] | missed | CPU | memory [MB] |",
+        "|---|---|---|---|---|---|",
+    ]
+    for rate, result in results.items():
+        latency, period = (
+            " / ".join(f"{result[key][q]:.{digits}f}" for q in ("p50", "p99", "max"))
+            for key, digits in (("message_to_command_ms", 2), ("period_us", 0))
+        )
+        lines.append(
+            f"| {rate} | {latency} | {period} | {100 * result['missed_fraction']:.3f} % | "
+            f"{100 * result['cpu_fraction']:.0f} % | {result['rss_mb_start']:.0f} to {result['rss_mb_end']:.0f} |"
+        )
+    lines += [
+        f"the policy acted in {100 * result['acting_fraction']:.1f} % of the ticks at {rate} Hz"
+        for rate, result in results.items()
+        if "acting_fraction" in result
+    ]
+    return "\n".join(lines)
+
+
+def _quantiles(values: np.ndarray) -> dict[str, float]:
+    if not values.size:
+        return dict.fromkeys(("p50", "p99", "max"), float("nan"))
+    p50, p99 = np.percentile(values, (50, 99))
+    return {"p50": float(p50), "p99": float(p99), "max": float(values.max())}
+
+
+def _sleep_until(deadline: float) -> None:
+    left = deadline - time.perf_counter()
+    if left > SPIN:
+        time.sleep(left - SPIN)
+    while time.perf_counter() < deadline:
+        continue  # to be on time to some microseconds; sleeping is not
+
+
+def processor_time(child: Child) -> float:
+    """[s], user and system."""
+    fields = Path(f"/proc/{child.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident(child: Child) -> float:
+    """[MB]"""
+    pages = int(Path(f"/proc/{child.process.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

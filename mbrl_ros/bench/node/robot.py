@@ -1,0 +1,278 @@
+"""The robot's side of the node benches: a simulated Panda that counts, times and judges what the controller sends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import rclpy
+from geometry_msgs.msg import PointStamped
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.utilities import get_rmw_implementation_identifier
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+
+from ...config.resources import share_directory
+from ...config.sections.robot import RobotSettings
+from ...config.sections.simulation import PlantSettings
+from ...exceptions import MbrlError
+from ...nodes import messages, qos
+from ...nodes.process import DDS_SETTINGS
+from ...robots import load_robot
+from ...simulation.plant import Plant
+
+ROBOT = {
+    "robot.description": "package-data:panda",
+    "robot.joints": [f"panda_joint{i}" for i in range(1, 8)],
+    "robot.tip": "panda_hand",
+}
+HOME = (0.0, -0.5, 0.0, -2.0, 0.0, 1.6, 0.8)
+START = 120.0  # [s] for a node to get ready, the first compilation included
+
+
+def alone() -> dict[str, str]:
+    """Environment of processes that talk to each other and to nobody else; with Fast DDS as on a robot (process.prefer_udp)."""
+    if "fastrtps" not in get_rmw_implementation_identifier():
+        return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    file = str(share_directory() / "config" / "dds" / "local_udp.xml")
+    return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT", **dict.fromkeys(DDS_SETTINGS[1:], file)}
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """With these environment variables, and afterwards with those from before."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def panda(interface: str):
+    return load_robot(
+        RobotSettings(
+            description=ROBOT["robot.description"],
+            joints=tuple(ROBOT["robot.joints"]),
+            tip=ROBOT["robot.tip"],
+            interface=interface,
+        )
+    )
+
+
+class Child:
+    """A node as a child process in a domain, which ends when this one does; its output is kept."""
+
+    def __init__(self, module: str, domain: int, parameters: Mapping[str, Any], **options: Any):
+        arguments = [sys.executable, "-m", "mbrl_ros.nodes.child", str(os.getpid()), module, "--ros-args"]
+        for key, value in parameters.items():
+            arguments += ["-p", f"{key}:={_spelled(value)}"]
+        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), **alone(), **options.pop("environment", {})}
+        self.process = subprocess.Popen(
+            arguments,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            **options,
+        )
+        self.output: list[str] = []
+        self._reader = threading.Thread(target=lambda: self.output.extend(self.process.stdout), daemon=True)
+        self._reader.start()
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def end(self, number: int, patience: float = 20.0) -> int:
+        """Send a signal; the exit code. A process that ignores it is killed, and its code is that of the kill."""
+        if self.running:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+    def text(self, lines: int = 15) -> str:
+        return "".join(self.output[-lines:])
+
+
+class RobotSide:
+    """Publishes joint_states and judges commands, in a context of its own. Callbacks run in a thread."""
+
+    def __init__(self, domain: int, interface: str = "effort"):
+        self.robot = panda(interface)
+        self._context = Context()
+        with _environment(alone()):
+            self._context.init(domain_id=domain)
+            self.node = rclpy.create_node("bench_robot", context=self._context)
+        self.states = self.node.create_publisher(JointState, "joint_states", qos.EVERY)
+        self.node.create_subscription(Float64MultiArray, "commands", self._on_command, qos.EVERY)
+        self.arrived = threading.Condition()
+        self.newest: np.ndarray | None = None
+        self.answered = -1.0  # stamp of the state the newest command answers
+        self.at = 0.0  # when it came [s], perf_counter
+        self.resting_since = 0.0  # when the first of the commands came that have been zero since [s], perf_counter
+        self.sent_at: list[tuple[float, int]] = []  # (stamp answered, system time of publishing [ns]) of every command
+        self.commands = self.out_of_limit = self.not_finite = 0
+        self.keep = False
+        self.states_heard, self.heard_at = 0, 0.0  # [s], perf_counter; of another robot's states, if wanted
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._closing = False
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing = True
+        self._thread.join()
+        self._executor.shutdown()
+        self.node.destroy_node()
+        self._context.try_shutdown()
+
+    def moves(self) -> bool:
+        """Whether the newest command is not the safe one of the velocity interface."""
+        return self.newest is not None and bool(self.newest.any())
+
+    def listen_to_states(self) -> None:
+        """The robot is another process: hear when it speaks."""
+        self.node.create_subscription(JointState, "joint_states", self._on_state, qos.EVERY)
+
+    def wait_until(self, condition, seconds: float) -> bool:
+        """Whether `condition()` came true, looked at whenever a message comes, within `seconds`."""
+        with self.arrived:
+            return self.arrived.wait_for(condition, seconds)
+
+    def wait_for_reader(self, child: Child) -> None:
+        """Until the controller listens; MbrlError if it does not come up."""
+        deadline = time.monotonic() + START
+        while not self.states.get_subscription_count():
+            if not child.running or time.monotonic() > deadline:
+                raise MbrlError(f"the node did not come up:\n{child.text()}")
+            time.sleep(0.05)
+
+    def aimer(self) -> Callable[[Iterable[float]], None]:
+        """What tells the controller to go to a point (3,) [m]."""
+        publisher = self.node.create_publisher(PointStamped, "mpc_node/target_point", qos.RELIABLE)
+
+        def aim(point: Iterable[float]) -> None:
+            message = PointStamped()
+            message.header.frame_id = self.robot.root
+            message.point.x, message.point.y, message.point.z = map(float, point)
+            publisher.publish(message)
+
+        return aim
+
+    def policy_modes(self) -> list[float]:
+        """The modes of the controller's policy, as they come."""
+        modes: list[float] = []
+        self.node.create_subscription(
+            Float64MultiArray, "mpc_node/policy_status", lambda m: modes.append(m.data[0]), qos.VIEW
+        )
+        return modes
+
+    def _spin(self) -> None:
+        while not self._closing:
+            self._executor.spin_once(timeout_sec=0.1)
+
+    def _on_state(self, message: JointState) -> None:
+        with self.arrived:
+            self.states_heard, self.heard_at = self.states_heard + 1, time.perf_counter()
+            self.arrived.notify_all()
+
+    def _on_command(self, message: Float64MultiArray, info: dict) -> None:
+        u = np.array(message.data)
+        finite = bool(np.isfinite(u).all()) and u.size == self.robot.n
+        stamp = messages.answered_stamp(message)
+        with self.arrived:
+            self.commands += 1
+            self.not_finite += not finite
+            self.answered, self.at = -1.0 if stamp is None else stamp, time.perf_counter()
+            if finite:
+                outside = (u < self.robot.command_lower) | (u > self.robot.command_upper)
+                self.out_of_limit += bool(outside.any())
+                if not u.any() and (self.newest is None or self.newest.any()):
+                    self.resting_since = self.at
+                self.newest = u
+            if self.keep:
+                self.sent_at.append((self.answered, info["source_timestamp"]))
+            self.arrived.notify_all()
+
+
+class StateMaker:
+    """JointState messages from a simulated Panda. `advance(u)` is one period. command_delay [ticks]: 0 where u was computed
+    from the state before the newest one, as in real time, 1 where from the newest one.
+    """
+
+    def __init__(self, rate: float, robot, command_delay: float = 1.0):
+        self.plant = Plant(
+            PlantSettings(
+                rate=rate, initial_position=HOME, timestep=min(0.001, 1.0 / rate), command_delay=command_delay
+            ),
+            robot,
+        )
+        self._measurement = self.plant.reset()
+        self.names = list(robot.joints)
+
+    def message(self, stamp: float) -> JointState:
+        m = self._measurement
+        message = JointState(name=self.names, position=m.q.tolist(), velocity=m.qd.tolist(), effort=m.effort.tolist())
+        message.header.stamp = messages.to_time(stamp)
+        return message
+
+    def advance(self, u: np.ndarray | None) -> None:
+        """One period under u; None: the brakes hold the arm."""
+        if u is not None:
+            self._measurement = self.plant.step(u)
+
+
+class Feed:
+    """Good states at `rate` [Hz] from a simulated arm that obeys; the robot's clock is `ahead` [s] of the system's."""
+
+    def __init__(self, robot: RobotSide, rate: float):
+        self._robot, self.rate, self._states = robot, rate, StateMaker(rate, robot.robot)
+        self.ahead = 0.0
+
+    def send(self) -> float:
+        stamp = time.time() + self.ahead
+        self._robot.states.publish(self._states.message(stamp))
+        return stamp
+
+    def until_answered(self, seconds: float) -> bool:
+        """Send states until one of them is answered."""
+        deadline, sent = time.monotonic() + seconds, set()
+        while time.monotonic() < deadline:
+            sent.add(round(1e6 * self.send()))
+            if self._robot.wait_until(lambda: round(1e6 * self._robot.answered) in sent, 1.0 / self.rate):
+                self._states.advance(self._robot.newest)
+                return True
+        return False
+
+    def stream(self, seconds: float) -> None:
+        """States at the rate for a while, the arm obeying the newest command."""
+        begin = time.perf_counter()
+        for k in range(max(1, round(seconds * self.rate))):
+            time.sleep(max(0.0, begin + k / self.rate - time.perf_counter()))
+            self.send()
+            self._states.advance(self._robot.newest)
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, Iterable):
+        return "[" + ", ".join(map(_spelled, value)) + "]"
+    return str(value)

@@ -1,0 +1,1 @@
+"""Benchmarks of planners on the same problems."""

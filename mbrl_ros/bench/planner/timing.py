@@ -1,0 +1,77 @@
+"""Times of solvers side by side: hot (one call after the other) and paced (one call per control period)."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+
+import numpy as np
+
+from .peers import Runner
+
+SPIN = 3e-4  # [s] before a deadline at which sleeping ends and spinning begins
+BLOCK = 20  # calls of one solver before it is the next one's turn, so that a noisy moment hits all alike
+
+
+def measure(
+    runners: dict[str, Runner], calls: int, period: float | None, tick: Callable[[], None] = lambda: None
+) -> dict[str, dict[str, float]]:
+    """{solver: {"p50_us", "p99_us", "max_us"}} of `calls` calls each; period [s] between their starts, None for hot.
+
+    Slower solvers get fewer calls (at least BLOCK), so that a run stays bounded. `tick` reports progress.
+    """
+    spent: dict[str, list[float]] = {name: [] for name in runners}
+    with quiet():
+        for prepare, run in runners.values():
+            for _ in range(3):
+                prepare()
+                run()
+        rounds = max(1, calls // BLOCK)
+        budget = 3.0 * (period or 1e-3) * calls  # [s] for any one solver
+        for _ in range(rounds):
+            for name, (prepare, run) in runners.items():
+                if sum(spent[name]) > budget:
+                    continue
+                due = time.perf_counter()
+                for _ in range(BLOCK):
+                    prepare()
+                    if period:
+                        due = max(due + period, time.perf_counter())
+                        _wait(due)
+                    begin = time.perf_counter()
+                    run()
+                    spent[name].append(time.perf_counter() - begin)
+                tick()
+    return {name: summary(times) for name, times in spent.items()}
+
+
+def summary(times: list[float]) -> dict[str, float]:
+    p50, p99 = np.percentile(times, (50, 99))
+    return {"p50_us": 1e6 * p50, "p99_us": 1e6 * p99, "max_us": 1e6 * max(times)}
+
+
+@contextmanager
+def quiet():
+    """No garbage collection, and the whole process on one core where that can be asked for."""
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    gc.collect()
+    gc.disable()
+    if cores:
+        os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        gc.enable()
+        if cores:
+            os.sched_setaffinity(0, cores)
+
+
+def _wait(deadline: float) -> None:
+    ahead = deadline - time.perf_counter() - SPIN
+    if ahead > 0.0:
+        time.sleep(ahead)
+    while time.perf_counter() < deadline:
+        continue

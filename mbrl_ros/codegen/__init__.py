@@ -1,0 +1,1 @@
+"""CasADi functions and C++ to compiled code, cached."""

@@ -1,0 +1,174 @@
+"""C++ to a loaded shared library, once per source, compiler and processor.
+
+A library is kept under $XDG_CACHE_HOME/mbrl_ros (default ~/.cache), named by a hash of its sources, flags, compiler
+version and processor, and moved into place by an atomic rename, so that several processes may build the same one.
+Whatever goes wrong (no compiler, an error in it, a full disk, a damaged file) is said once in the log, and the caller
+gets None and goes on without compiled code.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..exceptions import CompileError
+
+_log = logging.getLogger(__name__)
+# No -ffast-math: in a shared object it sets flush-to-zero for the whole process.
+FLAGS = ("-std=gnu++17", "-O3", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
+# Tried in this order until one compiles: this processor's instructions, with glibc's vector mathematics where there is one.
+VARIANTS = (
+    ("-march=native", "-DLIBMVEC", "-lmvec", "-lm"),
+    ("-march=native", "-lm"),
+    ("-mcpu=native", "-lm"),
+    ("-lm",),
+)
+TIMEOUT = 300.0  # [s] after which a compiler is taken for hung
+_told: set[str] = set()
+_fallbacks: list[str] = []
+
+
+def cache_directory() -> Path:
+    root = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(root) / "mbrl_ros"
+
+
+def load_library(name: str, sources: Mapping[str, str], flags: Sequence[str] = ()) -> ctypes.PyDLL | None:
+    """The library made of `sources` ({file name: text}; every *.cpp is compiled, the rest may be included).
+
+    `flags` are added to FLAGS and to the first of VARIANTS that compiles (LIBMVEC is defined where glibc has it).
+    PyDLL keeps the interpreter's lock: right for calls of microseconds, which would lose milliseconds to get it back.
+    None where it cannot be had; the reason is logged once.
+    """
+    compiler = find_compiler()
+    if compiler is None:
+        return _without(name, "there is no C++ compiler (install g++, or name one in $CXX)")
+    key = _key(sources, flags, compiler)
+    reason = "no directory for compiled code belongs to this user alone"
+    # looking for a temporary directory is an error of its own where no file can be written
+    for find in (cache_directory, lambda: Path(tempfile.gettempdir()) / f"mbrl_ros-{os.getuid()}"):
+        try:
+            directory = find()
+            path = directory / f"{name}-{key}.so"
+            if not _trusted(directory):
+                continue
+            library = _load(path) if path.exists() else None
+            if library is None:
+                _build(path, sources, compiler, flags)
+                library = ctypes.PyDLL(str(path))
+            return library
+        except (OSError, subprocess.SubprocessError) as error:
+            reason = f"{type(error).__name__}: {error}"
+        except CompilerFailed as error:
+            return _without(name, f"{compiler} failed:\n{error}")
+    return _without(name, reason)
+
+
+class CompilerFailed(CompileError):
+    """The compiler ran and refused; holds its last words."""
+
+
+def find_compiler() -> str | None:
+    """The C++ compiler's path: $CXX, else the first of g++, clang++, c++ on the path."""
+    wanted = os.environ.get("CXX")
+    for candidate in ([wanted] if wanted else []) + ["g++", "clang++", "c++"]:
+        path = shutil.which(candidate)
+        if path:
+            return path
+    return None
+
+
+@functools.cache
+def _compiler_version(compiler: str) -> str:
+    try:
+        return subprocess.run([compiler, "--version"], capture_output=True, text=True, timeout=30.0).stdout
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+@functools.cache
+def processor() -> str:
+    """What -march=native depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+        return "\n".join(
+            line
+            for line in lines
+            if line.split(":")[0].strip() in ("model name", "flags", "Features", "CPU implementer", "CPU part")
+        )
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+
+
+def _key(sources: Mapping[str, str], flags: Sequence[str], compiler: str) -> str:
+    parts = [
+        repr(sorted(sources.items())),
+        repr((FLAGS, VARIANTS, tuple(flags))),
+        compiler,
+        _compiler_version(compiler),
+        processor(),
+    ]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _trusted(directory: Path) -> bool:
+    """Make `directory`; only one that is ours and that nobody else may write to is loaded from."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = directory.stat()
+    return status.st_uid == os.getuid() and not status.st_mode & 0o022
+
+
+def _load(path: Path) -> ctypes.PyDLL | None:
+    """The cached library, or None if the file is damaged (by its recorded digest, so that loading it cannot crash)."""
+    try:
+        if path.with_suffix(".sha256").read_text() == hashlib.sha256(path.read_bytes()).hexdigest():
+            return ctypes.PyDLL(str(path))
+    except (OSError, UnicodeDecodeError):
+        return None
+    return None
+
+
+def _build(path: Path, sources: Mapping[str, str], compiler: str, flags: Sequence[str]) -> None:
+    _log.info("compiling %s (once; it is kept in %s)", path.stem, path.parent)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix="build-") as folder:
+        for file, text in sources.items():
+            Path(folder, file).write_text(text)
+        units = [file for file in sources if file.endswith(".cpp")]
+        for variant in VARIANTS:  # libraries stand last
+            done = subprocess.run(
+                [compiler, *FLAGS, *flags, *units, "-o", "out.so", *variant],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT,
+            )
+            if done.returncode == 0:
+                break
+        else:
+            raise CompilerFailed("\n".join(done.stderr.splitlines()[:20]))
+        built = Path(folder, "out.so")
+        digest = Path(folder, "out.sha256")
+        digest.write_text(hashlib.sha256(built.read_bytes()).hexdigest())
+        os.replace(digest, path.with_suffix(".sha256"))
+        os.replace(built, path)
+
+
+def fallbacks() -> list[str]:
+    """What this process runs without compiled code, and why; empty where all is compiled."""
+    return list(_fallbacks)
+
+
+def _without(name: str, reason: str) -> None:
+    if (name + reason) not in _told:
+        _told.add(name + reason)
+        _fallbacks.append(f"{name}: {reason.splitlines()[0]}")
+        _log.warning("%s runs without compiled code, several times slower: %s", name, reason)

@@ -1,0 +1,117 @@
+"""CasADi SX functions as C++ over `Lane`, a vector of several stages or several step sizes evaluated at once.
+
+CasADi keeps an SX function as a list of scalar instructions. Writing that list out with Lane in place of double
+evaluates LANES arguments per call on the vector units; kernel.cpp defines Lane and what it can do.
+"""
+
+from __future__ import annotations
+
+import casadi
+
+from ..exceptions import ConfigurationError
+
+_BINARY = {casadi.OP_ADD: "+", casadi.OP_SUB: "-", casadi.OP_MUL: "*", casadi.OP_DIV: "/"}
+_CALLS = {
+    casadi.OP_SQRT: "sqrt",
+    casadi.OP_SIN: "sin",
+    casadi.OP_COS: "cos",
+    casadi.OP_TAN: "tan",
+    casadi.OP_ASIN: "asin",
+    casadi.OP_ACOS: "acos",
+    casadi.OP_ATAN: "atan",
+    casadi.OP_SINH: "sinh",
+    casadi.OP_COSH: "cosh",
+    casadi.OP_TANH: "tanh",
+    casadi.OP_EXP: "exp",
+    casadi.OP_LOG: "log",
+    casadi.OP_EXPM1: "expm1",
+    casadi.OP_LOG1P: "log1p",
+    casadi.OP_ERF: "erf",
+    casadi.OP_POW: "pow",
+    casadi.OP_CONSTPOW: "pow",
+    casadi.OP_ATAN2: "atan2",
+    casadi.OP_HYPOT: "hypot",
+    casadi.OP_FMIN: "fmin",
+    casadi.OP_FMAX: "fmax",
+    casadi.OP_FABS: "fabs",
+    casadi.OP_SIGN: "sign",
+    casadi.OP_LT: "less",
+    casadi.OP_LE: "less_equal",
+    casadi.OP_EQ: "equal",
+    casadi.OP_NE: "different",
+    casadi.OP_NOT: "negate",
+    casadi.OP_AND: "both",
+    casadi.OP_OR: "either",
+    casadi.OP_IF_ELSE_ZERO: "select",
+    casadi.OP_FLOOR: "floor",
+    casadi.OP_CEIL: "ceil",
+}
+_FORMS = {
+    casadi.OP_ASSIGN: "{0}",
+    casadi.OP_NEG: "-{0}",
+    casadi.OP_SQ: "{0}*{0}",
+    casadi.OP_TWICE: "{0}+{0}",
+    casadi.OP_INV: "Lane(1.0)/{0}",
+}
+# Operations whose first or second derivative jumps: a cost made of them is not twice differentiable.
+NOT_SMOOTH = {
+    casadi.OP_FMIN: "fmin",
+    casadi.OP_FMAX: "fmax",
+    casadi.OP_FABS: "fabs",
+    casadi.OP_SIGN: "sign",
+    casadi.OP_LT: "<",
+    casadi.OP_LE: "<=",
+    casadi.OP_EQ: "==",
+    casadi.OP_NE: "!=",
+    casadi.OP_IF_ELSE_ZERO: "if_else",
+    casadi.OP_FLOOR: "floor",
+    casadi.OP_CEIL: "ceil",
+    casadi.OP_FMOD: "fmod",
+}
+
+
+def emit(function: casadi.Function, name: str) -> str:
+    """C++ source of `static void name(const Lane* const* in, Lane* const* out)`; outputs hold their nonzeros only."""
+    memory: set[int] = set()
+    body = []
+    for i in range(function.n_instructions()):
+        op, sources, targets = function.instruction_id(i), function.instruction_input(i), function.instruction_output(i)
+        if op == casadi.OP_INPUT:
+            line = f"a{targets[0]} = in[{sources[0]}][{sources[1]}]"
+        elif op == casadi.OP_OUTPUT:
+            line = f"out[{targets[0]}][{targets[1]}] = a{sources[0]}"
+        elif op == casadi.OP_CONST:
+            line = f"a{targets[0]} = Lane({float(function.instruction_constant(i)).hex()})"
+        else:
+            line = f"a{targets[0]} = " + _expression(op, [f"a{s}" for s in sources])
+        if op != casadi.OP_OUTPUT:
+            memory.update(targets)
+        body.append(f"  {line};")
+    names = ", ".join(f"a{i}" for i in sorted(memory))
+    declare = f"  Lane {names};\n" if names else ""
+    return (
+        f"static void {name}(const Lane* const* in, Lane* const* out) {{\n  (void)in; (void)out;\n{declare}"
+        + "\n".join(body)
+        + "\n}\n"
+    )
+
+
+def _expression(op: int, operands: list[str]) -> str:
+    if op in _BINARY:
+        return f"{operands[0]} {_BINARY[op]} {operands[1]}"
+    if op in _FORMS:
+        return _FORMS[op].format(*operands)
+    if op in _CALLS:
+        return f"{_CALLS[op]}({', '.join(operands)})"
+    raise ConfigurationError(
+        f"a cost or model uses CasADi operation {op}, which the compiled planner does not have; "
+        "write it with smooth elementary functions, or set planner.backend to 'casadi'"
+    )
+
+
+def roughness(function: casadi.Function) -> str:
+    """The first operation of `function` that is not twice differentiable ('' if there is none)."""
+    for i in range(function.n_instructions()):
+        if function.instruction_id(i) in NOT_SMOOTH:
+            return NOT_SMOOTH[function.instruction_id(i)]
+    return ""

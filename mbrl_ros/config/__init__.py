@@ -1,0 +1,1 @@
+"""Settings: their mechanism, their sections, files of parameters and the registry of plug-ins."""

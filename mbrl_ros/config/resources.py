@@ -1,0 +1,39 @@
+"""Where the shared files (launch/, config/) of this very copy of the package stand: a checkout or an installation.
+
+A module below PREFIX/lib/... belongs to PREFIX/share/mbrl_ros; one in a checkout belongs to the checkout itself, so
+that an editable installation uses the files being edited and not the copies pip made. No environment variable is
+asked, so this works in a shell that nobody set up.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..exceptions import ConfigurationError, nearest
+
+
+def share_directory() -> Path:
+    """The folder that holds package.xml, launch/ and config/."""
+    for folder in Path(__file__).resolve().parents:
+        for candidate in (folder, folder / "share" / "mbrl_ros"):
+            if (candidate / "package.xml").is_file():
+                return candidate
+    raise ConfigurationError(
+        "the shared files of mbrl_ros (launch, config) are not installed; install the package "
+        "with pip or colcon instead of copying its modules",
+        source=str(Path(__file__).parent),
+    )
+
+
+def config_file(name: str) -> Path:
+    """A file of config/ by its name, with or without '.yaml'; an unknown name is an error that names the nearest."""
+    folder = share_directory() / "config"
+    path = folder / (name if name.endswith(".yaml") else f"{name}.yaml")
+    if not path.is_file():
+        known = sorted(entry.stem for entry in folder.glob("*.yaml"))
+        raise ConfigurationError(
+            f"no configuration named '{name}'; there are {known}; did you mean '{nearest(name, known)}'?",
+            value=name,
+            source=str(folder),
+        )
+    return path

@@ -1,0 +1,56 @@
+"""Signals that end a command in order: what it has opened is closed, and its exit code says which signal it was.
+
+The first SIGINT raises KeyboardInterrupt, the first SIGTERM or SIGHUP Ended, both where the main thread is; what follows, of any
+of them, only hurries: whoever waits for something to end in order asks `hurried` and ends it the hard way then. A signal
+that is ignored when the command starts (nohup, a shell's background job) stays ignored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_received: list[int] = []
+
+
+class Ended(SystemExit):
+    """Asked to end by a signal; the exit code is that of a shell for it."""
+
+    def __init__(self, number: int):
+        super().__init__(128 + number)
+
+
+def hurried() -> bool:
+    """Whether the end was asked for more than once."""
+    return len(_received) > 1
+
+
+def _on_signal(number: int, frame: object) -> None:
+    _received.append(number)
+    if len(_received) == 1:
+        raise KeyboardInterrupt if number == signal.SIGINT else Ended(number)
+
+
+@contextlib.contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Within, signals behave as the module says, and afterwards as before, unless one came: then the process is about to end,
+    and ignores further ones (Python's own handlers are gone before the process is). Only the main thread may do that: in
+    another nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _received.clear()
+    before = {number: signal.getsignal(number) for number in NUMBERS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, _on_signal)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is _on_signal and handler is not None:
+                signal.signal(number, signal.SIG_IGN if _received else handler)

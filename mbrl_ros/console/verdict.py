@@ -1,0 +1,192 @@
+"""Whether a run did its job: the first line of its report, the last of its output, and its exit code.
+
+A verdict is made from what was recorded, by functions without a clock or a file. `PASS`, or `FAIL: why, since when, what to
+try`. The demo's own are in demo/verdict.py; here are those of replays, evaluations and benches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+LATE = 0.05  # share of the ticks missed or answered late beyond which a machine is too slow for what is asked of it
+GAPS = 0.5  # share of a recording's samples without one a period before, beyond which its scores are of too little
+STILL = 1e-3  # [rad or m]: joints that stay within have not moved
+BUSY = "end what else uses the processors"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """passed, or why not, since_s [s] of the run's own time (None: from the start, or no moment), and what to try."""
+
+    passed: bool
+    why: str = ""
+    since_s: float | None = None
+    remedy: str = ""
+
+    def line(self) -> str:
+        if self.passed:
+            return "PASS"
+        since = "" if self.since_s is None else f", since {self.since_s:.2f} s"
+        return f"FAIL: {self.why}{since}{f', try: {self.remedy}' if self.remedy else ''}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"pass": self.passed, "why": self.why, "since_s": self.since_s, "try": self.remedy}
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> Verdict:
+        """What to_json made."""
+        return cls(entry["pass"], entry["why"], entry["since_s"], entry["try"])
+
+    @property
+    def code(self) -> int:
+        """The process's exit code."""
+        return 0 if self.passed else 1
+
+
+PASS = Verdict(True)
+
+
+def first(verdicts: Sequence[Verdict]) -> Verdict:
+    """PASS if all did, else the first that did not; how many more there are is said."""
+    failed = [verdict for verdict in verdicts if not verdict.passed]
+    if not failed:
+        return PASS
+    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    return Verdict(False, failed[0].why + more, failed[0].since_s, failed[0].remedy)
+
+
+def late_machine(fraction: float, limit: float = LATE) -> str:
+    """What is wrong with a machine that missed or answered late this fraction of the ticks; '' if nothing is."""
+    return f"this machine answers late ({100.0 * fraction:.0f} % of the ticks)" if fraction > limit else ""
+
+
+# --- replays ------------------------------------------------------------------------------------------------------
+
+
+def of_replay(summary: Mapping[str, Any], fault: tuple[float, str] | None, repeats: bool, tolerance: float) -> Verdict:
+    """Of a replay's summary. `fault`: (seconds, cause) of the first tick in FAULT; repeats: nothing was changed, so that the
+    commands must be those recorded, within `tolerance` [fraction of the command range].
+    """
+    if fault is not None:
+        return Verdict(
+            False,
+            f"the arm was lost (FAULT, {fault[1]})",
+            fault[0],
+            "the report's plots before that moment, or other settings: --set KEY=VALUE",
+        )
+    if summary["controller_errors"]:
+        return Verdict(False, f"the controller raised {summary['controller_errors']} errors", None, "the log above")
+    difference = summary["difference"]
+    if repeats and difference is not None and difference["max"] > tolerance:
+        return Verdict(
+            False,
+            f"the commands are not those recorded: {difference['compared'] - difference['identical']} of "
+            f"{difference['compared']} differ, by up to {100.0 * difference['max']:.2g} % of their range",
+            None,
+            "the notes above for what could not be done again; the version and machine that recorded",
+        )
+    return PASS
+
+
+def of_differences(lines: Sequence[str], golden: Any) -> Verdict:
+    """Of `--check`."""
+    if not lines:
+        return PASS
+    return Verdict(False, f"{len(lines)} differences from {golden}", None, "--save-golden anew, if they are wanted")
+
+
+def of_sides(result: Mapping[str, Any]) -> Verdict:
+    """Of two replays side by side."""
+    if result["ticks_in_common"]:
+        return PASS
+    return Verdict(False, "the two replays have no tick in common", None, "two replays of one bag")
+
+
+# --- recordings -----------------------------------------------------------------------------------------------------
+
+
+def of_recording(name: str, motion: float, finite: bool, gaps: float) -> Verdict:
+    """Whether scores of a recording mean anything. motion: the largest range of a joint's positions [rad or m]; finite:
+    whether every estimator scored; gaps: share of its samples that do not follow the one before.
+    """
+    if motion <= STILL:
+        return Verdict(
+            False,
+            f"{name} is without motion (no joint moves by more than {motion:.2g} rad or m), so that its "
+            "scores mean nothing",
+            None,
+            "a recording in which every joint moves",
+        )
+    if gaps > GAPS:
+        return Verdict(
+            False,
+            f"{name} has gaps: {100.0 * gaps:.0f} % of its samples do not follow the one before",
+            None,
+            "a recorder that keeps up, or --rate with less than was recorded",
+        )
+    if not finite:
+        return Verdict(
+            False, f"scores of {name} are not finite", None, "a longer recording, or `mbrl doctor` on the bag"
+        )
+    return PASS
+
+
+def unreadable(names: Sequence[str]) -> Verdict:
+    """Recordings that were left out."""
+    return Verdict(False, f"{', '.join(names)} could not be evaluated", None, "`mbrl doctor` on it") if names else PASS
+
+
+# --- benches --------------------------------------------------------------------------------------------------------
+
+
+def of_solvers(left_out: Mapping[str, str]) -> Verdict:
+    """Of the planner's bench. left_out: {solver: why it did not run}."""
+    if not left_out:
+        return PASS
+    reasons = "; ".join(dict.fromkeys(left_out.values()))
+    compiler = any("compile" in reason for reason in left_out.values())
+    return Verdict(
+        False,
+        f"did not run: {', '.join(left_out)} ({reasons})",
+        None,
+        "a C++ compiler (g++)" if compiler else "pip install 'mbrl_ros[bench]', or name the others with --solvers",
+    )
+
+
+def of_node_bench(results: Mapping[str, Mapping[str, Any]]) -> Verdict:
+    """Of {rate: result}."""
+    return first([_of_rate(rate, result) for rate, result in results.items()])
+
+
+def _of_rate(rate: str, result: Mapping[str, Any]) -> Verdict:
+    missed = result["missed_fraction"]
+    if missed >= 1.0:
+        return Verdict(False, f"no state was answered at {rate} Hz", None, f"a lower rate: --rates {float(rate) / 2:g}")
+    late = late_machine(missed)
+    if late:
+        return Verdict(False, f"{late[:-1]} at {rate} Hz)", None, f"--rates {float(rate) / 2:g}, or {BUSY}")
+    if result.get("acting_fraction", 1.0) < 0.5:
+        return Verdict(
+            False,
+            f"the policy acted in only {100.0 * result['acting_fraction']:.0f} % of the ticks at {rate} Hz",
+            None,
+            "`mbrl policy evaluate` on the file",
+        )
+    return PASS
+
+
+def of_fault_bench(counts: Mapping[str, int], wrong: Sequence[str], asked: tuple[int, int]) -> Verdict:
+    """wrong: the counts that must be 0; asked: bad messages and kills that were to be there."""
+    found = [f"{counts[key]} {key.replace('_', ' ')}" for key in wrong if counts[key]]
+    if found:
+        return Verdict(False, ", ".join(found), None, f"the notes above; {BUSY} and run it again with --priority 50")
+    if counts["bad_messages"] < asked[0] or counts["kills"] < asked[1]:
+        return Verdict(
+            False,
+            f"it ended early: {counts['bad_messages']} of {asked[0]} messages, {counts['kills']} of {asked[1]} kills",
+            None,
+            "the notes above",
+        )
+    return PASS

@@ -1,0 +1,1 @@
+"""Controllers: from an observation to a decision, once per control period."""

@@ -1,0 +1,44 @@
+"""A policy bound to its robot, ready to act: compiled once, two calls, no allocation that grows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..robots import Robot
+from ..types import Array
+from .expression import Compiled, act_function, goal_function
+from .policy import Policy
+
+
+class Student:
+    """`policy` for `robot`; DataError if it was taught on another kind of robot."""
+
+    def __init__(self, policy: Policy, robot: Robot):
+        policy.check(robot)
+        self.policy = policy
+        self._goal, self._act = Compiled(goal_function(policy, robot)), Compiled(act_function(policy, robot))
+        self.compiled = self._act.compiled
+        self._task = np.eye(policy.shape.tasks)
+        i, o = self._act.inputs, self._act.outputs
+        self._q, self._qd, self._a, self._w, self._g, self._u, self._score = (
+            *(i[name] for name in ("q", "qd", "a", "w", "g")),
+            o["u"],
+            o["score"],
+        )
+        self.scores = {"state": 0.0, "target": np.inf, "spread": np.inf}
+
+    def set_target(self, target: Array, task: int = 0) -> Array:
+        """Go to `target` (nt,) from now on; returns the goal posture g (n,). `scores` tell how known the target is."""
+        self._goal.inputs["target"][:] = target
+        self._goal.inputs["task"][:] = self._task[task]
+        self._goal.run()
+        self._g[:] = self._goal.outputs["g"]
+        self.scores["target"], self.scores["spread"] = map(float, self._goal.outputs["scores"])
+        return self._g.copy()
+
+    def act(self, q: Array, qd: Array, a: Array, w: Array) -> Array:
+        """U (n,), valid until the next call, from q, qd and the window's a, w, each (n,)."""
+        self._q[:], self._qd[:], self._a[:], self._w[:] = q, qd, a, w
+        self._act.run()
+        self.scores["state"] = float(self._score[0])
+        return self._u

@@ -1,0 +1,126 @@
+"""Learning as samples come: memory, fits, versions, checkpoints. Knows no ROS and starts no thread.
+
+`offer` takes a sample, `learn` makes the next policy when enough is new, `checkpoint` writes what has to survive. Everything
+that was offered up to the last checkpoint survives a kill at any moment, because files are replaced atomically.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from pathlib import Path
+
+from ..config.sections.distillation import DistillationSettings
+from ..exceptions import DataError
+from ..robots import Robot
+from . import storage
+from .dataset import Memory, Supervision
+from .ensemble import Assembly
+from .fit import FEWEST, Report, fit
+from .inertia import Masses
+from .policy import Policy, load
+
+POLICY_FILE, MEMORY_FILE = "newest.policy", "samples.memory"
+MEMORY_KIND = "memory"
+
+
+class Learner:
+    """One student of `robot`'s kind. `folder`: where checkpoints are, '' for none; what lies there is resumed.
+
+    `offer` may be called from another thread than `learn` and `checkpoint`.
+    """
+
+    def __init__(self, robot: Robot, settings: DistillationSettings, folder: str | Path = ""):
+        self.robot, self.settings, self.folder = robot, settings, Path(folder) if folder else None
+        self.memory: Memory | None = None
+        self.policy: Policy | None = None
+        self.version, self.lost, self._learned = 0, Counter(), 0
+        self.other_kinds = 0  # samples before the first of the wanted kind
+        self._sequences: dict[str, int] = {}
+        self._assembly = Assembly(settings.teachers)
+        self._masses, self._lock = Masses(robot), threading.Lock()
+        self.refused: list[str] = []
+        if self.folder is not None:
+            self._resume()
+
+    def offer(self, sample: Supervision, sequence: int | None = None) -> bool:
+        """Whether a sample was taken in. `sequence`: its number at its source; gaps are counted in `lost`."""
+        s = self.settings
+        with self._lock:
+            if sequence is not None:
+                gap = sequence - self._sequences.get(sample.source, sequence - 1) - 1
+                self.lost[sample.source] += max(0, gap)
+                self._sequences[sample.source] = sequence
+            sample = self._assembly.add(sample)
+            if sample is None:
+                return False
+            if self.memory is None:
+                if sample.kind != s.kind:
+                    self.other_kinds += 1
+                    return False
+                self.memory = Memory(
+                    self.robot.n,
+                    sample.kind,
+                    sample.target.size,
+                    capacity=s.capacity,
+                    window=s.window,
+                    tasks=s.tasks,
+                    seed=s.seed,
+                )
+            return self.memory.add(sample)
+
+    def learn(self, fresh: int = 400) -> Report | None:
+        """Fit anew if at least `fresh` samples came since the last fit; `policy` and `version` are the result."""
+        with self._lock:
+            memory = self.memory
+            if memory is None or memory.count < FEWEST or memory.offered - self._learned < fresh:
+                return None
+            samples, taught, offered = memory.samples(self.settings.fit_samples), memory.taught, memory.offered
+        policy, report = fit(
+            samples,
+            self.robot,
+            memory.kind,
+            self.settings,
+            tasks=memory.tasks,
+            previous=self.policy,
+            masses=self._masses,
+            about={"version": self.version + 1, "taught_s": round(taught, 3)},
+        )
+        self.policy, self.version, self._learned = policy, self.version + 1, offered
+        return report
+
+    def checkpoint(self) -> None:
+        """Write policy and memory. OSError if the disk does not take them; the old files then still stand."""
+        if self.folder is None:
+            return
+        if self.policy is not None:
+            self.policy.save(self.folder / POLICY_FILE)
+        if self.memory is not None:
+            with self._lock:
+                meta, arrays = self.memory.state()
+            storage.save(self.folder / MEMORY_FILE, MEMORY_KIND, meta, arrays)
+
+    def _resume(self) -> None:
+        """What can be read is resumed; what cannot is told in `refused` and moved aside, not overwritten."""
+        for name in (POLICY_FILE, MEMORY_FILE):
+            path = self.folder / name
+            if not path.exists():
+                continue
+            try:
+                if name == POLICY_FILE:
+                    policy = load(path)
+                    policy.check(self.robot)
+                    self.policy, self.version = policy, int(policy.about.get("version", 0))
+                else:
+                    memory = Memory.restored(*storage.load(path, MEMORY_KIND))
+                    if memory.kind != self.settings.kind:
+                        raise DataError(
+                            f"{path}: holds samples for {memory.kind} targets; distillation.kind is "
+                            f"{self.settings.kind}"
+                        )
+                    if memory.n != self.robot.n:
+                        raise DataError(f"{path}: holds samples of {memory.n} joints, the robot has {self.robot.n}")
+                    self.memory = memory
+            except DataError as error:
+                self.refused.append(str(error))
+                path.replace(path.with_suffix(path.suffix + ".refused"))

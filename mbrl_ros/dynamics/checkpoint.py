@@ -1,0 +1,80 @@
+"""What was learned, as a file: the regression's evidence (S, C) and the scatter of the innovations.
+
+A snapshot is taken up only by the robot, interface, rate and kind of regression it was made for, and only if S and the
+scatter are covariances (symmetric, no negative eigenvalue): a damaged file must not become a model. The image Jacobian
+is left out: a camera is easily moved between two runs, and looking around for a second learns it anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from ..data import store
+from ..exceptions import DataError
+from ..robots import Robot
+from ..types import Array
+from .online import OnlineDynamics
+
+KIND = "online_model"
+FORMER_STRENGTH = 600.0  # [rad/s^2] by a full effort
+NEGATIVE = -1e-9  # an eigenvalue over the largest one that rounding may leave
+
+
+def save_model(
+    path: str | Path, dynamics: OnlineDynamics, robot: Robot, evidence: dict[str, Array] | None = None
+) -> None:
+    """Write what `dynamics` has learned of `robot`, or `evidence` taken from it before; DataError or OSError if it
+    cannot be written.
+    """
+    store.save(
+        path,
+        KIND,
+        store.Owner(robot.joints, robot.interface, dynamics.dt),
+        dynamics.evidence() if evidence is None else evidence,
+    )
+
+
+def load_model(path: str | Path, dynamics: OnlineDynamics, robot: Robot) -> None:
+    """Replace what `dynamics` has learned; DataError, and nothing changed, if the file does not fit."""
+    _, owner, arrays = store.load(path, KIND)
+    store.check_owner(path, owner, store.Owner(robot.joints, robot.interface, dynamics.dt))
+    if "prior_gain" not in arrays:  # written before the prior's input gain depended on the pose: it was this then
+        guessed = robot.interface == "effort" and dynamics.prior.moving  # the gain of a given strength is what it was
+        arrays = {
+            **arrays,
+            "prior_gain": np.diag(FORMER_STRENGTH * dynamics.dt / robot.command_scale)
+            if guessed
+            else dynamics.evidence()["prior_gain"],
+        }
+    for name, present in dynamics.evidence().items():
+        if name not in arrays or arrays[name].shape != present.shape:
+            given = arrays[name].shape if name in arrays else "nothing"
+            raise DataError(
+                f"{path}: '{name}' must have shape {present.shape}, got {given}; was the model saved with the "
+                "same dynamics.estimator?"
+            )
+    for name in ("S", "scatter"):
+        _check_covariance(path, name, arrays[name])
+    for name in ("count", "precision"):
+        if not (arrays[name] > 0.0).all():
+            raise DataError(f"{path}: '{name}' must be positive, got {float(arrays[name].min())}")
+    dynamics.restore(arrays)
+
+
+def content_hash(path: str | Path) -> str:
+    """SHA-256 of a file; '' if it cannot be read."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _check_covariance(path: str | Path, name: str, matrix: Array) -> None:
+    scale = np.abs(matrix).max(initial=0.0)
+    if not np.allclose(matrix, matrix.T, atol=1e-9 * scale):
+        raise DataError(f"{path}: '{name}' is not symmetric")
+    if scale > 0.0 and np.linalg.eigvalsh(matrix)[0] < NEGATIVE * scale * len(matrix):
+        raise DataError(f"{path}: '{name}' has a negative eigenvalue")

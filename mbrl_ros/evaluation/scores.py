@@ -1,0 +1,217 @@
+"""How well a model predicts a recording, tick by tick, before it has learned from the tick.
+
+For every transition (x_k, u_k, x_k+1) the model is fitted about (x_k, u_k) with what came before, then scored:
+
+    nmse_1_qd    sum |qd_k+1 - qd^_k+1|^2 / sum |qd_k+1 - qd_k|^2        1: no better than "no change"
+    nmse_10_q    sum |q_k+10 - q^_k+10|^2 / sum |q_k+10 - q_k|^2         rolled out with the commands that followed
+    nll          mean of -log N(qd_k+1; qd^_k+1, Sigma_pred) [nats per tick]
+    coverage_95  share of the ticks whose NIS lies below its 95 % bound
+
+and only then learns it. A model that is learned offline (a prior with a file) is fitted to one half of the recording and
+scored on the other, both ways round. "No change" scores 1 by definition; "constant velocity" (qd' = qd, q rolled) scores 1 in
+nmse_1_qd and is the one to beat in nmse_10_q. The first `WARM_UP` seconds are learned from but not scored.
+
+Of a recording without a robot description only scales are known: a command's range is taken from the recording, and
+an acceleration by an unknown command has mean zero, since neither the sign nor the unit of a logged current or torque
+is certain, and much of a logged torque holds the arm against gravity.
+
+Measured velocities are noisy, on both sides of the regression. Noise of qd_k on the right (errors in variables) pulls
+the learned damping towards what predicts the *measured* qd_k+1 best: the next measurement returns from the noise of the
+last. That is the right coefficient for prediction from the measured state, which is what a controller has. Positions are
+nearly free of noise, so q of the long prediction tests the model itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ..config import registry
+from ..config.sections.dynamics import DynamicsSettings
+from ..data import Recording
+from ..data.dataset import Dataset
+from ..dynamics import OnlineDynamics
+from ..dynamics.priors import Prior
+from ..dynamics.priors._learned import WIDE
+from ..robots import Robot
+from ..types import Array
+
+WARM_UP = 1.0  # [s]
+STEPS = 10  # of the long prediction
+ESTIMATORS = ("refit", "output_error", "frozen")
+WITHOUT_U = "_without_u"  # appended to an estimator that was not shown the commands
+LEARNED = ("global_linear", "gmm", "ensemble")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Scores:
+    """What the module's docstring defines; nmse_1_qd_all also counts the warm-up. `ticks` were scored."""
+
+    nmse_1_qd: float
+    nmse_10_q: float
+    nll: float
+    coverage_95: float
+    nmse_1_qd_all: float
+    ticks: int
+
+    def to_json(self) -> dict[str, float]:
+        return {key: getattr(self, key) for key in ("nmse_1_qd", "nmse_10_q", "nll", "coverage_95")}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Trace:
+    """Per transition: stamps (N,) [s], change and error (N, n) [rad/s], std (N, n) predicted, nis, bound and nll (N,),
+    far_error and far_change (N,) [rad^2]: squared error and motion over STEPS ticks, NaN where a gap is in between.
+    """
+
+    stamps: Array
+    change: Array
+    error: Array
+    std: Array
+    nis: Array
+    bound: Array
+    nll: Array
+    far_error: Array
+    far_change: Array
+
+    def where(self, rows: Array) -> Trace:
+        return Trace(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def followed_by(self, other: Trace) -> Trace:
+        return Trace(
+            *(np.concatenate([getattr(self, field.name), getattr(other, field.name)]) for field in fields(self))
+        )
+
+    def scored(self, warm_up: float = WARM_UP) -> Trace:
+        """Without the warm-up, unless nothing else is there."""
+        late = self.stamps >= warm_up
+        return self.where(late) if late.sum() >= 10 else self
+
+    def scores(self, warm_up: float = WARM_UP) -> Scores:
+        kept = self.scored(warm_up)
+        return Scores(
+            _ratio((kept.error**2).sum(), (kept.change**2).sum()),
+            _ratio(np.nansum(kept.far_error), np.nansum(kept.far_change)),
+            float(kept.nll.mean()),
+            float((kept.nis <= kept.bound).mean()),
+            _ratio((self.error**2).sum(), (self.change**2).sum()),
+            len(kept.stamps),
+        )
+
+
+def anonymous_robot(recording: Recording) -> Robot:
+    """A robot of which only what the recording shows is known: joint names, and ranges of velocities and commands."""
+    n = len(recording.joints)
+    unlimited, one = np.full(n, np.inf), np.ones(n)
+    speed = np.maximum(np.abs(recording.qd).max(axis=0), 1e-6)
+    reach = one if recording.u is None else np.abs(recording.u).max(axis=0)
+    reach = np.where(reach > 0.0, reach, 1.0)
+    return Robot(
+        recording.joints,
+        -unlimited,
+        unlimited,
+        speed,
+        reach,
+        one,
+        one,
+        recording.interface,
+        -reach,
+        reach,
+        urdf="",
+        root="",
+        tip="",
+        tip_offset=np.zeros(3),
+    )
+
+
+def unknown_robot_prior(robot: Robot, dt: float) -> Prior:
+    """The integrator prior with its mean effect of a command near zero and the wide spread of an unknown robot."""
+    integrator = registry.load("dynamics.priors", "integrator")
+    stiffness, damping, strength, offset = WIDE
+    tiny = 1e-3
+    settings = integrator.Settings(
+        strength=(tiny,),
+        strength_spread=strength / tiny,
+        stiffness_spread=stiffness,
+        damping_spread=damping,
+        offset_spread=offset,
+    )
+    return integrator.build(settings, robot, dt)
+
+
+def evaluate(recording: Recording, dynamics: OnlineDynamics) -> Trace:
+    """Run `dynamics` (reset first) through `recording`."""
+    dynamics.reset()
+    n = len(recording.joints)
+    joined = recording.joined()
+    breaks = np.concatenate([[0], np.cumsum(~joined)])  # before sample k
+    u = np.zeros_like(recording.q) if recording.u is None else recording.u
+    X = np.hstack([recording.q, recording.qd])
+    rows = []
+    for transition, k in zip(recording.transitions(), np.flatnonzero(joined)):
+        model = dynamics.fit(transition.x, transition.u)
+        far_error = far_change = np.nan
+        if k + STEPS < len(X) and breaks[k + STEPS] == breaks[k]:
+            x = transition.x
+            for j in range(k, k + STEPS):
+                x = model.predict(x, u[j])
+            far_error = float(((X[k + STEPS, :n] - x[:n]) ** 2).sum())
+            far_change = float(((X[k + STEPS, :n] - X[k, :n]) ** 2).sum())
+        innovation = dynamics.update(transition)
+        log_determinant = float(np.linalg.slogdet(2.0 * np.pi * innovation.covariance)[1])
+        rows.append(
+            (
+                transition.stamp,
+                transition.x_next[n:] - transition.x[n:],
+                innovation.error,
+                np.sqrt(np.diag(innovation.covariance)),
+                innovation.nis,
+                innovation.bound,
+                0.5 * (innovation.nis + log_determinant),
+                far_error,
+                far_change,
+            )
+        )
+    return Trace(*map(np.array, zip(*rows)))
+
+
+def dynamics_for(recording: Recording, robot: Robot, estimator: str, prior: Prior) -> OnlineDynamics:
+    return OnlineDynamics(robot, recording.period, DynamicsSettings(estimator=estimator), prior)
+
+
+def cross_fitted(recording: Recording, robot: Robot, kind: str, progress=None) -> Callable[[str], Trace]:
+    """Traces of a learned prior, each half of the recording predicted with the model fitted to the other half.
+
+    The online estimator runs through all of it, so that only the prior is exchanged.
+    """
+    module = registry.load("dynamics.priors", kind)
+    middle = 0.5 * recording.duration
+    halves = [recording.part(-np.inf, middle), recording.part(middle, np.inf)]
+    priors = [
+        module.from_arrays(module.fit(Dataset.of(half), robot.command_upper, progress), robot, recording.period)
+        for half in halves
+    ]
+
+    def trace(estimator: str) -> Trace:
+        first, second = (
+            evaluate(recording, dynamics_for(recording, robot, estimator, prior)) for prior in reversed(priors)
+        )
+        return first.where(first.stamps < middle).followed_by(second.where(second.stamps >= middle))
+
+    return trace
+
+
+def constant_velocity(recording: Recording, warm_up: float = WARM_UP) -> float:
+    """nmse_10_q of q + 10 dt qd; by the measured stamps."""
+    q, qd, stamps = recording.q, recording.qd, recording.stamps
+    breaks = np.concatenate([[0], np.cumsum(~recording.joined())])
+    late = stamps[:-STEPS] >= warm_up if recording.duration > 2.0 * warm_up else stamps[:-STEPS] >= 0.0
+    k = np.flatnonzero(late & (breaks[STEPS:] == breaks[:-STEPS]))
+    moved = q[k + STEPS] - q[k]
+    return _ratio(((moved - qd[k] * (stamps[k + STEPS] - stamps[k])[:, None]) ** 2).sum(), (moved**2).sum())
+
+
+def _ratio(error: float, change: float) -> float:
+    return float(error / change) if change > 0.0 else float("nan")

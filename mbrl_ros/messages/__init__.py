@@ -1,0 +1,1 @@
+"""ROS messages to values, by duck type: no ROS import."""

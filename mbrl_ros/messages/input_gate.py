@@ -1,0 +1,157 @@
+"""Which inputs may reach the controller, judged by their header stamps, and what a missing velocity is replaced with.
+
+Message k carries the stamp s_k and arrives at a_k in this process's clock. Its age is
+
+    a_k - s_k                        if both clocks are one ("ros"),
+    (a_k - s_k) - min_j (a_j - s_j)  if the robot has its own ("own"): the fastest message of the last minute counts
+                                     as fresh, so an unknown constant offset and a slow drift cancel.
+
+A stamp must be later than the last one and its age inside [-timeout, timeout]. A stream that persistently continues
+on another time line (a driver was restarted, a simulation reset or paused) is taken up again, once, as a restart.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections import Counter
+
+CLOCKS_AGREE = 10.0  # [s]: "auto" takes clocks that differ by less for one
+JUMP = 1.0  # [s]: a stamp that leaps further than this against its arrival is another time line
+PATIENCE = 20  # messages in a row on another time line before it is believed
+LASTING = 1.0  # [s] of nothing but messages late by the same time before their clock is taken to have stood still
+BACKLOG = 0.2  # messages that come in less than this share of the time their stamps span were held up somewhere
+OFFSET_MEMORY = 30.0  # [s]: the fastest message is remembered for one to two of these
+
+
+class Rejection(str, enum.Enum):
+    """Why an input was not used; the value is its name in diagnostics."""
+
+    NO_STAMP = "no stamp"
+    DUPLICATE = "duplicate stamp"
+    BACKWARD = "backward stamp"
+    STALE = "stale"
+    FUTURE = "stamp in the future"
+    CLOCK_JUMP = "clock jump"
+    WRONG_LENGTH = "wrong length"
+    MISSING_JOINTS = "missing joints"
+    DUPLICATE_JOINTS = "duplicate joint names"
+    MISSING_VELOCITY = "missing velocity"
+    NOT_FINITE = "not finite"
+    IMPLAUSIBLE = "implausible value"
+    WRONG_FIELDS = "wrong fields"
+    UNEXPECTED = "unexpected"
+
+
+class Admission(enum.Enum):
+    """What became of a message: RESTARTED means accepted, as the first one of another time line."""
+
+    REJECTED = 0
+    ACCEPTED = 1
+    RESTARTED = 2
+
+
+class InputGate:
+    """The judge of one stream. `rejected` counts by reason, `details` keeps the last explanation of each.
+
+    clock: "ros", "own", "auto" (one of the two, by the first stamp) or "stamps" (no clock at all: only the order of
+    the stamps counts, for lockstep). timeout [s] bounds the age.
+    """
+
+    def __init__(self, stream: str, *, timeout: float, clock: str = "auto"):
+        self.stream, self.timeout, self.clock = stream, timeout, clock
+        self.accepted = self.restarts = 0
+        self.rejected: Counter[str] = Counter()
+        self.details: dict[str, str] = {}
+        self.forget()
+
+    def reject(self, reason: Rejection, detail: str) -> Admission:
+        """Count an input as unusable for `reason`; `detail` says what was wrong, with names and values."""
+        self.rejected[reason.value] += 1
+        self.details[reason.value] = detail
+        return Admission.REJECTED
+
+    def admit(self, stamp: float, now: float) -> Admission:
+        """Judge a message stamped `stamp` [s] that arrives at `now` [s]. Stamps must come in rising order.
+
+        Zero, which is also what a publisher sends that sets no stamp, is believed once: time may begin there.
+        """
+        if not (math.isfinite(stamp) and stamp >= 0.0) or stamp == self._last == 0.0:
+            return self.reject(
+                Rejection.NO_STAMP, f"{self.stream}: header.stamp is {stamp:g}; the publisher must set it"
+            )
+        if self._last is not None:
+            since = stamp - self._last
+            if since == 0.0:
+                return self.reject(Rejection.DUPLICATE, f"{self.stream}: stamp {stamp:.9f} came twice")
+            if since < 0.0:
+                return self._suspect(
+                    stamp,
+                    now,
+                    Rejection.BACKWARD,
+                    f"{self.stream}: stamp {stamp:.9f} is {-since:.6f} s before the last one",
+                )
+        if self.clock == "auto":
+            self.clock = "ros" if abs(now - stamp) <= CLOCKS_AGREE else "own"
+        leap = self._fastest - (now - stamp)  # of the stamps against their arrival
+        if self.clock == "own" and JUMP < abs(leap) < math.inf:
+            reason = Rejection.CLOCK_JUMP if leap > 0.0 else Rejection.STALE
+            return self._suspect(
+                stamp, now, reason, f"{self.stream}: stamps leapt by {leap:.3f} s against their arrival"
+            )
+        age = self._age(stamp, now)
+        if age > self.timeout:
+            detail = f"{self.stream}: {age:.3f} s old on arrival, more than {self.timeout:g} s{self._hint()}"
+            if self.clock == "own":
+                return self._suspect(stamp, now, Rejection.STALE, detail, LASTING)
+            return self.reject(Rejection.STALE, detail)
+        if age < -self.timeout:
+            return self.reject(Rejection.FUTURE, f"{self.stream}: stamped {-age:.3f} s in the future{self._hint()}")
+        return self._accept(stamp, now, Admission.ACCEPTED)
+
+    def age(self, now: float) -> float:
+        """Age [s] at `now` of the newest accepted message; infinite before the first."""
+        return math.inf if self._last is None else self._age(self._last, now)
+
+    def _age(self, stamp: float, now: float) -> float:
+        if self.clock == "stamps":
+            return 0.0
+        offset = now - stamp
+        return offset if self.clock == "ros" else offset - min(offset, self._fastest)
+
+    def _accept(self, stamp: float, now: float, admission: Admission) -> Admission:
+        self._last, self._suspects = stamp, 0
+        self.accepted += 1
+        if now - self._window_start > OFFSET_MEMORY:
+            self._window_start, self._older, self._newer = now, self._newer, math.inf
+        self._newer = min(self._newer, now - stamp)
+        self._fastest = min(self._older, self._newer)
+        return admission
+
+    def _suspect(self, stamp: float, now: float, reason: Rejection, detail: str, lasting: float = 0.0) -> Admission:
+        """Reject, but believe the PATIENCE-th message in a row that continues the same other time line, if the first came
+        `lasting` [s] ago. A backlog, whose messages come faster than they were stamped, is none.
+        """
+        continues = self._suspects > 0 and 0.0 < stamp - self._suspect_stamp < JUMP
+        if not continues:
+            self._first_suspect, self._suspects = (stamp, now), 0
+        self._suspects, self._suspect_stamp = self._suspects + 1, stamp
+        first_stamp, first_arrival = self._first_suspect
+        backlog = self.clock != "stamps" and now - first_arrival < BACKLOG * (stamp - first_stamp)
+        if self._suspects < PATIENCE or backlog or now - first_arrival < lasting:
+            return self.reject(reason, detail)
+        self.forget()
+        self.restarts += 1
+        return self._accept(stamp, now, Admission.RESTARTED)
+
+    def forget(self) -> None:
+        """Judge the next message like the first one."""
+        self._last: float | None = None
+        self._suspects, self._suspect_stamp, self._first_suspect = 0, 0.0, (0.0, 0.0)
+        self._fastest = self._older = self._newer = math.inf
+        self._window_start = -math.inf
+
+    def _hint(self) -> str:
+        return (
+            "" if self.clock != "ros" else "; are the clocks synchronised? (control.stamp_clock: own if they cannot be)"
+        )

@@ -1,1 +1,0 @@
-"""`mbrl bench planner`: reference problems, peers, timing and report."""

@@ -1,0 +1,1 @@
+"""Iterative linear-quadratic regulator with limits, compiled and as readable specifications."""

@@ -1,0 +1,64 @@
+"""min 1/2 k^T Q k + q^T k, lower <= k <= upper, by projected Newton (Tassa, Mansard & Todorov, ICRA 2014, algorithm 1).
+
+The specification of box_qp.h.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...types import Array
+
+
+class NotPositiveDefinite(Exception):
+    """Q is not positive definite."""
+
+
+def box_step(Q: Array, q: Array, lower: Array, upper: Array, Q_uy: Array) -> tuple[Array, Array]:
+    """K = argmin 1/2 k^T Q k + q^T k in the box and K = -Q^-1 Q_uy on its free commands, 0 on the others.
+
+    Projected Newton, from the bounds that each command would meet if it were alone. Raises NotPositiveDefinite.
+    """
+    inverse = _inverse_factor(Q)
+    D = np.diag(Q)
+    k = np.where(-q > upper * D, upper, np.where(-q < lower * D, lower, np.clip(0.0, lower, upper)))
+    on_face, clamped = False, np.zeros(len(q), dtype=bool)
+    for _ in range(20 * len(q) + 20):
+        g = q + Q @ k
+        now = ((k <= lower) & (g > 0.0)) | ((k >= upper) & (g < 0.0))
+        changed = (now != clamped).any()
+        clamped = now
+        if on_face and not changed:
+            break
+        if changed:
+            inverse = _inverse_factor(np.where(now | now[:, None], np.eye(len(q)), Q))
+        free = np.where(clamped, 0.0, g)
+        step = inverse.T @ (inverse @ free)
+        trial = np.minimum(np.maximum(k - step, lower), upper)
+        on_face = bool((trial == k - step).all())
+        if not on_face:
+            trial = _search(Q, q, lower, upper, k, free, step)
+            if trial is None:
+                break
+        k = trial
+    rows = np.where(clamped[:, None], 0.0, Q_uy) if clamped.any() else Q_uy
+    return k, -inverse.T @ (inverse @ rows)
+
+
+def _inverse_factor(Q: Array) -> Array:
+    """L^-1 with Q = L L^T."""
+    try:
+        return np.linalg.inv(np.linalg.cholesky(Q))
+    except np.linalg.LinAlgError:
+        raise NotPositiveDefinite from None
+
+
+def _search(Q: Array, q: Array, lower: Array, upper: Array, k: Array, g: Array, step: Array) -> Array | None:
+    """Armijo's rule along the projected arc; None when rounding allows no decrease."""
+    before = 0.5 * k @ Q @ k + q @ k
+    for length in 0.6 ** np.arange(60):
+        trial = np.minimum(np.maximum(k - length * step, lower), upper)
+        after = 0.5 * trial @ Q @ trial + q @ trial
+        if after < before and after <= before + 0.1 * g @ (trial - k):
+            return trial
+    return None

@@ -1,0 +1,141 @@
+// Box-limited iLQR (Li & Todorov 2004; Tassa, Erez, Todorov 2012; Tassa, Mansard, Todorov 2014) for
+//     min sum_t l(x_t, v_t, u_t, p_t) + l_H(x_H, p_H)
+//     x' = phi(x, u) + F [x; u] + f,  v' = u,  u_lower <= u <= u_upper,  x_lower <= x <= x_upper
+// twin.py is the readable specification: every quantity here has the same name there.
+// tick.h: data. rollout.h: expansion and rollouts. backward.h, box_qp.h: Riccati recursion. barrier.h: limits of states.
+// kl_constraint.h: KL bound.
+#include <chrono>
+#include "backward.h"
+#include "rollout.h"
+
+static void harder(Tick& tick) {  // Tassa 2012, section II-F
+  tick.delta = std::fmax(DELTA0, tick.delta * DELTA0);
+  tick.mu = std::fmax(MU_MIN, tick.mu * tick.delta);
+}
+static void softer(Tick& tick) {
+  tick.delta = std::fmin(1.0 / DELTA0, tick.delta / DELTA0);
+  tick.mu = tick.mu * tick.delta >= MU_MIN ? tick.mu * tick.delta : 0.0;
+}
+
+// Keep the best rollout if its merit is below `merit`.
+static bool keep_best(Tick& tick, Work& w, const double* costs, const double* merits, double& merit) {
+  int best = -1;
+  for (int i = 0; i < LANES; i++) if (merits[i] < (best < 0 ? merit : merits[best])) best = i;
+  if (best < 0) return false;
+  merit = merits[best], tick.cost = costs[best];
+  for (long long i = 0; i < (tick.horizon + 1) * NX; i++) w.X_best[i] = (&w.x[0][0])[i].v[best];
+  for (long long i = 0; i < (tick.horizon + 1) * NU; i++) w.U_best[i] = (&w.u[0][0])[i].v[best];
+  return true;
+}
+
+static Status iterate(Tick& tick, Work& w) {
+  const auto begin = std::chrono::steady_clock::now();
+  double costs[LANES], merits[LANES], slope, curve, merit = INFINITY;
+  Lane gain(0.0), alpha(0.0);
+  gain.v[1] = 1.0;  // lane 0 replays the old commands, lane 1 adds the old feedback
+  roll(tick, w, tick.x_hat, tick.u_hat, tick.K, tick.K_u, tick.k, alpha, gain, costs, merits);
+  bool moved = keep_best(tick, w, costs, merits, merit), improved = false;
+  if (!moved) return DIVERGED;
+  for (tick.iterations_done = 0; tick.iterations_done < tick.iterations;) {
+    if (moved) {
+      w.use_best();
+      merit += sharpen(tick, w.X);
+      expand(tick, w);
+    }
+    while (!backward(tick, w, slope, curve)) {
+      harder(tick);
+      if (tick.mu > MU_MAX) return NOT_POSITIVE_DEFINITE;
+    }
+    if (!std::isfinite(slope + curve)) return NOT_FINITE;
+    tick.iterations_done++;
+    moved = false;
+    const bool settled = -(slope + curve) <= tick.tolerance * (1.0 + std::fabs(merit));
+    if (settled) {
+      if (!N_LIMIT || tick.precision <= tick.final_precision) return CONVERGED;
+      merit += sharpen(tick, w.X);
+    } else {
+      for (long long first = 0; first < tick.step_sizes; first += LANES) {
+        for (int i = 0; i < LANES; i++) alpha.v[i] = first + i < tick.step_sizes ? std::ldexp(1.0, -int(first + i)) : 0.0;
+        roll(tick, w, w.X, w.U, w.K, w.K_u, w.k, alpha, Lane(1.0), costs, merits);
+        moved = keep_best(tick, w, costs, merits, merit) || moved;
+      }
+      moved ? softer(tick) : harder(tick);
+    }
+    improved = improved || moved;
+    if (tick.mu > MU_MAX) break;
+    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
+    if (tick.time_budget > 0.0 && tick.iterations_done < tick.iterations &&
+        spent.count() * (tick.iterations_done + 1) > tick.time_budget * tick.iterations_done) {
+      if (moved) w.use_best();
+      return TIME_BUDGET;
+    }
+  }
+  if (moved) w.use_best();
+  return improved ? MAX_ITERATIONS : NO_IMPROVEMENT;
+}
+
+static void shift_rows(double* a, long long rows, long long by, int width) {  // the last row repeats
+  if (by > rows - 1) by = rows - 1;
+  if (by <= 0) return;
+  std::memmove(a, a + by * width, (rows - by) * width * sizeof(double));
+  for (long long i = rows - by; i < rows; i++) std::memcpy(a + i * width, a + (rows - by - 1) * width, width * sizeof(double));
+}
+
+extern "C" {
+long long work_size(long long H) { return Work(nullptr, H).end - (double*)nullptr; }
+
+// Move the last plan on by the ticks that passed.
+void shift(Tick* tick) {
+  const long long H = tick->horizon, by = tick->ticks;
+  shift_rows(tick->x_hat, H + 1, by, NX), shift_rows(tick->u_hat, H + 1, by, NU);
+  shift_rows(tick->K, H, by, NU * NX), shift_rows(tick->K_u, H, by, NU * NU);
+  shift_rows(tick->k, H, by, NU), shift_rows(tick->Q_uu, H, by, NU * NU);
+}
+
+// Find a new plan in tick.work; the one in the tick stays as it is.
+void solve(Tick* tick) {
+  const long long H = tick->horizon, S = tick->stages_of_F;
+  Work w(tick->work, H);
+  tick->iterations_done = 0;
+  tick->status = NOT_FINITE;
+  for (int i = 0; i < NU; i++) if (!(tick->u_lower[i] <= tick->u_upper[i])) tick->status = INFEASIBLE_BOX;
+  if (tick->status == INFEASIBLE_BOX) return;
+  if (!finite(tick->x0, NX) || !finite(tick->u_previous, NU) || !finite(tick->F, S * NX * NF) || !finite(tick->f, S * NX) ||
+      !finite(tick->p, (H + 1) * NP) || (TRUST && !finite(tick->Sigma, S * NX * NX)))
+    return;
+  if (!MODEL)
+    for (long long i = 0; i < S * NX; i++) std::memcpy((double*)((vec(*)[FB])w.F)[i], tick->F + i * NF, NF * sizeof(double));
+  tick->status = iterate(*tick, w);
+  // an odd number of swaps leaves the nominal trajectory in the other buffer: put it where it is looked for
+  const Work usual(tick->work, H);
+  if (w.X != usual.X) {
+    std::memcpy(usual.X, w.X, (H + 1) * NX * sizeof(double));
+    std::memcpy(usual.U, w.U, (H + 1) * NU * sizeof(double));
+  }
+  if (tick->status == NOT_POSITIVE_DEFINITE || tick->status == NOT_FINITE || tick->status == DIVERGED)
+    tick->mu = 0.0, tick->delta = 1.0;
+}
+
+// Take the plan found by `solve`, if it found one.
+void commit(Tick* tick) {
+  if (tick->status > TIME_BUDGET && tick->status != NO_IMPROVEMENT) return;
+  const long long H = tick->horizon;
+  const Work w(tick->work, H);
+  std::memcpy(tick->x_hat, w.X, (H + 1) * NX * sizeof(double));
+  std::memcpy(tick->u_hat, w.U, (H + 1) * NU * sizeof(double));
+  std::memcpy(tick->K, w.K, H * NU * NX * sizeof(double));
+  if (NV > 0) std::memcpy(tick->K_u, w.K_u, H * NU * NU * sizeof(double));
+  std::memcpy(tick->k, w.k, H * NU * sizeof(double));
+  const double precision = 1.0 / (tick->temperature + tick->eta);
+  for (long long i = 0; i < H * NU * NU; i++) tick->Q_uu[i] = w.Q_uu[i] * precision;
+}
+
+void plan(Tick* tick) {
+  shift(tick);
+  solve(tick);
+  commit(tick);
+}
+
+// KL divergence of the controller `solve` found from the one in the tick.
+double divergence_from_last(Tick* tick) { return divergence(*tick, Work(tick->work, tick->horizon)); }
+}

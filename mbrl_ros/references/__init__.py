@@ -1,0 +1,1 @@
+"""Targets and the references that lead to them."""

@@ -1,0 +1,1 @@
+"""One control thread: states in, commands out, at a fixed rate."""

@@ -1,0 +1,1 @@
+"""What stands between a decision and the robot: limits, states, safe commands."""

@@ -1,0 +1,112 @@
+"""The box no command leaves, and the guard before a joint's limits.
+
+For joint i with command box [l_i, h_i], previous command p_i and rate r (h_i - l_i) per period,
+
+    u_i in [l_i, h_i]  and  |u_i - p_i| <= r (h_i - l_i).
+
+Before a stop at distance d_i the speed towards it may be at most v_i = min(c v_max_i, sqrt(2 a_i d_i)): what the
+deceleration a_i stops in time. Above it the guard brakes an effort command, clips a velocity command, and limits the
+step of a position command to what v_i covers in a period.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..config.section import per_joint
+from ..config.sections.safety import SupervisorSettings
+from ..robots import Robot
+from ..types import Array, Observation
+from .state_machine import Reason
+
+GUARD_BAND = 0.05  # fraction of the velocity limit over which the guard fades in
+ROUNDING = 1e-12  # a difference below counts as none
+AT_LIMIT = 1e-6  # fraction of its range from its limit at which a command counts as saturated
+
+
+class Envelope:
+    """For one period dt [s]; `share` of it is how much of a period a command lasts (1, but for the feedback player)."""
+
+    def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float):
+        self.robot, self.settings, self.dt = robot, settings, dt
+        self._lower, self._upper = robot.command_lower, robot.command_upper
+        span = self._upper - self._lower
+        self._largest_step = per_joint(settings.command_rate, robot.n, "supervisor.command_rate") * span
+        self._saturated_below, self._saturated_above = self._lower + AT_LIMIT * span, self._upper - AT_LIMIT * span
+        # Both directions of every joint at once: row 0 upwards, row 1 downwards.
+        self._signs = np.array([[1.0], [-1.0]])
+        self._stops = np.stack((robot.position_upper, -robot.position_lower))
+        self._stopping = 2.0 * settings.stop_deceleration * robot.acceleration_limit
+        self._fastest = settings.speed_guard * robot.velocity_limit
+        self._band = GUARD_BAND * robot.velocity_limit
+        self._acceleration = settings.acceleration * robot.acceleration_limit
+        self._slowing = robot.acceleration_limit * dt
+        self._braking = settings.guard_effort * robot.effort_limit
+        self.reset(np.zeros(robot.n))
+
+    def reset(self, command: Array) -> None:
+        """`command` (n,) is in effect, and has been."""
+        self.previous = self.inside(command)
+        self._last_step = self._coasting = np.zeros(self.robot.n)
+
+    def inside(self, u: Array) -> Array:
+        """The nearest command in the box."""
+        return _within(u, self._lower, self._upper)
+
+    def room(self, q: Array) -> Array:
+        """Distances (2, n) to the upper and lower stops; negative outside."""
+        return self._stops - self._signs * q
+
+    def allowed_speed(self, room: Array, fraction: float = 1.0) -> Array:
+        """The speeds (2, n) allowed upwards and downwards with `room` (2, n) left, at most `fraction` of the guard's."""
+        return np.minimum(fraction * self._fastest, np.sqrt(self._stopping * np.maximum(room, 0.0)))
+
+    def saturated(self) -> bool:
+        """Whether any command stands at its limit."""
+        return bool((self.previous >= self._saturated_above).any() or (self.previous <= self._saturated_below).any())
+
+    def guarded(self, u: Array, observation: Observation, allowed: Array, share: float = 1.0) -> Array:
+        """U itself, or what the guard makes of it; `allowed` (2, n) speeds."""
+        if self.robot.interface == "effort":
+            excess = (self._signs * observation.qd - allowed) / self._band + 1.0
+            if excess.max() <= 0.0:
+                return u
+            up, down = np.minimum(np.maximum(excess, 0.0), 1.0)
+            return u + self._braking * (down - up)
+        up, down = allowed
+        period = share * self.dt
+        if self.robot.interface == "velocity":
+            most = self._acceleration * period
+            guarded = _within(_within(u, self.previous - most, self.previous + most), -down, up)
+        else:
+            most = self._acceleration * period * self.dt
+            step = _within(u - self.previous, share * self._last_step - most, share * self._last_step + most)
+            guarded = self.previous + _within(step, -down * period, up * period)
+        return guarded if np.abs(guarded - u).max() > ROUNDING else u
+
+    def begin_stopping(self, speed: bool = True) -> None:
+        """From now on `stopped` slows down from the present speed of the command; without `speed`, it is at rest."""
+        self._coasting = np.zeros(self.robot.n)
+        if speed:
+            self._coasting = self.previous if self.robot.interface == "velocity" else self._last_step / self.dt
+
+    def stopped(self) -> Array:
+        """The next period's command on the way to rest within the acceleration limits (velocity, position interface)."""
+        self._coasting = self._coasting - _within(self._coasting, -self._slowing, self._slowing)
+        return self._coasting if self.robot.interface == "velocity" else self.previous + self.dt * self._coasting
+
+    def limited(self, u: Array, share: float = 1.0) -> tuple[Array, int]:
+        """(u inside the box and within reach of the previous command, what was in the way); never anything not finite."""
+        previous, step = self.previous, share * self._largest_step
+        near = _within(u, np.maximum(self._lower, previous - step), np.minimum(self._upper, previous + step))
+        if not np.isfinite(near).all():
+            near = previous
+        reasons = 0
+        if (near != u).any():
+            reasons = int(Reason.LIMIT if ((u < self._lower) | (u > self._upper)).any() else Reason.RATE)
+        self._last_step, self.previous = (near - previous) / share, near
+        return near, reasons
+
+
+def _within(u: Array, lower: Array, upper: Array) -> Array:
+    return np.minimum(np.maximum(u, lower), upper)  # five times as fast as np.clip for a few joints

@@ -1,0 +1,202 @@
+"""Launch files and what they hand to Gazebo, read by the tools that will read them, where those are installed."""
+
+import os
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mbrl_ros.config.configuration import read_yaml
+from mbrl_ros.config.resources import config_file
+from mbrl_ros.config.sections.control import ControlSettings
+from mbrl_ros.config.sections.robot import RobotSettings
+from mbrl_ros.exceptions import ConfigurationError
+from mbrl_ros.robots import load_robot
+from mbrl_ros.robots import urdf as description
+from mbrl_ros.simulation.gazebo import gazebo_urdf
+from support import ROOT
+from support.robots import planar_arm, planar_robot
+
+LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
+GAZEBO = ROOT / "config" / "gazebo"
+
+
+def checked_by(*command: object) -> str:
+    """Output of a checking tool that must be content; skips where the tool is missing."""
+    if shutil.which(str(command[0])) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_every_launch_argument_is_described(path):
+    pytest.importorskip("launch_ros", reason="the launch system is not on PyPI; it comes with a ROS 2 installation")
+    from launch.launch_description_sources import get_launch_description_from_python_launch_file
+
+    own = get_launch_description_from_python_launch_file(str(path)).entities
+    arguments = [entity for entity in own if type(entity).__name__ == "DeclareLaunchArgument"]
+    assert arguments and all(len(argument.description) > 10 for argument in arguments)
+
+
+def test_gazebo_gets_the_same_mechanism_with_every_joint_commanded():
+    robot = planar_robot(3)
+    text = gazebo_urdf(robot, "/c.yaml", initial_position=[0.1, 0.2, 0.3], namespace="left")
+    tree = description.parse(text)
+    assert tree.root == "world" and [joint.name for joint in tree.joints if joint.movable] == list(robot.joints)
+    root = ElementTree.fromstring(text)
+    joints = root.findall("ros2_control/joint")
+    assert [joint.get("name") for joint in joints] == list(robot.joints)
+    for joint, start in zip(joints, ("0.1", "0.2", "0.3")):
+        assert joint.find("command_interface").get("name") == "effort"
+        assert [param.text for param in joint.findall("command_interface/param")] == [
+            "-20.0",
+            "20.0",
+        ]  # planar_arm's effort
+        assert [state.get("name") for state in joint.findall("state_interface")] == ["position", "velocity", "effort"]
+        assert joint.find("state_interface/param").text == start
+    assert root.findtext("gazebo/plugin/parameters") == "/c.yaml"
+    assert root.findtext("gazebo/plugin/ros/namespace") == "left"
+
+
+def test_a_mesh_that_is_nowhere_is_left_out_and_one_that_is_there_is_named_in_full(tmp_path):
+    (tmp_path / "part.stl").touch()
+    shapes = "".join(
+        f'<visual><geometry><mesh filename="{name}"/></geometry></visual>'
+        for name in ("part.stl", "package://no_such_package/part.stl")
+    )
+    urdf = planar_arm(1).replace('<link name="tip"/>', f'<link name="tip">{shapes}</link>')
+    text = gazebo_urdf(load_robot(RobotSettings(), urdf), "/c.yaml", folder=tmp_path)
+    assert re.findall('mesh filename="(.*?)"', text) == [f"file://{tmp_path.resolve()}/part.stl"]
+
+
+def test_a_start_of_the_wrong_length_is_refused():
+    with pytest.raises(ConfigurationError, match="must have 2 entries"):
+        gazebo_urdf(planar_robot(2), "/c.yaml", initial_position=[0.1])
+
+
+def test_check_urdf_accepts_the_robot(tmp_path):
+    path = tmp_path / "robot.urdf"
+    path.write_text(gazebo_urdf(planar_robot(2), "/c.yaml"))
+    assert "Successfully Parsed XML" in checked_by("check_urdf", path)
+
+
+def test_gazebo_accepts_the_world_and_the_robot(tmp_path):
+    tool = next((tool for tool in ("gz", "ign") if shutil.which(tool)), "gz")
+    path = tmp_path / "robot.urdf"
+    path.write_text(gazebo_urdf(planar_robot(2), "/c.yaml"))
+    for file in (GAZEBO / "world.sdf", path):
+        assert "Error" not in checked_by(tool, "sdf", "-k", file)
+
+
+def test_the_world_has_what_the_bridge_hands_over():
+    bridge = yaml.safe_load((GAZEBO / "bridge.yaml").read_text())
+    for entry in bridge:
+        assert set(entry) == {"ros_topic_name", "gz_topic_name", "ros_type_name", "gz_type_name", "direction"}
+        assert entry["direction"] == "GZ_TO_ROS" and re.fullmatch(r"\w+/msg/\w+", entry["ros_type_name"])
+    topics = {entry["gz_topic_name"] for entry in bridge}
+    world = ElementTree.parse(GAZEBO / "world.sdf").getroot().find("world")
+    assert "/clock" in topics and world.findtext(".//sensor/topic") in topics
+    systems = {plugin.get("name") for plugin in world.findall("plugin")}
+    assert {"gz::sim::systems::Physics", "gz::sim::systems::UserCommands", "gz::sim::systems::Sensors"} <= systems
+
+
+def test_ros2_control_has_the_joints_the_interface_and_the_rate_of_the_controller():
+    controllers = {
+        name.rsplit("/", 1)[1]: block["ros__parameters"]
+        for name, block in yaml.safe_load((GAZEBO / "panda_controllers.yaml").read_text()).items()
+    }
+    settings = read_yaml(config_file("panda"))
+    forward = controllers["forward_command_controller"]
+    assert forward["joints"] == settings["robot.joints"] and forward["interface_name"] == settings["robot.interface"]
+    rate = settings.get("control.rate", ControlSettings().rate)
+    assert controllers["controller_manager"]["update_rate"] == rate
+
+
+def test_gazebo_is_started_with_everything_it_needs(tmp_path, monkeypatch):
+    said = launched_with_stand_ins(
+        tmp_path,
+        monkeypatch,
+        "gazebo.launch.py",
+        {
+            "ros_gz_sim": "create",
+            "ros_gz_bridge": "parameter_bridge",
+            "controller_manager": "spawner",
+            "robot_state_publisher": "robot_state_publisher",
+        },
+        namespace="left",
+        headless="true",
+    )
+    assert "-topic robot_description -name left_robot" in said["create"]
+    assert "forward_command_controller joint_state_broadcaster" in said["spawner"]
+    assert "gz_ros2_control" in said["robot_state_publisher"] and "bridge.yaml" in said["parameter_bridge"]
+
+
+def test_rviz_is_started_with_the_robot_and_its_frame(tmp_path, monkeypatch):
+    said = launched_with_stand_ins(
+        tmp_path,
+        monkeypatch,
+        "rviz.launch.py",
+        {"rviz2": "rviz2", "robot_state_publisher": "robot_state_publisher"},
+        namespace="left",
+    )
+    assert "mpc.rviz -f panda_link0" in said["rviz2"] and "__ns:=/left" in said["rviz2"]
+    assert "file:///" in said["robot_state_publisher"] and "package://" not in said["robot_state_publisher"]
+
+
+def launched_with_stand_ins(
+    prefix: Path, monkeypatch, name: str, executables: dict[str, str], **arguments: str
+) -> dict:
+    """Run a shipped launch file until the stand-ins for `executables` {package: name} ended: {name: what it was told}."""
+    pytest.importorskip("launch_ros", reason="the launch system is not on PyPI; it comes with a ROS 2 installation")
+    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+
+    try:
+        launch_file = f"{get_package_share_directory('mbrl_ros')}/launch/{name}"
+    except PackageNotFoundError:
+        pytest.skip("mbrl_ros is not installed in this ROS environment")
+    for package, executable in executables.items():
+        stand_in(prefix, package, executable)
+    (prefix / "share/ros_gz_sim/launch").mkdir(parents=True)
+    (prefix / "share/ros_gz_sim/launch/gz_sim.launch.py").write_text(
+        "from launch import LaunchDescription\ngenerate_launch_description = LaunchDescription\n"
+    )
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{prefix}{os.pathsep}{os.environ['AMENT_PREFIX_PATH']}")
+    from launch import LaunchDescription, LaunchService
+    from launch.actions import IncludeLaunchDescription, RegisterEventHandler, Shutdown
+    from launch.event_handlers import OnProcessExit
+
+    ended = set()
+
+    def one_more(event, context):
+        ended.add(event.process_name.split("-")[0])
+        return Shutdown() if ended >= set(executables.values()) else None
+
+    service = LaunchService(noninteractive=True)
+    service.include_launch_description(
+        LaunchDescription(
+            [
+                RegisterEventHandler(OnProcessExit(on_exit=one_more)),
+                IncludeLaunchDescription(launch_file, launch_arguments=arguments.items()),
+            ]
+        )
+    )
+    assert service.run() == 0
+    return {path.stem: path.read_text() for path in prefix.glob("*.said")}
+
+
+def stand_in(prefix: Path, package: str, name: str) -> None:
+    """A package with one executable that writes down its arguments and parameter files."""
+    for folder in ("share/ament_index/resource_index/packages", f"lib/{package}"):
+        (prefix / folder).mkdir(parents=True, exist_ok=True)
+    (prefix / "share/ament_index/resource_index/packages" / package).touch()
+    script = prefix / "lib" / package / name
+    script.write_text(
+        f'#!/bin/sh\n{{ echo "$@"; for f in "$@"; do test -f "$f" && cat "$f"; done; }} > {prefix}/{name}.said\n'
+    )
+    script.chmod(0o755)

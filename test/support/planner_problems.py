@@ -1,0 +1,98 @@
+"""Random planning problems for the tests of the planner, all from a seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import casadi
+import numpy as np
+
+from mbrl_ros.config.sections.planner import PlannerSettings
+from mbrl_ros.costs import CostModel
+from mbrl_ros.costs._terms import CostSettings, StateCostSettings, TargetSettings, Term
+from mbrl_ros.planners.ilqr.ilqr import IlqrPlanner
+from mbrl_ros.types import LinearGaussianDynamics
+
+
+@dataclass
+class Case:
+    cost: CostModel
+    dynamics: LinearGaussianDynamics
+    x0: np.ndarray
+    u_previous: np.ndarray
+    u_lower: np.ndarray
+    u_upper: np.ndarray
+    horizon: int
+    model: casadi.Function | None = None
+    symbols: tuple = ()
+
+    def __post_init__(self):
+        self.parameters = self.cost.parameters(self.horizon)
+
+    def planner(self, backend="compiled", x_lower=None, x_upper=None, **settings) -> IlqrPlanner:
+        settings = {"iterations": 100, "tolerance": 1e-15, **settings}
+        planner = IlqrPlanner(
+            self.cost,
+            PlannerSettings(horizon=self.horizon, backend=backend, **settings),
+            self.cost.nx,
+            self.cost.nu,
+            self.u_lower,
+            self.u_upper,
+            self.model,
+            x_lower,
+            x_upper,
+        )
+        planner.reset(self.x0, self.u_previous)
+        return planner
+
+    def plan(self, planner, ticks=1, x0=None):
+        return planner.plan(self.x0 if x0 is None else x0, self.dynamics, self.parameters, self.u_previous, ticks)
+
+    def rollout(self, U):
+        """States (H+1, nx) and cost of the commands U (H, nu), one stage after the other."""
+        x, v, total, X = self.x0, self.u_previous, 0.0, [self.x0]
+        for t, u in enumerate(U):
+            total += float(self.cost.stage(x, v, u, self.parameters[t]))
+            following = self.dynamics.predict(x, u, t)
+            if self.model is not None:
+                following = following + self.model(x, u).full().ravel()
+            x, v = following, u
+            X.append(x)
+        return np.array(X), total + float(self.cost.terminal(x, self.parameters[-1]))
+
+
+def random_case(seed, nx, nu, horizon, *, nonlinear=False, change=False, stages=None, model=False, bound=1.0) -> Case:
+    """A random problem: quadratic or smooth-absolute nonlinear cost, with or without a cost on the change of command."""
+    rng = np.random.default_rng(seed)
+    M, R = rng.standard_normal((nx, nx)), rng.standard_normal((nu, nx + nu))
+
+    symbols = x, u, v = casadi.SX.sym("x", nx), casadi.SX.sym("u", nu), casadi.SX.sym("v", nu)
+    r = casadi.SX(M) @ x - rng.standard_normal(nx)
+    if nonlinear:
+        r = r + casadi.sin(x)
+    shape = TargetSettings(l2=1.0, l1=0.5, alpha=1e-2) if nonlinear else StateCostSettings()
+    terms = [
+        ("state", Term(r, shape)),
+        ("command", Term(casadi.SX(0.5 * np.eye(nu)) @ u + 0.1 * casadi.SX(R[:, :nx]) @ x, CostSettings())),
+    ]
+    if change:
+        terms.append(("change", Term(u - v, CostSettings(weight=0.7))))
+    cost = CostModel(x, u, v, terms)
+
+    stages = horizon if stages is None else stages
+    F = np.concatenate(
+        [
+            0.9 * np.eye(nx) + 0.2 * rng.standard_normal((stages, nx, nx)) / np.sqrt(nx),
+            rng.standard_normal((stages, nx, nu)) / np.sqrt(nu),
+        ],
+        axis=2,
+    )
+    phi = None
+    if model:
+        W = rng.standard_normal((nx, nx + nu)) / np.sqrt(nx + nu)
+        phi = casadi.Function("phi", [x, u], [0.3 * casadi.sin(casadi.SX(W) @ casadi.vertcat(x, u)) + 0.05 * x * u[0]])
+    dynamics = LinearGaussianDynamics(
+        F, 0.1 * rng.standard_normal((stages, nx)), np.tile(0.01 * np.eye(nx), (stages, 1, 1))
+    )
+    high = bound * rng.uniform(0.2, 1.0, nu)
+    return Case(cost, dynamics, rng.standard_normal(nx), rng.uniform(-high, high), -high, high, horizon, phi, symbols)

@@ -1,0 +1,28 @@
+"""Small robots whose every number is known, as URDF text."""
+
+from mbrl_ros.config.sections.robot import RobotSettings
+from mbrl_ros.robots import load_robot
+
+
+def planar_arm(
+    n: int = 2, *, length: float = 0.5, mass: float = 1.0, effort: float = 20.0, velocity: float = 3.0
+) -> str:
+    """n links in a row, each turning about y (gravity acts), centre of mass half way."""
+    links = ['<link name="base"/>']
+    for i in range(n):
+        inertia = mass * length**2 / 12
+        links.append(f'''
+  <link name="link{i + 1}"><inertial><origin xyz="{length / 2} 0 0"/><mass value="{mass}"/>
+    <inertia ixx="0.001" iyy="{inertia}" izz="{inertia}" ixy="0" ixz="0" iyz="0"/></inertial></link>
+  <joint name="joint{i + 1}" type="revolute"><parent link="{"base" if i == 0 else f"link{i}"}"/><child link="link{i + 1}"/>
+    <origin xyz="{0 if i == 0 else length} 0 0"/><axis xyz="0 -1 0"/>
+    <limit lower="-2.5" upper="2.5" effort="{effort}" velocity="{velocity}"/></joint>''')
+    links.append(
+        f'<link name="tip"/><joint name="tip_joint" type="fixed"><parent link="link{n}"/><child link="tip"/>'
+        f'<origin xyz="{length} 0 0"/></joint>'
+    )
+    return f'<robot name="planar{n}">{"".join(links)}</robot>'
+
+
+def planar_robot(n: int = 2, interface: str = "effort", **changes):
+    return load_robot(RobotSettings(interface=interface), planar_arm(n, **changes))

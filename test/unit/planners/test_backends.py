@@ -1,0 +1,67 @@
+"""The compiled kernel and the CasADi chain against their readable twin, the kernel on every intermediate."""
+
+import numpy as np
+import pytest
+
+from mbrl_ros.codegen.compiler import find_compiler
+from support.planner_problems import random_case
+
+compiler = pytest.mark.skipif(find_compiler() is None, reason="no C++ compiler")
+BACKENDS = [pytest.param("compiled", marks=compiler), "casadi"]
+
+# nx, nu, horizon, options: sizes below, at and above a vector register, odd horizons, every part of the algorithm
+CASES = [
+    (4, 1, 5, {}),
+    (3, 2, 9, {"change": True}),
+    (8, 3, 8, {"nonlinear": True, "stages": 1}),
+    (9, 4, 17, {"nonlinear": True, "change": True, "bound": 0.3}),
+    (14, 7, 12, {"change": True, "bound": 0.2}),
+    (6, 2, 11, {"model": True, "nonlinear": True}),
+    (5, 3, 7, {"model": True, "change": True, "stages": 1}),
+]
+
+
+@compiler
+@pytest.mark.parametrize("case", CASES)
+def test_every_intermediate_equals_the_twins(case):
+    nx, nu, horizon, options = case
+    case = random_case(100 * nx + nu, nx, nu, horizon, **options)
+    compiled, twin = case.planner("compiled", iterations=1), case.planner("numpy", iterations=1)
+    nx, nu, nv = case.cost.nx, case.cost.nu, case.cost.nu if case.cost.uses_u_previous else 0
+    trace = compiled._backend.trace(twin._backend.problem)
+    for _ in range(3):
+        a, b = case.plan(compiled, ticks=0), case.plan(twin, ticks=0)
+        assert a.status == b.status
+        order = [*range(nx), *range(nx + nu, nx + nu + nv), *range(nx, nx + nu)]  # [x; u; v] as the twin's [x; v; u]
+        y = order[: nx + nv]
+        for t, (Q, q, V, s) in enumerate(twin._backend.stages):
+            same(trace["Q_u"][t][:, order], Q[nx + nv :], f"Q_u at stage {t}")
+            same(trace["q"][t][order], q, f"q at stage {t}")
+            same(trace["V"][t][np.ix_(y, y)], V, f"V at stage {t}")
+            same(trace["s"][t][y], s, f"s at stage {t}")
+        for name in ("x_hat", "u_hat", "K", "K_u", "k", "Q_uu", "cost"):
+            same(getattr(a, name), getattr(b, name), name)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"second_order": True}, {"state_limits": True}, {"kl_bound": 0.5}, {"second_order": True, "kl_bound": 0.5}],
+)
+@pytest.mark.parametrize("change", [False, True])
+def test_options_equal_the_twins(backend, settings, change):
+    case = random_case(3, 6, 2, 13, model=True, nonlinear=True, change=change)
+    limits = {}
+    if "state_limits" in settings:
+        limits = dict(x_lower=np.r_[-0.4, -np.inf, np.full(4, -0.3)], x_upper=np.r_[0.4, 0.2, np.full(4, np.inf)])
+    other, twin = (case.planner(name, iterations=2, **settings, **limits) for name in (backend, "numpy"))
+    for tick in range(4):
+        a, b = case.plan(other, ticks=tick % 3), case.plan(twin, ticks=tick % 3)
+        assert a.status == b.status
+        for name in ("x_hat", "u_hat", "K", "K_u", "k", "Q_uu", "cost"):
+            same(getattr(a, name), getattr(b, name), f"{name} in tick {tick}", 1e-7)
+
+
+def same(given, expected, name, tolerance=1e-9):
+    scale = 1.0 + np.abs(expected).max()
+    assert np.abs(given - expected).max() <= tolerance * scale, name

@@ -1,0 +1,165 @@
+"""A replay of a run in real time: late commands, a feedback player, requests and outages are those of the run."""
+
+import dataclasses
+
+import pytest
+
+from mbrl_ros.config.configuration import Configuration
+from mbrl_ros.dynamics.checkpoint import content_hash, load_model, save_model
+from mbrl_ros.replay import ReplayOptions, replay
+from mbrl_ros.safety.state_machine import Event
+from support.realtime_robot import Robot
+from support.replay_bags import write_bag
+
+
+def agreed(robot, made):
+    assert made.summary["commands_sha256"] == robot.digest.hexdigest()
+    assert made.summary["difference"]["max"] == 0.0 and made.summary["rejected"] == {}
+
+
+@pytest.mark.parametrize("player", [False, True])
+def test_every_command_of_a_run_in_real_time_is_repeated_to_the_last_bit(tmp_path, player):
+    robot = Robot(player=player)
+    robot.live(10)
+    robot.point(0.7, -0.3)
+    robot.live(20)
+    robot.loop.request(Event.HOLD)
+    robot.live(5)
+    robot.point(0.6, -0.4, after=0.1)  # refused while it holds
+    robot.loop.request(Event.RESUME)
+    robot.live(3)
+    robot.point(0.6, -0.4, after=0.1)
+    robot.live(20)
+    robot.loop.outside("reset_model", robot.controller.dynamics.reset)
+    changed = dataclasses.replace(robot.configuration["dynamics"], forgetting=0.9)
+    robot.loop.outside(
+        "parameters",
+        lambda: robot.controller.update_settings(Configuration({**robot.configuration.sections, "dynamics": changed})),
+        values={"dynamics.forgetting": 0.9},
+    )
+    robot.live(10)
+    robot.loop.request(Event.E_STOP)
+    robot.live(3)
+    assert not robot.loop.request(Event.RESUME)
+    assert robot.loop.request(Event.CLEAR) and robot.loop.request(Event.RESUME)
+    robot.live(20)
+    assert robot.loop.events["commands a period late"] > 5 or player
+    made = replay(ReplayOptions(robot.bag(tmp_path / "bag")))
+    agreed(robot, made)
+    assert made.summary["ticks"] == 91
+    told = [event.text for event in made.events]
+    assert [text.split(":")[0] for text in told] == [
+        "target_point",
+        "hold",
+        "resume",
+        "reset_model",
+        "parameters set",
+        "e_stop",
+        "resume",
+        "clear",
+        "resume",
+    ]
+
+
+def test_outages_and_a_node_that_was_inactive_are_repeated(tmp_path):
+    robot = Robot(player=False)
+    robot.point(0.7, -0.3)
+    robot.live(10)
+    robot.be_silent(3)
+    robot.live(10)
+    robot.loop.stop()
+    robot.k += 10
+    robot.start()
+    robot.live(10)
+    agreed(robot, replay(ReplayOptions(robot.bag(tmp_path / "bag"))))
+
+
+def test_a_node_that_was_started_anew_begins_anew(tmp_path):
+    messages = []
+    for k in (0, 60):
+        robot = Robot(player=True, seed=k, k=k)
+        robot.point(0.7, -0.3)
+        robot.live(15)
+        robot.loop.stop()
+        messages += robot.messages if not k else robot.messages[1:]  # the session was recorded once
+    made = replay(ReplayOptions(write_bag(tmp_path / "bag", sorted(messages, key=lambda message: message[2]))))
+    assert made.summary["ticks"] == 30 and made.summary["difference"]["max"] == 0.0
+    assert any("started anew" in event.text for event in made.events)
+
+
+def test_a_model_that_was_loaded_is_loaded_from_the_same_file_or_missed(tmp_path):
+    robot = Robot(player=False)
+    file = tmp_path / "model.npz"
+    robot.live(20)
+    save_model(file, robot.controller.dynamics, robot.robot)
+    robot.loop.outside("reset_model", robot.controller.dynamics.reset)
+    robot.live(10)
+    robot.loop.outside(
+        "load_model",
+        lambda: load_model(file, robot.controller.dynamics, robot.robot),
+        file=str(file),
+        sha256=content_hash(file),
+    )
+    robot.live(10)
+    bag = robot.bag(tmp_path / "bag")
+    agreed(robot, replay(ReplayOptions(bag)))
+    file.rename(bag / "model.npz")
+    agreed(robot, replay(ReplayOptions(bag)))
+    (bag / "model.npz").unlink()
+    made = replay(ReplayOptions(bag))
+    assert made.summary["difference"]["max"] > 0.0
+    (note,) = [event.text for event in made.events if event.text.startswith("load_model")]
+    assert "model.npz is not here; put the file with SHA-256" in note and note in made.setup.notes
+
+
+def test_a_recording_without_status_and_journal_still_replays(tmp_path):
+    robot = Robot(player=False)
+    robot.point(0.7, -0.3, after=0.2)
+    robot.live(20, late=0.0)
+    robot.loop.stop()
+    kept = sorted(
+        (m for m in robot.messages if not m[0].startswith(("/mpc_node/status", "/mpc_node/journal"))),
+        key=lambda message: message[2],
+    )
+    made = replay(ReplayOptions(write_bag(tmp_path / "bag", kept)))
+    assert made.summary["ticks"] == 20 and made.summary["difference"]["max"] == 0.0
+
+
+@pytest.mark.parametrize("apart", [0.0, 1000.0])
+def test_a_first_state_that_only_the_recorder_heard_the_first_time_costs_nothing(tmp_path, apart):
+    """A simulated robot with its brakes on sends it again, with the same stamp, until there is an answer."""
+    robot = Robot(player=True)
+    robot.live(15)
+    robot.loop.stop()
+    early = [(topic, kind, at - 1.02, data) for topic, kind, at, data in robot.messages if topic == "/joint_states"][0]
+    messages = [
+        (topic, kind, at + apart, data)
+        for topic, kind, at, data in sorted([*robot.messages, early], key=lambda m: m[2])
+    ]
+    made = replay(ReplayOptions(write_bag(tmp_path / "bag", messages)))
+    assert made.summary["commands_sha256"] == robot.digest.hexdigest() and made.summary["difference"]["max"] == 0.0
+    assert made.summary["rejected"] == ({"duplicate stamp": 1} if apart else {"stamp in the future": 1})
+
+
+def test_a_recorder_that_came_later_is_told_what_was_done_before(tmp_path):
+    """Its bag begins with the journal of the time before; that is no second life of the node."""
+    robot = Robot(player=True)
+    robot.live(10)
+    robot.loop.outside("reset_model", robot.controller.dynamics.reset)
+    robot.live(5)
+    begin = robot.time
+    robot.live(10)
+    robot.loop.stop()
+    for journal_first in (True, False):
+        said = [
+            (topic, kind, max(at, begin if journal_first else begin + 0.06), data)
+            for topic, kind, at, data in robot.messages
+            if topic in ("/mpc_node/journal", "/mbrl_session")
+        ]
+        heard = [m for m in robot.messages if m[0] not in ("/mpc_node/journal", "/mbrl_session") and m[2] >= begin]
+        made = replay(
+            ReplayOptions(write_bag(tmp_path / f"bag{journal_first}", sorted([*said, *heard], key=lambda m: m[2])))
+        )
+        assert made.summary["ticks"] == 10
+        assert not any("started anew" in event.text for event in made.events)
+        assert [event.text for event in made.events if "done again" in event.text] == ["reset_model: done again"]
