@@ -75,7 +75,7 @@ setup(
     maintainer_email="maintainers@mbrl-ros.example",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={"": ["*.cpp", "*.h"]},
+    package_data={"": ["*.cpp", "*.h"], NAME: ["py.typed"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),

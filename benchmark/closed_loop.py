@@ -50,7 +50,7 @@ class WeakenedPlant(Plant):
 def run(name: str, seed: int) -> dict:
     changes, plant_changes = ROWS[name]
     configuration = Configuration.from_flat({**read_yaml(config_file("panda")), "control.seed": seed, **changes})
-    robot = load_robot(configuration["robot"])
+    robot = load_robot(configuration.robot)
     simulated = {
         key[6:]: value for key, value in read_yaml(config_file("panda"), "sim_node").items() if key.startswith("plant.")
     }
@@ -58,7 +58,7 @@ def run(name: str, seed: int) -> dict:
     start = np.array(plant.settings.initial_position)
     loaded = name not in ("hold 60 s, then move", "one motor loses 40 %")
     scenario = build_scenario(
-        robot, start, seed, payload_kg=1.5 if loaded else 0.0, duration=22.0, reference=configuration["reference"]
+        robot, start, seed, payload_kg=1.5 if loaded else 0.0, duration=22.0, reference=configuration.reference
     )
     if name.startswith("hold"):
         goals = start + np.random.default_rng(seed).uniform(-0.4, 0.4, (2, robot.n))
@@ -73,7 +73,7 @@ def run(name: str, seed: int) -> dict:
         scenario = Scenario(seed, 8.0, (Slot("point", 1.0, 8.0, scenario.slots[0].value),), 0.0, None)
         plant.loss_time = 5.0
     controller = build_controller(robot, configuration)
-    supervisor = Supervisor(robot, configuration["supervisor"], controller.dt)
+    supervisor = Supervisor(robot, configuration.supervisor, controller.dt)
     truth, control = run_episode(plant, controller, supervisor, scenario)
     result = row(
         summarise(
@@ -82,8 +82,8 @@ def run(name: str, seed: int) -> dict:
             truth,
             control,
             rate_hz=controller.settings.rate,
-            horizon=configuration["planner"].horizon,
-            estimator=configuration["dynamics"].estimator,
+            horizon=configuration.planner.horizon,
+            estimator=configuration.dynamics.estimator,
         )
     )
     if name.startswith("hold"):

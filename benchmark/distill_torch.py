@@ -141,10 +141,10 @@ def main() -> None:
         return
     torch.set_num_threads(1)
     c = distill.configuration()
-    robot, rows = load_robot(c["robot"]), []
+    robot, rows = load_robot(c.robot), []
     for seed in range(args.seeds):
         _, memory, _, _ = distill.lesson(c, args.seconds, seed, fits=1)
-        samples, settings = memory.samples(c["distillation"].fit_samples), c["distillation"].replace(seed=seed)
+        samples, settings = memory.samples(c.distillation.fit_samples), c.distillation.replace(seed=seed)
         problem = make_problem(samples, robot, "point", settings)
         begin = time.perf_counter()
         _, report = fit(samples, robot, "point", settings)

@@ -243,7 +243,7 @@ def draw(robot: Robot, plant: Plant, arm: Arm, seed: int, count: int) -> tuple[n
     low, high = np.maximum(robot.position_lower, -np.pi), np.minimum(robot.position_upper, np.pi)
     cloud = kinematics.positions(rng.uniform(low, np.maximum(high, low), (2000, robot.n)))
     reach = 0.5 * float(np.ptp(cloud, axis=0).max())
-    reference = joint_reference(robot, Configuration.from_flat({})["reference"], 0.01)
+    reference = joint_reference(robot, Configuration.from_flat({}).reference, 0.01)
     for i in range(1000):  # further and further away, if the arm is too weak to hold itself near its own posture
         start = q = np.array(arm.home) + (1.0 + i / 50.0) * rng.uniform(-SPREAD, SPREAD, robot.n)
         if usable(robot, plant, q):

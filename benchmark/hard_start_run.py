@@ -57,13 +57,13 @@ class Run:
         self.dt = case.plant.period
         self.controller = build_controller(case.robot, case.configuration)
         self.outputs = Outputs(case.robot.command_lower, case.robot.command_upper)
-        supervisor = Supervisor(case.robot, case.configuration["supervisor"], self.dt)
+        supervisor = Supervisor(case.robot, case.configuration.supervisor, self.dt)
         self.loop = SteppedLoop(
             self.controller,
             supervisor,
             self.outputs,
             dt=self.dt,
-            timeout=case.configuration["control"].state_timeout,
+            timeout=case.configuration.control.state_timeout,
             age=lambda: 0.0,
             lockstep=True,
             felt=lambda arrival: None,

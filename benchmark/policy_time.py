@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--json")
     args = parser.parse_args()
     c = distill.configuration()
-    robot = load_robot(c["robot"])
+    robot = load_robot(c.robot)
     policy = load(args.policy) if args.policy else distill.lesson(c, 10.0, 0)[0]
     states = np.clip(
         np.random.default_rng(0).normal(policy.states.mean, 0.2, (256, 2 * robot.n)),

@@ -46,7 +46,7 @@ def posterior(inputs: int, outputs: int, make) -> None:
 
 def dynamics(robot, name: str, prior) -> None:
     configuration = Configuration.from_flat({})
-    online = OnlineDynamics(robot, DT, configuration["dynamics"], prior)
+    online = OnlineDynamics(robot, DT, configuration.dynamics, prior)
     rng = np.random.default_rng(0)
     n, seconds = robot.n, []
     for k in range(COUNT // 4):
@@ -67,7 +67,7 @@ def main() -> None:
     robot = load_robot(
         Configuration.from_flat(
             {"robot.description": "package-data:panda", "robot.joints": [f"panda_joint{i}" for i in range(1, 8)]}
-        )["robot"]
+        ).robot
     )
     rng = np.random.default_rng(0)
     X, U = rng.normal(0.0, 0.5, (1000, 14)), rng.normal(0.0, 5.0, (1000, 7))

@@ -38,19 +38,19 @@ RUN_SEED = 1000  # of the runs the learned priors are fitted to
 def run(seed: int, changes: dict, keep: bool = False):
     """(row of numbers, Dataset or None) of one episode."""
     configuration = Configuration.from_flat({**read_yaml(config_file("panda")), "control.seed": seed, **changes})
-    robot = load_robot(configuration["robot"])
+    robot = load_robot(configuration.robot)
     simulated = {
         key[6:]: value for key, value in read_yaml(config_file("panda"), "sim_node").items() if key.startswith("plant.")
     }
     plant = Plant(PlantSettings.from_mapping({**simulated, "seed": seed}), robot)
     scenario = build_scenario(
-        robot, np.array(plant.settings.initial_position), seed, duration=SECONDS, reference=configuration["reference"]
+        robot, np.array(plant.settings.initial_position), seed, duration=SECONDS, reference=configuration.reference
     )
     controller = MpcController(robot, configuration)
     keeper = Keeper(Owner(robot.joints, robot.interface, controller.dt)) if keep else None
     controller.dynamics.keeper = keeper
     truth, control = run_episode(
-        plant, controller, Supervisor(robot, configuration["supervisor"], controller.dt), scenario
+        plant, controller, Supervisor(robot, configuration.supervisor, controller.dt), scenario
     )
     summary = summarise(
         scenario,
@@ -58,8 +58,8 @@ def run(seed: int, changes: dict, keep: bool = False):
         truth,
         control,
         rate_hz=controller.settings.rate,
-        horizon=configuration["planner"].horizon,
-        estimator=configuration["dynamics"].estimator,
+        horizon=configuration.planner.horizon,
+        estimator=configuration.dynamics.estimator,
     )
     tick = np.percentile(control["compute_ms"], (50.0, 99.0))
     numbers = {**row(summary), "nmse": summary["prediction"]["nmse_qd"], "tick_p50": tick[0], "tick_p99": tick[1]}

@@ -136,14 +136,14 @@ def build(package: Path, points: int):
     from mbrl_ros.safety.supervisor import Supervisor
 
     configuration = Configuration.load(package / "config" / "panda.yaml", {"features.points": points})
-    robot = load_robot(configuration["robot"])
+    robot = load_robot(configuration.robot)
     controller = build_controller(robot, configuration)
     loop = SteppedLoop(
         controller,
-        Supervisor(robot, configuration["supervisor"], controller.dt),
+        Supervisor(robot, configuration.supervisor, controller.dt),
         Outputs(),
         dt=controller.dt,
-        timeout=configuration["control"].state_timeout,
+        timeout=configuration.control.state_timeout,
         age=lambda: 0.0,
         lockstep=True,
         felt=lambda arrival: loop.felt,

@@ -20,4 +20,4 @@ def configuration_of(robot: str) -> Configuration:
 
 
 def robot_of(robot: str) -> Robot:
-    return load_robot(configuration_of(robot)["robot"])
+    return load_robot(configuration_of(robot).robot)

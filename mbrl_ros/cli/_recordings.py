@@ -75,7 +75,7 @@ def robot_for(args: argparse.Namespace, recording: Recording) -> Robot:
     if not args.robot:
         return anonymous_robot(recording)
     values = {"robot.description": args.robot, **settings(args)}
-    section = Configuration.from_flat(values)["robot"]
+    section = Configuration.from_flat(values).robot
     known = load_robot(section)
     names = recording.joints
     if args.by_order:

@@ -30,10 +30,10 @@ def run(args: argparse.Namespace) -> int:
     from ._policies import configuration_of
 
     configuration = configuration_of(args.robot)
-    settings = configuration["distillation"]
+    settings = configuration.distillation
     if args.seed is not None:
         settings = settings.replace(seed=args.seed)
-    learner, malformed = Learner(load_robot(configuration["robot"]), settings), Counter()
+    learner, malformed = Learner(load_robot(configuration.robot), settings), Counter()
     for bag in args.bags:
         for topic, sample in _samples(bag, args.topic, malformed):
             learner.offer(sample)

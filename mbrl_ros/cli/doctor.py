@@ -80,7 +80,7 @@ def _expected(args: argparse.Namespace, checkup):
     configuration = Configuration.from_flat(
         {key: value for key, value in values.items() if key not in NodeSettings.infos()}
     )
-    section = configuration["robot"]
+    section = configuration.robot
     if not section.description and not urdf:
         return configuration, None
     if not section.joints:

@@ -15,26 +15,13 @@ from . import registry
 from .section import Info, Section
 from .sections.control import ControlSettings, PidSettings
 from .sections.distillation import DistillationSettings
-from .sections.dynamics import DelaySettings, DynamicsSettings, FeatureSettings, TrustSettings
+from .sections.dynamics import ConsistencySettings, DelaySettings, DynamicsSettings, FeatureSettings
 from .sections.nodes import NodeSettings
 from .sections.planner import PlannerSettings
 from .sections.references import ReferenceSettings
 from .sections.robot import RobotSettings
 from .sections.safety import SupervisorSettings
 
-SECTIONS: dict[str, type[Section]] = {
-    "robot": RobotSettings,
-    "control": ControlSettings,
-    "reference": ReferenceSettings,
-    "dynamics": DynamicsSettings,
-    "trust": TrustSettings,
-    "delay": DelaySettings,
-    "features": FeatureSettings,
-    "planner": PlannerSettings,
-    "supervisor": SupervisorSettings,
-    "pid": PidSettings,
-    "distillation": DistillationSettings,
-}
 PLUGINS = {"cost": "costs", "prior": "dynamics.priors"}
 
 
@@ -47,11 +34,23 @@ def section_types() -> dict[str, type[Section]]:
     return types
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Configuration:
-    """Every section by its prefix. Sections not given hold their defaults."""
+    """Every section, checked; those not given hold their defaults. `costs` and `priors` by the name of the plug-in."""
 
-    sections: Mapping[str, Section]
+    robot: RobotSettings = RobotSettings()
+    control: ControlSettings = ControlSettings()
+    reference: ReferenceSettings = ReferenceSettings()
+    dynamics: DynamicsSettings = DynamicsSettings()
+    consistency: ConsistencySettings = ConsistencySettings()
+    delay: DelaySettings = DelaySettings()
+    features: FeatureSettings = FeatureSettings()
+    planner: PlannerSettings = PlannerSettings()
+    supervisor: SupervisorSettings = SupervisorSettings()
+    pid: PidSettings = PidSettings()
+    distillation: DistillationSettings = DistillationSettings()
+    costs: Mapping[str, Any] = dataclasses.field(default_factory=lambda: default_plugins("cost"))
+    priors: Mapping[str, Any] = dataclasses.field(default_factory=lambda: default_plugins("prior"))
 
     @classmethod
     def from_flat(cls, values: Mapping[str, Any], *, source: str = "") -> Configuration:
@@ -69,12 +68,23 @@ class Configuration:
                 )
             prefix = known[key]
             groups[prefix][key[len(prefix) + 1 :]] = value
-        return cls(
+        return cls.from_sections(
             {
                 prefix: kind.from_mapping(groups[prefix], prefix=prefix + ".", source=source)
                 for prefix, kind in types.items()
             }
         )
+
+    @classmethod
+    def from_sections(cls, sections: Mapping[str, Section]) -> Configuration:
+        """From {"planner": PlannerSettings(), "cost.effort": ..., ...}; what is not given holds its defaults."""
+        own: dict[str, Any] = {prefix: section for prefix, section in sections.items() if prefix in SECTIONS}
+        for family, attribute in (("cost", "costs"), ("prior", "priors")):
+            own[attribute] = {
+                **default_plugins(family),
+                **{key[len(family) + 1 :]: x for key, x in sections.items() if key.startswith(family + ".")},
+            }
+        return cls(**own)
 
     @classmethod
     def load(cls, path: str | Path, overrides: Mapping[str, Any] | None = None) -> Configuration:
@@ -84,10 +94,17 @@ class Configuration:
         values = {key: value for key, value in read_yaml(path).items() if key not in NodeSettings.infos()}
         return cls.from_flat({**values, **(overrides or {})}, source=str(path))
 
+    def sections(self) -> dict[str, Section]:
+        """{prefix: section}, plug-ins included."""
+        plugins = {"cost": self.costs, "prior": self.priors}
+        found: dict[str, Section] = {prefix: getattr(self, prefix) for prefix in SECTIONS}
+        return found | {f"{family}.{name}": x for family, group in plugins.items() for name, x in group.items()}
+
     def flat(self) -> dict[str, Any]:
+        """{"planner.horizon": 30, ...} of every setting."""
         return {
             f"{prefix}.{name}": value
-            for prefix, section in self.sections.items()
+            for prefix, section in self.sections().items()
             for name, value in section.to_mapping().items()
         }
 
@@ -95,14 +112,26 @@ class Configuration:
         """A copy with dotted keys changed; write `__` for the dots of a key."""
         return type(self).from_flat({**self.flat(), **{key.replace("__", "."): v for key, v in changes.items()}})
 
-    def __getitem__(self, prefix: str) -> Any:
-        return self.sections[prefix]
 
-    def plugin_sections(self, prefix: str) -> dict[str, Section]:
-        """{plug-in name: section} of one family ("cost", "prior")."""
-        return {
-            key[len(prefix) + 1 :]: section for key, section in self.sections.items() if key.startswith(prefix + ".")
-        }
+SECTIONS: dict[str, type[Section]] = {
+    "robot": RobotSettings,
+    "control": ControlSettings,
+    "reference": ReferenceSettings,
+    "dynamics": DynamicsSettings,
+    "consistency": ConsistencySettings,
+    "delay": DelaySettings,
+    "features": FeatureSettings,
+    "planner": PlannerSettings,
+    "supervisor": SupervisorSettings,
+    "pid": PidSettings,
+    "distillation": DistillationSettings,
+}
+
+
+def default_plugins(family: str) -> dict[str, Section]:
+    """{name: section with its defaults} of the plug-ins of one family ("cost", "prior")."""
+    package = PLUGINS[family]
+    return {name: registry.load(package, name).Settings() for name in registry.names(package)}
 
 
 def documented() -> Iterator[tuple[str, Any, Info]]:

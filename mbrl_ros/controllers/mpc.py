@@ -22,7 +22,7 @@ from ..dynamics.priors import Prior
 from ..dynamics.velocity_gate import VelocityGate
 from ..planners.ilqr.execution import act
 from ..planners.ilqr.ilqr import IlqrPlanner
-from ..references.target_manager import FollowsTargets, TargetFollower
+from ..references.target_manager import TargetManager, TracksTargets
 from ..robots import Robot
 from ..robots.effective_inertia import inverse_gain
 from ..types import Array, Decision, DecisionStatus, Observation, Plan, Transition
@@ -44,19 +44,17 @@ class Learner:
     def __init__(self, robot: Robot, configuration: Configuration | None = None, prior: Prior | None = None):
         """`prior`: instead of the one that dynamics.prior names."""
         c = self.configuration = configuration or Configuration.from_flat({})
-        self.robot, self.settings = robot, c["control"]
+        self.robot, self.settings = robot, c.control
         self.dt, self.n = 1.0 / self.settings.rate, len(robot.joints)
         if prior is None:
-            self.dynamics = build_dynamics(
-                robot, self.dt, c["dynamics"], c.plugin_sections("prior"), c["features"], c["trust"]
-            )
+            self.dynamics = build_dynamics(robot, self.dt, c.dynamics, c.priors, c.features, c.consistency)
         else:
-            self.dynamics = OnlineDynamics(robot, self.dt, c["dynamics"], prior, c["features"], c["trust"])
+            self.dynamics = OnlineDynamics(robot, self.dt, c.dynamics, prior, c.features, c.consistency)
         self.m, self.nx, self.nu = self.dynamics.m, self.dynamics.nx, self.dynamics.nu
         self.history = CommandHistory(self.nu, self.dt, self.settings.delay)
-        self.delay = DelayMonitor(self.n, self.dt, self.settings.delay, c["delay"])
-        self.gate = VelocityGate(self.n, self.dt, c["dynamics"].gate) if c["dynamics"].gate else None
-        self._refresh = max(1, round(c["dynamics"].prior_period / self.dt))
+        self.delay = DelayMonitor(self.n, self.dt, self.settings.delay, c.delay)
+        self.gate = VelocityGate(self.n, self.dt, c.dynamics.gate) if c.dynamics.gate else None
+        self._refresh = max(1, round(c.dynamics.prior_period / self.dt))
 
     def reset(self, observation: Observation) -> None:
         """Start anew at `observation`: forget the model's evidence."""
@@ -131,7 +129,8 @@ class Learner:
         self._learned += 1
         if self._learned % self._refresh == 0:
             self._sure = (
-                self.delay.std <= RELIABLE * self.delay.settings.uncertainty and self.dynamics.trust.level > TRUSTED
+                self.delay.std <= RELIABLE * self.delay.settings.uncertainty
+                and self.dynamics.consistency.level > TRUSTED
             )
             self.dynamics.move_prior(x[: self.n], self._sure)
             self._weigh_efforts(x)
@@ -142,20 +141,20 @@ class Learner:
         if self.robot.interface != "effort":
             return
         self.effort_gain = self.dynamics.prior_gain(x) / self.dt
-        if self._learned and self.dynamics.trust.level > TRUSTED:
+        if self._learned and self.dynamics.consistency.level > TRUSTED:
             self.inertia = inverse_gain(self.dynamics.input_gain / self.dt)
 
 
-class MpcController(FollowsTargets, Learner):
+class MpcController(TracksTargets, Learner):
     """Model-predictive control of `robot` with dynamics learned online. Deterministic given seed and observations."""
 
     def __init__(self, robot: Robot, configuration: Configuration | None = None):
         super().__init__(robot, configuration)
         c = self.configuration
-        self.horizon = c["planner"].horizon
-        self.follower = TargetFollower(robot, c["reference"], self.dt, self.m, self.horizon)
+        self.horizon = c.planner.horizon
+        self.target_manager = TargetManager(robot, c.reference, self.dt, self.m, self.horizon)
         self.cost = build_cost(
-            c.plugin_sections("cost"),
+            c.costs,
             CostContext(
                 robot,
                 self.n,
@@ -165,11 +164,11 @@ class MpcController(FollowsTargets, Learner):
                 self.horizon,
                 robot.command_lower,
                 robot.command_upper,
-                discount=c["planner"].discount,
+                discount=c.planner.discount,
             ),
         )
         self.planner = IlqrPlanner(
-            self.cost, c["planner"], self.nx, self.nu, robot.command_lower, robot.command_upper, **self._state_limits()
+            self.cost, c.planner, self.nx, self.nu, robot.command_lower, robot.command_upper, **self._state_limits()
         )
         self._parameters = {kind: self._parameters_for(kind) for kind in ("joints", "point", "features")}
         self._late, self._authority, self._change = (
@@ -183,12 +182,12 @@ class MpcController(FollowsTargets, Learner):
         super().reset(observation)
         self._random = np.random.default_rng(self.settings.seed)
         self._start = observation.stamp
-        self.follower.reset(observation.q, observation.stamp)
+        self.target_manager.reset(observation.q, observation.stamp)
         self._planned = False
 
     def hold(self, observation: Observation) -> None:
         """Come to rest and forget every target; what was learned stays."""
-        self.follower.hold(observation.q, observation.qd, observation.stamp)
+        self.target_manager.hold(observation.q, observation.qd, observation.stamp)
 
     def resume(self, observation: Observation, command: Array) -> None:
         """Go on at `observation` after an interruption, at whose end `command` (nu,) was in effect; keep what was
@@ -198,13 +197,13 @@ class MpcController(FollowsTargets, Learner):
             self._start += observation.stamp - self._previous[0]
         super().resume(observation, command)
         self._planned = False
-        self.follower.resume(observation.q, observation.stamp)
+        self.target_manager.resume(observation.q, observation.stamp)
 
     def update_settings(self, configuration: Configuration) -> None:
         """Take over the dynamic settings of `configuration`, between two steps."""
-        self.configuration, self.settings = configuration, configuration["control"]
-        self.dynamics.settings = configuration["dynamics"]
-        self.planner.change(configuration["planner"])
+        self.configuration, self.settings = configuration, configuration.control
+        self.dynamics.settings = configuration.dynamics
+        self.planner.change(configuration.planner)
 
     def step(self, observation: Observation) -> Decision:
         """One tick. Expected trouble is a status of the decision, never an exception."""
@@ -220,7 +219,7 @@ class MpcController(FollowsTargets, Learner):
         u_now = self.history.computed_at(stamp + (self._late - 1) * self.dt)
         dynamics = self._fit(x, u_now)
         fitted = time.perf_counter()
-        self.follower.advance(stamp, x, fresh=features_fresh, known=self.dynamics.features.known)
+        self.target_manager.advance(stamp, x, fresh=features_fresh, known=self.dynamics.features.known)
         ahead = self.history.roll_forward(x, stamp, dynamics, self._late)
         parameters = self._references(stamp + self.history.delay + self._late * self.dt)
         ticks = max(1, round((stamp - self._previous[0]) / self.dt)) if self._previous is not None else 1
@@ -254,7 +253,7 @@ class MpcController(FollowsTargets, Learner):
 
     def _references(self, start: float) -> Array:
         """The stage parameters (H+1, np) of the cost for a horizon that begins at `start` [s]."""
-        preview = self.follower.preview(start + self.dt * np.arange(self.horizon + 1))
+        preview = self.target_manager.preview(start + self.dt * np.arange(self.horizon + 1))
         parameters, layout = self._parameters[preview.kind], self.cost.layout
         for cost, reference in (
             ("joint_target", preview.q),
@@ -293,7 +292,7 @@ class MpcController(FollowsTargets, Learner):
         ):  # at the start as much as can be told from the noise of one tick's velocity
             told = (
                 self.settings.exploration_noise
-                * self.configuration["dynamics"].noise
+                * self.configuration.dynamics.noise
                 / (self.effort_gain.diagonal() * scale * self.dt)
             )
             self._exploring = scale * np.minimum(1.0, told / max(self.settings.exploration_start, 1e-9))
@@ -307,16 +306,16 @@ class MpcController(FollowsTargets, Learner):
         """The less the model is trusted, the closer the plan's commands stay to the present one, and the plan to the
         last one. Commands are limited about the present one, not about zero: an arm must go on carrying itself.
         """
-        trust, settings, robot = self.dynamics.trust, self.dynamics.trust_settings, self.robot
-        reach = trust.command_scale(settings) * (robot.command_upper - robot.command_lower)
+        consistency, settings, robot = self.dynamics.consistency, self.dynamics.consistency_settings, self.robot
+        reach = consistency.command_scale(settings) * (robot.command_upper - robot.command_lower)
         np.maximum(robot.command_lower, u_now - reach, out=self.planner.u_lower)
         np.minimum(robot.command_upper, u_now + reach, out=self.planner.u_upper)
-        self.planner.kl_scale = trust.step_scale(settings)
+        self.planner.kl_scale = consistency.step_scale(settings)
 
     def _act(self, plan: Plan, x: Array, u_now: Array) -> Array:
         return act(
             plan,
-            self.configuration["planner"].acting,
+            self.configuration.planner.acting,
             x,
             u_now,
             self.robot.command_lower,
@@ -346,5 +345,5 @@ class MpcController(FollowsTargets, Learner):
         if kind != "features" and "feature_target.weight" in layout:
             parameters[:, layout["feature_target.weight"]] = 0.0
         if kind != "joints" and "joint_target.weight" in layout:
-            parameters[:, layout["joint_target.weight"]] *= self.configuration["reference"].posture
+            parameters[:, layout["joint_target.weight"]] *= self.configuration.reference.posture
         return parameters

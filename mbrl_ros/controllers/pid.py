@@ -15,12 +15,12 @@ import numpy as np
 
 from ..config.configuration import Configuration
 from ..exceptions import ConfigurationError, TargetError
-from ..references.target_manager import FollowsTargets, TargetFollower
+from ..references.target_manager import TargetManager, TracksTargets
 from ..robots import Robot
 from ..types import Array, Decision, DecisionStatus, Observation
 
 
-class PidController(FollowsTargets):
+class PidController(TracksTargets):
     """PID on the joint reference of the present target, for comparison."""
 
     nis_bound = float("nan")
@@ -33,23 +33,23 @@ class PidController(FollowsTargets):
             raise ConfigurationError(
                 f"the PID baseline commands efforts, not {robot.interface}", key="control.controller", value="pid"
             )
-        self.robot, self.settings, self._gains = robot, c["control"], c["pid"]
+        self.robot, self.settings, self._gains = robot, c.control, c.pid
         self.dt, self.n, self.m = 1.0 / self.settings.rate, len(robot.joints), 0
-        self.follower = TargetFollower(robot, c["reference"], self.dt)
+        self.target_manager = TargetManager(robot, c.reference, self.dt)
         self._gravity = gravity(robot, self._gains.mass_scale)
         self._weight = robot.effort_limit / robot.effort_limit.max()
 
     def reset(self, observation: Observation) -> None:
         self._integral = np.zeros(self.n)
-        self.follower.reset(observation.q, observation.stamp)
+        self.target_manager.reset(observation.q, observation.stamp)
 
     def hold(self, observation: Observation) -> None:
         """Come to rest and forget every target."""
-        self.follower.hold(observation.q, observation.qd, observation.stamp)
+        self.target_manager.hold(observation.q, observation.qd, observation.stamp)
 
     def resume(self, observation: Observation, command: Array) -> None:
         """Go on at `observation` after an interruption; the integral stands for gravity and stays."""
-        self.follower.resume(observation.q, observation.stamp)
+        self.target_manager.resume(observation.q, observation.stamp)
 
     def update_settings(self, configuration: Configuration) -> None:
         """None of its settings is dynamic."""
@@ -61,8 +61,8 @@ class PidController(FollowsTargets):
         """One tick."""
         begin = time.perf_counter()
         q, qd, g = observation.q, observation.qd, self._gains
-        self.follower.advance(observation.stamp, np.concatenate([q, qd]))
-        wanted, speed, _ = self.follower.joints.at(observation.stamp, derivatives=True)
+        self.target_manager.advance(observation.stamp, np.concatenate([q, qd]))
+        wanted, speed, _ = self.target_manager.joints.at(observation.stamp, derivatives=True)
         error = wanted - q
         gravity = np.array(self._gravity(q)).ravel()
         u = gravity + self._weight * (g.kp * error + g.ki * self._integral + g.kd * (speed - qd))
@@ -78,7 +78,7 @@ def build_controller(robot: Robot, configuration: Configuration):
     """The controller that `control.controller` names."""
     from .mpc import MpcController
 
-    name = configuration["control"].controller
+    name = configuration.control.controller
     if name in ("policy", "teach"):
         from .policy import PolicyController, teacher_configuration
 

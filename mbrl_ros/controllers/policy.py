@@ -28,7 +28,7 @@ from ..distillation.policy import load
 from ..distillation.window import Window
 from ..dynamics import CommandHistory
 from ..exceptions import DataError
-from ..references.target_manager import FollowsTargets
+from ..references.target_manager import TracksTargets
 from ..robots import Robot
 from ..types import Array, Decision, DecisionStatus, Observation
 from .mpc import MpcController
@@ -51,22 +51,22 @@ class Mode(enum.IntEnum):
 
 def teacher_configuration(configuration: Configuration) -> Configuration:
     """That of a planner at distillation.teacher_rate beside a policy at control.rate; the delay [s] stays the same."""
-    control, slower = configuration["control"], configuration["distillation"].teacher_rate
+    control, slower = configuration.control, configuration.distillation.teacher_rate
     if not 0.0 < slower < control.rate:
         return configuration
     return configuration.replace(control__rate=slower, control__delay=control.delay * slower / control.rate)
 
 
-class PolicyController(FollowsTargets):
+class PolicyController(TracksTargets):
     """`teacher` gets every observation and, through `record`, every command, whoever acts."""
 
     def __init__(self, robot: Robot, configuration: Configuration, teacher: MpcController, *, teaching: bool = False):
         self.robot, self.configuration, self.teacher = robot, configuration, teacher
-        self.settings, control = configuration["distillation"], configuration["control"]
+        self.settings, control = configuration.distillation, configuration.control
         self.dt, self.n, self.m = 1.0 / control.rate, robot.n, teacher.m
         self.horizon = teacher.horizon
         self.every = max(1, round(teacher.dt / self.dt))
-        self.follower = teacher.follower
+        self.target_manager = teacher.target_manager
         self.teaching = Teaching(self.settings, robot.n, self._half(), self.dt) if teaching else None
         self.mode = Mode.TEACH if teaching else Mode.SHADOW
         self.window = Window(robot.n, self.dt, self.settings.window)
@@ -158,7 +158,7 @@ class PolicyController(FollowsTargets):
 
     def update_settings(self, configuration: Configuration) -> None:
         """Take over the dynamic settings, between two steps."""
-        self.settings = configuration["distillation"]
+        self.settings = configuration.distillation
         self.teacher.update_settings(teacher_configuration(configuration))
 
     @property
@@ -240,7 +240,7 @@ class PolicyController(FollowsTargets):
     def _says(self, candidate: Candidate | None, observation: Observation) -> Array | None:
         """A policy's command (n,), or None: no policy, or a target it knows nothing of."""
         return candidate and candidate.says(
-            self.follower.target, self.settings.task, observation.q, observation.qd, *self._aw
+            self.target_manager.target, self.settings.task, observation.q, observation.qd, *self._aw
         )
 
     def _leaps(self, observation: Observation) -> bool:
@@ -254,7 +254,7 @@ class PolicyController(FollowsTargets):
     def _acted(self, observation: Observation, leapt: bool) -> Decision | None:
         """The policy's decision, or None with the reason told."""
         begin = time.perf_counter()
-        self.follower.advance(observation.stamp, np.concatenate((observation.q, observation.qd)))
+        self.target_manager.advance(observation.stamp, np.concatenate((observation.q, observation.qd)))
         u = self._says(self.current, observation)
         if u is None:
             self.demote("a kind of target it was not taught")
@@ -271,7 +271,7 @@ class PolicyController(FollowsTargets):
             return self._held
         teaching, stamp = self.teaching, observation.stamp
         if self._changed:  # the arm is where the policy left it
-            self.follower.rejoin(observation.q, observation.qd, stamp)
+            self.target_manager.rejoin(observation.q, observation.qd, stamp)
         elif teaching is not None and teaching.settings.method != "clone" and self.student is not None:
             self._rejoin(observation)
         decision = self._held = self.teacher.step(observation)
@@ -279,7 +279,7 @@ class PolicyController(FollowsTargets):
             return decision
         label, Q = self._label(decision.plan), decision.plan.Q_uu[0].copy()
         mu = self._says(self.current, observation)
-        target = self.follower.target
+        target = self.target_manager.target
         if target is not self._known_target:
             self._known_target, self._epoch = target, self._epoch + 1
         u = decision.u
@@ -292,7 +292,7 @@ class PolicyController(FollowsTargets):
                 self.student.policy.precision if mu is not None else None,
                 np.concatenate((observation.q, observation.qd)),
                 self.version,
-                resting=stamp >= self.follower.end,
+                resting=stamp >= self.target_manager.end,
             )
             u, label = lesson.act, lesson.label
         if mu is not None:
@@ -342,9 +342,12 @@ class PolicyController(FollowsTargets):
     def _rejoin(self, observation: Observation) -> None:
         """Someone else moves the arm: the teacher plans from where it is."""
         stamp = observation.stamp
-        if stamp - self._rejoined >= REJOIN and np.abs(self.follower.joints.at(stamp) - observation.q).max() > APART:
+        if (
+            stamp - self._rejoined >= REJOIN
+            and np.abs(self.target_manager.joints.at(stamp) - observation.q).max() > APART
+        ):
             self._rejoined = stamp
-            self.follower.rejoin(observation.q, observation.qd, stamp)
+            self.target_manager.rejoin(observation.q, observation.qd, stamp)
 
     def _blended(self, stamp: float, u: Array) -> Array:
         """U after a change of hands: away from the last command without a step."""

@@ -27,7 +27,7 @@ from ..robots.kinematics import Kinematics
 from ..safety.supervisor import Supervisor
 from ..simulation.plant import Plant
 from ..types import Array
-from .environment import Classroom, draw_targets, teach
+from .environment import Environment, draw_targets, teach
 from .policy_evaluation import examine, inject, rise_and_fall
 
 TEACHING, SLOT, EXAM_SLOT, PAYLOAD = 180.0, 2.0, 5.0, 1.5  # [s], [s], [s], [kg]
@@ -46,25 +46,25 @@ def configuration(config: Path | None = None, **changes) -> Configuration:
     )
 
 
-def classroom(c: Configuration, seed: int, *, teaching: bool = False, policy: Policy | None = None) -> Classroom:
-    robot, rate = load_robot(c["robot"]), c["control"].rate
+def classroom(c: Configuration, seed: int, *, teaching: bool = False, policy: Policy | None = None) -> Environment:
+    robot, rate = load_robot(c.robot), c.control.rate
     plant = Plant(PlantSettings(initial_position=HOME, rate=rate, seed=seed), robot)
     controller = PolicyController(robot, c, MpcController(robot, c), teaching=teaching)
     if policy is not None:
         controller.use(Student(policy, robot))
-    return Classroom(plant, controller, Supervisor(robot, c["supervisor"], 1.0 / rate))
+    return Environment(plant, controller, Supervisor(robot, c.supervisor, 1.0 / rate))
 
 
 def lesson(
     c: Configuration, seconds: float, seed: int, fits: int = 6, progress=None, watch=None, keep=None
-) -> tuple[Policy, Memory, Classroom, dict]:
+) -> tuple[Policy, Memory, Environment, dict]:
     """Teach for `seconds`; the policy, what it learned from, where, and what it took. progress, watch, keep: lesson.teach."""
     room, begin = classroom(c, seed, teaching=True), time.perf_counter()
     targets = draw_targets(room.plant.robot, round(seconds / SLOT) + 1, seed, np.array(HOME))
     policy, memory, reports = teach(
         room,
         targets,
-        c["distillation"],
+        c.distillation,
         seconds=seconds,
         slot=SLOT,
         every=seconds / fits,
@@ -95,7 +95,7 @@ def lesson_and_examination(method: str, seconds: float, seed: int, targets: int)
     c = configuration(distillation__method=method, distillation__alpha_versions=3, distillation__watch=False)
     policy, _, _, _ = lesson(c, seconds, seed, fits=4)
     free = unbounded(policy)  # nothing but the student counts here
-    unseen = draw_targets(load_robot(c["robot"]), targets, 1000 + seed, np.array(HOME))
+    unseen = draw_targets(load_robot(c.robot), targets, 1000 + seed, np.array(HOME))
     plain, loaded = (
         examine(lambda: classroom(c, 2000 + seed, policy=free), points, EXAM_SLOT, kg)
         for points, kg in ((unseen, 0.0), (unseen[: targets // 2], PAYLOAD))
@@ -119,7 +119,7 @@ def run(
     shown: Progress | None = None,
     keep: Callable[[Policy], None] | None = None,
 ) -> tuple[dict, Policy, dict[str, list[tuple]]]:
-    """The whole scenario: {"distill": {...}}, the policy, and traces (lesson.Classroom) of the teaching and of an event.
+    """The whole scenario: {"distill": {...}}, the policy, and traces (lesson.Environment) of the teaching and of an event.
     shown: is told how far it is; keep: is given the policy after every fit.
     """
     c, shown = configuration(config, distillation__method=method), shown or Progress("distill", quiet=True)
@@ -134,7 +134,7 @@ def run(
     policy, _, taught_in, taught = lesson(
         c, seconds, seed, progress=progress, keep=keep, watch=lambda now: shown.show(f"teaching, of {seconds:g} s", now)
     )
-    robot = load_robot(c["robot"])
+    robot = load_robot(c.robot)
     shown.show("drawing targets")
     unseen = draw_targets(robot, targets, 1000 + seed, np.array(HOME))
     shown.note(f"examining: {targets} unseen targets, then {targets // 2} with {PAYLOAD:g} kg")

@@ -16,7 +16,7 @@ from ..config.sections.distillation import DistillationSettings
 from ..distillation.compiled_policy import Student
 from ..distillation.dataset import Memory
 from ..distillation.fit import Report, fit
-from ..distillation.inertia import Masses
+from ..distillation.inertia import PointMassInertia
 from ..distillation.policy import Policy
 from ..robots import Robot
 from ..robots.kinematics import Kinematics
@@ -40,7 +40,7 @@ def _ranges(robot: Robot) -> tuple[Array, Array]:
 
 
 @dataclass(eq=False)
-class Classroom:
+class Environment:
     """The world in which one controller moves one plant. `tick` once per period."""
 
     plant: object
@@ -107,7 +107,7 @@ class Classroom:
 
 
 def teach(
-    room: Classroom,
+    room: Environment,
     targets: Iterable[Array],
     settings: DistillationSettings,
     *,
@@ -134,7 +134,7 @@ def teach(
         tasks=settings.tasks,
         seed=settings.seed,
     )
-    masses, policy, reports = Masses(robot), None, []
+    masses, policy, reports = PointMassInertia(robot), None, []
     due = every
 
     def learn() -> None:

@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..types import Array
-from .environment import Classroom
+from .environment import Environment
 
 NOTICE = 0.5  # [s]
 EVENTS = ("target behind the base", "arm torn away", "encoder jump", "velocity spike", "joint spun up")
 
 
 def examine(
-    make_room: Callable[[], Classroom],
+    make_room: Callable[[], Environment],
     targets: Array,
     slot: float,
     payload_kg: float,
@@ -63,7 +63,7 @@ def examine(
 
 
 def inject(
-    make_room: Callable[[], Classroom],
+    make_room: Callable[[], Environment],
     targets: Array,
     behind: Array,
     seed: int,
@@ -109,7 +109,7 @@ def inject(
     }
 
 
-def rise_and_fall(make_room: Callable[[], Classroom], target: Array, away: Array, seed: int) -> list[tuple]:
+def rise_and_fall(make_room: Callable[[], Environment], target: Array, away: Array, seed: int) -> list[tuple]:
     """Two seconds on the way to `target` (3,) in shadow, the policy promoted, two seconds on the way to `away` (3,), then
     the arm is torn away; the trace of the room.
     """
@@ -127,7 +127,7 @@ def rise_and_fall(make_room: Callable[[], Classroom], target: Array, away: Array
     return room.trace
 
 
-def _room(make_room: Callable[[], Classroom], payload_kg: float) -> Classroom:
+def _room(make_room: Callable[[], Environment], payload_kg: float) -> Environment:
     """A new room in which the planner has held the arm for a second."""
     room = make_room()
     room.plant.set_payload(payload_kg)
@@ -141,7 +141,7 @@ def _promoted(controller) -> None:
         controller.promote(force=True)
 
 
-def _cause(event: str, room: Classroom, behind: Array, rng: np.random.Generator) -> None:
+def _cause(event: str, room: Environment, behind: Array, rng: np.random.Generator) -> None:
     plant, robot = room.plant, room.plant.robot
     joint, sign = int(rng.integers(robot.n - 1)), float(rng.choice((-1.0, 1.0)))
     if event == "target behind the base":

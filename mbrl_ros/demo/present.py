@@ -60,8 +60,8 @@ def run(options: Options, folder: Path, *, label: str, picture: bool) -> dict:
             truth,
             control,
             rate_hz=demo.rate,
-            horizon=demo.configuration["planner"].horizon,
-            estimator=demo.configuration["dynamics"].estimator,
+            horizon=demo.configuration.planner.horizon,
+            estimator=demo.configuration.dynamics.estimator,
         )
         summary["ticks"].update(mode=options.mode, wall_s=round(wall, 1), fallbacks=facts.get("fallbacks", []))
         summary["verdict"] = of_run(summary).to_json()
@@ -93,7 +93,7 @@ def _broken(folder: Path, seed: int, error: str) -> dict:
 
 def given(demo: Run) -> str:
     """What the controller knew and did, in a sentence that is true of this configuration."""
-    control, dynamics = demo.configuration["control"], demo.configuration["dynamics"]
+    control, dynamics = demo.configuration.control, demo.configuration.dynamics
     if control.controller == "pid":
         return "A PID with the gravity of the URDF moved it."
     known = (

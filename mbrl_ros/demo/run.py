@@ -92,8 +92,8 @@ class Run:
         self.configuration = Configuration.from_flat(
             {k: v for k, v in values.items() if k in known}, source=str(options.config)
         )
-        self.rate = self.configuration["control"].rate
-        self.robot: Robot = load_robot(self.configuration["robot"], self.node_values.get("robot_description"))
+        self.rate = self.configuration.control.rate
+        self.robot: Robot = load_robot(self.configuration.robot, self.node_values.get("robot_description"))
         simulated = read_yaml(options.config, "sim_node")
         self.plant = _section(PlantSettings, "plant.", simulated, rate=self.rate, seed=options.seed)
         self.camera = _section(CameraSettings, "camera.", simulated, seed=options.seed)
@@ -104,14 +104,14 @@ class Run:
             options.seed,
             payload_kg=options.payload_kg,
             duration=options.duration,
-            reference=self.configuration["reference"],
+            reference=self.configuration.reference,
             camera=self.camera if images else None,
         )
 
     def parameters(self, folder: Path) -> dict[str, Path]:
         """The YAML file of each node, written into `folder`."""
         scenario = self.scenario
-        robot = {f"robot.{name}": value for name, value in self.configuration["robot"].to_mapping().items()}
+        robot = {f"robot.{name}": value for name, value in self.configuration.robot.to_mapping().items()}
         images = scenario.slots_of("features")
         simulation = {
             **robot,

@@ -24,7 +24,7 @@ _CAUSES = {
     "OVERSPEED": "a joint ran faster than its limit allows: check control.delay and the plant's settings, or another "
     "--seed",
     "STALE_STATE": f"states came too late: {SLOWER}",
-    "MODEL_LOST": "the model did not fit what was seen: check control.delay, or supervisor.distrust: degrade",
+    "MODEL_LOST": "the model did not fit what was seen: check control.delay, or supervisor.on_inconsistency: degrade",
 }
 
 

@@ -24,7 +24,7 @@ from ..robots import Robot
 from ..types import Array
 from . import student
 from .dataset import Samples
-from .inertia import Masses
+from .inertia import PointMassInertia
 from .policy import Neighbours, Policy, Region, fingerprint
 from .student import Shape, Whitening
 
@@ -103,12 +103,12 @@ def make_problem(
     *,
     tasks: int = 1,
     previous: Policy | None = None,
-    masses: Masses | None = None,
+    masses: PointMassInertia | None = None,
 ) -> Problem:
     """Everything that comes before the descent. DataError if there are too few samples."""
     if len(samples) < FEWEST:
         raise DataError(f"{len(samples)} samples are too few to learn from; at least {FEWEST} are needed")
-    masses = masses or Masses(robot)
+    masses = masses or PointMassInertia(robot)
     shape = previous.shape if previous else make_shape(robot, kind, samples.target.shape[1], tasks, settings)
     unit = (shape.upper - shape.lower) / 2.0
     told = np.abs(samples.dw).max(axis=1) > 0.0
@@ -138,7 +138,7 @@ def fit(
     *,
     tasks: int = 1,
     previous: Policy | None = None,
-    masses: Masses | None = None,
+    masses: PointMassInertia | None = None,
     about: dict | None = None,
 ) -> tuple[Policy, Report]:
     """The policy of `samples` and how it was found. DataError if there are too few of them."""

@@ -42,7 +42,7 @@ def jacobians(robot: Robot, q: casadi.SX) -> list[casadi.SX]:
     return list(found.values())
 
 
-class Masses:
+class PointMassInertia:
     """J_i^T J_i of `robot`, numerically. `count` points."""
 
     def __init__(self, robot: Robot):

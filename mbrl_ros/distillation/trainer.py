@@ -17,7 +17,7 @@ from . import storage
 from .dataset import Memory, Supervision
 from .ensemble import Assembly
 from .fit import FEWEST, Report, fit
-from .inertia import Masses
+from .inertia import PointMassInertia
 from .policy import Policy, load
 
 POLICY_FILE, MEMORY_FILE = "newest.policy", "samples.memory"
@@ -38,7 +38,7 @@ class Learner:
         self.other_kinds = 0  # samples before the first of the wanted kind
         self._sequences: dict[str, int] = {}
         self._assembly = Assembly(settings.teachers)
-        self._masses, self._lock = Masses(robot), threading.Lock()
+        self._masses, self._lock = PointMassInertia(robot), threading.Lock()
         self.refused: list[str] = []
         if self.folder is not None:
             self._resume()

@@ -22,13 +22,13 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from ..config.sections.dynamics import TrustSettings
+from ..config.sections.dynamics import ConsistencySettings
 
 CAP = 1e3  # one absurd innovation must not be remembered for long
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Trust:
+class Consistency:
     """The state: smoothed `ratio` r, `level` in [0, 1], `hold`, and for how long [s] the level has asked for a change."""
 
     ratio: float = 0.5
@@ -36,7 +36,7 @@ class Trust:
     hold: bool = False
     waited: float = 0.0
 
-    def after(self, nis: float, bound: float, dt: float, settings: TrustSettings) -> Trust:
+    def after(self, nis: float, bound: float, dt: float, settings: ConsistencySettings) -> Consistency:
         """The state dt [s] later, having seen an innovation's NIS and its bound; NaN: it was not finite, so no trust."""
         seen = min(nis / bound, CAP) if math.isfinite(nis) else CAP
         ratio = self.ratio + min(1.0, dt / settings.smoothing) * (seen - self.ratio)
@@ -46,8 +46,8 @@ class Trust:
         waited = self.waited + dt if wants_change else 0.0
         limit = settings.release_after if self.hold else settings.hold_after
         if wants_change and waited >= limit - 1e-9:
-            return Trust(ratio, level, not self.hold, 0.0)
-        return Trust(ratio, level, self.hold, waited)
+            return Consistency(ratio, level, not self.hold, 0.0)
+        return Consistency(ratio, level, self.hold, waited)
 
     def forgetting(self, normal: float, surprised: float) -> float:
         """Weight of the past evidence per tick, between `normal` (full trust) and `surprised` (none), by memory length."""
@@ -55,14 +55,14 @@ class Trust:
             self.level * math.log(max(1.0 - normal, 1e-12)) + (1.0 - self.level) * math.log(max(1.0 - surprised, 1e-12))
         )
 
-    def prior_weight(self, settings: TrustSettings) -> float:
+    def prior_weight(self, settings: ConsistencySettings) -> float:
         """Factor on the prior's precision."""
         return settings.prior_floor ** (1.0 - self.level)
 
-    def step_scale(self, settings: TrustSettings) -> float:
+    def step_scale(self, settings: ConsistencySettings) -> float:
         """Factor on the KL bound of a plan."""
         return settings.step_floor ** (1.0 - self.level)
 
-    def command_scale(self, settings: TrustSettings) -> float:
+    def command_scale(self, settings: ConsistencySettings) -> float:
         """Factor on the command limits."""
         return 1.0 - (1.0 - settings.command_floor) * (1.0 - self.level)

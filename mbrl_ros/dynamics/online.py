@@ -34,10 +34,10 @@ import numpy as np
 from scipy.stats import f as f_distribution
 
 from ..config import registry
-from ..config.sections.dynamics import DynamicsSettings, FeatureSettings, TrustSettings
+from ..config.sections.dynamics import ConsistencySettings, DynamicsSettings, FeatureSettings
 from ..data.dataset import Keeper
 from ..types import Array, LinearGaussianDynamics, Transition
-from .consistency import Trust
+from .consistency import Consistency
 from .image_jacobian import FeatureMotion
 from .posterior import make_posterior
 from .priors import Prior
@@ -87,10 +87,10 @@ class OnlineDynamics:
         settings: DynamicsSettings,
         prior: Prior,
         features: FeatureSettings | None = None,
-        trust: TrustSettings | None = None,
+        consistency: ConsistencySettings | None = None,
     ):
         self.settings, self.prior, self.dt = settings, prior, dt
-        self.trust, self.trust_settings = Trust(), trust or TrustSettings()
+        self.consistency, self.consistency_settings = Consistency(), consistency or ConsistencySettings()
         self.n = n = len(robot.joints)
         self._u_scale, self._servo = robot.command_scale, robot.servo
         self.features = FeatureMotion(n, features or FeatureSettings())
@@ -132,7 +132,7 @@ class OnlineDynamics:
         self.posterior.precision[:] = self._precision
         self.posterior.reset()
         self.features.reset()
-        self.trust, self._start, self._stopped, self._input_gain = Trust(), None, False, None
+        self.consistency, self._start, self._stopped, self._input_gain = Consistency(), None, False, None
 
     def move_prior(self, q: Array, reliable: bool = False) -> None:
         """Take the prior for the pose q (n,); what was learned becomes the residual of its new input gain, exactly.
@@ -203,7 +203,9 @@ class OnlineDynamics:
         """Learn from what was predicted last; returns its innovation."""
         transition, weight = prediction.transition, 1.0 / (1.0 + prediction.rho)
         n, x, u = self.n, transition.x[: 2 * self.n], transition.u
-        self.trust = self.trust.after(prediction.innovation.nis, self.nis_bound, self.dt, self.trust_settings)
+        self.consistency = self.consistency.after(
+            prediction.innovation.nis, self.nis_bound, self.dt, self.consistency_settings
+        )
         if self.keeper is not None:
             gain = self._input_gain
             self.keeper.add(transition)
@@ -212,10 +214,12 @@ class OnlineDynamics:
             self._start = transition.stamp
         self._stopped = self._frozen(transition.stamp)
         if not self._stopped:
-            forgetting = self.trust.forgetting(self.settings.forgetting, self.settings.surprise_forgetting)
+            forgetting = self.consistency.forgetting(self.settings.forgetting, self.settings.surprise_forgetting)
             self.posterior.add(prediction.regressors, prediction.y, forgetting, weight)
             seen = sorted(self.posterior.variance.tolist())[n // 2] / self.settings.noise**2
-            strength = min(max(seen, NOISE_RANGE[0]), NOISE_RANGE[1]) * self.trust.prior_weight(self.trust_settings)
+            strength = min(max(seen, NOISE_RANGE[0]), NOISE_RANGE[1]) * self.consistency.prior_weight(
+                self.consistency_settings
+            )
             spread = self.prior.spread_at(x, u)
             precision = self._precision if spread is self.prior.spread else self._precision_of(spread)
             np.multiply(precision, strength, out=self.posterior.precision)
@@ -296,9 +300,9 @@ def _interpolated(x: float, at: list[float], values: list[float]) -> float:
 
 
 def build_dynamics(
-    robot, dt: float, settings: DynamicsSettings, prior_sections, features=None, trust=None
+    robot, dt: float, settings: DynamicsSettings, prior_sections, features=None, consistency=None
 ) -> OnlineDynamics:
     """The dynamics of `robot` for a period dt [s], with the prior that `settings.prior` names."""
     module = registry.load("dynamics.priors", settings.prior)
     prior = module.build(prior_sections.get(settings.prior, module.Settings()), robot, dt)
-    return OnlineDynamics(robot, dt, settings, prior, features, trust)
+    return OnlineDynamics(robot, dt, settings, prior, features, consistency)

@@ -15,9 +15,9 @@ import numpy as np
 
 from ..exceptions import TargetError, nearest
 from ..robots import Robot
+from ..robots.velocity_estimator import VelocityEstimator
 from ..types import Array, FeatureFrame, Observation
 from .input_gate import Admission, InputGate, Rejection
-from ..robots.velocity_estimator import VelocityEstimator
 
 Message = Any
 # An input further outside the robot's limits than this many times their size is no measurement.

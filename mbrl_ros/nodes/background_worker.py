@@ -11,12 +11,12 @@ import traceback
 from collections.abc import Callable
 
 
-class Errands:
+class BackgroundWorker:
     """run(errand) does it soon; False if `most` wait already."""
 
     def __init__(self, most: int = 20):
         self._waiting: queue.Queue[Callable[[], None] | None] = queue.Queue(most)
-        self._thread = threading.Thread(target=self._work, name="errands", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
         self._thread.start()
 
     def run(self, errand: Callable[[], None]) -> bool:
@@ -27,7 +27,7 @@ class Errands:
         return True
 
     def close(self) -> None:
-        """Return when the errands that wait are done."""
+        """Return when the worker that wait are done."""
         self._waiting.put(None)
         self._thread.join()
 

@@ -134,7 +134,7 @@ class MpcNode(LifecycleNode):
                 "no robot description: set robot.description or the parameter robot_description, "
                 "or publish the topic 'robot_description'"
             )
-        robot, control = load_robot(configuration["robot"], urdf), configuration["control"]
+        robot, control = load_robot(configuration.robot, urdf), configuration.control
         self.get_logger().info(
             f"{robot.n} joints {list(robot.joints)}, {robot.interface} interface, {control.rate:g} Hz; "
             "building the controller"
@@ -147,7 +147,7 @@ class MpcNode(LifecycleNode):
         simulated = self.get_parameter("use_sim_time").value
         self._loop = self._inputs.loop = self._outputs.loop = ControlLoop(
             controller,
-            Supervisor(robot, configuration["supervisor"], dt),
+            Supervisor(robot, configuration.supervisor, dt),
             self._outputs,
             dt=dt,
             timeout=control.state_timeout,
@@ -180,7 +180,7 @@ class MpcNode(LifecycleNode):
 
     def _settings_changed(self, sections) -> None:
         if self._loop is not None:
-            configuration = Configuration({key: section for key, section in sections.items() if key})
+            configuration = Configuration.from_sections({key: section for key, section in sections.items() if key})
             before, after = self._loop.controller.configuration.flat(), configuration.flat()
             self._loop.outside(
                 "parameters",

@@ -152,7 +152,7 @@ class NodeOutputs:
         """The plan for eyes."""
         self._plan.publish(messages.to_trajectory(decision.plan, self._robot.joints, decision.stamp, self.loop.dt))
         if self._markers.get_subscription_count():
-            kinematics, target = self._controller.follower.kinematics, self._controller.target
+            kinematics, target = self._controller.target_manager.kinematics, self._controller.target
             path = kinematics.positions(decision.plan.x_hat[:, : self._robot.n])
             goal = None if target is None or target.q is None else kinematics.position(target.q)
             self._markers.publish(to_markers(path, goal, self._robot.root, messages.to_time(decision.stamp)))
@@ -241,7 +241,7 @@ class NodeOutputs:
             reasons=tick.command.reasons,
             nis_bound=controller.nis_bound,
             reference_end=controller.reference_end,
-            reference_q=controller.follower.joints.at(observation.stamp),
+            reference_q=controller.target_manager.joints.at(observation.stamp),
             rejected=self._rejected(),
             late=tick.late,
             cause=self.loop.supervisor.cause,
@@ -279,7 +279,7 @@ class NodeOutputs:
                 self.log("error", f"the transitions were not written: {error}")
 
     def _save(self) -> None:
-        kinematics = self._controller.follower.kinematics
+        kinematics = self._controller.target_manager.kinematics
         arrays = self._log.arrays()
         tips = {
             name: kinematics.positions(arrays[source]) if self._log.count else np.zeros((0, 3))

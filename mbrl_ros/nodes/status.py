@@ -197,15 +197,15 @@ def _model(name: str, controller: Any, prediction: Prediction) -> DiagnosticStat
     problems = ["innovations outside their bounds"] if prediction.coverage < 0.5 else []
     dynamics, delay = getattr(controller, "dynamics", None), getattr(controller, "delay", None)
     if dynamics is not None:
-        trust, settings = dynamics.trust, dynamics.trust_settings
+        consistency, settings = dynamics.consistency, dynamics.consistency_settings
         values += [
-            ("trust [0..1]", trust.level),
-            ("mean NIS over its bound", trust.ratio),
-            ("weight of the prior", trust.prior_weight(settings)),
-            ("command limits over normal", trust.command_scale(settings)),
-            ("held", trust.hold),
+            ("consistency [0..1]", consistency.level),
+            ("mean NIS over its bound", consistency.ratio),
+            ("weight of the prior", consistency.prior_weight(settings)),
+            ("command limits over normal", consistency.command_scale(settings)),
+            ("held", consistency.hold),
         ]
-        if trust.level < 0.5:
+        if consistency.level < 0.5:
             problems.append("the model is in doubt")
     if delay is not None:
         values += [

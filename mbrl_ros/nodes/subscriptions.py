@@ -24,7 +24,7 @@ from ..robots import Robot
 from ..runtime.control_loop import ControlLoop
 from ..runtime.mailbox import Arrival
 from . import messages, qos
-from .background_worker import Errands
+from .background_worker import BackgroundWorker
 
 
 class Subscriptions:
@@ -44,14 +44,14 @@ class Subscriptions:
     ):
         self._node, self._robot, self._controller = node, robot, controller
         self._lockstep, self._tell = lockstep, tell
-        control = configuration["control"]
+        control = configuration.control
         clock = "stamps" if lockstep else control.stamp_clock
         self.states = InputGate("joint_states", timeout=control.state_timeout, clock=clock)
-        self.features = InputGate("features", timeout=configuration["features"].timeout, clock=clock)
+        self.features = InputGate("features", timeout=configuration.features.timeout, clock=clock)
         self._joint_reader = messages.JointStateReader(
             robot, self.states, missing_velocity=control.missing_velocity, cutoff=control.velocity_cutoff
         )
-        self._feature_reader = messages.FeatureReader(configuration["features"].points, self.features)
+        self._feature_reader = messages.FeatureReader(configuration.features.points, self.features)
         self._feature_latency = control.feature_latency
         self._target_order = messages.JointOrder(robot.joints)
         self._newest = (0.0, 0.0)  # stamp of the newest state and when it came by perf_counter
@@ -59,7 +59,7 @@ class Subscriptions:
 
     def begin(self) -> None:
         """Subscribe; from now on `loop` gets states."""
-        self._errands = None if self._lockstep else Errands()
+        self._errands = None if self._lockstep else BackgroundWorker()
         stream = qos.EVERY if self._lockstep else qos.NEWEST
         subscribe = self._node.create_subscription
         self._feature_subscription = subscribe(PointCloud2, "features", self._on_features, stream)

@@ -37,7 +37,7 @@ class Preview:
     s: Array | None = None
 
 
-class TargetFollower:
+class TargetManager:
     """Targets for `robot` in, references out: n joints, m feature coordinates, previews of horizon + 1 stages."""
 
     def __init__(self, robot: Robot, settings: ReferenceSettings, dt: float, m: int = 0, horizon: int = 0):
@@ -203,34 +203,34 @@ class TargetFollower:
         return np.where(bounded, 0.5 * (np.where(bounded, lower, 0.0) + np.where(bounded, upper, 0.0)), 0.0)
 
 
-class FollowsTargets:
-    """What every controller says of targets: it hands them to its `follower`. They may come from another thread."""
+class TracksTargets:
+    """What every controller says of targets: it hands them to its `target_manager`. They may come from another thread."""
 
-    follower: TargetFollower
+    target_manager: TargetManager
 
     def set_joint_target(self, q: Array, stamp: float = 0.0) -> Target:
-        return self.follower.set_joint_target(q, stamp)
+        return self.target_manager.set_joint_target(q, stamp)
 
     def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0) -> Target:
-        return self.follower.set_trajectory(times, Q, stamp)
+        return self.target_manager.set_trajectory(times, Q, stamp)
 
     def set_point_target(self, p: Array, stamp: float = 0.0) -> Target:
-        return self.follower.set_point_target(p, stamp)
+        return self.target_manager.set_point_target(p, stamp)
 
     def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
-        return self.follower.set_feature_target(s, stamp)
+        return self.target_manager.set_feature_target(s, stamp)
 
     def adapt_to_lateness(self, periods: int, authority: float, std: float) -> None:
         """Commands act `periods` later than the delay says; move more slowly, to `authority` (0, 1] of what is usual. std [s]:
         standard deviation of when the command recorded next begins to act, beyond that of the delay.
         """
-        self.follower.limit_speed(authority)
+        self.target_manager.limit_speed(authority)
 
     @property
     def target(self) -> Target | None:
-        return self.follower.target
+        return self.target_manager.target
 
     @property
     def reference_end(self) -> float:
         """When the present target's reference comes to rest [s]."""
-        return self.follower.end
+        return self.target_manager.end

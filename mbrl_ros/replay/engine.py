@@ -33,14 +33,14 @@ from ..safety.supervisor import Supervisor
 from ..types import Array, FeatureFrame
 from .difference import Difference
 from .event_replayer import Repeater, value_of
-from .observers import NoSupervisor, Onlooker
+from .observers import NullSupervisor, PassiveObserver
 from .prediction import PredictionScores, nothing_scored
 from .recorded import RecordedCommands
 from .setup import Setup
 from .stepped import SteppedLoop
 from .table import Table
 from .targets import Targets
-from .timeline import LAST, Course, Place, StatusReader, Told
+from .timeline import LAST, Place, RecordedTick, StatusReader, Timeline
 
 LOOKAHEAD = 1.0  # [s] of the bag read before a message is handled: the answer to a state comes after it
 LONGEST_SILENCE = 5.0  # [s] of a gap in which the safe command is repeated; more of the same says nothing
@@ -70,7 +70,7 @@ class Engine:
         self._setup, self._begin, self._end, self._by_bag, self._mapped = setup, begin, end, stamps == "bag", mapped
         self._progress = progress
         robot, c = setup.robot, setup.configuration
-        control = c["control"]
+        control = c.control
         self.dt, self.n = 1.0 / control.rate, len(robot.joints)
         self.now = self._first = float("nan")
         self._covered, self._previous = 0.0, float("inf")
@@ -79,20 +79,20 @@ class Engine:
         self.rejected: Counter[str] = Counter()
         clock = "stamps" if setup.node.lockstep or setup.simulated else control.stamp_clock
         self.states = InputGate("joint_states", timeout=control.state_timeout, clock=clock)
-        self.features = InputGate("features", timeout=c["features"].timeout, clock=clock)
+        self.features = InputGate("features", timeout=c.features.timeout, clock=clock)
         self._joint_reader = JointStateReader(
             robot, self.states, missing_velocity=control.missing_velocity, cutoff=control.velocity_cutoff
         )
-        self._feature_reader = FeatureReader(c["features"].points, self.features)
+        self._feature_reader = FeatureReader(c.features.points, self.features)
         self._decoder = Decoder(setup.stream)
         largest = np.maximum(np.abs(robot.command_lower), np.abs(robot.command_upper))
         self.recorded = RecordedCommands(robot.joints, PLAUSIBLE * largest)
-        self.controller = build_controller(robot, c) if setup.plan else Onlooker(robot, c, setup.prior)
+        self.controller = build_controller(robot, c) if setup.plan else PassiveObserver(robot, c, setup.prior)
         dynamics = getattr(self.controller, "dynamics", None)
         self.prediction = PredictionScores(dynamics) if dynamics is not None else None
         if self.prediction is not None:
             dynamics.keeper = self.prediction
-        supervisor = Supervisor(robot, c["supervisor"], self.dt) if setup.plan else NoSupervisor()
+        supervisor = Supervisor(robot, c.supervisor, self.dt) if setup.plan else NullSupervisor()
         played = 1.0 / setup.node.player_rate if setup.node.player_rate and setup.plan else None
         self.loop = SteppedLoop(
             self.controller,
@@ -111,12 +111,12 @@ class Engine:
                 setup.feeding
             ],
         )
-        self.course, self._told_age = Course(), None
+        self.course, self._told_age = Timeline(), None
         self._status = StatusReader(self._decode_status)
         self._repeater = Repeater(self.loop, robot, setup.stream.path, self._note, self._warn, setup.plan)
         self._targets = Targets(self.controller, robot, mapped, self._note) if setup.plan else None
         self._restarted, self._epoch = False, 0
-        self._told: Told | None = None  # of the command being computed
+        self._told: RecordedTick | None = None  # of the command being computed
         self._frames: deque[tuple[FeatureFrame, bool]] = deque()  # whether its stamp is its own
         self._latency = control.feature_latency
         self._newest = (0.0, 0.0)  # stamp and arrival of the newest state
@@ -248,7 +248,7 @@ class Engine:
         told = self.course.tick(stamp)
         answered = told is not None or self._setup.as_recorded and self.recorded.answer(stamp) is not None
         self.states.timeout = (
-            np.inf if answered else self._setup.configuration["control"].state_timeout
+            np.inf if answered else self._setup.configuration.control.state_timeout
         )  # it was fresh then
         result = self._joint_reader.read(message, self.now)
         if result is None and told is not None and told.place > (self._epoch, self.loop.sent):
@@ -285,7 +285,7 @@ class Engine:
 
     # --- what mpc_node said of its commands -------------------------------------------------------------------------
 
-    def _believe(self, told: Told) -> None:
+    def _believe(self, told: RecordedTick) -> None:
         """The next command is number told.number."""
         if told.epoch > self._epoch:
             self._begin_anew(told.epoch)
@@ -346,7 +346,7 @@ class Engine:
         if frame is not None:
             self._frames.append((frame, exact))
 
-    def _release_frames(self, stamp: float, told: Told | None) -> None:
+    def _release_frames(self, stamp: float, told: RecordedTick | None) -> None:
         """Those the node had. In lockstep a frame belongs to the first state that is not earlier, in whatever order they
         were recorded. A vector without a stamp gets the one that the node took it to have, up to half a tick later.
         """

@@ -94,7 +94,7 @@ def _joints(c: Checkup, robot: Robot | None) -> Iterator[Finding]:
 
 
 def _rate(c: Checkup, configuration: Configuration) -> Iterator[Finding]:
-    period, control = c.period(), configuration["control"]
+    period, control = c.period(), configuration.control
     if len(c.stamps) < FEWEST or not period:
         yield Finding(
             Level.ERROR,
@@ -183,7 +183,7 @@ def _stamps(c: Checkup, configuration: Configuration) -> Iterator[Finding]:
             f"states are stamped {-1e3 * middle:.3g} ms in the future",
             "synchronise the clocks, or set control.stamp_clock: own",
         )
-    elif middle > configuration["control"].state_timeout:
+    elif middle > configuration.control.state_timeout:
         yield Finding(
             Level.ERROR,
             f"states are {1e3 * middle:.3g} ms old when they arrive, more than control.state_timeout",
@@ -191,7 +191,7 @@ def _stamps(c: Checkup, configuration: Configuration) -> Iterator[Finding]:
         )
     else:
         yield Finding(Level.FINE, f"states arrive {1e3 * max(middle, 0.0):.2g} ms after their stamp (median)")
-    timeout = configuration["control"].state_timeout
+    timeout = configuration.control.state_timeout
     if spread > timeout:
         yield Finding(
             Level.WARNING,
@@ -298,7 +298,7 @@ def _commands(c: Checkup, samples: Samples, configuration: Configuration) -> Ite
             f"commands at {1.0 / max(float(np.median(np.diff(arrivals))), 1e-9):.4g} Hz, seemingly "
             f"{interface_of(samples, *c.commands())}s",
         )
-    estimate, configured = c.delay(samples), configuration["control"].delay
+    estimate, configured = c.delay(samples), configuration.control.delay
     if estimate is None:
         yield Finding(Level.FINE, "the delay from commands to motion cannot be told: too little motion")
         return
@@ -314,7 +314,7 @@ def _commands(c: Checkup, samples: Samples, configuration: Configuration) -> Ite
         f"commands act {estimate.ticks:.2f} +- {estimate.std:.2f} states after the one they answer "
         f"({1e3 * estimate.ticks * period:.1f} ms)"
     )
-    ticks = estimate.ticks * period * configuration["control"].rate
+    ticks = estimate.ticks * period * configuration.control.rate
     if abs(ticks - configured) > 0.5:
         yield Finding(
             Level.WARNING, f"{text}, but control.delay is {configured:g} ticks", f"set control.delay: {ticks:.2f}"

@@ -44,7 +44,7 @@ class Golden:
         u = replay.table.column("u")[made]
         keys = ("messages", "ticks", "rejected", "prediction")
         return cls(
-            Owner(robot.joints, robot.interface, 1.0 / replay.setup.configuration["control"].rate),
+            Owner(robot.joints, robot.interface, 1.0 / replay.setup.configuration.control.rate),
             replay.table.column("stamp")[made],
             u if replay.setup.plan else u[:, :0],
             np.nan_to_num(replay.table.column("innovation")[made]),

@@ -12,7 +12,7 @@ from ..safety.supervisor import Command
 from ..types import Decision, DecisionStatus, Observation
 
 
-class Onlooker(Learner):
+class PassiveObserver(Learner):
     """Learns as MpcController does and proposes nothing: no planner is built, targets mean nothing to it."""
 
     target, reference_end = None, float("nan")
@@ -33,8 +33,8 @@ class Onlooker(Learner):
         )
 
     def update_settings(self, configuration: Configuration) -> None:
-        self.configuration, self.settings = configuration, configuration["control"]
-        self.dynamics.settings = configuration["dynamics"]
+        self.configuration, self.settings = configuration, configuration.control
+        self.dynamics.settings = configuration.dynamics
 
     def ignore(self, *_: object) -> None:
         """There is no target to keep or forget."""
@@ -42,7 +42,7 @@ class Onlooker(Learner):
     hold = adapt_to_lateness = set_joint_target = set_point_target = set_feature_target = set_trajectory = ignore
 
 
-class NoSupervisor:
+class NullSupervisor:
     """Lets everything through; for a replay that computes no commands."""
 
     state, resuming, unready, arrest = State.ACTIVE, False, "", None

@@ -235,7 +235,7 @@ def _ticks(c: _Columns):
     figure = Figure(figsize=(11, 3.0), layout="constrained")
     over_time, histogram = figure.subplots(1, 2, width_ratios=(2, 1))
     known = np.isfinite(c["compute_ms"])
-    values, period = c["compute_ms"][known], 1e3 / c.replay.setup.configuration["control"].rate
+    values, period = c["compute_ms"][known], 1e3 / c.replay.setup.configuration.control.rate
     recorded = c["recorded_compute_ms"][known]
     over_time.semilogy(c.time[known], values, ".", ms=2, color=ACCENT, label="in this replay")
     histogram.hist(values, bins=60, range=(values.min(), np.percentile(values, 99.5) + 1e-9), color=ACCENT)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..config.configuration import Configuration, read_yaml, section_types
+from ..config.renamed import current
 from ..config.resources import config_file, share_directory
 from ..config.sections.nodes import NodeSettings
 from ..data import Recording
@@ -100,7 +101,7 @@ def prepare(options: ReplayOptions) -> Setup:
     values, known_robot = _values(options, survey, notes)
     changed = set(options.settings)
     if not survey.session:
-        rate = float(values.get("control.rate", Configuration.from_flat({})["control"].rate))
+        rate = float(values.get("control.rate", Configuration.from_flat({}).control.rate))
         if survey.period and 1.0 / survey.period < SLOW * rate and "control.rate" not in changed:
             values["control.rate"] = float(f"{1.0 / survey.period:.4g}")
             notes.append(f"control.rate: {values['control.rate']:g} Hz, the rate of the bag, instead of {rate:g} Hz")
@@ -112,7 +113,7 @@ def prepare(options: ReplayOptions) -> Setup:
     own = NodeSettings.infos()
     node = NodeSettings.from_mapping({key: value for key, value in values.items() if key in own})
     configuration = Configuration.from_flat({key: value for key, value in values.items() if key not in own})
-    if configuration["planner"].time_budget:
+    if configuration.planner.time_budget:
         configuration = configuration.replace(planner__time_budget=0.0)
         notes.append("planner.time_budget: 0, a replay does not depend on the machine's speed")
     if known_robot:
@@ -122,7 +123,7 @@ def prepare(options: ReplayOptions) -> Setup:
             raise problem
     else:
         robot = _within_reason(anonymous_robot(survey.recording), survey.recording)
-        prior = unknown_robot_prior(robot, 1.0 / configuration["control"].rate)
+        prior = unknown_robot_prior(robot, 1.0 / configuration.control.rate)
         notes.append(
             f"nothing is known of this robot ({', '.join(survey.joints)}): replayed without planning; "
             "--config NAME or --robot URDF tells what it is"
@@ -135,7 +136,7 @@ def prepare(options: ReplayOptions) -> Setup:
             "effort": "the command in effect is the measured effort",
         }[feeding]
     )
-    same_rate = configuration["control"].rate == _recorded_rate(survey, configuration["control"].rate)
+    same_rate = configuration.control.rate == _recorded_rate(survey, configuration.control.rate)
     as_recorded = survey.labelled and feeding in ("answers", "effort") and same_rate and not node.lockstep
     return Setup(
         stream,
@@ -262,6 +263,7 @@ def _still_known(parameters: dict[str, Any], notes: list[str]) -> dict[str, Any]
     """Recorded parameters without those of ROS itself; what this version does not know is named and left out."""
     known = {f"{prefix}.{name}" for prefix, kind in section_types().items() for name in kind.infos()}
     known |= set(NodeSettings.infos())
+    parameters = {current(name): value for name, value in parameters.items()}
     strange = [
         name
         for name in parameters
@@ -294,7 +296,7 @@ def _convert_rate(values: dict[str, Any], survey: Survey, changed: set[str], not
     """Another rate than the recorded one: ticks of its own, and the same delay in seconds."""
     if "control.rate" not in changed or not survey.session:
         return
-    default = Configuration.from_flat({})["control"]
+    default = Configuration.from_flat({}).control
     recorded, rate = _recorded_rate(survey, default.rate), float(values["control.rate"])
     if rate == recorded:
         return
@@ -322,7 +324,7 @@ def _feeding(values: dict[str, Any], roles: Mapping[str, str], survey: Survey) -
 
 def _robot(configuration: Configuration, node: NodeSettings, survey: Survey) -> Robot:
     """The robot; without a list of joints, those of the URDF that the bag has."""
-    section, urdf = configuration["robot"], node.robot_description or None
+    section, urdf = configuration.robot, node.robot_description or None
     if section.joints:
         return load_robot(section, urdf)
     try:

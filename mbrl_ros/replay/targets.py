@@ -83,7 +83,7 @@ class Targets:
 
     @property
     def _accepted(self) -> int:
-        return self._controller.follower.accepted
+        return self._controller.target_manager.accepted
 
     def _joints(self, message: Message, stamp: float) -> None:
         message.name = self._mapped.translated(message.name)

@@ -23,7 +23,7 @@ NEEDED = ("stamp", "decision_status", "compute_ms", "latency_ms", "missed", "num
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RecordedTick:
     """What the status says of one command; `silent`: it was sent because no state came, the newest being `age` [s] old."""
 
     epoch: int
@@ -75,17 +75,17 @@ def status_labels(message: Message) -> tuple[str, ...]:
     return labels if "tick" in labels and len(message.data) == len(labels) else ()
 
 
-class Course:
+class Timeline:
     """Filled as the bag is read, a little ahead of the replay, which asks what comes before its next command."""
 
     def __init__(self) -> None:
         self._epoch, self._newest = 0, 0  # the number of the newest command
         self._begun = False  # whether this life has been seen to begin: its first command, or an entry of its journal
-        self._ticks: dict[int, Told] = {}
-        self._due: list[tuple[Place, int, Act | Told]] = []
+        self._ticks: dict[int, RecordedTick] = {}
+        self._due: list[tuple[Place, int, Act | RecordedTick]] = []
         self._count = 0
 
-    def add_status(self, values: dict[str, float]) -> Told | None:
+    def add_status(self, values: dict[str, float]) -> RecordedTick | None:
         """None if the values cannot be those of a command."""
         if not all(map(math.isfinite, (values[name] for name in ("stamp", "number", "late", "targets")))):
             return None
@@ -94,7 +94,7 @@ class Course:
         self._newest = int(values["number"])
         self._begun |= self._newest == 1
         silent = values["decision_status"] < 0.0 and values["compute_ms"] == 0.0
-        told = Told(
+        told = RecordedTick(
             self._epoch,
             values["stamp"],
             int(values["number"]),
@@ -121,17 +121,17 @@ class Course:
         self._begun = True  # else what a recorder that came later was told of the time before
         self._put((self._epoch, act.after + 0.5), act)
 
-    def tick(self, stamp: float) -> Told | None:
+    def tick(self, stamp: float) -> RecordedTick | None:
         """What is told of the tick that answered the state stamped `stamp` [s]."""
         return self._ticks.get(key_of(stamp))
 
-    def before(self, place: Place) -> tuple[Place, Act | Told] | None:
+    def before(self, place: Place) -> tuple[Place, Act | RecordedTick] | None:
         """Take the next thing that came before `place`; None if there is none left."""
         if self._due and self._due[0][0] < place:
             due, _, what = heapq.heappop(self._due)
             return due, what
         return None
 
-    def _put(self, place: Place, what: Act | Told) -> None:
+    def _put(self, place: Place, what: Act | RecordedTick) -> None:
         self._count += 1
         heapq.heappush(self._due, (place, self._count, what))

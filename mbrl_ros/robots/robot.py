@@ -177,17 +177,17 @@ def _tip(tree: description.Tree, controlled: tuple[str, ...], wanted: str) -> st
         moving = [joint.name in controlled for joint in tree.chain(link) if joint.kind != "fixed"]
         return sum(moving), len(moving) - sum(moving)
 
-    def follower(link: str) -> description.Joint | None:
+    def target_manager(link: str) -> description.Joint | None:
         return next((joint for joint in tree.chain(link) if joint.mimic in controlled), None)
 
-    if wanted and (mimic := follower(wanted)):
+    if wanted and (mimic := target_manager(wanted)):
         raise RobotDescriptionError(
             f"the tip '{wanted}' stands behind joint '{mimic.name}', which follows "
             f"'{mimic.mimic}'; choose a tip before it"
         )
     # Mimic joints may carry every leaf, as in some grippers; then any link before them will do.
-    candidates = [link for link in tree.leaves() if not follower(link)] or [
-        link for link in tree.links if not follower(link)
+    candidates = [link for link in tree.leaves() if not target_manager(link)] or [
+        link for link in tree.links if not target_manager(link)
     ]
     tip = wanted or max(candidates, key=lambda link: (moved_by(link)[0], -moved_by(link)[1]))
     if moved_by(tip)[0] == 0:

@@ -122,8 +122,8 @@ class ControlLoop:
         self._observation: Observation | None = None
         self._last_command: tuple[float, Array] | None = None
         self._played: list[Array] = []
-        if hasattr(controller, "follower"):
-            controller.follower.refusal = lambda: self.supervisor.refusal
+        if hasattr(controller, "target_manager"):
+            controller.target_manager.refusal = lambda: self.supervisor.refusal
         self._published = self._deadline = 0.0
 
     @property
@@ -362,12 +362,12 @@ class ControlLoop:
         doubts = Reason.LATE if self.age.late else Reason.NONE
         if self.age.held:
             doubts |= Reason.TOO_LATE
-        if getattr(getattr(self.controller, "follower", None), "phase", "") == "lost":
+        if getattr(getattr(self.controller, "target_manager", None), "phase", "") == "lost":
             doubts |= Reason.FEATURES
-        trust = getattr(getattr(self.controller, "dynamics", None), "trust", None)
-        if trust is not None and trust.level == 0.0:
-            doubts |= Reason.TRUST
-        if trust is not None and trust.hold:
+        consistency = getattr(getattr(self.controller, "dynamics", None), "consistency", None)
+        if consistency is not None and consistency.level == 0.0:
+            doubts |= Reason.MODEL_INCONSISTENT
+        if consistency is not None and consistency.hold:
             doubts |= Reason.MODEL_LOST
         return doubts
 
@@ -391,8 +391,8 @@ class ControlLoop:
         return arrival.effort if self.shadow and arrival.effort is not None else command.u
 
     def _targets(self, which: str) -> int:
-        """How many targets have been accepted, or adopted by the follower in its last tick."""
-        return getattr(getattr(self.controller, "follower", None), which, 0)
+        """How many targets have been accepted, or adopted by the target_manager in its last tick."""
+        return getattr(getattr(self.controller, "target_manager", None), which, 0)
 
     def _publish(self, stamp: float, command: Command) -> None:
         self._send(stamp, command.u)

@@ -2,7 +2,7 @@
 
 Besides states and features, what a controller answers depends on requests, parameters, loaded models and policies.
 Commands are numbered n = 1, 2, ... from configuration on; an act `after` = n came after command n and before the next.
-Targets are counted instead (TargetFollower.accepted): the messages that carry them are recorded themselves.
+Targets are counted instead (TargetManager.accepted): the messages that carry them are recorded themselves.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ ROUNDING = 1e-12  # a difference below counts as none
 AT_LIMIT = 1e-6  # fraction of its range from its limit at which a command counts as saturated
 
 
-class Envelope:
+class CommandLimiter:
     """For one period dt [s]; `share` of it is how much of a period a command lasts (1, but for the feedback player)."""
 
     def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float):

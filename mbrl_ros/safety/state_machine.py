@@ -55,7 +55,7 @@ class Reason(enum.IntFlag):
     STALE_STATE = 32  # the newest joint state is too old
     CONTROLLER_ERROR = 64  # the controller raised an error
     STOPPING = 128  # the node ends
-    TRUST = 256  # the model's innovations are far outside their bounds
+    MODEL_INCONSISTENT = 256  # the model's innovations are far outside their bounds
     FEATURES = 512  # image target, but no recent features
     SATURATED = 1024  # a command has stood at its limit for long
     OUTSIDE = 2048  # a joint is outside its position limits

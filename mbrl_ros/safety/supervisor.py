@@ -1,6 +1,6 @@
 """What the controller wishes for becomes a command only through here.
 
-The state (safety/state_machine.py) decides whether the controller's command or the safe one is next; the envelope
+The state (safety/state_machine.py) decides whether the controller's command or the safe one is next; the limiter
 (safety/command_limiter.py) then sees to it that it is finite, inside every limit and within reach of the last command. No clock is
 asked: time passes by ticks and by the ages given.
 
@@ -20,7 +20,7 @@ from ..config.sections.safety import SupervisorSettings
 from ..robots import Robot
 from ..types import Array, Decision, DecisionStatus, Observation
 from .arrest import Arrest
-from .command_limiter import Envelope
+from .command_limiter import CommandLimiter
 from .state_machine import TABLE, Event, Reason, State
 
 DAMPING = 0.05  # share of the effort limit that damps a joint at its velocity limit
@@ -46,10 +46,12 @@ class Supervisor:
 
     def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float):
         self.robot, self.settings, self.dt = robot, settings, dt
-        self._heeded = ~{"hold": Reason.NONE, "degrade": Reason.MODEL_LOST, "ignore": Reason.MODEL_LOST | Reason.TRUST}[
-            settings.distrust
-        ]
-        self.envelope = Envelope(robot, settings, dt)
+        self._heeded = ~{
+            "hold": Reason.NONE,
+            "degrade": Reason.MODEL_LOST,
+            "ignore": Reason.MODEL_LOST | Reason.MODEL_INCONSISTENT,
+        }[settings.on_inconsistency]
+        self.limiter = CommandLimiter(robot, settings, dt)
         self._overspeed = settings.overspeed * robot.velocity_limit
         # More would shake a joint with little inertia: a damping of inertia / period is too much after one tick of delay.
         self._damping = (
@@ -74,12 +76,12 @@ class Supervisor:
         rest = np.zeros(self.robot.n)
         if self.robot.interface == "position" and observation is not None:
             rest = observation.q
-        self.envelope.reset(rest)
-        self._steady = self.envelope.previous  # the commands of the recent past, averaged
+        self.limiter.reset(rest)
+        self._steady = self.limiter.previous  # the commands of the recent past, averaged
         self._anchor: Array | None = None  # the pose the safe command stiffens about
         self._weight = np.zeros(self.robot.n)  # g(q) of the last pose known
         if self.arrest is not None:
-            self.arrest.reset(self.envelope.previous)
+            self.arrest.reset(self.limiter.previous)
         self.state, self.cause = State.HOLD, Reason.NONE
         self._begun = self._outage = False
         self._failures = self._fine_ticks = self._saturated_ticks = 0
@@ -145,7 +147,7 @@ class Supervisor:
         if out:
             self._happen_outage(Reason(reasons))
             return self._safe(observation, reasons)
-        room = self.envelope.room(observation.q)
+        room = self.limiter.room(observation.q)
         reasons |= self._doubts(room)
         self._judge(reasons)
         wish = self._chosen(decision.u, observation)
@@ -153,7 +155,7 @@ class Supervisor:
 
     def between(self, u: Array, observation: Observation, share: float) -> Command:
         """The command for u (nu,), wished for between two ticks and lasting a `share` of a period. No event follows."""
-        return self._enveloped(u, observation, self.envelope.room(observation.q), 0, share)
+        return self._enveloped(u, observation, self.limiter.room(observation.q), 0, share)
 
     def failed(self, observation: Observation) -> Command:
         """The controller raised an error instead of deciding."""
@@ -190,7 +192,7 @@ class Supervisor:
             self._ramp, self._fine_ticks, self._saturated_ticks = 0.0, 0, 0
             if after is State.HOLD:
                 self._failures = 0
-                self.envelope.begin_stopping()
+                self.limiter.begin_stopping()
 
     def _begin_if_wanted(self) -> None:
         if not self._begun:
@@ -223,7 +225,7 @@ class Supervisor:
         if room.min() < 0.0:
             doubts |= Reason.OUTSIDE
         if self.robot.interface != "position":
-            self._saturated_ticks = self._saturated_ticks + 1 if self.envelope.saturated() else 0
+            self._saturated_ticks = self._saturated_ticks + 1 if self.limiter.saturated() else 0
             if self._saturated_ticks * self.dt > self.settings.longest_saturation:
                 doubts |= Reason.SATURATED
         return doubts
@@ -247,10 +249,10 @@ class Supervisor:
         """The controller's command as far as the state lets it through."""
         if self.state is State.HOLD:
             # An effort that holds comes from the controller, whose target is then to stay; the others come to rest.
-            return u if self.robot.interface == "effort" else self.envelope.stopped()
+            return u if self.robot.interface == "effort" else self.limiter.stopped()
         if self.state is State.RAMP_IN:
             weight = self._ramp**2 * (3.0 - 2.0 * self._ramp)
-            rest = self._resting(observation) if self.robot.interface == "effort" else self.envelope.stopped()
+            rest = self._resting(observation) if self.robot.interface == "effort" else self.limiter.stopped()
             return rest + weight * (u - rest)
         return u
 
@@ -258,10 +260,10 @@ class Supervisor:
         self, wish: Array, observation: Observation, room: Array, reasons: int, share: float = 1.0
     ) -> Command:
         slower = self.settings.degraded_speed if self.state is State.DEGRADED else 1.0
-        u = self.envelope.guarded(wish, observation, self.envelope.allowed_speed(room, slower), share)
+        u = self.limiter.guarded(wish, observation, self.limiter.allowed_speed(room, slower), share)
         if u is not wish:
             reasons |= Reason.SPEED
-        u, limits = self.envelope.limited(u, share)
+        u, limits = self.limiter.limited(u, share)
         if self.arrest is not None:
             self.arrest.follow(u, share, release=self.state is not State.RAMP_IN)
         if self.settings.safe_effort == "hold":
@@ -270,14 +272,14 @@ class Supervisor:
         return Command(u, self.state, Reason(reasons | limits))
 
     def _safe(self, observation: Observation | None, reasons: int) -> Command:
-        self.envelope.begin_stopping(speed=False)
-        u, limits = self.envelope.limited(self._resting(observation))
+        self.limiter.begin_stopping(speed=False)
+        u, limits = self.limiter.limited(self._resting(observation))
         return Command(u, self.state, Reason(reasons | limits))
 
     def _resting(self, observation: Observation | None) -> Array:
-        """The safe command before the envelope. Damping needs to know the velocity."""
+        """The safe command before the limiter. Damping needs to know the velocity."""
         if self.robot.interface == "position":
-            return self.envelope.previous
+            return self.limiter.previous
         if self.robot.interface == "velocity" or self.settings.safe_effort == "zero":
             return np.zeros(self.robot.n)
         if self.arrest is not None:

@@ -21,8 +21,8 @@ import numpy as np
 from ..config.section import per_joint
 from ..config.sections.simulation import PlantSettings
 from ..exceptions import ConfigurationError, JointNameError
-from ..robots.velocity_estimator import VelocityEstimator
 from ..robots import Robot
+from ..robots.velocity_estimator import VelocityEstimator
 from ..types import Array, checked
 from . import model as models
 from .delivery import Delivery

@@ -54,9 +54,9 @@ def filled(message, values: dict):
 
 def test_the_configuration_is_that_of_the_page(configuration):
     c = Configuration.load(str(configuration))
-    robot = load_robot(c["robot"])
-    assert robot.n == 6 and robot.interface == "velocity" and c["control"].rate == 125.0
-    assert c["supervisor"].start == "hold"
+    robot = load_robot(c.robot)
+    assert robot.n == 6 and robot.interface == "velocity" and c.control.rate == 125.0
+    assert c.supervisor.start == "hold"
 
 
 def test_every_target_is_accepted_and_every_service_does_what_the_page_says(configuration, tmp_path):

@@ -43,7 +43,7 @@ class Robot:
         }
         own = {key: value for key, value in values.items() if key not in ("lockstep", "player_rate")}
         self.configuration = Configuration.from_flat(own)
-        self.robot = load_robot(self.configuration["robot"])
+        self.robot = load_robot(self.configuration.robot)
         self.controller = build_controller(self.robot, self.configuration)
         self.make, self.rng = Messages(), np.random.default_rng(seed)
         self.q, self.qd, self.k, self.age, self.now = np.zeros(2), np.zeros(2), k, 0.0, START
@@ -60,10 +60,10 @@ class Robot:
         )
         self.loop = ControlLoop(
             self.controller,
-            Supervisor(self.robot, self.configuration["supervisor"], DT),
+            Supervisor(self.robot, self.configuration.supervisor, DT),
             self,
             dt=DT,
-            timeout=self.configuration["control"].state_timeout,
+            timeout=self.configuration.control.state_timeout,
             age=lambda: self.age,
             player=FeedbackPlayer(2, DT, PLAN_VALIDITY * DT) if player else None,
             player_period=DT / EVERY if player else None,

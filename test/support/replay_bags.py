@@ -139,9 +139,9 @@ def closed_loop(seconds: float = 3.0, seed: int = 0, session: bool = True, store
     """(messages, commands (T, 2)) of a run in lockstep as the nodes make it: the arm without gravity and with noise, one target."""
     values = {**SETTINGS, **settings}
     configuration = Configuration.from_flat({key: value for key, value in values.items() if key != "lockstep"})
-    robot = load_robot(configuration["robot"])
+    robot = load_robot(configuration.robot)
     controller = build_controller(robot, configuration)
-    supervisor = Supervisor(robot, configuration["supervisor"], 1.0 / RATE)
+    supervisor = Supervisor(robot, configuration.supervisor, 1.0 / RATE)
     make, rng, inertia = Messages(store), np.random.default_rng(seed), JointSpaceInertia(robot)
     q, qd, messages, commands = np.zeros(2), np.zeros(2), [], []
     if session:
@@ -175,8 +175,8 @@ def closed_loop(seconds: float = 3.0, seed: int = 0, session: bool = True, store
         if k == 0:
             controller.reset(observation)
             supervisor.reset(observation)
-        decision, trust = controller.step(observation), controller.dynamics.trust
-        doubts = (Reason.TRUST if trust.level == 0.0 else Reason.NONE) | (
+        decision, trust = controller.step(observation), controller.dynamics.consistency
+        doubts = (Reason.MODEL_INCONSISTENT if trust.level == 0.0 else Reason.NONE) | (
             Reason.MODEL_LOST if trust.hold else Reason.NONE
         )
         u = supervisor.filter(decision, decision.admitted, doubts).u

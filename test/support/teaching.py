@@ -5,7 +5,7 @@ import numpy as np
 from mbrl_ros.config.sections.distillation import DistillationSettings
 from mbrl_ros.distillation import student
 from mbrl_ros.distillation.dataset import Samples, Supervision
-from mbrl_ros.distillation.inertia import Masses
+from mbrl_ros.distillation.inertia import PointMassInertia
 
 N = 3
 
@@ -28,7 +28,7 @@ def lesson(robot, count=1500, seed=0):
     epoch = rng.integers(40, size=count)
     q, qd, a, w = (scale * rng.standard_normal((count, N)) for scale in (0.6, 0.5, 1.0, 4.0))
     dq, da = 0.02 * rng.standard_normal((count, N)), rng.standard_normal((count, N))
-    M = Masses(robot).inertia(q, MU, OWN)
+    M = PointMassInertia(robot).inertia(q, MU, OWN)
     dw = np.einsum("nij,nj->ni", M, da) + dq @ rng.standard_normal((N, N))
     y = 7.0 * student.shorten(8.0 * (1.2 * student.shorten(3.0 * (goal_of(targets[epoch]) - q) / 1.2) - qd) / 7.0)
     u = w + SETTINGS.caution * np.einsum("nij,nj->ni", M, y - a)

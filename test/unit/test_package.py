@@ -164,7 +164,7 @@ def test_every_configuration_holds_only_settings_that_exist(path):
     assert set(values) <= controller | node
     control = Configuration.from_flat(
         {key: value for key, value in values.items() if key in controller}, source=str(path)
-    )["control"]
+    ).control
     values = read_yaml(path, "sim_node")
     assert set(values) <= simulation | {key for key in controller if key.startswith("robot.")}
     plant = PlantSettings.from_mapping({key[6:]: value for key, value in values.items() if key.startswith("plant.")})

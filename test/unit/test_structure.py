@@ -27,7 +27,7 @@ RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 ROS = ("rclpy", "rcl_interfaces", "builtin_interfaces", "ament_index_python", "launch", "launch_ros", "tf2_ros")
 ROS_SUFFIXES = ("_msgs", "_srvs")
 ROS_IN = ("nodes", "demo.session", "bench.node")
-CASADI_IN = ("codegen", "costs", "robots", "planners", "dynamics.priors", "distillation")
+CASADI_IN = ("bench.planner", "codegen", "costs", "robots", "planners", "dynamics.priors", "distillation")
 
 
 def modules() -> dict[str, ast.Module]:

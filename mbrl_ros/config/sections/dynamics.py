@@ -44,7 +44,7 @@ class DynamicsSettings(Section):
 
 
 @dataclasses.dataclass(frozen=True)
-class TrustSettings(Section):
+class ConsistencySettings(Section):
     """From innovations to caution (dynamics/consistency.py)."""
 
     smoothing: float = setting(0.02, "time constant over which innovations are averaged", unit="s", low=1e-3, high=10.0)

@@ -98,10 +98,10 @@ class SupervisorSettings(Section):
     overspeed: float = setting(
         1.5, "a joint faster than this is a fault", unit="fraction of the velocity limit", low=1.0
     )
-    distrust: str = setting(
+    on_inconsistency: str = setting(
         "degrade",
         "when the model's innovations stay far outside their bounds: ignore it, move slowly "
-        "(degrade), or, after trust.hold_after, send the safe command until it is trusted "
+        "(degrade), or, after consistency.hold_after, send the safe command until it is trusted "
         "again (hold)",
         choices=("ignore", "degrade", "hold"),
     )

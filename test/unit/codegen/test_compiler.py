@@ -64,7 +64,7 @@ def test_second_start_compiles_nothing(own_cache, compilations):
 def test_a_damaged_cache_is_made_anew(own_cache, compilations, damage):
     # in another process, so that no loaded copy of the library answers in place of the file
     script = (
-        "import sys; from mbrl_ros.planners import compiler; "
+        "import sys; from mbrl_ros.codegen import compiler; "
         f"sys.exit(compiler.load_library('answer', {SOURCE!r}).answer())"
     )
     run = [sys.executable, "-c", script]
@@ -78,7 +78,7 @@ def test_a_damaged_cache_is_made_anew(own_cache, compilations, damage):
 @needs_compiler
 def test_several_processes_may_compile_the_same(own_cache):
     script = (
-        "import sys; from mbrl_ros.planners import compiler; "
+        "import sys; from mbrl_ros.codegen import compiler; "
         f"sys.exit(compiler.load_library('answer', {SOURCE!r}).answer())"
     )
     started = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(4)]

@@ -36,8 +36,8 @@ def test_a_yaml_file_overrides_defaults_and_nothing_else(tmp_path):
     file = tmp_path / "arm.yaml"
     file.write_text("planner: {horizon: 42}\ncost:\n  point_target: {weight: 7.0}\n")
     configuration = Configuration.load(file, {"control.rate": 100.0})
-    assert configuration["planner"].horizon == 42 and configuration["cost.point_target"].weight == 7.0
-    assert configuration["control"].rate == 100.0
+    assert configuration.planner.horizon == 42 and configuration["cost.point_target"].weight == 7.0
+    assert configuration.control.rate == 100.0
     changed = {key for key, value in configuration.flat().items() if value != Configuration.from_flat({}).flat()[key]}
     assert changed == {"planner.horizon", "cost.point_target.weight", "control.rate"}
 
@@ -71,7 +71,7 @@ def test_every_setting_is_documented_and_its_default_valid():
 
 def test_replace_keeps_the_rest():
     changed = Configuration.from_flat({"planner.horizon": 20}).replace(control__rate=50.0)
-    assert changed["planner"].horizon == 20 and changed["control"].rate == 50.0
+    assert changed.planner.horizon == 20 and changed.control.rate == 50.0
 
 
 def test_per_joint_values_are_one_or_one_each():

@@ -40,7 +40,7 @@ def episode(scenario_of, *, interface="effort", plant=(), camera=None, **setting
         robot,
     )
     controller = build_controller(robot, configuration)
-    supervisor = Supervisor(robot, configuration["supervisor"], controller.dt)
+    supervisor = Supervisor(robot, configuration.supervisor, controller.dt)
     truth, control = run_episode(simulated, controller, supervisor, scenario, camera=camera)
     return truth, control, robot, scenario
 

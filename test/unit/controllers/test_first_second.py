@@ -68,7 +68,7 @@ class Loop:
             self.robot,
         )
         self.controller, self.outputs = build_controller(self.robot, configuration), Commands(self.robot.n)
-        self.supervisor = Supervisor(self.robot, configuration["supervisor"], 1.0 / RATE)
+        self.supervisor = Supervisor(self.robot, configuration.supervisor, 1.0 / RATE)
         self.loop = SteppedLoop(
             self.controller,
             self.supervisor,

@@ -9,7 +9,7 @@ from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.config.sections.safety import SupervisorSettings
 from mbrl_ros.controllers.mpc import MpcController
 from mbrl_ros.exceptions import TargetError
-from mbrl_ros.references.target_manager import TargetFollower
+from mbrl_ros.references.target_manager import TargetManager
 from mbrl_ros.robots import load_robot
 from mbrl_ros.runtime.control_loop import ControlLoop
 from mbrl_ros.runtime.mailbox import Arrival
@@ -71,31 +71,31 @@ def test_a_safe_command_on_the_way_ends_the_motion(interface):
 
 
 def test_the_reference_of_a_moving_arm_comes_to_rest_within_its_limits():
-    follower = TargetFollower(planar_robot(), ReferenceSettings(), DT)
-    follower.reset(np.zeros(2), 1.0)
-    follower.set_joint_target(np.array([2.0, -1.0]), 1.0)
-    follower.set_joint_target(np.array([0.5, 0.5]), 9.0)
-    follower.advance(1.0, np.zeros(4))
-    q, qd, _ = follower.joints.at(1.8, derivatives=True)
+    target_manager = TargetManager(planar_robot(), ReferenceSettings(), DT)
+    target_manager.reset(np.zeros(2), 1.0)
+    target_manager.set_joint_target(np.array([2.0, -1.0]), 1.0)
+    target_manager.set_joint_target(np.array([0.5, 0.5]), 9.0)
+    target_manager.advance(1.0, np.zeros(4))
+    q, qd, _ = target_manager.joints.at(1.8, derivatives=True)
     assert np.abs(qd).min() > 0.1
-    follower.hold(q, qd, 1.8)
-    stamps = np.arange(1.8, follower.end + 0.5, 0.001)
-    motion = np.array([follower.joints.at(t, derivatives=True) for t in stamps])
+    target_manager.hold(q, qd, 1.8)
+    stamps = np.arange(1.8, target_manager.end + 0.5, 0.001)
+    motion = np.array([target_manager.joints.at(t, derivatives=True) for t in stamps])
     assert motion[0, 0] == pytest.approx(q) and motion[0, 1] == pytest.approx(qd)
     assert np.abs(motion[:, 2]).max() <= 0.5 * LIMIT * (1.0 + 1e-9)  # reference.acceleration_fraction
-    assert motion[-1, 1] == pytest.approx([0.0, 0.0]) and motion[-1, 0] == pytest.approx(follower.target.q)
-    follower.advance(9.0, np.zeros(4))
-    assert follower.joints.at(20.0) == pytest.approx(follower.target.q)  # what was queued is forgotten
+    assert motion[-1, 1] == pytest.approx([0.0, 0.0]) and motion[-1, 0] == pytest.approx(target_manager.target.q)
+    target_manager.advance(9.0, np.zeros(4))
+    assert target_manager.joints.at(20.0) == pytest.approx(target_manager.target.q)  # what was queued is forgotten
 
 
 def test_an_arm_that_does_not_follow_its_reference_stops_from_where_it_is():
-    follower = TargetFollower(planar_robot(), ReferenceSettings(), DT)
-    follower.reset(np.zeros(2), 1.0)
-    follower.set_joint_target(np.array([2.0, -1.0]), 1.0)
-    follower.advance(1.0, np.zeros(4))
-    follower.hold(np.array([-1.0, 0.3]), np.array([0.2, 0.0]), 1.5)
-    assert follower.joints.at(1.5) == pytest.approx([-1.0, 0.3])
-    assert -1.0 < follower.target.q[0] < -0.97 and follower.target.q[1] == pytest.approx(0.3)
+    target_manager = TargetManager(planar_robot(), ReferenceSettings(), DT)
+    target_manager.reset(np.zeros(2), 1.0)
+    target_manager.set_joint_target(np.array([2.0, -1.0]), 1.0)
+    target_manager.advance(1.0, np.zeros(4))
+    target_manager.hold(np.array([-1.0, 0.3]), np.array([0.2, 0.0]), 1.5)
+    assert target_manager.joints.at(1.5) == pytest.approx([-1.0, 0.3])
+    assert -1.0 < target_manager.target.q[0] < -0.97 and target_manager.target.q[1] == pytest.approx(0.3)
 
 
 class Silent:

@@ -61,7 +61,7 @@ class World:
 
 def taught_target(world):
     """A target the arm can reach, near those the policy knows."""
-    return world.controller.follower.kinematics.position(np.array([1.4, -2.2, 0.2]))
+    return world.controller.target_manager.kinematics.position(np.array([1.4, -2.2, 0.2]))
 
 
 def acting(robot, policy, **settings):

@@ -5,24 +5,19 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
-from support import ROOT
-from support.recordings import recorded, states
-from support.replay_bags import START, STATE, TEXT, Messages
 
 from mbrl_ros.data.bag_writer import Limits, RotatingBag
 from mbrl_ros.data.stream import BagStream
 from mbrl_ros.exceptions import DataError
+from support import ROOT
+from support.recordings import recorded, states
+from support.replay_bags import STATE, Messages
 
 PLENTY = Limits(part_mb=0.02, total_mb=0.1, min_free_mb=0.0)
-
-
-
-
 
 
 @pytest.mark.parametrize("storage, compress", [("mcap", False), ("mcap", True), ("sqlite3", False), ("sqlite3", True)])

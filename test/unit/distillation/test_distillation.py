@@ -18,7 +18,7 @@ from mbrl_ros.distillation.compiled_policy import Student
 from mbrl_ros.distillation.dataset import Memory
 from mbrl_ros.distillation.export import to_c
 from mbrl_ros.distillation.fit import capped, fit, make_shape
-from mbrl_ros.distillation.inertia import Masses
+from mbrl_ros.distillation.inertia import PointMassInertia
 from mbrl_ros.distillation.policy import Neighbours, from_bytes, load
 from mbrl_ros.distillation.trainer import MEMORY_FILE, POLICY_FILE, Learner
 from mbrl_ros.distillation.window import Window
@@ -43,7 +43,7 @@ def test_the_gradient_is_that_of_finite_differences(robot):
     white = student.Whitening(np.zeros(3), np.ones(3), np.zeros(3 * N), np.ones(3 * N))
     data = SimpleNamespace(
         **{k: getattr(samples, k) for k in ("q", "qd", "a", "w", "target", "task", "u", "P")},
-        M=Masses(robot).inertia(samples.q, MU, OWN),
+        M=PointMassInertia(robot).inertia(samples.q, MU, OWN),
     )
     rng = np.random.default_rng(1)
     theta = shape.initial(rng) + 0.2 * rng.standard_normal(shape.size)
@@ -56,7 +56,7 @@ def test_the_gradient_is_that_of_finite_differences(robot):
 
 
 def test_masses_are_found_without_noise_and_errors_in_acceleration_only_make_them_smaller(robot):
-    s, masses = lesson(robot), Masses(robot)
+    s, masses = lesson(robot), PointMassInertia(robot)
     mu, own = masses.identify(s.q, s.dq, s.da, s.dw, np.full(N, 20.0))
     true = masses.inertia(s.q[:20], MU, OWN)
     assert masses.inertia(s.q[:20], mu, own) == pytest.approx(true, rel=1e-3, abs=1e-3)
@@ -100,7 +100,7 @@ def test_compiled_code_and_numpy_say_the_same(robot, taught):
         target, q, qd, a, w = np.array([0.3, 0.0, -0.4]) + 0.1 * rng.standard_normal(3), *rng.standard_normal((4, N))
         g = acting.set_target(target)
         y, _ = student.acceleration(policy.shape, policy.white, p, q[None], qd[None], g[None])
-        M = SETTINGS.caution * Masses(robot).inertia(q[None], policy.mu, policy.own)[0]
+        M = SETTINGS.caution * PointMassInertia(robot).inertia(q[None], policy.mu, policy.own)[0]
         expected = student.box(w + M @ (y[0] - a), policy.shape.lower, policy.shape.upper)
         assert acting.act(q, qd, a, w) == pytest.approx(expected, abs=1e-10)
         assert acting.scores["state"] == pytest.approx(policy.states.score(np.r_[q, qd][None])[0])
@@ -368,7 +368,7 @@ def test_tasks_share_a_student(robot):
     s = lesson(robot)
     task = np.arange(len(s)) % 2
     other = lesson(robot)
-    M = Masses(robot).inertia(other.q, MU, OWN)
+    M = PointMassInertia(robot).inertia(other.q, MU, OWN)
     y = 7.0 * student.shorten(8.0 * (1.2 * student.shorten(3.0 * (-goal_of(s.target) - s.q) / 1.2) - s.qd) / 7.0)
     u = np.where(task[:, None] == 1, s.w + SETTINGS.caution * np.einsum("nij,nj->ni", M, y - s.a), s.u)
     both, report = fit(

@@ -16,7 +16,7 @@ DT = 0.01
 
 def learned(robot, estimator="refit", ticks=200):
     c = Configuration.from_flat({"dynamics.estimator": estimator})
-    dynamics = build_dynamics(robot, DT, c["dynamics"], c.plugin_sections("prior"))
+    dynamics = build_dynamics(robot, DT, c.dynamics, c.priors)
     rng = np.random.default_rng(1)
     for k in range(ticks):
         dynamics.update(Transition(DT * k, rng.standard_normal(4), rng.standard_normal(2), rng.standard_normal(4)))
@@ -54,7 +54,7 @@ def test_a_model_saved_before_the_prior_knew_the_inertia_is_still_read(tmp_path,
     robot = planar_robot(interface=interface)
     settings = {"prior.integrator.strength": (600.0,)} if interface == "effort" else {}
     c = Configuration.from_flat(settings)
-    former, rng = build_dynamics(robot, DT, c["dynamics"], c.plugin_sections("prior")), np.random.default_rng(2)
+    former, rng = build_dynamics(robot, DT, c.dynamics, c.priors), np.random.default_rng(2)
     for k in range(100):
         former.update(Transition(DT * k, rng.standard_normal(4), rng.standard_normal(2), rng.standard_normal(4)))
         former.fit(np.zeros(4), np.zeros(2))
@@ -72,7 +72,7 @@ def test_a_model_saved_before_the_prior_knew_the_inertia_is_still_read(tmp_path,
 def test_a_former_model_of_another_prior_keeps_its_gain(tmp_path):
     pytest.importorskip("adam", reason="the rigid-body prior needs adam-robotics")
     robot, c = planar_robot(), Configuration.from_flat({"dynamics.prior": "rigid_body"})
-    former, now = (build_dynamics(robot, DT, c["dynamics"], c.plugin_sections("prior")) for _ in range(2))
+    former, now = (build_dynamics(robot, DT, c.dynamics, c.priors) for _ in range(2))
     rng = np.random.default_rng(2)
     for k in range(100):
         former.update(Transition(DT * k, rng.standard_normal(4), rng.standard_normal(2), rng.standard_normal(4)))

@@ -141,7 +141,7 @@ def test_rebasing_is_restating_every_sample(kind):
 
 def model(robot=None, **settings):
     c = Configuration.from_flat({f"dynamics.{key}": value for key, value in settings.items()})
-    return build_dynamics(robot or planar_robot(2), DT, c["dynamics"], c.plugin_sections("prior"))
+    return build_dynamics(robot or planar_robot(2), DT, c.dynamics, c.priors)
 
 
 def driven(n, ticks, seed=0, q=None):

@@ -5,7 +5,7 @@ import pytest
 
 from mbrl_ros.config.sections.references import ReferenceSettings
 from mbrl_ros.exceptions import ShapeError, TargetError
-from mbrl_ros.references.target_manager import TargetFollower
+from mbrl_ros.references.target_manager import TargetManager
 from mbrl_ros.references.trajectory import joint_reference
 from support.robots import planar_robot
 
@@ -46,78 +46,78 @@ def test_a_reference_ends_at_its_goal_and_rests(robot):
 
 
 def follower_at(robot, q, m=0):
-    follower = TargetFollower(robot, SETTINGS, DT, m, horizon=4)
-    follower.reset(np.array(q), 0.0)
-    return follower
+    target_manager = TargetManager(robot, SETTINGS, DT, m, horizon=4)
+    target_manager.reset(np.array(q), 0.0)
+    return target_manager
 
 
 def test_bad_targets_are_refused_with_the_reason(robot):
-    follower = follower_at(robot, [0.3, 0.3, 0.3])
+    target_manager = follower_at(robot, [0.3, 0.3, 0.3])
     with pytest.raises(TargetError, match=r"'joint2' must lie in \[-2\.\d+, 2\.\d+\], got 9"):
-        follower.set_joint_target([0.0, 9.0, 0.0])
+        target_manager.set_joint_target([0.0, 9.0, 0.0])
     with pytest.raises(TargetError, match="'joint1'.*got nan"):
-        follower.set_joint_target([np.nan, 0.0, 0.0])
+        target_manager.set_joint_target([np.nan, 0.0, 0.0])
     with pytest.raises(TargetError, match="out of reach: the nearest pose .* misses it by 500.0 mm"):
-        follower.set_point_target([2.0, 0.0, 0.0])  # the arm is 1.5 m long
+        target_manager.set_point_target([2.0, 0.0, 0.0])  # the arm is 1.5 m long
     with pytest.raises(ShapeError, match=r"joint target must have shape \(3,\)"):
-        follower.set_joint_target([0.0])
+        target_manager.set_joint_target([0.0])
     with pytest.raises(TargetError, match="features.points"):
-        follower.set_feature_target([0.0, 0.0])
+        target_manager.set_feature_target([0.0, 0.0])
     with pytest.raises(TargetError, match=r"\[-1, 1\]"):
         follower_at(robot, [0.3, 0.3, 0.3], m=2).set_feature_target([0.0, 1.5])
-    assert follower.target.kind == "joints"  # none of them changed anything
-    np.testing.assert_allclose(follower.target.value, 0.3)
+    assert target_manager.target.kind == "joints"  # none of them changed anything
+    np.testing.assert_allclose(target_manager.target.value, 0.3)
 
 
 def test_targets_start_when_their_time_has_come(robot):
-    follower = follower_at(robot, [0.1, 0.2, 0.3])
-    follower.set_joint_target([-1.0, 0.0, 0.0], stamp=2.0)  # replaced by the other one that begins at 2 s
-    follower.set_joint_target([1.0, 0.0, 0.0], stamp=2.0)
-    follower.set_joint_target([0.5, 0.0, 0.0], stamp=1.0)  # messages on two topics may come in any order
+    target_manager = follower_at(robot, [0.1, 0.2, 0.3])
+    target_manager.set_joint_target([-1.0, 0.0, 0.0], stamp=2.0)  # replaced by the other one that begins at 2 s
+    target_manager.set_joint_target([1.0, 0.0, 0.0], stamp=2.0)
+    target_manager.set_joint_target([0.5, 0.0, 0.0], stamp=1.0)  # messages on two topics may come in any order
     for stamp, expected in ((0.5, 0.1), (1.0, 0.5), (1.99, 0.5), (2.0, 1.0)):
-        follower.advance(stamp, np.zeros(6))
-        assert follower.target.value[0] == expected
-    follower.set_joint_target([0.7, 0.0, 0.0], stamp=3.0)
-    follower.set_joint_target([0.0, 0.0, 0.0])  # now, and nothing after it
+        target_manager.advance(stamp, np.zeros(6))
+        assert target_manager.target.value[0] == expected
+    target_manager.set_joint_target([0.7, 0.0, 0.0], stamp=3.0)
+    target_manager.set_joint_target([0.0, 0.0, 0.0])  # now, and nothing after it
     for stamp in (2.005, 3.0):
-        follower.advance(stamp, np.zeros(6))
-        assert follower.target.value[0] == 0.0
+        target_manager.advance(stamp, np.zeros(6))
+        assert target_manager.target.value[0] == 0.0
 
 
 def test_a_point_reference_is_the_image_of_the_joint_reference(robot):
-    follower = follower_at(robot, [0.3, 0.3, 0.3])
-    follower.set_point_target(follower.kinematics.position(np.array([0.6, 0.1, 0.5])))
-    follower.advance(0.0, np.zeros(6))
+    target_manager = follower_at(robot, [0.3, 0.3, 0.3])
+    target_manager.set_point_target(target_manager.kinematics.position(np.array([0.6, 0.1, 0.5])))
+    target_manager.advance(0.0, np.zeros(6))
     times = 0.3 + DT * np.arange(5)
-    preview = follower.preview(times)
+    preview = target_manager.preview(times)
     assert preview.kind == "point"
     for q, p in zip(preview.q, preview.p):
-        np.testing.assert_allclose(follower.kinematics.position(q), p, atol=1e-12)
+        np.testing.assert_allclose(target_manager.kinematics.position(q), p, atol=1e-12)
 
 
 def test_a_point_target_before_the_first_state_is_reached_from_where_the_robot_is(robot):
-    follower = TargetFollower(robot, SETTINGS, DT, horizon=4)
-    p = follower.kinematics.position(np.array([0.35, 0.25, 0.3]))
-    follower.set_point_target(p, stamp=1.0)
-    follower.reset(np.full(3, 0.3), 0.0)
-    follower.advance(1.0, np.zeros(6))
-    assert np.abs(follower.target.q - 0.3).max() < 0.2  # the near one of the poses that reach it
+    target_manager = TargetManager(robot, SETTINGS, DT, horizon=4)
+    p = target_manager.kinematics.position(np.array([0.35, 0.25, 0.3]))
+    target_manager.set_point_target(p, stamp=1.0)
+    target_manager.reset(np.full(3, 0.3), 0.0)
+    target_manager.advance(1.0, np.zeros(6))
+    assert np.abs(target_manager.target.q - 0.3).max() < 0.2  # the near one of the poses that reach it
 
 
 def test_an_image_target_is_looked_for_served_and_waited_for(robot):
-    follower = follower_at(robot, [0.3, 0.3, 0.3], m=2)
-    follower.set_feature_target([0.2, -0.1])
+    target_manager = follower_at(robot, [0.3, 0.3, 0.3], m=2)
+    target_manager.set_feature_target([0.2, -0.1])
     x = np.concatenate([np.full(3, 0.3), np.zeros(3), [0.0, 0.0], np.zeros(2)])
-    follower.advance(0.0, x, fresh=True, known=False)
-    assert follower.phase == "look" and follower.preview(0.5 + DT * np.arange(5)).kind == "joints"
-    assert np.ptp(follower.preview(0.5 + DT * np.arange(5)).q, axis=0).min() > 0.0  # every joint moves a little
-    follower.advance(1.0, x, fresh=True, known=True)
-    assert follower.phase == "serve"
-    late = follower.preview(follower.end + DT * np.arange(5))
+    target_manager.advance(0.0, x, fresh=True, known=False)
+    assert target_manager.phase == "look" and target_manager.preview(0.5 + DT * np.arange(5)).kind == "joints"
+    assert np.ptp(target_manager.preview(0.5 + DT * np.arange(5)).q, axis=0).min() > 0.0  # every joint moves a little
+    target_manager.advance(1.0, x, fresh=True, known=True)
+    assert target_manager.phase == "serve"
+    late = target_manager.preview(target_manager.end + DT * np.arange(5))
     assert late.kind == "features"
     np.testing.assert_allclose(late.s, np.tile([0.2, -0.1], (5, 1)))
-    follower.advance(1.5, x, fresh=False, known=True)
-    assert follower.phase == "lost" and follower.preview(1.5 + DT * np.arange(5)).kind == "joints"
-    assert follower.end == np.inf
-    follower.advance(2.0, x, fresh=True, known=False)
-    assert follower.phase == "look"
+    target_manager.advance(1.5, x, fresh=False, known=True)
+    assert target_manager.phase == "lost" and target_manager.preview(1.5 + DT * np.arange(5)).kind == "joints"
+    assert target_manager.end == np.inf
+    target_manager.advance(2.0, x, fresh=True, known=False)
+    assert target_manager.phase == "look"

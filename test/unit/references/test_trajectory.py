@@ -5,25 +5,25 @@ import pytest
 
 from mbrl_ros.config.sections.references import ReferenceSettings
 from mbrl_ros.exceptions import ShapeError, TargetError
-from mbrl_ros.references.target_manager import TargetFollower
+from mbrl_ros.references.target_manager import TargetManager
 from support.robots import planar_robot
 
 DT = 0.01
 TIMES, Q = np.array([1.0, 2.0]), np.array([[0.2, -0.1], [0.3, 0.1]])
 
 
-def following(times=TIMES, positions=Q) -> TargetFollower:
-    follower = TargetFollower(planar_robot(), ReferenceSettings(), DT)
-    follower.reset(np.zeros(2), 5.0)
-    follower.set_trajectory(times, positions, 6.0)
-    return follower
+def following(times=TIMES, positions=Q) -> TargetManager:
+    target_manager = TargetManager(planar_robot(), ReferenceSettings(), DT)
+    target_manager.reset(np.zeros(2), 5.0)
+    target_manager.set_trajectory(times, positions, 6.0)
+    return target_manager
 
 
-def references(follower, stamps):
+def references(target_manager, stamps):
     found = []
     for stamp in stamps:
-        follower.advance(stamp, np.zeros(4))
-        found.append(follower.joints.at(stamp))
+        target_manager.advance(stamp, np.zeros(4))
+        found.append(target_manager.joints.at(stamp))
     return np.array(found)
 
 
@@ -38,30 +38,32 @@ def test_a_point_at_time_zero_is_where_the_reference_is_anyway():
 
 
 def test_it_is_slowed_down_as_a_whole_to_stay_within_the_limits():
-    follower = following(np.array([0.01, 0.02]))  # velocity limit 3, half of it for references; acceleration 0.5 * 7.5
-    follower.advance(6.0, np.zeros(4))
-    assert follower.end > 6.2
-    steps = np.diff([follower.joints.at(t) for t in np.arange(6.0, follower.end, 0.001)], axis=0) / 0.001
+    target_manager = following(
+        np.array([0.01, 0.02])
+    )  # velocity limit 3, half of it for references; acceleration 0.5 * 7.5
+    target_manager.advance(6.0, np.zeros(4))
+    assert target_manager.end > 6.2
+    steps = np.diff([target_manager.joints.at(t) for t in np.arange(6.0, target_manager.end, 0.001)], axis=0) / 0.001
     assert np.abs(steps).max() <= 1.5 * 1.001
     assert np.abs(np.diff(steps, axis=0)).max() / 0.001 <= 3.75 * 1.02
-    assert follower.joints.at(follower.end) == pytest.approx(Q[-1])
+    assert target_manager.joints.at(target_manager.end) == pytest.approx(Q[-1])
 
 
 def test_it_sets_out_with_the_velocity_of_the_reference_before():
-    follower = following()
-    follower.set_joint_target(np.array([1.0, 0.0]), 5.5)
-    follower.set_trajectory(TIMES, Q, 6.0)
-    references(follower, [5.5])
+    target_manager = following()
+    target_manager.set_joint_target(np.array([1.0, 0.0]), 5.5)
+    target_manager.set_trajectory(TIMES, Q, 6.0)
+    references(target_manager, [5.5])
     stamps = np.arange(5.9, 6.1, 0.001)
-    speed = np.diff(references(follower, stamps)[:, 0]) / 0.001
+    speed = np.diff(references(target_manager, stamps)[:, 0]) / 0.001
     assert speed.min() > 0.1 and np.abs(np.diff(speed)).max() < 0.05  # it moves, and nothing jumps
 
 
 def test_a_later_target_takes_over_and_after_an_interruption_the_end_counts():
-    follower = following()
-    references(follower, [6.5])
-    follower.resume(np.array([0.1, 0.1]), 6.6)
-    assert references(follower, [6.7, 30.0])[-1] == pytest.approx(Q[-1])
+    target_manager = following()
+    references(target_manager, [6.5])
+    target_manager.resume(np.array([0.1, 0.1]), 6.6)
+    assert references(target_manager, [6.7, 30.0])[-1] == pytest.approx(Q[-1])
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def foreign(make, count=150, names=("left_1", "left_2"), stamp=lambda k: START +
 def test_a_robot_that_nothing_is_known_of_is_replayed_without_planning(tmp_path):
     bag = write_bag(tmp_path / "bag", foreign(Messages()))
     made = replay(ReplayOptions(bag))
-    assert not made.setup.plan and made.setup.configuration["control"].rate == RATE
+    assert not made.setup.plan and made.setup.configuration.control.rate == RATE
     assert any("nothing is known of this robot (left_1, left_2)" in note for note in made.setup.notes)
     assert made.summary["prediction"]["nmse_1_qd"] < 0.1  # noiseless, and the effort explains everything
 

@@ -109,7 +109,7 @@ def test_init_writes_a_configuration_from_a_bag_that_loads(tmp_path, capsys):
     assert main(["init", "--bag", str(bag), "-o", str(file)]) == 0
     values = read_yaml(file)
     assert values["control.rate"] == RATE and values["robot.interface"] == "effort"
-    assert load_robot(Configuration.from_flat(values)["robot"]).joints == ("joint1", "joint2")
+    assert load_robot(Configuration.from_flat(values).robot).joints == ("joint1", "joint2")
     assert (tmp_path / "arm.urdf").read_text() == SETTINGS["robot.description"]
     assert main(["init", "--bag", str(bag), "-o", str(file)]) == 2 and "exists already" in capsys.readouterr().err
     assert main(["doctor", str(bag), "--config", str(file)]) == 0

@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 
-from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.dynamics.checkpoint import content_hash, load_model, save_model
 from mbrl_ros.replay import ReplayOptions, replay
 from mbrl_ros.safety.state_machine import Event
@@ -31,10 +30,10 @@ def test_every_command_of_a_run_in_real_time_is_repeated_to_the_last_bit(tmp_pat
     robot.point(0.6, -0.4, after=0.1)
     robot.live(20)
     robot.loop.outside("reset_model", robot.controller.dynamics.reset)
-    changed = dataclasses.replace(robot.configuration["dynamics"], forgetting=0.9)
+    changed = dataclasses.replace(robot.configuration.dynamics, forgetting=0.9)
     robot.loop.outside(
         "parameters",
-        lambda: robot.controller.update_settings(Configuration({**robot.configuration.sections, "dynamics": changed})),
+        lambda: robot.controller.update_settings(dataclasses.replace(robot.configuration, dynamics=changed)),
         values={"dynamics.forgetting": 0.9},
     )
     robot.live(10)

@@ -23,14 +23,14 @@ PLANAR = """
     <inertia ixx="0.01" ixy="0" ixz="0" iyy="0.05" iyz="0" izz="0.05"/></inertial></link>
   <link name="slider"><inertial><mass value="0.1"/>
     <inertia ixx="0.001" ixy="0" ixz="0" iyy="0.001" iyz="0" izz="0.001"/></inertial></link>
-  <link name="follower"/>
+  <link name="target_manager"/>
   <joint name="shoulder" type="revolute"><parent link="base"/><child link="upper"/><axis xyz="0 -2 0"/>
     <limit lower="-1" upper="2" velocity="3" effort="40"/></joint>
   <joint name="elbow" type="continuous"><parent link="upper"/><child link="lower"/><origin xyz="1 0 0"/>
     <axis xyz="0 -1 0"/><limit velocity="4" effort="10"/></joint>
   <joint name="slide" type="prismatic"><parent link="lower"/><child link="slider"/><origin xyz="0.5 0 0"/>
     <axis xyz="1 0 0"/><limit lower="0" upper="0.2" velocity="0.1" effort="5"/></joint>
-  <joint name="echo" type="prismatic"><parent link="lower"/><child link="follower"/><axis xyz="1 0 0"/>
+  <joint name="echo" type="prismatic"><parent link="lower"/><child link="target_manager"/><axis xyz="1 0 0"/>
     <limit lower="0" upper="0.2" velocity="0.1" effort="5"/><mimic joint="slide"/></joint>
 </robot>"""
 
@@ -146,14 +146,14 @@ def test_unknown_joint_names_both_lists_and_the_nearest():
         ),
         (PLANAR.replace('<parent link="base"/>', '<parent link="lower"/>'), {}, "ring|one tree"),
         (
-            PLANAR.replace('<link name="follower"/>', '<link name="follower"/><link name="loose"/>'),
+            PLANAR.replace('<link name="target_manager"/>', '<link name="target_manager"/><link name="loose"/>'),
             {},
             "one tree.*loose",
         ),
-        (PLANAR.replace('name="follower"/>', 'name="slider"/>'), {}, "unique.*slider"),
+        (PLANAR.replace('name="target_manager"/>', 'name="slider"/>'), {}, "unique.*slider"),
         (PLANAR, {"tip": "slidr"}, "no link 'slidr'.*did you mean 'slider'"),
         (PLANAR, {"tip": "base"}, "no controlled joint moves the tip 'base'"),
-        (PLANAR, {"tip": "follower"}, "'echo'.*follows 'slide'"),
+        (PLANAR, {"tip": "target_manager"}, "'echo'.*follows 'slide'"),
         (PLANAR, {"joints": ("echo",)}, "'echo' follows 'slide'"),
         ("", {}, "no robot description"),
         ("/nowhere/robot.urdf", {}, "cannot read.*nowhere"),

@@ -29,7 +29,7 @@ def wish(*u, status=DecisionStatus.OK) -> Decision:
 FAILED = DecisionStatus.PLANNER_FAILED
 
 
-# --- the envelope ---------------------------------------------------------------------------------------------------
+# --- the command limiter ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("interface", INTERFACES)
@@ -304,21 +304,21 @@ def test_a_joint_outside_its_limits_is_a_doubt_and_much_too_fast_a_fault():
 
 
 @pytest.mark.parametrize(
-    "distrust, at_first, in_the_end",
+    "on_inconsistency, at_first, in_the_end",
     (
         ("ignore", State.ACTIVE, State.ACTIVE),
         ("degrade", State.DEGRADED, State.DEGRADED),
         ("hold", State.DEGRADED, State.DEGRADED),
     ),
 )
-def test_a_model_that_is_not_to_be_trusted(distrust, at_first, in_the_end):
-    watched = supervisor(distrust=distrust, safe_effort="zero")
+def test_a_model_that_is_not_to_be_trusted(on_inconsistency, at_first, in_the_end):
+    watched = supervisor(on_inconsistency=on_inconsistency, safe_effort="zero")
     watched.filter(wish(5.0, 5.0), at())
-    assert watched.filter(wish(5.0, 5.0), at(), Reason.TRUST).state is at_first
-    lost = [watched.filter(wish(5.0, 5.0), at(), Reason.TRUST | Reason.MODEL_LOST) for _ in range(100)]
+    assert watched.filter(wish(5.0, 5.0), at(), Reason.MODEL_INCONSISTENT).state is at_first
+    lost = [watched.filter(wish(5.0, 5.0), at(), Reason.MODEL_INCONSISTENT | Reason.MODEL_LOST) for _ in range(100)]
     assert {command.state for command in lost} == {in_the_end}  # learning may take its time: this is no fault
-    assert lost[-1].u == pytest.approx([0.0, 0.0] if distrust == "hold" else [5.0, 5.0])
-    if distrust == "hold":
+    assert lost[-1].u == pytest.approx([0.0, 0.0] if on_inconsistency == "hold" else [5.0, 5.0])
+    if on_inconsistency == "hold":
         assert states_of(watched, [wish(5.0, 5.0)]) == [State.ACTIVE]  # through the ramp, which takes no time here
 
 
