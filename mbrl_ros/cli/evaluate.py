@@ -154,9 +154,9 @@ def _scorer(args: argparse.Namespace, recording: Recording, robot: Robot, name: 
         if name == "rigid_body" and not robot.urdf:
             raise ConfigurationError("the rigid_body prior needs --robot")
         configuration = Configuration.from_flat(_recordings.settings(args))
-        if f"prior.{name}" not in configuration.sections:
+        if name not in configuration.priors:
             raise ConfigurationError(f"no prior '{name}'; did you mean '{nearest(name, configuration.priors)}'?")
-        prior = registry.load("dynamics.priors", name).build(configuration[f"prior.{name}"], robot, recording.period)
+        prior = registry.load("dynamics.priors", name).build(configuration.priors[name], robot, recording.period)
     return lambda estimator: evaluate(recording, dynamics_for(recording, robot, estimator, prior))
 
 

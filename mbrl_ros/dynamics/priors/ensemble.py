@@ -138,7 +138,6 @@ class EnsemblePrior(Prior):
         phi = (casadi.vertcat(casadi.sin(q), casadi.cos(q), qd, u, sign) - casadi.DM(arrays["centre"])) / casadi.DM(
             arrays["scale"]
         )
-        one, zero = casadi.DM.eye(n), casadi.DM(n, n)
         members = len(arrays["W1"])
         per_q, per_sign = (casadi.cos(q), -casadi.sin(q)), (1.0 - sign**2) / qd_scale
 

@@ -36,7 +36,7 @@ def test_a_yaml_file_overrides_defaults_and_nothing_else(tmp_path):
     file = tmp_path / "arm.yaml"
     file.write_text("planner: {horizon: 42}\ncost:\n  point_target: {weight: 7.0}\n")
     configuration = Configuration.load(file, {"control.rate": 100.0})
-    assert configuration.planner.horizon == 42 and configuration["cost.point_target"].weight == 7.0
+    assert configuration.planner.horizon == 42 and configuration.costs["point_target"].weight == 7.0
     assert configuration.control.rate == 100.0
     changed = {key for key, value in configuration.flat().items() if value != Configuration.from_flat({}).flat()[key]}
     assert changed == {"planner.horizon", "cost.point_target.weight", "control.rate"}

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from mbrl_ros.dynamics.consistency import CAP, ConsistencySettings
+from mbrl_ros.config.sections.dynamics import ConsistencySettings
+from mbrl_ros.dynamics.consistency import CAP, Consistency
 from mbrl_ros.exceptions import ConfigurationError
 
 DT, N = 0.005, 7
