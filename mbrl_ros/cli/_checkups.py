@@ -32,11 +32,12 @@ def of_bag(args: argparse.Namespace, path: Path) -> tuple[Checkup, list[str]]:
 
 def of_graph(args: argparse.Namespace, seconds: float) -> tuple[Checkup, list[str]]:
     """The same of the live graph, after listening for `seconds`."""
-    from ..nodes.listening import listen
+
+    from ..nodes.graph_capture import capture
 
     kinds = tuple({ROLES[role][0] for role in WANTED})
     with Progress("doctor", seconds) as shown:
-        topics, messages = listen(seconds, kinds, lambda done: shown.show("listening", min(done, seconds)))
+        topics, messages = capture(seconds, kinds, lambda done: shown.show("listening", min(done, seconds)))
     try:
         roles = _wanted(roles_of(topics, Mapped.of(args.topic), "the graph"))
     except DataError as error:

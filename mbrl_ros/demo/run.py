@@ -153,7 +153,7 @@ class CouldNotStart(MbrlError):
 
 class Processes:
     """The nodes as child processes on a domain of their own; leaving the context ends them in order, and so does the death of
-    this process, however it dies (nodes/child.py).
+    this process, however it dies (nodes/child_process.py).
     """
 
     def __init__(self, parameters: dict[str, Path], folder: Path, domain: int | None = None):
@@ -165,7 +165,7 @@ class Processes:
                 [
                     sys.executable,
                     "-m",
-                    "mbrl_ros.nodes.child",
+                    "mbrl_ros.nodes.child_process",
                     str(os.getpid()),
                     name,
                     "--ros-args",

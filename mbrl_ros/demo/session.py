@@ -19,7 +19,7 @@ from std_msgs.msg import Float64, String
 from std_srvs.srv import Trigger
 
 from ..exceptions import MbrlError
-from ..nodes import messages, qos
+from ..nodes import message_writers, qos
 from ..safety.state_machine import State
 from ..types import FeatureFrame
 from .run import START_STAMP, Processes
@@ -104,11 +104,11 @@ class _Session:
 
     def send(self, slot: Slot, root: str) -> None:
         """A target that holds from the slot's start on."""
-        stamp = messages.to_time(START_STAMP + slot.start)
+        stamp = message_writers.to_time(START_STAMP + slot.start)
         if slot.kind == "features":
             publisher, message = (
                 self._features,
-                messages.to_cloud(FeatureFrame(0.0, slot.value, np.ones(slot.value.size // 2))),
+                message_writers.to_cloud(FeatureFrame(0.0, slot.value, np.ones(slot.value.size // 2))),
             )
         else:
             publisher, message = self._point, PointStamped()

@@ -1,6 +1,6 @@
-"""Work that may take longer than a period, such as inverse kinematics, one piece after the other in a thread of its own.
+"""A thread for tasks that may take longer than a control period, such as inverse kinematics, one after the other.
 
-The thread that brings the states must not wait for it: states that come late are as good as none.
+The thread that receives the states must not wait for such a task: a state that comes late cannot be used any more.
 """
 
 from __future__ import annotations
@@ -12,28 +12,30 @@ from collections.abc import Callable
 
 
 class BackgroundWorker:
-    """run(errand) does it soon; False if `most` wait already."""
+    """Run tasks in their order in a thread of its own."""
 
-    def __init__(self, most: int = 20):
-        self._waiting: queue.Queue[Callable[[], None] | None] = queue.Queue(most)
+    def __init__(self, capacity: int = 20):
+        """Start the thread; `capacity` is the largest number of tasks that may wait."""
+        self._waiting: queue.Queue[Callable[[], None] | None] = queue.Queue(capacity)
         self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
         self._thread.start()
 
-    def run(self, errand: Callable[[], None]) -> bool:
+    def run(self, task: Callable[[], None]) -> bool:
+        """Append `task` to the queue; return False, and do not run it, if the queue is full."""
         try:
-            self._waiting.put_nowait(errand)
+            self._waiting.put_nowait(task)
         except queue.Full:
             return False
         return True
 
     def close(self) -> None:
-        """Return when the worker that wait are done."""
+        """Finish the tasks that wait, then end the thread."""
         self._waiting.put(None)
         self._thread.join()
 
     def _work(self) -> None:
-        while (errand := self._waiting.get()) is not None:
+        while (task := self._waiting.get()) is not None:
             try:
-                errand()
-            except Exception:  # one that fails must not end the others
+                task()
+            except Exception:  # a task that fails must not end the others
                 traceback.print_exc()

@@ -20,7 +20,7 @@ from ..config.sections.nodes import DistillationNodeSettings
 from ..distillation.trainer import Learner
 from ..exceptions import DataError, RobotDescriptionError
 from ..robots import load_robot
-from . import qos, supervision
+from . import qos, supervision_messages
 from .parameters import Parameters
 from .process import EndRequest, run
 
@@ -52,7 +52,7 @@ class DistillationNode(Node):
 
     def begin(self) -> None:
         if self.learner.policy is not None:
-            self._policy.publish(supervision.to_policy_message(self.learner.policy))
+            self._policy.publish(supervision_messages.to_policy_message(self.learner.policy))
             self.get_logger().info(f"resumed at version {self.learner.version}")
         self._thread.start()
 
@@ -65,7 +65,7 @@ class DistillationNode(Node):
 
     def _on_sample(self, message: Float64MultiArray) -> None:
         try:
-            self.learner.offer(*supervision.read(message))
+            self.learner.offer(*supervision_messages.read(message))
         except DataError as error:
             self.malformed += 1
             if self.malformed == 1:
@@ -76,7 +76,7 @@ class DistillationNode(Node):
         while not self._ending.wait(self.settings.period):
             report = self.learner.learn()
             if report is not None:
-                self._policy.publish(supervision.to_policy_message(self.learner.policy))
+                self._policy.publish(supervision_messages.to_policy_message(self.learner.policy))
                 memory = self.learner.memory
                 self._report.publish(
                     String(

@@ -28,10 +28,10 @@ from ..runtime.control_loop import ControlLoop
 from ..runtime.feedback_player import PLAN_VALIDITY, FeedbackPlayer
 from ..safety.supervisor import Supervisor
 from . import qos, realtime
-from .child import end_with_parent
+from .child_process import end_with_parent
 from .outputs import NodeOutputs
 from .parameters import Parameters
-from .policy_link import PolicyLink
+from .policy_interface import PolicyInterface
 from .process import EndRequest, prefer_udp, run
 from .services import Services
 from .subscriptions import Subscriptions
@@ -164,7 +164,7 @@ class MpcNode(LifecycleNode):
         self._outputs.gates = (self._inputs.states, self._inputs.features)
         self._policy = None
         if isinstance(controller, PolicyController):
-            self._policy = self._outputs.policy = PolicyLink(self, controller, self._loop)
+            self._policy = self._outputs.policy = PolicyInterface(self, controller, self._loop)
         self._triggers = Services(self, self._loop, robot, settings.model_file, self._outputs.tell)
         self._inputs.begin()
         realtime.settle_process(settings, self._warn)

@@ -25,8 +25,8 @@ from ..robots import Robot
 from ..runtime.control_loop import ControlLoop, Tick
 from ..runtime.event_log import Act
 from ..safety.state_machine import Reason, State
-from . import messages, qos, status
-from .commands import CommandPublisher
+from . import message_writers, qos, status
+from .command_publisher import CommandPublisher
 from .markers import to_markers
 
 DIAGNOSTICS_PERIOD = 1.0  # [s]
@@ -61,7 +61,7 @@ class NodeOutputs:
             self._diagnostics,
         )
         self._timer = None
-        self.policy = None  # the PolicyLink, where there is one
+        self.policy = None  # the PolicyInterface, where there is one
 
     def begin(self) -> None:
         """The node becomes active."""
@@ -150,12 +150,14 @@ class NodeOutputs:
 
     def _show(self, decision) -> None:
         """The plan for eyes."""
-        self._plan.publish(messages.to_trajectory(decision.plan, self._robot.joints, decision.stamp, self.loop.dt))
+        self._plan.publish(
+            message_writers.to_trajectory(decision.plan, self._robot.joints, decision.stamp, self.loop.dt)
+        )
         if self._markers.get_subscription_count():
             kinematics, target = self._controller.target_manager.kinematics, self._controller.target
             path = kinematics.positions(decision.plan.x_hat[:, : self._robot.n])
             goal = None if target is None or target.q is None else kinematics.position(target.q)
-            self._markers.publish(to_markers(path, goal, self._robot.root, messages.to_time(decision.stamp)))
+            self._markers.publish(to_markers(path, goal, self._robot.root, message_writers.to_time(decision.stamp)))
 
     def _rejected(self) -> int:
         return sum(sum(gate.rejected.values()) for gate in self.gates)

@@ -32,9 +32,9 @@ from std_msgs.msg import Float64MultiArray, String
 from ..config.section import Section, setting
 from ..data.bag_writer import Limits, RotatingBag
 from ..exceptions import DataError
+from .message_types import message_class
 from .parameters import Parameters
 from .process import EndRequest, run
-from .types_by_name import message_class
 
 RECORDED = (
     "joint_states",

@@ -25,10 +25,10 @@ from ..config.section import Section, setting
 from ..data.salvage import Raw
 from ..data.stream import BagStream, Decoder
 from ..exceptions import DataError
-from .messages import to_time
+from .message_types import message_class
+from .message_writers import to_time
 from .parameters import Parameters
 from .process import EndRequest, run
-from .types_by_name import message_class
 
 SESSION = "/mbrl_session"
 COMMANDING = ("commands", "trajectory_commands", "command", "cmd_vel", "joint_trajectory")  # last parts of topics

@@ -26,8 +26,9 @@ from ..config.sections.nodes import SimNodeSettings
 from ..config.sections.robot import RobotSettings
 from ..config.sections.simulation import CameraSettings, PlantSettings
 from ..exceptions import ConfigurationError, MbrlError
+from ..messages import readers
 from ..robots import load_robot
-from . import messages
+from . import message_writers
 from .parameters import Parameters
 from .process import EndRequest, run
 from .simulation import Simulation
@@ -106,10 +107,10 @@ class SimNode(Node):
         while not self._stopping and not simulation.finished:
             state, frames = simulation.begin_tick()
             for frame in frames:
-                self._features.publish(messages.to_cloud(frame))
+                self._features.publish(message_writers.to_cloud(frame))
             message = self._joint_state(state)
             with self._condition:
-                self._answer, self._sent = None, messages.seconds(message.header.stamp)
+                self._answer, self._sent = None, readers.seconds(message.header.stamp)
             self._states.publish(message)
             self._truth.publish(self._joint_state(simulation.truth))
             if time.perf_counter() >= next_progress:
@@ -172,7 +173,7 @@ class SimNode(Node):
             velocity=state.qd.tolist(),
             effort=[] if not hasattr(state, "effort") else state.effort.tolist(),
         )
-        message.header.stamp = messages.to_time(self.settings.start_stamp + state.stamp)
+        message.header.stamp = message_writers.to_time(self.settings.start_stamp + state.stamp)
         return message
 
     # --- callbacks ------------------------------------------------------------------------------------------------
@@ -185,7 +186,7 @@ class SimNode(Node):
             )
             return
         with self._condition:
-            answered = messages.answered_stamp(message)
+            answered = readers.answered_stamp(message)
             self._answer = (self._sent if answered is None else answered, np.array(message.data))
             self._condition.notify()
 

@@ -18,12 +18,13 @@ from trajectory_msgs.msg import JointTrajectory
 
 from ..config.configuration import Configuration
 from ..exceptions import MbrlError
+from ..messages import readers
 from ..messages.input_gate import InputGate
 from ..references.targets import Target
 from ..robots import Robot
 from ..runtime.control_loop import ControlLoop
 from ..runtime.mailbox import Arrival
-from . import messages, qos
+from . import qos
 from .background_worker import BackgroundWorker
 
 
@@ -48,18 +49,18 @@ class Subscriptions:
         clock = "stamps" if lockstep else control.stamp_clock
         self.states = InputGate("joint_states", timeout=control.state_timeout, clock=clock)
         self.features = InputGate("features", timeout=configuration.features.timeout, clock=clock)
-        self._joint_reader = messages.JointStateReader(
+        self._joint_reader = readers.JointStateReader(
             robot, self.states, missing_velocity=control.missing_velocity, cutoff=control.velocity_cutoff
         )
-        self._feature_reader = messages.FeatureReader(configuration.features.points, self.features)
+        self._feature_reader = readers.FeatureReader(configuration.features.points, self.features)
         self._feature_latency = control.feature_latency
-        self._target_order = messages.JointOrder(robot.joints)
+        self._target_order = readers.JointOrder(robot.joints)
         self._newest = (0.0, 0.0)  # stamp of the newest state and when it came by perf_counter
         self._said_estimating = False
 
     def begin(self) -> None:
         """Subscribe; from now on `loop` gets states."""
-        self._errands = None if self._lockstep else BackgroundWorker()
+        self._worker = None if self._lockstep else BackgroundWorker()
         stream = qos.EVERY if self._lockstep else qos.NEWEST
         subscribe = self._node.create_subscription
         self._feature_subscription = subscribe(PointCloud2, "features", self._on_features, stream)
@@ -82,8 +83,8 @@ class Subscriptions:
     def end(self) -> None:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
-        if self._errands is not None:
-            self._errands.close()
+        if self._worker is not None:
+            self._worker.close()
 
     def age(self) -> float:
         """Age [s] of the newest joint state by its stamp."""
@@ -103,7 +104,7 @@ class Subscriptions:
             observation, effort, restarted = result
             self._newest = (observation.stamp, received)
             self.loop.mailbox.put(Arrival(observation, received, effort, restarted, clocked=self.loop.clock()))
-        elif self.states.accepted and messages.seconds(message.header.stamp) == self._newest[0]:
+        elif self.states.accepted and readers.seconds(message.header.stamp) == self._newest[0]:
             self.loop.repeat_command()
         if self._joint_reader.estimating and not self._said_estimating:
             self._said_estimating = True
@@ -136,9 +137,9 @@ class Subscriptions:
 
     def _target_callback(self, topic: str, setter: Callable) -> Callable:
         def callback(message) -> None:
-            if self._errands is None:
+            if self._worker is None:
                 self._accept(topic, setter, message)
-            elif not self._errands.run(lambda: self._accept(topic, setter, message)):
+            elif not self._worker.run(lambda: self._accept(topic, setter, message)):
                 self._refuse(topic, message, "too many others wait")
 
         return callback
@@ -154,24 +155,24 @@ class Subscriptions:
 
     def _refuse(self, topic: str, message, why: str) -> None:
         self._tell(f"target refused: {why}", False)
-        self.loop.refused(topic, messages.seconds(message.header.stamp))
+        self.loop.refused(topic, readers.seconds(message.header.stamp))
 
     def _set_joints(self, message: JointState) -> Target:
-        q = messages.read_joint_target(message, self._target_order)
-        return self._controller.set_joint_target(q, messages.seconds(message.header.stamp))
+        q = readers.read_joint_target(message, self._target_order)
+        return self._controller.set_joint_target(q, readers.seconds(message.header.stamp))
 
     def _set_point(self, message: PointStamped) -> Target:
-        p = messages.read_point_target(message, self._robot.root)
-        return self._controller.set_point_target(p, messages.seconds(message.header.stamp))
+        p = readers.read_point_target(message, self._robot.root)
+        return self._controller.set_point_target(p, readers.seconds(message.header.stamp))
 
     def _set_pose(self, message: PoseStamped) -> Target:
-        p = messages.read_pose_target(message, self._robot.root)
-        return self._controller.set_point_target(p, messages.seconds(message.header.stamp))
+        p = readers.read_pose_target(message, self._robot.root)
+        return self._controller.set_point_target(p, readers.seconds(message.header.stamp))
 
     def _set_features(self, message: PointCloud2) -> Target:
-        s = messages.read_feature_target(message)
-        return self._controller.set_feature_target(s, messages.seconds(message.header.stamp))
+        s = readers.read_feature_target(message)
+        return self._controller.set_feature_target(s, readers.seconds(message.header.stamp))
 
     def _set_trajectory(self, message: JointTrajectory) -> Target:
-        times, Q = messages.read_trajectory_target(message, self._target_order)
-        return self._controller.set_trajectory(times, Q, messages.seconds(message.header.stamp))
+        times, Q = readers.read_trajectory_target(message, self._target_order)
+        return self._controller.set_trajectory(times, Q, readers.seconds(message.header.stamp))

@@ -9,7 +9,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 from mbrl_ros.nodes.background_worker import BackgroundWorker
 
 
-def test_errands_are_done_in_order_in_another_thread():
+def test_tasks_run_in_order_in_another_thread():
     worker, done = BackgroundWorker(), []
     assert all(worker.run(lambda k=k: done.append((k, threading.current_thread().name))) for k in range(5))
     worker.close()
@@ -17,7 +17,7 @@ def test_errands_are_done_in_order_in_another_thread():
 
 
 def test_whoever_asks_does_not_wait_and_too_many_are_refused():
-    worker, busy, go = BackgroundWorker(most=2), threading.Event(), threading.Event()
+    worker, busy, go = BackgroundWorker(capacity=2), threading.Event(), threading.Event()
 
     def long():
         busy.set()

@@ -9,7 +9,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 from std_msgs.msg import Float64MultiArray, String, UInt8MultiArray  # noqa: E402
 
 from mbrl_ros.distillation.dataset import Supervision  # noqa: E402
-from mbrl_ros.nodes import qos, supervision  # noqa: E402
+from mbrl_ros.nodes import qos, supervision_messages  # noqa: E402
 from support.robots import planar_arm, planar_robot  # noqa: E402
 from support.ros import NodeProcess, Peer, new_domain  # noqa: E402
 from support.teaching import lesson  # noqa: E402
@@ -18,7 +18,7 @@ from support.teaching import lesson  # noqa: E402
 def stream(robot):
     s = lesson(robot, 600)
     for k in range(len(s)):
-        yield supervision.to_message(
+        yield supervision_messages.to_message(
             Supervision(
                 1.0 + 0.005 * k,
                 "point",
@@ -67,7 +67,7 @@ def test_samples_become_a_policy_that_survives_a_kill(tmp_path):
             return bool(heard) and bool(peer.heard["/distillation_node/report"])
 
         peer.until(fed, "a policy")
-        policy = supervision.read_policy(heard[-1])
+        policy = supervision_messages.read_policy(heard[-1])
         policy.check(robot)
         report = json.loads(peer.heard["/distillation_node/report"][-1].data)
         assert report["version"] >= 1 and report["malformed"] >= 1 and report["samples"] > 100
@@ -80,7 +80,7 @@ def test_samples_become_a_policy_that_survives_a_kill(tmp_path):
         peer.processes[:] = [again]
         del heard[:]
         peer.until(lambda: bool(heard), "the resumed policy")
-        assert supervision.read_policy(heard[-1]).about["version"] >= 1
+        assert supervision_messages.read_policy(heard[-1]).about["version"] >= 1
         again.signal(signal.SIGTERM)
         assert again.wait() == 0
         assert "resumed at version" in again.output

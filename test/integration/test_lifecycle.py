@@ -20,7 +20,7 @@ from std_msgs.msg import Float64MultiArray, String, UInt8
 from std_srvs.srv import Trigger
 
 from mbrl_ros.data.dataset import Dataset
-from mbrl_ros.nodes import messages, qos
+from mbrl_ros.nodes import message_writers, qos
 from mbrl_ros.nodes.status import read_status
 from mbrl_ros.safety.state_machine import State
 
@@ -274,7 +274,7 @@ def test_the_description_may_come_by_topic_and_time_from_a_simulation():
         states = peer.publisher(JointState, "/joint_states")
 
         def at(now: float, stamp: float | None = None) -> None:
-            clock.publish(Clock(clock=messages.to_time(now)))
+            clock.publish(Clock(clock=message_writers.to_time(now)))
             if stamp is not None:
                 states.publish(state(stamp, (0.1, 0.2), (0.0, 0.0), ("joint1", "joint2")))
 

@@ -14,8 +14,9 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from mbrl_ros.exceptions import TargetError
+from mbrl_ros.messages import readers
 from mbrl_ros.messages.input_gate import InputGate
-from mbrl_ros.nodes import messages
+from mbrl_ros.nodes import message_writers
 from mbrl_ros.types import FeatureFrame, Plan, PlanStatus
 from support.robots import planar_robot
 
@@ -26,12 +27,12 @@ def joint_state(
     stamp=1.0, name=("joint1", "joint2"), position=(0.1, 0.2), velocity=(0.3, 0.4), effort=()
 ) -> JointState:
     message = JointState(name=list(name), position=list(position), velocity=list(velocity), effort=list(effort))
-    message.header.stamp = messages.to_time(stamp)
+    message.header.stamp = message_writers.to_time(stamp)
     return message
 
 
-def reader(**options) -> messages.JointStateReader:
-    return messages.JointStateReader(planar_robot(), InputGate("joint_states", timeout=0.05, clock="stamps"), **options)
+def reader(**options) -> readers.JointStateReader:
+    return readers.JointStateReader(planar_robot(), InputGate("joint_states", timeout=0.05, clock="stamps"), **options)
 
 
 def test_joints_are_found_by_name_whatever_else_the_message_holds():
@@ -109,13 +110,13 @@ def test_missing_velocity_is_estimated_or_refused(velocity):
     assert "control.missing_velocity" in strict.gate.details["missing velocity"]
 
 
-def feature_reader(points=2) -> messages.FeatureReader:
-    return messages.FeatureReader(points, InputGate("features", timeout=0.5, clock="stamps"))
+def feature_reader(points=2) -> readers.FeatureReader:
+    return readers.FeatureReader(points, InputGate("features", timeout=0.5, clock="stamps"))
 
 
 def test_features_survive_the_way_through_a_cloud():
     frame = FeatureFrame(1.25, np.array([0.1, -0.2, 0.3, 0.4]), np.array([1.0, 0.25]))
-    back = feature_reader().read_cloud(messages.to_cloud(frame), 0.0)
+    back = feature_reader().read_cloud(message_writers.to_cloud(frame), 0.0)
     assert back.stamp == frame.stamp
     assert back.points.tolist() == frame.points.tolist()
     assert back.confidence.tolist() == frame.confidence.tolist()
@@ -138,7 +139,7 @@ def cloud(points, *, fields=("x", "y", "z"), order="<", kind="f4", padding=4) ->
             for i, name in enumerate(fields)
         ],
     )
-    message.header.stamp = messages.to_time(1.0)
+    message.header.stamp = message_writers.to_time(1.0)
     return message
 
 
@@ -195,82 +196,82 @@ def test_feature_vectors_take_the_stamp_they_are_given():
 
 
 def test_targets_are_read_by_name_and_refused_with_a_reason():
-    order = messages.JointOrder(("joint1", "joint2"))
-    assert messages.read_joint_target(joint_state(name=("joint2", "joint1")), order).tolist() == [0.2, 0.1]
+    order = readers.JointOrder(("joint1", "joint2"))
+    assert readers.read_joint_target(joint_state(name=("joint2", "joint1")), order).tolist() == [0.2, 0.1]
     with pytest.raises(TargetError, match="did you mean 'joint_2'"):
-        messages.read_joint_target(joint_state(name=("joint1", "joint_2")), order)
+        readers.read_joint_target(joint_state(name=("joint1", "joint_2")), order)
     with pytest.raises(TargetError, match="2 names but 1 positions"):
-        messages.read_joint_target(joint_state(position=(0.1,)), order)
+        readers.read_joint_target(joint_state(position=(0.1,)), order)
 
 
 @pytest.mark.parametrize("frame", ("", "base"))
 def test_point_targets_stand_in_the_base_frame(frame):
     message = PointStamped()
     message.header.frame_id, message.point.x, message.point.z = frame, 0.5, -0.25
-    assert messages.read_point_target(message, "base").tolist() == [0.5, 0.0, -0.25]
+    assert readers.read_point_target(message, "base").tolist() == [0.5, 0.0, -0.25]
     message.header.frame_id = "camera"
     with pytest.raises(TargetError, match="'camera' is not the robot's base frame 'base'"):
-        messages.read_point_target(message, "base")
+        readers.read_point_target(message, "base")
 
 
 def test_pose_targets_are_points_whose_orientation_is_free():
     message = PoseStamped()
     message.header.frame_id, message.pose.position.y = "base", 0.5
-    assert messages.read_pose_target(message, "base").tolist() == [0.0, 0.5, 0.0]
+    assert readers.read_pose_target(message, "base").tolist() == [0.0, 0.5, 0.0]
     with pytest.raises(TargetError, match="base frame 'world'"):
-        messages.read_pose_target(message, "world")
+        readers.read_pose_target(message, "world")
     message.pose.orientation.x = 1.0
     with pytest.raises(TargetError, match="orientation cannot be controlled"):
-        messages.read_pose_target(message, "base")
+        readers.read_pose_target(message, "base")
 
 
 def test_trajectory_targets_are_read_by_name():
-    order = messages.JointOrder(("joint1", "joint2"))
+    order = readers.JointOrder(("joint1", "joint2"))
     message = JointTrajectory(joint_names=["joint2", "joint1"])
     with pytest.raises(TargetError, match="no points"):
-        messages.read_trajectory_target(message, order)
+        readers.read_trajectory_target(message, order)
     for k in range(2):
         message.points.append(
             JointTrajectoryPoint(positions=[2.0 + k, 1.0 + k], time_from_start=Duration(sec=k, nanosec=5))
         )
-    times, Q = messages.read_trajectory_target(message, order)
+    times, Q = readers.read_trajectory_target(message, order)
     assert times == pytest.approx([5e-9, 1.000000005]) and Q.tolist() == [[1.0, 2.0], [2.0, 3.0]]
     message.points[1].positions = [1.0]
     with pytest.raises(TargetError, match="point 1 has 1 positions for 2 joints"):
-        messages.read_trajectory_target(message, order)
+        readers.read_trajectory_target(message, order)
 
 
 @pytest.mark.parametrize(
     "interface, field", (("position", "positions"), ("velocity", "velocities"), ("effort", "effort"))
 )
 def test_a_command_becomes_a_trajectory_of_one_point(interface, field):
-    (point,) = messages.to_trajectory_command(np.array([1.0, 2.0]), ("a", "b"), interface, 1.5).points
+    (point,) = message_writers.to_trajectory_command(np.array([1.0, 2.0]), ("a", "b"), interface, 1.5).points
     assert list(getattr(point, field)) == [1.0, 2.0]
     assert (point.time_from_start.sec, point.time_from_start.nanosec) == (1, 500_000_000)
 
 
 def test_feature_targets_come_as_clouds():
-    assert messages.read_feature_target(cloud([(0.5, 0.25, 0.0)])).tolist() == [0.5, 0.25]
+    assert readers.read_feature_target(cloud([(0.5, 0.25, 0.0)])).tolist() == [0.5, 0.25]
     with pytest.raises(TargetError, match="no field 'x'"):
-        messages.read_feature_target(cloud([(0.5, 0.25, 0.0)], fields=("a", "y", "z")))
+        readers.read_feature_target(cloud([(0.5, 0.25, 0.0)], fields=("a", "y", "z")))
 
 
 def test_commands_carry_the_stamp_they_answer():
-    message = messages.to_command(1.005, np.array([1.0, -2.0]))
+    message = message_writers.to_command(1.005, np.array([1.0, -2.0]))
     assert list(message.data) == [1.0, -2.0]
-    assert messages.answered_stamp(message) == 1.005
-    assert messages.answered_stamp(Float64MultiArray(data=[1.0])) is None
+    assert readers.answered_stamp(message) == 1.005
+    assert readers.answered_stamp(Float64MultiArray(data=[1.0])) is None
 
 
 @pytest.mark.parametrize("stamp", (0.0, 1.005, 1.9999999999, 1_760_000_000.123456))
 def test_stamps_survive_to_the_microsecond(stamp):
-    assert messages.seconds(messages.to_time(stamp)) == pytest.approx(stamp, abs=1e-6)
+    assert readers.seconds(message_writers.to_time(stamp)) == pytest.approx(stamp, abs=1e-6)
 
 
 def test_a_plan_becomes_a_trajectory():
     x = np.arange(12.0).reshape(3, 4)  # two stages and the end; [q1 q2 qd1 qd2]
     plan = Plan(x, *(np.zeros((2, 2)) for _ in range(5)), cost=0.0, status=PlanStatus.CONVERGED, iterations=1)
-    message = messages.to_trajectory(plan, ("joint1", "joint2"), 1.5, 0.5)
+    message = message_writers.to_trajectory(plan, ("joint1", "joint2"), 1.5, 0.5)
     assert message.joint_names == ["joint1", "joint2"]
     assert [list(point.positions) for point in message.points] == [[0, 1], [4, 5], [8, 9]]
     assert [list(point.velocities) for point in message.points] == [[2, 3], [6, 7], [10, 11]]

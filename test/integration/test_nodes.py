@@ -21,7 +21,8 @@ from visualization_msgs.msg import MarkerArray
 
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.data.tick_log import load_table
-from mbrl_ros.nodes import messages
+from mbrl_ros.messages import readers
+from mbrl_ros.nodes import message_writers
 from mbrl_ros.nodes.status import read_status
 from mbrl_ros.robots import load_robot
 
@@ -54,7 +55,7 @@ def lockstep_run(folder, name: str, seconds: float):
         ),
     ) as (peer, mpc, sim):
         target = PointStamped()
-        target.header.stamp = messages.to_time(1.2)
+        target.header.stamp = message_writers.to_time(1.2)
         target.point.x, target.point.y, target.point.z = TARGET
         publisher = peer.publisher(PointStamped, "/mpc_node/target_point")
         peer.listen(Float64MultiArray, "/mpc_node/status")
@@ -153,7 +154,7 @@ def test_bad_input_is_counted_by_name_and_survived():
             if key.startswith("rejected: ") and "duplicate stamp" not in key
         } == expected
         assert "did you mean 'panda_joint8'" in report["last missing joints"]
-        assert len({messages.answered_stamp(m) for m in peer.heard["/commands"]}) == 2
+        assert len({readers.answered_stamp(m) for m in peer.heard["/commands"]}) == 2
         mpc.signal(signal.SIGINT)
         assert mpc.wait() == 0, mpc.output
 
@@ -165,7 +166,7 @@ def test_velocities_are_estimated_where_they_are_missing():
         node.begin(state(1.005, qd=()))
         node.states.publish(state(1.01, qd=()))
         node.answered(1.01)
-        assert {messages.answered_stamp(m) for m in peer.heard["/commands"]} == {1.005, 1.01}
+        assert {readers.answered_stamp(m) for m in peer.heard["/commands"]} == {1.005, 1.01}
 
 
 def test_what_became_of_a_target_is_told_to_whoever_listens():
@@ -193,7 +194,7 @@ def test_a_whole_tour_of_targets_may_be_sent_at_once():
         node.begin(state(1.0))
         for k in range(40):
             message = PointStamped()
-            message.header.stamp = messages.to_time(2.0 + k)
+            message.header.stamp = message_writers.to_time(2.0 + k)
             message.point.x, message.point.z = 0.4 + 0.001 * k, 0.5
             targets.publish(message)
         peer.until(lambda: len(peer.heard["/mpc_node/message"]) >= 40, "what became of every target")
@@ -226,12 +227,12 @@ def test_targets_of_every_kind_are_accepted_and_shown():
 
         message = PoseStamped()
         message.pose.position.x, message.pose.position.y, message.pose.position.z = TARGET
-        message.header.stamp = messages.to_time(1.01)
+        message.header.stamp = message_writers.to_time(1.01)
         send_until_target(pose, message, 1.0, 1.01)
         to_joints = state(1.02, np.add(HOME, 0.1))
         send_until_target(joints, to_joints, 0.0, 1.02)
         trajectory = JointTrajectory(joint_names=PANDA["robot.joints"])
-        trajectory.header.stamp = messages.to_time(1.03)
+        trajectory.header.stamp = message_writers.to_time(1.03)
         trajectory.points.append(JointTrajectoryPoint(positions=HOME, time_from_start=Duration(sec=2)))
         send_until_target(path, trajectory, 0.0, 1.03)
         assert all(message.data.startswith("target accepted: ") for message in peer.heard["/mpc_node/message"])

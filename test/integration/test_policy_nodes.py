@@ -11,8 +11,8 @@ from std_srvs.srv import Trigger  # noqa: E402
 from mbrl_ros.controllers.policy import Mode  # noqa: E402
 from mbrl_ros.distillation.dataset import Supervision  # noqa: E402
 from mbrl_ros.distillation.fit import fit  # noqa: E402
-from mbrl_ros.nodes import qos, supervision  # noqa: E402
-from mbrl_ros.nodes.policy_link import STREAM  # noqa: E402
+from mbrl_ros.nodes import qos, supervision_messages  # noqa: E402
+from mbrl_ros.nodes.policy_interface import STREAM  # noqa: E402
 from mbrl_ros.robots.kinematics import Kinematics  # noqa: E402
 from support.robots import planar_arm, planar_robot  # noqa: E402
 from support.ros import Listening, ros, state  # noqa: E402
@@ -87,8 +87,10 @@ def test_a_teaching_node_streams_what_a_student_needs(tmp_path):
         robot = Robot(peer)
         robot.aim(planar, (1.4, -2.2, 0.2))
         heard = robot.samples
-        robot.until(lambda: len(heard) > 20 and supervision.read(heard[-1])[0].kind == "point", "lessons on the target")
-        samples = [supervision.read(message) for message in heard]
+        robot.until(
+            lambda: len(heard) > 20 and supervision_messages.read(heard[-1])[0].kind == "point", "lessons on the target"
+        )
+        samples = [supervision_messages.read(message) for message in heard]
         assert (np.diff([number for _, number in samples]) > 0).all()
         sample = samples[-1][0]
         assert (
@@ -107,7 +109,7 @@ def test_a_policy_is_promoted_and_demoted_without_a_step_in_the_command(tmp_path
         assert robot.call("promote_policy") == (False, "there is no policy")
         latched = peer.node.create_publisher(UInt8MultiArray, "/policy", qos.LATCHED)
         latched.publish(UInt8MultiArray(data=[1, 2, 3]))  # not a policy: refused, and the node goes on
-        latched.publish(supervision.to_policy_message(policy))
+        latched.publish(supervision_messages.to_policy_message(policy))
         robot.until(lambda: robot.status()["version"] == 7, "the policy")
         assert robot.status()["mode"] == Mode.SHADOW
         robot.until(lambda: robot.call("promote_policy")[0], "the end of its time in shadow")
@@ -146,7 +148,7 @@ def test_two_robots_of_one_kind_feed_one_student_of_two_tasks(tmp_path):
             s.u[k],
             s.P[k],
         )
-        return supervision.to_message(said, k + 1, f"/{side}/mpc_node")
+        return supervision_messages.to_message(said, k + 1, f"/{side}/mpc_node")
 
     with ros(("distillation_node", parameters)) as (peer, _):
         heard = []
@@ -159,10 +161,10 @@ def test_two_robots_of_one_kind_feed_one_student_of_two_tasks(tmp_path):
                 for side, topic in topics.items():
                     topic.publish(sample(side, k))
             del waiting[:20]
-            return heard and len(heard[-1].data) and supervision.read_policy(heard[-1]).about["targets"] > 40
+            return heard and len(heard[-1].data) and supervision_messages.read_policy(heard[-1]).about["targets"] > 40
 
         peer.until(fed, "a policy of both robots' targets")
-        policy = supervision.read_policy(heard[-1])
+        policy = supervision_messages.read_policy(heard[-1])
         assert policy.shape.tasks == 2
         left, right = ({tuple(t) for t in lessons[side].target} for side in lessons)
         known = {tuple(t) for t in policy.targets.points}

@@ -13,7 +13,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
-from mbrl_ros.nodes.messages import to_time
+from mbrl_ros.nodes.message_writers import to_time
 from mbrl_ros.replay import ReplayOptions, replay
 from support.replay_bags import RATE, SETTINGS, START, TEXT, VECTOR, Messages, closed_loop, write_bag
 from support.ros import ros

@@ -12,7 +12,7 @@ pytest.importorskip("mujoco", reason="sim.launch.py needs MuJoCo")
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
-from mbrl_ros.nodes import messages
+from mbrl_ros.messages import readers
 from mbrl_ros.nodes.status import read_status
 from mbrl_ros.safety.supervisor import State
 from support.launching import shipped
@@ -61,7 +61,7 @@ def test_a_simulated_robot_reaches_its_target_in_its_namespace(simulated, peer, 
         ),
         "the target",
     )
-    stamps = [messages.seconds(message.header.stamp) for message in peer.heard["/left/joint_states"]]
+    stamps = [readers.seconds(message.header.stamp) for message in peer.heard["/left/joint_states"]]
     assert np.diff(sorted(set(stamps))) == pytest.approx(PERIOD, abs=1e-6)  # the rate of the parameter file
     assert all(len(command.data) == len(JOINTS) for command in peer.heard["/left/commands"])
     yield  # the launch system shuts down

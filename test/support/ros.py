@@ -22,7 +22,8 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 
-from mbrl_ros.nodes import messages
+from mbrl_ros.messages import readers
+from mbrl_ros.nodes import message_writers
 
 PATIENCE = 120.0  # [s]: a test that waits longer than this for a message has failed
 _domains = itertools.count(37 * os.getpid())
@@ -185,7 +186,7 @@ def state(stamp: float, q=HOME, qd=(0.0,) * 7, names=None) -> JointState:
     message = JointState(
         name=list(names or PANDA["robot.joints"]), position=[float(v) for v in q], velocity=[float(v) for v in qd]
     )
-    message.header.stamp = messages.to_time(stamp)
+    message.header.stamp = message_writers.to_time(stamp)
     return message
 
 
@@ -206,7 +207,7 @@ class Listening:
     def answer(self, stamp: float) -> Float64MultiArray | None:
         """The command for the state stamped `stamp`, if it is there."""
         return next(
-            (m for m in self.peer.heard["/commands"] if messages.answered_stamp(m) == pytest.approx(stamp)), None
+            (m for m in self.peer.heard["/commands"] if readers.answered_stamp(m) == pytest.approx(stamp)), None
         )
 
     def answered(self, stamp: float) -> Float64MultiArray:
@@ -216,7 +217,7 @@ class Listening:
 
     def begin(self, message: JointState) -> None:
         """Send the first state until there is an answer: then everybody knows everybody."""
-        stamp = messages.seconds(message.header.stamp)
+        stamp = readers.seconds(message.header.stamp)
         self.peer.send_until(self.states, message, lambda: self.answer(stamp), "the first answer")
 
     def diagnosis(self, part: str) -> dict[str, str]:

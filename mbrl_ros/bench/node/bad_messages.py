@@ -10,7 +10,7 @@ from sensor_msgs.msg import JointState, PointCloud2, PointField
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from ...nodes import messages
+from ...nodes import message_writers
 
 WILD = (float("nan"), float("inf"), -float("inf"), 1e308, -1e308, 1e30, 0.0)
 TOPICS = {
@@ -60,7 +60,7 @@ class BadMessages:
     def _stamp(self, now: float):
         """Stale, in the future, long ago, far ahead, unset, or as it should be."""
         shift = self._rng.choice((0.0, -0.2, 0.3, -1e4, 1e4, -now, 1e-4))
-        return messages.to_time(max(0.0, min(now + float(shift), 2.0**31 - 1.0)))
+        return message_writers.to_time(max(0.0, min(now + float(shift), 2.0**31 - 1.0)))
 
     def _joint_state(self, now: float) -> JointState:
         rng, n = self._rng, len(self._joints)
@@ -85,7 +85,7 @@ class BadMessages:
             message.name = [f"joint_{i}" for i in range(2000)]
             message.position = [0.0] * 2000
         else:  # nothing wrong but the stamp, so it must be wrong
-            message.header.stamp = messages.to_time(now - float(rng.choice((0.2, 1.0, 1e3))))
+            message.header.stamp = message_writers.to_time(now - float(rng.choice((0.2, 1.0, 1e3))))
         return message
 
     def _cloud(self, now: float) -> PointCloud2:

@@ -24,7 +24,8 @@ from ...config.resources import share_directory
 from ...config.sections.robot import RobotSettings
 from ...config.sections.simulation import PlantSettings
 from ...exceptions import MbrlError
-from ...nodes import messages, qos
+from ...messages import readers
+from ...nodes import message_writers, qos
 from ...nodes.process import DDS_SETTINGS
 from ...robots import load_robot
 from ...simulation.plant import Plant
@@ -73,7 +74,7 @@ class Child:
     """A node as a child process in a domain, which ends when this one does; its output is kept."""
 
     def __init__(self, module: str, domain: int, parameters: Mapping[str, Any], **options: Any):
-        arguments = [sys.executable, "-m", "mbrl_ros.nodes.child", str(os.getpid()), module, "--ros-args"]
+        arguments = [sys.executable, "-m", "mbrl_ros.nodes.child_process", str(os.getpid()), module, "--ros-args"]
         for key, value in parameters.items():
             arguments += ["-p", f"{key}:={_spelled(value)}"]
         environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), **alone(), **options.pop("environment", {})}
@@ -194,7 +195,7 @@ class RobotSide:
     def _on_command(self, message: Float64MultiArray, info: dict) -> None:
         u = np.array(message.data)
         finite = bool(np.isfinite(u).all()) and u.size == self.robot.n
-        stamp = messages.answered_stamp(message)
+        stamp = readers.answered_stamp(message)
         with self.arrived:
             self.commands += 1
             self.not_finite += not finite
@@ -228,7 +229,7 @@ class StateMaker:
     def message(self, stamp: float) -> JointState:
         m = self._measurement
         message = JointState(name=self.names, position=m.q.tolist(), velocity=m.qd.tolist(), effort=m.effort.tolist())
-        message.header.stamp = messages.to_time(stamp)
+        message.header.stamp = message_writers.to_time(stamp)
         return message
 
     def advance(self, u: np.ndarray | None) -> None:

@@ -20,7 +20,7 @@ from ..controllers.policy import PolicyController
 from ..distillation.compiled_policy import Student
 from ..exceptions import MbrlError
 from ..runtime.control_loop import ControlLoop
-from . import qos, supervision
+from . import qos, supervision_messages
 
 STREAM = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 STATUS_FIELDS = (
@@ -35,7 +35,7 @@ STATUS_FIELDS = (
 )
 
 
-class PolicyLink:
+class PolicyInterface:
     """Between the topics and `controller`, which the control thread of `loop` uses: all changes go through `loop.outside`."""
 
     def __init__(self, node: LifecycleNode, controller: PolicyController, loop: ControlLoop):
@@ -71,7 +71,7 @@ class PolicyLink:
         sample = controller.sample if followed else None
         if sample is not None:
             self._sequence += 1
-            self._samples.publish(supervision.to_message(sample, self._sequence, self._source))
+            self._samples.publish(supervision_messages.to_message(sample, self._sequence, self._source))
         scores = controller.student.scores if controller.student else dict.fromkeys(("state", "target", "spread"), 0.0)
         newer = controller.newer
         values = [
@@ -105,7 +105,7 @@ class PolicyLink:
 
     def _build(self, message: UInt8MultiArray) -> None:
         try:
-            policy = supervision.read_policy(message)
+            policy = supervision_messages.read_policy(message)
             student = Student(policy, self._controller.robot)
             self._loop.outside(
                 "policy",

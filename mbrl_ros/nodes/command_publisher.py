@@ -16,7 +16,7 @@ from ..config.sections.nodes import NodeSettings
 from ..exceptions import JointNameError
 from ..robots import Robot
 from ..types import Array
-from . import messages, qos
+from . import message_writers, qos
 
 ASK_AGAIN = 1.0  # [s]
 
@@ -45,10 +45,10 @@ class CommandPublisher:
         if self._order is None:
             self.withheld += 1
             return
-        self._array.publish(messages.to_command(stamp, u[self._order], self._names))
+        self._array.publish(message_writers.to_command(stamp, u[self._order], self._names))
         if self._trajectory is not None:
             self._trajectory.publish(
-                messages.to_trajectory_command(u, self._robot.joints, self._robot.interface, self._dt)
+                message_writers.to_trajectory_command(u, self._robot.joints, self._robot.interface, self._dt)
             )
 
     def wait_until_sent(self, timeout) -> None:

@@ -1,4 +1,4 @@
-"""Between ROS messages and the core's values: reading is messages/readers.py's, which needs no ROS; writing stands here."""
+"""Write the core's values as ROS messages. The reading direction is messages/readers.py, which needs no ROS."""
 
 from __future__ import annotations
 
@@ -12,49 +12,18 @@ from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from ..messages.readers import (
-    FeatureReader,
-    JointOrder,
-    JointStateReader,
-    answered_stamp,
-    cloud_columns,
-    read_feature_target,
-    read_joint_target,
-    read_point_target,
-    read_pose_target,
-    read_trajectory_target,
-    seconds,
-)
 from ..types import Array, FeatureFrame, Plan
-
-__all__ = [
-    "FeatureReader",
-    "JointOrder",
-    "JointStateReader",
-    "answered_stamp",
-    "cloud_columns",
-    "read_feature_target",
-    "read_joint_target",
-    "read_point_target",
-    "read_pose_target",
-    "read_trajectory_target",
-    "seconds",
-    "to_cloud",
-    "to_command",
-    "to_time",
-    "to_trajectory",
-    "to_trajectory_command",
-]
 
 
 def to_time(stamp: float) -> Time:
+    """Write a stamp [s] as a Time, rounded to the nanosecond."""
     sec = math.floor(stamp)
     nanosec = round(1e9 * (stamp - sec))
     return Time(sec=sec + nanosec // 10**9, nanosec=nanosec % 10**9)
 
 
 def to_cloud(frame: FeatureFrame, frame_id: str = "camera") -> PointCloud2:
-    """A feature frame as a cloud of float64 x, y, confidence."""
+    """Write a feature frame as a cloud of float64 x, y, confidence, one row per point."""
     names = ("x", "y", "confidence")
     data = np.column_stack((frame.points.reshape(-1, 2), frame.confidence))
     message = PointCloud2(
@@ -73,9 +42,17 @@ def to_cloud(frame: FeatureFrame, frame_id: str = "camera") -> PointCloud2:
 
 
 def to_command(stamp: float, u: Array, joints: Sequence[str] = ()) -> Float64MultiArray:
-    """U (n,) for a forward_command_controller, which reads `data` only. layout.dim[0].label tells the stamp [s] of the
-    state the command answers, for whoever wants to know (sim_node in lockstep, latency measurements, replays); further
-    labels are the joints, where their order is not the robot's.
+    """Write a command for a forward_command_controller, which reads `data` only.
+
+    Parameters
+    ----------
+    stamp
+        Stamp [s] of the state that the command answers, written into layout.dim[0].label for every reader that needs it:
+        sim_node in lockstep, latency measurements, replays.
+    u
+        Command (n,) in the order of `joints`.
+    joints
+        Names written as further labels where their order is not the robot's; empty: the robot's order.
     """
     message = Float64MultiArray(data=u.tolist())
     message.layout.dim = [
@@ -86,7 +63,7 @@ def to_command(stamp: float, u: Array, joints: Sequence[str] = ()) -> Float64Mul
 
 
 def to_trajectory_command(u: Array, joints: Sequence[str], interface: str, after: float) -> JointTrajectory:
-    """U (n,) as a trajectory of one point: what to have reached `after` [s] from now."""
+    """Write a command u (n,) as a trajectory of one point, to be reached `after` [s] from now."""
     nanoseconds = round(1e9 * after)
     field = {"position": "positions", "velocity": "velocities", "effort": "effort"}[interface]
     point = JointTrajectoryPoint(
@@ -96,7 +73,7 @@ def to_trajectory_command(u: Array, joints: Sequence[str], interface: str, after
 
 
 def to_trajectory(plan: Plan, joints: Sequence[str], stamp: float, dt: float) -> JointTrajectory:
-    """The plan's joint positions and velocities, one point per stage, from `stamp` [s] on."""
+    """Write the plan's joint positions and velocities, one point per stage of `dt` [s], from `stamp` [s] on."""
     n = len(joints)
     message = JointTrajectory(joint_names=list(joints))
     message.header.stamp = to_time(stamp)
