@@ -147,7 +147,7 @@ def _scorer(args: argparse.Namespace, recording: Recording, robot: Robot, name: 
     if name.endswith(".npz"):
         kind, owner, arrays = store.load(name)
         store.check_owner(name, owner, store.Owner(robot.joints, robot.interface, recording.period))
-        prior = registry.load("dynamics.priors", kind).from_arrays(arrays, robot, recording.period)
+        prior = registry.load("prior", kind).from_arrays(arrays, robot, recording.period)
     elif name == "integrator" and (not robot.urdf or recording.u is None):
         prior = unknown_robot_prior(robot, recording.period)
     else:
@@ -156,7 +156,7 @@ def _scorer(args: argparse.Namespace, recording: Recording, robot: Robot, name: 
         configuration = Configuration.from_flat(_recordings.settings(args))
         if name not in configuration.priors:
             raise ConfigurationError(f"no prior '{name}'; did you mean '{nearest(name, configuration.priors)}'?")
-        prior = registry.load("dynamics.priors", name).build(configuration.priors[name], robot, recording.period)
+        prior = registry.load("prior", name).build(configuration.priors[name], robot, recording.period)
     return lambda estimator: evaluate(recording, dynamics_for(recording, robot, estimator, prior))
 
 

@@ -22,21 +22,25 @@ from .sections.references import ReferenceSettings
 from .sections.robot import RobotSettings
 from .sections.safety import SupervisorSettings
 
-PLUGINS = {"cost": "costs", "prior": "dynamics.priors"}
-
 
 def section_types() -> dict[str, type[Section]]:
-    """{prefix: section class} of everything that can be configured, plug-ins included."""
+    """Give {prefix: section class} of everything that can be configured, plug-ins included."""
     types = dict(SECTIONS)
-    for prefix, package in PLUGINS.items():
-        for name in registry.names(package):
-            types[f"{prefix}.{name}"] = registry.load(package, name).Settings
+    for family in registry.FAMILIES:
+        types |= {f"{family}.{name}": kind for name, kind in registry.settings_types(family).items()}
     return types
+
+
+def default_plugins() -> dict[str, dict[str, Section]]:
+    """Give {family: {name: its settings with their defaults}} of every plug-in that can be used."""
+    return {
+        family: {name: kind() for name, kind in registry.settings_types(family).items()} for family in registry.FAMILIES
+    }
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Configuration:
-    """Every section, checked; those not given hold their defaults. `costs` and `priors` by the name of the plug-in."""
+    """Every section, checked; those not given hold their defaults. `plugins`: {family: {name: settings}}."""
 
     robot: RobotSettings = RobotSettings()
     control: ControlSettings = ControlSettings()
@@ -49,8 +53,27 @@ class Configuration:
     supervisor: SupervisorSettings = SupervisorSettings()
     pid: PidSettings = PidSettings()
     distillation: DistillationSettings = DistillationSettings()
-    costs: Mapping[str, Any] = dataclasses.field(default_factory=lambda: default_plugins("cost"))
-    priors: Mapping[str, Any] = dataclasses.field(default_factory=lambda: default_plugins("prior"))
+    plugins: Mapping[str, Mapping[str, Section]] = dataclasses.field(default_factory=default_plugins)
+
+    @property
+    def costs(self) -> Mapping[str, Section]:
+        """The settings of every cost by its name."""
+        return self.plugins["cost"]
+
+    @property
+    def priors(self) -> Mapping[str, Section]:
+        """The settings of every prior by its name."""
+        return self.plugins["prior"]
+
+    @property
+    def controllers(self) -> Mapping[str, Section]:
+        """The settings of every controller by its name."""
+        return self.plugins["controller"]
+
+    @property
+    def planners(self) -> Mapping[str, Section]:
+        """The settings of every planner by its name."""
+        return self.plugins["planner"]
 
     @classmethod
     def from_flat(cls, values: Mapping[str, Any], *, source: str = "") -> Configuration:
@@ -60,6 +83,7 @@ class Configuration:
         groups: dict[str, dict[str, Any]] = {prefix: {} for prefix in types}
         for key, value in values.items():
             if key not in known:
+                registry.explain(key)
                 raise ConfigurationError(
                     f"unknown setting '{key}'; did you mean '{nearest(key, known)}'?",
                     key=key,
@@ -78,27 +102,31 @@ class Configuration:
     @classmethod
     def from_sections(cls, sections: Mapping[str, Section]) -> Configuration:
         """From {"planner": PlannerSettings(), "cost.effort": ..., ...}; what is not given holds its defaults."""
-        own: dict[str, Any] = {prefix: section for prefix, section in sections.items() if prefix in SECTIONS}
-        for family, attribute in (("cost", "costs"), ("prior", "priors")):
-            own[attribute] = {
-                **default_plugins(family),
-                **{key[len(family) + 1 :]: x for key, x in sections.items() if key.startswith(family + ".")},
-            }
-        return cls(**own)
+        core: dict[str, Any] = {}
+        plugins = default_plugins()
+        for prefix, section in sections.items():
+            if prefix in SECTIONS:
+                core[prefix] = section
+            else:
+                family, _, name = prefix.partition(".")
+                plugins[family][name] = section
+        return cls(**core, plugins=plugins)
 
     @classmethod
     def load(cls, path: str | Path, overrides: Mapping[str, Any] | None = None) -> Configuration:
-        """From a YAML file, either plain sections or the ROS 2 form (`NODE: ros__parameters:`); what is only mpc_node's
-        business (config/sections/nodes.py) is left out.
+        """From a YAML file, either plain sections or the ROS 2 form (`NODE: ros__parameters:`).
+
+        What concerns only mpc_node (config/sections/nodes.py) is left out.
         """
         values = {key: value for key, value in read_yaml(path).items() if key not in NodeSettings.infos()}
         return cls.from_flat({**values, **(overrides or {})}, source=str(path))
 
     def sections(self) -> dict[str, Section]:
-        """{prefix: section}, plug-ins included."""
-        plugins = {"cost": self.costs, "prior": self.priors}
+        """Give {prefix: section}, plug-ins included."""
         found: dict[str, Section] = {prefix: getattr(self, prefix) for prefix in SECTIONS}
-        return found | {f"{family}.{name}": x for family, group in plugins.items() for name, x in group.items()}
+        for family, group in self.plugins.items():
+            found |= {f"{family}.{name}": section for name, section in group.items()}
+        return found
 
     def flat(self) -> dict[str, Any]:
         """{"planner.horizon": 30, ...} of every setting."""
@@ -114,24 +142,8 @@ class Configuration:
 
 
 SECTIONS: dict[str, type[Section]] = {
-    "robot": RobotSettings,
-    "control": ControlSettings,
-    "reference": ReferenceSettings,
-    "dynamics": DynamicsSettings,
-    "consistency": ConsistencySettings,
-    "delay": DelaySettings,
-    "features": FeatureSettings,
-    "planner": PlannerSettings,
-    "supervisor": SupervisorSettings,
-    "pid": PidSettings,
-    "distillation": DistillationSettings,
+    field.name: type(field.default) for field in dataclasses.fields(Configuration) if isinstance(field.default, Section)
 }
-
-
-def default_plugins(family: str) -> dict[str, Section]:
-    """{name: section with its defaults} of the plug-ins of one family ("cost", "prior")."""
-    package = PLUGINS[family]
-    return {name: registry.load(package, name).Settings() for name in registry.names(package)}
 
 
 def documented() -> Iterator[tuple[str, Any, Info]]:

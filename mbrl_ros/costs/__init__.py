@@ -171,6 +171,6 @@ def build_cost(sections: Mapping[str, Section], context: CostContext) -> CostMod
     for name, settings in sections.items():
         if settings.weight == 0.0:
             continue
-        parts = registry.load("costs", name).build(settings, context)
+        parts = registry.load("cost", name).build(settings, context)
         terms += [(f"{name}{f'.{key}' if key else ''}", term) for key, term in parts.items()]
     return CostModel(context.x, context.u, context.u_previous, terms, context.discount)

@@ -5,5 +5,4 @@ from .image_jacobian import FeatureMotion
 from .online import Innovation, OnlineDynamics, build_dynamics
 from .posterior import RegressionPosterior
 
-NOT_PLUGINS = ()
 __all__ = ["CommandHistory", "FeatureMotion", "Innovation", "OnlineDynamics", "RegressionPosterior", "build_dynamics"]

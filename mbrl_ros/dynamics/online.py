@@ -303,6 +303,6 @@ def build_dynamics(
     robot, dt: float, settings: DynamicsSettings, prior_sections, features=None, consistency=None
 ) -> OnlineDynamics:
     """The dynamics of `robot` for a period dt [s], with the prior that `settings.prior` names."""
-    module = registry.load("dynamics.priors", settings.prior)
+    module = registry.load("prior", settings.prior)
     prior = module.build(prior_sections.get(settings.prior, module.Settings()), robot, dt)
     return OnlineDynamics(robot, dt, settings, prior, features, consistency)

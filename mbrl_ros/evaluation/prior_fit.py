@@ -50,7 +50,7 @@ def fit_prior(
 
     extend: the arrays of a fitted gmm, to which the transitions are added without the data behind it.
     """
-    module = registry.load("dynamics.priors", kind)
+    module = registry.load("prior", kind)
     data = dataset
     for recording in recordings:
         one = Dataset.of(recording)

@@ -128,7 +128,7 @@ def anonymous_robot(recording: Recording) -> Robot:
 
 def unknown_robot_prior(robot: Robot, dt: float) -> Prior:
     """The integrator prior with its mean effect of a command near zero and the wide spread of an unknown robot."""
-    integrator = registry.load("dynamics.priors", "integrator")
+    integrator = registry.load("prior", "integrator")
     stiffness, damping, strength, offset = WIDE
     tiny = 1e-3
     settings = integrator.Settings(
@@ -186,7 +186,7 @@ def cross_fitted(recording: Recording, robot: Robot, kind: str, progress=None) -
 
     The online estimator runs through all of it, so that only the prior is exchanged.
     """
-    module = registry.load("dynamics.priors", kind)
+    module = registry.load("prior", kind)
     middle = 0.5 * recording.duration
     halves = [recording.part(-np.inf, middle), recording.part(middle, np.inf)]
     priors = [

@@ -11,7 +11,7 @@ from mbrl_ros.costs.command_change import shape
 from mbrl_ros.exceptions import ConfigurationError
 from mbrl_ros.robots import load_robot
 
-NAMES = registry.names("costs")
+NAMES = registry.names("cost")
 N, M, H = 2, 2, 10
 URDF = """<robot name="arm"><link name="base"/><link name="upper"/><link name="lower"/>
 <joint name="a" type="revolute"><parent link="base"/><child link="upper"/><axis xyz="0 0 1"/>
@@ -27,7 +27,7 @@ def context():
 
 
 def made(context, name, **settings):
-    kind = registry.load("costs", name).Settings
+    kind = registry.load("cost", name).Settings
     return build_cost({name: kind(**settings)}, context)
 
 
@@ -179,11 +179,11 @@ def test_what_a_cost_needs_is_said(context):
     with pytest.raises(ConfigurationError, match="scale.*1 or 2 entries"):
         made(context, "joint_target", scale=(1.0, 1.0, 1.0))
     with pytest.raises(ConfigurationError, match="joint_target"):
-        build_cost({"joint_targt": registry.load("costs", "effort").Settings()}, context)
+        build_cost({"joint_targt": registry.load("cost", "effort").Settings()}, context)
 
 
 def test_all_costs_together(context):
-    sections = {name: registry.load("costs", name).Settings() for name in NAMES}
+    sections = {name: registry.load("cost", name).Settings() for name in NAMES}
     cost = build_cost(sections, context)
     x, v, u, p = point(1, cost)
     alone = 0.0
