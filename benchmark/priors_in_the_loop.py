@@ -48,7 +48,7 @@ def run(seed: int, changes: dict, keep: bool = False):
     )
     controller = MpcController(robot, configuration)
     keeper = Keeper(Owner(robot.joints, robot.interface, controller.dt)) if keep else None
-    controller.dynamics.keeper = keeper
+    controller.dynamics.show_transitions_to(keeper)
     truth, control = run_episode(
         plant, controller, Supervisor(robot, configuration.supervisor, controller.dt), scenario
     )

@@ -8,6 +8,7 @@ handed back by `record`, so that the dynamics learn from the command the robot f
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 
@@ -22,10 +23,11 @@ from ..dynamics.priors import Prior
 from ..dynamics.velocity_gate import VelocityGate
 from ..planners.ilqr.execution import act
 from ..planners.ilqr.ilqr import IlqrPlanner
-from ..references.target_manager import TargetManager, TracksTargets
+from ..references.target_manager import TargetManager
 from ..robots import Robot
 from ..robots.effective_inertia import inverse_gain
 from ..types import Array, Decision, DecisionStatus, Observation, Plan, Transition
+from .base import Health, TargetTracking
 
 TRUSTED = 0.5  # trust level above which the learned input gain serves the safe command and the prior
 RELIABLE = (
@@ -80,6 +82,11 @@ class Learner:
     def nis_bound(self) -> float:
         """The 95 % bound of a decision's NIS."""
         return self.dynamics.nis_bound
+
+    def health(self) -> Health:
+        """What is known to be wrong with the model."""
+        consistency = self.dynamics.consistency
+        return Health(model_inconsistent=consistency.level == 0.0, model_lost=consistency.hold)
 
     def record(self, stamp: float, command: Array) -> None:
         """`command` (nu,) was published for the observation stamped `stamp`, or came in time for that one only."""
@@ -145,14 +152,14 @@ class Learner:
             self.inertia = inverse_gain(self.dynamics.input_gain / self.dt)
 
 
-class MpcController(TracksTargets, Learner):
+class MpcController(TargetTracking, Learner):
     """Model-predictive control of `robot` with dynamics learned online. Deterministic given seed and observations."""
 
     def __init__(self, robot: Robot, configuration: Configuration | None = None):
-        super().__init__(robot, configuration)
+        Learner.__init__(self, robot, configuration)
         c = self.configuration
         self.horizon = c.planner.horizon
-        self.target_manager = TargetManager(robot, c.reference, self.dt, self.m, self.horizon)
+        TargetTracking.__init__(self, TargetManager(robot, c.reference, self.dt, self.m, self.horizon))
         self.cost = build_cost(
             c.costs,
             CostContext(
@@ -198,6 +205,10 @@ class MpcController(TracksTargets, Learner):
         super().resume(observation, command)
         self._planned = False
         self.target_manager.resume(observation.q, observation.stamp)
+
+    def health(self) -> Health:
+        """What is known to be wrong with the model and the features."""
+        return dataclasses.replace(super().health(), features_lost=self.target_manager.features_lost)
 
     def update_settings(self, configuration: Configuration) -> None:
         """Take over the dynamic settings of `configuration`, between two steps."""

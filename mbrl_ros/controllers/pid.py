@@ -15,15 +15,16 @@ import numpy as np
 
 from ..config.configuration import Configuration
 from ..exceptions import ConfigurationError, TargetError
-from ..references.target_manager import TargetManager, TracksTargets
+from ..references.target_manager import TargetManager
 from ..robots import Robot
 from ..types import Array, Decision, DecisionStatus, Observation
+from .base import Health, TargetTracking
 
 
-class PidController(TracksTargets):
+class PidController(TargetTracking):
     """PID on the joint reference of the present target, for comparison."""
 
-    nis_bound = float("nan")
+    nis_bound, dynamics, delay = float("nan"), None, None
 
     def __init__(self, robot: Robot, configuration: Configuration | None = None):
         from ..robots.rigid_body import gravity
@@ -35,7 +36,7 @@ class PidController(TracksTargets):
             )
         self.robot, self.settings, self._gains = robot, c.control, c.pid
         self.dt, self.n, self.m = 1.0 / self.settings.rate, len(robot.joints), 0
-        self.target_manager = TargetManager(robot, c.reference, self.dt)
+        super().__init__(TargetManager(robot, c.reference, self.dt))
         self._gravity = gravity(robot, self._gains.mass_scale)
         self._weight = robot.effort_limit / robot.effort_limit.max()
 
@@ -52,7 +53,12 @@ class PidController(TracksTargets):
         self.target_manager.resume(observation.q, observation.stamp)
 
     def update_settings(self, configuration: Configuration) -> None:
-        """None of its settings is dynamic."""
+        """Keep them: none of those it uses is dynamic."""
+        self.configuration = configuration
+
+    def health(self) -> Health:
+        """Nothing can be wrong: there is no model, and no image."""
+        return Health()
 
     def set_feature_target(self, s: Array, stamp: float = 0.0):
         raise TargetError("the PID baseline follows joints and end-effector points, not features")

@@ -28,9 +28,9 @@ from ..distillation.policy import load
 from ..distillation.window import Window
 from ..dynamics import CommandHistory
 from ..exceptions import DataError
-from ..references.target_manager import TracksTargets
 from ..robots import Robot
 from ..types import Array, Decision, DecisionStatus, Observation
+from .base import Health, TargetTracking
 from .mpc import MpcController
 from .policy_candidate import Candidate
 
@@ -57,16 +57,16 @@ def teacher_configuration(configuration: Configuration) -> Configuration:
     return configuration.replace(control__rate=slower, control__delay=control.delay * slower / control.rate)
 
 
-class PolicyController(TracksTargets):
+class PolicyController(TargetTracking):
     """`teacher` gets every observation and, through `record`, every command, whoever acts."""
 
     def __init__(self, robot: Robot, configuration: Configuration, teacher: MpcController, *, teaching: bool = False):
+        super().__init__(teacher.target_manager)
         self.robot, self.configuration, self.teacher = robot, configuration, teacher
         self.settings, control = configuration.distillation, configuration.control
         self.dt, self.n, self.m = 1.0 / control.rate, robot.n, teacher.m
         self.horizon = teacher.horizon
         self.every = max(1, round(teacher.dt / self.dt))
-        self.target_manager = teacher.target_manager
         self.teaching = Teaching(self.settings, robot.n, self._half(), self.dt) if teaching else None
         self.mode = Mode.TEACH if teaching else Mode.SHADOW
         self.window = Window(robot.n, self.dt, self.settings.window)
@@ -158,13 +158,22 @@ class PolicyController(TracksTargets):
 
     def update_settings(self, configuration: Configuration) -> None:
         """Take over the dynamic settings, between two steps."""
-        self.settings = configuration.distillation
+        self.configuration, self.settings = configuration, configuration.distillation
         self.teacher.update_settings(teacher_configuration(configuration))
 
     @property
     def dynamics(self):
         """The teacher's learned dynamics."""
         return self.teacher.dynamics
+
+    @property
+    def delay(self):
+        """What the teacher knows of the commands' delay."""
+        return self.teacher.delay
+
+    def health(self) -> Health:
+        """What is known to be wrong with the teacher's model and the features."""
+        return self.teacher.health()
 
     @property
     def nis_bound(self) -> float:

@@ -1,8 +1,17 @@
 """Local linear-Gaussian dynamics, refitted at every tick."""
 
+from .base import Estimator, Innovation
 from .delay import CommandHistory
 from .image_jacobian import FeatureMotion
-from .online import Innovation, OnlineDynamics, build_dynamics
+from .online import OnlineDynamics, build_dynamics
 from .posterior import RegressionPosterior
 
-__all__ = ["CommandHistory", "FeatureMotion", "Innovation", "OnlineDynamics", "RegressionPosterior", "build_dynamics"]
+__all__ = [
+    "CommandHistory",
+    "Estimator",
+    "FeatureMotion",
+    "Innovation",
+    "OnlineDynamics",
+    "RegressionPosterior",
+    "build_dynamics",
+]

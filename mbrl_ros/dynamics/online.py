@@ -28,15 +28,14 @@ evidence yet that loop has a gain of about one per tick, and the arm is lost wit
 from __future__ import annotations
 
 import bisect
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import f as f_distribution
 
 from ..config import registry
 from ..config.sections.dynamics import ConsistencySettings, DynamicsSettings, FeatureSettings
-from ..data.dataset import Keeper
 from ..types import Array, LinearGaussianDynamics, Transition
+from .base import Innovation, Prediction, TransitionObserver
 from .consistency import Consistency
 from .image_jacobian import FeatureMotion
 from .posterior import make_posterior
@@ -45,36 +44,6 @@ from .priors import Prior
 # The prior weighs as much as (noise / spread)^2 says of the noise that is seen, within this range of the believed
 # variance: with too little weight noise is taken for motion, with too much nothing is learned.
 NOISE_RANGE = (0.1, 30.0)
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Innovation:
-    """One-step-ahead error r of the velocities (n,) [rad/s] and what was predicted of it.
-
-    covariance (n, n) = Sigma (1 + phi^T (S+Lambda)^-1 phi); nis = r^T covariance^-1 r; bound: below it lies 95 % of
-    the NIS of a model that is right, with Sigma estimated from nu innovations: nu n / (nu - n + 1) F_0.95(n, nu - n + 1)
-    (Hotelling's distribution), which is the chi-squared bound for large nu.
-    """
-
-    error: Array
-    covariance: Array
-    nis: float
-    bound: float
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Prediction:
-    """What the model says of `transition` before it learns from it.
-
-    innovation: its error and NIS, with covariance (inflation + rho) Sigma; rho: the noise over Sigma that the uncertain time of
-    the command adds; regressors (D,) and y (n,) are what is learned from.
-    """
-
-    transition: Transition
-    innovation: Innovation
-    rho: float
-    regressors: Array
-    y: Array
 
 
 class OnlineDynamics:
@@ -110,7 +79,7 @@ class OnlineDynamics:
         bounds = counts * n / (counts - n + 1) * f_distribution.ppf(0.95, n, counts - n + 1)
         self._bounds = counts.tolist(), bounds.tolist()
         self.nis_bound = self._bounds[1][0]
-        self.keeper: Keeper | None = None  # set one to keep every transition that is learned from
+        self._observer: TransitionObserver | None = None
         self._start: float | None = None
         self._stopped = False
         self._command_rows = slice(2 * n, 3 * n)  # of the regressors
@@ -161,6 +130,10 @@ class OnlineDynamics:
             self.posterior.rebase(self._command_rows, change * self._u_scale)
             self.posterior.condition(self.posterior.centre.copy())
 
+    def show_transitions_to(self, observer: TransitionObserver | None) -> None:
+        """Show every transition that is learned from to `observer`, before it is learned from; None: to nobody."""
+        self._observer = observer
+
     @property
     def input_gain(self) -> Array:
         """D qd' / d u (n, n) of the last fit, the prior's before the first [rad/s per unit of command]."""
@@ -206,10 +179,10 @@ class OnlineDynamics:
         self.consistency = self.consistency.after(
             prediction.innovation.nis, self.nis_bound, self.dt, self.consistency_settings
         )
-        if self.keeper is not None:
+        if self._observer is not None:
             gain = self._input_gain
-            self.keeper.add(transition)
-            self._input_gain = gain  # whoever looks on may fit, and changes nothing by it
+            self._observer.add(transition)
+            self._input_gain = gain  # an observer may fit the model, and changes nothing by it
         if self._start is None:
             self._start = transition.stamp
         self._stopped = self._frozen(transition.stamp)

@@ -61,6 +61,7 @@ class NodeOutputs:
             self._diagnostics,
         )
         self._timer = None
+        self._keeper: Keeper | None = None
         self.policy = None  # the PolicyInterface, where there is one
 
     def begin(self) -> None:
@@ -72,10 +73,9 @@ class NodeOutputs:
         self._state = State.HOLD
         self._prediction = status.Prediction()
         self._log = self._new_log() if self._settings.log_file else None
-        if self._settings.transitions_file and hasattr(self._controller, "dynamics"):
-            self._controller.dynamics.keeper = Keeper(
-                Owner(self._robot.joints, self._robot.interface, self._controller.dt)
-            )
+        if self._settings.transitions_file and self._controller.dynamics is not None:
+            self._keeper = Keeper(Owner(self._robot.joints, self._robot.interface, self._controller.dt))
+            self._controller.dynamics.show_transitions_to(self._keeper)
         self._timer = self._node.create_timer(DIAGNOSTICS_PERIOD, self._diagnose_silence)
 
     def end(self, leaving: Duration) -> None:
@@ -273,10 +273,9 @@ class NodeOutputs:
         return plan.x_hat[0, 2 * n : 2 * n + m]
 
     def _save_transitions(self) -> None:
-        keeper = getattr(getattr(self._controller, "dynamics", None), "keeper", None)
-        if keeper is not None and self._settings.transitions_file:
+        if self._keeper is not None:
             try:
-                keeper.dataset(self._node.get_fully_qualified_name()).save(self._settings.transitions_file)
+                self._keeper.dataset(self._node.get_fully_qualified_name()).save(self._settings.transitions_file)
             except (OSError, DataError) as error:
                 self.log("error", f"the transitions were not written: {error}")
 

@@ -53,7 +53,7 @@ class TargetManager:
         self.target: Target | None = None
         self.phase = ""
         self._share, self._replan = 1.0, False
-        self.refusal: Callable[[], str] = lambda: ""  # why no target is accepted now; '' if they are
+        self._refusal: Callable[[], str] = lambda: ""
 
     def reset(self, q: Array, stamp: float) -> None:
         """Rest at q (n,); targets that were queued stay queued."""
@@ -84,6 +84,20 @@ class TargetManager:
         if self.target is not None and self.target.q is not None and self.target.path is None and not self.phase:
             fastest = 0.999 * self.settings.velocity_fraction * self.robot.velocity_limit
             self.joints.go_to(self.target.q, stamp, (q, np.clip(qd, -fastest, fastest), np.zeros(self.n)))
+
+    def refuse_while(self, reason: Callable[[], str]) -> None:
+        """Refuse every target while `reason()` is not empty; it tells why."""
+        self._refusal = reason
+
+    def joint_reference(self, stamp: float) -> Array:
+        """Return the joint reference (n,) at `stamp` [s]."""
+        reference: Array = self.joints.at(stamp)
+        return reference
+
+    @property
+    def features_lost(self) -> bool:
+        """Whether the target is one in the image and no recent frame shows the features."""
+        return self.phase == "lost"
 
     def limit_speed(self, share: float) -> None:
         """References keep to `share` (0, 1] of their usual velocities and accelerations, the present one from the next tick on."""
@@ -189,7 +203,7 @@ class TargetManager:
         """A target that holds from now on replaces all that were queued; a later one joins the queue in order of time,
         in place of one that would begin at the same tick.
         """
-        if reason := self.refusal():
+        if reason := self._refusal():
             raise TargetError(reason)
         with self._lock:
             kept = [t for t in self._queue if target.stamp > 0.0 and abs(t.stamp - target.stamp) > 0.5 * self.dt]
@@ -201,36 +215,3 @@ class TargetManager:
         lower, upper = self.robot.position_lower, self.robot.position_upper
         bounded = np.isfinite(lower) & np.isfinite(upper)
         return np.where(bounded, 0.5 * (np.where(bounded, lower, 0.0) + np.where(bounded, upper, 0.0)), 0.0)
-
-
-class TracksTargets:
-    """What every controller says of targets: it hands them to its `target_manager`. They may come from another thread."""
-
-    target_manager: TargetManager
-
-    def set_joint_target(self, q: Array, stamp: float = 0.0) -> Target:
-        return self.target_manager.set_joint_target(q, stamp)
-
-    def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0) -> Target:
-        return self.target_manager.set_trajectory(times, Q, stamp)
-
-    def set_point_target(self, p: Array, stamp: float = 0.0) -> Target:
-        return self.target_manager.set_point_target(p, stamp)
-
-    def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
-        return self.target_manager.set_feature_target(s, stamp)
-
-    def adapt_to_lateness(self, periods: int, authority: float, std: float) -> None:
-        """Commands act `periods` later than the delay says; move more slowly, to `authority` (0, 1] of what is usual. std [s]:
-        standard deviation of when the command recorded next begins to act, beyond that of the delay.
-        """
-        self.target_manager.limit_speed(authority)
-
-    @property
-    def target(self) -> Target | None:
-        return self.target_manager.target
-
-    @property
-    def reference_end(self) -> float:
-        """When the present target's reference comes to rest [s]."""
-        return self.target_manager.end

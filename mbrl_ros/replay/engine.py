@@ -91,7 +91,7 @@ class Engine:
         dynamics = getattr(self.controller, "dynamics", None)
         self.prediction = PredictionScores(dynamics) if dynamics is not None else None
         if self.prediction is not None:
-            dynamics.keeper = self.prediction
+            dynamics.show_transitions_to(self.prediction)
         supervisor = Supervisor(robot, c.supervisor, self.dt) if setup.plan else NullSupervisor()
         played = 1.0 / setup.node.player_rate if setup.node.player_rate and setup.plan else None
         self.loop = SteppedLoop(

@@ -35,7 +35,7 @@ class _Sums:
 
 
 class PredictionScores:
-    """Hang it into OnlineDynamics.keeper: add(transition) is called before the model learns; then add_decision."""
+    """Given to `Estimator.show_transitions_to`: add(transition) is called before the model learns; then add_decision."""
 
     def __init__(self, dynamics):
         self._dynamics, self.n = dynamics, dynamics.n

@@ -123,7 +123,7 @@ class ControlLoop:
         self._last_command: tuple[float, Array] | None = None
         self._played: list[Array] = []
         if hasattr(controller, "target_manager"):
-            controller.target_manager.refusal = lambda: self.supervisor.refusal
+            controller.refuse_targets_while(lambda: self.supervisor.refusal)
         self._published = self._deadline = 0.0
 
     @property

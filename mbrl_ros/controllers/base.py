@@ -1,0 +1,235 @@
+r"""The controller interface: what the control loop asks of whatever decides on commands.
+
+Once per control period dt [s] the loop calls, in this order,
+
+    decision = controller.step(observation)       (q, qd)(t) -> u(t), a request that the supervisor may change
+    controller.record(stamp, u_applied)           the command that was published for the observation stamped t
+
+and between two such pairs, when something happens: `reset` once at the start, `resume` after an interruption, `hold`
+when the arm shall stay, `update_settings` and the target methods. A controller never raises an exception because of
+what it observes: what went wrong is the status of its decision or its `health`.
+
+Symbols: n joints, m feature coordinates (two per image point), nu = n commands. Joint arrays are in the order of
+`Robot.joints`, with q in rad or m, qd in rad/s or m/s and u in the unit of the robot's interface (N m or N, rad/s or
+m/s, rad or m). Stamps are those of the observations [s].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..config.configuration import Configuration
+from ..dynamics.base import Estimator
+from ..dynamics.delay_estimation import DelayMonitor
+from ..references.target_manager import TargetManager
+from ..references.targets import Target
+from ..robots import Robot
+from ..types import Array, Decision, Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a controller knows to be wrong after its last step; everything is False for a controller in good order.
+
+    features_lost: the target is one in the image and no recent frame shows the features; model_inconsistent: the
+    predictions of the learned model lie outside their bounds (consistency level 0, see dynamics/consistency.py);
+    model_lost: they did so for so long that the arm is to be held.
+    """
+
+    features_lost: bool = False
+    model_inconsistent: bool = False
+    model_lost: bool = False
+
+
+class Controller(Protocol):
+    """Decides on one command per control period, from observations and targets."""
+
+    @property
+    def robot(self) -> Robot:
+        """The robot that is controlled."""
+
+    @property
+    def configuration(self) -> Configuration:
+        """The settings in use, the last `update_settings` included."""
+
+    @property
+    def dt(self) -> float:
+        """The control period [s]."""
+
+    @property
+    def m(self) -> int:
+        """The number of feature coordinates; 0 without a camera."""
+
+    # --- one tick -------------------------------------------------------------------------------------------------
+
+    def step(self, observation: Observation) -> Decision:
+        """Decide on the command (nu,) for one observation.
+
+        Parameters
+        ----------
+        observation
+            State and frames measured at one stamp, later than that of the last call.
+
+        Returns
+        -------
+        Decision
+            The requested command, finite and inside the robot's command limits, its status, and the plan behind it.
+        """
+
+    def record(self, stamp: float, command: Array) -> None:
+        """Take note of the command that was applied, which need not be the requested one.
+
+        Parameters
+        ----------
+        stamp
+            Of the observation that the command answers [s]; of a later one where the command came too late for its own.
+        command
+            Applied command (nu,).
+        """
+
+    def health(self) -> Health:
+        """Return what is known to be wrong after the last step."""
+
+    # --- interruptions --------------------------------------------------------------------------------------------
+
+    def reset(self, observation: Observation) -> None:
+        """Start anew: forget what was learned and rest where the robot is."""
+
+    def hold(self, observation: Observation) -> None:
+        """Come to rest within the joints' limits and forget every target; what was learned stays."""
+
+    def resume(self, observation: Observation, command: Array) -> None:
+        """Continue after an interruption, towards the present target; what was learned stays.
+
+        Parameters
+        ----------
+        observation
+            The first one after the interruption; its stamp may be earlier than the last one.
+        command
+            The command (nu,) in effect at the end of the interruption.
+        """
+
+    # --- settings and timing --------------------------------------------------------------------------------------
+
+    def update_settings(self, configuration: Configuration) -> None:
+        """Take over the dynamic settings of `configuration`, between two steps."""
+
+    def adapt_to_lateness(self, periods: int, authority: float, std: float) -> None:
+        """Take into account that commands act later than the configured delay.
+
+        Parameters
+        ----------
+        periods
+            Whole control periods by which they act later.
+        authority
+            Share (0, 1] of the usual speed and rate of change that the controller may use.
+        std
+            Standard deviation [s] of when the command recorded next begins to act, beyond that of the delay.
+        """
+
+    # --- targets, from any thread ---------------------------------------------------------------------------------
+
+    def set_joint_target(self, q: Array, stamp: float = 0.0) -> Target:
+        """Go to q (n,) from `stamp` [s] on (0: now); TargetError if it lies outside the limits."""
+
+    def set_point_target(self, p: Array, stamp: float = 0.0) -> Target:
+        """Bring the end effector to p (3,) [m, base frame] from `stamp` [s] on; TargetError if it is out of reach."""
+
+    def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
+        """Bring the features to s (m,) [image coordinates] from `stamp` [s] on; TargetError if outside the image."""
+
+    def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0) -> Target:
+        """Pass Q (T, n) `times` (T,) [s] after `stamp`, then rest; TargetError if malformed or outside the limits."""
+
+    def refuse_targets_while(self, reason: Callable[[], str]) -> None:
+        """Refuse every target (TargetError) while `reason()` is not empty; it tells why."""
+
+    @property
+    def targets_accepted(self) -> int:
+        """The number of targets accepted since construction."""
+
+    @property
+    def targets_adopted(self) -> int:
+        """How many of them had been accepted at the last step."""
+
+    @property
+    def target(self) -> Target | None:
+        """The target of the last step; None before the first."""
+
+    @property
+    def reference_end(self) -> float:
+        """When the present target's reference comes to rest [s]; infinity while that is unknown, NaN without one."""
+
+    def joint_reference(self, stamp: float) -> Array:
+        """Return the joint reference (n,) at `stamp` [s]."""
+
+    # --- what was learned -----------------------------------------------------------------------------------------
+
+    @property
+    def dynamics(self) -> Estimator | None:
+        """The dynamics that are learned, None where nothing is learned."""
+
+    @property
+    def delay(self) -> DelayMonitor | None:
+        """What is known of the commands' delay, None where it is not estimated."""
+
+    @property
+    def nis_bound(self) -> float:
+        """The 95 % bound of a decision's normalised innovation squared (NIS); NaN where nothing is predicted."""
+
+
+class TargetTracking:
+    """The part of `Controller` that concerns targets, for a controller that leaves them to a `TargetManager`."""
+
+    def __init__(self, target_manager: TargetManager):
+        self.target_manager = target_manager
+
+    def set_joint_target(self, q: Array, stamp: float = 0.0) -> Target:
+        """See `Controller`."""
+        return self.target_manager.set_joint_target(q, stamp)
+
+    def set_point_target(self, p: Array, stamp: float = 0.0) -> Target:
+        """See `Controller`."""
+        return self.target_manager.set_point_target(p, stamp)
+
+    def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
+        """See `Controller`."""
+        return self.target_manager.set_feature_target(s, stamp)
+
+    def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0) -> Target:
+        """See `Controller`."""
+        return self.target_manager.set_trajectory(times, Q, stamp)
+
+    def refuse_targets_while(self, reason: Callable[[], str]) -> None:
+        """See `Controller`."""
+        self.target_manager.refuse_while(reason)
+
+    def adapt_to_lateness(self, periods: int, authority: float, std: float) -> None:
+        """Move more slowly; see `Controller`."""
+        self.target_manager.limit_speed(authority)
+
+    @property
+    def targets_accepted(self) -> int:
+        """See `Controller`."""
+        return self.target_manager.accepted
+
+    @property
+    def targets_adopted(self) -> int:
+        """See `Controller`."""
+        return self.target_manager.adopted
+
+    @property
+    def target(self) -> Target | None:
+        """See `Controller`."""
+        return self.target_manager.target
+
+    @property
+    def reference_end(self) -> float:
+        """See `Controller`."""
+        return self.target_manager.end
+
+    def joint_reference(self, stamp: float) -> Array:
+        """See `Controller`."""
+        return self.target_manager.joint_reference(stamp)

@@ -1,0 +1,131 @@
+r"""The estimator interface: dynamics that are learned while the robot moves, and what they say of themselves.
+
+For n joints, m feature coordinates and x = [q; qd; s; sd] (nx = 2 n + 2 m), an estimator keeps a posterior of
+
+    x' ~ N(F [x; u] + f, Sigma),      F (nx, nx + nu), f (nx,), Sigma (nx, nx)
+
+about the present (x, u), from transitions (x, u, x'). Every transition is predicted before it is learned from; the
+error r (n,) of the predicted velocities with its covariance P gives the normalised innovation squared (NIS) r^T P^-1 r,
+whose mean is n for a model that is right (Bar-Shalom, Li, Kirubarajan 2001, section 5.4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..config.sections.dynamics import ConsistencySettings, DynamicsSettings
+from ..types import Array, LinearGaussianDynamics, Transition
+from .consistency import Consistency
+from .image_jacobian import FeatureMotion
+from .priors import Prior
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Innovation:
+    """One-step-ahead error r of the velocities (n,) [rad/s] and what was predicted of it.
+
+    covariance (n, n) = Sigma (1 + phi^T (S+Lambda)^-1 phi); nis = r^T covariance^-1 r; bound: below it lies 95 % of the
+    NIS of a model that is right, with Sigma estimated from d innovations: d n / (d - n + 1) F_0.95(n, d - n + 1)
+    (Hotelling's distribution), which is the chi-squared bound for large d.
+    """
+
+    error: Array
+    covariance: Array
+    nis: float
+    bound: float
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Prediction:
+    """What the model predicts of `transition` before it learns from it.
+
+    innovation: its error and NIS, with covariance (inflation + rho) Sigma; rho: the noise over Sigma that the uncertain
+    time of the command adds; regressors (D,) and y (n,) are what is learned from.
+    """
+
+    transition: Transition
+    innovation: Innovation
+    rho: float
+    regressors: Array
+    y: Array
+
+
+class TransitionObserver(Protocol):
+    """Is shown every transition that is learned from, for instance to record it."""
+
+    def add(self, transition: Transition) -> None:
+        """Take the transition, which is not changed afterwards."""
+
+
+class Estimator(Protocol):
+    """Learns p(x'|x,u) from one transition per control period."""
+
+    settings: DynamicsSettings
+
+    @property
+    def dt(self) -> float:
+        """The control period [s]."""
+
+    @property
+    def n(self) -> int:
+        """The number of joints."""
+
+    @property
+    def m(self) -> int:
+        """The number of feature coordinates."""
+
+    @property
+    def prior(self) -> Prior:
+        """What is believed about the robot before any data."""
+
+    @property
+    def features(self) -> FeatureMotion:
+        """The image Jacobian and the newest features."""
+
+    @property
+    def consistency(self) -> Consistency:
+        """How well the predictions came true lately."""
+
+    @property
+    def consistency_settings(self) -> ConsistencySettings:
+        """What follows from the consistency."""
+
+    @property
+    def nis_bound(self) -> float:
+        """The 95 % bound of the last innovation's NIS."""
+
+    @property
+    def input_gain(self) -> Array:
+        """D qd' / d u (n, n) of the last fit, the prior's before the first [rad/s per unit of command]."""
+
+    def reset(self, q: Array | None = None) -> None:
+        """Forget everything but the prior, which is taken for the pose q (n,); None: for the pose it has now."""
+
+    def predict(self, transition: Transition, neighbours: Array | None = None, timing_std: float = 0.0) -> Prediction:
+        """Compare one transition with the model.
+
+        Parameters
+        ----------
+        transition
+            One control period.
+        neighbours
+            The commands (2, nu) in effect one period earlier and later; None: not known.
+        timing_std
+            Standard deviation [s] of the time from which on the command was in effect; 0: known exactly.
+        """
+
+    def learn(self, prediction: Prediction) -> Innovation:
+        """Learn from what was predicted last; returns its innovation."""
+
+    def fit(self, x: Array, u: Array, X: Array | None = None, U: Array | None = None) -> LinearGaussianDynamics:
+        """Return the model about (x (nx,), u (nu,)); a nonlinear prior is linearised along X (H, nx), U (H, nu)."""
+
+    def evidence(self) -> dict[str, Array]:
+        """Return all that was learned, as arrays."""
+
+    def restore(self, evidence: dict[str, Array]) -> None:
+        """Take up what `evidence` returned, here or in another process with the same robot and settings."""
+
+    def show_transitions_to(self, observer: TransitionObserver | None) -> None:
+        """Show every transition that is learned from to `observer`, before it is learned from; None: to nobody."""
