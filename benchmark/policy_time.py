@@ -2,7 +2,7 @@
 
     python benchmark/policy_time.py [POLICY] [--calls 20000] [--json FILE]
 
-POLICY: a file of the Panda's, such as the demo's; without one a lesson of ten seconds is taught first. "node" is Student.act with
+POLICY: a file of the Panda's, such as the demo's; without one a lesson of ten seconds is taught first. "node" is CompiledPolicy.act with
 the window before it, as controllers/policy.py calls them every tick; "C" is the file of `mbrl export`, compiled with -O2 and
 called in a loop of its own. Random states inside the taught region; hot.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from mbrl_ros.demo import distill
-from mbrl_ros.distillation.compiled_policy import Student
+from mbrl_ros.distillation.compiled_policy import CompiledPolicy
 from mbrl_ros.distillation.export import to_c
 from mbrl_ros.distillation.policy import load
 from mbrl_ros.distillation.window import Window
@@ -85,7 +85,7 @@ def main() -> None:
 def in_python(policy, robot, states, target, calls: int) -> tuple[float, np.ndarray]:
     """(time for a new target, times of the decisions) [us]."""
     student, window, u, times = (
-        Student(policy, robot),
+        CompiledPolicy(policy, robot),
         Window(robot.n, 1.0 / RATE, policy.shape.window),
         np.zeros(robot.n),
         [],

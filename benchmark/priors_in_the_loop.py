@@ -20,8 +20,9 @@ from mbrl_ros.config.resources import config_file
 from mbrl_ros.config.sections.simulation import PlantSettings
 from mbrl_ros.controllers.mpc import MpcController
 from mbrl_ros.data import store
-from mbrl_ros.data.dataset import Dataset, Keeper
+from mbrl_ros.data.dataset import Dataset
 from mbrl_ros.data.store import Owner
+from mbrl_ros.data.transition_recorder import TransitionRecorder
 from mbrl_ros.demo.metrics import summarise
 from mbrl_ros.demo.scenario import build_scenario
 from mbrl_ros.evaluation.prior_fit import fit_prior
@@ -47,8 +48,8 @@ def run(seed: int, changes: dict, keep: bool = False):
         robot, np.array(plant.settings.initial_position), seed, duration=SECONDS, reference=configuration.reference
     )
     controller = MpcController(robot, configuration)
-    keeper = Keeper(Owner(robot.joints, robot.interface, controller.dt)) if keep else None
-    controller.dynamics.show_transitions_to(keeper)
+    recorder = TransitionRecorder(Owner(robot.joints, robot.interface, controller.dt)) if keep else None
+    controller.dynamics.show_transitions_to(recorder)
     truth, control = run_episode(
         plant, controller, Supervisor(robot, configuration.supervisor, controller.dt), scenario
     )
@@ -63,7 +64,7 @@ def run(seed: int, changes: dict, keep: bool = False):
     )
     tick = np.percentile(control["compute_ms"], (50.0, 99.0))
     numbers = {**row(summary), "nmse": summary["prediction"]["nmse_qd"], "tick_p50": tick[0], "tick_p99": tick[1]}
-    return numbers, keeper.dataset(f"seed {seed}") if keep else None, robot
+    return numbers, recorder.dataset(f"seed {seed}") if keep else None, robot
 
 
 def learned(runs: int, folder: str) -> dict[str, dict]:

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..distillation.trainer import Learner
+    from ..distillation.trainer import Trainer
     from ..robots import load_robot
     from ._policies import configuration_of
 
@@ -33,11 +33,11 @@ def run(args: argparse.Namespace) -> int:
     settings = configuration.distillation
     if args.seed is not None:
         settings = settings.replace(seed=args.seed)
-    learner, malformed = Learner(load_robot(configuration.robot), settings), Counter()
+    trainer, malformed = Trainer(load_robot(configuration.robot), settings), Counter()
     for bag in args.bags:
         for topic, sample in _samples(bag, args.topic, malformed):
-            learner.offer(sample)
-    memory = learner.memory
+            trainer.offer(sample)
+    memory = trainer.memory
     if memory is None or not memory.count:
         raise DataError(
             f"no usable supervision in {', '.join(map(str, args.bags))}"
@@ -48,14 +48,14 @@ def run(args: argparse.Namespace) -> int:
         f"left out: {dict(memory.rejected + malformed)}"
     )
     for _ in range(1 + args.restarts):
-        report = learner.learn(fresh=0)
+        report = trainer.learn(fresh=0)
         if report is None:
             raise DataError(f"{memory.count} samples are too few to learn from")
         print(
             f"loss {report.training:.4f}, held out {report.held_out:.4f}: {report.iterations} iterations, "
             f"{report.seconds:.1f} s"
         )
-    learner.policy.save(args.output)
+    trainer.policy.save(args.output)
     print(f"wrote {args.output}")
     return 0
 

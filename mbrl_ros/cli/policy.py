@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         "goal_units": shape.goal_units,
         "gain_units": shape.gain_units,
         "point_masses_kg": policy.mu.round(4).tolist(),
-        "own_inertias": policy.own.round(4).tolist(),
+        "own_inertias": policy.rotor_inertia.round(4).tolist(),
         "taught_targets": len(policy.targets.points),
         **policy.about,
     }

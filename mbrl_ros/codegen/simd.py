@@ -109,7 +109,7 @@ def _expression(op: int, operands: list[str]) -> str:
     )
 
 
-def roughness(function: casadi.Function) -> str:
+def nonsmooth_operation(function: casadi.Function) -> str:
     """The first operation of `function` that is not twice differentiable ('' if there is none)."""
     for i in range(function.n_instructions()):
         if function.instruction_id(i) in NOT_SMOOTH:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 PREFIXES = {"trust.": "consistency."}
-NAMES = {"supervisor.distrust": "supervisor.on_inconsistency"}
+NAMES = {
+    "supervisor.distrust": "supervisor.on_inconsistency",
+    "distillation.caution": "distillation.inertia_scale",
+}
 
 
 def current(name: str) -> str:

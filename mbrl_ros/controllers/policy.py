@@ -21,9 +21,9 @@ import time
 import numpy as np
 
 from ..config.configuration import Configuration
-from ..distillation.compiled_policy import Student
+from ..distillation.compiled_policy import CompiledPolicy
 from ..distillation.dataset import Supervision
-from ..distillation.imitation import Teaching
+from ..distillation.imitation import Imitation
 from ..distillation.policy import load
 from ..distillation.window import Window
 from ..dynamics import CommandHistory
@@ -67,7 +67,7 @@ class PolicyController(TargetTracking):
         self.dt, self.n, self.m = 1.0 / control.rate, robot.n, teacher.m
         self.horizon = teacher.horizon
         self.every = max(1, round(teacher.dt / self.dt))
-        self.teaching = Teaching(self.settings, robot.n, self._half(), self.dt) if teaching else None
+        self.teaching = Imitation(self.settings, robot.n, self._half(), self.dt) if teaching else None
         self.mode = Mode.TEACH if teaching else Mode.SHADOW
         self.window = Window(robot.n, self.dt, self.settings.window)
         self.history = CommandHistory(robot.n, self.dt, control.delay)
@@ -76,12 +76,12 @@ class PolicyController(TargetTracking):
         self.newer: Candidate | None = None  # in shadow while `current` acts
         self.sample: Supervision | None = None
         if self.settings.file:
-            self.use(Student(load(self.settings.file), robot))
+            self.use(CompiledPolicy(load(self.settings.file), robot))
 
     # --- policies -----------------------------------------------------------------------------------------------
 
     @property
-    def student(self) -> Student | None:
+    def student(self) -> CompiledPolicy | None:
         return self.current.student if self.current else None
 
     @property
@@ -93,7 +93,7 @@ class PolicyController(TargetTracking):
         """Mean disagreement of the policy with the teacher; NaN while unknown."""
         return self.current.disagreement if self.current else math.nan
 
-    def use(self, student: Student, version: int | None = None) -> None:
+    def use(self, student: CompiledPolicy, version: int | None = None) -> None:
         """Take a new policy into shadow (while teaching: into the lesson); one that acts goes on acting. DataError if
         its window is another one.
         """
@@ -293,7 +293,7 @@ class PolicyController(TargetTracking):
             self._known_target, self._epoch = target, self._epoch + 1
         u = decision.u
         if teaching is not None:
-            lesson = teaching.lesson(
+            labeled = teaching.step(
                 u,
                 label,
                 Q,
@@ -303,7 +303,7 @@ class PolicyController(TargetTracking):
                 self.version,
                 resting=stamp >= self.target_manager.end,
             )
-            u, label = lesson.act, lesson.label
+            u, label = labeled.act, labeled.label
         if mu is not None:
             self._rate(self.current, mu, label, Q)
         if self.settings.promote == "rule" and self.mode is Mode.SHADOW:

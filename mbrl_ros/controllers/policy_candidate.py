@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from ..config.sections.distillation import DistillationSettings
-from ..distillation.compiled_policy import Student
+from ..distillation.compiled_policy import CompiledPolicy
 from ..distillation.imitation import disagreement
 from ..references.targets import Target
 from ..types import Array
@@ -20,7 +20,7 @@ MEMORY = 0.1  # [s]
 class Candidate:
     """`student`, its `version`, seconds in shadow so far and its mean disagreement with the teacher."""
 
-    def __init__(self, student: Student, version: int):
+    def __init__(self, student: CompiledPolicy, version: int):
         self.student, self.version = student, version
         self.restart()
 

@@ -19,7 +19,7 @@ from ..config.sections.simulation import PlantSettings
 from ..console.progress import Progress
 from ..controllers.mpc import MpcController
 from ..controllers.policy import PolicyController
-from ..distillation.compiled_policy import Student
+from ..distillation.compiled_policy import CompiledPolicy
 from ..distillation.dataset import Memory
 from ..distillation.policy import Policy
 from ..robots import load_robot
@@ -51,7 +51,7 @@ def classroom(c: Configuration, seed: int, *, teaching: bool = False, policy: Po
     plant = Plant(PlantSettings(initial_position=HOME, rate=rate, seed=seed), robot)
     controller = PolicyController(robot, c, MpcController(robot, c), teaching=teaching)
     if policy is not None:
-        controller.use(Student(policy, robot))
+        controller.use(CompiledPolicy(policy, robot))
     return Environment(plant, controller, Supervisor(robot, c.supervisor, 1.0 / rate))
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..config.sections.distillation import DistillationSettings
-from ..distillation.compiled_policy import Student
+from ..distillation.compiled_policy import CompiledPolicy
 from ..distillation.dataset import Memory
 from ..distillation.fit import Report, fit
 from ..distillation.inertia import PointMassInertia
@@ -134,7 +134,7 @@ def teach(
         tasks=settings.tasks,
         seed=settings.seed,
     )
-    masses, policy, reports = PointMassInertia(robot), None, []
+    inertia_model, policy, reports = PointMassInertia(robot), None, []
     due = every
 
     def learn() -> None:
@@ -155,13 +155,13 @@ def teach(
             settings,
             tasks=settings.tasks,
             previous=policy,
-            masses=masses,
+            inertia_model=inertia_model,
             about={"version": len(reports) + 1, "taught_s": round(room.ticks * room.plant.period, 3)},
         )
         reports.append(report)
         if keep is not None:
             keep(policy)
-        controller.use(Student(policy, robot))
+        controller.use(CompiledPolicy(policy, robot))
         if progress is not None:
             progress(room.ticks * room.plant.period, report)
 

@@ -241,8 +241,8 @@ def _picture(demo: Run, truth):
     """The robot as it stood when the payload came; None where nothing can be drawn."""
     try:
         from ..simulation.camera import CameraPose
-        from ..simulation.picture import render
         from ..simulation.plant import Plant
+        from ..simulation.rendering import render
 
         at = demo.scenario.payload_time or 0.0
         q = truth["q"][min(int(at * demo.rate), len(truth["q"]) - 1)]

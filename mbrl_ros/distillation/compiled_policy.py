@@ -10,7 +10,7 @@ from .expression import Compiled, act_function, goal_function
 from .policy import Policy
 
 
-class Student:
+class CompiledPolicy:
     """`policy` for `robot`; DataError if it was taught on another kind of robot."""
 
     def __init__(self, policy: Policy, robot: Robot):

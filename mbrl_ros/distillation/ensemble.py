@@ -30,7 +30,7 @@ def mixture(u: Array, P: Array, p: Array | None = None) -> tuple[Array, Array]:
     return mean, 0.5 * (precision + precision.T)
 
 
-class Assembly:
+class TeacherEnsemble:
     """Puts together what `teachers` say of the same state: samples of equal stamp and joint positions."""
 
     def __init__(self, teachers: int):

@@ -59,11 +59,11 @@ def act_function(policy: Policy, robot: Robot) -> casadi.Function:
     v = V * _shorten(k * d / V)
     y = A * _shorten(c * (v - qd) / A)
     e = y - a
-    change = policy.own * e
+    change = policy.rotor_inertia * e
     for mass, J in zip(policy.mu, jacobians(robot, q)):
         if mass > 0.0:
             change += mass * (J.T @ (J @ e))
-    u = _box(w + shape.caution * change, shape.lower, shape.upper)
+    u = _box(w + shape.inertia_scale * change, shape.lower, shape.upper)
     x, region = casadi.vertcat(q, qd), policy.states
     middle, half = 0.5 * (region.low + region.high), 0.5 * (region.high - region.low)
     score = casadi.fmax(

@@ -1,4 +1,4 @@
-"""Samples to policy: masses first, by least squares; then theta, by L-BFGS on the precision-weighted loss.
+"""Samples to policy: the inertia first, by least squares; then theta, by L-BFGS on the precision-weighted loss.
 
     min_theta  1/N sum_i 1/2 (mu_theta(o_i) - u_i)^T P_i (mu_theta(o_i) - u_i) + decay/2 |theta|^2,
     P_i = Q_uu,i over the median of tr Q_uu, capped at twice that median         (Levine & Abbeel, NIPS 2014, step 2)
@@ -25,7 +25,8 @@ from ..types import Array
 from . import student
 from .dataset import Samples
 from .inertia import PointMassInertia
-from .policy import Neighbours, Policy, Region, fingerprint
+from .policy import Policy, fingerprint
+from .region import Neighbors, Region
 from .student import Shape, Whitening
 
 HELD_OUT = 8  # one target in so many
@@ -61,7 +62,7 @@ def make_shape(robot: Robot, kind: str, nt: int, tasks: int, settings: Distillat
         nt,
         tasks,
         settings.window,
-        settings.caution,
+        settings.inertia_scale,
         settings.goal_units,
         settings.gain_units,
         *_finite_limits(robot),
@@ -82,7 +83,7 @@ def capped(P: Array) -> tuple[Array, float]:
 @dataclass(frozen=True, eq=False, slots=True)
 class Problem:
     """What is minimised: the loss of `training`, while that of `held_out` is watched; both as student.loss takes data.
-    mu (count,) [kg], own (n,): masses.py; precision (n, n): the mean of the capped weights, in the teacher's units.
+    mu (count,) [kg], rotor_inertia (n,): inertia.py; precision (n, n): the mean of the capped weights, in the teacher's units.
     """
 
     shape: Shape
@@ -91,7 +92,7 @@ class Problem:
     training: SimpleNamespace
     held_out: SimpleNamespace
     mu: Array
-    own: Array
+    rotor_inertia: Array
     precision: Array
 
 
@@ -103,18 +104,20 @@ def make_problem(
     *,
     tasks: int = 1,
     previous: Policy | None = None,
-    masses: PointMassInertia | None = None,
+    inertia_model: PointMassInertia | None = None,
 ) -> Problem:
     """Everything that comes before the descent. DataError if there are too few samples."""
     if len(samples) < FEWEST:
         raise DataError(f"{len(samples)} samples are too few to learn from; at least {FEWEST} are needed")
-    masses = masses or PointMassInertia(robot)
+    inertia_model = inertia_model or PointMassInertia(robot)
     shape = previous.shape if previous else make_shape(robot, kind, samples.target.shape[1], tasks, settings)
     unit = (shape.upper - shape.lower) / 2.0
     told = np.abs(samples.dw).max(axis=1) > 0.0
-    mu, own = masses.identify(samples.q[told], samples.dq[told], samples.da[told], samples.dw[told], unit)
-    own = np.maximum(own, 1e-3 * unit / shape.acceleration)
-    M = shape.caution * masses.inertia(samples.q, mu, own)
+    mu, rotor_inertia = inertia_model.identify(
+        samples.q[told], samples.dq[told], samples.da[told], samples.dw[told], unit
+    )
+    rotor_inertia = np.maximum(rotor_inertia, 1e-3 * unit / shape.acceleration)
+    M = shape.inertia_scale * inertia_model.inertia(samples.q, mu, rotor_inertia)
     P, median = capped(samples.P)
     held_out = samples.epoch % HELD_OUT == HELD_OUT - 1
     if not held_out.any():
@@ -126,7 +129,13 @@ def make_problem(
     ]
     start = previous.theta if previous else shape.initial(np.random.default_rng(settings.seed))
     return Problem(
-        shape, previous.white if previous else _whitening(samples), start, *parts, mu, own, median * P.mean(axis=0)
+        shape,
+        previous.white if previous else _whitening(samples),
+        start,
+        *parts,
+        mu,
+        rotor_inertia,
+        median * P.mean(axis=0),
     )
 
 
@@ -138,12 +147,12 @@ def fit(
     *,
     tasks: int = 1,
     previous: Policy | None = None,
-    masses: PointMassInertia | None = None,
+    inertia_model: PointMassInertia | None = None,
     about: dict | None = None,
 ) -> tuple[Policy, Report]:
     """The policy of `samples` and how it was found. DataError if there are too few of them."""
     begin = time.perf_counter()
-    p = make_problem(samples, robot, kind, settings, tasks=tasks, previous=previous, masses=masses)
+    p = make_problem(samples, robot, kind, settings, tasks=tasks, previous=previous, inertia_model=inertia_model)
     theta, report = _descend(p, settings, begin)
     states = Region.of(
         np.hstack((samples.q, samples.qd)),
@@ -153,13 +162,13 @@ def fit(
     targets = np.unique(np.hstack((samples.target, samples.task[:, None])), axis=0)
     rng = np.random.default_rng((settings.seed, 1))
     members, spread = _members(p.shape, p.white, theta, targets, settings, rng)
-    nearby = Neighbours.of(targets[:, :-1], settings.region_margin, MOST_TARGETS, rng)
+    nearby = Neighbors.of(targets[:, :-1], settings.region_margin, MOST_TARGETS, rng)
     policy = Policy(
         p.shape,
         p.white,
         theta,
         p.mu,
-        p.own,
+        p.rotor_inertia,
         p.precision,
         states,
         nearby,

@@ -39,7 +39,7 @@ def disagreement(u: Array, u_teacher: Array, Q: Array, half: Array) -> float:
     return float(np.sqrt(max(r @ Q @ r, 0.0) / (half * half @ np.diag(Q))))
 
 
-def drawn(u: Array, Q: Array, mu: Array, P: Array, weight: float) -> Array:
+def kl_regularized(u: Array, Q: Array, mu: Array, P: Array, weight: float) -> Array:
     """u_lambda."""
     return mu + np.linalg.solve(Q + weight * P, Q @ (u - mu))
 
@@ -48,7 +48,7 @@ def kl_weight(u: Array, Q: Array, mu: Array, P: Array, step: float) -> float:
     """The smallest lambda with 1/2 |u_lambda - mu|^2_P <= step (the KL divergence of equally wide Gaussians)."""
 
     def excess(weight: float) -> float:
-        r = drawn(u, Q, mu, P, weight) - mu
+        r = kl_regularized(u, Q, mu, P, weight) - mu
         return 0.5 * float(r @ P @ r) - step
 
     if excess(0.0) <= 0.0:
@@ -96,7 +96,7 @@ class _Moments:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Lesson:
+class LabeledStep:
     """act (n,): the command; label (n,): what the student is to say; disagreement of student and teacher."""
 
     act: Array
@@ -104,7 +104,7 @@ class Lesson:
     disagreement: float
 
 
-class Teaching:
+class Imitation:
     """One tick after the other of the school `settings.method`; `version` policies have been learned so far."""
 
     def __init__(self, settings: DistillationSettings, n: int, half: Array, dt: float):
@@ -118,7 +118,7 @@ class Teaching:
         s = self.settings
         return s.alpha_start + (s.alpha_end - s.alpha_start) * min(1.0, version / s.alpha_versions)
 
-    def lesson(
+    def step(
         self,
         u: Array,
         label: Array,
@@ -129,30 +129,30 @@ class Teaching:
         version: int,
         *,
         resting: bool = True,
-    ) -> Lesson:
+    ) -> LabeledStep:
         """u: the teacher's command, label: its mean command of the next window (n,); mu (n,), P (n, n): the student's
         command and precision, None while there is none; x = [q; qd]; resting: the teacher's reference has arrived.
         """
         if mu is None:
-            return Lesson(u, label, float("nan"))
+            return LabeledStep(u, label, float("nan"))
         s = self.settings
         apart = disagreement(mu, label, Q, self._half)
         alone = apart > s.safe_disagreement or not resting
         self._share = 0.0 if alone else self._share + self.dt / RETURN * (1.0 - self._share)
         if s.method == "clone":
-            return Lesson(u, label, apart)
+            return LabeledStep(u, label, apart)
         if s.method == "dagger":
             student = self._share * (1.0 - self.alpha(version))
-            return Lesson(u + student * (mu - u), label, apart)
+            return LabeledStep(u + student * (mu - u), label, apart)
         if s.method == "mdgps":
             mu = self._local.predict(x, mu)
             self.weight = kl_weight(label, Q, mu, P, s.kl_step)
-        act = u + self._share * (drawn(u, Q, mu, P, self.weight) - u)
+        act = u + self._share * (kl_regularized(u, Q, mu, P, self.weight) - u)
         if s.method == "plato":
-            return Lesson(act, label, apart)
-        told = drawn(label, Q, mu, P, self.weight)
+            return LabeledStep(act, label, apart)
+        told = kl_regularized(label, Q, mu, P, self.weight)
         if s.method == "gps":
             r = told - mu
             far = 0.5 * float(r @ P @ r) > s.kl_step
             self.weight = min(MOST, max(1e-3, self.weight * (ADAPTATION if far else 1.0 / ADAPTATION)))
-        return Lesson(act, told, apart)
+        return LabeledStep(act, told, apart)

@@ -3,7 +3,7 @@ r"""How much command a change of acceleration costs: M(q), identified from what 
     M(q) = diag(m_0) + sum_i mu_i J_i(q)^T J_i(q),    m_0, mu_i >= 0
 
 the inertia of point masses mu_i [kg] at the joints' origins and at the end effector, J_i their positions' Jacobians, plus
-an inertia m_0 of each joint's own (rotor, or the lag of a drive that tracks velocities or positions). Positive
+the rotors' inertia m_0 (or what stands for the lag of a drive that tracks velocities or positions). Positive
 definite by construction and linear in its few unknowns, which follow from the changes over one window between samples,
 
     dw = M(q) da + D dq + noise,
@@ -55,12 +55,12 @@ class PointMassInertia:
         """(N, count, n, n) for rows of Q (N, n)."""
         return np.array(self._squares(Q.T)).T.reshape(len(Q), self.count, self.n, self.n)
 
-    def inertia(self, Q: Array, mu: Array, own: Array) -> Array:
-        """M (N, n, n) for mu (count,) [kg] and own (n,)."""
-        return np.einsum("nkij,k->nij", self.squares(Q), mu) + np.diag(own)
+    def inertia(self, Q: Array, mu: Array, rotor_inertia: Array) -> Array:
+        """M (N, n, n) for mu (count,) [kg] and rotor_inertia (n,)."""
+        return np.einsum("nkij,k->nij", self.squares(Q), mu) + np.diag(rotor_inertia)
 
     def identify(self, q: Array, dq: Array, da: Array, dw: Array, unit: Array) -> tuple[Array, Array]:
-        """(mu (count,), own (n,)) from rows q, dq, da, dw (N, n); unit (n,): a command that counts as one."""
+        """(mu (count,), rotor_inertia (n,)) from rows q, dq, da, dw (N, n); unit (n,): a command that counts as one."""
         n = self.n
 
         def only(row: int, values: Array) -> Array:

@@ -22,80 +22,17 @@ from ..exceptions import DataError
 from ..robots import Robot
 from ..types import Array
 from . import storage
+from .region import Neighbors, Region
 from .student import TARGETS, Shape, Whitening
 
 KIND = "policy"
+FORMER_KEYS = {"caution": "inertia_scale", "own": "rotor_inertia"}  # what files of earlier revisions call things
 SCORES = ("state", "target", "spread")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Region:
-    """mean (k,), factor R (k, k) and the largest |R (x - mean)| that counts as seen, and the box [low, high] (k,)."""
-
-    mean: Array
-    factor: Array
-    low: Array
-    high: Array
-    bound: float
-
-    @classmethod
-    def of(cls, rows: Array, margin: float, floor: Array) -> Region:
-        """The region of `rows` (N, k), `margin` times as wide as they lie; a coordinate may always leave the middle of its
-        range by `floor` (k,), or one that rested in teaching could not move.
-        """
-        mean, factor = rows.mean(axis=0), _whitener(rows, 0.25 * floor)
-        low, high = rows.min(axis=0), rows.max(axis=0)
-        middle, half = 0.5 * (low + high), np.maximum(0.5 * margin * (high - low), floor)
-        return cls(
-            mean,
-            factor,
-            middle - half,
-            middle + half,
-            margin * float(np.linalg.norm((rows - mean) @ factor.T, axis=1).max()),
-        )
-
-    def score(self, rows: Array) -> Array:
-        """The larger of |R (x - mean)| / bound and the distance from the box's middle over its half width, of rows (N, k)."""
-        middle, half = 0.5 * (self.low + self.high), 0.5 * (self.high - self.low)
-        return np.maximum(
-            np.linalg.norm((rows - self.mean) @ self.factor.T, axis=1) / self.bound,
-            np.abs((rows - middle) / half).max(axis=1),
-        )
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Neighbours:
-    """Points (T, k), factor R (k, k) and the largest |R (x - nearest point)| that counts as seen."""
-
-    points: Array
-    factor: Array
-    bound: float
-
-    @classmethod
-    def of(cls, rows: Array, margin: float, most: int, rng: np.random.Generator) -> Neighbours:
-        """`rows` (T, k), at most `most` of them; the bound is `margin` times the distance of the loneliest to the next."""
-        if len(rows) > most:
-            rows = rows[np.sort(rng.choice(len(rows), most, replace=False))]
-        factor = _whitener(rows, np.full(rows.shape[1], 1e-3)) if len(rows) > 1 else np.eye(rows.shape[1])
-        white = rows @ factor.T
-        apart = np.linalg.norm(white[:, None] - white[None], axis=2) + np.diag(np.full(len(rows), np.inf))
-        alone = apart.min(axis=1)
-        return cls(rows, factor, margin * (float(alone.max()) if len(rows) > 1 else 1.0))
-
-    def score(self, row: Array) -> float:
-        """min_i |R (x - x_i)| / bound for one x (k,)."""
-        return float(np.linalg.norm((row - self.points) @ self.factor.T, axis=1).min() / self.bound)
-
-
-def _whitener(rows: Array, floor: Array) -> Array:
-    """R with R^T R the inverse of the rows' covariance plus diag(floor^2)."""
-    covariance = np.cov(rows.T).reshape(rows.shape[1], -1) + np.diag(floor**2)
-    return np.linalg.inv(np.linalg.cholesky(covariance))
-
-
-@dataclass(frozen=True, eq=False, slots=True)
 class Policy:
-    """theta (size,); mu (count,) [kg] and own (n,): masses.py; precision (n, n): the teacher's mean Q_uu, capped;
+    """theta (size,); mu (count,) [kg] and rotor_inertia (n,): inertia.py; precision (n, n): the teacher's mean Q_uu, capped;
     states, targets: where it was taught; members (E, goal parameters): further goal networks, spread_bound [rad]: their
     largest spread on taught targets; about: version, samples, teaching seconds, losses, seed, robot.
     """
@@ -104,10 +41,10 @@ class Policy:
     white: Whitening
     theta: Array
     mu: Array
-    own: Array
+    rotor_inertia: Array
     precision: Array
     states: Region
-    targets: Neighbours
+    targets: Neighbors
     members: Array
     spread_bound: float
     about: dict[str, Any]
@@ -178,13 +115,14 @@ def _taken_apart(policy: Policy) -> tuple[dict, dict[str, Array]]:
             "targets.factor": policy.targets.factor,
         }
     )
-    arrays.update({name: getattr(policy, name) for name in ("theta", "mu", "own", "precision", "members")})
+    arrays.update({name: getattr(policy, name) for name in ("theta", "mu", "rotor_inertia", "precision", "members")})
     return meta, arrays
 
 
 def _put_together(meta: dict, arrays: dict[str, Array], path: str) -> Policy:
     try:
-        given = dict(meta["shape"])
+        given = _present_keys(meta["shape"])
+        arrays = _present_keys(arrays)
         given["joints"] = tuple(map(str, given["joints"]))
         shape = Shape(**given, **{name: arrays[f"shape.{name}"] for name in _SHAPE_ARRAYS})
         _check_numbers(shape)
@@ -192,7 +130,7 @@ def _put_together(meta: dict, arrays: dict[str, Array], path: str) -> Policy:
         goal_size = sum(int(np.prod(s)) for s in shape.goal_layout().values())
         sizes = {
             "theta": (shape.size,),
-            "own": (n,),
+            "rotor_inertia": (n,),
             "precision": (n, n),
             **{f"states.{key}": (2 * n,) for key in ("mean", "low", "high")},
             "states.factor": (2 * n, 2 * n),
@@ -219,24 +157,29 @@ def _put_together(meta: dict, arrays: dict[str, Array], path: str) -> Policy:
                 raise ValueError(f"'{name}' must be positive")
         if (arrays["states.high"] <= arrays["states.low"]).any() or min(map(float, meta["bounds"])) <= 0.0:
             raise ValueError("the taught region is empty")
-        if (arrays["mu"] < 0.0).any() or (arrays["own"] < 0.0).any():
-            raise ValueError("masses must not be negative")
+        if (arrays["mu"] < 0.0).any() or (arrays["rotor_inertia"] < 0.0).any():
+            raise ValueError("masses and inertias must not be negative")
         state_bound, target_bound, spread_bound = map(float, meta["bounds"])
         return Policy(
             shape,
             Whitening(*(arrays[f"white.{f.name}"] for f in fields(Whitening))),
             arrays["theta"],
             arrays["mu"],
-            arrays["own"],
+            arrays["rotor_inertia"],
             arrays["precision"],
             Region(*(arrays[f"states.{key}"] for key in ("mean", "factor", "low", "high")), state_bound),
-            Neighbours(arrays["targets.points"], arrays["targets.factor"], target_bound),
+            Neighbors(arrays["targets.points"], arrays["targets.factor"], target_bound),
             arrays["members"],
             spread_bound,
             dict(meta["about"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: does not hold a policy: {type(error).__name__}: {error}") from None
+
+
+def _present_keys(entries: dict[str, Any]) -> dict[str, Any]:
+    """`entries` under the names that are written today."""
+    return {FORMER_KEYS.get(key, key): value for key, value in entries.items()}
 
 
 def _check_numbers(shape: Shape) -> None:
@@ -246,5 +189,7 @@ def _check_numbers(shape: Shape) -> None:
         value = getattr(shape, name)
         if not (isinstance(value, int) and 1 <= value <= most):
             raise ValueError(f"'{name}' must be a whole number of 1 to {most}, got {value!r}")
-    if not (0.0 < shape.window <= 1.0 and 0.0 < shape.caution <= 1.0):
-        raise ValueError(f"'window' and 'caution' must lie in (0, 1], got {shape.window!r}, {shape.caution!r}")
+    if not (0.0 < shape.window <= 1.0 and 0.0 < shape.inertia_scale <= 1.0):
+        raise ValueError(
+            f"'window' and 'inertia_scale' must lie in (0, 1], got {shape.window!r}, {shape.inertia_scale!r}"
+        )

@@ -7,7 +7,7 @@ seconds, and the target tau. With s(y) = y / sqrt(1 + y^2) and S(r) = r / sqrt(1
     d = g - q,  h = s(W [q, qd, d]~ + b)
     v = V S(k d / V),         k = k_mid exp(s(k_0 + S_k h))           wanted velocity,      |v / V| < 1
     y = A S(c (v - qd) / A),  c = c_mid exp(s(c_0 + S_c h) / 2)       wanted acceleration,  |y / A| < 1
-    u = box(w + caution M(q) (y - a))                                 the command
+    u = box(w + inertia_scale M(q) (y - a))                                 the command
 
 The last line is incremental dynamic inversion (Sieberling, Chu & Mulder, JGCD 2010): w is what the present acceleration
 took, gravity, friction and payload included, so only the change y - a must be paid for, and what nobody foresaw is
@@ -64,7 +64,7 @@ class Shape:
     nt: int
     tasks: int
     window: float
-    caution: float
+    inertia_scale: float
     goal_units: int
     gain_units: int
     lowest: Array
@@ -202,7 +202,7 @@ def acceleration(shape: Shape, white: Whitening, p: dict, q: Array, qd: Array, g
 def loss(shape: Shape, white: Whitening, theta: Array, data, gradient: bool = True):
     """(value, its gradient (size,) or None): mean of 1/2 (u - u*)^T P (u - u*) over `data`, before the box.
 
-    data: rows q, qd, a, w, target, task, u, P (N, n, n) and M (N, n, n), the caution times M(q), by attribute.
+    data: rows q, qd, a, w, target, task, u, P (N, n, n) and M (N, n, n), the inertia_scale times M(q), by attribute.
     """
     p = shape.unpack(theta)
     g, memory = goal(shape, white, p, data.target, data.task)

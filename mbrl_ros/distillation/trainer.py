@@ -15,7 +15,7 @@ from ..exceptions import DataError
 from ..robots import Robot
 from . import storage
 from .dataset import Memory, Supervision
-from .ensemble import Assembly
+from .ensemble import TeacherEnsemble
 from .fit import FEWEST, Report, fit
 from .inertia import PointMassInertia
 from .policy import Policy, load
@@ -24,7 +24,7 @@ POLICY_FILE, MEMORY_FILE = "newest.policy", "samples.memory"
 MEMORY_KIND = "memory"
 
 
-class Learner:
+class Trainer:
     """One student of `robot`'s kind. `folder`: where checkpoints are, '' for none; what lies there is resumed.
 
     `offer` may be called from another thread than `learn` and `checkpoint`.
@@ -37,8 +37,8 @@ class Learner:
         self.version, self.lost, self._learned = 0, Counter(), 0
         self.other_kinds = 0  # samples before the first of the wanted kind
         self._sequences: dict[str, int] = {}
-        self._assembly = Assembly(settings.teachers)
-        self._masses, self._lock = PointMassInertia(robot), threading.Lock()
+        self._ensemble = TeacherEnsemble(settings.teachers)
+        self._inertia_model, self._lock = PointMassInertia(robot), threading.Lock()
         self.refused: list[str] = []
         if self.folder is not None:
             self._resume()
@@ -51,7 +51,7 @@ class Learner:
                 gap = sequence - self._sequences.get(sample.source, sequence - 1) - 1
                 self.lost[sample.source] += max(0, gap)
                 self._sequences[sample.source] = sequence
-            sample = self._assembly.add(sample)
+            sample = self._ensemble.add(sample)
             if sample is None:
                 return False
             if self.memory is None:
@@ -83,7 +83,7 @@ class Learner:
             self.settings,
             tasks=memory.tasks,
             previous=self.policy,
-            masses=self._masses,
+            inertia_model=self._inertia_model,
             about={"version": self.version + 1, "taught_s": round(taught, 3)},
         )
         self.policy, self.version, self._learned = policy, self.version + 1, offered

@@ -17,7 +17,7 @@ from std_msgs.msg import Float64MultiArray, String, UInt8MultiArray
 
 from ..config.configuration import section_types
 from ..config.sections.nodes import DistillationNodeSettings
-from ..distillation.trainer import Learner
+from ..distillation.trainer import Trainer
 from ..exceptions import DataError, RobotDescriptionError
 from ..robots import load_robot
 from . import qos, supervision_messages
@@ -39,8 +39,8 @@ class DistillationNode(Node):
         if not (self.settings.robot_description or self.parameters.sections["robot"].description):
             raise RobotDescriptionError("no robot description: set robot.description or robot_description")
         robot = load_robot(self.parameters.sections["robot"], self.settings.robot_description or None)
-        self.learner = Learner(robot, self.parameters.sections["distillation"], self.settings.folder)
-        for reason in self.learner.refused:
+        self.trainer = Trainer(robot, self.parameters.sections["distillation"], self.settings.folder)
+        for reason in self.trainer.refused:
             self.get_logger().warning(f"not resumed, moved aside: {reason}")
         self.malformed, self._ending = 0, threading.Event()
         self._policy = self.create_publisher(UInt8MultiArray, "policy", qos.LATCHED)
@@ -51,9 +51,9 @@ class DistillationNode(Node):
         self._thread = threading.Thread(target=self._learn, name="learning", daemon=True)
 
     def begin(self) -> None:
-        if self.learner.policy is not None:
-            self._policy.publish(supervision_messages.to_policy_message(self.learner.policy))
-            self.get_logger().info(f"resumed at version {self.learner.version}")
+        if self.trainer.policy is not None:
+            self._policy.publish(supervision_messages.to_policy_message(self.trainer.policy))
+            self.get_logger().info(f"resumed at version {self.trainer.version}")
         self._thread.start()
 
     def end(self) -> None:
@@ -65,7 +65,7 @@ class DistillationNode(Node):
 
     def _on_sample(self, message: Float64MultiArray) -> None:
         try:
-            self.learner.offer(*supervision_messages.read(message))
+            self.trainer.offer(*supervision_messages.read(message))
         except DataError as error:
             self.malformed += 1
             if self.malformed == 1:
@@ -74,24 +74,24 @@ class DistillationNode(Node):
     def _learn(self) -> None:
         saved = time.monotonic()
         while not self._ending.wait(self.settings.period):
-            report = self.learner.learn()
+            report = self.trainer.learn()
             if report is not None:
-                self._policy.publish(supervision_messages.to_policy_message(self.learner.policy))
-                memory = self.learner.memory
+                self._policy.publish(supervision_messages.to_policy_message(self.trainer.policy))
+                memory = self.trainer.memory
                 self._report.publish(
                     String(
                         data=json.dumps(
                             {
-                                "version": self.learner.version,
+                                "version": self.trainer.version,
                                 "training_loss": report.training,
                                 "held_out_loss": report.held_out,
                                 "seconds": report.seconds,
                                 "samples": memory.count,
                                 "offered": memory.offered,
                                 "left_out": dict(memory.rejected),
-                                "lost": dict(self.learner.lost),
+                                "lost": dict(self.trainer.lost),
                                 "malformed": self.malformed,
-                                "other_kinds": self.learner.other_kinds,
+                                "other_kinds": self.trainer.other_kinds,
                             }
                         )
                     )
@@ -102,7 +102,7 @@ class DistillationNode(Node):
 
     def _checkpoint(self) -> None:
         try:
-            self.learner.checkpoint()
+            self.trainer.checkpoint()
         except OSError as error:
             self.get_logger().error(f"no checkpoint was written, the last one stands: {error}")
 

@@ -16,9 +16,9 @@ from visualization_msgs.msg import MarkerArray
 
 from ..codegen.compiler import fallbacks
 from ..config.sections.nodes import NodeSettings
-from ..data.dataset import Keeper
 from ..data.store import Owner
 from ..data.tick_log import TickLog
+from ..data.transition_recorder import TransitionRecorder
 from ..exceptions import DataError
 from ..messages.input_gate import InputGate
 from ..robots import Robot
@@ -61,7 +61,7 @@ class NodeOutputs:
             self._diagnostics,
         )
         self._timer = None
-        self._keeper: Keeper | None = None
+        self._recorder: TransitionRecorder | None = None
         self.policy = None  # the PolicyInterface, where there is one
 
     def begin(self) -> None:
@@ -74,8 +74,8 @@ class NodeOutputs:
         self._prediction = status.Prediction()
         self._log = self._new_log() if self._settings.log_file else None
         if self._settings.transitions_file and self._controller.dynamics is not None:
-            self._keeper = Keeper(Owner(self._robot.joints, self._robot.interface, self._controller.dt))
-            self._controller.dynamics.show_transitions_to(self._keeper)
+            self._recorder = TransitionRecorder(Owner(self._robot.joints, self._robot.interface, self._controller.dt))
+            self._controller.dynamics.show_transitions_to(self._recorder)
         self._timer = self._node.create_timer(DIAGNOSTICS_PERIOD, self._diagnose_silence)
 
     def end(self, leaving: Duration) -> None:
@@ -273,9 +273,9 @@ class NodeOutputs:
         return plan.x_hat[0, 2 * n : 2 * n + m]
 
     def _save_transitions(self) -> None:
-        if self._keeper is not None:
+        if self._recorder is not None:
             try:
-                self._keeper.dataset(self._node.get_fully_qualified_name()).save(self._settings.transitions_file)
+                self._recorder.dataset(self._node.get_fully_qualified_name()).save(self._settings.transitions_file)
             except (OSError, DataError) as error:
                 self.log("error", f"the transitions were not written: {error}")
 

@@ -17,7 +17,7 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension, UInt8MultiArray
 from std_srvs.srv import Trigger
 
 from ..controllers.policy import PolicyController
-from ..distillation.compiled_policy import Student
+from ..distillation.compiled_policy import CompiledPolicy
 from ..exceptions import MbrlError
 from ..runtime.control_loop import ControlLoop
 from . import qos, supervision_messages
@@ -106,7 +106,7 @@ class PolicyInterface:
     def _build(self, message: UInt8MultiArray) -> None:
         try:
             policy = supervision_messages.read_policy(message)
-            student = Student(policy, self._controller.robot)
+            student = CompiledPolicy(policy, self._controller.robot)
             self._loop.outside(
                 "policy",
                 lambda: self._controller.use(student, int(policy.about.get("version", 0)) or None),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..config.configuration import Configuration
-from ..distillation.compiled_policy import Student
+from ..distillation.compiled_policy import CompiledPolicy
 from ..distillation.policy import from_bytes
 from ..dynamics.checkpoint import content_hash, load_model
 from ..exceptions import ConfigurationError, DataError, MbrlError
@@ -115,7 +115,7 @@ class Repeater:
         if content is None:
             raise DataError("the topic 'policy' is not in the bag")
         policy = from_bytes(content)
-        self._loop.controller.use(Student(policy, self._robot), int(policy.about.get("version", 0)) or None)
+        self._loop.controller.use(CompiledPolicy(policy, self._robot), int(policy.about.get("version", 0)) or None)
 
     def _promote(self, act: Act) -> None:
         self._loop.controller.promote()

@@ -12,11 +12,11 @@ from mbrl_ros.distillation.dataset import Supervision  # noqa: E402
 from mbrl_ros.nodes import qos, supervision_messages  # noqa: E402
 from support.robots import planar_arm, planar_robot  # noqa: E402
 from support.ros import NodeProcess, Peer, new_domain  # noqa: E402
-from support.teaching import lesson  # noqa: E402
+from support.teaching import taught_samples  # noqa: E402
 
 
 def stream(robot):
-    s = lesson(robot, 600)
+    s = taught_samples(robot, 600)
     for k in range(len(s)):
         yield supervision_messages.to_message(
             Supervision(

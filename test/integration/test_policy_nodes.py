@@ -16,7 +16,7 @@ from mbrl_ros.nodes.policy_interface import STREAM  # noqa: E402
 from mbrl_ros.robots.kinematics import Kinematics  # noqa: E402
 from support.robots import planar_arm, planar_robot  # noqa: E402
 from support.ros import Listening, ros, state  # noqa: E402
-from support.teaching import SETTINGS, lesson  # noqa: E402
+from support.teaching import SETTINGS, taught_samples  # noqa: E402
 
 Q, JOINTS, DT = (0.2, -0.3, 0.2), ["joint1", "joint2", "joint3"], 0.005
 
@@ -101,7 +101,7 @@ def test_a_teaching_node_streams_what_a_student_needs(tmp_path):
 
 def test_a_policy_is_promoted_and_demoted_without_a_step_in_the_command(tmp_path):
     planar = planar_robot(3)
-    policy, _ = fit(lesson(planar), planar, "point", SETTINGS, about={"version": 7})
+    policy, _ = fit(taught_samples(planar), planar, "point", SETTINGS, about={"version": 7})
     settings = {"promote_after": 0.1, "promote_disagreement": 1e9, "fall_back_disagreement": 1e9}
     with ros(("mpc_node", {**arm(tmp_path, **settings), "control.controller": "policy"})) as (peer, _):
         robot = Robot(peer)
@@ -131,7 +131,7 @@ def test_two_robots_of_one_kind_feed_one_student_of_two_tasks(tmp_path):
     }
     for key in ("lockstep", "control.rate", "planner.horizon", "planner.backend"):
         del parameters[key]
-    lessons = {side: lesson(planar, 600, seed) for seed, side in enumerate(("left", "right"))}
+    lessons = {side: taught_samples(planar, 600, seed) for seed, side in enumerate(("left", "right"))}
 
     def sample(side, k):
         s = lessons[side]

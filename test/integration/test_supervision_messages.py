@@ -10,7 +10,7 @@ from mbrl_ros.distillation.fit import fit  # noqa: E402
 from mbrl_ros.exceptions import DataError  # noqa: E402
 from mbrl_ros.nodes import supervision_messages  # noqa: E402
 from support.robots import planar_robot  # noqa: E402
-from support.teaching import SETTINGS, lesson, sample  # noqa: E402
+from support.teaching import SETTINGS, sample, taught_samples  # noqa: E402
 
 
 def test_a_sample_survives_the_wire():
@@ -40,7 +40,7 @@ def test_messages_that_are_no_samples_are_refused():
 
 def test_a_policy_survives_the_wire_and_a_damaged_one_does_not():
     robot = planar_robot(3)
-    policy, _ = fit(lesson(robot, 300), robot, "point", SETTINGS.replace(iterations=3))
+    policy, _ = fit(taught_samples(robot, 300), robot, "point", SETTINGS.replace(iterations=3))
     message = supervision_messages.to_policy_message(policy)
     assert np.array_equal(supervision_messages.read_policy(message).theta, policy.theta)
     message.data[len(message.data) // 2] ^= 1

@@ -10,9 +10,9 @@ import pytest
 from mbrl_ros.config.sections.distillation import DistillationSettings
 from mbrl_ros.config.sections.dynamics import DynamicsSettings
 from mbrl_ros.data.dataset import Dataset
-from mbrl_ros.distillation.compiled_policy import Student
+from mbrl_ros.distillation.compiled_policy import CompiledPolicy
 from mbrl_ros.distillation.policy import from_bytes, load
-from mbrl_ros.distillation.trainer import Learner
+from mbrl_ros.distillation.trainer import Trainer
 from mbrl_ros.dynamics import OnlineDynamics, checkpoint
 from mbrl_ros.dynamics.priors import ensemble, global_linear, gmm, integrator
 from support import ROOT
@@ -24,7 +24,7 @@ X, U = np.array([0.1, -0.2, 0.3, 0.4]), np.array([1.0, 2.0])
 
 def test_a_policy_gives_the_commands_it_gave():
     policy, robot = load(FILES / "newest.policy"), planar_robot()
-    student = Student(policy, robot)
+    student = CompiledPolicy(policy, robot)
     student.set_target(np.array([0.3, 0.0, 0.4]))
     u = student.act(np.array([0.1, -0.2]), np.array([0.05, 0.0]), np.array([0.2, 0.1]), np.array([1.0, 2.0]))
     np.testing.assert_allclose(u, [1.5659670397832015, 1.9968585625783635], rtol=1e-9)
@@ -38,10 +38,10 @@ def test_a_checkpoint_of_distillation_is_resumed(tmp_path):
     for name in ("newest.policy", "samples.memory"):
         (tmp_path / name).write_bytes((FILES / name).read_bytes())
     settings = DistillationSettings(goal_units=3, gain_units=2, members=1, capacity=100)
-    learner = Learner(planar_robot(), settings, tmp_path)
-    assert not learner.refused and learner.version == 1
-    assert learner.memory.count == learner.memory.offered == 8
-    assert learner.memory.samples().u.sum() == pytest.approx(0.31672325793665834, rel=1e-12)
+    trainer = Trainer(planar_robot(), settings, tmp_path)
+    assert not trainer.refused and trainer.version == 1
+    assert trainer.memory.count == trainer.memory.offered == 8
+    assert trainer.memory.samples().u.sum() == pytest.approx(0.31672325793665834, rel=1e-12)
 
 
 def test_a_data_set_holds_what_it_held():

@@ -24,7 +24,7 @@ class DistillationSettings(Section):
         choices=("joints", "point", "features"),
     )
     window: float = setting(0.04, "over which accelerations and commands are averaged", unit="s", low=1e-3, high=1.0)
-    caution: float = setting(0.8, "fraction of the identified inertia the student uses", low=0.05, high=1.0)
+    inertia_scale: float = setting(0.8, "fraction of the identified inertia the student uses", low=0.05, high=1.0)
     goal_units: int = setting(32, "hidden units in each of the goal network's two layers", low=1, high=1024)
     gain_units: int = setting(16, "hidden units of the gain network", low=1, high=1024)
     velocity_fraction: float = setting(

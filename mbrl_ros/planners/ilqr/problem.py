@@ -62,7 +62,7 @@ class Problem:
         if self.cost.np == 0:
             raise ConfigurationError("there is no cost at all: every weight is 0; give at least one", key="cost")
         for name in ("stage", "terminal"):
-            rough = simd.roughness(getattr(self.cost, name))
+            rough = simd.nonsmooth_operation(getattr(self.cost, name))
             if rough:
                 raise ConfigurationError(
                     f"the cost uses '{rough}' and is not twice differentiable; use a smooth form "

@@ -8,12 +8,12 @@ import pytest
 from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.controllers.mpc import MpcController
 from mbrl_ros.controllers.policy import Mode, PolicyController
-from mbrl_ros.distillation.compiled_policy import Student
+from mbrl_ros.distillation.compiled_policy import CompiledPolicy
 from mbrl_ros.distillation.fit import fit
 from mbrl_ros.exceptions import DataError
 from mbrl_ros.types import Observation
 from support.robots import planar_robot
-from support.teaching import SETTINGS, lesson
+from support.teaching import SETTINGS, taught_samples
 
 DT = 0.005
 
@@ -25,7 +25,7 @@ def robot():
 
 @pytest.fixture(scope="module")
 def policy(robot):
-    return fit(lesson(robot), robot, "point", SETTINGS)[0]
+    return fit(taught_samples(robot), robot, "point", SETTINGS)[0]
 
 
 class World:
@@ -44,7 +44,7 @@ class World:
         self.q, self.qd, self.stamp, self.commands = np.array([0.2, -0.3, 0.2]), np.zeros(3), 1.0, []
         self.controller.reset(self.observation)
         if policy is not None:
-            self.controller.use(Student(policy, robot))
+            self.controller.use(CompiledPolicy(policy, robot))
 
     @property
     def observation(self):
@@ -102,7 +102,7 @@ def test_the_rule_promotes_without_being_asked(robot, policy):
 def test_an_acting_policy_says_what_the_student_says(robot, policy):
     world = acting(robot, policy, blend=0.0)
     decision = world.run(12)
-    student = Student(policy, robot)
+    student = CompiledPolicy(policy, robot)
     student.set_target(taught_target(world))
     # at rest, so a = 0 and w is the mean of the last eight commands, each in effect one period after it was published
     w = np.mean(world.commands[-10:-2], axis=0)
@@ -117,7 +117,7 @@ def test_it_falls_back_at_once_and_without_a_step(robot, policy, event):
     published = None
     if event == "target":  # the policy is told that it knows only targets far from this one
         far = dataclasses.replace(policy.targets, points=policy.targets.points + 5.0)
-        world.controller.use(Student(dataclasses.replace(policy, targets=far), robot))
+        world.controller.use(CompiledPolicy(dataclasses.replace(policy, targets=far), robot))
         world.controller.promote(force=True)
     elif event == "speed":
         world.qd = np.array([30.0, 0.0, 0.0])
@@ -160,7 +160,7 @@ def test_a_fallen_policy_stays_down_until_promoted_again(robot, policy):
 def test_an_acting_policy_goes_on_while_a_newer_one_shows_itself_in_shadow(robot, policy):
     world = acting(robot, policy, promote_after=0.1, promote_disagreement=1e9)
     world.run(20)
-    world.controller.use(Student(dataclasses.replace(policy, own=0.9 * policy.own), robot))
+    world.controller.use(CompiledPolicy(dataclasses.replace(policy, rotor_inertia=0.9 * policy.rotor_inertia), robot))
     assert "in shadow for" in world.controller.promote()
     world.run(30)
     assert (
@@ -174,7 +174,7 @@ def test_an_acting_policy_goes_on_while_a_newer_one_shows_itself_in_shadow(robot
 
 def test_a_newer_policy_stays_in_shadow_when_the_acting_one_falls(robot, policy):
     world = acting(robot, policy)
-    world.controller.use(Student(policy, robot))
+    world.controller.use(CompiledPolicy(policy, robot))
     world.controller.demote("for a reason")
     assert (world.controller.mode, world.controller.version, world.controller.reason) == (
         Mode.SHADOW,
@@ -185,7 +185,7 @@ def test_a_newer_policy_stays_in_shadow_when_the_acting_one_falls(robot, policy)
 
 def test_the_rule_promotes_a_newer_policy_too(robot, policy):
     world = acting(robot, policy, promote="rule", promote_after=0.05, promote_disagreement=1e9)
-    world.controller.use(Student(policy, robot))
+    world.controller.use(CompiledPolicy(policy, robot))
     world.run(20)
     assert world.controller.acting and world.controller.version == 2
 

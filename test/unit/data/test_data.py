@@ -8,8 +8,9 @@ import pytest
 
 from mbrl_ros.data import ReadOptions, load, store
 from mbrl_ros.data.cleaning import cleaned, time_unit, unwrapped
-from mbrl_ros.data.dataset import Dataset, Keeper
+from mbrl_ros.data.dataset import Dataset
 from mbrl_ros.data.store import Owner, check_owner
+from mbrl_ros.data.transition_recorder import TransitionRecorder
 from mbrl_ros.exceptions import DataError, JointNameError
 
 NAMES = ("shoulder", "elbow", "wrist")
@@ -309,19 +310,19 @@ def test_data_sets_grow_and_come_back_from_disk(tmp_path):
 
 def test_a_live_run_is_kept_and_the_oldest_dropped(monkeypatch):
     recording = cleaned("live", NAMES, *motion())
-    keeper = Keeper(Owner(NAMES, "effort", 0.01))
-    assert len(keeper.dataset("nothing yet")) == 0
+    recorder = TransitionRecorder(Owner(NAMES, "effort", 0.01))
+    assert len(recorder.dataset("nothing yet")) == 0
     for transition in recording.transitions():
-        keeper.add(transition)
-    kept, expected = keeper.dataset("live"), Dataset.of(recording)
+        recorder.add(transition)
+    kept, expected = recorder.dataset("live"), Dataset.of(recording)
     for name in ("X", "U", "D"):
         np.testing.assert_array_equal(getattr(kept, name), getattr(expected, name))
-    monkeypatch.setattr(Keeper, "BLOCK", 50)
-    keeper = Keeper(Owner(NAMES, "effort", 0.01), capacity=100)
+    monkeypatch.setattr(TransitionRecorder, "BLOCK", 50)
+    recorder = TransitionRecorder(Owner(NAMES, "effort", 0.01), capacity=100)
     for transition in recording.transitions():
-        keeper.add(transition)
-    assert keeper.dropped == 100 and len(keeper.dataset("live")) == 99  # 199 came
-    np.testing.assert_array_equal(keeper.dataset("live").X[-1], expected.X[-1])
+        recorder.add(transition)
+    assert recorder.dropped == 100 and len(recorder.dataset("live")) == 99  # 199 came
+    np.testing.assert_array_equal(recorder.dataset("live").X[-1], expected.X[-1])
 
 
 def test_files_are_refused_when_damaged_or_foreign(tmp_path):

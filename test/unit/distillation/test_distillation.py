@@ -1,4 +1,4 @@
-"""Student, masses, memory, fit, schools and storage, on synthetic teachers whose answers are known."""
+"""Student, inertia, memory, fit, imitation methods and storage, on synthetic teachers whose answers are known."""
 
 import ctypes
 import dataclasses
@@ -14,17 +14,18 @@ import pytest
 
 from mbrl_ros.config.sections.distillation import DistillationSettings
 from mbrl_ros.distillation import imitation, storage, student
-from mbrl_ros.distillation.compiled_policy import Student
+from mbrl_ros.distillation.compiled_policy import CompiledPolicy
 from mbrl_ros.distillation.dataset import Memory
 from mbrl_ros.distillation.export import to_c
 from mbrl_ros.distillation.fit import capped, fit, make_shape
 from mbrl_ros.distillation.inertia import PointMassInertia
-from mbrl_ros.distillation.policy import Neighbours, from_bytes, load
-from mbrl_ros.distillation.trainer import MEMORY_FILE, POLICY_FILE, Learner
+from mbrl_ros.distillation.policy import from_bytes, load
+from mbrl_ros.distillation.region import Neighbors
+from mbrl_ros.distillation.trainer import MEMORY_FILE, POLICY_FILE, Trainer
 from mbrl_ros.distillation.window import Window
 from mbrl_ros.exceptions import DataError
 from support.robots import planar_robot
-from support.teaching import MU, OWN, SETTINGS, N, goal_of, lesson, sample
+from support.teaching import MU, ROTOR_INERTIA, SETTINGS, N, goal_of, sample, taught_samples
 
 
 @pytest.fixture(scope="module")
@@ -34,21 +35,21 @@ def robot():
 
 @pytest.fixture(scope="module")
 def taught(robot):
-    return fit(lesson(robot), robot, "point", SETTINGS)
+    return fit(taught_samples(robot), robot, "point", SETTINGS)
 
 
 def test_the_gradient_is_that_of_finite_differences(robot):
-    samples = lesson(robot, 40)
+    samples = taught_samples(robot, 40)
     shape = make_shape(robot, "point", 3, 1, SETTINGS)
     white = student.Whitening(np.zeros(3), np.ones(3), np.zeros(3 * N), np.ones(3 * N))
     data = SimpleNamespace(
         **{k: getattr(samples, k) for k in ("q", "qd", "a", "w", "target", "task", "u", "P")},
-        M=PointMassInertia(robot).inertia(samples.q, MU, OWN),
+        M=PointMassInertia(robot).inertia(samples.q, MU, ROTOR_INERTIA),
     )
     rng = np.random.default_rng(1)
     theta = shape.initial(rng) + 0.2 * rng.standard_normal(shape.size)
     _, gradient = student.loss(shape, white, theta, data)
-    for name in shape.layout():  # each group of parameters on its own, so that none hides behind another
+    for name in shape.layout():  # each group of parameters by itself, so that none hides behind another
         direction = np.zeros(shape.size)
         shape.unpack(direction)[name][:] = rng.standard_normal(shape.layout()[name])
         up, down = (student.loss(shape, white, theta + h * direction, data, False)[0] for h in (1e-6, -1e-6))
@@ -56,12 +57,12 @@ def test_the_gradient_is_that_of_finite_differences(robot):
 
 
 def test_masses_are_found_without_noise_and_errors_in_acceleration_only_make_them_smaller(robot):
-    s, masses = lesson(robot), PointMassInertia(robot)
-    mu, own = masses.identify(s.q, s.dq, s.da, s.dw, np.full(N, 20.0))
-    true = masses.inertia(s.q[:20], MU, OWN)
-    assert masses.inertia(s.q[:20], mu, own) == pytest.approx(true, rel=1e-3, abs=1e-3)
+    s, inertia_model = taught_samples(robot), PointMassInertia(robot)
+    mu, rotor_inertia = inertia_model.identify(s.q, s.dq, s.da, s.dw, np.full(N, 20.0))
+    true = inertia_model.inertia(s.q[:20], MU, ROTOR_INERTIA)
+    assert inertia_model.inertia(s.q[:20], mu, rotor_inertia) == pytest.approx(true, rel=1e-3, abs=1e-3)
     noisy = s.da + 0.5 * np.random.default_rng(2).standard_normal(s.da.shape)
-    smaller = masses.inertia(s.q[:20], *masses.identify(s.q, s.dq, noisy, s.dw, np.full(N, 20.0)))
+    smaller = inertia_model.inertia(s.q[:20], *inertia_model.identify(s.q, s.dq, noisy, s.dw, np.full(N, 20.0)))
     # da has variance 1, its error 0.25: least squares shrinks by about 1 / 1.25, and never to nothing
     values = np.linalg.eigvals(np.linalg.solve(true, smaller)).real
     assert 0.5 < values.min() and values.max() < 1.1
@@ -70,9 +71,9 @@ def test_masses_are_found_without_noise_and_errors_in_acceleration_only_make_the
 def test_the_fit_learns_the_teacher_and_repeats_itself_bit_for_bit(robot, taught):
     policy, report = taught
     assert report.held_out < 0.1 * report.history[0, 1]
-    again, _ = fit(lesson(robot), robot, "point", SETTINGS)
+    again, _ = fit(taught_samples(robot), robot, "point", SETTINGS)
     assert np.array_equal(policy.theta, again.theta) and np.array_equal(policy.members, again.members)
-    warm, later = fit(lesson(robot, seed=3), robot, "point", SETTINGS, previous=policy)
+    warm, later = fit(taught_samples(robot, seed=3), robot, "point", SETTINGS, previous=policy)
     assert later.history[0, 1] < 0.3 * report.history[0, 1]
     assert warm.white is policy.white  # frozen
 
@@ -85,7 +86,7 @@ def test_weights_are_capped_at_twice_their_median():
 
 
 def test_the_command_is_inside_its_box_whatever_comes_in(robot, taught):
-    acting = Student(taught[0], robot)
+    acting = CompiledPolicy(taught[0], robot)
     rng = np.random.default_rng(4)
     for scale in (1.0, 1e3, 1e9):
         acting.set_target(scale * rng.standard_normal(3))
@@ -95,12 +96,12 @@ def test_the_command_is_inside_its_box_whatever_comes_in(robot, taught):
 
 def test_compiled_code_and_numpy_say_the_same(robot, taught):
     policy, rng = taught[0], np.random.default_rng(5)
-    acting, p = Student(policy, robot), taught[0].shape.unpack(taught[0].theta)
+    acting, p = CompiledPolicy(policy, robot), taught[0].shape.unpack(taught[0].theta)
     for _ in range(10):
         target, q, qd, a, w = np.array([0.3, 0.0, -0.4]) + 0.1 * rng.standard_normal(3), *rng.standard_normal((4, N))
         g = acting.set_target(target)
         y, _ = student.acceleration(policy.shape, policy.white, p, q[None], qd[None], g[None])
-        M = SETTINGS.caution * PointMassInertia(robot).inertia(q[None], policy.mu, policy.own)[0]
+        M = SETTINGS.inertia_scale * PointMassInertia(robot).inertia(q[None], policy.mu, policy.rotor_inertia)[0]
         expected = student.box(w + M @ (y[0] - a), policy.shape.lower, policy.shape.upper)
         assert acting.act(q, qd, a, w) == pytest.approx(expected, abs=1e-10)
         assert acting.scores["state"] == pytest.approx(policy.states.score(np.r_[q, qd][None])[0])
@@ -109,7 +110,7 @@ def test_compiled_code_and_numpy_say_the_same(robot, taught):
 
 def test_at_rest_at_the_goal_the_student_keeps_the_command_it_finds(robot, taught):
     """The only equilibrium is the goal, and there w, whatever it is, stays: no model of gravity is needed."""
-    acting, still = Student(taught[0], robot), np.zeros(N)
+    acting, still = CompiledPolicy(taught[0], robot), np.zeros(N)
     g = acting.set_target(np.array([0.5, 0.0, 0.2]))
     w = np.array([3.0, -2.0, 1.0])
     assert acting.act(g, still, still, w) == pytest.approx(w, abs=1e-12)
@@ -148,7 +149,7 @@ def test_exported_c_gives_the_same_commands(robot, taught, tmp_path):
     library.mbrl_policy_reset(state)
     library.mbrl_policy_set_target(state, pointer(target), 0, pointer(scores))
     acting, window, u, last = (
-        Student(taught[0], robot),
+        CompiledPolicy(taught[0], robot),
         Window(N, 1.0 / rate, SETTINGS.window),
         np.zeros(N),
         np.zeros(N),
@@ -203,10 +204,10 @@ def test_the_memory_counts_what_it_cannot_use():
     assert memory.count == 1
 
 
-def test_every_school_follows_its_formula():
+def test_every_method_follows_its_formula():
     u, mu, Q, P = np.array([1.0, 0.0]), np.array([0.0, 0.0]), np.diag([2.0, 1.0]), np.diag([1.0, 1.0])
     # (2 + lambda) u_l = 2 * 1: for lambda = 2 half way
-    assert imitation.drawn(u, Q, mu, P, 2.0) == pytest.approx([0.5, 0.0])
+    assert imitation.kl_regularized(u, Q, mu, P, 2.0) == pytest.approx([0.5, 0.0])
     weight = imitation.kl_weight(u, Q, mu, P, 0.02)  # 1/2 r^2 = 0.02: r = 0.2 = 2 / (2 + lambda), lambda = 8
     assert weight == pytest.approx(8.0, rel=1e-6)
     assert imitation.kl_weight(0.1 * u, Q, mu, P, 0.02) == 0.0
@@ -215,29 +216,29 @@ def test_every_school_follows_its_formula():
         settings = DistillationSettings(
             method=method, attraction=2.0, alpha_start=0.25, alpha_end=0.25, safe_disagreement=9.0
         )
-        teaching = imitation.Teaching(
+        imitating = imitation.Imitation(
             settings, 2, np.ones(2), dt=0.3
         )  # dt = RETURN: the student is back after one tick
-        lesson = teaching.lesson(u, u, Q, mu, P, np.zeros(4), version=1)
-        assert lesson.act == pytest.approx([acts, 0.0]) and lesson.label == pytest.approx([learns, 0.0]), method
+        step = imitating.step(u, u, Q, mu, P, np.zeros(4), version=1)
+        assert step.act == pytest.approx([acts, 0.0]) and step.label == pytest.approx([learns, 0.0]), method
 
 
 def test_the_student_is_taken_off_when_it_is_far_from_the_teacher():
     settings = DistillationSettings(method="dagger", alpha_start=0.0, alpha_end=0.0, safe_disagreement=0.1)
-    teaching = imitation.Teaching(settings, 1, np.ones(1), dt=0.01)
+    imitating = imitation.Imitation(settings, 1, np.ones(1), dt=0.01)
     for mu, expected in ((0.0, 1.0), (0.95, 1.0 - 0.05 / 30)):  # dt / RETURN = 1 / 30 of the way back in the first tick
-        act = teaching.lesson(np.ones(1), np.ones(1), np.eye(1), np.array([mu]), np.eye(1), np.zeros(2), 1).act
+        act = imitating.step(np.ones(1), np.ones(1), np.eye(1), np.array([mu]), np.eye(1), np.zeros(2), 1).act
         assert act == pytest.approx([expected])
 
 
 def test_the_student_waits_while_the_teachers_reference_moves():
     Q, u, mu = np.eye(2), np.array([1.0, 0.0]), np.array([0.9, 0.1])
-    teaching = imitation.Teaching(DistillationSettings(method="dagger", alpha_start=0.0), 2, np.ones(2), 0.1)
+    imitating = imitation.Imitation(DistillationSettings(method="dagger", alpha_start=0.0), 2, np.ones(2), 0.1)
     for resting in (True,) * 50 + (False,) + (True,) * 50:
-        lesson = teaching.lesson(u, u, Q, mu, Q, np.zeros(4), 1, resting=resting)
+        step = imitating.step(u, u, Q, mu, Q, np.zeros(4), 1, resting=resting)
         if not resting:
-            assert np.array_equal(lesson.act, u)
-    assert lesson.act == pytest.approx(mu, abs=1e-3)
+            assert np.array_equal(step.act, u)
+    assert step.act == pytest.approx(mu, abs=1e-3)
 
 
 def test_the_local_gaussian_recovers_a_linear_student():
@@ -251,7 +252,7 @@ def test_the_local_gaussian_recovers_a_linear_student():
 
 def test_unknown_targets_lie_far_from_the_taught_ones():
     points = np.random.default_rng(8).uniform(0.0, 1.0, (100, 3))
-    near = Neighbours.of(points, 1.3, 256, np.random.default_rng(0))
+    near = Neighbors.of(points, 1.3, 256, np.random.default_rng(0))
     assert max(near.score(p) for p in points) == 0.0 and near.score(np.array([0.5, 0.5, 0.5])) < 1.0
     assert near.score(np.array([3.0, 0.5, 0.5])) > 1.0
 
@@ -260,7 +261,7 @@ def test_a_policy_survives_its_file_and_refuses_another_robot(robot, taught, tmp
     path = tmp_path / "a.policy"
     taught[0].save(path)
     again = load(path)
-    for field in ("theta", "mu", "own", "members"):
+    for field in ("theta", "mu", "rotor_inertia", "members"):
         assert np.array_equal(getattr(again, field), getattr(taught[0], field))
     assert again.about == taught[0].about and again.shape.joints == robot.joints
     with pytest.raises(DataError, match="another robot"):
@@ -303,10 +304,10 @@ def test_damaged_foreign_and_hostile_files_are_refused_with_a_reason(taught, tmp
 
 
 def test_a_learner_resumes_from_its_checkpoint_and_moves_broken_files_aside(robot, tmp_path):
-    def stream(learner, begin, end):
+    def stream(trainer, begin, end):
         rng = np.random.default_rng(9)
         for k in range(begin, end):
-            learner.offer(
+            trainer.offer(
                 sample(
                     0.005 * k,
                     target=(0.5 * np.sin(k // 20), 0.0, 0.1),
@@ -316,23 +317,23 @@ def test_a_learner_resumes_from_its_checkpoint_and_moves_broken_files_aside(robo
                 k,
             )
 
-    learner = Learner(robot, SETTINGS, tmp_path)
-    stream(learner, 0, 300)
-    assert learner.learn() is None  # fewer than 400 are new
-    stream(learner, 310, 500)
-    assert learner.learn().iterations > 0 and learner.version == 1 and learner.lost["a"] == 10
-    learner.checkpoint()
-    resumed = Learner(robot, SETTINGS, tmp_path)
-    assert resumed.version == 1 and resumed.memory.count == learner.memory.count
-    assert np.array_equal(resumed.policy.theta, learner.policy.theta)
+    trainer = Trainer(robot, SETTINGS, tmp_path)
+    stream(trainer, 0, 300)
+    assert trainer.learn() is None  # fewer than 400 are new
+    stream(trainer, 310, 500)
+    assert trainer.learn().iterations > 0 and trainer.version == 1 and trainer.lost["a"] == 10
+    trainer.checkpoint()
+    resumed = Trainer(robot, SETTINGS, tmp_path)
+    assert resumed.version == 1 and resumed.memory.count == trainer.memory.count
+    assert np.array_equal(resumed.policy.theta, trainer.policy.theta)
     stream(resumed, 500, 1000)
-    stream(learner, 500, 1000)
+    stream(trainer, 500, 1000)
     assert np.array_equal(
-        resumed.memory.samples().q, learner.memory.samples().q
+        resumed.memory.samples().q, trainer.memory.samples().q
     )  # the reservoir goes on as it would have
     (tmp_path / POLICY_FILE).write_bytes(b"rubbish")
     (tmp_path / MEMORY_FILE).write_bytes((tmp_path / MEMORY_FILE).read_bytes()[:-5])
-    broken = Learner(robot, SETTINGS, tmp_path)
+    broken = Trainer(robot, SETTINGS, tmp_path)
     assert broken.version == 0 and broken.memory is None and len(broken.refused) == 2
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"{POLICY_FILE}.refused", f"{MEMORY_FILE}.refused"]
 
@@ -365,12 +366,12 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path):
 
 def test_tasks_share_a_student(robot):
     """Two tasks with opposite goals for the same targets: only the task's number tells them apart."""
-    s = lesson(robot)
+    s = taught_samples(robot)
     task = np.arange(len(s)) % 2
-    other = lesson(robot)
-    M = PointMassInertia(robot).inertia(other.q, MU, OWN)
+    other = taught_samples(robot)
+    M = PointMassInertia(robot).inertia(other.q, MU, ROTOR_INERTIA)
     y = 7.0 * student.shorten(8.0 * (1.2 * student.shorten(3.0 * (-goal_of(s.target) - s.q) / 1.2) - s.qd) / 7.0)
-    u = np.where(task[:, None] == 1, s.w + SETTINGS.caution * np.einsum("nij,nj->ni", M, y - s.a), s.u)
+    u = np.where(task[:, None] == 1, s.w + SETTINGS.inertia_scale * np.einsum("nij,nj->ni", M, y - s.a), s.u)
     both, report = fit(
         dataclasses.replace(s, u=u, task=task), robot, "point", SETTINGS.replace(iterations=120), tasks=2
     )

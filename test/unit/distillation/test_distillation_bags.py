@@ -11,7 +11,7 @@ from mbrl_ros.distillation.policy import load
 from mbrl_ros.messages.supervision import VERSION
 from support.replay_bags import VECTOR, Messages, write_bag
 from support.robots import planar_arm, planar_robot
-from support.teaching import N, lesson
+from support.teaching import N, taught_samples
 
 TOPIC = "/arm/mpc_node/supervision"
 
@@ -59,7 +59,7 @@ def robot_file(tmp_path):
 
 
 def test_a_bag_becomes_a_policy(tmp_path, robot_file, capsys):
-    make, s = Messages(), lesson(planar_robot(N), 600)
+    make, s = Messages(), taught_samples(planar_robot(N), 600)
     rows = [(TOPIC, VECTOR, 1.0 + 0.005 * k, supervision(make, k, s)) for k in range(600)]
     rows.append((TOPIC, VECTOR, 2.0, make.labelled([1.0], ["something else"])))
     bag, policy = write_bag(tmp_path / "bag", rows), tmp_path / "out.policy"

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mbrl_ros.distillation.ensemble import Assembly, mixture
+from mbrl_ros.distillation.ensemble import TeacherEnsemble, mixture
 from mbrl_ros.distillation.soft_targets import fit_choice, soft_targets
-from mbrl_ros.distillation.trainer import Learner
+from mbrl_ros.distillation.trainer import Trainer
 from mbrl_ros.exceptions import DataError
 from support.robots import planar_robot
 from support.teaching import SETTINGS, N, sample
@@ -34,27 +34,27 @@ def test_teachers_who_agree_keep_their_precision_and_a_dispute_lowers_it_along_i
 
 
 def test_two_teachers_of_one_arm_become_one_sample_per_state():
-    learner = Learner(planar_robot(N), SETTINGS.replace(teachers=2))
+    trainer = Trainer(planar_robot(N), SETTINGS.replace(teachers=2))
     for k in range(100):
         one = sample(0.005 * k, q=np.full(N, 0.1 * k), u=np.full(N, 1.0), source="/a/mpc_node")
-        learner.offer(one)
+        trainer.offer(one)
         if k != 50:  # lost on the way
-            learner.offer(dataclasses.replace(one, u=np.full(N, 3.0), source="/a/other_node"))
-    assert learner.memory.count == 99 and learner.memory.samples().u == pytest.approx(2.0)
+            trainer.offer(dataclasses.replace(one, u=np.full(N, 3.0), source="/a/other_node"))
+    assert trainer.memory.count == 99 and trainer.memory.samples().u == pytest.approx(2.0)
 
 
 def test_a_state_that_stays_unanswered_does_not_fill_memory():
-    assembly = Assembly(2)
+    ensemble = TeacherEnsemble(2)
     for k in range(1000):
-        assert assembly.add(sample(float(k), source="one")) is None
-    assert len(assembly._open) <= 101
+        assert ensemble.add(sample(float(k), source="one")) is None
+    assert len(ensemble._open) <= 101
 
 
 def test_what_a_teacher_says_while_it_holds_does_not_decide_what_is_learned():
-    learner = Learner(planar_robot(N), SETTINGS)
-    assert not learner.offer(dataclasses.replace(sample(1.0), kind="joints", target=np.zeros(N)))
-    assert learner.memory is None and learner.other_kinds == 1
-    assert learner.offer(sample(2.0)) and learner.memory.kind == "point"
+    trainer = Trainer(planar_robot(N), SETTINGS)
+    assert not trainer.offer(dataclasses.replace(sample(1.0), kind="joints", target=np.zeros(N)))
+    assert trainer.memory is None and trainer.other_kinds == 1
+    assert trainer.offer(sample(2.0)) and trainer.memory.kind == "point"
 
 
 def test_temperature_goes_from_the_best_option_to_all_alike():

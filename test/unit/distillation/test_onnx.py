@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from mbrl_ros.distillation.compiled_policy import Student
+from mbrl_ros.distillation.compiled_policy import CompiledPolicy
 from mbrl_ros.distillation.export import to_onnx
 from mbrl_ros.distillation.fit import fit
 from support.robots import planar_robot
-from support.teaching import SETTINGS, N, lesson
+from support.teaching import SETTINGS, N, taught_samples
 
 pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -15,10 +15,10 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not inst
 
 def test_onnx_gives_the_same_goals_and_commands(tmp_path):
     robot, rng = planar_robot(N), np.random.default_rng(0)
-    policy, _ = fit(lesson(robot), robot, "point", SETTINGS)
+    policy, _ = fit(taught_samples(robot), robot, "point", SETTINGS)
     to_onnx(policy, robot, tmp_path / "p")
     goal, act = (onnxruntime.InferenceSession(str(tmp_path / f"p.{name}.onnx")) for name in ("goal", "act"))
-    student = Student(policy, robot)
+    student = CompiledPolicy(policy, robot)
     for _ in range(20):
         target = rng.uniform([-1.0, 0.0, -1.0], [1.0, 0.0, 1.0])
         g = student.set_target(target)

@@ -12,7 +12,7 @@ from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.config.sections.simulation import CameraSettings, PlantSettings
 from mbrl_ros.exceptions import ConfigurationError, JointNameError, RobotDescriptionError, ShapeError
 from mbrl_ros.robots import load_robot
-from mbrl_ros.simulation import picture
+from mbrl_ros.simulation import rendering
 from mbrl_ros.simulation.camera import Camera, CameraPose, project, random_pose
 from mbrl_ros.simulation.plant import Plant
 
@@ -372,7 +372,7 @@ def test_a_picture_shows_the_mark_where_the_camera_model_puts_it(caplog):
     plant.data.qpos[:] = q
     mark = plant.marks
     pose = CameraPose.look_at(mark[0] + [0.9, -0.3, -0.1], mark[0] + [0.0, 0.1, 0.1], roll=0.2)
-    image = picture.render(plant, q, pose, (320, 240))
+    image = rendering.render(plant, q, pose, (320, 240))
     if image is None:
         pytest.skip(caplog.text)
     assert image.shape == (240, 320, 3) and image.dtype == np.uint8
@@ -381,11 +381,11 @@ def test_a_picture_shows_the_mark_where_the_camera_model_puts_it(caplog):
     ((u, v),) = project(mark, pose, CameraSettings(width=320, height=240))[0]
     # The fingers hide a part of the ball, whose radius is 18 mm at about 1 m: 5 of these pixels.
     np.testing.assert_allclose([columns.mean(), rows.mean()], [159.5 + 160 * u, 119.5 + 160 * v], atol=3.0)
-    np.testing.assert_array_equal(image, picture.render(plant, q, pose, (320, 240)))
+    np.testing.assert_array_equal(image, rendering.render(plant, q, pose, (320, 240)))
 
 
 def test_no_picture_is_not_an_error(monkeypatch, caplog):
     monkeypatch.delenv("MUJOCO_GL", raising=False)
-    monkeypatch.setattr(picture, "BACKENDS", ("absent",))
-    assert picture.render(plant_of(), np.zeros(2), LEVEL) is None
+    monkeypatch.setattr(rendering, "BACKENDS", ("absent",))
+    assert rendering.render(plant_of(), np.zeros(2), LEVEL) is None
     assert "apt-get install" in caplog.text

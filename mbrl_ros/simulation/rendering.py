@@ -30,17 +30,17 @@ SHADES = ((0.93, 0.93, 0.91, 1.0), (0.42, 0.45, 0.50, 1.0))
 def render(plant: Plant, q: Array, pose: CameraPose, size: tuple[int, int] = (640, 480)) -> Array | None:
     """The robot at q (n,) [rad or m] as seen from `pose`: (height, width, 3) uint8, or None if nothing can draw here.
 
-    `size` is (width, height) [px]. For more than a few pictures, keep a `Painter`.
+    `size` is (width, height) [px]. For more than a few pictures, keep a `Renderer`.
     """
     try:
-        with Painter(plant, size) as painter:
-            return painter(q, pose)
+        with Renderer(plant, size) as renderer:
+            return renderer(q, pose)
     except RuntimeError as error:
         logger.warning("no picture: %s", error)
         return None
 
 
-class Painter:
+class Renderer:
     """Draws `plant`'s robot again and again; a context manager. RuntimeError if no GL backend works."""
 
     def __init__(
@@ -99,7 +99,7 @@ class Painter:
             self._context.free()
             self._context = None
 
-    def __enter__(self) -> Painter:
+    def __enter__(self) -> Renderer:
         return self
 
     def __exit__(self, *_: object) -> None:
