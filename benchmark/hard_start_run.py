@@ -14,9 +14,9 @@ from mbrl_ros.exceptions import MbrlError
 from mbrl_ros.replay.stepped import SteppedLoop
 from mbrl_ros.robots.kinematics import Kinematics
 from mbrl_ros.runtime.control_loop import Tick
-from mbrl_ros.runtime.event_log import Act
+from mbrl_ros.runtime.event_log import Event
 from mbrl_ros.runtime.mailbox import Arrival
-from mbrl_ros.safety.state_machine import Event, Reason, State
+from mbrl_ros.safety.state_machine import Reason, Request, State
 from mbrl_ros.safety.supervisor import Supervisor
 from mbrl_ros.types import Array, Observation
 
@@ -39,8 +39,8 @@ class Outputs:
     def tick(self, tick: Tick) -> None:
         """Nothing to publish."""
 
-    def act(self, act: Act) -> None:
-        """Nobody keeps a journal."""
+    def event(self, event: Event) -> None:
+        """Keep no event log."""
 
     def log(self, level: str, text: str) -> None:
         if level == "error":
@@ -194,7 +194,7 @@ def _forced(r: Run, fault: Fault, payload: float) -> dict[str, Any]:
         return {"forced": None}
     entry, truth = r.k, r.case.plant.truth
     braking = _braking(r.case, truth.q, truth.qd)
-    r.loop.request(Event.E_STOP)
+    r.loop.request(Request.E_STOP)
     end = r.t + AFTER_FAULT
     if fault.lost_after is not None:
         r.until(r.t + fault.lost_after)

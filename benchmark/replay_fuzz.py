@@ -41,16 +41,16 @@ FORMS = [
 
 
 def small_bags(folder: Path) -> list[Path]:
-    from mbrl_ros.safety.state_machine import Event
+    from mbrl_ros.safety.state_machine import Request
     from support.realtime_robot import Robot
     from support.replay_bags import closed_loop, write_bag
 
     robot = Robot(player=True)
     robot.point(0.7, -0.3)
     robot.live(50)
-    robot.loop.request(Event.HOLD)
+    robot.loop.request(Request.HOLD)
     robot.live(10)
-    robot.loop.request(Event.RESUME)
+    robot.loop.request(Request.RESUME)
     robot.live(40)
     messages, _ = closed_loop(seconds=2.0)
     forms = [

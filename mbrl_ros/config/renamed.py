@@ -6,6 +6,8 @@ PREFIXES = {"trust.": "consistency."}
 NAMES = {
     "supervisor.distrust": "supervisor.on_inconsistency",
     "distillation.caution": "distillation.inertia_scale",
+    "supervisor.fine_after": "supervisor.nominal_after",
+    "supervisor.longest_outage": "supervisor.stale_limit",
 }
 
 

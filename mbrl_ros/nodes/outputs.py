@@ -23,7 +23,7 @@ from ..exceptions import DataError
 from ..messages.input_gate import InputGate
 from ..robots import Robot
 from ..runtime.control_loop import ControlLoop, Tick
-from ..runtime.event_log import Act
+from ..runtime.event_log import Event
 from ..safety.state_machine import Reason, State
 from . import message_writers, qos, status
 from .command_publisher import CommandPublisher
@@ -46,7 +46,7 @@ class NodeOutputs:
         self._status = node.create_publisher(Float64MultiArray, "~/status", qos.STATUS)
         self._state_text = node.create_publisher(String, "~/supervisor_state", qos.LATCHED)
         self._message = node.create_publisher(String, "~/message", qos.EVERY)
-        self._journal = node.create_publisher(String, "~/journal", qos.HISTORY)
+        self._event_log = node.create_publisher(String, "~/event_log", qos.HISTORY)
         self._plan = node.create_publisher(JointTrajectory, "~/plan", qos.VIEW)
         self._markers = node.create_publisher(MarkerArray, "~/markers", qos.VIEW)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
@@ -55,7 +55,7 @@ class NodeOutputs:
             self._status,
             self._state_text,
             self._message,
-            self._journal,
+            self._event_log,
             self._plan,
             self._markers,
             self._diagnostics,
@@ -118,8 +118,8 @@ class NodeOutputs:
         if self._log is not None:
             self._add_row(tick)
 
-    def act(self, act: Act) -> None:
-        self._journal.publish(String(data=act.to_json()))
+    def event(self, event: Event) -> None:
+        self._event_log.publish(String(data=event.to_json()))
 
     def log(self, level: str, text: str) -> None:
         logger = self._node.get_logger()

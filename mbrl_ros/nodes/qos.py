@@ -8,7 +8,7 @@ TARGETS = QoSProfile(depth=100)  # a whole tour may be sent at once
 STATUS = QoSProfile(depth=200)  # one per tick; a reader may be asleep for a while
 EVERY = QoSProfile(depth=50)  # states and features in lockstep, and from sim_node: none may be lost
 NEWEST = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)  # states and features in real time
-HISTORY = QoSProfile(depth=200, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # the journal: late readers get it, too
+HISTORY = QoSProfile(depth=200, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # the event log: late readers get it, too
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # robot_description
 VIEW = QoSProfile(depth=1)  # plan and markers, for eyes
 

@@ -51,7 +51,7 @@ RECORDED = (
     "plan",
     "status",
     "message",
-    "journal",
+    "event_log",
     "policy",
     "supervision",
     "events",
@@ -69,7 +69,7 @@ AWAITED = {
     "commands": (Float64MultiArray, RELIABLE),
     "{node}/shadow_commands": (Float64MultiArray, RELIABLE),
     "{node}/status": (Float64MultiArray, RELIABLE),
-    "{node}/journal": (String, HISTORY),
+    "{node}/event_log": (String, HISTORY),
 }
 LOOK_PERIOD = 0.2  # [s] between looks at the graph: what is published before it is subscribed to is lost
 WAITING = 20_000  # messages that may wait for the disk

@@ -12,7 +12,7 @@ from ..dynamics.checkpoint import content_hash, load_model, save_model
 from ..exceptions import MbrlError
 from ..robots import Robot
 from ..runtime.control_loop import ControlLoop
-from ..safety.state_machine import Event
+from ..safety.state_machine import Request
 
 
 class Services:
@@ -25,10 +25,7 @@ class Services:
             "reset_model": self._reset_model,
             "save_model": self._save_model,
             "load_model": self._load_model,
-            **{
-                event.name.lower(): lambda event=event: self._request(event)
-                for event in (Event.HOLD, Event.RESUME, Event.CLEAR, Event.E_STOP)
-            },
+            **{request.name.lower(): lambda request=request: self._request(request) for request in Request},
         }
         self._created = [
             node.create_service(Trigger, f"~/{name}", self._callback(name, action)) for name, action in actions.items()
@@ -49,17 +46,17 @@ class Services:
 
         return answer
 
-    def _request(self, event: Event) -> tuple[bool, str]:
+    def _request(self, request: Request) -> tuple[bool, str]:
         if not self._loop.running:
             return False, "the node is not active"
-        granted, supervisor = self._loop.request(event), self._loop.supervisor
+        granted, supervisor = self._loop.request(request), self._loop.supervisor
         text = f"the state is {supervisor.state.name}"
         if not granted:
             text += {
-                Event.CLEAR: "; its cause lasts, or no state comes in",
-                Event.RESUME: "; clear it first (~/clear)",
-                Event.HOLD: "; clear it first (~/clear)",
-            }.get(event, "")
+                Request.CLEAR: "; its cause lasts, or no state comes in",
+                Request.RESUME: "; clear it first (~/clear)",
+                Request.HOLD: "; clear it first (~/clear)",
+            }.get(request, "")
         return granted, text
 
     def _dynamics(self):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..exceptions import DataError
-from .engine import Engine, Event
+from .engine import Engine, TimedNote
 from .setup import ReplayOptions, Setup, prepare
 from .table import Table
 from .topics import Mapped
@@ -21,7 +21,7 @@ class Replay:
 
     summary: dict[str, Any]
     table: Table
-    events: list[Event]
+    events: list[TimedNote]
     setup: Setup
 
 

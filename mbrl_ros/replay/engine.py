@@ -26,7 +26,7 @@ from ..exceptions import DataError, MbrlError
 from ..messages.input_gate import InputGate
 from ..messages.readers import PLAUSIBLE, FeatureReader, JointStateReader, Message, seconds
 from ..runtime.control_loop import Tick
-from ..runtime.event_log import Act
+from ..runtime.event_log import Event
 from ..runtime.feedback_player import PLAN_VALIDITY, FeedbackPlayer
 from ..runtime.mailbox import Arrival
 from ..safety.supervisor import Supervisor
@@ -48,7 +48,7 @@ MOST_EVENTS = 200
 
 
 @dataclass(frozen=True)
-class Event:
+class TimedNote:
     """Something worth a line: `time` [s] since the beginning of the bag."""
 
     time: float
@@ -75,7 +75,7 @@ class Engine:
         self.now = self._first = float("nan")
         self._covered, self._previous = 0.0, float("inf")
         self.messages = self.ticks = 0
-        self.events: list[Event] = []
+        self.events: list[TimedNote] = []
         self.rejected: Counter[str] = Counter()
         clock = "stamps" if setup.node.lockstep or setup.simulated else control.stamp_clock
         self.states = InputGate("joint_states", timeout=control.state_timeout, clock=clock)
@@ -158,8 +158,8 @@ class Engine:
         started, used = time.perf_counter(), time.process_time()
         waiting: deque[tuple[float, str, Message, bool]] = deque()
         for arrived, role, message in self._read():
-            if role == "journal":  # what it tells has its place among the commands, and so have targets
-                self._on_journal(message)
+            if role == "event_log":  # what it tells has its place among the commands, and so have targets
+                self._on_event(message)
                 continue
             if role.startswith("target") and self._setup.numbered and self._targets is not None:
                 self._targets.wait(arrived, role, message)
@@ -297,7 +297,7 @@ class Engine:
         """What happened before the command at `place`."""
         while (item := self.course.before(place)) is not None:
             (epoch, _), what = item
-            if isinstance(what, Act):
+            if isinstance(what, Event):
                 if epoch > self._epoch:
                     self._begin_anew(epoch)
                 if self._targets is not None:
@@ -317,13 +317,13 @@ class Engine:
             self.controller.update_settings(self._setup.configuration)
             self._targets.forget_count()
 
-    def _on_journal(self, message: Message) -> None:
+    def _on_event(self, message: Message) -> None:
         try:
-            act = Act.from_json(message.data)
-            if act.did != "refuse_target":
-                self.course.add_act(act)
+            event = Event.from_json(message.data)
+            if event.name != "refuse_target":
+                self.course.add_event(event)
             elif self._targets is not None and self._setup.numbered:
-                self._targets.refuse(str(act.details["topic"]), float(act.details["stamp"]))
+                self._targets.refuse(str(event.details["topic"]), float(event.details["stamp"]))
         except (DataError, KeyError, TypeError, ValueError) as error:
             self._note(str(error))
 
@@ -363,7 +363,7 @@ class Engine:
             self.loop.mailbox.put_frame(dataclasses.replace(frame, stamp=told.frame) if near else frame)
 
     def _on_parameters(self, message: Message) -> None:
-        if not self._setup.session or message.node != self._setup.session.get("node") or self._setup.journal:
+        if not self._setup.session or message.node != self._setup.session.get("node") or self._setup.event_log:
             return
         flat = self.controller.configuration.flat() if hasattr(self.controller, "configuration") else {}
         changes = {p.name: value_of(p.value) for p in message.changed_parameters if p.name in flat}
@@ -396,7 +396,7 @@ class Engine:
         self._last_sent = u
         self._digest.update(struct.pack("<d", stamp) + np.asarray(u, dtype="<f8").tobytes())
 
-    def act(self, act: Act) -> None:
+    def event(self, event: Event) -> None:
         """What is done again was told when it was done first."""
 
     def log(self, level: str, text: str) -> None:
@@ -456,7 +456,7 @@ class Engine:
 
     def _note(self, text: str) -> None:
         if len(self.events) < MOST_EVENTS:
-            self.events.append(Event(0.0 if np.isnan(self.now) else self.now - self._first, text))
+            self.events.append(TimedNote(0.0 if np.isnan(self.now) else self.now - self._first, text))
 
     def _warn(self, text: str) -> None:
         """What makes the replay another run than the recorded one stands above the result, too."""

@@ -1,4 +1,4 @@
-"""Do again what the journal says was done to the controller: requests, parameters, models, policies."""
+"""Repeat what the event log says was done to the controller: requests, parameters, models, policies."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..dynamics.checkpoint import content_hash, load_model
 from ..exceptions import ConfigurationError, DataError, MbrlError
 from ..messages.readers import Message
 from ..robots import Robot
-from ..runtime.event_log import Act
-from ..safety.state_machine import Event
+from ..runtime.event_log import Event
+from ..safety.state_machine import Request
 from .stepped import SteppedLoop
 
-REQUESTS = {event.name.lower(): event for event in (Event.HOLD, Event.RESUME, Event.CLEAR, Event.E_STOP)}
+REQUESTS = {request.name.lower(): request for request in Request}
 QUIET = ("activate", "deactivate", "parameters")  # not told as "...: done again"
 CLOCKED = ("planner.time_budget",)  # settings that would make a replay depend on the machine's speed
 
@@ -48,7 +48,7 @@ class Repeater:
         )
         self.policies: dict[str, bytes] = {}  # by their SHA-256
 
-    def repeat(self, act: Act) -> None:
+    def repeat(self, event: Event) -> None:
         """What cannot be done again is a note."""
         done = {
             "activate": self._loop.begin,
@@ -64,22 +64,22 @@ class Repeater:
                 "demote_policy": self._demote,
                 **dict.fromkeys(REQUESTS, self._request),
             }
-        if act.did not in done:
+        if event.name not in done:
             if self._planning:
-                self._warn(f"'{act.did}' was done to the controller, which this version does not know")
+                self._warn(f"'{event.name}' was done to the controller, which this version does not know")
             return
-        self._loop.fresh = act.fresh
+        self._loop.fresh = event.fresh
         try:
-            done[act.did](*() if act.did in ("activate", "deactivate") else (act,))
+            done[event.name](*() if event.name in ("activate", "deactivate") else (event,))
         except (MbrlError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:  # a damaged entry
-            self._warn(f"{act.did} could not be done again, commands differ from there on: {error}")
+            self._warn(f"{event.name} could not be done again, commands differ from there on: {error}")
         else:
-            if act.did not in QUIET:
-                self._note(f"{act.did}: done again")
+            if event.name not in QUIET:
+                self._note(f"{event.name}: done again")
         self._loop.fresh = True
 
-    def _request(self, act: Act) -> None:
-        self._loop.request(REQUESTS[act.did])
+    def _request(self, event: Event) -> None:
+        self._loop.request(REQUESTS[event.name])
 
     def _dynamics(self) -> Any:
         dynamics = getattr(self._loop.controller, "dynamics", None)
@@ -87,11 +87,11 @@ class Repeater:
             raise DataError("this controller learns no model")
         return dynamics
 
-    def _reset_model(self, act: Act) -> None:
+    def _reset_model(self, event: Event) -> None:
         self._dynamics().reset()
 
-    def _load_model(self, act: Act) -> None:
-        told, wanted = Path(act.details["file"]), act.details["sha256"]
+    def _load_model(self, event: Event) -> None:
+        told, wanted = Path(event.details["file"]), event.details["sha256"]
         for file in (told, self._bag / told.name, self._bag.parent / told.name):
             if wanted and content_hash(file) == wanted:
                 load_model(file, self._dynamics(), self._robot)
@@ -102,25 +102,25 @@ class Repeater:
             + f"; put the file with SHA-256 {wanted[:12]}... beside the bag"
         )
 
-    def _set_parameters(self, act: Act) -> None:
+    def _set_parameters(self, event: Event) -> None:
         controller = self._loop.controller
-        values = {key: value for key, value in act.details["values"].items() if key not in CLOCKED}
+        values = {key: value for key, value in event.details["values"].items() if key not in CLOCKED}
         if not values:
             return
         self._note("parameters set: " + ", ".join(f"{key}={value}" for key, value in values.items()))
         controller.update_settings(Configuration.from_flat({**controller.configuration.flat(), **values}))
 
-    def _use_policy(self, act: Act) -> None:
-        content = self.policies.get(act.details["sha256"])
+    def _use_policy(self, event: Event) -> None:
+        content = self.policies.get(event.details["sha256"])
         if content is None:
             raise DataError("the topic 'policy' is not in the bag")
         policy = from_bytes(content)
         self._loop.controller.use(CompiledPolicy(policy, self._robot), int(policy.about.get("version", 0)) or None)
 
-    def _promote(self, act: Act) -> None:
+    def _promote(self, event: Event) -> None:
         self._loop.controller.promote()
 
-    def _demote(self, act: Act) -> None:
+    def _demote(self, event: Event) -> None:
         self._loop.controller.demote()
 
 

@@ -45,16 +45,19 @@ class PassiveObserver(Learner):
 class NullSupervisor:
     """Lets everything through; for a replay that computes no commands."""
 
-    state, resuming, unready, arrest = State.ACTIVE, False, "", None
+    state, resuming, unready = State.ACTIVE, False, ""
     settings = SupervisorSettings()
 
     def reset(self, observation: Observation | None) -> None:
         """Nothing to forget."""
 
+    def forget_inertia(self) -> None:
+        """Nothing was learned."""
+
     def interrupted(self, cause: Reason) -> None:
         """Nothing to ramp."""
 
-    def filter(self, decision: Decision, observation: Observation, doubts: Reason = Reason.NONE) -> Command:
+    def filter(self, decision: Decision, observation: Observation, warnings: Reason = Reason.NONE) -> Command:
         return Command(decision.u, State.ACTIVE)
 
     def failed(self, observation: Observation) -> Command:
@@ -63,5 +66,5 @@ class NullSupervisor:
     def stop(self, observation: Observation | None, reason: Reason = Reason.STOPPING) -> Command:
         return Command(np.zeros(0), State.FAULT, reason)
 
-    def silent(self, age: float) -> Command:
+    def stale(self, age: float) -> Command:
         return Command(np.zeros(0), State.DEGRADED, Reason.STALE_STATE)

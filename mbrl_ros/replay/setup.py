@@ -69,7 +69,7 @@ class Survey:
 class Setup:
     """`feeding`: where the command in effect comes from: "answers" (recorded by this package's node), "held" (a topic of
     another controller), "effort" (of the joint states) or "none". `as_recorded`: the states that were answered are answered;
-    `numbered`, `journal`: the status numbers the commands, and what came between them was recorded; `simulated`: the
+    `numbered`, `event_log`: the status numbers the commands, and what came between them was recorded; `simulated`: the
     node's clock was the simulation's.
     """
 
@@ -85,7 +85,7 @@ class Setup:
     notes: list[str]
     as_recorded: bool = False
     numbered: bool = False
-    journal: bool = False
+    event_log: bool = False
 
     @property
     def simulated(self) -> bool:
@@ -151,7 +151,7 @@ def prepare(options: ReplayOptions) -> Setup:
         notes,
         as_recorded,
         survey.numbered and same_rate,
-        same_rate and "journal" in roles.values(),
+        same_rate and "event_log" in roles.values(),
     )
 
 

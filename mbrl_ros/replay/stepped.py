@@ -14,7 +14,7 @@ from ..types import Array, Observation
 class SteppedLoop(ControlLoop):
     """felt(arrival) gives the command (nu,) that acted instead of the one just computed; None: the latter did.
 
-    `late`, `fresh`: what is to be believed of the next command or act (see Tick and journal.Act).
+    `late`, `fresh`: what is to be believed of the next command or act (see Tick and event_log.Event).
     """
 
     def __init__(self, *arguments: Any, felt: Callable[[Arrival], Array | None], **options: Any):
@@ -48,8 +48,7 @@ class SteppedLoop(ControlLoop):
         """The node was started again and knows nothing."""
         self._observation, self._last_command, self._played = None, None, []
         self.supervisor.reset(None)
-        if self.supervisor.arrest is not None:
-            self.supervisor.arrest.forget()
+        self.supervisor.forget_inertia()
         self._told_lateness = (0, 1.0, 0.0)
         self.controller.adapt_to_lateness(0, 1.0, 0.0)
         if self.player is not None:

@@ -1,7 +1,7 @@
 """What a recording tells of the run itself: which command answered which state, and what happened between the commands.
 
 mpc_node numbers its commands. The status of command n tells which state it answers, whether it came too late and what
-was known by then; an act `after` = n of the journal has its place between the commands n and n + 1. A node that was
+was known by then; an act `after` = n of the event log has its place between the commands n and n + 1. A node that was
 started anew counts from 1 again: each of its lives is an `epoch`, and places are ordered by (epoch, number).
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..messages.readers import Message
-from ..runtime.event_log import Act
+from ..runtime.event_log import Event
 from .recorded import KEPT, key_of
 
 Place = tuple[int, float]  # epoch, number of the command, or half a number more for what follows it
@@ -80,9 +80,9 @@ class Timeline:
 
     def __init__(self) -> None:
         self._epoch, self._newest = 0, 0  # the number of the newest command
-        self._begun = False  # whether this life has been seen to begin: its first command, or an entry of its journal
+        self._begun = False  # whether this epoch has been seen to begin: its first command, or an event
         self._ticks: dict[int, RecordedTick] = {}
-        self._due: list[tuple[Place, int, Act | RecordedTick]] = []
+        self._due: list[tuple[Place, int, Event | RecordedTick]] = []
         self._count = 0
 
     def add_status(self, values: dict[str, float]) -> RecordedTick | None:
@@ -115,23 +115,23 @@ class Timeline:
                 del self._ticks[next(iter(self._ticks))]
         return told
 
-    def add_act(self, act: Act) -> None:
-        if act.did == "activate" and act.after == 0 and self._newest and self._begun:
+    def add_event(self, event: Event) -> None:
+        if event.name == "activate" and event.after == 0 and self._newest and self._begun:
             self._epoch, self._newest = self._epoch + 1, 0
         self._begun = True  # else what a recorder that came later was told of the time before
-        self._put((self._epoch, act.after + 0.5), act)
+        self._put((self._epoch, event.after + 0.5), event)
 
     def tick(self, stamp: float) -> RecordedTick | None:
         """What is told of the tick that answered the state stamped `stamp` [s]."""
         return self._ticks.get(key_of(stamp))
 
-    def before(self, place: Place) -> tuple[Place, Act | RecordedTick] | None:
+    def before(self, place: Place) -> tuple[Place, Event | RecordedTick] | None:
         """Take the next thing that came before `place`; None if there is none left."""
         if self._due and self._due[0][0] < place:
             due, _, what = heapq.heappop(self._due)
             return due, what
         return None
 
-    def _put(self, place: Place, what: Act | RecordedTick) -> None:
+    def _put(self, place: Place, what: Event | RecordedTick) -> None:
         self._count += 1
         heapq.heappush(self._due, (place, self._count, what))

@@ -33,7 +33,7 @@ ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "features_vector": (VECTOR, ("features_vector",)),
     "states": (JOINT_STATE, ("joint_states",)),
     "status": (VECTOR, ("status",)),
-    "journal": (TEXT, ("journal",)),
+    "event_log": (TEXT, ("event_log", "journal")),  # the latter in earlier recordings
     "policy": ("std_msgs/msg/UInt8MultiArray", ("policy",)),
     "commands": (VECTOR, ("commands", "shadow_commands", "command")),
 }

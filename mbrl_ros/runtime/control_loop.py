@@ -20,10 +20,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..exceptions import ConfigurationError
-from ..safety.state_machine import Event, Reason, State
+from ..safety.state_machine import Reason, Request, State
 from ..safety.supervisor import Command, Supervisor
 from ..types import Array, Decision, Observation
-from .event_log import Act
+from .event_log import Event
 from .feedback_player import FeedbackPlayer
 from .mailbox import Arrival, Mailbox
 from .scheduling import CommandAge, Lateness
@@ -62,7 +62,7 @@ class Outputs(Protocol):
 
     def tick(self, tick: Tick) -> None: ...
 
-    def act(self, act: Act) -> None: ...
+    def event(self, event: Event) -> None: ...
 
     def log(self, level: str, text: str) -> None: ...
 
@@ -137,36 +137,36 @@ class ControlLoop:
         if self._last_command is not None:
             self.outputs.command(*self._last_command)
 
-    def request(self, event: Event) -> bool:
+    def request(self, request: Request) -> bool:
         """HOLD, RESUME, CLEAR or E_STOP, asked for by somebody; whether it was granted. An E_STOP acts at once."""
 
         def act() -> bool:
             before, known = self.supervisor.state, self._known()
-            granted = self.supervisor.request(event, known)
+            granted = self.supervisor.request(request, known)
             if (
                 known is not None
                 and State.HOLD in (before, self.supervisor.state)
                 and before is not self.supervisor.state
             ):
                 self.controller.hold(known)  # after holding, too, it starts where the arm really is
-            if event is Event.E_STOP and self._observation is not None:
+            if request is Request.E_STOP and self._observation is not None:
                 self._publish(self._observation.stamp, self.supervisor.stop(known, Reason.REQUESTED))
             return granted
 
-        return self.outside(event.name.lower(), act)
+        return self.outside(request.name.lower(), act)
 
-    def outside(self, did: str, act: Callable[[], Any], **details: Any) -> Any:
+    def outside(self, name: str, act: Callable[[], Any], **details: Any) -> Any:
         """act(), between two commands, and tell the outputs, unless it raises; `details`: whatever doing it again needs."""
         with self.exclusive:
-            told = Act(did, self.sent, self._targets("accepted"), self._known() is not None, details)
+            event = Event(name, self.sent, self._targets("accepted"), self._known() is not None, details)
             result = act()
-            self.outputs.act(told)
+            self.outputs.event(event)
             return result
 
     def refused(self, topic: str, stamp: float) -> None:
         """A target with this header stamp [s] was refused, and not counted: a replay must not give it later."""
-        self.outputs.act(
-            Act("refuse_target", self.sent, self._targets("accepted"), True, {"topic": topic, "stamp": stamp})
+        self.outputs.event(
+            Event("refuse_target", self.sent, self._targets("accepted"), True, {"topic": topic, "stamp": stamp})
         )
 
     def start(self) -> None:
@@ -336,7 +336,7 @@ class ControlLoop:
         self.recent_misses.add(1.0)
         if age <= self.timeout:
             return None
-        command = self.supervisor.silent(age)
+        command = self.supervisor.stale(age)
         self._publish(self._observation.stamp, command)
         self._published = time.perf_counter()
         self.events["safe commands for stale states"] += 1

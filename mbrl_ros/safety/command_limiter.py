@@ -1,4 +1,4 @@
-"""The box no command leaves, and the guard before a joint's limits.
+"""The command limiter: no command leaves its limits, and a guard brakes before a joint's stops.
 
 For joint i with command box [l_i, h_i], previous command p_i and rate r (h_i - l_i) per period,
 
@@ -25,7 +25,10 @@ AT_LIMIT = 1e-6  # fraction of its range from its limit at which a command count
 
 
 class CommandLimiter:
-    """For one period dt [s]; `share` of it is how much of a period a command lasts (1, but for the feedback player)."""
+    """Limits the commands of `robot` for the period `dt` [s].
+
+    `share` is the part of a period for which a command holds: 1, except for commands of the feedback player.
+    """
 
     def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float):
         self.robot, self.settings, self.dt = robot, settings, dt
@@ -33,7 +36,7 @@ class CommandLimiter:
         span = self._upper - self._lower
         self._largest_step = per_joint(settings.command_rate, robot.n, "supervisor.command_rate") * span
         self._saturated_below, self._saturated_above = self._lower + AT_LIMIT * span, self._upper - AT_LIMIT * span
-        # Both directions of every joint at once: row 0 upwards, row 1 downwards.
+        # Both directions of every joint at once: row 0 upward, row 1 downward.
         self._signs = np.array([[1.0], [-1.0]])
         self._stops = np.stack((robot.position_upper, -robot.position_lower))
         self._stopping = 2.0 * settings.stop_deceleration * robot.acceleration_limit
@@ -42,37 +45,62 @@ class CommandLimiter:
         self._acceleration = settings.acceleration * robot.acceleration_limit
         self._slowing = robot.acceleration_limit * dt
         self._braking = settings.guard_effort * robot.effort_limit
-        self.reset(np.zeros(robot.n))
+        self.previous: Array = self.inside(np.zeros(robot.n))
+        self._last_step: Array = np.zeros(robot.n)
+        self._stopping_speed: Array = np.zeros(robot.n)
 
     def reset(self, command: Array) -> None:
-        """`command` (n,) is in effect, and has been."""
+        """Start anew with `command` (n,) in effect for long."""
         self.previous = self.inside(command)
-        self._last_step = self._coasting = np.zeros(self.robot.n)
+        self._last_step = self._stopping_speed = np.zeros(self.robot.n)
 
     def inside(self, u: Array) -> Array:
-        """The nearest command in the box."""
+        """Return the nearest command (n,) inside [l, h]."""
         return _within(u, self._lower, self._upper)
 
     def room(self, q: Array) -> Array:
-        """Distances (2, n) to the upper and lower stops; negative outside."""
-        return self._stops - self._signs * q
+        """Return the distances (2, n) [rad or m] to the upper and lower stops; negative outside."""
+        room: Array = self._stops - self._signs * q
+        return room
 
     def allowed_speed(self, room: Array, fraction: float = 1.0) -> Array:
-        """The speeds (2, n) allowed upwards and downwards with `room` (2, n) left, at most `fraction` of the guard's."""
-        return np.minimum(fraction * self._fastest, np.sqrt(self._stopping * np.maximum(room, 0.0)))
+        """Return the speeds v (2, n) [rad/s or m/s] allowed upward and downward.
+
+        Parameters
+        ----------
+        room
+            (2, n) distances d to the stops [rad or m].
+        fraction
+            of the guard's speed c v_max, at most.
+        """
+        allowed: Array = np.minimum(fraction * self._fastest, np.sqrt(self._stopping * np.maximum(room, 0.0)))
+        return allowed
 
     def saturated(self) -> bool:
-        """Whether any command stands at its limit."""
+        """Return whether the last command of any joint is at its limit."""
         return bool((self.previous >= self._saturated_above).any() or (self.previous <= self._saturated_below).any())
 
     def guarded(self, u: Array, observation: Observation, allowed: Array, share: float = 1.0) -> Array:
-        """U itself, or what the guard makes of it; `allowed` (2, n) speeds."""
+        """Return the command (n,) after the guard before the joints' limits.
+
+        Parameters
+        ----------
+        u
+            (n,) requested command; the same array is returned where the guard changes nothing.
+        observation
+            the present state.
+        allowed
+            (2, n) speeds [rad/s or m/s] upward and downward.
+        share
+            part of a period for which the command holds.
+        """
         if self.robot.interface == "effort":
             excess = (self._signs * observation.qd - allowed) / self._band + 1.0
             if excess.max() <= 0.0:
                 return u
             up, down = np.minimum(np.maximum(excess, 0.0), 1.0)
-            return u + self._braking * (down - up)
+            braked: Array = u + self._braking * (down - up)
+            return braked
         up, down = allowed
         period = share * self.dt
         if self.robot.interface == "velocity":
@@ -84,19 +112,24 @@ class CommandLimiter:
             guarded = self.previous + _within(step, -down * period, up * period)
         return guarded if np.abs(guarded - u).max() > ROUNDING else u
 
-    def begin_stopping(self, speed: bool = True) -> None:
-        """From now on `stopped` slows down from the present speed of the command; without `speed`, it is at rest."""
-        self._coasting = np.zeros(self.robot.n)
-        if speed:
-            self._coasting = self.previous if self.robot.interface == "velocity" else self._last_step / self.dt
+    def begin_stopping(self, moving: bool = True) -> None:
+        """Let `stopping` slow down from the present speed of the command; not `moving`: from rest."""
+        self._stopping_speed = np.zeros(self.robot.n)
+        if moving:
+            self._stopping_speed = self.previous if self.robot.interface == "velocity" else self._last_step / self.dt
 
-    def stopped(self) -> Array:
-        """The next period's command on the way to rest within the acceleration limits (velocity, position interface)."""
-        self._coasting = self._coasting - _within(self._coasting, -self._slowing, self._slowing)
-        return self._coasting if self.robot.interface == "velocity" else self.previous + self.dt * self._coasting
+    def stopping(self) -> Array:
+        """Return the next command (n,) on the way to rest within the acceleration limits (velocity, position interface)."""
+        speed = self._stopping_speed = self._stopping_speed - _within(
+            self._stopping_speed, -self._slowing, self._slowing
+        )
+        return speed if self.robot.interface == "velocity" else self.previous + self.dt * speed
 
     def limited(self, u: Array, share: float = 1.0) -> tuple[Array, int]:
-        """(u inside the box and within reach of the previous command, what was in the way); never anything not finite."""
+        """Return (command (n,), Reason flags): u within its limits and within reach of the previous command, always finite.
+
+        Where u is not finite, the previous command goes on.
+        """
         previous, step = self.previous, share * self._largest_step
         near = _within(u, np.maximum(self._lower, previous - step), np.minimum(self._upper, previous + step))
         if not np.isfinite(near).all():
@@ -109,4 +142,5 @@ class CommandLimiter:
 
 
 def _within(u: Array, lower: Array, upper: Array) -> Array:
-    return np.minimum(np.maximum(u, lower), upper)  # five times as fast as np.clip for a few joints
+    within: Array = np.minimum(np.maximum(u, lower), upper)  # five times as fast as np.clip for a few joints
+    return within

@@ -1,13 +1,13 @@
-"""The supervisor's state machine as a table: which event leads from which state to which.
+"""The supervisor's state machine as a table: which condition or request leads from which state to which.
 
 The states and what they command:
 
     HOLD      come to rest within the acceleration limits and stay, until resumed
-    RAMP_IN   from holding to following the controller, without a step
-    ACTIVE    follow the controller
-    DEGRADED  follow it more slowly while something is in doubt; the safe command while states or decisions are missing
-    FAULT     the safe command, until cleared by somebody
-    E_STOP    the safe command, until cleared by somebody
+    RAMP_IN   blend from holding to the controller's command, without a step
+    ACTIVE    send the controller's command
+    DEGRADED  send it at a lower speed during a warning; the safe command while states or decisions are missing
+    FAULT     the safe command, until somebody clears it
+    E_STOP    the safe command, until somebody clears it
 
 `python -m mbrl_ros.safety.state_machine` prints the table and a Mermaid diagram, both made from TABLE.
 """
@@ -18,7 +18,7 @@ import enum
 
 
 class State(enum.IntEnum):
-    """Codes in the status topic."""
+    """The supervisor's states; the values are the codes in the status topic."""
 
     HOLD = 0
     RAMP_IN = 1
@@ -28,26 +28,31 @@ class State(enum.IntEnum):
     E_STOP = 5
 
 
-class Event(enum.Enum):
-    """What may happen in a tick. The first four are found by the supervisor, the others asked for by somebody."""
+class Condition(enum.Enum):
+    """What the supervisor finds in a tick."""
 
-    FINE = "nothing in doubt for a while"
-    DOUBT = "something is in doubt"
-    OUTAGE = "no state, or no usable decision"
-    RETURN = "states or decisions are back"
-    TROUBLE = "an outage lasted too long, or a limit was left"
+    NOMINAL = "no warning for a while"
+    WARNING = "a warning holds"
+    STALE = "no recent state, or no usable decision"
+    RECOVERED = "states or decisions are back"
+    FAULT = "a limit was left, or states or decisions were missing for too long"
     RAMPED = "the ramp is over"
+
+
+class Request(enum.Enum):
+    """What somebody asks for through a service."""
+
     HOLD = "hold requested"
     RESUME = "resume requested"
-    CLEAR = "clear requested, and its cause is gone"
+    CLEAR = "clear requested, and the cause of the fault is gone"
     E_STOP = "emergency stop requested"
 
 
 class Reason(enum.IntFlag):
-    """Why a command is not the one that was wished for, or why the state is what it is; several may hold at once."""
+    """Why a command is not the requested one, or why the state is what it is; several may hold at once."""
 
     NONE = 0
-    NOT_FINITE = 1  # the wish was not finite
+    NOT_FINITE = 1  # the requested command was not finite
     LIMIT = 2  # ... outside the command limits
     RATE = 4  # ... too far from the last command
     SPEED = 8  # a joint would become too fast, or too fast for the distance to its stop
@@ -57,87 +62,85 @@ class Reason(enum.IntFlag):
     STOPPING = 128  # the node ends
     MODEL_INCONSISTENT = 256  # the model's innovations are far outside their bounds
     FEATURES = 512  # image target, but no recent features
-    SATURATED = 1024  # a command has stood at its limit for long
+    SATURATED = 1024  # a command has been at its limit for too long
     OUTSIDE = 2048  # a joint is outside its position limits
     OVERSPEED = 4096  # a joint is much faster than its limit
     CLOCK_JUMP = 8192  # the stamps began a new time line
     REQUESTED = 16384  # somebody asked for it
-    MODEL_LOST = 32768  # ... and have been for a while
-    LATE = 65536  # the commands that act are older than the delay compensation stands for: this machine answers late
+    MODEL_LOST = 32768  # the model's innovations have been far outside their bounds for a while
+    LATE = 65536  # the applied commands are older than the compensated delay: this machine answers late
     TOO_LATE = 131072  # ... and so old that the arm is held
 
 
-S, E = State, Event
-TABLE: dict[tuple[State, Event], State] = {
-    (S.HOLD, E.FINE): S.HOLD,
-    (S.HOLD, E.DOUBT): S.HOLD,
-    (S.HOLD, E.OUTAGE): S.HOLD,
-    (S.HOLD, E.RETURN): S.HOLD,
-    (S.HOLD, E.TROUBLE): S.FAULT,
-    (S.HOLD, E.RAMPED): S.HOLD,
-    (S.HOLD, E.HOLD): S.HOLD,
-    (S.HOLD, E.RESUME): S.RAMP_IN,
-    (S.HOLD, E.CLEAR): S.HOLD,
-    (S.HOLD, E.E_STOP): S.E_STOP,
-    (S.RAMP_IN, E.FINE): S.RAMP_IN,
-    (S.RAMP_IN, E.DOUBT): S.RAMP_IN,
-    (S.RAMP_IN, E.OUTAGE): S.DEGRADED,
-    (S.RAMP_IN, E.RETURN): S.RAMP_IN,
-    (S.RAMP_IN, E.TROUBLE): S.FAULT,
-    (S.RAMP_IN, E.RAMPED): S.ACTIVE,
-    (S.RAMP_IN, E.HOLD): S.HOLD,
-    (S.RAMP_IN, E.RESUME): S.RAMP_IN,
-    (S.RAMP_IN, E.CLEAR): S.RAMP_IN,
-    (S.RAMP_IN, E.E_STOP): S.E_STOP,
-    (S.ACTIVE, E.FINE): S.ACTIVE,
-    (S.ACTIVE, E.DOUBT): S.DEGRADED,
-    (S.ACTIVE, E.OUTAGE): S.DEGRADED,
-    (S.ACTIVE, E.RETURN): S.ACTIVE,
-    (S.ACTIVE, E.TROUBLE): S.FAULT,
-    (S.ACTIVE, E.RAMPED): S.ACTIVE,
-    (S.ACTIVE, E.HOLD): S.HOLD,
-    (S.ACTIVE, E.RESUME): S.ACTIVE,
-    (S.ACTIVE, E.CLEAR): S.ACTIVE,
-    (S.ACTIVE, E.E_STOP): S.E_STOP,
-    (S.DEGRADED, E.FINE): S.ACTIVE,
-    (S.DEGRADED, E.DOUBT): S.DEGRADED,
-    (S.DEGRADED, E.OUTAGE): S.DEGRADED,
-    (S.DEGRADED, E.RETURN): S.RAMP_IN,
-    (S.DEGRADED, E.TROUBLE): S.FAULT,
-    (S.DEGRADED, E.RAMPED): S.DEGRADED,
-    (S.DEGRADED, E.HOLD): S.HOLD,
-    (S.DEGRADED, E.RESUME): S.DEGRADED,
-    (S.DEGRADED, E.CLEAR): S.DEGRADED,
-    (S.DEGRADED, E.E_STOP): S.E_STOP,
-    **{(S.FAULT, event): S.FAULT for event in E},
-    (S.FAULT, E.CLEAR): S.HOLD,
-    (S.FAULT, E.E_STOP): S.E_STOP,
-    **{(S.E_STOP, event): S.E_STOP for event in E},
-    (S.E_STOP, E.CLEAR): S.HOLD,
+Trigger = Condition | Request
+TRIGGERS: tuple[Trigger, ...] = (*Condition, *Request)
+S, C, R = State, Condition, Request
+TABLE: dict[tuple[State, Trigger], State] = {
+    (S.HOLD, C.NOMINAL): S.HOLD,
+    (S.HOLD, C.WARNING): S.HOLD,
+    (S.HOLD, C.STALE): S.HOLD,
+    (S.HOLD, C.RECOVERED): S.HOLD,
+    (S.HOLD, C.FAULT): S.FAULT,
+    (S.HOLD, C.RAMPED): S.HOLD,
+    (S.HOLD, R.HOLD): S.HOLD,
+    (S.HOLD, R.RESUME): S.RAMP_IN,
+    (S.HOLD, R.CLEAR): S.HOLD,
+    (S.HOLD, R.E_STOP): S.E_STOP,
+    (S.RAMP_IN, C.NOMINAL): S.RAMP_IN,
+    (S.RAMP_IN, C.WARNING): S.RAMP_IN,
+    (S.RAMP_IN, C.STALE): S.DEGRADED,
+    (S.RAMP_IN, C.RECOVERED): S.RAMP_IN,
+    (S.RAMP_IN, C.FAULT): S.FAULT,
+    (S.RAMP_IN, C.RAMPED): S.ACTIVE,
+    (S.RAMP_IN, R.HOLD): S.HOLD,
+    (S.RAMP_IN, R.RESUME): S.RAMP_IN,
+    (S.RAMP_IN, R.CLEAR): S.RAMP_IN,
+    (S.RAMP_IN, R.E_STOP): S.E_STOP,
+    (S.ACTIVE, C.NOMINAL): S.ACTIVE,
+    (S.ACTIVE, C.WARNING): S.DEGRADED,
+    (S.ACTIVE, C.STALE): S.DEGRADED,
+    (S.ACTIVE, C.RECOVERED): S.ACTIVE,
+    (S.ACTIVE, C.FAULT): S.FAULT,
+    (S.ACTIVE, C.RAMPED): S.ACTIVE,
+    (S.ACTIVE, R.HOLD): S.HOLD,
+    (S.ACTIVE, R.RESUME): S.ACTIVE,
+    (S.ACTIVE, R.CLEAR): S.ACTIVE,
+    (S.ACTIVE, R.E_STOP): S.E_STOP,
+    (S.DEGRADED, C.NOMINAL): S.ACTIVE,
+    (S.DEGRADED, C.WARNING): S.DEGRADED,
+    (S.DEGRADED, C.STALE): S.DEGRADED,
+    (S.DEGRADED, C.RECOVERED): S.RAMP_IN,
+    (S.DEGRADED, C.FAULT): S.FAULT,
+    (S.DEGRADED, C.RAMPED): S.DEGRADED,
+    (S.DEGRADED, R.HOLD): S.HOLD,
+    (S.DEGRADED, R.RESUME): S.DEGRADED,
+    (S.DEGRADED, R.CLEAR): S.DEGRADED,
+    (S.DEGRADED, R.E_STOP): S.E_STOP,
+    **{(S.FAULT, trigger): S.FAULT for trigger in TRIGGERS},
+    (S.FAULT, R.CLEAR): S.HOLD,
+    (S.FAULT, R.E_STOP): S.E_STOP,
+    **{(S.E_STOP, trigger): S.E_STOP for trigger in TRIGGERS},
+    (S.E_STOP, R.CLEAR): S.HOLD,
 }
 
 
 def markdown() -> str:
-    """The table, one row per state, one column per event; a dot where nothing changes."""
-    rows = [["", *(event.name for event in Event)], ["---"] * (len(Event) + 1)]
+    """Return the table with one row per state and one column per trigger; a dot where nothing changes."""
+    rows = [["", *(trigger.name for trigger in TRIGGERS)], ["---"] * (len(TRIGGERS) + 1)]
     for state in State:
-        rows.append(
-            [
-                f"**{state.name}** ({state.value})",
-                *("." if TABLE[state, event] is state else TABLE[state, event].name for event in Event),
-            ]
-        )
-    meanings = "\n".join(f"- {event.name}: {event.value}" for event in Event)
+        after = [TABLE[state, trigger] for trigger in TRIGGERS]
+        rows.append([f"**{state.name}** ({state.value})", *("." if s is state else s.name for s in after)])
+    meanings = "\n".join(f"- {trigger.name}: {trigger.value}" for trigger in TRIGGERS)
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n\n" + meanings
 
 
 def mermaid() -> str:
-    """A state diagram of the transitions that change the state."""
+    """Return a state diagram of the transitions that change the state."""
     edges: dict[tuple[State, State], list[str]] = {}
-    for (state, event), after in TABLE.items():
+    for (state, trigger), after in TABLE.items():
         if after is not state:
-            edges.setdefault((state, after), []).append(event.name)
-    lines = [f"    {state.name} --> {after.name}: {', '.join(events)}" for (state, after), events in edges.items()]
+            edges.setdefault((state, after), []).append(trigger.name)
+    lines = [f"    {state.name} --> {after.name}: {', '.join(names)}" for (state, after), names in edges.items()]
     return "\n".join(["stateDiagram-v2", "    [*] --> HOLD", *lines])
 
 

@@ -1,12 +1,8 @@
-"""What the controller wishes for becomes a command only through here.
+"""The supervisor: the controller's requested command becomes an applied command only here.
 
-The state (safety/state_machine.py) decides whether the controller's command or the safe one is next; the limiter
-(safety/command_limiter.py) then sees to it that it is finite, inside every limit and within reach of the last command. No clock is
-asked: time passes by ticks and by the ages given.
-
-The safe command: stand still (velocity interface), stay (position), and for efforts come to rest and carry the arm
-(safety/arrest.py), or nothing, damping -d qd, damping and the URDF's gravity, g(q) - d qd, or damping and stiffness about the
-average of the last commands, u_mean - d qd + k (q0 - q).
+Its state (state_machine.py) decides whether the controller's command or the safe one (safe_command.py) is next. The
+limiter (command_limiter.py) then makes it finite, inside every limit and within reach of the last command. No clock is
+read: time passes by ticks and by the ages that are given.
 """
 
 from __future__ import annotations
@@ -15,26 +11,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..config.section import per_joint
 from ..config.sections.safety import SupervisorSettings
 from ..robots import Robot
 from ..types import Array, Decision, DecisionStatus, Observation
-from .arrest import Arrest
 from .command_limiter import CommandLimiter
-from .state_machine import TABLE, Event, Reason, State
+from .safe_command import SafeCommand
+from .state_machine import TABLE, Condition, Reason, Request, State, Trigger
 
-DAMPING = 0.05  # share of the effort limit that damps a joint at its velocity limit
 GRANTED = {
-    Event.HOLD: {State.HOLD},
-    Event.RESUME: {State.RAMP_IN, State.ACTIVE, State.DEGRADED},
-    Event.CLEAR: set(State) - {State.FAULT, State.E_STOP},
-    Event.E_STOP: {State.E_STOP},
+    Request.HOLD: {State.HOLD},
+    Request.RESUME: {State.RAMP_IN, State.ACTIVE, State.DEGRADED},
+    Request.CLEAR: set(State) - {State.FAULT, State.E_STOP},
+    Request.E_STOP: {State.E_STOP},
 }
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Command:
-    """u (nu,), finite and inside every limit; the supervisor's state, and why u is not what was wished for."""
+    """The applied command u (nu,), finite and inside every limit; the supervisor's state, and why u is not the requested one."""
 
     u: Array
     state: State
@@ -42,33 +36,26 @@ class Command:
 
 
 class Supervisor:
-    """One per control loop. dt [s] is the period. `state` and `cause` (of the last change) may be read at any time."""
+    """Filters the commands of one control loop with the period `dt` [s].
+
+    `state` and `cause`, the reason of its last change, may be read at any time from any thread.
+    """
 
     def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float):
         self.robot, self.settings, self.dt = robot, settings, dt
-        self._heeded = ~{
+        self._accepted_warnings = ~{
             "hold": Reason.NONE,
             "degrade": Reason.MODEL_LOST,
             "ignore": Reason.MODEL_LOST | Reason.MODEL_INCONSISTENT,
         }[settings.on_inconsistency]
-        self.limiter = CommandLimiter(robot, settings, dt)
+        self.limiter, self.safe = CommandLimiter(robot, settings, dt), SafeCommand(robot, settings, dt)
         self._overspeed = settings.overspeed * robot.velocity_limit
-        # More would shake a joint with little inertia: a damping of inertia / period is too much after one tick of delay.
-        self._damping = (
-            per_joint(settings.damping, robot.n, "supervisor.damping")
-            if settings.damping
-            else DAMPING * robot.effort_limit / robot.velocity_limit
-        )
-        self._stiffness = per_joint(settings.stiffness, robot.n, "supervisor.stiffness")
-        self.arrest = (
-            Arrest(robot, settings, dt) if robot.interface == "effort" and settings.safe_effort == "arrest" else None
-        )
-        self._gravity = None
-        if robot.interface == "effort" and settings.safe_effort == "gravity":
-            from ..robots.rigid_body import gravity  # needs adam-robotics
-
-            self._gravity = gravity(robot)
         self._ramp_time = settings.ramp_time_effort if robot.interface == "effort" else settings.ramp_time
+        self.state, self.cause = State.HOLD, Reason.NONE
+        self._begun = False  # whether the first tick or request has been
+        self._recovering = False
+        self._failures = self._nominal_ticks = self._saturated_ticks = 0
+        self._ramp = 0.0  # share of the ramp that is over
         self.reset(None)
 
     def reset(self, observation: Observation | None) -> None:
@@ -77,222 +64,206 @@ class Supervisor:
         if self.robot.interface == "position" and observation is not None:
             rest = observation.q
         self.limiter.reset(rest)
-        self._steady = self.limiter.previous  # the commands of the recent past, averaged
-        self._anchor: Array | None = None  # the pose the safe command stiffens about
-        self._weight = np.zeros(self.robot.n)  # g(q) of the last pose known
-        if self.arrest is not None:
-            self.arrest.reset(self.limiter.previous)
+        self.safe.reset(self.limiter.previous)
         self.state, self.cause = State.HOLD, Reason.NONE
-        self._begun = self._outage = False
-        self._failures = self._fine_ticks = self._saturated_ticks = 0
+        self._begun = self._recovering = False
+        self._failures = self._nominal_ticks = self._saturated_ticks = 0
         self._ramp = 0.0
+
+    def forget_inertia(self) -> None:
+        """Forget what was learned of the arm's inertia, as after a start of the process."""
+        self.safe.forget_inertia()
 
     @property
     def resuming(self) -> bool:
-        """Whether the next decision follows an outage: the controller should begin again from where the robot is."""
-        return self._outage
+        """Whether states or decisions were missing: the controller then begins again at the robot's present state."""
+        return self._recovering
 
     @property
     def unready(self) -> str:
         """Why this robot may not be commanded at all, '' if it may."""
-        if self.arrest is None or self.arrest.ready:
-            return ""
-        return (
-            "the safe command 'arrest' needs the inertia of the arm: the URDF has no usable <inertial> for every controlled "
-            "joint; add mass and inertia to the links, or choose another "
-            "supervisor.safe_effort (zero, damp, hold)"
-        )
+        return self.safe.unready
 
     @property
     def refusal(self) -> str:
-        """Why no target may be accepted now, '' if one may: none waits to be followed by surprise after ~/resume."""
+        """Why no target may be accepted now, '' if one may: no target waits to start by surprise after ~/resume."""
         if self.state in (State.FAULT, State.E_STOP):
             return f"the state is {self.state.name}; call ~/clear, then ~/resume first"
         if self.state is State.HOLD and (self._begun or self.settings.start == "hold"):
             return "the arm holds; call ~/resume first"
         return ""
 
-    # --- what is asked for ----------------------------------------------------------------------------------------
+    # --- requests -------------------------------------------------------------------------------------------------
 
-    def request(self, event: Event, observation: Observation | None = None) -> bool:
-        """HOLD, RESUME, CLEAR or E_STOP, asked for by somebody; whether the state is now what was asked for.
+    def request(self, request: Request, observation: Observation | None = None) -> bool:
+        """Handle what somebody asks for; return whether the state is now the one asked for.
 
-        CLEAR is refused while its cause lasts: `observation` is the present state, None if there is none.
+        CLEAR is refused while the cause of the fault lasts: `observation` is the present state, None if there is none.
         """
-        if event is Event.CLEAR and (observation is None or self._trouble(observation)):
+        if request is Request.CLEAR and (observation is None or self._overspeeds(observation)):
             return False
         self._begun = True
-        self._happen(event, Reason.REQUESTED)
-        return self.state in GRANTED[event]
+        self._trigger(request, Reason.REQUESTED)
+        return self.state in GRANTED[request]
 
-    # --- what happens in a tick -----------------------------------------------------------------------------------
+    # --- ticks ----------------------------------------------------------------------------------------------------
 
-    def filter(self, decision: Decision, observation: Observation, doubts: Reason = Reason.NONE) -> Command:
-        """The command for `decision`, made from `observation`. `doubts`: what the caller has found (FEATURES, TRUST,
-        MODEL_LOST, LATE, TOO_LATE).
+    def filter(self, decision: Decision, observation: Observation, warnings: Reason = Reason.NONE) -> Command:
+        """Return the applied command for a decision of the controller.
+
+        Parameters
+        ----------
+        decision
+            what the controller made of `observation`.
+        observation
+            the present state, as far as the controller believes its velocities.
+        warnings
+            what the caller has found: FEATURES, MODEL_INCONSISTENT, MODEL_LOST, LATE, TOO_LATE.
         """
-        self._begin_if_wanted()
-        if self.arrest is not None and decision.inertia is not None:
-            self.arrest.believe(decision.inertia, decision.rotors)
-        reasons = int(doubts & self._heeded)
-        usable = bool(np.isfinite(decision.u).all())
-        if not usable:
+        self._leave_hold_at_start()
+        self.safe.update_inertia(decision.inertia, decision.rotors)
+        reasons = int(warnings & self._accepted_warnings)
+        finite = bool(np.isfinite(decision.u).all())
+        if not finite:
             reasons |= Reason.NOT_FINITE
         if decision.status is DecisionStatus.PLANNER_FAILED:
             reasons |= Reason.PLANNER
-        failed = not usable or bool(reasons & Reason.PLANNER)
-        out = not usable or bool(reasons & (Reason.MODEL_LOST | Reason.TOO_LATE))
-        if self._lost(observation, failed, failed or out, reasons):
+        failed = not finite or bool(reasons & Reason.PLANNER)
+        unusable = not finite or bool(reasons & (Reason.MODEL_LOST | Reason.TOO_LATE))
+        if self._stopped(observation, failed, failed or unusable, reasons):
             return self._safe(observation, reasons | self.cause)
-        if out:
-            self._happen_outage(Reason(reasons))
+        if unusable:
+            self._stale(Reason(reasons))
             return self._safe(observation, reasons)
         room = self.limiter.room(observation.q)
-        reasons |= self._doubts(room)
+        reasons |= self._limit_warnings(room)
         self._judge(reasons)
-        wish = self._chosen(decision.u, observation)
-        return self._enveloped(wish, observation, room, reasons)
+        return self._limited(self._requested(decision.u, observation), observation, room, reasons)
 
     def between(self, u: Array, observation: Observation, share: float) -> Command:
-        """The command for u (nu,), wished for between two ticks and lasting a `share` of a period. No event follows."""
-        return self._enveloped(u, observation, self.limiter.room(observation.q), 0, share)
+        """Return the applied command for u (nu,), requested between two ticks for a `share` of a period.
+
+        The state does not change.
+        """
+        return self._limited(u, observation, self.limiter.room(observation.q), 0, share)
 
     def failed(self, observation: Observation) -> Command:
-        """The controller raised an error instead of deciding."""
-        self._begin_if_wanted()
-        if not self._lost(observation, True, True, Reason.CONTROLLER_ERROR):
-            self._happen_outage(Reason.CONTROLLER_ERROR)
+        """Return the safe command where the controller raised an error instead of deciding."""
+        self._leave_hold_at_start()
+        if not self._stopped(observation, True, True, Reason.CONTROLLER_ERROR):
+            self._stale(Reason.CONTROLLER_ERROR)
         return self._safe(observation, Reason.CONTROLLER_ERROR)
 
-    def silent(self, age: float) -> Command:
-        """No state has come; the newest one is `age` [s] old, more than the time-out."""
-        if age > self.settings.longest_outage:
-            self._happen(Event.TROUBLE, Reason.STALE_STATE)
-        self._happen_outage(Reason.STALE_STATE)
+    def stale(self, age: float) -> Command:
+        """Return the safe command where the newest state is `age` [s] old, more than the time-out."""
+        if age > self.settings.stale_limit:
+            self._trigger(Condition.FAULT, Reason.STALE_STATE)
+        self._stale(Reason.STALE_STATE)
         return self._safe(None, Reason.STALE_STATE)
 
     def interrupted(self, cause: Reason) -> None:
-        """What is seen now does not continue what was seen before: after the next decision the ramp begins again."""
-        self._happen_outage(cause)
+        """Let the ramp begin again after the next decision: its state does not continue what was seen before."""
+        self._stale(cause)
 
     def stop(self, observation: Observation | None, reason: Reason = Reason.STOPPING) -> Command:
-        """The safe command, at once, whatever the state. STOPPING: no other will follow."""
-        if reason is Reason.STOPPING and self.arrest is not None:
-            observation = None  # braking that nobody ends would turn the motion around
+        """Return the safe command at once, whatever the state. STOPPING: no other will follow."""
+        if reason is Reason.STOPPING and self.safe.arrest is not None:
+            observation = None  # braking that nothing ends would reverse the motion
         return self._safe(observation, reason)
 
-    # --- the state --------------------------------------------------------------------------------------------------
+    # --- the state ------------------------------------------------------------------------------------------------
 
-    def _happen(self, event: Event, cause: Reason) -> None:
-        after = TABLE[self.state, event]
+    def _trigger(self, trigger: Trigger, cause: Reason) -> None:
+        after = TABLE[self.state, trigger]
         if after is not self.state:
-            if self.state is State.RAMP_IN and self.arrest is not None:
-                self.arrest.begin()
+            if self.state is State.RAMP_IN:
+                self.safe.restart()
             self.state, self.cause = after, cause
-            self._ramp, self._fine_ticks, self._saturated_ticks = 0.0, 0, 0
+            self._ramp, self._nominal_ticks, self._saturated_ticks = 0.0, 0, 0
             if after is State.HOLD:
                 self._failures = 0
                 self.limiter.begin_stopping()
 
-    def _begin_if_wanted(self) -> None:
+    def _leave_hold_at_start(self) -> None:
         if not self._begun:
             self._begun = True
             if self.settings.start == "active":
-                self._happen(Event.RESUME, Reason.NONE)
+                self._trigger(Request.RESUME, Reason.NONE)
 
-    def _happen_outage(self, cause: Reason) -> None:
-        self._outage = True
-        self._happen(Event.OUTAGE, cause)
+    def _stale(self, cause: Reason) -> None:
+        self._recovering = True
+        self._trigger(Condition.STALE, cause)
 
-    def _trouble(self, observation: Observation) -> Reason:
+    def _overspeeds(self, observation: Observation) -> Reason:
         return Reason.OVERSPEED if (np.abs(observation.qd) > self._overspeed).any() else Reason.NONE
 
-    def _lost(self, observation: Observation, failed: bool, out: bool, reasons: int) -> bool:
-        """Whether the state is, or now becomes, one in which nothing but the safe command goes out."""
+    def _stopped(self, observation: Observation, failed: bool, unusable: bool, reasons: int) -> bool:
+        """Update faults and recovery; return whether nothing but the safe command may go out."""
         self._failures = self._failures + 1 if failed else 0
-        trouble = self._trouble(observation)
+        faults = self._overspeeds(observation)
         if self._failures > self.settings.max_failed_plans:
-            trouble |= reasons
-        if trouble:
-            self._happen(Event.TROUBLE, Reason(trouble))
-        if self._outage and not out:
-            self._outage = False
-            self._happen(Event.RETURN, self.cause)
+            faults |= reasons
+        if faults:
+            self._trigger(Condition.FAULT, Reason(faults))
+        if self._recovering and not unusable:
+            self._recovering = False
+            self._trigger(Condition.RECOVERED, self.cause)
         return self.state in (State.FAULT, State.E_STOP)
 
-    def _doubts(self, room: Array) -> int:
-        doubts = 0
+    def _limit_warnings(self, room: Array) -> int:
+        warnings = 0
         if room.min() < 0.0:
-            doubts |= Reason.OUTSIDE
+            warnings |= Reason.OUTSIDE
         if self.robot.interface != "position":
             self._saturated_ticks = self._saturated_ticks + 1 if self.limiter.saturated() else 0
             if self._saturated_ticks * self.dt > self.settings.longest_saturation:
-                doubts |= Reason.SATURATED
-        return doubts
+                warnings |= Reason.SATURATED
+        return warnings
 
-    def _judge(self, doubts: int) -> None:
+    def _judge(self, warnings: int) -> None:
+        """Advance the ramp and the time without a warning."""
         if self.state is State.RAMP_IN:
             self._ramp = 1.0 if self._ramp_time <= 0.0 else min(1.0, self._ramp + self.dt / self._ramp_time)
             if self._ramp >= 1.0:
-                self._happen(Event.RAMPED, self.cause)
-        if doubts:
-            self._fine_ticks = 0
-            self._happen(Event.DOUBT, Reason(doubts))
+                self._trigger(Condition.RAMPED, self.cause)
+        if warnings:
+            self._nominal_ticks = 0
+            self._trigger(Condition.WARNING, Reason(warnings))
         else:
-            self._fine_ticks += 1
-            if self._fine_ticks * self.dt >= self.settings.fine_after:
-                self._happen(Event.FINE, Reason.NONE)
+            self._nominal_ticks += 1
+            if self._nominal_ticks * self.dt >= self.settings.nominal_after:
+                self._trigger(Condition.NOMINAL, Reason.NONE)
 
-    # --- the command ------------------------------------------------------------------------------------------------
+    # --- the command ----------------------------------------------------------------------------------------------
 
-    def _chosen(self, u: Array, observation: Observation) -> Array:
-        """The controller's command as far as the state lets it through."""
+    def _requested(self, u: Array, observation: Observation) -> Array:
+        """Return the controller's command as far as the state lets it through."""
         if self.state is State.HOLD:
             # An effort that holds comes from the controller, whose target is then to stay; the others come to rest.
-            return u if self.robot.interface == "effort" else self.limiter.stopped()
+            return u if self.robot.interface == "effort" else self.limiter.stopping()
         if self.state is State.RAMP_IN:
             weight = self._ramp**2 * (3.0 - 2.0 * self._ramp)
-            rest = self._resting(observation) if self.robot.interface == "effort" else self.limiter.stopped()
-            return rest + weight * (u - rest)
+            rest = (
+                self.safe.command(observation, self.limiter.previous)
+                if self.robot.interface == "effort"
+                else self.limiter.stopping()
+            )
+            blended: Array = rest + weight * (u - rest)
+            return blended
         return u
 
-    def _enveloped(
-        self, wish: Array, observation: Observation, room: Array, reasons: int, share: float = 1.0
+    def _limited(
+        self, requested: Array, observation: Observation, room: Array, reasons: int, share: float = 1.0
     ) -> Command:
         slower = self.settings.degraded_speed if self.state is State.DEGRADED else 1.0
-        u = self.limiter.guarded(wish, observation, self.limiter.allowed_speed(room, slower), share)
-        if u is not wish:
+        u = self.limiter.guarded(requested, observation, self.limiter.allowed_speed(room, slower), share)
+        if u is not requested:
             reasons |= Reason.SPEED
         u, limits = self.limiter.limited(u, share)
-        if self.arrest is not None:
-            self.arrest.follow(u, share, release=self.state is not State.RAMP_IN)
-        if self.settings.safe_effort == "hold":
-            self._anchor = None
-            self._steady = self._steady + min(1.0, share * self.dt / self.settings.steady_time) * (u - self._steady)
+        self.safe.applied(u, share, ends=self.state is not State.RAMP_IN)
         return Command(u, self.state, Reason(reasons | limits))
 
     def _safe(self, observation: Observation | None, reasons: int) -> Command:
-        self.limiter.begin_stopping(speed=False)
-        u, limits = self.limiter.limited(self._resting(observation))
+        self.limiter.begin_stopping(moving=False)
+        u, limits = self.limiter.limited(self.safe.command(observation, self.limiter.previous))
         return Command(u, self.state, Reason(reasons | limits))
-
-    def _resting(self, observation: Observation | None) -> Array:
-        """The safe command before the limiter. Damping needs to know the velocity."""
-        if self.robot.interface == "position":
-            return self.limiter.previous
-        if self.robot.interface == "velocity" or self.settings.safe_effort == "zero":
-            return np.zeros(self.robot.n)
-        if self.arrest is not None:
-            return self.arrest.blind() if observation is None else self.arrest.command(observation)
-        damping = np.zeros(self.robot.n) if observation is None else -self._damping * observation.qd
-        if self.settings.safe_effort == "damp":
-            return damping
-        if self._gravity is not None:
-            if observation is not None:
-                self._weight = np.array(self._gravity(observation.q)).ravel()
-            return self._weight + damping
-        if observation is None:
-            return self._steady
-        if self._anchor is None:
-            self._anchor = np.array(observation.q)
-        return self._steady + damping + self._stiffness * (self._anchor - observation.q)

@@ -244,7 +244,7 @@ def test_targets_of_every_kind_are_accepted_and_shown():
 def test_in_real_time_the_simulated_panda_is_held(tmp_path):
     """The same nodes without lockstep. What a busy machine makes of the timing is not judged here."""
     truth, control = str(tmp_path / "truth.npz"), str(tmp_path / "control.npz")
-    slow = {"control.rate": 50.0, "control.state_timeout": 5.0, "supervisor.longest_outage": 10.0}
+    slow = {"control.rate": 50.0, "control.state_timeout": 5.0, "supervisor.stale_limit": 10.0}
     with ros(
         ("mpc_node", {**PANDA, **slow, "log_file": control}),
         ("sim_node", {**PANDA, "plant.rate": 50.0, "duration": 1.0, "log_file": truth, "plant.initial_position": HOME}),

@@ -61,7 +61,7 @@ def test_a_run_in_real_time_with_requests_replays_to_the_last_bit(tmp_path):
         "lockstep": False,
         "player_rate": 2.0 * RATE,
         "supervisor.overspeed": 1e3,
-        "supervisor.longest_outage": 1e3,
+        "supervisor.stale_limit": 1e3,
         "supervisor.ramp_time": 0.0,
     }
     with ros(
@@ -73,7 +73,7 @@ def test_a_run_in_real_time_with_requests_replays_to_the_last_bit(tmp_path):
         targets = peer.publisher(PointStamped, "/mpc_node/target_point", readers=2)
         peer.until(lambda: "parameters of /mpc_node recorded" in recorder.output, "the parameters")
         peer.until(lambda: peer.node.count_subscribers("/commands") == 2, "the readers of commands")
-        peer.until(lambda: peer.node.count_subscribers("/mpc_node/journal") == 1, "the recorder on the journal")
+        peer.until(lambda: peer.node.count_subscribers("/mpc_node/event_log") == 1, "the recorder on the event log")
         peer.until(lambda: peer.node.count_subscribers("/mpc_node/status") == 2, "the readers of the status")
 
         def request(service, accepted=True):

@@ -109,8 +109,8 @@ class Robot:
             0.05,
         )
 
-    def act(self, act):
-        self._record("/mpc_node/journal", TEXT, self.make.text(act.to_json()), 0.03)
+    def event(self, event):
+        self._record("/mpc_node/event_log", TEXT, self.make.text(event.to_json()), 0.03)
 
     def log(self, level, text):
         raise AssertionError(text)

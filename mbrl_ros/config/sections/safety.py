@@ -10,7 +10,7 @@ from ..section import Section, setting
 
 @dataclasses.dataclass(frozen=True)
 class SupervisorSettings(Section):
-    """The envelope no command leaves."""
+    """Limits of commands, warnings, faults and the safe command."""
 
     command_rate: tuple[float, ...] = setting(
         (0.5,), "largest change of a command per tick", unit="fraction of its range", low=1e-4, high=1.0, per_joint=True
@@ -89,11 +89,11 @@ class SupervisorSettings(Section):
         high=60.0,
     )
     max_failed_plans: int = setting(10, "failed decisions in a row before the fault state", unit="ticks", low=0)
-    longest_outage: float = setting(
+    stale_limit: float = setting(
         0.5, "without joint states for longer, recovery is no longer automatic", unit="s", low=0.0
     )
     longest_saturation: float = setting(
-        0.5, "a command at its limit for longer is cause for doubt (effort, velocity)", unit="s", low=0.0
+        0.5, "a command at its limit for longer is a warning (effort, velocity)", unit="s", low=0.0
     )
     overspeed: float = setting(
         1.5, "a joint faster than this is a fault", unit="fraction of the velocity limit", low=1.0
@@ -106,7 +106,7 @@ class SupervisorSettings(Section):
         choices=("ignore", "degrade", "hold"),
     )
     degraded_speed: float = setting(
-        0.6, "allowed speed while something is in doubt", unit="fraction of the normal one", low=0.01, high=1.0
+        0.6, "allowed speed while a warning holds", unit="fraction of the normal one", low=0.01, high=1.0
     )
     late_warning: float = setting(
         0.006,
@@ -119,7 +119,7 @@ class SupervisorSettings(Section):
         0.012, "... and from which on the arm is held by the safe command; at least 2.4 periods", unit="s", low=1e-4
     )
     late_release: float = setting(0.5, "time below late_warning after which a held arm is released", unit="s", low=0.0)
-    fine_after: float = setting(0.2, "time without any doubt after which a degraded state ends", unit="s", low=0.0)
+    nominal_after: float = setting(0.2, "time without any warning after which a degraded state ends", unit="s", low=0.0)
 
     def validate(self) -> None:
         if self.late_limit <= self.late_warning:

@@ -11,7 +11,7 @@ from mbrl_ros.controllers.pid import build_controller
 from mbrl_ros.replay.stepped import SteppedLoop
 from mbrl_ros.robots.kinematics import Kinematics
 from mbrl_ros.runtime.mailbox import Arrival
-from mbrl_ros.safety.state_machine import Event, State
+from mbrl_ros.safety.state_machine import Request, State
 from mbrl_ros.safety.supervisor import Supervisor
 from mbrl_ros.simulation.plant import Plant
 from mbrl_ros.types import Observation
@@ -196,7 +196,7 @@ def test_a_forced_fault_ends_at_rest_near_where_it_began(arm, armature, when):
     fastest = np.abs(truth.qd / loop.robot.velocity_limit).max()
     assert fastest > 0.05 or when != "moving"
     allowed = braking(loop, truth.q, truth.qd) + 0.03
-    loop.loop.request(Event.E_STOP)
+    loop.loop.request(Request.E_STOP)
     loop.until(entry / RATE + 2.0)
     speed = np.array(loop.speed[entry:]).max(axis=1)
     assert speed.max() <= speed[0] + 0.1

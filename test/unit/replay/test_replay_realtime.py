@@ -6,7 +6,7 @@ import pytest
 
 from mbrl_ros.dynamics.checkpoint import content_hash, load_model, save_model
 from mbrl_ros.replay import ReplayOptions, replay
-from mbrl_ros.safety.state_machine import Event
+from mbrl_ros.safety.state_machine import Request
 from support.realtime_robot import Robot
 from support.replay_bags import write_bag
 
@@ -22,10 +22,10 @@ def test_every_command_of_a_run_in_real_time_is_repeated_to_the_last_bit(tmp_pat
     robot.live(10)
     robot.point(0.7, -0.3)
     robot.live(20)
-    robot.loop.request(Event.HOLD)
+    robot.loop.request(Request.HOLD)
     robot.live(5)
     robot.point(0.6, -0.4, after=0.1)  # refused while it holds
-    robot.loop.request(Event.RESUME)
+    robot.loop.request(Request.RESUME)
     robot.live(3)
     robot.point(0.6, -0.4, after=0.1)
     robot.live(20)
@@ -37,10 +37,10 @@ def test_every_command_of_a_run_in_real_time_is_repeated_to_the_last_bit(tmp_pat
         values={"dynamics.forgetting": 0.9},
     )
     robot.live(10)
-    robot.loop.request(Event.E_STOP)
+    robot.loop.request(Request.E_STOP)
     robot.live(3)
-    assert not robot.loop.request(Event.RESUME)
-    assert robot.loop.request(Event.CLEAR) and robot.loop.request(Event.RESUME)
+    assert not robot.loop.request(Request.RESUME)
+    assert robot.loop.request(Request.CLEAR) and robot.loop.request(Request.RESUME)
     robot.live(20)
     assert robot.loop.events["commands a period late"] > 5 or player
     made = replay(ReplayOptions(robot.bag(tmp_path / "bag")))
@@ -111,13 +111,13 @@ def test_a_model_that_was_loaded_is_loaded_from_the_same_file_or_missed(tmp_path
     assert "model.npz is not here; put the file with SHA-256" in note and note in made.setup.notes
 
 
-def test_a_recording_without_status_and_journal_still_replays(tmp_path):
+def test_a_recording_without_status_and_event_log_still_replays(tmp_path):
     robot = Robot(player=False)
     robot.point(0.7, -0.3, after=0.2)
     robot.live(20, late=0.0)
     robot.loop.stop()
     kept = sorted(
-        (m for m in robot.messages if not m[0].startswith(("/mpc_node/status", "/mpc_node/journal"))),
+        (m for m in robot.messages if not m[0].startswith(("/mpc_node/status", "/mpc_node/event_log"))),
         key=lambda message: message[2],
     )
     made = replay(ReplayOptions(write_bag(tmp_path / "bag", kept)))
@@ -141,7 +141,7 @@ def test_a_first_state_that_only_the_recorder_heard_the_first_time_costs_nothing
 
 
 def test_a_recorder_that_came_later_is_told_what_was_done_before(tmp_path):
-    """Its bag begins with the journal of the time before; that is no second life of the node."""
+    """Its bag begins with the event_log of the time before; that is no second life of the node."""
     robot = Robot(player=True)
     robot.live(10)
     robot.loop.outside("reset_model", robot.controller.dynamics.reset)
@@ -149,15 +149,15 @@ def test_a_recorder_that_came_later_is_told_what_was_done_before(tmp_path):
     begin = robot.time
     robot.live(10)
     robot.loop.stop()
-    for journal_first in (True, False):
+    for event_log_first in (True, False):
         said = [
-            (topic, kind, max(at, begin if journal_first else begin + 0.06), data)
+            (topic, kind, max(at, begin if event_log_first else begin + 0.06), data)
             for topic, kind, at, data in robot.messages
-            if topic in ("/mpc_node/journal", "/mbrl_session")
+            if topic in ("/mpc_node/event_log", "/mbrl_session")
         ]
-        heard = [m for m in robot.messages if m[0] not in ("/mpc_node/journal", "/mbrl_session") and m[2] >= begin]
+        heard = [m for m in robot.messages if m[0] not in ("/mpc_node/event_log", "/mbrl_session") and m[2] >= begin]
         made = replay(
-            ReplayOptions(write_bag(tmp_path / f"bag{journal_first}", sorted([*said, *heard], key=lambda m: m[2])))
+            ReplayOptions(write_bag(tmp_path / f"bag{event_log_first}", sorted([*said, *heard], key=lambda m: m[2])))
         )
         assert made.summary["ticks"] == 10
         assert not any("started anew" in event.text for event in made.events)

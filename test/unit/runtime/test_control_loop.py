@@ -16,11 +16,11 @@ from mbrl_ros.exceptions import ConfigurationError, DataError
 from mbrl_ros.robots import load_robot
 from mbrl_ros.runtime import control_loop
 from mbrl_ros.runtime.control_loop import ControlLoop
-from mbrl_ros.runtime.event_log import Act
+from mbrl_ros.runtime.event_log import Event
 from mbrl_ros.runtime.feedback_player import FeedbackPlayer
 from mbrl_ros.runtime.mailbox import Arrival, Mailbox
 from mbrl_ros.runtime.scheduling import Lateness
-from mbrl_ros.safety.state_machine import Event, Reason, State
+from mbrl_ros.safety.state_machine import Reason, Request, State
 from mbrl_ros.safety.supervisor import Supervisor
 from mbrl_ros.types import Decision, DecisionStatus, FeatureFrame, Observation, Plan, PlanStatus
 from support.robots import planar_arm, planar_robot
@@ -62,7 +62,7 @@ class Book:
     """Outputs that remember everything in order, and wake whoever waits for an entry."""
 
     def __init__(self):
-        self.entries, self.acts, self._condition = [], [], threading.Condition()
+        self.entries, self.events, self._condition = [], [], threading.Condition()
 
     def _add(self, *entry):
         with self._condition:
@@ -75,8 +75,8 @@ class Book:
     def tick(self, tick):
         self._add("tick", tick)
 
-    def act(self, act):
-        self.acts.append(act)
+    def event(self, event):
+        self.events.append(event)
 
     def log(self, level, text):
         self._add("log", level, text)
@@ -169,7 +169,7 @@ def test_a_robot_that_cannot_be_brought_to_rest_is_not_begun_with(make_loop):
     with pytest.raises(ConfigurationError, match="no usable <inertial>.*supervisor.safe_effort"):
         loop.start()
     loop.mailbox.put(arrival(1.0, 0.3))
-    assert not loop.running and loop.outputs.entries == [] and loop.outputs.acts == []
+    assert not loop.running and loop.outputs.entries == [] and loop.outputs.events == []
     loop.supervisor = Supervisor(bare, SupervisorSettings(safe_effort="damp"), DT)
     loop.start()
     loop.mailbox.put(arrival(1.0, 0.3))
@@ -187,7 +187,7 @@ def test_what_the_controller_admits_is_what_the_supervisor_and_an_emergency_stop
     loop.outputs.wait_for("tick", 1)
     ((tick,),) = loop.outputs.of("tick")
     assert tick.command.state is State.ACTIVE and tick.observation.qd[0] == 100.0  # what was measured is told
-    assert loop.request(Event.E_STOP)
+    assert loop.request(Request.E_STOP)
     assert loop.outputs.of("command")[-1][1] == pytest.approx([-1.0, 0.0])
 
 
@@ -284,7 +284,7 @@ def test_an_emergency_stop_acts_at_once(make_loop):
     loop.mailbox.put(arrival(1.0, 0.3))
     loop.start()
     loop.outputs.wait_for("tick", 1)
-    assert loop.request(Event.E_STOP)
+    assert loop.request(Request.E_STOP)
     assert loop.outputs.of("command")[-1][1] == pytest.approx([0.0, 0.0])  # without waiting for a state
     loop.mailbox.put(arrival(1.0 + DT, 0.3))
     loop.outputs.wait_for("tick", 2)
@@ -296,9 +296,9 @@ def test_holding_makes_the_controller_stay(make_loop):
     loop.mailbox.put(arrival(1.0, 0.3))
     loop.start()
     loop.outputs.wait_for("tick", 1)
-    assert loop.request(Event.HOLD) and loop.controller.held == [1.0]
-    assert loop.request(Event.HOLD) and loop.controller.held == [1.0]  # it holds already
-    assert loop.request(Event.RESUME)
+    assert loop.request(Request.HOLD) and loop.controller.held == [1.0]
+    assert loop.request(Request.HOLD) and loop.controller.held == [1.0]  # it holds already
+    assert loop.request(Request.RESUME)
 
 
 def test_what_is_done_from_outside_is_told_with_its_place_among_the_commands(make_loop):
@@ -307,20 +307,26 @@ def test_what_is_done_from_outside_is_told_with_its_place_among_the_commands(mak
     for k in range(2):
         loop.mailbox.put(arrival(1.0 + DT * k))
         loop.outputs.wait_for("tick", k + 1)
-    loop.request(Event.E_STOP)  # sends a command of its own
-    loop.request(Event.HOLD)
+    loop.request(Request.E_STOP)  # sends a command of its own
+    loop.request(Request.HOLD)
     with pytest.raises(ZeroDivisionError):
         loop.outside("fail", lambda: 1 / 0)
     loop.mailbox.put(arrival(1.0 + DT * 2))
     loop.outputs.wait_for("tick", 3)
     loop.stop()
-    acts = loop.outputs.acts
-    assert [(act.did, act.after) for act in acts] == [("activate", 0), ("e_stop", 2), ("hold", 3), ("deactivate", 4)]
+    events = loop.outputs.events
+    assert [(event.name, event.after) for event in events] == [
+        ("activate", 0),
+        ("e_stop", 2),
+        ("hold", 3),
+        ("deactivate", 4),
+    ]
     assert [tick.number for (tick,) in loop.outputs.of("tick")] == [1, 2, 4] and loop.sent == 5
-    assert [Act.from_json(act.to_json()) for act in acts] == acts
-    for text in ("", "[]", "{}", '{"did": "hold", "after": "?", "targets": 0, "fresh": true}'):
-        with pytest.raises(DataError, match="not an entry of a journal"):
-            Act.from_json(text)
+    assert [Event.from_json(event.to_json()) for event in events] == events
+    assert Event.from_json('{"did": "hold", "after": 3, "targets": 1, "fresh": true}') == Event("hold", 3, 1)
+    for text in ("", "[]", "{}", '{"name": "hold", "after": "?", "targets": 0, "fresh": true}'):
+        with pytest.raises(DataError, match="not an entry of an event log"):
+            Event.from_json(text)
 
 
 def test_states_between_ticks_are_answered_by_the_player(make_loop):

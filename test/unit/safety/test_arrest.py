@@ -7,7 +7,7 @@ from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.config.sections.safety import SupervisorSettings
 from mbrl_ros.robots import load_robot
 from mbrl_ros.safety.arrest import LARGEST, Arrest
-from mbrl_ros.safety.state_machine import Event, Reason, State
+from mbrl_ros.safety.state_machine import Reason, Request, State
 from mbrl_ros.safety.supervisor import Supervisor
 from mbrl_ros.types import Decision, DecisionStatus, Observation
 from support.robots import planar_arm
@@ -28,7 +28,7 @@ def at(q, qd, stamp=0.0):
 
 
 class Joint:
-    """r M_s / r: a double integrator of inertia M_s / `ratio`, i.e. the law believes `ratio` times its inertia; `load` [N m]."""
+    """r M_s / r: a double integrator of inertia M_s / `ratio`, i.e. the law assumes `ratio` times its inertia; `load` [N m]."""
 
     def __init__(self, ratio=1.0, *, speed=0.0, load=0.0, carried=0.0, dt=DT, stops=(-np.inf, np.inf), **settings):
         self.arrest = Arrest(one_joint(), SupervisorSettings(**settings), dt)
@@ -58,7 +58,7 @@ class Joint:
 @pytest.mark.parametrize(
     "ratio, seconds, rest", ((3.0, 5.0, 1e-5), (1.0, 5.0, 1e-5), (1.0 / 3.0, 8.0, 1e-4), (1.0 / 8.0, 60.0, 1e-2))
 )
-def test_a_joint_with_up_to_eight_times_the_believed_inertia_comes_to_rest(ratio, seconds, rest):
+def test_a_joint_with_up_to_eight_times_the_assumed_inertia_comes_to_rest(ratio, seconds, rest):
     """And with a third of it; from 1 rad/s, and from rest under a load it was not told of, which the integral then carries."""
     joint = Joint(ratio, speed=1.0).run(seconds)
     assert np.ptp(joint.path[-400:]) < rest
@@ -68,7 +68,7 @@ def test_a_joint_with_up_to_eight_times_the_believed_inertia_comes_to_rest(ratio
 
 
 @pytest.mark.parametrize("ratio, grows", ((1.0 / 8.0, False), (1.0 / 10.0, True)))
-def test_it_is_stable_up_to_nine_times_the_believed_inertia(ratio, grows):
+def test_it_is_stable_up_to_nine_times_the_assumed_inertia(ratio, grows):
     """Routh: s^3 + c r s^2 + c^2 r / 3 s + c^3 r / 27 with c r c^2 r / 3 > c^3 r / 27 is r > 1/9. A millisecond's tick: the limit
     of the law itself and not of its sampling."""
     speeds = np.abs(Joint(ratio, speed=0.5, dt=0.001).run(12.0).speeds)
@@ -89,7 +89,7 @@ def test_it_brakes_with_the_acceleration_limit_and_stops_within_the_braking_dist
 
 @pytest.mark.parametrize("ratio, way", ((3.0, 0.01), (1.0 / 2.0, 0.03), (1.0 / 4.0, 0.08)))
 def test_a_wrong_inertia_costs_little_way_and_no_shock(ratio, way):
-    """Beyond the braking distance, from 1 rad/s. A joint of a third of the believed inertia is slowed three times as hard."""
+    """Beyond the braking distance, from 1 rad/s. A joint of a third of the assumed inertia is slowed three times as hard."""
     joint = Joint(ratio, speed=1.0).run(5.0)
     assert np.abs(joint.path).max() <= 1.0 / 15.0 + way
     assert np.abs(np.diff(joint.speeds)).max() / DT <= 7.5 * 1.1 * max(1.0, ratio)
@@ -153,10 +153,10 @@ def test_the_mean_is_that_of_the_commands_that_were():
     arrest.reset(np.array([9.0]))
     given = np.random.default_rng(0).normal(5.0, 1.0, 100)
     for k, u in enumerate(given):
-        arrest.follow(np.array([u]))
+        arrest.applied(np.array([u]))
         assert arrest.mean[0] == pytest.approx(given[: k + 1].mean())
     for _ in range(100):  # now 0.99 of it stays per tick
-        arrest.follow(np.zeros(1))
+        arrest.applied(np.zeros(1))
     assert arrest.mean[0] == pytest.approx(given.mean() * 0.99**100)
 
 
@@ -165,9 +165,9 @@ def test_shares_of_a_period_count_as_such():
     for arrest in (whole, halves):
         arrest.reset(np.zeros(1))
     for u in (1.0, 4.0, -2.0):
-        whole.follow(np.array([u]))
+        whole.applied(np.array([u]))
         for _ in range(2):
-            halves.follow(np.array([u]), 0.5)
+            halves.applied(np.array([u]), 0.5)
     assert halves.mean[0] == pytest.approx(whole.mean[0]) and whole.mean[0] == pytest.approx(1.0)
 
 
@@ -181,24 +181,24 @@ def test_without_states_the_mean_goes_on_and_then_what_was_chosen(then, expected
     watched = Supervisor(
         one_joint(),
         SupervisorSettings(
-            blind_time=0.5, blind_effort=then, command_rate=(1.0,), longest_outage=10.0, ramp_time_effort=0.0
+            blind_time=0.5, blind_effort=then, command_rate=(1.0,), stale_limit=10.0, ramp_time_effort=0.0
         ),
         DT,
     )
     for _ in range(200):
         watched.filter(Decision(0.0, np.array([3.0]), DecisionStatus.OK), at(0.0, 0.0))
-    blind = [watched.silent(0.1 + k * DT).u[0] for k in range(150)]
+    blind = [watched.stale(0.1 + k * DT).u[0] for k in range(150)]
     assert blind[:100] == pytest.approx([3.0] * 100) and blind[100:] == pytest.approx([expected] * 50)
     # a state again: it stays where the arm is now, not where it was, and blindness begins anew
     for q in (0.7, -0.4):
         assert watched.failed(at(q, 0.0)).u[0] == pytest.approx(3.0)
-        assert watched.silent(0.1).u[0] == pytest.approx(3.0)
+        assert watched.stale(0.1).u[0] == pytest.approx(3.0)
 
 
 def test_after_a_command_of_the_controller_it_starts_anew_where_the_arm_is():
     joint = Joint(load=1.0).run(2.0)
     assert joint.w[-1] == pytest.approx(1.0, abs=1e-2)
-    joint.arrest.follow(np.array([-1.0]))
+    joint.arrest.applied(np.array([-1.0]))
     u = joint.arrest.command(at(2.0, 0.0))
     assert joint.arrest._w[0] == 0.0 and u[0] == pytest.approx(joint.arrest.mean[0])
 
@@ -208,12 +208,12 @@ def test_while_the_ramp_begins_it_goes_on_from_where_it_was():
     arrest = Arrest(one_joint(), SupervisorSettings(), DT)
     arrest.reset(np.zeros(1))
     arrest.command(at(0.0, 0.0))
-    arrest.follow(np.zeros(1), release=False)
+    arrest.applied(np.zeros(1), ends=False)
     assert arrest.command(at(0.01, 0.0))[0] == pytest.approx(-INERTIA * 400.0 / 3.0 * 0.01)
     watched = Supervisor(one_joint(), SupervisorSettings(command_rate=(1.0,), ramp_time_effort=1000 * DT), DT)
     for k in range(
         20
-    ):  # the controller wishes for nothing, the arm drifts away: the safe command, nearly whole yet, pulls back
+    ):  # the controller requests nothing, the arm drifts away: the safe command, nearly whole yet, pulls back
         command = watched.filter(Decision(0.0, np.zeros(1), DecisionStatus.OK), at(0.001 * k, 0.0))
     assert command.state is State.RAMP_IN
     assert command.u[0] <= -0.9 * INERTIA * 400.0 / 3.0 * 0.019
@@ -258,7 +258,7 @@ def test_the_supervisor_takes_the_fit_from_the_decisions():
     watched, fit = Supervisor(one_joint(), SupervisorSettings(), DT), np.array([[2.0 * INERTIA]])
     watched.filter(Decision(0.0, np.zeros(1), DecisionStatus.OK, inertia=fit), at(0.0, 0.0))
     watched.filter(Decision(0.0, np.zeros(1), DecisionStatus.OK), at(0.0, 0.0))  # none any more: the last one stands
-    assert watched.arrest.fitted is fit
+    assert watched.safe.arrest.fitted is fit
 
 
 def test_without_inertials_it_is_not_ready_and_says_what_to_do():
@@ -278,6 +278,6 @@ def test_it_ends_with_the_mean_since_nobody_would_end_the_braking():
     for _ in range(100):
         watched.filter(Decision(0.0, np.array([3.0]), DecisionStatus.OK), at(0.0, 1.0))
     assert watched.stop(at(0.0, 1.0), Reason.STOPPING).u[0] == pytest.approx(3.0)
-    watched.request(Event.E_STOP)
+    watched.request(Request.E_STOP)
     assert watched.stop(at(0.0, 1.0), Reason.REQUESTED).u[0] < 3.0 - 0.9 * INERTIA * 7.5
     assert watched.state is State.E_STOP

@@ -1,0 +1,129 @@
+"""The safe command: what goes out when the controller's command may not.
+
+    position    stay: the last command
+    velocity    stand still: zero
+    effort      `supervisor.safe_effort`:
+                    arrest     come to rest and carry the arm (arrest.py)
+                    zero       u = 0
+                    damp       u = -d qd
+                    gravity    u = g(q) - d qd, g of the URDF
+                    hold       u = u_mean - d qd + k (q_0 - q), q_0 the pose at which the safe command began
+
+d is `supervisor.damping`, k `supervisor.stiffness` and u_mean the exponential mean of the recent commands (time constant
+`supervisor.steady_time`). Damping needs a measured velocity: without a state it is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..config.section import per_joint
+from ..config.sections.safety import SupervisorSettings
+from ..robots import Robot
+from ..types import Array, Observation
+from .arrest import Arrest
+
+DAMPING = 0.05  # share of the effort limit that damps a joint at its velocity limit
+
+
+class SafeCommand:
+    """The safe command of `robot` for the period `dt` [s]; `applied` tells it every command that goes out.
+
+    `arrest` is the law of arrest.py, None where another safe command is configured.
+    """
+
+    def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float):
+        self._robot, self._settings, self._dt = robot, settings, dt
+        # More would shake a joint with little inertia: a damping of inertia / period is too much after one tick of delay.
+        self._damping = (
+            per_joint(settings.damping, robot.n, "supervisor.damping")
+            if settings.damping
+            else DAMPING * robot.effort_limit / robot.velocity_limit
+        )
+        self._stiffness = per_joint(settings.stiffness, robot.n, "supervisor.stiffness")
+        self.arrest = (
+            Arrest(robot, settings, dt) if robot.interface == "effort" and settings.safe_effort == "arrest" else None
+        )
+        self._gravity: Callable[[Array], Array] | None = None
+        if robot.interface == "effort" and settings.safe_effort == "gravity":
+            from ..robots.rigid_body import gravity  # needs adam-robotics
+
+            self._gravity = gravity(robot)
+        self._mean: Array = np.zeros(robot.n)  # u_mean
+        self._anchor: Array | None = None  # q_0, None while the safe command does not act
+        self._weight: Array = np.zeros(robot.n)  # g(q) of the last known pose
+
+    @property
+    def unready(self) -> str:
+        """Why this robot has no safe command, '' if it has one."""
+        if self.arrest is None or self.arrest.ready:
+            return ""
+        return (
+            "the safe command 'arrest' needs the inertia of the arm: the URDF has no usable <inertial> for every controlled "
+            "joint; add mass and inertia to the links, or choose another "
+            "supervisor.safe_effort (zero, damp, hold)"
+        )
+
+    def reset(self, command: Array) -> None:
+        """Start anew with `command` (n,) in effect."""
+        self._mean, self._anchor, self._weight = command, None, np.zeros(self._robot.n)
+        if self.arrest is not None:
+            self.arrest.reset(command)
+
+    def forget_inertia(self) -> None:
+        """Forget what was learned of the arm's inertia."""
+        if self.arrest is not None:
+            self.arrest.forget_inertia()
+
+    def update_inertia(self, inertia: Array | None, rotors: Array | None) -> None:
+        """Take over the joint-space inertia (n, n) and rotor inertia (n,) of a consistent model [kg m^2 or kg]."""
+        if self.arrest is not None and inertia is not None:
+            self.arrest.update_inertia(inertia, rotors)
+
+    def restart(self) -> None:
+        """Let the next safe command start anew at the arm's state."""
+        if self.arrest is not None:
+            self.arrest.restart()
+
+    def applied(self, u: Array, share: float, ends: bool) -> None:
+        """Take the controller's command u (n,), which holds for a `share` of a period, into the means.
+
+        `ends`: the safe command no longer acts; false while it is blended with the controller's command.
+        """
+        if self.arrest is not None:
+            self.arrest.applied(u, share, ends)
+        if self._settings.safe_effort == "hold":
+            self._anchor = None
+            self._mean = self._mean + min(1.0, share * self._dt / self._settings.steady_time) * (u - self._mean)
+
+    def command(self, observation: Observation | None, previous: Array) -> Array:
+        """Return the safe command (n,) before the limiter.
+
+        Parameters
+        ----------
+        observation
+            the present state, None without a recent one.
+        previous
+            (n,) the last command.
+        """
+        if self._robot.interface == "position":
+            return previous
+        if self._robot.interface == "velocity" or self._settings.safe_effort == "zero":
+            return np.zeros(self._robot.n)
+        if self.arrest is not None:
+            return self.arrest.command_without_state() if observation is None else self.arrest.command(observation)
+        damping: Array = np.zeros(self._robot.n) if observation is None else -self._damping * observation.qd
+        if self._settings.safe_effort == "damp":
+            return damping
+        if self._gravity is not None:
+            if observation is not None:
+                self._weight = np.array(self._gravity(observation.q)).ravel()
+            return self._weight + damping
+        if observation is None:
+            return self._mean
+        if self._anchor is None:
+            self._anchor = np.array(observation.q)
+        stiffness: Array = self._stiffness * (self._anchor - observation.q)
+        return self._mean + damping + stiffness
