@@ -3,8 +3,8 @@
     python -m mbrl_ros.nodes.child_process PARENT MODULE ARGUMENT...
 
 PARENT is the process id of the parent, MODULE a module of mbrl_ros/nodes such as mpc_node. Before anything else is
-loaded, the kernel is asked to send SIGTERM when the parent dies (Linux), so that the death of the parent at any time, by
-SIGKILL too, does not leave the node running.
+loaded, the kernel is asked to send SIGTERM when the parent dies (Linux), so that the death of the parent at any time,
+by SIGKILL too, does not leave the node running.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """distillation_node: supervision samples of one or several robots in, versioned policies out.
 
-Subscribes every topic of `topics` (best effort), publishes policy (latched) and ~/report (std_msgs/String, JSON). Fits run
-in a thread of this process, which may be on another machine than the robots.
+Subscribes every topic of `topics` (best effort), publishes policy (latched) and ~/report (std_msgs/String, JSON).
+Fits run in a thread of this process, which may be on another machine than the robots.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""What RViz shows of a plan: where the end effector goes, and where it shall go."""
+"""Draw a plan for RViz: the planned path of the end effector and its target."""
 
 from __future__ import annotations
 
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
@@ -12,21 +13,21 @@ PATH = ColorRGBA(r=0.1, g=0.5, b=0.9, a=1.0)
 TARGET = ColorRGBA(r=0.9, g=0.4, b=0.1, a=0.7)
 
 
-def to_markers(path: Array, target: Array | None, frame: str, stamp) -> MarkerArray:
-    """Path (T, 3) [m] of the end effector along the plan, target (3,) [m] or None, in `frame`."""
+def to_markers(path: Array, target: Array | None, frame: str, stamp: Time) -> MarkerArray:
+    """Draw the path (T, 3) [m] of the end effector along the plan and its target (3,) [m], or None, both in `frame`."""
     line = Marker(
         ns="plan", id=0, type=Marker.LINE_STRIP, action=Marker.ADD, color=PATH, points=[_point(p) for p in path]
     )
     line.scale.x = 0.005
-    ball = Marker(
+    sphere = Marker(
         ns="target", id=1, type=Marker.SPHERE, action=Marker.ADD if target is not None else Marker.DELETE, color=TARGET
     )
-    ball.scale.x = ball.scale.y = ball.scale.z = 0.03
+    sphere.scale.x = sphere.scale.y = sphere.scale.z = 0.03
     if target is not None:
-        ball.pose.position = _point(target)
-    for marker in (line, ball):
+        sphere.pose.position = _point(target)
+    for marker in (line, sphere):
         marker.header.frame_id, marker.header.stamp = frame, stamp
-    return MarkerArray(markers=[line, ball])
+    return MarkerArray(markers=[line, sphere])
 
 
 def _point(p: Array) -> Point:

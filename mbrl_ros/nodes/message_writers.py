@@ -47,8 +47,8 @@ def to_command(stamp: float, u: Array, joints: Sequence[str] = ()) -> Float64Mul
     Parameters
     ----------
     stamp
-        Stamp [s] of the state that the command answers, written into layout.dim[0].label for every reader that needs it:
-        sim_node in lockstep, latency measurements, replays.
+        Stamp [s] of the state that the command answers, written into layout.dim[0].label for every reader that needs
+        it: sim_node in lockstep, latency measurements, replays.
     u
         Command (n,) in the order of `joints`.
     joints

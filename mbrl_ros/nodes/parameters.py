@@ -1,14 +1,14 @@
-"""Settings as ROS parameters: each declared once, with the type, default, bounds and description of its `Info`.
+"""Declare settings as ROS parameters, each once, with the type, default, bounds and description of its `Info`.
 
-Keys are those of the configuration (`planner.horizon`), and those of the node's own section without a prefix. Values
-are judged by the settings themselves, so a launch file, YAML and `ros2 param set` meet the same checks and messages.
+Keys are those of the configuration (`planner.horizon`); those of the node's own section have no prefix. The settings
+themselves check every value, so that a launch file, a YAML file and `ros2 param set` meet the same checks and messages.
 """
 
 from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
@@ -25,48 +25,62 @@ KINDS = {
     tuple[float, ...]: Parameter.Type.DOUBLE_ARRAY,
     tuple[str, ...]: Parameter.Type.STRING_ARRAY,
 }
-# Parameters every node has, which are nobody's setting.
+S = TypeVar("S", bound=Section)
+# Parameters that rclpy declares in every node.
 OF_ROS = ("use_sim_time", "start_type_description_service")
 OF_ROS_PREFIX = "qos_overrides."
 
 
 class Parameters:
-    """The sections {prefix: class} of a node as declared parameters. "" is the prefix of its own section.
+    """The settings of a node, declared as its parameters.
 
-    The node must be made with automatically_declare_parameters_from_overrides=True: that is how overrides can be read,
-    corrected (a whole number for a real one, a single entry for a list) and refused before anything is declared.
+    `sections` holds their present values by prefix; "" is the prefix of the node's own section.
     """
 
     def __init__(self, node: Node, sections: Mapping[str, type[Section]]):
+        """Read, check and declare the parameters of `sections` {prefix: class}.
+
+        The node must be made with automatically_declare_parameters_from_overrides=True: so overrides can be read,
+        corrected (a whole number where a real one is meant, a single entry where a list is meant) and rejected before
+        anything is declared.
+
+        Raises
+        ------
+        ConfigurationError
+            An override is unknown or not allowed.
+        """
         self._node = node
         self._kinds = dict(sections)
         self._owner = {_key(prefix, name): prefix for prefix, kind in sections.items() for name in kind.infos()}
         overrides = {
-            name: parameter.value
-            for name, parameter in node.get_parameters_by_prefix("").items()
+            name: node.get_parameter(name).value
+            for name in node.get_parameters_by_prefix("")
             if name not in OF_ROS and not name.startswith(OF_ROS_PREFIX)
         }
         for name in overrides:
             node.undeclare_parameter(name)
         self.sections = self._build(overrides, source="parameters")
         for prefix, section in self.sections.items():
-            for name, kind in typing.get_type_hints(type(section)).items():
-                _, info = type(section).infos()[name]
-                value = getattr(section, name)
+            kinds, infos = typing.get_type_hints(type(section)), section.infos()
+            for name, value in section.to_mapping().items():
                 node.declare_parameter(
                     _key(prefix, name),
                     list(value) if isinstance(value, tuple) else value,
-                    _descriptor(kind, info),
+                    _descriptor(kinds[name], infos[name][1]),
                     ignore_override=True,
                 )
 
+    def section(self, kind: type[S]) -> S:
+        """Return the section of class `kind` with its present values."""
+        return next(section for section in self.sections.values() if isinstance(section, kind))
+
     def on_change(self, apply: Callable[[dict[str, Section]], None]) -> None:
-        """Call `apply(sections)` after dynamic parameters were set; what the settings refuse is refused."""
-        self._node.add_on_set_parameters_callback(self._judge)
-        self._node.add_post_set_parameters_callback(lambda parameters: self._take(parameters, apply))
+        """Call `apply(sections)` after dynamic parameters were set; reject values that the settings do not allow."""
+        self._node.add_on_set_parameters_callback(self._check)
+        self._node.add_post_set_parameters_callback(lambda parameters: self._apply(parameters, apply))
 
     def flat(self) -> dict[str, Any]:
-        """{key: value} of all sections but the node's own."""
+        """Return {key: value} of all sections but the node's own."""
         return {
             _key(prefix, name): value
             for prefix, section in self.sections.items()
@@ -92,22 +106,22 @@ class Parameters:
         }
 
     def _changed(self, parameters: list[Parameter]) -> dict[str, Section]:
-        mine = {p.name: p.value for p in parameters if p.name in self._owner}
+        given = {p.name: p.value for p in parameters if p.name in self._owner}
         values = {
             _key(prefix, name): value
             for prefix, section in self.sections.items()
             for name, value in section.to_mapping().items()
         }
-        return self._build({**values, **mine}, source="parameters")
+        return self._build({**values, **given}, source="parameters")
 
-    def _judge(self, parameters: list[Parameter]) -> SetParametersResult:
+    def _check(self, parameters: list[Parameter]) -> SetParametersResult:
         try:
             self._changed(parameters)
         except ConfigurationError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
-    def _take(self, parameters: list[Parameter], apply: Callable[[dict[str, Section]], None]) -> None:
+    def _apply(self, parameters: list[Parameter], apply: Callable[[dict[str, Section]], None]) -> None:
         if any(p.name in self._owner for p in parameters):
             self.sections = self._changed(parameters)
             apply(self.sections)
@@ -118,7 +132,7 @@ def _key(prefix: str, name: str) -> str:
 
 
 def _descriptor(kind: Any, info: Info) -> ParameterDescriptor:
-    """Bounds of single numbers go into the ranges ROS knows, everything else into the constraints' text."""
+    """Describe one parameter: bounds of single numbers as ranges of ROS, everything else as text of the constraints."""
     descriptor = ParameterDescriptor(
         type=KINDS[kind].value,
         read_only=not info.dynamic,
@@ -128,9 +142,9 @@ def _descriptor(kind: Any, info: Info) -> ParameterDescriptor:
     if kind is float and bounded:
         descriptor.floating_point_range = [FloatingPointRange(from_value=float(info.low), to_value=float(info.high))]
     elif kind is int and bounded:
-        most = 2**63 - 1
+        largest = 2**63 - 1
         descriptor.integer_range = [
-            IntegerRange(from_value=int(max(info.low, -most)), to_value=int(min(info.high, most)))
+            IntegerRange(from_value=int(max(info.low, -largest)), to_value=int(min(info.high, largest)))
         ]
     elif bounded:
         descriptor.additional_constraints = f"every entry in [{info.low:g}, {info.high:g}]"

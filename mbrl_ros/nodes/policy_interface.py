@@ -1,8 +1,8 @@
 """mpc_node's end of distillation: samples out after every tick, policies in, promotion by service.
 
-Publishes ~/supervision (best effort) and ~/policy_status (std_msgs/Float64MultiArray: mode, version, disagreement, scores,
-and version and disagreement of a newer policy in shadow); subscribes policy (latched); serves ~/promote_policy and
-~/demote_policy (std_srvs/Trigger).
+Publishes ~/supervision (best effort) and ~/policy_status (std_msgs/Float64MultiArray: mode, version, disagreement,
+scores, and version and disagreement of a newer policy in shadow); subscribes policy (latched); serves
+~/promote_policy and ~/demote_policy (std_srvs/Trigger).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A node as a process: its executor in one thread, signals as requests to end in order, an exit code.
+"""Run a node as a process: executor in one thread, signals as requests to end in order, an exit code.
 
-rclpy's own signal handling ends the context before a last command can be sent, so it is switched off. Exit codes:
-0 ended as asked, 1 the node gave up, 2 it could not start (the reason is printed).
+rclpy's own signal handling ends the context before a last command can be sent; it is therefore switched off. Exit
+codes: 0 ended as requested, 1 the node gave up, 2 it could not start (the reason is printed).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from typing import Protocol, cast
 
 import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
@@ -21,6 +22,7 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
+from rclpy.utilities import ok, try_shutdown
 
 from ..exceptions import MbrlError
 
@@ -29,7 +31,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class EndRequest:
-    """Ask the main thread to end, from a signal handler or any thread."""
+    """A request to the main thread to end the process, made by a signal handler or any thread."""
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
@@ -37,23 +39,26 @@ class EndRequest:
         self.code = 0
 
     def on_signals(self) -> None:
-        """SIGINT and SIGTERM ask for the end. They are written into the pipe where they arrive: a Python handler alone is
-        called by the main thread only, and not while that waits here because the signal came just before, or elsewhere.
+        """Take SIGINT and SIGTERM as requests to end.
+
+        They are written into the pipe where they arrive. A Python handler alone is called by the main thread only,
+        and not while the main thread waits, be it that the signal came just before or to another thread.
         """
         for number in SIGNALS:
             signal.signal(number, lambda *_: None)
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
 
     def set(self, code: int = 0) -> None:
+        """Request the end with exit code `code`; of several codes the largest counts."""
         self.code = max(self.code, code)
         os.write(self._write, b"x")
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Whether the end was requested, within `timeout` [s]."""
+        """Wait for a request, at most `timeout` [s]; return whether there is one."""
         return bool(select.select([self._read], [], [], timeout)[0])
 
     def close(self) -> None:
-        """From now on the signals are ignored: a second Ctrl-C has nothing left to end."""
+        """Ignore the signals from now on: after the end a second Ctrl-C has nothing to do."""
         signal.set_wakeup_fd(-1)
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
@@ -61,25 +66,42 @@ class EndRequest:
         os.close(self._write)
 
 
+class RunnableNode(Protocol):
+    """What run() calls of a node, which must also be an rclpy Node."""
+
+    def begin(self) -> None:
+        """Start the node's work; its callbacks run already."""
+
+    def end(self) -> None:
+        """Finish in order; the callbacks still run."""
+
+    def get_name(self) -> str:
+        """Return the node's name."""
+
+    def destroy_node(self) -> None:
+        """Release what the node holds."""
+
+
 class Spinner:
-    """Runs a node's callbacks in a thread of its own. A callback that raises is reported and does not end the others."""
+    """Run a node's callbacks in a thread of its own; one that raises is reported and does not stop the others."""
 
     def __init__(self, node: Node):
         self._executor = make_executor()
         self._executor.add_node(node)
-        self._end = Future()
+        self._end: Future = Future()
         self._thread = threading.Thread(target=self._spin, name="executor", daemon=True)
         self._thread.start()
 
     def _spin(self) -> None:
         # EventsExecutor.spin() without a future keeps a core busy in rclpy 7.1.
-        while not self._end.done() and rclpy.ok():
+        while not self._end.done() and ok():
             try:
                 self._executor.spin_until_future_complete(self._end, timeout_sec=1.0)
-            except Exception:  # a mistake in one callback must not leave a moving robot without the others
+            except Exception:  # an error in one callback must not leave a moving robot without the others
                 traceback.print_exc()
 
     def stop(self) -> None:
+        """End the thread and the executor."""
         self._end.set_result(None)
         self._executor.wake()
         self._thread.join()
@@ -87,7 +109,7 @@ class Spinner:
 
 
 def make_executor() -> Executor:
-    """EventsExecutor where there is one: a third of the processor time of the other."""
+    """Make an EventsExecutor where rclpy has one: it needs a third of the processor time of SingleThreadedExecutor."""
     try:
         from rclpy.experimental.events_executor import EventsExecutor
     except ImportError:
@@ -96,40 +118,52 @@ def make_executor() -> Executor:
 
 
 def prefer_udp() -> None:
-    """No shared memory with other processes, unless the environment says otherwise: where one of them is killed while it holds
-    the lock of a port, Fast DDS's senders wait for it, and every publisher of this process for a second.
+    """Switch shared memory with other processes off, unless the environment says otherwise.
+
+    When one of them is killed while it holds the lock of a port, Fast DDS's senders wait for that lock, and every
+    publisher of this process with them for a second.
     """
     if not any(name in os.environ for name in DDS_SETTINGS):
         os.environ[DDS_SETTINGS[0]] = "UDPv4"
 
 
-def initialise(arguments: list[str] | None) -> None:
-    """rclpy.init without its signal handlers; a log folder that cannot be written costs the log, not the robot."""
+def initialize(arguments: list[str] | None) -> None:
+    """Call rclpy.init without its signal handlers; where the log folder cannot be written, without log files."""
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     except rclpy_implementation.RCLError as error:
         if "logging" not in str(error):
             raise
         print(f"no log files: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
+        try_shutdown()
         rclpy.init(
             args=[*(sys.argv if arguments is None else arguments), "--ros-args", "--disable-external-lib-logs"],
             signal_handler_options=SignalHandlerOptions.NO,
         )
 
 
-def run(make_node: Callable[[EndRequest], Node], arguments: list[str] | None = None) -> int:
-    """Make the node, run it until a signal or the node itself asks for the end, and end it.
+def run(make_node: Callable[[EndRequest], RunnableNode], arguments: list[str] | None = None) -> int:
+    """Make a node, run it until a signal or the node itself requests the end, and end it.
 
-    The node has begin() -> None, called with its callbacks already running, and end() -> None.
+    Parameters
+    ----------
+    make_node
+        Makes the node; the node may call set() of the EndRequest that it is given.
+    arguments
+        Command line with --ros-args; None: that of the process.
+
+    Returns
+    -------
+    int
+        The exit code of the process.
     """
     end = EndRequest()
     end.on_signals()
-    initialise(arguments)
+    initialize(arguments)
     node = spinner = None
     try:
         node = make_node(end)
-        spinner = Spinner(node)
+        spinner = Spinner(cast(Node, node))
         node.begin()
         end.wait()
     except MbrlError as error:
@@ -142,9 +176,9 @@ def run(make_node: Callable[[EndRequest], Node], arguments: list[str] | None = N
             spinner.stop()
         if node is not None:
             node.destroy_node()
-        rclpy.try_shutdown()
+        try_shutdown()
         end.close()
         del node, spinner
         gc.unfreeze()
-        gc.collect()  # while the libraries behind the objects are still there
+        gc.collect()  # while the libraries behind the objects are still loaded
     return end.code

@@ -3,17 +3,17 @@
 from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 
-RELIABLE = QoSProfile(depth=10)  # commands, status: nothing is lost, late readers get nothing old
-TARGETS = QoSProfile(depth=100)  # a whole tour may be sent at once
-STATUS = QoSProfile(depth=200)  # one per tick; a reader may be asleep for a while
+RELIABLE = QoSProfile(depth=10)  # commands: none is lost; a late subscriber gets no old ones
+TARGETS = QoSProfile(depth=100)  # a whole sequence of targets may be sent at once
+STATUS = QoSProfile(depth=200)  # one per tick; a subscriber may be busy for a while
 EVERY = QoSProfile(depth=50)  # states and features in lockstep, and from sim_node: none may be lost
 NEWEST = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)  # states and features in real time
-HISTORY = QoSProfile(depth=200, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # the event log: late readers get it, too
+HISTORY = QoSProfile(depth=200, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # the event log, for late subscribers too
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # robot_description
-VIEW = QoSProfile(depth=1)  # plan and markers, for eyes
+VIEW = QoSProfile(depth=1)  # plan and markers, for displays
 
 HEARTBEAT_PERIOD = 0.02  # [s]
-# A reader that asks for the same lease is told by DDS when the control thread has been silent for so long.
+# DDS tells a subscriber that asks for the same lease when the control thread has published nothing for so long.
 HEARTBEAT = QoSProfile(
     depth=1, liveliness=LivelinessPolicy.MANUAL_BY_TOPIC, liveliness_lease_duration=Duration(seconds=0.1)
 )

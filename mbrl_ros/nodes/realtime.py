@@ -1,6 +1,6 @@
-"""What the operating system lets a control thread have: a real-time priority, a processor of its own, resident memory.
+"""Ask the operating system for what a control thread needs: priority, a processor of its own, resident memory.
 
-Each is asked for if its setting says so, and its refusal is a warning with the remedy, never an error.
+Each is requested if its setting says so. Where it is not granted, a warning names the remedy; that is never an error.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from collections.abc import Callable
 
 from ..config.sections.nodes import NodeSettings
 
-SWITCH_INTERVAL = 0.0005  # [s]: a thread that computes gives way to the control thread within this
+SWITCH_INTERVAL = 0.0005  # [s]: within this time another thread that computes yields to the control thread
 _MCL_CURRENT, _MCL_FUTURE = 1, 2  # <sys/mman.h>
 
 
 def settle_process(settings: NodeSettings, warn: Callable[[str], None]) -> None:
-    """Once everything is built: no full garbage collection (100 ms) over what stays, quick thread switches, and, if
-    wanted, no page of this process ever on disk.
+    """Prepare the process once everything is built.
+
+    The objects that stay are excluded from garbage collection (a full one takes 100 ms), threads switch quickly, and,
+    if wanted, the memory is locked so that no page is swapped out.
     """
     gc.collect()
     gc.freeze()
@@ -34,8 +36,9 @@ def settle_process(settings: NodeSettings, warn: Callable[[str], None]) -> None:
 
 
 def settle_thread(settings: NodeSettings, warn: Callable[[str], None]) -> None:
-    """In the control thread itself: its priority and its processors. The process's other threads, which bring the states
-    and take the commands, come right after it.
+    """Set the priority and the processors of the calling thread, the control thread.
+
+    The other threads of the process, which receive states and send commands, get the priority below it.
     """
     if settings.priority:
         try:
@@ -44,8 +47,8 @@ def settle_thread(settings: NodeSettings, warn: Callable[[str], None]) -> None:
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(settings.priority))
         except (OSError, AttributeError) as error:
             warn(
-                f"no real-time priority ({error}); raise 'rtprio' in /etc/security/limits.conf or give CAP_SYS_NICE, or "
-                "set priority: 0"
+                f"no real-time priority ({error}); raise 'rtprio' in /etc/security/limits.conf or give CAP_SYS_NICE, "
+                "or set priority: 0"
             )
     if settings.processors:
         try:

@@ -1,11 +1,11 @@
 """sim_node: a simulated robot that talks like a real one. Publishes joint_states and features, obeys commands.
 
 One plant step is one control period. State k is published at its beginning; the newest command at its end is the
-answer to it (what then acts when is the plant's business: plant.command_delay). In real time the periods have absolute
-deadlines and a missing answer means the last command stands; the brakes open with the first one. In lockstep every
-state waits for its answer, and a frame is sent when it is exposed: its reader, which uses it only once it is
-features.latency old, has it by then. Paced lockstep waits for the period's deadline, too: where answers are in time it is
-real time, elsewhere slower, and its numbers are those of lockstep.
+answer to it (what then acts when is the plant's business: plant.command_delay). In real time the periods have
+absolute deadlines and a missing answer means the last command stands; the brakes open with the first one. In lockstep
+every state waits for its answer, and a frame is sent when it is exposed: its reader, which uses it only once it is
+features.latency old, has it by then. Paced lockstep waits for the period's deadline, too: where answers are in time
+it is real time, elsewhere slower, and its numbers are those of lockstep.
 """
 
 from __future__ import annotations

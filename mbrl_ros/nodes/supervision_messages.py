@@ -1,7 +1,7 @@
 """Supervision samples and policies as standard messages.
 
-A sample is a Float64MultiArray, encoded as messages/supervision.py says. A policy is a UInt8MultiArray with the bytes of a
-policy file, latched; layout.dim[0].label names the version.
+A sample is a Float64MultiArray, encoded as messages/supervision.py says. A policy is a UInt8MultiArray with the bytes
+of a policy file, latched; layout.dim[0].label names the version.
 """
 
 from __future__ import annotations

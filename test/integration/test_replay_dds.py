@@ -22,7 +22,7 @@ from support.ros import ros
 def test_a_recorded_run_of_the_node_replays_to_the_last_bit(tmp_path):
     bag, urdf = tmp_path / "bag", tmp_path / "arm.urdf"
     urdf.write_text(SETTINGS["robot.description"])
-    with ros(("mpc_node", {**SETTINGS, "robot.description": str(urdf)}), ("record_session", {"output": str(bag)})) as (
+    with ros(("mpc_node", {**SETTINGS, "robot.description": str(urdf)}), ("record_node", {"output": str(bag)})) as (
         peer,
         mpc,
         recorder,
@@ -66,7 +66,7 @@ def test_a_run_in_real_time_with_requests_replays_to_the_last_bit(tmp_path):
     }
     with ros(
         ("mpc_node", control),
-        ("record_session", {"output": str(bag)}),
+        ("record_node", {"output": str(bag)}),
         ("sim_node", {**robot, "plant.rate": 2.0 * RATE, "autostart": False, "readers": 2}),
     ) as (peer, mpc, recorder, sim):
         peer.listen(Float64MultiArray, "/mpc_node/status")
@@ -123,7 +123,7 @@ def test_a_bag_is_played_with_its_clock_and_without_its_commands(tmp_path):
     messages.append(("/mpc_node/status", VECTOR, START + 0.9, Messages().labelled([1.0], ["tick"])))
     bag = write_bag(tmp_path / "bag", messages)
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-    with ros(("live_replay", {"bag": str(bag), "rate": 5.0, "paused": True, "loop": True})) as (peer, player):
+    with ros(("replay_node", {"bag": str(bag), "rate": 5.0, "paused": True, "loop": True})) as (peer, player):
         for kind, topic in (
             (JointState, "/joint_states"),
             (Clock, "/clock"),
@@ -193,6 +193,6 @@ def test_the_doctor_listens_to_a_live_graph(tmp_path):
 
 def test_a_bag_that_is_none_ends_the_player_with_the_reason(tmp_path):
     (tmp_path / "bag.mcap").write_bytes(b"nothing")
-    with ros(("live_replay", {"bag": str(tmp_path / "bag.mcap")})) as (peer, player):
+    with ros(("replay_node", {"bag": str(tmp_path / "bag.mcap")})) as (peer, player):
         assert player.wait() == 2
     assert "is no rosbag2" in player.output

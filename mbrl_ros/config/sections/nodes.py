@@ -130,3 +130,34 @@ class DistillationNodeSettings(Section):
     checkpoint_period: float = setting(
         10.0, "between checkpoints: what a killed node loses at most", unit="s", low=0.1, high=86400.0
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordNodeSettings(Section):
+    """Settings of record_node."""
+
+    output: str = setting("", "folder of the bag, created anew; empty: mbrl_ and the date")
+    storage: str = setting("mcap", "storage format of the bag", choices=("mcap", "sqlite3"))
+    compress: bool = setting(False, "compress with zstd")
+    part_mb: float = setting(64.0, "a new storage file begins at this size", unit="MB", low=0.1)
+    total_mb: float = setting(1024.0, "the oldest storage files are deleted beyond this", unit="MB", low=0.2)
+    min_free_mb: float = setting(512.0, "recording pauses while less is free on the disk", unit="MB", low=0.0)
+    topics: tuple[str, ...] = setting((), "patterns of further topics, such as /camera/*; '*' for everything")
+    node: str = setting("mpc_node", "the parameters of nodes with this name are recorded")
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplayNodeSettings(Section):
+    """Settings of replay_node."""
+
+    bag: str = setting("", "rosbag2 folder, .db3 or .mcap")
+    rate: float = setting(1.0, "speed of the playback: 2 plays twice as fast", low=0.01, high=100.0)
+    begin: float = setting(0.0, "seconds of the bag left out at its beginning", unit="s", low=0.0)
+    end: float = setting(1e9, "seconds of the bag after which the playback ends", unit="s", low=0.0)
+    loop: bool = setting(False, "begin again at the end; stamps and /clock begin again too")
+    paused: bool = setting(False, "begin paused, until ~/resume")
+    keys: bool = setting(False, "the Enter key pauses and resumes")
+    clock_rate: float = setting(100.0, "rate of /clock; 0: none", unit="Hz", low=0.0, high=1000.0)
+    readers: int = setting(1, "wait until so many nodes subscribe to the joint states", low=0)
+    patience: float = setting(10.0, "begin without them after so long", unit="s", low=0.0)
+    topics: tuple[str, ...] = setting((), "patterns of the topics to play; empty: all but those that command a robot")
