@@ -1,4 +1,4 @@
-"""The demo in lockstep with the real nodes over DDS, ten seeds, one line each: the table in the README.
+"""The demo in lockstep with the real nodes over DDS, ten seeds, one line each: the table in doc/benchmarks.md.
 
 python benchmark/ten_seeds.py [--seeds 10] [--output DIR]
 """

@@ -4,7 +4,7 @@
     activate    the control thread starts; it holds where the first state finds the robot, until a target comes
     deactivate  the safe command leaves, the thread ends, the log is written
 
-README.md describes every topic, service and parameter; subscriptions.py, outputs.py and services.py hold them.
+doc/topics.md and doc/parameters.md describe every topic, service and parameter; subscriptions.py, outputs.py and services.py hold them.
 """
 
 from __future__ import annotations

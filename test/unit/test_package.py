@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mbrl_ros.cli import _pages, commands, parameters
 from mbrl_ros.cli import main as cli
-from mbrl_ros.cli import parameters
 from mbrl_ros.cli.environment import prepare
 from mbrl_ros.config.configuration import Configuration, read_yaml
 from mbrl_ros.config.resources import config_file, share_directory
@@ -139,22 +139,35 @@ def test_a_missing_module_names_the_extra_that_brings_it():
     assert "source your ROS 2" in cli.missing(ModuleNotFoundError("", name="sensor_msgs.msg"))
 
 
-def test_the_parameter_table_has_every_setting_and_the_readme_is_up_to_date():
+def test_the_parameter_table_has_every_setting():
+    table = parameters.tables()
     for key in [key for entries in parameters.settings().values() for key, _, _ in entries]:
-        assert f"| `{key}` |" in parameters.tables()
-    readme = ROOT / "README.md"
-    if not readme.exists():
-        pytest.skip("there is no README.md to compare with")
-    assert parameters.updated(readme) == readme.read_text(encoding="utf-8"), "run: mbrl parameters --update README.md"
+        assert f"| `{key}` |" in table
 
 
-def test_updating_replaces_the_table_and_nothing_else(tmp_path):
+def test_the_commands_page_has_every_command_and_every_option():
+    text = commands.sections()
+    for words in cli.commands():
+        assert f"## mbrl {' '.join(words)}\n" in text
+    for option in ("--lockstep", "--save-golden FILE", "--columns MAP"):
+        assert f"| `{option}` |" in text
+
+
+@pytest.mark.parametrize("command", ("parameters", "commands"))
+def test_the_generated_page_is_up_to_date(command, capsys):
+    page = ROOT / "doc" / f"{command}.md"
+    assert cli.main([command, "--check", str(page)]) == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ("parameters", "commands"))
+def test_updating_replaces_the_table_and_nothing_else(tmp_path, command):
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{parameters.BEGIN}\nstale\n{parameters.END}\nafter\n")
-    assert cli.main(["parameters", "--check", str(page)]) == 1
-    assert cli.main(["parameters", "--update", str(page)]) == 0
-    assert cli.main(["parameters", "--check", str(page)]) == 0
-    assert page.read_text().startswith("before\n") and page.read_text().endswith(f"{parameters.END}\nafter\n")
+    begin, end = _pages.markers(command)
+    page.write_text(f"before\n{begin}\nstale\n{end}\nafter\n")
+    assert cli.main([command, "--check", str(page)]) == 1
+    assert cli.main([command, "--update", str(page)]) == 0
+    assert cli.main([command, "--check", str(page)]) == 0
+    assert page.read_text().startswith("before\n") and page.read_text().endswith(f"{end}\nafter\n")
 
 
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.stem)

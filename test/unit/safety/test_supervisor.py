@@ -214,11 +214,9 @@ def test_table_and_diagram_tell_the_same():
     assert mermaid().count("-->") == len(edges) + 1
 
 
-def test_the_readme_shows_both():
-    readme = ROOT / "README.md"
-    if not readme.exists():
-        pytest.skip("installed without its README")
-    assert markdown().split("\n\n")[0] in readme.read_text() and mermaid() in readme.read_text()
+def test_the_page_on_safety_shows_both():
+    page = (ROOT / "doc" / "safety.md").read_text(encoding="utf-8")
+    assert markdown().split("\n\n")[0] in page and mermaid() in page
 
 
 def states_of(watched, decisions, observation=None) -> list[State]:
