@@ -31,11 +31,17 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
     Returns
     -------
     dict
-        {whose settings: [(key, default, Info)]}: the controller's (also without ROS), mpc_node's own, sim_node's
-        and distillation_node's.
+        {whose settings: [(key, default, Info)]}: the controller's (also without ROS), mpc_node's own, sim_node's,
+        distillation_node's, record_node's and replay_node's.
     """
     from ..config.configuration import documented
-    from ..config.sections.nodes import DistillationNodeSettings, NodeSettings, SimNodeSettings
+    from ..config.sections.nodes import (
+        DistillationNodeSettings,
+        NodeSettings,
+        RecordNodeSettings,
+        ReplayNodeSettings,
+        SimNodeSettings,
+    )
     from ..config.sections.simulation import CameraSettings, PlantSettings
 
     def section(kind, prefix: str = "") -> list[tuple[str, Any, Info]]:
@@ -50,6 +56,8 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
             *section(CameraSettings, "camera."),
         ],
         "`distillation_node`, besides `robot.*` and `distillation.*`": section(DistillationNodeSettings),
+        "`record_node`": section(RecordNodeSettings),
+        "`replay_node`": section(ReplayNodeSettings),
     }
 
 

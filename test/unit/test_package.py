@@ -172,7 +172,7 @@ def test_updating_replaces_the_table_and_nothing_else(tmp_path, command):
 
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.stem)
 def test_every_configuration_holds_only_settings_that_exist(path):
-    controller, node, simulation, _ = ({key for key, _, _ in entries} for entries in parameters.settings().values())
+    controller, node, simulation, *_ = ({key for key, _, _ in entries} for entries in parameters.settings().values())
     values = read_yaml(path, "mpc_node")
     assert set(values) <= controller | node
     control = Configuration.from_flat(
