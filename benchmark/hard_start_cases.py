@@ -20,7 +20,7 @@ from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.config.sections.simulation import PlantSettings
 from mbrl_ros.exceptions import ConfigurationError
 from mbrl_ros.references.trajectory import joint_reference
-from mbrl_ros.robots import Robot, load_robot, urdf
+from mbrl_ros.robots import Robot, load_robot, sources
 from mbrl_ros.robots.kinematics import Kinematics
 from mbrl_ros.simulation.plant import Plant
 
@@ -190,7 +190,7 @@ def prepare(
     arm = ARMS[name]
     if not (description or arm.description):
         raise ConfigurationError(f"no installed package has the URDF of {name}; give --urdf {name}=FILE")
-    text = urdf.read(description or arm.description)
+    text = sources.read(description or arm.description)
     settings = RobotSettings(joints=arm.joints, tip=arm.tip, tip_offset=arm.tip_offset, interface=interface)
     nominal = load_robot(settings, text)
     robot = nominal if condition.limits == 1.0 else load_robot(settings, with_efforts(text, condition.limits))

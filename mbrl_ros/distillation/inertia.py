@@ -21,8 +21,7 @@ import casadi
 import numpy as np
 from scipy.optimize import lsq_linear
 
-from ..robots import Robot
-from ..robots import urdf as description
+from ..robots import Robot, urdf
 from ..robots.kinematics import tip_position
 from ..types import Array
 
@@ -30,7 +29,7 @@ from ..types import Array
 def jacobians(robot: Robot, q: casadi.SX) -> list[casadi.SX]:
     """J_i (3, n) of the distinct moving points, the end effector last."""
     found: dict[str, casadi.SX] = {}
-    links = [joint.child for joint in description.parse(robot.urdf).chain(robot.tip) if joint.kind != "fixed"]
+    links = [joint.child for joint in urdf.parse(robot.urdf).chain(robot.tip) if joint.kind != "fixed"]
     places = [(link, np.zeros(3)) for link in links] + [(robot.tip, robot.tip_offset)]
     probe = 0.3 + 0.1 * np.arange(robot.n)
     for link, offset in places:

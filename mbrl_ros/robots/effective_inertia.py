@@ -2,16 +2,16 @@ r"""The inertia a command works against: the links', known from the URDF, and th
 
     M_e(q) = M(q) + diag(a)
 
-M(q) [kg m^2 or kg] is the links' joint-space inertia (inertia.py), a_j the inertia of joint j's rotor times the gear ratio
-squared ("armature"). A URDF does not hold it, and it may outweigh the links some sixty times. It begins at
-`robot.rotor_inertia`, zero where that is not given, and grows with what the learned input gain B = d qdd / d u says,
+M(q) [kg m^2 or kg] is the links' joint-space inertia (inertia.py), a_j the inertia of joint j's rotor times the gear
+ratio squared ("armature"). A URDF does not hold it, and it may outweigh the links some sixty times. It begins at
+`robot.rotor_inertia`, zero where that is not given, and grows with what the learned input gain B = d qdd / d u implies,
 
     a <- a + RATE (clip(SHARE diag(B^-1 - M(q)), robot.rotor_inertia, h / LEAST) - a),
 
-h the effort limits. Nothing is guessed from the limits, which may be nominal; and less than what was learned is believed:
-too little inertia is the safe side for a plan, which then moves gently until it knows better, and too much makes the loop
-faster than the arm. With 30 % too much in one combination of joints, no rotors and a delay that is wrong by one period a
-Panda is lost; with a tenth of its inertia it is not.
+h the effort limits. Nothing is guessed from the limits, which may be nominal; and less than what was learned is
+believed: too little inertia is the safe side for a plan, which then moves gently until more is known, and too much
+makes the loop faster than the arm. With 30 % too much in one combination of joints, no rotors and a delay that is wrong
+by one period a Panda is lost; with a tenth of its inertia it is not.
 """
 
 from __future__ import annotations
@@ -24,40 +24,42 @@ from .inertia import JointSpaceInertia
 from .robot import Robot
 
 RATE, SHARE = 0.1, 0.5
-LEAST = (
-    500.0  # [rad/s^2 or m/s^2] by the full effort: no arm that is to be moved by its motors has more rotor than that
-)
+# [rad/s^2 or m/s^2] by the full effort: an arm that its motors are to move has no more rotor inertia than that
+LEAST = 500.0
 
 
 class EffectiveInertia:
-    """M_e(q) of `robot`. Raises RobotDescriptionError where the URDF has no usable inertials."""
+    """M_e(q) of a robot. `rotor_inertia` (n,) [kg m^2 or kg] is a, what was learned of the rotors.
+
+    Raises RobotDescriptionError where the URDF has no usable inertials.
+    """
 
     def __init__(self, robot: Robot):
         self._links = JointSpaceInertia(robot)
         self._least = np.zeros(robot.n) if robot.rotor_inertia is None else np.array(robot.rotor_inertia)
         self._most = np.maximum(self._least, robot.effort_limit / LEAST)
-        self.reset()
+        self.rotor_inertia = self._least.copy()
 
     def reset(self) -> None:
         """Forget what was learned of the rotors."""
-        self.rotors = self._least.copy()
+        self.rotor_inertia = self._least.copy()
 
     def __call__(self, q: Array) -> Array:
-        """M_e (n, n) at the pose q (n,)."""
+        """Return M_e (n, n) at the pose q (n,)."""
         M = self._links(q)
-        M.reshape(-1)[:: len(M) + 1] += self.rotors
+        M.reshape(-1)[:: len(M) + 1] += self.rotor_inertia
         return M
 
     def learn(self, q: Array, gain: Array) -> None:
-        """D qdd / d u = `gain` (n, n) was learned about the pose q (n,)."""
+        """Take note that d qdd / d u = `gain` (n, n) was learned about the pose q (n,)."""
         inertia = inverse_gain(gain)
         if inertia is not None:
             beyond = SHARE * (inertia - self._links(q)).diagonal()
-            self.rotors += RATE * (np.clip(beyond, self._least, self._most) - self.rotors)
+            self.rotor_inertia += RATE * (np.clip(beyond, self._least, self._most) - self.rotor_inertia)
 
 
 def inverse_gain(gain: Array) -> Array | None:
-    """The symmetric part of B^-1 for d qdd / d u = B (n, n) [rad/s^2 per N m], None where B has no inverse."""
+    """Return the symmetric part of B^-1 for d qdd / d u = B (n, n) [rad/s^2 per N m]; None where B has no inverse."""
     if not np.isfinite(gain).all():
         return None
     factors, pivots, singular = dgetrf(gain)

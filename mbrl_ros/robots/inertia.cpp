@@ -40,7 +40,7 @@ static void place(const Joints* p, long long i, Body* bodies) {
   static const double identity[9] = {1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0};
   Body& body = bodies[i];
   const double* R = p->parent[i] < 0 ? identity : bodies[p->parent[i]].R;
-  const double *T = p->placement + 12 * i, *own = p->tensor + 6 * i, q = p->q[p->joint[i]];
+  const double *T = p->placement + 12 * i, *tensor = p->tensor + 6 * i, q = p->q[p->joint[i]];
   const double c = p->prismatic[i] ? 1.0 : std::cos(q), s = p->prismatic[i] ? 0.0 : std::sin(q);
   for (int r = 0; r < 3; r++) {
     double row[4];
@@ -53,7 +53,7 @@ static void place(const Joints* p, long long i, Body* bodies) {
   body.mass = p->mass[i];
   turn(body.R, p->moment + 3 * i, body.h);
   double RI[9];
-  for (int r = 0; r < 3; r++) times(own, body.R + 3 * r, RI + 3 * r);
+  for (int r = 0; r < 3; r++) times(tensor, body.R + 3 * r, RI + 3 * r);
   for (int r = 0; r < 3; r++) body.I[r] = dot(RI + 3 * r, body.R + 3 * r);
   body.I[3] = dot(RI, body.R + 3);
   body.I[4] = dot(RI, body.R + 6);

@@ -1,10 +1,9 @@
-"""The joint-space inertia M(q) of a robot, from the masses in its URDF: kinetic energy = qd^T M(q) qd / 2.
+"""The joint-space inertia M(q) of a robot, from its URDF's masses and inertias: kinetic energy = qd^T M(q) qd / 2.
 
-The composite-rigid-body algorithm (Walker and Orin 1982; Featherstone 2008, section 6.2). The links between one
-controlled joint and the next are one body; the base is fixed, joints that are not controlled are locked at zero.
-A body is described at its joint, with z along the joint's axis: mass m, h = m c (c its centre of mass), and tensor I
-about the joint. All are turned into the directions of the root link, so that only shifts remain. The bodies beyond
-joint i, taken as one and moved with unit acceleration of it about (or along) its axis a_i, need
+The composite-rigid-body algorithm (Walker and Orin 1982; Featherstone 2008, section 6.2) over the bodies of bodies.py:
+mass m, first moment h and inertia tensor I about the body's joint. All are turned into the directions of the root link,
+so that only shifts remain. The bodies beyond joint i, taken as one and moved with unit acceleration of it about (or
+along) its axis a_i, need
 
     revolute:  force f = a_i x h,  torque t = I a_i           prismatic:  f = m a_i,  t = h x a_i
 
@@ -28,7 +27,7 @@ import numpy as np
 from ..codegen.compiler import load_library
 from ..exceptions import RobotDescriptionError
 from ..types import Array, checked
-from . import urdf as description
+from .bodies import Bodies, bodies_of
 from .robot import Robot
 
 # M must be positive definite at this many poses, drawn uniformly within the joint limits and within REACH of zero.
@@ -53,12 +52,12 @@ class _Structure(ctypes.Structure):
 
 @functools.lru_cache(maxsize=1)
 def library() -> ctypes.PyDLL | None:
-    """The compiled function, or None; the log says why."""
+    """Return the compiled function, or None where it cannot be had; the log says why."""
     return load_library("inertia", {"inertia.cpp": (files(__package__) / "inertia.cpp").read_text()})
 
 
 def has_inertials(robot: Robot) -> bool:
-    """Whether `JointSpaceInertia(robot)` can be had.
+    """Return whether `JointSpaceInertia(robot)` can be had.
 
     That is so if every controlled joint moves some mass and M(q) is positive definite, by more than rounding errors,
     at POSES seeded poses. It does not ask that every link has a mass (frames have none), nor that every link's tensor
@@ -72,181 +71,150 @@ def has_inertials(robot: Robot) -> bool:
 
 
 class JointSpaceInertia:
-    """M(q) of `robot`; RobotDescriptionError names the link or joint whose inertia is missing or wrong.
+    """M(q) of a robot.
 
-    Links that no controlled joint moves are not looked at.
+    Parameters
+    ----------
+    robot : links that none of its controlled joints moves are not looked at
+
+    Raises
+    ------
+    RobotDescriptionError : names the link or joint whose inertia is missing or wrong
     """
 
     def __init__(self, robot: Robot):
         self.n = robot.n
         with np.errstate(all="ignore"):  # a URDF may hold any number
-            self._read(robot)
-            self._check(robot)
-        self._function, functions = None, library()
-        if functions is not None:
-            self._compile(functions)
+            self._bodies = bodies_of(robot)
+            _check(self._bodies, robot)
+        functions = library()
+        self._compiled = None if functions is None else _Compiled(functions, self._bodies)
 
     def __call__(self, q: Array) -> Array:
-        """M (n, n) [kg m^2; kg between prismatic joints, kg m between one and a revolute one] at q (n,) [rad or m].
+        """Return M (n, n) at q (n,) [rad or m], in the order of `robot.joints`: a new array, exactly symmetric.
 
-        A new array, exactly symmetric, in the order of `robot.joints`.
+        Its unit is kg m^2, kg between prismatic joints, kg m between a prismatic and a revolute one.
         """
-        if self._function is None:
+        if self._compiled is None:
             return self.numpy(q)
-        # the usual array is spared a check dearer than M
-        self._q[:] = q if getattr(q, "shape", None) == (self.n,) else checked("q", q, (self.n,))
-        self._function(self._address)
-        return self._M.copy()
+        # an array of the right shape is spared a check that costs more than M
+        return self._compiled(q if isinstance(q, np.ndarray) and q.shape == (self.n,) else checked("q", q, (self.n,)))
 
     def numpy(self, q: Array) -> Array:
-        """The same in numpy: what inertia.cpp is tested against, and what runs where nothing compiles."""
-        return self._evaluate(checked("q", q, (self.n,)))[0]
+        """Return the same in numpy: what inertia.cpp is tested against, and what runs where nothing compiles."""
+        return _evaluate(self._bodies, checked("q", q, (self.n,)))[0]
 
-    # --- inside -----------------------------------------------------------------------------------------------
 
-    def _read(self, robot: Robot) -> None:
-        """The bodies, one per controlled joint, parents first: body i moves with entry `_joint[i]` of q."""
-        tree, n = description.parse(robot.urdf), robot.n
-        chains = {link: tree.chain(link) for link in tree.links}
-        joints = {joint.name: joint for joint in tree.joints}
-        order = sorted(robot.joints, key=lambda name: len(chains[joints[name].child]))
-        self._joint = np.array([robot.joints.index(name) for name in order], dtype=np.int64)
-        self._prismatic = np.array([joints[name].kind == "prismatic" for name in order], dtype=np.int64)
-        self._parent = np.full(n, -1, dtype=np.int64)
-        self._placement = np.zeros((n, 3, 4))  # at q = 0, in the parent body
-        self._mass, self._moment, self._tensor = np.zeros(n), np.zeros((n, 3)), np.zeros((n, 3, 3))
-        self._links: list[list[str]] = [[] for _ in order]  # of every body
-        self._inertials = description.inertials(
-            robot.urdf, [link for link, chain in chains.items() if any(joint.name in order for joint in chain)]
-        )
+class _Compiled:
+    """M(q) by inertia.cpp: everything the compiled function reads and writes is fixed once."""
 
-        def standing(chain: tuple[description.Joint, ...]) -> tuple[int, Array]:
-            """The body at the end of `chain` (-1: the base), and the chain's end in it (4, 4)."""
-            T = np.eye(4)
-            for joint in reversed(chain):
-                if joint.name in order:
-                    return order.index(joint.name), _aligned(joint.axis).T @ T
-                T = joint.origin @ T
-            return -1, T
-
-        for i, name in enumerate(order):
-            *before, joint = chains[joints[name].child]
-            self._parent[i], T = standing(tuple(before))
-            self._placement[i] = (T @ joint.origin @ _aligned(joint.axis))[:3]
-        for link, chain in chains.items():
-            i, T = standing(chain)
-            if i >= 0:
-                self._links[i].append(link)
-            if link in self._inertials:
-                inertial, R = self._inertials[link], T[:3, :3]
-                c = R @ inertial.centre + T[:3, 3]
-                self._mass[i] += inertial.mass
-                self._moment[i] += inertial.mass * c
-                self._tensor[i] += R @ inertial.tensor @ R.T + inertial.mass * (c @ c * np.eye(3) - np.outer(c, c))
-
-    def _compile(self, functions: ctypes.PyDLL) -> None:
-        """Fix everything the compiled function reads and writes."""
-        self._q, self._M, self._work = np.zeros(self.n), np.zeros((self.n, self.n)), np.zeros((self.n, BODY))
-        self._six = np.ascontiguousarray(self._tensor.reshape(-1, 9)[:, [0, 4, 8, 1, 2, 5]])
-        arrays = dict(
+    def __init__(self, functions: ctypes.PyDLL, bodies: Bodies):
+        n = len(bodies.joint)
+        self._q, self._M = np.zeros(n), np.zeros((n, n))
+        self._arrays = dict(
             q=self._q,
-            parent=self._parent,
-            prismatic=self._prismatic,
-            joint=self._joint,
-            placement=self._placement,
-            mass=self._mass,
-            moment=self._moment,
-            tensor=self._six,
-            work=self._work,
+            parent=bodies.parent,
+            prismatic=bodies.prismatic,
+            joint=bodies.joint,
+            placement=bodies.placement,
+            mass=bodies.mass,
+            moment=bodies.moment,
+            tensor=np.ascontiguousarray(bodies.tensor.reshape(-1, 9)[:, [0, 4, 8, 1, 2, 5]]),
+            work=np.zeros((n, BODY)),
             M=self._M,
         )
-        self._structure = _Structure(n=self.n, **{name: array.ctypes.data for name, array in arrays.items()})
+        self._structure = _Structure(n=n, **{name: array.ctypes.data for name, array in self._arrays.items()})
         self._address = ctypes.c_void_p(ctypes.addressof(self._structure))
         self._function = functions.joint_space_inertia
         self._function.argtypes, self._function.restype = [ctypes.c_void_p], None
 
-    def _evaluate(self, q: Array) -> tuple[Array, Array]:
-        """M (n, n), and what joint i's row and column are compared with (n,): see TOLERANCE."""
-        n, parent, prismatic, joint = self.n, self._parent, self._prismatic, self._joint
-        R, d = np.zeros((n + 1, 3, 3)), np.zeros((n, 3))
-        R[-1] = np.eye(3)  # the base, which is body -1
-        for i, angle in enumerate(q[joint]):
-            E, t = self._placement[i, :, :3], self._placement[i, :, 3]
-            c, s = (1.0, 0.0) if prismatic[i] else (np.cos(angle), np.sin(angle))
-            R[i] = R[parent[i]] @ E @ np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-            d[i] = R[parent[i]] @ t + (angle * R[i, :, 2] if prismatic[i] else 0.0)
-        a, m, h = R[:n, :, 2], self._mass.copy(), np.einsum("ijk,ik->ij", R[:n], self._moment)
-        I = R[:n] @ self._tensor @ R[:n].transpose(0, 2, 1)
-        M = np.zeros((n, n))
-        for i in reversed(range(n)):
-            force, torque = (m[i] * a[i], np.cross(h[i], a[i])) if prismatic[i] else (np.cross(a[i], h[i]), I[i] @ a[i])
-            j = i
-            while j >= 0:
-                M[joint[i], joint[j]] = M[joint[j], joint[i]] = a[j] @ (force if prismatic[j] else torque)
-                torque = torque + np.cross(d[j], force)
-                j = parent[j]
-            if parent[i] >= 0:
-                dh = np.outer(d[i], h[i])
-                I[parent[i]] += (
-                    I[i]
-                    + (m[i] * d[i] @ d[i] + 2.0 * d[i] @ h[i]) * np.eye(3)
-                    - m[i] * np.outer(d[i], d[i])
-                    - dh
-                    - dh.T
-                )
-                h[parent[i]] += h[i] + m[i] * d[i]
-                m[parent[i]] += m[i]
-        size = np.zeros(n)
-        size[joint] = np.where(prismatic, m, np.trace(I, axis1=1, axis2=2))
-        return M, size
+    def __call__(self, q: Array) -> Array:
+        self._q[:] = q
+        self._function(self._address)
+        return self._M.copy()
 
-    def _check(self, robot: Robot) -> None:
-        """Raise RobotDescriptionError where M is not usable."""
-        beyond = [list(links) for links in self._links]
-        mass = self._mass.copy()
-        for i in reversed(range(self.n)):
-            name = robot.joints[self._joint[i]]
-            if mass[i] <= 0.0:
-                raise RobotDescriptionError(
-                    f"joint '{name}' moves no mass: none of the links {beyond[i]} has an <inertial> "
-                    f"with one. {REMEDY}, or leave the joint out of 'joints'"
-                )
-            if self._parent[i] >= 0:
-                mass[self._parent[i]] += mass[i]
-                beyond[self._parent[i]] += beyond[i]
-        rng = np.random.default_rng(SEED)
-        low, high = (np.clip(limit, -REACH, REACH) for limit in (robot.position_lower, robot.position_upper))
-        for q in rng.uniform(low, high, (POSES, self.n)):
-            M, size = self._evaluate(q)
-            M /= np.sqrt(np.outer(size, size))
-            if not np.isfinite(M).all():
-                worst = int(np.argmin(np.isfinite(M).all(axis=0)))
-            else:
-                values, vectors = np.linalg.eigh(M)
-                if values[0] > TOLERANCE:
-                    continue
-                worst = int(np.argmax(np.abs(vectors[:, 0])))
-            raise RobotDescriptionError(
-                f"the inertia that joint '{robot.joints[worst]}' moves is not positive at q = "
-                f"{np.round(q, 3).tolist()}{self._suspects()}. {REMEDY}, or leave the joint out of "
-                f"'joints'"
+
+def _evaluate(bodies: Bodies, q: Array) -> tuple[Array, Array]:
+    """Return M (n, n) at q (n,), and what joint i's row and column are compared with (n,): see TOLERANCE."""
+    n, parent, prismatic, joint = len(bodies.joint), bodies.parent, bodies.prismatic, bodies.joint
+    R, d = np.zeros((n + 1, 3, 3)), np.zeros((n, 3))
+    R[-1] = np.eye(3)  # the base, which is body -1
+    for i, angle in enumerate(q[joint]):
+        E, t = bodies.placement[i, :, :3], bodies.placement[i, :, 3]
+        c, s = (1.0, 0.0) if prismatic[i] else (np.cos(angle), np.sin(angle))
+        R[i] = R[parent[i]] @ E @ np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+        d[i] = R[parent[i]] @ t + (angle * R[i, :, 2] if prismatic[i] else 0.0)
+    a, m, h = R[:n, :, 2], bodies.mass.copy(), np.einsum("ijk,ik->ij", R[:n], bodies.moment)
+    tensor = R[:n] @ bodies.tensor @ R[:n].transpose(0, 2, 1)
+    M = np.zeros((n, n))
+    for i in reversed(range(n)):
+        if prismatic[i]:
+            force, torque = m[i] * a[i], np.cross(h[i], a[i])
+        else:
+            force, torque = np.cross(a[i], h[i]), tensor[i] @ a[i]
+        j = i
+        while j >= 0:
+            M[joint[i], joint[j]] = M[joint[j], joint[i]] = a[j] @ (force if prismatic[j] else torque)
+            torque = torque + np.cross(d[j], force)
+            j = parent[j]
+        if parent[i] >= 0:
+            dh = np.outer(d[i], h[i])
+            tensor[parent[i]] += (
+                tensor[i]
+                + (m[i] * d[i] @ d[i] + 2.0 * d[i] @ h[i]) * np.eye(3)
+                - m[i] * np.outer(d[i], d[i])
+                - dh
+                - dh.T
             )
-
-    def _suspects(self) -> str:
-        """The links to look at first, as part of a sentence."""
-        wrong = [
-            link
-            for link, inertial in self._inertials.items()
-            if not np.isfinite(inertial.tensor).all() or np.linalg.eigvalsh(inertial.tensor)[0] < 0.0
-        ]
-        return f"; no body has the <inertia> of {wrong} (principal moments must be positive)" if wrong else ""
+            h[parent[i]] += h[i] + m[i] * d[i]
+            m[parent[i]] += m[i]
+    size = np.zeros(n)
+    size[joint] = np.where(prismatic, m, np.trace(tensor, axis1=1, axis2=2))
+    return M, size
 
 
-def _aligned(axis: Array) -> Array:
-    """A turn (4, 4) that takes z to the unit `axis`; the x it chooses does not matter."""
-    T = np.eye(4)
-    x = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
-    T[:3, 0] = x / np.linalg.norm(x)
-    T[:3, 1] = np.cross(axis, T[:3, 0])
-    T[:3, 2] = axis
-    return T
+def _check(bodies: Bodies, robot: Robot) -> None:
+    """Raise RobotDescriptionError where M is not usable."""
+    _check_masses(bodies, robot)
+    rng = np.random.default_rng(SEED)
+    low, high = (np.clip(limit, -REACH, REACH) for limit in (robot.position_lower, robot.position_upper))
+    for q in rng.uniform(low, high, (POSES, robot.n)):
+        M, size = _evaluate(bodies, q)
+        M /= np.sqrt(np.outer(size, size))
+        if not np.isfinite(M).all():
+            worst = int(np.argmin(np.isfinite(M).all(axis=0)))
+        else:
+            values, vectors = np.linalg.eigh(M)
+            if values[0] > TOLERANCE:
+                continue
+            worst = int(np.argmax(np.abs(vectors[:, 0])))
+        raise RobotDescriptionError(
+            f"the inertia that joint '{robot.joints[worst]}' moves is not positive at q = "
+            f"{np.round(q, 3).tolist()}{_suspects(bodies)}. {REMEDY}, or leave the joint out of 'joints'"
+        )
+
+
+def _check_masses(bodies: Bodies, robot: Robot) -> None:
+    """Raise RobotDescriptionError where a controlled joint moves no mass."""
+    beyond = [list(links) for links in bodies.links]
+    mass = bodies.mass.copy()
+    for i in reversed(range(robot.n)):
+        if mass[i] <= 0.0:
+            raise RobotDescriptionError(
+                f"joint '{robot.joints[bodies.joint[i]]}' moves no mass: none of the links {beyond[i]} has an "
+                f"<inertial> with one. {REMEDY}, or leave the joint out of 'joints'"
+            )
+        parent = bodies.parent[i]
+        if parent >= 0:
+            mass[parent] += mass[i]
+            beyond[parent] += beyond[i]
+
+
+def _suspects(bodies: Bodies) -> str:
+    """Name the links to look at first, as part of a sentence."""
+    wrong = [
+        link
+        for link, inertial in bodies.inertials.items()
+        if not np.isfinite(inertial.tensor).all() or np.linalg.eigvalsh(inertial.tensor)[0] < 0.0
+    ]
+    return f"; no body has the <inertia> of {wrong} (principal moments must be positive)" if wrong else ""

@@ -10,12 +10,13 @@ Hanafusa 1986), on the joints not held by a limit, restarted from seeded random 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import casadi
 import numpy as np
 
 from ..types import Array, checked
-from . import urdf as description
+from . import urdf
 from .robot import Robot
 
 # Rotations in URDFs are rounded: entries this close to 0 or 1 are meant to be, which keeps the expressions small.
@@ -23,11 +24,11 @@ _ROUNDING = 1e-10
 
 
 def tip_position(robot: Robot) -> casadi.Function:
-    """Q (n,) [rad or m] -> p (3,) [m]: the end-effector point in the frame of the root link, as an SX function."""
+    """Return q (n,) [rad or m] -> p (3,) [m]: the end-effector point in the root link's frame, as an SX function."""
     q = casadi.SX.sym("q", robot.n)
     p = casadi.SX(robot.tip_offset)
     inner = np.eye(4)  # the fixed transforms since the last movable joint, folded into one
-    for joint in reversed(description.parse(robot.urdf).chain(robot.tip)):
+    for joint in reversed(urdf.parse(robot.urdf).chain(robot.tip)):
         if joint.name in robot.joints:
             p = _move(joint, q[robot.joints.index(joint.name)], _apply(inner, p))
             inner = np.eye(4)
@@ -35,7 +36,7 @@ def tip_position(robot: Robot) -> casadi.Function:
     return casadi.Function("tip_position", [q], [casadi.cse(_apply(inner, p))], ["q"], ["p"])
 
 
-def _move(joint: description.Joint, q: casadi.SX, p: casadi.SX) -> casadi.SX:
+def _move(joint: urdf.Joint, q: casadi.SX, p: casadi.SX) -> casadi.SX:
     axis = casadi.SX(_rounded(joint.axis))
     if joint.kind == "prismatic":
         return p + axis * q
@@ -66,21 +67,25 @@ class Kinematics:
         self._n = robot.n
 
     def position(self, q: Array) -> Array:
-        """P (3,) [m] at q (n,) [rad or m]."""
+        """Return p (3,) [m] at q (n,) [rad or m]."""
         return np.array(self._position(checked("q", q, (self._n,)))).ravel()
 
     def positions(self, Q: Array) -> Array:
-        """P (T, 3) [m] at every row of Q (T, n)."""
+        """Return P (T, 3) [m] at every row of Q (T, n)."""
         return np.array(self._position(checked("Q", Q, (None, self._n)).T)).T
 
     def position_map(self, count: int) -> Callable[[Array], Array]:
-        """A function Q (count, n) -> P (count, 3) [m] for every tick: no conversion, P is overwritten by the next call."""
-        Q, P = np.zeros((count, self._n)), np.zeros((count, 3))
-        buffer, evaluate = self._position.map(count).buffer()
-        buffer.set_arg(0, memoryview(Q))
-        buffer.set_res(0, memoryview(P))
+        """Return a function Q (count, n) -> P (count, 3) [m] for every tick.
 
-        def positions(rows: Array, _buffer=buffer) -> Array:
+        It converts nothing, and the next call overwrites P.
+        """
+        Q, P = np.zeros((count, self._n)), np.zeros((count, 3))
+        buffer: Any  # CasADi's stubs know only the signature of C++
+        buffer, evaluate = self._position.map(count).buffer()
+        buffer.set_arg(0, Q.data)
+        buffer.set_res(0, P.data)
+
+        def positions(rows: Array, _buffer: object = buffer) -> Array:  # `evaluate` does not keep the buffer alive
             Q[:] = rows
             evaluate()
             return P
@@ -88,14 +93,18 @@ class Kinematics:
         return positions
 
     def jacobian(self, q: Array) -> Array:
-        """dp/dq (3, n) at q (n,)."""
+        """Return dp/dq (3, n) at q (n,)."""
         return np.array(self._both(checked("q", q, (self._n,)))[1])
 
     def inverse(self, point: Array, seed: Array, *, tolerance: float = 1e-6, restarts: int = 12) -> tuple[Array, float]:
-        """(q (n,), distance [m]): joint positions inside the limits whose end effector is nearest to `point` (3,) [m].
+        """Find joint positions inside the limits whose end effector is nearest to `point` (3,) [m].
 
         The search starts from `seed` (n,) and, while it stays further than `tolerance` [m], from `restarts` random
-        positions, always the same ones; a distance above the tolerance means no pose was found that reaches the point.
+        positions, always the same ones.
+
+        Returns
+        -------
+        q (n,) [rad or m], and the distance [m] left: above the tolerance no pose was found that reaches the point.
         """
         point = checked("point", point, (3,))
         seed = np.clip(checked("seed", seed, (self._n,)), self._lower, self._upper)

@@ -8,19 +8,20 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ..exceptions import RobotDescriptionError
-from .urdf import package_data_root, reduced
+from . import urdf
+from .sources import package_data_root
 
 DRAWABLE = (".dae", ".stl", ".obj")  # what RViz and Gazebo read
 
 
 def shaped(text: str, joints: Collection[str], folder: Path | None = None) -> ElementTree.Element:
-    """The URDF `text` with `joints` movable, every other joint fixed, and all meshes named by their full path.
+    """Write the URDF `text` with `joints` movable, every other joint fixed, and all meshes named by their full path.
 
     Shapes whose mesh is nowhere are left out. `folder` is the one that relative mesh names refer to.
     """
-    root, source = reduced(text, joints), ElementTree.fromstring(text)
+    root, source = urdf.reduced(text, joints), ElementTree.fromstring(text)
     root.extend(source.findall("material"))
-    for link, full in zip(root.findall("link"), source.findall("link")):
+    for link, full in zip(root.findall("link"), source.findall("link"), strict=True):
         for shape in (*full.findall("visual"), *full.findall("collision")):
             mesh = shape.find("geometry/mesh")
             if mesh is not None:
@@ -33,9 +34,12 @@ def shaped(text: str, joints: Collection[str], folder: Path | None = None) -> El
 
 
 def find_mesh(uri: str, folder: Path | None, formats: Collection[str]) -> Path | None:
-    """The file behind `uri` (package://, file:// or a path relative to `folder`), if it is there and in `formats`."""
+    """Find the file behind `uri` (package://, file:// or a path relative to `folder`).
+
+    None where it is not there, or its suffix is not in `formats`.
+    """
     if uri.startswith("package://"):
-        package, _, path = uri[len("package://") :].partition("/")
+        package, _, inside = uri[len("package://") :].partition("/")
         prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
         shares = [Path(prefix) / "share" / package for prefix in prefixes if prefix]
         if package == "example-robot-data":
@@ -43,7 +47,7 @@ def find_mesh(uri: str, folder: Path | None, formats: Collection[str]) -> Path |
                 shares.append(package_data_root())
             except RobotDescriptionError:
                 return None
-        candidates = [share / path for share in shares]
+        candidates = [share / inside for share in shares]
     else:
         path = Path(uri.removeprefix("file://"))
         candidates = [path if folder is None else folder / path]

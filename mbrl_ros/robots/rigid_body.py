@@ -15,14 +15,14 @@ import numpy as np
 
 from ..config.section import per_joint
 from ..exceptions import RobotDescriptionError
-from . import urdf as description
+from . import urdf
 from .robot import Robot
 
 GRAVITY = 9.81  # [m/s^2], along -z of the root link
 
 
 def forward_dynamics(robot: Robot, mass_scale: float = 1.0, armature: tuple[float, ...] = (0.0,)) -> casadi.Function:
-    """(q (n,), qd (n,), tau (n,) [N m or N]) -> qdd (n,) [rad/s^2 or m/s^2], as an SX function.
+    """Return (q (n,), qd (n,), tau (n,) [N m or N]) -> qdd (n,) [rad/s^2 or m/s^2], as an SX function.
 
     `mass_scale` multiplies every link's mass and inertia, `armature` [kg m^2 or kg] has 1 or n entries.
     Raises RobotDescriptionError if adam-robotics is missing or the URDF gives no usable inertias.
@@ -38,14 +38,14 @@ def forward_dynamics(robot: Robot, mass_scale: float = 1.0, armature: tuple[floa
 
 
 def gravity(robot: Robot, mass_scale: float = 1.0) -> casadi.Function:
-    """Q (n,) -> tau (n,) [N m or N], what holds the robot still at q. Same errors as `forward_dynamics`."""
+    """Return q (n,) -> tau (n,) [N m or N]: what holds the robot still at q. Same errors as `forward_dynamics`."""
     q = casadi.SX.sym("q", robot.n)
     _, h = mass_and_bias(robot, q, casadi.SX.zeros(robot.n))
     return casadi.Function("gravity", [q], [casadi.cse(casadi.densify(mass_scale * h))], ["q"], ["tau"])
 
 
 def mass_and_bias(robot: Robot, q: casadi.SX, qd: casadi.SX) -> tuple[casadi.SX, casadi.SX]:
-    """M (n, n) and h (n,): adam's floating-base quantities with the base at rest in the root frame."""
+    """Return M (n, n) and h (n,) at q, qd (n,): adam's floating-base quantities with the base at rest."""
     try:
         from adam.casadi import KinDynComputations
     except ImportError as error:
@@ -54,7 +54,7 @@ def mass_and_bias(robot: Robot, q: casadi.SX, qd: casadi.SX) -> tuple[casadi.SX,
         ) from None
     prismatic = [
         joint.name
-        for joint in description.parse(robot.urdf).joints
+        for joint in urdf.parse(robot.urdf).joints
         if joint.name in robot.joints and joint.kind == "prismatic"
     ]
     if prismatic:  # adam 0.5.0 builds a 12-row motion subspace for them
@@ -62,7 +62,7 @@ def mass_and_bias(robot: Robot, q: casadi.SX, qd: casadi.SX) -> tuple[casadi.SX,
             f"the rigid-body model has no prismatic joints, and {prismatic} are controlled; "
             f"use the integrator prior, or do not control them"
         )
-    mechanism = ElementTree.tostring(description.reduced(robot.urdf, robot.joints), encoding="unicode")
+    mechanism = ElementTree.tostring(urdf.reduced(robot.urdf, robot.joints), encoding="unicode")
     try:
         model = KinDynComputations(mechanism, list(robot.joints), gravity=np.array([0, 0, -GRAVITY, 0, 0, 0.0]))
         M = model.mass_matrix(casadi.SX.eye(4), q)[6:, 6:]

@@ -1,4 +1,4 @@
-"""A robot as the controller knows it: named joints in command order, and the box each quantity lives in.
+"""A robot as the controller knows it: named joints in command order, and the limits of each quantity.
 
 Limits come from the URDF and are tightened by `RobotSettings`. For joint i with URDF range [a, b]:
 position_lower = a + min(margin, 0.1 (b - a)), position_upper = b - min(margin, 0.1 (b - a)).
@@ -14,11 +14,12 @@ from ..config.section import per_joint
 from ..config.sections.robot import RobotSettings
 from ..exceptions import ConfigurationError, JointNameError, RobotDescriptionError, nearest
 from ..types import Array
-from . import urdf as description
+from .sources import read
+from .urdf import Joint, Tree, parse
 
 # A margin may take at most this fraction of a joint's range at either end, so that short joints keep one.
 MARGIN_OF_RANGE = 0.1
-# A position servo lags by some ten milliseconds: a step of the way at full speed in this time [s] is a hard push.
+# A position servo lags by some ten milliseconds: the way at full speed in this time [s] is a large step of its command.
 SERVO_TIME = 0.05
 # A continuous joint has no stops, but a position command needs finite bounds: two turns either way [rad].
 CONTINUOUS_COMMAND = 4.0 * np.pi
@@ -28,13 +29,22 @@ CONTINUOUS_COMMAND = 4.0 * np.pi
 class Robot:
     """The n controlled joints of a fixed-base robot. Every array is (n,), in the order of `joints`, read-only.
 
-    position_lower, position_upper [rad or m] after the margin, -inf and inf for a continuous joint;
-    velocity_limit [rad/s or m/s], effort_limit [N m or N], acceleration_limit [rad/s^2 or m/s^2],
-    jerk_limit [rad/s^3 or m/s^3], all positive; command_lower, command_upper by `interface` (effort, velocity or
-    position), always finite. The end effector is the point `tip_offset` (3,) [m] in the frame of link `tip`;
-    positions are given in the frame of link `root`. rotor_inertia (n,) [kg m^2 or kg], reflected through the gears; None:
-    unknown. Movable joints that are not controlled, and mimic joints, are
-    held at zero.
+    Movable joints that are not controlled, and mimic joints, are held at zero.
+
+    Attributes
+    ----------
+    joints : names of the controlled joints, in command order
+    position_lower, position_upper : [rad or m] after the margin; -inf and inf for a continuous joint
+    velocity_limit : [rad/s or m/s], positive
+    effort_limit : [N m or N], positive
+    acceleration_limit : [rad/s^2 or m/s^2], positive
+    jerk_limit : [rad/s^3 or m/s^3], positive
+    interface : what a command is: effort, velocity or position
+    command_lower, command_upper : in the unit of `interface`, finite
+    urdf : the robot description as text
+    root : the link in whose frame positions are given
+    tip, tip_offset : the end effector is the point tip_offset (3,) [m] in the frame of link `tip`
+    rotor_inertia : [kg m^2 or kg], reflected through the gears; None: unknown
     """
 
     joints: tuple[str, ...]
@@ -55,6 +65,7 @@ class Robot:
 
     @property
     def n(self) -> int:
+        """The number of controlled joints."""
         return len(self.joints)
 
     @property
@@ -73,23 +84,24 @@ class Robot:
 
 
 def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
-    """The robot of `urdf`, or else of `settings.description`: URDF text, a file, or 'package-data:NAME'.
+    """Read the robot of `urdf`, or else of `settings.description`: URDF text, a file, or 'package-data:NAME'.
 
-    Raises RobotDescriptionError (missing, unreadable or unsuitable URDF), JointNameError (a joint to control is not
-    in it) or ConfigurationError (per-joint settings of the wrong length).
+    Raises
+    ------
+    RobotDescriptionError : the URDF is missing, unreadable or unsuitable
+    JointNameError : a joint to control is not in it
+    ConfigurationError : a per-joint setting has the wrong length
     """
-    tree = description.parse(description.read(settings.description if urdf is None else urdf))
+    tree = parse(read(settings.description if urdf is None else urdf))
     controlled = _controlled(tree, settings.joints)
     names = tuple(joint.name for joint in controlled)
     n = len(names)
     ranges = np.array([_range(joint) for joint in controlled])
-    margin, slower, weaker = (
-        per_joint(getattr(settings, name), n, name) for name in ("position_margin", "velocity_scale", "effort_scale")
-    )
+    margin = per_joint(settings.position_margin, n, "position_margin")
     margin = np.minimum(margin, MARGIN_OF_RANGE * (ranges[:, 1] - ranges[:, 0]))
     lower, upper = ranges[:, 0] + margin, ranges[:, 1] - margin
-    velocity = slower * np.array([_positive(joint, "velocity") for joint in controlled])
-    effort = weaker * np.array([_positive(joint, "effort") for joint in controlled])
+    velocity = per_joint(settings.velocity_scale, n, "velocity_scale") * _positive(controlled, "velocity")
+    effort = per_joint(settings.effort_scale, n, "effort_scale") * _positive(controlled, "effort")
     command_lower, command_upper = {
         "effort": (-effort, effort),
         "velocity": (-velocity, velocity),
@@ -101,33 +113,27 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
             key="tip_offset",
             value=settings.tip_offset,
         )
+    rotors = per_joint(settings.rotor_inertia, n, "rotor_inertia") if settings.rotor_inertia else None
     return Robot(
-        names,
-        *map(
-            _frozen,
-            (
-                lower,
-                upper,
-                velocity,
-                effort,
-                per_joint(settings.acceleration_limit, n, "acceleration_limit"),
-                per_joint(settings.jerk_limit, n, "jerk_limit"),
-            ),
-        ),
-        settings.interface,
-        _frozen(command_lower),
-        _frozen(command_upper),
+        joints=names,
+        position_lower=_frozen(lower),
+        position_upper=_frozen(upper),
+        velocity_limit=_frozen(velocity),
+        effort_limit=_frozen(effort),
+        acceleration_limit=_frozen(per_joint(settings.acceleration_limit, n, "acceleration_limit")),
+        jerk_limit=_frozen(per_joint(settings.jerk_limit, n, "jerk_limit")),
+        interface=settings.interface,
+        command_lower=_frozen(command_lower),
+        command_upper=_frozen(command_upper),
         urdf=tree.text,
         root=tree.root,
         tip=_tip(tree, names, settings.tip),
         tip_offset=_frozen(np.array(settings.tip_offset)),
-        rotor_inertia=_frozen(per_joint(settings.rotor_inertia, n, "rotor_inertia"))
-        if settings.rotor_inertia
-        else None,
+        rotor_inertia=None if rotors is None else _frozen(rotors),
     )
 
 
-def _controlled(tree: description.Tree, wanted: tuple[str, ...]) -> list[description.Joint]:
+def _controlled(tree: Tree, wanted: tuple[str, ...]) -> list[Joint]:
     joints = {joint.name: joint for joint in tree.joints}
     movable = [joint.name for joint in tree.joints if joint.movable]
     if not movable:
@@ -143,7 +149,7 @@ def _controlled(tree: description.Tree, wanted: tuple[str, ...]) -> list[descrip
     return [joints[name] for name in wanted or movable]
 
 
-def _range(joint: description.Joint) -> tuple[float, float]:
+def _range(joint: Joint) -> tuple[float, float]:
     if joint.kind == "continuous":
         return -np.inf, np.inf
     lower, upper = joint.limit.get("lower", 0.0), joint.limit.get("upper", 0.0)
@@ -155,18 +161,20 @@ def _range(joint: description.Joint) -> tuple[float, float]:
     return lower, upper
 
 
-def _positive(joint: description.Joint, key: str) -> float:
-    value = joint.limit.get(key, 0.0)
-    if value <= 0.0:
-        raise RobotDescriptionError(
-            f"joint '{joint.name}' has no {key} limit ({value:g}); write {key}=\"...\" from "
-            f"the robot's data sheet into its <limit>, or leave it out of 'joints'"
-        )
-    return value
+def _positive(joints: list[Joint], key: str) -> Array:
+    """Return the limit `key` of every joint (n,); RobotDescriptionError names the first one that is not positive."""
+    for joint in joints:
+        value = joint.limit.get(key, 0.0)
+        if value <= 0.0:
+            raise RobotDescriptionError(
+                f"joint '{joint.name}' has no {key} limit ({value:g}); write {key}=\"...\" from "
+                f"the robot's data sheet into its <limit>, or leave it out of 'joints'"
+            )
+    return np.array([joint.limit[key] for joint in joints])
 
 
-def _tip(tree: description.Tree, controlled: tuple[str, ...], wanted: str) -> str:
-    """`wanted`, or the first leaf moved by the most controlled joints and the fewest others."""
+def _tip(tree: Tree, controlled: tuple[str, ...], wanted: str) -> str:
+    """Return `wanted`, or the first leaf moved by the most controlled joints and the fewest others."""
     if wanted and wanted not in tree.links:
         raise RobotDescriptionError(
             f"the URDF has no link '{wanted}' to be the tip; did you mean "
@@ -177,17 +185,17 @@ def _tip(tree: description.Tree, controlled: tuple[str, ...], wanted: str) -> st
         moving = [joint.name in controlled for joint in tree.chain(link) if joint.kind != "fixed"]
         return sum(moving), len(moving) - sum(moving)
 
-    def target_manager(link: str) -> description.Joint | None:
+    def mimic_before(link: str) -> Joint | None:
         return next((joint for joint in tree.chain(link) if joint.mimic in controlled), None)
 
-    if wanted and (mimic := target_manager(wanted)):
+    if wanted and (mimic := mimic_before(wanted)):
         raise RobotDescriptionError(
             f"the tip '{wanted}' stands behind joint '{mimic.name}', which follows "
             f"'{mimic.mimic}'; choose a tip before it"
         )
     # Mimic joints may carry every leaf, as in some grippers; then any link before them will do.
-    candidates = [link for link in tree.leaves() if not target_manager(link)] or [
-        link for link in tree.links if not target_manager(link)
+    candidates = [link for link in tree.leaves() if not mimic_before(link)] or [
+        link for link in tree.links if not mimic_before(link)
     ]
     tip = wanted or max(candidates, key=lambda link: (moved_by(link)[0], -moved_by(link)[1]))
     if moved_by(tip)[0] == 0:

@@ -1,4 +1,4 @@
-"""Read a URDF: the joints of a tree of links, and where each stands.
+"""Read a URDF: a tree of links, the joints between them with their placements and limits, and the links' inertias.
 
 A joint places its child link in its parent link (http://wiki.ros.org/urdf/XML/joint):
 parent_T_child(q) = T(xyz, rpy) * motion(axis, q), with R = Rz(yaw) Ry(pitch) Rx(roll), the motion a rotation about
@@ -7,12 +7,10 @@ the unit axis (revolute, continuous) or a translation along it (prismatic).
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -20,7 +18,6 @@ from ..exceptions import RobotDescriptionError, nearest
 from ..types import Array
 
 MOVABLE = ("revolute", "continuous", "prismatic")
-PACKAGE_DATA = "package-data:"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -42,6 +39,7 @@ class Joint:
 
     @property
     def movable(self) -> bool:
+        """Whether the joint moves by itself: neither fixed nor a mimic joint."""
         return self.kind in MOVABLE and not self.mimic
 
 
@@ -55,7 +53,7 @@ class Tree:
     root: str
 
     def chain(self, link: str) -> tuple[Joint, ...]:
-        """The joints from the root to `link`."""
+        """Return the joints from the root to `link`."""
         above = {joint.child: joint for joint in self.joints}
         path: list[Joint] = []
         while link != self.root:
@@ -66,7 +64,7 @@ class Tree:
         return tuple(reversed(path))
 
     def leaves(self) -> list[str]:
-        """Links without a child, in the order of the file."""
+        """Return the links without a child, in the order of the file."""
         parents = {joint.parent for joint in self.joints}
         return [link for link in self.links if link not in parents]
 
@@ -83,55 +81,8 @@ class Inertial:
     tensor: Array
 
 
-def read(source: str) -> str:
-    """The text of `source`: XML itself, a file, or 'package-data:NAME'; RobotDescriptionError if there is none."""
-    source = source.strip()
-    if source.startswith("<"):
-        return source
-    if not source:
-        raise RobotDescriptionError("no robot description: give a URDF file, its text, or 'package-data:NAME'")
-    path = package_data(source[len(PACKAGE_DATA) :]) if source.startswith(PACKAGE_DATA) else Path(source).expanduser()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RobotDescriptionError(
-            f"cannot read the robot description '{path}': {error}. Give an existing URDF file, "
-            f"URDF text, or 'package-data:NAME' (a robot of example-robot-data)"
-        ) from None
-    if path.suffix == ".xacro":
-        raise RobotDescriptionError(f"'{path}' is a xacro; expand it first: xacro {path.name} > robot.urdf")
-    return text
-
-
-def package_data(name: str) -> Path:
-    """The URDF of robot `name` in the PyPI package example-robot-data: NAME.urdf or NAME_robot.urdf."""
-    files = {path.stem: path for path in sorted(package_data_root().glob("robots/*/*/*.urdf"))}
-    for stem in (name, f"{name}_robot"):
-        if stem in files:
-            return files[stem]
-    raise RobotDescriptionError(
-        f"example-robot-data has no robot '{name}'; did you mean '{nearest(name, files)}'? It has {sorted(files)}"
-    )
-
-
-def package_data_root() -> Path:
-    """The shared folder of the installed example-robot-data (found without importing it)."""
-    try:
-        files = importlib.metadata.files("example-robot-data") or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        if "robots" in file.parts and file.suffix == ".urdf":
-            path = Path(file.locate())
-            return path.parents[len(file.parts) - file.parts.index("robots") - 1]
-    raise RobotDescriptionError(
-        "'package-data:' needs the package example-robot-data, which is not installed: "
-        "pip install example-robot-data (or pip install 'mbrl_ros[sim]'), or give a URDF file"
-    )
-
-
 def parse(text: str) -> Tree:
-    """The `Tree` of URDF `text`; RobotDescriptionError says what is wrong and how to fix it."""
+    """Return the `Tree` of URDF `text`; RobotDescriptionError says what is wrong and how to fix it."""
     try:
         robot = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
@@ -145,8 +96,16 @@ def parse(text: str) -> Tree:
     if not links:
         raise RobotDescriptionError("the URDF has no <link>; if it is a xacro macro, expand a file that uses it")
     joints = tuple(_joint(element) for element in robot.findall("joint"))
-    for names, what in ((links, "link"), ([joint.name for joint in joints], "joint")):
-        double = sorted({name for name in names if list(names).count(name) > 1})
+    tree = Tree(text, links, joints, _root(links, joints))
+    for link in links:
+        tree.chain(link)  # raises if a ring of links is cut off from the root
+    return tree
+
+
+def _root(links: tuple[str, ...], joints: tuple[Joint, ...]) -> str:
+    """Return the link without a parent; RobotDescriptionError unless names are unique and the links form one tree."""
+    for names, what in ((list(links), "link"), ([joint.name for joint in joints], "joint")):
+        double = sorted({name for name in names if names.count(name) > 1})
         if double:
             raise RobotDescriptionError(f"{what} names must be unique; {double} occur more than once")
     for joint in joints:
@@ -163,10 +122,7 @@ def parse(text: str) -> Tree:
             f"the links must form one tree; links without a parent: {roots}, links with two "
             f"parents: {sorted({c for c in children if children.count(c) > 1})}"
         )
-    tree = Tree(text, links, joints, roots[0])
-    for link in links:
-        tree.chain(link)  # raises if a ring of links is cut off from the root
-    return tree
+    return roots[0]
 
 
 def _joint(element: ElementTree.Element) -> Joint:
@@ -183,41 +139,35 @@ def _joint(element: ElementTree.Element) -> Joint:
     length = float(np.linalg.norm(direction))
     if kind != "fixed" and length < 1e-9:
         raise RobotDescriptionError(f"the axis of {what} is zero; give it a direction")
-    limit = element.find("limit")
-    mimic = element.find("mimic")
+    limit, mimic = element.find("limit"), element.find("mimic")
+    limits = {} if limit is None else limit.attrib
     return Joint(
-        name,
-        kind,
-        *(_attribute(_child(element, tag, what), "link", f"<{tag}> of {what}") for tag in ("parent", "child")),
-        origin=transform(_vector(origin, "xyz", (0.0, 0.0, 0.0), what), _vector(origin, "rpy", (0.0, 0.0, 0.0), what)),
+        name=name,
+        kind=kind,
+        parent=_attribute(_child(element, "parent", what), "link", f"<parent> of {what}"),
+        child=_attribute(_child(element, "child", what), "link", f"<child> of {what}"),
+        origin=_placement(origin, what),
         axis=direction / length if length > 0.0 else direction,
-        limit={}
-        if limit is None
-        else {key: float(_numbers(value, 1, f"<limit {key}> of {what}")[0]) for key, value in limit.attrib.items()},
+        limit={key: _number(value, f"<limit {key}> of {what}") for key, value in limits.items()},
         mimic="" if mimic is None else _attribute(mimic, "joint", f"<mimic> of {what}"),
     )
 
 
 def inertials(text: str, links: Collection[str]) -> dict[str, Inertial]:
-    """The `Inertial` of every one of `links` that has one; RobotDescriptionError names the link that is wrong."""
+    """Return the `Inertial` of each of `links` that has one; RobotDescriptionError names the link that is wrong."""
     found = {}
     for link in ElementTree.fromstring(text).findall("link"):
-        element = link.find("inertial")
-        if link.get("name") in links and element is not None:
-            found[link.get("name")] = _inertial(element, f"link '{link.get('name')}'")
+        name, element = link.get("name", ""), link.find("inertial")
+        if name in links and element is not None:
+            found[name] = _inertial(element, f"link '{name}'")
     return found
 
 
 def _inertial(element: ElementTree.Element, what: str) -> Inertial:
     origin, inertia = element.find("origin"), _child(element, "inertia", f"<inertial> of {what}")
-    place = transform(_vector(origin, "xyz", (0.0, 0.0, 0.0), what), _vector(origin, "rpy", (0.0, 0.0, 0.0), what))
-    mass = float(
-        _numbers(
-            _attribute(_child(element, "mass", f"<inertial> of {what}"), "value", f"<mass> of {what}"),
-            1,
-            f"the mass of {what}",
-        )[0]
-    )
+    place = _placement(origin, what)
+    value = _attribute(_child(element, "mass", f"<inertial> of {what}"), "value", f"<mass> of {what}")
+    mass = _number(value, f"the mass of {what}")
     if mass < 0.0:
         raise RobotDescriptionError(
             f"the mass of {what} is negative ({mass:g} kg); write its mass from the robot's data "
@@ -226,13 +176,13 @@ def _inertial(element: ElementTree.Element, what: str) -> Inertial:
     of = f"the <inertia> of {what}"
     moments = [_attribute(inertia, key, of) for key in ("ixx", "iyy", "izz")]
     products = [inertia.get(key, "0") for key in ("ixy", "ixz", "iyz")]
-    xx, yy, zz, xy, xz, yz = (float(_numbers(value, 1, of)[0]) for value in (*moments, *products))
+    xx, yy, zz, xy, xz, yz = (_number(value, of) for value in (*moments, *products))
     R = place[:3, :3]
     return Inertial(mass, place[:3, 3], R @ np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]) @ R.T)
 
 
 def reduced(text: str, joints: Collection[str]) -> ElementTree.Element:
-    """The URDF of the mechanism alone: links with their inertias, `joints` movable, every other joint fixed at zero.
+    """Write the mechanism alone: links with their inertias, `joints` movable, every other joint fixed at zero.
 
     Meshes, sensors, transmissions and extensions of other tools are left out; what the URDF standard lets an author
     omit (origins, axes, unit length of axes) is written out, because not every reader knows the standard's defaults.
@@ -240,11 +190,11 @@ def reduced(text: str, joints: Collection[str]) -> ElementTree.Element:
     tree, source = parse(text), ElementTree.fromstring(text)
     robot = ElementTree.Element("robot", name=source.get("name", "robot"))
     for link in source.findall("link"):
-        inertials = link.findall("inertial")
-        for inertial in inertials:
-            _write_origin(inertial)
-        ElementTree.SubElement(robot, "link", name=link.get("name", "")).extend(inertials)
-    for joint, element in zip(tree.joints, source.findall("joint")):
+        masses = link.findall("inertial")
+        for element in masses:
+            _write_origin(element)
+        ElementTree.SubElement(robot, "link", name=link.get("name", "")).extend(masses)
+    for joint, element in zip(tree.joints, source.findall("joint"), strict=True):
         kind = joint.kind if joint.name in joints else "fixed"
         _write_origin(element)
         written = ElementTree.SubElement(robot, "joint", name=joint.name, type=kind)
@@ -264,7 +214,7 @@ def _write_origin(element: ElementTree.Element) -> None:
 
 
 def transform(xyz: Array, rpy: Array) -> Array:
-    """T(xyz [m], rpy [rad]) (4, 4): R = Rz(yaw) Ry(pitch) Rx(roll)."""
+    """Return T(xyz [m], rpy [rad]) (4, 4): R = Rz(yaw) Ry(pitch) Rx(roll)."""
     (cr, cp, cy), (sr, sp, sy) = ([f(angle) for angle in rpy] for f in (math.cos, math.sin))
     T = np.eye(4)
     T[:3, :3] = [
@@ -290,9 +240,19 @@ def _attribute(element: ElementTree.Element, key: str, what: str) -> str:
     return value
 
 
+def _placement(origin: ElementTree.Element | None, what: str) -> Array:
+    """Return the transform (4, 4) of an <origin>; the identity where there is none."""
+    zero = (0.0, 0.0, 0.0)
+    return transform(_vector(origin, "xyz", zero, what), _vector(origin, "rpy", zero, what))
+
+
 def _vector(element: ElementTree.Element | None, key: str, default: tuple[float, ...], what: str) -> Array:
     text = None if element is None else element.get(key)
     return np.array(default) if text is None else _numbers(text, len(default), f"'{key}' of {what}")
+
+
+def _number(text: str, what: str) -> float:
+    return float(_numbers(text, 1, what)[0])
 
 
 def _numbers(text: str, count: int, what: str) -> Array:

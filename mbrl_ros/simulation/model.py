@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..exceptions import ConfigurationError, JointNameError, RobotDescriptionError, nearest
-from ..robots import Robot
-from ..robots import urdf as description
+from ..robots import Robot, sources, urdf
 from ..robots.meshes import find_mesh
 from ..types import Array
 
@@ -32,7 +31,7 @@ def mechanism(source: str, robot: Robot, *, shapes: bool = False) -> tuple[mujoc
     `source` is a URDF or MJCF, as a file, as text or as 'package-data:NAME'; empty means the robot's own URDF.
     `shapes` keeps a URDF's collision shapes, for pictures. Raises RobotDescriptionError or JointNameError.
     """
-    text = description.read(source) if source else robot.urdf
+    text = sources.read(source) if source else robot.urdf
     folder = Path(source).expanduser().parent if source and not source.lstrip().startswith("<") else None
     try:
         root = ElementTree.fromstring(text)
@@ -82,14 +81,14 @@ def place(spec: mujoco.MjSpec, name: str, offset: Array) -> tuple[mujoco.MjsBody
 
 
 def _urdf(text: str, robot: Robot, folder: Path | None, shapes: bool) -> str:
-    missing = [name for name in robot.joints if name not in {joint.name for joint in description.parse(text).joints}]
+    missing = [name for name in robot.joints if name not in {joint.name for joint in urdf.parse(text).joints}]
     if missing:  # before everything but the robot's joints is fixed, so that the error can name the others
         raise JointNameError(
             robot.joints,
-            [joint.name for joint in description.parse(text).joints if joint.movable],
+            [joint.name for joint in urdf.parse(text).joints if joint.movable],
             what="the robot's joints and the simulated model's",
         )
-    root = description.reduced(text, robot.joints)
+    root = urdf.reduced(text, robot.joints)
     if shapes:
         for link, full in zip(root.findall("link"), ElementTree.fromstring(text).findall("link")):
             for collision in full.findall("collision"):

@@ -10,7 +10,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
 from mbrl_ros.nodes.status import read_status
-from mbrl_ros.robots import urdf as description
+from mbrl_ros.robots import sources
 from mbrl_ros.types import DecisionStatus, PlanStatus
 from support import SHARED
 from support.ros import PANDA, needs_panda, ros
@@ -52,7 +52,7 @@ def test_the_recording_is_learned_from_and_planned_on_message_by_message(tmp_pat
     states = recorded_states()
     assert len(states) == 727
     urdf = tmp_path / "panda.urdf"
-    urdf.write_text(description.read(PANDA["robot.description"]).replace("panda_joint", "fer_joint"))
+    urdf.write_text(sources.read(PANDA["robot.description"]).replace("panda_joint", "fer_joint"))
     parameters = {
         **PANDA,
         **UNKNOWN,

@@ -15,8 +15,7 @@ from mbrl_ros.config.resources import config_file
 from mbrl_ros.config.sections.control import ControlSettings
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.exceptions import ConfigurationError
-from mbrl_ros.robots import load_robot
-from mbrl_ros.robots import urdf as description
+from mbrl_ros.robots import load_robot, urdf
 from mbrl_ros.simulation.gazebo import gazebo_urdf
 from support import ROOT
 from support.robots import planar_arm, planar_robot
@@ -47,7 +46,7 @@ def test_every_launch_argument_is_described(path):
 def test_gazebo_gets_the_same_mechanism_with_every_joint_commanded():
     robot = planar_robot(3)
     text = gazebo_urdf(robot, "/c.yaml", initial_position=[0.1, 0.2, 0.3], namespace="left")
-    tree = description.parse(text)
+    tree = urdf.parse(text)
     assert tree.root == "world" and [joint.name for joint in tree.joints if joint.movable] == list(robot.joints)
     root = ElementTree.fromstring(text)
     joints = root.findall("ros2_control/joint")

@@ -79,7 +79,7 @@ class IntegratorPrior(Prior):
     def learn_gain(self, q: Array, gain: Array) -> None:
         if self._inertia is not None:
             self._inertia.learn(q, gain / self._dt)
-            self.rotors = self._inertia.rotors.copy()
+            self.rotors = self._inertia.rotor_inertia.copy()
 
     def move_to(self, q: Array) -> Array | None:
         if self._inertia is None:

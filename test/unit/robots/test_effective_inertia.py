@@ -40,8 +40,8 @@ def test_what_is_learned_of_the_rotors_is_half_and_slow():
     for k in range(1, 60):
         inertia.learn(POSE, np.linalg.inv(links() + np.diag([0.1, 0.05])))
         share = SHARE * (1.0 - (1.0 - RATE) ** k)
-        np.testing.assert_allclose(inertia.rotors, share * np.array([0.1, 0.05]), rtol=1e-6)
-    np.testing.assert_allclose(inertia(POSE), links() + np.diag(inertia.rotors), rtol=1e-9)
+        np.testing.assert_allclose(inertia.rotor_inertia, share * np.array([0.1, 0.05]), rtol=1e-6)
+    np.testing.assert_allclose(inertia(POSE), links() + np.diag(inertia.rotor_inertia), rtol=1e-9)
 
 
 @pytest.mark.parametrize("learned, bound", ((10.0, 20.0 / LEAST), (-0.5, 0.01)))
@@ -50,24 +50,24 @@ def test_rotors_stay_between_what_is_sure_and_what_a_motor_can_move(learned, bou
     inertia = EffectiveInertia(robot((0.01,)))
     for _ in range(200):
         inertia.learn(POSE, np.linalg.inv(links() + np.diag([learned, learned])))
-        assert (inertia.rotors >= 0.01).all() and (inertia.rotors <= 20.0 / LEAST).all()
-    np.testing.assert_allclose(inertia.rotors, bound, rtol=1e-6)
+        assert (inertia.rotor_inertia >= 0.01).all() and (inertia.rotor_inertia <= 20.0 / LEAST).all()
+    np.testing.assert_allclose(inertia.rotor_inertia, bound, rtol=1e-6)
     inertia.reset()
-    np.testing.assert_array_equal(inertia.rotors, 0.01)
+    np.testing.assert_array_equal(inertia.rotor_inertia, 0.01)
 
 
 def test_given_rotors_count_in_full_even_beyond_the_bound():
     inertia = EffectiveInertia(robot((0.3,)))
     for _ in range(50):
         inertia.learn(POSE, np.linalg.inv(links() + 0.3 * np.eye(2)))
-    np.testing.assert_allclose(inertia.rotors, 0.3, rtol=1e-9)
+    np.testing.assert_allclose(inertia.rotor_inertia, 0.3, rtol=1e-9)
 
 
 @pytest.mark.parametrize("gain", (np.zeros((2, 2)), np.full((2, 2), np.nan), np.array([[1.0, np.inf], [0.0, 1.0]])))
 def test_a_gain_without_an_inverse_teaches_nothing(gain):
     inertia = EffectiveInertia(robot((0.01,)))
     inertia.learn(POSE, gain)
-    assert inverse_gain(gain) is None and np.array_equal(inertia.rotors, [0.01, 0.01])
+    assert inverse_gain(gain) is None and np.array_equal(inertia.rotor_inertia, [0.01, 0.01])
 
 
 def test_the_inverse_gain_is_made_symmetric():

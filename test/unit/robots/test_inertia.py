@@ -10,8 +10,7 @@ import pytest
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.exceptions import RobotDescriptionError, ShapeError
 from mbrl_ros.robots import inertia as module
-from mbrl_ros.robots import load_robot
-from mbrl_ros.robots import urdf as description
+from mbrl_ros.robots import load_robot, urdf
 from mbrl_ros.robots.inertia import JointSpaceInertia, has_inertials
 from support.robots import planar_arm
 
@@ -88,7 +87,7 @@ def random_tree(seed, links=12, frames=0.2):
 
 def poses_of_links(robot, q):
     """{link: root_T_link (4, 4)} by the product of the joints from the root, with Rodrigues' formula."""
-    tree, poses = description.parse(robot.urdf), {}
+    tree, poses = urdf.parse(robot.urdf), {}
     for name in tree.links:
         T = np.eye(4)
         for one in tree.chain(name):
@@ -114,7 +113,7 @@ def from_kinetic_energy(robot, q, step=1e-5):
         if found is not None:
             origin, numbers = found.find("origin"), found.find("inertia")
             xx, yy, zz, xy, xz, yz = (float(numbers.get(f"i{key}")) for key in ("xx", "yy", "zz", "xy", "xz", "yz"))
-            T = description.transform(*(np.array(origin.get(key).split(), dtype=float) for key in ("xyz", "rpy")))
+            T = urdf.transform(*(np.array(origin.get(key).split(), dtype=float) for key in ("xyz", "rpy")))
             inertials[element.get("name")] = (
                 float(found.find("mass").get("value")),
                 T,
@@ -212,7 +211,7 @@ def test_m_is_the_kinetic_energys(seed):
 
 def test_the_random_trees_hold_every_case():
     robots = [random_tree(seed) for seed in range(20)]
-    trees = [description.parse(robot.urdf) for robot in robots]
+    trees = [urdf.parse(robot.urdf) for robot in robots]
     controlled = [[one for one in tree.joints if one.name in robot.joints] for robot, tree in zip(robots, trees)]
     assert {one.kind for joints in controlled for one in joints} == {"revolute", "continuous", "prismatic"}
     assert any(one.mimic for tree in trees for one in tree.joints)
@@ -250,7 +249,7 @@ def test_the_compiled_code_is_the_readable_one(seed):
 def test_m_is_adams(name, joints):
     adam = pytest.importorskip("adam.casadi")
     robot = packaged(name, joints)
-    text = ElementTree.tostring(description.reduced(robot.urdf, robot.joints), encoding="unicode")
+    text = ElementTree.tostring(urdf.reduced(robot.urdf, robot.joints), encoding="unicode")
     mass_matrix = adam.KinDynComputations(text, list(robot.joints)).mass_matrix_fun()
     inertia = JointSpaceInertia(robot)
     for q in random_positions(robot, 5, seed=1):

@@ -8,8 +8,7 @@ import pytest
 
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.exceptions import ConfigurationError, JointNameError, RobotDescriptionError
-from mbrl_ros.robots import load_robot
-from mbrl_ros.robots import urdf as description
+from mbrl_ros.robots import load_robot, urdf
 
 casadi = pytest.importorskip("casadi")
 
@@ -58,7 +57,7 @@ def arm(name):
 def mujoco_twin(robot):
     """MuJoCo's own reading of the robot's mechanism, joints in the order of the robot (all arms here are serial)."""
     mujoco = pytest.importorskip("mujoco")
-    mechanism = description.reduced(robot.urdf, robot.joints)
+    mechanism = urdf.reduced(robot.urdf, robot.joints)
     ElementTree.SubElement(ElementTree.SubElement(mechanism, "mujoco"), "compiler", fusestatic="false")
     model = mujoco.MjModel.from_xml_string(ElementTree.tostring(mechanism, encoding="unicode"))
     model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONSTRAINT
@@ -221,7 +220,7 @@ def test_tip_position_equals_mujocos_and_adams(name):
     robot = arm(name)
     mujoco, model, data = mujoco_twin(robot)
     adam = pytest.importorskip("adam.casadi").KinDynComputations(
-        ElementTree.tostring(description.reduced(robot.urdf, robot.joints), encoding="unicode"), list(robot.joints)
+        ElementTree.tostring(urdf.reduced(robot.urdf, robot.joints), encoding="unicode"), list(robot.joints)
     )
     adam_fk = adam.forward_kinematics_fun(robot.tip)
     kinematics = Kinematics(robot)

@@ -1,0 +1,66 @@
+"""Where the text of a robot description comes from: URDF text itself, a file, or a robot of example-robot-data."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+
+from ..exceptions import RobotDescriptionError, nearest
+
+PACKAGE_DATA = "package-data:"
+
+
+def read(source: str) -> str:
+    """Return the text of a robot description.
+
+    Parameters
+    ----------
+    source : XML text, the path of a file, or 'package-data:NAME'
+
+    Raises
+    ------
+    RobotDescriptionError : there is no such file or robot, it cannot be read, or it is an unexpanded xacro
+    """
+    source = source.strip()
+    if source.startswith("<"):
+        return source
+    if not source:
+        raise RobotDescriptionError("no robot description: give a URDF file, its text, or 'package-data:NAME'")
+    path = package_data(source[len(PACKAGE_DATA) :]) if source.startswith(PACKAGE_DATA) else Path(source).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RobotDescriptionError(
+            f"cannot read the robot description '{path}': {error}. Give an existing URDF file, "
+            f"URDF text, or 'package-data:NAME' (a robot of example-robot-data)"
+        ) from None
+    if path.suffix == ".xacro":
+        raise RobotDescriptionError(f"'{path}' is a xacro; expand it first: xacro {path.name} > robot.urdf")
+    return text
+
+
+def package_data(name: str) -> Path:
+    """Return the URDF of robot `name` in the PyPI package example-robot-data: NAME.urdf or NAME_robot.urdf."""
+    files = {path.stem: path for path in sorted(package_data_root().glob("robots/*/*/*.urdf"))}
+    for stem in (name, f"{name}_robot"):
+        if stem in files:
+            return files[stem]
+    raise RobotDescriptionError(
+        f"example-robot-data has no robot '{name}'; did you mean '{nearest(name, files)}'? It has {sorted(files)}"
+    )
+
+
+def package_data_root() -> Path:
+    """Return the shared folder of the installed example-robot-data, found without importing it."""
+    try:
+        files = importlib.metadata.files("example-robot-data") or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if "robots" in file.parts and file.suffix == ".urdf":
+            path = Path(str(file.locate()))
+            return path.parents[len(file.parts) - file.parts.index("robots") - 1]
+    raise RobotDescriptionError(
+        "'package-data:' needs the package example-robot-data, which is not installed: "
+        "pip install example-robot-data (or pip install 'mbrl_ros[sim]'), or give a URDF file"
+    )
