@@ -4,18 +4,23 @@ from __future__ import annotations
 
 PREFIXES = {"trust.": "consistency."}
 NAMES = {
-    "supervisor.distrust": "supervisor.on_inconsistency",
+    "consistency.doubt": "consistency.warning",
+    "consistency.lost": "consistency.inconsistent",
+    "control.sure_change": "control.known_delay_factor",
+    "distillation.attraction": "distillation.kl_weight",
     "distillation.caution": "distillation.inertia_scale",
+    "planner.acting": "planner.execution",
+    "reference.look_amplitude": "reference.excitation_amplitude",
+    "reference.look_frequency": "reference.excitation_frequency",
+    "supervisor.distrust": "supervisor.on_inconsistency",
     "supervisor.fine_after": "supervisor.nominal_after",
     "supervisor.longest_outage": "supervisor.stale_limit",
 }
 
 
 def current(name: str) -> str:
-    """The present name of the setting that a recording calls `name`."""
-    if name in NAMES:
-        return NAMES[name]
+    """Give the present name of the setting that a recording calls `name`."""
     for old, new in PREFIXES.items():
         if name.startswith(old):
-            return new + name[len(old) :]
-    return name
+            name = new + name[len(old) :]
+    return NAMES.get(name, name)

@@ -286,7 +286,7 @@ class MpcController(TargetTracking, Learner):
 
     def _weigh_changes(self) -> None:
         faster = self._sure and self.robot.interface == "effort"
-        factor = (self.settings.sure_change if faster else 1.0) / self._authority**2
+        factor = (self.settings.known_delay_factor if faster else 1.0) / self._authority**2
         columns = self.cost.layout.get("command_change.weight")
         if columns is not None and factor != self._change:
             self._change = factor
@@ -326,7 +326,7 @@ class MpcController(TargetTracking, Learner):
     def _act(self, plan: Plan, x: Array, u_now: Array) -> Array:
         return act(
             plan,
-            self.configuration.planner.acting,
+            self.configuration.planner.execution,
             x,
             u_now,
             self.robot.command_lower,

@@ -109,7 +109,7 @@ class Imitation:
 
     def __init__(self, settings: DistillationSettings, n: int, half: Array, dt: float):
         self.settings, self.dt, self._half = settings, dt, half
-        self.weight = settings.attraction
+        self.weight = settings.kl_weight
         self._local = LocalGaussian(2 * n, n)
         self._share = 0.0
 

@@ -40,8 +40,8 @@ class Consistency:
         """The state dt [s] later, having seen an innovation's NIS and its bound; NaN: it was not finite, so no trust."""
         seen = min(nis / bound, CAP) if math.isfinite(nis) else CAP
         ratio = self.ratio + min(1.0, dt / settings.smoothing) * (seen - self.ratio)
-        span = math.log(settings.lost / settings.doubt)
-        level = min(1.0, max(0.0, 1.0 - math.log(max(ratio, 1e-12) / settings.doubt) / span))
+        span = math.log(settings.inconsistent / settings.warning)
+        level = min(1.0, max(0.0, 1.0 - math.log(max(ratio, 1e-12) / settings.warning) / span))
         wants_change = level > 0.5 if self.hold else level == 0.0
         waited = self.waited + dt if wants_change else 0.0
         limit = settings.release_after if self.hold else settings.hold_after

@@ -188,8 +188,8 @@ class TargetManager:
     def _looking_around(self, times: Array) -> Array:
         """Small sinusoids (T, n), a frequency for each joint, faded in over half a second."""
         c, since = self.settings, times[:, None] - self._since
-        frequency = c.look_frequency * (0.6 + 0.8 * np.arange(self.n) / max(1, self.n - 1))
-        return c.look_amplitude * np.clip(since / 0.5, 0.0, 1.0) * np.sin(2.0 * np.pi * frequency * since)
+        frequency = c.excitation_frequency * (0.6 + 0.8 * np.arange(self.n) / max(1, self.n - 1))
+        return c.excitation_amplitude * np.clip(since / 0.5, 0.0, 1.0) * np.sin(2.0 * np.pi * frequency * since)
 
     def _next_due(self, stamp: float) -> Target | None:
         """Take the first target whose time has come from the queue."""

@@ -55,7 +55,7 @@ class ControlSettings(Section):
         unit="rad/s^2 or m/s^2",
         low=1e-3,
     )
-    sure_change: float = setting(
+    known_delay_factor: float = setting(
         0.6,
         "factor on the weight of the command's change once it is known when commands act: a known "
         "delay allows a faster loop (effort interface)",

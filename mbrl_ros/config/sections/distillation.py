@@ -50,7 +50,7 @@ class DistillationSettings(Section):
     alpha_start: float = setting(1.0, "dagger: the teacher's share of the command at first", low=0.0, high=1.0)
     alpha_end: float = setting(0.0, "... and in the long run", low=0.0, high=1.0)
     alpha_versions: int = setting(4, "... after so many policies", low=1)
-    attraction: float = setting(1.0, "plato: weight lambda of the KL divergence to the student; gps: at first", low=0.0)
+    kl_weight: float = setting(1.0, "plato: weight lambda of the KL divergence to the student; gps: at first", low=0.0)
     kl_step: float = setting(0.01, "gps: KL divergence lambda adapts to; mdgps: the largest", low=1e-9)
     safe_disagreement: float = setting(
         0.6,

@@ -48,8 +48,8 @@ class ConsistencySettings(Section):
     """From innovations to caution (dynamics/consistency.py)."""
 
     smoothing: float = setting(0.02, "time constant over which innovations are averaged", unit="s", low=1e-3, high=10.0)
-    doubt: float = setting(5.0, "mean NIS over its 95 % bound at which doubt begins", low=0.2)
-    lost: float = setting(50.0, "... and at which the model counts as lost", low=1.0)
+    warning: float = setting(5.0, "mean NIS over its 95 % bound at which the warning level begins", low=0.2)
+    inconsistent: float = setting(50.0, "... and at which the model counts as lost", low=1.0)
     prior_floor: float = setting(0.3, "smallest weight of the prior", low=1e-3, high=1.0)
     step_floor: float = setting(0.1, "smallest KL step over the normal one", low=1e-3, high=1.0)
     command_floor: float = setting(0.3, "smallest command limit over the normal one", low=0.0, high=1.0)
@@ -57,9 +57,11 @@ class ConsistencySettings(Section):
     release_after: float = setting(0.5, "time above level 1/2 after which it hands back", unit="s", low=0.0)
 
     def validate(self) -> None:
-        if self.lost <= self.doubt:
+        if self.inconsistent <= self.warning:
             raise ConfigurationError(
-                f"must be above doubt ({self.doubt:g}), got {self.lost:g}", key="lost", value=self.lost
+                f"must be above warning ({self.warning:g}), got {self.inconsistent:g}",
+                key="inconsistent",
+                value=self.inconsistent,
             )
 
 

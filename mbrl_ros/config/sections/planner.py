@@ -59,7 +59,7 @@ class PlannerSettings(Section):
     temperature: float = setting(
         1.0, "of the maximum-entropy controller, whose covariance is temperature Q_uu^-1", low=1e-12
     )
-    acting: str = setting(
+    execution: str = setting(
         "open_loop",
         "command from the plan: open_loop u_hat, feedback K (x - x_hat) + u_hat, or gaussian: drawn around the latter",
         choices=("open_loop", "feedback", "gaussian"),

@@ -30,10 +30,10 @@ class ReferenceSettings(Section):
         "makes it a function of the target alone; empty: from the last target's pose",
         unit="rad or m",
     )
-    look_amplitude: float = setting(
+    excitation_amplitude: float = setting(
         0.04, "motion of every joint while the image Jacobian is unknown", unit="rad or m", low=0.0, high=0.5
     )
-    look_frequency: float = setting(0.8, "mean frequency of that motion", unit="Hz", low=0.01, high=10.0)
+    excitation_frequency: float = setting(0.8, "mean frequency of that motion", unit="Hz", low=0.01, high=10.0)
     reach_tolerance: float = setting(
         0.001, "an end-effector target further than this from every pose is refused", unit="m", low=1e-6
     )

@@ -154,8 +154,8 @@ def test_settling_is_the_last_entry_that_stays():
 @pytest.mark.parametrize(
     "settings",
     [
-        {"planner.acting": "feedback"},
-        {"planner.acting": "gaussian", "planner.temperature": 1e-6},
+        {"planner.execution": "feedback"},
+        {"planner.execution": "gaussian", "planner.temperature": 1e-6},
         {"planner.state_limits": True},
         {"planner.kl_bound": 50.0},
         {"planner.discount": 0.98},

@@ -214,7 +214,7 @@ def test_every_method_follows_its_formula():
     assert imitation.disagreement(u, mu, Q, np.array([1.0, 1.0])) == pytest.approx(np.sqrt(2.0 / 3.0))
     for method, acts, learns in (("clone", 1.0, 1.0), ("dagger", 0.25, 1.0), ("plato", 0.5, 1.0), ("gps", 0.5, 0.5)):
         settings = DistillationSettings(
-            method=method, attraction=2.0, alpha_start=0.25, alpha_end=0.25, safe_disagreement=9.0
+            method=method, kl_weight=2.0, alpha_start=0.25, alpha_end=0.25, safe_disagreement=9.0
         )
         imitating = imitation.Imitation(
             settings, 2, np.ones(2), dt=0.3

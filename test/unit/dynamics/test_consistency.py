@@ -28,7 +28,7 @@ def test_a_right_model_is_trusted_all_day():
 
 
 def test_trust_falls_with_the_size_of_the_surprise():
-    # constant ratio r: the smoothed ratio reaches r; doubt begins at 5 and ends at 50
+    # constant ratio r: the smoothed ratio reaches r; the warning level begins at 5 and ends at 50
     for ratio in (1.0, 5.0, 12.0, 40.0, 100.0):
         level = run(Consistency(), [ratio] * 400)[-1].level
         assert level == pytest.approx(np.clip(1.0 - np.log(ratio / 5.0) / np.log(10.0), 0.0, 1.0), abs=1e-6)
@@ -77,6 +77,6 @@ def test_effects_go_monotonically_from_normal_to_their_floors():
         assert (np.diff(values) < 0.0).all()
 
 
-def test_lost_below_doubt_is_refused():
-    with pytest.raises(ConfigurationError, match="above doubt"):
-        ConsistencySettings(doubt=3.0, lost=2.0)
+def test_a_level_of_inconsistency_below_the_warning_level_is_refused():
+    with pytest.raises(ConfigurationError, match="above warning"):
+        ConsistencySettings(warning=3.0, inconsistent=2.0)
