@@ -1,14 +1,18 @@
-"""Where commands go: a forward_command_controller's topic, in its joints' order, and if wanted a trajectory topic.
+"""Publish commands for a forward_command_controller, in the order of its joints, and if wanted as a trajectory.
 
-If the controller's name is given, its parameter `joints` is asked for, and no command leaves before it has answered:
-a wrong order would move the wrong joints.
+If the controller's name is given, its parameter `joints` is requested, and no command is published before it has
+answered: in a wrong order the command would move the wrong joints.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from rclpy.parameter_client import AsyncParameterClient
+from rclpy.timer import Timer
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
@@ -22,7 +26,7 @@ ASK_AGAIN = 1.0  # [s]
 
 
 class CommandPublisher:
-    """publish(stamp, u) with u (n,) in the robot's order. `withheld` counts commands that could not go out yet."""
+    """The publishers of commands; `withheld` counts those that could not be published yet."""
 
     def __init__(self, node: LifecycleNode, robot: Robot, settings: NodeSettings, dt: float):
         self._node, self._robot, self._dt = node, robot, dt
@@ -38,10 +42,13 @@ class CommandPublisher:
         self._order: Array | None = None if self._controller else np.arange(robot.n)
         self._names: tuple[str, ...] = ()  # of the joints, in another order than the robot's
         self.withheld = 0
-        self._client = AsyncParameterClient(node, self._controller) if self._controller else None
-        self._timer = node.create_timer(ASK_AGAIN, self._ask) if self._controller else None
+        self._timer: Timer | None = None
+        if self._controller:
+            client = AsyncParameterClient(node, self._controller)
+            self._timer = node.create_timer(ASK_AGAIN, lambda: self._ask(client))
 
     def publish(self, stamp: float, u: Array) -> None:
+        """Publish the command u (n,), in the robot's order, for the state of `stamp` [s]."""
         if self._order is None:
             self.withheld += 1
             return
@@ -51,32 +58,34 @@ class CommandPublisher:
                 message_writers.to_trajectory_command(u, self._robot.joints, self._robot.interface, self._dt)
             )
 
-    def wait_until_sent(self, timeout) -> None:
+    def wait_until_sent(self, timeout: Duration) -> None:
+        """Wait until every subscriber has acknowledged the commands."""
         self._array.wait_for_all_acked(timeout)
 
     def destroy(self) -> None:
+        """Release publishers and timer."""
         for publisher in (self._array, self._trajectory):
             if publisher is not None:
                 self._node.destroy_publisher(publisher)
         if self._timer is not None:
             self._node.destroy_timer(self._timer)
 
-    def _ask(self) -> None:
-        if self._client.services_are_ready():
-            self._timer.cancel()
-            self._client.get_parameters(["joints"], self._answered)
+    def _ask(self, client: AsyncParameterClient) -> None:
+        if client.services_are_ready():
+            if self._timer is not None:
+                self._timer.cancel()
+            client.get_parameters(["joints"], self._on_joints)
         else:
             self._node.get_logger().warning(
-                f"waiting for the parameters of '{self._controller}'; no command leaves until its joints are known",
+                f"waiting for the parameters of '{self._controller}'; without its joints no command is published",
                 throttle_duration_sec=5.0,
             )
 
-    def _answered(self, future) -> None:
+    def _on_joints(self, future: Any) -> None:
         joints = list(future.result().values[0].string_array_value)
         if sorted(joints) != sorted(self._robot.joints):
-            self._node.get_logger().error(
-                f"no command will leave: {JointNameError(self._robot.joints, joints, what=f'joints of {self._controller}')}"
-            )
+            error = JointNameError(self._robot.joints, joints, what=f"joints of {self._controller}")
+            self._node.get_logger().error(f"no command will be published: {error}")
             return
         self._names = tuple(joints) if joints != list(self._robot.joints) else ()
         self._order = np.array([self._robot.joints.index(joint) for joint in joints])

@@ -1,7 +1,7 @@
-"""distillation_node: supervision samples of one or several robots in, versioned policies out.
+"""distillation_node: fit versioned policies to the supervision samples of one or several robots.
 
-Subscribes every topic of `topics` (best effort), publishes policy (latched) and ~/report (std_msgs/String, JSON).
-Fits run in a thread of this process, which may be on another machine than the robots.
+It subscribes to every topic of `topics` (best effort) and publishes policy (latched) and ~/report (std_msgs/String,
+JSON). The fits run in a thread of this process, which may be on another machine than the robots.
 """
 
 from __future__ import annotations
@@ -10,54 +10,60 @@ import json
 import sys
 import threading
 import time
+from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64MultiArray, String, UInt8MultiArray
 
 from ..config.configuration import section_types
+from ..config.sections.distillation import DistillationSettings
 from ..config.sections.nodes import DistillationNodeSettings
+from ..config.sections.robot import RobotSettings
+from ..distillation.fit import Report
 from ..distillation.trainer import Trainer
 from ..exceptions import DataError, RobotDescriptionError
+from ..messages.supervision import read
 from ..robots import load_robot
 from . import qos, supervision_messages
 from .parameters import Parameters
 from .process import EndRequest, run
 
-HEARD = QoSProfile(
-    depth=2000, reliability=ReliabilityPolicy.BEST_EFFORT
-)  # what comes while a fit keeps the interpreter
+# Deep enough for the samples that arrive while a fit occupies the interpreter.
+SAMPLES = QoSProfile(depth=2000, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class DistillationNode(Node):
-    """Stores what arrives; a thread learns from it."""
+    """Store the samples that arrive; a thread fits policies to them."""
 
-    def __init__(self, end: EndRequest, **options):
+    def __init__(self, end: EndRequest, **options: Any):
         super().__init__("distillation_node", automatically_declare_parameters_from_overrides=True, **options)
-        self.parameters = Parameters(self, {**section_types(), "": DistillationNodeSettings})
-        self.settings: DistillationNodeSettings = self.parameters.sections[""]
-        if not (self.settings.robot_description or self.parameters.sections["robot"].description):
+        parameters = Parameters(self, {**section_types(), "": DistillationNodeSettings})
+        self.settings, robot_settings = parameters.section(DistillationNodeSettings), parameters.section(RobotSettings)
+        if not (self.settings.robot_description or robot_settings.description):
             raise RobotDescriptionError("no robot description: set robot.description or robot_description")
-        robot = load_robot(self.parameters.sections["robot"], self.settings.robot_description or None)
-        self.trainer = Trainer(robot, self.parameters.sections["distillation"], self.settings.folder)
+        robot = load_robot(robot_settings, self.settings.robot_description or None)
+        self.trainer = Trainer(robot, parameters.section(DistillationSettings), self.settings.folder)
         for reason in self.trainer.refused:
             self.get_logger().warning(f"not resumed, moved aside: {reason}")
         self.malformed, self._ending = 0, threading.Event()
         self._policy = self.create_publisher(UInt8MultiArray, "policy", qos.LATCHED)
         self._report = self.create_publisher(String, "~/report", qos.RELIABLE)
         self._subscribed = [
-            self.create_subscription(Float64MultiArray, topic, self._on_sample, HEARD) for topic in self.settings.topics
+            self.create_subscription(Float64MultiArray, topic, self._on_sample, SAMPLES)
+            for topic in self.settings.topics
         ]
         self._thread = threading.Thread(target=self._learn, name="learning", daemon=True)
 
     def begin(self) -> None:
+        """Publish the policy that was resumed, if any, and start learning."""
         if self.trainer.policy is not None:
             self._policy.publish(supervision_messages.to_policy_message(self.trainer.policy))
             self.get_logger().info(f"resumed at version {self.trainer.version}")
         self._thread.start()
 
     def end(self) -> None:
-        """Finish the fit under way and write a last checkpoint."""
+        """Finish the present fit and write a last checkpoint."""
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -65,7 +71,7 @@ class DistillationNode(Node):
 
     def _on_sample(self, message: Float64MultiArray) -> None:
         try:
-            self.trainer.offer(*supervision_messages.read(message))
+            self.trainer.offer(*read(message))
         except DataError as error:
             self.malformed += 1
             if self.malformed == 1:
@@ -76,38 +82,39 @@ class DistillationNode(Node):
         while not self._ending.wait(self.settings.period):
             report = self.trainer.learn()
             if report is not None:
-                self._policy.publish(supervision_messages.to_policy_message(self.trainer.policy))
-                memory = self.trainer.memory
-                self._report.publish(
-                    String(
-                        data=json.dumps(
-                            {
-                                "version": self.trainer.version,
-                                "training_loss": report.training,
-                                "held_out_loss": report.held_out,
-                                "seconds": report.seconds,
-                                "samples": memory.count,
-                                "offered": memory.offered,
-                                "left_out": dict(memory.rejected),
-                                "lost": dict(self.trainer.lost),
-                                "malformed": self.malformed,
-                                "other_kinds": self.trainer.other_kinds,
-                            }
-                        )
-                    )
-                )
+                self._publish(report)
             if time.monotonic() - saved >= self.settings.checkpoint_period:
                 saved = time.monotonic()
                 self._checkpoint()
+
+    def _publish(self, report: Report) -> None:
+        trainer = self.trainer
+        policy, memory = trainer.policy, trainer.memory
+        assert policy is not None and memory is not None  # they exist once there is a report
+        self._policy.publish(supervision_messages.to_policy_message(policy))
+        values = {
+            "version": trainer.version,
+            "training_loss": report.training,
+            "held_out_loss": report.held_out,
+            "seconds": report.seconds,
+            "samples": memory.count,
+            "offered": memory.offered,
+            "left_out": dict(memory.rejected),
+            "lost": dict(trainer.lost),
+            "malformed": self.malformed,
+            "other_kinds": trainer.other_kinds,
+        }
+        self._report.publish(String(data=json.dumps(values)))
 
     def _checkpoint(self) -> None:
         try:
             self.trainer.checkpoint()
         except OSError as error:
-            self.get_logger().error(f"no checkpoint was written, the last one stands: {error}")
+            self.get_logger().error(f"no checkpoint was written, the last one is kept: {error}")
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the node; return the exit code of the process."""
     return run(DistillationNode, arguments)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import rclpy
 from rclpy.node import Node
@@ -77,13 +78,11 @@ def _subscribe(node: Node, topic: str, kind: str, captured: list[Raw]) -> None:
         reliability=ReliabilityPolicy.RELIABLE if latched else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
     )
+
+    def on_message(data: Any) -> None:
+        captured.append((topic, kind, time.time_ns(), bytes(data)))
+
     try:
-        node.create_subscription(
-            message_class(kind),
-            topic,
-            lambda data: captured.append((topic, kind, time.time_ns(), bytes(data))),
-            qos,
-            raw=True,
-        )
+        node.create_subscription(message_class(kind), topic, on_message, qos, raw=True)
     except DataError as error:
         node.get_logger().warning(str(error))

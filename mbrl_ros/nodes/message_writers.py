@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
-from sensor_msgs.msg import PointCloud2, PointField
+from sensor_msgs.msg import JointState, PointCloud2, PointField
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
@@ -38,6 +38,13 @@ def to_cloud(frame: FeatureFrame, frame_id: str = "camera") -> PointCloud2:
         data=array("B", data.astype("<f8").tobytes()),
     )
     message.header.stamp, message.header.frame_id = to_time(frame.stamp), frame_id
+    return message
+
+
+def to_joint_state(stamp: float, joints: Sequence[str], q: Array, qd: Array, effort: Array) -> JointState:
+    """Write positions q (n,), velocities qd (n,) and efforts (n,), or empty ones, of `joints` at `stamp` [s]."""
+    message = JointState(name=list(joints), position=q.tolist(), velocity=qd.tolist(), effort=effort.tolist())
+    message.header.stamp = to_time(stamp)
     return message
 
 

@@ -1,11 +1,14 @@
-"""sim_node: a simulated robot that talks like a real one. Publishes joint_states and features, obeys commands.
+"""sim_node: a simulated robot with the topics of a real one. It publishes joint_states and features and obeys commands.
 
-One plant step is one control period. State k is published at its beginning; the newest command at its end is the
-answer to it (what then acts when is the plant's business: plant.command_delay). In real time the periods have
-absolute deadlines and a missing answer means the last command stands; the brakes open with the first one. In lockstep
-every state waits for its answer, and a frame is sent when it is exposed: its reader, which uses it only once it is
-features.latency old, has it by then. Paced lockstep waits for the period's deadline, too: where answers are in time
-it is real time, elsewhere slower, and its numbers are those of lockstep.
+One step of the plant is one control period. State k is published at the beginning of its period; the newest command at
+the end of the period answers it (when a command acts is decided by plant.command_delay). Three modes of time:
+
+real time        the periods have absolute deadlines; without a new command the last one stays in effect; before the
+                 first command the brakes hold the arm
+lockstep         every state waits for its command, and a frame is sent when it is exposed: the controller, which uses
+                 it only once it is features.latency old, has received it by then
+paced lockstep   lockstep in which every period also waits for its deadline: real time where the commands come in
+                 time, slower elsewhere, with the results of lockstep
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import math
 import sys
 import threading
 import time
+from typing import Any
 
 import numpy as np
 from rclpy.node import Node
@@ -28,39 +32,41 @@ from ..config.sections.simulation import CameraSettings, PlantSettings
 from ..exceptions import ConfigurationError, MbrlError
 from ..messages import readers
 from ..robots import load_robot
-from . import message_writers
+from ..simulation.plant import Measurement
+from ..types import Array
+from . import message_writers, qos
+from .command_mailbox import CommandMailbox
+from .pacing import Pacer
 from .parameters import Parameters
 from .process import EndRequest, run
 from .simulation import Simulation
 
-STATES = QoSProfile(depth=50)
 PROGRESS_PERIOD = 0.1  # [s]
-RESEND = 1.0  # [s] after which an unanswered state is sent again: its reader may have been late to the party
-REPORT = 10.0  # [s] of waiting between two complaints
-LOOK_PERIOD = 0.01  # [s] between looks for readers
-SAME = 1e-6  # [s]: stamps closer than this are the same
-BEHIND = 1.0  # [s] of delay in real time after which the lost time is given up
-CATCH_UP = 0.05  # [s] the same in paced lockstep
+RESEND = 1.0  # [s] after which a state without a command is sent again: its subscriber may have appeared only now
+REPORT = 10.0  # [s] of waiting between two warnings
+DISCOVERY_PERIOD = 0.01  # [s] between two searches for subscribers
+BEHIND, CATCH_UP = 1.0, 0.05  # [s] of delay, in real time and in paced lockstep, from which on lost time is given up
 
 
 class SimNode(Node):
-    """ROS around nodes.simulation.Simulation; the simulation runs in a thread of its own."""
+    """The ROS interface of nodes.simulation.Simulation, which runs in a thread of its own."""
 
-    def __init__(self, end: EndRequest, **options):
+    def __init__(self, end: EndRequest, **options: Any):
         super().__init__("sim_node", automatically_declare_parameters_from_overrides=True, **options)
         self._end = end
-        sections = Parameters(
-            self, {"robot": RobotSettings, "plant": PlantSettings, "camera": CameraSettings, "": SimNodeSettings}
-        ).sections
-        self.settings: SimNodeSettings = sections[""]
-        self.robot = load_robot(sections["robot"], self.settings.robot_description or None)
-        self.simulation = Simulation(self.robot, sections["plant"], sections["camera"], self.settings)
-        self._condition = threading.Condition()
-        self._running, self._stopping = self.settings.autostart, False
-        self._sent = 0.0  # stamp of the newest state
-        self._answer: tuple[float, np.ndarray] | None = None  # (stamp of the state it answers, command)
-        self._states = self.create_publisher(JointState, "joint_states", STATES)
-        self._features = self.create_publisher(PointCloud2, "features", STATES)
+        kinds = {"robot": RobotSettings, "plant": PlantSettings, "camera": CameraSettings, "": SimNodeSettings}
+        parameters = Parameters(self, kinds)
+        self.settings = parameters.section(SimNodeSettings)
+        self.robot = load_robot(parameters.section(RobotSettings), self.settings.robot_description or None)
+        self.simulation = Simulation(
+            self.robot, parameters.section(PlantSettings), parameters.section(CameraSettings), self.settings
+        )
+        self._started, self._stopping = threading.Event(), threading.Event()
+        if self.settings.autostart:
+            self._started.set()
+        self._commands = CommandMailbox()
+        self._states = self.create_publisher(JointState, "joint_states", qos.EVERY)
+        self._features = self.create_publisher(PointCloud2, "features", qos.EVERY)
         self._truth = self.create_publisher(JointState, "~/truth", QoSProfile(depth=10))
         self._progress = self.create_publisher(Float64, "~/progress", QoSProfile(depth=10))
         self.create_subscription(Float64MultiArray, "commands", self._on_command, QoSProfile(depth=10))
@@ -70,12 +76,14 @@ class SimNode(Node):
         self._thread = threading.Thread(target=self._run, name="simulation", daemon=True)
 
     def begin(self) -> None:
+        """Start the thread of the simulation."""
         self._thread.start()
 
     def end(self) -> None:
-        with self._condition:
-            self._stopping = True
-            self._condition.notify()
+        """Stop the simulation and write its log."""
+        self._stopping.set()
+        self._started.set()
+        self._commands.close()
         if self._thread.is_alive():
             self._thread.join()
         if self.settings.log_file:
@@ -97,84 +105,57 @@ class SimNode(Node):
             self._end.set()
 
     def _simulate(self) -> None:
-        with self._condition:
-            while not self._running and not self._stopping:
-                self._condition.wait()
-            while self._states.get_subscription_count() < self.settings.readers and not self._stopping:
-                self._condition.wait(LOOK_PERIOD)
-        simulation, period = self.simulation, self.simulation.plant.period
-        deadline, next_progress, braked = time.perf_counter(), 0.0, self.settings.brakes
-        while not self._stopping and not simulation.finished:
+        self._started.wait()
+        while self._states.get_subscription_count() < self.settings.readers:
+            if self._stopping.wait(DISCOVERY_PERIOD):
+                return
+        simulation, next_progress, braked = self.simulation, 0.0, self.settings.brakes
+        pacer = Pacer(
+            simulation.plant.period, CATCH_UP if self.settings.lockstep else BEHIND, report=self._report_behind
+        )
+        while not self._stopping.is_set() and not simulation.finished:
             state, frames = simulation.begin_tick()
             for frame in frames:
                 self._features.publish(message_writers.to_cloud(frame))
             message = self._joint_state(state)
-            with self._condition:
-                self._answer, self._sent = None, readers.seconds(message.header.stamp)
+            self._commands.expect(readers.seconds(message.header.stamp))
             self._states.publish(message)
             self._truth.publish(self._joint_state(simulation.truth))
             if time.perf_counter() >= next_progress:
                 next_progress = time.perf_counter() + PROGRESS_PERIOD
                 self._progress.publish(Float64(data=simulation.elapsed))
             if self.settings.lockstep:
-                command = self._wait_for_answer(message, self.settings.lockstep_timeout)
+                command = self._wait_for_command(message, self.settings.lockstep_timeout)
                 if self.settings.pace:
-                    deadline = self._sleep_until(deadline + period, CATCH_UP)
+                    pacer.wait()
             elif braked:
-                command = self._wait_for_answer(message, math.inf)
-                braked, deadline = False, time.perf_counter()
+                command = self._wait_for_command(message, math.inf)
+                braked = False
+                pacer.restart()
             else:
-                deadline = self._sleep_until(deadline + period)
-                command = self._newest_answer()
+                pacer.wait()
+                command = self._commands.newest()
             simulation.end_tick(command)
         self._progress.publish(Float64(data=simulation.elapsed))
 
-    def _wait_for_answer(self, message: JointState, timeout: float) -> np.ndarray | None:
-        """The command for the state just sent; it is sent again now and then, since readers may appear late."""
-        stamp, begin = self._sent, time.perf_counter()
-        complaint = REPORT
-        with self._condition:
-            while not self._stopping:
-                if self._answer is not None and abs(self._answer[0] - stamp) < SAME:
-                    return self._answer[1]
-                if self._condition.wait(RESEND):
-                    continue
-                self._states.publish(message)
-                waited = time.perf_counter() - begin
-                if waited > timeout:
-                    raise MbrlError(
-                        f"no command for the state stamped {stamp:g} s within {waited:.0f} s; is the "
-                        "controller running, in lockstep, and on the same topics?"
-                    )
-                if waited > complaint:
-                    complaint += REPORT
-                    self.get_logger().warning(f"waiting for a command since {waited:.0f} s")
-        return None
+    def _wait_for_command(self, message: JointState, timeout: float) -> Array | None:
+        """Return the command for the state `message`, sending the state again now and then; None at the end."""
 
-    def _newest_answer(self) -> np.ndarray | None:
-        with self._condition:
-            return None if self._answer is None else self._answer[1]
+        def resend(waited: float) -> None:
+            self._states.publish(message)
+            if waited > REPORT:
+                self.get_logger().warning(f"waiting for a command since {waited:.0f} s", throttle_duration_sec=REPORT)
 
-    def _sleep_until(self, deadline: float, behind: float = BEHIND) -> float:
-        """Sleep to `deadline`; returns it, or now if it lies more than `behind` [s] back: what is lost is not caught up."""
-        left = deadline - time.perf_counter()
-        if left > 0.0:
-            time.sleep(left)
-        elif left < -behind:
-            if not self.settings.lockstep:
-                self.get_logger().warning(f"{-left:.1f} s behind real time; the machine is too slow or was asleep")
-            return time.perf_counter()
-        return deadline
+        return self._commands.wait(timeout, RESEND, resend)
 
-    def _joint_state(self, state) -> JointState:
-        message = JointState(
-            name=list(self.robot.joints),
-            position=state.q.tolist(),
-            velocity=state.qd.tolist(),
-            effort=[] if not hasattr(state, "effort") else state.effort.tolist(),
+    def _report_behind(self, seconds: float) -> None:
+        if not self.settings.lockstep:
+            self.get_logger().warning(f"{seconds:.1f} s behind real time; the machine is too slow or was suspended")
+
+    def _joint_state(self, state: Measurement) -> JointState:
+        return message_writers.to_joint_state(
+            self.settings.start_stamp + state.stamp, self.robot.joints, state.q, state.qd, state.effort
         )
-        message.header.stamp = message_writers.to_time(self.settings.start_stamp + state.stamp)
-        return message
 
     # --- callbacks ------------------------------------------------------------------------------------------------
 
@@ -185,10 +166,7 @@ class SimNode(Node):
                 throttle_duration_sec=1.0,
             )
             return
-        with self._condition:
-            answered = readers.answered_stamp(message)
-            self._answer = (self._sent if answered is None else answered, np.array(message.data))
-            self._condition.notify()
+        self._commands.put(readers.answered_stamp(message), np.array(message.data))
 
     def _on_payload(self, message: Float64) -> None:
         try:
@@ -197,10 +175,8 @@ class SimNode(Node):
             self.get_logger().warning(str(error))
 
     def _on_start(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        with self._condition:
-            response.success, response.message = True, "already running" if self._running else "started"
-            self._running = True
-            self._condition.notify()
+        response.success, response.message = True, "already running" if self._started.is_set() else "started"
+        self._started.set()
         return response
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -210,6 +186,7 @@ class SimNode(Node):
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the node; return the exit code of the process."""
     return run(SimNode, arguments)
 
 

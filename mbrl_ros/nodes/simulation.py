@@ -1,4 +1,4 @@
-"""The simulated world of sim_node, tick by tick and without ROS: plant, camera, scheduled events, log.
+"""What sim_node simulates, tick by tick and without ROS: plant, camera, scheduled events, log.
 
 Events happen at exact ticks: an event at t takes place at the beginning of the first tick at or after t.
 """
@@ -6,6 +6,7 @@ Events happen at exact ticks: an event at t takes place at the beginning of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +19,14 @@ from ..simulation.camera import Camera, CameraPose, project, random_pose
 from ..simulation.plant import Measurement, Plant
 from ..types import Array, FeatureFrame
 
-_SOON = 1e-9  # [s], forgives rounding when an event's time falls on a tick
+_TOLERANCE = 1e-9  # [s], for rounding where the time of an event falls on a tick
 
 
 class Simulation:
-    """begin_tick() gives what the sensors say, end_tick(command) lets one period pass. Times count from the start."""
+    """One simulated robot with its camera. Times count from the start.
+
+    begin_tick() returns what the sensors measure, end_tick(command) simulates one period.
+    """
 
     def __init__(self, robot: Robot, plant: PlantSettings, camera: CameraSettings, settings: SimNodeSettings):
         self.robot, self.settings = robot, settings
@@ -37,7 +41,7 @@ class Simulation:
             CameraPose(np.array(entry[:3]), np.reshape(entry[3:], (3, 3)))
             for entry in _groups("camera_poses", settings.camera_poses, 12)
         ]
-        # in lockstep the reader lets the latency pass, by the stamps
+        # in lockstep the controller waits for the latency to pass, by the stamps
         self._camera_settings = camera = camera.replace(latency=0.0) if settings.lockstep else camera
         self._rng = np.random.default_rng(camera.seed)
         self._measurement = self.plant.reset()
@@ -66,52 +70,53 @@ class Simulation:
 
     @property
     def elapsed(self) -> float:
-        """Simulated time since the start [s]."""
+        """Return the simulated time since the start [s]."""
         return self.tick * self.plant.period
 
     @property
     def finished(self) -> bool:
-        return 0.0 < self.settings.duration <= self.elapsed + _SOON
+        """Return whether settings.duration has passed; never if that is 0."""
+        return 0.0 < self.settings.duration <= self.elapsed + _TOLERANCE
 
     @property
     def truth(self) -> Measurement:
-        """The state without noise, stamped like the measurement of this tick; effort is left empty."""
+        """Return the state without noise, with the stamp of this tick's measurement; effort is left empty."""
         truth = self.plant.truth
         return Measurement(self.elapsed, truth.q, truth.qd, np.zeros(0))
 
     def request_payload(self, kg: float) -> None:
-        """Change the payload at the next tick; ConfigurationError if it is not a mass."""
+        """Change the payload [kg] at the next tick; ConfigurationError if it is not a mass."""
         if not 0.0 <= kg < np.inf:
             raise ConfigurationError(f"a payload must be a mass of at least 0 kg, got {kg!r}", key="payload", value=kg)
         self._requested_payload = kg
 
     def request_reset(self) -> None:
-        """Back to the initial position at the next tick; time goes on."""
+        """Return the robot to its initial position at the next tick; time goes on."""
         self._reset_requested = True
 
     def begin_tick(self) -> tuple[Measurement, tuple[FeatureFrame, ...]]:
-        """(measurement, feature frames that became available) of this tick."""
+        """Return the measurement of this tick and the feature frames that became available."""
         if self._reset_requested:
             self._reset_requested = False
             self._measurement, self._command = self.plant.reset(), None
-        self._happen()
+        self._run_events()
         frames: tuple[FeatureFrame, ...] = ()
         if self.camera is not None:
-            late = self.settings.start_stamp
+            start = self.settings.start_stamp
             frames = tuple(
-                FeatureFrame(late + frame.stamp, frame.points, frame.confidence)
+                FeatureFrame(start + frame.stamp, frame.points, frame.confidence)
                 for frame in self.camera.tick(self.elapsed, self.plant.marks)
             )
         m = self._measurement
         return Measurement(self.elapsed, m.q, m.qd, m.effort), frames
 
     def end_tick(self, command: Array | None) -> None:
-        """One period with the answer to this tick's state; None: there was none, the last command stands."""
+        """Simulate one period with the command that answers this tick's state; None: the last one stays in effect."""
         if command is None:
             self.held += self._command is not None
             command = self._command
         if command is None:
-            command = self._resting()
+            command = self._resting_command()
         else:
             self._command = command
         if self._log is not None:
@@ -136,7 +141,9 @@ class Simulation:
         self.tick += 1
 
     def save(self, path: str) -> None:
-        """Write the log of true states."""
+        """Write the log of true states, if there is one (settings.log_file)."""
+        if self._log is None:
+            return
         self._log.save(
             path,
             {
@@ -149,14 +156,14 @@ class Simulation:
             },
         )
 
-    def _resting(self) -> Array:
-        """What the plant does before the first command: nothing, or stay."""
+    def _resting_command(self) -> Array:
+        """Return the command before the first one arrived: zero, or the present position."""
         if self.robot.interface == "position":
             return np.clip(self._measurement.q, self.robot.command_lower, self.robot.command_upper)
         return np.zeros(self.robot.n)
 
-    def _happen(self) -> None:
-        now = self.elapsed + _SOON
+    def _run_events(self) -> None:
+        now = self.elapsed + _TOLERANCE
         if self._requested_payload is not None:
             self.payload, self._requested_payload = self._requested_payload, None
             self.plant.set_payload(self.payload)
@@ -177,7 +184,8 @@ class Simulation:
         return random_pose(self._rng, self.plant.truth.tip, settings=self._camera_settings)
 
 
-def _groups(name: str, values: Sequence, size: int) -> list[tuple]:
+def _groups(name: str, values: Sequence[Any], size: int) -> list[tuple[Any, ...]]:
+    """Split a flat list of events into groups of `size` entries."""
     if len(values) % size:
         raise ConfigurationError(
             f"'{name}' must have {size} entries per event, got {len(values)} in all", key=name, value=values

@@ -11,6 +11,7 @@ from std_srvs.srv import Trigger  # noqa: E402
 from mbrl_ros.controllers.policy import Mode  # noqa: E402
 from mbrl_ros.distillation.dataset import Supervision  # noqa: E402
 from mbrl_ros.distillation.fit import fit  # noqa: E402
+from mbrl_ros.messages.supervision import read  # noqa: E402
 from mbrl_ros.nodes import qos, supervision_messages  # noqa: E402
 from mbrl_ros.nodes.policy_interface import STREAM  # noqa: E402
 from mbrl_ros.robots.kinematics import Kinematics  # noqa: E402
@@ -87,10 +88,8 @@ def test_a_teaching_node_streams_what_a_student_needs(tmp_path):
         robot = Robot(peer)
         robot.aim(planar, (1.4, -2.2, 0.2))
         heard = robot.samples
-        robot.until(
-            lambda: len(heard) > 20 and supervision_messages.read(heard[-1])[0].kind == "point", "lessons on the target"
-        )
-        samples = [supervision_messages.read(message) for message in heard]
+        robot.until(lambda: len(heard) > 20 and read(heard[-1])[0].kind == "point", "lessons on the target")
+        samples = [read(message) for message in heard]
         assert (np.diff([number for _, number in samples]) > 0).all()
         sample = samples[-1][0]
         assert (

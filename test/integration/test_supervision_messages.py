@@ -8,6 +8,7 @@ from std_msgs.msg import Float64MultiArray  # noqa: E402
 
 from mbrl_ros.distillation.fit import fit  # noqa: E402
 from mbrl_ros.exceptions import DataError  # noqa: E402
+from mbrl_ros.messages.supervision import read  # noqa: E402
 from mbrl_ros.nodes import supervision_messages  # noqa: E402
 from support.robots import planar_robot  # noqa: E402
 from support.teaching import SETTINGS, sample, taught_samples  # noqa: E402
@@ -16,7 +17,7 @@ from support.teaching import SETTINGS, sample, taught_samples  # noqa: E402
 def test_a_sample_survives_the_wire():
     P = np.array([[2.0, 0.1, 0.2], [0.1, 3.0, 0.3], [0.2, 0.3, 4.0]])
     sent = sample(12.5, q=0.3, P=P, epoch=7, a=np.array([1.0, 2.0, 3.0]))
-    received, sequence = supervision_messages.read(supervision_messages.to_message(sent, 42, "/left/mpc_node"))
+    received, sequence = read(supervision_messages.to_message(sent, 42, "/left/mpc_node"))
     assert sequence == 42 and received.source == "/left/mpc_node" and received.kind == "point" and received.epoch == 7
     for name in ("target", "q", "qd", "a", "w", "u", "P"):
         assert np.array_equal(getattr(received, name), getattr(sent, name)), name
@@ -24,18 +25,18 @@ def test_a_sample_survives_the_wire():
 
 def test_messages_that_are_no_samples_are_refused():
     with pytest.raises(DataError, match="not a mbrl_ros/supervision/1"):
-        supervision_messages.read(Float64MultiArray(data=[1.0, 2.0]))
+        read(Float64MultiArray(data=[1.0, 2.0]))
     cut = supervision_messages.to_message(sample(0.0), 1, "a")
     cut.data = cut.data[:-1]
     with pytest.raises(DataError, match="sizes"):
-        supervision_messages.read(cut)
+        read(cut)
     unnamed = supervision_messages.to_message(sample(0.0), 1, "a")
     unnamed.layout.dim[8].label = "x"
     with pytest.raises(DataError, match="missing"):
-        supervision_messages.read(unnamed)
+        read(unnamed)
     wild = supervision_messages.to_message(sample(np.inf), 1, "a")
     with pytest.raises(DataError, match="not finite"):
-        supervision_messages.read(wild)
+        read(wild)
 
 
 def test_a_policy_survives_the_wire_and_a_damaged_one_does_not():
