@@ -2,11 +2,12 @@
 
 import threading
 
-import pytest
+from support.needs import needs, present
 
-pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+if present("rclpy"):
+    from mbrl_ros.nodes.background_worker import BackgroundWorker
 
-from mbrl_ros.nodes.background_worker import BackgroundWorker
+pytestmark = needs("rclpy")
 
 
 def test_tasks_run_in_order_in_another_thread():

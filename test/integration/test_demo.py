@@ -11,13 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from std_msgs.msg import Float64
-from std_srvs.srv import Trigger
 
-from support.ros import PATIENCE, Peer, needs_panda, new_domain
+from support.domains import new_domain
+from support.needs import needs, present
+from support.ros import PATIENCE, Peer
 
-pytest.importorskip("mujoco", reason="the demo simulates with MuJoCo")
-pytest.importorskip("matplotlib", reason="the report draws with matplotlib")
+if present("rclpy"):
+    from std_msgs.msg import Float64
+    from std_srvs.srv import Trigger
+
+pytestmark = needs("rclpy", "mujoco", "matplotlib")
+
 
 SUMMARY = {
     "seed",
@@ -51,7 +55,7 @@ def last_line(text: str) -> str:
     return text.rstrip().splitlines()[-1]
 
 
-@needs_panda
+@needs("example-robot-data")
 def test_the_panda_learns_to_move_and_says_how_well(tmp_path):
     done = demo(tmp_path, "--lockstep", "--seed", "3", "--duration", "8")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -75,7 +79,7 @@ def test_the_panda_learns_to_move_and_says_how_well(tmp_path):
     assert "rest error" in done.stdout and "supervisor: ACTIVE" in done.stdout and "0 missed" in done.stdout
 
 
-@needs_panda
+@needs("example-robot-data")
 def test_equal_seeds_give_equal_runs_whether_they_are_paced_or_not(tmp_path):
     runs, settings = [], ("--duration", "8", "--set", "planner.horizon=15")
     for name, options in (("first", ("--lockstep",)), ("second", ())):
@@ -86,7 +90,7 @@ def test_equal_seeds_give_equal_runs_whether_they_are_paced_or_not(tmp_path):
         np.testing.assert_array_equal(runs[0][column], runs[1][column])
 
 
-@needs_panda
+@needs("example-robot-data")
 def test_simulated_time_never_runs_ahead_and_a_lost_arm_ends_the_run_with_its_cause(tmp_path):
     """Watched from outside, in the domain that was asked for; an emergency stop is a loss that no controller can avoid."""
     domain = new_domain()
@@ -161,8 +165,8 @@ def in_domain(domain: int, but: int) -> list[int]:
     return found
 
 
-@needs_panda
-@pytest.mark.skipif(not Path("/proc/self/environ").is_file(), reason="needs Linux's /proc")
+@needs("example-robot-data")
+@needs("/proc")
 @pytest.mark.parametrize(
     ("numbers", "code", "young"),
     [

@@ -3,16 +3,19 @@
 import json
 import signal
 
-import pytest
+from mbrl_ros.distillation.dataset import Supervision
+from support.domains import new_domain
+from support.needs import needs, present
+from support.robots import planar_arm, planar_robot
+from support.ros import NodeProcess, Peer
+from support.teaching import taught_samples
 
-pytest.importorskip("rclpy", reason="ROS 2 is not installed")
-from std_msgs.msg import Float64MultiArray, String, UInt8MultiArray  # noqa: E402
+if present("rclpy"):
+    from std_msgs.msg import Float64MultiArray, String, UInt8MultiArray
 
-from mbrl_ros.distillation.dataset import Supervision  # noqa: E402
-from mbrl_ros.nodes import qos, supervision_messages  # noqa: E402
-from support.robots import planar_arm, planar_robot  # noqa: E402
-from support.ros import NodeProcess, Peer, new_domain  # noqa: E402
-from support.teaching import taught_samples  # noqa: E402
+    from mbrl_ros.nodes import qos, supervision_messages
+
+pytestmark = needs("rclpy")
 
 
 def stream(robot):

@@ -8,18 +8,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support import ROOT
-from support.ros import needs_panda, ros
-
-pytest.importorskip("mujoco", reason="MuJoCo is not installed")
-pytestmark = needs_panda
-
-from std_msgs.msg import Float64MultiArray, String
-from std_srvs.srv import Trigger
-
 from mbrl_ros.cli.main import main
 from mbrl_ros.config.configuration import Configuration, read_yaml
 from mbrl_ros.robots import load_robot
+from support import ROOT
+from support.needs import needs, present
+from support.ros import ros
+
+if present("rclpy"):
+    from std_msgs.msg import Float64MultiArray, String
+    from std_srvs.srv import Trigger
+
+pytestmark = needs("rclpy", "mujoco", "example-robot-data")
+
 
 PAGE = (ROOT / "doc" / "first_day.md").read_text(encoding="utf-8")
 COMMANDS = [

@@ -6,23 +6,27 @@ import sys
 import numpy as np
 import pytest
 
-from support.robots import planar_arm
-from support.ros import PANDA, Listening, NodeProcess, needs_panda, new_domain, ros, state
-
-pytestmark = needs_panda
-
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
-from rclpy.event_handler import SubscriptionEventCallbacks
-from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, String, UInt8
-from std_srvs.srv import Trigger
-
 from mbrl_ros.data.dataset import Dataset
-from mbrl_ros.nodes import message_writers, qos
-from mbrl_ros.nodes.status import read_status
 from mbrl_ros.safety.state_machine import State
+from support.domains import new_domain
+from support.needs import needs, present
+from support.robots import planar_arm
+from support.ros import PANDA, Listening, NodeProcess, ros, state
+
+if present("rclpy"):
+    from lifecycle_msgs.msg import Transition
+    from lifecycle_msgs.srv import ChangeState
+    from rclpy.event_handler import SubscriptionEventCallbacks
+    from rosgraph_msgs.msg import Clock
+    from sensor_msgs.msg import JointState
+    from std_msgs.msg import Float64MultiArray, String, UInt8
+    from std_srvs.srv import Trigger
+
+    from mbrl_ros.nodes import message_writers, qos
+    from mbrl_ros.nodes.status import read_status
+
+pytestmark = needs("rclpy", "example-robot-data")
+
 
 LOCKSTEP = {**PANDA, "lockstep": True}
 

@@ -1,24 +1,30 @@
 """Messages to values and back: joint order by name, malformed messages counted by reason, never raised."""
 
+from __future__ import annotations
+
 from array import array
 
 import numpy as np
 import pytest
 
-pytest.importorskip("rclpy", reason="ROS 2 is not installed")
-
-from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import PointStamped, PoseStamped
-from sensor_msgs.msg import JointState, PointCloud2, PointField
-from std_msgs.msg import Float64MultiArray
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
-
 from mbrl_ros.exceptions import TargetError
 from mbrl_ros.messages import readers
 from mbrl_ros.messages.input_gate import InputGate
-from mbrl_ros.nodes import message_writers
 from mbrl_ros.types import FeatureFrame, Plan, PlanStatus
+from support.needs import needs, present
 from support.robots import planar_robot
+
+if present("rclpy"):
+    from builtin_interfaces.msg import Duration
+    from geometry_msgs.msg import PointStamped, PoseStamped
+    from sensor_msgs.msg import JointState, PointCloud2, PointField
+    from std_msgs.msg import Float64MultiArray
+    from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+    from mbrl_ros.nodes import message_writers
+
+pytestmark = needs("rclpy")
+
 
 NAN = float("nan")
 
@@ -151,34 +157,40 @@ def test_clouds_of_every_number_format_are_read(order, kind):
     assert frame.confidence.tolist() == [1.0, 1.0]  # no such field: seen fully
 
 
-def broken_clouds():
-    good = [(0.5, 0.25, 9.0), (-0.5, 1.0, 9.0)]
-    yield "wrong fields", cloud(good, fields=("u", "v", "w"))
-    short = cloud(good)
-    short.data = short.data[:-5]
-    yield "wrong fields", short
-    rows = cloud(good)
-    rows.row_step = 3
-    yield "wrong fields", rows
-    step = cloud(good)
-    step.point_step = 2
-    yield "wrong fields", step
-    integers = cloud(good)
-    integers.fields[0].datatype = PointField.INT32
-    yield "wrong fields", integers
-    huge = cloud(good)
-    huge.width = 2**31
-    yield "wrong fields", huge
-    yield "wrong length", cloud(good[:1])
-    yield "wrong length", cloud([])
-    yield "not finite", cloud([(NAN, 0.0, 0.0), (0.0, 0.0, 0.0)])
+def cloud_with(**changes):
+    """A good cloud with other values in its fields."""
+    message = cloud(GOOD)
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
 
 
-@pytest.mark.parametrize("index, reason", [(i, reason) for i, (reason, _) in enumerate(broken_clouds())])
-def test_malformed_clouds_are_counted_by_reason(index, reason):
+def cloud_of_integers():
+    message = cloud(GOOD)
+    message.fields[0].datatype = PointField.INT32
+    return message
+
+
+GOOD = [(0.5, 0.25, 9.0), (-0.5, 1.0, 9.0)]
+BROKEN = {
+    "wrong fields, other names": lambda: cloud(GOOD, fields=("u", "v", "w")),
+    "wrong fields, too little data": lambda: cloud_with(data=cloud(GOOD).data[:-5]),
+    "wrong fields, short rows": lambda: cloud_with(row_step=3),
+    "wrong fields, short points": lambda: cloud_with(point_step=2),
+    "wrong fields, integers": cloud_of_integers,
+    "wrong fields, width": lambda: cloud_with(width=2**31),
+    "wrong length, a point short": lambda: cloud(GOOD[:1]),
+    "wrong length, empty": lambda: cloud([]),
+    "not finite": lambda: cloud([(NAN, 0.0, 0.0), (0.0, 0.0, 0.0)]),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_malformed_clouds_are_counted_by_reason(case):
     read = feature_reader()
-    assert read.read_cloud(list(broken_clouds())[index][1], 0.0) is None
-    assert dict(read.gate.rejected) == {reason: 1}
+    assert read.read_cloud(BROKEN[case](), 0.0) is None
+    ((reason, count),) = read.gate.rejected.items()
+    assert case.startswith(reason) and count == 1
 
 
 def test_an_invisible_point_need_not_be_finite():

@@ -3,16 +3,16 @@
 import json
 
 import numpy as np
-import pytest
 
-from support.ros import HOME, PANDA, needs_panda
-
-pytest.importorskip("mujoco", reason="MuJoCo is not installed")
-pytestmark = needs_panda
-
-from mbrl_ros.bench.node.bad_messages import TOPICS, BadMessages
 from mbrl_ros.cli.main import main
 from mbrl_ros.console.verdict import LATE
+from support.needs import needs, present
+from support.ros import HOME, PANDA
+
+if present("rclpy"):
+    from mbrl_ros.bench.node.bad_messages import TOPICS, BadMessages
+
+pytestmark = needs("rclpy", "mujoco", "example-robot-data")
 
 
 def test_every_way_to_be_bad_is_drawn_and_can_be_sent():

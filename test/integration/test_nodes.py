@@ -6,25 +6,27 @@ import signal
 import numpy as np
 import pytest
 
-from support.ros import HOME, PANDA, Listening, needs_panda, ros, state
-
-pytest.importorskip("mujoco", reason="MuJoCo is not installed")
-pytestmark = needs_panda
-
-from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import PointStamped, PoseStamped
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
-from std_srvs.srv import Trigger
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
-from visualization_msgs.msg import MarkerArray
-
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.data.tick_log import load_table
 from mbrl_ros.messages import readers
-from mbrl_ros.nodes import message_writers
-from mbrl_ros.nodes.status import read_status
 from mbrl_ros.robots import load_robot
+from support.needs import needs, present
+from support.ros import HOME, PANDA, Listening, ros, state
+
+if present("rclpy"):
+    from builtin_interfaces.msg import Duration
+    from geometry_msgs.msg import PointStamped, PoseStamped
+    from sensor_msgs.msg import JointState
+    from std_msgs.msg import Float64MultiArray
+    from std_srvs.srv import Trigger
+    from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+    from visualization_msgs.msg import MarkerArray
+
+    from mbrl_ros.nodes import message_writers
+    from mbrl_ros.nodes.status import read_status
+
+pytestmark = needs("rclpy", "mujoco", "example-robot-data")
+
 
 TARGET = (0.45, 0.15, 0.5)
 LOCKSTEP = {**PANDA, "lockstep": True}

@@ -2,15 +2,20 @@
 
 import pytest
 
-rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
-
-from rclpy.context import Context
-from rclpy.parameter import Parameter
-
 from mbrl_ros.config.configuration import documented, section_types
 from mbrl_ros.config.sections.nodes import NodeSettings
 from mbrl_ros.exceptions import ConfigurationError
-from mbrl_ros.nodes.parameters import Parameters
+from support.needs import needs, present
+
+if present("rclpy"):
+    import rclpy
+    from rclpy.context import Context
+    from rclpy.parameter import Parameter
+
+    from mbrl_ros.nodes.parameters import Parameters
+
+pytestmark = needs("rclpy")
+
 
 SECTIONS = {**section_types(), "": NodeSettings}
 

@@ -3,21 +3,26 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("rclpy", reason="ROS 2 is not installed")
-from geometry_msgs.msg import PointStamped  # noqa: E402
-from std_msgs.msg import Float64MultiArray, UInt8MultiArray  # noqa: E402
-from std_srvs.srv import Trigger  # noqa: E402
+from mbrl_ros.controllers.policy import Mode
+from mbrl_ros.distillation.dataset import Supervision
+from mbrl_ros.distillation.fit import fit
+from mbrl_ros.messages.supervision import read
+from mbrl_ros.robots.kinematics import Kinematics
+from support.needs import needs, present
+from support.robots import planar_arm, planar_robot
+from support.ros import Listening, ros, state
+from support.teaching import SETTINGS, taught_samples
 
-from mbrl_ros.controllers.policy import Mode  # noqa: E402
-from mbrl_ros.distillation.dataset import Supervision  # noqa: E402
-from mbrl_ros.distillation.fit import fit  # noqa: E402
-from mbrl_ros.messages.supervision import read  # noqa: E402
-from mbrl_ros.nodes import qos, supervision_messages  # noqa: E402
-from mbrl_ros.nodes.policy_interface import STREAM  # noqa: E402
-from mbrl_ros.robots.kinematics import Kinematics  # noqa: E402
-from support.robots import planar_arm, planar_robot  # noqa: E402
-from support.ros import Listening, ros, state  # noqa: E402
-from support.teaching import SETTINGS, taught_samples  # noqa: E402
+if present("rclpy"):
+    from geometry_msgs.msg import PointStamped
+    from std_msgs.msg import Float64MultiArray, UInt8MultiArray
+    from std_srvs.srv import Trigger
+
+    from mbrl_ros.nodes import qos, supervision_messages
+    from mbrl_ros.nodes.policy_interface import STREAM
+
+pytestmark = needs("rclpy")
+
 
 Q, JOINTS, DT = (0.2, -0.3, 0.2), ["joint1", "joint2", "joint3"], 0.005
 

@@ -6,9 +6,13 @@ import sys
 
 import pytest
 
-pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+from support.needs import needs, present
 
-from mbrl_ros.nodes import process
+if present("rclpy"):
+    from mbrl_ros.nodes import process
+
+pytestmark = needs("rclpy")
+
 
 ELSEWHERE = """
 import signal, threading

@@ -3,17 +3,14 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from support import ROOT
-from support.ros import needs_panda
+from support.needs import needs
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@needs_panda
+@needs("mujoco", "example-robot-data")
 def test_the_example_without_ros_runs_with_the_supervisor_and_reaches_its_target(capsys):
-    pytest.importorskip("mujoco", reason="the example simulates with MuJoCo")
     (example,) = re.findall(r"<!-- example: .*?-->\n```python\n(.*?)```", README, re.DOTALL)
     names = {}
     exec(compile(example, "README.md", "exec"), names)

@@ -3,23 +3,25 @@
 import sqlite3
 
 import numpy as np
-import pytest
-from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
 
-from mbrl_ros.nodes.status import read_status
 from mbrl_ros.robots import sources
 from mbrl_ros.types import DecisionStatus, PlanStatus
 from support import SHARED
-from support.ros import PANDA, needs_panda, ros
+from support.needs import needs, present
+from support.ros import PANDA, ros
+
+if present("rclpy"):
+    from diagnostic_msgs.msg import DiagnosticArray
+    from rclpy.serialization import deserialize_message
+    from sensor_msgs.msg import JointState
+    from std_msgs.msg import Float64MultiArray
+
+    from mbrl_ros.nodes.status import read_status
+
+pytestmark = needs("rclpy", "example-robot-data", "data/panda_exciting_trajectory.db3")
+
 
 RECORDING = SHARED / "data" / "panda_exciting_trajectory.db3"
-pytestmark = [
-    needs_panda,
-    pytest.mark.skipif(not RECORDING.is_file(), reason=f"the recording {RECORDING.name} is not in ../shared/data"),
-]
 
 RATE = 30.0  # [Hz], of the recording
 # The effort is what the real motors did, gravity included, and nothing is believed of what it does.

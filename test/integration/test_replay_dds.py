@@ -6,17 +6,23 @@ import subprocess
 import sys
 
 import pytest
-from geometry_msgs.msg import PointStamped
-from rclpy.qos import DurabilityPolicy, QoSProfile
-from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, String
-from std_srvs.srv import Trigger
 
-from mbrl_ros.nodes.message_writers import to_time
 from mbrl_ros.replay import ReplayOptions, replay
+from support.needs import needs, present
 from support.replay_bags import RATE, SETTINGS, START, TEXT, VECTOR, Messages, closed_loop, write_bag
 from support.ros import ros
+
+if present("rclpy"):
+    from geometry_msgs.msg import PointStamped
+    from rclpy.qos import DurabilityPolicy, QoSProfile
+    from rosgraph_msgs.msg import Clock
+    from sensor_msgs.msg import JointState
+    from std_msgs.msg import Float64MultiArray, String
+    from std_srvs.srv import Trigger
+
+    from mbrl_ros.nodes.message_writers import to_time
+
+pytestmark = needs("rclpy", "rosbags")
 
 
 def test_a_recorded_run_of_the_node_replays_to_the_last_bit(tmp_path):

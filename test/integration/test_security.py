@@ -3,9 +3,11 @@
 import xml.etree.ElementTree as ElementTree
 
 from support import ROOT
-from support.ros import PANDA, needs_panda, ros
+from support.needs import needs
+from support.ros import PANDA, ros
 
-pytestmark = needs_panda
+pytestmark = needs("rclpy", "example-robot-data")
+
 
 POLICY = ElementTree.parse(ROOT / "config" / "security" / "policy.xml").getroot()
 # Where the parameters say so: one of two command topics, and the simulated clock.

@@ -3,15 +3,19 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("std_msgs", reason="needs the ROS 2 message packages")
-from std_msgs.msg import Float64MultiArray  # noqa: E402
+from mbrl_ros.distillation.fit import fit
+from mbrl_ros.exceptions import DataError
+from mbrl_ros.messages.supervision import read
+from support.needs import needs, present
+from support.robots import planar_robot
+from support.teaching import SETTINGS, sample, taught_samples
 
-from mbrl_ros.distillation.fit import fit  # noqa: E402
-from mbrl_ros.exceptions import DataError  # noqa: E402
-from mbrl_ros.messages.supervision import read  # noqa: E402
-from mbrl_ros.nodes import supervision_messages  # noqa: E402
-from support.robots import planar_robot  # noqa: E402
-from support.teaching import SETTINGS, sample, taught_samples  # noqa: E402
+if present("rclpy"):
+    from std_msgs.msg import Float64MultiArray
+
+    from mbrl_ros.nodes import supervision_messages
+
+pytestmark = needs("rclpy")
 
 
 def test_a_sample_survives_the_wire():

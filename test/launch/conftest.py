@@ -12,3 +12,9 @@ def peer():
     peer = Peer(int(os.environ["ROS_DOMAIN_ID"]))
     yield peer
     peer.close()
+
+
+@pytest.fixture(scope="module")
+def exits():
+    """{process: its exit code}, filled as processes end."""
+    return {}

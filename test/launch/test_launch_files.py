@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -18,24 +17,25 @@ from mbrl_ros.exceptions import ConfigurationError
 from mbrl_ros.robots import load_robot, urdf
 from mbrl_ros.simulation.gazebo import gazebo_urdf
 from support import ROOT
+from support.launching import launch_file
+from support.needs import needs, sdf_tool
 from support.robots import planar_arm, planar_robot
 
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 GAZEBO = ROOT / "config" / "gazebo"
+real_launch = needs("launch_ros", "mbrl_ros in the ament index")
 
 
-def checked_by(*command: object) -> str:
-    """Output of a checking tool that must be content; skips where the tool is missing."""
-    if shutil.which(str(command[0])) is None:
-        pytest.skip(f"{command[0]} is not installed")
+def output_of(*command: object) -> str:
+    """Output of a checking tool, which must be content."""
     result = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout + result.stderr
+    assert result.returncode == 0 and "Error" not in result.stdout + result.stderr, result.stdout + result.stderr
+    return result.stdout
 
 
+@needs("launch_ros")
 @pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
 def test_every_launch_argument_is_described(path):
-    pytest.importorskip("launch_ros", reason="the launch system is not on PyPI; it comes with a ROS 2 installation")
     from launch.launch_description_sources import get_launch_description_from_python_launch_file
 
     own = get_launch_description_from_python_launch_file(str(path)).entities
@@ -79,18 +79,40 @@ def test_a_start_of_the_wrong_length_is_refused():
         gazebo_urdf(planar_robot(2), "/c.yaml", initial_position=[0.1])
 
 
+@needs("check_urdf")
 def test_check_urdf_accepts_the_robot(tmp_path):
     path = tmp_path / "robot.urdf"
     path.write_text(gazebo_urdf(planar_robot(2), "/c.yaml"))
-    assert "Successfully Parsed XML" in checked_by("check_urdf", path)
+    assert "Successfully Parsed XML" in output_of("check_urdf", path)
 
 
-def test_gazebo_accepts_the_world_and_the_robot(tmp_path):
-    tool = next((tool for tool in ("gz", "ign") if shutil.which(tool)), "gz")
+@needs("gz sdf")
+def test_gazebo_accepts_the_world():
+    output_of(sdf_tool(), "sdf", "-k", GAZEBO / "world.sdf")
+
+
+@needs("gz sdf")
+def test_gazebo_makes_a_model_with_every_joint_of_the_robot(tmp_path):
+    robot = planar_robot(2)
     path = tmp_path / "robot.urdf"
-    path.write_text(gazebo_urdf(planar_robot(2), "/c.yaml"))
-    for file in (GAZEBO / "world.sdf", path):
-        assert "Error" not in checked_by(tool, "sdf", "-k", file)
+    path.write_text(gazebo_urdf(robot, "/c.yaml"))
+    output_of(sdf_tool(), "sdf", "-k", path)
+    text = output_of(sdf_tool(), "sdf", "-p", path)
+    model = ElementTree.fromstring(text[text.index("<sdf") :]).find("model")
+    moving = [joint.get("name") for joint in model.findall("joint") if joint.get("type") == "revolute"]
+    assert moving == list(robot.joints)
+
+
+def test_a_root_without_mass_is_given_one_and_a_root_with_mass_keeps_it():
+    """Gazebo's converter leaves out a link without mass, and with the root the whole robot."""
+    weighed = '<link name="base"><inertial><mass value="7"/><inertia ixx="1" iyy="1" izz="1"/></inertial></link>'
+    for base, mass in (('<link name="base"/>', "1.0"), (weighed, "7")):
+        urdf = planar_arm(1).replace('<link name="base"/>', base)
+        root = ElementTree.fromstring(gazebo_urdf(load_robot(RobotSettings(), urdf), "/c.yaml"))
+        masses = {
+            link.get("name"): [m.get("value") for m in link.findall("inertial/mass")] for link in root.iter("link")
+        }
+        assert masses["base"] == [mass] and masses["world"] == []
 
 
 def test_the_world_has_what_the_bridge_hands_over():
@@ -117,6 +139,7 @@ def test_ros2_control_has_the_joints_the_interface_and_the_rate_of_the_controlle
     assert controllers["controller_manager"]["update_rate"] == rate
 
 
+@real_launch
 def test_gazebo_is_started_with_everything_it_needs(tmp_path, monkeypatch):
     said = launched_with_stand_ins(
         tmp_path,
@@ -136,6 +159,7 @@ def test_gazebo_is_started_with_everything_it_needs(tmp_path, monkeypatch):
     assert "gz_ros2_control" in said["robot_state_publisher"] and "bridge.yaml" in said["parameter_bridge"]
 
 
+@real_launch
 def test_rviz_is_started_with_the_robot_and_its_frame(tmp_path, monkeypatch):
     said = launched_with_stand_ins(
         tmp_path,
@@ -152,13 +176,6 @@ def launched_with_stand_ins(
     prefix: Path, monkeypatch, name: str, executables: dict[str, str], **arguments: str
 ) -> dict:
     """Run a shipped launch file until the stand-ins for `executables` {package: name} ended: {name: what it was told}."""
-    pytest.importorskip("launch_ros", reason="the launch system is not on PyPI; it comes with a ROS 2 installation")
-    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-
-    try:
-        launch_file = f"{get_package_share_directory('mbrl_ros')}/launch/{name}"
-    except PackageNotFoundError:
-        pytest.skip("mbrl_ros is not installed in this ROS environment")
     for package, executable in executables.items():
         stand_in(prefix, package, executable)
     (prefix / "share/ros_gz_sim/launch").mkdir(parents=True)
@@ -181,7 +198,7 @@ def launched_with_stand_ins(
         LaunchDescription(
             [
                 RegisterEventHandler(OnProcessExit(on_exit=one_more)),
-                IncludeLaunchDescription(launch_file, launch_arguments=arguments.items()),
+                IncludeLaunchDescription(str(launch_file(name)), launch_arguments=arguments.items()),
             ]
         )
     )

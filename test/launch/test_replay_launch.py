@@ -1,31 +1,27 @@
 """replay.launch.py, run by the real launch system: a bag plays into a shadow controller, and everything ends with it."""
 
 import pytest
-
-launch_pytest = pytest.importorskip(
-    "launch_pytest", reason="launch_pytest is not on PyPI; it comes with a ROS 2 installation"
-)
-
 import yaml
-from std_msgs.msg import Float64MultiArray
 
-from support.launching import shipped
+from support.launching import launched, shipped
+from support.needs import needs, present
 from support.replay_bags import SETTINGS, closed_loop, write_bag
 
+if present("rclpy"):
+    from std_msgs.msg import Float64MultiArray
 
-@pytest.fixture
-def exits():
-    return {}
+pytestmark = needs("launch_pytest", "launch_ros", "rclpy", "rosbags", "mbrl_ros in the ament index")
 
 
-@launch_pytest.fixture
-def shadow(tmp_path, exits):
+@launched(scope="module")
+def shadow(tmp_path_factory, exits):
     """A bag of four seconds, played to a controller of the same robot."""
+    folder = tmp_path_factory.mktemp("shadow")
     messages, _ = closed_loop(seconds=4.0)
-    bag = write_bag(tmp_path / "bag", messages)
+    bag = write_bag(folder / "bag", messages)
     settings = {key: value for key, value in SETTINGS.items() if key != "robot.description"}
     parameters = {"robot_description": SETTINGS["robot.description"], **settings, "lockstep": False}
-    params_file = tmp_path / "planar.yaml"
+    params_file = folder / "planar.yaml"
     params_file.write_text(yaml.safe_dump({"/**/mpc_node": {"ros__parameters": parameters}}))
     return shipped("replay.launch.py", exits, bag=str(bag), params_file=str(params_file))
 

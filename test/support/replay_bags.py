@@ -4,15 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
-
-from support.robots import planar_arm
-
-pytest.importorskip("rosbags", reason="reading bags needs rosbags: pip install 'mbrl_ros[replay]'")
-
-from rosbags.rosbag2 import CompressionMode, StoragePlugin, Writer
-from rosbags.rosbag2.enums import CompressionFormat
-from rosbags.typesys import Stores, get_typestore
 
 from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.controllers.pid import build_controller
@@ -21,6 +12,13 @@ from mbrl_ros.robots.inertia import JointSpaceInertia
 from mbrl_ros.safety.state_machine import Reason
 from mbrl_ros.safety.supervisor import Supervisor
 from mbrl_ros.types import Observation
+from support.needs import present
+from support.robots import planar_arm
+
+if present("rosbags"):
+    from rosbags.rosbag2 import CompressionMode, StoragePlugin, Writer
+    from rosbags.rosbag2.enums import CompressionFormat
+    from rosbags.typesys import Stores, get_typestore
 
 STATE, VECTOR, POINT, TEXT = (
     "sensor_msgs/msg/JointState",
@@ -44,8 +42,8 @@ SETTINGS = {
 class Messages:
     """Makes serialised messages; `store`: of which distribution the types are."""
 
-    def __init__(self, store=Stores.ROS2_JAZZY):
-        self.store = get_typestore(store)
+    def __init__(self, store: str = "ros2_jazzy"):
+        self.store = get_typestore(Stores(store))
         self._t = self.store.types
 
     def header(self, stamp: float, frame: str = ""):
@@ -110,12 +108,12 @@ def parameter_event(make: Messages, node: str, key: str, value: float) -> bytes:
     )
 
 
-def write_bag(folder: Path, messages, storage: str = "mcap", compression: str = "", store=Stores.ROS2_JAZZY) -> Path:
+def write_bag(folder: Path, messages, storage: str = "mcap", compression: str = "", store: str = "ros2_jazzy") -> Path:
     """A bag of (topic, type, stamp [s], bytes); compression: "", "file", "message" or "storage" (mcap's chunks)."""
     writer = Writer(folder, version=9, storage_plugin=StoragePlugin[storage.upper()])
     if compression:
         writer.set_compression(CompressionMode[compression.upper()], CompressionFormat.ZSTD)
-    types = get_typestore(store)
+    types = get_typestore(Stores(store))
     connections = {}
     with writer:
         for topic, kind, stamp, data in messages:
@@ -135,7 +133,7 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
     return bytes(changed)
 
 
-def closed_loop(seconds: float = 3.0, seed: int = 0, session: bool = True, store=Stores.ROS2_JAZZY, **settings):
+def closed_loop(seconds: float = 3.0, seed: int = 0, session: bool = True, store: str = "ros2_jazzy", **settings):
     """(messages, commands (T, 2)) of a run in lockstep as the nodes make it: the arm without gravity and with noise, one target."""
     values = {**SETTINGS, **settings}
     configuration = Configuration.from_flat({key: value for key, value in values.items() if key != "lockstep"})

@@ -1,65 +1,39 @@
 """Nodes for tests: real processes, real DDS, a domain of their own. Nothing here waits by the clock but to give up."""
 
+from __future__ import annotations
+
 import contextlib
-import importlib.metadata
-import itertools
 import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
-rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
-
-from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import QoSProfile
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, String
-
 from mbrl_ros.messages import readers
-from mbrl_ros.nodes import message_writers
+from support.domains import new_domain
+from support.needs import present
+
+if present("rclpy"):
+    import rclpy
+    from diagnostic_msgs.msg import DiagnosticArray
+    from rclpy.context import Context
+    from rclpy.executors import SingleThreadedExecutor
+    from rclpy.qos import QoSProfile
+    from sensor_msgs.msg import JointState
+    from std_msgs.msg import Float64MultiArray, String
+
+    from mbrl_ros.nodes import message_writers
 
 PATIENCE = 120.0  # [s]: a test that waits longer than this for a message has failed
-_domains = itertools.count(37 * os.getpid())
 PANDA = {
     "robot.description": "package-data:panda",
     "robot.joints": [f"panda_joint{i}" for i in range(1, 8)],
     "robot.tip": "panda_hand_tcp",
 }
 HOME = [0.0, -0.5, 0.0, -2.0, 0.0, 1.6, 0.8]
-
-
-def robot_data_installed() -> bool:
-    """Whether 'package-data:panda' can be read."""
-    try:
-        importlib.metadata.distribution("example-robot-data")
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
-
-
-needs_panda = pytest.mark.skipif(not robot_data_installed(), reason="example-robot-data is not installed")
-
-
-def new_domain() -> int:
-    """A domain nobody on this machine is in; see conftest.py for the range."""
-    taken = (
-        {int(line.split()[1].partition(":")[2], 16) for line in Path("/proc/net/udp").read_text().splitlines()[1:]}
-        if Path("/proc/net/udp").is_file()
-        else set()
-    )
-    for _ in range(101):
-        domain = 1 + next(_domains) % 101
-        first = 7400 + 250 * domain  # DDS's ports of a domain (RTPS 2.2, sec. 9.6.1.1)
-        if not any(first <= port < first + 250 for port in taken):
-            return domain
-    pytest.skip("no DDS domain is free on this machine")
 
 
 class NodeProcess:

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("mujoco", reason="the simulated plant needs MuJoCo")
-
 from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.config.sections.simulation import CameraSettings, PlantSettings
 from mbrl_ros.controllers.mpc import MpcController
@@ -16,9 +14,15 @@ from mbrl_ros.robots.kinematics import Kinematics
 from mbrl_ros.safety.supervisor import Supervisor
 from mbrl_ros.simulation.camera import Camera, CameraPose, project
 from mbrl_ros.simulation.episode import run_episode
-from mbrl_ros.simulation.plant import Plant
 from mbrl_ros.types import DecisionStatus, Observation
+from support.needs import needs, present
 from support.robots import planar_robot
+
+if present("mujoco"):
+    from mbrl_ros.simulation.plant import Plant
+
+pytestmark = needs("mujoco")
+
 
 START = (0.5, 0.6, -0.8)
 

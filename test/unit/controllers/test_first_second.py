@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("mujoco", reason="the simulated plant needs MuJoCo")
-
 from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.config.sections.simulation import PlantSettings
 from mbrl_ros.controllers.pid import build_controller
@@ -13,9 +11,15 @@ from mbrl_ros.robots.kinematics import Kinematics
 from mbrl_ros.runtime.mailbox import Arrival
 from mbrl_ros.safety.state_machine import Request, State
 from mbrl_ros.safety.supervisor import Supervisor
-from mbrl_ros.simulation.plant import Plant
 from mbrl_ros.types import Observation
+from support.needs import needs, present
 from support.packaged_robots import ARMS, packaged, settings_of
+
+if present("mujoco"):
+    from mbrl_ros.simulation.plant import Plant
+
+pytestmark = needs("mujoco")
+
 
 RATE = 200.0
 

@@ -14,8 +14,12 @@ from mbrl_ros.data.bag_writer import Limits, RotatingBag
 from mbrl_ros.data.stream import BagStream
 from mbrl_ros.exceptions import DataError
 from support import ROOT
+from support.needs import needs
 from support.recordings import recorded, states
 from support.replay_bags import STATE, Messages
+
+pytestmark = needs("rosbags")
+
 
 PLENTY = Limits(part_mb=0.02, total_mb=0.1, min_free_mb=0.0)
 

@@ -1,12 +1,14 @@
 """The distill scenario's page, from numbers made up for it."""
 
 import numpy as np
-import pytest
 
-pytest.importorskip("matplotlib", reason="reports need matplotlib")
+from mbrl_ros.controllers.policy import Mode
+from support.needs import needs, present
 
-from mbrl_ros.controllers.policy import Mode  # noqa: E402
-from mbrl_ros.demo import distill, distill_report  # noqa: E402
+if present("mujoco", "matplotlib"):
+    from mbrl_ros.demo import distill, distill_report
+
+pytestmark = needs("mujoco", "matplotlib")
 
 
 def trace(modes, versions, seed=0):

@@ -9,9 +9,13 @@ import yaml
 from mbrl_ros.cli.main import main
 from mbrl_ros.distillation.policy import load
 from mbrl_ros.messages.supervision import VERSION
+from support.needs import needs
 from support.replay_bags import VECTOR, Messages, write_bag
 from support.robots import planar_arm, planar_robot
 from support.teaching import N, taught_samples
+
+pytestmark = needs("rosbags")
+
 
 TOPIC = "/arm/mpc_node/supervision"
 

@@ -6,11 +6,14 @@ import pytest
 from mbrl_ros.distillation.compiled_policy import CompiledPolicy
 from mbrl_ros.distillation.export import to_onnx
 from mbrl_ros.distillation.fit import fit
+from support.needs import needs, present
 from support.robots import planar_robot
 from support.teaching import SETTINGS, N, taught_samples
 
-pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
-onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+if present("onnxruntime"):
+    import onnxruntime
+
+pytestmark = needs("onnx", "onnxruntime")
 
 
 def test_onnx_gives_the_same_goals_and_commands(tmp_path):

@@ -3,17 +3,24 @@
 import numpy as np
 import pytest
 
-crocoddyl = pytest.importorskip("crocoddyl", reason="install the bench extra")
+from mbrl_ros.codegen.compiler import find_compiler
+from support.needs import needs, present
+from support.planner_problems import random_case
 
-from mbrl_ros.codegen.compiler import find_compiler  # noqa: E402
-from support.planner_problems import random_case  # noqa: E402
+if present("crocoddyl"):
+    import crocoddyl
+    from crocoddyl import ActionModelAbstract
+else:
+    ActionModelAbstract = object
+
+pytestmark = needs("crocoddyl")
 
 
-class Stage(crocoddyl.ActionModelAbstract):
+class Stage(ActionModelAbstract):
     """One stage of a Case, or its last (t = H), with exact derivatives of the dynamics and our expansion of the cost."""
 
     def __init__(self, case, t):
-        crocoddyl.ActionModelAbstract.__init__(self, crocoddyl.StateVector(case.cost.nx), case.cost.nu, 1)
+        super().__init__(crocoddyl.StateVector(case.cost.nx), case.cost.nu, 1)
         self.case, self.t, self.v = case, t, np.zeros(case.cost.nu)
         self.jacobian = case.model.jacobian() if case.model else None
         if t < case.horizon:

@@ -9,6 +9,7 @@ import pytest
 from mbrl_ros.exceptions import ConfigurationError, DataError, JointNameError
 from mbrl_ros.replay import Mapped, ReplayOptions, replay
 from mbrl_ros.replay.table import read_csv
+from support.needs import needs
 from support.replay_bags import (
     EVENT,
     RATE,
@@ -16,11 +17,12 @@ from support.replay_bags import (
     STATE,
     VECTOR,
     Messages,
-    Stores,
     closed_loop,
     parameter_event,
     write_bag,
 )
+
+pytestmark = needs("rosbags")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def test_the_form_of_the_bag_does_not_matter(run, tmp_path, storage, compression
     assert outcome(copy) == outcome(run[0])
 
 
-@pytest.mark.parametrize("store", [Stores.ROS2_FOXY, Stores.ROS2_HUMBLE, Stores.ROS2_KILTED])
+@pytest.mark.parametrize("store", ["ros2_foxy", "ros2_humble", "ros2_kilted"])
 def test_the_types_of_other_distributions_are_read(run, tmp_path, store):
     messages, _ = closed_loop(store=store)
     assert outcome(write_bag(tmp_path / "copy", messages, store=store)) == outcome(run[0])

@@ -10,7 +10,11 @@ from mbrl_ros.data.stream import BagStream
 from mbrl_ros.exceptions import DataError, MbrlError
 from mbrl_ros.replay import Mapped, ReplayOptions, replay
 from support import SHARED
+from support.needs import needs
 from support.replay_bags import START, STATE, closed_loop, damaged, write_bag
+
+pytestmark = needs("rosbags")
+
 
 RECORDING = SHARED / "data" / "panda_exciting_trajectory.db3"
 FORMS = [("mcap", ""), ("mcap", "storage"), ("sqlite3", ""), ("sqlite3", "file")]

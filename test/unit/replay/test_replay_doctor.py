@@ -8,7 +8,10 @@ import pytest
 from mbrl_ros.cli.main import main
 from mbrl_ros.config.configuration import Configuration, read_yaml
 from mbrl_ros.robots import load_robot
+from support.needs import needs
 from support.replay_bags import RATE, SETTINGS, START, STATE, TEXT, VECTOR, Messages, closed_loop, write_bag
+
+pytestmark = needs("rosbags")
 
 
 @pytest.fixture

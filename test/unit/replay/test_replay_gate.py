@@ -9,7 +9,11 @@ from mbrl_ros.cli.main import main
 from mbrl_ros.exceptions import DataError
 from mbrl_ros.replay import ReplayOptions, replay
 from mbrl_ros.replay.golden import Golden, differences
+from support.needs import needs
 from support.replay_bags import closed_loop, write_bag
+
+pytestmark = needs("rosbags")
+
 
 pytest_plugins = ["pytester"]
 

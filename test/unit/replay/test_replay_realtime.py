@@ -7,8 +7,11 @@ import pytest
 from mbrl_ros.dynamics.checkpoint import content_hash, load_model, save_model
 from mbrl_ros.replay import ReplayOptions, replay
 from mbrl_ros.safety.state_machine import Request
+from support.needs import needs
 from support.realtime_robot import Robot
 from support.replay_bags import write_bag
+
+pytestmark = needs("rosbags")
 
 
 def agreed(robot, made):

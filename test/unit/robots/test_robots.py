@@ -10,8 +10,6 @@ from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.exceptions import ConfigurationError, JointNameError, RobotDescriptionError
 from mbrl_ros.robots import load_robot, urdf
 
-casadi = pytest.importorskip("casadi")
-
 # Two links of 1 m and 0.5 m turning about y, then a slide of 0.2 m along x: positions can be computed by hand.
 PLANAR = """
 <robot name="planar">

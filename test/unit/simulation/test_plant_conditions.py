@@ -5,13 +5,17 @@ import math
 import numpy as np
 import pytest
 
-pytest.importorskip("mujoco")
-
 from mbrl_ros.config.sections.simulation import PlantSettings
 from mbrl_ros.exceptions import ConfigurationError, JointNameError
 from mbrl_ros.simulation.delivery import Delivery
-from mbrl_ros.simulation.plant import Plant
+from support.needs import needs, present
 from support.robots import planar_robot
+
+if present("mujoco"):
+    from mbrl_ros.simulation.plant import Plant
+
+pytestmark = needs("mujoco")
+
 
 EXACT = {
     "position_noise": 0.0,

@@ -6,15 +6,19 @@ import math
 import numpy as np
 import pytest
 
-pytest.importorskip("mujoco")
-
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.config.sections.simulation import CameraSettings, PlantSettings
 from mbrl_ros.exceptions import ConfigurationError, JointNameError, RobotDescriptionError, ShapeError
 from mbrl_ros.robots import load_robot
-from mbrl_ros.simulation import rendering
 from mbrl_ros.simulation.camera import Camera, CameraPose, project, random_pose
-from mbrl_ros.simulation.plant import Plant
+from support.needs import needs, present
+
+if present("mujoco"):
+    from mbrl_ros.simulation import rendering
+    from mbrl_ros.simulation.plant import Plant
+
+pytestmark = needs("mujoco")
+
 
 # Two rods of 1 m that turn about y, each with its 2 kg at its middle; positive angles lift them.
 ARM = """

@@ -1,0 +1,105 @@
+"""What a test needs and may be missing: a mark that skips it with the reason and the remedy.
+
+    pytestmark = needs("rclpy", "mujoco")
+    if present("rclpy"):
+        from std_msgs.msg import String
+
+No module skips itself while it is imported (`pytest.importorskip` or `pytest.skip` at its top level). The pytest plugin of
+launch_testing, which every ROS 2 installation loads, imports the test modules while pytest still lists them, and a skip raised
+there skips the list: the whole session with pytest 7, the folder with later ones. Nothing is collected and nothing fails.
+"""
+
+import importlib.metadata
+import importlib.util
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from mbrl_ros.cli.main import missing
+from mbrl_ros.codegen.compiler import find_compiler
+from support import SHARED
+
+_FROM_ROS = "it is not on PyPI and comes with a ROS 2 installation: source one"
+
+
+def _distribution(name: str) -> bool:
+    """Whether a Python distribution is installed."""
+    try:
+        importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _in_ament_index() -> bool:
+    """Whether this package is installed where ROS 2 looks for packages."""
+    if importlib.util.find_spec("ament_index_python") is None:
+        return False
+    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+
+    try:
+        get_package_share_directory("mbrl_ros")
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def sdf_tool() -> str | None:
+    """The command of Gazebo that has `sdf`: gz, or ign with older versions."""
+    for tool in ("gz", "ign"):
+        if shutil.which(tool) and subprocess.run([tool, "sdf", "--versions"], capture_output=True).returncode == 0:
+            return tool
+    return None
+
+
+# What is no Python module: (whether it is there, what to do otherwise).
+_OTHERS: dict[str, tuple[Callable[[], bool], str]] = {
+    "a C++ compiler": (lambda: find_compiler() is not None, "install g++ or clang++"),
+    "an x86-64 processor": (lambda: platform.machine() in ("x86_64", "AMD64"), "run the test on one"),
+    "example-robot-data": (lambda: _distribution("example-robot-data"), "pip install 'mbrl_ros[sim]'"),
+    "mbrl_ros in the ament index": (_in_ament_index, "install it with pip or colcon into this ROS 2"),
+    "check_urdf": (lambda: shutil.which("check_urdf") is not None, "install liburdfdom-tools"),
+    "gz sdf": (lambda: sdf_tool() is not None, "install Gazebo, or sdformat's command line tools"),
+    "/proc": (lambda: Path("/proc/self/environ").is_file(), "run the test on Linux"),
+}
+_REMEDIES = {
+    **dict.fromkeys(("launch", "launch_ros", "launch_pytest", "ament_index_python"), _FROM_ROS),
+    "onnxruntime": "pip install onnxruntime",
+    "onnx": "pip install 'mbrl_ros[onnx]'",
+    "pyarrow": "pip install 'mbrl_ros[parquet]'",
+}
+
+
+@cache
+def present(*names: str) -> bool:
+    """Whether every one of `names` is there: a Python module, a recording ('data/NAME'), or an entry of _OTHERS."""
+    return all(_is_present(name) for name in names)
+
+
+def _is_present(name: str) -> bool:
+    if name in _OTHERS:
+        return _OTHERS[name][0]()
+    if name.startswith("data/"):
+        return (SHARED / name).is_file()
+    return importlib.util.find_spec(name.partition(".")[0]) is not None and importlib.util.find_spec(name) is not None
+
+
+def _reason(name: str) -> str:
+    if name in _OTHERS:
+        return f"needs {name}: {_OTHERS[name][1]}"
+    if name.startswith("data/"):
+        return f"needs the recording {name} in {SHARED.name}/ beside the checkout"
+    if name in _REMEDIES:
+        return f"needs the Python module {name!r}: {_REMEDIES[name]}"
+    return missing(ModuleNotFoundError("", name=name))
+
+
+def needs(*names: str) -> pytest.MarkDecorator:
+    """A mark that skips a test where one of `names` is missing, and says how to get it; see `present` for the names."""
+    absent = [name for name in names if not present(name)]
+    return pytest.mark.skipif(bool(absent), reason="; ".join(_reason(name) for name in absent) or "nothing is missing")
