@@ -1,8 +1,11 @@
 """A robot's URDF as Gazebo and gz_ros2_control want it.
 
 To the mechanism (the robot's joints movable, every other joint fixed) and its shapes are added: a joint that holds the
-root in the world, and the <ros2_control> block that gives the commanded interface of every joint, and its position,
-velocity and effort as state, to the controllers of a file.
+root in the world, an inertia for a root that has none, and the <ros2_control> block that gives the commanded interface of
+every joint, and its position, velocity and effort as state, to the controllers of a file.
+
+Gazebo's converter (sdformat's parser_urdf) leaves out a link without mass, and every link below it. A root without
+<inertial>, as many robots have, would leave a model without links. It is held in the world, so its inertia moves nothing.
 """
 
 from __future__ import annotations
@@ -46,6 +49,7 @@ def gazebo_urdf(
         joint = ElementTree.SubElement(root, "joint", name=f"{WORLD}_to_{robot.root}", type="fixed")
         ElementTree.SubElement(joint, "parent", link=WORLD)
         ElementTree.SubElement(joint, "child", link=robot.root)
+    _add_inertia_of_what_the_world_holds(root)
     _add_control(root, robot, initial_position or (0.0,) * robot.n)
     plugin = ElementTree.SubElement(ElementTree.SubElement(root, "gazebo"), "plugin", PLUGIN)
     ElementTree.SubElement(plugin, "parameters").text = str(controllers)
@@ -53,6 +57,26 @@ def gazebo_urdf(
         ElementTree.SubElement(ElementTree.SubElement(plugin, "ros"), "namespace").text = namespace
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _add_inertia_of_what_the_world_holds(root: ElementTree.Element) -> None:
+    """Give every link that a fixed joint holds in the world a mass and an inertia, where it has none."""
+    held = set()
+    for joint in root.iterfind("joint[@type='fixed']"):
+        parent, child = joint.find("parent"), joint.find("child")
+        if parent is not None and child is not None and parent.get("link") == WORLD:
+            held.add(child.get("link"))
+    for link in root.iterfind("link"):
+        mass = link.find("inertial/mass")
+        if link.get("name") in held and (mass is None or float(mass.get("value", "0")) == 0.0):
+            for useless in link.findall("inertial"):
+                link.remove(useless)
+            inertial = ElementTree.SubElement(link, "inertial")
+            ElementTree.SubElement(inertial, "mass", value="1.0")
+            moments = {
+                f"i{axes}": "0.01" if axes[0] == axes[1] else "0.0" for axes in ("xx", "xy", "xz", "yy", "yz", "zz")
+            }
+            ElementTree.SubElement(inertial, "inertia", moments)
 
 
 def _add_control(root: ElementTree.Element, robot: Robot, initial_position: Sequence[float]) -> None:
