@@ -1,5 +1,7 @@
 """A real Panda, recorded: mpc_node in shadow mode refits and plans on every message, sent over DDS."""
 
+from __future__ import annotations
+
 import sqlite3
 
 import numpy as np
