@@ -2,8 +2,8 @@
 
 A library is kept under $XDG_CACHE_HOME/mbrl_ros (default ~/.cache), named by a hash of its sources, flags, compiler
 version and processor, and moved into place by an atomic rename, so that several processes may build the same one.
-Whatever goes wrong (no compiler, an error in it, a full disk, a damaged file) is said once in the log, and the caller
-gets None and goes on without compiled code.
+Whatever goes wrong (no compiler, a compiler error, a full disk, a damaged file) is logged once, and the caller gets
+None and goes on without compiled code.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..exceptions import CompileError
 _log = logging.getLogger(__name__)
 # No -ffast-math: in a shared object it sets flush-to-zero for the whole process.
 FLAGS = ("-std=gnu++17", "-O3", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
-# Tried in this order until one compiles: this processor's instructions, with glibc's vector mathematics where there is one.
+# Tried in this order until one compiles: this processor's instructions, with glibc's vector mathematics if it has any.
 VARIANTS = (
     ("-march=native", "-DLIBMVEC", "-lmvec", "-lm"),
     ("-march=native", "-lm"),
@@ -33,25 +33,39 @@ VARIANTS = (
     ("-lm",),
 )
 TIMEOUT = 300.0  # [s] after which a compiler is taken for hung
-_told: set[str] = set()
+_logged: set[str] = set()
 _fallbacks: list[str] = []
 
 
+class CompilerFailed(CompileError):
+    """The compiler ran and refused; holds the first lines of its messages."""
+
+
 def cache_directory() -> Path:
+    """Return the folder of compiled libraries."""
     root = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(root) / "mbrl_ros"
 
 
 def load_library(name: str, sources: Mapping[str, str], flags: Sequence[str] = ()) -> ctypes.PyDLL | None:
-    """The library made of `sources` ({file name: text}; every *.cpp is compiled, the rest may be included).
+    """Compile `sources`, or load what an earlier call compiled of them.
 
-    `flags` are added to FLAGS and to the first of VARIANTS that compiles (LIBMVEC is defined where glibc has it).
     PyDLL keeps the interpreter's lock: right for calls of microseconds, which would lose milliseconds to get it back.
-    None where it cannot be had; the reason is logged once.
+
+    Parameters
+    ----------
+    name : of the library, for its file and the log
+    sources : {file name: text}; every *.cpp is compiled, the rest may be included
+    flags : added to FLAGS and to the first of VARIANTS that compiles (LIBMVEC is defined where glibc has it)
+
+    Returns
+    -------
+    The library, or None where it cannot be had; the reason is logged once.
     """
     compiler = find_compiler()
     if compiler is None:
-        return _without(name, "there is no C++ compiler (install g++, or name one in $CXX)")
+        _log_fallback(name, "there is no C++ compiler (install g++, or name one in $CXX)")
+        return None
     key = _key(sources, flags, compiler)
     reason = "no directory for compiled code belongs to this user alone"
     # looking for a temporary directory is an error of its own where no file can be written
@@ -69,16 +83,14 @@ def load_library(name: str, sources: Mapping[str, str], flags: Sequence[str] = (
         except (OSError, subprocess.SubprocessError) as error:
             reason = f"{type(error).__name__}: {error}"
         except CompilerFailed as error:
-            return _without(name, f"{compiler} failed:\n{error}")
-    return _without(name, reason)
-
-
-class CompilerFailed(CompileError):
-    """The compiler ran and refused; holds its last words."""
+            _log_fallback(name, f"{compiler} failed:\n{error}")
+            return None
+    _log_fallback(name, reason)
+    return None
 
 
 def find_compiler() -> str | None:
-    """The C++ compiler's path: $CXX, else the first of g++, clang++, c++ on the path."""
+    """Return the C++ compiler's path: $CXX, else the first of g++, clang++, c++ on the path."""
     wanted = os.environ.get("CXX")
     for candidate in ([wanted] if wanted else []) + ["g++", "clang++", "c++"]:
         path = shutil.which(candidate)
@@ -97,7 +109,7 @@ def _compiler_version(compiler: str) -> str:
 
 @functools.cache
 def processor() -> str:
-    """What -march=native depends on."""
+    """Describe the processor: what -march=native depends on."""
     try:
         lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
         return "\n".join(
@@ -128,7 +140,7 @@ def _trusted(directory: Path) -> bool:
 
 
 def _load(path: Path) -> ctypes.PyDLL | None:
-    """The cached library, or None if the file is damaged (by its recorded digest, so that loading it cannot crash)."""
+    """Return the cached library, or None if its digest shows that the file is damaged: loading that could crash."""
     try:
         if path.with_suffix(".sha256").read_text() == hashlib.sha256(path.read_bytes()).hexdigest():
             return ctypes.PyDLL(str(path))
@@ -163,12 +175,12 @@ def _build(path: Path, sources: Mapping[str, str], compiler: str, flags: Sequenc
 
 
 def fallbacks() -> list[str]:
-    """What this process runs without compiled code, and why; empty where all is compiled."""
+    """List what this process runs without compiled code, and why; empty where everything is compiled."""
     return list(_fallbacks)
 
 
-def _without(name: str, reason: str) -> None:
-    if (name + reason) not in _told:
-        _told.add(name + reason)
+def _log_fallback(name: str, reason: str) -> None:
+    if (name + reason) not in _logged:
+        _logged.add(name + reason)
         _fallbacks.append(f"{name}: {reason.splitlines()[0]}")
         _log.warning("%s runs without compiled code, several times slower: %s", name, reason)

@@ -1,7 +1,8 @@
-"""CasADi SX functions as C++ over `Lane`, a vector of several stages or several step sizes evaluated at once.
+"""CasADi SX functions as C++ over SIMD lanes: several stages or several step sizes evaluated at once.
 
-CasADi keeps an SX function as a list of scalar instructions. Writing that list out with Lane in place of double
-evaluates LANES arguments per call on the vector units; kernel.cpp defines Lane and what it can do.
+CasADi keeps an SX function as a list of scalar instructions. Writing that list out with the type `Lane`, a vector of
+LANES doubles, in place of double evaluates LANES arguments per call on the vector units. Whoever compiles the source
+defines `Lane` and its functions (planners/ilqr/lane.h).
 """
 
 from __future__ import annotations
@@ -71,7 +72,12 @@ NOT_SMOOTH = {
 
 
 def emit(function: casadi.Function, name: str) -> str:
-    """C++ source of `static void name(const Lane* const* in, Lane* const* out)`; outputs hold their nonzeros only."""
+    """Write `static void name(const Lane* const* in, Lane* const* out)` in C++; outputs hold their nonzeros only.
+
+    Raises
+    ------
+    ConfigurationError : `function` uses an operation that is not available over SIMD lanes
+    """
     memory: set[int] = set()
     body = []
     for i in range(function.n_instructions()):
@@ -110,7 +116,7 @@ def _expression(op: int, operands: list[str]) -> str:
 
 
 def nonsmooth_operation(function: casadi.Function) -> str:
-    """The first operation of `function` that is not twice differentiable ('' if there is none)."""
+    """Return the first operation of `function` that is not twice differentiable ('' if there is none)."""
     for i in range(function.n_instructions()):
         if function.instruction_id(i) in NOT_SMOOTH:
             return NOT_SMOOTH[function.instruction_id(i)]

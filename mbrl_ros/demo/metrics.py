@@ -29,7 +29,7 @@ def summarise(
     estimator: str,
 ) -> dict:
     """summary.json as a dictionary. `truth` and `control` are the logs of the plant and of the controller: stamp (T,)
-    in seconds since the start, tip (T, 3), qd (T, n), features (T, m), u (T, nu), nis (T,), ... (simulation/episode.py).
+    in seconds since the start, tip (T, 3), qd (T, n), features (T, m), u (T, nu), nis (T,), ... (demo/episode.py).
     What a run that ended early did not come to is None.
     """
     points, images = scenario.slots_of("point"), scenario.slots_of("features")

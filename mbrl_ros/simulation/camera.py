@@ -1,4 +1,4 @@
-"""A pinhole camera that watches marks on the robot, from a pose nobody tells the controller.
+"""A pinhole camera that watches marks on the robot, from a pose that the controller does not know.
 
 A point p in the root link's frame is c = R^T (p - t) in the camera's optical frame (x right, y down, z into the scene;
 Hartley and Zisserman 2004, ch. 6), and its image is u = f c_x / c_z, v = f c_y / c_z with f = 1 / tan(fov / 2), fov the
@@ -23,8 +23,9 @@ _SOON = 1e-9  # [s], forgives rounding when a due time falls on a tick
 
 @dataclass(frozen=True, eq=False, slots=True)
 class CameraPose:
-    """Where the camera is: position t (3,) [m] and rotation R (3, 3), columns right, down, into the scene, both in
-    the root link's frame.
+    """Where the camera is, in the root link's frame.
+
+    position: t (3,) [m]; rotation: R (3, 3), its columns right, down and into the scene.
     """
 
     position: Array
@@ -32,7 +33,7 @@ class CameraPose:
 
     @classmethod
     def look_at(cls, position: Array, target: Array, roll: float = 0.0) -> CameraPose:
-        """At `position` (3,) [m], looking at `target` (3,) [m]; `roll` [rad] turns it clockwise about its view."""
+        """Stand at `position` (3,) [m], look at `target` (3,) [m]; `roll` [rad] turns the camera clockwise."""
         position, target = checked("position", position, (3,)), checked("target", target, (3,))
         forward = target - position
         if np.linalg.norm(forward) < 1e-9:
@@ -51,11 +52,14 @@ def random_pose(
     target: Array,
     *,
     distance: tuple[float, float] = (0.8, 1.5),
-    settings: CameraSettings = CameraSettings(),
+    settings: CameraSettings | None = None,
 ) -> CameraPose:
-    """A reasonable view of the workspace around `target` (3,) [m]: from the side away from the robot's base, 10 to 50
-    degrees above, `distance` [m] away, rolled by up to 10 degrees, with the target within half the image's extent.
+    """Draw a pose with a reasonable view of the workspace around `target` (3,) [m].
+
+    It is on the side away from the robot's base, 10 to 50 degrees above the target, `distance` [m] (least and most)
+    away, rolled by up to 10 degrees, and has the target within half the image's extent; `settings` None: the defaults.
     """
+    settings = settings or CameraSettings()
     target = checked("target", target, (3,))
     away = math.atan2(target[1], target[0]) if np.hypot(target[0], target[1]) > 0.05 else rng.uniform(-math.pi, math.pi)
     azimuth, elevation = away + rng.uniform(-1.2, 1.2), math.radians(rng.uniform(10.0, 50.0))
@@ -72,7 +76,7 @@ def random_pose(
 
 
 def project(points: Array, pose: CameraPose, settings: CameraSettings) -> tuple[Array, Array]:
-    """Image coordinates (count, 2) of `points` (count, 3) [m], without noise, and whether each is visible (count,).
+    """Return image coordinates (count, 2) of `points` (count, 3) [m], without noise, and whether each is visible.
 
     A point behind the camera has no image: its coordinates are (0, 0) and it is not visible.
     """
@@ -86,30 +90,34 @@ def project(points: Array, pose: CameraPose, settings: CameraSettings) -> tuple[
 
 
 class Camera:
-    """Feature frames at a fixed rate, late by the latency: a frame is exposed at the first tick at or after its due
-    time, and delivered at the first tick at least the latency later. Equal seeds and ticks give equal frames.
-    `pose` may be replaced at any time, and holds for the frames exposed from then on.
+    """Feature frames at a fixed rate, late by the latency.
+
+    A frame is exposed at the first tick at or after its due time, and delivered at the first tick at least the latency
+    later. Equal seeds and ticks give equal frames. `pose` may be replaced at any time, and holds for the frames exposed
+    from then on.
     """
 
     def __init__(self, settings: CameraSettings, pose: CameraPose):
         self.settings, self.pose = settings, pose
-        self.reset()
+        self._rng = np.random.default_rng(settings.seed)
+        self._start, self._exposed = 0.0, 0
+        self._pending: collections.deque[FeatureFrame] = collections.deque()
 
     def reset(self, start: float = 0.0, seed: int | None = None) -> None:
         """Forget all frames; the first is due at `start` [s]. `seed` replaces the settings' seed."""
         self._rng = np.random.default_rng(self.settings.seed if seed is None else seed)
         self._start, self._exposed = start, 0
-        self._pending: collections.deque[FeatureFrame] = collections.deque()
+        self._pending.clear()
 
     def tick(self, time: float, marks: Array) -> tuple[FeatureFrame, ...]:
-        """The frames that became available at `time` [s], with the marks now at `marks` (count, 3) [m].
+        """Return the frames that became available at `time` [s], with the marks now at `marks` (count, 3) [m].
 
         Call once per control tick with rising times. Image coordinates are ordered (u, v) mark by mark; a mark behind
         the camera or outside the image has confidence 0, and its coordinates are pushed onto the image's border.
         """
         if time >= self._start + self._exposed / self.settings.rate - _SOON:
             self._pending.append(self._expose(time, marks))
-            # Frames that were due since the last tick have passed unexposed: no burst follows.
+            # Frames that were due since the last tick are left out: they do not follow all at once.
             self._exposed = 1 + math.floor((time - self._start + _SOON) * self.settings.rate)
         ready = []
         while self._pending and time >= self._pending[0].stamp + self.settings.latency - _SOON:
@@ -117,7 +125,7 @@ class Camera:
         return tuple(ready)
 
     def exact(self, marks: Array) -> Array:
-        """Image coordinates (count, 2) of `marks` (count, 3) [m] as they are now: no noise, no latency, no border."""
+        """Return the image (count, 2) of `marks` (count, 3) [m] as they are now: no noise, no latency, no border."""
         return project(marks, self.pose, self.settings)[0]
 
     def _expose(self, time: float, marks: Array) -> FeatureFrame:

@@ -20,18 +20,25 @@ from ..types import Array
 
 
 class Delivery:
-    """Commands under way. `acting`: number of the command in effect, counted from 0; -1: the one at rest, before any.
-    `late`: l_k of the command given next [ticks]. Draws for jitter and lateness have generators of their own.
+    """Commands under way to the drives, with `substeps` physics steps per tick; `reset` before use.
+
+    acting: number of the command in effect, counted from 0; -1: the one at rest, before any. late: l_k of the command
+    given next [ticks]. Draws for jitter and lateness have generators of their own.
     """
 
     def __init__(self, settings: PlantSettings, substeps: int):
         self._settings, self._substeps = settings, substeps
         self._delay = round(settings.command_delay * substeps)
+        self._jitter, self._lateness = np.random.default_rng([0, 1]), np.random.default_rng([0, 2])
+        self._under_way: deque[tuple[int, int, Array]] = deque()  # (a_k, k, command)
+        self._newest = self._command = np.zeros(0)
+        self._given = self.late = 0
+        self.acting = -1
 
     def reset(self, rest: Array, seed: int) -> None:
-        """`rest` (n,) is in effect until the first command arrives."""
+        """Forget all commands: `rest` (n,) is in effect until the first one arrives."""
         self._jitter, self._lateness = np.random.default_rng([seed, 1]), np.random.default_rng([seed, 2])
-        self._under_way: deque[tuple[int, int, Array]] = deque()  # (a_k, k, command)
+        self._under_way.clear()
         self._newest = self._command = rest
         self.acting, self._given = -1, 0
         self.late = self._draw()
@@ -42,7 +49,7 @@ class Delivery:
         return self._newest
 
     def give(self, command: Array) -> None:
-        """`command` (n,) is given at the beginning of this tick."""
+        """Send `command` (n,) at the beginning of this tick."""
         extra = self.late
         if self._settings.command_jitter:
             extra += int(self._jitter.integers(self._settings.command_jitter + 1))
@@ -53,7 +60,7 @@ class Delivery:
         self.late = self._draw()
 
     def at(self, step: int) -> Array:
-        """The command (n,) in effect at physics step `step`, counted from the reset; call with rising steps."""
+        """Return the command (n,) in effect at physics step `step`, counted from the reset; call with rising steps."""
         arrived = [(k, command) for arrives, k, command in self._under_way if arrives <= step]
         if arrived:
             self.acting, self._command = arrived[-1]

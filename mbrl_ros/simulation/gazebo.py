@@ -32,10 +32,18 @@ def gazebo_urdf(
     namespace: str = "",
     folder: Path | None = None,
 ) -> str:
-    """URDF text of `robot` for Gazebo.
+    """Write the URDF of `robot` for Gazebo.
 
-    `controllers` is the ros2_control YAML, initial_position (n,) [rad or m] in the order of `robot.joints` (empty: zero),
-    `namespace` that of the controller manager, `folder` the one that relative mesh names refer to.
+    Parameters
+    ----------
+    controllers : the ros2_control YAML file
+    initial_position : (n,) [rad or m] in the order of `robot.joints`; empty: zero
+    namespace : of the controller manager
+    folder : the one that relative mesh names refer to
+
+    Raises
+    ------
+    ConfigurationError : `initial_position` has the wrong length
     """
     if initial_position and len(initial_position) != robot.n:
         raise ConfigurationError(
@@ -82,7 +90,8 @@ def _add_inertia_of_what_the_world_holds(root: ElementTree.Element) -> None:
 def _add_control(root: ElementTree.Element, robot: Robot, initial_position: Sequence[float]) -> None:
     control = ElementTree.SubElement(root, "ros2_control", name="GazeboSimSystem", type="system")
     ElementTree.SubElement(ElementTree.SubElement(control, "hardware"), "plugin").text = SYSTEM
-    for name, start, low, high in zip(robot.joints, initial_position, robot.command_lower, robot.command_upper):
+    rows = zip(robot.joints, initial_position, robot.command_lower, robot.command_upper, strict=True)
+    for name, start, low, high in rows:
         joint = ElementTree.SubElement(control, "joint", name=name)
         command = ElementTree.SubElement(joint, "command_interface", name=robot.interface)
         for bound, value in (("min", low), ("max", high)):

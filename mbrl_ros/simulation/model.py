@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..exceptions import ConfigurationError, JointNameError, RobotDescriptionError, nearest
 from ..robots import Robot, sources, urdf
@@ -26,10 +27,17 @@ TIP = "mbrl_tip"
 
 
 def mechanism(source: str, robot: Robot, *, shapes: bool = False) -> tuple[mujoco.MjSpec, bool]:
-    """The `robot`'s mechanism with a site `TIP` at its end effector, and whether it comes from a URDF.
+    """Return the `robot`'s mechanism with a site `TIP` at its end effector, and whether it comes from a URDF.
 
-    `source` is a URDF or MJCF, as a file, as text or as 'package-data:NAME'; empty means the robot's own URDF.
-    `shapes` keeps a URDF's collision shapes, for pictures. Raises RobotDescriptionError or JointNameError.
+    Parameters
+    ----------
+    source : a URDF or MJCF, as a file, as text or as 'package-data:NAME'; empty: the robot's own URDF
+    shapes : keep a URDF's collision shapes, for pictures
+
+    Raises
+    ------
+    RobotDescriptionError : MuJoCo cannot read the model
+    JointNameError : it lacks a joint of the robot
     """
     text = sources.read(source) if source else robot.urdf
     folder = Path(source).expanduser().parent if source and not source.lstrip().startswith("<") else None
@@ -56,7 +64,7 @@ def mechanism(source: str, robot: Robot, *, shapes: bool = False) -> tuple[mujoc
 
 
 def compiled(spec: mujoco.MjSpec) -> mujoco.MjModel:
-    """The model of `spec`; RobotDescriptionError repeats what MuJoCo has against it."""
+    """Compile `spec`; RobotDescriptionError repeats MuJoCo's reason against it."""
     try:
         return spec.compile()
     except ValueError as error:
@@ -65,8 +73,13 @@ def compiled(spec: mujoco.MjSpec) -> mujoco.MjModel:
         ) from None
 
 
-def place(spec: mujoco.MjSpec, name: str, offset: Array) -> tuple[mujoco.MjsBody, Array]:
-    """The body that carries `name` (a body or a site), and `offset` (3,) [m] in its frame expressed in the body's."""
+def place(spec: mujoco.MjSpec, name: str, offset: ArrayLike) -> tuple[mujoco.MjsBody, Array]:
+    """Find the body that carries `name`, a body or a site; RobotDescriptionError if there is none.
+
+    Returns
+    -------
+    The body, and `offset` (3,) [m], given in the frame of `name`, in the body's frame.
+    """
     body, site = spec.body(name), spec.site(name)
     if body is not None:
         return body, np.asarray(offset, dtype=np.float64)
@@ -90,7 +103,7 @@ def _urdf(text: str, robot: Robot, folder: Path | None, shapes: bool) -> str:
         )
     root = urdf.reduced(text, robot.joints)
     if shapes:
-        for link, full in zip(root.findall("link"), ElementTree.fromstring(text).findall("link")):
+        for link, full in zip(root.findall("link"), ElementTree.fromstring(text).findall("link"), strict=True):
             for collision in full.findall("collision"):
                 mesh = collision.find("geometry/mesh")
                 if mesh is not None:

@@ -2,12 +2,12 @@
 
 One `step` is one control period. What a command u means, with g(q) the robot's own gravity torque:
     effort:    tau = u
-    velocity:  tau = M(q) (u - qd) / T + g(q),              T = 5 ms
+    velocity:  tau = M(q) (u - qd) / T + g(q),                T = 5 ms
     position:  tau = M(q) (k (u - q) - qd) / T + g(q),      k = 20 / s, the usual cascade around the velocity loop
-tau is clipped to the effort limits; behind a motor of lag L the joint feels tau', L dtau'/dt = tau - tau', exactly for a
-tau that is constant over a physics step h: tau' <- tau + exp(-h/L) (tau' - tau). delivery.py says which command is in
-effect. The inner loop's time constant T is five physics steps, so it is stable whatever the inertia. A drive knows
-neither friction nor the payload's weight, and gives way to them a little, as real ones do.
+tau is clipped to the effort limits. Behind a motor of lag L the joint receives tau', L dtau'/dt = tau - tau', exactly
+for a tau that is constant over a physics step h: tau' <- tau + exp(-h/L) (tau' - tau). delivery.py determines which
+command is in effect. The inner loop's time constant T is five physics steps, so it is stable whatever the inertia. A
+drive knows neither friction nor the payload's weight, and yields to them a little, as real ones do.
 """
 
 from __future__ import annotations
@@ -27,17 +27,19 @@ from ..types import Array, checked
 from . import model as models
 from .delivery import Delivery
 from .model import mujoco
+from .plant_model import MARK, PAYLOAD, initial_position, plant_model
 
 VELOCITY_TIME = 0.005  # T [s]
 POSITION_GAIN = 20.0  # k [1/s]
-PAYLOAD = "mbrl_payload"
 PAYLOAD_RADIUS = 0.05  # [m], a solid ball: inertia 2/5 m r^2
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Measurement:
-    """What the sensors report: q (n,) [rad or m], qd (n,) [rad/s or m/s] as they were at `stamp` [s], with noise,
-    and effort (n,) [N m or N], what the drives applied just before.
+    """What the sensors report.
+
+    q (n,) [rad or m] and qd (n,) [rad/s or m/s] as they were at `stamp` [s], with noise; effort (n,) [N m or N]: what
+    the drives applied just before.
     """
 
     stamp: float
@@ -74,10 +76,10 @@ class Plant:
             self._lagging = np.exp(-settings.timestep / lag) if lag.any() else None  # exp(-h/L), (n,)
         self._spikes = _spikes(settings.velocity_spikes, robot.joints, self.period)
         self._differentiator = VelocityEstimator(settings.velocity_cutoff) if settings.differentiated_velocity else None
-        self.model = self._build()
+        self.model = plant_model(settings, robot)
         self.data = mujoco.MjData(self.model)
         self._payload = self.model.body(PAYLOAD).id
-        self._mark_sites = [f"mbrl_mark_{i}" for i in range(len(settings.marks))] or [models.TIP]
+        self._mark_sites = [MARK.format(i) for i in range(len(settings.marks))] or [models.TIP]
         joints = [self.model.joint(name) for name in robot.joints]
         self._qpos = np.array([joint.qposadr[0] for joint in joints])
         self._dof = np.array([joint.dofadr[0] for joint in joints])
@@ -86,13 +88,20 @@ class Plant:
         # position (3,) [m] and rotation (3, 3) in MuJoCo's world.
         root = max(0, mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_BODY, robot.root))
         self.root_pose = self.data.xpos[root].copy(), self.data.xmat[root].reshape(3, 3).copy()
-        self._home = self._initial_position()
+        self._home = initial_position(settings, robot)
         self._wanted, self._force = np.zeros(self.model.nv), np.zeros(self.model.nv)
         self._scale = np.ones(robot.n)
+        self.seed, self._rng = settings.seed, np.random.default_rng(settings.seed)
+        self._effort = np.zeros(robot.n)
+        self._delivered: Array | None = None  # tau'
+        self._states: collections.deque[tuple[Array, Array, Array]] = collections.deque(
+            maxlen=settings.sensor_delay + 1
+        )
+        self._tick = self.rejected = self.clipped = 0
         self.reset()
 
     def reset(self, seed: int | None = None) -> Measurement:
-        """Back to the initial position at rest, unloaded, motors whole; `seed` replaces the settings' seed."""
+        """Return to the initial position at rest, unloaded, with whole motors; `seed` replaces the settings' seed."""
         robot = self.robot
         self.seed = self.settings.seed if seed is None else seed
         self._rng = np.random.default_rng(self.seed)
@@ -106,12 +115,10 @@ class Plant:
         # Until a first command acts: no effort, standing still, or staying where it is.
         rest = {"effort": np.zeros(robot.n), "velocity": np.zeros(robot.n), "position": start}[robot.interface]
         self.delivery.reset(rest, self.seed)
-        self._delivered: Array | None = np.zeros(robot.n) if robot.interface == "effort" else None  # tau'
+        self._delivered = np.zeros(robot.n) if robot.interface == "effort" else None
         if self._differentiator is not None:
             self._differentiator.reset()
-        self._states = collections.deque(
-            [self._state()] * (self.settings.sensor_delay + 1), maxlen=self.settings.sensor_delay + 1
-        )
+        self._states.extend([self._state()] * (self.settings.sensor_delay + 1))
         self._tick = self.rejected = self.clipped = 0
         return self._measure()
 
@@ -139,6 +146,7 @@ class Plant:
 
     @property
     def truth(self) -> Truth:
+        """The state as it is now, without noise or delay."""
         q, qd, _ = self._state()
         return Truth(self.time, q, qd, self._sites([models.TIP])[0])
 
@@ -157,11 +165,11 @@ class Plant:
         mujoco.mj_setConst(self.model, mujoco.MjData(self.model))
 
     def push(self, joint: int, speed: float) -> None:
-        """A blow: the velocity of joint number `joint` changes at once by `speed` [rad/s or m/s]."""
+        """Change the velocity of joint number `joint` at once by `speed` [rad/s or m/s], as a blow does."""
         self.data.qvel[self._dof[joint]] += speed
 
     def scale_motor(self, joint: str, factor: float) -> None:
-        """From now on the motor of `joint` delivers only `factor` (0 to 1) of the torque its drive asks for."""
+        """Let the motor of `joint` deliver only `factor` (0 to 1) of the torque its drive asks for, from now on."""
         if joint not in self.robot.joints:
             raise JointNameError([joint], self.robot.joints)
         if not 0.0 <= factor <= 1.0:
@@ -169,58 +177,6 @@ class Plant:
         self._scale[self.robot.joints.index(joint)] = factor
 
     # --- inside -----------------------------------------------------------------------------------------------
-
-    def _build(self) -> mujoco.MjModel:
-        settings, n = self.settings, self.robot.n
-        spec, is_urdf = models.mechanism(settings.model, self.robot)
-        spec.option.timestep = settings.timestep
-        spec.option.gravity = settings.gravity
-        spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-        spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONTACT
-        for body in spec.bodies:
-            body.gravcomp = 0.0 if self.robot.interface == "effort" else 1.0
-        if is_urdf:
-            friction = settings.frictionloss or tuple(np.minimum(0.5, self.robot.effort_limit / 60.0))
-            values = [per_joint(getattr(settings, key), n, key) for key in ("armature", "damping")]
-            for name, *parts in zip(self.robot.joints, *values, per_joint(friction, n, "frictionloss")):
-                joint = spec.joint(name)
-                joint.armature, joint.damping, joint.frictionloss = parts[0], _damping(joint, parts[1]), parts[2]
-        body, offset = models.place(spec, settings.payload_body or models.TIP, settings.payload_offset)
-        body.add_body(name=PAYLOAD, pos=offset, ipos=np.zeros(3), explicitinertial=True)
-        offsets = np.reshape(settings.mark_offsets or np.zeros(3 * len(settings.marks)), (-1, 3))
-        for i, (name, offset) in enumerate(zip(settings.marks, offsets)):
-            body, offset = models.place(spec, name, offset)
-            body.add_site(name=f"mbrl_mark_{i}", pos=offset)
-        model = models.compiled(spec)
-        if settings.mass_factor != 1.0:
-            model.body_mass *= settings.mass_factor
-            model.body_inertia *= settings.mass_factor
-            mujoco.mj_setConst(model, mujoco.MjData(model))
-        return model
-
-    def _initial_position(self) -> Array:
-        robot, given = self.robot, self.settings.initial_position
-        if not given:
-            bounded = np.isfinite(robot.position_lower)
-            return np.where(
-                bounded,
-                0.5 * (np.where(bounded, robot.position_lower, 0.0) + np.where(bounded, robot.position_upper, 0.0)),
-                0.0,
-            )
-        home = per_joint(given, robot.n, "initial_position")
-        outside = [
-            name
-            for name, q, low, high in zip(robot.joints, home, robot.position_lower, robot.position_upper)
-            if not low <= q <= high
-        ]
-        if outside:
-            raise ConfigurationError(
-                f"'initial_position' is outside the limits of {outside}: lower "
-                f"{robot.position_lower.tolist()}, upper {robot.position_upper.tolist()}",
-                key="initial_position",
-                value=given,
-            )
-        return home
 
     def _apply(self, u: Array) -> None:
         """Turn the command in effect into joint torques for the coming physics step."""
@@ -252,8 +208,8 @@ class Plant:
         stamp = self._tick * self.period
         q, qd = q + self.settings.position_noise * noise[0], qd + self.settings.velocity_noise * noise[1]
         if self._differentiator is not None:
-            qd = self._differentiator.update(stamp, q)
-            qd = np.zeros(self.robot.n) if qd is None else qd.copy()
+            estimate = self._differentiator.update(stamp, q)
+            qd = np.zeros(self.robot.n) if estimate is None else estimate.copy()
         for joint, size in self._spikes.get(self._tick, ()):
             qd[joint] += size
         return Measurement(stamp, q, qd, effort.copy())
@@ -266,7 +222,7 @@ class Plant:
 
 
 def _spikes(entries: tuple[str, ...], joints: tuple[str, ...], period: float) -> dict[int, list[tuple[int, float]]]:
-    """{tick: [(joint number, size)]} of time, joint and size, one after the other."""
+    """Return {tick: [(joint number, size)]} of `entries`: time, joint and size, one after the other."""
     wrong = ConfigurationError(
         "'velocity_spikes' must hold a time [s], a joint and a size for every spike",
         key="velocity_spikes",
@@ -275,7 +231,7 @@ def _spikes(entries: tuple[str, ...], joints: tuple[str, ...], period: float) ->
     if len(entries) % 3:
         raise wrong
     spikes: dict[int, list[tuple[int, float]]] = {}
-    for time, joint, size in zip(entries[::3], entries[1::3], entries[2::3]):
+    for time, joint, size in zip(entries[::3], entries[1::3], entries[2::3], strict=True):
         if joint not in joints:
             raise JointNameError([joint], joints)
         try:
@@ -286,8 +242,3 @@ def _spikes(entries: tuple[str, ...], joints: tuple[str, ...], period: float) ->
             raise wrong
         spikes.setdefault(tick, []).append((joints.index(joint), off))
     return spikes
-
-
-def _damping(joint: mujoco.MjsJoint, value: float):
-    """MuJoCo keeps damping as a scalar or, in newer versions, as the coefficients of a polynomial."""
-    return value if np.ndim(joint.damping) == 0 else np.r_[value, np.zeros(np.size(joint.damping) - 1)]

@@ -10,6 +10,7 @@ import importlib
 import logging
 import math
 import os
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from . import model as models
 from .camera import CameraPose
 from .model import mujoco
 from .plant import Plant
+from .plant_model import marks
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +30,11 @@ SHADES = ((0.93, 0.93, 0.91, 1.0), (0.42, 0.45, 0.50, 1.0))
 
 
 def render(plant: Plant, q: Array, pose: CameraPose, size: tuple[int, int] = (640, 480)) -> Array | None:
-    """The robot at q (n,) [rad or m] as seen from `pose`: (height, width, 3) uint8, or None if nothing can draw here.
+    """Draw the robot at q (n,) [rad or m] as seen from `pose`; for more than a few pictures, keep a `Renderer`.
 
-    `size` is (width, height) [px]. For more than a few pictures, keep a `Renderer`.
+    Returns
+    -------
+    The picture (height, width, 3) uint8 for `size` (width, height) [px], or None if nothing can draw here.
     """
     try:
         with Renderer(plant, size) as renderer:
@@ -41,7 +45,17 @@ def render(plant: Plant, q: Array, pose: CameraPose, size: tuple[int, int] = (64
 
 
 class Renderer:
-    """Draws `plant`'s robot again and again; a context manager. RuntimeError if no GL backend works."""
+    """Draws `plant`'s robot, one picture after the other; a context manager.
+
+    Parameters
+    ----------
+    size : (width, height) [px]
+    field_of_view : horizontal opening angle [deg]
+
+    Raises
+    ------
+    RuntimeError : no GL backend works
+    """
 
     def __init__(
         self,
@@ -67,9 +81,9 @@ class Renderer:
         self._camera.type, self._camera.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, self._view.id
 
     def __call__(self, q: Array, pose: CameraPose) -> Array:
-        """(height, width, 3) uint8: the robot at q (n,) as seen from `pose`."""
+        """Draw the robot at q (n,) [rad or m] as seen from `pose`: (height, width, 3) uint8."""
         q = checked("q", q, (self._plant.robot.n,))
-        for name, value in zip(self._plant.robot.joints, q):
+        for name, value in zip(self._plant.robot.joints, q, strict=True):
             self._data.joint(name).qpos[0] = value
         self._context.make_current()
         origin, turn = self._plant.root_pose
@@ -94,19 +108,23 @@ class Renderer:
         return np.ascontiguousarray(image[::-1])  # OpenGL counts rows from below
 
     def close(self) -> None:
+        """Free what OpenGL holds."""
         if self._context is not None:
             self._gl.free()
             self._context.free()
             self._context = None
 
     def __enter__(self) -> Renderer:
+        """Return the renderer itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Free what OpenGL holds."""
         self.close()
 
 
-def _context(size: tuple[int, int]):
+def _context(size: tuple[int, int]) -> Any:
+    """Return a GL context of the first backend that works; RuntimeError if none does."""
     wanted = os.environ.get("MUJOCO_GL", "").lower()
     failures = []
     for backend in (wanted,) if wanted in BACKENDS else BACKENDS:
@@ -126,7 +144,7 @@ def _scenery(plant: Plant, size: tuple[int, int], shadows: bool) -> mujoco.MjMod
     spec, is_urdf = models.mechanism(settings.model, plant.robot, shapes=True)
     if is_urdf:
         _shade(spec)
-    for name, offset in _marks(plant):
+    for name, offset in marks(settings) or [(models.TIP, np.zeros(3))]:
         body, offset = models.place(spec, name, offset)
         body.add_geom(
             type=mujoco.mjtGeom.mjGEOM_SPHERE,
@@ -173,13 +191,6 @@ def _scenery(plant: Plant, size: tuple[int, int], shadows: bool) -> mujoco.MjMod
     # Set before the context exists: on a CPU these two take most of the time of a picture.
     visual.quality.offsamples, visual.quality.shadowsize = (4, 2048) if shadows else (0, 0)
     return models.compiled(spec)
-
-
-def _marks(plant: Plant) -> list[tuple[str, Array]]:
-    settings = plant.settings
-    if not settings.marks:
-        return [(models.TIP, np.zeros(3))]
-    return list(zip(settings.marks, np.reshape(settings.mark_offsets or np.zeros(3 * len(settings.marks)), (-1, 3))))
 
 
 def _shade(spec: mujoco.MjSpec) -> None:

@@ -24,7 +24,7 @@ def own_cache(tmp_path, monkeypatch):
     """A cache and a fallback directory of this test's own, and no memory of what was said."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(compiler.tempfile, "gettempdir", lambda: str(tmp_path / "elsewhere"))
-    monkeypatch.setattr(compiler, "_told", set())
+    monkeypatch.setattr(compiler, "_logged", set())
     return tmp_path / "cache" / "mbrl_ros"
 
 

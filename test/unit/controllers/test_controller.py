@@ -7,13 +7,13 @@ from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.config.sections.simulation import CameraSettings, PlantSettings
 from mbrl_ros.controllers.mpc import MpcController
 from mbrl_ros.controllers.pid import build_controller
+from mbrl_ros.demo.episode import run_episode
 from mbrl_ros.demo.metrics import rest_error, settled, summarise
 from mbrl_ros.demo.scenario import Scenario, Slot, build_scenario, full_duration
 from mbrl_ros.exceptions import ConfigurationError
 from mbrl_ros.robots.kinematics import Kinematics
 from mbrl_ros.safety.supervisor import Supervisor
 from mbrl_ros.simulation.camera import Camera, CameraPose, project
-from mbrl_ros.simulation.episode import run_episode
 from mbrl_ros.types import DecisionStatus, Observation
 from support.needs import needs, present
 from support.robots import planar_robot

@@ -1,0 +1,95 @@
+"""What is simulated of a robot: the MuJoCo model with friction, payload and marks, and the position it starts at.
+
+Contacts are off, and gravity is compensated for every interface but effort: the drives of velocity and position
+interfaces know their robot's own weight.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..config.section import per_joint
+from ..config.sections.simulation import PlantSettings
+from ..exceptions import ConfigurationError
+from ..robots import Robot
+from ..types import Array
+from .model import TIP, compiled, mechanism, mujoco, place
+
+PAYLOAD = "mbrl_payload"  # name of the payload's body
+MARK = "mbrl_mark_{}"  # names of the marks' sites
+
+
+def plant_model(settings: PlantSettings, robot: Robot) -> mujoco.MjModel:
+    """Compile the simulated robot: its mechanism with friction, payload and marks.
+
+    Raises
+    ------
+    RobotDescriptionError : MuJoCo cannot simulate the model
+    JointNameError : the model lacks a joint of the robot
+    """
+    n = robot.n
+    spec, is_urdf = mechanism(settings.model, robot)
+    spec.option.timestep = settings.timestep
+    spec.option.gravity = settings.gravity
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONTACT
+    for body in spec.bodies:
+        body.gravcomp = 0.0 if robot.interface == "effort" else 1.0
+    if is_urdf:
+        friction = settings.frictionloss or tuple(np.minimum(0.5, robot.effort_limit / 60.0))
+        columns = (
+            per_joint(settings.armature, n, "armature"),
+            per_joint(settings.damping, n, "damping"),
+            per_joint(friction, n, "frictionloss"),
+        )
+        for name, armature, damping, frictionloss in zip(robot.joints, *columns, strict=True):
+            joint = spec.joint(name)
+            joint.armature, joint.damping, joint.frictionloss = armature, _damping(joint, damping), frictionloss
+    body, offset = place(spec, settings.payload_body or TIP, settings.payload_offset)
+    body.add_body(name=PAYLOAD, pos=offset, ipos=np.zeros(3), explicitinertial=True)
+    for i, (name, offset) in enumerate(marks(settings)):
+        body, offset = place(spec, name, offset)
+        body.add_site(name=MARK.format(i), pos=offset)
+    model = compiled(spec)
+    if settings.mass_factor != 1.0:
+        model.body_mass *= settings.mass_factor
+        model.body_inertia *= settings.mass_factor
+        mujoco.mj_setConst(model, mujoco.MjData(model))
+    return model
+
+
+def marks(settings: PlantSettings) -> list[tuple[str, Array]]:
+    """Return the body or site of every mark and the mark's offset (3,) [m] in its frame."""
+    offsets = np.reshape(settings.mark_offsets or np.zeros(3 * len(settings.marks)), (-1, 3))
+    return list(zip(settings.marks, offsets, strict=True))
+
+
+def initial_position(settings: PlantSettings, robot: Robot) -> Array:
+    """Return the joint positions (n,) at reset; ConfigurationError if they lie outside of the limits."""
+    given = settings.initial_position
+    if not given:
+        bounded = np.isfinite(robot.position_lower)
+        return np.where(
+            bounded,
+            0.5 * (np.where(bounded, robot.position_lower, 0.0) + np.where(bounded, robot.position_upper, 0.0)),
+            0.0,
+        )
+    home = per_joint(given, robot.n, "initial_position")
+    outside = [
+        name
+        for name, q, low, high in zip(robot.joints, home, robot.position_lower, robot.position_upper, strict=True)
+        if not low <= q <= high
+    ]
+    if outside:
+        raise ConfigurationError(
+            f"'initial_position' is outside the limits of {outside}: lower "
+            f"{robot.position_lower.tolist()}, upper {robot.position_upper.tolist()}",
+            key="initial_position",
+            value=given,
+        )
+    return home
+
+
+def _damping(joint: mujoco.MjsJoint, value: float) -> float | Array:
+    """Return `value` as MuJoCo keeps damping: a scalar or, in newer versions, the coefficients of a polynomial."""
+    return value if np.ndim(joint.damping) == 0 else np.r_[value, np.zeros(np.size(joint.damping) - 1)]
