@@ -1,4 +1,4 @@
-"""The package for colcon and for pip; README.md names every extra and what it is for."""
+"""The package for colcon and for pip; doc/installation.md names every extra and what it is for."""
 
 from distutils.command.install_data import install_data  # setuptools' own copy where Python has none
 from pathlib import Path
@@ -14,6 +14,11 @@ COMMANDS = {
     "distillation_node": "mbrl_ros.nodes.distillation_node:main",
     "record_node": "mbrl_ros.nodes.record_node:main",
     "replay_node": "mbrl_ros.nodes.replay_node:main",
+}
+URLS = {
+    "Homepage": "https://mbrl-ros.example/",
+    "Source": "https://mbrl-ros.example/repository",
+    "Issues": "https://mbrl-ros.example/issues",
 }
 EXTRAS = {
     "wheels": ["ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp", "ros-jazzy-common-interfaces"],
@@ -35,6 +40,7 @@ class InstallData(install_data):
     """
 
     def run(self):
+        """Install the data files, then write the launchers."""
         super().run()
         scripts = self.get_finalized_command("install").install_scripts
         by_colcon = Path(scripts).name == NAME
@@ -52,6 +58,7 @@ class BuildPy(build_py):
     """An editable installation is given the data files too, which setuptools leaves out of it."""
 
     def run(self):
+        """Build, and install the data files of an editable installation."""
         super().run()
         if self.editable_mode:
             self.run_command("install_data")
@@ -68,8 +75,29 @@ def shared(*folders):
 setup(
     name=NAME,
     version="0.1.0",
-    description="Model-based reinforcement learning for robot arms on ROS 2: learns the dynamics while it moves, without a "
-    "model of gravity, friction or load",
+    description="Model-based reinforcement learning for robot arms on ROS 2: learns the dynamics while it moves, without "
+    "a model of gravity, friction or load",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    url=URLS["Homepage"],
+    project_urls=URLS,
+    keywords=[
+        "ROS 2",
+        "robotics",
+        "model predictive control",
+        "model-based reinforcement learning",
+        "iLQR",
+        "system identification",
+    ],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
+        "Topic :: Scientific/Engineering",
+        "Typing :: Typed",
+    ],
     license="Apache-2.0",
     maintainer="mbrl_ros maintainers",
     maintainer_email="maintainers@mbrl-ros.example",

@@ -44,7 +44,8 @@ def run_setup(folder: Path, *command: object) -> None:
 def test_versions_agree():
     version = ElementTree.parse(ROOT / "package.xml").findtext("version")
     assert re.search(r'version="(.*?)"', (ROOT / "setup.py").read_text()).group(1) == version
-    assert re.search(r"^(\d+\.\d+\.\d+) \(", (ROOT / "CHANGELOG.rst").read_text(), re.MULTILINE).group(1) == version
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(r"^version: (.*)$", citation, re.MULTILINE).group(1) == version
 
 
 def test_every_module_source_and_shared_file_is_installed(tmp_path):

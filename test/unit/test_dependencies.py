@@ -1,0 +1,148 @@
+"""package.xml, setup.py and the documentation name everything that is imported or launched, and nothing else."""
+
+import ast
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support import ROOT
+
+PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
+# rosdep's names of the Python packages a robot needs; ruckig is not in rosdep.
+ROSDEP = {
+    "casadi": "casadi-pip",
+    "matplotlib": "python3-matplotlib",
+    "mujoco": "python3-mujoco-pip",
+    "numpy": "python3-numpy",
+    "pytest": "python3-pytest",
+    "rosbags": "python3-rosbags-pip",
+    "scipy": "python3-scipy",
+    "yaml": "python3-yaml",
+}
+# From PyPI: {module: name in setup.py}, imported where they are used and named by the error where they are missing.
+PYPI = {
+    "adam": "adam-robotics",
+    "crocoddyl": "crocoddyl",
+    "onnx": "onnx",
+    "osqp": "osqp",
+    "piqp": "piqp",
+    "pyarrow": "pyarrow",
+    "ruckig": "ruckig",
+}
+# Decompressors of damaged bags, tried one after the other.
+OPTIONAL = {"backports", "compression", "lz4", "zstandard"}
+# Simulation and display: not forced on a robot, installed by a line of doc/simulation.md.
+SIMULATION = {
+    "controller_manager",
+    "forward_command_controller",
+    "gz_ros2_control",
+    "joint_state_broadcaster",
+    "ros_gz_bridge",
+    "ros_gz_sim",
+    "rviz2",
+}
+OWN = {"mbrl_ros", "support"}
+# Needed to launch, though no file names it: the command `ros2 launch`.
+UNSEEN = {"ros2launch"}
+
+
+def named(*kinds: str) -> set[str]:
+    return {entry.text for kind in kinds for entry in PACKAGE.findall(kind)}
+
+
+def imported(*folders: str) -> dict[str, Path]:
+    """{top-level module: a file that imports it}, without the standard library and this package."""
+    found = {}
+    for path in (path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))):
+        for module in modules(ast.parse(path.read_text(encoding="utf-8"))):
+            found.setdefault(module.partition(".")[0], path)
+    return {module: path for module, path in found.items() if module not in sys.stdlib_module_names | OWN}
+
+
+def modules(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module
+
+
+def launched() -> dict[str, Path]:
+    """{ROS package: the launch file that starts one of its nodes or reads one of its files}."""
+    found = {}
+    for path in sorted((ROOT / "launch").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            names = [keyword.value for keyword in node.keywords if keyword.arg == "package"]
+            if isinstance(node.func, ast.Name) and node.func.id == "FindPackageShare":
+                names += node.args
+            for name in names:
+                assert isinstance(name, ast.Constant), f"{path.name}: a package's name must be written out"
+                found.setdefault(name.value, path)
+    return {package: path for package, path in found.items() if package not in OWN}
+
+
+def missing(needed: dict[str, Path], names: set[str]) -> list[str]:
+    """What is needed and not named; a module that rosdep knows goes by its name there."""
+    return [
+        f"{name} ({path.relative_to(ROOT)})" for name, path in needed.items() if ROSDEP.get(name, name) not in names
+    ]
+
+
+def test_everything_imported_is_named():
+    needed = {name: path for name, path in imported("mbrl_ros", "launch").items() if name not in {*PYPI, *OPTIONAL}}
+    assert missing(needed, named("exec_depend") | {ROSDEP["mujoco"], ROSDEP["pytest"]}) == []
+
+
+def test_everything_launched_is_named_or_installed_by_a_line_of_the_page_on_simulation():
+    assert missing(launched(), named("exec_depend") | SIMULATION) == []
+
+
+def test_everything_tests_import_is_named():
+    needed = {name: path for name, path in imported("test").items() if name not in {*PYPI, *OPTIONAL}}
+    ros = {name: path for name, path in needed.items() if name not in from_setup() | {"setuptools", "torch"}}
+    assert missing(ros, named("exec_depend", "test_depend")) == []
+
+
+def from_setup() -> set[str]:
+    """Names of Python packages in setup.py, as modules."""
+    text = (ROOT / "setup.py").read_text(encoding="utf-8")
+    return {name.replace("-", "_") for name in re.findall(r'"([a-z][\w-]*)(?:\[\w+\])?(?:[>=<~][^"]*)?"', text)}
+
+
+def test_nothing_is_named_that_nobody_needs():
+    ros = {name for name in named("exec_depend") if name not in ROSDEP.values()}
+    assert ros - set(imported("mbrl_ros", "launch")) - set(launched()) == UNSEEN
+
+
+def test_what_only_simulation_needs_is_not_forced_on_a_robot_and_has_its_install_line():
+    assert SIMULATION.isdisjoint(named("depend", "exec_depend", "build_depend"))
+    assert ROSDEP["mujoco"] not in named("depend", "exec_depend")
+    page = (ROOT / "doc" / "simulation.md").read_text(encoding="utf-8")
+    for package in SIMULATION:
+        assert f"ros-$ROS_DISTRO-{package.replace('_', '-')}" in page, package
+
+
+def test_python_packages_stand_in_setup_py():
+    for name in PYPI.values():
+        assert name.replace("-", "_") in from_setup(), name
+
+
+def test_the_package_says_where_it_lives():
+    urls = {entry.get("type"): entry.text for entry in PACKAGE.findall("url")}
+    assert set(urls) == {"website", "repository", "bugtracker"}
+    assert all(url.startswith("https://") for url in urls.values())
+    setup = (ROOT / "setup.py").read_text(encoding="utf-8")
+    assert all(f'"{url}"' in setup for url in urls.values())
+
+
+def test_the_packages_own_parser_accepts_package_xml():
+    parse = pytest.importorskip("catkin_pkg.package", reason="catkin_pkg is not installed").parse_package
+    package = parse(str(ROOT / "package.xml"))
+    package.evaluate_conditions({})
+    assert package.name == "mbrl_ros" and package.get_build_type() == "ament_python"
