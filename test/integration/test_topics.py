@@ -31,7 +31,10 @@ STANDARD = {
     "/clock",
     "~/transition_event",
     *(f"~/{name}" for name in ("change_state", "get_state", "get_available_states", "get_available_transitions")),
-    *(f"~/{name}" for name in ("get_transition_graph", "get_type_description", "describe_parameters", "get_parameters")),
+    *(
+        f"~/{name}"
+        for name in ("get_transition_graph", "get_type_description", "describe_parameters", "get_parameters")
+    ),
     *(f"~/{name}" for name in ("get_parameter_types", "list_parameters", "set_parameters")),
     "~/set_parameters_atomically",
 }
