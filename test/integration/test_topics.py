@@ -6,22 +6,22 @@ import re
 import pytest
 
 from support import ROOT
-from support.ros import PANDA, needs_panda, new_domain
+from support.domains import new_domain
+from support.needs import needs, present
+from support.ros import PANDA
 
-pytestmark = needs_panda
+pytestmark = needs("rclpy", "mujoco", "example-robot-data")
 
-rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
-pytest.importorskip("mujoco", reason="MuJoCo is not installed")
+if present("rclpy", "mujoco"):
+    from rclpy.context import Context
+    from rclpy.lifecycle import TransitionCallbackReturn
+    from rclpy.parameter import Parameter
+    from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
-from rclpy.context import Context
-from rclpy.lifecycle import TransitionCallbackReturn
-from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
-
-from mbrl_ros.nodes.distillation_node import DistillationNode
-from mbrl_ros.nodes.mpc_node import MpcNode
-from mbrl_ros.nodes.process import EndRequest
-from mbrl_ros.nodes.sim_node import SimNode
+    from mbrl_ros.nodes.distillation_node import DistillationNode
+    from mbrl_ros.nodes.mpc_node import MpcNode
+    from mbrl_ros.nodes.process import EndRequest
+    from mbrl_ros.nodes.sim_node import SimNode
 
 PAGE = (ROOT / "doc" / "topics.md").read_text(encoding="utf-8")
 # What rclpy gives to every node, and to every lifecycle node.
@@ -132,9 +132,9 @@ def test_the_services_of_mpc_node(mpc_nodes):
     assert mpc_nodes[1][2] == mpc_nodes[0][2] - {"~/promote_policy", "~/demote_policy"}
 
 
-@pytest.mark.parametrize("kind", (SimNode, DistillationNode))
-def test_the_other_nodes(kind):
-    name = {SimNode: "sim_node", DistillationNode: "distillation_node"}[kind]
+@pytest.mark.parametrize("name", ("sim_node", "distillation_node"))
+def test_the_other_nodes(name):
+    kind = {"sim_node": SimNode, "distillation_node": DistillationNode}[name]
     table = rows(name)
     with created(kind, PANDA if kind is DistillationNode else {**PANDA, "autostart": False}) as node:
         assert found(node, node.publishers) == topics([row for row in table if row[1] == "publishes"])
