@@ -105,7 +105,9 @@ def test_everything_launched_is_named_or_installed_by_a_line_of_the_page_on_simu
 
 def test_everything_tests_import_is_named():
     needed = {name: path for name, path in imported("test").items() if name not in {*PYPI, *OPTIONAL}}
-    ros = {name: path for name, path in needed.items() if name not in from_setup() | {"onnxruntime", "setuptools", "torch"}}
+    ros = {
+        name: path for name, path in needed.items() if name not in from_setup() | {"onnxruntime", "setuptools", "torch"}
+    }
     assert missing(ros, named("exec_depend", "test_depend")) == []
 
 
