@@ -16,16 +16,14 @@ from ..data import store
 from ..exceptions import DataError
 from ..robots import Robot
 from ..types import Array
-from .online import OnlineDynamics
+from .base import Estimator
 
 KIND = "online_model"
 FORMER_STRENGTH = 600.0  # [rad/s^2] by a full effort
 NEGATIVE = -1e-9  # an eigenvalue over the largest one that rounding may leave
 
 
-def save_model(
-    path: str | Path, dynamics: OnlineDynamics, robot: Robot, evidence: dict[str, Array] | None = None
-) -> None:
+def save_model(path: str | Path, dynamics: Estimator, robot: Robot, evidence: dict[str, Array] | None = None) -> None:
     """Write what `dynamics` has learned of `robot`, or `evidence` taken from it before; DataError or OSError if it
     cannot be written.
     """
@@ -37,7 +35,7 @@ def save_model(
     )
 
 
-def load_model(path: str | Path, dynamics: OnlineDynamics, robot: Robot) -> None:
+def load_model(path: str | Path, dynamics: Estimator, robot: Robot) -> None:
     """Replace what `dynamics` has learned; DataError, and nothing changed, if the file does not fit."""
     _, owner, arrays = store.load(path, KIND)
     store.check_owner(path, owner, store.Owner(robot.joints, robot.interface, dynamics.dt))

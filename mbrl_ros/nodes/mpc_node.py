@@ -4,66 +4,60 @@
     activate    the control thread starts; it holds where the first state finds the robot, until a target comes
     deactivate  the safe command leaves, the thread ends, the log is written
 
-doc/topics.md and doc/parameters.md describe every topic, service and parameter; subscriptions.py, outputs.py and services.py hold them.
+mpc_assembly.py puts its parts together; doc/topics.md describes its topics and services, doc/parameters.md its
+parameters.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-import time
 import traceback
+from collections.abc import Mapping
+from typing import Any
 
-from rclpy.duration import Duration
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import String
 
 from ..config.configuration import Configuration, section_types
+from ..config.section import Section
 from ..config.sections.nodes import NodeSettings
-from ..controllers.pid import build_controller
-from ..controllers.policy import PolicyController
+from ..config.sections.robot import RobotSettings
 from ..exceptions import MbrlError, RobotDescriptionError
 from ..robots import load_robot
-from ..runtime.control_loop import ControlLoop
-from ..runtime.feedback_player import PLAN_VALIDITY, FeedbackPlayer
-from ..safety.supervisor import Supervisor
-from . import qos, realtime
+from . import qos
 from .child_process import end_with_parent
-from .outputs import NodeOutputs
+from .mpc_assembly import MpcAssembly
 from .parameters import Parameters
-from .policy_interface import PolicyInterface
 from .process import EndRequest, prefer_udp, run
-from .services import Services
-from .subscriptions import Subscriptions
-
-LEAVING = Duration(seconds=1.0)  # how long the safe command is given to reach its readers
 
 
 class MpcNode(LifecycleNode):
-    """Puts the parts together; control happens in ControlLoop, the controller and the supervisor."""
+    """The lifecycle of the controller; its parts are a MpcAssembly between configure and cleanup."""
 
-    def __init__(self, end: EndRequest, **options):
+    def __init__(self, end: EndRequest, **options: Any):
         super().__init__("mpc_node", automatically_declare_parameters_from_overrides=True, **options)
         self._end = end
         self.parameters = Parameters(self, {**section_types(), "": NodeSettings})
-        self.parameters.on_change(self._settings_changed)
+        self.parameters.on_change(self._on_change)
         if self.settings.end_with_parent:
             end_with_parent()
         self._description, self._described = "", threading.Event()
-        self._loop: ControlLoop | None = None
+        self._assembly: MpcAssembly | None = None
         self.create_subscription(String, "robot_description", self._on_description, qos.LATCHED)
 
     @property
     def settings(self) -> NodeSettings:
-        return self.parameters.sections[""]
+        """Return the node's own settings."""
+        return self.parameters.section(NodeSettings)
 
     # --- lifecycle ----------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Configure and activate, if that is wanted; ends the process if it fails."""
+        """Configure and activate, if `autostart` says so; end the process if that fails."""
         if not self.settings.autostart:
             return
-        if not self._own_description():
+        if not self._has_description():
             self.get_logger().info("waiting for the topic 'robot_description'")
             while not self._described.wait(0.1):
                 if self._end.wait(0.0):
@@ -75,131 +69,97 @@ class MpcNode(LifecycleNode):
             self._end.set(2)
 
     def end(self) -> None:
-        """The safe command leaves, whatever state the node is in."""
-        if self._loop is not None and self._loop.running:
+        """Send the safe command, whatever state the node is in."""
+        if self._assembly is not None and self._assembly.running:
             self.trigger_deactivate()
 
-    def on_configure(self, state) -> TransitionCallbackReturn:
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Build the controller and everything around it."""
         try:
-            self._configure()
+            self._assembly = self._assemble()
         except MbrlError as error:
             self.get_logger().error(f"cannot configure: {error}")
             return TransitionCallbackReturn.FAILURE
-        except Exception:  # rclpy would swallow it without a word
+        except Exception:  # rclpy would not report it
             self.get_logger().error(f"cannot configure:\n{traceback.format_exc()}")
             return TransitionCallbackReturn.FAILURE
         return super().on_configure(state)
 
-    def on_activate(self, state) -> TransitionCallbackReturn:
-        if self._loop.supervisor.unready:
-            self.get_logger().error(f"cannot activate: {self._loop.supervisor.unready}")
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start the control thread, unless the supervisor cannot keep the robot safe with this configuration."""
+        assembly = self._assembly
+        if assembly is None:
+            return TransitionCallbackReturn.ERROR
+        if assembly.loop.supervisor.unready:
+            self.get_logger().error(f"cannot activate: {assembly.loop.supervisor.unready}")
             return TransitionCallbackReturn.FAILURE
         result = super().on_activate(state)
-        self._outputs.begin()
-        self._loop.start()
+        assembly.start()
         return result
 
-    def on_deactivate(self, state) -> TransitionCallbackReturn:
-        self._loop.stop()
-        self._outputs.end(LEAVING)
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Send the safe command, end the control thread, write the files."""
+        if self._assembly is not None:
+            self._assembly.stop()
         return super().on_deactivate(state)
 
-    def on_cleanup(self, state) -> TransitionCallbackReturn:
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Release everything that was configured."""
         self._clean_up()
         return super().on_cleanup(state)
 
-    def on_shutdown(self, state) -> TransitionCallbackReturn:
-        if self._loop is not None and self._loop.running:
-            self._loop.stop()
-            self._outputs.end(LEAVING)
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Send the safe command and end the process."""
+        if self._assembly is not None and self._assembly.running:
+            self._assembly.stop()
         self._end.set()
         return super().on_shutdown(state)
 
-    def on_error(self, state) -> TransitionCallbackReturn:
-        if self._loop is not None and self._loop.running:
-            self._loop.stop()
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Send the safe command and release everything that was configured."""
+        if self._assembly is not None and self._assembly.running:
+            self._assembly.loop.stop()
         self._clean_up()
         return TransitionCallbackReturn.SUCCESS
 
     # --- configuration ------------------------------------------------------------------------------------------
 
-    def _own_description(self) -> bool:
-        return bool(self.settings.robot_description or self.parameters.sections["robot"].description)
+    def _has_description(self) -> bool:
+        return bool(self.settings.robot_description or self.parameters.section(RobotSettings).description)
 
-    def _configure(self) -> None:
+    def _assemble(self) -> MpcAssembly:
         settings, configuration = self.settings, Configuration.from_flat(self.parameters.flat())
-        urdf = settings.robot_description or (None if self._own_description() else self._description)
+        urdf = settings.robot_description or (None if self._has_description() else self._description)
         if urdf == "":
             raise RobotDescriptionError(
                 "no robot description: set robot.description or the parameter robot_description, "
                 "or publish the topic 'robot_description'"
             )
-        robot, control = load_robot(configuration.robot, urdf), configuration.control
+        robot = load_robot(configuration.robot, urdf)
         self.get_logger().info(
-            f"{robot.n} joints {list(robot.joints)}, {robot.interface} interface, {control.rate:g} Hz; "
+            f"{robot.n} joints {list(robot.joints)}, {robot.interface} interface, {configuration.control.rate:g} Hz; "
             "building the controller"
         )
-        controller, dt = build_controller(robot, configuration), 1.0 / control.rate
-        self._outputs = NodeOutputs(self, robot, controller, settings)
-        self._inputs = Subscriptions(
-            self, robot, controller, configuration, lockstep=settings.lockstep, tell=self._outputs.tell
-        )
-        simulated = self.get_parameter("use_sim_time").value
-        self._loop = self._inputs.loop = self._outputs.loop = ControlLoop(
-            controller,
-            Supervisor(robot, configuration.supervisor, dt),
-            self._outputs,
-            dt=dt,
-            timeout=control.state_timeout,
-            age=self._inputs.age,
-            lockstep=settings.lockstep,
-            answer_after=settings.answer_after,
-            frame_latency=control.feature_latency,
-            shadow=settings.shadow and robot.interface == "effort",
-            player=FeedbackPlayer(robot.n, dt, PLAN_VALIDITY * dt) if settings.player_rate else None,
-            player_period=1.0 / settings.player_rate if settings.player_rate else None,
-            clock=self._simulated_time if simulated else time.perf_counter,
-            settle=lambda: realtime.settle_thread(settings, self._warn),
-        )
-        self._outputs.gates = (self._inputs.states, self._inputs.features)
-        self._policy = None
-        if isinstance(controller, PolicyController):
-            self._policy = self._outputs.policy = PolicyInterface(self, controller, self._loop)
-        self._triggers = Services(self, self._loop, robot, settings.model_file, self._outputs.tell)
-        self._inputs.begin()
-        realtime.settle_process(settings, self._warn)
+        return MpcAssembly(self, robot, configuration, settings)
 
     def _clean_up(self) -> None:
-        if self._loop is not None:
-            self._inputs.end()
-            self._triggers.destroy()
-            if self._policy is not None:
-                self._policy.destroy()
-            self._outputs.destroy()
-            self._loop = None
+        if self._assembly is not None:
+            self._assembly.destroy()
+            self._assembly = None
 
-    def _settings_changed(self, sections) -> None:
-        if self._loop is not None:
-            configuration = Configuration.from_sections({key: section for key, section in sections.items() if key})
-            before, after = self._loop.controller.configuration.flat(), configuration.flat()
-            self._loop.outside(
-                "parameters",
-                lambda: self._loop.controller.update_settings(configuration),
-                values={key: value for key, value in after.items() if value != before.get(key)},
+    def _on_change(self, sections: Mapping[str, Section]) -> None:
+        if self._assembly is not None:
+            self._assembly.update_settings(
+                Configuration.from_sections({key: section for key, section in sections.items() if key})
             )
 
     def _on_description(self, message: String) -> None:
         self._description = message.data
         self._described.set()
 
-    def _simulated_time(self) -> float:
-        return 1e-9 * self.get_clock().now().nanoseconds
-
-    def _warn(self, text: str) -> None:
-        self.get_logger().warning(text)
-
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the node; return the exit code of the process."""
     prefer_udp()
     return run(MpcNode, arguments)
 

@@ -1,7 +1,7 @@
-"""mpc_node's end of distillation: samples out after every tick, policies in, promotion by service.
+"""Distillation in mpc_node: publish supervision samples, take in policies, promote and demote them by service.
 
 Publishes ~/supervision (best effort) and ~/policy_status (std_msgs/Float64MultiArray: mode, version, disagreement,
-scores, and version and disagreement of a newer policy in shadow); subscribes policy (latched); serves
+scores, and version and disagreement of a newer policy in shadow); subscribes to policy (latched); serves
 ~/promote_policy and ~/demote_policy (std_srvs/Trigger).
 """
 
@@ -16,11 +16,13 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension, UInt8MultiArray
 from std_srvs.srv import Trigger
 
-from ..controllers.policy import PolicyController
+from ..controllers.policy import Mode, PolicyController
 from ..distillation.compiled_policy import CompiledPolicy
 from ..exceptions import MbrlError
-from ..runtime.control_loop import ControlLoop
+from ..runtime.control_loop import ControlLoop, Tick
+from ..safety.state_machine import State
 from . import qos, supervision_messages
+from .tick_observer import TickObserver
 
 STREAM = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 STATUS_FIELDS = (
@@ -35,8 +37,11 @@ STATUS_FIELDS = (
 )
 
 
-class PolicyInterface:
-    """Between the topics and `controller`, which the control thread of `loop` uses: all changes go through `loop.outside`."""
+class PolicyInterface(TickObserver):
+    """The topics and services of a PolicyController.
+
+    The control thread of `loop` uses the controller; whatever changes it goes through `loop.outside`.
+    """
 
     def __init__(self, node: LifecycleNode, controller: PolicyController, loop: ControlLoop):
         self._node, self._controller, self._loop = node, controller, loop
@@ -47,13 +52,15 @@ class PolicyInterface:
             node.create_service(Trigger, "~/promote_policy", self._promote),
             node.create_service(Trigger, "~/demote_policy", self._demote),
         ]
-        self._source, self._sequence, self._told = node.get_fully_qualified_name(), 0, None
-        self._waiting: UInt8MultiArray | None = None  # the newest policy not yet read
+        self._source, self._sequence = node.get_fully_qualified_name(), 0
+        self._reported: tuple[Mode, str] | None = None
+        self._waiting: UInt8MultiArray | None = None  # the newest policy, until it is read
         self._arrived, self._closing = threading.Event(), False
         self._reader = threading.Thread(target=self._read, name="policies", daemon=True)
         self._reader.start()
 
     def destroy(self) -> None:
+        """End the thread and release topics and services."""
         self._closing = True
         self._arrived.set()
         self._reader.join()
@@ -63,15 +70,26 @@ class PolicyInterface:
         for publisher in (self._samples, self._status):
             self._node.destroy_publisher(publisher)
 
-    def after_tick(self, followed: bool) -> None:
-        """From the control thread, after the command has left; `followed`: it was the controller's. What a teacher says while
-        the supervisor acts is no lesson.
+    def after_tick(self, tick: Tick) -> None:
+        """Publish the sample, if the controller's command was applied, and the policy's status.
+
+        While the supervisor acts in the controller's place, the teacher's command is not one to learn from.
         """
         controller = self._controller
-        sample = controller.sample if followed else None
+        applied = tick.decision is not None and tick.command.state is State.ACTIVE
+        sample = controller.sample if applied else None
         if sample is not None:
             self._sequence += 1
             self._samples.publish(supervision_messages.to_message(sample, self._sequence, self._source))
+        self._publish_status()
+        if (controller.mode, controller.reason) != self._reported:
+            self._reported = controller.mode, controller.reason
+            self._node.get_logger().info(
+                f"policy: {controller.mode.name.lower()} ({controller.reason or 'no policy yet'})"
+            )
+
+    def _publish_status(self) -> None:
+        controller = self._controller
         scores = controller.student.scores if controller.student else dict.fromkeys(("state", "target", "spread"), 0.0)
         newer = controller.newer
         values = [
@@ -87,21 +105,17 @@ class PolicyInterface:
         message = Float64MultiArray(data=[float(value) for value in values])
         message.layout.dim = [MultiArrayDimension(label=name, size=1, stride=1) for name in STATUS_FIELDS]
         self._status.publish(message)
-        if (controller.mode, controller.reason) != self._told:
-            self._told = controller.mode, controller.reason
-            self._node.get_logger().info(
-                f"policy: {controller.mode.name.lower()} ({controller.reason or 'no policy yet'})"
-            )
 
     def _on_policy(self, message: UInt8MultiArray) -> None:
-        """Reading and compiling takes long: in a thread of its own; the control thread takes the finished student."""
+        """Hand the policy to a thread of its own, where it is read and compiled; the control thread gets the result."""
         self._waiting = message
         self._arrived.set()
 
     def _read(self) -> None:
         while self._arrived.wait() and not self._closing:
             self._arrived.clear()
-            self._build(self._waiting)
+            if self._waiting is not None:
+                self._build(self._waiting)
 
     def _build(self, message: UInt8MultiArray) -> None:
         try:
@@ -115,12 +129,12 @@ class PolicyInterface:
         except MbrlError as error:
             self._node.get_logger().warning(f"policy refused: {error}")
 
-    def _promote(self, request, response):
+    def _promote(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         reason = self._loop.outside("promote_policy", self._controller.promote)
         response.success, response.message = not reason, reason or "the policy acts"
         return response
 
-    def _demote(self, request, response):
+    def _demote(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._loop.outside("demote_policy", self._controller.demote)
         response.success, response.message = True, "the planner acts"
         return response

@@ -1,13 +1,15 @@
-"""What mpc_node listens to: states and features into the control loop's mailbox, targets to the controller.
+"""What mpc_node subscribes to: states and features for the control loop's mailbox, targets for the controller.
 
-All callbacks run in the executor's thread; none of them raises for a message. What a target needs takes longer than a
-period (inverse kinematics) and is done in another thread; in lockstep, where nobody waits, at once and in order.
+All callbacks run in the executor's thread; none raises an exception because of a message. What a target needs takes
+longer than a period (inverse kinematics) and is done in another thread; in lockstep, where nobody waits, at once and
+in order.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from geometry_msgs.msg import PointStamped, PoseStamped
@@ -21,48 +23,63 @@ from ..exceptions import MbrlError
 from ..messages import readers
 from ..messages.input_gate import InputGate
 from ..references.targets import Target
-from ..robots import Robot
 from ..runtime.control_loop import ControlLoop
 from ..runtime.mailbox import Arrival
 from . import qos
 from .background_worker import BackgroundWorker
+from .reporter import Reporter
+
+
+class InputGates(NamedTuple):
+    """The gates that accept or reject every message of the two input streams by its stamp."""
+
+    states: InputGate
+    features: InputGate
+
+    @classmethod
+    def of(cls, configuration: Configuration, *, lockstep: bool) -> InputGates:
+        """Make the gates; in lockstep only the order of the stamps counts."""
+        control = configuration.control
+        clock = "stamps" if lockstep else control.stamp_clock
+        return cls(
+            InputGate("joint_states", timeout=control.state_timeout, clock=clock),
+            InputGate("features", timeout=configuration.features.timeout, clock=clock),
+        )
+
+    def rejected(self) -> int:
+        """Return the number of rejected messages."""
+        return sum(sum(gate.rejected.values()) for gate in self)
 
 
 class Subscriptions:
-    """loop is set once there is one. now() [s]: the node's clock. tell(text, done) is told of every target."""
-
-    loop: ControlLoop
+    """The subscriptions of a control loop and its controller, from construction until close()."""
 
     def __init__(
         self,
         node: Node,
-        robot: Robot,
-        controller,
+        loop: ControlLoop,
         configuration: Configuration,
+        gates: InputGates,
+        reporter: Reporter,
         *,
         lockstep: bool,
-        tell: Callable[[str, bool], None],
     ):
-        self._node, self._robot, self._controller = node, robot, controller
-        self._lockstep, self._tell = lockstep, tell
+        """Subscribe: from now on `loop` gets states."""
+        self._node, self._loop, self._reporter, self._lockstep = node, loop, reporter, lockstep
+        self._controller, self._robot = loop.controller, loop.controller.robot
         control = configuration.control
-        clock = "stamps" if lockstep else control.stamp_clock
-        self.states = InputGate("joint_states", timeout=control.state_timeout, clock=clock)
-        self.features = InputGate("features", timeout=configuration.features.timeout, clock=clock)
+        self._states = gates.states
         self._joint_reader = readers.JointStateReader(
-            robot, self.states, missing_velocity=control.missing_velocity, cutoff=control.velocity_cutoff
+            self._robot, gates.states, missing_velocity=control.missing_velocity, cutoff=control.velocity_cutoff
         )
-        self._feature_reader = readers.FeatureReader(configuration.features.points, self.features)
+        self._feature_reader = readers.FeatureReader(configuration.features.points, gates.features)
         self._feature_latency = control.feature_latency
-        self._target_order = readers.JointOrder(robot.joints)
-        self._newest = (0.0, 0.0)  # stamp of the newest state and when it came by perf_counter
-        self._said_estimating = False
-
-    def begin(self) -> None:
-        """Subscribe; from now on `loop` gets states."""
-        self._worker = None if self._lockstep else BackgroundWorker()
-        stream = qos.EVERY if self._lockstep else qos.NEWEST
-        subscribe = self._node.create_subscription
+        self._target_order = readers.JointOrder(self._robot.joints)
+        self._newest = (0.0, 0.0)  # stamp of the newest state, and when it arrived by perf_counter
+        self._warned_estimating = False
+        self._worker = None if lockstep else BackgroundWorker()
+        stream = qos.EVERY if lockstep else qos.NEWEST
+        subscribe = node.create_subscription
         self._feature_subscription = subscribe(PointCloud2, "features", self._on_features, stream)
         self._subscriptions = [
             self._feature_subscription,
@@ -80,15 +97,12 @@ class Subscriptions:
             ),
         ]
 
-    def end(self) -> None:
+    def close(self) -> None:
+        """Release the subscriptions, and finish the targets that wait."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         if self._worker is not None:
             self._worker.close()
-
-    def age(self) -> float:
-        """Age [s] of the newest joint state by its stamp."""
-        return self.states.age(self._now())
 
     def _now(self) -> float:
         return 1e-9 * self._node.get_clock().now().nanoseconds
@@ -103,11 +117,11 @@ class Subscriptions:
         if result is not None:
             observation, effort, restarted = result
             self._newest = (observation.stamp, received)
-            self.loop.mailbox.put(Arrival(observation, received, effort, restarted, clocked=self.loop.clock()))
-        elif self.states.accepted and readers.seconds(message.header.stamp) == self._newest[0]:
-            self.loop.repeat_command()
-        if self._joint_reader.estimating and not self._said_estimating:
-            self._said_estimating = True
+            self._loop.mailbox.put(Arrival(observation, received, effort, restarted, clocked=self._loop.clock()))
+        elif self._states.accepted and readers.seconds(message.header.stamp) == self._newest[0]:
+            self._loop.repeat_command()
+        if self._joint_reader.estimating and not self._warned_estimating:
+            self._warned_estimating = True
             self._node.get_logger().warning(
                 "joint_states hold no velocities; they are estimated from the positions "
                 "(control.missing_velocity, control.velocity_cutoff)"
@@ -122,21 +136,21 @@ class Subscriptions:
     def _on_features(self, message: PointCloud2) -> None:
         frame = self._feature_reader.read_cloud(message, self._now())
         if frame is not None:
-            self.loop.mailbox.put_frame(frame)
+            self._loop.mailbox.put_frame(frame)
 
     def _on_feature_vector(self, message: Float64MultiArray) -> None:
-        if not self.states.accepted:
+        if not self._states.accepted:
             return
         stamp, received = self._newest
         since = 0.0 if self._lockstep else time.perf_counter() - received
         frame = self._feature_reader.read_vector(message, stamp + since - self._feature_latency, self._now())
         if frame is not None:
-            self.loop.mailbox.put_frame(frame)
+            self._loop.mailbox.put_frame(frame)
 
     # --- targets ----------------------------------------------------------------------------------------------------
 
-    def _target_callback(self, topic: str, setter: Callable) -> Callable:
-        def callback(message) -> None:
+    def _target_callback(self, topic: str, setter: Callable[[Any], Target]) -> Callable[[Any], None]:
+        def callback(message: Any) -> None:
             if self._worker is None:
                 self._accept(topic, setter, message)
             elif not self._worker.run(lambda: self._accept(topic, setter, message)):
@@ -144,18 +158,20 @@ class Subscriptions:
 
         return callback
 
-    def _accept(self, topic: str, setter: Callable, message) -> None:
+    def _accept(self, topic: str, setter: Callable[[Any], Target], message: Any) -> None:
         try:
             target = setter(message)
         except MbrlError as error:
             self._refuse(topic, message, str(error))
         else:
             since = f"{target.stamp:.3f} s" if target.stamp else "now"
-            self._tell(f"target accepted: {target.kind} {np.round(target.value, 4).tolist()} from {since} on", True)
+            self._reporter.report(
+                f"target accepted: {target.kind} {np.round(target.value, 4).tolist()} from {since} on"
+            )
 
-    def _refuse(self, topic: str, message, why: str) -> None:
-        self._tell(f"target refused: {why}", False)
-        self.loop.refused(topic, readers.seconds(message.header.stamp))
+    def _refuse(self, topic: str, message: Any, why: str) -> None:
+        self._reporter.report(f"target refused: {why}", done=False)
+        self._loop.refused(topic, readers.seconds(message.header.stamp))
 
     def _set_joints(self, message: JointState) -> Target:
         q = readers.read_joint_target(message, self._target_order)

@@ -1,0 +1,250 @@
+"""Diagnostics of mpc_node, once a second on /diagnostics: control loop, supervisor, model, and every input stream."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.lifecycle import LifecycleNode
+from rclpy.timer import Timer
+
+from ..config.sections.nodes import NodeSettings
+from ..controllers.base import Controller
+from ..messages.input_gate import InputGate
+from ..runtime.control_loop import ControlLoop, Tick
+from ..runtime.statistics import Rolling
+from ..safety.state_machine import Reason, State
+from ..safety.supervisor import Supervisor
+from ..types import Array, Decision, Observation
+from . import qos
+from .tick_observer import TickObserver
+
+PERIOD = 1.0  # [s]
+Values = list[tuple[str, object]]
+
+
+class Diagnostics(TickObserver):
+    """Publish the diagnostics, also while there are no ticks.
+
+    They are computed one part a tick, right after its command: all at once would delay the next one.
+    """
+
+    def __init__(self, node: LifecycleNode, loop: ControlLoop, gates: Sequence[InputGate], settings: NodeSettings):
+        self._node, self._loop, self._gates, self._settings = node, loop, gates, settings
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
+        self._timer: Timer | None = None
+        self._remaining: Iterator[DiagnosticStatus] | None = None  # parts of the present diagnostics still to compute
+        self._parts: list[DiagnosticStatus] = []
+        self._started = -math.inf  # when the present diagnostics were begun [s], perf_counter
+        self._reasons: Counter[Reason] = Counter()
+        self._prediction = PredictionQuality()
+
+    def begin(self) -> None:
+        """Start anew: the node becomes active."""
+        self._remaining, self._started = None, -math.inf
+        self._reasons, self._prediction = Counter(), PredictionQuality()
+        self._timer = self._node.create_timer(PERIOD, self._publish_without_ticks)
+
+    def after_tick(self, tick: Tick) -> None:
+        """Count what a tick tells, and compute or publish one part of the diagnostics."""
+        if tick.command.reasons:
+            self._reasons.update(reason for reason in Reason if reason and reason in tick.command.reasons)
+        if tick.decision is not None:
+            self._prediction.add(tick.observation, tick.decision, self._loop.controller.nis_bound)
+        now = time.perf_counter()
+        if self._remaining is None and now - self._started >= PERIOD:
+            self._started, self._parts, self._remaining = now, [], self._compute()
+        if self._remaining is not None:
+            part = next(self._remaining, None)
+            if part is not None:
+                self._parts.append(part)
+                return
+            self._remaining = None
+            self._publish(self._parts)
+
+    def end(self) -> None:
+        """Stop the timer."""
+        if self._timer is not None:
+            self._node.destroy_timer(self._timer)
+            self._timer = None
+
+    def destroy(self) -> None:
+        """Release the publisher."""
+        self._node.destroy_publisher(self._publisher)
+
+    def _publish_without_ticks(self) -> None:
+        if time.perf_counter() - self._started > 1.5 * PERIOD:
+            self._publish(list(self._compute()))
+
+    def _publish(self, parts: list[DiagnosticStatus]) -> None:
+        message = DiagnosticArray(status=parts)
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(message)
+
+    def _compute(self) -> Iterator[DiagnosticStatus]:
+        reasons, self._reasons = self._reasons, Counter()
+        name, loop = self._node.get_fully_qualified_name(), self._loop
+        yield loop_status(name, loop, self._settings)
+        yield supervisor_status(name, loop.supervisor, reasons)
+        yield model_status(name, loop.controller, self._prediction)
+        for gate in self._gates:
+            yield input_status(name, gate)
+
+
+class PredictionQuality:
+    """How well the model has predicted one tick ahead lately, in exponentially weighted averages over `memory` ticks.
+
+    coverage: the share of normalised innovations squared (NIS) within their 95 % bound, 0.95 for a model that knows its
+    own error; normalised_error: sum |v - v_predicted|^2 / sum |v - v_last|^2, 1 for the prediction of no change.
+    """
+
+    def __init__(self, memory: float = 1000.0):
+        self._forgetting = 1.0 - 1.0 / memory
+        self._count = self._inside = self._error = self._change = 0.0
+        self._last: Array | None = None
+
+    def add(self, observation: Observation, decision: Decision, bound: float) -> None:
+        """Take in one tick; `bound` is the 95 % bound of its NIS."""
+        last, self._last = self._last, observation.qd
+        if decision.innovation is None or last is None:
+            return
+        change, keep = observation.qd - last, self._forgetting
+        self._count = keep * self._count + 1.0
+        self._inside = keep * self._inside + float(decision.nis <= bound)
+        self._error = keep * self._error + float(decision.innovation @ decision.innovation)
+        self._change = keep * self._change + float(change @ change)
+
+    @property
+    def coverage(self) -> float:
+        """Return the share of NIS within their bound; NaN before the first."""
+        return self._inside / self._count if self._count else math.nan
+
+    @property
+    def normalised_error(self) -> float:
+        """Return the squared error of the velocities over that of no change; NaN where nothing changed."""
+        return self._error / self._change if self._change else math.nan
+
+
+def loop_status(name: str, loop: ControlLoop, settings: NodeSettings) -> DiagnosticStatus:
+    """Return how well the control loop keeps its time."""
+    values: Values = [
+        ("rate [Hz]", 1.0 / loop.period.mean() if loop.period.count else 0.0),
+        ("ticks", loop.ticks),
+        ("missed ticks", loop.missed),
+        ("age of the acting command beyond the delay [ms]", 1e3 * loop.age.mean),
+        ("authority [0..1]", loop.age.authority),
+        *_percentiles("period", loop.period),
+        *_percentiles("compute", loop.compute),
+        *_percentiles("latency", loop.latency),
+        *sorted(loop.events.items()),
+    ]
+    return _status(f"{name}: control loop", *_timeliness(loop, settings), values)
+
+
+def supervisor_status(name: str, supervisor: Supervisor, reasons: Mapping[Reason, int]) -> DiagnosticStatus:
+    """Return the supervisor's state and cause; `reasons` counts how often each held within the last PERIOD."""
+    state = supervisor.state
+    rates: Values = [(f"{reason.name} [1/s]".lower(), n / PERIOD) for reason, n in reasons.items() if n and reason.name]
+    level = {
+        State.ACTIVE: DiagnosticStatus.OK,
+        State.HOLD: DiagnosticStatus.OK,
+        State.RAMP_IN: DiagnosticStatus.OK,
+        State.DEGRADED: DiagnosticStatus.WARN,
+    }.get(state, DiagnosticStatus.ERROR)
+    return _status(
+        f"{name}: supervisor",
+        level,
+        state.name.lower().replace("_", " "),
+        [("cause", supervisor.cause.name or "none"), *rates],
+    )
+
+
+def model_status(name: str, controller: Controller, prediction: PredictionQuality) -> DiagnosticStatus:
+    """Return what is known of the model: how well it predicts, its consistency, and the delay."""
+    values: Values = [
+        ("NIS within its 95 % bound", prediction.coverage),
+        ("velocity error over no change", prediction.normalised_error),
+    ]
+    problems = ["innovations outside their bounds"] if prediction.coverage < 0.5 else []
+    dynamics, delay = controller.dynamics, controller.delay
+    if dynamics is not None:
+        consistency, settings = dynamics.consistency, dynamics.consistency_settings
+        values += [
+            ("consistency [0..1]", consistency.level),
+            ("mean NIS over its bound", consistency.ratio),
+            ("weight of the prior", consistency.prior_weight(settings)),
+            ("command limits over normal", consistency.command_scale(settings)),
+            ("held", consistency.hold),
+        ]
+        if consistency.level < 0.5:
+            problems.append("the model is not consistent with what is measured")
+    if delay is not None:
+        values += [
+            ("delay configured [ticks]", float(delay.configured)),
+            ("delay in use [ticks]", float(delay.in_use)),
+            ("standard deviation of the delay [ms]", 1e3 * delay.std),
+        ]
+        if delay.estimate is not None:
+            values += [
+                ("delay estimated [ticks]", float(delay.estimate.ticks)),
+                ("delay confidence", float(delay.estimate.confidence)),
+            ]
+        if delay.message:
+            problems.append(delay.message)
+    level = DiagnosticStatus.WARN if problems else DiagnosticStatus.OK
+    return _status(f"{name}: model", level, "; ".join(problems) or "consistent", values)
+
+
+def input_status(name: str, gate: InputGate) -> DiagnosticStatus:
+    """Return how many messages of an input stream were accepted and rejected, and why."""
+    rejected = sum(gate.rejected.values())
+    values: Values = [("accepted", gate.accepted), ("restarts", gate.restarts), ("clock", gate.clock)]
+    for reason, count in sorted(gate.rejected.items()):
+        values += [(f"rejected: {reason}", count), (f"last {reason}", gate.details[reason])]
+    level = DiagnosticStatus.WARN if rejected else DiagnosticStatus.OK
+    return _status(f"{name}: {gate.stream}", level, f"{rejected} rejected", values)
+
+
+def _timeliness(loop: ControlLoop, settings: NodeSettings) -> tuple[bytes, str]:
+    """Return (level, text) of how well the ticks keep their time."""
+    if not loop.ticks:
+        return DiagnosticStatus.STALE, "no state has arrived yet"
+    share = loop.compute.percentiles()["p99"] / loop.dt
+    missed = loop.recent_misses.mean()
+    if loop.age.late:
+        return DiagnosticStatus.ERROR if loop.age.held else DiagnosticStatus.WARN, (
+            f"this machine answers late: the commands that act are {1e3 * loop.age.mean:.1f} ms older than the "
+            f"delay that is compensated{'; the arm is held' if loop.age.held else ''}; lower control.rate or end other "
+            "programs that use the processors"
+        )
+    if share > 1.0 or missed > 10.0 * settings.missed_warning:
+        level = DiagnosticStatus.ERROR
+    elif share > settings.compute_warning or missed > settings.missed_warning:
+        level = DiagnosticStatus.WARN
+    else:
+        return DiagnosticStatus.OK, "in time"
+    if share > settings.compute_warning:
+        return level, (
+            f"99 % of the ticks need up to {100.0 * share:.0f} % of their period; lower control.rate, "
+            "planner.horizon or planner.iterations"
+        )
+    return level, f"{100.0 * missed:.2g} % of the last ticks had no state; is the robot's publisher in time?"
+
+
+def _percentiles(title: str, values: Rolling) -> Values:
+    return [(f"{title} {key} [ms]", 1e3 * value) for key, value in values.percentiles().items()]
+
+
+def _status(name: str, level: bytes, text: str, values: Iterable[tuple[str, object]]) -> DiagnosticStatus:
+    return DiagnosticStatus(
+        name=name,
+        level=level,
+        message=text,
+        hardware_id="mbrl_ros",
+        values=[
+            KeyValue(key=key, value=f"{value:.6g}" if isinstance(value, float) else str(value)) for key, value in values
+        ],
+    )

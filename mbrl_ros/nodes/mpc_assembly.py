@@ -1,0 +1,147 @@
+"""Put the parts of mpc_node together: controller, supervisor, control loop, topics and services.
+
+They exist between configure and cleanup.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode
+
+from ..config.configuration import Configuration
+from ..config.sections.nodes import NodeSettings
+from ..controllers.base import Controller
+from ..controllers.pid import build_controller
+from ..controllers.policy import PolicyController
+from ..robots import Robot
+from ..robots.kinematics import Kinematics
+from ..runtime.control_loop import ControlLoop
+from ..runtime.feedback_player import PLAN_VALIDITY, FeedbackPlayer
+from ..safety.supervisor import Supervisor
+from . import realtime
+from .diagnostics import Diagnostics
+from .outputs import NodeOutputs
+from .plan_display import PlanDisplay
+from .policy_interface import PolicyInterface
+from .reporter import Reporter
+from .services import Services
+from .subscriptions import InputGates, Subscriptions
+from .tick_table import TickTable
+from .transition_file import TransitionFile
+
+LEAVING = Duration(seconds=1.0)  # how long the safe command is given to reach its subscribers
+
+
+class MpcAssembly:
+    """The control loop of a robot with everything that connects it to ROS."""
+
+    def __init__(self, node: LifecycleNode, robot: Robot, configuration: Configuration, settings: NodeSettings):
+        """Build the controller, which compiles its planner, then the topics and services of `node`."""
+        self._node, self._configuration, self._settings = node, configuration, settings
+        controller: Controller = build_controller(robot, configuration)
+        supervisor = Supervisor(robot, configuration.supervisor, 1.0 / configuration.control.rate)
+        self.gates = InputGates.of(configuration, lockstep=settings.lockstep)
+        self._reporter = Reporter(node)
+        self._outputs = NodeOutputs(
+            node, robot, controller, supervisor, settings, rejected=self.gates.rejected, reporter=self._reporter
+        )
+        self.loop = self._control_loop(controller, supervisor)
+        self._add_observers(robot)
+        self._services = Services(node, self.loop, robot, settings.model_file, self._reporter)
+        self._subscriptions = Subscriptions(
+            node, self.loop, configuration, self.gates, self._reporter, lockstep=settings.lockstep
+        )
+        realtime.settle_process(settings, self._warn)
+
+    @property
+    def running(self) -> bool:
+        """Whether the control thread runs."""
+        return self.loop.running
+
+    def start(self) -> None:
+        """Start the control thread."""
+        self._outputs.begin()
+        self.loop.start()
+
+    def stop(self) -> None:
+        """Send the safe command, wait until it has reached its subscribers, and write the files."""
+        self.loop.stop()
+        self._outputs.end(LEAVING)
+
+    def update_settings(self, configuration: Configuration) -> None:
+        """Give changed dynamic settings to the controller."""
+        controller = self.loop.controller
+        before, after = controller.configuration.flat(), configuration.flat()
+        self.loop.outside(
+            "parameters",
+            lambda: controller.update_settings(configuration),
+            values={key: value for key, value in after.items() if value != before.get(key)},
+        )
+
+    def destroy(self) -> None:
+        """Release topics, services and threads; the control thread must have ended."""
+        self._subscriptions.close()
+        self._services.destroy()
+        self._outputs.destroy()
+        self._reporter.destroy()
+
+    def _control_loop(self, controller: Controller, supervisor: Supervisor) -> ControlLoop:
+        settings, control, robot = self._settings, self._configuration.control, controller.robot
+        dt = 1.0 / control.rate
+        simulated = self._node.get_parameter("use_sim_time").value
+        return ControlLoop(
+            controller,
+            supervisor,
+            self._outputs,
+            dt=dt,
+            timeout=control.state_timeout,
+            age=lambda: self.gates.states.age(self._now()),
+            lockstep=settings.lockstep,
+            answer_after=settings.answer_after,
+            frame_latency=control.feature_latency,
+            shadow=settings.shadow and robot.interface == "effort",
+            player=FeedbackPlayer(robot.n, dt, PLAN_VALIDITY * dt) if settings.player_rate else None,
+            player_period=1.0 / settings.player_rate if settings.player_rate else None,
+            clock=self._now if simulated else time.perf_counter,
+            settle=lambda: realtime.settle_thread(settings, self._warn),
+        )
+
+    def _add_observers(self, robot: Robot) -> None:
+        node, loop, settings, outputs = self._node, self.loop, self._settings, self._outputs
+        controller, kinematics = loop.controller, Kinematics(robot)
+        outputs.add(PlanDisplay(node, robot, controller, kinematics, settings.plan_rate))
+        outputs.add(Diagnostics(node, loop, self.gates, settings))
+        if isinstance(controller, PolicyController):
+            outputs.add(PolicyInterface(node, controller, loop))
+        if settings.log_file:
+            outputs.add(
+                TickTable(
+                    settings.log_file,
+                    robot,
+                    controller,
+                    loop.supervisor,
+                    kinematics,
+                    rejected=self.gates.rejected,
+                    facts=self._facts,
+                    reporter=self._reporter,
+                )
+            )
+        if settings.transitions_file and controller.dynamics is not None:
+            name = node.get_fully_qualified_name()
+            outputs.add(
+                TransitionFile(
+                    settings.transitions_file, robot, controller.dynamics, name=name, reporter=self._reporter
+                )
+            )
+
+    def _facts(self) -> dict[str, Any]:
+        return {"events": self.loop.events, "rejected": {gate.stream: gate.rejected for gate in self.gates}}
+
+    def _now(self) -> float:
+        return 1e-9 * self._node.get_clock().now().nanoseconds
+
+    def _warn(self, text: str) -> None:
+        self._node.get_logger().warning(text)
