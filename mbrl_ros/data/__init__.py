@@ -1,6 +1,6 @@
 """Recordings of real or simulated robots, whatever file they come in."""
 
-from .recording import Recording
-from .sources import ReadOptions, load
+from .recording import ReadOptions, Recording
+from .sources import load
 
 __all__ = ["ReadOptions", "Recording", "load"]

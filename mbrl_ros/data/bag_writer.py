@@ -1,8 +1,8 @@
-"""Write a rosbag2 that rotates: storage files of bounded size, the oldest deleted, `ros2 bag play` reads it at any time.
+"""Write a rosbag2 that rotates: storage files of bounded size, the oldest deleted; `ros2 bag play` can always read it.
 
-Each part is written on its own and, when full, moved into the bag's folder and listed in metadata.yaml, which is
+Each part is written separately and, when full, moved into the bag's folder and listed in metadata.yaml, which is
 replaced in one piece. What was written is on disk within a second or so: a recorder that is killed loses no more, and
-`mbrl replay` also reads the part that was not closed. Trouble with the disk ends the part, never the caller.
+`mbrl replay` also reads the part that was not closed. An error of the disk ends the part, and is not raised.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ FLUSH_PERIOD = 1.0  # [s]
 RETRY = 5.0  # [s] between attempts to write again to a disk that was full
 OVERHEAD = 64  # [bytes] of a message besides its content
 MB = 1e6
-TROUBLE = (OSError, sqlite3.Error)  # SQLite has its own words for a full disk
+DISK_ERRORS = (OSError, sqlite3.Error)  # SQLite has errors of its own for a full disk
 
 
 @dataclass(frozen=True)
 class Limits:
-    """part_mb: size of a storage file; total_mb: of all together; min_free_mb: what stays free on the disk."""
+    """Sizes [MB]: part_mb of a storage file; total_mb of all together; min_free_mb: what stays free on the disk."""
 
     part_mb: float = 64.0
     total_mb: float = 1024.0
@@ -39,14 +39,32 @@ class Limits:
 @dataclass
 class _Topic:
     kind: str
-    qos: Sequence
+    qos: Sequence[Any]
     latched: bool
     last: tuple[int, bytes] | None = None  # repeated at the beginning of each part, so that parts stand alone
     connection: Any = field(default=None, repr=False)
 
 
 class RotatingBag:
-    """add_topic, then write. `warn(text)` is told of trouble with the disk, once each time it begins and ends."""
+    """A bag of several storage files: `add_topic` for every topic, then `write`, at last `close`.
+
+    Parameters
+    ----------
+    folder : of the bag; it must not exist
+    storage : mcap or sqlite3
+    compress : with zstd, by chunk (mcap) or by file
+    limits : sizes
+    warn : called with a sentence when writing is interrupted and when it goes on
+    free : free space [bytes] of the disk that holds a path
+
+    Attributes
+    ----------
+    written, lost : numbers of messages
+
+    Raises
+    ------
+    DataError : the folder exists or cannot be made
+    """
 
     def __init__(
         self,
@@ -54,25 +72,21 @@ class RotatingBag:
         *,
         storage: str = "mcap",
         compress: bool = False,
-        limits: Limits = Limits(),
+        limits: Limits | None = None,
         warn: Callable[[str], None] = print,
         free: Callable[[Path], float] | None = None,
     ):
         from rosbags.typesys import Stores, get_typestore
 
-        self.folder, self._storage, self._compress, self._limits, self._warn = (
-            Path(folder),
-            storage,
-            compress,
-            limits,
-            warn,
-        )
+        self.folder, self._storage, self._compress = Path(folder), storage, compress
+        self._limits, self._warn = limits or Limits(), warn
         self._free = free or (lambda path: shutil.disk_usage(path).free)
         self._typestore = get_typestore(Stores.ROS2_JAZZY)
         self._topics: dict[str, _Topic] = {}
-        self._parts: list[dict] = []  # metadata of the parts that stand in the bag, oldest first
+        self._parts: list[dict[str, Any]] = []  # metadata of the parts in the bag, oldest first
         self._number = 0
         self._writer: Any = None
+        self._work = self.folder / f".{self.folder.name}_0"  # where the present part is written
         self._used, self._flushed, self._resume = 0, 0.0, 0.0
         self._unsafe = 0  # messages written since the last flush
         self._paused = False
@@ -84,15 +98,18 @@ class RotatingBag:
         except OSError as error:
             raise DataError(f"{self.folder} cannot be made: {error}") from None
 
-    def add_topic(self, name: str, kind: str, qos: Sequence = (), latched: bool = False) -> bool:
-        """Whether messages of type `kind` can be written; its definition must be a known one."""
+    def add_topic(self, name: str, kind: str, qos: Sequence[Any] = (), latched: bool = False) -> bool:
+        """Add a topic of type `kind`; return whether its messages can be written (a definition must be known).
+
+        The newest message of a `latched` topic is repeated at the beginning of each part.
+        """
         if kind not in self._typestore.fielddefs:
             return False
         self._topics[name] = _Topic(kind, qos, latched)
         return True
 
     def write(self, topic: str, stamp: int, data: bytes) -> None:
-        """A serialised message received at `stamp` [ns]. Counted in `lost` while the disk is full."""
+        """Write a serialized message received at `stamp` [ns], or count it in `lost` while the disk is full."""
         entry = self._topics[topic]
         if entry.latched:
             entry.last = (stamp, data)
@@ -103,22 +120,22 @@ class RotatingBag:
         self.written, self._unsafe = self.written + 1, self._unsafe + 1
         try:
             if self._writer is None and not self._open(stamp, now):
-                self._lose()
+                self._count_lost()
                 return
             self._put(entry, topic, stamp, data)
             if now - self._flushed > FLUSH_PERIOD:
                 self._flush(now)
             if self._used > MB * self._limits.part_mb:
                 self._close_part()
-        except TROUBLE as error:
-            self._give_up(f"recording interrupted: {error}", now)
+        except DISK_ERRORS as error:
+            self._abandon(f"recording interrupted: {error}", now)
 
     def close(self) -> None:
         """Finish the last part."""
         try:
             self._close_part()
-        except TROUBLE as error:
-            self._give_up(f"the last part of the recording was not finished: {error}", time.monotonic())
+        except DISK_ERRORS as error:
+            self._abandon(f"the last part of the recording was not finished: {error}", time.monotonic())
 
     # --- parts ------------------------------------------------------------------------------------------------------
 
@@ -136,7 +153,7 @@ class RotatingBag:
             return False
         self._work = self.folder / f".{self.folder.name}_{self._number}"
         shutil.rmtree(self._work, ignore_errors=True)
-        # players of every distribution since Humble read version 8; 9 spells the quality of service in a way Humble cannot
+        # players of every distribution since Humble read version 8; Humble cannot read the quality of service of 9
         writer = Writer(self._work, version=8, storage_plugin=StoragePlugin[self._storage.upper()])
         if self._compress:
             writer.set_compression(
@@ -165,10 +182,10 @@ class RotatingBag:
         """Onto the disk, as far as the storage lets one: mcap by chunk, sqlite by transaction."""
         self._flushed = now
         storage = self._writer.storage
-        if hasattr(storage, "close_chunk"):
+        if self._storage == "mcap":
             storage.close_chunk()
             storage.bio.flush()
-        elif hasattr(storage, "conn"):
+        else:
             storage.conn.commit()
         self._unsafe = 0
         if self._free(self.folder) < MB * self._limits.min_free_mb:
@@ -201,7 +218,7 @@ class RotatingBag:
             self._list()
             (self.folder / oldest["files"][0]["path"]).unlink(missing_ok=True)
 
-    def _size(self, part: dict) -> int:
+    def _size(self, part: dict[str, Any]) -> int:
         try:
             return (self.folder / part["files"][0]["path"]).stat().st_size
         except OSError:
@@ -216,26 +233,25 @@ class RotatingBag:
         )
         os.replace(temporary, self.folder / "metadata.yaml")
 
-    def _give_up(self, text: str, now: float) -> None:
+    def _abandon(self, text: str, now: float) -> None:
         """Leave the part as it is; what is in it can still be read."""
         writer, self._writer = self._writer, None
         if writer is not None:
             with contextlib.suppress(Exception):  # it is being abandoned because something failed
                 writer.abort()
             for file in self._work.glob(f"*.{'mcap' if self._storage == 'mcap' else 'db3'}"):
-                if (
-                    next(salvaged(file), None) is not None
-                ):  # a disk that stays full would fill the folder with empty ones
+                # a disk that stays full would fill the folder with empty ones
+                if next(salvaged(file), None) is not None:
                     left = self.folder / f"{self.folder.name}_{self._number}.unfinished{file.suffix}"
                     os.replace(file, left)
                     text += f"; what came so far is in {left.name}"
                     self._number += 1
             shutil.rmtree(self._work, ignore_errors=True)
-        self._lose()
+        self._count_lost()
         self._pause(text, now)
 
-    def _lose(self) -> None:
-        """What was written since the last flush is gone."""
+    def _count_lost(self) -> None:
+        """Count what was written since the last flush as lost."""
         self.lost, self.written, self._unsafe = self.lost + self._unsafe, self.written - self._unsafe, 0
 
     def _pause(self, text: str, now: float) -> None:
@@ -244,11 +260,11 @@ class RotatingBag:
         self._paused, self._resume = True, now + RETRY
 
 
-def merged(parts: list[dict]) -> dict:
-    """The metadata of one bag of several storage files."""
+def merged(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the metadata of one bag of several storage files."""
     begin = min(part["starting_time"]["nanoseconds_since_epoch"] for part in parts)
     end = max(part["starting_time"]["nanoseconds_since_epoch"] + part["duration"]["nanoseconds"] for part in parts)
-    topics: dict[str, dict] = {}
+    topics: dict[str, dict[str, Any]] = {}
     for part in parts:
         for entry in part["topics_with_message_count"]:
             known = topics.setdefault(entry["topic_metadata"]["name"], {**entry, "message_count": 0})
@@ -264,7 +280,9 @@ def merged(parts: list[dict]) -> dict:
     }
 
 
-def _information(folder: Path) -> dict:
+def _information(folder: Path) -> dict[str, Any]:
     import yaml
 
-    return yaml.safe_load((folder / "metadata.yaml").read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
+    information: dict[str, Any] = yaml.safe_load((folder / "metadata.yaml").read_text(encoding="utf-8"))
+    found: dict[str, Any] = information["rosbag2_bagfile_information"]
+    return found

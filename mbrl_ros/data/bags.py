@@ -2,36 +2,51 @@
 
 The state comes from sensor_msgs/JointState. The command is the first of: the chosen topic, a
 std_msgs/Float64MultiArray topic with one value per joint (ros2_control's forward_command_controller), the effort
-of the joint states. A command topic is held between its messages, and u_k is its mean over [t_k, t_k+1): commands come at
-their own moments, and what moves the joints is what was in effect. Stamps are those of the header, or those of the bag
-where the headers are empty.
+of the joint states. A command is in effect until the next one, and u_k is its mean over [t_k, t_k+1): commands come at
+other times than states, and what moves the joints is what was in effect. Stamps are those of the header, or those of
+the bag where the headers are empty.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..exceptions import DataError, JointNameError, nearest
 from ..types import Array
 from .cleaning import cleaned
-from .recording import Recording
-from .salvage import Raw, salvaged
+from .recording import ReadOptions, Recording
+from .salvage import MAGIC, SQLITE, ZSTD, Raw, salvaged
 
 STATE, COMMAND = "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"
 STORAGE = (".db3", ".mcap", ".zstd")
 
+State = tuple[float, Any]  # stamp of the bag [s], decoded message
 
-def read_bag(path: Path, *, topic: str = "", command_topic: str = "", joints: tuple[str, ...] = ()) -> Recording:
-    """The recording in a bag. DataError says what the bag lacks; a damaged bag gives what is left of it."""
+
+def recognizes(path: Path, start: bytes) -> bool:
+    """Return whether `path` is a folder or a storage file of rosbag2."""
+    return path.is_dir() or start.startswith((MAGIC, SQLITE, ZSTD))
+
+
+def read(path: Path, options: ReadOptions) -> Recording:
+    """Return the recording in a bag; of a damaged bag, what is left of it.
+
+    Raises
+    ------
+    DataError : says what the bag lacks
+    JointNameError : no message holds all of the wanted joints
+    """
     from rosbags.typesys import Stores, get_typestore
 
     messages, notes = _messages(path)
     types = {message[0]: message[1] for message in messages}
     counts = Counter(message[0] for message in messages)
-    topic = topic or max(
+    topic = options.topic or max(
         (name for name, kind in types.items() if kind == STATE),
         key=lambda name: (name.endswith("joint_states"), counts[name]),
         default="",
@@ -45,17 +60,19 @@ def read_bag(path: Path, *, topic: str = "", command_topic: str = "", joints: tu
     states, broken = _decoded(messages, topic, store)
     if not states:
         raise DataError(f"{path}: none of the {counts[topic]} messages on {topic} can be read")
-    names, chosen, other = _joint_order(states, joints)
+    names, other = _joint_order(states, options.joints)
     states = [(stamp, message) for stamp, message in states if set(names) <= set(message.name)]
     stamps, from_header = _stamps(states)
-    trouble = {"unreadable messages dropped": broken, "messages of other joints dropped": other}
+    counts_dropped = {"unreadable messages dropped": broken, "messages of other joints dropped": other}
     if not from_header:
         notes.append("the headers carry no time: the bag's own stamps are used")
-    q, qd, effort = (_values(states, names, field) for field in ("position", "velocity", "effort"))
+    q = _values(states, names, lambda message: message.position)
+    qd = _values(states, names, lambda message: message.velocity)
+    effort = _values(states, names, lambda message: message.effort)
     if q is None:
         raise DataError(f"{path}: the messages on {topic} carry no positions")
     u, source = effort, f"effort of {topic}"
-    commands = _command_topic(messages, types, command_topic, len(names), store, path)
+    commands = _command_topic(messages, types, options.command_topic, len(names), store, path)
     if commands is not None:
         name, times, values = commands
         if from_header:  # commands have no header: their bag stamps are related to the states' by the median distance
@@ -63,11 +80,14 @@ def read_bag(path: Path, *, topic: str = "", command_topic: str = "", joints: tu
         u, source = held_mean(times, values, stamps), f"topic {name}"
     if u is None:
         source = ""
-    return cleaned(path.name, tuple(chosen), stamps, q, qd, u, u_source=source, counts=trouble, notes=tuple(notes))
+    return cleaned(path.name, names, stamps, q, qd, u, u_source=source, counts=counts_dropped, notes=tuple(notes))
 
 
 def held_mean(times: Array, values: Array, stamps: Array) -> Array:
-    """Mean (T, n) over [t_k, t_k+1) of a command held from each of its `times` (C,) on; NaN before the first."""
+    """Return the mean (T, n) over [t_k, t_k+1), t_k = `stamps` (T,), of a command that is held between its messages.
+
+    times (C,) [s] and values (C, n) are those of the messages. NaN before the first of them.
+    """
     ends = np.append(stamps[1:], 2.0 * stamps[-1] - stamps[-2])
     integral = np.vstack([np.zeros(values.shape[1]), np.cumsum(values[:-1] * np.diff(times)[:, None], axis=0)])
 
@@ -81,7 +101,7 @@ def held_mean(times: Array, values: Array, stamps: Array) -> Array:
 
 
 def _messages(path: Path) -> tuple[list[Raw], list[str]]:
-    """All messages of the two kinds of interest, in time order, and notes."""
+    """Return all messages of the two types of interest, in time order, and notes."""
     from rosbags.rosbag2 import Reader
 
     try:
@@ -110,9 +130,10 @@ def _messages(path: Path) -> tuple[list[Raw], list[str]]:
     return sorted(found, key=lambda message: message[2]), notes
 
 
-def _decoded(messages: list[Raw], topic: str, store) -> tuple[list, int]:
-    """[(bag stamp [s], message)] of a topic, and how many could not be decoded."""
-    decoded, broken = [], 0
+def _decoded(messages: list[Raw], topic: str, store: Any) -> tuple[list[State], int]:
+    """Return the messages of a topic, and how many could not be decoded."""
+    decoded: list[State] = []
+    broken = 0
     for name, kind, stamp, data in messages:
         if name == topic:
             try:
@@ -122,47 +143,47 @@ def _decoded(messages: list[Raw], topic: str, store) -> tuple[list, int]:
     return decoded, broken
 
 
-def _joint_order(states: list, joints: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], int]:
-    """The joints to read, in order, their names, and how many messages do not hold them all."""
+def _joint_order(states: list[State], joints: tuple[str, ...]) -> tuple[tuple[str, ...], int]:
+    """Return the joints to read, in order, and how many messages do not hold them all."""
     common = Counter(tuple(message.name) for _, message in states).most_common(1)[0][0]
     names = joints or common
     holding = sum(set(names) <= set(message.name) for _, message in states)
     if not holding:
         raise JointNameError(names, common, what="wanted joints and those of the recording")
-    return names, names, len(states) - holding
+    return names, len(states) - holding
 
 
-def _stamps(states: list) -> tuple[Array, bool]:
+def _stamps(states: list[State]) -> tuple[Array, bool]:
+    """Return stamps (T,) [s], and whether they are those of the headers."""
     header = np.array([message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec for _, message in states])
     if np.ptp(header) > 0.0:
         return header, True
     return np.array([stamp for stamp, _ in states]), False
 
 
-def _values(states: list, names: tuple[str, ...], field: str) -> Array | None:
-    """(T, n) of one field in the order of `names`; a message without it gives NaN, None if no message has it."""
+def _values(states: list[State], names: tuple[str, ...], field: Callable[[Any], Sequence[float]]) -> Array | None:
+    """Return one `field` (T, n) in the order of `names`: NaN for a message without it, None if no message has it."""
     rows = np.full((len(states), len(names)), np.nan)
-    for row, (_, message) in zip(rows, states):
-        values = getattr(message, field)
+    for row, (_, message) in zip(rows, states, strict=True):
+        values = field(message)
         if len(values) == len(message.name):
             order = {name: i for i, name in enumerate(message.name)}
             row[:] = [values[order[name]] for name in names]
     return rows if np.isfinite(rows).any() else None
 
 
-def _command_topic(messages: list[Raw], types: dict, wanted: str, n: int, store, path: Path):
-    """(name, times (C,), values (C, n)) of the command topic, or None."""
+def _command_topic(
+    messages: list[Raw], types: dict[str, str], wanted: str, n: int, store: Any, path: Path
+) -> tuple[str, Array, Array] | None:
+    """Return name, times (C,) and values (C, n) of the command topic, or None where there is none."""
     if wanted and wanted not in types:
         raise DataError(
             f"{path} has no command topic '{wanted}'; did you mean '{nearest(wanted, types)}'? "
             f"It has {dict(sorted(types.items()))}"
         )
-    candidates = [wanted] if wanted else sorted(name for name, kind in types.items() if kind == COMMAND)
-    for name in candidates:
+    for name in sorted(name for name, kind in types.items() if kind == COMMAND and wanted in ("", name)):
         decoded = [
-            (stamp, message.data)
-            for stamp, message in _decoded(messages, name, store)[0]
-            if hasattr(message, "data") and len(message.data) == n
+            (stamp, message.data) for stamp, message in _decoded(messages, name, store)[0] if len(message.data) == n
         ]
         if len(decoded) > 1:
             return name, np.array([stamp for stamp, _ in decoded]), np.array([data for _, data in decoded])

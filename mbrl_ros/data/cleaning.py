@@ -1,4 +1,4 @@
-"""From raw samples to a Recording: everything odd is repaired or dropped, counted and named.
+"""From raw samples to a Recording: defects are repaired or dropped, counted and named.
 
 Stamps must rise: of samples with the same stamp the first stays, samples that step backward are dropped. Samples with
 a NaN are dropped. A sample that repeats the one before in every measured value, to the last bit, is an old message
@@ -32,12 +32,53 @@ def cleaned(
     counts: dict[str, int] | None = None,
     notes: tuple[str, ...] = (),
 ) -> Recording:
-    """A Recording from stamps (T,) [s], q, qd, u (T, n); qd None: differentiated. DataError if too little is left."""
-    counts, notes = dict(counts or {}), list(notes)
+    """Make a Recording of raw samples.
+
+    Parameters
+    ----------
+    stamps : (T,) [s]
+    q, qd, u : (T, n); qd None: q is differentiated; u None: without commands
+    counts, notes : what was met already while reading
+
+    Raises
+    ------
+    DataError : too little is left
+    """
+    counts, remarks = dict(counts or {}), list(notes)
     if u is not None and not np.isfinite(u).all(axis=1).any():
         u = None
-        notes.append(f"{u_source} holds no finite value: evaluated without commands")
+        remarks.append(f"{u_source} holds no finite value: evaluated without commands")
     columns = [part for part in (q, qd, u) if part is not None]
+    order = _usable(stamps, columns, counts)
+    if len(order) < MINIMUM:
+        raise DataError(
+            f"{name} holds {len(order)} usable samples; at least {MINIMUM} are needed. "
+            f"Met: { {what: count for what, count in counts.items() if count} or 'no defect' }"
+        )
+    stamps, q = stamps[order] - stamps[order[0]], q[order]
+    qd = None if qd is None else qd[order]
+    q, counts["wrapped angles unwrapped"] = unwrapped(stamps, q, qd)
+    if qd is None:
+        qd = np.vstack([np.zeros(q.shape[1]), np.diff(q, axis=0) / np.diff(stamps)[:, None]])
+        remarks.append("no velocities in the recording: positions were differentiated backward")
+    else:
+        remarks += _clock(stamps, q, qd)
+    if u is None:
+        remarks += [] if u_source else ["no commands in the recording"]
+    else:
+        u = u[order]
+        remarks += _constant(u, joints, u_source)
+        if np.ptp(u, axis=0).max() == 0.0:
+            u = None
+            remarks.append(f"{u_source} never changes: evaluated without commands")
+    counts["gaps"] = int((np.diff(stamps) > GAP * np.median(np.diff(stamps))).sum())
+    return Recording(
+        name, joints, stamps, q, qd, u, u_source if u is not None else "", interface, counts, tuple(remarks)
+    )
+
+
+def _usable(stamps: Array, columns: list[Array], counts: dict[str, int]) -> Array:
+    """Return the indices of the samples that can be used, and count the others by their defect."""
     finite = np.isfinite(stamps) & np.all([np.isfinite(part).all(axis=1) for part in columns], axis=0)
     counts["samples with NaN or infinite values dropped"] = int((~finite).sum())
     order = np.flatnonzero(finite)
@@ -46,34 +87,11 @@ def cleaned(
     order = order[rising]
     fresh = _fresh([part[order] for part in columns])
     counts["repeated messages dropped"] = int((~fresh).sum())
-    order = order[fresh]
-    if len(order) < MINIMUM:
-        raise DataError(
-            f"{name} holds {len(order)} usable samples; at least {MINIMUM} are needed. "
-            f"Met: { {what: count for what, count in counts.items() if count} or 'no trouble' }"
-        )
-    stamps, q = stamps[order] - stamps[order[0]], q[order]
-    qd = None if qd is None else qd[order]
-    q, counts["wrapped angles unwrapped"] = unwrapped(stamps, q, qd)
-    if qd is None:
-        qd = np.vstack([np.zeros(q.shape[1]), np.diff(q, axis=0) / np.diff(stamps)[:, None]])
-        notes.append("no velocities in the recording: positions were differentiated backward")
-    else:
-        notes += _clock(stamps, q, qd)
-    if u is None:
-        notes += [] if u_source else ["no commands in the recording"]
-    else:
-        u = u[order]
-        notes += _constant(u, joints, u_source)
-        if np.ptp(u, axis=0).max() == 0.0:
-            u = None
-            notes.append(f"{u_source} never changes: evaluated without commands")
-    counts["gaps"] = int((np.diff(stamps) > GAP * np.median(np.diff(stamps))).sum())
-    return Recording(name, joints, stamps, q, qd, u, u_source if u is not None else "", interface, counts, tuple(notes))
+    return order[fresh]
 
 
 def unwrapped(stamps: Array, q: Array, qd: Array | None) -> tuple[Array, int]:
-    """Q (T, n) without jumps of whole turns, and how many there were.
+    """Return q (T, n) without jumps of whole turns, and how many there were.
 
     A jump is a change of more than half a turn that the velocity over the interval does not explain.
     """
@@ -86,7 +104,7 @@ def unwrapped(stamps: Array, q: Array, qd: Array | None) -> tuple[Array, int]:
 
 
 def time_unit(stamps: Array, q: Array, qd: Array) -> float:
-    """Which of 1, 1e-3, 1e-6, 1e-9 s one unit of `stamps` is, from positions and velocities; 1 if they do not say."""
+    """Infer which of 1, 1e-3, 1e-6, 1e-9 s one unit of `stamps` (T,) is, from q, qd (T, n); 1 if they do not tell."""
     moved = np.diff(q, axis=0)
     mean = 0.5 * (qd[1:] + qd[:-1])
     usable = np.isfinite(moved).all(1) & np.isfinite(mean).all(1) & (np.abs(moved).max(1) < 1.0)
@@ -99,7 +117,7 @@ def time_unit(stamps: Array, q: Array, qd: Array) -> float:
 
 
 def _rising(stamps: Array) -> tuple[Array, int, int]:
-    """Indices of the samples kept, and how many were duplicated and backward."""
+    """Return the indices of the samples kept, and how many were duplicated and backward."""
     kept, duplicate, backward, newest = [], 0, 0, -np.inf
     for k, stamp in enumerate(stamps):
         if stamp > newest:
@@ -115,14 +133,14 @@ def _rising(stamps: Array) -> tuple[Array, int, int]:
 
 
 def _fresh(columns: list[Array]) -> Array:
-    """(T,) False where a sample repeats the one before in everything; a robot at rest without noise is no repetition."""
+    """Return (T,) False where a sample repeats the one before in everything; rest without noise is no repetition."""
     same = np.all([(part[1:] == part[:-1]).all(axis=1) for part in columns], axis=0)
     moving = np.zeros(len(same), dtype=bool) if len(columns) < 2 else np.abs(columns[1][1:]).max(axis=1) > 0.0
     return np.concatenate([[True], ~(same & moving)])
 
 
 def _clock(stamps: Array, q: Array, qd: Array) -> list[str]:
-    """A note if positions move at another pace than velocities and stamps say."""
+    """Return a note if positions move at another pace than velocities and stamps tell."""
     travelled = 0.5 * (qd[1:] + qd[:-1]) * np.diff(stamps)[:, None]
     moved = np.diff(q, axis=0)
     if (travelled**2).sum() == 0.0:
@@ -136,5 +154,5 @@ def _clock(stamps: Array, q: Array, qd: Array) -> list[str]:
 
 
 def _constant(u: Array, joints: tuple[str, ...], source: str) -> list[str]:
-    still = [joint for joint, width in zip(joints, np.ptp(u, axis=0)) if width == 0.0]
+    still = [joint for joint, width in zip(joints, np.ptp(u, axis=0), strict=True) if width == 0.0]
     return [f"{source} is constant for {', '.join(still)}"] if still and len(still) < len(joints) else []

@@ -23,7 +23,17 @@ KIND = "dataset"
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Dataset:
-    """N transitions: X (N, 2n) = [q; qd], U (N, n), D (N, n) = qd' - qd [rad/s per tick], run (N,) index into `runs`."""
+    """N transitions of one robot.
+
+    Attributes
+    ----------
+    owner : the robot's joints, interface and period
+    X : (N, 2n) = [q; qd]
+    U : (N, n) commands
+    D : (N, n) = qd' - qd [rad/s or m/s per tick]
+    run : (N,) index into `runs`
+    runs : the names of the runs
+    """
 
     owner: Owner
     X: Array
@@ -34,24 +44,25 @@ class Dataset:
 
     @classmethod
     def empty(cls, owner: Owner) -> Dataset:
+        """Make a data set without transitions."""
         n = len(owner.joints)
         return cls(owner, np.zeros((0, 2 * n)), np.zeros((0, n)), np.zeros((0, n)), np.zeros(0, dtype=np.int64), ())
 
     @classmethod
     def of(cls, recording: Recording) -> Dataset:
-        """The data set of one recording."""
+        """Make the data set of one recording; DataError if it holds no commands."""
         if recording.u is None:
             raise DataError(f"{recording.name} holds no commands; a model of their effect cannot be fitted to it")
         owner = Owner(recording.joints, recording.interface, recording.period)
         return cls.empty(owner).with_run(recording.name, recording.transitions())
 
     def with_run(self, name: str, transitions: Iterable[Transition]) -> Dataset:
-        """This data set and the transitions of one more run."""
+        """Return a data set that also holds the transitions of one more run."""
         n = len(self.owner.joints)
         rows = [(t.x[: 2 * n], t.u, t.x_next[n : 2 * n] - t.x[n : 2 * n]) for t in transitions]
         if not rows:
             return self
-        X, U, D = (np.array(column) for column in zip(*rows))
+        X, U, D = (np.array(column) for column in zip(*rows, strict=True))
         index = np.full(len(rows), len(self.runs), dtype=np.int64)
         return Dataset(
             self.owner,
@@ -63,7 +74,7 @@ class Dataset:
         )
 
     def merged(self, other: Dataset) -> Dataset:
-        """Both, if they belong to the same robot, interface and period; DataError otherwise."""
+        """Return both as one; DataError unless they belong to the same robot, interface and period."""
         store.check_owner(", ".join(other.runs), other.owner, self.owner)
         return Dataset(
             self.owner,
@@ -75,12 +86,15 @@ class Dataset:
         )
 
     def part(self, rows: Array) -> Dataset:
+        """Return the transitions `rows` (a mask or indices)."""
         return Dataset(self.owner, self.X[rows], self.U[rows], self.D[rows], self.run[rows], self.runs)
 
     def __len__(self) -> int:
+        """Return N."""
         return len(self.X)
 
     def save(self, path: str | Path) -> None:
+        """Write a file, atomically."""
         store.save(
             path,
             KIND,
@@ -90,6 +104,7 @@ class Dataset:
 
     @classmethod
     def load(cls, path: str | Path) -> Dataset:
+        """Read a file that `save` wrote; DataError if it is another or damaged."""
         _, owner, arrays = store.load(path, KIND)
         n = len(owner.joints)
         data = cls(owner, arrays["X"], arrays["U"], arrays["D"], arrays["run"], tuple(map(str, arrays["runs"])))

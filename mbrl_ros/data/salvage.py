@@ -7,6 +7,7 @@ schemas (0x03) before them. Neither the index nor the footer is needed.
 
 from __future__ import annotations
 
+import importlib
 import io
 import shutil
 import sqlite3
@@ -14,19 +15,19 @@ import struct
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 MAGIC = b"\x89MCAP0\r\n"
 SQLITE = b"SQLite format 3\x00"
 ZSTD = b"\x28\xb5\x2f\xfd"
 
-LONGEST = 2**40  # [bytes] a header that says more is damaged itself
+LONGEST = 2**40  # [bytes] a header that claims more is damaged itself
 
-Raw = tuple[str, str, int, bytes]  # topic, message type, stamp [ns], serialised message
+Raw = tuple[str, str, int, bytes]  # topic, message type, stamp [ns], serialized message
 
 
 def salvaged(path: Path) -> Iterator[Raw]:
-    """Every message that can be read from one storage file; ends silently at the damage."""
+    """Yield every message that can be read from one storage file; end silently at the damage."""
     with path.open("rb") as file:
         start = file.read(16)
     if start.startswith(ZSTD):
@@ -42,7 +43,7 @@ def salvaged(path: Path) -> Iterator[Raw]:
 
 
 def _full_length(path: Path, copy: Path) -> Path:
-    """A copy with zeros in place of missing pages: sqlite opens no file shorter than its header says."""
+    """Copy the file with zeros in place of missing pages: sqlite opens no file shorter than its header says."""
     shutil.copyfile(path, copy)
     with copy.open("r+b") as file:
         header = file.read(100)
@@ -88,7 +89,10 @@ def _mcap(path: Path) -> Iterator[Raw]:
                 continue
 
 
-def _messages(records: Iterable[tuple[int, bytes]], schemas: dict, channels: dict) -> Iterator[Raw]:
+def _messages(
+    records: Iterable[tuple[int, bytes]], schemas: dict[int, str], channels: dict[int, tuple[str, str]]
+) -> Iterator[Raw]:
+    """Yield the messages among `records`, and take note of schemas and channels."""
     for kind, record in records:
         if kind == 0x03:
             schemas[struct.unpack_from("<H", record)[0]] = _string(record, 2)[0]
@@ -102,7 +106,7 @@ def _messages(records: Iterable[tuple[int, bytes]], schemas: dict, channels: dic
 
 
 def _records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
-    """(opcode, content) from where the file of `size` bytes stands on."""
+    """Yield (opcode, content) from the present position of a file of `size` bytes on."""
     while len(head := file.read(9)) == 9:
         opcode, length = struct.unpack("<BQ", head)
         left = size - file.tell()
@@ -114,7 +118,7 @@ def _records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _chunk(content: bytes) -> tuple[str, bytes]:
-    """Compression and records of a chunk: start, end, size (8 each), crc (4), compression, length (8), records."""
+    """Return compression and records of a chunk: start, end, size (8 each), crc (4), compression, length (8), rest."""
     compression, position = _string(content, 28)
     return compression, content[position + 8 :]
 
@@ -126,24 +130,15 @@ def _string(data: bytes, position: int) -> tuple[str, int]:
 
 
 def whole(data: bytes) -> bytes:
-    """A message as it was before it was compressed, if it was; CDR never begins like zstd."""
+    """Return a message as it was before it was compressed, if it was; CDR never begins like zstd."""
     return _decompressed(data, "zstd") if data.startswith(ZSTD) else data
 
 
 def _decompressed(data: bytes, compression: str) -> bytes:
-    """As much as can be decompressed: a stream cut short gives what came before the cut."""
+    """Return as much as can be decompressed: a stream cut short gives what came before the cut."""
     if compression not in ("zstd", "lz4"):
         return data
-    if compression == "zstd":
-        try:
-            from compression import zstd  # Python 3.14
-        except ImportError:
-            from backports import zstd
-        errors, decompressor = zstd.ZstdError, zstd.ZstdDecompressor()
-    else:
-        import lz4.frame
-
-        errors, decompressor = RuntimeError, lz4.frame.LZ4FrameDecompressor()
+    errors, decompressor = _zstd() if compression == "zstd" else _lz4()
     parts = []
     try:
         for begin in range(0, len(data), 4096):
@@ -153,3 +148,17 @@ def _decompressed(data: bytes, compression: str) -> bytes:
     except (errors, EOFError):
         return b"".join(parts)
     return b"".join(parts)
+
+
+def _zstd() -> tuple[type[Exception], Any]:
+    """Return the error and a decompressor of zstd."""
+    try:  # Python 3.14
+        zstd = importlib.import_module("compression.zstd")
+    except ImportError:
+        zstd = importlib.import_module("backports.zstd")
+    return zstd.ZstdError, zstd.ZstdDecompressor()
+
+
+def _lz4() -> tuple[type[Exception], Any]:
+    """Return the error and a decompressor of lz4."""
+    return RuntimeError, importlib.import_module("lz4.frame").LZ4FrameDecompressor()

@@ -1,4 +1,4 @@
-"""Arrays on disk that cannot do harm: npz without pickle, checksummed, refused for another robot.
+"""Arrays on disk that are safe to read: npz without pickle, checksummed, refused for another robot.
 
 A file holds a kind, what it belongs to (joint names, interface, period) and arrays. The checksum is SHA-256 over the
 names, types, shapes and bytes of everything else in the file, in sorted order.
@@ -12,6 +12,7 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,13 @@ class Owner:
 
 
 def save(path: str | Path, kind: str, owner: Owner, arrays: dict[str, Array]) -> None:
-    """Write atomically: a reader sees the old file or the new one, never half of it."""
+    """Write a file atomically: a reader sees the old file or the new one, never half of it.
+
+    Raises
+    ------
+    DataError : an array is not finite or not numeric
+    OSError : the disk does not take the file
+    """
     content = {
         "kind": np.array(kind),
         "format": np.array(FORMAT),
@@ -42,6 +49,7 @@ def save(path: str | Path, kind: str, owner: Owner, arrays: dict[str, Array]) ->
         "dt": np.array(owner.dt),
         **{f"data.{name}": np.asarray(array) for name, array in arrays.items()},
     }
+    compressed: Any = np.savez_compressed  # its stubs take the arrays' names for options
     for name, array in content.items():
         if array.dtype.hasobject or (array.dtype.kind == "f" and not np.isfinite(array).all()):
             raise DataError(f"{path}: '{name}' is not finite and was not saved")
@@ -49,7 +57,7 @@ def save(path: str | Path, kind: str, owner: Owner, arrays: dict[str, Array]) ->
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, checksum=np.array(_checksum(content)), **content)
+            compressed(file, checksum=np.array(_checksum(content)), **content)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -57,7 +65,12 @@ def save(path: str | Path, kind: str, owner: Owner, arrays: dict[str, Array]) ->
 
 
 def load(path: str | Path, kind: str = "") -> tuple[str, Owner, dict[str, Array]]:
-    """(kind, owner, arrays). DataError if the file is no such file, damaged, of another kind, or not finite."""
+    """Read a file that `save` wrote: (kind, owner, arrays by name).
+
+    Raises
+    ------
+    DataError : it is no such file, damaged, not of `kind` (where given), or not finite
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > LARGEST:
@@ -90,7 +103,7 @@ def load(path: str | Path, kind: str = "") -> tuple[str, Owner, dict[str, Array]
 
 
 def check_owner(path: str | Path, owner: Owner, wanted: Owner) -> None:
-    """DataError, with the reason and what to do, if a file of `owner` cannot be used by `wanted`."""
+    """Raise DataError, with the reason and the remedy, if a file of `owner` cannot be used by `wanted`."""
     if owner.joints != wanted.joints:
         raise DataError(
             f"{path} belongs to another robot: its joints are {list(owner.joints)}, this robot's "

@@ -11,6 +11,7 @@ import heapq
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 from ..exceptions import DataError
 from .salvage import MAGIC, SQLITE, ZSTD, Raw, salvaged, whole
@@ -21,19 +22,29 @@ LATEST = 2**62  # [ns] a later stamp (year 2116) is damage
 
 
 class BagStream:
-    """`topics`: {name: (type, messages)}; `notes`: what was found damaged. Every call of messages() reads anew."""
+    """A bag, read as a stream; every call of messages() reads it anew.
+
+    Attributes
+    ----------
+    topics : {name: (type, number of messages)}
+    notes : what was found damaged
+    definitions : the bag's definition of each type as text, where it has one
+    duration : [s], 0 if only a full reading tells
+    """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self.notes: list[str] = []
-        self.definitions: dict[str, object] = {}  # the bag's own definition of each type, where it has one
-        self.duration = 0.0  # [s], 0 if only a full reading tells
-        self._salvage, self._qos = False, {}
+        self.topics: dict[str, tuple[str, int]] = {}
+        self.definitions: dict[str, str] = {}
+        self.duration = 0.0
+        self._salvage = False
+        self._qos: dict[str, list[Any]] = {}
         self._check()
         try:
             with self._reader() as reader:
                 self.topics = {c.topic: (c.msgtype, c.msgcount) for c in reader.connections}
-                self.definitions = {c.msgtype: c.msgdef for c in reader.connections}
+                self.definitions = {c.msgtype: c.msgdef.data for c in reader.connections}
                 self._qos = {c.topic: list(c.ext.offered_qos_profiles) for c in reader.connections}
                 self.duration = 1e-9 * min(max(reader.duration, 0), LATEST)
         except Exception as error:  # rosbags raises whatever its storage raises
@@ -41,7 +52,7 @@ class BagStream:
             self.topics = self._surveyed(error)
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[Raw]:
-        """(topic, type, stamp [ns], serialised message) of `topics` (None: of all)."""
+        """Yield (topic, type, stamp [ns], serialized message) of `topics` (None: of all)."""
         wanted = set(self.topics if topics is None else topics) & set(self.topics)
         if not wanted:
             return
@@ -59,8 +70,8 @@ class BagStream:
             self.notes.append(f"the bag is damaged after {count} messages ({_line(error)}); what follows was salvaged")
             yield from _ties_sorted(_in_order(m for m in self._salvaged() if m[0] in wanted and m[2] > newest))
 
-    def qos(self, topic: str) -> list:
-        """The quality of service the topic was offered with, as rosbags describes it; empty where the bag does not say."""
+    def qos(self, topic: str) -> list[Any]:
+        """Return the quality of service the topic was offered with, as rosbags describes it; empty where unknown."""
         return self._qos.get(topic, [])
 
     def _check(self) -> None:
@@ -82,7 +93,7 @@ class BagStream:
             what = "is empty" if not start else "is no rosbag2 (.db3, .mcap or a folder)"
             raise DataError(f"{path} {what}")
 
-    def _reader(self):
+    def _reader(self) -> Any:
         from rosbags.rosbag2 import Reader
 
         return Reader(self.path)
@@ -127,21 +138,21 @@ class BagStream:
 
 
 class Decoder:
-    """Serialised messages -> objects with the fields of their ROS type. `broken` counts by topic what cannot be decoded.
+    """Decodes serialized messages to objects with the fields of their ROS type; `broken` counts failures by topic.
 
-    Types are those of ROS 2 Humble, which later distributions share; a bag's own definition of a type is used where it
-    differs and has every field the usual one has.
+    Types are those of ROS 2 Humble, which later distributions share; a bag's definition of a type is used where it
+    differs and has every field that the usual one has.
     """
 
     def __init__(self, stream: BagStream | None):
         from rosbags.typesys import Stores, get_typestore
 
         self._definitions, self._usual = stream.definitions if stream else {}, get_typestore(Stores.ROS2_HUMBLE)
-        self._stores: dict[str, object] = {}
+        self._stores: dict[str, Any] = {}
         self.broken: Counter[str] = Counter()
 
-    def decode(self, topic: str, kind: str, data: bytes):
-        """The message, or None."""
+    def decode(self, topic: str, kind: str, data: bytes) -> Any:
+        """Return the message of type `kind`, or None where `data` cannot be decoded."""
         store = self._stores.get(kind)
         if store is None:
             store = self._stores[kind] = self._store(kind)
@@ -151,34 +162,31 @@ class Decoder:
             self.broken[topic] += 1
             return None
 
-    def _store(self, kind: str):
+    def _store(self, kind: str) -> Any:
         from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
-        definition = self._definitions.get(kind)
-        text = getattr(definition, "data", "")
+        text = self._definitions.get(kind, "")
         if not text:
             return self._usual
         try:
-            parse = get_types_from_idl if text.startswith("=" * 80 + "\nIDL: ") else get_types_from_msg
-            own = parse(text, kind) if parse is get_types_from_msg else parse(text)
+            is_idl = text.startswith("=" * 80 + "\nIDL: ")
+            defined = get_types_from_idl(text) if is_idl else get_types_from_msg(text, kind)
             known = self._usual.fielddefs.get(kind)
-            if known is not None and (own.get(kind) == known or not _fields(known) <= _fields(own[kind])):
+            if known is not None and (defined.get(kind) == known or not _fields(known) <= _fields(defined[kind])):
                 return self._usual
             store = get_typestore(Stores.EMPTY)
-            store.register(
-                {**{name: fields for name, fields in self._usual.fielddefs.items() if name not in own}, **own}
-            )
+            store.register({**self._usual.fielddefs, **defined})
             return store
         except Exception:  # a definition that cannot be parsed is no better than none
             return self._usual
 
 
-def _fields(definition) -> set[str]:
+def _fields(definition: Any) -> set[str]:
     return {name for name, _ in definition[1]}
 
 
 def _ties_sorted(messages: Iterator[Raw]) -> Iterator[Raw]:
-    """Messages in time order, those with equal stamps by topic."""
+    """Yield messages in time order, those with equal stamps by topic."""
     same: list[Raw] = []
     for message in messages:
         if same and message[2] != same[0][2]:
@@ -189,7 +197,7 @@ def _ties_sorted(messages: Iterator[Raw]) -> Iterator[Raw]:
 
 
 def _in_order(messages: Iterator[Raw]) -> Iterator[Raw]:
-    """By stamp, for messages that are less than WINDOW out of order."""
+    """Yield messages by stamp, where they are less than WINDOW out of order."""
     heap: list[tuple[int, int, Raw]] = []
     newest = 0
     for count, message in enumerate(messages):
@@ -201,8 +209,8 @@ def _in_order(messages: Iterator[Raw]) -> Iterator[Raw]:
         yield heapq.heappop(heap)[2]
 
 
-def _natural(file: Path) -> tuple:
-    """bag_2 before bag_10."""
+def _natural(file: Path) -> tuple[str, int]:
+    """Return a sorting key that puts bag_2 before bag_10."""
     parts = file.name.split(".")[0].rsplit("_", 1)
     number = int(parts[1]) if len(parts) == 2 and parts[1].isdigit() else -1
     return (parts[0], number) if number >= 0 else (file.name, -1)

@@ -13,13 +13,14 @@ import gzip
 import re
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from ..exceptions import DataError, nearest
 from ..types import Array
 from .cleaning import cleaned, time_unit
-from .recording import Recording
+from .recording import ReadOptions, Recording
 
 UNITS = {
     "s": 1.0,
@@ -32,6 +33,7 @@ UNITS = {
     "rpm": np.pi / 30.0,
     "1": 1.0,
 }
+SUFFIXES = (".csv", ".gz", ".txt", ".tsv", ".dat")
 TIME = ("time", "t", "timestamp", "stamp", "sec", "seconds", "time_s")
 STEMS = {
     "q": ("position", "pos", "q", "joint_position", "joint_pos", "angle", "actual_q"),
@@ -58,10 +60,23 @@ COMMANDS = (
 )
 
 
-def read_table(path: Path, column_map: str = "") -> Recording:
-    """The recording in a CSV(.gz) file. DataError names the columns that are missing and those there are."""
+class _Command(NamedTuple):
+    """Commands u (T, n) or None, the columns they come from, and what they mean."""
+
+    u: Array | None
+    source: str
+    interface: str
+
+
+def recognizes(path: Path, start: bytes) -> bool:
+    """Return whether the name of `path` is that of a table."""
+    return path.suffix in SUFFIXES
+
+
+def read(path: Path, options: ReadOptions) -> Recording:
+    """Return the recording in a CSV(.gz) file; DataError names the columns that are missing and those there are."""
     header, values, counts, notes = _read(path)
-    wanted = _parse(column_map)
+    wanted = _parse(options.columns)
     by_stem = _stems(header)
     time_name, time_scale = _time(header, wanted, path)
     q_names, q_scale = _columns("q", wanted, by_stem, header, path)
@@ -75,27 +90,31 @@ def read_table(path: Path, column_map: str = "") -> Recording:
         if time_scale != 1.0:
             unit = next(name for name, size in UNITS.items() if size == time_scale)
             notes.append(f"time is taken to be in {unit}, from positions and velocities")
-    u, source, interface = _command(wanted, by_stem, column, len(q_names), header, path, notes)
+    command = _command(wanted, by_stem, column, len(q_names), header, path, notes)
     return cleaned(
         path.name,
         _joint_names(q_names),
         time_scale * stamps,
         q,
         qd,
-        u,
-        u_source=source,
-        interface=interface,
+        command.u,
+        u_source=command.source,
+        interface=command.interface,
         counts=counts,
         notes=tuple(notes),
     )
 
 
 def _read(path: Path) -> tuple[list[str], Array, dict[str, int], list[str]]:
-    """Header, values (T, columns) with NaN for what is no number, and what was met."""
-    lines, notes = [], []
-    opened = gzip.open if path.suffix == ".gz" else open
+    """Return header, values (T, columns) with NaN for what is no number, counts of defects, and notes."""
+    lines: list[str] = []
+    notes: list[str] = []
     try:
-        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+        with (
+            gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+            if path.suffix == ".gz"
+            else open(path, encoding="utf-8-sig", newline="")
+        ) as file:
             for line in file:
                 lines.append(line)
     except (EOFError, zlib.error) as error:
@@ -132,7 +151,7 @@ def _number(cell: str) -> float:
 
 
 def _parse(text: str) -> dict[str, tuple[str, str]]:
-    """{quantity: (pattern, unit)} of a column map."""
+    """Return {quantity: (pattern, unit)} of a column map."""
     wanted = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         key, equal, rest = entry.partition("=")
@@ -146,7 +165,7 @@ def _parse(text: str) -> dict[str, tuple[str, str]]:
 
 
 def _stems(header: list[str]) -> dict[str, list[str]]:
-    """{lower-case stem: its columns in joint order} for names such as Position1, q_3, position.elbow or qd[0]."""
+    """Return {lower-case stem: its columns in joint order} for names such as Position1, q_3 or qd[0]."""
     found: dict[str, list[tuple[int, str]]] = {}
     for name in header:
         match = re.fullmatch(r"(.*?)[\s_.\[(/-]*(\d+)[\])]?", name)
@@ -155,7 +174,8 @@ def _stems(header: list[str]) -> dict[str, list[str]]:
     return {stem: [name for _, name in sorted(columns)] for stem, columns in found.items()}
 
 
-def _time(header: list[str], wanted: dict, path: Path) -> tuple[str, float | None]:
+def _time(header: list[str], wanted: dict[str, tuple[str, str]], path: Path) -> tuple[str, float | None]:
+    """Return the time column and its unit [s]; None where that is not known."""
     if "time" in wanted:
         name, unit = wanted["time"]
         if name not in header:
@@ -169,8 +189,15 @@ def _time(header: list[str], wanted: dict, path: Path) -> tuple[str, float | Non
     raise DataError(f"{path} has no time column among {header}; name it with time=COLUMN[:unit]")
 
 
-def _columns(kind: str, wanted: dict, by_stem: dict, header: list[str], path: Path, count: int = 0):
-    """(column names, factor to SI) of q or qd; no names where velocities are missing."""
+def _columns(
+    kind: str,
+    wanted: dict[str, tuple[str, str]],
+    by_stem: dict[str, list[str]],
+    header: list[str],
+    path: Path,
+    count: int = 0,
+) -> tuple[list[str], float]:
+    """Return the column names of q or qd and the factor to SI units; no names where velocities are missing."""
     if kind in wanted:
         pattern, unit = wanted[kind]
         return _expanded(pattern, header, path), UNITS[unit] if unit else 1.0
@@ -183,7 +210,7 @@ def _columns(kind: str, wanted: dict, by_stem: dict, header: list[str], path: Pa
 
 
 def _expanded(pattern: str, header: list[str], path: Path) -> list[str]:
-    """The columns that fit a pattern such as Position{}, by number where the gap holds one, else in the file's order."""
+    """Return the columns that fit a pattern such as Position{}: by number where {} is one, else in the file's order."""
     if "{}" not in pattern:
         names = [pattern] if pattern in header else []
     else:
@@ -202,26 +229,35 @@ def _expanded(pattern: str, header: list[str], path: Path) -> list[str]:
     return names
 
 
-def _command(wanted: dict, by_stem: dict, column: dict, n: int, header: list[str], path: Path, notes: list[str]):
-    """(u (T, n) or None, its source, its interface)."""
+def _command(
+    wanted: dict[str, tuple[str, str]],
+    by_stem: dict[str, list[str]],
+    column: dict[str, Array],
+    n: int,
+    header: list[str],
+    path: Path,
+    notes: list[str],
+) -> _Command:
+    """Return the commands: those the column map names, else the first of COMMANDS that changes."""
     if "u" in wanted:
         pattern, unit = wanted["u"]
         names = _expanded(pattern, header, path)
         if len(names) != n:
             raise DataError(f"{path}: '{pattern}' gives {len(names)} columns for {n} joints")
         scale = UNITS[unit] if unit else 1.0
-        return scale * np.column_stack([column[name] for name in names]), f"columns {pattern}", "effort"
+        u = scale * np.column_stack([column[name] for name in names])
+        return _Command(u, f"columns {pattern}", "effort")
     for stem, interface in COMMANDS:
         names = by_stem.get(stem, [])
         if len(names) != n:
             continue
         values = np.column_stack([column[name] for name in names])
         if np.nanmax(np.ptp(values[np.isfinite(values).all(axis=1)], axis=0), initial=0.0) > 0.0:
-            return values, f"columns {names[0]} to {names[-1]}", interface
+            return _Command(values, f"columns {names[0]} to {names[-1]}", interface)
         notes.append(f"columns {names[0]} to {names[-1]} never change: not taken for commands")
-    return None, "", "effort"
+    return _Command(None, "", "effort")
 
 
 def _joint_names(q_names: list[str]) -> tuple[str, ...]:
     digits = [re.search(r"(\d+)\D*$", name) for name in q_names]
-    return tuple(f"joint{match[1]}" if match else name for match, name in zip(digits, q_names))
+    return tuple(f"joint{match[1]}" if match else name for match, name in zip(digits, q_names, strict=True))

@@ -1,4 +1,4 @@
-"""The table of a run: one row per tick, columns by name, saved as .npz in one piece or not at all."""
+"""The log of a run: one row per tick, columns by name, saved as .npz in one piece or not at all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TickLog:
         self.count = 0
 
     def add(self, **row: Any) -> None:
-        """Begin a row. A name that is no column is an error; None stands for NaN."""
+        """Begin a row; KeyError for a name that is no column, None stands for NaN."""
         if self.count == len(self._rows):
             self._rows = np.concatenate((self._rows, np.empty_like(self._rows)))
         self._rows[self.count].fill(np.nan)
@@ -34,31 +34,32 @@ class TickLog:
         self.amend(**row)
 
     def amend(self, **row: Any) -> None:
-        """Further entries of the newest row."""
+        """Set further entries of the newest row."""
         entries = self._rows[self.count - 1]
         for name, value in row.items():
             if value is not None:
                 entries[self._columns[name]] = value
 
     def arrays(self) -> dict[str, Array]:
-        """{name: (T,) or (T, width)}."""
+        """Return the columns by name, (T,) or (T, width)."""
         return {name: self._rows[: self.count, at].copy() for name, at in self._columns.items()}
 
     def save(self, path: str | Path, facts: Mapping[str, Any] | None = None, **further: Array) -> None:
         """Write the columns, `further` arrays and `facts` (as JSON text under "facts"); never half a file."""
+        savez: Any = np.savez  # its stubs take the arrays' names for options
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             with open(unfinished, "wb") as file:
-                np.savez(file, facts=np.array(json.dumps(facts or {})), **self.arrays(), **further)
+                savez(file, facts=np.array(json.dumps(facts or {})), **self.arrays(), **further)
             os.replace(unfinished, path)
         finally:
             unfinished.unlink(missing_ok=True)
 
 
-def load_table(path: str | Path) -> tuple[dict[str, Array], dict[str, Any]]:
-    """(arrays by name, facts) of a saved table."""
+def load_tick_log(path: str | Path) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Return the arrays by name and the facts of a saved log."""
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     return arrays, json.loads(str(arrays.pop("facts")))

@@ -24,7 +24,7 @@ import yaml
 from ..config.configuration import Configuration, read_yaml, section_types
 from ..config.sections.simulation import CameraSettings, PlantSettings
 from ..console.signals import hurried
-from ..data.tick_log import load_table
+from ..data.tick_log import load_tick_log
 from ..exceptions import MbrlError
 from ..robots import Robot, load_robot
 from ..types import Array
@@ -254,7 +254,7 @@ def free_domain() -> int:
 
 def logs(folder: Path) -> tuple[dict[str, Array], dict[str, Array], dict[str, Any]]:
     """(truth, control, the controller's facts) of a finished run, with stamps in seconds since its start."""
-    (truth, _), (control, facts) = (load_table(folder / f"{kind}.npz") for kind in ("truth", "control"))
+    (truth, _), (control, facts) = (load_tick_log(folder / f"{kind}.npz") for kind in ("truth", "control"))
     for name in ("stamp", "reference_end"):
         control[name] = control[name] - START_STAMP
     return truth, control, facts

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mbrl_ros.config.sections.robot import RobotSettings
-from mbrl_ros.data.tick_log import load_table
+from mbrl_ros.data.tick_log import load_tick_log
 from mbrl_ros.messages import readers
 from mbrl_ros.robots import load_robot
 from support.needs import needs, present
@@ -79,8 +79,8 @@ def lockstep_run(folder, name: str, seconds: float):
         mpc.signal(signal.SIGTERM)
         assert mpc.wait() == 0, mpc.output
         statuses = [read_status(message) for message in peer.heard["/mpc_node/status"]]
-    truth, _ = load_table(files["sim"])
-    control, facts = load_table(files["mpc"])
+    truth, _ = load_tick_log(files["sim"])
+    control, facts = load_tick_log(files["mpc"])
     return truth, control, facts, statuses
 
 
@@ -254,10 +254,10 @@ def test_in_real_time_the_simulated_panda_is_held(tmp_path):
         assert sim.wait() == 0, sim.output
         mpc.signal(signal.SIGTERM)
         assert mpc.wait() == 0, mpc.output
-    arrays, facts = load_table(truth)
+    arrays, facts = load_tick_log(truth)
     assert arrays["stamp"] == pytest.approx(0.02 * np.arange(50))
     robot = panda()
     assert facts["rejected"] == facts["clipped"] == 0
     assert (np.abs(arrays["u"]) <= robot.command_upper).all()
-    commands, _ = load_table(control)
+    commands, _ = load_tick_log(control)
     assert len(commands["stamp"]) >= 10 and np.isfinite(commands["u"]).all()
