@@ -70,7 +70,7 @@ def test_every_setting_that_is_named_exists(page):
     names = {key for entries in parameters.settings().values() for key, _, _ in entries}
     sections = {name.partition(".")[0] for name in names if "." in name}
     for name in re.findall(r"`([a-z]\w*(?:\.\w+)+)(?::[^`]*)?`", prose(page)):
-        if name.partition(".")[0] in sections and not name.endswith((".py", ".yaml", ".json")):
+        if name.partition(".")[0] in sections and not name.endswith((".py", ".yaml", ".json", ".npz")):
             assert name in names or ".NAME" in name, f"{page.name}: {name}"
 
 
