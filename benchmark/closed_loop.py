@@ -14,7 +14,7 @@ from tqdm import tqdm
 from mbrl_ros.config.configuration import Configuration, read_yaml
 from mbrl_ros.config.resources import config_file
 from mbrl_ros.config.sections.simulation import PlantSettings
-from mbrl_ros.controllers.pid import build_controller
+from mbrl_ros.controllers.factory import build_controller
 from mbrl_ros.demo.episode import run_episode
 from mbrl_ros.demo.metrics import rest_error, settled, summarise
 from mbrl_ros.demo.scenario import Scenario, Slot, build_scenario

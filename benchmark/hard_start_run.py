@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hard_start_cases import ARMS, CONDITIONS, FAULTS, HOLD, SLOT, Case, Fault, prepare
 
-from mbrl_ros.controllers.pid import build_controller
+from mbrl_ros.controllers.factory import build_controller
 from mbrl_ros.demo.metrics import rest_error, settled
 from mbrl_ros.exceptions import MbrlError
 from mbrl_ros.replay.stepped import SteppedLoop

@@ -130,7 +130,7 @@ class Outputs:
 def build(package: Path, points: int):
     """The node's loop for the Panda, and the robot."""
     from mbrl_ros.config.configuration import Configuration
-    from mbrl_ros.controllers.pid import build_controller
+    from mbrl_ros.controllers.factory import build_controller
     from mbrl_ros.replay.stepped import SteppedLoop
     from mbrl_ros.robots import load_robot
     from mbrl_ros.safety.supervisor import Supervisor

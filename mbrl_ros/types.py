@@ -9,18 +9,37 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from .exceptions import ShapeError
 
-Array = np.ndarray
+# All are float64 arrays; the names tell what one holds and its shape.
+Array: TypeAlias = NDArray[np.float64]
+JointVector: TypeAlias = NDArray[np.float64]  # (n,), in the order of Robot.joints
+FeatureVector: TypeAlias = NDArray[np.float64]  # (m,), two image coordinates per point
+StateVector: TypeAlias = NDArray[np.float64]  # (nx,), x = [q; qd; s; sd]
+CommandVector: TypeAlias = NDArray[np.float64]  # (nu,)
+PointVector: TypeAlias = NDArray[np.float64]  # (3,) [m] in the robot's base frame
+StateTrajectory: TypeAlias = NDArray[np.float64]  # (H+1, nx)
+CommandTrajectory: TypeAlias = NDArray[np.float64]  # (H, nu)
+StageParameters: TypeAlias = NDArray[np.float64]  # (H+1, np), see costs/__init__.py
+Gain: TypeAlias = NDArray[np.float64]  # derivative of one vector by another: (rows, columns)
+Covariance: TypeAlias = NDArray[np.float64]  # square, symmetric, positive semidefinite
 
 
-def checked(name: str, value, shape: tuple) -> Array:
-    """`value` as a contiguous float64 array of exactly `shape` (None: any length), else ShapeError."""
+def checked(name: str, value: ArrayLike, shape: tuple[int | None, ...]) -> Array:
+    """Return `value` as a contiguous float64 array of exactly `shape` (None: any length).
+
+    Raises
+    ------
+    ShapeError
+        It has another shape; the message names it by `name`.
+    """
     array = np.ascontiguousarray(value, dtype=np.float64)
-    if array.ndim != len(shape) or any(w is not None and w != g for w, g in zip(shape, array.shape)):
+    if array.ndim != len(shape) or any(w is not None and w != g for w, g in zip(shape, array.shape, strict=True)):
         raise ShapeError(name, shape, array.shape)
     return array
 
@@ -33,7 +52,7 @@ class FeatureFrame:
     """
 
     stamp: float
-    points: Array
+    points: FeatureVector
     confidence: Array
 
 
@@ -42,19 +61,19 @@ class Observation:
     """What the robot reported at `stamp` [s]: q (n,) [rad or m], qd (n,) [rad/s or m/s], and new feature frames."""
 
     stamp: float
-    q: Array
-    qd: Array
+    q: JointVector
+    qd: JointVector
     frames: tuple[FeatureFrame, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Transition:
-    """x (nx,) --u (nu,), in effect for one period--> x_next (nx,). `stamp` [s] belongs to x."""
+    """One control period: x (nx,), the applied command u (nu,), and x_next (nx,); `stamp` [s] belongs to x."""
 
     stamp: float
-    x: Array
-    u: Array
-    x_next: Array
+    x: StateVector
+    u: CommandVector
+    x_next: StateVector
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -69,17 +88,19 @@ class LinearGaussianDynamics:
     Sigma: Array
 
     def at(self, stage: int) -> tuple[Array, Array, Array]:
-        """(F, f, Sigma) of one stage."""
-        return tuple(a[stage if a.shape[0] > 1 else 0] for a in (self.F, self.f, self.Sigma))
+        """Return F (nx, nx+nu), f (nx,), Sigma (nx, nx) of one stage."""
+        F, f, Sigma = (a[stage if a.shape[0] > 1 else 0] for a in (self.F, self.f, self.Sigma))
+        return F, f, Sigma
 
-    def predict(self, x: Array, u: Array, stage: int = 0) -> Array:
-        """The mean of x' (nx,)."""
+    def predict(self, x: StateVector, u: CommandVector, stage: int = 0) -> StateVector:
+        """Return the mean of x' (nx,)."""
         F, f, _ = self.at(stage)
-        return F[:, : x.size] @ x + F[:, x.size :] @ u + f
+        mean: StateVector = F[:, : x.size] @ x + F[:, x.size :] @ u + f
+        return mean
 
 
 class PlanStatus(enum.IntEnum):
-    """How a plan came to be. Everything above MAX_ITERATIONS means: the last good plan, shifted."""
+    """How the search for a plan ended; where that gave no plan (`Plan.usable`) the last good one stands, shifted."""
 
     CONVERGED = 0
     MAX_ITERATIONS = 1
@@ -99,10 +120,10 @@ class Plan:
     k (H, nu) the last open-loop step, Q_uu (H, nu, nu) the command's curvature (the maximum-entropy precision).
     """
 
-    x_hat: Array
-    u_hat: Array
-    K: Array
-    K_u: Array
+    x_hat: StateTrajectory
+    u_hat: CommandTrajectory
+    K: Gain
+    K_u: Gain
     k: Array
     Q_uu: Array
     cost: float
@@ -111,6 +132,7 @@ class Plan:
 
     @property
     def usable(self) -> bool:
+        """Whether it was planned in this tick, to the end or as far as the budget allowed."""
         return self.status in (
             PlanStatus.CONVERGED,
             PlanStatus.MAX_ITERATIONS,
@@ -120,7 +142,7 @@ class Plan:
 
 
 class DecisionStatus(enum.IntEnum):
-    """What a controller says of its own decision."""
+    """How a decision came to be."""
 
     OK = 0
     WARMING_UP = 1
@@ -130,23 +152,24 @@ class DecisionStatus(enum.IntEnum):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Decision:
-    """A command u (nu,), wished for but not yet supervised, computed from the observation stamped `stamp` [s].
+    """A requested command u (nu,), not yet supervised, computed from the observation stamped `stamp` [s].
 
-    `nis` is the normalised squared innovation of the last transition and `nis_dof` its degrees of freedom
-    (0: no transition this tick). `seconds` maps a part of the tick to its duration [s]. `admitted` is the observation with
-    the velocities the controller believes, None where it believes them all; `inertia` (nu, nu) [kg m^2 or kg] is
-    M = (d qdd / d u)^-1 of the last fit that could be trusted, `rotors` (nu,) what was learned of the rotors' part of it; None
-    where there is none (effort interface).
+    plan: the plan it was taken from; nis: the normalised innovation squared of the last transition and nis_dof its
+    degrees of freedom (0: no transition in this tick); innovation (n,): the error behind it [rad/s]; seconds: {part of
+    the tick: its duration [s]}; admitted: the observation with the velocities that the controller believes, None where
+    it believes all of them. With the effort interface, inertia (nu, nu) [kg m^2 or kg] is M = (d qdd / d u)^-1 of the
+    last fit that was consistent, and rotors (nu,) what was learned of the rotors' part of it; None where nothing is
+    known.
     """
 
     stamp: float
-    u: Array
+    u: CommandVector
     status: DecisionStatus
     plan: Plan | None = None
     nis: float = float("nan")
     nis_dof: int = 0
-    innovation: Array | None = None
-    seconds: dict = field(default_factory=dict)
+    innovation: JointVector | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
     admitted: Observation | None = None
     inertia: Array | None = None
-    rotors: Array | None = None
+    rotors: JointVector | None = None

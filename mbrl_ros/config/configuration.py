@@ -13,7 +13,7 @@ from typing import Any
 from ..exceptions import ConfigurationError, nearest
 from . import registry
 from .section import Info, Section
-from .sections.control import ControlSettings, PidSettings
+from .sections.control import ControlSettings
 from .sections.distillation import DistillationSettings
 from .sections.dynamics import ConsistencySettings, DelaySettings, DynamicsSettings, FeatureSettings
 from .sections.nodes import NodeSettings
@@ -51,7 +51,6 @@ class Configuration:
     features: FeatureSettings = FeatureSettings()
     planner: PlannerSettings = PlannerSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
-    pid: PidSettings = PidSettings()
     distillation: DistillationSettings = DistillationSettings()
     plugins: Mapping[str, Mapping[str, Section]] = dataclasses.field(default_factory=default_plugins)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-PREFIXES = {"trust.": "consistency."}
+PREFIXES = {"pid.": "controller.pid.", "trust.": "consistency."}
 NAMES = {
     "consistency.doubt": "consistency.warning",
     "consistency.lost": "consistency.inconsistent",

@@ -15,19 +15,20 @@ import time
 import numpy as np
 
 from ..config.configuration import Configuration
+from ..config.section import Section
 from ..costs import CostContext, build_cost
 from ..costs.command_change import shape
 from ..dynamics import CommandHistory, Innovation, OnlineDynamics, build_dynamics
 from ..dynamics.delay_estimation import DelayMonitor
 from ..dynamics.priors import Prior
 from ..dynamics.velocity_gate import VelocityGate
-from ..planners.ilqr.execution import act
-from ..planners.ilqr.ilqr import IlqrPlanner
+from ..planners.base import PlannerContext, build_planner
+from ..planners.execution import execute
 from ..references.target_manager import TargetManager
 from ..robots import Robot
 from ..robots.effective_inertia import inverse_gain
 from ..types import Array, Decision, DecisionStatus, Observation, Plan, Transition
-from .base import Health, TargetTracking
+from .base import Controller, Health, TargetTracking
 
 TRUSTED = 0.5  # trust level above which the learned input gain serves the safe command and the prior
 RELIABLE = (
@@ -152,6 +153,16 @@ class Learner:
             self.inertia = inverse_gain(self.dynamics.input_gain / self.dt)
 
 
+@dataclasses.dataclass(frozen=True)
+class Settings(Section):
+    """No settings of its own: it uses control, reference, dynamics, cost, prior and planner."""
+
+
+def build(settings: Settings, robot: Robot, configuration: Configuration) -> Controller:
+    """Build the controller."""
+    return MpcController(robot, configuration)
+
+
 class MpcController(TargetTracking, Learner):
     """Model-predictive control of `robot` with dynamics learned online. Deterministic given seed and observations."""
 
@@ -174,8 +185,17 @@ class MpcController(TargetTracking, Learner):
                 discount=c.planner.discount,
             ),
         )
-        self.planner = IlqrPlanner(
-            self.cost, c.planner, self.nx, self.nu, robot.command_lower, robot.command_upper, **self._state_limits()
+        self.planner = build_planner(
+            c,
+            PlannerContext(
+                self.cost,
+                c.planner,
+                self.nx,
+                self.nu,
+                robot.command_lower,
+                robot.command_upper,
+                **self._state_limits(),
+            ),
         )
         self._parameters = {kind: self._parameters_for(kind) for kind in ("joints", "point", "features")}
         self._late, self._authority, self._change = (
@@ -214,7 +234,7 @@ class MpcController(TargetTracking, Learner):
         """Take over the dynamic settings of `configuration`, between two steps."""
         self.configuration, self.settings = configuration, configuration.control
         self.dynamics.settings = configuration.dynamics
-        self.planner.change(configuration.planner)
+        self.planner.update_settings(configuration.planner)
 
     def step(self, observation: Observation) -> Decision:
         """One tick. Expected trouble is a status of the decision, never an exception."""
@@ -319,12 +339,13 @@ class MpcController(TargetTracking, Learner):
         """
         consistency, settings, robot = self.dynamics.consistency, self.dynamics.consistency_settings, self.robot
         reach = consistency.command_scale(settings) * (robot.command_upper - robot.command_lower)
-        np.maximum(robot.command_lower, u_now - reach, out=self.planner.u_lower)
-        np.minimum(robot.command_upper, u_now + reach, out=self.planner.u_upper)
-        self.planner.kl_scale = consistency.step_scale(settings)
+        self.planner.limit_commands(
+            np.maximum(robot.command_lower, u_now - reach), np.minimum(robot.command_upper, u_now + reach)
+        )
+        self.planner.limit_step(consistency.step_scale(settings))
 
     def _act(self, plan: Plan, x: Array, u_now: Array) -> Array:
-        return act(
+        return execute(
             plan,
             self.configuration.planner.execution,
             x,

@@ -1,46 +1,64 @@
-"""The controller to beat: joint PID with a nominal gravity model, behind the same seam as the MPC.
+r"""The controller `pid`: joint PID with a nominal gravity model, the baseline to compare mpc with.
 
     u = g(q) + w (kp e + ki int e dt + kd ed),   e = q* - q,  ed = qd* - qd
 
 for the effort interface, with g from the URDF's masses times `mass_scale` and w (n,) the effort limits over their
 largest, so that one set of gains serves strong and weak joints. Anti-windup: the integral stands still while its joint
-is saturated (conditional integration; Astrom & Hagglund 2006, sec. 3.5). Image targets need more than a joint PID.
+is saturated (conditional integration; Astrom & Hagglund 2006, section 3.5). Image targets need more than a joint PID.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import numpy as np
 
 from ..config.configuration import Configuration
+from ..config.section import Section, setting
 from ..exceptions import ConfigurationError, TargetError
 from ..references.target_manager import TargetManager
+from ..references.targets import Target
 from ..robots import Robot
 from ..types import Array, Decision, DecisionStatus, Observation
-from .base import Health, TargetTracking
+from .base import Controller, Health, TargetTracking
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(Section):
+    """Gains of the baseline controller (control.controller: pid)."""
+
+    kp: float = setting(600.0, "position gain of the strongest joint", unit="N m/rad", low=0.0)
+    ki: float = setting(1200.0, "integral gain of the strongest joint", unit="N m/(rad s)", low=0.0)
+    kd: float = setting(18.0, "velocity gain of the strongest joint", unit="N m s/rad", low=0.0)
+    mass_scale: float = setting(0.8, "the gravity model's masses over the URDF's", low=0.0, high=10.0)
+
+
+def build(settings: Settings, robot: Robot, configuration: Configuration) -> Controller:
+    """Build the controller; ConfigurationError for another interface than effort."""
+    return PidController(robot, configuration, settings)
 
 
 class PidController(TargetTracking):
-    """PID on the joint reference of the present target, for comparison."""
+    """PID on the joint reference of the present target."""
 
-    nis_bound, dynamics, delay = float("nan"), None, None
-
-    def __init__(self, robot: Robot, configuration: Configuration | None = None):
+    def __init__(self, robot: Robot, configuration: Configuration, gains: Settings):
         from ..robots.rigid_body import gravity
 
-        c = self.configuration = configuration or Configuration.from_flat({})
         if robot.interface != "effort":
             raise ConfigurationError(
                 f"the PID baseline commands efforts, not {robot.interface}", key="control.controller", value="pid"
             )
-        self.robot, self.settings, self._gains = robot, c.control, c.pid
-        self.dt, self.n, self.m = 1.0 / self.settings.rate, len(robot.joints), 0
-        super().__init__(TargetManager(robot, c.reference, self.dt))
+        self.robot, self.configuration, self._gains = robot, configuration, gains
+        self.dt, self.n, self.m = 1.0 / configuration.control.rate, len(robot.joints), 0
+        self.dynamics, self.delay, self.nis_bound = None, None, float("nan")
+        super().__init__(TargetManager(robot, configuration.reference, self.dt))
         self._gravity = gravity(robot, self._gains.mass_scale)
         self._weight = robot.effort_limit / robot.effort_limit.max()
+        self._integral = np.zeros(self.n)
 
     def reset(self, observation: Observation) -> None:
+        """Rest where the robot is, with an empty integral."""
         self._integral = np.zeros(self.n)
         self.target_manager.reset(observation.q, observation.stamp)
 
@@ -57,14 +75,15 @@ class PidController(TargetTracking):
         self.configuration = configuration
 
     def health(self) -> Health:
-        """Nothing can be wrong: there is no model, and no image."""
+        """Return that all is well: there is no model, and no image."""
         return Health()
 
-    def set_feature_target(self, s: Array, stamp: float = 0.0):
-        raise TargetError("the PID baseline follows joints and end-effector points, not features")
+    def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
+        """Refuse it (TargetError): there is no camera."""
+        raise TargetError("the PID baseline tracks joints and end-effector points, not features")
 
     def step(self, observation: Observation) -> Decision:
-        """One tick."""
+        """Decide on the command (nu,); see `Controller`."""
         begin = time.perf_counter()
         q, qd, g = observation.q, observation.qd, self._gains
         self.target_manager.advance(observation.stamp, np.concatenate([q, qd]))
@@ -77,17 +96,4 @@ class PidController(TargetTracking):
         return Decision(observation.stamp, limited, DecisionStatus.OK, seconds={"tick": time.perf_counter() - begin})
 
     def record(self, stamp: float, command: Array) -> None:
-        """Nothing to learn."""
-
-
-def build_controller(robot: Robot, configuration: Configuration):
-    """The controller that `control.controller` names."""
-    from .mpc import MpcController
-
-    name = configuration.control.controller
-    if name in ("policy", "teach"):
-        from .policy import PolicyController, teacher_configuration
-
-        teacher = MpcController(robot, teacher_configuration(configuration))
-        return PolicyController(robot, configuration, teacher, teaching=name == "teach")
-    return {"mpc": MpcController, "pid": PidController}[name](robot, configuration)
+        """Do nothing: nothing is learned."""

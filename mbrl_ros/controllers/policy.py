@@ -21,6 +21,7 @@ import time
 import numpy as np
 
 from ..config.configuration import Configuration
+from ..config.section import Section
 from ..distillation.compiled_policy import CompiledPolicy
 from ..distillation.dataset import Supervision
 from ..distillation.imitation import Imitation
@@ -30,7 +31,7 @@ from ..dynamics import CommandHistory
 from ..exceptions import DataError
 from ..robots import Robot
 from ..types import Array, Decision, DecisionStatus, Observation
-from .base import Health, TargetTracking
+from .base import Controller, Health, TargetTracking
 from .mpc import MpcController
 from .policy_candidate import Candidate
 
@@ -40,6 +41,17 @@ SUPERVISED = 20  # ticks in a row whose command the supervisor changed before th
 LEAP = 3.0  # times a joint's velocity limit: a position that moved faster was not moved
 SMALLEST_LEAP = 0.05  # [rad or m] that sensor noise and late stamps may amount to
 CHANGED = 0.01  # fraction of the command range that counts as a change
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(Section):
+    """No settings beside those of mpc and `distillation`."""
+
+
+def build(settings: Settings, robot: Robot, configuration: Configuration) -> Controller:
+    """Build the controller with an mpc as its teacher."""
+    teacher = MpcController(robot, teacher_configuration(configuration))
+    return PolicyController(robot, configuration, teacher)
 
 
 class Mode(enum.IntEnum):

@@ -14,7 +14,7 @@ from rclpy.lifecycle import LifecycleNode
 from ..config.configuration import Configuration
 from ..config.sections.nodes import NodeSettings
 from ..controllers.base import Controller
-from ..controllers.pid import build_controller
+from ..controllers.factory import build_controller
 from ..controllers.policy import PolicyController
 from ..robots import Robot
 from ..robots.kinematics import Kinematics

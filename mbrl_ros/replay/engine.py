@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..config.configuration import Configuration
-from ..controllers.pid import build_controller
+from ..controllers.factory import build_controller
 from ..data.stream import Decoder
 from ..exceptions import DataError, MbrlError
 from ..messages.input_gate import InputGate

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 
 from mbrl_ros.config.configuration import Configuration
-from mbrl_ros.controllers.pid import build_controller
+from mbrl_ros.controllers.factory import build_controller
 from mbrl_ros.exceptions import TargetError
 from mbrl_ros.replay.timeline import NEEDED
 from mbrl_ros.robots import load_robot

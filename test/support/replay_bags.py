@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mbrl_ros.config.configuration import Configuration
-from mbrl_ros.controllers.pid import build_controller
+from mbrl_ros.controllers.factory import build_controller
 from mbrl_ros.robots import load_robot
 from mbrl_ros.robots.inertia import JointSpaceInertia
 from mbrl_ros.safety.state_machine import Reason

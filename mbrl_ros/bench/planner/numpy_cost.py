@@ -15,8 +15,6 @@ from .problems import ALPHA, CHAIN, GOAL, GOAL_P2, PENDULUM, TERMINAL, TOOL, Ben
 class NumpyEvaluator:
     """expand() and costs() of an Evaluator, for one reference problem."""
 
-    model_given = False
-
     def __init__(self, problem: BenchProblem):
         self.name, self.nx, self.nu, self.weights = problem.name, problem.nx, problem.nu, problem.weights
         self.n = 2 if problem.name == "P2" else 7

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import casadi
 import numpy as np
 
+from ...planners.ilqr.numpy_ilqr import NumpyIlqr
 from ...types import Array
 from .numpy_cost import NumpyEvaluator
 from .problems import BenchProblem
@@ -32,7 +33,8 @@ def ours(problem: BenchProblem, backend: str, iterations: int = 1) -> Runner:
 
 def by_numpy(problem: BenchProblem) -> Runner:
     planner = problem.planner("numpy")
-    planner._backend.evaluate = NumpyEvaluator(problem)
+    assert isinstance(planner.solver, NumpyIlqr)
+    planner.solver.evaluate = NumpyEvaluator(problem)
     parameters, u = problem.parameters, np.zeros(problem.nu)
 
     def prepare() -> None:

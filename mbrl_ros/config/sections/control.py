@@ -1,4 +1,4 @@
-"""The controller: its rate, its kind and what it may do; the PID controller."""
+"""The controller: its rate, its kind and what it may do."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class ControlSettings(Section):
     controller: str = setting(
         "mpc",
         "what computes commands: mpc; pid: the baseline; teach: mpc, whose plans a policy "
-        "is distilled from; policy: a distilled policy, with mpc beside it",
-        choices=("mpc", "pid", "teach", "policy"),
+        "is distilled from; policy: a distilled policy, with mpc beside it; or a plug-in",
     )
+    planner: str = setting("ilqr", "what plans for the controller mpc: a planner of mbrl_ros/planners or a plug-in")
     delay: float = setting(
         1.0,
         "ticks from a measurement until the command computed from it acts (fractions allowed)",
@@ -77,13 +77,3 @@ class ControlSettings(Section):
         low=0.0,
         high=5.0,
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class PidSettings(Section):
-    """The baseline controller, for comparison (control.controller: pid)."""
-
-    kp: float = setting(600.0, "position gain of the strongest joint", unit="N m/rad", low=0.0)
-    ki: float = setting(1200.0, "integral gain of the strongest joint", unit="N m/(rad s)", low=0.0)
-    kd: float = setting(18.0, "velocity gain of the strongest joint", unit="N m s/rad", low=0.0)
-    mass_scale: float = setting(0.8, "the gravity model's masses over the URDF's", low=0.0, high=10.0)

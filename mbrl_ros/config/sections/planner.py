@@ -1,4 +1,4 @@
-"""The planner: iLQR's horizon, iterations, barrier and KL bound."""
+"""The planners: horizon, iterations, state limits and KL bound; `control.planner` chooses one."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ..section import Section, setting
 
 @dataclasses.dataclass(frozen=True)
 class PlannerSettings(Section):
-    """Box-limited iLQR."""
+    """What planners have in common; each says which of these it heeds."""
 
     horizon: int = setting(30, "stages H of a plan", unit="ticks", low=2, high=500)
     iterations: int = setting(2, "iLQR iterations per tick", low=1, high=1000, dynamic=True)
     backend: str = setting(
         "auto",
         "compiled: the kernel or nothing; casadi: CasADi's virtual machine; numpy: the readable "
-        "twin; auto: compiled where it can be, else casadi",
+        "specification; auto: compiled where it can be, else casadi",
         choices=("auto", "compiled", "casadi", "numpy"),
     )
     line_search: int = setting(8, "step sizes alpha = 2^-i tried at once", low=1, high=16)
@@ -61,7 +61,7 @@ class PlannerSettings(Section):
     )
     execution: str = setting(
         "open_loop",
-        "command from the plan: open_loop u_hat, feedback K (x - x_hat) + u_hat, or gaussian: drawn around the latter",
+        "command from the plan: open_loop u_hat, feedback K (x - x_hat) + u_hat, or gaussian: sampled around the latter",
         choices=("open_loop", "feedback", "gaussian"),
         dynamic=True,
     )

@@ -111,7 +111,7 @@ static void curvature(const Work& w, const Matrices& m, long long t, Lane* out) 
 
 static void record(double* trace, const Matrices& m, long long t);
 
-// Fills K, K_u, k, Q_uu of w. The model says J(alpha) - J = alpha slope + alpha^2 curve. False: Q_uu + mu I is not
+// Fills K, K_u, k, Q_uu of w. The model predicts J(alpha) - J = alpha slope + alpha^2 curve. False: Q_uu + mu I is not
 // positive definite at some stage.
 static bool backward(const Tick& tick, Work& w, double& slope, double& curve) {
   Matrices m;
@@ -137,8 +137,8 @@ static bool backward(const Tick& tick, Work& w, double& slope, double& curve) {
     multiply<1, FB, NX>(gradient, m.s, 0, 1, F);
     for (int i = 0; i < NF; i++) m.q[i] = e[i * LANES] + at(gradient[0], i);
     for (int i = 0; i < NV; i++) m.q[NX + i] += m.s[NF + i], m.q[NF + i] = e[(NF + i) * LANES];
-    Pull pull(tick, w, t);  // towards the previous controller
-    pull.add_to(m.Qu, m.q);
+    KlTerm kl_term(tick, w, t);  // towards the previous controller
+    kl_term.add_to(m.Qu, m.q);
 
     double Q[NU][NU], lower[NU], upper[NU], *k = w.k + t * NU;
     for (int i = 0; i < NU; i++) {
@@ -180,7 +180,7 @@ static bool backward(const Tick& tick, Work& w, double& slope, double& curve) {
     each<N_V>([&](auto n) { m.V[V_ENTRY[n][0]][V_ENTRY[n][1]] += h[V_ENTRY[n][2] * LANES]; });
     for (int n = 0; n < N_CV; n++) m.V[CV_ENTRY[n][0]][CV_ENTRY[n][1]] += c[CV_ENTRY[n][2]].v[0];
     if (t > 0) add_limits(tick, w.X + t * NX, m.V, m.s);
-    pull.add_to(m.V);
+    kl_term.add_to(m.V);
     if (tick.mu > 0.0)  // the gains are those of Q_uu + mu I, their value is that under Q_uu
       for (int j = 0; j < NU; j++) {
         const double* K = (double*)m.K[j];
@@ -195,7 +195,7 @@ static bool backward(const Tick& tick, Work& w, double& slope, double& curve) {
   return true;
 }
 
-// Q_u. and V (nu + nz rows of nz), q and s (nz), as the tests compare them with the twin's.
+// Q_u. and V (nu + nz rows of nz), q and s (nz), as the tests compare them with those of numpy_ilqr.py.
 static void record(double* trace, const Matrices& m, long long t) {
   double* to = trace + t * (NU + NZ + 2) * NZ;
   for (int i = 0; i < NU; i++, to += NZ) std::memcpy(to, m.Qu[i], NZ * sizeof(double));

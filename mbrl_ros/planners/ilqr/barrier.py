@@ -16,7 +16,10 @@ from ...types import Array
 
 
 class Barrier:
-    """All limits of one planner. `limited`: (state, side) of each, side +1 upper, -1 lower; half_range (nx,)."""
+    """All limits of one planner.
+
+    `limited`: (state, side) of each limit, side +1 upper, -1 lower; x_lower, x_upper, half_range (nx,); penalty P.
+    """
 
     def __init__(
         self, limited: tuple[tuple[int, int], ...], x_lower: Array, x_upper: Array, half_range: Array, penalty: float
@@ -27,17 +30,20 @@ class Barrier:
         self._half_range, self._penalty = half_range[self.state], penalty
 
     def __bool__(self) -> bool:
+        """Whether there are any."""
         return self.state.size > 0
 
     def distance(self, X: Array) -> Array:
-        """Z of every limit: X (..., nx) -> (..., limits)."""
-        return self.side * (self._bound - X[..., self.state]) / self._half_range
+        """Return z of every limit (..., limits) at X (..., nx)."""
+        z: Array = self.side * (self._bound - X[..., self.state]) / self._half_range
+        return z
 
     def value(self, X: Array, delta: float) -> Array:
-        """Their costs (..., limits)."""
+        """Return the costs (..., limits) at X (..., nx)."""
         z = self.distance(X)
         parabola = 0.5 * ((z / delta - 2.0) ** 2 - 1.0) - np.log(delta)
-        return self._penalty * delta * np.where(z > delta, -np.log(np.maximum(z, delta)), parabola)
+        costs: Array = self._penalty * delta * np.where(z > delta, -np.log(np.maximum(z, delta)), parabola)
+        return costs
 
     def add_to(self, V: Array, s: Array, x: Array, delta: float) -> None:
         """Add second derivatives to V (.., nx or more, the same) and first ones to s at x (nx,)."""

@@ -1,4 +1,6 @@
-"""min 1/2 k^T Q k + q^T k, lower <= k <= upper, by projected Newton (Tassa, Mansard & Todorov, ICRA 2014, algorithm 1).
+r"""Quadratic programmes with bounds, by projected Newton (Tassa, Mansard & Todorov, ICRA 2014, algorithm 1).
+
+    min 1/2 k^T Q k + q^T k,    lower <= k <= upper
 
 The specification of box_qp.h.
 """
@@ -10,14 +12,15 @@ import numpy as np
 from ...types import Array
 
 
-class NotPositiveDefinite(Exception):
+class NotPositiveDefinite(Exception):  # noqa: N818  a status of the search, not an error of the user
     """Q is not positive definite."""
 
 
 def box_step(Q: Array, q: Array, lower: Array, upper: Array, Q_uy: Array) -> tuple[Array, Array]:
-    """K = argmin 1/2 k^T Q k + q^T k in the box and K = -Q^-1 Q_uy on its free commands, 0 on the others.
+    """Solve for the step k (nu,) and its gain K (nu, ny).
 
-    Projected Newton, from the bounds that each command would meet if it were alone. Raises NotPositiveDefinite.
+    k minimises 1/2 k^T Q k + q^T k within its bounds; K = -Q^-1 Q_uy on the commands at none of them, 0 on the others.
+    The search begins at the bounds that each command would meet if it were alone. Raises NotPositiveDefinite.
     """
     inverse = _inverse_factor(Q)
     D = np.diag(Q)
@@ -37,16 +40,17 @@ def box_step(Q: Array, q: Array, lower: Array, upper: Array, Q_uy: Array) -> tup
         trial = np.minimum(np.maximum(k - step, lower), upper)
         on_face = bool((trial == k - step).all())
         if not on_face:
-            trial = _search(Q, q, lower, upper, k, free, step)
-            if trial is None:
+            found = _search(Q, q, lower, upper, k, free, step)
+            if found is None:
                 break
+            trial = found
         k = trial
     rows = np.where(clamped[:, None], 0.0, Q_uy) if clamped.any() else Q_uy
     return k, -inverse.T @ (inverse @ rows)
 
 
 def _inverse_factor(Q: Array) -> Array:
-    """L^-1 with Q = L L^T."""
+    """Return L^-1 with Q = L L^T."""
     try:
         return np.linalg.inv(np.linalg.cholesky(Q))
     except np.linalg.LinAlgError:
@@ -54,10 +58,10 @@ def _inverse_factor(Q: Array) -> Array:
 
 
 def _search(Q: Array, q: Array, lower: Array, upper: Array, k: Array, g: Array, step: Array) -> Array | None:
-    """Armijo's rule along the projected arc; None when rounding allows no decrease."""
+    """Search by Armijo's rule along the projected arc; None when rounding allows no decrease."""
     before = 0.5 * k @ Q @ k + q @ k
     for length in 0.6 ** np.arange(60):
-        trial = np.minimum(np.maximum(k - length * step, lower), upper)
+        trial: Array = np.minimum(np.maximum(k - length * step, lower), upper)
         after = 0.5 * trial @ Q @ trial + q @ trial
         if after < before and after <= before + 0.1 * g @ (trial - k):
             return trial

@@ -1,9 +1,9 @@
-"""The twin with its two loops over the horizon inside CasADi's virtual machine: what runs where nothing compiles.
+"""The planner of numpy_ilqr.py with its two loops over the horizon in CasADi's virtual machine: the fallback.
 
-Backward pass and rollouts are one CasADi function each, a chain of H equal stages. The box QP is solved by the primal-dual
-active set method (Hintermueller, Ito & Kunisch 2002) in a few passes at most. Where those do not end at the solution or
-Q_uu is not positive definite, and for parts that need more (second-order terms, trust region), the twin's own numpy
-does the loop. The results are the twin's.
+It is what runs where nothing compiles. Backward pass and rollouts are one CasADi function each, a chain of H equal
+stages. The box QP is solved by the primal-dual active set method (Hintermueller, Ito & Kunisch 2002) in a few passes at
+most. Where those do not end at the solution or Q_uu is not positive definite, and for parts that need more
+(second-order terms, KL constraint), the loop in numpy is run instead. The results are the same.
 """
 
 from __future__ import annotations
@@ -13,25 +13,27 @@ import numpy as np
 
 from ...types import Array
 from .evaluator import Buffered
-from .numpy_ilqr import Twin
-from .problem import Problem
+from .memory import Memory, Numbers
+from .numpy_ilqr import NumpyIlqr
+from .problem import Problem, model_functions
 
 PASSES = 6  # of the active set method; two or three are usual
 
 
-class VirtualMachine(Twin):
-    """A drop-in Twin."""
+class CasadiIlqr(NumpyIlqr):
+    """A `Solver` like NumpyIlqr, with another backward pass and other rollouts."""
 
-    def __init__(self, problem: Problem, arrays: dict[str, Array], horizon: int, step_sizes: int, **fields):
-        super().__init__(problem, arrays, horizon, step_sizes, **fields)
-        H, nx, nu, ny = horizon, self.nx, self.nu, self.ny
+    def __init__(self, problem: Problem, memory: Memory, numbers: Numbers):
+        super().__init__(problem, memory, numbers)
+        H, nx, nu, ny = self.horizon, self.nx, self.nu, self.ny
         nz = ny + nu
         self._backward_chain = Buffered(
             backward_stage(nx, ny, nu).mapaccum("backward", H, 2),
             [(ny, ny), (ny,), (H, ny, nz), (H, nz), (H, nz, nz), (H, nu), (H, nu), (H,)],
             [(H, ny, ny), (H, ny), (H, nu, ny), (H, nu), (H, nu, nu), (H,), (H,), (H,)],
         )
-        self._rolled = {S: np.zeros((H + 1, S, nx + nu)) for S in {2, step_sizes}}  # [x_t; u_{t-1}]
+        numbers_of_rollouts = {2, numbers.step_sizes}
+        self._rolled = {S: np.zeros((H + 1, S, nx + nu)) for S in numbers_of_rollouts}  # [x_t; u_{t-1}]
         self._roll_chains = {
             S: Buffered(
                 roll_stage(problem, ny, S).mapaccum("roll", H, 1),
@@ -52,58 +54,58 @@ class VirtualMachine(Twin):
             for S, rolled in self._rolled.items()
         }
 
-    def _backward(self) -> tuple[float, float]:
-        if self.eta or self.problem.second_order:
-            return super()._backward()
-        H, nx, ny = self.horizon, self.nx, self.ny
+    def backward(self) -> tuple[float, float]:
+        """See `NumpyIlqr.backward`."""
+        if self.tick.eta or self.problem.second_order:
+            return super().backward()
+        H, nx, ny, precision = self.horizon, self.nx, self.ny, self.tick.precision
         g, G, V, s = self.g, self.G, np.zeros((ny, ny)), np.zeros(ny)
         V[:nx, :nx], s[:nx] = self.G_last, self.g_last
         if self.barrier:  # as if they were part of the stages' costs
-            self.barrier.add_to(V, s, self.X[H], self.precision)
+            self.barrier.add_to(V, s, self.X[H], precision)
             g, G = g.copy(), G.copy()
             for t in range(1, H):
-                self.barrier.add_to(G[t], g[t], self.X[t], self.precision)
-        lower, upper = (self.u_lower - self.U[1:])[::-1], (self.u_upper - self.U[1:])[::-1]
-        _, _, K, k, Q_uu, slopes, curves, trouble = self._backward_chain(
-            V, s, self.F_y[::-1], g[::-1], G[::-1], lower, upper, self.mu
+                self.barrier.add_to(G[t], g[t], self.X[t], precision)
+        lower, upper = (self.memory.u_lower - self.U[1:])[::-1], (self.memory.u_upper - self.U[1:])[::-1]
+        _, _, K, k, Q_uu, slopes, curves, failures = self._backward_chain(
+            V, s, self.F_y[::-1], g[::-1], G[::-1], lower, upper, self.tick.mu
         )
         slope, curve = slopes.sum(), curves.sum()
-        if trouble.any() or not np.isfinite(slope + curve):
-            return super()._backward()
+        if failures.any() or not np.isfinite(slope + curve):
+            return super().backward()
         self.new_K, self.new_k = K[::-1].copy(), k[::-1].copy()
         self.new_Q_uu = Q_uu[::-1].copy()
         return slope, curve
 
-    def _simulate(
+    def simulate(
         self, x_ref: Array, u_ref: Array, K: Array, k: Array, alpha: Array, gain: Array
     ) -> tuple[Array, Array, Array]:
+        """See `NumpyIlqr.simulate`."""
+        m, stages = self.memory, self.tick.stages_of_F
         H, nx, ny, S = self.horizon, self.nx, self.ny, len(alpha)
         y_ref = np.concatenate([x_ref[:H], u_ref[:H]], axis=1)[:, None, :ny]
         rolled = self._rolled[S]
-        rolled[0, :, :nx], rolled[0, :, nx:] = self.x0, self.u_previous
+        rolled[0, :, :nx], rolled[0, :, nx:] = m.x0, m.u_previous
         _, costs = self._roll_chains[S](
             rolled[0],
             y_ref,
             gain,
             u_ref[1:, None] + alpha * k[:, None],
-            self.u_lower,
-            self.u_upper,
+            m.u_lower,
+            m.u_upper,
             K,
-            self.F[: self.stages_of_F],
-            self.f[: self.stages_of_F, None],
-            self.p[:-1],
+            m.F[:stages],
+            m.f[:stages, None],
+            m.p[:-1],
         )
-        return (
-            rolled[:, :, :nx],
-            rolled[:, :, nx:],
-            costs.sum(axis=0) + self.evaluate.last_costs(rolled[-1, :, :nx], self.p),
-        )
+        total = costs.sum(axis=0) + self.last_costs(rolled[-1, :, :nx], m.p)
+        return rolled[:, :, :nx], rolled[:, :, nx:], total
 
 
 def backward_stage(nx: int, ny: int, nu: int) -> casadi.Function:
-    """(V, s | F^T, g, G, lower, upper, mu) -> (V, s, K^T, k, Q_uu, slope, curve, trouble) of one stage.
+    """(V, s | F^T, g, G, lower, upper, mu) -> (V, s, K^T, k, Q_uu, slope, curve, failure) of one stage.
 
-    trouble is 0 when all went well. In place of V = Q_yy + Q_yu K + K^T (Q_uy + Q_uu K) of twin.py stands
+    failure is 0 when all went well. In place of V = Q_yy + Q_yu K + K^T (Q_uy + Q_uu K) of numpy_ilqr.py stands
     Q_yy + (Q_uy - mu K)^T K, the same, since Q_uu K = -Q_uy - mu K on free rows.
     """
     V, s = casadi.MX.sym("V", ny, ny), casadi.MX.sym("s", ny)
@@ -137,7 +139,7 @@ def backward_stage(nx: int, ny: int, nu: int) -> casadi.Function:
 
 
 def active_set(nu: int) -> casadi.Function:
-    """PASSES passes of the active set method, or as many as are needed."""
+    """Chain PASSES passes of the active set method; those after the solution do nothing."""
     one_pass = active_set_pass(nu)
     arguments = [casadi.MX.sym(one_pass.name_in(i), *one_pass.size_in(i)) for i in range(one_pass.n_in())]
     nothing = casadi.Function("nothing", arguments, [arguments[0]])
@@ -165,14 +167,14 @@ def active_set_pass(nu: int) -> casadi.Function:
     x: list[casadi.SX] = []
     for j in range(nu):
         x.append(rest[j] - sum(L[j, m] * x[m] for m in range(j)))
-    x = [entry / pivot for entry, pivot in zip(x, pivots)]
+    x = [entry / pivot for entry, pivot in zip(x, pivots, strict=True)]
     for i in reversed(range(nu)):
         x[i] -= sum(L[m, i] * x[m] for m in range(i + 1, nu))
     k = casadi.vertcat(*x) + bound
     gradient = q + Q @ k
     slack = 1e-12 * (1.0 + casadi.fabs(k))  # so that rounding at a bound cannot make the sides alternate
     fresh = casadi.if_else(free, (k > upper + slack) - (k < lower - slack), side * (side * gradient < 0.0))
-    settled = 1.0
+    settled = casadi.SX(1.0)
     for i in range(nu):
         settled = casadi.logic_and(settled, fresh[i] == side[i])
     inside = casadi.fmin(casadi.fmax(k, lower), upper)
@@ -187,7 +189,7 @@ def active_set_pass(nu: int) -> casadi.Function:
 
 
 def factors(M: casadi.SX) -> tuple[casadi.SX, list[casadi.SX]]:
-    """L below its diagonal of ones, and D: M = L D L^T."""
+    """Return L below its diagonal of ones, and D: M = L D L^T."""
     n = M.size1()
     L, LD, pivots = casadi.SX(n, n), casadi.SX(n, n), []
     for j in range(n):
@@ -199,6 +201,7 @@ def factors(M: casadi.SX) -> tuple[casadi.SX, list[casadi.SX]]:
 
 
 def positive_definite(nu: int) -> casadi.Function:
+    """Q (nu, nu) -> 1 if it is positive definite, else 0."""
     Q = casadi.SX.sym("Q", nu, nu)
     return casadi.Function("positive_definite", [Q], [casadi.mmin(casadi.vertcat(*factors(Q)[1])) > 0.0], {"cse": True})
 
@@ -219,7 +222,7 @@ def roll_stage(problem: Problem, ny: int, rollouts: int) -> casadi.Function:
     u = casadi.fmin(casadi.fmax(u, lower), upper)
     following = casadi.mac(F_T.T, casadi.vertcat(z[:nx, :], u), f)
     if problem.model is not None:
-        following += problem.model_functions()[0].map(rollouts)(z[:nx, :], u)
+        following += model_functions(problem.model, nx, nu)[0].map(rollouts)(z[:nx, :], u)
     costs = problem.cost.stage.map("side_by_side", "serial", rollouts, [3], [])(z[:nx, :], z[nx:, :], u, p)
     return casadi.Function(
         "roll_stage", [z, y_ref, gain, u_ref, lower, upper, K_T, F_T, f, p], [casadi.vertcat(following, u), costs]

@@ -1,81 +1,99 @@
-"""Cost and model of a problem on whole trajectories, by CasADi's virtual machine: buffers made once, calls without copies."""
+"""Cost and model of a problem on whole trajectories, by CasADi's virtual machine.
+
+Buffers are made once, and calls make no copies: results are overwritten by the next call of the same method.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
 
 import casadi
 import numpy as np
 
-from ...exceptions import ShapeError
+from ...costs import CostModel
+from ...exceptions import ConfigurationError, ShapeError
 from ...types import Array
-from .problem import Problem
+from .problem import Problem, model_functions
+
+
+class CostEvaluator(Protocol):
+    """The objective and its expansion along trajectories, over z = [y; u] with y = [x; v] or y = x."""
+
+    def expand(self, X: Array, U: Array, p: Array) -> tuple[Array, Array, Array, Array]:
+        """Return g (H, nz), G (H, nz, nz) of the stages and g (nx,), G (nx, nx) of the last one.
+
+        X (H+1, nx); U (H+1, nu) begins with u_{-1}; p (H+1, np).
+        """
+
+    def costs(self, Xs: Array, Us: Array, p: Array) -> Array:
+        """Return the objective (S,) of S rollouts Xs (H+1, S, nx), Us (H+1, S, nu)."""
 
 
 class Evaluator:
-    """Numpy in, numpy out. Results are overwritten by the next call of the same method.
+    """A `CostEvaluator` of a problem's cost.
 
-    z = [y; u] with y = [x; v], or y = x when no cost depends on the previous command v. `rollouts`: the numbers of rollouts
-    that costs() and model() will be asked for.
+    y is [x; v] if a cost depends on the previous command v. `rollouts`: the numbers of rollouts that costs() will be
+    asked for.
     """
 
     def __init__(self, problem: Problem, horizon: int, rollouts: tuple[int, ...]):
         cost, nx, nu, nv, H = problem.cost, problem.nx, problem.nu, problem.nv, horizon
-        self.model_given = problem.model is not None
         nz = nx + nv + nu
-        x, v, u, p = (casadi.SX.sym(name, size) for name, size in zip("xvup", (nx, nu, nu, cost.np)))
-        keep = [*range(nx), *range(nx + nu, nx + nu + nv), *range(nx, nx + nu)]
-        g, lower = cost.stage_expansion(x, v, u, p)
-        stage = casadi.Function(
-            "expansion", [x, v, u, p], [g[keep], casadi.densify(casadi.tril2symm(lower)[keep, keep])], {"cse": True}
-        )
-        g, lower = cost.terminal_expansion(x, p)
-        last = casadi.Function("last_expansion", [x, p], [g, casadi.densify(casadi.tril2symm(lower))])
         given = [(H, nx), (H, nu), (H, nu), (H, cost.np)]
-        self._stage = Buffered(stage.map(H), given, [(H, nz), (H, nz, nz)])
-        self._last = Buffered(last, [(nx,), (cost.np,)], [(nx,), (nx, nx)])
-        self._costs, self._last_costs, self._model = {}, {}, {}
+        self._stage = Buffered(_stage_expansion(cost, nv).map(H), given, [(H, nz), (H, nz, nz)])
+        self._last = Buffered(_last_expansion(cost), [(nx,), (cost.np,)], [(nx,), (nx, nx)])
+        self._costs: dict[int, Buffered] = {}
+        self._last_costs: dict[int, Buffered] = {}
         for S in set(rollouts):
             side_by_side = cost.stage.map("side_by_side", "serial", S, [3], [])  # the same p for every rollout
+            last_costs = cost.terminal.map("last_costs", "serial", S, [1], [])
             self._costs[S] = Buffered(side_by_side.map(H), [(H, S, nx), (H, S, nu), (H, S, nu), (H, cost.np)], [(H, S)])
-            self._last_costs[S] = Buffered(
-                cost.terminal.map("last_costs", "serial", S, [1], []), [(S, nx), (cost.np,)], [(S,)]
-            )
-        if self.model_given:
-            phi, first, second = problem.model_functions()
-            for S in set(rollouts):
-                self._model[S] = Buffered(phi.map(S), [(S, nx), (S, nu)], [(S, nx)])
-            dense = casadi.Function("dense", [x, u], [casadi.densify(first(x, u))])
-            self._jacobian = Buffered(dense.map(H), [(H, nx), (H, nu)], [(H, nx + nu, nx)])
-            if problem.second_order:
-                s = casadi.SX.sym("s", nx)
-                self._curvature = Buffered(
-                    casadi.Function("bend", [x, u, s], [casadi.densify(casadi.tril2symm(second(x, u, s)))]),
-                    [(nx,), (nu,), (nx,)],
-                    [(nx + nu, nx + nu)],
-                )
+            self._last_costs[S] = Buffered(last_costs, [(S, nx), (cost.np,)], [(S,)])
 
     def expand(self, X: Array, U: Array, p: Array) -> tuple[Array, Array, Array, Array]:
-        """G (H, nz), G (H, nz, nz) of the stages, g (nx,), G (nx, nx) of the last; U (H+1, nu) begins with u_{-1}."""
-        return *self._stage(X[:-1], U[:-1], U[1:], p[:-1]), *self._last(X[-1], p[-1])
+        """See `CostEvaluator`."""
+        g, G = self._stage(X[:-1], U[:-1], U[1:], p[:-1])
+        g_last, G_last = self._last(X[-1], p[-1])
+        return g, G, g_last, G_last
 
     def costs(self, Xs: Array, Us: Array, p: Array) -> Array:
-        """The objective (S,) of S rollouts Xs (H+1, S, nx), Us (H+1, S, nu)."""
+        """See `CostEvaluator`."""
         (stages,) = self._costs[Xs.shape[1]](Xs[:-1], Us[:-1], Us[1:], p[:-1])
-        return stages.sum(axis=0) + self.last_costs(Xs[-1], p)
+        total: Array = stages.sum(axis=0) + self.last_costs(Xs[-1], p)
+        return total
 
     def last_costs(self, x: Array, p: Array) -> Array:
-        """The last stage's part of it (S,), x (S, nx)."""
+        """Return the last stage's part of the objective (S,) for x (S, nx)."""
         return self._last_costs[len(x)](x, p[-1])[0]
 
-    def model(self, x: Array, u: Array) -> Array:
-        """Phi (S, nx)."""
+
+class ModelEvaluator:
+    """phi and its derivatives. `rollouts`: the numbers of states that predict() will be asked for."""
+
+    def __init__(self, problem: Problem, horizon: int, rollouts: tuple[int, ...]):
+        if problem.model is None:
+            raise ConfigurationError("this problem has no model")
+        nx, nu, H = problem.nx, problem.nu, horizon
+        phi, first, second = model_functions(problem.model, nx, nu)
+        x, u, s = (casadi.SX.sym(name, size) for name, size in zip("xus", (nx, nu, nx), strict=True))
+        self._model = {S: Buffered(phi.map(S), [(S, nx), (S, nu)], [(S, nx)]) for S in set(rollouts)}
+        dense = casadi.Function("dense", [x, u], [casadi.densify(first(x, u))])
+        self._jacobian = Buffered(dense.map(H), [(H, nx), (H, nu)], [(H, nx + nu, nx)])
+        whole = casadi.Function("whole", [x, u, s], [casadi.densify(casadi.tril2symm(second(x, u, s)))])
+        self._curvature = Buffered(whole, [(nx,), (nu,), (nx,)], [(nx + nu, nx + nu)])
+
+    def predict(self, x: Array, u: Array) -> Array:
+        """Return phi (S, nx) at x (S, nx), u (S, nu)."""
         return self._model[len(x)](x, u)[0]
 
     def jacobian(self, X: Array, U: Array) -> Array:
-        """D phi / d[x; u] (H, nx, nx+nu) along a trajectory."""
-        return self._jacobian(X[:-1], U[1:])[0].transpose(0, 2, 1)
+        """Return d phi / d[x; u] (H, nx, nx+nu) along X (H+1, nx), U (H+1, nu)."""
+        transposed: Array = self._jacobian(X[:-1], U[1:])[0].transpose(0, 2, 1)
+        return transposed
 
     def curvature(self, x: Array, u: Array, s: Array) -> Array:
-        """Second derivative (nx+nu, nx+nu) of s^T phi over [x; u]."""
+        """Return the second derivative (nx+nu, nx+nu) of s^T phi over [x; u]."""
         return self._curvature(x, u, s)[0]
 
 
@@ -86,24 +104,45 @@ class Buffered:
     matrices are column-major, so that an (n, m) matrix there is (m, n) here; what is passed in is broadcast.
     """
 
-    def __init__(self, function: casadi.Function, given: list, results: list):
+    def __init__(
+        self,
+        function: casadi.Function,
+        given: Sequence[tuple[int, ...] | Array],
+        results: Sequence[tuple[int, ...] | Array],
+    ):
         self._buffer, self._call = function.buffer()
         self._in, self._out = (
             [a if isinstance(a, np.ndarray) else np.zeros(a) for a in memory] for memory in (given, results)
         )
-        for i, array in enumerate(self._in):
-            self._buffer.set_arg(i, memoryview(array.reshape(-1)))
-        for i, array in enumerate(self._out):
-            self._buffer.set_res(i, memoryview(array.reshape(-1)))
+        for arrays, assign in ((self._in, self._buffer.set_arg), (self._out, self._buffer.set_res)):
+            for i, array in enumerate(arrays):
+                assign(i, memoryview(array.reshape(-1).data))  # type: ignore[call-arg]  # CasADi declares C's signature
         sizes = [array.size for array in (*self._in, *self._out)]
-        wanted = [function.nnz_in(i) for i in range(function.n_in())] + [
-            function.nnz_out(i) for i in range(function.n_out())
-        ]
+        wanted = [function.nnz_in(i) for i in range(function.n_in())]
+        wanted += [function.nnz_out(i) for i in range(function.n_out())]
         if sizes != wanted:
             raise ShapeError(f"buffers of {function.name()}", tuple(wanted), tuple(sizes))
 
-    def __call__(self, *arguments: Array) -> list[Array]:
-        for array, given in zip(self._in, arguments):
+    def __call__(self, *arguments: Array | float) -> list[Array]:
+        """Evaluate; returns the arrays that hold the results."""
+        for array, given in zip(self._in, arguments, strict=True):
             array[...] = given
         self._call()
         return self._out
+
+
+def _stage_expansion(cost: CostModel, nv: int) -> casadi.Function:
+    """(x, v, u, p) -> g (nz,), G (nz, nz) over z = [x; v; u], without v where nv is 0."""
+    nx, nu = cost.nx, cost.nu
+    x, v, u, p = (casadi.SX.sym(name, size) for name, size in zip("xvup", (nx, nu, nu, cost.np), strict=True))
+    keep = [*range(nx), *range(nx + nu, nx + nu + nv), *range(nx, nx + nu)]
+    g, lower = cost.stage_expansion(x, v, u, p)
+    whole = casadi.densify(casadi.tril2symm(lower)[keep, keep])
+    return casadi.Function("expansion", [x, v, u, p], [g[keep], whole], {"cse": True})
+
+
+def _last_expansion(cost: CostModel) -> casadi.Function:
+    """(x, p) -> g (nx,), G (nx, nx)."""
+    x, p = casadi.SX.sym("x", cost.nx), casadi.SX.sym("p", cost.np)
+    g, lower = cost.terminal_expansion(x, p)
+    return casadi.Function("last_expansion", [x, p], [g, casadi.densify(casadi.tril2symm(lower))])

@@ -1,18 +1,18 @@
 // Box-limited iLQR (Li & Todorov 2004; Tassa, Erez, Todorov 2012; Tassa, Mansard, Todorov 2014) for
 //     min sum_t l(x_t, v_t, u_t, p_t) + l_H(x_H, p_H)
 //     x' = phi(x, u) + F [x; u] + f,  v' = u,  u_lower <= u <= u_upper,  x_lower <= x <= x_upper
-// twin.py is the readable specification: every quantity here has the same name there.
+// numpy_ilqr.py is the readable specification: every quantity here has the same name there.
 // tick.h: data. rollout.h: expansion and rollouts. backward.h, box_qp.h: Riccati recursion. barrier.h: limits of states.
 // kl_constraint.h: KL bound.
 #include <chrono>
 #include "backward.h"
 #include "rollout.h"
 
-static void harder(Tick& tick) {  // Tassa 2012, section II-F
+static void increase_regularization(Tick& tick) {  // Tassa 2012, section II-F
   tick.delta = std::fmax(DELTA0, tick.delta * DELTA0);
   tick.mu = std::fmax(MU_MIN, tick.mu * tick.delta);
 }
-static void softer(Tick& tick) {
+static void decrease_regularization(Tick& tick) {
   tick.delta = std::fmin(1.0 / DELTA0, tick.delta / DELTA0);
   tick.mu = tick.mu * tick.delta >= MU_MIN ? tick.mu * tick.delta : 0.0;
 }
@@ -32,7 +32,7 @@ static Status iterate(Tick& tick, Work& w) {
   const auto begin = std::chrono::steady_clock::now();
   double costs[LANES], merits[LANES], slope, curve, merit = INFINITY;
   Lane gain(0.0), alpha(0.0);
-  gain.v[1] = 1.0;  // lane 0 replays the old commands, lane 1 adds the old feedback
+  gain.v[1] = 1.0;  // SIMD lane 0 replays the old commands, lane 1 adds the old feedback
   roll(tick, w, tick.x_hat, tick.u_hat, tick.K, tick.K_u, tick.k, alpha, gain, costs, merits);
   bool moved = keep_best(tick, w, costs, merits, merit), improved = false;
   if (!moved) return DIVERGED;
@@ -43,7 +43,7 @@ static Status iterate(Tick& tick, Work& w) {
       expand(tick, w);
     }
     while (!backward(tick, w, slope, curve)) {
-      harder(tick);
+      increase_regularization(tick);
       if (tick.mu > MU_MAX) return NOT_POSITIVE_DEFINITE;
     }
     if (!std::isfinite(slope + curve)) return NOT_FINITE;
@@ -59,7 +59,7 @@ static Status iterate(Tick& tick, Work& w) {
         roll(tick, w, w.X, w.U, w.K, w.K_u, w.k, alpha, Lane(1.0), costs, merits);
         moved = keep_best(tick, w, costs, merits, merit) || moved;
       }
-      moved ? softer(tick) : harder(tick);
+      moved ? decrease_regularization(tick) : increase_regularization(tick);
     }
     improved = improved || moved;
     if (tick.mu > MU_MAX) break;
@@ -101,7 +101,7 @@ void solve(Tick* tick) {
   for (int i = 0; i < NU; i++) if (!(tick->u_lower[i] <= tick->u_upper[i])) tick->status = INFEASIBLE_BOX;
   if (tick->status == INFEASIBLE_BOX) return;
   if (!finite(tick->x0, NX) || !finite(tick->u_previous, NU) || !finite(tick->F, S * NX * NF) || !finite(tick->f, S * NX) ||
-      !finite(tick->p, (H + 1) * NP) || (TRUST && !finite(tick->Sigma, S * NX * NX)))
+      !finite(tick->p, (H + 1) * NP) || (KL_CONSTRAINED && !finite(tick->Sigma, S * NX * NX)))
     return;
   if (!MODEL)
     for (long long i = 0; i < S * NX; i++) std::memcpy((double*)((vec(*)[FB])w.F)[i], tick->F + i * NF, NF * sizeof(double));

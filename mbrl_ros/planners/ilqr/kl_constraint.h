@@ -1,6 +1,7 @@
-// The KL trust region against the previous controller p_bar(u|y) = N(u_hat + K_bar (y - y_hat), P^-1), y = [x; v]: with
+// The KL constraint against the previous controller p_bar(u|y) = N(u_hat + K_bar (y - y_hat), P^-1), y = [x; v]: with
 // multiplier eta the objective gains eta/2 e^T P e, e = u - u_hat - K_bar (y - y_hat) (Levine & Abbeel 2014, eq. 5).
-// The previous controller is the last plan, shifted, as it stands in the tick. Nothing of this exists when TRUST is 0.
+// The previous controller is the last plan, shifted, as it stands in the tick. Nothing of this exists when KL_CONSTRAINED
+// is 0.
 #pragma once
 #include "tick.h"
 
@@ -17,11 +18,11 @@ template <class T> static inline void deviation(const Tick& tick, long long t, c
   }
 }
 
-struct Pull {  // M = [-K_bar | I] over z: the gradient gains eta M^T P e, the Hessian eta M^T P M
-  double M[TRUST ? NU : 1][NZ], PM[TRUST ? NU : 1][NZ], Pe[NU];
+struct KlTerm {  // M = [-K_bar | I] over z: the gradient gains eta M^T P e, the Hessian eta M^T P M
+  double M[KL_CONSTRAINED ? NU : 1][NZ], PM[KL_CONSTRAINED ? NU : 1][NZ], Pe[NU];
 
-  Pull(const Tick& tick, const Work& w, long long t) {
-    if constexpr (TRUST) {
+  KlTerm(const Tick& tick, const Work& w, long long t) {
+    if constexpr (KL_CONSTRAINED) {
       double e[NU];
       deviation<double>(tick, t, w.X + t * NX, w.U + t * NU, w.U + (t + 1) * NU, e);
       for (int j = 0; j < NU; j++)
@@ -38,20 +39,20 @@ struct Pull {  // M = [-K_bar | I] over z: the gradient gains eta M^T P e, the H
     }
   }
   void add_to(vec (*Qu)[ZB], double* q) const {
-    if constexpr (TRUST)
+    if constexpr (KL_CONSTRAINED)
       for (int j = 0; j < NU; j++)
         for (int i = 0; i < NZ; i++) at(Qu[j], i) += PM[j][i], q[i] += M[j][i] * Pe[j];
   }
   void add_to(double (*V)[ROW]) const {
-    if constexpr (TRUST)
+    if constexpr (KL_CONSTRAINED)
       for (int i = 0; i < NZ; i++)
         for (int j = 0; j < NU; j++)
           for (int n = 0; n <= i; n++) V[i][n] += M[j][i] * PM[j][n];
   }
 };
 
-static inline void add_pull(const Tick& tick, long long t, const Lane* x, const Lane* v, const Lane* u, Lane& merit) {
-  if constexpr (TRUST) {
+static inline void add_kl_terms(const Tick& tick, long long t, const Lane* x, const Lane* v, const Lane* u, Lane& merit) {
+  if constexpr (KL_CONSTRAINED) {
     Lane e[NU];
     deviation<Lane>(tick, t, x, v, u, e);
     for (int j = 0; j < NU; j++) {
@@ -80,7 +81,7 @@ static bool cholesky(double (&A)[NU][NU], double& log_determinant) {
 // sum_t E_y KL(p(u|y) || p_bar(u|y)) of the new controller N(U + K (y - Y), C = (temperature + eta) Q_uu^-1), with y
 // distributed as the new controller and the dynamics' noise make it. Infinite if a precision is not positive definite.
 static double divergence(const Tick& tick, const Work& w) {
-  if constexpr (TRUST) {
+  if constexpr (KL_CONSTRAINED) {
     double S[NY][NY] = {}, sum = 0.0;
     for (long long t = 0; t < tick.horizon; t++) {
       const double *P = tick.Q_uu + t * NU * NU, scale = tick.temperature + tick.eta;

@@ -1,5 +1,5 @@
-// Lane: LANES doubles worked on at once, as wide as the processor's vector registers.
-// One lane is one stage of the horizon (cost expansions) or one step size (rollouts).
+// Lane: LANES doubles worked on at once, the SIMD lanes of the processor's vector registers.
+// One SIMD lane is one stage of the horizon (cost expansions) or one step size (rollouts).
 #pragma once
 #include <cmath>
 
@@ -38,7 +38,7 @@ static inline Lane operator-(Lane a) { return -a.v; }
     return r;                                                    \
   }
 
-// glibc's vector mathematics (libmvec) where it can be linked, else one lane after the other.
+// glibc's vector mathematics (libmvec) where it can be linked, else one SIMD lane after the other.
 #if defined(LIBMVEC) && defined(__x86_64__)
 #if defined(__AVX512F__)
 #define MVEC(name) _ZGVeN8v_##name

@@ -53,7 +53,7 @@ static inline void step(const Tick& tick, long long t, const Lane* x, const Lane
 }
 
 // u = clamp(u_ref + alpha k + gain (K (x - x_ref) + K_u (v - v_ref))) into w.x, w.u. `cost` is the objective, `merit`
-// has the terms of state limits and trust region besides; u_ref begins with the row of v at stage 0.
+// has the terms of state limits and KL constraint besides; u_ref begins with the row of v at stage 0.
 static void roll(const Tick& tick, Work& w, const double* x_ref, const double* u_ref, const double* K, const double* K_u,
                  const double* k, Lane alpha, Lane gain, double* cost, double* merit) {
   const long long H = tick.horizon;
@@ -80,7 +80,7 @@ static void roll(const Tick& tick, Work& w, const double* x_ref, const double* u
     const Lane* in[4] = {x, v, u, p};
     stage_cost(in, out);
     total = total + l;
-    add_pull(tick, t, x, v, u, extra);
+    add_kl_terms(tick, t, x, v, u, extra);
     add_limits(tick, w.x[t + 1], extra);
   }
   for (int i = 0; i < NP; i++) p[i] = Lane(tick.p[H * NP + i]);

@@ -1,6 +1,7 @@
 // What goes in and out of one tick, and where intermediate results lie. problem.h (generated, see kernel.py) gives
 // NX, NU, NP: sizes of x, u, p. NV: of the previous command v, 0 when no cost uses it. N_*: entries of the tables.
-// MODEL: there is a nonlinear model phi. CURVATURE: use its second derivatives. N_LIMIT: limited states. TRUST: KL bound.
+// MODEL: there is a nonlinear model phi. CURVATURE: use its second derivatives. N_LIMIT: limited states.
+// KL_CONSTRAINED: there is a KL bound.
 #pragma once
 #include <cmath>
 #include <cstring>

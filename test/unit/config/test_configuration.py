@@ -5,6 +5,7 @@ import math
 import pytest
 
 from mbrl_ros.config.configuration import Configuration, documented, read_yaml, section_types
+from mbrl_ros.config.registry import FAMILIES, names
 from mbrl_ros.config.section import per_joint
 from mbrl_ros.exceptions import ConfigurationError
 
@@ -62,9 +63,10 @@ def test_a_broken_yaml_file_is_named(tmp_path, text):
 
 
 def test_every_setting_is_documented_and_its_default_valid():
+    plugins = {f"{family}.{name}" for family in FAMILIES for name in names(family)}  # they may have no settings
     for prefix, kind in section_types().items():
         kind()  # checks every default against its own bounds
-        assert kind.infos(), prefix
+        assert kind.infos() or prefix in plugins, prefix
     for key, _, info in documented():
         assert len(info.doc) > 5, key
 

@@ -5,8 +5,8 @@ import pytest
 
 from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.config.sections.simulation import CameraSettings, PlantSettings
+from mbrl_ros.controllers.factory import build_controller
 from mbrl_ros.controllers.mpc import MpcController
-from mbrl_ros.controllers.pid import build_controller
 from mbrl_ros.demo.episode import run_episode
 from mbrl_ros.demo.metrics import rest_error, settled, summarise
 from mbrl_ros.demo.scenario import Scenario, Slot, build_scenario, full_duration
@@ -163,6 +163,7 @@ def test_settling_is_the_last_entry_that_stays():
         {"planner.state_limits": True},
         {"planner.kl_bound": 50.0},
         {"planner.discount": 0.98},
+        {"control.planner": "lqr"},
         {"dynamics.prior": "rigid_body"},
         {"dynamics.prior": "rigid_body", "dynamics.estimator": "output_error"},
         {"control.delay": 1.0, "planner.backend": "casadi"},

@@ -5,7 +5,7 @@ import pytest
 
 from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.config.sections.simulation import PlantSettings
-from mbrl_ros.controllers.pid import build_controller
+from mbrl_ros.controllers.factory import build_controller
 from mbrl_ros.replay.stepped import SteppedLoop
 from mbrl_ros.robots.kinematics import Kinematics
 from mbrl_ros.runtime.mailbox import Arrival
@@ -36,7 +36,7 @@ class Commands:
     def tick(self, tick):
         pass
 
-    act = tick
+    event = tick
 
     def log(self, level, text):
         self.errors += [text] if level == "error" else []

@@ -1,4 +1,4 @@
-"""The compiled kernel and the CasADi chain against their readable twin, the kernel on every intermediate."""
+"""The compiled kernel and the CasADi chain against their specification in numpy, the kernel on every intermediate."""
 
 import numpy as np
 import pytest
@@ -23,18 +23,22 @@ CASES = [
 
 @compiler
 @pytest.mark.parametrize("case", CASES)
-def test_every_intermediate_equals_the_twins(case):
+def test_every_intermediate_equals_the_specification(case):
     nx, nu, horizon, options = case
     case = random_case(100 * nx + nu, nx, nu, horizon, **options)
-    compiled, twin = case.planner("compiled", iterations=1), case.planner("numpy", iterations=1)
+    compiled, reference = case.planner("compiled", iterations=1), case.planner("numpy", iterations=1)
     nx, nu, nv = case.cost.nx, case.cost.nu, case.cost.nu if case.cost.uses_u_previous else 0
-    trace = compiled._backend.trace(twin._backend.problem)
+    trace = compiled.solver.trace(reference.solver.problem)
     for _ in range(3):
-        a, b = case.plan(compiled, ticks=0), case.plan(twin, ticks=0)
+        a, b = case.plan(compiled, ticks=0), case.plan(reference, ticks=0)
         assert a.status == b.status
-        order = [*range(nx), *range(nx + nu, nx + nu + nv), *range(nx, nx + nu)]  # [x; u; v] as the twin's [x; v; u]
+        order = [
+            *range(nx),
+            *range(nx + nu, nx + nu + nv),
+            *range(nx, nx + nu),
+        ]  # [x; u; v] as [x; v; u] of the reference
         y = order[: nx + nv]
-        for t, (Q, q, V, s) in enumerate(twin._backend.stages):
+        for t, (Q, q, V, s) in enumerate(reference.solver.stages):
             same(trace["Q_u"][t][:, order], Q[nx + nv :], f"Q_u at stage {t}")
             same(trace["q"][t][order], q, f"q at stage {t}")
             same(trace["V"][t][np.ix_(y, y)], V, f"V at stage {t}")
@@ -49,14 +53,14 @@ def test_every_intermediate_equals_the_twins(case):
     [{}, {"second_order": True}, {"state_limits": True}, {"kl_bound": 0.5}, {"second_order": True, "kl_bound": 0.5}],
 )
 @pytest.mark.parametrize("change", [False, True])
-def test_options_equal_the_twins(backend, settings, change):
+def test_options_equal_the_specification(backend, settings, change):
     case = random_case(3, 6, 2, 13, model=True, nonlinear=True, change=change)
     limits = {}
     if "state_limits" in settings:
         limits = dict(x_lower=np.r_[-0.4, -np.inf, np.full(4, -0.3)], x_upper=np.r_[0.4, 0.2, np.full(4, np.inf)])
-    other, twin = (case.planner(name, iterations=2, **settings, **limits) for name in (backend, "numpy"))
+    other, reference = (case.planner(name, iterations=2, **settings, **limits) for name in (backend, "numpy"))
     for tick in range(4):
-        a, b = case.plan(other, ticks=tick % 3), case.plan(twin, ticks=tick % 3)
+        a, b = case.plan(other, ticks=tick % 3), case.plan(reference, ticks=tick % 3)
         assert a.status == b.status
         for name in ("x_hat", "u_hat", "K", "K_u", "k", "Q_uu", "cost"):
             same(getattr(a, name), getattr(b, name), f"{name} in tick {tick}", 1e-7)

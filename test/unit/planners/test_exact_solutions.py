@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from mbrl_ros.codegen.compiler import find_compiler
-from mbrl_ros.planners import lqr
-from mbrl_ros.planners.ilqr import execution
+from mbrl_ros.planners import execution, lqr
 from mbrl_ros.planners.ilqr.box_qp import box_step
 from mbrl_ros.types import LinearGaussianDynamics, PlanStatus
 from support.planner_problems import random_case
@@ -191,13 +190,19 @@ def test_state_limits_hold_in_the_plan(backend):
 def test_kl_bound_holds_and_binds(backend):
     case = random_case(6, 4, 2, 15, nonlinear=True, model=True, bound=5.0)
     planner = case.planner(backend, iterations=3, kl_bound=0.5, kl_steps=30)
-    assert case.plan(planner).usable and planner._tick.eta == 0.0  # the first plan has no predecessor
-    measured, divergence = [], planner._backend.divergence
-    planner._backend.divergence = lambda: measured.append(divergence()) or measured[-1]
+    assert case.plan(planner).usable and planner.solver.tick.eta == 0.0  # the first plan has no predecessor
+    measured, divergence = [], planner.solver.divergence
+    planner.solver.divergence = lambda: measured.append(divergence()) or measured[-1]
     plan = case.plan(planner, ticks=0, x0=case.x0 + 0.5)
-    assert plan.usable and planner._tick.eta > 0.0
+    assert plan.usable and planner.solver.tick.eta > 0.0
     assert measured[0] > 10.0  # without the bound
     assert 0.45 <= measured[-1] <= 0.5
+
+
+def controller_of(planner):
+    memory = planner.memory
+    values = {"x_hat": memory.x_hat, "u_hat": planner.U, "K": memory.K, "K_u": memory.K_u, "Q_uu": memory.Q_uu}
+    return {name: value.copy() for name, value in values.items()}
 
 
 @backends
@@ -206,14 +211,14 @@ def test_kl_divergence_equals_that_of_the_trajectories_joint_gaussians(backend):
     case.x0 = np.array([0.3, -0.2])
     planner = case.planner(backend, iterations=1, kl_bound=1.0)
     case.plan(planner)
-    old = {name: np.array(getattr(planner, f"_{name}")) for name in ("x_hat", "u_hat", "K", "K_u", "Q_uu")}
-    planner._x0[:] = case.x0 = case.x0 + 0.4
-    planner._tick.ticks, planner._tick.eta = 0, 0.7
-    planner._Sigma[:] = case.dynamics.Sigma
-    planner._backend.solve()
-    given = planner._backend.divergence()
-    planner._backend.commit()
-    new = {name: np.array(getattr(planner, f"_{name}")) for name in ("x_hat", "u_hat", "K", "K_u", "Q_uu")}
+    old = controller_of(planner)
+    planner.memory.x0[:] = case.x0 = case.x0 + 0.4
+    planner.solver.tick.ticks, planner.solver.tick.eta = 0, 0.7
+    planner.memory.Sigma[:] = case.dynamics.Sigma
+    planner.solver.solve()
+    given = planner.solver.divergence()
+    planner.solver.commit()
+    new = controller_of(planner)
     assert not np.allclose(new["u_hat"], old["u_hat"])
     (mean_p, cov_p), (mean_q, cov_q) = (trajectory_gaussian(case, policy) for policy in (new, old))
     inverse = np.linalg.inv(cov_q)
@@ -256,10 +261,12 @@ def test_three_ways_to_act(backend):
     x, low, high = plan.x_hat[3] + 0.1, case.u_lower, case.u_upper
     u_previous = plan.u_hat[2] + 0.05
     law = plan.u_hat[3] + plan.K[3] @ (0.1 * np.ones(4)) + plan.K_u[3] @ (0.05 * np.ones(2))
-    assert np.array_equal(execution.act(plan, "open_loop", x, u_previous, low, high, 3), plan.u_hat[3])
-    assert np.allclose(execution.act(plan, "feedback", x, u_previous, low, high, 3), law, atol=1e-12)
+    assert np.array_equal(execution.execute(plan, "open_loop", x, u_previous, low, high, 3), plan.u_hat[3])
+    assert np.allclose(execution.execute(plan, "feedback", x, u_previous, low, high, 3), law, atol=1e-12)
     rng = np.random.default_rng(0)
-    drawn = np.array([execution.act(plan, "gaussian", x, u_previous, -np.inf, np.inf, 3, rng) for _ in range(20_000)])
+    drawn = np.array(
+        [execution.execute(plan, "gaussian", x, u_previous, -np.inf, np.inf, 3, rng) for _ in range(20_000)]
+    )
     covariance = np.linalg.inv(plan.Q_uu[3])
     # standard error of a variance from N draws: sqrt(2 / N) = 1 % of it
     assert np.allclose(np.cov(drawn.T), covariance, atol=0.05 * np.abs(covariance).max())

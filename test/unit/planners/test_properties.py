@@ -163,7 +163,7 @@ def test_warm_start_goes_on_from_the_better_replay(tracking):
     costs = replay(0.0), replay(1.0)
     assert abs(costs[0] - costs[1]) > 1e-3
     # a predicted decrease below 100 % of 1 + |cost| ends the iterations: what is left is the replay itself
-    planner.change(planner.settings.replace(iterations=1, tolerance=1.0))
+    planner.update_settings(planner.settings.replace(iterations=1, tolerance=1.0))
     plan = case.plan(planner, ticks=2)
     assert plan.status == PlanStatus.CONVERGED
     assert plan.cost == pytest.approx(min(costs), rel=1e-12)
@@ -172,12 +172,12 @@ def test_warm_start_goes_on_from_the_better_replay(tracking):
 def test_budgets_end_in_a_usable_plan(tracking):
     case, planner, _ = tracking
     planner.reset(case.x0, case.u_previous)
-    planner.change(planner.settings.replace(iterations=50, tolerance=0.0, time_budget=1e-9))
+    planner.update_settings(planner.settings.replace(iterations=50, tolerance=0.0, time_budget=1e-9))
     plan = case.plan(planner)
     assert plan.status == PlanStatus.TIME_BUDGET and plan.iterations == 1 and plan.usable
     first = plan.cost
     planner.reset(case.x0, case.u_previous)
-    planner.change(planner.settings.replace(iterations=2, time_budget=0.0))
+    planner.update_settings(planner.settings.replace(iterations=2, time_budget=0.0))
     plan = case.plan(planner)
     assert plan.status == PlanStatus.MAX_ITERATIONS and plan.iterations == 2 and plan.cost < first
 

@@ -1,0 +1,105 @@
+r"""The planner interface: from the state, the dynamics and the cost to a local controller for the next H stages.
+
+    min E [ sum_{t<H} l(x_t, u_{t-1}, u_t, p_t) + l_H(x_H, p_H) ]
+    s.t.  x_{t+1} ~ N(F_t [x_t; u_t] + f_t, Sigma_t),     u_lower <= u_t <= u_upper,     x_lower <= x_t <= x_upper
+
+with x (nx,), u (nu,) and the stage parameters p (H+1, np) of the cost (costs/__init__.py). The answer is a `Plan`, the
+affine law u_t = u_hat_t + K_t (x_t - x_hat_t) + K_u_t (u_{t-1} - u_hat_{t-1}).
+
+A planner plug-in is a module with `Settings` (a section of its own, `planner.NAME.KEY`) and
+
+    build(settings: Settings, context: PlannerContext) -> Planner
+
+`control.planner` names it. What all planners have in common (horizon, iterations, ...) are the settings `planner.KEY`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..config import registry
+from ..config.configuration import Configuration
+from ..config.sections.planner import PlannerSettings
+from ..costs import CostModel
+from ..types import Array, LinearGaussianDynamics, Plan
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PlannerContext:
+    """What a planner is built for.
+
+    cost: the objective, whose parameters p come with every plan; nx, nu: sizes of x and u; u_lower, u_upper (nu,):
+    limits on commands [unit of u]; x_lower, x_upper (nx,): limits on states, infinite where there is none; settings:
+    those that all planners have in common.
+    """
+
+    cost: CostModel
+    settings: PlannerSettings
+    nx: int
+    nu: int
+    u_lower: Array
+    u_upper: Array
+    x_lower: Array
+    x_upper: Array
+
+
+class Planner(Protocol):
+    """Plans H stages, once per control period; not thread-safe."""
+
+    @property
+    def X(self) -> Array:
+        """The last plan's states x_hat (H+1, nx); not to be written to."""
+
+    @property
+    def U(self) -> Array:
+        """The last plan's commands u_hat (H, nu); not to be written to."""
+
+    def reset(self, x0: Array, u: Array) -> None:
+        """Forget the last plan: begin at x0 (nx,) with the constant command u (nu,), clipped to its limits."""
+
+    def plan(
+        self, x0: Array, dynamics: LinearGaussianDynamics, parameters: Array, u_previous: Array, ticks: int = 1
+    ) -> Plan:
+        """Plan from x0.
+
+        Parameters
+        ----------
+        x0
+            State (nx,) at which the first command of the plan begins to act.
+        dynamics
+            Leading axis 1 (the same for all stages) or H.
+        parameters
+            Stage parameters (H+1, np), as from `CostModel.parameters`.
+        u_previous
+            Command (nu,) in effect until then.
+        ticks
+            Control periods since the last plan.
+
+        Returns
+        -------
+        Plan
+            Its arrays may belong to the planner and hold until the next call. Where no plan was found its status says
+            why, and it is the last good one, shifted by `ticks`.
+
+        Raises
+        ------
+        ShapeError
+            An argument has the wrong shape.
+        """
+
+    def limit_commands(self, lower: Array, upper: Array) -> None:
+        """Plan within these limits (nu,) from now on, which are inside those of the context."""
+
+    def limit_step(self, share: float) -> None:
+        """Keep to `share` (0, 1] of the usual distance from the last plan, where the planner bounds it."""
+
+    def update_settings(self, settings: PlannerSettings) -> None:
+        """Take over the settings that may change while running, between two plans."""
+
+
+def build_planner(configuration: Configuration, context: PlannerContext) -> Planner:
+    """Build the planner that `control.planner` names; ConfigurationError if there is none of this name."""
+    name = configuration.control.planner
+    planner: Planner = registry.load("planner", name).build(configuration.planners[name], context)
+    return planner

@@ -1,0 +1,152 @@
+"""The memory of one planner: the arrays and numbers that go in and out of a tick, the same for every solver.
+
+The names are those of `struct Tick` in tick.h; the compiled solver works on these arrays in place.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Protocol
+
+import numpy as np
+
+from ...types import Array
+
+COARSE = 0.1  # precision with which the barrier of the state limits begins [half ranges]
+
+
+@dataclasses.dataclass(eq=False, slots=True)
+class Memory:
+    """Arrays in place: the problem of a tick, and the plan.
+
+    x0 (nx,), u_previous (nu,); F (H, nx, nx+nu), f (H, nx), Sigma (H, nx, nx); p (H+1, np); limits u_lower, u_upper
+    (nu,), x_lower, x_upper (nx,) and half_range (nx,), half the distance of the latter two (1 where it is infinite);
+    the plan x_hat (H+1, nx), u_hat (H+1, nu), which begins with u_{-1}, K (H, nu, nx), K_u (H, nu, nu), k (H, nu), Q_uu
+    (H, nu, nu).
+    """
+
+    x0: Array
+    u_previous: Array
+    F: Array
+    f: Array
+    Sigma: Array
+    p: Array
+    u_lower: Array
+    u_upper: Array
+    x_lower: Array
+    x_upper: Array
+    half_range: Array
+    x_hat: Array
+    u_hat: Array
+    K: Array
+    K_u: Array
+    k: Array
+    Q_uu: Array
+
+    @classmethod
+    def allocate(
+        cls, horizon: int, parameters: int, u_lower: Array, u_upper: Array, x_lower: Array, x_upper: Array
+    ) -> Memory:
+        """Make zeros for H = `horizon` stages and np = `parameters` columns of p, with copies of these limits."""
+        H, nx, nu = horizon, x_lower.size, u_lower.size
+        half_range = np.where(np.isfinite(x_upper - x_lower), 0.5 * (x_upper - x_lower), 1.0)
+        return cls(
+            x0=np.zeros(nx),
+            u_previous=np.zeros(nu),
+            F=np.zeros((H, nx, nx + nu)),
+            f=np.zeros((H, nx)),
+            Sigma=np.zeros((H, nx, nx)),
+            p=np.zeros((H + 1, parameters)),
+            u_lower=np.array(u_lower),
+            u_upper=np.array(u_upper),
+            x_lower=np.array(x_lower),
+            x_upper=np.array(x_upper),
+            half_range=np.maximum(half_range, 1e-9),
+            x_hat=np.zeros((H + 1, nx)),
+            u_hat=np.zeros((H + 1, nu)),
+            K=np.zeros((H, nu, nx)),
+            K_u=np.zeros((H, nu, nu)),
+            k=np.zeros((H, nu)),
+            Q_uu=np.zeros((H, nu, nu)),
+        )
+
+    def arrays(self) -> dict[str, Array]:
+        """Give {name: array}, the arrays themselves."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+
+class Tick(Protocol):
+    """The numbers of a tick: `Numbers`, or the same fields of the compiled solver's structure."""
+
+    horizon: int
+    ticks: int
+    iterations: int
+    step_sizes: int
+    stages_of_F: int
+    status: int
+    iterations_done: int
+    tolerance: float
+    time_budget: float
+    temperature: float
+    eta: float
+    limit_penalty: float
+    precision: float
+    final_precision: float
+    mu: float
+    delta: float
+    cost: float
+
+
+@dataclasses.dataclass(slots=True)
+class Numbers:
+    """Settings, state and result of the search.
+
+    ticks: control periods to shift the last plan by; stages_of_F: leading length of F and f, 1 or H; temperature: of
+    the maximum-entropy controller; eta: multiplier of the KL bound; precision, final_precision: of the barrier of the
+    state limits [half ranges], now and in the end; mu, delta: regularization of Q_uu and the factor it changes by;
+    status, iterations_done, cost: the result.
+    """
+
+    horizon: int
+    iterations: int
+    step_sizes: int
+    tolerance: float
+    time_budget: float
+    temperature: float
+    limit_penalty: float
+    final_precision: float
+    ticks: int = 0
+    stages_of_F: int = 1
+    status: int = 0
+    iterations_done: int = 0
+    eta: float = 0.0
+    precision: float = COARSE
+    mu: float = 0.0
+    delta: float = 1.0
+    cost: float = np.inf
+
+
+class Solver(Protocol):
+    """One tick's search on a `Memory`: shift the last plan, search from there, take what was found.
+
+    `plan` does all three. Between `solve` and `commit` the memory holds the last plan still.
+    """
+
+    @property
+    def tick(self) -> Tick:
+        """The numbers of the tick."""
+
+    def plan(self) -> None:
+        """Shift, solve and commit."""
+
+    def shift(self) -> None:
+        """Move the last plan on by `tick.ticks` periods; its last stage repeats."""
+
+    def solve(self) -> None:
+        """Search from the last plan; sets tick.status, tick.cost and tick.iterations_done."""
+
+    def commit(self) -> None:
+        """Write the plan that was found to the memory, if one was."""
+
+    def divergence(self) -> float:
+        """Return sum_t E KL(controller found || last plan's) [nats]; infinite where a precision is not positive."""
