@@ -12,7 +12,7 @@ import numpy as np
 from ...types import Array
 
 
-class NotPositiveDefinite(Exception):  # noqa: N818  a status of the search, not an error of the user
+class NotPositiveDefinite(Exception):
     """Q is not positive definite."""
 
 

@@ -116,7 +116,7 @@ class Buffered:
         )
         for arrays, assign in ((self._in, self._buffer.set_arg), (self._out, self._buffer.set_res)):
             for i, array in enumerate(arrays):
-                assign(i, memoryview(array.reshape(-1).data))  # type: ignore[call-arg]  # CasADi declares C's signature
+                assign(i, memoryview(array.reshape(-1).data))  # type: ignore[call-arg]  # C's signature
         sizes = [array.size for array in (*self._in, *self._out)]
         wanted = [function.nnz_in(i) for i in range(function.n_in())]
         wanted += [function.nnz_out(i) for i in range(function.n_out())]
