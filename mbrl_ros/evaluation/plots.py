@@ -1,8 +1,9 @@
-"""Plots of an evaluation: is the prediction good, and does it know how good it is?"""
+"""Plots of an evaluation: how good the prediction is, and whether its own uncertainty fits its errors."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import chi2
@@ -17,7 +18,10 @@ SHOWN = 3.0  # [s] of the time plots
 
 
 def write_plots(folder: Path, recording: Recording, traces: dict[tuple[str, str], Trace]) -> list[Path]:
-    """Two figures per recording: what was predicted, and how calibrated it was. Returns the files."""
+    """Write two figures per recording, what was predicted and how calibrated it was; return the files.
+
+    traces : {(estimator, prior): what it predicted}
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -35,14 +39,15 @@ def write_plots(folder: Path, recording: Recording, traces: dict[tuple[str, str]
     return files
 
 
-def _prediction(plt, recording: Recording, traces: dict, best: tuple[str, str]):
-    """The measured and predicted change of velocity of every joint, for the estimator with the best likelihood."""
+def _prediction(plt: Any, recording: Recording, traces: dict[tuple[str, str], Trace], best: tuple[str, str]) -> Any:
+    """Plot the measured and predicted change of velocity of every joint, for the estimator with the best likelihood."""
     trace = traces[best].scored()
     middle = 0.5 * (trace.stamps[0] + trace.stamps[-1])
     part = trace.where(np.abs(trace.stamps - middle) <= 0.5 * SHOWN)
     n = part.change.shape[1]
     figure, axes = plt.subplots(n, 1, figsize=(10, 1.5 * n + 1), sharex=True, squeeze=False, layout="constrained")
-    for joint, axis, change, error, std in zip(recording.joints, axes[:, 0], part.change.T, part.error.T, part.std.T):
+    rows = zip(recording.joints, axes[:, 0], part.change.T, part.error.T, part.std.T, strict=True)
+    for joint, axis, change, error, std in rows:
         predicted = change - error
         axis.fill_between(
             part.stamps,
@@ -66,11 +71,11 @@ def _prediction(plt, recording: Recording, traces: dict, best: tuple[str, str]):
     return figure
 
 
-def _calibration(plt, recording: Recording, traces: dict, best: tuple[str, str]):
-    """Coverage at every level, NIS over time, and the errors of all."""
+def _calibration(plt: Any, recording: Recording, traces: dict[tuple[str, str], Trace], best: tuple[str, str]) -> Any:
+    """Plot coverage at every level, normalised innovation squared (NIS) over time, and the errors of all."""
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(15, 5), layout="constrained")
     left.plot([0, 1], [0, 1], color="0.7", lw=1)
-    colours: dict[str, str] = {}
+    colors: dict[str, str] = {}
     for (estimator, prior), trace in traces.items():
         if not estimator.endswith(WITHOUT_U):
             left.plot(
@@ -78,7 +83,7 @@ def _calibration(plt, recording: Recording, traces: dict, best: tuple[str, str])
                 coverage(trace.scored(), LEVELS),
                 label=f"{estimator}, {prior}",
                 lw=1.2,
-                color=colours.setdefault(prior, f"C{len(colours)}"),
+                color=colors.setdefault(prior, f"C{len(colors)}"),
                 ls=STYLES.get(estimator, "-"),
             )
     left.set(
@@ -108,7 +113,10 @@ def _calibration(plt, recording: Recording, traces: dict, best: tuple[str, str])
 
 
 def coverage(trace: Trace, levels: Array) -> Array:
-    """Observed share of ticks inside the ellipsoid of each level; the estimated covariance widens every bound alike."""
+    """Return the observed share of ticks inside the predicted ellipsoid of each of `levels` (L,).
+
+    The covariance is estimated from few ticks at first, which widens every level's bound by the same factor.
+    """
     n = trace.change.shape[1]
     widening = trace.bound / chi2.ppf(0.95, n)
     return np.array([(trace.nis <= widening * chi2.ppf(level, n)).mean() for level in levels])

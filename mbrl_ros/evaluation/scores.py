@@ -1,15 +1,15 @@
-"""How well a model predicts a recording, tick by tick, before it has learned from the tick.
+r"""How well a model predicts a recording, tick by tick, before it has learned from the tick.
 
 For every transition (x_k, u_k, x_k+1) the model is fitted about (x_k, u_k) with what came before, then scored:
 
     nmse_1_qd    sum |qd_k+1 - qd^_k+1|^2 / sum |qd_k+1 - qd_k|^2        1: no better than "no change"
     nmse_10_q    sum |q_k+10 - q^_k+10|^2 / sum |q_k+10 - q_k|^2         rolled out with the commands that followed
     nll          mean of -log N(qd_k+1; qd^_k+1, Sigma_pred) [nats per tick]
-    coverage_95  share of the ticks whose NIS lies below its 95 % bound
+    coverage_95  share of the ticks whose normalised innovation squared (NIS) lies below its 95 % bound
 
-and only then learns it. A model that is learned offline (a prior with a file) is fitted to one half of the recording and
-scored on the other, both ways round. "No change" scores 1 by definition; "constant velocity" (qd' = qd, q rolled) scores 1 in
-nmse_1_qd and is the one to beat in nmse_10_q. The first `WARM_UP` seconds are learned from but not scored.
+and only then learns it. A model that is learned offline (a prior with a file) is fitted to one half of the recording
+and scored on the other, both ways round. "No change" scores 1 by definition; "constant velocity" (qd' = qd, q rolled)
+scores 1 in nmse_1_qd and is the one to beat in nmse_10_q. The first `WARM_UP` seconds are learned from but not scored.
 
 Of a recording without a robot description only scales are known: a command's range is taken from the recording, and
 an acceleration by an unknown command has mean zero, since neither the sign nor the unit of a logged current or torque
@@ -17,14 +17,15 @@ is certain, and much of a logged torque holds the arm against gravity.
 
 Measured velocities are noisy, on both sides of the regression. Noise of qd_k on the right (errors in variables) pulls
 the learned damping towards what predicts the *measured* qd_k+1 best: the next measurement returns from the noise of the
-last. That is the right coefficient for prediction from the measured state, which is what a controller has. Positions are
-nearly free of noise, so q of the long prediction tests the model itself.
+last. That is the right coefficient for prediction from the measured state, which is what a controller has. Positions
+are nearly free of noise, so q of the long prediction tests the model itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -47,7 +48,7 @@ LEARNED = ("global_linear", "gmm", "ensemble")
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Scores:
-    """What the module's docstring defines; nmse_1_qd_all also counts the warm-up. `ticks` were scored."""
+    """The scores that the module's docstring defines; nmse_1_qd_all also counts the warm-up. `ticks` were scored."""
 
     nmse_1_qd: float
     nmse_10_q: float
@@ -57,13 +58,27 @@ class Scores:
     ticks: int
 
     def to_json(self) -> dict[str, float]:
-        return {key: getattr(self, key) for key in ("nmse_1_qd", "nmse_10_q", "nll", "coverage_95")}
+        """Return the four scores by name."""
+        return {
+            "nmse_1_qd": self.nmse_1_qd,
+            "nmse_10_q": self.nmse_10_q,
+            "nll": self.nll,
+            "coverage_95": self.coverage_95,
+        }
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Trace:
-    """Per transition: stamps (N,) [s], change and error (N, n) [rad/s], std (N, n) predicted, nis, bound and nll (N,),
-    far_error and far_change (N,) [rad^2]: squared error and motion over STEPS ticks, NaN where a gap is in between.
+    """What was predicted of N transitions of n joints.
+
+    Attributes
+    ----------
+    stamps : (N,) [s]
+    change, error : (N, n) of the velocities over one tick, and of their prediction [rad/s or m/s]
+    std : (N, n) predicted standard deviation of the error
+    nis, bound : (N,) normalised innovation squared and its 95 % bound
+    nll : (N,) negative log likelihood [nats]
+    far_error, far_change : (N,) [rad^2 or m^2] squared error and motion over STEPS ticks, NaN where a gap is in between
     """
 
     stamps: Array
@@ -77,19 +92,34 @@ class Trace:
     far_change: Array
 
     def where(self, rows: Array) -> Trace:
-        return Trace(*(getattr(self, field.name)[rows] for field in fields(self)))
+        """Return the transitions `rows` (a mask or indices)."""
+        return Trace(*(column[rows] for column in self._columns()))
 
     def followed_by(self, other: Trace) -> Trace:
-        return Trace(
-            *(np.concatenate([getattr(self, field.name), getattr(other, field.name)]) for field in fields(self))
+        """Return these transitions and those of `other` behind them."""
+        return Trace(*(np.concatenate(pair) for pair in zip(self._columns(), other._columns(), strict=True)))
+
+    def _columns(self) -> tuple[Array, ...]:
+        """Return the attributes in their order."""
+        return (
+            self.stamps,
+            self.change,
+            self.error,
+            self.std,
+            self.nis,
+            self.bound,
+            self.nll,
+            self.far_error,
+            self.far_change,
         )
 
     def scored(self, warm_up: float = WARM_UP) -> Trace:
-        """Without the warm-up, unless nothing else is there."""
+        """Return the transitions after the first `warm_up` seconds, or all where hardly any come after."""
         late = self.stamps >= warm_up
         return self.where(late) if late.sum() >= 10 else self
 
     def scores(self, warm_up: float = WARM_UP) -> Scores:
+        """Score what comes after the first `warm_up` seconds."""
         kept = self.scored(warm_up)
         return Scores(
             _ratio((kept.error**2).sum(), (kept.change**2).sum()),
@@ -101,24 +131,40 @@ class Trace:
         )
 
 
+class LearnedPrior(Protocol):
+    """What the module of a prior that is fitted to data offers (dynamics/priors)."""
+
+    def fit(self, data: Dataset, u_scale: Array, progress: Any = None) -> dict[str, Array]:
+        """Return the arrays of a model of `data`; u_scale (n,) is a large command, `progress` wraps iterations."""
+
+    def from_arrays(self, arrays: dict[str, Array], robot: Robot, dt: float, spread_scale: float = 1.0) -> Prior:
+        """Return the prior of a model, with its spread times `spread_scale`."""
+
+
+def learned_prior(kind: str) -> LearnedPrior:
+    """Return the module of the fitted prior `kind`, one of LEARNED."""
+    module: LearnedPrior = registry.load("prior", kind)
+    return module
+
+
 def anonymous_robot(recording: Recording) -> Robot:
-    """A robot of which only what the recording shows is known: joint names, and ranges of velocities and commands."""
+    """Make a robot of what the recording shows alone: joint names, and ranges of velocities and commands."""
     n = len(recording.joints)
     unlimited, one = np.full(n, np.inf), np.ones(n)
     speed = np.maximum(np.abs(recording.qd).max(axis=0), 1e-6)
     reach = one if recording.u is None else np.abs(recording.u).max(axis=0)
     reach = np.where(reach > 0.0, reach, 1.0)
     return Robot(
-        recording.joints,
-        -unlimited,
-        unlimited,
-        speed,
-        reach,
-        one,
-        one,
-        recording.interface,
-        -reach,
-        reach,
+        joints=recording.joints,
+        position_lower=-unlimited,
+        position_upper=unlimited,
+        velocity_limit=speed,
+        effort_limit=reach,
+        acceleration_limit=one,
+        jerk_limit=one,
+        interface=recording.interface,
+        command_lower=-reach,
+        command_upper=reach,
         urdf="",
         root="",
         tip="",
@@ -127,7 +173,7 @@ def anonymous_robot(recording: Recording) -> Robot:
 
 
 def unknown_robot_prior(robot: Robot, dt: float) -> Prior:
-    """The integrator prior with its mean effect of a command near zero and the wide spread of an unknown robot."""
+    """Make the integrator prior with a mean effect of commands near zero and the wide spread of an unknown robot."""
     integrator = registry.load("prior", "integrator")
     stiffness, damping, strength, offset = WIDE
     tiny = 1e-3
@@ -138,11 +184,12 @@ def unknown_robot_prior(robot: Robot, dt: float) -> Prior:
         damping_spread=damping,
         offset_spread=offset,
     )
-    return integrator.build(settings, robot, dt)
+    prior: Prior = integrator.build(settings, robot, dt)
+    return prior
 
 
 def evaluate(recording: Recording, dynamics: OnlineDynamics) -> Trace:
-    """Run `dynamics` (reset first) through `recording`."""
+    """Run `dynamics` through `recording`, predicting each transition before it is learned; it is reset first."""
     dynamics.reset()
     n = len(recording.joints)
     joined = recording.joined()
@@ -150,7 +197,7 @@ def evaluate(recording: Recording, dynamics: OnlineDynamics) -> Trace:
     u = np.zeros_like(recording.q) if recording.u is None else recording.u
     X = np.hstack([recording.q, recording.qd])
     rows = []
-    for transition, k in zip(recording.transitions(), np.flatnonzero(joined)):
+    for transition, k in zip(recording.transitions(), np.flatnonzero(joined), strict=True):
         model = dynamics.fit(transition.x, transition.u)
         far_error = far_change = np.nan
         if k + STEPS < len(X) and breaks[k + STEPS] == breaks[k]:
@@ -174,19 +221,20 @@ def evaluate(recording: Recording, dynamics: OnlineDynamics) -> Trace:
                 far_change,
             )
         )
-    return Trace(*map(np.array, zip(*rows)))
+    return Trace(*map(np.array, zip(*rows, strict=True)))
 
 
 def dynamics_for(recording: Recording, robot: Robot, estimator: str, prior: Prior) -> OnlineDynamics:
+    """Make the online dynamics for a recording's rate, with `estimator` (one of ESTIMATORS) and `prior`."""
     return OnlineDynamics(robot, recording.period, DynamicsSettings(estimator=estimator), prior)
 
 
-def cross_fitted(recording: Recording, robot: Robot, kind: str, progress=None) -> Callable[[str], Trace]:
-    """Traces of a learned prior, each half of the recording predicted with the model fitted to the other half.
+def cross_fitted(recording: Recording, robot: Robot, kind: str, progress: Any = None) -> Callable[[str], Trace]:
+    """Return the traces, by estimator, of a learned prior: each half predicted with the model fitted to the other half.
 
-    The online estimator runs through all of it, so that only the prior is exchanged.
+    The online estimator runs through all of the recording, so that only the prior is exchanged.
     """
-    module = registry.load("prior", kind)
+    module = learned_prior(kind)
     middle = 0.5 * recording.duration
     halves = [recording.part(-np.inf, middle), recording.part(middle, np.inf)]
     priors = [
@@ -204,7 +252,7 @@ def cross_fitted(recording: Recording, robot: Robot, kind: str, progress=None) -
 
 
 def constant_velocity(recording: Recording, warm_up: float = WARM_UP) -> float:
-    """nmse_10_q of q + 10 dt qd; by the measured stamps."""
+    """Return nmse_10_q of the prediction q + 10 dt qd, by the measured stamps."""
     q, qd, stamps = recording.q, recording.qd, recording.stamps
     breaks = np.concatenate([[0], np.cumsum(~recording.joined())])
     late = stamps[:-STEPS] >= warm_up if recording.duration > 2.0 * warm_up else stamps[:-STEPS] >= 0.0
