@@ -1,8 +1,9 @@
-"""What `mbrl doctor` and `mbrl init` share: measure a bag or a live graph."""
+"""Measure a bag or a live graph, for `mbrl doctor` and `mbrl init`."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from ..console.progress import Progress
@@ -15,13 +16,18 @@ WANTED = ("states", "commands", "description")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     parser.add_argument(
-        "--topic", action="append", default=[], metavar="ROLE=TOPIC", help="roles: states, commands, description"
+        "--topic",
+        action="append",
+        default=[],
+        metavar="ROLE=TOPIC",
+        help="use TOPIC in the role states, commands or description",
     )
 
 
 def of_bag(args: argparse.Namespace, path: Path) -> tuple[Checkup, list[str]]:
-    """(checkup, notes on damage)."""
+    """Measure a bag; return the checkup and notes on what is damaged."""
     stream = BagStream(path)
     roles = _wanted(roles_of(stream.topics, Mapped.of(args.topic), str(path)))
     decoder = Decoder(stream)
@@ -31,17 +37,16 @@ def of_bag(args: argparse.Namespace, path: Path) -> tuple[Checkup, list[str]]:
 
 
 def of_graph(args: argparse.Namespace, seconds: float) -> tuple[Checkup, list[str]]:
-    """The same of the live graph, after listening for `seconds`."""
-
+    """Measure the live graph for `seconds`; return the checkup and no notes."""
     from ..nodes.graph_capture import capture
 
     kinds = tuple({ROLES[role][0] for role in WANTED})
     with Progress("doctor", seconds) as shown:
-        topics, messages = capture(seconds, kinds, lambda done: shown.show("listening", min(done, seconds)))
+        topics, messages = capture(seconds, kinds, lambda done: shown.show("receiving", min(done, seconds)))
     try:
         roles = _wanted(roles_of(topics, Mapped.of(args.topic), "the graph"))
     except DataError as error:
-        raise DataError(f"{error} (domain {_domain()}; nothing is heard across domains)") from None
+        raise DataError(f"{error} (domain {_domain()}; nodes of other domains are not visible)") from None
     return Checkup.of(topics, roles, (message for message in messages if message[0] in roles), Decoder(None)), []
 
 
@@ -50,6 +55,4 @@ def _wanted(roles: dict[str, str]) -> dict[str, str]:
 
 
 def _domain() -> str:
-    import os
-
     return os.environ.get("ROS_DOMAIN_ID", "0")

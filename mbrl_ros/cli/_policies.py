@@ -1,4 +1,4 @@
-"""What the policy commands share."""
+"""Robots and configurations for the commands that use policies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..robots import Robot, load_robot
 
 
 def configuration_of(robot: str) -> Configuration:
-    """The configuration of a robot by its name in config/, or of a YAML file."""
+    """Return the configuration of a robot by its name in config/, or of a YAML file."""
     from ..config.resources import config_file
 
     path = Path(robot)
@@ -20,4 +20,5 @@ def configuration_of(robot: str) -> Configuration:
 
 
 def robot_of(robot: str) -> Robot:
+    """Return a robot by its name in config/, or of a YAML file."""
     return load_robot(configuration_of(robot).robot)

@@ -1,4 +1,4 @@
-"""Options that every subcommand reading recordings has."""
+"""Options of every command that reads recordings, and the reading."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ from ..robots import Robot, load_robot
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     parser.add_argument("files", nargs="+", metavar="FILE", help="rosbag2 folder, .db3, .mcap, .csv or .csv.gz")
     parser.add_argument(
         "--columns",
         default="",
         metavar="MAP",
         help="columns of a table, for instance "
-        "'time=Time:ms,q=Position{}:deg,qd=Velocity{},u=Cur{}'; found by their usual names if left out",
+        "'time=Time:ms,q=Position{}:deg,qd=Velocity{},u=Cur{}'; default: found by their usual names",
     )
-    parser.add_argument("--topic", default="", help="JointState topic of a bag")
-    parser.add_argument("--command-topic", default="", help="command topic of a bag (Float64MultiArray)")
-    parser.add_argument("--joints", nargs="+", default=(), metavar="NAME", help="joints to use, in order")
+    parser.add_argument(
+        "--topic", default="", metavar="TOPIC", help="topic of a bag with the joint states (JointState)"
+    )
+    parser.add_argument(
+        "--command-topic", default="", metavar="TOPIC", help="topic of a bag with the commands (Float64MultiArray)"
+    )
+    parser.add_argument("--joints", nargs="+", default=(), metavar="NAME", help="joints to use, in this order")
     parser.add_argument(
         "--rate",
         type=float,
@@ -34,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--robot",
         default="",
         metavar="URDF",
-        help="URDF file or 'package-data:NAME': gives limits and the rigid_body prior",
+        help="URDF file or 'package-data:NAME': for limits and the rigid_body prior",
     )
     parser.add_argument(
         "--by-order",
@@ -47,12 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=(),
         metavar="KEY=VALUE",
         dest="changes",
-        help="settings of the robot and the priors, for instance prior.rigid_body.armature=0.2",
+        help="change settings of the robot and the priors, for instance prior.rigid_body.armature=0.2",
     )
 
 
 def settings(args: argparse.Namespace) -> dict:
-    """{key: value} of --set; values are YAML."""
+    """Return {key: value} of --set; values are YAML."""
     import yaml
 
     values = {}
@@ -65,13 +70,13 @@ def settings(args: argparse.Namespace) -> dict:
 
 
 def read(args: argparse.Namespace, path: str) -> Recording:
-    """The recording at `path`, resampled as asked."""
+    """Read the recording at `path`, resampled to --rate."""
     options = ReadOptions(args.columns, args.topic, args.command_topic, tuple(args.joints))
     return load(path, options).resampled(args.rate)
 
 
 def robot_for(args: argparse.Namespace, recording: Recording) -> Robot:
-    """The robot of --robot with the recording's joints, or an anonymous one."""
+    """Return the robot of --robot with the joints of the recording; without --robot a robot without a model."""
     if not args.robot:
         return anonymous_robot(recording)
     values = {"robot.description": args.robot, **settings(args)}

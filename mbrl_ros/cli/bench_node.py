@@ -1,4 +1,4 @@
-"""How fast does mpc_node answer a state, at which rates, with how much processor time and memory?"""
+"""`mbrl bench node`: measure how fast mpc_node answers a state, and its processor time and memory."""
 
 from __future__ import annotations
 
@@ -6,29 +6,39 @@ import argparse
 import json
 from pathlib import Path
 
-HELP = "time mpc_node from state to command over DDS"
+HELP = "measure the time of mpc_node from state to command over DDS"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rates", nargs="+", type=float, default=(200.0, 500.0), metavar="HZ")
-    parser.add_argument("--duration", type=float, default=20.0, metavar="S", help="at each rate (default: %(default)g)")
+    """Add the options of the command."""
     parser.add_argument(
-        "--priority", type=int, default=0, metavar="P", help="SCHED_FIFO priority of the control thread"
+        "--rates", nargs="+", type=float, default=(200.0, 500.0), metavar="HZ", help="control rates (default: 200 500)"
+    )
+    parser.add_argument(
+        "--duration", type=float, default=20.0, metavar="S", help="seconds at each rate (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--priority",
+        type=int,
+        default=0,
+        metavar="P",
+        help="SCHED_FIFO priority of the control thread (default: 0, ordinary scheduling)",
     )
     parser.add_argument(
         "--policy",
         type=Path,
         metavar="FILE",
-        help="let this policy act (of `mbrl demo --scenario distill`), the planner beside it at 200 Hz",
+        help="policy that acts (from `mbrl demo --scenario distill`), with the planner at 200 Hz beside it",
     )
     parser.add_argument("--quick", action="store_true", help="3 s at each rate")
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write {rate: {message_to_command_ms, period_us, ...}}"
+        "--json", type=Path, metavar="FILE", help="write {rate: {message_to_command_ms, period_us, ...}} to FILE"
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     from ..bench.node.latency import WARM_UP, measure, table
     from ..console.progress import Progress
     from ..console.verdict import of_node_bench

@@ -1,4 +1,4 @@
-"""`mbrl demo`: the package's main job, on real messages, while you watch.
+"""`mbrl demo`: a robot learns to move, on real messages, while you watch.
 
 Exit codes: 0 PASS, 1 FAIL, 2 wrong options; 129, 130, 143 ended by SIGHUP, SIGINT, SIGTERM.
 """
@@ -16,63 +16,69 @@ from pathlib import Path
 from ..exceptions import ConfigurationError
 
 HELP = (
-    "a torque-controlled Panda without a model of gravity, friction or load learns to move, on real nodes over real DDS"
+    "watch a torque-controlled arm learn to move without a model of gravity, friction or load, on real nodes over DDS"
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     parser.add_argument(
         "--scenario",
         choices=("learn", "distill"),
         default="learn",
-        help="learn: from nothing, on nodes; distill: three minutes of plans become a policy that acts alone "
-        "(in this process, in lockstep; only --seed, --duration and --output count)",
+        help="learn: the nodes learn to move the robot from nothing; distill: three minutes of planned commands "
+        "become a policy that acts alone (in this process, in lockstep; uses only --seed, --duration and --output)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of targets, noise and exploration (default: 0)")
-    parser.add_argument("--duration", type=float, help="simulated seconds (default: the whole scenario, 57 s)")
-    parser.add_argument("--rate", type=float, help="control rate [Hz] (default: the robot's configuration, 200)")
+    parser.add_argument("--duration", type=float, metavar="S", help="simulated seconds (default: the whole scenario)")
+    parser.add_argument("--rate", type=float, metavar="HZ", help="control rate (default: the robot's configuration)")
     parser.add_argument(
-        "--payload", type=float, default=1.5, metavar="KG", help="added to the hand mid-run (default: 1.5)"
+        "--payload", type=float, default=1.5, metavar="KG", help="mass added to the hand during the run (default: 1.5)"
     )
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument(
         "--lockstep",
         action="store_true",
-        help="as fast as possible: like the default, every state waits for its command, so that the result depends "
-        "on the seed, not on the machine; the default also never runs ahead of real time",
+        help="run as fast as possible. As in the default mode every state waits for its command, so that the result "
+        "depends on the seed and not on the machine; the default mode also never runs faster than real time",
     )
     pace.add_argument(
         "--realtime",
         action="store_true",
-        help="the hard test: nothing waits for a late command; ends when the arm is lost",
+        help="run in real time: nothing waits for a late command; the run ends when the arm is lost",
     )
     parser.add_argument("--headless", action="store_true", help="draw no picture of the robot")
     parser.add_argument("--robot", default="panda", help="a name from config/ or a YAML file (default: panda)")
     parser.add_argument(
         "--compare",
         action="store_true",
-        help="run the same scenario in lockstep with other estimators, models and a PID; one table",
+        help="run the same scenario in lockstep with other estimators, other models and a PID controller, too",
     )
     parser.add_argument(
         "--output",
         type=Path,
         metavar="DIR",
-        help="a new or an empty folder for report.html, summary.json and the "
-        "pictures (default: a new one in output/demo, to which output/demo/latest points)",
+        help="new or empty folder for report.html, summary.json and the pictures (default: a new one in output/demo; "
+        "output/demo/latest points to the newest)",
     )
     parser.add_argument(
         "--domain",
         type=_domain,
         metavar="ID",
-        help="DDS domain, to watch it from outside (default: one that "
-        "nobody on this machine uses, whatever ROS_DOMAIN_ID says)",
+        help="DDS domain, for watching the run with other tools (default: one that is not in use on this machine; "
+        "ROS_DOMAIN_ID is ignored)",
     )
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the controller"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a setting of the controller; may be repeated",
     )
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     from ..demo import folder
 
     folder.checked(args.output)
@@ -93,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
         domain=args.domain,
         settings=dict(map(_assignment, args.set)),
     )
-    Run(options)  # what is wrong with the options is said before anything is written
+    Run(options)  # raises an error for wrong options before anything is written
     output = folder.made(args.output, args.seed)
     return _compare(options, output) if args.compare else _learn(options, output, picture=not args.headless)
 
@@ -156,14 +162,14 @@ def _distill(args: argparse.Namespace) -> int:
 
 
 def _judged(verdict, **lines: object) -> int:
-    """Names the files and what to type next, and says the verdict last; the exit code."""
+    """Print the files, the next command to type and, last, the verdict; return the exit code."""
     print("\n" + "\n".join(f"{what}: {line}" for what, line in lines.items()))
     print(verdict.line())
     return verdict.code
 
 
 def typed() -> str:
-    """How this command must be typed here."""
+    """Return how this command must be typed here."""
     program = Path(sys.argv[0])
     if program.name != "mbrl" or (found := shutil.which("mbrl")) and Path(found).resolve() == program.resolve():
         return "mbrl"
@@ -171,7 +177,7 @@ def typed() -> str:
 
 
 def _domain(text: str) -> int:
-    """A DDS domain whose ports exist (RTPS 9.6.1.1)."""
+    """Parse a DDS domain whose ports exist (RTPS 9.6.1.1)."""
     if not text.isdecimal() or int(text) > 232:
         raise argparse.ArgumentTypeError(f"a DDS domain is a number from 0 to 232, got '{text}'")
     return int(text)

@@ -1,30 +1,53 @@
-"""`mbrl distill`: a policy from recorded supervision, without ROS."""
+"""`mbrl distill`: fit a policy to recorded supervision samples, without ROS."""
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..exceptions import DataError
 
-HELP = "distil a policy from the supervision recorded in bags"
+if TYPE_CHECKING:
+    from ..distillation.dataset import Supervision
+
+HELP = "distil a policy from the supervision samples recorded in bags"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     parser.add_argument(
-        "bags", nargs="+", type=Path, help="bags with a supervision topic (mpc_node, control.controller: teach)"
+        "bags",
+        nargs="+",
+        type=Path,
+        metavar="BAG",
+        help="bags with a supervision topic (of mpc_node with control.controller: teach)",
     )
     parser.add_argument("--robot", default="panda", help="a name from config/ or a YAML file (default: panda)")
     parser.add_argument(
-        "--topic", default="", help="the supervision topic (default: every topic that ends in /supervision)"
+        "--topic", default="", help="supervision topic (default: every topic whose name ends in /supervision)"
     )
-    parser.add_argument("--output", type=Path, default=Path("distilled.policy"), help="default: distilled.policy")
-    parser.add_argument("--restarts", type=int, default=2, help="further fits, each from the last policy (default: 2)")
-    parser.add_argument("--seed", type=int, help="of the networks (default: distillation.seed)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("distilled.policy"),
+        metavar="FILE",
+        help="file to write (default: distilled.policy)",
+    )
+    parser.add_argument(
+        "--restarts",
+        type=int,
+        default=2,
+        metavar="N",
+        help="further fits, each starting from the last policy (default: 2)",
+    )
+    parser.add_argument("--seed", type=int, help="seed of the networks (default: distillation.seed)")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     from ..distillation.trainer import Trainer
     from ..robots import load_robot
     from ._policies import configuration_of
@@ -33,9 +56,10 @@ def run(args: argparse.Namespace) -> int:
     settings = configuration.distillation
     if args.seed is not None:
         settings = settings.replace(seed=args.seed)
-    trainer, malformed = Trainer(load_robot(configuration.robot), settings), Counter()
+    malformed: Counter[str] = Counter()
+    trainer = Trainer(load_robot(configuration.robot), settings)
     for bag in args.bags:
-        for topic, sample in _samples(bag, args.topic, malformed):
+        for sample in _samples(bag, args.topic, malformed):
             trainer.offer(sample)
     memory = trainer.memory
     if memory is None or not memory.count:
@@ -44,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
             + (f"; refused: {dict(malformed)}" if malformed else "")
         )
     print(
-        f"{memory.count} samples remembered of {memory.offered} new ones over {memory.taught:.1f} s; "
+        f"{memory.count} samples stored of {memory.offered} new ones from {memory.taught:.1f} s; "
         f"left out: {dict(memory.rejected + malformed)}"
     )
     for _ in range(1 + args.restarts):
@@ -55,13 +79,14 @@ def run(args: argparse.Namespace) -> int:
             f"loss {report.training:.4f}, held out {report.held_out:.4f}: {report.iterations} iterations, "
             f"{report.seconds:.1f} s"
         )
+    assert trainer.policy is not None  # learn() has returned a report
     trainer.policy.save(args.output)
     print(f"wrote {args.output}")
     return 0
 
 
-def _samples(bag: Path, wanted: str, malformed: Counter):
-    """(topic, Supervision) of a bag in the order of its stamps."""
+def _samples(bag: Path, wanted: str, malformed: Counter[str]) -> Iterator[Supervision]:
+    """Yield the samples of a bag in the order of their stamps; what cannot be read is counted in `malformed`."""
     from ..data.stream import BagStream, Decoder
     from ..messages.supervision import read
 
@@ -78,7 +103,7 @@ def _samples(bag: Path, wanted: str, malformed: Counter):
             malformed["undecodable"] += 1
             continue
         try:
-            yield topic, read(message)[0]
+            yield read(message)[0]
         except (DataError, AttributeError) as error:
             malformed[str(error)[:60]] += 1
     for note in stream.notes:

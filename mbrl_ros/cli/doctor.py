@@ -1,4 +1,4 @@
-"""`mbrl doctor`: is this robot's data fit for control?"""
+"""`mbrl doctor`: check whether the data of a robot are good enough for control."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ HELP = "check a live graph or a bag for rate, jitter, joints, units, stamps and 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     from . import _checkups
 
     parser.add_argument(
@@ -29,13 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=5.0,
         metavar="S",
-        help="to listen to a live graph, from its first message on (default: 5)",
+        help="seconds to record from the live graph, from its first message on (default: 5)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings to FILE")
     _checkups.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     from ..replay.checkup import facts
     from ..replay.findings import Finding, Level, findings, text
     from . import _checkups
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _expected(args: argparse.Namespace, checkup):
-    """(configuration, robot or None) to hold the data against."""
+    """Return the configuration and the robot (or None) that the data are compared with."""
     from ..config.configuration import Configuration, read_yaml
     from ..config.resources import config_file
     from ..config.sections.nodes import NodeSettings

@@ -1,4 +1,4 @@
-"""How well does every estimator with every prior predict these recordings?"""
+"""`mbrl evaluate`: measure how well every estimator with every prior predicts recordings of a robot."""
 
 from __future__ import annotations
 
@@ -31,31 +31,33 @@ from ..exceptions import ConfigurationError, DataError, nearest
 from ..robots import Robot
 from . import _recordings
 
-HELP = "score every estimator and prior on recordings of a robot"
+HELP = "score the predictions of every estimator and prior on recordings of a robot"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     _recordings.add_arguments(parser)
-    parser.add_argument("--estimators", nargs="+", choices=ESTIMATORS, default=ESTIMATORS)
+    parser.add_argument("--estimators", nargs="+", choices=ESTIMATORS, default=ESTIMATORS, help="estimators to score")
     parser.add_argument(
         "--priors",
         nargs="+",
         metavar="PRIOR",
         default=None,
         help=f"integrator, rigid_body (needs --robot), {', '.join(LEARNED)} (each half of the recording "
-        "predicted from the other) or a file of fit-prior; default: all of them",
+        "is predicted from the other half) or a file of fit-prior (default: all of them)",
     )
     parser.add_argument(
         "--json",
         type=Path,
         metavar="FILE",
-        help="write {file: {estimator: {prior: scores}}}; scores without u stand under ESTIMATOR_without_u",
+        help="write {file: {estimator: {prior: scores}}} to FILE; scores without u are under ESTIMATOR_without_u",
     )
-    parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots of every recording")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots of every recording to DIR")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     results, failed, verdicts = {}, [], []
     for path in args.files:
         try:
@@ -88,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def judged(name: str, recording: Recording, scores: dict[tuple[str, str], Scores]) -> Verdict:
-    """Whether the scores mean anything."""
+    """Judge whether the scores mean anything."""
     joined = recording.joined()
     return of_recording(
         name,
@@ -101,7 +103,7 @@ def judged(name: str, recording: Recording, scores: dict[tuple[str, str], Scores
 def traces_of(
     args: argparse.Namespace, recording: Recording, robot: Robot, shown: Progress | None = None
 ) -> dict[tuple[str, str], Trace]:
-    """{(estimator, prior): Trace}, with u and without; what cannot be evaluated is said and left out."""
+    """Return {(estimator, prior): Trace}, with u and without; what cannot be evaluated is reported and left out."""
     shown = shown or Progress(recording.name, quiet=True)
     wanted = args.priors or ["integrator", *(["rigid_body"] if args.robot else []), *LEARNED]
     traces: dict[tuple[str, str], Trace] = {}
@@ -128,20 +130,21 @@ def traces_of(
 
 
 def delay_line(recording: Recording) -> str:
-    """What the recording says of the delay from u to motion."""
+    """Describe the delay from u to motion, as far as the recording shows it."""
     if recording.u is None:
         return "delay of u: unknown without commands"
     estimator = DelayEstimator(len(recording.joints), recording.period)
-    for stamp, q, qd, u in zip(recording.stamps, recording.q, recording.qd, recording.u):
+    for stamp, q, qd, u in zip(recording.stamps, recording.q, recording.qd, recording.u, strict=True):
         estimator.update(float(stamp), q, qd, u)
     estimate = estimator.estimate()
     if estimate is None or not estimate.usable:
-        return "delay of u: cannot be told from this recording"
-    return f"delay of u at its end: {estimate.ticks:.2f} +- {estimate.std:.2f} ticks ({1e3 * estimate.ticks * recording.period:.1f} ms)"
+        return "delay of u: not identifiable from this recording"
+    milliseconds = 1e3 * estimate.ticks * recording.period
+    return f"delay of u at its end: {estimate.ticks:.2f} +- {estimate.std:.2f} ticks ({milliseconds:.1f} ms)"
 
 
 def _scorer(args: argparse.Namespace, recording: Recording, robot: Robot, name: str, shown: Progress):
-    """Estimator -> Trace for one prior."""
+    """Return a function that evaluates an estimator, by name, with one prior."""
     if name in LEARNED:
         return cross_fitted(recording, robot, name, lambda steps: shown.counted(f"fitting {name}", steps))
     if name.endswith(".npz"):
@@ -161,9 +164,10 @@ def _scorer(args: argparse.Namespace, recording: Recording, robot: Robot, name: 
 
 
 def table(scores: dict[tuple[str, str], Scores], recording: Recording) -> str:
-    """One row per estimator and prior."""
+    """Format the scores, one row per estimator and prior."""
     lines = [
-        f"{'estimator':<26}{'prior':<16}{'nmse_1_qd':>10}{'(warm-up too)':>15}{'nmse_10_q':>11}{'nll':>9}{'coverage':>10}",
+        f"{'estimator':<26}{'prior':<16}{'nmse_1_qd':>10}{'(warm-up too)':>15}{'nmse_10_q':>11}{'nll':>9}"
+        f"{'coverage':>10}",
         f"{'no change':<26}{'':<16}{1.0:10.3f}{1.0:15.3f}{1.0:11.4f}",
         f"{'constant velocity':<26}{'':<16}{1.0:10.3f}{1.0:15.3f}{constant_velocity(recording):11.4f}",
     ]
@@ -176,7 +180,7 @@ def table(scores: dict[tuple[str, str], Scores], recording: Recording) -> str:
 
 
 def nested(scores: dict[tuple[str, str], Scores]) -> dict[str, dict[str, dict[str, float | None]]]:
-    """{estimator: {prior: {score: value}}}; a score that is not finite is null."""
+    """Return {estimator: {prior: {score: value}}}; a score that is not finite is null."""
     result: dict[str, dict] = {}
     for (estimator, prior), s in scores.items():
         result.setdefault(estimator, {})[prior] = {

@@ -1,4 +1,4 @@
-"""`mbrl export`: a policy as self-contained C, or ONNX."""
+"""`mbrl export`: write a policy as self-contained C code, or as ONNX."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ HELP = "write a distilled policy as one self-contained C file, or as ONNX"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     parser.add_argument("policy", type=Path, help="a policy file")
     parser.add_argument("--robot", default="panda", help="a name from config/ or a YAML file (default: panda)")
-    parser.add_argument("--rate", type=float, default=1000.0, help="rate the policy is stepped at [Hz] (default: 1000)")
-    parser.add_argument("--format", choices=("c", "onnx"), default="c")
     parser.add_argument(
-        "--output", type=Path, help="file to write (default: the policy's name with .c; onnx: its stem)"
+        "--rate", type=float, default=1000.0, metavar="HZ", help="rate at which the policy is called (default: 1000)"
+    )
+    parser.add_argument("--format", choices=("c", "onnx"), default="c", help="format of the file")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="file to write (default: the name of the policy with .c, for onnx without ending)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     from ..distillation import export
     from ..distillation.policy import load
     from ._policies import robot_of

@@ -1,4 +1,4 @@
-"""Fit a prior to recordings, or add recordings to the data behind one."""
+"""`mbrl fit-prior`: fit a prior to recordings, or add recordings to its data."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ from ..evaluation.scores import LEARNED
 from ..exceptions import DataError
 from . import _recordings
 
-HELP = "fit a global model of past recordings, to be the prior of online learning"
+HELP = "fit a global model to past recordings, as the prior of online learning"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     _recordings.add_arguments(parser)
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="PRIOR.npz")
-    parser.add_argument("--kind", choices=LEARNED, default="ensemble")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="PRIOR.npz", help="file to write")
+    parser.add_argument("--kind", choices=LEARNED, default="ensemble", help="kind of model")
     parser.add_argument(
         "--dataset",
         type=Path,
         metavar="DATA.npz",
-        help="collected transitions: read if it exists, and written with the recordings' added",
+        help="collected transitions: read if the file exists, and written with those of the recordings added",
     )
     parser.add_argument(
-        "--extend", type=Path, metavar="PRIOR.npz", help="a fitted gmm that learns on from these recordings"
+        "--extend", type=Path, metavar="PRIOR.npz", help="a fitted gmm that is to be extended with these recordings"
     )
-    parser.add_argument("--report", type=Path, metavar="FILE", help="also write the report as JSON")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the report to FILE as JSON")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     from ..evaluation.prior_fit import fit_prior
 
     if not args.output.parent.is_dir():

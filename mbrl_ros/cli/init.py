@@ -1,4 +1,4 @@
-"""`mbrl init`: from a bag or a URDF to a configuration to start with."""
+"""`mbrl init`: write a configuration to start with, from a bag or a URDF."""
 
 from __future__ import annotations
 
@@ -7,29 +7,36 @@ from pathlib import Path
 
 from ..exceptions import ConfigurationError, DataError
 
-HELP = "write a starting configuration for a robot, from a bag of it, its URDF, or both"
+HELP = "write a configuration to start with for a robot, from a bag of it, its URDF, or both"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     from . import _checkups
 
     parser.add_argument(
-        "--bag", type=Path, metavar="BAG", help="rosbag2 folder, .db3 or .mcap: joints, rate, interface, delay"
+        "--bag", type=Path, metavar="BAG", help="rosbag2 folder, .db3 or .mcap: for joints, rate, interface and delay"
     )
-    parser.add_argument("--urdf", default="", metavar="FILE", help="URDF file or 'package-data:NAME': limits")
+    parser.add_argument("--urdf", default="", metavar="FILE", help="URDF file or 'package-data:NAME': for limits")
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("robot.yaml"), metavar="FILE", help="(default: robot.yaml)"
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("robot.yaml"),
+        metavar="FILE",
+        help="file to write (default: robot.yaml)",
     )
-    parser.add_argument("--force", action="store_true", help="overwrite the file")
+    parser.add_argument("--force", action="store_true", help="overwrite the file if it exists")
     _checkups.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     from ..replay.initial import check, initial
     from . import _checkups
 
     if not args.bag and not args.urdf:
-        raise ConfigurationError("what robot? Give --bag BAG, --urdf FILE, or both")
+        raise ConfigurationError("which robot? Give --bag BAG, --urdf FILE, or both")
     if args.output.exists() and not args.force:
         raise DataError(f"{args.output} exists already; choose another file with -o, or --force")
     checkup, notes = _checkups.of_bag(args, args.bag) if args.bag else (None, [])

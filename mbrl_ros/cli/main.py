@@ -1,6 +1,7 @@
-"""`mbrl COMMAND ...`: finds the command's file, parses its options, turns errors into one line and an exit code.
+"""`mbrl COMMAND ...`: find the command's file, parse its options, turn errors into one line and an exit code.
 
-Exit codes: 0 done, 1 the command ran and found something wrong, 2 wrong use or input, 128 + N ended by signal N (130: Ctrl-C).
+Exit codes: 0 done, 1 the command ran and found something wrong, 2 wrong usage or input, 128 + N ended by signal N
+(130: Ctrl-C).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import pkgutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from .. import cli
 from ..console.signals import ending_in_order
@@ -34,7 +36,7 @@ ROS = "source your ROS 2 installation, or install the wheels: pip install 'mbrl_
 
 
 def commands() -> dict[tuple[str, ...], str]:
-    """{words of the command: its module's name}, found by file."""
+    """Return {words of the command: name of its module}, found by file."""
     found = {}
     for info in pkgutil.iter_modules(cli.__path__):
         if info.name in cli.NOT_COMMANDS or info.name.startswith("_"):
@@ -46,21 +48,22 @@ def commands() -> dict[tuple[str, ...], str]:
 
 
 def help_line(module: str) -> str:
-    """The HELP of a subcommand, read without importing it."""
+    """Return the HELP of a subcommand, read without importing it."""
     source = Path(cli.__path__[0], f"{module}.py").read_text(encoding="utf-8")
     for statement in ast.parse(source).body:
-        if isinstance(statement, ast.Assign) and getattr(statement.targets[0], "id", "") == "HELP":
-            return ast.literal_eval(statement.value)
+        if isinstance(statement, ast.Assign) and isinstance(target := statement.targets[0], ast.Name):
+            if target.id == "HELP":
+                return ast.literal_eval(statement.value)
     raise MbrlError(f"{module}.py defines no HELP; see mbrl_ros/cli/__init__.py")
 
 
 def chosen(arguments: list[str], known: dict[tuple[str, ...], str]) -> tuple[str, ...] | None:
-    """The command that `arguments` begin with; None where they only ask for help."""
+    """Return the command that `arguments` begin with; None where they only ask for help."""
     words = tuple(arguments[:2] if arguments and arguments[0] in cli.GROUPS else arguments[:1])
     if words in known:
         return words
     if not words or words[-1].startswith("-") or words[0] in cli.GROUPS and len(words) == 1:
-        return None  # argparse has the answer: the help, the version, or which command is missing
+        return None  # argparse prints the help, the version, or which command is missing
     names = [" ".join(entry) for entry in sorted(known)]
     given = " ".join(words)
     raise ConfigurationError(
@@ -69,11 +72,11 @@ def chosen(arguments: list[str], known: dict[tuple[str, ...], str]) -> tuple[str
 
 
 def build_parser(known: dict[tuple[str, ...], str], selected: tuple[str, ...] | None) -> argparse.ArgumentParser:
-    """A parser that lists every command; only the selected one is imported and knows its options."""
+    """Build a parser that lists every command; only the selected one is imported and has its options."""
     parser = argparse.ArgumentParser(prog="mbrl", description="Model-based reinforcement learning on ROS 2.")
     parser.add_argument("--version", action="version", version=f"mbrl_ros {version()}")
-    parser.add_argument("--traceback", action="store_true", help="on an error, show where it happened")
-    levels = {(): parser.add_subparsers(metavar="COMMAND", required=True)}
+    parser.add_argument("--traceback", action="store_true", help="show the Python traceback of an error")
+    levels: dict[tuple[str, ...], Any] = {(): parser.add_subparsers(metavar="COMMAND", required=True)}
     for words, module in sorted(known.items()):
         if words[:-1] not in levels:
             group = levels[()].add_parser(words[0], help=cli.GROUPS[words[0]], description=cli.GROUPS[words[0]])
@@ -88,7 +91,7 @@ def build_parser(known: dict[tuple[str, ...], str], selected: tuple[str, ...] | 
 
 
 def version() -> str:
-    """The installed version; a checkout that is not installed has none."""
+    """Return the installed version; a checkout that is not installed has none."""
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as installed
 
@@ -99,7 +102,7 @@ def version() -> str:
 
 
 def missing(error: ModuleNotFoundError) -> str:
-    """One line that says how to get a module that is not there."""
+    """Return one line that says how to install a module that is missing."""
     module = (error.name or "").partition(".")[0]
     if module in EXTRAS:
         return f"this needs the Python module '{module}': pip install 'mbrl_ros[{EXTRAS[module]}]'"
@@ -109,7 +112,7 @@ def missing(error: ModuleNotFoundError) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the return value is the process's exit code."""
+    """Run one command; return the exit code of the process."""
     arguments = sys.argv[1:] if arguments is None else arguments
     show = "--traceback" in arguments
     words = [argument for argument in arguments if argument != "--traceback"]

@@ -1,4 +1,4 @@
-"""`mbrl policy`: what a policy file holds, and what the policy can do."""
+"""`mbrl policy`: show what a policy file holds, and evaluate the policy."""
 
 from __future__ import annotations
 
@@ -6,19 +6,25 @@ import argparse
 import json
 from pathlib import Path
 
-HELP = "show what a policy file holds (info), or examine the policy in simulation (evaluate)"
+HELP = "show what a policy file holds (info), or evaluate the policy in simulation (evaluate)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("info", "evaluate"))
+    """Add the options of the command."""
+    parser.add_argument("action", choices=("info", "evaluate"), help="what to do")
     parser.add_argument("file", type=Path, help="a policy file")
-    parser.add_argument("--targets", type=int, default=20, help="evaluate: unseen targets (default: 20)")
-    parser.add_argument("--payload", type=float, default=0.0, metavar="KG", help="evaluate: at the hand (default: 0)")
-    parser.add_argument("--seed", type=int, default=0, help="evaluate: of targets and noise (default: 0)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
+    parser.add_argument(
+        "--targets", type=int, default=20, metavar="N", help="for evaluate: number of unseen targets (default: 20)"
+    )
+    parser.add_argument(
+        "--payload", type=float, default=0.0, metavar="KG", help="for evaluate: mass at the hand (default: 0)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="for evaluate: seed of targets and noise (default: 0)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to FILE, too")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     from ..distillation.policy import load
 
     policy = load(args.file)

@@ -1,4 +1,4 @@
-"""`mbrl record`: a bag with everything `mbrl replay` needs, written by a process of its own."""
+"""`mbrl record`: record a bag with everything that `mbrl replay` needs, in a process of its own."""
 
 from __future__ import annotations
 
@@ -9,23 +9,30 @@ HELP = "record inputs, commands, plans, status, parameters and versions as a ros
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     parser.add_argument(
         "-o", "--output", type=Path, metavar="DIR", help="folder of the bag (default: mbrl_ and the date)"
     )
-    parser.add_argument("--namespace", default="", help="as of the controller, for instance /left")
+    parser.add_argument("--namespace", default="", help="namespace of the controller, for instance /left")
     parser.add_argument(
-        "--topics", nargs="+", default=[], metavar="PATTERN", help="further topics, for instance '/camera/*'"
+        "--topics", nargs="+", default=[], metavar="PATTERN", help="record further topics, for instance '/camera/*'"
     )
-    parser.add_argument("--storage", choices=("mcap", "sqlite3"), help="(default: mcap)")
-    parser.add_argument("--compress", action="store_true", help="with zstd")
+    parser.add_argument("--storage", choices=("mcap", "sqlite3"), help="storage format (default: mcap)")
+    parser.add_argument("--compress", action="store_true", help="compress with zstd")
     parser.add_argument("--part-mb", type=float, metavar="MB", help="size of one storage file (default: 64)")
-    parser.add_argument("--total-mb", type=float, metavar="MB", help="of all together; the oldest go (default: 1024)")
+    parser.add_argument(
+        "--total-mb",
+        type=float,
+        metavar="MB",
+        help="size of all storage files together; the oldest are deleted (default: 1024)",
+    )
     parser.add_argument(
         "--min-free-mb", type=float, metavar="MB", help="pause while less is free on the disk (default: 512)"
     )
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     from ..nodes import record_node
 
     given = {
@@ -45,5 +52,5 @@ def run(args: argparse.Namespace) -> int:
 
 
 def spelled(value: str | float) -> str:
-    """A parameter's value as YAML."""
+    """Return a parameter's value as YAML."""
     return f'"{value}"' if isinstance(value, str) else repr(float(value))

@@ -1,4 +1,4 @@
-"""`mbrl replay`: what ran on the robot, through the same controller again."""
+"""`mbrl replay`: feed what was recorded on a robot to the same controller again."""
 
 from __future__ import annotations
 
@@ -10,31 +10,39 @@ from typing import Any
 from ..console.verdict import of_differences, of_sides
 from ..exceptions import ConfigurationError
 
-HELP = "replay a bag through the nodes' conversion and the same controller, offline and deterministic"
+HELP = "replay a bag with the same message conversion and controller as in the nodes, offline and deterministic"
 EPILOGUE = """examples:
-  mbrl replay run1 --output out                     report, summary and a table of all ticks
-  mbrl replay run1 --set planner.horizon=50         what if?
-  mbrl replay run1 --compare . planner.horizon=15   the recorded settings against others
-  mbrl replay run1 --save-golden run1.npz           ... and in CI: mbrl replay run1 --check run1.npz
+  mbrl replay run1 --output out                     write report, summary and a table of all ticks
+  mbrl replay run1 --set planner.horizon=50         with another setting
+  mbrl replay run1 --compare . planner.horizon=15   compare the recorded settings with others
+  mbrl replay run1 --save-golden run1.npz           for a later mbrl replay run1 --check run1.npz
   mbrl replay foreign.db3 --config panda --joint 'fer_joint{}=panda_joint{}'
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     parser.epilog, parser.formatter_class = EPILOGUE, argparse.RawDescriptionHelpFormatter
+    _add_inputs(parser)
+    _add_outputs(parser)
+    _add_live(parser)
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", nargs="?", type=Path, metavar="BAG", help="rosbag2 folder, .db3 or .mcap")
     parser.add_argument(
         "--config",
         default="",
         metavar="NAME|FILE",
         help="a name from config/ or a YAML file "
-        "(default: what was recorded, else the configuration with the bag's joints)",
+        "(default: the recorded parameters, else the configuration with the joints of the bag)",
     )
     parser.add_argument(
         "--robot",
         default="",
         metavar="URDF",
-        help="URDF file or 'package-data:NAME'; short for --set robot.description=URDF",
+        help="URDF file or 'package-data:NAME', the same as --set robot.description=URDF",
     )
     parser.add_argument(
         "--set",
@@ -46,70 +54,90 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="change settings of the controller",
     )
     parser.add_argument(
-        "--from", type=float, default=0.0, metavar="S", dest="begin", help="seconds after the bag's first message"
+        "--from",
+        type=float,
+        default=0.0,
+        metavar="S",
+        dest="begin",
+        help="begin at S seconds after the first message of the bag",
     )
-    parser.add_argument("--to", type=float, default=float("inf"), metavar="S", dest="end")
-    parser.add_argument("--no-plan", action="store_true", help="learn and predict only; no commands are computed")
+    parser.add_argument("--to", type=float, default=float("inf"), metavar="S", dest="end", help="end at S seconds")
+    parser.add_argument("--no-plan", action="store_true", help="only learn and predict; compute no commands")
     parser.add_argument(
         "--topic",
         action="append",
         default=[],
         metavar="ROLE=TOPIC",
-        help="roles: states, commands, "
-        "features, features_vector, target_joints, target_point, target_pose, target_trajectory, "
-        "target_features; an empty TOPIC leaves it out",
+        help="use TOPIC in the role states, commands, "
+        "features, features_vector, target_joints, target_point, target_pose, target_trajectory or "
+        "target_features; an empty TOPIC leaves the role out",
     )
     parser.add_argument(
         "--joint",
         action="append",
         default=[],
         metavar="BAG=ROBOT",
-        help="the robot's name of a joint of the bag, for instance 'fer_joint{}=panda_joint{}'",
+        help="name of a joint in the bag and in the robot, for instance 'fer_joint{}=panda_joint{}'",
     )
     parser.add_argument("--map", type=Path, metavar="FILE", help="YAML with the mappings 'topics' and 'joints'")
     parser.add_argument(
         "--stamps",
         choices=("header", "bag"),
         default="header",
-        help="whose stamps the joint states carry: bag where their headers are empty",
+        help="stamps of the joint states: of their headers, or of the bag where the headers are empty",
+    )
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="write report.html, summary.json and the table of ticks to DIR"
     )
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="write report.html, summary.json and the table of ticks"
-    )
-    parser.add_argument(
-        "--table", choices=("csv", "parquet", "none"), default="csv", help="form of the table (default: csv)"
+        "--table", choices=("csv", "parquet", "none"), default="csv", help="format of the table (default: csv)"
     )
     parser.add_argument(
         "--compare",
         nargs=2,
         metavar=("A", "B"),
-        help="each an output folder of an earlier replay, another "
-        "bag, or settings KEY=VALUE[,KEY=VALUE...] for BAG ('.': as it is)",
-    )
-    parser.add_argument("--save-golden", type=Path, metavar="FILE", help="keep this replay to check later ones against")
-    parser.add_argument(
-        "--check", type=Path, metavar="FILE", help="compare with a golden replay; exit code 1 if they differ"
+        help="compare two replays; each is an output folder of an earlier replay, another "
+        "bag, or settings KEY=VALUE[,KEY=VALUE...] for BAG ('.': as recorded)",
     )
     parser.add_argument(
-        "--tolerance", type=float, metavar="X", help="of --check, as a fraction of each command's range (default: 1e-3)"
+        "--save-golden", type=Path, metavar="FILE", help="write this replay to FILE, for checking later ones"
     )
+    parser.add_argument(
+        "--check", type=Path, metavar="FILE", help="compare with a replay of --save-golden; exit code 1 if they differ"
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        metavar="X",
+        help="tolerance of --check, as a fraction of each command's range (default: 1e-3)",
+    )
+
+
+def _add_live(parser: argparse.ArgumentParser) -> None:
     live = parser.add_argument_group("live, over DDS")
     live.add_argument(
         "--live",
         action="store_true",
-        help="publish the bag in its own time, with /clock; not what commands "
-        "a robot. Enter pauses. Only --from, --to and these options apply",
+        help="publish the bag in its own time, with /clock, but not the topics that command "
+        "a robot; Enter pauses; only --from, --to and these options apply",
     )
-    live.add_argument("--rate", type=float, default=1.0, metavar="X", help="of time (default: 1)")
-    live.add_argument("--loop", action="store_true", help="begin again at the end")
+    live.add_argument("--rate", type=float, default=1.0, metavar="X", help="speed of the playback (default: 1)")
+    live.add_argument("--loop", action="store_true", help="begin again at the end of the bag")
     live.add_argument("--paused", action="store_true", help="begin paused")
     live.add_argument(
-        "--topics", nargs="+", default=[], metavar="PATTERN", help="only these, commands too if they match"
+        "--topics",
+        nargs="+",
+        default=[],
+        metavar="PATTERN",
+        help="play only these topics, also those that command a robot",
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
     if args.compare:
         return _compare(args)
     if args.bag is None:
@@ -119,7 +147,7 @@ def run(args: argparse.Namespace) -> int:
     from ..replay import report
 
     replay = _replay(args, args.bag, {})
-    verdict = _gate(args, replay) or report.verdict(replay, repeats=_repeats(args, replay))
+    verdict = _check(args, replay) or report.verdict(replay, repeats=_repeats(args, replay))
     page = report.write(replay, args.output, args.table, verdict) if args.output else None
     print(report.text(replay))
     if page:
@@ -129,7 +157,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _repeats(args: argparse.Namespace, replay) -> bool:
-    """Whether the commands must be those recorded: all of it was recorded by this package's node, and nothing was changed."""
+    """Return whether the commands must be those recorded: mpc_node recorded everything, and nothing was changed."""
     setup = replay.setup
     return (
         setup.plan
@@ -163,8 +191,8 @@ def _live(args: argparse.Namespace) -> int:
     )
 
 
-def _gate(args: argparse.Namespace, replay):
-    """Verdict of --check, None without it."""
+def _check(args: argparse.Namespace, replay):
+    """Return the verdict of --check; None without it."""
     from ..replay.golden import TOLERANCE, Golden, differences
 
     if args.save_golden:
@@ -233,7 +261,7 @@ def _replay(args: argparse.Namespace, bag: Path, changes: dict[str, Any]):
 
 
 def assignments(entries: list[str]) -> dict[str, Any]:
-    """{key: value} of KEY=VALUE entries; values are YAML."""
+    """Return {key: value} of KEY=VALUE entries; values are YAML."""
     import yaml
 
     values = {}

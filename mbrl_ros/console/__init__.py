@@ -1,1 +1,1 @@
-"""What a command line tool shows and how it ends: progress, verdicts, signals."""
+"""What a command-line tool shows and how it ends: progress, verdicts, signals."""

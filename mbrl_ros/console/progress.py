@@ -1,6 +1,6 @@
-"""How far something has come: one line rewritten on a terminal, elsewhere a line every few seconds.
+"""Show progress: one line that is rewritten on a terminal, elsewhere a new line every few seconds.
 
-A thread of its own repeats the newest line while nothing new is said, so that a long computation is never silent.
+A thread of its own repeats the newest line while nothing new is shown, so that a long computation is never silent.
 """
 
 from __future__ import annotations
@@ -8,15 +8,16 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sized
-from typing import TextIO
+from collections.abc import Callable, Iterator, Sequence
+from typing import TextIO, TypeVar
 
-EVERY = 5.0  # [s] between two lines where they stay
-REFRESH = 0.2  # [s] between two where they are rewritten
+PERIOD = 5.0  # [s] between two lines that stay
+REFRESH = 0.2  # [s] between two that are rewritten
+T = TypeVar("T")
 
 
 class Progress:
-    """`show` may be called at any rate; `note` is a line that stays. A context, or `close` at the end."""
+    """The progress of one task, as a context or until `close`. `show` may be called at any rate."""
 
     def __init__(
         self,
@@ -26,14 +27,30 @@ class Progress:
         *,
         quiet: bool = False,
         stream: TextIO | None = None,
-        every: float = EVERY,
+        every: float = PERIOD,
         clock: Callable[[], float] = time.monotonic,
     ):
+        """Start to show progress.
+
+        Parameters
+        ----------
+        label
+            Begins every line.
+        total
+            What `done` of show() counts up to, in `unit`; None: unknown.
+        quiet
+            Show nothing.
+        stream
+            Where to write; None: standard error.
+        every
+            Time [s] between two lines where the stream is no terminal.
+        """
         self._label, self._total, self._unit, self._quiet = label, total, unit, quiet
         self._stream = sys.stderr if stream is None else stream
         self._terminal = self._stream.isatty()
         self._every, self._clock = (REFRESH if self._terminal else every), clock
-        self._what, self._done = "starting", None
+        self._what = "starting"
+        self._done: float | None = None
         self._begun = self._changed = clock()
         self._printed, self._written = -float("inf"), False
         self._lock, self._closed = threading.Lock(), threading.Event()
@@ -42,33 +59,36 @@ class Progress:
             self._thread.start()
 
     def __enter__(self) -> Progress:
+        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close."""
         self.close()
 
     def show(self, what: str, done: float | None = None) -> None:
-        """Now at `what`, `done` of the total."""
+        """Show that the task is at `what`, `done` of the total."""
         with self._lock:
             if what != self._what:
                 self._changed = self._clock()
             self._what, self._done = what, done
         self._print_if_due()
 
-    def counted(self, what: str, steps: Sized) -> Iterator:
-        """The steps themselves; how far they are is shown."""
+    def counted(self, what: str, steps: Sequence[T]) -> Iterator[T]:
+        """Yield the steps and show how many are done."""
         for number, step in enumerate(steps):
             self.show(f"{what}, step {number}/{len(steps)}")
             yield step
 
     def note(self, text: str) -> None:
-        """A line of its own, at once."""
+        """Write a line that stays, at once."""
         with self._lock:
             if not self._quiet:
                 self._write(f"{self._blank()}{text}\n")
             self._written = False
 
     def close(self) -> None:
+        """End the thread and the line."""
         self._closed.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -78,7 +98,7 @@ class Progress:
             self._written = False
 
     def line(self) -> str:
-        """What is said now."""
+        """Return the present line."""
         now = self._clock()
         if self._done is None:
             return f"{self._label}: {self._what}, {now - self._changed:.0f} s"
@@ -104,5 +124,5 @@ class Progress:
         try:
             self._stream.write(text)
             self._stream.flush()
-        except (OSError, ValueError):  # nobody reads any more: the work goes on
+        except (OSError, ValueError):  # the stream was closed: the work goes on
             self._quiet = True

@@ -1,8 +1,8 @@
-"""Signals that end a command in order: what it has opened is closed, and its exit code says which signal it was.
+"""Signals that end a command in order: what it has opened is closed, and its exit code tells which signal it was.
 
-The first SIGINT raises KeyboardInterrupt, the first SIGTERM or SIGHUP Ended, both where the main thread is; what follows, of any
-of them, only hurries: whoever waits for something to end in order asks `hurried` and ends it the hard way then. A signal
-that is ignored when the command starts (nohup, a shell's background job) stays ignored.
+The first SIGINT raises KeyboardInterrupt, the first SIGTERM or SIGHUP raises Ended, both where the main thread is.
+Further signals only mean impatience: code that waits for something to end in order asks `hurried` and then kills it.
+A signal that is ignored when the command starts (nohup, a background job of a shell) stays ignored.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _received: list[int] = []
 
 
 class Ended(SystemExit):
-    """Asked to end by a signal; the exit code is that of a shell for it."""
+    """Raised when a signal asks for the end; the exit code is that of a shell, 128 + number."""
 
     def __init__(self, number: int):
         super().__init__(128 + number)
 
 
 def hurried() -> bool:
-    """Whether the end was asked for more than once."""
+    """Return whether the end was requested more than once."""
     return len(_received) > 1
 
 
@@ -36,9 +36,10 @@ def _on_signal(number: int, frame: object) -> None:
 
 @contextlib.contextmanager
 def ending_in_order() -> Iterator[None]:
-    """Within, signals behave as the module says, and afterwards as before, unless one came: then the process is about to end,
-    and ignores further ones (Python's own handlers are gone before the process is). Only the main thread may do that: in
-    another nothing changes.
+    """Let signals behave as the module says, within the context.
+
+    Afterwards they behave as before, unless one came: then the process is about to end and ignores further ones, since
+    Python's own handlers are gone before the process is. Only the main thread may do that; in another nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

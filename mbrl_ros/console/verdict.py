@@ -1,7 +1,7 @@
-"""Whether a run did its job: the first line of its report, the last of its output, and its exit code.
+"""Verdicts: whether a run did its job, as first line of its report, last line of its output, and exit code.
 
-A verdict is made from what was recorded, by functions without a clock or a file. `PASS`, or `FAIL: why, since when, what to
-try`. The demo's own are in demo/verdict.py; here are those of replays, evaluations and benches.
+A verdict is `PASS`, or `FAIL: why, since when, what to try`. It is computed from what was recorded, by functions that
+read neither clock nor file. Those of replays, evaluations and benches are here, those of the demo in demo/verdict.py.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-LATE = 0.05  # share of the ticks missed or answered late beyond which a machine is too slow for what is asked of it
-GAPS = 0.5  # share of a recording's samples without one a period before, beyond which its scores are of too little
-STILL = 1e-3  # [rad or m]: joints that stay within have not moved
-BUSY = "end what else uses the processors"
+LATE = 0.05  # share of the ticks missed or answered late beyond which a machine is too slow for the run
+GAPS = 0.5  # share of a recording's samples without one a period before, beyond which its scores rest on too little
+STILL = 1e-3  # [rad or m]: a joint that moves by less has not moved
+BUSY = "end other programs that use the processors"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """passed, or why not, since_s [s] of the run's own time (None: from the start, or no moment), and what to try."""
+    """passed, or why not, since_s [s] in the time of the run (None: no particular time), and what to try."""
 
     passed: bool
     why: str = ""
@@ -26,22 +26,24 @@ class Verdict:
     remedy: str = ""
 
     def line(self) -> str:
+        """Return the verdict as one line."""
         if self.passed:
             return "PASS"
         since = "" if self.since_s is None else f", since {self.since_s:.2f} s"
         return f"FAIL: {self.why}{since}{f', try: {self.remedy}' if self.remedy else ''}"
 
     def to_json(self) -> dict[str, Any]:
+        """Return the verdict as JSON values."""
         return {"pass": self.passed, "why": self.why, "since_s": self.since_s, "try": self.remedy}
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> Verdict:
-        """What to_json made."""
+        """Return the verdict that to_json wrote."""
         return cls(entry["pass"], entry["why"], entry["since_s"], entry["try"])
 
     @property
     def code(self) -> int:
-        """The process's exit code."""
+        """Return the exit code of the process."""
         return 0 if self.passed else 1
 
 
@@ -49,7 +51,7 @@ PASS = Verdict(True)
 
 
 def first(verdicts: Sequence[Verdict]) -> Verdict:
-    """PASS if all did, else the first that did not; how many more there are is said."""
+    """Return PASS if all passed, else the first that did not, with the number of the others."""
     failed = [verdict for verdict in verdicts if not verdict.passed]
     if not failed:
         return PASS
@@ -58,7 +60,7 @@ def first(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def late_machine(fraction: float, limit: float = LATE) -> str:
-    """What is wrong with a machine that missed or answered late this fraction of the ticks; '' if nothing is."""
+    """Describe a machine that missed or answered late this fraction of the ticks; empty if that is within `limit`."""
     return f"this machine answers late ({100.0 * fraction:.0f} % of the ticks)" if fraction > limit else ""
 
 
@@ -66,8 +68,18 @@ def late_machine(fraction: float, limit: float = LATE) -> str:
 
 
 def of_replay(summary: Mapping[str, Any], fault: tuple[float, str] | None, repeats: bool, tolerance: float) -> Verdict:
-    """Of a replay's summary. `fault`: (seconds, cause) of the first tick in FAULT; repeats: nothing was changed, so that the
-    commands must be those recorded, within `tolerance` [fraction of the command range].
+    """Judge a replay by its summary.
+
+    Parameters
+    ----------
+    summary
+        Of the replay.
+    fault
+        (seconds, cause) of the first tick in FAULT; None: there was none.
+    repeats
+        Nothing was changed, so that the commands must be those recorded.
+    tolerance
+        Of the commands, as a fraction of their range.
     """
     if fault is not None:
         return Verdict(
@@ -85,20 +97,20 @@ def of_replay(summary: Mapping[str, Any], fault: tuple[float, str] | None, repea
             f"the commands are not those recorded: {difference['compared'] - difference['identical']} of "
             f"{difference['compared']} differ, by up to {100.0 * difference['max']:.2g} % of their range",
             None,
-            "the notes above for what could not be done again; the version and machine that recorded",
+            "the notes above for what could not be repeated; the version and machine that recorded",
         )
     return PASS
 
 
 def of_differences(lines: Sequence[str], golden: Any) -> Verdict:
-    """Of `--check`."""
+    """Judge `--check` by the lines that differ."""
     if not lines:
         return PASS
-    return Verdict(False, f"{len(lines)} differences from {golden}", None, "--save-golden anew, if they are wanted")
+    return Verdict(False, f"{len(lines)} differences from {golden}", None, "--save-golden again, if they are intended")
 
 
 def of_sides(result: Mapping[str, Any]) -> Verdict:
-    """Of two replays side by side."""
+    """Judge the comparison of two replays."""
     if result["ticks_in_common"]:
         return PASS
     return Verdict(False, "the two replays have no tick in common", None, "two replays of one bag")
@@ -108,8 +120,18 @@ def of_sides(result: Mapping[str, Any]) -> Verdict:
 
 
 def of_recording(name: str, motion: float, finite: bool, gaps: float) -> Verdict:
-    """Whether scores of a recording mean anything. motion: the largest range of a joint's positions [rad or m]; finite:
-    whether every estimator scored; gaps: share of its samples that do not follow the one before.
+    """Judge whether the scores of a recording mean anything.
+
+    Parameters
+    ----------
+    name
+        Of the recording.
+    motion
+        Largest range of a joint's positions [rad or m].
+    finite
+        Whether the scores of every estimator are finite.
+    gaps
+        Share of the samples that do not follow another one by one period.
     """
     if motion <= STILL:
         return Verdict(
@@ -134,7 +156,7 @@ def of_recording(name: str, motion: float, finite: bool, gaps: float) -> Verdict
 
 
 def unreadable(names: Sequence[str]) -> Verdict:
-    """Recordings that were left out."""
+    """Judge recordings that could not be read."""
     return Verdict(False, f"{', '.join(names)} could not be evaluated", None, "`mbrl doctor` on it") if names else PASS
 
 
@@ -142,7 +164,7 @@ def unreadable(names: Sequence[str]) -> Verdict:
 
 
 def of_solvers(left_out: Mapping[str, str]) -> Verdict:
-    """Of the planner's bench. left_out: {solver: why it did not run}."""
+    """Judge the planner's bench by the solvers left out: {solver: why it did not run}."""
     if not left_out:
         return PASS
     reasons = "; ".join(dict.fromkeys(left_out.values()))
@@ -156,7 +178,7 @@ def of_solvers(left_out: Mapping[str, str]) -> Verdict:
 
 
 def of_node_bench(results: Mapping[str, Mapping[str, Any]]) -> Verdict:
-    """Of {rate: result}."""
+    """Judge the node's bench by {rate: result}."""
     return first([_of_rate(rate, result) for rate, result in results.items()])
 
 
@@ -178,7 +200,17 @@ def _of_rate(rate: str, result: Mapping[str, Any]) -> Verdict:
 
 
 def of_fault_bench(counts: Mapping[str, int], wrong: Sequence[str], asked: tuple[int, int]) -> Verdict:
-    """wrong: the counts that must be 0; asked: bad messages and kills that were to be there."""
+    """Judge the fault bench.
+
+    Parameters
+    ----------
+    counts
+        {what: how often}.
+    wrong
+        Names of the counts that must be 0.
+    asked
+        Bad messages and kills that were to be made.
+    """
     found = [f"{counts[key]} {key.replace('_', ' ')}" for key in wrong if counts[key]]
     if found:
         return Verdict(False, ", ".join(found), None, f"the notes above; {BUSY} and run it again with --priority 50")
