@@ -1,5 +1,7 @@
-# make install | demo | test | bench | clean.   make demo ARGS="--lockstep --seed 3"
+# make install | demo | test | check | coverage | bench | clean.   make demo ARGS="--lockstep --seed 3"
 # Everything goes into .venv: demo installs what the demo needs, the others also what tests and benches need.
+# test: unit tests on all cores, then those over DDS, then launch files; with ARGS it is `pytest ARGS`.
+# check: ruff, mypy, docstrings, generated pages, links.   coverage: the tests again, counting lines; slower.
 # bench: the planner's, the node's and, in short, the faults' table; mbrl bench WHAT --help for more.
 # PYTHON makes .venv (3.10 to 3.13). A sourced ROS 2 is used as it is; otherwise ROS 2 comes from PyPI:
 # WHEELS=wheels is Jazzy, WHEELS=wheels-kilted is Kilted.
@@ -11,11 +13,11 @@ SOURCED := $(shell test -n "$$ROS_DISTRO" && $(PYTHON) -c 'import rclpy' 2>/dev/
 ROS := $(or $(SOURCED),$(WHEELS))
 comma := ,
 OF_DEMO := sim$(if $(SOURCED),,$(comma)$(WHEELS))
-OF_ALL := $(OF_DEMO),replay,bench,test
+OF_ALL := $(OF_DEMO),replay,bench,test,check
 RUN := .venv/bin
 SOURCES := setup.py setup.cfg pyproject.toml package.xml $(wildcard launch/* config/* config/*/*)
 
-.PHONY: install demo test bench clean
+.PHONY: install demo test check coverage bench clean
 
 install: .venv/has-all
 
@@ -23,7 +25,13 @@ demo: .venv/has-demo
 	@$(RUN)/mbrl demo $(ARGS)
 
 test: install
-	$(RUN)/python -m pytest $(ARGS)
+	$(RUN)/python $(if $(ARGS),-m pytest $(ARGS),.ci/sessions.py)
+
+check: install
+	$(RUN)/python .ci/check.py
+
+coverage: install
+	$(RUN)/python .ci/cover.py
 
 bench: install
 	@failed=0; for what in planner node "faults --quick"; do \
@@ -31,7 +39,7 @@ bench: install
 	done; exit $$failed
 
 clean:
-	rm -rf .venv build install log dist output *.egg-info .pytest_cache
+	rm -rf .venv build install log dist output *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One environment per ROS: sourcing another one makes .venv anew.

@@ -28,7 +28,8 @@ EXTRAS = {
     "parquet": ["pyarrow"],
     "onnx": ["onnx"],
     "bench": ["crocoddyl", "osqp", "piqp", "matplotlib", "tqdm"],
-    "test": ["pytest>=7", "setuptools>=70.1"],
+    "test": ["pytest>=7", "pytest-xdist", "setuptools>=70.1"],
+    "check": ["ruff>=0.17.6,<0.18", "mypy>=2.4,<3", "interrogate", "catkin-pkg", "coverage>=7.10"],
 }
 
 

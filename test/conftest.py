@@ -1,9 +1,4 @@
-"""Every test session talks to nobody else: its own DDS domain on this machine only, never a robot's.
-
-And no session is green because nothing ran: a module that skips itself while it is imported is an error, and so is a session
-in which no test was selected. `colcon test` takes pytest's own exit code for that (5) for success; what is reported here
-fails the session and stands in the result file that colcon reads.
-"""
+"""Every test session talks to nobody else: its own DDS domain on this machine only, never a robot's."""
 
 import logging
 import os
@@ -11,6 +6,7 @@ import tempfile
 
 import pytest
 
+from support.collection import pytest_collection_finish, pytest_make_collect_report  # noqa: F401  # pytest's hooks
 from support.domains import new_domain
 
 os.environ["ROS_DOMAIN_ID"] = str(new_domain(keep=True))
@@ -32,27 +28,3 @@ def _log_level_of_its_own():
     level = logger.level
     yield
     logger.setLevel(level)
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_make_collect_report(collector):
-    """Turn a skip raised while modules are listed or imported into an error; see support/needs.py for what it would hide."""
-    outcome = yield
-    report = outcome.get_result()
-    if report.skipped:
-        report.outcome = "failed"
-        report.longrepr = (
-            f"{report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr}\n"
-            "A test module skipped itself while it was imported. Under launch_testing's pytest plugin that skips every\n"
-            "test beside it. Use `pytestmark = needs(...)` of support/needs.py instead."
-        )
-
-
-def pytest_collection_finish(session):
-    """Fail a session in which no test is left to run."""
-    if not session.items:
-        session.config.hook.pytest_collectreport(
-            report=pytest.CollectReport(
-                nodeid="test", outcome="failed", longrepr="No test was collected, or all were deselected.", result=[]
-            )
-        )

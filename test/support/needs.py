@@ -4,9 +4,10 @@
     if present("rclpy"):
         from std_msgs.msg import String
 
-No module skips itself while it is imported (`pytest.importorskip` or `pytest.skip` at its top level). The pytest plugin of
-launch_testing, which every ROS 2 installation loads, imports the test modules while pytest still lists them, and a skip raised
-there skips the list: the whole session with pytest 7, the folder with later ones. Nothing is collected and nothing fails.
+No module skips itself while it is imported (`pytest.importorskip` or `pytest.skip` at its top level). The pytest plugin
+of launch_testing, which every ROS 2 installation loads, imports the test modules while pytest still lists them, and a skip
+raised there skips the list: of the whole session with pytest 7, of the folder with later ones. Nothing is collected then,
+and nothing fails.
 """
 
 import importlib.metadata

@@ -87,7 +87,7 @@ FOLDERS = [
     ROOT,
     *(
         REPOSITORY / name
-        for name in ("launch", "benchmark", "test/unit", "test/integration", "test/launch", "test/support")
+        for name in ("launch", "benchmark", ".ci", "test/unit", "test/integration", "test/launch", "test/support")
     ),
 ]
 

@@ -1,0 +1,104 @@
+"""`python .ci/sessions.py NAME ...`: the tests in sessions, one after the other, and at the end what was skipped and why.
+
+Unit tests run in as many processes as there are cores (pytest-xdist), each file in one of them. Tests over DDS and of launch
+files run one at a time: they start processes of their own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SESSIONS = ("unit", "integration", "launch")  # folders of test/
+PROCESSES = 8  # at most
+
+
+@dataclass
+class Result:
+    """What one session did."""
+
+    name: str
+    code: int
+    seconds: float  # of wall time
+    cpu: float  # [s] of processor time, processes that it started included
+    counts: Counter = field(default_factory=Counter)
+    skips: Counter = field(default_factory=Counter)  # {reason: tests}
+
+
+def cores() -> int:
+    """Processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1
+
+
+def processes(name: str) -> int:
+    """Test processes of a session: more than one only for unit tests, and only with pytest-xdist."""
+    if name != "unit" or importlib.util.find_spec("xdist") is None:
+        return 1
+    return min(cores(), PROCESSES)
+
+
+def run(name: str, launcher: list[str], options: list[str]) -> Result:
+    """Run one session; its output appears as it comes."""
+    count = processes(name)
+    parallel = ["-n", str(count), "--dist", "loadfile"] if count > 1 else []
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.xml")
+        command = [*launcher, "-m", "pytest", f"test/{name}", *parallel, f"--junitxml={report}", *options]
+        print(f"\n== {name} tests: {count} process{'es' if count > 1 else ''}", flush=True)
+        begin, before = time.monotonic(), os.times()
+        code = subprocess.run(command, cwd=ROOT).returncode
+        after = os.times()
+        cpu = after.children_user + after.children_system - before.children_user - before.children_system
+        result = Result(name, code, time.monotonic() - begin, cpu)
+        if report.is_file():
+            read(report, result)
+    return result
+
+
+def read(report: Path, result: Result) -> None:
+    """Count a result file's tests by outcome, and its skipped ones by reason."""
+    for case in ElementTree.parse(report).iter("testcase"):
+        children = {child.tag: child for child in case}
+        if "skipped" in children and children["skipped"].get("type") != "pytest.xfail":
+            result.counts["skipped"] += 1
+            result.skips[children["skipped"].get("message", "no reason given")] += 1
+        else:
+            result.counts["failed" if children.keys() & {"failure", "error"} else "passed"] += 1
+
+
+def summary(results: list[Result]) -> str:
+    """A line for each session, then a line for each reason of a skip."""
+    lines = []
+    for result in results:
+        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(result.counts.items()))
+        state = "ok" if result.code == 0 else f"FAILED (exit code {result.code})"
+        lines.append(f"{result.name:12} {state}: {told}; {result.seconds:.0f} s, {result.cpu:.0f} s of CPU time")
+    skips = sum((result.skips for result in results), Counter())
+    lines += [f"Skipped: {skips.total() or 'nothing'}"]
+    lines += [f"{count:6}  {reason}" for reason, count in skips.most_common()]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str], launcher: list[str] | None = None) -> int:
+    """Run the sessions named, all where none is; options of pytest follow them. 0 when every session passed."""
+    names = [name for name in arguments if name in SESSIONS] or list(SESSIONS)
+    options = [argument for argument in arguments if argument not in SESSIONS]
+    results = [run(name, launcher or [sys.executable], options) for name in names]
+    print(f"\n== summary\n{summary(results)}", flush=True)
+    return int(any(result.code for result in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,32 @@
+"""Hooks of pytest: no session is green because nothing ran.
+
+A module that skips itself while it is imported is an error (support/needs.py says why), and so is a session in which no
+test was selected. pytest's own exit code for the latter, 5, counts as success with `colcon test`; the error reported here
+ends the session with another one, and it stands in the result file that `colcon test-result` reads.
+"""
+
+import pytest
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector):
+    """Turn a skip raised while modules are listed or imported into an error; support/needs.py says what it would hide."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.skipped:
+        report.outcome = "failed"
+        report.longrepr = (
+            f"{report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr}\n"
+            "A test module skipped itself while it was imported. With launch_testing's pytest plugin that skips all\n"
+            "tests beside it. Use `pytestmark = needs(...)` of support/needs.py instead."
+        )
+
+
+def pytest_collection_finish(session):
+    """Fail a session in which no test is left to run."""
+    if not session.items:
+        session.config.hook.pytest_collectreport(
+            report=pytest.CollectReport(
+                nodeid="test", outcome="failed", longrepr="No test was collected, or all were deselected.", result=[]
+            )
+        )
