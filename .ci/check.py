@@ -1,4 +1,4 @@
-"""`make check`: everything about a change that is not a test of what it does. Every check runs; a list of them ends the output."""
+"""`make check`: style, types, docstrings, generated pages, links, package files. All run; a list ends the output."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHECKS: dict[str, tuple[str, ...]] = {
     "docstrings": ("interrogate", "mbrl_ros"),
     "parameters page": ("mbrl", "parameters", "--check", "doc/parameters.md"),
     "commands page": ("mbrl", "commands", "--check", "doc/commands.md"),
-    # -s and -W: external links are not followed; a warning lists them.
+    # External links are not followed; a warning lists them.
     "links, changelog, package.xml": ("python", "-m", "pytest", "-q", "-W", "default", *PAGES),
 }
 

@@ -1,7 +1,7 @@
-"""`python .ci/sessions.py NAME ...`: the tests in sessions, one after the other, and at the end what was skipped and why.
+"""`python .ci/sessions.py NAME ...`: the tests in sessions, one after the other; at the end what was skipped and why.
 
-Unit tests run in as many processes as there are cores (pytest-xdist), each file in one of them. Tests over DDS and of launch
-files run one at a time: they start processes of their own.
+Unit tests run in as many processes as there are cores (pytest-xdist), each file in one of them. Tests over DDS and of
+launch files run one at a time: they start processes of their own.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def read(report: Path, result: Result) -> None:
 
 
 def summary(results: list[Result]) -> str:
-    """A line for each session, then a line for each reason of a skip."""
+    """Tell each session in a line, then each reason of a skip."""
     lines = []
     for result in results:
         told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(result.counts.items()))

@@ -51,7 +51,7 @@ def test_gazebo_gets_the_same_mechanism_with_every_joint_commanded():
     root = ElementTree.fromstring(text)
     joints = root.findall("ros2_control/joint")
     assert [joint.get("name") for joint in joints] == list(robot.joints)
-    for joint, start in zip(joints, ("0.1", "0.2", "0.3")):
+    for joint, start in zip(joints, ("0.1", "0.2", "0.3"), strict=True):
         assert joint.find("command_interface").get("name") == "effort"
         assert [param.text for param in joint.findall("command_interface/param")] == [
             "-20.0",
@@ -141,7 +141,7 @@ def test_ros2_control_has_the_joints_the_interface_and_the_rate_of_the_controlle
 
 @real_launch
 def test_gazebo_is_started_with_everything_it_needs(tmp_path, monkeypatch):
-    said = launched_with_stand_ins(
+    said = launched_with_substitutes(
         tmp_path,
         monkeypatch,
         "gazebo.launch.py",
@@ -161,7 +161,7 @@ def test_gazebo_is_started_with_everything_it_needs(tmp_path, monkeypatch):
 
 @real_launch
 def test_rviz_is_started_with_the_robot_and_its_frame(tmp_path, monkeypatch):
-    said = launched_with_stand_ins(
+    said = launched_with_substitutes(
         tmp_path,
         monkeypatch,
         "rviz.launch.py",
@@ -172,12 +172,12 @@ def test_rviz_is_started_with_the_robot_and_its_frame(tmp_path, monkeypatch):
     assert "file:///" in said["robot_state_publisher"] and "package://" not in said["robot_state_publisher"]
 
 
-def launched_with_stand_ins(
+def launched_with_substitutes(
     prefix: Path, monkeypatch, name: str, executables: dict[str, str], **arguments: str
 ) -> dict:
-    """Run a shipped launch file until the stand-ins for `executables` {package: name} ended: {name: what it was told}."""
+    """Run a shipped launch file until the substitutes for `executables` {package: name} ended: {name: its arguments}."""
     for package, executable in executables.items():
-        stand_in(prefix, package, executable)
+        substitute(prefix, package, executable)
     (prefix / "share/ros_gz_sim/launch").mkdir(parents=True)
     (prefix / "share/ros_gz_sim/launch/gz_sim.launch.py").write_text(
         "from launch import LaunchDescription\ngenerate_launch_description = LaunchDescription\n"
@@ -206,7 +206,7 @@ def launched_with_stand_ins(
     return {path.stem: path.read_text() for path in prefix.glob("*.said")}
 
 
-def stand_in(prefix: Path, package: str, name: str) -> None:
+def substitute(prefix: Path, package: str, name: str) -> None:
     """A package with one executable that writes down its arguments and parameter files."""
     for folder in ("share/ament_index/resource_index/packages", f"lib/{package}"):
         (prefix / folder).mkdir(parents=True, exist_ok=True)

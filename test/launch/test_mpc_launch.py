@@ -1,4 +1,4 @@
-"""mpc.launch.py, run by the real launch system: a robot that falls silent gets the safe command, and the node ends in order."""
+"""mpc.launch.py, run by the real launch system: a silent robot gets the safe command, and the node ends in order."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""replay.launch.py, run by the real launch system: a bag plays into a shadow controller, and everything ends with it."""
+"""replay.launch.py, run by the real launch system: a bag plays into a shadow controller, and all ends with it."""
 
 import pytest
 import yaml

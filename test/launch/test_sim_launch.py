@@ -1,4 +1,4 @@
-"""sim.launch.py, run by the real launch system: a simulated robot reaches its target, and all processes end in order."""
+"""sim.launch.py, run by the real launch system: a simulated robot reaches its target, and all processes end."""
 
 import numpy as np
 import pytest

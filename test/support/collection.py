@@ -1,8 +1,8 @@
 """Hooks of pytest: no session is green because nothing ran.
 
 A module that skips itself while it is imported is an error (support/needs.py says why), and so is a session in which no
-test was selected. pytest's own exit code for the latter, 5, counts as success with `colcon test`; the error reported here
-ends the session with another one, and it stands in the result file that `colcon test-result` reads.
+test was selected. pytest's own exit code for the latter, 5, counts as success with `colcon test`; the error reported
+here ends the session with another one, and it stands in the result file that `colcon test-result` reads.
 """
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_make_collect_report(collector):
-    """Turn a skip raised while modules are listed or imported into an error; support/needs.py says what it would hide."""
+    """Turn a skip while modules are listed or imported into an error; support/needs.py says what it would hide."""
     outcome = yield
     report = outcome.get_result()
     if report.skipped:

@@ -1,7 +1,7 @@
 """DDS domains for tests: one that no other test process has taken and that nobody on this machine is in.
 
-A process holds a lock on a file for each domain it took, so that two test sessions, or two workers of one, never share one.
-The ports of the domain [RTPS 2.2, sec. 9.6.1.1] tell whether anybody else is in it.
+A process holds a lock on a file for each domain it took, so that two test sessions, or two workers of one, never share
+one. The ports of the domain [RTPS 2.2, sec. 9.6.1.1] tell whether anybody else is in it.
 """
 
 import fcntl

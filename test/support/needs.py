@@ -5,9 +5,9 @@
         from std_msgs.msg import String
 
 No module skips itself while it is imported (`pytest.importorskip` or `pytest.skip` at its top level). The pytest plugin
-of launch_testing, which every ROS 2 installation loads, imports the test modules while pytest still lists them, and a skip
-raised there skips the list: of the whole session with pytest 7, of the folder with later ones. Nothing is collected then,
-and nothing fails.
+of launch_testing, which every ROS 2 installation loads, imports the test modules while pytest still lists them, and a
+skip raised there skips the list: of the whole session with pytest 7, of the folder with later ones. Nothing is
+collected then, and nothing fails.
 """
 
 import importlib.metadata
@@ -70,6 +70,9 @@ _OTHERS: dict[str, tuple[Callable[[], bool], str]] = {
 }
 _REMEDIES = {
     **dict.fromkeys(("launch", "launch_ros", "launch_pytest", "ament_index_python"), _FROM_ROS),
+    "setuptools": "pip install 'setuptools>=70.1'",
+    "setuptools.command.bdist_wheel": "pip install 'setuptools>=70.1'",
+    "catkin_pkg": "pip install 'mbrl_ros[check]'",
     "onnxruntime": "pip install onnxruntime",
     "onnx": "pip install 'mbrl_ros[onnx]'",
     "pyarrow": "pip install 'mbrl_ros[parquet]'",

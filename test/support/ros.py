@@ -37,7 +37,7 @@ HOME = [0.0, -0.5, 0.0, -2.0, 0.0, 1.6, 0.8]
 
 
 class NodeProcess:
-    """`python -m mbrl_ros.nodes.NAME` with parameters, in a domain; `launcher`: a command that starts the command it is given."""
+    """`python -m mbrl_ros.nodes.NAME` with parameters, in a domain; `launcher` starts the command it is given."""
 
     def __init__(
         self, name: str, domain: int, parameters: dict, environment: dict | None = None, launcher: Sequence[str] = ()

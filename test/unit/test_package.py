@@ -18,6 +18,7 @@ from mbrl_ros.config.resources import config_file, share_directory
 from mbrl_ros.config.sections.simulation import PlantSettings
 from mbrl_ros.exceptions import ConfigurationError
 from support import ROOT
+from support.needs import needs
 
 CONFIGURATIONS = sorted((ROOT / "config").glob("*.yaml"))
 
@@ -48,8 +49,19 @@ def test_versions_agree():
     assert re.search(r"^version: (.*)$", citation, re.MULTILINE).group(1) == version
 
 
+@needs("catkin_pkg")
+def test_package_xml_is_valid():
+    """As rosdep, colcon and the release tools read it (REP 149), warnings included."""
+    from catkin_pkg.package import parse_package
+
+    warnings: list[str] = []
+    package = parse_package(str(ROOT / "package.xml"), warnings=warnings)
+    package.validate(warnings=warnings)
+    assert warnings == [] and package.name == "mbrl_ros"
+
+
+@needs("setuptools")
 def test_every_module_source_and_shared_file_is_installed(tmp_path):
-    pytest.importorskip("setuptools", reason="building the package needs setuptools")
     run_setup(tmp_path, "install_data", "--install-dir", tmp_path / "prefix")
     built = {str(path.relative_to(top)) for top in (tmp_path / "lib", tmp_path / "prefix") for path in top.rglob("*")}
     modules = {path for pattern in ("*.py", "*.cpp", "*.h") for path in (ROOT / "mbrl_ros").rglob(pattern)}
@@ -65,8 +77,8 @@ def test_every_module_source_and_shared_file_is_installed(tmp_path):
     assert wanted - built == set()
 
 
+@needs("setuptools.command.bdist_wheel")
 def test_ros2_run_finds_every_command_after_pip_install(tmp_path):
-    pytest.importorskip("setuptools.command.bdist_wheel", reason="building a wheel here needs setuptools >= 70.1")
     run_setup(tmp_path, "bdist_wheel", "--bdist-dir", tmp_path / "wheel", "--dist-dir", tmp_path)
     (path,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(path) as archive:
