@@ -12,6 +12,7 @@ from support import ROOT
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "doc").rglob("*.md"), *(ROOT / ".github").rglob("*.md")])
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
+# Pages that are still to be written; a link to them is checked once they exist.
 AWAITED = {"architecture.md", "extending.md"}
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -43,9 +44,9 @@ def test_every_internal_link_and_anchor_resolves(page):
         if external(link):
             continue
         file, _, anchor = link.partition("#")
-        if Path(file).name in AWAITED:
-            continue
         target = (page.parent / file).resolve() if file else page
+        if target.name in AWAITED and not target.exists():
+            continue
         assert target.exists(), f"{page.name}: {link}"
         assert target.is_relative_to(ROOT), f"{page.name}: {link} leaves the repository"
         if anchor:
