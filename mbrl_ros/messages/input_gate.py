@@ -1,4 +1,4 @@
-"""Which inputs may reach the controller, judged by their header stamps, and what a missing velocity is replaced with.
+"""The input gate: which inputs may reach the controller, judged by their header stamps.
 
 Message k carries the stamp s_k and arrives at a_k in this process's clock. Its age is
 
@@ -18,8 +18,8 @@ from collections import Counter
 
 CLOCKS_AGREE = 10.0  # [s]: "auto" takes clocks that differ by less for one
 JUMP = 1.0  # [s]: a stamp that leaps further than this against its arrival is another time line
-PATIENCE = 20  # messages in a row on another time line before it is believed
-LASTING = 1.0  # [s] of nothing but messages late by the same time before their clock is taken to have stood still
+PATIENCE = 20  # messages in a row on another time line before it is taken up
+LASTING = 1.0  # [s] of nothing but messages late by the same time before their clock counts as stopped
 BACKLOG = 0.2  # messages that come in less than this share of the time their stamps span were held up somewhere
 OFFSET_MEMORY = 30.0  # [s]: the fastest message is remembered for one to two of these
 
@@ -27,20 +27,19 @@ OFFSET_MEMORY = 30.0  # [s]: the fastest message is remembered for one to two of
 class Rejection(str, enum.Enum):
     """Why an input was not used; the value is its name in diagnostics."""
 
-    NO_STAMP = "no stamp"
-    DUPLICATE = "duplicate stamp"
-    BACKWARD = "backward stamp"
-    STALE = "stale"
-    FUTURE = "stamp in the future"
-    CLOCK_JUMP = "clock jump"
-    WRONG_LENGTH = "wrong length"
-    MISSING_JOINTS = "missing joints"
-    DUPLICATE_JOINTS = "duplicate joint names"
-    MISSING_VELOCITY = "missing velocity"
-    NOT_FINITE = "not finite"
-    IMPLAUSIBLE = "implausible value"
-    WRONG_FIELDS = "wrong fields"
-    UNEXPECTED = "unexpected"
+    NO_STAMP = "no stamp"  # header.stamp is zero, negative or not finite
+    DUPLICATE = "duplicate stamp"  # the same stamp as the message before
+    BACKWARD = "backward stamp"  # an earlier stamp than the message before
+    STALE = "stale"  # older on arrival than the time-out
+    FUTURE = "stamp in the future"  # further ahead than the time-out
+    CLOCK_JUMP = "clock jump"  # the stamps leapt against their arrival
+    WRONG_LENGTH = "wrong length"  # the arrays do not belong to one list of names, or not to the number of points
+    MISSING_JOINTS = "missing joints"  # a joint of the robot is not named
+    DUPLICATE_JOINTS = "duplicate joint names"  # a joint of the robot is named twice
+    MISSING_VELOCITY = "missing velocity"  # no velocities, and control.missing_velocity is "refuse"
+    NOT_FINITE = "not finite"  # a value is NaN or infinite
+    IMPLAUSIBLE = "implausible value"  # far outside the robot's limits
+    WRONG_FIELDS = "wrong fields"  # a point cloud without the fields that are needed
 
 
 class Admission(enum.Enum):
@@ -52,10 +51,20 @@ class Admission(enum.Enum):
 
 
 class InputGate:
-    """The judge of one stream. `rejected` counts by reason, `details` keeps the last explanation of each.
+    """Judges the messages of one stream.
 
-    clock: "ros", "own", "auto" (one of the two, by the first stamp) or "stamps" (no clock at all: only the order of
-    the stamps counts, for lockstep). timeout [s] bounds the age.
+    `accepted` and `restarts` count messages, `rejected` those refused by reason; `details` holds the last explanation
+    of each reason.
+
+    Parameters
+    ----------
+    stream
+        its name in explanations.
+    timeout
+        bounds the age [s].
+    clock
+        "ros", "own", "auto" (one of the two, by the first stamp) or "stamps" (no clock at all: only the order of the
+        stamps counts, for lockstep).
     """
 
     def __init__(self, stream: str, *, timeout: float, clock: str = "auto"):
@@ -63,7 +72,16 @@ class InputGate:
         self.accepted = self.restarts = 0
         self.rejected: Counter[str] = Counter()
         self.details: dict[str, str] = {}
-        self.forget()
+        self._last: float | None = None  # the stamp accepted last [s]
+        # messages in a row on another time line: how many, the last one's stamp, the first one's stamp and arrival [s]
+        self._suspects, self._suspect_stamp, self._first_suspect = 0, 0.0, (0.0, 0.0)
+        # arrival - stamp of the fastest message [s]: ever remembered, of the window before the present one, of this one
+        self._fastest = self._older = self._newer = math.inf
+        self._window_start = -math.inf
+
+    def set_timeout(self, timeout: float) -> None:
+        """Bound the age by `timeout` [s] from now on."""
+        self.timeout = timeout
 
     def reject(self, reason: Rejection, detail: str) -> Admission:
         """Count an input as unusable for `reason`; `detail` says what was wrong, with names and values."""
@@ -74,7 +92,7 @@ class InputGate:
     def admit(self, stamp: float, now: float) -> Admission:
         """Judge a message stamped `stamp` [s] that arrives at `now` [s]. Stamps must come in rising order.
 
-        Zero, which is also what a publisher sends that sets no stamp, is believed once: time may begin there.
+        Zero, which is also what a publisher sends that sets no stamp, is accepted once: time may begin there.
         """
         if not (math.isfinite(stamp) and stamp >= 0.0) or stamp == self._last == 0.0:
             return self.reject(
@@ -110,7 +128,7 @@ class InputGate:
         return self._accept(stamp, now, Admission.ACCEPTED)
 
     def age(self, now: float) -> float:
-        """Age [s] at `now` of the newest accepted message; infinite before the first."""
+        """Return the age [s] at `now` [s] of the newest accepted message; infinite before the first."""
         return math.inf if self._last is None else self._age(self._last, now)
 
     def _age(self, stamp: float, now: float) -> float:
@@ -129,8 +147,10 @@ class InputGate:
         return admission
 
     def _suspect(self, stamp: float, now: float, reason: Rejection, detail: str, lasting: float = 0.0) -> Admission:
-        """Reject, but believe the PATIENCE-th message in a row that continues the same other time line, if the first came
-        `lasting` [s] ago. A backlog, whose messages come faster than they were stamped, is none.
+        """Reject, but accept the PATIENCE-th message in a row that continues the same other time line.
+
+        The first of them must have come `lasting` [s] ago. A backlog, whose messages come faster than they were
+        stamped, is no time line.
         """
         continues = self._suspects > 0 and 0.0 < stamp - self._suspect_stamp < JUMP
         if not continues:
@@ -146,7 +166,7 @@ class InputGate:
 
     def forget(self) -> None:
         """Judge the next message like the first one."""
-        self._last: float | None = None
+        self._last = None
         self._suspects, self._suspect_stamp, self._first_suspect = 0, 0.0, (0.0, 0.0)
         self._fastest = self._older = self._newer = math.inf
         self._window_start = -math.inf

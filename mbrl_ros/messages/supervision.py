@@ -9,11 +9,13 @@ order of `data`, each with its name and size:
     target nt    q* [rad], p* [m] or s* [image coordinates]
     q n, qd n    [rad, rad/s]          a n       mean acceleration over the last window [rad/s^2]
     w n          mean command over the last window
-    u n          what the teacher wants as the mean command of the next window
+    u n          the teacher's mean command of the next window
     P n (n+1)/2  upper triangle of its precision Q_uu, row by row
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +26,14 @@ VERSION = "mbrl_ros/supervision/1"
 MOST_VALUES = 100_000
 
 
-def read(message) -> tuple[Supervision, int]:
-    """(sample, its sequence number). DataError if the message is not such a sample."""
+def read(message: Any) -> tuple[Supervision, int]:
+    """Return the sample and its sequence number.
+
+    Raises
+    ------
+    DataError
+        if the message is not such a sample.
+    """
     dim, data = message.layout.dim, np.asarray(message.data)
     if not dim or dim[0].label != VERSION:
         raise DataError(f"not a {VERSION} message but '{dim[0].label[:60] if dim else ''}'")

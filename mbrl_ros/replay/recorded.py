@@ -36,8 +36,8 @@ class RecordedCommands:
         """A command received at `time` [s]; whether it is a second answer to the same state."""
         u, names = np.array(message.data, dtype=np.float64), command_joints(message)
         if names and len(names) == u.size:
-            index, _ = self._order.resolve(names)
-            u = u if index is None else u[index]
+            index = self._order.resolve(names)
+            u = u if isinstance(index, tuple) else u[index]
         if u.shape != (self.n,) or not (np.abs(u) <= self._largest).all():  # NaN too
             self.strange["wrong length" if u.shape != (self.n,) else "implausible value"] += 1
             return False

@@ -9,54 +9,51 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from ..controllers.base import Controller
 from ..exceptions import MbrlError
-from ..messages.readers import (
-    JointOrder,
-    Message,
+from ..messages.readers import JointOrder, Message, seconds
+from ..messages.targets import (
     read_feature_target,
     read_joint_target,
     read_point_target,
     read_pose_target,
     read_trajectory_target,
-    seconds,
 )
 from ..robots import Robot
 from .topics import Mapped
 
-APART = (
-    0.5  # [s] by which recorder and node may see things at different times; a target is never given earlier or later
-)
+APART = 0.5  # [s] between recorder and node seeing the same target; it is never given earlier or later than that
 
 
-class Targets:
-    """For the controller of `robot`; note(text) is told why one is refused."""
+class TargetReplayer:
+    """Gives targets to the controller of `robot`; note(text) is told why one is refused."""
 
-    def __init__(self, controller, robot: Robot, mapped: Mapped | None, note: Callable[[str], None]):
+    def __init__(self, controller: Controller, robot: Robot, mapped: Mapped | None, note: Callable[[str], None]):
         self._controller, self._robot, self._note = controller, robot, note
         self._mapped, self._order = mapped or Mapped(), JointOrder(robot.joints)
         self._waiting: deque[tuple[float, str, Message]] = deque()
-        self._offset: int | None = None
-        self._handlers = {
-            "target_joints": self._joints,
-            "target_point": self._point,
-            "target_pose": self._pose,
-            "target_trajectory": self._trajectory,
-            "target_features": self._features,
+        self._offset: int | None = None  # of the node's count of targets over this controller's
+        self._setters: dict[str, Callable[[Message, float], object]] = {
+            "target_joints": self._set_joints,
+            "target_point": self._set_point,
+            "target_pose": self._set_pose,
+            "target_trajectory": self._set_trajectory,
+            "target_features": self._set_features,
         }
 
     def give(self, role: str, message: Message) -> None:
-        """To the controller, now."""
+        """Give a target to the controller now."""
         try:
-            self._handlers[role](message, seconds(message.header.stamp))
+            self._setters[role](message, seconds(message.header.stamp))
         except MbrlError as error:
             self._note(f"target refused: {error}")
 
     def wait(self, arrived: float, role: str, message: Message) -> None:
-        """Keep it until give_until() says that the node had it."""
+        """Keep a target recorded at `arrived` [s] until `give_until` says that the node had it."""
         self._waiting.append((arrived, role, message))
 
     def refuse(self, role: str, stamp: float) -> None:
-        """The node refused a target with this header stamp [s]: the newest one that waits."""
+        """Drop the newest waiting target with the header stamp `stamp` [s], which the node refused."""
         for k in reversed(range(len(self._waiting))):
             _, kind, message = self._waiting[k]
             if kind == role and seconds(message.header.stamp) == stamp:
@@ -64,40 +61,36 @@ class Targets:
                 self._note(f"{role}: refused, as in the run")
                 return
 
-    def forget_count(self, count: int | None = None) -> None:
-        """The node counts anew; `count`: how many it has accepted by now, None if the next status tells."""
-        self._offset = None if count is None else count - self._accepted
+    def forget_count(self) -> None:
+        """Let the next count of the node begin its numbering anew."""
+        self._offset = None
 
     def give_until(self, count: int, now: float) -> None:
-        """Give what the node had accepted at `now` [s], `count` targets in its own numbering."""
+        """Give what the node had accepted at `now` [s]: `count` targets in its own numbering."""
         if self._offset is None:  # recorded from some time on
-            arrived = sum(time <= now for time, _, _ in self._waiting)
-            self._offset = count - self._accepted - arrived
+            arrived_before = sum(time <= now for time, _, _ in self._waiting)
+            self._offset = count - self._controller.targets_accepted - arrived_before
         while self._waiting:
             arrived, role, message = self._waiting[0]
-            wanted = self._accepted + self._offset < count and arrived <= now + APART
+            wanted = self._controller.targets_accepted + self._offset < count and arrived <= now + APART
             if not wanted and arrived >= now - APART:
                 return
             self._waiting.popleft()
             self.give(role, message)
 
-    @property
-    def _accepted(self) -> int:
-        return self._controller.target_manager.accepted
-
-    def _joints(self, message: Message, stamp: float) -> None:
+    def _set_joints(self, message: Message, stamp: float) -> None:
         message.name = self._mapped.translated(message.name)
         self._controller.set_joint_target(read_joint_target(message, self._order), stamp)
 
-    def _point(self, message: Message, stamp: float) -> None:
+    def _set_point(self, message: Message, stamp: float) -> None:
         self._controller.set_point_target(read_point_target(message, self._robot.root), stamp)
 
-    def _pose(self, message: Message, stamp: float) -> None:
+    def _set_pose(self, message: Message, stamp: float) -> None:
         self._controller.set_point_target(read_pose_target(message, self._robot.root), stamp)
 
-    def _trajectory(self, message: Message, stamp: float) -> None:
+    def _set_trajectory(self, message: Message, stamp: float) -> None:
         message.joint_names = self._mapped.translated(message.joint_names)
         self._controller.set_trajectory(*read_trajectory_target(message, self._order), stamp)
 
-    def _features(self, message: Message, stamp: float) -> None:
+    def _set_features(self, message: Message, stamp: float) -> None:
         self._controller.set_feature_target(read_feature_target(message), stamp)

@@ -1,8 +1,8 @@
-"""The event log: what was done to a controller between two commands, so that a replay can do the same at the same place.
+"""The event log: what was done to a controller between two commands, so that a replay can do it at the same place.
 
-Besides states and features, a controller's commands depend on requests, parameters, loaded models and policies. Commands
-are numbered n = 1, 2, ... since configuration; an event with `after` = n came after command n and before the next one.
-Targets are counted only (TargetManager.accepted): the messages that carry them are recorded themselves.
+Besides states and features, a controller's commands depend on requests, parameters, loaded models and policies.
+Commands are numbered n = 1, 2, ... since configuration; an event with `after` = n came after command n and before the
+next one. Targets are counted only (TargetManager.accepted): the messages that carry them are recorded themselves.
 """
 
 from __future__ import annotations

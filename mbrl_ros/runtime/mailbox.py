@@ -1,7 +1,7 @@
-"""Where one thread puts what arrives and the control thread waits for it.
+"""The mailbox: one thread puts states and features in, the control thread waits for the next state.
 
 In real time only the newest state that is due counts: due for a tick, at the control rate, or, between ticks, for the
-feedback player at its own rate (timing.Grid). In lockstep every state is kept, in order.
+feedback player at its own rate (scheduling.Grid). In lockstep every state is kept, in order.
 """
 
 from __future__ import annotations
@@ -15,13 +15,27 @@ from ..types import Array, FeatureFrame, Observation
 from .scheduling import Grid
 
 SHORTEST_WAIT = 2e-4  # [s]: simulated time may stand still; looking at it more often would keep a processor busy
+ROUNDING = 1e-6  # [s] of stamps, forgiven where a frame falls on the border of a state
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Arrival:
-    """A state as it came in: `received` [s] by perf_counter, the measured effort (n,) or None, whether its stamps begin
-    a new time line, whether it is due for a tick (else the player answers it), and when it came by the loop's clock [s]
-    (None: that is perf_counter).
+    """A state as it came in.
+
+    Parameters
+    ----------
+    observation
+        the state.
+    received
+        when it came, by the processor's monotonic clock [s].
+    effort
+        the measured effort (n,) [N m or N]; None: not measured.
+    restarted
+        whether its stamps begin a new time line.
+    due
+        whether it is due for a tick; else the feedback player answers it.
+    clocked
+        when it came by the loop's clock [s]; None: that is the processor's.
     """
 
     observation: Observation
@@ -33,10 +47,34 @@ class Arrival:
 
 
 class Mailbox:
-    """player_period [s]: None without a player. `events` counts the states that were overtaken."""
+    """States and feature frames on their way to the control thread.
 
-    def __init__(self, dt: float, *, lockstep: bool, player_period: float | None, events: Counter[str]):
+    Parameters
+    ----------
+    dt
+        the control period [s].
+    lockstep
+        keep every state.
+    player_period
+        the period of the feedback player [s]; None without one.
+    events
+        counts the states that were overtaken by a newer one.
+    frame_latency
+        in lockstep a frame counts from this long after its exposure on [s], whenever it came.
+    """
+
+    def __init__(
+        self,
+        dt: float,
+        *,
+        lockstep: bool,
+        player_period: float | None,
+        events: Counter[str],
+        frame_latency: float = 0.0,
+    ):
         self._lockstep, self._events = lockstep, events
+        # a frame belongs to the first state that is stamped no earlier than its exposure less this
+        self._frame_margin = ROUNDING - frame_latency if lockstep else 0.5 * dt
         self._grid = Grid(dt)
         self._player_grid = None if player_period is None else Grid(player_period)
         self._condition = threading.Condition()
@@ -45,22 +83,25 @@ class Mailbox:
         self._closed = True
 
     def open(self) -> None:
+        """Let `take` wait for states."""
         with self._condition:
             self._closed = False
 
     def close(self) -> None:
-        """Wake the waiting thread for good."""
+        """Wake the waiting thread and let `take` return None."""
         with self._condition:
             self._closed = True
             self._condition.notify()
 
     def put(self, arrival: Arrival) -> None:
+        """Take in a state, unless it is due neither for a tick nor for the player."""
         with self._condition:
             if not self._lockstep or self._player_grid is not None:
-                arrival = self._judged(arrival)
-                if arrival is None:
+                judged = self._judged(arrival)
+                if judged is None:
                     return
-            if self._closed:  # nobody works on them: the newest will do
+                arrival = judged
+            if self._closed:  # no thread answers them: the newest will do
                 self._arrivals.clear()
             if self._arrivals and not self._lockstep:
                 last = self._arrivals.pop()
@@ -70,10 +111,22 @@ class Mailbox:
             self._condition.notify()
 
     def put_frame(self, frame: FeatureFrame) -> None:
+        """Take in a feature frame."""
         self._frames.append(frame)
 
     def take(self, left: Callable[[], float] | None) -> Arrival | None:
-        """The next state; None once left() [s] is used up, or when the mailbox is closed. left None: wait for ever."""
+        """Return the next state, with its feature frames if it is due.
+
+        Parameters
+        ----------
+        left
+            returns for how long to wait [s]; None: without end.
+
+        Returns
+        -------
+        Arrival or None
+            None once no time is left, or when the mailbox is closed.
+        """
         with self._condition:
             while not self._arrivals and not self._closed:
                 if left is None:
@@ -83,17 +136,22 @@ class Mailbox:
                 if remaining <= 0.0:
                     return None
                 self._condition.wait(max(remaining, SHORTEST_WAIT))
-            return self._arrivals.popleft() if self._arrivals and not self._closed else None
+            if not self._arrivals or self._closed:
+                return None
+            arrival = self._arrivals.popleft()
+        return self.with_frames(arrival) if arrival.due else arrival
 
-    def frames_until(self, stamp: float) -> tuple[FeatureFrame, ...]:
-        """The feature frames exposed until `stamp` [s]; later ones wait."""
+    def with_frames(self, arrival: Arrival) -> Arrival:
+        """Return the arrival with the waiting frames that belong to it; later ones wait."""
         frames = []
-        while self._frames and self._frames[0].stamp <= stamp:
+        while self._frames and self._frames[0].stamp <= arrival.observation.stamp + self._frame_margin:
             frames.append(self._frames.popleft())
-        return tuple(frames)
+        if not frames:
+            return arrival
+        return replace(arrival, observation=replace(arrival.observation, frames=tuple(frames)))
 
     def _judged(self, arrival: Arrival) -> Arrival | None:
-        """The arrival, marked as due or for the player; None if neither wants it."""
+        """Return the arrival, marked as due or for the player; None if neither wants it."""
         if arrival.restarted:
             self._grid.reset()
         stamp = arrival.observation.stamp

@@ -1,23 +1,26 @@
-"""How long things took, without remembering everything: the newest values of a quantity and what they amount to."""
+"""How long the parts of a tick took and how often something happened, in bounded memory."""
 
 from __future__ import annotations
+
+from collections import Counter
 
 import numpy as np
 
 
 class Rolling:
-    """The newest `size` values. Written by one thread; others may read, and see each value or not."""
+    """The newest `size` values of a quantity. One thread writes; others may read."""
 
     def __init__(self, size: int = 1024):
         self._values = np.zeros(size)
         self.count = 0
 
     def add(self, value: float) -> None:
+        """Add a value; the oldest one is forgotten when there are more than `size`."""
         self._values[self.count % self._values.size] = value
         self.count += 1
 
     def percentiles(self) -> dict[str, float]:
-        """{"p50", "p99", "max"}; NaN before the first value."""
+        """Return {"p50", "p99", "max"}; NaN before the first value."""
         values = self._values[: min(self.count, self._values.size)]
         if not values.size:
             return dict.fromkeys(("p50", "p99", "max"), float("nan"))
@@ -25,5 +28,34 @@ class Rolling:
         return {"p50": float(p50), "p99": float(p99), "max": float(values.max())}
 
     def mean(self) -> float:
+        """Return the mean; NaN before the first value."""
         values = self._values[: min(self.count, self._values.size)]
         return float(values.mean()) if values.size else float("nan")
+
+
+class LoopStatistics:
+    """Counts and durations [s] of a control loop, written by its thread.
+
+    `ticks` and `missed` count ticks, `events` {what: count} everything else that is worth a count; `recent_misses`
+    holds 1 for a missed tick and 0 for one in time.
+    """
+
+    def __init__(self) -> None:
+        self.ticks = self.missed = 0
+        self.compute, self.latency, self.period = Rolling(), Rolling(), Rolling()
+        self.recent_misses = Rolling()
+        self.events: Counter[str] = Counter()
+
+    def add_tick(self, compute: float, latency: float, period: float) -> None:
+        """Count a tick; `period` [s] is unknown for the first one."""
+        self.compute.add(compute)
+        self.latency.add(latency)
+        self.recent_misses.add(0.0)
+        if self.ticks:
+            self.period.add(period)
+        self.ticks += 1
+
+    def add_miss(self) -> None:
+        """Count a missed tick."""
+        self.missed += 1
+        self.recent_misses.add(1.0)

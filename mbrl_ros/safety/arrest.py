@@ -2,10 +2,11 @@ r"""The safe effort "arrest": it brings an arm to rest and carries it, without a
 
     u = u_mean + M_s (a_r - c (qd - v_r) - c^2/3 (q - q_r)) - w,      w <- w + dt c^3/27 M_s (q - q_r)
 
-u_mean is the exponential mean of the commands (time constant supervisor.mean_time), which carried the arm until now. The
-reference (q_r, v_r, a_r) starts at the arm's state and brakes every joint with its acceleration limit, so the arm stops
-within its braking distance and no joint is decelerated by more. A joint that is faster than its limit brakes within the
-distance it would need at its limit. About the reference the law places a triple pole at c/3 wherever M_s = M:
+u_mean is the exponential mean of the commands (time constant supervisor.mean_time), which carried the arm until now.
+The reference (q_r, v_r, a_r) starts at the arm's state and brakes every joint with its acceleration limit, so the arm
+stops within its braking distance and no joint is decelerated by more. A joint that is faster than its limit brakes
+within the distance it would need at its limit. About the reference the law places a triple pole at c/3 wherever M_s =
+M:
 
     qdd = a_r - c ed - c^2/3 e - c^3/27 int e,      e = q - q_r,  ed = qd - v_r
 
@@ -14,12 +15,12 @@ links' inertia at the present pose,
 
     M_s = L max(1, L^-1 M_fit L^-T) L^T,     M_e(q) = L L^T
 
-with M_e of robots/effective_inertia.py, learned rotor inertia included, and M_fit the inverse of the input gain of the last
-fit whose model was consistent; max acts on the eigenvalues, which are limited to LARGEST.
+with M_e of robots/effective_inertia.py, learned rotor inertia included, and M_fit the inverse of the input gain of
+the last fit whose model was consistent; max acts on the eigenvalues, which are limited to LARGEST.
 
-w is the torque that u_mean lacks, after a change of pose or load. It is not integrated for a joint whose command is at its
-limit and never exceeds the limit. Without states there is no feedback: u_mean - w goes on for supervisor.blind_time,
-followed by what supervisor.blind_effort names.
+w is the torque that u_mean lacks, after a change of pose or load. It is not integrated for a joint whose command is
+at its limit and never exceeds the limit. Without states there is no feedback: u_mean - w goes on for
+supervisor.blind_time, followed by what supervisor.blind_effort names.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class Arrest:
         self._q = None
 
     def applied(self, u: Array, share: float = 1.0, ends: bool = True) -> None:
-        """Take the command u (n,) into the mean; it holds for a `share` of a period. `ends`: and it was not this law's."""
+        """Take the command u (n,) into the mean; it holds for a `share` of a period. `ends`: it was not this law's."""
         self._weight += share  # the first commands are averaged evenly
         self.mean = self.mean + min(1.0, max(share / self._weight, share * self.dt / self.settings.mean_time)) * (
             u - self.mean

@@ -119,14 +119,14 @@ class CommandLimiter:
             self._stopping_speed = self.previous if self.robot.interface == "velocity" else self._last_step / self.dt
 
     def stopping(self) -> Array:
-        """Return the next command (n,) on the way to rest within the acceleration limits (velocity, position interface)."""
+        """Return the next velocity or position command (n,) on the way to rest within the acceleration limits."""
         speed = self._stopping_speed = self._stopping_speed - _within(
             self._stopping_speed, -self._slowing, self._slowing
         )
         return speed if self.robot.interface == "velocity" else self.previous + self.dt * speed
 
     def limited(self, u: Array, share: float = 1.0) -> tuple[Array, int]:
-        """Return (command (n,), Reason flags): u within its limits and within reach of the previous command, always finite.
+        """Return u (n,) within its limits and near the previous command, and the Reason flags of what changed it.
 
         Where u is not finite, the previous command goes on.
         """

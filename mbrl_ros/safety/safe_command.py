@@ -9,8 +9,8 @@
                     gravity    u = g(q) - d qd, g of the URDF
                     hold       u = u_mean - d qd + k (q_0 - q), q_0 the pose at which the safe command began
 
-d is `supervisor.damping`, k `supervisor.stiffness` and u_mean the exponential mean of the recent commands (time constant
-`supervisor.steady_time`). Damping needs a measured velocity: without a state it is left out.
+d is `supervisor.damping`, k `supervisor.stiffness` and u_mean the exponential mean of the recent commands (time
+constant `supervisor.steady_time`). Damping needs a measured velocity: without a state it is left out.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class SafeCommand:
 
     def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float):
         self._robot, self._settings, self._dt = robot, settings, dt
-        # More would shake a joint with little inertia: a damping of inertia / period is too much after one tick of delay.
+        # More would shake a joint with little inertia: a damping of inertia / period is too much after one tick of
+        # delay.
         self._damping = (
             per_joint(settings.damping, robot.n, "supervisor.damping")
             if settings.damping
@@ -61,9 +62,9 @@ class SafeCommand:
         if self.arrest is None or self.arrest.ready:
             return ""
         return (
-            "the safe command 'arrest' needs the inertia of the arm: the URDF has no usable <inertial> for every controlled "
-            "joint; add mass and inertia to the links, or choose another "
-            "supervisor.safe_effort (zero, damp, hold)"
+            "the safe command 'arrest' needs the inertia of the arm: the URDF has no usable <inertial> for every "
+            "controlled joint; add mass and inertia to the links, or choose another supervisor.safe_effort "
+            "(zero, damp, hold)"
         )
 
     def reset(self, command: Array) -> None:

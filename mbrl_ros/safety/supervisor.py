@@ -28,7 +28,7 @@ GRANTED = {
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Command:
-    """The applied command u (nu,), finite and inside every limit; the supervisor's state, and why u is not the requested one."""
+    """The applied command u (nu,), finite and inside every limit, the state, and why u is not the requested one."""
 
     u: Array
     state: State

@@ -1,0 +1,301 @@
+"""The control cycle: everything one tick does, without a thread and without deadlines.
+
+    prepare   reset or resume the controller at the robot's state, or record what acted during the last period
+    decide    decision = controller.step(observation), command = supervisor.filter(decision, observation, warnings)
+    publish   outputs.command(stamp, u), no earlier than the conditions allow
+    record    tell the controller what acts from when on, and give its plan to the feedback player
+
+The control loop (control_loop.py) calls it from its thread, a replay for every recorded state. How late a command came,
+what acted and whether the state is recent it asks its `TickConditions`.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import Any
+
+from ..controllers.base import Controller
+from ..safety.state_machine import Reason, Request, State
+from ..safety.supervisor import Command
+from ..types import Array, Decision, Observation
+from .applied_commands import AppliedCommands
+from .event_log import Event
+from .feedback_player import FeedbackPlayer
+from .interfaces import CommandSupervisor, Outputs, Tick, TickConditions
+from .mailbox import Arrival
+from .statistics import LoopStatistics
+
+
+class ControlCycle:
+    """The ticks of one controller.
+
+    Parameters
+    ----------
+    controller, supervisor, outputs, conditions
+        the parts of a tick; see controllers/base.py and interfaces.py.
+    dt
+        the control period [s].
+    timeout
+        once the newest state is older than this [s], the safe command goes out.
+    lockstep
+        every state gets exactly one command.
+    player
+        answers states between two ticks; None: they are not answered.
+    player_period
+        for how long [s] its commands hold.
+    """
+
+    def __init__(
+        self,
+        controller: Controller,
+        supervisor: CommandSupervisor,
+        outputs: Outputs,
+        conditions: TickConditions,
+        *,
+        dt: float,
+        timeout: float,
+        lockstep: bool = False,
+        player: FeedbackPlayer | None = None,
+        player_period: float | None = None,
+    ):
+        self.controller, self.supervisor, self.outputs = controller, supervisor, outputs
+        self.statistics = LoopStatistics()
+        self._conditions, self._timeout, self._lockstep = conditions, timeout, lockstep
+        self._applied = AppliedCommands(
+            controller, conditions, supervisor.settings, dt, player, player_period, self.statistics.events
+        )
+        self.age = self._applied.age
+        self._number = 0  # of the last command
+        self._observation: Observation | None = None  # the newest one, as far as the controller believes it
+        self._last_command: tuple[float, Array] | None = None
+        self._beginning = True
+        self._newest_frame = float("nan")
+        self._published = 0.0  # when the last command left [s]
+        controller.refuse_targets_while(lambda: self.supervisor.refusal)
+
+    @property
+    def started(self) -> bool:
+        """Whether a state has been answered."""
+        return self._observation is not None
+
+    @property
+    def beginning(self) -> bool:
+        """Whether the next tick begins at the robot's state."""
+        return self._beginning
+
+    @property
+    def commands_sent(self) -> int:
+        """The number of the last command."""
+        return self._number
+
+    def continue_after(self, number: int) -> None:
+        """Let the next command be that after command `number`."""
+        self._number = number
+
+    # --- between two ticks ----------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Let the next tick begin at the robot's state: the node was activated."""
+        self._beginning = True
+
+    def forget(self) -> None:
+        """Forget everything, as a process that was started anew."""
+        self._observation, self._last_command = None, None
+        self.supervisor.reset(None)
+        self.supervisor.forget_inertia()
+        self._applied.forget()
+        self.begin()
+
+    def end(self) -> None:
+        """Send the safe command, the last one for now: the node was deactivated."""
+        if self._observation is not None:
+            self._publish(self._observation.stamp, self.supervisor.stop(self._recent_state(), Reason.STOPPING))
+
+    def request(self, request: Request) -> bool:
+        """Handle a request; return whether it was granted. An emergency stop acts at once."""
+        before, state = self.supervisor.state, self._recent_state()
+        granted = self.supervisor.request(request, state)
+        after = self.supervisor.state
+        if state is not None and State.HOLD in (before, after) and before is not after:
+            self.controller.hold(state)  # also when holding ends: the controller starts at the robot's state
+        if request is Request.E_STOP and self._observation is not None:
+            self._publish(self._observation.stamp, self.supervisor.stop(state, Reason.REQUESTED))
+        return granted
+
+    def event(self, name: str, **details: Any) -> Event:
+        """Return the event `name` with its place among the commands."""
+        recent = self._recent_state() is not None
+        return Event(name, self._number, self.controller.targets_accepted, recent, details)
+
+    def repeat_command(self) -> None:
+        """Send the last command again: a state that came twice may mean that its answer was lost."""
+        if self._last_command is not None:
+            self.outputs.command(*self._last_command)
+
+    # --- one tick -------------------------------------------------------------------------------------------------
+
+    def tick(self, arrival: Arrival) -> Tick:
+        """Answer a state with the controller's decision and return what happened."""
+        begin = time.perf_counter()
+        observation, statistics = arrival.observation, self.statistics
+        if observation.frames:
+            self._newest_frame = observation.frames[-1].stamp
+        decision, command = self._decide(arrival)
+        computed = time.perf_counter()
+        self._conditions.wait_to_answer(arrival)
+        self._publish(observation.stamp, command)
+        done = time.perf_counter()
+        # simulated time may stand still until the first command: how long that took is no lateness
+        late = self._conditions.lateness(arrival) if statistics.ticks else 0.0
+        self._record(arrival, decision, command, late)
+        period = done - self._published if statistics.ticks else float("nan")
+        self._published = done
+        compute, latency = computed - begin, done - arrival.received
+        statistics.add_tick(compute, latency, period)
+        return self._result(observation, decision, command, compute, latency, period, late)
+
+    def play(self, arrival: Arrival) -> None:
+        """Answer a state between two ticks with the plan's feedback, if a plan is valid and the state is ACTIVE."""
+        observation = arrival.observation
+        u = self._applied.between_ticks(observation)
+        if u is None or self.supervisor.state is not State.ACTIVE:
+            if self._lockstep:  # every state gets an answer
+                self._send(observation.stamp, self._command_in_effect())
+            return
+        command = self.supervisor.between(u, observation, self._applied.player_share)
+        self._publish(observation.stamp, command)
+        self._applied.add_between_ticks(arrival, command.u)
+
+    def miss(self, age: float) -> Tick | None:
+        """Count a tick for which no state came; send the safe command once the newest one is older than the time-out.
+
+        Parameters
+        ----------
+        age
+            of the newest state [s].
+        """
+        self.statistics.add_miss()
+        if age <= self._timeout or self._observation is None:
+            return None
+        command = self.supervisor.stale(age)
+        self._publish(self._observation.stamp, command)
+        self._published = time.perf_counter()
+        self.statistics.events["safe commands for stale states"] += 1
+        return self._result(self._observation, None, command, 0.0, age, float("nan"), 0.0)
+
+    def publish_results(self, tick: Tick | None) -> None:
+        """Give a tick to the outputs; an error there is reported and does not reach the robot."""
+        if tick is None:
+            return
+        try:
+            self.outputs.tick(tick)
+        except Exception:  # commands matter more than what is published about them
+            self._report_error("output errors")
+
+    # --- the parts of a tick --------------------------------------------------------------------------------------
+
+    def _decide(self, arrival: Arrival) -> tuple[Decision | None, Command]:
+        observation, decision = arrival.observation, None
+        self._observation, before = observation, self._observation
+        try:
+            self._prepare(observation, before, arrival.restarted)
+            decision = self.controller.step(observation)
+            believed = observation if decision.admitted is None else decision.admitted
+            self._observation = believed
+            command = self.supervisor.filter(decision, believed, self._warnings())
+        except Exception:  # whatever a controller does, the robot gets a safe command
+            self._report_error("controller errors")
+            command = self._after_error(observation)
+        return decision, command
+
+    def _prepare(self, observation: Observation, before: Observation | None, restarted: bool) -> None:
+        """Begin, or continue after an interruption, or record what acted since the state `before`."""
+        self.age.state(observation.stamp)
+        if self._beginning:
+            if before is None:
+                self.controller.reset(observation)
+            else:  # active again: what was learned stays, targets do not
+                self.controller.hold(observation)
+                self.controller.resume(observation, self._command_in_effect())
+            self.supervisor.reset(observation)
+            self.age.reset()
+            self._beginning = False
+        elif restarted or self.supervisor.resuming:
+            if restarted:
+                self._conditions.restart()
+                self.age.reset()
+                self.supervisor.interrupted(Reason.CLOCK_JUMP)
+            self.controller.resume(observation, self._command_in_effect())
+            if self.supervisor.state is State.HOLD:
+                self.controller.hold(observation)
+            self._applied.restart()
+        elif before is not None:
+            self._applied.end_period(before.stamp)
+
+    def _warnings(self) -> Reason:
+        """Return what the controller and the age of the commands give cause to warn of."""
+        warnings = Reason.LATE if self.age.late else Reason.NONE
+        if self.age.held:
+            warnings |= Reason.TOO_LATE
+        health = self.controller.health()
+        if health.features_lost:
+            warnings |= Reason.FEATURES
+        if health.model_inconsistent:
+            warnings |= Reason.MODEL_INCONSISTENT
+        if health.model_lost:
+            warnings |= Reason.MODEL_LOST
+        return warnings
+
+    def _after_error(self, observation: Observation) -> Command:
+        """Return the safe command; the one that needs no state where even that raises an error."""
+        try:
+            return self.supervisor.failed(observation)
+        except Exception:
+            self._report_error("safe command errors")
+            return self.supervisor.stop(None, Reason.CONTROLLER_ERROR)
+
+    def _record(self, arrival: Arrival, decision: Decision | None, command: Command, late: float) -> None:
+        """Take note of what was published, `late` periods after its time."""
+        try:
+            self._applied.add(arrival, decision, command.u, late, self.statistics.ticks)
+        except Exception:
+            self._report_error("controller errors")
+
+    # --- inside ---------------------------------------------------------------------------------------------------
+
+    def _result(
+        self,
+        observation: Observation,
+        decision: Decision | None,
+        command: Command,
+        compute: float,
+        latency: float,
+        period: float,
+        late: float,
+    ) -> Tick:
+        index, missed, targets = self.statistics.ticks, self.statistics.missed, self.controller.targets_adopted
+        timing = compute, latency, period, missed, self._number, late
+        return Tick(index, observation, decision, command, *timing, self._newest_frame, targets)
+
+    def _publish(self, stamp: float, command: Command) -> None:
+        self._send(stamp, command.u)
+        self._last_command = (stamp, command.u)
+
+    def _send(self, stamp: float, u: Array) -> None:
+        self._number += 1
+        self.outputs.command(stamp, u)
+
+    def _command_in_effect(self) -> Array:
+        assert self._last_command is not None, "no state has been answered yet"
+        return self._last_command[1]
+
+    def _recent_state(self) -> Observation | None:
+        """Return the newest observation while it is recent enough to act on."""
+        return self._observation if self._conditions.state_is_recent() else None
+
+    def _report_error(self, event: str) -> None:
+        """Count the exception being handled; the first of its kind is logged with its traceback."""
+        self.statistics.events[event] += 1
+        if self.statistics.events[event] == 1:
+            self.outputs.log("error", f"{event}, the first of them:\n{traceback.format_exc()}")
