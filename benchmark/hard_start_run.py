@@ -11,10 +11,11 @@ from hard_start_cases import ARMS, CONDITIONS, FAULTS, HOLD, SLOT, Case, Fault, 
 from mbrl_ros.controllers.factory import build_controller
 from mbrl_ros.demo.metrics import rest_error, settled
 from mbrl_ros.exceptions import MbrlError
-from mbrl_ros.replay.stepped import SteppedLoop
 from mbrl_ros.robots.kinematics import Kinematics
-from mbrl_ros.runtime.control_loop import Tick
+from mbrl_ros.runtime.conditions import SteppedConditions
+from mbrl_ros.runtime.control_cycle import ControlCycle
 from mbrl_ros.runtime.event_log import Event
+from mbrl_ros.runtime.interfaces import Tick
 from mbrl_ros.runtime.mailbox import Arrival
 from mbrl_ros.safety.state_machine import Reason, Request, State
 from mbrl_ros.safety.supervisor import Supervisor
@@ -58,17 +59,16 @@ class Run:
         self.controller = build_controller(case.robot, case.configuration)
         self.outputs = Outputs(case.robot.command_lower, case.robot.command_upper)
         supervisor = Supervisor(case.robot, case.configuration.supervisor, self.dt)
-        self.loop = SteppedLoop(
+        self.conditions = SteppedConditions()
+        self.cycle = ControlCycle(
             self.controller,
             supervisor,
             self.outputs,
+            self.conditions,
             dt=self.dt,
             timeout=case.configuration.control.state_timeout,
-            age=lambda: 0.0,
             lockstep=True,
-            felt=lambda arrival: None,
         )
-        self.loop.begin()
         self.measurement = case.plant.reset()
         self.k = 0
         self.rows: list[tuple[Array, Array, int]] = []  # (tip (3,), |qd| over its limit (n,), state) of every tick
@@ -83,13 +83,13 @@ class Run:
     def tick(self) -> None:
         """One period."""
         case, m = self.case, self.measurement
-        self.loop.late = case.plant.delivery.late if self.told else 0
+        self.conditions.set_lateness(case.plant.delivery.late if self.told else 0.0)
         truth = case.plant.truth
-        self.loop.answer(Arrival(Observation(m.stamp, m.q, m.qd), m.stamp, m.effort))
-        state = self.loop.supervisor.state
+        self.cycle.tick(Arrival(Observation(m.stamp, m.q, m.qd), m.stamp, m.effort))
+        state = self.cycle.supervisor.state
         self.rows.append((truth.tip, np.abs(truth.qd) / case.robot.velocity_limit, int(state)))
         if state is State.FAULT and self.lost_at is None:
-            self.lost_at, self.cause = self.t, Reason(self.loop.supervisor.cause).name or "unknown"
+            self.lost_at, self.cause = self.t, Reason(self.cycle.supervisor.cause).name or "unknown"
         self.measurement = case.plant.step(self.outputs.u)
         self.k += 1
 
@@ -194,7 +194,7 @@ def _forced(r: Run, fault: Fault, payload: float) -> dict[str, Any]:
         return {"forced": None}
     entry, truth = r.k, r.case.plant.truth
     braking = _braking(r.case, truth.q, truth.qd)
-    r.loop.request(Request.E_STOP)
+    r.cycle.request(Request.E_STOP)
     end = r.t + AFTER_FAULT
     if fault.lost_after is not None:
         r.until(r.t + fault.lost_after)

@@ -81,7 +81,7 @@ def record(package: Path, file: Path, points: int, ticks: int) -> None:
     print(
         f"{package.name}: state {loop.supervisor.state.name} after {ticks} ticks, tip "
         f"{1e3 * np.linalg.norm(plant.truth.tip - current(slots, plant.time)):.2f} mm from its target, "
-        f"{sum(loop.events.values())} events",
+        f"{sum(loop.statistics.events.values())} events",
         file=sys.stderr,
     )
     np.savez(
@@ -109,12 +109,14 @@ def replay(package: Path, file: Path, points: int, ticks: int) -> None:
     for k in range(ticks):
         row = data["frame"][k]
         frames = (FeatureFrame(row[0], row[1 : 1 + 2 * points], row[1 + 2 * points :]),) if np.isfinite(row[0]) else ()
-        loop.felt = data["u"][k]
+        loop.outputs.applied = data["u"][k]
         answer(loop, Observation(float(data["stamp"][k]), data["q"][k], data["qd"][k], frames), data["effort"][k])
 
 
 class Outputs:
-    """Takes what the loop hands out and keeps the last command u (nu,)."""
+    """Takes what the loop hands out and keeps the last command u (nu,); `applied`: what acts instead of it."""
+
+    applied = None
 
     def command(self, stamp, u) -> None:
         self.u = u.copy()
@@ -128,32 +130,31 @@ class Outputs:
 
 
 def build(package: Path, points: int):
-    """The node's loop for the Panda, and the robot."""
+    """The node's control cycle for the Panda, and the robot."""
     from mbrl_ros.config.configuration import Configuration
     from mbrl_ros.controllers.factory import build_controller
-    from mbrl_ros.replay.stepped import SteppedLoop
     from mbrl_ros.robots import load_robot
+    from mbrl_ros.runtime.conditions import SteppedConditions
+    from mbrl_ros.runtime.control_cycle import ControlCycle
     from mbrl_ros.safety.supervisor import Supervisor
 
     configuration = Configuration.load(package / "config" / "panda.yaml", {"features.points": points})
     robot = load_robot(configuration.robot)
     controller = build_controller(robot, configuration)
-    loop = SteppedLoop(
+    outputs = Outputs()
+    cycle = ControlCycle(
         controller,
         Supervisor(robot, configuration.supervisor, controller.dt),
-        Outputs(),
+        outputs,
+        SteppedConditions(lambda arrival, u: u if outputs.applied is None else outputs.applied),
         dt=controller.dt,
         timeout=configuration.control.state_timeout,
-        age=lambda: 0.0,
         lockstep=True,
-        felt=lambda arrival: loop.felt,
     )
-    loop.felt = None
-    return loop, robot
+    return cycle, robot
 
 
 def begin(loop, slots) -> None:
-    loop.begin()
     for slot in slots:
         loop.controller.set_point_target(slot.value, float(slot.start))
 
@@ -161,7 +162,7 @@ def begin(loop, slots) -> None:
 def answer(loop, observation, effort) -> None:
     from mbrl_ros.runtime.mailbox import Arrival
 
-    loop.answer(Arrival(observation, observation.stamp, effort))
+    loop.tick(Arrival(observation, observation.stamp, effort))
 
 
 # --- counting, in the parent process -------------------------------------------------------------------------------------

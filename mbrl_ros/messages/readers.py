@@ -57,9 +57,7 @@ class JointOrder:
                 self._hints -= 1
                 hint = f"; '{missing[0]}': did you mean '{nearest(missing[0], shown)}'?"
             quoted = ", ".join(map(repr, shown)) + (", ..." if len(names) > SHOWN else "")
-            return Rejection.MISSING_JOINTS, (
-                f"missing {missing}; the message has {len(names)} joints: {quoted}{hint}"
-            )
+            return Rejection.MISSING_JOINTS, (f"missing {missing}; the message has {len(names)} joints: {quoted}{hint}")
         twice = [name for name, count in Counter(names).items() if count > 1 and name in self.joints]
         if twice:
             return Rejection.DUPLICATE_JOINTS, f"joints named twice: {twice}"

@@ -14,7 +14,8 @@ from rclpy.timer import Timer
 from ..config.sections.nodes import NodeSettings
 from ..controllers.base import Controller
 from ..messages.input_gate import InputGate
-from ..runtime.control_loop import ControlLoop, Tick
+from ..runtime.control_loop import ControlLoop
+from ..runtime.interfaces import Tick
 from ..runtime.statistics import Rolling
 from ..safety.state_machine import Reason, State
 from ..safety.supervisor import Supervisor
@@ -131,15 +132,15 @@ class PredictionQuality:
 def loop_status(name: str, loop: ControlLoop, settings: NodeSettings) -> DiagnosticStatus:
     """Return how well the control loop keeps its time."""
     values: Values = [
-        ("rate [Hz]", 1.0 / loop.period.mean() if loop.period.count else 0.0),
-        ("ticks", loop.ticks),
-        ("missed ticks", loop.missed),
+        ("rate [Hz]", 1.0 / loop.statistics.period.mean() if loop.statistics.period.count else 0.0),
+        ("ticks", loop.statistics.ticks),
+        ("missed ticks", loop.statistics.missed),
         ("age of the acting command beyond the delay [ms]", 1e3 * loop.age.mean),
         ("authority [0..1]", loop.age.authority),
-        *_percentiles("period", loop.period),
-        *_percentiles("compute", loop.compute),
-        *_percentiles("latency", loop.latency),
-        *sorted(loop.events.items()),
+        *_percentiles("period", loop.statistics.period),
+        *_percentiles("compute", loop.statistics.compute),
+        *_percentiles("latency", loop.statistics.latency),
+        *sorted(loop.statistics.events.items()),
     ]
     return _status(f"{name}: control loop", *_timeliness(loop, settings), values)
 
@@ -210,10 +211,10 @@ def input_status(name: str, gate: InputGate) -> DiagnosticStatus:
 
 def _timeliness(loop: ControlLoop, settings: NodeSettings) -> tuple[bytes, str]:
     """Return (level, text) of how well the ticks keep their time."""
-    if not loop.ticks:
+    if not loop.statistics.ticks:
         return DiagnosticStatus.STALE, "no state has arrived yet"
-    share = loop.compute.percentiles()["p99"] / loop.dt
-    missed = loop.recent_misses.mean()
+    share = loop.statistics.compute.percentiles()["p99"] / loop.dt
+    missed = loop.statistics.recent_misses.mean()
     if loop.age.late:
         return DiagnosticStatus.ERROR if loop.age.held else DiagnosticStatus.WARN, (
             f"this machine answers late: the commands that act are {1e3 * loop.age.mean:.1f} ms older than the "

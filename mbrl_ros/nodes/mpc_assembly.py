@@ -18,6 +18,7 @@ from ..controllers.factory import build_controller
 from ..controllers.policy import PolicyController
 from ..robots import Robot
 from ..robots.kinematics import Kinematics
+from ..runtime.conditions import SystemClock
 from ..runtime.control_loop import ControlLoop
 from ..runtime.feedback_player import PLAN_VALIDITY, FeedbackPlayer
 from ..safety.supervisor import Supervisor
@@ -75,7 +76,7 @@ class MpcAssembly:
         """Give changed dynamic settings to the controller."""
         controller = self.loop.controller
         before, after = controller.configuration.flat(), configuration.flat()
-        self.loop.outside(
+        self.loop.between_commands(
             "parameters",
             lambda: controller.update_settings(configuration),
             values={key: value for key, value in after.items() if value != before.get(key)},
@@ -92,20 +93,20 @@ class MpcAssembly:
         settings, control, robot = self._settings, self._configuration.control, controller.robot
         dt = 1.0 / control.rate
         simulated = self._node.get_parameter("use_sim_time").value
+        clock = SystemClock(lambda: self.gates.states.age(self._now()), self._now if simulated else time.perf_counter)
         return ControlLoop(
             controller,
             supervisor,
             self._outputs,
+            clock,
             dt=dt,
             timeout=control.state_timeout,
-            age=lambda: self.gates.states.age(self._now()),
             lockstep=settings.lockstep,
             answer_after=settings.answer_after,
             frame_latency=control.feature_latency,
             shadow=settings.shadow and robot.interface == "effort",
             player=FeedbackPlayer(robot.n, dt, PLAN_VALIDITY * dt) if settings.player_rate else None,
             player_period=1.0 / settings.player_rate if settings.player_rate else None,
-            clock=self._now if simulated else time.perf_counter,
             settle=lambda: realtime.settle_thread(settings, self._warn),
         )
 
@@ -138,7 +139,7 @@ class MpcAssembly:
             )
 
     def _facts(self) -> dict[str, Any]:
-        return {"events": self.loop.events, "rejected": {gate.stream: gate.rejected for gate in self.gates}}
+        return {"events": self.loop.statistics.events, "rejected": {gate.stream: gate.rejected for gate in self.gates}}
 
     def _now(self) -> float:
         return 1e-9 * self._node.get_clock().now().nanoseconds

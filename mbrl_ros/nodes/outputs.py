@@ -13,8 +13,8 @@ from std_msgs.msg import Float64MultiArray, String, UInt8
 from ..config.sections.nodes import NodeSettings
 from ..controllers.base import Controller
 from ..robots import Robot
-from ..runtime.control_loop import Tick
 from ..runtime.event_log import Event
+from ..runtime.interfaces import Tick
 from ..safety.state_machine import Reason, State
 from ..safety.supervisor import Supervisor
 from ..types import Array

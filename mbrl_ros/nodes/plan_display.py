@@ -11,7 +11,7 @@ from visualization_msgs.msg import MarkerArray
 from ..controllers.base import Controller
 from ..robots import Robot
 from ..robots.kinematics import Kinematics
-from ..runtime.control_loop import Tick
+from ..runtime.interfaces import Tick
 from . import message_writers, qos
 from .markers import to_markers
 from .tick_observer import TickObserver

@@ -19,7 +19,8 @@ from std_srvs.srv import Trigger
 from ..controllers.policy import Mode, PolicyController
 from ..distillation.compiled_policy import CompiledPolicy
 from ..exceptions import MbrlError
-from ..runtime.control_loop import ControlLoop, Tick
+from ..runtime.control_loop import ControlLoop
+from ..runtime.interfaces import Tick
 from ..safety.state_machine import State
 from . import qos, supervision_messages
 from .tick_observer import TickObserver
@@ -40,7 +41,7 @@ STATUS_FIELDS = (
 class PolicyInterface(TickObserver):
     """The topics and services of a PolicyController.
 
-    The control thread of `loop` uses the controller; whatever changes it goes through `loop.outside`.
+    The control thread of `loop` uses the controller; whatever changes it goes through `loop.between_commands`.
     """
 
     def __init__(self, node: LifecycleNode, controller: PolicyController, loop: ControlLoop):
@@ -121,7 +122,7 @@ class PolicyInterface(TickObserver):
         try:
             policy = supervision_messages.read_policy(message)
             student = CompiledPolicy(policy, self._controller.robot)
-            self._loop.outside(
+            self._loop.between_commands(
                 "policy",
                 lambda: self._controller.use(student, int(policy.about.get("version", 0)) or None),
                 sha256=hashlib.sha256(bytes(message.data)).hexdigest(),
@@ -130,11 +131,11 @@ class PolicyInterface(TickObserver):
             self._node.get_logger().warning(f"policy refused: {error}")
 
     def _promote(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        reason = self._loop.outside("promote_policy", self._controller.promote)
+        reason = self._loop.between_commands("promote_policy", self._controller.promote)
         response.success, response.message = not reason, reason or "the policy acts"
         return response
 
     def _demote(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._loop.outside("demote_policy", self._controller.demote)
+        self._loop.between_commands("demote_policy", self._controller.demote)
         response.success, response.message = True, "the planner acts"
         return response

@@ -71,7 +71,7 @@ class Services:
         return dynamics
 
     def _reset_model(self) -> Outcome:
-        self._loop.outside("reset_model", self._dynamics().reset)
+        self._loop.between_commands("reset_model", self._dynamics().reset)
         return True, "everything learned was forgotten; the model is its prior"
 
     def _save_model(self) -> Outcome:
@@ -83,7 +83,7 @@ class Services:
 
     def _load_model(self) -> Outcome:
         dynamics, file = self._dynamics(), self._file()
-        self._loop.outside(
+        self._loop.between_commands(
             "load_model",
             lambda: load_model(file, dynamics, self._robot),
             file=str(Path(file).resolve()),

@@ -11,7 +11,7 @@ import math
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension, MultiArrayLayout
 
 from ..controllers.base import Controller
-from ..runtime.control_loop import Tick
+from ..runtime.interfaces import Tick
 
 VERSION = "mbrl_ros/status/1"
 NO_DECISION = -1.0

@@ -20,7 +20,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from ..config.configuration import Configuration
 from ..exceptions import MbrlError
-from ..messages import readers
+from ..messages import readers, targets
 from ..messages.input_gate import InputGate
 from ..references.targets import Target
 from ..runtime.control_loop import ControlLoop
@@ -117,7 +117,7 @@ class Subscriptions:
         if result is not None:
             observation, effort, restarted = result
             self._newest = (observation.stamp, received)
-            self._loop.mailbox.put(Arrival(observation, received, effort, restarted, clocked=self._loop.clock()))
+            self._loop.mailbox.put(Arrival(observation, received, effort, restarted, clocked=self._loop.clock.now()))
         elif self._states.accepted and readers.seconds(message.header.stamp) == self._newest[0]:
             self._loop.repeat_command()
         if self._joint_reader.estimating and not self._warned_estimating:
@@ -171,24 +171,24 @@ class Subscriptions:
 
     def _refuse(self, topic: str, message: Any, why: str) -> None:
         self._reporter.report(f"target refused: {why}", done=False)
-        self._loop.refused(topic, readers.seconds(message.header.stamp))
+        self._loop.target_refused(topic, readers.seconds(message.header.stamp))
 
     def _set_joints(self, message: JointState) -> Target:
-        q = readers.read_joint_target(message, self._target_order)
+        q = targets.read_joint_target(message, self._target_order)
         return self._controller.set_joint_target(q, readers.seconds(message.header.stamp))
 
     def _set_point(self, message: PointStamped) -> Target:
-        p = readers.read_point_target(message, self._robot.root)
+        p = targets.read_point_target(message, self._robot.root)
         return self._controller.set_point_target(p, readers.seconds(message.header.stamp))
 
     def _set_pose(self, message: PoseStamped) -> Target:
-        p = readers.read_pose_target(message, self._robot.root)
+        p = targets.read_pose_target(message, self._robot.root)
         return self._controller.set_point_target(p, readers.seconds(message.header.stamp))
 
     def _set_features(self, message: PointCloud2) -> Target:
-        s = readers.read_feature_target(message)
+        s = targets.read_feature_target(message)
         return self._controller.set_feature_target(s, readers.seconds(message.header.stamp))
 
     def _set_trajectory(self, message: JointTrajectory) -> Target:
-        times, Q = readers.read_trajectory_target(message, self._target_order)
+        times, Q = targets.read_trajectory_target(message, self._target_order)
         return self._controller.set_trajectory(times, Q, readers.seconds(message.header.stamp))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..runtime.control_loop import Tick
+from ..runtime.interfaces import Tick
 
 
 class TickObserver:

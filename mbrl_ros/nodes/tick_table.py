@@ -12,7 +12,7 @@ from ..controllers.base import Controller
 from ..data.tick_log import TickLog
 from ..robots import Robot
 from ..robots.kinematics import Kinematics
-from ..runtime.control_loop import Tick
+from ..runtime.interfaces import Tick
 from ..safety.supervisor import Supervisor
 from ..types import Array
 from .reporter import Reporter

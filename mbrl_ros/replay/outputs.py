@@ -144,9 +144,7 @@ class ReplayOutputs:
         self.ticks += 1
         row: dict[str, Any] = {}
         if self._recorded is not None:
-            row.update(
-                recorded_compute_ms=self._recorded.compute_ms, recorded_latency_ms=self._recorded.latency_ms
-            )
+            row.update(recorded_compute_ms=self._recorded.compute_ms, recorded_latency_ms=self._recorded.latency_ms)
         if self.prediction is not None:
             bound = self._controller.nis_bound
             self.prediction.add_decision(decision, bound)

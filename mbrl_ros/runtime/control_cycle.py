@@ -168,13 +168,7 @@ class ControlCycle:
         self._applied.add_between_ticks(arrival, command.u)
 
     def miss(self, age: float) -> Tick | None:
-        """Count a tick for which no state came; send the safe command once the newest one is older than the time-out.
-
-        Parameters
-        ----------
-        age
-            of the newest state [s].
-        """
+        """Count a tick without a state, the newest being `age` [s] old; beyond the time-out send the safe command."""
         self.statistics.add_miss()
         if age <= self._timeout or self._observation is None:
             return None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mbrl_ros.exceptions import TargetError
-from mbrl_ros.messages import readers
+from mbrl_ros.messages import readers, targets
 from mbrl_ros.messages.input_gate import InputGate
 from mbrl_ros.types import FeatureFrame, Plan, PlanStatus
 from support.needs import needs, present
@@ -209,48 +209,48 @@ def test_feature_vectors_take_the_stamp_they_are_given():
 
 def test_targets_are_read_by_name_and_refused_with_a_reason():
     order = readers.JointOrder(("joint1", "joint2"))
-    assert readers.read_joint_target(joint_state(name=("joint2", "joint1")), order).tolist() == [0.2, 0.1]
+    assert targets.read_joint_target(joint_state(name=("joint2", "joint1")), order).tolist() == [0.2, 0.1]
     with pytest.raises(TargetError, match="did you mean 'joint_2'"):
-        readers.read_joint_target(joint_state(name=("joint1", "joint_2")), order)
+        targets.read_joint_target(joint_state(name=("joint1", "joint_2")), order)
     with pytest.raises(TargetError, match="2 names but 1 positions"):
-        readers.read_joint_target(joint_state(position=(0.1,)), order)
+        targets.read_joint_target(joint_state(position=(0.1,)), order)
 
 
 @pytest.mark.parametrize("frame", ("", "base"))
 def test_point_targets_stand_in_the_base_frame(frame):
     message = PointStamped()
     message.header.frame_id, message.point.x, message.point.z = frame, 0.5, -0.25
-    assert readers.read_point_target(message, "base").tolist() == [0.5, 0.0, -0.25]
+    assert targets.read_point_target(message, "base").tolist() == [0.5, 0.0, -0.25]
     message.header.frame_id = "camera"
     with pytest.raises(TargetError, match="'camera' is not the robot's base frame 'base'"):
-        readers.read_point_target(message, "base")
+        targets.read_point_target(message, "base")
 
 
 def test_pose_targets_are_points_whose_orientation_is_free():
     message = PoseStamped()
     message.header.frame_id, message.pose.position.y = "base", 0.5
-    assert readers.read_pose_target(message, "base").tolist() == [0.0, 0.5, 0.0]
+    assert targets.read_pose_target(message, "base").tolist() == [0.0, 0.5, 0.0]
     with pytest.raises(TargetError, match="base frame 'world'"):
-        readers.read_pose_target(message, "world")
+        targets.read_pose_target(message, "world")
     message.pose.orientation.x = 1.0
     with pytest.raises(TargetError, match="orientation cannot be controlled"):
-        readers.read_pose_target(message, "base")
+        targets.read_pose_target(message, "base")
 
 
 def test_trajectory_targets_are_read_by_name():
     order = readers.JointOrder(("joint1", "joint2"))
     message = JointTrajectory(joint_names=["joint2", "joint1"])
     with pytest.raises(TargetError, match="no points"):
-        readers.read_trajectory_target(message, order)
+        targets.read_trajectory_target(message, order)
     for k in range(2):
         message.points.append(
             JointTrajectoryPoint(positions=[2.0 + k, 1.0 + k], time_from_start=Duration(sec=k, nanosec=5))
         )
-    times, Q = readers.read_trajectory_target(message, order)
+    times, Q = targets.read_trajectory_target(message, order)
     assert times == pytest.approx([5e-9, 1.000000005]) and Q.tolist() == [[1.0, 2.0], [2.0, 3.0]]
     message.points[1].positions = [1.0]
     with pytest.raises(TargetError, match="point 1 has 1 positions for 2 joints"):
-        readers.read_trajectory_target(message, order)
+        targets.read_trajectory_target(message, order)
 
 
 @pytest.mark.parametrize(
@@ -263,9 +263,9 @@ def test_a_command_becomes_a_trajectory_of_one_point(interface, field):
 
 
 def test_feature_targets_come_as_clouds():
-    assert readers.read_feature_target(cloud([(0.5, 0.25, 0.0)])).tolist() == [0.5, 0.25]
+    assert targets.read_feature_target(cloud([(0.5, 0.25, 0.0)])).tolist() == [0.5, 0.25]
     with pytest.raises(TargetError, match="no field 'x'"):
-        readers.read_feature_target(cloud([(0.5, 0.25, 0.0)], fields=("a", "y", "z")))
+        targets.read_feature_target(cloud([(0.5, 0.25, 0.0)], fields=("a", "y", "z")))
 
 
 def test_commands_carry_the_stamp_they_answer():

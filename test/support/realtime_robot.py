@@ -12,6 +12,7 @@ from mbrl_ros.controllers.factory import build_controller
 from mbrl_ros.exceptions import TargetError
 from mbrl_ros.replay.timeline import NEEDED
 from mbrl_ros.robots import load_robot
+from mbrl_ros.runtime.conditions import SystemClock
 from mbrl_ros.runtime.control_loop import ControlLoop
 from mbrl_ros.runtime.feedback_player import PLAN_VALIDITY, FeedbackPlayer
 from mbrl_ros.runtime.mailbox import Arrival
@@ -45,6 +46,7 @@ class Robot:
         self.configuration = Configuration.from_flat(own)
         self.robot = load_robot(self.configuration.robot)
         self.controller = build_controller(self.robot, self.configuration)
+        self.player = player
         self.make, self.rng = Messages(), np.random.default_rng(seed)
         self.q, self.qd, self.k, self.age, self.now = np.zeros(2), np.zeros(2), k, 0.0, START
         self.messages, self.digest, self.commands, self.late, self._turns = [], hashlib.sha256(), [], 0.0, 0
@@ -62,12 +64,11 @@ class Robot:
             self.controller,
             Supervisor(self.robot, self.configuration.supervisor, DT),
             self,
+            SystemClock(lambda: self.age, lambda: self.now),
             dt=DT,
             timeout=self.configuration.control.state_timeout,
-            age=lambda: self.age,
             player=FeedbackPlayer(2, DT, PLAN_VALIDITY * DT) if player else None,
             player_period=DT / EVERY if player else None,
-            clock=lambda: self.now,
         )
         self._take = self.loop.mailbox.take
         self.loop.mailbox.take = self._taking
@@ -146,7 +147,7 @@ class Robot:
             data = self.make.state(stamp, self.q, self.qd, (0.0, 0.0))
             self.messages.append(("/joint_states", STATE, self.time, data))
             due = self.k % EVERY == 0
-            if due or self.loop.player is not None and self.rng.random() < 0.9:
+            if due or self.player and self.rng.random() < 0.9:
                 self.now, self.late = self.time, 1.3 * DT if self.rng.random() < late else 0.002
                 self._turn(self.loop.mailbox.put, Arrival(Observation(stamp, self.q, self.qd), self.time))
             u, h = self.commands[-1], DT / EVERY
@@ -163,7 +164,7 @@ class Robot:
         self.age = 0.0
 
     def _pass_time(self):
-        self.now = self.loop._deadline + 1e-6
+        self.now = self.loop.deadline.time + 1e-6
 
     def point(self, x, z, after=0.0):
         stamp = exact(self.time + after) if after else 0.0
@@ -171,7 +172,7 @@ class Robot:
         try:
             self.controller.set_point_target(np.array([x, 0.0, z]), stamp)
         except TargetError:
-            self.loop.refused("target_point", stamp)
+            self.loop.target_refused("target_point", stamp)
 
     def bag(self, folder):
         self.loop.stop()

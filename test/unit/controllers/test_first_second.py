@@ -6,8 +6,9 @@ import pytest
 from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.config.sections.simulation import PlantSettings
 from mbrl_ros.controllers.factory import build_controller
-from mbrl_ros.replay.stepped import SteppedLoop
 from mbrl_ros.robots.kinematics import Kinematics
+from mbrl_ros.runtime.conditions import SteppedConditions
+from mbrl_ros.runtime.control_cycle import ControlCycle
 from mbrl_ros.runtime.mailbox import Arrival
 from mbrl_ros.safety.state_machine import Request, State
 from mbrl_ros.safety.supervisor import Supervisor
@@ -73,24 +74,22 @@ class Loop:
         )
         self.controller, self.outputs = build_controller(self.robot, configuration), Commands(self.robot.n)
         self.supervisor = Supervisor(self.robot, configuration.supervisor, 1.0 / RATE)
-        self.loop = SteppedLoop(
+        self.cycle = ControlCycle(
             self.controller,
             self.supervisor,
             self.outputs,
+            SteppedConditions(),
             dt=1.0 / RATE,
             timeout=0.1,
-            age=lambda: 0.0,
             lockstep=True,
-            felt=lambda arrival: None,
         )
-        self.loop.begin()
         self.measured, self.k = self.plant.reset(), 0
         self.tip, self.speed, self.state = [], [], []
 
     def until(self, end):
         while self.k / RATE < end - 1e-9:
             m, truth = self.measured, self.plant.truth
-            self.loop.answer(Arrival(Observation(m.stamp, m.q, m.qd), m.stamp, m.effort))
+            self.cycle.tick(Arrival(Observation(m.stamp, m.q, m.qd), m.stamp, m.effort))
             self.tip.append(truth.tip)
             self.speed.append(np.abs(truth.qd) / self.robot.velocity_limit)
             self.state.append(self.supervisor.state)
@@ -130,14 +129,14 @@ def test_what_the_supervisor_sees_is_what_the_controller_admits():
     loop = Loop("panda", plant={"velocity_spikes": ("0.3", "panda_joint2", "100")})
     seen = []
     filtered = loop.supervisor.filter
-    loop.supervisor.filter = lambda decision, observation, doubts: (
+    loop.supervisor.filter = lambda decision, observation, warnings: (
         seen.append((decision.admitted, observation)),
-        filtered(decision, observation, doubts),
+        filtered(decision, observation, warnings),
     )[1]
     loop.until(0.4)
     assert all(admitted is observation for admitted, observation in seen)
     assert max(np.abs(observation.qd).max() for _, observation in seen) < 1.0
-    assert loop.loop._observation is seen[-1][1]  # and so an emergency stop
+    assert loop.cycle._observation is seen[-1][1]  # and so an emergency stop
 
 
 # --- late commands -------------------------------------------------------------------------------------------------------
@@ -200,7 +199,7 @@ def test_a_forced_fault_ends_at_rest_near_where_it_began(arm, armature, when):
     fastest = np.abs(truth.qd / loop.robot.velocity_limit).max()
     assert fastest > 0.05 or when != "moving"
     allowed = braking(loop, truth.q, truth.qd) + 0.03
-    loop.loop.request(Request.E_STOP)
+    loop.cycle.request(Request.E_STOP)
     loop.until(entry / RATE + 2.0)
     speed = np.array(loop.speed[entry:]).max(axis=1)
     assert speed.max() <= speed[0] + 0.1

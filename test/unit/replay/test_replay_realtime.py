@@ -32,9 +32,9 @@ def test_every_command_of_a_run_in_real_time_is_repeated_to_the_last_bit(tmp_pat
     robot.live(3)
     robot.point(0.6, -0.4, after=0.1)
     robot.live(20)
-    robot.loop.outside("reset_model", robot.controller.dynamics.reset)
+    robot.loop.between_commands("reset_model", robot.controller.dynamics.reset)
     changed = dataclasses.replace(robot.configuration.dynamics, forgetting=0.9)
-    robot.loop.outside(
+    robot.loop.between_commands(
         "parameters",
         lambda: robot.controller.update_settings(dataclasses.replace(robot.configuration, dynamics=changed)),
         values={"dynamics.forgetting": 0.9},
@@ -45,7 +45,7 @@ def test_every_command_of_a_run_in_real_time_is_repeated_to_the_last_bit(tmp_pat
     assert not robot.loop.request(Request.RESUME)
     assert robot.loop.request(Request.CLEAR) and robot.loop.request(Request.RESUME)
     robot.live(20)
-    assert robot.loop.events["commands a period late"] > 5 or player
+    assert robot.loop.statistics.events["commands a period late"] > 5 or player
     made = replay(ReplayOptions(robot.bag(tmp_path / "bag")))
     agreed(robot, made)
     assert made.summary["ticks"] == 91
@@ -94,9 +94,9 @@ def test_a_model_that_was_loaded_is_loaded_from_the_same_file_or_missed(tmp_path
     file = tmp_path / "model.npz"
     robot.live(20)
     save_model(file, robot.controller.dynamics, robot.robot)
-    robot.loop.outside("reset_model", robot.controller.dynamics.reset)
+    robot.loop.between_commands("reset_model", robot.controller.dynamics.reset)
     robot.live(10)
-    robot.loop.outside(
+    robot.loop.between_commands(
         "load_model",
         lambda: load_model(file, robot.controller.dynamics, robot.robot),
         file=str(file),
@@ -147,7 +147,7 @@ def test_a_recorder_that_came_later_is_told_what_was_done_before(tmp_path):
     """Its bag begins with the event_log of the time before; that is no second life of the node."""
     robot = Robot(player=True)
     robot.live(10)
-    robot.loop.outside("reset_model", robot.controller.dynamics.reset)
+    robot.loop.between_commands("reset_model", robot.controller.dynamics.reset)
     robot.live(5)
     begin = robot.time
     robot.live(10)

@@ -4,17 +4,17 @@ import dataclasses
 import threading
 import time
 from collections import Counter
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from mbrl_ros.config.sections.control import ControlSettings
+from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.config.sections.safety import SupervisorSettings
+from mbrl_ros.controllers.base import Health
 from mbrl_ros.exceptions import ConfigurationError, DataError
 from mbrl_ros.robots import load_robot
-from mbrl_ros.runtime import control_loop
+from mbrl_ros.runtime.conditions import SystemClock
 from mbrl_ros.runtime.control_loop import ControlLoop
 from mbrl_ros.runtime.event_log import Event
 from mbrl_ros.runtime.feedback_player import FeedbackPlayer
@@ -33,7 +33,8 @@ class Echo:
     """Commands the first joint's position, so that a command tells which state it answers."""
 
     def __init__(self, n: int = 2):
-        self.plan, self.held, self.settings = None, [], ControlSettings(delay=0.0)
+        self.plan, self.held, self.configuration = None, [], Configuration.from_flat({"control.delay": 0.0})
+        self.targets_accepted = self.targets_adopted = 0
         self.n, self.steps, self.resets, self.resumed, self.recorded, self.fail = n, [], 0, [], [], False
 
     def reset(self, observation):
@@ -56,6 +57,12 @@ class Echo:
 
     def record(self, stamp, command):
         self.recorded.append((stamp, command))
+
+    def health(self):
+        return Health()
+
+    def refuse_targets_while(self, reason):
+        self.refusal = reason
 
 
 class Book:
@@ -89,13 +96,32 @@ class Book:
             assert self._condition.wait_for(lambda: len(self.of(kind)) >= count, WAIT), f"{count} x {kind} never came"
 
 
+class StandingClock:
+    """Stands at `time` [s] and remembers how long somebody wanted to wait."""
+
+    def __init__(self):
+        self.time, self.waits = 0.0, []
+
+    def now(self):
+        return self.time
+
+    elapsed = now
+
+    def age(self):
+        return 0.0
+
+    def sleep(self, seconds):
+        self.waits.append(seconds)
+
+
 @pytest.fixture
 def make_loop():
     loops = []
 
-    def make(*, settings=SupervisorSettings(), interface="effort", age=lambda: 0.0, **options):
-        robot = planar_robot(interface=interface)
-        loop = ControlLoop(Echo(), Supervisor(robot, settings, DT), Book(), dt=DT, timeout=0.05, age=age, **options)
+    def make(*, settings=SupervisorSettings(), interface="effort", robot=None, age=lambda: 0.0, clock=None, **options):
+        robot = robot or planar_robot(interface=interface)
+        supervisor, clock = Supervisor(robot, settings, DT), clock or SystemClock(age)
+        loop = ControlLoop(Echo(), supervisor, Book(), clock, dt=DT, timeout=0.05, **options)
         loops.append(loop)
         return loop
 
@@ -117,22 +143,21 @@ def test_lockstep_answers_every_state_once_in_order_command_first(make_loop):
     assert [entry[0] for entry in loop.outputs.entries] == ["command", "tick"] * 5
     assert [stamp for stamp, _ in loop.outputs.of("command")] == pytest.approx([1.0 + DT * k for k in range(5)])
     assert [u[0] for _, u in loop.outputs.of("command")] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
-    assert loop.controller.resets == 1 and loop.missed == 0
+    assert loop.controller.resets == 1 and loop.statistics.missed == 0
     assert [stamp for stamp, _ in loop.controller.recorded] == [stamp for stamp, _ in loop.outputs.of("command")]
 
 
 @pytest.mark.parametrize("lockstep", [False, True])
-def test_a_command_leaves_the_same_time_after_its_state_every_tick(make_loop, monkeypatch, lockstep):
+def test_a_command_leaves_the_same_time_after_its_state_every_tick(make_loop, lockstep):
     """However long the state was under way and computing took; but it is never kept back when it is late anyway."""
-    now, waits = 0.0, []
-    monkeypatch.setattr(control_loop, "time", SimpleNamespace(perf_counter=lambda: now, sleep=waits.append))
-    loop = make_loop(lockstep=lockstep, answer_after=0.3 * DT, clock=lambda: now)
+    clock = StandingClock()
+    loop = make_loop(lockstep=lockstep, answer_after=0.3 * DT, clock=clock)
     loop.start()
     for k, (under_way, computed) in enumerate([(0.0, 0.1), (0.1, 0.15), (0.0, 0.3), (0.1, 0.5), (0.2, 0.25)]):
-        now = 7.0 + (k + computed) * DT
+        clock.time = 7.0 + (k + computed) * DT
         loop.mailbox.put(dataclasses.replace(arrival(1.0 + k * DT), received=7.0 + (k + under_way) * DT))
         loop.outputs.wait_for("tick", k + 1)
-    assert waits == ([] if lockstep else pytest.approx([0.2 * DT, 0.15 * DT, 0.05 * DT], abs=1e-4))
+    assert clock.waits == ([] if lockstep else pytest.approx([0.2 * DT, 0.15 * DT, 0.05 * DT], abs=1e-4))
 
 
 def test_in_real_time_only_the_newest_waiting_state_counts():
@@ -163,14 +188,13 @@ def test_active_again_it_stays_where_the_robot_is_and_keeps_what_it_learned(make
 
 
 def test_a_robot_that_cannot_be_brought_to_rest_is_not_begun_with(make_loop):
-    loop = make_loop()
     bare = load_robot(RobotSettings(), planar_arm(2).replace("<inertial>", "<!--").replace("</inertial>", "-->"))
-    loop.supervisor = Supervisor(bare, SupervisorSettings(), DT)
+    loop = make_loop(robot=bare)
     with pytest.raises(ConfigurationError, match="no usable <inertial>.*supervisor.safe_effort"):
         loop.start()
     loop.mailbox.put(arrival(1.0, 0.3))
     assert not loop.running and loop.outputs.entries == [] and loop.outputs.events == []
-    loop.supervisor = Supervisor(bare, SupervisorSettings(safe_effort="damp"), DT)
+    loop = make_loop(robot=bare, settings=SupervisorSettings(safe_effort="damp"))
     loop.start()
     loop.mailbox.put(arrival(1.0, 0.3))
     loop.outputs.wait_for("tick", 1)
@@ -310,7 +334,7 @@ def test_what_is_done_from_outside_is_told_with_its_place_among_the_commands(mak
     loop.request(Request.E_STOP)  # sends a command of its own
     loop.request(Request.HOLD)
     with pytest.raises(ZeroDivisionError):
-        loop.outside("fail", lambda: 1 / 0)
+        loop.between_commands("fail", lambda: 1 / 0)
     loop.mailbox.put(arrival(1.0 + DT * 2))
     loop.outputs.wait_for("tick", 3)
     loop.stop()
@@ -321,7 +345,7 @@ def test_what_is_done_from_outside_is_told_with_its_place_among_the_commands(mak
         ("hold", 3),
         ("deactivate", 4),
     ]
-    assert [tick.number for (tick,) in loop.outputs.of("tick")] == [1, 2, 4] and loop.sent == 5
+    assert [tick.number for (tick,) in loop.outputs.of("tick")] == [1, 2, 4] and loop.commands_sent == 5
     assert [Event.from_json(event.to_json()) for event in events] == events
     assert Event.from_json('{"did": "hold", "after": 3, "targets": 1, "fresh": true}') == Event("hold", 3, 1)
     for text in ("", "[]", "{}", '{"name": "hold", "after": "?", "targets": 0, "fresh": true}'):
