@@ -1,4 +1,4 @@
-"""The fixture `replay_bag`: your own bags as tests of your own configuration, found by pytest once this package is installed.
+"""The fixture `replay_bag`: your own bags as tests of your own configuration; pytest finds it by itself.
 
     def test_last_weeks_run(replay_bag):
         replay = replay_bag("bags/run1", golden="bags/run1.npz")
@@ -18,6 +18,7 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option --update-golden."""
     parser.addoption(
         "--update-golden", action="store_true", help="mbrl_ros: write the golden replays instead of comparing"
     )
@@ -25,8 +26,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def replay_bag(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """replay_bag(bag, golden=None, tolerance=1e-3, config="", settings=None, topics=(), joints=(), plan=True, begin=0, end=inf)
-    -> Replay; everything but `golden` and `tolerance` as in `mbrl replay`.
+    """Return a function that replays a bag and compares the replay with a golden one.
+
+    Its parameters, of which `bag`, `golden` and `config` are relative to the test's folder:
+
+    bag
+        what is replayed.
+    golden
+        the golden file; None: nothing is compared.
+    tolerance
+        see replay/golden.py.
+    config, settings, topics, joints, plan, begin, end
+        as the options of `mbrl replay`.
+
+    It returns the `Replay` and fails the test where the two differ.
     """
     from .replay import Mapped, ReplayOptions, replay
     from .replay.golden import TOLERANCE, Golden, differences

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..exceptions import nearest
 from ..robots import Robot
@@ -22,6 +23,7 @@ from .point_cloud import cloud_columns
 
 Message = Any  # with the fields of a ROS message
 Problem = tuple[Rejection, str]  # why a message cannot be used, and the details
+Index = NDArray[np.intp]  # (n,), of the robot's joints in a message
 PLAUSIBLE = 10.0  # an input further outside the robot's limits than this many times their size is no measurement
 SHOWN = 12  # names of a message that a problem quotes
 HINTS = 10  # problems that also say which name is nearest: it takes milliseconds to find
@@ -38,17 +40,17 @@ class JointOrder:
     def __init__(self, joints: Sequence[str]):
         self.joints = tuple(joints)
         self._names: list[str] | None = None
-        self._resolved: Array | Problem = np.zeros(0, dtype=int)
+        self._resolved: Index | Problem = np.zeros(0, dtype=np.intp)
         self._hints = HINTS
 
-    def resolve(self, names: Sequence[str]) -> Array | Problem:
+    def resolve(self, names: Sequence[str]) -> Index | Problem:
         """Return the index (n,) of the joints, or the problem if the names do not hold every joint exactly once."""
         if self._names is None or names != self._names:
             self._names = list(names)
             self._resolved = self._resolve(self._names)
         return self._resolved
 
-    def _resolve(self, names: list[str]) -> Array | Problem:
+    def _resolve(self, names: list[str]) -> Index | Problem:
         there = set(names)
         missing = [joint for joint in self.joints if joint not in there]
         if missing:
@@ -61,7 +63,7 @@ class JointOrder:
         twice = [name for name, count in Counter(names).items() if count > 1 and name in self.joints]
         if twice:
             return Rejection.DUPLICATE_JOINTS, f"joints named twice: {twice}"
-        return np.array([names.index(joint) for joint in self.joints])
+        return np.array([names.index(joint) for joint in self.joints], dtype=np.intp)
 
 
 class JointStateReader:
@@ -155,7 +157,7 @@ class JointStateReader:
             return None
         return q, qd, effort
 
-    def _reject_joints(self, reason: Rejection, which: Array, q: Array, qd: Array | None) -> None:
+    def _reject_joints(self, reason: Rejection, which: NDArray[np.bool_], q: Array, qd: Array | None) -> None:
         at = int(np.flatnonzero(which)[0])
         self.gate.reject(
             reason,
@@ -165,7 +167,7 @@ class JointStateReader:
 
 
 class FeatureReader:
-    """Reads frames of `points` image points from PointCloud2 (x, y, confidence) or Float64MultiArray (u, v, u, v, ...)."""
+    """Reads frames of `points` image points: PointCloud2 (x, y, confidence) or Float64MultiArray (u, v, u, v, ...)."""
 
     def __init__(self, points: int, gate: InputGate):
         self.points, self.gate = points, gate

@@ -9,7 +9,7 @@ import numpy as np
 from ..exceptions import TargetError
 from ..types import Array
 from .point_cloud import cloud_columns
-from .readers import JointOrder, Message, seconds
+from .readers import Index, JointOrder, Message, seconds
 
 
 def read_joint_target(message: Message, order: JointOrder) -> Array:
@@ -58,7 +58,7 @@ def read_feature_target(message: Message) -> Array:
     return np.column_stack((columns["x"], columns["y"])).ravel()
 
 
-def _index(order: JointOrder, names: list[str], what: str) -> Array:
+def _index(order: JointOrder, names: list[str], what: str) -> Index:
     resolved = order.resolve(names)
     if isinstance(resolved, tuple):
         raise TargetError(f"{what}: {resolved[1]}")

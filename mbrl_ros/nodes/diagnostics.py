@@ -15,10 +15,9 @@ from ..config.sections.nodes import NodeSettings
 from ..controllers.base import Controller
 from ..messages.input_gate import InputGate
 from ..runtime.control_loop import ControlLoop
-from ..runtime.interfaces import Tick
+from ..runtime.interfaces import CommandSupervisor, Tick
 from ..runtime.statistics import Rolling
 from ..safety.state_machine import Reason, State
-from ..safety.supervisor import Supervisor
 from ..types import Array, Decision, Observation
 from . import qos
 from .tick_observer import TickObserver
@@ -145,7 +144,7 @@ def loop_status(name: str, loop: ControlLoop, settings: NodeSettings) -> Diagnos
     return _status(f"{name}: control loop", *_timeliness(loop, settings), values)
 
 
-def supervisor_status(name: str, supervisor: Supervisor, reasons: Mapping[Reason, int]) -> DiagnosticStatus:
+def supervisor_status(name: str, supervisor: CommandSupervisor, reasons: Mapping[Reason, int]) -> DiagnosticStatus:
     """Return the supervisor's state and cause; `reasons` counts how often each held within the last PERIOD."""
     state = supervisor.state
     rates: Values = [(f"{reason.name} [1/s]".lower(), n / PERIOD) for reason, n in reasons.items() if n and reason.name]

@@ -12,8 +12,7 @@ from ..controllers.base import Controller
 from ..data.tick_log import TickLog
 from ..robots import Robot
 from ..robots.kinematics import Kinematics
-from ..runtime.interfaces import Tick
-from ..safety.supervisor import Supervisor
+from ..runtime.interfaces import CommandSupervisor, Tick
 from ..types import Array
 from .reporter import Reporter
 from .status import TARGET_KINDS
@@ -52,7 +51,7 @@ class TickTable(TickObserver):
         path: str,
         robot: Robot,
         controller: Controller,
-        supervisor: Supervisor,
+        supervisor: CommandSupervisor,
         kinematics: Kinematics,
         *,
         rejected: Callable[[], int],

@@ -51,7 +51,8 @@ class SafeCommand:
         if robot.interface == "effort" and settings.safe_effort == "gravity":
             from ..robots.rigid_body import gravity  # needs adam-robotics
 
-            self._gravity = gravity(robot)
+            model = gravity(robot)
+            self._gravity = lambda q: np.array(model(q)).ravel()
         self._mean: Array = np.zeros(robot.n)  # u_mean
         self._anchor: Array | None = None  # q_0, None while the safe command does not act
         self._weight: Array = np.zeros(robot.n)  # g(q) of the last known pose
@@ -120,7 +121,7 @@ class SafeCommand:
             return damping
         if self._gravity is not None:
             if observation is not None:
-                self._weight = np.array(self._gravity(observation.q)).ravel()
+                self._weight = self._gravity(observation.q)
             return self._weight + damping
         if observation is None:
             return self._mean

@@ -62,7 +62,6 @@ PENDING = (
     "mbrl_ros/controllers/policy.py",
     "mbrl_ros/nodes/mpc_node.py",
     "mbrl_ros/replay/",
-    "mbrl_ros/runtime/control_loop.py",
     "benchmark/",
     "launch/mpc.launch.py",
     "mbrl_ros/cli/replay.py",
@@ -75,7 +74,6 @@ PENDING = (
     "costs._terms:",
     "costs.effort:",
     "dynamics.image_jacobian:",
-    "runtime.control_loop:",
     "test/unit/controllers/test_controller.py",
     "test/unit/dynamics/test_dynamics.py",
 )
