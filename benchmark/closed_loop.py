@@ -11,9 +11,10 @@ import json
 import numpy as np
 from tqdm import tqdm
 
-from mbrl_ros.config.configuration import Configuration, read_yaml
+from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.config.resources import config_file
 from mbrl_ros.config.sections.simulation import PlantSettings
+from mbrl_ros.config.settings_file import read_settings
 from mbrl_ros.controllers.factory import build_controller
 from mbrl_ros.demo.episode import run_episode
 from mbrl_ros.demo.metrics import rest_error, settled, summarise
@@ -49,10 +50,12 @@ class WeakenedPlant(Plant):
 
 def run(name: str, seed: int) -> dict:
     changes, plant_changes = ROWS[name]
-    configuration = Configuration.from_flat({**read_yaml(config_file("panda")), "control.seed": seed, **changes})
+    configuration = Configuration.from_flat({**read_settings(config_file("panda")), "control.seed": seed, **changes})
     robot = load_robot(configuration.robot)
     simulated = {
-        key[6:]: value for key, value in read_yaml(config_file("panda"), "sim_node").items() if key.startswith("plant.")
+        key[6:]: value
+        for key, value in read_settings(config_file("panda"), "sim_node").items()
+        if key.startswith("plant.")
     }
     plant = WeakenedPlant(PlantSettings.from_mapping({**simulated, "seed": seed, **plant_changes}), robot)
     start = np.array(plant.settings.initial_position)

@@ -15,9 +15,10 @@ import numpy as np
 from closed_loop import row
 from tqdm import tqdm
 
-from mbrl_ros.config.configuration import Configuration, read_yaml
+from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.config.resources import config_file
 from mbrl_ros.config.sections.simulation import PlantSettings
+from mbrl_ros.config.settings_file import read_settings
 from mbrl_ros.controllers.mpc import MpcController
 from mbrl_ros.data import store
 from mbrl_ros.data.dataset import Dataset
@@ -38,10 +39,12 @@ RUN_SEED = 1000  # of the runs the learned priors are fitted to
 
 def run(seed: int, changes: dict, keep: bool = False):
     """(row of numbers, Dataset or None) of one episode."""
-    configuration = Configuration.from_flat({**read_yaml(config_file("panda")), "control.seed": seed, **changes})
+    configuration = Configuration.from_flat({**read_settings(config_file("panda")), "control.seed": seed, **changes})
     robot = load_robot(configuration.robot)
     simulated = {
-        key[6:]: value for key, value in read_yaml(config_file("panda"), "sim_node").items() if key.startswith("plant.")
+        key[6:]: value
+        for key, value in read_settings(config_file("panda"), "sim_node").items()
+        if key.startswith("plant.")
     }
     plant = Plant(PlantSettings.from_mapping({**simulated, "seed": seed}), robot)
     scenario = build_scenario(

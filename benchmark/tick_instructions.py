@@ -36,16 +36,16 @@ def record(package: Path, file: Path, points: int, ticks: int) -> None:
     """Run the closed loop for `ticks` periods, and keep what the loop saw and did."""
     import numpy as np
 
-    from mbrl_ros.config.configuration import read_yaml
     from mbrl_ros.config.sections.references import ReferenceSettings
     from mbrl_ros.config.sections.simulation import CameraSettings, PlantSettings
+    from mbrl_ros.config.settings_file import read_settings
     from mbrl_ros.demo.scenario import build_scenario
     from mbrl_ros.simulation.camera import Camera, random_pose
     from mbrl_ros.simulation.plant import Plant
     from mbrl_ros.types import Observation
 
     loop, robot = build(package, points)
-    values = read_yaml(package / "config" / "panda.yaml", "sim_node")
+    values = read_settings(package / "config" / "panda.yaml", "sim_node")
     plant = Plant(
         PlantSettings.from_mapping(
             {key.removeprefix("plant."): value for key, value in values.items() if key.startswith("plant.")}
@@ -131,14 +131,14 @@ class Outputs:
 
 def build(package: Path, points: int):
     """The node's control cycle for the Panda, and the robot."""
-    from mbrl_ros.config.configuration import Configuration
+    from mbrl_ros.config.settings_file import load_configuration
     from mbrl_ros.controllers.factory import build_controller
     from mbrl_ros.robots import load_robot
     from mbrl_ros.runtime.conditions import SteppedConditions
     from mbrl_ros.runtime.control_cycle import ControlCycle
     from mbrl_ros.safety.supervisor import Supervisor
 
-    configuration = Configuration.load(package / "config" / "panda.yaml", {"features.points": points})
+    configuration = load_configuration(package / "config" / "panda.yaml", {"features.points": points})
     robot = load_robot(configuration.robot)
     controller = build_controller(robot, configuration)
     outputs = Outputs()

@@ -14,8 +14,8 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from mbrl_ros.config.configuration import read_yaml
 from mbrl_ros.config.sections.robot import RobotSettings
+from mbrl_ros.config.settings_file import read_settings
 from mbrl_ros.robots import load_robot
 from mbrl_ros.simulation.gazebo import gazebo_urdf
 
@@ -27,14 +27,14 @@ given = LaunchConfiguration
 def robot(context) -> list:
     """What depends on the robot of params_file."""
     params_file, namespace = (given(name).perform(context) for name in ("params_file", "namespace"))
-    settings = {
-        key[len("robot.") :]: value for key, value in read_yaml(params_file).items() if key.startswith("robot.")
-    }
+    node = f"/{namespace.strip('/')}/mpc_node" if namespace.strip("/") else ""
+    values = read_settings(params_file, node=node)
+    settings = {key[len("robot.") :]: value for key, value in values.items() if key.startswith("robot.")}
     urdf = gazebo_urdf(
         load_robot(RobotSettings.from_mapping(settings, prefix="robot.", source=params_file)),
         given("controllers_file").perform(context),
         namespace=namespace,
-        initial_position=read_yaml(params_file, "sim_node").get("plant.initial_position", ()),
+        initial_position=read_settings(params_file, "sim_node", node).get("plant.initial_position", ()),
     )
     create = Node(
         package="ros_gz_sim",

@@ -13,8 +13,8 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from mbrl_ros.config.configuration import read_yaml
 from mbrl_ros.config.sections.robot import RobotSettings
+from mbrl_ros.config.settings_file import read_settings
 from mbrl_ros.robots import load_robot
 from mbrl_ros.robots.meshes import shaped
 
@@ -25,7 +25,9 @@ given = LaunchConfiguration
 def nodes(context) -> list:
     """What depends on the robot of params_file."""
     source = given("params_file").perform(context)
-    settings = {key[len("robot.") :]: value for key, value in read_yaml(source).items() if key.startswith("robot.")}
+    namespace = given("namespace").perform(context).strip("/")
+    values = read_settings(source, node=f"/{namespace}/mpc_node" if namespace else "")
+    settings = {key[len("robot.") :]: value for key, value in values.items() if key.startswith("robot.")}
     robot = load_robot(RobotSettings.from_mapping(settings, prefix="robot.", source=source))
     urdf = ElementTree.tostring(shaped(robot.urdf, robot.joints), encoding="unicode")
     time = {"use_sim_time": ParameterValue(given("use_sim_time"), value_type=bool)}

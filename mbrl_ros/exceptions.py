@@ -1,6 +1,6 @@
-"""Errors a user can act on. Each carries the inputs that caused it and says what to do.
+"""Errors that a user can act on: each names the input that caused it and says what to do.
 
-Expected trouble inside a control tick is a status in the Decision, never one of these.
+What is expected to happen inside a control tick is a status of the Decision, never one of these.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ from collections.abc import Iterable
 
 
 class MbrlError(Exception):
-    """Root of every error this package raises on purpose."""
+    """The base of every error that this package raises on purpose."""
 
 
 class ConfigurationError(MbrlError):
-    """A setting is unknown, of the wrong type or outside its bounds."""
+    """A setting is unknown, of the wrong type or outside its bounds, or a file of settings is malformed.
+
+    detail: the message without its `source`, which is a file, or a file and a line.
+    """
 
     def __init__(self, message: str, *, key: str = "", value: object = None, source: str = ""):
-        self.key, self.value, self.source = key, value, source
+        self.detail, self.key, self.value, self.source = message, key, value, source
         super().__init__(f"{source}: {message}" if source else message)
 
 
@@ -40,7 +43,7 @@ class JointNameError(MbrlError):
 class ShapeError(MbrlError):
     """An array has the wrong shape."""
 
-    def __init__(self, name: str, expected: tuple, given: tuple):
+    def __init__(self, name: str, expected: tuple[int, ...], given: tuple[int, ...]):
         self.name, self.expected, self.given = name, expected, given
         super().__init__(f"{name} must have shape {expected}, got {given}")
 
@@ -58,7 +61,12 @@ class DataError(MbrlError):
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
-    """The candidate most like `name` ('' if there are none)."""
-    candidates = list(candidates)
-    close = difflib.get_close_matches(name, candidates, n=1, cutoff=0.0)
+    """Return the candidate most like `name` ('' if there are none)."""
+    close = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.0)
+    return close[0] if close else ""
+
+
+def similar(name: str, candidates: Iterable[str]) -> str:
+    """Return the candidate that `name` is probably meant to be; '' if it is like none of them."""
+    close = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.8)
     return close[0] if close else ""

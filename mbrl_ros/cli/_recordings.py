@@ -7,8 +7,9 @@ import argparse
 from ..config.configuration import Configuration
 from ..data import ReadOptions, Recording, load
 from ..evaluation.scores import anonymous_robot
-from ..exceptions import ConfigurationError, JointNameError
+from ..exceptions import JointNameError
 from ..robots import Robot, load_robot
+from ._settings import assignments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,19 +57,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settings(args: argparse.Namespace) -> dict:
-    """Return {key: value} of --set; values are YAML."""
-    import yaml
-
-    values = {}
-    for change in args.changes:
-        key, equal, text = change.partition("=")
-        if not equal:
-            raise ConfigurationError(f"--set {change}: must be KEY=VALUE", key=key)
-        values[key] = yaml.safe_load(text)
-    return values
-
-
 def read(args: argparse.Namespace, path: str) -> Recording:
     """Read the recording at `path`, resampled to --rate."""
     options = ReadOptions(args.columns, args.topic, args.command_topic, tuple(args.joints))
@@ -79,7 +67,7 @@ def robot_for(args: argparse.Namespace, recording: Recording) -> Robot:
     """Return the robot of --robot with the joints of the recording; without --robot a robot without a model."""
     if not args.robot:
         return anonymous_robot(recording)
-    values = {"robot.description": args.robot, **settings(args)}
+    values = {"robot.description": args.robot, **assignments(args.changes)}
     section = Configuration.from_flat(values).robot
     known = load_robot(section)
     names = recording.joints

@@ -13,7 +13,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from ..config.resources import settings_path
 from ..exceptions import ConfigurationError
+from ._settings import add_node_argument, assignments
 
 HELP = (
     "watch a torque-controlled arm learn to move without a model of gravity, friction or load, on real nodes over DDS"
@@ -75,6 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="change a setting of the controller; may be repeated",
     )
+    add_node_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -89,7 +92,8 @@ def run(args: argparse.Namespace) -> int:
     from ..demo.run import Options, Run
 
     options = Options(
-        config=_config(args.robot),
+        config=settings_path(args.robot),
+        node=args.node,
         seed=args.seed,
         duration=args.duration,
         rate=args.rate,
@@ -97,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
         lockstep=not args.realtime,
         pace=not (args.lockstep or args.compare),
         domain=args.domain,
-        settings=dict(map(_assignment, args.set)),
+        settings=assignments(args.set),
     )
     Run(options)  # raises an error for wrong options before anything is written
     output = folder.made(args.output, args.seed)
@@ -181,19 +185,3 @@ def _domain(text: str) -> int:
     if not text.isdecimal() or int(text) > 232:
         raise argparse.ArgumentTypeError(f"a DDS domain is a number from 0 to 232, got '{text}'")
     return int(text)
-
-
-def _config(robot: str) -> Path:
-    from ..config.resources import config_file
-
-    path = Path(robot)
-    return path if path.suffix in (".yaml", ".yml") and path.exists() else config_file(robot)
-
-
-def _assignment(text: str) -> tuple[str, object]:
-    import yaml
-
-    key, separator, value = text.partition("=")
-    if not separator:
-        raise ConfigurationError(f"--set takes KEY=VALUE, got '{text}'", key=key, value=text)
-    return key, yaml.safe_load(value)

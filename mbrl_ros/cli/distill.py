@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..exceptions import DataError
+from ._settings import add_node_argument
 
 if TYPE_CHECKING:
     from ..distillation.dataset import Supervision
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="bags with a supervision topic (of mpc_node with control.controller: teach)",
     )
     parser.add_argument("--robot", default="panda", help="a name from config/ or a YAML file (default: panda)")
+    add_node_argument(parser)
     parser.add_argument(
         "--topic", default="", help="supervision topic (default: every topic whose name ends in /supervision)"
     )
@@ -52,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     from ..robots import load_robot
     from ._policies import configuration_of
 
-    configuration = configuration_of(args.robot)
+    configuration = configuration_of(args.robot, args.node)
     settings = configuration.distillation
     if args.seed is not None:
         settings = settings.replace(seed=args.seed)

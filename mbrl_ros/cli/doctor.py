@@ -6,6 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from ._settings import add_node_argument
+
 HELP = "check a live graph or a bag for rate, jitter, joints, units, stamps and delay, and say what to fix"
 
 
@@ -32,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds to record from the live graph, from its first message on (default: 5)",
     )
+    add_node_argument(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings to FILE")
     _checkups.add_arguments(parser)
 
@@ -66,21 +69,19 @@ def run(args: argparse.Namespace) -> int:
 
 def _expected(args: argparse.Namespace, checkup):
     """Return the configuration and the robot (or None) that the data are compared with."""
-    from ..config.configuration import Configuration, read_yaml
-    from ..config.resources import config_file
-    from ..config.sections.nodes import NodeSettings
+    from ..config.configuration import Configuration, setting_keys
+    from ..config.resources import settings_path
+    from ..config.settings_file import read_settings
     from ..exceptions import MbrlError
     from ..robots import load_robot
 
-    path = Path(args.config)
-    values = {}
-    if args.config:
-        values = read_yaml(path if path.suffix in (".yaml", ".yml") else config_file(args.config))
+    values = read_settings(settings_path(args.config), node=args.node) if args.config else {}
     if args.robot:
         values["robot.description"] = args.robot
     urdf = values.get("robot_description") or (None if values.get("robot.description") else checkup.description or None)
+    known = setting_keys()
     configuration = Configuration.from_flat(
-        {key: value for key, value in values.items() if key not in NodeSettings.infos()}
+        {key: value for key, value in values.items() if key in known}, source=args.config
     )
     section = configuration.robot
     if not section.description and not urdf:

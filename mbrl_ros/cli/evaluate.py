@@ -30,6 +30,7 @@ from ..evaluation.scores import (
 from ..exceptions import ConfigurationError, DataError, nearest
 from ..robots import Robot
 from . import _recordings
+from ._settings import assignments
 
 HELP = "score the predictions of every estimator and prior on recordings of a robot"
 
@@ -156,7 +157,7 @@ def _scorer(args: argparse.Namespace, recording: Recording, robot: Robot, name: 
     else:
         if name == "rigid_body" and not robot.urdf:
             raise ConfigurationError("the rigid_body prior needs --robot")
-        configuration = Configuration.from_flat(_recordings.settings(args))
+        configuration = Configuration.from_flat(assignments(args.changes))
         if name not in configuration.priors:
             raise ConfigurationError(f"no prior '{name}'; did you mean '{nearest(name, configuration.priors)}'?")
         prior = registry.load("prior", name).build(configuration.priors[name], robot, recording.period)

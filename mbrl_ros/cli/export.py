@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ._settings import add_node_argument
+
 HELP = "write a distilled policy as one self-contained C file, or as ONNX"
 
 
@@ -12,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("policy", type=Path, help="a policy file")
     parser.add_argument("--robot", default="panda", help="a name from config/ or a YAML file (default: panda)")
+    add_node_argument(parser)
     parser.add_argument(
         "--rate", type=float, default=1000.0, metavar="HZ", help="rate at which the policy is called (default: 1000)"
     )
@@ -30,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from ..distillation.policy import load
     from ._policies import robot_of
 
-    policy, robot = load(args.policy), robot_of(args.robot)
+    policy, robot = load(args.policy), robot_of(args.robot, args.node)
     if args.format == "onnx":
         path = args.output or args.policy.with_suffix("")
         export.to_onnx(policy, robot, path)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..console.verdict import of_differences, of_sides
 from ..exceptions import ConfigurationError
+from ._settings import add_node_argument, assignments
 
 HELP = "replay a bag with the same message conversion and controller as in the nodes, offline and deterministic"
 EPILOGUE = """examples:
@@ -38,6 +39,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         help="a name from config/ or a YAML file "
         "(default: the recorded parameters, else the configuration with the joints of the bag)",
     )
+    add_node_argument(parser)
     parser.add_argument(
         "--robot",
         default="",
@@ -253,24 +255,9 @@ def _replay(args: argparse.Namespace, bag: Path, changes: dict[str, Any]):
         args.end,
         not args.no_plan,
         args.stamps,
+        args.node,
     )
     from ..console.progress import Progress
 
     with Progress(bag.name, unit="s of the bag", quiet=args.quiet) as shown:
         return replay(options, lambda seconds: shown.show("replaying", seconds))
-
-
-def assignments(entries: list[str]) -> dict[str, Any]:
-    """Return {key: value} of KEY=VALUE entries; values are YAML."""
-    import yaml
-
-    values = {}
-    for entry in entries:
-        key, equal, text = entry.partition("=")
-        if not equal:
-            raise ConfigurationError(f"'{entry}' must be KEY=VALUE", key=key, value=entry)
-        try:
-            values[key] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigurationError(f"'{entry}': {error}", key=key, value=text) from None
-    return values

@@ -1,8 +1,8 @@
-"""Where the shared files (launch/, config/) of this very copy of the package stand: a checkout or an installation.
+"""Find the shared files (launch/, config/) of this very copy of the package: a checkout or an installation.
 
 A module below PREFIX/lib/... belongs to PREFIX/share/mbrl_ros; one in a checkout belongs to the checkout itself, so
-that an editable installation uses the files being edited and not the copies pip made. No environment variable is
-asked, so this works in a shell that nobody set up.
+that an editable installation uses the files being edited and not the copies that pip made. No environment variable is
+read, so this works in a shell that was not set up for ROS.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..exceptions import ConfigurationError, nearest
 
 
 def share_directory() -> Path:
-    """The folder that holds package.xml, launch/ and config/."""
+    """Return the folder that holds package.xml, launch/ and config/."""
     for folder in Path(__file__).resolve().parents:
         for candidate in (folder, folder / "share" / "mbrl_ros"):
             if (candidate / "package.xml").is_file():
@@ -26,7 +26,7 @@ def share_directory() -> Path:
 
 
 def config_file(name: str) -> Path:
-    """A file of config/ by its name, with or without '.yaml'; an unknown name is an error that names the nearest."""
+    """Return a file of config/ by its name, with or without '.yaml'; an unknown name is an error that names the nearest."""
     folder = share_directory() / "config"
     path = folder / (name if name.endswith(".yaml") else f"{name}.yaml")
     if not path.is_file():
@@ -37,3 +37,11 @@ def config_file(name: str) -> Path:
             source=str(folder),
         )
     return path
+
+
+def settings_path(name: str) -> Path:
+    """Return the file of settings that a user names: a YAML file, or a name from config/."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") and (path.exists() or path.parent != Path()):
+        return path
+    return config_file(name)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config.configuration import Configuration, read_yaml, section_types
+from ..config.configuration import Configuration
 from ..config.resources import config_file
 from ..config.sections.simulation import PlantSettings
+from ..config.settings_file import load_configuration
 from ..console.progress import Progress
 from ..controllers.mpc import MpcController
 from ..controllers.policy import PolicyController
@@ -38,12 +39,8 @@ TAUGHT = {"reference.posture": 1.0, "reference.home": HOME}  # the teacher's pos
 
 def configuration(config: Path | None = None, **changes) -> Configuration:
     """The Panda's configuration with the teacher of this scenario; `changes`: dotted keys with __ for the dots."""
-    values = read_yaml(config or config_file("panda"), "mpc_node")
-    known = {f"{prefix}.{name}" for prefix, kind in section_types().items() for name in kind.infos()}
-    values = {key: value for key, value in values.items() if key in known}
-    return Configuration.from_flat(
-        {**values, **TAUGHT, **{k.replace("__", "."): v for k, v in changes.items()}, "features.points": 0}
-    )
+    changed = {key.replace("__", "."): value for key, value in changes.items()}
+    return load_configuration(config or config_file("panda"), {**TAUGHT, **changed, "features.points": 0})
 
 
 def classroom(c: Configuration, seed: int, *, teaching: bool = False, policy: Policy | None = None) -> Environment:

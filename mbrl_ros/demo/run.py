@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from ..config.configuration import Configuration, read_yaml, section_types
+from ..config.configuration import Configuration, setting_keys
+from ..config.scalars import quoted, written
+from ..config.section import is_empty
 from ..config.sections.simulation import CameraSettings, PlantSettings
+from ..config.settings_file import read_settings
 from ..console.signals import hurried
 from ..data.tick_log import load_tick_log
 from ..exceptions import MbrlError
@@ -65,6 +67,7 @@ class Options:
     settings: dict[str, Any] = field(default_factory=dict)
     pace: bool = False
     domain: int | None = None
+    node: str = ""
 
     @property
     def mode(self) -> str:
@@ -81,20 +84,20 @@ class Run:
 
     def __init__(self, options: Options):
         self.options = options
-        values = {**read_yaml(options.config, "mpc_node"), **options.settings}
+        values = {**read_settings(options.config, node=options.node), **options.settings}
         if options.rate is not None:
             values["control.rate"] = options.rate
         values["control.seed"] = options.seed
         images = options.images and values.get("control.controller", "mpc") == "mpc"
         values["features.points"] = 1 if images else 0
-        known = {f"{prefix}.{name}" for prefix, kind in section_types().items() for name in kind.infos()}
+        known = setting_keys()
         self.node_values = {key: value for key, value in values.items() if key not in known}
         self.configuration = Configuration.from_flat(
             {k: v for k, v in values.items() if k in known}, source=str(options.config)
         )
         self.rate = self.configuration.control.rate
         self.robot: Robot = load_robot(self.configuration.robot, self.node_values.get("robot_description"))
-        simulated = read_yaml(options.config, "sim_node")
+        simulated = read_settings(options.config, "sim_node", options.node)
         self.plant = _section(PlantSettings, "plant.", simulated, rate=self.rate, seed=options.seed)
         self.camera = _section(CameraSettings, "camera.", simulated, seed=options.seed)
         start = np.array(self.plant.initial_position) if self.plant.initial_position else self._middle()
@@ -270,14 +273,7 @@ def _prefixed(prefix: str, section) -> dict[str, Any]:
 
 
 def _write(path: Path, node: str, values: dict[str, Any]) -> Path:
-    """A ROS 2 parameter file. Empty lists are left out: ROS cannot tell their type."""
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
-    plain = {
-        key: [float(v) if isinstance(v, (float, np.floating)) else v for v in value]
-        if isinstance(value, list)
-        else value
-        for key, value in plain.items()
-        if not (isinstance(value, list) and not value)
-    }
-    path.write_text(yaml.safe_dump({node: {"ros__parameters": plain}}, sort_keys=False))
+    """Write a parameter file. Empty lists are left out: ROS cannot tell their type."""
+    lines = [f"  {quoted(key)}: {written(value)}\n" for key, value in values.items() if not is_empty(value)]
+    path.write_text(f"{node}:\n ros__parameters:\n{''.join(lines)}", encoding="utf-8")
     return path

@@ -26,18 +26,18 @@ from ..exceptions import DataError, RobotDescriptionError
 from ..messages.supervision import read
 from ..robots import load_robot
 from . import qos, supervision_messages
-from .parameters import Parameters
+from .parameters import Parameters, ReadsOverrides
 from .process import EndRequest, run
 
 # Deep enough for the samples that arrive while a fit occupies the interpreter.
 SAMPLES = QoSProfile(depth=2000, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
-class DistillationNode(Node):
+class DistillationNode(ReadsOverrides, Node):
     """Store the samples that arrive; a thread fits policies to them."""
 
     def __init__(self, end: EndRequest, **options: Any):
-        super().__init__("distillation_node", automatically_declare_parameters_from_overrides=True, **options)
+        super().__init__("distillation_node", **options)
         parameters = Parameters(self, {**section_types(), "": DistillationNodeSettings})
         self.settings, robot_settings = parameters.section(DistillationNodeSettings), parameters.section(RobotSettings)
         if not (self.settings.robot_description or robot_settings.description):

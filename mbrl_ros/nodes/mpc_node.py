@@ -28,15 +28,15 @@ from ..robots import load_robot
 from . import qos
 from .child_process import end_with_parent
 from .mpc_assembly import MpcAssembly
-from .parameters import Parameters
+from .parameters import Parameters, ReadsOverrides
 from .process import EndRequest, prefer_udp, run
 
 
-class MpcNode(LifecycleNode):
+class MpcNode(ReadsOverrides, LifecycleNode):
     """The lifecycle of the controller; its parts are a MpcAssembly between configure and cleanup."""
 
     def __init__(self, end: EndRequest, **options: Any):
-        super().__init__("mpc_node", automatically_declare_parameters_from_overrides=True, **options)
+        super().__init__("mpc_node", **options)
         self._end = end
         self.parameters = Parameters(self, {**section_types(), "": NodeSettings})
         self.parameters.on_change(self._on_change)

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from ..config import registry
 from ..config.section import Info, Section
+from ..config.settings_file import belongs_to_ros
 from ..exceptions import ConfigurationError, nearest
 
 KINDS = {
@@ -26,9 +27,26 @@ KINDS = {
     tuple[str, ...]: Parameter.Type.STRING_ARRAY,
 }
 S = TypeVar("S", bound=Section)
-# Parameters that rclpy declares in every node.
-OF_ROS = ("use_sim_time", "start_type_description_service")
-OF_ROS_PREFIX = "qos_overrides."
+
+
+class ReadsOverrides:
+    """A base of nodes, before Node, whose overrides are read by `Parameters`; an empty list among them is no error.
+
+    An empty list has no type, and rclpy ends with a traceback where it should declare one. Here it means the default.
+    """
+
+    def __init__(self, name: str, **options: Any):
+        """Make the node; options: those of rclpy.node.Node."""
+        self.empty_overrides: list[str] = []
+        super().__init__(name, automatically_declare_parameters_from_overrides=True, **options)  # type: ignore[call-arg]  # Node's
+
+    def declare_parameters(
+        self, namespace: str, parameters: list[tuple[Any, ...]], ignore_override: bool = False
+    ) -> Any:
+        """Declare parameters as a Node does, and keep the names of those without a type."""
+        typed = [entry for entry in parameters if len(entry) < 2 or entry[1] is not None]
+        self.empty_overrides += [entry[0] for entry in parameters if entry not in typed]
+        return super().declare_parameters(namespace, typed, ignore_override)  # type: ignore[misc]  # Node's
 
 
 class Parameters:
@@ -37,12 +55,11 @@ class Parameters:
     `sections` holds their present values by prefix; "" is the prefix of the node's own section.
     """
 
-    def __init__(self, node: Node, sections: Mapping[str, type[Section]]):
+    def __init__(self, node: Any, sections: Mapping[str, type[Section]]):
         """Read, check and declare the parameters of `sections` {prefix: class}.
 
-        The node must be made with automatically_declare_parameters_from_overrides=True: so overrides can be read,
-        corrected (a whole number where a real one is meant, a single entry where a list is meant) and rejected before
-        anything is declared.
+        The node's class must derive from ReadsOverrides: so overrides can be read, corrected (a whole number where a real
+        one is meant, a single entry where a list is meant) and rejected before anything is declared.
 
         Raises
         ------
@@ -55,10 +72,11 @@ class Parameters:
         overrides = {
             name: node.get_parameter(name).value
             for name in node.get_parameters_by_prefix("")
-            if name not in OF_ROS and not name.startswith(OF_ROS_PREFIX)
+            if not belongs_to_ros(name)
         }
         for name in overrides:
             node.undeclare_parameter(name)
+        overrides |= {name: [] for name in node.empty_overrides}
         self.sections = self._build(overrides, source="parameters")
         for prefix, section in self.sections.items():
             kinds, infos = typing.get_type_hints(type(section)), section.infos()
@@ -92,6 +110,7 @@ class Parameters:
         groups: dict[str, dict[str, Any]] = {prefix: {} for prefix in self._kinds}
         for key, value in values.items():
             if key not in self._owner:
+                registry.explain(key)
                 raise ConfigurationError(
                     f"unknown parameter '{key}'; did you mean '{nearest(key, self._owner)}'?",
                     key=key,

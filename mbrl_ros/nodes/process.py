@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 import rclpy
@@ -24,7 +24,8 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 from rclpy.utilities import ok, try_shutdown
 
-from ..exceptions import MbrlError
+from ..config.settings_file import check, located, parameter_files
+from ..exceptions import ConfigurationError, MbrlError
 
 DDS_SETTINGS = ("FASTDDS_BUILTIN_TRANSPORTS", "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -127,11 +128,20 @@ def prefer_udp() -> None:
         os.environ[DDS_SETTINGS[0]] = "UDPv4"
 
 
-def initialize(arguments: list[str] | None) -> None:
-    """Call rclpy.init without its signal handlers; where the log folder cannot be written, without log files."""
+def initialize(arguments: list[str] | None, files: Sequence[str] = ()) -> None:
+    """Call rclpy.init without its signal handlers; where the log folder cannot be written, without log files.
+
+    Raises
+    ------
+    ConfigurationError
+        One of the parameter `files` among the arguments cannot be read.
+    """
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     except rclpy_implementation.RCLError as error:
+        if "params file" in str(error):
+            check(files)
+            raise ConfigurationError(" ".join(str(error).split())) from None
         if "logging" not in str(error):
             raise
         print(f"no log files: {error}", file=sys.stderr)
@@ -159,15 +169,18 @@ def run(make_node: Callable[[EndRequest], RunnableNode], arguments: list[str] | 
     """
     end = EndRequest()
     end.on_signals()
-    initialize(arguments)
+    files = parameter_files(sys.argv if arguments is None else arguments)
     node = spinner = None
     try:
+        initialize(arguments, files)
         node = make_node(end)
+        check(files, cast(Node, node).get_fully_qualified_name())
         spinner = Spinner(cast(Node, node))
         node.begin()
         end.wait()
     except MbrlError as error:
-        print(f"{node.get_name() if node else os.path.basename(sys.argv[0])}: {error}", file=sys.stderr)
+        message = located(error, files)
+        print(f"{node.get_name() if node else os.path.basename(sys.argv[0])}: {message}", file=sys.stderr)
         end.code = 2
     finally:
         if node is not None:

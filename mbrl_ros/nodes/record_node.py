@@ -27,7 +27,7 @@ from ..config.sections.nodes import RecordNodeSettings
 from ..data.bag_writer import Limits, RotatingBag
 from ..exceptions import DataError
 from .message_types import message_class
-from .parameters import Parameters
+from .parameters import Parameters, ReadsOverrides
 from .process import EndRequest, run
 from .recorded_topics import EXPECTED, LATCHED, latched, recorded, rosbags_qos, subscription_qos
 from .session_info import SESSION, SessionReader
@@ -38,11 +38,11 @@ NICE = 10
 IDLE, LONGEST_END = 0.5, 3.0  # [s]: recording ends when nothing has come for IDLE, after LONGEST_END at the latest
 
 
-class RecordNode(Node):
+class RecordNode(ReadsOverrides, Node):
     """Subscribe to serialized messages and pass them to the thread that writes."""
 
     def __init__(self, end: EndRequest, **options: Any):
-        super().__init__("record_node", automatically_declare_parameters_from_overrides=True, **options)
+        super().__init__("record_node", **options)
         settings = Parameters(self, {"": RecordNodeSettings}).section(RecordNodeSettings)
         self.settings = settings
         folder = Path(settings.output or time.strftime("mbrl_%Y%m%d_%H%M%S"))

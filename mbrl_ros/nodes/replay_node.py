@@ -26,7 +26,7 @@ from ..exceptions import DataError
 from .bag_playback import BagPlayback
 from .message_types import message_class
 from .message_writers import to_time
-from .parameters import Parameters
+from .parameters import Parameters, ReadsOverrides
 from .process import EndRequest, run
 from .session_info import SESSION, recorded_node
 
@@ -34,11 +34,11 @@ COMMANDING = ("commands", "trajectory_commands", "command", "cmd_vel", "joint_tr
 INTERNAL = ("/clock", SESSION, "/parameter_events", "/rosout", "/diagnostics")  # not played unless asked for
 
 
-class ReplayNode(Node):
+class ReplayNode(ReadsOverrides, Node):
     """Publish the messages of a bag from a thread of its own."""
 
     def __init__(self, end: EndRequest, **options: Any):
-        super().__init__("replay_node", automatically_declare_parameters_from_overrides=True, **options)
+        super().__init__("replay_node", **options)
         self._end = end
         self.settings = Parameters(self, {"": ReplayNodeSettings}).section(ReplayNodeSettings)
         if not self.settings.bag:

@@ -37,7 +37,7 @@ from ..types import Array
 from . import message_writers, qos
 from .command_mailbox import CommandMailbox
 from .pacing import Pacer
-from .parameters import Parameters
+from .parameters import Parameters, ReadsOverrides
 from .process import EndRequest, run
 from .simulation import Simulation
 
@@ -48,11 +48,11 @@ DISCOVERY_PERIOD = 0.01  # [s] between two searches for subscribers
 BEHIND, CATCH_UP = 1.0, 0.05  # [s] of delay, in real time and in paced lockstep, from which on lost time is given up
 
 
-class SimNode(Node):
+class SimNode(ReadsOverrides, Node):
     """The ROS interface of nodes.simulation.Simulation, which runs in a thread of its own."""
 
     def __init__(self, end: EndRequest, **options: Any):
-        super().__init__("sim_node", automatically_declare_parameters_from_overrides=True, **options)
+        super().__init__("sim_node", **options)
         self._end = end
         kinds = {"robot": RobotSettings, "plant": PlantSettings, "camera": CameraSettings, "": SimNodeSettings}
         parameters = Parameters(self, kinds)

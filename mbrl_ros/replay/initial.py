@@ -6,13 +6,13 @@ without one, what the bag shows stands in comments, since a limit that was never
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..config.configuration import Configuration
+from ..config.scalars import quoted
 from ..config.sections.robot import RobotSettings
+from ..config.settings_file import load_configuration
 from ..exceptions import DataError, MbrlError, RobotDescriptionError
 from ..robots import Robot, load_robot
 from .checkup import FEWEST, Checkup, Samples, interface_of
@@ -78,16 +78,16 @@ def _head(
         "    robot:",
     ]
     if description:
-        lines.append(f"      description: {json.dumps(description)}")
+        lines.append(f"      description: {quoted(description)}")
     else:
         lines.append("      # no description here: the node waits for the topic robot_description")
     lines += [
-        f"      joints: [{', '.join(joints)}]  # in the order of the controller's commands",
+        f"      joints: [{', '.join(map(quoted, joints))}]  # in the order of the controller's commands",
         _line("interface", interface, f"commands are {unit}"),
     ]
     if robot is not None:
         lines += [
-            f"      tip: {robot.tip}",
+            f"      tip: {quoted(robot.tip)}",
             _line("velocity_scale", 0.5, "begin with half of the URDF's limits"),
             f"      effort_scale: {1.0 if interface == 'effort' else 0.5}",
             "      # limits in use, per joint:",
@@ -160,7 +160,7 @@ def check(text: str) -> None:
         file = Path(folder, "initial.yaml")
         file.write_text(text, encoding="utf-8")
         try:
-            Configuration.load(file)
+            load_configuration(file)
         except MbrlError as error:
             raise DataError(f"no usable configuration follows from this: {error}") from None
 

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from ..config.configuration import Configuration, read_yaml, section_types
+from ..config.configuration import Configuration
 from ..config.renamed import current
-from ..config.resources import config_file, share_directory
+from ..config.resources import settings_path, share_directory
 from ..config.sections.nodes import NodeSettings
+from ..config.settings_file import belongs_to_ros, keys_of, read_settings, sections_of
 from ..data import Recording
 from ..data.stream import BagStream, Decoder
 from ..dynamics.priors import Prior
@@ -31,7 +32,6 @@ from .timeline import status_labels
 from .topics import Mapped, roles_of, unmatched
 
 SURVEYED = 2000  # joint states looked at before the replay begins
-OF_ROS = ("use_sim_time", "start_type_description_service")  # parameters of every node
 ABSURD, NOTHING = 100.0, 1e-9  # times what is usual: no measurement; and what counts as zero
 NEVER = 1e9  # [s]
 SLOW = 0.95  # a bag slower than this fraction of the configured rate sets the rate
@@ -39,7 +39,11 @@ SLOW = 0.95  # a bag slower than this fraction of the configured rate sets the r
 
 @dataclasses.dataclass(frozen=True)
 class ReplayOptions:
-    """What to replay and what to change. begin, end [s] count from the bag's first message; stamps: "header" or "bag"."""
+    """What to replay and what to change.
+
+    begin, end [s] count from the bag's first message; stamps: "header" or "bag"; node: full name of the node whose part of the
+    file `config` is meant, where that speaks of several.
+    """
 
     bag: Path
     config: str = ""
@@ -49,6 +53,7 @@ class ReplayOptions:
     end: float = float("inf")
     plan: bool = True
     stamps: str = "header"
+    node: str = ""
 
 
 @dataclasses.dataclass
@@ -240,9 +245,7 @@ def _values(options: ReplayOptions, survey: Survey, notes: list[str]) -> tuple[d
     """({key: value}, whether they tell which robot it is)."""
     given = dict(options.settings)
     if options.config:
-        path = Path(options.config)
-        path = path if path.suffix in (".yaml", ".yml") else config_file(options.config)
-        values = {**read_yaml(path), **given}
+        values = {**read_settings(settings_path(options.config), node=options.node), **given}
     elif survey.session:
         values = {**_still_known(survey.session["parameters"], notes), **given}
         notes.append(f"settings: those recorded of {survey.session.get('node', 'the node')}")
@@ -261,14 +264,9 @@ def _values(options: ReplayOptions, survey: Survey, notes: list[str]) -> tuple[d
 
 def _still_known(parameters: dict[str, Any], notes: list[str]) -> dict[str, Any]:
     """Recorded parameters without those of ROS itself; what this version does not know is named and left out."""
-    known = {f"{prefix}.{name}" for prefix, kind in section_types().items() for name in kind.infos()}
-    known |= set(NodeSettings.infos())
+    known = set(keys_of(sections_of("mpc_node")))
     parameters = {current(name): value for name, value in parameters.items()}
-    strange = [
-        name
-        for name in parameters
-        if name not in known and name not in OF_ROS and not name.startswith("qos_overrides.")
-    ]
+    strange = [name for name in parameters if name not in known and not belongs_to_ros(name)]
     if strange:
         notes.append(f"recorded by another version, whose settings {strange} this one does not know")
     return {name: value for name, value in parameters.items() if name in known}
@@ -277,7 +275,7 @@ def _still_known(parameters: dict[str, Any], notes: list[str]) -> dict[str, Any]
 def _matching_config(joints: tuple[str, ...], notes: list[str]) -> dict[str, Any]:
     for file in sorted((share_directory() / "config").glob("*.yaml")):
         try:
-            values = read_yaml(file)
+            values = read_settings(file)
         except ConfigurationError:
             continue
         wanted = values.get("robot.joints")

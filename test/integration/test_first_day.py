@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from mbrl_ros.cli.main import main
-from mbrl_ros.config.configuration import Configuration, read_yaml
+from mbrl_ros.config.settings_file import load_configuration, read_settings
 from mbrl_ros.robots import load_robot
 from support import ROOT
 from support.needs import needs, present
@@ -54,7 +54,7 @@ def filled(message, values: dict):
 
 
 def test_the_configuration_is_that_of_the_page(configuration):
-    c = Configuration.load(str(configuration))
+    c = load_configuration(str(configuration))
     robot = load_robot(c.robot)
     assert robot.n == 6 and robot.interface == "velocity" and c.control.rate == 125.0
     assert c.supervisor.start == "hold"
@@ -62,13 +62,13 @@ def test_the_configuration_is_that_of_the_page(configuration):
 
 def test_every_target_is_accepted_and_every_service_does_what_the_page_says(configuration, tmp_path):
     mpc = {
-        **read_yaml(str(configuration), "mpc_node"),
+        **read_settings(str(configuration), "mpc_node"),
         "shadow": False,
         "lockstep": True,
         "priority": 0,
         "model_file": str(tmp_path / "model.npz"),
     }
-    sim = {**read_yaml(str(configuration), "sim_node"), "lockstep": True}
+    sim = {**read_settings(str(configuration), "sim_node"), "lockstep": True}
     with ros(("mpc_node", mpc), ("sim_node", sim)) as (peer, *_):
         peer.listen(String, "/mpc_node/message")
         peer.listen(Float64MultiArray, "/commands")

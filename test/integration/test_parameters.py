@@ -8,11 +8,15 @@ from mbrl_ros.exceptions import ConfigurationError
 from support.needs import needs, present
 
 if present("rclpy"):
-    import rclpy
     from rclpy.context import Context
+    from rclpy.node import Node
     from rclpy.parameter import Parameter
 
-    from mbrl_ros.nodes.parameters import Parameters
+    from mbrl_ros.nodes.parameters import Parameters, ReadsOverrides
+
+    class OverriddenNode(ReadsOverrides, Node):
+        """A node with nothing but parameters."""
+
 
 pytestmark = needs("rclpy")
 
@@ -27,10 +31,9 @@ def make_node():
     nodes = []
 
     def make(*overrides: tuple):
-        node = rclpy.create_node(
+        node = OverriddenNode(
             "parameters",
             context=context,
-            automatically_declare_parameters_from_overrides=True,
             parameter_overrides=[Parameter(key, value=value) for key, value in overrides],
         )
         nodes.append(node)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mbrl_ros.config.configuration import read_yaml
 from mbrl_ros.config.resources import config_file
 from mbrl_ros.config.sections.control import ControlSettings
 from mbrl_ros.config.sections.robot import RobotSettings
+from mbrl_ros.config.settings_file import read_settings
 from mbrl_ros.exceptions import ConfigurationError
 from mbrl_ros.robots import load_robot, urdf
 from mbrl_ros.simulation.gazebo import gazebo_urdf
@@ -132,7 +132,7 @@ def test_ros2_control_has_the_joints_the_interface_and_the_rate_of_the_controlle
         name.rsplit("/", 1)[1]: block["ros__parameters"]
         for name, block in yaml.safe_load((GAZEBO / "panda_controllers.yaml").read_text()).items()
     }
-    settings = read_yaml(config_file("panda"))
+    settings = read_settings(config_file("panda"))
     forward = controllers["forward_command_controller"]
     assert forward["joints"] == settings["robot.joints"] and forward["interface_name"] == settings["robot.interface"]
     rate = settings.get("control.rate", ControlSettings().rate)

@@ -13,9 +13,10 @@ import pytest
 from mbrl_ros.cli import _pages, commands, parameters
 from mbrl_ros.cli import main as cli
 from mbrl_ros.cli.environment import prepare
-from mbrl_ros.config.configuration import Configuration, read_yaml
+from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.config.resources import config_file, share_directory
 from mbrl_ros.config.sections.simulation import PlantSettings
+from mbrl_ros.config.settings_file import read_settings
 from mbrl_ros.exceptions import ConfigurationError
 from support import ROOT
 from support.needs import needs
@@ -186,12 +187,12 @@ def test_updating_replaces_the_table_and_nothing_else(tmp_path, command):
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.stem)
 def test_every_configuration_holds_only_settings_that_exist(path):
     controller, node, simulation, *_ = ({key for key, _, _ in entries} for entries in parameters.settings().values())
-    values = read_yaml(path, "mpc_node")
+    values = read_settings(path, "mpc_node")
     assert set(values) <= controller | node
     control = Configuration.from_flat(
         {key: value for key, value in values.items() if key in controller}, source=str(path)
     ).control
-    values = read_yaml(path, "sim_node")
+    values = read_settings(path, "sim_node")
     assert set(values) <= simulation | {key for key in controller if key.startswith("robot.")}
     plant = PlantSettings.from_mapping({key[6:]: value for key, value in values.items() if key.startswith("plant.")})
     assert plant.rate == control.rate  # one tick of the plant is one of the controller

@@ -4,9 +4,10 @@ import math
 
 import pytest
 
-from mbrl_ros.config.configuration import Configuration, documented, read_yaml, section_types
+from mbrl_ros.config.configuration import Configuration, documented, section_types
 from mbrl_ros.config.registry import FAMILIES, names
 from mbrl_ros.config.section import per_joint
+from mbrl_ros.config.settings_file import load_configuration
 from mbrl_ros.exceptions import ConfigurationError
 
 
@@ -36,30 +37,11 @@ def test_a_wrong_value_says_where_and_what_is_allowed(key, value, message):
 def test_a_yaml_file_overrides_defaults_and_nothing_else(tmp_path):
     file = tmp_path / "arm.yaml"
     file.write_text("planner: {horizon: 42}\ncost:\n  point_target: {weight: 7.0}\n")
-    configuration = Configuration.load(file, {"control.rate": 100.0})
+    configuration = load_configuration(file, {"control.rate": 100.0})
     assert configuration.planner.horizon == 42 and configuration.costs["point_target"].weight == 7.0
     assert configuration.control.rate == 100.0
     changed = {key for key, value in configuration.flat().items() if value != Configuration.from_flat({}).flat()[key]}
     assert changed == {"planner.horizon", "cost.point_target.weight", "control.rate"}
-
-
-def test_ros_parameter_files_give_each_node_its_own(tmp_path):
-    file = tmp_path / "arm.yaml"
-    file.write_text(
-        "/**:\n  ros__parameters: {robot: {tip: hand}, control: {rate: 50.0}}\n"
-        "mpc_node:\n  ros__parameters: {control: {rate: 100.0}}\n"
-        "sim_node:\n  ros__parameters: {plant: {seed: 3}}\n"
-    )
-    assert read_yaml(file) == {"robot.tip": "hand", "control.rate": 100.0}
-    assert read_yaml(file, "sim_node") == {"robot.tip": "hand", "control.rate": 50.0, "plant.seed": 3}
-
-
-@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "\x00"])
-def test_a_broken_yaml_file_is_named(tmp_path, text):
-    file = tmp_path / "broken.yaml"
-    file.write_text(text)
-    with pytest.raises(ConfigurationError, match="broken.yaml"):
-        Configuration.load(file)
 
 
 def test_every_setting_is_documented_and_its_default_valid():

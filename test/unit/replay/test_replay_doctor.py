@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mbrl_ros.cli.main import main
-from mbrl_ros.config.configuration import Configuration, read_yaml
+from mbrl_ros.config.configuration import Configuration
+from mbrl_ros.config.settings_file import read_settings
 from mbrl_ros.robots import load_robot
 from support.needs import needs
 from support.replay_bags import RATE, SETTINGS, START, STATE, TEXT, VECTOR, Messages, closed_loop, write_bag
@@ -110,7 +111,7 @@ def test_init_writes_a_configuration_from_a_bag_that_loads(tmp_path, capsys):
     messages.insert(0, ("/robot_description", TEXT, START - 0.9, Messages().text(SETTINGS["robot.description"])))
     bag, file = write_bag(tmp_path / "bag", messages), tmp_path / "arm.yaml"
     assert main(["init", "--bag", str(bag), "-o", str(file)]) == 0
-    values = read_yaml(file)
+    values = read_settings(file)
     assert values["control.rate"] == RATE and values["robot.interface"] == "effort"
     assert load_robot(Configuration.from_flat(values).robot).joints == ("joint1", "joint2")
     assert (tmp_path / "arm.urdf").read_text() == SETTINGS["robot.description"]
@@ -124,7 +125,7 @@ def test_init_takes_a_urdf_alone_and_asks_for_one_of_the_two(tmp_path, capsys):
     assert main(["init", "--urdf", str(tmp_path / "arm.urdf"), "-o", str(file)]) == 0
     text = file.read_text()
     assert "joint1: [-2.480, 2.480] rad or m, 1.5 per s (half of 3), effort 20" in text
-    assert read_yaml(file)["robot.joints"] == ["joint1", "joint2"]
+    assert read_settings(file)["robot.joints"] == ["joint1", "joint2"]
     assert main(["init"]) == 2 and "Give --bag BAG, --urdf FILE" in capsys.readouterr().err
 
 
@@ -139,4 +140,4 @@ def test_the_interface_is_told_by_what_the_commands_resemble(tmp_path, scale, ex
         ]
     file = tmp_path / "arm.yaml"
     assert main(["init", "--bag", str(write_bag(tmp_path / "bag", messages)), "-o", str(file)]) == 0
-    assert read_yaml(file)["robot.interface"] == expected
+    assert read_settings(file)["robot.interface"] == expected

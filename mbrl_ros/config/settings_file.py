@@ -1,0 +1,160 @@
+"""The settings that a file holds for one node of this package, checked one by one: an error names file and line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..exceptions import ConfigurationError, MbrlError, nearest
+from . import registry
+from .configuration import Configuration, section_types, setting_keys
+from .entries import Entry
+from .parameter_file import KINDS, ParameterFile
+from .section import Section, is_empty
+from .sections.nodes import (
+    DistillationNodeSettings,
+    NodeSettings,
+    RecordNodeSettings,
+    ReplayNodeSettings,
+    SimNodeSettings,
+)
+from .sections.robot import RobotSettings
+from .sections.simulation import CameraSettings, PlantSettings
+from .yaml_tree import at
+
+OF_ROS = ("use_sim_time", "start_type_description_service")
+OF_ROS_PREFIX = "qos_overrides."
+
+
+def belongs_to_ros(name: str) -> bool:
+    """Tell whether a parameter is one that every node has, and no setting of this package."""
+    return name in OF_ROS or name.startswith(OF_ROS_PREFIX)
+
+
+def sections_of(kind: str) -> dict[str, type[Section]]:
+    """Return {prefix: section class} of a node of this package ("mpc_node"); its own section has the prefix ""."""
+    if kind == "mpc_node":
+        return {**section_types(), "": NodeSettings}
+    if kind == "distillation_node":
+        return {**section_types(), "": DistillationNodeSettings}
+    if kind == "sim_node":
+        return {"robot": RobotSettings, "plant": PlantSettings, "camera": CameraSettings, "": SimNodeSettings}
+    return {"": {"record_node": RecordNodeSettings, "replay_node": ReplayNodeSettings}[kind]}
+
+
+def keys_of(sections: Mapping[str, type[Section]]) -> dict[str, tuple[type[Section], str]]:
+    """Return {key: (its section class, its name there)} of all settings of some sections."""
+    return {
+        f"{prefix}.{name}" if prefix else name: (section, name)
+        for prefix, section in sections.items()
+        for name in section.infos()
+    }
+
+
+def read_settings(path: str | Path, kind: str = "mpc_node", node: str = "") -> dict[str, Any]:
+    """Return {key: value} of what a file gives a node; empty lists, which mean the default, are left out.
+
+    Parameters
+    ----------
+    path : str or Path
+        A parameter file of ROS 2, or plain sections.
+    kind : str
+        What the tool stands for: "mpc_node", "sim_node", "distillation_node", "record_node", "replay_node".
+    node : str
+        The full name of the mpc_node that is meant (--node), "" where the file leaves no doubt. Other kinds are looked for in
+        the same namespace.
+
+    Raises
+    ------
+    ConfigurationError
+        The file is malformed, speaks of several nodes, or holds an unknown setting or a wrong value.
+    """
+    file = ParameterFile.read(path)
+    if node and kind != "mpc_node" and file.sections is None:
+        name = f"{node.rpartition('/')[0]}/{kind}"
+    else:
+        name = file.node(kind, node)
+    keys = keys_of(sections_of(kind))
+    entries = {key: entry for key, entry in file.entries(name).items() if not belongs_to_ros(key)}
+    if file.sections is not None:
+        everything = set().union(*(keys_of(sections_of(other)) for other in KINDS))
+        for key, entry in entries.items():
+            if key not in everything:
+                raise _unknown(file, key, entry, everything)
+        entries = {key: entry for key, entry in entries.items() if key in keys}
+    for key, entry in entries.items():
+        if key not in keys:
+            raise _unknown(file, key, entry, keys)
+        section, setting = keys[key]
+        if not is_empty(entry.value):
+            _check_value(file.source, key, entry, section, setting)
+    return {key: entry.value for key, entry in entries.items() if not is_empty(entry.value)}
+
+
+def load_configuration(path: str | Path, overrides: Mapping[str, Any] | None = None, node: str = "") -> Configuration:
+    """Return the configuration that a file gives an mpc_node; what concerns only the node itself is left out.
+
+    overrides: {key: value} of settings that replace those of the file; path, node: as of `read_settings`.
+    """
+    known = setting_keys()
+    values = {key: value for key, value in read_settings(path, node=node).items() if key in known}
+    return Configuration.from_flat({**values, **(overrides or {})}, source=str(path))
+
+
+def parameter_files(arguments: Sequence[str]) -> list[str]:
+    """Return the parameter files that a node's command line names, in order."""
+    return [file for option, file in zip(arguments, arguments[1:]) if option == "--params-file"]
+
+
+def check(files: Sequence[str], node: str = "") -> None:
+    """Raise ConfigurationError for what is wrong in the parameter files of a node with this full name.
+
+    Without a name, only for what keeps every node from starting.
+    """
+    for file in files:
+        ParameterFile.read(file).entries(node)
+
+
+def located(error: MbrlError, files: Sequence[str]) -> str:
+    """Return the message of an error; one about a setting that a parameter file gives begins with file and line."""
+    if isinstance(error, ConfigurationError) and error.key:
+        for file in reversed(files):
+            entry = ParameterFile.read(file).find(error.key)
+            if entry is not None:
+                return f"{file}:{entry.line}: {error.detail}"
+    return str(error)
+
+
+def _check_value(source: str, key: str, entry: Entry, section: type[Section], setting: str) -> None:
+    """Raise ConfigurationError for a value that the setting does not take; it names the line and a remedy."""
+    try:
+        section.checked(setting, entry.value)
+    except ConfigurationError as error:
+        remedy = _remedy(entry, section.kinds()[setting])
+        raise at(source, entry.line, f"'{key}' {error}{remedy}", key=key, value=entry.value) from None
+
+
+def _unknown(file: ParameterFile, key: str, entry: Entry, known: Mapping[str, Any] | set[str]) -> ConfigurationError:
+    registry.explain(key)
+    return at(
+        file.source,
+        entry.line,
+        f"unknown setting '{key}'; did you mean '{nearest(key, known)}'?",
+        key=key,
+        value=entry.value,
+    )
+
+
+def _remedy(entry: Entry, kind: Any) -> str:
+    """Say how to write what was probably meant, where that can be told."""
+    if kind in (str, tuple[str, ...]):
+        taken = next((text for text in entry.texts if not text.quoted), None)
+        return f"; write it in quotes: '{taken.text}'" if taken is not None else ""
+    for text in entry.texts:
+        if re.fullmatch(r"[+-]?\d+,\d+", text.text):
+            return f"; write {text.text.replace(',', '.')}"
+        if text.quoted and re.fullmatch(r"[+-]?[\d.]+([eE][+-]?\d+)?", text.text):
+            return f"; write {text.text} without quotes"
+    return ""
