@@ -84,7 +84,7 @@ def run(name: str, seed: int) -> dict:
             robot,
             truth,
             control,
-            rate_hz=controller.settings.rate,
+            rate_hz=controller.configuration.control.rate,
             horizon=configuration.planner.horizon,
             estimator=configuration.dynamics.estimator,
         )

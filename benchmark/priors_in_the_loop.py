@@ -61,7 +61,7 @@ def run(seed: int, changes: dict, keep: bool = False):
         robot,
         truth,
         control,
-        rate_hz=controller.settings.rate,
+        rate_hz=controller.configuration.control.rate,
         horizon=configuration.planner.horizon,
         estimator=configuration.dynamics.estimator,
     )

@@ -1,15 +1,15 @@
-"""The seam: reset(observation), then step(observation) -> Decision once per tick, and record(stamp, command).
+"""The controller `mpc`: model-predictive control with dynamics learned online.
 
-MpcController learns the local dynamics from what it sees, rolls the state through the commands already under way,
-plans with iLQR over the horizon and proposes the plan's first command (receding horizon; Levine & Abbeel, NIPS 2014;
-Fu, Levine, Abbeel, IROS 2016). What is proposed becomes a command only through the supervisor; what was published is
-handed back by `record`, so that the dynamics learn from the command the robot felt.
+Per control period: learn from the last transition, fit the local dynamics about the present state, roll the state
+through the commands already under way to the time at which the next one begins to act, take the references from there
+on, plan over the horizon, and request the plan's first command (receding horizon; Levine & Abbeel, NIPS 2014; Fu,
+Levine, Abbeel, IROS 2016). The request becomes a command only through the supervisor; the applied command comes back
+through `record`, and the dynamics learn from that one.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 
 import numpy as np
@@ -18,139 +18,27 @@ from ..config.configuration import Configuration
 from ..config.section import Section
 from ..costs import CostContext, build_cost
 from ..costs.command_change import shape
-from ..dynamics import CommandHistory, Innovation, OnlineDynamics, build_dynamics
+from ..dynamics import Innovation, OnlineDynamics
 from ..dynamics.delay_estimation import DelayMonitor
-from ..dynamics.priors import Prior
-from ..dynamics.velocity_gate import VelocityGate
 from ..planners.base import PlannerContext, build_planner
 from ..planners.execution import execute
 from ..references.target_manager import TargetManager
 from ..robots import Robot
-from ..robots.effective_inertia import inverse_gain
-from ..types import Array, Decision, DecisionStatus, Observation, Plan, Transition
-from .base import Controller, Health, TargetTracking
-
-TRUSTED = 0.5  # trust level above which the learned input gain serves the safe command and the prior
-RELIABLE = (
-    0.25  # ... and the latter only while the time of the commands is known to this share of its first uncertainty
+from ..types import (
+    Array,
+    CommandVector,
+    Decision,
+    DecisionStatus,
+    LinearGaussianDynamics,
+    Observation,
+    Plan,
+    StageParameters,
+    StateVector,
 )
-
-
-class Learner:
-    """What a controller with learned dynamics does besides controlling: it keeps the state, the commands under way and
-    the model, and learns from every period.
-
-    For efforts: `effort_gain` (n, n) is d qdd / d u as the prior has it [rad/s^2 per N m], `inertia` (n, n) the inverse of that
-    of the last fit that could be trusted (None: none could).
-    """
-
-    def __init__(self, robot: Robot, configuration: Configuration | None = None, prior: Prior | None = None):
-        """`prior`: instead of the one that dynamics.prior names."""
-        c = self.configuration = configuration or Configuration.from_flat({})
-        self.robot, self.settings = robot, c.control
-        self.dt, self.n = 1.0 / self.settings.rate, len(robot.joints)
-        if prior is None:
-            self.dynamics = build_dynamics(robot, self.dt, c.dynamics, c.priors, c.features, c.consistency)
-        else:
-            self.dynamics = OnlineDynamics(robot, self.dt, c.dynamics, prior, c.features, c.consistency)
-        self.m, self.nx, self.nu = self.dynamics.m, self.dynamics.nx, self.dynamics.nu
-        self.history = CommandHistory(self.nu, self.dt, self.settings.delay)
-        self.delay = DelayMonitor(self.n, self.dt, self.settings.delay, c.delay)
-        self.gate = VelocityGate(self.n, self.dt, c.dynamics.gate) if c.dynamics.gate else None
-        self._refresh = max(1, round(c.dynamics.prior_period / self.dt))
-
-    def reset(self, observation: Observation) -> None:
-        """Start anew at `observation`: forget the model's evidence."""
-        self.dynamics.reset(observation.q)
-        self._timing_std = 0.0
-        self._sure, self._learned, self.inertia, self.effort_gain = False, 0, None, np.zeros((self.nu, self.nu))
-        self._weigh_efforts(np.concatenate([observation.q, np.zeros(self.nx - self.n)]))
-        if self.gate is not None:
-            self.gate.reset()
-        command = observation.q if self.robot.interface == "position" else np.zeros(self.nu)
-        command = np.clip(command, self.robot.command_lower, self.robot.command_upper)
-        self.history.reset(command)
-        self.history.set_delay(self.settings.delay)
-        self.delay.reset()
-        self._previous: tuple[float, Array] | None = None
-
-    def resume(self, observation: Observation, command: Array) -> None:
-        """Go on at `observation` after an interruption, at whose end `command` (nu,) was in effect; keep what was learned."""
-        self.history.reset(command)
-        self._previous = None
-
-    @property
-    def nis_bound(self) -> float:
-        """The 95 % bound of a decision's NIS."""
-        return self.dynamics.nis_bound
-
-    def health(self) -> Health:
-        """What is known to be wrong with the model."""
-        consistency = self.dynamics.consistency
-        return Health(model_inconsistent=consistency.level == 0.0, model_lost=consistency.hold)
-
-    def record(self, stamp: float, command: Array) -> None:
-        """`command` (nu,) was published for the observation stamped `stamp`, or came in time for that one only."""
-        self.history.record(stamp, command, self._timing_std)
-        if self._previous is not None and self._previous[0] == stamp:
-            x = self._previous[1]
-            changed = self.delay.update(stamp, x[: self.n], x[self.n : 2 * self.n], command)
-            if changed is not None:
-                self.history.set_delay(changed)
-
-    def _state(self, observation: Observation) -> tuple[Array, bool]:
-        """X (nx,) and whether its features rest on a recent frame."""
-        joints = np.concatenate([observation.q, observation.qd])
-        if not self.m:
-            return joints, False
-        motion = self.dynamics.features
-        motion.add_joints(observation.stamp, observation.q)
-        for frame in observation.frames:
-            motion.add_frame(frame)
-        s, sd, fresh = motion.present(observation.stamp, observation.q, observation.qd)
-        return np.concatenate([joints, s, sd]), fresh
-
-    def _learn(self, stamp: float, x: Array) -> Innovation | None:
-        """Feed the last period to the dynamics, if it was one period; velocities that are refused are replaced in x."""
-        if self._previous is None:
-            return None
-        last_stamp, last_x = self._previous
-        if abs(stamp - last_stamp - self.dt) > 0.2 * self.dt:
-            return None
-        transition = Transition(last_stamp, last_x, self.history.in_effect(last_stamp), x)
-        neighbours = self.history.around(last_stamp)
-        timing_std = math.hypot(self.delay.std, self.history.std(last_stamp)) if self.delay.std else 0.0
-        prediction = self.dynamics.predict(transition, neighbours, timing_std)
-        if self.gate is not None and prediction.innovation.nis <= self.gate.threshold**2:
-            self.gate.agree(last_x, x)  # e_j^2 <= NIS covariance_jj: no joint is beyond the threshold
-        elif self.gate is not None:
-            error = prediction.innovation.error
-            refused = self.gate.refused(last_x, x, error, np.sqrt(prediction.innovation.covariance.diagonal()))
-            if refused.any():
-                x[self.n : 2 * self.n] -= np.where(refused, error, 0.0)
-                if self.m:  # the features' velocities follow from the joints'
-                    x[2 * self.n :] = np.concatenate(
-                        self.dynamics.features.present(stamp, x[: self.n], x[self.n : 2 * self.n])[:2]
-                    )
-                prediction = self.dynamics.predict(transition, neighbours, timing_std)
-        innovation = self.dynamics.learn(prediction)
-        self._learned += 1
-        if self._learned % self._refresh == 0:
-            self._sure = (
-                self.delay.std <= RELIABLE * self.delay.settings.uncertainty
-                and self.dynamics.consistency.level > TRUSTED
-            )
-            self.dynamics.move_prior(x[: self.n], self._sure)
-            self._weigh_efforts(x)
-        return innovation
-
-    def _weigh_efforts(self, x: Array) -> None:
-        """What an effort does at x (nx,): see `effort_gain` and `inertia`."""
-        if self.robot.interface != "effort":
-            return
-        self.effort_gain = self.dynamics.prior_gain(x) / self.dt
-        if self._learned and self.dynamics.consistency.level > TRUSTED:
-            self.inertia = inverse_gain(self.dynamics.input_gain / self.dt)
+from .base import Controller, Health, TargetTracking
+from .cost_parameters import CostParameters
+from .exploration import Exploration
+from .model_learner import ModelLearner
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,52 +51,55 @@ def build(settings: Settings, robot: Robot, configuration: Configuration) -> Con
     return MpcController(robot, configuration)
 
 
-class MpcController(TargetTracking, Learner):
-    """Model-predictive control of `robot` with dynamics learned online. Deterministic given seed and observations."""
+class MpcController(TargetTracking):
+    """Model-predictive control of `robot`; deterministic given seed and observations.
+
+    learner, planner, cost and target_manager are its parts; H = horizon stages.
+    """
 
     def __init__(self, robot: Robot, configuration: Configuration | None = None):
-        Learner.__init__(self, robot, configuration)
-        c = self.configuration
-        self.horizon = c.planner.horizon
-        TargetTracking.__init__(self, TargetManager(robot, c.reference, self.dt, self.m, self.horizon))
-        self.cost = build_cost(
-            c.costs,
-            CostContext(
-                robot,
-                self.n,
-                self.m,
-                self.nu,
-                self.dt,
-                self.horizon,
-                robot.command_lower,
-                robot.command_upper,
-                discount=c.planner.discount,
-            ),
+        c = self.configuration = configuration or Configuration.from_flat({})
+        self.robot, self.horizon = robot, c.planner.horizon
+        learner = self.learner = ModelLearner(robot, c)
+        self.dt, self.n, self.m, self.nu = learner.dt, learner.n, learner.m, learner.nu
+        super().__init__(TargetManager(robot, c.reference, self.dt, self.m, self.horizon))
+        lower, upper, anywhere = robot.command_lower, robot.command_upper, np.full(2 * self.m, np.inf)
+        context = CostContext(
+            robot, self.n, self.m, self.nu, self.dt, self.horizon, lower, upper, discount=c.planner.discount
         )
+        self.cost = build_cost(c.costs, context)
+        # features may be anywhere
+        x_lower = np.concatenate([robot.position_lower, -robot.velocity_limit, -anywhere])
+        x_upper = np.concatenate([robot.position_upper, robot.velocity_limit, anywhere])
         self.planner = build_planner(
-            c,
-            PlannerContext(
-                self.cost,
-                c.planner,
-                self.nx,
-                self.nu,
-                robot.command_lower,
-                robot.command_upper,
-                **self._state_limits(),
-            ),
+            c, PlannerContext(self.cost, c.planner, learner.nx, self.nu, lower, upper, x_lower, x_upper)
         )
-        self._parameters = {kind: self._parameters_for(kind) for kind in ("joints", "point", "features")}
-        self._late, self._authority, self._change = (
-            0,
-            1.0,
-            1.0,
-        )  # the last: factor on the weight of the command's change
+        self._parameters = CostParameters(self.cost, self.horizon, c.reference.posture)
+        self._exploration = Exploration(robot, c.control, self.dt)
+        self._stages = np.arange(self.horizon + 1.0)
+        self._late, self._authority = 0, 1.0
+        self._planned = False
+
+    @property
+    def dynamics(self) -> OnlineDynamics:
+        """See `Controller`."""
+        return self.learner.dynamics
+
+    @property
+    def delay(self) -> DelayMonitor:
+        """See `Controller`."""
+        return self.learner.delay
+
+    @property
+    def nis_bound(self) -> float:
+        """See `Controller`."""
+        return self.learner.dynamics.nis_bound
 
     def reset(self, observation: Observation) -> None:
         """Start anew at `observation`: forget the model's evidence, rest where the robot is."""
-        super().reset(observation)
-        self._random = np.random.default_rng(self.settings.seed)
-        self._start = observation.stamp
+        self.learner.reset(observation)
+        self._weigh_efforts()
+        self._exploration.reset(observation.stamp)
         self.target_manager.reset(observation.q, observation.stamp)
         self._planned = False
 
@@ -216,53 +107,76 @@ class MpcController(TargetTracking, Learner):
         """Come to rest and forget every target; what was learned stays."""
         self.target_manager.hold(observation.q, observation.qd, observation.stamp)
 
-    def resume(self, observation: Observation, command: Array) -> None:
-        """Go on at `observation` after an interruption, at whose end `command` (nu,) was in effect; keep what was
-        learned and set out anew for the present target.
-        """
-        if self._previous is not None:  # stamps may have jumped, and exploration must not grow with them
-            self._start += observation.stamp - self._previous[0]
-        super().resume(observation, command)
+    def resume(self, observation: Observation, command: CommandVector) -> None:
+        """Continue after an interruption at whose end `command` (nu,) was in effect; see `Controller`."""
+        if self.learner.last is not None:
+            self._exploration.postpone(observation.stamp - self.learner.last[0])
+        self.learner.resume(command)
         self._planned = False
         self.target_manager.resume(observation.q, observation.stamp)
 
+    def record(self, stamp: float, command: CommandVector) -> None:
+        """Take note of the applied command (nu,); see `Controller`."""
+        self.learner.record(stamp, command)
+
     def health(self) -> Health:
-        """What is known to be wrong with the model and the features."""
-        return dataclasses.replace(super().health(), features_lost=self.target_manager.features_lost)
+        """Return what is known to be wrong with the model and the features."""
+        return dataclasses.replace(self.learner.health(), features_lost=self.target_manager.features_lost)
 
     def update_settings(self, configuration: Configuration) -> None:
         """Take over the dynamic settings of `configuration`, between two steps."""
-        self.configuration, self.settings = configuration, configuration.control
-        self.dynamics.settings = configuration.dynamics
+        self.configuration = configuration
+        self.learner.update_settings(configuration)
         self.planner.update_settings(configuration.planner)
+        self._exploration.update_settings(configuration.control)
+
+    def adapt_to_lateness(self, periods: int, authority: float, std: float) -> None:
+        """Plan from where the robot will be `periods` later, move more slowly, and change commands less.
+
+        See `Controller`. `std` counts as noise of what is learned from the command recorded next.
+        """
+        super().adapt_to_lateness(periods, authority, std)
+        self._late, self._authority = periods, authority
+        self.learner.set_timing_std(std)
+        self._weigh_changes()
 
     def step(self, observation: Observation) -> Decision:
-        """One tick. Expected trouble is a status of the decision, never an exception."""
+        """Decide on the command (nu,); see `Controller`."""
         begin = time.perf_counter()
-        stamp = observation.stamp
-        x, features_fresh = self._state(observation)
-        innovation = self._learn(stamp, x)
-        admitted = (
-            observation
-            if self.gate is None
-            else Observation(stamp, observation.q, x[self.n : 2 * self.n].copy(), observation.frames)
-        )
-        u_now = self.history.computed_at(stamp + (self._late - 1) * self.dt)
+        learner, stamp = self.learner, observation.stamp
+        x, features_fresh = learner.state(observation)
+        innovation = learner.learn(stamp, x)
+        if learner.prior_moved:
+            self._weigh_efforts()
+        u_now = learner.history.computed_at(stamp + (self._late - 1) * self.dt)
+        admitted = self._admitted(observation, x)
         dynamics = self._fit(x, u_now)
         fitted = time.perf_counter()
-        self.target_manager.advance(stamp, x, fresh=features_fresh, known=self.dynamics.features.known)
-        ahead = self.history.roll_forward(x, stamp, dynamics, self._late)
-        parameters = self._references(stamp + self.history.delay + self._late * self.dt)
-        ticks = max(1, round((stamp - self._previous[0]) / self.dt)) if self._previous is not None else 1
+        self.target_manager.advance(stamp, x, fresh=features_fresh, known=learner.dynamics.features.known)
+        ahead = learner.history.roll_forward(x, stamp, dynamics, self._late)
+        parameters = self._references(stamp + learner.history.delay + self._late * self.dt)
+        periods = learner.periods_since_last(stamp)
         if not self._planned:
             self.planner.reset(ahead, u_now)
             self._planned = True
-        self._be_cautious(u_now)
-        plan = self.planner.plan(ahead, dynamics, parameters, u_now, ticks)
-        self._previous = (stamp, x)
-        u = self._act(plan, ahead, u_now) + self._exploration(stamp) if plan.usable else u_now
+        self._limit_plan(u_now)
+        plan = self.planner.plan(ahead, dynamics, parameters, u_now, periods)
+        learner.remember(stamp, x)
+        u = self._execute(plan, ahead, u_now) + self._exploration.sample(stamp) if plan.usable else u_now
         u = np.clip(u, self.robot.command_lower, self.robot.command_upper)
         done = time.perf_counter()
+        seconds = {"fit": fitted - begin, "plan": done - fitted, "tick": done - begin}
+        return self._decision(stamp, u, plan, innovation, seconds, admitted)
+
+    def _decision(
+        self,
+        stamp: float,
+        u: CommandVector,
+        plan: Plan,
+        innovation: Innovation | None,
+        seconds: dict[str, float],
+        admitted: Observation,
+    ) -> Decision:
         return Decision(
             stamp,
             u,
@@ -271,71 +185,48 @@ class MpcController(TargetTracking, Learner):
             nis=innovation.nis if innovation else float("nan"),
             nis_dof=self.n if innovation else 0,
             innovation=innovation.error if innovation else None,
-            seconds={"fit": fitted - begin, "plan": done - fitted, "tick": done - begin},
+            seconds=seconds,
             admitted=admitted,
-            inertia=self.inertia,
-            rotors=self.dynamics.prior.rotors,
+            inertia=self.learner.inertia,
+            rotors=self.learner.dynamics.prior.rotors,
         )
 
-    def _fit(self, x: Array, u: Array):
+    def _admitted(self, observation: Observation, x: StateVector) -> Observation:
+        """Return the observation with the velocities that were not refused."""
+        if self.learner.gate is None:
+            return observation
+        return Observation(observation.stamp, observation.q, x[self.n : 2 * self.n].copy(), observation.frames)
+
+    def _fit(self, x: StateVector, u: CommandVector) -> LinearGaussianDynamics:
         if self.dynamics.prior.linear or not self._planned:
             return self.dynamics.fit(x, u)
         return self.dynamics.fit(x, u, self.planner.X[:-1], self.planner.U)
 
-    def _references(self, start: float) -> Array:
-        """The stage parameters (H+1, np) of the cost for a horizon that begins at `start` [s]."""
-        preview = self.target_manager.preview(start + self.dt * np.arange(self.horizon + 1))
-        parameters, layout = self._parameters[preview.kind], self.cost.layout
-        for cost, reference in (
-            ("joint_target", preview.q),
-            ("point_target", preview.p),
-            ("feature_target", preview.s),
-        ):
-            if reference is not None and f"{cost}.reference" in layout:
-                parameters[:, layout[f"{cost}.reference"]] = reference
-        return parameters
-
-    def adapt_to_lateness(self, periods: int, authority: float, std: float) -> None:
-        """Commands act `periods` later than the delay says: plan from where the robot will be then. Move more slowly and change
-        commands less, to `authority` (0, 1] of what is usual. std [s]: standard deviation of when the command recorded next
-        begins to act, beyond that of the delay; it counts as noise of what is learned then.
-        """
-        super().adapt_to_lateness(periods, authority, std)
-        self._late, self._timing_std, self._authority = periods, std, authority
-        self._weigh_changes()
+    def _references(self, start: float) -> StageParameters:
+        """Return the cost's parameters (H+1, np) for a horizon that begins at `start` [s]."""
+        times: Array = start + self.dt * self._stages
+        return self._parameters.at(self.target_manager.preview(times))
 
     def _weigh_changes(self) -> None:
-        faster = self._sure and self.robot.interface == "effort"
-        factor = (self.settings.known_delay_factor if faster else 1.0) / self._authority**2
-        columns = self.cost.layout.get("command_change.weight")
-        if columns is not None and factor != self._change:
-            self._change = factor
-            usual = self.cost.parameters(self.horizon)[:, columns]
-            for parameters in self._parameters.values():
-                parameters[:, columns] = factor * usual
+        """Weigh the command's change: less once the delay is known, more while commands come late."""
+        control = self.configuration.control
+        fast = self.learner.delay_known and self.robot.interface == "effort"
+        self._parameters.weigh_changes((control.known_delay_factor if fast else 1.0) / self._authority**2)
 
-    def _weigh_efforts(self, x: Array) -> None:
-        super()._weigh_efforts(x)
+    def _weigh_efforts(self) -> None:
+        """Take the learner's input gain into account: what a change of effort costs, and how much is explored."""
         self._weigh_changes()
-        scale = self._exploring = self.robot.command_scale
-        if (
-            self.robot.interface == "effort"
-        ):  # at the start as much as can be told from the noise of one tick's velocity
-            told = (
-                self.settings.exploration_noise
-                * self.configuration.dynamics.noise
-                / (self.effort_gain.diagonal() * scale * self.dt)
-            )
-            self._exploring = scale * np.minimum(1.0, told / max(self.settings.exploration_start, 1e-9))
-        columns = self.cost.layout.get("command_change.shape")
-        if columns is not None and self.robot.interface == "effort":
-            weights = shape(self.effort_gain, scale, self.settings.full_acceleration)
-            for parameters in self._parameters.values():
-                parameters[:, columns] = weights
+        if self.robot.interface != "effort":
+            return
+        gain, control = self.learner.effort_gain, self.configuration.control
+        self._exploration.fit_to_gain(gain, self.configuration.dynamics.noise)
+        if self._parameters.shapes_changes:
+            self._parameters.shape_changes(shape(gain, self.robot.command_scale, control.full_acceleration))
 
-    def _be_cautious(self, u_now: Array) -> None:
-        """The less the model is trusted, the closer the plan's commands stay to the present one, and the plan to the
-        last one. Commands are limited about the present one, not about zero: an arm must go on carrying itself.
+    def _limit_plan(self, u_now: CommandVector) -> None:
+        """Keep the plan the closer to the present command and to the last plan, the less consistent the model is.
+
+        Commands are limited about the present one, not about zero: an arm must go on carrying itself.
         """
         consistency, settings, robot = self.dynamics.consistency, self.dynamics.consistency_settings, self.robot
         reach = consistency.command_scale(settings) * (robot.command_upper - robot.command_lower)
@@ -344,38 +235,7 @@ class MpcController(TargetTracking, Learner):
         )
         self.planner.limit_step(consistency.step_scale(settings))
 
-    def _act(self, plan: Plan, x: Array, u_now: Array) -> Array:
-        return execute(
-            plan,
-            self.configuration.planner.execution,
-            x,
-            u_now,
-            self.robot.command_lower,
-            self.robot.command_upper,
-            random=self._random,
-        )
-
-    def _state_limits(self) -> dict[str, Array]:
-        """x_lower, x_upper (nx,): the joints' stops and speeds; features may be anywhere."""
-        robot, anywhere = self.robot, np.full(2 * self.m, np.inf)
-        return {
-            "x_lower": np.concatenate([robot.position_lower, -robot.velocity_limit, -anywhere]),
-            "x_upper": np.concatenate([robot.position_upper, robot.velocity_limit, anywhere]),
-        }
-
-    def _exploration(self, stamp: float) -> Array:
-        c = self.settings
-        decay = np.exp(-(stamp - self._start) / c.exploration_decay)
-        size = c.exploration_end + (c.exploration_start - c.exploration_end) * decay
-        return size * self._exploring * self._random.standard_normal(self.nu)
-
-    def _parameters_for(self, kind: str) -> Array:
-        """The cost's stage parameters with only the terms that belong to a target of this kind."""
-        parameters, layout = self.cost.parameters(self.horizon), self.cost.layout
-        if kind != "point" and "point_target.weight" in layout:
-            parameters[:, layout["point_target.weight"]] = 0.0
-        if kind != "features" and "feature_target.weight" in layout:
-            parameters[:, layout["feature_target.weight"]] = 0.0
-        if kind != "joints" and "joint_target.weight" in layout:
-            parameters[:, layout["joint_target.weight"]] *= self.configuration.reference.posture
-        return parameters
+    def _execute(self, plan: Plan, x: StateVector, u_now: CommandVector) -> CommandVector:
+        mode, robot = self.configuration.planner.execution, self.robot
+        random = self._exploration.random
+        return execute(plan, mode, x, u_now, robot.command_lower, robot.command_upper, random=random)

@@ -61,8 +61,6 @@ class TransitionObserver(Protocol):
 class Estimator(Protocol):
     """Learns p(x'|x,u) from one transition per control period."""
 
-    settings: DynamicsSettings
-
     @property
     def dt(self) -> float:
         """The control period [s]."""
@@ -126,6 +124,9 @@ class Estimator(Protocol):
 
     def restore(self, evidence: dict[str, Array]) -> None:
         """Take up what `evidence` returned, here or in another process with the same robot and settings."""
+
+    def update_settings(self, settings: DynamicsSettings) -> None:
+        """Take over the dynamic settings, between two ticks."""
 
     def show_transitions_to(self, observer: TransitionObserver | None) -> None:
         """Show every transition that is learned from to `observer`, before it is learned from; None: to nobody."""

@@ -78,7 +78,7 @@ class OnlineDynamics:
         )
         bounds = counts * n / (counts - n + 1) * f_distribution.ppf(0.95, n, counts - n + 1)
         self._bounds = counts.tolist(), bounds.tolist()
-        self.nis_bound = self._bounds[1][0]
+        self.nis_bound: float = self._bounds[1][0]
         self._observer: TransitionObserver | None = None
         self._start: float | None = None
         self._stopped = False
@@ -129,6 +129,10 @@ class OnlineDynamics:
             change = self.prior_gain(np.zeros(self.nx)) - evidence["prior_gain"]
             self.posterior.rebase(self._command_rows, change * self._u_scale)
             self.posterior.condition(self.posterior.centre.copy())
+
+    def update_settings(self, settings: DynamicsSettings) -> None:
+        """Take over the dynamic settings, between two ticks."""
+        self.settings = settings
 
     def show_transitions_to(self, observer: TransitionObserver | None) -> None:
         """Show every transition that is learned from to `observer`, before it is learned from; None: to nobody."""

@@ -6,34 +6,72 @@ The passive observer learns without planning; the null supervisor lets every com
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NoReturn
 
 import numpy as np
 
 from ..config.configuration import Configuration
 from ..config.sections.safety import SupervisorSettings
-from ..controllers.mpc import Learner
+from ..controllers.base import Health
+from ..controllers.model_learner import ModelLearner
+from ..dynamics import OnlineDynamics
+from ..dynamics.delay_estimation import DelayMonitor
+from ..dynamics.priors import Prior
 from ..exceptions import TargetError
+from ..references.targets import Target
+from ..robots import Robot
 from ..safety.state_machine import Reason, Request, State
 from ..safety.supervisor import Command
 from ..types import Array, Decision, DecisionStatus, Observation
 
 
-class PassiveObserver(Learner):
-    """A `Controller` that learns as MpcController does and requests the command in effect: no planner is built."""
+class PassiveObserver:
+    """A `Controller` that learns as MpcController does and repeats the last command: it plans nothing."""
 
-    targets_accepted = targets_adopted = 0
-    target, reference_end = None, float("nan")
+    def __init__(self, robot: Robot, configuration: Configuration, prior: Prior | None = None):
+        """`prior`: instead of the one that dynamics.prior names."""
+        self.robot, self.configuration = robot, configuration
+        self.learner = ModelLearner(robot, configuration, prior)
+        self.dt, self.n, self.m = self.learner.dt, self.learner.n, self.learner.m
+        self.target: Target | None = None
+        self.targets_accepted = self.targets_adopted = 0
+        self.reference_end = float("nan")
+
+    @property
+    def dynamics(self) -> OnlineDynamics:
+        """See `Controller`."""
+        return self.learner.dynamics
+
+    @property
+    def delay(self) -> DelayMonitor:
+        """See `Controller`."""
+        return self.learner.delay
+
+    @property
+    def nis_bound(self) -> float:
+        """See `Controller`."""
+        return self.learner.dynamics.nis_bound
+
+    def reset(self, observation: Observation) -> None:
+        """See `Controller`."""
+        self.learner.reset(observation)
+
+    def resume(self, observation: Observation, command: Array) -> None:
+        """See `Controller`."""
+        self.learner.resume(command)
+
+    def hold(self, observation: Observation) -> None:
+        """Do nothing: there is no target to forget."""
 
     def step(self, observation: Observation) -> Decision:
-        """Learn from the last period."""
-        x, _ = self._state(observation)
-        innovation = self._learn(observation.stamp, x)
-        u = self.history.computed_at(observation.stamp - self.dt)
-        self.dynamics.fit(x, u)  # the next prediction is made about this point
-        self._previous = (observation.stamp, x)
+        """Learn from the last transition; the decision is the last command."""
+        learner, stamp = self.learner, observation.stamp
+        x, _ = learner.state(observation)
+        innovation = learner.learn(stamp, x)
+        u = learner.history.computed_at(stamp - self.dt)
+        learner.dynamics.fit(x, u)  # the next prediction is made about this point
+        learner.remember(stamp, x)
         return Decision(
-            observation.stamp,
+            stamp,
             u,
             DecisionStatus.OK,
             nis=innovation.nis if innovation else float("nan"),
@@ -41,35 +79,40 @@ class PassiveObserver(Learner):
             innovation=innovation.error if innovation else None,
         )
 
-    def update_settings(self, configuration: Configuration) -> None:
-        """Take over the dynamic settings."""
-        self.configuration, self.settings = configuration, configuration.control
-        self.dynamics.settings = configuration.dynamics
+    def record(self, stamp: float, command: Array) -> None:
+        """See `Controller`."""
+        self.learner.record(stamp, command)
 
-    def hold(self, observation: Observation) -> None:
-        """Do nothing: there is no target to forget."""
+    def health(self) -> Health:
+        """See `Controller`."""
+        return self.learner.health()
+
+    def update_settings(self, configuration: Configuration) -> None:
+        """See `Controller`."""
+        self.configuration = configuration
+        self.learner.update_settings(configuration)
 
     def adapt_to_lateness(self, periods: int, authority: float, std: float) -> None:
-        """Do nothing: no command is planned."""
+        """Do nothing: commands are those that were recorded."""
+
+    def set_joint_target(self, q: Array, stamp: float = 0.0) -> Target:
+        """Refuse it, as every target."""
+        raise TargetError("nothing is planned in this replay")
+
+    def set_point_target(self, p: Array, stamp: float = 0.0) -> Target:
+        """Refuse it, as every target."""
+        raise TargetError("nothing is planned in this replay")
+
+    def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
+        """Refuse it, as every target."""
+        raise TargetError("nothing is planned in this replay")
+
+    def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0) -> Target:
+        """Refuse it, as every target."""
+        raise TargetError("nothing is planned in this replay")
 
     def refuse_targets_while(self, reason: Callable[[], str]) -> None:
         """Do nothing: every target is refused."""
-
-    def set_joint_target(self, q: Array, stamp: float = 0.0) -> NoReturn:
-        """Refuse it."""
-        raise TargetError("nothing is planned in this replay")
-
-    def set_point_target(self, p: Array, stamp: float = 0.0) -> NoReturn:
-        """Refuse it."""
-        raise TargetError("nothing is planned in this replay")
-
-    def set_feature_target(self, s: Array, stamp: float = 0.0) -> NoReturn:
-        """Refuse it."""
-        raise TargetError("nothing is planned in this replay")
-
-    def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0) -> NoReturn:
-        """Refuse it."""
-        raise TargetError("nothing is planned in this replay")
 
     def joint_reference(self, stamp: float) -> Array:
         """Return NaN (n,): there is no reference."""

@@ -115,7 +115,7 @@ def test_one_wrong_velocity_sample_is_no_fault(interface):
     loop.go_to((0.3, -0.1, 0.2, -1.8, 0.0, 1.6, 0.8))
     loop.until(1.2)
     assert State.FAULT not in loop.state and State.DEGRADED not in loop.state
-    assert loop.controller.gate.refusals == 2 and loop.outputs.errors == []
+    assert loop.controller.learner.gate.refusals == 2 and loop.outputs.errors == []
 
 
 def test_without_the_gate_a_spike_is_a_fault():

@@ -166,20 +166,20 @@ def test_the_controller_replaces_what_is_refused_and_tells(interface):
             controller.reset(observation)
         decision = controller.step(observation)
         controller.record(observation.stamp, np.zeros(2))
-        learned.append(controller._previous[1][2])
+        learned.append(controller.learner.last[1][2])
         assert decision.admitted.q is observation.q and decision.admitted.qd[0] == learned[-1]
         assert np.abs(decision.admitted.qd).max() < 0.5, k
         if k != 50:
             assert np.array_equal(decision.admitted.qd, qd), k
         assert observation.qd[0] == qd[0]  # what was measured stays what was measured
-    assert controller.gate.refusals == 1
+    assert controller.learner.gate.refusals == 1
 
 
 def test_the_gate_can_be_switched_off():
     controller = MpcController(planar_robot(2), Configuration.from_flat({"planner.horizon": 10, "dynamics.gate": 0.0}))
     state = Observation(1.0, np.zeros(2), np.zeros(2))
     controller.reset(state)
-    assert controller.gate is None and controller.step(state).admitted is state
+    assert controller.learner.gate is None and controller.step(state).admitted is state
 
 
 def test_ten_thousand_ticks_of_a_noisy_panda_refuse_nothing():

@@ -1,0 +1,65 @@
+r"""The stage parameters p (H+1, np) of the cost, for each kind of target.
+
+Each kind has only the costs that belong to it: a point target has no image cost, and the joint cost then only keeps a
+posture, with the share `reference.posture` of its weight. References are written in every tick, weights when they
+change.
+"""
+
+from __future__ import annotations
+
+from ..costs import CostModel
+from ..references.target_manager import Preview
+from ..types import Array, StageParameters
+
+KINDS = ("joints", "point", "features")
+
+
+class CostParameters:
+    """The parameters of `cost` for a horizon of H stages; `posture`: share of the joint cost beside other targets."""
+
+    def __init__(self, cost: CostModel, horizon: int, posture: float):
+        self._cost, self._horizon = cost, horizon
+        self._parameters = {kind: self._of_kind(kind, posture) for kind in KINDS}
+        self._change_factor = 1.0
+
+    def at(self, preview: Preview) -> StageParameters:
+        """Return p (H+1, np) with the references of `preview` (H+1 stages); valid until the next call."""
+        parameters, layout = self._parameters[preview.kind], self._cost.layout
+        for cost, reference in (
+            ("joint_target", preview.q),
+            ("point_target", preview.p),
+            ("feature_target", preview.s),
+        ):
+            if reference is not None and f"{cost}.reference" in layout:
+                parameters[:, layout[f"{cost}.reference"]] = reference
+        return parameters
+
+    def weigh_changes(self, factor: float) -> None:
+        """Multiply the weight of the command's change by `factor`, compared with the settings."""
+        columns = self._cost.layout.get("command_change.weight")
+        if columns is not None and factor != self._change_factor:
+            self._change_factor = factor
+            usual = self._cost.parameters(self._horizon)[:, columns]
+            for parameters in self._parameters.values():
+                parameters[:, columns] = factor * usual
+
+    @property
+    def shapes_changes(self) -> bool:
+        """Whether there is a cost of the command's change."""
+        return "command_change.shape" in self._cost.layout
+
+    def shape_changes(self, triangle: Array) -> None:
+        """Weigh the command's change by L^T L; `triangle`: as of costs/command_change.py `shape`."""
+        columns = self._cost.layout["command_change.shape"]
+        for parameters in self._parameters.values():
+            parameters[:, columns] = triangle
+
+    def _of_kind(self, kind: str, posture: float) -> StageParameters:
+        parameters, layout = self._cost.parameters(self._horizon), self._cost.layout
+        if kind != "point" and "point_target.weight" in layout:
+            parameters[:, layout["point_target.weight"]] = 0.0
+        if kind != "features" and "feature_target.weight" in layout:
+            parameters[:, layout["feature_target.weight"]] = 0.0
+        if kind != "joints" and "joint_target.weight" in layout:
+            parameters[:, layout["joint_target.weight"]] *= posture
+        return parameters

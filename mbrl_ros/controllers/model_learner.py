@@ -1,0 +1,179 @@
+"""Learning while controlling: the state, the commands under way and the dynamics, once per control period.
+
+A controller with learned dynamics gives its learner every observation and, through `record`, every applied command. The
+order within a tick is
+
+    x, fresh = learner.state(observation)      q, qd and the features' present state
+    innovation = learner.learn(stamp, x)       the transition since the last tick, if it was one period
+    learner.remember(stamp, x)                 after the decision
+    learner.record(stamp, command)             after the command was published
+
+A transition carries the command in effect during its period, interpolated between the two that the delay d names
+(dynamics/delay.py). d is estimated while the robot moves (dynamics/delay_estimation.py), and what is not yet known of
+it is noise of the sample (dynamics/online.py).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..config.configuration import Configuration
+from ..dynamics import CommandHistory, Innovation, OnlineDynamics, build_dynamics
+from ..dynamics.base import Prediction
+from ..dynamics.delay_estimation import DelayMonitor
+from ..dynamics.priors import Prior
+from ..dynamics.velocity_gate import VelocityGate
+from ..robots import Robot
+from ..robots.effective_inertia import inverse_gain
+from ..types import CommandVector, Gain, Observation, StateVector, Transition
+from .base import Health
+
+CONSISTENT = 0.5  # consistency level above which the learned input gain serves the safe command and the prior ...
+KNOWN = 0.25  # ... and the latter only while the delay is known to this share of its first uncertainty
+
+
+class ModelLearner:
+    """The learned dynamics of one robot, and what learning them needs.
+
+    dynamics, history (of commands), delay and gate (None: velocities are not checked) are its parts. For efforts
+    effort_gain (nu, nu) is d qdd / d u of the prior [rad/s^2 per unit of command], and inertia (nu, nu) the inverse of
+    that of the last consistent fit, None where there was none. delay_known: the delay is known well and the model
+    consistent; prior_moved: the last `learn` took the prior for the present pose.
+    """
+
+    def __init__(self, robot: Robot, configuration: Configuration, prior: Prior | None = None):
+        """Build the dynamics; `prior` instead of the one that dynamics.prior names."""
+        c, self.robot = configuration, robot
+        self.dt, self.n = 1.0 / c.control.rate, len(robot.joints)
+        if prior is None:
+            self.dynamics = build_dynamics(robot, self.dt, c.dynamics, c.priors, c.features, c.consistency)
+        else:
+            self.dynamics = OnlineDynamics(robot, self.dt, c.dynamics, prior, c.features, c.consistency)
+        self.m, self.nx, self.nu = self.dynamics.m, self.dynamics.nx, self.dynamics.nu
+        self._configured_delay = c.control.delay
+        self.history = CommandHistory(self.nu, self.dt, c.control.delay)
+        self.delay = DelayMonitor(self.n, self.dt, c.control.delay, c.delay)
+        self.gate = VelocityGate(self.n, self.dt, c.dynamics.gate) if c.dynamics.gate else None
+        self._prior_interval = max(1, round(c.dynamics.prior_period / self.dt))
+        self._timing_std, self._transitions = 0.0, 0
+        self.delay_known = self.prior_moved = False
+        self.inertia: Gain | None = None
+        self.effort_gain: Gain = np.zeros((self.nu, self.nu))
+        self.last: tuple[float, StateVector] | None = None  # stamp and state of the last tick
+
+    def reset(self, observation: Observation) -> None:
+        """Start anew at `observation`: forget the model's evidence."""
+        self.dynamics.reset(observation.q)
+        self._timing_std, self._transitions = 0.0, 0
+        self.delay_known = self.prior_moved = False
+        self.inertia, self.effort_gain = None, np.zeros((self.nu, self.nu))
+        self._take_gains(np.concatenate([observation.q, np.zeros(self.nx - self.n)]))
+        if self.gate is not None:
+            self.gate.reset()
+        command = observation.q if self.robot.interface == "position" else np.zeros(self.nu)
+        self.history.reset(np.clip(command, self.robot.command_lower, self.robot.command_upper))
+        self.history.set_delay(self._configured_delay)
+        self.delay.reset()
+        self.last = None
+
+    def resume(self, command: CommandVector) -> None:
+        """Continue after an interruption at whose end `command` (nu,) was in effect; what was learned stays."""
+        self.history.reset(command)
+        self.last = None
+
+    def update_settings(self, configuration: Configuration) -> None:
+        """Take over the dynamic settings."""
+        self.dynamics.update_settings(configuration.dynamics)
+
+    def set_timing_std(self, std: float) -> None:
+        """Take `std` [s] for the standard deviation of when a command begins to act, beyond that of the delay."""
+        self._timing_std = std
+
+    def health(self) -> Health:
+        """Return what is known to be wrong with the model."""
+        consistency = self.dynamics.consistency
+        return Health(model_inconsistent=consistency.level == 0.0, model_lost=consistency.hold)
+
+    def record(self, stamp: float, command: CommandVector) -> None:
+        """Take note that `command` (nu,) was applied; see `Controller.record`."""
+        self.history.record(stamp, command, self._timing_std)
+        if self.last is not None and self.last[0] == stamp:
+            x = self.last[1]
+            changed = self.delay.update(stamp, x[: self.n], x[self.n : 2 * self.n], command)
+            if changed is not None:
+                self.history.set_delay(changed)
+
+    def remember(self, stamp: float, x: StateVector) -> None:
+        """Keep x (nx,) as the state from which the next transition begins."""
+        self.last = stamp, x
+
+    def periods_since_last(self, stamp: float) -> int:
+        """Return the control periods since the last tick, at least 1."""
+        return 1 if self.last is None else max(1, round((stamp - self.last[0]) / self.dt))
+
+    def state(self, observation: Observation) -> tuple[StateVector, bool]:
+        """Return x (nx,) and whether its features rest on a recent frame."""
+        joints = np.concatenate([observation.q, observation.qd])
+        if not self.m:
+            return joints, False
+        motion = self.dynamics.features
+        motion.add_joints(observation.stamp, observation.q)
+        for frame in observation.frames:
+            motion.add_frame(frame)
+        s, sd, fresh = motion.present(observation.stamp, observation.q, observation.qd)
+        return np.concatenate([joints, s, sd]), fresh
+
+    def learn(self, stamp: float, x: StateVector) -> Innovation | None:
+        """Learn from the last period if it was one period; else None. Velocities that are refused are replaced in x."""
+        self.prior_moved = False
+        if self.last is None or abs(stamp - self.last[0] - self.dt) > 0.2 * self.dt:
+            return None
+        last_stamp, last_x = self.last
+        transition = Transition(last_stamp, last_x, self.history.in_effect(last_stamp), x)
+        neighbours = self.history.around(last_stamp)
+        timing_std = math.hypot(self.delay.std, self.history.std(last_stamp)) if self.delay.std else 0.0
+        prediction = self.dynamics.predict(transition, neighbours, timing_std)
+        if self.gate is not None and self._replace_velocities(stamp, prediction):
+            prediction = self.dynamics.predict(transition, neighbours, timing_std)
+        innovation = self.dynamics.learn(prediction)
+        self._transitions += 1
+        if self._transitions % self._prior_interval == 0:
+            self._move_prior(x)
+        return innovation
+
+    def _replace_velocities(self, stamp: float, prediction: Prediction) -> bool:
+        """Replace the velocities that the gate refuses by the predicted ones, in place; whether there were any."""
+        if self.gate is None:
+            return False
+        last_x, x, n = prediction.transition.x, prediction.transition.x_next, self.n
+        innovation = prediction.innovation
+        if innovation.nis <= self.gate.threshold**2:
+            self.gate.agree(last_x, x)  # e_j^2 <= NIS covariance_jj: no joint is beyond the threshold
+            return False
+        refused = self.gate.refused(last_x, x, innovation.error, np.sqrt(innovation.covariance.diagonal()))
+        if not refused.any():
+            return False
+        x[n : 2 * n] -= np.where(refused, innovation.error, 0.0)
+        if self.m:  # the features' velocities follow from the joints'
+            s, sd, _ = self.dynamics.features.present(stamp, x[:n], x[n : 2 * n])
+            x[2 * n :] = np.concatenate((s, sd))
+        return True
+
+    def _move_prior(self, x: StateVector) -> None:
+        """Take the prior for the pose of x (nx,)."""
+        self.delay_known = (
+            self.delay.std <= KNOWN * self.delay.settings.uncertainty and self.dynamics.consistency.level > CONSISTENT
+        )
+        self.dynamics.move_prior(x[: self.n], self.delay_known)
+        self._take_gains(x)
+        self.prior_moved = True
+
+    def _take_gains(self, x: StateVector) -> None:
+        """Evaluate `effort_gain` and `inertia` at x (nx,)."""
+        if self.robot.interface != "effort":
+            return
+        self.effort_gain = self.dynamics.prior_gain(x) / self.dt
+        if self._transitions and self.dynamics.consistency.level > CONSISTENT:
+            self.inertia = inverse_gain(self.dynamics.input_gain / self.dt)
