@@ -23,7 +23,7 @@ from support.robots import planar_arm, planar_robot
 
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 GAZEBO = ROOT / "config" / "gazebo"
-real_launch = needs("launch_ros", "mbrl_ros in the ament index")
+real_launch = needs("launch_ros", "package mbrl_ros")
 
 
 def output_of(*command: object) -> str:
@@ -175,7 +175,7 @@ def test_rviz_is_started_with_the_robot_and_its_frame(tmp_path, monkeypatch):
 def launched_with_substitutes(
     prefix: Path, monkeypatch, name: str, executables: dict[str, str], **arguments: str
 ) -> dict:
-    """Run a shipped launch file until the substitutes for `executables` {package: name} ended: {name: its arguments}."""
+    """Run a shipped launch file until substitutes for `executables` {package: name} ended: {name: its arguments}."""
     for package, executable in executables.items():
         substitute(prefix, package, executable)
     (prefix / "share/ros_gz_sim/launch").mkdir(parents=True)

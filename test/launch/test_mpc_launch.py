@@ -13,7 +13,7 @@ if present("rclpy"):
 
     from mbrl_ros.nodes.status import read_status
 
-pytestmark = needs("launch_pytest", "launch_ros", "rclpy", "mbrl_ros in the ament index")
+pytestmark = needs("launch_pytest", "launch_ros", "rclpy", "package mbrl_ros")
 
 
 @launched(scope="module")

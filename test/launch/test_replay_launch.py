@@ -10,7 +10,7 @@ from support.replay_bags import SETTINGS, closed_loop, write_bag
 if present("rclpy"):
     from std_msgs.msg import Float64MultiArray
 
-pytestmark = needs("launch_pytest", "launch_ros", "rclpy", "rosbags", "mbrl_ros in the ament index")
+pytestmark = needs("launch_pytest", "launch_ros", "rclpy", "rosbags", "package mbrl_ros")
 
 
 @launched(scope="module")

@@ -11,7 +11,7 @@ if present("rclpy"):
     from sensor_msgs.msg import JointState
     from std_msgs.msg import Float64MultiArray
 
-pytestmark = needs("launch_pytest", "launch_ros", "rclpy", "mujoco", "mbrl_ros in the ament index")
+pytestmark = needs("launch_pytest", "launch_ros", "rclpy", "mujoco", "package mbrl_ros")
 
 TARGET = [-0.2, 0.5]  # [rad]
 

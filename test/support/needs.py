@@ -15,7 +15,7 @@ import importlib.util
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from mbrl_ros.cli.main import missing
 from mbrl_ros.codegen.compiler import find_compiler
 from support import SHARED
 
-_FROM_ROS = "it is not on PyPI and comes with a ROS 2 installation: source one"
+_FROM_ROS = "source a ROS 2 installation; it is not on PyPI"
 
 
 def _distribution(name: str) -> bool:
@@ -37,17 +37,27 @@ def _distribution(name: str) -> bool:
     return True
 
 
-def _in_ament_index() -> bool:
-    """Whether this package is installed where ROS 2 looks for packages."""
+def _prefix(package: str) -> Path | None:
+    """Where a ROS package is installed, as ROS 2 finds it; None where it is not."""
     if importlib.util.find_spec("ament_index_python") is None:
-        return False
-    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+        return None
+    from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 
     try:
-        get_package_share_directory("mbrl_ros")
+        return Path(get_package_prefix(package))
     except PackageNotFoundError:
+        return None
+
+
+def _ros2_control() -> bool:
+    """Whether ros2_control is installed and its node can be loaded."""
+    packages = ("controller_manager", "forward_command_controller", "joint_state_broadcaster")
+    if None in map(_prefix, packages):
         return False
-    return True
+    node = _prefix("controller_manager") / "lib" / "controller_manager" / "ros2_control_node"
+    if shutil.which("ldd") is None:
+        return node.is_file()
+    return "not found" not in subprocess.run(["ldd", node], capture_output=True, text=True).stdout
 
 
 def sdf_tool() -> str | None:
@@ -63,7 +73,10 @@ _OTHERS: dict[str, tuple[Callable[[], bool], str]] = {
     "a C++ compiler": (lambda: find_compiler() is not None, "install g++ or clang++"),
     "an x86-64 processor": (lambda: platform.machine() in ("x86_64", "AMD64"), "run the test on one"),
     "example-robot-data": (lambda: _distribution("example-robot-data"), "pip install 'mbrl_ros[sim]'"),
-    "mbrl_ros in the ament index": (_in_ament_index, "install it with pip or colcon into this ROS 2"),
+    "ros2_control": (
+        _ros2_control,
+        "source a ROS 2 that has it, with the libraries that `ldd ros2_control_node` names",
+    ),
     "check_urdf": (lambda: shutil.which("check_urdf") is not None, "install liburdfdom-tools"),
     "gz sdf": (lambda: sdf_tool() is not None, "install Gazebo, or sdformat's command line tools"),
     "/proc": (lambda: Path("/proc/self/environ").is_file(), "run the test on Linux"),
@@ -81,7 +94,7 @@ _REMEDIES = {
 
 @cache
 def present(*names: str) -> bool:
-    """Whether every one of `names` is there: a Python module, a recording ('data/NAME'), or an entry of _OTHERS."""
+    """Whether all of `names` are there: Python modules, recordings ('data/NAME'), 'package NAME' of ROS, or _OTHERS."""
     return all(_is_present(name) for name in names)
 
 
@@ -90,20 +103,31 @@ def _is_present(name: str) -> bool:
         return _OTHERS[name][0]()
     if name.startswith("data/"):
         return (SHARED / name).is_file()
+    if name.startswith("package "):
+        return _prefix(name.removeprefix("package ")) is not None
     return importlib.util.find_spec(name.partition(".")[0]) is not None and importlib.util.find_spec(name) is not None
 
 
-def _reason(name: str) -> str:
+def _remedy(name: str) -> str:
+    """What to do about something that is missing."""
     if name in _OTHERS:
-        return f"needs {name}: {_OTHERS[name][1]}"
+        return _OTHERS[name][1]
     if name.startswith("data/"):
-        return f"needs the recording {name} in {SHARED.name}/ beside the checkout"
-    if name in _REMEDIES:
-        return f"needs the Python module {name!r}: {_REMEDIES[name]}"
-    return missing(ModuleNotFoundError("", name=name))
+        return f"put it into {SHARED.name}/ beside the checkout"
+    if name.startswith("package "):
+        return "install it in the ROS 2 that is sourced"
+    return _REMEDIES.get(name) or missing(ModuleNotFoundError("", name=name)).partition(": ")[2]
+
+
+def _reason(names: Sequence[str]) -> str:
+    """What is missing, by what to do about it."""
+    by_remedy: dict[str, list[str]] = {}
+    for name in names:
+        by_remedy.setdefault(_remedy(name), []).append(name)
+    return "; ".join(f"needs {', '.join(missed)}: {remedy}" for remedy, missed in by_remedy.items())
 
 
 def needs(*names: str) -> pytest.MarkDecorator:
     """A mark that skips a test where one of `names` is missing, and says how to get it; see `present` for the names."""
     absent = [name for name in names if not present(name)]
-    return pytest.mark.skipif(bool(absent), reason="; ".join(_reason(name) for name in absent) or "nothing is missing")
+    return pytest.mark.skipif(bool(absent), reason=_reason(absent) or "nothing is missing")
