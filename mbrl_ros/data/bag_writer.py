@@ -220,7 +220,7 @@ class RotatingBag:
 
     def _size(self, part: dict[str, Any]) -> int:
         try:
-            return (self.folder / part["files"][0]["path"]).stat().st_size
+            return Path(self.folder, part["files"][0]["path"]).stat().st_size
         except OSError:
             return 0
 

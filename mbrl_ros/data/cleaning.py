@@ -9,6 +9,7 @@ the velocity explains the jump.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..exceptions import DataError
 from ..types import Array
@@ -77,7 +78,7 @@ def cleaned(
     )
 
 
-def _usable(stamps: Array, columns: list[Array], counts: dict[str, int]) -> Array:
+def _usable(stamps: Array, columns: list[Array], counts: dict[str, int]) -> NDArray[np.int64]:
     """Return the indices of the samples that can be used, and count the others by their defect."""
     finite = np.isfinite(stamps) & np.all([np.isfinite(part).all(axis=1) for part in columns], axis=0)
     counts["samples with NaN or infinite values dropped"] = int((~finite).sum())
@@ -116,7 +117,7 @@ def time_unit(stamps: Array, q: Array, qd: Array) -> float:
     return float(10.0 ** (3 * np.clip(np.round(np.log10(scale) / 3.0), -3, 0)))
 
 
-def _rising(stamps: Array) -> tuple[Array, int, int]:
+def _rising(stamps: Array) -> tuple[NDArray[np.int64], int, int]:
     """Return the indices of the samples kept, and how many were duplicated and backward."""
     kept, duplicate, backward, newest = [], 0, 0, -np.inf
     for k, stamp in enumerate(stamps):
@@ -129,10 +130,10 @@ def _rising(stamps: Array) -> tuple[Array, int, int]:
             backward += 1
             if backward > 10 and backward > len(kept):
                 raise DataError("most stamps run backward; sort the recording or check its time column")
-    return np.array(kept, dtype=int), duplicate, backward
+    return np.array(kept, dtype=np.int64), duplicate, backward
 
 
-def _fresh(columns: list[Array]) -> Array:
+def _fresh(columns: list[Array]) -> NDArray[np.bool_]:
     """Return (T,) False where a sample repeats the one before in everything; rest without noise is no repetition."""
     same = np.all([(part[1:] == part[:-1]).all(axis=1) for part in columns], axis=0)
     moving = np.zeros(len(same), dtype=bool) if len(columns) < 2 else np.abs(columns[1][1:]).max(axis=1) > 0.0

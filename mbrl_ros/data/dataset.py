@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..exceptions import DataError
 from ..types import Array, Transition
@@ -39,7 +41,7 @@ class Dataset:
     X: Array
     U: Array
     D: Array
-    run: Array
+    run: NDArray[np.int64]
     runs: tuple[str, ...]
 
     @classmethod
@@ -85,7 +87,7 @@ class Dataset:
             self.runs + other.runs,
         )
 
-    def part(self, rows: Array) -> Dataset:
+    def part(self, rows: NDArray[Any]) -> Dataset:
         """Return the transitions `rows` (a mask or indices)."""
         return Dataset(self.owner, self.X[rows], self.U[rows], self.D[rows], self.run[rows], self.runs)
 
@@ -95,19 +97,16 @@ class Dataset:
 
     def save(self, path: str | Path) -> None:
         """Write a file, atomically."""
-        store.save(
-            path,
-            KIND,
-            self.owner,
-            {"X": self.X, "U": self.U, "D": self.D, "run": self.run, "runs": np.array(self.runs or ("",))},
-        )
+        arrays = {"X": self.X, "U": self.U, "D": self.D, "run": self.run, "runs": np.array(self.runs or ("",))}
+        store.save(path, KIND, self.owner, arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Dataset:
         """Read a file that `save` wrote; DataError if it is another or damaged."""
         _, owner, arrays = store.load(path, KIND)
         n = len(owner.joints)
-        data = cls(owner, arrays["X"], arrays["U"], arrays["D"], arrays["run"], tuple(map(str, arrays["runs"])))
+        run = arrays["run"].astype(np.int64, copy=False)
+        data = cls(owner, arrays["X"], arrays["U"], arrays["D"], run, tuple(map(str, arrays["runs"])))
         if data.X.shape != (len(data), 2 * n) or data.U.shape != (len(data), n) or data.D.shape != (len(data), n):
             raise DataError(
                 f"{path}: arrays of shapes {data.X.shape}, {data.U.shape}, {data.D.shape} do not fit {n} joints"

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..exceptions import DataError
 from ..types import Array, Transition
@@ -77,7 +78,7 @@ class Recording:
         """From the first to the last sample [s]."""
         return float(self.stamps[-1] - self.stamps[0])
 
-    def joined(self) -> Array:
+    def joined(self) -> NDArray[np.bool_]:
         """Return whether samples k and k+1 are one period apart, (T-1,)."""
         apart = np.diff(self.stamps) / self.period
         return (apart < GAP) & (apart > 2.0 - GAP)

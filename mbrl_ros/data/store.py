@@ -10,11 +10,13 @@ import hashlib
 import os
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..exceptions import DataError
 from ..types import Array
@@ -33,7 +35,7 @@ class Owner:
     dt: float
 
 
-def save(path: str | Path, kind: str, owner: Owner, arrays: dict[str, Array]) -> None:
+def save(path: str | Path, kind: str, owner: Owner, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write a file atomically: a reader sees the old file or the new one, never half of it.
 
     Raises
@@ -118,7 +120,7 @@ def check_owner(path: str | Path, owner: Owner, wanted: Owner) -> None:
         )
 
 
-def _checksum(content: dict[str, Array]) -> str:
+def _checksum(content: Mapping[str, NDArray[Any]]) -> str:
     digest = hashlib.sha256()
     for name in sorted(content):
         array = np.ascontiguousarray(content[name])

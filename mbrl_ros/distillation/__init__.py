@@ -1,1 +1,1 @@
-"""One policy from thousands of plans: dataset, student, fit, teachers, promotion, persistence and export. Knows no ROS."""
+"""One policy from thousands of plans: samples, student, fit, imitation methods, files and export. Knows no ROS."""

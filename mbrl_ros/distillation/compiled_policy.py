@@ -11,7 +11,11 @@ from .policy import Policy
 
 
 class CompiledPolicy:
-    """`policy` for `robot`; DataError if it was taught on another kind of robot."""
+    """`policy` for `robot`; DataError if it was taught on another kind of robot.
+
+    scores: how far the last inputs were outside of what was taught, by name (see policy.py). compiled: whether there is
+    compiled code.
+    """
 
     def __init__(self, policy: Policy, robot: Robot):
         policy.check(robot)
@@ -19,25 +23,23 @@ class CompiledPolicy:
         self._goal, self._act = Compiled(goal_function(policy, robot)), Compiled(act_function(policy, robot))
         self.compiled = self._act.compiled
         self._task = np.eye(policy.shape.tasks)
-        i, o = self._act.inputs, self._act.outputs
-        self._q, self._qd, self._a, self._w, self._g, self._u, self._score = (
-            *(i[name] for name in ("q", "qd", "a", "w", "g")),
-            o["u"],
-            o["score"],
-        )
+        inputs, outputs = self._act.inputs, self._act.outputs
+        self._q, self._qd, self._a, self._w, self._g = (inputs[name] for name in ("q", "qd", "a", "w", "g"))
+        self._u, self._score = outputs["u"], outputs["score"]
         self.scores = {"state": 0.0, "target": np.inf, "spread": np.inf}
 
     def set_target(self, target: Array, task: int = 0) -> Array:
-        """Go to `target` (nt,) from now on; returns the goal posture g (n,). `scores` tell how known the target is."""
+        """Go to `target` (nt,) from now on; return the goal posture g (n,). `scores` tell how known the target is."""
         self._goal.inputs["target"][:] = target
         self._goal.inputs["task"][:] = self._task[task]
         self._goal.run()
         self._g[:] = self._goal.outputs["g"]
         self.scores["target"], self.scores["spread"] = map(float, self._goal.outputs["scores"])
-        return self._g.copy()
+        goal: Array = self._g.copy()
+        return goal
 
     def act(self, q: Array, qd: Array, a: Array, w: Array) -> Array:
-        """U (n,), valid until the next call, from q, qd and the window's a, w, each (n,)."""
+        """Return u (n,), valid until the next call, from q, qd and the window's a, w, each (n,)."""
         self._q[:], self._qd[:], self._a[:], self._w[:] = q, qd, a, w
         self._act.run()
         self.scores["state"] = float(self._score[0])

@@ -1,16 +1,18 @@
-"""Supervision samples: as they come from teachers, and the bounded, mixed, de-duplicated memory they are learned from.
+"""Supervision samples: as they come from teachers, and the bounded memory of distinct samples that is learned from.
 
 The memory is a reservoir (Vitter, ACM TOMS 1985, algorithm R): whatever the stream's length N, every distinct sample of
-it stands in the memory with the same probability capacity / N. A sample that says nothing new (the same target, hardly
-any motion since the last one kept) is left out before that, or rest would crowd out motion.
+it is in the memory with the same probability capacity / N. A sample that holds nothing new (the same target, hardly any
+motion since the last one kept) is left out before that, or samples at rest would displace those in motion.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..exceptions import DataError
 from ..types import Array
@@ -18,9 +20,20 @@ from ..types import Array
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Supervision:
-    """What a teacher says at `stamp` [s]: in the state q, qd (n,), after the mean acceleration a (n,) and mean command w
-    (n,) of the last window, on the way to `target` (nt,), the mean command of the next window shall be u (n,), which
-    matters as much as P (n, n), its Q_uu, says. `epoch` counts targets, `task` names the task's number, `source` the robot.
+    """A teacher's label of one state.
+
+    Attributes
+    ----------
+    stamp : [s]
+    kind : what the target is: "joints", "point" or "features"
+    target : (nt,)
+    task : number of the task
+    epoch : counts targets
+    q, qd : (n,) the state
+    a, w : (n,) mean acceleration and mean command of the last window
+    u : (n,) the label: the mean command of the next window
+    P : (n, n) its weight, the teacher's Q_uu
+    source : names the robot
     """
 
     stamp: float
@@ -51,18 +64,47 @@ class Samples:
     u: Array
     target: Array
     P: Array
-    task: Array
-    epoch: Array
+    task: NDArray[np.int64]
+    epoch: NDArray[np.int64]
 
     def __len__(self) -> int:
+        """Return N."""
         return len(self.q)
 
-    def take(self, index: Array) -> Samples:
-        return Samples(*(getattr(self, name)[index] for name in Samples.__slots__))
+    def take(self, index: NDArray[Any]) -> Samples:
+        """Return the samples `index` (a mask or indices)."""
+        return Samples(
+            q=self.q[index],
+            qd=self.qd[index],
+            a=self.a[index],
+            w=self.w[index],
+            dq=self.dq[index],
+            da=self.da[index],
+            dw=self.dw[index],
+            u=self.u[index],
+            target=self.target[index],
+            P=self.P[index],
+            task=self.task[index],
+            epoch=self.epoch[index],
+        )
 
 
 class Memory:
-    """At most `capacity` samples for n joints and targets of one kind, of size nt. Deterministic given seed and stream."""
+    """At most `capacity` samples for n joints and targets of one kind; deterministic given seed and stream.
+
+    Parameters
+    ----------
+    n, kind, nt : joints, kind and size of a target
+    window : [s] between which changes are taken
+    tasks : samples of task 0 to tasks - 1 are taken in
+    novelty : smallest change of the state that counts as new
+
+    Attributes
+    ----------
+    count, offered : samples held, and taken in so far
+    taught : [s] of samples taken in, over all sources
+    rejected : how many samples were left out, by reason
+    """
 
     def __init__(
         self,
@@ -88,15 +130,14 @@ class Memory:
         self._rows = np.zeros((capacity, sum(self._widths.values())))
         self._rng = np.random.default_rng(seed)
         self.count = self.offered = 0
-        self.stamp = -np.inf
-        self.taught = 0.0  # [s] of samples taken in, over all sources
+        self.taught = 0.0
         self.rejected: Counter[str] = Counter()
         self._past: dict[str, deque[Supervision]] = {}
         self._kept: dict[str, Array] = {}
         self._epochs: dict[tuple[str, int], int] = {}
 
     def add(self, sample: Supervision) -> bool:
-        """Whether the sample was taken in; the reason for leaving one out is counted in `rejected`."""
+        """Take in a sample; return whether it was, or count the reason in `rejected`."""
         reason = self._problem(sample)
         if reason:
             self.rejected[reason] += 1
@@ -140,20 +181,21 @@ class Memory:
         return True
 
     def samples(self, most: int | None = None) -> Samples:
-        """A copy of the memory, or of `most` samples of it drawn at random."""
+        """Return a copy of the memory, or of `most` samples of it drawn at random."""
         index = np.arange(self.count)
         if most is not None and self.count > most:
             index = np.sort(np.random.default_rng(self.offered).choice(self.count, most, replace=False))
-        rows, columns, at = self._rows[index], {}, 0
+        rows, at = self._rows[index], 0
+        columns: dict[str, Array] = {}
         for name, width in self._widths.items():
             columns[name] = rows[:, at : at + width]
             at += width
-        columns["P"] = columns["P"].reshape(-1, self.n, self.n)
-        columns["task"], columns["epoch"] = (columns[name].ravel().astype(int) for name in ("task", "epoch"))
-        return Samples(**columns)
+        P = columns.pop("P").reshape(-1, self.n, self.n)
+        task, epoch = (columns.pop(name).ravel().astype(np.int64) for name in ("task", "epoch"))
+        return Samples(**columns, P=P, task=task, epoch=epoch)
 
-    def state(self) -> tuple[dict, dict[str, Array]]:
-        """(meta, arrays) from which `restored` makes the same memory."""
+    def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return (meta, arrays) from which `restored` makes the same memory."""
         meta = {
             "n": self.n,
             "kind": self.kind,
@@ -170,8 +212,8 @@ class Memory:
         return meta, {"rows": self._rows[: self.count]}
 
     @classmethod
-    def restored(cls, meta: dict, arrays: dict[str, Array]) -> Memory:
-        """The memory of `state`; DataError if it does not hold together. Epochs go on being counted."""
+    def restored(cls, meta: dict[str, Any], arrays: dict[str, Array]) -> Memory:
+        """Return the memory of `state`; DataError if it is inconsistent. Epochs go on being counted."""
         try:
             memory = cls(
                 meta["n"],
@@ -194,6 +236,7 @@ class Memory:
         return memory
 
     def _problem(self, sample: Supervision) -> str:
+        """Return why a sample cannot be taken in, '' if it can."""
         n, shapes = self.n, (sample.q, sample.qd, sample.a, sample.w, sample.u)
         if sample.kind != self.kind or sample.target.shape != (self.nt,):
             return "another kind of target"
@@ -208,6 +251,7 @@ class Memory:
         return ""
 
     def _store(self, row: Array) -> None:
+        """Algorithm R."""
         self.offered += 1
         if self.count < self.capacity:
             self._rows[self.count] = row

@@ -1,9 +1,9 @@
-"""Several teachers, one student: what they say of one state becomes one Gaussian, that of their mixture's moments.
+"""Several teachers of one student: their labels of one state become one Gaussian, that of their mixture's moments.
 
     u = sum_i p_i u_i,    P^-1 = sum_i p_i (P_i^-1 + (u_i - u) (u_i - u)^T)
 
-Where the teachers agree P is theirs; where they do not it is small in the directions of their dispute, and the student
-is pulled there by those who agree. (Moment matching: the Gaussian nearest to the mixture in KL(mixture || Gaussian).)
+Where the teachers agree P is theirs; where they do not it is small in the directions in which they differ, and the
+student follows other samples there. (Moment matching: the Gaussian nearest to the mixture in KL(mixture || Gaussian).)
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from ..types import Array
 from .dataset import Supervision
 
 SMALLEST = 1e-9  # of a precision, over its trace
+OPEN = 100  # states for which labels of some teachers are awaited
 
 
 def mixture(u: Array, P: Array, p: Array | None = None) -> tuple[Array, Array]:
-    """(mean (n,), precision (n, n)) of the mixture of N(u_i, P_i^-1): u (E, n), P (E, n, n), weights p (E,), equal by
-    default.
+    """Return mean (n,) and precision (n, n) of the mixture of N(u_i, P_i^-1).
+
+    u (E, n), P (E, n, n), weights p (E,), equal by default.
     """
     p = np.full(len(u), 1.0 / len(u)) if p is None else np.asarray(p, dtype=float) / np.sum(p)
     mean = p @ u
@@ -31,32 +33,29 @@ def mixture(u: Array, P: Array, p: Array | None = None) -> tuple[Array, Array]:
 
 
 class TeacherEnsemble:
-    """Puts together what `teachers` say of the same state: samples of equal stamp and joint positions."""
+    """Joins the labels of `teachers` for the same state: samples of equal stamp, task and joint positions."""
 
     def __init__(self, teachers: int):
         self.teachers = teachers
-        self._open: dict[tuple, dict[str, Supervision]] = {}
+        self._open: dict[tuple[float, int, bytes], dict[str, Supervision]] = {}
 
     def add(self, sample: Supervision) -> Supervision | None:
-        """The sample all teachers have agreed on once the last of them has spoken; with one teacher: `sample`.
+        """Return the joint sample once the last teacher's label of its state has come; with one teacher: `sample`.
 
-        A state of which some teacher's word was lost is dropped as soon as 100 later ones are open.
+        A state for which some teacher's label was lost is dropped as soon as OPEN later ones are waiting. A malformed
+        sample is returned as it is: the memory refuses and counts it.
         """
-        if (
-            self.teachers == 1
-            or sample.P.ndim != 2
-            or not np.isfinite(sample.P).all()
-            or not np.isfinite(sample.u).all()
-        ):
-            return sample  # what is malformed is refused, and counted, by the memory
+        well_formed = sample.P.ndim == 2 and bool(np.isfinite(sample.P).all() and np.isfinite(sample.u).all())
+        if self.teachers == 1 or not well_formed:
+            return sample
         key = (sample.stamp, sample.task, sample.q.tobytes())
-        heard = self._open.setdefault(key, {})
-        heard[sample.source] = sample
-        if len(heard) < self.teachers:
-            while len(self._open) > 100:
+        labels = self._open.setdefault(key, {})
+        labels[sample.source] = sample
+        if len(labels) < self.teachers:
+            while len(self._open) > OPEN:
                 del self._open[next(iter(self._open))]
             return None
         del self._open[key]
-        first = heard[min(heard)]
-        u, P = mixture(np.array([s.u for s in heard.values()]), np.array([s.P for s in heard.values()]))
+        first = labels[min(labels)]
+        u, P = mixture(np.array([s.u for s in labels.values()]), np.array([s.P for s in labels.values()]))
         return dataclasses.replace(first, u=u, P=P)

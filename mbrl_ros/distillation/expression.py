@@ -2,12 +2,14 @@
 
 For end-effector targets the goal network's posture is refined by Newton steps of damped inverse kinematics,
 g <- clip(g + J^T (J J^T + eps I)^-1 e), e = p* - p(g), shortened to REACH at most: the network chooses the posture, and
-the end effector is where it shall be even for targets unlike those taught.
+the end effector reaches its target even where that is unlike those taught.
 """
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
+from typing import Any
 
 import casadi
 import numpy as np
@@ -18,13 +20,14 @@ from ..robots.kinematics import tip_position
 from ..types import Array
 from .inertia import jacobians
 from .policy import Policy
+from .region import Neighbors
 from .student import C_WINDOW, K_MID, KNEE, Shape
 
 NEWTON_STEPS, DAMPING, REACH = 8, 1e-4, 0.2  # DAMPING [m^2], REACH [m]
 
 
 def goal_function(policy: Policy, robot: Robot) -> casadi.Function:
-    """(target (nt,), task one-hot (tasks,)) -> (g (n,), scores (2,): target, spread)."""
+    """Return (target (nt,), task one-hot (tasks,)) -> (g (n,), scores (2,): target, spread)."""
     shape, white = policy.shape, policy.white
     target, task = casadi.SX.sym("target", shape.nt), casadi.SX.sym("task", shape.tasks)
     x = (target - white.target_mean) / white.target_deviation
@@ -47,7 +50,7 @@ def goal_function(policy: Policy, robot: Robot) -> casadi.Function:
 
 
 def act_function(policy: Policy, robot: Robot) -> casadi.Function:
-    """(q, qd, a, w, g), each (n,) -> (u (n,), score of the state)."""
+    """Return (q, qd, a, w, g), each (n,) -> (u (n,), score of the state)."""
     shape, white, p = policy.shape, policy.white, policy.shape.unpack(policy.theta)
     q, qd, a, w, g = (casadi.SX.sym(name, shape.n) for name in ("q", "qd", "a", "w", "g"))
     d = g - q
@@ -60,7 +63,7 @@ def act_function(policy: Policy, robot: Robot) -> casadi.Function:
     y = A * _shorten(c * (v - qd) / A)
     e = y - a
     change = policy.rotor_inertia * e
-    for mass, J in zip(policy.mu, jacobians(robot, q)):
+    for mass, J in zip(policy.mu, jacobians(robot, q), strict=True):
         if mass > 0.0:
             change += mass * (J.T @ (J @ e))
     u = _box(w + shape.inertia_scale * change, shape.lower, shape.upper)
@@ -74,14 +77,16 @@ def act_function(policy: Policy, robot: Robot) -> casadi.Function:
     )
 
 
-def _network(shape: Shape, p: dict, x):
+def _network(shape: Shape, p: dict[str, Array], x: casadi.SX) -> casadi.SX:
+    """Return the goal posture of the network with parameters p at the whitened input x."""
     h = _squash(_dot(p["goal_W1"], x) + p["goal_b1"])
     h = _squash(_dot(p["goal_W2"], h) + p["goal_b2"])
     out = _squash(_dot(p["goal_W3"], h) + p["goal_b3"])
-    return 0.5 * (shape.highest + shape.lowest) + 0.5 * (shape.highest - shape.lowest) * out
+    return casadi.SX(0.5 * (shape.highest + shape.lowest) + 0.5 * (shape.highest - shape.lowest) * out)
 
 
-def _refined(robot: Robot, shape: Shape, g, target):
+def _refined(robot: Robot, shape: Shape, g: casadi.SX, target: casadi.SX) -> casadi.SX:
+    """Return g after NEWTON_STEPS of damped inverse kinematics towards `target`."""
     q = casadi.SX.sym("q", shape.n)
     position = tip_position(robot)(q)
     both = casadi.Function("both", [q], [position, casadi.jacobian(position, q)])
@@ -94,26 +99,29 @@ def _refined(robot: Robot, shape: Shape, g, target):
     return g
 
 
-def _dot(W: Array, x):
+def _dot(W: Array, x: casadi.SX) -> casadi.SX:
     return casadi.DM(W) @ x
 
 
-def _squash(y):
+def _squash(y: casadi.SX) -> casadi.SX:
     return y / casadi.sqrt(1.0 + y * y)
 
 
-def _shorten(r):
+def _shorten(r: casadi.SX) -> casadi.SX:
     return r / casadi.sqrt(1.0 + casadi.sumsqr(r))
 
 
-def _box(u, lower: Array, upper: Array):
+def _box(u: casadi.SX, lower: Array, upper: Array) -> casadi.SX:
+    """Return u within KNEE of the middle of [lower, upper], beyond that a smooth approach to its ends."""
     middle, half = 0.5 * (upper + lower), 0.5 * (upper - lower)
     r = (u - middle) / half
     over = casadi.fmax((casadi.fabs(r) - KNEE) / (1.0 - KNEE), 0.0)
-    return middle + half * (casadi.fmax(casadi.fmin(r, KNEE), -KNEE) + casadi.sign(r) * (1.0 - KNEE) * _squash(over))
+    inner = casadi.fmax(casadi.fmin(r, KNEE), -KNEE)
+    return casadi.SX(middle + half * (inner + casadi.sign(r) * (1.0 - KNEE) * _squash(over)))
 
 
-def _nearest(points, x):
+def _nearest(points: Neighbors, x: casadi.SX) -> casadi.SX:
+    """Return the score of x (k,); see `Neighbors`."""
     white = casadi.DM(points.points @ points.factor.T) - casadi.repmat(
         (casadi.DM(points.factor) @ x).T, len(points.points), 1
     )
@@ -121,9 +129,10 @@ def _nearest(points, x):
 
 
 class Compiled:
-    """A casadi.Function of vectors, called through pointers fixed once: `inputs` and `outputs` are its arrays by name.
+    """A casadi.Function of vectors, called through pointers fixed once.
 
-    Runs generated C where there is a compiler, else CasADi's virtual machine. Not thread-safe.
+    inputs, outputs: its arrays by name; `run()` reads the former and writes the latter. It runs generated C where there
+    is a compiler (`compiled`), else CasADi's virtual machine. Not thread-safe.
     """
 
     def __init__(self, function: casadi.Function):
@@ -133,18 +142,20 @@ class Compiled:
         generator.add(function)
         library = load_library(function.name(), {"policy.cpp": generator.dump()})
         self.compiled = library is not None
+        self._memory: Any  # what a call reads and writes, kept alive
+        self.run: Callable[[], None]
         if library is None:
             self._memory, self.run = function.buffer()
             for i, array in enumerate(self.inputs.values()):
-                self._memory.set_arg(i, memoryview(array))
+                self._memory.set_arg(i, array.data)
             for i, array in enumerate(self.outputs.values()):
-                self._memory.set_res(i, memoryview(array))
+                self._memory.set_res(i, array.data)
             return
         pointer = ctypes.POINTER(ctypes.c_double)
         arguments = (pointer * function.sz_arg())(*(a.ctypes.data_as(pointer) for a in self.inputs.values()))
         results = (pointer * function.sz_res())(*(a.ctypes.data_as(pointer) for a in self.outputs.values()))
         whole, real = (ctypes.c_longlong * max(1, function.sz_iw()))(), (ctypes.c_double * max(1, function.sz_w()))()
-        call, zero = getattr(library, function.name()), ctypes.c_int(0)
+        call, zero = library[function.name()], ctypes.c_int(0)
         pointers = [ctypes.cast(x, ctypes.c_void_p) for x in (arguments, results, whole, real)]
         self._memory = arguments, results, whole, real
         self.run = lambda: call(*pointers, zero)

@@ -2,8 +2,8 @@ r"""How much command a change of acceleration costs: M(q), identified from what 
 
     M(q) = diag(m_0) + sum_i mu_i J_i(q)^T J_i(q),    m_0, mu_i >= 0
 
-the inertia of point masses mu_i [kg] at the joints' origins and at the end effector, J_i their positions' Jacobians, plus
-the rotors' inertia m_0 (or what stands for the lag of a drive that tracks velocities or positions). Positive
+the inertia of point masses mu_i [kg] at the joints' origins and at the end effector, J_i their positions' Jacobians,
+plus the rotors' inertia m_0 (or what stands for the lag of a drive that tracks velocities or positions). Positive
 definite by construction and linear in its few unknowns, which follow from the changes over one window between samples,
 
     dw = M(q) da + D dq + noise,
@@ -27,7 +27,7 @@ from ..types import Array
 
 
 def jacobians(robot: Robot, q: casadi.SX) -> list[casadi.SX]:
-    """J_i (3, n) of the distinct moving points, the end effector last."""
+    """Return J_i (3, n) at q of the distinct moving points, the end effector last."""
     found: dict[str, casadi.SX] = {}
     links = [joint.child for joint in urdf.parse(robot.urdf).chain(robot.tip) if joint.kind != "fixed"]
     places = [(link, np.zeros(3)) for link in links] + [(robot.tip, robot.tip_offset)]
@@ -42,7 +42,7 @@ def jacobians(robot: Robot, q: casadi.SX) -> list[casadi.SX]:
 
 
 class PointMassInertia:
-    """J_i^T J_i of `robot`, numerically. `count` points."""
+    """M(q) of a robot with `count` moving points, from their masses and the rotors' inertia."""
 
     def __init__(self, robot: Robot):
         q = casadi.SX.sym("q", robot.n)
@@ -51,18 +51,31 @@ class PointMassInertia:
         self._squares = casadi.Function("squares", [q], [casadi.vertcat(*map(casadi.vec, squares))])
 
     def squares(self, Q: Array) -> Array:
-        """(N, count, n, n) for rows of Q (N, n)."""
-        return np.array(self._squares(Q.T)).T.reshape(len(Q), self.count, self.n, self.n)
+        """Return J_i^T J_i (N, count, n, n) for rows of Q (N, n)."""
+        squares: Array = np.array(self._squares(Q.T)).T.reshape(len(Q), self.count, self.n, self.n)
+        return squares
 
     def inertia(self, Q: Array, mu: Array, rotor_inertia: Array) -> Array:
-        """M (N, n, n) for mu (count,) [kg] and rotor_inertia (n,)."""
-        return np.einsum("nkij,k->nij", self.squares(Q), mu) + np.diag(rotor_inertia)
+        """Return M (N, n, n) for rows of Q (N, n), mu (count,) [kg] and rotor_inertia (n,)."""
+        M: Array = np.einsum("nkij,k->nij", self.squares(Q), mu) + np.diag(rotor_inertia)
+        return M
 
     def identify(self, q: Array, dq: Array, da: Array, dw: Array, unit: Array) -> tuple[Array, Array]:
-        """(mu (count,), rotor_inertia (n,)) from rows q, dq, da, dw (N, n); unit (n,): a command that counts as one."""
+        """Identify the unknowns from samples.
+
+        Parameters
+        ----------
+        q, dq, da, dw : (N, n) positions, and the changes of positions, accelerations and commands over one window
+        unit : (n,) a command that counts as one
+
+        Returns
+        -------
+        mu (count,) [kg] and rotor_inertia (n,)
+        """
         n = self.n
 
         def only(row: int, values: Array) -> Array:
+            """Return (N, n) with `values` in one column."""
             column = np.zeros_like(dw)
             column[:, row] = values
             return column

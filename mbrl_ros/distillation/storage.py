@@ -1,10 +1,10 @@
-"""Files that can be trusted: one JSON header and raw float64 arrays, checksummed, versioned, replaced atomically.
+"""Files that are safe to read: one JSON header and raw float64 arrays, checksummed, versioned, replaced atomically.
 
     mbrl_ros KIND VERSION | SHA-256 of the rest | length of the header | header, arrays (little endian)
 
 The header is {"meta": ..., "arrays": {name: shape}}. Nothing in a file is ever executed, every size is checked before
-memory is asked for, and a file that is cut, changed, foreign or of another version is refused with its reason. A
-writer that dies leaves the old file.
+memory is allocated, and a file that is cut, changed, of another kind or of another version is refused with its reason.
+A writer that dies leaves the old file.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def save(path: str | Path, kind: str, meta: dict[str, Any], arrays: dict[str, Ar
 
 
 def dumps(kind: str, meta: dict[str, Any], arrays: dict[str, Array]) -> bytes:
-    """The content of such a file."""
+    """Return the content of such a file."""
     header = json.dumps({"meta": meta, "arrays": {name: list(np.shape(a)) for name, a in arrays.items()}}).encode()
     body = b"".join(np.ascontiguousarray(a, dtype="<f8").tobytes() for a in arrays.values())
     rest = str(len(header)).encode() + b"\n" + header + body
@@ -56,7 +57,7 @@ def dumps(kind: str, meta: dict[str, Any], arrays: dict[str, Array]) -> bytes:
 
 
 def load(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
-    """(meta, arrays) of a file written by `save` for the same kind. DataError says what is wrong with any other."""
+    """Return (meta, arrays) of a file that `save` wrote for `kind`; DataError tells what is wrong with any other."""
 
     def refuse(reason: str) -> DataError:
         return DataError(f"{path}: {reason}")
@@ -72,11 +73,12 @@ def load(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]
 
 
 def loads(content: bytes, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Like `load`, from the bytes of a file."""
+    """Return (meta, arrays) of the bytes of a file, like `load`."""
     return _parsed(content, kind, lambda reason: DataError(f"{kind}: {reason}"))
 
 
-def _parsed(content: bytes, kind: str, refuse) -> tuple[dict[str, Any], dict[str, Array]]:
+def _parsed(content: bytes, kind: str, refuse: Callable[[str], DataError]) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return (meta, arrays); `refuse` makes the error of a reason."""
     parts = content.split(b"\n", 3)
     words = parts[0].split(b" ") if len(parts) == 4 else []
     if len(words) != 3 or words[0] != b"mbrl_ros":
@@ -94,7 +96,8 @@ def _parsed(content: bytes, kind: str, refuse) -> tuple[dict[str, Any], dict[str
             raise ValueError("the header's length is wrong")
         header = json.loads(parts[3][:length])
         meta, shapes = header["meta"], header["arrays"]
-        arrays, at = {}, length
+        arrays: dict[str, Array] = {}
+        at = length
         for name, shape in shapes.items():
             if not all(isinstance(s, int) and 0 <= s <= MOST_BYTES for s in shape):
                 raise ValueError(f"array '{name}' has shape {shape}")

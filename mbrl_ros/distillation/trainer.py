@@ -1,7 +1,8 @@
 """Learning as samples come: memory, fits, versions, checkpoints. Knows no ROS and starts no thread.
 
-`offer` takes a sample, `learn` makes the next policy when enough is new, `checkpoint` writes what has to survive. Everything
-that was offered up to the last checkpoint survives a kill at any moment, because files are replaced atomically.
+`offer` takes a sample, `learn` makes the next policy when enough is new, `checkpoint` writes what has to survive.
+Everything that was offered up to the last checkpoint survives a kill at any moment, because files are replaced
+atomically.
 """
 
 from __future__ import annotations
@@ -16,58 +17,68 @@ from ..robots import Robot
 from . import storage
 from .dataset import Memory, Supervision
 from .ensemble import TeacherEnsemble
-from .fit import FEWEST, Report, fit
+from .fit import Report, fit
 from .inertia import PointMassInertia
 from .policy import Policy, load
+from .problem import FEWEST
 
 POLICY_FILE, MEMORY_FILE = "newest.policy", "samples.memory"
 MEMORY_KIND = "memory"
 
 
 class Trainer:
-    """One student of `robot`'s kind. `folder`: where checkpoints are, '' for none; what lies there is resumed.
+    """Trains one student of `robot`'s kind; `offer` may be called from another thread than `learn` and `checkpoint`.
 
-    `offer` may be called from another thread than `learn` and `checkpoint`.
+    Parameters
+    ----------
+    folder : where checkpoints are, '' for none; the ones in it are resumed
+
+    Attributes
+    ----------
+    memory, policy, version : the samples, the newest policy and its number
+    lost : gaps in the samples' numbers, by source
+    other_kinds : samples before the first of the wanted kind
+    refused : why checkpoints could not be resumed
     """
 
     def __init__(self, robot: Robot, settings: DistillationSettings, folder: str | Path = ""):
         self.robot, self.settings, self.folder = robot, settings, Path(folder) if folder else None
         self.memory: Memory | None = None
         self.policy: Policy | None = None
-        self.version, self.lost, self._learned = 0, Counter(), 0
-        self.other_kinds = 0  # samples before the first of the wanted kind
+        self.lost: Counter[str] = Counter()
+        self.version = self.other_kinds = self._learned = 0
         self._sequences: dict[str, int] = {}
         self._ensemble = TeacherEnsemble(settings.teachers)
         self._inertia_model, self._lock = PointMassInertia(robot), threading.Lock()
         self.refused: list[str] = []
         if self.folder is not None:
-            self._resume()
+            self._resume(self.folder)
 
     def offer(self, sample: Supervision, sequence: int | None = None) -> bool:
-        """Whether a sample was taken in. `sequence`: its number at its source; gaps are counted in `lost`."""
+        """Take in a sample; return whether it was. `sequence`: its number at its source; gaps are counted in `lost`."""
         s = self.settings
         with self._lock:
             if sequence is not None:
                 gap = sequence - self._sequences.get(sample.source, sequence - 1) - 1
                 self.lost[sample.source] += max(0, gap)
                 self._sequences[sample.source] = sequence
-            sample = self._ensemble.add(sample)
-            if sample is None:
+            joint = self._ensemble.add(sample)
+            if joint is None:
                 return False
             if self.memory is None:
-                if sample.kind != s.kind:
+                if joint.kind != s.kind:
                     self.other_kinds += 1
                     return False
                 self.memory = Memory(
                     self.robot.n,
-                    sample.kind,
-                    sample.target.size,
+                    joint.kind,
+                    joint.target.size,
                     capacity=s.capacity,
                     window=s.window,
                     tasks=s.tasks,
                     seed=s.seed,
                 )
-            return self.memory.add(sample)
+            return self.memory.add(joint)
 
     def learn(self, fresh: int = 400) -> Report | None:
         """Fit anew if at least `fresh` samples came since the last fit; `policy` and `version` are the result."""
@@ -100,10 +111,10 @@ class Trainer:
                 meta, arrays = self.memory.state()
             storage.save(self.folder / MEMORY_FILE, MEMORY_KIND, meta, arrays)
 
-    def _resume(self) -> None:
-        """What can be read is resumed; what cannot is told in `refused` and moved aside, not overwritten."""
+    def _resume(self, folder: Path) -> None:
+        """Resume what can be read; list the reasons for the rest in `refused` and move it aside, not overwritten."""
         for name in (POLICY_FILE, MEMORY_FILE):
-            path = self.folder / name
+            path = folder / name
             if not path.exists():
                 continue
             try:

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..config import registry
 from ..config.sections.dynamics import DynamicsSettings
@@ -91,7 +92,7 @@ class Trace:
     far_error: Array
     far_change: Array
 
-    def where(self, rows: Array) -> Trace:
+    def where(self, rows: NDArray[Any]) -> Trace:
         """Return the transitions `rows` (a mask or indices)."""
         return Trace(*(column[rows] for column in self._columns()))
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..types import Array
 from . import urdf
@@ -36,9 +37,9 @@ class Bodies:
     inertials : the <inertial> of every link that a controlled joint moves and that has one
     """
 
-    joint: Array
-    prismatic: Array
-    parent: Array
+    joint: NDArray[np.int64]
+    prismatic: NDArray[np.int64]
+    parent: NDArray[np.int64]
     placement: Array
     mass: Array
     moment: Array

@@ -65,5 +65,6 @@ def inverse_gain(gain: Array) -> Array | None:
     factors, pivots, singular = dgetrf(gain)
     if singular:
         return None
-    inverse = dgetri(factors, pivots)[0]
-    return 0.5 * (inverse + inverse.T)
+    inverse: Array = dgetri(factors, pivots)[0]
+    symmetric: Array = 0.5 * (inverse + inverse.T)
+    return symmetric

@@ -131,7 +131,8 @@ class _Compiled:
     def __call__(self, q: Array) -> Array:
         self._q[:] = q
         self._function(self._address)
-        return self._M.copy()
+        M: Array = self._M.copy()
+        return M
 
 
 def _evaluate(bodies: Bodies, q: Array) -> tuple[Array, Array]:

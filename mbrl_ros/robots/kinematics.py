@@ -72,7 +72,8 @@ class Kinematics:
 
     def positions(self, Q: Array) -> Array:
         """Return P (T, 3) [m] at every row of Q (T, n)."""
-        return np.array(self._position(checked("Q", Q, (None, self._n)).T)).T
+        P: Array = np.array(self._position(checked("Q", Q, (None, self._n)).T)).T
+        return P
 
     def position_map(self, count: int) -> Callable[[Array], Array]:
         """Return a function Q (count, n) -> P (count, 3) [m] for every tick.

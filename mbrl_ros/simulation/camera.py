@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..config.sections.simulation import CameraSettings
 from ..exceptions import ConfigurationError
@@ -75,7 +76,7 @@ def random_pose(
     return CameraPose.look_at(position, target + straight.rotation[:, :2] @ aside, roll)
 
 
-def project(points: Array, pose: CameraPose, settings: CameraSettings) -> tuple[Array, Array]:
+def project(points: Array, pose: CameraPose, settings: CameraSettings) -> tuple[Array, NDArray[np.bool_]]:
     """Return image coordinates (count, 2) of `points` (count, 3) [m], without noise, and whether each is visible.
 
     A point behind the camera has no image: its coordinates are (0, 0) and it is not visible.

@@ -1,11 +1,12 @@
 """A robot's URDF as Gazebo and gz_ros2_control want it.
 
 To the mechanism (the robot's joints movable, every other joint fixed) and its shapes are added: a joint that holds the
-root in the world, an inertia for a root that has none, and the <ros2_control> block that gives the commanded interface of
-every joint, and its position, velocity and effort as state, to the controllers of a file.
+root in the world, an inertia for a root that has none, and the <ros2_control> block that gives the commanded interface
+of every joint, and its position, velocity and effort as state, to the controllers of a file.
 
 Gazebo's converter (sdformat's parser_urdf) leaves out a link without mass, and every link below it. A root without
-<inertial>, as many robots have, would leave a model without links. It is held in the world, so its inertia moves nothing.
+<inertial>, as many robots have, would leave a model without links. It is held in the world, so that its inertia has no
+effect.
 """
 
 from __future__ import annotations

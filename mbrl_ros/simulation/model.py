@@ -22,6 +22,8 @@ try:
 except ImportError as error:
     raise ConfigurationError(f"the simulation needs MuJoCo ({error}): pip install 'mbrl_ros[sim]'") from None
 
+__all__ = ["MESHES", "TIP", "compiled", "mechanism", "mujoco", "place"]  # mujoco: imported, or its remedy told, here
+
 MESHES = (".stl", ".obj")  # the mesh formats MuJoCo reads
 TIP = "mbrl_tip"
 

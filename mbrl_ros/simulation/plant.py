@@ -218,7 +218,8 @@ class Plant:
         """Positions (len(names), 3) [m] of sites, now, in the root link's frame."""
         mujoco.mj_kinematics(self.model, self.data)
         position, rotation = self.root_pose
-        return (np.array([self.data.site(name).xpos for name in names]) - position) @ rotation
+        found: Array = (np.array([self.data.site(name).xpos for name in names]) - position) @ rotation
+        return found
 
 
 def _spikes(entries: tuple[str, ...], joints: tuple[str, ...], period: float) -> dict[int, list[tuple[int, float]]]:

@@ -69,12 +69,13 @@ def initial_position(settings: PlantSettings, robot: Robot) -> Array:
     given = settings.initial_position
     if not given:
         bounded = np.isfinite(robot.position_lower)
-        return np.where(
+        middle: Array = np.where(
             bounded,
             0.5 * (np.where(bounded, robot.position_lower, 0.0) + np.where(bounded, robot.position_upper, 0.0)),
             0.0,
         )
-    home = per_joint(given, robot.n, "initial_position")
+        return middle
+    home: Array = per_joint(given, robot.n, "initial_position")
     outside = [
         name
         for name, q, low, high in zip(robot.joints, home, robot.position_lower, robot.position_upper, strict=True)
@@ -92,4 +93,8 @@ def initial_position(settings: PlantSettings, robot: Robot) -> Array:
 
 def _damping(joint: mujoco.MjsJoint, value: float) -> float | Array:
     """Return `value` as MuJoCo keeps damping: a scalar or, in newer versions, the coefficients of a polynomial."""
-    return value if np.ndim(joint.damping) == 0 else np.r_[value, np.zeros(np.size(joint.damping) - 1)]
+    if np.ndim(joint.damping) == 0:
+        return value
+    coefficients = np.zeros(np.size(joint.damping))
+    coefficients[0] = value
+    return coefficients

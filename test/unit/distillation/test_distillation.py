@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,9 +16,11 @@ from mbrl_ros.distillation import imitation, storage, student
 from mbrl_ros.distillation.compiled_policy import CompiledPolicy
 from mbrl_ros.distillation.dataset import Memory
 from mbrl_ros.distillation.export import to_c
-from mbrl_ros.distillation.fit import capped, fit, make_shape
+from mbrl_ros.distillation.fit import fit
 from mbrl_ros.distillation.inertia import PointMassInertia
+from mbrl_ros.distillation.loss import Batch, loss, loss_and_gradient
 from mbrl_ros.distillation.policy import from_bytes, load
+from mbrl_ros.distillation.problem import capped, make_shape
 from mbrl_ros.distillation.region import Neighbors
 from mbrl_ros.distillation.trainer import MEMORY_FILE, POLICY_FILE, Trainer
 from mbrl_ros.distillation.window import Window
@@ -42,17 +43,16 @@ def test_the_gradient_is_that_of_finite_differences(robot):
     samples = taught_samples(robot, 40)
     shape = make_shape(robot, "point", 3, 1, SETTINGS)
     white = student.Whitening(np.zeros(3), np.ones(3), np.zeros(3 * N), np.ones(3 * N))
-    data = SimpleNamespace(
-        **{k: getattr(samples, k) for k in ("q", "qd", "a", "w", "target", "task", "u", "P")},
-        M=PointMassInertia(robot).inertia(samples.q, MU, ROTOR_INERTIA),
-    )
+    s, M = samples, PointMassInertia(robot).inertia(samples.q, MU, ROTOR_INERTIA)
+    data = Batch(q=s.q, qd=s.qd, a=s.a, w=s.w, target=s.target, task=s.task, u=s.u, P=s.P, M=M)
     rng = np.random.default_rng(1)
     theta = shape.initial(rng) + 0.2 * rng.standard_normal(shape.size)
-    _, gradient = student.loss(shape, white, theta, data)
+    value, gradient = loss_and_gradient(shape, white, theta, data)
+    assert loss(shape, white, theta, data) == value
     for name in shape.layout():  # each group of parameters by itself, so that none hides behind another
         direction = np.zeros(shape.size)
         shape.unpack(direction)[name][:] = rng.standard_normal(shape.layout()[name])
-        up, down = (student.loss(shape, white, theta + h * direction, data, False)[0] for h in (1e-6, -1e-6))
+        up, down = (loss(shape, white, theta + h * direction, data) for h in (1e-6, -1e-6))
         assert (up - down) / 2e-6 == pytest.approx(gradient @ direction, rel=1e-5, abs=1e-8), name
 
 
@@ -85,7 +85,7 @@ def test_weights_are_capped_at_twice_their_median():
     assert np.trace(weights, axis1=1, axis2=2) == pytest.approx([0.5, 0.5, 1.5, 2.0, 1.0])
 
 
-def test_the_command_is_inside_its_box_whatever_comes_in(robot, taught):
+def test_the_command_is_inside_its_limits_whatever_comes_in(robot, taught):
     acting = CompiledPolicy(taught[0], robot)
     rng = np.random.default_rng(4)
     for scale in (1.0, 1e3, 1e9):
@@ -102,7 +102,8 @@ def test_compiled_code_and_numpy_say_the_same(robot, taught):
         g = acting.set_target(target)
         y, _ = student.acceleration(policy.shape, policy.white, p, q[None], qd[None], g[None])
         M = SETTINGS.inertia_scale * PointMassInertia(robot).inertia(q[None], policy.mu, policy.rotor_inertia)[0]
-        expected = student.box(w + M @ (y[0] - a), policy.shape.lower, policy.shape.upper)
+        expected = w + M @ (y[0] - a)
+        assert (np.abs(expected) < student.KNEE * policy.shape.upper).all()  # nothing saturates here
         assert acting.act(q, qd, a, w) == pytest.approx(expected, abs=1e-10)
         assert acting.scores["state"] == pytest.approx(policy.states.score(np.r_[q, qd][None])[0])
         assert acting.scores["target"] == pytest.approx(policy.targets.score(target))
@@ -114,6 +115,19 @@ def test_at_rest_at_the_goal_the_student_keeps_the_command_it_finds(robot, taugh
     g = acting.set_target(np.array([0.5, 0.0, 0.2]))
     w = np.array([3.0, -2.0, 1.0])
     assert acting.act(g, still, still, w) == pytest.approx(w, abs=1e-12)
+
+
+@pytest.mark.parametrize("sign", (1.0, -1.0))
+def test_a_command_beyond_the_knee_approaches_the_limit_it_points_to(robot, taught, sign):
+    """At rest at the goal u = box(w): w itself within 95 % of the range, beyond that towards the same limit."""
+    acting, still, limit = CompiledPolicy(taught[0], robot), np.zeros(N), robot.command_upper
+    g = acting.set_target(np.array([0.5, 0.0, 0.2]))
+    for share in (0.3, 0.9, 0.95):
+        u = acting.act(g, still, still, sign * share * limit)
+        assert u == pytest.approx(sign * share * limit, rel=1e-9)
+    # 3 times the limit: (3 - 0.95) / 0.05 = 41 beyond the knee, of which 41 / sqrt(1 + 41^2) of the last 5 % remain
+    u = acting.act(g, still, still, sign * 3.0 * limit)
+    assert u == pytest.approx(sign * (0.95 + 0.05 * 41.0 / np.sqrt(1.0 + 41.0**2)) * limit, rel=1e-9)
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
