@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
+    from ..config import registry
     from ..replay.checkup import facts
     from ..replay.findings import Finding, Level, findings, text
     from . import _checkups
@@ -48,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     checkup, notes = _checkups.of_bag(args, args.bag) if args.bag else _checkups.of_graph(args, args.seconds)
     configuration, robot = _expected(args, checkup)
     found = [
+        *(Finding(Level.WARNING, problem, "mend or uninstall that package") for problem in registry.problems()),
         *(Finding(Level.WARNING, note, "record it again, or use what is left") for note in notes),
         *findings(checkup, configuration, robot),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,7 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the tables, or update or check them in a page; return the exit code."""
+    """Print the tables, or update or check them in a page; name the plug-ins that cannot be used; return the exit code."""
+    from ..config import registry
+
+    for problem in registry.problems():
+        print(f"mbrl: {problem}", file=sys.stderr)
     return _pages.run(args, COMMAND, tables)
 
 

@@ -12,7 +12,7 @@ from .yaml_tree import Scalar, Sequence
 class Entry:
     """The value of one parameter, what is written for it (one text for each entry of a list) and in which line.
 
-    problem: why it must not be used, "" if it may; refused: a node is refused this file for it, whatever the node's name.
+    problem: why it must not be used, "" if it may be; refused: ROS refuses the whole file for it, to every node.
     """
 
     value: Value | list[Value]

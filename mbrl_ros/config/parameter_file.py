@@ -10,9 +10,9 @@ A parameter file holds blocks, each under the name of a node, and the name may b
       mpc_node:
         ros__parameters: {control.rate: 200.0}
 
-`*` stands for one part of a name and `**` for any number of parts, none included. The blocks that match a node are merged in
-the order in which their names first occur in the file, and the later one wins, whichever is more specific. Parameters are
-nested or written with dots. (rcl_yaml_param_parser, parse.c; rclpy, node.cpp.)
+`*` stands for one part of a name and `**` for any number of parts, none included. The blocks that match a node are
+merged in the order in which their names first occur in the file, and the later one wins, whichever is more specific.
+Parameters are nested or written with dots. (rcl_yaml_param_parser, parse.c; rclpy, node.cpp.)
 
 A file without `ros__parameters` holds plain sections, `control: {rate: 100.0}`, for one robot. Only tools read it.
 """
@@ -162,7 +162,7 @@ class ParameterFile:
 
 
 def _names(parts: list[str], kind: str) -> Iterator[str]:
-    """Give the full name of the node of a kind that a heading speaks of; none if it speaks of no certain one.
+    """Return the full name of the node of a kind that a heading speaks of; none if it speaks of no certain one.
 
     A part `*` stays in the name: the namespace is left open.
     """
@@ -215,7 +215,7 @@ def _collect(mapping: Mapping, prefix: str, line: int, blocks: dict[str, Block],
 
 
 def _sections(roots: list[Mapping], source: str) -> dict[str, Entry]:
-    """Give the entries of a file of plain sections."""
+    """Return the entries of a file of plain sections."""
     entries: dict[str, Entry] = {}
     for root in roots:
         for key, _ in root.pairs:

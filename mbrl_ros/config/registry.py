@@ -5,8 +5,8 @@ A plug-in is a module that holds
     Settings    a subclass of `Section`: its settings; FAMILY.NAME.KEY in YAML, `cost.effort.weight` for instance
     build       a function; what it takes and returns is told by the Protocol of its family
 
-It is found (a) as a module of the family's own folder, where its file gives the name, or (b) as an entry point of another
-distribution, which names a module. In the pyproject.toml of such a package:
+It is found (a) as a module of the family's own folder, where its file gives the name, or (b) as an entry point of
+another distribution, which names a module. In the pyproject.toml of such a package:
 
     [project.entry-points."mbrl_ros.costs"]
     tool_upright = "my_package.tool_upright"
@@ -35,8 +35,8 @@ ROOT = Path(__file__).parent.parent
 class Family:
     """One kind of plug-in.
 
-    group: entry-point group of other packages; package: the folder of the built-in ones. off: a setting that must be 0 by
-    default in plug-ins of other packages, so that installing one changes the behaviour of no robot; "" for none.
+    group: entry-point group of other packages; package: the folder of the built-in ones. off: a setting that must be 0
+    by default in plug-ins of other packages, so that installing one changes the behavior of no robot; "" for none.
     """
 
     group: str
@@ -73,7 +73,7 @@ class Plugin:
 
 
 def names(family: str) -> list[str]:
-    """Give the names of a family's plug-ins: the built-in ones in order, then those of other packages in order."""
+    """Return the names of a family's plug-ins: the built-in ones in order, then those of other packages in order."""
     return list(_found(family))
 
 
@@ -204,7 +204,7 @@ def _defect(module: ModuleType, off: str) -> str:
     if off and defaults[off] != 0.0:
         return (
             f"the default of {module.__name__}.Settings.{off} must be 0, so that installing the package changes the "
-            f"behaviour of no robot, got {defaults[off]:g}"
+            f"behavior of no robot, got {defaults[off]:g}"
         )
     return ""
 

@@ -1,4 +1,4 @@
-"""Names that settings had in earlier recordings, so that those stay readable. Files of settings must use the present names."""
+"""Names that settings had in earlier recordings, so that those stay readable; files must use the present names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMES = {
 
 
 def current(name: str) -> str:
-    """Give the present name of the setting that a recording calls `name`."""
+    """Return the present name of the setting that a recording calls `name`."""
     for old, new in PREFIXES.items():
         if name.startswith(old):
             name = new + name[len(old) :]

@@ -26,7 +26,7 @@ def share_directory() -> Path:
 
 
 def config_file(name: str) -> Path:
-    """Return a file of config/ by its name, with or without '.yaml'; an unknown name is an error that names the nearest."""
+    """Return a file of config/ by its name, with or without '.yaml'; an error names the nearest name."""
     folder = share_directory() / "config"
     path = folder / (name if name.endswith(".yaml") else f"{name}.yaml")
     if not path.is_file():

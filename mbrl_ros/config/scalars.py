@@ -17,12 +17,12 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from typing import Union
+from typing import TypeAlias
 
 from ..exceptions import ConfigurationError
 from .yaml_tree import Scalar, Sequence, tree
 
-Value = Union[bool, int, float, str]
+Value: TypeAlias = bool | int | float | str
 
 TRUE = frozenset(("Y", "y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"))
 FALSE = frozenset(("N", "n", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"))
@@ -38,7 +38,7 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def value_of(text: str, quoted: bool = False) -> Value:
-    """Give the value of a scalar, written as `text`, in quotes or not."""
+    """Return the value of a scalar, written as `text`, in quotes or not."""
     if quoted:
         return text
     if text in TRUE or text in FALSE:
@@ -71,7 +71,7 @@ def _number(text: str) -> float | None:
 
 
 def parse(text: str) -> Value | list[Value]:
-    """Give the value that `text` has as KEY=VALUE on a command line: one value, or a list [a, b].
+    """Return the value that `text` has as KEY=VALUE on a command line: one value, or a list [a, b].
 
     Whole numbers and others may stand in one list here, since no node reads it.
     """

@@ -1,8 +1,8 @@
 """Settings: each has one default, with its unit, bounds and description. There is no other mechanism.
 
-A section is a frozen dataclass derived from `Section`, whose fields are made by `setting(...)`. The sections of the core
-stand in config/sections; a plug-in (a cost, a prior) declares its own in its own file, and the registry joins them under
-the plug-in's name (config/registry.py). YAML, ROS parameters and keyword arguments only override.
+A section is a frozen dataclass derived from `Section`, whose fields are made by `setting(...)`. The sections of the
+core stand in config/sections; a plug-in (a cost, a prior) declares its own in its own file, and the registry joins them
+under the plug-in's name (config/registry.py). YAML, ROS parameters and keyword arguments only override.
 """
 
 from __future__ import annotations

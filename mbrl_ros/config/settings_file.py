@@ -63,8 +63,8 @@ def read_settings(path: str | Path, kind: str = "mpc_node", node: str = "") -> d
     kind : str
         What the tool stands for: "mpc_node", "sim_node", "distillation_node", "record_node", "replay_node".
     node : str
-        The full name of the mpc_node that is meant (--node), "" where the file leaves no doubt. Other kinds are looked for in
-        the same namespace.
+        The full name of the mpc_node that is meant (--node), "" where the file speaks of one. Other kinds are
+        looked for in the same namespace.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def load_configuration(path: str | Path, overrides: Mapping[str, Any] | None = N
 
 def parameter_files(arguments: Sequence[str]) -> list[str]:
     """Return the parameter files that a node's command line names, in order."""
-    return [file for option, file in zip(arguments, arguments[1:]) if option == "--params-file"]
+    return [file for option, file in zip(arguments, arguments[1:], strict=False) if option == "--params-file"]
 
 
 def check(files: Sequence[str], node: str = "") -> None:

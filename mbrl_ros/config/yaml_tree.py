@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -47,11 +47,11 @@ class Mapping:
     line: int
 
 
-Node = Union[Scalar, Sequence, Mapping]
+Node: TypeAlias = Scalar | Sequence | Mapping
 
 
 def tree(text: str, source: str = "") -> list[Node]:
-    """Give the documents of a YAML text; an empty one has none.
+    """Return the documents of a YAML text; an empty one has none.
 
     Raises
     ------

@@ -77,6 +77,8 @@ class Parameters:
         for name in overrides:
             node.undeclare_parameter(name)
         overrides |= {name: [] for name in node.empty_overrides}
+        for problem in registry.problems() if "control" in sections else ():
+            node.get_logger().warning(problem)
         self.sections = self._build(overrides, source="parameters")
         for prefix, section in self.sections.items():
             kinds, infos = typing.get_type_hints(type(section)), section.infos()

@@ -27,8 +27,10 @@ pytestmark = needs("rclpy")
 NODES = (("mpc_node", ""), ("mpc_node", "/arm1"), ("sim_node", "/x/arm1"))
 PARTS = ("**", "*", "arm1", "x", "mpc_node", "sim_node", "other")
 WORDS = """
-    1 -7 +3 0 0x10 -0X1f 017 08 00 0o7 0b1 1_0 9223372036854775807 9223372036854775808 -9223372036854775809 123456789012345678901
-    1.0 -2.5 .5 -.5 +.5 5. 1e3 5e-2 1E+3 1.e-2 .e1 1e 1e400 1e-400 -1e-310 0e-999 0x1p3 0x.8 0x1.8p-2 0x 0x1p 0x1p9999 1.5.2 1,5
+    1 -7 +3 0 0x10 -0X1f 017 08 00 0o7 0b1 1_0 9223372036854775807 9223372036854775808
+    -9223372036854775809 123456789012345678901
+    1.0 -2.5 .5 -.5 +.5 5. 1e3 5e-2 1E+3 1.e-2 .e1 1e 1e400 1e-400 -1e-310 0e-999 0x1p3 0x.8 0x1.8p-2
+    0x 0x1p 0x1p9999 1.5.2 1,5
     .inf -.inf +.inf .Inf .INF inf -Inf infinity .nan .NaN nan NAN nan(1) -.nan +.nan .iNf
     y Y n N yes Yes YES yEs no NO on On off OFF true True tRUE false FALSE
     a robot_1 1a a1 e1 1d 1f 1:30 2001-01-01 = <<x . + - -. -a _ / a/b a.b é ü1
@@ -71,7 +73,7 @@ def random_file(rng):
     for _ in range(rng.integers(1, 5)):
         parts = [str(part) for part in rng.choice(PARTS, rng.integers(1, 4))]
         cut = sorted({int(i) for i in rng.integers(0, len(parts), rng.integers(0, 3))} - {0})
-        levels = ["/".join(parts[i:j]) for i, j in zip([0, *cut], [*cut, len(parts)])]
+        levels = ["/".join(parts[i:j]) for i, j in zip([0, *cut], [*cut, len(parts)], strict=True)]
         levels[0] = "/" * bool(rng.integers(2)) + levels[0]
         if levels[0] in used or "/".join(levels) in used:  # a name that is given twice is refused here, merged by ROS
             continue

@@ -1,4 +1,4 @@
-"""Settings of the nodes themselves, ROS parameters without a prefix. They can be listed without ROS."""
+"""Settings of the nodes themselves: ROS parameters without a prefix. This module needs no ROS."""
 
 from __future__ import annotations
 
@@ -9,126 +9,138 @@ from ..section import Section, setting
 
 @dataclasses.dataclass(frozen=True)
 class NodeSettings(Section):
-    """mpc_node. Everything about control stands in the controller's sections."""
+    """Settings of mpc_node; those of the controller are in the sections of the configuration."""
 
     robot_description: str = setting(
-        "", "URDF text; empty: robot.description, and if that is empty too, the latched robot_description topic"
+        "", "URDF text; empty: robot.description, and if that is empty too, the latched topic robot_description"
     )
-    autostart: bool = setting(True, "configure and activate at start; otherwise wait for lifecycle transitions")
+    autostart: bool = setting(True, "configure and activate at start; false: wait for lifecycle transitions")
     end_with_parent: bool = setting(
         False,
-        "end in order, safe command included, when the process that started the node dies; "
-        "the launch files set it (Linux)",
+        "send the safe command and end when the process that started the node ends; the launch files set it (Linux)",
     )
     shadow: bool = setting(
         False,
-        "publish to ~/shadow_commands instead of commands, and learn from the effort in "
-        "joint_states as the command in effect (effort interface)",
+        "publish to ~/shadow_commands instead of commands, and learn from the effort in joint_states as "
+        "the applied command (effort interface)",
     )
     lockstep: bool = setting(
-        False, "one command per state, in the order of the stamps, whatever the clock says; for sim_node in lockstep"
+        False,
+        "answer every state with one command, in the order of the stamps, whatever the clock is; for "
+        "sim_node in lockstep",
     )
     player_rate: float = setting(
         0.0,
-        "between plans, answer states at up to this rate with the plan's feedback; 0: answer only with plans",
+        "largest rate at which states between two plans are answered with the feedback of the last plan; "
+        "0: answer only with new plans",
         unit="Hz",
         low=0.0,
         high=10000.0,
     )
     forward_controller: str = setting(
         "",
-        "node name of the ros2_control forward_command_controller that gets the "
-        "commands: its parameter 'joints' gives their order; empty: the robot's order",
+        "node name of the forward_command_controller of ros2_control that receives the commands; its "
+        "parameter joints gives their order; empty: the order of the robot's joints",
     )
     trajectory_commands: bool = setting(
         False,
-        "publish commands as JointTrajectory of one point on trajectory_commands "
-        "as well (position and velocity interface)",
+        "publish the commands also as JointTrajectory with one point on trajectory_commands (position and"
+        " velocity interface)",
     )
     plan_rate: float = setting(10.0, "rate of ~/plan and ~/markers; 0: never", unit="Hz", low=0.0, high=1000.0)
     answer_after: float = setting(
         0.0007,
-        "a command leaves no earlier than this after its state can have come, and so "
-        "after the same time every tick (at most 35 % of a period); 0: at once",
+        "least time between the earliest possible arrival of a state and its command, so that commands "
+        "leave at the same time in every tick (at most 35 % of a period); 0: at once",
         unit="s",
         low=0.0,
         high=0.1,
     )
     priority: int = setting(
         0,
-        "SCHED_FIFO priority of the control thread, where permitted; the node's other "
-        "threads get one less; 0: ordinary scheduling",
+        "SCHED_FIFO priority of the control thread, where permitted; the other threads of the node get "
+        "one less; 0: ordinary scheduling",
         low=0,
         high=99,
     )
-    processors: tuple[float, ...] = setting((), "processors the control thread may run on; empty: all", low=0.0)
-    lock_memory: bool = setting(False, "keep the process's memory from being paged out, where permitted")
+    processors: tuple[float, ...] = setting(
+        (), "numbers of the processors that the control thread may use; empty: all", low=0.0
+    )
+    lock_memory: bool = setting(False, "lock the memory of the process, where permitted, so that it is not paged out")
     compute_warning: float = setting(
         0.8,
-        "99 % of the ticks should compute in less; else diagnostics warn, and above 1 they report an error",
+        "compute time that 99 % of the ticks must stay below, else diagnostics warn; above 1 they report an error",
         unit="fraction of the period",
         low=0.01,
         high=1.0,
     )
     missed_warning: float = setting(
         0.001,
-        "share of ticks missed lately above which diagnostics warn; an error above ten times that",
+        "share of recently missed ticks above which diagnostics warn; above ten times as many they report an error",
         low=0.0,
         high=1.0,
     )
     model_file: str = setting("", "file of ~/save_model and ~/load_model (.npz)")
     transitions_file: str = setting(
-        "", "keep every transition learned from (.npz, for `mbrl fit-prior`), written on deactivation; empty: none"
+        "",
+        "file for every transition that was learned from (.npz, for `mbrl fit-prior`), written on "
+        "deactivation; empty: none",
     )
-    log_file: str = setting("", "table of all ticks (.npz), written on deactivation; empty: none")
+    log_file: str = setting("", "file for the table of all ticks (.npz), written on deactivation; empty: none")
 
 
 @dataclasses.dataclass(frozen=True)
 class SimNodeSettings(Section):
-    """sim_node. The robot, the plant and the camera have their own sections (robot, plant, camera)."""
+    """Settings of sim_node; robot, plant and camera have sections of their own."""
 
     robot_description: str = setting("", "URDF text; empty: robot.description")
-    autostart: bool = setting(True, "start simulating at once; otherwise wait for the service ~/start")
-    readers: int = setting(0, "the first state waits until so many others read joint_states, such as a recorder", low=0)
-    lockstep: bool = setting(False, "every state waits for its command; otherwise simulate in real time")
+    autostart: bool = setting(True, "start the simulation at once; false: wait for the service ~/start")
+    readers: int = setting(
+        0, "number of further subscribers to joint_states, such as a recorder, that the first state waits for", low=0
+    )
+    lockstep: bool = setting(False, "every state waits for its command; false: simulate in real time")
     pace: bool = setting(
-        False, "in lockstep: simulated time never runs ahead of real time; otherwise as fast as possible"
+        False, "in lockstep: simulated time does not run faster than real time; false: as fast as possible"
     )
     lockstep_timeout: float = setting(
-        120.0, "end with an error when a state waited this long for its command", unit="s", low=1.0
+        120.0, "end with an error when a state has waited this long for its command", unit="s", low=1.0
     )
-    brakes: bool = setting(True, "time stands still and the arm with it until the first command (in lockstep always)")
+    brakes: bool = setting(True, "keep time and arm at rest until the first command (in lockstep always)")
     start_stamp: float = setting(
-        1.0, "stamp of the first state; the following ones are exactly one period apart", unit="s", low=1e-3
+        1.0, "stamp of the first state; the next ones follow exactly one period apart", unit="s", low=1e-3
     )
     duration: float = setting(0.0, "exit after this much simulated time; 0: never", unit="s", low=0.0)
-    camera: bool = setting(False, "publish features")
+    camera: bool = setting(False, "publish image features")
     payload_schedule: tuple[float, ...] = setting(
-        (), "t, mass [kg], t, mass, ...: payload changes at t after the start", unit="s, kg"
+        (),
+        "pairs of time [s] and mass [kg], one after the other: the payload has this mass from this time "
+        "after the start on",
+        unit="s, kg",
     )
-    camera_schedule: tuple[float, ...] = setting((), "t, t, ...: the camera jumps to its next pose", unit="s")
+    camera_schedule: tuple[float, ...] = setting((), "times at which the camera moves to its next pose", unit="s")
     camera_poses: tuple[float, ...] = setting(
         (),
-        "12 numbers per pose: position [m] and rotation matrix row by row, in the "
-        "root link's frame; the first is the initial one; when they are used "
-        "up, random poses by camera.seed follow",
+        "12 numbers per pose: position [m] and rotation matrix row by row, in the frame of the root link;"
+        " the first is the initial pose; after the last one follow random poses with camera.seed",
     )
     motor_schedule: tuple[str, ...] = setting(
-        (), "t, joint, factor, ...: the joint's motor keeps this share of its torque"
+        (),
+        "time [s], joint and factor, one after the other: the joint's motor keeps this fraction of its "
+        "torque from this time on",
     )
-    log_file: str = setting("", "the true state of every tick (.npz), written on exit; empty: none")
+    log_file: str = setting("", "file for the true state of every tick (.npz), written on exit; empty: none")
 
 
 @dataclasses.dataclass(frozen=True)
 class DistillationNodeSettings(Section):
-    """distillation_node. Student and school have their own section (distillation)."""
+    """Settings of distillation_node; robot and distillation have sections of their own."""
 
     robot_description: str = setting("", "URDF text; empty: robot.description")
     topics: tuple[str, ...] = setting(("mpc_node/supervision",), "supervision topics, one for each robot that teaches")
-    folder: str = setting("", "for checkpoints, resumed from at start; empty: none")
-    period: float = setting(5.0, "pause between fits", unit="s", low=0.1, high=3600.0)
+    folder: str = setting("", "folder of the checkpoints, from which the node resumes at start; empty: none")
+    period: float = setting(5.0, "pause between two fits", unit="s", low=0.1, high=3600.0)
     checkpoint_period: float = setting(
-        10.0, "between checkpoints: what a killed node loses at most", unit="s", low=0.1, high=86400.0
+        10.0, "time between two checkpoints; a killed node loses at most this much", unit="s", low=0.1, high=86400.0
     )
 
 

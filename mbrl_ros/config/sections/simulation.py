@@ -1,4 +1,4 @@
-"""Settings of the simulated robot and camera. They can be listed without MuJoCo."""
+"""Settings of the simulated robot and of the camera. This module needs no MuJoCo."""
 
 from __future__ import annotations
 
@@ -12,70 +12,80 @@ from ..section import Section, setting
 class PlantSettings(Section):
     """The simulated robot. Its joints, interface and limits are the `Robot`'s."""
 
-    model: str = setting("", "URDF or MJCF: a file, its text, or 'package-data:NAME'; empty: the robot's own URDF")
-    rate: float = setting(200.0, "control rate; one step is one period", unit="Hz", low=1.0, high=2000.0)
+    model: str = setting("", "URDF or MJCF: a file, its text, or 'package-data:NAME'; empty: the URDF of the robot")
+    rate: float = setting(200.0, "control rate; one step of the plant is one period", unit="Hz", low=1.0, high=2000.0)
     timestep: float = setting(
-        0.001, "physics step; the control period must be a multiple", unit="s", low=1e-5, high=0.01
+        0.001, "step of the physics; the control period must be a multiple", unit="s", low=1e-5, high=0.01
     )
     position_noise: float = setting(1e-4, "standard deviation of measured positions", unit="rad or m", low=0.0)
     velocity_noise: float = setting(0.01, "standard deviation of measured velocities", unit="rad/s or m/s", low=0.0)
     differentiated_velocity: bool = setting(
         False,
-        "measured velocities are differences of the measured positions, low-passed, as of a robot without tachometers",
+        "measured velocities are differences of the measured positions, low-pass filtered, as of a robot "
+        "without velocity sensors",
     )
-    velocity_cutoff: float = setting(30.0, "that low-pass", unit="Hz", low=0.1)
+    velocity_cutoff: float = setting(30.0, "cutoff frequency of that low-pass filter", unit="Hz", low=0.1)
     velocity_spikes: tuple[str, ...] = setting(
-        (), "time [s], joint and size [rad/s or m/s], one after the other: that one velocity sample is off by it"
+        (), "time [s], joint and size [rad/s or m/s], one after the other: this one velocity sample has this error"
     )
     sensor_delay: int = setting(0, "age of a measurement when it is delivered", unit="ticks", low=0, high=100)
     command_delay: float = setting(
         1.0,
-        "from the delivery of a measurement until the command computed from it acts "
-        "(fractions are rounded to physics steps)",
+        "time from the delivery of a measurement until the command that is computed from it acts; rounded"
+        " to steps of the physics",
         unit="ticks",
         low=0.0,
         high=100.0,
     )
     command_jitter: int = setting(
         0,
-        "every command's delay is longer by a whole number of ticks drawn from 0 to this; one "
-        "that arrives after a newer one is dropped",
+        "the delay of every command is longer by a random whole number of ticks from 0 to this; a command"
+        " that arrives after a newer one is dropped",
         unit="ticks",
         low=0,
         high=100,
     )
     late_share: float = setting(
         0.0,
-        "share of the commands that come late; meanwhile the last one stands, and of those "
-        "that arrive together the newest acts",
+        "share of the commands that arrive late; until then the last one acts, and of commands that "
+        "arrive together the newest",
         low=0.0,
         high=1.0,
     )
-    late_ticks: int = setting(5, "a late command comes 1 to this many ticks late", unit="ticks", low=1, high=1000)
+    late_ticks: int = setting(5, "a late command arrives 1 to this many ticks late", unit="ticks", low=1, high=1000)
     motor_lag: tuple[float, ...] = setting(
-        (0.0,), "time constant of the applied effort, also of the drives'", unit="s", low=0.0, high=1.0, per_joint=True
+        (0.0,),
+        "time constant of the applied effort, also of the drives' effort",
+        unit="s",
+        low=0.0,
+        high=1.0,
+        per_joint=True,
     )
     armature: tuple[float, ...] = setting(
-        (0.1,), "reflected motor inertia (an MJCF keeps its own)", unit="kg m^2 or kg", low=0.0, per_joint=True
+        (0.1,),
+        "inertia of the rotors, reflected through the gears (an MJCF has its own)",
+        unit="kg m^2 or kg",
+        low=0.0,
+        per_joint=True,
     )
     damping: tuple[float, ...] = setting(
-        (0.1,), "viscous friction (an MJCF keeps its own)", unit="N m s/rad or N s/m", low=0.0, per_joint=True
+        (0.1,), "viscous friction (an MJCF has its own)", unit="N m s/rad or N s/m", low=0.0, per_joint=True
     )
     frictionloss: tuple[float, ...] = setting(
         (),
-        "dry friction (an MJCF keeps its own); empty: a sixtieth of the effort limit, at most 0.5",
+        "dry friction (an MJCF has its own); empty: a sixtieth of the effort limit, at most 0.5",
         unit="N m or N",
         low=0.0,
         per_joint=True,
     )
     effort_limit_factor: float = setting(
         1.0,
-        "the drives' true effort limits over those of the robot description, which may be nominal",
+        "true effort limits of the drives over those of the robot description",
         low=0.01,
         high=100.0,
     )
     mass_factor: float = setting(
-        1.0, "the links' masses and inertias, over those of the model; the payload keeps its own", low=0.01, high=100.0
+        1.0, "masses and inertias of the links over those of the model, without the payload", low=0.01, high=100.0
     )
     initial_position: tuple[float, ...] = setting(
         (), "joint positions at reset; empty: the middle of each range", unit="rad or m", per_joint=True
@@ -84,13 +94,18 @@ class PlantSettings(Section):
     seed: int = setting(0, "seed of every random number of the plant", low=0)
     gravity: tuple[float, ...] = setting((0.0, 0.0, -9.81), "in the frame of the model's world", unit="m/s^2")
     payload_body: str = setting("", "body or site that carries the payload; empty: the end-effector point")
-    payload_offset: tuple[float, ...] = setting((0.0, 0.0, 0.0), "payload's centre in that body's frame", unit="m")
-    marks: tuple[str, ...] = setting((), "bodies or sites with a mark a camera sees; empty: the end effector")
+    payload_offset: tuple[float, ...] = setting(
+        (0.0, 0.0, 0.0), "center of the payload in the frame of that body", unit="m"
+    )
+    marks: tuple[str, ...] = setting((), "bodies or sites with a mark that a camera sees; empty: the end effector")
     mark_offsets: tuple[float, ...] = setting(
-        (), "x, y, z of every mark in its body's frame, one after the other; empty: the bodies' origins", unit="m"
+        (),
+        "x, y, z of every mark in the frame of its body, one after the other; empty: the origins of the bodies",
+        unit="m",
     )
 
     def validate(self) -> None:
+        """Check what concerns more than one setting."""
         steps = 1.0 / (self.rate * self.timestep)
         if round(steps) < 1 or abs(steps - round(steps)) > 1e-6:
             fitting = 1.0 / self.rate / max(1, round(steps))
@@ -117,7 +132,7 @@ class CameraSettings(Section):
 
     rate: float = setting(30.0, "frames per second, exposed on control ticks", unit="Hz", low=0.1, high=1000.0)
     latency: float = setting(
-        0.05, "from the exposure of a frame until its features are available", unit="s", low=0.0, high=5.0
+        0.05, "time from the exposure of a frame until its features are available", unit="s", low=0.0, high=5.0
     )
     field_of_view: float = setting(60.0, "horizontal opening angle", unit="deg", low=1.0, high=170.0)
     width: int = setting(640, "image width", unit="px", low=8, high=16384)

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from mbrl_ros.cli import main as cli
 from mbrl_ros.config import registry
 from mbrl_ros.config.configuration import Configuration, section_types
 from mbrl_ros.exceptions import ConfigurationError
@@ -89,7 +90,7 @@ def test_a_plug_in_of_another_package_takes_settings_like_a_built_in_one(install
         ({"spirit-level": "level_x9"}, PLUGIN.format(weight=0.0), "must consist of letters, digits and underscores"),
     ],
 )
-def test_a_broken_plug_in_is_reported_and_harms_only_those_who_name_it(install, point, source, reason):
+def test_a_broken_plug_in_is_reported_and_harms_only_those_who_name_it(install, point, source, reason, capsys):
     (name,) = point
     module = point[name].partition(":")[0]
     install("spirit_level", {"costs": point}, {module: source} if source else {})
@@ -102,6 +103,8 @@ def test_a_broken_plug_in_is_reported_and_harms_only_those_who_name_it(install, 
         assert reason in str(refused.value)
     (problem,) = registry.problems()
     assert reason in problem and "\n" not in problem
+    assert cli.main(["parameters"]) == 0
+    assert capsys.readouterr().err == f"mbrl: {problem}\n"
 
 
 def test_a_name_that_two_packages_use_is_nobodys(install):
