@@ -1,10 +1,10 @@
-"""Which school teaches best, and from how little? Five schools, several teaching times, several seeds, one table.
+"""Which imitation method teaches best, and from how little? Five methods, several teaching times, several seeds, one table.
 
     python benchmark/distill_teachers.py [--seconds 30 60] [--seeds 5] [--methods clone dagger ...] [--no-refinement]
 
-Panda in MuJoCo, lockstep, no ROS. Targets are uniform in the reachable half space in front of the base; a lesson visits a
-new one every two seconds, with a payload of 1.5 kg half of the time; the examination are unseen ones, five seconds
-each, the policy alone and no fall back. --no-refinement: end-effector goals straight from the goal network.
+Panda in MuJoCo, lockstep, no ROS. Targets are uniform in the reachable half space in front of the base; teaching visits a
+new one every two seconds, with a payload of 1.5 kg half of the time; evaluated are unseen ones, five seconds each,
+with the policy alone and no fallback. --no-refinement: end-effector goals straight from the goal network.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
         for method in args.methods:
             for seed in range(args.seeds):
                 begin = time.perf_counter()
-                result = distill.lesson_and_examination(method, seconds, seed, targets=args.targets)
+                result = distill.evaluate_method(method, seconds, seed, targets=args.targets)
                 results.append({"method": method, "seconds": seconds, "seed": seed, **result})
                 print(
                     f"# {method} {seconds:g} s seed {seed}: {result['success_1cm']:.2f} {result['success_2cm']:.2f} "

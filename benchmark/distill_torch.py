@@ -2,7 +2,7 @@
 
     python benchmark/distill_torch.py [--seconds 60] [--seeds 3] [--json FILE]
 
-Samples of a lesson on the simulated Panda; the student, its loss and its start are the same, in double precision, on one
+Samples taught on the simulated Panda; the student, its loss and its start are the same, in double precision, on one
 thread. `this package`: SciPy's L-BFGS-B with the hand-written reverse pass. `torch, L-BFGS-B`: the same optimiser with
 torch's derivatives. `torch, L-BFGS` and `torch, Adam`: torch's own optimisers. Wanted is the held-out loss at which
 this package stops, within 0.1 %. Needs torch, which the package does not.
@@ -143,7 +143,7 @@ def main() -> None:
     c = distill.configuration()
     robot, rows = load_robot(c.robot), []
     for seed in range(args.seeds):
-        _, memory, _, _ = distill.lesson(c, args.seconds, seed, fits=1)
+        memory = distill.teach_policy(c, args.seconds, seed, fits=1).memory
         samples, settings = memory.samples(c.distillation.fit_samples), c.distillation.replace(seed=seed)
         problem = make_problem(samples, robot, "point", settings)
         begin = time.perf_counter()

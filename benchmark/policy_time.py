@@ -2,7 +2,7 @@
 
     python benchmark/policy_time.py [POLICY] [--calls 20000] [--json FILE]
 
-POLICY: a file of the Panda's, such as the demo's; without one a lesson of ten seconds is taught first. "node" is CompiledPolicy.act with
+POLICY: a file of the Panda's, such as the demo's; without one a policy is taught for ten seconds first. "node" is CompiledPolicy.act with
 the window before it, as controllers/policy.py calls them every tick; "C" is the file of `mbrl export`, compiled with -O2 and
 called in a loop of its own. Random states inside the taught region; hot.
 """
@@ -62,7 +62,7 @@ def main() -> None:
     args = parser.parse_args()
     c = distill.configuration()
     robot = load_robot(c.robot)
-    policy = load(args.policy) if args.policy else distill.lesson(c, 10.0, 0)[0]
+    policy = load(args.policy) if args.policy else distill.teach_policy(c, 10.0, 0).policy
     states = np.clip(
         np.random.default_rng(0).normal(policy.states.mean, 0.2, (256, 2 * robot.n)),
         policy.states.low,

@@ -49,13 +49,16 @@ def run(args: argparse.Namespace) -> int:
 
         from ..demo import distill
         from ..demo.environment import draw_targets
-        from ..demo.policy_evaluation import examine
+        from ..demo.policy_evaluation import evaluate_policy
         from ._policies import robot_of
 
         c = distill.configuration()
         targets = draw_targets(robot_of("panda"), args.targets, 10_000 + args.seed, np.array(distill.HOME))
-        facts = examine(
-            lambda: distill.classroom(c, args.seed, policy=policy), targets, distill.EXAM_SLOT, args.payload
+        facts = evaluate_policy(
+            lambda: distill.make_environment(c, args.seed, policy=policy),
+            targets,
+            distill.EVALUATION_SLOT,
+            args.payload,
         )
     for key, value in facts.items():
         print(f"{key:20} {value}")

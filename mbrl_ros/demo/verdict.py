@@ -1,9 +1,9 @@
 """Whether the demo did its job, from its summary.
 
-PASS: the true end effector is within 1 cm of every target when its slot ends (and again after the payload has come), the
-marker within 2 % of the image's width of every image target, no FAULT and no E_STOP, no command outside its limits, no joint
-faster than 0.95 of its velocity limit. Of a policy: 95 % of the unseen targets within 1 cm, 95 % of those with the payload
-within 2 cm, 95 % of the events noticed, and the same limits.
+PASS: the true end effector is within 1 cm of every target when its slot ends (and again after the payload has come),
+the marker within 2 % of the image's width of every image target, no FAULT and no E_STOP, no command outside its
+limits, no joint faster than 0.95 of its velocity limit. Of a policy: 95 % of the unseen targets within 1 cm, 95 % of
+those with the payload within 2 cm, 95 % of the events noticed, and the same limits.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def test_a_bag_becomes_a_policy(tmp_path, robot_file, capsys):
     bag, policy = write_bag(tmp_path / "bag", rows), tmp_path / "out.policy"
     assert main(["distill", str(bag), "--robot", str(robot_file), "--output", str(policy), "--restarts", "1"]) == 0
     said = capsys.readouterr().out
-    assert "samples remembered" in said and "not a mbrl_ros/supervision/1 message" in said
+    assert "samples stored" in said and "not a mbrl_ros/supervision/1 message" in said
     load(policy).check(planar_robot(N))
     assert main(["policy", "info", str(policy), "--json", str(tmp_path / "info.json")]) == 0
     facts = json.loads((tmp_path / "info.json").read_text())
