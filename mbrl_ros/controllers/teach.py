@@ -12,7 +12,8 @@ from ..config.section import Section
 from ..robots import Robot
 from .base import Controller
 from .mpc import MpcController
-from .policy import PolicyController, teacher_configuration
+from .policy import PolicyController
+from .policy_teacher import teacher_configuration
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..controllers.policy import Mode
+from ..controllers.policy_selection import Mode
 from .distill import text
 from .report import ACCENT, INK, PALE, WARN, page
 from .verdict import of_distillation
 
-COLOURS = {Mode.TEACH: "#ffffff", Mode.SHADOW: "#e3f2fd", Mode.ACT: "#e8f5e9", Mode.FALLEN: "#ffebee"}
+COLOURS = {Mode.TEACH: "#ffffff", Mode.SHADOW: "#e3f2fd", Mode.ACT: "#e8f5e9", Mode.FALLBACK: "#ffebee"}
 
 
 def write(folder: Path, summary: dict, traces: dict[str, list[tuple]]) -> Path:

@@ -16,7 +16,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension, UInt8MultiArray
 from std_srvs.srv import Trigger
 
-from ..controllers.policy import Mode, PolicyController
+from ..controllers.policy import PolicyController
+from ..controllers.policy_selection import Mode
 from ..distillation.compiled_policy import CompiledPolicy
 from ..exceptions import MbrlError
 from ..runtime.control_loop import ControlLoop

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mbrl_ros.controllers.policy import Mode
+from mbrl_ros.controllers.policy_selection import Mode
 from mbrl_ros.distillation.dataset import Supervision
 from mbrl_ros.distillation.fit import fit
 from mbrl_ros.messages.supervision import read
@@ -123,7 +123,7 @@ def test_a_policy_is_promoted_and_demoted_without_a_step_in_the_command(tmp_path
         before = robot.tick()
         assert robot.call("demote_policy")[0]
         assert robot.tick() == pytest.approx(before, abs=1e-6)
-        robot.until(lambda: robot.status()["mode"] == Mode.FALLEN, "the planner's return")
+        robot.until(lambda: robot.status()["mode"] == Mode.FALLBACK, "the planner's return")
 
 
 def test_two_robots_of_one_kind_feed_one_student_of_two_tasks(tmp_path):

@@ -1,4 +1,4 @@
-"""The policy behind the controller's seam: shadow, promotion, acting, falling back, never a step in the command."""
+"""The policy as a controller: shadow, promotion, acting, fallback, never a step in the command."""
 
 import dataclasses
 
@@ -7,7 +7,8 @@ import pytest
 
 from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.controllers.mpc import MpcController
-from mbrl_ros.controllers.policy import Mode, PolicyController
+from mbrl_ros.controllers.policy import PolicyController
+from mbrl_ros.controllers.policy_selection import Mode
 from mbrl_ros.distillation.compiled_policy import CompiledPolicy
 from mbrl_ros.distillation.fit import fit
 from mbrl_ros.exceptions import DataError
@@ -99,7 +100,7 @@ def test_the_rule_promotes_without_being_asked(robot, policy):
     assert world.controller.acting
 
 
-def test_an_acting_policy_says_what_the_student_says(robot, policy):
+def test_an_acting_policy_requests_the_command_of_the_student(robot, policy):
     world = acting(robot, policy, blend=0.0)
     decision = world.run(12)
     student = CompiledPolicy(policy, robot)
@@ -115,7 +116,7 @@ def test_it_falls_back_at_once_and_without_a_step(robot, policy, event):
     world = acting(robot, policy)
     world.run(20)
     published = None
-    if event == "target":  # the policy is told that it knows only targets far from this one
+    if event == "target":  # a policy that knows only targets far from this one
         far = dataclasses.replace(policy.targets, points=policy.targets.points + 5.0)
         world.controller.use(CompiledPolicy(dataclasses.replace(policy, targets=far), robot))
         world.controller.promote(force=True)
@@ -133,13 +134,13 @@ def test_it_falls_back_at_once_and_without_a_step(robot, policy, event):
         world.controller.demote()
     last = world.commands[-1]
     world.run(22 if event == "supervisor" else 1, published)
-    assert world.controller.mode is Mode.FALLEN and world.controller.reason
-    assert (event == "leap") == ("leapt" in world.controller.reason) or event == "position"
+    assert world.controller.mode is Mode.FALLBACK and world.controller.reason
+    assert (event == "leap") == ("jumped" in world.controller.reason) or event == "position"
     if event != "supervisor":
         assert world.commands[-1] == pytest.approx(last, abs=1e-9)
 
 
-def test_hands_change_smoothly_both_ways(robot, policy):
+def test_the_command_changes_smoothly_both_ways(robot, policy):
     world = acting(robot, policy, blend=0.1)
     world.run(60)
     world.controller.demote()
@@ -149,11 +150,11 @@ def test_hands_change_smoothly_both_ways(robot, policy):
     assert steps[4:14].max() < 0.06 and steps[63:73].max() < 0.06
 
 
-def test_a_fallen_policy_stays_down_until_promoted_again(robot, policy):
+def test_a_policy_in_fallback_stays_there_until_promoted_again(robot, policy):
     world = acting(robot, policy)
     world.controller.demote("for a reason")
     world.run(50)
-    assert world.controller.mode is Mode.FALLEN and world.controller.reason == "for a reason"
+    assert world.controller.mode is Mode.FALLBACK and world.controller.reason == "for a reason"
     assert world.controller.promote(force=True) == "" and world.controller.acting
 
 
@@ -172,7 +173,7 @@ def test_an_acting_policy_goes_on_while_a_newer_one_shows_itself_in_shadow(robot
     assert world.controller.acting and world.commands[-1] == pytest.approx(last, abs=1e-9)
 
 
-def test_a_newer_policy_stays_in_shadow_when_the_acting_one_falls(robot, policy):
+def test_a_newer_policy_stays_in_shadow_when_the_acting_one_is_demoted(robot, policy):
     world = acting(robot, policy)
     world.controller.use(CompiledPolicy(policy, robot))
     world.controller.demote("for a reason")
@@ -190,7 +191,7 @@ def test_the_rule_promotes_a_newer_policy_too(robot, policy):
     assert world.controller.acting and world.controller.version == 2
 
 
-def test_lessons_carry_state_command_precision_and_target(robot):
+def test_samples_hold_state_command_precision_and_target(robot):
     world = World(robot, teaching=True, method="clone")
     world.controller.set_point_target(taught_target(world))
     world.run(20)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mbrl_ros.controllers.policy import Mode
+from mbrl_ros.controllers.policy_selection import Mode
 from support.needs import needs, present
 
 if present("mujoco", "matplotlib"):
@@ -46,7 +46,7 @@ def test_the_page_shows_errors_disagreement_and_an_event(tmp_path):
     }
     traces = {
         "teaching": trace([Mode.TEACH] * 900, np.repeat([0, 1, 2], 300)),
-        "event": trace(np.repeat([Mode.SHADOW, Mode.ACT, Mode.FALLEN], 300), [2] * 900),
+        "event": trace(np.repeat([Mode.SHADOW, Mode.ACT, Mode.FALLBACK], 300), [2] * 900),
     }
     path = distill_report.write(tmp_path / "out", summary, traces)
     page = path.read_text(encoding="utf-8")
