@@ -64,11 +64,15 @@ def imported(*folders: str) -> dict[str, Path]:
 
 
 def modules(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+    """What is imported when the module runs; types for mypy alone are left out."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level:
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
             yield node.module
+        yield from modules(node)
 
 
 def launched() -> dict[str, Path]:
