@@ -43,14 +43,15 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
     from ..config import registry
     from ..replay.checkup import facts
-    from ..replay.findings import Finding, Level, findings, text
+    from ..replay.finding import Level, text, warning
+    from ..replay.findings import findings
     from . import _checkups
 
     checkup, notes = _checkups.of_bag(args, args.bag) if args.bag else _checkups.of_graph(args, args.seconds)
     configuration, robot = _expected(args, checkup)
     found = [
-        *(Finding(Level.WARNING, problem, "mend or uninstall that package") for problem in registry.problems()),
-        *(Finding(Level.WARNING, note, "record it again, or use what is left") for note in notes),
+        *(warning(problem, "mend or uninstall that package") for problem in registry.problems()),
+        *(warning(note, "record it again, or use what is left") for note in notes),
         *findings(checkup, configuration, robot),
     ]
     print(text(found))

@@ -6,11 +6,12 @@ import dataclasses
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..data.salvage import Raw
+from ..data.stream import Decoder
 from ..dynamics.delay_estimation import DelayEstimate, DelayEstimator
 from ..messages.readers import Message, answered_stamp, seconds
 from ..types import Array
@@ -19,13 +20,16 @@ from .recorded import key_of
 KEPT = 20_000  # states kept whole, for what needs positions
 PACE_WINDOW = 0.2  # [s] over which positions and velocities are compared
 STILL = 0.005  # [rad or m] of motion in that time that may be noise
-ABSURD = 1e6  # nothing measured in rad, m, N m or N is larger
+LARGEST = 1e6  # nothing measured in rad, m, N m or N is larger
 FEWEST = 20  # states below which nothing is said of rates
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Samples:
-    """The first states that hold the usual `joints`: arrivals, stamps (T,) [s], q, qd, effort (T, n), NaN where missing."""
+    """The first states with the most frequent `joints`.
+
+    arrivals, stamps (T,) [s]; q, qd, effort (T, n) in the units of JointState, NaN where missing.
+    """
 
     joints: tuple[str, ...]
     arrivals: Array
@@ -35,34 +39,59 @@ class Samples:
     effort: Array
 
     def has(self, field: str) -> bool:
+        """Return whether any state holds `field` of every joint."""
         return bool(np.isfinite(getattr(self, field)).all(axis=1).any())
 
 
-class Checkup:
-    """add(role, arrival, message) for every message; then read the attributes.
+class _State(NamedTuple):
+    """One kept state: joint names, arrival and stamp [s], and what it holds of them."""
 
-    layouts: {joint names in the order of the message: count}; trouble: {what: count} of the joint states.
+    layout: tuple[str, ...]
+    arrival: float
+    stamp: float
+    q: Array
+    qd: Array
+    effort: Array
+
+
+class Checkup:
+    """What a bag or a live graph says of its joint states and commands: `add` every message, then read the attributes.
+
+    `arrivals`, `stamps` of the states and `command_arrivals` [s]; `layouts`: {joint names in the order of the message:
+    count}; `problems`: {what: count} of the joint states; `command_sizes`: {values in a command: count};
+    `description`: the robot_description.
+
+    Parameters
+    ----------
+    topics
+        {topic: (type, count)}.
+    roles
+        {topic: role}; see topics.py.
     """
 
     def __init__(self, topics: Mapping[str, tuple[str, int]], roles: Mapping[str, str]):
         self.topics, self.roles = dict(topics), dict(roles)
         self.arrivals, self.stamps = array("d"), array("d")
         self.layouts: Counter[tuple[str, ...]] = Counter()
-        self.trouble: Counter[str] = Counter()
+        self.problems: Counter[str] = Counter()
         self.command_arrivals = array("d")
         self.command_sizes: Counter[int] = Counter()
-        self.labels = self.absurd_commands = 0
+        self.implausible_commands = 0
         self.description = ""
-        self._kept: list[tuple] = []
+        self._kept: list[_State] = []
         self._commands: list[tuple[float, int | None, Array]] = []
         self._last_names: list[str] = []
         self._last_layout: tuple[str, ...] = ()
 
     @classmethod
     def of(
-        cls, topics: Mapping[str, tuple[str, int]], roles: Mapping[str, str], messages: Iterable[Raw], decoder
+        cls,
+        topics: Mapping[str, tuple[str, int]],
+        roles: Mapping[str, str],
+        messages: Iterable[Raw],
+        decoder: Decoder,
     ) -> Checkup:
-        """From serialised messages."""
+        """Return the checkup of serialized messages."""
         checkup = cls(topics, roles)
         for topic, kind, stamp, data in messages:
             message = decoder.decode(topic, kind, data)
@@ -71,6 +100,7 @@ class Checkup:
         return checkup
 
     def add(self, role: str, arrival: float, message: Message) -> None:
+        """Add a message with its role that arrived at `arrival` [s]."""
         if role == "states":
             self._add_state(arrival, message)
         elif role == "commands":
@@ -80,35 +110,43 @@ class Checkup:
 
     @property
     def joints(self) -> tuple[str, ...]:
-        """The joints of the most frequent layout, in its order."""
+        """The joints of the most frequent layout, in its order; () before the first state."""
         return self.layouts.most_common(1)[0][0] if self.layouts else ()
 
     def samples(self) -> Samples:
+        """Return the first states with the most frequent layout."""
         n = len(self.joints)
-        rows = [row for row in self._kept if row[0] == self.joints]
-        fields = [np.array([_sized(row[k], n) for row in rows]).reshape(len(rows), n) for k in (3, 4, 5)]
-        return Samples(self.joints, np.array([row[1] for row in rows]), np.array([row[2] for row in rows]), *fields)
+        rows = [state for state in self._kept if state.layout == self.joints]
+        q, qd, effort = (
+            np.array([_sized(values, n) for values in column]).reshape(len(rows), n)
+            for column in ([s.q for s in rows], [s.qd for s in rows], [s.effort for s in rows])
+        )
+        arrivals, stamps = np.array([s.arrival for s in rows]), np.array([s.stamp for s in rows])
+        return Samples(self.joints, arrivals, stamps, q, qd, effort)
 
     def commands(self) -> tuple[Array, Array]:
-        """(arrivals (C,), values (C, n)) of the first commands with one value per joint."""
+        """Return arrivals (C,) [s] and values (C, n) of the first commands with one value per joint."""
         chosen = [(arrival, u) for arrival, _, u in self._commands if u.size == len(self.joints)]
         return np.array([a for a, _ in chosen]), np.array([u for _, u in chosen]).reshape(len(chosen), len(self.joints))
 
     def delay(self, samples: Samples) -> DelayEstimate | None:
-        """From the commands that answered the states, or else came next after them."""
+        """Estimate the delay from commands to motion; None where there is too little to see.
+
+        The commands are those that answered the states, or else came next after them.
+        """
         arrivals, values = self.commands()
         if len(arrivals) < FEWEST or len(samples.stamps) < FEWEST or not samples.has("qd"):
             return None
         answers = {label: u for _, label, u in self._commands if label is not None}
         estimator = DelayEstimator(len(self.joints), self.period())
-        for arrival, stamp, q, qd in zip(samples.arrivals, samples.stamps, samples.q, samples.qd):
+        for arrival, stamp, q, qd in zip(samples.arrivals, samples.stamps, samples.q, samples.qd, strict=True):
             u = answers.get(key_of(stamp)) if answers else _following(arrivals, values, arrival)
             if u is not None and u.size == q.size and np.isfinite(q).all() and np.isfinite(qd).all():
                 estimator.update(stamp, q, qd, u)
         return estimator.estimate()
 
     def period(self) -> float:
-        """The median distance of the joint states' stamps, or of their arrivals where stamps say nothing [s]."""
+        """Return the median time between the states' stamps, or between arrivals where stamps say nothing [s]."""
         for times in (self.stamps, self.arrivals):
             apart = np.diff(np.array(times))
             apart = apart[apart > 0.0]
@@ -126,18 +164,18 @@ class Checkup:
         self.layouts[layout] += 1
         position, velocity, effort = message.position, message.velocity, message.effort
         if len(position) != count:
-            self.trouble["positions are not one per joint"] += 1
+            self.problems["positions are not one per joint"] += 1
         elif not np.isfinite(position).all():
-            self.trouble["a position is not finite"] += 1
+            self.problems["a position is not finite"] += 1
         if not len(velocity):
-            self.trouble["no velocities"] += 1
+            self.problems["no velocities"] += 1
         elif len(velocity) != count or np.isnan(velocity).all():
-            self.trouble["no usable velocities"] += 1
+            self.problems["no usable velocities"] += 1
         elif not np.isfinite(velocity).all():
-            self.trouble["a velocity is not finite"] += 1
+            self.problems["a velocity is not finite"] += 1
         if len(self._kept) < KEPT:
             self._kept.append(
-                (
+                _State(
                     layout,
                     arrival,
                     stamp,
@@ -151,18 +189,25 @@ class Checkup:
         self.command_arrivals.append(arrival)
         self.command_sizes[len(message.data)] += 1
         answered = answered_stamp(message)
-        self.labels += answered is not None
         u = np.array(message.data, dtype=np.float64)
-        if not (np.abs(u) < ABSURD).all():  # NaN too
-            self.absurd_commands += 1
+        if not (np.abs(u) < LARGEST).all():  # NaN too
+            self.implausible_commands += 1
         elif len(self._commands) < KEPT:
             label = key_of(answered) if answered is not None and np.isfinite(answered) else None
             self._commands.append((arrival, label, u))
 
 
 def interface_of(samples: Samples, times: Array, values: Array) -> str:
-    """effort, velocity or position: what a held command (C, n) resembles, by the residual over its own spread; a
-    measured effort without commands means effort.
+    """Return "effort", "velocity" or "position": what a held command resembles.
+
+    The measure is the residual over the command's own size. Without commands a measured effort means effort.
+
+    Parameters
+    ----------
+    samples
+        states.
+    times, values
+        (C,) [s] and (C, n) of commands.
     """
     if len(times) < FEWEST:
         return "effort" if samples.has("effort") and np.nanmax(np.nanstd(samples.effort, axis=0)) > 0.0 else "position"
@@ -178,12 +223,12 @@ def interface_of(samples: Samples, times: Array, values: Array) -> str:
     found = {"position": unlike(samples.q[known])}
     if samples.has("qd"):
         found["velocity"] = unlike(np.nan_to_num(samples.qd[known]))
-    best = min(found, key=found.get)
+    best = min(found, key=lambda interface: found[interface])
     return best if found[best] < 0.3 else "effort"
 
 
 def pace(samples: Samples) -> float | None:
-    """How far positions move over how far velocities and stamps say; None where nothing moves."""
+    """Return how far positions move over how far velocities and stamps say; None where nothing moves."""
     if len(samples.stamps) < FEWEST or not samples.has("qd"):
         return None
     step = np.diff(samples.stamps)[:, None]
@@ -203,17 +248,20 @@ def pace(samples: Samples) -> float | None:
 
 
 def _sized(values: Array, n: int) -> Array:
-    return np.where(np.abs(values) < ABSURD, values, np.nan) if values.size == n else np.full(n, np.nan)
+    return np.where(np.abs(values) < LARGEST, values, np.nan) if values.size == n else np.full(n, np.nan)
 
 
 def _following(arrivals: Array, values: Array, arrival: float) -> Array | None:
-    """The first command after `arrival`."""
+    """Return the first command (n,) after `arrival` [s]."""
     index = int(np.searchsorted(arrivals, arrival))
-    return values[index] if index < len(arrivals) else None
+    if index >= len(arrivals):
+        return None
+    following: Array = values[index]
+    return following
 
 
 def facts(checkup: Checkup) -> dict[str, Any]:
-    """The numbers behind the findings, for --json."""
+    """Return the numbers behind the findings, for --json."""
     period, stamps = checkup.period(), np.array(checkup.stamps)
     step = np.diff(stamps)
     return {
@@ -222,5 +270,5 @@ def facts(checkup: Checkup) -> dict[str, Any]:
         "rate_hz": 1.0 / period if period else None,
         "jitter_p99": float(np.percentile(np.abs(step - period), 99) / period) if period and step.size else None,
         "commands": len(checkup.command_arrivals),
-        "trouble": dict(checkup.trouble),
+        "trouble": dict(checkup.problems),
     }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One of the two: `columns` are those of its table, joints those its commands belong to."""
+    """One of the two: `columns` {name: (T,)} of its table, the joints of its commands, and its summary."""
 
     label: str
     joints: tuple[str, ...]
@@ -29,13 +29,16 @@ class Side:
 
     @classmethod
     def of(cls, label: str, replay: Replay) -> Side:
+        """Return a replay as a side."""
         rows = [block.copy() for block in replay.table.blocks()]
         columns = np.concatenate(rows) if rows else np.zeros((0, len(replay.table.names)))
-        return cls(label, replay.setup.robot.joints, dict(zip(replay.table.names, columns.T)), replay.summary)
+        return cls(
+            label, replay.setup.robot.joints, dict(zip(replay.table.names, columns.T, strict=True)), replay.summary
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Side:
-        """From the folder an earlier replay wrote with --output and a CSV table."""
+        """Read the folder that an earlier replay wrote with --output and a CSV table."""
         try:
             summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -44,11 +47,12 @@ class Side:
         return cls(str(folder), tuple(name[2:] for name in columns if name.startswith("u.")), columns, summary)
 
     def commands(self) -> Array:
+        """Return the commands (T, n)."""
         return np.column_stack([self.columns[f"u.{joint}"] for joint in self.joints])
 
 
 def comparison(a: Side, b: Side) -> dict[str, Any]:
-    """Ticks in common, the difference of their commands [fraction of the range that either used], both scores."""
+    """Return the ticks in common, the difference of their commands as a fraction of the range used, and both scores."""
     if a.joints != b.joints:
         raise DataError(f"the replays belong to different robots: {list(a.joints)} and {list(b.joints)}")
     stamps, in_a, in_b = _common(a, b)
@@ -85,7 +89,7 @@ def comparison(a: Side, b: Side) -> dict[str, Any]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """The comparison as a table."""
+    """Return the comparison as a table."""
     lines = [
         f"A: {result['a']}",
         f"B: {result['b']}",
@@ -110,7 +114,7 @@ def text(result: dict[str, Any]) -> str:
 
 
 def draw(a: Side, b: Side, path: Path) -> Path:
-    """Both sides' commands and prediction errors over time."""
+    """Draw both sides' commands and prediction errors over time; return `path`."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -122,7 +126,7 @@ def draw(a: Side, b: Side, path: Path) -> Path:
     axes = np.atleast_1d(figure.subplots(rows, 1, sharex=True))
     for side, colour in ((a, WARN), (b, ACCENT)):
         time = side.columns["stamp"] - side.columns["stamp"][0]
-        for axis, joint, name in zip(axes[:-1], a.joints, short_names(a.joints)):
+        for axis, joint, name in zip(axes[:-1], a.joints, short_names(a.joints), strict=True):
             axis.plot(time, side.columns[f"u.{joint}"], color=colour, lw=0.9, alpha=0.8, label=side.label)
             axis.set_ylabel(name, fontsize=8)
         error = np.sqrt(sum(side.columns[f"innovation.{joint}"] ** 2 for joint in side.joints))
@@ -137,7 +141,7 @@ def draw(a: Side, b: Side, path: Path) -> Path:
 
 
 def _common(a: Side, b: Side) -> tuple[Array, Array, Array]:
-    """Stamps of the ticks both made, and where they are; a stamp that was answered twice counts once."""
+    """Return the stamps of the ticks both made, and their rows in both; a stamp that was answered twice counts once."""
     keys = [np.where(np.isfinite(side.columns["decision_status"]), side.columns["stamp"], np.nan) for side in (a, b)]
     finite = [np.flatnonzero(np.isfinite(key)) for key in keys]
     stamps, i, j = np.intersect1d(keys[0][finite[0]], keys[1][finite[1]], return_indices=True)

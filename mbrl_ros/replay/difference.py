@@ -10,14 +10,17 @@ from ..types import Array
 
 
 class Difference:
-    """Between computed and recorded commands, as a fraction of each joint's command range."""
+    """The difference between computed and recorded commands, as a fraction of each joint's command range.
+
+    `count`: how many ticks were compared.
+    """
 
     def __init__(self) -> None:
         self.count = self._same = 0
         self._sum = self._largest = 0.0
 
     def add(self, fractions: Array) -> float:
-        """The largest (of the joints) of one tick."""
+        """Add the fractions (n,) of one tick; return the largest."""
         largest = float(fractions.max())
         self.count += 1
         self._same += largest == 0.0
@@ -26,6 +29,7 @@ class Difference:
         return largest
 
     def summary(self) -> dict[str, Any] | None:
+        """Return counts, rms and largest; None where nothing was compared."""
         if not self.count:
             return None
         return {

@@ -125,7 +125,7 @@ class ReplayDriver:
         statistics = self._loop.cycle.statistics
         rejected = self.states.gate.rejected + self._features.gate.rejected
         rejected["cannot be decoded"] += sum(self._reader.broken.values())
-        rejected.update({f"command: {reason}": count for reason, count in self._commands.strange.items()})
+        rejected.update({f"command: {reason}": count for reason, count in self._commands.rejected.items()})
         return summarized(
             self.outputs,
             planned=self._setup.plan,

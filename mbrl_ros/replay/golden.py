@@ -28,7 +28,10 @@ SHOWN = 5  # differing ticks that are listed
 
 @dataclass(frozen=True, eq=False)
 class Golden:
-    """stamps (T,) [s], u (T, n) or (T, 0) where nothing was planned, innovation (T, n) with zeros where there was none."""
+    """What is compared: stamps (T,) [s], u (T, n) or (T, 0) where nothing was planned, innovation (T, n), span (n,).
+
+    Where there was no innovation it is 0; `span` is the range of the commands.
+    """
 
     owner: Owner
     stamps: Array
@@ -39,6 +42,7 @@ class Golden:
 
     @classmethod
     def of(cls, replay: Replay) -> Golden:
+        """Return what is compared of a replay."""
         robot = replay.setup.robot
         made = np.isfinite(replay.table.column("decision_status"))
         u = replay.table.column("u")[made]
@@ -53,6 +57,7 @@ class Golden:
         )
 
     def save(self, path: Path) -> None:
+        """Write it to `path`."""
         store.save(
             path,
             KIND,
@@ -68,14 +73,14 @@ class Golden:
 
     @classmethod
     def load(cls, path: Path) -> Golden:
+        """Read what `save` wrote; DataError if it is another file."""
         _, owner, arrays = store.load(path, KIND)
-        return cls(
-            owner, *(arrays[name] for name in ("stamps", "u", "innovation", "span")), json.loads(str(arrays["scores"]))
-        )
+        scores = json.loads(str(arrays["scores"]))
+        return cls(owner, arrays["stamps"], arrays["u"], arrays["innovation"], arrays["span"], scores)
 
 
 def differences(now: Golden, golden: Golden, tolerance: float = TOLERANCE) -> list[str]:
-    """What differs by more than `tolerance`, in sentences; empty if nothing does."""
+    """Return what differs by more than `tolerance`, in sentences; empty if nothing does."""
     if now.owner != golden.owner:
         return [
             f"{what}: {getattr(now.owner, what)}, golden {getattr(golden.owner, what)}"

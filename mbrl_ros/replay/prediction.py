@@ -1,4 +1,4 @@
-"""How well the replayed model predicts, tick by tick, in bounded memory; the scores are those of evaluation/scores.py.
+"""How well the replayed model predicts, tick by tick, in bounded memory, with the scores of evaluation/scores.py.
 
 For the transition (x_k, u_k, x_k+1), before it is learned from, the model is fitted about (x_k, u_k) and rolled through
 the ten commands that follow:
@@ -15,6 +15,7 @@ import math
 
 import numpy as np
 
+from ..dynamics.base import Estimator
 from ..evaluation.scores import STEPS, WARM_UP
 from ..types import Array, Decision, Transition
 
@@ -35,20 +36,25 @@ class _Sums:
 
 
 class PredictionScores:
-    """Given to `Estimator.show_transitions_to`: add(transition) is called before the model learns; then add_decision."""
+    """Scores every transition that `dynamics` is about to learn from, and the decision that follows.
 
-    def __init__(self, dynamics):
+    It is given to `Estimator.show_transitions_to`. `far` is the squared error and the squared motion over ten ticks, of
+    the prediction that ended last; NaN where none did.
+    """
+
+    def __init__(self, dynamics: Estimator):
         self._dynamics, self.n = dynamics, dynamics.n
         self._all, self._scored = _Sums(), _Sums()
-        nx, nu = dynamics.nx, dynamics.nu
+        nx, nu = 2 * (dynamics.n + dynamics.m), dynamics.n
         # the models fitted at the last STEPS transitions, where each began and how far it has been rolled
         self._F, self._f = np.zeros((STEPS, nx, nx + nu)), np.zeros((STEPS, nx))
         self._start, self._rolled, self._count = np.zeros((STEPS, nx)), np.zeros((STEPS, nx)), 0
         self._begin = self._end = math.nan
         self._change: Array | None = None
-        self.far = (math.nan, math.nan)  # squared error and motion over ten ticks, of the prediction that ended last
+        self.far = (math.nan, math.nan)
 
     def add(self, transition: Transition) -> None:
+        """Predict a transition, and through it those of the last ten ticks."""
         n, stamp, dt = self.n, transition.stamp, self._dynamics.dt
         if math.isnan(self._begin):
             self._begin = stamp
@@ -61,7 +67,7 @@ class PredictionScores:
         self._start[k] = self._rolled[k] = transition.x
         self._count += 1
         nx = transition.x.size
-        with np.errstate(over="ignore", invalid="ignore"):  # a bad model may say anything ten ticks ahead
+        with np.errstate(over="ignore", invalid="ignore"):  # a bad model may predict anything ten ticks ahead
             self._rolled = (
                 (self._F[:, :, :nx] @ self._rolled[:, :, None])[:, :, 0] + self._F[:, :, nx:] @ transition.u + self._f
             )
@@ -77,7 +83,7 @@ class PredictionScores:
                 sums.far_change += self.far[1]
 
     def add_decision(self, decision: Decision, bound: float) -> None:
-        """`bound`: of the decision's NIS."""
+        """Score the innovation of a decision; `bound` is that of its NIS."""
         if decision.innovation is None or self._change is None:
             return
         for sums in self._sums(self._end - self._dynamics.dt):
@@ -87,7 +93,7 @@ class PredictionScores:
             sums.change += _squared(self._change)
 
     def scores(self) -> dict[str, float | None]:
-        """{nmse_1_qd, nmse_10_q, nis_coverage_95}; None where nothing could be scored."""
+        """Return {nmse_1_qd, nmse_10_q, nis_coverage_95}; None where nothing could be scored."""
         return (self._scored if self._scored.count >= FEWEST else self._all).scores()
 
     def _sums(self, stamp: float) -> tuple[_Sums, ...]:
@@ -105,4 +111,5 @@ def _ratio(part: float, whole: float) -> float | None:
 
 
 def nothing_scored() -> dict[str, float | None]:
+    """Return the scores of a replay that predicts nothing."""
     return _Sums().scores()

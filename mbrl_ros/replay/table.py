@@ -1,6 +1,6 @@
-"""One row per tick, kept on disk while the replay runs, so that a bag of any length fits into memory.
+"""A table with one row per tick, kept on disk while the replay runs, so that a bag of any length fits into memory.
 
-Rows are float64 in a temporary file; CSV spells every value so that it is read back to the last bit.
+Rows are float64 in a temporary file; CSV holds every value so that it is read back to the last bit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ BLOCK = 4096  # rows
 
 
 class Table:
-    """Columns {name: None for a number per tick, or the names of its entries}. Entries not given are NaN."""
+    """A table with the columns {name: None for a number per tick, or the names of its entries}; `names` of all columns.
+
+    Entries that are not given are NaN.
+    """
 
     def __init__(self, columns: Mapping[str, Sequence[str] | None]):
         self.names: list[str] = []
@@ -33,10 +36,11 @@ class Table:
         self._used = self._written = 0
 
     def __len__(self) -> int:
+        """Return the number of rows."""
         return self._written + self._used
 
     def add(self, **row: Any) -> None:
-        """A row; None stands for NaN."""
+        """Add a row; None stands for NaN."""
         if self._used == BLOCK:
             self._flush()
         entries = self._block[self._used]
@@ -47,7 +51,7 @@ class Table:
         self._used += 1
 
     def column(self, name: str, every: int = 1) -> Array:
-        """(T,) or (T, width) of a column, every so many rows of it."""
+        """Return (T,) or (T, width) of a column, one in `every` rows."""
         parts, skip = [np.empty((0, len(self.names)))[:, self._at[name]]], 0
         for block in self.blocks():
             parts.append(block[skip::every, self._at[name]].copy())
@@ -55,7 +59,7 @@ class Table:
         return np.concatenate(parts)
 
     def blocks(self) -> Iterator[Array]:
-        """The rows (<= BLOCK, columns) in order."""
+        """Yield the rows (<= BLOCK, columns) in order."""
         self._flush()
         self._file.seek(0)
         width = self._block.shape[1]
@@ -64,12 +68,14 @@ class Table:
         self._file.seek(0, 2)
 
     def write_csv(self, path: Path) -> None:
+        """Write the table as CSV; NaN is an empty cell."""
         with path.open("w", encoding="utf-8") as file:
             file.write(",".join(self.names) + "\n")
             for block in self.blocks():
-                file.writelines(",".join(map(_spelled, row)) + "\n" for row in block.tolist())
+                file.writelines(",".join(map(_cell, row)) + "\n" for row in block.tolist())
 
     def write_parquet(self, path: Path) -> None:
+        """Write the table as Parquet; DataError without pyarrow."""
         try:
             import pyarrow
             import pyarrow.parquet
@@ -87,12 +93,12 @@ class Table:
         self._used = 0
 
 
-def _spelled(value: float) -> str:
+def _cell(value: float) -> str:
     return "" if value != value else repr(value)
 
 
 def read_csv(path: Path) -> dict[str, Array]:
-    """{name: (T,)} of a table written by write_csv; DataError if it is none."""
+    """Return {name: (T,)} of a table written by write_csv; DataError if it is none."""
     try:
         with path.open(encoding="utf-8") as file:
             names = file.readline().strip().split(",")
@@ -100,4 +106,4 @@ def read_csv(path: Path) -> dict[str, Array]:
         rows = np.array(values, dtype=np.float64).reshape(len(values), len(names))
     except (OSError, ValueError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is no table of a replay: {error}") from None
-    return dict(zip(names, rows.T))
+    return dict(zip(names, rows.T, strict=True))

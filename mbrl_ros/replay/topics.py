@@ -1,8 +1,8 @@
-"""Which topic of a bag plays which role, and which joint of the bag is which of the robot.
+"""Which topic of a bag has which role, and which joint of the bag is which of the robot.
 
-A role is filled by the topic the user named, else by the one topic of its type whose name ends in the role's usual
-name. Joint names are translated before the message reaches the nodes' conversion, which then resolves them by name as
-it always does; a name that is not translated stays.
+A role is filled by the topic that the user names, else by the one topic of its type whose name ends in the role's usual
+name. Joint names are translated before a message reaches the nodes' readers, which then resolve them by name as always;
+a name that is not translated stays.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ class Mapped:
 
     @classmethod
     def of(cls, topics: Iterable[str] = (), joints: Iterable[str] = (), file: str | Path | None = None) -> Mapped:
-        """From ROLE=TOPIC and BAG_JOINT=ROBOT_JOINT entries over a map file with the mappings `topics` and `joints`."""
+        """Return what ROLE=TOPIC and BAG_JOINT=ROBOT_JOINT entries say; they override a map file.
+
+        The file is YAML and holds the mappings `topics` and `joints`.
+        """
         content = _read(file) if file else {}
         return cls(
             {**content.get("topics", {}), **dict(_entry(text, "ROLE=TOPIC") for text in topics)},
@@ -57,7 +60,7 @@ class Mapped:
         )
 
     def joint(self, name: str) -> str:
-        """The robot's name of a joint of the bag; `fer_joint{}=panda_joint{}` holds for every text between."""
+        """Return the robot's name of a joint of the bag; in `fer_joint{}=panda_joint{}`, {} stands for any text."""
         if name in self.joints:
             return self.joints[name]
         for pattern, wanted in self.joints.items():
@@ -68,24 +71,13 @@ class Mapped:
         return name
 
     def translated(self, names: Iterable[str]) -> list[str]:
+        """Return the robot's names of joints of the bag."""
         return [self.joint(name) for name in names] if self.joints else list(names)
 
 
 def roles_of(topics: Mapping[str, tuple[str, int]], mapped: Mapped, bag: str) -> dict[str, str]:
-    """{topic: role} of a bag with `topics` {name: (type, count)}; DataError if there is no joint state."""
-    chosen: dict[str, str] = {}
-    for role, topic in mapped.topics.items():
-        if role not in ROLES:
-            raise ConfigurationError(f"no role '{role}'; did you mean '{nearest(role, ROLES)}'? Roles: {list(ROLES)}")
-        if topic == "":
-            continue
-        if topic not in topics:
-            raise DataError(
-                f"{bag} has no topic '{topic}' for {role}; did you mean '{nearest(topic, topics)}'? {_listed(topics)}"
-            )
-        if topics[topic][0] != ROLES[role][0]:
-            raise DataError(f"{bag}: '{topic}' holds {topics[topic][0]}, but {role} needs {ROLES[role][0]}")
-        chosen[topic] = role
+    """Return {topic: role} of a bag with `topics` {name: (type, count)}; DataError if there is no joint state."""
+    chosen = _named(topics, mapped, bag)
     for role, (kind, usual) in ROLES.items():
         if role in mapped.topics:
             continue
@@ -104,8 +96,29 @@ def roles_of(topics: Mapping[str, tuple[str, int]], mapped: Mapped, bag: str) ->
     return chosen
 
 
+def _named(topics: Mapping[str, tuple[str, int]], mapped: Mapped, bag: str) -> dict[str, str]:
+    """Return {topic: role} of those that the user names; an empty name means that no topic has the role."""
+    chosen: dict[str, str] = {}
+    for role, topic in mapped.topics.items():
+        if role not in ROLES:
+            raise ConfigurationError(f"no role '{role}'; did you mean '{nearest(role, ROLES)}'? Roles: {list(ROLES)}")
+        if topic == "":
+            continue
+        if topic not in topics:
+            raise DataError(
+                f"{bag} has no topic '{topic}' for {role}; did you mean '{nearest(topic, topics)}'? {_listed(topics)}"
+            )
+        if topics[topic][0] != ROLES[role][0]:
+            raise DataError(f"{bag}: '{topic}' holds {topics[topic][0]}, but {role} needs {ROLES[role][0]}")
+        chosen[topic] = role
+    return chosen
+
+
 def unmatched(wanted: Iterable[str], given: Iterable[str]) -> JointNameError | None:
-    """The error for joints of the bag that are not the robot's, with the --joint that would help where one can be told."""
+    """Return the error for joints of the robot that the bag does not have; None if it has all.
+
+    Where it can be told, it says which --joint would help.
+    """
     wanted, given = tuple(wanted), tuple(given)
     if set(wanted) <= set(given):
         return None
@@ -121,7 +134,7 @@ def unmatched(wanted: Iterable[str], given: Iterable[str]) -> JointNameError | N
 
 
 def _pattern(wanted: tuple[str, ...], given: tuple[str, ...]) -> str:
-    """PREFIX{}=PREFIX{} if the bag's joints are the robot's but for what stands before the last number."""
+    """Return PREFIX{}=PREFIX{} if the names differ only in what stands before the last number, else ''."""
     heads = [{re.sub(r"\d+\D*$", "", name) for name in names} for names in (given, wanted)]
     if len(heads[0]) == len(heads[1]) == 1:
         (old,), (new,) = heads
@@ -130,7 +143,7 @@ def _pattern(wanted: tuple[str, ...], given: tuple[str, ...]) -> str:
     return ""
 
 
-def _usual(fitting: set[str], usual: tuple[str, ...], topics: Mapping) -> str | None:
+def _usual(fitting: set[str], usual: tuple[str, ...], topics: Mapping[str, tuple[str, int]]) -> str | None:
     for ending in usual:
         named = {name for name in fitting if name.rsplit("/", 1)[-1] == ending}
         if named:
@@ -139,7 +152,7 @@ def _usual(fitting: set[str], usual: tuple[str, ...], topics: Mapping) -> str | 
 
 
 def _usual_ending(fitting: set[str]) -> str | None:
-    """The only candidate, if there is one."""
+    """Return the only candidate, if there is just one."""
     return fitting.pop() if len(fitting) == 1 else None
 
 
