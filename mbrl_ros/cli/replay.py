@@ -163,7 +163,7 @@ def _repeats(args: argparse.Namespace, replay) -> bool:
     setup = replay.setup
     return (
         setup.plan
-        and setup.feeding == "answers"
+        and setup.command_source == "answers"
         and bool(setup.session)
         and setup.numbered
         and args.begin <= 0.0

@@ -9,7 +9,8 @@ from typing import Any
 from ..exceptions import DataError
 from .driver import ReplayDriver
 from .notes import TimedNote
-from .setup import ReplayOptions, Setup, prepare
+from .options import ReplayOptions
+from .setup import Setup, prepare
 from .table import Table
 from .topics import Mapped
 

@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..exceptions import DataError
 from ..types import Array
-from .report import ACCENT, WARN, short_names, spelled
+from .figures import ACCENT, WARN, short_names
+from .page import spelled
 from .table import read_csv
 
 if TYPE_CHECKING:
     from . import Replay
+
+
+Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +145,7 @@ def draw(a: Side, b: Side, path: Path) -> Path:
     return path
 
 
-def _common(a: Side, b: Side) -> tuple[Array, Array, Array]:
+def _common(a: Side, b: Side) -> tuple[Array, Rows, Rows]:
     """Return the stamps of the ticks both made, and their rows in both; a stamp that was answered twice counts once."""
     keys = [np.where(np.isfinite(side.columns["decision_status"]), side.columns["stamp"], np.nan) for side in (a, b)]
     finite = [np.flatnonzero(np.isfinite(key)) for key in keys]

@@ -1,7 +1,7 @@
 """The driver of a replay: a bag through the nodes' readers and their control cycle, offline, as fast as possible.
 
-Time is the bag's: a message arrives when it was recorded, the clock stands still in between, and no result depends on how
-long anything takes. What mpc_node's status tells of its commands (timeline.py) is taken for true: which state was
+Time is the bag's: a message arrives when it was recorded, the clock stands still in between, and no result depends on
+how long anything takes. What mpc_node's status tells of its commands (timeline.py) is taken for true: which state was
 answered and how late, which targets and features were known, what was asked for in between. In lockstep and in a bag of
 another controller, a state is answered if it is due by its stamp. Two replays agree to the last bit on one machine.
 """
@@ -78,7 +78,7 @@ class ReplayDriver:
         self._features = FeatureInput(setup, self.states, clock, dt)
         largest = np.maximum(np.abs(robot.command_lower), np.abs(robot.command_upper))
         self._commands = RecordedCommands(robot.joints, PLAUSIBLE * largest)
-        applied = RecordedApplied(setup.feeding, self._commands, clock, dt)
+        applied = RecordedApplied(setup.command_source, self._commands, clock, dt)
         self._controller = _controller(setup)
         self.outputs = ReplayOutputs(
             robot, self._controller, setup.plan, applied, self._rejected_inputs, clock, self.notes
@@ -115,7 +115,7 @@ class ReplayDriver:
         for topic, count in self._reader.broken.items():
             self.notes.add(f"{count} messages on {topic} cannot be decoded")
         lost = self._commands.states_answered - self.outputs.difference.count
-        if lost > 0 and self._setup.feeding == "answers" and self._setup.plan:
+        if lost > 0 and self._setup.command_source == "answers" and self._setup.plan:
             self.notes.add(
                 f"{lost} recorded commands answer states that are not in this range of the bag or were refused"
             )

@@ -1,4 +1,4 @@
-"""A first configuration for a robot, from what a bag or a URDF says of it, as commented YAML.
+"""A first configuration for a robot as commented YAML, from what a bag or a URDF says of it.
 
 Measured where there is a bag: joints in the order of the commands, rate, interface, delay, gaps. Limits are the URDF's;
 without one, what the bag shows stands in comments, since a limit that was never reached is none.
@@ -7,6 +7,7 @@ without one, what the bag shows stands in comments, since a limit that was never
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from ..config.sections.robot import RobotSettings
 from ..config.settings_file import load_configuration
 from ..exceptions import DataError, MbrlError, RobotDescriptionError
 from ..robots import Robot, load_robot
+from ..types import Array
 from .checkup import FEWEST, Checkup, Samples, interface_of
 
 USUAL_RATE = 200.0  # [Hz] without a bag
@@ -32,36 +34,53 @@ class Initial:
     notes: list[str]
 
 
+class _Bag(NamedTuple):
+    """What a bag says."""
+
+    checkup: Checkup
+    samples: Samples
+
+
 def initial(checkup: Checkup | None, description: str = "", urdf: str | None = None) -> Initial:
-    """From a checkup, a `description` as robot.description takes it, or both; urdf: the text, if it is no file."""
+    """Make a configuration from a checkup, a robot description, or both.
+
+    Parameters
+    ----------
+    checkup
+        of a bag.
+    description
+        as robot.description takes it.
+    urdf
+        the text, if it is no file.
+    """
     notes: list[str] = []
-    samples = checkup.samples() if checkup is not None and checkup.stamps else None
-    if checkup is not None and samples is None:
+    bag = _Bag(checkup, checkup.samples()) if checkup is not None and checkup.stamps else None
+    if checkup is not None and bag is None:
         raise DataError("the bag holds no joint state that can be read: there is nothing to start from")
-    interface = interface_of(samples, *checkup.commands()) if samples is not None else "effort"
-    robot = _robot(checkup, description, urdf, interface, notes) if description or urdf else None
-    joints = robot.joints if robot is not None else checkup.joints
-    return Initial(
-        "\n".join([*_head(description, robot, joints, interface, samples), *_control(checkup, samples, notes)]) + "\n",
-        notes,
-    )
+    interface = interface_of(bag.samples, *bag.checkup.commands()) if bag is not None else "effort"
+    robot = _robot(bag, description, urdf, interface, notes) if description or urdf else None
+    joints = robot.joints if robot is not None else bag.checkup.joints if bag is not None else ()
+    samples = bag.samples if bag is not None else None
+    lines = [*_head(description, robot, joints, interface, samples), *_control(bag, notes)]
+    return Initial("\n".join(lines) + "\n", notes)
 
 
-def _robot(checkup: Checkup | None, description: str, urdf: str | None, interface: str, notes: list[str]) -> Robot:
-    """The robot with the joints that the bag has; RobotDescriptionError says which limit is missing."""
+def _robot(bag: _Bag | None, description: str, urdf: str | None, interface: str, notes: list[str]) -> Robot:
+    """Load the robot with the joints that the bag has; RobotDescriptionError says which limit is missing."""
     settings = RobotSettings(description=description, interface=interface)
     try:
         robot = load_robot(settings, urdf)
     except RobotDescriptionError:
-        if checkup is None:
+        if bag is None:
             raise
-        return load_robot(settings.replace(joints=checkup.joints), urdf)
-    if checkup is None:
+        return load_robot(settings.replace(joints=bag.checkup.joints), urdf)
+    if bag is None:
         return robot
-    seen = tuple(joint for joint in robot.joints if joint in checkup.joints)
+    there = bag.checkup.joints
+    seen = tuple(joint for joint in robot.joints if joint in there)
     if not seen:
-        return load_robot(settings.replace(joints=checkup.joints), urdf)  # raises, and names the nearest joints
-    left_out = [joint for joint in checkup.joints if joint not in seen]
+        return load_robot(settings.replace(joints=there), urdf)  # raises, and names the nearest joints
+    left_out = [joint for joint in there if joint not in seen]
     if left_out:
         notes.append(f"joints {left_out} of the bag are no movable joints of the URDF and were left out")
     return load_robot(settings.replace(joints=seen), urdf)
@@ -95,7 +114,12 @@ def _head(
         lines += [
             f"      #   {name}: {_span(low, high)} rad or m, {0.5 * v:.3g} per s (half of {v:.3g}), effort {e:.3g}"
             for name, low, high, v, e in zip(
-                robot.joints, robot.position_lower, robot.position_upper, robot.velocity_limit, robot.effort_limit
+                robot.joints,
+                robot.position_lower,
+                robot.position_upper,
+                robot.velocity_limit,
+                robot.effort_limit,
+                strict=True,
             )
         ]
     if samples is not None and len(samples.q):
@@ -109,21 +133,18 @@ def _head(
     return lines
 
 
-def _control(checkup: Checkup | None, samples: Samples | None, notes: list[str]) -> list[str]:
+def _control(bag: _Bag | None, notes: list[str]) -> list[str]:
+    """Return the lines of mpc_node: rate, delay and time-out as measured, or usual ones."""
     rate, delay, timeout, delay_note = USUAL_RATE, 1.0, SHORTEST_TIMEOUT, "not measured"
-    period = checkup.period() if checkup is not None else 0.0
-    if period and len(checkup.stamps) >= FEWEST:
-        rate = min(round(1.0 / period, 1), FASTEST)
+    period = bag.checkup.period() if bag is not None else 0.0
+    if bag is not None and period and len(bag.checkup.stamps) >= FEWEST:
+        rate, timeout = min(round(1.0 / period, 1), FASTEST), _timeout(bag.checkup, period)
         if 1.0 / period > 1.05 * FASTEST:
             notes.append(
-                f"joint states come at {1.0 / period:.4g} Hz; control runs at {FASTEST:g} Hz, player_rate can use the rest"
+                f"joint states come at {1.0 / period:.4g} Hz; control runs at {FASTEST:g} Hz, "
+                "player_rate can use the rest"
             )
-        step = np.diff(np.array(checkup.stamps))
-        usual = step[(step > 0.0) & (step < 20.0 * period)]
-        timeout = (
-            round(max(SHORTEST_TIMEOUT, TIMEOUT * float(np.percentile(usual, 99.9))), 3) if usual.size else timeout
-        )
-        estimate = checkup.delay(samples)
+        estimate = bag.checkup.delay(bag.samples)
         if estimate is not None and estimate.usable:
             delay = round(estimate.ticks * period * rate, 2)
             delay_note = f"measured: {estimate.ticks * period * 1e3:.1f} +- {estimate.std * period * 1e3:.1f} ms"
@@ -131,7 +152,6 @@ def _control(checkup: Checkup | None, samples: Samples | None, notes: list[str])
             notes.append("the delay from commands to motion could not be measured: control.delay: 1.0 is a guess")
     else:
         notes.append("rate, interface and delay are guesses: give a bag with --bag to measure them")
-    missing = samples is not None and not samples.has("qd")
     lines = [
         "",
         "/**/mpc_node:",
@@ -141,7 +161,7 @@ def _control(checkup: Checkup | None, samples: Samples | None, notes: list[str])
         _line("delay", delay, f"{delay_note} [ticks]"),
         _line("state_timeout", timeout, "the safe command goes out after this long without states [s]"),
     ]
-    if missing:
+    if bag is not None and not bag.samples.has("qd"):
         lines.append(_line("missing_velocity", "estimate", "the joint states hold no velocities"))
     return [
         *lines,
@@ -151,8 +171,17 @@ def _control(checkup: Checkup | None, samples: Samples | None, notes: list[str])
     ]
 
 
+def _timeout(checkup: Checkup, period: float) -> float:
+    """Return a time-out [s] that the usual gaps do not reach."""
+    step = np.diff(np.array(checkup.stamps))
+    usual = step[(step > 0.0) & (step < 20.0 * period)]
+    if not usual.size:
+        return SHORTEST_TIMEOUT
+    return round(max(SHORTEST_TIMEOUT, TIMEOUT * float(np.percentile(usual, 99.9))), 3)
+
+
 def check(text: str) -> None:
-    """MbrlError if the file would be refused."""
+    """Raise DataError if the file would be refused."""
     import tempfile
     from pathlib import Path
 
@@ -169,7 +198,7 @@ def _line(key: str, value: object, comment: str) -> str:
     return f"{f'      {key}: {value}':<36}# {comment}"
 
 
-def _ends(values: np.ndarray) -> tuple[float, float]:
+def _ends(values: Array) -> tuple[float, float]:
     return (float(values.min()), float(values.max())) if values.size else (np.nan, np.nan)
 
 
@@ -177,5 +206,5 @@ def _span(low: float, high: float) -> str:
     return f"[{low:.3f}, {high:.3f}]"
 
 
-def _largest(values: np.ndarray) -> str:
+def _largest(values: Array) -> str:
     return f"{float(np.abs(values).max()):.3g}" if values.size else "none"

@@ -1,4 +1,4 @@
-"""The outputs of a replay: a table with a row per tick, a hash of all commands, and the comparison with recorded ones."""
+"""The outputs of a replay: a row per tick, a hash of all commands, and their difference from the recorded ones."""
 
 from __future__ import annotations
 

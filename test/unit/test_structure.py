@@ -59,7 +59,6 @@ WITH_REASON = re.compile(
 # What does not keep these rules yet: beginnings of what a test finds.
 PENDING = (
     "mbrl_ros/nodes/mpc_node.py",
-    "mbrl_ros/replay/",
     "benchmark/",
     "launch/mpc.launch.py",
     "mbrl_ros/cli/replay.py",

@@ -193,7 +193,7 @@ def test_commands_of_another_controller_act_from_their_own_moment(tmp_path):
             mapped=Mapped.of(joints=["left_{}=joint{}"]),
         )
     )
-    assert made.setup.feeding == "held"
+    assert made.setup.command_source == "held"
     u = made.table.column("u_recorded")[10:20, 0]
     np.testing.assert_allclose(u, [0.25 * (k - 1) + 0.75 * k for k in range(10, 20)], atol=1e-6)
 

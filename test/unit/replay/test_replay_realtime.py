@@ -1,6 +1,7 @@
 """A replay of a run in real time: late commands, a feedback player, requests and outages are those of the run."""
 
 import dataclasses
+import json
 
 import pytest
 
@@ -125,6 +126,26 @@ def test_a_recording_without_status_and_event_log_still_replays(tmp_path):
     )
     made = replay(ReplayOptions(write_bag(tmp_path / "bag", kept)))
     assert made.summary["ticks"] == 20 and made.summary["difference"]["max"] == 0.0
+
+
+def test_earlier_recordings_call_the_event_log_journal_and_its_names_did(tmp_path):
+    robot = Robot(player=False)
+    robot.point(0.7, -0.3)
+    robot.live(10)
+    robot.loop.request(Request.HOLD)
+    robot.live(5)
+    robot.loop.stop()
+    earlier = []
+    for topic, kind, at, data in robot.messages:
+        if topic == "/mpc_node/event_log":
+            event = json.loads(robot.make.store.deserialize_cdr(data, kind).data)
+            event["did"] = event.pop("name")
+            topic, data = "/mpc_node/journal", robot.make.text(json.dumps(event))
+        earlier.append((topic, kind, at, data))
+    bag = write_bag(tmp_path / "bag", sorted(earlier, key=lambda message: message[2]))
+    made = replay(ReplayOptions(bag))
+    agreed(robot, made)
+    assert "hold: done again" in [event.text for event in made.events]
 
 
 @pytest.mark.parametrize("apart", [0.0, 1000.0])
