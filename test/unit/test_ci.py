@@ -1,0 +1,73 @@
+"""The scripts behind `make test` and `make coverage` count and judge what they are given."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+
+from support import ROOT
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """script(name) -> the module .ci/NAME.py"""
+    monkeypatch.syspath_prepend(str(ROOT / ".ci"))
+
+    def load(name):
+        specification = importlib.util.spec_from_file_location(name, ROOT / ".ci" / f"{name}.py")
+        module = importlib.util.module_from_spec(specification)
+        monkeypatch.setitem(sys.modules, name, module)
+        specification.loader.exec_module(module)
+        return module
+
+    return load
+
+
+def test_the_summary_counts_every_outcome_and_gives_every_reason_once(script, tmp_path):
+    sessions = script("sessions")
+    (tmp_path / "test_a.py").write_text(
+        "import pytest\n"
+        "def test_passes(): pass\n"
+        "def test_fails(): assert False\n"
+        "@pytest.mark.parametrize('i', range(2))\n"
+        "def test_lacks(i): pytest.skip('needs a robot')\n"
+        "@pytest.mark.xfail\n"
+        "def test_expected(): assert False\n"
+        "@pytest.fixture\n"
+        "def broken(): raise OSError\n"
+        "def test_broken(broken): pass\n"
+    )
+    line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=report.xml", "--rootdir=."]
+    assert subprocess.run(line, cwd=tmp_path, capture_output=True).returncode == 1
+    result = sessions.Result("unit", 1, 2.0, 3.0)
+    sessions.read(tmp_path / "report.xml", result)
+    assert result.counts == {"passed": 2, "failed": 2, "skipped": 2}
+    text = sessions.summary([result])
+    assert "FAILED (exit code 1): 2 failed, 2 passed, 2 skipped; 2 s" in text and text.count("needs a robot") == 1
+
+
+def test_only_unit_tests_run_side_by_side(script, monkeypatch):
+    sessions = script("sessions")
+    monkeypatch.setattr(sessions, "cores", lambda: 4)
+    monkeypatch.setattr(sessions.importlib.util, "find_spec", lambda name: name)
+    assert [sessions.processes(name) for name in sessions.SESSIONS] == [4, 1, 1]
+    monkeypatch.setattr(sessions.importlib.util, "find_spec", lambda name: None)
+    assert [sessions.processes(name) for name in sessions.SESSIONS] == [1, 1, 1]
+
+
+def test_coverage_is_summed_by_room_and_over_the_core(script):
+    cover = script("cover")
+    files = {
+        f"mbrl_ros{os.sep}{name}": {"summary": {"num_statements": lines, "covered_lines": run}}
+        for name, lines, run in (
+            ("types.py", 10, 10),
+            (f"costs{os.sep}effort.py", 30, 27),
+            (f"nodes{os.sep}mpc_node.py", 20, 10),
+        )
+    }
+    text, reached = cover.table({"files": files})
+    assert reached == {"core": pytest.approx(92.5), "nodes": pytest.approx(50.0)}
+    assert [line.split() for line in text if line.startswith("costs")] == [["costs", "30", "3", "90.0", "%"]]
+    assert text[-1].split() == ["in", "all", "60", "13", "78.3", "%"]
