@@ -144,10 +144,9 @@ class ParameterFile:
             merged[name] = entry
         return merged
 
-    def find(self, name: str) -> Entry | None:
-        """Return the last entry for the parameter `name`, of whatever node; None if there is none."""
-        groups = [block.entries for block in self.blocks.values()]
-        return next((group[name] for group in reversed(groups) if name in group), None)
+    def find(self, name: str) -> list[Entry]:
+        """Return all entries for the parameter `name`, of whatever node."""
+        return [block.entries[name] for block in self.blocks.values() if name in block.entries]
 
     def _misspelt(self) -> None:
         """Raise an error for a heading that is nearly the name of a node of this package."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,10 +121,32 @@ def located(error: MbrlError, files: Sequence[str]) -> str:
     """Return the message of an error; one about a setting that a parameter file gives begins with file and line."""
     if isinstance(error, ConfigurationError) and error.key:
         for file in reversed(files):
-            entry = ParameterFile.read(file).find(error.key)
-            if entry is not None:
-                return f"{file}:{entry.line}: {error.detail}"
+            for entry in reversed(ParameterFile.read(file).find(error.key)):
+                given = entry.value if isinstance(entry.value, list) else [entry.value]
+                if error.value in (entry.value, tuple(given), *given) or list_of(error.value) == given:
+                    return f"{file}:{entry.line}: {error.detail}{_remedy_for(error.key, entry)}"
     return str(error)
+
+
+def list_of(value: Any) -> list[Any]:
+    """Return the entries of a list of any kind, as rclpy's arrays are; a single value has one."""
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+
+
+def unknown_setting(key: str, known: Iterable[str]) -> str:
+    """Say that a node has no such setting, and which one is probably meant: another node's, or the nearest.
+
+    Raises
+    ------
+    ConfigurationError
+        It belongs to a plug-in that cannot be used.
+    """
+    registry.explain(key)
+    known = list(known)
+    owner = next((kind for kind in KINDS if "." in key and key in keys_of(sections_of(kind))), None)
+    if owner is not None and key not in known:
+        return f"'{key}' is a setting of {owner}; write it under /**/{owner}"
+    return f"unknown setting '{key}'; did you mean '{nearest(key, known)}'?"
 
 
 def _check_value(source: str, key: str, entry: Entry, section: type[Section], setting: str) -> None:
@@ -132,19 +154,24 @@ def _check_value(source: str, key: str, entry: Entry, section: type[Section], se
     try:
         section.checked(setting, entry.value)
     except ConfigurationError as error:
-        remedy = _remedy(entry, section.kinds()[setting])
-        raise at(source, entry.line, f"'{key}' {error}{remedy}", key=key, value=entry.value) from None
+        message = f"'{key}' {error}{_remedy(entry, section.kinds()[setting])}"
+        raise at(source, entry.line, message, key=key, value=entry.value) from None
 
 
-def _unknown(file: ParameterFile, key: str, entry: Entry, known: Mapping[str, Any] | set[str]) -> ConfigurationError:
-    registry.explain(key)
-    return at(
-        file.source,
-        entry.line,
-        f"unknown setting '{key}'; did you mean '{nearest(key, known)}'?",
-        key=key,
-        value=entry.value,
-    )
+def _unknown(file: ParameterFile, key: str, entry: Entry, known: Iterable[str]) -> ConfigurationError:
+    return at(file.source, entry.line, unknown_setting(key, known), key=key, value=entry.value)
+
+
+def _remedy_for(key: str, entry: Entry) -> str:
+    """Say how to write what was probably meant by a wrong value of the setting `key`, of whatever node."""
+    for kind in KINDS:
+        section, setting = keys_of(sections_of(kind)).get(key, (None, ""))
+        if section is not None:
+            try:
+                section.checked(setting, entry.value)
+            except ConfigurationError:
+                return _remedy(entry, section.kinds()[setting])
+    return ""
 
 
 def _remedy(entry: Entry, kind: Any) -> str:

@@ -15,8 +15,8 @@ from rclpy.parameter import Parameter
 
 from ..config import registry
 from ..config.section import Info, Section
-from ..config.settings_file import belongs_to_ros
-from ..exceptions import ConfigurationError, nearest
+from ..config.settings_file import belongs_to_ros, unknown_setting
+from ..exceptions import ConfigurationError
 
 KINDS = {
     bool: Parameter.Type.BOOL,
@@ -58,8 +58,8 @@ class Parameters:
     def __init__(self, node: Any, sections: Mapping[str, type[Section]]):
         """Read, check and declare the parameters of `sections` {prefix: class}.
 
-        The node's class must derive from ReadsOverrides: so overrides can be read, corrected (a whole number where a real
-        one is meant, a single entry where a list is meant) and rejected before anything is declared.
+        The node's class must derive from ReadsOverrides: so overrides can be read, corrected (a whole number where a
+        real one is meant, a single entry where a list is meant) and rejected before anything is declared.
 
         Raises
         ------
@@ -112,13 +112,7 @@ class Parameters:
         groups: dict[str, dict[str, Any]] = {prefix: {} for prefix in self._kinds}
         for key, value in values.items():
             if key not in self._owner:
-                registry.explain(key)
-                raise ConfigurationError(
-                    f"unknown parameter '{key}'; did you mean '{nearest(key, self._owner)}'?",
-                    key=key,
-                    value=value,
-                    source=source,
-                )
+                raise ConfigurationError(unknown_setting(key, self._owner), key=key, value=value, source=source)
             prefix = self._owner[key]
             groups[prefix][key[len(prefix) + 1 :] if prefix else key] = value
         return {

@@ -136,11 +136,11 @@ def initialize(arguments: list[str] | None, files: Sequence[str] = ()) -> None:
     ConfigurationError
         One of the parameter `files` among the arguments cannot be read.
     """
+    check(files)  # before ROS, whose message would be longer and name no remedy
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     except rclpy_implementation.RCLError as error:
         if "params file" in str(error):
-            check(files)
             raise ConfigurationError(" ".join(str(error).split())) from None
         if "logging" not in str(error):
             raise

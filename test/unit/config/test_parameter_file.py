@@ -164,6 +164,11 @@ WRONG = {
     "out of bounds": (A + "    control:\n      rate: 0.5\n", 4, "'control.rate' must lie in [1, 2000] Hz, got 0.5"),
     "infinite": (A + "    robot.acceleration_limit: [.inf]\n", 3, "a number, and finite, got inf"),
     "unknown": (A + "    control:\n      rat: 1\n", 4, "unknown setting 'control.rat'; did you mean 'control.rate'?"),
+    "another node's": (
+        A + "    plant:\n      seed: 3\n",
+        4,
+        "'plant.seed' is a setting of sim_node; write it under /**/sim_node",
+    ),
     "unknown section": ("contrl:\n  rate: 5.0\n", 2, "unknown setting 'contrl.rate'; did you mean 'control.rate'?"),
 }
 
@@ -214,9 +219,13 @@ def test_empty_lists_mean_the_default_and_parameters_of_ros_are_no_settings(file
 def test_a_node_says_where_a_wrong_setting_stands(file):
     path = file(block("/**", "control.rate: 3.0") + block("mpc_node", "control.rate: 0.5", "robot.tip: ~"))
     assert parameter_files(["node", "--ros-args", "--params-file", str(path), "-p", "a:=1"]) == [str(path)]
-    wrong = ConfigurationError("'control.rate' must lie in [1, 2000] Hz", key="control.rate", source="parameters")
+    about = {"key": "control.rate", "source": "parameters"}
+    wrong = ConfigurationError("'control.rate' must lie in [1, 2000] Hz", value=0.5, **about)
     assert located(wrong, [str(path)]) == f"{path}:6: 'control.rate' must lie in [1, 2000] Hz"
-    assert located(wrong, []) == "parameters: 'control.rate' must lie in [1, 2000] Hz"
+    elsewhere = ConfigurationError("'control.rate' must lie in [1, 2000] Hz", value=0.25, **about)
+    assert (
+        located(elsewhere, [str(path)]) == located(wrong, []) == "parameters: 'control.rate' must lie in [1, 2000] Hz"
+    )
     check([str(path)])
     with pytest.raises(ConfigurationError, match=":7: 'robot.tip' means nothing"):
         check([str(path)], "/mpc_node")
