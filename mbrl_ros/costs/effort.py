@@ -1,6 +1,6 @@
-"""What the drives have to give: r_j = (v_j - u*_j) / h_j with h the robot's command scale.
+"""Effort of the drives: r_j = (v_j - u*_j) / h_j with h the robot's command scale.
 
-v = u for an effort; for a servo it is what the servo sees, u - qd (velocity) or u - q (position).
+v = u for an effort; for a servo it is its input error, u - qd (velocity) or u - q (position).
 
 A strictly positive weight here or in command_change keeps Q_uu positive definite.
 Parameter: reference u* (nu,).
@@ -14,7 +14,7 @@ import casadi
 import numpy as np
 
 from ..config.section import setting
-from ._terms import CostSettings, Term
+from .base import CostContext, CostSettings, Term
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,11 @@ class Settings(CostSettings):
     )
 
 
-def build(settings: Settings, context) -> dict[str, Term]:
+def build(settings: Settings, context: CostContext) -> dict[str, Term]:
+    """Build the only term; see the top of this module."""
     reference = casadi.SX.sym("reference", context.nu)
-    servo = getattr(context.robot, "servo", None)
-    seen = context.u if servo is None else context.u - context.x[servo]
+    servo = None if context.robot is None else context.robot.servo
+    v = context.u if servo is None else context.u - context.x[servo]
     return {
-        "": Term((seen - reference) / context.command_scale, settings, {"reference": (reference, np.zeros(context.nu))})
+        "": Term((v - reference) / context.command_scale, settings, {"reference": (reference, np.zeros(context.nu))})
     }

@@ -12,7 +12,7 @@ import casadi
 import numpy as np
 
 from ..config.section import setting
-from ._terms import TargetSettings, Term
+from .base import CostContext, TargetSettings, Term
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Settings(TargetSettings):
     )
 
 
-def build(settings: Settings, context) -> dict[str, Term]:
+def build(settings: Settings, context: CostContext) -> dict[str, Term]:
+    """Build the only term, none without features; see the top of this module."""
     if context.m == 0:
         return {}
     reference, confidence = casadi.SX.sym("reference", context.m), casadi.SX.sym("confidence", context.m)

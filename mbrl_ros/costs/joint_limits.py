@@ -1,8 +1,10 @@
-"""A smooth wall before joint stops and speed limits: r = h(q - q_high), h(q_low - q), h(qd - qd_high), h(-qd_high - qd).
+r"""A smooth wall before joint stops and speed limits.
+
+    r = h(q - q_high), h(q_low - q), h(qd - qd_high), h(-qd_high - qd)
 
 h is a smooth hinge (d + sqrt(d^2 + w^2)) / 2, so the cost is almost zero until the limit less `margin` and quadratic
-beyond it. Speeds are compared after division by their limit. Hard limits in the plan are the planner's (`state_limits`);
-this cost keeps the way there gentle. Joints without a stop have none here.
+beyond it. Speeds are compared after division by their limit. Hard limits in the plan are the planner's
+(`state_limits`); this cost keeps the way there gentle. Joints without a stop have none here.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import casadi
 import numpy as np
 
 from ..config.section import setting
-from ._terms import StateCostSettings, Term, smooth_hinge
+from .base import CostContext, StateCostSettings, Term, smooth_hinge
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Settings(StateCostSettings):
     width: float = setting(0.01, "rounding of the wall's foot", unit="rad, m or fraction of the speed limit", low=1e-6)
 
 
-def build(settings: Settings, context) -> dict[str, Term]:
+def build(settings: Settings, context: CostContext) -> dict[str, Term]:
+    """Build the only term; see the top of this module."""
     robot = context.require_robot("joint_limits")
     beyond = []
     for i in range(context.n):

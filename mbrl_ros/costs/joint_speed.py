@@ -11,7 +11,7 @@ import casadi
 import numpy as np
 
 from ..config.section import per_joint, setting
-from ._terms import StateCostSettings, Term
+from .base import CostContext, StateCostSettings, Term
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Settings(StateCostSettings):
     scale: tuple[float, ...] = setting((1.0,), "relative weight of each joint", low=0.0, per_joint=True)
 
 
-def build(settings: Settings, context) -> dict[str, Term]:
+def build(settings: Settings, context: CostContext) -> dict[str, Term]:
+    """Build the only term; see the top of this module."""
     reference = casadi.SX.sym("reference", context.n)
     scale = casadi.SX(per_joint(settings.scale, context.n, "cost.joint_speed.scale"))
     return {"": Term(context.qd - reference, settings, {"reference": (reference, np.zeros(context.n))}, scale)}

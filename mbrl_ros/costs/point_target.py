@@ -13,7 +13,7 @@ import numpy as np
 
 from ..config.section import setting
 from ..robots import kinematics
-from ._terms import TargetSettings, Term
+from .base import CostContext, TargetSettings, Term
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Settings(TargetSettings):
     )
 
 
-def build(settings: Settings, context) -> dict[str, Term]:
+def build(settings: Settings, context: CostContext) -> dict[str, Term]:
+    """Build the only term; see the top of this module."""
     point = kinematics.tip_position(context.require_robot("point_target"))(context.q)
     reference = casadi.SX.sym("reference", 3)
     return {"": Term(point - reference, settings, {"reference": (reference, np.zeros(3))})}

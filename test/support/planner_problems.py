@@ -9,7 +9,7 @@ import numpy as np
 
 from mbrl_ros.config.sections.planner import PlannerSettings
 from mbrl_ros.costs import CostModel
-from mbrl_ros.costs._terms import CostSettings, StateCostSettings, TargetSettings, Term
+from mbrl_ros.costs.base import CostSettings, StateCostSettings, TargetSettings, Term
 from mbrl_ros.planners.ilqr.ilqr import IlqrPlanner
 from mbrl_ros.types import LinearGaussianDynamics
 

@@ -1,6 +1,6 @@
 """The reference problems' costs by hand in numpy, vectorised over stages: what a planner without CasADi would do.
 
-Stands in for `planners.evaluator.Evaluator`; the derivatives are those of costs/_terms.py, the Jacobian of the chain is the
+A `planners.ilqr.evaluator.CostEvaluator`; the derivatives are those of costs/base.py, the Jacobian of the chain is the
 geometric one, d p / d q_i = z_i x (p - p_i).
 """
 

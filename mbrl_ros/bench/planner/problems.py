@@ -20,7 +20,7 @@ import numpy as np
 
 from ...config.sections.planner import PlannerSettings
 from ...costs import CostModel
-from ...costs._terms import CostSettings, StateCostSettings, TargetSettings, Term
+from ...costs.base import CostSettings, StateCostSettings, TargetSettings, Term
 from ...planners.ilqr.ilqr import IlqrPlanner
 from ...types import Array, LinearGaussianDynamics
 

@@ -142,7 +142,7 @@ def test_a_cost_that_is_not_smooth_is_refused():
     import numpy as np
 
     from mbrl_ros.costs import CostModel
-    from mbrl_ros.costs._terms import StateCostSettings, Term
+    from mbrl_ros.costs.base import StateCostSettings, Term
     from mbrl_ros.planners.ilqr.ilqr import IlqrPlanner
 
     x, u, v = casadi.SX.sym("x", 2), casadi.SX.sym("u"), casadi.SX.sym("v")

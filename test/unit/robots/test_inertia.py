@@ -12,6 +12,7 @@ from mbrl_ros.exceptions import RobotDescriptionError, ShapeError
 from mbrl_ros.robots import inertia as module
 from mbrl_ros.robots import load_robot, urdf
 from mbrl_ros.robots.inertia import JointSpaceInertia, has_inertials
+from support.finite_differences import derivative
 from support.robots import planar_arm
 
 PANDA = tuple(f"panda_joint{i}" for i in range(1, 8))
@@ -119,12 +120,12 @@ def from_kinetic_energy(robot, q, step=1e-5):
                 T,
                 np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]),
             )
-    plus, minus = ([poses_of_links(robot, q + sign * row) for row in step * np.eye(n)] for sign in (1.0, -1.0))
+    slopes = derivative(lambda q: [poses_of_links(robot, q)[name] for name in inertials], q, step)
     M = np.zeros((n, n))
-    for name, (mass, T, tensor) in inertials.items():
+    for number, (name, (mass, T, tensor)) in enumerate(inertials.items()):
         Jv, Jw, R = np.zeros((3, n)), np.zeros((3, n)), (here[name] @ T)[:3, :3]
         for i in range(n):
-            slope = (plus[i][name] @ T - minus[i][name] @ T) / (2.0 * step)
+            slope = slopes[number, :, :, i] @ T
             turning = slope[:3, :3] @ R.T  # the cross-product matrix of the angular velocity
             Jv[:, i], Jw[:, i] = slope[:3, 3], (turning[2, 1], turning[0, 2], turning[1, 0])
         M += mass * Jv.T @ Jv + Jw.T @ R @ tensor @ R.T @ Jw
