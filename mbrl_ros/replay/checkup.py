@@ -217,12 +217,12 @@ def interface_of(samples: Samples, times: Array, values: Array) -> str:
     if not known.any():
         return "effort"
 
-    def unlike(x: Array) -> float:
+    def residual(x: Array) -> float:
         return float(np.median(np.abs(u - x).mean(axis=0) / np.maximum(np.abs(u).mean(axis=0), 1e-9)))
 
-    found = {"position": unlike(samples.q[known])}
+    found = {"position": residual(samples.q[known])}
     if samples.has("qd"):
-        found["velocity"] = unlike(np.nan_to_num(samples.qd[known]))
+        found["velocity"] = residual(np.nan_to_num(samples.qd[known]))
     best = min(found, key=lambda interface: found[interface])
     return best if found[best] < 0.3 else "effort"
 

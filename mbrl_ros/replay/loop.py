@@ -84,7 +84,7 @@ class ReplayLoop:
             self._outputs.compare_last(recorded)
 
     def miss(self, age: float) -> None:
-        """Let a tick be missed for want of a state, the newest being `age` [s] old."""
+        """Let a tick be missed because no state came, the newest being `age` [s] old."""
         if self.cycle.started:
             self._deadline.after_miss(self._clock.now)
             self.cycle.publish_results(self.cycle.miss(age))

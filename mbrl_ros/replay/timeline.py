@@ -125,7 +125,7 @@ class Timeline:
         """Add an event of the event log."""
         if event.name == "activate" and event.after == 0 and self._newest and self._begun:
             self._epoch, self._newest = self._epoch + 1, 0
-        self._begun = True  # else what a recorder that started later was told of the time before
+        self._begun = True  # else it is a recorder that started later and received the events of before
         self._put((self._epoch, event.after + 0.5), event)
 
     def tick(self, stamp: float) -> RecordedTick | None:

@@ -19,7 +19,7 @@ from .interfaces import TickConditions
 from .mailbox import Arrival
 from .scheduling import CommandAge
 
-ON_TIME = (0, 1.0, 0.0)  # lateness [periods], authority, std [s] of a controller that was told nothing of them
+ON_TIME = (0, 1.0, 0.0)  # lateness [periods], authority, std [s] of a controller before the first command
 
 
 class AppliedCommands:

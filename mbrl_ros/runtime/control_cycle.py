@@ -67,7 +67,7 @@ class ControlCycle:
         )
         self.age = self._applied.age
         self._number = 0  # of the last command
-        self._observation: Observation | None = None  # the newest one, as far as the controller believes it
+        self._observation: Observation | None = None  # the newest one, with the velocities that the controller admits
         self._last_command: tuple[float, Array] | None = None
         self._beginning = True
         self._newest_frame = float("nan")
@@ -195,9 +195,9 @@ class ControlCycle:
         try:
             self._prepare(observation, before, arrival.restarted)
             decision = self.controller.step(observation)
-            believed = observation if decision.admitted is None else decision.admitted
-            self._observation = believed
-            command = self.supervisor.filter(decision, believed, self._warnings())
+            admitted = observation if decision.admitted is None else decision.admitted
+            self._observation = admitted
+            command = self.supervisor.filter(decision, admitted, self._warnings())
         except Exception:  # whatever a controller does, the robot gets a safe command
             self._report_error("controller errors")
             command = self._after_error(observation)

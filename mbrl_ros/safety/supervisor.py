@@ -116,7 +116,7 @@ class Supervisor:
         decision
             what the controller made of `observation`.
         observation
-            the present state, as far as the controller believes its velocities.
+            the present state, with the velocities that the controller admits.
         warnings
             what the caller has found: FEATURES, MODEL_INCONSISTENT, MODEL_LOST, LATE, TOO_LATE.
         """
