@@ -1,8 +1,8 @@
-"""The Panda in lockstep, in one process, ten seeds: how well it moves, from nothing and under trouble.
+"""The Panda in lockstep, in one process, ten seeds: how well it moves, from nothing and under disturbances.
 
     python benchmark/closed_loop.py [--seeds 10] [--only NAME ...] [--json FILE]
 
-`standard` is the demo's scenario without cameras. Every other row changes one thing of it.
+`standard` is the demo's scenario without cameras. Every other row changes one thing in it.
 """
 
 import argparse
@@ -43,12 +43,14 @@ class WeakenedPlant(Plant):
     loss_time = np.inf
 
     def step(self, command):
+        """Weaken the motor once its time has come, then advance one period."""
         if self.time >= self.loss_time:
             self.scale_motor(MOTOR, LEFT)
         return super().step(command)
 
 
 def run(name: str, seed: int) -> dict:
+    """Return the numbers of one run of the row `name`."""
     changes, plant_changes = ROWS[name]
     configuration = Configuration.from_flat({**read_settings(config_file("panda")), "control.seed": seed, **changes})
     robot = load_robot(configuration.robot)
@@ -106,7 +108,7 @@ def run(name: str, seed: int) -> dict:
 
 
 def row(summary: dict) -> dict:
-    """The worst of each number over the run's targets."""
+    """Return the worst of each number over the run's targets."""
     load = summary["payload"] or {}
     reached = [t["time_to_1cm_s"] for t in summary["targets"]]
     before = max(1, len(reached) - 2) if load else max(1, len(reached))
@@ -126,6 +128,7 @@ def row(summary: dict) -> dict:
 
 
 def main() -> None:
+    """Run the benchmark of the command line and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--only", nargs="*", choices=list(ROWS))

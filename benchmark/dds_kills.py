@@ -1,10 +1,11 @@
-"""Does a process that is killed hold up the publishers of others? With Fast DDS's default transports and with UDP alone.
+"""Whether a process that is killed delays the publishers of others: Fast DDS's default transports, and UDP alone.
 
     python benchmark/dds_kills.py [--kills 250] [--domain 85]
 
-One process publishes every 2 ms and times each call of publish(); two others talk to it and are killed with SIGKILL at random
-moments, again and again. Reported: calls that took longer than 0.2 s. The machine's default discovery range is used, on the
-domain given, because the transports of ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST cannot be chosen.
+One process publishes every 2 ms and times each call of publish(); two others exchange messages with it and are killed
+with SIGKILL at random moments, again and again. Reported: calls that took longer than 0.2 s. The machine's default
+discovery range is used, on the domain given, because the transports of ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST cannot
+be chosen.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ YOUNGEST = 1.2  # [s] that a process lives at least
 
 
 def main() -> None:
+    """Run the benchmark of the command line and print its table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=250)
     parser.add_argument("--domain", type=int, default=85)
@@ -57,7 +59,7 @@ def main() -> None:
 
 
 def run(kills: int, environment: dict[str, str]) -> list[str]:
-    """Durations [s] of the calls that took too long."""
+    """Return the durations [s] of the calls that took too long."""
 
     def start(code: str, **options) -> subprocess.Popen:
         return subprocess.Popen(

@@ -1,10 +1,11 @@
-"""Which imitation method teaches best, and from how little? Five methods, several teaching times, several seeds, one table.
+"""How much teaching each imitation method needs: several times and seeds, one table.
 
     python benchmark/distill_teachers.py [--seconds 30 60] [--seeds 5] [--methods clone dagger ...] [--no-refinement]
 
-Panda in MuJoCo, lockstep, no ROS. Targets are uniform in the reachable half space in front of the base; teaching visits a
-new one every two seconds, with a payload of 1.5 kg half of the time; evaluated are unseen ones, five seconds each,
-with the policy alone and no fallback. --no-refinement: end-effector goals straight from the goal network.
+Panda in MuJoCo, lockstep, no ROS. Targets are uniform in the reachable half space in front of the base; while teaching
+the arm visits a new one every two seconds, with a payload of 1.5 kg half of the time; the policy is evaluated on unseen
+ones, five seconds each, alone and without a fallback. --no-refinement: end-effector goals straight from the goal
+network.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from mbrl_ros.distillation import expression
 
 
 def main() -> None:
+    """Run the benchmark of the command line and print its table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--methods", nargs="+", default=["clone", "dagger", "plato", "gps", "mdgps"])
     parser.add_argument("--seconds", nargs="+", type=float, default=[30.0, 60.0])

@@ -1,16 +1,17 @@
-"""The same fit by PyTorch: how long until the same held-out loss?
+"""How long the same fit takes with PyTorch until the same held-out loss.
 
     python benchmark/distill_torch.py [--seconds 60] [--seeds 3] [--json FILE]
 
-Samples taught on the simulated Panda; the student, its loss and its start are the same, in double precision, on one
-thread. `this package`: SciPy's L-BFGS-B with the hand-written reverse pass. `torch, L-BFGS-B`: the same optimiser with
-torch's derivatives. `torch, L-BFGS` and `torch, Adam`: torch's own optimisers. Wanted is the held-out loss at which
+Samples from teaching on the simulated Panda; the student, its loss and its start are the same, in double precision, on
+one thread. `this package`: SciPy's L-BFGS-B with the hand-written reverse pass. `torch, L-BFGS-B`: the same optimizer
+with torch's derivatives. `torch, L-BFGS` and `torch, Adam`: torch's optimizers. Wanted is the held-out loss at which
 this package stops, within 0.1 %. Needs torch, which the package does not.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import time
 from types import SimpleNamespace
@@ -19,8 +20,9 @@ import numpy as np
 from scipy.optimize import minimize
 
 from mbrl_ros.demo import distill
-from mbrl_ros.distillation import student
-from mbrl_ros.distillation.fit import Problem, fit, make_problem
+from mbrl_ros.distillation.fit import fit
+from mbrl_ros.distillation.loss import loss
+from mbrl_ros.distillation.problem import Problem, make_problem
 from mbrl_ros.distillation.student import C_WINDOW, K_MID
 from mbrl_ros.robots import load_robot
 
@@ -32,35 +34,33 @@ class Reached(Exception):
 
 
 class Watch:
-    """Asks for the held-out loss after every iteration; its time does not count."""
+    """Computes the held-out loss after every iteration; the time that this takes does not count."""
 
     def __init__(self, problem: Problem, wanted: float):
         self.problem, self.wanted, self.best = problem, wanted, np.inf
-        self._begin, self._own = time.perf_counter(), 0.0
+        self.seconds = 0.0
+        self._begin, self._watching = time.perf_counter(), 0.0
 
     def __call__(self, theta) -> None:
-        now = time.perf_counter()
-        self.best = min(
-            self.best,
-            student.loss(
-                self.problem.shape, self.problem.white, np.asarray(theta), self.problem.held_out, gradient=False
-            )[0],
-        )
-        self._own += time.perf_counter() - now
-        self.seconds = now - self._begin - self._own
+        """Take note of theta; raises Reached at the wanted loss."""
+        now, p = time.perf_counter(), self.problem
+        self.seconds = now - self._begin - self._watching
+        self.best = min(self.best, loss(p.shape, p.white, np.asarray(theta), p.held_out))
+        self._watching += time.perf_counter() - now
         if self.best <= NEAR * self.wanted or self.seconds > PATIENCE:
             raise Reached
 
 
+def tensors(torch, arrays) -> SimpleNamespace:
+    """Return the arrays of a dataclass as tensors."""
+    columns = {field.name: getattr(arrays, field.name) for field in dataclasses.fields(arrays)}
+    return SimpleNamespace(**{k: torch.from_numpy(np.ascontiguousarray(column)) for k, column in columns.items()})
+
+
 def torch_loss(torch, p: Problem):
-    """Theta (tensor) -> the training loss, as student.loss."""
-    shape, data = (
-        p.shape,
-        SimpleNamespace(
-            **{name: torch.from_numpy(np.ascontiguousarray(rows)) for name, rows in vars(p.training).items()}
-        ),
-    )
-    white = SimpleNamespace(**{k: torch.from_numpy(getattr(p.white, k)) for k in p.white.__slots__})
+    """Return theta (tensor) -> the training loss, as `distillation.loss`."""
+    shape, white = p.shape, tensors(torch, p.white)
+    data = tensors(torch, p.training)
     middle, half = (torch.from_numpy(0.5 * (shape.highest + sign * shape.lowest)) for sign in (1.0, -1.0))
     velocity, acceleration = torch.from_numpy(shape.velocity), torch.from_numpy(shape.acceleration)
 
@@ -70,7 +70,7 @@ def torch_loss(torch, p: Problem):
     def shorten(r):
         return r / torch.sqrt(1.0 + (r * r).sum(1, keepdim=True))
 
-    def loss(theta):
+    def value_of(theta):
         t, at = {}, 0
         for name, size in shape.layout().items():
             count = int(np.prod(size))
@@ -88,40 +88,40 @@ def torch_loss(torch, p: Problem):
         r = data.w + (data.M @ (y - data.a)[:, :, None])[:, :, 0] - data.u
         return 0.5 * (r * (data.P @ r[:, :, None])[:, :, 0]).sum() / len(r)
 
-    return loss
+    return value_of
 
 
 def by_torch(torch, p: Problem, kind: str, decay: float, wanted: float) -> tuple[float, float]:
-    """(seconds, best held-out loss) with torch's derivatives; `kind`: L-BFGS-B, L-BFGS or Adam."""
-    loss, watch = torch_loss(torch, p), Watch(p, wanted)
+    """Return (seconds, best held-out loss) with torch's derivatives; `kind`: L-BFGS-B, L-BFGS or Adam."""
+    value_of, watch = torch_loss(torch, p), Watch(p, wanted)
     theta = torch.tensor(p.start, requires_grad=True)
 
     def objective(values):
         x = torch.tensor(values, requires_grad=True)
-        value = loss(x) + 0.5 * decay * x @ x
+        value = value_of(x) + 0.5 * decay * x @ x
         value.backward()
         return value.item(), x.grad.numpy()
 
-    optimiser = {
+    optimizer = {
         "L-BFGS": lambda: torch.optim.LBFGS([theta], max_iter=1, history_size=20, line_search_fn="strong_wolfe"),
         "Adam": lambda: torch.optim.Adam([theta], lr=3e-3),
         "L-BFGS-B": lambda: None,
     }[kind]()
 
     def closure():
-        optimiser.zero_grad()
-        value = loss(theta) + 0.5 * decay * theta @ theta
+        optimizer.zero_grad()
+        value = value_of(theta) + 0.5 * decay * theta @ theta
         value.backward()
         return value
 
     try:
-        if optimiser is None:
+        if optimizer is None:
             minimize(
                 objective, p.start, jac=True, method="L-BFGS-B", callback=watch, options={"maxiter": 2000, "maxcor": 20}
             )
         else:
             for _ in range(20_000):
-                optimiser.step(closure)
+                optimizer.step(closure)
                 watch(theta.detach().numpy())
     except Reached:
         return watch.seconds, watch.best
@@ -129,6 +129,7 @@ def by_torch(torch, p: Problem, kind: str, decay: float, wanted: float) -> tuple
 
 
 def main() -> None:
+    """Run the benchmark of the command line and print its table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="of teaching")
     parser.add_argument("--seeds", type=int, default=3)
@@ -161,10 +162,10 @@ def main() -> None:
             flush=True,
         )
     print("\n| fit | median time to the same held-out loss [s] | over this package's |\n|---|---|---|")
-    own = np.array([row["this package"] for row in rows])
+    ours = np.array([row["this package"] for row in rows])
     for name in rows[0]:
         times = np.array([row[name] for row in rows])
-        print(f"| {name} | {np.median(times):.2f} | {np.median(times / own):.2f} |")
+        print(f"| {name} | {np.median(times):.2f} | {np.median(times / ours):.2f} |")
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:
             json.dump(rows, file, indent=1)

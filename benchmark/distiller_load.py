@@ -1,11 +1,11 @@
-"""Does distillation_node keep up, and does it slow mpc_node down? One run, at the end with the distiller off by turns.
+"""Whether distillation_node keeps up, and whether it slows mpc_node down: one run, at its end on and off by turns.
 
     python benchmark/distiller_load.py [--alone 30] [--rounds 4] [--seconds 8] [--priority 50] [--json FILE]
 
-mpc_node teaches at 200 Hz on a simulated Panda over real DDS, which visits a new target every two seconds; distillation_node
-subscribes its samples on one processor and fits every `--period` seconds. Reported after `--alone`
-seconds: samples received, repeated or lost, its processor time and memory. Then SIGSTOP and SIGCONT switch it off and on, so that
-everything else stays as it is. Reported: state to command [ms], over all turns of a kind.
+mpc_node teaches at 200 Hz on a simulated Panda over real DDS, which visits a new target every two seconds;
+distillation_node subscribes to its samples on one processor and fits every `--period` seconds. Reported after `--alone`
+seconds: samples received, repeated or lost, its processor time and memory. Then SIGSTOP and SIGCONT switch it off and
+on, so that everything else stays as it is. Reported: state to command [ms], over all turns of a kind.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from mbrl_ros.nodes import qos, realtime
 RATE, WARM_UP, SLOT = 200.0, 6.0, 2.0  # [Hz], [s], [s]
 
 
-def main() -> None:
+def parsed() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--alone", type=float, default=30.0, help="seconds before the turns")
     parser.add_argument("--period", type=float, default=5.0, help="seconds between fits, as by default")
@@ -38,7 +39,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0, help="of each turn")
     parser.add_argument("--priority", type=int, default=0, help="SCHED_FIFO priority of the control thread")
     parser.add_argument("--json")
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the benchmark of the command line and print its table."""
+    args = parsed()
     domain = free_domain()
     robot = RobotSide(domain)
     if args.priority:
@@ -78,8 +84,9 @@ def main() -> None:
         controller.end(signal.SIGTERM)
         robot.close()
     print(
-        f"{kept_up['states']} states at {RATE:g} Hz in {WARM_UP + args.alone:g} s: {kept_up['received']} samples received, "
-        f"{kept_up['lost']} lost; {kept_up['policies']} policies, a fit at most {kept_up['longest_fit_s']:.2f} s; "
+        f"{kept_up['states']} states at {RATE:g} Hz in {WARM_UP + args.alone:g} s: "
+        f"{kept_up['received']} samples received, {kept_up['lost']} lost; "
+        f"{kept_up['policies']} policies, a fit at most {kept_up['longest_fit_s']:.2f} s; "
         f"{100 * kept_up['processor']:.0f} % of a processor; {kept_up['mb'][0]:.0f} to {kept_up['mb'][1]:.0f} MB\n"
     )
     print("| distiller | ticks | p50 [ms] | p99 [ms] | max [ms] |\n|---|---|---|---|---|")
@@ -96,7 +103,7 @@ def main() -> None:
 def visit(
     robot: RobotSide, distiller: Child, reports: list[String], alone: float, rounds: int, seconds: float
 ) -> tuple[dict[str, list[float]], dict]:
-    """{"on" or "off": latencies [ms]}, and how the distiller fared before the turns."""
+    """Return {"on" or "off": latencies [ms]}, and how the node kept up before the turns."""
     states, period, latencies = StateMaker(RATE, robot.robot, 0.0), 1.0 / RATE, {"on": [], "off": []}
     targets = draw_targets(robot.robot, 100, 0, np.array(HOME))
     aim, sent, begin, robot.keep = robot.aimer(), {}, time.perf_counter(), True
@@ -131,16 +138,16 @@ def visit(
 
 
 def _kept_up(reports: list[String], seconds: float) -> dict:
-    """From the newest reports of the last `seconds`."""
-    told = [json.loads(message.data) for message in reports]
-    newest = told[-1]
+    """Return how the node kept up, from its reports of the last `seconds`."""
+    read = [json.loads(message.data) for message in reports]
+    newest = read[-1]
     received = newest["offered"] + sum(newest["left_out"].values()) + newest["other_kinds"]
     return {
         "states": round((WARM_UP + seconds) * RATE),
         "received": received,
         "lost": sum(newest["lost"].values()),
-        "policies": len(told),
-        "longest_fit_s": max(report["seconds"] for report in told),
+        "policies": len(read),
+        "longest_fit_s": max(report["seconds"] for report in read),
     }
 
 

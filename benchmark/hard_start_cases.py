@@ -1,8 +1,9 @@
 """The arms, the conditions and the targets of hard_starts.py.
 
-An arm starts at a posture drawn near the middle of its joints' ranges and goes to points drawn by seed. A target is drawn
-again when it is nearer than CLOSEST or further than FURTHEST of the arm's reach, when its reference does not leave REST of
-its slot for rest, when its pose is near a joint stop, or when holding it takes more than HOLDABLE of an effort limit.
+An arm starts at a posture drawn near the middle of its joints' ranges and goes to points drawn by seed. A target is
+drawn again when it is nearer than CLOSEST or further than FURTHEST of the arm's reach, when its reference does not
+leave REST of its slot for rest, when its pose is near a joint stop, or when holding it takes more than HOLDABLE of an
+effort limit.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from mbrl_ros.simulation.plant import Plant
 HOLD, SLOT, REST = 0.5, 3.0, 1.25  # [s]
 CLOSEST, FURTHEST = 0.1, 0.6  # of the reach
 HOLDABLE = 0.7  # of the effort limit
-SPREAD = 0.25  # of the first posture about the arm's own, either way [rad]
+SPREAD = 0.25  # of the first posture about `Arm.home`, either way [rad]
 NEAR_STOP = 0.05  # of a joint's range
 RATE = 200.0  # [Hz]
 LIMIT = re.compile(r'(<limit\b[^>]*\beffort\s*=\s*")([^"]*)(")')
@@ -35,8 +36,9 @@ LIMIT = re.compile(r'(<limit\b[^>]*\beffort\s*=\s*")([^"]*)(")')
 
 @dataclass(frozen=True)
 class Arm:
-    """Where an arm's URDF is, which joints move it, the posture (n,) [rad] it starts near, and what it may carry [kg].
-    `plant`: settings of its plant that differ from the usual ones.
+    """An arm: its URDF, its joints, the posture `home` (n,) [rad] it starts near, and the payload [kg] it may carry.
+
+    plant: settings of its plant that differ from the usual ones.
     """
 
     description: str
@@ -104,13 +106,15 @@ ARMS = {
 
 @dataclass(frozen=True)
 class Condition:
-    """What differs from a nominal start. `limits`: factor of the effort limits, those of the drives and those the
-    controller is told; spike [rad/s]; coulomb [N m], at most 5 % of an effort limit; `fault`: when a FAULT is forced (the
-    keys of FAULTS); `group`: which verdict it is judged by.
+    """What differs from a nominal start.
+
+    limits: factor of the effort limits, those of the drives and those the controller knows; spike [rad/s]; coulomb
+    [N m], at most 5 % of an effort limit; fault: when a FAULT is forced (the keys of FAULTS); group: which verdict it
+    is judged by.
     """
 
     plant: Mapping[str, Any] = field(default_factory=dict)
-    delay: float = 1.0  # that the controller is told [ticks]
+    delay: float = 1.0  # that the controller is configured for [ticks]
     limits: float = 1.0
     spike: float = 0.0
     coulomb: float = 0.0
@@ -120,8 +124,10 @@ class Condition:
 
 @dataclass(frozen=True)
 class Fault:
-    """When it is forced ("moving": at half the first reference's time), when the payload is fastened, [s], and how long
-    after the fault it falls off [s].
+    """A forced fault.
+
+    at: when it is forced [s], None: at half the first reference's time; loaded: when the payload is fastened [s];
+    lost_after: how long after the fault it falls off [s].
     """
 
     at: float | None
@@ -222,7 +228,7 @@ def prepare(
 
 
 def with_efforts(text: str, factor: float) -> str:
-    """The URDF `text` with every effort limit times `factor`."""
+    """Return the URDF `text` with every effort limit times `factor`."""
     return LIMIT.sub(lambda found: f"{found[1]}{factor * float(found[2]):.9g}{found[3]}", text)
 
 
@@ -238,13 +244,13 @@ def _spikes(arm: Arm, size: float) -> tuple[str, ...]:
 
 
 def draw(robot: Robot, plant: Plant, arm: Arm, seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """A first posture (n,) and `count` targets (count, 3) [m], one reachable from the other."""
+    """Draw a first posture (n,) and `count` targets (count, 3) [m], one reachable from the other."""
     rng, kinematics = np.random.default_rng([seed, 11]), Kinematics(robot)
     low, high = np.maximum(robot.position_lower, -np.pi), np.minimum(robot.position_upper, np.pi)
     cloud = kinematics.positions(rng.uniform(low, np.maximum(high, low), (2000, robot.n)))
     reach = 0.5 * float(np.ptp(cloud, axis=0).max())
     reference = joint_reference(robot, Configuration.from_flat({}).reference, 0.01)
-    for i in range(1000):  # further and further away, if the arm is too weak to hold itself near its own posture
+    for i in range(1000):  # further and further away, if the arm is too weak to hold itself near its home
         start = q = np.array(arm.home) + (1.0 + i / 50.0) * rng.uniform(-SPREAD, SPREAD, robot.n)
         if usable(robot, plant, q):
             break
@@ -270,13 +276,13 @@ def draw(robot: Robot, plant: Plant, arm: Arm, seed: int, count: int) -> tuple[n
 
 
 def usable(robot: Robot, plant: Plant, q: np.ndarray) -> bool:
-    """Whether the arm can hold q (n,) with HOLDABLE of its effort limits, away from its stops."""
+    """Return whether the arm can hold q (n,) with HOLDABLE of its effort limits, away from its stops."""
     span = robot.position_upper - robot.position_lower
     margin = np.where(np.isfinite(span), NEAR_STOP * span, 0.0)
     if (q < robot.position_lower + margin).any() or (q > robot.position_upper - margin).any():
         return False
     data = mujoco.MjData(plant.model)
-    for name, value in zip(robot.joints, q):
+    for name, value in zip(robot.joints, q, strict=True):
         data.joint(name).qpos[0] = value
     mujoco.mj_forward(plant.model, data)
     weight = np.array([data.joint(name).qfrc_bias[0] for name in robot.joints])

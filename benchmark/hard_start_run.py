@@ -27,13 +27,14 @@ REST = 0.2  # [s] at the end of a forced fault in which the arm must be at rest
 
 
 class Outputs:
-    """What the loop hands out: the last command u (nu,), and how many were outside the limits `lower`, `upper`."""
+    """Takes what the loop hands out: the last command u (nu,), and how many were outside of `lower`, `upper`."""
 
     def __init__(self, lower: Array, upper: Array):
         self.u, self._lower, self._upper = np.zeros(lower.size), lower, upper
         self.outside, self.errors = 0, []
 
     def command(self, stamp: float, u: Array) -> None:
+        """Keep the command and count it if it is outside the limits."""
         self.u = np.array(u)
         self.outside += not (np.isfinite(u).all() and (u >= self._lower).all() and (u <= self._upper).all())
 
@@ -44,13 +45,15 @@ class Outputs:
         """Keep no event log."""
 
     def log(self, level: str, text: str) -> None:
+        """Keep errors."""
         if level == "error":
             self.errors.append(text)
 
 
 class Run:
-    """A closed loop over `case`, tick by tick; `told`: whether the loop knows by how much each command comes late, as
-    the node does from its clock.
+    """A closed loop over `case`, tick by tick.
+
+    told: whether the loop knows by how much each command comes late, as the node does from its clock.
     """
 
     def __init__(self, case: Case, told: bool):
@@ -99,6 +102,7 @@ class Run:
             self.tick()
 
     def go_to(self, target: Array) -> None:
+        """Give the controller a target (3,) [m]; a refusal is kept among the errors."""
         if self.lost_at is not None:
             return
         try:
@@ -107,6 +111,7 @@ class Run:
             self.outputs.errors.append(str(error))
 
     def column(self, index: int) -> Array:
+        """Return one entry of every row."""
         return np.array([row[index] for row in self.rows])
 
 
@@ -121,7 +126,7 @@ def run(
     description: str = "",
     overrides: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The numbers of one run: `name` is the condition."""
+    """Return the numbers of one run: `name` is the condition."""
     begin = time.perf_counter()
     condition = CONDITIONS[name]
     case = prepare(
@@ -163,7 +168,7 @@ def run(
 
 
 def _targets(stamps: Array, tip: Array, targets: Array) -> dict[str, Any]:
-    """How many of the targets (k, 3) were reached to the end of their slots, and their rest errors; None: never there."""
+    """Return how many of the targets (k, 3) were held to the end of their slots, and their rest errors."""
     reached, rest = 0, []
     for i, target in enumerate(targets):
         end = HOLD + (i + 1) * SLOT
@@ -179,7 +184,7 @@ def _targets(stamps: Array, tip: Array, targets: Array) -> dict[str, Any]:
 
 
 def _forced(r: Run, fault: Fault, payload: float) -> dict[str, Any]:
-    """Force a fault (an emergency stop asks for the same safe command) and look at what the arm does afterwards."""
+    """Force a fault (an emergency stop calls for the same safe command) and measure what the arm does afterwards."""
     at = fault.at
     if at != r.t:
         r.go_to(r.case.targets[0])
@@ -216,7 +221,7 @@ def _forced(r: Run, fault: Fault, payload: float) -> dict[str, Any]:
 
 
 def _braking(case: Case, q: Array, qd: Array) -> float:
-    """How far the tip gets [m] when every joint brakes with its acceleration limit."""
+    """Return how far the tip gets [m] when every joint brakes with its acceleration limit."""
     robot, kinematics = case.robot, Kinematics(case.robot)
     stop = np.abs(qd) / robot.acceleration_limit
     t = np.minimum(np.linspace(0.0, max(stop.max(), 1e-6), 100)[:, None], stop)

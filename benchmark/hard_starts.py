@@ -5,10 +5,10 @@
         [--urdf sawyer=FILE]
 
 Every run holds for half a second from nothing, then goes to two targets of three seconds each, in lockstep, through the
-control loop of the node, which is told by how many ticks a command comes late, as its clock tells the node (--unseen: it
-is not). A target counts as reached when the tip stays within 1 cm to the end of its slot. `fault-*` force
-the safe command instead. Exit code 0: at least 97 % of the targets reached and no arm lost (90 % with late commands; with
-90 % of them late only: no overspeed), and every forced fault ended at rest.
+control loop of the node, which is told by how many ticks a command comes late, as its clock tells the node (--unseen:
+it is not). A target counts as reached when the tip stays within 1 cm to the end of its slot. `fault-*` force the safe
+command instead. Exit code 0: at least 97 % of the targets reached and no arm lost (90 % with late commands; with 90 %
+of them late only: no overspeed), and every forced fault ended at rest.
 """
 
 import os
@@ -30,15 +30,12 @@ from hard_start_run import run
 
 TABLE = ("panda", "sawyer", "ur10", "so100", "z1")  # the arms run when none is named
 SHARE = {"start": 0.97, "late": 0.9}  # of the targets, at least
-RISE, BEYOND, STILL = (
-    0.1,
-    30.0,
-    0.01,
-)  # a forced fault: speed above that at entry, tip beyond braking [mm], speed at the end
+# after a forced fault: speed above that at entry, tip beyond braking [mm], speed at the end
+RISE, BEYOND, STILL = 0.1, 30.0, 0.01
 
 
 def attempt(task: dict) -> dict:
-    """One run in a process of its own; what it raises is a result, too."""
+    """Run one task, in a process of its own; what it raises is a result, too."""
     try:
         return run(**task)
     except Exception:
@@ -52,25 +49,22 @@ def attempt(task: dict) -> dict:
 
 
 def key(task: dict) -> str:
-    """What tells one run from another, whatever the order of its settings."""
+    """Identify a run, whatever the order of its settings."""
     return json.dumps({k: v for k, v in task.items() if k != "description"}, sort_keys=True)
 
 
 def line(r: dict) -> str:
-    """One run in one line."""
+    """Describe one run in one line."""
     head = f"{r['arm']:7s} {r['condition']:14s} {r['interface']:8s} seed {r['seed']:<3d} "
     if "failed" in r:
         return head + "did not run: " + r["failed"].strip().splitlines()[-1]
     text = f"{r['reached']}/{r['targets']} reached, rest {_worst(r):6.2f} mm, "
     if "forced" in r:
         f = r["forced"]
-        text = (
-            "lost before the forced fault, "
-            if f is None
-            else (
-                f"rise {f['rise']:.2f} of the limit, {f['beyond_mm']:.0f} mm beyond braking, at the end {f['rest_speed']:.3f}, "
-            )
-        )
+        text = "lost before the forced fault, "
+        if f is not None:
+            text = f"rise {f['rise']:.2f} of the limit, {f['beyond_mm']:.0f} mm beyond braking, "
+            text += f"at the end {f['rest_speed']:.3f}, "
     lost = f", LOST at {r['lost_at']:.3f} s by {r['cause']}" if r["lost"] else ""
     return (
         f"{head}{text}sag {r['sag_mm']:.1f} mm, fastest {r['fastest']:.2f}, on the limit "
@@ -157,6 +151,7 @@ def shortcomings(results: list[dict]) -> list[str]:
 
 
 def parsed() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(TABLE))
     parser.add_argument(
@@ -180,6 +175,7 @@ def parsed() -> argparse.Namespace:
 
 
 def save(path: Path | None, done: dict[str, dict]) -> None:
+    """Write the results so far, atomically."""
     if path is not None:
         scratch = path.with_suffix(".part")
         scratch.write_text(json.dumps(done, indent=1), encoding="utf-8")
@@ -187,6 +183,7 @@ def save(path: Path | None, done: dict[str, dict]) -> None:
 
 
 def main() -> int:
+    """Run what the command line asks for and print the table; 1 where the verdict is FAIL."""
     args = parsed()
     overrides = {name: yaml.safe_load(value) for name, value in (pair.split("=", 1) for pair in args.set)}
     files = dict(pair.split("=", 1) for pair in args.urdf)

@@ -1,9 +1,9 @@
-"""How steady is this machine? The same computation every period, alone: no ROS, no controller, nothing that could vary.
+"""How steady this machine is: the same computation every period, alone, without ROS and without a controller.
 
     python benchmark/machine_jitter.py [--rate 500] [--work 0.0005] [--seconds 10] [--priority 50]
 
-Reported: how late the thread woke, how long the computation took, and by how much that changed from one period to the next. No
-controller on the machine can be steadier; compare it with the period of `mbrl bench node`.
+Reported: how late the thread woke, how long the computation took, and by how much that changed from one period to the
+next. No controller on the machine can be steadier; compare it with the period of `mbrl bench node`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 
 
 def work(count: int) -> int:
+    """Compute for a time that is proportional to `count`."""
     total = 0
     for k in range(count):
         total += k * k
@@ -24,6 +25,7 @@ def work(count: int) -> int:
 
 
 def main() -> None:
+    """Run the benchmark of the command line and print its table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rate", type=float, default=500.0, help="[Hz]")
     parser.add_argument("--work", type=float, default=5e-4, help="[s], the median it is scaled to while running hot")

@@ -1,10 +1,10 @@
-"""How long does a policy take to decide? In the node, as exported C, and for a new target.
+"""How long a policy takes to decide: in the node, as exported C, and for a new target.
 
     python benchmark/policy_time.py [POLICY] [--calls 20000] [--json FILE]
 
-POLICY: a file of the Panda's, such as the demo's; without one a policy is taught for ten seconds first. "node" is CompiledPolicy.act with
-the window before it, as controllers/policy.py calls them every tick; "C" is the file of `mbrl export`, compiled with -O2 and
-called in a loop of its own. Random states inside the taught region; hot.
+POLICY: a file for the Panda, such as the demo's; without one a policy is taught for ten seconds first. "node" is
+CompiledPolicy.act with the window before it, as controllers/policy.py calls them every tick; "C" is the file of
+`mbrl export`, compiled with -O2 and called in a loop. Random states inside the taught region, caches warm.
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ HARNESS = r"""
 #include <stdlib.h>
 #include <time.h>
 #include "policy.c"
-static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return 1e6 * t.tv_sec + 1e-3 * t.tv_nsec; }
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return 1e6 * t.tv_sec + 1e-3 * t.tv_nsec;
+}
 int main(int count, char **words) {
   const long calls = atol(words[1]), rows = 256;
   static double states[256][2 * MBRL_N];
@@ -55,6 +59,7 @@ int main(int count, char **words) {
 
 
 def main() -> None:
+    """Run the benchmark of the command line and print its table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("policy", nargs="?", type=Path)
     parser.add_argument("--calls", type=int, default=20000)
@@ -83,13 +88,9 @@ def main() -> None:
 
 
 def in_python(policy, robot, states, target, calls: int) -> tuple[float, np.ndarray]:
-    """(time for a new target, times of the decisions) [us]."""
-    student, window, u, times = (
-        CompiledPolicy(policy, robot),
-        Window(robot.n, 1.0 / RATE, policy.shape.window),
-        np.zeros(robot.n),
-        [],
-    )
+    """Return (time for a new target, times of the decisions) [us]."""
+    student, window = CompiledPolicy(policy, robot), Window(robot.n, 1.0 / RATE, policy.shape.window)
+    u, times = np.zeros(robot.n), []
     begin = time.perf_counter()
     for _ in range(1000):
         student.set_target(target)
@@ -103,16 +104,16 @@ def in_python(policy, robot, states, target, calls: int) -> tuple[float, np.ndar
 
 
 def in_c(policy, robot, states, target, calls: int) -> tuple[float, np.ndarray]:
-    """The same, with a time per block of calls."""
+    """Return the same of the exported C, with a time per block of calls."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "policy.c").write_text(to_c(policy, robot, RATE), encoding="utf-8")
         (Path(folder) / "main.c").write_text(HARNESS, encoding="utf-8")
         subprocess.run(["cc", "-O2", "-o", "main", "main.c", "-lm"], cwd=folder, check=True)
         rows = " ".join(repr(float(x)) for x in (*states.ravel(), *target))
-        said = subprocess.run(
+        output = subprocess.run(
             ["./main", str(calls)], cwd=folder, input=rows, capture_output=True, text=True, check=True
         ).stdout
-    new, *times = map(float, said.split())
+    new, *times = map(float, output.split())
     return new, np.array(times)
 
 

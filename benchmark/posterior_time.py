@@ -1,10 +1,10 @@
-"""How long does one tick of learning take?
+"""How long one tick of learning takes.
 
     python benchmark/posterior_time.py
 
 "Posterior" is one rank-one update and the conditioning that follows, dimensions counted as z = [x; u; x']: 35 for seven
 joints, 59 with twelve visual states. "Dynamics" is OnlineDynamics.update and .fit with 30 stages of the prior
-linearised. Microseconds.
+linearized. Microseconds.
 """
 
 from __future__ import annotations
@@ -26,17 +26,19 @@ HORIZON, DT, COUNT = 30, 0.005, 2000
 
 
 def report(name: str, seconds: list[float]) -> None:
+    """Print one row; the first tenth of the times is left out."""
     p5, median, p99 = np.percentile(seconds[len(seconds) // 10 :], [5, 50, 99]) * 1e6
     print(f"{name:<52}{p5:9.1f}{median:9.1f}{p99:9.1f}")
 
 
 def posterior(inputs: int, outputs: int, make) -> None:
+    """Time a posterior of `make`."""
     rng = np.random.default_rng(0)
     regression = make(np.ones(inputs + 1), np.ones(outputs))
     Phi, Y = rng.normal(size=(COUNT, inputs + 1)), rng.normal(size=(COUNT, outputs))
     Phi[:, -1] = 1.0
     seconds = []
-    for phi, y in zip(Phi, Y):
+    for phi, y in zip(Phi, Y, strict=True):
         begin = time.perf_counter()
         regression.add(phi, y, 0.985)
         regression.condition(phi[:-1])
@@ -45,6 +47,7 @@ def posterior(inputs: int, outputs: int, make) -> None:
 
 
 def dynamics(robot, name: str, prior) -> None:
+    """Time the online dynamics with `prior`."""
     configuration = Configuration.from_flat({})
     online = OnlineDynamics(robot, DT, configuration.dynamics, prior)
     rng = np.random.default_rng(0)
@@ -60,6 +63,7 @@ def dynamics(robot, name: str, prior) -> None:
 
 
 def main() -> None:
+    """Run the benchmark of the command line and print its table."""
     print(f"{'':<52}{'p5':>9}{'median':>9}{'p99':>9}")
     for make in (make_posterior, RegressionPosterior):
         posterior(21, 14, make)
@@ -77,7 +81,7 @@ def main() -> None:
         U,
         0.01 * U + 0.01 * np.sin(X[:, :7]),
         np.zeros(1000, dtype=int),
-        ("made up",),
+        ("synthetic",),
     )
     dynamics(robot, "integrator", integrator.build(integrator.Settings(), robot, DT))
     dynamics(robot, "rigid_body", rigid_body.build(rigid_body.Settings(), robot, DT))

@@ -2,9 +2,9 @@
 
     python benchmark/priors_in_the_loop.py [--seeds 3] [--runs 2]
 
-The learned priors are fitted as a user would: the robot runs the scenario from nothing under other seeds, every transition is
-kept, and the prior is fitted to them (collect, fit, act). `frozen` stops learning after 4 s, before the payload. A
-tick: learning, 30 evaluations of the prior along the plan, and two iterations of the planner.
+The learned priors are fitted as a user would: the robot runs the scenario from nothing under other seeds, every
+transition is recorded, and the prior is fitted to them (collect, fit, act). `frozen` stops learning after 4 s, before
+the payload. A tick: learning, 30 evaluations of the prior along the plan, and two iterations of the planner.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ RUN_SEED = 1000  # of the runs the learned priors are fitted to
 
 
 def run(seed: int, changes: dict, keep: bool = False):
-    """(row of numbers, Dataset or None) of one episode."""
+    """Return (row of numbers, Dataset or None, robot) of one episode."""
     configuration = Configuration.from_flat({**read_settings(config_file("panda")), "control.seed": seed, **changes})
     robot = load_robot(configuration.robot)
     simulated = {
@@ -71,7 +71,7 @@ def run(seed: int, changes: dict, keep: bool = False):
 
 
 def learned(runs: int, folder: str) -> dict[str, dict]:
-    """{prior: settings that use its file}."""
+    """Return {prior: settings that use its file}."""
     data: Dataset | None = None
     for seed in range(RUN_SEED, RUN_SEED + runs):
         _, kept, robot = run(seed, {}, keep=True)
@@ -85,6 +85,7 @@ def learned(runs: int, folder: str) -> dict[str, dict]:
 
 
 def main() -> None:
+    """Run the benchmark of the command line and print its table."""
     import tempfile
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -4,7 +4,7 @@
 
 Every one must be replayed or refused with a message; what raises anything else is listed with its seed and kept as
 fuzz_SEED. A case that takes longer than a minute ends the run with the stack. Without bags, small ones are made
-(test/replay_bags.py) in every storage and compression.
+(test/support/replay_bags.py) in every storage and compression.
 """
 
 import argparse
@@ -41,6 +41,7 @@ FORMS = [
 
 
 def small_bags(folder: Path) -> list[Path]:
+    """Make small bags in every storage and compression, and one of a run in real time."""
     from mbrl_ros.safety.state_machine import Request
     from support.realtime_robot import Robot
     from support.replay_bags import closed_loop, write_bag
@@ -61,7 +62,7 @@ def small_bags(folder: Path) -> list[Path]:
 
 
 def copy_of(bag: Path, folder: Path, rng: np.random.Generator) -> Path:
-    """A damaged copy: of the storage file, and in one case of ten of metadata.yaml instead."""
+    """Make a damaged copy: of the storage file, and in one case of ten of metadata.yaml instead."""
     if bag.is_file():
         copy = folder / bag.name
         copy.write_bytes(damaged(bag.read_bytes(), rng))
@@ -77,7 +78,7 @@ def copy_of(bag: Path, folder: Path, rng: np.random.Generator) -> Path:
 
 
 def one(bag: Path, seed: int) -> str:
-    """What became of it: replayed, partly replayed, refused; anything else is raised."""
+    """Return what became of a damaged copy: replayed, partly replayed or refused; anything else is raised."""
     rng = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as folder:
         copy = copy_of(bag, Path(folder), rng)
@@ -95,6 +96,7 @@ def one(bag: Path, seed: int) -> str:
 
 
 def main() -> int:
+    """Try all bags and print what became of them; 1 where one raised."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bags", nargs="*", type=Path)
     parser.add_argument("--count", type=int, default=1000)

@@ -32,7 +32,7 @@ IMAGE = "sensor_msgs/msg/Image"
 
 
 def panda_states(make: Messages, seconds: float, rate: float = 200.0):
-    """(stamp, state, command) of smooth motion."""
+    """Yield (stamp, state, command) of smooth motion."""
     phase, speed = np.linspace(0.0, 5.0, 7), np.linspace(0.5, 1.5, 7)
     middle = np.array([0.0, -0.3, 0.0, -2.0, 0.0, 1.7, 0.8])
     rng = np.random.default_rng(0)
@@ -44,7 +44,12 @@ def panda_states(make: Messages, seconds: float, rate: float = 200.0):
 
 
 def big_bag(folder: Path, gigabytes: float) -> tuple[Path, int]:
-    """An mcap with 30 images of 640 x 480, 1,000 joint states and 1,000 commands a second; how many messages it holds."""
+    """Write an mcap with 30 images of 640 x 480, 1,000 joint states and 1,000 commands a second.
+
+    Returns
+    -------
+    The bag, and how many messages it holds.
+    """
     make = Messages()
     t = make.store.types
     pixels = np.random.default_rng(0).integers(0, 255, 640 * 480 * 3, dtype=np.uint8)
@@ -71,7 +76,7 @@ def big_bag(folder: Path, gigabytes: float) -> tuple[Path, int]:
 
 
 def mbrl(*arguments: object) -> tuple[float, float]:
-    """(seconds, peak resident memory [MB]) of an mbrl command in a process of its own."""
+    """Return (seconds, peak resident memory [MB]) of an mbrl command in a process of its own."""
     begin = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "mbrl_ros.cli.main", *map(str, arguments)],
@@ -87,12 +92,14 @@ def mbrl(*arguments: object) -> tuple[float, float]:
 
 
 def replayed(*arguments: object) -> dict:
+    """Return the summary of a replay, with its peak memory [MB]."""
     with tempfile.TemporaryDirectory() as folder:
         _, memory = mbrl("replay", *arguments, "--quiet", "--output", folder, "--table", "none")
         return {**json.loads((Path(folder) / "summary.json").read_text()), "memory_mb": memory}
 
 
 def main() -> None:
+    """Run the benchmark of the command line and print its table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--panda", type=Path, default=RECORDING)
     parser.add_argument("--gigabytes", type=float, default=1.0)
@@ -129,11 +136,11 @@ def main() -> None:
         decoded = count - count // 67
         print(
             f"mcap of {size:.2f} GB, {count} messages: mbrl doctor in {seconds:.1f} s ({start:.1f} s for a small bag), "
-            f"{decoded / (seconds - start):.0f} messages decoded per second ({decoded / seconds:.0f} with the start), {memory:.0f} MB"
+            f"{decoded / (seconds - start):.0f} messages decoded per second ({decoded / seconds:.0f} with the start), "
+            f"{memory:.0f} MB"
         )
-        print(
-            f"  replay of its first 20 s: {replayed(bag, '--config', 'panda', '--no-plan', '--to', 20)['memory_mb']:.0f} MB"
-        )
+        first = replayed(bag, "--config", "panda", "--no-plan", "--to", 20)
+        print(f"  replay of its first 20 s: {first['memory_mb']:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Does the recursive posterior drift? Ten million ticks (14 hours at 200 Hz) against the same sums taken afresh.
+"""Whether the recursive posterior drifts: ten million ticks (14 hours at 200 Hz) against the same sums taken anew.
 
     python benchmark/soak_posterior.py [--ticks 10000000]
 
-Phases of excitation and of complete rest take turns. The evidence of the last WINDOW ticks, which weighs all but
-1e-13 of the whole, is summed directly now and then, and the difference of the two posteriors' coefficients is printed,
+Phases of excitation and of complete rest alternate. The evidence of the last WINDOW ticks, which weighs all but 1e-13
+of the total, is summed directly now and then, and the difference of the two posteriors' coefficients is printed,
 with the smallest eigenvalue of the information matrix and the coefficients at the end of every rest (they must be the
 prior's: zero).
 """
@@ -20,7 +20,7 @@ JOINTS, FORGETTING, WINDOW, PHASE = 7, 0.985, 2000, 10_000
 
 
 def direct(Phi, Y, precision, centre):
-    """The posterior of the last ticks, summed in one go about `centre`."""
+    """Return the posterior of the last ticks, summed at once about `centre`."""
     weight = FORGETTING ** np.arange(len(Phi) - 1, -1, -1)
     about = Phi.copy()
     about[:, :-1] -= centre
@@ -28,6 +28,7 @@ def direct(Phi, Y, precision, centre):
 
 
 def main() -> None:
+    """Run the benchmark of the command line and print its table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ticks", type=int, default=10_000_000)
     ticks = parser.parse_args().ticks
@@ -42,7 +43,7 @@ def main() -> None:
         excited = phase % 2 == 0
         Phi[:, :-1] = rng.normal(0.0, 1.0, size - 1) + excited * rng.normal(0.0, 0.3, (PHASE, size - 1))
         Y[:] = Phi @ W + 0.015 * rng.standard_normal((PHASE, JOINTS))
-        for phi, y in zip(Phi, Y):
+        for phi, y in zip(Phi, Y, strict=True):
             posterior.add(phi, y, FORGETTING)
             posterior.condition(phi[:-1])
             posterior.predict(phi, y)

@@ -26,7 +26,7 @@ COLUMNS = (
 
 
 def row(summary: dict) -> list[str]:
-    """The worst of each number over the run's targets."""
+    """Return the worst of each number over the run's targets."""
     if not summary["verdict"]["pass"]:
         return [str(summary["seed"]), summary["verdict"]["why"], *[""] * (len(COLUMNS) - 2)]
     targets, load = summary["targets"], summary["payload"]
@@ -46,6 +46,7 @@ def row(summary: dict) -> list[str]:
 
 
 def main() -> None:
+    """Run the benchmark of the command line and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--output", type=Path, default=Path("output/ten_seeds"))

@@ -1,16 +1,17 @@
-"""How many instructions does one tick of the control loop take, and how many did it take in another version?
+"""How many instructions one tick of the control loop takes, and how many it took in another version.
 
     python benchmark/tick_instructions.py [--against DIR] [--points 1] [--ticks 400 1400] [--tool auto]
 
-DIR is a checkout of another version (`git worktree add DIR COMMIT`). Each version records a run of its own closed loop, a
-Panda from nothing with config/panda.yaml and the demo's targets, and then answers the recorded states without the plant:
-the controller's step, the supervisor, and the record of the command that acted, in the order of the node's loop. Counted
-are the user-space instructions of the process for the two numbers of ticks; their difference over the ticks between is the
-result, so starting and compiling cancel. An instruction is not a time, but it is the same on an idle and a busy machine.
+DIR is a checkout of another version (`git worktree add DIR COMMIT`). Each version records a run of its closed loop, a
+Panda from nothing with config/panda.yaml and the demo's targets, and then answers the recorded states without the
+plant: the controller's step, the supervisor, and the record of the command that acted, in the order of the node's loop.
+Counted are the user-space instructions of the process for the two numbers of ticks; their difference over the ticks
+between is the result, so that starting and compiling cancel. An instruction is not a time, but it is the same on an
+idle and a busy machine.
 
-`perf stat -e instructions:u` counts where the kernel lets it, else valgrind (minutes): it knows no AVX-512, so the code it
-runs is compiled by a $CXX of its own for x86-64-v3 instead of this processor. MANY may be fewer then: 400 to 800 take some
-four minutes a version. Exit code 0: at most LIMIT times DIR's.
+`perf stat -e instructions:u` counts where the kernel permits it, else valgrind (minutes): it knows no AVX-512, so that
+the code it runs is compiled by another $CXX for x86-64-v3 instead of this processor. MANY may be fewer then: 400 to 800
+take some four minutes a version. Exit code 0: at most LIMIT times DIR's.
 """
 
 from __future__ import annotations
@@ -93,7 +94,8 @@ def record(package: Path, file: Path, points: int, ticks: int) -> None:
 
 
 def current(slots, time: float):
-    return [slot.value for slot in slots if slot.start <= time][-1]
+    """Return the target at `time` [s]; before the first one, the first."""
+    return [slot.value for slot in slots if slot.start <= time or slot is slots[0]][-1]
 
 
 def replay(package: Path, file: Path, points: int, ticks: int) -> None:
@@ -105,7 +107,8 @@ def replay(package: Path, file: Path, points: int, ticks: int) -> None:
 
     data = dict(np.load(file))
     loop, _ = build(package, points)
-    begin(loop, [Slot("point", start, start, value) for start, value in zip(data["times"], data["targets"])])
+    targets = zip(data["times"], data["targets"], strict=True)
+    begin(loop, [Slot("point", start, start, value) for start, value in targets])
     for k in range(ticks):
         row = data["frame"][k]
         frames = (FeatureFrame(row[0], row[1 : 1 + 2 * points], row[1 + 2 * points :]),) if np.isfinite(row[0]) else ()
@@ -116,21 +119,26 @@ def replay(package: Path, file: Path, points: int, ticks: int) -> None:
 class Outputs:
     """Takes what the loop hands out and keeps the last command u (nu,); `applied`: what acts instead of it."""
 
-    applied = None
+    def __init__(self) -> None:
+        self.u = self.applied = None
 
     def command(self, stamp, u) -> None:
+        """Keep the command."""
         self.u = u.copy()
 
-    def tick(self, tick) -> None: ...
+    def tick(self, tick) -> None:
+        """Publish nothing."""
 
-    def event(self, event) -> None: ...
+    def event(self, event) -> None:
+        """Keep no event log."""
 
     def log(self, level, text) -> None:
+        """Print the text."""
         print(text, file=sys.stderr)
 
 
 def build(package: Path, points: int):
-    """The node's control cycle for the Panda, and the robot."""
+    """Return the node's control cycle for the Panda, and the robot."""
     from mbrl_ros.config.settings_file import load_configuration
     from mbrl_ros.controllers.factory import build_controller
     from mbrl_ros.robots import load_robot
@@ -155,21 +163,23 @@ def build(package: Path, points: int):
 
 
 def begin(loop, slots) -> None:
+    """Give the controller its targets."""
     for slot in slots:
         loop.controller.set_point_target(slot.value, float(slot.start))
 
 
 def answer(loop, observation, effort) -> None:
+    """Let the loop answer one state."""
     from mbrl_ros.runtime.mailbox import Arrival
 
     loop.tick(Arrival(observation, observation.stamp, effort))
 
 
-# --- counting, in the parent process -------------------------------------------------------------------------------------
+# --- counting, in the parent process --------------------------------------------------------------------------------
 
 
 def has_perf() -> bool:
-    """Whether the kernel lets this user count instructions."""
+    """Return whether the kernel lets this user count instructions."""
     if shutil.which("perf") is None:
         return False
     done = subprocess.run(["perf", "stat", "-x,", "-e", "instructions:u", "true"], capture_output=True, text=True)
@@ -177,12 +187,12 @@ def has_perf() -> bool:
 
 
 def compiler(folder: Path) -> Path:
-    """A $CXX that compiles for MARCH whatever -march it is told."""
+    """Write a $CXX that compiles for MARCH whatever -march it is given."""
     real = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++") or "g++"
     path = folder / "cxx"
     path.write_text(
-        '#!/bin/sh\nfor a; do shift; case "$a" in -march=*) a=-march=%s;; esac; set -- "$@" "$a"; done\n'
-        'exec %s "$@"\n' % (MARCH, real)
+        f'#!/bin/sh\nfor a; do shift; case "$a" in -march=*) a=-march={MARCH};; esac; set -- "$@" "$a"; done\n'
+        f'exec {real} "$@"\n'
     )
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
@@ -192,13 +202,8 @@ class Version:
     """One checkout, its recording and its counts."""
 
     def __init__(self, package: Path, folder: Path, tool: str, points: int, ticks: tuple[int, int]):
-        self.package, self._folder, self._tool, self._points, self._ticks = (
-            package.resolve(),
-            folder,
-            tool,
-            points,
-            ticks,
-        )
+        self.package, self._folder = package.resolve(), folder
+        self._tool, self._points, self._ticks = tool, points, ticks
         self._recording = folder / "recording.npz"
         self._environment = {**os.environ, **SINGLE, "PYTHONPATH": str(self.package), "PYTHONHASHSEED": "0"}
         if tool == "valgrind":
@@ -207,7 +212,7 @@ class Version:
             self._environment.update(CXX=str(compiler(cache)), XDG_CACHE_HOME=str(cache))
 
     def per_tick(self) -> float:
-        """Instructions of a tick."""
+        """Return the instructions of a tick."""
         few, many = self._ticks
         self._child("record", many, [])
         self._child("replay", 1, [])  # whatever is compiled for it is compiled now
@@ -248,13 +253,14 @@ class Version:
                     re.MULTILINE,
                 )[1]
             )
-        told = self._child(
+        printed = self._child(
             "replay", ticks, ["valgrind", "--tool=callgrind", f"--callgrind-out-file={self._folder}/out.{ticks}"]
         )
-        return int(re.search(r"Collected : (\d+)", told)[1])
+        return int(re.search(r"Collected : (\d+)", printed)[1])
 
 
 def main() -> int:
+    """Count the instructions of one or two versions; 1 where this one takes too many."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", type=Path, metavar="DIR", help="a checkout of the version to compare with")
     parser.add_argument("--points", type=int, default=0, help="marks that a camera sees (the demo: 1)")

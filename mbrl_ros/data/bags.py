@@ -38,7 +38,7 @@ def read(path: Path, options: ReadOptions) -> Recording:
 
     Raises
     ------
-    DataError : says what the bag lacks
+    DataError : tells what the bag lacks
     JointNameError : no message holds all of the wanted joints
     """
     from rosbags.typesys import Stores, get_typestore

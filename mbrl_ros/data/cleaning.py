@@ -15,8 +15,8 @@ from ..exceptions import DataError
 from ..types import Array
 from .recording import GAP, Recording
 
-MINIMUM = 20  # samples below which nothing can be said
-# The positions' own clock may differ from the stamps by this factor before it is worth a note.
+MINIMUM = 20  # samples below which a recording is of no use
+# The clock of the positions may differ from the stamps by this factor before it is worth a note.
 CLOCK_TOLERANCE = 1.02
 
 
@@ -98,7 +98,7 @@ def unwrapped(stamps: Array, q: Array, qd: Array | None) -> tuple[Array, int]:
     """
     step = np.diff(q, axis=0)
     expected = 0.0 if qd is None else 0.5 * (qd[1:] + qd[:-1]) * np.diff(stamps)[:, None]
-    expected = np.clip(expected, -np.pi, np.pi)  # over a long gap the velocity says nothing
+    expected = np.clip(expected, -np.pi, np.pi)  # over a long gap the velocity tells nothing
     turns = np.round((step - expected) / (2.0 * np.pi))
     turns[np.abs(step) <= np.pi] = 0.0
     return np.vstack([q[:1], q[1:] - 2.0 * np.pi * np.cumsum(turns, axis=0)]), int(np.count_nonzero(turns))
@@ -151,7 +151,7 @@ def _clock(stamps: Array, q: Array, qd: Array) -> list[str]:
     )
     if 1.0 / CLOCK_TOLERANCE < pace < CLOCK_TOLERANCE:
         return []
-    return [f"positions move {pace:.3f} times as far as velocities and stamps say: the clock or the units are off"]
+    return [f"positions move {pace:.3f} times as far as velocities and stamps tell: the clock or the units are off"]
 
 
 def _constant(u: Array, joints: tuple[str, ...], source: str) -> list[str]:

@@ -65,7 +65,7 @@ def _sqlite(path: Path) -> Iterator[Raw]:
         }
         for topic, stamp, data in connection.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id"):
             if topic in topics and isinstance(stamp, int) and isinstance(data, bytes):  # damage changes types too
-                yield *topics[topic], stamp, whole(data)
+                yield *topics[topic], stamp, decompressed(data)
     except sqlite3.Error:
         return
     finally:
@@ -102,7 +102,7 @@ def _messages(
         elif kind == 0x05:
             channel, _, stamp = struct.unpack_from("<HIQ", record)
             if channel in channels:
-                yield *channels[channel], stamp, whole(record[22:])
+                yield *channels[channel], stamp, decompressed(record[22:])
 
 
 def _records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
@@ -129,7 +129,7 @@ def _string(data: bytes, position: int) -> tuple[str, int]:
     return data[begin : begin + length].decode("utf-8", "replace"), begin + length
 
 
-def whole(data: bytes) -> bytes:
+def decompressed(data: bytes) -> bytes:
     """Return a message as it was before it was compressed, if it was; CDR never begins like zstd."""
     return _decompressed(data, "zstd") if data.startswith(ZSTD) else data
 

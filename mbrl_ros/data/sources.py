@@ -22,7 +22,7 @@ class RecordingFormat(Protocol):
         """Return whether `path` (a folder, or a file that begins with `start`) is in this format."""
 
     def read(self, path: Path, options: ReadOptions) -> Recording:
-        """Return the recording at `path`; DataError says what it lacks."""
+        """Return the recording at `path`; DataError tells what it lacks."""
 
 
 FORMATS: tuple[RecordingFormat, ...] = (bags, tables)

@@ -2,7 +2,7 @@
 
 Reads a folder with or without metadata.yaml, one storage file (.db3, .mcap), compressed by file, message or chunk, and
 split ones. Order is by the bag's stamp and, among equal stamps, by topic, so that copies of a bag in another storage
-give the same sequence. Where the bag is damaged, what `salvage` can still read follows; `notes` say so.
+give the same sequence. Where the bag is damaged, what `salvage` can still read follows; `notes` tell so.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..exceptions import DataError
-from .salvage import MAGIC, SQLITE, ZSTD, Raw, salvaged, whole
+from .salvage import MAGIC, SQLITE, ZSTD, Raw, decompressed, salvaged
 
 STORAGE = (".db3", ".mcap", ".zstd")
 WINDOW = 2_000_000_000  # [ns] within which salvaged messages are put into order
@@ -108,7 +108,7 @@ class BagStream:
             connections = [connection for connection in reader.connections if connection.topic in wanted]
             for connection, stamp, data in reader.messages(connections):
                 if 0 <= stamp < LATEST:
-                    yield connection.topic, connection.msgtype, stamp, whole(data)
+                    yield connection.topic, connection.msgtype, stamp, decompressed(data)
 
     def _salvaged(self) -> Iterator[Raw]:
         for file in self._files():

@@ -1,6 +1,6 @@
 """Recordings as comma-separated tables, plain or gzipped, with a column for each joint and quantity.
 
-A column map says which columns are what: `time=Time:ms,q=Position{}:deg,qd=Velocity{},u=Cur{}` where {} stands for
+A column map tells which columns hold what: `time=Time:ms,q=Position{}:deg,qd=Velocity{},u=Cur{}` where {} stands for
 the joint's number (from 0 or 1) or name, and `:unit` is one of UNITS. What the map leaves out is looked for under the
 usual names. As commands, efforts are preferred to motor currents, those to measured efforts, and a column that never
 changes to none.

@@ -27,7 +27,6 @@ from .student import TARGETS, Shape, Whitening
 
 KIND = "policy"
 FORMER_KEYS = {"caution": "inertia_scale", "own": "rotor_inertia"}  # what files of earlier revisions call things
-SCORES = ("state", "target", "spread")
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -12,7 +12,7 @@ struct Joints {
 };
 
 struct Body {
-  double R[9], d[3], mass, h[3], I[6];  // I and h = mass times centre about the body's own origin, d from its parent's
+  double R[9], d[3], mass, h[3], I[6];  // I and h = mass times centre about the origin of the body, d from its parent's
 };
 
 static void cross(const double* a, const double* b, double* c) {

@@ -52,7 +52,7 @@ class _Structure(ctypes.Structure):
 
 @functools.lru_cache(maxsize=1)
 def library() -> ctypes.PyDLL | None:
-    """Return the compiled function, or None where it cannot be had; the log says why."""
+    """Return the compiled function, or None where it cannot be had; the log tells why."""
     return load_library("inertia", {"inertia.cpp": (files(__package__) / "inertia.cpp").read_text()})
 
 
@@ -97,7 +97,7 @@ class JointSpaceInertia:
         """
         if self._compiled is None:
             return self.numpy(q)
-        # an array of the right shape is spared a check that costs more than M
+        # the check costs more than M: an array of the right shape does without
         return self._compiled(q if isinstance(q, np.ndarray) and q.shape == (self.n,) else checked("q", q, (self.n,)))
 
     def numpy(self, q: Array) -> Array:

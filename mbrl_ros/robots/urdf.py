@@ -82,7 +82,7 @@ class Inertial:
 
 
 def parse(text: str) -> Tree:
-    """Return the `Tree` of URDF `text`; RobotDescriptionError says what is wrong and how to fix it."""
+    """Return the `Tree` of URDF `text`; RobotDescriptionError tells what is wrong and how to fix it."""
     try:
         robot = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:

@@ -22,7 +22,7 @@ try:
 except ImportError as error:
     raise ConfigurationError(f"the simulation needs MuJoCo ({error}): pip install 'mbrl_ros[sim]'") from None
 
-__all__ = ["MESHES", "TIP", "compiled", "mechanism", "mujoco", "place"]  # mujoco: imported, or its remedy told, here
+__all__ = ["MESHES", "TIP", "compiled", "mechanism", "mujoco", "place"]  # mujoco, which is imported once
 
 MESHES = (".stl", ".obj")  # the mesh formats MuJoCo reads
 TIP = "mbrl_tip"

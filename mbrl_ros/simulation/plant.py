@@ -101,7 +101,7 @@ class Plant:
         self.reset()
 
     def reset(self, seed: int | None = None) -> Measurement:
-        """Return to the initial position at rest, unloaded, with whole motors; `seed` replaces the settings' seed."""
+        """Return to the initial position at rest, unloaded, motors in order; `seed` replaces the settings' seed."""
         robot = self.robot
         self.seed = self.settings.seed if seed is None else seed
         self._rng = np.random.default_rng(self.seed)

@@ -1,6 +1,6 @@
 """Pictures of the simulated robot, off screen, where a GL library for it is installed (libegl1 or libosmesa6).
 
-Only for looking at and for image features: the plant does not need it. The robot is drawn with its collision
+For people and for image features; the plant does not need it. The robot is drawn with its collision
 shapes, or, where MuJoCo can read none of them, as rods between its joints; marks are red balls.
 """
 

@@ -11,10 +11,11 @@ def planar_arm(
     links = ['<link name="base"/>']
     for i in range(n):
         inertia = mass * length**2 / 12
+        parent = "base" if i == 0 else f"link{i}"
         links.append(f'''
   <link name="link{i + 1}"><inertial><origin xyz="{length / 2} 0 0"/><mass value="{mass}"/>
     <inertia ixx="0.001" iyy="{inertia}" izz="{inertia}" ixy="0" ixz="0" iyz="0"/></inertial></link>
-  <joint name="joint{i + 1}" type="revolute"><parent link="{"base" if i == 0 else f"link{i}"}"/><child link="link{i + 1}"/>
+  <joint name="joint{i + 1}" type="revolute"><parent link="{parent}"/><child link="link{i + 1}"/>
     <origin xyz="{0 if i == 0 else length} 0 0"/><axis xyz="0 -1 0"/>
     <limit lower="-2.5" upper="2.5" effort="{effort}" velocity="{velocity}"/></joint>''')
     links.append(

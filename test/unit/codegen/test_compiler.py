@@ -21,7 +21,7 @@ needs_compiler = pytest.mark.skipif(compiler.find_compiler() is None, reason="no
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
-    """A cache and a fallback directory of this test's own, and no memory of what was said."""
+    """A cache and a fallback directory of this test's own, and no memory of what was logged."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(compiler.tempfile, "gettempdir", lambda: str(tmp_path / "elsewhere"))
     monkeypatch.setattr(compiler, "_logged", set())
@@ -92,21 +92,21 @@ def broken_compiler(path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("trouble", ["none", "broken", "full disk", "hangs"])
-def test_without_compiled_code_it_says_so_once_and_plans_all_the_same(tmp_path, monkeypatch, caplog, trouble):
+@pytest.mark.parametrize("failure", ["none", "broken", "full disk", "hangs"])
+def test_without_compiled_code_it_logs_so_once_and_plans_all_the_same(tmp_path, monkeypatch, caplog, failure):
     expected = {"none": "no C++ compiler", "broken": "out of luck", "full disk": "No space left", "hangs": "timed out"}[
-        trouble
+        failure
     ]
     monkeypatch.setenv("CXX", broken_compiler(tmp_path / "c++"))
-    if trouble == "none":
+    if failure == "none":
         monkeypatch.setattr(compiler, "find_compiler", lambda: None)
-    if trouble == "full disk":
+    if failure == "full disk":
 
         def full(*_, **__):
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(compiler.Path, "write_text", full)
-    if trouble == "hangs":
+    if failure == "hangs":
         (tmp_path / "c++").write_text("#!/bin/sh\nexec sleep 600\n")
         monkeypatch.setattr(compiler, "TIMEOUT", 0.2)
         monkeypatch.setattr(compiler, "_compiler_version", lambda path: "")

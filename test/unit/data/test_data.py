@@ -139,7 +139,7 @@ def test_a_robot_at_rest_without_noise_is_not_a_repetition():
     assert recording.counts["repeated messages dropped"] == 0
 
 
-def test_unwrapping_believes_the_velocity():
+def test_unwrapping_follows_the_velocity():
     t, fast = np.array([0.0, 1.0, 2.0]), np.array([[0.0], [4.0], [8.0]])
     for qd, turns in ((np.full((3, 1), 4.0), 0), (np.full((3, 1), -2.28), 2), (None, 2)):
         fixed, count = unwrapped(t, fast, qd)

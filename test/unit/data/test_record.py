@@ -104,7 +104,8 @@ from support.recordings import recorded, states
 writer.RETRY = writer.FLUSH_PERIOD = 0.0
 room, warnings = Path("room"), []
 filler = room / "filler"
-bag = recorded(room / "bag", states(200), storage={storage!r}, warn=warnings.append, limits=writer.Limits(min_free_mb=0.0))
+limits = writer.Limits(min_free_mb=0.0)
+bag = recorded(room / "bag", states(200), storage={storage!r}, warn=warnings.append, limits=limits)
 with filler.open("wb", buffering=0) as file:
     try:
         while file.write(bytes(4096)):

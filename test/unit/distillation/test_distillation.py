@@ -57,7 +57,7 @@ def test_the_gradient_is_that_of_finite_differences(robot):
         assert slope[0] == pytest.approx(gradient @ direction, rel=1e-5, abs=1e-8), name
 
 
-def test_masses_are_found_without_noise_and_errors_in_acceleration_only_make_them_smaller(robot):
+def test_the_inertia_is_found_without_noise_and_errors_in_acceleration_only_make_them_smaller(robot):
     s, inertia_model = taught_samples(robot), PointMassInertia(robot)
     mu, rotor_inertia = inertia_model.identify(s.q, s.dq, s.da, s.dw, np.full(N, 20.0))
     true = inertia_model.inertia(s.q[:20], MU, ROTOR_INERTIA)
@@ -95,7 +95,7 @@ def test_the_command_is_inside_its_limits_whatever_comes_in(robot, taught):
         assert np.isfinite(u).all() and (u >= robot.command_lower).all() and (u <= robot.command_upper).all()
 
 
-def test_compiled_code_and_numpy_say_the_same(robot, taught):
+def test_compiled_code_and_numpy_agree(robot, taught):
     policy, rng = taught[0], np.random.default_rng(5)
     acting, p = CompiledPolicy(policy, robot), taught[0].shape.unpack(taught[0].theta)
     for _ in range(10):

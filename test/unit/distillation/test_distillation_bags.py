@@ -68,8 +68,8 @@ def test_a_bag_becomes_a_policy(tmp_path, robot_file, capsys):
     rows.append((TOPIC, VECTOR, 2.0, make.labelled([1.0], ["something else"])))
     bag, policy = write_bag(tmp_path / "bag", rows), tmp_path / "out.policy"
     assert main(["distill", str(bag), "--robot", str(robot_file), "--output", str(policy), "--restarts", "1"]) == 0
-    said = capsys.readouterr().out
-    assert "samples stored" in said and "not a mbrl_ros/supervision/1 message" in said
+    printed = capsys.readouterr().out
+    assert "samples stored" in printed and "not a mbrl_ros/supervision/1 message" in printed
     load(policy).check(planar_robot(N))
     assert main(["policy", "info", str(policy), "--json", str(tmp_path / "info.json")]) == 0
     facts = json.loads((tmp_path / "info.json").read_text())

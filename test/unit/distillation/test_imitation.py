@@ -5,7 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from mbrl_ros.config.sections.distillation import DistillationSettings
 from mbrl_ros.distillation.ensemble import TeacherEnsemble, mixture
+from mbrl_ros.distillation.imitation import METHODS
 from mbrl_ros.distillation.soft_targets import fit_choice, soft_targets
 from mbrl_ros.distillation.trainer import Trainer
 from mbrl_ros.exceptions import DataError
@@ -19,11 +21,11 @@ def test_the_mixtures_moments_are_those_of_its_samples():
     covariances = np.array([np.diag([0.5, 0.2]), [[0.4, 0.1], [0.1, 0.3]], np.eye(2)])
     mean, P = mixture(u, np.linalg.inv(covariances), p)
     which = rng.choice(3, 200_000, p=p)
-    drawn = u[which] + np.einsum(
+    draws = u[which] + np.einsum(
         "nij,nj->ni", np.linalg.cholesky(covariances)[which], rng.standard_normal((len(which), 2))
     )
-    assert mean == pytest.approx(drawn.mean(axis=0), abs=0.01)
-    assert np.linalg.inv(P) == pytest.approx(np.cov(drawn.T), abs=0.02)
+    assert mean == pytest.approx(draws.mean(axis=0), abs=0.01)
+    assert np.linalg.inv(P) == pytest.approx(np.cov(draws.T), abs=0.02)
 
 
 def test_teachers_who_agree_keep_their_precision_and_a_dispute_lowers_it_along_itself():
@@ -88,3 +90,7 @@ def test_soft_targets_teach_more_than_hard_ones_from_few_samples():
 def test_malformed_choices_are_refused():
     with pytest.raises(DataError, match="finite rows"):
         fit_choice(np.zeros((3, 2)), np.full((3, 2), np.nan), 1.0)
+
+
+def test_the_methods_are_those_of_the_setting():
+    assert tuple(METHODS) == DistillationSettings.infos()["method"][1].choices

@@ -1,4 +1,4 @@
-"""`mbrl evaluate` and `mbrl fit-prior`: scores that mean what they say, on made-up and on real recordings."""
+"""`mbrl evaluate` and `mbrl fit-prior`: the scores are what their definitions state, on made and real recordings."""
 
 import dataclasses
 import json
@@ -36,7 +36,7 @@ def linear_recording(T=2000, n=3, noise=0.01, dt=0.01, seed=0, scale=1.0):
         rows.append((k * dt, q, qd, u * scale))
         change = dt * (B @ u - 4.0 * q - 1.0 * qd) + noise * rng.standard_normal(n)
         q, qd = q + dt * (qd + 0.5 * change), qd + change
-    t, Q, QD, U = (np.array(column) for column in zip(*rows))
+    t, Q, QD, U = (np.array(column) for column in zip(*rows, strict=False))
     return cleaned("linear", NAMES[:n], t, Q, QD, U, u_source="made up")
 
 
@@ -132,8 +132,8 @@ def test_unreadable_files_do_not_keep_the_others_from_being_evaluated(tmp_path, 
     bad.write_bytes(b"")
     options = ["--priors", "integrator", "--json", str(tmp_path / "out.json")]
     assert main.main(["evaluate", str(bad), str(good), *options]) == 1
-    said = capsys.readouterr().out
-    assert "bad.csv is empty" in said and said.splitlines()[-1].startswith(
+    printed = capsys.readouterr().out
+    assert "bad.csv is empty" in printed and printed.splitlines()[-1].startswith(
         "FAIL: bad.csv could not be evaluated, try: "
     )
     assert list(json.loads((tmp_path / "out.json").read_text())) == ["good.csv"]

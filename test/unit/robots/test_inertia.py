@@ -23,7 +23,9 @@ def link(name, mass=None, centre="0 0 0", tensor=(0.0,) * 6, rpy="0 0 0"):
     """A <link>; `tensor` is xx, yy, zz, xy, xz, yz."""
     if mass is None:
         return f'<link name="{name}"/>'
-    entries = " ".join(f'i{key}="{value}"' for key, value in zip(("xx", "yy", "zz", "xy", "xz", "yz"), tensor))
+    entries = " ".join(
+        f'i{key}="{value}"' for key, value in zip(("xx", "yy", "zz", "xy", "xz", "yz"), tensor, strict=False)
+    )
     return (
         f'<link name="{name}"><inertial><origin xyz="{centre}" rpy="{rpy}"/><mass value="{mass}"/>'
         f"<inertia {entries}/></inertial></link>"
@@ -213,10 +215,16 @@ def test_m_is_the_kinetic_energys(seed):
 def test_the_random_trees_hold_every_case():
     robots = [random_tree(seed) for seed in range(20)]
     trees = [urdf.parse(robot.urdf) for robot in robots]
-    controlled = [[one for one in tree.joints if one.name in robot.joints] for robot, tree in zip(robots, trees)]
+    controlled = [
+        [one for one in tree.joints if one.name in robot.joints] for robot, tree in zip(robots, trees, strict=False)
+    ]
     assert {one.kind for joints in controlled for one in joints} == {"revolute", "continuous", "prismatic"}
     assert any(one.mimic for tree in trees for one in tree.joints)
-    assert any(one.movable and one not in joints for tree, joints in zip(trees, controlled) for one in tree.joints)
+    assert any(
+        one.movable and one not in joints
+        for tree, joints in zip(trees, controlled, strict=False)
+        for one in tree.joints
+    )
     assert any((JointSpaceInertia(robot).numpy(np.ones(robot.n)) == 0.0).any() for robot in robots)  # branches
 
 

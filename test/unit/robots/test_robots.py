@@ -53,8 +53,8 @@ def arm(name):
     return load_robot(RobotSettings(description=f"package-data:{name}", joints=ARMS[name]))
 
 
-def mujoco_twin(robot):
-    """MuJoCo's own reading of the robot's mechanism, joints in the order of the robot (all arms here are serial)."""
+def mujoco_model(robot):
+    """The robot's mechanism as MuJoCo reads it, joints in the order of the robot (all arms here are serial)."""
     mujoco = pytest.importorskip("mujoco")
     mechanism = urdf.reduced(robot.urdf, robot.joints)
     ElementTree.SubElement(ElementTree.SubElement(mechanism, "mujoco"), "compiler", fusestatic="false")
@@ -217,7 +217,7 @@ def test_tip_position_equals_mujocos_and_adams(name):
     from mbrl_ros.robots.kinematics import Kinematics, tip_position
 
     robot = arm(name)
-    mujoco, model, data = mujoco_twin(robot)
+    mujoco, model, data = mujoco_model(robot)
     adam = pytest.importorskip("adam.casadi").KinDynComputations(
         ElementTree.tostring(urdf.reduced(robot.urdf, robot.joints), encoding="unicode"), list(robot.joints)
     )
@@ -275,7 +275,7 @@ def test_nominal_dynamics_equal_mujocos(name):
     from mbrl_ros.robots.rigid_body import forward_dynamics, gravity
 
     robot = arm(name)
-    mujoco, model, data = mujoco_twin(robot)
+    mujoco, model, data = mujoco_model(robot)
     scale, armature = 0.8, 0.1
     model.body_mass *= scale
     model.body_inertia *= scale

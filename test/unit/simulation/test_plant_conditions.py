@@ -62,7 +62,8 @@ def test_jitter_adds_whole_ticks_and_no_command_overtakes_a_newer_one():
     per_tick = numbers.reshape(-1, 5)
     assert (per_tick == per_tick[:, :1]).all()  # changes fall on ticks
     age = (np.arange(400) - per_tick[:, 0])[10:]
-    # The newest of k-1 with 0, k-2 with at most 1, k-3 with any draw has come: P(1) = 1/3, P(2) = 2/3 2/3, P(3) = 2/3 1/3.
+    # The newest of k-1 with 0, k-2 with at most 1, k-3 with any draw has come:
+    # P(1) = 1/3, P(2) = 2/3 2/3, P(3) = 2/3 1/3.
     counts = np.bincount(age, minlength=4)
     assert counts.sum() == counts[1:4].sum()
     # A share's standard deviation over 390 ticks is 0.025.
@@ -195,7 +196,7 @@ def test_differentiated_velocities_are_low_passed_differences_of_the_measured_po
     measured = [plant.reset()] + [plant.step(np.array([1.0, -0.5])) for _ in range(30)]
     np.testing.assert_array_equal(measured[0].qd, np.zeros(2))
     follow, v = 1.0 - math.exp(-2.0 * math.pi * 20.0 * 0.005), None
-    for last, now in zip(measured, measured[1:]):
+    for last, now in zip(measured, measured[1:], strict=False):
         slope = (now.q - last.q) / 0.005
         v = slope if v is None else v + follow * (slope - v)
         np.testing.assert_allclose(now.qd, v, rtol=1e-9, atol=1e-12)
