@@ -1,10 +1,11 @@
-"""Every setting is a ROS parameter with its bounds, and what the settings refuse the node refuses, with the same words."""
+"""Every setting is a ROS parameter with its bounds, and the node refuses what the settings refuse, with the same words."""
 
 import pytest
 
 from mbrl_ros.config.configuration import documented, section_types
 from mbrl_ros.config.sections.nodes import NodeSettings
 from mbrl_ros.exceptions import ConfigurationError
+from support.distributions import PLUGIN, installing
 from support.needs import needs, present
 
 if present("rclpy"):
@@ -30,14 +31,14 @@ def make_node():
     context.init()
     nodes = []
 
-    def make(*overrides: tuple):
+    def make(*overrides: tuple, sections=SECTIONS):
         node = OverriddenNode(
             "parameters",
             context=context,
             parameter_overrides=[Parameter(key, value=value) for key, value in overrides],
         )
         nodes.append(node)
-        return node, Parameters(node, SECTIONS)
+        return node, Parameters(node, sections)
 
     yield make
     for node in nodes:
@@ -105,3 +106,19 @@ def test_dynamic_parameters_change_at_run_time_others_do_not(make_node):
     refused = node.set_parameters([Parameter("planner.horizon", value=20)])[0]
     assert not refused.successful and "read-only" in refused.reason
     assert taken == [0.9]
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Install a distribution."""
+    yield from installing(tmp_path, monkeypatch)
+
+
+def test_the_settings_of_a_plug_in_are_parameters_too_and_a_broken_one_is_no_error(make_node, install):
+    modules = {"level_of_x": PLUGIN.format(weight=0.0), "broken_of_x": "1 / 0"}
+    install("spirit_level", {"costs": {"level": "level_of_x", "broken": "broken_of_x"}}, modules)
+    node, parameters = make_node(("cost.level.height", 2), sections={**section_types(), "": NodeSettings})
+    assert parameters.sections["cost.level"].height == 2.0 and node.get_parameter("cost.level.weight").value == 0.0
+    assert node.describe_parameter("cost.level.height").description == "height of the table [m]"
+    with pytest.raises(ConfigurationError, match="the cost 'broken' of spirit_level 1.2 cannot be used"):
+        make_node(("cost.broken.weight", 1.0))

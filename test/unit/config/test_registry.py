@@ -1,55 +1,19 @@
 """Plug-ins of this package and of others: a folder on sys.path that looks like an installed distribution."""
 
-import sys
-
 import pytest
 
 from mbrl_ros.cli import main as cli
 from mbrl_ros.config import registry
 from mbrl_ros.config.configuration import Configuration, section_types
+from mbrl_ros.config.settings_file import load_configuration
 from mbrl_ros.exceptions import ConfigurationError
-
-PLUGIN = """
-import dataclasses
-from mbrl_ros.config.section import Section, setting
-
-@dataclasses.dataclass(frozen=True)
-class Settings(Section):
-    weight: float = setting({weight}, "weight of the cost", low=0.0, dynamic=True)
-    height: float = setting(0.3, "height of the table", unit="m")
-
-def build(settings, context):
-    return {{}}
-"""
+from support.distributions import PLUGIN, installing
 
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Install a distribution: its entry points {group: {name: value}} and its modules {name: source}."""
-    imported = []
-
-    def installed(name, entry_points, modules=None):
-        folder = tmp_path / name
-        metadata = folder / f"{name}-1.2.dist-info"
-        metadata.mkdir(parents=True)
-        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
-        (metadata / "entry_points.txt").write_text(
-            "".join(
-                f"[mbrl_ros.{group}]\n" + "".join(f"{key} = {value}\n" for key, value in points.items())
-                for group, points in entry_points.items()
-            )
-        )
-        for module, source in (modules or {}).items():
-            (folder / f"{module}.py").write_text(source)
-            imported.append(module)
-        monkeypatch.syspath_prepend(folder)
-        registry.refresh()
-
-    yield installed
-    monkeypatch.undo()
-    for module in imported:
-        sys.modules.pop(module, None)
-    registry.refresh()
+    """Install a distribution."""
+    yield from installing(tmp_path, monkeypatch)
 
 
 def test_the_built_in_plug_ins_are_the_modules_that_define_settings_and_build():
@@ -63,7 +27,7 @@ def test_the_built_in_plug_ins_are_the_modules_that_define_settings_and_build():
     assert registry.problems() == []
 
 
-def test_a_plug_in_of_another_package_takes_settings_like_a_built_in_one(install):
+def test_a_plug_in_of_another_package_takes_settings_like_a_built_in_one(install, tmp_path):
     install("spirit_level", {"costs": {"level": "spirit_level_cost"}}, {"spirit_level_cost": PLUGIN.format(weight=0.0)})
     before = [name for name in registry.names("cost") if name != "level"]
     assert registry.names("cost") == [*before, "level"], "the terms of the built-in costs keep their order"
@@ -72,6 +36,9 @@ def test_a_plug_in_of_another_package_takes_settings_like_a_built_in_one(install
     assert configuration.costs["level"].to_mapping() == {"weight": 2.0, "height": 0.5}
     assert configuration.flat()["cost.level.height"] == 0.5 and "cost.level" in section_types()
     assert Configuration().costs["level"].to_mapping()["weight"] == 0.0
+    file = tmp_path / "arm.yaml"
+    file.write_text("/**/mpc_node:\n  ros__parameters: {cost: {level: {weight: 3e0}}}\n")
+    assert load_configuration(file).costs["level"].to_mapping()["weight"] == 3.0
     with pytest.raises(ConfigurationError, match=r"cost\.level\.hight'; did you mean 'cost\.level\.height'"):
         Configuration.from_flat({"cost.level.hight": 0.5})
 
