@@ -48,11 +48,11 @@ def small_bags(folder: Path) -> list[Path]:
 
     robot = Robot(player=True)
     robot.point(0.7, -0.3)
-    robot.live(50)
+    robot.publish_states(50)
     robot.loop.request(Request.HOLD)
-    robot.live(10)
+    robot.publish_states(10)
     robot.loop.request(Request.RESUME)
-    robot.live(40)
+    robot.publish_states(40)
     messages, _ = closed_loop(seconds=2.0)
     forms = [
         write_bag(folder / f"{storage}_{compression or 'plain'}", messages, storage, compression)

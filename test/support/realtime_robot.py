@@ -1,4 +1,4 @@
-"""A run in real time without DDS: the loop in its thread, a robot, a clock that obeys, and what a recorder would have."""
+"""A run in real time without DDS: the loop in its thread, a robot, a clock that is set, and what a recorder has."""
 
 import hashlib
 import json
@@ -139,9 +139,12 @@ class Robot:
 
     # --- what happens -------------------------------------------------------------------------------------------------
 
-    def live(self, periods: float, late: float = 0.2):
-        """States for so many periods; a share `late` of the commands comes more than a period after its state, and one
-        state in ten between the ticks is overtaken: recorded, but never seen by the loop."""
+    def publish_states(self, periods: float, late: float = 0.2):
+        """States for so many periods.
+
+        A share `late` of the commands comes more than a period after its state. One state in ten between the ticks is
+        overtaken: it is recorded, but the loop does not get it.
+        """
         for _ in range(round(periods * EVERY)):
             stamp = exact(self.time)
             data = self.make.state(stamp, self.q, self.qd, (0.0, 0.0))
@@ -155,7 +158,7 @@ class Robot:
             self.q, self.qd = self.q + h * self.qd, self.qd + h * acceleration + 1e-3 * self.rng.standard_normal(2)
             self.k += 1
 
-    def be_silent(self, periods: int):
+    def miss_states(self, periods: int):
         """No states for so long that safe commands go out."""
         for _ in range(periods):
             self.k += EVERY

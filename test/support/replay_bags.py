@@ -134,7 +134,7 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 def closed_loop(seconds: float = 3.0, seed: int = 0, session: bool = True, store: str = "ros2_jazzy", **settings):
-    """(messages, commands (T, 2)) of a run in lockstep as the nodes make it: the arm without gravity and with noise, one target."""
+    """(messages, commands (T, 2)) of a run in lockstep as the nodes make it: no gravity, some noise, one target."""
     values = {**SETTINGS, **settings}
     configuration = Configuration.from_flat({key: value for key, value in values.items() if key != "lockstep"})
     robot = load_robot(configuration.robot)
@@ -173,11 +173,11 @@ def closed_loop(seconds: float = 3.0, seed: int = 0, session: bool = True, store
         if k == 0:
             controller.reset(observation)
             supervisor.reset(observation)
-        decision, trust = controller.step(observation), controller.dynamics.consistency
-        doubts = (Reason.MODEL_INCONSISTENT if trust.level == 0.0 else Reason.NONE) | (
-            Reason.MODEL_LOST if trust.hold else Reason.NONE
+        decision, health = controller.step(observation), controller.health()
+        warnings = (Reason.MODEL_INCONSISTENT if health.model_inconsistent else Reason.NONE) | (
+            Reason.MODEL_LOST if health.model_lost else Reason.NONE
         )
-        u = supervisor.filter(decision, decision.admitted, doubts).u
+        u = supervisor.filter(decision, decision.admitted, warnings).u
         controller.record(observation.stamp, u)
         commands.append(u)
         messages.append(("/commands", VECTOR, stamp + 0.001, make.command(u, observation.stamp)))

@@ -198,7 +198,7 @@ def test_commands_of_another_controller_act_from_their_own_moment(tmp_path):
     np.testing.assert_allclose(u, [0.25 * (k - 1) + 0.75 * k for k in range(10, 20)], atol=1e-6)
 
 
-def test_commands_in_the_order_of_the_robots_driver_are_told_apart_by_their_labels(run, tmp_path):
+def test_commands_in_the_order_of_the_robots_driver_are_sorted_by_their_labels(run, tmp_path):
     make = Messages()
     messages = []
     for topic, kind, stamp, data in closed_loop()[0]:

@@ -130,7 +130,7 @@ def test_init_takes_a_urdf_alone_and_asks_for_one_of_the_two(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("scale, expected", [(1.0, "position"), (0.0, "velocity")])
-def test_the_interface_is_told_by_what_the_commands_resemble(tmp_path, scale, expected):
+def test_the_interface_is_the_one_that_the_commands_resemble(tmp_path, scale, expected):
     make, messages = Messages(), []
     for topic, kind, t, data in moving(make, count=300):
         q, qd = np.array([np.sin(t), np.cos(t)]), np.array([np.cos(t), -np.sin(t)])

@@ -23,16 +23,16 @@ def agreed(robot, made):
 @pytest.mark.parametrize("player", [False, True])
 def test_every_command_of_a_run_in_real_time_is_repeated_to_the_last_bit(tmp_path, player):
     robot = Robot(player=player)
-    robot.live(10)
+    robot.publish_states(10)
     robot.point(0.7, -0.3)
-    robot.live(20)
+    robot.publish_states(20)
     robot.loop.request(Request.HOLD)
-    robot.live(5)
+    robot.publish_states(5)
     robot.point(0.6, -0.4, after=0.1)  # refused while it holds
     robot.loop.request(Request.RESUME)
-    robot.live(3)
+    robot.publish_states(3)
     robot.point(0.6, -0.4, after=0.1)
-    robot.live(20)
+    robot.publish_states(20)
     robot.loop.between_commands("reset_model", robot.controller.dynamics.reset)
     changed = dataclasses.replace(robot.configuration.dynamics, forgetting=0.9)
     robot.loop.between_commands(
@@ -40,18 +40,18 @@ def test_every_command_of_a_run_in_real_time_is_repeated_to_the_last_bit(tmp_pat
         lambda: robot.controller.update_settings(dataclasses.replace(robot.configuration, dynamics=changed)),
         values={"dynamics.forgetting": 0.9},
     )
-    robot.live(10)
+    robot.publish_states(10)
     robot.loop.request(Request.E_STOP)
-    robot.live(3)
+    robot.publish_states(3)
     assert not robot.loop.request(Request.RESUME)
     assert robot.loop.request(Request.CLEAR) and robot.loop.request(Request.RESUME)
-    robot.live(20)
+    robot.publish_states(20)
     assert robot.loop.statistics.events["commands a period late"] > 5 or player
     made = replay(ReplayOptions(robot.bag(tmp_path / "bag")))
     agreed(robot, made)
     assert made.summary["ticks"] == 91
-    told = [event.text for event in made.events]
-    assert [text.split(":")[0] for text in told] == [
+    noted = [event.text for event in made.events]
+    assert [text.split(":")[0] for text in noted] == [
         "target_point",
         "hold",
         "resume",
@@ -67,13 +67,13 @@ def test_every_command_of_a_run_in_real_time_is_repeated_to_the_last_bit(tmp_pat
 def test_outages_and_a_node_that_was_inactive_are_repeated(tmp_path):
     robot = Robot(player=False)
     robot.point(0.7, -0.3)
-    robot.live(10)
-    robot.be_silent(3)
-    robot.live(10)
+    robot.publish_states(10)
+    robot.miss_states(3)
+    robot.publish_states(10)
     robot.loop.stop()
     robot.k += 10
     robot.start()
-    robot.live(10)
+    robot.publish_states(10)
     agreed(robot, replay(ReplayOptions(robot.bag(tmp_path / "bag"))))
 
 
@@ -82,7 +82,7 @@ def test_a_node_that_was_started_anew_begins_anew(tmp_path):
     for k in (0, 60):
         robot = Robot(player=True, seed=k, k=k)
         robot.point(0.7, -0.3)
-        robot.live(15)
+        robot.publish_states(15)
         robot.loop.stop()
         messages += robot.messages if not k else robot.messages[1:]  # the session was recorded once
     made = replay(ReplayOptions(write_bag(tmp_path / "bag", sorted(messages, key=lambda message: message[2]))))
@@ -93,17 +93,17 @@ def test_a_node_that_was_started_anew_begins_anew(tmp_path):
 def test_a_model_that_was_loaded_is_loaded_from_the_same_file_or_missed(tmp_path):
     robot = Robot(player=False)
     file = tmp_path / "model.npz"
-    robot.live(20)
+    robot.publish_states(20)
     save_model(file, robot.controller.dynamics, robot.robot)
     robot.loop.between_commands("reset_model", robot.controller.dynamics.reset)
-    robot.live(10)
+    robot.publish_states(10)
     robot.loop.between_commands(
         "load_model",
         lambda: load_model(file, robot.controller.dynamics, robot.robot),
         file=str(file),
         sha256=content_hash(file),
     )
-    robot.live(10)
+    robot.publish_states(10)
     bag = robot.bag(tmp_path / "bag")
     agreed(robot, replay(ReplayOptions(bag)))
     file.rename(bag / "model.npz")
@@ -118,7 +118,7 @@ def test_a_model_that_was_loaded_is_loaded_from_the_same_file_or_missed(tmp_path
 def test_a_recording_without_status_and_event_log_still_replays(tmp_path):
     robot = Robot(player=False)
     robot.point(0.7, -0.3, after=0.2)
-    robot.live(20, late=0.0)
+    robot.publish_states(20, late=0.0)
     robot.loop.stop()
     kept = sorted(
         (m for m in robot.messages if not m[0].startswith(("/mpc_node/status", "/mpc_node/event_log"))),
@@ -131,9 +131,9 @@ def test_a_recording_without_status_and_event_log_still_replays(tmp_path):
 def test_earlier_recordings_call_the_event_log_journal_and_its_names_did(tmp_path):
     robot = Robot(player=False)
     robot.point(0.7, -0.3)
-    robot.live(10)
+    robot.publish_states(10)
     robot.loop.request(Request.HOLD)
-    robot.live(5)
+    robot.publish_states(5)
     robot.loop.stop()
     earlier = []
     for topic, kind, at, data in robot.messages:
@@ -152,7 +152,7 @@ def test_earlier_recordings_call_the_event_log_journal_and_its_names_did(tmp_pat
 def test_a_first_state_that_only_the_recorder_heard_the_first_time_costs_nothing(tmp_path, apart):
     """A simulated robot with its brakes on sends it again, with the same stamp, until there is an answer."""
     robot = Robot(player=True)
-    robot.live(15)
+    robot.publish_states(15)
     robot.loop.stop()
     early = [(topic, kind, at - 1.02, data) for topic, kind, at, data in robot.messages if topic == "/joint_states"][0]
     messages = [
@@ -164,24 +164,26 @@ def test_a_first_state_that_only_the_recorder_heard_the_first_time_costs_nothing
     assert made.summary["rejected"] == ({"duplicate stamp": 1} if apart else {"stamp in the future": 1})
 
 
-def test_a_recorder_that_came_later_is_told_what_was_done_before(tmp_path):
-    """Its bag begins with the event_log of the time before; that is no second life of the node."""
+def test_a_recorder_that_starts_later_receives_the_events_of_before(tmp_path):
+    """Its bag begins with the event log of the time before; the node was not started anew."""
     robot = Robot(player=True)
-    robot.live(10)
+    robot.publish_states(10)
     robot.loop.between_commands("reset_model", robot.controller.dynamics.reset)
-    robot.live(5)
+    robot.publish_states(5)
     begin = robot.time
-    robot.live(10)
+    robot.publish_states(10)
     robot.loop.stop()
     for event_log_first in (True, False):
-        said = [
+        latched = [
             (topic, kind, max(at, begin if event_log_first else begin + 0.06), data)
             for topic, kind, at, data in robot.messages
             if topic in ("/mpc_node/event_log", "/mbrl_session")
         ]
-        heard = [m for m in robot.messages if m[0] not in ("/mpc_node/event_log", "/mbrl_session") and m[2] >= begin]
+        streamed = [m for m in robot.messages if m[0] not in ("/mpc_node/event_log", "/mbrl_session") and m[2] >= begin]
         made = replay(
-            ReplayOptions(write_bag(tmp_path / f"bag{event_log_first}", sorted([*said, *heard], key=lambda m: m[2])))
+            ReplayOptions(
+                write_bag(tmp_path / f"bag{event_log_first}", sorted([*latched, *streamed], key=lambda m: m[2]))
+            )
         )
         assert made.summary["ticks"] == 10
         assert not any("started anew" in event.text for event in made.events)

@@ -1,17 +1,14 @@
-"""The control loop with a clock, a controller and outputs made of plain Python: what goes out when, and in which order."""
+"""The control loop with a clock, a controller and outputs of plain Python: what goes out when, in which order."""
 
 import dataclasses
-import threading
 import time
 from collections import Counter
 
 import numpy as np
 import pytest
 
-from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.config.sections.safety import SupervisorSettings
-from mbrl_ros.controllers.base import Health
 from mbrl_ros.exceptions import ConfigurationError, DataError
 from mbrl_ros.robots import load_robot
 from mbrl_ros.runtime.conditions import SystemClock
@@ -22,78 +19,12 @@ from mbrl_ros.runtime.mailbox import Arrival, Mailbox
 from mbrl_ros.runtime.scheduling import Lateness
 from mbrl_ros.safety.state_machine import Reason, Request, State
 from mbrl_ros.safety.supervisor import Supervisor
-from mbrl_ros.types import Decision, DecisionStatus, FeatureFrame, Observation, Plan, PlanStatus
+from mbrl_ros.types import FeatureFrame, Observation, Plan, PlanStatus
+from support.control import WAIT, Echo, RecordingOutputs
 from support.robots import planar_arm, planar_robot
 
 DT = 0.01
-WAIT = 10.0  # [s]: how long a test waits for another thread before it fails; nothing is ever that slow
-
-
-class Echo:
-    """Commands the first joint's position, so that a command tells which state it answers."""
-
-    def __init__(self, n: int = 2):
-        self.plan, self.held, self.configuration = None, [], Configuration.from_flat({"control.delay": 0.0})
-        self.targets_accepted = self.targets_adopted = 0
-        self.n, self.steps, self.resets, self.resumed, self.recorded, self.fail = n, [], 0, [], [], False
-
-    def reset(self, observation):
-        self.resets += 1
-
-    def resume(self, observation, command):
-        self.resumed.append((observation.stamp, command))
-
-    def step(self, observation):
-        if self.fail:
-            raise RuntimeError("a bug")
-        self.steps.append(observation)
-        return Decision(observation.stamp, np.full(self.n, observation.q[0]), DecisionStatus.OK, self.plan)
-
-    def hold(self, observation):
-        self.held.append(observation.stamp)
-
-    def adapt_to_lateness(self, periods, authority, std):
-        self.lateness = periods, authority, std
-
-    def record(self, stamp, command):
-        self.recorded.append((stamp, command))
-
-    def health(self):
-        return Health()
-
-    def refuse_targets_while(self, reason):
-        self.refusal = reason
-
-
-class Book:
-    """Outputs that remember everything in order, and wake whoever waits for an entry."""
-
-    def __init__(self):
-        self.entries, self.events, self._condition = [], [], threading.Condition()
-
-    def _add(self, *entry):
-        with self._condition:
-            self.entries.append(entry)
-            self._condition.notify_all()
-
-    def command(self, stamp, u):
-        self._add("command", stamp, u)
-
-    def tick(self, tick):
-        self._add("tick", tick)
-
-    def event(self, event):
-        self.events.append(event)
-
-    def log(self, level, text):
-        self._add("log", level, text)
-
-    def of(self, kind):
-        return [entry[1:] for entry in self.entries if entry[0] == kind]
-
-    def wait_for(self, kind, count):
-        with self._condition:
-            assert self._condition.wait_for(lambda: len(self.of(kind)) >= count, WAIT), f"{count} x {kind} never came"
+DEFAULT = SupervisorSettings()
 
 
 class StandingClock:
@@ -118,10 +49,10 @@ class StandingClock:
 def make_loop():
     loops = []
 
-    def make(*, settings=SupervisorSettings(), interface="effort", robot=None, age=lambda: 0.0, clock=None, **options):
+    def make(*, settings=DEFAULT, interface="effort", robot=None, age=lambda: 0.0, clock=None, **options):
         robot = robot or planar_robot(interface=interface)
         supervisor, clock = Supervisor(robot, settings, DT), clock or SystemClock(age)
-        loop = ControlLoop(Echo(), supervisor, Book(), clock, dt=DT, timeout=0.05, **options)
+        loop = ControlLoop(Echo(), supervisor, RecordingOutputs(), clock, dt=DT, timeout=0.05, **options)
         loops.append(loop)
         return loop
 
@@ -210,7 +141,7 @@ def test_what_the_controller_admits_is_what_the_supervisor_and_an_emergency_stop
     loop.mailbox.put(Arrival(Observation(1.0, np.zeros(2), np.array([100.0, 0.0])), 0.0, None, False))
     loop.outputs.wait_for("tick", 1)
     ((tick,),) = loop.outputs.of("tick")
-    assert tick.command.state is State.ACTIVE and tick.observation.qd[0] == 100.0  # what was measured is told
+    assert tick.command.state is State.ACTIVE and tick.observation.qd[0] == 100.0  # what was measured is published
     assert loop.request(Request.E_STOP)
     assert loop.outputs.of("command")[-1][1] == pytest.approx([-1.0, 0.0])
 
@@ -282,7 +213,7 @@ def test_on_a_new_time_line_the_controller_goes_on_with_the_command_in_effect(ma
     assert loop.controller.resets == 1 and stamp == 5.0 and command == pytest.approx([0.3, 0.3])
 
 
-def test_a_new_time_line_is_ramped_into_and_told(make_loop):
+def test_a_new_time_line_is_ramped_into_with_its_cause(make_loop):
     loop = make_loop(lockstep=True, interface="velocity", settings=SupervisorSettings(ramp_time=2 * DT))
     loop.start()
     for k in range(4):
@@ -325,7 +256,7 @@ def test_holding_makes_the_controller_stay(make_loop):
     assert loop.request(Request.RESUME)
 
 
-def test_what_is_done_from_outside_is_told_with_its_place_among_the_commands(make_loop):
+def test_what_is_done_between_commands_is_an_event_with_its_place_among_them(make_loop):
     loop = make_loop(lockstep=True)
     loop.start()
     for k in range(2):
@@ -374,7 +305,7 @@ def test_states_between_ticks_are_answered_by_the_player(make_loop):
     loop.outputs.wait_for("tick", 3)
     commands = [u[0] for _, u in loop.outputs.of("command")]
     assert commands == pytest.approx([0.0, *[1.0 - 0.1] * 4] * 2 + [0.0])  # ticks echo the state, the player the plan
-    stamps, recorded = zip(*loop.controller.recorded)
+    stamps, recorded = zip(*loop.controller.recorded, strict=True)
     assert stamps == pytest.approx([1.0, 1.0 + DT])  # each period once, when it is over, with its average
     assert [command[0] for command in recorded] == pytest.approx([0.2 * (0.0 + 4 * 0.9)] * 2)
 

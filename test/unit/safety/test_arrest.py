@@ -1,4 +1,4 @@
-"""The safe effort: it stops within the braking distance, carries what it does not know, and is stable over its range."""
+"""The safe effort stops within the braking distance, carries an unknown load, and is stable over its range."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def at(q, qd, stamp=0.0):
 
 
 class Joint:
-    """r M_s / r: a double integrator of inertia M_s / `ratio`, i.e. the law assumes `ratio` times its inertia; `load` [N m]."""
+    """A double integrator of inertia M_s / `ratio`: the law assumes `ratio` times its inertia; `load` [N m]."""
 
     def __init__(self, ratio=1.0, *, speed=0.0, load=0.0, carried=0.0, dt=DT, stops=(-np.inf, np.inf), **settings):
         self.arrest = Arrest(one_joint(), SupervisorSettings(**settings), dt)
@@ -52,14 +52,14 @@ class Joint:
         return self
 
 
-# --- the linear law -----------------------------------------------------------------------------------------------------
+# --- the linear law ---
 
 
 @pytest.mark.parametrize(
     "ratio, seconds, rest", ((3.0, 5.0, 1e-5), (1.0, 5.0, 1e-5), (1.0 / 3.0, 8.0, 1e-4), (1.0 / 8.0, 60.0, 1e-2))
 )
 def test_a_joint_with_up_to_eight_times_the_assumed_inertia_comes_to_rest(ratio, seconds, rest):
-    """And with a third of it; from 1 rad/s, and from rest under a load it was not told of, which the integral then carries."""
+    """And with a third of it; from 1 rad/s, and from rest under an unknown load, which the integral then carries."""
     joint = Joint(ratio, speed=1.0).run(seconds)
     assert np.ptp(joint.path[-400:]) < rest
     loaded = Joint(ratio, load=0.5).run(seconds)
@@ -69,8 +69,10 @@ def test_a_joint_with_up_to_eight_times_the_assumed_inertia_comes_to_rest(ratio,
 
 @pytest.mark.parametrize("ratio, grows", ((1.0 / 8.0, False), (1.0 / 10.0, True)))
 def test_it_is_stable_up_to_nine_times_the_assumed_inertia(ratio, grows):
-    """Routh: s^3 + c r s^2 + c^2 r / 3 s + c^3 r / 27 with c r c^2 r / 3 > c^3 r / 27 is r > 1/9. A millisecond's tick: the limit
-    of the law itself and not of its sampling."""
+    """Routh: s^3 + c r s^2 + c^2 r / 3 s + c^3 r / 27 with c r c^2 r / 3 > c^3 r / 27 is r > 1/9.
+
+    The tick is a millisecond: the limit of the law itself and not of its sampling.
+    """
     speeds = np.abs(Joint(ratio, speed=0.5, dt=0.001).run(12.0).speeds)
     early, late = speeds[2000:4000].max(), speeds[-2000:].max()
     assert (late > 1.3 * early) == grows and (late < 0.8 * early) == (not grows)
@@ -89,7 +91,7 @@ def test_it_brakes_with_the_acceleration_limit_and_stops_within_the_braking_dist
 
 @pytest.mark.parametrize("ratio, way", ((3.0, 0.01), (1.0 / 2.0, 0.03), (1.0 / 4.0, 0.08)))
 def test_a_wrong_inertia_costs_little_way_and_no_shock(ratio, way):
-    """Beyond the braking distance, from 1 rad/s. A joint of a third of the assumed inertia is slowed three times as hard."""
+    """Beyond the braking distance, from 1 rad/s. A third of the assumed inertia is slowed three times as hard."""
     joint = Joint(ratio, speed=1.0).run(5.0)
     assert np.abs(joint.path).max() <= 1.0 / 15.0 + way
     assert np.abs(np.diff(joint.speeds)).max() / DT <= 7.5 * 1.1 * max(1.0, ratio)
@@ -97,7 +99,7 @@ def test_a_wrong_inertia_costs_little_way_and_no_shock(ratio, way):
 
 
 def test_the_integral_stands_still_while_the_command_is_at_its_limit():
-    """Ten seconds held away by force: M c^2/3 0.5 rad = 5.6 N m is beyond the 2 N m there are from the first tick on."""
+    """Ten seconds held away by force: M c^2/3 0.5 rad = 5.6 N m is beyond the 2 N m from the first tick on."""
     weak = Arrest(one_joint(effort=2.0), SupervisorSettings(), DT)
     weak.reset(np.zeros(1))
     weak.command(at(0.0, 0.0))
@@ -107,7 +109,7 @@ def test_the_integral_stands_still_while_the_command_is_at_its_limit():
 
 
 def test_a_joint_pushed_against_a_stop_for_long_is_let_go_without_a_throw():
-    """30 N m against a stop for ten seconds with 40 N m there are; then the push ends: the joint comes to rest where it began."""
+    """30 N m push it against a stop for ten seconds, with 40 N m; then the joint comes to rest where it began."""
     joint = Joint(load=0.0, stops=(-0.001, 0.05))
     joint.arrest.robot = one_joint(effort=40.0)
     joint.run(0.1)
@@ -121,7 +123,7 @@ def test_a_joint_pushed_against_a_stop_for_long_is_let_go_without_a_throw():
 
 
 def test_a_small_pull_for_long_winds_only_to_the_limit():
-    """0.05 rad away for a hundred seconds: c^3/27 M 0.05 = 1.2 N m/s would be 123 N m; it ends where 2 N m are reached."""
+    """0.05 rad away for a hundred seconds: c^3/27 M 0.05 = 1.2 N m/s would be 123 N m; it ends at 2 N m."""
     weak = Arrest(one_joint(effort=2.0), SupervisorSettings(), DT)
     weak.reset(np.zeros(1))
     weak.command(at(0.0, 0.0))
@@ -144,7 +146,7 @@ def test_the_integral_is_never_more_than_the_limit(side):
     assert weak._w[0] == pytest.approx(side * 2.0)
 
 
-# --- the mean command ---------------------------------------------------------------------------------------------------
+# --- the mean command ---
 
 
 def test_the_mean_is_that_of_the_commands_that_were():
@@ -219,7 +221,7 @@ def test_while_the_ramp_begins_it_goes_on_from_where_it_was():
     assert command.u[0] <= -0.9 * INERTIA * 400.0 / 3.0 * 0.019
 
 
-# --- its inertia ----------------------------------------------------------------------------------------------------------
+# --- its inertia ---
 
 
 def test_the_inertia_is_between_that_of_the_links_and_four_times_it():

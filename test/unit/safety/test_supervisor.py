@@ -29,7 +29,7 @@ def requested(*u, status=DecisionStatus.OK) -> Decision:
 FAILED = DecisionStatus.PLANNER_FAILED
 
 
-# --- the command limiter ---------------------------------------------------------------------------------------------------
+# --- the command limiter ---
 
 
 @pytest.mark.parametrize("interface", INTERFACES)
@@ -135,7 +135,7 @@ def test_position_commands_accelerate_no_more_than_allowed():
     assert steps / DT == pytest.approx([0.075, 0.15, 0.225])
 
 
-# --- safe commands ----------------------------------------------------------------------------------------------------
+# --- safe commands ---
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_safe_effort_gravity_carries_the_arm():
     assert watched.stale(0.1).u == pytest.approx([9.81, 9.81 * 0.25])  # where it was last seen
 
 
-# --- the state machine ------------------------------------------------------------------------------------------------
+# --- the state machine ---
 
 
 def test_the_table_has_every_state_with_every_trigger():
