@@ -24,7 +24,7 @@ from mbrl_ros.bench.node.robot import ROBOT, Child, RobotSide, StateMaker
 from mbrl_ros.config.sections.nodes import NodeSettings
 from mbrl_ros.demo.distill import HOME
 from mbrl_ros.demo.environment import draw_targets
-from mbrl_ros.demo.run import free_domain
+from mbrl_ros.demo.dds_domain import free_domain
 from mbrl_ros.nodes import qos, realtime
 
 RATE, WARM_UP, SLOT = 200.0, 6.0, 2.0  # [Hz], [s], [s]

@@ -110,10 +110,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _learn(options, output: Path, picture: bool) -> int:
     from ..console.verdict import Verdict
-    from ..demo import present
+    from ..demo import present, summary_text
 
     summary = present.run(options, output, label="demo", picture=picture)
-    print(present.text(summary))
+    print(summary_text.text(summary))
     verdict = Verdict.of(summary["verdict"])
     if verdict.passed:
         then = " --compare" if options.mode == "real time" else " --realtime"
@@ -123,7 +123,7 @@ def _learn(options, output: Path, picture: bool) -> int:
 
 
 def _compare(options, output: Path) -> int:
-    from ..demo import present
+    from ..demo import present, summary_text
     from ..demo.run import VARIANTS
     from ..demo.verdict import of_comparison
 
@@ -132,7 +132,7 @@ def _compare(options, output: Path) -> int:
         variant = replace(options, settings={**options.settings, **settings}, images=False)
         folder = output / label.replace(" ", "-").replace(",", "").replace("%", "percent")
         summaries[label] = present.run(variant, folder, label=label, picture=False)
-    table, verdict = present.comparison(summaries), of_comparison(summaries)
+    table, verdict = summary_text.comparison(summaries), of_comparison(summaries)
     (output / "comparison.txt").write_text(f"{verdict.line()}\n\n{table}\n", encoding="utf-8")
     (output / "comparison.json").write_text(
         json.dumps({**summaries, "verdict": verdict.to_json()}, indent=2) + "\n", encoding="utf-8"

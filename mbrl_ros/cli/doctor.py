@@ -91,8 +91,8 @@ def _expected(args: argparse.Namespace, checkup):
         return configuration, None
     if not section.joints:
         try:
-            known = load_robot(section, urdf).joints
+            joints = load_robot(section, urdf).joints
         except MbrlError:  # a joint that does not matter may lack a limit
-            known = checkup.joints
-        section = section.replace(joints=tuple(joint for joint in known if joint in checkup.joints) or known)
+            joints = checkup.joints
+        section = section.replace(joints=tuple(joint for joint in joints if joint in checkup.joints) or joints)
     return configuration, load_robot(section, urdf)

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the tables, or update or check them in a page; name the plug-ins that cannot be used; return the exit code."""
+    """Print the tables, or update or check them in a page, and name the plug-ins that cannot be used."""
     from ..config import registry
 
     for problem in registry.problems():

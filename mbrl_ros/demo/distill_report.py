@@ -1,22 +1,32 @@
-"""The distill scenario as pictures and one page."""
+"""Write the distill scenario as pictures and one page."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..controllers.policy_selection import Mode
 from .distill import text
-from .report import ACCENT, INK, PALE, WARN, page
+from .environment import TickRecord
+from .figures import ACCENT, INK, PALE, WARN, new_figure
+from .report import page
 from .verdict import of_distillation
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLOURS = {Mode.TEACH: "#ffffff", Mode.SHADOW: "#e3f2fd", Mode.ACT: "#e8f5e9", Mode.FALLBACK: "#ffebee"}
 
 
-def write(folder: Path, summary: dict, traces: dict[str, list[tuple]]) -> Path:
-    """report.html, summary.json and the PNGs in `folder`; the page's path."""
+def write(folder: Path, summary: dict[str, Any], traces: Mapping[str, Sequence[TickRecord]]) -> Path:
+    """Write report.html, summary.json and the PNGs into `folder`; return the path of the page.
+
+    `traces`: of the teaching and of an event (environment.TickRecord).
+    """
     folder.mkdir(parents=True, exist_ok=True)
     verdict = of_distillation(summary)
     summary = {**summary, "verdict": verdict.to_json()}
@@ -34,9 +44,10 @@ def write(folder: Path, summary: dict, traces: dict[str, list[tuple]]) -> Path:
         page(
             f"mbrl_ros distill, seed {summary['distill']['seed']}",
             verdict,
-            "Plans became a policy" if verdict.passed else "The policy does not do what was asked",
-            "While the planner moved the arm, a network learned what it did. Then the network was to move the arm alone: to targets "
-            "nobody had taught, with and without a payload, and through events it had to notice.",
+            "A policy learned from the planner" if verdict.passed else "The policy does not meet the requirements",
+            "While the planner moved the arm, a neural network learned its commands. Then the network moved the arm "
+            "alone: to targets that were not in its training, with and without a payload, and through events that it had "
+            "to detect.",
             summary,
             files,
             text(summary),
@@ -46,20 +57,9 @@ def write(folder: Path, summary: dict, traces: dict[str, list[tuple]]) -> Path:
     return path
 
 
-def _axes(height: float, rows: int = 1):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, height), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(rows, 1, sharex=rows > 1))
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.tick_params(colors=INK)
-    return figure, axes
-
-
-def _errors(d: dict):
-    """Of the targets, sorted: the share of them within a distance."""
-    figure, (axis,) = _axes(3.4)
+def _errors(d: dict[str, Any]) -> Figure:
+    """Draw the share of the targets within a distance."""
+    figure, (axis,) = new_figure(1, 3.4)
     for name, colour, label in (
         ("unloaded", ACCENT, "alone"),
         ("loaded", INK, f"with {d['loaded']['payload_kg']:g} kg"),
@@ -81,9 +81,9 @@ def _errors(d: dict):
     return figure
 
 
-def _teaching(trace: list[tuple]):
-    """Disagreement of each version with the teacher, as it listened to it."""
-    figure, (axis,) = _axes(3.4)
+def _teaching(trace: Sequence[TickRecord]) -> Figure:
+    """Draw the disagreement of each version with the teacher, in shadow."""
+    figure, (axis,) = new_figure(1, 3.4)
     times, versions, disagreement = (np.array([row[i] for row in trace], dtype=float) for i in (0, 1, 3))
     axis.semilogy(times[::10], disagreement[::10], color=ACCENT, lw=0.6)
     for version in np.unique(versions[versions > 0]):
@@ -107,13 +107,13 @@ def _teaching(trace: list[tuple]):
     return figure
 
 
-def _event(trace: list[tuple]):
-    """Disagreement and commands in shadow, in charge, and after the fall."""
-    figure, (top, bottom) = _axes(5.0, 2)
+def _event(trace: Sequence[TickRecord]) -> Figure:
+    """Draw disagreement and commands in shadow, while the policy acts, and after the planner has taken over."""
+    figure, (top, bottom) = new_figure(2, 5.0)
     times, modes, disagreement = (np.array([row[i] for row in trace], dtype=float) for i in (0, 2, 3))
     commands = np.array([row[4] for row in trace])
     edges = np.flatnonzero(np.diff(modes, prepend=modes[0] - 1))
-    for first, last in zip(edges, [*edges[1:], len(times) - 1]):
+    for first, last in zip(edges, [*edges[1:], len(times) - 1], strict=True):
         mode = Mode(int(modes[first]))
         for axis in (top, bottom):
             axis.axvspan(times[first], times[last], color=COLOURS[mode], zorder=0)
@@ -126,7 +126,7 @@ def _event(trace: list[tuple]):
             color=INK,
         )
     top.semilogy(times, disagreement, color=ACCENT, lw=1.0)
-    top.set(ylabel="disagreement", title="From shadow to acting; the arm is torn away; the planner takes over")
+    top.set(ylabel="disagreement", title="In shadow, then acting; the arm is torn away and the planner takes over")
     bottom.plot(times, commands, lw=0.8)
     bottom.set(xlabel="time [s]", ylabel="commands [N m]")
     return figure

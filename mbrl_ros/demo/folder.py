@@ -1,4 +1,4 @@
-"""A folder for every run: nothing is overwritten, and no old report stands beside new data."""
+"""A folder for every run, so that nothing is overwritten and no old report lies beside new data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LATEST = "latest"  # a link beside the folders of runs
 
 
 def checked(output: Path | None) -> None:
-    """ConfigurationError if a run may not write to `output`."""
+    """Raise ConfigurationError if a run may not write to `output`."""
     if output is None or not output.exists():
         return
     if not output.is_dir():
@@ -30,7 +30,10 @@ def checked(output: Path | None) -> None:
 
 
 def made(output: Path | None, seed: int) -> Path:
-    """The run's folder, made and empty: `output`, or a new one in HOME named by time and seed, to which HOME/latest points."""
+    """Make the empty folder of a run: `output`, or a new one in HOME named by time and seed.
+
+    HOME/latest then points to it.
+    """
     if output is not None:
         checked(output)
         output.mkdir(parents=True, exist_ok=True)
@@ -44,12 +47,12 @@ def made(output: Path | None, seed: int) -> Path:
             _point(HOME / LATEST, folder.name)
             return folder
     raise ConfigurationError(
-        f"no folder could be made in {HOME}; name one with --output", key="output", value=str(HOME)
+        f"no folder could be created in {HOME}; name one with --output", key="output", value=str(HOME)
     )
 
 
 def _point(link: Path, name: str) -> None:
-    """`link` to the folder `name` beside it, in one step; a courtesy that not every file system allows."""
+    """Let `link` point to the folder `name` beside it, in one step, where the file system allows it."""
     if link.exists() and not link.is_symlink():
         return
     new = link.with_name(f".{link.name}.{os.getpid()}")

@@ -1,18 +1,24 @@
-"""The numbers of one run, from what the plant and the controller recorded. All errors are of the true state.
+"""Compute the numbers of one run from what the plant and the controller recorded. All errors are of the true state.
 
-A target's error is the distance of the true end effector to it. It is reached at the first moment from which on the
-error stays within 1 cm until its slot ends (or the payload comes); its rest error is the median over the slot's last
-`REST_WINDOW` seconds.
+The error of a target is the distance of the true end effector to it. The target is reached at the first time from which
+on the error stays within 1 cm until its slot ends (or the payload comes); its rest error is the median over the last
+`REST_WINDOW` seconds of the slot.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..robots import Robot
 from ..safety.state_machine import Reason, State
 from ..types import Array
 from .scenario import Scenario, Slot
 
+Log = dict[str, Array]  # columns of a table of ticks
+Flags = NDArray[np.bool_]
 REACHED = 0.01  # [m]
 REST_WINDOW = 0.75  # [s]
 LOST = (State.FAULT, State.E_STOP)
@@ -20,17 +26,30 @@ LOST = (State.FAULT, State.E_STOP)
 
 def summarise(
     scenario: Scenario,
-    robot,
-    truth: dict[str, Array],
-    control: dict[str, Array],
+    robot: Robot,
+    truth: Log,
+    control: Log,
     *,
     rate_hz: float,
     horizon: int,
     estimator: str,
-) -> dict:
-    """summary.json as a dictionary. `truth` and `control` are the logs of the plant and of the controller: stamp (T,)
-    in seconds since the start, tip (T, 3), qd (T, n), features (T, m), u (T, nu), nis (T,), ... (demo/episode.py).
-    What a run that ended early did not come to is None.
+) -> dict[str, Any]:
+    """Return summary.json as a dictionary.
+
+    Parameters
+    ----------
+    scenario, robot
+        What was run.
+    truth, control
+        Logs of the plant and of the controller: stamp (T,) [s] since the start, tip (T, 3) [m], qd (T, n), features
+        (T, m), u (T, nu), nis (T,), ... (nodes/simulation.py, nodes/tick_table.py).
+    rate_hz, horizon, estimator
+        Of the controller.
+
+    Returns
+    -------
+    dict
+        Numbers; None for parts that a run that ended early did not reach.
     """
     points, images = scenario.slots_of("point"), scenario.slots_of("features")
     return {
@@ -60,26 +79,27 @@ def summarise(
     }
 
 
-def lost_at(control: dict[str, Array]) -> float | None:
-    """When the supervisor gave the arm up: the first stamp in FAULT or E_STOP."""
+def lost_at(control: Log) -> float | None:
+    """Return when the supervisor stopped the arm for good: the first stamp in FAULT or E_STOP, None without one."""
     return _first(control["stamp"], np.isin(control["state"], LOST))
 
 
-def until(stamp: float, log: dict[str, Array]) -> dict[str, Array]:
-    """The rows of a log up to `stamp` [s]."""
+def until(stamp: float, log: Log) -> Log:
+    """Return the rows of a log up to `stamp` [s]."""
     kept = log["stamp"] <= stamp
     return {name: array[kept] if array.ndim and len(array) == len(kept) else array for name, array in log.items()}
 
 
-def tip_error(slot: Slot, truth: dict[str, Array]) -> tuple[Array, Array]:
-    """(stamps, distance to the target [m]) during a slot."""
+def tip_error(slot: Slot, truth: Log) -> tuple[Array, Array]:
+    """Return stamps [s] and distances to the target [m] during a slot."""
     during = (truth["stamp"] >= slot.start) & (truth["stamp"] < slot.end)
     return truth["stamp"][during], np.linalg.norm(truth["tip"][during] - slot.value, axis=1)
 
 
-def answered(truth: dict[str, Array], control: dict[str, Array]) -> dict[str, Array]:
-    """The controller's log up to its answer to the plant's last state: what it does about the silence that follows says
-    nothing of the run.
+def answered(truth: Log, control: Log) -> Log:
+    """Return the controller's log up to its answer to the plant's last state.
+
+    After that no states come; what the controller does then does not belong to the run.
     """
     at = int(np.searchsorted(control["stamp"], truth["stamp"][-1] - 1e-6)) + 1 if truth["stamp"].size else 0
     return {
@@ -88,15 +108,15 @@ def answered(truth: dict[str, Array], control: dict[str, Array]) -> dict[str, Ar
     }
 
 
-def _target(slot: Slot, scenario: Scenario, truth, control) -> dict:
+def _target(slot: Slot, scenario: Scenario, truth: Log, control: Log) -> dict[str, Any]:
     stamps, error = tip_error(slot, truth)
     end = slot.end
     if scenario.payload_time is not None and slot.start < scenario.payload_time < slot.end:
         end = scenario.payload_time
         stamps, error = stamps[stamps < end], error[stamps < end]
-    if not _came_to(end, truth):
+    if not _reached(end, truth):
         return {"time_to_1cm_s": None, "rest_error_mm": None, "start_s": slot.start}
-    at = min(np.searchsorted(control["stamp"], slot.start + 0.05), control["stamp"].size - 1)
+    at = min(int(np.searchsorted(control["stamp"], slot.start + 0.05)), control["stamp"].size - 1)
     reached = settled(stamps, error)
     return {
         "time_to_1cm_s": None if reached is None else reached - float(control["reference_end"][at]),
@@ -105,11 +125,11 @@ def _target(slot: Slot, scenario: Scenario, truth, control) -> dict:
     }
 
 
-def _payload(scenario: Scenario, truth) -> dict | None:
+def _payload(scenario: Scenario, truth: Log) -> dict[str, Any] | None:
     if scenario.payload_time is None:
         return None
     slot = next(s for s in scenario.slots if s.start <= scenario.payload_time < s.end)
-    if not _came_to(slot.end, truth):
+    if not _reached(slot.end, truth):
         return {
             "mass_kg": scenario.payload_kg,
             "bump_mm": None,
@@ -129,14 +149,14 @@ def _payload(scenario: Scenario, truth) -> dict | None:
     }
 
 
-def _came_to(end: float, truth) -> bool:
-    """Whether the run got as far as `end` [s], within two ticks."""
+def _reached(end: float, truth: Log) -> bool:
+    """Return whether the run lasted until `end` [s], within two ticks."""
     stamp = truth["stamp"]
     return stamp.size > 1 and bool(stamp[-1] >= end - 2.5 * (stamp[1] - stamp[0]))
 
 
 def settled(stamps: Array, error: Array, bound: float = REACHED) -> float | None:
-    """The first stamp from which on error <= bound until the end; None if it never stays."""
+    """Return the first stamp from which on error <= bound [m] until the end; None if there is none."""
     outside = np.flatnonzero(error > bound)
     if outside.size == 0:
         return float(stamps[0])
@@ -144,37 +164,41 @@ def settled(stamps: Array, error: Array, bound: float = REACHED) -> float | None
 
 
 def rest_error(stamps: Array, error: Array) -> float:
-    """Median error over the last REST_WINDOW seconds [mm]."""
+    """Return the median error over the last REST_WINDOW seconds [mm]."""
     return 1e3 * float(np.median(error[stamps >= stamps[-1] - REST_WINDOW]))
 
 
-def _image_error(slot: Slot, truth) -> float | None:
-    """Median distance to the target over the slot's last half second, over the image's width (= 2 coordinate units)."""
-    if not _came_to(slot.end, truth):
+def _image_error(slot: Slot, truth: Log) -> float | None:
+    """Return the median distance to the target in the last half second, over the image's width (2 units)."""
+    if not _reached(slot.end, truth):
         return None
     stamp = truth["stamp"]
     last = (stamp >= slot.end - 0.5) & (stamp < slot.end)
     return float(np.median(np.linalg.norm(truth["features"][last] - slot.value, axis=1)) / 2.0)
 
 
-def _violations(robot, u: Array) -> int:
-    """Commands that are not finite or outside their limits."""
+def _violations(robot: Robot, u: Array) -> int:
+    """Count the commands that are not finite or outside their limits."""
     return int((~_inside(robot, u)).sum())
 
 
-def _inside(robot, u: Array) -> Array:
-    """(T,): whether a command is finite and inside its limits."""
-    return (np.isfinite(u) & (u >= robot.command_lower) & (u <= robot.command_upper)).all(axis=1)
+def _inside(robot: Robot, u: Array) -> Flags:
+    """Return (T,) whether a command is finite and inside its limits."""
+    inside: Flags = np.isfinite(u) & (u >= robot.command_lower) & (u <= robot.command_upper)
+    return np.asarray(inside.all(axis=1))
 
 
-def _first(stamps: Array, where: Array) -> float | None:
+def _first(stamps: Array, where: Flags) -> float | None:
+    """Return the first stamp where `where` (T,) is true; None if nowhere."""
     found = np.flatnonzero(where)
     return float(stamps[found[0]]) if found.size else None
 
 
-def _ticks(truth, control) -> dict:
-    """count, missed (no state came in time), late (answered a period late or more), and the share of the ticks that were
-    either, or of the plant's periods that passed without a new command, whichever is larger.
+def _ticks(truth: Log, control: Log) -> dict[str, Any]:
+    """Return count, missed (no state came in time), late (answered a period late or more) and late_fraction.
+
+    late_fraction is the share of the ticks that were missed or late, or of the plant's periods that passed without a
+    new command, whichever is larger.
     """
     count, missed = int(control["stamp"].size), int(control["missed"][-1])
     late = int((control["late"] >= 1.0).sum()) if "late" in control else 0
@@ -187,9 +211,10 @@ def _ticks(truth, control) -> dict:
     }
 
 
-def _supervisor(truth, control) -> dict:
-    """The state and cause that count: of the moment the arm was lost, if it was, else of the last tick; since_s: since when
-    in that state; lost_s: None if the arm was not lost; tip_moved_mm: how far the tip went from where it was then.
+def _supervisor(truth: Log, control: Log) -> dict[str, Any]:
+    """Return the supervisor's state and cause when the arm was lost, else those of the last tick.
+
+    since_s: since when in that state; lost_s: when the arm was lost; tip_moved_mm: how far the tip moved after that.
     """
     state, stamps = control["state"].astype(int), control["stamp"]
     lost = lost_at(control)
@@ -209,12 +234,12 @@ def _supervisor(truth, control) -> dict:
 
 
 def names(reasons: Reason) -> str:
-    """The names of a sum of flags."""
-    return ", ".join(reason.name for reason in Reason if reason and reason in reasons) or "none"
+    """Return the names of a sum of flags."""
+    return ", ".join(str(reason.name) for reason in Reason if reason and reason in reasons) or "none"
 
 
-def _prediction(control) -> dict:
-    """One-step error of the velocities over that of "no change", and how often the NIS kept its 95 % bound."""
+def _prediction(control: Log) -> dict[str, float | None]:
+    """Return the one-step error of the velocities over that of no change, and the share of NIS in their 95 % bound."""
     known = np.isfinite(control["nis"])
     change = np.diff(control["qd"], axis=0)[known[1:]]
     error = control["innovation"][1:][known[1:]]
@@ -226,7 +251,7 @@ def _prediction(control) -> dict:
     }
 
 
-def _percentiles(values: Array) -> dict:
+def _percentiles(values: Array) -> dict[str, float | None]:
     values = values[np.isfinite(values)]
     if not values.size:
         return {"p50": None, "p99": None, "max": None}

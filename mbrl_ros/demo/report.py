@@ -1,48 +1,66 @@
-"""A run as pictures and one page: what a person would rather see than read."""
+"""Write the report of a run: pictures and one page."""
 
 from __future__ import annotations
 
 import base64
 import html
 import json
+from collections.abc import Mapping
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from ..console.summary import flat
 from ..console.verdict import Verdict
+from ..robots import Robot
 from ..types import Array
-from .metrics import REACHED, tip_error
+from .figures import ACCENT, INK, WARN, figures_of
+from .metrics import Log
 from .scenario import Scenario
-
-INK, ACCENT, PALE, WARN = "#1f2933", "#1565c0", "#b0bec5", "#c62828"
 
 
 def write_report(
     folder: Path,
     scenario: Scenario,
-    robot,
-    truth: dict[str, Array],
-    control: dict[str, Array],
-    summary: dict,
+    robot: Robot,
+    truth: Log,
+    control: Log,
+    summary: dict[str, Any],
     *,
     given: str,
     details: str,
     picture: Array | None = None,
 ) -> Path:
-    """report.html, summary.json and the PNGs in `folder`; returns the page's path. given: what the controller knew; details: the
-    summary in lines.
+    """Write report.html, summary.json and the PNGs into `folder`.
+
+    Parameters
+    ----------
+    folder
+        Made where it does not exist.
+    scenario, robot
+        What was run.
+    truth, control
+        Logs of the plant and of the controller (metrics.summarise).
+    summary
+        Of the run, with the verdict.
+    given
+        What the controller knew, in words.
+    details
+        The summary in lines.
+    picture
+        Of the robot, (height, width, 3); None: none.
+
+    Returns
+    -------
+    Path
+        Of report.html.
     """
     import matplotlib
 
     matplotlib.use("Agg")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    figures = {"tracking": _tracking, "commands": _commands, "prediction": _prediction, "ticks": _ticks}
-    if scenario.slots_of("features"):
-        figures["images"] = _images
-    files = {}
-    for name, draw in figures.items():
+    files: dict[str, Path] = {}
+    for name, draw in figures_of(scenario).items():
         figure = draw(scenario, robot, truth, control)
         files[name] = folder / f"{name}.png"
         figure.savefig(files[name], dpi=110)
@@ -56,141 +74,7 @@ def write_report(
     return path
 
 
-def _figure(rows: int, height: float, **options):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, height), layout="constrained")
-    axes = figure.subplots(rows, 1, sharex=True, **options)
-    for axis in np.atleast_1d(axes):
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.tick_params(colors=INK)
-    return figure, axes
-
-
-def _mark(axis, scenario: Scenario, *, label: bool = False) -> None:
-    for slot in scenario.slots:
-        axis.axvline(slot.start, color=PALE, lw=0.7, zorder=0)
-    if scenario.payload_time is not None:
-        axis.axvline(scenario.payload_time, color=WARN, lw=1.4)
-        if label:
-            axis.annotate(
-                f"+{scenario.payload_kg:g} kg",
-                (scenario.payload_time, 1.0),
-                xycoords=("data", "axes fraction"),
-                xytext=(4, -10),
-                textcoords="offset points",
-                color=WARN,
-            )
-
-
-def _tracking(scenario, robot, truth, control):
-    images = scenario.slots_of("features")
-    figure, axes = _figure(3 if images else 2, 7.5 if images else 6, height_ratios=(2, 1.2, 1) if images else (2, 1))
-    error, speed = axes[0], axes[-1]
-    for slot in scenario.slots_of("point"):
-        stamps, distance = tip_error(slot, truth)
-        if not len(stamps):
-            continue  # the run ended before
-        error.semilogy(stamps, 1e3 * np.maximum(distance, 1e-5), color=ACCENT, lw=1.2)
-    error.axhline(1e3 * REACHED, color=INK, ls=":", lw=1, label="1 cm")
-    error.axhline(1.0, color=INK, ls="--", lw=0.7, label="1 mm")
-    error.set(ylabel="end effector to target [mm]", title="Distance to the targets, true position")
-    error.legend(loc="upper right", frameon=False)
-    if images:
-        for slot in images:
-            during = (truth["stamp"] >= slot.start) & (truth["stamp"] < slot.end)
-            distance = 50.0 * np.linalg.norm(truth["features"][during] - slot.value, axis=1)
-            axes[1].semilogy(truth["stamp"][during], np.maximum(distance, 1e-3), color=ACCENT, lw=1.2)
-        axes[1].axhline(2.0, color=INK, ls=":", lw=1)
-        axes[1].set_ylabel("marker to target\n[% of image width]")
-    speed.plot(truth["stamp"], np.abs(truth["qd"] / robot.velocity_limit).max(axis=1), color=INK, lw=0.8)
-    speed.axhline(0.95, color=WARN, ls=":", lw=1)
-    speed.set(ylabel="fastest joint\nover its limit", xlabel="time [s]", ylim=(0, 1.05))
-    for axis in axes:
-        _mark(axis, scenario, label=axis is error)
-    return figure
-
-
-def _commands(scenario, robot, truth, control):
-    figure, axes = _figure(len(robot.joints), 1.3 * len(robot.joints))
-    for i, axis in enumerate(np.atleast_1d(axes)):
-        axis.plot(control["stamp"], control["u"][:, i], color=ACCENT, lw=0.7)
-        for bound in (robot.command_lower[i], robot.command_upper[i]):
-            axis.axhline(bound, color=WARN, lw=0.8)
-        axis.set_ylabel(robot.joints[i].replace("panda_", ""), fontsize=8)
-        _mark(axis, scenario, label=i == 0)
-    np.atleast_1d(axes)[0].set_title(f"Commands ({robot.interface}) and their limits")
-    np.atleast_1d(axes)[-1].set_xlabel("time [s]")
-    return figure
-
-
-def _prediction(scenario, robot, truth, control):
-    figure, (error, nis) = _figure(2, 5)
-    stamps, known = control["stamp"], np.isfinite(control["nis"])
-    size = np.where(known, np.linalg.norm(np.nan_to_num(control["innovation"]), axis=1), 0.0)
-    change = np.linalg.norm(np.diff(control["qd"], axis=0, prepend=control["qd"][:1]), axis=1)
-    for values, color, label in ((change, PALE, '"no change"'), (size, ACCENT, "learned model")):
-        error.semilogy(stamps, np.maximum(_root_mean_square(values), 1e-5), color=color, lw=1.1, label=label)
-    error.set(ylabel="one-step error of qd [rad/s],\nrms over 0.1 s", title="Prediction")
-    error.legend(loc="lower right", frameon=False, ncols=2)
-    nis.semilogy(control["stamp"], np.maximum(control["nis"], 1e-2), ".", ms=1.5, color=INK)
-    nis.plot(control["stamp"], control["nis_bound"], color=WARN, lw=1, label="95 % bound")
-    nis.set(ylabel="NIS", xlabel="time [s]")
-    nis.set_ylim(0.3, 3e3)
-    nis.legend(loc="upper right", frameon=False)
-    for axis in (error, nis):
-        _mark(axis, scenario, label=axis is error)
-    return figure
-
-
-def _root_mean_square(values: Array, window: int = 20) -> Array:
-    return np.sqrt(np.convolve(values**2, np.full(window, 1.0 / window), mode="same"))
-
-
-def _ticks(scenario, robot, truth, control):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 3.2), layout="constrained")
-    for axis, (name, label) in zip(
-        figure.subplots(1, 3),
-        (
-            ("compute_ms", "computing a tick [ms]"),
-            ("latency_ms", "state received to command sent [ms]"),
-            ("period_us", "period [us]"),
-        ),
-    ):
-        values = control[name][np.isfinite(control[name])]
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.set(xlabel=label, yscale="log")
-        if values.size:
-            axis.hist(values, bins=60, range=(values.min(), np.percentile(values, 99.8) + 1e-9), color=ACCENT)
-            axis.set_title(
-                f"p50 {np.median(values):.3g}   p99 {np.percentile(values, 99):.3g}   max {values.max():.3g}",
-                fontsize=9,
-            )
-        else:
-            axis.text(0.5, 0.5, "not timed", ha="center", transform=axis.transAxes)
-    return figure
-
-
-def _images(scenario, robot, truth, control):
-    from matplotlib.figure import Figure
-
-    slots = scenario.slots_of("features")
-    figure = Figure(figsize=(11, 2.9), layout="constrained")
-    for k, (axis, slot) in enumerate(zip(figure.subplots(1, len(slots), squeeze=False)[0], slots)):
-        during = (truth["stamp"] >= slot.start) & (truth["stamp"] < slot.end)
-        path = truth["features"][during]
-        axis.set(xlim=(-1, 1), ylim=(1, -1), aspect="equal", xticks=[], yticks=[], title=f"camera {k + 1}")
-        if not len(path):
-            continue
-        axis.plot(path[:, 0], path[:, 1], color=ACCENT, lw=1)
-        axis.plot(*path[0], "o", color=INK, ms=4)
-        axis.plot(*slot.value, "x", color=WARN, ms=9, mew=2)
-    return figure
-
-
-def _page(summary: dict, files: dict[str, Path], given: str, details: str) -> str:
+def _page(summary: dict[str, Any], files: dict[str, Path], given: str, details: str) -> str:
     verdict, load = Verdict.of(summary["verdict"]), summary["payload"]
     lost = summary["supervisor"]["lost_s"]
     headline = (
@@ -198,40 +82,72 @@ def _page(summary: dict, files: dict[str, Path], given: str, details: str) -> st
         if verdict.passed
         else "The arm was lost"
         if lost is not None
-        else "The arm did not do what was asked"
+        else "The arm did not meet the requirements"
     )
-    words = [given]
+    sentences = [given]
     if lost is not None:
-        words.append(f"After {lost:.2f} s the supervisor gave the arm up; from then on only the safe command went out.")
+        sentences.append(
+            f"After {lost:.2f} s the supervisor stopped the arm for good; from then on only the safe command was sent."
+        )
     if load and load["bump_mm"] is not None:
-        words.append(f"The red line marks the moment {load['mass_kg']:g} kg were added to its hand.")
-    return page(f"mbrl_ros demo, seed {summary['seed']}", verdict, headline, " ".join(words), summary, files, details)
+        sentences.append(f"The red line marks the time at which {load['mass_kg']:g} kg were added to the hand.")
+    return page(
+        f"mbrl_ros demo, seed {summary['seed']}", verdict, headline, " ".join(sentences), summary, files, details
+    )
 
 
 def page(
-    title: str, verdict: Verdict, headline: str, text: str, summary: dict, files: dict[str, Path], details: str = ""
+    title: str,
+    verdict: Verdict,
+    headline: str,
+    text: str,
+    summary: Mapping[str, Any],
+    files: Mapping[str, Path],
+    details: str = "",
 ) -> str:
-    """One self-contained page: the verdict, pictures by name, a block of plain text, if any, and every number of the summary."""
+    """Return one self-contained HTML page.
+
+    Parameters
+    ----------
+    title
+        Of the page, after the verdict.
+    verdict
+        On top of the page.
+    headline, text
+        Of the page, in plain text.
+    summary
+        Whose numbers form a table.
+    files
+        Pictures (PNG) by name.
+    details
+        A block of plain text; empty: none.
+    """
     pictures = "\n".join(
-        f'<figure><img alt="{name}" src="data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"></figure>'
+        f'<figure><img alt="{name}" src="data:image/png;base64,{_base64(file)}"></figure>'
         for name, file in files.items()
     )
     rows = "".join(
         f"<tr><th>{html.escape(key)}</th><td>{html.escape(_spelled(value))}</td></tr>"
         for key, value in flat(summary).items()
     )
-    told = f"<pre>{html.escape(details)}</pre>" if details else ""
-    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(f"{verdict.line()} - {title}")}</title>
+    block = f"<pre>{html.escape(details)}</pre>" if details else ""
+    return f"""<!doctype html><html lang="en"><meta charset="utf-8">
+<title>{html.escape(f"{verdict.line()} - {title}")}</title>
 <style>body{{font:15px/1.5 system-ui,sans-serif;color:{INK};max-width:1100px;margin:2rem auto;padding:0 1rem}}
-img{{width:100%}}figure{{margin:1.5rem 0}}table{{border-collapse:collapse}}th{{text-align:left;font-weight:500;padding-right:2rem}}
-td{{font-variant-numeric:tabular-nums}}tr{{border-bottom:1px solid #eceff1}}pre{{white-space:pre-wrap;font-size:13px}}
+img{{width:100%}}figure{{margin:1.5rem 0}}table{{border-collapse:collapse}}
+th{{text-align:left;font-weight:500;padding-right:2rem}}td{{font-variant-numeric:tabular-nums}}
+tr{{border-bottom:1px solid #eceff1}}pre{{white-space:pre-wrap;font-size:13px}}
 .verdict{{font-weight:600;color:#fff;background:{ACCENT if verdict.passed else WARN};padding:.5rem 1rem}}</style>
 <p class="verdict">{html.escape(verdict.line())}</p>
 <h1>{html.escape(headline)}</h1>
 <p>{html.escape(text)}</p>
-{told}{pictures}<h2>Numbers</h2><table>{rows}</table></html>
+{block}{pictures}<h2>Numbers</h2><table>{rows}</table></html>
 """
 
 
-def _spelled(value) -> str:
+def _base64(file: Path) -> str:
+    return base64.b64encode(file.read_bytes()).decode()
+
+
+def _spelled(value: object) -> str:
     return "none" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

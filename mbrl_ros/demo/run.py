@@ -1,41 +1,31 @@
-"""Run a scenario with the real nodes: sim_node and mpc_node as processes on a DDS domain of their own.
+"""What one run of the demo with the real nodes consists of: robot, scenario, and the parameters of both nodes.
 
-The nodes are configured by one YAML each, written for the run; targets and events carry stamps, so that in lockstep
-the result depends on the seed alone.
+Each node gets a parameter file that is written for the run; targets and events carry stamps, so that in lockstep the
+result depends on the seed alone.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import random
-import signal
-import socket
-import subprocess
-import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..config.configuration import Configuration, setting_keys
 from ..config.scalars import quoted, written
-from ..config.section import is_empty
+from ..config.section import Section, is_empty
 from ..config.sections.simulation import CameraSettings, PlantSettings
 from ..config.settings_file import read_settings
-from ..console.signals import hurried
 from ..data.tick_log import load_tick_log
-from ..exceptions import MbrlError
 from ..robots import Robot, load_robot
 from ..types import Array
 from .scenario import Scenario, build_scenario
 
+S = TypeVar("S", bound=Section)
 START_STAMP = 1.0  # stamp of the first state [s]
-GRACE = 20.0  # time for a node to end in order before it is killed [s]
 
-# what `--compare` runs: label -> settings of the controller
+# What `--compare` runs: label -> settings of the controller.
 VARIANTS: dict[str, dict[str, Any]] = {
     "refit": {},
     "output-error": {"dynamics.estimator": "output_error"},
@@ -53,8 +43,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Options:
-    """One run. config: a YAML with a robot, its controller and its simulation (sections for both nodes). lockstep: every
-    state waits for its command; pace: and simulated time for real time; neither: real time.
+    """The options of one run.
+
+    config: parameter file with a robot, its controller and its simulation, `node`: the controller's name in it, empty
+    where there is only one; lockstep: every state waits for its command; pace: simulated time also waits for real
+    time; neither: real time; rate [Hz], duration [s], domain: None for the defaults; settings: further ones of the
+    controller.
     """
 
     config: Path
@@ -71,16 +65,17 @@ class Options:
 
     @property
     def mode(self) -> str:
+        """Return the mode of time in words."""
         return "real time" if not self.lockstep else "paced lockstep" if self.pace else "lockstep"
 
     @property
     def ends_when_lost(self) -> bool:
-        """Nobody wants to watch a dead arm; as fast as possible, the whole run is simulated all the same."""
+        """Return whether the run ends when the arm is lost: yes where somebody watches, no at full speed."""
         return self.pace or not self.lockstep
 
 
 class Run:
-    """What one run needs: the robot, the scenario and the parameters of both nodes."""
+    """The robot, the scenario and the parameters of both nodes."""
 
     def __init__(self, options: Options):
         self.options = options
@@ -112,10 +107,11 @@ class Run:
         )
 
     def parameters(self, folder: Path) -> dict[str, Path]:
-        """The YAML file of each node, written into `folder`."""
+        """Write the parameter file of each node into `folder`; return {node: file}."""
         scenario = self.scenario
         robot = {f"robot.{name}": value for name, value in self.configuration.robot.to_mapping().items()}
         images = scenario.slots_of("features")
+        poses = [slot.camera for slot in images if slot.camera is not None]
         simulation = {
             **robot,
             **_prefixed("plant.", self.plant),
@@ -128,9 +124,7 @@ class Run:
             "log_file": str(folder / "truth.npz"),
             "camera": bool(images),
             "camera_schedule": [slot.start for slot in images],
-            "camera_poses": [
-                x for slot in (images[:1] + images) for x in (*slot.camera.position, *slot.camera.rotation.ravel())
-            ],
+            "camera_poses": [x for pose in poses[:1] + poses for x in (*pose.position, *pose.rotation.ravel())],
             "payload_schedule": [] if scenario.payload_time is None else [scenario.payload_time, scenario.payload_kg],
         }
         control = {
@@ -148,127 +142,28 @@ class Run:
         return 0.5 * (self.robot.position_lower + self.robot.position_upper)
 
 
-class CouldNotStart(MbrlError):
-    """A node has not begun: what it was given is wrong, and no run has failed."""
-
-    CODE = 2  # nodes/process.py
-
-
-class Processes:
-    """The nodes as child processes on a domain of their own; leaving the context ends them in order, and so does the death of
-    this process, however it dies (nodes/child_process.py).
-    """
-
-    def __init__(self, parameters: dict[str, Path], folder: Path, domain: int | None = None):
-        self.environment = private_domain(domain)
-        self._logs = {name: open(folder / f"{name}.log", "w", encoding="utf-8") for name in parameters}
-        self._folder = folder
-        self.running = {
-            name: subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "mbrl_ros.nodes.child_process",
-                    str(os.getpid()),
-                    name,
-                    "--ros-args",
-                    "--params-file",
-                    str(file),
-                ],
-                env=self.environment,
-                stdout=self._logs[name],
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            for name, file in parameters.items()
-        }
-
-    def __enter__(self) -> Processes:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            for name in ("mpc_node", "sim_node"):
-                self.end(name)
-        finally:  # also where a signal comes while they end
-            for process in self.running.values():
-                _kill_group(process)
-            for log in self._logs.values():
-                log.close()
-
-    @property
-    def domain(self) -> int:
-        return int(self.environment["ROS_DOMAIN_ID"])
-
-    def check(self) -> None:
-        """MbrlError with the end of its log if a node has died; CouldNotStart where it refused its settings."""
-        for name, process in self.running.items():
-            if process.poll() not in (None, 0):
-                self._logs[name].flush()
-                text = (self._folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
-                last = "\n".join(text.strip().splitlines()[-15:])
-                kind = CouldNotStart if process.returncode == CouldNotStart.CODE else MbrlError
-                raise kind(f"{name} ended with code {process.returncode}:\n{last}")
-
-    def end(self, name: str) -> None:
-        """SIGINT, time to end in order, and only then, or when the user is in a hurry, the hard way, with whatever it has
-        started (a compiler).
-        """
-        process = self.running[name]
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            deadline = time.monotonic() + GRACE
-            while process.poll() is None and time.monotonic() < deadline and not hurried():
-                time.sleep(0.05)
-        _kill_group(process)
-
-
-def _kill_group(process: subprocess.Popen) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def private_domain(domain: int | None = None) -> dict[str, str]:
-    """This environment with a DDS domain that nobody else takes part in, or with `domain`, and on this machine only."""
-    environment = dict(os.environ)
-    environment["ROS_DOMAIN_ID"] = str(free_domain() if domain is None else domain)
-    environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    environment.pop("ROS_STATIC_PEERS", None)
-    environment.setdefault("RCUTILS_LOGGING_BUFFERED_STREAM", "0")
-    # one thread per linear algebra call: the matrices are small and the cores are taken
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        environment.setdefault(name, "1")
-    return environment
-
-
-def free_domain() -> int:
-    """A DDS domain in which nobody on this machine takes part yet, by the port of its first participant (RTPS 9.6.1.1)."""
-    candidates = random.SystemRandom().sample(range(1, 102), 101)  # above 101 lie Linux's ephemeral ports
-    for domain in candidates:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(("", 7410 + 250 * domain))
-            except OSError:
-                continue
-        return domain
-    raise MbrlError("all DDS domains of this machine are in use; choose one with --domain")
-
-
 def logs(folder: Path) -> tuple[dict[str, Array], dict[str, Array], dict[str, Any]]:
-    """(truth, control, the controller's facts) of a finished run, with stamps in seconds since its start."""
+    """Read the tables of a finished run, with stamps in seconds since its start.
+
+    Returns
+    -------
+    truth, control
+        Columns (T, ...) of the plant and of the controller.
+    facts
+        What the controller wrote beside them.
+    """
     (truth, _), (control, facts) = (load_tick_log(folder / f"{kind}.npz") for kind in ("truth", "control"))
     for name in ("stamp", "reference_end"):
         control[name] = control[name] - START_STAMP
     return truth, control, facts
 
 
-def _section(kind, prefix: str, values: dict[str, Any], **overrides: Any):
+def _section(kind: type[S], prefix: str, values: dict[str, Any], **overrides: Any) -> S:
     own = {key[len(prefix) :]: value for key, value in values.items() if key.startswith(prefix)}
     return kind.from_mapping({**own, **overrides}, prefix=prefix)
 
 
-def _prefixed(prefix: str, section) -> dict[str, Any]:
+def _prefixed(prefix: str, section: Section) -> dict[str, Any]:
     return {prefix + name: value for name, value in section.to_mapping().items()}
 
 

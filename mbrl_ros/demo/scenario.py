@@ -1,10 +1,10 @@
-"""What happens when in the demo: end-effector targets, a payload, then image targets under unknown cameras.
+"""The demo's scenario: end-effector targets, a payload, then image targets under cameras of unknown pose.
 
 Times are seconds since the start. The arm first holds still for `HOLD` seconds; each end-effector target has a slot of
 `SLOT` seconds in which the reference moves and then rests; the payload comes `PAYLOAD_AFTER` seconds into the slot of
 the last target before it, while the arm rests. Before every image slot the arm returns to its last end-effector target;
-then the camera jumps to a new pose, the controller finds out how the image moves, and brings the marker to a place in
-the image that some pose reaches.
+then the camera jumps to a new pose, and the controller learns how the image moves and brings the marker to a place in
+the image that some joint position reaches.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import numpy as np
 from ..config.sections.references import ReferenceSettings
 from ..config.sections.simulation import CameraSettings
 from ..exceptions import ConfigurationError
-from ..references.trajectory import joint_reference
+from ..references.trajectory import SmoothReference, joint_reference
+from ..robots import Robot
 from ..robots.kinematics import Kinematics
 from ..simulation.camera import CameraPose, project, random_pose
 from ..types import Array
@@ -24,17 +25,17 @@ from ..types import Array
 HOLD, SLOT, PAYLOAD_AFTER = 1.0, 3.5, 2.25
 RETURN, IMAGE_SLOT = 2.0, 5.0
 BEFORE, AFTER, CAMERAS = 4, 2, 5
-# end-effector targets are drawn from this box in front of the arm [m, base frame]
+# End-effector targets are drawn from this box in front of the arm [m, base frame].
 WORKSPACE = np.array([[0.32, -0.35, 0.25], [0.58, 0.35, 0.65]])
-REST = 1.6  # every reference leaves this much of its slot for rest [s]
+REST = 1.6  # [s] of its slot in which the reference of a target rests, at least
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Slot:
-    """One target, valid in [start, end) [s]: kind "point" or "return" (value p (3,) [m]), "joints"
-    (value q (n,) [rad]) or "features" (value s (m,)).
+    """One target, valid in [start, end) [s].
 
-    In an image slot the camera stands at `camera`, which only the simulation is told.
+    Kinds: "point" or "return" (value p (3,) [m]), "joints" (value q (n,) [rad]) or "features" (value s (m,)). In an
+    image slot the camera is at `camera`, which only the simulation knows.
     """
 
     kind: str
@@ -46,7 +47,7 @@ class Slot:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Scenario:
-    """Slots in time order; payload_time [s] is None without a payload."""
+    """The slots in the order of time; payload_time [s] is None without a payload."""
 
     seed: int
     duration: float
@@ -55,16 +56,17 @@ class Scenario:
     payload_time: float | None
 
     def slots_of(self, kind: str) -> list[Slot]:
+        """Return the slots of one kind."""
         return [slot for slot in self.slots if slot.kind == kind]
 
 
 def full_duration() -> float:
-    """How long the whole scenario takes [s]."""
+    """Return how long the whole scenario takes [s]."""
     return HOLD + SLOT * (BEFORE + AFTER) + (RETURN + IMAGE_SLOT) * CAMERAS
 
 
 def build_scenario(
-    robot,
+    robot: Robot,
     q_start: Array,
     seed: int,
     *,
@@ -73,31 +75,54 @@ def build_scenario(
     reference: ReferenceSettings | None = None,
     camera: CameraSettings | None = None,
 ) -> Scenario:
-    """The scenario of `seed` for `robot` starting at q_start (n,).
+    """Build the scenario of a seed.
 
-    `duration` [s] cuts it short (whole slots only; at least one target before and after the payload). Without a
-    `camera` there are no image targets; with one, its mark is the end effector.
+    Parameters
+    ----------
+    robot
+        Whose limits the targets respect.
+    q_start
+        Joint position (n,) at the start.
+    seed
+        Of targets and cameras.
+    payload_kg
+        Mass added to the hand; 0: none.
+    duration
+        Longest duration [s]: whole slots only, at least one target before and after the payload; None: everything.
+    reference
+        Settings of the joint reference; None: the defaults.
+    camera
+        Camera that sees the end effector; None: no image targets.
+
+    Raises
+    ------
+    ConfigurationError
+        `duration` is too short, or the limits of the robot are too tight for the scenario.
     """
     rng = np.random.default_rng(seed)
     before, after, cameras = _slots_within(full_duration() if duration is None else duration, camera is not None)
     kinematics = Kinematics(robot)
-    reference = joint_reference(robot, reference or ReferenceSettings(), 0.01)
+    smooth = joint_reference(robot, reference or ReferenceSettings(), 0.01)
     slots, q, t = [], q_start, HOLD
     for _ in range(before + after):
-        p, q = _reachable_point(kinematics, reference, q, rng, SLOT - REST)
+        p, q = _reachable_point(kinematics, smooth, q, rng, SLOT - REST)
         slots.append(Slot("point", t, t + SLOT, p))
         t += SLOT
-    for _ in range(cameras):
-        pose = random_pose(rng, kinematics.position(q), settings=camera)
-        slots.append(Slot("return", t, t + RETURN, p))
-        t += RETURN
-        slots.append(Slot("features", t, t + IMAGE_SLOT, _image_target(kinematics, robot, q, rng, pose, camera), pose))
-        t += IMAGE_SLOT
+    if camera is not None:
+        for _ in range(cameras):
+            pose = random_pose(rng, kinematics.position(q), settings=camera)
+            slots.append(Slot("return", t, t + RETURN, p))
+            t += RETURN
+            slots.append(
+                Slot("features", t, t + IMAGE_SLOT, _image_target(kinematics, robot, q, rng, pose, camera), pose)
+            )
+            t += IMAGE_SLOT
     payload_time = HOLD + SLOT * (before - 1) + PAYLOAD_AFTER if payload_kg > 0.0 else None
     return Scenario(seed, t, tuple(slots), payload_kg, payload_time)
 
 
 def _slots_within(duration: float, images: bool) -> tuple[int, int, int]:
+    """Return how many targets before and after the payload, and how many cameras, fit into `duration` [s]."""
     shortest = HOLD + 2 * SLOT
     if duration < shortest:
         raise ConfigurationError(
@@ -112,8 +137,10 @@ def _slots_within(duration: float, images: bool) -> tuple[int, int, int]:
     return points - after, after, min(CAMERAS, cameras)
 
 
-def _reachable_point(kinematics: Kinematics, reference, q_from: Array, rng, seconds: float) -> tuple[Array, Array]:
-    """A point of the workspace at least 10 cm away whose reference takes at most `seconds`."""
+def _reachable_point(
+    kinematics: Kinematics, reference: SmoothReference, q_from: Array, rng: np.random.Generator, seconds: float
+) -> tuple[Array, Array]:
+    """Draw a point (3,) at least 10 cm away, and its q (n,), whose reference takes at most `seconds`."""
     here = kinematics.position(q_from)
     for _ in range(1000):
         p = rng.uniform(*WORKSPACE)
@@ -133,8 +160,10 @@ def _reachable_point(kinematics: Kinematics, reference, q_from: Array, rng, seco
     )
 
 
-def _image_target(kinematics: Kinematics, robot, q: Array, rng, pose: CameraPose, camera: CameraSettings) -> Array:
-    """Where the camera would see the tip after a small joint motion from q, well inside the image."""
+def _image_target(
+    kinematics: Kinematics, robot: Robot, q: Array, rng: np.random.Generator, pose: CameraPose, camera: CameraSettings
+) -> Array:
+    """Draw a place (2,) in the image where the camera would see the tip after a small joint motion from q (n,)."""
 
     def image(q: Array) -> Array:
         return project(kinematics.position(q)[None], pose, camera)[0].ravel()

@@ -1,19 +1,22 @@
-"""The demo's conversation with the nodes: wait until they are ready, hand over the targets, start, watch the progress."""
+"""Drive the nodes of a run: wait until they are ready, send the targets, start, watch the progress."""
 
 from __future__ import annotations
 
 import os
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 import rclpy
 from geometry_msgs.msg import PointStamped
 from lifecycle_msgs.msg import State as Lifecycle
 from lifecycle_msgs.srv import GetState
+from rclpy.client import Client
 from rclpy.duration import Duration
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import try_shutdown
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Float64, String
 from std_srvs.srv import Trigger
@@ -22,72 +25,95 @@ from ..exceptions import MbrlError
 from ..nodes import message_writers, qos
 from ..safety.state_machine import State
 from ..types import FeatureFrame
-from .run import START_STAMP, Processes
+from .processes import Processes
+from .run import START_STAMP
 from .scenario import Scenario, Slot
 
 READY_TIMEOUT = 240.0  # [s]: the first start compiles the planner
 ASK_AGAIN = 2.0  # [s] until a service that has not answered is asked again
 STALLED = 120.0  # [s] without any progress
-AFTERMATH = 1.0  # [s] simulated after the arm was lost: whether the safe command holds it is worth knowing
-PROGRESS_MARGIN = 0.2  # [s] by which the progress may be older than what else is heard
-LEAVE = 5.0  # [s] of real time it may take at most
-DOUBTS = 5  # changes of the supervisor's state that are told, but for the gravest
+AFTERMATH = 1.0  # [s] simulated after the arm was lost, to see whether the safe command holds it
+PROGRESS_MARGIN = 0.2  # [s] by which the progress may be older than the other messages
+LONGEST_AFTERMATH = 5.0  # [s] of real time
+MOST_WARNINGS = 5  # notes on the supervisor being DEGRADED
 
 
-class Audience(Protocol):
-    """Who is told how it goes: what is waited for, the simulated seconds, and what deserves a line of its own."""
+class Listener(Protocol):
+    """Is informed about the progress of a session."""
 
-    def waiting(self, what: str) -> None: ...
+    def waiting(self, what: str) -> None:
+        """Take note of what is waited for before the start."""
 
-    def progress(self, seconds: float) -> None: ...
+    def progress(self, seconds: float) -> None:
+        """Take note of the simulated time [s]."""
 
-    def note(self, text: str) -> None: ...
+    def note(self, text: str) -> None:
+        """Take note of something that deserves a line of its own."""
 
 
-def play(scenario: Scenario, processes: Processes, root: str, audience: Audience, end_when_lost: bool) -> None:
-    """Play `scenario` on the running nodes until the simulation ends, or, with `end_when_lost`, AFTERMATH after the supervisor
-    has given the arm up. `root`: the robot's base frame.
+def play(scenario: Scenario, processes: Processes, root: str, listener: Listener, end_when_lost: bool) -> None:
+    """Play a scenario on the running nodes until the simulation ends.
 
-    MbrlError if a node dies, does not get ready or stalls.
+    Parameters
+    ----------
+    scenario
+        Targets and events.
+    processes
+        The nodes.
+    root
+        Base frame of the robot.
+    listener
+        Is informed about the progress.
+    end_when_lost
+        End AFTERMATH seconds after the supervisor has stopped the arm for good.
+
+    Raises
+    ------
+    MbrlError
+        A node died, did not get ready or made no progress.
     """
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = processes.environment["ROS_AUTOMATIC_DISCOVERY_RANGE"]
     os.environ.pop("ROS_STATIC_PEERS", None)
     rclpy.init(domain_id=processes.domain, signal_handler_options=SignalHandlerOptions.NO)
-    session = _Session(processes, audience, scenario.duration)
+    session = _Session(processes, listener, scenario.duration)
     try:
         session.wait_until_ready()
-        for _ in range(2):  # a reader that is only just connecting misses the first pass; the second replaces it
+        for _ in range(2):  # a subscriber that is just connecting misses the first pass; the second replaces it
             for slot in scenario.slots:
                 session.send(slot, root)
-            session.acknowledged()
+            session.wait_until_read()
         session.start()
         session.watch(end_when_lost)
     finally:
         session.node.destroy_node()
-        rclpy.try_shutdown()
+        try_shutdown()
 
 
 class _Session:
-    def __init__(self, processes: Processes, audience: Audience, duration: float):
-        self._processes, self._audience, self._duration = processes, audience, duration
+    """The ROS side of a run: a node that sends the targets and watches sim_node and mpc_node."""
+
+    def __init__(self, processes: Processes, listener: Listener, duration: float):
+        self._processes, self._listener, self._duration = processes, listener, duration
         self.node = rclpy.create_node("mbrl_demo")
         reliable = QoSProfile(depth=50)
         self._point = self.node.create_publisher(PointStamped, "/mpc_node/target_point", reliable)
         self._features = self.node.create_publisher(PointCloud2, "/mpc_node/target_features", reliable)
         self._state = self.node.create_client(GetState, "/mpc_node/get_state")
         self._start = self.node.create_client(Trigger, "/sim_node/start")
-        self._elapsed, self._notes, self._doubts = 0.0, [], 0
-        self._lost: tuple[float, float] | None = None  # simulated and real time of the moment the arm was given up
+        self._elapsed, self._warnings = 0.0, 0
+        self._notes: list[str] = []
+        self._lost: tuple[float, float] | None = None  # simulated and real time when the arm was lost
         self.node.create_subscription(Float64, "/sim_node/progress", self._on_progress, QoSProfile(depth=1))
         self.node.create_subscription(String, "/mpc_node/message", self._on_message, reliable)
         self.node.create_subscription(String, "/mpc_node/supervisor_state", self._on_state, qos.LATCHED)
 
     def wait_until_ready(self) -> None:
-        self._audience.waiting("starting the nodes")
+        """Wait until both nodes run, the controller is active and the topics are connected."""
+        self._listener.waiting("starting the nodes")
         self._wait(lambda: self._start.service_is_ready() and self._state.service_is_ready(), "the nodes to appear")
-        self._audience.waiting("compiling the planner")
+        self._listener.waiting("compiling the planner")
         self._wait(lambda: self.state() == Lifecycle.PRIMARY_STATE_ACTIVE, "mpc_node to become active")
-        self._audience.waiting("connecting the topics")
+        self._listener.waiting("connecting the topics")
         ours = (self._point, self._features)
         self._wait(
             lambda: (
@@ -103,7 +129,7 @@ class _Session:
             )
 
     def send(self, slot: Slot, root: str) -> None:
-        """A target that holds from the slot's start on."""
+        """Send the target of a slot, stamped with the slot's start."""
         stamp = message_writers.to_time(START_STAMP + slot.start)
         if slot.kind == "features":
             publisher, message = (
@@ -117,31 +143,33 @@ class _Session:
         message.header.stamp = stamp
         publisher.publish(message)
 
-    def acknowledged(self) -> None:
-        """Return when mpc_node has read every target: they have reached it, and it answers in order."""
+    def wait_until_read(self) -> None:
+        """Wait until mpc_node has read every target: they have arrived, and it answers a later request."""
         for publisher in (self._point, self._features):
             publisher.wait_for_all_acked(Duration(seconds=10))
         self.state()
 
     def state(self) -> int:
+        """Return the lifecycle state of mpc_node."""
         return self._call(self._state, GetState.Request(), "mpc_node's lifecycle state").current_state.id
 
     def start(self) -> None:
+        """Start the simulation."""
         self._call(self._start, Trigger.Request(), "sim_node to start")
 
     def watch(self, end_when_lost: bool) -> None:
-        """Until sim_node ends by itself or the arm is lost."""
+        """Inform the listener until sim_node ends by itself or the arm is lost."""
         changed, last = time.monotonic(), -1.0
         while self._processes.running["sim_node"].poll() is None:
             rclpy.spin_once(self.node, timeout_sec=0.2)
             self._processes.check()
             while self._notes:
-                self._audience.note(self._notes.pop(0))
+                self._listener.note(self._notes.pop(0))
             if end_when_lost and self._over():
                 return
             if self._elapsed != last:
                 changed, last = time.monotonic(), self._elapsed
-                self._audience.progress(last)
+                self._listener.progress(last)
             elif time.monotonic() - changed > STALLED:
                 raise MbrlError(f"no progress for {STALLED:g} s at {last:.1f} s of simulated time")
         self._processes.check()
@@ -151,30 +179,31 @@ class _Session:
             self._notes.append(message.data)
 
     def _over(self) -> bool:
-        """Whether the arm was lost, and what came of it was seen."""
+        """Return whether the arm was lost and its aftermath has been simulated."""
         if self._lost is None:
             return False
         at, since = self._lost
-        return self._elapsed >= at + AFTERMATH + PROGRESS_MARGIN or time.monotonic() - since > LEAVE
+        return self._elapsed >= at + AFTERMATH + PROGRESS_MARGIN or time.monotonic() - since > LONGEST_AFTERMATH
 
     def _on_state(self, message: String) -> None:
-        """ "4 FAULT: OVERSPEED" and the like; the silence after the end is no news."""
+        """Take note of a state such as "4 FAULT: OVERSPEED"; after the end of the simulation states mean nothing."""
         if self._elapsed >= self._duration - 1e-6:
             return
         name, _, cause = message.data.partition(" ")[2].partition(": ")
         lost = name in (State.FAULT.name, State.E_STOP.name)
         if lost and self._lost is None:
             self._lost = (self._elapsed, time.monotonic())
-        self._doubts += name == State.DEGRADED.name
-        if lost or name == State.DEGRADED.name and self._doubts <= DOUBTS:
+        self._warnings += name == State.DEGRADED.name
+        if lost or name == State.DEGRADED.name and self._warnings <= MOST_WARNINGS:
             self._notes.append(f"at about {self._elapsed:.1f} s: supervisor {name} ({cause})")
 
     def _on_progress(self, message: Float64) -> None:
         self._elapsed = message.data
 
-    def _call(self, client, request, what: str):
-        """Asked again now and then: an answer is lost while the server has not found its way back yet (DDS discovery)."""
-        futures, again = [], time.monotonic()
+    def _call(self, client: Client, request: Any, what: str) -> Any:
+        """Call a service, again now and then: an answer is lost until DDS discovery is complete both ways."""
+        futures: list[Any] = []
+        again = time.monotonic()
 
         def answered() -> bool:
             nonlocal again
@@ -186,7 +215,7 @@ class _Session:
         self._wait(answered, what)
         return next(future.result() for future in futures if future.done())
 
-    def _wait(self, condition, what: str) -> None:
+    def _wait(self, condition: Callable[[], object], what: str) -> None:
         deadline = time.monotonic() + READY_TIMEOUT
         while not condition():
             rclpy.spin_once(self.node, timeout_sec=0.05)

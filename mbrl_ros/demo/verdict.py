@@ -1,9 +1,9 @@
-"""Whether the demo did its job, from its summary.
+"""Judge from its summary whether the demo did its job.
 
 PASS: the true end effector is within 1 cm of every target when its slot ends (and again after the payload has come),
 the marker within 2 % of the image's width of every image target, no FAULT and no E_STOP, no command outside its
 limits, no joint faster than 0.95 of its velocity limit. Of a policy: 95 % of the unseen targets within 1 cm, 95 % of
-those with the payload within 2 cm, 95 % of the events noticed, and the same limits.
+those with the payload within 2 cm, 95 % of the events detected, and the same limits.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from ..console.verdict import BUSY, PASS, Verdict, late_machine
 SPEED = 0.95  # of the velocity limit
 IMAGE = 0.02  # of the image's width
 SHARE = 0.95  # of the targets and events of a policy
-PRODUCT = "refit"  # the row of a comparison that is this package's own; the others are there to be compared with
+PRODUCT = "refit"  # the row of a comparison with this package's defaults; the others are compared with it
 
 SLOWER = f"leave out --realtime (simulated time then waits for every command), a lower --rate, or {BUSY}"
-COMPILER = "install a C++ compiler (g++), without which everything takes several times as long"
+COMPILER = "install a C++ compiler (g++): without it everything takes several times as long"
 _CAUSES = {
     "OVERSPEED": "a joint ran faster than its limit allows: check control.delay and the plant's settings, or another "
     "--seed",
@@ -29,7 +29,7 @@ _CAUSES = {
 
 
 def of_run(summary: Mapping[str, Any]) -> Verdict:
-    """Of a run's summary (metrics.summarise)."""
+    """Judge one run by its summary (metrics.summarise)."""
     found = _failure(summary)
     if found is None:
         return PASS
@@ -41,7 +41,7 @@ def of_run(summary: Mapping[str, Any]) -> Verdict:
 
 
 def _failure(summary: Mapping[str, Any]) -> tuple[str, float | None, str] | None:
-    """(why, since [s], what to try) of the gravest failure."""
+    """Return (why, since [s], what to try) of the most severe failure; None without one."""
     supervisor = summary["supervisor"]
     if supervisor["lost_s"] is not None:
         return (
@@ -69,15 +69,16 @@ def _failure(summary: Mapping[str, Any]) -> tuple[str, float | None, str] | None
 
 
 def _missed_target(summary: Mapping[str, Any]) -> tuple[str, float | None, str] | None:
+    """Return (why, since [s], what to try) of the first kind of target that was missed; None without one."""
     targets, images, load = summary["targets"], summary["feature_targets"], summary["payload"]
     missed = [i for i, target in enumerate(targets, 1) if target["time_to_1cm_s"] is None]
     state = summary["supervisor"]["state"]
     doing = "" if state == "ACTIVE" else f", the supervisor in {state} ({summary['supervisor']['cause']})"
     if missed:
-        ended = " when their slots ended" if len(missed) > 1 else " when its slot ended"
+        ended = " at the end of their slots" if len(missed) > 1 else " at the end of its slot"
+        which = f"{'targets' if len(missed) > 1 else 'target'} {', '.join(map(str, missed))}"
         return (
-            f"{'targets' if len(missed) > 1 else 'target'} {', '.join(map(str, missed))} of {len(targets)} not within 1 cm"
-            f"{ended}{doing}",
+            f"{which} of {len(targets)} not within 1 cm{ended}{doing}",
             targets[missed[0] - 1]["start_s"],
             "the tracking and prediction plots; another --seed",
         )
@@ -90,8 +91,8 @@ def _missed_target(summary: Mapping[str, Any]) -> tuple[str, float | None, str] 
     ]
     if off:
         return (
-            f"image target {', '.join(map(str, off))} of {len(images)} not within {100.0 * IMAGE:g} % of the image's width"
-            f"{doing}",
+            f"image target {', '.join(map(str, off))} of {len(images)} not within {100.0 * IMAGE:g} % of the image's "
+            f"width{doing}",
             images[off[0] - 1]["start_s"],
             "the images plot; another --seed",
         )
@@ -99,7 +100,7 @@ def _missed_target(summary: Mapping[str, Any]) -> tuple[str, float | None, str] 
 
 
 def of_comparison(summaries: Mapping[str, Mapping[str, Any]]) -> Verdict:
-    """The product's own row decides; that others lose the arm is what is being shown."""
+    """Judge a comparison by the row PRODUCT; other rows may lose the arm."""
     own = summaries.get(PRODUCT)
     if own is None:
         return Verdict(False, f"the row '{PRODUCT}' is missing", None, "mbrl demo")
@@ -108,29 +109,29 @@ def of_comparison(summaries: Mapping[str, Mapping[str, Any]]) -> Verdict:
 
 
 def of_distillation(summary: Mapping[str, Any]) -> Verdict:
-    """Of the distill scenario's summary."""
+    """Judge the distill scenario by its summary."""
     d = summary["distill"]
-    exams = {"": d["unloaded"], f" with {d['loaded']['payload_kg']:g} kg": d["loaded"]}
+    evaluations = {"": d["unloaded"], f" with {d['loaded']['payload_kg']:g} kg": d["loaded"]}
     shares = [
         (d["success_1cm"], "of the unseen targets within 1 cm"),
         (d["payload_success_2cm"], f"of the targets with {d['loaded']['payload_kg']:g} kg within 2 cm"),
-        (d["fallback_rate"], "of the events noticed"),
+        (d["fallback_rate"], "of the events detected"),
     ]
     longer = "more teaching: a longer --duration"
     for share, what in shares:
         if not share >= SHARE:  # NaN where nothing was asked
             return Verdict(False, f"only {100.0 * share:.0f} % {what} (at least {100.0 * SHARE:.0f} %)", None, longer)
-    for what, exam in exams.items():
-        if exam["outside_limits"]:
-            return Verdict(False, f"{exam['outside_limits']} ticks outside limits{what}", None, longer)
-        if exam["max_speed_fraction"] > SPEED:
+    for what, evaluation in evaluations.items():
+        if evaluation["outside_limits"]:
+            return Verdict(False, f"{evaluation['outside_limits']} ticks outside limits{what}", None, longer)
+        if evaluation["max_speed_fraction"] > SPEED:
             return Verdict(
                 False,
-                f"a joint reached {100.0 * exam['max_speed_fraction']:.0f} % of its velocity limit{what}",
+                f"a joint reached {100.0 * evaluation['max_speed_fraction']:.0f} % of its velocity limit{what}",
                 None,
                 longer,
             )
-        if exam.get("stops"):
-            causes = ", ".join(f"{count} {cause}" for cause, count in exam["stops"].items())
+        if evaluation.get("stops"):
+            causes = ", ".join(f"{count} {cause}" for cause, count in evaluation["stops"].items())
             return Verdict(False, f"the supervisor stopped the arm{what}: {causes}", None, longer)
     return PASS

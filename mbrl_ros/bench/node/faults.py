@@ -22,7 +22,7 @@ import numpy as np
 from std_srvs.srv import Trigger
 
 from ...config.sections.nodes import NodeSettings
-from ...demo.run import free_domain
+from ...demo.dds_domain import free_domain
 from ...exceptions import MbrlError
 from ...nodes import qos, realtime
 from .bad_messages import TOPICS, BadMessages

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ...config.sections.nodes import NodeSettings
-from ...demo.run import free_domain
+from ...demo.dds_domain import free_domain
 from ...nodes import realtime
 from .robot import ROBOT, Child, RobotSide, StateMaker
 
