@@ -22,9 +22,9 @@ from std_msgs.msg import String
 from mbrl_ros.bench.node.latency import processor_time, resident
 from mbrl_ros.bench.node.robot import ROBOT, Child, RobotSide, StateMaker
 from mbrl_ros.config.sections.nodes import NodeSettings
+from mbrl_ros.demo.dds_domain import free_domain
 from mbrl_ros.demo.distill import HOME
 from mbrl_ros.demo.environment import draw_targets
-from mbrl_ros.demo.dds_domain import free_domain
 from mbrl_ros.nodes import qos, realtime
 
 RATE, WARM_UP, SLOT = 200.0, 6.0, 2.0  # [Hz], [s], [s]
@@ -106,7 +106,7 @@ def visit(
     """Return {"on" or "off": latencies [ms]}, and how the node kept up before the turns."""
     states, period, latencies = StateMaker(RATE, robot.robot, 0.0), 1.0 / RATE, {"on": [], "off": []}
     targets = draw_targets(robot.robot, 100, 0, np.array(HOME))
-    aim, sent, begin, robot.keep = robot.aimer(), {}, time.perf_counter(), True
+    aim, sent, begin, robot.keep = robot.target_sender(), {}, time.perf_counter(), True
     turns = [("on", WARM_UP), ("on", alone)] + [(name, seconds) for _ in range(rounds) for name in ("on", "off")]
     tick, used = 0, []  # used: (processor time [s], memory [MB]) when a turn begins
     for turn, (name, length) in enumerate(turns):

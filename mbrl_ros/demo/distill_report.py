@@ -46,8 +46,8 @@ def write(folder: Path, summary: dict[str, Any], traces: Mapping[str, Sequence[T
             verdict,
             "A policy learned from the planner" if verdict.passed else "The policy does not meet the requirements",
             "While the planner moved the arm, a neural network learned its commands. Then the network moved the arm "
-            "alone: to targets that were not in its training, with and without a payload, and through events that it had "
-            "to detect.",
+            "alone: to targets that were not in its training, with and without a payload, and through events that it "
+            "had to detect.",
             summary,
             files,
             text(summary),

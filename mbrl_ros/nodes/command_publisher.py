@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from rclpy.parameter_client import AsyncParameterClient
@@ -39,7 +40,7 @@ class CommandPublisher:
             if settings.trajectory_commands and not settings.shadow
             else None
         )
-        self._order: Array | None = None if self._controller else np.arange(robot.n)
+        self._order: NDArray[np.intp] | None = None if self._controller else np.arange(robot.n)
         self._names: tuple[str, ...] = ()  # of the joints, in another order than the robot's
         self.withheld = 0
         self._timer: Timer | None = None

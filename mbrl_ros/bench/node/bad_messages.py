@@ -1,10 +1,13 @@
-"""Messages as they should not be, at random: for every topic mpc_node listens to, everything that may be wrong with it."""
+"""Random messages with errors, for every topic that mpc_node subscribes to."""
 
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PointStamped, PoseStamped
 from sensor_msgs.msg import JointState, PointCloud2, PointField
 from std_msgs.msg import Float64MultiArray
@@ -12,7 +15,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from ...nodes import message_writers
 
-WILD = (float("nan"), float("inf"), -float("inf"), 1e308, -1e308, 1e30, 0.0)
+EXTREME = (float("nan"), float("inf"), -float("inf"), 1e308, -1e308, 1e30, 0.0)
 TOPICS = {
     "joint_states": JointState,
     "features": PointCloud2,
@@ -26,12 +29,13 @@ TOPICS = {
 
 
 class BadMessages:
-    """draw(now) -> (topic, message): spoiled in a random way, `now` [s] being the time of valid stamps."""
+    """A generator of messages that are wrong in a random way."""
 
-    def __init__(self, joints: list[str], home, seed: int):
+    def __init__(self, joints: Sequence[str], home: Sequence[float], seed: int):
         self._joints, self._home, self._rng = list(joints), list(home), np.random.default_rng(seed)
 
-    def draw(self, now: float) -> tuple[str, object]:
+    def draw(self, now: float) -> tuple[str, Any]:
+        """Draw a topic and a message for it; `now` [s] is the time of valid stamps."""
         rng = self._rng
         if rng.random() < 0.6:
             return "joint_states", self._joint_state(now)
@@ -42,7 +46,7 @@ class BadMessages:
         if kind is PointCloud2:
             return topic, self._cloud(now)
         if kind is Float64MultiArray:
-            return topic, Float64MultiArray(data=self._numbers(rng.integers(0, 9)))
+            return topic, Float64MultiArray(data=self._numbers(int(rng.integers(0, 9))))
         if kind is JointTrajectory:
             return topic, self._trajectory(now)
         message = kind()
@@ -53,12 +57,12 @@ class BadMessages:
 
     def _numbers(self, count: int) -> list[float]:
         return [
-            float(self._rng.choice(WILD)) if self._rng.random() < 0.5 else float(self._rng.normal())
+            float(self._rng.choice(EXTREME)) if self._rng.random() < 0.5 else float(self._rng.normal())
             for _ in range(count)
         ]
 
-    def _stamp(self, now: float):
-        """Stale, in the future, long ago, far ahead, unset, or as it should be."""
+    def _stamp(self, now: float) -> Time:
+        """Draw a stamp: stale, in the future, long ago, far ahead, unset, or valid."""
         shift = self._rng.choice((0.0, -0.2, 0.3, -1e4, 1e4, -now, 1e-4))
         return message_writers.to_time(max(0.0, min(now + float(shift), 2.0**31 - 1.0)))
 
@@ -66,25 +70,25 @@ class BadMessages:
         rng, n = self._rng, len(self._joints)
         message = JointState(name=list(self._joints), position=list(self._home), velocity=[0.0] * n)
         message.header.stamp = self._stamp(now)
-        spoil = rng.integers(0, 9)
-        if spoil == 0:
-            message.position[rng.integers(n)] = float(rng.choice(WILD[:-1]))
-        elif spoil == 1:
-            message.velocity[rng.integers(n)] = float(rng.choice(WILD[:-1]))
-        elif spoil == 2:
+        error = rng.integers(0, 9)
+        if error == 0:
+            message.position[rng.integers(n)] = float(rng.choice(EXTREME[:-1]))
+        elif error == 1:
+            message.velocity[rng.integers(n)] = float(rng.choice(EXTREME[:-1]))
+        elif error == 2:
             message.position = message.position[: rng.integers(0, n)]
-        elif spoil == 3:
+        elif error == 3:
             message.velocity = [0.0] * int(rng.integers(1, 3 * n))
-        elif spoil == 4:
+        elif error == 4:
             message.name[rng.integers(n)] = str(rng.choice(("", "joint", "panda_joint9", "\u00fc" * 300)))
-        elif spoil == 5:
+        elif error == 5:
             message.name[rng.integers(1, n)] = message.name[0]
-        elif spoil == 6:
+        elif error == 6:
             message.name, message.position, message.velocity = [], array("d"), array("d")
-        elif spoil == 7:
+        elif error == 7:
             message.name = [f"joint_{i}" for i in range(2000)]
             message.position = [0.0] * 2000
-        else:  # nothing wrong but the stamp, so it must be wrong
+        else:  # only the stamp is wrong
             message.header.stamp = message_writers.to_time(now - float(rng.choice((0.2, 1.0, 1e3))))
         return message
 

@@ -1,13 +1,14 @@
-"""What mpc_node does when everything around it goes wrong: bad messages, killed processes, disks that are full.
+"""Count what mpc_node does wrong with bad messages, killed processes and full disks.
 
-A simulated Panda at RATE, velocity interface, is controlled over DDS. Every command that is heard is judged. Counted are
+A simulated Panda at RATE, velocity interface, is controlled over DDS. Every command that arrives is checked. Counted
+are
 
-    controller_crashes      the node ended though nobody had asked it to, or did not end in order when asked
+    controller_crashes      the node ended without being asked to, or did not end in order when asked
     out_of_limit_commands, non_finite_commands
-    late_safe_commands      the safe command came later than the state's time-out + one period + 20 ms after the last state,
-                            or not at all when the node was asked to end
-    unrecovered             it did not go on as documented: by itself after a short outage or a clock that jumped, after
-                            ~/clear and ~/resume after a long one, by being started again after a kill
+    late_safe_commands      the safe command came later than the time-out of the state + one period + 20 ms after the
+                            last state, or not at all when the node was asked to end
+    unrecovered             it did not continue as documented: by itself after a short pause of the states or a clock
+                            that jumped, after ~/clear and ~/resume after a long one, when started again after a kill
 """
 
 from __future__ import annotations
@@ -19,22 +20,20 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from std_srvs.srv import Trigger
 
 from ...config.sections.nodes import NodeSettings
 from ...demo.dds_domain import free_domain
 from ...exceptions import MbrlError
 from ...nodes import qos, realtime
 from .bad_messages import TOPICS, BadMessages
+from .recovery import ANSWER, RecoveryServices
 from .robot import HOME, ROBOT, START, Child, Feed, RobotSide
 
 RATE, TIMEOUT = 100.0, 0.05  # [Hz], [s] control.state_timeout
 GRACE = 0.02  # [s]
-ANSWER = 2.0  # [s] within which a living controller answers a good state
-BUILDING = "building the controller"  # what mpc_node says once it handles signals
-ATTEMPTS = 5  # to clear and resume: on a busy machine the states may be late again
-BELIEVED = 30  # states after which a robot that was started again counts as back
-BATCH = 4  # bad messages between two good states
+BUILDING = "building the controller"  # what mpc_node logs once it handles signals
+RETURNED = 30  # states after which a robot that was started again counts as back
+BATCH = 4  # bad messages between two valid states
 CONTROLLER = {
     **ROBOT,
     "robot.interface": "velocity",
@@ -57,10 +56,20 @@ Progress = Callable[[str, int], None]
 
 
 class FaultBench:
-    """Runs the parts one after the other and adds up `counts`. progress(what, done) is told now and then."""
+    """The parts of the bench; `counts` are their sums, `notes` explain what went wrong."""
 
     def __init__(self, seed: int = 0, progress: Progress = lambda what, done: None, priority: int = 0):
-        """priority: SCHED_FIFO, of the controller and of whoever measures it; 0: ordinary scheduling."""
+        """Prepare the bench.
+
+        Parameters
+        ----------
+        seed
+            Of messages and times.
+        progress
+            Is called now and then with (what, done).
+        priority
+            SCHED_FIFO priority of the controller and of the measurement; 0: ordinary scheduling.
+        """
         self._rng, self._progress = np.random.default_rng(seed), progress
         self._controller = {**CONTROLLER, "priority": priority}
         self._priority = priority
@@ -79,12 +88,22 @@ class FaultBench:
         self.notes: list[str] = []
 
     def run(self, messages: int, kills: int, restarts: int) -> dict[str, int]:
-        signal.signal(
-            signal.SIGINT, signal.default_int_handler
-        )  # a shell's background job ignores it, and so would the nodes
-        self._with_robot(lambda robot, domain: self._storm(robot, domain, messages))
+        """Run all parts one after the other; return the counts.
+
+        Parameters
+        ----------
+        messages
+            Number of bad messages.
+        kills
+            How often each process is killed; as often the clock jumps and the states pause.
+        restarts
+            How often the controller is started with a full disk.
+        """
+        # a background job of a shell ignores SIGINT, and its children would, too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._with_robot(lambda robot, domain: self._bad_messages(robot, domain, messages))
         self._with_robot(lambda robot, domain: self._clock_jumps(robot, domain, kills))
-        self._with_robot(lambda robot, domain: self._silences(robot, domain, kills))
+        self._with_robot(lambda robot, domain: self._pauses(robot, domain, kills))
         self._with_robot(lambda robot, domain: self._kill_robots(robot, domain, kills))
         self._with_robot(lambda robot, domain: self._kill_controllers(robot, domain, kills))
         self._with_robot(lambda robot, domain: self._full_disk(robot, domain, restarts))
@@ -92,8 +111,8 @@ class FaultBench:
 
     # --- the parts ------------------------------------------------------------------------------------------------
 
-    def _storm(self, robot: RobotSide, domain: int, count: int) -> None:
-        """Good states with bad messages of every kind between them; each good one must be answered."""
+    def _bad_messages(self, robot: RobotSide, domain: int, count: int) -> None:
+        """Send valid states with bad messages of every kind between them; each valid one must be answered."""
         child = Child("mpc_node", domain, self._controller)
         try:
             robot.wait_for_reader(child)
@@ -118,7 +137,7 @@ class FaultBench:
             child.end(signal.SIGKILL)
 
     def _clock_jumps(self, robot: RobotSide, domain: int, count: int) -> None:
-        """A robot with a clock of its own, which jumps back or ahead and goes on from there."""
+        """Let the robot's clock jump back or ahead; it continues from there."""
         child = Child("mpc_node", domain, {**self._controller, "control.stamp_clock": "own"})
         try:
             robot.wait_for_reader(child)
@@ -135,12 +154,12 @@ class FaultBench:
         finally:
             child.end(signal.SIGKILL)
 
-    def _silences(self, robot: RobotSide, domain: int, count: int) -> None:
-        """The robot falls silent for a short or a long while; then it speaks again."""
+    def _pauses(self, robot: RobotSide, domain: int, count: int) -> None:
+        """Let the robot send no states for a short or a long time."""
         child = Child("mpc_node", domain, self._controller)
         try:
             robot.wait_for_reader(child)
-            feed, services = Feed(robot, RATE), Services(robot)
+            feed, services = Feed(robot, RATE), RecoveryServices(robot)
             feed.until_answered(START)
             for k in range(count):
                 feed.stream(0.1 + 0.2 * self._rng.random())
@@ -152,28 +171,28 @@ class FaultBench:
                     services.call()
                     feed.stream(0.15)
                 if not robot.moves():
-                    self._lost(child, f"after a {'long' if long else 'short'} silence")
-                self._progress("silent robots", k)
+                    self._lost(child, f"after a {'long' if long else 'short'} pause of the states")
+                self._progress("pauses of the states", k)
             self._expect_order(child, signal.SIGINT)
         finally:
             child.end(signal.SIGKILL)
 
     def _kill_robots(self, robot: RobotSide, domain: int, count: int) -> None:
-        """sim_node is killed at a random moment, and started again."""
+        """Kill sim_node at a random time, and start it again."""
         child, simulator = Child("mpc_node", domain, {**self._controller, "control.stamp_clock": "own"}), None
         try:
             robot.listen_to_states()
-            services = Services(robot)
+            services = RecoveryServices(robot)
             for k in range(count):
-                simulator, heard = Child("sim_node", domain, SIMULATOR), robot.states_heard
-                if not robot.wait_until(lambda: robot.states_heard > heard + BELIEVED, START):
-                    raise MbrlError(f"the simulated robot does not come up:\n{simulator.text()}")
+                simulator, before = Child("sim_node", domain, SIMULATOR), robot.states_received
+                if not robot.wait_for_states(before + RETURNED, START):
+                    raise MbrlError(f"the simulated robot does not start:\n{simulator.text()}")
                 if not (services.recover() if k else robot.wait_until(robot.moves, START)):
                     self._lost(child, "after the robot was started again")
                 time.sleep(0.3 * self._rng.random())
                 number = SIGNALS[k % len(SIGNALS)]
                 code = simulator.end(number)
-                self._expect_safe_command(robot, robot.heard_at, f"the last state of a robot ended by {number.name}")
+                self._expect_safe_command(robot, robot.received_at, f"the last state of a robot ended by {number.name}")
                 self.counts["kills"] += 1
                 if number != signal.SIGKILL and code:
                     self.notes.append(f"sim_node: exit code {code} after {number.name}:\n{simulator.text()}")
@@ -185,7 +204,7 @@ class FaultBench:
                 simulator.end(signal.SIGKILL)
 
     def _kill_controllers(self, robot: RobotSide, domain: int, count: int) -> None:
-        """The controller is killed at a random moment, before its first command or after it, and started again."""
+        """Kill the controller at a random time, before its first command or after it, and start it again."""
         for k in range(count):
             child, number = Child("mpc_node", domain, self._controller), SIGNALS[k % len(SIGNALS)]
             try:
@@ -209,7 +228,7 @@ class FaultBench:
                 child.end(signal.SIGKILL)
 
     def _full_disk(self, robot: RobotSide, domain: int, count: int) -> None:
-        """No file can be written, neither ROS's logs nor ours."""
+        """Start the controller where no file can be written, neither logs of ROS nor its own."""
         with tempfile.NamedTemporaryFile() as file:
             for k in range(count):
                 child = Child(
@@ -233,7 +252,7 @@ class FaultBench:
     def _with_robot(self, part: Callable[[RobotSide, int], None]) -> None:
         domain = free_domain()
         robot = RobotSide(domain, "velocity")
-        if self._priority:  # a measurement that is late itself would blame the controller
+        if self._priority:  # if the measurement is late itself, that would count as the controller's lateness
             realtime.settle_thread(NodeSettings(priority=self._priority), lambda text: None)
         try:
             part(robot, domain)
@@ -243,7 +262,7 @@ class FaultBench:
             self.counts["non_finite_commands"] += robot.not_finite
 
     def _expect_order(self, child: Child, number: int) -> None:
-        """A process so young that Python still loads its modules may end in any way."""
+        """End the process; it must do so in order, unless Python still loads its modules."""
         loading = BUILDING not in child.text()
         code = child.end(number)
         if code != 0 and not loading:
@@ -251,9 +270,7 @@ class FaultBench:
             self.notes.append(f"exit code {code} after {signal.Signals(number).name}:\n{child.text()}")
 
     def _expect_safe_command(self, robot: RobotSide, last: float, what: str) -> None:
-        """`last` [s]: when the last state was sent. Its command may act up to the time-out, and a period passes between
-        two looks.
-        """
+        """Expect the safe command after the last state, sent at `last` [s], at most the time-out and a period later."""
         safe = robot.wait_until(lambda: not robot.moves(), 1.0)
         after = robot.resting_since - last
         if not safe or after > TIMEOUT + 1.0 / RATE + GRACE:
@@ -264,36 +281,15 @@ class FaultBench:
         self.notes.append(note)
 
     def _lost(self, child: Child, when: str) -> None:
+        """Count a controller that does not answer: a crash if it has ended."""
         self.counts["unrecovered" if child.running else "controller_crashes"] += 1
         self.notes.append(
-            f"{when}: {'it lives but does not answer' if child.running else 'it has ended'}\n{child.text()}"
+            f"{when}: {'it runs but does not answer' if child.running else 'it has ended'}\n{child.text()}"
         )
 
 
-class Services:
-    """What somebody calls after an outage that was too long to go on by itself."""
-
-    def __init__(self, robot: RobotSide):
-        self._robot = robot
-        self._clients = [robot.node.create_client(Trigger, f"mpc_node/{name}") for name in ("clear", "resume")]
-
-    def call(self) -> None:
-        for client in self._clients:
-            future = client.call_async(Trigger.Request())
-            deadline = time.monotonic() + ANSWER
-            while not future.done() and time.monotonic() < deadline:
-                time.sleep(0.005)
-
-    def recover(self) -> bool:
-        """Whether the arm is commanded to move again."""
-        for _ in range(ATTEMPTS):
-            self.call()
-            if self._robot.wait_until(self._robot.moves, ANSWER):
-                return True
-        return False
-
-
 def table(counts: dict[str, int]) -> str:
+    """Format the counts as Markdown."""
     return "\n".join(
         ["| what | count |", "|---|---|", *(f"| {key.replace('_', ' ')} | {value} |" for key, value in counts.items())]
     )

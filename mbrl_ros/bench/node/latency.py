@@ -1,4 +1,4 @@
-"""How fast mpc_node answers a state, over real DDS and between two processes.
+"""Measure how fast mpc_node answers a state, over real DDS and between two processes.
 
     latency = (publishing of the first command computed from a state) - (publishing of that state)
 
@@ -12,8 +12,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,10 +23,10 @@ from ...demo.dds_domain import free_domain
 from ...nodes import realtime
 from .robot import ROBOT, Child, RobotSide, StateMaker
 
-WARM_UP = 2.0  # [s] that do not count
+WARM_UP = 2.0  # [s] that are not measured
 POINT = (0.45, 0.1, 0.5)  # [m], a target for a policy
-ACT = 2.0  # policy_controller.Mode.ACT as it is published
-SPIN = 2e-4  # [s] before a deadline in which the robot waits awake
+ACT = 2.0  # controllers.policy_selection.Mode.ACT as it is published
+SPIN = 2e-4  # [s] before a deadline in which the robot does not sleep
 
 
 def measure(
@@ -33,18 +34,36 @@ def measure(
     seconds: float,
     *,
     priority: int = 0,
-    settings: dict | None = None,
+    settings: dict[str, Any] | None = None,
     policy: Path | None = None,
     progress: Callable[[float], None] = lambda done: None,
-) -> dict:
-    """One rate [Hz] for `seconds`: {message_to_command_ms, period_us: {p50, p99, max}, missed_fraction, cpu_fraction,
-    rss_mb_start, rss_mb_end}. `settings`: further parameters of mpc_node. `policy`: the file of one that shall act, on a
-    point target, with the planner beside it; then also acting_fraction, of the ticks.
+) -> dict[str, Any]:
+    """Measure one rate.
+
+    Parameters
+    ----------
+    rate
+        Control rate [Hz].
+    seconds
+        Duration.
+    priority
+        SCHED_FIFO priority of the control thread and of the robot's side; 0: ordinary scheduling.
+    settings
+        Further parameters of mpc_node.
+    policy
+        File of a policy that acts on a point target, with the planner beside it; None: the planner acts.
+    progress
+        Is called now and then with the seconds so far.
+
+    Returns
+    -------
+    dict
+        message_to_command_ms and period_us {p50, p99, max}, missed_fraction, cpu_fraction, rss_mb_start, rss_mb_end;
+        with a policy acting_fraction, the share of the ticks in which it acted.
     """
-    domain = free_domain()
-    robot = RobotSide(domain)
+    robot = RobotSide(domain := free_domain())
     sys.setswitchinterval(realtime.SWITCH_INTERVAL)
-    if priority:  # a robot that is late itself would blame the controller
+    if priority:  # if the robot's side is late itself, its lateness would count as the controller's
         realtime.settle_thread(NodeSettings(priority=priority), lambda text: None)
     child = Child(
         "mpc_node",
@@ -62,8 +81,8 @@ def measure(
         robot.wait_for_reader(child)
         if not policy:
             return _run(robot, child, rate, seconds, progress)
-        aim, modes = robot.aimer(), robot.policy_modes()
-        robot.node.create_timer(0.5, lambda: aim(POINT))
+        send, modes = robot.target_sender(), robot.policy_modes()
+        robot.node.create_timer(0.5, lambda: send(POINT))
         result = _run(robot, child, rate, seconds, progress)
         during = modes[-round(seconds * rate) :]
         return {**result, "acting_fraction": during.count(ACT) / max(1, len(during))}
@@ -72,8 +91,8 @@ def measure(
         robot.close()
 
 
-def _acting(policy: Path) -> dict:
-    """Parameters with which `policy` acts soon and does not fall for want of a real arm; the planner goes at 200 Hz."""
+def _acting(policy: Path) -> dict[str, Any]:
+    """Return parameters with which `policy` acts soon and keeps acting; the planner runs at 200 Hz."""
     return {
         "control.controller": "policy",
         "distillation.file": str(policy),
@@ -86,27 +105,30 @@ def _acting(policy: Path) -> dict:
     }
 
 
-def _run(robot: RobotSide, child: Child, rate: float, seconds: float, progress) -> dict:
+def _run(
+    robot: RobotSide, child: Child, rate: float, seconds: float, progress: Callable[[float], None]
+) -> dict[str, Any]:
     states, period = StateMaker(rate, robot.robot, 0.0), 1.0 / rate
     sent: dict[int, int] = {}
-    begun = None
+    measuring_from = None  # time [s], processor time [s] and memory [MB] at the end of the warm-up
     begin = time.perf_counter()
     for k in range(round((WARM_UP + seconds) * rate)):
         _sleep_until(begin + k * period)
-        if begun is None and k * period >= WARM_UP:
-            begun = (time.perf_counter(), processor_time(child), resident(child))
+        if measuring_from is None and k * period >= WARM_UP:
+            measuring_from = (time.perf_counter(), processor_time(child), resident(child))
             robot.keep = True
         stamp = time.time()
         message = states.message(stamp)
         now = time.time_ns()
         robot.states.publish(message)
-        if begun is not None:
+        if measuring_from is not None:
             sent[round(stamp * 1e6)] = now
         states.advance(robot.newest)
         if k % max(1, round(rate / 2)) == 0:
             progress(k * period)
-    robot.wait_until(lambda: False, 0.2)  # the last answers
-    elapsed, used = time.perf_counter() - begun[0], processor_time(child) - begun[1]
+    time.sleep(0.2)  # for the last commands
+    start, used_before, memory_before = measuring_from or (begin, 0.0, 0.0)
+    elapsed, used = time.perf_counter() - start, processor_time(child) - used_before
     published: dict[int, int] = {}
     for answered, at in robot.sent_at:
         published.setdefault(round(answered * 1e6), at)  # the first command computed from a state
@@ -117,22 +139,20 @@ def _run(robot: RobotSide, child: Child, rate: float, seconds: float, progress) 
         "period_us": _quantiles(gaps),
         "missed_fraction": 1.0 - len(latency) / len(sent),
         "cpu_fraction": used / elapsed,
-        "rss_mb_start": begun[2],
+        "rss_mb_start": memory_before,
         "rss_mb_end": resident(child),
     }
 
 
-def table(results: dict[str, dict]) -> str:
-    """Markdown, one line per rate."""
+def table(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Format {rate: result} as Markdown, one line per rate."""
     lines = [
-        "| rate [Hz] | state to command p50 / p99 / max [ms] | period p50 / p99 / max [us] | missed | CPU | memory [MB] |",
+        "| rate [Hz] | state to command p50 / p99 / max [ms] | period p50 / p99 / max [us] | missed | CPU | "
+        "memory [MB] |",
         "|---|---|---|---|---|---|",
     ]
     for rate, result in results.items():
-        latency, period = (
-            " / ".join(f"{result[key][q]:.{digits}f}" for q in ("p50", "p99", "max"))
-            for key, digits in (("message_to_command_ms", 2), ("period_us", 0))
-        )
+        latency, period = _joined(result["message_to_command_ms"], 2), _joined(result["period_us"], 0)
         lines.append(
             f"| {rate} | {latency} | {period} | {100 * result['missed_fraction']:.3f} % | "
             f"{100 * result['cpu_fraction']:.0f} % | {result['rss_mb_start']:.0f} to {result['rss_mb_end']:.0f} |"
@@ -143,6 +163,10 @@ def table(results: dict[str, dict]) -> str:
         if "acting_fraction" in result
     ]
     return "\n".join(lines)
+
+
+def _joined(quantiles: Mapping[str, float], digits: int) -> str:
+    return " / ".join(f"{quantiles[name]:.{digits}f}" for name in ("p50", "p99", "max"))
 
 
 def _quantiles(values: np.ndarray) -> dict[str, float]:
@@ -157,16 +181,16 @@ def _sleep_until(deadline: float) -> None:
     if left > SPIN:
         time.sleep(left - SPIN)
     while time.perf_counter() < deadline:
-        continue  # to be on time to some microseconds; sleeping is not
+        continue  # busy waiting is exact to some microseconds, sleeping is not
 
 
 def processor_time(child: Child) -> float:
-    """[s], user and system."""
+    """Return the processor time of a process [s], user and system."""
     fields = Path(f"/proc/{child.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident(child: Child) -> float:
-    """[MB]"""
+    """Return the resident memory of a process [MB]."""
     pages = int(Path(f"/proc/{child.process.pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

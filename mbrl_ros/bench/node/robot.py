@@ -1,4 +1,4 @@
-"""The robot's side of the node benches: a simulated Panda that counts, times and judges what the controller sends."""
+"""The robot's side of the node benches: a simulated Panda that counts, times and checks the commands it receives."""
 
 from __future__ import annotations
 
@@ -27,20 +27,21 @@ from ...exceptions import MbrlError
 from ...messages import readers
 from ...nodes import message_writers, qos
 from ...nodes.process import DDS_SETTINGS
-from ...robots import load_robot
+from ...robots import Robot, load_robot
 from ...simulation.plant import Plant
 
-ROBOT = {
-    "robot.description": "package-data:panda",
-    "robot.joints": [f"panda_joint{i}" for i in range(1, 8)],
-    "robot.tip": "panda_hand",
-}
+DESCRIPTION, TIP = "package-data:panda", "panda_hand"
+JOINTS = tuple(f"panda_joint{i}" for i in range(1, 8))
+ROBOT = {"robot.description": DESCRIPTION, "robot.joints": list(JOINTS), "robot.tip": TIP}
 HOME = (0.0, -0.5, 0.0, -2.0, 0.0, 1.6, 0.8)
-START = 120.0  # [s] for a node to get ready, the first compilation included
+START = 120.0  # [s] for a node to get ready, including the first compilation
 
 
-def alone() -> dict[str, str]:
-    """Environment of processes that talk to each other and to nobody else; with Fast DDS as on a robot (process.prefer_udp)."""
+def isolated() -> dict[str, str]:
+    """Return the environment of processes that communicate with each other only.
+
+    With Fast DDS they do so by UDP, as on a robot (nodes.process.prefer_udp).
+    """
     if "fastrtps" not in get_rmw_implementation_identifier():
         return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     file = str(share_directory() / "config" / "dds" / "local_udp.xml")
@@ -49,7 +50,7 @@ def alone() -> dict[str, str]:
 
 @contextlib.contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """With these environment variables, and afterwards with those from before."""
+    """Set environment variables within the context; afterwards those from before are back."""
     before = dict(os.environ)
     os.environ.update(values)
     try:
@@ -59,25 +60,20 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def panda(interface: str):
-    return load_robot(
-        RobotSettings(
-            description=ROBOT["robot.description"],
-            joints=tuple(ROBOT["robot.joints"]),
-            tip=ROBOT["robot.tip"],
-            interface=interface,
-        )
-    )
+def panda(interface: str) -> Robot:
+    """Load the Panda with one of the interfaces effort, velocity, position."""
+    return load_robot(RobotSettings(description=DESCRIPTION, joints=JOINTS, tip=TIP, interface=interface))
 
 
 class Child:
-    """A node as a child process in a domain, which ends when this one does; its output is kept."""
+    """A node as a child process in a DDS domain, which ends when this process ends; its output is kept."""
 
     def __init__(self, module: str, domain: int, parameters: Mapping[str, Any], **options: Any):
+        """Start a module of nodes/ with parameters; `options` are those of Popen, `environment` further variables."""
         arguments = [sys.executable, "-m", "mbrl_ros.nodes.child_process", str(os.getpid()), module, "--ros-args"]
         for key, value in parameters.items():
             arguments += ["-p", f"{key}:={_spelled(value)}"]
-        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), **alone(), **options.pop("environment", {})}
+        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), **isolated(), **options.pop("environment", {})}
         self.process = subprocess.Popen(
             arguments,
             env=environment,
@@ -88,15 +84,16 @@ class Child:
             **options,
         )
         self.output: list[str] = []
-        self._reader = threading.Thread(target=lambda: self.output.extend(self.process.stdout), daemon=True)
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     @property
     def running(self) -> bool:
+        """Return whether the process has not ended."""
         return self.process.poll() is None
 
     def end(self, number: int, patience: float = 20.0) -> int:
-        """Send a signal; the exit code. A process that ignores it is killed, and its code is that of the kill."""
+        """Send a signal and return the exit code; a process that has not ended after `patience` [s] is killed."""
         if self.running:
             self.process.send_signal(number)
         try:
@@ -106,20 +103,28 @@ class Child:
             return self.process.wait()
 
     def text(self, lines: int = 15) -> str:
+        """Return the last lines of its output."""
         return "".join(self.output[-lines:])
+
+    def _read(self) -> None:
+        self.output.extend(self.process.stdout or ())
 
 
 class RobotSide:
-    """Publishes joint_states and judges commands, in a context of its own. Callbacks run in a thread."""
+    """Publish joint_states and check commands, in a context of its own; callbacks run in a thread.
+
+    `arrived` guards what the callbacks write.
+    """
 
     def __init__(self, domain: int, interface: str = "effort"):
         self.robot = panda(interface)
         self._context = Context()
-        with _environment(alone()):
+        with _environment(isolated()):
             self._context.init(domain_id=domain)
             self.node = rclpy.create_node("bench_robot", context=self._context)
         self.states = self.node.create_publisher(JointState, "joint_states", qos.EVERY)
-        self.node.create_subscription(Float64MultiArray, "commands", self._on_command, qos.EVERY)
+        on_command: Any = self._on_command  # rclpy passes the message info to callbacks with two parameters
+        self.node.create_subscription(Float64MultiArray, "commands", on_command, qos.EVERY)
         self.arrived = threading.Condition()
         self.newest: np.ndarray | None = None
         self.answered = -1.0  # stamp of the state the newest command answers
@@ -128,7 +133,7 @@ class RobotSide:
         self.sent_at: list[tuple[float, int]] = []  # (stamp answered, system time of publishing [ns]) of every command
         self.commands = self.out_of_limit = self.not_finite = 0
         self.keep = False
-        self.states_heard, self.heard_at = 0, 0.0  # [s], perf_counter; of another robot's states, if wanted
+        self.states_received, self.received_at = 0, 0.0  # of another robot's states; when the last one came [s]
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._closing = False
@@ -136,6 +141,7 @@ class RobotSide:
         self._thread.start()
 
     def close(self) -> None:
+        """End the thread and the context."""
         self._closing = True
         self._thread.join()
         self._executor.shutdown()
@@ -143,44 +149,50 @@ class RobotSide:
         self._context.try_shutdown()
 
     def moves(self) -> bool:
-        """Whether the newest command is not the safe one of the velocity interface."""
+        """Return whether the newest command is not zero, the safe command of the velocity interface."""
         return self.newest is not None and bool(self.newest.any())
 
     def listen_to_states(self) -> None:
-        """The robot is another process: hear when it speaks."""
+        """Subscribe to joint_states, where another process is the robot."""
         self.node.create_subscription(JointState, "joint_states", self._on_state, qos.EVERY)
 
-    def wait_until(self, condition, seconds: float) -> bool:
-        """Whether `condition()` came true, looked at whenever a message comes, within `seconds`."""
+    def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Return whether `condition()` became true within `seconds`; it is evaluated whenever a message comes."""
         with self.arrived:
             return self.arrived.wait_for(condition, seconds)
 
+    def wait_for_states(self, count: int, seconds: float) -> bool:
+        """Return whether more than `count` states of another robot came within `seconds`."""
+        return self.wait_until(lambda: self.states_received > count, seconds)
+
     def wait_for_reader(self, child: Child) -> None:
-        """Until the controller listens; MbrlError if it does not come up."""
+        """Wait until the controller subscribes to the states; MbrlError if it does not."""
         deadline = time.monotonic() + START
         while not self.states.get_subscription_count():
             if not child.running or time.monotonic() > deadline:
-                raise MbrlError(f"the node did not come up:\n{child.text()}")
+                raise MbrlError(f"the node did not start:\n{child.text()}")
             time.sleep(0.05)
 
-    def aimer(self) -> Callable[[Iterable[float]], None]:
-        """What tells the controller to go to a point (3,) [m]."""
+    def target_sender(self) -> Callable[[Iterable[float]], None]:
+        """Return a function that sends the controller to a point (3,) [m]."""
         publisher = self.node.create_publisher(PointStamped, "mpc_node/target_point", qos.RELIABLE)
 
-        def aim(point: Iterable[float]) -> None:
+        def send(point: Iterable[float]) -> None:
             message = PointStamped()
             message.header.frame_id = self.robot.root
             message.point.x, message.point.y, message.point.z = map(float, point)
             publisher.publish(message)
 
-        return aim
+        return send
 
     def policy_modes(self) -> list[float]:
-        """The modes of the controller's policy, as they come."""
+        """Subscribe to the policy's status; return the list to which its modes are added as they come."""
         modes: list[float] = []
-        self.node.create_subscription(
-            Float64MultiArray, "mpc_node/policy_status", lambda m: modes.append(m.data[0]), qos.VIEW
-        )
+
+        def on_status(message: Any) -> None:
+            modes.append(message.data[0])
+
+        self.node.create_subscription(Float64MultiArray, "mpc_node/policy_status", on_status, qos.VIEW)
         return modes
 
     def _spin(self) -> None:
@@ -189,10 +201,10 @@ class RobotSide:
 
     def _on_state(self, message: JointState) -> None:
         with self.arrived:
-            self.states_heard, self.heard_at = self.states_heard + 1, time.perf_counter()
+            self.states_received, self.received_at = self.states_received + 1, time.perf_counter()
             self.arrived.notify_all()
 
-    def _on_command(self, message: Float64MultiArray, info: dict) -> None:
+    def _on_command(self, message: Float64MultiArray, info: dict[str, Any]) -> None:
         u = np.array(message.data)
         finite = bool(np.isfinite(u).all()) and u.size == self.robot.n
         stamp = readers.answered_stamp(message)
@@ -212,11 +224,14 @@ class RobotSide:
 
 
 class StateMaker:
-    """JointState messages from a simulated Panda. `advance(u)` is one period. command_delay [ticks]: 0 where u was computed
-    from the state before the newest one, as in real time, 1 where from the newest one.
-    """
+    """Messages of a simulated Panda, one period after the other."""
 
-    def __init__(self, rate: float, robot, command_delay: float = 1.0):
+    def __init__(self, rate: float, robot: Robot, command_delay: float = 1.0):
+        """Make the plant.
+
+        `command_delay` [ticks] is 0 where commands are computed from the state before the newest one, as in real
+        time, and 1 where they are computed from the newest one.
+        """
         self.plant = Plant(
             PlantSettings(
                 rate=rate, initial_position=HOME, timestep=min(0.001, 1.0 / rate), command_delay=command_delay
@@ -227,31 +242,31 @@ class StateMaker:
         self.names = list(robot.joints)
 
     def message(self, stamp: float) -> JointState:
+        """Return the present state, stamped `stamp` [s]."""
         m = self._measurement
-        message = JointState(name=self.names, position=m.q.tolist(), velocity=m.qd.tolist(), effort=m.effort.tolist())
-        message.header.stamp = message_writers.to_time(stamp)
-        return message
+        return message_writers.to_joint_state(stamp, self.names, m.q, m.qd, m.effort)
 
     def advance(self, u: np.ndarray | None) -> None:
-        """One period under u; None: the brakes hold the arm."""
+        """Simulate one period with the command u (n,); None: the brakes hold the arm."""
         if u is not None:
             self._measurement = self.plant.step(u)
 
 
 class Feed:
-    """Good states at `rate` [Hz] from a simulated arm that obeys; the robot's clock is `ahead` [s] of the system's."""
+    """Valid states at `rate` [Hz] of a simulated arm that obeys; its clock is `ahead` [s] of the system's."""
 
     def __init__(self, robot: RobotSide, rate: float):
         self._robot, self.rate, self._states = robot, rate, StateMaker(rate, robot.robot)
         self.ahead = 0.0
 
     def send(self) -> float:
+        """Publish a state; return its stamp [s]."""
         stamp = time.time() + self.ahead
         self._robot.states.publish(self._states.message(stamp))
         return stamp
 
     def until_answered(self, seconds: float) -> bool:
-        """Send states until one of them is answered."""
+        """Send states until one of them is answered, for at most `seconds`; return whether one was."""
         deadline, sent = time.monotonic() + seconds, set()
         while time.monotonic() < deadline:
             sent.add(round(1e6 * self.send()))
@@ -261,7 +276,7 @@ class Feed:
         return False
 
     def stream(self, seconds: float) -> None:
-        """States at the rate for a while, the arm obeying the newest command."""
+        """Send states for `seconds`, while the arm obeys the newest command."""
         begin = time.perf_counter()
         for k in range(max(1, round(seconds * self.rate))):
             time.sleep(max(0.0, begin + k / self.rate - time.perf_counter()))

@@ -1,4 +1,4 @@
-"""The reference problems' costs by hand in numpy, vectorised over stages: what a planner without CasADi would do.
+"""The costs of the reference problems in numpy, vectorized over stages, as a planner without CasADi would have them.
 
 A `planners.ilqr.evaluator.CostEvaluator`; the derivatives are those of costs/base.py, the Jacobian of the chain is the
 geometric one, d p / d q_i = z_i x (p - p_i).
@@ -13,13 +13,17 @@ from .problems import ALPHA, CHAIN, GOAL, GOAL_P2, PENDULUM, TERMINAL, TOOL, Ben
 
 
 class NumpyEvaluator:
-    """expand() and costs() of an Evaluator, for one reference problem."""
+    """The methods of an Evaluator, for one reference problem."""
 
     def __init__(self, problem: BenchProblem):
         self.name, self.nx, self.nu, self.weights = problem.name, problem.nx, problem.nu, problem.weights
         self.n = 2 if problem.name == "P2" else 7
 
     def expand(self, X: Array, U: Array, p: Array) -> tuple[Array, Array, Array, Array]:
+        """Expand the cost along X (H+1, nx), U (H+1, nu), the previous commands first.
+
+        Returns g (H, nz), G (H, nz, nz), g (nx,) and G (nx, nx) of the last stage.
+        """
         H, nx, nz = len(X) - 1, self.nx, self.nx + self.nu
         g, G = np.zeros((H + 1, nz)), np.zeros((H + 1, nz, nz))
         speed, command = np.arange(self.n, 2 * self.n), np.arange(nx, nz)
@@ -36,18 +40,19 @@ class NumpyEvaluator:
         return g[:-1], G[:-1], TERMINAL * g[-1, :nx], TERMINAL * G[-1, :nx, :nx]
 
     def costs(self, Xs: Array, Us: Array, p: Array) -> Array:
+        """Return the costs (S,) of S trajectories Xs (H+1, S, nx), Us (H+1, S, nu)."""
         H, S = Xs.shape[0] - 1, Xs.shape[1]
         X = Xs.reshape(-1, self.nx)
-        l = 0.5 * self.weights.speed * np.sum(X[:, self.n : 2 * self.n] ** 2, axis=1)
+        cost = 0.5 * self.weights.speed * np.sum(X[:, self.n : 2 * self.n] ** 2, axis=1)
         for r, _, _, (l1, l2) in self._residuals(X):
             s = np.sum(r * r, axis=1)
-            l += l1 * np.sqrt(s + ALPHA) + 0.5 * l2 * s
-        l = l.reshape(H + 1, S)
+            cost += l1 * np.sqrt(s + ALPHA) + 0.5 * l2 * s
+        cost = cost.reshape(H + 1, S)
         effort = 0.5 * self.weights.effort * np.sum(Us[1:] ** 2, axis=(0, 2))
-        return l[:-1].sum(axis=0) + effort + TERMINAL * l[-1]
+        return cost[:-1].sum(axis=0) + effort + TERMINAL * cost[-1]
 
     def _residuals(self, X: Array):
-        """(r (N, k), dr/dx (N, k, columns), columns, (l1, l2))."""
+        """Return [(r (N, k), dr/dx (N, k, columns), columns, (l1, l2))] of every residual."""
         if self.name == "P2":
             s, c, zero = PENDULUM * np.sin(X[:, 1]), PENDULUM * np.cos(X[:, 1]), np.zeros(len(X))
             J = np.stack([np.stack([zero + 1.0, c], axis=1), np.stack([zero, -s], axis=1)], axis=1)
@@ -61,7 +66,7 @@ class NumpyEvaluator:
 
 
 def end_effector(q: Array) -> tuple[Array, Array]:
-    """Tool position (N, 3) and its Jacobian (N, 3, 7)."""
+    """Return the tool position (N, 3) [m] and its Jacobian (N, 3, 7)."""
     N = len(q)
     R, p = np.broadcast_to(np.eye(3), (N, 3, 3)), np.zeros((N, 3))
     axes, origins = np.empty((N, 7, 3)), np.empty((N, 7, 3))

@@ -1,13 +1,14 @@
-"""Solvers to compare: each is (prepare, run); run is timed and is one iteration (for a QP solver: one solution).
+"""The solvers that are compared. Each is (prepare, run); run is timed: one iteration, of a QP solver one solution.
 
-Crocoddyl and the QP solvers get the problem already linear-quadratic along the first trajectory, in their own C++ models,
-so they need not evaluate the nonlinear cost that ours does in the same time. New dynamics are not pushed into
+Crocoddyl and the QP solvers get the problem already linear-quadratic along the first trajectory, in their own C++
+models, so they need not evaluate the nonlinear cost that ours does in the same time. New dynamics are not pushed into
 Crocoddyl's models either (which from Python costs as much as its iteration).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import casadi
 import numpy as np
@@ -17,10 +18,11 @@ from ...types import Array
 from .numpy_cost import NumpyEvaluator
 from .problems import BenchProblem
 
-Runner = tuple[Callable[[], None], Callable[[], None]]
+Runner = tuple[Callable[[], None], Callable[[], object]]
 
 
 def ours(problem: BenchProblem, backend: str, iterations: int = 1) -> Runner:
+    """Return this package's iLQR with one of its backends."""
     planner = problem.planner(backend, iterations)
     parameters, u = problem.parameters, np.zeros(problem.nu)
 
@@ -32,6 +34,7 @@ def ours(problem: BenchProblem, backend: str, iterations: int = 1) -> Runner:
 
 
 def by_numpy(problem: BenchProblem) -> Runner:
+    """Return this package's iLQR in numpy, with the costs in numpy, too."""
     planner = problem.planner("numpy")
     assert isinstance(planner.solver, NumpyIlqr)
     planner.solver.evaluate = NumpyEvaluator(problem)
@@ -45,7 +48,10 @@ def by_numpy(problem: BenchProblem) -> Runner:
 
 
 def quadratised(problem: BenchProblem) -> tuple[Array, Array, Array, Array, Array]:
-    """X (H+1, nx) of the first commands, and along it g (H, nz), G (H, nz, nz), g (nx,), G (nx, nx) of the last stage."""
+    """Expand the problem along the first commands.
+
+    Returns X (H+1, nx), and along it g (H, nz), G (H, nz, nz), and g (nx,), G (nx, nx) of the last stage.
+    """
     H, nx, nz, p, v = problem.horizon, problem.nx, problem.nx + problem.nu, problem.parameters, np.zeros(problem.nu)
     X, g, G = np.empty((H + 1, nx)), np.empty((H, nz)), np.empty((H, nz, nz))
     X[0] = problem.x0
@@ -58,6 +64,7 @@ def quadratised(problem: BenchProblem) -> tuple[Array, Array, Array, Array, Arra
 
 
 def by_crocoddyl(problem: BenchProblem, solver: str) -> Runner:
+    """Return a solver of Crocoddyl by the name of its class."""
     import crocoddyl
 
     H, nx, nu = problem.horizon, problem.nx, problem.nu
@@ -77,14 +84,17 @@ def by_crocoddyl(problem: BenchProblem, solver: str) -> Runner:
         models.append(model)
     shooting = crocoddyl.ShootingProblem(problem.x0, models[:H], models[H])
     shooting.nthreads = 1
-    made = getattr(crocoddyl, solver)(shooting)
+    made = vars(crocoddyl)[solver](shooting)
     made.th_stop = 1e-30
     xs, us = list(X), list(problem.U)
     return lambda: None, lambda: made.solve(xs, us, 1, False)
 
 
-def sparse_qp(problem: BenchProblem):
-    """P, q, A, l, u of min 1/2 w^T P w + q^T w, l <= A w <= u in w = (x_1 .. x_H, u_0 .. u_{H-1}), deviations."""
+def sparse_qp(problem: BenchProblem) -> tuple[Any, Array, Any, Array, Array]:
+    """Return P, q, A, l, u of the problem as a sparse QP.
+
+    min 1/2 w^T P w + q^T w   s.t.   l <= A w <= u,   w = (x_1 .. x_H, u_0 .. u_{H-1}), as deviations
+    """
     from scipy import sparse
 
     H, nx, nu = problem.horizon, problem.nx, problem.nu
@@ -114,6 +124,7 @@ def sparse_qp(problem: BenchProblem):
 
 
 def by_osqp(problem: BenchProblem) -> Runner:
+    """Return OSQP on the sparse problem."""
     import osqp
     from scipy import sparse
 
@@ -135,6 +146,7 @@ def by_osqp(problem: BenchProblem) -> Runner:
 
 
 def by_piqp(problem: BenchProblem) -> Runner:
+    """Return PIQP on the sparse problem."""
     import piqp
 
     P, q, A, low, high = sparse_qp(problem)
@@ -148,12 +160,13 @@ def by_piqp(problem: BenchProblem) -> Runner:
 
 
 def whole_tick(problem: BenchProblem) -> Runner | None:
+    """Return a whole tick of P7: update, fit and plan; None for other problems."""
     from .tick import refit_and_plan
 
     return refit_and_plan(problem) if problem.name == "P7" else None
 
 
-# None: there is no such thing for this problem.
+# None: the solver does not exist for this problem.
 SOLVERS: dict[str, Callable[[BenchProblem], Runner | None]] = {
     "ilqr": lambda problem: ours(problem, "compiled"),
     "ilqr_vm": lambda problem: ours(problem, "casadi"),
@@ -162,5 +175,5 @@ SOLVERS: dict[str, Callable[[BenchProblem], Runner | None]] = {
     "crocoddyl_box": lambda problem: by_crocoddyl(problem, "SolverBoxFDDP"),
     "osqp": by_osqp,
     "piqp": by_piqp,
-    "refit_ilqr_2": whole_tick,  # not a peer: the posterior's update and refit, and two iterations
+    "refit_ilqr_2": whole_tick,  # no other solver: the update and fit of the posterior, and two iterations
 }

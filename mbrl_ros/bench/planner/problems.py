@@ -44,7 +44,7 @@ GOAL, GOAL_P2 = (0.45, 0.25, 0.45), (0.2, 0.5)  # [m]
 
 @dataclass(frozen=True)
 class Weights:
-    """(l1, l2) of the goal, of the features, and the quadratic weights of speed and effort."""
+    """The weights (l1, l2) of the goal and of the features, and the quadratic ones of speed and effort."""
 
     goal: tuple[float, float] = (1.0, 10.0)
     features: tuple[float, float] = (0.3, 1.0)
@@ -54,7 +54,7 @@ class Weights:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class BenchProblem:
-    """A problem with its data: F (H, nx, nx+nu), f (H, nx), x0 (nx,), first commands U (H, nu), bound of |u|."""
+    """A problem with its data: dynamics over H stages, x0 (nx,), first commands U (H, nu), bound of |u|."""
 
     name: str
     horizon: int
@@ -67,24 +67,28 @@ class BenchProblem:
 
     @property
     def nx(self) -> int:
+        """Return the size of the state."""
         return self.cost.nx
 
     @property
     def nu(self) -> int:
+        """Return the size of the command."""
         return self.cost.nu
 
     @property
     def parameters(self) -> Array:
+        """Return the stage parameters (H+1, np) of the cost."""
         return self.cost.parameters(self.horizon)
 
     def planner(self, backend: str, iterations: int = 1) -> IlqrPlanner:
+        """Return an iLQR planner of this problem with one of the backends."""
         settings = PlannerSettings(horizon=self.horizon, iterations=iterations, backend=backend, tolerance=0.0)
         high = np.full(self.nu, self.bound)
         return IlqrPlanner(self.cost, settings, self.nx, self.nu, -high, high)
 
 
 def make(name: str, horizon: int) -> BenchProblem:
-    """Problem `name` of NAMES; the data come from a fixed seed."""
+    """Make the problem `name` of NAMES; the data come from a fixed seed."""
     small, features = name == "P2", 12 if name == "P23" else 0
     n, nu = (2, 1) if small else (7, 7)
     nx = 2 * n + features
@@ -117,6 +121,7 @@ def make(name: str, horizon: int) -> BenchProblem:
 
 
 def cost_of(name: str, n: int, nx: int, nu: int, weights: Weights) -> CostModel:
+    """Build the cost of a problem of n joints."""
     x, u, v = casadi.SX.sym("x", nx), casadi.SX.sym("u", nu), casadi.SX.sym("v", nu)
 
     def target(r: casadi.SX, reference, l1l2: tuple[float, float]) -> Term:
@@ -140,9 +145,9 @@ def cost_of(name: str, n: int, nx: int, nu: int, weights: Weights) -> CostModel:
 
 
 def end_effector(q: casadi.SX) -> casadi.SX:
-    """Tool position (3,) [m] of the chain, carried as a point from the tool to the base."""
+    """Return the tool position (3,) [m] of the chain: the tool's point, transformed joint by joint to the base."""
     p = casadi.SX([0.0, 0.0, TOOL])
-    for (a, d, alpha), angle in zip(reversed(CHAIN), reversed(casadi.vertsplit(q))):
+    for (a, d, alpha), angle in zip(reversed(CHAIN), reversed(casadi.vertsplit(q)), strict=True):
         c, s, ca, sa = casadi.cos(angle), casadi.sin(angle), round(np.cos(alpha), 12), round(np.sin(alpha), 12)
         x, y = c * p[0] - s * p[1] + a, s * p[0] + c * p[1]
         p = casadi.vertcat(x, ca * y - sa * (p[2] + d), sa * y + ca * (p[2] + d))

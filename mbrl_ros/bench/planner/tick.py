@@ -1,6 +1,8 @@
-"""A whole tick of P7: learn from the last period, refit the local model, plan with two iterations."""
+"""A whole tick of P7: learn from the last period, fit the local model, plan with two iterations."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,11 +15,11 @@ from ...types import Transition
 from .problems import CHAIN, BenchProblem
 
 PERIOD = 0.002  # [s]
-RECORDED = 256  # transitions, used again and again
+RECORDED = 256  # transitions, used repeatedly
 
 
-def refit_and_plan(problem: BenchProblem, backend: str = "auto"):
-    """(prepare, run) as in peers.py; the motion is random but plausible: what is learned does not matter for the time."""
+def refit_and_plan(problem: BenchProblem, backend: str = "auto") -> tuple[Callable[[], None], Callable[[], None]]:
+    """Return (prepare, run) as in peers.py, on a random motion: what is learned does not matter for the time."""
     robot = load_robot(RobotSettings(), urdf())
     dynamics = build_dynamics(robot, PERIOD, DynamicsSettings(), {"integrator": Settings(strength=(600.0,))})
     planner = problem.planner(backend, iterations=2)
@@ -40,7 +42,7 @@ def refit_and_plan(problem: BenchProblem, backend: str = "auto"):
 
 
 def urdf() -> str:
-    """A URDF with the kinematics of problems.CHAIN."""
+    """Return a URDF with the kinematics of problems.CHAIN."""
     parts = ['<link name="link0"/>']
     for i, (a, d, alpha) in enumerate(CHAIN):
         offset = f"{a} {-d * np.sin(alpha):.9f} {d * np.cos(alpha):.9f}"

@@ -1,11 +1,12 @@
-"""Times of solvers side by side: hot (one call after the other) and paced (one call per control period)."""
+"""Measure the times of solvers together: hot (one call after the other) or paced (one call per control period)."""
 
 from __future__ import annotations
 
 import gc
 import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,15 +14,29 @@ import numpy as np
 from .peers import Runner
 
 SPIN = 3e-4  # [s] before a deadline at which sleeping ends and spinning begins
-BLOCK = 20  # calls of one solver before it is the next one's turn, so that a noisy moment hits all alike
+BLOCK = 20  # calls of one solver before the next one's turn, so that disturbances affect all alike
 
 
 def measure(
     runners: dict[str, Runner], calls: int, period: float | None, tick: Callable[[], None] = lambda: None
 ) -> dict[str, dict[str, float]]:
-    """{solver: {"p50_us", "p99_us", "max_us"}} of `calls` calls each; period [s] between their starts, None for hot.
+    """Measure every solver.
 
-    Slower solvers get fewer calls (at least BLOCK), so that a run stays bounded. `tick` reports progress.
+    Parameters
+    ----------
+    runners
+        {solver: (prepare, run)}.
+    calls
+        Calls of each; slow solvers get fewer (at least BLOCK), so that the duration is bounded.
+    period
+        Time [s] between their starts; None: hot.
+    tick
+        Is called now and then, to show the progress.
+
+    Returns
+    -------
+    dict
+        {solver: {"p50_us", "p99_us", "max_us"}}.
     """
     spent: dict[str, list[float]] = {name: [] for name in runners}
     with quiet():
@@ -49,14 +64,15 @@ def measure(
 
 
 def summary(times: list[float]) -> dict[str, float]:
+    """Return the quantiles of times [s] in microseconds."""
     p50, p99 = np.percentile(times, (50, 99))
     return {"p50_us": 1e6 * p50, "p99_us": 1e6 * p99, "max_us": 1e6 * max(times)}
 
 
 @contextmanager
-def quiet():
-    """No garbage collection, and the whole process on one core where that can be asked for."""
-    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+def quiet() -> Iterator[None]:
+    """Switch garbage collection off within the context, and bind the process to one core (Linux)."""
+    cores = os.sched_getaffinity(0) if sys.platform == "linux" else None
     gc.collect()
     gc.disable()
     if cores:
