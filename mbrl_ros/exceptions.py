@@ -1,4 +1,4 @@
-"""Errors that a user can act on: each names the input that caused it and says what to do.
+"""Errors that a user can act on: each names the input that caused it and the remedy.
 
 What is expected to happen inside a control tick is a status of the Decision, never one of these.
 """

@@ -11,13 +11,13 @@ from ..exceptions import ConfigurationError
 
 
 def add_node_argument(parser: argparse.ArgumentParser) -> None:
-    """Add --node, which chooses the node of a parameter file that speaks of several."""
+    """Add --node, which chooses one of the nodes of a parameter file."""
     parser.add_argument(
         "--node",
         default="",
         metavar="NAME",
-        help="full name of the mpc_node whose parameters are meant, for instance /arm1/mpc_node; needed where the file "
-        "of settings speaks of several",
+        help="full name of the mpc_node whose parameters are used, for instance /arm1/mpc_node; needed where the file "
+        "of settings holds those of several",
     )
 
 

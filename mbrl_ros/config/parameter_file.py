@@ -82,21 +82,21 @@ class ParameterFile:
                 raise at(source, root.line, "must hold a mapping: names of nodes, or of sections")
         roots = [root for root in documents if isinstance(root, Mapping)]
         blocks: dict[str, Block] = {}
-        if not any(_speaks_of_nodes(root, source) for root in roots):
+        if not any(_names_nodes(root, source) for root in roots):
             return cls(source, blocks, _sections(roots, source))
         for root in roots:
             _collect(root, "", root.line, blocks, source)
         return cls(source, blocks)
 
     def node(self, kind: str, wanted: str = "") -> str:
-        """Choose the node of one kind ("mpc_node") that a tool stands for: its full name.
+        """Return the full name of the node of one kind ("mpc_node") whose parameters a tool uses.
 
-        wanted: the name asked for with --node. Without it the file must leave no doubt.
+        wanted: the name that --node gives. Without it the file must hold parameters of one node of this kind only.
 
         Raises
         ------
         ConfigurationError
-            The file speaks of several nodes of this kind, or not of the one that is wanted.
+            The file holds parameters of several nodes of this kind, or none of the node that is wanted.
         """
         if self.sections is not None:
             if wanted:
@@ -118,8 +118,10 @@ class ParameterFile:
         known = list(dict.fromkeys(name for name in names if "*" not in name))
         if len(known) > 1 or (names and not known):
             example = known[0] if known else names[0].replace("*", "NAMESPACE")
-            about = f"several nodes: {', '.join(known)}" if known else f"nodes in a namespace: {', '.join(names)}"
-            raise ConfigurationError(f"speaks of {about}; choose one with --node {example}", source=self.source)
+            about = f"several nodes: {', '.join(known)}" if known else f"nodes in any namespace: {', '.join(names)}"
+            raise ConfigurationError(
+                f"holds parameters of {about}; choose one with --node {example}", source=self.source
+            )
         return known[0] if known else f"/{kind}"
 
     def entries(self, node: str) -> dict[str, Entry]:
@@ -161,9 +163,9 @@ class ParameterFile:
 
 
 def _names(parts: list[str], kind: str) -> Iterator[str]:
-    """Return the full name of the node of a kind that a heading speaks of; none if it speaks of no certain one.
+    """Yield the full name of the node of a kind that a heading names; none if it holds for nodes of any name.
 
-    A part `*` stays in the name: the namespace is left open.
+    A part `*` stays in the name: the heading leaves this part of the namespace open.
     """
     *namespace, name = parts
     certain = [part for part in namespace if part != "**"]
@@ -171,7 +173,7 @@ def _names(parts: list[str], kind: str) -> Iterator[str]:
         yield "/" + "/".join([*certain, kind])
 
 
-def _speaks_of_nodes(node: Node, source: str) -> bool:
+def _names_nodes(node: Node, source: str) -> bool:
     """Tell whether `ros__parameters` occurs; an error where it is nearly that."""
     if not isinstance(node, Mapping):
         return False
@@ -179,12 +181,12 @@ def _speaks_of_nodes(node: Node, source: str) -> bool:
     for key, value in node.pairs:
         if key.text != KEY and (key.text.startswith(KEY) or _MISSPELT.fullmatch(key.text)):
             raise at(source, key.line, f"'{key.text}' must be spelt '{KEY}', with two underscores")
-        found = found or key.text == KEY or _speaks_of_nodes(value, source)
+        found = found or key.text == KEY or _names_nodes(value, source)
     return found
 
 
 def _collect(mapping: Mapping, prefix: str, line: int, blocks: dict[str, Block], source: str) -> None:
-    """Add the blocks of a mapping of names; prefix, line: the names above it, and where the last of them stands."""
+    """Add the blocks of a mapping of names; prefix, line: the names above it, and the line of the last."""
     _refuse_duplicates(mapping, source)
     for key, value in mapping.pairs:
         heading = f"{prefix}{'/' * bool(prefix and not prefix.endswith('/'))}{key.text}"
@@ -194,16 +196,14 @@ def _collect(mapping: Mapping, prefix: str, line: int, blocks: dict[str, Block],
             if not isinstance(value, Mapping):
                 raise at(source, key.line, f"'{KEY}' of '{prefix}' must hold parameters; write {{}} for none")
             if not _HEADING.fullmatch(prefix):
-                raise at(source, line, f"'{prefix}' is no name of a node; * and ** stand for whole parts")
+                raise at(source, line, f"'{prefix}' is no name of a node; * and ** replace whole parts")
             if prefix in blocks:
                 raise at(source, line, f"'{prefix}' is given twice, first in line {blocks[prefix].line}")
             block = Block(prefix, line)
             blocks[prefix] = block
             _flatten(value, "", block.entries, source)
         elif any(other.text == KEY for other, _ in mapping.pairs):
-            raise at(
-                source, key.line, f"'{key.text}' stands beside '{KEY}'; write it below that, or as its own heading"
-            )
+            raise at(source, key.line, f"'{key.text}' is beside '{KEY}'; write it below that, or as another heading")
         elif isinstance(value, Mapping) and value.pairs:
             _collect(value, heading, key.line, blocks, source)
         else:

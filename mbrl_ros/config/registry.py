@@ -130,14 +130,14 @@ def problems() -> list[str]:
 
 
 def refresh() -> None:
-    """Look for plug-ins anew: a package was installed or removed while this process runs."""
+    """Look for plug-ins again: a package was installed or removed while this process runs."""
     for cached in (_found, _hidden, _imported):
         cached.cache_clear()
 
 
 @functools.cache
 def _found(family: str) -> dict[str, Plugin]:
-    """{name: plugin}; where other packages use one name twice, its problem says so."""
+    """Return {name: plugin}; a name that two other packages use has a problem."""
     known = {name: Plugin(family, name, f"{FAMILIES[family].package}.{name}") for name in _built_in(family)}
     outside: dict[str, Plugin] = {}
     for plugin in _entry_points(family):

@@ -1,6 +1,6 @@
-"""Values in YAML as ROS 2 reads them, which is not what YAML 1.1 or 1.2 says.
+"""Values in YAML as ROS 2 reads them, which differs from YAML 1.1 and 1.2.
 
-A value that stands in quotes is text. Of the others, in this order (rcl_yaml_param_parser, parse.c, get_value):
+A value in quotes is text. Of the others, in this order (rcl_yaml_param_parser, parse.c, get_value):
 
     true or false    y, yes, on, true, n, no, off, false and their spellings with capitals: Y, Yes, YES
     whole number     what C's strtoll reads with base 0, if it fits 64 bits: 10, 0x10 (16), 010 (8)
@@ -73,7 +73,7 @@ def _number(text: str) -> float | None:
 def parse(text: str) -> Value | list[Value]:
     """Return the value that `text` has as KEY=VALUE on a command line: one value, or a list [a, b].
 
-    Whole numbers and others may stand in one list here, since no node reads it.
+    A list may mix whole numbers and others here, since no node reads it.
     """
     entries = tree(text)
     node = entries[0] if len(entries) == 1 else Scalar(text, True, 1)

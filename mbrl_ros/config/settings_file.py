@@ -61,15 +61,15 @@ def read_settings(path: str | Path, kind: str = "mpc_node", node: str = "") -> d
     path : str or Path
         A parameter file of ROS 2, or plain sections.
     kind : str
-        What the tool stands for: "mpc_node", "sim_node", "distillation_node", "record_node", "replay_node".
+        Which node the tool replaces: "mpc_node", "sim_node", "distillation_node", "record_node", "replay_node".
     node : str
-        The full name of the mpc_node that is meant (--node), "" where the file speaks of one. Other kinds are
-        looked for in the same namespace.
+        The full name of the mpc_node that is meant (--node), "" where the file holds parameters of one.
+        Other kinds are looked for in the same namespace.
 
     Raises
     ------
     ConfigurationError
-        The file is malformed, speaks of several nodes, or holds an unknown setting or a wrong value.
+        The file is malformed, holds parameters of several nodes, or an unknown setting or a wrong value.
     """
     file = ParameterFile.read(path)
     if node and kind != "mpc_node" and file.sections is None:

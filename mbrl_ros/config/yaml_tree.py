@@ -1,6 +1,6 @@
 """YAML as a tree of what is written in which line, before anything is taken for a value.
 
-Made from the parser's events, since PyYAML's own trees no longer tell whether a value had a tag, and resolve aliases,
+Made from the parser's events, since the trees of PyYAML do not keep the tag of a value and resolve aliases,
 which ROS refuses.
 """
 
@@ -24,7 +24,7 @@ TEXT_TAG = "tag:yaml.org,2002:str"
 
 @dataclasses.dataclass(frozen=True)
 class Scalar:
-    """One value as it is written; quoted: it stands in quotes or has the tag !!str."""
+    """One value as it is written; quoted: it is in quotes or has the tag !!str."""
 
     text: str
     quoted: bool

@@ -31,7 +31,7 @@ class ReplayOptions:
     stamps
         "header", or "bag": take the bag's own stamps of the states.
     node
-        full name of the node whose part of the file `config` is meant, where that speaks of several.
+        full name of the node whose part of the file `config` is meant, where that holds the parameters of several.
     """
 
     bag: Path

@@ -115,9 +115,9 @@ class PlantSettings(Section):
                 key="timestep",
                 value=self.timestep,
             )
-        for key, length in (("gravity", 3), ("payload_offset", 3)):
-            if len(getattr(self, key)) != length:
-                raise ConfigurationError(f"must have {length} entries", key=key, value=getattr(self, key))
+        for key, vector in (("gravity", self.gravity), ("payload_offset", self.payload_offset)):
+            if len(vector) != 3:
+                raise ConfigurationError("must have 3 entries", key=key, value=vector)
         if len(self.mark_offsets) not in (0, 3 * len(self.marks)):
             raise ConfigurationError(
                 f"must have three entries for each of {len(self.marks)} marks, got {len(self.mark_offsets)}",

@@ -84,7 +84,7 @@ def test_several_nodes_are_not_merged_but_asked_for(file):
     with pytest.raises(ConfigurationError) as asked:
         read_settings(path)
     assert str(asked.value) == (
-        f"{path}: speaks of several nodes: /arm1/mpc_node, /arm2/mpc_node; choose one with --node /arm1/mpc_node"
+        f"{path}: holds parameters of several nodes: /arm1/mpc_node, /arm2/mpc_node; choose one with --node /arm1/mpc_node"
     )
     assert read_settings(path, node="/arm1/mpc_node") == {"robot.tip": "hand", "control.rate": 100.0}
     assert read_settings(path, node="arm2/mpc_node") == {"robot.tip": "hand", "control.seed": 7}
@@ -99,7 +99,7 @@ def test_the_only_node_of_a_kind_is_taken(file):
     other = block("/arm2/sim_node", "plant.seed: 2") + block("/arm1/sim_node", "plant.seed: 1")
     assert read_settings(file(TWO + other), "sim_node", "/arm1/mpc_node") == {"robot.tip": "hand", "plant.seed": 1}
     with pytest.raises(
-        ConfigurationError, match=r"nodes in a namespace: /\*/mpc_node; choose one with --node /NAMESPACE/"
+        ConfigurationError, match=r"nodes in any namespace: /\*/mpc_node; choose one with --node /NAMESPACE/"
     ):
         read_settings(file(block("/*/mpc_node", "control.rate: 100")))
 
@@ -134,11 +134,11 @@ WRONG = {
     "a section as heading": (A + "    a: 1\nrobot:\n  tip: hand\n", 5, "'robot' has no 'ros__parameters'"),
     "nobody above": ("ros__parameters:\n  a: 1\n", 1, "write '/**:' for every node"),
     "nothing below": ("/**:\n  ros__parameters:\n", 2, "write {} for none"),
-    "beside": ("a:\n  ros__parameters: {b: 1}\n  c:\n    ros__parameters: {d: 1}\n", 3, "'c' stands beside"),
+    "beside": ("a:\n  ros__parameters: {b: 1}\n  c:\n    ros__parameters: {d: 1}\n", 3, "'c' is beside"),
     "no name": (
         "/arm*/mpc_node:\n  ros__parameters: {b: 1}\n",
         1,
-        "is no name of a node; * and ** stand for whole parts",
+        "is no name of a node; * and ** replace whole parts",
     ),
     "tab": (A + "\tcontrol:\n\t\trate: 100.0\n", 3, "is indented with a tab; YAML allows only spaces there"),
     "no yaml": (A + "    a: [1\n    b: 2\n", 4, "is no YAML"),
