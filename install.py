@@ -1,4 +1,9 @@
-"""`python install.py EXTRAS`, called by make: pip installs this package with EXTRAS, and says in short lines how far it is."""
+"""Install this package with pip, editable and with EXTRAS, and show the progress in short lines.
+
+    python install.py EXTRAS
+
+make calls it.
+"""
 
 import subprocess
 import sys
@@ -7,12 +12,12 @@ from pathlib import Path
 
 from mbrl_ros.console.progress import Progress
 
-TOLD = ("Collecting ", "Downloading ", "Using cached ", "Building ", "Installing ", "Successfully ")
+SHOWN = ("Collecting ", "Downloading ", "Using cached ", "Building ", "Installing ", "Successfully ")
 WIDTH = 70  # characters of pip's lines
 
 
 def install(extras: str) -> int:
-    """Pip's exit code."""
+    """Install; return the exit code of pip."""
     command = [
         sys.executable,
         "-W",
@@ -26,14 +31,14 @@ def install(extras: str) -> int:
         f".[{extras}]",
     ]
     print(f"install: mbrl_ros[{extras}] into {Path(sys.prefix).name}", flush=True)
-    last = deque(maxlen=20)
+    last: deque[str] = deque(maxlen=20)
     with (
         Progress("install") as shown,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip,
     ):
-        for line in pip.stdout:
+        for line in pip.stdout or ():
             last.append(line)
-            if line.strip().startswith(TOLD):
+            if line.strip().startswith(SHOWN):
                 shown.show(" ".join(line.split())[:WIDTH])
     if pip.returncode:
         print("".join(last), f"install: pip ended with code {pip.returncode}", sep="", file=sys.stderr)

@@ -34,7 +34,7 @@ EXTRAS = {
 
 
 class InstallData(install_data):
-    """Data files, and a launcher for every command in the one place of two that would lack it.
+    """Install the data files, and a launcher for every command in the second place where it is looked for.
 
     A shell looks for commands in bin, where pip puts them; `ros2 run` and launch files look in lib/mbrl_ros,
     where colcon puts them (setup.cfg).
@@ -56,7 +56,7 @@ class InstallData(install_data):
 
 
 class BuildPy(build_py):
-    """An editable installation is given the data files too, which setuptools leaves out of it."""
+    """Install the data files for an editable installation, too; setuptools would leave them out."""
 
     def run(self):
         """Build, and install the data files of an editable installation."""
@@ -66,7 +66,7 @@ class BuildPy(build_py):
 
 
 def shared(*folders):
-    """(folder under share, files) of every folder below `folders`."""
+    """Yield (folder under share, files) of every folder below `folders`."""
     for folder in sorted(path for top in folders for path in (Path(top), *Path(top).rglob("*")) if path.is_dir()):
         files = sorted(str(path) for path in folder.iterdir() if path.is_file())
         if files:
@@ -76,8 +76,8 @@ def shared(*folders):
 setup(
     name=NAME,
     version="0.1.0",
-    description="Model-based reinforcement learning for robot arms on ROS 2: learns the dynamics while it moves, without "
-    "a model of gravity, friction or load",
+    description="Model-based reinforcement learning for robot arms on ROS 2: learns the dynamics while it moves, "
+    "without a model of gravity, friction or load",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     url=URLS["Homepage"],

@@ -1,6 +1,7 @@
-"""distillation_node alone, on any machine that hears the robots' supervision topics.
+r"""Launch distillation_node alone, on any machine that receives the robots' supervision topics.
 
-ros2 launch mbrl_ros distillation.launch.py topics:='[/left/mpc_node/supervision, /right/mpc_node/supervision]' folder:=policies
+ros2 launch mbrl_ros distillation.launch.py folder:=policies \
+    topics:='[/left/mpc_node/supervision, /right/mpc_node/supervision]'
 """
 
 from launch import LaunchDescription
@@ -14,24 +15,27 @@ DEFAULT = PathJoinSubstitution([FindPackageShare("mbrl_ros"), "config", "distill
 
 
 def generate_launch_description() -> LaunchDescription:
+    """Return the actions of this launch file."""
     given = LaunchConfiguration
     return LaunchDescription(
         [
             DeclareLaunchArgument("params_file", default_value=DEFAULT, description="YAML with the node's parameters"),
-            DeclareLaunchArgument("namespace", default_value="", description="in front of the node's name and topics"),
+            DeclareLaunchArgument("namespace", default_value="", description="namespace of the node and its topics"),
             DeclareLaunchArgument(
                 "topics",
                 default_value="[mpc_node/supervision]",
                 description="supervision topics, one for each robot that teaches",
             ),
             DeclareLaunchArgument(
-                "folder", default_value="", description="for checkpoints, resumed from at start; empty: none"
+                "folder",
+                default_value="",
+                description="folder of checkpoints, from which the node resumes; empty: none",
             ),
             DeclareLaunchArgument(
                 "log_level",
                 default_value="info",
                 choices=["debug", "info", "warn", "error", "fatal"],
-                description="least severity that is logged",
+                description="lowest severity that is logged",
             ),
             DeclareLaunchArgument("enclave", default_value="/", description="security enclave of the node (SROS2)"),
             Node(

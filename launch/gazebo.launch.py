@@ -1,4 +1,4 @@
-"""A robot in Gazebo with ros2_control, a camera, and its controller.
+"""Launch a robot in Gazebo with ros2_control, a camera, and its controller.
 
 Needs ros_gz_sim, ros_gz_bridge, gz_ros2_control, controller_manager, joint_state_broadcaster,
 forward_command_controller and robot_state_publisher.
@@ -6,7 +6,7 @@ forward_command_controller and robot_state_publisher.
 ros2 launch mbrl_ros gazebo.launch.py headless:=true
 """
 
-from launch import LaunchDescription
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch.substitutions import IfElseSubstitution, LaunchConfiguration, PathJoinSubstitution
@@ -20,12 +20,15 @@ from mbrl_ros.robots import load_robot
 from mbrl_ros.simulation.gazebo import gazebo_urdf
 
 SHARE = FindPackageShare("mbrl_ros")
-CONTROLLERS = ["forward_command_controller", "joint_state_broadcaster"]  # states begin when commands already count
+CONTROLLERS = [
+    "forward_command_controller",
+    "joint_state_broadcaster",
+]  # the states begin when commands are already obeyed
 given = LaunchConfiguration
 
 
-def robot(context) -> list:
-    """What depends on the robot of params_file."""
+def robot(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Return the actions that depend on the robot of params_file."""
     params_file, namespace = (given(name).perform(context) for name in ("params_file", "namespace"))
     node = f"/{namespace.strip('/')}/mpc_node" if namespace.strip("/") else ""
     values = read_settings(params_file, node=node)
@@ -70,6 +73,7 @@ def robot(context) -> list:
 
 
 def generate_launch_description() -> LaunchDescription:
+    """Return the actions of this launch file."""
     return LaunchDescription(
         [
             DeclareLaunchArgument(
@@ -85,12 +89,12 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "bridge_file",
                 default_value=PathJoinSubstitution([SHARE, "config", "gazebo", "bridge.yaml"]),
-                description="YAML of the topics handed over from Gazebo",
+                description="YAML of the topics that are bridged from Gazebo",
             ),
             DeclareLaunchArgument(
-                "headless", default_value="false", choices=["true", "false"], description="without Gazebo's window"
+                "headless", default_value="false", choices=["true", "false"], description="run without Gazebo's window"
             ),
-            # params_file, namespace, autostart and the rest are declared, with their defaults, by the controller's file
+            # params_file, namespace, autostart and the others are declared, with their defaults, in mpc.launch.py
             IncludeLaunchDescription(
                 PathJoinSubstitution([SHARE, "launch", "mpc.launch.py"]),
                 launch_arguments={"use_sim_time": "true", "commands": f"{CONTROLLERS[0]}/commands"}.items(),

@@ -1,4 +1,4 @@
-"""The controller alone, for a real robot that publishes joint_states and obeys commands.
+"""Launch the controller alone, for a real robot that publishes joint_states and obeys commands.
 
 ros2 launch mbrl_ros mpc.launch.py params_file:=my_robot.yaml commands:=forward_effort_controller/commands
 """
@@ -14,76 +14,75 @@ from launch_ros.substitutions import FindPackageShare
 DEFAULT = PathJoinSubstitution([FindPackageShare("mbrl_ros"), "config", "panda.yaml"])
 
 
+def arguments() -> list[DeclareLaunchArgument]:
+    """Return the arguments, with their defaults."""
+    return [
+        DeclareLaunchArgument("params_file", default_value=DEFAULT, description="YAML with the node's parameters"),
+        DeclareLaunchArgument("namespace", default_value="", description="namespace of the node and its topics"),
+        DeclareLaunchArgument(
+            "use_sim_time",
+            default_value="false",
+            choices=["true", "false"],
+            description="take the time from the topic /clock",
+        ),
+        DeclareLaunchArgument(
+            "autostart",
+            default_value="true",
+            choices=["true", "false"],
+            description="configure and activate at start; otherwise wait for lifecycle transitions",
+        ),
+        DeclareLaunchArgument(
+            "lockstep",
+            default_value="false",
+            choices=["true", "false"],
+            description="one command per state whatever the clock says; for sim_node in lockstep",
+        ),
+        DeclareLaunchArgument(
+            "log_level",
+            default_value="info",
+            choices=["debug", "info", "warn", "error", "fatal"],
+            description="lowest severity that is logged",
+        ),
+        DeclareLaunchArgument("joint_states", default_value="joint_states", description="topic of the robot's state"),
+        DeclareLaunchArgument(
+            "commands",
+            default_value="commands",
+            description="topic to which the robot's controller subscribes, e.g. forward_effort_controller/commands",
+        ),
+        DeclareLaunchArgument(
+            "record",
+            default_value="",
+            description="folder, created anew, for a bag of everything that mbrl replay needs; empty: no recording",
+        ),
+        DeclareLaunchArgument("enclave", default_value="/", description="security enclave of the node (SROS2)"),
+    ]
+
+
 def generate_launch_description() -> LaunchDescription:
+    """Return the actions of this launch file."""
     given = LaunchConfiguration
-    return LaunchDescription(
-        [
-            DeclareLaunchArgument("params_file", default_value=DEFAULT, description="YAML with the node's parameters"),
-            DeclareLaunchArgument("namespace", default_value="", description="in front of the node's name and topics"),
-            DeclareLaunchArgument(
-                "use_sim_time",
-                default_value="false",
-                choices=["true", "false"],
-                description="take the time from the topic /clock",
-            ),
-            DeclareLaunchArgument(
-                "autostart",
-                default_value="true",
-                choices=["true", "false"],
-                description="configure and activate at start; otherwise wait for lifecycle transitions",
-            ),
-            DeclareLaunchArgument(
-                "lockstep",
-                default_value="false",
-                choices=["true", "false"],
-                description="one command per state whatever the clock says; for sim_node in lockstep",
-            ),
-            DeclareLaunchArgument(
-                "log_level",
-                default_value="info",
-                choices=["debug", "info", "warn", "error", "fatal"],
-                description="least severity that is logged",
-            ),
-            DeclareLaunchArgument(
-                "joint_states", default_value="joint_states", description="topic of the robot's state"
-            ),
-            DeclareLaunchArgument(
-                "commands",
-                default_value="commands",
-                description="topic the robot's controller listens to, e.g. forward_effort_controller/commands",
-            ),
-            DeclareLaunchArgument(
-                "record",
-                default_value="",
-                description="folder, made new, for a bag of all that mbrl replay needs; empty: no recording",
-            ),
-            DeclareLaunchArgument("enclave", default_value="/", description="security enclave of the node (SROS2)"),
-            Node(
-                package="mbrl_ros",
-                executable="mpc_node",
-                name="mpc_node",
-                namespace=given("namespace"),
-                output="screen",
-                parameters=[
-                    given("params_file"),
-                    {"end_with_parent": True},
-                    {
-                        name: ParameterValue(given(name), value_type=bool)
-                        for name in ("use_sim_time", "autostart", "lockstep")
-                    },
-                ],
-                remappings=[(name, given(name)) for name in ("joint_states", "commands")],
-                ros_arguments=["--log-level", given("log_level"), "--enclave", given("enclave")],
-            ),
-            Node(
-                package="mbrl_ros",
-                executable="record_node",
-                name="record_node",
-                namespace=given("namespace"),
-                output="screen",
-                parameters=[{"output": given("record")}],
-                condition=IfCondition(NotEqualsSubstitution(given("record"), "")),
-                ros_arguments=["--log-level", given("log_level")],
-            ),
-        ]
+    controller = Node(
+        package="mbrl_ros",
+        executable="mpc_node",
+        name="mpc_node",
+        namespace=given("namespace"),
+        output="screen",
+        parameters=[
+            given("params_file"),
+            {"end_with_parent": True},
+            {name: ParameterValue(given(name), value_type=bool) for name in ("use_sim_time", "autostart", "lockstep")},
+        ],
+        remappings=[(name, given(name)) for name in ("joint_states", "commands")],
+        ros_arguments=["--log-level", given("log_level"), "--enclave", given("enclave")],
     )
+    recorder = Node(
+        package="mbrl_ros",
+        executable="record_node",
+        name="record_node",
+        namespace=given("namespace"),
+        output="screen",
+        parameters=[{"output": given("record")}],
+        condition=IfCondition(NotEqualsSubstitution(given("record"), "")),
+        ros_arguments=["--log-level", given("log_level")],
+    )
+    return LaunchDescription([*arguments(), controller, recorder])

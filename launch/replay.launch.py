@@ -1,4 +1,4 @@
-"""A bag, in real time and simulated time, into a controller that commands nobody.
+"""Launch the playback of a bag, in its own time, for a controller that commands no robot.
 
 ros2 launch mbrl_ros replay.launch.py bag:=run1 params_file:=my_robot.yaml
 
@@ -17,19 +17,25 @@ DEFAULT = PathJoinSubstitution([FindPackageShare("mbrl_ros"), "config", "panda.y
 
 
 def generate_launch_description() -> LaunchDescription:
+    """Return the actions of this launch file."""
     given = LaunchConfiguration
     return LaunchDescription(
         [
             DeclareLaunchArgument("bag", description="rosbag2 folder, .db3 or .mcap"),
-            DeclareLaunchArgument("rate", default_value="1.0", description="of time: 2.0 plays twice as fast"),
             DeclareLaunchArgument(
-                "loop", default_value="false", choices=["true", "false"], description="begin again at the end"
+                "rate", default_value="1.0", description="speed of the playback: 2.0 plays twice as fast"
+            ),
+            DeclareLaunchArgument(
+                "loop",
+                default_value="false",
+                choices=["true", "false"],
+                description="begin again at the end of the bag",
             ),
             DeclareLaunchArgument(
                 "params_file", default_value=DEFAULT, description="YAML with the controller's parameters"
             ),
             DeclareLaunchArgument(
-                "namespace", default_value="", description="in front of the controller's name and topics"
+                "namespace", default_value="", description="namespace of the controller and its topics"
             ),
             DeclareLaunchArgument(
                 "joint_states", default_value="joint_states", description="topic of the robot's state in the bag"
@@ -38,7 +44,7 @@ def generate_launch_description() -> LaunchDescription:
                 "log_level",
                 default_value="info",
                 choices=["debug", "info", "warn", "error", "fatal"],
-                description="least severity that is logged",
+                description="lowest severity that is logged",
             ),
             Node(
                 package="mbrl_ros",

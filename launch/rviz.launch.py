@@ -1,11 +1,11 @@
-"""RViz with the robot, the planned path of its end effector and its target, for a controller that already runs.
+"""Launch RViz with the robot, the planned path of its end effector and its target, for a controller that runs.
 
 ros2 launch mbrl_ros rviz.launch.py
 """
 
 from xml.etree import ElementTree
 
-from launch import LaunchDescription
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
@@ -22,8 +22,8 @@ SHARE = FindPackageShare("mbrl_ros")
 given = LaunchConfiguration
 
 
-def nodes(context) -> list:
-    """What depends on the robot of params_file."""
+def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Return the nodes that depend on the robot of params_file."""
     source = given("params_file").perform(context)
     namespace = given("namespace").perform(context).strip("/")
     values = read_settings(source, node=f"/{namespace}/mpc_node" if namespace else "")
@@ -50,6 +50,7 @@ def nodes(context) -> list:
 
 
 def generate_launch_description() -> LaunchDescription:
+    """Return the actions of this launch file."""
     return LaunchDescription(
         [
             DeclareLaunchArgument(
@@ -68,7 +69,7 @@ def generate_launch_description() -> LaunchDescription:
                 "state_publisher",
                 default_value="true",
                 choices=["true", "false"],
-                description="start a robot_state_publisher; false where the robot brings its own",
+                description="start a robot_state_publisher; false where the robot has its own",
             ),
             OpaqueFunction(function=nodes),
         ]

@@ -1,7 +1,7 @@
-"""A simulated robot (MuJoCo) and its controller.
+r"""Launch a simulated robot (MuJoCo) and its controller.
 
 ros2 launch mbrl_ros sim.launch.py
-ros2 topic pub --once /mpc_node/target_point geometry_msgs/msg/PointStamped \\
+ros2 topic pub --once /mpc_node/target_point geometry_msgs/msg/PointStamped \
     "{header: {frame_id: panda_link0}, point: {x: 0.5, y: 0.2, z: 0.4}}"
 """
 
@@ -16,6 +16,7 @@ SHARE = FindPackageShare("mbrl_ros")
 
 
 def generate_launch_description() -> LaunchDescription:
+    """Return the actions of this launch file."""
     given = LaunchConfiguration
     return LaunchDescription(
         [
@@ -25,7 +26,7 @@ def generate_launch_description() -> LaunchDescription:
                 choices=["true", "false"],
                 description="publish the features a camera of unknown pose sees",
             ),
-            # params_file, namespace, autostart, lockstep and the rest are declared, with their defaults, by the controller's
+            # params_file, namespace, autostart, lockstep and the others are declared in mpc.launch.py
             IncludeLaunchDescription(PathJoinSubstitution([SHARE, "launch", "mpc.launch.py"])),
             Node(
                 package="mbrl_ros",
