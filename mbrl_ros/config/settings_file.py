@@ -73,7 +73,7 @@ def read_settings(path: str | Path, kind: str = "mpc_node", node: str = "") -> d
     """
     file = ParameterFile.read(path)
     if node and kind != "mpc_node" and file.sections is None:
-        name = f"{node.rpartition('/')[0]}/{kind}"
+        name = "/" + "/".join([*node.strip("/").split("/")[:-1], kind])
     else:
         name = file.node(kind, node)
     keys = keys_of(sections_of(kind))

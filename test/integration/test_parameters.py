@@ -1,4 +1,4 @@
-"""Every setting is a ROS parameter with its bounds, and the node refuses what the settings refuse, with the same words."""
+"""Every setting is a ROS parameter with its bounds; what the settings refuse, the node refuses with the same words."""
 
 import pytest
 

@@ -84,7 +84,8 @@ def test_several_nodes_are_not_merged_but_asked_for(file):
     with pytest.raises(ConfigurationError) as asked:
         read_settings(path)
     assert str(asked.value) == (
-        f"{path}: holds parameters of several nodes: /arm1/mpc_node, /arm2/mpc_node; choose one with --node /arm1/mpc_node"
+        f"{path}: holds parameters of several nodes: /arm1/mpc_node, /arm2/mpc_node; "
+        "choose one with --node /arm1/mpc_node"
     )
     assert read_settings(path, node="/arm1/mpc_node") == {"robot.tip": "hand", "control.rate": 100.0}
     assert read_settings(path, node="arm2/mpc_node") == {"robot.tip": "hand", "control.seed": 7}
@@ -97,7 +98,9 @@ def test_the_only_node_of_a_kind_is_taken(file):
     assert read_settings(path) == {"robot.tip": "hand", "control.rate": 100}
     assert read_settings(path, "sim_node") == {"robot.tip": "hand"}
     other = block("/arm2/sim_node", "plant.seed: 2") + block("/arm1/sim_node", "plant.seed: 1")
-    assert read_settings(file(TWO + other), "sim_node", "/arm1/mpc_node") == {"robot.tip": "hand", "plant.seed": 1}
+    for node in ("/arm1/mpc_node", "arm1/mpc_node"):
+        assert read_settings(file(TWO + other), "sim_node", node) == {"robot.tip": "hand", "plant.seed": 1}
+    assert read_settings(path, "sim_node", "mpc_node") == {"robot.tip": "hand"}
     with pytest.raises(
         ConfigurationError, match=r"nodes in any namespace: /\*/mpc_node; choose one with --node /NAMESPACE/"
     ):
