@@ -17,7 +17,7 @@ from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.data.dataset import Dataset
 from mbrl_ros.data.store import Owner
 from mbrl_ros.dynamics import OnlineDynamics, RegressionPosterior
-from mbrl_ros.dynamics.posterior import make_posterior
+from mbrl_ros.dynamics.compiled_posterior import make_posterior
 from mbrl_ros.dynamics.priors import ensemble, global_linear, gmm, integrator, rigid_body
 from mbrl_ros.robots import load_robot
 from mbrl_ros.types import Transition

@@ -14,7 +14,7 @@ import argparse
 
 import numpy as np
 
-from mbrl_ros.dynamics.posterior import make_posterior
+from mbrl_ros.dynamics.compiled_posterior import make_posterior
 
 JOINTS, FORGETTING, WINDOW, PHASE = 7, 0.985, 2000, 10_000
 

@@ -22,7 +22,7 @@ from typing import Protocol
 
 from ..config.configuration import Configuration
 from ..dynamics.base import Estimator
-from ..dynamics.delay_estimation import DelayMonitor
+from ..dynamics.delay_monitor import DelayMonitor
 from ..references.target_manager import TargetManager
 from ..references.targets import Target
 from ..robots import Robot

@@ -22,7 +22,7 @@ import numpy as np
 from ..config.configuration import Configuration
 from ..dynamics import CommandHistory, Innovation, OnlineDynamics, build_dynamics
 from ..dynamics.base import Prediction
-from ..dynamics.delay_estimation import DelayMonitor
+from ..dynamics.delay_monitor import DelayMonitor
 from ..dynamics.priors import Prior
 from ..dynamics.velocity_gate import VelocityGate
 from ..robots import Robot
@@ -132,11 +132,11 @@ class ModelLearner:
             return None
         last_stamp, last_x = self.last
         transition = Transition(last_stamp, last_x, self.history.in_effect(last_stamp), x)
-        neighbours = self.history.around(last_stamp)
+        neighbors = self.history.around(last_stamp)
         timing_std = math.hypot(self.delay.std, self.history.std(last_stamp)) if self.delay.std else 0.0
-        prediction = self.dynamics.predict(transition, neighbours, timing_std)
+        prediction = self.dynamics.predict(transition, neighbors, timing_std)
         if self.gate is not None and self._replace_velocities(stamp, prediction):
-            prediction = self.dynamics.predict(transition, neighbours, timing_std)
+            prediction = self.dynamics.predict(transition, neighbors, timing_std)
         innovation = self.dynamics.learn(prediction)
         self._transitions += 1
         if self._transitions % self._prior_interval == 0:

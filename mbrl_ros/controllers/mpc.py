@@ -19,7 +19,7 @@ from ..config.section import Section
 from ..costs import CostContext, build_cost
 from ..costs.command_change import shape
 from ..dynamics import Innovation, OnlineDynamics
-from ..dynamics.delay_estimation import DelayMonitor
+from ..dynamics.delay_monitor import DelayMonitor
 from ..planners.base import PlannerContext, build_planner
 from ..planners.execution import execute
 from ..references.target_manager import TargetManager

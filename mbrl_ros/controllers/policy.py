@@ -25,7 +25,7 @@ from ..distillation.dataset import Supervision
 from ..distillation.policy import load
 from ..distillation.window import Window
 from ..dynamics import CommandHistory, OnlineDynamics
-from ..dynamics.delay_estimation import DelayMonitor
+from ..dynamics.delay_monitor import DelayMonitor
 from ..robots import Robot
 from ..types import CommandVector, Decision, DecisionStatus, JointVector, Observation
 from .base import Controller, Health, TargetTracking

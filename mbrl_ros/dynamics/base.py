@@ -18,7 +18,7 @@ from ..config.sections.dynamics import ConsistencySettings, DynamicsSettings
 from ..types import Array, LinearGaussianDynamics, Transition
 from .consistency import Consistency
 from .image_jacobian import FeatureMotion
-from .priors import Prior
+from .priors.base import Prior
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -100,14 +100,14 @@ class Estimator(Protocol):
     def reset(self, q: Array | None = None) -> None:
         """Forget everything but the prior, which is taken for the pose q (n,); None: for the pose it has now."""
 
-    def predict(self, transition: Transition, neighbours: Array | None = None, timing_std: float = 0.0) -> Prediction:
+    def predict(self, transition: Transition, neighbors: Array | None = None, timing_std: float = 0.0) -> Prediction:
         """Compare one transition with the model.
 
         Parameters
         ----------
         transition
             One control period.
-        neighbours
+        neighbors
             The commands (2, nu) in effect one period earlier and later; None: not known.
         timing_std
             Standard deviation [s] of the time from which on the command was in effect; 0: known exactly.
@@ -117,7 +117,7 @@ class Estimator(Protocol):
         """Learn from what was predicted last; returns its innovation."""
 
     def fit(self, x: Array, u: Array, X: Array | None = None, U: Array | None = None) -> LinearGaussianDynamics:
-        """Return the model about (x (nx,), u (nu,)); a nonlinear prior is linearised along X (H, nx), U (H, nu)."""
+        """Return the model about (x (nx,), u (nu,)); a nonlinear prior is linearized along X (H, nx), U (H, nu)."""
 
     def evidence(self) -> dict[str, Array]:
         """Return all that was learned, as arrays."""

@@ -1,8 +1,8 @@
-"""What was learned, as a file: the regression's evidence (S, C) and the scatter of the innovations.
+"""Learned dynamics as a file: the regression's evidence (S, C) and the scatter of the innovations.
 
-A snapshot is taken up only by the robot, interface, rate and kind of regression it was made for, and only if S and the
-scatter are covariances (symmetric, no negative eigenvalue): a damaged file must not become a model. The image Jacobian
-is left out: a camera is easily moved between two runs, and looking around for a second learns it anew.
+A checkpoint is taken up only by the robot, interface, rate and kind of regression it was made for, and only if S and
+the scatter are covariances (symmetric, no negative eigenvalue): a damaged file must not become a model. The image
+Jacobian is left out: a camera is easily moved between two runs, and a second of excitation learns it anew.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ NEGATIVE = -1e-9  # an eigenvalue over the largest one that rounding may leave
 
 
 def save_model(path: str | Path, dynamics: Estimator, robot: Robot, evidence: dict[str, Array] | None = None) -> None:
-    """Write what `dynamics` has learned of `robot`, or `evidence` taken from it before; DataError or OSError if it
-    cannot be written.
+    """Write what `dynamics` has learned of `robot`, or `evidence` taken from it before.
+
+    Raises DataError or OSError if it cannot be written.
     """
     store.save(
         path,
@@ -40,7 +41,8 @@ def load_model(path: str | Path, dynamics: Estimator, robot: Robot) -> None:
     _, owner, arrays = store.load(path, KIND)
     store.check_owner(path, owner, store.Owner(robot.joints, robot.interface, dynamics.dt))
     if "prior_gain" not in arrays:  # written before the prior's input gain depended on the pose: it was this then
-        guessed = robot.interface == "effort" and dynamics.prior.moving  # the gain of a given strength is what it was
+        # with a strength that was given the gain is what it was
+        guessed = robot.interface == "effort" and dynamics.prior.moving
         arrays = {
             **arrays,
             "prior_gain": np.diag(FORMER_STRENGTH * dynamics.dt / robot.command_scale)
@@ -63,7 +65,7 @@ def load_model(path: str | Path, dynamics: Estimator, robot: Robot) -> None:
 
 
 def content_hash(path: str | Path) -> str:
-    """SHA-256 of a file; '' if it cannot be read."""
+    """Return the SHA-256 of a file; '' if it cannot be read."""
     try:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError:
@@ -71,7 +73,7 @@ def content_hash(path: str | Path) -> str:
 
 
 def _check_covariance(path: str | Path, name: str, matrix: Array) -> None:
-    scale = np.abs(matrix).max(initial=0.0)
+    scale = float(np.abs(matrix).max(initial=0.0))
     if not np.allclose(matrix, matrix.T, atol=1e-9 * scale):
         raise DataError(f"{path}: '{name}' is not symmetric")
     if scale > 0.0 and np.linalg.eigvalsh(matrix)[0] < NEGATIVE * scale * len(matrix):

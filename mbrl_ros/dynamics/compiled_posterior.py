@@ -1,4 +1,4 @@
-"""RegressionPosterior in compiled code (posterior.cpp): one call where numpy needs a dozen, each dearer than its work."""
+"""RegressionPosterior in compiled code (posterior.cpp): one call where numpy needs a dozen slow ones."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from importlib.resources import files
 import numpy as np
 
 from ..codegen.compiler import load_library
+from ..exceptions import CompileError
 from ..types import Array
 from .posterior import FLOOR, RegressionPosterior
 
@@ -19,7 +20,7 @@ ARRAYS = (
     "scatter",
     "noise_prior",
     "precision",
-    "centre",
+    "center",
     "W",
     "L",
     "regressors",
@@ -34,6 +35,15 @@ ARRAYS = (
 class _Structure(ctypes.Structure):
     """Mirrors `struct Posterior` of posterior.cpp."""
 
+    D: int
+    n: int
+    noise_forgetting: float
+    floor: float
+    count: float
+    inflation: float
+    nis: float
+    forgetting: float
+    weight: float
     _fields_ = (
         [(name, ctypes.c_longlong) for name in ("D", "n")]
         + [(name, ctypes.c_double) for name in NUMBERS]
@@ -43,26 +53,41 @@ class _Structure(ctypes.Structure):
 
 @functools.lru_cache(maxsize=1)
 def library() -> ctypes.PyDLL | None:
-    """The compiled functions, or None; the log says why."""
+    """Load the compiled functions; None where that fails, and the log tells why."""
     return load_library("posterior", {"posterior.cpp": (files(__package__) / "posterior.cpp").read_text()})
 
 
 class CompiledPosterior(RegressionPosterior):
     """The same posterior, faster. The base class's arrays are what the compiled code works on."""
 
-    def __init__(self, precision: Array, noise_std: Array, **options: float):
+    def __init__(
+        self, precision: Array, noise_std: Array, *, noise_count: float = 10.0, noise_forgetting: float = 0.99
+    ):
+        functions = library()
+        if functions is None:
+            raise CompileError("posterior.cpp could not be compiled: the log says why")
         D, n = np.size(precision), np.size(noise_std)
         self._regressors, self._y, self._phi = np.zeros(D), np.zeros(n), np.zeros(D)
         self._work = np.zeros(n * n + n + D)
-        self._functions = None
-        super().__init__(precision, noise_std, **options)
+        self._functions, self._state = functions, _Structure()
+        self._address = ctypes.c_void_p(ctypes.addressof(self._state))
+        super().__init__(precision, noise_std, noise_count=noise_count, noise_forgetting=noise_forgetting)
+
+    def reset(self) -> None:
+        """Forget everything but the prior."""
+        if not self._state.D:  # while the base class sets itself up
+            self._share_arrays()
+        super().reset()
+
+    def _share_arrays(self) -> None:
+        """Tell the compiled code where the arrays are."""
         arrays = dict(
             S=self.S,
             C=self.C,
             scatter=self._scatter,
             noise_prior=self._noise_prior,
             precision=self.precision,
-            centre=self.centre,
+            center=self.center,
             W=self.W,
             L=self._factor,
             regressors=self._regressors,
@@ -72,25 +97,19 @@ class CompiledPosterior(RegressionPosterior):
             Sigma=self.Sigma,
             work=self._work,
         )
-        self._state = _Structure(
-            D=D,
-            n=n,
-            noise_forgetting=self._noise_forgetting,
-            floor=FLOOR,
-            **{name: array.ctypes.data for name, array in arrays.items()},
-        )
-        self._address = ctypes.c_void_p(ctypes.addressof(self._state))
-        self._functions = library()
-        self.reset()
+        for name, array in arrays.items():
+            setattr(self._state, name, array.ctypes.data)
+        self._state.D, self._state.n = self.size, self.outputs
+        self._state.noise_forgetting, self._state.floor = self._noise_forgetting, FLOOR
 
-    def condition(self, centre: Array) -> Array:
-        if self._functions is None:  # while the base class sets itself up
-            return self.W
-        self.centre[:] = centre
+    def condition(self, center: Array) -> Array:
+        """See `RegressionPosterior`."""
+        self.center[:] = center
         self._functions.posterior_condition(self._address)
         return self.W
 
     def predict(self, regressors: Array, y: Array) -> float:
+        """See `RegressionPosterior`."""
         self._regressors[:], self._y[:] = regressors, y
         self._state.count = self.count
         self._functions.posterior_predict(self._address)
@@ -98,11 +117,21 @@ class CompiledPosterior(RegressionPosterior):
         return self._state.nis
 
     def add(self, regressors: Array, y: Array, forgetting: float, weight: float = 1.0) -> None:
+        """See `RegressionPosterior`."""
         self._regressors[:], self._y[:] = regressors, y
         self._state.forgetting, self._state.weight = forgetting, weight
         self._functions.posterior_add(self._address)
 
     def add_innovation(self, weight: float = 1.0) -> None:
+        """See `RegressionPosterior`."""
         self._state.count, self._state.inflation, self._state.weight = self.count, self.inflation, weight
         self._functions.posterior_add_innovation(self._address)
         self.count = self._state.count
+
+
+def make_posterior(
+    precision: Array, noise_std: Array, *, noise_count: float = 10.0, noise_forgetting: float = 0.99
+) -> RegressionPosterior:
+    """Make a posterior, compiled where it can be; see `RegressionPosterior`."""
+    kind = RegressionPosterior if library() is None else CompiledPosterior
+    return kind(precision, noise_std, noise_count=noise_count, noise_forgetting=noise_forgetting)

@@ -1,18 +1,19 @@
-"""How far the local model can be trusted, from how its predictions came true.
+r"""Model consistency: how far the local model may be relied on, from how well its predictions came true.
 
-For a model that is right the normalised innovation squared (NIS) lies below its bound b in 95 % of the ticks and its mean
-is n (Bar-Shalom, Li, Kirubarajan 2001, sec. 5.4). With the smoothed ratio
+For a model that is right the normalised innovation squared (NIS) lies below its bound b in 95 % of the ticks and its
+mean is n (Bar-Shalom, Li, Kirubarajan 2001, section 5.4). With the smoothed ratio
 
-    r <- r + rate (min(NIS / b, CAP) - r),      level = clip(1 - log(r / r_doubt) / log(r_lost / r_doubt), 0, 1)
+    r <- r + rate (min(NIS / b, CAP) - r)
+    level = clip(1 - log(r / r_warning) / log(r_inconsistent / r_warning), 0, 1)
 
-a level of 1 means no reason for doubt, 0 that the model is lost. What follows from it:
+a level of 1 means that the model is consistent with what is measured, 0 that it is not at all. What follows:
 
     forgetting     goes from its normal value to `surprise_forgetting`: what was learned before no longer holds
     prior weight   falls from 1 to `prior_floor`: a prior that predicts badly must not hold learning back
     KL step        falls from 1 to `step_floor`: a plan further from the last one rests on the model even more
-    command limits shrink from 1 to `command_floor`: be gentle while not knowing
-    hold           after `hold_after` seconds at level 0 the hold controller takes over, until the level has stayed above
-                   one half for `release_after` seconds: learning goes on meanwhile, and the hold is left when it has helped
+    command limits shrink from 1 to `command_floor`: move gently until more is known
+    hold           after `hold_after` seconds at level 0 the arm is held, until the level has stayed above one half for
+                   `release_after` seconds: learning goes on meanwhile, and the hold is left when it has helped
 
 Everything here is a pure function of the last state and one innovation.
 """
@@ -29,7 +30,7 @@ CAP = 1e3  # one absurd innovation must not be remembered for long
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Consistency:
-    """The state: smoothed `ratio` r, `level` in [0, 1], `hold`, and for how long [s] the level has asked for a change."""
+    """Smoothed `ratio` r, `level` in [0, 1], `hold`, and for how long [s] the level has asked to change the latter."""
 
     ratio: float = 0.5
     level: float = 1.0
@@ -37,7 +38,17 @@ class Consistency:
     waited: float = 0.0
 
     def after(self, nis: float, bound: float, dt: float, settings: ConsistencySettings) -> Consistency:
-        """The state dt [s] later, having seen an innovation's NIS and its bound; NaN: it was not finite, so no trust."""
+        """Return the consistency dt [s] later, after an innovation.
+
+        Parameters
+        ----------
+        nis, bound
+            Its NIS, not finite if the innovation was not, and the 95 % bound of that.
+        dt
+            The control period [s].
+        settings
+            What follows from the ratio.
+        """
         seen = min(nis / bound, CAP) if math.isfinite(nis) else CAP
         ratio = self.ratio + min(1.0, dt / settings.smoothing) * (seen - self.ratio)
         span = math.log(settings.inconsistent / settings.warning)
@@ -50,19 +61,19 @@ class Consistency:
         return Consistency(ratio, level, self.hold, waited)
 
     def forgetting(self, normal: float, surprised: float) -> float:
-        """Weight of the past evidence per tick, between `normal` (full trust) and `surprised` (none), by memory length."""
+        """Return the weight of the past evidence per tick: `normal` at level 1, `surprised` at 0, by memory length."""
         return 1.0 - math.exp(
             self.level * math.log(max(1.0 - normal, 1e-12)) + (1.0 - self.level) * math.log(max(1.0 - surprised, 1e-12))
         )
 
     def prior_weight(self, settings: ConsistencySettings) -> float:
-        """Factor on the prior's precision."""
-        return settings.prior_floor ** (1.0 - self.level)
+        """Return the factor on the prior's precision."""
+        return math.pow(settings.prior_floor, 1.0 - self.level)
 
     def step_scale(self, settings: ConsistencySettings) -> float:
-        """Factor on the KL bound of a plan."""
-        return settings.step_floor ** (1.0 - self.level)
+        """Return the factor on the KL bound of a plan."""
+        return math.pow(settings.step_floor, 1.0 - self.level)
 
     def command_scale(self, settings: ConsistencySettings) -> float:
-        """Factor on the command limits."""
+        """Return the factor on the command limits."""
         return 1.0 - (1.0 - settings.command_floor) * (1.0 - self.level)

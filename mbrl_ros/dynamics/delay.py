@@ -1,7 +1,7 @@
-"""Which command was in effect when, and where the robot will be when the next one takes effect.
+r"""Which command was in effect when, and where the robot will be when the next one takes effect.
 
 A command computed from the state stamped t acts from t + d dt on, d = i + a with whole ticks i and a fraction a in
-[0, 1). During the tick that starts at t the robot therefore feels, to first order,
+[0, 1). During the tick that starts at t the command in effect is therefore, to first order,
 
     u_eff(t) = (1 - a) u(t - i dt) + a u(t - (i+1) dt)
 
@@ -15,11 +15,14 @@ import math
 
 import numpy as np
 
-from ..types import Array
+from ..types import Array, CommandVector, LinearGaussianDynamics, StateVector
 
 
 class CommandHistory:
-    """The published commands of the last `length` ticks and the delay d [ticks] they act with."""
+    """The applied commands of the last `length` ticks and the delay d [ticks] they act with.
+
+    whole and fraction are the parts i and a of d.
+    """
 
     def __init__(self, nu: int, dt: float, delay: float, *, length: int = 64):
         self.dt, self._length = dt, length
@@ -27,39 +30,48 @@ class CommandHistory:
         self._commands = np.zeros((length, nu))
         self._stds = np.zeros(length)
         self._newest = -1
-        self._initial = np.zeros(nu)
-        self.set_delay(delay)
+        self._initial: CommandVector = np.zeros(nu)
+        self.whole, self.fraction = math.floor(delay), delay - math.floor(delay)
 
     def set_delay(self, delay: float) -> None:
+        """Take another delay d [ticks], also for the commands recorded so far."""
         self.whole, self.fraction = math.floor(delay), delay - math.floor(delay)
 
     @property
     def delay(self) -> float:
-        """D dt [s]."""
+        """The delay d dt [s]."""
         return (self.whole + self.fraction) * self.dt
 
-    def reset(self, command: Array) -> None:
+    def reset(self, command: CommandVector) -> None:
         """Forget all; `command` (nu,) is in effect until further notice."""
         self._stamps = [-math.inf] * self._length
         self._initial = np.array(command, dtype=np.float64)
         self._newest = -1
 
-    def record(self, stamp: float, command: Array, std: float = 0.0) -> None:
-        """`command` (nu,) was published for the state stamped `stamp` [s], or came in time for that state only; `std` [s]:
-        standard deviation of when it began to act, beyond that of the delay.
+    def record(self, stamp: float, command: CommandVector, std: float = 0.0) -> None:
+        """Take note of an applied command.
+
+        Parameters
+        ----------
+        stamp
+            Of the state that it answers, or of the one that it came in time for [s].
+        command
+            The command (nu,).
+        std
+            Standard deviation of when it began to act, beyond that of the delay [s].
         """
         self._newest = (self._newest + 1) % self._length
         self._stamps[self._newest] = float(stamp)
         self._commands[self._newest] = command
         self._stds[self._newest] = std
 
-    def computed_at(self, stamp: float) -> Array:
-        """The newest command (nu,) computed from a state not later than `stamp`, a quarter tick of jitter allowed."""
+    def computed_at(self, stamp: float) -> CommandVector:
+        """Return the newest command (nu,) computed from a state not later than `stamp`, a quarter tick allowed."""
         index = self._index(stamp)
         return self._initial if index is None else self._commands[index]
 
     def std(self, stamp: float) -> float:
-        """The standard deviation [s] told of the command in effect in the tick that starts at `stamp`."""
+        """Return the standard deviation [s] recorded with the command in effect in the tick that starts at `stamp`."""
         index = self._index(stamp - self.whole * self.dt)
         return 0.0 if index is None else float(self._stds[index])
 
@@ -72,8 +84,8 @@ class CommandHistory:
                 return index
         return None
 
-    def in_effect(self, stamp: float) -> Array:
-        """u_eff (nu,) of the tick that starts at `stamp`."""
+    def in_effect(self, stamp: float) -> CommandVector:
+        """Return u_eff (nu,) of the tick that starts at `stamp`."""
         newer = self.computed_at(stamp - self.whole * self.dt)
         if self.fraction == 0.0:
             return newer
@@ -81,11 +93,23 @@ class CommandHistory:
         return (1.0 - self.fraction) * newer + self.fraction * older
 
     def around(self, stamp: float) -> Array:
-        """u_eff (2, nu) of the ticks before and after the one that starts at `stamp`."""
+        """Return u_eff (2, nu) of the ticks before and after the one that starts at `stamp`."""
         return np.array([self.in_effect(stamp - self.dt), self.in_effect(stamp + self.dt)])
 
-    def roll_forward(self, x: Array, stamp: float, dynamics, late: int = 0) -> Array:
-        """The state (nx,) at `stamp` + (d + late) dt, when the command computed now begins to act."""
+    def roll_forward(
+        self, x: StateVector, stamp: float, dynamics: LinearGaussianDynamics, late: int = 0
+    ) -> StateVector:
+        """Return the state (nx,) at `stamp` + (d + late) dt, when the command computed now begins to act.
+
+        Parameters
+        ----------
+        x
+            The state (nx,) at `stamp` [s].
+        dynamics
+            About x.
+        late
+            Whole ticks by which commands act later than d says.
+        """
         for tick in range(self.whole + late):
             x = dynamics.predict(x, self.in_effect(stamp + tick * self.dt))
         if self.fraction:

@@ -1,11 +1,11 @@
-"""How camera features move with the joints, learned while looking.
+r"""The image Jacobian: how camera features move with the joints, learned while they move.
 
 For points fixed to the robot and a camera fixed in the world, s = h(q) with an unknown h, so locally
 
     s(t2) - s(t1) = G (q(t2) - q(t1)) + noise,      sd = G qd
 
 and the image Jacobian G (m, n) is regressed from pairs of frames, evidence forgotten per frame (online image
-Jacobian estimation: Hutchinson, Hager, Corke, IEEE TRA 1996, sec. V; Jagersand, Fuentes, Nelson, ICRA 1997).
+Jacobian estimation: Hutchinson, Hager, Corke, IEEE TRA 1996, section V; Jagersand, Fuentes, Nelson, ICRA 1997).
 Frames come slower and later than joint states: q at the exposure is interpolated from the joint history, and the
 newest frame is carried to the present by G. A jump of s that G cannot explain (the camera was moved) makes G start
 anew. Points whose confidence is low are left out of the regression.
@@ -14,41 +14,65 @@ anew. Points whose confidence is low are left out of the regression.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..config.sections.dynamics import FeatureSettings
-from ..types import Array, FeatureFrame
+from ..types import FeatureFrame, FeatureVector, Gain, JointVector
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Frame:
+    """A frame with the joints at its exposure: q (n,), s (m,), and which coordinates were seen (m,) bool."""
+
+    stamp: float
+    q: JointVector
+    s: FeatureVector
+    seen: NDArray[np.bool_]
 
 
 class FeatureMotion:
-    """G (m, n) and the features' present state for n joints and m coordinates."""
+    """G (m, n) and the features' present state for n joints and m coordinates.
+
+    confidence in [0, 1] is the share of G that the evidence determines; known: it has been enough; restarts: how often
+    the camera was found to have moved.
+    """
 
     def __init__(self, n: int, settings: FeatureSettings):
         self.settings, self.n, self.m = settings, n, 2 * settings.points
-        self._joints: deque[tuple[float, Array]] = deque(maxlen=1024)
+        self._joints: deque[tuple[float, JointVector]] = deque(maxlen=1024)
         self._precision = (settings.noise * np.sqrt(2.0) / settings.jacobian_spread) ** 2
-        self.reset()
+        self._S, self._C = np.zeros((n, n)), np.zeros((n, self.m))
+        self.G: Gain = np.zeros((self.m, n))
+        self._frames: deque[_Frame] = deque(maxlen=64)
+        self.confidence, self.known, self.restarts = 0.0, False, 0
 
     def reset(self) -> None:
+        """Forget everything."""
         self._joints.clear()
-        self.restart()
+        self._forget()
 
     def restart(self) -> None:
         """Forget G: the camera has moved."""
+        self._forget()
+        self.restarts += 1
+
+    def _forget(self) -> None:
         self._S = np.zeros((self.n, self.n))
         self._C = np.zeros((self.n, self.m))
         self.G = np.zeros((self.m, self.n))
-        self._frames: deque[tuple[float, Array, Array, Array]] = deque(maxlen=64)
-        self.restarts = getattr(self, "restarts", -1) + 1
+        self._frames.clear()
         self.confidence, self.known = 0.0, False
 
-    def add_joints(self, stamp: float, q: Array) -> None:
+    def add_joints(self, stamp: float, q: JointVector) -> None:
+        """Take note of q (n,) at `stamp` [s]."""
         self._joints.append((stamp, np.array(q)))
 
     def add_frame(self, frame: FeatureFrame) -> bool:
         """Learn from a frame; False (and nothing learned) if it is out of order or outside the joint history."""
-        if (self._frames and frame.stamp <= self._frames[-1][0]) or not self._joints:
+        if (self._frames and frame.stamp <= self._frames[-1].stamp) or not self._joints:
             return False
         q = self._joints_at(frame.stamp)
         if q is None:
@@ -56,28 +80,29 @@ class FeatureMotion:
         s = np.array(frame.points)
         seen = np.repeat(frame.confidence >= self.settings.min_confidence, 2)
         if self._frames:
-            _, last_q, last_s, last_seen = self._frames[-1]
-            both = seen & last_seen
-            dq = q - last_q
+            last = self._frames[-1]
+            both = seen & last.seen
+            dq = q - last.q
             explained = self.G @ dq
             # motion blurs the test: by half of what G explains and by what it may be off, which is more while unknown
             blur = (
                 0.5 * np.abs(explained).max()
                 + (0.5 if self.known else 2.0) * self.settings.jacobian_spread * np.abs(dq).max()
             )
-            if both.any() and np.abs(s - last_s - explained)[both].max() > self.settings.jump + blur:
+            if both.any() and np.abs(s - last.s - explained)[both].max() > self.settings.jump + blur:
                 self.restart()
-        self._frames.append((frame.stamp, q, s, seen))
-        self._learn(frame.stamp, q, s, seen)
+        self._frames.append(_Frame(frame.stamp, q, s, seen))
+        self._learn(self._frames[-1])
         return True
 
-    def _learn(self, stamp: float, q: Array, s: Array, seen: Array) -> None:
-        pair = next((f for f in reversed(self._frames) if f[0] <= stamp - self.settings.baseline + 1e-6), None)
-        if pair is None or not (seen & pair[3]).all():
+    def _learn(self, frame: _Frame) -> None:
+        latest = frame.stamp - self.settings.baseline + 1e-6
+        pair = next((f for f in reversed(self._frames) if f.stamp <= latest), None)
+        if pair is None or not (frame.seen & pair.seen).all():
             return
-        dq, ds = q - pair[1], s - pair[2]
+        dq, ds = frame.q - pair.q, frame.s - pair.s
         if np.abs(dq).max() * self.settings.jacobian_spread < self.settings.noise:
-            return  # nothing to see: forgetting now would trade knowledge for noise
+            return  # too little motion: forgetting now would replace what is known by noise
         self._S = self.settings.forgetting * self._S + np.outer(dq, dq)
         self._C = self.settings.forgetting * self._C + np.outer(dq, ds)
         information = self._S + self._precision * np.eye(self.n)
@@ -86,17 +111,17 @@ class FeatureMotion:
         # once known it stays so until a restart: motion along the way keeps it up to date
         self.known = self.known or self.confidence >= self.settings.known
 
-    def present(self, stamp: float, q: Array, qd: Array) -> tuple[Array, Array, bool]:
-        """S (m,) and sd (m,) at `stamp` [s], and whether a frame recent enough stands behind them."""
+    def present(self, stamp: float, q: JointVector, qd: JointVector) -> tuple[FeatureVector, FeatureVector, bool]:
+        """Return s (m,), sd (m,) at `stamp` [s] and the joint state then, and whether they rest on a recent frame."""
         if not self._frames:
             return np.zeros(self.m), np.zeros(self.m), False
-        frame_stamp, frame_q, s, seen = self._frames[-1]
-        fresh = bool(seen.all()) and stamp - frame_stamp <= self.settings.timeout
-        return s + self.G @ (q - frame_q), self.G @ qd, fresh
+        newest = self._frames[-1]
+        fresh = bool(newest.seen.all()) and stamp - newest.stamp <= self.settings.timeout
+        return newest.s + self.G @ (q - newest.q), self.G @ qd, fresh
 
-    def _joints_at(self, stamp: float) -> Array | None:
-        """Q (n,) at `stamp`, linearly interpolated; None outside the history."""
-        newer = None
+    def _joints_at(self, stamp: float) -> JointVector | None:
+        """Interpolate q (n,) at `stamp`; None outside the history."""
+        newer: tuple[float, JointVector] | None = None
         for entry in reversed(self._joints):
             if entry[0] <= stamp + 1e-9:
                 if newer is None:

@@ -2,20 +2,19 @@
 
 Only what is unknown is learned. With the prior's mean delta(x, u) and the regression's residual W,
 
-    qd' = qd + delta(x, u) + W^T [q; qd; v/u_scale; 1]          learned (Fu, Levine, Abbeel, IROS 2016)
-    q'  = q + dt (qd + qd') / 2                                 known: the trapezoid rule
-    sd' = G qd',   s' = s + dt (sd + sd') / 2                   known, but for the image Jacobian G
+    qd' = qd + delta(x, u) + W^T [q; qd; v/u_scale; 1]          (Fu, Levine, Abbeel, IROS 2016)
 
-v is the effort, or what a servo sees: u - qd for a velocity, u - q for a position command. Regressing on the
-difference keeps the servo's rest (u = q) where it is however wrong its believed stiffness is.
+and the rest of the state follows (state_equations.py). v is the effort, or a servo's input error: u - qd for a
+velocity, u - q for a position command. Regressing on the difference keeps the servo's rest (u = q) where it is however
+wrong its believed stiffness is.
 
-A linear prior gives one (F, f, Sigma) for the whole horizon; any other is linearised along the last plan, which makes
+A linear prior gives one (F, f, Sigma) for the whole horizon; any other is linearized along the last plan, which makes
 F time-varying. Estimators: `refit` uses the full posterior of W, `output_error` only its constant row (the offset of
 the prior), `frozen` is `refit` until `freeze_after` seconds of data and constant from then on.
 
-When exactly a command began to act is known only to a standard deviation sigma_d [s]: a time, since it stands for transport,
-scheduling and actuator lag. With B = d qd' / du of the last fit and u(t) the command in effect at t, to first order the
-sample carries the noise
+When exactly a command began to act is known only to a standard deviation sigma_d [s]: a time, since it stands for
+transport, scheduling and actuator lag. With B = d qd' / du of the last fit and u(t) the command in effect at t, to
+first order the sample carries the noise
 
     D   = mean over k = -1, +1 of (B (u(t + k dt) - u(t)))^2              (n,)
     rho = (sigma_d / dt)^2 max_j D_j / Sigma_jj
@@ -28,18 +27,22 @@ evidence yet that loop has a gain of about one per tick, and the arm is lost wit
 from __future__ import annotations
 
 import bisect
+from collections.abc import Mapping
 
 import numpy as np
 from scipy.stats import f as f_distribution
 
 from ..config import registry
+from ..config.section import Section
 from ..config.sections.dynamics import ConsistencySettings, DynamicsSettings, FeatureSettings
+from ..robots import Robot
 from ..types import Array, LinearGaussianDynamics, Transition
 from .base import Innovation, Prediction, TransitionObserver
+from .compiled_posterior import make_posterior
 from .consistency import Consistency
 from .image_jacobian import FeatureMotion
-from .posterior import make_posterior
-from .priors import Prior
+from .priors.base import Prior
+from .state_equations import StateEquations
 
 # The prior weighs as much as (noise / spread)^2 says of the noise that is seen, within this range of the believed
 # variance: with too little weight noise is taken for motion, with too much nothing is learned.
@@ -47,11 +50,15 @@ NOISE_RANGE = (0.1, 30.0)
 
 
 class OnlineDynamics:
-    """update(transition) learns; fit(x, u) gives the model about (x, u)."""
+    """An `Estimator`: a prior corrected by Bayesian regression on the transitions seen.
+
+    posterior, features (the image Jacobian), prior and consistency are its parts; n joints, m feature coordinates,
+    nx = 2 (n + m) states, nu = n commands.
+    """
 
     def __init__(
         self,
-        robot,
+        robot: Robot,
         dt: float,
         settings: DynamicsSettings,
         prior: Prior,
@@ -84,16 +91,10 @@ class OnlineDynamics:
         self._stopped = False
         self._command_rows = slice(2 * n, 3 * n)  # of the regressors
         self._input_gain: Array | None = None
-        # rows that are known: q' = q + dt/2 qd + ..., qd' = qd + ..., and the same for features
-        self._known_F, self._Sigma = np.zeros((self.nx, self.nx + self.nu)), np.zeros((1, self.nx, self.nx))
-        for start, size in ((0, n), (2 * n, self.m)):
-            rows = np.arange(start, start + size)
-            self._known_F[rows, rows] = 1.0
-            self._known_F[rows, rows + size] = 0.5 * dt
-        self._known_F[np.arange(n, 2 * n), np.arange(n, 2 * n)] = 1.0
+        self._equations = StateEquations(n, self.m, dt)
 
     def reset(self, q: Array | None = None) -> None:
-        """Forget everything but the prior, which is taken for the pose q (n,); None: where it is."""
+        """Forget everything but the prior, which is taken for the pose q (n,); None: for the pose it has now."""
         self.prior.reset()
         if q is not None:
             self.prior.move_to(q)
@@ -106,7 +107,7 @@ class OnlineDynamics:
     def move_prior(self, q: Array, reliable: bool = False) -> None:
         """Take the prior for the pose q (n,); what was learned becomes the residual of its new input gain, exactly.
 
-        `reliable`: when the commands acted is known well enough that the prior may learn from the fitted input gain, too.
+        `reliable`: it is known well enough when commands acted for the prior to learn from the fitted input gain.
         """
         if self._offset_only or self._stopped:
             return
@@ -116,19 +117,19 @@ class OnlineDynamics:
         if change is not None:
             self._precision = self._precision_of(self.prior.spread)
             self.posterior.rebase(self._command_rows, change * self._u_scale)
-            self.posterior.condition(self.posterior.centre)
+            self.posterior.condition(self.posterior.center)
 
     def evidence(self) -> dict[str, Array]:
-        """All that was learned, as arrays; prior_gain (n, n) is the input gain of the prior it is stated about."""
+        """Return all that was learned, as arrays; prior_gain (n, n) is the input gain of the prior it refers to."""
         return {**self.posterior.evidence(), "prior_gain": self.prior_gain(np.zeros(self.nx))}
 
     def restore(self, evidence: dict[str, Array]) -> None:
-        """Take up what `evidence()` returned, here or in another process with the same robot and settings."""
+        """Take up what `evidence` returned, here or in another process with the same robot and settings."""
         self.posterior.restore(evidence)
         if not self._offset_only:
             change = self.prior_gain(np.zeros(self.nx)) - evidence["prior_gain"]
             self.posterior.rebase(self._command_rows, change * self._u_scale)
-            self.posterior.condition(self.posterior.centre.copy())
+            self.posterior.condition(self.posterior.center.copy())
 
     def update_settings(self, settings: DynamicsSettings) -> None:
         """Take over the dynamic settings, between two ticks."""
@@ -140,30 +141,26 @@ class OnlineDynamics:
 
     @property
     def input_gain(self) -> Array:
-        """D qd' / d u (n, n) of the last fit, the prior's before the first [rad/s per unit of command]."""
+        """See `Estimator`."""
         return self.prior_gain(np.zeros(self.nx)) if self._input_gain is None else self._input_gain
 
     def prior_gain(self, x: Array) -> Array:
-        """The prior's d qd' / d u (n, n) at x (nx,) without a command."""
-        return np.array(self.prior.linearise(x[None, : 2 * self.n], np.zeros((1, self.n)))[1][0, :, 2 * self.n :])
+        """Return the prior's d qd' / d u (n, n) at x (nx,) without a command."""
+        return np.array(self.prior.linearize(x[None, : 2 * self.n], np.zeros((1, self.n)))[1][0, :, 2 * self.n :])
 
-    def update(self, transition: Transition, neighbours: Array | None = None, timing_std: float = 0.0) -> Innovation:
-        """Learn from one period; the innovation is of the model before it learned. See `predict`."""
-        return self.learn(self.predict(transition, neighbours, timing_std))
+    def update(self, transition: Transition, neighbors: Array | None = None, timing_std: float = 0.0) -> Innovation:
+        """Predict one transition and learn from it; the innovation is that of the model before. See `predict`."""
+        return self.learn(self.predict(transition, neighbors, timing_std))
 
-    def predict(self, transition: Transition, neighbours: Array | None = None, timing_std: float = 0.0) -> Prediction:
-        """Compare one period with the model.
-
-        neighbours (2, nu): the commands in effect one period earlier and later; timing_std [s]: standard deviation of the
-        time from which on the command was in effect. None and 0: it is known exactly.
-        """
+    def predict(self, transition: Transition, neighbors: Array | None = None, timing_std: float = 0.0) -> Prediction:
+        """Compare one transition with the model; see `Estimator`."""
         n, x, u = self.n, transition.x[: 2 * self.n], transition.u
         y = transition.x_next[n : 2 * n] - x[n:] - self.prior.mean(x, u)
         regressors = self._regressors(x, u)
         posterior = self.posterior
         nis, rho = posterior.predict(regressors, y), 0.0
-        if timing_std > 0.0 and neighbours is not None:
-            change = self.input_gain @ (neighbours - u).T
+        if timing_std > 0.0 and neighbors is not None:
+            change = self.input_gain @ (neighbors - u).T
             D = 0.5 * np.add.reduce(change * change, axis=1)
             rho = float((timing_std / self.dt) ** 2 * np.maximum.reduce(D / posterior.variance))
             nis *= posterior.inflation / (posterior.inflation + rho)
@@ -177,7 +174,7 @@ class OnlineDynamics:
         )
 
     def learn(self, prediction: Prediction) -> Innovation:
-        """Learn from what was predicted last; returns its innovation."""
+        """Learn from what was predicted last; return its innovation."""
         transition, weight = prediction.transition, 1.0 / (1.0 + prediction.rho)
         n, x, u = self.n, transition.x[: 2 * self.n], transition.u
         self.consistency = self.consistency.after(
@@ -200,20 +197,20 @@ class OnlineDynamics:
             spread = self.prior.spread_at(x, u)
             precision = self._precision if spread is self.prior.spread else self._precision_of(spread)
             np.multiply(precision, strength, out=self.posterior.precision)
-        self.posterior.add_innovation(weight)  # also when frozen: what it says of itself stays honest
+        self.posterior.add_innovation(weight)  # also when frozen: the noise it reports stays right
         return prediction.innovation
 
     def fit(self, x: Array, u: Array, X: Array | None = None, U: Array | None = None) -> LinearGaussianDynamics:
-        """The model about (x (nx,), u (nu,)); a nonlinear prior is linearised along X (H, nx), U (H, nu)."""
+        """Return the model about (x (nx,), u (nu,)); a nonlinear prior is linearized along X (H, nx), U (H, nu)."""
         n = self.n
         joints = x[: 2 * n]
-        # a frozen model stays the affine map it was: about a new centre the prior would speak again
-        W = self.posterior.W if self._stopped else self.posterior.condition(self._centre(joints, u))
-        if self.prior.linear or X is None:
+        # a frozen model stays the affine map it was: about a new center the prior would enter again
+        W = self.posterior.W if self._stopped else self.posterior.condition(self._center(joints, u))
+        if self.prior.linear or X is None or U is None:
             X, U = joints[None], u[None]
         else:
             X = X[:, : 2 * n]
-        mean, jacobian = self.prior.linearise(X, U)
+        mean, jacobian = self.prior.linearize(X, U)
         slope = jacobian.copy()
         if not self._offset_only:
             slope[:, :, : 2 * n] += W[: 2 * n].T
@@ -224,52 +221,31 @@ class OnlineDynamics:
         self._input_gain = slope[0, :, 2 * n :]
         offset = mean + W[-1] - (jacobian @ np.concatenate((X, U), axis=1)[:, :, None])[:, :, 0]
         if not self._offset_only:
-            offset -= W[:-1].T @ self.posterior.centre
-        return self._assemble(slope, offset)
-
-    def _assemble(self, slope: Array, offset: Array) -> LinearGaussianDynamics:
-        """F, f, Sigma from qd' = qd + slope [q; qd; u] + offset and the known rows."""
-        n, m, half, T = self.n, self.m, 0.5 * self.dt, len(offset)
-        F, f, Sigma = np.empty((T, self.nx, self.nx + self.nu)), np.empty((T, self.nx)), self._Sigma.copy()
-        F[:] = self._known_F
-        qd = F[:, n : 2 * n]
-        qd[:, :, : 2 * n] += slope[:, :, : 2 * n]
-        qd[:, :, self.nx :] = slope[:, :, 2 * n :]
-        f[:, n : 2 * n] = offset
-        F[:, :n] += half * qd
-        f[:, :n] = half * offset
-        noise = self.posterior.Sigma
-        Sigma[0, n : 2 * n, n : 2 * n] = noise
-        Sigma[0, :n, n : 2 * n] = Sigma[0, n : 2 * n, :n] = half * noise
-        Sigma[0, :n, :n] = half**2 * noise
-        if m:
-            G, s, sd = self.features.G, slice(2 * n, 2 * n + m), slice(2 * n + m, None)
-            F[:, sd], f[:, sd] = G @ qd, offset @ G.T
-            F[:, s] += half * F[:, sd]
-            f[:, s] = half * f[:, sd]
-            Sigma[0, sd, sd] = G @ noise @ G.T
-        return LinearGaussianDynamics(F, f, Sigma)
+            offset -= W[:-1].T @ self.posterior.center
+        return self._equations.assemble(slope, offset, self.posterior.Sigma, self.features.G)
 
     def _precision_of(self, spread: Array) -> Array:
-        """Of the coefficients, in units of the believed noise."""
-        return (self.settings.noise / (spread[-1:] if self._offset_only else spread)) ** 2
+        """Return the precision of the coefficients, in units of the believed noise."""
+        precision: Array = (self.settings.noise / (spread[-1:] if self._offset_only else spread)) ** 2
+        return precision
 
     def _regressors(self, x: Array, u: Array) -> Array:
-        """[q; qd; v / u_scale; 1] with v = u for an effort, u - qd or u - q for a servo, which rests where v = 0."""
+        """Return [q; qd; v / u_scale; 1], v = u for an effort, u - qd or u - q for a servo, which rests where v = 0."""
         if self._offset_only:
             return np.ones(1)
         v = u if self._servo is None else u - x[self._servo]
         return np.concatenate([x, v / self._u_scale, [1.0]])
 
-    def _centre(self, x: Array, u: Array) -> Array:
+    def _center(self, x: Array, u: Array) -> Array:
         return self._regressors(x, u)[:-1]
 
     def _frozen(self, stamp: float) -> bool:
-        return self.settings.estimator == "frozen" and stamp - self._start >= self.settings.freeze_after
+        begun = stamp if self._start is None else self._start
+        return self.settings.estimator == "frozen" and stamp - begun >= self.settings.freeze_after
 
 
 def _interpolated(x: float, at: list[float], values: list[float]) -> float:
-    """np.interp, which is slow for one x: `values` at the rising points `at`, linear between and constant beyond them."""
+    """Interpolate `values` at the rising points `at`, constant beyond them: np.interp, which is slow for one x."""
     i = bisect.bisect_right(at, x) - 1
     if i < 0 or i >= len(at) - 1:
         return values[0 if i < 0 else -1]
@@ -277,9 +253,17 @@ def _interpolated(x: float, at: list[float], values: list[float]) -> float:
 
 
 def build_dynamics(
-    robot, dt: float, settings: DynamicsSettings, prior_sections, features=None, consistency=None
+    robot: Robot,
+    dt: float,
+    settings: DynamicsSettings,
+    prior_sections: Mapping[str, Section],
+    features: FeatureSettings | None = None,
+    consistency: ConsistencySettings | None = None,
 ) -> OnlineDynamics:
-    """The dynamics of `robot` for a period dt [s], with the prior that `settings.prior` names."""
+    """Build the dynamics of `robot` for a period dt [s], with the prior that `settings.prior` names.
+
+    prior_sections: {name of a prior: its settings}; one that is not there has its defaults.
+    """
     module = registry.load("prior", settings.prior)
-    prior = module.build(prior_sections.get(settings.prior, module.Settings()), robot, dt)
+    prior: Prior = module.build(prior_sections.get(settings.prior, module.Settings()), robot, dt)
     return OnlineDynamics(robot, dt, settings, prior, features, consistency)

@@ -5,11 +5,11 @@
 struct Posterior {
   long long D, n;
   double forgetting, noise_forgetting, floor, count, inflation, nis, weight;
-  double *S, *C, *scatter, *noise_prior, *precision, *centre, *W, *L, *regressors, *y, *phi, *error, *Sigma, *work;
+  double *S, *C, *scatter, *noise_prior, *precision, *center, *W, *L, *regressors, *y, *phi, *error, *Sigma, *work;
 };
 
 // lower Cholesky factor of the row-major A (N, N), in place; false where A is not positive definite
-static bool factorise(double* A, long long N) {
+static bool factorize(double* A, long long N) {
   for (long long j = 0; j < N; j++) {
     double* row = A + j * N;
     for (long long i = 0; i < j; i++) {
@@ -40,11 +40,11 @@ static double forward(const double* L, long long N, double* b) {
 
 extern "C" {
 
-// W about `centre`: 0, or 1 where the factorisation failed even with a little more on the diagonal
+// W about `center`: 0, or 1 where the factorization failed even with a little more on the diagonal
 int posterior_condition(Posterior* p) {
   const long long D = p->D, n = p->n;
   double *L = p->L, *W = p->W;
-  const double* c = p->centre;
+  const double* c = p->center;
   const double *last_S = p->S + (D - 1) * D, *last_C = p->C + (D - 1) * n;
   for (int attempt = 0; attempt < 2; attempt++) {
     // T S T^T + Lambda with T = [[I, -c], [0, 1]]; only the lower triangle is read
@@ -58,7 +58,7 @@ int posterior_condition(Posterior* p) {
     double trace = 0.0;
     for (long long i = 0; i < D; i++) trace += (L[i * D + i] += p->precision[i]);
     if (attempt) for (long long i = 0; i < D; i++) L[i * D + i] += 1e-9 * trace / D;
-    if (factorise(L, D)) break;
+    if (factorize(L, D)) break;
     if (attempt) return 1;
   }
   for (long long i = 0; i < D; i++)
@@ -80,7 +80,7 @@ int posterior_condition(Posterior* p) {
 void posterior_predict(Posterior* p) {
   const long long D = p->D, n = p->n;
   double *phi = p->phi, *work = p->work;
-  for (long long i = 0; i < D - 1; i++) phi[i] = p->regressors[i] - p->centre[i];
+  for (long long i = 0; i < D - 1; i++) phi[i] = p->regressors[i] - p->center[i];
   phi[D - 1] = 1.0;
   for (long long k = 0; k < n; k++) p->error[k] = p->y[k];
   for (long long i = 0; i < D; i++) for (long long k = 0; k < n; k++) p->error[k] -= p->W[i * n + k] * phi[i];
@@ -89,7 +89,7 @@ void posterior_predict(Posterior* p) {
   for (long long i = 0; i < n * n; i++) work[i] = p->inflation * p->Sigma[i];
   double* r = work + n * n;
   for (long long k = 0; k < n; k++) r[k] = p->error[k];
-  p->nis = factorise(work, n) ? forward(work, n, r) : NAN;
+  p->nis = factorize(work, n) ? forward(work, n, r) : NAN;
 }
 
 // the evidence: S <- g S + w r r^T, C <- g C + w r y^T

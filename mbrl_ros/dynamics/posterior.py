@@ -1,4 +1,4 @@
-"""Bayesian linear regression that forgets its evidence and never its prior.
+r"""Bayesian linear regression that forgets its evidence and never its prior.
 
     y = W^T phi + e,   e ~ N(0, Sigma),   W | Sigma ~ MN(0, Lambda^-1, Sigma),   Sigma ~ IW
 
@@ -13,18 +13,18 @@ This is the matrix-normal inverse-Wishart posterior (Fu, Levine, Abbeel, IROS 20
 in information form: conditioning the joint Gaussian over [phi; y] gives the same W. Because Lambda is added anew
 at every query and is never discounted, directions without excitation fall back to the prior instead of winding up.
 
-The prior is stated about the point of the query (phi's slope part is centred there): the last entry of phi is the
-constant 1, and moving the centre by c replaces S by T S T^T and C by T C with T = [[I, -c], [0, 1]].
+The prior is stated about the point of the query (phi's slope part is centered there): the last entry of phi is the
+constant 1, and moving the center by c replaces S by T S T^T and C by T C with T = [[I, -c], [0, 1]].
 
 Sigma is estimated from one-step-ahead innovations, each divided by its predicted inflation 1 + phi^T (S+Lambda)^-1 phi
-(Mehra, IEEE TAC 1972): in-sample residuals would be too small by the degrees of freedom W has taken up. Here the
-prior is forgotten: unlike a direction of phi, noise is seen at every tick, and a guess that is ten times off would
-otherwise bias Sigma for good. Only a hundredth of its standard deviation stays as a floor. A sample of weight w says as
-little of the noise, so the past is forgotten by g^w only:
+(Mehra, IEEE TAC 1972): in-sample residuals would be too small by the degrees of freedom W has taken up. Here the prior
+is forgotten: unlike a direction of phi, noise is seen at every tick, and a guess that is ten times off would otherwise
+bias Sigma for good. Only a hundredth of its standard deviation stays as a floor. A sample of weight w tells as little
+of the noise, so the past is forgotten by g^w only:
 
     scatter <- g^w scatter + w e e^T / inflation,   count <- g^w count + w,   Sigma = scatter / count
 
-With g instead of g^w small weights would shrink count and scatter together until nothing but the newest sample spoke,
+With g instead of g^w small weights would shrink count and scatter together until only the newest sample counted,
 and Sigma with them.
 """
 
@@ -45,9 +45,9 @@ class RegressionPosterior:
     standard deviation of e. noise_count: how many observations the noise prior is worth at the start. noise_forgetting:
     weight of past innovations per tick.
 
-    The arrays belong to the posterior and are overwritten: W (D, n) of the last condition(), error (n,)
-    of the last predict(), Sigma (n, n) of the last add_innovation() and its diagonal variance (n,). This class is the specification;
-    compiled_posterior.py is the same in compiled code.
+    The arrays belong to the posterior and are overwritten: W (D, n) of the last condition(), error (n,) of the last
+    predict(), Sigma (n, n) of the last add_innovation() and its diagonal variance (n,). This class is the
+    specification; compiled_posterior.py is the same in compiled code.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class RegressionPosterior:
         self._noise_prior = np.diag(np.asarray(noise_std, dtype=np.float64) ** 2)
         self._noise_count, self._noise_forgetting = noise_count, noise_forgetting
         self.S, self.C, self._scatter = np.zeros((D, D)), np.zeros((D, n)), np.zeros((n, n))
-        self.W, self.centre, self.error, self.Sigma = np.zeros((D, n)), np.zeros(D - 1), np.zeros(n), np.zeros((n, n))
+        self.W, self.center, self.error, self.Sigma = np.zeros((D, n)), np.zeros(D - 1), np.zeros(n), np.zeros((n, n))
         self.variance = self.Sigma.reshape(-1)[:: n + 1]  # its diagonal
         self._factor = np.zeros((D, D))
         self.count = self.inflation = 0.0
@@ -74,8 +74,9 @@ class RegressionPosterior:
         self.condition(np.zeros(self.size - 1))
 
     def evidence(self) -> dict[str, Array]:
-        """All that was learned, as arrays: S (D, D), C (D, n), scatter (n, n) and count () of the innovations, and the
-        prior's precision (D,) as it stands.
+        """Return all that was learned, as arrays.
+
+        S (D, D), C (D, n), scatter (n, n) and count () of the innovations, and the prior's precision (D,) as it stands.
         """
         return {
             "S": self.S.copy(),
@@ -86,41 +87,41 @@ class RegressionPosterior:
         }
 
     def restore(self, evidence: dict[str, Array]) -> None:
-        """Take up what `evidence()` of another posterior of the same size returned."""
+        """Take up what `evidence` of another posterior of the same size returned."""
         for array, name in ((self.S, "S"), (self.C, "C"), (self._scatter, "scatter"), (self.precision, "precision")):
             array[:] = evidence[name]
         self.count = float(evidence["count"])
         self.Sigma[:] = self._scatter / self.count + FLOOR * self._noise_prior
-        self.condition(self.centre)
+        self.condition(self.center)
 
-    def condition(self, centre: Array) -> Array:
-        """W (D, n) about `centre` (D-1,): row j < D-1 the slope by regressor j, the last row the mean at the centre."""
+    def condition(self, center: Array) -> Array:
+        """Return W (D, n) about `center` (D-1,): row j < D-1 the slope by regressor j, the last one the mean there."""
         S, C = self.S.copy(), self.C.copy()
-        S[:-1] -= centre[:, None] * self.S[-1]
-        S[:, :-1] -= S[:, -1:] * centre
-        C[:-1] -= centre[:, None] * self.C[-1]
+        S[:-1] -= center[:, None] * self.S[-1]
+        S[:, :-1] -= S[:, -1:] * center
+        C[:-1] -= center[:, None] * self.C[-1]
         S.flat[:: self.size + 1] += self.precision
         self._factor, info = dpotrf(S, lower=1)
         if info:  # rounding alone can do this, and only to evidence that dwarfs the prior
             S.flat[:: self.size + 1] += 1e-9 * np.trace(S) / self.size
             self._factor, info = dpotrf(S, lower=1)
-        self.centre[:] = centre
+        self.center[:] = center
         self.W[:] = dpotrs(self._factor, C, lower=1)[0]
         return self.W
 
     def predict(self, regressors: Array, y: Array) -> float:
-        """The NIS of y (n,) at `regressors` (D,) by the model of the last condition(); sets error and inflation.
+        """Return the NIS of y (n,) at `regressors` (D,) by the model of the last condition(); sets error and inflation.
 
         inflation = 1 + phi^T (S + Lambda)^-1 phi is the predicted variance over that of the noise. For a sample with
         noise (1 + rho) Sigma the NIS is inflation / (inflation + rho) times the one returned.
         """
-        phi = np.append(regressors[:-1] - self.centre, 1.0)
+        phi = np.append(regressors[:-1] - self.center, 1.0)
         self.error[:] = y - self.W.T @ phi
         self.inflation = 1.0 + float(phi @ dpotrs(self._factor, phi, lower=1)[0])
         return float(self.error @ np.linalg.solve(self.inflation * self.Sigma, self.error))
 
     def add(self, regressors: Array, y: Array, forgetting: float, weight: float = 1.0) -> None:
-        """One observation of `weight` w: regressors (D,) about the origin, constant last; y (n,)."""
+        """Add one observation of `weight` w: regressors (D,) about the origin, constant last; y (n,)."""
         weighted = weight * regressors[:, None]
         self.S *= forgetting
         self.S += weighted * regressors
@@ -145,12 +146,5 @@ class RegressionPosterior:
 
     @property
     def noise_dof(self) -> float:
-        """How many observations Sigma rests on."""
+        """The number of observations that Sigma rests on."""
         return self.count
-
-
-def make_posterior(*arguments, **options) -> RegressionPosterior:
-    """A RegressionPosterior, compiled where it can be."""
-    from .compiled_posterior import CompiledPosterior, library
-
-    return RegressionPosterior(*arguments, **options) if library() is None else CompiledPosterior(*arguments, **options)

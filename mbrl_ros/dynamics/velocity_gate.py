@@ -1,4 +1,4 @@
-r"""Which measured velocities neither the model nor the positions bear out.
+r"""The velocity gate: measured velocities that neither the model nor the positions confirm are refused.
 
 With the model's error e = qd' - qd'_predicted and the trapezoid's residual
 
@@ -11,13 +11,14 @@ joint j's velocity is refused if all of these hold:
     |r_j + dt/2 e_j| < |r_j| / 2                    and with the predicted velocity they agree better
 
 A blow moves the positions, so it passes. What is refused is replaced by the prediction, for at most LONGEST samples
-running: after that the sensor is believed again. rms(r_j) is that of the last fifty samples or so, each counted as at
+in a row: after that the sensor is believed again. rms(r_j) is that of the last fifty samples or so, each counted as at
 most LARGEST times the present one, so that the outliers do not widen the gate. Nothing is refused before FIRST samples.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..types import Array
 
@@ -27,12 +28,13 @@ LARGEST = 5.0  # times rms
 
 
 class VelocityGate:
-    """For n joints and a period dt [s]; g = `threshold` standard deviations. `refusals` counts the samples with a refusal."""
+    """For n joints, a period dt [s], g = `threshold` standard deviations; `refusals`: samples with a refusal so far."""
 
     def __init__(self, n: int, dt: float, threshold: float):
         self.n, self.dt, self.threshold = n, dt, threshold
         self.refusals = 0
-        self.reset()
+        self._square, self._seen = np.zeros(n), 0
+        self._running = np.zeros(n, dtype=int)
 
     def reset(self) -> None:
         """Forget the residuals seen so far."""
@@ -50,9 +52,15 @@ class VelocityGate:
         self._seen += 1
         self._square += max(1.0 / MEMORY, 1.0 / self._seen) * (square - self._square)
 
-    def refused(self, x: Array, x_next: Array, error: Array, std: Array) -> Array:
-        """Which joints (n,) bool: states x, x_next (at least [q; qd]) one period apart, error (n,) [rad/s] of the velocities and
-        its standard deviation (n,).
+    def refused(self, x: Array, x_next: Array, error: Array, std: Array) -> NDArray[np.bool_]:
+        """Return which joints' velocities in x_next are refused (n,).
+
+        Parameters
+        ----------
+        x, x_next
+            States one period apart, at least [q; qd].
+        error, std
+            e (n,) [rad/s or m/s] of the velocities in x_next and its standard deviation (n,).
         """
         n = self.n
         r = self._residual(x, x_next)
@@ -76,4 +84,5 @@ class VelocityGate:
 
     def _residual(self, x: Array, x_next: Array) -> Array:
         n = self.n
-        return x_next[:n] - x[:n] - 0.5 * self.dt * (x[n : 2 * n] + x_next[n : 2 * n])
+        residual: Array = x_next[:n] - x[:n] - 0.5 * self.dt * (x[n : 2 * n] + x_next[n : 2 * n])
+        return residual

@@ -36,7 +36,7 @@ from ..data import Recording
 from ..data.dataset import Dataset
 from ..dynamics import OnlineDynamics
 from ..dynamics.priors import Prior
-from ..dynamics.priors._learned import WIDE
+from ..dynamics.priors.learned import WIDE
 from ..robots import Robot
 from ..types import Array
 

@@ -14,7 +14,7 @@ from ..config.sections.safety import SupervisorSettings
 from ..controllers.base import Health
 from ..controllers.model_learner import ModelLearner
 from ..dynamics import OnlineDynamics
-from ..dynamics.delay_estimation import DelayMonitor
+from ..dynamics.delay_monitor import DelayMonitor
 from ..dynamics.priors import Prior
 from ..exceptions import TargetError
 from ..references.targets import Target

@@ -66,7 +66,6 @@ PENDING = (
     "mbrl_ros/distillation/export.py",
     "test/integration/test_replay_dds.py",
     "config.section:",
-    "dynamics.image_jacobian:",
     "test/unit/controllers/test_controller.py",
     "test/unit/dynamics/test_dynamics.py",
 )

@@ -1,26 +1,30 @@
-"""A bootstrap ensemble of small neural networks: mean, disagreement, Jacobian (Chua et al., NeurIPS 2018, sec. 4).
+r"""The prior `ensemble`: a bootstrap ensemble of small neural networks (Chua et al., NeurIPS 2018, section 4).
 
     delta(x, u) = 1/M sum_m (W2_m tanh(W1_m phi + b1_m) + b2_m + L_m phi) * d_scale,
     phi = [sin q, cos q, qd, u, sign-like tanh(qd / qd_scale)], scaled to zero mean and unit variance
 
 p(theta | D) is approximated by M members, each trained on its own bootstrap sample of the data from its own start
-(Efron 1979). Where there was no data they disagree: the standard deviation over the members is a sign of distrust. The
-linear skip L lets a member be a linear model, which is hard to beat on little data. Training is Adam (Kingma and Ba 2015) with
-weight decay, and keeps the weights that were best on the rows left out of the bootstrap sample. The mean and its
-Jacobian are CasADi expressions, compiled at construction.
+(Efron 1979). Where there were no data they disagree: the standard deviation over the members widens the spread. The
+linear skip L lets a member be a linear model, which is hard to beat on little data. Training is Adam (Kingma and Ba
+2015) with weight decay, and keeps the weights that were best on the rows left out of the bootstrap sample. The mean and
+its Jacobian are CasADi expressions, compiled at construction.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
+import casadi
 import numpy as np
 
 from ...config.section import Section, setting
 from ...data.dataset import Dataset
-from ...types import Array
-from . import Prior
-from ._learned import load_model, require, wide_spread, widened
+from ...robots import Robot
+from ...types import Array, CommandVector, Gain, JointVector
+from .base import FixedPrior, Prior
+from .learned import Progress, load_model, require, wide_spread, widened
+from .stage_function import StageFunction
 
 MEMBERS, HIDDEN, EPOCHS = 5, 32, 150
 BATCH, RATE, DECAY = 64, 3e-3, 1e-4
@@ -29,33 +33,39 @@ NAMES = ("W1", "b1", "W2", "b2", "L")
 
 @dataclasses.dataclass(frozen=True)
 class Settings(Section):
+    """The trained ensemble."""
+
     file: str = setting("", "the trained ensemble (mbrl fit-prior)")
     spread_scale: float = setting(1.0, "factor on the spread found when it was fitted", low=1e-6, high=1e6)
 
 
 def fit(
-    data: Dataset, u_scale: Array, progress=None, *, members: int = MEMBERS, epochs: int = EPOCHS, seed: int = 0
+    data: Dataset,
+    u_scale: CommandVector,
+    progress: Progress | None = None,
+    *,
+    members: int = MEMBERS,
+    epochs: int = EPOCHS,
+    seed: int = 0,
 ) -> dict[str, Array]:
-    """The ensemble's arrays: a leading axis of members, and the scales of phi and delta."""
+    """Return the ensemble's arrays: a leading axis of members, and the scales of phi and delta."""
     qd_scale = np.maximum(0.1 * data.X[:, data.D.shape[1] :].std(axis=0), 1e-6)
-    Phi = features(data.X, data.U, qd_scale, np)
-    centre, scale = Phi.mean(axis=0), Phi.std(axis=0)
+    Phi = features(data.X, data.U, qd_scale)
+    center, scale = Phi.mean(axis=0), Phi.std(axis=0)
     scale = np.where(scale > 1e-9 * max(1.0, scale.max()), scale, 1.0)
     d_scale = np.maximum(data.D.std(axis=0), 1e-12)
-    Phi, D = (Phi - centre) / scale, data.D / d_scale
-    rng = np.random.default_rng(seed)
-    steps = range(members * epochs) if progress is None else progress(range(members * epochs))
-    steps = iter(steps)
+    Phi, D = (Phi - center) / scale, data.D / d_scale
+    steps = iter(range(members * epochs) if progress is None else progress(range(members * epochs)))
     trained = [
         _train(Phi, D, epochs, np.random.default_rng(child), steps)
-        for child in rng.bit_generator.seed_seq.spawn(members)
+        for child in np.random.SeedSequence(seed).spawn(members)
     ]
     for _ in steps:  # lets a progress bar close
         break
     weights = {name: np.array([member[name] for member in trained]) for name in NAMES}
     return {
         **weights,
-        "centre": centre,
+        "centre": center,
         "scale": scale,
         "d_scale": d_scale,
         "qd_scale": qd_scale,
@@ -63,14 +73,14 @@ def fit(
     }
 
 
-def features(X, U, qd_scale, lib):
-    """Phi of rows X (N, 2n), U (N, n); `lib` is numpy."""
+def features(X: Array, U: Array, qd_scale: JointVector) -> Array:
+    """Return phi (N, 5n) of rows X (N, 2n), U (N, n)."""
     n = U.shape[1]
-    return lib.hstack([lib.sin(X[:, :n]), lib.cos(X[:, :n]), X[:, n:], U, lib.tanh(X[:, n:] / qd_scale)])
+    return np.hstack([np.sin(X[:, :n]), np.cos(X[:, :n]), X[:, n:], U, np.tanh(X[:, n:] / qd_scale)])
 
 
-def _train(Phi: Array, D: Array, epochs: int, rng: np.random.Generator, steps) -> dict[str, Array]:
-    """One member: Adam on a bootstrap sample, validated on the rows left out."""
+def _train(Phi: Array, D: Array, epochs: int, rng: np.random.Generator, steps: Iterator[int]) -> dict[str, Array]:
+    """Train one member: Adam on a bootstrap sample, validated on the rows left out."""
     N, inputs, outputs = len(Phi), Phi.shape[1], D.shape[1]
     sample = rng.integers(N, size=N)
     left_out = np.setdiff1d(np.arange(N), sample)
@@ -107,7 +117,7 @@ def _forward(W: dict[str, Array], Phi: Array) -> tuple[Array, Array]:
 
 
 def _gradient(W: dict[str, Array], Phi: Array, D: Array) -> dict[str, Array]:
-    """Of the mean squared error's half, by back-propagation."""
+    """Return the gradient of half the mean squared error, by back-propagation."""
     hidden, output = _forward(W, Phi)
     error = (output - D) / len(D)
     inner = (error @ W["W2"]) * (1.0 - hidden**2)
@@ -120,17 +130,14 @@ def _gradient(W: dict[str, Array], Phi: Array, D: Array) -> dict[str, Array]:
     }
 
 
-class EnsemblePrior(Prior):
+class EnsemblePrior(FixedPrior):
     """delta (n,) [rad/s per tick] and its Jacobian (n, 3n): the members' mean, compiled; and their disagreement."""
 
     linear = False
 
     def __init__(self, arrays: dict[str, Array], n: int, spread: Array):
-        import casadi
-
-        from ._stages import StageFunction
-
-        self.spread, self._arrays = spread, arrays
+        super().__init__(spread)
+        self._arrays = arrays
         x, u = casadi.MX.sym("x", 2 * n), casadi.MX.sym("u", n)
         q, qd = x[:n], x[n:]
         qd_scale = casadi.DM(arrays["qd_scale"])
@@ -141,43 +148,47 @@ class EnsemblePrior(Prior):
         members = len(arrays["W1"])
         per_q, per_sign = (casadi.cos(q), -casadi.sin(q)), (1.0 - sign**2) / qd_scale
 
-        def by_input(W):
-            """W d phi / d[q; qd; u] (rows, 3n): phi's five blocks are diagonal in q, q, qd, u and qd."""
+        def by_input(W: casadi.DM) -> casadi.MX:
+            """Return W d phi / d[q; qd; u] (rows, 3n): phi's five blocks are diagonal in q, q, qd, u and qd."""
             rows = W.shape[0]
             S, C, V, U, T = casadi.horzsplit(W / casadi.repmat(casadi.DM(arrays["scale"]).T, rows, 1), n)
             wide = [casadi.repmat(part.T, rows, 1) for part in (*per_q, per_sign)]
             return casadi.horzcat(S * wide[0] + C * wide[1], V + T * wide[2], U)
 
         # every member's hidden layer stacked into one, the output layers side by side: the mean is one product
-        W1, b1 = casadi.DM(np.vstack(arrays["W1"])), casadi.DM(np.concatenate(arrays["b1"]))
-        W2, b2 = casadi.DM(np.hstack(arrays["W2"]) / members), casadi.DM(arrays["b2"].mean(axis=0))
+        W1, b1 = casadi.DM(np.vstack(list(arrays["W1"]))), casadi.DM(np.concatenate(list(arrays["b1"])))
+        W2, b2 = casadi.DM(np.hstack(list(arrays["W2"])) / members), casadi.DM(arrays["b2"].mean(axis=0))
         L, d_scale = casadi.DM(arrays["L"].mean(axis=0)), casadi.DM(arrays["d_scale"])
         hidden = casadi.tanh(W1 @ phi + b1)
         delta = d_scale * (W2 @ hidden + b2 + L @ phi)
         gates = casadi.repmat(1.0 - hidden**2, 1, 3 * n)
         jacobian = casadi.repmat(d_scale, 1, 3 * n) * (W2 @ (gates * by_input(W1)) + by_input(L))
-        self._model = StageFunction("ensemble", x, u, delta, jacobian, optimise="-O3")
+        self._model = StageFunction("ensemble", x, u, delta, jacobian, optimize="-O3")
 
-    def spread_at(self, x: Array, u: Array) -> Array:
-        """Wider by the members' disagreement: where there were no data, the prior must not hold learning back."""
+    def spread_at(self, x: Array, u: CommandVector) -> Array:
+        """Return the spread, widened by the disagreement: where there were no data the prior must not win."""
         return widened(self.spread, self.disagreement(x, u) ** 2)
 
-    def mean(self, x: Array, u: Array) -> Array:
+    def mean(self, x: Array, u: CommandVector) -> JointVector:
+        """See `Prior`."""
         return self._model.mean(x, u)
 
-    def linearise(self, X: Array, U: Array) -> tuple[Array, Array]:
-        return self._model.linearise(X, U)
+    def linearize(self, X: Array, U: Array) -> tuple[Array, Gain]:
+        """See `Prior`."""
+        return self._model.linearize(X, U)
 
-    def disagreement(self, x: Array, u: Array) -> Array:
-        """Standard deviation (n,) of delta [rad/s per tick] over the members."""
+    def disagreement(self, x: Array, u: CommandVector) -> JointVector:
+        """Return the standard deviation (n,) of delta [rad/s per tick] over the members."""
         a = self._arrays
-        phi = (features(x[None], u[None], a["qd_scale"], np)[0] - a["centre"]) / a["scale"]
+        phi = (features(x[None], u[None], a["qd_scale"])[0] - a["centre"]) / a["scale"]
         hidden = np.tanh(a["W1"] @ phi + a["b1"])
         each = np.einsum("mij,mj->mi", a["W2"], hidden) + a["b2"] + a["L"] @ phi
-        return each.std(axis=0) * a["d_scale"]
+        std: JointVector = each.std(axis=0) * a["d_scale"]
+        return std
 
 
-def from_arrays(arrays: dict[str, Array], robot, dt: float, spread_scale: float = 1.0) -> EnsemblePrior:
+def from_arrays(arrays: dict[str, Array], robot: Robot, dt: float, spread_scale: float = 1.0) -> EnsemblePrior:
+    """Make the prior of what `fit` returned; DataError if that does not fit the robot."""
     n, members = len(robot.joints), len(arrays.get("W1", ()))
     hidden = arrays["W1"].shape[1] if members and arrays["W1"].ndim == 3 else None
     require(
@@ -199,6 +210,6 @@ def from_arrays(arrays: dict[str, Array], robot, dt: float, spread_scale: float 
     return EnsemblePrior(arrays, n, wide_spread(n, dt, spread_scale * float(arrays["spread_scale"])))
 
 
-def build(settings: Settings, robot, dt: float) -> EnsemblePrior:
-    """The saved prior, refused for another robot, interface or period."""
+def build(settings: Settings, robot: Robot, dt: float) -> Prior:
+    """Build the saved prior; DataError if it was fitted for another robot, interface or period."""
     return from_arrays(load_model("ensemble", settings.file, robot, dt), robot, dt, settings.spread_scale)

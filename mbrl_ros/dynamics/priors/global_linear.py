@@ -1,8 +1,8 @@
-"""One linear model for everywhere, fitted to all past data: the simplest global prior.
+r"""The prior `global_linear`: one linear model for everywhere, fitted to all past data.
 
     delta(x, u) = A [q; qd; u] + b,    A = argmin sum |d - A z - b|^2 / sigma^2 + |A / spread|^2
 
-Ridge regression whose penalty is the wide belief of _learned.py (Bishop 2006, eq. 3.28), so that directions the data
+Ridge regression whose penalty is the wide belief of learned.py (Bishop 2006, eq. 3.28), so that directions the data
 never excited stay at zero. Gravity and coupling vary with the pose; what one plane cannot hold is left to the
 online regression.
 """
@@ -15,19 +15,23 @@ import numpy as np
 
 from ...config.section import Section, setting
 from ...data.dataset import Dataset
-from ...types import Array
-from ._learned import load_model, regressors, require, wide_spread
+from ...robots import Robot
+from ...types import Array, CommandVector, Gain, JointVector
+from .base import Prior
 from .integrator import IntegratorPrior
+from .learned import Progress, load_model, regressors, require, wide_spread
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings(Section):
+    """The fitted model."""
+
     file: str = setting("", "the fitted model (mbrl fit-prior)")
     spread_scale: float = setting(1.0, "factor on the spread found when it was fitted", low=1e-6, high=1e6)
 
 
-def fit(data: Dataset, u_scale: Array, progress=None) -> dict[str, Array]:
-    """The model's arrays: jacobian (n, 3n) by [q; qd; u], offset (n,), spread_scale ()."""
+def fit(data: Dataset, u_scale: CommandVector, progress: Progress | None = None) -> dict[str, Array]:
+    """Return the model's arrays: jacobian (n, 3n) by [q; qd; u], offset (n,), spread_scale ()."""
     n = data.D.shape[1]
     Phi = regressors(data.X, data.U, u_scale)
     centre = Phi[:, :-1].mean(axis=0)
@@ -47,19 +51,22 @@ def fit(data: Dataset, u_scale: Array, progress=None) -> dict[str, Array]:
 class GlobalLinearPrior(IntegratorPrior):
     """delta (n,) = J [q; qd; u] + b."""
 
-    def __init__(self, jacobian: Array, offset: Array, spread: Array):
+    def __init__(self, jacobian: Gain, offset: JointVector, spread: Array):
         super().__init__(jacobian, spread)
         self.offset = offset
 
-    def mean(self, x: Array, u: Array) -> Array:
+    def mean(self, x: Array, u: CommandVector) -> JointVector:
+        """See `Prior`."""
         return super().mean(x, u) + self.offset
 
-    def linearise(self, X: Array, U: Array) -> tuple[Array, Array]:
-        mean, jacobian = super().linearise(X, U)
+    def linearize(self, X: Array, U: Array) -> tuple[Array, Gain]:
+        """See `Prior`."""
+        mean, jacobian = super().linearize(X, U)
         return mean + self.offset, jacobian
 
 
-def from_arrays(arrays: dict[str, Array], robot, dt: float, spread_scale: float = 1.0) -> GlobalLinearPrior:
+def from_arrays(arrays: dict[str, Array], robot: Robot, dt: float, spread_scale: float = 1.0) -> GlobalLinearPrior:
+    """Make the prior of what `fit` returned; DataError if that does not fit the robot."""
     n = len(robot.joints)
     require("global_linear", arrays, {"jacobian": (n, 3 * n), "offset": (n,), "spread_scale": ()})
     return GlobalLinearPrior(
@@ -67,6 +74,6 @@ def from_arrays(arrays: dict[str, Array], robot, dt: float, spread_scale: float 
     )
 
 
-def build(settings: Settings, robot, dt: float) -> GlobalLinearPrior:
-    """The saved prior, refused for another robot, interface or period."""
+def build(settings: Settings, robot: Robot, dt: float) -> Prior:
+    """Build the saved prior; DataError if it was fitted for another robot, interface or period."""
     return from_arrays(load_model("global_linear", settings.file, robot, dt), robot, dt, settings.spread_scale)

@@ -1,10 +1,12 @@
-"""A Gaussian mixture over z = [q; qd; u; delta] of all past data, conditioned at the query (Levine, Abbeel, NIPS 2014).
+r"""The prior `gmm`: a Gaussian mixture over z = [q; qd; u; delta] of all past data (Levine, Abbeel, NIPS 2014).
+
+It is conditioned at the query,
 
     p(z) = sum_k pi_k N(z; mu_k, Sigma_k),    v = [q; qd; u],    r_k(v) = pi_k N(v; mu_k, Sigma_k,vv) / sum_j ...
     delta(v) = sum_k r_k (A_k v + b_k),       A_k = Sigma_k,dv Sigma_k,vv^-1,  b_k = mu_k,d - A_k mu_k,v
     d delta / dv = sum_k r_k A_k + sum_k r_k (A_k v + b_k) (g_k - sum_j r_j g_j)^T,   g_k = -Sigma_k,vv^-1 (v - mu_k,v)
 
-All in coordinates scaled to unit variance. Fitted by expectation maximisation; new runs are added by stepwise EM
+All in coordinates scaled to unit variance. Fitted by expectation maximization; new runs are added by stepwise EM
 (Cappe and Moulines, JRSS B 2009), which keeps each component's count, sum and second moment and needs no old data. A
 normal-inverse-Wishart prior keeps every Sigma_k definite: PRIOR_COUNT observations per dimension of the covariance of
 all data, so that a component with little data of its own falls back to the global linear model.
@@ -15,15 +17,17 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.special import logsumexp
 
 from ...config.section import Section, setting
 from ...data.dataset import Dataset
 from ...exceptions import DataError
-from ...types import Array
-from . import Prior
-from ._learned import load_model, require, wide_spread, widened
+from ...robots import Robot
+from ...types import Array, CommandVector, Gain, JointVector
+from .base import FixedPrior, Prior
+from .learned import Progress, load_model, require, wide_spread, widened
 
 PRIOR_COUNT = 10.0
 FLOOR = 0.01  # of unit variance, in every direction
@@ -33,26 +37,35 @@ PER_COMPONENT = 200  # transitions a component should stand on, at least
 
 @dataclasses.dataclass(frozen=True)
 class Settings(Section):
+    """The fitted mixture."""
+
     file: str = setting("", "the fitted mixture (mbrl fit-prior)")
     spread_scale: float = setting(1.0, "factor on the spread found when it was fitted", low=1e-6, high=1e6)
 
 
-def fit(data: Dataset, u_scale: Array, progress=None, *, components: int = 0, seed: int = 0) -> dict[str, Array]:
-    """The mixture's arrays; components 0: one per PER_COMPONENT transitions, at most 12."""
+def fit(
+    data: Dataset,
+    u_scale: CommandVector,
+    progress: Progress | None = None,
+    *,
+    components: int = 0,
+    seed: int = 0,
+) -> dict[str, Array]:
+    """Return the mixture's arrays; components 0: one per PER_COMPONENT transitions, at most 12."""
     Z = _joint(data)
     components = components or int(np.clip(len(Z) // PER_COMPONENT, 1, 12))
     if len(Z) < 2 * components:
         raise DataError(f"{len(Z)} transitions are too few for {components} mixture components")
-    centre, scale = Z.mean(axis=0), Z.std(axis=0)
+    center, scale = Z.mean(axis=0), Z.std(axis=0)
     scale = np.where(scale > 1e-9 * max(1.0, scale.max()), scale, 1.0)
-    Z = (Z - centre) / scale
+    Z = (Z - center) / scale
     prior = np.cov(Z.T, bias=True) + FLOOR * np.eye(Z.shape[1])
     responsibilities = np.eye(components)[_clusters(Z[:, : -data.D.shape[1]], components, np.random.default_rng(seed))]
     statistics = _statistics(Z, responsibilities)
     steps = range(ITERATIONS) if progress is None else progress(range(ITERATIONS))
     previous = -np.inf
     for _ in steps:
-        responsibilities, likelihood = _expectation(Z, *_maximisation(*statistics, prior))
+        responsibilities, likelihood = _expectation(Z, *_maximization(*statistics, prior))
         statistics = _statistics(Z, responsibilities)
         if likelihood - previous < 1e-5 * abs(likelihood):
             break
@@ -62,30 +75,32 @@ def fit(data: Dataset, u_scale: Array, progress=None, *, components: int = 0, se
         "sum": statistics[1],
         "moment": statistics[2],
         "prior": prior,
-        "centre": centre,
+        "centre": center,
         "scale": scale,
         "spread_scale": np.array(1.0),
     }
 
 
 def add(arrays: dict[str, Array], data: Dataset) -> dict[str, Array]:
-    """The mixture after one more run: each transition is shared out by the mixture as it was."""
+    """Return the mixture after one more run: each transition is shared out by the mixture as it was."""
     Z = (_joint(data) - arrays["centre"]) / arrays["scale"]
-    old = tuple(arrays[name] for name in ("count", "sum", "moment"))
+    count, total, moment = arrays["count"], arrays["sum"], arrays["moment"]
     for batch in np.array_split(Z, max(1, len(Z) // 50)):
-        responsibilities, _ = _expectation(batch, *_maximisation(*old, arrays["prior"]))
-        old = tuple(a + b for a, b in zip(old, _statistics(batch, responsibilities)))
-    return {**arrays, "count": old[0], "sum": old[1], "moment": old[2]}
+        responsibilities, _ = _expectation(batch, *_maximization(count, total, moment, arrays["prior"]))
+        more = _statistics(batch, responsibilities)
+        count, total, moment = count + more[0], total + more[1], moment + more[2]
+    return {**arrays, "count": count, "sum": total, "moment": moment}
 
 
-class MixturePrior(Prior):
+class MixturePrior(FixedPrior):
     """delta (n,) [rad/s per tick] and its exact Jacobian from a mixture of K components."""
 
     linear = False
 
     def __init__(self, arrays: dict[str, Array], n: int, spread: Array):
-        self.spread, self._n = spread, n
-        weight, mean, covariance = _maximisation(arrays["count"], arrays["sum"], arrays["moment"], arrays["prior"])
+        super().__init__(spread)
+        self._n = n
+        weight, mean, covariance = _maximization(arrays["count"], arrays["sum"], arrays["moment"], arrays["prior"])
         v = slice(0, 3 * n)
         self._log_weight = np.log(weight)
         self._mean = mean[:, v]
@@ -95,24 +110,29 @@ class MixturePrior(Prior):
         self._offset = mean[:, 3 * n :] - np.einsum("kij,kj->ki", self._slope, self._mean)
         residual = covariance[:, 3 * n :, 3 * n :] - self._slope @ covariance[:, v, 3 * n :]
         self._open = residual.diagonal(axis1=1, axis2=2) / (arrays["count"] + 1.0)[:, None]
-        self._centre, self._scale = arrays["centre"], arrays["scale"]
+        self._center, self._scale = arrays["centre"], arrays["scale"]
 
     def spread_at(self, x: Array, u: Array) -> Array:
-        """Wider by the variance of the mean: what the components contradict each other, and what N_k transitions leave open
-        of component k's regression at the Mahalanobis distance of the query, Sigma_k,d|v (v-mu_k)^T Sigma_k,vv^-1 (v-mu_k) / N_k.
+        """Return the spread, wider by the variance of the mean at the query; see `Prior`.
+
+        That is how far the components differ, and what N_k transitions leave open of component k's regression at the
+        Mahalanobis distance of the query, Sigma_k,d|v (v-mu_k)^T Sigma_k,vv^-1 (v-mu_k) / N_k.
         """
         r, each, gradient, away = (part[0] for part in self._shares(x[None], u[None]))
         between = r @ each**2 - (r @ each) ** 2
         distance = -np.einsum("ki,ki->k", gradient, away)
         return widened(self.spread, (between + (r * distance) @ self._open) * self._scale[3 * self._n :] ** 2)
 
-    def mean(self, x: Array, u: Array) -> Array:
-        return self.linearise(x[None], u[None], jacobian=False)[0][0]
+    def mean(self, x: Array, u: CommandVector) -> JointVector:
+        """See `Prior`."""
+        r, each, _, _ = self._shares(x[None], u[None])
+        mean: JointVector = self._mixed(r, each)[0]
+        return mean
 
     def _shares(self, X: Array, U: Array) -> tuple[Array, Array, Array, Array]:
-        """R (T, K), A_k v + b_k (T, K, n), g_k and v - mu_k (T, K, 3n), scaled."""
+        """Return r (T, K), A_k v + b_k (T, K, n), g_k and v - mu_k (T, K, 3n), scaled."""
         inside = slice(0, 3 * self._n)
-        V = (np.hstack([X, U]) - self._centre[inside]) / self._scale[inside]
+        V = (np.hstack([X, U]) - self._center[inside]) / self._scale[inside]
         away = V[:, None] - self._mean
         gradient = -np.einsum("kij,tkj->tki", self._precision, away)
         log_r = self._log_weight + self._log_determinant + 0.5 * np.einsum("tki,tki->tk", gradient, away)
@@ -120,19 +140,25 @@ class MixturePrior(Prior):
         each = np.einsum("kij,tj->tki", self._slope, V) + self._offset
         return r, each, gradient, away
 
-    def linearise(self, X: Array, U: Array, jacobian: bool = True) -> tuple[Array, Array | None]:
+    def _mixed(self, r: Array, each: Array) -> Array:
+        """Return delta (T, n) from r (T, K) and A_k v + b_k (T, K, n)."""
+        n = self._n
+        mean: Array = self._center[3 * n :] + self._scale[3 * n :] * np.einsum("tk,tki->ti", r, each)
+        return mean
+
+    def linearize(self, X: Array, U: Array) -> tuple[Array, Gain]:
+        """See `Prior`."""
         n, inside = self._n, slice(0, 3 * self._n)
         r, each, gradient, _ = self._shares(X, U)
         scale = self._scale[3 * n :]
-        mean = self._centre[3 * n :] + scale * np.einsum("tk,tki->ti", r, each)
-        if not jacobian:
-            return mean, None
+        mean = self._mixed(r, each)
         relative = gradient - np.einsum("tk,tkj->tj", r, gradient)[:, None]
         J = np.einsum("tk,kij->tij", r, self._slope) + np.einsum("tk,tki,tkj->tij", r, each, relative)
         return mean, J * scale[:, None] / self._scale[inside]
 
 
-def from_arrays(arrays: dict[str, Array], robot, dt: float, spread_scale: float = 1.0) -> MixturePrior:
+def from_arrays(arrays: dict[str, Array], robot: Robot, dt: float, spread_scale: float = 1.0) -> MixturePrior:
+    """Make the prior of what `fit` returned; DataError if that does not fit the robot."""
     n = len(robot.joints)
     K = len(arrays.get("count", ()))
     require(
@@ -151,22 +177,24 @@ def from_arrays(arrays: dict[str, Array], robot, dt: float, spread_scale: float 
     return MixturePrior(arrays, n, wide_spread(n, dt, spread_scale * float(arrays["spread_scale"])))
 
 
-def build(settings: Settings, robot, dt: float) -> MixturePrior:
-    """The saved prior, refused for another robot, interface or period."""
+def build(settings: Settings, robot: Robot, dt: float) -> Prior:
+    """Build the saved prior; DataError if it was fitted for another robot, interface or period."""
     return from_arrays(load_model("gmm", settings.file, robot, dt), robot, dt, settings.spread_scale)
 
 
 def _joint(data: Dataset) -> Array:
+    """Return z = [q; qd; u; delta] (N, 4n)."""
     return np.hstack([data.X, data.U, data.D])
 
 
 def _statistics(Z: Array, responsibilities: Array) -> tuple[Array, Array, Array]:
+    """Return counts (K,), sums (K, D) and second moments (K, D, D)."""
     weighted = responsibilities[:, :, None] * Z[:, None]
     return responsibilities.sum(axis=0), weighted.sum(axis=0), np.einsum("tki,tj->kij", weighted, Z)
 
 
-def _maximisation(count: Array, total: Array, moment: Array, prior: Array) -> tuple[Array, Array, Array]:
-    """Weights (K,), means (K, D), covariances (K, D, D); a mean is drawn to zero by a tenth of an observation."""
+def _maximization(count: Array, total: Array, moment: Array, prior: Array) -> tuple[Array, Array, Array]:
+    """Return weights (K,), means (K, D), covariances (K, D, D); zero counts as a tenth of an observation of a mean."""
     D = total.shape[1]
     mean = total / (count + 0.1)[:, None]
     # sum_t r_t (z - mean)(z - mean)^T from the sums alone
@@ -177,7 +205,7 @@ def _maximisation(count: Array, total: Array, moment: Array, prior: Array) -> tu
 
 
 def _expectation(Z: Array, weight: Array, mean: Array, covariance: Array) -> tuple[Array, float]:
-    """Responsibilities (N, K) and the mean log likelihood."""
+    """Return responsibilities (N, K) and the mean log likelihood."""
     log_r = np.empty((len(Z), len(weight)))
     for k, factor in enumerate(np.linalg.cholesky(covariance)):
         white = solve_triangular(factor, (Z - mean[k]).T, lower=True)
@@ -186,16 +214,17 @@ def _expectation(Z: Array, weight: Array, mean: Array, covariance: Array) -> tup
     return np.exp(log_r - total), float(total.mean())
 
 
-def _clusters(V: Array, components: int, rng: np.random.Generator) -> Array:
-    """A start for EM: k-means (Lloyd) from spread-out points (k-means++, Arthur and Vassilvitskii 2007)."""
-    centres = V[rng.integers(len(V))][None]
-    while len(centres) < components:
-        distance = ((V[:, None] - centres) ** 2).sum(axis=2).min(axis=1)
+def _clusters(V: Array, components: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Label V (N, D) as a start for EM: k-means (Lloyd) from k-means++ (Arthur and Vassilvitskii 2007)."""
+    centers = V[rng.integers(len(V))][None]
+    while len(centers) < components:
+        distance = ((V[:, None] - centers) ** 2).sum(axis=2).min(axis=1)
         distance = distance if distance.sum() > 0.0 else np.ones(len(V))
-        centres = np.vstack([centres, V[rng.choice(len(V), p=distance / distance.sum())]])
+        centers = np.vstack([centers, V[rng.choice(len(V), p=distance / distance.sum())]])
+    labels = np.zeros(len(V), dtype=np.intp)
     for _ in range(20):
-        label = ((V[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
-        centres = np.array(
-            [V[label == k].mean(axis=0) if (label == k).any() else centres[k] for k in range(components)]
+        labels = ((V[:, None] - centers) ** 2).sum(axis=2).argmin(axis=1)
+        centers = np.array(
+            [V[labels == k].mean(axis=0) if (labels == k).any() else centers[k] for k in range(components)]
         )
-    return label
+    return labels

@@ -1,16 +1,17 @@
-"""The least one can know: a joint is an integrator its command pushes, in the way its interface promises.
+r"""The prior `integrator`: every joint integrates its command, in the way its interface promises.
 
     effort    qdd = M_e(q)^-1 u                                 (the inertia of links and rotors and nothing else)
     velocity  qdd = (u - qd) / lag                              (a first-order servo)
     position  qdd = omega^2 (u - q) - 2 omega qd,  omega = 1/lag (a critically damped servo)
 
 and delta = dt qdd, with the servos discretised exactly so that a lag below dt stays stable. Gravity, friction and load
-are left to the data. M_e (robots/effective_inertia.py) is that of the URDF's links, with its coupling between the joints,
-taken for the present pose, and what is learned of the rotors: without the coupling the start of a Panda sags three times
-as far. It is a prior, which data correct. A URDF without inertials needs `strength`: then qdd = strength u / u_max, joint by joint. For effort the safe error is to
-take commands for too strong: a controller that believes so moves gently until it knows better. And it should be slow to
-believe otherwise (`strength_spread`): with a strength of 300 and a spread of 1, 7 of 30 starts of a Panda without
-reflected inertia ran away.
+are left to the data. M_e (robots/effective_inertia.py) is that of the URDF's links, with its coupling between the
+joints, taken for the present pose, and what is learned of the rotors: without the coupling the start of a Panda sags
+three times as far. A URDF without inertials needs `strength`: then qdd = strength u / u_max, joint by joint.
+
+For efforts the safe error is to take commands for too strong: a controller that believes so moves gently until it knows
+better. And it should be slow to believe otherwise (`strength_spread`): with a strength of 300 and a spread of 1, 7 of
+30 starts of a Panda without reflected inertia ran away.
 """
 
 from __future__ import annotations
@@ -21,14 +22,17 @@ import numpy as np
 
 from ...config.section import Section, per_joint, setting
 from ...exceptions import ConfigurationError
+from ...robots import Robot
 from ...robots.effective_inertia import EffectiveInertia
 from ...robots.inertia import has_inertials
-from ...types import Array
-from . import Prior
+from ...types import Array, CommandVector, Gain, JointVector
+from .base import FixedPrior, Prior
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings(Section):
+    """What an effort or a servo does, and how far that may be off."""
+
     strength: tuple[float, ...] = setting(
         (),
         "acceleration by a full command (effort interface), better too large than too "
@@ -49,60 +53,62 @@ class Settings(Section):
     offset_spread: float = setting(60.0, "how far qdd may be off at the current point", unit="rad/s^2", low=1e-6)
 
 
-class IntegratorPrior(Prior):
-    """delta (n,) = J [q; qd; u] with a Jacobian J (n, 3n) that is constant but for its columns by u.
-
-    inertia: M_e, whose inverse times dt these columns are after move_to(q); None: they stay. Their spread is
-    `relative` times their diagonal, per scaled command (scale (n,)).
-    """
+class IntegratorPrior(FixedPrior):
+    """delta (n,) = J [q; qd; u] with a constant Jacobian J (n, 3n)."""
 
     linear = True
 
-    def __init__(
-        self,
-        jacobian: Array,
-        spread: Array,
-        inertia: EffectiveInertia | None = None,
-        dt: float = 0.0,
-        relative: float = 0.0,
-        scale: Array | None = None,
-    ):
-        self.jacobian, self.spread = jacobian, spread
-        self.moving = inertia is not None
+    def __init__(self, jacobian: Gain, spread: Array):
+        super().__init__(spread)
+        self.jacobian = jacobian
+
+    def mean(self, x: Array, u: CommandVector) -> JointVector:
+        """See `Prior`."""
+        mean: JointVector = self.jacobian[:, : x.size] @ x + self.jacobian[:, x.size :] @ u
+        return mean
+
+    def linearize(self, X: Array, U: Array) -> tuple[Array, Gain]:
+        """See `Prior`."""
+        mean = X @ self.jacobian[:, : X.shape[1]].T + U @ self.jacobian[:, X.shape[1] :].T
+        one = self.jacobian[None]
+        return mean, one if len(X) == 1 else np.broadcast_to(one, (len(X), *self.jacobian.shape))
+
+
+class InertiaPrior(IntegratorPrior):
+    """The prior of efforts: the columns of J by u are dt M_e(q)^-1, for the pose of the last `move_to`.
+
+    Their spread is `relative` times their diagonal, per scaled command (scale (n,)); dt [s].
+    """
+
+    moving = True
+
+    def __init__(self, inertia: EffectiveInertia, spread: Array, dt: float, relative: float, scale: CommandVector):
+        super().__init__(np.zeros((scale.size, 3 * scale.size)), spread)
         self._inertia, self._dt, self._relative, self._scale = inertia, dt, relative, scale
 
     def reset(self) -> None:
-        if self._inertia is not None:
-            self._inertia.reset()
-            self.rotors = None
+        """Forget what was learned of the rotors."""
+        self._inertia.reset()
+        self.rotors = None
 
-    def learn_gain(self, q: Array, gain: Array) -> None:
-        if self._inertia is not None:
-            self._inertia.learn(q, gain / self._dt)
-            self.rotors = self._inertia.rotor_inertia.copy()
+    def learn_gain(self, q: JointVector, gain: Gain) -> None:
+        """Learn the rotors' inertia from the fitted input gain; see `Prior`."""
+        self._inertia.learn(q, gain / self._dt)
+        self.rotors = self._inertia.rotor_inertia.copy()
 
-    def move_to(self, q: Array) -> Array | None:
-        if self._inertia is None:
-            return None
+    def move_to(self, q: JointVector) -> Gain | None:
+        """Take M_e for the pose q (n,); see `Prior`."""
         n = q.size
-        gain = self._dt * np.linalg.inv(self._inertia(q))
+        gain: Gain = np.multiply(self._dt, np.linalg.inv(self._inertia(q)))
         change = gain - self.jacobian[:, 2 * n :]
         self.jacobian, self.spread = self.jacobian.copy(), self.spread.copy()
         self.jacobian[:, 2 * n :] = gain
         self.spread[2 * n : 3 * n] = self._relative * gain.diagonal() * self._scale
         return change
 
-    def mean(self, x: Array, u: Array) -> Array:
-        return self.jacobian[:, : x.size] @ x + self.jacobian[:, x.size :] @ u
 
-    def linearise(self, X: Array, U: Array) -> tuple[Array, Array]:
-        mean = X @ self.jacobian[:, : X.shape[1]].T + U @ self.jacobian[:, X.shape[1] :].T
-        one = self.jacobian[None]
-        return mean, one if len(X) == 1 else np.broadcast_to(one, (len(X), *self.jacobian.shape))
-
-
-def build(settings: Settings, robot, dt: float) -> IntegratorPrior:
-    """The prior of `robot` for a period dt [s]; ConfigurationError where nothing tells what an effort does."""
+def build(settings: Settings, robot: Robot, dt: float) -> Prior:
+    """Build the prior of `robot` for a period dt [s]; ConfigurationError where nothing tells what an effort does."""
     if robot.interface == "effort":
         return _of_efforts(settings, robot, dt)
     n = len(robot.joints)
@@ -117,7 +123,7 @@ def build(settings: Settings, robot, dt: float) -> IntegratorPrior:
     return IntegratorPrior(jacobian, _spread(settings, n, dt, settings.lag_spread * by_u * robot.command_scale))
 
 
-def _of_efforts(settings: Settings, robot, dt: float) -> IntegratorPrior:
+def _of_efforts(settings: Settings, robot: Robot, dt: float) -> Prior:
     n, nothing = len(robot.joints), np.zeros((len(robot.joints), len(robot.joints)))
     if settings.strength:
         by_u = dt * per_joint(settings.strength, n, "prior.integrator.strength") / robot.command_scale
@@ -127,21 +133,15 @@ def _of_efforts(settings: Settings, robot, dt: float) -> IntegratorPrior:
         )
     if not has_inertials(robot):
         raise ConfigurationError(
-            "the URDF has no usable <inertial> for every controlled joint, so nothing tells how an effort accelerates it: add "
-            "mass and inertia to the links, or set prior.integrator.strength [rad/s^2 by the full effort], better too large "
-            "than too small",
+            "the URDF has no usable <inertial> for every controlled joint, so nothing tells how an effort accelerates "
+            "it: add mass and inertia to the links, or set prior.integrator.strength [rad/s^2 by the full effort], "
+            "better too large than too small",
             key="prior.integrator.strength",
             value=(),
         )
     inertia = EffectiveInertia(robot)
-    prior = IntegratorPrior(
-        np.zeros((n, 3 * n)),
-        _spread(settings, n, dt, np.zeros(n)),
-        inertia,
-        dt,
-        settings.strength_spread,
-        robot.command_scale,
-    )
+    spread = _spread(settings, n, dt, np.zeros(n))
+    prior = InertiaPrior(inertia, spread, dt, settings.strength_spread, robot.command_scale)
     prior.move_to(np.clip(np.zeros(n), robot.position_lower, robot.position_upper))
     return prior
 

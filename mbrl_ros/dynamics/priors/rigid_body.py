@@ -1,4 +1,4 @@
-"""The nominal rigid-body model as the prior: what the URDF says, without friction and payload.
+r"""The prior `rigid_body`: the nominal rigid-body model of the URDF, without friction and payload.
 
     M(q) qdd + h(q, qd) = u   =>   delta(x, u) = dt qdd = dt M^-1 (u - h)          (Featherstone 2008, eq. 1.1)
 
@@ -20,13 +20,16 @@ import numpy as np
 
 from ...config.section import Section, per_joint, setting
 from ...exceptions import ConfigurationError
-from ...types import Array
-from . import Prior
-from ._stages import StageFunction
+from ...robots import Robot
+from ...types import Array, CommandVector, Gain, JointVector
+from .base import FixedPrior, Prior
+from .stage_function import StageFunction
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings(Section):
+    """What is changed of the URDF's model, and how far it may be off."""
+
     mass_scale: float = setting(1.0, "factor on every link's mass and inertia", low=0.01, high=100.0)
     armature: tuple[float, ...] = setting(
         (0.0,), "reflected inertia of the motors", unit="kg m^2 or kg", low=0.0, per_joint=True
@@ -37,23 +40,29 @@ class Settings(Section):
     offset_spread: float = setting(30.0, "how far qdd may be off at the current point", unit="rad/s^2", low=1e-6)
 
 
-class RigidBodyPrior(Prior):
+class RigidBodyPrior(FixedPrior):
     """delta (n,) [rad/s per tick] and its Jacobian (n, 3n) from a compiled rigid-body model."""
 
     linear = False
 
     def __init__(self, model: StageFunction, spread: Array):
-        self._model, self.spread = model, spread
+        super().__init__(spread)
+        self._model = model
 
-    def mean(self, x: Array, u: Array) -> Array:
+    def mean(self, x: Array, u: CommandVector) -> JointVector:
+        """See `Prior`."""
         return self._model.mean(x, u)
 
-    def linearise(self, X: Array, U: Array) -> tuple[Array, Array]:
-        return self._model.linearise(X, U)
+    def linearize(self, X: Array, U: Array) -> tuple[Array, Gain]:
+        """See `Prior`."""
+        return self._model.linearize(X, U)
 
 
-def build(settings: Settings, robot, dt: float) -> RigidBodyPrior:
-    """The prior of `robot` (effort interface) for a period dt [s]. RobotDescriptionError without usable inertias."""
+def build(settings: Settings, robot: Robot, dt: float) -> Prior:
+    """Build the prior of `robot` (effort interface) for a period dt [s].
+
+    Raises ConfigurationError for another interface, RobotDescriptionError without usable inertias.
+    """
     from ...robots.rigid_body import mass_and_bias
 
     if robot.interface != "effort":
@@ -78,7 +87,7 @@ def build(settings: Settings, robot, dt: float) -> RigidBodyPrior:
     middle = np.where(
         finite, 0.5 * (np.where(finite, robot.position_lower, 0.0) + np.where(finite, robot.position_upper, 0.0)), 0.0
     )
-    _, J = model.linearise(np.concatenate([middle, np.zeros(n)])[None], np.zeros((1, n)))
+    _, J = model.linearize(np.concatenate([middle, np.zeros(n)])[None], np.zeros((1, n)))
     spread = np.concatenate(
         [
             np.full(n, settings.stiffness_spread * dt),

@@ -13,7 +13,7 @@ struct BoxQP {
     bool all_free = true;  // so far
     bool on_face = false;  // k minimises over its free commands
     for (int i = 0; i < NU; i++) clamped[i] = false;
-    if (!factorise(Q)) return false;
+    if (!factorize(Q)) return false;
     for (int i = 0; i < NU; i++)  // begin on the bounds that each command would meet if it were alone
       k[i] = -q[i] > upper[i] * Q[i][i] ? upper[i] : -q[i] < lower[i] * Q[i][i] ? lower[i] : clamp(0.0, lower[i], upper[i]);
     for (int i = 0; i < NU; i++) {
@@ -29,7 +29,7 @@ struct BoxQP {
         clamped[i] = now;
       }
       if (!changed && on_face) return true;
-      if (changed) factorise(Q);
+      if (changed) factorize(Q);
       for (int i = 0; i < NU; i++) gradient[i] = clamped[i] ? 0.0 : g[i];
       solve(gradient, step);
       on_face = true;
@@ -57,7 +57,7 @@ struct BoxQP {
   }
 
  private:
-  bool factorise(const double (&Q)[NU][NU]) {
+  bool factorize(const double (&Q)[NU][NU]) {
     double LD[NU][NU];
     for (int j = 0; j < NU; j++) {
       double a = clamped[j] ? 1.0 : Q[j][j];

@@ -26,7 +26,7 @@ struct Tick {  // mirrored by kernel.py
 };
 
 struct Work {  // laid out in tick.work, which must be aligned to 64 bytes
-  vec (*F)[NX][FB];                          // linearised dynamics, padded rows
+  vec (*F)[NX][FB];                          // linearized dynamics, padded rows
   Lane (*expansion)[NZ + N_STAGE], *last;    // gradient and Hessian entries, LANES stages to a block; of the last stage
   Lane (*x)[NX], (*u)[NU];                   // LANES rollouts; u begins with the row of u_{-1}
   double *X, *U, *X_best, *U_best;           // the nominal trajectory, and the best rollout since

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from mbrl_ros.dynamics.delay_estimation import DelayEstimate, DelayEstimator, DelayMonitor, DelaySettings, complaint
+from mbrl_ros.config.sections.dynamics import DelaySettings
+from mbrl_ros.dynamics.delay_estimation import DelayEstimate, DelayEstimator
+from mbrl_ros.dynamics.delay_monitor import DelayMonitor, complaint
 from support.robots import planar_robot
 
 DT = 0.005

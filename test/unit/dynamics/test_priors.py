@@ -49,8 +49,8 @@ def pendulum_acceleration(q, qd, tau, m1=M1, m2=M2):
 
 
 def assert_jacobian(prior, X, U, tolerance=1e-6):
-    """`linearise` against `mean` and against central differences of `mean`."""
-    Y, J = prior.linearise(X, U)
+    """`linearize` against `mean` and against central differences of `mean`."""
+    Y, J = prior.linearize(X, U)
     for t, (x, u) in enumerate(zip(X, U)):
         np.testing.assert_allclose(Y[t], prior.mean(x, u), rtol=1e-9, atol=1e-12)
         slope = derivative(lambda z: prior.mean(z[: X.shape[1]], z[X.shape[1] :]), np.concatenate([x, u]), 1e-5)

@@ -156,9 +156,9 @@ def driven(n, ticks, seed=0, q=None):
 def test_rho_and_the_nis_by_hand():
     """One joint of 1/12 kg m^2: B = dt * 12 = 0.06 rad/s per N m before any fit; noise 0.05 rad/s, so Sigma = 0.0025 * 1.0001."""
     dynamics = model(planar_robot(1), noise=0.05)
-    u, neighbours = np.array([1.0]), np.array([[0.5], [2.0]])
+    u, neighbors = np.array([1.0]), np.array([[0.5], [2.0]])
     transition = Transition(0.0, np.zeros(2), u, np.array([0.0, 0.2]))
-    prediction = dynamics.predict(transition, neighbours, 0.01)
+    prediction = dynamics.predict(transition, neighbors, 0.01)
     B = DT / (0.25 / 3.0)
     # (10 ms / 5 ms)^2 * mean((0.06 * -0.5)^2, (0.06 * 1)^2) / Sigma = 4 * (0.0009 + 0.0036) / 2 / 0.0025 = 3.6
     rho = 4.0 * 0.5 * ((B * 0.5) ** 2 + (B * 1.0) ** 2) / (0.0025 * 1.0001)
@@ -201,12 +201,12 @@ def test_the_nis_of_several_joints_is_that_of_the_wider_covariance():
     )
 
 
-@pytest.mark.parametrize("neighbours, std", ((None, 0.0), (None, 0.01), (np.full((2, 2), 5.0), 0.0)))
-def test_a_time_that_is_known_exactly_changes_nothing(neighbours, std):
+@pytest.mark.parametrize("neighbors, std", ((None, 0.0), (None, 0.01), (np.full((2, 2), 5.0), 0.0)))
+def test_a_time_that_is_known_exactly_changes_nothing(neighbors, std):
     """Bit for bit: what is learned without saying anything of the time."""
     plain, told = model(), model()
     for transition in driven(2, 50):
-        for dynamics, arguments in ((plain, ()), (told, (neighbours, std))):
+        for dynamics, arguments in ((plain, ()), (told, (neighbors, std))):
             dynamics.fit(transition.x, transition.u)
             innovation = dynamics.update(transition, *arguments)
             if dynamics is plain:
@@ -268,7 +268,7 @@ def test_moving_the_prior_conditions_at_once():
     dynamics.move_prior(np.array([0.3, 1.8]))
     transition = next(driven(2, 1, seed=9))
     error = dynamics.predict(transition).innovation.error.copy()
-    dynamics.posterior.condition(dynamics.posterior.centre.copy())
+    dynamics.posterior.condition(dynamics.posterior.center.copy())
     np.testing.assert_allclose(error, dynamics.predict(transition).innovation.error, rtol=1e-12)
 
 

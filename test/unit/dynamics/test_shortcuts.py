@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mbrl_ros.costs import CostContext, build_cost, command_change
+from mbrl_ros.dynamics.compiled_posterior import make_posterior
 from mbrl_ros.dynamics.online import _interpolated
-from mbrl_ros.dynamics.posterior import RegressionPosterior, make_posterior
+from mbrl_ros.dynamics.posterior import RegressionPosterior
 from mbrl_ros.dynamics.velocity_gate import VelocityGate
 
 N, DT = 3, 0.005

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import ctypes
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import casadi
 import numpy as np
 
 from ...types import Array
+
+Expression: TypeAlias = Any  # casadi.SX or casadi.MX, one kind in one function
 
 _DRIVER = """
 extern "C" int evaluate_mean(const double* x, const double* u, double* y) {{
@@ -36,16 +40,19 @@ extern "C" int evaluate_stages(int stages, const double* X, const double* U, dou
 
 
 class StageFunction:
-    """y (ny,) and dy/d[x; u] (ny, nx+nu) of CasADi expressions in the symbols x (nx,), u (nu,), SX or MX."""
+    """y (ny,) and dy/d[x; u] (ny, nx+nu) of CasADi expressions in the symbols x (nx,), u (nu,), SX or MX.
+
+    jacobian: of y, None: derived; optimize: the compiler's level.
+    """
 
     def __init__(
         self,
         name: str,
-        x: casadi.SX,
-        u: casadi.SX,
-        y: casadi.SX,
-        jacobian: casadi.SX | None = None,
-        optimise: str = "-O1",
+        x: Expression,
+        u: Expression,
+        y: Expression,
+        jacobian: Expression | None = None,
+        optimize: str = "-O1",
     ):
         self.nx, self.nu, self.ny = x.numel(), u.numel(), y.numel()
         if jacobian is None:
@@ -54,7 +61,7 @@ class StageFunction:
         both = casadi.cse([casadi.densify(y), casadi.densify(jacobian).T])
         self._mean = casadi.Function("mean", [x, u], casadi.cse([casadi.densify(y)]))
         self._both = casadi.Function("both", [x, u], both)
-        self._library = _compiled(name, self._mean, self._both, self.nx, self.nu, self.ny, optimise)
+        self._library = _compiled(name, self._mean, self._both, self.nx, self.nu, self.ny, optimize)
         self._x, self._u, self._y = np.zeros(self.nx), np.zeros(self.nu), np.zeros(self.ny)
         self._J = np.zeros((self.ny, self.nx + self.nu))
         self._buffers = [
@@ -63,16 +70,17 @@ class StageFunction:
         ]
 
     def mean(self, x: Array, u: Array) -> Array:
-        """Y (ny,)."""
+        """Return y (ny,)."""
         self._x[:], self._u[:] = x, u
         if self._library:
             self._library.evaluate_mean(*map(_pointer, (self._x, self._u, self._y)))
         else:
             self._buffers[0][1]()
-        return self._y.copy()
+        y: Array = self._y.copy()
+        return y
 
-    def linearise(self, X: Array, U: Array) -> tuple[Array, Array]:
-        """Y (T, ny) and the Jacobian (T, ny, nx+nu) at X (T, nx), U (T, nu)."""
+    def linearize(self, X: Array, U: Array) -> tuple[Array, Array]:
+        """Return y (T, ny) and the Jacobian (T, ny, nx+nu) at X (T, nx), U (T, nu)."""
         stages = len(X)
         Y, J = np.empty((stages, self.ny)), np.empty((stages, self.ny, self.nx + self.nu))
         if self._library:
@@ -86,12 +94,14 @@ class StageFunction:
         return Y, J
 
 
-def _buffer(function: casadi.Function, inputs: tuple, outputs: tuple):
+def _buffer(
+    function: casadi.Function, inputs: tuple[Array, ...], outputs: tuple[Array, ...]
+) -> tuple[casadi.FunctionBuffer, Callable[[], None]]:
+    """Bind the function to these arrays: (what must be kept, the call)."""
     buffer, evaluate = function.buffer()
-    for i, array in enumerate(inputs):
-        buffer.set_arg(i, memoryview(array))
-    for i, array in enumerate(outputs):
-        buffer.set_res(i, memoryview(array))
+    for arrays, assign in ((inputs, buffer.set_arg), (outputs, buffer.set_res)):
+        for i, array in enumerate(arrays):
+            assign(i, memoryview(array.data))  # type: ignore[call-arg]  # CasADi declares C's signature
     return buffer, evaluate
 
 
@@ -99,7 +109,9 @@ def _pointer(array: Array) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 
 
-def _compiled(name: str, mean: casadi.Function, both: casadi.Function, nx: int, nu: int, ny: int, optimise: str):
+def _compiled(
+    name: str, mean: casadi.Function, both: casadi.Function, nx: int, nu: int, ny: int, optimize: str
+) -> ctypes.PyDLL | None:
     from ...codegen.compiler import load_library
 
     with tempfile.TemporaryDirectory() as folder:
@@ -111,7 +123,7 @@ def _compiled(name: str, mean: casadi.Function, both: casadi.Function, nx: int, 
     sizes = {
         f"{f.name()}_{what}": size
         for f in (mean, both)
-        for what, size in zip(("arg", "res", "iw", "w"), (f.sz_arg(), f.sz_res(), f.sz_iw(), f.sz_w()))
+        for what, size in zip(("arg", "res", "iw", "w"), (f.sz_arg(), f.sz_res(), f.sz_iw(), f.sz_w()), strict=True)
     }
     driver = _DRIVER.format(nx=nx, nu=nu, ny=ny, **sizes)
-    return load_library(name, {"stages.cpp": source + driver}, flags=(optimise,))
+    return load_library(name, {"stages.cpp": source + driver}, flags=(optimize,))
