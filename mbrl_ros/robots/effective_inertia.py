@@ -44,6 +44,10 @@ class EffectiveInertia:
         """Forget what was learned of the rotors."""
         self.rotor_inertia = self._least.copy()
 
+    def set_rotor_inertia(self, rotor_inertia: Array) -> None:
+        """Take over a (n,) [kg m^2 or kg], learned elsewhere."""
+        self.rotor_inertia = rotor_inertia
+
     def __call__(self, q: Array) -> Array:
         """Return M_e (n, n) at the pose q (n,)."""
         M = self._links(q)

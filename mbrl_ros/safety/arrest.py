@@ -66,7 +66,7 @@ class Arrest:
         if np.isfinite(inertia).all():
             self.fitted = inertia
         if self._inertia is not None and rotors is not None:
-            self._inertia.rotor_inertia = rotors
+            self._inertia.set_rotor_inertia(rotors)
 
     def forget_inertia(self) -> None:
         """Forget M_fit and the learned rotor inertia."""
