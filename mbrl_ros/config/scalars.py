@@ -19,6 +19,8 @@ import re
 from collections.abc import Iterable
 from typing import TypeAlias
 
+import numpy as np
+
 from ..exceptions import ConfigurationError
 from .yaml_tree import Scalar, Sequence, tree
 
@@ -90,7 +92,9 @@ def kind_of(value: Value) -> str:
 
 
 def written(value: object) -> str:
-    """Write a value, or a list of values, so that ROS reads the same again."""
+    """Write a value, or a list of values, of Python or numpy, so that ROS reads the same again."""
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
@@ -100,7 +104,7 @@ def written(value: object) -> str:
     if isinstance(value, float):
         return repr(value) if math.isfinite(value) else ".nan" if math.isnan(value) else f"{'-' * (value < 0)}.inf"
     if isinstance(value, Iterable):
-        entries = list(value)
+        entries = [entry.item() if isinstance(entry, np.generic) else entry for entry in value]
         if {int, float} == {type(entry) for entry in entries}:
             entries = [float(entry) for entry in entries]
         return f"[{', '.join(map(written, entries))}]"

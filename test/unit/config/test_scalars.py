@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import yaml
 
@@ -86,3 +87,9 @@ def test_a_value_on_the_command_line_is_one_value_or_a_list():
     for wrong in ("{a: 1}", "[[1]]", "[1"):
         with pytest.raises(ConfigurationError):
             parse(wrong)
+
+
+def test_numbers_of_numpy_are_written_as_those_of_python():
+    values = [np.float64(0.1), np.float32(0.5), np.int64(3)]
+    assert written(values) == "[0.1, 0.5, 3.0]" and written(np.linspace(0.0, 1.0, 3)) == "[0.0, 0.5, 1.0]"
+    assert [written(value) for value in (*values, np.bool_(True))] == ["0.1", "0.5", "3", "true"]
