@@ -93,7 +93,7 @@ def test_a_teaching_node_streams_what_a_student_needs(tmp_path):
         robot = Robot(peer)
         robot.aim(planar, (1.4, -2.2, 0.2))
         heard = robot.samples
-        robot.until(lambda: len(heard) > 20 and read(heard[-1])[0].kind == "point", "lessons on the target")
+        robot.until(lambda: len(heard) > 20 and read(heard[-1])[0].kind == "point", "taught on the target")
         samples = [read(message) for message in heard]
         assert (np.diff([number for _, number in samples]) > 0).all()
         sample = samples[-1][0]
@@ -135,10 +135,10 @@ def test_two_robots_of_one_kind_feed_one_student_of_two_tasks(tmp_path):
     }
     for key in ("lockstep", "control.rate", "planner.horizon", "planner.backend"):
         del parameters[key]
-    lessons = {side: taught_samples(planar, 600, seed) for seed, side in enumerate(("left", "right"))}
+    taught = {side: taught_samples(planar, 600, seed) for seed, side in enumerate(("left", "right"))}
 
     def sample(side, k):
-        s = lessons[side]
+        s = taught[side]
         said = Supervision(
             1.0 + DT * k,
             "point",
@@ -157,7 +157,7 @@ def test_two_robots_of_one_kind_feed_one_student_of_two_tasks(tmp_path):
     with ros(("distillation_node", parameters)) as (peer, _):
         heard = []
         peer.node.create_subscription(UInt8MultiArray, "/policy", heard.append, qos.LATCHED)
-        topics = {side: peer.publisher(Float64MultiArray, f"/{side}/mpc_node/supervision") for side in lessons}
+        topics = {side: peer.publisher(Float64MultiArray, f"/{side}/mpc_node/supervision") for side in taught}
         waiting = list(range(600))
 
         def fed():
@@ -170,6 +170,6 @@ def test_two_robots_of_one_kind_feed_one_student_of_two_tasks(tmp_path):
         peer.until(fed, "a policy of both robots' targets")
         policy = supervision_messages.read_policy(heard[-1])
         assert policy.shape.tasks == 2
-        left, right = ({tuple(t) for t in lessons[side].target} for side in lessons)
+        left, right = ({tuple(t) for t in taught[side].target} for side in taught)
         known = {tuple(t) for t in policy.targets.points}
         assert known & left and known & right
