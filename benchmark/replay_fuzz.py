@@ -24,10 +24,10 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "test"))
 
-from mbrl_ros.cli.main import main as mbrl  # noqa: E402
-from mbrl_ros.exceptions import MbrlError  # noqa: E402
-from mbrl_ros.replay import ReplayOptions, replay  # noqa: E402
-from support.replay_bags import damaged  # noqa: E402
+from mbrl_ros.cli.main import main as mbrl
+from mbrl_ros.exceptions import MbrlError
+from mbrl_ros.replay import ReplayOptions, replay
+from support.replay_bags import damaged
 
 HANG = 60.0  # [s]
 FORMS = [

@@ -21,9 +21,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "test"))
 
-from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402
+from rosbags.rosbag2 import StoragePlugin, Writer
 
-from support.replay_bags import STATE, VECTOR, Messages  # noqa: E402
+from support.replay_bags import STATE, VECTOR, Messages
 
 ROOT = Path(__file__).parents[1]
 RECORDING = ROOT.parent / "shared" / "data" / "panda_exciting_trajectory.db3"

@@ -55,6 +55,20 @@ def test_a_recorded_run_of_the_node_replays_to_the_last_bit(tmp_path):
     assert made.setup.session["versions"]["numpy"] and made.setup.session["parameters"]["planner.horizon"] == 6
 
 
+def request(peer, service: str, accepted: bool = True) -> None:
+    """Call a service until it answers `accepted`: no state may be there to act on just then. Some ticks follow."""
+    client = peer.node.create_client(Trigger, service)
+    peer.until(client.service_is_ready, service)
+    answers = [None]
+    while answers[-1] is not accepted:
+        assert len(answers) < 50, f"{service} never gave {accepted}"
+        answer = client.call_async(Trigger.Request())
+        peer.until(answer.done, f"the answer of {service}")
+        answers.append(answer.result().success)
+    ticks = len(peer.heard["/mpc_node/status"]) + 15
+    peer.until(lambda: len(peer.heard["/mpc_node/status"]) > ticks, "some ticks")
+
+
 def test_a_run_in_real_time_with_requests_replays_to_the_last_bit(tmp_path):
     """The simulation, the feedback player and the recorder as fast as they may be here; late commands are welcome."""
     bag, urdf = tmp_path / "bag", tmp_path / "arm.urdf"
@@ -82,27 +96,15 @@ def test_a_run_in_real_time_with_requests_replays_to_the_last_bit(tmp_path):
         peer.until(lambda: peer.node.count_subscribers("/mpc_node/event_log") == 1, "the recorder on the event log")
         peer.until(lambda: peer.node.count_subscribers("/mpc_node/status") == 2, "the readers of the status")
 
-        def request(service, accepted=True):
-            client = peer.node.create_client(Trigger, service)
-            peer.until(client.service_is_ready, service)
-            answers = [None]
-            while answers[-1] is not accepted:  # no state may be there to act on just then
-                assert len(answers) < 50, f"{service} never gave {accepted}"
-                answer = client.call_async(Trigger.Request())
-                peer.until(answer.done, f"the answer of {service}")
-                answers.append(answer.result().success)
-            ticks = len(peer.heard["/mpc_node/status"]) + 15
-            peer.until(lambda: len(peer.heard["/mpc_node/status"]) > ticks, "some ticks")
-
-        request("/sim_node/start")
+        request(peer, "/sim_node/start")
         point = PointStamped()
         point.point.x, point.point.z = 0.7, -0.3
         targets.publish(point)
         for name in ("hold", "resume", "reset_model", "e_stop"):
-            request(f"/mpc_node/{name}")
-        request("/mpc_node/resume", accepted=False)
+            request(peer, f"/mpc_node/{name}")
+        request(peer, "/mpc_node/resume", accepted=False)
         for name in ("clear", "resume"):
-            request(f"/mpc_node/{name}")
+            request(peer, f"/mpc_node/{name}")
         for process in (sim, mpc, recorder):
             process.signal(2)
             assert process.wait() == 0

@@ -56,19 +56,6 @@ SUPPRESSION = re.compile(r"#\s*(noqa|type:\s*ignore|pragma:)")
 WITH_REASON = re.compile(
     r"# (noqa: [A-Z]+\d+(, ?[A-Z]+\d+)*|type: ignore\[[\w-]+(, ?[\w-]+)*\]|pragma: no cover)  (# |\()\w+"
 )
-# What does not keep these rules yet: beginnings of what a test finds.
-PENDING = (
-    "mbrl_ros/nodes/mpc_node.py",
-    "benchmark/",
-    "launch/mpc.launch.py",
-    "mbrl_ros/cli/replay.py",
-    "mbrl_ros/demo/",
-    "mbrl_ros/distillation/export.py",
-    "test/integration/test_replay_dds.py",
-    "config.section:",
-    "test/unit/controllers/test_controller.py",
-    "test/unit/dynamics/test_dynamics.py",
-)
 LINES, TEST_LINES, NODE_LINES, FUNCTION_LINES = 300, 500, 200, 60
 TYPE_IGNORES = 20  # in the package
 FOLDERS = sorted(path for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__")
@@ -84,12 +71,6 @@ FOLDERS = [
 
 def name_of(path: Path) -> str:
     return str(path.relative_to(REPOSITORY))
-
-
-def without_pending(found):
-    """`found` without what is known not to keep the rules yet."""
-    rest = [key for key in found if not key.startswith(PENDING)]
-    return {key: found[key] for key in rest} if isinstance(found, dict) else set(rest)
 
 
 def tree_of(path: Path) -> ast.Module:
@@ -248,7 +229,7 @@ def test_files_are_short(folder):
         lines = path.read_text(encoding="utf-8").count("\n")
         if lines > most:
             found[name_of(path)] = f"{lines} lines, at most {most}"
-    assert without_pending(found) == {}
+    assert found == {}
 
 
 @every_folder
@@ -260,7 +241,7 @@ def test_functions_are_short(folder):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
         and (lines := node.end_lineno - node.lineno + 1) > FUNCTION_LINES
     }
-    assert without_pending(found) == {}
+    assert found == {}
 
 
 def asks_by_name(node: ast.AST) -> bool:
@@ -282,7 +263,7 @@ def test_the_core_knows_what_a_thing_is_from_its_type(name):
         for node in ast.walk(tree)
         if asks_by_name(node)
     }
-    assert without_pending(found - ASKED_BY_NAME.keys()) == set()
+    assert found - ASKED_BY_NAME.keys() == set()
 
 
 def suppressions(path: Path) -> Iterator[tuple[str, str]]:
@@ -301,7 +282,7 @@ def test_a_suppressed_finding_has_its_code_and_its_reason(folder):
         for place, comment in suppressions(path)
         if not WITH_REASON.match(comment)
     }
-    assert without_pending(found) == {}
+    assert found == {}
 
 
 def test_few_types_are_ignored():

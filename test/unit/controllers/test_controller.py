@@ -88,7 +88,9 @@ def test_learning_is_what_makes_the_difference():
 
 
 def test_two_runs_agree_to_the_last_bit():
-    short = lambda robot: Scenario(0, 1.5, two_points(robot).slots[:1], 0.0, None)  # noqa: E731
+    def short(robot):
+        return Scenario(0, 1.5, two_points(robot).slots[:1], 0.0, None)
+
     first, second = (episode(short)[1] for _ in range(2))
     for name in ("q", "u", "nis", "innovation"):
         np.testing.assert_array_equal(first[name], second[name])

@@ -226,7 +226,9 @@ def camera(q):
 
 
 def watched(motion, seconds, moving, rng, image=camera, start=0.0):
-    q_at = lambda t: 0.2 * moving * np.sin(np.array([3.0, 5.0, 7.0]) * t)  # noqa: E731
+    def q_at(t):
+        return 0.2 * moving * np.sin(np.array([3.0, 5.0, 7.0]) * t)
+
     due, pending = start, []
     for k in range(round(seconds / DT)):
         t = start + k * DT
