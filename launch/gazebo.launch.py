@@ -23,7 +23,7 @@ SHARE = FindPackageShare("mbrl_ros")
 CONTROLLERS = [
     "forward_command_controller",
     "joint_state_broadcaster",
-]  # the states begin when commands are already obeyed
+]  # the states begin when commands are already executed
 given = LaunchConfiguration
 
 

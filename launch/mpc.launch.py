@@ -1,4 +1,4 @@
-"""Launch the controller alone, for a real robot that publishes joint_states and obeys commands.
+"""Launch the controller alone, for a real robot that publishes joint_states and executes commands.
 
 ros2 launch mbrl_ros mpc.launch.py params_file:=my_robot.yaml commands:=forward_effort_controller/commands
 """

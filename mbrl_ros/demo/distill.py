@@ -226,7 +226,7 @@ def _teach(
         )
 
     shown.note(f"teaching {seconds:g} s (method: {method})")
-    callbacks = Callbacks(fitted, lambda now: shown.show(f"teaching, of {seconds:g} s", now), keep)
+    callbacks = Callbacks(fitted, lambda now: shown.show(f"teaching ({seconds:g} s in all)", now), keep)
     return teach_policy(c, seconds, seed, callbacks=callbacks)
 
 

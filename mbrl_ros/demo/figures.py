@@ -108,7 +108,7 @@ def _prediction(scenario: Scenario, robot: Robot, truth: Log, control: Log) -> F
     for values, color, label in ((change, PALE, '"no change"'), (size, ACCENT, "learned model")):
         error.semilogy(stamps, np.maximum(_root_mean_square(values), 1e-5), color=color, lw=1.1, label=label)
     error.set(ylabel="one-step error of qd [rad/s],\nrms over 0.1 s", title="Prediction")
-    error.legend(loc="lower right", frameon=False, ncols=2)
+    error.legend(loc="upper right", frameon=False, ncols=2)
     nis.semilogy(control["stamp"], np.maximum(control["nis"], 1e-2), ".", ms=1.5, color=INK)
     nis.plot(control["stamp"], control["nis_bound"], color=WARN, lw=1, label="95 % bound")
     nis.set(ylabel="normalised innovation\nsquared (NIS)", xlabel="time [s]")

@@ -1,4 +1,4 @@
-"""sim_node: a simulated robot with the topics of a real one. It publishes joint_states and features and obeys commands.
+"""sim_node: a simulated robot with the topics of a real one: joint_states and features out, commands in.
 
 One step of the plant is one control period. State k is published at the beginning of its period; the newest command at
 the end of the period answers it (when a command acts is decided by plant.command_delay). Three modes of time:

@@ -181,7 +181,7 @@ class FaultBench:
         """Kill sim_node at a random time, and start it again."""
         child, simulator = Child("mpc_node", domain, {**self._controller, "control.stamp_clock": "own"}), None
         try:
-            robot.listen_to_states()
+            robot.subscribe_to_states()
             services = RecoveryServices(robot)
             for k in range(count):
                 simulator, before = Child("sim_node", domain, SIMULATOR), robot.states_received

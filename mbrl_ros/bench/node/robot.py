@@ -152,7 +152,7 @@ class RobotSide:
         """Return whether the newest command is not zero, the safe command of the velocity interface."""
         return self.newest is not None and bool(self.newest.any())
 
-    def listen_to_states(self) -> None:
+    def subscribe_to_states(self) -> None:
         """Subscribe to joint_states, where another process is the robot."""
         self.node.create_subscription(JointState, "joint_states", self._on_state, qos.EVERY)
 
@@ -253,7 +253,7 @@ class StateMaker:
 
 
 class Feed:
-    """Valid states at `rate` [Hz] of a simulated arm that obeys; its clock is `ahead` [s] of the system's."""
+    """Valid states at `rate` [Hz] of a simulated arm; its clock is `ahead` [s] of the system's."""
 
     def __init__(self, robot: RobotSide, rate: float):
         self._robot, self.rate, self._states = robot, rate, StateMaker(rate, robot.robot)
@@ -276,7 +276,7 @@ class Feed:
         return False
 
     def stream(self, seconds: float) -> None:
-        """Send states for `seconds`, while the arm obeys the newest command."""
+        """Send states for `seconds`, while the arm executes the newest command."""
         begin = time.perf_counter()
         for k in range(max(1, round(seconds * self.rate))):
             time.sleep(max(0.0, begin + k / self.rate - time.perf_counter()))
