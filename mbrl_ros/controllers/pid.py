@@ -87,7 +87,7 @@ class PidController(TargetTracking):
         begin = time.perf_counter()
         q, qd, g = observation.q, observation.qd, self._gains
         self.target_manager.advance(observation.stamp, np.concatenate([q, qd]))
-        wanted, speed, _ = self.target_manager.joints.at(observation.stamp, derivatives=True)
+        wanted, speed, _ = self.target_manager.joints.motion_at(observation.stamp)
         error = wanted - q
         gravity = np.array(self._gravity(q)).ravel()
         u = gravity + self._weight * (g.kp * error + g.ki * self._integral + g.kd * (speed - qd))

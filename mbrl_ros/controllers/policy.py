@@ -248,11 +248,11 @@ class CommandBlend:
         self._robot = robot
         self._last: CommandVector = np.zeros(robot.n)
         self._offset: CommandVector = np.zeros(robot.n)
-        self._since = 0.0
+        self._since = -math.inf
 
     def reset(self, command: CommandVector) -> None:
         """Begin with `command` (nu,) in effect and nothing to blend."""
-        self._last, self._offset, self._since = np.array(command), np.zeros(self._robot.n), 0.0
+        self._last, self._offset, self._since = np.array(command), np.zeros(self._robot.n), -math.inf
 
     def record(self, command: CommandVector) -> None:
         """Take note of the applied command (nu,)."""

@@ -1,14 +1,15 @@
-"""From targets to references: a queue of targets in time, and what the controller shall follow in the meantime.
+"""The target manager: a queue of targets in time, and the references that the controller tracks.
 
-A joint or end-effector target starts a smooth joint reference. A feature target has two phases, because nothing is
-known of the camera: `look` moves every joint a little until the image Jacobian is known, `serve` moves the features'
-reference to the target on a straight line in the image, while the joint reference stays where it was as a weak anchor.
-While nothing is seen (`lost`) the arm rests.
+A joint or end-effector target starts a smooth joint reference. A feature target has phases, because nothing is known of
+the camera: EXCITE moves every joint a little until the image Jacobian is known, SERVO moves the features' reference to
+the target on a straight line in the image, while the joint reference stays where it was as a weak anchor. While no
+features are seen (FEATURES_LOST) the arm rests.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,16 +21,25 @@ from ..config.sections.references import ReferenceSettings
 from ..exceptions import TargetError
 from ..robots import Robot
 from ..robots.kinematics import Kinematics
-from ..types import Array
+from ..types import Array, JointVector, StateVector
 from .targets import Target, feature_target, joint_target, point_target, trajectory_target
 from .trajectory import feature_reference, joint_reference
 
-APART = 0.1  # a reference this far from the arm is not what it follows [rad or m]
+APART = 0.1  # a reference this far from the arm is not the one it moves along [rad or m]
+
+
+class Phase(enum.Enum):
+    """What a target's reference does; see the top of this module."""
+
+    TRACK = "track"
+    EXCITE = "excite"
+    SERVO = "servo"
+    FEATURES_LOST = "features_lost"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Preview:
-    """References over a horizon: `kind` of target, q (T, n), p (T, 3) for points, s (T, m) for features."""
+    """References over a horizon: `kind` of target, q (T, n), p (T, 3) [m] for points, s (T, m) for features."""
 
     kind: str
     q: Array
@@ -38,7 +48,11 @@ class Preview:
 
 
 class TargetManager:
-    """Targets for `robot` in, references out: n joints, m feature coordinates, previews of horizon + 1 stages."""
+    """Targets for `robot` in, references out: n joints, m feature coordinates, previews of horizon + 1 stages.
+
+    joints and features (None without a camera) are the references. accepted: targets since construction; adopted: how
+    many of them had been accepted at the last `advance`.
+    """
 
     def __init__(self, robot: Robot, settings: ReferenceSettings, dt: float, m: int = 0, horizon: int = 0):
         self.robot, self.settings, self.dt, self.m = robot, settings, dt, m
@@ -48,10 +62,10 @@ class TargetManager:
         self.joints = joint_reference(robot, settings, dt)
         self.features = feature_reference(m, settings, dt) if m else None
         self._queue: list[Target] = []
-        self.accepted = self.adopted = 0  # targets since construction; adopted: those known in the last tick
+        self.accepted = self.adopted = 0
         self._lock = threading.Lock()  # targets come from another thread than the one that advances
         self.target: Target | None = None
-        self.phase = ""
+        self.phase, self._since = Phase.TRACK, 0.0
         self._share, self._replan = 1.0, False
         self._refusal: Callable[[], str] = lambda: ""
 
@@ -59,31 +73,42 @@ class TargetManager:
         """Rest at q (n,); targets that were queued stay queued."""
         self.joints.reset(q, stamp)
         self.target = Target("joints", np.array(q), stamp, np.array(q))
-        self.phase = ""
+        self.phase = Phase.TRACK
 
     def hold(self, q: Array, qd: Array, stamp: float) -> None:
-        """Come to rest within the joints' limits, from q, qd (n,), and forget every target. An arm that follows a moving
-        reference slows down with it.
+        """Come to rest within the joints' limits, from q, qd (n,), and forget every target.
+
+        An arm that moves along a reference slows down with it.
         """
         with self._lock:
             self._queue = []
-        following = not self.phase and stamp < self.joints.end and np.abs(self.joints.at(stamp) - q).max() < APART
-        fastest = 0.999 * self.settings.velocity_fraction * self.robot.velocity_limit
-        goal = self.joints.stop(stamp, None if following else (q, np.clip(qd, -fastest, fastest), np.zeros(self.n)))
-        self.target, self.phase = Target("joints", goal, stamp, goal), ""
+        moving = self.phase is Phase.TRACK and stamp < self.joints.end
+        along = moving and np.abs(self.joints.at(stamp) - q).max() < APART
+        goal = self.joints.stop(stamp, None if along else self._start_at(q, qd))
+        self.target, self.phase = Target("joints", goal, stamp, goal), Phase.TRACK
 
     def resume(self, q: Array, stamp: float) -> None:
-        """After an interruption: set out anew, from rest at q (n,), for the present target (a trajectory's: its end)."""
+        """Begin anew after an interruption, from rest at q (n,), to the present target (of a trajectory: its end)."""
         target = self.target
         self.reset(q, stamp)
         if target is not None:
             self._queue = [dataclasses.replace(target, stamp=stamp, path=None), *self._queue]
 
     def rejoin(self, q: Array, qd: Array, stamp: float) -> None:
-        """Someone else moved the arm: go to the present target from q, qd (n,) instead of from the old reference."""
-        if self.target is not None and self.target.q is not None and self.target.path is None and not self.phase:
-            fastest = 0.999 * self.settings.velocity_fraction * self.robot.velocity_limit
-            self.joints.go_to(self.target.q, stamp, (q, np.clip(qd, -fastest, fastest), np.zeros(self.n)))
+        """Go to the present target from q, qd (n,) instead of from the old reference: something else moved the arm."""
+        goal = self._goal()
+        if goal is not None:
+            self.joints.go_to(goal, stamp, self._start_at(q, qd))
+
+    def _start_at(self, q: JointVector, qd: JointVector) -> tuple[JointVector, JointVector, JointVector]:
+        """Return position, velocity and acceleration that a reference may begin with at q, qd (n,)."""
+        fastest = 0.999 * self.settings.velocity_fraction * self.robot.velocity_limit
+        return q, np.clip(qd, -fastest, fastest), np.zeros(self.n)
+
+    def _goal(self) -> JointVector | None:
+        """Return the joints' goal (n,); None where the target has none: a trajectory, or one in the image."""
+        target = self.target
+        return None if target is None or target.path is not None or self.phase is not Phase.TRACK else target.q
 
     def refuse_while(self, reason: Callable[[], str]) -> None:
         """Refuse every target while `reason()` is not empty; it tells why."""
@@ -91,16 +116,15 @@ class TargetManager:
 
     def joint_reference(self, stamp: float) -> Array:
         """Return the joint reference (n,) at `stamp` [s]."""
-        reference: Array = self.joints.at(stamp)
-        return reference
+        return self.joints.at(stamp)
 
     @property
     def features_lost(self) -> bool:
         """Whether the target is one in the image and no recent frame shows the features."""
-        return self.phase == "lost"
+        return self.phase is Phase.FEATURES_LOST
 
     def limit_speed(self, share: float) -> None:
-        """References keep to `share` (0, 1] of their usual velocities and accelerations, the present one from the next tick on."""
+        """Keep to `share` (0, 1] of the usual velocities and accelerations, from the next tick on."""
         if share != self._share:
             self._share, self._replan = share, True
             for reference in filter(None, (self.joints, self.features)):
@@ -119,11 +143,10 @@ class TargetManager:
         earlier = [queued for queued in self._queue if queued.stamp < stamp]
         last = earlier[-1] if earlier else self.target
         home = self.settings.home
-        known = bool(home) or last is not None and last.q is not None
-        seed = per_joint(home, self.n, "reference.home") if home else last.q if known else self._middle()
-        target = point_target(self.kinematics, p, seed, self.settings, stamp)
+        seed = per_joint(home, self.n, "reference.home") if home else None if last is None else last.q
+        target = point_target(self.kinematics, p, self._middle() if seed is None else seed, self.settings, stamp)
         # without a pose to come from, the pose to go to is chosen when the target's time has come
-        return self._accept(target if known else dataclasses.replace(target, q=None))
+        return self._accept(dataclasses.replace(target, q=None) if seed is None else target)
 
     def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
         """Bring the features to s (m,) [image coordinates] from `stamp` [s] on. TargetError if outside the image."""
@@ -131,65 +154,84 @@ class TargetManager:
             raise TargetError("a feature target needs features: set features.points to the number of points")
         return self._accept(feature_target(self.m, s, stamp))
 
-    def advance(self, stamp: float, x: Array, *, fresh: bool = False, known: bool = False) -> None:
-        """One tick at `stamp` [s] in state x (nx,): start due targets; `fresh`, `known`: recent frames, known Jacobian."""
+    def advance(self, stamp: float, x: StateVector, *, fresh: bool = False, known: bool = False) -> None:
+        """Begin the targets that are due at `stamp` [s].
+
+        Parameters
+        ----------
+        stamp
+            Of the present state.
+        x
+            The present state (nx,), at least [q; qd].
+        fresh
+            Whether its features rest on a recent frame.
+        known
+            Whether the image Jacobian is known.
+        """
         while (due := self._next_due(stamp)) is not None:
-            self.target = target = due
-            if target.kind == "features":
-                self.joints.reset(x[: self.n], stamp)
-                self.phase, self._since = "look", stamp
-            else:
-                if self.phase:  # the pose was free: the reference starts where the arm is
-                    self.joints.reset(x[: self.n], stamp)
-                self.phase = ""
-                if target.q is None:
-                    q, _ = self.kinematics.inverse(target.value, self.joints.at(stamp))
-                    self.target = target = dataclasses.replace(target, q=q)
-                if target.path is None:
-                    self.joints.go_to(target.q, stamp)
-                else:
-                    self.joints.follow(*target.path, stamp)
+            self._begin(due, stamp, x)
         if self._replan:
             self._replan = False
-            if not self.phase and self.target.path is None and self.target.q is not None and stamp < self.joints.end:
-                self.joints.go_to(self.target.q, stamp)
-        if self.phase:
+            goal = self._goal()
+            if goal is not None and stamp < self.joints.end:
+                self.joints.go_to(goal, stamp)
+        if self.phase is not Phase.TRACK:
             self._advance_image_phase(stamp, x, fresh, known)
 
+    def _begin(self, target: Target, stamp: float, x: StateVector) -> None:
+        """Begin to move to `target` at `stamp` [s] in state x (nx,)."""
+        q, self.target = x[: self.n], target
+        if target.kind == "features":
+            self.joints.reset(q, stamp)
+            self.phase, self._since = Phase.EXCITE, stamp
+            return
+        if self.phase is not Phase.TRACK:  # the pose was free: the reference starts where the arm is
+            self.joints.reset(q, stamp)
+        self.phase = Phase.TRACK
+        goal = target.q
+        if goal is None:
+            goal, _ = self.kinematics.inverse(target.value, self.joints.at(stamp))
+            self.target = dataclasses.replace(target, q=goal)
+        if target.path is None:
+            self.joints.go_to(goal, stamp)
+        else:
+            self.joints.track(*target.path, stamp)
+
     def preview(self, times: Array) -> Preview:
-        """The references at `times` (horizon + 1,) [s], rising; valid until the next call."""
+        """Return the references at `times` (horizon + 1,) [s], rising; valid until the next call."""
         q = self.joints.over(times)
-        if self.phase == "look":
-            q += self._looking_around(times)
-        if self.target.kind == "point":
+        if self.phase is Phase.EXCITE:
+            q += self._excitation(times)
+        if self.target is not None and self.target.kind == "point":
             return Preview("point", q, p=self._positions(q))
-        if self.phase == "serve":
+        if self.phase is Phase.SERVO and self.features is not None:
             return Preview("features", q, s=self.features.over(times))
         return Preview("joints", q)
 
     @property
     def end(self) -> float:
-        """When the present target's reference comes to rest [s]; infinite while an image target cannot be served yet."""
-        if self.phase in ("look", "lost"):
+        """When the present target's reference comes to rest [s]; infinite while the features cannot be moved yet."""
+        if self.phase in (Phase.EXCITE, Phase.FEATURES_LOST):
             return float("inf")
-        return (self.features if self.phase == "serve" else self.joints).end
+        return self.features.end if self.phase is Phase.SERVO and self.features is not None else self.joints.end
 
-    def _advance_image_phase(self, stamp: float, x: Array, fresh: bool, known: bool) -> None:
-        """Look -> serve when the Jacobian is known, serve -> look when it is not any more, lost while nothing is seen."""
-        phase = "lost" if not fresh else "serve" if known else "look"
-        if phase == self.phase:
+    def _advance_image_phase(self, stamp: float, x: StateVector, fresh: bool, known: bool) -> None:
+        """EXCITE -> SERVO once the Jacobian is known, back when it is not any more, FEATURES_LOST without frames."""
+        phase = Phase.FEATURES_LOST if not fresh else Phase.SERVO if known else Phase.EXCITE
+        if phase is self.phase:
             return
-        if phase == "serve":
+        if phase is Phase.SERVO and self.features is not None and self.target is not None:
             self.features.reset(x[2 * self.n : 2 * self.n + self.m], stamp)
             self.features.go_to(self.target.value, stamp)
         self.joints.reset(x[: self.n], stamp)
         self.phase, self._since = phase, stamp
 
-    def _looking_around(self, times: Array) -> Array:
-        """Small sinusoids (T, n), a frequency for each joint, faded in over half a second."""
+    def _excitation(self, times: Array) -> Array:
+        """Return small sinusoids (T, n), a frequency for each joint, faded in over half a second."""
         c, since = self.settings, times[:, None] - self._since
         frequency = c.excitation_frequency * (0.6 + 0.8 * np.arange(self.n) / max(1, self.n - 1))
-        return c.excitation_amplitude * np.clip(since / 0.5, 0.0, 1.0) * np.sin(2.0 * np.pi * frequency * since)
+        waves: Array = c.excitation_amplitude * np.clip(since / 0.5, 0.0, 1.0) * np.sin(2.0 * np.pi * frequency * since)
+        return waves
 
     def _next_due(self, stamp: float) -> Target | None:
         """Take the first target whose time has come from the queue."""
@@ -200,8 +242,9 @@ class TargetManager:
         return None
 
     def _accept(self, target: Target) -> Target:
-        """A target that holds from now on replaces all that were queued; a later one joins the queue in order of time,
-        in place of one that would begin at the same tick.
+        """Queue a target in order of time, in place of one that would begin at the same tick.
+
+        One that holds from now on replaces all that were queued. TargetError while targets are refused.
         """
         if reason := self._refusal():
             raise TargetError(reason)
@@ -211,7 +254,8 @@ class TargetManager:
             self.accepted += 1
         return target
 
-    def _middle(self) -> Array:
+    def _middle(self) -> JointVector:
+        """Return the middle of the joints' ranges (n,), 0 for a joint without limits."""
         lower, upper = self.robot.position_lower, self.robot.position_upper
         bounded = np.isfinite(lower) & np.isfinite(upper)
         return np.where(bounded, 0.5 * (np.where(bounded, lower, 0.0) + np.where(bounded, upper, 0.0)), 0.0)

@@ -5,37 +5,49 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..config.sections.references import ReferenceSettings
 from ..exceptions import TargetError
-from ..types import Array, checked
+from ..robots import Robot
+from ..robots.kinematics import Kinematics
+from ..types import Array, JointVector, checked
+
+LONGEST = 500  # points of a trajectory
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Target:
-    """Where to go. kind "joints": value q (n,) [rad]; "point": value p (3,) [m] in the base frame, q (n,) a pose that
-    reaches it; "features": value s (m,) in image coordinates. `stamp` [s]: from when on it holds. `path`: joint
-    positions to pass on the way, (times (T,) [s] after the stamp, Q (T, n)).
+    """Where to go.
+
+    kind "joints": value q (n,) [rad or m]; "point": value p (3,) [m] in the base frame, q (n,) a pose that reaches it;
+    "features": value s (m,) in image coordinates. stamp [s]: from when on it holds. path: joint positions to pass on
+    the way, (times (T,) [s] after the stamp, Q (T, n)).
     """
 
     kind: str
     value: Array
     stamp: float = 0.0
-    q: Array | None = None
+    q: JointVector | None = None
     path: tuple[Array, Array] | None = None
 
 
-def joint_target(robot, q, stamp: float = 0.0) -> Target:
-    """A target for every joint; TargetError if it lies outside the limits."""
+def joint_target(robot: Robot, q: ArrayLike, stamp: float = 0.0) -> Target:
+    """Make a target for every joint; TargetError if it lies outside the limits."""
     q = checked("joint target", q, (len(robot.joints),))
-    for name, value, low, high in zip(robot.joints, q, robot.position_lower, robot.position_upper):
+    for name, value, low, high in zip(robot.joints, q, robot.position_lower, robot.position_upper, strict=True):
         if not low <= value <= high:  # a NaN fails too
             raise TargetError(f"joint target of '{name}' must lie in [{low:.4f}, {high:.4f}], got {value:.4f}")
     return Target("joints", q, stamp, q)
 
 
-def point_target(kinematics, p, seed: Array, settings: ReferenceSettings, stamp: float = 0.0) -> Target:
-    """A target for the end-effector point [m, base frame]; TargetError if no pose within the limits reaches it."""
+def point_target(
+    kinematics: Kinematics, p: ArrayLike, seed: JointVector, settings: ReferenceSettings, stamp: float = 0.0
+) -> Target:
+    """Make a target for the end-effector point [m, base frame].
+
+    The pose that reaches it is searched from `seed` (n,); TargetError if there is none within the limits.
+    """
     p = checked("point target", p, (3,))
     if not np.isfinite(p).all():
         raise TargetError(f"point target must be finite, got {p.tolist()}")
@@ -49,21 +61,19 @@ def point_target(kinematics, p, seed: Array, settings: ReferenceSettings, stamp:
     return Target("point", p, stamp, q)
 
 
-def feature_target(m: int, s, stamp: float = 0.0) -> Target:
-    """A target for the features, in image coordinates."""
+def feature_target(m: int, s: ArrayLike, stamp: float = 0.0) -> Target:
+    """Make a target for the features, in image coordinates; TargetError if it lies outside the image."""
     s = checked("feature target", s, (m,))
     if not np.isfinite(s).all() or np.abs(s).max(initial=0.0) > 1.0:
         raise TargetError(f"feature target must lie in the image, [-1, 1], got {s.tolist()}")
     return Target("features", s, stamp)
 
 
-LONGEST = 500  # points of a trajectory
+def trajectory_target(robot: Robot, times: ArrayLike, Q: ArrayLike, stamp: float = 0.0) -> Target:
+    """Make a target of joint positions Q (T, n) to pass `times` (T,) [s] after `stamp`, then to rest.
 
-
-def trajectory_target(robot, times, Q, stamp: float = 0.0) -> Target:
-    """Joint positions Q (T, n) to pass `times` (T,) [s] after `stamp`; TargetError if malformed or outside the limits.
-
-    It sets out from wherever the reference is then, which takes the place of a point at time 0.
+    It begins wherever the reference is then, which takes the place of a point at time 0. TargetError if it is malformed
+    or outside the limits.
     """
     Q = checked("trajectory target", Q, (None, len(robot.joints)))
     times = checked("times of a trajectory target", times, (len(Q),))

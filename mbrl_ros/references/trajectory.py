@@ -1,4 +1,4 @@
-"""References: how to get from here to the target without asking for more than the joints allow.
+"""References: trajectories to a target that ask for no more than the joints allow.
 
 A joint target becomes a jerk-limited, time-synchronised trajectory within fractions of the robot's limits (Ruckig:
 Berscheid, Kroeger, RSS 2021); an end-effector target becomes a joint target by inverse kinematics, and its reference
@@ -8,13 +8,26 @@ the image. A step in the reference is never handed to a planner that still learn
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import ruckig
+from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
 
 from ..config.sections.references import ReferenceSettings
 from ..exceptions import TargetError
+from ..robots import Robot
 from ..types import Array
+
+
+class Trajectory(Protocol):
+    """A motion over time, as those of Ruckig."""
+
+    duration: float
+
+    def at_time(self, time: float) -> tuple[ArrayLike, ArrayLike, ArrayLike]:
+        """Return position, velocity and acceleration `time` [s] after its beginning, 0 <= time <= duration."""
 
 
 class SmoothReference:
@@ -27,10 +40,11 @@ class SmoothReference:
         self._input.max_velocity, self._input.max_acceleration = list(velocity), list(acceleration)
         self._input.max_jerk = list(jerk)
         self._velocity, self._acceleration = np.array(velocity), np.array(acceleration)
-        self._trajectory = self._ruckig = ruckig.Trajectory(self.size)
-        self._start = self._goal = np.zeros(self.size)
-        self._begin = 0.0
-        self.duration = 0.0
+        self._ruckig = ruckig.Trajectory(self.size)
+        self._trajectory: Trajectory = self._ruckig
+        self._start: Array = np.zeros(self.size)
+        self._goal: Array = self._start
+        self._begin = self.duration = 0.0
 
     def reset(self, y: Array, stamp: float) -> None:
         """Rest at y (size,) from `stamp` on."""
@@ -38,7 +52,7 @@ class SmoothReference:
         self._begin, self.duration = stamp, 0.0
 
     def limit(self, share: float) -> None:
-        """From the next motion on keep to `share` (0, 1] of the velocities and accelerations given at first."""
+        """Keep to `share` (0, 1] of the velocities and accelerations given at first, from the next motion on."""
         self._input.max_velocity, self._input.max_acceleration = (
             list(share * self._velocity),
             list(share * self._acceleration),
@@ -46,7 +60,7 @@ class SmoothReference:
 
     def go_to(self, goal: Array, stamp: float, start: tuple[Array, Array, Array] | None = None) -> None:
         """Start at `stamp` from `start` (position, velocity, acceleration), by default where the reference is then."""
-        position, velocity, acceleration = self.at(stamp, derivatives=True) if start is None else start
+        position, velocity, acceleration = self.motion_at(stamp) if start is None else start
         i = self._input
         i.current_position, i.current_velocity, i.current_acceleration = (
             list(position),
@@ -55,15 +69,15 @@ class SmoothReference:
         )
         i.target_position, i.target_velocity, i.target_acceleration = list(goal), [0.0] * self.size, [0.0] * self.size
         self._trajectory = self._ruckig
-        result = self._generator.calculate(i, self._trajectory)
+        result = self._generator.calculate(i, self._ruckig)
         if result not in (ruckig.Result.Working, ruckig.Result.Finished):
             raise TargetError(f"no trajectory to {np.round(goal, 4).tolist()} within the limits: {result}")
         self._start, self._goal = position, np.array(goal, dtype=np.float64)
         self._begin, self.duration = stamp, self._trajectory.duration
 
     def stop(self, stamp: float, start: tuple[Array, Array, Array] | None = None) -> Array:
-        """Come to rest from `start`, as for go_to, as soon as the limits allow; where that will be (size,)."""
-        position, velocity, acceleration = self.at(stamp, derivatives=True) if start is None else start
+        """Come to rest from `start`, as for `go_to`, as soon as the limits allow; return where that is (size,)."""
+        position, velocity, acceleration = self.motion_at(stamp) if start is None else start
         i = ruckig.InputParameter(self.size)
         i.control_interface = ruckig.ControlInterface.Velocity
         i.max_acceleration, i.max_jerk = (
@@ -76,18 +90,19 @@ class SmoothReference:
             list(acceleration),
         )
         self._trajectory = self._ruckig
-        result = self._generator.calculate(i, self._trajectory)
+        result = self._generator.calculate(i, self._ruckig)
         if result not in (ruckig.Result.Working, ruckig.Result.Finished):
             raise TargetError(f"no way to stop from {np.round(velocity, 4).tolist()} within the limits: {result}")
         self._start, self._begin, self.duration = position, stamp, self._trajectory.duration
         self._goal = np.array(self._trajectory.at_time(self.duration)[0])
         return self._goal
 
-    def follow(self, times: Array, Y: Array, stamp: float) -> None:
-        """Set out at `stamp` from wherever the reference is, pass Y (T, size) at `times` (T,) [s] after it, and rest at
-        the last point: a cubic spline, slowed down as a whole where it would leave the velocity or acceleration limits.
+    def track(self, times: Array, Y: Array, stamp: float) -> None:
+        """Pass Y (T, size) at `times` (T,) [s] after `stamp`, from wherever the reference is then, and rest at the last.
+
+        The way is a cubic spline, slowed down as a whole where it would leave the velocity or acceleration limits.
         """
-        position, velocity, _ = self.at(stamp, derivatives=True)
+        position, velocity, _ = self.motion_at(stamp)
         path = _Spline(times, position, Y, velocity)
         path = _Spline(
             times * path.slowdown(self._input.max_velocity, self._input.max_acceleration), position, Y, velocity
@@ -100,25 +115,34 @@ class SmoothReference:
         """When the goal is reached [s]."""
         return self._begin + self.duration
 
-    def at(self, stamp: float, derivatives: bool = False):
-        """Y (size,) at `stamp` [s], with its first and second derivatives if asked for."""
-        if self.duration == 0.0 or stamp >= self.end or stamp < self._begin:
-            y = self._start if stamp < self._begin and self.duration else self._goal
-            return (y.copy(), np.zeros(self.size), np.zeros(self.size)) if derivatives else y
+    def at(self, stamp: float) -> Array:
+        """Return y (size,) at `stamp` [s]."""
+        rest = self._rest_at(stamp)
+        return np.array(self._trajectory.at_time(stamp - self._begin)[0]) if rest is None else rest
+
+    def motion_at(self, stamp: float) -> tuple[Array, Array, Array]:
+        """Return y (size,) at `stamp` [s], with its first and second derivatives."""
+        rest = self._rest_at(stamp)
+        if rest is not None:
+            return rest.copy(), np.zeros(self.size), np.zeros(self.size)
         position, velocity, acceleration = self._trajectory.at_time(stamp - self._begin)
-        if derivatives:
-            return np.array(position), np.array(velocity), np.array(acceleration)
-        return np.array(position)
+        return np.array(position), np.array(velocity), np.array(acceleration)
+
+    def _rest_at(self, stamp: float) -> Array | None:
+        """Return y (size,) where it rests at `stamp`: before it begins, and from its end on; else None."""
+        if self.duration == 0.0 or stamp >= self.end or stamp < self._begin:
+            return self._start if stamp < self._begin and self.duration else self._goal
+        return None
 
     def over(self, times: Array) -> Array:
-        """Y (T, size) at rising `times` (T,) [s]."""
+        """Return y (T, size) at rising `times` (T,) [s]."""
         if self.duration == 0.0 or times[0] >= self.end:
             return np.repeat(self._goal[None], len(times), axis=0)
         return np.array([self.at(t) for t in times])
 
 
 class _Spline:
-    """A cubic spline from y_0 with velocity v_0 through Y (T, size) at `times` (T,) to rest; as Ruckig's trajectories."""
+    """A cubic spline from y_0 with velocity v_0 through Y (T, size) at `times` (T,) to rest; a `Trajectory`."""
 
     def __init__(self, times: Array, start: Array, Y: Array, velocity: Array):
         self.duration = float(times[-1])
@@ -127,18 +151,19 @@ class _Spline:
         )
 
     def at_time(self, time: float) -> tuple[Array, Array, Array]:
+        """See `Trajectory`."""
         return self._spline(time), self._spline(time, 1), self._spline(time, 2)
 
-    def slowdown(self, velocity, acceleration) -> float:
-        """By which factor all times must grow for the limits (size,) to hold."""
+    def slowdown(self, velocity: ArrayLike, acceleration: ArrayLike) -> float:
+        """Return by which factor all times must grow for the limits (size,) to hold."""
         times = np.linspace(0.0, self.duration, 10 * len(self._spline.x))
         fast = np.abs(self._spline(times, 1)) / np.asarray(velocity)
         hard = np.abs(self._spline(times, 2)) / np.asarray(acceleration)
         return max(1.0, float(fast.max()), float(np.sqrt(hard.max())))
 
 
-def joint_reference(robot, settings: ReferenceSettings, dt: float) -> SmoothReference:
-    """A reference for the joints within the given fractions of the robot's limits."""
+def joint_reference(robot: Robot, settings: ReferenceSettings, dt: float) -> SmoothReference:
+    """Make a reference for the joints within the given fractions of the robot's limits."""
     return SmoothReference(
         dt,
         settings.velocity_fraction * robot.velocity_limit,
@@ -148,6 +173,6 @@ def joint_reference(robot, settings: ReferenceSettings, dt: float) -> SmoothRefe
 
 
 def feature_reference(m: int, settings: ReferenceSettings, dt: float) -> SmoothReference:
-    """A reference for m feature coordinates (speeds are set in image widths, coordinates count half-widths)."""
+    """Make a reference for m feature coordinates (speeds are set in image widths, coordinates count half-widths)."""
     speed, acceleration = 2.0 * settings.feature_speed, 2.0 * settings.feature_acceleration
     return SmoothReference(dt, np.full(m, speed), np.full(m, acceleration), np.full(m, 10.0 * acceleration))

@@ -77,11 +77,11 @@ def test_the_reference_of_a_moving_arm_comes_to_rest_within_its_limits():
     target_manager.set_joint_target(np.array([2.0, -1.0]), 1.0)
     target_manager.set_joint_target(np.array([0.5, 0.5]), 9.0)
     target_manager.advance(1.0, np.zeros(4))
-    q, qd, _ = target_manager.joints.at(1.8, derivatives=True)
+    q, qd, _ = target_manager.joints.motion_at(1.8)
     assert np.abs(qd).min() > 0.1
     target_manager.hold(q, qd, 1.8)
     stamps = np.arange(1.8, target_manager.end + 0.5, 0.001)
-    motion = np.array([target_manager.joints.at(t, derivatives=True) for t in stamps])
+    motion = np.array([target_manager.joints.motion_at(t) for t in stamps])
     assert motion[0, 0] == pytest.approx(q) and motion[0, 1] == pytest.approx(qd)
     assert np.abs(motion[:, 2]).max() <= 0.5 * LIMIT * (1.0 + 1e-9)  # reference.acceleration_fraction
     assert motion[-1, 1] == pytest.approx([0.0, 0.0]) and motion[-1, 0] == pytest.approx(target_manager.target.q)

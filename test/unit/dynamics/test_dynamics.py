@@ -7,6 +7,7 @@ from mbrl_ros.config.sections.dynamics import DynamicsSettings, FeatureSettings
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.dynamics import CommandHistory, FeatureMotion, RegressionPosterior, build_dynamics
 from mbrl_ros.dynamics.compiled_posterior import CompiledPosterior, library
+from mbrl_ros.dynamics.online import NOISE_RANGE
 from mbrl_ros.robots import load_robot
 from mbrl_ros.types import FeatureFrame, LinearGaussianDynamics, Transition
 from support.robots import planar_arm, planar_robot
@@ -98,6 +99,25 @@ def test_noise_covariance_is_positive_semidefinite_and_calibrated(estimator):
     assert 0.85 <= inside / count <= 0.99
     if estimator != "frozen":
         np.testing.assert_allclose(np.diag(Sigma)[n:], noise**2, rtol=0.6)
+
+
+@pytest.mark.parametrize("share, expected", [(1e-3, NOISE_RANGE[0]), (0.7, None), (100.0, NOISE_RANGE[1])])
+def test_the_weight_of_the_prior_follows_the_noise_seen_within_its_range(share, expected):
+    """Believed noise 0.02 rad/s; `share` of it is what the velocities really carry."""
+    n, rng, believed = 2, np.random.default_rng(4), 0.02
+    dynamics = build_dynamics(planar_robot(n), DT, DynamicsSettings(noise=believed, noise_forgetting=0.9), {})
+    slope = np.zeros((n, 3 * n))
+    slope[:, 2 * n :] = dynamics.prior.jacobian[:, 2 * n :]
+    for transition in excited(rng, n, 400, slope, np.zeros(n), share * believed):
+        dynamics.fit(transition.x, transition.u)
+        dynamics.update(transition)
+    alone = (believed / dynamics.prior.spread) ** 2
+    factor = dynamics.posterior.precision / alone / dynamics.consistency.prior_weight(dynamics.consistency_settings)
+    if expected is None:  # between the ends it is the variance seen over the believed one, of the median joint
+        seen = np.sort(dynamics.posterior.variance)[n // 2] / believed**2
+        assert NOISE_RANGE[0] < factor[0] < NOISE_RANGE[1] and factor[0] == pytest.approx(seen, rel=0.3)
+    else:
+        np.testing.assert_allclose(factor, expected, rtol=1e-9)
 
 
 def test_permuting_the_joints_permutes_everything():

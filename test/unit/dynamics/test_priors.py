@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mbrl_ros.config import registry
 from mbrl_ros.config.sections.dynamics import DynamicsSettings
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.data import store
@@ -86,6 +87,42 @@ def test_rigid_body_jacobian(monkeypatch, compiler):
 def test_rigid_body_needs_efforts():
     with pytest.raises(ConfigurationError, match="velocity interface; use the integrator"):
         rigid_body.build(rigid_body.Settings(), pendulum("velocity"), 0.01)
+
+
+@pytest.mark.parametrize("name", registry.names("prior"))
+def test_every_prior_keeps_the_interface(name, tmp_path):
+    """Those of other packages too: shapes, a Jacobian that is right, a reset that forgets, and dynamics to be used in."""
+    module, robot, dt = registry.load("prior", name), pendulum(), 0.01
+    settings = module.Settings()
+    if "file" in settings.to_mapping():  # it has to be fitted first
+        data, file = pendulum_data(400), tmp_path / "prior.npz"
+        store.save(file, name, data.owner, module.fit(data, robot.command_upper))
+        settings = module.Settings(file=str(file))
+    prior, rng, n = module.build(settings, robot, dt), np.random.default_rng(0), robot.n
+    assert prior.spread.shape == (3 * n + 1,) and (prior.spread > 0.0).all()
+    X, U = rng.uniform(-1.0, 1.0, (4, 2 * n)), rng.uniform(-5.0, 5.0, (4, n))
+    assert_jacobian(prior, X, U)
+    if prior.linear:
+        np.testing.assert_array_equal(prior.linearize(X, U)[1][0], prior.linearize(X, U)[1][-1])
+    assert prior.spread_at(X[0], U[0]).shape == (3 * n + 1,)
+    before = prior.linearize(X, U)
+    change = prior.move_to(np.full(n, 0.5))
+    assert (change is not None) == prior.moving
+    after = prior.linearize(X, U)
+    if change is None:
+        np.testing.assert_array_equal(after[1], before[1])
+    else:
+        np.testing.assert_allclose(
+            after[1][:, :, 2 * n :] - before[1][:, :, 2 * n :], change[None].repeat(4, 0), rtol=1e-9
+        )
+    prior.learn_gain(np.full(n, 0.5), 0.5 * after[1][0, :, 2 * n :])
+    prior.reset()
+    prior.move_to(np.full(n, 0.5))
+    np.testing.assert_array_equal(prior.linearize(X, U)[1], after[1])  # what was learned is forgotten
+    dynamics = OnlineDynamics(robot, dt, DynamicsSettings(), prior)
+    dynamics.reset(np.zeros(n))
+    model = dynamics.fit(X[0], U[0], X, U)
+    assert model.F.shape[1:] == (2 * n, 3 * n) and np.isfinite(model.F).all() and np.isfinite(model.f).all()
 
 
 # --- priors learned from data

@@ -5,7 +5,7 @@ import pytest
 
 from mbrl_ros.config.sections.references import ReferenceSettings
 from mbrl_ros.exceptions import ShapeError, TargetError
-from mbrl_ros.references.target_manager import TargetManager
+from mbrl_ros.references.target_manager import Phase, TargetManager
 from mbrl_ros.references.trajectory import joint_reference
 from support.robots import planar_robot
 
@@ -45,14 +45,14 @@ def test_a_reference_ends_at_its_goal_and_rests(robot):
     np.testing.assert_allclose(reference.over(1.0 + np.arange(5) * DT), [reference.at(1.0 + k * DT) for k in range(5)])
 
 
-def follower_at(robot, q, m=0):
+def manager_at(robot, q, m=0):
     target_manager = TargetManager(robot, SETTINGS, DT, m, horizon=4)
     target_manager.reset(np.array(q), 0.0)
     return target_manager
 
 
 def test_bad_targets_are_refused_with_the_reason(robot):
-    target_manager = follower_at(robot, [0.3, 0.3, 0.3])
+    target_manager = manager_at(robot, [0.3, 0.3, 0.3])
     with pytest.raises(TargetError, match=r"'joint2' must lie in \[-2\.\d+, 2\.\d+\], got 9"):
         target_manager.set_joint_target([0.0, 9.0, 0.0])
     with pytest.raises(TargetError, match="'joint1'.*got nan"):
@@ -64,13 +64,13 @@ def test_bad_targets_are_refused_with_the_reason(robot):
     with pytest.raises(TargetError, match="features.points"):
         target_manager.set_feature_target([0.0, 0.0])
     with pytest.raises(TargetError, match=r"\[-1, 1\]"):
-        follower_at(robot, [0.3, 0.3, 0.3], m=2).set_feature_target([0.0, 1.5])
+        manager_at(robot, [0.3, 0.3, 0.3], m=2).set_feature_target([0.0, 1.5])
     assert target_manager.target.kind == "joints"  # none of them changed anything
     np.testing.assert_allclose(target_manager.target.value, 0.3)
 
 
 def test_targets_start_when_their_time_has_come(robot):
-    target_manager = follower_at(robot, [0.1, 0.2, 0.3])
+    target_manager = manager_at(robot, [0.1, 0.2, 0.3])
     target_manager.set_joint_target([-1.0, 0.0, 0.0], stamp=2.0)  # replaced by the other one that begins at 2 s
     target_manager.set_joint_target([1.0, 0.0, 0.0], stamp=2.0)
     target_manager.set_joint_target([0.5, 0.0, 0.0], stamp=1.0)  # messages on two topics may come in any order
@@ -85,7 +85,7 @@ def test_targets_start_when_their_time_has_come(robot):
 
 
 def test_a_point_reference_is_the_image_of_the_joint_reference(robot):
-    target_manager = follower_at(robot, [0.3, 0.3, 0.3])
+    target_manager = manager_at(robot, [0.3, 0.3, 0.3])
     target_manager.set_point_target(target_manager.kinematics.position(np.array([0.6, 0.1, 0.5])))
     target_manager.advance(0.0, np.zeros(6))
     times = 0.3 + DT * np.arange(5)
@@ -105,19 +105,21 @@ def test_a_point_target_before_the_first_state_is_reached_from_where_the_robot_i
 
 
 def test_an_image_target_is_looked_for_served_and_waited_for(robot):
-    target_manager = follower_at(robot, [0.3, 0.3, 0.3], m=2)
+    target_manager = manager_at(robot, [0.3, 0.3, 0.3], m=2)
     target_manager.set_feature_target([0.2, -0.1])
     x = np.concatenate([np.full(3, 0.3), np.zeros(3), [0.0, 0.0], np.zeros(2)])
     target_manager.advance(0.0, x, fresh=True, known=False)
-    assert target_manager.phase == "look" and target_manager.preview(0.5 + DT * np.arange(5)).kind == "joints"
+    assert target_manager.phase is Phase.EXCITE and target_manager.preview(0.5 + DT * np.arange(5)).kind == "joints"
     assert np.ptp(target_manager.preview(0.5 + DT * np.arange(5)).q, axis=0).min() > 0.0  # every joint moves a little
     target_manager.advance(1.0, x, fresh=True, known=True)
-    assert target_manager.phase == "serve"
+    assert target_manager.phase is Phase.SERVO
     late = target_manager.preview(target_manager.end + DT * np.arange(5))
     assert late.kind == "features"
     np.testing.assert_allclose(late.s, np.tile([0.2, -0.1], (5, 1)))
     target_manager.advance(1.5, x, fresh=False, known=True)
-    assert target_manager.phase == "lost" and target_manager.preview(1.5 + DT * np.arange(5)).kind == "joints"
+    assert (
+        target_manager.phase is Phase.FEATURES_LOST and target_manager.preview(1.5 + DT * np.arange(5)).kind == "joints"
+    )
     assert target_manager.end == np.inf
     target_manager.advance(2.0, x, fresh=True, known=False)
-    assert target_manager.phase == "look"
+    assert target_manager.phase is Phase.EXCITE

@@ -12,7 +12,7 @@ DT = 0.01
 TIMES, Q = np.array([1.0, 2.0]), np.array([[0.2, -0.1], [0.3, 0.1]])
 
 
-def following(times=TIMES, positions=Q) -> TargetManager:
+def tracking(times=TIMES, positions=Q) -> TargetManager:
     target_manager = TargetManager(planar_robot(), ReferenceSettings(), DT)
     target_manager.reset(np.zeros(2), 5.0)
     target_manager.set_trajectory(times, positions, 6.0)
@@ -28,17 +28,17 @@ def references(target_manager, stamps):
 
 
 def test_the_points_are_passed_at_their_times_and_the_last_one_is_kept():
-    found = references(following(), [5.5, 6.0, 7.0, 8.0, 9.0])
+    found = references(tracking(), [5.5, 6.0, 7.0, 8.0, 9.0])
     assert found == pytest.approx(np.array([[0, 0], [0, 0], Q[0], Q[1], Q[1]]))
 
 
 def test_a_point_at_time_zero_is_where_the_reference_is_anyway():
-    found = references(following(np.array([0.0, 1.0, 2.0]), np.vstack(([1.0, 1.0], Q))), [6.0, 7.0, 8.0])
+    found = references(tracking(np.array([0.0, 1.0, 2.0]), np.vstack(([1.0, 1.0], Q))), [6.0, 7.0, 8.0])
     assert found == pytest.approx(np.array([[0, 0], Q[0], Q[1]]))
 
 
 def test_it_is_slowed_down_as_a_whole_to_stay_within_the_limits():
-    target_manager = following(
+    target_manager = tracking(
         np.array([0.01, 0.02])
     )  # velocity limit 3, half of it for references; acceleration 0.5 * 7.5
     target_manager.advance(6.0, np.zeros(4))
@@ -50,7 +50,7 @@ def test_it_is_slowed_down_as_a_whole_to_stay_within_the_limits():
 
 
 def test_it_sets_out_with_the_velocity_of_the_reference_before():
-    target_manager = following()
+    target_manager = tracking()
     target_manager.set_joint_target(np.array([1.0, 0.0]), 5.5)
     target_manager.set_trajectory(TIMES, Q, 6.0)
     references(target_manager, [5.5])
@@ -60,7 +60,7 @@ def test_it_sets_out_with_the_velocity_of_the_reference_before():
 
 
 def test_a_later_target_takes_over_and_after_an_interruption_the_end_counts():
-    target_manager = following()
+    target_manager = tracking()
     references(target_manager, [6.5])
     target_manager.resume(np.array([0.1, 0.1]), 6.6)
     assert references(target_manager, [6.7, 30.0])[-1] == pytest.approx(Q[-1])
@@ -82,4 +82,4 @@ def test_a_later_target_takes_over_and_after_an_interruption_the_end_counts():
 )
 def test_what_is_no_trajectory_is_refused(times, positions, error, words):
     with pytest.raises(error, match=words):
-        following(np.array(times), np.array(positions))
+        tracking(np.array(times), np.array(positions))
