@@ -131,8 +131,8 @@ def page(
         for key, value in flat(summary).items()
     )
     block = f"<pre>{html.escape(details)}</pre>" if details else ""
-    return f"""<!doctype html><html lang="en"><meta charset="utf-8">
-<title>{html.escape(f"{verdict.line()} - {title}")}</title>
+    heading = f"{verdict.line()} - {title}"  # on the first line, where scripts find the verdict
+    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(heading)}</title>
 <style>body{{font:15px/1.5 system-ui,sans-serif;color:{INK};max-width:1100px;margin:2rem auto;padding:0 1rem}}
 img{{width:100%}}figure{{margin:1.5rem 0}}table{{border-collapse:collapse}}
 th{{text-align:left;font-weight:500;padding-right:2rem}}td{{font-variant-numeric:tabular-nums}}

@@ -92,7 +92,7 @@ def test_equal_seeds_give_equal_runs_whether_they_are_paced_or_not(tmp_path):
 
 @needs("example-robot-data")
 def test_simulated_time_never_runs_ahead_and_a_lost_arm_ends_the_run_with_its_cause(tmp_path):
-    """Watched from outside, in the domain that was asked for; an emergency stop is a loss that no controller can avoid."""
+    """Watched from outside, in the requested domain; an emergency stop is a loss that no controller can avoid."""
     domain = new_domain()
     with subprocess.Popen(
         command(tmp_path, "--domain", str(domain)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -268,7 +268,7 @@ def test_commands_go_out_in_the_order_of_the_forward_controller():
 
 
 def test_the_description_may_come_by_topic_and_time_from_a_simulation():
-    """A robot described by its latched topic, with /clock: age is judged in simulated time, so it stands when that does."""
+    """A robot described by its latched topic, with /clock: age is judged in simulated time and stands still with it."""
     parameters = {"control.rate": 50.0, "use_sim_time": True, "supervisor.safe_effort": "zero"}
     with ros(("mpc_node", parameters)) as (peer, mpc):
         clock = peer.publisher(Clock, "/clock")

@@ -96,7 +96,7 @@ def test_details_name_joints_and_the_nearest_match():
 
 
 def test_ever_new_wrong_names_get_short_complaints():
-    """Whoever floods a node with them must not get a search for the nearest name each time, nor fill its diagnostics."""
+    """A flood of such messages must neither cost a search for the nearest name each time nor fill the diagnostics."""
     read = reader()
     for k in range(50):
         read.read(joint_state(name=tuple(f"unknown_{k}_{i}" for i in range(1000)), position=(0.0,) * 1000), 0.0)

@@ -107,7 +107,7 @@ def test_commands_are_in_limits_and_what_the_robot_felt(runs):
 
 
 def test_two_lockstep_runs_agree_to_the_last_bit(runs):
-    for first, second in zip(runs[0][:2], runs[1][:2]):
+    for first, second in zip(runs[0][:2], runs[1][:2], strict=True):
         for name in first:
             if name not in ("compute_ms", "latency_ms", "period_us"):
                 assert np.array_equal(first[name], second[name], equal_nan=True), name

@@ -77,7 +77,7 @@ class Robot:
         heard = self.peer.heard["/mpc_node/policy_status"]
         if not heard:
             return {"mode": -1, "version": 0}
-        return {d.label: value for d, value in zip(heard[-1].layout.dim, heard[-1].data)}
+        return {d.label: value for d, value in zip(heard[-1].layout.dim, heard[-1].data, strict=True)}
 
     def call(self, name) -> tuple[bool, str]:
         client = self.peer.node.create_client(Trigger, f"/mpc_node/{name}")

@@ -86,7 +86,7 @@ def test_the_numpy_cost_is_the_casadi_cost(name):
     X = problem.x0 + 0.3 * rng.standard_normal((6, problem.nx))
     U, p = rng.standard_normal((6, problem.nu)), problem.parameters
     by_hand, by_casadi = numpy_cost.NumpyEvaluator(problem), planner.solver.evaluate
-    for a, b in zip(by_hand.expand(X, U, p), by_casadi.expand(X, U, p)):
+    for a, b in zip(by_hand.expand(X, U, p), by_casadi.expand(X, U, p), strict=True):
         assert np.allclose(a, b, rtol=1e-9, atol=1e-12)
     Xs, Us = (np.repeat(a[:, None], 8, axis=1) for a in (X, U))
     assert np.allclose(by_hand.costs(Xs, Us, p), by_casadi.costs(Xs, Us, p), rtol=1e-12)

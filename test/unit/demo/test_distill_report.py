@@ -15,7 +15,7 @@ def trace(modes, versions, seed=0):
     rng = np.random.default_rng(seed)
     return [
         (0.005 * k, version, int(mode), float("nan") if k < 20 else 0.1 + 0.05 * rng.random(), rng.standard_normal(7))
-        for k, (mode, version) in enumerate(zip(modes, versions))
+        for k, (mode, version) in enumerate(zip(modes, versions, strict=True))
     ]
 
 
