@@ -43,7 +43,7 @@ class JointNameError(MbrlError):
 class ShapeError(MbrlError):
     """An array has the wrong shape."""
 
-    def __init__(self, name: str, expected: tuple[int, ...], given: tuple[int, ...]):
+    def __init__(self, name: str, expected: tuple[int | None, ...], given: tuple[int, ...]):
         self.name, self.expected, self.given = name, expected, given
         super().__init__(f"{name} must have shape {expected}, got {given}")
 

@@ -135,7 +135,7 @@ class TargetManager:
         return self._accept(joint_target(self.robot, q, stamp))
 
     def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0) -> Target:
-        """Pass joint positions Q (T, n) `times` (T,) [s] after `stamp` (0: now), then rest. TargetError if malformed."""
+        """Pass Q (T, n) [rad or m] `times` (T,) [s] after `stamp` (0: now), then rest. TargetError if malformed."""
         return self._accept(trajectory_target(self.robot, times, Q, stamp))
 
     def set_point_target(self, p: Array, stamp: float = 0.0) -> Target:

@@ -98,7 +98,7 @@ class SmoothReference:
         return self._goal
 
     def track(self, times: Array, Y: Array, stamp: float) -> None:
-        """Pass Y (T, size) at `times` (T,) [s] after `stamp`, from wherever the reference is then, and rest at the last.
+        """Pass Y (T, size) `times` (T,) [s] after `stamp`, from where the reference is then, and rest at the last.
 
         The way is a cubic spline, slowed down as a whole where it would leave the velocity or acceleration limits.
         """
