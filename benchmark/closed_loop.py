@@ -143,7 +143,7 @@ def main() -> None:
         results[name] = [run(name, seed) for seed in tqdm(range(args.seeds), desc=name, leave=False)]
     print(f"worst of {args.seeds} seeds; late: first within 1 cm for good, after the end of the reference")
     print(
-        f"{'':28s}{'late [s]':>9s}{'rest [mm]':>10s}{'bump [mm]':>10s}{'back [s]':>9s}{'loaded [mm]':>12s}"
+        f"{'':28s}{'late [s]':>9s}{'rest [mm]':>10s}{'peak [mm]':>10s}{'back [s]':>9s}{'loaded [mm]':>12s}"
         f"{'speed':>7s}{'outside':>8s}{'NIS in bound':>14s}{'burst [rad]':>12s}"
     )
     for name, rows in results.items():

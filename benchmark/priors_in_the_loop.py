@@ -101,7 +101,7 @@ def main() -> None:
             **learned(args.runs, folder),
         }
         print(
-            f"{'prior':24s}{'estimator':14s}{'late [s]':>9s}{'rest [mm]':>10s}{'bump [mm]':>10s}{'back [s]':>9s}"
+            f"{'prior':24s}{'estimator':14s}{'late [s]':>9s}{'rest [mm]':>10s}{'peak [mm]':>10s}{'back [s]':>9s}"
             f"{'loaded [mm]':>12s}{'speed':>7s}{'nmse_qd':>9s}{'NIS in bound':>14s}{'tick p50/p99 [ms]':>19s}"
         )
         for name, changes in priors.items():

@@ -15,7 +15,7 @@ COLUMNS = (
     "seed",
     "latest within 1 cm [s]",
     "rest [mm]",
-    "bump [mm]",
+    "peak deviation [mm]",
     "back [s]",
     "loaded rest [mm]",
     "image [% width]",
