@@ -1,6 +1,7 @@
 """`make coverage`: the tests once more, counting the lines they run, in the processes they start too; a table by room.
 
-Lines of the core rooms and of the nodes are what is judged: below LEAST the exit code is 1.
+Lines of the core rooms and of the nodes are what is judged: below LEAST the exit code is 1. Counting makes the nodes
+several times slower, so a test that fails here is named and no more; `make test` is the judge of tests.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def table(report: dict) -> tuple[list[str], dict[str, float]]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the sessions under coverage and print the table; 0 when they passed and enough was run."""
+    """Run the sessions under coverage and print the table; 0 when enough was run."""
     with tempfile.TemporaryDirectory(prefix="mbrl-coverage-") as folder:
         os.environ["COVERAGE_FILE"] = str(Path(folder, "data"))
         os.environ["COVERAGE_RCFILE"] = str(ROOT / "pyproject.toml")
@@ -68,7 +69,9 @@ def main(arguments: list[str]) -> int:
         print(
             f"{name}: {share:.1f} % of the lines, at least {LEAST[name]:.0f} % {'MISSED' if name in low else 'reached'}"
         )
-    return int(bool(code or low))
+    if code:
+        print("Some tests failed while lines were counted, see above: see whether they do with `make test`.")
+    return int(bool(low))
 
 
 if __name__ == "__main__":
