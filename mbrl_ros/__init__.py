@@ -1,0 +1,1 @@
+"""Model-based reinforcement learning for robot arms: dynamics learned in motion, iLQR, a supervisor."""

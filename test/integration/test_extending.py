@@ -1,4 +1,4 @@
-"""doc/extending.md: the package that it builds is installed, planned with from a YAML file, and keeps every interface."""
+"""doc/extending.md: the package that it builds is installed, used from a YAML file, and keeps every interface."""
 
 import json
 import os

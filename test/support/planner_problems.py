@@ -62,7 +62,7 @@ class Case:
 
 
 def random_case(seed, nx, nu, horizon, *, nonlinear=False, change=False, stages=None, model=False, bound=1.0) -> Case:
-    """A random problem: quadratic or smooth-absolute nonlinear cost, with or without a cost on the change of command."""
+    """A random problem: quadratic or smooth-absolute nonlinear cost, with or without a cost on changes of command."""
     rng = np.random.default_rng(seed)
     M, R = rng.standard_normal((nx, nx)), rng.standard_normal((nu, nx + nu))
 

@@ -1,4 +1,4 @@
-"""The whole controller on a simulated arm, in lockstep and without ROS: it must learn, hold, recover and repeat itself."""
+"""The whole controller on a simulated arm, in lockstep, without ROS: it must learn, hold, recover, repeat itself."""
 
 import numpy as np
 import pytest

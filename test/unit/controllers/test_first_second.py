@@ -1,4 +1,4 @@
-"""Closed loops on simulated arms where the first second goes wrong: late commands, spikes, and faults that are forced."""
+"""Closed loops on simulated arms where the first second goes wrong: late commands, spikes, forced faults."""
 
 import numpy as np
 import pytest
@@ -104,7 +104,7 @@ class Loop:
         return target
 
 
-# --- spikes -------------------------------------------------------------------------------------------------------------
+# --- spikes -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("interface", ("effort", "velocity", "position"))
@@ -139,7 +139,7 @@ def test_what_the_supervisor_sees_is_what_the_controller_admits():
     assert loop.cycle._observation is seen[-1][1]  # and so an emergency stop
 
 
-# --- late commands -------------------------------------------------------------------------------------------------------
+# --- late commands ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("plant, seed", (({"motor_lag": (0.01,)}, 1), ({"command_delay": 2.0}, 2)))
@@ -156,7 +156,7 @@ def test_a_start_with_a_delay_nobody_told_of_reaches_its_target(plant, seed):
     assert off.max() < 0.01 < np.linalg.norm(target - start)
 
 
-# --- forced faults ---------------------------------------------------------------------------------------------------------
+# --- forced faults ----------------------------------------------------------------------------------------------------
 
 
 def braking(loop, q, qd):

@@ -1,4 +1,4 @@
-"""Asked to hold, an arm slows down within its acceleration limits and stays; no target moves it before it is resumed."""
+"""Asked to hold, an arm slows down within its acceleration limits and stays; no target moves it until it resumes."""
 
 import numpy as np
 import pytest

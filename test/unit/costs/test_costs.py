@@ -1,4 +1,4 @@
-"""Every cost: derivatives against finite differences, curvature never negative, parameters, ramps; and what each means."""
+"""Every cost: derivatives against finite differences, curvature never negative, parameters, ramps; what each means."""
 
 import casadi
 import numpy as np
@@ -196,7 +196,7 @@ def test_all_costs_together(context):
     assert covered == list(range(cost.np))
 
 
-# --- change of the command ----------------------------------------------------------------------------------------------
+# --- change of the command --------------------------------------------------------------------------------------------
 
 
 def metric(seed=0, acceleration=600.0):

@@ -10,9 +10,10 @@ from mbrl_ros.exceptions import ConfigurationError
 
 DT, N = 0.005, 7
 BOUND = chi2.ppf(0.95, N)
+DEFAULTS = ConsistencySettings()
 
 
-def run(trust, ratios, settings=ConsistencySettings()):
+def run(trust, ratios, settings=DEFAULTS):
     states = []
     for ratio in ratios:
         trust = trust.after(ratio * BOUND, BOUND, DT, settings)

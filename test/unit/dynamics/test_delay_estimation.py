@@ -144,7 +144,7 @@ def estimate(ticks, std, explained=0.5, usable=False):
 
 
 def fed(monitor, *estimates):
-    """What the monitor changes to after each of these estimates, None where to nothing; as `update` does with its own."""
+    """What the monitor changes to after each of these estimates, or None; as `update` does with its own."""
     changes = []
     for one in estimates:
 
@@ -159,8 +159,10 @@ def fed(monitor, *estimates):
 
 
 def test_the_time_is_as_uncertain_as_configured_until_an_estimate_speaks():
-    """10 ms; then hypot(std, mean - in use) ticks of 5 ms, between half a millisecond and what it began with; one estimate
-    leaves 0.7 of it at least."""
+    """10 ms; then hypot(std, mean - in use) ticks of 5 ms, from half a millisecond to what it began with.
+
+    One estimate leaves 0.7 of it at least.
+    """
     monitor = DelayMonitor(2, DT, 1.0, DelaySettings(adapt=False))
     assert monitor.std == monitor.settings.uncertainty == 0.01
     fed(monitor, None, estimate(1.0, 1.0), estimate(1.0, 0.5, explained=0.1))  # nothing, too wide, explains too little

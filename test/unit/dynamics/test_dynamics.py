@@ -144,7 +144,7 @@ def test_posterior_equals_conditioning_the_joint_gaussian():
     posterior = RegressionPosterior(precision, np.ones(n))
     Phi = np.hstack([rng.normal(size=(N, D - 1)), np.ones((N, 1))])
     Y = rng.normal(size=(N, n))
-    for phi, y in zip(Phi, Y):
+    for phi, y in zip(Phi, Y, strict=True):
         posterior.add(phi, y, 1.0)
     W = posterior.condition(np.zeros(D - 1))
     # moments: N Sigma_emp plus the prior's scatter, which is diag(precision) on the regressors about mu0 = mu

@@ -52,7 +52,7 @@ def pendulum_acceleration(q, qd, tau, m1=M1, m2=M2):
 def assert_jacobian(prior, X, U, tolerance=1e-6):
     """`linearize` against `mean` and against central differences of `mean`."""
     Y, J = prior.linearize(X, U)
-    for t, (x, u) in enumerate(zip(X, U)):
+    for t, (x, u) in enumerate(zip(X, U, strict=True)):
         np.testing.assert_allclose(Y[t], prior.mean(x, u), rtol=1e-9, atol=1e-12)
         slope = derivative(lambda z: prior.mean(z[: X.shape[1]], z[X.shape[1] :]), np.concatenate([x, u]), 1e-5)
         np.testing.assert_allclose(J[t], slope, rtol=1e-4, atol=tolerance)
@@ -91,7 +91,7 @@ def test_rigid_body_needs_efforts():
 
 @pytest.mark.parametrize("name", registry.names("prior"))
 def test_every_prior_keeps_the_interface(name, tmp_path):
-    """Those of other packages too: shapes, a Jacobian that is right, a reset that forgets, and dynamics to be used in."""
+    """Those of other packages too: shapes, a right Jacobian, a reset that forgets, and dynamics to be used in."""
     module, robot, dt = registry.load("prior", name), pendulum(), 0.01
     settings = module.Settings()
     if "file" in settings.to_mapping():  # it has to be fitted first
@@ -133,7 +133,7 @@ def pendulum_data(N=1500, seed=0, noise=0.0, dt=0.01):
     rng = np.random.default_rng(seed)
     X = np.hstack([rng.uniform(-1.0, 1.0, (N, 2)), rng.uniform(-2.0, 2.0, (N, 2))])
     U = rng.uniform(-8.0, 8.0, (N, 2))
-    D = np.array([dt * pendulum_acceleration(x[:2], x[2:], u) for x, u in zip(X, U)])
+    D = np.array([dt * pendulum_acceleration(x[:2], x[2:], u) for x, u in zip(X, U, strict=True)])
     return Dataset(
         Owner(("shoulder", "elbow"), "effort", dt),
         X,
@@ -152,7 +152,7 @@ LEARNED = [(global_linear, {}), (gmm, {"components": 6}), (ensemble, {"epochs": 
 
 
 def error_on(prior, data):
-    predicted = np.array([prior.mean(x, u) for x, u in zip(data.X, data.U)])
+    predicted = np.array([prior.mean(x, u) for x, u in zip(data.X, data.U, strict=True)])
     return ((predicted - data.D) ** 2).sum() / (data.D**2).sum()
 
 
@@ -216,7 +216,7 @@ def test_a_learned_prior_is_believed_less_where_it_contradicts_itself(module, op
     data = pendulum_data(800)
     prior = module.from_arrays(fitted(module, data, **options), pendulum(), 0.01)
     apart, size = data.X[np.abs(data.X).sum(axis=1).argmin()], prior.spread.size
-    spreads = np.array([prior.spread_at(x, u) for x, u in zip(data.X[::20], data.U[::20])])
+    spreads = np.array([prior.spread_at(x, u) for x, u in zip(data.X[::20], data.U[::20], strict=True)])
     assert spreads.shape[1] == size
     np.testing.assert_array_equal(spreads[:, :-1], np.broadcast_to(prior.spread[:-1], spreads[:, :-1].shape))
     assert (spreads[:, -1] >= prior.spread[-1]).all()
@@ -261,7 +261,7 @@ def test_a_good_prior_makes_learning_faster():
     for name, prior in (("learned", learned), ("integrator", integrator.build(integrator.Settings(), robot, 0.01))):
         dynamics = OnlineDynamics(robot, 0.01, DynamicsSettings(), prior)
         total = 0.0
-        for k, (x, u, d) in enumerate(zip(few.X, few.U, few.D)):
+        for k, (x, u, d) in enumerate(zip(few.X, few.U, few.D, strict=True)):
             dynamics.fit(x, u)
             x_next = np.concatenate([x[:2] + 0.01 * (x[2:] + 0.5 * d), x[2:] + d])
             total += (dynamics.update(Transition(0.01 * k, x, u, x_next)).error ** 2).sum()

@@ -57,7 +57,7 @@ def test_with_plain_forgetting_a_single_sample_of_evidence_would_shrink_sigma(ki
         posterior.predict(np.array([0.0, 1.0]), np.zeros(1))
         posterior.add_innovation(w)
         scatter, count = g * scatter, g * count + w
-    # 10 g / (10 g + 1) = 0.908 of the prior's variance, and the floor; with g the count tends to w / (1 - g) = 0.1 of a sample
+    # 10 g / (10 g + 1) = 0.908 of the prior's variance, and the floor; with g the count tends to w / (1 - g) = 0.1
     assert posterior.Sigma[0, 0] == pytest.approx(0.908 * noise**2, rel=1e-2)
     assert count == pytest.approx(0.1, abs=1e-3) and scatter / count < 0.01 * noise**2  # what g would have left of it
 
@@ -154,7 +154,7 @@ def driven(n, ticks, seed=0, q=None):
 
 
 def test_rho_and_the_nis_by_hand():
-    """One joint of 1/12 kg m^2: B = dt * 12 = 0.06 rad/s per N m before any fit; noise 0.05 rad/s, so Sigma = 0.0025 * 1.0001."""
+    """One joint of 1/12 kg m^2: B = 0.06 rad/s per N m before any fit; noise 0.05 rad/s: Sigma = 0.0025 * 1.0001."""
     dynamics = model(planar_robot(1), noise=0.05)
     u, neighbors = np.array([1.0]), np.array([[0.5], [2.0]])
     transition = Transition(0.0, np.zeros(2), u, np.array([0.0, 0.2]))
@@ -217,7 +217,7 @@ def test_a_time_that_is_known_exactly_changes_nothing(neighbors, std):
 
 
 def test_a_delay_off_by_one_tick_spoils_neither_gain_nor_noise_when_its_time_is_uncertain():
-    """Large changes of effort, each taken for the next tick's: at full weight they undo what the prior says of the gain."""
+    """Large changes of effort, each taken for the next tick's: at full weight they undo the prior's gain."""
     gain, noise, true = {}, {}, 12.0 * DT
     for std in (0.0, 0.01):
         dynamics, x = model(planar_robot(1)), np.zeros(2)
@@ -234,7 +234,7 @@ def test_a_delay_off_by_one_tick_spoils_neither_gain_nor_noise_when_its_time_is_
     assert noise[0.01] < 1.2 and noise[0.0] > 10.0
 
 
-# --- a prior that moves -------------------------------------------------------------------------------------------------
+# --- a prior that moves -----------------------------------------------------------------------------------------------
 
 
 def test_moving_the_prior_is_having_learned_with_the_new_gain_all_along():

@@ -16,7 +16,7 @@ def test_a_gate_told_that_velocities_agree_remembers_what_it_would_have_seen():
     rng = np.random.default_rng(0)
     short, full = VelocityGate(N, DT, 6.0), VelocityGate(N, DT, 6.0)
     x = rng.normal(size=2 * N)
-    for k in range(40):
+    for _ in range(40):
         x_next = x + 0.01 * rng.standard_t(2.0, size=2 * N)  # outliers, too: they must not widen the gate either way
         short.agree(x, x_next)
         assert not full.refused(x, x_next, np.zeros(N), np.ones(N)).any()

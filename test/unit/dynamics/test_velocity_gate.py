@@ -75,8 +75,10 @@ def test_a_second_spike_is_as_small_a_surprise_as_the_first():
 
 
 def test_an_outlier_that_is_believed_widens_the_gate_a_little_only():
-    """Positions off by 1 rad that the model does not object to count as five standard deviations: sqrt(1 + 24 / 50) = 1.2 times
-    wider, where their square would have made it 1400 times."""
+    """Positions off by 1 rad that the model accepts count as five standard deviations: sqrt(1 + 24 / 50) = 1.2 times.
+
+    Their square would have made it 1400 times as wide.
+    """
     gate, arm = VelocityGate(1, DT, 6.0), Moving(1, 0)
     for _ in range(200):
         arm.tick(gate)
@@ -154,7 +156,7 @@ def test_all_three_conditions_are_needed():
 
 @pytest.mark.parametrize("interface", ("effort", "velocity", "position"))
 def test_the_controller_replaces_what_is_refused_and_tells(interface):
-    """A robot at rest, one sample off by 10 rad/s: neither the plan's state nor the supervisor's nor the next period sees it."""
+    """A robot at rest, one sample off by 10 rad/s: not seen by the plan, the supervisor or the next period."""
     controller = MpcController(planar_robot(2, interface), Configuration.from_flat({"planner.horizon": 10}))
     rng = np.random.default_rng(0)
     learned = []

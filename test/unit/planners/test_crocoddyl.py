@@ -17,7 +17,7 @@ pytestmark = needs("crocoddyl")
 
 
 class Stage(ActionModelAbstract):
-    """One stage of a Case, or its last (t = H), with exact derivatives of the dynamics and our expansion of the cost."""
+    """One stage of a Case, or its last (t = H), with exact derivatives of the dynamics and our expansion of thecost."""
 
     def __init__(self, case, t):
         super().__init__(crocoddyl.StateVector(case.cost.nx), case.cost.nu, 1)

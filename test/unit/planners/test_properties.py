@@ -264,7 +264,7 @@ def test_several_planners_share_nothing():
     planners = [case.planner(BACKEND, iterations=2) for case in cases]
     alone = cases[0].planner(BACKEND, iterations=2)
     for _ in range(3):
-        together = [case.plan(planner) for case, planner in zip(cases, planners)]
+        together = [case.plan(planner) for case, planner in zip(cases, planners, strict=True)]
         expected = cases[0].plan(alone)
         for name in ARRAYS:
             assert np.array_equal(getattr(together[0], name), getattr(expected, name))

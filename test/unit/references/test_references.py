@@ -91,7 +91,7 @@ def test_a_point_reference_is_the_image_of_the_joint_reference(robot):
     times = 0.3 + DT * np.arange(5)
     preview = target_manager.preview(times)
     assert preview.kind == "point"
-    for q, p in zip(preview.q, preview.p):
+    for q, p in zip(preview.q, preview.p, strict=True):
         np.testing.assert_allclose(target_manager.kinematics.position(q), p, atol=1e-12)
 
 
