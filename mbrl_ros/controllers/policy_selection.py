@@ -70,7 +70,7 @@ class PolicySelection:
         return changed
 
     def use(self, student: CompiledPolicy, version: int | None = None) -> None:
-        """Take a new policy into shadow (while teaching: into the lesson); one that acts goes on acting.
+        """Take a new policy into shadow (while teaching: into the imitation); one that acts goes on acting.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-r"""The estimator interface: dynamics that are learned while the robot moves, and what they say of themselves.
+r"""The estimator interface: dynamics that are learned while the robot moves, and judged by their predictions.
 
 For n joints, m feature coordinates and x = [q; qd; s; sd] (nx = 2 n + 2 m), an estimator keeps a posterior of
 

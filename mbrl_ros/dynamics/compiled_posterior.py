@@ -53,7 +53,7 @@ class _Structure(ctypes.Structure):
 
 @functools.lru_cache(maxsize=1)
 def library() -> ctypes.PyDLL | None:
-    """Load the compiled functions; None where that fails, and the log tells why."""
+    """Load the compiled functions; None where that fails, and the log has the reason."""
     return load_library("posterior", {"posterior.cpp": (files(__package__) / "posterior.cpp").read_text()})
 
 
@@ -65,7 +65,7 @@ class CompiledPosterior(RegressionPosterior):
     ):
         functions = library()
         if functions is None:
-            raise CompileError("posterior.cpp could not be compiled: the log says why")
+            raise CompileError("posterior.cpp could not be compiled; the log has the reason")
         D, n = np.size(precision), np.size(noise_std)
         self._regressors, self._y, self._phi = np.zeros(D), np.zeros(n), np.zeros(D)
         self._work = np.zeros(n * n + n + D)

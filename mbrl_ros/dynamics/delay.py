@@ -108,7 +108,7 @@ class CommandHistory:
         dynamics
             About x.
         late
-            Whole ticks by which commands act later than d says.
+            Whole ticks by which commands act later than after d.
         """
         for tick in range(self.whole + late):
             x = dynamics.predict(x, self.in_effect(stamp + tick * self.dt))

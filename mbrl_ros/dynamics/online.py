@@ -44,7 +44,7 @@ from .image_jacobian import FeatureMotion
 from .priors.base import Prior
 from .state_equations import StateEquations
 
-# The prior weighs as much as (noise / spread)^2 says of the noise that is seen, within this range of the believed
+# The prior weighs (noise / spread)^2 for the noise that is seen, within this range of the believed
 # variance: with too little weight noise is taken for motion, with too much nothing is learned.
 NOISE_RANGE = (0.1, 30.0)
 

@@ -79,7 +79,7 @@ class Planner(Protocol):
         Returns
         -------
         Plan
-            Its arrays may belong to the planner and hold until the next call. Where no plan was found its status says
+            Its arrays may belong to the planner and hold until the next call. Where no plan was found its status tells
             why, and it is the last good one, shifted by `ticks`.
 
         Raises

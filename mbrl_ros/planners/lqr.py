@@ -18,7 +18,7 @@ last plan's commands, shifted, rolled out from the present state. With y = [x; u
 
 and the largest alpha = 2^-i that lowers the cost is taken, else the nominal trajectory stands. Limits on commands are
 only clipped, so that near them the plan is worse than iLQR's, which solves for them; limits on states and a KL bound
-are not heeded at all. There is one expansion per period, whatever planner.iterations says.
+are not heeded at all. There is one expansion per period, whatever planner.iterations is.
 """
 
 from __future__ import annotations

@@ -53,10 +53,10 @@ class Case:
         x, v, total, X = self.x0, self.u_previous, 0.0, [self.x0]
         for t, u in enumerate(U):
             total += float(self.cost.stage(x, v, u, self.parameters[t]))
-            following = self.dynamics.predict(x, u, t)
+            successor = self.dynamics.predict(x, u, t)
             if self.model is not None:
-                following = following + self.model(x, u).full().ravel()
-            x, v = following, u
+                successor = successor + self.model(x, u).full().ravel()
+            x, v = successor, u
             X.append(x)
         return np.array(X), total + float(self.cost.terminal(x, self.parameters[-1]))
 

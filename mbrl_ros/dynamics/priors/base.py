@@ -51,7 +51,7 @@ class Prior(Protocol):
         """Return the spread (3n+1,) for a model about x (2n,), u (n,); `spread` itself where it never differs."""
 
     def reset(self) -> None:
-        """Forget what `learn_gain` was told."""
+        """Forget what `learn_gain` learned."""
 
     def learn_gain(self, q: JointVector, gain: Gain) -> None:
         """Learn from the input gain d qd' / d u (n, n) that was fitted, reliably, about the pose q (n,)."""

@@ -6,7 +6,7 @@ With a = qdd held fixed, differentiating the left side gives the Jacobian withou
 
     d qdd / d[q; qd; u] = M^-1 [ -d(M a + h)/dq,  -dh/dqd,  I ]                    (Carpentier, Mansard, RSS 2018)
 
-Friction, payload and wrong masses are left to the data. The spreads say how far the acceleration's coefficients may
+Friction, payload and wrong masses are left to the data. The spreads state how far the acceleration's coefficients may
 be off: a payload of a tenth of the arm's mass changes gravity's gradient by some ten 1/s^2, a third of the inertia
 the effect of a command by a third, and dry friction the offset by some ten rad/s^2 at the wrist.
 """

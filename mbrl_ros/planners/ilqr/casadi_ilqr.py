@@ -114,7 +114,7 @@ def backward_stage(nx: int, ny: int, nu: int) -> casadi.Function:
     Q, q = casadi.mac(F_T @ V, F_T.T, G), casadi.mac(F_T, s, g)
     Q_uy, Q_uu, q_u = Q[ny:, :ny], Q[ny:, ny:], q[ny:]
     regular = Q_uu + mu * casadi.DM.eye(nu)
-    alone = -q_u / casadi.diag(regular)  # the command if it were alone tells which bound it will meet
+    alone = -q_u / casadi.diag(regular)  # by itself each command would meet this bound, or none
     side = (alone > upper) - (alone < lower)
     state = active_set(nu)(casadi.vertcat(casadi.DM.zeros(nu), side, 0.0), regular, q_u, lower, upper)
     k, free = state[:nu], state[nu : 2 * nu] == 0.0

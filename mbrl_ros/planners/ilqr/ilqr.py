@@ -232,7 +232,7 @@ def _solver_of(problem: Problem, memory: Memory, settings: PlannerSettings) -> t
             return "compiled", kernel.CompiledIlqr(library, memory, numbers)
         if settings.backend == "compiled":
             raise CompileError(
-                "planner.backend is 'compiled', but the kernel could not be compiled: the log says why; "
+                "planner.backend is 'compiled', but the kernel could not be compiled: the log has the reason; "
                 "'auto' goes on without"
             )
     if settings.backend == "numpy":

@@ -33,7 +33,7 @@ def arm(interface: str = "effort"):
 
 
 def episode(scenario_of, *, interface="effort", plant=(), camera=None, **settings):
-    """(truth, control, robot, scenario) of a three-link arm under gravity whose model nobody was told."""
+    """(truth, control, robot, scenario) of a three-link arm under gravity whose model nobody knows."""
     robot = arm(interface)
     configuration = Configuration.from_flat({"control.rate": 200.0, "planner.horizon": 20, **settings})
     scenario = scenario_of(robot)

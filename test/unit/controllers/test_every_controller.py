@@ -35,7 +35,7 @@ def members_of(protocol) -> set[str]:
 
 
 class Run:
-    """A controller and an arm of unit inertia that moves as it is told, without gravity."""
+    """A controller and an arm of unit inertia that moves as commanded, without gravity."""
 
     def __init__(self, controller, k=0):
         self.controller, self.robot = controller, controller.robot

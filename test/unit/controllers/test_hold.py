@@ -176,7 +176,7 @@ def test_an_arm_driven_by_efforts_slows_down_and_stays():
     from mbrl_ros.config.sections.simulation import PlantSettings
     from mbrl_ros.simulation.plant import Plant
 
-    # rotors of five times the second link's inertia are told: learned, they take a longer motion than this
+    # rotors of five times the second link's inertia are given: learned, they take a longer motion than this
     robot = load_robot(RobotSettings(rotor_inertia=(0.1,)), planar_arm())
     plant = Plant(PlantSettings(initial_position=(0.3, -0.4), seed=1, armature=(0.1,)), robot)
     cycle = ControlCycle(
@@ -206,7 +206,7 @@ def test_an_arm_driven_by_efforts_slows_down_and_stays():
     cycle.request(Request.HOLD)
     slow = run(400)
     change = np.diff(slow[::5, 2:], axis=0) / (5 * DT)  # over 25 ms
-    assert np.abs(change).max() < 12.0  # the reference asks for 3.75 at most; an arm that is to stop at once felt 80
+    assert np.abs(change).max() < 12.0  # the reference asks for 3.75 at most; an arm that is to stop at once got 80
     assert np.abs(slow[-1, 2:]).max() < 0.02 and np.ptp(slow[-100:, :2], axis=0).max() < 0.005
 
 

@@ -1,4 +1,4 @@
-"""Trust follows the innovations: it stays where the model is right, falls where it is wrong, and returns."""
+"""Consistency comes from the innovations: it stays where the model is right, falls where it is wrong, and recovers."""
 
 import numpy as np
 import pytest
@@ -13,11 +13,11 @@ BOUND = chi2.ppf(0.95, N)
 DEFAULTS = ConsistencySettings()
 
 
-def run(trust, ratios, settings=DEFAULTS):
+def run(consistency, ratios, settings=DEFAULTS):
     states = []
     for ratio in ratios:
-        trust = trust.after(ratio * BOUND, BOUND, DT, settings)
-        states.append(trust)
+        consistency = consistency.after(ratio * BOUND, BOUND, DT, settings)
+        states.append(consistency)
     return states
 
 

@@ -1,4 +1,4 @@
-"""The total delay is found from ordinary motion, follows changes, and is not claimed where the data do not say."""
+"""The total delay is found from ordinary motion, tracks changes, and is not claimed without evidence."""
 
 import numpy as np
 import pytest
@@ -33,8 +33,8 @@ class Arm:
             )
             estimator.update(self.k * DT, self.q, qd, u)
             self.commands = [u, *self.commands[:-1]]
-            felt = (1.0 - a) * self.commands[i] + a * self.commands[i + 1]
-            change = DT * (self.strength @ felt - self.qd - self.weight @ np.sin(self.q))
+            applied = (1.0 - a) * self.commands[i] + a * self.commands[i + 1]
+            change = DT * (self.strength @ applied - self.qd - self.weight @ np.sin(self.q))
             self.q, self.qd = self.q + DT * (self.qd + 0.5 * change), self.qd + change
             self.changes.append(change)
             self.k += 1
@@ -178,7 +178,7 @@ def test_the_time_is_as_uncertain_as_configured_until_an_estimate_speaks():
     fed(monitor, *[estimate(1.0, 0.2)] * 7)
     assert monitor.std == pytest.approx(0.001)
     fed(monitor, None, estimate(3.0, 2.0))
-    assert monitor.std == pytest.approx(0.001)  # what says nothing changes nothing
+    assert monitor.std == pytest.approx(0.001)  # what is not informative changes nothing
     monitor.reset()
     assert monitor.std == 0.01
 

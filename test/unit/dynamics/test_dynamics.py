@@ -221,7 +221,7 @@ def test_command_history_knows_what_was_in_effect():
         history.record(0.01 * k, np.array([float(k)]))
     assert history.in_effect(0.03) == 2.0  # computed one tick earlier
     assert history.in_effect(0.0) == 9.0  # before the first command
-    history.set_delay(1.25)  # a quarter of the tick still feels the older command: 0.75 * 2 + 0.25 * 1
+    history.set_delay(1.25)  # in a quarter of the tick the older command acts still: 0.75 * 2 + 0.25 * 1
     assert history.in_effect(0.03) == pytest.approx(1.75)
 
 

@@ -33,7 +33,7 @@ def samples(seed, count, size, outputs, noise=1.0):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_sigma_stays_when_every_sample_weighs_a_thousandth(kind):
-    """The innovations are as large as the noise prior says; only their weight is small, tick after tick."""
+    """The innovations are as large as in the noise prior; only their weight is small, tick after tick."""
     g, w, noise = 0.99, 1e-3, 0.1
     posterior = kind(np.full(3, 1e6), np.full(2, noise), noise_count=10.0, noise_forgetting=g)
     rng = np.random.default_rng(0)
@@ -204,16 +204,16 @@ def test_the_nis_of_several_joints_is_that_of_the_wider_covariance():
 @pytest.mark.parametrize("neighbors, std", ((None, 0.0), (None, 0.01), (np.full((2, 2), 5.0), 0.0)))
 def test_a_time_that_is_known_exactly_changes_nothing(neighbors, std):
     """Bit for bit: what is learned without saying anything of the time."""
-    plain, told = model(), model()
+    plain, informed = model(), model()
     for transition in driven(2, 50):
-        for dynamics, arguments in ((plain, ()), (told, (neighbors, std))):
+        for dynamics, arguments in ((plain, ()), (informed, (neighbors, std))):
             dynamics.fit(transition.x, transition.u)
             innovation = dynamics.update(transition, *arguments)
             if dynamics is plain:
                 expected = innovation
         assert innovation.nis == expected.nis and np.array_equal(innovation.covariance, expected.covariance)
     for name, array in plain.evidence().items():
-        np.testing.assert_array_equal(told.evidence()[name], array, err_msg=name)
+        np.testing.assert_array_equal(informed.evidence()[name], array, err_msg=name)
 
 
 def test_a_delay_off_by_one_tick_spoils_neither_gain_nor_noise_when_its_time_is_uncertain():
@@ -296,7 +296,7 @@ def test_a_model_without_slopes_or_frozen_is_not_moved(estimator):
 
 
 def test_evidence_is_restored_at_another_pose():
-    """What a restored model says of the past is what the one that learned it says there."""
+    """A restored model predicts of the past what the one that learned it predicts."""
     learned, restored, pose = model(), model(), np.array([0.3, 1.8])
     for transition in driven(2, 100):
         learned.fit(transition.x, transition.u)

@@ -206,7 +206,7 @@ def test_ten_thousand_ticks_of_a_noisy_panda_refuse_nothing():
         measured = plant.step(command)
         x_next = np.concatenate([measured.q, measured.qd])
         if x is not None:
-            error = x_next[n:] - before  # that nothing changes is the worst a model can say
+            error = x_next[n:] - before  # that nothing changes is the worst a model can predict
             refused += gate.refused(x, x_next, error, np.full(n, STD)).any()
         x = x_next
     assert refused == 0 and gate.refusals == 0

@@ -114,7 +114,7 @@ def test_lqr_is_optimal_where_no_limit_binds(change):
 
 
 def test_lqr_only_clips_where_ilqr_solves():
-    """With limits that bind it is feasible, better than nothing, and not optimal: the module says so."""
+    """With limits that bind it is feasible, better than nothing, and not optimal, as the module states."""
     worse = 0
     for seed in range(10):
         case = random_case(seed, 6, 3, 15, bound=0.2)

@@ -84,10 +84,10 @@ def collocation(case, solver="qpoases"):
     for t in range(H):
         total += case.cost.stage(X[:, t], v, U[:, t], case.parameters[t])
         F, f, _ = case.dynamics.at(t)
-        following = casadi.DM(F) @ casadi.vertcat(X[:, t], U[:, t]) + f
+        successor = casadi.DM(F) @ casadi.vertcat(X[:, t], U[:, t]) + f
         if case.model is not None:
-            following += case.model(X[:, t], U[:, t])
-        gap.append(X[:, t + 1] - following)
+            successor += case.model(X[:, t], U[:, t])
+        gap.append(X[:, t + 1] - successor)
         v = U[:, t]
     total += case.cost.terminal(X[:, H], case.parameters[H])
     w = casadi.vertcat(casadi.vec(X), casadi.vec(U))
@@ -264,10 +264,10 @@ def test_three_ways_to_act(backend):
     assert np.array_equal(execution.execute(plan, "open_loop", x, u_previous, low, high, 3), plan.u_hat[3])
     assert np.allclose(execution.execute(plan, "feedback", x, u_previous, low, high, 3), law, atol=1e-12)
     rng = np.random.default_rng(0)
-    drawn = np.array(
+    sampled = np.array(
         [execution.execute(plan, "gaussian", x, u_previous, -np.inf, np.inf, 3, rng) for _ in range(20_000)]
     )
     covariance = np.linalg.inv(plan.Q_uu[3])
     # standard error of a variance from N draws: sqrt(2 / N) = 1 % of it
-    assert np.allclose(np.cov(drawn.T), covariance, atol=0.05 * np.abs(covariance).max())
-    assert np.allclose(drawn.mean(axis=0), law, atol=5 * np.sqrt(covariance.max() / 20_000))
+    assert np.allclose(np.cov(sampled.T), covariance, atol=0.05 * np.abs(covariance).max())
+    assert np.allclose(sampled.mean(axis=0), law, atol=5 * np.sqrt(covariance.max() / 20_000))

@@ -20,9 +20,9 @@ def test_every_vector_width_gives_the_same_plan(variant, monkeypatch):
         pytest.skip("this processor has no AVX2")
     case = random_case(3, 9, 4, 13, nonlinear=True, change=True, bound=0.3)
     monkeypatch.setattr(compiler, "VARIANTS", (variant,))
-    compiled, twin = case.planner("compiled", iterations=3), case.planner("numpy", iterations=3)
+    compiled, reference = case.planner("compiled", iterations=3), case.planner("numpy", iterations=3)
     for _ in range(2):
-        a, b = case.plan(compiled), case.plan(twin)
+        a, b = case.plan(compiled), case.plan(reference)
         for name in ("x_hat", "u_hat", "K", "K_u", "k", "Q_uu"):
             given, expected = getattr(a, name), getattr(b, name)
             assert np.abs(given - expected).max() <= 1e-8 * (1.0 + np.abs(expected).max()), name

@@ -100,7 +100,7 @@ def shifted(array, by):
 
 
 @pytest.mark.parametrize(
-    "trouble, status",
+    "failure, status",
     [
         ("x0", PlanStatus.NOT_FINITE),
         ("F", PlanStatus.NOT_FINITE),
@@ -112,19 +112,19 @@ def shifted(array, by):
     ],
 )
 @pytest.mark.parametrize("ticks", [1, 3, 50])
-def test_trouble_is_a_status_and_the_last_good_plan_shifted(tracking, trouble, status, ticks):
+def test_a_failure_is_a_status_and_the_last_good_plan_shifted(tracking, failure, status, ticks):
     case, planner, before = tracking
     x0 = case.x0.copy()
     F, f = case.dynamics.F.copy(), case.dynamics.f.copy()
-    if trouble == "x0":
+    if failure == "x0":
         x0[1] = np.nan
-    elif trouble in ("F", "f"):
-        {"F": F, "f": f}[trouble].flat[-1] = np.inf
-    elif trouble == "parameters":
+    elif failure in ("F", "f"):
+        {"F": F, "f": f}[failure].flat[-1] = np.inf
+    elif failure == "parameters":
         case.parameters[3, 0] = np.nan
-    elif trouble == "box":
+    elif failure == "box":
         planner.u_lower[0] = planner.u_upper[0] + 1.0
-    elif trouble == "explosion":
+    elif failure == "explosion":
         F *= 1e80
     else:
         case.parameters[:, case.cost.layout["command.weight"]] = -1e13
@@ -135,7 +135,7 @@ def test_trouble_is_a_status_and_the_last_good_plan_shifted(tracking, trouble, s
         assert np.array_equal(getattr(plan, name), shifted(before[name], ticks)), name
 
 
-def test_it_recovers_after_trouble(tracking):
+def test_it_recovers_after_a_failure(tracking):
     case, planner, _ = tracking
     good, x0 = case.dynamics, case.x0
     case.dynamics = LinearGaussianDynamics(good.F * np.nan, good.f, good.Sigma)
