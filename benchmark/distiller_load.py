@@ -23,7 +23,7 @@ from mbrl_ros.bench.node.latency import processor_time, resident
 from mbrl_ros.bench.node.robot import ROBOT, Child, RobotSide, StateMaker
 from mbrl_ros.config.sections.nodes import NodeSettings
 from mbrl_ros.demo.dds_domain import free_domain
-from mbrl_ros.demo.distill import HOME
+from mbrl_ros.demo.distill import HOME_POSE
 from mbrl_ros.demo.environment import draw_targets
 from mbrl_ros.nodes import qos, realtime
 
@@ -60,7 +60,7 @@ def main() -> None:
             "priority": args.priority,
             "control.stamp_clock": "ros",
             "reference.posture": 1.0,
-            "reference.home": HOME,
+            "reference.home": HOME_POSE,
         },
     )
     distiller = Child(
@@ -105,7 +105,7 @@ def visit(
 ) -> tuple[dict[str, list[float]], dict]:
     """Return {"on" or "off": latencies [ms]}, and how the node kept up before the turns."""
     states, period, latencies = StateMaker(RATE, robot.robot, 0.0), 1.0 / RATE, {"on": [], "off": []}
-    targets = draw_targets(robot.robot, 100, 0, np.array(HOME))
+    targets = draw_targets(robot.robot, 100, 0, np.array(HOME_POSE))
     aim, sent, begin, robot.keep = robot.target_sender(), {}, time.perf_counter(), True
     turns = [("on", WARM_UP), ("on", alone)] + [(name, seconds) for _ in range(rounds) for name in ("on", "off")]
     tick, used = 0, []  # used: (processor time [s], memory [MB]) when a turn begins

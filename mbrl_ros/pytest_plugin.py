@@ -42,14 +42,14 @@ def replay_bag(request: pytest.FixtureRequest) -> Callable[..., Any]:
     It returns the `Replay` and fails the test where the two differ.
     """
     from .replay import Mapped, ReplayOptions, replay
-    from .replay.golden import TOLERANCE, Golden, differences
+    from .replay.golden import COMMAND_TOLERANCE, Golden, differences
 
     here = Path(request.path).parent
 
     def replayed(
         bag: str | Path,
         golden: str | Path | None = None,
-        tolerance: float = TOLERANCE,
+        tolerance: float = COMMAND_TOLERANCE,
         *,
         config: str = "",
         settings: dict[str, Any] | None = None,

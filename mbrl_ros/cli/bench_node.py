@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
-    from ..bench.node.latency import WARM_UP, measure, table
+    from ..bench.node.latency import BENCH_WARM_UP, measure, table
     from ..console.progress import Progress
     from ..console.verdict import of_node_bench
     from ..exceptions import ConfigurationError
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     seconds = 3.0 if args.quick else args.duration
     results = {}
     for rate in args.rates:
-        with Progress(f"{rate:g} Hz", WARM_UP + seconds, quiet=args.quiet) as shown:
+        with Progress(f"{rate:g} Hz", BENCH_WARM_UP + seconds, quiet=args.quiet) as shown:
             results[f"{rate:g}"] = measure(
                 rate,
                 seconds,

@@ -102,7 +102,7 @@ def _times(args: argparse.Namespace, name: str, horizon: int, left_out: dict[str
                 runners[solver] = runner
         except (ModuleNotFoundError, CompileError) as error:
             left_out[solver] = str(error)
-    calls = 40 if args.quick else max(args.calls, timing.BLOCK)
+    calls = 40 if args.quick else max(args.calls, timing.CALLS_IN_BLOCK)
     times: dict[str, Any] = {solver: {} for solver in runners}
     for mode, period in (("hot", None), ("paced", 1.0 / args.rate)):
         with Progress(f"{name} H={horizon}", quiet=args.quiet) as shown:

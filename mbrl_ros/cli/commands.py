@@ -10,7 +10,7 @@ from . import _pages
 
 HELP = "print every command with its options as Markdown, or update it in a file"
 COMMAND = "commands"
-COLUMNS = ("argument", "default", "meaning")
+ARGUMENT_COLUMNS = ("argument", "default", "meaning")
 # A help text may end with its default, which has a column of its own.
 DEFAULT_IN_HELP = re.compile(r"(?:^|\s*[(;]\s*)default: ([^()]*?)\)?$")
 
@@ -39,7 +39,7 @@ def section(words: tuple[str, ...], parser: argparse.ArgumentParser) -> str:
     parts = [f"## mbrl {' '.join(words)}", f"{description[:1].upper()}{description[1:]}."]
     rows = list(_rows(parser))
     if rows:
-        parts.append(_pages.table(COLUMNS, rows))
+        parts.append(_pages.table(ARGUMENT_COLUMNS, rows))
     if parser.epilog:
         parts.append(f"```\n{parser.epilog.strip()}\n```")
     return "\n\n".join(parts)

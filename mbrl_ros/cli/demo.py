@@ -124,11 +124,11 @@ def _learn(options, output: Path, picture: bool) -> int:
 
 def _compare(options, output: Path) -> int:
     from ..demo import present, summary_text
-    from ..demo.run import VARIANTS
+    from ..demo.run import COMPARED_VARIANTS
     from ..demo.verdict import of_comparison
 
     summaries = {}
-    for label, settings in VARIANTS.items():
+    for label, settings in COMPARED_VARIANTS.items():
         variant = replace(options, settings={**options.settings, **settings}, images=False)
         folder = output / label.replace(" ", "-").replace(",", "").replace("%", "percent")
         summaries[label] = present.run(variant, folder, label=label, picture=False)

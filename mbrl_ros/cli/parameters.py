@@ -13,7 +13,7 @@ from . import _pages
 
 HELP = "print the table of all settings as Markdown, or update it in a file"
 COMMAND = "parameters"
-COLUMNS = ("key", "default", "unit", "range", "dynamic", "description")
+SETTING_COLUMNS = ("key", "default", "unit", "range", "dynamic", "description")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +73,7 @@ def tables() -> str:
 
 def table(entries: Iterable[tuple[str, Any, Info]]) -> str:
     """Return Markdown, one row per setting."""
-    return _pages.table(COLUMNS, [_row(key, default, info) for key, default, info in entries])
+    return _pages.table(SETTING_COLUMNS, [_row(key, default, info) for key, default, info in entries])
 
 
 def _row(key: str, default: Any, info: Info) -> tuple[str, ...]:

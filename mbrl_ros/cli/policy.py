@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         from ._policies import robot_of
 
         c = distill.configuration()
-        targets = draw_targets(robot_of("panda"), args.targets, 10_000 + args.seed, np.array(distill.HOME))
+        targets = draw_targets(robot_of("panda"), args.targets, 10_000 + args.seed, np.array(distill.HOME_POSE))
         facts = evaluate_policy(
             lambda: distill.make_environment(c, args.seed, policy=policy),
             targets,

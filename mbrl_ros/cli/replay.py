@@ -195,7 +195,7 @@ def _live(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace, replay):
     """Return the verdict of --check; None without it."""
-    from ..replay.golden import TOLERANCE, Golden, differences
+    from ..replay.golden import COMMAND_TOLERANCE, Golden, differences
 
     if args.save_golden:
         Golden.of(replay).save(args.save_golden)
@@ -203,7 +203,7 @@ def _check(args: argparse.Namespace, replay):
     if not args.check:
         return None
     lines = differences(
-        Golden.of(replay), Golden.load(args.check), TOLERANCE if args.tolerance is None else args.tolerance
+        Golden.of(replay), Golden.load(args.check), COMMAND_TOLERANCE if args.tolerance is None else args.tolerance
     )
     print("\n".join([f"differs from {args.check}:", *lines]) if lines else f"agrees with {args.check}")
     return of_differences(lines, args.check)

@@ -26,13 +26,13 @@ _log = logging.getLogger(__name__)
 # No -ffast-math: in a shared object it sets flush-to-zero for the whole process.
 FLAGS = ("-std=gnu++17", "-O3", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
 # Tried in this order until one compiles: this processor's instructions, with glibc's vector mathematics if it has any.
-VARIANTS = (
+FLAG_VARIANTS = (
     ("-march=native", "-DLIBMVEC", "-lmvec", "-lm"),
     ("-march=native", "-lm"),
     ("-mcpu=native", "-lm"),
     ("-lm",),
 )
-TIMEOUT = 300.0  # [s] after which a compiler is taken for hung
+COMPILER_TIMEOUT = 300.0  # [s] after which a compiler is taken for hung
 _logged: set[str] = set()
 _fallbacks: list[str] = []
 
@@ -56,7 +56,7 @@ def load_library(name: str, sources: Mapping[str, str], flags: Sequence[str] = (
     ----------
     name : of the library, for its file and the log
     sources : {file name: text}; every *.cpp is compiled, the rest may be included
-    flags : added to FLAGS and to the first of VARIANTS that compiles (LIBMVEC is defined where glibc has it)
+    flags : added to FLAGS and to the first of FLAG_VARIANTS that compiles (LIBMVEC is defined where glibc has it)
 
     Returns
     -------
@@ -124,7 +124,7 @@ def processor() -> str:
 def _key(sources: Mapping[str, str], flags: Sequence[str], compiler: str) -> str:
     parts = [
         repr(sorted(sources.items())),
-        repr((FLAGS, VARIANTS, tuple(flags))),
+        repr((FLAGS, FLAG_VARIANTS, tuple(flags))),
         compiler,
         _compiler_version(compiler),
         processor(),
@@ -155,13 +155,13 @@ def _build(path: Path, sources: Mapping[str, str], compiler: str, flags: Sequenc
         for file, text in sources.items():
             Path(folder, file).write_text(text)
         units = [file for file in sources if file.endswith(".cpp")]
-        for variant in VARIANTS:  # libraries stand last
+        for variant in FLAG_VARIANTS:  # libraries stand last
             done = subprocess.run(
                 [compiler, *FLAGS, *flags, *units, "-o", "out.so", *variant],
                 cwd=folder,
                 capture_output=True,
                 text=True,
-                timeout=TIMEOUT,
+                timeout=COMPILER_TIMEOUT,
             )
             if done.returncode == 0:
                 break

@@ -11,7 +11,7 @@ import casadi
 
 from ..exceptions import ConfigurationError
 
-_BINARY = {casadi.OP_ADD: "+", casadi.OP_SUB: "-", casadi.OP_MUL: "*", casadi.OP_DIV: "/"}
+_C_BINARY = {casadi.OP_ADD: "+", casadi.OP_SUB: "-", casadi.OP_MUL: "*", casadi.OP_DIV: "/"}
 _CALLS = {
     casadi.OP_SQRT: "sqrt",
     casadi.OP_SIN: "sin",
@@ -103,8 +103,8 @@ def emit(function: casadi.Function, name: str) -> str:
 
 
 def _expression(op: int, operands: list[str]) -> str:
-    if op in _BINARY:
-        return f"{operands[0]} {_BINARY[op]} {operands[1]}"
+    if op in _C_BINARY:
+        return f"{operands[0]} {_C_BINARY[op]} {operands[1]}"
     if op in _FORMS:
         return _FORMS[op].format(*operands)
     if op in _CALLS:

@@ -30,7 +30,7 @@ from .yaml_tree import Mapping, Node, Scalar, at, tree
 
 KEY = "ros__parameters"
 # The nodes of this package. A heading that is nearly one of them is taken for a mistake.
-KINDS = ("mpc_node", "sim_node", "distillation_node", "record_node", "replay_node")
+NODE_KINDS = ("mpc_node", "sim_node", "distillation_node", "record_node", "replay_node")
 _MISSPELT = re.compile(r"_*ros[_-]*param(eter)?s?_*", re.IGNORECASE)
 _HEADING = re.compile(r"/?(\*\*|\*|[A-Za-z_]\w*)(/(\*\*|\*|[A-Za-z_]\w*))*", re.ASCII)
 
@@ -154,7 +154,7 @@ class ParameterFile:
         """Raise an error for a heading that is nearly the name of a node of this package."""
         for block in self.blocks.values():
             name = block.parts[-1]
-            if "*" not in name and name not in KINDS and (close := similar(name, KINDS)):
+            if "*" not in name and name not in NODE_KINDS and (close := similar(name, NODE_KINDS)):
                 raise at(
                     self.source,
                     block.line,
@@ -218,7 +218,7 @@ def _sections(roots: list[Mapping], source: str) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     for root in roots:
         for key, _ in root.pairs:
-            if "/" in key.text or "*" in key.text or key.text in KINDS:
+            if "/" in key.text or "*" in key.text or key.text in NODE_KINDS:
                 raise at(source, key.line, f"'{key.text}' has no '{KEY}'; write it between the node and its settings")
         _flatten(root, "", entries, source)
     return entries

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 PREFIXES = {"pid.": "controller.pid.", "trust.": "consistency."}
-NAMES = {
+RENAMED_SETTINGS = {
     "consistency.doubt": "consistency.warning",
     "consistency.lost": "consistency.inconsistent",
     "control.sure_change": "control.known_delay_factor",
@@ -23,4 +23,4 @@ def current(name: str) -> str:
     for old, new in PREFIXES.items():
         if name.startswith(old):
             name = new + name[len(old) :]
-    return NAMES.get(name, name)
+    return RENAMED_SETTINGS.get(name, name)

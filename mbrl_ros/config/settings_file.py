@@ -11,7 +11,7 @@ from ..exceptions import ConfigurationError, MbrlError, nearest
 from . import registry
 from .configuration import Configuration, section_types, setting_keys
 from .entries import Entry
-from .parameter_file import KINDS, ParameterFile
+from .parameter_file import NODE_KINDS, ParameterFile
 from .section import Section, is_empty
 from .sections.nodes import (
     DistillationNodeSettings,
@@ -79,7 +79,7 @@ def read_settings(path: str | Path, kind: str = "mpc_node", node: str = "") -> d
     keys = keys_of(sections_of(kind))
     entries = {key: entry for key, entry in file.entries(name).items() if not belongs_to_ros(key)}
     if file.sections is not None:
-        everything = set().union(*(keys_of(sections_of(other)) for other in KINDS))
+        everything = set().union(*(keys_of(sections_of(other)) for other in NODE_KINDS))
         for key, entry in entries.items():
             if key not in everything:
                 raise _unknown(file, key, entry, everything)
@@ -143,7 +143,7 @@ def unknown_setting(key: str, known: Iterable[str]) -> str:
     """
     registry.explain(key)
     known = list(known)
-    owner = next((kind for kind in KINDS if "." in key and key in keys_of(sections_of(kind))), None)
+    owner = next((kind for kind in NODE_KINDS if "." in key and key in keys_of(sections_of(kind))), None)
     if owner is not None and key not in known:
         return f"'{key}' is a setting of {owner}; write it under /**/{owner}"
     return f"unknown setting '{key}'; did you mean '{nearest(key, known)}'?"
@@ -164,7 +164,7 @@ def _unknown(file: ParameterFile, key: str, entry: Entry, known: Iterable[str]) 
 
 def _remedy_for(key: str, entry: Entry) -> str:
     """Say how to write what was probably meant by a wrong value of the setting `key`, of whatever node."""
-    for kind in KINDS:
+    for kind in NODE_KINDS:
         section, setting = keys_of(sections_of(kind)).get(key, (None, ""))
         if section is not None:
             try:

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO, TypeVar
 
-PERIOD = 5.0  # [s] between two lines that stay
-REFRESH = 0.2  # [s] between two that are rewritten
+LINE_PERIOD = 5.0  # [s] between two lines that stay
+BAR_REFRESH = 0.2  # [s] between two that are rewritten
 T = TypeVar("T")
 
 
@@ -27,7 +27,7 @@ class Progress:
         *,
         quiet: bool = False,
         stream: TextIO | None = None,
-        every: float = PERIOD,
+        every: float = LINE_PERIOD,
         clock: Callable[[], float] = time.monotonic,
     ):
         """Start to show progress.
@@ -48,7 +48,7 @@ class Progress:
         self._label, self._total, self._unit, self._quiet = label, total, unit, quiet
         self._stream = sys.stderr if stream is None else stream
         self._terminal = self._stream.isatty()
-        self._every, self._clock = (REFRESH if self._terminal else every), clock
+        self._every, self._clock = (BAR_REFRESH if self._terminal else every), clock
         self._what = "starting"
         self._done: float | None = None
         self._begun = self._changed = clock()
@@ -106,7 +106,7 @@ class Progress:
         return f"{self._label}: {self._what}, {self._done:.1f}{total} {self._unit} [{now - self._begun:.0f} s elapsed]"
 
     def _repeat(self) -> None:
-        while not self._closed.wait(REFRESH):
+        while not self._closed.wait(BAR_REFRESH):
             self._print_if_due()
 
     def _print_if_due(self) -> None:

@@ -12,7 +12,7 @@ import signal
 import threading
 from collections.abc import Iterator
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _received: list[int] = []
 
 
@@ -45,7 +45,7 @@ def ending_in_order() -> Iterator[None]:
         yield
         return
     _received.clear()
-    before = {number: signal.getsignal(number) for number in NUMBERS}
+    before = {number: signal.getsignal(number) for number in END_SIGNALS}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, _on_signal)

@@ -12,7 +12,7 @@ from typing import Any
 
 LATE = 0.05  # share of the ticks missed or answered late beyond which a machine is too slow for the run
 GAPS = 0.5  # share of a recording's samples without one a period before, beyond which its scores rest on too little
-STILL = 1e-3  # [rad or m]: a joint that moves by less has not moved
+STILL_MOTION = 1e-3  # [rad or m]: a joint that moves by less has not moved
 BUSY = "end other programs that use the processors"
 
 
@@ -133,7 +133,7 @@ def of_recording(name: str, motion: float, finite: bool, gaps: float) -> Verdict
     gaps
         Share of the samples that do not follow another one by one period.
     """
-    if motion <= STILL:
+    if motion <= STILL_MOTION:
         return Verdict(
             False,
             f"{name} is without motion (no joint moves by more than {motion:.2g} rad or m), so that its "

@@ -11,7 +11,7 @@ from ..costs import CostModel
 from ..references.target_manager import Preview
 from ..types import Array, StageParameters
 
-KINDS = ("joints", "point", "features")
+PREVIEW_KINDS = ("joints", "point", "features")
 
 
 class CostParameters:
@@ -19,7 +19,7 @@ class CostParameters:
 
     def __init__(self, cost: CostModel, horizon: int, posture: float):
         self._cost, self._horizon = cost, horizon
-        self._parameters = {kind: self._of_kind(kind, posture) for kind in KINDS}
+        self._parameters = {kind: self._of_kind(kind, posture) for kind in PREVIEW_KINDS}
         self._change_factor = 1.0
 
     def at(self, preview: Preview) -> StageParameters:

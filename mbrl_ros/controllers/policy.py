@@ -34,7 +34,7 @@ from .policy_candidate import Candidate, PolicyInput
 from .policy_selection import Mode, PolicySelection
 from .policy_teacher import PolicyTeacher, teacher_configuration
 
-JUMP = 3.0  # times a joint's velocity limit: a position that moved faster was not moved
+STATE_JUMP = 3.0  # times a joint's velocity limit: a position that moved faster was not moved
 SMALLEST_JUMP = 0.05  # [rad or m] that sensor noise and late stamps may amount to
 CHANGED = 0.01  # fraction of the command range that counts as a change
 
@@ -287,5 +287,5 @@ class PositionCheck:
         last, self._last = self._last, (stamp, q)
         if last is None:
             return False
-        reach = np.maximum(SMALLEST_JUMP, JUMP * self._velocity_limit * (stamp - last[0]))
+        reach = np.maximum(SMALLEST_JUMP, STATE_JUMP * self._velocity_limit * (stamp - last[0]))
         return bool((np.abs(q - last[1]) > reach).any())

@@ -1,7 +1,7 @@
 r"""A policy that acts or may act: its command now, how far that is from the teacher's, and whether it may be promoted.
 
 The disagreement is |u - u_T| in the metric of the teacher's Q_uu, over half the command range in its diagonal
-(distillation/imitation.py), averaged with the time constant MEMORY.
+(distillation/imitation.py), averaged with the time constant DISAGREEMENT_MEMORY.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..distillation.imitation import disagreement
 from ..references.targets import Target
 from ..types import Array, CommandVector, JointVector
 
-MEMORY = 0.1  # [s]
+DISAGREEMENT_MEMORY = 0.1  # [s]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -66,7 +66,7 @@ class Candidate:
         Q (n, n) is the teacher's Q_uu, `half` (n,) half the command range.
         """
         now = disagreement(u, label, Q, half)
-        gain = min(1.0, seconds / MEMORY)
+        gain = min(1.0, seconds / DISAGREEMENT_MEMORY)
         self.disagreement = (
             now if math.isnan(self.disagreement) else self.disagreement + gain * (now - self.disagreement)
         )

@@ -21,7 +21,9 @@ from .mpc import MpcController
 from .policy_candidate import PolicyInput
 from .policy_selection import Mode, PolicySelection
 
-APART = 0.1  # a reference this far from an arm that somebody else moves starts anew from the arm [rad or m] ...
+REFERENCE_APART = (
+    0.1  # a reference this far from an arm that somebody else moves starts anew from the arm [rad or m] ...
+)
 REJOIN = 0.05  # ... at most so often [s]
 
 
@@ -151,6 +153,9 @@ class PolicyTeacher:
     def _rejoin(self, observation: Observation) -> None:
         """Start the reference anew from an arm that somebody else moves, if they are apart."""
         stamp, targets = observation.stamp, self.mpc.target_manager
-        if stamp - self._rejoined >= REJOIN and np.abs(targets.joint_reference(stamp) - observation.q).max() > APART:
+        if (
+            stamp - self._rejoined >= REJOIN
+            and np.abs(targets.joint_reference(stamp) - observation.q).max() > REFERENCE_APART
+        ):
             self._rejoined = stamp
             targets.rejoin(observation.q, observation.qd, stamp)

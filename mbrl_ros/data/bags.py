@@ -22,7 +22,7 @@ from .cleaning import cleaned
 from .recording import ReadOptions, Recording
 from .salvage import MAGIC, SQLITE, ZSTD, Raw, salvaged
 
-STATE, COMMAND = "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"
+STATE, COMMAND_TYPE = "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"
 STORAGE = (".db3", ".mcap", ".zstd")
 
 State = tuple[float, Any]  # stamp of the bag [s], decoded message
@@ -106,7 +106,7 @@ def _messages(path: Path) -> tuple[list[Raw], list[str]]:
 
     try:
         with Reader(path) as reader:
-            wanted = [connection for connection in reader.connections if connection.msgtype in (STATE, COMMAND)]
+            wanted = [connection for connection in reader.connections if connection.msgtype in (STATE, COMMAND_TYPE)]
             found = [
                 (connection.topic, connection.msgtype, stamp, bytes(data))
                 for connection, stamp, data in (reader.messages(wanted) if wanted else ())
@@ -181,7 +181,7 @@ def _command_topic(
             f"{path} has no command topic '{wanted}'; did you mean '{nearest(wanted, types)}'? "
             f"It has {dict(sorted(types.items()))}"
         )
-    for name in sorted(name for name, kind in types.items() if kind == COMMAND and wanted in ("", name)):
+    for name in sorted(name for name, kind in types.items() if kind == COMMAND_TYPE and wanted in ("", name)):
         decoded = [
             (stamp, message.data) for stamp, message in _decoded(messages, name, store)[0] if len(message.data) == n
         ]

@@ -15,7 +15,7 @@ from ..exceptions import DataError
 from ..types import Array
 from .recording import GAP, Recording
 
-MINIMUM = 20  # samples below which a recording is of no use
+FEWEST_ROWS = 20  # samples below which a recording is of no use
 # The clock of the positions may differ from the stamps by this factor before it is worth a note.
 CLOCK_TOLERANCE = 1.02
 
@@ -51,9 +51,9 @@ def cleaned(
         remarks.append(f"{u_source} holds no finite value: evaluated without commands")
     columns = [part for part in (q, qd, u) if part is not None]
     order = _usable(stamps, columns, counts)
-    if len(order) < MINIMUM:
+    if len(order) < FEWEST_ROWS:
         raise DataError(
-            f"{name} holds {len(order)} usable samples; at least {MINIMUM} are needed. "
+            f"{name} holds {len(order)} usable samples; at least {FEWEST_ROWS} are needed. "
             f"Met: { {what: count for what, count in counts.items() if count} or 'no defect' }"
         )
     stamps, q = stamps[order] - stamps[order[0]], q[order]

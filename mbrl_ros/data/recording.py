@@ -18,7 +18,7 @@ from ..types import Array, Transition
 # Samples further apart than this many periods are not one transition.
 GAP = 1.5
 # Fastest rate at which recordings are used unless asked otherwise [Hz]; it is the controller's default rate.
-FASTEST = 200.0
+FASTEST_SAMPLING = 200.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,13 +95,13 @@ class Recording:
         return dataclasses.replace(self, u=None, u_source="")
 
     def resampled(self, rate: float | None = None) -> Recording:
-        """Return the recording at `rate` [Hz], or if None at its own rate but no faster than FASTEST.
+        """Return the recording at `rate` [Hz], or if None at its own rate but no faster than FASTEST_SAMPLING.
 
         Causal and unsmoothed in the state: each sample is the newest one not later than its time, as a controller
         would see it. u is averaged over the interval it acts in, which is what moves the joints.
         """
         recorded = 1.0 / self.period
-        rate = min(recorded, FASTEST) if rate is None else rate
+        rate = min(recorded, FASTEST_SAMPLING) if rate is None else rate
         if rate > 1.01 * recorded:
             raise DataError(f"{self.name} was sampled at {recorded:.4g} Hz and cannot be resampled to {rate:.4g} Hz")
         step = max(1, round(recorded / rate))

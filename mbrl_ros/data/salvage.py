@@ -21,7 +21,7 @@ MAGIC = b"\x89MCAP0\r\n"
 SQLITE = b"SQLite format 3\x00"
 ZSTD = b"\x28\xb5\x2f\xfd"
 
-LONGEST = 2**40  # [bytes] a header that claims more is damaged itself
+LONGEST_RECORD = 2**40  # [bytes] a header that claims more is damaged itself
 
 Raw = tuple[str, str, int, bytes]  # topic, message type, stamp [ns], serialized message
 
@@ -50,7 +50,7 @@ def _full_length(path: Path, copy: Path) -> Path:
         if len(header) == 100:
             page, pages = struct.unpack_from(">H", header, 16)[0], struct.unpack_from(">I", header, 28)[0]
             length = (65536 if page == 1 else page) * pages
-            if copy.stat().st_size < length <= LONGEST:
+            if copy.stat().st_size < length <= LONGEST_RECORD:
                 file.truncate(length)
     return copy
 

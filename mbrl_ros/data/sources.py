@@ -12,7 +12,7 @@ from ..exceptions import DataError
 from . import bags, tables
 from .recording import ReadOptions, Recording
 
-START = 16  # bytes of a file by which its format is recognized
+START_BYTES = 16  # bytes of a file by which its format is recognized
 
 
 class RecordingFormat(Protocol):
@@ -55,7 +55,7 @@ def _start(path: Path) -> bytes:
         return b""
     try:
         with path.open("rb") as file:
-            start = file.read(START)
+            start = file.read(START_BYTES)
     except OSError as error:
         raise DataError(f"{path} cannot be opened: {error}") from None
     if not start:

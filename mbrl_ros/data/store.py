@@ -22,7 +22,7 @@ from ..exceptions import DataError
 from ..types import Array
 
 FORMAT = 1
-LARGEST = 2 * 1024**3  # [bytes] uncompressed
+LARGEST_FILE = 2 * 1024**3  # [bytes] uncompressed
 PERIOD_TOLERANCE = 0.02  # a model of one tick's change holds for another period within this fraction
 
 
@@ -75,8 +75,8 @@ def load(path: str | Path, kind: str = "") -> tuple[str, Owner, dict[str, Array]
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > LARGEST:
-                raise DataError(f"{path} unpacks to more than {LARGEST / 1024**3:g} GiB and was not read")
+            if sum(entry.file_size for entry in archive.infolist()) > LARGEST_FILE:
+                raise DataError(f"{path} unpacks to more than {LARGEST_FILE / 1024**3:g} GiB and was not read")
         with np.load(path, allow_pickle=False) as file:
             content = {name: file[name] for name in file.files}
         checksum = str(content.pop("checksum"))

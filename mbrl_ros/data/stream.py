@@ -16,9 +16,9 @@ from typing import Any
 from ..exceptions import DataError
 from .salvage import MAGIC, SQLITE, ZSTD, Raw, decompressed, salvaged
 
-STORAGE = (".db3", ".mcap", ".zstd")
+STORAGE_SUFFIXES = (".db3", ".mcap", ".zstd")
 WINDOW = 2_000_000_000  # [ns] within which salvaged messages are put into order
-LATEST = 2**62  # [ns] a later stamp (year 2116) is damage
+LATEST_STAMP = 2**62  # [ns] a later stamp (year 2116) is damage
 
 
 class BagStream:
@@ -46,7 +46,7 @@ class BagStream:
                 self.topics = {c.topic: (c.msgtype, c.msgcount) for c in reader.connections}
                 self.definitions = {c.msgtype: c.msgdef.data for c in reader.connections}
                 self._qos = {c.topic: list(c.ext.offered_qos_profiles) for c in reader.connections}
-                self.duration = 1e-9 * min(max(reader.duration, 0), LATEST)
+                self.duration = 1e-9 * min(max(reader.duration, 0), LATEST_STAMP)
         except Exception as error:  # rosbags raises whatever its storage raises
             self._salvage = True
             self.topics = self._surveyed(error)
@@ -101,23 +101,23 @@ class BagStream:
     def _files(self) -> list[Path]:
         if not self.path.is_dir():
             return [self.path]
-        return sorted((file for file in self.path.iterdir() if file.suffix in STORAGE), key=_natural)
+        return sorted((file for file in self.path.iterdir() if file.suffix in STORAGE_SUFFIXES), key=_natural)
 
     def _read(self, wanted: set[str]) -> Iterator[Raw]:
         with self._reader() as reader:
             connections = [connection for connection in reader.connections if connection.topic in wanted]
             for connection, stamp, data in reader.messages(connections):
-                if 0 <= stamp < LATEST:
+                if 0 <= stamp < LATEST_STAMP:
                     yield connection.topic, connection.msgtype, stamp, decompressed(data)
 
     def _salvaged(self) -> Iterator[Raw]:
         for file in self._files():
-            yield from (message for message in salvaged(file) if 0 <= message[2] < LATEST)
+            yield from (message for message in salvaged(file) if 0 <= message[2] < LATEST_STAMP)
 
     def _surveyed(self, error: Exception) -> dict[str, tuple[str, int]]:
         types: dict[str, str] = {}
         counts: Counter[str] = Counter()
-        first, last = LATEST, 0
+        first, last = LATEST_STAMP, 0
         for topic, kind, stamp, _ in self._salvaged():
             types.setdefault(topic, kind)
             counts[topic] += 1

@@ -1,9 +1,9 @@
 """Recordings as comma-separated tables, plain or gzipped, with a column for each joint and quantity.
 
 A column map tells which columns hold what: `time=Time:ms,q=Position{}:deg,qd=Velocity{},u=Cur{}` where {} stands for
-the joint's number (from 0 or 1) or name, and `:unit` is one of UNITS. What the map leaves out is looked for under the
-usual names. As commands, efforts are preferred to motor currents, those to measured efforts, and a column that never
-changes to none.
+the joint's number (from 0 or 1) or name, and `:unit` is one of TIME_UNITS. What the map leaves out is looked for
+under the usual names. As commands, efforts are preferred to motor currents, those to measured efforts, and a column
+that never changes to none.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..types import Array
 from .cleaning import cleaned, time_unit
 from .recording import ReadOptions, Recording
 
-UNITS = {
+TIME_UNITS = {
     "s": 1.0,
     "ms": 1e-3,
     "us": 1e-6,
@@ -88,7 +88,7 @@ def read(path: Path, options: ReadOptions) -> Recording:
     if time_scale is None:
         time_scale = 1.0 if qd is None else time_unit(stamps, q, qd)
         if time_scale != 1.0:
-            unit = next(name for name, size in UNITS.items() if size == time_scale)
+            unit = next(name for name, size in TIME_UNITS.items() if size == time_scale)
             notes.append(f"time is taken to be in {unit}, from positions and velocities")
     command = _command(wanted, by_stem, column, len(q_names), header, path, notes)
     return cleaned(
@@ -158,8 +158,8 @@ def _parse(text: str) -> dict[str, tuple[str, str]]:
         if not equal or key not in ("time", "q", "qd", "u"):
             raise DataError(f"column map: '{entry}' must be time=COLUMN, q=COLUMNS, qd=COLUMNS or u=COLUMNS")
         pattern, _, unit = rest.partition(":")
-        if unit and unit not in UNITS:
-            raise DataError(f"column map: unknown unit '{unit}' in '{entry}'; there are {list(UNITS)}")
+        if unit and unit not in TIME_UNITS:
+            raise DataError(f"column map: unknown unit '{unit}' in '{entry}'; there are {list(TIME_UNITS)}")
         wanted[key] = (pattern, unit)
     return wanted
 
@@ -182,7 +182,7 @@ def _time(header: list[str], wanted: dict[str, tuple[str, str]], path: Path) -> 
             raise DataError(
                 f"{path} has no column '{name}'; did you mean '{nearest(name, header)}'? There are {header}"
             )
-        return name, UNITS[unit] if unit else None
+        return name, TIME_UNITS[unit] if unit else None
     for name in header:
         if name.lower() in TIME:
             return name, None
@@ -200,7 +200,7 @@ def _columns(
     """Return the column names of q or qd and the factor to SI units; no names where velocities are missing."""
     if kind in wanted:
         pattern, unit = wanted[kind]
-        return _expanded(pattern, header, path), UNITS[unit] if unit else 1.0
+        return _expanded(pattern, header, path), TIME_UNITS[unit] if unit else 1.0
     for stem in STEMS[kind]:
         if stem in by_stem and (not count or len(by_stem[stem]) == count):
             return by_stem[stem], 1.0
@@ -244,7 +244,7 @@ def _command(
         names = _expanded(pattern, header, path)
         if len(names) != n:
             raise DataError(f"{path}: '{pattern}' gives {len(names)} columns for {n} joints")
-        scale = UNITS[unit] if unit else 1.0
+        scale = TIME_UNITS[unit] if unit else 1.0
         u = scale * np.column_stack([column[name] for name in names])
         return _Command(u, f"columns {pattern}", "effort")
     for stem, interface in COMMANDS:

@@ -35,10 +35,10 @@ from .environment import Environment, TickRecord, draw_targets
 from .policy_evaluation import evaluate_policy, inject_events, record_takeover
 from .teaching import NO_CALLBACKS, Callbacks, Schedule, Teaching
 
-TEACHING, SLOT, EVALUATION_SLOT, PAYLOAD = 180.0, 2.0, 5.0, 1.5  # [s], [s], [s], [kg]
-HOME = (0.0, -0.3, 0.0, -2.0, 0.0, 1.7, 0.8)
+TEACHING, TEACHING_SLOT, EVALUATION_SLOT, TEACHING_PAYLOAD = 180.0, 2.0, 5.0, 1.5  # [s], [s], [s], [kg]
+HOME_POSE = (0.0, -0.3, 0.0, -2.0, 0.0, 1.7, 0.8)
 UNBOUNDED = 1e9
-TAUGHT = {"reference.posture": 1.0, "reference.home": HOME}  # the pose of the teacher is a function of the target
+TAUGHT = {"reference.posture": 1.0, "reference.home": HOME_POSE}  # the pose of the teacher is a function of the target
 
 
 def configuration(config: Path | None = None, **changes: Any) -> Configuration:
@@ -60,7 +60,7 @@ def make_environment(
 ) -> Environment:
     """Make an environment with a policy controller: one that teaches, or one with `policy` in shadow."""
     robot, rate = load_robot(c.robot), c.control.rate
-    plant = Plant(PlantSettings(initial_position=HOME, rate=rate, seed=seed), robot)
+    plant = Plant(PlantSettings(initial_position=HOME_POSE, rate=rate, seed=seed), robot)
     controller = PolicyController(robot, c, MpcController(robot, c), teaching=teaching)
     if policy is not None:
         controller.use(CompiledPolicy(policy, robot))
@@ -82,8 +82,8 @@ def teach_policy(
 ) -> Taught:
     """Teach a policy for `seconds` of simulated time, fitting it `fits` times."""
     environment, begin = make_environment(c, seed, teaching=True), time.perf_counter()
-    targets = draw_targets(environment.plant.robot, round(seconds / SLOT) + 1, seed, np.array(HOME))
-    schedule = Schedule(seconds, SLOT, seconds / fits, PAYLOAD, seed)
+    targets = draw_targets(environment.plant.robot, round(seconds / TEACHING_SLOT) + 1, seed, np.array(HOME_POSE))
+    schedule = Schedule(seconds, TEACHING_SLOT, seconds / fits, TEACHING_PAYLOAD, seed)
     teaching = Teaching(environment, c.distillation, schedule, callbacks)
     policy = teaching.run(targets)
     numbers = {
@@ -102,10 +102,10 @@ def evaluate_method(method: str, seconds: float, seed: int, targets: int) -> dic
     """Teach with one imitation method and evaluate the policy, which acts whatever it observes."""
     c = configuration(distillation__method=method, distillation__alpha_versions=3, distillation__watch=False)
     policy = unbounded(teach_policy(c, seconds, seed, fits=4).policy)
-    unseen = draw_targets(load_robot(c.robot), targets, 1000 + seed, np.array(HOME))
+    unseen = draw_targets(load_robot(c.robot), targets, 1000 + seed, np.array(HOME_POSE))
     plain, loaded = (
         evaluate_policy(lambda: make_environment(c, 2000 + seed, policy=policy), points, EVALUATION_SLOT, kg)
-        for points, kg in ((unseen, 0.0), (unseen[: targets // 2], PAYLOAD))
+        for points, kg in ((unseen, 0.0), (unseen[: targets // 2], TEACHING_PAYLOAD))
     )
     return {
         "success_1cm": plain["success_1cm"],
@@ -158,10 +158,10 @@ def run(
     taught = _teach(c, seconds, seed, method, shown, keep)
     policy, robot = taught.policy, load_robot(c.robot)
     shown.show("drawing targets")
-    unseen = draw_targets(robot, targets, 1000 + seed, np.array(HOME))
-    shown.note(f"evaluating: {targets} unseen targets, then {targets // 2} with {PAYLOAD:g} kg")
+    unseen = draw_targets(robot, targets, 1000 + seed, np.array(HOME_POSE))
+    shown.note(f"evaluating: {targets} unseen targets, then {targets // 2} with {TEACHING_PAYLOAD:g} kg")
     plain = _evaluate(c, policy, unseen, 0.0, seed + 1, shown)
-    loaded = _evaluate(c, policy, unseen[: targets // 2], PAYLOAD, seed + 2, shown)
+    loaded = _evaluate(c, policy, unseen[: targets // 2], TEACHING_PAYLOAD, seed + 2, shown)
     shown.note(f"disturbing: {events} events for which the policy was not trained")
     shown.show("drawing targets behind the base")
     disturbed = inject_events(
@@ -186,7 +186,7 @@ def text(summary: dict[str, Any]) -> str:
         ("taught", f"{d['teaching_s']:.0f} s simulated, {taught['targets']} targets, in {taught['wall_s']:.0f} s"),
         ("alone, unseen targets", f"{d['success_1cm']:.0%} within 1 cm, {d['success_2cm']:.0%} within 2 cm"),
         (
-            f"alone, with {PAYLOAD:g} kg",
+            f"alone, with {TEACHING_PAYLOAD:g} kg",
             f"{d['payload_success_1cm']:.0%} within 1 cm, {d['payload_success_2cm']:.0%} within 2 cm",
         ),
         ("time of a decision", f"{d['decision_us']:.1f} us"),
@@ -269,6 +269,6 @@ def _behind(robot: Robot, count: int, seed: int) -> Array:
     found: list[Array] = []
     while len(found) < count:
         p = rng.uniform([-0.9, -0.7, -0.3], [-0.4, 0.7, 1.0])
-        if kinematics.inverse(p, np.array(HOME))[1] < 1e-5:
+        if kinematics.inverse(p, np.array(HOME_POSE))[1] < 1e-5:
             found.append(p)
     return np.array(found)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..console.colors import ACCENT, INK, PALE, WARN
 from ..controllers.policy_selection import Mode
 from .distill import text
 from .environment import TickRecord
-from .figures import ACCENT, INK, PALE, WARN, new_figure
+from .figures import new_figure
 from .report import page
 from .verdict import of_distillation
 

@@ -19,7 +19,7 @@ from ..simulation.plant import Plant
 from ..types import Array, Decision, Observation
 
 END = 0.25  # [s] at the end of a visit in which the error counts
-TOLERANCE = 0.02  # [rad or m] by which a position may lie outside its limits
+REACH_TOLERANCE = 0.02  # [rad or m] by which a position may lie outside its limits
 
 
 class TickRecord(NamedTuple):
@@ -82,8 +82,8 @@ class Environment:
             (~np.isfinite(u)).any()
             or (u < robot.command_lower).any()
             or (u > robot.command_upper).any()
-            or (q < robot.position_lower - TOLERANCE).any()
-            or (q > robot.position_upper + TOLERANCE).any()
+            or (q < robot.position_lower - REACH_TOLERANCE).any()
+            or (q > robot.position_upper + REACH_TOLERANCE).any()
         )
         c = self.controller
         self.trace.append(TickRecord(self.time, c.version, int(c.mode), c.disagreement, decision.u))

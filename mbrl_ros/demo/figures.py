@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..console.colors import ACCENT, INK, PALE, WARN
 from ..robots import Robot
 from ..types import Array
 from .metrics import REACHED, Log, tip_error
@@ -15,7 +16,6 @@ from .scenario import Scenario
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-INK, ACCENT, PALE, WARN = "#1f2933", "#1565c0", "#b0bec5", "#c62828"
 Draw = Callable[[Scenario, Robot, Log, Log], "Figure"]
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ..exceptions import ConfigurationError
 
-HOME = Path("output/demo")
-LATEST = "latest"  # a link beside the folders of runs
+RUNS_FOLDER = Path("output/demo")
+LATEST_LINK = "latest"  # a link beside the folders of runs
 
 
 def checked(output: Path | None) -> None:
@@ -30,24 +30,24 @@ def checked(output: Path | None) -> None:
 
 
 def made(output: Path | None, seed: int) -> Path:
-    """Make the empty folder of a run: `output`, or a new one in HOME named by time and seed.
+    """Make the empty folder of a run: `output`, or a new one in RUNS_FOLDER named by time and seed.
 
-    HOME/latest then points to it.
+    RUNS_FOLDER/latest then points to it.
     """
     if output is not None:
         checked(output)
         output.mkdir(parents=True, exist_ok=True)
         return output
-    HOME.mkdir(parents=True, exist_ok=True)
+    RUNS_FOLDER.mkdir(parents=True, exist_ok=True)
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}"
     for number in range(1, 1000):
-        folder = HOME / (name if number == 1 else f"{name}-{number}")
+        folder = RUNS_FOLDER / (name if number == 1 else f"{name}-{number}")
         with contextlib.suppress(FileExistsError):
             folder.mkdir()
-            _point(HOME / LATEST, folder.name)
+            _point(RUNS_FOLDER / LATEST_LINK, folder.name)
             return folder
     raise ConfigurationError(
-        f"no folder could be created in {HOME}; name one with --output", key="output", value=str(HOME)
+        f"no folder could be created in {RUNS_FOLDER}; name one with --output", key="output", value=str(RUNS_FOLDER)
     )
 
 

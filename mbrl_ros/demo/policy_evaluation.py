@@ -19,9 +19,9 @@ from .environment import Environment, TickRecord
 
 DETECTION = 0.5  # [s]
 # The names are keys of summary.json.
-BEHIND, TORN_AWAY, ENCODER_JUMP = "target behind the base", "arm torn away", "encoder jump"
+BEHIND_BASE, TORN_AWAY, ENCODER_JUMP = "target behind the base", "arm torn away", "encoder jump"
 VELOCITY_SPIKE, SPUN_UP = "velocity spike", "joint spun up"
-EVENTS = (BEHIND, TORN_AWAY, ENCODER_JUMP, VELOCITY_SPIKE, SPUN_UP)
+EVENTS = (BEHIND_BASE, TORN_AWAY, ENCODER_JUMP, VELOCITY_SPIKE, SPUN_UP)
 
 
 class Takeover(NamedTuple):
@@ -216,7 +216,7 @@ def _inject(event: str, environment: Environment, behind: Array, rng: np.random.
     plant, robot = environment.plant, environment.plant.robot
     joint, sign = int(rng.integers(robot.n - 1)), float(rng.choice((-1.0, 1.0)))
     shift = np.zeros(robot.n)
-    if event == BEHIND:
+    if event == BEHIND_BASE:
         environment.controller.set_point_target(behind, environment.observation.stamp)
     elif event == TORN_AWAY:
         plant.push(joint, 1.2 * sign * robot.velocity_limit[joint])

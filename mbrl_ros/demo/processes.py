@@ -14,7 +14,7 @@ from ..console.signals import hurried
 from ..exceptions import MbrlError
 from .dds_domain import private_domain
 
-GRACE = 20.0  # [s] for a node to end in order before it is killed
+END_GRACE = 20.0  # [s] for a node to end in order before it is killed
 
 
 class CouldNotStart(MbrlError):
@@ -76,11 +76,11 @@ class Processes:
                 raise kind(f"{name} ended with code {process.returncode}:\n{last}")
 
     def end(self, name: str) -> None:
-        """End a node in order with SIGINT; kill it after GRACE or when the user is impatient, with its own children."""
+        """End a node in order with SIGINT; kill it and its children after END_GRACE or when the user is impatient."""
         process = self.running[name]
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-            deadline = time.monotonic() + GRACE
+            deadline = time.monotonic() + END_GRACE
             while process.poll() is None and time.monotonic() < deadline and not hurried():
                 time.sleep(0.05)
         _kill_group(process)

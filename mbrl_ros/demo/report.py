@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..console.colors import ACCENT, INK, WARN
 from ..console.summary import flat
 from ..console.verdict import Verdict
 from ..robots import Robot
 from ..types import Array
-from .figures import ACCENT, INK, WARN, figures_of
+from .figures import figures_of
 from .metrics import Log
 from .scenario import Scenario
 

@@ -26,7 +26,7 @@ S = TypeVar("S", bound=Section)
 START_STAMP = 1.0  # stamp of the first state [s]
 
 # What `--compare` runs: label -> settings of the controller.
-VARIANTS: dict[str, dict[str, Any]] = {
+COMPARED_VARIANTS: dict[str, dict[str, Any]] = {
     "refit": {},
     "output-error": {"dynamics.estimator": "output_error"},
     "frozen after 4 s": {"dynamics.estimator": "frozen", "dynamics.freeze_after": 4.0},

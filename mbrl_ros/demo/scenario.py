@@ -23,7 +23,7 @@ from ..simulation.camera import CameraPose, project, random_pose
 from ..types import Array
 
 HOLD, SLOT, PAYLOAD_AFTER = 1.0, 3.5, 2.25
-RETURN, IMAGE_SLOT = 2.0, 5.0
+RETURN_SLOT, IMAGE_SLOT = 2.0, 5.0
 BEFORE, AFTER, CAMERAS = 4, 2, 5
 # End-effector targets are drawn from this box in front of the arm [m, base frame].
 WORKSPACE = np.array([[0.32, -0.35, 0.25], [0.58, 0.35, 0.65]])
@@ -62,7 +62,7 @@ class Scenario:
 
 def full_duration() -> float:
     """Return how long the whole scenario takes [s]."""
-    return HOLD + SLOT * (BEFORE + AFTER) + (RETURN + IMAGE_SLOT) * CAMERAS
+    return HOLD + SLOT * (BEFORE + AFTER) + (RETURN_SLOT + IMAGE_SLOT) * CAMERAS
 
 
 def build_scenario(
@@ -111,8 +111,8 @@ def build_scenario(
     if camera is not None:
         for _ in range(cameras):
             pose = random_pose(rng, kinematics.position(q), settings=camera)
-            slots.append(Slot("return", t, t + RETURN, p))
-            t += RETURN
+            slots.append(Slot("return", t, t + RETURN_SLOT, p))
+            t += RETURN_SLOT
             slots.append(
                 Slot("features", t, t + IMAGE_SLOT, _image_target(kinematics, robot, q, rng, pose, camera), pose)
             )
@@ -133,7 +133,7 @@ def _slots_within(duration: float, images: bool) -> tuple[int, int, int]:
         )
     points = min(BEFORE + AFTER, int((duration - HOLD) / SLOT + 1e-9))
     after = min(AFTER, max(1, points - BEFORE))
-    cameras = int((duration - HOLD - SLOT * points) / (RETURN + IMAGE_SLOT) + 1e-9) if images else 0
+    cameras = int((duration - HOLD - SLOT * points) / (RETURN_SLOT + IMAGE_SLOT) + 1e-9) if images else 0
     return points - after, after, min(CAMERAS, cameras)
 
 

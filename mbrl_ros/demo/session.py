@@ -30,7 +30,7 @@ from .run import START_STAMP
 from .scenario import Scenario, Slot
 
 READY_TIMEOUT = 240.0  # [s]: the first start compiles the planner
-ASK_AGAIN = 2.0  # [s] until a service that has not answered is asked again
+RESEND_PERIOD = 2.0  # [s] until a service that has not answered is asked again
 STALLED = 120.0  # [s] without any progress
 AFTERMATH = 1.0  # [s] simulated after the arm was lost, to see whether the safe command holds it
 PROGRESS_MARGIN = 0.2  # [s] by which the progress may be older than the other messages
@@ -209,7 +209,7 @@ class _Session:
             nonlocal again
             if time.monotonic() >= again:
                 futures.append(client.call_async(request))
-                again = time.monotonic() + ASK_AGAIN
+                again = time.monotonic() + RESEND_PERIOD
             return any(future.done() for future in futures)
 
         self._wait(answered, what)

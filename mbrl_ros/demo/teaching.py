@@ -20,7 +20,7 @@ from ..distillation.policy import Policy
 from ..types import Array
 from .environment import Environment
 
-FEWEST = 500  # samples, before the first fit
+FEWEST_TO_TEACH = 500  # samples, before the first fit
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,11 @@ class Teaching:
         if sample is not None and sample.kind == "point":
             self.memory.add(sample)
         now = self._environment.time
-        if now >= self._next_fit and now < schedule.seconds - 0.5 * schedule.every and self.memory.count > FEWEST:
+        if (
+            now >= self._next_fit
+            and now < schedule.seconds - 0.5 * schedule.every
+            and self.memory.count > FEWEST_TO_TEACH
+        ):
             self._next_fit += schedule.every
             self._fit()
 

@@ -15,7 +15,7 @@ from ..console.verdict import BUSY, PASS, Verdict, late_machine
 
 SPEED = 0.95  # of the velocity limit
 IMAGE = 0.02  # of the image's width
-SHARE = 0.95  # of the targets and events of a policy
+SHARE_WITHIN = 0.95  # of the targets and events of a policy
 PRODUCT = "refit"  # the row of a comparison with this package's defaults; the others are compared with it
 
 SLOWER = f"leave out --realtime (simulated time then waits for every command), a lower --rate, or {BUSY}"
@@ -119,8 +119,10 @@ def of_distillation(summary: Mapping[str, Any]) -> Verdict:
     ]
     longer = "more teaching: a longer --duration"
     for share, what in shares:
-        if not share >= SHARE:  # NaN where nothing was asked
-            return Verdict(False, f"only {100.0 * share:.0f} % {what} (at least {100.0 * SHARE:.0f} %)", None, longer)
+        if not share >= SHARE_WITHIN:  # NaN where nothing was asked
+            return Verdict(
+                False, f"only {100.0 * share:.0f} % {what} (at least {100.0 * SHARE_WITHIN:.0f} %)", None, longer
+            )
     for what, evaluation in evaluations.items():
         if evaluation["outside_limits"]:
             return Verdict(False, f"{evaluation['outside_limits']} ticks outside limits{what}", None, longer)

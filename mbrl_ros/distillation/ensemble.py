@@ -15,7 +15,7 @@ import numpy as np
 from ..types import Array
 from .dataset import Supervision
 
-SMALLEST = 1e-9  # of a precision, over its trace
+SMALLEST_VARIANCE = 1e-9  # of a precision, over its trace
 OPEN = 100  # states for which labels of some teachers are awaited
 
 
@@ -26,7 +26,7 @@ def mixture(u: Array, P: Array, p: Array | None = None) -> tuple[Array, Array]:
     """
     p = np.full(len(u), 1.0 / len(u)) if p is None else np.asarray(p, dtype=float) / np.sum(p)
     mean = p @ u
-    r, floor = u - mean, SMALLEST * np.trace(P, axis1=1, axis2=2)[:, None, None] * np.eye(u.shape[1])
+    r, floor = u - mean, SMALLEST_VARIANCE * np.trace(P, axis1=1, axis2=2)[:, None, None] * np.eye(u.shape[1])
     covariance = np.einsum("e,eij->ij", p, np.linalg.inv(P + floor)) + np.einsum("e,ei,ej->ij", p, r, r)
     precision = np.linalg.inv(covariance)
     return mean, 0.5 * (precision + precision.T)

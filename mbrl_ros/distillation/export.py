@@ -19,7 +19,7 @@ from ..robots import Robot
 from .expression import act_function, goal_function
 from .policy import Policy
 
-UNITS = {"effort": "N m (or N)", "velocity": "rad/s (or m/s)", "position": "rad (or m)"}
+COMMAND_UNITS = {"effort": "N m (or N)", "velocity": "rad/s (or m/s)", "position": "rad (or m)"}
 
 
 TEMPLATE = Template(
@@ -110,7 +110,7 @@ def to_c(policy: Policy, robot: Robot, rate: float) -> str:
         nt=shape.nt,
         tasks=shape.tasks,
         interface=shape.interface,
-        unit=UNITS[shape.interface],
+        unit=COMMAND_UNITS[shape.interface],
         lower=", ".join(f"{x:g}" for x in shape.lower),
         upper=", ".join(f"{x:g}" for x in shape.upper),
         rate=repr(rate),
@@ -160,7 +160,7 @@ _UNARY = {
     casadi.OP_FABS: "Abs",
     casadi.OP_SIGN: "Sign",
 }
-_BINARY = {
+_ONNX_BINARY = {
     casadi.OP_ADD: "Add",
     casadi.OP_SUB: "Sub",
     casadi.OP_MUL: "Mul",
@@ -198,8 +198,8 @@ class _OnnxGraph:
         """Add CasADi's operation `kind`; return its name. ConfigurationError if ONNX has none like it here."""
         if kind in _UNARY:
             return self.node(_UNARY[kind], operands[:1], output)
-        if kind in _BINARY:
-            return self.node(_BINARY[kind], operands[:2], output)
+        if kind in _ONNX_BINARY:
+            return self.node(_ONNX_BINARY[kind], operands[:2], output)
         if kind in (casadi.OP_SQ, casadi.OP_TWICE):
             return self.node("Mul" if kind == casadi.OP_SQ else "Add", operands[:1] * 2, output)
         if kind == casadi.OP_INV:

@@ -1,7 +1,7 @@
 """The student as CasADi expressions, and compiled: goal(target) once per target, act(q, qd, a, w, g) every tick.
 
-For end-effector targets the goal network's posture is refined by Newton steps of damped inverse kinematics,
-g <- clip(g + J^T (J J^T + eps I)^-1 e), e = p* - p(g), shortened to REACH at most: the network chooses the posture, and
+For end-effector targets the goal network's posture is refined by Newton steps of damped inverse kinematics, g <-
+clip(g + J^T (J J^T + eps I)^-1 e), e = p* - p(g), shortened to IK_REACH at most: the network chooses the posture, and
 the end effector reaches its target even where that is unlike those taught.
 """
 
@@ -23,7 +23,7 @@ from .policy import Policy
 from .region import Neighbors
 from .student import C_WINDOW, K_MID, KNEE, Shape
 
-NEWTON_STEPS, DAMPING, REACH = 8, 1e-4, 0.2  # DAMPING [m^2], REACH [m]
+NEWTON_STEPS, IK_DAMPING, IK_REACH = 8, 1e-4, 0.2  # IK_DAMPING [m^2], IK_REACH [m]
 
 
 def goal_function(policy: Policy, robot: Robot) -> casadi.Function:
@@ -92,9 +92,9 @@ def _refined(robot: Robot, shape: Shape, g: casadi.SX, target: casadi.SX) -> cas
     both = casadi.Function("both", [q], [position, casadi.jacobian(position, q)])
     for _ in range(NEWTON_STEPS):
         p, J = both(g)
-        D, LT, order = casadi.ldl(J @ J.T + DAMPING * casadi.SX.eye(3))
+        D, LT, order = casadi.ldl(J @ J.T + IK_DAMPING * casadi.SX.eye(3))
         e = target - p
-        e = e * REACH / casadi.fmax(casadi.norm_2(e), REACH)
+        e = e * IK_REACH / casadi.fmax(casadi.norm_2(e), IK_REACH)
         g = casadi.fmin(casadi.fmax(g + J.T @ casadi.ldl_solve(e, D, LT, order), shape.lowest), shape.highest)
     return g
 

@@ -32,8 +32,8 @@ from ..config.sections.distillation import DistillationSettings
 from ..types import Array
 
 ADAPTATION = 1.02  # factor on lambda per tick (gps)
-RETURN = 0.3  # time constant with which the student's share returns after the teacher acted alone [s]
-LARGEST = 1e6  # lambda
+RETURN_TIME = 0.3  # time constant with which the student's share returns after the teacher acted alone [s]
+LARGEST_KL_WEIGHT = 1e6  # lambda
 
 
 class Acts(enum.Enum):
@@ -95,7 +95,7 @@ def kl_weight(u: Array, Q: Array, mu: Array, P: Array, step: float) -> float:
     if excess(0.0) <= 0.0:
         return 0.0
     low, high = 0.0, 1.0
-    while excess(high) > 0.0 and high < LARGEST:
+    while excess(high) > 0.0 and high < LARGEST_KL_WEIGHT:
         low, high = high, 4.0 * high
     for _ in range(30):
         middle = 0.5 * (low + high)
@@ -199,7 +199,7 @@ class Imitation:
             return LabeledStep(u, label, float("nan"))
         apart = disagreement(mu, label, Q, self._half)
         alone = apart > self.settings.safe_disagreement or not resting
-        self._share = 0.0 if alone else self._share + self.dt / RETURN * (1.0 - self._share)
+        self._share = 0.0 if alone else self._share + self.dt / RETURN_TIME * (1.0 - self._share)
         if self.method.acts is Acts.TEACHER:
             return LabeledStep(u, label, apart)
         if self.method.acts is Acts.MIXTURE:
@@ -219,4 +219,4 @@ class Imitation:
     def _adapt(self, r: Array, P: Array) -> None:
         """Raise or lower lambda as r (n,), the label less the student's command, exceeds the KL step or not."""
         exceeded = 0.5 * float(r @ P @ r) > self.settings.kl_step
-        self.weight = min(LARGEST, max(1e-3, self.weight * (ADAPTATION if exceeded else 1.0 / ADAPTATION)))
+        self.weight = min(LARGEST_KL_WEIGHT, max(1e-3, self.weight * (ADAPTATION if exceeded else 1.0 / ADAPTATION)))

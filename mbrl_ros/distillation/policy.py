@@ -23,7 +23,7 @@ from ..robots import Robot
 from ..types import Array
 from . import storage
 from .region import Neighbors, Region
-from .student import TARGETS, Shape, Whitening
+from .student import TARGET_NAMES, Shape, Whitening
 
 KIND = "policy"
 FORMER_KEYS = {"caution": "inertia_scale", "own": "rotor_inertia"}  # what files of earlier revisions call things
@@ -182,7 +182,7 @@ def _present_keys(entries: dict[str, Any]) -> dict[str, Any]:
 
 def _check_numbers(shape: Shape) -> None:
     """Raise ValueError where a size or a scale is out of range."""
-    if shape.kind not in TARGETS:
+    if shape.kind not in TARGET_NAMES:
         raise ValueError(f"unknown kind of target {shape.kind!r}")
     for name, value, most in (
         ("nt", shape.nt, 1000),

@@ -23,8 +23,8 @@ from .policy import Policy
 from .student import Shape, Whitening
 
 HELD_OUT = 8  # one target in so many
-CAP = 2.0  # largest weight over the median
-FEWEST = 50  # samples
+WEIGHT_CAP = 2.0  # largest weight over the median
+FEWEST_SAMPLES = 50  # samples
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -72,10 +72,10 @@ def make_shape(robot: Robot, kind: str, nt: int, tasks: int, settings: Distillat
 
 
 def capped(P: Array) -> tuple[Array, float]:
-    """Return P (N, n, n) over the median of its traces, none above CAP times it, and that median."""
+    """Return P (N, n, n) over the median of its traces, none above WEIGHT_CAP times it, and that median."""
     trace = np.trace(P, axis1=1, axis2=2)
     median = float(np.median(trace))
-    return P * (np.minimum(1.0, CAP * median / trace) / median)[:, None, None], median
+    return P * (np.minimum(1.0, WEIGHT_CAP * median / trace) / median)[:, None, None], median
 
 
 def make_problem(
@@ -100,8 +100,8 @@ def make_problem(
     ------
     DataError : there are too few samples
     """
-    if len(samples) < FEWEST:
-        raise DataError(f"{len(samples)} samples are too few to learn from; at least {FEWEST} are needed")
+    if len(samples) < FEWEST_SAMPLES:
+        raise DataError(f"{len(samples)} samples are too few to learn from; at least {FEWEST_SAMPLES} are needed")
     inertia_model = inertia_model or PointMassInertia(robot)
     shape = previous.shape if previous else make_shape(robot, kind, samples.target.shape[1], tasks, settings)
     unit = (shape.upper - shape.lower) / 2.0

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from ..types import Array
 
 KNEE = 0.95  # fraction of the command range inside which box(u) = u
-TARGETS = ("joints", "point", "features")
+TARGET_NAMES = ("joints", "point", "features")
 K_MID = 3.2  # [1/s]
 C_WINDOW = 0.32  # c_mid times the window: the acceleration is known one window late
 

@@ -20,7 +20,7 @@ from .ensemble import TeacherEnsemble
 from .fit import Report, fit
 from .inertia import PointMassInertia
 from .policy import Policy, load
-from .problem import FEWEST
+from .problem import FEWEST_SAMPLES
 
 POLICY_FILE, MEMORY_FILE = "newest.policy", "samples.memory"
 MEMORY_KIND = "memory"
@@ -84,7 +84,7 @@ class Trainer:
         """Fit anew if at least `fresh` samples came since the last fit; `policy` and `version` are the result."""
         with self._lock:
             memory = self.memory
-            if memory is None or memory.count < FEWEST or memory.offered - self._learned < fresh:
+            if memory is None or memory.count < FEWEST_SAMPLES or memory.offered - self._learned < fresh:
                 return None
             samples, taught, offered = memory.samples(self.settings.fit_samples), memory.taught, memory.offered
         policy, report = fit(

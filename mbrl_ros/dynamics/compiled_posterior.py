@@ -11,10 +11,10 @@ import numpy as np
 from ..codegen.compiler import load_library
 from ..exceptions import CompileError
 from ..types import Array
-from .posterior import FLOOR, RegressionPosterior
+from .posterior import NOISE_FLOOR, RegressionPosterior
 
-NUMBERS = ("forgetting", "noise_forgetting", "floor", "count", "inflation", "nis", "weight")
-ARRAYS = (
+POSTERIOR_NUMBERS = ("forgetting", "noise_forgetting", "floor", "count", "inflation", "nis", "weight")
+POSTERIOR_ARRAYS = (
     "S",
     "C",
     "scatter",
@@ -46,8 +46,8 @@ class _Structure(ctypes.Structure):
     weight: float
     _fields_ = (
         [(name, ctypes.c_longlong) for name in ("D", "n")]
-        + [(name, ctypes.c_double) for name in NUMBERS]
-        + [(name, ctypes.c_void_p) for name in ARRAYS]
+        + [(name, ctypes.c_double) for name in POSTERIOR_NUMBERS]
+        + [(name, ctypes.c_void_p) for name in POSTERIOR_ARRAYS]
     )
 
 
@@ -100,7 +100,7 @@ class CompiledPosterior(RegressionPosterior):
         for name, array in arrays.items():
             setattr(self._state, name, array.ctypes.data)
         self._state.D, self._state.n = self.size, self.outputs
-        self._state.noise_forgetting, self._state.floor = self._noise_forgetting, FLOOR
+        self._state.noise_forgetting, self._state.floor = self._noise_forgetting, NOISE_FLOOR
 
     def condition(self, center: Array) -> Array:
         """See `RegressionPosterior`."""

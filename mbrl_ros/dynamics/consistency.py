@@ -3,7 +3,7 @@ r"""Model consistency: how far the local model may be relied on, from how well i
 For a model that is right the normalised innovation squared (NIS) lies below its bound b in 95 % of the ticks and its
 mean is n (Bar-Shalom, Li, Kirubarajan 2001, section 5.4). With the smoothed ratio
 
-    r <- r + rate (min(NIS / b, CAP) - r)
+    r <- r + rate (min(NIS / b, NIS_CAP) - r)
     level = clip(1 - log(r / r_warning) / log(r_inconsistent / r_warning), 0, 1)
 
 a level of 1 means that the model is consistent with what is measured, 0 that it is not at all. What follows:
@@ -25,7 +25,7 @@ import math
 
 from ..config.sections.dynamics import ConsistencySettings
 
-CAP = 1e3  # one absurd innovation must not be remembered for long
+NIS_CAP = 1e3  # one absurd innovation must not be remembered for long
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Consistency:
         settings
             What follows from the ratio.
         """
-        seen = min(nis / bound, CAP) if math.isfinite(nis) else CAP
+        seen = min(nis / bound, NIS_CAP) if math.isfinite(nis) else NIS_CAP
         ratio = self.ratio + min(1.0, dt / settings.smoothing) * (seen - self.ratio)
         span = math.log(settings.inconsistent / settings.warning)
         level = min(1.0, max(0.0, 1.0 - math.log(max(ratio, 1e-12) / settings.warning) / span))

@@ -37,7 +37,7 @@ from ..config.sections.dynamics import DelaySettings
 from ..types import Array, CommandVector, JointVector
 
 RESOLUTION = 0.05  # [ticks] resolution of the estimate
-BLOCK = 16  # [ticks]
+BLOCK_TICKS = 16  # [ticks]
 COLORS = (0.0, 0.6, 0.9)  # g: process noise alone, ... , nearly only measurement noise
 
 
@@ -80,7 +80,7 @@ class DelayEstimator:
         self._size = n * self.lags + n + 2 * n + 1  # commands by lag, y, [q; qd; 1]
         self._zeros = np.zeros(self._size)
         self._moments = np.zeros((len(COLORS), self._size, self._size))
-        self._block = np.ones((BLOCK, self._size))  # newest rows, not yet in the moments
+        self._block = np.ones((BLOCK_TICKS, self._size))  # newest rows, not yet in the moments
         self._filters = np.zeros((len(COLORS), 1, self._size))
         self._filled, self._count = 0, 0.0
         self._commands: list[CommandVector] = []
@@ -89,7 +89,7 @@ class DelayEstimator:
     def reset(self) -> None:
         """Forget all data."""
         self._moments = np.zeros((len(COLORS), self._size, self._size))
-        self._block = np.ones((BLOCK, self._size))
+        self._block = np.ones((BLOCK_TICKS, self._size))
         self._filters = np.zeros((len(COLORS), 1, self._size))
         self._filled, self._count = 0, 0.0
         self._commands, self._previous = [], None
@@ -104,7 +104,7 @@ class DelayEstimator:
             z = self._block[self._filled]
             np.concatenate([*self._commands, qd - self._previous[2], self._previous[1], self._previous[2]], out=z[:-1])
             self._filled += math.isfinite(z @ self._zeros)  # 0 unless an entry is not finite
-            if self._filled == BLOCK:
+            if self._filled == BLOCK_TICKS:
                 self._fold()
         self._previous = (stamp, np.array(q), np.array(qd))
         self._commands = [np.array(command), *self._commands[: self.lags - 1]]

@@ -2,7 +2,7 @@
 
 `std` [s] is the standard deviation of the time at which a command acts about the one compensated: settings.uncertainty
 until an estimate is informative, then hypot(std of the estimate, its mean - delay in use), never above the former nor
-below settings.least_uncertainty, and after one estimate not below SLOW times what it was. An estimate that is not
+below settings.least_uncertainty, and after one estimate not below SLOW_SHARE times what it was. An estimate that is not
 `usable` yet counts for that, too (under dry friction none ever is usable).
 
 An estimate is acted on when it is usable and agrees with those before it, or is nearly certain: a loop with the wrong
@@ -20,7 +20,9 @@ from ..config.sections.dynamics import DelaySettings
 from ..types import CommandVector, JointVector
 from .delay_estimation import DelayEstimate, DelayEstimator
 
-SLOW = 0.7  # what is left of `std` at least after one estimate: a first one from little data may be certain and wrong
+SLOW_SHARE = (
+    0.7  # what is left of `std` at least after one estimate: a first one from little data may be certain and wrong
+)
 INFORMATIVE = 0.1  # explained share, and standard deviation below one tick, from which on an estimate changes `std`
 DISTINCT, LONGER = 3.0, 1.0  # standard deviations, and ticks, by which an estimate is far above the delay in use
 # the share of the way there until it is usable, and never further than the first uncertainty at once: the first
@@ -69,7 +71,7 @@ class DelayMonitor:
         """Bring `std` up to date."""
         if estimate is not None and estimate.explained > INFORMATIVE and estimate.std < 1.0:
             std = self._dt * float(np.hypot(estimate.std, estimate.ticks - self.in_use))
-            self.std = min(max(std, self.settings.least_uncertainty, SLOW * self.std), self.settings.uncertainty)
+            self.std = min(max(std, self.settings.least_uncertainty, SLOW_SHARE * self.std), self.settings.uncertainty)
 
     def update(self, stamp: float, q: JointVector, qd: JointVector, command: CommandVector) -> float | None:
         """Add one tick, as for DelayEstimator.update; return the delay [ticks] to compensate if it changed."""

@@ -35,7 +35,7 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 
 from ..types import Array
 
-FLOOR = 1e-4  # share of the noise prior that stays however quiet the innovations are
+NOISE_FLOOR = 1e-4  # share of the noise prior that stays however quiet the innovations are
 
 
 class RegressionPosterior:
@@ -69,7 +69,7 @@ class RegressionPosterior:
         self.S[:], self.C[:], self.error[:] = 0.0, 0.0, 0.0
         self._scatter[:] = self._noise_count * self._noise_prior
         self.count = self._noise_count
-        self.Sigma[:] = (1.0 + FLOOR) * self._noise_prior
+        self.Sigma[:] = (1.0 + NOISE_FLOOR) * self._noise_prior
         self.inflation = 1.0
         self.condition(np.zeros(self.size - 1))
 
@@ -91,7 +91,7 @@ class RegressionPosterior:
         for array, name in ((self.S, "S"), (self.C, "C"), (self._scatter, "scatter"), (self.precision, "precision")):
             array[:] = evidence[name]
         self.count = float(evidence["count"])
-        self.Sigma[:] = self._scatter / self.count + FLOOR * self._noise_prior
+        self.Sigma[:] = self._scatter / self.count + NOISE_FLOOR * self._noise_prior
         self.condition(self.center)
 
     def condition(self, center: Array) -> Array:
@@ -134,7 +134,7 @@ class RegressionPosterior:
         self._scatter *= keep
         self._scatter += (weight * self.error / self.inflation)[:, None] * self.error
         self.count = keep * self.count + weight
-        self.Sigma[:] = self._scatter / self.count + FLOOR * self._noise_prior
+        self.Sigma[:] = self._scatter / self.count + NOISE_FLOOR * self._noise_prior
 
     def rebase(self, rows: slice, change: Array) -> None:
         """Take `change` (n, k) times the regressors `rows` (k of them) out of every y seen so far.

@@ -10,9 +10,10 @@ joint j's velocity is refused if all of these hold:
     |r_j| > g rms(r_j)                              the positions did not move by it
     |r_j + dt/2 e_j| < |r_j| / 2                    and with the predicted velocity they agree better
 
-A blow moves the positions, so it passes. What is refused is replaced by the prediction, for at most LONGEST samples
-in a row: after that the sensor is believed again. rms(r_j) is that of the last fifty samples or so, each counted as at
-most LARGEST times the present one, so that the outliers do not widen the gate. Nothing is refused before FIRST samples.
+A blow moves the positions, so it passes. What is refused is replaced by the prediction, for at most LONGEST_REFUSAL
+samples in a row: after that the sensor is believed again. rms(r_j) is that of the last fifty samples or so, each
+counted as at most LARGEST_MISMATCH times the present one, so that the outliers do not widen the gate. Nothing is
+refused before FIRST samples.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from numpy.typing import NDArray
 
 from ..types import Array
 
-LONGEST, FIRST = 3, 5
-MEMORY = 50.0  # samples
-LARGEST = 5.0  # times rms
+LONGEST_REFUSAL, FIRST = 3, 5
+MISMATCH_MEMORY = 50.0  # samples
+LARGEST_MISMATCH = 5.0  # times rms
 
 
 class VelocityGate:
@@ -48,9 +49,9 @@ class VelocityGate:
         if self._seen > FIRST:
             self._running[:] = 0
         if self._seen:
-            square = np.minimum(square, LARGEST**2 * self._square + 1e-12)
+            square = np.minimum(square, LARGEST_MISMATCH**2 * self._square + 1e-12)
         self._seen += 1
-        self._square += max(1.0 / MEMORY, 1.0 / self._seen) * (square - self._square)
+        self._square += max(1.0 / MISMATCH_MEMORY, 1.0 / self._seen) * (square - self._square)
 
     def refused(self, x: Array, x_next: Array, error: Array, std: Array) -> NDArray[np.bool_]:
         """Return which joints' velocities in x_next are refused (n,).
@@ -71,14 +72,14 @@ class VelocityGate:
                 (np.abs(error) > self.threshold * std)
                 & (size > self.threshold * np.sqrt(self._square))
                 & (np.abs(r + 0.5 * self.dt * error) < 0.5 * size)
-                & (self._running < LONGEST)
+                & (self._running < LONGEST_REFUSAL)
             )
             self._running = np.where(refused, self._running + 1, 0)
             self.refusals += bool(refused.any())
         if self._seen:
-            square = np.minimum(square, LARGEST**2 * self._square + 1e-12)
+            square = np.minimum(square, LARGEST_MISMATCH**2 * self._square + 1e-12)
         self._seen += 1
-        rate = max(1.0 / MEMORY, 1.0 / self._seen)
+        rate = max(1.0 / MISMATCH_MEMORY, 1.0 / self._seen)
         self._square += np.where(refused, 0.0, rate) * (square - self._square)
         return refused
 

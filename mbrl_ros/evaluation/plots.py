@@ -14,7 +14,7 @@ from .scores import WITHOUT_U, Trace
 
 LEVELS = np.linspace(0.05, 0.99, 40)
 STYLES = {"refit": "-", "output_error": "--", "frozen": ":"}
-SHOWN = 3.0  # [s] of the time plots
+SECONDS_SHOWN = 3.0  # [s] of the time plots
 
 
 def write_plots(folder: Path, recording: Recording, traces: dict[tuple[str, str], Trace]) -> list[Path]:
@@ -43,7 +43,7 @@ def _prediction(plt: Any, recording: Recording, traces: dict[tuple[str, str], Tr
     """Plot the measured and predicted change of velocity of every joint, for the estimator with the best likelihood."""
     trace = traces[best].scored()
     middle = 0.5 * (trace.stamps[0] + trace.stamps[-1])
-    part = trace.where(np.abs(trace.stamps - middle) <= 0.5 * SHOWN)
+    part = trace.where(np.abs(trace.stamps - middle) <= 0.5 * SECONDS_SHOWN)
     n = part.change.shape[1]
     figure, axes = plt.subplots(n, 1, figsize=(10, 1.5 * n + 1), sharex=True, squeeze=False, layout="constrained")
     rows = zip(recording.joints, axes[:, 0], part.change.T, part.error.T, part.std.T, strict=True)

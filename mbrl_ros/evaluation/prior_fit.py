@@ -23,7 +23,7 @@ from ..types import Array
 from .scores import LearnedPrior, Scores, Trace, dynamics_for, evaluate, learned_prior
 
 FRACTIONS = (0.03, 0.1, 0.3, 1.0)
-MINIMUM = 200  # transitions below which a global model is not worth fitting
+FEWEST_TRANSITIONS = 200  # transitions below which a global model is not worth fitting
 # kinds to which transitions can be added without the data behind them
 EXTENDABLE: dict[str, Callable[[dict[str, Array], Dataset], dict[str, Array]]] = {"gmm": gmm.add}
 
@@ -69,8 +69,10 @@ def fit_prior(
     module = learned_prior(kind)
     parts = ([] if dataset is None else [dataset]) + [Dataset.of(recording) for recording in recordings]
     count = sum(map(len, parts))
-    if count < MINIMUM:
-        raise DataError(f"{count} transitions are too few to fit a global model; at least {MINIMUM} are needed")
+    if count < FEWEST_TRANSITIONS:
+        raise DataError(
+            f"{count} transitions are too few to fit a global model; at least {FEWEST_TRANSITIONS} are needed"
+        )
     data = _joined(parts)
     if extend is None:
         arrays = module.fit(data, robot.command_upper, progress)

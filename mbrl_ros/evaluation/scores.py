@@ -9,7 +9,8 @@ For every transition (x_k, u_k, x_k+1) the model is fitted about (x_k, u_k) with
 
 and only then learns it. A model that is learned offline (a prior with a file) is fitted to one half of the recording
 and scored on the other, both ways round. "No change" scores 1 by definition; "constant velocity" (qd' = qd, q rolled)
-scores 1 in nmse_1_qd and is the one to beat in nmse_10_q. The first `WARM_UP` seconds are learned from but not scored.
+scores 1 in nmse_1_qd and is the one to beat in nmse_10_q. The first SCORE_WARM_UP seconds are
+learned from but not scored.
 
 Of a recording without a robot description only scales are known: a command's range is taken from the recording, and
 an acceleration by an unknown command has mean zero, since neither the sign nor the unit of a logged current or torque
@@ -40,7 +41,7 @@ from ..dynamics.priors.learned import WIDE
 from ..robots import Robot
 from ..types import Array
 
-WARM_UP = 1.0  # [s]
+SCORE_WARM_UP = 1.0  # [s]
 STEPS = 10  # of the long prediction
 ESTIMATORS = ("refit", "output_error", "frozen")
 WITHOUT_U = "_without_u"  # appended to an estimator that was not shown the commands
@@ -114,12 +115,12 @@ class Trace:
             self.far_change,
         )
 
-    def scored(self, warm_up: float = WARM_UP) -> Trace:
+    def scored(self, warm_up: float = SCORE_WARM_UP) -> Trace:
         """Return the transitions after the first `warm_up` seconds, or all where hardly any come after."""
         late = self.stamps >= warm_up
         return self.where(late) if late.sum() >= 10 else self
 
-    def scores(self, warm_up: float = WARM_UP) -> Scores:
+    def scores(self, warm_up: float = SCORE_WARM_UP) -> Scores:
         """Score what comes after the first `warm_up` seconds."""
         kept = self.scored(warm_up)
         return Scores(
@@ -252,7 +253,7 @@ def cross_fitted(recording: Recording, robot: Robot, kind: str, progress: Any = 
     return trace
 
 
-def constant_velocity(recording: Recording, warm_up: float = WARM_UP) -> float:
+def constant_velocity(recording: Recording, warm_up: float = SCORE_WARM_UP) -> float:
     """Return nmse_10_q of the prediction q + 10 dt qd, by the measured stamps."""
     q, qd, stamps = recording.q, recording.qd, recording.stamps
     breaks = np.concatenate([[0], np.cumsum(~recording.joined())])

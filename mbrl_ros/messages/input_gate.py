@@ -17,7 +17,7 @@ import math
 from collections import Counter
 
 CLOCKS_AGREE = 10.0  # [s]: "auto" takes clocks that differ by less for one
-JUMP = 1.0  # [s]: a stamp that leaps further than this against its arrival is another time line
+CLOCK_JUMP = 1.0  # [s]: a stamp that leaps further than this against its arrival is another time line
 PATIENCE = 20  # messages in a row on another time line before it is taken up
 LASTING = 1.0  # [s] of nothing but messages late by the same time before their clock counts as stopped
 BACKLOG = 0.2  # messages that come in less than this share of the time their stamps span were held up somewhere
@@ -112,7 +112,7 @@ class InputGate:
         if self.clock == "auto":
             self.clock = "ros" if abs(now - stamp) <= CLOCKS_AGREE else "own"
         leap = self._fastest - (now - stamp)  # of the stamps against their arrival
-        if self.clock == "own" and JUMP < abs(leap) < math.inf:
+        if self.clock == "own" and CLOCK_JUMP < abs(leap) < math.inf:
             reason = Rejection.CLOCK_JUMP if leap > 0.0 else Rejection.STALE
             return self._suspect(
                 stamp, now, reason, f"{self.stream}: stamps leapt by {leap:.3f} s against their arrival"
@@ -152,7 +152,7 @@ class InputGate:
         The first of them must have come `lasting` [s] ago. A backlog, whose messages come faster than they were
         stamped, is no time line.
         """
-        continues = self._suspects > 0 and 0.0 < stamp - self._suspect_stamp < JUMP
+        continues = self._suspects > 0 and 0.0 < stamp - self._suspect_stamp < CLOCK_JUMP
         if not continues:
             self._first_suspect, self._suspects = (stamp, now), 0
         self._suspects, self._suspect_stamp = self._suspects + 1, stamp

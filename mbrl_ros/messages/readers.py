@@ -25,7 +25,7 @@ Message = Any  # with the fields of a ROS message
 Problem = tuple[Rejection, str]  # why a message cannot be used, and the details
 Index = NDArray[np.intp]  # (n,), of the robot's joints in a message
 PLAUSIBLE = 10.0  # an input further outside the robot's limits than this many times their size is no measurement
-SHOWN = 12  # names of a message that a problem quotes
+NAMES_SHOWN = 12  # names of a message that a problem quotes
 HINTS = 10  # problems that also say which name is nearest: it takes milliseconds to find
 
 
@@ -54,11 +54,11 @@ class JointOrder:
         there = set(names)
         missing = [joint for joint in self.joints if joint not in there]
         if missing:
-            shown, hint = names[:SHOWN], ""
+            shown, hint = names[:NAMES_SHOWN], ""
             if self._hints and shown:
                 self._hints -= 1
                 hint = f"; '{missing[0]}': did you mean '{nearest(missing[0], shown)}'?"
-            quoted = ", ".join(map(repr, shown)) + (", ..." if len(names) > SHOWN else "")
+            quoted = ", ".join(map(repr, shown)) + (", ..." if len(names) > NAMES_SHOWN else "")
             return Rejection.MISSING_JOINTS, (f"missing {missing}; the message has {len(names)} joints: {quoted}{hint}")
         twice = [name for name, count in Counter(names).items() if count > 1 and name in self.joints]
         if twice:

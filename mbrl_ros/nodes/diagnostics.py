@@ -22,7 +22,7 @@ from ..types import Array, Decision, Observation
 from . import qos
 from .tick_observer import TickObserver
 
-PERIOD = 1.0  # [s]
+DIAGNOSTICS_PERIOD = 1.0  # [s]
 Values = list[tuple[str, object]]
 
 
@@ -46,7 +46,7 @@ class Diagnostics(TickObserver):
         """Start anew: the node becomes active."""
         self._remaining, self._started = None, -math.inf
         self._reasons, self._prediction = Counter(), PredictionQuality()
-        self._timer = self._node.create_timer(PERIOD, self._publish_without_ticks)
+        self._timer = self._node.create_timer(DIAGNOSTICS_PERIOD, self._publish_without_ticks)
 
     def after_tick(self, tick: Tick) -> None:
         """Count what a tick tells, and compute or publish one part of the diagnostics."""
@@ -55,7 +55,7 @@ class Diagnostics(TickObserver):
         if tick.decision is not None:
             self._prediction.add(tick.observation, tick.decision, self._loop.controller.nis_bound)
         now = time.perf_counter()
-        if self._remaining is None and now - self._started >= PERIOD:
+        if self._remaining is None and now - self._started >= DIAGNOSTICS_PERIOD:
             self._started, self._parts, self._remaining = now, [], self._compute()
         if self._remaining is not None:
             part = next(self._remaining, None)
@@ -76,7 +76,7 @@ class Diagnostics(TickObserver):
         self._node.destroy_publisher(self._publisher)
 
     def _publish_without_ticks(self) -> None:
-        if time.perf_counter() - self._started > 1.5 * PERIOD:
+        if time.perf_counter() - self._started > 1.5 * DIAGNOSTICS_PERIOD:
             self._publish(list(self._compute()))
 
     def _publish(self, parts: list[DiagnosticStatus]) -> None:
@@ -145,9 +145,11 @@ def loop_status(name: str, loop: ControlLoop, settings: NodeSettings) -> Diagnos
 
 
 def supervisor_status(name: str, supervisor: CommandSupervisor, reasons: Mapping[Reason, int]) -> DiagnosticStatus:
-    """Return the supervisor's state and cause; `reasons` counts how often each held within the last PERIOD."""
+    """Return the supervisor's state and cause; `reasons` counts how often each held in the last DIAGNOSTICS_PERIOD."""
     state = supervisor.state
-    rates: Values = [(f"{reason.name} [1/s]".lower(), n / PERIOD) for reason, n in reasons.items() if n and reason.name]
+    rates: Values = [
+        (f"{reason.name} [1/s]".lower(), n / DIAGNOSTICS_PERIOD) for reason, n in reasons.items() if n and reason.name
+    ]
     level = {
         State.ACTIVE: DiagnosticStatus.OK,
         State.HOLD: DiagnosticStatus.OK,

@@ -18,8 +18,8 @@ from .message_types import message_class
 from .process import make_executor
 
 DISCOVERY = 10.0  # [s] that the first message may take: on a busy machine nodes need seconds to find each other
-DISCOVERY_PERIOD = 0.2  # [s] between two searches for new topics
-LATCHED = ("robot_description",)
+GRAPH_PERIOD = 0.2  # [s] between two searches for new topics
+LATCHED_TOPICS = ("robot_description",)
 
 
 def capture(
@@ -56,7 +56,7 @@ def capture(
             if captured and now + seconds < end:
                 begin, end = now, now + seconds
             if now >= next_search:
-                next_search = now + DISCOVERY_PERIOD
+                next_search = now + GRAPH_PERIOD
                 for topic, kinds in node.get_topic_names_and_types():
                     known.setdefault(topic, kinds[0])
                     if kinds[0] in types and topic not in subscribed and node.count_publishers(topic):
@@ -72,7 +72,7 @@ def capture(
 
 
 def _subscribe(node: Node, topic: str, kind: str, captured: list[Raw]) -> None:
-    latched = topic.endswith(LATCHED)
+    latched = topic.endswith(LATCHED_TOPICS)
     qos = QoSProfile(
         depth=1000,
         reliability=ReliabilityPolicy.RELIABLE if latched else ReliabilityPolicy.BEST_EFFORT,

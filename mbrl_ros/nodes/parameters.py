@@ -18,7 +18,7 @@ from ..config.section import Info, Section
 from ..config.settings_file import belongs_to_ros, unknown_setting
 from ..exceptions import ConfigurationError
 
-KINDS = {
+ROS_TYPES = {
     bool: Parameter.Type.BOOL,
     int: Parameter.Type.INTEGER,
     float: Parameter.Type.DOUBLE,
@@ -149,7 +149,7 @@ def _key(prefix: str, name: str) -> str:
 def _descriptor(kind: Any, info: Info) -> ParameterDescriptor:
     """Describe one parameter: bounds of single numbers as ranges of ROS, everything else as text of the constraints."""
     descriptor = ParameterDescriptor(
-        type=KINDS[kind].value,
+        type=ROS_TYPES[kind].value,
         read_only=not info.dynamic,
         description=info.doc + (f" [{info.unit}]" if info.unit else ""),
     )

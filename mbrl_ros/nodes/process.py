@@ -28,7 +28,7 @@ from ..config.settings_file import check, located, parameter_files
 from ..exceptions import ConfigurationError, MbrlError
 
 DDS_SETTINGS = ("FASTDDS_BUILTIN_TRANSPORTS", "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PROCESS_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class EndRequest:
@@ -45,7 +45,7 @@ class EndRequest:
         They are written into the pipe where they arrive. A Python handler alone is called by the main thread only,
         and not while the main thread waits, be it that the signal came just before or to another thread.
         """
-        for number in SIGNALS:
+        for number in PROCESS_SIGNALS:
             signal.signal(number, lambda *_: None)
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
 
@@ -61,7 +61,7 @@ class EndRequest:
     def close(self) -> None:
         """Ignore the signals from now on: after the end a second Ctrl-C has nothing to do."""
         signal.set_wakeup_fd(-1)
-        for number in SIGNALS:
+        for number in PROCESS_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         os.close(self._read)
         os.close(self._write)

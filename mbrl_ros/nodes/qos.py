@@ -4,7 +4,7 @@ from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 
 RELIABLE = QoSProfile(depth=10)  # commands: none is lost; a late subscriber gets no old ones
-TARGETS = QoSProfile(depth=100)  # a whole sequence of targets may be sent at once
+TARGET_QOS = QoSProfile(depth=100)  # a whole sequence of targets may be sent at once
 STATUS = QoSProfile(depth=200)  # one per tick; a subscriber may be busy for a while
 EVERY = QoSProfile(depth=50)  # states and features in lockstep, and from sim_node: none may be lost
 NEWEST = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)  # states and features in real time

@@ -29,10 +29,10 @@ from ..exceptions import DataError
 from .message_types import message_class
 from .parameters import Parameters, ReadsOverrides
 from .process import EndRequest, run
-from .recorded_topics import EXPECTED, LATCHED, latched, recorded, rosbags_qos, subscription_qos
+from .recorded_topics import EXPECTED, RECORDER_LATCHED, latched, recorded, rosbags_qos, subscription_qos
 from .session_info import SESSION, SessionReader
 
-DISCOVERY_PERIOD = 0.2  # [s] between two searches for new topics: what is published before is lost
+TOPIC_SEARCH_PERIOD = 0.2  # [s] between two searches for new topics: what is published before is lost
 CAPACITY = 20_000  # messages that may wait for the disk
 NICE = 10
 IDLE, LONGEST_END = 0.5, 3.0  # [s]: recording ends when nothing has come for IDLE, after LONGEST_END at the latest
@@ -53,7 +53,7 @@ class RecordNode(ReadsOverrides, Node):
             limits=Limits(settings.part_mb, settings.total_mb, settings.min_free_mb),
             warn=self._warn,
         )
-        self._bag.add_topic(SESSION, "std_msgs/msg/String", rosbags_qos([LATCHED]), latched=True)
+        self._bag.add_topic(SESSION, "std_msgs/msg/String", rosbags_qos([RECORDER_LATCHED]), latched=True)
         self._waiting: queue.Queue[tuple[str, int, bytes] | None] = queue.Queue(CAPACITY)
         self._dropped, self._newest = 0, 0.0
         self._unknown: set[str] = set()  # topics whose type is not known here
@@ -70,7 +70,7 @@ class RecordNode(ReadsOverrides, Node):
             self._bag.add_topic(topic, f"std_msgs/msg/{message.__name__}", rosbags_qos([profile]))
             self._subscribed[topic] = self._subscription(message, topic, profile)
         self._search()
-        self.create_timer(DISCOVERY_PERIOD, self._search)
+        self.create_timer(TOPIC_SEARCH_PERIOD, self._search)
 
     def end(self) -> None:
         """Record the last messages of the nodes that end at the same time, then close the bag."""

@@ -10,7 +10,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64MultiArray, String
 
 # Last parts of the names of the topics that are recorded: everything that a replay needs.
-RECORDED = (
+RECORDED_TOPICS = (
     "joint_states",
     "commands",
     "shadow_commands",
@@ -34,15 +34,15 @@ RECORDED = (
     "parameter_events",
 )
 GLOBAL = ("/diagnostics", "/parameter_events", "/clock")  # outside of every namespace
-RELIABLE = QoSProfile(depth=1000)
-HISTORY = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+RECORDER_RELIABLE = QoSProfile(depth=1000)
+RECORDER_HISTORY = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+RECORDER_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # Subscribed to before they exist, so that their first message is not missed; {node} stands for the node's name.
 EXPECTED = {
-    "commands": (Float64MultiArray, RELIABLE),
-    "{node}/shadow_commands": (Float64MultiArray, RELIABLE),
-    "{node}/status": (Float64MultiArray, RELIABLE),
-    "{node}/event_log": (String, HISTORY),
+    "commands": (Float64MultiArray, RECORDER_RELIABLE),
+    "{node}/shadow_commands": (Float64MultiArray, RECORDER_RELIABLE),
+    "{node}/status": (Float64MultiArray, RECORDER_RELIABLE),
+    "{node}/event_log": (String, RECORDER_HISTORY),
 }
 
 
@@ -51,7 +51,7 @@ def recorded(topic: str, namespace: str, patterns: Sequence[str]) -> bool:
     inside = topic.startswith(namespace.rstrip("/") + "/") or topic in GLOBAL
     return (
         inside
-        and topic.rsplit("/", 1)[-1] in RECORDED
+        and topic.rsplit("/", 1)[-1] in RECORDED_TOPICS
         or any(fnmatch.fnmatchcase(topic, pattern) for pattern in patterns)
     )
 

@@ -7,7 +7,7 @@ from std_msgs.msg import String
 
 from . import qos
 
-LONGEST = 500  # characters reported of one target or service call
+LONGEST_LINE = 500  # characters reported of one target or service call
 
 
 class Reporter:
@@ -29,7 +29,7 @@ class Reporter:
 
     def report(self, text: str, done: bool = True) -> None:
         """Log and publish what became of a request; a refused one (not `done`) with its reason, as a warning."""
-        text = text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."  # it may quote what was received
+        text = text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]} ..."  # it may quote what was received
         self.log("info" if done else "warning", text)
         self._message.publish(String(data=text))
 

@@ -44,7 +44,7 @@ from .simulation import Simulation
 PROGRESS_PERIOD = 0.1  # [s]
 RESEND = 1.0  # [s] after which a state without a command is sent again: its subscriber may have appeared only now
 REPORT = 10.0  # [s] of waiting between two warnings
-DISCOVERY_PERIOD = 0.01  # [s] between two searches for subscribers
+SUBSCRIBER_SEARCH_PERIOD = 0.01  # [s] between two searches for subscribers
 BEHIND, CATCH_UP = 1.0, 0.05  # [s] of delay, in real time and in paced lockstep, from which on lost time is given up
 
 
@@ -107,7 +107,7 @@ class SimNode(ReadsOverrides, Node):
     def _simulate(self) -> None:
         self._started.wait()
         while self._states.get_subscription_count() < self.settings.readers:
-            if self._stopping.wait(DISCOVERY_PERIOD):
+            if self._stopping.wait(SUBSCRIBER_SEARCH_PERIOD):
                 return
         simulation, next_progress, braked = self.simulation, 0.0, self.settings.brakes
         pacer = Pacer(

@@ -86,7 +86,7 @@ class Subscriptions:
             subscribe(Float64MultiArray, "features_vector", self._on_feature_vector, stream),
             subscribe(JointState, "joint_states", self._on_joint_states, stream),
             *(
-                subscribe(kind, f"~/{topic}", self._target_callback(topic, setter), qos.TARGETS)
+                subscribe(kind, f"~/{topic}", self._target_callback(topic, setter), qos.TARGET_QOS)
                 for kind, topic, setter in (
                     (JointState, "target_joints", self._set_joints),
                     (PointStamped, "target_point", self._set_point),

@@ -18,7 +18,7 @@ from .reporter import Reporter
 from .status import TARGET_KINDS
 from .tick_observer import TickObserver
 
-NUMBERS = (
+TICK_NUMBERS = (
     "stamp",
     "compute_ms",
     "latency_ms",
@@ -40,7 +40,7 @@ NUMBERS = (
     "late",
     "cause",
 )
-PER_JOINT = ("q", "qd", "u_proposed", "u", "innovation", "reference_q")
+TICK_PER_JOINT = ("q", "qd", "u_proposed", "u", "innovation", "reference_q")
 
 
 class TickTable(TickObserver):
@@ -132,4 +132,6 @@ class TickTable(TickObserver):
 
     def _empty(self) -> TickLog:
         n = self._robot.n
-        return TickLog({**dict.fromkeys(NUMBERS), **dict.fromkeys(PER_JOINT, n), "features": self._controller.m})
+        return TickLog(
+            {**dict.fromkeys(TICK_NUMBERS), **dict.fromkeys(TICK_PER_JOINT, n), "features": self._controller.m}
+        )

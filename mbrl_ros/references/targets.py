@@ -13,7 +13,7 @@ from ..robots import Robot
 from ..robots.kinematics import Kinematics
 from ..types import Array, JointVector, checked
 
-LONGEST = 500  # points of a trajectory
+LONGEST_TRAJECTORY = 500  # points of a trajectory
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -77,8 +77,8 @@ def trajectory_target(robot: Robot, times: ArrayLike, Q: ArrayLike, stamp: float
     """
     Q = checked("trajectory target", Q, (None, len(robot.joints)))
     times = checked("times of a trajectory target", times, (len(Q),))
-    if not 0 < len(Q) <= LONGEST:
-        raise TargetError(f"a trajectory must have 1 to {LONGEST} points, got {len(Q)}")
+    if not 0 < len(Q) <= LONGEST_TRAJECTORY:
+        raise TargetError(f"a trajectory must have 1 to {LONGEST_TRAJECTORY} points, got {len(Q)}")
     if not (np.isfinite(times).all() and times[0] >= 0.0 and times[-1] > 0.0 and (np.diff(times) > 0.0).all()):
         raise TargetError("the times of a trajectory must be finite, rise, and end after 0")
     for q in Q:

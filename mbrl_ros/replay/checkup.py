@@ -17,11 +17,11 @@ from ..messages.readers import Message, answered_stamp, seconds
 from ..types import Array
 from .recorded import key_of
 
-KEPT = 20_000  # states kept whole, for what needs positions
+STATES_KEPT = 20_000  # states kept whole, for what needs positions
 PACE_WINDOW = 0.2  # [s] over which positions and velocities are compared
-STILL = 0.005  # [rad or m] of motion in that time that may be noise
-LARGEST = 1e6  # nothing measured in rad, m, N m or N is larger
-FEWEST = 20  # states below which nothing is said of rates
+STILL_NOISE = 0.005  # [rad or m] of motion in that time that may be noise
+LARGEST_VALUE = 1e6  # nothing measured in rad, m, N m or N is larger
+FEWEST_STATES = 20  # states below which nothing is said of rates
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -135,7 +135,7 @@ class Checkup:
         The commands are those that answered the states, or else came next after them.
         """
         arrivals, values = self.commands()
-        if len(arrivals) < FEWEST or len(samples.stamps) < FEWEST or not samples.has("qd"):
+        if len(arrivals) < FEWEST_STATES or len(samples.stamps) < FEWEST_STATES or not samples.has("qd"):
             return None
         answers = {label: u for _, label, u in self._commands if label is not None}
         estimator = DelayEstimator(len(self.joints), self.period())
@@ -173,7 +173,7 @@ class Checkup:
             self.problems["no usable velocities"] += 1
         elif not np.isfinite(velocity).all():
             self.problems["a velocity is not finite"] += 1
-        if len(self._kept) < KEPT:
+        if len(self._kept) < STATES_KEPT:
             self._kept.append(
                 _State(
                     layout,
@@ -190,9 +190,9 @@ class Checkup:
         self.command_sizes[len(message.data)] += 1
         answered = answered_stamp(message)
         u = np.array(message.data, dtype=np.float64)
-        if not (np.abs(u) < LARGEST).all():  # NaN too
+        if not (np.abs(u) < LARGEST_VALUE).all():  # NaN too
             self.implausible_commands += 1
-        elif len(self._commands) < KEPT:
+        elif len(self._commands) < STATES_KEPT:
             label = key_of(answered) if answered is not None and np.isfinite(answered) else None
             self._commands.append((arrival, label, u))
 
@@ -209,7 +209,7 @@ def interface_of(samples: Samples, times: Array, values: Array) -> str:
     times, values
         (C,) [s] and (C, n) of commands.
     """
-    if len(times) < FEWEST:
+    if len(times) < FEWEST_STATES:
         return "effort" if samples.has("effort") and np.nanmax(np.nanstd(samples.effort, axis=0)) > 0.0 else "position"
     index = np.searchsorted(times, samples.arrivals, side="right") - 1
     known = (index >= 0) & np.isfinite(samples.q).all(axis=1)
@@ -229,7 +229,7 @@ def interface_of(samples: Samples, times: Array, values: Array) -> str:
 
 def pace(samples: Samples) -> float | None:
     """Return how far positions move over how far velocities and stamps say; None where nothing moves."""
-    if len(samples.stamps) < FEWEST or not samples.has("qd"):
+    if len(samples.stamps) < FEWEST_STATES or not samples.has("qd"):
         return None
     step = np.diff(samples.stamps)[:, None]
     travelled = 0.5 * (samples.qd[1:] + samples.qd[:-1]) * step
@@ -237,18 +237,18 @@ def pace(samples: Samples) -> float | None:
     usable = np.isfinite(travelled).all(axis=1) & np.isfinite(moved).all(axis=1) & (step[:, 0] > 0.0)
     usable &= step[:, 0] < 10.0 * np.median(np.abs(step))
     moved, travelled, step = moved[usable], travelled[usable], step[usable]
-    if len(moved) < FEWEST:
+    if len(moved) < FEWEST_STATES:
         return None
     width = max(1, round(PACE_WINDOW / max(float(np.median(step)), 1e-9)))  # over a while noise averages out
     starts = np.arange(0, len(moved), width)
     moved, travelled = (np.add.reduceat(part, starts, axis=0) for part in (moved, travelled))
-    if max(np.abs(moved).max(), np.abs(travelled).max()) < STILL:
+    if max(np.abs(moved).max(), np.abs(travelled).max()) < STILL_NOISE:
         return None
     return float((moved * travelled).sum() / (travelled**2).sum())
 
 
 def _sized(values: Array, n: int) -> Array:
-    return np.where(np.abs(values) < LARGEST, values, np.nan) if values.size == n else np.full(n, np.nan)
+    return np.where(np.abs(values) < LARGEST_VALUE, values, np.nan) if values.size == n else np.full(n, np.nan)
 
 
 def _following(arrivals: Array, values: Array, arrival: float) -> Array | None:

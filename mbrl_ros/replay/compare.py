@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..console.colors import ACCENT, WARN
 from ..exceptions import DataError
 from ..types import Array
-from .figures import ACCENT, WARN, short_names
+from .figures import short_names
 from .page import spelled
 from .table import read_csv
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..console.colors import ACCENT, INK, PALE, WARN
 from ..types import Array
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from . import Replay
 
-INK, ACCENT, PALE, WARN = "#1f2933", "#1565c0", "#b0bec5", "#c62828"
 POINTS = 20_000  # rows drawn; of longer replays every so many
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..config.configuration import Configuration
 from ..robots import Robot
 from . import timing_findings
-from .checkup import FEWEST, Checkup, Samples, interface_of, pace
+from .checkup import FEWEST_STATES, Checkup, Samples, interface_of, pace
 from .finding import Finding, Level, error, ok, warning
 
 FULL_TURNS = 4.0 * np.pi  # [rad] an angle beyond is more likely in degrees
@@ -149,7 +149,7 @@ def _commands(checkup: Checkup, samples: Samples) -> Iterator[Finding]:
             f"{checkup.implausible_commands} commands are not finite or implausibly large",
             "repair the controller that sends them",
         )
-    if len(arrivals) > FEWEST:
+    if len(arrivals) > FEWEST_STATES:
         yield ok(
             f"commands at {1.0 / max(float(np.median(np.diff(arrivals))), 1e-9):.4g} Hz, seemingly "
             f"{interface_of(samples, *checkup.commands())}s"

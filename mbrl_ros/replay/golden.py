@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from . import Replay
 
 KIND = "replay"
-TOLERANCE = 1e-3  # of a command's range, of the largest prediction error, of a score
-SHOWN = 5  # differing ticks that are listed
+COMMAND_TOLERANCE = 1e-3  # of a command's range, of the largest prediction error, of a score
+DIFFERENCES_SHOWN = 5  # differing ticks that are listed
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ class Golden:
         return cls(owner, arrays["stamps"], arrays["u"], arrays["innovation"], arrays["span"], scores)
 
 
-def differences(now: Golden, golden: Golden, tolerance: float = TOLERANCE) -> list[str]:
+def differences(now: Golden, golden: Golden, tolerance: float = COMMAND_TOLERANCE) -> list[str]:
     """Return what differs by more than `tolerance`, in sentences; empty if nothing does."""
     if now.owner != golden.owner:
         return [
@@ -120,7 +120,7 @@ def _worst(what: str, apart: Array, stamps: Array, now: Golden, tolerance: float
         f"{what}: {bad.size} of {len(stamps)} ticks differ by more than {tolerance:g} {unit}, the first at "
         f"{stamps[bad[0]] - stamps[0]:.3f} s, by up to {apart.max():.3g}"
     ]
-    for k in bad[:SHOWN]:
+    for k in bad[:DIFFERENCES_SHOWN]:
         joint = int(apart[k].argmax())
         lines.append(f"  at {stamps[k] - stamps[0]:9.3f} s: {now.owner.joints[joint]} by {apart[k, joint]:.3g} {unit}")
     return lines

@@ -17,13 +17,13 @@ from ..config.settings_file import load_configuration
 from ..exceptions import DataError, MbrlError, RobotDescriptionError
 from ..robots import Robot, load_robot
 from ..types import Array
-from .checkup import FEWEST, Checkup, Samples, interface_of
+from .checkup import FEWEST_STATES, Checkup, Samples, interface_of
 
 USUAL_RATE = 200.0  # [Hz] without a bag
 HORIZON = 0.15  # [s] of a plan
-TIMEOUT = 3.0  # the safe command goes out after this many of the longest gaps met ...
+STATE_TIMEOUT = 3.0  # the safe command goes out after this many of the longest gaps met ...
 SHORTEST_TIMEOUT = 0.05  # [s] ... but not before
-FASTEST = 500.0  # [Hz] more is given to the feedback player
+FASTEST_PLAYER = 500.0  # [Hz] more is given to the feedback player
 
 
 @dataclass(frozen=True)
@@ -137,11 +137,11 @@ def _control(bag: _Bag | None, notes: list[str]) -> list[str]:
     """Return the lines of mpc_node: rate, delay and time-out as measured, or usual ones."""
     rate, delay, timeout, delay_note = USUAL_RATE, 1.0, SHORTEST_TIMEOUT, "not measured"
     period = bag.checkup.period() if bag is not None else 0.0
-    if bag is not None and period and len(bag.checkup.stamps) >= FEWEST:
-        rate, timeout = min(round(1.0 / period, 1), FASTEST), _timeout(bag.checkup, period)
-        if 1.0 / period > 1.05 * FASTEST:
+    if bag is not None and period and len(bag.checkup.stamps) >= FEWEST_STATES:
+        rate, timeout = min(round(1.0 / period, 1), FASTEST_PLAYER), _timeout(bag.checkup, period)
+        if 1.0 / period > 1.05 * FASTEST_PLAYER:
             notes.append(
-                f"joint states come at {1.0 / period:.4g} Hz; control runs at {FASTEST:g} Hz, "
+                f"joint states come at {1.0 / period:.4g} Hz; control runs at {FASTEST_PLAYER:g} Hz, "
                 "player_rate can use the rest"
             )
         estimate = bag.checkup.delay(bag.samples)
@@ -177,7 +177,7 @@ def _timeout(checkup: Checkup, period: float) -> float:
     usual = step[(step > 0.0) & (step < 20.0 * period)]
     if not usual.size:
         return SHORTEST_TIMEOUT
-    return round(max(SHORTEST_TIMEOUT, TIMEOUT * float(np.percentile(usual, 99.9))), 3)
+    return round(max(SHORTEST_TIMEOUT, STATE_TIMEOUT * float(np.percentile(usual, 99.9))), 3)
 
 
 def check(text: str) -> None:

@@ -21,7 +21,7 @@ from .prediction import PredictionScores
 from .table import Table
 from .timeline import RecordedTick
 
-PER_JOINT = ("q", "qd", "u", "u_proposed", "u_recorded", "innovation")
+TABLE_PER_JOINT = ("q", "qd", "u", "u_proposed", "u_recorded", "innovation")
 PER_TICK = (
     "nis",
     "nis_bound",
@@ -85,7 +85,7 @@ class ReplayOutputs:
         self._recorded: RecordedTick | None = None
         self._last: Array = np.zeros(robot.n)
         self._digest = hashlib.sha256()
-        columns = {**dict.fromkeys(("time", "stamp")), **dict.fromkeys(PER_JOINT, robot.joints)}
+        columns = {**dict.fromkeys(("time", "stamp")), **dict.fromkeys(TABLE_PER_JOINT, robot.joints)}
         self.table = Table({**columns, **dict.fromkeys(PER_TICK)})
 
     @property

@@ -7,9 +7,9 @@ import html
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..console.colors import ACCENT, INK, WARN
 from ..console.summary import flat
 from ..console.verdict import Verdict
-from .figures import ACCENT, INK, WARN
 
 if TYPE_CHECKING:
     from . import Replay

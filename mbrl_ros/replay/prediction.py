@@ -16,10 +16,10 @@ import math
 import numpy as np
 
 from ..dynamics.base import Estimator
-from ..evaluation.scores import STEPS, WARM_UP
+from ..evaluation.scores import SCORE_WARM_UP, STEPS
 from ..types import Array, Decision, Transition
 
-FEWEST = 10  # scored ticks below which the warm-up is scored too
+FEWEST_PREDICTIONS = 10  # scored ticks below which the warm-up is scored too
 
 
 class _Sums:
@@ -94,10 +94,10 @@ class PredictionScores:
 
     def scores(self) -> dict[str, float | None]:
         """Return {nmse_1_qd, nmse_10_q, nis_coverage_95}; None where nothing could be scored."""
-        return (self._scored if self._scored.count >= FEWEST else self._all).scores()
+        return (self._scored if self._scored.count >= FEWEST_PREDICTIONS else self._all).scores()
 
     def _sums(self, stamp: float) -> tuple[_Sums, ...]:
-        return (self._all, self._scored) if stamp - self._begin >= WARM_UP else (self._all,)
+        return (self._all, self._scored) if stamp - self._begin >= SCORE_WARM_UP else (self._all,)
 
 
 def _squared(values: Array) -> float:

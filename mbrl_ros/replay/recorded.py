@@ -14,7 +14,7 @@ import numpy as np
 from ..messages.readers import JointOrder, Message, answered_stamp, command_joints
 from ..types import Array
 
-KEPT = 4096  # answers that are kept for their states
+COMMANDS_KEPT = 4096  # answers that are kept for their states
 
 
 def key_of(stamp: float) -> int:
@@ -52,7 +52,7 @@ class RecordedCommands:
             return True
         self._answers[key_of(answered)] = u
         self.states_answered += 1
-        if len(self._answers) > KEPT:
+        if len(self._answers) > COMMANDS_KEPT:
             del self._answers[next(iter(self._answers))]
         return False
 

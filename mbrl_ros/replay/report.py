@@ -13,7 +13,7 @@ from ..console.verdict import Verdict, late_machine, of_replay
 from ..exceptions import DataError
 from ..safety.state_machine import Reason, State
 from .figures import figures
-from .golden import TOLERANCE
+from .golden import COMMAND_TOLERANCE
 from .page import page_of, spelled
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ TABLES = ("csv", "parquet", "none")
 
 def verdict(replay: Replay, repeats: bool) -> Verdict:
     """Return the verdict on a replay; `repeats`: its commands must be those recorded."""
-    return of_replay(replay.summary, _fault(replay), repeats, TOLERANCE)
+    return of_replay(replay.summary, _fault(replay), repeats, COMMAND_TOLERANCE)
 
 
 def _fault(replay: Replay) -> tuple[float, str] | None:

@@ -18,7 +18,7 @@ from .options import ReplayOptions
 from .survey import Survey
 
 NEVER = 1e9  # [s]
-SLOW = 0.95  # a bag slower than this fraction of the configured rate sets the rate
+SLOW_RATE = 0.95  # a bag slower than this fraction of the configured rate sets the rate
 
 
 def settings_of(options: ReplayOptions, survey: Survey, notes: list[str]) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _matching_config(joints: tuple[str, ...], notes: list[str]) -> dict[str, Any
 def _adapt_rate(values: dict[str, Any], survey: Survey, changed: set[str], notes: list[str]) -> None:
     """Take the bag's rate where it is slower than the configured one."""
     rate = float(values.get("control.rate", Configuration.from_flat({}).control.rate))
-    if survey.period and 1.0 / survey.period < SLOW * rate and "control.rate" not in changed:
+    if survey.period and 1.0 / survey.period < SLOW_RATE * rate and "control.rate" not in changed:
         values["control.rate"] = float(f"{1.0 / survey.period:.4g}")
         notes.append(f"control.rate: {values['control.rate']:g} Hz, the rate of the bag, instead of {rate:g} Hz")
 

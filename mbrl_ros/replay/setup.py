@@ -20,10 +20,10 @@ from ..exceptions import MbrlError
 from ..robots import Robot, load_robot
 from .options import ReplayOptions
 from .settings import command_source, settings_of, without_delay
-from .survey import LARGEST, Survey, surveyed
+from .survey import LARGEST_MULTIPLE, Survey, surveyed
 from .topics import roles_of, unmatched
 
-SOURCES = {  # of the command in effect
+APPLIED_SOURCES = {  # of the command in effect
     "answers": "the command in effect is the recorded one",
     "none": "the bag holds no commands: zero is taken",
     "held": "the command in effect is the mean of the topic's over each tick",
@@ -97,7 +97,7 @@ def prepare(options: ReplayOptions) -> Setup:
         notes.append("planner.time_budget: 0, a replay does not depend on the machine's speed")
     known = bool(values.get("robot.description") or values.get("robot_description"))
     robot, prior = _known_robot(configuration, node, survey) if known else _unknown_robot(configuration, survey, notes)
-    notes.append(SOURCES[source])
+    notes.append(APPLIED_SOURCES[source])
     same_rate = configuration.control.rate == survey.recorded_rate(configuration.control.rate)
     return Setup(
         stream,
@@ -151,5 +151,5 @@ def _unknown_robot(configuration: Configuration, survey: Survey, notes: list[str
 
 def _with_wide_limits(robot: Robot, recording: Recording) -> Robot:
     """Return the robot with position limits that no measurement leaves, so that damage is not taken for motion."""
-    reach = LARGEST * (1.0 + np.abs(recording.q).max(axis=0))
+    reach = LARGEST_MULTIPLE * (1.0 + np.abs(recording.q).max(axis=0))
     return dataclasses.replace(robot, position_lower=-reach, position_upper=reach)

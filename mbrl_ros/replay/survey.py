@@ -19,7 +19,7 @@ from .options import ReplayOptions
 from .timeline import status_labels
 
 SURVEYED = 2000  # joint states looked at before the replay begins
-LARGEST, SMALLEST = 100.0, 1e-9  # times the usual size: no measurement beyond; and what counts as zero
+LARGEST_MULTIPLE, SMALLEST_SIZE = 100.0, 1e-9  # times the usual size: no measurement beyond; and what counts as zero
 READ = ("states", "commands", "session", "description", "status")  # roles
 
 
@@ -110,7 +110,7 @@ def _recording(name: str, joints: tuple[str, ...], states: list[tuple[float, Mes
         rows = [row if row.size == n else np.zeros(n) for row in map(np.asarray, columns)]
         found = np.nan_to_num(np.array(rows, dtype=np.float64).reshape(len(rows), n), posinf=0.0, neginf=0.0)
         size = np.abs(found)
-        plausible = (size >= SMALLEST) & (size <= LARGEST * np.percentile(size, 99.0, axis=0) + 1e-6)
+        plausible = (size >= SMALLEST_SIZE) & (size <= LARGEST_MULTIPLE * np.percentile(size, 99.0, axis=0) + 1e-6)
         return np.where(plausible, found, 0.0)
 
     effort = values([m.effort for _, m in states])

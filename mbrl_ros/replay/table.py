@@ -15,7 +15,7 @@ import numpy as np
 from ..exceptions import DataError
 from ..types import Array
 
-BLOCK = 4096  # rows
+ROWS_IN_BLOCK = 4096  # rows
 
 
 class Table:
@@ -32,7 +32,7 @@ class Table:
             self.names += [name] if entries is None else [f"{name}.{entry}" for entry in entries]
             self._at[name] = begin if entries is None else slice(begin, len(self.names))
         self._file = tempfile.TemporaryFile(prefix="mbrl-replay-")
-        self._block = np.empty((BLOCK, len(self.names)))
+        self._block = np.empty((ROWS_IN_BLOCK, len(self.names)))
         self._used = self._written = 0
 
     def __len__(self) -> int:
@@ -41,7 +41,7 @@ class Table:
 
     def add(self, **row: Any) -> None:
         """Add a row; None stands for NaN."""
-        if self._used == BLOCK:
+        if self._used == ROWS_IN_BLOCK:
             self._flush()
         entries = self._block[self._used]
         entries.fill(np.nan)
@@ -59,11 +59,11 @@ class Table:
         return np.concatenate(parts)
 
     def blocks(self) -> Iterator[Array]:
-        """Yield the rows (<= BLOCK, columns) in order."""
+        """Yield the rows (<= ROWS_IN_BLOCK, columns) in order."""
         self._flush()
         self._file.seek(0)
         width = self._block.shape[1]
-        while data := self._file.read(8 * BLOCK * width):
+        while data := self._file.read(8 * ROWS_IN_BLOCK * width):
             yield np.frombuffer(data).reshape(-1, width)
         self._file.seek(0, 2)
 

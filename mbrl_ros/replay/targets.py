@@ -22,7 +22,7 @@ from ..messages.targets import (
 from ..robots import Robot
 from .topics import Mapped
 
-APART = 0.5  # [s] between recorder and node seeing the same target; it is never given earlier or later than that
+STAMPS_APART = 0.5  # [s] between recorder and node seeing the same target; it is never given earlier or later than that
 
 
 class TargetReplayer:
@@ -72,8 +72,8 @@ class TargetReplayer:
             self._offset = count - self._controller.targets_accepted - arrived_before
         while self._waiting:
             arrived, role, message = self._waiting[0]
-            wanted = self._controller.targets_accepted + self._offset < count and arrived <= now + APART
-            if not wanted and arrived >= now - APART:
+            wanted = self._controller.targets_accepted + self._offset < count and arrived <= now + STAMPS_APART
+            if not wanted and arrived >= now - STAMPS_APART:
                 return
             self._waiting.popleft()
             self.give(role, message)

@@ -16,7 +16,7 @@ import numpy as np
 from ..data.stream import Decoder
 from ..messages.readers import Message
 from ..runtime.event_log import Event
-from .recorded import KEPT, key_of
+from .recorded import COMMANDS_KEPT, key_of
 
 Place = tuple[int, float]  # epoch, number of the command, or half a number more for what follows it
 LAST = 2**62  # an epoch after all others
@@ -117,7 +117,7 @@ class Timeline:
             self._put(tick.place, tick)
         else:
             self._ticks[key_of(tick.stamp)] = tick
-            if len(self._ticks) > KEPT:
+            if len(self._ticks) > COMMANDS_KEPT:
                 del self._ticks[next(iter(self._ticks))]
         return tick
 

@@ -7,19 +7,19 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..config.configuration import Configuration
-from ..messages.input_gate import CLOCKS_AGREE, JUMP
+from ..messages.input_gate import CLOCK_JUMP, CLOCKS_AGREE
 from ..types import Array
-from .checkup import FEWEST, Checkup
+from .checkup import FEWEST_STATES, Checkup
 from .finding import Finding, Level, error, ok, warning
 
 JITTERY = 0.2  # of a period: the controller takes states for one period apart within this
-GAP = 1.5  # periods
+GAP_PERIODS = 1.5  # periods
 
 
 def rate(checkup: Checkup, configuration: Configuration) -> Iterator[Finding]:
     """Compare the rate of the states with control.rate, and look for jitter and gaps."""
     period, control = checkup.period(), configuration.control
-    if len(checkup.stamps) < FEWEST or not period:
+    if len(checkup.stamps) < FEWEST_STATES or not period:
         yield error(
             f"only {len(checkup.stamps)} joint states: nothing can be said of their rate", "record or wait longer"
         )
@@ -42,14 +42,14 @@ def rate(checkup: Checkup, configuration: Configuration) -> Iterator[Finding]:
             f"(99 % within {100 * jitter:.0f} % of it): nothing is learned from those ticks",
             "stamp the states where they are measured, or give the driver real-time priority",
         )
-    gaps = step[(step > GAP * period) & (step < 1e6)]
+    gaps = step[(step > GAP_PERIODS * period) & (step < 1e6)]
     if gaps.size:
         yield _gaps(gaps, control.state_timeout)
 
 
 def _gaps(gaps: Array, timeout: float) -> Finding:
     longest = float(gaps.max())
-    what = f"{gaps.size} gaps of more than {GAP:g} periods, the longest {1e3 * longest:.1f} ms"
+    what = f"{gaps.size} gaps of more than {GAP_PERIODS:g} periods, the longest {1e3 * longest:.1f} ms"
     if longest >= timeout:
         what += f", beyond control.state_timeout ({1e3 * timeout:g} ms): the safe command would go out"
     return Finding(
@@ -76,7 +76,7 @@ def stamps(checkup: Checkup, configuration: Configuration) -> Iterator[Finding]:
             f"{back} stamps step backward by up to {-float(step.min()):.3g} s",
             "two publishers with different clocks, or a clock that is being set",
         )
-    jumps = int((np.abs(step - np.diff(arrivals)) > JUMP).sum())
+    jumps = int((np.abs(step - np.diff(arrivals)) > CLOCK_JUMP).sum())
     if jumps:
         yield warning(
             f"the stamps' clock jumps {jumps} times", "discipline the clock (chrony, PTP) before control starts"

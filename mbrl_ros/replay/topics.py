@@ -16,7 +16,7 @@ from typing import Any
 from ..exceptions import ConfigurationError, DataError, JointNameError, nearest
 
 JOINT_STATE, VECTOR = "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"
-CLOUD, POINT, TEXT = "sensor_msgs/msg/PointCloud2", "geometry_msgs/msg/PointStamped", "std_msgs/msg/String"
+CLOUD, POINT_TYPE, TEXT = "sensor_msgs/msg/PointCloud2", "geometry_msgs/msg/PointStamped", "std_msgs/msg/String"
 POSE, TRAJECTORY = "geometry_msgs/msg/PoseStamped", "trajectory_msgs/msg/JointTrajectory"
 EVENT = "rcl_interfaces/msg/ParameterEvent"
 # role -> (type, usual names: the last part of a topic, best first)
@@ -25,7 +25,7 @@ ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "description": (TEXT, ("robot_description",)),
     "parameters": (EVENT, ("parameter_events",)),
     "target_joints": (JOINT_STATE, ("target_joints",)),
-    "target_point": (POINT, ("target_point",)),
+    "target_point": (POINT_TYPE, ("target_point",)),
     "target_pose": (POSE, ("target_pose",)),
     "target_features": (CLOUD, ("target_features",)),
     "target_trajectory": (TRAJECTORY, ("target_trajectory",)),
@@ -37,7 +37,7 @@ ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "policy": ("std_msgs/msg/UInt8MultiArray", ("policy",)),
     "commands": (VECTOR, ("commands", "shadow_commands", "command")),
 }
-NOT_COMMANDS = ("status", "features_vector")
+NEVER_COMMANDS = ("status", "features_vector")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +86,7 @@ def roles_of(topics: Mapping[str, tuple[str, int]], mapped: Mapped, bag: str) ->
         if topic is None and role == "states" and len(fitting) == 1:
             topic = fitting.pop()
         if topic is None and role == "commands":
-            topic = _usual_ending({name for name in fitting if not name.endswith(NOT_COMMANDS)})
+            topic = _usual_ending({name for name in fitting if not name.endswith(NEVER_COMMANDS)})
         if topic is not None:
             chosen[topic] = role
     if "states" not in chosen.values():

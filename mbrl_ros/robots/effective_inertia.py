@@ -6,7 +6,7 @@ M(q) [kg m^2 or kg] is the links' joint-space inertia (inertia.py), a_j the iner
 ratio squared ("armature"). A URDF does not hold it, and it may outweigh the links some sixty times. It begins at
 `robot.rotor_inertia`, zero where that is not given, and grows with what the learned input gain B = d qdd / d u implies,
 
-    a <- a + RATE (clip(SHARE diag(B^-1 - M(q)), robot.rotor_inertia, h / LEAST) - a),
+    a <- a + ROTOR_RATE (clip(ROTOR_SHARE diag(B^-1 - M(q)), robot.rotor_inertia, h / LEAST) - a),
 
 h the effort limits. Nothing is guessed from the limits, which may be nominal; and less than what was learned is
 believed: too little inertia is the safe side for a plan, which then moves gently until more is known, and too much
@@ -23,7 +23,7 @@ from ..types import Array
 from .inertia import JointSpaceInertia
 from .robot import Robot
 
-RATE, SHARE = 0.1, 0.5
+ROTOR_RATE, ROTOR_SHARE = 0.1, 0.5
 # [rad/s^2 or m/s^2] by the full effort: an arm that its motors are to move has no more rotor inertia than that
 LEAST = 500.0
 
@@ -58,8 +58,8 @@ class EffectiveInertia:
         """Take note that d qdd / d u = `gain` (n, n) was learned about the pose q (n,)."""
         inertia = inverse_gain(gain)
         if inertia is not None:
-            beyond = SHARE * (inertia - self._links(q)).diagonal()
-            self.rotor_inertia += RATE * (np.clip(beyond, self._least, self._most) - self.rotor_inertia)
+            beyond = ROTOR_SHARE * (inertia - self._links(q)).diagonal()
+            self.rotor_inertia += ROTOR_RATE * (np.clip(beyond, self._least, self._most) - self.rotor_inertia)
 
 
 def inverse_gain(gain: Array) -> Array | None:

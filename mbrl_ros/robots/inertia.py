@@ -30,14 +30,14 @@ from ..types import Array, checked
 from .bodies import Bodies, bodies_of
 from .robot import Robot
 
-# M must be positive definite at this many poses, drawn uniformly within the joint limits and within REACH of zero.
+# M must be positive definite at this many poses, drawn uniformly within the joint limits and within POSE_RANGE of zero.
 POSES, SEED = 8, 0
-REACH = math.pi  # [rad or m]
+POSE_RANGE = math.pi  # [rad or m]
 # It is where its smallest eigenvalue is above this, once joint i's row and column are divided by the square root of
 # trace I (revolute) or m (prismatic) of all that joint moves. Rounding leaves some 1e-15, usable robots have 1e-6 to 1.
-TOLERANCE = 1e-10
+TENSOR_TOLERANCE = 1e-10
 BODY = 22  # numbers in `struct Body` of inertia.cpp
-ARRAYS = ("q", "parent", "prismatic", "joint", "placement", "mass", "moment", "tensor", "work", "M")
+TREE_ARRAYS = ("q", "parent", "prismatic", "joint", "placement", "mass", "moment", "tensor", "work", "M")
 REMEDY = (
     "Write mass, centre of mass and inertia of the moving links into their <inertial> (from CAD or the maker's "
     "description package)"
@@ -47,7 +47,7 @@ REMEDY = (
 class _Structure(ctypes.Structure):
     """Mirrors `struct Joints` of inertia.cpp."""
 
-    _fields_ = [("n", ctypes.c_longlong)] + [(name, ctypes.c_void_p) for name in ARRAYS]
+    _fields_ = [("n", ctypes.c_longlong)] + [(name, ctypes.c_void_p) for name in TREE_ARRAYS]
 
 
 @functools.lru_cache(maxsize=1)
@@ -136,7 +136,7 @@ class _Compiled:
 
 
 def _evaluate(bodies: Bodies, q: Array) -> tuple[Array, Array]:
-    """Return M (n, n) at q (n,), and what joint i's row and column are compared with (n,): see TOLERANCE."""
+    """Return M (n, n) at q (n,), and what joint i's row and column are compared with (n,): see TENSOR_TOLERANCE."""
     n, parent, prismatic, joint = len(bodies.joint), bodies.parent, bodies.prismatic, bodies.joint
     R, d = np.zeros((n + 1, 3, 3)), np.zeros((n, 3))
     R[-1] = np.eye(3)  # the base, which is body -1
@@ -178,7 +178,7 @@ def _check(bodies: Bodies, robot: Robot) -> None:
     """Raise RobotDescriptionError where M is not usable."""
     _check_masses(bodies, robot)
     rng = np.random.default_rng(SEED)
-    low, high = (np.clip(limit, -REACH, REACH) for limit in (robot.position_lower, robot.position_upper))
+    low, high = (np.clip(limit, -POSE_RANGE, POSE_RANGE) for limit in (robot.position_lower, robot.position_upper))
     for q in rng.uniform(low, high, (POSES, robot.n)):
         M, size = _evaluate(bodies, q)
         M /= np.sqrt(np.outer(size, size))
@@ -186,7 +186,7 @@ def _check(bodies: Bodies, robot: Robot) -> None:
             worst = int(np.argmin(np.isfinite(M).all(axis=0)))
         else:
             values, vectors = np.linalg.eigh(M)
-            if values[0] > TOLERANCE:
+            if values[0] > TENSOR_TOLERANCE:
                 continue
             worst = int(np.argmax(np.abs(vectors[:, 0])))
         raise RobotDescriptionError(

@@ -21,7 +21,7 @@ import numpy as np
 from ..types import Array, Plan
 
 PLAN_VALIDITY = 3.0  # periods for which mpc_node plays a plan
-ROUNDING = 1e-6  # of a period, forgiven where stamps fall on the border of a stage
+STAGE_ROUNDING = 1e-6  # of a period, forgiven where stamps fall on the border of a stage
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -88,9 +88,9 @@ class FeedbackPlayer:
             return None
         plan, since = self._playing.plan, stamp - self._playing.stamp
         longest = min(self._validity, self._dt * (len(plan.u_hat) - 1))
-        if not 0.0 <= since <= longest + ROUNDING * self._dt:
+        if not 0.0 <= since <= longest + STAGE_ROUNDING * self._dt:
             return None
-        stage = math.floor(since / self._dt + ROUNDING)
+        stage = math.floor(since / self._dt + STAGE_ROUNDING)
         u: Array = plan.u_hat[stage] + plan.K[stage][:, : 2 * self._n] @ (x - self._nominal(self._playing, since))
         return u
 

@@ -15,7 +15,7 @@ from ..types import Array, FeatureFrame, Observation
 from .scheduling import Grid
 
 SHORTEST_WAIT = 2e-4  # [s]: simulated time may stand still; looking at it more often would keep a processor busy
-ROUNDING = 1e-6  # [s] of stamps, forgiven where a frame falls on the border of a state
+STAMP_ROUNDING = 1e-6  # [s] of stamps, forgiven where a frame falls on the border of a state
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -74,7 +74,7 @@ class Mailbox:
     ):
         self._lockstep, self._events = lockstep, events
         # a frame belongs to the first state that is stamped no earlier than its exposure less this
-        self._frame_margin = ROUNDING - frame_latency if lockstep else 0.5 * dt
+        self._frame_margin = STAMP_ROUNDING - frame_latency if lockstep else 0.5 * dt
         self._grid = Grid(dt)
         self._player_grid = None if player_period is None else Grid(player_period)
         self._condition = threading.Condition()

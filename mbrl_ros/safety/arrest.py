@@ -16,7 +16,7 @@ links' inertia at the present pose,
     M_s = L max(1, L^-1 M_fit L^-T) L^T,     M_e(q) = L L^T
 
 with M_e of robots/effective_inertia.py, learned rotor inertia included, and M_fit the inverse of the input gain of
-the last fit whose model was consistent; max acts on the eigenvalues, which are limited to LARGEST.
+the last fit whose model was consistent; max acts on the eigenvalues, which are limited to LARGEST_RATIO.
 
 w is the torque that u_mean lacks, after a change of pose or load. It is not integrated for a joint whose command is
 at its limit and never exceeds the limit. Without states there is no feedback: u_mean - w goes on for
@@ -34,8 +34,8 @@ from ..robots.effective_inertia import EffectiveInertia
 from ..robots.inertia import has_inertials
 from ..types import Array, Observation
 
-LARGEST = 4.0  # M_s over M_e: a fit that takes friction for inertia must not shake a light joint
-REFRESH = 0.05  # [s] between two evaluations of M_s while the law acts
+LARGEST_RATIO = 4.0  # M_s over M_e: a fit that takes friction for inertia must not shake a light joint
+INERTIA_REFRESH = 0.05  # [s] between two evaluations of M_s while the law acts
 
 
 class Arrest:
@@ -47,7 +47,7 @@ class Arrest:
     def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float):
         self.robot, self.settings, self.dt = robot, settings, dt
         self._inertia = EffectiveInertia(robot) if has_inertials(robot) else None
-        self._every = max(1, round(REFRESH / dt))
+        self._every = max(1, round(INERTIA_REFRESH / dt))
         self._braking = robot.acceleration_limit * dt  # of the reference in a period
         self.fitted: Array | None = None
         self.mean: Array = np.zeros(robot.n)
@@ -132,5 +132,5 @@ class Arrest:
         except (ValueError, np.linalg.LinAlgError):
             return least
         half = least @ modes
-        inertia: Array = (half * np.clip(ratio, 1.0, LARGEST)) @ half.T
+        inertia: Array = (half * np.clip(ratio, 1.0, LARGEST_RATIO)) @ half.T
         return inertia

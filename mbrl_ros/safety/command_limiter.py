@@ -20,7 +20,7 @@ from ..types import Array, Observation
 from .state_machine import Reason
 
 GUARD_BAND = 0.05  # fraction of the velocity limit over which the guard fades in
-ROUNDING = 1e-12  # a difference below counts as none
+COMMAND_ROUNDING = 1e-12  # a difference below counts as none
 AT_LIMIT = 1e-6  # fraction of its range from its limit at which a command counts as saturated
 
 
@@ -110,7 +110,7 @@ class CommandLimiter:
             most = self._acceleration * period * self.dt
             step = _within(u - self.previous, share * self._last_step - most, share * self._last_step + most)
             guarded = self.previous + _within(step, -down * period, up * period)
-        return guarded if np.abs(guarded - u).max() > ROUNDING else u
+        return guarded if np.abs(guarded - u).max() > COMMAND_ROUNDING else u
 
     def begin_stopping(self, moving: bool = True) -> None:
         """Let `stopping` slow down from the present speed of the command; not `moving`: from rest."""

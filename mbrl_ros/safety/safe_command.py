@@ -25,7 +25,7 @@ from ..robots import Robot
 from ..types import Array, Observation
 from .arrest import Arrest
 
-DAMPING = 0.05  # share of the effort limit that damps a joint at its velocity limit
+SAFE_DAMPING = 0.05  # share of the effort limit that damps a joint at its velocity limit
 
 
 class SafeCommand:
@@ -41,7 +41,7 @@ class SafeCommand:
         self._damping = (
             per_joint(settings.damping, robot.n, "supervisor.damping")
             if settings.damping
-            else DAMPING * robot.effort_limit / robot.velocity_limit
+            else SAFE_DAMPING * robot.effort_limit / robot.velocity_limit
         )
         self._stiffness = per_joint(settings.stiffness, robot.n, "supervisor.stiffness")
         self.arrest = (

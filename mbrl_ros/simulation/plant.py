@@ -27,7 +27,7 @@ from ..types import Array, checked
 from . import model as models
 from .delivery import Delivery
 from .model import mujoco
-from .plant_model import MARK, PAYLOAD, initial_position, plant_model
+from .plant_model import MARK, PAYLOAD_BODY, initial_position, plant_model
 
 VELOCITY_TIME = 0.005  # T [s]
 POSITION_GAIN = 20.0  # k [1/s]
@@ -78,7 +78,7 @@ class Plant:
         self._differentiator = VelocityEstimator(settings.velocity_cutoff) if settings.differentiated_velocity else None
         self.model = plant_model(settings, robot)
         self.data = mujoco.MjData(self.model)
-        self._payload = self.model.body(PAYLOAD).id
+        self._payload = self.model.body(PAYLOAD_BODY).id
         self._mark_sites = [MARK.format(i) for i in range(len(settings.marks))] or [models.TIP]
         joints = [self.model.joint(name) for name in robot.joints]
         self._qpos = np.array([joint.qposadr[0] for joint in joints])

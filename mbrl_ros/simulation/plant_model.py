@@ -15,7 +15,7 @@ from ..robots import Robot
 from ..types import Array
 from .model import TIP, compiled, mechanism, mujoco, place
 
-PAYLOAD = "mbrl_payload"  # name of the payload's body
+PAYLOAD_BODY = "mbrl_payload"  # name of the payload's body
 MARK = "mbrl_mark_{}"  # names of the marks' sites
 
 
@@ -46,7 +46,7 @@ def plant_model(settings: PlantSettings, robot: Robot) -> mujoco.MjModel:
             joint = spec.joint(name)
             joint.armature, joint.damping, joint.frictionloss = armature, _damping(joint, damping), frictionloss
     body, offset = place(spec, settings.payload_body or TIP, settings.payload_offset)
-    body.add_body(name=PAYLOAD, pos=offset, ipos=np.zeros(3), explicitinertial=True)
+    body.add_body(name=PAYLOAD_BODY, pos=offset, ipos=np.zeros(3), explicitinertial=True)
     for i, (name, offset) in enumerate(marks(settings)):
         body, offset = place(spec, name, offset)
         body.add_site(name=MARK.format(i), pos=offset)

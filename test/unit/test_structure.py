@@ -315,3 +315,26 @@ def test_no_test_module_imports_another(folder):
         if name.split(".")[-1].startswith("test_") or name.split(".")[0] in ("conftest", "test")
     ]
     assert found == []
+
+
+# One meaning in every module: the one-line help of a command, the kind and version of a file or message, generic types.
+SHARED_CONSTANTS = {"HELP", "COMMAND", "KIND", "VERSION", "S", "T"}
+
+
+def constants(tree: ast.Module) -> set[str]:
+    """Names in capitals that a module assigns."""
+    targets = [
+        target
+        for node in tree.body
+        for target in (node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)])
+    ]
+    names = [e for target in targets for e in (target.elts if isinstance(target, ast.Tuple) else [target])]
+    return {name.id for name in names if isinstance(name, ast.Name) and name.id.strip("_").isupper()}
+
+
+def test_constants_of_one_name_mean_one_thing():
+    owners = {}
+    for name, tree in MODULES.items():
+        for constant in constants(tree) - SHARED_CONSTANTS:
+            owners.setdefault(constant, []).append(name)
+    assert {constant: found for constant, found in owners.items() if len(found) > 1} == {}

@@ -1,7 +1,7 @@
 """Count what mpc_node does wrong with bad messages, killed processes and full disks.
 
-A simulated Panda at RATE, velocity interface, is controlled over DDS. Every command that arrives is checked. Counted
-are
+A simulated Panda at BENCH_RATE, velocity interface, is controlled over DDS. Every command that arrives is checked.
+Counted are
 
     controller_crashes      the node ended without being asked to, or did not end in order when asked
     out_of_limit_commands, non_finite_commands
@@ -27,30 +27,30 @@ from ...exceptions import MbrlError
 from ...nodes import qos, realtime
 from .bad_messages import TOPICS, BadMessages
 from .recovery import ANSWER, RecoveryServices
-from .robot import HOME, ROBOT, START, Child, Feed, RobotSide
+from .robot import ROBOT, START_POSE, START_TIMEOUT, Child, Feed, RobotSide
 
-RATE, TIMEOUT = 100.0, 0.05  # [Hz], [s] control.state_timeout
-GRACE = 0.02  # [s]
+BENCH_RATE, BENCH_TIMEOUT = 100.0, 0.05  # [Hz], [s] control.state_timeout
+SAFE_COMMAND_GRACE = 0.02  # [s]
 BUILDING = "building the controller"  # what mpc_node logs once it handles signals
 RETURNED = 30  # states after which a robot that was started again counts as back
-BATCH = 4  # bad messages between two valid states
+MESSAGES_AT_ONCE = 4  # bad messages between two valid states
 CONTROLLER = {
     **ROBOT,
     "robot.interface": "velocity",
-    "control.rate": RATE,
-    "control.state_timeout": TIMEOUT,
+    "control.rate": BENCH_RATE,
+    "control.state_timeout": BENCH_TIMEOUT,
     "control.stamp_clock": "ros",
     "features.points": 1,
 }
 SIMULATOR = {
     **ROBOT,
     "robot.interface": "velocity",
-    "plant.rate": RATE,
-    "plant.initial_position": list(HOME),
+    "plant.rate": BENCH_RATE,
+    "plant.initial_position": list(START_POSE),
     "brakes": False,
 }
 JUMPS = (-1e4, -10.0, -0.3, 0.3, 10.0, 1e4)  # [s]
-SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+KILL_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 Progress = Callable[[str, int], None]
 
@@ -120,14 +120,17 @@ class FaultBench:
                 topic: robot.states if topic == "joint_states" else robot.node.create_publisher(kind, topic, qos.EVERY)
                 for topic, kind in TOPICS.items()
             }
-            bad, feed = BadMessages(robot.robot.joints, HOME, int(self._rng.integers(2**31))), Feed(robot, RATE)
-            if not feed.until_answered(START):
+            bad, feed = (
+                BadMessages(robot.robot.joints, START_POSE, int(self._rng.integers(2**31))),
+                Feed(robot, BENCH_RATE),
+            )
+            if not feed.until_answered(START_TIMEOUT):
                 raise MbrlError(f"the controller does not answer:\n{child.text()}")
-            for done in range(0, count, BATCH):
-                for _ in range(BATCH):
+            for done in range(0, count, MESSAGES_AT_ONCE):
+                for _ in range(MESSAGES_AT_ONCE):
                     topic, message = bad.draw(time.time())
                     publishers[topic].publish(message)
-                self.counts["bad_messages"] += BATCH
+                self.counts["bad_messages"] += MESSAGES_AT_ONCE
                 if not feed.until_answered(ANSWER):
                     self._lost(child, "no answer among bad messages")
                     return
@@ -141,8 +144,8 @@ class FaultBench:
         child = Child("mpc_node", domain, {**self._controller, "control.stamp_clock": "own"})
         try:
             robot.wait_for_reader(child)
-            feed = Feed(robot, RATE)
-            feed.until_answered(START)
+            feed = Feed(robot, BENCH_RATE)
+            feed.until_answered(START_TIMEOUT)
             for k in range(count):
                 feed.stream(0.1 + 0.2 * self._rng.random())
                 feed.ahead += float(self._rng.choice(JUMPS))
@@ -159,8 +162,8 @@ class FaultBench:
         child = Child("mpc_node", domain, self._controller)
         try:
             robot.wait_for_reader(child)
-            feed, services = Feed(robot, RATE), RecoveryServices(robot)
-            feed.until_answered(START)
+            feed, services = Feed(robot, BENCH_RATE), RecoveryServices(robot)
+            feed.until_answered(START_TIMEOUT)
             for k in range(count):
                 feed.stream(0.1 + 0.2 * self._rng.random())
                 last, long = time.perf_counter(), bool(self._rng.random() < 0.3)
@@ -185,12 +188,12 @@ class FaultBench:
             services = RecoveryServices(robot)
             for k in range(count):
                 simulator, before = Child("sim_node", domain, SIMULATOR), robot.states_received
-                if not robot.wait_for_states(before + RETURNED, START):
+                if not robot.wait_for_states(before + RETURNED, START_TIMEOUT):
                     raise MbrlError(f"the simulated robot does not start:\n{simulator.text()}")
-                if not (services.recover() if k else robot.wait_until(robot.moves, START)):
+                if not (services.recover() if k else robot.wait_until(robot.moves, START_TIMEOUT)):
                     self._lost(child, "after the robot was started again")
                 time.sleep(0.3 * self._rng.random())
-                number = SIGNALS[k % len(SIGNALS)]
+                number = KILL_SIGNALS[k % len(KILL_SIGNALS)]
                 code = simulator.end(number)
                 self._expect_safe_command(robot, robot.received_at, f"the last state of a robot ended by {number.name}")
                 self.counts["kills"] += 1
@@ -206,13 +209,13 @@ class FaultBench:
     def _kill_controllers(self, robot: RobotSide, domain: int, count: int) -> None:
         """Kill the controller at a random time, before its first command or after it, and start it again."""
         for k in range(count):
-            child, number = Child("mpc_node", domain, self._controller), SIGNALS[k % len(SIGNALS)]
+            child, number = Child("mpc_node", domain, self._controller), KILL_SIGNALS[k % len(KILL_SIGNALS)]
             try:
                 robot.wait_for_reader(child)
-                feed, early = Feed(robot, RATE), bool(self._rng.random() < 0.2)
+                feed, early = Feed(robot, BENCH_RATE), bool(self._rng.random() < 0.2)
                 if early:
                     time.sleep(0.1 * self._rng.random())
-                elif feed.until_answered(START):
+                elif feed.until_answered(START_TIMEOUT):
                     feed.stream(0.3 * self._rng.random())
                 else:
                     self._lost(child, "after being started again")
@@ -240,7 +243,7 @@ class FaultBench:
                 )
                 try:
                     robot.wait_for_reader(child)
-                    if not Feed(robot, RATE).until_answered(START):
+                    if not Feed(robot, BENCH_RATE).until_answered(START_TIMEOUT):
                         self._lost(child, "without a disk")
                     self._expect_order(child, signal.SIGTERM)
                     self._progress("restarts without a disk", k)
@@ -273,7 +276,7 @@ class FaultBench:
         """Expect the safe command after the last state, sent at `last` [s], at most the time-out and a period later."""
         safe = robot.wait_until(lambda: not robot.moves(), 1.0)
         after = robot.resting_since - last
-        if not safe or after > TIMEOUT + 1.0 / RATE + GRACE:
+        if not safe or after > BENCH_TIMEOUT + 1.0 / BENCH_RATE + SAFE_COMMAND_GRACE:
             self._late(f"safe command {1e3 * after:.1f} ms after {what}" if safe else f"no safe command after {what}")
 
     def _late(self, note: str) -> None:

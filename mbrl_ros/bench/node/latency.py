@@ -23,10 +23,10 @@ from ...demo.dds_domain import free_domain
 from ...nodes import realtime
 from .robot import ROBOT, Child, RobotSide, StateMaker
 
-WARM_UP = 2.0  # [s] that are not measured
-POINT = (0.45, 0.1, 0.5)  # [m], a target for a policy
+BENCH_WARM_UP = 2.0  # [s] that are not measured
+TARGET_POINT = (0.45, 0.1, 0.5)  # [m], a target for a policy
 ACT = 2.0  # controllers.policy_selection.Mode.ACT as it is published
-SPIN = 2e-4  # [s] before a deadline in which the robot does not sleep
+SPIN_PERIOD = 2e-4  # [s] before a deadline in which the robot does not sleep
 
 
 def measure(
@@ -82,7 +82,7 @@ def measure(
         if not policy:
             return _run(robot, child, rate, seconds, progress)
         send, modes = robot.target_sender(), robot.policy_modes()
-        robot.node.create_timer(0.5, lambda: send(POINT))
+        robot.node.create_timer(0.5, lambda: send(TARGET_POINT))
         result = _run(robot, child, rate, seconds, progress)
         during = modes[-round(seconds * rate) :]
         return {**result, "acting_fraction": during.count(ACT) / max(1, len(during))}
@@ -112,9 +112,9 @@ def _run(
     sent: dict[int, int] = {}
     measuring_from = None  # time [s], processor time [s] and memory [MB] at the end of the warm-up
     begin = time.perf_counter()
-    for k in range(round((WARM_UP + seconds) * rate)):
+    for k in range(round((BENCH_WARM_UP + seconds) * rate)):
         _sleep_until(begin + k * period)
-        if measuring_from is None and k * period >= WARM_UP:
+        if measuring_from is None and k * period >= BENCH_WARM_UP:
             measuring_from = (time.perf_counter(), processor_time(child), resident(child))
             robot.keep = True
         stamp = time.time()
@@ -178,8 +178,8 @@ def _quantiles(values: np.ndarray) -> dict[str, float]:
 
 def _sleep_until(deadline: float) -> None:
     left = deadline - time.perf_counter()
-    if left > SPIN:
-        time.sleep(left - SPIN)
+    if left > SPIN_PERIOD:
+        time.sleep(left - SPIN_PERIOD)
     while time.perf_counter() < deadline:
         continue  # busy waiting is exact to some microseconds, sleeping is not
 

@@ -30,11 +30,11 @@ from ...nodes.process import DDS_SETTINGS
 from ...robots import Robot, load_robot
 from ...simulation.plant import Plant
 
-DESCRIPTION, TIP = "package-data:panda", "panda_hand"
+DESCRIPTION, TIP_LINK = "package-data:panda", "panda_hand"
 JOINTS = tuple(f"panda_joint{i}" for i in range(1, 8))
-ROBOT = {"robot.description": DESCRIPTION, "robot.joints": list(JOINTS), "robot.tip": TIP}
-HOME = (0.0, -0.5, 0.0, -2.0, 0.0, 1.6, 0.8)
-START = 120.0  # [s] for a node to get ready, including the first compilation
+ROBOT = {"robot.description": DESCRIPTION, "robot.joints": list(JOINTS), "robot.tip": TIP_LINK}
+START_POSE = (0.0, -0.5, 0.0, -2.0, 0.0, 1.6, 0.8)
+START_TIMEOUT = 120.0  # [s] for a node to get ready, including the first compilation
 
 
 def isolated() -> dict[str, str]:
@@ -62,7 +62,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 def panda(interface: str) -> Robot:
     """Load the Panda with one of the interfaces effort, velocity, position."""
-    return load_robot(RobotSettings(description=DESCRIPTION, joints=JOINTS, tip=TIP, interface=interface))
+    return load_robot(RobotSettings(description=DESCRIPTION, joints=JOINTS, tip=TIP_LINK, interface=interface))
 
 
 class Child:
@@ -167,7 +167,7 @@ class RobotSide:
 
     def wait_for_reader(self, child: Child) -> None:
         """Wait until the controller subscribes to the states; MbrlError if it does not."""
-        deadline = time.monotonic() + START
+        deadline = time.monotonic() + START_TIMEOUT
         while not self.states.get_subscription_count():
             if not child.running or time.monotonic() > deadline:
                 raise MbrlError(f"the node did not start:\n{child.text()}")
@@ -234,7 +234,7 @@ class StateMaker:
         """
         self.plant = Plant(
             PlantSettings(
-                rate=rate, initial_position=HOME, timestep=min(0.001, 1.0 / rate), command_delay=command_delay
+                rate=rate, initial_position=START_POSE, timestep=min(0.001, 1.0 / rate), command_delay=command_delay
             ),
             robot,
         )

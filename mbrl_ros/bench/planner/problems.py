@@ -24,7 +24,7 @@ from ...costs.base import CostSettings, StateCostSettings, TargetSettings, Term
 from ...planners.ilqr.ilqr import IlqrPlanner
 from ...types import Array, LinearGaussianDynamics
 
-NAMES = ("P2", "P7", "P23")
+PROBLEM_NAMES = ("P2", "P7", "P23")
 ALPHA, TERMINAL = 1e-3, 5.0
 # Modified Denavit-Hartenberg parameters (a [m], d [m], alpha [rad]) of the Panda's seven joints, and the tool's length.
 CHAIN = (
@@ -38,7 +38,7 @@ CHAIN = (
 )
 TOOL = 0.2
 PENDULUM = 0.5  # [m]
-START = (0.0, -0.3, 0.0, -2.0, 0.0, 1.8, 0.7)  # [rad]
+START_STATE = (0.0, -0.3, 0.0, -2.0, 0.0, 1.8, 0.7)  # [rad]
 GOAL, GOAL_P2 = (0.45, 0.25, 0.45), (0.2, 0.5)  # [m]
 
 
@@ -88,7 +88,7 @@ class BenchProblem:
 
 
 def make(name: str, horizon: int) -> BenchProblem:
-    """Make the problem `name` of NAMES; the data come from a fixed seed."""
+    """Make the problem `name` of PROBLEM_NAMES; the data come from a fixed seed."""
     small, features = name == "P2", 12 if name == "P23" else 0
     n, nu = (2, 1) if small else (7, 7)
     nx = 2 * n + features
@@ -112,7 +112,7 @@ def make(name: str, horizon: int) -> BenchProblem:
     if small:
         x0[1] = 0.4
     else:
-        x0[:7] = START
+        x0[:7] = START_STATE
     dynamics = LinearGaussianDynamics(F, f, np.tile(1e-6 * np.eye(nx), (horizon, 1, 1)))
     U = 0.01 * rng.standard_normal((horizon, nu))
     return BenchProblem(

@@ -14,24 +14,24 @@ from ...robots import load_robot
 from ...types import Transition
 from .problems import CHAIN, BenchProblem
 
-PERIOD = 0.002  # [s]
-RECORDED = 256  # transitions, used repeatedly
+TICK_PERIOD = 0.002  # [s]
+TICKS_RECORDED = 256  # transitions, used repeatedly
 
 
 def refit_and_plan(problem: BenchProblem, backend: str = "auto") -> tuple[Callable[[], None], Callable[[], None]]:
     """Return (prepare, run) as in peers.py, on a random motion: what is learned does not matter for the time."""
     robot = load_robot(RobotSettings(), urdf())
-    dynamics = build_dynamics(robot, PERIOD, DynamicsSettings(), {"integrator": Settings(strength=(600.0,))})
+    dynamics = build_dynamics(robot, TICK_PERIOD, DynamicsSettings(), {"integrator": Settings(strength=(600.0,))})
     planner = problem.planner(backend, iterations=2)
     parameters, rng = problem.parameters, np.random.default_rng(0)
-    x = problem.x0 + 0.1 * rng.standard_normal((RECORDED + 1, problem.nx))
-    u = problem.bound * rng.uniform(-0.3, 0.3, (RECORDED, problem.nu))
-    transitions = [Transition(PERIOD * i, x[i], u[i], x[i + 1]) for i in range(RECORDED)]
+    x = problem.x0 + 0.1 * rng.standard_normal((TICKS_RECORDED + 1, problem.nx))
+    u = problem.bound * rng.uniform(-0.3, 0.3, (TICKS_RECORDED, problem.nu))
+    transitions = [Transition(TICK_PERIOD * i, x[i], u[i], x[i + 1]) for i in range(TICKS_RECORDED)]
     state = {"tick": 0}
     planner.reset(problem.x0, u[0])
 
     def prepare() -> None:
-        state["tick"] = (state["tick"] + 1) % RECORDED
+        state["tick"] = (state["tick"] + 1) % TICKS_RECORDED
 
     def run() -> None:
         transition = transitions[state["tick"]]

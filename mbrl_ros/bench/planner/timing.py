@@ -13,8 +13,8 @@ import numpy as np
 
 from .peers import Runner
 
-SPIN = 3e-4  # [s] before a deadline at which sleeping ends and spinning begins
-BLOCK = 20  # calls of one solver before the next one's turn, so that disturbances affect all alike
+SPIN_TIME = 3e-4  # [s] before a deadline at which sleeping ends and spinning begins
+CALLS_IN_BLOCK = 20  # calls of one solver before the next one's turn, so that disturbances affect all alike
 
 
 def measure(
@@ -27,7 +27,7 @@ def measure(
     runners
         {solver: (prepare, run)}.
     calls
-        Calls of each; slow solvers get fewer (at least BLOCK), so that the duration is bounded.
+        Calls of each; slow solvers get fewer (at least CALLS_IN_BLOCK), so that the duration is bounded.
     period
         Time [s] between their starts; None: hot.
     tick
@@ -44,14 +44,14 @@ def measure(
             for _ in range(3):
                 prepare()
                 run()
-        rounds = max(1, calls // BLOCK)
+        rounds = max(1, calls // CALLS_IN_BLOCK)
         budget = 3.0 * (period or 1e-3) * calls  # [s] for any one solver
         for _ in range(rounds):
             for name, (prepare, run) in runners.items():
                 if sum(spent[name]) > budget:
                     continue
                 due = time.perf_counter()
-                for _ in range(BLOCK):
+                for _ in range(CALLS_IN_BLOCK):
                     prepare()
                     if period:
                         due = max(due + period, time.perf_counter())
@@ -86,7 +86,7 @@ def quiet() -> Iterator[None]:
 
 
 def _wait(deadline: float) -> None:
-    ahead = deadline - time.perf_counter() - SPIN
+    ahead = deadline - time.perf_counter() - SPIN_TIME
     if ahead > 0.0:
         time.sleep(ahead)
     while time.perf_counter() < deadline:

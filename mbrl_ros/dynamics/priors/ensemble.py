@@ -27,8 +27,8 @@ from .learned import Progress, load_model, require, wide_spread, widened
 from .stage_function import StageFunction
 
 MEMBERS, HIDDEN, EPOCHS = 5, 32, 150
-BATCH, RATE, DECAY = 64, 3e-3, 1e-4
-NAMES = ("W1", "b1", "W2", "b2", "L")
+BATCH_SIZE, LEARNING_RATE, DECAY = 64, 3e-3, 1e-4
+NETWORK_ARRAYS = ("W1", "b1", "W2", "b2", "L")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +62,7 @@ def fit(
     ]
     for _ in steps:  # lets a progress bar close
         break
-    weights = {name: np.array([member[name] for member in trained]) for name in NAMES}
+    weights = {name: np.array([member[name] for member in trained]) for name in NETWORK_ARRAYS}
     return {
         **weights,
         "centre": center,
@@ -95,8 +95,8 @@ def _train(Phi: Array, D: Array, epochs: int, rng: np.random.Generator, steps: I
     first, second = ({name: np.zeros_like(value) for name, value in W.items()} for _ in range(2))
     best, best_error, count = W, np.inf, 0
     for epoch in range(epochs):
-        rate = RATE * 0.5 * (1.0 + np.cos(np.pi * epoch / epochs))
-        for batch in np.array_split(rng.permutation(sample), max(1, N // BATCH)):
+        rate = LEARNING_RATE * 0.5 * (1.0 + np.cos(np.pi * epoch / epochs))
+        for batch in np.array_split(rng.permutation(sample), max(1, N // BATCH_SIZE)):
             count += 1
             for name, gradient in _gradient(W, Phi[batch], D[batch]).items():
                 gradient = gradient + DECAY * W[name]

@@ -30,7 +30,7 @@ from .base import FixedPrior, Prior
 from .learned import Progress, load_model, require, wide_spread, widened
 
 PRIOR_COUNT = 10.0
-FLOOR = 0.01  # of unit variance, in every direction
+WEIGHT_FLOOR = 0.01  # of unit variance, in every direction
 ITERATIONS = 60
 PER_COMPONENT = 200  # transitions a component should stand on, at least
 
@@ -59,7 +59,7 @@ def fit(
     center, scale = Z.mean(axis=0), Z.std(axis=0)
     scale = np.where(scale > 1e-9 * max(1.0, scale.max()), scale, 1.0)
     Z = (Z - center) / scale
-    prior = np.cov(Z.T, bias=True) + FLOOR * np.eye(Z.shape[1])
+    prior = np.cov(Z.T, bias=True) + WEIGHT_FLOOR * np.eye(Z.shape[1])
     responsibilities = np.eye(components)[_clusters(Z[:, : -data.D.shape[1]], components, np.random.default_rng(seed))]
     statistics = _statistics(Z, responsibilities)
     steps = range(ITERATIONS) if progress is None else progress(range(ITERATIONS))

@@ -13,7 +13,16 @@ from ...types import Array
 from .memory import Memory, Numbers
 from .problem import Problem
 
-SOURCES = ("kernel.cpp", "tick.h", "lane.h", "rollout.h", "backward.h", "box_qp.h", "barrier.h", "kl_constraint.h")
+KERNEL_SOURCES = (
+    "kernel.cpp",
+    "tick.h",
+    "lane.h",
+    "rollout.h",
+    "backward.h",
+    "box_qp.h",
+    "barrier.h",
+    "kl_constraint.h",
+)
 INTEGERS = ("horizon", "ticks", "iterations", "step_sizes", "stages_of_F", "status", "iterations_done")
 REALS = (
     "tolerance",
@@ -105,7 +114,7 @@ class CompiledIlqr:
 def load(problem: Problem) -> ctypes.PyDLL | None:
     """Compile the planner of this problem, or return None (see `compiler.load_library`)."""
     folder = files(__package__)
-    sources = {name: (folder / name).read_text() for name in SOURCES}
+    sources = {name: (folder / name).read_text() for name in KERNEL_SOURCES}
     library = load_library("planner", {**sources, "problem.h": problem.header()})
     if library is not None:
         library.work_size.argtypes, library.work_size.restype = [ctypes.c_longlong], ctypes.c_longlong

@@ -22,7 +22,7 @@ import numpy as np
 from ...types import Array, PlanStatus
 from .memory import Solver, Tick
 
-SMALLEST, LARGEST = 1e-8, 1e16
+SMALLEST_ETA, LARGEST_ETA = 1e-8, 1e16
 CLOSE = 0.1
 
 
@@ -67,7 +67,7 @@ def solve(solver: Solver, bound: float, start: float, steps: int) -> float:
     solver.solve()
     if not _found(tick) or solver.divergence() <= bound:
         return 0.0
-    low, high, eta = SMALLEST, LARGEST, start if start > 0.0 else 1.0
+    low, high, eta = SMALLEST_ETA, LARGEST_ETA, start if start > 0.0 else 1.0
     kept: float | None = None
     for _ in range(steps):
         tick.eta = eta

@@ -78,7 +78,7 @@ def test_wrong_options_are_named(capsys):
     assert main(["bench", "planner", "--horizons", "1"]) == 2
 
 
-@pytest.mark.parametrize("name", problems.NAMES)
+@pytest.mark.parametrize("name", problems.PROBLEM_NAMES)
 def test_the_numpy_cost_is_the_casadi_cost(name):
     problem = problems.make(name, 5)
     planner = problem.planner("numpy")

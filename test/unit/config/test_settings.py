@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from mbrl_ros.config.configuration import documented
-from mbrl_ros.config.renamed import NAMES, current
+from mbrl_ros.config.renamed import RENAMED_SETTINGS, current
 from mbrl_ros.config.section import Section, setting
 from mbrl_ros.exceptions import ConfigurationError
 
@@ -48,7 +48,7 @@ def test_what_is_not_safe_is_refused(wrong, message):
 
 def test_every_former_name_leads_to_a_setting_of_today():
     known = {key for key, _, _ in documented()}
-    assert {current(name) for name in NAMES} <= known
+    assert {current(name) for name in RENAMED_SETTINGS} <= known
     assert current("trust.doubt") == current("consistency.doubt") == "consistency.warning"
-    assert not known & set(NAMES)
+    assert not known & set(RENAMED_SETTINGS)
     assert all(current(key) == key for key in known)

@@ -259,7 +259,7 @@ def test_every_run_has_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     first, second = folder.made(None, 3), folder.made(None, 3)
     assert first != second and first.is_dir() and first.name.split("-")[2] == "seed3"
-    assert (folder.HOME / folder.LATEST).resolve() == second.resolve()
+    assert (folder.RUNS_FOLDER / folder.LATEST_LINK).resolve() == second.resolve()
     (first / "report.html").write_text("old")
     with pytest.raises(ConfigurationError, match="is not empty"):
         folder.made(first, 3)

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import chi2
 
 from mbrl_ros.config.sections.dynamics import ConsistencySettings
-from mbrl_ros.dynamics.consistency import CAP, Consistency
+from mbrl_ros.dynamics.consistency import NIS_CAP, Consistency
 from mbrl_ros.exceptions import ConfigurationError
 
 DT, N = 0.005, 7
@@ -37,7 +37,7 @@ def test_trust_falls_with_the_size_of_the_surprise():
 
 def test_hold_comes_after_its_time_and_goes_after_its_time():
     settings = ConsistencySettings(smoothing=DT)  # no smoothing: the level follows at once
-    states = run(Consistency(), [CAP] * 60 + [0.4] * 150, settings)
+    states = run(Consistency(), [NIS_CAP] * 60 + [0.4] * 150, settings)
     held = [state.hold for state in states]
     assert held.index(True) == round(settings.hold_after / DT) - 1
     released = held.index(False, held.index(True))
@@ -49,7 +49,9 @@ def test_half_trust_neither_takes_hold_nor_releases_it():
     settings = ConsistencySettings(smoothing=DT)
     middling = 5.0 * 10.0**0.6  # level 0.4
     assert not any(state.hold for state in run(Consistency(), [middling] * 1000, settings))
-    assert all(state.hold for state in run(Consistency(ratio=CAP, level=0.0, hold=True), [middling] * 1000, settings))
+    assert all(
+        state.hold for state in run(Consistency(ratio=NIS_CAP, level=0.0, hold=True), [middling] * 1000, settings)
+    )
 
 
 def test_one_absurd_innovation_does_not_take_hold():

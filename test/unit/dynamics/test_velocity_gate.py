@@ -5,7 +5,7 @@ import pytest
 
 from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.controllers.mpc import MpcController
-from mbrl_ros.dynamics.velocity_gate import FIRST, LONGEST, VelocityGate
+from mbrl_ros.dynamics.velocity_gate import FIRST, LONGEST_REFUSAL, VelocityGate
 from mbrl_ros.types import Observation
 from support.robots import planar_robot
 
@@ -117,8 +117,8 @@ def test_a_sensor_that_stays_off_is_believed_after_three_samples():
     gate, arm = VelocityGate(1, DT, 6.0), Moving(1, 0)
     for _ in range(100):
         arm.tick(gate)
-    refused = [bool(arm.tick(gate, np.array([5.0]))[0][0]) for _ in range(LONGEST + 1)]
-    assert refused == [True] * LONGEST + [False] and LONGEST == 3
+    refused = [bool(arm.tick(gate, np.array([5.0]))[0][0]) for _ in range(LONGEST_REFUSAL + 1)]
+    assert refused == [True] * LONGEST_REFUSAL + [False] and LONGEST_REFUSAL == 3
 
 
 def test_nothing_is_refused_before_enough_was_seen():

@@ -9,7 +9,7 @@ from mbrl_ros.dynamics import build_dynamics
 from mbrl_ros.dynamics.priors import integrator
 from mbrl_ros.exceptions import ConfigurationError, RobotDescriptionError
 from mbrl_ros.robots import load_robot
-from mbrl_ros.robots.effective_inertia import LEAST, RATE, SHARE, EffectiveInertia, inverse_gain
+from mbrl_ros.robots.effective_inertia import LEAST, ROTOR_RATE, ROTOR_SHARE, EffectiveInertia, inverse_gain
 from mbrl_ros.robots.inertia import JointSpaceInertia
 from support.robots import planar_arm
 
@@ -39,7 +39,7 @@ def test_what_is_learned_of_the_rotors_is_half_and_slow():
     inertia = EffectiveInertia(robot(effort=100.0))
     for k in range(1, 60):
         inertia.learn(POSE, np.linalg.inv(links() + np.diag([0.1, 0.05])))
-        share = SHARE * (1.0 - (1.0 - RATE) ** k)
+        share = ROTOR_SHARE * (1.0 - (1.0 - ROTOR_RATE) ** k)
         np.testing.assert_allclose(inertia.rotor_inertia, share * np.array([0.1, 0.05]), rtol=1e-6)
     np.testing.assert_allclose(inertia(POSE), links() + np.diag(inertia.rotor_inertia), rtol=1e-9)
 

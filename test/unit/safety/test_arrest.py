@@ -6,7 +6,7 @@ import pytest
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.config.sections.safety import SupervisorSettings
 from mbrl_ros.robots import load_robot
-from mbrl_ros.safety.arrest import LARGEST, Arrest
+from mbrl_ros.safety.arrest import LARGEST_RATIO, Arrest
 from mbrl_ros.safety.state_machine import Reason, Request, State
 from mbrl_ros.safety.supervisor import Supervisor
 from mbrl_ros.types import Decision, DecisionStatus, Observation
@@ -232,10 +232,10 @@ def test_the_inertia_is_between_that_of_the_links_and_four_times_it():
     arrest.fitted = 0.01 * links
     np.testing.assert_allclose(arrest.inertia(pose), links, rtol=1e-9)
     arrest.fitted = 100.0 * links
-    np.testing.assert_allclose(arrest.inertia(pose), LARGEST * links, rtol=1e-9)
+    np.testing.assert_allclose(arrest.inertia(pose), LARGEST_RATIO * links, rtol=1e-9)
     arrest.fitted = 2.0 * links
     np.testing.assert_allclose(arrest.inertia(pose), 2.0 * links, rtol=1e-9)
-    assert LARGEST == 4.0
+    assert LARGEST_RATIO == 4.0
 
 
 def test_every_combination_of_joints_has_its_own_bounds():
