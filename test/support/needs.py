@@ -77,6 +77,10 @@ _OTHERS: dict[str, tuple[Callable[[], bool], str]] = {
         _ros2_control,
         "source a ROS 2 that has it, with the libraries that `ldd ros2_control_node` names",
     ),
+    "ros2 launch": (
+        lambda: shutil.which("ros2") is not None and _prefix("ros2launch") is not None,
+        _FROM_ROS,
+    ),
     "check_urdf": (lambda: shutil.which("check_urdf") is not None, "install liburdfdom-tools"),
     "gz sdf": (lambda: sdf_tool() is not None, "install Gazebo, or sdformat's command line tools"),
     "/proc": (lambda: Path("/proc/self/environ").is_file(), "run the test on Linux"),
