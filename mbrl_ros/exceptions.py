@@ -8,6 +8,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_LISTED = 100  # names in one message
+
 
 class MbrlError(Exception):
     """The base of every error that this package raises on purpose."""
@@ -34,9 +36,10 @@ class JointNameError(MbrlError):
     def __init__(self, wanted: Iterable[str], given: Iterable[str], *, what: str = "joints"):
         self.wanted, self.given = tuple(wanted), tuple(given)
         missing = [name for name in self.wanted if name not in self.given]
-        hints = "; ".join(f"'{name}': did you mean '{nearest(name, self.given)}'?" for name in missing)
+        hints = "; ".join(f"'{name}': did you mean '{nearest(name, self.given)}'?" for name in missing[:MOST_LISTED])
         super().__init__(
-            f"{what} do not match: missing {missing}. Wanted {list(self.wanted)}, got {list(self.given)}. {hints}"
+            f"{what} do not match: missing {listed(missing)}. Wanted {listed(self.wanted)}, got {listed(self.given)}. "
+            f"{hints}"
         )
 
 
@@ -58,6 +61,12 @@ class CompileError(MbrlError):
 
 class DataError(MbrlError):
     """A recording or a saved model cannot be read, or belongs to another robot."""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Write names as a list; of very many the first ones, and how many there are."""
+    names = list(names)
+    return str(names) if len(names) <= MOST_LISTED else f"{str(names[:MOST_LISTED])[:-1]}, ...] ({len(names)})"
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:

@@ -51,10 +51,10 @@ class Bodies:
 def bodies_of(robot: Robot) -> Bodies:
     """Return the bodies of `robot`; links that no controlled joint moves are left out."""
     tree, n = urdf.parse(robot.urdf), robot.n
-    chains = {link: tree.chain(link) for link in tree.links}
     joints = {joint.name: joint for joint in tree.joints}
+    moved = {link for link, joint in tree.carriers(robot.joints).items() if joint}
+    chains = {link: tree.chain(link) for link in tree.links if link in moved}
     order = sorted(robot.joints, key=lambda name: len(chains[joints[name].child]))
-    moved = [link for link, chain in chains.items() if any(joint.name in order for joint in chain)]
     inertials = urdf.inertials(robot.urdf, moved)
     parent, placement = np.full(n, -1, dtype=np.int64), np.zeros((n, 3, 4))
     mass, moment, tensor = np.zeros(n), np.zeros((n, 3)), np.zeros((n, 3, 3))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..exceptions import RobotDescriptionError
 from . import urdf
+from .document import parsed
 from .sources import package_data_root
 
 DRAWABLE = (".dae", ".stl", ".obj")  # what RViz and Gazebo read
@@ -19,7 +20,7 @@ def shaped(text: str, joints: Collection[str], folder: Path | None = None) -> El
 
     Shapes whose mesh is nowhere are left out. `folder` is the one that relative mesh names refer to.
     """
-    root, source = urdf.reduced(text, joints), ElementTree.fromstring(text)
+    root, source = urdf.reduced(text, joints), parsed(text)
     root.extend(source.findall("material"))
     for link, full in zip(root.findall("link"), source.findall("link"), strict=True):
         for shape in (*full.findall("visual"), *full.findall("collision")):

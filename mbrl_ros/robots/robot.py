@@ -12,10 +12,10 @@ import numpy as np
 
 from ..config.section import per_joint
 from ..config.sections.robot import RobotSettings
-from ..exceptions import ConfigurationError, JointNameError, RobotDescriptionError, nearest
+from ..exceptions import ConfigurationError, JointNameError, RobotDescriptionError, listed, nearest
 from ..types import Array
 from .sources import read
-from .urdf import Joint, Tree, parse
+from .urdf import FREE, Joint, Tree, parse
 
 # A margin may take at most this fraction of a joint's range at either end, so that short joints keep one.
 MARGIN_OF_RANGE = 0.1
@@ -23,6 +23,7 @@ MARGIN_OF_RANGE = 0.1
 SERVO_TIME = 0.05
 # A continuous joint has no stops, but a position command needs finite bounds: two turns either way [rad].
 CONTINUOUS_COMMAND = 4.0 * np.pi
+MOST_JOINTS = 64  # more than any arm has; a plan for hundreds would take minutes to build
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -141,18 +142,44 @@ def _controlled(tree: Tree, wanted: tuple[str, ...]) -> list[Joint]:
     for name in wanted:
         if name in joints and not joints[name].movable:
             why = f"follows '{joints[name].mimic}' (mimic)" if joints[name].mimic else "is fixed"
-            raise RobotDescriptionError(f"joint '{name}' {why} and cannot be controlled; movable joints: {movable}")
+            raise RobotDescriptionError(
+                f"joint '{name}' {why} and cannot be controlled; movable joints: {listed(movable)}"
+            )
     if any(name not in movable for name in wanted):
         raise JointNameError(wanted, movable, what="controlled joints and the URDF's movable joints")
     if len(set(wanted)) != len(wanted):
         raise ConfigurationError(f"'joints' names a joint twice: {list(wanted)}", key="joints", value=wanted)
-    return [joints[name] for name in wanted or movable]
+    if len(wanted or movable) > MOST_JOINTS:
+        raise RobotDescriptionError(
+            f"{len(wanted or movable)} joints are to be controlled, of at most {MOST_JOINTS}; name those "
+            "of one arm in robot.joints"
+        )
+    chosen = [joints[name] for name in wanted or movable]
+    for joint in chosen:
+        _check_fixed(tree, joint.child, f"the controlled joint '{joint.name}'")
+    return chosen
+
+
+def _check_fixed(tree: Tree, link: str, what: str) -> None:
+    """Raise RobotDescriptionError if `what`, which moves or is `link`, stands behind a joint that is free to move."""
+    free = next((joint for joint in tree.chain(link) if joint.kind in FREE), None)
+    if free is not None:
+        raise RobotDescriptionError(
+            f"{what} stands behind joint '{free.name}', which is of type '{free.kind}'. Fix the robot to its base: "
+            f"make that joint fixed, or describe the arm from link '{free.child}' on"
+        )
 
 
 def _range(joint: Joint) -> tuple[float, float]:
     if joint.kind == "continuous":
         return -np.inf, np.inf
+    _check_readable(joint, "lower", "upper")
     lower, upper = joint.limit.get("lower", 0.0), joint.limit.get("upper", 0.0)
+    if not np.isfinite([lower, upper]).all():
+        raise RobotDescriptionError(
+            f"joint '{joint.name}' has the range {lower:g} to {upper:g}; make a joint without stops continuous, or "
+            "write its range from the robot's data sheet into its <limit>"
+        )
     if lower >= upper:
         raise RobotDescriptionError(
             f"joint '{joint.name}' has no range (lower {lower:g}, upper {upper:g}); give its "
@@ -161,11 +188,22 @@ def _range(joint: Joint) -> tuple[float, float]:
     return lower, upper
 
 
+def _check_readable(joint: Joint, *keys: str) -> None:
+    """Raise RobotDescriptionError if one of these limits is no number."""
+    for key in keys:
+        if key in joint.unreadable:
+            raise RobotDescriptionError(
+                f"<limit {key}> of joint '{joint.name}' must be 1 finite number(s), got '{joint.unreadable[key][:80]}'"
+                "; write digits with a decimal point, and no unit"
+            )
+
+
 def _positive(joints: list[Joint], key: str) -> Array:
     """Return the limit `key` of every joint (n,); RobotDescriptionError names the first one that is not positive."""
     for joint in joints:
+        _check_readable(joint, key)
         value = joint.limit.get(key, 0.0)
-        if value <= 0.0:
+        if not 0.0 < value < np.inf:
             raise RobotDescriptionError(
                 f"joint '{joint.name}' has no {key} limit ({value:g}); write {key}=\"...\" from "
                 f"the robot's data sheet into its <limit>, or leave it out of 'joints'"
@@ -178,28 +216,30 @@ def _tip(tree: Tree, controlled: tuple[str, ...], wanted: str) -> str:
     if wanted and wanted not in tree.links:
         raise RobotDescriptionError(
             f"the URDF has no link '{wanted}' to be the tip; did you mean "
-            f"'{nearest(wanted, tree.links)}'? Links: {list(tree.links)}"
+            f"'{nearest(wanted, tree.links)}'? Links: {listed(tree.links)}"
         )
 
-    def moved_by(link: str) -> tuple[int, int]:
-        moving = [joint.name in controlled for joint in tree.chain(link) if joint.kind != "fixed"]
-        return sum(moving), len(moving) - sum(moving)
-
-    def mimic_before(link: str) -> Joint | None:
-        return next((joint for joint in tree.chain(link) if joint.mimic in controlled), None)
-
-    if wanted and (mimic := mimic_before(wanted)):
+    moving = {tree.root: (0, 0)}  # {link: how many controlled joints move it, and how many others less}
+    follows: dict[str, str] = {tree.root: ""}  # {link: the first mimic joint of a controlled one on its chain}
+    for joint in tree.descending():
+        own, others = moving[joint.parent]
+        is_own = joint.name in controlled
+        moving[joint.child] = (own + is_own, others - (not is_own and joint.kind != "fixed"))
+        follows[joint.child] = follows[joint.parent] or (joint.name if joint.mimic in controlled else "")
+    if wanted and follows[wanted]:
+        mimic = next(joint for joint in tree.chain(wanted) if joint.name == follows[wanted])
         raise RobotDescriptionError(
             f"the tip '{wanted}' stands behind joint '{mimic.name}', which follows "
             f"'{mimic.mimic}'; choose a tip before it"
         )
     # Mimic joints may carry every leaf, as in some grippers; then any link before them will do.
-    candidates = [link for link in tree.leaves() if not mimic_before(link)] or [
-        link for link in tree.links if not mimic_before(link)
+    candidates = [link for link in tree.leaves() if not follows[link]] or [
+        link for link in tree.links if not follows[link]
     ]
-    tip = wanted or max(candidates, key=lambda link: (moved_by(link)[0], -moved_by(link)[1]))
-    if moved_by(tip)[0] == 0:
+    tip = wanted or max(candidates, key=lambda link: moving[link])
+    if moving[tip][0] == 0:
         raise RobotDescriptionError(f"no controlled joint moves the tip '{tip}'; choose a link beyond {controlled[0]}")
+    _check_fixed(tree, tip, f"the tip '{tip}'")
     return tip
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from ..exceptions import RobotDescriptionError, nearest
+from ..files import read_bytes
+from .document import MOST_BYTES, text_of
 
-PACKAGE_DATA = "package-data:"
+PACKAGE_DATA, FILE, PACKAGE = "package-data:", "file://", "package://"
 
 
 def read(source: str) -> str:
@@ -15,28 +19,54 @@ def read(source: str) -> str:
 
     Parameters
     ----------
-    source : XML text, the path of a file, or 'package-data:NAME'
+    source : XML text, the path of a file, a file:// or package:// URI, or 'package-data:NAME'
 
     Raises
     ------
     RobotDescriptionError : there is no such file or robot, it cannot be read, or it is an unexpanded xacro
     """
-    source = source.strip()
+    source = source.lstrip("\ufeff").strip()
     if source.startswith("<"):
         return source
     if not source:
         raise RobotDescriptionError("no robot description: give a URDF file, its text, or 'package-data:NAME'")
-    path = package_data(source[len(PACKAGE_DATA) :]) if source.startswith(PACKAGE_DATA) else Path(source).expanduser()
+    path = path_of(source)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        content = read_bytes(path, MOST_BYTES)
+    except (OSError, ValueError) as error:
         raise RobotDescriptionError(
             f"cannot read the robot description '{path}': {error}. Give an existing URDF file, "
             f"URDF text, or 'package-data:NAME' (a robot of example-robot-data)"
         ) from None
     if path.suffix == ".xacro":
         raise RobotDescriptionError(f"'{path}' is a xacro; expand it first: xacro {path.name} > robot.urdf")
-    return text
+    try:
+        return text_of(content)
+    except RobotDescriptionError as error:
+        raise RobotDescriptionError(f"cannot read the robot description '{path}': {error}") from None
+
+
+def path_of(source: str) -> Path:
+    """Return the path of the file of `source`, a path or a URI; RobotDescriptionError if there is none."""
+    if source.startswith(PACKAGE_DATA):
+        return package_data(source[len(PACKAGE_DATA) :])
+    if source.startswith(FILE):
+        uri = urlsplit(source)
+        if uri.netloc not in ("", "localhost"):
+            raise RobotDescriptionError(f"'{source}' names the host '{uri.netloc}'; write file:///PATH, three slashes")
+        return Path(unquote(uri.path))
+    if source.startswith(PACKAGE):
+        package, _, inside = source[len(PACKAGE) :].partition("/")
+        prefixes = filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))
+        candidates = [Path(prefix, "share", package, inside) for prefix in prefixes]
+        found = next((file for file in candidates if file.is_file()), None)
+        if found is None:
+            raise RobotDescriptionError(
+                f"'{source}' is in no package of this environment; source the workspace that holds '{package}', or "
+                "give the path of the file"
+            )
+        return found
+    return Path(source).expanduser()
 
 
 def package_data(name: str) -> Path:

@@ -9,23 +9,29 @@ from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..exceptions import RobotDescriptionError, nearest
 from ..types import Array
+from .document import attribute, child, limit_of, number, numbers, parsed
 
 MOVABLE = ("revolute", "continuous", "prismatic")
+FREE = ("floating", "planar")  # held at zero, where no controlled joint and no end effector stands behind them
+LIMITS = ("lower", "upper", "velocity", "effort")
+MOST_LINKS = 2000
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Joint:
     """One joint. `origin` (4, 4) is parent_T_child at zero, `axis` (3,) unit, in the child frame.
 
-    `limit` holds the attributes of <limit> [rad or m, rad/s or m/s, N m or N]; a mimic joint has `mimic`, the joint
-    it follows, and counts as not movable.
+    `limit` holds the attributes of <limit> [rad or m, rad/s or m/s, N m or N], infinite and NaN ones too: only those of
+    controlled joints matter. `unreadable` holds the texts of those that are no number. A mimic joint has `mimic`, the
+    joint it follows, and counts as not movable.
     """
 
     name: str
@@ -36,6 +42,7 @@ class Joint:
     axis: Array
     limit: dict[str, float]
     mimic: str = ""
+    unreadable: dict[str, str] = field(default_factory=dict)
 
     @property
     def movable(self) -> bool:
@@ -51,17 +58,34 @@ class Tree:
     links: tuple[str, ...]
     joints: tuple[Joint, ...]
     root: str
+    above: dict[str, Joint]  # {link: the joint that carries it}
 
     def chain(self, link: str) -> tuple[Joint, ...]:
         """Return the joints from the root to `link`."""
-        above = {joint.child: joint for joint in self.joints}
         path: list[Joint] = []
         while link != self.root:
-            if len(path) == len(self.joints):
-                raise RobotDescriptionError(f"link '{link}' is part of a ring, not connected to the root '{self.root}'")
-            path.append(above[link])
-            link = above[link].parent
+            path.append(self.above[link])
+            link = self.above[link].parent
         return tuple(reversed(path))
+
+    def carriers(self, joints: Collection[str]) -> dict[str, str]:
+        """Return {link: the last joint of `joints` on its chain, '' for none}, links in the order of the tree."""
+        found = {self.root: ""}
+        for joint in self.descending():
+            found[joint.child] = joint.name if joint.name in joints else found[joint.parent]
+        return found
+
+    def descending(self) -> list[Joint]:
+        """Return the joints, each after the one that carries it."""
+        below: dict[str, list[Joint]] = {}
+        for joint in self.joints:
+            below.setdefault(joint.parent, []).append(joint)
+        order, open_links = [], [self.root]
+        while open_links:
+            carried = below.get(open_links.pop(), [])
+            order += carried
+            open_links += [joint.child for joint in carried]
+        return order
 
     def leaves(self) -> list[str]:
         """Return the links without a child, in the order of the file."""
@@ -83,80 +107,85 @@ class Inertial:
 
 def parse(text: str) -> Tree:
     """Return the `Tree` of URDF `text`; RobotDescriptionError tells what is wrong and how to fix it."""
-    try:
-        robot = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise RobotDescriptionError(
-            f"the robot description is not valid XML ({error}); check it with check_urdf"
-        ) from None
+    robot = parsed(text)
     if robot.tag != "robot":
         hint = " An MJCF model can be simulated, but the controller needs the URDF." if robot.tag == "mujoco" else ""
         raise RobotDescriptionError(f"the root element is <{robot.tag}>, a URDF's is <robot>.{hint}")
-    links = tuple(_attribute(link, "name", "a <link>") for link in robot.findall("link"))
+    links = tuple(attribute(link, "name", "a <link>") for link in robot.findall("link"))
     if not links:
         raise RobotDescriptionError("the URDF has no <link>; if it is a xacro macro, expand a file that uses it")
+    if len(links) > MOST_LINKS:
+        raise RobotDescriptionError(
+            f"the URDF has {len(links)} links, more than {MOST_LINKS}; describe the robot alone, without its "
+            "surroundings"
+        )
     joints = tuple(_joint(element) for element in robot.findall("joint"))
-    tree = Tree(text, links, joints, _root(links, joints))
-    for link in links:
-        tree.chain(link)  # raises if a ring of links is cut off from the root
+    tree = Tree(text, links, joints, _root(links, joints), {joint.child: joint for joint in joints})
+    if len(reached := {tree.root, *(joint.child for joint in tree.descending())}) < len(links):
+        link = next(link for link in links if link not in reached)
+        raise RobotDescriptionError(f"link '{link}' is part of a ring, not connected to the root '{tree.root}'")
     return tree
 
 
 def _root(links: tuple[str, ...], joints: tuple[Joint, ...]) -> str:
     """Return the link without a parent; RobotDescriptionError unless names are unique and the links form one tree."""
-    for names, what in ((list(links), "link"), ([joint.name for joint in joints], "joint")):
-        double = sorted({name for name in names if names.count(name) > 1})
-        if double:
+    for names, what in ((links, "link"), ([joint.name for joint in joints], "joint")):
+        if double := _repeated(names):
             raise RobotDescriptionError(f"{what} names must be unique; {double} occur more than once")
+    known = set(links)
     for joint in joints:
         for link in (joint.parent, joint.child):
-            if link not in links:
+            if link not in known:
                 raise RobotDescriptionError(
                     f"joint '{joint.name}' refers to link '{link}', which does not exist; "
                     f"did you mean '{nearest(link, links)}'?"
                 )
-    children = [joint.child for joint in joints]
+    children = {joint.child for joint in joints}
     roots = [link for link in links if link not in children]
-    if len(roots) != 1 or len(set(children)) != len(children):
+    if len(roots) != 1 or len(children) != len(joints):
         raise RobotDescriptionError(
-            f"the links must form one tree; links without a parent: {roots}, links with two "
-            f"parents: {sorted({c for c in children if children.count(c) > 1})}"
+            f"the links must form one tree; links without a parent: {roots[:10]}, links with two "
+            f"parents: {_repeated([joint.child for joint in joints])}"
         )
     return roots[0]
 
 
+def _repeated(names: Collection[str]) -> list[str]:
+    """Return the first ten names that occur more than once."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)[:10]
+
+
 def _joint(element: ElementTree.Element) -> Joint:
-    name = _attribute(element, "name", "a <joint>")
+    name = attribute(element, "name", "a <joint>")
     what = f"joint '{name}'"
-    kind = _attribute(element, "type", what)
-    if kind not in (*MOVABLE, "fixed"):
-        raise RobotDescriptionError(
-            f"{what} is of type '{kind}'; supported are {[*MOVABLE, 'fixed']}. "
-            f"Fix the robot to its base and describe the arm only"
-        )
+    kind = attribute(element, "type", what)
+    if kind not in (*MOVABLE, *FREE, "fixed"):
+        raise RobotDescriptionError(f"{what} is of type '{kind}'; supported are {[*MOVABLE, 'fixed']}")
     origin, axis = element.find("origin"), element.find("axis")
     direction = _vector(axis, "xyz", (1.0, 0.0, 0.0), what)
     length = float(np.linalg.norm(direction))
-    if kind != "fixed" and length < 1e-9:
+    if kind in MOVABLE and length < 1e-9:
         raise RobotDescriptionError(f"the axis of {what} is zero; give it a direction")
     limit, mimic = element.find("limit"), element.find("mimic")
-    limits = {} if limit is None else limit.attrib
+    texts = {} if limit is None else {key: limit.attrib[key] for key in LIMITS if key in limit.attrib}
+    values = {key: limit_of(text) for key, text in texts.items()}
     return Joint(
         name=name,
         kind=kind,
-        parent=_attribute(_child(element, "parent", what), "link", f"<parent> of {what}"),
-        child=_attribute(_child(element, "child", what), "link", f"<child> of {what}"),
+        parent=attribute(child(element, "parent", what), "link", f"<parent> of {what}"),
+        child=attribute(child(element, "child", what), "link", f"<child> of {what}"),
         origin=_placement(origin, what),
         axis=direction / length if length > 0.0 else direction,
-        limit={key: _number(value, f"<limit {key}> of {what}") for key, value in limits.items()},
-        mimic="" if mimic is None else _attribute(mimic, "joint", f"<mimic> of {what}"),
+        limit={key: value for key, value in values.items() if value is not None},
+        mimic="" if mimic is None else attribute(mimic, "joint", f"<mimic> of {what}"),
+        unreadable={key: text for key, text in texts.items() if values[key] is None},
     )
 
 
 def inertials(text: str, links: Collection[str]) -> dict[str, Inertial]:
     """Return the `Inertial` of each of `links` that has one; RobotDescriptionError names the link that is wrong."""
     found = {}
-    for link in ElementTree.fromstring(text).findall("link"):
+    for link in parsed(text).findall("link"):
         name, element = link.get("name", ""), link.find("inertial")
         if name in links and element is not None:
             found[name] = _inertial(element, f"link '{name}'")
@@ -164,19 +193,19 @@ def inertials(text: str, links: Collection[str]) -> dict[str, Inertial]:
 
 
 def _inertial(element: ElementTree.Element, what: str) -> Inertial:
-    origin, inertia = element.find("origin"), _child(element, "inertia", f"<inertial> of {what}")
+    origin, inertia = element.find("origin"), child(element, "inertia", f"<inertial> of {what}")
     place = _placement(origin, what)
-    value = _attribute(_child(element, "mass", f"<inertial> of {what}"), "value", f"<mass> of {what}")
-    mass = _number(value, f"the mass of {what}")
+    value = attribute(child(element, "mass", f"<inertial> of {what}"), "value", f"<mass> of {what}")
+    mass = number(value, f"the mass of {what}")
     if mass < 0.0:
         raise RobotDescriptionError(
             f"the mass of {what} is negative ({mass:g} kg); write its mass from the robot's data "
             f"sheet into its <inertial>, or remove the <inertial> if the link weighs nothing"
         )
     of = f"the <inertia> of {what}"
-    moments = [_attribute(inertia, key, of) for key in ("ixx", "iyy", "izz")]
+    moments = [attribute(inertia, key, of) for key in ("ixx", "iyy", "izz")]
     products = [inertia.get(key, "0") for key in ("ixy", "ixz", "iyz")]
-    xx, yy, zz, xy, xz, yz = (_number(value, of) for value in (*moments, *products))
+    xx, yy, zz, xy, xz, yz = (number(value, of) for value in (*moments, *products))
     R = place[:3, :3]
     return Inertial(mass, place[:3, 3], R @ np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]) @ R.T)
 
@@ -187,7 +216,7 @@ def reduced(text: str, joints: Collection[str]) -> ElementTree.Element:
     Meshes, sensors, transmissions and extensions of other tools are left out; what the URDF standard lets an author
     omit (origins, axes, unit length of axes) is written out, because not every reader knows the standard's defaults.
     """
-    tree, source = parse(text), ElementTree.fromstring(text)
+    tree, source = parse(text), parsed(text)
     robot = ElementTree.Element("robot", name=source.get("name", "robot"))
     for link in source.findall("link"):
         masses = link.findall("inertial")
@@ -226,20 +255,6 @@ def transform(xyz: Array, rpy: Array) -> Array:
     return T
 
 
-def _child(element: ElementTree.Element, tag: str, what: str) -> ElementTree.Element:
-    found = element.find(tag)
-    if found is None:
-        raise RobotDescriptionError(f"{what} has no <{tag}>")
-    return found
-
-
-def _attribute(element: ElementTree.Element, key: str, what: str) -> str:
-    value = element.get(key)
-    if not value:
-        raise RobotDescriptionError(f"{what} has no attribute '{key}'")
-    return value
-
-
 def _placement(origin: ElementTree.Element | None, what: str) -> Array:
     """Return the transform (4, 4) of an <origin>; the identity where there is none."""
     zero = (0.0, 0.0, 0.0)
@@ -248,18 +263,4 @@ def _placement(origin: ElementTree.Element | None, what: str) -> Array:
 
 def _vector(element: ElementTree.Element | None, key: str, default: tuple[float, ...], what: str) -> Array:
     text = None if element is None else element.get(key)
-    return np.array(default) if text is None else _numbers(text, len(default), f"'{key}' of {what}")
-
-
-def _number(text: str, what: str) -> float:
-    return float(_numbers(text, 1, what)[0])
-
-
-def _numbers(text: str, count: int, what: str) -> Array:
-    try:
-        values = np.array([float(word) for word in text.split()])
-    except ValueError:
-        values = np.empty(0)
-    if values.size != count or not np.isfinite(values).all():
-        raise RobotDescriptionError(f"{what} must be {count} finite number(s), got '{text}'")
-    return values
+    return np.array(default) if text is None else numbers(text, len(default), f"'{key}' of {what}")

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from ..exceptions import ConfigurationError, JointNameError, RobotDescriptionError, nearest
 from ..robots import Robot, sources, urdf
+from ..robots.document import parsed
 from ..robots.meshes import find_mesh
 from ..types import Array
 
@@ -42,16 +43,20 @@ def mechanism(source: str, robot: Robot, *, shapes: bool = False) -> tuple[mujoc
     JointNameError : it lacks a joint of the robot
     """
     text = sources.read(source) if source else robot.urdf
-    folder = Path(source).expanduser().parent if source and not source.lstrip().startswith("<") else None
+    path = sources.path_of(source) if source and not source.lstrip().startswith("<") else None
+    folder = None if path is None else path.parent
     try:
-        root = ElementTree.fromstring(text)
-        if root.tag == "mujoco" and folder is not None:
-            spec = mujoco.MjSpec.from_file(str(Path(source).expanduser()))
+        root = parsed(text)
+    except RobotDescriptionError as error:
+        raise RobotDescriptionError(f"MuJoCo cannot read the model: {error}") from None
+    try:
+        if root.tag == "mujoco" and path is not None:
+            spec = mujoco.MjSpec.from_file(str(path))
         elif root.tag == "mujoco":
             spec = mujoco.MjSpec.from_string(text)
         else:
             spec = mujoco.MjSpec.from_string(_urdf(text, robot, folder, shapes))
-    except (ElementTree.ParseError, ValueError) as error:
+    except ValueError as error:
         raise RobotDescriptionError(f"MuJoCo cannot read the model: {error}") from None
     given = [joint.name for joint in spec.joints]
     if any(name not in given for name in robot.joints):
@@ -105,7 +110,7 @@ def _urdf(text: str, robot: Robot, folder: Path | None, shapes: bool) -> str:
         )
     root = urdf.reduced(text, robot.joints)
     if shapes:
-        for link, full in zip(root.findall("link"), ElementTree.fromstring(text).findall("link"), strict=True):
+        for link, full in zip(root.findall("link"), parsed(text).findall("link"), strict=True):
             for collision in full.findall("collision"):
                 mesh = collision.find("geometry/mesh")
                 if mesh is not None:

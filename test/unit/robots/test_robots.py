@@ -136,7 +136,11 @@ def test_unknown_joint_names_both_lists_and_the_nearest():
         (PLANAR.replace('lower="-1" upper="2"', ""), {}, "'shoulder' has no range"),
         (PLANAR.replace('velocity="3"', 'velocity="fast"'), {}, "velocity.*'shoulder'.*'fast'"),
         (PLANAR.replace('xyz="0 -2 0"', 'xyz="0 0 0"'), {}, "axis of joint 'shoulder' is zero"),
-        (PLANAR.replace('type="continuous"', 'type="floating"'), {}, "'elbow' is of type 'floating'"),
+        (
+            PLANAR.replace('type="continuous"', 'type="floating"'),
+            {},
+            "'slide' stands behind joint 'elbow'",
+        ),
         (
             PLANAR.replace('<parent link="upper"/>', '<parent link="uper"/>'),
             {},
