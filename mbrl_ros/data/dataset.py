@@ -104,11 +104,17 @@ class Dataset:
     def load(cls, path: str | Path) -> Dataset:
         """Read a file that `save` wrote; DataError if it is another or damaged."""
         _, owner, arrays = store.load(path, KIND)
-        n = len(owner.joints)
-        run = arrays["run"].astype(np.int64, copy=False)
-        data = cls(owner, arrays["X"], arrays["U"], arrays["D"], run, tuple(map(str, arrays["runs"])))
-        if data.X.shape != (len(data), 2 * n) or data.U.shape != (len(data), n) or data.D.shape != (len(data), n):
-            raise DataError(
-                f"{path}: arrays of shapes {data.X.shape}, {data.U.shape}, {data.D.shape} do not fit {n} joints"
-            )
+        n, missing = len(owner.joints), {"X", "U", "D", "run", "runs"} - set(arrays)
+        if missing:
+            raise DataError(f"{path} is no data set: it lacks {sorted(missing)}")
+        shapes = [arrays[name].shape for name in ("X", "U", "D", "run")]
+        N = shapes[3][0] if len(shapes[3]) == 1 else -1
+        if shapes != [(N, 2 * n), (N, n), (N, n), (N,)] or any(arrays[name].dtype.kind != "f" for name in "XUD"):
+            raise DataError(f"{path}: arrays of shapes {', '.join(map(str, shapes))} do not fit {n} joints")
+        run, runs = arrays["run"], arrays["runs"]
+        if run.dtype.kind not in "iu" or runs.dtype.kind != "U" or runs.ndim != 1:
+            raise DataError(f"{path}: 'run' must hold whole numbers and 'runs' names")
+        if N and not (0 <= run.min() and run.max() < len(runs)):
+            raise DataError(f"{path}: 'run' names runs that there are not")
+        data = cls(owner, *(arrays[name] for name in "XUD"), run.astype(np.int64, copy=False), tuple(map(str, runs)))
         return data

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..data import store
 from ..exceptions import DataError
+from ..files import read_bytes
 from ..robots import Robot
 from ..types import Array
 from .base import Estimator
@@ -38,7 +39,7 @@ def save_model(path: str | Path, dynamics: Estimator, robot: Robot, evidence: di
 
 def load_model(path: str | Path, dynamics: Estimator, robot: Robot) -> None:
     """Replace what `dynamics` has learned; DataError, and nothing changed, if the file does not fit."""
-    _, owner, arrays = store.load(path, KIND)
+    _, owner, arrays = store.load(path, KIND, store.MOST_OF_MODEL)
     store.check_owner(path, owner, store.Owner(robot.joints, robot.interface, dynamics.dt))
     if "prior_gain" not in arrays:  # written before the prior's input gain depended on the pose: it was this then
         # with a strength that was given the gain is what it was
@@ -50,7 +51,7 @@ def load_model(path: str | Path, dynamics: Estimator, robot: Robot) -> None:
             else dynamics.evidence()["prior_gain"],
         }
     for name, present in dynamics.evidence().items():
-        if name not in arrays or arrays[name].shape != present.shape:
+        if name not in arrays or arrays[name].shape != present.shape or arrays[name].dtype.kind not in "fiu":
             given = arrays[name].shape if name in arrays else "nothing"
             raise DataError(
                 f"{path}: '{name}' must have shape {present.shape}, got {given}; was the model saved with the "
@@ -67,7 +68,7 @@ def load_model(path: str | Path, dynamics: Estimator, robot: Robot) -> None:
 def content_hash(path: str | Path) -> str:
     """Return the SHA-256 of a file; '' if it cannot be read."""
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        return hashlib.sha256(read_bytes(path, store.MOST_OF_MODEL)).hexdigest()
     except OSError:
         return ""
 

@@ -56,7 +56,7 @@ def load_model(kind: str, file: str, robot: Robot, dt: float) -> dict[str, Array
             key=f"prior.{kind}.file",
             value=file,
         )
-    _, owner, arrays = store.load(Path(file), kind)
+    _, owner, arrays = store.load(Path(file), kind, store.MOST_OF_MODEL)
     store.check_owner(file, owner, owner_of(robot, dt))
     return arrays
 
@@ -67,8 +67,23 @@ def require(file: str, arrays: dict[str, Array], shapes: dict[str, tuple[int | N
         if name not in arrays:
             raise DataError(f"{file}: '{name}' is missing")
         given = arrays[name].shape
+        if arrays[name].dtype.kind not in "fiu":
+            raise DataError(f"{file}: '{name}' holds {arrays[name].dtype}, expected numbers")
         if len(given) != len(shape) or any(w is not None and w != g for w, g in zip(shape, given, strict=True)):
             raise DataError(f"{file}: '{name}' has shape {given}, expected {shape}")
+
+
+def require_positive(file: str, arrays: dict[str, Array], *names: str) -> None:
+    """Raise DataError if an array that others are divided by, or that counts, is not positive throughout."""
+    for name in names:
+        if not (arrays[name] > 0.0).all():
+            raise DataError(f"{file}: '{name}' must be positive, got {float(arrays[name].min(initial=0.0)):g}")
+
+
+def require_at_most(file: str, most: int, count: int, what: str) -> None:
+    """Raise DataError unless a model has one to `most` of `what`: it is evaluated in every tick."""
+    if not 1 <= count <= most:
+        raise DataError(f"{file}: {count} {what}, of 1 to {most}")
 
 
 def regressors(X: Array, U: Array, u_scale: CommandVector) -> Array:
