@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Iterable
 
 MOST_LISTED = 100  # names in one message
+LONGEST = 200  # characters of a name that is compared
 
 
 class MbrlError(Exception):
@@ -71,11 +72,11 @@ def listed(names: Iterable[str]) -> str:
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """Return the candidate most like `name` ('' if there are none)."""
-    close = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.0)
+    close = difflib.get_close_matches(name[:LONGEST], list(candidates), n=1, cutoff=0.0)
     return close[0] if close else ""
 
 
 def similar(name: str, candidates: Iterable[str]) -> str:
     """Return the candidate that `name` is probably meant to be; '' if it is like none of them."""
-    close = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.8)
+    close = difflib.get_close_matches(name[:LONGEST], list(candidates), n=1, cutoff=0.8)
     return close[0] if close else ""

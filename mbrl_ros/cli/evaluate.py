@@ -149,7 +149,9 @@ def _scorer(args: argparse.Namespace, recording: Recording, robot: Robot, name: 
     if name in LEARNED:
         return cross_fitted(recording, robot, name, lambda steps: shown.counted(f"fitting {name}", steps))
     if name.endswith(".npz"):
-        kind, owner, arrays = store.load(name)
+        kind, owner, arrays = store.load(name, most=store.MOST_OF_MODEL)
+        if kind not in LEARNED:
+            raise DataError(f"{name} holds a '{kind}', not a prior that was fitted: {', '.join(LEARNED)}")
         store.check_owner(name, owner, store.Owner(robot.joints, robot.interface, recording.period))
         prior = registry.load("prior", kind).from_arrays(arrays, robot, recording.period)
     elif name == "integrator" and (not robot.urdf or recording.u is None):

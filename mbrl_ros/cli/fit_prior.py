@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     past = Dataset.load(args.dataset) if args.dataset and args.dataset.exists() else None
     old = None
     if args.extend:
-        _, owner, old = store.load(args.extend, args.kind)
+        _, owner, old = store.load(args.extend, args.kind, store.MOST_OF_MODEL)
         store.check_owner(args.extend, owner, Owner(robot.joints, robot.interface, recordings[0].period))
     with Progress("fit-prior", quiet=args.quiet) as shown:
         fitted = fit_prior(

@@ -34,6 +34,7 @@ _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _HEXADECIMAL = re.compile(r"[+-]?0[xX]([0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)([pP][+-]?[0-9]+)?")
 _NAMED = re.compile(r"([+-]?)(?:(inf|infinity)|nan(?:\([0-9a-z_]*\))?)", re.IGNORECASE)
 _DOTTED = re.compile(r"([+-]?)\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_LONGEST = 400  # characters of a number; the longest that fits a double has some 330
 _SPACE = " \t\n\v\f\r"  # C's strtoll and strtod skip it
 _SMALLEST = 2.0**-1022  # the smallest normal number: strtod calls smaller ones out of range
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -46,6 +47,8 @@ def value_of(text: str, quoted: bool = False) -> Value:
     if text in TRUE or text in FALSE:
         return text in TRUE
     body = text.lstrip(_SPACE)
+    if len(body) > _LONGEST:
+        return text
     if match := _INTEGER.fullmatch(body):
         whole = int(match[1] + match[2], 16 if match[2][:2] in ("0x", "0X") else 8 if match[2][0] == "0" else 10)
         if -(2**63) <= whole < 2**63:

@@ -137,7 +137,7 @@ def is_empty(value: Any) -> bool:
 
 def _coerced(name: str, value: Any, kind: Any) -> Any:
     """Return `value` as `kind`; without loss, or a ConfigurationError."""
-    wrong = ConfigurationError(f"must be {_spelled(kind)}, got {value!r}", key=name, value=value)
+    wrong = ConfigurationError(f"must be {_spelled(kind)}, got {_shortened(value)}", key=name, value=value)
     if typing.get_origin(kind) is tuple:
         item = typing.get_args(kind)[0]
         entries = value if isinstance(value, Iterable) and not isinstance(value, (str, bytes)) else (value,)
@@ -154,15 +154,26 @@ def _coerced(name: str, value: Any, kind: Any) -> Any:
         raise wrong
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise wrong from None
     if not math.isfinite(number):
-        raise ConfigurationError(f"must be {_spelled(kind)}, and finite, got {value!r}", key=name, value=value)
+        raise ConfigurationError(
+            f"must be {_spelled(kind)}, and finite, got {_shortened(value)}", key=name, value=value
+        )
     if kind is int:
         if number != int(number):
             raise wrong
         return value if isinstance(value, int) else int(number)
     return number
+
+
+def _shortened(value: Any) -> str:
+    """Write a value for a message; of an absurdly long one the beginning."""
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        return "a whole number of thousands of digits"
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _spelled(kind: Any) -> str:
@@ -176,9 +187,11 @@ def _check(name: str, value: Any, info: Info) -> None:
     """Raise ConfigurationError for a value that is none of the choices or lies outside the bounds."""
     for entry in value if isinstance(value, tuple) else (value,):
         if info.choices and entry not in info.choices:
-            hint = nearest(str(entry), [str(choice) for choice in info.choices])
+            hint = nearest(str(entry)[:200], [str(choice) for choice in info.choices])
             raise ConfigurationError(
-                f"must be one of {list(info.choices)}, got {entry!r}; did you mean '{hint}'?", key=name, value=value
+                f"must be one of {list(info.choices)}, got {_shortened(entry)}; did you mean '{hint}'?",
+                key=name,
+                value=value,
             )
         if isinstance(entry, (int, float)) and not isinstance(entry, bool) and not info.low <= entry <= info.high:
             raise ConfigurationError(

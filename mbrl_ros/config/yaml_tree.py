@@ -19,6 +19,9 @@ try:  # libyaml, which ROS uses too
 except ImportError:
     from yaml import SafeLoader as Loader
 
+MOST_BYTES = 4 << 20  # of a file of settings; a robot description may be one of them
+MOST_DEPTH = 50  # lists and mappings within each other
+MOST_NODES = 200_000
 TEXT_TAG = "tag:yaml.org,2002:str"
 
 
@@ -59,10 +62,26 @@ def tree(text: str, source: str = "") -> list[Node]:
         It is no YAML, or uses what ROS refuses: aliases, or keys that are no text. The line is named.
     """
     try:
-        events = iter(yaml.parse(text, Loader=Loader))
+        events = _bounded(yaml.parse(text, Loader=Loader), source)
         return [_node(events, event, source) for event in events if not isinstance(event, _MARKERS)]
     except yaml.YAMLError as error:
         raise _unreadable(text, error, source) from None
+
+
+def _bounded(events: Iterator[Any], source: str) -> Iterator[Any]:
+    """Pass events on; an error where they are more, or deeper within each other, than a person writes."""
+    depth = 0
+    for count, event in enumerate(events):
+        if isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent)):
+            depth += 1
+        elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
+            depth -= 1
+        if depth > MOST_DEPTH or count > MOST_NODES:
+            what = (
+                f"more than {MOST_DEPTH} lists within each other" if depth > MOST_DEPTH else f"over {MOST_NODES} values"
+            )
+            raise at(source, event.start_mark.line + 1, f"holds {what}; no file of settings does")
+        yield event
 
 
 _MARKERS = (

@@ -8,18 +8,16 @@ that never changes to none.
 
 from __future__ import annotations
 
-import csv
-import gzip
 import re
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from ..exceptions import DataError, nearest
+from ..exceptions import DataError, listed, nearest
 from ..types import Array
 from .cleaning import cleaned, time_unit
+from .delimited import rows_of
 from .recording import ReadOptions, Recording
 
 TIME_UNITS = {
@@ -75,7 +73,7 @@ def recognizes(path: Path, start: bytes) -> bool:
 
 def read(path: Path, options: ReadOptions) -> Recording:
     """Return the recording in a CSV(.gz) file; DataError names the columns that are missing and those there are."""
-    header, values, counts, notes = _read(path)
+    header, values, counts, notes = rows_of(path)
     wanted = _parse(options.columns)
     by_stem = _stems(header)
     time_name, time_scale = _time(header, wanted, path)
@@ -103,51 +101,6 @@ def read(path: Path, options: ReadOptions) -> Recording:
         counts=counts,
         notes=tuple(notes),
     )
-
-
-def _read(path: Path) -> tuple[list[str], Array, dict[str, int], list[str]]:
-    """Return header, values (T, columns) with NaN for what is no number, counts of defects, and notes."""
-    lines: list[str] = []
-    notes: list[str] = []
-    try:
-        with (
-            gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-            if path.suffix == ".gz"
-            else open(path, encoding="utf-8-sig", newline="")
-        ) as file:
-            for line in file:
-                lines.append(line)
-    except (EOFError, zlib.error) as error:
-        notes.append(f"the file is truncated ({error}): the {len(lines)} lines before that were used")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is no readable CSV file: {error}") from None
-    if not lines:
-        raise DataError(f"{path} is empty")
-    try:
-        dialect = csv.Sniffer().sniff(lines[0], delimiters=",;\t ")
-    except csv.Error:
-        dialect = csv.excel
-    try:
-        rows = list(csv.reader(lines, dialect))
-    except csv.Error as error:
-        raise DataError(f"{path} is no CSV file: {error}") from None
-    header = [name.strip() for name in rows[0]]
-    if all(_number(name) == _number(name) for name in header):
-        raise DataError(f"{path} has no header line; the first line must name the columns")
-    if len(set(header)) != len(header):
-        raise DataError(f"{path} names a column twice: {sorted({name for name in header if header.count(name) > 1})}")
-    whole = [row for row in rows[1:] if len(row) == len(header)]
-    counts = {"lines of the wrong length dropped": len([row for row in rows[1:] if row]) - len(whole)}
-    if not whole:
-        raise DataError(f"{path} has a header and no line that fits it")
-    return header, np.array([[_number(cell) for cell in row] for row in whole]), counts, notes
-
-
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return float("nan")
 
 
 def _parse(text: str) -> dict[str, tuple[str, str]]:
@@ -180,13 +133,13 @@ def _time(header: list[str], wanted: dict[str, tuple[str, str]], path: Path) -> 
         name, unit = wanted["time"]
         if name not in header:
             raise DataError(
-                f"{path} has no column '{name}'; did you mean '{nearest(name, header)}'? There are {header}"
+                f"{path} has no column '{name}'; did you mean '{nearest(name, header)}'? There are {listed(header)}"
             )
         return name, TIME_UNITS[unit] if unit else None
     for name in header:
         if name.lower() in TIME:
             return name, None
-    raise DataError(f"{path} has no time column among {header}; name it with time=COLUMN[:unit]")
+    raise DataError(f"{path} has no time column among {listed(header)}; name it with time=COLUMN[:unit]")
 
 
 def _columns(
@@ -205,7 +158,9 @@ def _columns(
         if stem in by_stem and (not count or len(by_stem[stem]) == count):
             return by_stem[stem], 1.0
     if kind == "q":
-        raise DataError(f"{path} has no position columns among {header}; name them with q=COLUMNS, {{}} for the number")
+        raise DataError(
+            f"{path} has no position columns among {listed(header)}; name them with q=COLUMNS, {{}} for the number"
+        )
     return [], 1.0
 
 
@@ -224,7 +179,7 @@ def _expanded(pattern: str, header: list[str], path: Path) -> list[str]:
         names = [name for _, name in sorted(numbered)] if numbered else [name for _, name in fitting]
     if not names:
         raise DataError(
-            f"{path} has no column '{pattern}'; did you mean '{nearest(pattern, header)}'? There are {header}"
+            f"{path} has no column '{pattern}'; did you mean '{nearest(pattern, header)}'? There are {listed(header)}"
         )
     return names
 

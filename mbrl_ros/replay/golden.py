@@ -16,6 +16,7 @@ import numpy as np
 
 from ..data import store
 from ..data.store import Owner
+from ..exceptions import DataError
 from ..types import Array
 
 if TYPE_CHECKING:
@@ -75,7 +76,15 @@ class Golden:
     def load(cls, path: Path) -> Golden:
         """Read what `save` wrote; DataError if it is another file."""
         _, owner, arrays = store.load(path, KIND)
-        scores = json.loads(str(arrays["scores"]))
+        try:
+            scores = json.loads(str(arrays["scores"]))
+            shapes = [arrays[name].shape for name in ("stamps", "u", "innovation", "span")]
+            fits = all(key in scores for key in ("messages", "ticks", "rejected")) and scores["prediction"].keys()
+        except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise DataError(f"{path} is no golden replay: {type(error).__name__}: {error}") from None
+        T, n = shapes[0][0] if shapes[0] else -1, len(owner.joints)
+        if not fits or shapes not in ([(T,), (T, width), (T, n), (n,)] for width in (0, n)):
+            raise DataError(f"{path} is no golden replay: its arrays have shapes {shapes}")
         return cls(owner, arrays["stamps"], arrays["u"], arrays["innovation"], arrays["span"], scores)
 
 

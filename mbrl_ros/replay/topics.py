@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from collections.abc import Mapping as Names
 from pathlib import Path
-from typing import Any
 
+from ..config.yaml_tree import MOST_BYTES, Mapping, Scalar, at, tree
 from ..exceptions import ConfigurationError, DataError, JointNameError, nearest
+from ..files import read_text
 
 JOINT_STATE, VECTOR = "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"
 CLOUD, POINT_TYPE, TEXT = "sensor_msgs/msg/PointCloud2", "geometry_msgs/msg/PointStamped", "std_msgs/msg/String"
@@ -44,8 +46,8 @@ NEVER_COMMANDS = ("status", "features_vector")
 class Mapped:
     """What the user says of a foreign bag: {role: topic} and {joint in the bag: joint of the robot}."""
 
-    topics: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    joints: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    topics: Names[str, str] = dataclasses.field(default_factory=dict)
+    joints: Names[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, topics: Iterable[str] = (), joints: Iterable[str] = (), file: str | Path | None = None) -> Mapped:
@@ -75,7 +77,7 @@ class Mapped:
         return [self.joint(name) for name in names] if self.joints else list(names)
 
 
-def roles_of(topics: Mapping[str, tuple[str, int]], mapped: Mapped, bag: str) -> dict[str, str]:
+def roles_of(topics: Names[str, tuple[str, int]], mapped: Mapped, bag: str) -> dict[str, str]:
     """Return {topic: role} of a bag with `topics` {name: (type, count)}; DataError if there is no joint state."""
     chosen = _named(topics, mapped, bag)
     for role, (kind, usual) in ROLES.items():
@@ -96,7 +98,7 @@ def roles_of(topics: Mapping[str, tuple[str, int]], mapped: Mapped, bag: str) ->
     return chosen
 
 
-def _named(topics: Mapping[str, tuple[str, int]], mapped: Mapped, bag: str) -> dict[str, str]:
+def _named(topics: Names[str, tuple[str, int]], mapped: Mapped, bag: str) -> dict[str, str]:
     """Return {topic: role} of those that the user names; an empty name means that no topic has the role."""
     chosen: dict[str, str] = {}
     for role, topic in mapped.topics.items():
@@ -143,7 +145,7 @@ def _pattern(wanted: tuple[str, ...], given: tuple[str, ...]) -> str:
     return ""
 
 
-def _usual(fitting: set[str], usual: tuple[str, ...], topics: Mapping[str, tuple[str, int]]) -> str | None:
+def _usual(fitting: set[str], usual: tuple[str, ...], topics: Names[str, tuple[str, int]]) -> str | None:
     for ending in usual:
         named = {name for name in fitting if name.rsplit("/", 1)[-1] == ending}
         if named:
@@ -156,7 +158,7 @@ def _usual_ending(fitting: set[str]) -> str | None:
     return fitting.pop() if len(fitting) == 1 else None
 
 
-def _listed(topics: Mapping[str, tuple[str, int]]) -> str:
+def _listed(topics: Names[str, tuple[str, int]]) -> str:
     if not topics:
         return "It holds no topic."
     return "It has " + ", ".join(f"{name} ({kind}, {count})" for name, (kind, count) in sorted(topics.items())) + "."
@@ -169,20 +171,27 @@ def _entry(text: str, form: str) -> tuple[str, str]:
     return key, value
 
 
-def _read(file: str | Path) -> dict[str, Any]:
-    import yaml
-
+def _read(file: str | Path) -> dict[str, dict[str, str]]:
+    """Return the mappings of a map file as texts; ConfigurationError names file and line of what is wrong."""
+    source = str(file)
     try:
-        content = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"cannot be read: {error}", source=str(file)) from None
-    if not isinstance(content, dict) or not all(isinstance(part, dict) for part in content.values()):
-        raise ConfigurationError("a map file holds the mappings 'topics' and 'joints'", source=str(file))
-    for key in content:
-        if key not in ("topics", "joints"):
-            raise ConfigurationError(
-                f"unknown mapping '{key}'; did you mean '{nearest(key, ('topics', 'joints'))}'?",
-                key=key,
-                source=str(file),
-            )
-    return {key: {str(a): str(b) for a, b in part.items()} for key, part in content.items()}
+        documents = tree(read_text(file, MOST_BYTES), source)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot be read: {error}", source=source) from None
+    content: dict[str, dict[str, str]] = {}
+    for root in documents:
+        if not isinstance(root, Mapping) or not all(isinstance(part, Mapping) for _, part in root.pairs):
+            raise at(source, root.line, "a map file holds the mappings 'topics' and 'joints'")
+        for key, part in root.pairs:
+            if key.text not in ("topics", "joints"):
+                hint = nearest(key.text, ("topics", "joints"))
+                raise at(source, key.line, f"unknown mapping '{key.text}'; did you mean '{hint}'?", key=key.text)
+            assert isinstance(part, Mapping)
+            entries = content.setdefault(key.text, {})
+            for name, value in part.pairs:
+                if not isinstance(value, Scalar):
+                    raise at(source, name.line, f"'{name.text}' must have one name")
+                if name.text in entries:
+                    raise at(source, name.line, f"'{name.text}' is given twice")
+                entries[name.text] = value.text
+    return content

@@ -23,12 +23,22 @@ from ...data.dataset import Dataset
 from ...robots import Robot
 from ...types import Array, CommandVector, Gain, JointVector
 from .base import FixedPrior, Prior
-from .learned import Progress, load_model, require, wide_spread, widened
+from .learned import (
+    Progress,
+    length_of,
+    load_model,
+    require,
+    require_at_most,
+    require_positive,
+    wide_spread,
+    widened,
+)
 from .stage_function import StageFunction
 
 MEMBERS, HIDDEN, EPOCHS = 5, 32, 150
-BATCH_SIZE, LEARNING_RATE, DECAY = 64, 3e-3, 1e-4
-NETWORK_ARRAYS = ("W1", "b1", "W2", "b2", "L")
+MOST_UNITS = 8192  # that a file may hold: each is evaluated at every stage of a plan
+BATCH, RATE, DECAY = 64, 3e-3, 1e-4
+NAMES = ("W1", "b1", "W2", "b2", "L")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,8 +199,9 @@ class EnsemblePrior(FixedPrior):
 
 def from_arrays(arrays: dict[str, Array], robot: Robot, dt: float, spread_scale: float = 1.0) -> EnsemblePrior:
     """Make the prior of what `fit` returned; DataError if that does not fit the robot."""
-    n, members = len(robot.joints), len(arrays.get("W1", ()))
-    hidden = arrays["W1"].shape[1] if members and arrays["W1"].ndim == 3 else None
+    n, members = len(robot.joints), length_of(arrays, "W1")
+    hidden = arrays["W1"].shape[1] if members and arrays["W1"].ndim == 3 else 0
+    require_at_most("ensemble", MOST_UNITS, members * hidden, "hidden units of all members together")
     require(
         "ensemble",
         arrays,
@@ -207,6 +218,7 @@ def from_arrays(arrays: dict[str, Array], robot: Robot, dt: float, spread_scale:
             "spread_scale": (),
         },
     )
+    require_positive("ensemble", arrays, "scale", "d_scale", "qd_scale", "spread_scale")
     return EnsemblePrior(arrays, n, wide_spread(n, dt, spread_scale * float(arrays["spread_scale"])))
 
 

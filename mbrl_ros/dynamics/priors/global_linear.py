@@ -19,7 +19,7 @@ from ...robots import Robot
 from ...types import Array, CommandVector, Gain, JointVector
 from .base import Prior
 from .integrator import IntegratorPrior
-from .learned import Progress, load_model, regressors, require, wide_spread
+from .learned import Progress, load_model, regressors, require, require_positive, wide_spread
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +69,7 @@ def from_arrays(arrays: dict[str, Array], robot: Robot, dt: float, spread_scale:
     """Make the prior of what `fit` returned; DataError if that does not fit the robot."""
     n = len(robot.joints)
     require("global_linear", arrays, {"jacobian": (n, 3 * n), "offset": (n,), "spread_scale": ()})
+    require_positive("global_linear", arrays, "spread_scale")
     return GlobalLinearPrior(
         arrays["jacobian"], arrays["offset"], wide_spread(n, dt, spread_scale * float(arrays["spread_scale"]))
     )

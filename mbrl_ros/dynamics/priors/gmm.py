@@ -27,12 +27,22 @@ from ...exceptions import DataError
 from ...robots import Robot
 from ...types import Array, CommandVector, Gain, JointVector
 from .base import FixedPrior, Prior
-from .learned import Progress, load_model, require, wide_spread, widened
+from .learned import (
+    Progress,
+    length_of,
+    load_model,
+    require,
+    require_at_most,
+    require_positive,
+    wide_spread,
+    widened,
+)
 
 PRIOR_COUNT = 10.0
 WEIGHT_FLOOR = 0.01  # of unit variance, in every direction
 ITERATIONS = 60
 PER_COMPONENT = 200  # transitions a component should stand on, at least
+MOST_COMPONENTS = 256  # that a file may hold: each is evaluated in every tick
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +170,8 @@ class MixturePrior(FixedPrior):
 def from_arrays(arrays: dict[str, Array], robot: Robot, dt: float, spread_scale: float = 1.0) -> MixturePrior:
     """Make the prior of what `fit` returned; DataError if that does not fit the robot."""
     n = len(robot.joints)
-    K = len(arrays.get("count", ()))
+    K = length_of(arrays, "count")
+    require_at_most("gmm", MOST_COMPONENTS, K, "components")
     require(
         "gmm",
         arrays,
@@ -174,7 +185,12 @@ def from_arrays(arrays: dict[str, Array], robot: Robot, dt: float, spread_scale:
             "spread_scale": (),
         },
     )
-    return MixturePrior(arrays, n, wide_spread(n, dt, spread_scale * float(arrays["spread_scale"])))
+    require_positive("gmm", arrays, "scale", "spread_scale")
+    spread = wide_spread(n, dt, spread_scale * float(arrays["spread_scale"]))
+    _, _, covariance = _maximization(arrays["count"], arrays["sum"], arrays["moment"], arrays["prior"])
+    if (arrays["count"] < 0.0).any() or not (np.linalg.eigvalsh(covariance) > 0.0).all():  # NaN too
+        raise DataError("gmm: a component's covariance is none: it has a negative eigenvalue, or a negative count")
+    return MixturePrior(arrays, n, spread)
 
 
 def build(settings: Settings, robot: Robot, dt: float) -> Prior:

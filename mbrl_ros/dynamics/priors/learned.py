@@ -80,6 +80,11 @@ def require_positive(file: str, arrays: dict[str, Array], *names: str) -> None:
             raise DataError(f"{file}: '{name}' must be positive, got {float(arrays[name].min(initial=0.0)):g}")
 
 
+def length_of(arrays: dict[str, Array], name: str) -> int:
+    """Return the length of an array's first axis; 0 if the array is missing or a single number."""
+    return arrays[name].shape[0] if name in arrays and arrays[name].ndim else 0
+
+
 def require_at_most(file: str, most: int, count: int, what: str) -> None:
     """Raise DataError unless a model has one to `most` of `what`: it is evaluated in every tick."""
     if not 1 <= count <= most:
