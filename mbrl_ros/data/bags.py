@@ -20,17 +20,18 @@ from ..exceptions import DataError, JointNameError, nearest
 from ..types import Array
 from .cleaning import cleaned
 from .recording import ReadOptions, Recording
-from .salvage import MAGIC, SQLITE, ZSTD, Raw, salvaged
+from .salvage import Raw
+from .storage_files import is_storage
+from .stream import BagStream
 
-STATE, COMMAND_TYPE = "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"
-STORAGE = (".db3", ".mcap", ".zstd")
+STATE, COMMAND = "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"
 
 State = tuple[float, Any]  # stamp of the bag [s], decoded message
 
 
 def recognizes(path: Path, start: bytes) -> bool:
     """Return whether `path` is a folder or a storage file of rosbag2."""
-    return path.is_dir() or start.startswith((MAGIC, SQLITE, ZSTD))
+    return path.is_dir() or is_storage(start)
 
 
 def read(path: Path, options: ReadOptions) -> Recording:
@@ -102,32 +103,12 @@ def held_mean(times: Array, values: Array, stamps: Array) -> Array:
 
 def _messages(path: Path) -> tuple[list[Raw], list[str]]:
     """Return all messages of the two types of interest, in time order, and notes."""
-    from rosbags.rosbag2 import Reader
-
-    try:
-        with Reader(path) as reader:
-            wanted = [connection for connection in reader.connections if connection.msgtype in (STATE, COMMAND_TYPE)]
-            found = [
-                (connection.topic, connection.msgtype, stamp, bytes(data))
-                for connection, stamp, data in (reader.messages(wanted) if wanted else ())
-            ]
-            others = {connection.topic: connection.msgtype for connection in reader.connections}
-        notes: list[str] = []
-    except Exception as error:  # rosbags raises whatever its storage raises
-        files = sorted(file for file in path.iterdir() if file.suffix in STORAGE) if path.is_dir() else [path]
-        found = [message for file in files for message in salvaged(file)]
-        if not found:
-            raise DataError(f"{path} cannot be read as a bag and nothing can be salvaged: {error}") from None
-        without_index = path.is_dir() and not (path / "metadata.yaml").exists()
-        notes = [
-            "no metadata.yaml: read from its storage files"
-            if without_index
-            else f"the bag is damaged ({error}): {len(found)} messages were salvaged"
-        ]
-        others = {}
+    stream = BagStream(path)
+    kinds = {topic: kind for topic, (kind, _) in stream.topics.items()}
+    found = list(stream.messages([topic for topic, kind in kinds.items() if kind in (STATE, COMMAND)]))
     if not found:
-        raise DataError(f"{path} holds no message of {STATE}. It has {dict(sorted(others.items()))}")
-    return sorted(found, key=lambda message: message[2]), notes
+        raise DataError(f"{path} holds no message of {STATE}. It has {dict(sorted(kinds.items()))}")
+    return sorted(found, key=lambda message: message[2]), stream.notes
 
 
 def _decoded(messages: list[Raw], topic: str, store: Any) -> tuple[list[State], int]:

@@ -7,7 +7,7 @@ schemas (0x03) before them. Neither the index nor the footer is needed.
 
 from __future__ import annotations
 
-import importlib
+import contextlib
 import io
 import shutil
 import sqlite3
@@ -15,11 +15,20 @@ import struct
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-MAGIC = b"\x89MCAP0\r\n"
-SQLITE = b"SQLite format 3\x00"
-ZSTD = b"\x28\xb5\x2f\xfd"
+from .packed import ZSTD, decompressed, unpacked
+from .storage_files import (
+    ATTACHMENT,
+    CHUNK,
+    MAGIC,
+    MOST_RECORD,
+    SQLITE,
+    check_tables,
+    limit_work,
+    start_of,
+    storage_files,
+)
 
 LONGEST_RECORD = 2**40  # [bytes] a header that claims more is damaged itself
 
@@ -28,13 +37,12 @@ Raw = tuple[str, str, int, bytes]  # topic, message type, stamp [ns], serialized
 
 def salvaged(path: Path) -> Iterator[Raw]:
     """Yield every message that can be read from one storage file; end silently at the damage."""
-    with path.open("rb") as file:
-        start = file.read(16)
+    start = start_of(path)
     if start.startswith(ZSTD):
         with tempfile.TemporaryDirectory() as folder:
-            inner = Path(folder, path.stem)
-            inner.write_bytes(_decompressed(path.read_bytes(), "zstd"))
-            yield from salvaged(inner)
+            for file in storage_files(path, Path(folder))[0]:
+                if file.path != path:
+                    yield from salvaged(file.path)
     elif start.startswith(MAGIC):
         yield from _mcap(path)
     elif start.startswith(SQLITE):
@@ -56,7 +64,10 @@ def _full_length(path: Path, copy: Path) -> Path:
 
 
 def _sqlite(path: Path) -> Iterator[Raw]:
+    with contextlib.suppress(sqlite3.DatabaseError):
+        check_tables(path, path)
     connection = sqlite3.connect(f"file:{path.absolute()}?mode=ro&immutable=1", uri=True)
+    limit_work(connection, path.stat().st_size)
     try:
         topics = {
             row[0]: row[1:]
@@ -79,9 +90,9 @@ def _mcap(path: Path) -> Iterator[Raw]:
         file.seek(len(MAGIC))
         for opcode, content in _records(file, path.stat().st_size):
             try:
-                if opcode == 0x06:
+                if opcode == CHUNK:
                     compression, records = _chunk(content)
-                    records = _decompressed(records, compression)
+                    records = unpacked(records, compression)
                     yield from _messages(_records(io.BytesIO(records), len(records)), schemas, channels)
                 else:
                     yield from _messages([(opcode, content)], schemas, channels)
@@ -111,10 +122,15 @@ def _records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
         opcode, length = struct.unpack("<BQ", head)
         left = size - file.tell()
         if length > left:
-            if opcode == 0x06:
-                yield opcode, file.read(left)  # a chunk cut short still begins with whole messages
+            if opcode == CHUNK:
+                yield opcode, file.read(min(left, MOST_RECORD))  # a chunk cut short still begins with whole messages
             return
-        yield opcode, file.read(length)
+        if opcode == ATTACHMENT or length > MOST_RECORD:
+            file.seek(length, io.SEEK_CUR)
+        elif opcode == 0 and length == 0:  # zeros, which a disk leaves where nothing was written
+            return
+        else:
+            yield opcode, file.read(length)
 
 
 def _chunk(content: bytes) -> tuple[str, bytes]:
@@ -127,38 +143,3 @@ def _string(data: bytes, position: int) -> tuple[str, int]:
     length = struct.unpack_from("<I", data, position)[0]
     begin = position + 4
     return data[begin : begin + length].decode("utf-8", "replace"), begin + length
-
-
-def decompressed(data: bytes) -> bytes:
-    """Return a message as it was before it was compressed, if it was; CDR never begins like zstd."""
-    return _decompressed(data, "zstd") if data.startswith(ZSTD) else data
-
-
-def _decompressed(data: bytes, compression: str) -> bytes:
-    """Return as much as can be decompressed: a stream cut short gives what came before the cut."""
-    if compression not in ("zstd", "lz4"):
-        return data
-    errors, decompressor = _zstd() if compression == "zstd" else _lz4()
-    parts = []
-    try:
-        for begin in range(0, len(data), 4096):
-            if decompressor.eof:
-                break
-            parts.append(decompressor.decompress(data[begin : begin + 4096]))
-    except (errors, EOFError):
-        return b"".join(parts)
-    return b"".join(parts)
-
-
-def _zstd() -> tuple[type[Exception], Any]:
-    """Return the error and a decompressor of zstd."""
-    try:  # Python 3.14
-        zstd = importlib.import_module("compression.zstd")
-    except ImportError:
-        zstd = importlib.import_module("backports.zstd")
-    return zstd.ZstdError, zstd.ZstdDecompressor()
-
-
-def _lz4() -> tuple[type[Exception], Any]:
-    """Return the error and a decompressor of lz4."""
-    return RuntimeError, importlib.import_module("lz4.frame").LZ4FrameDecompressor()

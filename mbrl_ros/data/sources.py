@@ -11,8 +11,7 @@ from typing import Protocol
 from ..exceptions import DataError
 from . import bags, tables
 from .recording import ReadOptions, Recording
-
-START_BYTES = 16  # bytes of a file by which its format is recognized
+from .storage_files import start_of
 
 
 class RecordingFormat(Protocol):
@@ -53,11 +52,7 @@ def _start(path: Path) -> bytes:
         raise DataError(f"{path} does not exist")
     if path.is_dir():
         return b""
-    try:
-        with path.open("rb") as file:
-            start = file.read(START_BYTES)
-    except OSError as error:
-        raise DataError(f"{path} cannot be opened: {error}") from None
+    start = start_of(path)
     if not start:
         raise DataError(f"{path} is empty")
     return start

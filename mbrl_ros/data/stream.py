@@ -7,18 +7,22 @@ give the same sequence. Where the bag is damaged, what `salvage` can still read 
 
 from __future__ import annotations
 
+import contextlib
 import heapq
+import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from ..exceptions import DataError
-from .salvage import MAGIC, SQLITE, ZSTD, Raw, decompressed, salvaged
+from .packed import decompressed
+from .salvage import Raw, salvaged
+from .storage_files import is_storage, start_of, storage_files
 
-STORAGE_SUFFIXES = (".db3", ".mcap", ".zstd")
 WINDOW = 2_000_000_000  # [ns] within which salvaged messages are put into order
-LATEST_STAMP = 2**62  # [ns] a later stamp (year 2116) is damage
+LATEST = 2**62  # [ns] a later stamp (year 2116) is damage
+MOST_WAITING = 512 << 20  # bytes of salvaged messages that wait for earlier ones
 
 
 class BagStream:
@@ -41,15 +45,35 @@ class BagStream:
         self._salvage = False
         self._qos: dict[str, list[Any]] = {}
         self._check()
+        self._folder = tempfile.TemporaryDirectory(prefix="mbrl_ros_bag_")  # unpacked, or links; as long as the stream
+        self._files, found = storage_files(self.path, Path(self._folder.name))
+        self.notes += found
         try:
-            with self._reader() as reader:
-                self.topics = {c.topic: (c.msgtype, c.msgcount) for c in reader.connections}
-                self.definitions = {c.msgtype: c.msgdef.data for c in reader.connections}
-                self._qos = {c.topic: list(c.ext.offered_qos_profiles) for c in reader.connections}
-                self.duration = 1e-9 * min(max(reader.duration, 0), LATEST_STAMP)
+            self._open()
         except Exception as error:  # rosbags raises whatever its storage raises
             self._salvage = True
             self.topics = self._surveyed(error)
+
+    def _open(self) -> None:
+        """Fill in what the storage files say of themselves."""
+        counts: Counter[str] = Counter()
+        types: dict[str, str] = {}
+        first, last = LATEST, 0
+        for file in self._files:
+            if file.problem:
+                raise DataError(file.problem)
+            with self._reader(file.path) as reader:
+                for c in reader.connections:
+                    counts[c.topic] += c.msgcount
+                    types.setdefault(c.topic, c.msgtype)
+                    self.definitions.setdefault(c.msgtype, c.msgdef.data)
+                    self._qos.setdefault(c.topic, list(c.ext.offered_qos_profiles))
+                if reader.message_count:
+                    first, last = min(first, reader.start_time), max(last, reader.end_time)
+        if not self._files:
+            raise DataError("no file of it is mcap or sqlite3")
+        self.topics = {topic: (kind, counts[topic]) for topic, kind in types.items()}
+        self.duration = 1e-9 * min(max(last - first, 0), LATEST)
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[Raw]:
         """Yield (topic, type, stamp [ns], serialized message) of `topics` (None: of all)."""
@@ -79,40 +103,33 @@ class BagStream:
         if not path.exists():
             raise DataError(f"{path} does not exist")
         if path.is_dir():
-            if not (path / "metadata.yaml").exists() and not self._files():
-                raise DataError(f"{path} is no bag: it holds neither metadata.yaml nor a storage file (.db3, .mcap)")
+            with contextlib.suppress(OSError):
+                if not any(path.iterdir()):
+                    raise DataError(f"{path} is no bag: it is empty")
             return
-        try:
-            with path.open("rb") as file:
-                start = file.read(16)
-        except OSError as error:
-            raise DataError(f"{path} cannot be opened: {error}") from None
+        start = start_of(path)
         if start.startswith(b"#ROSBAG V2"):
             raise DataError(f"{path} is a ROS 1 bag; convert it: rosbags-convert --src {path.name} --dst bag2")
-        if not start.startswith((MAGIC, SQLITE, ZSTD)):
+        if not is_storage(start):
             what = "is empty" if not start else "is no rosbag2 (.db3, .mcap or a folder)"
             raise DataError(f"{path} {what}")
 
-    def _reader(self) -> Any:
+    def _reader(self, file: Path) -> Any:
         from rosbags.rosbag2 import Reader
 
-        return Reader(self.path)
-
-    def _files(self) -> list[Path]:
-        if not self.path.is_dir():
-            return [self.path]
-        return sorted((file for file in self.path.iterdir() if file.suffix in STORAGE_SUFFIXES), key=_natural)
+        return Reader(file)
 
     def _read(self, wanted: set[str]) -> Iterator[Raw]:
-        with self._reader() as reader:
-            connections = [connection for connection in reader.connections if connection.topic in wanted]
-            for connection, stamp, data in reader.messages(connections):
-                if 0 <= stamp < LATEST_STAMP:
-                    yield connection.topic, connection.msgtype, stamp, decompressed(data)
+        for file in self._files:
+            with self._reader(file.path) as reader:
+                connections = [connection for connection in reader.connections if connection.topic in wanted]
+                for connection, stamp, data in reader.messages(connections) if connections else ():
+                    if 0 <= stamp < LATEST:
+                        yield connection.topic, connection.msgtype, stamp, decompressed(data)
 
     def _salvaged(self) -> Iterator[Raw]:
-        for file in self._files():
-            yield from (message for message in salvaged(file) if 0 <= message[2] < LATEST_STAMP)
+        for file in self._files:
+            yield from (message for message in salvaged(file.path) if 0 <= message[2] < LATEST)
 
     def _surveyed(self, error: Exception) -> dict[str, tuple[str, int]]:
         types: dict[str, str] = {}
@@ -127,13 +144,10 @@ class BagStream:
                 f"{self.path} cannot be read as a bag and nothing can be salvaged: {_line(error)}"
             ) from None
         self.duration = 1e-9 * (last - first)
-        if self.path.is_dir() and not (self.path / "metadata.yaml").exists():
-            self.notes.append("no metadata.yaml: read from its storage files")
-        else:
-            self.notes.append(
-                f"the bag is damaged ({_line(error)}): {sum(counts.values())} messages were salvaged, "
-                "whatever came after them is lost"
-            )
+        self.notes.append(
+            f"the bag is damaged ({_line(error)}): {sum(counts.values())} messages were salvaged, "
+            "whatever came after them is lost"
+        )
         return {topic: (kind, counts[topic]) for topic, kind in types.items()}
 
 
@@ -199,22 +213,17 @@ def _ties_sorted(messages: Iterator[Raw]) -> Iterator[Raw]:
 def _in_order(messages: Iterator[Raw]) -> Iterator[Raw]:
     """Yield messages by stamp, where they are less than WINDOW out of order."""
     heap: list[tuple[int, int, Raw]] = []
-    newest = 0
+    newest = waiting = 0
     for count, message in enumerate(messages):
         heapq.heappush(heap, (message[2], count, message))
-        newest = max(newest, message[2])
-        while heap[0][0] < newest - WINDOW:
-            yield heapq.heappop(heap)[2]
+        newest, waiting = max(newest, message[2]), waiting + len(message[3])
+        while heap and (heap[0][0] < newest - WINDOW or waiting > MOST_WAITING):
+            first = heapq.heappop(heap)[2]
+            waiting -= len(first[3])
+            yield first
     while heap:
         yield heapq.heappop(heap)[2]
 
 
-def _natural(file: Path) -> tuple[str, int]:
-    """Return a sorting key that puts bag_2 before bag_10."""
-    parts = file.name.split(".")[0].rsplit("_", 1)
-    number = int(parts[1]) if len(parts) == 2 and parts[1].isdigit() else -1
-    return (parts[0], number) if number >= 0 else (file.name, -1)
-
-
 def _line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
