@@ -17,6 +17,11 @@ from numpy.typing import NDArray
 from ..exceptions import DataError
 from ..types import Array
 
+MOST_SOURCES = 100  # robots that teach one student
+NEGATIVE = 1e-6  # eigenvalue of a precision, over its trace, that rounding may leave
+MOST_EPOCHS = 1_000_000  # targets of which samples are told apart
+MOST_BYTES = 2 << 30  # of the memory
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Supervision:
@@ -98,6 +103,7 @@ class Memory:
     window : [s] between which changes are taken
     tasks : samples of task 0 to tasks - 1 are taken in
     novelty : smallest change of the state that counts as new
+    largest : (3n,) of |q|, |qd|, and |u| and |w|: a sample beyond would spoil every fit; None: not known
 
     Attributes
     ----------
@@ -117,9 +123,10 @@ class Memory:
         tasks: int = 1,
         seed: int = 0,
         novelty: float = 0.02,
+        largest: Array | None = None,
     ):
         self.n, self.kind, self.nt, self.capacity, self.tasks = n, kind, nt, capacity, tasks
-        self.window, self.novelty = window, novelty
+        self.window, self.novelty, self.largest = window, novelty, largest
         self._widths = {
             **dict.fromkeys(("q", "qd", "a", "w", "dq", "da", "dw", "u"), n),
             "target": nt,
@@ -135,6 +142,7 @@ class Memory:
         self._past: dict[str, deque[Supervision]] = {}
         self._kept: dict[str, Array] = {}
         self._epochs: dict[tuple[str, int], int] = {}
+        self._epoch_count = 0
 
     def add(self, sample: Supervision) -> bool:
         """Take in a sample; return whether it was, or count the reason in `rejected`."""
@@ -160,7 +168,7 @@ class Memory:
             self.rejected["nothing new"] += 1
             return False
         self._kept[sample.source] = state
-        epoch = self._epochs.setdefault((sample.source, sample.epoch), len(self._epochs))
+        epoch = self._epoch(sample.source, sample.epoch)
         self._store(
             np.concatenate(
                 [
@@ -206,7 +214,7 @@ class Memory:
             "novelty": self.novelty,
             "offered": self.offered,
             "taught": self.taught,
-            "epochs": len(self._epochs),
+            "epochs": self._epoch_count,
             "random": self._rng.bit_generator.state,
         }
         return meta, {"rows": self._rows[: self.count]}
@@ -215,23 +223,31 @@ class Memory:
     def restored(cls, meta: dict[str, Any], arrays: dict[str, Array]) -> Memory:
         """Return the memory of `state`; DataError if it is inconsistent. Epochs go on being counted."""
         try:
+            sizes = {key: meta[key] for key in ("n", "nt", "capacity", "tasks", "offered", "epochs")}
+            if not all(type(value) is int and 0 <= value <= 2**53 for value in sizes.values()):
+                raise ValueError(f"sizes must be whole numbers, got {str(sizes)[:200]}")
+            if not (1 <= meta["n"] <= 1000 and 8 * meta["capacity"] * (8 * meta["n"] + meta["n"] ** 2) <= MOST_BYTES):
+                raise ValueError(f"{meta['capacity']} samples of {meta['n']} joints are more than can be held")
+            window, novelty, taught = (float(meta[key]) for key in ("window", "novelty", "taught"))
+            if not (0.0 < window < 1e6 and 0.0 <= novelty < 1e6 and 0.0 <= taught < 1e12):
+                raise ValueError("'window', 'novelty' or 'taught' is no time")
             memory = cls(
                 meta["n"],
-                meta["kind"],
+                str(meta["kind"]),
                 meta["nt"],
                 capacity=meta["capacity"],
-                window=meta["window"],
+                window=window,
                 tasks=meta["tasks"],
-                novelty=meta["novelty"],
+                novelty=novelty,
             )
             rows = arrays["rows"]
             if rows.ndim != 2 or rows.shape[1] != memory._rows.shape[1] or len(rows) > memory.capacity:
                 raise ValueError(f"rows have shape {rows.shape}")
             memory._rows[: len(rows)] = rows
-            memory.count, memory.offered, memory.taught = len(rows), int(meta["offered"]), float(meta["taught"])
-            memory._epochs = {("before", i): i for i in range(int(meta["epochs"]))}
+            memory.count, memory.offered, memory.taught = len(rows), meta["offered"], taught
+            memory._epoch_count = meta["epochs"]
             memory._rng.bit_generator.state = meta["random"]
-        except (KeyError, TypeError, ValueError, AttributeError, MemoryError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
             raise DataError(f"not a memory of samples: {type(error).__name__}: {error}") from None
         return memory
 
@@ -246,9 +262,25 @@ class Memory:
             return "unknown task"
         if not all(np.isfinite(array).all() for array in (*shapes, sample.target, sample.P)):
             return "not finite"
-        if np.trace(sample.P) <= 0.0:
+        if np.trace(sample.P) <= 0.0 or np.linalg.eigvalsh(sample.P)[0] < -NEGATIVE * np.trace(sample.P):
             return "no precision"
+        if self.largest is not None:
+            size = np.abs(np.concatenate([sample.q, sample.qd, sample.u, sample.w]))
+            if (size > np.append(self.largest, self.largest[2 * n :])).any():
+                return "not plausible"
+        if sample.source not in self._past and len(self._past) >= MOST_SOURCES:
+            return "too many sources"
         return ""
+
+    def _epoch(self, source: str, number: int) -> int:
+        """Return the number of a source's target in this memory."""
+        key = (source, number)
+        if key not in self._epochs:
+            if len(self._epochs) >= MOST_EPOCHS:
+                del self._epochs[next(iter(self._epochs))]
+            self._epochs[key] = self._epoch_count
+            self._epoch_count += 1
+        return self._epochs[key]
 
     def _store(self, row: Array) -> None:
         """Algorithm R."""

@@ -45,7 +45,9 @@ class TeacherEnsemble:
         A state for which some teacher's label was lost is dropped as soon as OPEN later ones are waiting. A malformed
         sample is returned as it is: the memory refuses and counts it.
         """
-        well_formed = sample.P.ndim == 2 and bool(np.isfinite(sample.P).all() and np.isfinite(sample.u).all())
+        well_formed = sample.P.shape == 2 * sample.u.shape and bool(
+            np.isfinite(sample.P).all() and np.isfinite(sample.u).all() and np.trace(sample.P) > 0.0
+        )
         if self.teachers == 1 or not well_formed:
             return sample
         key = (sample.stamp, sample.task, sample.q.tobytes())
@@ -57,5 +59,8 @@ class TeacherEnsemble:
             return None
         del self._open[key]
         first = labels[min(labels)]
-        u, P = mixture(np.array([s.u for s in labels.values()]), np.array([s.P for s in labels.values()]))
+        try:
+            u, P = mixture(np.array([s.u for s in labels.values()]), np.array([s.P for s in labels.values()]))
+        except (np.linalg.LinAlgError, ValueError):  # a precision that is none, or labels of different sizes
+            return dataclasses.replace(first, P=np.zeros_like(first.P))  # which the memory refuses and counts
         return dataclasses.replace(first, u=u, P=P)

@@ -26,6 +26,10 @@ from .region import Neighbors, Region
 from .student import TARGET_NAMES, Shape, Whitening
 
 KIND = "policy"
+MOST_BYTES = 64 << 20  # of a file: the largest student of the settings' ranges has 150 MB, one in use 100 kB
+MOST_JOINTS, MOST_MEMBERS, MOST_POINTS, MOST_MASSES = 64, 16, 10_000, 1000
+LARGEST = 1e9  # of a weight, a scale or a bound
+LATEST_VERSION = 2**53
 FORMER_KEYS = {"caution": "inertia_scale", "own": "rotor_inertia"}  # what files of earlier revisions call things
 
 
@@ -56,6 +60,11 @@ class Policy:
     spread_bound: float
     about: dict[str, Any]
 
+    @property
+    def version(self) -> int:
+        """The number of the policy among those of its trainer; 0: not numbered."""
+        return int(self.about.get("version", 0))
+
     def save(self, path: str | Path) -> None:
         """Write a file, atomically; OSError if the disk does not take it."""
         storage.save(path, KIND, *_taken_apart(self))
@@ -79,13 +88,13 @@ class Policy:
 
 def load(path: str | Path) -> Policy:
     """Read a policy; DataError if the file is damaged, another kind of file or inconsistent."""
-    meta, arrays = storage.load(path, KIND)
+    meta, arrays = storage.load(path, KIND, MOST_BYTES)
     return _put_together(meta, arrays, str(path))
 
 
 def from_bytes(content: bytes) -> Policy:
     """Read a policy from what `to_bytes` returned; DataError like `load`."""
-    return _put_together(*storage.loads(content, KIND), "policy")
+    return _put_together(*storage.loads(content, KIND, MOST_BYTES), "policy")
 
 
 def fingerprint(robot: Robot) -> str:
@@ -145,8 +154,8 @@ def _put_together(meta: dict[str, Any], arrays: dict[str, Array], path: str) -> 
         state_bound, target_bound, spread_bound = map(float, meta["bounds"])
         _check_numbers(shape)
         _check_arrays(shape, arrays)
-        if min(state_bound, target_bound, spread_bound) <= 0.0:
-            raise ValueError("the taught region is empty")
+        if not all(0.0 < bound <= LARGEST for bound in (state_bound, target_bound, spread_bound)):
+            raise ValueError(f"bounds must lie in (0, {LARGEST:g}]: the taught region is empty, or everything")
         return Policy(
             shape=shape,
             white=Whitening(
@@ -169,10 +178,10 @@ def _put_together(meta: dict[str, Any], arrays: dict[str, Array], path: str) -> 
             targets=Neighbors(arrays["targets.points"], arrays["targets.factor"], target_bound),
             members=arrays["members"],
             spread_bound=spread_bound,
-            about=dict(meta["about"]),
+            about=_checked_about(meta["about"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{path}: does not hold a policy: {type(error).__name__}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
+        raise DataError(f"{path}: does not hold a policy: {type(error).__name__}: {str(error)[:200]}") from None
 
 
 def _present_keys(entries: dict[str, Any]) -> dict[str, Any]:
@@ -180,9 +189,21 @@ def _present_keys(entries: dict[str, Any]) -> dict[str, Any]:
     return {FORMER_KEYS.get(key, key): value for key, value in entries.items()}
 
 
+def _checked_about(about: Any) -> dict[str, Any]:
+    """Return where a policy comes from; ValueError unless its version is a number."""
+    if not isinstance(about, dict):
+        raise ValueError("'about' must hold names and values")
+    version = about.get("version", 0)
+    if type(version) is not int or not 0 <= version <= LATEST_VERSION:
+        raise ValueError(f"'about.version' must be a whole number of 0 to {LATEST_VERSION}, got {str(version)[:40]!r}")
+    return dict(about)
+
+
 def _check_numbers(shape: Shape) -> None:
     """Raise ValueError where a size or a scale is out of range."""
-    if shape.kind not in TARGET_NAMES:
+    if not 1 <= shape.n <= MOST_JOINTS or not isinstance(shape.interface, str):
+        raise ValueError(f"{shape.n} joints, of 1 to {MOST_JOINTS}")
+    if shape.kind not in TARGETS:
         raise ValueError(f"unknown kind of target {shape.kind!r}")
     for name, value, most in (
         ("nt", shape.nt, 1000),
@@ -190,7 +211,7 @@ def _check_numbers(shape: Shape) -> None:
         ("goal_units", shape.goal_units, 1024),
         ("gain_units", shape.gain_units, 1024),
     ):
-        if not (isinstance(value, int) and 1 <= value <= most):
+        if not (type(value) is int and 1 <= value <= most):
             raise ValueError(f"'{name}' must be a whole number of 1 to {most}, got {value!r}")
     if not (0.0 < shape.window <= 1.0 and 0.0 < shape.inertia_scale <= 1.0):
         raise ValueError(
@@ -223,9 +244,20 @@ def _check_arrays(shape: Shape, arrays: dict[str, Array]) -> None:
     goal_size = sum(int(np.prod(size)) for size in shape.goal_layout().values())
     if mu.ndim != 1 or members.ndim != 2 or members.shape[1] != goal_size:
         raise ValueError("'mu' or 'members' has the wrong shape")
+    for what, count, most in (("members", len(members), MOST_MEMBERS), ("mu", mu.size, MOST_MASSES)):
+        if count > most:
+            raise ValueError(f"'{what}' holds {count}, at most {most}")
+    if len(points) > MOST_POINTS:
+        raise ValueError(f"'targets.points' holds {len(points)}, at most {MOST_POINTS}")
+    for name, array in arrays.items():
+        if array.size and np.abs(array).max() > LARGEST:
+            raise ValueError(f"'{name[:40]}' holds {np.abs(array).max():g}, more than {LARGEST:g}")
     for name in ("white.deviation", "white.target_deviation", "shape.velocity", "shape.acceleration"):
         if (arrays[name] <= 0.0).any():
             raise ValueError(f"'{name}' must be positive")
+    for low, high in (("shape.lowest", "shape.highest"), ("shape.lower", "shape.upper")):
+        if (arrays[high] <= arrays[low]).any():
+            raise ValueError(f"'{high}' must be above '{low}'")
     if (arrays["states.high"] <= arrays["states.low"]).any():
         raise ValueError("the taught region is empty")
     if (mu < 0.0).any() or (arrays["rotor_inertia"] < 0.0).any():

@@ -20,11 +20,13 @@ from typing import Any
 import numpy as np
 
 from ..exceptions import DataError
+from ..files import read_bytes
 from ..types import Array
 
 VERSION = 1
 MOST_BYTES = 1 << 30
 MOST_HEADER = 1 << 20
+LARGEST = 1e30  # no value of a policy or a sample is larger, and its square is still a number
 
 
 def save(path: str | Path, kind: str, meta: dict[str, Any], arrays: dict[str, Array]) -> None:
@@ -56,24 +58,23 @@ def dumps(kind: str, meta: dict[str, Any], arrays: dict[str, Array]) -> bytes:
     return f"mbrl_ros {kind} {VERSION}\n{hashlib.sha256(rest).hexdigest()}\n".encode() + rest
 
 
-def load(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return (meta, arrays) of a file that `save` wrote for `kind`; DataError tells what is wrong with any other."""
+def load(path: str | Path, kind: str, most: int = MOST_BYTES) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return (meta, arrays) of a file of at most `most` bytes that `save` wrote for `kind`; DataError for any other."""
 
     def refuse(reason: str) -> DataError:
         return DataError(f"{path}: {reason}")
 
     try:
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size > MOST_BYTES:
-                raise refuse(f"larger than {MOST_BYTES >> 20} MiB, which no {kind} file is")
-            content = file.read(MOST_BYTES + 1)
+        content = read_bytes(path, most)
     except OSError as error:
-        raise refuse(f"cannot be read: {error.strerror}") from None
+        raise refuse(f"cannot be read: {error.strerror or error}") from None
     return _parsed(content, kind, refuse)
 
 
-def loads(content: bytes, kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
+def loads(content: bytes, kind: str, most: int = MOST_BYTES) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return (meta, arrays) of the bytes of a file, like `load`."""
+    if len(content) > most:
+        raise DataError(f"{kind}: larger than {most >> 20} MiB, which none is")
     return _parsed(content, kind, lambda reason: DataError(f"{kind}: {reason}"))
 
 
@@ -94,22 +95,26 @@ def _parsed(content: bytes, kind: str, refuse: Callable[[str], DataError]) -> tu
         length = int(parts[2]) if len(parts[2]) < 12 else -1
         if not 0 < length <= min(MOST_HEADER, len(parts[3])):
             raise ValueError("the header's length is wrong")
-        header = json.loads(parts[3][:length])
+        header = json.loads(parts[3][:length], parse_constant=_refuse_constant)
         meta, shapes = header["meta"], header["arrays"]
         arrays: dict[str, Array] = {}
         at = length
         for name, shape in shapes.items():
-            if not all(isinstance(s, int) and 0 <= s <= MOST_BYTES for s in shape):
-                raise ValueError(f"array '{name}' has shape {shape}")
+            if len(shape) > 4 or not all(type(s) is int and 0 <= s <= MOST_BYTES for s in shape):
+                raise ValueError(f"array '{name[:40]}' has shape {str(shape)[:80]}")
             count = int(np.prod(shape, dtype=object))
             if at + 8 * count > len(parts[3]):
                 raise ValueError(f"array '{name}' of shape {shape} ends outside the file")
             array = np.frombuffer(parts[3], "<f8", count, at).reshape(shape).astype(np.float64)
-            if not np.isfinite(array).all():
-                raise ValueError(f"array '{name}' holds values that are not finite")
+            if not (np.abs(array) <= LARGEST).all():  # NaN too
+                raise ValueError(f"array '{name[:40]}' holds values that are not finite, or larger than {LARGEST:g}")
             arrays[name], at = array, at + 8 * count
         if at != len(parts[3]) or not isinstance(meta, dict):
             raise ValueError("its length does not fit its header")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise refuse(f"malformed: {error}") from None
+        raise refuse(f"malformed: {str(error)[:200]}") from None
     return meta, arrays
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is no number")

@@ -11,19 +11,40 @@ import threading
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+
 from ..config.sections.distillation import DistillationSettings
 from ..exceptions import DataError
 from ..robots import Robot
+from ..types import Array
 from . import storage
-from .dataset import Memory, Supervision
+from .dataset import MOST_SOURCES, Memory, Supervision
 from .ensemble import TeacherEnsemble
 from .fit import Report, fit
 from .inertia import PointMassInertia
 from .policy import Policy, load
 from .problem import FEWEST_SAMPLES
 
+LARGEST_ANGLE = 1e4  # [rad] of a joint without stops
 POLICY_FILE, MEMORY_FILE = "newest.policy", "samples.memory"
 MEMORY_KIND = "memory"
+
+
+def plausible(robot: Robot) -> Array:
+    """Return bounds (3n,) of |q|, |qd| and |u| of a sample of `robot`: well beyond its limits, but of their size.
+
+    The teacher's commands are within the limits; a robot pushed by hand may be faster than its limits, a joint without
+    stops may have turned often.
+    """
+    position = np.maximum(np.abs(robot.position_lower), np.abs(robot.position_upper))
+    command = np.maximum(np.abs(robot.command_lower), np.abs(robot.command_upper))
+    return np.concatenate(
+        [
+            np.where(np.isfinite(position), 2.0 * position + 1.0, LARGEST_ANGLE),
+            10.0 * robot.velocity_limit,
+            2.0 * command,
+        ]
+    )
 
 
 class Trainer:
@@ -59,9 +80,7 @@ class Trainer:
         s = self.settings
         with self._lock:
             if sequence is not None:
-                gap = sequence - self._sequences.get(sample.source, sequence - 1) - 1
-                self.lost[sample.source] += max(0, gap)
-                self._sequences[sample.source] = sequence
+                self._count_lost(sample.source, sequence)
             joint = self._ensemble.add(sample)
             if joint is None:
                 return False
@@ -77,8 +96,17 @@ class Trainer:
                     window=s.window,
                     tasks=s.tasks,
                     seed=s.seed,
+                    largest=plausible(self.robot),
                 )
             return self.memory.add(joint)
+
+    def _count_lost(self, source: str, sequence: int) -> None:
+        """Count the gap before a source's sample; of more sources than can teach, nothing is counted."""
+        if source not in self._sequences and len(self._sequences) >= MOST_SOURCES:
+            return
+        gap = sequence - self._sequences.get(source, sequence - 1) - 1
+        self.lost[source] += max(0, gap)
+        self._sequences[source] = sequence
 
     def learn(self, fresh: int = 400) -> Report | None:
         """Fit anew if at least `fresh` samples came since the last fit; `policy` and `version` are the result."""
@@ -121,7 +149,7 @@ class Trainer:
                 if name == POLICY_FILE:
                     policy = load(path)
                     policy.check(self.robot)
-                    self.policy, self.version = policy, int(policy.about.get("version", 0))
+                    self.policy, self.version = policy, policy.version
                 else:
                     memory = Memory.restored(*storage.load(path, MEMORY_KIND))
                     if memory.kind != self.settings.kind:
@@ -131,6 +159,7 @@ class Trainer:
                         )
                     if memory.n != self.robot.n:
                         raise DataError(f"{path}: holds samples of {memory.n} joints, the robot has {self.robot.n}")
+                    memory.largest = plausible(self.robot)
                     self.memory = memory
             except DataError as error:
                 self.refused.append(str(error))

@@ -47,6 +47,7 @@ class DistillationNode(ReadsOverrides, Node):
         for reason in self.trainer.refused:
             self.get_logger().warning(f"not resumed, moved aside: {reason}")
         self.malformed, self._ending = 0, threading.Event()
+        self._failure = ""
         self._policy = self.create_publisher(UInt8MultiArray, "policy", qos.LATCHED)
         self._report = self.create_publisher(String, "~/report", qos.RELIABLE)
         self._subscribed = [
@@ -80,9 +81,15 @@ class DistillationNode(ReadsOverrides, Node):
     def _learn(self) -> None:
         saved = time.monotonic()
         while not self._ending.wait(self.settings.period):
-            report = self.trainer.learn()
-            if report is not None:
-                self._publish(report)
+            try:
+                report = self.trainer.learn()
+                if report is not None:
+                    self._publish(report)
+            except Exception as error:  # samples that no fit can use must not end the thread: others follow
+                failure = f"{type(error).__name__}: {error}"
+                if failure != self._failure:
+                    self.get_logger().error(f"a fit failed, the last policy stays (said once): {failure}")
+                self._failure = failure
             if time.monotonic() - saved >= self.settings.checkpoint_period:
                 saved = time.monotonic()
                 self._checkpoint()
@@ -109,7 +116,7 @@ class DistillationNode(ReadsOverrides, Node):
     def _checkpoint(self) -> None:
         try:
             self.trainer.checkpoint()
-        except OSError as error:
+        except (OSError, DataError) as error:
             self.get_logger().error(f"no checkpoint was written, the last one is kept: {error}")
 
 

@@ -125,11 +125,13 @@ class PolicyInterface(TickObserver):
             student = CompiledPolicy(policy, self._controller.robot)
             self._loop.between_commands(
                 "policy",
-                lambda: self._controller.use(student, int(policy.about.get("version", 0)) or None),
+                lambda: self._controller.use(student, policy.version or None),
                 sha256=hashlib.sha256(bytes(message.data)).hexdigest(),
             )
         except MbrlError as error:
             self._node.get_logger().warning(f"policy refused: {error}")
+        except Exception as error:  # whatever a message makes fail, the next one may be whole
+            self._node.get_logger().error(f"policy refused: {type(error).__name__}: {error}")
 
     def _promote(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         reason = self._loop.between_commands("promote_policy", self._controller.promote)

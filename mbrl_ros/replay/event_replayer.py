@@ -119,7 +119,7 @@ class EventReplayer:
         if content is None:
             raise DataError("the topic 'policy' is not in the bag")
         policy = from_bytes(content)
-        version = int(policy.about.get("version", 0)) or None
+        version = policy.version or None
         self._policy_controller().use(CompiledPolicy(policy, self._robot), version)
 
 

@@ -38,7 +38,7 @@ def test_teachers_who_agree_keep_their_precision_and_a_dispute_lowers_it_along_i
 def test_two_teachers_of_one_arm_become_one_sample_per_state():
     trainer = Trainer(planar_robot(N), SETTINGS.replace(teachers=2))
     for k in range(100):
-        one = sample(0.005 * k, q=np.full(N, 0.1 * k), u=np.full(N, 1.0), source="/a/mpc_node")
+        one = sample(0.005 * k, q=np.full(N, 0.04 * k), u=np.full(N, 1.0), source="/a/mpc_node")
         trainer.offer(one)
         if k != 50:  # lost on the way
             trainer.offer(dataclasses.replace(one, u=np.full(N, 3.0), source="/a/other_node"))
