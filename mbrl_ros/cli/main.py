@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import cli
+from ..console.plain import plain_output, printable
 from ..console.signals import ending_in_order
 from ..exceptions import ConfigurationError, MbrlError, nearest
 from .environment import prepare
@@ -121,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
         known = commands()
         parser = build_parser(known, chosen(words, known))
         args = parser.parse_args(words)
-        with ending_in_order():
+        with ending_in_order(), plain_output():
             return args.run(args) or 0
     except KeyboardInterrupt:
         return 130
@@ -132,7 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
         if show:
             raise
         message = missing(error) if isinstance(error, ModuleNotFoundError) else str(error)
-        print(f"mbrl: {message}", file=sys.stderr)
+        print(f"mbrl: {printable(message)}", file=sys.stderr)
         return 2
 
 

@@ -37,6 +37,8 @@ _DOTTED = re.compile(r"([+-]?)\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _LONGEST = 400  # characters of a number; the longest that fits a double has some 330
 _SPACE = " \t\n\v\f\r"  # C's strtoll and strtod skip it
 _SMALLEST = 2.0**-1022  # the smallest normal number: strtod calls smaller ones out of range
+# Not printable in YAML, ends of lines there though JSON takes them for text, or marks that turn what is shown around.
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -118,4 +120,9 @@ def quoted(text: str) -> str:
     """Write a text, in quotes where ROS or YAML would take it for something else."""
     if _PLAIN.fullmatch(text) and text not in NULL and isinstance(value_of(text), str):
         return text
-    return json.dumps(text, ensure_ascii=False)
+    return _UNPRINTABLE.sub(_written_out, json.dumps(text, ensure_ascii=False))
+
+
+def _written_out(found: re.Match[str]) -> str:
+    """Write a character that YAML does not take as it is; half a character, which no file can hold, as a mark."""
+    return "\ufffd" if "\ud800" <= found[0] <= "\udfff" else f"\\u{ord(found[0]):04x}"

@@ -91,8 +91,7 @@ def _rows(lines: _Lines, path: Path) -> tuple[list[str], Array, int]:
     try:
         header = [name.strip() for name in next(csv.reader([_whole(first, 1, path)], dialect))]
         _check_header(header, path)
-        for line in lines:
-            row = next(csv.reader([_whole(line, lines.count, path)], dialect), [])
+        for row in csv.reader((_whole(line, lines.count, path) for line in lines), dialect):
             if len(row) == len(header):
                 values.extend(map(_number, row))
             elif row:

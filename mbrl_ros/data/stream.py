@@ -7,7 +7,6 @@ give the same sequence. Where the bag is damaged, what `salvage` can still read 
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import tempfile
 from collections import Counter
@@ -48,6 +47,8 @@ class BagStream:
         self._folder = tempfile.TemporaryDirectory(prefix="mbrl_ros_bag_")  # unpacked, or links; as long as the stream
         self._files, found = storage_files(self.path, Path(self._folder.name))
         self.notes += found
+        if not self._files:
+            raise DataError(f"{path} is no bag: it holds neither metadata.yaml nor a storage file (.db3, .mcap)")
         try:
             self._open()
         except Exception as error:  # rosbags raises whatever its storage raises
@@ -70,8 +71,6 @@ class BagStream:
                     self._qos.setdefault(c.topic, list(c.ext.offered_qos_profiles))
                 if reader.message_count:
                     first, last = min(first, reader.start_time), max(last, reader.end_time)
-        if not self._files:
-            raise DataError("no file of it is mcap or sqlite3")
         self.topics = {topic: (kind, counts[topic]) for topic, kind in types.items()}
         self.duration = 1e-9 * min(max(last - first, 0), LATEST)
 
@@ -103,9 +102,6 @@ class BagStream:
         if not path.exists():
             raise DataError(f"{path} does not exist")
         if path.is_dir():
-            with contextlib.suppress(OSError):
-                if not any(path.iterdir()):
-                    raise DataError(f"{path} is no bag: it is empty")
             return
         start = start_of(path)
         if start.startswith(b"#ROSBAG V2"):

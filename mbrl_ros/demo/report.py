@@ -124,7 +124,7 @@ def page(
         A block of plain text; empty: none.
     """
     pictures = "\n".join(
-        f'<figure><img alt="{name}" src="data:image/png;base64,{_base64(file)}"></figure>'
+        f'<figure><img alt="{html.escape(name)}" src="data:image/png;base64,{_base64(file)}"></figure>'
         for name, file in files.items()
     )
     rows = "".join(

@@ -8,6 +8,7 @@ the generated mathematics is above them.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -61,7 +62,7 @@ void mbrl_policy_set_target(mbrl_policy *p, const double *target, int task, doub
   const double *arguments[${goal_arguments}] = {target, one_hot};
   double *results[${goal_results}] = {p->goal, scores}, work[${goal_work}];
   casadi_int whole[${goal_whole}];
-  one_hot[task] = 1.0;
+  if (task >= 0 && task < MBRL_TASKS) one_hot[task] = 1.0;
   ${goal}(arguments, results, whole, work, 0);
 }
 
@@ -88,6 +89,17 @@ double mbrl_policy_step(mbrl_policy *p, const double *q, const double *qd, const
 )
 
 
+_NOT_IN_COMMENTS = re.compile(r"[^A-Za-z0-9 _.,:;+\-()\[\]{}\"'=<>|&%$#@!~^`/]")
+
+
+def comment(text: str) -> str:
+    """Return `text` as it can stand in a comment of C: whatever could end the comment or the line becomes '_'.
+
+    That is '*', the backslash, which joins lines, '?', of which trigraphs are made, and everything outside ASCII.
+    """
+    return _NOT_IN_COMMENTS.sub("_", text)
+
+
 def to_c(policy: Policy, robot: Robot, rate: float) -> str:
     """Return the C source of `policy`, stepped at `rate` [Hz]; DataError if `robot` is another kind of robot."""
     policy.check(robot)
@@ -99,18 +111,18 @@ def to_c(policy: Policy, robot: Robot, rate: float) -> str:
         generator.add(function)
     target = {
         "joints": "q* [rad or m], in joint order",
-        "point": f"p* [m], the end effector in the frame of '{robot.root}'",
+        "point": f"p* [m], the end effector in the frame of '{comment(robot.root)}'",
         "features": "s*, image coordinates",
     }[shape.kind]
     return TEMPLATE.substitute(
-        about=json.dumps(policy.about, sort_keys=True).replace("*/", "* /"),
-        joints="".join(f"\n *     {i}: {name}" for i, name in enumerate(shape.joints)),
+        about=comment(json.dumps(policy.about, sort_keys=True)),
+        joints="".join(f"\n *     {i}: {comment(name)}" for i, name in enumerate(shape.joints)),
         target=target,
         n=shape.n,
         nt=shape.nt,
         tasks=shape.tasks,
-        interface=shape.interface,
-        unit=COMMAND_UNITS[shape.interface],
+        interface=comment(shape.interface),
+        unit=UNITS[shape.interface],
         lower=", ".join(f"{x:g}" for x in shape.lower),
         upper=", ".join(f"{x:g}" for x in shape.upper),
         rate=repr(rate),

@@ -25,6 +25,7 @@ def write_plots(folder: Path, recording: Recording, traces: dict[tuple[str, str]
     import matplotlib
 
     matplotlib.use("Agg")
+    matplotlib.rcParams["text.parse_math"] = False  # a name with $ is no formula
     import matplotlib.pyplot as plt
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..console.colors import ACCENT, WARN
 from ..exceptions import DataError
+from ..files import MEGABYTE, read_text
 from ..types import Array
 from .figures import short_names
 from .page import spelled
@@ -46,8 +47,8 @@ class Side:
     def load(cls, folder: Path) -> Side:
         """Read the folder that an earlier replay wrote with --output and a CSV table."""
         try:
-            summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            summary = json.loads(read_text(folder / "summary.json", 16 * MEGABYTE))
+        except (OSError, ValueError, RecursionError) as error:
             raise DataError(f"{folder} is no output of a replay: {error}") from None
         columns = read_csv(folder / "ticks.csv")
         return cls(str(folder), tuple(name[2:] for name in columns if name.startswith("u.")), columns, summary)
@@ -124,6 +125,7 @@ def draw(a: Side, b: Side, path: Path) -> Path:
     import matplotlib
 
     matplotlib.use("Agg")
+    matplotlib.rcParams["text.parse_math"] = False  # a name with $ is no formula
     from matplotlib.figure import Figure
 
     planned = np.isfinite(a.commands()).any() and np.isfinite(b.commands()).any()

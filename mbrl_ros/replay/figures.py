@@ -24,6 +24,7 @@ def figures(replay: Replay) -> dict[str, Callable[[], Figure]]:
     import matplotlib
 
     matplotlib.use("Agg")
+    matplotlib.rcParams["text.parse_math"] = False  # a name with $ is no formula
     columns = _Columns(replay)
     drawn: dict[str, Callable[[], Figure]] = {"motion": lambda: _motion(columns), "inputs": lambda: _inputs(columns)}
     if np.isfinite(columns["nis"]).any():

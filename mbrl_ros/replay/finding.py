@@ -6,6 +6,8 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..console.plain import printable
+
 
 class Level(enum.Enum):
     """How bad: an error keeps the controller from working, a warning from working well."""
@@ -44,8 +46,8 @@ def text(found: Sequence[Finding]) -> str:
     order = [Level.ERROR, Level.WARNING, Level.OK]
     lines = []
     for finding in sorted(found, key=lambda f: order.index(f.level)):
-        lines.append(f"{finding.level.value:>8}  {finding.what}")
+        lines.append(f"{finding.level.value:>8}  {printable(finding.what, kept='')}")
         if finding.advice:
-            lines.append(f"{'':>8}  -> {finding.advice}")
+            lines.append(f"{'':>8}  -> {printable(finding.advice, kept='')}")
     errors, warnings = (sum(f.level is level for f in found) for level in (Level.ERROR, Level.WARNING))
     return "\n".join([*lines, f"{errors} errors, {warnings} warnings"])

@@ -112,7 +112,8 @@ def _head(
             "      # limits in use, per joint:",
         ]
         lines += [
-            f"      #   {name}: {_span(low, high)} rad or m, {0.5 * v:.3g} per s (half of {v:.3g}), effort {e:.3g}"
+            f"      #   {quoted(name)}: {_span(low, high)} rad or m, {0.5 * v:.3g} per s (half of {v:.3g}), "
+            f"effort {e:.3g}"
             for name, low, high, v, e in zip(
                 robot.joints,
                 robot.position_lower,
@@ -129,7 +130,7 @@ def _head(
                 q, qd, effort = (
                     part[:, i][np.isfinite(part[:, i])] for part in (samples.q, samples.qd, samples.effort)
                 )
-                lines.append(f"      #   {name}: {_span(*_ends(q))}, {_largest(qd)}, {_largest(effort)}")
+                lines.append(f"      #   {quoted(name)}: {_span(*_ends(q))}, {_largest(qd)}, {_largest(effort)}")
     return lines
 
 

@@ -55,7 +55,7 @@ def page_of(replay: Replay, files: dict[str, Path], judged: Verdict) -> str:
 
 def _picture(name: str, file: Path) -> str:
     content = base64.b64encode(file.read_bytes()).decode()
-    return f'<figure><img alt="{name}" src="data:image/png;base64,{content}"></figure>'
+    return f'<figure><img alt="{html.escape(name)}" src="data:image/png;base64,{content}"></figure>'
 
 
 def _row(key: str, value: str) -> str:

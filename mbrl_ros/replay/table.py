@@ -5,6 +5,8 @@ Rows are float64 in a temporary file; CSV holds every value so that it is read b
 
 from __future__ import annotations
 
+import csv
+import io
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..exceptions import DataError
+from ..files import open_regular
 from ..types import Array
 
 ROWS_IN_BLOCK = 4096  # rows
@@ -70,7 +73,7 @@ class Table:
     def write_csv(self, path: Path) -> None:
         """Write the table as CSV; NaN is an empty cell."""
         with path.open("w", encoding="utf-8") as file:
-            file.write(",".join(self.names) + "\n")
+            csv.writer(file, lineterminator="\n").writerow(self.names)
             for block in self.blocks():
                 file.writelines(",".join(map(_cell, row)) + "\n" for row in block.tolist())
 
@@ -100,10 +103,13 @@ def _cell(value: float) -> str:
 def read_csv(path: Path) -> dict[str, Array]:
     """Return {name: (T,)} of a table written by write_csv; DataError if it is none."""
     try:
-        with path.open(encoding="utf-8") as file:
-            names = file.readline().strip().split(",")
-            values = [[float(cell) if cell else np.nan for cell in line.rstrip("\n").split(",")] for line in file]
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8", newline="") as file:
+            lines = csv.reader(file)
+            names = next(lines, [])
+            values = [[float(cell) if cell else np.nan for cell in line] for line in lines]
         rows = np.array(values, dtype=np.float64).reshape(len(values), len(names))
-    except (OSError, ValueError, UnicodeDecodeError) as error:
+        if len(set(names)) != len(names):
+            raise ValueError("it names a column twice")
+    except (OSError, ValueError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is no table of a replay: {error}") from None
     return dict(zip(names, rows.T, strict=True))
