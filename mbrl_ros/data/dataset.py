@@ -116,5 +116,7 @@ class Dataset:
             raise DataError(f"{path}: 'run' must hold whole numbers and 'runs' names")
         if N and not (0 <= run.min() and run.max() < len(runs)):
             raise DataError(f"{path}: 'run' names runs that there are not")
-        data = cls(owner, *(arrays[name] for name in "XUD"), run.astype(np.int64, copy=False), tuple(map(str, runs)))
+        data = cls(
+            owner, arrays["X"], arrays["U"], arrays["D"], run.astype(np.int64, copy=False), tuple(map(str, runs))
+        )
         return data

@@ -3,8 +3,8 @@
 A file holds a kind, what it belongs to (joint names, interface, period) and arrays. The checksum is SHA-256 over the
 names, types, shapes and bytes of everything else in the file, in sorted order.
 
-Nothing is unpacked before the sizes that the archive and the arrays' headers declare agree with each other and are within
-bounds: a file of 2 MB can declare that it unpacks to gigabytes.
+Nothing is unpacked before the sizes that the archive and the arrays' headers declare agree with each other and are
+within bounds: a file of 2 MB can declare that it unpacks to gigabytes.
 """
 
 from __future__ import annotations
@@ -121,15 +121,15 @@ def load(path: str | Path, kind: str = "", most: int = MOST_UNPACKED) -> tuple[s
 
 
 def _unpacked(file: BinaryIO, path: str | Path, most: int) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an npz by name; DataError, before anything is unpacked, if they are too large or misdeclared."""
+    """Return the arrays of an npz by name; DataError, before anything is unpacked, if they are too large."""
     size = os.fstat(file.fileno()).st_size
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         declared = sum(entry.file_size for entry in entries)
         if declared > most or declared > max(SMALL, RATIO * size) or len(entries) > MOST_ARRAYS:
             raise DataError(
-                f"{path} unpacks to {declared / MEGABYTE:.0f} MiB in {len(entries)} arrays ({size / MEGABYTE:.3g} MiB packed) "
-                "and was not read"
+                f"{path} unpacks to {declared / MEGABYTE:.0f} MiB in {len(entries)} arrays ({size / MEGABYTE:.3g} MiB "
+                "packed) and was not read"
             )
         for entry in entries:
             if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
