@@ -27,7 +27,7 @@ from pathlib import Path
 from ..exceptions import ConfigurationError, similar
 from ..files import read_text
 from .entries import Entry, entry_of
-from .yaml_tree import MOST_BYTES, Mapping, Node, Scalar, at, tree
+from .yaml_tree import LARGEST_YAML, Mapping, Node, Scalar, at, tree
 
 KEY = "ros__parameters"
 # The nodes of this package. A heading that is nearly one of them is taken for a mistake.
@@ -74,7 +74,7 @@ class ParameterFile:
         """
         source = str(path)
         try:
-            text = read_text(path, MOST_BYTES)
+            text = read_text(path, LARGEST_YAML)
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"cannot be read: {error}", source=source) from None
         documents = [root for root in tree(text, source) if not isinstance(root, Scalar) or root.text]

@@ -19,8 +19,8 @@ try:  # libyaml, which ROS uses too
 except ImportError:
     from yaml import SafeLoader as Loader
 
-MOST_BYTES = 4 << 20  # of a file of settings; a robot description may be one of them
-MOST_DEPTH = 50  # lists and mappings within each other
+LARGEST_YAML = 4 << 20  # of a file of settings; a robot description may be one of them
+DEEPEST_YAML = 50  # lists and mappings within each other
 MOST_NODES = 200_000
 TEXT_TAG = "tag:yaml.org,2002:str"
 
@@ -76,9 +76,11 @@ def _bounded(events: Iterator[Any], source: str) -> Iterator[Any]:
             depth += 1
         elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
             depth -= 1
-        if depth > MOST_DEPTH or count > MOST_NODES:
+        if depth > DEEPEST_YAML or count > MOST_NODES:
             what = (
-                f"more than {MOST_DEPTH} lists within each other" if depth > MOST_DEPTH else f"over {MOST_NODES} values"
+                f"more than {DEEPEST_YAML} lists within each other"
+                if depth > DEEPEST_YAML
+                else f"over {MOST_NODES} values"
             )
             raise at(source, event.start_mark.line + 1, f"holds {what}; no file of settings does")
         yield event

@@ -24,7 +24,7 @@ from .salvage import Raw
 from .storage_files import is_storage
 from .stream import BagStream
 
-STATE, COMMAND = "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"
+STATE, COMMAND_TYPE = "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"
 
 State = tuple[float, Any]  # stamp of the bag [s], decoded message
 
@@ -105,7 +105,7 @@ def _messages(path: Path) -> tuple[list[Raw], list[str]]:
     """Return all messages of the two types of interest, in time order, and notes."""
     stream = BagStream(path)
     kinds = {topic: kind for topic, (kind, _) in stream.topics.items()}
-    found = list(stream.messages([topic for topic, kind in kinds.items() if kind in (STATE, COMMAND)]))
+    found = list(stream.messages([topic for topic, kind in kinds.items() if kind in (STATE, COMMAND_TYPE)]))
     if not found:
         raise DataError(f"{path} holds no message of {STATE}. It has {dict(sorted(kinds.items()))}")
     return sorted(found, key=lambda message: message[2]), stream.notes

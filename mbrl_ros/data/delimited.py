@@ -21,11 +21,11 @@ from ..exceptions import DataError, listed
 from ..files import MEGABYTE, open_regular
 from ..types import Array
 
-MOST_BYTES = 1024 * MEGABYTE  # of text, unpacked
-RATIO = 200  # of unpacked to packed bytes beyond which a file of more than ...
-SMALL = 64 * MEGABYTE  # ... was made to fill the memory
+LARGEST_TABLE = 1024 * MEGABYTE  # of text, unpacked
+TABLE_RATIO = 200  # of unpacked to packed bytes beyond which a file of more than ...
+TABLE_SMALL = 64 * MEGABYTE  # ... was made to fill the memory
 MOST_CELLS = 100_000_000
-LONGEST_LINE = 1 << 17  # characters
+LONGEST_ROW = 1 << 17  # characters
 MOST_COLUMNS = 10_000
 
 
@@ -47,7 +47,7 @@ def rows_of(path: Path) -> tuple[list[str], Array, dict[str, int], list[str]]:
 def _most(file: BinaryIO, path: Path) -> int:
     """Return how many bytes a table may have: of a packed one, as many as such text can be packed into its size."""
     size = os.fstat(file.fileno()).st_size
-    return MOST_BYTES if path.suffix != ".gz" else min(MOST_BYTES, max(SMALL, RATIO * size))
+    return LARGEST_TABLE if path.suffix != ".gz" else min(LARGEST_TABLE, max(TABLE_SMALL, TABLE_RATIO * size))
 
 
 class _Lines:
@@ -62,15 +62,15 @@ class _Lines:
 
     def __next__(self) -> str:
         try:
-            line = self._file.readline(LONGEST_LINE + 1)
+            line = self._file.readline(LONGEST_ROW + 1)
         except (EOFError, zlib.error) as error:
             self.cut = str(error)
             raise StopIteration from None
         if not line:
             raise StopIteration
         self.count, self._left = self.count + 1, self._left - len(line)
-        if len(line) > LONGEST_LINE:
-            raise DataError(f"{self._path}: line {self.count} has more than {LONGEST_LINE} characters: no table has")
+        if len(line) > LONGEST_ROW:
+            raise DataError(f"{self._path}: line {self.count} has more than {LONGEST_ROW} characters: no table has")
         if self._left < 0:
             raise DataError(
                 f"{self._path} holds more than {self._most / MEGABYTE:.0f} MiB of text and was not read; split it"

@@ -12,8 +12,8 @@ from ..files import MEGABYTE, open_regular
 
 ZSTD = b"\x28\xb5\x2f\xfd"
 MOST_CHUNK = 256 * MEGABYTE  # of a chunk or a message, unpacked: one is in memory as a whole
-RATIO = 1000  # of unpacked to packed bytes beyond which a file of more than ...
-SMALL = 256 * MEGABYTE  # ... was made to fill the disk
+PACKED_RATIO = 1000  # of unpacked to packed bytes beyond which a file of more than ...
+PACKED_SMALL = 256 * MEGABYTE  # ... was made to fill the disk
 PIECE = MEGABYTE
 
 
@@ -57,7 +57,7 @@ def unpack_file(path: Path, into: Path, most: int) -> None:
     DataError : it holds more than `most` bytes, or more than a file of its size can hold
     """
     size, done = path.stat().st_size, 0
-    most = min(most, max(SMALL, RATIO * size))
+    most = min(most, max(PACKED_SMALL, PACKED_RATIO * size))
     with open_regular(path) as file, into.open("wb") as out:
         for part in pieces(iter(lambda: file.read(PIECE), b""), "zstd"):
             done += len(part)

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from ..config.yaml_tree import MOST_BYTES, Mapping, Node, Scalar, Sequence, tree
+from ..config.yaml_tree import LARGEST_YAML, Mapping, Node, Scalar, Sequence, tree
 from ..exceptions import ConfigurationError, DataError
 from ..files import MEGABYTE, check_regular, open_regular, read_text
 from .packed import MOST_CHUNK, ZSTD, unpack_file, unpacks_to_more
@@ -102,7 +102,7 @@ def _found(bag: Path) -> tuple[list[Path], list[str]]:
 def _listed(bag: Path) -> tuple[list[str], list[str]]:
     """Return the names in a bag's metadata.yaml, in order, and a note where they cannot be read."""
     try:
-        text = read_text(bag / "metadata.yaml", MOST_BYTES)
+        text = read_text(bag / "metadata.yaml", LARGEST_YAML)
         node: Node | None = tree(text)[0]
         for key in ("rosbag2_bagfile_information", "relative_file_paths"):
             node = dict((k.text, v) for k, v in node.pairs).get(key) if isinstance(node, Mapping) else None

@@ -28,11 +28,11 @@ from ..types import Array
 FORMAT = 1
 MOST_UNPACKED = 2048 * MEGABYTE  # of a file, in memory
 MOST_OF_MODEL = 256 * MEGABYTE  # of a learned model: far less than of the data it was learned from
-RATIO = 100  # of unpacked to packed bytes beyond which a file of more than ...
-SMALL = 64 * MEGABYTE  # ... was made to fill the memory
+STORE_RATIO = 100  # of unpacked to packed bytes beyond which a file of more than ...
+STORE_SMALL = 64 * MEGABYTE  # ... was made to fill the memory
 MOST_ARRAYS = 1000
-MOST_JOINTS = 1000
-LARGEST = 1e30  # no measured or learned quantity is larger, and its square is still a number
+MODEL_JOINTS = 1000
+LARGEST_QUANTITY = 1e30  # no measured or learned quantity is larger, and its square is still a number
 PERIOD_TOLERANCE = 0.02  # a model of one tick's change holds for another period within this fraction
 
 
@@ -111,12 +111,12 @@ def load(path: str | Path, kind: str = "", most: int = MOST_UNPACKED) -> tuple[s
         raise DataError(f"{path} was not made by mbrl_ros: {_line(error)}") from None
     if kind and found != kind:
         raise DataError(f"{path} holds a '{found[:40]}', not a '{kind}'")
-    if not 0.0 < owner.dt < np.inf or not 0 < len(owner.joints) <= MOST_JOINTS:
+    if not 0.0 < owner.dt < np.inf or not 0 < len(owner.joints) <= MODEL_JOINTS:
         raise DataError(f"{path} belongs to no robot: {len(owner.joints)} joints, a period of {owner.dt:g} s")
     arrays = {name[5:]: array for name, array in content.items() if name.startswith("data.")}
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and not (np.abs(array) <= LARGEST).all():  # NaN too
-            raise DataError(f"{path}: '{name}' is not finite, or larger than {LARGEST:g}")
+        if array.dtype.kind == "f" and not (np.abs(array) <= LARGEST_QUANTITY).all():  # NaN too
+            raise DataError(f"{path}: '{name}' is not finite, or larger than {LARGEST_QUANTITY:g}")
     return found, owner, arrays
 
 
@@ -126,7 +126,7 @@ def _unpacked(file: BinaryIO, path: str | Path, most: int) -> dict[str, NDArray[
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         declared = sum(entry.file_size for entry in entries)
-        if declared > most or declared > max(SMALL, RATIO * size) or len(entries) > MOST_ARRAYS:
+        if declared > most or declared > max(STORE_SMALL, STORE_RATIO * size) or len(entries) > MOST_ARRAYS:
             raise DataError(
                 f"{path} unpacks to {declared / MEGABYTE:.0f} MiB in {len(entries)} arrays ({size / MEGABYTE:.3g} MiB "
                 "packed) and was not read"

@@ -20,7 +20,7 @@ from .salvage import Raw, salvaged
 from .storage_files import is_storage, start_of, storage_files
 
 WINDOW = 2_000_000_000  # [ns] within which salvaged messages are put into order
-LATEST = 2**62  # [ns] a later stamp (year 2116) is damage
+LATEST_STAMP = 2**62  # [ns] a later stamp (year 2116) is damage
 MOST_WAITING = 512 << 20  # bytes of salvaged messages that wait for earlier ones
 
 
@@ -59,7 +59,7 @@ class BagStream:
         """Fill in what the storage files say of themselves."""
         counts: Counter[str] = Counter()
         types: dict[str, str] = {}
-        first, last = LATEST, 0
+        first, last = LATEST_STAMP, 0
         for file in self._files:
             if file.problem:
                 raise DataError(file.problem)
@@ -72,7 +72,7 @@ class BagStream:
                 if reader.message_count:
                     first, last = min(first, reader.start_time), max(last, reader.end_time)
         self.topics = {topic: (kind, counts[topic]) for topic, kind in types.items()}
-        self.duration = 1e-9 * min(max(last - first, 0), LATEST)
+        self.duration = 1e-9 * min(max(last - first, 0), LATEST_STAMP)
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[Raw]:
         """Yield (topic, type, stamp [ns], serialized message) of `topics` (None: of all)."""
@@ -120,12 +120,12 @@ class BagStream:
             with self._reader(file.path) as reader:
                 connections = [connection for connection in reader.connections if connection.topic in wanted]
                 for connection, stamp, data in reader.messages(connections) if connections else ():
-                    if 0 <= stamp < LATEST:
+                    if 0 <= stamp < LATEST_STAMP:
                         yield connection.topic, connection.msgtype, stamp, decompressed(data)
 
     def _salvaged(self) -> Iterator[Raw]:
         for file in self._files:
-            yield from (message for message in salvaged(file.path) if 0 <= message[2] < LATEST)
+            yield from (message for message in salvaged(file.path) if 0 <= message[2] < LATEST_STAMP)
 
     def _surveyed(self, error: Exception) -> dict[str, tuple[str, int]]:
         types: dict[str, str] = {}

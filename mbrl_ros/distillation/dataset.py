@@ -18,9 +18,9 @@ from ..exceptions import DataError
 from ..types import Array
 
 MOST_SOURCES = 100  # robots that teach one student
-NEGATIVE = 1e-6  # eigenvalue of a precision, over its trace, that rounding may leave
+ALMOST_NEGATIVE = 1e-6  # eigenvalue of a precision, over its trace, that rounding may leave
 MOST_EPOCHS = 1_000_000  # targets of which samples are told apart
-MOST_BYTES = 2 << 30  # of the memory
+LARGEST_MEMORY = 2 << 30  # of the memory
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -226,7 +226,9 @@ class Memory:
             sizes = {key: meta[key] for key in ("n", "nt", "capacity", "tasks", "offered", "epochs")}
             if not all(type(value) is int and 0 <= value <= 2**53 for value in sizes.values()):
                 raise ValueError(f"sizes must be whole numbers, got {str(sizes)[:200]}")
-            if not (1 <= meta["n"] <= 1000 and 8 * meta["capacity"] * (8 * meta["n"] + meta["n"] ** 2) <= MOST_BYTES):
+            if not (
+                1 <= meta["n"] <= 1000 and 8 * meta["capacity"] * (8 * meta["n"] + meta["n"] ** 2) <= LARGEST_MEMORY
+            ):
                 raise ValueError(f"{meta['capacity']} samples of {meta['n']} joints are more than can be held")
             window, novelty, taught = (float(meta[key]) for key in ("window", "novelty", "taught"))
             if not (0.0 < window < 1e6 and 0.0 <= novelty < 1e6 and 0.0 <= taught < 1e12):
@@ -262,7 +264,7 @@ class Memory:
             return "unknown task"
         if not all(np.isfinite(array).all() for array in (*shapes, sample.target, sample.P)):
             return "not finite"
-        if np.trace(sample.P) <= 0.0 or np.linalg.eigvalsh(sample.P)[0] < -NEGATIVE * np.trace(sample.P):
+        if np.trace(sample.P) <= 0.0 or np.linalg.eigvalsh(sample.P)[0] < -ALMOST_NEGATIVE * np.trace(sample.P):
             return "no precision"
         if self.largest is not None:
             size = np.abs(np.concatenate([sample.q, sample.qd, sample.u, sample.w]))

@@ -122,7 +122,7 @@ def to_c(policy: Policy, robot: Robot, rate: float) -> str:
         nt=shape.nt,
         tasks=shape.tasks,
         interface=comment(shape.interface),
-        unit=UNITS[shape.interface],
+        unit=COMMAND_UNITS[shape.interface],
         lower=", ".join(f"{x:g}" for x in shape.lower),
         upper=", ".join(f"{x:g}" for x in shape.upper),
         rate=repr(rate),

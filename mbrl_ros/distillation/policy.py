@@ -26,9 +26,9 @@ from .region import Neighbors, Region
 from .student import TARGET_NAMES, Shape, Whitening
 
 KIND = "policy"
-MOST_BYTES = 64 << 20  # of a file: the largest student of the settings' ranges has 150 MB, one in use 100 kB
-MOST_JOINTS, MOST_MEMBERS, MOST_POINTS, MOST_MASSES = 64, 16, 10_000, 1000
-LARGEST = 1e9  # of a weight, a scale or a bound
+LARGEST_POLICY = 64 << 20  # of a file: the largest student of the settings' ranges has 150 MB, one in use 100 kB
+POLICY_JOINTS, MOST_MEMBERS, MOST_POINTS, MOST_MASSES = 64, 16, 10_000, 1000
+LARGEST_PARAMETER = 1e9  # of a weight, a scale or a bound
 LATEST_VERSION = 2**53
 FORMER_KEYS = {"caution": "inertia_scale", "own": "rotor_inertia"}  # what files of earlier revisions call things
 
@@ -88,13 +88,13 @@ class Policy:
 
 def load(path: str | Path) -> Policy:
     """Read a policy; DataError if the file is damaged, another kind of file or inconsistent."""
-    meta, arrays = storage.load(path, KIND, MOST_BYTES)
+    meta, arrays = storage.load(path, KIND, LARGEST_POLICY)
     return _put_together(meta, arrays, str(path))
 
 
 def from_bytes(content: bytes) -> Policy:
     """Read a policy from what `to_bytes` returned; DataError like `load`."""
-    return _put_together(*storage.loads(content, KIND, MOST_BYTES), "policy")
+    return _put_together(*storage.loads(content, KIND, LARGEST_POLICY), "policy")
 
 
 def fingerprint(robot: Robot) -> str:
@@ -154,8 +154,10 @@ def _put_together(meta: dict[str, Any], arrays: dict[str, Array], path: str) -> 
         state_bound, target_bound, spread_bound = map(float, meta["bounds"])
         _check_numbers(shape)
         _check_arrays(shape, arrays)
-        if not all(0.0 < bound <= LARGEST for bound in (state_bound, target_bound, spread_bound)):
-            raise ValueError(f"bounds must lie in (0, {LARGEST:g}]: the taught region is empty, or everything")
+        if not all(0.0 < bound <= LARGEST_PARAMETER for bound in (state_bound, target_bound, spread_bound)):
+            raise ValueError(
+                f"bounds must lie in (0, {LARGEST_PARAMETER:g}]: the taught region is empty, or everything"
+            )
         return Policy(
             shape=shape,
             white=Whitening(
@@ -201,9 +203,9 @@ def _checked_about(about: Any) -> dict[str, Any]:
 
 def _check_numbers(shape: Shape) -> None:
     """Raise ValueError where a size or a scale is out of range."""
-    if not 1 <= shape.n <= MOST_JOINTS or not isinstance(shape.interface, str):
-        raise ValueError(f"{shape.n} joints, of 1 to {MOST_JOINTS}")
-    if shape.kind not in TARGETS:
+    if not 1 <= shape.n <= POLICY_JOINTS or not isinstance(shape.interface, str):
+        raise ValueError(f"{shape.n} joints, of 1 to {POLICY_JOINTS}")
+    if shape.kind not in TARGET_NAMES:
         raise ValueError(f"unknown kind of target {shape.kind!r}")
     for name, value, most in (
         ("nt", shape.nt, 1000),
@@ -250,8 +252,8 @@ def _check_arrays(shape: Shape, arrays: dict[str, Array]) -> None:
     if len(points) > MOST_POINTS:
         raise ValueError(f"'targets.points' holds {len(points)}, at most {MOST_POINTS}")
     for name, array in arrays.items():
-        if array.size and np.abs(array).max() > LARGEST:
-            raise ValueError(f"'{name[:40]}' holds {np.abs(array).max():g}, more than {LARGEST:g}")
+        if array.size and np.abs(array).max() > LARGEST_PARAMETER:
+            raise ValueError(f"'{name[:40]}' holds {np.abs(array).max():g}, more than {LARGEST_PARAMETER:g}")
     for name in ("white.deviation", "white.target_deviation", "shape.velocity", "shape.acceleration"):
         if (arrays[name] <= 0.0).any():
             raise ValueError(f"'{name}' must be positive")

@@ -24,9 +24,9 @@ from ..files import read_bytes
 from ..types import Array
 
 VERSION = 1
-MOST_BYTES = 1 << 30
+LARGEST_STORE = 1 << 30
 MOST_HEADER = 1 << 20
-LARGEST = 1e30  # no value of a policy or a sample is larger, and its square is still a number
+LARGEST_ENTRY = 1e30  # no value of a policy or a sample is larger, and its square is still a number
 
 
 def save(path: str | Path, kind: str, meta: dict[str, Any], arrays: dict[str, Array]) -> None:
@@ -58,7 +58,7 @@ def dumps(kind: str, meta: dict[str, Any], arrays: dict[str, Array]) -> bytes:
     return f"mbrl_ros {kind} {VERSION}\n{hashlib.sha256(rest).hexdigest()}\n".encode() + rest
 
 
-def load(path: str | Path, kind: str, most: int = MOST_BYTES) -> tuple[dict[str, Any], dict[str, Array]]:
+def load(path: str | Path, kind: str, most: int = LARGEST_STORE) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return (meta, arrays) of a file of at most `most` bytes that `save` wrote for `kind`; DataError for any other."""
 
     def refuse(reason: str) -> DataError:
@@ -71,7 +71,7 @@ def load(path: str | Path, kind: str, most: int = MOST_BYTES) -> tuple[dict[str,
     return _parsed(content, kind, refuse)
 
 
-def loads(content: bytes, kind: str, most: int = MOST_BYTES) -> tuple[dict[str, Any], dict[str, Array]]:
+def loads(content: bytes, kind: str, most: int = LARGEST_STORE) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return (meta, arrays) of the bytes of a file, like `load`."""
     if len(content) > most:
         raise DataError(f"{kind}: larger than {most >> 20} MiB, which none is")
@@ -100,14 +100,16 @@ def _parsed(content: bytes, kind: str, refuse: Callable[[str], DataError]) -> tu
         arrays: dict[str, Array] = {}
         at = length
         for name, shape in shapes.items():
-            if len(shape) > 4 or not all(type(s) is int and 0 <= s <= MOST_BYTES for s in shape):
+            if len(shape) > 4 or not all(type(s) is int and 0 <= s <= LARGEST_STORE for s in shape):
                 raise ValueError(f"array '{name[:40]}' has shape {str(shape)[:80]}")
             count = int(np.prod(shape, dtype=object))
             if at + 8 * count > len(parts[3]):
                 raise ValueError(f"array '{name}' of shape {shape} ends outside the file")
             array = np.frombuffer(parts[3], "<f8", count, at).reshape(shape).astype(np.float64)
-            if not (np.abs(array) <= LARGEST).all():  # NaN too
-                raise ValueError(f"array '{name[:40]}' holds values that are not finite, or larger than {LARGEST:g}")
+            if not (np.abs(array) <= LARGEST_ENTRY).all():  # NaN too
+                raise ValueError(
+                    f"array '{name[:40]}' holds values that are not finite, or larger than {LARGEST_ENTRY:g}"
+                )
             arrays[name], at = array, at + 8 * count
         if at != len(parts[3]) or not isinstance(meta, dict):
             raise ValueError("its length does not fit its header")

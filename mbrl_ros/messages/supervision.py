@@ -24,9 +24,9 @@ from ..exceptions import DataError
 from ..types import Array
 
 VERSION = "mbrl_ros/supervision/1"
-MOST_VALUES, MOST_JOINTS, MOST_TARGETS, MOST_FIELDS = 10_000, 64, 1000, 32
+MOST_VALUES, SAMPLE_JOINTS, SAMPLE_TARGETS, MOST_FIELDS = 10_000, 64, 1000, 32
 LONGEST_NAME = 255  # characters; ROS allows no longer name of a node
-LARGEST = 1e6  # nothing in rad, m, their derivatives, N m or N is larger; nor is an image coordinate
+LARGEST_SAMPLE_VALUE = 1e6  # nothing in rad, m, their derivatives, N m or N is larger; nor is an image coordinate
 LARGEST_PRECISION = 1e12
 LARGEST_COUNT = 2.0**53  # whole numbers up to here are exact
 
@@ -87,15 +87,15 @@ def _check(fields: dict[str, Array]) -> None:
     """Raise DataError unless every field is there, with the size and of a magnitude that it can have."""
     n = fields["q"].size if "q" in fields else 0
     sizes = {**dict.fromkeys(COUNTS, 1), **dict.fromkeys(("q", "qd", "a", "w", "u"), n), "P": n * (n + 1) // 2}
-    if not 1 <= n <= MOST_JOINTS:
-        raise DataError(f"a sample of {n} joints; there can be 1 to {MOST_JOINTS}")
+    if not 1 <= n <= SAMPLE_JOINTS:
+        raise DataError(f"a sample of {n} joints; there can be 1 to {SAMPLE_JOINTS}")
     for name, size in sizes.items():
         if name not in fields or fields[name].size != size:
             given = fields[name].size if name in fields else "none"
             raise DataError(f"a field is missing or has the wrong size: '{name}' must have {size} values, got {given}")
-    if "target" not in fields or not 1 <= fields["target"].size <= MOST_TARGETS:
+    if "target" not in fields or not 1 <= fields["target"].size <= SAMPLE_TARGETS:
         raise DataError("a field is missing or has the wrong size: 'target'")
     for name, values in fields.items():
-        most = LARGEST_COUNT if name in COUNTS else LARGEST_PRECISION if name == "P" else LARGEST
+        most = LARGEST_COUNT if name in COUNTS else LARGEST_PRECISION if name == "P" else LARGEST_SAMPLE_VALUE
         if not (np.abs(values) <= most).all():  # NaN too
             raise DataError(f"'{name}' is not finite, or larger than {most:g}")

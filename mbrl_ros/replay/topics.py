@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping as Names
 from pathlib import Path
 
-from ..config.yaml_tree import MOST_BYTES, Mapping, Scalar, at, tree
+from ..config.yaml_tree import LARGEST_YAML, Mapping, Scalar, at, tree
 from ..exceptions import ConfigurationError, DataError, JointNameError, nearest
 from ..files import read_text
 
@@ -175,7 +175,7 @@ def _read(file: str | Path) -> dict[str, dict[str, str]]:
     """Return the mappings of a map file as texts; ConfigurationError names file and line of what is wrong."""
     source = str(file)
     try:
-        documents = tree(read_text(file, MOST_BYTES), source)
+        documents = tree(read_text(file, LARGEST_YAML), source)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot be read: {error}", source=source) from None
     content: dict[str, dict[str, str]] = {}

@@ -17,8 +17,8 @@ from ..exceptions import RobotDescriptionError
 from ..files import MEGABYTE
 from ..types import Array
 
-MOST_BYTES = 16 * MEGABYTE
-MOST_DEPTH = 64  # elements within each other
+LARGEST_DESCRIPTION = 16 * MEGABYTE
+DEEPEST_DESCRIPTION = 64  # elements within each other
 LONGEST_NUMBER = 64  # characters of one
 _DECLARATION = re.compile(r"\s*<\?xml\b[^>]{0,200}\?>")
 _ENCODING = re.compile(rb"\s*<\?xml\b[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"']")
@@ -64,7 +64,7 @@ def text_of(content: bytes) -> str:
 
 def parsed(text: str) -> ElementTree.Element:
     """Return the root of a robot description; RobotDescriptionError, in one line, if it cannot be used."""
-    if len(text) > MOST_BYTES:
+    if len(text) > LARGEST_DESCRIPTION:
         raise RobotDescriptionError(
             f"the robot description has {len(text) / MEGABYTE:.3g} million characters, more than any robot's; describe "
             "the robot alone, with its meshes in files"
@@ -97,8 +97,10 @@ def _normalize(root: ElementTree.Element) -> None:
     level, depth = [root], 0
     while level:
         depth += 1
-        if depth > MOST_DEPTH:
-            raise RobotDescriptionError(f"the robot description has elements more than {MOST_DEPTH} deep; check it")
+        if depth > DEEPEST_DESCRIPTION:
+            raise RobotDescriptionError(
+                f"the robot description has elements more than {DEEPEST_DESCRIPTION} deep; check it"
+            )
         for element in level:
             if namespace and element.tag.startswith(namespace):
                 element.tag = element.tag[len(namespace) :]

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..exceptions import RobotDescriptionError, nearest
 from ..files import read_bytes
-from .document import MOST_BYTES, text_of
+from .document import LARGEST_DESCRIPTION, text_of
 
 PACKAGE_DATA, FILE, PACKAGE = "package-data:", "file://", "package://"
 
@@ -32,7 +32,7 @@ def read(source: str) -> str:
         raise RobotDescriptionError("no robot description: give a URDF file, its text, or 'package-data:NAME'")
     path = path_of(source)
     try:
-        content = read_bytes(path, MOST_BYTES)
+        content = read_bytes(path, LARGEST_DESCRIPTION)
     except (OSError, ValueError) as error:
         raise RobotDescriptionError(
             f"cannot read the robot description '{path}': {error}. Give an existing URDF file, "

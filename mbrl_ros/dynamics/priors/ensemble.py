@@ -37,8 +37,8 @@ from .stage_function import StageFunction
 
 MEMBERS, HIDDEN, EPOCHS = 5, 32, 150
 MOST_UNITS = 8192  # that a file may hold: each is evaluated at every stage of a plan
-BATCH, RATE, DECAY = 64, 3e-3, 1e-4
-NAMES = ("W1", "b1", "W2", "b2", "L")
+BATCH_SIZE, LEARNING_RATE, DECAY = 64, 3e-3, 1e-4
+NETWORK_ARRAYS = ("W1", "b1", "W2", "b2", "L")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -90,7 +90,7 @@ def test_a_quote_that_is_not_closed_is_named_and_swallows_no_rows(tmp_path):
 
 
 def test_a_packed_table_is_unpacked_as_far_as_text_can_be_packed(tmp_path, monkeypatch):
-    monkeypatch.setattr("mbrl_ros.data.delimited.SMALL", 2 * MEGABYTE)
+    monkeypatch.setattr("mbrl_ros.data.delimited.TABLE_SMALL", 2 * MEGABYTE)
     file = tmp_path / "run.csv.gz"
     with gzip.open(file, "wt") as out:
         out.write(table())

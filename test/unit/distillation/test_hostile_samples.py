@@ -222,8 +222,8 @@ def test_files_that_are_larger_than_any_policy_or_none_are_refused(tmp_path):
     with pytest.raises(DataError, match="a device and no file"):
         policies.load("/dev/zero")
     with (tmp_path / "large").open("wb") as file:
-        file.truncate(policies.MOST_BYTES + 1)
+        file.truncate(policies.LARGEST_POLICY + 1)
     with pytest.raises(DataError, match="larger than 64 MiB"):
         policies.load(tmp_path / "large")
     with pytest.raises(DataError, match="larger than 64 MiB"):
-        policies.from_bytes(bytes(policies.MOST_BYTES + 1))
+        policies.from_bytes(bytes(policies.LARGEST_POLICY + 1))

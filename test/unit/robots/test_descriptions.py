@@ -9,7 +9,7 @@ from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.exceptions import JointNameError, RobotDescriptionError
 from mbrl_ros.robots import load_robot, sources, urdf
 from mbrl_ros.robots.bodies import bodies_of
-from mbrl_ros.robots.document import MOST_DEPTH, text_of
+from mbrl_ros.robots.document import DEEPEST_DESCRIPTION, text_of
 from support.robots import planar_arm
 
 ARM = planar_arm(2)
@@ -114,7 +114,7 @@ REFUSED = {
     "entities": ('<!DOCTYPE r [<!ENTITY a "b">]>' + ARM, "defines entities"),
     "elements too deep": (
         ARM.replace("</robot>", "<a>" * 99999 + "</a>" * 99999 + "</robot>"),
-        f"{MOST_DEPTH} deep",
+        f"{DEEPEST_DESCRIPTION} deep",
     ),
     "characters that are none": (ARM.replace("base", "ba\x00se"), "not valid XML"),
     "half a character": (ARM.replace("base", "ba\ud800se"), "not valid XML"),
