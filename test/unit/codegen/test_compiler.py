@@ -108,7 +108,7 @@ def test_without_compiled_code_it_logs_so_once_and_plans_all_the_same(tmp_path, 
         monkeypatch.setattr(compiler.Path, "write_text", full)
     if failure == "hangs":
         (tmp_path / "c++").write_text("#!/bin/sh\nexec sleep 600\n")
-        monkeypatch.setattr(compiler, "TIMEOUT", 0.2)
+        monkeypatch.setattr(compiler, "COMPILER_TIMEOUT", 0.2)
         monkeypatch.setattr(compiler, "_compiler_version", lambda path: "")
     case = random_case(0, 3, 1, 5)
     with caplog.at_level(logging.INFO, logger="mbrl_ros"):

@@ -19,7 +19,7 @@ def test_every_vector_width_gives_the_same_plan(variant, monkeypatch):
     if variant[0] == "-mavx2" and "avx2" not in compiler.processor():
         pytest.skip("this processor has no AVX2")
     case = random_case(3, 9, 4, 13, nonlinear=True, change=True, bound=0.3)
-    monkeypatch.setattr(compiler, "VARIANTS", (variant,))
+    monkeypatch.setattr(compiler, "FLAG_VARIANTS", (variant,))
     compiled, reference = case.planner("compiled", iterations=3), case.planner("numpy", iterations=3)
     for _ in range(2):
         a, b = case.plan(compiled), case.plan(reference)
