@@ -1,9 +1,9 @@
 """record_node: record a rosbag2 of everything that a replay needs.
 
 It is a process of its own, so that control never waits for a disk. It subscribes, as they appear, to the topics whose
-last part is in recorded_topics.RECORDED_TOPICS (or that match `topics`), reliably where every publisher offers that, and
-latched where they offer that. Messages are written as they come, without deserialization. A node with the name `node`
-is asked for all its parameters; they and the versions in use are written on the topic session_info.SESSION, from
+last part is in recorded_topics.RECORDED_TOPICS (or that match `topics`), reliably where every publisher offers that,
+and latched where they offer that. Messages are written as they come, without deserialization. A node with the name
+`node` is asked for all its parameters; they and the versions in use are written on the topic session_info.SESSION, from
 which `mbrl replay` builds the same controller.
 """
 
