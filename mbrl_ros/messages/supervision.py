@@ -85,7 +85,9 @@ COUNTS = ("sequence", "stamp", "epoch", "task")
 
 def _check(fields: dict[str, Array]) -> None:
     """Raise DataError unless every field is there, with the size and of a magnitude that it can have."""
-    n = fields["q"].size if "q" in fields else 0
+    if "q" not in fields:
+        raise DataError("a field is missing or has the wrong size: 'q'")
+    n = fields["q"].size
     sizes = {**dict.fromkeys(COUNTS, 1), **dict.fromkeys(("q", "qd", "a", "w", "u"), n), "P": n * (n + 1) // 2}
     if not 1 <= n <= SAMPLE_JOINTS:
         raise DataError(f"a sample of {n} joints; there can be 1 to {SAMPLE_JOINTS}")
