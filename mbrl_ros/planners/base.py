@@ -18,11 +18,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from ..config import registry
 from ..config.configuration import Configuration
 from ..config.sections.planner import PlannerSettings
 from ..costs import CostModel
-from ..types import Array, LinearGaussianDynamics, Plan
+from ..exceptions import ConfigurationError
+from ..types import Array, CommandVector, LinearGaussianDynamics, Plan, StateVector, checked
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -103,3 +106,11 @@ def build_planner(configuration: Configuration, context: PlannerContext) -> Plan
     name = configuration.control.planner
     planner: Planner = registry.load("planner", name).build(configuration.planners[name], context)
     return planner
+
+
+def checked_start(x0: StateVector, u: CommandVector, nx: int, nu: int) -> tuple[StateVector, CommandVector]:
+    """Return x0 (nx,) and u (nu,) as float64 arrays; ShapeError, or ConfigurationError if either is not finite."""
+    x0, u = checked("x0", x0, (nx,)), checked("u", u, (nu,))
+    if not (np.isfinite(x0).all() and np.isfinite(u).all()):
+        raise ConfigurationError(f"a plan cannot start from x0 = {x0}, u = {u}: not finite")
+    return x0, u

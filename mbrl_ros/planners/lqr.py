@@ -30,7 +30,7 @@ import numpy as np
 
 from ..config.section import Section
 from ..config.sections.planner import PlannerSettings
-from ..exceptions import ConfigurationError, ShapeError
+from ..exceptions import ShapeError
 from ..types import (
     Array,
     CommandVector,
@@ -42,7 +42,7 @@ from ..types import (
     StateVector,
     checked,
 )
-from .base import Planner, PlannerContext
+from .base import Planner, PlannerContext, checked_start
 from .ilqr.evaluator import Evaluator
 from .ilqr.problem import Problem
 
@@ -158,9 +158,7 @@ class LqrPlanner:
 
         Raises ConfigurationError if either is not finite.
         """
-        x0, u = checked("x0", x0, (self.nx,)), checked("u", u, (self.nu,))
-        if not (np.isfinite(x0).all() and np.isfinite(u).all()):
-            raise ConfigurationError(f"a plan cannot start from x0 = {x0}, u = {u}: not finite")
+        x0, u = checked_start(x0, u, self.nx, self.nu)
         self._X[:], self._U[:] = x0, np.clip(u, self.u_lower, self.u_upper)
         for array in (self._K, self._K_u, self._k, self._Q_uu):
             array[:] = 0.0

@@ -5,6 +5,7 @@ A bag of a robot that nothing is known of is replayed without planning, with a p
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -131,10 +132,8 @@ def _load(configuration: Configuration, node: NodeSettings, survey: Survey) -> R
     if section.joints:
         return load_robot(section, urdf)
     joints: tuple[str, ...] = ()
-    try:
+    with contextlib.suppress(MbrlError):  # some joint that is not ours may lack a limit
         joints = load_robot(section, urdf).joints
-    except MbrlError:  # some joint that is not ours may lack a limit
-        pass
     seen = tuple(name for name in joints if name in survey.joints) or survey.joints
     return load_robot(section.replace(joints=seen), urdf)
 

@@ -108,7 +108,7 @@ class ControlCycle:
         self.begin()
 
     def end(self) -> None:
-        """Send the safe command, the last one for now: the node was deactivated."""
+        """Send the safe command, the last one until the next activation: the node was deactivated."""
         if self._observation is not None:
             self._publish(self._observation.stamp, self.supervisor.stop(self._recent_state(), Reason.STOPPING))
 

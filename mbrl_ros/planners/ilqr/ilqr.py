@@ -30,6 +30,7 @@ from ...types import (
     StateVector,
     checked,
 )
+from ..base import checked_start
 from . import kernel, kl_constraint
 from .casadi_ilqr import CasadiIlqr
 from .memory import COARSE, Memory, Numbers, Solver
@@ -112,9 +113,7 @@ class IlqrPlanner:
 
         Raises ConfigurationError if either is not finite.
         """
-        x0, u = checked("x0", x0, (self.nx,)), checked("u", u, (self.nu,))
-        if not (np.isfinite(x0).all() and np.isfinite(u).all()):
-            raise ConfigurationError(f"a plan cannot start from x0 = {x0}, u = {u}: not finite")
+        x0, u = checked_start(x0, u, self.nx, self.nu)
         memory, tick = self.memory, self.solver.tick
         memory.x_hat[:] = x0
         memory.u_hat[:] = np.clip(u, self.u_lower, self.u_upper)
