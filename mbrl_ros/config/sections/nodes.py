@@ -173,3 +173,34 @@ class ReplayNodeSettings(Section):
     readers: int = setting(1, "wait until so many nodes subscribe to the joint states", low=0)
     patience: float = setting(10.0, "begin without them after so long", unit="s", low=0.0)
     topics: tuple[str, ...] = setting((), "patterns of the topics to play; empty: all but those that command a robot")
+
+
+@dataclasses.dataclass(frozen=True)
+class GuardNodeSettings(Section):
+    """guard_node, which imports nothing of this package: guard/settings.py holds the same list, and a test compares both."""
+
+    missing_periods: float = setting(
+        2.5, "without a command for so long, the safe command goes out", unit="periods", low=1.0, high=100.0
+    )
+    missing_time: float = setting(
+        0.015, "... but not before this time, however short the period is", unit="s", low=0.001, high=1.0
+    )
+    heartbeat_timeout: float = setting(
+        0.25,
+        "without mpc_node's parameters (20 a second) for so long, the safe command goes out",
+        unit="s",
+        low=0.1,
+        high=10.0,
+    )
+    handover_periods: int = setting(
+        10, "good commands in a row after which mpc_node commands the arm again", unit="commands", low=1, high=1000
+    )
+    priority: int = setting(
+        0, "SCHED_FIFO priority of the guard's threads, where permitted; 0: ordinary scheduling", low=0, high=99
+    )
+    largest_message: int = setting(
+        65536, "a longer command or joint state is refused unread", unit="bytes", low=1024, high=16777216
+    )
+    end_with_parent: bool = setting(
+        False, "end in order when the process that started the guard ends (Linux); the launch files set it"
+    )

@@ -1,0 +1,40 @@
+"""Read the label and the values of a serialized std_msgs/Float64MultiArray without making a message of it.
+
+A command comes 200 times a second and more, and its message object would cost more time than all else that the guard does
+with it. The encoding is CDR (OMG DDS-XTypes 1.3, sec. 7.4): 4 bytes of header, of which the second is 1 for plain CDR with
+the least significant byte first; then
+
+    uint32 count of dimensions, each: string label, uint32 size, uint32 stride;     uint32 data_offset
+    uint32 count of values, and from the next multiple of 8 on the values, 8 bytes each
+
+A number begins at a multiple of its size, counted from the end of the header; a string is its length with the final zero as
+uint32, then its bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+
+MOST_DIMENSIONS = 256
+_UINT32 = struct.Struct("<I")
+
+
+def read_command(raw: bytes) -> tuple[str, tuple[float, ...]] | None:
+    """Return (label of the first dimension or '', values), None if the bytes are not encoded like this."""
+    try:
+        if raw[:2] != b"\x00\x01":
+            return None
+        (count,) = _UINT32.unpack_from(raw, 4)
+        if count > MOST_DIMENSIONS:
+            return None
+        at, label = 8, ""
+        for i in range(count):
+            (length,) = _UINT32.unpack_from(raw, at)
+            if i == 0:
+                label = raw[at + 4 : at + 3 + length].decode()
+            at += 12 + (length + 3 & ~3)
+        (size,) = _UINT32.unpack_from(raw, at + 4)
+        begin = (at + 4 + 7 & ~7) + 4  # of the values: a multiple of 8 after the header
+        return label, struct.unpack_from(f"<{size}d", raw, begin) if 8 * size <= len(raw) else ()
+    except (struct.error, UnicodeDecodeError):
+        return None

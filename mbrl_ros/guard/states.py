@@ -1,0 +1,126 @@
+"""Joint states for the safe command. They are kept as they came and are read only when the safe command needs one.
+
+A state is refused whose stamp is not later than the one before, that lacks a joint, that is not finite, or whose positions
+the velocity limits and the time since the last state cannot explain. After `state_timeout` without a state the next one is
+taken whatever its stamp and positions: the robot's clock may begin anew. A joint without position limits is continuous, and
+a leap of a whole turn is no motion.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .messages import Array, GuardParameters
+
+KEPT = 8  # messages that wait to be read
+WINDOW = 5  # states over which a velocity is the slope of the positions
+LEAP, SLACK = 1.5, 0.05  # a joint moves by at most 1.5 times its velocity limit and 0.05 [rad or m] between two states
+FASTEST = 2.0  # times the velocity limit: a velocity beyond it is not believed
+TURN = 2.0 * np.pi
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class JointStates:
+    """Positions q (n,) [rad or m] and velocities qd (n,) in the order of the commands; stamp and arrival [s]."""
+
+    q: Array
+    qd: Array
+    stamp: float
+    arrived: float
+
+
+class StateBuffer:
+    """Keeps the newest joint states. `decode` makes a sensor_msgs/JointState of what `put` was given.
+
+    `refused` counts the states that were not taken, by reason.
+    """
+
+    def __init__(self, decode: Callable[[Any], Any]):
+        self._decode = decode
+        self._pending: deque[tuple[Any, float]] = deque(maxlen=KEPT)
+        self._past: deque[JointStates] = deque(maxlen=WINDOW)
+        self._parameters: GuardParameters | None = None
+        self._names: list[str] = []
+        self._index: list[int] | None = None
+        self.refused: Counter[str] = Counter()
+
+    def configure(self, parameters: GuardParameters) -> None:
+        """Take joints, limits and time-out from `parameters`."""
+        before, self._parameters = self._parameters, parameters
+        if before is None or before.joints != parameters.joints:
+            self._names, self._index = [], None
+            self._past.clear()
+
+    def put(self, message: Any, arrived: float) -> None:
+        """Keep a message that came at `arrived` [s]; from any thread."""
+        self._pending.append((message, arrived))
+
+    def newest(self, now: float) -> JointStates | None:
+        """Return the newest state, None if there is none younger than the time-out at `now` [s]."""
+        if self._parameters is None:
+            return None
+        while self._pending:
+            self._take(*self._pending.popleft())
+        if not self._past or now - self._past[-1].arrived > self._parameters.state_timeout:
+            return None
+        return self._past[-1]
+
+    def _take(self, raw: Any, arrived: float) -> None:
+        try:
+            reason = self._read(self._decode(raw), arrived)
+        except Exception:  # whatever is wrong with one message must not end the safe command
+            reason = "unreadable"
+        if reason:
+            self.refused[reason] += 1
+
+    def _read(self, message: Any, arrived: float) -> str:
+        """Take the state of a message, or return why it is refused."""
+        parameters = self._parameters
+        assert parameters is not None
+        index = self._order(list(message.name))
+        if index is None:
+            return "joints missing"
+        if len(message.position) != len(message.name):
+            return "positions missing"
+        q = np.array([message.position[i] for i in index], dtype=np.float64)
+        stamp = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
+        if not np.isfinite(q).all():
+            return "not finite"
+        if self._past and arrived - self._past[-1].arrived > parameters.state_timeout:
+            self._past.clear()
+        if self._past:
+            last = self._past[-1]
+            if stamp <= last.stamp:
+                return "not newer"
+            way = q - last.q
+            turns = np.where(np.isinf(parameters.position_upper), TURN * np.round(way / TURN), 0.0)
+            q, way = q - turns, way - turns
+            if (np.abs(way) > LEAP * parameters.velocity * (stamp - last.stamp) + SLACK).any():
+                return "positions leap"
+        self._past.append(JointStates(q, self._velocity(message, index, q, stamp), stamp, arrived))
+        return ""
+
+    def _order(self, names: list[str]) -> list[int] | None:
+        assert self._parameters is not None
+        if names != self._names:
+            self._names, self._index = names, None
+            where = {name: i for i, name in enumerate(names)}
+            if all(joint in where for joint in self._parameters.joints):
+                self._index = [where[joint] for joint in self._parameters.joints]
+        return self._index
+
+    def _velocity(self, message: Any, index: list[int], q: Array, stamp: float) -> Array:
+        """The measured velocity; the slope of the positions where it is missing or faster than the joint can be."""
+        assert self._parameters is not None
+        slope = np.zeros(q.size)
+        if self._past:
+            slope = (q - self._past[0].q) / (stamp - self._past[0].stamp)
+        if len(message.velocity) != len(message.name):
+            return slope
+        qd = np.array([message.velocity[i] for i in index], dtype=np.float64)
+        return np.where(np.abs(qd) <= FASTEST * self._parameters.velocity, qd, slope)

@@ -1,0 +1,93 @@
+"""What guard_node says of itself: its status, latched; diagnostics once a second; who else publishes commands."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from std_msgs.msg import Float64MultiArray, MultiArrayDimension
+
+from ..guard.guard import Guard, Mode
+from ..guard.messages import write_status
+from . import qos
+
+STATUS_PERIOD, DIAGNOSTICS_PERIOD = 0.05, 1.0  # [s]
+SKIPPED = 4  # periods of the status without one while nothing happens but forwarding
+SHOWN = 5  # names of other publishers
+LEVELS = {
+    Mode.WAITING: DiagnosticStatus.WARN,
+    Mode.FORWARDING: DiagnosticStatus.OK,
+    Mode.ACTING: DiagnosticStatus.ERROR,
+    Mode.HOLD: DiagnosticStatus.WARN,
+    Mode.E_STOP: DiagnosticStatus.ERROR,
+}
+
+
+class GuardReport:
+    """Publishes `~/status` and /diagnostics of `guard`, and watches who publishes on the topic of `commands`."""
+
+    def __init__(self, node: Node, guard: Guard, commands: Publisher):
+        """Begin to report."""
+        self._node, self._guard, self._topic = node, guard, commands.topic_name
+        self._status = node.create_publisher(Float64MultiArray, "~/status", qos.LATCHED)
+        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
+        self._lock, self._mode, self._skip, self._others = threading.Lock(), Mode.WAITING, 0, ""
+        node.create_timer(STATUS_PERIOD, self._on_time)
+        node.create_timer(DIAGNOSTICS_PERIOD, self._diagnose)
+
+    def status(self) -> None:
+        """Publish the status and log a change of the state; from any thread."""
+        with self._lock:
+            status = self._guard.status(time.monotonic())
+            self._status.publish(write_status(status, Float64MultiArray(), MultiArrayDimension))
+            before, self._mode, self._skip = self._mode, Mode(status.state), SKIPPED
+            if self._mode is before:
+                return
+            text = f"{before.name} -> {status.mode}: {status.cause}"
+            if self._mode in (Mode.ACTING, Mode.E_STOP):
+                self._node.get_logger().warning(text)
+            else:
+                self._node.get_logger().info(text)
+
+    def _on_time(self) -> None:
+        if self._mode is self._guard.mode is Mode.FORWARDING and self._skip > 0:
+            self._skip -= 1
+        else:
+            self.status()
+
+    def _diagnose(self) -> None:
+        self._look_for_others()
+        guard, states = self._guard, self._guard.states
+        level, text = LEVELS[guard.mode], f"{guard.mode.name.lower()}: {guard.cause}"
+        if self._others:
+            level, text = DiagnosticStatus.ERROR, f"others publish on {self._topic}: {self._others}"
+        values = {**guard.counts, **{f"refused: {reason}": count for reason, count in guard.refused.items()}}
+        values |= {f"joint states refused: {reason}": count for reason, count in states.refused.items()}
+        status = DiagnosticStatus(
+            name=f"{self._node.get_fully_qualified_name()}: guard",
+            level=level,
+            message=text,
+            hardware_id="mbrl_ros",
+            values=[KeyValue(key=key, value=str(value)) for key, value in sorted(values.items())],
+        )
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+    def _look_for_others(self) -> None:
+        """Name whoever else publishes commands: mpc_node may, for the case that the guard ends."""
+        if self._node.count_publishers(self._topic) < 2:
+            self._others = ""
+            return
+        known = {self._node.get_fully_qualified_name(), self._guard.source}
+        names = {
+            f"{info.node_namespace.rstrip('/')}/{info.node_name}"
+            for info in self._node.get_publishers_info_by_topic(self._topic)
+        }
+        others = ", ".join(sorted(names - known)[:SHOWN])
+        if others and others != self._others:
+            self._node.get_logger().error(f"others publish on {self._topic}, beside this node: {others}")
+        self._others = others
