@@ -10,6 +10,7 @@ NAME = "mbrl_ros"
 COMMANDS = {
     "mbrl": "mbrl_ros.cli.main:main",
     "mpc_node": "mbrl_ros.nodes.mpc_node:main",
+    "guard_node": "mbrl_ros.nodes.guard_node:main",
     "sim_node": "mbrl_ros.nodes.sim_node:main",
     "distillation_node": "mbrl_ros.nodes.distillation_node:main",
     "record_node": "mbrl_ros.nodes.record_node:main",

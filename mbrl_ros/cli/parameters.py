@@ -37,11 +37,12 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
     -------
     dict
         {whose settings: [(key, default, Info)]}: the controller's (also without ROS), mpc_node's own, sim_node's,
-        distillation_node's, record_node's and replay_node's.
+        distillation_node's, guard_node's, record_node's and replay_node's.
     """
     from ..config.configuration import documented
     from ..config.sections.nodes import (
         DistillationNodeSettings,
+        GuardNodeSettings,
         NodeSettings,
         RecordNodeSettings,
         ReplayNodeSettings,
@@ -61,6 +62,7 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
             *section(CameraSettings, "camera."),
         ],
         "`distillation_node`, besides `robot.*` and `distillation.*`": section(DistillationNodeSettings),
+        "`guard_node`": section(GuardNodeSettings),
         "`record_node`": section(RecordNodeSettings),
         "`replay_node`": section(ReplayNodeSettings),
     }

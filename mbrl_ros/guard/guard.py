@@ -12,7 +12,7 @@ one is counted and otherwise as if it had not come. Each end of FORWARDING is an
 Handover without a step: from WAITING or ACTING to FORWARDING, once the safe command has come to rest and
 `handover_periods` good commands in a row, none later than the time-out, were sent by a node whose parameters are recent and
 name the present epoch (it knows that it was interrupted, and has begun again from the measured state), and lie where the
-guard holds the arm (NEAR).
+guard holds the arm (NEAR). While nothing has gone out yet, one such command is enough.
 """
 
 from __future__ import annotations
@@ -70,7 +70,10 @@ class Guard:
         self._box: list[tuple[float, float, float]] = []  # smallest and largest value, largest step of each joint
         self._last: Sequence[float] | Array | None = None  # the command that went out last
         self._last_label = ""
-        self._before: tuple[Sequence[float] | Array | None, float] = (None, 1.0)  # the one before it, periods in between
+        self._before: tuple[Sequence[float] | Array | None, float] = (
+            None,
+            1.0,
+        )  # the one before it, periods in between
         self._good_at = self._sent_at = -math.inf  # the last good command of mpc_node; the last one that went out
         self._streak, self._since = 0, -math.inf
 
@@ -242,7 +245,8 @@ class Guard:
             self.mode, self.cause, self._law = Mode.FORWARDING, f"commands of {parameters.source}", None
             self._before = None, 1.0
         elif label != self._last_label:
-            self._before = self._last, max(1.0, round((now - self._sent_at) / parameters.period))
+            periods = (now - self._sent_at) / parameters.period
+            self._before = self._last, max(0.05, periods) if periods < 0.75 else float(round(periods))
         self._last, self._last_label, self._good_at, self._sent_at = u, label, now, now
         self.counts["forwarded"] += 1
 
@@ -278,7 +282,7 @@ class Guard:
             self._streak += 1
         else:
             self._streak = 0
-        return self._streak >= self.settings.handover_periods
+        return self._streak >= (1 if self._law is None else self.settings.handover_periods)
 
     def _near(self, u: Array, parameters: GuardParameters) -> bool:
         """Whether u (n,) may follow the guard's command without a step."""

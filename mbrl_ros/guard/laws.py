@@ -171,7 +171,9 @@ class _Limits:
     def apply(self, u: Array) -> Array:
         """Return the command nearest to u (n,) that may go out."""
         p, previous = self.parameters, self._previous
-        near = np.clip(u, np.maximum(p.lower, previous - p.largest_step), np.minimum(p.upper, previous + p.largest_step))
+        near = np.clip(
+            u, np.maximum(p.lower, previous - p.largest_step), np.minimum(p.upper, previous + p.largest_step)
+        )
         self._previous = np.where(np.isfinite(near), near, previous)
         return self._previous
 

@@ -208,7 +208,9 @@ def _read(
     """Return (texts, {field: values}, joints) of a message that has exactly the fields `names`."""
     dim = message.layout.dim
     if not dim or dim[0].label != version:
-        raise GuardMessageError(f"not a {version} message but {dim[0].label[:60]!r}" if dim else "a message without labels")
+        raise GuardMessageError(
+            f"not a {version} message but {dim[0].label[:60]!r}" if dim else "a message without labels"
+        )
     first = 4 + len(names)
     if not first <= len(dim) <= first + MOST_JOINTS:
         raise GuardMessageError(f"{len(dim)} labels instead of {first} and one for each joint")

@@ -51,9 +51,14 @@ BOUNDS: Mapping[str, Bounds] = {
     "handover_periods": Bounds(
         1, 1000, "commands", "good commands in a row after which mpc_node commands the arm again"
     ),
-    "priority": Bounds(0, 99, "", "SCHED_FIFO priority of the guard's threads, where permitted; 0: ordinary scheduling"),
+    "priority": Bounds(
+        0, 99, "", "SCHED_FIFO priority of the guard's threads, where permitted; 0: ordinary scheduling"
+    ),
     "largest_message": Bounds(1024, 16777216, "bytes", "a longer command or joint state is refused unread"),
     "end_with_parent": Bounds(
-        -math.inf, math.inf, "", "end in order when the process that started the guard ends (Linux); the launch files set it"
+        -math.inf,
+        math.inf,
+        "",
+        "end in order when the process that started the guard ends (Linux); the launch files set it",
     ),
 }

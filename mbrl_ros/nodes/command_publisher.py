@@ -32,9 +32,11 @@ class CommandPublisher:
     def __init__(self, node: LifecycleNode, robot: Robot, settings: NodeSettings, dt: float):
         self._node, self._robot, self._dt = node, robot, dt
         self._controller = settings.forward_controller
-        self._array = node.create_publisher(
-            Float64MultiArray, "~/shadow_commands" if settings.shadow else "commands", qos.RELIABLE
-        )
+        guarded = bool(settings.guard) and not settings.shadow
+        topic = "~/shadow_commands" if settings.shadow else f"{settings.guard}/commands_in" if guarded else "commands"
+        self._array = node.create_publisher(Float64MultiArray, topic, qos.RELIABLE)
+        self._past_guard = node.create_publisher(Float64MultiArray, "commands", qos.RELIABLE) if guarded else None
+        self.past_guard = False  # whether commands go to the robot's controller as well: the guard has ended
         self._trajectory = (
             node.create_publisher(JointTrajectory, "trajectory_commands", qos.RELIABLE)
             if settings.trajectory_commands and not settings.shadow
@@ -53,11 +55,19 @@ class CommandPublisher:
         if self._order is None:
             self.withheld += 1
             return
-        self._array.publish(message_writers.to_command(stamp, u[self._order], self._names))
+        message = message_writers.to_command(stamp, u[self._order], self._names)
+        self._array.publish(message)
+        if self.past_guard and self._past_guard is not None:
+            self._past_guard.publish(message)
         if self._trajectory is not None:
             self._trajectory.publish(
                 message_writers.to_trajectory_command(u, self._robot.joints, self._robot.interface, self._dt)
             )
+
+    @property
+    def order(self) -> Array | None:
+        """Return the indices (n,) of the robot's joints in the order of the commands; None: not known yet."""
+        return self._order
 
     def wait_until_sent(self, timeout: Duration) -> None:
         """Wait until every subscriber has acknowledged the commands."""
@@ -65,7 +75,7 @@ class CommandPublisher:
 
     def destroy(self) -> None:
         """Release publishers and timer."""
-        for publisher in (self._array, self._trajectory):
+        for publisher in (self._array, self._past_guard, self._trajectory):
             if publisher is not None:
                 self._node.destroy_publisher(publisher)
         if self._timer is not None:

@@ -11,9 +11,7 @@ import os
 import sys
 import threading
 import time
-from dataclasses import fields
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -22,15 +20,13 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from std_srvs.srv import Trigger
 
-from ..exceptions import ConfigurationError
 from ..guard.command_bytes import read_command
 from ..guard.guard import Guard, Mode
 from ..guard.messages import GuardMessageError, read_parameters
-from ..guard.settings import BOUNDS, GuardSettings
 from . import qos
 from .child_process import end_with_parent
+from .guard_process import declare, raise_priority, run
 from .guard_report import GuardReport
-from .process import EndRequest, prefer_udp, run
 
 LAST = QoSProfile(depth=1)  # what mpc_node sends: an old command must not go out
 LONGEST_SLEEP = 1.0  # [s]
@@ -43,10 +39,10 @@ PAUSE = 5.0  # [s] between two warnings of one kind
 class GuardNode(Node):
     """ROS around guard.Guard: `~/commands_in` to `commands`, `~/parameters_in`, joint_states, services, status."""
 
-    def __init__(self, end: EndRequest, **options):
-        """Declare the parameters and subscribe; `end` asks the process to end."""
-        super().__init__("guard_node", **options)
-        self.settings = self._declare()
+    def __init__(self) -> None:
+        """Declare the parameters and subscribe."""
+        super().__init__("guard_node")
+        self.settings = declare(self)
         if self.settings.end_with_parent:
             end_with_parent()
         first = int.from_bytes(os.urandom(4), "big")
@@ -63,7 +59,7 @@ class GuardNode(Node):
 
     def begin(self) -> None:
         """Begin to watch; called with the callbacks running."""
-        self._raise_priority()
+        raise_priority(self, self.settings.priority)
         self._thread.start()
 
     def end(self) -> None:
@@ -163,41 +159,9 @@ class GuardNode(Node):
 
         return answer
 
-    # --- parameters ---------------------------------------------------------------------------------------------------
-
-    def _declare(self) -> GuardSettings:
-        """Declare the parameters of GuardSettings and return their values; ConfigurationError for a wrong one."""
-        values = {}
-        for field in fields(GuardSettings):
-            bounds, kind = BOUNDS[field.name], type(field.default)
-            descriptor = ParameterDescriptor(
-                read_only=True,
-                dynamic_typing=True,  # a whole number for a real one is corrected by GuardSettings
-                description=f"{bounds.text} [{bounds.unit}]" if bounds.unit else bounds.text,
-            )
-            if kind is float:
-                descriptor.floating_point_range = [FloatingPointRange(from_value=bounds.low, to_value=bounds.high)]
-            elif kind is int:
-                descriptor.integer_range = [IntegerRange(from_value=int(bounds.low), to_value=int(bounds.high))]
-            values[field.name] = self.declare_parameter(field.name, field.default, descriptor).value
-        try:
-            return GuardSettings(**values)
-        except ValueError as error:
-            raise ConfigurationError(f"guard_node: {error}") from None
-
-    def _raise_priority(self) -> None:
-        if not self.settings.priority:
-            return
-        try:
-            for thread in os.listdir("/proc/self/task"):
-                os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(self.settings.priority))
-        except (OSError, AttributeError) as error:
-            self.get_logger().warning(f"no real-time priority ({error}); raise 'rtprio' in /etc/security/limits.conf")
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the node; return the exit code of the process."""
-    prefer_udp()
     return run(GuardNode, arguments)
 
 

@@ -32,6 +32,7 @@ class GuardReport:
     def __init__(self, node: Node, guard: Guard, commands: Publisher):
         """Begin to report."""
         self._node, self._guard, self._topic = node, guard, commands.topic_name
+        self._parameters_topic = f"{node.get_fully_qualified_name()}/parameters_in"
         self._status = node.create_publisher(Float64MultiArray, "~/status", qos.LATCHED)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         self._lock, self._mode, self._skip, self._others = threading.Lock(), Mode.WAITING, 0, ""
@@ -82,12 +83,16 @@ class GuardReport:
         if self._node.count_publishers(self._topic) < 2:
             self._others = ""
             return
-        known = {self._node.get_fully_qualified_name(), self._guard.source}
-        names = {
-            f"{info.node_namespace.rstrip('/')}/{info.node_name}"
-            for info in self._node.get_publishers_info_by_topic(self._topic)
-        }
+        known = {self._node.get_fully_qualified_name(), *self._publishers_of(self._parameters_topic)}
+        names = self._publishers_of(self._topic)
         others = ", ".join(sorted(names - known)[:SHOWN])
         if others and others != self._others:
             self._node.get_logger().error(f"others publish on {self._topic}, beside this node: {others}")
         self._others = others
+
+    def _publishers_of(self, topic: str) -> set[str]:
+        """Return the full names of the nodes that publish on `topic`."""
+        return {
+            f"{info.node_namespace.rstrip('/')}/{info.node_name}"
+            for info in self._node.get_publishers_info_by_topic(topic)
+        }

@@ -24,6 +24,7 @@ from ..runtime.feedback_player import PLAN_VALIDITY, FeedbackPlayer
 from ..safety.supervisor import Supervisor
 from . import realtime
 from .diagnostics import Diagnostics
+from .guard_link import GuardLink
 from .outputs import NodeOutputs
 from .plan_display import PlanDisplay
 from .policy_interface import PolicyInterface
@@ -33,6 +34,7 @@ from .subscriptions import InputGates, Subscriptions
 from .tick_table import TickTable
 from .transition_file import TransitionFile
 
+GUARD_PATIENCE = 10.0  # [s] for which the activation waits for the guard
 LEAVING = Duration(seconds=1.0)  # how long the safe command is given to reach its subscribers
 
 
@@ -50,6 +52,7 @@ class MpcAssembly:
             node, robot, controller, supervisor, settings, rejected=self.gates.rejected, reporter=self._reporter
         )
         self.loop = self._control_loop(controller, supervisor)
+        self._guard: GuardLink | None = self._add_guard(supervisor)
         self._add_observers(robot)
         self._services = Services(node, self.loop, robot, settings.model_file, self._reporter)
         self._subscriptions = Subscriptions(
@@ -64,6 +67,8 @@ class MpcAssembly:
 
     def start(self) -> None:
         """Start the control thread."""
+        if self._guard is not None:
+            self._guard.wait(GUARD_PATIENCE)
         self._outputs.begin()
         self.loop.start()
 
@@ -107,8 +112,25 @@ class MpcAssembly:
             shadow=settings.shadow and robot.interface == "effort",
             player=FeedbackPlayer(robot.n, dt, PLAN_VALIDITY * dt) if settings.player_rate else None,
             player_period=1.0 / settings.player_rate if settings.player_rate else None,
+            keep_alive=bool(settings.guard),
             settle=lambda: realtime.settle_thread(settings, self._warn),
         )
+
+    def _add_guard(self, supervisor: Supervisor) -> GuardLink | None:
+        settings = self._settings
+        if not settings.guard or settings.shadow:
+            return None
+        link = GuardLink(
+            self._node,
+            self.loop,
+            supervisor,
+            self._outputs.commands,
+            settings.guard,
+            state_timeout=self._configuration.control.state_timeout,
+            watched=not settings.lockstep and not self._node.get_parameter("use_sim_time").value,
+        )
+        self._outputs.add(link)
+        return link
 
     def _add_observers(self, robot: Robot) -> None:
         node, loop, settings, outputs = self._node, self.loop, self._settings, self._outputs

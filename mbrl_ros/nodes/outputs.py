@@ -49,6 +49,11 @@ class NodeOutputs:
         self._observers: list[TickObserver] = []
         self._next_heartbeat, self._state = -np.inf, State.HOLD
 
+    @property
+    def commands(self) -> CommandPublisher:
+        """Return the publisher of commands."""
+        return self._commands
+
     def add(self, observer: TickObserver) -> None:
         """Let `observer` do its job after every tick, after those added before it."""
         self._observers.append(observer)

@@ -58,6 +58,7 @@ class EventReplayer:
                 "policy": self._use_policy,
                 "promote_policy": lambda event: self._policy_controller().promote(),
                 "demote_policy": lambda event: self._policy_controller().demote(),
+                "guard": self._override,
                 **dict.fromkeys(REQUESTS, lambda event: self._cycle.request(REQUESTS[event.name])),
             }
 
@@ -105,6 +106,11 @@ class EventReplayer:
             (f"{found[0]} has changed since" if found else f"{recorded} is not here")
             + f"; put the file with SHA-256 {wanted[:12]}... beside the bag"
         )
+
+    def _override(self, event: Event) -> None:
+        command = event.details["command"]
+        u = None if command is None else np.array(command, dtype=np.float64)
+        self._cycle.supervisor.override(bool(event.details["active"]), u, bool(event.details["fault"]))
 
     def _set_parameters(self, event: Event) -> None:
         controller = self._cycle.controller

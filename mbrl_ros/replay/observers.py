@@ -136,6 +136,9 @@ class NullSupervisor:
     def interrupted(self, cause: Reason) -> None:
         """Do nothing: there is no ramp."""
 
+    def override(self, active: bool, command: Array | None = None, fault: bool = False) -> None:
+        """Do nothing: no guard commands anything here."""
+
     def request(self, request: Request, observation: Observation | None = None) -> bool:
         """Refuse every request."""
         return False

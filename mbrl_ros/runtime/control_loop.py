@@ -54,6 +54,8 @@ class ControlLoop:
         another controller drives the robot: what acts is the measured effort.
     player, player_period
         answers states between two ticks, for how long [s] each of its commands holds; None: they are not answered.
+    keep_alive
+        while a state is late, the last command is sent again every period: a guard takes silence for a failure.
     settle
         is called first in the thread.
     """
@@ -73,6 +75,7 @@ class ControlLoop:
         shadow: bool = False,
         player: FeedbackPlayer | None = None,
         player_period: float | None = None,
+        keep_alive: bool = False,
         settle: Callable[[], None] = lambda: None,
     ):
         self.controller, self.supervisor, self.outputs, self.clock = controller, supervisor, outputs, clock
@@ -98,7 +101,7 @@ class ControlLoop:
         )
         self.deadline = Deadline(dt)
         self.exclusive = threading.Lock()  # held during a tick
-        self._settle = settle
+        self._settle, self._keep_alive = settle, keep_alive
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -215,4 +218,7 @@ class ControlLoop:
     def _miss(self) -> Tick | None:
         age = self.clock.age()
         self.deadline.after_miss(self.clock.now())
-        return self._cycle.miss(age)
+        tick = self._cycle.miss(age)
+        if tick is None and self._keep_alive:
+            self.repeat_command()
+        return tick

@@ -168,5 +168,8 @@ class CommandSupervisor(Protocol):
     def interrupted(self, cause: Reason) -> None:
         """Let the ramp begin again after the next decision."""
 
+    def override(self, active: bool, command: Array | None = None, fault: bool = False) -> None:
+        """Take note that the guard commands the arm, or that it no longer does."""
+
     def stop(self, observation: Observation | None, reason: Reason = Reason.STOPPING) -> Command:
         """Return the safe command at once."""

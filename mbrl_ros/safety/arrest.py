@@ -114,6 +114,11 @@ class Arrest:
         self._w = np.clip(self._w + np.where(winding, 0.0, change), -limit, limit)
         return u
 
+    @property
+    def carrying(self) -> Array:
+        """Return the effort (n,) [N m or N] that carries the arm at rest."""
+        return self.mean - self._w
+
     def command_without_state(self) -> Array:
         """Return the effort (n,) [N m or N] for a tick without a state."""
         self._stateless_ticks += 1

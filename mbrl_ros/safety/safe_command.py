@@ -16,6 +16,7 @@ constant `supervisor.steady_time`). Damping needs a measured velocity: without a
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,6 +27,22 @@ from ..types import Array, Observation
 from .arrest import Arrest
 
 SAFE_DAMPING = 0.05  # share of the effort limit that damps a joint at its velocity limit
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LinearEffort:
+    """u = mean + M a_r - D (qd - v_r) - K (q - q_r) - w, w <- w + h K_i (q - q_r); see guard/laws.py.
+
+    `mean` (n,) [N m or N]; the matrices are (n, n). `brakes`: the reference brakes from the measured state; otherwise it
+    rests where the law begins.
+    """
+
+    mean: Array
+    inertia: Array
+    damping: Array
+    stiffness: Array
+    integral: Array
+    brakes: bool
 
 
 class SafeCommand:
@@ -99,6 +116,20 @@ class SafeCommand:
         if self._settings.safe_effort == "hold":
             self._anchor = None
             self._mean = self._mean + min(1.0, share * self._dt / self._settings.steady_time) * (u - self._mean)
+
+    def linear_effort(self, q: Array) -> LinearEffort:
+        """Return the safe effort at the pose q (n,) as matrices, for a process that can compute nothing else."""
+        n, settings, nothing = self._robot.n, self._settings, np.zeros((self._robot.n, self._robot.n))
+        if self.arrest is not None:
+            M, c = self.arrest.inertia(q), settings.arrest_rate
+            return LinearEffort(self.arrest.carrying, M, c * M, c**2 / 3.0 * M, c**3 / 27.0 * M, True)
+        if settings.safe_effort == "zero":
+            return LinearEffort(np.zeros(n), nothing, nothing, nothing, nothing, False)
+        mean = {"damp": np.zeros(n), "hold": self._mean}.get(settings.safe_effort)
+        if mean is None:
+            mean = self._weight if self._gravity is None else np.array(self._gravity(q)).ravel()
+        stiffness = np.diag(self._stiffness) if settings.safe_effort == "hold" else nothing
+        return LinearEffort(mean, nothing, np.diag(self._damping), stiffness, nothing, False)
 
     def command(self, observation: Observation | None, previous: Array) -> Array:
         """Return the safe command (n,) before the limiter.

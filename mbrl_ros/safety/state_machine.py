@@ -70,6 +70,7 @@ class Reason(enum.IntFlag):
     MODEL_LOST = 32768  # the model's innovations have been far outside their bounds for a while
     LATE = 65536  # the applied commands are older than the compensated delay: this machine answers late
     TOO_LATE = 131072  # ... and so old that the arm is held
+    GUARD = 262144  # the guard commands the arm, or has ended
 
 
 Trigger = Condition | Request

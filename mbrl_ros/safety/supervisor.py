@@ -52,6 +52,7 @@ class Supervisor:
         self._overspeed = settings.overspeed * robot.velocity_limit
         self._ramp_time = settings.ramp_time_effort if robot.interface == "effort" else settings.ramp_time
         self.state, self.cause = State.HOLD, Reason.NONE
+        self._overridden = False  # whether the guard, not this process, commands the arm
         self._begun = False  # whether the first tick or request has been
         self._recovering = False
         self._failures = self._nominal_ticks = self._saturated_ticks = 0
@@ -129,7 +130,9 @@ class Supervisor:
         if decision.status is DecisionStatus.PLANNER_FAILED:
             reasons |= Reason.PLANNER
         failed = not finite or bool(reasons & Reason.PLANNER)
-        unusable = not finite or bool(reasons & (Reason.MODEL_LOST | Reason.TOO_LATE))
+        if self._overridden:
+            reasons |= Reason.GUARD
+        unusable = not finite or bool(reasons & (Reason.MODEL_LOST | Reason.TOO_LATE | Reason.GUARD))
         if self._stopped(observation, failed, failed or unusable, reasons):
             return self._safe(observation, reasons | self.cause)
         if unusable:
@@ -164,6 +167,28 @@ class Supervisor:
     def interrupted(self, cause: Reason) -> None:
         """Let the ramp begin again after the next decision: its state does not continue what was seen before."""
         self._stale(cause)
+
+    def override(self, active: bool, command: Array | None = None, fault: bool = False) -> None:
+        """Take note that the guard commands the arm, or that it no longer does.
+
+        Meanwhile the safe command is returned; afterwards the controller begins again as after missing states.
+
+        Parameters
+        ----------
+        active
+            whether the guard commands the arm.
+        command
+            (n,) the guard's command that holds the arm: the safe command continues it. None: not known.
+        fault
+            whether the state becomes FAULT: the guard has ended, or has commanded the arm for too long.
+        """
+        self._overridden = active
+        if command is not None:
+            self.limiter.reset(command)
+            self.safe.reset(self.limiter.previous)
+        if fault:
+            self._trigger(Condition.FAULT, Reason.GUARD)
+        self._stale(Reason.GUARD)
 
     def stop(self, observation: Observation | None, reason: Reason = Reason.STOPPING) -> Command:
         """Return the safe command at once, whatever the state. STOPPING: no other will follow."""

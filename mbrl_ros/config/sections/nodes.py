@@ -37,6 +37,11 @@ class NodeSettings(Section):
         low=0.0,
         high=10000.0,
     )
+    guard: str = setting(
+        "",
+        "name of the guard_node that stands between this node and the robot's controller: commands go to its topic "
+        "GUARD/commands_in, and only if it ends to commands; empty: there is none",
+    )
     forward_controller: str = setting(
         "",
         "node name of the forward_command_controller of ros2_control that receives the commands; its "

@@ -301,7 +301,8 @@ def test_old_states_are_none():
 @pytest.mark.parametrize("given", (None, [50.0, 1.0]))
 def test_a_velocity_that_is_missing_or_impossible_is_the_slope_of_the_positions(given):
     messages = [
-        joint_state([0.1 + 0.01 * k, 0.2 + 0.005 * k], given if k == 5 else [2.0, 1.0], 1.0 + PERIOD * k) for k in range(6)
+        joint_state([0.1 + 0.01 * k, 0.2 + 0.005 * k], given if k == 5 else [2.0, 1.0], 1.0 + PERIOD * k)
+        for k in range(6)
     ]
     (_, qd), refused = newest(*messages)
     np.testing.assert_allclose(qd, [2.0, 1.0], rtol=1e-6)
@@ -310,6 +311,8 @@ def test_a_velocity_that_is_missing_or_impossible_is_the_slope_of_the_positions(
 
 def test_a_continuous_joint_that_wraps_does_not_leap():
     told = parameters(1, position_lower=np.array([-np.inf]), position_upper=np.array([np.inf]))
-    messages = [joint_state([(3.13 + 0.01 * k + np.pi) % (2.0 * np.pi) - np.pi], [2.0], 1.0 + PERIOD * k) for k in range(5)]
+    messages = [
+        joint_state([(3.13 + 0.01 * k + np.pi) % (2.0 * np.pi) - np.pi], [2.0], 1.0 + PERIOD * k) for k in range(5)
+    ]
     (q, _), refused = newest(*messages, told=told)
     assert q == pytest.approx([3.17]) and refused == {}

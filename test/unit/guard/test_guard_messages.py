@@ -32,9 +32,7 @@ def written(**changes):
 def test_parameters_are_read_as_written(interface):
     rng = np.random.default_rng(0)
     factor = rng.normal(size=(3, 3))
-    sent = parameters(
-        interface=interface, n=3, inertia=factor @ factor.T, position_upper=np.array([1.0, np.inf, 2.0])
-    )
+    sent = parameters(interface=interface, n=3, inertia=factor @ factor.T, position_upper=np.array([1.0, np.inf, 2.0]))
     got = read_parameters(write_parameters(sent, empty_message(), Dimension))
     for field in dataclasses.fields(sent):
         np.testing.assert_array_equal(getattr(got, field.name), getattr(sent, field.name), field.name)

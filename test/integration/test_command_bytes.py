@@ -21,7 +21,9 @@ def test_commands_are_read_as_rclpy_reads_them():
     rng = np.random.default_rng(0)
     for _ in range(300):
         values = rng.normal(size=int(rng.integers(0, 12))) * 10.0 ** rng.uniform(-300, 300)
-        labels = ["é" * int(rng.integers(0, 20)) + "x" * int(rng.integers(0, 5)) for _ in range(int(rng.integers(0, 9)))]
+        labels = [
+            "é" * int(rng.integers(0, 20)) + "x" * int(rng.integers(0, 5)) for _ in range(int(rng.integers(0, 9)))
+        ]
         raw = command(values, labels)
         told = deserialize_message(raw, Float64MultiArray)
         label, got = read_command(raw)

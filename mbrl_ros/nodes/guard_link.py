@@ -1,0 +1,225 @@
+"""mpc_node's side of the guard: its parameters go out 20 times a second, its status and its commands are watched.
+
+guard_watch.py draws the conclusions. In lockstep and in simulated time the guard only forwards: nothing is watched.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.timer import Timer
+from std_msgs.msg import Float64MultiArray, MultiArrayDimension
+
+from ..config.section import per_joint
+from ..config.sections.safety import SupervisorSettings
+from ..guard.messages import GuardMessageError, GuardParameters, read_status, write_parameters
+from ..robots import Robot
+from ..runtime.control_loop import ControlLoop
+from ..runtime.interfaces import Tick
+from ..safety.state_machine import State
+from ..safety.supervisor import Supervisor
+from ..types import Array
+from . import qos
+from .command_publisher import CommandPublisher
+from .guard_watch import GuardWatch
+from .tick_observer import TickObserver
+
+PERIOD, DIAGNOSTICS_PERIOD = 0.05, 1.0  # [s]
+POLL = 0.02  # [s]
+SILENT = 2.0  # [s] without a status after which the guard counts as missing
+FOREVER = 1e9  # [s]
+ECHO = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+class GuardLink(TickObserver):
+    """The connection of one control loop with the guard node `guard`.
+
+    Parameters
+    ----------
+    node, loop, supervisor
+        of mpc_node.
+    commands
+        the publisher whose commands the guard forwards.
+    guard
+        the guard's name, as in the parameter `guard`.
+    state_timeout
+        age of a joint state after which it is not used [s].
+    watched
+        whether missing commands are noticed: false in lockstep and in simulated time.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        loop: ControlLoop,
+        supervisor: Supervisor,
+        commands: CommandPublisher,
+        guard: str,
+        *,
+        state_timeout: float,
+        watched: bool,
+    ):
+        self._node, self._loop, self._supervisor, self._commands = node, loop, supervisor, commands
+        self._guard, self._state_timeout, self._watched = guard, state_timeout, watched
+        robot: Robot = supervisor.robot
+        self._watch = GuardWatch(
+            loop.dt,
+            supervisor.settings.stale_limit,
+            robot.command_upper - robot.command_lower,
+            override=self._override,
+            request=loop.request,
+        )
+        self._parameters = node.create_publisher(Float64MultiArray, f"{guard}/parameters_in", qos.RELIABLE)
+        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
+        self._subscriptions = []
+        if watched:
+            subscribe = node.create_subscription
+            self._subscriptions = [
+                subscribe(Float64MultiArray, f"{guard}/status", self._on_status, qos.LATCHED),
+                subscribe(Float64MultiArray, "commands", self._on_command, ECHO, raw=True),
+            ]
+        self._timer: Timer | None = None
+        self._counter, self._next = 0, -np.inf
+
+    # --- a tick observer ----------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Begin to watch: until the guard forwards, it counts as commanding the arm."""
+        self._next = -np.inf
+        self._timer = self._node.create_timer(DIAGNOSTICS_PERIOD, self._diagnose)
+        if self._watched:
+            self._watch.begin()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the guard can be talked to, at most `seconds` [s]; without it nothing moves."""
+        deadline, status = time.monotonic() + seconds, f"{self._guard}/status"
+        while self._parameters.get_subscription_count() == 0 or self._node.count_publishers(status) == 0:
+            if time.monotonic() > deadline:
+                self._node.get_logger().warning(f"the guard '{self._guard}' does not answer; nothing moves without it")
+                return
+            time.sleep(POLL)
+
+    def after_tick(self, tick: Tick) -> None:
+        """Send the parameters when they are due, and notice that the guard is lost."""
+        now = time.monotonic()
+        if now >= self._next and self._commands.order is not None:
+            self._next = now + PERIOD
+            self._counter += 1
+            parameters = self._present_parameters(tick.observation.q, self._commands.order)
+            self._parameters.publish(write_parameters(parameters, Float64MultiArray(), MultiArrayDimension))
+        if self._watched and self._watch.after_tick(now, self._supervisor.state in (State.FAULT, State.E_STOP)):
+            self._node.get_logger().error(
+                f"no command comes from the guard '{self._guard}': the arm is stopped on 'commands'; start the guard again, "
+                "then call ~/clear and ~/resume"
+            )
+
+    def end(self) -> None:
+        """Stop reporting; the node is no longer active."""
+        if self._timer is not None:
+            self._node.destroy_timer(self._timer)
+            self._timer = None
+
+    def destroy(self) -> None:
+        """Release topics and timer."""
+        self.end()
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        for publisher in (self._parameters, self._diagnostics):
+            self._node.destroy_publisher(publisher)
+
+    # --- callbacks ----------------------------------------------------------------------------------------------------
+
+    def _on_command(self, raw: bytes) -> None:
+        self._watch.heard(time.monotonic())
+
+    def _on_status(self, message: Float64MultiArray) -> None:
+        order = self._commands.order
+        if not self._loop.running or not self._loop.statistics.ticks or order is None:
+            return
+        try:
+            status = read_status(message)
+            if status.u is not None:
+                status.u[order] = status.u.copy()  # into the robot's order
+        except (GuardMessageError, IndexError, ValueError) as error:
+            self._node.get_logger().warning(f"{self._guard}/status: {error}", throttle_duration_sec=5.0)
+            return
+        known = self._watch.epoch
+        self._watch.take_status(status, time.monotonic())
+        if self._watch.epoch != known:
+            self._next = -np.inf  # the guard waits for the acknowledgement
+        self._commands.past_guard = self._watch.past_guard
+
+    def _override(self, active: bool, command: Array | None, fault: bool) -> None:
+        self._commands.past_guard = self._watch.past_guard
+        self._loop.between_commands(
+            "guard",
+            lambda: self._supervisor.override(active, command, fault),
+            active=active,
+            command=None if command is None else command.tolist(),
+            fault=fault,
+        )
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _present_parameters(self, q: Array, order: Array) -> GuardParameters:
+        """Return what the guard must know at the pose q (n,), in the order of the commands."""
+        robot, settings = self._supervisor.robot, self._supervisor.settings
+        span = robot.command_upper - robot.command_lower
+        step = per_joint(settings.command_rate, robot.n, "supervisor.command_rate") * span
+        mean, square = np.zeros(robot.n), [np.zeros((0, 0))] * 4
+        brakes = True
+        if robot.interface == "effort":
+            law = self._supervisor.safe.linear_effort(q)
+            mean, brakes = np.clip(law.mean, robot.command_lower, robot.command_upper), law.brakes
+            square = [M[np.ix_(order, order)] for M in (law.inertia, law.damping, law.stiffness, law.integral)]
+        vectors = (
+            robot.command_lower, robot.command_upper, step, robot.velocity_limit, robot.acceleration_limit,
+            robot.position_lower, robot.position_upper, mean,
+        )  # fmt: skip
+        return GuardParameters(
+            self._node.get_fully_qualified_name(),
+            robot.interface,
+            "brake" if brakes else "present",
+            tuple(robot.joints[int(i)] for i in order),
+            self._counter,
+            self._watch.epoch,
+            self._watched,
+            self._loop.dt,
+            self._state_timeout,
+            _carry_time(settings),
+            *(vector[order] for vector in vectors),
+            *square,
+        )
+
+    def _diagnose(self) -> None:
+        watch = self._watch
+        status, silent = watch.status, time.monotonic() - watch.status_at
+        if not self._watched:
+            level, text = DiagnosticStatus.OK, "forwards without watching"
+        elif watch.past_guard:
+            level, text = DiagnosticStatus.ERROR, "the guard has ended: the arm is stopped past it"
+        elif status is None or silent > SILENT:
+            level, text = DiagnosticStatus.ERROR, f"no status of the guard '{self._guard}': is it running?"
+            self._node.get_logger().warning(text, throttle_duration_sec=5.0)
+        elif watch.overridden:
+            level, text = DiagnosticStatus.WARN, f"the guard commands the arm: {status.mode.lower()}, {status.cause}"
+        else:
+            level, text = DiagnosticStatus.OK, "the guard forwards commands"
+        report = DiagnosticStatus(
+            name=f"{self._node.get_fully_qualified_name()}: guard", level=level, message=text, hardware_id="mbrl_ros",
+            values=[KeyValue(key="state", value="unknown" if status is None else status.mode)],
+        )  # fmt: skip
+        message = DiagnosticArray(status=[report])
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+
+def _carry_time(settings: SupervisorSettings) -> float:
+    """For how long [s] an effort carries the arm without joint states."""
+    if settings.safe_effort == "arrest" and settings.blind_effort == "zero":
+        return settings.blind_time
+    return FOREVER

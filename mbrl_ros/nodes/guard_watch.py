@@ -1,0 +1,138 @@
+"""What mpc_node concludes from its guard's status and from the commands that come out of it. No ROS.
+
+not forwarding     the guard commands the arm: the supervisor is overridden. Once the guard's safe command has come to rest,
+                   mpc_node begins again from the guard's command and acknowledges the intervention (its epoch).
+forwarding         mpc_node commands the arm; after an intervention longer than `supervisor.stale_limit` in FAULT.
+lost               the guard's commands no longer come though mpc_node's go on: FAULT, and commands go past the guard until
+                   it forwards again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from ..guard.guard import Mode
+from ..guard.messages import GuardStatus
+from ..safety.state_machine import Request
+from ..types import Array
+
+LOST_PERIODS, LOST_TIME = 4.0, 0.03  # periods and [s] without a command from the guard, whichever is longer
+CHANGED = 0.02  # of a command's range: the guard's command has moved on, for example with a new load
+REQUESTS = {Mode.HOLD: Request.HOLD, Mode.E_STOP: Request.E_STOP}
+
+
+class GuardWatch:
+    """The conclusions, and what follows from them; its methods may be called from any thread.
+
+    Parameters
+    ----------
+    period
+        of the control loop [s].
+    stale_limit
+        an intervention of the guard that lasted longer ends in FAULT [s].
+    span
+        (n,) the range of a command.
+    override
+        what the supervisor does: override(active, command (n,) or None, fault).
+    request
+        what somebody asked of the guard is asked of the supervisor, too.
+    """
+
+    def __init__(
+        self,
+        period: float,
+        stale_limit: float,
+        span: Array,
+        *,
+        override: Callable[[bool, Array | None, bool], None],
+        request: Callable[[Request], object],
+    ):
+        self._lost_after = max(LOST_PERIODS * period, LOST_TIME)
+        self._lost_ticks = int(np.ceil(self._lost_after / period))
+        self._stale_limit, self._span, self._override, self._request = stale_limit, span, override, request
+        self._lock = threading.Lock()
+        self.status: GuardStatus | None = None
+        self.status_at = -np.inf  # when it came [s]
+        self.epoch = -1  # the intervention that is acknowledged
+        self.overridden, self.past_guard = True, False
+        self._has_forwarded, self._lasted = False, 0.0
+        self._adopted: Array | None = None
+        self._heard_at, self._ticks = -np.inf, 0  # the guard's last command [s], own ticks since then
+
+    def begin(self) -> None:
+        """Begin overridden: nothing is known of the guard yet."""
+        with self._lock:
+            self.status, self.epoch, self.overridden, self.past_guard = None, -1, True, False
+            self._has_forwarded, self._lasted, self._adopted = False, 0.0, None
+            self._override(True, None, False)
+
+    def heard(self, now: float) -> None:
+        """Take note of a command that came out of the guard at `now` [s]."""
+        if not self.past_guard:
+            self._heard_at, self._ticks = now, 0
+
+    def take_status(self, status: GuardStatus, now: float) -> None:
+        """Act upon the guard's status, with its command in the robot's order."""
+        with self._lock:
+            before, self.status, self.status_at = self.status, status, now
+            if status.state == Mode.FORWARDING:
+                self._on_forwarding(status, now)
+            else:
+                self._on_intervention(status, before)
+
+    def after_tick(self, now: float, faulted: bool) -> bool:
+        """Notice that the guard is lost; return whether it was lost just now.
+
+        `faulted`: whether the supervisor is in FAULT or E_STOP, where it stays as long as the guard is lost.
+        """
+        with self._lock:
+            if self.past_guard:
+                if not faulted:
+                    self._override(False, None, True)
+                return False
+            self._ticks += 1
+            if not self._commands or self._ticks < self._lost_ticks or now - self._heard_at < self._lost_after:
+                return False
+            self.past_guard, self.overridden, self.status = True, False, None
+            self._override(False, None, True)
+            return True
+
+    @property
+    def _commands(self) -> bool:
+        """Whether the guard sends commands, forwarded or its own."""
+        status = self.status
+        return status is not None and (
+            status.state == Mode.FORWARDING or status.state != Mode.WAITING and status.u is not None
+        )
+
+    def _on_forwarding(self, status: GuardStatus, now: float) -> None:
+        if status.epoch != self.epoch or not (self.overridden or self.past_guard):
+            return
+        fault = self.overridden and self._has_forwarded and self._lasted > self._stale_limit
+        self.overridden, self.past_guard, self._has_forwarded, self._adopted = False, False, True, None
+        self._heard_at, self._ticks = now, 0
+        self._override(False, None, fault)
+
+    def _on_intervention(self, status: GuardStatus, before: GuardStatus | None) -> None:
+        self._lasted = status.lasted
+        if self.past_guard:  # it is back; it takes over when this node's commands are where it holds the arm
+            self.epoch = status.epoch
+            return
+        if not self.overridden:
+            self.overridden, self._adopted = True, None
+            self._heard_at, self._ticks = max(self._heard_at, self.status_at), 0
+            self._override(True, None, False)
+        if self._has_forwarded and status.state in REQUESTS and (before is None or before.state != status.state):
+            self._request(REQUESTS[Mode(status.state)])
+        if not status.at_rest:
+            return
+        if status.u is not None and (self.epoch != status.epoch or self._moved_on(status.u)):
+            self._adopted = status.u
+            self._override(True, status.u, False)
+        self.epoch = status.epoch
+
+    def _moved_on(self, u: Array) -> bool:
+        return self._adopted is None or bool((np.abs(u - self._adopted) > CHANGED * self._span).any())
