@@ -121,11 +121,12 @@ class EffortLaw:
         self._v, self._w = np.zeros(parameters.n), np.zeros(parameters.n)
         self._braking = parameters.acceleration
         self._stateless = 0.0  # [s] without a state
+        self._spring = np.zeros(parameters.n)  # K (q - q_r): not zero for long where something else holds the arm
 
     def command(self, elapsed: float, state: JointStates | None) -> Array:
         """Return the next effort (n,)."""
         if state is None:
-            self._stateless += elapsed
+            self._stateless, self._spring = self._stateless + elapsed, np.zeros(self._v.size)
             lasting = self._stateless <= self._limits.parameters.carry_time
             return self._limits.apply(self.carrying if lasting else np.zeros(self._v.size))
         if self._q is None or self._stateless:
@@ -139,8 +140,9 @@ class EffortLaw:
 
     @property
     def carrying(self) -> Array:
-        """Return the effort (n,) that carries the arm at rest."""
-        return self._limits.parameters.mean - self._w
+        """Return the effort (n,) that carries the arm at rest: its command there, without what the velocity adds."""
+        p = self._limits.parameters
+        return np.clip(p.mean - self._w - self._spring, p.lower, p.upper)
 
     def _begin(self, state: JointStates) -> None:
         parameters = self._limits.parameters
@@ -154,7 +156,8 @@ class EffortLaw:
         assert self._q is not None
         slower = _slower(self._v, self._braking * elapsed)
         a, e = (slower - self._v) / elapsed, state.q - self._q
-        u = p.mean + p.inertia @ a - p.damping @ (state.qd - self._v) - p.stiffness @ e - self._w
+        self._spring = p.stiffness @ e
+        u = p.mean + p.inertia @ a - p.damping @ (state.qd - self._v) - self._spring - self._w
         self._q, self._v = self._q + 0.5 * elapsed * (slower + self._v), slower
         change, limit = elapsed * (p.integral @ e), np.maximum(np.abs(p.lower), np.abs(p.upper))
         winding = ((u >= p.upper) & (change < 0.0)) | ((u <= p.lower) & (change > 0.0))

@@ -20,7 +20,7 @@ from ..guard.messages import GuardMessageError, GuardParameters, read_status, wr
 from ..robots import Robot
 from ..runtime.control_loop import ControlLoop
 from ..runtime.interfaces import Tick
-from ..safety.state_machine import State
+from ..safety.state_machine import Guard
 from ..safety.supervisor import Supervisor
 from ..types import Array
 from . import qos
@@ -111,7 +111,7 @@ class GuardLink(TickObserver):
             self._counter += 1
             parameters = self._present_parameters(tick.observation.q, self._commands.order)
             self._parameters.publish(write_parameters(parameters, Float64MultiArray(), MultiArrayDimension))
-        if self._watched and self._watch.after_tick(now, self._supervisor.state in (State.FAULT, State.E_STOP)):
+        if self._watched and self._watch.after_tick(now):
             self._node.get_logger().error(
                 f"no command comes from the guard '{self._guard}': the arm is stopped on 'commands'; start the guard again, "
                 "then call ~/clear and ~/resume"
@@ -153,14 +153,13 @@ class GuardLink(TickObserver):
             self._next = -np.inf  # the guard waits for the acknowledgement
         self._commands.past_guard = self._watch.past_guard
 
-    def _override(self, active: bool, command: Array | None, fault: bool) -> None:
+    def _override(self, guard: Guard, command: Array | None) -> None:
         self._commands.past_guard = self._watch.past_guard
         self._loop.between_commands(
             "guard",
-            lambda: self._supervisor.override(active, command, fault),
-            active=active,
+            lambda: self._supervisor.override(guard, command),
+            guard=guard.value,
             command=None if command is None else command.tolist(),
-            fault=fault,
         )
 
     # --- inside -------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..guard.guard import Mode
 from ..guard.messages import GuardStatus
-from ..safety.state_machine import Request
+from ..safety.state_machine import Guard, Request
 from ..types import Array
 
 LOST_PERIODS, LOST_TIME = 4.0, 0.03  # periods and [s] without a command from the guard, whichever is longer
@@ -36,7 +36,7 @@ class GuardWatch:
     span
         (n,) the range of a command.
     override
-        what the supervisor does: override(active, command (n,) or None, fault).
+        tells the supervisor what the guard does, and its command (n,) or None.
     request
         what somebody asked of the guard is asked of the supervisor, too.
     """
@@ -47,7 +47,7 @@ class GuardWatch:
         stale_limit: float,
         span: Array,
         *,
-        override: Callable[[bool, Array | None, bool], None],
+        override: Callable[[Guard, Array | None], None],
         request: Callable[[Request], object],
     ):
         self._lost_after = max(LOST_PERIODS * period, LOST_TIME)
@@ -58,7 +58,7 @@ class GuardWatch:
         self.status_at = -np.inf  # when it came [s]
         self.epoch = -1  # the intervention that is acknowledged
         self.overridden, self.past_guard = True, False
-        self._has_forwarded, self._lasted = False, 0.0
+        self._has_forwarded, self._lasted, self._asked = False, 0.0, False
         self._adopted: Array | None = None
         self._heard_at, self._ticks = -np.inf, 0  # the guard's last command [s], own ticks since then
 
@@ -66,8 +66,8 @@ class GuardWatch:
         """Begin overridden: nothing is known of the guard yet."""
         with self._lock:
             self.status, self.epoch, self.overridden, self.past_guard = None, -1, True, False
-            self._has_forwarded, self._lasted, self._adopted = False, 0.0, None
-            self._override(True, None, False)
+            self._has_forwarded, self._lasted, self._adopted, self._asked = False, 0.0, None, False
+            self._override(Guard.ACTS, None)
 
     def heard(self, now: float) -> None:
         """Take note of a command that came out of the guard at `now` [s]."""
@@ -83,21 +83,14 @@ class GuardWatch:
             else:
                 self._on_intervention(status, before)
 
-    def after_tick(self, now: float, faulted: bool) -> bool:
-        """Notice that the guard is lost; return whether it was lost just now.
-
-        `faulted`: whether the supervisor is in FAULT or E_STOP, where it stays as long as the guard is lost.
-        """
+    def after_tick(self, now: float) -> bool:
+        """Notice that the guard is lost; return whether it was lost just now."""
         with self._lock:
-            if self.past_guard:
-                if not faulted:
-                    self._override(False, None, True)
-                return False
             self._ticks += 1
-            if not self._commands or self._ticks < self._lost_ticks or now - self._heard_at < self._lost_after:
+            if self.past_guard or not self._commands or self._ticks < self._lost_ticks or now - self._heard_at < self._lost_after:
                 return False
             self.past_guard, self.overridden, self.status = True, False, None
-            self._override(False, None, True)
+            self._override(Guard.LOST, None)
             return True
 
     @property
@@ -111,10 +104,10 @@ class GuardWatch:
     def _on_forwarding(self, status: GuardStatus, now: float) -> None:
         if status.epoch != self.epoch or not (self.overridden or self.past_guard):
             return
-        fault = self.overridden and self._has_forwarded and self._lasted > self._stale_limit
+        too_long = self.overridden and self._has_forwarded and not self._asked and self._lasted > self._stale_limit
         self.overridden, self.past_guard, self._has_forwarded, self._adopted = False, False, True, None
         self._heard_at, self._ticks = now, 0
-        self._override(False, None, fault)
+        self._override(Guard.ACTED_TOO_LONG if too_long else Guard.FORWARDS, None)
 
     def _on_intervention(self, status: GuardStatus, before: GuardStatus | None) -> None:
         self._lasted = status.lasted
@@ -122,16 +115,17 @@ class GuardWatch:
             self.epoch = status.epoch
             return
         if not self.overridden:
-            self.overridden, self._adopted = True, None
+            self.overridden, self._adopted, self._asked = True, None, False
             self._heard_at, self._ticks = max(self._heard_at, self.status_at), 0
-            self._override(True, None, False)
+            self._override(Guard.ACTS, None)
         if self._has_forwarded and status.state in REQUESTS and (before is None or before.state != status.state):
+            self._asked = True
             self._request(REQUESTS[Mode(status.state)])
         if not status.at_rest:
             return
         if status.u is not None and (self.epoch != status.epoch or self._moved_on(status.u)):
             self._adopted = status.u
-            self._override(True, status.u, False)
+            self._override(Guard.ACTS, status.u)
         self.epoch = status.epoch
 
     def _moved_on(self, u: Array) -> bool:

@@ -20,7 +20,7 @@ from ..exceptions import ConfigurationError, DataError, MbrlError
 from ..messages.readers import Message
 from ..robots import Robot
 from ..runtime.event_log import Event
-from ..safety.state_machine import Request
+from ..safety.state_machine import Guard, Request
 from .loop import ReplayLoop
 from .notes import Notes
 
@@ -110,7 +110,7 @@ class EventReplayer:
     def _override(self, event: Event) -> None:
         command = event.details["command"]
         u = None if command is None else np.array(command, dtype=np.float64)
-        self._cycle.supervisor.override(bool(event.details["active"]), u, bool(event.details["fault"]))
+        self._cycle.supervisor.override(Guard(event.details["guard"]), u)
 
     def _set_parameters(self, event: Event) -> None:
         controller = self._cycle.controller

@@ -19,7 +19,7 @@ from ..dynamics.priors import Prior
 from ..exceptions import TargetError
 from ..references.targets import Target
 from ..robots import Robot
-from ..safety.state_machine import Reason, Request, State
+from ..safety.state_machine import Guard, Reason, Request, State
 from ..safety.supervisor import Command
 from ..types import Array, Decision, DecisionStatus, Observation
 
@@ -136,7 +136,7 @@ class NullSupervisor:
     def interrupted(self, cause: Reason) -> None:
         """Do nothing: there is no ramp."""
 
-    def override(self, active: bool, command: Array | None = None, fault: bool = False) -> None:
+    def override(self, guard: Guard, command: Array | None = None) -> None:
         """Do nothing: no guard commands anything here."""
 
     def request(self, request: Request, observation: Observation | None = None) -> bool:

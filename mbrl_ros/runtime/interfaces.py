@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..config.sections.safety import SupervisorSettings
-from ..safety.state_machine import Reason, Request, State
+from ..safety.state_machine import Guard, Reason, Request, State
 from ..safety.supervisor import Command
 from ..types import Array, Decision, Observation
 from .event_log import Event
@@ -168,8 +168,8 @@ class CommandSupervisor(Protocol):
     def interrupted(self, cause: Reason) -> None:
         """Let the ramp begin again after the next decision."""
 
-    def override(self, active: bool, command: Array | None = None, fault: bool = False) -> None:
-        """Take note that the guard commands the arm, or that it no longer does."""
+    def override(self, guard: Guard, command: Array | None = None) -> None:
+        """Take note of what the guard does; `command` (nu,) holds the arm."""
 
     def stop(self, observation: Observation | None, reason: Reason = Reason.STOPPING) -> Command:
         """Return the safe command at once."""

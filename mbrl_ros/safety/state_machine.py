@@ -73,6 +73,15 @@ class Reason(enum.IntFlag):
     GUARD = 262144  # the guard commands the arm, or has ended
 
 
+class Guard(enum.Enum):
+    """What the guard between this process and the robot does; the values stand in the event log."""
+
+    ACTS = "acts"  # it commands the arm
+    FORWARDS = "forwards"  # it forwards commands again
+    ACTED_TOO_LONG = "acted_too_long"  # ... after a time in which the arm was too long without this process
+    LOST = "lost"  # it has ended: commands go past it
+
+
 Trigger = Condition | Request
 TRIGGERS: tuple[Trigger, ...] = (*Condition, *Request)
 S, C, R = State, Condition, Request

@@ -16,7 +16,7 @@ from ..robots import Robot
 from ..types import Array, Decision, DecisionStatus, Observation
 from .command_limiter import CommandLimiter
 from .safe_command import SafeCommand
-from .state_machine import TABLE, Condition, Reason, Request, State, Trigger
+from .state_machine import TABLE, Condition, Guard, Reason, Request, State, Trigger
 
 GRANTED = {
     Request.HOLD: {State.HOLD},
@@ -52,7 +52,7 @@ class Supervisor:
         self._overspeed = settings.overspeed * robot.velocity_limit
         self._ramp_time = settings.ramp_time_effort if robot.interface == "effort" else settings.ramp_time
         self.state, self.cause = State.HOLD, Reason.NONE
-        self._overridden = False  # whether the guard, not this process, commands the arm
+        self._guard = Guard.FORWARDS  # also where there is none
         self._begun = False  # whether the first tick or request has been
         self._recovering = False
         self._failures = self._nominal_ticks = self._saturated_ticks = 0
@@ -101,7 +101,9 @@ class Supervisor:
 
         CLEAR is refused while the cause of the fault lasts: `observation` is the present state, None if there is none.
         """
-        if request is Request.CLEAR and (observation is None or self._overspeeds(observation)):
+        if request is Request.CLEAR and (
+            observation is None or self._overspeeds(observation) or self._guard is Guard.LOST
+        ):
             return False
         self._begun = True
         self._trigger(request, Reason.REQUESTED)
@@ -130,7 +132,7 @@ class Supervisor:
         if decision.status is DecisionStatus.PLANNER_FAILED:
             reasons |= Reason.PLANNER
         failed = not finite or bool(reasons & Reason.PLANNER)
-        if self._overridden:
+        if self._guard is Guard.ACTS:
             reasons |= Reason.GUARD
         unusable = not finite or bool(reasons & (Reason.MODEL_LOST | Reason.TOO_LATE | Reason.GUARD))
         if self._stopped(observation, failed, failed or unusable, reasons):
@@ -168,25 +170,23 @@ class Supervisor:
         """Let the ramp begin again after the next decision: its state does not continue what was seen before."""
         self._stale(cause)
 
-    def override(self, active: bool, command: Array | None = None, fault: bool = False) -> None:
-        """Take note that the guard commands the arm, or that it no longer does.
+    def override(self, guard: Guard, command: Array | None = None) -> None:
+        """Take note of what the guard does.
 
-        Meanwhile the safe command is returned; afterwards the controller begins again as after missing states.
+        While it acts, the safe command is returned; afterwards the controller begins again as after missing states.
 
         Parameters
         ----------
-        active
-            whether the guard commands the arm.
+        guard
+            what it does from now on.
         command
-            (n,) the guard's command that holds the arm: the safe command continues it. None: not known.
-        fault
-            whether the state becomes FAULT: the guard has ended, or has commanded the arm for too long.
+            (n,) its command that holds the arm, which the safe command continues; None: not known.
         """
-        self._overridden = active
+        self._guard = guard
         if command is not None:
             self.limiter.reset(command)
             self.safe.reset(self.limiter.previous)
-        if fault:
+        if guard in (Guard.ACTED_TOO_LONG, Guard.LOST):
             self._trigger(Condition.FAULT, Reason.GUARD)
         self._stale(Reason.GUARD)
 

@@ -1,14 +1,15 @@
 """Serialized commands, read without a message object: the same as rclpy reads, and never an exception."""
 
 import numpy as np
-import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not installed")
-
-from rclpy.serialization import deserialize_message, serialize_message
-from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 
 from mbrl_ros.guard.command_bytes import read_command
+from support.needs import needs, present
+
+if present("rclpy"):
+    from rclpy.serialization import deserialize_message, serialize_message
+    from std_msgs.msg import Float64MultiArray, MultiArrayDimension
+
+pytestmark = needs("rclpy")
 
 
 def command(values, labels) -> bytes:

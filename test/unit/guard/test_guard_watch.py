@@ -1,0 +1,195 @@
+"""What mpc_node concludes from its guard: who commands the arm, when it begins again, and that the guard is lost."""
+
+import numpy as np
+import pytest
+
+from mbrl_ros.config.sections.safety import SupervisorSettings
+from mbrl_ros.guard.guard import Mode
+from mbrl_ros.guard.messages import GuardStatus
+from mbrl_ros.nodes.guard_watch import LOST_TIME, GuardWatch
+from mbrl_ros.safety.safe_command import SafeCommand
+from mbrl_ros.safety.state_machine import Guard, Reason, Request, State
+from mbrl_ros.safety.supervisor import Supervisor
+from mbrl_ros.types import Decision, DecisionStatus, Observation
+from support.robots import planar_robot
+
+DT = 0.005
+U = np.array([0.5, -0.5])
+
+
+class Rig:
+    """A GuardWatch, what it does, and the time."""
+
+    def __init__(self):
+        self.did, self.now = [], 100.0
+        self.watch = GuardWatch(
+            DT,
+            0.5,
+            np.array([2.0, 2.0]),
+            override=lambda guard, command: self.did.append((guard, None if command is None else command.tolist())),
+            request=self.did.append,
+        )
+        self.watch.begin()
+
+    def tell(self, mode, epoch=7, *, at_rest=True, lasted=0.0, u=U):
+        """A status of the guard; return what follows from it."""
+        before = len(self.did)
+        counts = 0, 0, 0, 0
+        status = GuardStatus(mode.name, "", "/mpc_node", int(mode), epoch, at_rest, lasted, *counts, u)
+        self.watch.take_status(status, self.now)
+        return self.did[before:]
+
+    def tick(self, count=1, heard=True):
+        """Own ticks, each with a command of the guard; return whether it was lost."""
+        lost = False
+        for _ in range(count):
+            self.now += DT
+            if heard:
+                self.watch.heard(self.now)
+            lost |= self.watch.after_tick(self.now)
+        return lost
+
+    def forwarding(self):
+        self.tell(Mode.WAITING, u=None)
+        self.tell(Mode.FORWARDING)
+        self.did.clear()
+        return self
+
+
+def test_nothing_is_ours_before_the_guard_forwards():
+    rig = Rig()
+    assert rig.did == [(Guard.ACTS, None)] and rig.watch.epoch == -1
+    assert rig.tell(Mode.WAITING, u=None) == [] and rig.watch.epoch == 7
+    assert rig.tell(Mode.FORWARDING) == [(Guard.FORWARDS, None)] and not rig.watch.overridden
+    assert rig.tell(Mode.FORWARDING) == []  # told once
+
+
+def test_an_intervention_is_acknowledged_once_the_arm_rests_and_its_command_is_taken_over():
+    rig = Rig().forwarding()
+    assert rig.tell(Mode.ACTING, 8, at_rest=False, lasted=0.1) == [(Guard.ACTS, None)]
+    assert rig.watch.epoch == 7
+    assert rig.tell(Mode.ACTING, 8, lasted=0.2) == [(Guard.ACTS, U.tolist())] and rig.watch.epoch == 8
+    assert rig.tell(Mode.ACTING, 8, lasted=0.3) == []
+    assert rig.tell(Mode.ACTING, 8, lasted=0.4, u=U + 0.1) == [(Guard.ACTS, (U + 0.1).tolist())]  # a new load
+    assert rig.tell(Mode.FORWARDING, 8) == [(Guard.FORWARDS, None)]
+
+
+def test_forwarding_of_an_unknown_intervention_is_not_ours():
+    rig = Rig()
+    assert rig.tell(Mode.FORWARDING, 9) == [] and rig.watch.overridden
+
+
+def test_a_long_intervention_ends_in_fault_but_not_one_that_was_asked_for_or_was_there_before():
+    rig = Rig()
+    rig.tell(Mode.ACTING, 7, lasted=100.0)
+    assert rig.tell(Mode.FORWARDING, 7)[-1] == (Guard.FORWARDS, None)  # a new mpc_node has not missed anything
+    rig.tell(Mode.ACTING, 8, lasted=0.6)
+    assert rig.tell(Mode.FORWARDING, 8) == [(Guard.ACTED_TOO_LONG, None)]
+    assert Request.HOLD in rig.tell(Mode.HOLD, 9, lasted=0.1)
+    rig.tell(Mode.HOLD, 9, lasted=5.0)
+    assert rig.tell(Mode.FORWARDING, 9) == [(Guard.FORWARDS, None)]
+
+
+@pytest.mark.parametrize("mode, request_", ((Mode.HOLD, Request.HOLD), (Mode.E_STOP, Request.E_STOP)))
+def test_what_was_asked_of_the_guard_is_asked_here_once(mode, request_):
+    rig = Rig().forwarding()
+    assert rig.tell(mode, 8).count(request_) == 1 and request_ not in rig.tell(mode, 8)
+
+
+def test_a_guard_that_is_silent_while_commands_go_on_is_lost():
+    rig = Rig().forwarding()
+    assert not rig.tick(100)
+    began = rig.now
+    while not rig.tick(heard=False):
+        assert rig.now - began < 1.0
+    assert LOST_TIME <= rig.now - began <= LOST_TIME + 2.0 * DT
+    assert rig.did == [(Guard.LOST, None)] and rig.watch.past_guard
+    assert not rig.tick(100, heard=False) and rig.did == [(Guard.LOST, None)]
+    # a guard that is started again takes over without a pause
+    assert rig.tell(Mode.WAITING, 20, u=None) == [] and rig.watch.epoch == 20 and rig.watch.past_guard
+    assert rig.tell(Mode.FORWARDING, 20) == [(Guard.FORWARDS, None)] and not rig.watch.past_guard
+    assert not rig.tick(100)
+
+
+def test_own_silence_is_not_the_guards():
+    """A process that was stopped for a second has heard nothing, and sent nothing either."""
+    rig = Rig().forwarding()
+    rig.tick(10)
+    rig.now += 1.0
+    assert not rig.tick(1, heard=False) and not rig.tick(100)
+
+
+def test_a_guard_that_has_sent_nothing_yet_cannot_be_lost():
+    rig = Rig()
+    rig.tell(Mode.WAITING, u=None)
+    assert not rig.tick(1000, heard=False)
+
+
+# --- the supervisor ---------------------------------------------------------------------------------------------------
+
+
+def supervisor(interface, **settings):
+    return Supervisor(planar_robot(2, interface), SupervisorSettings(**settings), DT)
+
+
+def at(q, qd=(0.0, 0.0)):
+    return Observation(0.0, np.array(q, dtype=float), np.array(qd, dtype=float))
+
+
+def decided(u):
+    return Decision(0.0, np.array(u, dtype=float), DecisionStatus.OK)
+
+
+@pytest.mark.parametrize("interface", ("effort", "velocity", "position"))
+def test_while_the_guard_acts_the_safe_command_continues_the_guards(interface):
+    watched, held = supervisor(interface), np.array([0.4, -0.3])
+    pose = held if interface == "position" else (0.1, 0.2)
+    watched.reset(at(pose))
+    for _ in range(100):
+        watched.filter(decided(held), at(pose))
+    assert watched.state is State.ACTIVE
+    watched.override(Guard.ACTS)
+    assert watched.state is State.DEGRADED and watched.resuming
+    rest = {"effort": np.array([1.5, -0.5]), "velocity": np.zeros(2), "position": held}[interface]
+    watched.override(Guard.ACTS, rest)
+    for _ in range(10):
+        command = watched.filter(decided(held + 0.1), at(pose))
+        assert command.reasons & Reason.GUARD and command.state is State.DEGRADED
+        np.testing.assert_allclose(command.u, rest, atol=1e-9)
+    watched.override(Guard.FORWARDS)
+    assert not watched.filter(decided(held), at(pose)).reasons & Reason.GUARD
+    assert watched.state in (State.RAMP_IN, State.ACTIVE) and not watched.resuming
+
+
+@pytest.mark.parametrize("guard, clears", ((Guard.LOST, False), (Guard.ACTED_TOO_LONG, True)))
+def test_a_lost_guard_is_a_fault_that_lasts_until_it_is_back(guard, clears):
+    watched = supervisor("velocity")
+    watched.filter(decided([0.0, 0.0]), at([0.0, 0.0]))
+    watched.override(guard)
+    assert watched.state is State.FAULT and watched.cause is Reason.GUARD
+    assert watched.request(Request.CLEAR, at([0.0, 0.0])) is clears
+    watched.override(Guard.FORWARDS)
+    assert watched.request(Request.CLEAR, at([0.0, 0.0]))
+
+
+def test_the_guard_is_still_known_after_a_reset():
+    """The first tick resets the supervisor, and the guard may have been acting before."""
+    watched = supervisor("velocity")
+    watched.override(Guard.ACTS)
+    watched.reset(at([0.0, 0.0]))
+    assert watched.filter(decided([1.0, 1.0]), at([0.0, 0.0])).reasons & Reason.GUARD
+
+
+@pytest.mark.parametrize("safe_effort", ("arrest", "zero", "damp", "hold"))
+def test_the_matrices_are_those_of_the_safe_effort(safe_effort):
+    """u = mean - D qd - K (q - q_r), for an arm near rest at the pose where it began."""
+    settings = SupervisorSettings(safe_effort=safe_effort)
+    safe, q = SafeCommand(planar_robot(2), settings, DT), np.array([0.3, -0.4])
+    safe.reset(np.array([2.0, -1.0]))
+    safe.applied(np.array([2.0, -1.0]), 1.0, True)
+    safe.command(at(q), np.zeros(2))
+    law = safe.linear_effort(q)
+    way, speed = np.array([0.02, -0.01]), np.array([0.1, -0.2])
+    expected = safe.command(at(q + way, speed), np.zeros(2))
+    np.testing.assert_allclose(law.mean - law.damping @ speed - law.stiffness @ way, expected, atol=1e-9)
+    assert law.brakes is (safe_effort == "arrest")
