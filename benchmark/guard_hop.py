@@ -2,10 +2,10 @@
 
     python benchmark/guard_hop.py [--rate 200] [--seconds 20] [--joints 7] [--domain 86]
 
-This process plays mpc_node and the robot's controller. Every period it publishes a joint state and a command, in turn on a
-topic that it reads itself and on the guard's, whose output it reads as well; both are timed from publish() to the callback.
-The rate of either topic is that of the control loop. Printed: p50, p99 and the largest of both times, the median of what the
-guard adds, the processor time of the guard while it forwards, and while it plays the safe command.
+This process plays mpc_node and the robot's controller. Every period it publishes a joint state and a command, in turn
+on a topic that it reads itself and on the guard's, whose output it reads as well; both are timed from publish() to the
+callback. The rate of either topic is that of the control loop. Printed: p50, p99 and the largest of both times, the
+median of what the guard adds, the processor time of the guard while it forwards, and while it plays the safe command.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """Read the label and the values of a serialized std_msgs/Float64MultiArray without making a message of it.
 
-A command comes 200 times a second and more, and its message object would cost more time than all else that the guard does
-with it. The encoding is CDR (OMG DDS-XTypes 1.3, sec. 7.4): 4 bytes of header, of which the second is 1 for plain CDR with
-the least significant byte first; then
+A command comes 200 times a second and more, and its message object would cost more time than all else that the guard
+does with it. The encoding is CDR (OMG DDS-XTypes 1.3, sec. 7.4): 4 bytes of header, of which the second is 1 for plain
+CDR with the least significant byte first; then
 
     uint32 count of dimensions, each: string label, uint32 size, uint32 stride;     uint32 data_offset
     uint32 count of values, and from the next multiple of 8 on the values, 8 bytes each
 
-A number begins at a multiple of its size, counted from the end of the header; a string is its length with the final zero as
-uint32, then its bytes.
+A number begins at a multiple of its size, counted from the end of the header; a string is its length with the final
+zero as uint32, then its bytes.
 """
 
 from __future__ import annotations

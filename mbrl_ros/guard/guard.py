@@ -6,13 +6,14 @@
     HOLD         somebody asked for it: the safe command, until ~/resume
     E_STOP       ... until ~/clear, which leads to HOLD
 
-A command is good if it has one finite entry for each joint, inside the limits and within reach of the one before; any other
-one is counted and otherwise as if it had not come. Each end of FORWARDING is an intervention and has a number, the epoch.
+A command is good if it has one finite entry for each joint, inside the limits and within reach of the one before; any
+other one is counted and otherwise as if it had not come. Each end of FORWARDING is an intervention and has a number,
+the epoch.
 
 Handover without a step: from WAITING or ACTING to FORWARDING, once the safe command has come to rest and
-`handover_periods` good commands in a row, none later than the time-out, were sent by a node whose parameters are recent and
-name the present epoch (it knows that it was interrupted, and has begun again from the measured state), and lie where the
-guard holds the arm (NEAR). While nothing has gone out yet, one such command is enough.
+`handover_periods` good commands in a row, none later than the time-out, were sent by a node whose parameters are
+recent and name the present epoch (it knows that it was interrupted, and has begun again from the measured state), and
+lie where the guard holds the arm (NEAR). While nothing has gone out yet, one such command is enough.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class Guard:
         self._parameters, self._heartbeat = parameters, now
         slack = ROUNDING * (parameters.upper - parameters.lower)
         box = parameters.lower - slack, parameters.upper + slack, parameters.largest_step + slack
-        self._box = list(zip(*(side.tolist() for side in box)))
+        self._box = list(zip(*(side.tolist() for side in box), strict=True))
         self.states.configure(parameters)
         return ""
 
@@ -207,7 +208,7 @@ class Guard:
         )
 
     def end(self, now: float) -> None:
-        """The guard itself ends: let the safe command bring the arm to rest; what goes out then stays in effect."""
+        """Bring the arm to rest, since the guard itself ends; what goes out then stays in effect."""
         if self.mode is Mode.FORWARDING:
             self._intervene(Mode.HOLD, "the guard ends", now)
 
@@ -228,14 +229,14 @@ class Guard:
         return reason
 
     def _problem(self, u: Sequence[float], parameters: GuardParameters, now: float) -> str:
-        """Why a command is not good, '' if it is. No numpy: for a few joints, plain numbers take a tenth of its time."""
+        """Return why a command is not good, '' if it is; without numpy, which is slower for a few joints."""
         if len(u) != len(self._box):
             return "wrong length"
-        if not all(low <= value <= high for value, (low, high, _) in zip(u, self._box)):
+        if not all(low <= value <= high for value, (low, high, _) in zip(u, self._box, strict=True)):
             return "outside the limits" if all(map(math.isfinite, u)) else "not finite"
         if self.mode is Mode.FORWARDING and self._last is not None:
             periods = max(1.0, (now - self._sent_at) / parameters.period)
-            for value, last, (_, _, step) in zip(u, self._last, self._box):
+            for value, last, (_, _, step) in zip(u, self._last, self._box, strict=True):
                 if abs(value - last) > periods * step:
                     return "too far from the last command"
         return ""
@@ -251,7 +252,7 @@ class Guard:
         self.counts["forwarded"] += 1
 
     def _speed(self, parameters: GuardParameters) -> Array:
-        """How fast the commands were changing (n,) [1/s]."""
+        """Return how fast the commands were changing (n,) [1/s]."""
         before, periods = self._before
         if before is None or self._last is None:
             return np.zeros(parameters.n)
@@ -270,7 +271,7 @@ class Guard:
         self.mode, self.cause, self._streak = mode, cause, 0
 
     def _hands_over(self, u: Array, parameters: GuardParameters, now: float, late: float) -> bool:
-        """Whether this good command is the first one that goes out again."""
+        """Return whether this good command is the first one that goes out again."""
         if self.mode not in (Mode.WAITING, Mode.ACTING):
             self.counts["held back"] += 1
             return False
@@ -285,7 +286,7 @@ class Guard:
         return self._streak >= (1 if self._law is None else self.settings.handover_periods)
 
     def _near(self, u: Array, parameters: GuardParameters) -> bool:
-        """Whether u (n,) may follow the guard's command without a step."""
+        """Return whether u (n,) may follow the guard's command without a step."""
         if self._law is None:
             return True
         if parameters.interface == "effort":

@@ -7,13 +7,13 @@ With the period h [s] since the last command and clip(x, y) = min(max(x, -y), y)
     effort     u = mean + M a_r - D (qd - v_r) - K (q - q_r) - w,      w <- w + h K_i (q - q_r)
 
 The first two need no joint state. The effort law is that of safety/arrest.py with matrices that mpc_node sent: M the
-inertia, D, K and K_i the gains of damping, stiffness and integral. Its reference (q_r, v_r, a_r) begins at the measured
-state; with the anchor rule `brake` it brakes like the others, with `present` it rests where the law begins. w stands still
-for a joint whose command is at its limit, and is never more than the limit.
+inertia, D, K and K_i the gains of damping, stiffness and integral. Its reference (q_r, v_r, a_r) begins at the
+measured state; with the anchor rule `brake` it brakes like the others, with `present` it rests where the law begins. w
+stands still for a joint whose command is at its limit, and is never more than the limit.
 
-Without a recent joint state an effort cannot brake: nothing tells when the joint is at rest, and a torque that goes on for
-too long throws it back. What carries the arm, mean - w, therefore goes on alone; after `carry_time` the effort is zero, for
-an arm whose brakes engage by themselves. When states come again the law begins anew from the measured state.
+Without a recent joint state an effort cannot brake: nothing tells when the joint is at rest, and a torque that goes on
+for too long throws it back. What carries the arm, mean - w, therefore goes on alone; after `carry_time` the effort is
+zero, for an arm whose brakes engage by themselves. When states come again the law begins anew from the measured state.
 
 Every command is finite, inside its limits and within reach of the one before.
 """
@@ -35,7 +35,7 @@ class Law(Protocol):
     """A safe command from its beginning to its end."""
 
     def command(self, elapsed: float, state: JointStates | None) -> Array:
-        """Return the command (n,), `elapsed` [s] after the one before; `state`: the newest one, None without a recent one."""
+        """Return the command (n,) `elapsed` [s] after the last one; `state`: None without a recent one."""
 
     @property
     def at_rest(self) -> bool:

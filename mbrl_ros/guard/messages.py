@@ -1,7 +1,8 @@
 """What mpc_node tells the guard, and what the guard reports, as labelled lists of numbers (std_msgs/Float64MultiArray).
 
-layout.dim[0].label names the layout and its version; the next three labels are texts; then follow the fields in the order
-of `data`, each with its name and size, and at last one label of size 0 for each joint, in the order of the commands.
+layout.dim[0].label names the layout and its version; the next three labels are texts; then follow the fields in the
+order of `data`, each with its name and size, and at last one label of size 0 for each joint, in the order of the
+commands.
 
 Parameters, VERSION. Texts: the sender's full name, the interface, the anchor rule (ANCHORS).
 
@@ -182,8 +183,10 @@ def read_parameters(message: Message) -> GuardParameters:
         int(scalars["counter"]),
         int(scalars["epoch"]),
         bool(scalars["watch"]),
-        *(scalars[name] for name in ("period", "state_timeout", "carry_time")),
-        *(found[name] for name in (*VECTORS, *MATRICES)),
+        scalars["period"],
+        scalars["state_timeout"],
+        scalars["carry_time"],
+        **{name: found[name] for name in (*VECTORS, *MATRICES)},
     )
 
 
@@ -196,9 +199,17 @@ def read_status(message: Message) -> GuardStatus:
     u = values["u"] if values["u"].size else None
     if u is not None and not np.isfinite(u).all():
         raise GuardMessageError("the command in the status is not finite")
-    state, epoch, at_rest, lasted, *counts = (float(values[name][0]) for name in names)
+    numbers = {name: float(values[name][0]) for name in names}
     return GuardStatus(
-        mode, cause, source, int(state), int(epoch), bool(at_rest), lasted, *(int(count) for count in counts), u
+        mode,
+        cause,
+        source,
+        int(numbers["state"]),
+        int(numbers["epoch"]),
+        bool(numbers["at_rest"]),
+        numbers["lasted"],
+        **{name: int(numbers[name]) for name in COUNTS},
+        u=u,
     )
 
 

@@ -1,4 +1,4 @@
-"""The parameters of guard_node. The package's settings list them too (config/sections/nodes.py); a test compares both."""
+"""The parameters of guard_node, which config/sections/nodes.py lists too; a test compares both."""
 
 from __future__ import annotations
 

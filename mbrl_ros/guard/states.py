@@ -1,9 +1,9 @@
 """Joint states for the safe command. They are kept as they came and are read only when the safe command needs one.
 
-A state is refused whose stamp is not later than the one before, that lacks a joint, that is not finite, or whose positions
-the velocity limits and the time since the last state cannot explain. After `state_timeout` without a state the next one is
-taken whatever its stamp and positions: the robot's clock may begin anew. A joint without position limits is continuous, and
-a leap of a whole turn is no motion.
+A state is refused whose stamp is not later than the one before, that lacks a joint, that is not finite, or whose
+positions the velocity limits and the time since the last state cannot explain. After `state_timeout` without a state
+the next one is taken whatever its stamp and positions: the robot's clock may begin anew. A joint without position
+limits is continuous, and a leap of a whole turn is no motion.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class StateBuffer:
         return self._index
 
     def _velocity(self, message: Any, index: list[int], q: Array, stamp: float) -> Array:
-        """The measured velocity; the slope of the positions where it is missing or faster than the joint can be."""
+        """Return the measured velocity, or the slope of the positions where it is missing or impossible."""
         assert self._parameters is not None
         slope = np.zeros(q.size)
         if self._past:

@@ -65,7 +65,7 @@ class CommandPublisher:
             )
 
     @property
-    def order(self) -> Array | None:
+    def order(self) -> NDArray[np.intp] | None:
         """Return the indices (n,) of the robot's joints in the order of the commands; None: not known yet."""
         return self._order
 

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.timer import Timer
@@ -113,8 +114,8 @@ class GuardLink(TickObserver):
             self._parameters.publish(write_parameters(parameters, Float64MultiArray(), MultiArrayDimension))
         if self._watched and self._watch.after_tick(now):
             self._node.get_logger().error(
-                f"no command comes from the guard '{self._guard}': the arm is stopped on 'commands'; start the guard again, "
-                "then call ~/clear and ~/resume"
+                f"no command comes from the guard '{self._guard}': the arm is stopped on 'commands'; start the guard "
+                "again, then call ~/clear and ~/resume"
             )
 
     def end(self) -> None:
@@ -164,7 +165,7 @@ class GuardLink(TickObserver):
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
-    def _present_parameters(self, q: Array, order: Array) -> GuardParameters:
+    def _present_parameters(self, q: Array, order: NDArray[np.intp]) -> GuardParameters:
         """Return what the guard must know at the pose q (n,), in the order of the commands."""
         robot, settings = self._supervisor.robot, self._supervisor.settings
         span = robot.command_upper - robot.command_lower

@@ -1,8 +1,9 @@
 """guard_node: stands between mpc_node's commands and the robot's controller, and stops the arm when mpc_node is silent.
 
-A process of its own, so that nothing that stops mpc_node stops it, and small: it loads ROS, numpy and mbrl_ros/guard, not the
-controller. What it does is decided in guard/guard.py. The executor's thread takes what comes and forwards commands; a thread
-of its own sleeps until a command is missing and sends the safe ones. doc/guard.md describes topics, services and parameters.
+A process of its own, so that nothing that stops mpc_node stops it, and small: it loads ROS, numpy and mbrl_ros/guard,
+not the controller. What it does is decided in guard/guard.py. The executor's thread takes what comes and forwards
+commands; a thread of its own sleeps until a command is missing and sends the safe ones. doc/guard.md describes topics,
+services and parameters.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from std_srvs.srv import Trigger
 
 from ..guard.command_bytes import read_command
-from ..guard.guard import Guard, Mode
+from ..guard.guard import Guard
 from ..guard.messages import GuardMessageError, read_parameters
 from . import qos
 from .child_process import end_with_parent

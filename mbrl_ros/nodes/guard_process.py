@@ -1,7 +1,7 @@
 """guard_node as a process: what nodes/process.py does for the other nodes, without their configuration.
 
-The guard must start within a moment and load nothing of the controller. Exit codes as there: 0 ended as requested, 2 it could
-not start.
+The guard must start within a moment and load nothing of the controller. Exit codes as there: 0 ended as requested, 2
+it could not start.
 """
 
 from __future__ import annotations

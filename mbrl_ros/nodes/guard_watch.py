@@ -1,10 +1,11 @@
 """What mpc_node concludes from its guard's status and from the commands that come out of it. No ROS.
 
-not forwarding     the guard commands the arm: the supervisor is overridden. Once the guard's safe command has come to rest,
-                   mpc_node begins again from the guard's command and acknowledges the intervention (its epoch).
-forwarding         mpc_node commands the arm; after an intervention longer than `supervisor.stale_limit` in FAULT.
-lost               the guard's commands no longer come though mpc_node's go on: FAULT, and commands go past the guard until
-                   it forwards again.
+While the guard does not forward, it commands the arm and the supervisor follows. Once the guard's safe command has
+come to rest, mpc_node begins again from the guard's command and acknowledges the intervention (its epoch). When the
+guard forwards again, mpc_node commands the arm, after an intervention longer than `supervisor.stale_limit` in FAULT.
+
+When the guard's commands no longer come though mpc_node's go on, the guard is lost: FAULT, and commands go past it
+until it forwards again.
 """
 
 from __future__ import annotations
@@ -87,7 +88,12 @@ class GuardWatch:
         """Notice that the guard is lost; return whether it was lost just now."""
         with self._lock:
             self._ticks += 1
-            if self.past_guard or not self._commands or self._ticks < self._lost_ticks or now - self._heard_at < self._lost_after:
+            if (
+                self.past_guard
+                or not self._commands
+                or self._ticks < self._lost_ticks
+                or now - self._heard_at < self._lost_after
+            ):
                 return False
             self.past_guard, self.overridden, self.status = True, False, None
             self._override(Guard.LOST, None)

@@ -33,8 +33,8 @@ SAFE_DAMPING = 0.05  # share of the effort limit that damps a joint at its veloc
 class LinearEffort:
     """u = mean + M a_r - D (qd - v_r) - K (q - q_r) - w, w <- w + h K_i (q - q_r); see guard/laws.py.
 
-    `mean` (n,) [N m or N]; the matrices are (n, n). `brakes`: the reference brakes from the measured state; otherwise it
-    rests where the law begins.
+    `mean` (n,) [N m or N]; the matrices are (n, n). `brakes`: the reference brakes from the measured state; otherwise
+    it rests where the law begins.
     """
 
     mean: Array

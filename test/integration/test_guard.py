@@ -1,4 +1,4 @@
-"""guard_node over real DDS: it stops the arm when mpc_node dies or hangs, and hands it over again; and mpc_node watches it."""
+"""guard_node over real DDS: it stops the arm when mpc_node dies or hangs and hands it over; mpc_node watches it."""
 
 import signal
 import subprocess
@@ -77,7 +77,8 @@ def test_without_its_guard_mpc_node_stops_the_arm_and_says_so(tmp_path, interfac
         def reported() -> bool:
             statuses = [status for message in arm.peer.heard["/diagnostics"] for status in message.status]
             return any(
-                status.name == "/mpc_node: guard" and status.level == DiagnosticStatus.ERROR for status in statuses[-20:]
+                status.name == "/mpc_node: guard" and status.level == DiagnosticStatus.ERROR
+                for status in statuses[-20:]
             )
 
         arm.peer.until(reported, "an error in the diagnostics")
@@ -129,7 +130,7 @@ def test_the_guards_own_end_brings_the_arm_to_rest_first(tmp_path):
         assert not arm.own()[-1].values.any()
 
 
-# --- this process in place of mpc_node ----------------------------------------------------------------------------------
+# --- this process in place of mpc_node --------------------------------------------------------------------------------
 
 
 class Sender:
@@ -194,7 +195,9 @@ def test_malformed_messages_change_nothing(sender):
     good = write_parameters(parameters(2, "velocity", 10**6, source="/peer"), Float64MultiArray(), MultiArrayDimension)
     for k in range(100):
         bad = Float64MultiArray(data=list(good.data))
-        bad.layout.dim = [MultiArrayDimension(label=dim.label, size=dim.size, stride=dim.stride) for dim in good.layout.dim]
+        bad.layout.dim = [
+            MultiArrayDimension(label=dim.label, size=dim.size, stride=dim.stride) for dim in good.layout.dim
+        ]
         at = int(rng.integers(len(bad.data)))
         kind = k % 5
         if kind == 0:
@@ -252,5 +255,3 @@ def test_a_wrong_parameter_is_one_line_and_code_2(values):
         assert len(said) == 1 and next(iter(values)) in said[0]
     finally:
         process.kill()
-
-

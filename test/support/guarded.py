@@ -53,7 +53,13 @@ class GuardedArm:
         self.guard = self.start("guard_node", GUARD)
         self.sim = self.start(
             "sim_node",
-            {**robot, "plant.rate": RATE, "plant.initial_position": list(HANGING), "brakes": False, "plant.damping": [0.1]},
+            {
+                **robot,
+                "plant.rate": RATE,
+                "plant.initial_position": list(HANGING),
+                "brakes": False,
+                "plant.damping": [0.1],
+            },
         )
         self.mpc = self.start("mpc_node", self._mpc)
         self.commands: list[Sample] = []
@@ -138,7 +144,7 @@ class GuardedArm:
         self.peer.until(ready, "an mpc_node that moves the arm")
 
     def move(self, speed: float = 0.8) -> None:
-        """Send targets to and fro until a joint is faster than `speed` [rad/s], under commands as of a trained controller."""
+        """Send targets to and fro until a joint is faster than `speed` [rad/s] under moderate commands."""
         targets = self.peer.publisher(JointState, "/mpc_node/target_joints")
         goals = ((-0.5, 0.9), (-2.2, -0.9))
         self.recover()
@@ -169,7 +175,7 @@ class GuardedArm:
         return min(self.truth, key=lambda sample: abs(sample.at - at))
 
     def beyond_braking(self, at: float) -> float:
-        """How much farther [m] the tip has gone from where it was at the time `at` than braking at the limit takes it."""
+        """How much farther [m] the tip has gone since the time `at` than braking at the limit takes it."""
         begin = self.state_at(at)
         way = 0.5 * begin.speeds**2 / LIMIT
         braking = float(np.abs(way) @ (2.0 * LENGTH, LENGTH))

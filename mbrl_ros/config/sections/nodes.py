@@ -182,7 +182,7 @@ class ReplayNodeSettings(Section):
 
 @dataclasses.dataclass(frozen=True)
 class GuardNodeSettings(Section):
-    """guard_node, which imports nothing of this package: guard/settings.py holds the same list, and a test compares both."""
+    """guard_node. It cannot import this list, so guard/settings.py repeats it; a test compares both."""
 
     missing_periods: float = setting(
         2.5, "without a command for so long, the safe command goes out", unit="periods", low=1.0, high=100.0

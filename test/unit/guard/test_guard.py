@@ -247,7 +247,7 @@ def test_without_states_an_effort_is_carried_and_not_handed_over():
         side.wait(side.now + PERIOD)
 
 
-# --- joint states -------------------------------------------------------------------------------------------------------
+# --- joint states -----------------------------------------------------------------------------------------------------
 
 
 def newest(*messages, told=None, apart=PERIOD):

@@ -1,4 +1,4 @@
-"""The guard's safe commands: braking within the acceleration limit, rest in time, always finite and inside the limits."""
+"""The guard's safe commands: braking within the acceleration limit, rest in time, finite and inside the limits."""
 
 import numpy as np
 import pytest
@@ -74,7 +74,7 @@ def plant_step(q, qd, u, inertia, load, elapsed):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_an_effort_brings_coupled_joints_to_rest_and_carries_them(seed):
-    """With the inertia that it believes: within the braking time, the braking distance and 1.1 times the acceleration limit."""
+    """With the believed inertia: within braking time and distance and 1.1 times the acceleration limit."""
     rng = np.random.default_rng(seed)
     factor = rng.normal(size=(3, 3))
     inertia = 0.05 * (factor @ factor.T + np.eye(3))
@@ -139,7 +139,7 @@ def test_without_states_an_effort_carries_and_then_does_what_was_told():
 
 
 def test_the_anchor_rule_present_holds_where_it_began():
-    """Damping and stiffness about the pose of the beginning, no braking reference: supervisor.safe_effort hold and damp."""
+    """Damping and stiffness about the pose of the beginning: supervisor.safe_effort hold and damp."""
     told = parameters(n=1, anchor="present", stiffness=np.array([[50.0]]), integral=np.zeros((1, 1)))
     law = make_law(told, np.zeros(1), np.zeros(1))
     first = law.command(PERIOD, JointStates(np.array([0.2]), np.array([1.0]), 0.0, 0.0))

@@ -94,7 +94,7 @@ def test_what_no_sender_means_is_refused(changes):
 
 
 def test_damaged_layouts_are_refused_whatever_they_announce():
-    """Sizes that do not fit, fields that are missing, doubled or in another order, other versions: never another error."""
+    """Sizes that do not fit, fields missing, doubled or in another order, other versions: never another error."""
     rng = np.random.default_rng(1)
     for _ in range(500):
         message = written(n=int(rng.integers(1, 5)), interface=str(rng.choice(("effort", "velocity"))))
