@@ -80,7 +80,7 @@ class GuardLink(TickObserver):
         if watched:
             subscribe = node.create_subscription
             self._subscriptions = [
-                subscribe(Float64MultiArray, f"{guard}/status", self._on_status, qos.LATCHED),
+                subscribe(Float64MultiArray, f"{guard}/guard_status", self._on_status, qos.LATCHED),
                 subscribe(Float64MultiArray, "commands", self._on_command, ECHO, raw=True),
             ]
         self._timer: Timer | None = None
@@ -97,7 +97,7 @@ class GuardLink(TickObserver):
 
     def wait(self, seconds: float) -> None:
         """Wait until the guard can be talked to, at most `seconds` [s]; without it nothing moves."""
-        deadline, status = time.monotonic() + seconds, f"{self._guard}/status"
+        deadline, status = time.monotonic() + seconds, f"{self._guard}/guard_status"
         while self._parameters.get_subscription_count() == 0 or self._node.count_publishers(status) == 0:
             if time.monotonic() > deadline:
                 self._node.get_logger().warning(f"the guard '{self._guard}' does not answer; nothing moves without it")
@@ -146,7 +146,7 @@ class GuardLink(TickObserver):
             if status.u is not None:
                 status.u[order] = status.u.copy()  # into the robot's order
         except (GuardMessageError, IndexError, ValueError) as error:
-            self._node.get_logger().warning(f"{self._guard}/status: {error}", throttle_duration_sec=5.0)
+            self._node.get_logger().warning(f"{self._guard}/guard_status: {error}", throttle_duration_sec=5.0)
             return
         known = self._watch.epoch
         self._watch.take_status(status, time.monotonic())

@@ -27,13 +27,13 @@ LEVELS = {
 
 
 class GuardReport:
-    """Publishes `~/status` and /diagnostics of `guard`, and watches who publishes on the topic of `commands`."""
+    """Publishes `~/guard_status` and /diagnostics of `guard`, and watches who publishes on the topic of `commands`."""
 
     def __init__(self, node: Node, guard: Guard, commands: Publisher):
         """Begin to report."""
         self._node, self._guard, self._topic = node, guard, commands.topic_name
         self._parameters_topic = f"{node.get_fully_qualified_name()}/parameters_in"
-        self._status = node.create_publisher(Float64MultiArray, "~/status", qos.LATCHED)
+        self._status = node.create_publisher(Float64MultiArray, "~/guard_status", qos.LATCHED)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         self._lock, self._mode, self._skip, self._others = threading.Lock(), Mode.WAITING, 0, ""
         node.create_timer(STATUS_PERIOD, self._on_time)

@@ -13,6 +13,8 @@ from std_msgs.msg import Float64MultiArray, String
 RECORDED_TOPICS = (
     "joint_states",
     "commands",
+    "commands_in",
+    "guard_status",
     "shadow_commands",
     "trajectory_commands",
     "features",

@@ -37,7 +37,7 @@ ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "status": (VECTOR, ("status",)),
     "event_log": (TEXT, ("event_log", "journal")),  # the latter in earlier recordings
     "policy": ("std_msgs/msg/UInt8MultiArray", ("policy",)),
-    "commands": (VECTOR, ("commands", "shadow_commands", "command")),
+    "commands": (VECTOR, ("commands_in", "commands", "shadow_commands", "command")),
 }
 NEVER_COMMANDS = ("status", "features_vector")
 

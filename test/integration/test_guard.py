@@ -142,7 +142,7 @@ class Sender:
         self.peer.processes.append(self.guard)
         for kind, topic in (
             (Float64MultiArray, "/commands"),
-            (Float64MultiArray, "/guard_node/status"),
+            (Float64MultiArray, "/guard_node/guard_status"),
             (DiagnosticArray, "/diagnostics"),
         ):
             self.peer.listen(kind, topic)
@@ -153,7 +153,7 @@ class Sender:
 
     @property
     def status(self):
-        heard = self.peer.heard["/guard_node/status"]
+        heard = self.peer.heard["/guard_node/guard_status"]
         return read_status(heard[-1]) if heard else None
 
     def good(self, value: float) -> None:

@@ -68,7 +68,7 @@ class GuardedArm:
         node, many = self.peer.node, QoSProfile(depth=1000)
         node.create_subscription(Float64MultiArray, "/commands", self._on_command, many)
         node.create_subscription(JointState, "/sim_node/truth", self._on_truth, many)
-        node.create_subscription(Float64MultiArray, "/guard_node/status", self._on_status, many)
+        node.create_subscription(Float64MultiArray, "/guard_node/guard_status", self._on_status, many)
         self.peer.listen(DiagnosticArray, "/diagnostics")
 
     def start(self, name: str, parameters: dict) -> NodeProcess:
