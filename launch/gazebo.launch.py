@@ -97,7 +97,11 @@ def generate_launch_description() -> LaunchDescription:
             # params_file, namespace, autostart and the others are declared, with their defaults, in mpc.launch.py
             IncludeLaunchDescription(
                 PathJoinSubstitution([SHARE, "launch", "mpc.launch.py"]),
-                launch_arguments={"use_sim_time": "true", "commands": f"{CONTROLLERS[0]}/commands"}.items(),
+                launch_arguments={
+                    "use_sim_time": "true",
+                    "commands": f"{CONTROLLERS[0]}/commands",
+                    "guard": "false",
+                }.items(),
             ),
             IncludeLaunchDescription(
                 PathJoinSubstitution([FindPackageShare("ros_gz_sim"), "launch", "gz_sim.launch.py"]),

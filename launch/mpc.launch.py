@@ -1,4 +1,4 @@
-"""Launch the controller alone, for a real robot that publishes joint_states and executes commands.
+"""Launch the controller and its guard, for a real robot that publishes joint_states and executes commands.
 
 ros2 launch mbrl_ros mpc.launch.py params_file:=my_robot.yaml commands:=forward_effort_controller/commands
 """
@@ -6,7 +6,12 @@ ros2 launch mbrl_ros mpc.launch.py params_file:=my_robot.yaml commands:=forward_
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.conditions import IfCondition
-from launch.substitutions import LaunchConfiguration, NotEqualsSubstitution, PathJoinSubstitution
+from launch.substitutions import (
+    IfElseSubstitution,
+    LaunchConfiguration,
+    NotEqualsSubstitution,
+    PathJoinSubstitution,
+)
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
@@ -50,6 +55,12 @@ def arguments() -> list[DeclareLaunchArgument]:
             description="topic to which the robot's controller subscribes, e.g. forward_effort_controller/commands",
         ),
         DeclareLaunchArgument(
+            "guard",
+            default_value="true",
+            choices=["true", "false"],
+            description="start guard_node between the controller and the robot; false for a simulation",
+        ),
+        DeclareLaunchArgument(
             "record",
             default_value="",
             description="folder, created anew, for a bag of everything that mbrl replay needs; empty: no recording",
@@ -70,9 +81,21 @@ def generate_launch_description() -> LaunchDescription:
         parameters=[
             given("params_file"),
             {"end_with_parent": True},
+            {"guard": ParameterValue(IfElseSubstitution(given("guard"), "guard_node", ""), value_type=str)},
             {name: ParameterValue(given(name), value_type=bool) for name in ("use_sim_time", "autostart", "lockstep")},
         ],
         remappings=[(name, given(name)) for name in ("joint_states", "commands")],
+        ros_arguments=["--log-level", given("log_level"), "--enclave", given("enclave")],
+    )
+    guard = Node(
+        package="mbrl_ros",
+        executable="guard_node",
+        name="guard_node",
+        namespace=given("namespace"),
+        output="screen",
+        parameters=[given("params_file"), {"end_with_parent": True}],
+        remappings=[(name, given(name)) for name in ("joint_states", "commands")],
+        condition=IfCondition(given("guard")),
         ros_arguments=["--log-level", given("log_level"), "--enclave", given("enclave")],
     )
     recorder = Node(
@@ -85,4 +108,4 @@ def generate_launch_description() -> LaunchDescription:
         condition=IfCondition(NotEqualsSubstitution(given("record"), "")),
         ros_arguments=["--log-level", given("log_level")],
     )
-    return LaunchDescription([*arguments(), controller, recorder])
+    return LaunchDescription([*arguments(), guard, controller, recorder])

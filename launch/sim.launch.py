@@ -27,7 +27,9 @@ def generate_launch_description() -> LaunchDescription:
                 description="publish the features a camera of unknown pose sees",
             ),
             # params_file, namespace, autostart, lockstep and the others are declared in mpc.launch.py
-            IncludeLaunchDescription(PathJoinSubstitution([SHARE, "launch", "mpc.launch.py"])),
+            IncludeLaunchDescription(
+                PathJoinSubstitution([SHARE, "launch", "mpc.launch.py"]), launch_arguments={"guard": "false"}.items()
+            ),
             Node(
                 package="mbrl_ros",
                 executable="sim_node",

@@ -47,4 +47,4 @@ def test_a_robot_that_falls_silent_gets_the_safe_command(peer):
 
 @pytest.mark.launch(fixture=controller, shutdown=True)
 def test_the_node_ends_in_order(exits):
-    assert exits == {"mpc_node": 0}
+    assert exits == {"mpc_node": 0, "guard_node": 0}
