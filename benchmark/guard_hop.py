@@ -50,7 +50,7 @@ class Bench:
         self.status: GuardStatus | None = None
         self.node.create_subscription(Float64MultiArray, "direct", lambda m: self._heard("direct", m), many)
         self.node.create_subscription(Float64MultiArray, "commands", lambda m: self._heard("guard", m), many)
-        self.node.create_subscription(Float64MultiArray, "guard_node/guard_status", self._on_status, QoSProfile(depth=1))
+        self.node.create_subscription(Float64MultiArray, "guard_node/guard_status", self._on_status, 1)
         self.k = 0
         self.spinner = Spinner(self.node)
 
