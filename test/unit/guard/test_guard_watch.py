@@ -1,5 +1,7 @@
 """What mpc_node concludes from its guard: who commands the arm, when it begins again, and that the guard is lost."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -7,10 +9,14 @@ from mbrl_ros.config.sections.safety import SupervisorSettings
 from mbrl_ros.guard.guard import Mode
 from mbrl_ros.guard.messages import GuardStatus
 from mbrl_ros.nodes.guard_watch import LOST_TIME, GuardWatch
+from mbrl_ros.runtime.conditions import SystemClock
+from mbrl_ros.runtime.control_loop import ControlLoop
+from mbrl_ros.runtime.mailbox import Arrival
 from mbrl_ros.safety.safe_command import SafeCommand
 from mbrl_ros.safety.state_machine import Guard, Reason, Request, State
 from mbrl_ros.safety.supervisor import Supervisor
 from mbrl_ros.types import Decision, DecisionStatus, Observation
+from support.control import Echo, RecordingOutputs
 from support.robots import planar_robot
 
 DT = 0.005
@@ -193,3 +199,31 @@ def test_the_matrices_are_those_of_the_safe_effort(safe_effort):
     expected = safe.command(at(q + way, speed), np.zeros(2))
     np.testing.assert_allclose(law.mean - law.damping @ speed - law.stiffness @ way, expected, atol=1e-9)
     assert law.brakes is (safe_effort == "arrest")
+
+
+@pytest.mark.parametrize("keep_alive", (True, False))
+def test_while_a_state_is_late_the_last_command_is_repeated_for_the_guard(keep_alive):
+    """The states are recent enough to act on, but none comes."""
+    loop = ControlLoop(
+        Echo(),
+        supervisor("effort"),
+        RecordingOutputs(),
+        SystemClock(lambda: 0.0),
+        dt=DT,
+        timeout=0.05,
+        keep_alive=keep_alive,
+    )
+    loop.start()
+    try:
+        loop.mailbox.put(Arrival(at([0.1, 0.2]), 0.0))
+        loop.outputs.wait_for("command", 4 if keep_alive else 1)
+        loop.outputs.wait_for("tick", 1)
+        end = time.monotonic() + 60.0
+        while loop.statistics.missed < 4 and time.monotonic() < end:
+            time.sleep(DT)
+        commands = [(stamp, u.tolist()) for stamp, u in loop.outputs.of("command")]
+        assert loop.statistics.missed >= 4 and (len(commands) > 3) == keep_alive
+        assert all(command == commands[0] for command in commands)
+        assert loop.commands_sent == 1  # a repeated command is not a new one
+    finally:
+        loop.stop()
