@@ -28,7 +28,7 @@ from .messages import Array, GuardParameters
 from .states import JointStates
 
 LONGEST_STEP = 4.0  # periods: a longer pause between two commands brakes no more than this one
-CATCH_UP = 1.5  # periods by which a position may advance at once
+CATCH_UP_SHARE = 1.5  # periods by which a position may advance at once
 
 
 class Law(Protocol):
@@ -98,7 +98,7 @@ class PositionLaw:
         """Return the next position (n,)."""
         parameters = self._limits.parameters
         self._v = _slower(self._v, parameters.acceleration * elapsed)
-        self._u = self._limits.apply(self._u + min(elapsed, CATCH_UP * parameters.period) * self._v)
+        self._u = self._limits.apply(self._u + min(elapsed, CATCH_UP_SHARE * parameters.period) * self._v)
         return self._u
 
     @property

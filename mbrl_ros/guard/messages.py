@@ -45,11 +45,11 @@ Message = Any  # std_msgs/Float64MultiArray, of rclpy or of a bag
 VERSION, STATUS_VERSION = "mbrl_ros/guard_parameters/1", "mbrl_ros/guard_status/1"
 INTERFACES = ("effort", "velocity", "position")
 ANCHORS = ("brake", "present")
-MOST_JOINTS, LONGEST_TEXT = 64, 256
+MOST_GUARDED_JOINTS, LONGEST_TEXT = 64, 256
 LARGEST = 1e7  # no number of a robot is larger
 LARGEST_WHOLE = 2.0**53  # a count: above it, not every whole number is one
 SKEW = 1e-6  # of its largest entry by which a matrix may miss symmetry and sign
-COUNTS = ("forwarded", "played", "refused", "interventions")
+STATUS_COUNTS = ("forwarded", "played", "refused", "interventions")
 SCALARS = ("counter", "epoch", "watch", "period", "state_timeout", "carry_time")
 VECTORS = ("lower", "upper", "largest_step", "velocity", "acceleration", "position_lower", "position_upper", "mean")
 MATRICES = ("inertia", "damping", "stiffness", "integral")
@@ -126,7 +126,7 @@ def write_parameters(parameters: GuardParameters, fill: Message, dimension: Any)
 
 def write_status(status: GuardStatus, fill: Message, dimension: Any) -> Message:
     """Write `status` into the empty message `fill`; `dimension` as in write_parameters."""
-    values = {name: getattr(status, name) for name in ("state", "epoch", "at_rest", "lasted", *COUNTS)}
+    values = {name: getattr(status, name) for name in ("state", "epoch", "at_rest", "lasted", *STATUS_COUNTS)}
     values["u"] = () if status.u is None else status.u
     texts = (status.mode, status.cause[:LONGEST_TEXT], status.source)
     return _write(fill, dimension, STATUS_VERSION, texts, values, ())
@@ -160,8 +160,10 @@ def read_parameters(message: Message) -> GuardParameters:
     """
     (source, interface, anchor), values, joints = _read(message, VERSION, (*SCALARS, *VECTORS, *MATRICES))
     n, found = len(joints), dict(values)
-    if not 1 <= n <= MOST_JOINTS or len(set(joints)) != n or not all(joints):
-        raise GuardMessageError(f"{n} joints with {len(set(joints))} names; from 1 to {MOST_JOINTS} are possible")
+    if not 1 <= n <= MOST_GUARDED_JOINTS or len(set(joints)) != n or not all(joints):
+        raise GuardMessageError(
+            f"{n} joints with {len(set(joints))} names; from 1 to {MOST_GUARDED_JOINTS} are possible"
+        )
     if interface not in INTERFACES or anchor not in ANCHORS:
         raise GuardMessageError(f"no such interface or anchor rule: {interface[:40]!r}, {anchor[:40]!r}")
     square = n * n if interface == "effort" else 0
@@ -192,7 +194,7 @@ def read_parameters(message: Message) -> GuardParameters:
 
 def read_status(message: Message) -> GuardStatus:
     """Read a status message; GuardMessageError as in read_parameters."""
-    names = ("state", "epoch", "at_rest", "lasted", *COUNTS)
+    names = ("state", "epoch", "at_rest", "lasted", *STATUS_COUNTS)
     (mode, cause, source), values, _ = _read(message, STATUS_VERSION, (*names, "u"))
     if any(values[name].size != 1 or not math.isfinite(values[name][0]) for name in names):
         raise GuardMessageError("a field of the status has the wrong size or is not finite")
@@ -208,7 +210,7 @@ def read_status(message: Message) -> GuardStatus:
         int(numbers["epoch"]),
         bool(numbers["at_rest"]),
         numbers["lasted"],
-        **{name: int(numbers[name]) for name in COUNTS},
+        **{name: int(numbers[name]) for name in STATUS_COUNTS},
         u=u,
     )
 
@@ -223,7 +225,7 @@ def _read(
             f"not a {version} message but {dim[0].label[:60]!r}" if dim else "a message without labels"
         )
     first = 4 + len(names)
-    if not first <= len(dim) <= first + MOST_JOINTS:
+    if not first <= len(dim) <= first + MOST_GUARDED_JOINTS:
         raise GuardMessageError(f"{len(dim)} labels instead of {first} and one for each joint")
     if any(len(entry.label) > LONGEST_TEXT for entry in dim):
         raise GuardMessageError(f"a label of more than {LONGEST_TEXT} characters")

@@ -18,7 +18,7 @@ import numpy as np
 from .messages import Array, GuardParameters
 
 KEPT = 8  # messages that wait to be read
-WINDOW = 5  # states over which a velocity is the slope of the positions
+SLOPE_STATES = 5  # states over which a velocity is the slope of the positions
 LEAP, SLACK = 1.5, 0.05  # a joint moves by at most 1.5 times its velocity limit and 0.05 [rad or m] between two states
 FASTEST = 2.0  # times the velocity limit: a velocity beyond it is not believed
 TURN = 2.0 * np.pi
@@ -43,7 +43,7 @@ class StateBuffer:
     def __init__(self, decode: Callable[[Any], Any]):
         self._decode = decode
         self._pending: deque[tuple[Any, float]] = deque(maxlen=KEPT)
-        self._past: deque[JointStates] = deque(maxlen=WINDOW)
+        self._past: deque[JointStates] = deque(maxlen=SLOPE_STATES)
         self._parameters: GuardParameters | None = None
         self._names: list[str] = []
         self._index: list[int] | None = None

@@ -29,7 +29,7 @@ from .command_publisher import CommandPublisher
 from .guard_watch import GuardWatch
 from .tick_observer import TickObserver
 
-PERIOD, DIAGNOSTICS_PERIOD = 0.05, 1.0  # [s]
+PERIOD, LINK_DIAGNOSTICS_PERIOD = 0.05, 1.0  # [s]
 POLL = 0.02  # [s]
 SILENT = 2.0  # [s] without a status after which the guard counts as missing
 FOREVER = 1e9  # [s]
@@ -91,7 +91,7 @@ class GuardLink(TickObserver):
     def begin(self) -> None:
         """Begin to watch: until the guard forwards, it counts as commanding the arm."""
         self._next = -np.inf
-        self._timer = self._node.create_timer(DIAGNOSTICS_PERIOD, self._diagnose)
+        self._timer = self._node.create_timer(LINK_DIAGNOSTICS_PERIOD, self._diagnose)
         if self._watched:
             self._watch.begin()
 

@@ -29,9 +29,9 @@ from .child_process import end_with_parent
 from .guard_process import declare, raise_priority, run
 from .guard_report import GuardReport
 
-LAST = QoSProfile(depth=1)  # what mpc_node sends: an old command must not go out
+NEWEST_ONLY = QoSProfile(depth=1)  # what mpc_node sends: an old command must not go out
 LONGEST_SLEEP = 1.0  # [s]
-LONGEST_STOP, LEAVING = 2.0, Duration(seconds=1.0)  # [s] to come to rest, and for the last command to arrive
+LONGEST_STOP, LAST_COMMAND_TIME = 2.0, Duration(seconds=1.0)  # [s] to come to rest, and for the last command to arrive
 LARGEST_PARAMETERS = 262144  # [bytes]
 AFTER_ERROR = 0.005  # [s]
 PAUSE = 5.0  # [s] between two warnings of one kind
@@ -52,8 +52,8 @@ class GuardNode(Node):
         self._commands = self.create_publisher(Float64MultiArray, "commands", qos.RELIABLE)
         self._report = GuardReport(self, self._guard, self._commands)
         self.create_subscription(JointState, "joint_states", self._on_state, qos.NEWEST, raw=True)
-        self.create_subscription(Float64MultiArray, "~/parameters_in", self._on_parameters, LAST, raw=True)
-        self.create_subscription(Float64MultiArray, "~/commands_in", self._on_command, LAST, raw=True)
+        self.create_subscription(Float64MultiArray, "~/parameters_in", self._on_parameters, NEWEST_ONLY, raw=True)
+        self.create_subscription(Float64MultiArray, "~/commands_in", self._on_command, NEWEST_ONLY, raw=True)
         for name in ("e_stop", "hold", "resume", "clear"):
             self.create_service(Trigger, f"~/{name}", self._service(name))
         self._thread = threading.Thread(target=self._watch, name="guard", daemon=True)
@@ -77,7 +77,7 @@ class GuardNode(Node):
             self._thread.join()
         if u is not None:
             self._publish(u)
-            self._commands.wait_for_all_acked(LEAVING)
+            self._commands.wait_for_all_acked(LAST_COMMAND_TIME)
 
     # --- the thread that notices what does not come -------------------------------------------------------------------
 

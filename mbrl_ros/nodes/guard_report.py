@@ -14,10 +14,10 @@ from ..guard.guard import Guard, Mode
 from ..guard.messages import write_status
 from . import qos
 
-STATUS_PERIOD, DIAGNOSTICS_PERIOD = 0.05, 1.0  # [s]
+STATUS_PERIOD, REPORT_DIAGNOSTICS_PERIOD = 0.05, 1.0  # [s]
 SKIPPED = 4  # periods of the status without one while nothing happens but forwarding
 SHOWN = 5  # names of other publishers
-LEVELS = {
+MODE_LEVELS = {
     Mode.WAITING: DiagnosticStatus.WARN,
     Mode.FORWARDING: DiagnosticStatus.OK,
     Mode.ACTING: DiagnosticStatus.ERROR,
@@ -37,7 +37,7 @@ class GuardReport:
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         self._lock, self._mode, self._skip, self._others = threading.Lock(), Mode.WAITING, 0, ""
         node.create_timer(STATUS_PERIOD, self._on_time)
-        node.create_timer(DIAGNOSTICS_PERIOD, self._diagnose)
+        node.create_timer(REPORT_DIAGNOSTICS_PERIOD, self._diagnose)
 
     def status(self) -> None:
         """Publish the status and log a change of the state; from any thread."""
@@ -62,7 +62,7 @@ class GuardReport:
     def _diagnose(self) -> None:
         self._look_for_others()
         guard, states = self._guard, self._guard.states
-        level, text = LEVELS[guard.mode], f"{guard.mode.name.lower()}: {guard.cause}"
+        level, text = MODE_LEVELS[guard.mode], f"{guard.mode.name.lower()}: {guard.cause}"
         if self._others:
             level, text = DiagnosticStatus.ERROR, f"others publish on {self._topic}: {self._others}"
         values = {**guard.counts, **{f"refused: {reason}": count for reason, count in guard.refused.items()}}

@@ -21,8 +21,8 @@ from ..safety.state_machine import Guard, Request
 from ..types import Array
 
 LOST_PERIODS, LOST_TIME = 4.0, 0.03  # periods and [s] without a command from the guard, whichever is longer
-CHANGED = 0.02  # of a command's range: the guard's command has moved on, for example with a new load
-REQUESTS = {Mode.HOLD: Request.HOLD, Mode.E_STOP: Request.E_STOP}
+COMMAND_CHANGED = 0.02  # of a command's range: the guard's command has moved on, for example with a new load
+GUARD_REQUESTS = {Mode.HOLD: Request.HOLD, Mode.E_STOP: Request.E_STOP}
 
 
 class GuardWatch:
@@ -124,9 +124,9 @@ class GuardWatch:
             self.overridden, self._adopted, self._asked = True, None, False
             self._heard_at, self._ticks = max(self._heard_at, self.status_at), 0
             self._override(Guard.ACTS, None)
-        if self._has_forwarded and status.state in REQUESTS and (before is None or before.state != status.state):
+        if self._has_forwarded and status.state in GUARD_REQUESTS and (before is None or before.state != status.state):
             self._asked = True
-            self._request(REQUESTS[Mode(status.state)])
+            self._request(GUARD_REQUESTS[Mode(status.state)])
         if not status.at_rest:
             return
         if status.u is not None and (self.epoch != status.epoch or self._moved_on(status.u)):
@@ -135,4 +135,4 @@ class GuardWatch:
         self.epoch = status.epoch
 
     def _moved_on(self, u: Array) -> bool:
-        return self._adopted is None or bool((np.abs(u - self._adopted) > CHANGED * self._span).any())
+        return self._adopted is None or bool((np.abs(u - self._adopted) > COMMAND_CHANGED * self._span).any())

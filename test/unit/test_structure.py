@@ -20,7 +20,7 @@ ROOT = REPOSITORY / "mbrl_ros"
 # Rooms that are still to come are listed, so that later work finds its place.
 LAYERS = (
     ("exceptions", "guard"),
-    ("types",),
+    ("types", "files"),
     ("config", "codegen", "console"),
     ("robots", "data"),
     ("costs", "dynamics", "references", "safety", "simulation", "perception", "distillation"),

@@ -9,7 +9,7 @@ import pytest
 from mbrl_ros.guard.messages import (
     LARGEST,
     MATRICES,
-    MOST_JOINTS,
+    MOST_GUARDED_JOINTS,
     SCALARS,
     VECTORS,
     GuardMessageError,
@@ -84,7 +84,7 @@ def test_no_value_is_taken_that_no_robot_has(name, value):
         {"stiffness": np.array([[1.0, 2.0], [-2.0, 1.0]])},
         {"damping": np.array([[1.0, 2.0], [2.0, 1.0]])},
         {"inertia": np.zeros((0, 0))},
-        {"n": MOST_JOINTS + 1},
+        {"n": MOST_GUARDED_JOINTS + 1},
     ),
     ids=str,
 )
