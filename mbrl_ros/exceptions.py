@@ -53,7 +53,14 @@ class ShapeError(MbrlError):
 
 
 class TargetError(MbrlError):
-    """A target is malformed, outside the joint limits or out of reach."""
+    """A target is malformed, outside the joint limits, out of reach, or its time is wrong; `kind` tells which.
+
+    Targets that are refused are counted, and named in the log once, by kind.
+    """
+
+    def __init__(self, message: str, *, kind: str = "unsuitable"):
+        self.kind = kind
+        super().__init__(message)
 
 
 class CompileError(MbrlError):

@@ -23,6 +23,7 @@ from typing import Protocol
 from ..config.configuration import Configuration
 from ..dynamics.base import Estimator
 from ..dynamics.delay_monitor import DelayMonitor
+from ..references.segments import Waypoints
 from ..references.target_manager import TargetManager
 from ..references.targets import Target
 from ..robots import Robot
@@ -140,8 +141,11 @@ class Controller(Protocol):
     def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
         """Bring the features to s (m,) [image coordinates] from `stamp` [s] on; TargetError if outside the image."""
 
-    def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0) -> Target:
-        """Pass Q (T, n) `times` (T,) [s] after `stamp`, then rest; TargetError if malformed or outside the limits."""
+    def set_trajectory(self, points: Waypoints, stamp: float = 0.0) -> Target:
+        """Pass `points` after `stamp` (0: now), then rest; TargetError if malformed or outside the limits."""
+
+    def take_target_notes(self) -> list[str]:
+        """Return in words what became of trajectories that began since the last call and are not made as asked for."""
 
     def refuse_targets_while(self, reason: Callable[[], str]) -> None:
         """Refuse every target (TargetError) while `reason()` is not empty; it tells why."""
@@ -198,9 +202,13 @@ class TargetTracking:
         """See `Controller`."""
         return self.target_manager.set_feature_target(s, stamp)
 
-    def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0) -> Target:
+    def set_trajectory(self, points: Waypoints, stamp: float = 0.0) -> Target:
         """See `Controller`."""
-        return self.target_manager.set_trajectory(times, Q, stamp)
+        return self.target_manager.set_trajectory(points, stamp)
+
+    def take_target_notes(self) -> list[str]:
+        """See `Controller`."""
+        return self.target_manager.take_notes()
 
     def refuse_targets_while(self, reason: Callable[[], str]) -> None:
         """See `Controller`."""

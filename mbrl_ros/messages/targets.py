@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..exceptions import TargetError
+from ..references.segments import Waypoints
+from ..references.targets import LONGEST_TRAJECTORY
 from ..types import Array
 from .point_cloud import cloud_columns
 from .readers import Index, JointOrder, Message, seconds
@@ -34,19 +36,29 @@ def read_pose_target(message: Message, root: str) -> Array:
     return _in_frame(message.header.frame_id, message.pose.position, root)
 
 
-def read_trajectory_target(message: Message, order: JointOrder) -> tuple[Array, Array]:
-    """Return times (T,) [s] after the header's stamp and Q (T, n) [rad or m] of a JointTrajectory."""
-    index = _index(order, message.joint_names, "trajectory target")
+def read_trajectory_target(message: Message, order: JointOrder) -> Waypoints:
+    """Return the points of a JointTrajectory: positions of every joint, and velocities and accelerations where given.
+
+    As in joint_trajectory_controller with its default settings, every joint must be named, a point without positions
+    or with efforts is refused, and a list that is not empty has one entry for every joint.
+    """
+    index, count = _index(order, message.joint_names, "trajectory target"), len(message.joint_names)
     if not message.points:
         raise TargetError("trajectory target: it has no points")
+    if len(message.points) > LONGEST_TRAJECTORY:
+        raise TargetError(f"a trajectory must have 1 to {LONGEST_TRAJECTORY} points, got {len(message.points)}")
+    rows: dict[str, list[Array]] = {"positions": [], "velocities": [], "accelerations": []}
     for k, point in enumerate(message.points):
-        if len(point.positions) != len(message.joint_names):
-            raise TargetError(
-                f"trajectory target: point {k} has {len(point.positions)} positions for "
-                f"{len(message.joint_names)} joints"
-            )
-    times = np.array([seconds(point.time_from_start) for point in message.points])
-    return times, np.array([np.asarray(point.positions, dtype=np.float64)[index] for point in message.points])
+        given = {"positions": point.positions, "velocities": point.velocities, "accelerations": point.accelerations}
+        if len(point.effort):
+            raise TargetError(f"trajectory target: point {k} has efforts, which cannot be tracked; leave them empty")
+        for name, values in given.items():
+            if len(values) != count and (name == "positions" or len(values)):
+                raise TargetError(f"trajectory target: point {k} has {len(values)} {name} for {count} joints")
+            absent = np.full(len(index), np.nan)
+            rows[name].append(np.asarray(values, dtype=np.float64)[index] if len(values) else absent)
+    times = [seconds(point.time_from_start) for point in message.points]
+    return Waypoints.of(times, *(np.array(rows[name]) for name in rows))
 
 
 def read_feature_target(message: Message) -> Array:

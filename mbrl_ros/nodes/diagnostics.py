@@ -1,4 +1,4 @@
-"""Diagnostics of mpc_node, once a second on /diagnostics: control loop, supervisor, model, and every input stream."""
+"""Diagnostics of mpc_node, once a second on /diagnostics: control loop, supervisor, model, input streams, targets."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from ..runtime.statistics import Rolling
 from ..safety.state_machine import Reason, State
 from ..types import Array, Decision, Observation
 from . import qos
+from .target_outcomes import TargetOutcomes
 from .tick_observer import TickObserver
 
 DIAGNOSTICS_PERIOD = 1.0  # [s]
@@ -32,8 +33,16 @@ class Diagnostics(TickObserver):
     They are computed one part a tick, right after its command: all at once would delay the next one.
     """
 
-    def __init__(self, node: LifecycleNode, loop: ControlLoop, gates: Sequence[InputGate], settings: NodeSettings):
+    def __init__(
+        self,
+        node: LifecycleNode,
+        loop: ControlLoop,
+        gates: Sequence[InputGate],
+        targets: TargetOutcomes,
+        settings: NodeSettings,
+    ):
         self._node, self._loop, self._gates, self._settings = node, loop, gates, settings
+        self._targets = targets
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         self._timer: Timer | None = None
         self._remaining: Iterator[DiagnosticStatus] | None = None  # parts of the present diagnostics still to compute
@@ -92,6 +101,7 @@ class Diagnostics(TickObserver):
         yield model_status(name, loop.controller, self._prediction)
         for gate in self._gates:
             yield input_status(name, gate)
+        yield target_status(name, self._targets)
 
 
 class PredictionQuality:
@@ -208,6 +218,16 @@ def input_status(name: str, gate: InputGate) -> DiagnosticStatus:
         values += [(f"rejected: {reason}", count), (f"last {reason}", gate.details[reason])]
     level = DiagnosticStatus.WARN if rejected else DiagnosticStatus.OK
     return _status(f"{name}: {gate.stream}", level, f"{rejected} rejected", values)
+
+
+def target_status(name: str, targets: TargetOutcomes) -> DiagnosticStatus:
+    """Return how many targets were accepted and refused, and why."""
+    refused = sum(targets.refused.values())
+    values: Values = [("accepted", targets.accepted), ("trajectories not made as asked", targets.adapted)]
+    for kind, count in sorted(targets.refused.items()):
+        values += [(f"refused: {kind}", count), (f"last {kind}", targets.details[kind])]
+    level = DiagnosticStatus.WARN if refused else DiagnosticStatus.OK
+    return _status(f"{name}: targets", level, f"{refused} refused", values)
 
 
 def _timeliness(loop: ControlLoop, settings: NodeSettings) -> tuple[bytes, str]:

@@ -31,6 +31,7 @@ from .policy_interface import PolicyInterface
 from .reporter import Reporter
 from .services import Services
 from .subscriptions import InputGates, Subscriptions
+from .target_outcomes import TargetOutcomes
 from .tick_table import TickTable
 from .transition_file import TransitionFile
 
@@ -52,11 +53,11 @@ class MpcAssembly:
             node, robot, controller, supervisor, settings, rejected=self.gates.rejected, reporter=self._reporter
         )
         self.loop = self._control_loop(controller, supervisor)
-        self._guard: GuardLink | None = self._add_guard(supervisor)
+        self._targets = TargetOutcomes(controller, self._reporter)
         self._add_observers(robot)
         self._services = Services(node, self.loop, robot, settings.model_file, self._reporter)
         self._subscriptions = Subscriptions(
-            node, self.loop, configuration, self.gates, self._reporter, lockstep=settings.lockstep
+            node, self.loop, configuration, self.gates, self._targets, lockstep=settings.lockstep
         )
         realtime.settle_process(settings, self._warn)
 
@@ -136,7 +137,8 @@ class MpcAssembly:
         node, loop, settings, outputs = self._node, self.loop, self._settings, self._outputs
         controller, kinematics = loop.controller, Kinematics(robot)
         outputs.add(PlanDisplay(node, robot, controller, kinematics, settings.plan_rate))
-        outputs.add(Diagnostics(node, loop, self.gates, settings))
+        outputs.add(self._targets)
+        outputs.add(Diagnostics(node, loop, self.gates, self._targets, settings))
         if isinstance(controller, PolicyController):
             outputs.add(PolicyInterface(node, controller, loop))
         if settings.log_file:

@@ -27,10 +27,11 @@ class Reporter:
         else:
             logger.info(text)
 
-    def report(self, text: str, done: bool = True) -> None:
-        """Log and publish what became of a request; a refused one (not `done`) with its reason, as a warning."""
+    def report(self, text: str, done: bool = True, *, log: bool = True) -> None:
+        """Publish and `log` what became of a request; a refused one (not `done`) with its reason, as a warning."""
         text = text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]} ..."  # it may quote what was received
-        self.log("info" if done else "warning", text)
+        if log:
+            self.log("info" if done else "warning", text)
         self._message.publish(String(data=text))
 
     def destroy(self) -> None:

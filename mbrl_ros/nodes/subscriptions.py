@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 from geometry_msgs.msg import PointStamped, PoseStamped
 from rclpy.node import Node
 from sensor_msgs.msg import JointState, PointCloud2
@@ -19,15 +18,15 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from ..config.configuration import Configuration
-from ..exceptions import MbrlError
+from ..exceptions import MbrlError, TargetError
 from ..messages import readers, targets
 from ..messages.input_gate import InputGate
-from ..references.targets import Target
+from ..references.targets import Target, check_time
 from ..runtime.control_loop import ControlLoop
 from ..runtime.mailbox import Arrival
 from . import qos
 from .background_worker import BackgroundWorker
-from .reporter import Reporter
+from .target_outcomes import TargetOutcomes
 
 
 class InputGates(NamedTuple):
@@ -60,12 +59,12 @@ class Subscriptions:
         loop: ControlLoop,
         configuration: Configuration,
         gates: InputGates,
-        reporter: Reporter,
+        outcomes: TargetOutcomes,
         *,
         lockstep: bool,
     ):
         """Subscribe: from now on `loop` gets states."""
-        self._node, self._loop, self._reporter, self._lockstep = node, loop, reporter, lockstep
+        self._node, self._loop, self._outcomes, self._lockstep = node, loop, outcomes, lockstep
         self._controller, self._robot = loop.controller, loop.controller.robot
         control = configuration.control
         self._states = gates.states
@@ -154,7 +153,7 @@ class Subscriptions:
             if self._worker is None:
                 self._accept(topic, setter, message)
             elif not self._worker.run(lambda: self._accept(topic, setter, message)):
-                self._refuse(topic, message, "too many others wait")
+                self._refuse(topic, message, TargetError("too many others wait", kind="too many wait"))
 
         return callback
 
@@ -162,33 +161,42 @@ class Subscriptions:
         try:
             target = setter(message)
         except MbrlError as error:
-            self._refuse(topic, message, str(error))
+            self._refuse(topic, message, error)
         else:
-            since = f"{target.stamp:.3f} s" if target.stamp else "now"
-            self._reporter.report(
-                f"target accepted: {target.kind} {np.round(target.value, 4).tolist()} from {since} on"
-            )
+            self._outcomes.accept(target)
 
-    def _refuse(self, topic: str, message: Any, why: str) -> None:
-        self._reporter.report(f"target refused: {why}", done=False)
+    def _refuse(self, topic: str, message: Any, error: MbrlError) -> None:
+        self._outcomes.refuse(topic, error)
         self._loop.target_refused(topic, readers.seconds(message.header.stamp))
+
+    def _stamp(self, message: Any, duration: float | None = None) -> float:
+        """Return the stamp [s] of a target; TargetError if it is too far from that of the newest state.
+
+        A trajectory lasts `duration` [s]. Before the first state its clock is unknown, and nothing is refused. A replay
+        does not judge again: it is told which targets were refused.
+        """
+        stamp = readers.seconds(message.header.stamp)
+        if self._states.accepted:
+            settings = self._controller.configuration.reference
+            check_time(stamp, self._newest[0], settings, None if duration is None else stamp + duration)
+        return stamp
 
     def _set_joints(self, message: JointState) -> Target:
         q = targets.read_joint_target(message, self._target_order)
-        return self._controller.set_joint_target(q, readers.seconds(message.header.stamp))
+        return self._controller.set_joint_target(q, self._stamp(message))
 
     def _set_point(self, message: PointStamped) -> Target:
         p = targets.read_point_target(message, self._robot.root)
-        return self._controller.set_point_target(p, readers.seconds(message.header.stamp))
+        return self._controller.set_point_target(p, self._stamp(message))
 
     def _set_pose(self, message: PoseStamped) -> Target:
         p = targets.read_pose_target(message, self._robot.root)
-        return self._controller.set_point_target(p, readers.seconds(message.header.stamp))
+        return self._controller.set_point_target(p, self._stamp(message))
 
     def _set_features(self, message: PointCloud2) -> Target:
         s = targets.read_feature_target(message)
-        return self._controller.set_feature_target(s, readers.seconds(message.header.stamp))
+        return self._controller.set_feature_target(s, self._stamp(message))
 
     def _set_trajectory(self, message: JointTrajectory) -> Target:
-        times, Q = targets.read_trajectory_target(message, self._target_order)
-        return self._controller.set_trajectory(times, Q, readers.seconds(message.header.stamp))
+        points = targets.read_trajectory_target(message, self._target_order)
+        return self._controller.set_trajectory(points, self._stamp(message, float(points.times[-1])))

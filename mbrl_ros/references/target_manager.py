@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,7 +21,9 @@ from ..exceptions import TargetError
 from ..robots import Robot
 from ..robots.kinematics import Kinematics
 from ..types import Array, JointVector, StateVector
-from .targets import Target, feature_target, joint_target, point_target, trajectory_target
+from .segments import Waypoints
+from .target_queue import TargetQueue
+from .targets import CLOSEST, Target, feature_target, joint_target, point_target, shortest_turns, trajectory_target
 from .trajectory import feature_reference, joint_reference
 
 APART = 0.1  # a reference this far from the arm is not the one it moves along [rad or m]
@@ -50,8 +51,7 @@ class Preview:
 class TargetManager:
     """Targets for `robot` in, references out: n joints, m feature coordinates, previews of horizon + 1 stages.
 
-    joints and features (None without a camera) are the references. accepted: targets since construction; adopted: how
-    many of them had been accepted at the last `advance`.
+    joints and features (None without a camera) are the references.
     """
 
     def __init__(self, robot: Robot, settings: ReferenceSettings, dt: float, m: int = 0, horizon: int = 0):
@@ -61,10 +61,10 @@ class TargetManager:
         self._positions = self.kinematics.position_map(horizon + 1)
         self.joints = joint_reference(robot, settings, dt)
         self.features = feature_reference(m, settings, dt) if m else None
-        self._queue: list[Target] = []
-        self.accepted = self.adopted = 0
-        self._lock = threading.Lock()  # targets come from another thread than the one that advances
+        self._queue = TargetQueue(dt, settings.most_targets)
         self.target: Target | None = None
+        self._postponed: Target | None = None  # a trajectory that begins when the reference has come to rest
+        self._notes: list[str] = []
         self.phase, self._since = Phase.TRACK, 0.0
         self._share, self._replan = 1.0, False
         self._refusal: Callable[[], str] = lambda: ""
@@ -72,6 +72,7 @@ class TargetManager:
     def reset(self, q: Array, stamp: float) -> None:
         """Rest at q (n,); targets that were queued stay queued."""
         self.joints.reset(q, stamp)
+        self._postponed = None
         self.target = Target("joints", np.array(q), stamp, np.array(q))
         self.phase = Phase.TRACK
 
@@ -80,8 +81,8 @@ class TargetManager:
 
         An arm that moves along a reference slows down with it.
         """
-        with self._lock:
-            self._queue = []
+        self._queue.clear()
+        self._postponed = None
         moving = self.phase is Phase.TRACK and stamp < self.joints.end
         along = moving and np.abs(self.joints.at(stamp) - q).max() < APART
         goal = self.joints.stop(stamp, None if along else self._start_at(q, qd))
@@ -92,7 +93,7 @@ class TargetManager:
         target = self.target
         self.reset(q, stamp)
         if target is not None:
-            self._queue = [dataclasses.replace(target, stamp=stamp, path=None), *self._queue]
+            self._queue.put_first(dataclasses.replace(target, stamp=stamp, path=None))
 
     def rejoin(self, q: Array, qd: Array, stamp: float) -> None:
         """Go to the present target from q, qd (n,) instead of from the old reference: something else moved the arm."""
@@ -119,6 +120,16 @@ class TargetManager:
         return self.joints.at(stamp)
 
     @property
+    def accepted(self) -> int:
+        """The number of targets accepted since construction."""
+        return self._queue.accepted
+
+    @property
+    def adopted(self) -> int:
+        """How many targets had been accepted at the last `advance`."""
+        return self._queue.adopted
+
+    @property
     def features_lost(self) -> bool:
         """Whether the target is one in the image and no recent frame shows the features."""
         return self.phase is Phase.FEATURES_LOST
@@ -134,14 +145,18 @@ class TargetManager:
         """Go to q (n,) [rad] from `stamp` [s] on (0: now). TargetError if it lies outside the limits."""
         return self._accept(joint_target(self.robot, q, stamp))
 
-    def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0) -> Target:
-        """Pass Q (T, n) [rad or m] `times` (T,) [s] after `stamp` (0: now), then rest. TargetError if malformed."""
-        return self._accept(trajectory_target(self.robot, times, Q, stamp))
+    def set_trajectory(self, points: Waypoints, stamp: float = 0.0) -> Target:
+        """Pass `points` after `stamp` (0: now), then rest. TargetError if malformed or outside the limits."""
+        return self._accept(trajectory_target(self.robot, points, stamp))
+
+    def take_notes(self) -> list[str]:
+        """Return in words what became of trajectories that began since the last call and are not made as asked for."""
+        notes, self._notes = self._notes, []
+        return notes
 
     def set_point_target(self, p: Array, stamp: float = 0.0) -> Target:
         """Bring the end effector to p (3,) [m, base frame] from `stamp` [s] on. TargetError if it is out of reach."""
-        earlier = [queued for queued in self._queue if queued.stamp < stamp]
-        last = earlier[-1] if earlier else self.target
+        last = self._queue.last_before(stamp) or self.target
         home = self.settings.home
         seed = per_joint(home, self.n, "reference.home") if home else None if last is None else last.q
         target = point_target(self.kinematics, p, self._middle() if seed is None else seed, self.settings, stamp)
@@ -168,8 +183,10 @@ class TargetManager:
         known
             Whether the image Jacobian is known.
         """
-        while (due := self._next_due(stamp)) is not None:
+        while (due := self._queue.next_due(stamp)) is not None:
             self._begin(due, stamp, x)
+        if self._postponed is not None and stamp >= self.joints.end:
+            self._begin(self._postponed, stamp, x)
         if self._replan:
             self._replan = False
             goal = self._goal()
@@ -180,7 +197,7 @@ class TargetManager:
 
     def _begin(self, target: Target, stamp: float, x: StateVector) -> None:
         """Begin to move to `target` at `stamp` [s] in state x (nx,)."""
-        q, self.target = x[: self.n], target
+        q, self.target, self._postponed = x[: self.n], target, None
         if target.kind == "features":
             self.joints.reset(q, stamp)
             self.phase, self._since = Phase.EXCITE, stamp
@@ -188,14 +205,48 @@ class TargetManager:
         if self.phase is not Phase.TRACK:  # the pose was free: the reference starts where the arm is
             self.joints.reset(q, stamp)
         self.phase = Phase.TRACK
+        if target.path is not None:
+            self._begin_trajectory(target, target.path, stamp)
+            return
         goal = target.q
         if goal is None:
             goal, _ = self.kinematics.inverse(target.value, self.joints.at(stamp))
             self.target = dataclasses.replace(target, q=goal)
-        if target.path is None:
-            self.joints.go_to(goal, stamp)
-        else:
-            self.joints.track(*target.path, stamp)
+        turns = self._turns(goal, stamp)
+        if turns.any():
+            goal = goal + turns
+            self.target = dataclasses.replace(target, q=goal, value=goal if target.kind == "joints" else target.value)
+        self.joints.go_to(goal, stamp)
+
+    def _begin_trajectory(self, target: Target, path: Waypoints, stamp: float) -> None:
+        """Begin to track what is left of `path` at `stamp` [s]; from rest where it cannot be joined in motion."""
+        begin = target.stamp or stamp
+        elapsed = max(0.0, stamp - begin)
+        points = path.after(elapsed, CLOSEST)
+        try:
+            if not len(points.times):
+                raise TargetError("the trajectory has ended before it could begin")
+            points = points.moved(self._turns(points.Q[0], stamp))
+            goal = points.Q[-1]
+            self.target = dataclasses.replace(target, value=goal, q=goal, stamp=begin)
+            note = self.joints.track(points, stamp, self.robot, late=len(points.times) < len(path.times))
+        except TargetError as error:
+            moving = stamp < self.joints.end
+            rest = self.joints.stop(stamp)
+            if moving:
+                self._postponed = dataclasses.replace(target, stamp=begin)
+                note = "the arm rests before it begins"
+            else:
+                self.target = Target("joints", rest, stamp, rest)
+                note = f"given up: {error}"
+        if note:
+            self._notes.append(f"trajectory: {note}")
+
+    def _turns(self, q: JointVector, stamp: float) -> JointVector:
+        """Return the whole turns (n,) that bring q (n,) nearest to the reference at `stamp` [s]."""
+        if not self.settings.shortest_way:
+            return np.zeros(self.n)
+        return shortest_turns(self.robot, q, self.joints.at(stamp))
 
     def preview(self, times: Array) -> Preview:
         """Return the references at `times` (horizon + 1,) [s], rising; valid until the next call."""
@@ -233,25 +284,11 @@ class TargetManager:
         waves: Array = c.excitation_amplitude * np.clip(since / 0.5, 0.0, 1.0) * np.sin(2.0 * np.pi * frequency * since)
         return waves
 
-    def _next_due(self, stamp: float) -> Target | None:
-        """Take the first target whose time has come from the queue."""
-        with self._lock:
-            self.adopted = self.accepted
-            if self._queue and self._queue[0].stamp <= stamp + 0.25 * self.dt:
-                return self._queue.pop(0)
-        return None
-
     def _accept(self, target: Target) -> Target:
-        """Queue a target in order of time, in place of one that would begin at the same tick.
-
-        One that holds from now on replaces all that were queued. TargetError while targets are refused.
-        """
+        """Queue a target; TargetError while targets are refused, or if too many wait."""
         if reason := self._refusal():
-            raise TargetError(reason)
-        with self._lock:
-            kept = [t for t in self._queue if target.stamp > 0.0 and abs(t.stamp - target.stamp) > 0.5 * self.dt]
-            self._queue = sorted([*kept, target], key=lambda t: t.stamp)
-            self.accepted += 1
+            raise TargetError(reason, kind="refused at present")
+        self._queue.add(target)
         return target
 
     def _middle(self) -> JointVector:

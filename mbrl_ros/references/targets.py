@@ -12,8 +12,13 @@ from ..exceptions import TargetError
 from ..robots import Robot
 from ..robots.kinematics import Kinematics
 from ..types import Array, JointVector, checked
+from .segments import Piecewise, Waypoints, polynomials
+from .tracking import check_range
 
 LONGEST_TRAJECTORY = 500  # points of a trajectory
+CLOSEST = 1e-4  # between the times of two points [s]
+RESTING = 1e-6  # a velocity this small at the last point is rest [rad/s or m/s]
+TURN = 2.0 * np.pi  # [rad]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -21,15 +26,15 @@ class Target:
     """Where to go.
 
     kind "joints": value q (n,) [rad or m]; "point": value p (3,) [m] in the base frame, q (n,) a pose that reaches it;
-    "features": value s (m,) in image coordinates. stamp [s]: from when on it holds. path: joint positions to pass on
-    the way, (times (T,) [s] after the stamp, Q (T, n)).
+    "features": value s (m,) in image coordinates. stamp [s]: from when on it holds. path: points of a trajectory to
+    pass on the way, with times after the stamp.
     """
 
     kind: str
     value: Array
     stamp: float = 0.0
     q: JointVector | None = None
-    path: tuple[Array, Array] | None = None
+    path: Waypoints | None = None
 
 
 def joint_target(robot: Robot, q: ArrayLike, stamp: float = 0.0) -> Target:
@@ -69,19 +74,79 @@ def feature_target(m: int, s: ArrayLike, stamp: float = 0.0) -> Target:
     return Target("features", s, stamp)
 
 
-def trajectory_target(robot: Robot, times: ArrayLike, Q: ArrayLike, stamp: float = 0.0) -> Target:
-    """Make a target of joint positions Q (T, n) to pass `times` (T,) [s] after `stamp`, then to rest.
+def trajectory_target(robot: Robot, points: Waypoints, stamp: float = 0.0) -> Target:
+    """Make a target of points to pass, then to rest.
 
-    It begins wherever the reference is then, which takes the place of a point at time 0. TargetError if it is malformed
-    or outside the limits.
+    It begins wherever the reference is then, which takes the place of a point at time 0. As in
+    joint_trajectory_controller, velocities at the last point must be zero.
+
+    Raises
+    ------
+    TargetError
+        It is malformed, or a position at a point or between two points lies outside the limits.
     """
-    Q = checked("trajectory target", Q, (None, len(robot.joints)))
-    times = checked("times of a trajectory target", times, (len(Q),))
+    times, Q = points.times, checked("trajectory target", points.Q, (None, len(robot.joints)))
     if not 0 < len(Q) <= LONGEST_TRAJECTORY:
         raise TargetError(f"a trajectory must have 1 to {LONGEST_TRAJECTORY} points, got {len(Q)}")
     if not (np.isfinite(times).all() and times[0] >= 0.0 and times[-1] > 0.0 and (np.diff(times) > 0.0).all()):
         raise TargetError("the times of a trajectory must be finite, rise, and end after 0")
+    gaps = np.diff(times, prepend=0.0 if times[0] > 0.0 else -1.0)
+    if gaps.min() < CLOSEST:
+        raise TargetError(
+            f"the times of a trajectory must rise by at least {1e3 * CLOSEST:g} ms, but point {int(gaps.argmin())} "
+            f"comes {1e3 * gaps.min():.3g} ms after what is before it"
+        )
+    for name, values in (("velocities", points.V), ("accelerations", points.A)):
+        partly = np.isfinite(values).any(axis=1) & ~np.isfinite(values).all(axis=1) | np.isinf(values).any(axis=1)
+        if partly.any():
+            raise TargetError(f"trajectory: the {name} of point {int(partly.argmax())} are not finite")
     for q in Q:
         joint_target(robot, q)
-    keep = times > 0.0
-    return Target("joints", Q[-1], stamp, Q[-1], (times[keep], Q[keep]))
+    ending = np.abs(np.nan_to_num(points.V[-1]))
+    if ending.max() > RESTING:
+        raise TargetError(
+            f"trajectory: '{robot.joints[int(ending.argmax())]}' must rest at the last point, but its velocity there "
+            f"is {ending.max():.4g}"
+        )
+    if len(Q) > 1:
+        C, _ = polynomials(points)
+        motion = Piecewise(C, np.diff(times))
+        check_range(motion, robot, since=float(times[0]))
+    return Target("joints", Q[-1], stamp, Q[-1], points)
+
+
+def check_time(stamp: float, now: float, settings: ReferenceSettings, end: float | None = None) -> None:
+    """Raise TargetError for a target whose `stamp` [s] (0: now) is too far from `now` [s].
+
+    `end` [s] is when a trajectory ends: it may have begun long ago, and is refused once it has ended.
+    """
+    if stamp == 0.0:
+        return
+    ahead = stamp - now
+    if ahead > settings.latest_target:
+        raise TargetError(
+            f"it is stamped {ahead:.3f} s in the future, more than {settings.latest_target:g} s "
+            "(reference.latest_target)",
+            kind="in the future",
+        )
+    if end is not None:
+        if end <= now:
+            raise TargetError(f"the trajectory ended {now - end:.3f} s ago, by its stamp", kind="over")
+    elif -ahead > settings.oldest_target:
+        raise TargetError(
+            f"it is stamped {-ahead:.3f} s ago, more than {settings.oldest_target:g} s (reference.oldest_target)",
+            kind="too old",
+        )
+
+
+def shortest_turns(robot: Robot, q: Array, start: Array) -> Array:
+    """Return whole turns (n,) [rad] that bring q (n,) nearest to `start` (n,), 0 for joints that have stops.
+
+    With position commands they must be able to reach the sum: turns that would lead outside their range are left out.
+    """
+    continuous = ~np.isfinite(robot.position_lower) & ~np.isfinite(robot.position_upper)
+    turns = np.where(continuous, TURN * np.round((start - q) / TURN), 0.0)
+    if robot.interface == "position":
+        least, most = np.ceil((robot.command_lower - q) / TURN), np.floor((robot.command_upper - q) / TURN)
+        turns = np.where(continuous, np.clip(turns, TURN * least, TURN * most), 0.0)
+    return turns

@@ -3,7 +3,8 @@
 A joint target becomes a jerk-limited, time-synchronised trajectory within fractions of the robot's limits (Ruckig:
 Berscheid, Kroeger, RSS 2021); an end-effector target becomes a joint target by inverse kinematics, and its reference
 is the image of the joint trajectory under the forward kinematics; a feature target moves on a straight line in
-the image. A step in the reference is never handed to a planner that still learns: measured, it diverges.
+the image; a joint trajectory becomes a motion through its points (tracking.py). A step in the reference is never handed
+to a planner that still learns: measured, it diverges.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import Protocol
 import numpy as np
 import ruckig
 from numpy.typing import ArrayLike
-from scipy.interpolate import CubicSpline
 
 from ..config.sections.references import ReferenceSettings
 from ..exceptions import TargetError
 from ..robots import Robot
 from ..types import Array
+from .segments import Piecewise, Waypoints
+from .tracking import check_range, motion_through
 
 
 class Trajectory(Protocol):
@@ -97,18 +99,32 @@ class SmoothReference:
         self._goal = np.array(self._trajectory.at_time(self.duration)[0])
         return self._goal
 
-    def track(self, times: Array, Y: Array, stamp: float) -> None:
-        """Pass Y (T, size) `times` (T,) [s] after `stamp`, from where the reference is then, and rest at the last.
+    def track(self, points: Waypoints, stamp: float, robot: Robot, *, late: bool = False) -> str:
+        """Pass `points` from `stamp` on, from where the reference is then, and rest at the last one.
 
-        The way is a cubic spline, slowed down as a whole where it would leave the velocity or acceleration limits.
+        Parameters
+        ----------
+        points
+            Their times count from `stamp`.
+        stamp
+            When the motion begins [s].
+        robot
+            Whose position limits the motion must keep; TargetError if it does not.
+        late
+            Whether points before these were left out, see `motion_through`.
+
+        Returns
+        -------
+        str
+            In which way the motion differs from what was asked for; empty if in none.
         """
-        position, velocity, _ = self.motion_at(stamp)
-        path = _Spline(times, position, Y, velocity)
-        path = _Spline(
-            times * path.slowdown(self._input.max_velocity, self._input.max_acceleration), position, Y, velocity
-        )
-        self._trajectory, self._start, self._goal = path, position, np.array(Y[-1], dtype=np.float64)
-        self._begin, self.duration = stamp, path.duration
+        start = self.motion_at(stamp)
+        limits = np.array(self._input.max_velocity), np.array(self._input.max_acceleration)
+        motion = motion_through(start, points, *limits, late=late)
+        check_range(motion, robot)
+        self._trajectory, self._start, self._goal = motion, start[0], points.Q[-1].copy()
+        self._begin, self.duration = stamp, motion.duration
+        return motion.describe()
 
     @property
     def end(self) -> float:
@@ -138,28 +154,10 @@ class SmoothReference:
         """Return y (T, size) at rising `times` (T,) [s]."""
         if self.duration == 0.0 or times[0] >= self.end:
             return np.repeat(self._goal[None], len(times), axis=0)
+        if isinstance(self._trajectory, Piecewise) and times[0] >= self._begin:
+            moving = (times < self.end)[:, None]
+            return np.asarray(np.where(moving, self._trajectory.at_times(times - self._begin), self._goal))
         return np.array([self.at(t) for t in times])
-
-
-class _Spline:
-    """A cubic spline from y_0 with velocity v_0 through Y (T, size) at `times` (T,) to rest; a `Trajectory`."""
-
-    def __init__(self, times: Array, start: Array, Y: Array, velocity: Array):
-        self.duration = float(times[-1])
-        self._spline = CubicSpline(
-            np.r_[0.0, times], np.vstack((start, Y)), bc_type=((1, velocity), (1, np.zeros_like(start)))
-        )
-
-    def at_time(self, time: float) -> tuple[Array, Array, Array]:
-        """See `Trajectory`."""
-        return self._spline(time), self._spline(time, 1), self._spline(time, 2)
-
-    def slowdown(self, velocity: ArrayLike, acceleration: ArrayLike) -> float:
-        """Return by which factor all times must grow for the limits (size,) to hold."""
-        times = np.linspace(0.0, self.duration, 10 * len(self._spline.x))
-        fast = np.abs(self._spline(times, 1)) / np.asarray(velocity)
-        hard = np.abs(self._spline(times, 2)) / np.asarray(acceleration)
-        return max(1.0, float(fast.max()), float(np.sqrt(hard.max())))
 
 
 def joint_reference(robot: Robot, settings: ReferenceSettings, dt: float) -> SmoothReference:

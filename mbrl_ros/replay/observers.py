@@ -17,6 +17,7 @@ from ..dynamics import OnlineDynamics
 from ..dynamics.delay_monitor import DelayMonitor
 from ..dynamics.priors import Prior
 from ..exceptions import TargetError
+from ..references.segments import Waypoints
 from ..references.targets import Target
 from ..robots import Robot
 from ..safety.state_machine import Guard, Reason, Request, State
@@ -107,9 +108,13 @@ class PassiveObserver:
         """Refuse it, as every target."""
         raise TargetError("nothing is planned in this replay")
 
-    def set_trajectory(self, times: Array, Q: Array, stamp: float = 0.0) -> Target:
+    def set_trajectory(self, points: Waypoints, stamp: float = 0.0) -> Target:
         """Refuse it, as every target."""
         raise TargetError("nothing is planned in this replay")
+
+    def take_target_notes(self) -> list[str]:
+        """Return nothing: no trajectory begins."""
+        return []
 
     def refuse_targets_while(self, reason: Callable[[], str]) -> None:
         """Do nothing: every target is refused."""

@@ -90,7 +90,7 @@ class TargetReplayer:
 
     def _set_trajectory(self, message: Message, stamp: float) -> None:
         message.joint_names = self._mapped.translated(message.joint_names)
-        self._controller.set_trajectory(*read_trajectory_target(message, self._order), stamp)
+        self._controller.set_trajectory(read_trajectory_target(message, self._order), stamp)
 
     def _set_features(self, message: Message, stamp: float) -> None:
         self._controller.set_feature_target(read_feature_target(message), stamp)

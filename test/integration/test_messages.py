@@ -246,8 +246,19 @@ def test_trajectory_targets_are_read_by_name():
         message.points.append(
             JointTrajectoryPoint(positions=[2.0 + k, 1.0 + k], time_from_start=Duration(sec=k, nanosec=5))
         )
-    times, Q = targets.read_trajectory_target(message, order)
-    assert times == pytest.approx([5e-9, 1.000000005]) and Q.tolist() == [[1.0, 2.0], [2.0, 3.0]]
+    points = targets.read_trajectory_target(message, order)
+    assert points.times == pytest.approx([5e-9, 1.000000005]) and points.Q.tolist() == [[1.0, 2.0], [2.0, 3.0]]
+    assert np.isnan(points.V).all() and np.isnan(points.A).all()
+    message.points[1].velocities, message.points[1].accelerations = [4.0, 3.0], [6.0, 5.0]
+    points = targets.read_trajectory_target(message, order)
+    assert points.V[1].tolist() == [3.0, 4.0] and points.A[1].tolist() == [5.0, 6.0] and np.isnan(points.V[0]).all()
+    message.points[1].velocities = [4.0]
+    with pytest.raises(TargetError, match="point 1 has 1 velocities for 2 joints"):
+        targets.read_trajectory_target(message, order)
+    message.points[1].velocities, message.points[1].effort = [], [1.0, 1.0]
+    with pytest.raises(TargetError, match="point 1 has efforts"):
+        targets.read_trajectory_target(message, order)
+    message.points[1].effort = []
     message.points[1].positions = [1.0]
     with pytest.raises(TargetError, match="point 1 has 1 positions for 2 joints"):
         targets.read_trajectory_target(message, order)

@@ -43,6 +43,16 @@ class ReferenceSettings(Section):
         high=0.5,
     )
     excitation_frequency: float = setting(0.8, "mean frequency of that motion", unit="Hz", low=0.01, high=10.0)
+    shortest_way: bool = setting(
+        True,
+        "whether a continuous joint goes to a target, and to the first point of a trajectory, the short way, at most "
+        "half a turn; otherwise to the angle as it is given",
+    )
+    oldest_target: float = setting(
+        2.0, "a target stamped longer ago is refused; a trajectory is refused once it has ended", unit="s", low=0.0
+    )
+    latest_target: float = setting(60.0, "a target stamped further in the future is refused", unit="s", low=0.0)
+    most_targets: int = setting(100, "number of targets that may wait for their time", low=1, high=10000)
     reach_tolerance: float = setting(
         0.001, "an end-effector target is rejected if no pose comes closer to it than this", unit="m", low=1e-6
     )

@@ -1,0 +1,46 @@
+"""What became of targets: told on ~/message every time, named in the log once for each kind, counted in diagnostics."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from ..controllers.base import Controller
+from ..exceptions import MbrlError, TargetError
+from ..references.targets import Target
+from ..runtime.interfaces import Tick
+from .reporter import Reporter
+from .tick_observer import TickObserver
+
+
+class TargetOutcomes(TickObserver):
+    """Counts of accepted and refused targets, and of trajectories that are not made as asked for.
+
+    refused counts by topic and kind, `details` holds the last explanation of each.
+    """
+
+    def __init__(self, controller: Controller, reporter: Reporter):
+        self._controller, self._reporter = controller, reporter
+        self.accepted = self.adapted = 0
+        self.refused: Counter[str] = Counter()
+        self.details: dict[str, str] = {}
+
+    def accept(self, target: Target) -> None:
+        """Report that a target was accepted."""
+        self.accepted += 1
+        since = f"{target.stamp:.3f} s" if target.stamp else "now"
+        self._reporter.report(f"target accepted: {target.kind} {np.round(target.value, 4).tolist()} from {since} on")
+
+    def refuse(self, topic: str, error: MbrlError) -> None:
+        """Report that a target of `topic` was refused; the log names each kind once."""
+        kind = f"{topic}: {error.kind if isinstance(error, TargetError) else 'unsuitable'}"
+        self.refused[kind] += 1
+        self.details[kind] = str(error)
+        self._reporter.report(f"target refused: {error}", done=False, log=self.refused[kind] == 1)
+
+    def after_tick(self, tick: Tick) -> None:
+        """Report which trajectories that began are not made as asked for, and in which way."""
+        for note in self._controller.take_target_notes():
+            self.adapted += 1
+            self._reporter.report(note)

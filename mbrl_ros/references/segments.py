@@ -1,0 +1,202 @@
+r"""Piecewise polynomials through the points of a joint trajectory, as joint_trajectory_controller understands them.
+
+Between two points (t_0, q_0, v_0, a_0) and (t_1, q_1, v_1, a_1), with T = t_1 - t_0, D = q_1 - q_0 and s = t - t_0, by
+what both of them carry:
+
+    linear (positions)        q(s) = q_0 + D s/T
+    cubic (and velocities)    q(s) = q_0 + v_0 s + (3 D/T - 2 v_0 - v_1) s^2/T + (v_0 + v_1 - 2 D/T) s^3/T^2
+    quintic (accelerations)   q(s) = q_0 + v_0 s + a_0 s^2/2 + c_3 s^3 + c_4 s^4 + c_5 s^5
+        c_3 = [ 20 D - (12 v_0 +  8 v_1) T - (3 a_0 -   a_1) T^2] / (2 T^3)
+        c_4 = [-30 D + (16 v_0 + 14 v_1) T + (3 a_0 - 2 a_1) T^2] / (2 T^4)
+        c_5 = [ 12 D -  6 (v_0 +    v_1) T + (  a_1 -   a_0) T^2] / (2 T^5)
+
+Where the velocity steps by dv at t_k (next to a linear segment) the step is blended over |t - t_k| <= h: adding
+dv (h - |t - t_k|)^2 / (4 h) makes the velocity continuous, costs the constant acceleration dv / (2 h), and moves the
+point by dv h/4, which is the largest deviation.
+
+A polynomial is largest at an end or at a root of its derivative. The roots of each derivative lie between those of the
+next one, where it is monotone, and are found there by bisection.
+
+Source: ros2_controllers, joint_trajectory_controller, "Trajectory Representation"; parabolic blends: Craig,
+Introduction to Robotics, ch. 7.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..types import Array, checked
+
+Flags = NDArray[np.bool_]
+BISECTIONS = 26  # of a root in [0, 1]; at an extremum its error enters squared
+DEGREE = 5
+SHORTEST = 1e-9  # a piece shorter than this share of the whole is left out
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Waypoints:
+    """The points of a joint trajectory.
+
+    times (T,) [s] after its stamp, rising; Q (T, n) positions; V, A (T, n) velocities and accelerations, a row of NaN
+    where a point carries none.
+    """
+
+    times: Array
+    Q: Array
+    V: Array
+    A: Array
+
+    @classmethod
+    def of(cls, times: ArrayLike, Q: ArrayLike, V: ArrayLike | None = None, A: ArrayLike | None = None) -> Waypoints:
+        """Return the points with equal lengths; ShapeError if they do not fit together."""
+        Q = checked("positions of a trajectory target", Q, (None, None))
+        none = np.full(Q.shape, np.nan)
+        return cls(
+            checked("times of a trajectory target", times, (len(Q),)),
+            Q,
+            none if V is None else checked("velocities of a trajectory target", V, Q.shape),
+            none if A is None else checked("accelerations of a trajectory target", A, Q.shape),
+        )
+
+    def after(self, elapsed: float, closest: float = 0.0) -> Waypoints:
+        """Return the points more than `closest` [s] later than `elapsed` [s], with times counted from `elapsed` on."""
+        left = self.times > elapsed + closest
+        return Waypoints(self.times[left] - elapsed, self.Q[left], self.V[left], self.A[left])
+
+    def moved(self, offset: Array) -> Waypoints:
+        """Return the points with all positions moved by `offset` (n,)."""
+        return Waypoints(self.times, self.Q + offset, self.V, self.A)
+
+
+def polynomials(points: Waypoints) -> tuple[Array, Flags]:
+    """Return the coefficients C (S, 6, n) of the S = T - 1 segments in s^0 ... s^5, and which are linear (S,)."""
+    T, D = np.diff(points.times)[:, None], np.diff(points.Q, axis=0)
+    v0, v1, a0, a1 = points.V[:-1], points.V[1:], points.A[:-1], points.A[1:]
+    cubic = np.isfinite(v0).all(axis=1) & np.isfinite(v1).all(axis=1)
+    quintic = cubic & np.isfinite(a0).all(axis=1) & np.isfinite(a1).all(axis=1)
+    C = np.zeros((len(D), DEGREE + 1, D.shape[1]))
+    C[:, 0], C[:, 1] = points.Q[:-1], D / T
+    C[cubic, 1] = v0[cubic]
+    C[cubic, 2] = ((3.0 * D / T - 2.0 * v0 - v1) / T)[cubic]
+    C[cubic, 3] = ((v0 + v1 - 2.0 * D / T) / T**2)[cubic]
+    C[quintic, 2] = 0.5 * a0[quintic]
+    C[quintic, 3] = ((20.0 * D - (12.0 * v0 + 8.0 * v1) * T - (3.0 * a0 - a1) * T**2) / (2.0 * T**3))[quintic]
+    C[quintic, 4] = ((-30.0 * D + (16.0 * v0 + 14.0 * v1) * T + (3.0 * a0 - 2.0 * a1) * T**2) / (2.0 * T**4))[quintic]
+    C[quintic, 5] = ((12.0 * D - 6.0 * (v0 + v1) * T + (a1 - a0) * T**2) / (2.0 * T**5))[quintic]
+    linear: Flags = np.logical_not(cubic)
+    return C, linear
+
+
+def derivative(C: Array, order: int = 1) -> Array:
+    """Return the coefficients (P, d + 1 - order, n) of a derivative of C (P, d + 1, n)."""
+    for _ in range(order):
+        C = C[:, 1:] * np.arange(1.0, C.shape[1])[:, None]
+    return C
+
+
+def horner(C: Array, s: Array) -> Array:
+    """Return the values (..., P, n) of polynomials C (P, d + 1, n) at s, of any shape that fits (P, n)."""
+    value = np.zeros(np.broadcast_shapes(s.shape, C[:, 0].shape))
+    for k in reversed(range(C.shape[1])):
+        value = value * s + C[:, k]
+    return value
+
+
+def extrema(C: Array, lengths: Array) -> tuple[Array, Array]:
+    """Return the least and the largest value (P, n) of polynomials C (P, d + 1, n) over [0, lengths (P,)]."""
+    scaled = C * lengths[:, None, None] ** np.arange(C.shape[1])[:, None]
+    ends = np.stack((np.zeros(C[:, 0].shape), np.ones(C[:, 0].shape)))
+    values = horner(scaled, np.concatenate((ends, _roots(derivative(scaled)))))
+    return values.min(axis=0), values.max(axis=0)
+
+
+def peak(C: Array, lengths: Array) -> Array:
+    """Return the largest magnitude (P, n) of polynomials C (P, d + 1, n) over [0, lengths (P,)]."""
+    low, high = extrema(C, lengths)
+    return np.maximum(-low, high)
+
+
+def _roots(B: Array) -> Array:
+    """Return numbers (R, P, n) in [0, 1] among which are all sign changes of B (P, d + 1, n)."""
+    used = np.flatnonzero(B.any(axis=(0, 2)))
+    degree = int(used[-1]) if used.size else 0
+    if degree == 0:
+        return np.zeros((0, len(B), B.shape[2]))
+    B = B[:, : degree + 1]
+    shape = (1, len(B), B.shape[2])
+    inner = np.sort(_roots(derivative(B)), axis=0)
+    low, high = np.concatenate((np.zeros(shape), inner)), np.concatenate((inner, np.ones(shape)))
+    negative = horner(B, low) < 0.0
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (low + high)
+        same = (horner(B, middle) < 0.0) == negative
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    return 0.5 * (low + high)
+
+
+class Piecewise:
+    """P polynomials C (P, 6, n), one after the other, from time 0 on; a `Trajectory`."""
+
+    def __init__(self, C: Array, lengths: Array):
+        self.C, self.lengths = C, lengths
+        self.begins = np.concatenate(([0.0], np.cumsum(lengths)[:-1]))
+        self.duration = float(lengths.sum())
+        self._derivatives = (C, derivative(C), derivative(C, 2))
+
+    def at_time(self, time: float) -> tuple[Array, Array, Array]:
+        """See `Trajectory`."""
+        position, velocity, acceleration = (self.at_times(np.full(1, time), order)[0] for order in range(3))
+        return position, velocity, acceleration
+
+    def at_times(self, times: Array, order: int = 0) -> Array:
+        """Return the position or a derivative up to the second (..., n) at `times` (...), held before 0 and after."""
+        k = np.maximum(np.searchsorted(self.begins, times, side="right") - 1, 0)
+        s = np.clip(times - self.begins[k], 0.0, self.lengths[k])
+        return horner(self._derivatives[order][k], s[..., None])
+
+    def extrema(self) -> tuple[Array, Array]:
+        """Return the least and the largest position (P, n) of every piece."""
+        return extrema(self.C, self.lengths)
+
+    def demand(self, velocity: Array, acceleration: Array) -> float:
+        """Return by which factor time must be stretched for the limits (n,) to hold at every instant."""
+        fast = peak(self._derivatives[1], self.lengths) / velocity
+        hard = peak(self._derivatives[2], self.lengths) / acceleration
+        return max(float(fast.max()), float(np.sqrt(hard.max())))
+
+
+def blended(C: Array, lengths: Array, widest: Array, acceleration: Array) -> tuple[Piecewise, Array]:
+    """Return the pieces with continuous velocity, and by how much each joint between them was moved (P - 1, n).
+
+    Parameters
+    ----------
+    C, lengths
+        Coefficients (P, 6, n) and durations (P,) [s].
+    widest
+        Largest half width h (P - 1,) [s] of each blend.
+    acceleration
+        Limits (n,), of which the neighbouring pieces use their part.
+    """
+    ends = horner(derivative(C), lengths[:, None])
+    step = C[1:, 1] - ends[:-1]
+    step[np.abs(step) < 1e-12 * (1.0 + np.abs(ends[:-1]))] = 0.0
+    used = peak(derivative(C, 2), lengths)
+    free = np.maximum(acceleration - np.maximum(used[:-1], used[1:]), 0.1 * acceleration)
+    half = np.minimum((np.abs(step) / (2.0 * free)).max(axis=1), widest)
+    left, right = np.concatenate(([0.0], half)), np.concatenate((half, [0.0]))  # in every piece
+    starts = np.stack((np.zeros(len(C)), left, lengths - right), axis=1)
+    cut = np.stack((left, lengths - left - right, right), axis=1)
+    parts = np.repeat(C[:, None], 3, axis=1)  # (P, 3, 6, n), moved to their starts
+    for k in range(DEGREE):
+        for j in reversed(range(k, DEGREE)):
+            parts[:, :, j] += starts[:, :, None] * parts[:, :, j + 1]
+    safe = np.where(half > 0.0, half, 1.0)[:, None]
+    parts[1:, 0, 0] += step * half[:, None] / 4.0
+    parts[1:, 0, 1] -= step / 2.0
+    parts[1:, 0, 2] += step / (4.0 * safe)
+    parts[:-1, 2, 2] += step / (4.0 * safe)
+    keep = cut > SHORTEST * lengths.sum()
+    return Piecewise(parts[keep], cut[keep]), np.abs(step) * half[:, None] / 4.0

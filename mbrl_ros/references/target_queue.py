@@ -1,0 +1,56 @@
+"""Targets that wait for their time; filled by one thread, emptied by another."""
+
+from __future__ import annotations
+
+import threading
+
+from ..exceptions import TargetError
+from .targets import Target
+
+
+class TargetQueue:
+    """Targets in order of time, at most `most` of them.
+
+    A target takes the place of one that would begin at the same tick of `dt` [s]; one that holds from now on replaces
+    all that wait. accepted: targets since construction; adopted: how many had been accepted at the last `next_due`.
+    """
+
+    def __init__(self, dt: float, most: int):
+        self._dt, self._most = dt, most
+        self._waiting: list[Target] = []
+        self._lock = threading.Lock()
+        self.accepted = self.adopted = 0
+
+    def add(self, target: Target) -> None:
+        """Add a target; TargetError if too many wait."""
+        with self._lock:
+            kept = [t for t in self._waiting if target.stamp > 0.0 and abs(t.stamp - target.stamp) > 0.5 * self._dt]
+            if len(kept) >= self._most:
+                raise TargetError(
+                    f"{self._most} targets wait for their time already (reference.most_targets)", kind="too many wait"
+                )
+            self._waiting = sorted([*kept, target], key=lambda t: t.stamp)
+            self.accepted += 1
+
+    def clear(self) -> None:
+        """Forget every target that waits."""
+        with self._lock:
+            self._waiting = []
+
+    def put_first(self, target: Target) -> None:
+        """Let `target` be the next one, whatever its stamp."""
+        with self._lock:
+            self._waiting = [target, *self._waiting]
+
+    def last_before(self, stamp: float) -> Target | None:
+        """Return the last target that begins before `stamp` [s], of those that wait."""
+        earlier = [waiting for waiting in self._waiting if waiting.stamp < stamp]
+        return earlier[-1] if earlier else None
+
+    def next_due(self, stamp: float) -> Target | None:
+        """Take the first target whose time has come at `stamp` [s]."""
+        with self._lock:
+            self.adopted = self.accepted
+            if self._waiting and self._waiting[0].stamp <= stamp + 0.25 * self._dt:
+                return self._waiting.pop(0)
+        return None
