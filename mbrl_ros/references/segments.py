@@ -14,8 +14,9 @@ Where the velocity steps by dv at t_k (next to a linear segment) the step is ble
 dv (h - |t - t_k|)^2 / (4 h) makes the velocity continuous, costs the constant acceleration dv / (2 h), and moves the
 point by dv h/4, which is the largest deviation.
 
-A polynomial is largest at an end or at a root of its derivative. The roots of each derivative lie between those of the
-next one, where it is monotone, and are found there by bisection.
+A polynomial is largest at an end or at a root of its derivative. Up to degree 2 roots have a formula; beyond that they
+lie between those of the next derivative, where the polynomial is monotone, and are found by bisection. Its Bernstein
+coefficients bound a polynomial, which tells of most that they need not be searched.
 
 Source: ros2_controllers, joint_trajectory_controller, "Trajectory Representation"; parabolic blends: Craig,
 Introduction to Robotics, ch. 7.
@@ -23,6 +24,8 @@ Introduction to Robotics, ch. 7.
 
 from __future__ import annotations
 
+import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +36,7 @@ from ..types import Array, checked
 Flags = NDArray[np.bool_]
 BISECTIONS = 26  # of a root in [0, 1]; at an extremum its error enters squared
 DEGREE = 5
+TIE = 1e-12  # a hull that allows so little more than was found, as a share of it, allows nothing more
 SHORTEST = 1e-9  # a piece shorter than this share of the whole is left out
 
 
@@ -99,8 +103,8 @@ def derivative(C: Array, order: int = 1) -> Array:
 
 def horner(C: Array, s: Array) -> Array:
     """Return the values (..., P, n) of polynomials C (P, d + 1, n) at s, of any shape that fits (P, n)."""
-    value = np.zeros(np.broadcast_shapes(s.shape, C[:, 0].shape))
-    for k in reversed(range(C.shape[1])):
+    value: Array = C[:, -1] + 0.0 * s
+    for k in reversed(range(C.shape[1] - 1)):
         value = value * s + C[:, k]
     return value
 
@@ -113,10 +117,36 @@ def extrema(C: Array, lengths: Array) -> tuple[Array, Array]:
     return values.min(axis=0), values.max(axis=0)
 
 
-def peak(C: Array, lengths: Array) -> Array:
-    """Return the largest magnitude (P, n) of polynomials C (P, d + 1, n) over [0, lengths (P,)]."""
-    low, high = extrema(C, lengths)
-    return np.maximum(-low, high)
+def hull(C: Array, lengths: Array) -> tuple[Array, Array]:
+    """Return bounds (P, n), below and above, of polynomials C (P, d + 1, n) over [0, lengths (P,)].
+
+    They are the least and the largest Bernstein coefficient, and are attained at the ends or not at all.
+    """
+    degree = C.shape[1] - 1
+    scaled = C * lengths[:, None, None] ** np.arange(degree + 1)[:, None]
+    coefficients = _bernstein(degree) @ scaled
+    return coefficients.min(axis=1), coefficients.max(axis=1)
+
+
+def largest(C: Array, lengths: Array, limit: Array) -> float:
+    """Return max |p| / limit (n,) of all polynomials C (P, d + 1, n) over [0, lengths (P,)].
+
+    Only those whose hull exceeds what is found at their ends are searched.
+    """
+    ends = np.maximum(np.abs(C[:, 0]), np.abs(horner(C, lengths[:, None]))) / limit
+    least, most = hull(C, lengths)
+    found = float(ends.max())
+    rest = np.flatnonzero((np.maximum(-least, most) / limit).max(axis=1) > found * (1.0 + TIE))
+    if rest.size == 0:
+        return found
+    low, high = extrema(C[rest], lengths[rest])
+    return max(found, float((np.maximum(-low, high) / limit).max()))
+
+
+@functools.cache
+def _bernstein(degree: int) -> Array:
+    """Return the matrix (degree + 1, degree + 1) from coefficients of s^k, s in [0, 1], to Bernstein coefficients."""
+    return np.array([[math.comb(i, k) / math.comb(degree, k) for k in range(degree + 1)] for i in range(degree + 1)])
 
 
 def _roots(B: Array) -> Array:
@@ -126,6 +156,8 @@ def _roots(B: Array) -> Array:
     if degree == 0:
         return np.zeros((0, len(B), B.shape[2]))
     B = B[:, : degree + 1]
+    if degree <= 2:
+        return _quadratic_roots(B)
     shape = (1, len(B), B.shape[2])
     inner = np.sort(_roots(derivative(B)), axis=0)
     low, high = np.concatenate((np.zeros(shape), inner)), np.concatenate((inner, np.ones(shape)))
@@ -135,6 +167,15 @@ def _roots(B: Array) -> Array:
         same = (horner(B, middle) < 0.0) == negative
         low, high = np.where(same, middle, low), np.where(same, high, middle)
     return 0.5 * (low + high)
+
+
+def _quadratic_roots(B: Array) -> Array:
+    """Return the real roots (2, P, n) of B (P, 2 or 3, n), moved into [0, 1]; without any, some numbers there."""
+    c, b, a = B[:, 0], B[:, 1], B[:, 2] if B.shape[1] == 3 else np.zeros_like(B[:, 0])
+    half = -0.5 * (b + np.copysign(np.sqrt(np.maximum(b * b - 4.0 * a * c, 0.0)), b))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        roots = np.stack((half / a, c / half))
+    return np.clip(np.nan_to_num(roots), 0.0, 1.0)
 
 
 class Piecewise:
@@ -163,9 +204,9 @@ class Piecewise:
 
     def demand(self, velocity: Array, acceleration: Array) -> float:
         """Return by which factor time must be stretched for the limits (n,) to hold at every instant."""
-        fast = peak(self._derivatives[1], self.lengths) / velocity
-        hard = peak(self._derivatives[2], self.lengths) / acceleration
-        return max(float(fast.max()), float(np.sqrt(hard.max())))
+        fast = largest(self._derivatives[1], self.lengths, velocity)
+        hard = largest(self._derivatives[2], self.lengths, acceleration)
+        return max(fast, math.sqrt(hard))
 
 
 def blended(C: Array, lengths: Array, widest: Array, acceleration: Array) -> tuple[Piecewise, Array]:
@@ -183,7 +224,8 @@ def blended(C: Array, lengths: Array, widest: Array, acceleration: Array) -> tup
     ends = horner(derivative(C), lengths[:, None])
     step = C[1:, 1] - ends[:-1]
     step[np.abs(step) < 1e-12 * (1.0 + np.abs(ends[:-1]))] = 0.0
-    used = peak(derivative(C, 2), lengths)
+    least, most = hull(derivative(C, 2), lengths)
+    used = np.maximum(-least, most)
     free = np.maximum(acceleration - np.maximum(used[:-1], used[1:]), 0.1 * acceleration)
     half = np.minimum((np.abs(step) / (2.0 * free)).max(axis=1), widest)
     left, right = np.concatenate(([0.0], half)), np.concatenate((half, [0.0]))  # in every piece

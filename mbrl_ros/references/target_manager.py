@@ -228,7 +228,7 @@ class TargetManager:
                 raise TargetError("the trajectory has ended before it could begin")
             points = points.moved(self._turns(points.Q[0], stamp))
             goal = points.Q[-1]
-            self.target = dataclasses.replace(target, value=goal, q=goal, stamp=begin)
+            self.target = dataclasses.replace(target, value=goal, q=goal)
             note = self.joints.track(points, stamp, self.robot, late=len(points.times) < len(path.times))
         except TargetError as error:
             moving = stamp < self.joints.end

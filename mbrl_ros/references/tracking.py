@@ -20,7 +20,7 @@ import numpy as np
 from ..exceptions import TargetError
 from ..robots import Robot
 from ..types import Array
-from .segments import Flags, Piecewise, Waypoints, blended, polynomials
+from .segments import Flags, Piecewise, Waypoints, blended, extrema, hull, polynomials
 
 ITERATIONS = 60  # of the factor
 PRECISE = 1e-9
@@ -91,17 +91,20 @@ def check_range(motion: Piecewise, robot: Robot, since: float = 0.0) -> None:
 
     The motion begins `since` [s] after its trajectory; it may begin outside the limits, but not go further.
     """
-    low, high = motion.extrema()
     start = motion.C[0, 0]
     lower, upper = np.minimum(robot.position_lower, start), np.maximum(robot.position_upper, start)
+    least, most = hull(motion.C, motion.lengths)
+    suspects = np.flatnonzero((np.maximum(lower - least, most - upper) > PRECISE).any(axis=1))
+    low, high = extrema(motion.C[suspects], motion.lengths[suspects])
     beyond = np.maximum(lower - low, high - upper)
     if beyond.max(initial=-1.0) > PRECISE:
-        piece, joint = np.unravel_index(int(beyond.argmax()), beyond.shape)
-        below = lower[joint] - low[piece, joint] > PRECISE
+        row, joint = np.unravel_index(int(beyond.argmax()), beyond.shape)
+        below = lower[joint] - low[row, joint] > PRECISE
+        piece = suspects[row]
         begin = since + motion.begins[piece]
         raise TargetError(
             f"trajectory: '{robot.joints[joint]}' must lie in [{lower[joint]:.4f}, {upper[joint]:.4f}], but the motion "
-            f"between its points takes it to {(low if below else high)[piece, joint]:.4f} between {begin:.3f} and "
+            f"between its points takes it to {(low if below else high)[row, joint]:.4f} between {begin:.3f} and "
             f"{begin + motion.lengths[piece]:.3f} s"
         )
 

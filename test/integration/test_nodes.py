@@ -15,6 +15,7 @@ from support.ros import HOME, PANDA, Listening, ros, state
 
 if present("rclpy"):
     from builtin_interfaces.msg import Duration
+    from diagnostic_msgs.msg import DiagnosticArray
     from geometry_msgs.msg import PointStamped, PoseStamped
     from sensor_msgs.msg import JointState
     from std_msgs.msg import Float64MultiArray
@@ -187,6 +188,53 @@ def test_what_became_of_a_target_is_told_to_whoever_listens():
         assert texts[3] == "target accepted: point [0.4, 0.0, 0.5] from now on"
         node.states.publish(state(1.005))
         node.answered(1.005)
+
+
+def trajectory(times, positions, stamp=0.0, names=None):
+    message = JointTrajectory(joint_names=PANDA["robot.joints"] if names is None else names)
+    message.header.stamp = message_writers.to_time(stamp)
+    for time, q in zip(times, positions, strict=True):
+        nanoseconds = round(1e9 * time)
+        duration = Duration(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+        message.points.append(JointTrajectoryPoint(positions=q, time_from_start=duration))
+    return message
+
+
+def test_targets_are_refused_for_their_time_and_counted():
+    with ros(("mpc_node", LOCKSTEP)) as (peer, mpc):
+        node = Listening(peer)
+        peer.listen(DiagnosticArray, "/diagnostics")
+        paths = peer.publisher(JointTrajectory, "/mpc_node/target_trajectory")
+        joints = peer.publisher(JointState, "/mpc_node/target_joints")
+        node.begin(state(1000.0))
+        near = [list(np.add(HOME, shift)) for shift in (0.01, 0.02)]
+        answers = peer.heard["/mpc_node/message"]
+        for message, answer in (
+            (trajectory([0.0, 1.0], near, 995.0), "ended 4.000 s ago"),
+            (trajectory([0.0, 9.0], near, 2000.0), "1000.000 s in the future, more than 60 s"),
+            (trajectory([1.0, 1.0], near), "the times of a trajectory must be finite, rise"),
+            (trajectory([1.0, 1.00005], near), "at least 0.1 ms"),
+            (trajectory([1.0], [[0.1]], names=["panda_joint1"]), "missing"),
+            (trajectory([], []), "no points"),
+            (trajectory([0.0, 9.0], near, 995.0), "target accepted: joints"),
+        ):
+            paths.publish(message)
+            peer.until(lambda: answers, "an answer")
+            assert answer in answers.pop().data
+        for stamp, answer in ((900.0, "100.000 s ago, more than 2 s"), (1e9, "in the future"), (900.0, "s ago")):
+            joints.publish(state(stamp))
+            peer.until(lambda: answers, "an answer")
+            assert answer in answers.pop().data
+        node.states.publish(state(1000.005))
+        node.answered(1000.005)
+        assert mpc.output.count("s ago, more than") == 1  # once for each kind
+
+        def counted():
+            found = [part for m in peer.heard["/diagnostics"] for part in m.status if part.name.endswith(": targets")]
+            values = {pair.key: pair.value for pair in found[-1].values} if found else {}
+            return values.get("refused: target_joints: too old") == "2" and values["accepted"] == "1"
+
+        peer.until(counted, "diagnostics of the targets")
 
 
 def test_a_whole_tour_of_targets_may_be_sent_at_once():
