@@ -34,10 +34,11 @@ from numpy.typing import ArrayLike, NDArray
 from ..types import Array, checked
 
 Flags = NDArray[np.bool_]
+CLOSEST_POINTS = 1e-4  # between the times of two points [s]
 BISECTIONS = 26  # of a root in [0, 1]; at an extremum its error enters squared
-DEGREE = 5
+DEGREE = 5  # of a quintic segment
 TIE = 1e-12  # a hull that allows so little more than was found, as a share of it, allows nothing more
-SHORTEST = 1e-9  # a piece shorter than this share of the whole is left out
+SHORTEST_PIECE = 1e-9  # a piece shorter than this share of the whole is left out
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -65,9 +66,9 @@ class Waypoints:
             none if A is None else checked("accelerations of a trajectory target", A, Q.shape),
         )
 
-    def after(self, elapsed: float, closest: float = 0.0) -> Waypoints:
-        """Return the points more than `closest` [s] later than `elapsed` [s], with times counted from `elapsed` on."""
-        left = self.times > elapsed + closest
+    def after(self, elapsed: float) -> Waypoints:
+        """Return the points that come CLOSEST_POINTS after `elapsed` [s] or later, with times counted from then on."""
+        left = self.times >= elapsed + CLOSEST_POINTS
         return Waypoints(self.times[left] - elapsed, self.Q[left], self.V[left], self.A[left])
 
     def moved(self, offset: Array) -> Waypoints:
@@ -240,5 +241,5 @@ def blended(C: Array, lengths: Array, widest: Array, acceleration: Array) -> tup
     parts[1:, 0, 1] -= step / 2.0
     parts[1:, 0, 2] += step / (4.0 * safe)
     parts[:-1, 2, 2] += step / (4.0 * safe)
-    keep = cut > SHORTEST * lengths.sum()
+    keep = cut > SHORTEST_PIECE * lengths.sum()
     return Piecewise(parts[keep], cut[keep]), np.abs(step) * half[:, None] / 4.0

@@ -23,7 +23,7 @@ from ..robots.kinematics import Kinematics
 from ..types import Array, JointVector, StateVector
 from .segments import Waypoints
 from .target_queue import TargetQueue
-from .targets import CLOSEST, Target, feature_target, joint_target, point_target, shortest_turns, trajectory_target
+from .targets import Target, feature_target, joint_target, point_target, shortest_turns, trajectory_target
 from .trajectory import feature_reference, joint_reference
 
 APART = 0.1  # a reference this far from the arm is not the one it moves along [rad or m]
@@ -222,7 +222,7 @@ class TargetManager:
         """Begin to track what is left of `path` at `stamp` [s]; from rest where it cannot be joined in motion."""
         begin = target.stamp or stamp
         elapsed = max(0.0, stamp - begin)
-        points = path.after(elapsed, CLOSEST)
+        points = path.after(elapsed)
         try:
             if not len(points.times):
                 raise TargetError("the trajectory has ended before it could begin")

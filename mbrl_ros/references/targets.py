@@ -12,11 +12,10 @@ from ..exceptions import TargetError
 from ..robots import Robot
 from ..robots.kinematics import Kinematics
 from ..types import Array, JointVector, checked
-from .segments import Piecewise, Waypoints, polynomials
+from .segments import CLOSEST_POINTS, Piecewise, Waypoints, polynomials
 from .tracking import check_range
 
 LONGEST_TRAJECTORY = 500  # points of a trajectory
-CLOSEST = 1e-4  # between the times of two points [s]
 RESTING = 1e-6  # a velocity this small at the last point is rest [rad/s or m/s]
 TURN = 2.0 * np.pi  # [rad]
 
@@ -91,10 +90,10 @@ def trajectory_target(robot: Robot, points: Waypoints, stamp: float = 0.0) -> Ta
     if not (np.isfinite(times).all() and times[0] >= 0.0 and times[-1] > 0.0 and (np.diff(times) > 0.0).all()):
         raise TargetError("the times of a trajectory must be finite, rise, and end after 0")
     gaps = np.diff(times, prepend=0.0 if times[0] > 0.0 else -1.0)
-    if gaps.min() < CLOSEST:
+    if gaps.min() < CLOSEST_POINTS:
         raise TargetError(
-            f"the times of a trajectory must rise by at least {1e3 * CLOSEST:g} ms, but point {int(gaps.argmin())} "
-            f"comes {1e3 * gaps.min():.3g} ms after what is before it"
+            f"the times of a trajectory must rise by at least {1e3 * CLOSEST_POINTS:g} ms, but point "
+            f"{int(gaps.argmin())} comes {1e3 * gaps.min():.3g} ms after what is before it"
         )
     for name, values in (("velocities", points.V), ("accelerations", points.A)):
         partly = np.isfinite(values).any(axis=1) & ~np.isfinite(values).all(axis=1) | np.isinf(values).any(axis=1)

@@ -22,11 +22,11 @@ from ..robots import Robot
 from ..types import Array
 from .segments import Flags, Piecewise, Waypoints, blended, extrema, hull, polynomials
 
-ITERATIONS = 60  # of the factor
-PRECISE = 1e-9
+STRETCHINGS = 60  # attempts to find the factor
+ROUNDING = 1e-9  # by which a limit may be exceeded, as a share of it, or a position [rad or m]
 JOIN_GROWTH = 1.1  # of the time of the way to the first point, per attempt
 JOIN_ATTEMPTS = 50
-State = tuple[Array, Array, Array]  # position, velocity and acceleration (n,)
+MotionState = tuple[Array, Array, Array]  # position, velocity and acceleration (n,)
 
 
 class TrackingMotion(Piecewise):
@@ -53,7 +53,7 @@ class TrackingMotion(Piecewise):
 
 
 def motion_through(
-    start: State, points: Waypoints, velocity: Array, acceleration: Array, *, late: bool
+    start: MotionState, points: Waypoints, velocity: Array, acceleration: Array, *, late: bool
 ) -> TrackingMotion:
     """Return the motion from `start` through `points` within the limits (n,).
 
@@ -77,10 +77,10 @@ def motion_through(
     delay = _delay(start, points, velocity, acceleration) if late else 0.0
     points = Waypoints(points.times + delay, points.Q, points.V, points.A)
     slowdown = 1.0
-    for _ in range(ITERATIONS):
+    for _ in range(STRETCHINGS):
         motion = _motion(start, points, slowdown, acceleration, delay)
         factor = motion.demand(velocity, acceleration)
-        if factor <= 1.0 + PRECISE:
+        if factor <= 1.0 + ROUNDING:
             return motion
         slowdown *= factor
     raise TargetError("a trajectory cannot be joined within the limits from where the reference is")
@@ -94,12 +94,12 @@ def check_range(motion: Piecewise, robot: Robot, since: float = 0.0) -> None:
     start = motion.C[0, 0]
     lower, upper = np.minimum(robot.position_lower, start), np.maximum(robot.position_upper, start)
     least, most = hull(motion.C, motion.lengths)
-    suspects = np.flatnonzero((np.maximum(lower - least, most - upper) > PRECISE).any(axis=1))
+    suspects = np.flatnonzero((np.maximum(lower - least, most - upper) > ROUNDING).any(axis=1))
     low, high = extrema(motion.C[suspects], motion.lengths[suspects])
     beyond = np.maximum(lower - low, high - upper)
-    if beyond.max(initial=-1.0) > PRECISE:
+    if beyond.max(initial=-1.0) > ROUNDING:
         row, joint = np.unravel_index(int(beyond.argmax()), beyond.shape)
-        below = lower[joint] - low[row, joint] > PRECISE
+        below = lower[joint] - low[row, joint] > ROUNDING
         piece = suspects[row]
         begin = since + motion.begins[piece]
         raise TargetError(
@@ -109,19 +109,21 @@ def check_range(motion: Piecewise, robot: Robot, since: float = 0.0) -> None:
         )
 
 
-def _delay(start: State, points: Waypoints, velocity: Array, acceleration: Array) -> float:
+def _delay(start: MotionState, points: Waypoints, velocity: Array, acceleration: Array) -> float:
     """Return by how much the way to the first point must take longer [s] for the limits to hold on it."""
     asked, way = float(points.times[0]), np.abs(points.Q[0] - start[0])
     least = max(asked, float((way / velocity).max()), float(np.sqrt((way / acceleration).max())))
     for attempt in range(JOIN_ATTEMPTS):
         time = least * JOIN_GROWTH**attempt
         alone = Waypoints(np.array([time]), points.Q[:1], points.V[:1], points.A[:1])
-        if _motion(start, alone, 1.0, acceleration, 0.0).demand(velocity, acceleration) <= 1.0 + PRECISE:
+        if _motion(start, alone, 1.0, acceleration, 0.0).demand(velocity, acceleration) <= 1.0 + ROUNDING:
             return time - asked  # 0 where the first attempt, at the time that was asked for, is good
     return 0.0
 
 
-def _motion(start: State, points: Waypoints, slowdown: float, acceleration: Array, delay: float) -> TrackingMotion:
+def _motion(
+    start: MotionState, points: Waypoints, slowdown: float, acceleration: Array, delay: float
+) -> TrackingMotion:
     """Return the motion with all times stretched by `slowdown`; blends and ramps keep the acceleration limit."""
     whole = Waypoints(
         np.concatenate(([0.0], slowdown * points.times)),
@@ -133,11 +135,11 @@ def _motion(start: State, points: Waypoints, slowdown: float, acceleration: Arra
     lengths = np.diff(whole.times)
     count, widest = len(lengths), 0.5 * lengths
     tau = _ramps(whole, linear, acceleration)
-    if tau[0] > PRECISE * lengths[0]:
+    if tau[0] > ROUNDING * lengths[0]:
         C, lengths = _with_start_ramp(C, lengths, 0.5 * tau[0], start[1])
         widest = np.concatenate((lengths[:1], 0.5 * lengths[1:2], widest[1:]))
     inserted = len(lengths) - count
-    if tau[1] > PRECISE * lengths[-1]:
+    if tau[1] > ROUNDING * lengths[-1]:
         C, lengths = _with_end_ramp(C, lengths, 0.5 * tau[1], whole.Q[-1])
         widest = np.concatenate((widest[:-1], 0.5 * lengths[-2:-1], lengths[-1:]))
     pieces, moved = blended(C, lengths, np.minimum(widest[:-1], widest[1:]), acceleration)
