@@ -31,7 +31,7 @@ from .messages import Array, GuardParameters, GuardStatus
 from .settings import GuardSettings
 from .states import StateBuffer
 
-ROUNDING = 1e-6  # of a command's range by which it may be outside
+PERIOD_ROUNDING = 1e-6  # of a command's range by which it may be outside
 NEAR = 0.1  # of the effort range between the commands of guard and mpc_node at a handover
 NEAR_PERIODS = 2.0  # ... or what the acceleration limit allows in so many periods
 
@@ -91,7 +91,7 @@ class Guard:
             if self._last is not None and not parameters.same_robot(known):
                 return self._refuse("parameters of another robot: start the guard again")
         self._parameters, self._heartbeat = parameters, now
-        slack = ROUNDING * (parameters.upper - parameters.lower)
+        slack = PERIOD_ROUNDING * (parameters.upper - parameters.lower)
         box = parameters.lower - slack, parameters.upper + slack, parameters.largest_step + slack
         self._box = list(zip(*(side.tolist() for side in box), strict=True))
         self.states.configure(parameters)
@@ -296,4 +296,4 @@ class Guard:
             if parameters.interface == "position":
                 step = step * parameters.period
         held = u if self._last is None else np.array(self._last)
-        return bool((np.abs(u - held) <= step + ROUNDING * (parameters.upper - parameters.lower)).all())
+        return bool((np.abs(u - held) <= step + PERIOD_ROUNDING * (parameters.upper - parameters.lower)).all())

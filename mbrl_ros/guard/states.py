@@ -21,7 +21,7 @@ KEPT = 8  # messages that wait to be read
 SLOPE_STATES = 5  # states over which a velocity is the slope of the positions
 LEAP, SLACK = 1.5, 0.05  # a joint moves by at most 1.5 times its velocity limit and 0.05 [rad or m] between two states
 FASTEST = 2.0  # times the velocity limit: a velocity beyond it is not believed
-TURN = 2.0 * np.pi
+FULL_TURN = 2.0 * np.pi
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -98,7 +98,7 @@ class StateBuffer:
             if stamp <= last.stamp:
                 return "not newer"
             way = q - last.q
-            turns = np.where(np.isinf(parameters.position_upper), TURN * np.round(way / TURN), 0.0)
+            turns = np.where(np.isinf(parameters.position_upper), FULL_TURN * np.round(way / FULL_TURN), 0.0)
             q, way = q - turns, way - turns
             if (np.abs(way) > LEAP * parameters.velocity * (stamp - last.stamp) + SLACK).any():
                 return "positions leap"

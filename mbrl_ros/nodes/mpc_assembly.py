@@ -54,6 +54,7 @@ class MpcAssembly:
         )
         self.loop = self._control_loop(controller, supervisor)
         self._targets = TargetOutcomes(controller, self._reporter)
+        self._guard: GuardLink | None = self._add_guard(supervisor)
         self._add_observers(robot)
         self._services = Services(node, self.loop, robot, settings.model_file, self._reporter)
         self._subscriptions = Subscriptions(

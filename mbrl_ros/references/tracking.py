@@ -23,7 +23,7 @@ from ..types import Array
 from .segments import Flags, Piecewise, Waypoints, blended, extrema, hull, polynomials
 
 STRETCHINGS = 60  # attempts to find the factor
-ROUNDING = 1e-9  # by which a limit may be exceeded, as a share of it, or a position [rad or m]
+TIME_ROUNDING = 1e-9  # by which a limit may be exceeded, as a share of it, or a position [rad or m]
 JOIN_GROWTH = 1.1  # of the time of the way to the first point, per attempt
 JOIN_ATTEMPTS = 50
 MotionState = tuple[Array, Array, Array]  # position, velocity and acceleration (n,)
@@ -80,7 +80,7 @@ def motion_through(
     for _ in range(STRETCHINGS):
         motion = _motion(start, points, slowdown, acceleration, delay)
         factor = motion.demand(velocity, acceleration)
-        if factor <= 1.0 + ROUNDING:
+        if factor <= 1.0 + TIME_ROUNDING:
             return motion
         slowdown *= factor
     raise TargetError("a trajectory cannot be joined within the limits from where the reference is")
@@ -94,12 +94,12 @@ def check_range(motion: Piecewise, robot: Robot, since: float = 0.0) -> None:
     start = motion.C[0, 0]
     lower, upper = np.minimum(robot.position_lower, start), np.maximum(robot.position_upper, start)
     least, most = hull(motion.C, motion.lengths)
-    suspects = np.flatnonzero((np.maximum(lower - least, most - upper) > ROUNDING).any(axis=1))
+    suspects = np.flatnonzero((np.maximum(lower - least, most - upper) > TIME_ROUNDING).any(axis=1))
     low, high = extrema(motion.C[suspects], motion.lengths[suspects])
     beyond = np.maximum(lower - low, high - upper)
-    if beyond.max(initial=-1.0) > ROUNDING:
+    if beyond.max(initial=-1.0) > TIME_ROUNDING:
         row, joint = np.unravel_index(int(beyond.argmax()), beyond.shape)
-        below = lower[joint] - low[row, joint] > ROUNDING
+        below = lower[joint] - low[row, joint] > TIME_ROUNDING
         piece = suspects[row]
         begin = since + motion.begins[piece]
         raise TargetError(
@@ -116,7 +116,7 @@ def _delay(start: MotionState, points: Waypoints, velocity: Array, acceleration:
     for attempt in range(JOIN_ATTEMPTS):
         time = least * JOIN_GROWTH**attempt
         alone = Waypoints(np.array([time]), points.Q[:1], points.V[:1], points.A[:1])
-        if _motion(start, alone, 1.0, acceleration, 0.0).demand(velocity, acceleration) <= 1.0 + ROUNDING:
+        if _motion(start, alone, 1.0, acceleration, 0.0).demand(velocity, acceleration) <= 1.0 + TIME_ROUNDING:
             return time - asked  # 0 where the first attempt, at the time that was asked for, is good
     return 0.0
 
@@ -135,11 +135,11 @@ def _motion(
     lengths = np.diff(whole.times)
     count, widest = len(lengths), 0.5 * lengths
     tau = _ramps(whole, linear, acceleration)
-    if tau[0] > ROUNDING * lengths[0]:
+    if tau[0] > TIME_ROUNDING * lengths[0]:
         C, lengths = _with_start_ramp(C, lengths, 0.5 * tau[0], start[1])
         widest = np.concatenate((lengths[:1], 0.5 * lengths[1:2], widest[1:]))
     inserted = len(lengths) - count
-    if tau[1] > ROUNDING * lengths[-1]:
+    if tau[1] > TIME_ROUNDING * lengths[-1]:
         C, lengths = _with_end_ramp(C, lengths, 0.5 * tau[1], whole.Q[-1])
         widest = np.concatenate((widest[:-1], 0.5 * lengths[-2:-1], lengths[-1:]))
     pieces, moved = blended(C, lengths, np.minimum(widest[:-1], widest[1:]), acceleration)
