@@ -4,48 +4,100 @@ Needs ros_gz_sim, ros_gz_bridge, gz_ros2_control, controller_manager, joint_stat
 forward_command_controller and robot_state_publisher.
 
 ros2 launch mbrl_ros gazebo.launch.py headless:=true
+
+Gazebo holds the arm until mpc_node is active, which takes a minute where its planner has to be compiled. Only then the
+controllers that take its commands and publish the states are activated, together.
 """
 
-from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch import Event, LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, RegisterEventHandler
+from launch.event_handler import EventHandler
 from launch.event_handlers import OnProcessExit
-from launch.substitutions import IfElseSubstitution, LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
+from launch_ros.events.lifecycle import StateTransition
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from mbrl_ros.config.sections.control import ControlSettings
 from mbrl_ros.config.sections.robot import RobotSettings
-from mbrl_ros.config.settings_file import read_settings
+from mbrl_ros.exceptions import MbrlError
+from mbrl_ros.nodes import launching
 from mbrl_ros.robots import load_robot
-from mbrl_ros.simulation.gazebo import gazebo_urdf
+from mbrl_ros.simulation.gazebo import check_controllers, gazebo_urdf
 
 SHARE = FindPackageShare("mbrl_ros")
-CONTROLLERS = [
-    "forward_command_controller",
-    "joint_state_broadcaster",
-]  # the states begin when commands are already executed
-given = LaunchConfiguration
+FORWARD = "forward_command_controller"
+CONTROLLERS = [FORWARD, "joint_state_broadcaster"]  # the states begin when commands are already executed
+PACKAGES = ("ros_gz_sim", "ros_gz_bridge", "controller_manager", "robot_state_publisher")
 
 
-def robot(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Return the actions that depend on the robot of params_file."""
-    params_file, namespace = (given(name).perform(context) for name in ("params_file", "namespace"))
-    node = f"/{namespace.strip('/')}/mpc_node" if namespace.strip("/") else ""
-    values = read_settings(params_file, node=node)
-    settings = {key[len("robot.") :]: value for key, value in values.items() if key.startswith("robot.")}
-    urdf = gazebo_urdf(
-        load_robot(RobotSettings.from_mapping(settings, prefix="robot.", source=params_file)),
-        given("controllers_file").perform(context),
-        namespace=namespace,
-        initial_position=read_settings(params_file, "sim_node", node).get("plant.initial_position", ()),
-    )
+def described(context: LaunchContext) -> str:
+    """Return the robot of params_file as Gazebo wants it, once the controllers' file was found to fit it."""
+    path, namespace = launching.require_robot(context), launching.given(context, "namespace")
+    controllers = launching.given(context, "controllers_file")
+    values = launching.settings(context, path)
+    try:
+        robot = load_robot(launching.section(values, "robot", RobotSettings, path), values.get("robot_description"))
+        rate = launching.section(values, "control", ControlSettings, path).rate
+        check_controllers(controllers, robot, rate, forward=FORWARD, namespace=namespace)
+        start = launching.settings(context, path, "sim_node").get("plant.initial_position", ())
+        return gazebo_urdf(robot, controllers, namespace=namespace, initial_position=start)
+    except MbrlError as error:
+        raise launching.LaunchError(str(error)) from None
+
+
+def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Return everything, after every file was checked: an error leaves nothing behind that commands an arm."""
+    launching.require_packages(*PACKAGES)
+    urdf, namespace = described(context), launching.given(context, "namespace")
     create = Node(
         package="ros_gz_sim",
         executable="create",
         namespace=namespace,
         output="screen",
         arguments=["-topic", "robot_description", "-name", f"{namespace.strip('/').replace('/', '_') or 'mbrl'}_robot"],
+        on_exit=launching.must_succeed,
     )
+    drawn = "-r -s --headless-rendering" if launching.given(context, "headless") == "true" else "-r"
+    return [
+        *activation(create, namespace, launching.given(context, "controllers_file")),
+        Node(
+            package="robot_state_publisher",
+            executable="robot_state_publisher",
+            namespace=namespace,
+            parameters=[{"robot_description": ParameterValue(urdf, value_type=str), "use_sim_time": True}],
+            on_exit=launching.must_not_end,
+        ),
+        IncludeLaunchDescription(
+            PathJoinSubstitution([FindPackageShare("ros_gz_sim"), "launch", "gz_sim.launch.py"]),
+            launch_arguments={
+                "gz_args": f"{drawn} {launching.given(context, 'world')}",
+                "on_exit_shutdown": "true",
+            }.items(),
+        ),
+        create,
+        Node(
+            package="ros_gz_bridge",
+            executable="parameter_bridge",
+            namespace=namespace,
+            output="screen",
+            parameters=[{"config_file": launching.given(context, "bridge_file"), "use_sim_time": True}],
+            on_exit=launching.must_not_end,
+        ),
+    ]
+
+
+def activation(create: Node, namespace: str, controllers_file: str) -> list[LaunchDescriptionEntity]:
+    """Return handlers that activate the controllers once the robot is in Gazebo and mpc_node is active."""
+    waiting = {"robot", "mpc_node"}
+
+    def ready(part: str) -> list[LaunchDescriptionEntity]:
+        if part not in waiting:
+            return []
+        waiting.remove(part)
+        return [] if waiting else [spawner]
+
     spawner = Node(
         package="controller_manager",
         executable="spawner",
@@ -54,69 +106,68 @@ def robot(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         arguments=[
             *CONTROLLERS,
             "--param-file",
-            given("controllers_file"),
+            controllers_file,
             "--controller-manager",
             "controller_manager",
             "--activate-as-group",
         ],
+        on_exit=launching.must_succeed,
     )
+
+    def active(event: Event) -> bool:
+        return isinstance(event, StateTransition) and event.goal_state == "active"
+
     return [
-        Node(
-            package="robot_state_publisher",
-            executable="robot_state_publisher",
-            namespace=namespace,
-            parameters=[{"robot_description": ParameterValue(urdf, value_type=str), "use_sim_time": True}],
+        RegisterEventHandler(OnProcessExit(target_action=create, on_exit=lambda event, context: ready("robot"))),
+        RegisterEventHandler(
+            EventHandler(matcher=active, entities=[OpaqueFunction(function=lambda _: ready("mpc_node"))])
         ),
-        create,
-        RegisterEventHandler(OnProcessExit(target_action=create, on_exit=[spawner])),
     ]
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the actions of this launch file."""
+    config = [SHARE, "config"]
     return LaunchDescription(
         [
             DeclareLaunchArgument(
+                "params_file",
+                default_value=PathJoinSubstitution([*config, "panda.yaml"]),
+                description="YAML with the parameters of the robot",
+            ),
+            DeclareLaunchArgument(
                 "controllers_file",
-                default_value=PathJoinSubstitution([SHARE, "config", "gazebo", "panda_controllers.yaml"]),
-                description="YAML of the ros2_control controllers",
+                default_value=PathJoinSubstitution([*config, "gazebo", "panda_controllers.yaml"]),
+                description="YAML of the ros2_control controllers, for the joints, interface and rate of params_file",
             ),
             DeclareLaunchArgument(
                 "world",
-                default_value=PathJoinSubstitution([SHARE, "config", "gazebo", "world.sdf"]),
+                default_value=PathJoinSubstitution([*config, "gazebo", "world.sdf"]),
                 description="SDF of the world",
             ),
             DeclareLaunchArgument(
                 "bridge_file",
-                default_value=PathJoinSubstitution([SHARE, "config", "gazebo", "bridge.yaml"]),
+                default_value=PathJoinSubstitution([*config, "gazebo", "bridge.yaml"]),
                 description="YAML of the topics that are bridged from Gazebo",
             ),
             DeclareLaunchArgument(
-                "headless", default_value="false", choices=["true", "false"], description="run without Gazebo's window"
+                "headless",
+                default_value="false",
+                choices=["true", "false"],
+                description="run without Gazebo's window; the camera is rendered all the same",
             ),
-            # params_file, namespace, autostart and the others are declared, with their defaults, in mpc.launch.py
+            DeclareLaunchArgument("namespace", default_value="", description="namespace of the nodes and their topics"),
+            # the checks come first, and what commands the arm last
+            OpaqueFunction(function=nodes),
+            # autostart and the others are declared, with their defaults, in mpc.launch.py
             IncludeLaunchDescription(
                 PathJoinSubstitution([SHARE, "launch", "mpc.launch.py"]),
                 launch_arguments={
+                    "params_file": LaunchConfiguration("params_file"),
                     "use_sim_time": "true",
-                    "commands": f"{CONTROLLERS[0]}/commands",
+                    "commands": f"{FORWARD}/commands",
                     "guard": "false",
                 }.items(),
             ),
-            IncludeLaunchDescription(
-                PathJoinSubstitution([FindPackageShare("ros_gz_sim"), "launch", "gz_sim.launch.py"]),
-                launch_arguments={
-                    "gz_args": ["-r ", IfElseSubstitution(given("headless"), "-s ", ""), given("world")],
-                    "on_exit_shutdown": "true",
-                }.items(),
-            ),
-            Node(
-                package="ros_gz_bridge",
-                executable="parameter_bridge",
-                namespace=given("namespace"),
-                output="screen",
-                parameters=[{"config_file": given("bridge_file"), "use_sim_time": True}],
-            ),
-            OpaqueFunction(function=robot),
         ]
     )

@@ -3,109 +3,99 @@
 ros2 launch mbrl_ros mpc.launch.py params_file:=my_robot.yaml commands:=forward_effort_controller/commands
 """
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
-from launch.conditions import IfCondition
-from launch.substitutions import (
-    IfElseSubstitution,
-    LaunchConfiguration,
-    NotEqualsSubstitution,
-    PathJoinSubstitution,
-)
-from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import FindPackageShare
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
-DEFAULT = PathJoinSubstitution([FindPackageShare("mbrl_ros"), "config", "panda.yaml"])
+from mbrl_ros.nodes import launching
+
+SWITCHES = ("use_sim_time", "autostart", "lockstep")
 
 
-def arguments() -> list[DeclareLaunchArgument]:
-    """Return the arguments, with their defaults."""
-    return [
-        DeclareLaunchArgument("params_file", default_value=DEFAULT, description="YAML with the node's parameters"),
-        DeclareLaunchArgument("namespace", default_value="", description="namespace of the node and its topics"),
-        DeclareLaunchArgument(
-            "use_sim_time",
-            default_value="false",
-            choices=["true", "false"],
-            description="take the time from the topic /clock",
-        ),
-        DeclareLaunchArgument(
-            "autostart",
-            default_value="true",
-            choices=["true", "false"],
-            description="configure and activate at start; otherwise wait for lifecycle transitions",
-        ),
-        DeclareLaunchArgument(
-            "lockstep",
-            default_value="false",
-            choices=["true", "false"],
-            description="one command per state whatever the clock says; for sim_node in lockstep",
-        ),
-        DeclareLaunchArgument(
-            "log_level",
-            default_value="info",
-            choices=["debug", "info", "warn", "error", "fatal"],
-            description="lowest severity that is logged",
-        ),
-        DeclareLaunchArgument("joint_states", default_value="joint_states", description="topic of the robot's state"),
-        DeclareLaunchArgument(
-            "commands",
-            default_value="commands",
-            description="topic to which the robot's controller subscribes, e.g. forward_effort_controller/commands",
-        ),
-        DeclareLaunchArgument(
-            "guard",
-            default_value="true",
-            choices=["true", "false"],
-            description="start guard_node between the controller and the robot; false for a simulation",
-        ),
-        DeclareLaunchArgument(
-            "record",
-            default_value="",
-            description="folder, created anew, for a bag of everything that mbrl replay needs; empty: no recording",
-        ),
-        DeclareLaunchArgument("enclave", default_value="/", description="security enclave of the node (SROS2)"),
-    ]
+def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Return the nodes; an error, before anything starts, where the parameter file does not configure the robot."""
+    params_file, record = launching.require_robot(context), launching.given(context, "record")
+    ros_arguments = ["--log-level", launching.given(context, "log_level")]
+    guarded = launching.given(context, "guard") == "true"
+    remappings = [(name, launching.given(context, name)) for name in ("joint_states", "commands")]
+    enclave = ["--enclave", launching.given(context, "enclave")]
+    own = {"end_with_parent": True, "guard": "guard_node" if guarded else ""}
+    controller = launching.node(
+        "mpc_node",
+        lifecycle=True,
+        parameters=[params_file, {**own, **launching.switches(context, SWITCHES)}],
+        remappings=remappings,
+        ros_arguments=[*ros_arguments, *enclave],
+        on_exit=launching.left_to_guard if guarded else launching.ends_launch,
+    )
+    guard = launching.node(
+        "guard_node",
+        parameters=[params_file, {"end_with_parent": True}],
+        remappings=remappings,
+        ros_arguments=[*ros_arguments, *enclave],
+        on_exit=launching.must_not_end,
+    )
+    started = [guard, controller] if guarded else [controller]
+    if not record:
+        return started
+    recorder = launching.node(
+        "record_node",
+        parameters=[{"output": record}],
+        ros_arguments=ros_arguments,
+        on_exit=launching.must_not_end,
+    )
+    return [*started, recorder]
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the actions of this launch file."""
-    given = LaunchConfiguration
-    controller = Node(
-        package="mbrl_ros",
-        executable="mpc_node",
-        name="mpc_node",
-        namespace=given("namespace"),
-        output="screen",
-        parameters=[
-            given("params_file"),
-            {"end_with_parent": True},
-            {"guard": ParameterValue(IfElseSubstitution(given("guard"), "guard_node", ""), value_type=str)},
-            {name: ParameterValue(given(name), value_type=bool) for name in ("use_sim_time", "autostart", "lockstep")},
-        ],
-        remappings=[(name, given(name)) for name in ("joint_states", "commands")],
-        ros_arguments=["--log-level", given("log_level"), "--enclave", given("enclave")],
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument("params_file", description="YAML with the robot's parameters"),
+            DeclareLaunchArgument("namespace", default_value="", description="namespace of the node and its topics"),
+            DeclareLaunchArgument(
+                "use_sim_time",
+                default_value="",
+                choices=launching.SWITCH,
+                description="take the time from the topic /clock; empty: as params_file says",
+            ),
+            DeclareLaunchArgument(
+                "autostart",
+                default_value="",
+                choices=launching.SWITCH,
+                description="configure and activate at start; false: wait for transitions; empty: as params_file says",
+            ),
+            DeclareLaunchArgument(
+                "lockstep",
+                default_value="",
+                choices=launching.SWITCH,
+                description="one command per state, for sim_node in lockstep; empty: as params_file says",
+            ),
+            DeclareLaunchArgument(
+                "log_level",
+                default_value="info",
+                choices=launching.LEVELS,
+                description="lowest severity that is logged",
+            ),
+            DeclareLaunchArgument(
+                "joint_states", default_value="joint_states", description="topic of the robot's state"
+            ),
+            DeclareLaunchArgument(
+                "commands",
+                default_value="commands",
+                description="topic to which the robot's controller subscribes, e.g. forward_effort_controller/commands",
+            ),
+            DeclareLaunchArgument(
+                "guard",
+                default_value="true",
+                choices=["true", "false"],
+                description="start guard_node between the controller and the robot; false for a simulation",
+            ),
+            DeclareLaunchArgument(
+                "record",
+                default_value="",
+                description="folder, created anew, for a bag of everything that mbrl replay needs; empty: no recording",
+            ),
+            DeclareLaunchArgument("enclave", default_value="/", description="security enclave of the node (SROS2)"),
+            OpaqueFunction(function=nodes),
+        ]
     )
-    guard = Node(
-        package="mbrl_ros",
-        executable="guard_node",
-        name="guard_node",
-        namespace=given("namespace"),
-        output="screen",
-        parameters=[given("params_file"), {"end_with_parent": True}],
-        remappings=[(name, given(name)) for name in ("joint_states", "commands")],
-        condition=IfCondition(given("guard")),
-        ros_arguments=["--log-level", given("log_level"), "--enclave", given("enclave")],
-    )
-    recorder = Node(
-        package="mbrl_ros",
-        executable="record_node",
-        name="record_node",
-        namespace=given("namespace"),
-        output="screen",
-        parameters=[{"output": given("record")}],
-        condition=IfCondition(NotEqualsSubstitution(given("record"), "")),
-        ros_arguments=["--log-level", given("log_level")],
-    )
-    return LaunchDescription([*arguments(), guard, controller, recorder])

@@ -6,19 +6,49 @@ The controller plans on every recorded state and publishes on ~/shadow_commands.
 `mbrl replay` replays with the recorded ones, offline and to the last bit.
 """
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, Shutdown
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from mbrl_ros.nodes import launching
+
 DEFAULT = PathJoinSubstitution([FindPackageShare("mbrl_ros"), "config", "panda.yaml"])
+PATIENCE = 120.0  # [s] the controller may have to compile its planner first
+
+
+def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Return the controller and the playback; an error, before anything starts, where the parameter file is wrong."""
+    params_file = launching.require_robot(context, shadow=True)
+    ros_arguments = ["--log-level", launching.given(context, "log_level")]
+    return [
+        launching.node(
+            "mpc_node",
+            parameters=[params_file, {"use_sim_time": True, "shadow": True, "end_with_parent": True}],
+            remappings=[("joint_states", launching.given(context, "joint_states"))],
+            ros_arguments=ros_arguments,
+            on_exit=launching.ends_launch,
+        ),
+        launching.node(
+            "replay_node",
+            namespace="",
+            parameters=[
+                {
+                    "bag": launching.given(context, "bag"),
+                    "rate": ParameterValue(LaunchConfiguration("rate"), value_type=float),
+                    "loop": ParameterValue(LaunchConfiguration("loop"), value_type=bool),
+                    "patience": PATIENCE,
+                }
+            ],
+            ros_arguments=ros_arguments,
+            on_exit=launching.ends_launch,
+        ),
+    ]
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the actions of this launch file."""
-    given = LaunchConfiguration
     return LaunchDescription(
         [
             DeclareLaunchArgument("bag", description="rosbag2 folder, .db3 or .mcap"),
@@ -32,7 +62,9 @@ def generate_launch_description() -> LaunchDescription:
                 description="begin again at the end of the bag",
             ),
             DeclareLaunchArgument(
-                "params_file", default_value=DEFAULT, description="YAML with the controller's parameters"
+                "params_file",
+                default_value=DEFAULT,
+                description="YAML with the parameters of the robot that was recorded",
             ),
             DeclareLaunchArgument(
                 "namespace", default_value="", description="namespace of the controller and its topics"
@@ -43,34 +75,9 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "log_level",
                 default_value="info",
-                choices=["debug", "info", "warn", "error", "fatal"],
+                choices=launching.LEVELS,
                 description="lowest severity that is logged",
             ),
-            Node(
-                package="mbrl_ros",
-                executable="mpc_node",
-                name="mpc_node",
-                namespace=given("namespace"),
-                output="screen",
-                parameters=[given("params_file"), {"use_sim_time": True, "shadow": True, "end_with_parent": True}],
-                remappings=[("joint_states", given("joint_states"))],
-                ros_arguments=["--log-level", given("log_level")],
-            ),
-            Node(
-                package="mbrl_ros",
-                executable="replay_node",
-                name="replay_node",
-                output="screen",
-                parameters=[
-                    {
-                        "bag": given("bag"),
-                        "rate": ParameterValue(given("rate"), value_type=float),
-                        "loop": ParameterValue(given("loop"), value_type=bool),
-                        "patience": 120.0,
-                    }
-                ],  # the controller may have to compile its planner first
-                ros_arguments=["--log-level", given("log_level")],
-                on_exit=Shutdown(reason="the bag has been played"),
-            ),
+            OpaqueFunction(function=nodes),
         ]
     )

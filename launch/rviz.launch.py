@@ -1,56 +1,75 @@
 """Launch RViz with the robot, the planned path of its end effector and its target, for a controller that runs.
 
-ros2 launch mbrl_ros rviz.launch.py
+ros2 launch mbrl_ros rviz.launch.py params_file:=my_robot.yaml
+
+Where the parameter file holds no description of the robot, or `state_publisher:=false` says so, the robot's driver
+publishes it, and RViz takes it from the topic robot_description.
 """
 
 from xml.etree import ElementTree
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.conditions import IfCondition
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from mbrl_ros.config.sections.robot import RobotSettings
-from mbrl_ros.config.settings_file import read_settings
-from mbrl_ros.robots import load_robot
+from mbrl_ros.nodes import launching
+from mbrl_ros.robots import Robot, load_robot
 from mbrl_ros.robots.meshes import shaped
 
 SHARE = FindPackageShare("mbrl_ros")
-given = LaunchConfiguration
+
+
+def robot_of(context: LaunchContext, path: str) -> Robot | None:
+    """Return the robot that a parameter file describes; None where its driver publishes the description."""
+    values = launching.settings(context, path)
+    section = launching.section(values, "robot", RobotSettings, path)
+    text = str(values.get("robot_description", ""))
+    return load_robot(section, text or None) if text or section.description else None
 
 
 def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Return the nodes that depend on the robot of params_file."""
-    source = given("params_file").perform(context)
-    namespace = given("namespace").perform(context).strip("/")
-    values = read_settings(source, node=f"/{namespace}/mpc_node" if namespace else "")
-    settings = {key[len("robot.") :]: value for key, value in values.items() if key.startswith("robot.")}
-    robot = load_robot(RobotSettings.from_mapping(settings, prefix="robot.", source=source))
-    urdf = ElementTree.tostring(shaped(robot.urdf, robot.joints), encoding="unicode")
-    time = {"use_sim_time": ParameterValue(given("use_sim_time"), value_type=bool)}
-    return [
-        Node(
-            package="robot_state_publisher",
-            executable="robot_state_publisher",
-            namespace=given("namespace"),
-            parameters=[{"robot_description": ParameterValue(urdf, value_type=str)}, time],
-            condition=IfCondition(given("state_publisher")),
-        ),
+    robot = robot_of(context, launching.params_file(context))
+    frame, wanted = launching.given(context, "frame"), launching.given(context, "state_publisher")
+    time = {"use_sim_time": launching.given(context, "use_sim_time") == "true"}
+    namespace = launching.given(context, "namespace")
+    started: list[LaunchDescriptionEntity] = []
+    if wanted == "true" and robot is None:
+        raise launching.LaunchError(
+            "state_publisher:=true needs a description of the robot in params_file (robot.description); "
+            "leave the argument out where the robot's driver publishes robot_description"
+        )
+    if robot is not None and wanted != "false":
+        urdf = ElementTree.tostring(shaped(robot.urdf, robot.joints), encoding="unicode")
+        launching.require_packages("robot_state_publisher")
+        started.append(
+            Node(
+                package="robot_state_publisher",
+                executable="robot_state_publisher",
+                namespace=namespace,
+                parameters=[{"robot_description": ParameterValue(urdf, value_type=str)}, time],
+            )
+        )
+    frame = frame or (robot.root if robot is not None else "")
+    started.append(
         Node(
             package="rviz2",
             executable="rviz2",
-            namespace=given("namespace"),
+            namespace=namespace,
             parameters=[time],
-            arguments=["-d", PathJoinSubstitution([SHARE, "config", "mpc.rviz"]), "-f", robot.root],
-        ),
-    ]
+            arguments=["-d", PathJoinSubstitution([SHARE, "config", "mpc.rviz"]), *(["-f", frame] if frame else [])],
+        )
+    )
+    return started
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the actions of this launch file."""
+    both = ["true", "false"]
     return LaunchDescription(
         [
             DeclareLaunchArgument(
@@ -60,16 +79,18 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument("namespace", default_value="", description="the controller's namespace"),
             DeclareLaunchArgument(
-                "use_sim_time",
-                default_value="false",
-                choices=["true", "false"],
-                description="take the time from the topic /clock",
+                "use_sim_time", default_value="false", choices=both, description="take the time from the topic /clock"
             ),
             DeclareLaunchArgument(
                 "state_publisher",
-                default_value="true",
-                choices=["true", "false"],
-                description="start a robot_state_publisher; false where the robot has its own",
+                default_value="",
+                choices=["", *both],
+                description="start a robot_state_publisher; empty: if params_file holds the robot's description",
+            ),
+            DeclareLaunchArgument(
+                "frame",
+                default_value="",
+                description="frame that RViz shows as fixed; empty: the robot's root, or that of config/mpc.rviz",
             ),
             OpaqueFunction(function=nodes),
         ]

@@ -5,44 +5,50 @@ ros2 topic pub --once /mpc_node/target_point geometry_msgs/msg/PointStamped \
     "{header: {frame_id: panda_link0}, point: {x: 0.5, y: 0.2, z: 0.4}}"
 """
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Shutdown
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from mbrl_ros.nodes import launching
+
 SHARE = FindPackageShare("mbrl_ros")
+SWITCHES = ("camera", "lockstep")
+
+
+def simulation(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Return the simulated robot."""
+    return [
+        launching.node(
+            "sim_node",
+            parameters=[launching.params_file(context, "sim_node"), launching.switches(context, SWITCHES)],
+            remappings=[(name, launching.given(context, name)) for name in ("joint_states", "commands")],
+            ros_arguments=["--log-level", launching.given(context, "log_level")],
+            on_exit=launching.ends_launch,
+        )
+    ]
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the actions of this launch file."""
-    given = LaunchConfiguration
     return LaunchDescription(
         [
             DeclareLaunchArgument(
+                "params_file",
+                default_value=PathJoinSubstitution([SHARE, "config", "panda.yaml"]),
+                description="YAML with the parameters of the robot and its simulation",
+            ),
+            DeclareLaunchArgument(
                 "camera",
-                default_value="false",
-                choices=["true", "false"],
-                description="publish the features a camera of unknown pose sees",
+                default_value="",
+                choices=launching.SWITCH,
+                description="publish the features a camera of unknown pose sees; empty: as params_file says",
             ),
-            # params_file, namespace, autostart, lockstep and the others are declared in mpc.launch.py
+            # namespace, autostart, lockstep and the others are declared in mpc.launch.py
             IncludeLaunchDescription(
-                PathJoinSubstitution([SHARE, "launch", "mpc.launch.py"]), launch_arguments={"guard": "false"}.items()
+                PathJoinSubstitution([SHARE, "launch", "mpc.launch.py"]),
+                launch_arguments={"params_file": LaunchConfiguration("params_file"), "guard": "false"}.items(),
             ),
-            Node(
-                package="mbrl_ros",
-                executable="sim_node",
-                name="sim_node",
-                namespace=given("namespace"),
-                output="screen",
-                parameters=[
-                    given("params_file"),
-                    {name: ParameterValue(given(name), value_type=bool) for name in ("camera", "lockstep")},
-                ],
-                remappings=[(name, given(name)) for name in ("joint_states", "commands")],
-                ros_arguments=["--log-level", given("log_level")],
-                on_exit=Shutdown(reason="sim_node ended"),
-            ),
+            OpaqueFunction(function=simulation),
         ]
     )

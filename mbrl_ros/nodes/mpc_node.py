@@ -16,33 +16,36 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import String
 
 from ..config.configuration import Configuration, section_types
+from ..config.required import missing_for_robot
 from ..config.section import Section
 from ..config.sections.nodes import NodeSettings
 from ..config.sections.robot import RobotSettings
-from ..exceptions import MbrlError, RobotDescriptionError
+from ..exceptions import ConfigurationError, MbrlError, RobotDescriptionError
 from ..robots import load_robot
 from . import qos
 from .child_process import end_with_parent
 from .mpc_assembly import MpcAssembly
 from .parameters import Parameters, ReadsOverrides
 from .process import EndRequest, prefer_udp, run
+from .transitions import AnswersTransitions
 
 
-class MpcNode(ReadsOverrides, LifecycleNode):
+class MpcNode(ReadsOverrides, AnswersTransitions):
     """The lifecycle of the controller; its parts are a MpcAssembly between configure and cleanup."""
 
     def __init__(self, end: EndRequest, **options: Any):
         super().__init__("mpc_node", **options)
-        self._end = end
-        self.parameters = Parameters(self, {**section_types(), "": NodeSettings})
+        self._end, self._in_use = end, False  # whether settings are, or are about to be, in use
+        self.parameters = Parameters(self, {**section_types(), "": NodeSettings}, lambda: self._in_use)
         self.parameters.on_change(self._on_change)
         if self.settings.end_with_parent:
             end_with_parent()
         self._description, self._described = "", threading.Event()
+        self._built_from = ""  # the description of the topic that is in use; empty: that of a parameter
         self._assembly: MpcAssembly | None = None
         self.create_subscription(String, "robot_description", self._on_description, qos.LATCHED)
 
@@ -57,16 +60,17 @@ class MpcNode(ReadsOverrides, LifecycleNode):
         """Configure and activate, if `autostart` says so; end the process if that fails."""
         if not self.settings.autostart:
             return
+        if missing := self._missing():
+            raise ConfigurationError(missing)
         if not self._has_description():
             self.get_logger().info("waiting for the topic 'robot_description'")
             while not self._described.wait(0.1):
                 if self._end.wait(0.0):
                     return
-        if (
-            self.trigger_configure() is not TransitionCallbackReturn.SUCCESS
-            or self.trigger_activate() is not TransitionCallbackReturn.SUCCESS
-        ):
+        if self.trigger_configure() is not TransitionCallbackReturn.SUCCESS:
             self._end.set(2)
+        elif not self._end.wait(0.0) and self.trigger_activate() is not TransitionCallbackReturn.SUCCESS:
+            self._end.set(2)  # an end requested while the planner was compiled leaves the node inactive
 
     def end(self) -> None:
         """Send the safe command, whatever state the node is in."""
@@ -75,14 +79,18 @@ class MpcNode(ReadsOverrides, LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Build the controller and everything around it."""
+        self._in_use, sections = True, self.parameters.sections
         try:
             self._assembly = self._assemble()
         except MbrlError as error:
             self.get_logger().error(f"cannot configure: {error}")
-            return TransitionCallbackReturn.FAILURE
         except Exception:  # rclpy would not report it
             self.get_logger().error(f"cannot configure:\n{traceback.format_exc()}")
+        if self._assembly is None:
+            self._in_use = False
             return TransitionCallbackReturn.FAILURE
+        if self.parameters.sections is not sections:  # dynamic ones changed in the meantime
+            self._on_change(self.parameters.sections)
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -127,14 +135,22 @@ class MpcNode(ReadsOverrides, LifecycleNode):
     def _has_description(self) -> bool:
         return bool(self.settings.robot_description or self.parameters.section(RobotSettings).description)
 
+    def _missing(self) -> str:
+        """Say what must be configured before commands may go to a robot; empty: nothing."""
+        settings = self.settings
+        return missing_for_robot(self.parameters.given, commanded=not settings.lockstep, shadow=settings.shadow)
+
     def _assemble(self) -> MpcAssembly:
         settings, configuration = self.settings, Configuration.from_flat(self.parameters.flat())
+        if missing := self._missing():
+            raise ConfigurationError(missing)
         urdf = settings.robot_description or (None if self._has_description() else self._description)
         if urdf == "":
             raise RobotDescriptionError(
                 "no robot description: set robot.description or the parameter robot_description, "
                 "or publish the topic 'robot_description'"
             )
+        self._built_from = "" if self._has_description() else self._description
         robot = load_robot(configuration.robot, urdf)
         self.get_logger().info(
             f"{robot.n} joints {list(robot.joints)}, {robot.interface} interface, {configuration.control.rate:g} Hz; "
@@ -146,6 +162,7 @@ class MpcNode(ReadsOverrides, LifecycleNode):
         if self._assembly is not None:
             self._assembly.destroy()
             self._assembly = None
+        self._in_use = False
 
     def _on_change(self, sections: Mapping[str, Section]) -> None:
         if self._assembly is not None:
@@ -156,6 +173,11 @@ class MpcNode(ReadsOverrides, LifecycleNode):
     def _on_description(self, message: String) -> None:
         self._description = message.data
         self._described.set()
+        if self._in_use and self._built_from not in ("", message.data):
+            self.get_logger().warning(
+                "robot_description has changed; the node goes on with the one it was configured with "
+                "(deactivate, clean up and configure it to use the new one)"
+            )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.parameter import Parameter
 
 from ..config import registry
-from ..config.section import Info, Section
+from ..config.section import Info, Section, is_empty
 from ..config.settings_file import belongs_to_ros, unknown_setting
 from ..exceptions import ConfigurationError
 
@@ -26,6 +26,7 @@ ROS_TYPES = {
     tuple[float, ...]: Parameter.Type.DOUBLE_ARRAY,
     tuple[str, ...]: Parameter.Type.STRING_ARRAY,
 }
+AT_START = ("autostart", "end_with_parent")  # read when the process starts, and never again
 S = TypeVar("S", bound=Section)
 
 
@@ -52,14 +53,25 @@ class ReadsOverrides:
 class Parameters:
     """The settings of a node, declared as its parameters.
 
-    `sections` holds their present values by prefix; "" is the prefix of the node's own section.
+    `sections` holds their present values by prefix; "" is the prefix of the node's own section. `given` holds the keys
+    that were set, by an override or later, and do not have their value by default.
     """
 
-    def __init__(self, node: Any, sections: Mapping[str, type[Section]]):
+    def __init__(self, node: Any, sections: Mapping[str, type[Section]], in_use: Callable[[], bool] | None = None):
         """Read, check and declare the parameters of `sections` {prefix: class}.
 
         The node's class must derive from ReadsOverrides: so overrides can be read, corrected (a whole number where a
         real one is meant, a single entry where a list is meant) and rejected before anything is declared.
+
+        Parameters
+        ----------
+        node
+            the node.
+        sections
+            {prefix: class} of its settings.
+        in_use
+            tells whether the node has been built from its settings: parameters that are not dynamic can change while it
+            has not. None: they never change.
 
         Raises
         ------
@@ -67,7 +79,7 @@ class Parameters:
             An override is unknown or not allowed.
         """
         self._node = node
-        self._kinds = dict(sections)
+        self._kinds, self._in_use = dict(sections), in_use
         self._owner = {_key(prefix, name): prefix for prefix, kind in sections.items() for name in kind.infos()}
         overrides = {
             name: node.get_parameter(name).value
@@ -80,13 +92,14 @@ class Parameters:
         for problem in registry.problems() if "control" in sections else ():
             node.get_logger().warning(problem)
         self.sections = self._build(overrides, source="parameters")
+        self.given = {name for name, value in overrides.items() if not is_empty(value)}
         for prefix, section in self.sections.items():
             kinds, infos = typing.get_type_hints(type(section)), section.infos()
             for name, value in section.to_mapping().items():
                 node.declare_parameter(
                     _key(prefix, name),
                     list(value) if isinstance(value, tuple) else value,
-                    _descriptor(kinds[name], infos[name][1]),
+                    _descriptor(kinds[name], infos[name][1], fixed=in_use is None or _key(prefix, name) in AT_START),
                     ignore_override=True,
                 )
 
@@ -130,6 +143,14 @@ class Parameters:
         return self._build({**values, **given}, source="parameters")
 
     def _check(self, parameters: list[Parameter]) -> SetParametersResult:
+        in_use = self._in_use is not None and self._in_use()
+        for parameter in parameters:
+            if in_use and parameter.name in self._owner and not self._info(parameter.name).dynamic:
+                return SetParametersResult(
+                    successful=False,
+                    reason=f"'{parameter.name}' is in use and can change only while the node is unconfigured "
+                    f"(ros2 lifecycle set {self._node.get_fully_qualified_name()} cleanup)",
+                )
         try:
             self._changed(parameters)
         except ConfigurationError as error:
@@ -139,18 +160,26 @@ class Parameters:
     def _apply(self, parameters: list[Parameter], apply: Callable[[dict[str, Section]], None]) -> None:
         if any(p.name in self._owner for p in parameters):
             self.sections = self._changed(parameters)
+            self.given |= {p.name for p in parameters if p.name in self._owner and not is_empty(p.value)}
             apply(self.sections)
+
+    def _info(self, key: str) -> Info:
+        prefix = self._owner[key]
+        return self._kinds[prefix].infos()[key[len(prefix) + 1 :] if prefix else key][1]
 
 
 def _key(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
 
-def _descriptor(kind: Any, info: Info) -> ParameterDescriptor:
-    """Describe one parameter: bounds of single numbers as ranges of ROS, everything else as text of the constraints."""
+def _descriptor(kind: Any, info: Info, fixed: bool) -> ParameterDescriptor:
+    """Describe one parameter: bounds of single numbers as ranges of ROS, everything else as text of the constraints.
+
+    fixed: it never changes unless it is dynamic.
+    """
     descriptor = ParameterDescriptor(
         type=ROS_TYPES[kind].value,
-        read_only=not info.dynamic,
+        read_only=fixed and not info.dynamic,
         description=info.doc + (f" [{info.unit}]" if info.unit else ""),
     )
     bounded = (info.low, info.high) != (-float("inf"), float("inf"))

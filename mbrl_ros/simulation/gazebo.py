@@ -4,6 +4,8 @@ To the mechanism (the robot's joints movable, every other joint fixed) and its s
 root in the world, an inertia for a root that has none, and the <ros2_control> block that gives the commanded interface
 of every joint, and its position, velocity and effort as state, to the controllers of a file.
 
+Joints whose controller is not active yet are held where they are (hold_joints, gz_ros2_control's default).
+
 Gazebo's converter (sdformat's parser_urdf) leaves out a link without mass, and every link below it. A root without
 <inertial>, as many robots have, would leave a model without links. It is held in the world, so that its inertia has no
 effect.
@@ -15,6 +17,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..config.parameter_file import ParameterFile
 from ..exceptions import ConfigurationError
 from ..robots import Robot
 from ..robots.meshes import shaped
@@ -44,7 +47,7 @@ def gazebo_urdf(
 
     Raises
     ------
-    ConfigurationError : `initial_position` has the wrong length
+    ConfigurationError : `initial_position` has the wrong length, or a joint would start at its stops
     """
     if initial_position and len(initial_position) != robot.n:
         raise ConfigurationError(
@@ -52,6 +55,8 @@ def gazebo_urdf(
             key="plant.initial_position",
             value=initial_position,
         )
+    start = initial_position or (0.0,) * robot.n
+    _refuse_stops(robot, start)
     root = shaped(robot.urdf, robot.joints, folder)
     if robot.root != WORLD:
         ElementTree.SubElement(root, "link", name=WORLD)
@@ -59,13 +64,26 @@ def gazebo_urdf(
         ElementTree.SubElement(joint, "parent", link=WORLD)
         ElementTree.SubElement(joint, "child", link=robot.root)
     _add_inertia_of_what_the_world_holds(root)
-    _add_control(root, robot, initial_position or (0.0,) * robot.n)
+    _add_control(root, robot, start)
     plugin = ElementTree.SubElement(ElementTree.SubElement(root, "gazebo"), "plugin", PLUGIN)
     ElementTree.SubElement(plugin, "parameters").text = str(controllers)
+    ElementTree.SubElement(plugin, "hold_joints").text = "true"
     if namespace:
         ElementTree.SubElement(ElementTree.SubElement(plugin, "ros"), "namespace").text = namespace
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _refuse_stops(robot: Robot, start: Sequence[float]) -> None:
+    """Raise ConfigurationError for a start at or beyond the stops of a joint: from there an arm may not come back."""
+    for name, q, low, high in zip(robot.joints, start, robot.position_lower, robot.position_upper, strict=True):
+        if not low <= q <= high:
+            raise ConfigurationError(
+                f"'plant.initial_position' of {name} is {q:g}, at its stops or beyond: it must lie in "
+                f"[{low:.3f}, {high:.3f}] rad or m",
+                key="plant.initial_position",
+                value=list(start),
+            )
 
 
 def _add_inertia_of_what_the_world_holds(root: ElementTree.Element) -> None:
@@ -101,3 +119,38 @@ def _add_control(root: ElementTree.Element, robot: Robot, initial_position: Sequ
             interface = ElementTree.SubElement(joint, "state_interface", name=state)
             if state == "position":
                 ElementTree.SubElement(interface, "param", name="initial_value").text = repr(float(start))
+
+
+def check_controllers(file: str | Path, robot: Robot, rate: float, *, forward: str, namespace: str = "") -> None:
+    """Compare a ros2_control parameter file with the robot that is commanded through it.
+
+    Parameters
+    ----------
+    file : YAML of the controllers
+    robot : the robot whose joints are commanded
+    rate : of the controller, `control.rate` [Hz]
+    forward : name of the forward_command_controller
+    namespace : of the controller manager
+
+    Raises
+    ------
+    ConfigurationError : the file cannot be read, or joints, interface or rate are not those of the robot
+    """
+    source, above = str(file), f"/{namespace.strip('/')}" if namespace.strip("/") else ""
+    blocks = ParameterFile.read(file)
+    manager, controller = (blocks.entries(f"{above}/{name}") for name in ("controller_manager", forward))
+    expected = (
+        (manager, "controller_manager", "update_rate", round(rate), "control.rate"),
+        (controller, forward, "interface_name", robot.interface, "robot.interface"),
+        (controller, forward, "joints", list(robot.joints), "robot.joints"),
+    )
+    for entries, name, key, wanted, setting in expected:
+        if key not in entries:
+            raise ConfigurationError(f"holds no '{key}' of {above}/{name}; {setting} is {wanted}", source=source)
+        if (found := entries[key].value) != wanted:
+            raise ConfigurationError(
+                f"'{key}' of {above}/{name} is {found}, but {setting} of the robot is {wanted}",
+                key=key,
+                value=found,
+                source=f"{source}:{entries[key].line}",
+            )

@@ -29,6 +29,7 @@ pytestmark = needs("rclpy", "example-robot-data")
 
 
 LOCKSTEP = {**PANDA, "lockstep": True}
+EFFORT = {"robot.interface": "effort"}
 
 
 def test_the_safe_command_leaves_before_the_process_does():
@@ -109,7 +110,11 @@ def test_bad_configuration_ends_with_code_2_and_one_clear_line(parameters, words
 def test_without_inertials_efforts_are_refused_in_one_line_that_says_what_to_do(tmp_path, settings, words):
     file = tmp_path / "bare.urdf"
     file.write_text(planar_arm(2).replace("<inertial>", "<!--").replace("</inertial>", "-->"))
-    process = NodeProcess("mpc_node", new_domain(), {"robot.description": str(file), **settings})
+    process = NodeProcess(
+        "mpc_node",
+        new_domain(),
+        {"robot.description": str(file), "robot.joints": ["joint1", "joint2"], **EFFORT, **settings},
+    )
     try:
         assert process.wait() == 2
         said = [line for line in process.output.splitlines() if "[ERROR]" in line]
@@ -269,7 +274,8 @@ def test_commands_go_out_in_the_order_of_the_forward_controller():
 
 def test_the_description_may_come_by_topic_and_time_from_a_simulation():
     """A robot described by its latched topic, with /clock: age is judged in simulated time and stands still with it."""
-    parameters = {"control.rate": 50.0, "use_sim_time": True, "supervisor.safe_effort": "zero"}
+    robot = {"robot.joints": ["joint1", "joint2"], **EFFORT}
+    parameters = {**robot, "control.rate": 50.0, "use_sim_time": True, "supervisor.safe_effort": "zero"}
     with ros(("mpc_node", parameters)) as (peer, mpc):
         clock = peer.publisher(Clock, "/clock")
         described = peer.node.create_publisher(String, "/robot_description", qos.LATCHED)

@@ -15,15 +15,16 @@ from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.config.settings_file import read_settings
 from mbrl_ros.exceptions import ConfigurationError
 from mbrl_ros.robots import load_robot, urdf
-from mbrl_ros.simulation.gazebo import gazebo_urdf
+from mbrl_ros.simulation.gazebo import check_controllers, gazebo_urdf
 from support import ROOT
-from support.launching import launch_file
+from support.domains import new_domain
+from support.launching import JOINTS, PERIOD, Launched, launch_file, planar_parameters
 from support.needs import needs, sdf_tool
 from support.robots import planar_arm, planar_robot
 
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 GAZEBO = ROOT / "config" / "gazebo"
-real_launch = needs("launch_ros", "package mbrl_ros")
+real_launch = needs("launch_ros", "package mbrl_ros", "rclpy")
 
 
 def output_of(*command: object) -> str:
@@ -139,24 +140,84 @@ def test_ros2_control_has_the_joints_the_interface_and_the_rate_of_the_controlle
     assert controllers["controller_manager"]["update_rate"] == rate
 
 
+FORWARD = "forward_command_controller"
+GAZEBO_PROGRAMS = {
+    "ros_gz_sim": "create",
+    "ros_gz_bridge": "parameter_bridge",
+    "controller_manager": "spawner",
+    "robot_state_publisher": "robot_state_publisher",
+}
+
+
+def controllers(folder: Path, **changes) -> Path:
+    """The file of the ros2_control controllers of the planar arm, with other values for the forward controller."""
+    blocks = {
+        "controller_manager": {"update_rate": round(1.0 / PERIOD)},
+        "forward_command_controller": {"joints": JOINTS, "interface_name": "effort", **changes},
+    }
+    path = folder / "controllers.yaml"
+    path.write_text(yaml.safe_dump({f"/**/{name}": {"ros__parameters": block} for name, block in blocks.items()}))
+    return path
+
+
 @real_launch
-def test_gazebo_is_started_with_everything_it_needs(tmp_path, monkeypatch):
+def test_gazebo_s_controllers_are_activated_only_once_mpc_node_is_active(tmp_path, monkeypatch):
     said = launched_with_substitutes(
         tmp_path,
         monkeypatch,
         "gazebo.launch.py",
-        {
-            "ros_gz_sim": "create",
-            "ros_gz_bridge": "parameter_bridge",
-            "controller_manager": "spawner",
-            "robot_state_publisher": "robot_state_publisher",
-        },
+        GAZEBO_PROGRAMS,
+        params_file=planar_parameters(tmp_path),
+        controllers_file=str(controllers(tmp_path)),
         namespace="left",
         headless="true",
     )
     assert "-topic robot_description -name left_robot" in said["create"]
     assert "forward_command_controller joint_state_broadcaster" in said["spawner"]
     assert "gz_ros2_control" in said["robot_state_publisher"] and "bridge.yaml" in said["parameter_bridge"]
+    assert "<hold_joints>true</hold_joints>" in said["robot_state_publisher"]
+    assert "--headless-rendering" in said["gz_sim"]
+    log = said["launch"]
+    assert log.index("building the controller") < log.index("[spawner-")  # it waits for mpc_node
+
+
+@real_launch
+def test_gazebo_without_its_packages_leaves_nothing_behind(tmp_path):
+    """What is missing is named before any process starts: no controller without a robot that goes on for ever."""
+    launched = Launched(launch_file("gazebo.launch.py"), new_domain())
+    assert launched.wait() == 1
+    assert "these packages are not installed: ros_gz_sim, ros_gz_bridge" in launched.output
+    assert "process started" not in launched.output
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    (
+        (
+            {"interface_name": "velocity"},
+            "'interface_name' of /left/forward_command_controller is velocity, but robot",
+        ),
+        ({"joints": JOINTS[::-1]}, r"'joints' of .* is \['joint2', 'joint1'\], but robot.joints of the robot is"),
+        ({"joints": None}, "'joints'"),
+    ),
+)
+def test_gazebo_s_controllers_must_be_those_of_the_robot(tmp_path, changes, words):
+    with pytest.raises(ConfigurationError, match=words):
+        check_controllers(
+            controllers(tmp_path, **changes),
+            planar_robot(2),
+            100.0,
+            forward="forward_command_controller",
+            namespace="left",
+        )
+    check_controllers(controllers(tmp_path), planar_robot(2), 100.0, forward=FORWARD, namespace="left")
+    with pytest.raises(ConfigurationError, match="'update_rate' of /controller_manager is 100, but control.rate"):
+        check_controllers(controllers(tmp_path), planar_robot(2), 200.0, forward=FORWARD)
+
+
+def test_a_start_at_the_stops_is_refused():
+    with pytest.raises(ConfigurationError, match="'plant.initial_position' of joint2 is 9, at its stops or beyond"):
+        gazebo_urdf(planar_robot(2), "/c.yaml", initial_position=[0.1, 9.0])
 
 
 @real_launch
@@ -172,38 +233,45 @@ def test_rviz_is_started_with_the_robot_and_its_frame(tmp_path, monkeypatch):
     assert "file:///" in said["robot_state_publisher"] and "package://" not in said["robot_state_publisher"]
 
 
+@real_launch
+def test_rviz_takes_the_robot_from_the_topic_where_its_driver_publishes_the_description(tmp_path, monkeypatch):
+    path = tmp_path / "robot.yaml"
+    path.write_text("/**: {ros__parameters: {robot: {joints: [joint1, joint2], interface: effort}}}")
+    said = launched_with_substitutes(
+        tmp_path, monkeypatch, "rviz.launch.py", {"rviz2": "rviz2"}, params_file=str(path), frame="base_link"
+    )
+    assert set(said) == {"rviz2", "launch"} and "mpc.rviz -f base_link" in said["rviz2"]
+
+
 def launched_with_substitutes(
     prefix: Path, monkeypatch, name: str, executables: dict[str, str], **arguments: str
 ) -> dict:
-    """Run a shipped launch file until substitutes for `executables` {package: name} ended: {name: its arguments}."""
+    """Run a shipped launch file until substitutes for `executables` {package: name} ran: {name: its arguments}."""
     for package, executable in executables.items():
         substitute(prefix, package, executable)
     (prefix / "share/ros_gz_sim/launch").mkdir(parents=True)
-    (prefix / "share/ros_gz_sim/launch/gz_sim.launch.py").write_text(
-        "from launch import LaunchDescription\ngenerate_launch_description = LaunchDescription\n"
-    )
+    (prefix / "share/ros_gz_sim/launch/gz_sim.launch.py").write_text(SIMULATOR.format(prefix=prefix))
     monkeypatch.setenv("AMENT_PREFIX_PATH", f"{prefix}{os.pathsep}{os.environ['AMENT_PREFIX_PATH']}")
-    from launch import LaunchDescription, LaunchService
-    from launch.actions import IncludeLaunchDescription, RegisterEventHandler, Shutdown
-    from launch.event_handlers import OnProcessExit
+    wanted = {f"{executable}.said" for executable in executables.values()}
+    launched = Launched(launch_file(name), new_domain(), **arguments)
+    try:
+        launched.until(lambda: wanted <= {path.name for path in prefix.glob("*.said")}, f"{sorted(wanted)}")
+    finally:
+        launched.close()
+    assert launched.wait() == 0, launched.output
+    return {path.stem: path.read_text() for path in prefix.glob("*.said")} | {"launch": launched.output}
 
-    ended = set()
 
-    def one_more(event, context):
-        ended.add(event.process_name.split("-")[0])
-        return Shutdown() if ended >= set(executables.values()) else None
+SIMULATOR = """
+from launch import LaunchDescription
+from launch.actions import OpaqueFunction
 
-    service = LaunchService(noninteractive=True)
-    service.include_launch_description(
-        LaunchDescription(
-            [
-                RegisterEventHandler(OnProcessExit(on_exit=one_more)),
-                IncludeLaunchDescription(str(launch_file(name)), launch_arguments=arguments.items()),
-            ]
-        )
-    )
-    assert service.run() == 0
-    return {path.stem: path.read_text() for path in prefix.glob("*.said")}
+def run(context):
+    open("{prefix}/gz_sim.said", "w").write(context.launch_configurations["gz_args"])
+
+def generate_launch_description():
+    return LaunchDescription([OpaqueFunction(function=run)])
+"""
 
 
 def substitute(prefix: Path, package: str, name: str) -> None:
@@ -212,7 +280,9 @@ def substitute(prefix: Path, package: str, name: str) -> None:
         (prefix / folder).mkdir(parents=True, exist_ok=True)
     (prefix / "share/ament_index/resource_index/packages" / package).touch()
     script = prefix / "lib" / package / name
+    stay = "" if name in ("create", "spawner") else "exec sleep 120\n"  # as those do that run as long as the launch
     script.write_text(
-        f'#!/bin/sh\n{{ echo "$@"; for f in "$@"; do test -f "$f" && cat "$f"; done; }} > {prefix}/{name}.said\n'
+        f'#!/bin/sh\n{{ echo "$@"; for f in "$@"; do test -f "$f" && cat "$f"; done; }} > {prefix}/{name}.new\n'
+        f"mv {prefix}/{name}.new {prefix}/{name}.said\n{stay}"
     )
     script.chmod(0o755)

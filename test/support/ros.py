@@ -32,6 +32,7 @@ PANDA = {
     "robot.description": "package-data:panda",
     "robot.joints": [f"panda_joint{i}" for i in range(1, 8)],
     "robot.tip": "panda_hand_tcp",
+    "robot.interface": "effort",
 }
 HOME = [0.0, -0.5, 0.0, -2.0, 0.0, 1.6, 0.8]
 

@@ -1,0 +1,207 @@
+"""What the launch files share: arguments, checks before anything starts, and what the end of a process means.
+
+Only launch files import this module; nodes do not need the launch system.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from launch.actions import LogInfo, Shutdown
+from launch.events.process import ProcessExited
+from launch.launch_context import LaunchContext
+from launch.some_entities_type import SomeEntitiesType
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode, Node
+
+from ..config.parameter_file import ParameterFile
+from ..config.required import missing_for_robot
+from ..config.section import Section
+from ..config.settings_file import read_settings
+from ..exceptions import ConfigurationError, similar
+from .launched import LAUNCH
+
+SWITCH = ["", "true", "false"]  # choices of an argument that overrides the parameter file only where it is given
+S = TypeVar("S", bound=Section)
+LEVELS = ["debug", "info", "warn", "error", "fatal"]
+
+
+class LaunchError(RuntimeError):
+    """What is asked for cannot be launched; the launch ends with exit code 1 and this message."""
+
+
+def given(context: LaunchContext, name: str) -> str:
+    """Return the value of a launch argument; empty where there is none."""
+    return str(LaunchConfiguration(name, default="").perform(context))
+
+
+def full_name(context: LaunchContext, node: str = "mpc_node") -> str:
+    """Return the full name of a node in the namespace that the launch file was given."""
+    namespace = given(context, "namespace").strip("/")
+    return f"/{namespace}/{node}" if namespace else f"/{node}"
+
+
+def params_file(context: LaunchContext, node: str = "mpc_node") -> str:
+    """Return the parameter file that was given, once it was read for a node of this name and found to be right.
+
+    Raises
+    ------
+    LaunchError
+        There is none, it cannot be read, or it holds something wrong for the node.
+    """
+    path = given(context, "params_file")
+    if not path:
+        raise LaunchError("which robot? Give its parameter file: params_file:=FILE")
+    if not Path(path).is_file():
+        raise LaunchError(f"params_file: there is no file '{path}'{_nearest(Path(path))}")
+    settings(context, path, node)
+    return path
+
+
+def settings(context: LaunchContext, path: str, node: str = "mpc_node") -> dict[str, Any]:
+    """Return {key: value} of what a parameter file gives a node of this name in the launch file's namespace.
+
+    Raises
+    ------
+    LaunchError
+        It cannot be read, or it holds something wrong for the node, or nothing for mpc_node.
+    """
+    try:
+        if ParameterFile.read(path).sections is not None:
+            raise LaunchError(
+                f"params_file: {path} names no node, so that ROS reads nothing of it; "
+                f"write '/**:' and below it '  ros__parameters:' above its sections"
+            )
+        return read_settings(path, node, full_name(context))
+    except ConfigurationError as error:
+        raise LaunchError(f"params_file: {error}") from None
+
+
+def section(values: Mapping[str, Any], prefix: str, kind: type[S], source: str) -> S:
+    """Return one section of the settings {key: value} of a parameter file."""
+    own = {key[len(prefix) + 1 :]: value for key, value in values.items() if key.startswith(f"{prefix}.")}
+    return kind.from_mapping(own, prefix=f"{prefix}.", source=source)
+
+
+def require_robot(context: LaunchContext, *, shadow: bool = False) -> str:
+    """Return the parameter file, which must say what mpc_node needs before commands may go to a robot.
+
+    Raises
+    ------
+    LaunchError
+        As params_file(), or it does not hold what has no default.
+    """
+    path = params_file(context)
+    values = settings(context, path)
+    lockstep = given(context, "lockstep") or str(values.get("lockstep", False)).lower()
+    shadow = shadow or bool(values.get("shadow", False))
+    if missing := missing_for_robot(values, commanded=lockstep != "true", shadow=shadow):
+        raise LaunchError(f"params_file: {path} gives {full_name(context)} too little: {missing}")
+    return path
+
+
+def require_packages(*packages: str) -> None:
+    """Raise LaunchError, before anything starts, if one of these ROS packages is not installed."""
+    missing = []
+    for package in packages:
+        try:
+            get_package_prefix(package)
+        except PackageNotFoundError:
+            missing.append(package)
+    if missing:
+        names = " ".join(f"ros-$ROS_DISTRO-{package.replace('_', '-')}" for package in missing)
+        raise LaunchError(f"these packages are not installed: {', '.join(missing)}. sudo apt install {names}")
+
+
+def switches(context: LaunchContext, names: Iterable[str]) -> dict[str, bool]:
+    """Return {parameter: value} of the on-off arguments that were given; the others are the parameter file's."""
+    return {name: value == "true" for name in names if (value := given(context, name))}
+
+
+def node(name: str, *, on_exit: Callable[..., Any], lifecycle: bool = False, **options: Any) -> Node:
+    """Return one of this package's nodes, which ends with the launch system, in the launch file's namespace.
+
+    lifecycle: it is a lifecycle node, whose transitions are events of the launch system.
+    """
+    own = {"namespace": LaunchConfiguration("namespace", default=""), **options}
+    kind = LifecycleNode if lifecycle else Node
+    return kind(
+        package="mbrl_ros",
+        executable=name,
+        name=name,
+        output="screen",
+        additional_env={LAUNCH: str(os.getpid())},
+        on_exit=on_exit,
+        **own,
+    )
+
+
+def ends_launch(event: ProcessExited, context: LaunchContext) -> SomeEntitiesType | None:
+    """End the launch with a process that it needs; with exit code 1 where that process failed.
+
+    Raises
+    ------
+    LaunchError
+        The process ended with an exit code other than 0. The launch system ends everything and returns 1.
+    """
+    if context.is_shutdown:
+        return None
+    name = event.process_name.rpartition("-")[0] or event.process_name
+    if event.returncode != 0:
+        raise LaunchError(f"{name} has ended with exit code {event.returncode}; it was asked for")
+    return [Shutdown(reason=f"{name} has ended")]
+
+
+def left_to_guard(event: ProcessExited, context: LaunchContext) -> SomeEntitiesType | None:
+    """End the launch with mpc_node, but not where it was killed: then guard_node holds the arm and must go on.
+
+    Raises
+    ------
+    LaunchError
+        It ended by itself with an exit code other than 0.
+    """
+    if context.is_shutdown or event.returncode >= 0:
+        return ends_launch(event, context)
+    why = f"mpc_node was killed by signal {-event.returncode}; guard_node goes on and holds the arm"
+    return [LogInfo(msg=f"{why}. Start mpc_node again, or end this launch once the arm is safe")]
+
+
+def must_not_end(event: ProcessExited, context: LaunchContext) -> SomeEntitiesType | None:
+    """End the launch with exit code 1 when a process ends that should have run as long as the others.
+
+    Raises
+    ------
+    LaunchError
+        It has ended, whatever its exit code.
+    """
+    if context.is_shutdown:
+        return None
+    name = event.process_name.rpartition("-")[0] or event.process_name
+    raise LaunchError(f"{name} has ended with exit code {event.returncode} before the others; it was asked for")
+
+
+def must_succeed(event: ProcessExited, context: LaunchContext) -> SomeEntitiesType | None:
+    """End the launch with exit code 1 when a process that does one thing could not do it.
+
+    Raises
+    ------
+    LaunchError
+        Its exit code is not 0.
+    """
+    if context.is_shutdown or event.returncode == 0:
+        return None
+    name = event.process_name.rpartition("-")[0] or event.process_name
+    raise LaunchError(f"{name} has failed with exit code {event.returncode}")
+
+
+def _nearest(path: Path) -> str:
+    """Return a question about a file with a similar name beside the one that is not there."""
+    if not path.parent.is_dir():
+        return f" (nor a folder '{path.parent}')"
+    names = [entry.name for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml")]
+    close = similar(path.name, names)
+    return f"; did you mean '{path.parent / close}'?" if close else ""
