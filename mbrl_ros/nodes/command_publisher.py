@@ -1,29 +1,22 @@
 """Publish commands for a forward_command_controller, in the order of its joints, and if wanted as a trajectory.
 
-If the controller's name is given, its parameter `joints` is requested, and no command is published before it has
-answered: in a wrong order the command would move the wrong joints.
+No command is published before the controller's joints and interface are known to be the robot's (forward_controller.py).
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
-from rclpy.parameter_client import AsyncParameterClient
-from rclpy.timer import Timer
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from ..config.sections.nodes import NodeSettings
-from ..exceptions import JointNameError
 from ..robots import Robot
 from ..types import Array
 from . import message_writers, qos
+from .forward_controller import ForwardController
 
-ASK_AGAIN = 1.0  # [s]
+TOPIC = "commands"
 
 
 class CommandPublisher:
@@ -31,31 +24,28 @@ class CommandPublisher:
 
     def __init__(self, node: LifecycleNode, robot: Robot, settings: NodeSettings, dt: float):
         self._node, self._robot, self._dt = node, robot, dt
-        self._controller = settings.forward_controller
         guarded = bool(settings.guard) and not settings.shadow
-        topic = "~/shadow_commands" if settings.shadow else f"{settings.guard}/commands_in" if guarded else "commands"
+        topic = "~/shadow_commands" if settings.shadow else f"{settings.guard}/commands_in" if guarded else TOPIC
         self._array = node.create_publisher(Float64MultiArray, topic, qos.RELIABLE)
-        self._past_guard = node.create_publisher(Float64MultiArray, "commands", qos.RELIABLE) if guarded else None
+        self._past_guard = node.create_publisher(Float64MultiArray, TOPIC, qos.RELIABLE) if guarded else None
         self.past_guard = False  # whether commands go to the robot's controller as well: the guard has ended
         self._trajectory = (
             node.create_publisher(JointTrajectory, "trajectory_commands", qos.RELIABLE)
             if settings.trajectory_commands and not settings.shadow
             else None
         )
-        self._order: NDArray[np.intp] | None = None if self._controller else np.arange(robot.n)
-        self._names: tuple[str, ...] = ()  # of the joints, in another order than the robot's
+        self._forward = ForwardController(
+            node, robot, TOPIC, settings.forward_controller, lockstep=settings.lockstep or settings.shadow
+        )
         self.withheld = 0
-        self._timer: Timer | None = None
-        if self._controller:
-            client = AsyncParameterClient(node, self._controller)
-            self._timer = node.create_timer(ASK_AGAIN, lambda: self._ask(client))
 
     def publish(self, stamp: float, u: Array) -> None:
         """Publish the command u (n,), in the robot's order, for the state of `stamp` [s]."""
-        if self._order is None:
+        order = self._forward.order
+        if order is None:
             self.withheld += 1
             return
-        message = message_writers.to_command(stamp, u[self._order], self._names)
+        message = message_writers.to_command(stamp, u[order], self._forward.names)
         self._array.publish(message)
         if self.past_guard and self._past_guard is not None:
             self._past_guard.publish(message)
@@ -67,7 +57,7 @@ class CommandPublisher:
     @property
     def order(self) -> NDArray[np.intp] | None:
         """Return the indices (n,) of the robot's joints in the order of the commands; None: not known yet."""
-        return self._order
+        return self._forward.order
 
     def wait_until_sent(self, timeout: Duration) -> None:
         """Wait until every subscriber has acknowledged the commands."""
@@ -78,26 +68,4 @@ class CommandPublisher:
         for publisher in (self._array, self._past_guard, self._trajectory):
             if publisher is not None:
                 self._node.destroy_publisher(publisher)
-        if self._timer is not None:
-            self._node.destroy_timer(self._timer)
-
-    def _ask(self, client: AsyncParameterClient) -> None:
-        if client.services_are_ready():
-            if self._timer is not None:
-                self._timer.cancel()
-            client.get_parameters(["joints"], self._on_joints)
-        else:
-            self._node.get_logger().warning(
-                f"waiting for the parameters of '{self._controller}'; without its joints no command is published",
-                throttle_duration_sec=5.0,
-            )
-
-    def _on_joints(self, future: Any) -> None:
-        joints = list(future.result().values[0].string_array_value)
-        if sorted(joints) != sorted(self._robot.joints):
-            error = JointNameError(self._robot.joints, joints, what=f"joints of {self._controller}")
-            self._node.get_logger().error(f"no command will be published: {error}")
-            return
-        self._names = tuple(joints) if joints != list(self._robot.joints) else ()
-        self._order = np.array([self._robot.joints.index(joint) for joint in joints])
-        self._node.get_logger().info(f"commands go to '{self._controller}' in the order {joints}")
+        self._forward.destroy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -20,6 +21,7 @@ from ..runtime.statistics import Rolling
 from ..safety.state_machine import Reason, State
 from ..types import Array, Decision, Observation
 from . import qos
+from .command_watch import CommandWatch
 from .target_outcomes import TargetOutcomes
 from .tick_observer import TickObserver
 
@@ -40,9 +42,11 @@ class Diagnostics(TickObserver):
         gates: Sequence[InputGate],
         targets: TargetOutcomes,
         settings: NodeSettings,
+        watch: CommandWatch,
     ):
         self._node, self._loop, self._gates, self._settings = node, loop, gates, settings
-        self._targets = targets
+        self._targets, self._watch = targets, watch
+        self._hardware = robot_name(loop.controller.robot.urdf)
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         self._timer: Timer | None = None
         self._remaining: Iterator[DiagnosticStatus] | None = None  # parts of the present diagnostics still to compute
@@ -89,6 +93,8 @@ class Diagnostics(TickObserver):
             self._publish(list(self._compute()))
 
     def _publish(self, parts: list[DiagnosticStatus]) -> None:
+        for part in parts:
+            part.hardware_id = self._hardware
         message = DiagnosticArray(status=parts)
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)
@@ -102,6 +108,8 @@ class Diagnostics(TickObserver):
         for gate in self._gates:
             yield input_status(name, gate)
         yield target_status(name, self._targets)
+        if not self._settings.shadow:
+            yield command_status(name, self._watch)
 
 
 class PredictionQuality:
@@ -228,6 +236,16 @@ def target_status(name: str, targets: TargetOutcomes) -> DiagnosticStatus:
         values += [(f"refused: {kind}", count), (f"last {kind}", targets.details[kind])]
     level = DiagnosticStatus.WARN if refused else DiagnosticStatus.OK
     return _status(f"{name}: targets", level, f"{refused} refused", values)
+def command_status(name: str, watch: CommandWatch) -> DiagnosticStatus:
+    """Return who reads the commands and who else publishes them."""
+    level = DiagnosticStatus.WARN if watch.problems else DiagnosticStatus.OK
+    text = "; ".join(sorted(watch.problems)) or "one publisher"
+    return _status(f"{name}: commands", level, text, [("readers", watch.readers)])
+
+
+def robot_name(urdf: str) -> str:
+    """Return the name of the robot that a URDF describes."""
+    return ElementTree.fromstring(urdf).get("name", "")
 
 
 def _timeliness(loop: ControlLoop, settings: NodeSettings) -> tuple[bytes, str]:
@@ -265,7 +283,6 @@ def _status(name: str, level: bytes, text: str, values: Iterable[tuple[str, obje
         name=name,
         level=level,
         message=text,
-        hardware_id="mbrl_ros",
         values=[
             KeyValue(key=key, value=f"{value:.6g}" if isinstance(value, float) else str(value)) for key, value in values
         ],

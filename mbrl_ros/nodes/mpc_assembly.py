@@ -22,7 +22,8 @@ from ..runtime.conditions import SystemClock
 from ..runtime.control_loop import ControlLoop
 from ..runtime.feedback_player import PLAN_VALIDITY, FeedbackPlayer
 from ..safety.supervisor import Supervisor
-from . import realtime
+from . import command_publisher, realtime
+from .command_watch import CommandWatch
 from .diagnostics import Diagnostics
 from .guard_link import GuardLink
 from .outputs import NodeOutputs
@@ -139,7 +140,10 @@ class MpcAssembly:
         controller, kinematics = loop.controller, Kinematics(robot)
         outputs.add(PlanDisplay(node, robot, controller, kinematics, settings.plan_rate))
         outputs.add(self._targets)
-        outputs.add(Diagnostics(node, loop, self.gates, self._targets, settings))
+        watch = CommandWatch(node, command_publisher.TOPIC, guard=settings.guard)
+        if not settings.shadow:
+            outputs.add(watch)
+        outputs.add(Diagnostics(node, loop, self.gates, self._targets, settings, watch))
         if isinstance(controller, PolicyController):
             outputs.add(PolicyInterface(node, controller, loop))
         if settings.log_file:

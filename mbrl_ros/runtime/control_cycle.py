@@ -12,7 +12,6 @@ what acted and whether the state is recent it asks its `TickConditions`.
 from __future__ import annotations
 
 import time
-import traceback
 from typing import Any
 
 from ..controllers.base import Controller
@@ -20,6 +19,7 @@ from ..safety.state_machine import Reason, Request, State
 from ..safety.supervisor import Command
 from ..types import Array, Decision, Observation
 from .applied_commands import AppliedCommands
+from .error_report import ErrorReport
 from .event_log import Event
 from .feedback_player import FeedbackPlayer
 from .interfaces import CommandSupervisor, Outputs, Tick, TickConditions
@@ -61,6 +61,7 @@ class ControlCycle:
     ):
         self.controller, self.supervisor, self.outputs = controller, supervisor, outputs
         self.statistics = LoopStatistics()
+        self._report_error = ErrorReport(self.statistics.events, outputs.log)
         self._conditions, self._timeout, self._lockstep = conditions, timeout, lockstep
         self._applied = AppliedCommands(
             controller, conditions, supervisor.settings, dt, player, player_period, self.statistics.events
@@ -287,9 +288,3 @@ class ControlCycle:
     def _recent_state(self) -> Observation | None:
         """Return the newest observation while it is recent enough to act on."""
         return self._observation if self._conditions.state_is_recent() else None
-
-    def _report_error(self, event: str) -> None:
-        """Count the exception being handled; the first of its kind is logged with its traceback."""
-        self.statistics.events[event] += 1
-        if self.statistics.events[event] == 1:
-            self.outputs.log("error", f"{event}, the first of them:\n{traceback.format_exc()}")

@@ -41,9 +41,17 @@ class NodeProcess:
     """`python -m mbrl_ros.nodes.NAME` with parameters, in a domain; `launcher` starts the command it is given."""
 
     def __init__(
-        self, name: str, domain: int, parameters: dict, environment: dict | None = None, launcher: Sequence[str] = ()
+        self,
+        name: str,
+        domain: int,
+        parameters: dict,
+        environment: dict | None = None,
+        launcher: Sequence[str] = (),
+        remap: dict[str, str] | None = None,
     ):
         arguments = [*launcher, sys.executable, "-m", f"mbrl_ros.nodes.{name}", "--ros-args"]
+        for before, after in (remap or {}).items():
+            arguments += ["-r", f"{before}:={after}"]
         for key, value in parameters.items():
             arguments += ["-p", f"{key}:={spelled(value)}"]
         self._process = subprocess.Popen(
@@ -112,6 +120,12 @@ class Peer:
         self._executor.add_node(node)
         self._further.append(node)
         return node
+
+    def remove_node(self, node) -> None:
+        """End a further node."""
+        self._executor.remove_node(node)
+        self._further.remove(node)
+        node.destroy_node()
 
     def listen(self, kind, topic: str, depth: int = 1000) -> None:
         self.heard[topic] = []

@@ -1,0 +1,61 @@
+"""Watch who reads and who else publishes the commands, while the node is active.
+
+A command that nobody reads moves nothing, and a second publisher on the topic commands the robot too. Either is a
+warning in the log, once until it is over, and in the diagnostics; it takes two looks one after the other, since nodes
+that start or end are discovered one after the other.
+"""
+
+from __future__ import annotations
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.timer import Timer
+
+from .tick_observer import TickObserver
+
+LOOK = 0.5  # [s]
+
+
+class CommandWatch(TickObserver):
+    """Look at the publishers and subscribers of `topic`; `problems` names what is wrong at present."""
+
+    def __init__(self, node: LifecycleNode, topic: str, guard: str = ""):
+        """Watch `topic`; `guard`: the name of the guard, which publishes on it too, empty without one."""
+        self._node, self._topic = node, node.resolve_topic_name(topic)
+        above = node.get_namespace().rstrip("/")
+        self._own = [node.get_fully_qualified_name()]
+        if guard:
+            self._own.append(guard if guard.startswith("/") else f"{above}/{guard}")
+        self._before: frozenset[str] = frozenset()
+        self._timer: Timer | None = None
+        self.problems: frozenset[str] = frozenset()
+        self.readers = 0
+
+    def begin(self) -> None:
+        """Start looking: the node becomes active."""
+        self._before = self.problems = frozenset()
+        self._timer = self._node.create_timer(LOOK, self._look)
+
+    def end(self) -> None:
+        """Stop looking."""
+        if self._timer is not None:
+            self._node.destroy_timer(self._timer)
+            self._timer = None
+
+    def _look(self) -> None:
+        found = set()
+        self.readers = self._node.count_subscribers(self._topic)
+        if not self.readers:
+            found.add(f"nobody reads the commands on '{self._topic}': the robot does not move")
+        publishers = self._node.get_publishers_info_by_topic(self._topic)
+        names = [f"{entry.node_namespace.rstrip('/')}/{entry.node_name}" for entry in publishers]
+        for own in self._own:
+            if own in names:
+                names.remove(own)  # once: a second node of the same name is another publisher
+        if names:
+            found.add(
+                f"'{self._topic}' has another publisher, which commands the robot too: {', '.join(sorted(names))}"
+            )
+        lasting = frozenset(found) & self._before
+        for problem in sorted(lasting - self.problems):
+            self._node.get_logger().warning(problem)
+        self.problems, self._before = lasting, frozenset(found)
