@@ -12,6 +12,7 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..config.resources import settings_path
 from ..exceptions import ConfigurationError
@@ -51,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--headless", action="store_true", help="draw no picture of the robot")
     parser.add_argument("--robot", default="panda", help="a name from config/ or a YAML file (default: panda)")
+    parser.add_argument(
+        "--interface",
+        choices=("effort", "velocity", "position"),
+        default="",
+        help="what a command is (default: robot.interface of --robot)",
+    )
     parser.add_argument(
         "--compare",
         action="store_true",
@@ -101,11 +108,28 @@ def run(args: argparse.Namespace) -> int:
         lockstep=not args.realtime,
         pace=not (args.lockstep or args.compare),
         domain=args.domain,
-        settings=assignments(args.set),
+        settings=_settings(args),
     )
     Run(options)  # raises an error for wrong options before anything is written
     output = folder.made(args.output, args.seed)
     return _compare(options, output) if args.compare else _learn(options, output, picture=not args.headless)
+
+
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that the options change; an error where nothing says what a command is."""
+    from ..config.settings_file import read_settings
+
+    changes = assignments(args.set)
+    if args.interface:
+        changes["robot.interface"] = args.interface
+    path = settings_path(args.robot)
+    if "robot.interface" not in {**read_settings(path, node=args.node), **changes}:
+        raise ConfigurationError(
+            "robot.interface is not given: write it into the file, or use --interface effort|velocity|position",
+            key="robot.interface",
+            source=str(path),
+        )
+    return changes
 
 
 def _learn(options, output: Path, picture: bool) -> int:

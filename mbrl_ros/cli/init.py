@@ -19,6 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--urdf", default="", metavar="FILE", help="URDF file or 'package-data:NAME': for limits")
     parser.add_argument(
+        "--interface",
+        choices=("effort", "velocity", "position"),
+        default="",
+        help="what a command is (default: as the commands of the bag show; otherwise left open)",
+    )
+    parser.add_argument(
         "-o",
         "--output",
         type=Path,
@@ -46,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         beside.write_text(checkup.description, encoding="utf-8")
         description = str(beside.resolve())
         print(f"wrote {beside}, the bag's robot_description")
-    made = initial(checkup, description)
+    made = initial(checkup, description, interface=args.interface)
     check(made.yaml)
     args.output.write_text(made.yaml, encoding="utf-8")
     print(f"wrote {args.output}")

@@ -1,6 +1,7 @@
 """Publish commands for a forward_command_controller, in the order of its joints, and if wanted as a trajectory.
 
-No command is published before the controller's joints and interface are known to be the robot's (forward_controller.py).
+No command is published before the joints and the interface of its reader are known to be those of the robot
+(forward_controller.py).
 """
 
 from __future__ import annotations

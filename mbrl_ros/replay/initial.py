@@ -14,8 +14,11 @@ import numpy as np
 from ..config.scalars import quoted
 from ..config.sections.robot import RobotSettings
 from ..config.settings_file import load_configuration
-from ..exceptions import DataError, MbrlError, RobotDescriptionError
+from ..exceptions import DataError, MbrlError
 from ..robots import Robot, load_robot
+from ..robots.arm import arm_of
+from ..robots.sources import read
+from ..robots.urdf import parse
 from ..types import Array
 from .checkup import FEWEST_STATES, Checkup, Samples, interface_of
 
@@ -34,6 +37,13 @@ class Initial:
     notes: list[str]
 
 
+class _Interface(NamedTuple):
+    """What a command is, empty where that is left open, and how it was found."""
+
+    name: str
+    source: str
+
+
 class _Bag(NamedTuple):
     """What a bag says."""
 
@@ -41,7 +51,7 @@ class _Bag(NamedTuple):
     samples: Samples
 
 
-def initial(checkup: Checkup | None, description: str = "", urdf: str | None = None) -> Initial:
+def initial(checkup: Checkup | None, description: str = "", urdf: str | None = None, interface: str = "") -> Initial:
     """Make a configuration from a checkup, a robot description, or both.
 
     Parameters
@@ -52,44 +62,65 @@ def initial(checkup: Checkup | None, description: str = "", urdf: str | None = N
         as robot.description takes it.
     urdf
         the text, if it is no file.
+    interface
+        effort, velocity or position; empty: as the commands of the bag show, else left open.
     """
     notes: list[str] = []
     bag = _Bag(checkup, checkup.samples()) if checkup is not None and checkup.stamps else None
     if checkup is not None and bag is None:
         raise DataError("the bag holds no joint state that can be read: there is nothing to start from")
-    interface = interface_of(bag.samples, *bag.checkup.commands()) if bag is not None else "effort"
-    robot = _robot(bag, description, urdf, interface, notes) if description or urdf else None
+    found = _Interface(interface, "as given") if interface else _interface(bag, notes)
+    robot = _robot(bag, description, urdf, found.name, notes) if description or urdf else None
     joints = robot.joints if robot is not None else bag.checkup.joints if bag is not None else ()
     samples = bag.samples if bag is not None else None
-    lines = [*_head(description, robot, joints, interface, samples), *_control(bag, notes)]
+    lines = [*_head(description, robot, joints, found, samples), *_control(bag, notes)]
     return Initial("\n".join(lines) + "\n", notes)
 
 
+def _interface(bag: _Bag | None, notes: list[str]) -> _Interface:
+    """Return what the commands of a bag resemble; without enough of them the interface is left open."""
+    if bag is not None:
+        commands = bag.checkup.commands()
+        if len(commands[0]) >= FEWEST:
+            return _Interface(interface_of(bag.samples, *commands), "as the commands in the bag: CHECK")
+    notes.append(
+        f"robot.interface is left open: what a command is cannot be told from {'this bag' if bag else 'a URDF'}; "
+        "write it into the file, or use --interface effort|velocity|position"
+    )
+    return _Interface("", "")
+
+
 def _robot(bag: _Bag | None, description: str, urdf: str | None, interface: str, notes: list[str]) -> Robot:
-    """Load the robot with the joints that the bag has; RobotDescriptionError says which limit is missing."""
-    settings = RobotSettings(description=description, interface=interface)
-    try:
-        robot = load_robot(settings, urdf)
-    except RobotDescriptionError:
-        if bag is None:
-            raise
-        return load_robot(settings.replace(joints=bag.checkup.joints), urdf)
-    if bag is None:
-        return robot
-    there = bag.checkup.joints
-    seen = tuple(joint for joint in robot.joints if joint in there)
-    if not seen:
-        return load_robot(settings.replace(joints=there), urdf)  # raises, and names the nearest joints
-    left_out = [joint for joint in there if joint not in seen]
+    """Load the robot with the joints of one arm, and those that the bag has; notes say what was left out.
+
+    Raises
+    ------
+    RobotDescriptionError
+        A limit is missing; the message says which.
+    """
+    arm = arm_of(parse(read(description if urdf is None else urdf)))
+    settings = RobotSettings(description=description, joints=arm.joints, tip=arm.flange)
+    settings = settings.replace(interface=interface) if interface else settings
+    left_out = arm.left_out
+    if bag is not None:
+        there = bag.checkup.joints
+        seen = tuple(joint for joint in arm.joints if joint in there)
+        if not seen:
+            return load_robot(settings.replace(joints=there, tip=""), urdf)  # raises, and names the nearest joints
+        left_out = tuple(joint for joint in there if joint not in seen)
+        settings = settings if seen == arm.joints else settings.replace(joints=seen, tip="")
     if left_out:
-        notes.append(f"joints {left_out} of the bag are no movable joints of the URDF and were left out")
-    return load_robot(settings.replace(joints=seen), urdf)
+        notes.append(f"joints {list(left_out)} are not part of the arm and were left out: CHECK robot.joints")
+    robot = load_robot(settings, urdf)
+    notes.append(f"the order of robot.joints is that of the URDF, the tip is '{robot.tip}': CHECK both")
+    return robot
 
 
 def _head(
-    description: str, robot: Robot | None, joints: tuple[str, ...], interface: str, samples: Samples | None
+    description: str, robot: Robot | None, joints: tuple[str, ...], interface: _Interface, samples: Samples | None
 ) -> list[str]:
-    unit = {"effort": "torques or forces", "velocity": "joint speeds", "position": "joint positions"}[interface]
+    order = "as in the URDF: CHECK" if robot is not None else "as in the bag: CHECK"
+    unit = {"effort": "torques or forces", "velocity": "joint speeds", "position": "joint positions"}
     lines = [
         "# A starting point made by mbrl init: read every line before the robot moves.",
         "/**:",
@@ -101,14 +132,16 @@ def _head(
     else:
         lines.append("      # no description here: the node waits for the topic robot_description")
     lines += [
-        f"      joints: [{', '.join(map(quoted, joints))}]  # in the order of the controller's commands",
-        _line("interface", interface, f"commands are {unit}"),
+        f"      joints: [{', '.join(map(quoted, joints))}]  # order {order}",
+        _line("interface", interface.name, f"commands are {unit[interface.name]}, {interface.source}")
+        if interface.name
+        else "      # interface: effort, velocity or position: WRITE what a command is",
     ]
     if robot is not None:
         lines += [
-            f"      tip: {quoted(robot.tip)}",
+            _line("tip", quoted(robot.tip), "CHECK: the flange, or a link behind it"),
             _line("velocity_scale", 0.5, "begin with half of the URDF's limits"),
-            f"      effort_scale: {1.0 if interface == 'effort' else 0.5}",
+            f"      effort_scale: {1.0 if interface.name == 'effort' else 0.5}",
             "      # limits in use, per joint:",
         ]
         lines += [
@@ -152,7 +185,7 @@ def _control(bag: _Bag | None, notes: list[str]) -> list[str]:
         else:
             notes.append("the delay from commands to motion could not be measured: control.delay: 1.0 is a guess")
     else:
-        notes.append("rate, interface and delay are guesses: give a bag with --bag to measure them")
+        notes.append("rate and delay are guesses: give a bag with --bag to measure them")
     lines = [
         "",
         "/**/mpc_node:",

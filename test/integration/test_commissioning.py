@@ -1,4 +1,4 @@
-"""mpc_node before it commands a robot: what must be configured, who executes the commands, what is said and answered."""
+"""mpc_node before it commands a robot: what must be configured, who executes the commands, what is answered."""
 
 import time
 
