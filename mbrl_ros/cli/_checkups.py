@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from ..console.progress import Progress
 from ..data.stream import BagStream, Decoder
 from ..exceptions import DataError
 from ..replay.checkup import Checkup
+from ..replay.state_topic import LOOKED_AT, names_in, with_state_topic
 from ..replay.topics import ROLES, Mapped, roles_of
 
 WANTED = ("states", "commands", "description")
@@ -26,25 +29,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def of_bag(args: argparse.Namespace, path: Path) -> tuple[Checkup, list[str]]:
-    """Measure a bag; return the checkup and notes on what is damaged."""
+def of_bag(args: argparse.Namespace, path: Path, wanted: Sequence[str] = ()) -> tuple[Checkup, list[str]]:
+    """Measure a bag of a robot with the joints `wanted`; return the checkup and notes on what is damaged."""
     stream = BagStream(path)
-    roles = _wanted(roles_of(stream.topics, Mapped.of(args.topic), str(path)))
+    mapped = with_state_topic(Mapped.of(args.topic), stream.topics, names_in(stream), wanted)
+    roles = _wanted(roles_of(stream.topics, mapped, str(path)))
     decoder = Decoder(stream)
     checkup = Checkup.of(stream.topics, roles, stream.messages(roles), decoder)
     broken = [f"{count} messages on {topic} cannot be decoded" for topic, count in decoder.broken.items()]
     return checkup, [*stream.notes, *broken]
 
 
-def of_graph(args: argparse.Namespace, seconds: float) -> tuple[Checkup, list[str]]:
-    """Measure the live graph for `seconds`; return the checkup and no notes."""
+def of_graph(args: argparse.Namespace, seconds: float, wanted: Sequence[str] = ()) -> tuple[Checkup, list[str]]:
+    """Measure the live graph for `seconds`, of a robot with the joints `wanted`; return the checkup and no notes."""
     from ..nodes.graph_capture import capture
 
     kinds = tuple({ROLES[role][0] for role in WANTED})
     with Progress("doctor", seconds) as shown:
         topics, messages = capture(seconds, kinds, lambda done: shown.show("receiving", min(done, seconds)))
+    decoder = Decoder(None)
+
+    def names(topic: str) -> list[str]:
+        first = islice((message for message in messages if message[0] == topic), LOOKED_AT)
+        decoded = [decoder.decode(name, kind, data) for name, kind, _, data in first]
+        return [joint for message in decoded if message is not None for joint in message.name]
+
     try:
-        roles = _wanted(roles_of(topics, Mapped.of(args.topic), "the graph"))
+        mapped = with_state_topic(Mapped.of(args.topic), topics, names, wanted)
+        roles = _wanted(roles_of(topics, mapped, "the graph"))
     except DataError as error:
         raise DataError(f"{error} (domain {_domain()}; nodes of other domains are not visible)") from None
     return Checkup.of(topics, roles, (message for message in messages if message[0] in roles), Decoder(None)), []

@@ -52,12 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--headless", action="store_true", help="draw no picture of the robot")
     parser.add_argument("--robot", default="panda", help="a name from config/ or a YAML file (default: panda)")
-    parser.add_argument(
-        "--interface",
-        choices=("effort", "velocity", "position"),
-        default="",
-        help="what a command is (default: robot.interface of --robot)",
-    )
+    interfaces = ("effort", "velocity", "position")
+    parser.add_argument("--interface", choices=interfaces, help="what a command is (default: as --robot says)")
     parser.add_argument(
         "--compare",
         action="store_true",
@@ -78,11 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "ROS_DOMAIN_ID is ignored)",
     )
     parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change a setting of the controller; may be repeated",
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; may be repeated"
     )
     add_node_argument(parser)
 

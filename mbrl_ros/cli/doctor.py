@@ -47,7 +47,10 @@ def run(args: argparse.Namespace) -> int:
     from ..replay.findings import findings
     from . import _checkups
 
-    checkup, notes = _checkups.of_bag(args, args.bag) if args.bag else _checkups.of_graph(args, args.seconds)
+    joints = _joints(args)
+    checkup, notes = (
+        _checkups.of_bag(args, args.bag, joints) if args.bag else _checkups.of_graph(args, args.seconds, joints)
+    )
     configuration, robot = _expected(args, checkup)
     found = [
         *(warning(problem, "mend or uninstall that package") for problem in registry.problems()),
@@ -68,6 +71,19 @@ def run(args: argparse.Namespace) -> int:
             encoding="utf-8",
         )
     return 1 if any(f.level is Level.ERROR for f in found) else 0
+
+
+def _joints(args: argparse.Namespace) -> list[str]:
+    """Return the joints that --config or --robot name; empty: none does."""
+    from ..config.resources import settings_path
+    from ..config.settings_file import read_settings
+    from ..robots.sources import read
+    from ..robots.urdf import parse
+
+    joints = read_settings(settings_path(args.config), node=args.node).get("robot.joints", ()) if args.config else ()
+    if not joints and args.robot:
+        joints = [joint.name for joint in parse(read(args.robot)).joints if joint.movable]
+    return list(joints)
 
 
 def _expected(args: argparse.Namespace, checkup):

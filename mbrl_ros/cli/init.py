@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError("which robot? Give --bag BAG, --urdf FILE, or both")
     if args.output.exists() and not args.force:
         raise DataError(f"{args.output} exists already; choose another file with -o, or --force")
-    checkup, notes = _checkups.of_bag(args, args.bag) if args.bag else (None, [])
+    checkup, notes = _checkups.of_bag(args, args.bag, _joints(args.urdf)) if args.bag else (None, [])
     description = _absolute(args.urdf)
     if checkup is not None and checkup.description and not description:
         beside = args.output.with_suffix(".urdf")
@@ -60,6 +60,15 @@ def run(args: argparse.Namespace) -> int:
         print(f"  {note}")
     print(f"next: mbrl doctor {f'{args.bag} ' if args.bag else ''}--config {args.output}")
     return 0
+
+
+def _joints(urdf: str) -> tuple[str, ...]:
+    """Return the joints of the arm that a URDF describes, by which the bag's topic of states is chosen."""
+    from ..robots.arm import arm_of
+    from ..robots.sources import read
+    from ..robots.urdf import parse
+
+    return arm_of(parse(read(urdf))).joints if urdf else ()
 
 
 def _absolute(urdf: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from .salvage import Raw
 from .storage_files import is_storage
 from .stream import BagStream
 
+LOOKED_AT = 50  # messages of each topic of joint states that are read to choose one; several publishers may share it
 STATE, COMMAND_TYPE = "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"
 
 State = tuple[float, Any]  # stamp of the bag [s], decoded message
@@ -46,18 +48,14 @@ def read(path: Path, options: ReadOptions) -> Recording:
 
     messages, notes = _messages(path)
     types = {message[0]: message[1] for message in messages}
+    store = get_typestore(Stores.ROS2_HUMBLE)
     counts = Counter(message[0] for message in messages)
-    topic = options.topic or max(
-        (name for name, kind in types.items() if kind == STATE),
-        key=lambda name: (name.endswith("joint_states"), counts[name]),
-        default="",
-    )
+    topic = options.topic or _state_topic(messages, options.joints, counts, store)
     if types.get(topic) != STATE:
         hint = f"; did you mean '{nearest(topic, types)}'?" if topic and types else ""
         raise DataError(
             f"{path} has no {STATE} topic{f' {topic!r}' if topic else ''}{hint}. It has {dict(sorted(types.items()))}"
         )
-    store = get_typestore(Stores.ROS2_HUMBLE)
     states, broken = _decoded(messages, topic, store)
     if not states:
         raise DataError(f"{path}: none of the {counts[topic]} messages on {topic} can be read")
@@ -109,6 +107,19 @@ def _messages(path: Path) -> tuple[list[Raw], list[str]]:
     if not found:
         raise DataError(f"{path} holds no message of {STATE}. It has {dict(sorted(kinds.items()))}")
     return sorted(found, key=lambda message: message[2]), stream.notes
+
+
+def _state_topic(messages: list[Raw], joints: tuple[str, ...], counts: Counter[str], store: Any) -> str:
+    """Return the topic of joint states that holds the wanted joints, else the usual one with the most; '': none."""
+    names: dict[str, set[str]] = {}
+    for topic in {name for name, kind, *_ in messages if kind == STATE}:
+        first = list(islice((message for message in messages if message[0] == topic), LOOKED_AT))
+        names[topic] = {joint for _, state in _decoded(first, topic, store)[0] for joint in state.name}
+
+    def fitness(topic: str) -> tuple[int, bool, int, int]:
+        return len(names[topic] & set(joints)), topic.endswith("joint_states"), len(names[topic]), counts[topic]
+
+    return max(sorted(names), key=fitness, default="")
 
 
 def _decoded(messages: list[Raw], topic: str, store: Any) -> tuple[list[State], int]:

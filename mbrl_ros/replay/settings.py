@@ -6,6 +6,7 @@ name or file, else from the one in config/ whose joints the bag has; `ReplayOpti
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,12 +14,29 @@ from ..config.configuration import Configuration
 from ..config.renamed import current
 from ..config.resources import settings_path, share_directory
 from ..config.settings_file import belongs_to_ros, keys_of, read_settings, sections_of
+from ..data.stream import BagStream, Decoder
 from ..exceptions import ConfigurationError
 from .options import ReplayOptions
 from .survey import Survey
 
 NEVER = 1e9  # [s]
 SLOW_RATE = 0.95  # a bag slower than this fraction of the configured rate sets the rate
+
+
+def wanted_joints(options: ReplayOptions, stream: BagStream) -> list[str]:
+    """Return the joints that the options, the configuration or the recorded node name; empty: none does."""
+    if "robot.joints" in options.settings:
+        return list(options.settings["robot.joints"])
+    if options.config:
+        return list(read_settings(settings_path(options.config), node=options.node).get("robot.joints", ()))
+    decoder = Decoder(stream)
+    sessions = [topic for topic in stream.topics if topic.rpartition("/")[2] == "mbrl_session"]
+    for topic, kind, _, data in stream.messages(sessions):
+        try:
+            return list(json.loads(decoder.decode(topic, kind, data).data)["parameters"]["robot.joints"])
+        except (AttributeError, ValueError, TypeError, KeyError):
+            continue
+    return []
 
 
 def settings_of(options: ReplayOptions, survey: Survey, notes: list[str]) -> dict[str, Any]:

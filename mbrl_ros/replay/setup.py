@@ -20,7 +20,8 @@ from ..evaluation.scores import anonymous_robot, unknown_robot_prior
 from ..exceptions import MbrlError
 from ..robots import Robot, load_robot
 from .options import ReplayOptions
-from .settings import command_source, settings_of, without_delay
+from .settings import command_source, settings_of, wanted_joints, without_delay
+from .state_topic import names_in, with_state_topic
 from .survey import LARGEST_MULTIPLE, Survey, surveyed
 from .topics import roles_of, unmatched
 
@@ -83,7 +84,8 @@ class Setup:
 def prepare(options: ReplayOptions) -> Setup:
     """Prepare a replay; MbrlError says what is missing and how to give it."""
     stream = BagStream(options.bag)
-    roles = roles_of(stream.topics, options.mapped, options.bag.name)
+    mapped = with_state_topic(options.mapped, stream.topics, names_in(stream), wanted_joints(options, stream))
+    roles = roles_of(stream.topics, mapped, options.bag.name)
     survey = surveyed(stream, roles, options)
     notes: list[str] = []
     values = settings_of(options, survey, notes)
