@@ -73,7 +73,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "log_level",
                 default_value="info",
-                choices=launching.LEVELS,
+                choices=launching.LOG_LEVELS,
                 description="lowest severity that is logged",
             ),
             DeclareLaunchArgument(

@@ -9,10 +9,11 @@ from itertools import islice
 from pathlib import Path
 
 from ..console.progress import Progress
+from ..data.bags import LOOKED_AT
 from ..data.stream import BagStream, Decoder
 from ..exceptions import DataError
 from ..replay.checkup import Checkup
-from ..replay.state_topic import LOOKED_AT, names_in, with_state_topic
+from ..replay.state_topic import names_in, with_state_topic
 from ..replay.topics import ROLES, Mapped, roles_of
 
 WANTED = ("states", "commands", "description")

@@ -12,7 +12,7 @@ from rclpy.timer import Timer
 
 from .tick_observer import TickObserver
 
-LOOK = 0.5  # [s]
+LOOK_PERIOD = 0.5  # [s]
 
 
 class CommandWatch(TickObserver):
@@ -33,7 +33,7 @@ class CommandWatch(TickObserver):
     def begin(self) -> None:
         """Start looking: the node becomes active."""
         self._before = self.problems = frozenset()
-        self._timer = self._node.create_timer(LOOK, self._look)
+        self._timer = self._node.create_timer(LOOK_PERIOD, self._look)
 
     def end(self) -> None:
         """Stop looking."""

@@ -23,7 +23,7 @@ from rclpy.parameter_client import AsyncParameterClient
 from ..exceptions import JointNameError
 from ..robots import Robot
 
-LOOK = 0.2  # [s] between two looks at the subscribers
+SEARCH_PERIOD = 0.2  # [s] between two looks at the subscribers
 SUFFIX = "/commands"
 
 
@@ -56,7 +56,7 @@ class ForwardController:
             return
         self._parameters = AsyncParameterClient(node, self._controller)
         self._list = self._list_client()
-        self._timer = node.create_timer(LOOK, self._look)
+        self._timer = node.create_timer(SEARCH_PERIOD, self._look)
 
     def destroy(self) -> None:
         """Release the timer and the client."""

@@ -27,7 +27,7 @@ from .launched import LAUNCH
 
 SWITCH = ["", "true", "false"]  # choices of an argument that overrides the parameter file only where it is given
 S = TypeVar("S", bound=Section)
-LEVELS = ["debug", "info", "warn", "error", "fatal"]
+LOG_LEVELS = ["debug", "info", "warn", "error", "fatal"]
 
 
 class LaunchError(RuntimeError):

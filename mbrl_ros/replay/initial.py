@@ -81,7 +81,7 @@ def _interface(bag: _Bag | None, notes: list[str]) -> _Interface:
     """Return what the commands of a bag resemble; without enough of them the interface is left open."""
     if bag is not None:
         commands = bag.checkup.commands()
-        if len(commands[0]) >= FEWEST:
+        if len(commands[0]) >= FEWEST_STATES:
             return _Interface(interface_of(bag.samples, *commands), "as the commands in the bag: CHECK")
     notes.append(
         f"robot.interface is left open: what a command is cannot be told from {'this bag' if bag else 'a URDF'}; "

@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 
+from ..data.bags import LOOKED_AT
 from ..data.stream import BagStream, Decoder
 from .topics import JOINT_STATE, Mapped
 
-LOOKED_AT = 50  # messages of each topic that are read; several publishers may share it
 USUAL = "joint_states"
 
 
