@@ -38,7 +38,7 @@ CONTROLLERS = {
 }
 NODE = {
     "robot_description": planar_arm(2),
-    "robot": {"interface": "velocity"},
+    "robot": {"interface": "velocity", "joints": JOINTS},
     "control": {"rate": 1.0 / PERIOD},
     "forward_controller": FORWARD,
 }
