@@ -6,6 +6,8 @@ No command is published before the joints and the interface of its reader are kn
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Float64MultiArray

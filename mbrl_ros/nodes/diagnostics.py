@@ -236,6 +236,8 @@ def target_status(name: str, targets: TargetOutcomes) -> DiagnosticStatus:
         values += [(f"refused: {kind}", count), (f"last {kind}", targets.details[kind])]
     level = DiagnosticStatus.WARN if refused else DiagnosticStatus.OK
     return _status(f"{name}: targets", level, f"{refused} refused", values)
+
+
 def command_status(name: str, watch: CommandWatch) -> DiagnosticStatus:
     """Return who reads the commands and who else publishes them."""
     level = DiagnosticStatus.WARN if watch.problems else DiagnosticStatus.OK
