@@ -1,5 +1,7 @@
 """What goes wrong when robots are launched: wrong files, parts that die, a launch system that is killed."""
 
+import os
+import signal
 import time
 
 import pytest
@@ -94,6 +96,16 @@ def test_a_controller_that_cannot_start_ends_the_launch_with_a_code(start, tmp_p
     assert "mpc_node has ended with exit code 2" in launched.output
 
 
+def test_a_controller_that_is_killed_leaves_the_arm_to_its_guard(start, tmp_path):
+    launched = start("mpc.launch.py", params_file=planar_parameters(tmp_path))
+    controller, guard = launched.process("mpc_node"), launched.process("guard_node")
+    os.kill(controller, signal.SIGKILL)
+    launched.until(lambda: "mpc_node was killed by signal 9; guard_node goes on" in launched.output, "the report")
+    assert running(guard)
+    launched.close()
+    launched.until(lambda: not running(guard), "the end of the guard with the launch")
+
+
 def test_a_recorder_that_was_asked_for_and_dies_ends_the_launch_with_a_code(start, tmp_path):
     there = tmp_path / "bag"
     there.mkdir()
@@ -122,12 +134,12 @@ def test_a_launch_argument_overrides_the_file_only_where_it_is_given(start, tmp_
         peer.until(lambda: peer.node.get_node_names().count("mpc_node"), "mpc_node")
         peer.until(lambda: peer.node.count_services("/mpc_node/change_state"), "its services")
         if active:
-            peer.until(lambda: peer.node.count_publishers("/commands"), "the publisher of commands")
+            peer.until(lambda: peer.node.count_publishers("/mpc_node/status"), "the configured node")
         else:
             end = time.monotonic() + 3.0
             while time.monotonic() < end:
                 peer.spin()
-            assert not peer.node.count_publishers("/commands") and "building" not in launched.output
+            assert not peer.node.count_publishers("/mpc_node/status") and "building" not in launched.output
     finally:
         peer.close()
         launched.close()
