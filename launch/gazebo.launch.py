@@ -9,13 +9,11 @@ Gazebo holds the arm until mpc_node is active, which takes a minute where its pl
 controllers that take its commands and publish the states are activated, together.
 """
 
-from launch import Event, LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, RegisterEventHandler
-from launch.event_handler import EventHandler
 from launch.event_handlers import OnProcessExit
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
-from launch_ros.events.lifecycle import StateTransition
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
@@ -61,7 +59,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     )
     drawn = "-r -s --headless-rendering" if launching.given(context, "headless") == "true" else "-r"
     return [
-        *activation(create, namespace, launching.given(context, "controllers_file")),
+        *activation(create, context),
         Node(
             package="robot_state_publisher",
             executable="robot_state_publisher",
@@ -88,40 +86,27 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     ]
 
 
-def activation(create: Node, namespace: str, controllers_file: str) -> list[LaunchDescriptionEntity]:
-    """Return handlers that activate the controllers once the robot is in Gazebo and mpc_node is active."""
-    waiting = {"robot", "mpc_node"}
-
-    def ready(part: str) -> list[LaunchDescriptionEntity]:
-        if part not in waiting:
-            return []
-        waiting.remove(part)
-        return [] if waiting else [spawner]
-
+def activation(create: Node, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Return what activates the controllers once the robot is in Gazebo and mpc_node is active."""
     spawner = Node(
         package="controller_manager",
         executable="spawner",
-        namespace=namespace,
+        namespace=launching.given(context, "namespace"),
         output="screen",
         arguments=[
             *CONTROLLERS,
             "--param-file",
-            controllers_file,
+            launching.given(context, "controllers_file"),
             "--controller-manager",
             "controller_manager",
             "--activate-as-group",
         ],
         on_exit=launching.must_succeed,
     )
-
-    def active(event: Event) -> bool:
-        return isinstance(event, StateTransition) and event.goal_state == "active"
-
+    active = launching.until_active(context)
     return [
-        RegisterEventHandler(OnProcessExit(target_action=create, on_exit=lambda event, context: ready("robot"))),
-        RegisterEventHandler(
-            EventHandler(matcher=active, entities=[OpaqueFunction(function=lambda _: ready("mpc_node"))])
-        ),
+        RegisterEventHandler(OnProcessExit(target_action=create, on_exit=[active])),
+        RegisterEventHandler(OnProcessExit(target_action=active, on_exit=[spawner])),
     ]
 
 

@@ -21,7 +21,6 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     own = {"end_with_parent": True, "guard": "guard_node" if guarded else ""}
     controller = launching.node(
         "mpc_node",
-        lifecycle=True,
         parameters=[params_file, {**own, **launching.switches(context, SWITCHES)}],
         remappings=remappings,
         ros_arguments=[*ros_arguments, *enclave],

@@ -6,17 +6,18 @@ Only launch files import this module; nodes do not need the launch system.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
-from launch.actions import LogInfo, Shutdown
+from launch.actions import ExecuteProcess, LogInfo, Shutdown
 from launch.events.process import ProcessExited
 from launch.launch_context import LaunchContext
 from launch.some_entities_type import SomeEntitiesType
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import LifecycleNode, Node
+from launch_ros.actions import Node
 
 from ..config.parameter_file import ParameterFile
 from ..config.required import missing_for_robot
@@ -122,14 +123,10 @@ def switches(context: LaunchContext, names: Iterable[str]) -> dict[str, bool]:
     return {name: value == "true" for name in names if (value := given(context, name))}
 
 
-def node(name: str, *, on_exit: Callable[..., Any], lifecycle: bool = False, **options: Any) -> Node:
-    """Return one of this package's nodes, which ends with the launch system, in the launch file's namespace.
-
-    lifecycle: it is a lifecycle node, whose transitions are events of the launch system.
-    """
+def node(name: str, *, on_exit: Callable[..., Any], **options: Any) -> Node:
+    """Return one of this package's nodes, which ends with the launch system, in the launch file's namespace."""
     own = {"namespace": LaunchConfiguration("namespace", default=""), **options}
-    kind = LifecycleNode if lifecycle else Node
-    return kind(
+    return Node(
         package="mbrl_ros",
         executable=name,
         name=name,
@@ -137,6 +134,17 @@ def node(name: str, *, on_exit: Callable[..., Any], lifecycle: bool = False, **o
         additional_env={LAUNCH: str(os.getpid())},
         on_exit=on_exit,
         **own,
+    )
+
+
+def until_active(context: LaunchContext) -> ExecuteProcess:
+    """Return a process that ends once mpc_node is active."""
+    return ExecuteProcess(
+        cmd=[sys.executable, "-m", "mbrl_ros.nodes.wait_active", full_name(context)],
+        name="wait_active",
+        output="screen",
+        additional_env={LAUNCH: str(os.getpid())},
+        on_exit=must_succeed,
     )
 
 
