@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..exceptions import DataError
 from ..types import Array
 from .recording import GAP, Recording
+from .unwrapping import whole_turns
 
 FEWEST_ROWS = 20  # samples below which a recording is of no use
 # The clock of the positions may differ from the stamps by this factor before it is worth a note.
@@ -98,9 +99,7 @@ def unwrapped(stamps: Array, q: Array, qd: Array | None) -> tuple[Array, int]:
     """
     step = np.diff(q, axis=0)
     expected = 0.0 if qd is None else 0.5 * (qd[1:] + qd[:-1]) * np.diff(stamps)[:, None]
-    expected = np.clip(expected, -np.pi, np.pi)  # over a long gap the velocity tells nothing
-    turns = np.round((step - expected) / (2.0 * np.pi))
-    turns[np.abs(step) <= np.pi] = 0.0
+    turns = whole_turns(step, expected)
     return np.vstack([q[:1], q[1:] - 2.0 * np.pi * np.cumsum(turns, axis=0)]), int(np.count_nonzero(turns))
 
 

@@ -39,6 +39,9 @@ class Rejection(str, enum.Enum):
     MISSING_VELOCITY = "missing velocity"  # no velocities, and control.missing_velocity is "refuse"
     NOT_FINITE = "not finite"  # a value is NaN or infinite
     IMPLAUSIBLE = "implausible value"  # far outside the robot's limits
+    LEAP = "leap"  # positions that velocity and time do not explain
+    SECOND_PUBLISHER = "second publisher"  # states of the same joints from two publishers alternate
+    TOO_LARGE = "too large"  # the message is longer than any that could be meant
     WRONG_FIELDS = "wrong fields"  # a point cloud without the fields that are needed
 
 
@@ -53,8 +56,8 @@ class Admission(enum.Enum):
 class InputGate:
     """Judges the messages of one stream.
 
-    `accepted` and `restarts` count messages, `rejected` those refused by reason; `details` holds the last explanation
-    of each reason.
+    `accepted` and `restarts` count messages, `rejected` those refused by reason, `corrected` those of which a part was
+    replaced, by what it was; `details` holds the last explanation of each.
 
     Parameters
     ----------
@@ -71,6 +74,7 @@ class InputGate:
         self.stream, self.timeout, self.clock = stream, timeout, clock
         self.accepted = self.restarts = 0
         self.rejected: Counter[str] = Counter()
+        self.corrected: Counter[str] = Counter()
         self.details: dict[str, str] = {}
         self._last: float | None = None  # the stamp accepted last [s]
         # messages in a row on another time line: how many, the last one's stamp, the first one's stamp and arrival [s]
@@ -88,6 +92,11 @@ class InputGate:
         self.rejected[reason.value] += 1
         self.details[reason.value] = detail
         return Admission.REJECTED
+
+    def correct(self, what: str, detail: str) -> None:
+        """Count an input of which a part was replaced; `detail` says which."""
+        self.corrected[what] += 1
+        self.details[what] = detail
 
     def admit(self, stamp: float, now: float) -> Admission:
         """Judge a message stamped `stamp` [s] that arrives at `now` [s]. Stamps must come in rising order.

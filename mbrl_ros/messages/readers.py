@@ -7,19 +7,21 @@ is counted by the stream's `InputGate` under its reason, with the names involved
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..exceptions import nearest
 from ..robots import Robot
-from ..robots.velocity_estimator import VelocityEstimator
 from ..types import Array, FeatureFrame, Observation
 from .input_gate import Admission, InputGate, Rejection
+from .joint_assembly import JointAssembly, JointValues
 from .point_cloud import cloud_columns
+from .state_check import StateCheck
 
 Message = Any  # with the fields of a ROS message
 Problem = tuple[Rejection, str]  # why a message cannot be used, and the details
@@ -50,6 +52,12 @@ class JointOrder:
             self._resolved = self._resolve(self._names)
         return self._resolved
 
+    def some(self, names: Sequence[str]) -> tuple[Index, Index]:
+        """Return which joints the names hold, and their indices in the names, both (k,)."""
+        places = {name: at for at, name in enumerate(names)}
+        joints = [k for k, joint in enumerate(self.joints) if joint in places]
+        return np.array(joints, dtype=np.intp), np.array([places[self.joints[k]] for k in joints], dtype=np.intp)
+
     def _resolve(self, names: list[str]) -> Index | Problem:
         there = set(names)
         missing = [joint for joint in self.joints if joint not in there]
@@ -66,10 +74,23 @@ class JointOrder:
         return np.array([names.index(joint) for joint in self.joints], dtype=np.intp)
 
 
+class StateReading(NamedTuple):
+    """A joint state: the observation, the measured effort (n,) [N m or N] or None, and whether it begins a time line.
+
+    It also begins one where it does not continue the states before.
+    """
+
+    observation: Observation
+    effort: Array | None
+    restarted: bool
+
+
 class JointStateReader:
     """Reads JointState messages in the order of the robot's joints; further joints in a message are ignored.
 
-    `estimating` tells whether velocities are missing and are estimated from the positions.
+    `estimating` tells whether velocities of the last state were missing and were estimated from the positions,
+    `repeated` whether the last message was the one before, sent again, and `second_publisher` whether states of two
+    publishers alternate.
 
     Parameters
     ----------
@@ -85,9 +106,11 @@ class JointStateReader:
 
     def __init__(self, robot: Robot, gate: InputGate, *, missing_velocity: str = "estimate", cutoff: float = 30.0):
         self.gate, self.order = gate, JointOrder(robot.joints)
-        self.estimating = False
+        self.estimating = self.repeated = False
         self._refuse = missing_velocity == "refuse"
-        self._estimator = VelocityEstimator(cutoff)
+        self._check = StateCheck(robot, cutoff)
+        self._assembly = JointAssembly(robot.joints, gate.timeout)
+        self._accepted: tuple[float, Array, Array] | None = None  # stamp, q and qd of the last state as it came
         span = np.where(
             np.isfinite(robot.position_upper - robot.position_lower),
             robot.position_upper - robot.position_lower,
@@ -99,71 +122,125 @@ class JointStateReader:
             np.maximum(robot.effort_limit, robot.command_upper) if robot.interface == "effort" else robot.effort_limit
         )
 
-    def read(self, message: Message, now: float) -> tuple[Observation, Array | None, bool] | None:
+    @property
+    def second_publisher(self) -> bool:
+        """Whether states of two publishers alternate."""
+        return self._check.second_publisher
+
+    def read(self, message: Message, now: float, *, answered: bool = False) -> StateReading | None:
         """Read a message that arrives at `now` [s].
+
+        Parameters
+        ----------
+        message
+            with the fields of a JointState.
+        now
+            [s]
+        answered
+            in a replay, whether the recorded node answered the state: then it was accepted.
 
         Returns
         -------
-        tuple or None
-            the observation, the measured effort (n,) [N m or N] or None, and whether its stamps begin a new time line;
-            None if the message is refused, or if it is the first one without velocities.
+        StateReading or None
+            None if the message is refused, if further joints are awaited, or if it is the first one without
+            velocities.
         """
-        values = self._values(message)
-        if values is None:
+        self.repeated = False
+        stamp = seconds(message.header.stamp)
+        values = self._values(message, stamp)
+        if values is None or not self._usable(*values):
             return None
         q, qd, effort = values
-        stamp = seconds(message.header.stamp)
+        problem = self._check.examine(stamp, q, qd)
+        if problem is not None and not answered:
+            self.gate.reject(*problem)
+            return None
         admission = self.gate.admit(stamp, now)
         if admission is Admission.REJECTED:
+            self.repeated = self._is_last(stamp, q, qd)
             return None
-        self.estimating = qd is None
-        if qd is None:
-            qd = self._estimator.update(stamp, q)
-            if qd is None:
-                return None
-        return Observation(stamp, q, qd), effort, admission is Admission.RESTARTED
+        self._accepted = (stamp, q, qd)
+        state = self._check.accept(restarted=admission is Admission.RESTARTED)
+        self.estimating = bool(np.isnan(qd).any())
+        if state is None:
+            return None
+        if self._check.corrected.any():
+            self._count_corrected(qd, state[1])
+        known = bool((np.abs(effort) <= self._strongest).all())  # NaN is not
+        return StateReading(Observation(stamp, state[0], state[1]), effort if known else None, state[2])
 
-    def _values(self, message: Message) -> tuple[Array, Array | None, Array | None] | None:
+    def _values(self, message: Message, stamp: float) -> tuple[Array, Array, Array] | None:
+        """Return q, qd and effort, each (n,), NaN where velocity or effort was not measured; None without a state."""
         index = self.order.resolve(message.name)
-        if isinstance(index, tuple):
+        if not isinstance(index, tuple):
+            values = self._entries(message, index)
+            return None if values is None else (values.q, values.qd, values.effort)
+        some = self.order.some(message.name) if index[0] is Rejection.MISSING_JOINTS else None
+        if some is None or not len(some[0]):
             self.gate.reject(*index)
             return None
+        values = self._entries(message, some[1])
+        if values is None or not (np.isfinite(values.q).all() and math.isfinite(stamp)):
+            if values is not None:
+                self.gate.reject(Rejection.NOT_FINITE, f"positions {values.q.tolist()} of some joints")
+            return None
+        state = self._assembly.add(stamp, values._replace(joints=some[0]))
+        if isinstance(state, tuple) and isinstance(state[0], Rejection):
+            self.gate.reject(state[0], f"{state[1]}; {index[1]}")
+            return None
+        return state
+
+    def _entries(self, message: Message, index: Index) -> JointValues | None:
+        """Return the entries `index` (k,) of a message; None if its arrays do not fit its names."""
         count = len(message.name)
         lengths = {"position": len(message.position), "velocity": len(message.velocity), "effort": len(message.effort)}
         if lengths["position"] != count or any(length not in (0, count) for length in lengths.values()):
             self.gate.reject(Rejection.WRONG_LENGTH, f"{count} names, but {lengths}")
             return None
-        q: Array = np.asarray(message.position, dtype=np.float64)[index]
-        qd: Array | None = np.asarray(message.velocity, dtype=np.float64)[index] if lengths["velocity"] else None
-        effort: Array | None = np.asarray(message.effort, dtype=np.float64)[index] if lengths["effort"] else None
-        if qd is not None and np.isnan(qd).all():  # what joint_state_broadcaster sends for an interface it lacks
-            qd = None
-        if effort is not None and not (np.abs(effort) <= self._strongest).all():  # NaN too
-            effort = None
-        if not np.isfinite(q).all() or qd is not None and not np.isfinite(qd).all():
-            self._reject_joints(Rejection.NOT_FINITE, ~np.isfinite(q if qd is None else q + qd), q, qd)
-            return None
-        if qd is None and self._refuse:
+        q, qd, effort = (
+            np.asarray(field, dtype=np.float64)[index] if len(field) else np.full(len(index), np.nan)
+            for field in (message.position, message.velocity, message.effort)
+        )
+        return JointValues(index, q, qd, effort)
+
+    def _usable(self, q: Array, qd: Array, effort: Array) -> bool:
+        """Whether the values (n,) can be measurements; else count why not."""
+        if not np.isfinite(q).all() or np.isinf(qd).any():
+            self._reject_joints(Rejection.NOT_FINITE, ~np.isfinite(q) | np.isinf(qd), q, qd)
+            return False
+        if self._refuse and np.isnan(qd).any():
             self.gate.reject(
                 Rejection.MISSING_VELOCITY,
                 "joint states hold no velocity; control.missing_velocity: estimate would differentiate the positions",
             )
-            return None
-        implausible = (q < self._lowest) | (q > self._highest)
-        if qd is not None:
-            implausible |= np.abs(qd) > self._fastest
+            return False
+        implausible = (q < self._lowest) | (q > self._highest) | (np.abs(qd) > self._fastest)
         if implausible.any():
             self._reject_joints(Rejection.IMPLAUSIBLE, implausible, q, qd)
-            return None
-        return q, qd, effort
+            return False
+        return True
 
-    def _reject_joints(self, reason: Rejection, which: NDArray[np.bool_], q: Array, qd: Array | None) -> None:
-        at = int(np.flatnonzero(which)[0])
-        self.gate.reject(
-            reason,
-            f"joint '{self.order.joints[at]}': position {q[at]:g}"
-            + (f", velocity {qd[at]:g}" if qd is not None else ""),
+    def _is_last(self, stamp: float, q: Array, qd: Array) -> bool:
+        """Whether the values are those of the state accepted last."""
+        last = self._accepted
+        return (
+            last is not None
+            and stamp == last[0]
+            and np.array_equal(q, last[1])
+            and np.array_equal(qd, last[2], equal_nan=True)
         )
+
+    def _count_corrected(self, measured: Array, used: Array) -> None:
+        at = int(np.flatnonzero(self._check.corrected)[0])
+        self.gate.correct(
+            "velocity against positions",
+            f"joint '{self.order.joints[at]}': velocity {measured[at]:g}, by its positions {used[at]:g}",
+        )
+
+    def _reject_joints(self, reason: Rejection, which: NDArray[np.bool_], q: Array, qd: Array) -> None:
+        at = int(np.flatnonzero(which)[0])
+        velocity = "" if np.isnan(qd[at]) else f", velocity {qd[at]:g}"
+        self.gate.reject(reason, f"joint '{self.order.joints[at]}': position {q[at]:g}{velocity}")
 
 
 class FeatureReader:

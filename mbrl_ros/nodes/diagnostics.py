@@ -224,6 +224,8 @@ def input_status(name: str, gate: InputGate) -> DiagnosticStatus:
     values: Values = [("accepted", gate.accepted), ("restarts", gate.restarts), ("clock", gate.clock)]
     for reason, count in sorted(gate.rejected.items()):
         values += [(f"rejected: {reason}", count), (f"last {reason}", gate.details[reason])]
+    for what, count in sorted(gate.corrected.items()):
+        values += [(f"corrected: {what}", count), (f"last {what}", gate.details[what])]
     level = DiagnosticStatus.WARN if rejected else DiagnosticStatus.OK
     return _status(f"{name}: {gate.stream}", level, f"{rejected} rejected", values)
 

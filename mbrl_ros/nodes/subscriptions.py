@@ -75,6 +75,7 @@ class Subscriptions:
         self._feature_latency = control.feature_latency
         self._target_order = readers.JointOrder(self._robot.joints)
         self._newest = (0.0, 0.0)  # stamp of the newest state, and when it arrived by perf_counter
+        self._arrival: Arrival | None = None  # the newest state
         self._warned_estimating = False
         self._worker = None if lockstep else BackgroundWorker()
         stream = qos.EVERY if lockstep else qos.NEWEST
@@ -112,13 +113,14 @@ class Subscriptions:
         received = time.perf_counter()
         if self._lockstep:
             self._drain_features()
-        result = self._joint_reader.read(message, self._now())
-        if result is not None:
-            observation, effort, restarted = result
+        reading = self._joint_reader.read(message, self._now())
+        if reading is not None:
+            observation, effort, restarted = reading
             self._newest = (observation.stamp, received)
-            self._loop.mailbox.put(Arrival(observation, received, effort, restarted, clocked=self._loop.clock.now()))
-        elif self._states.accepted and readers.seconds(message.header.stamp) == self._newest[0]:
-            self._loop.repeat_command()
+            arrival = self._arrival = Arrival(observation, received, effort, restarted, clocked=self._loop.clock.now())
+            self._loop.mailbox.put(arrival)
+        elif self._joint_reader.repeated and self._arrival is not None:
+            self._loop.mailbox.put_repeated(self._arrival)
         if self._joint_reader.estimating and not self._warned_estimating:
             self._warned_estimating = True
             self._node.get_logger().warning(

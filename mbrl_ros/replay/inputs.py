@@ -7,8 +7,8 @@ import math
 from collections import deque
 
 from ..messages.input_gate import InputGate
-from ..messages.readers import FeatureReader, JointStateReader, Message, seconds
-from ..types import Array, FeatureFrame, Observation
+from ..messages.readers import FeatureReader, JointStateReader, Message, StateReading, seconds
+from ..types import FeatureFrame
 from .notes import BagClock, Notes
 from .setup import Setup
 from .timeline import RecordedTick
@@ -38,7 +38,7 @@ class StateInput:
             message.header.stamp.sec, message.header.stamp.nanosec = divmod(round(1e9 * self._clock.now), 10**9)
         return seconds(message.header.stamp)
 
-    def read(self, message: Message, answered: bool, overtook: bool) -> tuple[Observation, Array | None, bool] | None:
+    def read(self, message: Message, answered: bool, overtook: bool) -> StateReading | None:
         """Read a state as the node did.
 
         Parameters
@@ -52,18 +52,17 @@ class StateInput:
 
         Returns
         -------
-        tuple or None
-            the observation, the measured effort (n,) or None, and whether its stamps begin a new time line; None if the
-            state is refused.
+        StateReading or None
+            None if the state is refused.
         """
         self.gate.set_timeout(math.inf if answered else self._timeout)
-        result = self._reader.read(message, self._clock.now)
+        result = self._reader.read(message, self._clock.now, answered=answered)
         if result is None and overtook:
             self.gate.forget()
-            result = self._reader.read(message, self._clock.now)
+            result = self._reader.read(message, self._clock.now, answered=True)
         if result is not None:
-            stamp = result[0].stamp
-            if result[2]:
+            stamp = result.observation.stamp
+            if result.restarted:
                 self._notes.add("the stamps begin a new time line")
             self.newest = (stamp, self._clock.now)
             self.covered += max(0.0, stamp - self._previous)

@@ -129,9 +129,12 @@ class ControlCycle:
         recent = self._recent_state() is not None
         return Event(name, self._number, self.controller.targets_accepted, recent, details)
 
-    def repeat_command(self) -> None:
-        """Send the last command again: a state that came twice may mean that its answer was lost."""
-        if self._last_command is not None:
+    def repeat_command(self, stamp: float) -> None:
+        """Send the last command again if it answers the state stamped `stamp` [s], which came twice.
+
+        Its answer may have been lost. Nothing is sent before the first tick after an activation.
+        """
+        if self._last_command is not None and self._last_command[0] == stamp and not self._beginning:
             self.outputs.command(*self._last_command)
 
     # --- one tick -------------------------------------------------------------------------------------------------

@@ -182,10 +182,6 @@ class ControlLoop:
         )
         self.outputs.event(event)
 
-    def repeat_command(self) -> None:
-        """Send the last command again: a state that came twice may mean that its answer was lost."""
-        self._cycle.repeat_command()
-
     # --- in the control thread ------------------------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -208,6 +204,9 @@ class ControlLoop:
         return self.deadline.time - self.clock.now()
 
     def _answer(self, arrival: Arrival) -> Tick | None:
+        if arrival.repeated:
+            self._cycle.repeat_command(arrival.observation.stamp)
+            return None
         if not arrival.due:
             self._cycle.play(arrival)
             return None

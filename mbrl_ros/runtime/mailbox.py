@@ -36,6 +36,8 @@ class Arrival:
         whether it is due for a tick; else the feedback player answers it.
     clocked
         when it came by the loop's clock [s]; None: that is the processor's.
+    repeated
+        whether the message is the one before, sent again: its answer may have been lost.
     """
 
     observation: Observation
@@ -44,6 +46,7 @@ class Arrival:
     restarted: bool = False
     due: bool = True
     clocked: float | None = None
+    repeated: bool = False
 
 
 class Mailbox:
@@ -103,12 +106,21 @@ class Mailbox:
                 arrival = judged
             if self._closed:  # no thread answers them: the newest will do
                 self._arrivals.clear()
+            if self._arrivals and self._arrivals[-1].repeated:  # its answer is overtaken
+                self._arrivals.pop()
             if self._arrivals and not self._lockstep:
                 last = self._arrivals.pop()
                 self._events["states overtaken"] += last.due
                 arrival = replace(arrival, restarted=last.restarted or arrival.restarted, due=last.due or arrival.due)
             self._arrivals.append(arrival)
             self._condition.notify()
+
+    def put_repeated(self, arrival: Arrival) -> None:
+        """Take in a state that came twice, unless its first copy or a newer state still waits, or nobody answers."""
+        with self._condition:
+            if not self._closed and not self._arrivals:
+                self._arrivals.append(replace(arrival, due=False, repeated=True))
+                self._condition.notify()
 
     def put_frame(self, frame: FeatureFrame) -> None:
         """Take in a feature frame."""

@@ -18,6 +18,7 @@ from .command_limiter import CommandLimiter
 from .safe_command import SafeCommand
 from .state_machine import TABLE, Condition, Guard, Reason, Request, State, Trigger
 
+FAST_TICKS = 2  # in a row with a joint above `overspeed`: one sample alone is no fault
 GRANTED = {
     Request.HOLD: {State.HOLD},
     Request.RESUME: {State.RAMP_IN, State.ACTIVE, State.DEGRADED},
@@ -50,6 +51,7 @@ class Supervisor:
         }[settings.on_inconsistency]
         self.limiter, self.safe = CommandLimiter(robot, settings, dt), SafeCommand(robot, settings, dt)
         self._overspeed = settings.overspeed * robot.velocity_limit
+        self._fast_ticks = 0  # in a row with a joint above that
         self._ramp_time = settings.ramp_time_effort if robot.interface == "effort" else settings.ramp_time
         self.state, self.cause = State.HOLD, Reason.NONE
         self._guard = Guard.FORWARDS  # also where there is none
@@ -68,7 +70,7 @@ class Supervisor:
         self.safe.reset(self.limiter.previous)
         self.state, self.cause = State.HOLD, Reason.NONE
         self._begun = self._recovering = False
-        self._failures = self._nominal_ticks = self._saturated_ticks = 0
+        self._failures = self._nominal_ticks = self._saturated_ticks = self._fast_ticks = 0
         self._ramp = 0.0
 
     def forget_inertia(self) -> None:
@@ -225,7 +227,9 @@ class Supervisor:
     def _stopped(self, observation: Observation, failed: bool, unusable: bool, reasons: int) -> bool:
         """Update faults and recovery; return whether nothing but the safe command may go out."""
         self._failures = self._failures + 1 if failed else 0
-        faults = self._overspeeds(observation)
+        overspeed = self._overspeeds(observation)
+        self._fast_ticks = self._fast_ticks + 1 if overspeed else 0
+        faults = overspeed if self._fast_ticks >= FAST_TICKS else Reason.NONE
         if self._failures > self.settings.max_failed_plans:
             faults |= reasons
         if faults:

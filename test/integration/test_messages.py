@@ -70,7 +70,6 @@ BAD = {
     "wrong length, empty": dict(position=()),
     "not finite": dict(position=(0.1, NAN)),
     "not finite velocity": dict(velocity=(0.1, float("inf"))),
-    "not finite, half of the velocities": dict(velocity=(0.1, NAN)),
     "implausible value": dict(position=(0.1, 1e6)),
     "implausible value of velocity": dict(velocity=(0.1, -1e3)),
     "no stamp": dict(stamp=-1.0),

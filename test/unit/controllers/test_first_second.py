@@ -118,11 +118,11 @@ def test_one_wrong_velocity_sample_is_no_fault(interface):
     assert loop.controller.learner.gate.refusals == 2 and loop.outputs.errors == []
 
 
-def test_without_the_gate_a_spike_is_a_fault():
-    loop = Loop(
-        "panda", "velocity", plant={"velocity_spikes": ("0.3", "panda_joint2", "100")}, **{"dynamics.gate": 0.0}
-    )
-    assert loop.until(0.4).state[-1] is State.FAULT
+def test_without_the_gate_two_spikes_in_a_row_are_a_fault_and_one_is_none():
+    first, second = ("0.3", "panda_joint2", "100"), ("0.305", "panda_joint2", "100")
+    for spikes, state in ((first, State.ACTIVE), ((*first, *second), State.FAULT)):
+        loop = Loop("panda", "velocity", plant={"velocity_spikes": spikes}, **{"dynamics.gate": 0.0})
+        assert (State.FAULT in loop.until(0.4).state) == (state is State.FAULT)
 
 
 def test_what_the_supervisor_sees_is_what_the_controller_admits():

@@ -312,6 +312,9 @@ def test_a_joint_outside_its_limits_is_a_warning_and_much_too_fast_a_fault():
     watched = supervisor(overspeed=1.5)  # velocity limit 3
     assert watched.filter(requested(0.0, 0.0), at((2.6, 0.0))).state is State.DEGRADED
     assert watched.filter(requested(0.0, 0.0), at(qd=(0.0, -4.49))).state is State.DEGRADED
+    assert watched.filter(requested(0.0, 0.0), at(qd=(0.0, -4.51))).state is State.DEGRADED  # one sample alone
+    assert watched.filter(requested(0.0, 0.0), at(qd=(0.0, -4.49))).state is State.DEGRADED
+    assert watched.filter(requested(0.0, 0.0), at(qd=(0.0, -4.51))).state is State.DEGRADED
     fault = watched.filter(requested(0.0, 0.0), at(qd=(0.0, -4.51)))
     assert fault.state is State.FAULT and Reason.OVERSPEED in fault.reasons
     assert not watched.request(Request.CLEAR, at(qd=(0.0, -4.51)))  # its cause lasts

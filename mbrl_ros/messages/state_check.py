@@ -1,0 +1,241 @@
+r"""Whether a joint state continues the ones before: positions that leap are refused, bad velocities are replaced.
+
+For one joint, let (q_0, v_0) be the last accepted state, s_0 the slope of the positions before it, and (q, v) a new
+state h later. The slope s = (q - q_0)/h is explained if it lies between the velocities that are known, up to a
+tolerance e:
+
+    min(v_0, s_0, v) - e <= s <= max(v_0, s_0, v) + e
+    e = c v_max + a_max h + 4 rms(s_k - s_{k-1})
+
+A state with a slope that is not explained is refused: its positions leapt. Otherwise the velocity is held against the
+positions and is replaced by the estimate from them (robots/velocity_estimator.py) if
+
+    |v - s| > e   and   |(v_0 + v)/2 - s| > e/2,
+
+the second because a blow changes the velocity within one sample, and positions then follow the mean of both. Velocities
+that are missing (NaN) are estimated too, joint by joint.
+
+Refused states that continue each other for LASTING seconds, with no accepted state in between, are taken up as a new
+beginning: an encoder was set anew. Refused states that alternate with accepted ones, continue each other and leap
+furthest in the same joint and direction come from a second publisher. If the accepted ones have not been alone for LASTING seconds before, neither can be trusted, and all
+are refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.unwrapping import whole_turns
+from ..robots import Robot
+from ..robots.velocity_estimator import VelocityEstimator
+from ..types import Array
+from .input_gate import Rejection
+
+SHARE = 0.15  # c: of the velocity limit
+NOISE = 3e-4  # [rad or m]: standard deviation of positions that is assumed at the beginning
+MEMORY, BEGINNING, LARGEST = 50.0, 5.0, 5.0  # of the rms: samples; samples that the assumption weighs; times the rms
+LONGEST_GAP = 0.5  # [s]: after a longer time without a state anything may follow
+LASTING, PATIENCE = 1.0, 5  # [s] and states after which refused states are a new beginning
+ALTERNATIONS = 3  # refused states of one line between accepted ones: a second publisher
+FORGOTTEN = 2.0  # [s] without a state of a second publisher after which it counts as gone
+PERSISTENT = 10  # velocities of a joint that were replaced in a row: they are no longer used
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Sample:
+    """A state: raw positions as they were reported, q (n,) without jumps of whole turns, velocities, and the slope.
+
+    Velocities and slopes are NaN where they are not known.
+    """
+
+    stamp: float
+    raw: Array
+    q: Array
+    qd: Array
+    slope: Array
+
+
+class StateCheck:
+    """Judges the successive states of one robot: `examine` a state, then `accept` it.
+
+    `second_publisher` tells whether states of two publishers alternate; `corrected` (n,) which velocities of the state
+    accepted last were replaced, `estimated` whether any of them was estimated.
+    """
+
+    def __init__(self, robot: Robot, cutoff: float):
+        """`cutoff` [Hz] of the low-pass of estimated velocities."""
+        self._robot, self._continuous = robot, ~np.isfinite(robot.position_upper - robot.position_lower)
+        self._floor = SHARE * robot.velocity_limit
+        self._estimator = VelocityEstimator(cutoff, longest_gap=LONGEST_GAP)
+        self.forget()
+
+    def forget(self) -> None:
+        """Judge the next state like the first one."""
+        n = self._robot.n
+        self._last: Sample | None = None
+        self._new: Sample | None = None
+        self._explained, self._begins = False, False
+        self._square: Array | None = None  # rms^2 of the slope's change
+        self._seen = 0
+        self._runs = np.zeros(n, dtype=int)  # velocities replaced in a row
+        self.corrected: NDArray[np.bool_] = np.zeros(n, dtype=bool)
+        self.estimated, self.second_publisher = False, False
+        self._suspect: Sample | None = None  # the state refused last
+        self._suspects, self._first_suspect = 0, 0.0  # in a row, each continuing the one before; the first one's stamp
+        self._alternations, self._accepted_since_suspect = 0, 0
+        self._side = self._robot.n  # the joint that leapt furthest, -1 - joint where it leapt downward
+        self._alone_since = -np.inf  # stamp since when no other line was seen
+        self._contested = False
+        self._estimator.reset()
+
+    # --- judging ----------------------------------------------------------------------------------------------------
+
+    def examine(self, stamp: float, raw: Array, qd: Array) -> tuple[Rejection, str] | None:
+        """Judge a state; None if it may be accepted.
+
+        Parameters
+        ----------
+        stamp
+            of the state [s].
+        raw
+            (n,) positions as they were reported [rad or m].
+        qd
+            (n,) velocities [rad/s or m/s], NaN where none was measured.
+        """
+        last, pending = self._last, None if self._accepted_since_suspect else self._suspect
+        self._begins = self._explained = False
+        newest = last if pending is None else pending
+        if last is None or newest is None or stamp <= last.stamp or stamp - newest.stamp > LONGEST_GAP:
+            q = raw if last is None else self._unwrapped(last, stamp, raw, qd)
+            self._new = Sample(stamp, raw, q, qd, qd)
+            return None
+        new = self._new = self._following(last, stamp, raw, qd)
+        share = 1.0 if pending is None else max(0.0, stamp - pending.stamp) / (stamp - last.stamp)
+        leapt = self._leapt(last, new, share)
+        self._explained = True
+        if not self._contested and not leapt.any():
+            return None
+        return self._suspected(stamp, raw, qd, last, leapt)
+
+    def _suspected(
+        self, stamp: float, raw: Array, qd: Array, last: Sample, leapt: NDArray[np.bool_]
+    ) -> tuple[Rejection, str] | None:
+        """Refuse a state, or let it be a new beginning; tell whether a second publisher sends it."""
+        before = self._suspect
+        suspect = Sample(stamp, raw, raw, qd, qd)
+        continues = False
+        if before is not None and 0.0 < stamp - before.stamp <= LONGEST_GAP:
+            suspect = self._following(before, stamp, raw, qd)
+            continues = not self._leapt(before, suspect, 1.0).any()
+            suspect = Sample(stamp, raw, suspect.q, np.where(np.isnan(qd), suspect.slope, qd), suspect.slope)
+        if self._accepted_since_suspect:
+            joint = int(np.abs(suspect.q - last.q).argmax())
+            side = joint if suspect.q[joint] > last.q[joint] else -1 - joint
+            self._alternations = self._alternations + 1 if continues and side == self._side else 0
+            self._side = side
+        self._suspects = self._suspects + 1 if continues and not self._accepted_since_suspect else 0
+        if not self._suspects:
+            self._first_suspect = stamp
+        self._suspect, self._accepted_since_suspect = suspect, 0
+        if not self.second_publisher and self._alternations >= ALTERNATIONS:
+            self.second_publisher = True
+            self._contested = stamp - self._alone_since < LASTING
+        if self._suspects >= PATIENCE and stamp - self._first_suspect >= LASTING:
+            self._begins = True
+            return None
+        joint = int(np.flatnonzero(leapt)[0]) if leapt.any() else 0
+        detail = (
+            f"joint '{self._robot.joints[joint]}' leapt from {last.q[joint]:.4g} to {raw[joint]:.4g} within "
+            f"{1e3 * (stamp - last.stamp):.3g} ms"
+        )
+        if self.second_publisher:
+            return Rejection.SECOND_PUBLISHER, f"states of two publishers alternate: {detail}"
+        return Rejection.LEAP, detail
+
+    def accept(self, *, restarted: bool = False) -> tuple[Array, Array, bool] | None:
+        """Accept the state examined last.
+
+        Parameters
+        ----------
+        restarted
+            whether its stamps begin a new time line.
+
+        Returns
+        -------
+        tuple or None
+            q (n,) without jumps of whole turns, qd (n,), and whether the state does not continue those before; None if
+            a velocity is missing and cannot be estimated yet.
+        """
+        new, last = self._new, self._last
+        assert new is not None, "examine() comes before accept()"
+        begins = restarted or self._begins
+        if begins:
+            self.forget()
+            new, last = Sample(new.stamp, new.raw, new.raw, new.qd, new.qd), None
+        if last is None:
+            self._alone_since = new.stamp
+        estimate = self._estimator.update(new.stamp, new.q)
+        qd = self._admitted(last, new, estimate) if last is not None and self._explained and not begins else new.qd
+        missing = np.isnan(qd)
+        self.estimated = bool(missing.any())
+        if self.estimated and estimate is not None:
+            qd = np.where(missing, estimate, qd)
+        usable = not self.estimated or estimate is not None
+        self._last = Sample(new.stamp, new.raw, new.q, qd, new.slope)
+        self._accepted_since_suspect += 1
+        if self._suspect is not None and new.stamp - self._suspect.stamp > FORGOTTEN:
+            self._alternations, self._suspect = 0, None
+            if self.second_publisher:
+                self.second_publisher, self._alone_since = False, new.stamp
+        return (new.q, qd, begins) if usable else None
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _unwrapped(self, last: Sample, stamp: float, raw: Array, qd: Array) -> Array:
+        """Return raw (n,) continued from `last` without jumps of whole turns."""
+        if not self._continuous.any():
+            return raw
+        step = raw - last.raw
+        velocity = np.nan_to_num(0.5 * (np.where(np.isnan(qd), last.qd, qd) + last.qd))
+        turns = np.where(self._continuous, whole_turns(step, velocity * (stamp - last.stamp)), 0.0)
+        offset = np.where(self._continuous, np.round((last.raw - last.q) / (2.0 * np.pi)), 0.0)
+        unwrapped: Array = raw - 2.0 * np.pi * (offset + turns)
+        return unwrapped
+
+    def _following(self, last: Sample, stamp: float, raw: Array, qd: Array) -> Sample:
+        q = self._unwrapped(last, stamp, raw, qd)
+        return Sample(stamp, raw, q, qd, (q - last.q) / (stamp - last.stamp))
+
+    def _tolerance(self, step: float, share: float = 1.0) -> Array:
+        """Return e (n,) for a time `step` [s] between two states, and that of measurement errors times `share`."""
+        square = (6.0 * (NOISE / step) ** 2) if self._square is None else self._square
+        tolerance: Array = share * (self._floor + 4.0 * np.sqrt(square)) + self._robot.acceleration_limit * step
+        return tolerance
+
+    def _leapt(self, last: Sample, new: Sample, share: float) -> NDArray[np.bool_]:
+        """Return (n,) whose positions no velocity explains."""
+        low = np.fmin(np.fmin(last.qd, last.slope), new.qd)
+        high = np.fmax(np.fmax(last.qd, last.slope), new.qd)
+        tolerance = self._tolerance(new.stamp - last.stamp, share)
+        leapt: NDArray[np.bool_] = (new.slope < low - tolerance) | (new.slope > high + tolerance)
+        return leapt
+
+    def _admitted(self, last: Sample, new: Sample, estimate: Array | None) -> Array:
+        """Return qd (n,) with NaN where the positions contradict it, and learn how much the slope varies."""
+        step = new.stamp - last.stamp
+        tolerance = self._tolerance(step)
+        off = (np.abs(new.qd - new.slope) > tolerance) & (
+            np.abs(0.5 * (last.qd + new.qd) - new.slope) > 0.5 * tolerance
+        )
+        self._runs = np.where(off, self._runs + 1, np.where(self._runs >= PERSISTENT, self._runs, 0))
+        self.corrected = (off | (self._runs >= PERSISTENT)) & ~np.isnan(new.qd)
+        if self._square is None:
+            self._square = np.full(self._robot.n, 6.0 * (NOISE / step) ** 2)
+        change = np.minimum((new.slope - last.slope) ** 2, LARGEST**2 * self._square)
+        change = np.where(np.isnan(change), self._square, change)
+        self._seen += 1
+        self._square = self._square + max(1.0 / MEMORY, 1.0 / (self._seen + BEGINNING)) * (change - self._square)
+        return np.where(self.corrected, np.nan, new.qd) if estimate is not None else new.qd
