@@ -164,8 +164,8 @@ class JointStateReader:
         self.estimating = bool(np.isnan(qd).any())
         if state is None:
             return None
-        if self._check.corrected.any():
-            self._count_corrected(qd, state[1])
+        if self._check.corrected.any() or self._check.replaced.any():
+            self._count_corrected(q, qd, state)
         known = bool((np.abs(effort) <= self._strongest).all())  # NaN is not
         return StateReading(Observation(stamp, state[0], state[1]), effort if known else None, state[2])
 
@@ -174,6 +174,7 @@ class JointStateReader:
         index = self.order.resolve(message.name)
         if not isinstance(index, tuple):
             values = self._entries(message, index)
+            self._assembly.complete(stamp)
             return None if values is None else (values.q, values.qd, values.effort)
         some = self.order.some(message.name) if index[0] is Rejection.MISSING_JOINTS else None
         if some is None or not len(some[0]):
@@ -230,12 +231,17 @@ class JointStateReader:
             and np.array_equal(qd, last[2], equal_nan=True)
         )
 
-    def _count_corrected(self, measured: Array, used: Array) -> None:
-        at = int(np.flatnonzero(self._check.corrected)[0])
-        self.gate.correct(
-            "velocity against positions",
-            f"joint '{self.order.joints[at]}': velocity {measured[at]:g}, by its positions {used[at]:g}",
-        )
+    def _count_corrected(self, q: Array, qd: Array, used: tuple[Array, Array, bool]) -> None:
+        for at in np.flatnonzero(self._check.replaced):
+            self.gate.correct(
+                "position against velocity",
+                f"joint '{self.order.joints[at]}': position {q[at]:g}, by its velocity {used[0][at]:g}",
+            )
+        for at in np.flatnonzero(self._check.corrected)[:1]:
+            self.gate.correct(
+                "velocity against positions",
+                f"joint '{self.order.joints[at]}': velocity {qd[at]:g}, by its positions {used[1][at]:g}",
+            )
 
     def _reject_joints(self, reason: Rejection, which: NDArray[np.bool_], q: Array, qd: Array) -> None:
         at = int(np.flatnonzero(which)[0])

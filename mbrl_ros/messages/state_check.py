@@ -7,7 +7,8 @@ tolerance e:
     min(v_0, s_0, v) - e <= s <= max(v_0, s_0, v) + e
     e = c v_max + a_max h + 4 rms(s_k - s_{k-1})
 
-A state with a slope that is not explained is refused: its positions leapt. Otherwise the velocity is held against the
+A state with a slope that is not explained is refused: its positions leapt. Where that is so for one joint alone, its
+position is continued with its velocity instead, in at most REPLACED states in a row. Otherwise the velocity is held against the
 positions and is replaced by the estimate from them (robots/velocity_estimator.py) if
 
     |v - s| > e   and   |(v_0 + v)/2 - s| > e/2,
@@ -41,6 +42,7 @@ LONGEST_GAP = 0.5  # [s]: after a longer time without a state anything may follo
 LASTING, PATIENCE = 1.0, 5  # [s] and states after which refused states are a new beginning
 ALTERNATIONS = 3  # refused states of one line between accepted ones: a second publisher
 FORGOTTEN = 2.0  # [s] without a state of a second publisher after which it counts as gone
+REPLACED = 3  # states in a row in which the position of one joint is replaced
 PERSISTENT = 10  # velocities of a joint that were replaced in a row: they are no longer used
 
 
@@ -61,8 +63,8 @@ class Sample:
 class StateCheck:
     """Judges the successive states of one robot: `examine` a state, then `accept` it.
 
-    `second_publisher` tells whether states of two publishers alternate; `corrected` (n,) which velocities of the state
-    accepted last were replaced, `estimated` whether any of them was estimated.
+    `second_publisher` tells whether states of two publishers alternate. Of the state accepted last, `corrected` (n,) tells
+    which velocities and `replaced` (n,) which positions were replaced, `estimated` whether a velocity was estimated.
     """
 
     def __init__(self, robot: Robot, cutoff: float):
@@ -78,10 +80,13 @@ class StateCheck:
         self._last: Sample | None = None
         self._new: Sample | None = None
         self._explained, self._begins = False, False
+        self._nothing: NDArray[np.bool_] = np.zeros(n, dtype=bool)
+        self._replaced, self._replacements = self._nothing, 0  # positions of the new state; states in a row
         self._square: Array | None = None  # rms^2 of the slope's change
         self._seen = 0
         self._runs = np.zeros(n, dtype=int)  # velocities replaced in a row
-        self.corrected: NDArray[np.bool_] = np.zeros(n, dtype=bool)
+        self.corrected: NDArray[np.bool_] = self._nothing
+        self.replaced: NDArray[np.bool_] = self._nothing
         self.estimated, self.second_publisher = False, False
         self._suspect: Sample | None = None  # the state refused last
         self._suspects, self._first_suspect = 0, 0.0  # in a row, each continuing the one before; the first one's stamp
@@ -107,18 +112,31 @@ class StateCheck:
         """
         last, pending = self._last, None if self._accepted_since_suspect else self._suspect
         self._begins = self._explained = False
+        self._replaced = self._nothing
         newest = last if pending is None else pending
         if last is None or newest is None or stamp <= last.stamp or stamp - newest.stamp > LONGEST_GAP:
             q = raw if last is None else self._unwrapped(last, stamp, raw, qd)
             self._new = Sample(stamp, raw, q, qd, qd)
             return None
         new = self._new = self._following(last, stamp, raw, qd)
-        share = 1.0 if pending is None else max(0.0, stamp - pending.stamp) / (stamp - last.stamp)
+        share = 1.0 if pending is None else max(1e-3, (stamp - pending.stamp) / (stamp - last.stamp))
         leapt = self._leapt(last, new, share)
         self._explained = True
         if not self._contested and not leapt.any():
             return None
-        return self._suspected(stamp, raw, qd, last, leapt)
+        problem = self._suspected(stamp, raw, qd, last, leapt)
+        if problem is None or problem[0] is not Rejection.LEAP or leapt.sum() > 1 or self._replacements >= REPLACED:
+            return problem
+        self._new, self._replaced = self._continued(last, new, leapt), leapt
+        return None
+
+    def _continued(self, last: Sample, new: Sample, leapt: NDArray[np.bool_]) -> Sample:
+        """Return the new state with the positions that leapt continued from the last one."""
+        step = new.stamp - last.stamp
+        steady = np.abs(new.qd - last.qd) <= self._tolerance(step)  # NaN is not
+        velocity = np.nan_to_num(np.where(steady, 0.5 * (last.qd + new.qd), last.qd))
+        q = np.where(leapt, last.q + step * velocity, new.q)
+        return Sample(new.stamp, new.raw + (q - new.q), q, new.qd, np.where(leapt, velocity, new.slope))
 
     def _suspected(
         self, stamp: float, raw: Array, qd: Array, last: Sample, leapt: NDArray[np.bool_]
@@ -185,7 +203,12 @@ class StateCheck:
             qd = np.where(missing, estimate, qd)
         usable = not self.estimated or estimate is not None
         self._last = Sample(new.stamp, new.raw, new.q, qd, new.slope)
-        self._accepted_since_suspect += 1
+        if self._replaced.any():
+            self._replacements += 1
+        else:
+            self._replacements = 0
+            self._accepted_since_suspect += 1
+        self.replaced = self._replaced
         if self._suspect is not None and new.stamp - self._suspect.stamp > FORGOTTEN:
             self._alternations, self._suspect = 0, None
             if self.second_publisher:
@@ -209,17 +232,20 @@ class StateCheck:
         q = self._unwrapped(last, stamp, raw, qd)
         return Sample(stamp, raw, q, qd, (q - last.q) / (stamp - last.stamp))
 
-    def _tolerance(self, step: float, share: float = 1.0) -> Array:
-        """Return e (n,) for a time `step` [s] between two states, and that of measurement errors times `share`."""
+    def _tolerance(self, step: float) -> Array:
+        """Return e (n,) for a time `step` [s] between two states."""
         square = (6.0 * (NOISE / step) ** 2) if self._square is None else self._square
-        tolerance: Array = share * (self._floor + 4.0 * np.sqrt(square)) + self._robot.acceleration_limit * step
+        tolerance: Array = self._floor + 4.0 * np.sqrt(square) + self._robot.acceleration_limit * step
         return tolerance
 
     def _leapt(self, last: Sample, new: Sample, share: float) -> NDArray[np.bool_]:
-        """Return (n,) whose positions no velocity explains."""
+        """Return (n,) whose positions no velocity explains.
+
+        `share`: of the time between them, since the last message; the others in between were refused.
+        """
         low = np.fmin(np.fmin(last.qd, last.slope), new.qd)
         high = np.fmax(np.fmax(last.qd, last.slope), new.qd)
-        tolerance = self._tolerance(new.stamp - last.stamp, share)
+        tolerance = share * self._tolerance(share * (new.stamp - last.stamp))
         leapt: NDArray[np.bool_] = (new.slope < low - tolerance) | (new.slope > high + tolerance)
         return leapt
 

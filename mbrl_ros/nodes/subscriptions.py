@@ -24,6 +24,7 @@ from ..messages.input_gate import InputGate
 from ..references.targets import Target, check_time
 from ..runtime.control_loop import ControlLoop
 from ..runtime.mailbox import Arrival
+from ..safety.state_machine import Request
 from . import qos
 from .background_worker import BackgroundWorker
 from .target_outcomes import TargetOutcomes
@@ -76,15 +77,16 @@ class Subscriptions:
         self._target_order = readers.JointOrder(self._robot.joints)
         self._newest = (0.0, 0.0)  # stamp of the newest state, and when it arrived by perf_counter
         self._arrival: Arrival | None = None  # the newest state
-        self._warned_estimating = False
+        self._warned_estimating = self._disputed = False
         self._worker = None if lockstep else BackgroundWorker()
         stream = qos.EVERY if lockstep else qos.NEWEST
         subscribe = node.create_subscription
         self._feature_subscription = subscribe(PointCloud2, "features", self._on_features, stream)
+        self._state_subscription = subscribe(JointState, "joint_states", self._on_joint_states, stream)
         self._subscriptions = [
             self._feature_subscription,
             subscribe(Float64MultiArray, "features_vector", self._on_feature_vector, stream),
-            subscribe(JointState, "joint_states", self._on_joint_states, stream),
+            self._state_subscription,
             *(
                 subscribe(kind, f"~/{topic}", self._target_callback(topic, setter), qos.TARGET_QOS)
                 for kind, topic, setter in (
@@ -121,12 +123,29 @@ class Subscriptions:
             self._loop.mailbox.put(arrival)
         elif self._joint_reader.repeated and self._arrival is not None:
             self._loop.mailbox.put_repeated(self._arrival)
+        if self._joint_reader.second_publisher != self._disputed:
+            self._disputed = self._joint_reader.second_publisher
+            if self._disputed:
+                self._hold_for_second_publisher()
         if self._joint_reader.estimating and not self._warned_estimating:
             self._warned_estimating = True
             self._node.get_logger().warning(
                 "joint_states hold no velocities; they are estimated from the positions "
                 "(control.missing_velocity, control.velocity_cutoff)"
             )
+
+    def _hold_for_second_publisher(self) -> None:
+        """Let the arm hold, and say who publishes joint states."""
+        if self._loop.running:
+            self._loop.request(Request.HOLD)
+        topic = self._state_subscription.topic_name
+        names = [f"{info.node_namespace}/{info.node_name}" for info in self._node.get_publishers_info_by_topic(topic)]
+        listed = ", ".join(sorted(name.replace("//", "/") for name in names)) or "none that is known"
+        self._reporter.report(
+            f"the arm holds: two publishers send different states of the same joints on {topic}; publishers: {listed}. "
+            "End the one that does not belong there, then call ~/resume",
+            done=False,
+        )
 
     def _drain_features(self) -> None:
         """Take every feature frame that was sent before this state, so that lockstep does not depend on threads."""

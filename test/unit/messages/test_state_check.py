@@ -1,0 +1,175 @@
+"""Successive joint states: wraps, leaps, bad velocities, split messages, second publishers and repetitions."""
+
+import math
+from types import SimpleNamespace as Fields
+
+import numpy as np
+import pytest
+
+from mbrl_ros.config.sections.robot import RobotSettings
+from mbrl_ros.messages.input_gate import InputGate
+from mbrl_ros.messages.readers import JointStateReader
+from mbrl_ros.robots import load_robot
+from support.robots import planar_arm, planar_robot
+
+DT, NAN = 0.005, float("nan")
+
+
+def message(stamp, q, qd=(), names=("joint1", "joint2")):
+    header = Fields(stamp=Fields(sec=int(stamp), nanosec=round(1e9 * (stamp % 1.0))))
+    return Fields(header=header, name=list(names), position=list(q), velocity=list(qd), effort=[])
+
+
+def reader(robot=None, **options):
+    return JointStateReader(robot or planar_robot(), InputGate("joint_states", timeout=0.05, clock="stamps"), **options)
+
+
+def read(into, k, q, qd=(), **options):
+    return into.read(message(1.0 + k * DT, q, qd, **options), 0.0)
+
+
+def settled(into, q=(0.3, 0.2), count=300, first=0):
+    """Feed `count` states at rest; return the number of the next."""
+    for k in range(first, first + count):
+        assert read(into, k, q, (0.0, 0.0)) is not None
+    return first + count
+
+
+def test_a_continuous_joint_reported_within_one_turn_is_unwrapped():
+    text = planar_arm().replace('type="revolute"', 'type="continuous"', 1)
+    into = reader(load_robot(RobotSettings(interface="velocity"), text))
+    true = 2.8 + 1.5 * DT * np.arange(1000)  # passes pi, and 3 pi
+    seen = [
+        read(into, k, (math.remainder(angle, 2.0 * math.pi), 0.0), (1.5, 0.0)).observation.q[0]
+        for k, angle in enumerate(true)
+    ]
+    np.testing.assert_allclose(seen, true, atol=1e-9)
+    back = [
+        read(into, 1000 + k, (math.remainder(angle, 2.0 * math.pi), 0.0), (-1.5, 0.0)).observation.q[0]
+        for k, angle in enumerate(true[::-1])
+    ]
+    np.testing.assert_allclose(back, true[::-1], atol=1e-9)
+    assert not into.gate.rejected and not into.gate.corrected
+
+
+def test_a_joint_with_stops_is_not_unwrapped():
+    into = reader()
+    read(into, 0, (2.4, 0.0), (0.0, 0.0))
+    assert read(into, 1, (-2.4, 0.0), (0.0, 0.0)).observation.q[0] == pytest.approx(2.4)
+    assert into.gate.corrected["position against velocity"] == 1
+
+
+@pytest.mark.parametrize("size", (0.6, 5.0, -29.0))
+def test_a_velocity_that_the_positions_contradict_is_replaced(size):
+    into = reader()
+    k = settled(into)
+    state = read(into, k, (0.3, 0.2), (0.0, size))
+    assert state.observation.qd == pytest.approx([0.0, 0.0], abs=1e-9)
+    assert into.gate.corrected["velocity against positions"] == 1
+    assert "'joint2'" in into.gate.details["velocity against positions"]
+    assert read(into, k + 1, (0.3, 0.2), (0.0, 0.0)).observation.qd.tolist() == [0.0, 0.0]
+
+
+def test_a_blow_is_no_error_of_a_sensor():
+    into = reader()
+    k = settled(into)
+    state = read(into, k, (0.3, 0.2 + 0.5 * DT * 2.0), (0.0, 2.0))  # from rest to 2 rad/s within a period
+    assert state.observation.qd.tolist() == [0.0, 2.0]
+    assert read(into, k + 1, (0.3, 0.2 + 1.5 * DT * 2.0), (0.0, 2.0)).observation.qd.tolist() == [0.0, 2.0]
+    assert not into.gate.rejected and not into.gate.corrected
+
+
+def test_a_velocity_that_is_always_zero_is_replaced_while_the_joint_moves_fast():
+    into = reader()
+    k, q = settled(into), 0.3
+    for i in range(200):
+        speed = min(2.0, 7.5 * DT * i)
+        q += DT * speed
+        state = read(into, k + i, (q, 0.2), (0.0, 0.0))
+        assert state is not None
+    assert state.observation.qd[0] == pytest.approx(2.0, rel=0.01)
+
+
+def test_leaps_of_several_joints_are_refused_until_they_last_a_second():
+    into = reader()
+    k = settled(into)
+    refused = 0
+    while (state := read(into, k, (1.0, -0.5), (0.0, 0.0))) is None:
+        k, refused = k + 1, refused + 1
+    assert refused * DT == pytest.approx(1.0, abs=3 * DT)
+    assert state.restarted and state.observation.q.tolist() == [1.0, -0.5]
+    assert into.gate.rejected["leap"] == refused
+    assert "'joint1' leapt from 0.3 to 1" in into.gate.details["leap"]
+
+
+def test_a_leap_of_one_joint_is_bridged_for_three_states_then_refused():
+    into = reader()
+    k = settled(into)
+    answers = [read(into, k + i, (0.3, 1.2), (0.0, 0.0)) for i in range(6)]
+    assert [answer is not None for answer in answers] == [True] * 3 + [False] * 3
+    assert all(answer.observation.q[1] == pytest.approx(0.2) for answer in answers[:3])
+    assert read(into, k + 6, (0.3, 0.2), (0.0, 0.0)) is not None
+
+
+@pytest.mark.parametrize("missing", ((0.1, NAN), (NAN, NAN), ()), ids=str)
+def test_velocities_that_are_missing_are_estimated_joint_by_joint(missing):
+    into = reader()
+    for k in range(100):
+        state = read(into, k, (0.1 * k * DT, -0.2 * k * DT), missing)
+    assert state.observation.qd == pytest.approx([0.1, -0.2], abs=1e-6)
+    assert into.estimating and not into.gate.rejected
+
+
+def test_joints_of_several_messages_are_put_together():
+    into = reader()
+    settled(into, count=1)
+    states = []
+    for k in range(1, 50):
+        stamp, q = 1.0 + k * DT, 0.3 + 0.2 * k * DT
+        assert into.read(message(stamp, (q,), (0.2,), ("joint1",)), 0.0) is None
+        states.append(into.read(message(stamp + 0.002, (0.2,), (0.0,), ("joint2",)), 0.0))
+    assert all(state is not None for state in states) and not into.gate.rejected
+    last = states[-1].observation
+    assert last.stamp == pytest.approx(stamp + 0.002)
+    assert last.q == pytest.approx([q + 0.002 * 0.2, 0.2])  # continued to the stamp of the other joint
+
+
+def test_a_joint_that_stays_away_is_named_and_its_state_not_used():
+    into = reader()
+    settled(into, count=1)
+    for k in range(1, 50):
+        assert read(into, k, (0.3,), (0.0,), names=("joint1",)) is None
+    assert into.gate.rejected["missing joints"] >= 30
+    assert "joint2" in into.gate.details["missing joints"]
+
+
+@pytest.mark.parametrize("every", (4, 1))
+def test_a_second_publisher_is_refused_and_recognised(every):
+    into = reader()
+    k, seen = settled(into), []
+    for i in range(200):
+        q = 0.3 + 0.5 * i * DT
+        seen.append((q, read(into, k + i, (q, 0.2), (0.5, 0.0))))
+        if i % every == 0:
+            assert read(into, k + i + 0.4, (0.0, 0.0), (0.0, 0.0)) is None
+    assert into.second_publisher and into.gate.rejected["second publisher"] > 10
+    assert all(state is not None and state.observation.q[0] == pytest.approx(q) for q, state in seen)
+    settled(into, (q, 0.2), 500, k + 200)
+    assert not into.second_publisher  # gone for two seconds
+
+
+def test_two_publishers_from_the_beginning_are_both_refused():
+    into = reader()
+    answers = [read(into, k, ((0.0, 0.0), (0.3, 0.2))[k % 2], (0.0, 0.0)) for k in range(600)]
+    assert into.second_publisher and not any(answers[20:])
+    assert any(read(into, 600 + k, (0.3, 0.2), (0.0, 0.0)) for k in range(300))  # one of them has gone
+
+
+def test_only_the_state_accepted_last_is_a_repetition():
+    into = reader()
+    read(into, 0, (0.3, 0.2), (0.0, 0.0))
+    assert read(into, 0, (0.3, 0.2), (0.0, 0.0)) is None and into.repeated
+    assert read(into, 0, (0.01, 0.01), (), names=("finger1", "finger2")) is None and not into.repeated
+    assert read(into, 0, (0.3, 0.21), (0.0, 0.0)) is None and not into.repeated
+    read(into, 1, (0.3, 0.2), (0.0, 0.0))
+    assert read(into, 0, (0.3, 0.2), (0.0, 0.0)) is None and not into.repeated
