@@ -162,7 +162,8 @@ class MpcController(TargetTracking):
         self._limit_plan(u_now)
         plan = self.planner.plan(ahead, dynamics, parameters, u_now, periods)
         learner.remember(stamp, x)
-        u = self._execute(plan, ahead, u_now) + self._exploration.sample(stamp) if plan.usable else u_now
+        usable = plan.usable and not self.dynamics.failed
+        u = self._execute(plan, ahead, u_now) + self._exploration.sample(stamp) if usable else u_now
         u = np.clip(u, self.robot.command_lower, self.robot.command_upper)
         done = time.perf_counter()
         seconds = {"fit": fitted - begin, "plan": done - fitted, "tick": done - begin}
@@ -180,7 +181,7 @@ class MpcController(TargetTracking):
         return Decision(
             stamp,
             u,
-            DecisionStatus.OK if plan.usable else DecisionStatus.PLANNER_FAILED,
+            DecisionStatus.OK if plan.usable and not self.dynamics.failed else DecisionStatus.PLANNER_FAILED,
             plan,
             nis=innovation.nis if innovation else float("nan"),
             nis_dof=self.n if innovation else 0,

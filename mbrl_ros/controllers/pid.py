@@ -92,8 +92,10 @@ class PidController(TargetTracking):
         gravity = np.array(self._gravity(q)).ravel()
         u = gravity + self._weight * (g.kp * error + g.ki * self._integral + g.kd * (speed - qd))
         limited = np.clip(u, self.robot.command_lower, self.robot.command_upper)
-        self._integral += np.where(limited == u, error * self.dt, 0.0)
-        return Decision(observation.stamp, limited, DecisionStatus.OK, seconds={"tick": time.perf_counter() - begin})
+        finite = bool(np.isfinite(u).all())
+        self._integral += np.where((limited == u) & finite, np.nan_to_num(error) * self.dt, 0.0)
+        status = DecisionStatus.OK if finite else DecisionStatus.PLANNER_FAILED
+        return Decision(observation.stamp, limited, status, seconds={"tick": time.perf_counter() - begin})
 
     def record(self, stamp: float, command: Array) -> None:
         """Do nothing: nothing is learned."""

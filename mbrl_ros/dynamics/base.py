@@ -97,6 +97,10 @@ class Estimator(Protocol):
     def input_gain(self) -> Array:
         """D qd' / d u (n, n) of the last fit, the prior's before the first [rad/s per unit of command]."""
 
+    @property
+    def failed(self) -> bool:
+        """Whether the last fit could not be computed from the evidence, which was forgotten then."""
+
     def reset(self, q: Array | None = None) -> None:
         """Forget everything but the prior, which is taken for the pose q (n,); None: for the pose it has now."""
 

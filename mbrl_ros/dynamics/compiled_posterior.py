@@ -105,7 +105,7 @@ class CompiledPosterior(RegressionPosterior):
     def condition(self, center: Array) -> Array:
         """See `RegressionPosterior`."""
         self.center[:] = center
-        self._functions.posterior_condition(self._address)
+        self.failed = bool(self._functions.posterior_condition(self._address))
         return self.W
 
     def predict(self, regressors: Array, y: Array) -> float:

@@ -67,17 +67,19 @@ class FeatureMotion:
         self.confidence, self.known = 0.0, False
 
     def add_joints(self, stamp: float, q: JointVector) -> None:
-        """Take note of q (n,) at `stamp` [s]."""
+        """Take note of q (n,) at `stamp` [s], if it is finite."""
+        if not np.isfinite(q).all():
+            return
         self._joints.append((stamp, np.array(q)))
 
     def add_frame(self, frame: FeatureFrame) -> bool:
-        """Learn from a frame; False (and nothing learned) if it is out of order or outside the joint history."""
+        """Learn from a frame; False, and nothing learned, if it is out of order, outside the joint history or not finite."""
         if (self._frames and frame.stamp <= self._frames[-1].stamp) or not self._joints:
             return False
         q = self._joints_at(frame.stamp)
-        if q is None:
-            return False
         s = np.array(frame.points)
+        if q is None or not np.isfinite(q.sum() + s.sum() + frame.confidence.sum()):
+            return False
         seen = np.repeat(frame.confidence >= self.settings.min_confidence, 2)
         if self._frames:
             last = self._frames[-1]

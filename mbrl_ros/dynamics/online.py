@@ -27,6 +27,7 @@ evidence yet that loop has a gain of about one per tick, and the arm is lost wit
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -91,6 +92,7 @@ class OnlineDynamics:
         self._stopped = False
         self._command_rows = slice(2 * n, 3 * n)  # of the regressors
         self._input_gain: Array | None = None
+        self._failed = False
         self._equations = StateEquations(n, self.m, dt)
 
     def reset(self, q: Array | None = None) -> None:
@@ -144,6 +146,11 @@ class OnlineDynamics:
         """See `Estimator`."""
         return self.prior_gain(np.zeros(self.nx)) if self._input_gain is None else self._input_gain
 
+    @property
+    def failed(self) -> bool:
+        """See `Estimator`."""
+        return self._failed
+
     def prior_gain(self, x: Array) -> Array:
         """Return the prior's d qd' / d u (n, n) at x (nx,) without a command."""
         return np.array(self.prior.linearize(x[None, : 2 * self.n], np.zeros((1, self.n)))[1][0, :, 2 * self.n :])
@@ -174,7 +181,10 @@ class OnlineDynamics:
         )
 
     def learn(self, prediction: Prediction) -> Innovation:
-        """Learn from what was predicted last; return its innovation."""
+        """Learn from what was predicted last, if all of it is finite; return its innovation."""
+        if not math.isfinite(prediction.regressors.sum() + prediction.y.sum() + prediction.rho):
+            self.consistency = self.consistency.after(math.nan, self.nis_bound, self.dt, self.consistency_settings)
+            return prediction.innovation
         transition, weight = prediction.transition, 1.0 / (1.0 + prediction.rho)
         n, x, u = self.n, transition.x[: 2 * self.n], transition.u
         self.consistency = self.consistency.after(
@@ -206,6 +216,10 @@ class OnlineDynamics:
         joints = x[: 2 * n]
         # a frozen model stays the affine map it was: about a new center the prior would enter again
         W = self.posterior.W if self._stopped else self.posterior.condition(self._center(joints, u))
+        self._failed = self.posterior.failed
+        if self._failed:  # the evidence is of no use; with the prior alone it goes on
+            self.posterior.reset()
+            W = self.posterior.condition(self._center(joints, u))
         if self.prior.linear or X is None or U is None:
             X, U = joints[None], u[None]
         else:

@@ -62,6 +62,7 @@ class RegressionPosterior:
         self.variance = self.Sigma.reshape(-1)[:: n + 1]  # its diagonal
         self._factor = np.zeros((D, D))
         self.count = self.inflation = 0.0
+        self.failed = False
         self.reset()
 
     def reset(self) -> None:
@@ -95,7 +96,10 @@ class RegressionPosterior:
         self.condition(self.center)
 
     def condition(self, center: Array) -> Array:
-        """Return W (D, n) about `center` (D-1,): row j < D-1 the slope by regressor j, the last one the mean there."""
+        """Return W (D, n) about `center` (D-1,): row j < D-1 the slope by regressor j, the last one the mean there.
+
+        Where S + Lambda has no Cholesky factor, `failed` is true and W stays that of before.
+        """
         S, C = self.S.copy(), self.C.copy()
         S[:-1] -= center[:, None] * self.S[-1]
         S[:, :-1] -= S[:, -1:] * center
@@ -106,6 +110,9 @@ class RegressionPosterior:
             S.flat[:: self.size + 1] += 1e-9 * np.trace(S) / self.size
             self._factor, info = dpotrf(S, lower=1)
         self.center[:] = center
+        self.failed = bool(info) or not np.isfinite(self._factor[-1, -1])
+        if self.failed:
+            return self.W
         self.W[:] = dpotrs(self._factor, C, lower=1)[0]
         return self.W
 
