@@ -52,6 +52,10 @@ class ShapeError(MbrlError):
         super().__init__(f"{name} must have shape {expected}, got {given}")
 
 
+class CallOrderError(MbrlError):
+    """A method was called before another one that must come first."""
+
+
 class TargetError(MbrlError):
     """A target is malformed, outside the joint limits, out of reach, or its time is wrong; `kind` tells which.
 

@@ -20,9 +20,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from ..config.configuration import Configuration
 from ..dynamics.base import Estimator
 from ..dynamics.delay_monitor import DelayMonitor
+from ..exceptions import CallOrderError, ShapeError
 from ..references.segments import Waypoints
 from ..references.target_manager import TargetManager
 from ..references.targets import Target
@@ -189,6 +192,23 @@ class TargetTracking:
 
     def __init__(self, target_manager: TargetManager):
         self.target_manager = target_manager
+
+    def check(self, observation: Observation) -> None:
+        """Raise an error if `step` cannot answer the observation because of how it was called.
+
+        Raises
+        ------
+        CallOrderError
+            `reset` has not been called.
+        ShapeError
+            q or qd is not (n,).
+        """
+        if self.target_manager.target is None:
+            raise CallOrderError("step() before reset(): the controller does not know where the robot is")
+        n = (self.target_manager.n,)
+        for name, value in (("observation.q", observation.q), ("observation.qd", observation.qd)):
+            if np.shape(value) != n:
+                raise ShapeError(name, n, np.shape(value))
 
     def set_joint_target(self, q: Array, stamp: float = 0.0) -> Target:
         """See `Controller`."""

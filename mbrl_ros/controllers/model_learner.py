@@ -126,11 +126,16 @@ class ModelLearner:
         return np.concatenate([joints, s, sd]), fresh
 
     def learn(self, stamp: float, x: StateVector) -> Innovation | None:
-        """Learn from the last period if it was one period; else None. Velocities that are refused are replaced in x."""
+        """Learn from the last period if it was one period and all of it is finite; else None.
+
+        Velocities that are refused are replaced in x.
+        """
         self.prior_moved = False
         if self.last is None or abs(stamp - self.last[0] - self.dt) > 0.2 * self.dt:
             return None
         last_stamp, last_x = self.last
+        if not math.isfinite(x.sum() + last_x.sum()):
+            return None
         transition = Transition(last_stamp, last_x, self.history.in_effect(last_stamp), x)
         neighbors = self.history.around(last_stamp)
         timing_std = math.hypot(self.delay.std, self.history.std(last_stamp)) if self.delay.std else 0.0

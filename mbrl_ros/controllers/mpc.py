@@ -142,6 +142,7 @@ class MpcController(TargetTracking):
 
     def step(self, observation: Observation) -> Decision:
         """Decide on the command (nu,); see `Controller`."""
+        self.check(observation)
         begin = time.perf_counter()
         learner, stamp = self.learner, observation.stamp
         x, features_fresh = learner.state(observation)

@@ -84,6 +84,7 @@ class PidController(TargetTracking):
 
     def step(self, observation: Observation) -> Decision:
         """Decide on the command (nu,); see `Controller`."""
+        self.check(observation)
         begin = time.perf_counter()
         q, qd, g = observation.q, observation.qd, self._gains
         self.target_manager.advance(observation.stamp, np.concatenate([q, qd]))

@@ -179,6 +179,7 @@ class PolicyController(TargetTracking):
 
     def step(self, observation: Observation) -> Decision:
         """Decide on the command (nu,), by the policy or the teacher; see `Controller`."""
+        self.check(observation)
         begin, stamp, distillation = time.perf_counter(), observation.stamp, self.configuration.distillation
         a, w = self._window.update(stamp, observation.qd, self._history.in_effect(stamp - self.dt))
         given = PolicyInput(None, distillation.task, observation.q, observation.qd, a, w)

@@ -73,7 +73,7 @@ class FeatureMotion:
         self._joints.append((stamp, np.array(q)))
 
     def add_frame(self, frame: FeatureFrame) -> bool:
-        """Learn from a frame; False, and nothing learned, if it is out of order, outside the joint history or not finite."""
+        """Learn from a frame; False (and nothing learned) if it is out of order, too old or not finite."""
         if (self._frames and frame.stamp <= self._frames[-1].stamp) or not self._joints:
             return False
         q = self._joints_at(frame.stamp)

@@ -36,6 +36,7 @@ from scipy.stats import f as f_distribution
 from ..config import registry
 from ..config.section import Section
 from ..config.sections.dynamics import ConsistencySettings, DynamicsSettings, FeatureSettings
+from ..exceptions import ShapeError
 from ..robots import Robot
 from ..types import Array, LinearGaussianDynamics, Transition
 from .base import Innovation, Prediction, TransitionObserver
@@ -161,6 +162,8 @@ class OnlineDynamics:
 
     def predict(self, transition: Transition, neighbors: Array | None = None, timing_std: float = 0.0) -> Prediction:
         """Compare one transition with the model; see `Estimator`."""
+        if not transition.x.shape == transition.x_next.shape == (self.nx,) or transition.u.shape != (self.nu,):
+            raise _wrong_shape(transition, self.nx, self.nu)
         n, x, u = self.n, transition.x[: 2 * self.n], transition.u
         y = transition.x_next[n : 2 * n] - x[n:] - self.prior.mean(x, u)
         regressors = self._regressors(x, u)
@@ -256,6 +259,13 @@ class OnlineDynamics:
     def _frozen(self, stamp: float) -> bool:
         begun = stamp if self._start is None else self._start
         return self.settings.estimator == "frozen" and stamp - begun >= self.settings.freeze_after
+
+
+def _wrong_shape(transition: Transition, nx: int, nu: int) -> ShapeError:
+    """Return the error that names the first part of the transition with a wrong shape."""
+    parts = (("x", transition.x, nx), ("x_next", transition.x_next, nx), ("u", transition.u, nu))
+    name, value, size = next((name, value, size) for name, value, size in parts if value.shape != (size,))
+    return ShapeError(f"transition.{name}", (size,), value.shape)
 
 
 def _interpolated(x: float, at: list[float], values: list[float]) -> float:

@@ -8,8 +8,8 @@ tolerance e:
     e = c v_max + a_max h + 4 rms(s_k - s_{k-1})
 
 A state with a slope that is not explained is refused: its positions leapt. Where that is so for one joint alone, its
-position is continued with its velocity instead, in at most REPLACED states in a row. Otherwise the velocity is held against the
-positions and is replaced by the estimate from them (robots/velocity_estimator.py) if
+position is continued with its velocity instead, in at most REPLACED states in a row. Otherwise the velocity is held
+against the positions and is replaced by the estimate from them (robots/velocity_estimator.py) if
 
     |v - s| > e   and   |(v_0 + v)/2 - s| > e/2,
 
@@ -18,8 +18,8 @@ that are missing (NaN) are estimated too, joint by joint.
 
 Refused states that continue each other for LASTING seconds, with no accepted state in between, are taken up as a new
 beginning: an encoder was set anew. Refused states that alternate with accepted ones, continue each other and leap
-furthest in the same joint and direction come from a second publisher. If the accepted ones have not been alone for LASTING seconds before, neither can be trusted, and all
-are refused.
+furthest in the same joint and direction come from a second publisher. If the accepted ones have not been alone for
+LASTING seconds before, neither can be trusted, and all are refused.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ class Sample:
 class StateCheck:
     """Judges the successive states of one robot: `examine` a state, then `accept` it.
 
-    `second_publisher` tells whether states of two publishers alternate. Of the state accepted last, `corrected` (n,) tells
-    which velocities and `replaced` (n,) which positions were replaced, `estimated` whether a velocity was estimated.
+    `second_publisher` tells whether states of two publishers alternate. Of the state accepted last, `corrected` (n,)
+    tells which velocities and `replaced` (n,) which positions were replaced, `estimated` whether a velocity was
+    estimated.
     """
 
     def __init__(self, robot: Robot, cutoff: float):

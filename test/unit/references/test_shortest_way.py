@@ -1,0 +1,44 @@
+"""Joint targets of continuous joints: the same angle whole turns away, or the turns that were asked for."""
+
+import numpy as np
+import pytest
+
+from mbrl_ros.config.sections.references import ReferenceSettings
+from mbrl_ros.config.sections.robot import RobotSettings
+from mbrl_ros.references.target_manager import TargetManager
+from mbrl_ros.robots import load_robot
+from support.robots import planar_arm
+
+TURN = 2.0 * np.pi
+
+
+def manager(**settings) -> TargetManager:
+    text = planar_arm().replace('type="revolute"', 'type="continuous"', 1)
+    made = TargetManager(load_robot(RobotSettings(interface="velocity"), text), ReferenceSettings(**settings), 0.01)
+    made.reset(np.array([3.0, 0.2]), 1.0)
+    return made
+
+
+@pytest.mark.parametrize(
+    "angle, end", ((3.5 - TURN, 3.5), (3.0 - TURN, 3.0), (0.5, 0.5), (0.1 + 2 * TURN, 0.1), (-0.5, TURN - 0.5))
+)
+def test_a_continuous_joint_takes_the_short_way(angle, end):
+    made = manager()
+    made.set_joint_target(np.array([angle, 2.0]))
+    made.advance(1.01, np.zeros(4))
+    assert made.joint_reference(made.end + 1.0) == pytest.approx([end, 2.0])
+    assert made.target.value == pytest.approx([end, 2.0])
+
+
+def test_a_trajectory_is_moved_as_a_whole():
+    made = manager()
+    made.set_trajectory(np.array([1.0, 9.0]), np.array([[3.2 - TURN, 0.2], [6.5 - TURN, 0.2]]))
+    made.advance(1.01, np.zeros(4))
+    assert made.joint_reference(made.end + 1.0) == pytest.approx([6.5, 0.2])
+
+
+def test_the_turns_are_made_where_they_are_wanted():
+    made = manager(shortest_way=False)
+    made.set_joint_target(np.array([3.0 - TURN, 0.2]))
+    made.advance(1.01, np.zeros(4))
+    assert made.joint_reference(made.end + 1.0) == pytest.approx([3.0 - TURN, 0.2])
