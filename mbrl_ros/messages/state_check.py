@@ -16,6 +16,9 @@ against the positions and is replaced by the estimate from them (robots/velocity
 the second because a blow changes the velocity within one sample, and positions then follow the mean of both. Velocities
 that are missing (NaN) are estimated too, joint by joint.
 
+A state that repeats the last one in every value while the robot moves is an old message with a new stamp. It is
+accepted, and the state after it may continue it or the last state that was not a repetition.
+
 Refused states that continue each other for LASTING seconds, with no accepted state in between, are taken up as a new
 beginning: an encoder was set anew. Refused states that alternate with accepted ones, continue each other and leap
 furthest in the same joint and direction come from a second publisher. If the accepted ones have not been alone for
@@ -58,6 +61,7 @@ class Sample:
     q: Array
     qd: Array
     slope: Array
+    measured: Array  # velocities as they were reported
 
 
 class StateCheck:
@@ -80,7 +84,8 @@ class StateCheck:
         n = self._robot.n
         self._last: Sample | None = None
         self._new: Sample | None = None
-        self._explained, self._begins = False, False
+        self._explained = self._begins = self._repeats = False
+        self._distinct: Sample | None = None  # the last state before those that repeat it
         self._nothing: NDArray[np.bool_] = np.zeros(n, dtype=bool)
         self._replaced, self._replacements = self._nothing, 0  # positions of the new state; states in a row
         self._square: Array | None = None  # rms^2 of the slope's change
@@ -112,16 +117,21 @@ class StateCheck:
             (n,) velocities [rad/s or m/s], NaN where none was measured.
         """
         last, pending = self._last, None if self._accepted_since_suspect else self._suspect
-        self._begins = self._explained = False
+        self._begins = self._explained = self._repeats = False
         self._replaced = self._nothing
         newest = last if pending is None else pending
         if last is None or newest is None or stamp <= last.stamp or stamp - newest.stamp > LONGEST_GAP:
             q = raw if last is None else self._unwrapped(last, stamp, raw, qd)
-            self._new = Sample(stamp, raw, q, qd, qd)
+            self._new = Sample(stamp, raw, q, qd, qd, qd)
+            return None
+        if not self._contested and self._is_repeated(last, stamp, raw, qd):
+            self._new, self._repeats = Sample(stamp, raw, last.q, last.qd, last.slope, qd), True
             return None
         new = self._new = self._following(last, stamp, raw, qd)
         share = 1.0 if pending is None else max(1e-3, (stamp - pending.stamp) / (stamp - last.stamp))
         leapt = self._leapt(last, new, share)
+        if self._distinct is not None:  # the repetitions in between were older than their stamps
+            leapt &= self._leapt(self._distinct, self._following(self._distinct, stamp, raw, qd), share)
         self._explained = True
         if not self._contested and not leapt.any():
             return None
@@ -137,19 +147,20 @@ class StateCheck:
         steady = np.abs(new.qd - last.qd) <= self._tolerance(step)  # NaN is not
         velocity = np.nan_to_num(np.where(steady, 0.5 * (last.qd + new.qd), last.qd))
         q = np.where(leapt, last.q + step * velocity, new.q)
-        return Sample(new.stamp, new.raw + (q - new.q), q, new.qd, np.where(leapt, velocity, new.slope))
+        slope = np.where(leapt, velocity, new.slope)
+        return Sample(new.stamp, new.raw + (q - new.q), q, new.qd, slope, new.measured)
 
     def _suspected(
         self, stamp: float, raw: Array, qd: Array, last: Sample, leapt: NDArray[np.bool_]
     ) -> tuple[Rejection, str] | None:
         """Refuse a state, or let it be a new beginning; tell whether a second publisher sends it."""
         before = self._suspect
-        suspect = Sample(stamp, raw, raw, qd, qd)
+        suspect = Sample(stamp, raw, raw, qd, qd, qd)
         continues = False
         if before is not None and 0.0 < stamp - before.stamp <= LONGEST_GAP:
             suspect = self._following(before, stamp, raw, qd)
             continues = not self._leapt(before, suspect, 1.0).any()
-            suspect = Sample(stamp, raw, suspect.q, np.where(np.isnan(qd), suspect.slope, qd), suspect.slope)
+            suspect = Sample(stamp, raw, suspect.q, np.where(np.isnan(qd), suspect.slope, qd), suspect.slope, qd)
         if self._accepted_since_suspect:
             joint = int(np.abs(suspect.q - last.q).argmax())
             side = joint if suspect.q[joint] > last.q[joint] else -1 - joint
@@ -193,17 +204,19 @@ class StateCheck:
         begins = restarted or self._begins
         if begins:
             self.forget()
-            new, last = Sample(new.stamp, new.raw, new.raw, new.qd, new.qd), None
+            new, last = Sample(new.stamp, new.raw, new.raw, new.measured, new.measured, new.measured), None
         if last is None:
             self._alone_since = new.stamp
         estimate = self._estimator.update(new.stamp, new.q)
-        qd = self._admitted(last, new, estimate) if last is not None and self._explained and not begins else new.qd
+        judged = self._explained and self._distinct is None and not begins
+        qd = self._admitted(last, new, estimate) if last is not None and judged else new.measured
+        self._distinct = (self._distinct or last) if self._repeats and not begins else None
         missing = np.isnan(qd)
         self.estimated = bool(missing.any())
         if self.estimated and estimate is not None:
             qd = np.where(missing, estimate, qd)
         usable = not self.estimated or estimate is not None
-        self._last = Sample(new.stamp, new.raw, new.q, qd, new.slope)
+        self._last = Sample(new.stamp, new.raw, new.q, qd, new.slope, new.measured)
         if self._replaced.any():
             self._replacements += 1
         else:
@@ -229,9 +242,16 @@ class StateCheck:
         unwrapped: Array = raw - 2.0 * np.pi * (offset + turns)
         return unwrapped
 
+    def _is_repeated(self, last: Sample, stamp: float, raw: Array, qd: Array) -> bool:
+        """Whether a state repeats the last one in every value although the robot moves."""
+        if not (np.array_equal(raw, last.raw) and np.array_equal(qd, last.measured, equal_nan=True)):
+            return False
+        since = last.stamp if self._distinct is None else self._distinct.stamp
+        return bool(np.nan_to_num(last.qd).any()) and stamp - since <= LONGEST_GAP
+
     def _following(self, last: Sample, stamp: float, raw: Array, qd: Array) -> Sample:
         q = self._unwrapped(last, stamp, raw, qd)
-        return Sample(stamp, raw, q, qd, (q - last.q) / (stamp - last.stamp))
+        return Sample(stamp, raw, q, qd, (q - last.q) / (stamp - last.stamp), qd)
 
     def _tolerance(self, step: float) -> Array:
         """Return e (n,) for a time `step` [s] between two states."""

@@ -173,3 +173,16 @@ def test_only_the_state_accepted_last_is_a_repetition():
     assert read(into, 0, (0.3, 0.21), (0.0, 0.0)) is None and not into.repeated
     read(into, 1, (0.3, 0.2), (0.0, 0.0))
     assert read(into, 0, (0.3, 0.2), (0.0, 0.0)) is None and not into.repeated
+
+
+@pytest.mark.parametrize("catches_up", (False, True))
+def test_an_old_state_sent_again_with_a_new_stamp_is_no_leap(catches_up):
+    """Drivers do that whose hardware and publisher are not in step."""
+    into, speed, late = reader(), 2.0, 0
+    for k in range(400):
+        again = k % 40 == 39
+        late = (late + 1 if again else 0 if catches_up else late) if k % 40 >= 39 or catches_up else late
+        q = 0.1 + speed * DT * (k - late) - 1.0
+        state = read(into, k, (q, 2.0 * q), (speed, 2.0 * speed))
+        assert state.observation.qd.tolist() == [speed, 2.0 * speed]
+    assert not into.gate.rejected and not into.gate.corrected
