@@ -36,9 +36,9 @@ class JointAssembly:
         self._new = np.zeros(n, dtype=bool)
         self._q, self._qd, self._effort = np.zeros(n), np.zeros(n), np.zeros(n)
 
-    def complete(self, stamp: float) -> None:
-        """Take note of a message stamped `stamp` [s] that held every joint: nothing waits any more."""
-        self._stamps[:], self._new[:] = stamp, False
+    def clear(self) -> None:
+        """Forget what waits: a message held every joint."""
+        self._new[:] = False
 
     def add(self, stamp: float, values: JointValues) -> tuple[Array, Array, Array] | tuple[Rejection, str] | None:
         """Add a message.

@@ -174,7 +174,7 @@ class JointStateReader:
         index = self.order.resolve(message.name)
         if not isinstance(index, tuple):
             values = self._entries(message, index)
-            self._assembly.complete(stamp)
+            self._assembly.clear()
             return None if values is None else (values.q, values.qd, values.effort)
         some = self.order.some(message.name) if index[0] is Rejection.MISSING_JOINTS else None
         if some is None or not len(some[0]):

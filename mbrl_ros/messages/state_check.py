@@ -19,10 +19,10 @@ that are missing (NaN) are estimated too, joint by joint.
 A state that repeats the last one in every value while the robot moves is an old message with a new stamp. It is
 accepted, and the state after it may continue it or the last state that was not a repetition.
 
-Refused states that continue each other for LASTING seconds, with no accepted state in between, are taken up as a new
-beginning: an encoder was set anew. Refused states that alternate with accepted ones, continue each other and leap
+Refused states that continue each other for NEW_BEGINNING seconds, with no accepted state in between, are taken up as a
+new beginning: an encoder was set anew. Refused states that alternate with accepted ones, continue each other and leap
 furthest in the same joint and direction come from a second publisher. If the accepted ones have not been alone for
-LASTING seconds before, neither can be trusted, and all are refused.
+NEW_BEGINNING seconds before, neither can be trusted, and all are refused.
 """
 
 from __future__ import annotations
@@ -40,9 +40,13 @@ from .input_gate import Rejection
 
 SHARE = 0.15  # c: of the velocity limit
 NOISE = 3e-4  # [rad or m]: standard deviation of positions that is assumed at the beginning
-MEMORY, BEGINNING, LARGEST = 50.0, 5.0, 5.0  # of the rms: samples; samples that the assumption weighs; times the rms
+MEMORY, BEGINNING, LARGEST_CHANGE = (
+    50.0,
+    5.0,
+    5.0,
+)  # of the rms: samples; samples that the assumption weighs; times the rms
 LONGEST_GAP = 0.5  # [s]: after a longer time without a state anything may follow
-LASTING, PATIENCE = 1.0, 5  # [s] and states after which refused states are a new beginning
+NEW_BEGINNING, CONTINUING = 1.0, 5  # [s] and states after which refused states are a new beginning
 ALTERNATIONS = 3  # refused states of one line between accepted ones: a second publisher
 FORGOTTEN = 2.0  # [s] without a state of a second publisher after which it counts as gone
 REPLACED = 3  # states in a row in which the position of one joint is replaced
@@ -172,8 +176,8 @@ class StateCheck:
         self._suspect, self._accepted_since_suspect = suspect, 0
         if not self.second_publisher and self._alternations >= ALTERNATIONS:
             self.second_publisher = True
-            self._contested = stamp - self._alone_since < LASTING
-        if self._suspects >= PATIENCE and stamp - self._first_suspect >= LASTING:
+            self._contested = stamp - self._alone_since < NEW_BEGINNING
+        if self._suspects >= CONTINUING and stamp - self._first_suspect >= NEW_BEGINNING:
             self._begins = True
             return None
         joint = int(np.flatnonzero(leapt)[0]) if leapt.any() else 0
@@ -281,7 +285,7 @@ class StateCheck:
         self.corrected = (off | (self._runs >= PERSISTENT)) & ~np.isnan(new.qd)
         if self._square is None:
             self._square = np.full(self._robot.n, 6.0 * (NOISE / step) ** 2)
-        change = np.minimum((new.slope - last.slope) ** 2, LARGEST**2 * self._square)
+        change = np.minimum((new.slope - last.slope) ** 2, LARGEST_CHANGE**2 * self._square)
         change = np.where(np.isnan(change), self._square, change)
         self._seen += 1
         self._square = self._square + max(1.0 / MEMORY, 1.0 / (self._seen + BEGINNING)) * (change - self._square)

@@ -129,12 +129,12 @@ class ControlCycle:
         recent = self._recent_state() is not None
         return Event(name, self._number, self.controller.targets_accepted, recent, details)
 
-    def repeat_command(self, stamp: float) -> None:
-        """Send the last command again if it answers the state stamped `stamp` [s], which came twice.
+    def repeat_command(self, stamp: float | None = None) -> None:
+        """Send the last command again, after a tick since the activation: no state came in time, or one came twice.
 
-        Its answer may have been lost. Nothing is sent before the first tick after an activation.
+        Of the latter `stamp` [s] is given; nothing is sent if the last command answers another state.
         """
-        if self._last_command is not None and self._last_command[0] == stamp and not self._beginning:
+        if self._last_command is not None and not self._beginning and stamp in (None, self._last_command[0]):
             self.outputs.command(*self._last_command)
 
     # --- one tick -------------------------------------------------------------------------------------------------

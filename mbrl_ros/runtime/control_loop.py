@@ -219,5 +219,5 @@ class ControlLoop:
         self.deadline.after_miss(self.clock.now())
         tick = self._cycle.miss(age)
         if tick is None and self._keep_alive:
-            self.repeat_command()
+            self._cycle.repeat_command()
         return tick
