@@ -59,7 +59,7 @@ class MpcAssembly:
         self._add_observers(robot)
         self._services = Services(node, self.loop, robot, settings.model_file, self._reporter)
         self._subscriptions = Subscriptions(
-            node, self.loop, configuration, self.gates, self._targets, lockstep=settings.lockstep
+            node, self.loop, configuration, self.gates, self._targets, self._reporter, lockstep=settings.lockstep
         )
         realtime.settle_process(settings, self._warn)
 

@@ -27,6 +27,7 @@ from ..runtime.mailbox import Arrival
 from ..safety.state_machine import Request
 from . import qos
 from .background_worker import BackgroundWorker
+from .reporter import Reporter
 from .target_outcomes import TargetOutcomes
 
 
@@ -61,11 +62,13 @@ class Subscriptions:
         configuration: Configuration,
         gates: InputGates,
         outcomes: TargetOutcomes,
+        reporter: Reporter,
         *,
         lockstep: bool,
     ):
         """Subscribe: from now on `loop` gets states."""
-        self._node, self._loop, self._outcomes, self._lockstep = node, loop, outcomes, lockstep
+        self._node, self._loop, self._outcomes, self._reporter = node, loop, outcomes, reporter
+        self._lockstep = lockstep
         self._controller, self._robot = loop.controller, loop.controller.robot
         control = configuration.control
         self._states = gates.states

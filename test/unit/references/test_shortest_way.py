@@ -5,6 +5,7 @@ import pytest
 
 from mbrl_ros.config.sections.references import ReferenceSettings
 from mbrl_ros.config.sections.robot import RobotSettings
+from mbrl_ros.references.segments import Waypoints
 from mbrl_ros.references.target_manager import TargetManager
 from mbrl_ros.robots import load_robot
 from support.robots import planar_arm
@@ -32,7 +33,7 @@ def test_a_continuous_joint_takes_the_short_way(angle, end):
 
 def test_a_trajectory_is_moved_as_a_whole():
     made = manager()
-    made.set_trajectory(np.array([1.0, 9.0]), np.array([[3.2 - TURN, 0.2], [6.5 - TURN, 0.2]]))
+    made.set_trajectory(Waypoints.of([1.0, 9.0], [[3.2 - TURN, 0.2], [6.5 - TURN, 0.2]]))
     made.advance(1.01, np.zeros(4))
     assert made.joint_reference(made.end + 1.0) == pytest.approx([6.5, 0.2])
 
