@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -287,8 +286,6 @@ class TargetManager:
 
     def _accept(self, target: Target) -> Target:
         """Queue a target; TargetError while targets are refused, or if too many wait."""
-        if not math.isfinite(target.stamp):
-            raise TargetError(f"the stamp of a target must be finite, got {target.stamp}")
         if reason := self._refusal():
             raise TargetError(reason, kind="refused at present")
         self._queue.add(target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 from ..exceptions import TargetError
@@ -22,7 +23,9 @@ class TargetQueue:
         self.accepted = self.adopted = 0
 
     def add(self, target: Target) -> None:
-        """Add a target; TargetError if too many wait."""
+        """Add a target; TargetError if its stamp is not finite or too many wait."""
+        if not math.isfinite(target.stamp):
+            raise TargetError(f"the stamp of a target must be finite, got {target.stamp}")
         with self._lock:
             kept = [t for t in self._waiting if target.stamp > 0.0 and abs(t.stamp - target.stamp) > 0.5 * self._dt]
             if len(kept) >= self._most:
