@@ -115,6 +115,9 @@ class Controller(Protocol):
             The command (nu,) in effect at the end of the interruption.
         """
 
+    def skip_transition(self) -> None:
+        """Learn nothing in the next step: the robot may not have followed its commands."""
+
     # --- settings and timing --------------------------------------------------------------------------------------
 
     def update_settings(self, configuration: Configuration) -> None:
@@ -209,6 +212,9 @@ class TargetTracking:
         for name, value in (("observation.q", observation.q), ("observation.qd", observation.qd)):
             if np.shape(value) != n:
                 raise ShapeError(name, n, np.shape(value))
+
+    def skip_transition(self) -> None:
+        """Do nothing: nothing is learned."""
 
     def set_joint_target(self, q: Array, stamp: float = 0.0) -> Target:
         """See `Controller`."""

@@ -62,6 +62,7 @@ class ModelLearner:
         self.inertia: Gain | None = None
         self.effort_gain: Gain = np.zeros((self.nu, self.nu))
         self.last: tuple[float, StateVector] | None = None  # stamp and state of the last tick
+        self._skipping = False  # whether nothing is learned in this tick
 
     def reset(self, observation: Observation) -> None:
         """Start anew at `observation`: forget the model's evidence."""
@@ -83,6 +84,10 @@ class ModelLearner:
         self.history.reset(command)
         self.last = None
 
+    def skip_transition(self) -> None:
+        """Learn nothing in the next tick: the robot may not have followed its commands."""
+        self.last, self._skipping = None, True
+
     def update_settings(self, configuration: Configuration) -> None:
         """Take over the dynamic settings."""
         self.dynamics.update_settings(configuration.dynamics)
@@ -99,7 +104,8 @@ class ModelLearner:
     def record(self, stamp: float, command: CommandVector) -> None:
         """Take note that `command` (nu,) was applied; see `Controller.record`."""
         self.history.record(stamp, command, self._timing_std)
-        if self.last is not None and self.last[0] == stamp:
+        skipping, self._skipping = self._skipping, False
+        if self.last is not None and self.last[0] == stamp and not skipping:
             x = self.last[1]
             changed = self.delay.update(stamp, x[: self.n], x[self.n : 2 * self.n], command)
             if changed is not None:

@@ -113,7 +113,11 @@ class MpcController(TargetTracking):
             self._exploration.postpone(observation.stamp - self.learner.last[0])
         self.learner.resume(command)
         self._planned = False
-        self.target_manager.resume(observation.q, observation.stamp)
+        self.target_manager.resume(observation.q, observation.qd, observation.stamp)
+
+    def skip_transition(self) -> None:
+        """Let the model learn nothing in the next step; see `Controller`."""
+        self.learner.skip_transition()
 
     def record(self, stamp: float, command: CommandVector) -> None:
         """Take note of the applied command (nu,); see `Controller`."""

@@ -68,7 +68,7 @@ class PidController(TargetTracking):
 
     def resume(self, observation: Observation, command: Array) -> None:
         """Go on at `observation` after an interruption; the integral stands for gravity and stays."""
-        self.target_manager.resume(observation.q, observation.stamp)
+        self.target_manager.resume(observation.q, observation.qd, observation.stamp)
 
     def update_settings(self, configuration: Configuration) -> None:
         """Keep them: none of those it uses is dynamic."""

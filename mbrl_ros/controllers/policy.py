@@ -167,6 +167,10 @@ class PolicyController(TargetTracking):
         self.teacher.mpc.resume(observation, command)
         self._restart(command)
 
+    def skip_transition(self) -> None:
+        """Let the planner's model learn nothing in the next step; see `Controller`."""
+        self.teacher.mpc.skip_transition()
+
     def update_settings(self, configuration: Configuration) -> None:
         """Take over the dynamic settings, between two steps."""
         self.configuration = configuration

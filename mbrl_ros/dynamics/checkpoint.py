@@ -39,6 +39,11 @@ def save_model(path: str | Path, dynamics: Estimator, robot: Robot, evidence: di
 
 def load_model(path: str | Path, dynamics: Estimator, robot: Robot) -> None:
     """Replace what `dynamics` has learned; DataError, and nothing changed, if the file does not fit."""
+    dynamics.restore(read_model(path, dynamics, robot))
+
+
+def read_model(path: str | Path, dynamics: Estimator, robot: Robot) -> dict[str, Array]:
+    """Read what `dynamics` can restore, and change nothing; DataError if the file does not fit."""
     _, owner, arrays = store.load(path, KIND, store.MOST_OF_MODEL)
     store.check_owner(path, owner, store.Owner(robot.joints, robot.interface, dynamics.dt))
     if "prior_gain" not in arrays:  # written before the prior's input gain depended on the pose: it was this then
@@ -62,7 +67,7 @@ def load_model(path: str | Path, dynamics: Estimator, robot: Robot) -> None:
     for name in ("count", "precision"):
         if not (arrays[name] > 0.0).all():
             raise DataError(f"{path}: '{name}' must be positive, got {float(arrays[name].min())}")
-    dynamics.restore(arrays)
+    return arrays
 
 
 def content_hash(path: str | Path) -> str:

@@ -27,6 +27,7 @@ OFFSET_MEMORY = 30.0  # [s]: the fastest message is remembered for one to two of
 class Rejection(str, enum.Enum):
     """Why an input was not used; the value is its name in diagnostics."""
 
+    NO_CLOCK = "no clock"  # use_sim_time, and no message of /clock yet
     NO_STAMP = "no stamp"  # header.stamp is zero, negative or not finite
     DUPLICATE = "duplicate stamp"  # the same stamp as the message before
     BACKWARD = "backward stamp"  # an earlier stamp than the message before

@@ -5,7 +5,6 @@ They exist between configure and cleanup.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from rclpy.duration import Duration
@@ -26,6 +25,7 @@ from . import command_publisher, realtime
 from .command_watch import CommandWatch
 from .diagnostics import Diagnostics
 from .guard_link import GuardLink
+from .input_clock import InputClock
 from .outputs import NodeOutputs
 from .plan_display import PlanDisplay
 from .policy_interface import PolicyInterface
@@ -49,6 +49,9 @@ class MpcAssembly:
         controller: Controller = build_controller(robot, configuration)
         supervisor = Supervisor(robot, configuration.supervisor, 1.0 / configuration.control.rate)
         self.gates = InputGates.of(configuration, lockstep=settings.lockstep)
+        self._input_clock = InputClock(
+            node, self.gates.states, 1.0 / configuration.control.rate, lockstep=settings.lockstep
+        )
         self._reporter = Reporter(node)
         self._outputs = NodeOutputs(
             node, robot, controller, supervisor, settings, rejected=self.gates.rejected, reporter=self._reporter
@@ -59,7 +62,14 @@ class MpcAssembly:
         self._add_observers(robot)
         self._services = Services(node, self.loop, robot, settings.model_file, self._reporter)
         self._subscriptions = Subscriptions(
-            node, self.loop, configuration, self.gates, self._targets, self._reporter, lockstep=settings.lockstep
+            node,
+            self.loop,
+            configuration,
+            self.gates,
+            self._targets,
+            self._reporter,
+            clock=self._input_clock,
+            lockstep=settings.lockstep,
         )
         realtime.settle_process(settings, self._warn)
 
@@ -100,8 +110,7 @@ class MpcAssembly:
     def _control_loop(self, controller: Controller, supervisor: Supervisor) -> ControlLoop:
         settings, control, robot = self._settings, self._configuration.control, controller.robot
         dt = 1.0 / control.rate
-        simulated = self._node.get_parameter("use_sim_time").value
-        clock = SystemClock(lambda: self.gates.states.age(self._now()), self._now if simulated else time.perf_counter)
+        clock = SystemClock(self._input_clock.age, self._input_clock.now, self._input_clock.stands)
         return ControlLoop(
             controller,
             supervisor,
@@ -169,9 +178,6 @@ class MpcAssembly:
 
     def _facts(self) -> dict[str, Any]:
         return {"events": self.loop.statistics.events, "rejected": {gate.stream: gate.rejected for gate in self.gates}}
-
-    def _now(self) -> float:
-        return 1e-9 * self._node.get_clock().now().nanoseconds
 
     def _warn(self, text: str) -> None:
         self._node.get_logger().warning(text)

@@ -1,4 +1,8 @@
-"""Services of mpc_node. All are std_srvs/Trigger; `message` says what happened, or why it was refused."""
+"""Services of mpc_node. All are std_srvs/Trigger; `message` says what happened, or why it was refused.
+
+Those of the supervisor are served by a node and a thread of their own, which wait for no file, parameter or other
+service.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rclpy.node import Node
+from rclpy.service import Service
 from std_srvs.srv import Trigger
 
 from ..dynamics.base import Estimator
-from ..dynamics.checkpoint import content_hash, load_model, save_model
+from ..dynamics.checkpoint import content_hash, read_model, save_model
 from ..exceptions import MbrlError
 from ..robots import Robot
 from ..runtime.control_loop import ControlLoop
 from ..safety.state_machine import Request
+from .process import Spinner
 from .reporter import Reporter
 
 Outcome = tuple[bool, str]  # whether it was done, and what happened
@@ -25,18 +31,30 @@ class Services:
     def __init__(self, node: Node, loop: ControlLoop, robot: Robot, model_file: str, reporter: Reporter):
         self._node, self._loop, self._robot, self._model_file, self._reporter = node, loop, robot, model_file, reporter
         self._services = [
-            self._serve("reset_model", self._reset_model),
-            self._serve("save_model", self._save_model),
-            self._serve("load_model", self._load_model),
-            *(self._serve(request.name.lower(), self._requester(request)) for request in Request),
+            self._serve(node, "reset_model", self._reset_model),
+            self._serve(node, "save_model", self._save_model),
+            self._serve(node, "load_model", self._load_model),
         ]
+        self._requests = Node(
+            f"{node.get_name()}_requests",
+            context=node.context,
+            namespace=node.get_namespace(),
+            use_global_arguments=False,
+            enable_rosout=False,
+            start_parameter_services=False,
+        )
+        for request in Request:
+            self._serve(self._requests, request.name.lower(), self._requester(request))
+        self._spinner = Spinner(self._requests)
 
     def destroy(self) -> None:
-        """Release the services."""
+        """Release the services and the thread of requests."""
+        self._spinner.stop()
+        self._requests.destroy_node()
         for service in self._services:
             self._node.destroy_service(service)
 
-    def _serve(self, name: str, action: Callable[[], Outcome]):
+    def _serve(self, node: Node, name: str, action: Callable[[], Outcome]) -> Service:
         def answer(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
             try:
                 response.success, response.message = action()
@@ -46,7 +64,8 @@ class Services:
             self._reporter.report(f"~/{name}: {done}; {response.message}", response.success)
             return response
 
-        return self._node.create_service(Trigger, f"~/{name}", answer)
+        service: Service = node.create_service(Trigger, f"{self._node.get_fully_qualified_name()}/{name}", answer)
+        return service
 
     def _requester(self, request: Request) -> Callable[[], Outcome]:
         def ask() -> Outcome:
@@ -83,11 +102,9 @@ class Services:
 
     def _load_model(self) -> Outcome:
         dynamics, file = self._dynamics(), self._file()
+        evidence, hashed = read_model(file, dynamics, self._robot), content_hash(file)  # outside the control lock
         self._loop.between_commands(
-            "load_model",
-            lambda: load_model(file, dynamics, self._robot),
-            file=str(Path(file).resolve()),
-            sha256=content_hash(file),
+            "load_model", lambda: dynamics.restore(evidence), file=str(Path(file).resolve()), sha256=hashed
         )
         return True, f"read from {file}"
 

@@ -20,13 +20,14 @@ from trajectory_msgs.msg import JointTrajectory
 from ..config.configuration import Configuration
 from ..exceptions import MbrlError, TargetError
 from ..messages import readers, targets
-from ..messages.input_gate import InputGate
+from ..messages.input_gate import InputGate, Rejection
 from ..references.targets import Target, check_time
 from ..runtime.control_loop import ControlLoop
 from ..runtime.mailbox import Arrival
 from ..safety.state_machine import Request
 from . import qos
 from .background_worker import BackgroundWorker
+from .input_clock import InputClock
 from .reporter import Reporter
 from .target_outcomes import TargetOutcomes
 
@@ -64,6 +65,7 @@ class Subscriptions:
         outcomes: TargetOutcomes,
         reporter: Reporter,
         *,
+        clock: InputClock,
         lockstep: bool,
     ):
         """Subscribe: from now on `loop` gets states."""
@@ -71,7 +73,7 @@ class Subscriptions:
         self._lockstep = lockstep
         self._controller, self._robot = loop.controller, loop.controller.robot
         control = configuration.control
-        self._states = gates.states
+        self._states, self._clock = gates.states, clock
         self._joint_reader = readers.JointStateReader(
             self._robot, gates.states, missing_velocity=control.missing_velocity, cutoff=control.velocity_cutoff
         )
@@ -118,9 +120,13 @@ class Subscriptions:
         received = time.perf_counter()
         if self._lockstep:
             self._drain_features()
-        reading = self._joint_reader.read(message, self._now())
+        if not self._clock.started and not self._lockstep:
+            self._states.reject(Rejection.NO_CLOCK, "joint_states: use_sim_time is true, and /clock has not come")
+            return
+        reading = self._joint_reader.read(message, self._clock.at(readers.seconds(message.header.stamp)))
         if reading is not None:
             observation, effort, restarted = reading
+            restarted = self._clock.add_state(observation.stamp, restarted)
             self._newest = (observation.stamp, received)
             arrival = self._arrival = Arrival(observation, received, effort, restarted, clocked=self._loop.clock.now())
             self._loop.mailbox.put(arrival)

@@ -26,6 +26,7 @@ from .target_queue import TargetQueue
 from .targets import Target, feature_target, joint_target, point_target, shortest_turns, trajectory_target
 from .trajectory import feature_reference, joint_reference
 
+AT_REST = 0.02  # of its speed limit: an arm that moves no faster than this rests
 APART = 0.1  # a reference this far from the arm is not the one it moves along [rad or m]
 
 
@@ -88,10 +89,12 @@ class TargetManager:
         goal = self.joints.stop(stamp, None if along else self._start_at(q, qd))
         self.target, self.phase = Target("joints", goal, stamp, goal), Phase.TRACK
 
-    def resume(self, q: Array, stamp: float) -> None:
-        """Begin anew after an interruption, from rest at q (n,), to the present target (of a trajectory: its end)."""
+    def resume(self, q: Array, qd: Array, stamp: float) -> None:
+        """Begin anew after an interruption, from q, qd (n,), to the present target (of a trajectory: its end)."""
         target = self.target
         self.reset(q, stamp)
+        if (np.abs(qd) > AT_REST * self.robot.velocity_limit).any():
+            self.joints.stop(stamp, self._start_at(q, qd))
         if target is not None:
             self._queue.put_first(dataclasses.replace(target, stamp=stamp, path=None))
 
@@ -212,8 +215,7 @@ class TargetManager:
         if goal is None:
             goal, _ = self.kinematics.inverse(target.value, self.joints.at(stamp))
             self.target = dataclasses.replace(target, q=goal)
-        turns = self._turns(goal, stamp)
-        if turns.any():
+        if (turns := self._turns(goal, stamp)).any():
             goal = goal + turns
             self.target = dataclasses.replace(target, q=goal, value=goal if target.kind == "joints" else target.value)
         self.joints.go_to(goal, stamp)

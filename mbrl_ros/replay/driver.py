@@ -87,6 +87,7 @@ class ReplayDriver:
         self._targets = TargetReplayer(self._controller, robot, mapped, self.notes.add) if setup.plan else None
         self._events = EventReplayer(self._loop, robot, setup.stream.path, self.notes, planning=setup.plan)
         self._restarted, self._epoch = False, 0
+        self._judged = False  # whether the event log tells of every leap of the stamps
         self._handlers: dict[str, Callable[[Message], None]] = {
             "features": self._features.add_cloud,
             "features_vector": self._features.add_vector,
@@ -189,7 +190,7 @@ class ReplayDriver:
         if result is None:
             return
         observation, effort, restarted = result
-        self._restarted |= restarted
+        self._restarted |= restarted and not self._judged
         if self._setup.as_recorded and not answered:
             return
         self._catch_up(tick.place if tick is not None else (self._epoch, self._loop.cycle.commands_sent + 1.0))
@@ -252,6 +253,7 @@ class ReplayDriver:
     def _add_event(self, message: Message) -> None:
         try:
             event = Event.from_json(message.data)
+            self._judged |= bool(event.details.get("leaps_recorded")) and self._setup.as_recorded
             if event.name != "refuse_target":
                 self._timeline.add_event(event)
             elif self._targets is not None and self._setup.numbered:

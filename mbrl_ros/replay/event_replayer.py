@@ -20,7 +20,7 @@ from ..exceptions import ConfigurationError, DataError, MbrlError
 from ..messages.readers import Message
 from ..robots import Robot
 from ..runtime.event_log import Event
-from ..safety.state_machine import Guard, Request
+from ..safety.state_machine import Guard, Reason, Request
 from .loop import ReplayLoop
 from .notes import Notes
 
@@ -49,6 +49,7 @@ class EventReplayer:
         self._actions: dict[str, Callable[[Event], object]] = {
             "activate": lambda event: self._cycle.begin(),
             "deactivate": lambda event: self._cycle.end(),
+            "interruption": lambda event: self._loop.conditions.interrupt(Reason[event.details["cause"]]),
             "reset_model": lambda event: self._dynamics().reset(),
             "load_model": self._load_model,
         }

@@ -57,8 +57,11 @@ class PassiveObserver:
         self.learner.reset(observation)
 
     def resume(self, observation: Observation, command: Array) -> None:
-        """See `Controller`."""
-        self.learner.resume(command)
+        """Continue with the recorded command that is in effect, whatever `command` of this replay is."""
+        self.learner.resume(self.learner.history.computed_at(observation.stamp))
+
+    def skip_transition(self) -> None:
+        """Do nothing: what was recorded is learned whole."""
 
     def hold(self, observation: Observation) -> None:
         """Do nothing: there is no target to forget."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
+from ..safety.state_machine import Reason
 from ..types import Array
 from .interfaces import Clock
+from .interruptions import longest_gap
 from .mailbox import Arrival
 from .scheduling import Lateness
 
@@ -22,10 +25,17 @@ class SystemClock:
         returns the age of the newest state by its stamp [s].
     now
         returns the time of deadlines [s].
+    stands
+        returns whether that time stands still.
     """
 
-    def __init__(self, age: Callable[[], float], now: Callable[[], float] = time.perf_counter):
-        self._age, self._now = age, now
+    def __init__(
+        self,
+        age: Callable[[], float],
+        now: Callable[[], float] = time.perf_counter,
+        stands: Callable[[], bool] = lambda: False,
+    ):
+        self._age, self._now, self._stands = age, now, stands
 
     def now(self) -> float:
         """Return the time of deadlines [s]."""
@@ -38,6 +48,10 @@ class SystemClock:
     def age(self) -> float:
         """Return the age of the newest state by its stamp [s]."""
         return self._age()
+
+    def stands(self) -> bool:
+        """Return whether the time of deadlines stands still."""
+        return self._stands()
 
     def sleep(self, seconds: float) -> None:
         """Wait for `seconds` [s]."""
@@ -76,6 +90,7 @@ class LiveConditions:
     ):
         self._clock, self._timeout, self._lockstep, self._shadow = clock, timeout, lockstep, shadow
         self._answer_after = 0.0 if lockstep else min(answer_after, LONGEST_WAIT * dt)
+        self._gap, self._sent = longest_gap(dt, timeout), math.nan  # when the last command was sent [s]
         # by the clock with which stamps are compared, and by the one that measures the wait
         self._lateness, self._transport = Lateness(dt), Lateness(dt)
 
@@ -103,6 +118,21 @@ class LiveConditions:
         """Return whether the newest state is no older than the time-out."""
         return self._lockstep or self._clock.age() <= self._timeout
 
+    def published(self) -> None:
+        """Take note of the time."""
+        self._sent = self._clock.now()
+
+    def without_command(self) -> float:
+        """Return for how long no command was sent [s], where that is more than the longest gap; 0 in lockstep."""
+        silent = self._clock.now() - self._sent
+        return silent if silent > self._gap and not self._lockstep else 0.0
+
+    def interruption(self, arrival: Arrival) -> Reason:
+        """Return CLOCK_JUMP for a state on a new time line, NO_COMMAND after a gap in this process's own commands."""
+        if arrival.restarted:
+            return Reason.CLOCK_JUMP
+        return Reason.NO_COMMAND if self.without_command() else Reason.NONE
+
     def restart(self) -> None:
         """Forget how fast messages came."""
         self._lateness.reset()
@@ -114,7 +144,7 @@ class SteppedConditions:
 
     def __init__(self, applied_by: Callable[[Arrival, Array], Array] = lambda arrival, u: u):
         self._applied_by = applied_by
-        self._lateness, self._recent = 0.0, True
+        self._lateness, self._recent, self._interruption = 0.0, True, Reason.NONE
 
     def set_lateness(self, periods: float) -> None:
         """Let the commands from now on come `periods` too late."""
@@ -123,6 +153,10 @@ class SteppedConditions:
     def set_recent(self, recent: bool) -> None:
         """Say whether the newest state is recent enough to act on."""
         self._recent = recent
+
+    def interrupt(self, cause: Reason) -> None:
+        """Let the next tick begin anew because of `cause`."""
+        self._interruption = cause
 
     def wait_to_answer(self, arrival: Arrival) -> None:
         """Wait for nothing: time stands still."""
@@ -138,6 +172,14 @@ class SteppedConditions:
     def state_is_recent(self) -> bool:
         """Return what was set."""
         return self._recent
+
+    def published(self) -> None:
+        """Take no note: time is set."""
+
+    def interruption(self, arrival: Arrival) -> Reason:
+        """Return what was set, once; CLOCK_JUMP for a state on a new time line."""
+        cause, self._interruption = self._interruption, Reason.NONE
+        return Reason.CLOCK_JUMP if arrival.restarted else cause
 
     def restart(self) -> None:
         """Keep what was set."""

@@ -14,6 +14,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import numpy as np
+
 from ..controllers.base import Controller
 from ..safety.state_machine import Reason, Request, State
 from ..safety.supervisor import Command
@@ -23,8 +25,10 @@ from .error_report import ErrorReport
 from .event_log import Event
 from .feedback_player import FeedbackPlayer
 from .interfaces import CommandSupervisor, Outputs, Tick, TickConditions
+from .interruptions import Interruptions
 from .mailbox import Arrival
 from .statistics import LoopStatistics
+from .warnings import warnings_of
 
 
 class ControlCycle:
@@ -66,10 +70,12 @@ class ControlCycle:
         self._applied = AppliedCommands(
             controller, conditions, supervisor.settings, dt, player, player_period, self.statistics.events
         )
+        self._interruptions = Interruptions(controller, dt, timeout)
         self.age = self._applied.age
         self._number = 0  # of the last command
         self._observation: Observation | None = None  # the newest one, with the velocities that the controller admits
         self._last_command: tuple[float, Array] | None = None
+        self._in_effect: Array = np.zeros(controller.robot.n)
         self._beginning = True
         self._newest_frame = float("nan")
         self._published = 0.0  # when the last command left [s]
@@ -153,8 +159,8 @@ class ControlCycle:
         # simulated time may stand still until the first command: how long that took is no lateness
         late = self._conditions.lateness(arrival) if statistics.ticks else 0.0
         self._record(arrival, decision, command, late)
-        period = done - self._published if statistics.ticks else float("nan")
-        self._published = done
+        period, self._published = done - self._published if statistics.ticks else float("nan"), done
+        self._interruptions.following.add_command(command.u)
         compute, latency = computed - begin, done - arrival.received
         statistics.add_tick(compute, latency, period)
         return self._result(observation, decision, command, compute, latency, period, late)
@@ -165,7 +171,7 @@ class ControlCycle:
         u = self._applied.between_ticks(observation)
         if u is None or self.supervisor.state is not State.ACTIVE:
             if self._lockstep:  # every state gets an answer
-                self._send(observation.stamp, self._command_in_effect())
+                self._send(observation.stamp, self._in_effect)
             return
         command = self.supervisor.between(u, observation, self._applied.player_share)
         self._publish(observation.stamp, command)
@@ -194,10 +200,10 @@ class ControlCycle:
     # --- the parts of a tick --------------------------------------------------------------------------------------
 
     def _decide(self, arrival: Arrival) -> tuple[Decision | None, Command]:
-        observation, decision = arrival.observation, None
-        self._observation, before = observation, self._observation
+        observation, before, decision = arrival.observation, self._observation, None
+        judged, self._observation = self._judged(arrival), observation
         try:
-            self._prepare(observation, before, arrival.restarted)
+            self._prepare(observation, before, judged)
             decision = self.controller.step(observation)
             admitted = observation if decision.admitted is None else decision.admitted
             self._observation = admitted
@@ -207,7 +213,17 @@ class ControlCycle:
             command = self._after_error(observation)
         return decision, command
 
-    def _prepare(self, observation: Observation, before: Observation | None, restarted: bool) -> None:
+    def _warnings(self) -> Reason:
+        return warnings_of(self.controller.health(), self.age, self._interruptions.following.following)
+
+    def _judged(self, arrival: Arrival) -> Reason:
+        """Return what a clock has found to interrupt the ticks, and record it for a replay to repeat."""
+        cause = self._conditions.interruption(arrival)
+        if cause and not self._beginning:
+            self.outputs.event(self.event("interruption", cause=cause.name, stamp=arrival.observation.stamp))
+        return cause
+
+    def _prepare(self, observation: Observation, before: Observation | None, judged: Reason) -> None:
         """Begin, or continue after an interruption, or record what acted since the state `before`."""
         self.age.state(observation.stamp)
         if self._beginning:
@@ -215,35 +231,29 @@ class ControlCycle:
                 self.controller.reset(observation)
             else:  # active again: what was learned stays, targets do not
                 self.controller.hold(observation)
-                self.controller.resume(observation, self._command_in_effect())
+                self.controller.resume(observation, self._in_effect)
             self.supervisor.reset(observation)
             self.age.reset()
+            self._interruptions.following.forget()
             self._beginning = False
-        elif restarted or self.supervisor.resuming:
-            if restarted:
+            return
+        assert before is not None, "a state has been answered"
+        cause = self._interruptions.cause(judged, before, observation)
+        if cause or self.supervisor.resuming:
+            if cause:
+                self.supervisor.interrupted(cause)
+            if cause & (Reason.CLOCK_JUMP | Reason.NO_COMMAND):
                 self._conditions.restart()
                 self.age.reset()
-                self.supervisor.interrupted(Reason.CLOCK_JUMP)
-            self.controller.resume(observation, self._command_in_effect())
+            self._interruptions.following.restart()
+            self.controller.resume(observation, self._in_effect)
             if self.supervisor.state is State.HOLD:
                 self.controller.hold(observation)
             self._applied.restart()
-        elif before is not None:
+        else:
             self._applied.end_period(before.stamp)
-
-    def _warnings(self) -> Reason:
-        """Return what the controller and the age of the commands give cause to warn of."""
-        warnings = Reason.LATE if self.age.late else Reason.NONE
-        if self.age.held:
-            warnings |= Reason.TOO_LATE
-        health = self.controller.health()
-        if health.features_lost:
-            warnings |= Reason.FEATURES
-        if health.model_inconsistent:
-            warnings |= Reason.MODEL_INCONSISTENT
-        if health.model_lost:
-            warnings |= Reason.MODEL_LOST
-        return warnings
+        if self._interruptions.following.doubtful:
+            self.controller.skip_transition()
 
     def _after_error(self, observation: Observation) -> Command:
         """Return the safe command; the one that needs no state where even that raises an error."""
@@ -259,8 +269,6 @@ class ControlCycle:
             self._applied.add(arrival, decision, command.u, late, self.statistics.ticks)
         except Exception:
             self._report_error("controller errors")
-
-    # --- inside ---------------------------------------------------------------------------------------------------
 
     def _result(
         self,
@@ -278,16 +286,12 @@ class ControlCycle:
 
     def _publish(self, stamp: float, command: Command) -> None:
         self._send(stamp, command.u)
-        self._last_command = (stamp, command.u)
+        self._last_command, self._in_effect = (stamp, command.u), command.u
 
     def _send(self, stamp: float, u: Array) -> None:
         self._number += 1
         self.outputs.command(stamp, u)
-
-    def _command_in_effect(self) -> Array:
-        assert self._last_command is not None, "no state has been answered yet"
-        return self._last_command[1]
+        self._conditions.published()
 
     def _recent_state(self) -> Observation | None:
-        """Return the newest observation while it is recent enough to act on."""
         return self._observation if self._conditions.state_is_recent() else None

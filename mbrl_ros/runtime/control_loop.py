@@ -9,6 +9,7 @@ one command, in the order of the stamps, and no clock is read.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ from .scheduling import CommandAge, Deadline
 from .statistics import LoopStatistics
 
 Result = TypeVar("Result")
+WATCH = 0.2  # [s] of wall time between two looks at a clock that may not have begun
 
 
 class ControlLoop:
@@ -80,7 +82,9 @@ class ControlLoop:
     ):
         self.controller, self.supervisor, self.outputs, self.clock = controller, supervisor, outputs, clock
         self.dt, self.lockstep = dt, lockstep
-        conditions = LiveConditions(clock, dt, timeout, lockstep=lockstep, answer_after=answer_after, shadow=shadow)
+        conditions = self._conditions = LiveConditions(
+            clock, dt, timeout, lockstep=lockstep, answer_after=answer_after, shadow=shadow
+        )
         self._cycle = ControlCycle(
             controller,
             supervisor,
@@ -102,7 +106,9 @@ class ControlLoop:
         self.deadline = Deadline(dt)
         self.exclusive = threading.Lock()  # held during a tick
         self._settle, self._keep_alive = settle, keep_alive
-        self._stopping = False
+        self._stopping = self._stands = False  # whether time stood still at the last look
+        self._paused = 0.0  # [s] in which this process was not run, since the newest state was answered
+        self._watched, self._timeout = -math.inf, timeout  # when the clock was last watched
         self._thread: threading.Thread | None = None
 
     @property
@@ -137,7 +143,7 @@ class ControlLoop:
         """
         if self.supervisor.unready:
             raise ConfigurationError(self.supervisor.unready, key="supervisor.safe_effort")
-        self.between_commands("activate", self._begin)
+        self.between_commands("activate", self._begin, leaps_recorded=True)
         self.mailbox.open()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._thread.start()
@@ -187,8 +193,7 @@ class ControlLoop:
     def _run(self) -> None:
         self._settle()
         while True:
-            endless = self.lockstep or self._cycle.beginning
-            arrival = self.mailbox.take(None if endless else self._time_left)
+            arrival = self.mailbox.take(None if self.lockstep else self._time_left)
             if self._stopping:
                 break
             with self.exclusive:
@@ -201,6 +206,9 @@ class ControlLoop:
         self._cycle.begin()
 
     def _time_left(self) -> float:
+        """Return how long to wait for a state [s]: to the deadline, or a period of the wall clock while time stands."""
+        if self._cycle.beginning or self.clock.stands():
+            return self._watched + (self.dt if self._stands else WATCH) - self.clock.elapsed()
         return self.deadline.time - self.clock.now()
 
     def _answer(self, arrival: Arrival) -> Tick | None:
@@ -210,12 +218,23 @@ class ControlLoop:
         if not arrival.due:
             self._cycle.play(arrival)
             return None
-        tick = self._cycle.tick(arrival)
+        tick, self._paused = self._cycle.tick(arrival), 0.0
         self.deadline.after_tick(self.clock.now())
         return tick
 
     def _miss(self) -> Tick | None:
-        age = self.clock.age()
+        self._watched = self.clock.elapsed()
+        stands = self.clock.stands()
+        if stands is not self._stands:
+            self._stands = stands
+            what = "simulated time stands still or has not begun: no message on /clock" if stands else "/clock is back"
+            self.outputs.log("warning" if stands else "info", what)
+        if self._cycle.beginning:
+            return None
+        self._paused += self._conditions.without_command()
+        age = self.clock.age() - self._paused  # the robot was not silent while nobody could listen
+        if stands:  # the safe command goes out; no simulated time has passed in which a fault could begin
+            age = max(age, 1.001 * self._timeout)
         self.deadline.after_miss(self.clock.now())
         tick = self._cycle.miss(age)
         if tick is None and self._keep_alive:

@@ -99,6 +99,9 @@ class Clock(Protocol):
     def age(self) -> float:
         """Return the age of the newest state by its stamp [s]; infinite before the first."""
 
+    def stands(self) -> bool:
+        """Whether the time of deadlines stands still, or has not begun, by the processor's clock."""
+
     def sleep(self, seconds: float) -> None:
         """Wait for `seconds` [s] of the processor's time."""
 
@@ -117,6 +120,12 @@ class TickConditions(Protocol):
 
     def state_is_recent(self) -> bool:
         """Return whether the newest state is recent enough to act on."""
+
+    def published(self) -> None:
+        """Take note that a command was sent."""
+
+    def interruption(self, arrival: Arrival) -> Reason:
+        """Return what a clock has found to interrupt the ticks before `arrival`: a leap, or a time without commands."""
 
     def restart(self) -> None:
         """Begin a new time line: stamps do not continue those seen before."""

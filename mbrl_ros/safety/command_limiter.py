@@ -48,11 +48,13 @@ class CommandLimiter:
         self.previous: Array = self.inside(np.zeros(robot.n))
         self._last_step: Array = np.zeros(robot.n)
         self._stopping_speed: Array = np.zeros(robot.n)
+        self._fraction: Array = np.ones(robot.n)  # of the guard's speed that is allowed
 
     def reset(self, command: Array) -> None:
         """Start anew with `command` (n,) in effect for long."""
         self.previous = self.inside(command)
         self._last_step = self._stopping_speed = np.zeros(self.robot.n)
+        self._fraction = np.ones(self.robot.n)
 
     def inside(self, u: Array) -> Array:
         """Return the nearest command (n,) inside [l, h]."""
@@ -63,17 +65,34 @@ class CommandLimiter:
         room: Array = self._stops - self._signs * q
         return room
 
-    def allowed_speed(self, room: Array, fraction: float = 1.0) -> Array:
+    def slow_down_to(self, fraction: float, observation: Observation, share: float = 1.0) -> None:
+        """Allow a `fraction` of the guard's speed c v_max; a joint that is faster slows down by its acceleration limit.
+
+        Parameters
+        ----------
+        fraction
+            in (0, 1].
+        observation
+            the present state.
+        share
+            part of a period since the last command.
+        """
+        if fraction >= 1.0:
+            self._fraction = np.ones(self.robot.n)
+            return
+        speed = observation.qd if self.robot.interface == "effort" else self._command_speed()
+        slower = np.minimum(self._fraction, (np.abs(speed) - share * self._slowing) / self._fastest)
+        self._fraction = np.maximum(fraction, slower)
+
+    def allowed_speed(self, room: Array) -> Array:
         """Return the speeds v (2, n) [rad/s or m/s] allowed upward and downward.
 
         Parameters
         ----------
         room
             (2, n) distances d to the stops [rad or m].
-        fraction
-            of the guard's speed c v_max, at most.
         """
-        allowed: Array = np.minimum(fraction * self._fastest, np.sqrt(self._stopping * np.maximum(room, 0.0)))
+        allowed: Array = np.minimum(self._fraction * self._fastest, np.sqrt(self._stopping * np.maximum(room, 0.0)))
         return allowed
 
     def saturated(self) -> bool:
@@ -112,11 +131,18 @@ class CommandLimiter:
             guarded = self.previous + _within(step, -down * period, up * period)
         return guarded if np.abs(guarded - u).max() > COMMAND_ROUNDING else u
 
-    def begin_stopping(self, moving: bool = True) -> None:
-        """Let `stopping` slow down from the present speed of the command; not `moving`: from rest."""
-        self._stopping_speed = np.zeros(self.robot.n)
-        if moving:
-            self._stopping_speed = self.previous if self.robot.interface == "velocity" else self._last_step / self.dt
+    def begin_stopping(self) -> None:
+        """Let `stopping` slow down from the present speed of the command."""
+        self._stopping_speed = self._command_speed()
+
+    def _command_speed(self) -> Array:
+        """Return the speed (n,) of the last velocity or position command [rad/s or m/s]."""
+        speed: Array = self.previous if self.robot.interface == "velocity" else self._last_step / self.dt
+        return speed
+
+    def moving(self) -> bool:
+        """Whether the last velocity or position command moves a joint."""
+        return bool((np.abs(self._command_speed()) > self._band).any()) if self.robot.interface != "effort" else False
 
     def stopping(self) -> Array:
         """Return the next velocity or position command (n,) on the way to rest within the acceleration limits."""

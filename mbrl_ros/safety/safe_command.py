@@ -1,7 +1,7 @@
-"""The safe command: what goes out when the controller's command may not.
+r"""The safe command: what goes out when the controller's command may not.
 
-    position    stay: the last command
-    velocity    stand still: zero
+    position    come to rest within the acceleration limits, then stay (command_limiter.py)
+    velocity    come to rest within the acceleration limits (command_limiter.py)
     effort      `supervisor.safe_effort`:
                     arrest     come to rest and carry the arm (arrest.py)
                     zero       u = 0
@@ -10,7 +10,8 @@
                     hold       u = u_mean - d qd + k (q_0 - q), q_0 the pose at which the safe command began
 
 d is `supervisor.damping`, k `supervisor.stiffness` and u_mean the exponential mean of the recent commands (time
-constant `supervisor.steady_time`). Damping needs a measured velocity: without a state it is left out.
+constant `supervisor.steady_time`). Damping needs a measured velocity: without a state it is left out. d and k are
+bounded by the arm's inertia over the period (bounded_gains.py).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ..config.sections.safety import SupervisorSettings
 from ..robots import Robot
 from ..types import Array, Observation
 from .arrest import Arrest
+from .bounded_gains import BoundedGains, sinking
 
 SAFE_DAMPING = 0.05  # share of the effort limit that damps a joint at its velocity limit
 
@@ -53,17 +55,19 @@ class SafeCommand:
 
     def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float):
         self._robot, self._settings, self._dt = robot, settings, dt
-        # More would shake a joint with little inertia: a damping of inertia / period is too much after one tick of
-        # delay.
-        self._damping = (
+        damping = (
             per_joint(settings.damping, robot.n, "supervisor.damping")
             if settings.damping
             else SAFE_DAMPING * robot.effort_limit / robot.velocity_limit
         )
-        self._stiffness = per_joint(settings.stiffness, robot.n, "supervisor.stiffness")
+        stiffness = per_joint(settings.stiffness, robot.n, "supervisor.stiffness")
+        self._gains = BoundedGains(robot, damping, stiffness, dt)
         self.arrest = (
             Arrest(robot, settings, dt) if robot.interface == "effort" and settings.safe_effort == "arrest" else None
         )
+        self._sinking = ""
+        if robot.interface == "effort" and settings.safe_effort == "damp" and not settings.allow_sinking:
+            self._sinking = sinking(robot, self._gains)
         self._gravity: Callable[[Array], Array] | None = None
         if robot.interface == "effort" and settings.safe_effort == "gravity":
             from ..robots.rigid_body import gravity  # needs adam-robotics
@@ -77,6 +81,8 @@ class SafeCommand:
     @property
     def unready(self) -> str:
         """Why this robot has no safe command, '' if it has one."""
+        if self._sinking:
+            return self._sinking
         if self.arrest is None or self.arrest.ready:
             return ""
         return (
@@ -128,26 +134,18 @@ class SafeCommand:
         mean = {"damp": np.zeros(n), "hold": self._mean}.get(settings.safe_effort)
         if mean is None:
             mean = self._weight if self._gravity is None else np.array(self._gravity(q)).ravel()
-        stiffness = np.diag(self._stiffness) if settings.safe_effort == "hold" else nothing
-        return LinearEffort(mean, nothing, np.diag(self._damping), stiffness, nothing, False)
+        stiffness = np.diag(self._gains.stiffness(q)) if settings.safe_effort == "hold" else nothing
+        return LinearEffort(mean, nothing, np.diag(self._gains.damping(q)), stiffness, nothing, False)
 
-    def command(self, observation: Observation | None, previous: Array) -> Array:
-        """Return the safe command (n,) before the limiter.
-
-        Parameters
-        ----------
-        observation
-            the present state, None without a recent one.
-        previous
-            (n,) the last command.
-        """
-        if self._robot.interface == "position":
-            return previous
-        if self._robot.interface == "velocity" or self._settings.safe_effort == "zero":
+    def command(self, observation: Observation | None) -> Array:
+        """Return the safe effort (n,) before the limiter; `observation` is the present state, None without one."""
+        if self._settings.safe_effort == "zero":
             return np.zeros(self._robot.n)
         if self.arrest is not None:
             return self.arrest.command_without_state() if observation is None else self.arrest.command(observation)
-        damping: Array = np.zeros(self._robot.n) if observation is None else -self._damping * observation.qd
+        damping: Array = np.zeros(self._robot.n)
+        if observation is not None:
+            damping = -self._gains.damping(observation.q) * observation.qd
         if self._settings.safe_effort == "damp":
             return damping
         if self._gravity is not None:
@@ -158,5 +156,5 @@ class SafeCommand:
             return self._mean
         if self._anchor is None:
             self._anchor = np.array(observation.q)
-        stiffness: Array = self._stiffness * (self._anchor - observation.q)
+        stiffness: Array = self._gains.stiffness(observation.q) * (self._anchor - observation.q)
         return self._mean + damping + stiffness

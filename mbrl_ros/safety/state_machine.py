@@ -71,6 +71,8 @@ class Reason(enum.IntFlag):
     LATE = 65536  # the applied commands are older than the compensated delay: this machine answers late
     TOO_LATE = 131072  # ... and so old that the arm is held
     GUARD = 262144  # the guard commands the arm, or has ended
+    NOT_FOLLOWING = 524288  # the robot did not move as it was commanded
+    NO_COMMAND = 1048576  # this process sent no command for too long
 
 
 class Guard(enum.Enum):

@@ -15,16 +15,17 @@ from ..config.sections.safety import SupervisorSettings
 from ..robots import Robot
 from ..types import Array, Decision, DecisionStatus, Observation
 from .command_limiter import CommandLimiter
+from .fault_watch import FaultWatch
 from .safe_command import SafeCommand
 from .state_machine import TABLE, Condition, Guard, Reason, Request, State, Trigger
 
-FAST_TICKS = 2  # in a row with a joint above `overspeed`: one sample alone is no fault
 GRANTED = {
     Request.HOLD: {State.HOLD},
     Request.RESUME: {State.RAMP_IN, State.ACTIVE, State.DEGRADED},
     Request.CLEAR: set(State) - {State.FAULT, State.E_STOP},
     Request.E_STOP: {State.E_STOP},
 }
+PROBING, PROBING_TIME = 0.1, 0.01  # of the speed limit; [s] at the speed limit that a position command is ahead
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -50,14 +51,17 @@ class Supervisor:
             "ignore": Reason.MODEL_LOST | Reason.MODEL_INCONSISTENT,
         }[settings.on_inconsistency]
         self.limiter, self.safe = CommandLimiter(robot, settings, dt), SafeCommand(robot, settings, dt)
-        self._overspeed = settings.overspeed * robot.velocity_limit
-        self._fast_ticks = 0  # in a row with a joint above that
+        self._watch = FaultWatch(robot, settings, dt)
         self._ramp_time = settings.ramp_time_effort if robot.interface == "effort" else settings.ramp_time
         self.state, self.cause = State.HOLD, Reason.NONE
         self._guard = Guard.FORWARDS  # also where there is none
         self._begun = False  # whether the first tick or request has been
         self._recovering = False
-        self._failures = self._nominal_ticks = self._saturated_ticks = 0
+        self._safe_acts = False  # whether the last command was the safe one
+        # whether the robot is not known to follow: it is moved slowly, and a position command stays near it
+        self._probing, self._near = False, PROBING_TIME * robot.velocity_limit
+        self._continuing = False  # whether the controller's commands go on after an interruption
+        self._nominal_ticks = 0
         self._ramp = 0.0  # share of the ramp that is over
         self.reset(None)
 
@@ -65,12 +69,13 @@ class Supervisor:
         """Start anew in HOLD: the robot is at `observation` (None: unknown) and no command is in effect."""
         rest = np.zeros(self.robot.n)
         if self.robot.interface == "position" and observation is not None:
-            rest = observation.q
+            rest = np.where(np.isfinite(observation.q), observation.q, self.limiter.previous)
         self.limiter.reset(rest)
         self.safe.reset(self.limiter.previous)
         self.state, self.cause = State.HOLD, Reason.NONE
-        self._begun = self._recovering = False
-        self._failures = self._nominal_ticks = self._saturated_ticks = self._fast_ticks = 0
+        self._begun = self._recovering = self._safe_acts = self._continuing = self._probing = False
+        self._nominal_ticks = 0
+        self._watch.reset()
         self._ramp = 0.0
 
     def forget_inertia(self) -> None:
@@ -104,7 +109,7 @@ class Supervisor:
         CLEAR is refused while the cause of the fault lasts: `observation` is the present state, None if there is none.
         """
         if request is Request.CLEAR and (
-            observation is None or self._overspeeds(observation) or self._guard is Guard.LOST
+            observation is None or self._watch.overspeed(observation) or self._guard is Guard.LOST
         ):
             return False
         self._begun = True
@@ -143,8 +148,9 @@ class Supervisor:
             self._stale(Reason(reasons))
             return self._safe(observation, reasons)
         room = self.limiter.room(observation.q)
-        reasons |= self._limit_warnings(room)
+        reasons |= self._watch.limit_warnings(room, self.limiter.saturated())
         self._judge(reasons)
+        self._probing = bool(reasons & Reason.NOT_FOLLOWING)
         return self._limited(self._requested(decision.u, observation), observation, room, reasons)
 
     def between(self, u: Array, observation: Observation, share: float) -> Command:
@@ -170,19 +176,15 @@ class Supervisor:
 
     def interrupted(self, cause: Reason) -> None:
         """Let the ramp begin again after the next decision: its state does not continue what was seen before."""
+        if not self._safe_acts:
+            self.limiter.begin_stopping()
+            self._continuing = self.state in (State.ACTIVE, State.DEGRADED) and not cause & Reason.NOT_FOLLOWING
         self._stale(cause)
 
     def override(self, guard: Guard, command: Array | None = None) -> None:
-        """Take note of what the guard does.
+        """Take note of what the guard does from now on, and of its `command` (n,) that holds the arm if it is known.
 
         While it acts, the safe command is returned; afterwards the controller begins again as after missing states.
-
-        Parameters
-        ----------
-        guard
-            what it does from now on.
-        command
-            (n,) its command that holds the arm, which the safe command continues; None: not known.
         """
         self._guard = guard
         if command is not None:
@@ -193,9 +195,18 @@ class Supervisor:
         self._stale(Reason.GUARD)
 
     def stop(self, observation: Observation | None, reason: Reason = Reason.STOPPING) -> Command:
-        """Return the safe command at once, whatever the state. STOPPING: no other will follow."""
-        if reason is Reason.STOPPING and self.safe.arrest is not None:
-            observation = None  # braking that nothing ends would reverse the motion
+        """Return the safe command at once, whatever the state.
+
+        STOPPING: no other will follow, so it is the one for an arm that has come to rest.
+        """
+        if reason is Reason.STOPPING:
+            if self.safe.arrest is not None:
+                observation = None  # braking that nothing ends would reverse the motion
+            self._safe_acts = False
+            if self.robot.interface != "effort":
+                self.limiter.reset(
+                    np.zeros(self.robot.n) if self.robot.interface == "velocity" else self.limiter.previous
+                )
         return self._safe(observation, reason)
 
     # --- the state ------------------------------------------------------------------------------------------------
@@ -206,9 +217,9 @@ class Supervisor:
             if self.state is State.RAMP_IN:
                 self.safe.restart()
             self.state, self.cause = after, cause
-            self._ramp, self._nominal_ticks, self._saturated_ticks = 0.0, 0, 0
+            self._ramp, self._nominal_ticks = 0.0, 0
+            self._watch.state_changed(after)
             if after is State.HOLD:
-                self._failures = 0
                 self.limiter.begin_stopping()
 
     def _leave_hold_at_start(self) -> None:
@@ -221,33 +232,18 @@ class Supervisor:
         self._recovering = True
         self._trigger(Condition.STALE, cause)
 
-    def _overspeeds(self, observation: Observation) -> Reason:
-        return Reason.OVERSPEED if (np.abs(observation.qd) > self._overspeed).any() else Reason.NONE
-
     def _stopped(self, observation: Observation, failed: bool, unusable: bool, reasons: int) -> bool:
         """Update faults and recovery; return whether nothing but the safe command may go out."""
-        self._failures = self._failures + 1 if failed else 0
-        overspeed = self._overspeeds(observation)
-        self._fast_ticks = self._fast_ticks + 1 if overspeed else 0
-        faults = overspeed if self._fast_ticks >= FAST_TICKS else Reason.NONE
-        if self._failures > self.settings.max_failed_plans:
-            faults |= reasons
+        faults = self._watch.faults(observation, failed, reasons)
         if faults:
-            self._trigger(Condition.FAULT, Reason(faults))
+            self._trigger(Condition.FAULT, faults)
         if self._recovering and not unusable:
             self._recovering = False
             self._trigger(Condition.RECOVERED, self.cause)
+            if self._continuing and self.state is State.RAMP_IN and self.limiter.moving():
+                self._ramp = 1.0  # its reference begins with this motion: to stop it first would be a step
+            self._continuing = False
         return self.state in (State.FAULT, State.E_STOP)
-
-    def _limit_warnings(self, room: Array) -> int:
-        warnings = 0
-        if room.min() < 0.0:
-            warnings |= Reason.OUTSIDE
-        if self.robot.interface != "position":
-            self._saturated_ticks = self._saturated_ticks + 1 if self.limiter.saturated() else 0
-            if self._saturated_ticks * self.dt > self.settings.longest_saturation:
-                warnings |= Reason.SATURATED
-        return warnings
 
     def _judge(self, warnings: int) -> None:
         """Advance the ramp and the time without a warning."""
@@ -272,11 +268,7 @@ class Supervisor:
             return u if self.robot.interface == "effort" else self.limiter.stopping()
         if self.state is State.RAMP_IN:
             weight = self._ramp**2 * (3.0 - 2.0 * self._ramp)
-            rest = (
-                self.safe.command(observation, self.limiter.previous)
-                if self.robot.interface == "effort"
-                else self.limiter.stopping()
-            )
+            rest = self.safe.command(observation) if self.robot.interface == "effort" else self.limiter.stopping()
             blended: Array = rest + weight * (u - rest)
             return blended
         return u
@@ -285,14 +277,23 @@ class Supervisor:
         self, requested: Array, observation: Observation, room: Array, reasons: int, share: float = 1.0
     ) -> Command:
         slower = self.settings.degraded_speed if self.state is State.DEGRADED else 1.0
-        u = self.limiter.guarded(requested, observation, self.limiter.allowed_speed(room, slower), share)
+        if self._probing:
+            slower = min(slower, PROBING)
+        self.limiter.slow_down_to(slower, observation, share)
+        u = self.limiter.guarded(requested, observation, self.limiter.allowed_speed(room), share)
+        if self._probing and self.robot.interface == "position":
+            u = np.clip(u, observation.q - self._near, observation.q + self._near)
         if u is not requested:
             reasons |= Reason.SPEED
         u, limits = self.limiter.limited(u, share)
+        self._safe_acts = False
         self.safe.applied(u, share, ends=self.state is not State.RAMP_IN)
         return Command(u, self.state, Reason(reasons | limits))
 
     def _safe(self, observation: Observation | None, reasons: int) -> Command:
-        self.limiter.begin_stopping(moving=False)
-        u, limits = self.limiter.limited(self.safe.command(observation, self.limiter.previous))
+        if not self._safe_acts:
+            self._safe_acts = True
+            self.limiter.begin_stopping()
+        safe = self.safe.command(observation) if self.robot.interface == "effort" else self.limiter.stopping()
+        u, limits = self.limiter.limited(safe)
         return Command(u, self.state, Reason(reasons | limits))

@@ -7,6 +7,7 @@ import numpy as np
 from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.controllers.base import Health
 from mbrl_ros.types import Decision, DecisionStatus
+from support.robots import planar_robot
 
 WAIT = 10.0  # [s]: how long a test waits for another thread before it fails; nothing is ever that slow
 
@@ -17,10 +18,12 @@ class Echo:
     The lists hold what it was called with; it raises an error in `step` while `fail` is set.
     """
 
-    def __init__(self, n: int = 2):
+    def __init__(self, n: int = 2, interface: str = "effort"):
+        self.robot = planar_robot(n=n, interface=interface)
         self.plan, self.held, self.configuration = None, [], Configuration.from_flat({"control.delay": 0.0})
         self.targets_accepted = self.targets_adopted = 0
         self.n, self.steps, self.resets, self.resumed, self.recorded, self.fail = n, [], 0, [], [], False
+        self.skipped = 0
         self.condition, self.lateness = Health(), (0, 1.0, 0.0)
 
     def reset(self, observation):
@@ -28,6 +31,9 @@ class Echo:
 
     def resume(self, observation, command):
         self.resumed.append((observation.stamp, command))
+
+    def skip_transition(self):
+        self.skipped += 1
 
     def step(self, observation):
         if self.fail:

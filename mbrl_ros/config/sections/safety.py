@@ -76,10 +76,15 @@ class SupervisorSettings(Section):
         "damping of the safe command; empty: a twentieth of the effort limit at the velocity limit",
         unit="N m s/rad",
         low=0.0,
+        high=1e6,
         per_joint=True,
     )
+    allow_sinking: bool = setting(
+        False,
+        "damp: permit it although some pose of the arm sinks faster than 0.05 of its speed limit under it",
+    )
     stiffness: tuple[float, ...] = setting(
-        (50.0,), "stiffness of the safe command hold", unit="N m/rad", low=0.0, per_joint=True
+        (50.0,), "stiffness of the safe command hold", unit="N m/rad", low=0.0, high=1e7, per_joint=True
     )
     steady_time: float = setting(
         0.5, "time constant of the mean of the commands for the safe command hold", unit="s", low=1e-3

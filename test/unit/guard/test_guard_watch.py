@@ -188,16 +188,16 @@ def test_the_guard_is_still_known_after_a_reset():
 
 @pytest.mark.parametrize("safe_effort", ("arrest", "zero", "damp", "hold"))
 def test_the_matrices_are_those_of_the_safe_effort(safe_effort):
-    """u = mean - D qd - K (q - q_r), for an arm near rest at the pose where it began."""
+    """u = mean - D qd - K (q - q_r), near the pose where it began; the bounds of the gains depend on the pose."""
     settings = SupervisorSettings(safe_effort=safe_effort)
     safe, q = SafeCommand(planar_robot(2), settings, DT), np.array([0.3, -0.4])
     safe.reset(np.array([2.0, -1.0]))
     safe.applied(np.array([2.0, -1.0]), 1.0, True)
-    safe.command(at(q), np.zeros(2))
+    safe.command(at(q))
     law = safe.linear_effort(q)
     way, speed = np.array([0.02, -0.01]), np.array([0.1, -0.2])
-    expected = safe.command(at(q + way, speed), np.zeros(2))
-    np.testing.assert_allclose(law.mean - law.damping @ speed - law.stiffness @ way, expected, atol=1e-9)
+    expected = safe.command(at(q + way, speed))
+    np.testing.assert_allclose(law.mean - law.damping @ speed - law.stiffness @ way, expected, rtol=2e-3, atol=1e-9)
     assert law.brakes is (safe_effort == "arrest")
 
 

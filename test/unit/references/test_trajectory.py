@@ -69,7 +69,7 @@ def test_it_sets_out_with_the_velocity_of_the_reference_before():
 def test_a_later_target_takes_over_and_after_an_interruption_the_end_counts():
     target_manager = tracking()
     references(target_manager, [6.5])
-    target_manager.resume(np.array([0.1, 0.1]), 6.6)
+    target_manager.resume(np.array([0.1, 0.1]), np.zeros(2), 6.6)
     assert references(target_manager, [6.7, 30.0])[-1] == pytest.approx(Q[-1])
 
 

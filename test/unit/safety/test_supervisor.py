@@ -139,10 +139,10 @@ def test_position_commands_accelerate_no_more_than_allowed():
 
 
 @pytest.mark.parametrize(
-    "interface, expected", (("effort", [-2.0, 4.0]), ("velocity", [0.0, 0.0]), ("position", [0.3, -0.4]))
+    "interface, expected", (("effort", [-1.0, 2.0]), ("velocity", [0.0, 0.0]), ("position", [0.3, -0.4]))
 )
 def test_safe_commands(interface, expected):
-    watched = supervisor(interface, safe_effort="damp", damping=(2.0,))
+    watched = supervisor(interface, safe_effort="damp", damping=(1.0,))
     watched.reset(at((0.3, -0.4)))
     assert watched.stop(at((0.3, -0.4), (1.0, -2.0))).u == pytest.approx(expected)
 
@@ -154,12 +154,12 @@ def test_damping_needs_a_known_velocity():
 
 
 def test_safe_effort_hold_keeps_the_average_effort_and_stiffens_about_the_pose():
-    watched = supervisor(safe_effort="hold", steady_time=0.01, stiffness=(50.0,), damping=(2.0,))
+    watched = supervisor(safe_effort="hold", steady_time=0.01, stiffness=(20.0,), damping=(0.8,))
     for _ in range(20):
         watched.filter(requested(8.0, -4.0), at((0.1, 0.2)))  # the average has arrived after 20 ticks of half its time
     assert watched.failed(at((0.1, 0.2))).u == pytest.approx([8.0, -4.0], abs=1e-4)
-    moved = watched.failed(at((0.12, 0.2), (0.0, 0.5)))  # 50 * 0.02 and 2 * 0.5 against it
-    assert moved.u == pytest.approx([8.0 - 1.0, -4.0 - 1.0], abs=1e-4)
+    moved = watched.failed(at((0.12, 0.2), (0.0, 0.5)))  # 20 * 0.02 and 0.8 * 0.5 against it
+    assert moved.u == pytest.approx([8.0 - 0.4, -4.0 - 0.4], abs=1e-4)
     assert watched.stale(0.1).u == pytest.approx([8.0, -4.0], abs=1e-4)
 
 

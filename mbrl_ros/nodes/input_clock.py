@@ -1,0 +1,63 @@
+"""The clocks of mpc_node: when a state came, whether its stamp has leapt, and how old the newest one is.
+
+Without a simulation elapsed time is the processor's monotonic clock; the node's clock, which may be set, only tells the
+age of a state on arrival. Under use_sim_time both are /clock (runtime/time_line.py).
+"""
+
+from __future__ import annotations
+
+import time
+
+from rclpy.node import Node
+
+from ..messages.input_gate import InputGate
+from ..runtime.time_line import SimulatedTime, StampJudge, StateAge
+
+
+class InputClock:
+    """The clock of a control loop with the period `dt` [s], whose states pass the gate `states`.
+
+    In lockstep no clock is read.
+    """
+
+    def __init__(self, node: Node, states: InputGate, dt: float, *, lockstep: bool):
+        self._node, self._states, self._lockstep = node, states, lockstep
+        self._age, self._judge = StateAge(), StampJudge(dt)
+        simulated = bool(node.get_parameter("use_sim_time").value) and not lockstep
+        self.simulated = SimulatedTime(self._node_time, dt, states.timeout) if simulated else None
+
+    def now(self) -> float:
+        """Return the time of deadlines, which does not leap [s]."""
+        return time.perf_counter() if self.simulated is None else self.simulated.now()
+
+    def stands(self) -> bool:
+        """Whether simulated time stands still, or has not begun."""
+        return self.simulated is not None and self.simulated.stands()
+
+    def age(self) -> float:
+        """Return the age of the newest state [s]; infinite before the first."""
+        return self._states.age(0.0) if self._lockstep else self._age.at(self.now())
+
+    @property
+    def started(self) -> bool:
+        """Whether the node's clock runs: without /clock no stamp can be judged."""
+        return self.simulated is None or self.simulated.started
+
+    def at(self, stamp: float) -> float:
+        """Return the node's time [s] when a message stamped `stamp` [s] arrives."""
+        return self._node_time() if self.simulated is None else self.simulated.clock_at(stamp)
+
+    def add_state(self, stamp: float, restarted: bool) -> bool:
+        """Take note of an accepted state stamped `stamp` [s]; return whether it begins a new time line."""
+        if self._lockstep:
+            return restarted
+        if self.simulated is not None:
+            self.simulated.add_state(stamp)
+        now = self.now()
+        self._age.add_state(self._states.age(self.at(stamp)), now)
+        if restarted:
+            self._judge.forget()
+        return self._judge.leap(stamp, now) > 0.0 or restarted
+
+    def _node_time(self) -> float:
+        return 1e-9 * self._node.get_clock().now().nanoseconds

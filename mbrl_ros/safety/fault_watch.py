@@ -1,0 +1,71 @@
+"""What makes a fault or a warning of successive ticks: overspeed, failed decisions, commands at their limits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..config.sections.safety import SupervisorSettings
+from ..robots import Robot
+from ..types import Array, Observation
+from .state_machine import Reason, State
+
+FAST_TICKS = 2  # in a row with a joint above `overspeed`: one sample alone is no fault
+
+
+class FaultWatch:
+    """Counts the ticks of one control loop with the period `dt` [s] that were not as they should be."""
+
+    def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float):
+        self._settings, self._dt, self._position = settings, dt, robot.interface == "position"
+        self._overspeed = settings.overspeed * robot.velocity_limit
+        self._failures = self._fast_ticks = self._saturated_ticks = 0
+
+    def reset(self) -> None:
+        """Start anew."""
+        self._failures = self._fast_ticks = self._saturated_ticks = 0
+
+    def state_changed(self, after: State) -> None:
+        """Take note that the supervisor's state is now `after`."""
+        self._saturated_ticks = 0
+        if after is State.HOLD:
+            self._failures = 0
+
+    def overspeed(self, observation: Observation) -> bool:
+        """Return whether a joint is faster than `supervisor.overspeed` times its speed limit."""
+        return bool((np.abs(observation.qd) > self._overspeed).any())
+
+    def faults(self, observation: Observation, failed: bool, reasons: int) -> Reason:
+        """Return why this tick is a fault; NONE if it is none.
+
+        Parameters
+        ----------
+        observation
+            the present state.
+        failed
+            whether the controller made no usable decision.
+        reasons
+            Reason flags why not.
+        """
+        self._failures = self._failures + 1 if failed else 0
+        self._fast_ticks = self._fast_ticks + 1 if self.overspeed(observation) else 0
+        faults = Reason.OVERSPEED if self._fast_ticks >= FAST_TICKS else Reason.NONE
+        if self._failures > self._settings.max_failed_plans:
+            faults |= reasons
+        return Reason(faults)
+
+    def limit_warnings(self, room: Array, saturated: bool) -> int:
+        """Return OUTSIDE and SATURATED as Reason flags.
+
+        Parameters
+        ----------
+        room
+            (2, n) distances to the stops [rad or m], negative outside.
+        saturated
+            whether the last command of any joint was at its limit.
+        """
+        warnings = int(Reason.OUTSIDE) if room.min() < 0.0 else 0
+        if not self._position:
+            self._saturated_ticks = self._saturated_ticks + 1 if saturated else 0
+            if self._saturated_ticks * self._dt > self._settings.longest_saturation:
+                warnings |= Reason.SATURATED
+        return warnings

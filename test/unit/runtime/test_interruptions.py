@@ -1,0 +1,152 @@
+"""After a leap, a pause of its own or motion that is not the commanded one, a run goes on from where the robot is."""
+
+import numpy as np
+import pytest
+
+from mbrl_ros.config.configuration import Configuration
+from mbrl_ros.controllers.mpc import MpcController
+from mbrl_ros.robots import load_robot
+from mbrl_ros.runtime.conditions import LiveConditions, SteppedConditions
+from mbrl_ros.runtime.control_cycle import ControlCycle
+from mbrl_ros.runtime.following import FollowingMonitor
+from mbrl_ros.runtime.mailbox import Arrival
+from mbrl_ros.safety.state_machine import Reason, State
+from mbrl_ros.safety.supervisor import Supervisor
+from mbrl_ros.types import Observation
+from support.control import Echo, RecordingOutputs
+from support.robots import planar_arm, planar_robot
+
+DT, LAG, SUBSTEPS = 0.01, 0.02, 10
+ACCELERATION = 7.5  # [rad/s^2] robot.acceleration_limit
+TARGET = np.array([1.5, -0.5])
+
+
+class Run:
+    """A servo-controlled arm of two joints on the way to TARGET; `speeds` and `commands` of every period so far."""
+
+    def __init__(self, interface="velocity", **settings):
+        values = {
+            "robot.description": planar_arm(2),
+            "robot.interface": interface,
+            "control.rate": 1.0 / DT,
+            "planner.horizon": 10,
+            "planner.backend": "casadi",
+            **settings,
+        }
+        configuration = Configuration.from_flat(values)
+        robot = load_robot(configuration.robot)
+        self.interface, self.conditions = interface, SteppedConditions()
+        self.outputs, self.supervisor = RecordingOutputs(), Supervisor(robot, configuration.supervisor, DT)
+        self.controller = MpcController(robot, configuration)
+        self.cycle = ControlCycle(self.controller, self.supervisor, self.outputs, self.conditions, dt=DT, timeout=0.05)
+        self.q, self.qd, self.stamp = np.array([-1.5, 0.1]), np.zeros(2), 500.0
+        self.speeds, self.commands, self.reasons = [], [], Reason.NONE
+        self.advance(0.5)
+        self.controller.set_joint_target(TARGET)
+
+    def advance(self, seconds, switched_on=True, restarted=False):
+        for _ in range(round(seconds / DT)):
+            tick = self.cycle.tick(Arrival(Observation(self.stamp, self.q, self.qd), 0.0, None, restarted))
+            u, restarted = tick.command.u, False
+            self.reasons |= self.supervisor.cause
+            for _ in range(SUBSTEPS):
+                h = DT / SUBSTEPS
+                wanted = u if self.interface == "velocity" else (u - self.q) / LAG
+                self.qd = self.qd + min(1.0, h / LAG) * (wanted * switched_on - self.qd)
+                self.q = self.q + h * self.qd
+            self.stamp = round(self.stamp + DT, 6)
+            self.speeds.append(self.qd)
+            self.commands.append(u)
+
+    def highest(self, since=0):
+        """The largest speed, and the largest acceleration of the commands, from period `since` on."""
+        speed = np.abs(self.speeds[since:]).max()
+        change = np.diff(self.commands[since:], axis=0)
+        if self.interface == "position":
+            change = np.diff(change, axis=0) / DT
+        return speed, np.abs(change).max() / DT
+
+
+@pytest.fixture(scope="module")
+def nominal():
+    run = Run()
+    run.advance(4.0)
+    assert run.q == pytest.approx(TARGET, abs=0.02) and run.supervisor.state is State.ACTIVE
+    assert run.reasons == Reason.NONE and run.outputs.events == []
+    return run.highest()
+
+
+@pytest.mark.parametrize("leap", [5.0, 0.4, 0.07, -400.0])
+def test_after_a_leap_in_mid_motion_the_run_goes_on_from_where_the_robot_is(nominal, leap):
+    run = Run()
+    run.advance(0.5)
+    run.stamp += leap
+    run.advance(4.0)
+    speed, acceleration = run.highest()
+    assert speed <= 1.05 * nominal[0] and acceleration <= 1.2 * max(nominal[1], ACCELERATION)
+    assert run.q == pytest.approx(TARGET, abs=0.02) and run.supervisor.state is State.ACTIVE
+    assert run.reasons == Reason.CLOCK_JUMP
+
+
+def test_a_small_leap_that_a_clock_has_judged_is_one_too_and_an_event(nominal):
+    run = Run()
+    run.advance(0.5)
+    stamp = run.stamp = run.stamp + 0.04
+    run.advance(4.0, restarted=True)
+    assert run.highest()[0] <= 1.05 * nominal[0] and run.reasons == Reason.CLOCK_JUMP
+    ((name, details),) = [(event.name, event.details) for event in run.outputs.events]
+    assert name == "interruption" and details == {"cause": "CLOCK_JUMP", "stamp": stamp}
+
+
+@pytest.mark.parametrize("interface", ["velocity", "position"])
+@pytest.mark.parametrize("seconds", [0.5, 2.0])
+def test_a_robot_that_was_switched_off_in_mid_motion_does_not_catch_up(interface, seconds):
+    run = Run(interface)
+    run.advance(4.0)
+    planned = run.highest()[0]
+    run = Run(interface)
+    run.advance(0.8)
+    begin = len(run.speeds)
+    run.advance(seconds, switched_on=False)
+    assert Reason.NOT_FOLLOWING in run.reasons
+    run.advance(5.0)
+    assert run.highest(begin + round(seconds / DT))[0] <= (1.15 * planned if interface == "velocity" else 2.2 * planned)
+    assert run.q == pytest.approx(TARGET, abs=0.02) and run.supervisor.state is State.ACTIVE
+
+
+@pytest.mark.parametrize("interface", ["velocity", "position"])
+@pytest.mark.parametrize("lag", [0.02, 0.1, 0.2])
+def test_a_slow_servo_follows(interface, lag):
+    """Hard starts and stops at the acceleration limit, both ways."""
+    monitor, q, qd, u, position = FollowingMonitor(planar_robot(interface=interface), DT, 0.0), 0.0, 0.0, 0.0, 0.0
+    for k in range(600):
+        assert not monitor.begins_anew(np.full(2, q), np.full(2, qd)), k
+        aim = 2.5 * np.sign(np.sin(2.0 * np.pi * k / 300))
+        u += min(max(aim - u, -ACCELERATION * DT), ACCELERATION * DT)
+        position += DT * u
+        monitor.add_command(np.full(2, u if interface == "velocity" else position))
+        qd = qd + DT / lag * (u - qd) if interface == "velocity" else min(1.0 / DT, 1.0 / lag) * (position - q)
+        q += DT * qd
+
+
+def test_a_pause_of_its_own_is_an_interruption_however_the_queue_looks_afterwards():
+    class Clock:
+        time = 0.0
+
+        def now(self):
+            return self.time
+
+        def age(self):
+            return 0.0
+
+    clock = Clock()
+    conditions = LiveConditions(clock, DT, 0.05)
+    supervisor, outputs = Supervisor(planar_robot(), Configuration.from_flat({}).supervisor, DT), RecordingOutputs()
+    cycle = ControlCycle(Echo(), supervisor, outputs, conditions, dt=DT, timeout=0.05)
+    for k in range(40):
+        clock.time = k * DT + (1.0 if k >= 20 else 0.0)  # stamps go on by one period
+        cycle.tick(Arrival(Observation(1.0 + k * DT, np.zeros(2), np.zeros(2)), clock.time, clocked=clock.time))
+        if k == 20:
+            assert supervisor.cause is Reason.NO_COMMAND
+    assert [event.details["cause"] for event in outputs.events] == ["NO_COMMAND"]
+    assert [stamp for stamp, _ in cycle.controller.resumed] == [pytest.approx(1.0 + 20 * DT)]

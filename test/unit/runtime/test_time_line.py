@@ -1,0 +1,91 @@
+"""Leaps of stamps and of /clock, simulated time that is coarse or stands still, and the age of the newest state."""
+
+import numpy as np
+import pytest
+
+from mbrl_ros.runtime.time_line import SimulatedTime, StampJudge, StateAge
+
+DT, TIMEOUT = 0.01, 0.05
+
+
+@pytest.mark.parametrize("offset", [0.0, -1.8e9, 77.0])
+def test_a_stamp_that_is_further_ahead_than_any_message_can_come_has_leapt(offset):
+    judge, random = StampJudge(DT), np.random.default_rng(0)
+    delays = 0.002 + 0.01 * random.random(200)
+    for k in range(200):
+        assert judge.leap(k * DT, offset + k * DT + delays[k]) == 0.0
+    assert judge.leap(2.0 + 0.4, offset + 2.0 + 0.002) == pytest.approx(0.4, abs=0.001)
+    for k in range(1, 100):  # once
+        assert judge.leap(2.4 + k * DT, offset + 2.0 + k * DT + delays[k]) == 0.0
+
+
+def test_messages_that_were_held_up_or_lost_have_not_leapt():
+    judge = StampJudge(DT)
+    for k in range(100):
+        judge.leap(k * DT, k * DT)
+    assert judge.leap(1.0, 1.2) == 0.0  # held up
+    assert judge.leap(1.2, 1.2) == 0.0  # those between were lost
+    assert judge.leap(3.0, 3.0) == 0.0  # a time without states
+
+
+class Simulation:
+    """/clock, the wall clock, and the time that is made of them."""
+
+    def __init__(self):
+        self.clock = self.wall = 0.0
+        self.time = SimulatedTime(lambda: self.clock, DT, TIMEOUT, lambda: self.wall)
+
+    def run(self, seconds, step, rate=1.0):
+        for _ in range(round(seconds / step)):
+            self.wall += step / rate
+            self.clock += step
+            self.time.now()
+
+
+@pytest.mark.parametrize("leap", [5.0, 0.4, -400.0])
+def test_a_leap_of_the_clock_is_taken_out_of_the_elapsed_time(leap):
+    simulation = Simulation()
+    simulation.clock = 500.0
+    simulation.run(1.0, 0.01)
+    simulation.clock += leap
+    simulation.run(1.0, 0.01)
+    assert simulation.time.now() == pytest.approx(502.0, abs=0.04)
+
+
+def test_a_coarse_clock_is_filled_in_by_the_states():
+    simulation, times = Simulation(), []
+    simulation.clock = 500.0
+    simulation.run(1.0, 0.1)
+    for k in range(100):
+        stamp = 501.0 + k * DT
+        if k % 10 == 0 and k:
+            simulation.clock = stamp
+        assert simulation.time.clock_at(stamp) == pytest.approx(stamp)
+        simulation.time.add_state(stamp)
+        times.append(simulation.time.now())
+    assert np.diff(times) == pytest.approx(np.full(99, DT))
+    assert simulation.time.clock_at(600.0) < 502.2  # no clock confirms it
+
+
+def test_a_clock_that_stands_still_is_judged_by_the_wall_clock():
+    simulation = Simulation()
+    assert not simulation.time.started and not simulation.time.stands()
+    simulation.wall = 1.1
+    assert simulation.time.stands() and not simulation.time.started  # none from the start
+    simulation.run(5.0, 0.1, rate=0.2)  # every half second of wall time
+    assert simulation.time.started and not simulation.time.stands()
+    simulation.wall += 2.0
+    assert not simulation.time.stands()
+    simulation.wall += 1.0
+    assert simulation.time.stands()
+    simulation.run(0.1, 0.1)
+    assert not simulation.time.stands()
+
+
+def test_the_age_of_a_state_is_its_age_on_arrival_and_what_has_elapsed_since():
+    age = StateAge()
+    assert age.at(10.0) == np.inf
+    age.add_state(0.01, 10.0)
+    assert age.at(10.02) == pytest.approx(0.03)
+    age.add_state(-0.01, 11.0)  # stamped ahead of the clock
+    assert age.at(11.0) == 0.0
