@@ -58,12 +58,17 @@ class FeatureFrame:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Observation:
-    """What the robot reported at `stamp` [s]: q (n,) [rad or m], qd (n,) [rad/s or m/s], and new feature frames."""
+    """What the robot reported at `stamp` [s]: q (n,) [rad or m], qd (n,) [rad/s or m/s], and new feature frames.
+
+    uncontrolled (k,) [rad or m]: positions of the joints of `Robot.uncontrolled`, NaN for those that were not reported;
+    None where there are none, or none was reported.
+    """
 
     stamp: float
     q: JointVector
     qd: JointVector
     frames: tuple[FeatureFrame, ...] = ()
+    uncontrolled: JointVector | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)

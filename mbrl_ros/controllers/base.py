@@ -118,6 +118,19 @@ class Controller(Protocol):
     def skip_transition(self) -> None:
         """Learn nothing in the next step: the robot may not have followed its commands."""
 
+    def place_uncontrolled(self, r: Array) -> None:
+        """Take note of where joints that are not controlled are, from other messages than those of `step`.
+
+        Parameters
+        ----------
+        r
+            Positions (k,) [rad or m] of the joints of `Robot.uncontrolled`, NaN where one is not known.
+        """
+
+    @property
+    def uncontrolled(self) -> Array | None:
+        """Where the joints that are not controlled are taken to be (k,) [rad or m]; None if there are none."""
+
     # --- settings and timing --------------------------------------------------------------------------------------
 
     def update_settings(self, configuration: Configuration) -> None:
@@ -215,6 +228,15 @@ class TargetTracking:
 
     def skip_transition(self) -> None:
         """Do nothing: nothing is learned."""
+
+    def place_uncontrolled(self, r: Array) -> None:
+        """See `Controller`."""
+        self.target_manager.place_uncontrolled(r)
+
+    @property
+    def uncontrolled(self) -> Array | None:
+        """See `Controller`."""
+        return self.target_manager.uncontrolled
 
     def set_joint_target(self, q: Array, stamp: float = 0.0) -> Target:
         """See `Controller`."""

@@ -8,7 +8,7 @@ change.
 from __future__ import annotations
 
 from ..costs import CostModel
-from ..references.target_manager import Preview
+from ..references.preview import Preview
 from ..types import Array, StageParameters
 
 PREVIEW_KINDS = ("joints", "point", "features")
@@ -32,6 +32,8 @@ class CostParameters:
         ):
             if reference is not None and f"{cost}.reference" in layout:
                 parameters[:, layout[f"{cost}.reference"]] = reference
+        if preview.uncontrolled is not None and "point_target.uncontrolled" in layout:
+            parameters[:, layout["point_target.uncontrolled"]] = preview.uncontrolled
         return parameters
 
     def weigh_changes(self, factor: float) -> None:

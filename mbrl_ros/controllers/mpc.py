@@ -157,6 +157,7 @@ class MpcController(TargetTracking):
         admitted = self._admitted(observation, x)
         dynamics = self._fit(x, u_now)
         fitted = time.perf_counter()
+        self.target_manager.place_uncontrolled(observation.uncontrolled)
         self.target_manager.advance(stamp, x, fresh=features_fresh, known=learner.dynamics.features.known)
         ahead = learner.history.roll_forward(x, stamp, dynamics, self._late)
         parameters = self._references(stamp + learner.history.delay + self._late * self.dt)
@@ -201,7 +202,7 @@ class MpcController(TargetTracking):
         """Return the observation with the velocities that were not refused."""
         if self.learner.gate is None:
             return observation
-        return Observation(observation.stamp, observation.q, x[self.n : 2 * self.n].copy(), observation.frames)
+        return dataclasses.replace(observation, qd=x[self.n : 2 * self.n].copy())
 
     def _fit(self, x: StateVector, u: CommandVector) -> LinearGaussianDynamics:
         if self.dynamics.prior.linear or not self._planned:

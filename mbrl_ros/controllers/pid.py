@@ -87,6 +87,7 @@ class PidController(TargetTracking):
         self.check(observation)
         begin = time.perf_counter()
         q, qd, g = observation.q, observation.qd, self._gains
+        self.target_manager.place_uncontrolled(observation.uncontrolled)
         self.target_manager.advance(observation.stamp, np.concatenate([q, qd]))
         wanted, speed, _ = self.target_manager.joints.motion_at(observation.stamp)
         error = wanted - q

@@ -232,7 +232,11 @@ class PolicyController(TargetTracking):
     def _acted(self, observation: Observation, given: PolicyInput, jumped: bool) -> Decision | None:
         """Return the policy's decision; None, and the policy is demoted, where it must not act."""
         begin, current = time.perf_counter(), self.selection.current
+        self.target_manager.place_uncontrolled(observation.uncontrolled)
         self.target_manager.advance(observation.stamp, np.concatenate((observation.q, observation.qd)))
+        if self.target_manager.displaced:
+            self.demote("joints that are not controlled have moved the end effector, and policies take them at zero")
+            return None
         u = None
         if current is not None:
             u = current.command(dataclasses.replace(given, target=self.target_manager.target))

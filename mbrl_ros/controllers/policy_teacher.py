@@ -116,11 +116,11 @@ class PolicyTeacher:
         return self._decision
 
     def _sample(self, stamp: float, given: PolicyInput, label: CommandVector, Q: Array) -> Supervision | None:
-        """Make the sample of one tick; None without a target, or where it is a trajectory."""
+        """Make the sample of one tick; None where there is no target, or none that policies can have."""
         target = given.target
         if target is not self._known_target:
             self._known_target, self._target_count = target, self._target_count + 1
-        if target is None or target.path is not None:
+        if target is None or target.path is not None or self.mpc.target_manager.displaced:
             return None
         count = self._target_count
         return Supervision(

@@ -1,7 +1,8 @@
 """Distance of the end-effector point to a reference: r = p(q) - p*, s = |r|^2 [m^2], in the robot's base frame.
 
 The Gauss-Newton Hessian is J^T (..) J with J = dp/dq (3, n); it leaves the null space of J to the other costs.
-Parameter: reference p* (3,) [m].
+Parameters: reference p* (3,) [m]; where joints that move the end effector are not controlled, their positions r (k,),
+on which p then depends too.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ class Settings(TargetSettings):
 
 def build(settings: Settings, context: CostContext) -> dict[str, Term]:
     """Build the only term; see the top of this module."""
-    point = kinematics.tip_position(context.require_robot("point_target"))(context.q)
+    robot = context.require_robot("point_target")
     reference = casadi.SX.sym("reference", 3)
-    return {"": Term(point - reference, settings, {"reference": (reference, np.zeros(3))})}
+    parameters = {"reference": (reference, np.zeros(3))}
+    if not robot.uncontrolled:
+        return {"": Term(kinematics.tip_position(robot)(context.q) - reference, settings, parameters)}
+    others = casadi.SX.sym("uncontrolled", len(robot.uncontrolled))
+    parameters["uncontrolled"] = (others, np.zeros(len(robot.uncontrolled)))
+    return {"": Term(kinematics.placed_tip_position(robot)(context.q, others) - reference, settings, parameters)}

@@ -1,4 +1,4 @@
-"""From ROS messages to the core's values; the only place where joint order is resolved: by name, once per layout.
+"""From ROS messages to the core's values.
 
 A message here is anything with the fields of its ROS type: the nodes give rclpy's, the replay what it decoded from a
 bag, and both get the same values from the same bytes. Readers never raise an error for a message: what is wrong with it
@@ -8,70 +8,27 @@ is counted by the stream's `InputGate` under its reason, with the names involved
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..exceptions import nearest
 from ..robots import Robot
 from ..types import Array, FeatureFrame, Observation
 from .input_gate import Admission, InputGate, Rejection
 from .joint_assembly import JointAssembly, JointValues
+from .joint_order import Index, JointOrder
 from .point_cloud import cloud_columns
 from .state_check import StateCheck
+from .uncontrolled_joints import UncontrolledJoints
 
 Message = Any  # with the fields of a ROS message
-Problem = tuple[Rejection, str]  # why a message cannot be used, and the details
-Index = NDArray[np.intp]  # (n,), of the robot's joints in a message
 PLAUSIBLE = 10.0  # an input further outside the robot's limits than this many times their size is no measurement
-NAMES_SHOWN = 12  # names of a message that a problem quotes
-HINTS = 10  # problems that also say which name is nearest: it takes milliseconds to find
 
 
 def seconds(stamp: Message) -> float:
     """Return a builtin_interfaces/Time or Duration in seconds."""
     return float(stamp.sec + 1e-9 * stamp.nanosec)
-
-
-class JointOrder:
-    """The index of every one of `joints` in a message's names, remembered for the last layout seen."""
-
-    def __init__(self, joints: Sequence[str]):
-        self.joints = tuple(joints)
-        self._names: list[str] | None = None
-        self._resolved: Index | Problem = np.zeros(0, dtype=np.intp)
-        self._hints = HINTS
-
-    def resolve(self, names: Sequence[str]) -> Index | Problem:
-        """Return the index (n,) of the joints, or the problem if the names do not hold every joint exactly once."""
-        if self._names is None or names != self._names:
-            self._names = list(names)
-            self._resolved = self._resolve(self._names)
-        return self._resolved
-
-    def some(self, names: Sequence[str]) -> tuple[Index, Index]:
-        """Return which joints the names hold, and their indices in the names, both (k,)."""
-        places = {name: at for at, name in enumerate(names)}
-        joints = [k for k, joint in enumerate(self.joints) if joint in places]
-        return np.array(joints, dtype=np.intp), np.array([places[self.joints[k]] for k in joints], dtype=np.intp)
-
-    def _resolve(self, names: list[str]) -> Index | Problem:
-        there = set(names)
-        missing = [joint for joint in self.joints if joint not in there]
-        if missing:
-            shown, hint = names[:NAMES_SHOWN], ""
-            if self._hints and shown:
-                self._hints -= 1
-                hint = f"; '{missing[0]}': did you mean '{nearest(missing[0], shown)}'?"
-            quoted = ", ".join(map(repr, shown)) + (", ..." if len(names) > NAMES_SHOWN else "")
-            return Rejection.MISSING_JOINTS, (f"missing {missing}; the message has {len(names)} joints: {quoted}{hint}")
-        twice = [name for name, count in Counter(names).items() if count > 1 and name in self.joints]
-        if twice:
-            return Rejection.DUPLICATE_JOINTS, f"joints named twice: {twice}"
-        return np.array([names.index(joint) for joint in self.joints], dtype=np.intp)
 
 
 class StateReading(NamedTuple):
@@ -86,7 +43,10 @@ class StateReading(NamedTuple):
 
 
 class JointStateReader:
-    """Reads JointState messages in the order of the robot's joints; further joints in a message are ignored.
+    """Reads JointState messages in the order of the robot's joints.
+
+    Of further joints in a message only those count that move the end effector. Where they come without the robot's
+    joints, or with some of them only, their positions are not part of a state but wait for `take_uncontrolled`.
 
     `estimating` tells whether velocities of the last state were missing and were estimated from the positions,
     `repeated` whether the last message was the one before, sent again, and `second_publisher` whether states of two
@@ -106,10 +66,12 @@ class JointStateReader:
 
     def __init__(self, robot: Robot, gate: InputGate, *, missing_velocity: str = "estimate", cutoff: float = 30.0):
         self.gate, self.order = gate, JointOrder(robot.joints)
-        self.estimating = self.repeated = False
+        self.estimating = self.repeated = self._whole = False
         self._refuse = missing_velocity == "refuse"
         self._check = StateCheck(robot, cutoff)
         self._assembly = JointAssembly(robot.joints, gate.timeout)
+        self._others = UncontrolledJoints(robot.uncontrolled)
+        self._taken: Array | None = None
         self._accepted: tuple[float, Array, Array] | None = None  # stamp, q and qd of the last state as it came
         span = np.where(
             np.isfinite(robot.position_upper - robot.position_lower),
@@ -126,6 +88,16 @@ class JointStateReader:
     def second_publisher(self) -> bool:
         """Whether states of two publishers alternate."""
         return self._check.second_publisher
+
+    @property
+    def unknown(self) -> list[str]:
+        """Joints that move the end effector, are not controlled, and of which no position has come."""
+        return self._others.unknown
+
+    def take_uncontrolled(self) -> Array | None:
+        """Return positions (k,), as of `Observation.uncontrolled`, that came by themselves since the last call."""
+        taken, self._taken = self._taken, None
+        return taken
 
     def read(self, message: Message, now: float, *, answered: bool = False) -> StateReading | None:
         """Read a message that arrives at `now` [s].
@@ -167,16 +139,23 @@ class JointStateReader:
         if self._check.corrected.any() or self._check.replaced.any():
             self._count_corrected(q, qd, state)
         known = bool((np.abs(effort) <= self._strongest).all())  # NaN is not
-        return StateReading(Observation(stamp, state[0], state[1]), effort if known else None, state[2])
+        others = self._others.read(message, stamp) if self._whole and self._others.joints else None
+        observation = Observation(stamp, state[0], state[1], uncontrolled=others)
+        return StateReading(observation, effort if known else None, state[2])
 
     def _values(self, message: Message, stamp: float) -> tuple[Array, Array, Array] | None:
         """Return q, qd and effort, each (n,), NaN where velocity or effort was not measured; None without a state."""
         index = self.order.resolve(message.name)
+        self._whole = not isinstance(index, tuple)
         if not isinstance(index, tuple):
             values = self._entries(message, index)
             self._assembly.clear()
             return None if values is None else (values.q, values.qd, values.effort)
         some = self.order.some(message.name) if index[0] is Rejection.MISSING_JOINTS else None
+        if some is not None and self._others.names_any(message.name):
+            self._taken = self._others.read(message, stamp)
+            if not len(some[0]):
+                return None
         if some is None or not len(some[0]):
             self.gate.reject(*index)
             return None

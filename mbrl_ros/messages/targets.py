@@ -10,8 +10,9 @@ from ..exceptions import TargetError
 from ..references.segments import Waypoints
 from ..references.targets import LONGEST_TRAJECTORY
 from ..types import Array
+from .joint_order import Index, JointOrder
 from .point_cloud import cloud_columns
-from .readers import Index, JointOrder, Message, seconds
+from .readers import Message, seconds
 
 
 def read_joint_target(message: Message, order: JointOrder) -> Array:

@@ -39,7 +39,9 @@ class PlanDisplay(TickObserver):
         plan, stamp = decision.plan, decision.stamp
         self._plan.publish(message_writers.to_trajectory(plan, self._robot.joints, stamp, self._controller.dt))
         if self._markers.get_subscription_count():
-            target = self._controller.target
+            target, uncontrolled = self._controller.target, self._controller.uncontrolled
+            if uncontrolled is not None:
+                self._kinematics.place(uncontrolled)
             path = self._kinematics.positions(plan.x_hat[:, : self._robot.n])
             goal = None if target is None or target.q is None else self._kinematics.position(target.q)
             self._markers.publish(to_markers(path, goal, self._robot.root, message_writers.to_time(stamp)))

@@ -21,6 +21,7 @@ from ..config.configuration import Configuration
 from ..exceptions import MbrlError, TargetError
 from ..messages import readers, targets
 from ..messages.input_gate import InputGate, Rejection
+from ..messages.joint_order import JointOrder
 from ..references.targets import Target, check_time
 from ..runtime.control_loop import ControlLoop
 from ..runtime.mailbox import Arrival
@@ -30,6 +31,7 @@ from .background_worker import BackgroundWorker
 from .input_clock import InputClock
 from .reporter import Reporter
 from .target_outcomes import TargetOutcomes
+from .uncontrolled_watch import UncontrolledWatch
 
 
 class InputGates(NamedTuple):
@@ -77,9 +79,11 @@ class Subscriptions:
         self._joint_reader = readers.JointStateReader(
             self._robot, gates.states, missing_velocity=control.missing_velocity, cutoff=control.velocity_cutoff
         )
+        watched = bool(self._robot.uncontrolled)
+        self._uncontrolled = UncontrolledWatch(node, loop, self._joint_reader) if watched else None
         self._feature_reader = readers.FeatureReader(configuration.features.points, gates.features)
         self._feature_latency = control.feature_latency
-        self._target_order = readers.JointOrder(self._robot.joints)
+        self._target_order = JointOrder(self._robot.joints)
         self._newest = (0.0, 0.0)  # stamp of the newest state, and when it arrived by perf_counter
         self._arrival: Arrival | None = None  # the newest state
         self._warned_estimating = self._disputed = False
@@ -124,6 +128,8 @@ class Subscriptions:
             self._states.reject(Rejection.NO_CLOCK, "joint_states: use_sim_time is true, and /clock has not come")
             return
         reading = self._joint_reader.read(message, self._clock.at(readers.seconds(message.header.stamp)))
+        if self._uncontrolled is not None:
+            self._uncontrolled.after_message(None if reading is None else reading.observation.stamp)
         if reading is not None:
             observation, effort, restarted = reading
             restarted = self._clock.add_state(observation.stamp, restarted)

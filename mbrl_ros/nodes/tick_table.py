@@ -90,6 +90,8 @@ class TickTable(TickObserver):
             target_kind=None if target is None else TARGET_KINDS[target.kind],
             target_stamp=None if target is None else target.stamp,
         )
+        if controller.uncontrolled is not None:
+            self._log.amend(uncontrolled=controller.uncontrolled)
         if decision is not None:
             self._log.amend(
                 latency_ms=1e3 * tick.latency,
@@ -121,17 +123,16 @@ class TickTable(TickObserver):
             self._log.save(
                 self._path,
                 facts,
-                tip=self._positions(arrays["q"]),
-                reference_tip=self._positions(arrays["reference_q"]),
+                tip=self._positions(arrays["q"], arrays.get("uncontrolled")),
+                reference_tip=self._positions(arrays["reference_q"], arrays.get("uncontrolled")),
             )
         except OSError as error:
             self._reporter.log("error", f"the log was not written: {error}")
 
-    def _positions(self, q: Array) -> Array:
-        return self._kinematics.positions(q) if len(q) else np.zeros((0, 3))
+    def _positions(self, q: Array, uncontrolled: Array | None) -> Array:
+        return self._kinematics.positions(q, uncontrolled) if len(q) else np.zeros((0, 3))
 
     def _empty(self) -> TickLog:
-        n = self._robot.n
-        return TickLog(
-            {**dict.fromkeys(TICK_NUMBERS), **dict.fromkeys(TICK_PER_JOINT, n), "features": self._controller.m}
-        )
+        n, k = self._robot.n, len(self._robot.uncontrolled)
+        columns = {**dict.fromkeys(TICK_NUMBERS), **dict.fromkeys(TICK_PER_JOINT, n), "features": self._controller.m}
+        return TickLog({**columns, "uncontrolled": k} if k else columns)

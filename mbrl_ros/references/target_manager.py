@@ -11,19 +11,18 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
-from ..config.section import per_joint
 from ..config.sections.references import ReferenceSettings
 from ..exceptions import TargetError
 from ..robots import Robot
-from ..robots.kinematics import Kinematics
 from ..types import Array, JointVector, StateVector
+from .point_goals import PointGoals
+from .preview import Preview
 from .segments import Waypoints
 from .target_queue import TargetQueue
-from .targets import Target, feature_target, joint_target, point_target, shortest_turns, trajectory_target
+from .targets import Target, feature_target, joint_target, shortest_turns, trajectory_target
 from .trajectory import feature_reference, joint_reference
 
 AT_REST = 0.02  # of its speed limit: an arm that moves no faster than this rests
@@ -39,16 +38,6 @@ class Phase(enum.Enum):
     FEATURES_LOST = "features_lost"
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Preview:
-    """References over a horizon: `kind` of target, q (T, n), p (T, 3) [m] for points, s (T, m) for features."""
-
-    kind: str
-    q: Array
-    p: Array | None = None
-    s: Array | None = None
-
-
 class TargetManager:
     """Targets for `robot` in, references out: n joints, m feature coordinates, previews of horizon + 1 stages.
 
@@ -58,8 +47,8 @@ class TargetManager:
     def __init__(self, robot: Robot, settings: ReferenceSettings, dt: float, m: int = 0, horizon: int = 0):
         self.robot, self.settings, self.dt, self.m = robot, settings, dt, m
         self.n = len(robot.joints)
-        self.kinematics = Kinematics(robot)
-        self._positions = self.kinematics.position_map(horizon + 1)
+        self._points = PointGoals(robot, settings, horizon + 1)
+        self.kinematics = self._points.kinematics
         self.joints = joint_reference(robot, settings, dt)
         self.features = feature_reference(m, settings, dt) if m else None
         self._queue = TargetQueue(dt, settings.most_targets)
@@ -114,6 +103,21 @@ class TargetManager:
         target = self.target
         return None if target is None or target.path is not None or self.phase is not Phase.TRACK else target.q
 
+    def place_uncontrolled(self, r: Array | None) -> None:
+        """Take note of where joints that are not controlled are: r (k,), see `Observation.uncontrolled`."""
+        self._points.place(r)
+
+    @property
+    def uncontrolled(self) -> Array | None:
+        """See `Controller`."""
+        return self._points.uncontrolled
+
+    @property
+    def displaced(self) -> bool:
+        """Whether the target is a point, and a joint of `Robot.uncontrolled` is not at zero."""
+        r, target = self.uncontrolled, self.target
+        return r is not None and bool(r.any()) and target is not None and target.kind == "point"
+
     def refuse_while(self, reason: Callable[[], str]) -> None:
         """Refuse every target while `reason()` is not empty; it tells why."""
         self._refusal = reason
@@ -154,17 +158,12 @@ class TargetManager:
 
     def take_notes(self) -> list[str]:
         """Return in words what became of trajectories that began since the last call and are not made as asked for."""
-        notes, self._notes = self._notes, []
+        notes, self._notes = self._notes + self._points.take_notes(), []
         return notes
 
     def set_point_target(self, p: Array, stamp: float = 0.0) -> Target:
         """Bring the end effector to p (3,) [m, base frame] from `stamp` [s] on. TargetError if it is out of reach."""
-        last = self._queue.last_before(stamp) or self.target
-        home = self.settings.home
-        seed = per_joint(home, self.n, "reference.home") if home else None if last is None else last.q
-        target = point_target(self.kinematics, p, self._middle() if seed is None else seed, self.settings, stamp)
-        # without a pose to come from, the pose to go to is chosen when the target's time has come
-        return self._accept(dataclasses.replace(target, q=None) if seed is None else target)
+        return self._accept(self._points.target(p, self._queue.last_before(stamp) or self.target, stamp))
 
     def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
         """Bring the features to s (m,) [image coordinates] from `stamp` [s] on. TargetError if outside the image."""
@@ -190,6 +189,10 @@ class TargetManager:
             self._begin(due, stamp, x)
         if self._postponed is not None and stamp >= self.joints.end:
             self._begin(self._postponed, stamp, x)
+        if self.phase is Phase.TRACK and (moved := self._points.followed(self.target)) is not None:
+            assert self.target is not None
+            self.target = dataclasses.replace(self.target, q=moved)
+            self.joints.go_to(moved, stamp)
         if self._replan:
             self._replan = False
             goal = self._goal()
@@ -211,9 +214,8 @@ class TargetManager:
         if target.path is not None:
             self._begin_trajectory(target, target.path, stamp)
             return
-        goal = target.q
-        if goal is None:
-            goal, _ = self.kinematics.inverse(target.value, self.joints.at(stamp))
+        goal = self._points.begun(target, self.joints.at(stamp))
+        if goal is not target.q:
             self.target = dataclasses.replace(target, q=goal)
         if (turns := self._turns(goal, stamp)).any():
             goal = goal + turns
@@ -256,7 +258,7 @@ class TargetManager:
         if self.phase is Phase.EXCITE:
             q += self._excitation(times)
         if self.target is not None and self.target.kind == "point":
-            return Preview("point", q, p=self._positions(q))
+            return Preview("point", q, p=self._points.positions(q), uncontrolled=self._points.uncontrolled)
         if self.phase is Phase.SERVO and self.features is not None:
             return Preview("features", q, s=self.features.over(times))
         return Preview("joints", q)
@@ -292,9 +294,3 @@ class TargetManager:
             raise TargetError(reason, kind="refused at present")
         self._queue.add(target)
         return target
-
-    def _middle(self) -> JointVector:
-        """Return the middle of the joints' ranges (n,), 0 for a joint without limits."""
-        lower, upper = self.robot.position_lower, self.robot.position_upper
-        bounded = np.isfinite(lower) & np.isfinite(upper)
-        return np.where(bounded, 0.5 * (np.where(bounded, lower, 0.0) + np.where(bounded, upper, 0.0)), 0.0)

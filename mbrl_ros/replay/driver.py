@@ -187,6 +187,9 @@ class ReplayDriver:
         answered = tick is not None or answer is not None
         overtook = tick is not None and tick.place > (self._epoch, self._loop.cycle.commands_sent)
         result = self.states.read(message, answered, overtook)
+        moved = self.states.take_uncontrolled()
+        if moved is not None and not self._setup.event_log:  # else the event log tells when the node had them
+            self._controller.place_uncontrolled(moved)
         if result is None:
             return
         observation, effort, restarted = result

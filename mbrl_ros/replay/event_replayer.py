@@ -25,7 +25,7 @@ from .loop import ReplayLoop
 from .notes import Notes
 
 REQUESTS = {request.name.lower(): request for request in Request}
-WITHOUT_NOTE = ("activate", "deactivate", "parameters")
+WITHOUT_NOTE = ("activate", "deactivate", "parameters", "uncontrolled_joints")
 TIMED = ("planner.time_budget",)  # settings that would make a replay depend on the machine's speed
 
 
@@ -60,6 +60,7 @@ class EventReplayer:
                 "promote_policy": lambda event: self._policy_controller().promote(),
                 "demote_policy": lambda event: self._policy_controller().demote(),
                 "guard": self._override,
+                "uncontrolled_joints": self._place_uncontrolled,
                 **dict.fromkeys(REQUESTS, lambda event: self._cycle.request(REQUESTS[event.name])),
             }
 
@@ -112,6 +113,10 @@ class EventReplayer:
         command = event.details["command"]
         u = None if command is None else np.array(command, dtype=np.float64)
         self._cycle.supervisor.override(Guard(event.details["guard"]), u)
+
+    def _place_uncontrolled(self, event: Event) -> None:
+        positions = event.details["positions"]
+        self._cycle.controller.place_uncontrolled(np.array(positions, dtype=np.float64))  # None becomes NaN
 
     def _set_parameters(self, event: Event) -> None:
         controller = self._cycle.controller

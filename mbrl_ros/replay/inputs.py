@@ -8,7 +8,7 @@ from collections import deque
 
 from ..messages.input_gate import InputGate
 from ..messages.readers import FeatureReader, JointStateReader, Message, StateReading, seconds
-from ..types import FeatureFrame
+from ..types import Array, FeatureFrame
 from .notes import BagClock, Notes
 from .setup import Setup
 from .timeline import RecordedTick
@@ -68,6 +68,10 @@ class StateInput:
             self.covered += max(0.0, stamp - self._previous)
             self._previous = stamp
         return result
+
+    def take_uncontrolled(self) -> Array | None:
+        """Return positions of joints that are not controlled and came by themselves since the last call."""
+        return self._reader.take_uncontrolled()
 
 
 class FeatureInput:

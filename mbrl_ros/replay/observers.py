@@ -34,6 +34,7 @@ class PassiveObserver:
         self.learner = ModelLearner(robot, configuration, prior)
         self.dt, self.n, self.m = self.learner.dt, self.learner.n, self.learner.m
         self.target: Target | None = None
+        self.uncontrolled: Array | None = None
         self.targets_accepted = self.targets_adopted = 0
         self.reference_end = float("nan")
 
@@ -65,6 +66,9 @@ class PassiveObserver:
 
     def hold(self, observation: Observation) -> None:
         """Do nothing: there is no target to forget."""
+
+    def place_uncontrolled(self, r: Array) -> None:
+        """Do nothing: what is learned does not depend on them."""
 
     def step(self, observation: Observation) -> Decision:
         """Learn from the last transition; the decision is the last command."""

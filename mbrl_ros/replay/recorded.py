@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..messages.readers import JointOrder, Message, answered_stamp, command_joints
+from ..messages.joint_order import JointOrder
+from ..messages.readers import Message, answered_stamp, command_joints
 from ..types import Array
 
 COMMANDS_KEPT = 4096  # answers that are kept for their states

@@ -84,9 +84,10 @@ class Setup:
 def prepare(options: ReplayOptions) -> Setup:
     """Prepare a replay; MbrlError says what is missing and how to give it."""
     stream = BagStream(options.bag)
-    mapped = with_state_topic(options.mapped, stream.topics, names_in(stream), wanted_joints(options, stream))
+    wanted = wanted_joints(options, stream)
+    mapped = with_state_topic(options.mapped, stream.topics, names_in(stream), wanted)
     roles = roles_of(stream.topics, mapped, options.bag.name)
-    survey = surveyed(stream, roles, options)
+    survey = surveyed(stream, roles, options, wanted)
     notes: list[str] = []
     values = settings_of(options, survey, notes)
     source = command_source(values, roles, survey)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,9 +30,9 @@ class Survey:
     Parameters
     ----------
     recording
-        the surveyed states with the most frequent joints.
+        the surveyed states with most of the robot's joints, or else with the most frequent ones.
     joints
-        their names, translated to the robot's.
+        their names, translated to the robot's; where the robot's joints are known, also those of the other states.
     period
         the median time between states [s]; 0: unknown.
     labelled
@@ -61,8 +61,10 @@ class Survey:
         return float(self.session["parameters"].get("control.rate", rate)) if self.session else rate
 
 
-def surveyed(stream: BagStream, roles: Mapping[str, str], options: ReplayOptions) -> Survey:
-    """Survey the first messages; DataError if no joint state can be read."""
+def surveyed(
+    stream: BagStream, roles: Mapping[str, str], options: ReplayOptions, wanted: Collection[str] = ()
+) -> Survey:
+    """Survey the first messages; `wanted` are the robot's joints. DataError if no joint state can be read."""
     decoder = Decoder(stream)
     found: dict[str, Any] = {}
     states: list[tuple[float, tuple[str, ...], Message]] = []
@@ -89,11 +91,13 @@ def surveyed(stream: BagStream, roles: Mapping[str, str], options: ReplayOptions
     if not states:
         topic = next(name for name, role in roles.items() if role == "states")
         raise DataError(f"{stream.path}: none of the {stream.topics[topic][1]} messages on {topic} can be read")
-    joints = Counter(order for _, order, _ in states).most_common(1)[0][0]
+    orders = Counter(order for _, order, _ in states)
+    joints = max(orders, key=lambda order: (len(set(order) & set(wanted)), orders[order]))
+    others = dict.fromkeys(name for order in orders for name in order if name not in joints) if wanted else {}
     apart = np.diff([stamp for stamp, _, _ in states])
     apart = apart[apart > 0.0]
     recording = _recording(stream.path.name, joints, [(s, m) for s, order, m in states if order == joints])
-    return Survey(recording, joints, float(np.median(apart)) if apart.size else 0.0, **found)
+    return Survey(recording, (*joints, *others), float(np.median(apart)) if apart.size else 0.0, **found)
 
 
 def first_tick(message: Message) -> int:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from ..controllers.base import Controller
 from ..exceptions import MbrlError
-from ..messages.readers import JointOrder, Message, seconds
+from ..messages.joint_order import JointOrder
+from ..messages.readers import Message, seconds
 from ..messages.targets import (
     read_feature_target,
     read_joint_target,

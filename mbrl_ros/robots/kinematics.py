@@ -3,6 +3,7 @@
 Forward: p(q) = T_1(q_1) T_2(q_2) ... T_L(q_L) p_tip along the URDF's chain of joints, evaluated from the tip inwards,
 so that only a point, never a matrix, is carried through the product: p <- R_i Rot(a_i, q_i) p + t_i (revolute, with
 Rodrigues' formula Rot(a, q) p = p + sin q (a x p) + (1 - cos q) a x (a x p)) or p <- R_i (p + a_i q_i) + t_i.
+Joints of the chain that are not controlled, r (k,) in the order of `Robot.uncontrolled`, stand where they are measured.
 Inverse: damped least squares, dq = J^T (J J^T + mu I)^-1 (p* - p) (Levenberg-Marquardt; Wampler 1986; Nakamura and
 Hanafusa 1986), on the joints not held by a limit, restarted from seeded random positions.
 """
@@ -24,16 +25,34 @@ _ROUNDING = 1e-10
 
 
 def tip_position(robot: Robot) -> casadi.Function:
-    """Return q (n,) [rad or m] -> p (3,) [m]: the end-effector point in the root link's frame, as an SX function."""
+    """Return q (n,) [rad or m] -> p (3,) [m]: the end-effector point in the root link's frame, as an SX function.
+
+    Joints that are not controlled are at zero.
+    """
     q = casadi.SX.sym("q", robot.n)
+    return casadi.Function("tip_position", [q], [casadi.cse(_tip(robot, q, None))], ["q"], ["p"])
+
+
+def placed_tip_position(robot: Robot) -> casadi.Function:
+    """Return q (n,), r (k,) -> p (3,) [m] with the joints that are not controlled at r; see `tip_position`."""
+    q, r = casadi.SX.sym("q", robot.n), casadi.SX.sym("r", len(robot.uncontrolled))
+    return casadi.Function("tip_position", [q, r], [casadi.cse(_tip(robot, q, r))], ["q", "r"], ["p"])
+
+
+def _tip(robot: Robot, q: casadi.SX, r: casadi.SX | None) -> casadi.SX:
     p = casadi.SX(robot.tip_offset)
     inner = np.eye(4)  # the fixed transforms since the last movable joint, folded into one
     for joint in reversed(urdf.parse(robot.urdf).chain(robot.tip)):
+        position = None
         if joint.name in robot.joints:
-            p = _move(joint, q[robot.joints.index(joint.name)], _apply(inner, p))
+            position = q[robot.joints.index(joint.name)]
+        elif r is not None and joint.name in robot.uncontrolled:
+            position = r[robot.uncontrolled.index(joint.name)]
+        if position is not None:
+            p = _move(joint, position, _apply(inner, p))
             inner = np.eye(4)
         inner = joint.origin @ inner
-    return casadi.Function("tip_position", [q], [casadi.cse(_apply(inner, p))], ["q"], ["p"])
+    return _apply(inner, p)
 
 
 def _move(joint: urdf.Joint, q: casadi.SX, p: casadi.SX) -> casadi.SX:
@@ -54,25 +73,37 @@ def _rounded(array: Array) -> Array:
 
 
 class Kinematics:
-    """Position, Jacobian and inverse kinematics of the end effector, in the root link's frame, numpy in and out."""
+    """Position, Jacobian and inverse kinematics of the end effector, in the root link's frame, numpy in and out.
+
+    `uncontrolled` (k,) [rad or m] are the positions of the joints that are not controlled, zero until `place`.
+    """
 
     def __init__(self, robot: Robot):
         self._lower, self._upper = robot.position_lower, robot.position_upper
-        position = tip_position(robot)
-        q = casadi.SX.sym("q", robot.n)
-        p = position(q)
-        both = [casadi.densify(p), casadi.densify(casadi.jacobian(p, q))]
-        self._both = casadi.Function("kinematics", [q], casadi.cse(both))
-        self._position = position
-        self._n = robot.n
+        self._n, k = robot.n, len(robot.uncontrolled)
+        self._position = placed_tip_position(robot) if k else tip_position(robot)
+        symbols = [casadi.SX.sym("q", robot.n), *([casadi.SX.sym("r", k)] if k else [])]
+        p = self._position(*symbols)
+        both = [casadi.densify(p), casadi.densify(casadi.jacobian(p, symbols[0]))]
+        self._both = casadi.Function("kinematics", symbols, casadi.cse(both))
+        self.uncontrolled = np.zeros(k)
+        self._placed: tuple[Array, ...] = (self.uncontrolled,) if k else ()
+        self._mapped = np.zeros(k)  # what the functions of `position_map` read
+
+    def place(self, r: Array) -> None:
+        """Take r (k,) [rad or m] for the positions of the joints that are not controlled."""
+        self.uncontrolled = checked("r", np.array(r), self._mapped.shape)
+        self._placed = (self.uncontrolled,) if self._placed else ()
+        self._mapped[:] = r
 
     def position(self, q: Array) -> Array:
         """Return p (3,) [m] at q (n,) [rad or m]."""
-        return np.array(self._position(checked("q", q, (self._n,)))).ravel()
+        return np.array(self._position(checked("q", q, (self._n,)), *self._placed)).ravel()
 
-    def positions(self, Q: Array) -> Array:
-        """Return P (T, 3) [m] at every row of Q (T, n)."""
-        P: Array = np.array(self._position(checked("Q", Q, (None, self._n)).T)).T
+    def positions(self, Q: Array, R: Array | None = None) -> Array:
+        """Return P (T, 3) [m] at every row of Q (T, n), and of R (T, k) where it is given."""
+        others = self._placed if R is None or not self._placed else (checked("R", R, (len(Q), None)).T,)
+        P: Array = np.array(self._position(checked("Q", Q, (None, self._n)).T, *others)).T
         return P
 
     def position_map(self, count: int) -> Callable[[Array], Array]:
@@ -82,7 +113,11 @@ class Kinematics:
         """
         Q, P = np.zeros((count, self._n)), np.zeros((count, 3))
         buffer: Any  # CasADi's stubs know only the signature of C++
-        buffer, evaluate = self._position.map(count).buffer()
+        if self._placed:
+            buffer, evaluate = self._position.map("positions", "serial", count, [1], []).buffer()
+            buffer.set_arg(1, self._mapped.data)
+        else:
+            buffer, evaluate = self._position.map(count).buffer()
         buffer.set_arg(0, Q.data)
         buffer.set_res(0, P.data)
 
@@ -95,7 +130,7 @@ class Kinematics:
 
     def jacobian(self, q: Array) -> Array:
         """Return dp/dq (3, n) at q (n,)."""
-        return np.array(self._both(checked("q", q, (self._n,)))[1])
+        return np.array(self._both(checked("q", q, (self._n,)), *self._placed)[1])
 
     def inverse(self, point: Array, seed: Array, *, tolerance: float = 1e-6, restarts: int = 12) -> tuple[Array, float]:
         """Find joint positions inside the limits whose end effector is nearest to `point` (3,) [m].
@@ -143,5 +178,5 @@ class Kinematics:
         return q, float(np.linalg.norm(error))
 
     def _error(self, point: Array, q: Array) -> tuple[Array, Array]:
-        p, J = self._both(q)
+        p, J = self._both(q, *self._placed)
         return point - np.array(p).ravel(), np.array(J)

@@ -15,7 +15,7 @@ from ..config.sections.robot import RobotSettings
 from ..exceptions import ConfigurationError, JointNameError, RobotDescriptionError, listed, nearest
 from ..types import Array
 from .sources import read
-from .urdf import FREE, Joint, Tree, parse
+from .urdf import FREE, MOVABLE, Joint, Tree, parse
 
 # A margin may take at most this fraction of a joint's range at either end, so that short joints keep one.
 MARGIN_OF_RANGE = 0.1
@@ -30,7 +30,8 @@ MOST_JOINTS = 64  # more than any arm has; a plan for hundreds would take minute
 class Robot:
     """The n controlled joints of a fixed-base robot. Every array is (n,), in the order of `joints`, read-only.
 
-    Movable joints that are not controlled, and mimic joints, are held at zero.
+    Movable joints that are not controlled, and mimic joints, are at zero, except that the kinematics of the end
+    effector take those on its chain where they are measured.
 
     Attributes
     ----------
@@ -46,6 +47,7 @@ class Robot:
     root : the link in whose frame positions are given
     tip, tip_offset : the end effector is the point tip_offset (3,) [m] in the frame of link `tip`
     rotor_inertia : [kg m^2 or kg], reflected through the gears; None: unknown
+    uncontrolled : names of the k joints that move the end effector and are not controlled, from the root on
     """
 
     joints: tuple[str, ...]
@@ -63,6 +65,7 @@ class Robot:
     tip: str
     tip_offset: Array
     rotor_inertia: Array | None = None
+    uncontrolled: tuple[str, ...] = ()
 
     @property
     def n(self) -> int:
@@ -115,6 +118,7 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
             value=settings.tip_offset,
         )
     rotors = per_joint(settings.rotor_inertia, n, "rotor_inertia") if settings.rotor_inertia else None
+    tip = _tip(tree, names, settings.tip)
     return Robot(
         joints=names,
         position_lower=_frozen(lower),
@@ -128,9 +132,12 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
         command_upper=_frozen(command_upper),
         urdf=tree.text,
         root=tree.root,
-        tip=_tip(tree, names, settings.tip),
+        tip=tip,
         tip_offset=_frozen(np.array(settings.tip_offset)),
         rotor_inertia=None if rotors is None else _frozen(rotors),
+        uncontrolled=tuple(
+            joint.name for joint in tree.chain(tip) if joint.kind in MOVABLE and joint.name not in names
+        ),
     )
 
 

@@ -27,3 +27,15 @@ def planar_arm(
 
 def planar_robot(n: int = 2, interface: str = "effort", **changes):
     return load_robot(RobotSettings(interface=interface), planar_arm(n, **changes))
+
+
+def lifted_arm(n: int = 3) -> str:
+    """A planar arm on a lift along z (`lift`, 0 to 0.5 m), with a roll joint (`roll`) between its last link and tip."""
+    lift = """<joint name="lift" type="prismatic"><parent link="ground"/><child link="base"/><axis xyz="0 0 1"/>
+      <limit lower="0" upper="0.5" effort="100" velocity="0.2"/></joint>
+      <link name="hand"/><joint name="roll" type="continuous"><parent link="tip"/><child link="hand"/>
+      <axis xyz="1 0 0"/><limit effort="1" velocity="1"/></joint>"""
+    arm = planar_arm(n).replace('<robot name="planar', '<robot name="lifted')
+    return arm.replace('<link name="base"/>', '<link name="ground"/><link name="base"/>', 1).replace(
+        "</robot>", f"{lift}</robot>"
+    )

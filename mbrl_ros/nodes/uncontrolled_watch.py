@@ -1,0 +1,60 @@
+"""Positions of joints that move the end effector and are not controlled, from messages of their own.
+
+What a state holds of them goes with the state. What comes in other messages is given to the controller between two
+commands, as an event: a replay gets it at the same place. A joint of which nothing comes is said.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from rclpy.node import Node
+
+from ..messages.readers import JointStateReader
+from ..references.point_goals import MOVED
+from ..runtime.control_loop import ControlLoop
+from ..types import Array
+
+UNKNOWN_FOR = 1.0  # [s] of states without a position of a joint, before that is said
+
+
+class UncontrolledWatch:
+    """Looks after each message what `reader` has taken from it."""
+
+    def __init__(self, node: Node, loop: ControlLoop, reader: JointStateReader):
+        self._node, self._loop, self._reader = node, loop, reader
+        self._given: Array = np.full(len(loop.controller.robot.uncontrolled), np.nan)
+        self._first = math.inf  # the stamp of the first state [s]
+        self._warned = not self._given.size
+
+    def after_message(self, stamp: float | None) -> None:
+        """Look at a message; `stamp` [s] of its state, None if it was none."""
+        positions = self._reader.take_uncontrolled()
+        if positions is not None:
+            self._give(positions)
+        if stamp is not None and not self._warned:
+            self._first = min(self._first, stamp)
+            if stamp - self._first > UNKNOWN_FOR:
+                self._warned = True
+                self._warn()
+
+    def _give(self, positions: Array) -> None:
+        """Give positions (k,), NaN where unknown, to the controller if they differ from those given last."""
+        known = ~np.isnan(positions)
+        near = np.abs(positions - self._given) <= MOVED
+        if (near | ~known).all():
+            return
+        self._given = np.where(known, positions, self._given)
+        self._loop.between_commands(
+            "uncontrolled_joints",
+            lambda: self._loop.controller.place_uncontrolled(positions),
+            positions=[float(value) if there else None for value, there in zip(positions, known, strict=True)],
+        )
+
+    def _warn(self) -> None:
+        if unknown := self._reader.unknown:
+            self._node.get_logger().warning(
+                f"joints {unknown} move the end effector, but no message on joint_states holds them; they are taken to "
+                "be at 0. Publish them, or fix them in the URDF"
+            )
