@@ -127,6 +127,14 @@ class LiveConditions:
         silent = self._clock.now() - self._sent
         return silent if silent > self._gap and not self._lockstep else 0.0
 
+    def paused(self, deadline: float) -> float:
+        """Return how late the deadline at `deadline` [s] is noticed [s], where that is more than the longest gap.
+
+        So long this thread was not run. A command is no sign of it: none leaves while a state is late.
+        """
+        late = self._clock.now() - deadline
+        return late if late > self._gap else 0.0
+
     def interruption(self, arrival: Arrival) -> Reason:
         """Return CLOCK_JUMP for a state on a new time line, NO_COMMAND after a gap in this process's own commands."""
         if arrival.restarted:

@@ -107,7 +107,7 @@ class ControlLoop:
         self.exclusive = threading.Lock()  # held during a tick
         self._settle, self._keep_alive = settle, keep_alive
         self._stopping = self._stands = False  # whether time stood still at the last look
-        self._paused = 0.0  # [s] in which this process was not run, since the newest state was answered
+        self._paused = 0.0  # [s]: the longest time without this thread since the newest state was answered
         self._watched, self._timeout = -math.inf, timeout  # when the clock was last watched
         self._thread: threading.Thread | None = None
 
@@ -231,8 +231,8 @@ class ControlLoop:
             self.outputs.log("warning" if stands else "info", what)
         if self._cycle.beginning:
             return None
-        self._paused += self._conditions.without_command()
-        age = self.clock.age() - self._paused  # the robot was not silent while nobody could listen
+        self._paused = max(self._paused, self._conditions.paused(self.deadline.time))
+        age = self.clock.age() - self._paused  # once: the robot was not silent while nobody could listen
         if stands:  # the safe command goes out; no simulated time has passed in which a fault could begin
             age = max(age, 1.001 * self._timeout)
         self.deadline.after_miss(self.clock.now())

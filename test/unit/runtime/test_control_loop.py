@@ -52,10 +52,11 @@ class StandingClock:
 def make_loop():
     loops = []
 
-    def make(*, settings=DEFAULT, interface="effort", robot=None, age=lambda: 0.0, clock=None, **options):
+    def make(*, settings=DEFAULT, interface="effort", robot=None, age=lambda: 0.0, clock=None, outputs=None, **options):
         robot = robot or planar_robot(interface=interface)
         supervisor, clock = Supervisor(robot, settings, DT), clock or SystemClock(age)
-        loop = ControlLoop(Echo(), supervisor, RecordingOutputs(), clock, dt=DT, timeout=0.05, **options)
+        outputs = outputs or RecordingOutputs()
+        loop = ControlLoop(Echo(), supervisor, outputs, clock, dt=DT, timeout=0.05, **options)
         loops.append(loop)
         return loop
 
@@ -178,6 +179,42 @@ def test_a_silent_robot_gets_the_safe_command_every_period_once_its_state_is_too
         assert tick.command.u == pytest.approx([0.0, 0.0])
         assert tick.latency > 0.05  # the age: never before the time-out
     assert ticks[1].missed >= 1
+
+
+@pytest.mark.parametrize("pause", (0.0, 1.0))
+def test_a_robot_that_falls_silent_is_noticed_by_a_loop_that_is_late_or_was_paused(make_loop, pause):
+    """Misses that come a little late are no pause; after one the robot has its time-out once more, not for ever."""
+
+    class Clock(StandingClock):
+        answered = 0.0  # when the state was answered
+
+        def now(self):
+            self.time += 0.8 * DT  # so much later whenever it is read
+            return self.time
+
+        elapsed = now
+
+        def age(self):
+            return self.time - self.answered
+
+    class Outputs(RecordingOutputs):
+        def command(self, stamp, u):
+            super().command(stamp, u)
+            if not clock.answered:
+                clock.answered = clock.time
+
+        def tick(self, tick):
+            super().tick(tick)
+            clock.time += pause  # between the answer and the first miss
+
+    clock = Clock()
+    loop = make_loop(clock=clock, outputs=Outputs())
+    loop.start()
+    loop.mailbox.put(arrival(1.0, 0.3))
+    loop.outputs.wait_for("tick", 2)
+    (stale,) = loop.outputs.of("tick")[1]
+    assert Reason.STALE_STATE in stale.command.reasons
+    assert 0.05 < stale.latency < 0.15  # the age, less the pause
 
 
 def test_a_failing_controller_is_survived_and_reported_once(make_loop):
