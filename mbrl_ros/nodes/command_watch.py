@@ -10,6 +10,7 @@ from __future__ import annotations
 from rclpy.lifecycle import LifecycleNode
 from rclpy.timer import Timer
 
+from .command_readers import full_name, readers, resolved
 from .tick_observer import TickObserver
 
 LOOK_PERIOD = 0.5  # [s]
@@ -21,10 +22,9 @@ class CommandWatch(TickObserver):
     def __init__(self, node: LifecycleNode, topic: str, guard: str = ""):
         """Watch `topic`; `guard`: the name of the guard, which publishes on it too, empty without one."""
         self._node, self._topic = node, node.resolve_topic_name(topic)
-        above = node.get_namespace().rstrip("/")
         self._own = [node.get_fully_qualified_name()]
         if guard:
-            self._own.append(guard if guard.startswith("/") else f"{above}/{guard}")
+            self._own.append(resolved(node, guard))
         self._before: frozenset[str] = frozenset()
         self._timer: Timer | None = None
         self.problems: frozenset[str] = frozenset()
@@ -43,11 +43,11 @@ class CommandWatch(TickObserver):
 
     def _look(self) -> None:
         found = set()
-        self.readers = self._node.count_subscribers(self._topic)
+        self.readers = len(readers(self._node, self._topic, self._own))
         if not self.readers:
             found.add(f"nobody reads the commands on '{self._topic}': the robot does not move")
         publishers = self._node.get_publishers_info_by_topic(self._topic)
-        names = [f"{entry.node_namespace.rstrip('/')}/{entry.node_name}" for entry in publishers]
+        names = [full_name(entry) for entry in publishers]
         for own in self._own:
             if own in names:
                 names.remove(own)  # once: a second node of the same name is another publisher

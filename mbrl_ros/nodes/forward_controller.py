@@ -22,8 +22,11 @@ from rclpy.parameter_client import AsyncParameterClient
 
 from ..exceptions import JointNameError
 from ..robots import Robot
+from .answers import when_answered
+from .command_readers import full_name, readers, resolved
 
 SEARCH_PERIOD = 0.2  # [s] between two looks at the subscribers
+PATIENCE = 10  # looks for which list_controllers is waited for, where a controller does not tell its interface itself
 SUFFIX = "/commands"
 
 
@@ -42,11 +45,12 @@ class ForwardController:
         self.names: tuple[str, ...] = ()
         self._node, self._robot, self._topic = node, robot, node.resolve_topic_name(topic)
         self._required = bool(name)
-        self._controller = name if name.startswith("/") or not name else f"{node.get_namespace().rstrip('/')}/{name}"
+        self._controller = resolved(node, name) if name else ""
         guessed = self._topic.removesuffix(SUFFIX)
         if not name and not lockstep and self._topic.endswith(SUFFIX) and guessed != node.get_namespace().rstrip("/"):
             self._controller = guessed
         self._asked: tuple[bytes, ...] | None = None  # the subscriptions of the controller that was asked
+        self._patience = PATIENCE
         self._parameters: AsyncParameterClient | None = None
         self._list: Client | None = None
         self._request: Callable[[], Any] = object  # makes a request to list_controllers
@@ -77,12 +81,8 @@ class ForwardController:
 
     def _look(self) -> None:
         """Find out whether the controller has appeared, or has been started anew, and ask it."""
-        subscribers = self._node.get_subscriptions_info_by_topic(self._topic)
-        own = tuple(
-            bytes(entry.endpoint_gid)
-            for entry in subscribers
-            if f"{entry.node_namespace.rstrip('/')}/{entry.node_name}" == self._controller
-        )
+        subscribers = readers(self._node, self._topic, (self._node.get_fully_qualified_name(),))
+        own = tuple(bytes(entry.endpoint_gid) for entry in subscribers if full_name(entry) == self._controller)
         if not own and not self._required:
             if subscribers and self._asked is None:
                 self._open(self._robot.joints)  # somebody else reads the commands: there is nobody to ask
@@ -95,26 +95,29 @@ class ForwardController:
         client = self._parameters
         if client is not None and client.services_are_ready():
             self._asked = asked
-            client.get_parameters(["joints", "interface_name"], self._on_parameters)
+            when_answered(self._node, client.get_parameters(["joints", "interface_name"]), self._on_parameters)
         else:
             self._node.get_logger().warning(
                 f"waiting for the parameters of '{self._controller}'; without its joints no command is published",
                 throttle_duration_sec=5.0,
             )
 
-    def _on_parameters(self, future: Any) -> None:
-        joints, interface = future.result().values
-        listed, name = list(joints.string_array_value), str(interface.string_value)
-        if name and listed:
-            self._compare(listed, name)
+    def _on_parameters(self, answer: Any) -> None:
+        values = list(answer.values)  # none at all, if a node in C++ lacks one of them
+        joints, name = (list(values[0].string_array_value), values[1].string_value) if len(values) == 2 else ([], "")
+        if name and joints:
+            self._compare(joints, name)
         elif self._list is not None and self._list.service_is_ready():
-            self._list.call_async(self._request()).add_done_callback(lambda answer: self._on_list(answer, listed))
+            request = self._list.call_async(self._request())
+            when_answered(self._node, request, lambda listed: self._on_list(listed, joints))
+        elif self._list is not None and self._patience > 0:  # it may be discovered later
+            self._patience, self._asked = self._patience - 1, None
         else:
-            self._compare(listed, "")
+            self._compare(joints, name)
 
-    def _on_list(self, future: Any, joints: list[str]) -> None:
+    def _on_list(self, answer: Any, joints: list[str]) -> None:
         own = self._controller.rpartition("/")[2]
-        found = next((entry for entry in future.result().controller if entry.name == own), None)
+        found = next((entry for entry in answer.controller if entry.name == own), None)
         commands = [entry.rpartition("/") for entry in found.required_command_interfaces] if found else []
         interfaces = {interface for _, _, interface in commands}
         self._compare(joints or [joint for joint, _, _ in commands], interfaces.pop() if len(interfaces) == 1 else "")

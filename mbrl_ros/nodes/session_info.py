@@ -20,6 +20,7 @@ from rclpy.parameter_client import AsyncParameterClient
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from ..data.stream import BagStream, Decoder
+from .answers import when_answered
 
 SESSION = "/mbrl_session"
 PACKAGES = ("mbrl_ros", "numpy", "scipy", "casadi", "ruckig", "rosbags", "mujoco")
@@ -42,16 +43,16 @@ class SessionReader:
         client = AsyncParameterClient(self._node, name)
         if client.services_are_ready():
             self._clients[name] = client
-            client.list_parameters().add_done_callback(lambda future: self._on_names(name, future))
+            when_answered(self._node, client.list_parameters(), lambda answer: self._on_names(name, answer))
 
-    def _on_names(self, node: str, future: Any) -> None:
-        names = future.result().result.names
-        self._clients[node].get_parameters(names).add_done_callback(lambda got: self._on_values(node, names, got))
+    def _on_names(self, node: str, answer: Any) -> None:
+        names = answer.result.names
+        values = self._clients[node].get_parameters(names)
+        when_answered(self._node, values, lambda got: self._on_values(node, names, got))
 
-    def _on_values(self, node: str, names: list[str], future: Any) -> None:
+    def _on_values(self, node: str, names: list[str], answer: Any) -> None:
         values = {
-            name: _plain(parameter_value_to_python(value))
-            for name, value in zip(names, future.result().values, strict=True)
+            name: _plain(parameter_value_to_python(value)) for name, value in zip(names, answer.values, strict=True)
         }
         session = {"format": 1, "node": node, "parameters": values, "versions": versions()}
         self._write(node, len(values), json.dumps(session))

@@ -115,23 +115,26 @@ def controller(peer, name: str, joints, interface: str = "velocity", topic: str 
 REMAPPED = {"commands": "velocity_controller/commands"}
 
 
-def test_the_controller_behind_the_topic_is_asked_for_interface_and_order_again_after_its_restart():
+@pytest.mark.parametrize("guard", ("", "guard_node"))
+def test_the_controller_behind_the_topic_is_asked_for_interface_and_order_again_after_its_restart(guard):
+    """Until it is there and was asked, nothing is published, although a recorder and mpc_node itself listen."""
     with ros() as (peer,):
-        mpc = NodeProcess("mpc_node", peer.domain, DESCRIBED, remap=REMAPPED)
-        peer.processes.append(mpc)
-        try:
-            states = peer.publisher(JointState, "/joint_states")
-            node, wrong = controller(peer, "velocity_controller", JOINTS, "effort")
-            feed(peer, states, until=lambda: "no command will be published: the interface of" in mpc.output)
-            feed(peer, states, 0.5)
-            assert wrong == []
-            peer.remove_node(node)
-            _, right = controller(peer, "velocity_controller", JOINTS[::-1])
-            feed(peer, states, until=lambda: right)
-            assert [dim.label for dim in right[-1].layout.dim][-2:] == JOINTS[::-1] and wrong == []
-            assert np.all(np.isfinite(right[-1].data))
-        finally:
-            mpc.kill()
+        recorder, recorded = peer.add_node("rosbag2_recorder"), []
+        recorder.create_subscription(Float64MultiArray, "/velocity_controller/commands", recorded.append, 10)
+        started = ([("guard_node", {})] if guard else []) + [("mpc_node", {**DESCRIBED, "guard": guard})]
+        peer.processes += [NodeProcess(name, peer.domain, given, remap=REMAPPED) for name, given in started]
+        mpc = peer.processes[-1]
+        states = peer.publisher(JointState, "/joint_states")
+        feed(peer, states, 1.0)
+        node, wrong = controller(peer, "velocity_controller", JOINTS, "effort")
+        feed(peer, states, until=lambda: "no command will be published: the interface of" in mpc.output)
+        feed(peer, states, 0.5)
+        assert wrong == recorded == []
+        peer.remove_node(node)
+        _, right = controller(peer, "velocity_controller", JOINTS[::-1])
+        feed(peer, states, until=lambda: right)
+        assert [dim.label for dim in right[-1].layout.dim][-2:] == JOINTS[::-1] and wrong == []
+        assert np.all(np.isfinite(right[-1].data))
 
 
 def warnings(mpc) -> list[str]:
@@ -158,6 +161,16 @@ def test_commands_that_nobody_reads_and_a_second_publisher_are_named_within_two_
         assert "nobody reads" in status["commands"].message
         assert {part.hardware_id for part in status.values()} == {"planar2"}  # the name in the URDF
         assert sum("nobody reads" in line for line in warnings(mpc)) == 1, "said once while it lasts"
+
+
+def test_behind_a_guard_too_it_is_said_that_nobody_reads_the_commands():
+    """mpc_node itself listens to what its guard forwards, and a recorder to everything: neither moves the robot."""
+    with ros(("guard_node", {}), ("mpc_node", {**DESCRIBED, "guard": "guard_node"})) as (peer, _, mpc):
+        recorder = peer.add_node("rosbag2_recorder")
+        recorder.create_subscription(Float64MultiArray, "/commands", lambda message: None, 10)
+        states = peer.publisher(JointState, "/joint_states")
+        feed(peer, states, until=lambda: "nobody reads the commands on '/commands'" in mpc.output)
+        assert "another publisher" not in mpc.output
 
 
 def test_a_description_that_changes_after_configuring_is_named():
