@@ -26,7 +26,7 @@ from .answers import when_answered
 from .command_readers import full_name, readers, resolved
 
 SEARCH_PERIOD = 0.2  # [s] between two looks at the subscribers
-PATIENCE = 10  # looks for which list_controllers is waited for, where a controller does not tell its interface itself
+LIST_LOOKS = 10  # looks for which list_controllers is waited for, where a controller does not tell its interface itself
 SUFFIX = "/commands"
 
 
@@ -50,7 +50,7 @@ class ForwardController:
         if not name and not lockstep and self._topic.endswith(SUFFIX) and guessed != node.get_namespace().rstrip("/"):
             self._controller = guessed
         self._asked: tuple[bytes, ...] | None = None  # the subscriptions of the controller that was asked
-        self._patience = PATIENCE
+        self._patience = LIST_LOOKS
         self._parameters: AsyncParameterClient | None = None
         self._list: Client | None = None
         self._request: Callable[[], Any] = object  # makes a request to list_controllers

@@ -9,7 +9,7 @@ import yaml
 from support.launching import JOINTS, PERIOD, START
 from support.robots import planar_arm
 
-PATIENT = 20.0  # periods without a command, after which the guard acts
+MISSING_PERIODS = 20.0  # periods without a command, after which the guard acts
 FORWARD = "forward_velocity_controller"
 PLUGIN = "forward_command_controller/ForwardCommandController"
 
@@ -65,7 +65,7 @@ def write(path: Path, blocks: dict[str, dict]) -> str:
 
 def node_file(folder: Path, of_node: dict) -> str:
     """Write the parameter file of mpc_node and its guard, who waits for commands of a busy machine."""
-    return write(folder / "node.yaml", {"mpc_node": of_node, "guard_node": {"missing_periods": PATIENT}})
+    return write(folder / "node.yaml", {"mpc_node": of_node, "guard_node": {"missing_periods": MISSING_PERIODS}})
 
 
 def launch_file(folder: Path, of_controllers: dict, of_node: dict, ours: Path, **arguments: str) -> Path:
