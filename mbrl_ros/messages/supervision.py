@@ -25,6 +25,7 @@ from ..types import Array
 
 VERSION = "mbrl_ros/supervision/1"
 MOST_VALUES, SAMPLE_JOINTS, SAMPLE_TARGETS, MOST_FIELDS = 10_000, 64, 1000, 32
+LARGEST_SAMPLE = 128 * 1024  # bytes of a serialized sample
 LONGEST_NAME = 255  # characters; ROS allows no longer name of a node
 LARGEST_SAMPLE_VALUE = 1e6  # nothing in rad, m, their derivatives, N m or N is larger; nor is an image coordinate
 LARGEST_PRECISION = 1e12

@@ -23,9 +23,10 @@ from ..config.sections.robot import RobotSettings
 from ..distillation.fit import Report
 from ..distillation.trainer import Trainer
 from ..exceptions import DataError, RobotDescriptionError
-from ..messages.supervision import read
+from ..messages.message_size import too_large
+from ..messages.supervision import LARGEST_SAMPLE, read
 from ..robots import load_robot
-from . import qos, supervision_messages
+from . import bounded, qos, supervision_messages
 from .parameters import Parameters, ReadsOverrides
 from .process import EndRequest, run
 
@@ -51,7 +52,9 @@ class DistillationNode(ReadsOverrides, Node):
         self._policy = self.create_publisher(UInt8MultiArray, "policy", qos.LATCHED)
         self._report = self.create_publisher(String, "~/report", qos.RELIABLE)
         self._subscribed = [
-            self.create_subscription(Float64MultiArray, topic, self._on_sample, SAMPLES)
+            bounded.subscribe(
+                self, Float64MultiArray, topic, self._on_sample, SAMPLES, LARGEST_SAMPLE, self._on_too_large
+            )
             for topic in self.settings.topics
         ]
         self._thread = threading.Thread(target=self._learn, name="learning", daemon=True)
@@ -74,9 +77,15 @@ class DistillationNode(ReadsOverrides, Node):
         try:
             self.trainer.offer(*read(message))
         except DataError as error:
-            self.malformed += 1
-            if self.malformed == 1:
-                self.get_logger().warning(f"a malformed sample (the first; further ones are counted): {error}")
+            self._refuse(str(error))
+
+    def _on_too_large(self, raw: bytes) -> None:
+        self._refuse(too_large("a sample's topic", len(raw), LARGEST_SAMPLE))
+
+    def _refuse(self, reason: str) -> None:
+        self.malformed += 1
+        if self.malformed == 1:
+            self.get_logger().warning(f"a malformed sample (the first; further ones are counted): {reason}")
 
     def _learn(self) -> None:
         saved = time.monotonic()

@@ -70,6 +70,7 @@ class MpcAssembly:
             self._reporter,
             clock=self._input_clock,
             lockstep=settings.lockstep,
+            largest_message=settings.largest_message,
         )
         realtime.settle_process(settings, self._warn)
 

@@ -25,8 +25,9 @@ from ..config.section import Section
 from ..config.sections.nodes import NodeSettings
 from ..config.sections.robot import RobotSettings
 from ..exceptions import ConfigurationError, MbrlError, RobotDescriptionError
+from ..messages.input_gate import Rejection
 from ..robots import load_robot
-from . import qos
+from . import bounded
 from .child_process import end_with_parent
 from .mpc_assembly import MpcAssembly
 from .parameters import Parameters, ReadsOverrides
@@ -47,7 +48,7 @@ class MpcNode(ReadsOverrides, AnswersTransitions):
         self._description, self._described = "", threading.Event()
         self._built_from = ""  # the description of the topic that is in use; empty: that of a parameter
         self._assembly: MpcAssembly | None = None
-        self.create_subscription(String, "robot_description", self._on_description, qos.LATCHED)
+        bounded.subscribe_description(self, self._on_description, self._on_too_large)
 
     @property
     def settings(self) -> NodeSettings:
@@ -178,6 +179,11 @@ class MpcNode(ReadsOverrides, AnswersTransitions):
                 "robot_description has changed; the node goes on with the one it was configured with "
                 "(deactivate, clean up and configure it to use the new one)"
             )
+
+    def _on_too_large(self, raw: bytes) -> None:
+        self.get_logger().warning(bounded.too_large_description(raw))
+        if self._assembly is not None:
+            self._assembly.loop.statistics.events[f"{Rejection.TOO_LARGE.value}: robot_description"] += 1
 
 
 def main(arguments: list[str] | None = None) -> int:

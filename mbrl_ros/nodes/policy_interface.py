@@ -13,13 +13,17 @@ import threading
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension, UInt8MultiArray
 from std_srvs.srv import Trigger
 
 from ..controllers.policy import PolicyController
 from ..controllers.policy_selection import Mode
 from ..distillation.compiled_policy import CompiledPolicy
+from ..distillation.policy import LARGEST_POLICY
 from ..exceptions import MbrlError
+from ..messages.input_gate import Rejection
+from ..messages.message_size import MOST_LABELS, PER_JOINT, dimensions_of, too_large
 from ..runtime.control_loop import ControlLoop
 from ..runtime.interfaces import Tick
 from ..safety.state_machine import State
@@ -49,14 +53,14 @@ class PolicyInterface(TickObserver):
         self._node, self._controller, self._loop = node, controller, loop
         self._samples = node.create_publisher(Float64MultiArray, "~/supervision", STREAM)
         self._status = node.create_publisher(Float64MultiArray, "~/policy_status", qos.VIEW)
-        self._subscription = node.create_subscription(UInt8MultiArray, "policy", self._on_policy, qos.LATCHED)
+        self._subscription = node.create_subscription(UInt8MultiArray, "policy", self._on_policy, qos.LATCHED, raw=True)
         self._services = [
             node.create_service(Trigger, "~/promote_policy", self._promote),
             node.create_service(Trigger, "~/demote_policy", self._demote),
         ]
         self._source, self._sequence = node.get_fully_qualified_name(), 0
         self._reported: tuple[Mode, str] | None = None
-        self._waiting: UInt8MultiArray | None = None  # the newest policy, until it is read
+        self._waiting: bytes | None = None  # the newest policy, until it is read
         self._arrived, self._closing = threading.Event(), False
         self._reader = threading.Thread(target=self._read, name="policies", daemon=True)
         self._reader.start()
@@ -108,9 +112,14 @@ class PolicyInterface(TickObserver):
         message.layout.dim = [MultiArrayDimension(label=name, size=1, stride=1) for name in STATUS_FIELDS]
         self._status.publish(message)
 
-    def _on_policy(self, message: UInt8MultiArray) -> None:
+    def _on_policy(self, raw: bytes) -> None:
         """Hand the policy to a thread of its own, where it is read and compiled; the control thread gets the result."""
-        self._waiting = message
+        largest = LARGEST_POLICY + PER_JOINT
+        if len(raw) > largest or dimensions_of(raw) > MOST_LABELS:
+            self._loop.statistics.events[f"{Rejection.TOO_LARGE.value}: policy"] += 1
+            self._node.get_logger().warning(f"policy refused: {too_large('policy', len(raw), largest)}")
+            return
+        self._waiting = raw
         self._arrived.set()
 
     def _read(self) -> None:
@@ -119,8 +128,9 @@ class PolicyInterface(TickObserver):
             if self._waiting is not None:
                 self._build(self._waiting)
 
-    def _build(self, message: UInt8MultiArray) -> None:
+    def _build(self, raw: bytes) -> None:
         try:
+            message = deserialize_message(raw, UInt8MultiArray)
             policy = supervision_messages.read_policy(message)
             student = CompiledPolicy(policy, self._controller.robot)
             self._loop.between_commands(

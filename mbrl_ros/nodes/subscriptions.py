@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from geometry_msgs.msg import PointStamped, PoseStamped
 from rclpy.node import Node
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import JointState, PointCloud2
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
@@ -22,11 +23,12 @@ from ..exceptions import MbrlError, TargetError
 from ..messages import readers, targets
 from ..messages.input_gate import InputGate, Rejection
 from ..messages.joint_order import JointOrder
+from ..messages.message_size import largest_sizes, stamp_of, too_large
 from ..references.targets import Target, check_time
 from ..runtime.control_loop import ControlLoop
 from ..runtime.mailbox import Arrival
 from ..safety.state_machine import Request
-from . import qos
+from . import bounded, qos
 from .background_worker import BackgroundWorker
 from .input_clock import InputClock
 from .reporter import Reporter
@@ -69,6 +71,7 @@ class Subscriptions:
         *,
         clock: InputClock,
         lockstep: bool,
+        largest_message: int,
     ):
         """Subscribe: from now on `loop` gets states."""
         self._node, self._loop, self._outcomes, self._reporter = node, loop, outcomes, reporter
@@ -88,16 +91,20 @@ class Subscriptions:
         self._arrival: Arrival | None = None  # the newest state
         self._warned_estimating = self._disputed = False
         self._worker = None if lockstep else BackgroundWorker()
+        self._sizes = largest_sizes(self._robot.n, configuration.features.points, largest_message)
         stream = qos.EVERY if lockstep else qos.NEWEST
-        subscribe = node.create_subscription
-        self._feature_subscription = subscribe(PointCloud2, "features", self._on_features, stream)
-        self._state_subscription = subscribe(JointState, "joint_states", self._on_joint_states, stream)
+        refuse = self._refusing("features", gates.features)
+        self._on_feature_bytes = bounded.reading(PointCloud2, self._sizes["features"], self._on_features, refuse)
+        self._feature_subscription = node.create_subscription(
+            PointCloud2, "features", self._on_feature_bytes, stream, raw=True
+        )
+        self._state_subscription = self._subscribe(JointState, "joint_states", self._on_joint_states, gates.states)
         self._subscriptions = [
             self._feature_subscription,
-            subscribe(Float64MultiArray, "features_vector", self._on_feature_vector, stream),
+            self._subscribe(Float64MultiArray, "features_vector", self._on_feature_vector, gates.features),
             self._state_subscription,
             *(
-                subscribe(kind, f"~/{topic}", self._target_callback(topic, setter), qos.TARGET_QOS)
+                self._subscribe_target(kind, topic, setter)
                 for kind, topic, setter in (
                     (JointState, "target_joints", self._set_joints),
                     (PointStamped, "target_point", self._set_point),
@@ -108,12 +115,29 @@ class Subscriptions:
             ),
         ]
 
+    def _subscribe(self, kind: type, topic: str, callback: Callable[[Any], None], gate: InputGate) -> Subscription:
+        """Subscribe to an input stream, whose messages `gate` counts if they are too large."""
+        profile, largest = qos.EVERY if self._lockstep else qos.NEWEST, self._sizes[topic]
+        return bounded.subscribe(self._node, kind, topic, callback, profile, largest, self._refusing(topic, gate))
+
+    def _subscribe_target(self, kind: type, topic: str, setter: Callable[[Any], Target]) -> Subscription:
+        callback, refuse = self._target_callback(topic, setter), self._refusing_target(topic)
+        return bounded.subscribe(self._node, kind, f"~/{topic}", callback, qos.TARGET_QOS, self._sizes[topic], refuse)
+
     def close(self) -> None:
         """Release the subscriptions, and finish the targets that wait."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         if self._worker is not None:
             self._worker.close()
+
+    def _refusing(self, topic: str, gate: InputGate) -> Callable[[bytes], None]:
+        """Return what counts a message that is too large."""
+
+        def refuse(raw: bytes) -> None:
+            gate.reject(Rejection.TOO_LARGE, too_large(topic, len(raw), self._sizes[topic]))
+
+        return refuse
 
     def _now(self) -> float:
         return 1e-9 * self._node.get_clock().now().nanoseconds
@@ -165,8 +189,8 @@ class Subscriptions:
     def _drain_features(self) -> None:
         """Take every feature frame that was sent before this state, so that lockstep does not depend on threads."""
         with self._feature_subscription.handle:
-            while (taken := self._feature_subscription.handle.take_message(PointCloud2, False)) is not None:
-                self._on_features(taken[0])
+            while (taken := self._feature_subscription.handle.take_message(PointCloud2, True)) is not None:
+                self._on_feature_bytes(taken[0])
 
     def _on_features(self, message: PointCloud2) -> None:
         frame = self._feature_reader.read_cloud(message, self._now())
@@ -184,12 +208,22 @@ class Subscriptions:
 
     # --- targets ----------------------------------------------------------------------------------------------------
 
+    def _refusing_target(self, topic: str) -> Callable[[bytes], None]:
+        """Return what refuses a target whose message is too large."""
+
+        def refuse(raw: bytes) -> None:
+            error = TargetError(too_large(topic, len(raw), self._sizes[topic]), kind=Rejection.TOO_LARGE.value)
+            self._refuse(topic, stamp_of(raw), error)
+
+        return refuse
+
     def _target_callback(self, topic: str, setter: Callable[[Any], Target]) -> Callable[[Any], None]:
         def callback(message: Any) -> None:
             if self._worker is None:
                 self._accept(topic, setter, message)
             elif not self._worker.run(lambda: self._accept(topic, setter, message)):
-                self._refuse(topic, message, TargetError("too many others wait", kind="too many wait"))
+                stamp = readers.seconds(message.header.stamp)
+                self._refuse(topic, stamp, TargetError("too many others wait", kind="too many wait"))
 
         return callback
 
@@ -197,13 +231,13 @@ class Subscriptions:
         try:
             target = setter(message)
         except MbrlError as error:
-            self._refuse(topic, message, error)
+            self._refuse(topic, readers.seconds(message.header.stamp), error)
         else:
             self._outcomes.accept(target)
 
-    def _refuse(self, topic: str, message: Any, error: MbrlError) -> None:
+    def _refuse(self, topic: str, stamp: float, error: MbrlError) -> None:
         self._outcomes.refuse(topic, error)
-        self._loop.target_refused(topic, readers.seconds(message.header.stamp))
+        self._loop.target_refused(topic, stamp)
 
     def _stamp(self, message: Any, duration: float | None = None) -> float:
         """Return the stamp [s] of a target; TargetError if it is too far from that of the newest state.

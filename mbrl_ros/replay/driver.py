@@ -20,6 +20,7 @@ from ..config.renamed import current
 from ..controllers.base import Controller
 from ..controllers.factory import build_controller
 from ..exceptions import DataError, MbrlError
+from ..messages.input_gate import Rejection
 from ..messages.readers import PLAUSIBLE, Message
 from ..runtime.event_log import Event
 from ..runtime.mailbox import Arrival
@@ -126,6 +127,7 @@ class ReplayDriver:
         statistics = self._loop.cycle.statistics
         rejected = self.states.gate.rejected + self._features.gate.rejected
         rejected["cannot be decoded"] += sum(self._reader.broken.values())
+        rejected[Rejection.TOO_LARGE.value] += self._reader.too_large
         rejected.update({f"command: {reason}": count for reason, count in self._commands.rejected.items()})
         return summarized(
             self.outputs,

@@ -72,6 +72,14 @@ class NodeSettings(Section):
         (), "numbers of the processors that the control thread may use; empty: all", low=0.0
     )
     lock_memory: bool = setting(False, "lock the memory of the process, where permitted, so that it is not paged out")
+    largest_message: int = setting(
+        65536,
+        "a message on joint_states, features or a target's topic that is longer than this, besides what the robot's "
+        "joints, image points and the longest trajectory need, is refused before it is read",
+        unit="bytes",
+        low=4096,
+        high=16 * 1024 * 1024,
+    )
     compute_warning: float = setting(
         0.8,
         "compute time that 99 % of the ticks must stay below, else diagnostics warn; above 1 they report an error",
