@@ -8,7 +8,6 @@ effort limit.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from mbrl_ros.bench.robots.case import with_efforts
 from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.config.sections.simulation import PlantSettings
@@ -31,7 +31,6 @@ HOLDABLE = 0.7  # of the effort limit
 SPREAD = 0.25  # of the first posture about `Arm.home`, either way [rad]
 NEAR_STOP = 0.05  # of a joint's range
 RATE = 200.0  # [Hz]
-LIMIT = re.compile(r'(<limit\b[^>]*\beffort\s*=\s*")([^"]*)(")')
 
 
 @dataclass(frozen=True)
@@ -225,11 +224,6 @@ def prepare(
         }
     )
     return Case(robot, Plant(plant.replace(initial_position=tuple(home)), robot), configuration, targets)
-
-
-def with_efforts(text: str, factor: float) -> str:
-    """Return the URDF `text` with every effort limit times `factor`."""
-    return LIMIT.sub(lambda found: f"{found[1]}{factor * float(found[2]):.9g}{found[3]}", text)
 
 
 def _friction(arm: Arm, nominal: Robot, condition: Condition) -> tuple[float, ...]:

@@ -109,6 +109,11 @@ def _urdf(text: str, robot: Robot, folder: Path | None, shapes: bool) -> str:
             what="the robot's joints and the simulated model's",
         )
     root = urdf.reduced(text, robot.joints)
+    carriers = urdf.parse(text).carriers(robot.joints)
+    for link in root.findall("link"):
+        if not carriers[link.get("name", "")]:  # it stands still: its inertia does not matter, and may be a wrong one
+            for inertial in link.findall("inertial"):
+                link.remove(inertial)
     if shapes:
         for link, full in zip(root.findall("link"), parsed(text).findall("link"), strict=True):
             for collision in full.findall("collision"):

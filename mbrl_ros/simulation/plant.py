@@ -164,6 +164,14 @@ class Plant:
         # A scratch state: mj_setConst overwrites the one it is given.
         mujoco.mj_setConst(self.model, mujoco.MjData(self.model))
 
+    def holding_effort(self, q: Array) -> Array:
+        """Return the efforts (n,) [N m or N] that hold the robot and its payload still at q (n,)."""
+        data = mujoco.MjData(self.model)
+        data.qpos[self._qpos] = q
+        mujoco.mj_forward(self.model, data)
+        effort: Array = data.qfrc_bias[self._dof]
+        return effort
+
     def push(self, joint: int, speed: float) -> None:
         """Change the velocity of joint number `joint` at once by `speed` [rad/s or m/s], as a blow does."""
         self.data.qvel[self._dof[joint]] += speed

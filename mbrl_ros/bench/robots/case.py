@@ -1,0 +1,115 @@
+"""One cell of the bench, ready to run: robot, plant, settings of the controller, first posture and targets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...config.configuration import Configuration
+from ...config.sections.robot import RobotSettings
+from ...config.sections.simulation import PlantSettings
+from ...exceptions import ConfigurationError
+from ...replay.initial import HORIZON
+from ...robots import Robot, load_robot, sources
+from ...simulation.plant import Plant
+from .arms import Arm
+from .conditions import COULOMB_SHARE, Condition
+from .targets import HOLD_TIME, Course, draw
+
+LIMIT = re.compile(r'(<limit\b[^>]*\beffort\s*=\s*")([^"]*)(")')
+# of the velocity spikes: soon after the first target, and in full motion [s]
+SPIKES = (HOLD_TIME + 0.1, HOLD_TIME + 0.5)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One run, ready to begin: the plant is at the first posture; payload [kg] is what `loaded` conditions carry."""
+
+    robot: Robot
+    plant: Plant
+    configuration: Configuration
+    course: Course
+    payload: float
+
+
+def prepare(
+    arm: Arm,
+    condition: Condition,
+    seed: int,
+    count: int,
+    *,
+    interface: str = "effort",
+    description: str = "",
+    overrides: Mapping[str, Any] | None = None,
+) -> Case:
+    """Return the case of `arm` under `condition` with `count` targets drawn by `seed`.
+
+    Parameters
+    ----------
+    arm, condition, seed, count
+        as above.
+    interface
+        effort, velocity or position.
+    description
+        another URDF than the arm's; empty: the arm's.
+    overrides
+        settings of the controller that differ from the defaults, {key: value}.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no URDF, or no target can be drawn.
+    """
+    if not (description or arm.description):
+        raise ConfigurationError("no installed package has the URDF of this arm; give it with --urdf ARM=FILE")
+    text = sources.read(description or arm.description)
+    settings = RobotSettings(joints=arm.joints, tip=arm.tip, tip_offset=arm.tip_offset, interface=interface)
+    nominal = load_robot(settings, text)
+    robot = nominal if condition.limits == 1.0 else load_robot(settings, with_efforts(text, condition.limits))
+    changes = {
+        "rate": condition.rate,
+        "seed": seed,
+        "initial_noise": 0.0,
+        "frictionloss": _friction(nominal, condition),
+        "velocity_spikes": _spikes(arm, condition.spike),
+        **condition.plant,
+    }
+    payload = 0.5 * arm.rated if condition.loaded else 0.0
+    still = Plant(PlantSettings(**changes), robot)
+    still.set_payload(payload)
+    course = draw(robot, still.holding_effort, seed, count)
+    configuration = Configuration.from_flat(
+        {
+            **{f"robot.{key}": value for key, value in settings.to_mapping().items()},
+            "control.rate": condition.rate,
+            "control.seed": seed,
+            "control.delay": condition.delay,
+            "planner.horizon": max(5, round(HORIZON * condition.rate)),
+            "planner.iterations": 2,
+            **(overrides or {}),
+        }
+    )
+    plant = Plant(PlantSettings(**changes, initial_position=tuple(course.start)), robot)
+    return Case(robot, plant, configuration, course, payload)
+
+
+def with_efforts(text: str, factor: float) -> str:
+    """Return the URDF `text` with every effort limit times `factor`."""
+    return LIMIT.sub(lambda found: f"{found[1]}{factor * float(found[2]):.9g}{found[3]}", text)
+
+
+def _friction(nominal: Robot, condition: Condition) -> tuple[float, ...]:
+    """Return the dry friction of every joint, which does not follow the changed effort limits."""
+    if condition.coulomb:
+        return tuple(np.minimum(condition.coulomb, COULOMB_SHARE * nominal.effort_limit))
+    return tuple(np.minimum(0.5, nominal.effort_limit / 60.0))
+
+
+def _spikes(arm: Arm, size: float) -> tuple[str, ...]:
+    """Return one wrong sample of the second joint and one, the other way, of the last joint but one."""
+    first, second = map(str, SPIKES)
+    return (first, arm.joints[1], str(size), second, arm.joints[-2], str(-size)) if size else ()

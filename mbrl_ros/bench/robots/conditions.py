@@ -1,0 +1,58 @@
+"""The conditions of the bench: what of the plant, or of what the controller is told, differs from a nominal start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+RATE = 200.0  # [Hz], where a condition says nothing else
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What differs from a nominal start.
+
+    plant: settings of the plant; delay: what the controller is configured for [ticks]; limits: factor of the effort
+    limits, those of the drives and those the controller knows; spike: of two velocity samples [rad/s or m/s]; coulomb:
+    dry friction [N m or N], at most COULOMB_SHARE of an effort limit; loaded: half the rated load is fastened and taken
+    off again; lost_states: share of the states that do not arrive; rate [Hz].
+    """
+
+    meaning: str
+    plant: Mapping[str, Any] = field(default_factory=dict)
+    delay: float = 1.0
+    limits: float = 1.0
+    spike: float = 0.0
+    coulomb: float = 0.0
+    loaded: bool = False
+    lost_states: float = 0.0
+    rate: float = RATE
+
+
+COULOMB_SHARE = 0.05
+NOMINAL = "nominal"
+CONDITIONS = {
+    NOMINAL: Condition("the plant of the demo, the delay known"),
+    **{f"lag{ms}": Condition(f"the motors follow with {ms} ms", {"motor_lag": (0.001 * ms,)}) for ms in (5, 10, 20)},
+    "delay-1": Condition("commands act a tick earlier than configured", delay=2.0),
+    "delay+1": Condition("commands act a tick later than configured", {"command_delay": 2.0}),
+    "delay+2": Condition("commands act two ticks later than configured", {"command_delay": 3.0}),
+    "diffvel": Condition("velocities are differences of positions", {"differentiated_velocity": True}),
+    "jitter": Condition("commands act 0 or 1 tick later", {"command_jitter": 1}),
+    "lost20": Condition("20 % of the states do not arrive", lost_states=0.2),
+    "coulomb": Condition("dry friction of 2 N m, or 5 % of the effort limit", coulomb=2.0),
+    "limits3": Condition("effort limits times 3", limits=3.0),
+    "limits1/3": Condition("a third of the effort limits", limits=1.0 / 3.0),
+    "mass0.5": Condition("half the masses", {"mass_factor": 0.5}),
+    "mass2": Condition("twice the masses", {"mass_factor": 2.0}),
+    "arm0": Condition("no rotor inertia", {"armature": (0.0,)}),
+    "arm0lag10": Condition("no rotor inertia, 10 ms of lag", {"armature": (0.0,), "motor_lag": (0.01,)}),
+    "arm0delay+1": Condition("no rotor inertia, a tick later", {"armature": (0.0,), "command_delay": 2.0}),
+    "arm0.01": Condition("rotor inertia of 0.01", {"armature": (0.01,)}),
+    "arm0.5": Condition("rotor inertia of 0.5", {"armature": (0.5,)}),
+    "payload": Condition("half the rated load, on and off", loaded=True),
+    **{f"spike{size}": Condition(f"two velocity samples off by {size}", spike=size) for size in (5, 30, 100)},
+    **{f"rate{hz}": Condition(f"control at {hz} Hz", rate=float(hz)) for hz in (50, 100, 500, 1000)},
+}
+QUICK_CONDITIONS = (NOMINAL, "lag10", "delay+1", "diffvel", "jitter", "spike30", "payload")

@@ -1,0 +1,169 @@
+"""A closed loop in one process: the plant and the node's control cycle in lockstep, without ROS and without a clock."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ...config.configuration import Configuration
+from ...controllers.base import Controller
+from ...exceptions import MbrlError
+from ...robots.kinematics import Kinematics
+from ...runtime.conditions import SteppedConditions
+from ...runtime.control_cycle import ControlCycle
+from ...runtime.event_log import Event
+from ...runtime.interfaces import Tick
+from ...runtime.mailbox import Arrival
+from ...safety.state_machine import Reason, State
+from ...safety.supervisor import Supervisor
+from ...simulation.plant import Plant
+from ...types import Array, Observation
+
+AFTER_LOSS = 0.5  # [s] a run goes on after its arm was lost
+# what a command limiter does in ordinary operation, and no warning
+LIMITED = Reason.LIMIT | Reason.RATE | Reason.SPEED
+WARNED = (State.DEGRADED, State.FAULT, State.E_STOP)
+
+
+class Row(NamedTuple):
+    """One tick: true tip (3,) [m], speed over its limit (n,), command over its limit (n,), and the state's code."""
+
+    tip: Array
+    speed: Array
+    command: Array
+    state: int
+
+
+class Outputs:
+    """Takes what the loop hands out: the last command u (nu,), and how many were outside of `lower`, `upper`."""
+
+    def __init__(self, lower: Array, upper: Array):
+        self.u, self._lower, self._upper = np.zeros(lower.size), lower, upper
+        self.outside = 0
+        self.errors: list[str] = []
+
+    def command(self, stamp: float, u: Array) -> None:
+        """Keep the command and count it if it is outside the limits."""
+        self.u = np.array(u)
+        self.outside += not (np.isfinite(u).all() and (u >= self._lower).all() and (u <= self._upper).all())
+
+    def tick(self, tick: Tick) -> None:
+        """Publish nothing."""
+
+    def event(self, event: Event) -> None:
+        """Keep no event log."""
+
+    def log(self, level: str, text: str) -> None:
+        """Keep errors."""
+        if level == "error":
+            self.errors.append(text)
+
+
+class Loop:
+    """A controller, the supervisor and a plant, tick by tick.
+
+    Parameters
+    ----------
+    plant
+        reset here.
+    controller
+        built for the plant's robot.
+    configuration
+        whose supervisor and time-out are used.
+    told
+        whether the loop knows by how much each command comes late, as the node does from its clock.
+    lost_states
+        share of the states that do not arrive.
+    """
+
+    def __init__(
+        self,
+        plant: Plant,
+        controller: Controller,
+        configuration: Configuration,
+        *,
+        told: bool = True,
+        lost_states: float = 0.0,
+    ):
+        self.plant, self.controller, self._told, self.dt = plant, controller, told, plant.period
+        robot = controller.robot
+        self.outputs = Outputs(robot.command_lower, robot.command_upper)
+        self.conditions = SteppedConditions()
+        self.cycle = ControlCycle(
+            controller,
+            Supervisor(robot, configuration.supervisor, self.dt),
+            self.outputs,
+            self.conditions,
+            dt=self.dt,
+            timeout=configuration.control.state_timeout,
+            lockstep=True,
+        )
+        self._kinematics = Kinematics(robot)
+        self._lost_states, self._rng = lost_states, np.random.default_rng([plant.seed, 3])
+        self._unanswered = 0  # states lost in a row
+        self.measurement = plant.reset()
+        self._start = plant.truth.tip
+        self._command_limit = np.maximum(np.abs(robot.command_lower), np.abs(robot.command_upper))
+        self.k = 0
+        self.rows: list[Row] = []
+        self.lost_at: float | None = None
+        self.cause = ""
+        self.warned_at: float | None = None  # how far the tip was from its reference at the first warning [m]
+        self.warning = ""
+
+    @property
+    def t(self) -> float:
+        """Now [s]."""
+        return self.k * self.dt
+
+    def tick(self) -> None:
+        """Let one period pass."""
+        m, truth, robot = self.measurement, self.plant.truth, self.controller.robot
+        self.conditions.set_lateness(self.plant.delivery.late if self._told else 0.0)
+        # the first state always arrives: the node begins with it
+        if self.k and self._lost_states and self._rng.random() < self._lost_states:
+            self._unanswered += 1
+            self._watch(self.cycle.miss(self._unanswered * self.dt), truth.tip)
+        else:
+            self._unanswered = 0
+            self._watch(self.cycle.tick(Arrival(Observation(m.stamp, m.q, m.qd), m.stamp, m.effort)), truth.tip)
+        self.rows.append(
+            Row(
+                truth.tip,
+                np.abs(truth.qd) / robot.velocity_limit,
+                np.abs(self.outputs.u) / self._command_limit,
+                int(self.cycle.supervisor.state),
+            )
+        )
+        if self.cycle.supervisor.state is State.FAULT and self.lost_at is None:
+            self.lost_at, self.cause = self.t, Reason(self.cycle.supervisor.cause).name or "unknown"
+        self.measurement = self.plant.step(self.outputs.u)
+        self.k += 1
+
+    def until(self, end: float) -> None:
+        """Run until `end` [s], or AFTER_LOSS after the arm was lost."""
+        while self.t < end - 1e-9 and (self.lost_at is None or self.t < self.lost_at + AFTER_LOSS):
+            self.tick()
+
+    def go_to(self, target: Array) -> None:
+        """Give the controller a target (3,) [m]; a refusal is kept among the errors."""
+        if self.lost_at is not None:
+            return
+        try:
+            self.controller.set_point_target(target, self.t)
+        except MbrlError as error:  # the target counts as not reached
+            self.outputs.errors.append(str(error))
+
+    def _watch(self, tick: Tick | None, tip: Array) -> None:
+        """Note how far the tip was from where its reference has it when something was first said to be wrong."""
+        if tick is None or self.warned_at is not None:
+            return
+        reasons = tick.command.reasons & ~LIMITED
+        if not reasons and tick.command.state not in WARNED:
+            return
+        wanted = self._start
+        if self.controller.target is not None:
+            wanted = self._kinematics.position(self.controller.joint_reference(tick.observation.stamp))
+        self.warned_at = float(np.linalg.norm(tip - wanted))
+        self.warning = Reason(reasons or self.cycle.supervisor.cause).name or "unknown"
