@@ -7,7 +7,8 @@ Message k carries the stamp s_k and arrives at a_k in this process's clock. Its 
                                      as fresh, so an unknown constant offset and a slow drift cancel.
 
 A stamp must be later than the last one and its age inside [-timeout, timeout]. A stream that persistently continues
-on another time line (a driver was restarted, a simulation reset or paused) is taken up again, once, as a restart.
+on another time line (a driver was restarted, a simulation reset or paused) is taken up again, once, as a restart. A
+clock that was set back by little comes past its last stamp again before that; then the stream is taken up there.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections import Counter
 CLOCKS_AGREE = 10.0  # [s]: "auto" takes clocks that differ by less for one
 CLOCK_JUMP = 1.0  # [s]: a stamp that leaps further than this against its arrival is another time line
 PATIENCE = 20  # messages in a row on another time line before it is taken up
+SET_BACK = 2  # messages in a row, each later than the one before and all earlier than the last: a clock was set back
 LASTING = 1.0  # [s] of nothing but messages late by the same time before their clock counts as stopped
 BACKLOG = 0.2  # messages that come in less than this share of the time their stamps span were held up somewhere
 OFFSET_MEMORY = 30.0  # [s]: the fastest message is remembered for one to two of these
@@ -80,6 +82,7 @@ class InputGate:
         self._last: float | None = None  # the stamp accepted last [s]
         # messages in a row on another time line: how many, the last one's stamp, the first one's stamp and arrival [s]
         self._suspects, self._suspect_stamp, self._first_suspect = 0, 0.0, (0.0, 0.0)
+        self._suspected = Rejection.BACKWARD  # why the last of them was refused
         # arrival - stamp of the fastest message [s]: ever remembered, of the window before the present one, of this one
         self._fastest = self._older = self._newer = math.inf
         self._window_start = -math.inf
@@ -121,6 +124,8 @@ class InputGate:
                 )
         if self.clock == "auto":
             self.clock = "ros" if abs(now - stamp) <= CLOCKS_AGREE else "own"
+        if self.set_back(stamp, now):
+            return self._restart(stamp, now)
         leap = self._fastest - (now - stamp)  # of the stamps against their arrival
         if self.clock == "own" and CLOCK_JUMP < abs(leap) < math.inf:
             reason = Rejection.CLOCK_JUMP if leap > 0.0 else Rejection.STALE
@@ -136,6 +141,23 @@ class InputGate:
         if age < -self.timeout:
             return self.reject(Rejection.FUTURE, f"{self.stream}: stamped {-age:.3f} s in the future{self._hint()}")
         return self._accept(stamp, now, Admission.ACCEPTED)
+
+    def set_back(self, stamp: float, now: float) -> bool:
+        """Whether a message stamped `stamp` [s] that arrives at `now` [s] comes from a clock that was set back.
+
+        It is later than the last accepted one, but continues at least SET_BACK messages that were earlier.
+        """
+        first_stamp, first_arrival = self._first_suspect
+        return (
+            self.clock != "stamps"
+            and self._last is not None
+            and stamp > self._last
+            and self._suspects >= SET_BACK
+            and self._suspected is Rejection.BACKWARD
+            and 0.0 < stamp - self._suspect_stamp < CLOCK_JUMP
+            and now - first_arrival >= BACKLOG * (stamp - first_stamp)
+            and (self.clock != "ros" or abs(now - stamp) <= self.timeout)
+        )
 
     def age(self, now: float) -> float:
         """Return the age [s] at `now` [s] of the newest accepted message; infinite before the first."""
@@ -165,11 +187,14 @@ class InputGate:
         continues = self._suspects > 0 and 0.0 < stamp - self._suspect_stamp < CLOCK_JUMP
         if not continues:
             self._first_suspect, self._suspects = (stamp, now), 0
-        self._suspects, self._suspect_stamp = self._suspects + 1, stamp
+        self._suspects, self._suspect_stamp, self._suspected = self._suspects + 1, stamp, reason
         first_stamp, first_arrival = self._first_suspect
         backlog = self.clock != "stamps" and now - first_arrival < BACKLOG * (stamp - first_stamp)
         if self._suspects < PATIENCE or backlog or now - first_arrival < lasting:
             return self.reject(reason, detail)
+        return self._restart(stamp, now)
+
+    def _restart(self, stamp: float, now: float) -> Admission:
         self.forget()
         self.restarts += 1
         return self._accept(stamp, now, Admission.RESTARTED)

@@ -228,9 +228,9 @@ class StateCheck:
             self._accepted_since_suspect += 1
         self.replaced = self._replaced
         if self._suspect is not None and new.stamp - self._suspect.stamp > FORGOTTEN:
+            if self.second_publisher:  # the accepted states were trusted before, and have been alone since its last one
+                self.second_publisher, self._alone_since = False, self._suspect.stamp
             self._alternations, self._suspect = 0, None
-            if self.second_publisher:
-                self.second_publisher, self._alone_since = False, new.stamp
         return (new.q, qd, begins) if usable else None
 
     # --- inside -----------------------------------------------------------------------------------------------------

@@ -119,6 +119,29 @@ def test_a_short_pause_of_the_robots_own_clock_is_believed_after_a_second():
     assert AGAIN not in fed("ros", (1000.0, 1000.0), *((1000.0 + 0.01 * k, now) for k, (_, now) in enumerate(late)))[1]
 
 
+@pytest.mark.parametrize("clock", ("own", "ros"))
+@pytest.mark.parametrize("back", (0.017, 0.04, 0.08))
+def test_a_clock_that_is_set_back_by_little_begins_a_new_time_line(clock, back):
+    judge, k = gate(clock), 0
+    shift = back if clock == "ros" else 0.0  # one clock: both are set back
+    for k in range(50):
+        assert judge.admit(100.0 + 0.005 * k, 100.001 + 0.005 * k) is YES
+    answers = [judge.admit(100.0 + 0.005 * i - back, 100.001 + 0.005 * i - shift) for i in range(k + 1, k + 1 + 40)]
+    refused = answers.index(AGAIN)
+    assert 0.005 * refused == pytest.approx(back, abs=0.006) and set(answers[refused + 1 :]) == {YES}
+    assert judge.restarts == 1 and judge.rejected[Rejection.BACKWARD.value] >= refused - 1
+    assert judge.age(100.001 + 0.005 * (k + 40) - shift) < 0.002 if clock == "own" else True
+
+
+def test_messages_that_were_overtaken_and_come_at_once_begin_no_time_line():
+    judge = gate("own")
+    for k in range(50):
+        judge.admit(100.0 + 0.005 * k, 100.001 + 0.005 * k)
+    judge.admit(100.275, 100.276)
+    assert [judge.admit(100.25 + 0.005 * k, 100.2761 + 0.0001 * k) for k in range(5)] == [NO] * 5
+    assert judge.admit(100.28, 100.281) is YES and judge.restarts == 0
+
+
 def test_two_publishers_on_one_topic_never_restart_the_stream():
     judge = gate("stamps")
     for k in range(5 * PATIENCE):

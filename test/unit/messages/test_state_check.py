@@ -159,6 +159,32 @@ def test_a_second_publisher_is_refused_and_recognised(every):
     assert not into.second_publisher  # gone for two seconds
 
 
+def test_a_second_publisher_that_comes_back_does_not_make_the_first_one_doubtful():
+    into = reader()
+    k = settled(into)
+    for _ in range(3):
+        for i in range(40):
+            assert read(into, k + i, (0.3, 0.2), (0.0, 0.0)) is not None
+            assert read(into, k + i + 0.4, (0.0, 0.0), (0.0, 0.0)) is None
+        assert into.second_publisher
+        k = settled(into, count=420, first=k + 40)
+        assert not into.second_publisher
+
+
+def test_a_clock_that_is_set_back_while_the_arm_moves_stops_no_state():
+    """The stamps say 8 ms for what the arm has moved in 72 ms; the states go on as a new time line."""
+    robot = planar_robot()
+    into = JointStateReader(robot, InputGate("joint_states", timeout=0.05, clock="own"))
+    back, seen = 0.064, []
+    for k in range(400):
+        true = 1.0 + k * DT
+        stamp = true - (back if k >= 200 else 0.0)
+        seen.append(into.read(message(stamp, (0.4 * k * DT, 0.2), (0.4, 0.0)), true + 0.001))
+    refused = [k for k, state in enumerate(seen) if state is None]
+    assert refused and set(refused) <= set(range(200, 200 + 14))
+    assert seen[refused[-1] + 1].restarted and into.gate.restarts == 1
+
+
 def test_two_publishers_from_the_beginning_are_both_refused():
     into = reader()
     answers = [read(into, k, ((0.0, 0.0), (0.3, 0.2))[k % 2], (0.0, 0.0)) for k in range(600)]
