@@ -95,16 +95,23 @@ class ForwardController:
         client = self._parameters
         if client is not None and client.services_are_ready():
             self._asked = asked
-            when_answered(self._node, client.get_parameters(["joints", "interface_name"]), self._on_parameters)
+            when_answered(self._node, client.get_parameters(["joints"]), self._on_joints)
         else:
             self._node.get_logger().warning(
                 f"waiting for the parameters of '{self._controller}'; without its joints no command is published",
                 throttle_duration_sec=5.0,
             )
 
-    def _on_parameters(self, answer: Any) -> None:
-        values = list(answer.values)  # none at all, if a node in C++ lacks one of them
-        joints, name = (list(values[0].string_array_value), values[1].string_value) if len(values) == 2 else ([], "")
+    def _on_joints(self, answer: Any) -> None:
+        joints = [joint for value in answer.values for joint in value.string_array_value]
+        client = self._parameters
+        assert client is not None, "it has answered"
+        # apart from the joints: a controller without this parameter would answer neither
+        request = client.get_parameters(["interface_name"])
+        when_answered(self._node, request, lambda answer: self._on_interface(answer, joints))
+
+    def _on_interface(self, answer: Any, joints: list[str]) -> None:
+        name = "".join(value.string_value for value in answer.values)
         if name and joints:
             self._compare(joints, name)
         elif self._list is not None and self._list.service_is_ready():

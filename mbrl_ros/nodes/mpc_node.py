@@ -4,8 +4,7 @@
     activate    the control thread starts; it holds where the first state finds the robot, until a target comes
     deactivate  the safe command leaves, the thread ends, the log is written
 
-mpc_assembly.py puts its parts together; doc/topics.md describes its topics and services, doc/parameters.md its
-parameters.
+mpc_assembly.py puts its parts together. See doc/topics.md and doc/parameters.md.
 """
 
 from __future__ import annotations
@@ -77,6 +76,11 @@ class MpcNode(ReadsOverrides, AnswersTransitions):
         """Send the safe command, whatever state the node is in."""
         if self._assembly is not None and self._assembly.running:
             self.trigger_deactivate()
+
+    def destroy_node(self) -> None:
+        """Release everything, also what was only configured."""
+        self._clean_up()
+        super().destroy_node()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Build the controller and everything around it."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 import rclpy
-from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -98,6 +98,8 @@ class Spinner:
         while not self._end.done() and ok():
             try:
                 self._executor.spin_until_future_complete(self._end, timeout_sec=1.0)
+            except ExternalShutdownException:
+                return
             except Exception:  # an error in one callback must not leave a moving robot without the others
                 traceback.print_exc()
 

@@ -73,7 +73,11 @@ def test_a_run_in_real_time_with_requests_replays_to_the_last_bit(tmp_path):
     """The simulation, the feedback player and the recorder as fast as they may be here; late commands are welcome."""
     bag, urdf = tmp_path / "bag", tmp_path / "arm.urdf"
     urdf.write_text(SETTINGS["robot.description"])
-    robot = {"robot.description": str(urdf), "robot.interface": "velocity"}
+    robot = {
+        "robot.description": str(urdf),
+        "robot.interface": "velocity",
+        "robot.joints": ["joint1", "joint2"],
+    }
     # on a machine that stands still for a while nothing but what is asked for may change the supervisor's state
     control = {
         **SETTINGS,

@@ -26,6 +26,7 @@ from .robot import ROBOT, Child, RobotSide, StateMaker
 BENCH_WARM_UP = 2.0  # [s] that are not measured
 TARGET_POINT = (0.45, 0.1, 0.5)  # [m], a target for a policy
 ACT = 2.0  # controllers.policy_selection.Mode.ACT as it is published
+EFFORT_ROBOT = {**ROBOT, "robot.interface": "effort"}
 SPIN_PERIOD = 2e-4  # [s] before a deadline in which the robot does not sleep
 
 
@@ -69,7 +70,7 @@ def measure(
         "mpc_node",
         domain,
         {
-            **ROBOT,
+            **EFFORT_ROBOT,
             "control.rate": rate,
             "control.stamp_clock": "ros",
             "priority": priority,
