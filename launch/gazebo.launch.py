@@ -5,8 +5,8 @@ forward_command_controller and robot_state_publisher.
 
 ros2 launch mbrl_ros gazebo.launch.py headless:=true
 
-Gazebo holds the arm until mpc_node is active, which takes a minute where its planner has to be compiled. Only then the
-controllers that take its commands and publish the states are activated, together.
+Gazebo holds the arm until mpc_node is active, which takes a minute where its planner has to be compiled, and knows the
+controller that executes its commands. Only then is that one activated, and with it the one that publishes the states.
 """
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -87,7 +87,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def activation(create: Node, context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Return what activates the controllers once the robot is in Gazebo and mpc_node is active."""
+    """Return what configures the controllers once the robot is in Gazebo, and activates them once mpc_node commands."""
     spawner = Node(
         package="controller_manager",
         executable="spawner",
@@ -99,14 +99,14 @@ def activation(create: Node, context: LaunchContext) -> list[LaunchDescriptionEn
             launching.given(context, "controllers_file"),
             "--controller-manager",
             "controller_manager",
-            "--activate-as-group",
+            "--inactive",
         ],
         on_exit=launching.must_succeed,
     )
-    active = launching.until_active(context)
+    active = launching.activation(context, *CONTROLLERS)
     return [
-        RegisterEventHandler(OnProcessExit(target_action=create, on_exit=[active])),
-        RegisterEventHandler(OnProcessExit(target_action=active, on_exit=[spawner])),
+        RegisterEventHandler(OnProcessExit(target_action=create, on_exit=[spawner])),
+        RegisterEventHandler(OnProcessExit(target_action=spawner, on_exit=[active])),
     ]
 
 

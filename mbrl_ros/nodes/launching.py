@@ -137,11 +137,12 @@ def node(name: str, *, on_exit: Callable[..., Any], **options: Any) -> Node:
     )
 
 
-def until_active(context: LaunchContext) -> ExecuteProcess:
-    """Return a process that ends once mpc_node is active."""
+def activation(context: LaunchContext, *controllers: str) -> ExecuteProcess:
+    """Return a process that activates configured controllers of ros2_control once mpc_node can command them."""
+    names = [full_name(context), full_name(context, "controller_manager"), *controllers]
     return ExecuteProcess(
-        cmd=[sys.executable, "-m", "mbrl_ros.nodes.wait_active", full_name(context)],
-        name="wait_active",
+        cmd=[sys.executable, "-m", "mbrl_ros.nodes.activate_controllers", *names],
+        name="activate_controllers",
         output="screen",
         additional_env={LAUNCH: str(os.getpid())},
         on_exit=must_succeed,

@@ -153,7 +153,7 @@ class MpcAssembly:
         watch = CommandWatch(node, command_publisher.TOPIC, guard=settings.guard)
         if not settings.shadow:
             outputs.add(watch)
-        outputs.add(Diagnostics(node, loop, self.gates, self._targets, settings, watch))
+        outputs.add(Diagnostics(node, loop, self.gates, self._targets, settings, watch, outputs.commands))
         if isinstance(controller, PolicyController):
             outputs.add(PolicyInterface(node, controller, loop))
         if settings.log_file:

@@ -161,7 +161,8 @@ def controllers(folder: Path, **changes) -> Path:
 
 
 @real_launch
-def test_gazebo_s_controllers_are_activated_only_once_mpc_node_is_active(tmp_path, monkeypatch):
+def test_gazebo_s_controllers_are_not_active_before_mpc_node_knows_them(tmp_path, monkeypatch):
+    """Here nobody executes commands, and the controllers are configured and stay inactive."""
     said = launched_with_substitutes(
         tmp_path,
         monkeypatch,
@@ -171,14 +172,15 @@ def test_gazebo_s_controllers_are_activated_only_once_mpc_node_is_active(tmp_pat
         controllers_file=str(controllers(tmp_path)),
         namespace="left",
         headless="true",
+        words="waiting until",
     )
     assert "-topic robot_description -name left_robot" in said["create"]
-    assert "forward_command_controller joint_state_broadcaster" in said["spawner"]
+    assert "forward_command_controller joint_state_broadcaster" in said["spawner"] and "--inactive" in said["spawner"]
     assert "gz_ros2_control" in said["robot_state_publisher"] and "bridge.yaml" in said["parameter_bridge"]
     assert "<hold_joints>true</hold_joints>" in said["robot_state_publisher"]
     assert "--headless-rendering" in said["gz_sim"]
     log = said["launch"]
-    assert log.index("building the controller") < log.index("[spawner-")  # it waits for mpc_node
+    assert "waiting until /left/mpc_node can command" in log and "active: forward" not in log
 
 
 @real_launch
@@ -244,9 +246,12 @@ def test_rviz_takes_the_robot_from_the_topic_where_its_driver_publishes_the_desc
 
 
 def launched_with_substitutes(
-    prefix: Path, monkeypatch, name: str, executables: dict[str, str], **arguments: str
+    prefix: Path, monkeypatch, name: str, executables: dict[str, str], words: str = "", **arguments: str
 ) -> dict:
-    """Run a shipped launch file until substitutes for `executables` {package: name} ran: {name: its arguments}."""
+    """Run a shipped launch file until substitutes for `executables` ran and `words` were said.
+
+    Of {package: name} it returns {name: its arguments}, and what the launch has said.
+    """
     for package, executable in executables.items():
         substitute(prefix, package, executable)
     (prefix / "share/ros_gz_sim/launch").mkdir(parents=True)
@@ -256,6 +261,7 @@ def launched_with_substitutes(
     launched = Launched(launch_file(name), new_domain(), **arguments)
     try:
         launched.until(lambda: wanted <= {path.name for path in prefix.glob("*.said")}, f"{sorted(wanted)}")
+        launched.until(lambda: words in launched.output, words)
     finally:
         launched.close()
     assert launched.wait() == 0, launched.output
