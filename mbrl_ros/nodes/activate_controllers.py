@@ -9,19 +9,19 @@ forward_controller.py), and a controller of efforts lets an arm fall that nobody
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 
 import rclpy
-from controller_manager_msgs.srv import SwitchController
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from . import qos
-from .diagnostics import COMMANDS, READER_KNOWN
+from .diagnostics import COMMANDS_PART, READY
 
-LOOK_PERIOD = 0.2  # [s]
+WAKE_PERIOD = 0.2  # [s]
 REMINDER = 10.0  # [s] between two messages about what is waited for
 
 
@@ -42,26 +42,27 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def wait_until_commanding(node: Node, name: str) -> None:
-    """Wait until the node `name` is active and knows who executes its commands, as its diagnostics say."""
-    known: list[bool] = []
+    """Wait until the node `name` would answer a state: it is active, and knows the time and who executes commands."""
+    ready: list[bool] = []
 
     def listen(message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name == name + COMMANDS:
-                known.extend(pair.value == "True" for pair in status.values if pair.key == READER_KNOWN)
+            if status.name == name + COMMANDS_PART:
+                ready.extend(pair.value == "True" for pair in status.values if pair.key == READY)
 
     subscription = node.create_subscription(DiagnosticArray, "/diagnostics", listen, qos.RELIABLE)
-    while not any(known):
+    while not any(ready):
         node.get_logger().info(f"waiting until {name} can command", throttle_duration_sec=REMINDER)
-        rclpy.spin_once(node, timeout_sec=LOOK_PERIOD)
+        rclpy.spin_once(node, timeout_sec=WAKE_PERIOD)
     node.destroy_subscription(subscription)
 
 
 def activate(node: Node, manager: str, controllers: Sequence[str]) -> str:
     """Activate all controllers in one cycle of the controller manager; return what went wrong, empty: nothing."""
-    client = node.create_client(SwitchController, f"{manager}/switch_controller")
+    kind = importlib.import_module("controller_manager_msgs.srv").SwitchController  # installed with ros2_control
+    client = node.create_client(kind, f"{manager}/switch_controller")
     client.wait_for_service()
-    request = SwitchController.Request(strictness=SwitchController.Request.STRICT, activate_asap=True)
+    request = kind.Request(strictness=kind.Request.STRICT, activate_asap=True)
     request.activate_controllers = list(controllers)
     future = client.call_async(request)  # without a time-out: a paused simulation goes on some time
     rclpy.spin_until_future_complete(node, future)

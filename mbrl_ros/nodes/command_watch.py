@@ -10,7 +10,9 @@ from __future__ import annotations
 from rclpy.lifecycle import LifecycleNode
 from rclpy.timer import Timer
 
+from .command_publisher import CommandPublisher
 from .command_readers import full_name, readers, resolved
+from .input_clock import InputClock
 from .tick_observer import TickObserver
 
 LOOK_PERIOD = 0.5  # [s]
@@ -19,9 +21,12 @@ LOOK_PERIOD = 0.5  # [s]
 class CommandWatch(TickObserver):
     """Look at the publishers and subscribers of `topic`; `problems` names what is wrong at present."""
 
-    def __init__(self, node: LifecycleNode, topic: str, guard: str = ""):
-        """Watch `topic`; `guard`: the name of the guard, which publishes on it too, empty without one."""
+    def __init__(
+        self, node: LifecycleNode, topic: str, commands: CommandPublisher, clock: InputClock, *, guard: str = ""
+    ):
+        """Watch the `topic` of `commands`; `guard`: the node that publishes on it too, empty without one."""
         self._node, self._topic = node, node.resolve_topic_name(topic)
+        self._commands, self._clock = commands, clock
         self._own = [node.get_fully_qualified_name()]
         if guard:
             self._own.append(resolved(node, guard))
@@ -29,6 +34,11 @@ class CommandWatch(TickObserver):
         self._timer: Timer | None = None
         self.problems: frozenset[str] = frozenset()
         self.readers = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether a state would be answered: the controller that executes commands is known, and the clock runs."""
+        return self._commands.order is not None and self._clock.started
 
     def begin(self) -> None:
         """Start looking: the node becomes active."""
@@ -46,6 +56,8 @@ class CommandWatch(TickObserver):
         self.readers = len(readers(self._node, self._topic, self._own))
         if not self.readers:
             found.add(f"nobody reads the commands on '{self._topic}': the robot does not move")
+        elif self._commands.order is None:
+            found.add("no command leaves: the joints and the interface of the controller that reads them are not known")
         publishers = self._node.get_publishers_info_by_topic(self._topic)
         names = [full_name(entry) for entry in publishers]
         for own in self._own:

@@ -21,13 +21,12 @@ from ..runtime.statistics import Rolling
 from ..safety.state_machine import Reason, State
 from ..types import Array, Decision, Observation
 from . import qos
-from .command_publisher import CommandPublisher
 from .command_watch import CommandWatch
 from .target_outcomes import TargetOutcomes
 from .tick_observer import TickObserver
 
 DIAGNOSTICS_PERIOD = 1.0  # [s]
-COMMANDS, READER_KNOWN = ": commands", "reader known"  # a part of the diagnostics, and one of its values
+COMMANDS_PART, READY = ": commands", "ready"  # a part of the diagnostics, and in it whether a state would be answered
 Values = list[tuple[str, object]]
 
 
@@ -45,10 +44,9 @@ class Diagnostics(TickObserver):
         targets: TargetOutcomes,
         settings: NodeSettings,
         watch: CommandWatch,
-        commands: CommandPublisher,
     ):
         self._node, self._loop, self._gates, self._settings = node, loop, gates, settings
-        self._targets, self._watch, self._commands = targets, watch, commands
+        self._targets, self._watch = targets, watch
         self._hardware = robot_name(loop.controller.robot.urdf)
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         self._timer: Timer | None = None
@@ -112,7 +110,7 @@ class Diagnostics(TickObserver):
             yield input_status(name, gate)
         yield target_status(name, self._targets)
         if not self._settings.shadow:
-            yield command_status(name, self._watch, self._commands)
+            yield command_status(name, self._watch)
 
 
 class PredictionQuality:
@@ -243,14 +241,11 @@ def target_status(name: str, targets: TargetOutcomes) -> DiagnosticStatus:
     return _status(f"{name}: targets", level, f"{refused} refused", values)
 
 
-def command_status(name: str, watch: CommandWatch, commands: CommandPublisher) -> DiagnosticStatus:
-    """Return who reads the commands, who else publishes them, and whether any leave."""
+def command_status(name: str, watch: CommandWatch) -> DiagnosticStatus:
+    """Return who reads the commands, who else publishes them, and whether they can leave."""
     level = DiagnosticStatus.WARN if watch.problems else DiagnosticStatus.OK
     text = "; ".join(sorted(watch.problems)) or "one publisher"
-    if commands.order is None and watch.readers:
-        level, text = DiagnosticStatus.ERROR, "no command leaves: the joints and interface of its reader are not known"
-    values: Values = [("readers", watch.readers), (READER_KNOWN, commands.order is not None)]
-    return _status(name + COMMANDS, level, text, [*values, ("withheld", commands.withheld)])
+    return _status(name + COMMANDS_PART, level, text, [("readers", watch.readers), (READY, watch.ready)])
 
 
 def robot_name(urdf: str) -> str:

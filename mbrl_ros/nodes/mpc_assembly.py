@@ -150,10 +150,10 @@ class MpcAssembly:
         controller, kinematics = loop.controller, Kinematics(robot)
         outputs.add(PlanDisplay(node, robot, controller, kinematics, settings.plan_rate))
         outputs.add(self._targets)
-        watch = CommandWatch(node, command_publisher.TOPIC, guard=settings.guard)
+        watch = CommandWatch(node, command_publisher.TOPIC, outputs.commands, self._input_clock, guard=settings.guard)
         if not settings.shadow:
             outputs.add(watch)
-        outputs.add(Diagnostics(node, loop, self.gates, self._targets, settings, watch, outputs.commands))
+        outputs.add(Diagnostics(node, loop, self.gates, self._targets, settings, watch))
         if isinstance(controller, PolicyController):
             outputs.add(PolicyInterface(node, controller, loop))
         if settings.log_file:
