@@ -44,6 +44,13 @@ def gravity(robot: Robot, mass_scale: float = 1.0) -> casadi.Function:
     return casadi.Function("gravity", [q], [casadi.cse(casadi.densify(mass_scale * h))], ["q"], ["tau"])
 
 
+def bias_force(robot: Robot) -> casadi.Function:
+    """Return (q (n,), qd (n,)) -> h (n,) [N m or N], gravity included. Same errors as `forward_dynamics`."""
+    q, qd = (casadi.SX.sym(name, robot.n) for name in ("q", "qd"))
+    _, h = mass_and_bias(robot, q, qd)
+    return casadi.Function("bias_force", [q, qd], [casadi.cse(casadi.densify(h))], ["q", "qd"], ["h"])
+
+
 def mass_and_bias(robot: Robot, q: casadi.SX, qd: casadi.SX) -> tuple[casadi.SX, casadi.SX]:
     """Return M (n, n) and h (n,) at q, qd (n,): adam's floating-base quantities with the base at rest."""
     try:

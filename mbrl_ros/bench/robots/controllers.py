@@ -1,4 +1,8 @@
-"""The controllers that are compared: the product's `mpc`, and its rivals."""
+"""The controllers that are compared: the product's `mpc`, and its rivals.
+
+`pid` is the package's PID with the gravity of 80 % of the URDF's masses, `pid_gravity` the same with all of them; `ekf`
+and `dob` are in rivals/. None of their gains was chosen on this bench.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ from ...config.configuration import Configuration
 from ...controllers.base import Controller
 from ...controllers.factory import build_controller
 from ...robots import Robot
+from .rivals.dob import DisturbanceObserver
+from .rivals.ekf import KalmanPayload
 
 Builder = Callable[[Robot, Configuration], Controller]
 OURS = "mpc"
@@ -23,6 +29,8 @@ CONTROLLERS: dict[str, Builder] = {
     OURS: _named(OURS),
     "pid": _named("pid"),
     "pid_gravity": _named("pid", mass_scale=1.0),
+    "ekf": KalmanPayload,
+    "dob": DisturbanceObserver,
 }
 
 
