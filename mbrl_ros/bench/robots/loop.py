@@ -27,9 +27,10 @@ WARNED = (State.DEGRADED, State.FAULT, State.E_STOP)
 
 
 class Row(NamedTuple):
-    """One tick: true tip (3,) [m], speed over its limit (n,), command over its limit (n,), and the state's code."""
+    """One tick: true tip (3,) [m] and q (n,), speed and command over their limits (n,), and the state's code."""
 
     tip: Array
+    q: Array
     speed: Array
     command: Array
     state: int
@@ -131,6 +132,7 @@ class Loop:
         self.rows.append(
             Row(
                 truth.tip,
+                truth.q,
                 np.abs(truth.qd) / robot.velocity_limit,
                 np.abs(self.outputs.u) / self._command_limit,
                 int(self.cycle.supervisor.state),
@@ -154,6 +156,10 @@ class Loop:
             self.controller.set_point_target(target, self.t)
         except MbrlError as error:  # the target counts as not reached
             self.outputs.errors.append(str(error))
+
+    def ease(self, q: Array) -> float:
+        """Return the tip's speed [m] per radian of joint speed in its worst direction at q (n,): 0 where singular."""
+        return float(np.linalg.svd(self._kinematics.jacobian(q), compute_uv=False)[-1])
 
     def _watch(self, tick: Tick | None, tip: Array) -> None:
         """Note how far the tip was from where its reference has it when something was first said to be wrong."""

@@ -28,6 +28,8 @@ from .targets import HOLD_TIME, REST_TIME, SLOT_TIME
 Numbers = dict[str, Any]
 ON_LIMIT = 0.99  # of a velocity or command limit
 LOAD_AFTER = SLOT_TIME - REST_TIME  # [s]
+FAR = 1.0  # [mm]: a rest error above this is explained
+SINGULAR = 0.3  # of how easily the tip moved in the first posture: below this a posture is nearly singular
 STILL = 0.01  # [of the velocity limit]: an arm slower than this is at rest
 
 
@@ -95,15 +97,14 @@ def numbers(loop: Loop, case: Case) -> Numbers:
     tip, speed = np.array([row.tip for row in loop.rows]), np.array([row.speed for row in loop.rows])
     stamps = loop.dt * np.arange(len(tip), dtype=np.float64)
     ends, why = [_target(loop, stamps, tip, i, target) for i, target in enumerate(case.course.targets)], ""
-    missed = [end["missed"] for end in ends if end["missed"]]
     if loop.lost_at is not None:
         why = f"{loop.cause} at {loop.lost_at:.3f} s"
-    elif missed:
-        why = "; ".join(missed)
+    else:
+        why = "; ".join(end["why"] for end in ends if end["why"])
     errors = list(dict.fromkeys(loop.outputs.errors))
     rests = [end["rest_mm"] for end in ends]
     return {
-        "reached": sum(not end["missed"] for end in ends),
+        "reached": sum(end["reached"] for end in ends),
         "targets": len(ends),
         "rest_mm": None if None in rests else max(rests, default=0.0),
         "sag_mm": 1e3 * float(np.linalg.norm(tip[stamps < HOLD_TIME] - tip[0], axis=1).max()),
@@ -124,27 +125,30 @@ def numbers(loop: Loop, case: Case) -> Numbers:
 
 
 def _target(loop: Loop, stamps: Array, tip: Array, i: int, target: Array) -> dict[str, Any]:
-    """Return rest error and remaining motion of target `i`, and why it was missed: '' if it was reached."""
+    """Return whether target `i` was reached, its rest error, the motion that remains, and what is wrong."""
     end = HOLD_TIME + (i + 1) * SLOT_TIME
     during = (stamps >= end - SLOT_TIME - 1e-9) & (stamps < end - 1e-9)
     if stamps[-1] < end - 2.0 * loop.dt:
-        return {"rest_mm": None, "motion_mm": None, "missed": f"target {i + 1}: not run to its end"}
+        why = f"target {i + 1}: not run to its end"
+        return {"reached": False, "rest_mm": None, "motion_mm": None, "why": why}
     error = np.linalg.norm(tip[during] - target, axis=1)
     rest, late = rest_error(stamps[during], error), during & (stamps >= end - REST_WINDOW)
     motion = 1e3 * float(np.linalg.norm(np.ptp(tip[late], axis=0)))
-    missed = ""
-    if settled(stamps[during], error) is None:
-        missed = f"target {i + 1}: {1e3 * error[-1]:.0f} mm away, {_motion(loop, np.flatnonzero(late).tolist())}"
-    return {"rest_mm": rest, "motion_mm": motion, "missed": missed}
+    reached, why = settled(stamps[during], error) is not None, ""
+    if not reached or rest > FAR:
+        why = f"target {i + 1}: {rest:.1f} mm away, {_motion(loop, np.flatnonzero(late).tolist())}"
+    return {"reached": reached, "rest_mm": rest, "motion_mm": motion, "why": why}
 
 
 def _motion(loop: Loop, ticks: list[int]) -> str:
-    """Say what the arm does during `ticks`: whether it rests, and which joints' commands are at their limits."""
+    """Say what the arm does during `ticks`: whether it rests, is nearly singular, and which commands are at limits."""
     speed = max(float(loop.rows[k].speed.max()) for k in ticks)
     command = np.mean([loop.rows[k].command > ON_LIMIT for k in ticks], axis=0)
-    words = "at rest" if speed < STILL else f"moving at up to {speed:.2f} of the limit"
+    words = ["at rest" if speed < STILL else f"moving at up to {speed:.2f} of the limit"]
+    if loop.ease(loop.rows[ticks[-1]].q) < SINGULAR * loop.ease(loop.rows[0].q):
+        words.append("near a singular posture")
     full = [name for name, share in zip(loop.controller.robot.joints, command, strict=True) if share > 0.5]
-    return f"{words}, full command on {', '.join(full)}" if full else words
+    return ", ".join([*words, *([f"full command on {' and '.join(full)}"] if full else [])])
 
 
 def _nothing(task: Task) -> Numbers:

@@ -21,6 +21,7 @@ START = np.array([0.3, -0.5])
 def plant_of(robot, **changes):
     """A plant as the rivals know it: no rotors, no friction, no noise."""
     exact = {"armature": (0.0,), "damping": (0.0,), "frictionloss": (0.0,), "initial_noise": 0.0}
+    exact |= {"position_noise": 0.0, "velocity_noise": 0.0}
     return Plant(PlantSettings(**exact, initial_position=tuple(START), **changes), robot)
 
 

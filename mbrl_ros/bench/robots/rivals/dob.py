@@ -1,6 +1,6 @@
 r"""The rival `dob`: PD with a disturbance observer (Ohnishi, Shibata and Murakami 1996).
 
-    u = M (qdd* + KP e + KD ed) + g(q) - d,      e = q* - q,  ed = qd* - qd
+    u = M (qdd* + r^2 e + 2 r ed) + g(q) - d,      e = q* - q,  ed = qd* - qd,  r = TRACKING_RATE
 
 M = M(q) of the URDF's links, g their gravity, and d what acts besides. Of M qdd = u_a - g(q) + d, with the command u_a
 that acted, the observer keeps a low-passed copy, of bandwidth OBSERVER_RATE = L, without differentiating a velocity:
@@ -22,7 +22,7 @@ from ....robots.inertia import JointSpaceInertia
 from ....types import Array, Observation
 from .base import Rival
 
-KP, KD = 225.0, 30.0  # [1/s^2], [1/s]: two poles at 15 / s
+TRACKING_RATE = 15.0  # [1/s], of both poles
 OBSERVER_RATE = 40.0  # [1/s]
 
 
@@ -43,12 +43,14 @@ class DisturbanceObserver(Rival):
     def effort(self, observation: Observation, q: Array, qd: Array, qdd: Array) -> Array:
         """Return the command; see `Rival`."""
         M, gravity = self._inertia(observation.q), self._gravity(observation.q)
-        momentum = OBSERVER_RATE * M @ observation.qd
+        rate, momentum = TRACKING_RATE, OBSERVER_RATE * M @ observation.qd
         acted = self.acting()
         if self._z is None:
             self._z = -momentum
         elif acted is not None:
             self._z -= self._share * (self._z + momentum + acted - gravity)
         self.disturbance = self._z + momentum
-        wanted: Array = M @ (qdd + KP * (q - observation.q) + KD * (qd - observation.qd)) + gravity - self.disturbance
+        wanted: Array = (
+            M @ (qdd + rate**2 * (q - observation.q) + 2.0 * rate * (qd - observation.qd)) + gravity - self.disturbance
+        )
         return wanted
