@@ -12,6 +12,7 @@ from typing import Any
 from rclpy.node import Node
 
 OBSERVERS = ("record_node", "rosbag2_recorder", "foxglove_bridge", "plotjuggler")
+UNKNOWN = "_NODE_NAME_UNKNOWN_"  # rmw: the endpoint was discovered before its node, which follows in a moment
 OBSERVER_PREFIXES = ("_ros2cli", "rqt_")  # ros2 topic echo and rqt append the process id
 
 
@@ -26,11 +27,14 @@ def resolved(node: Node, name: str) -> str:
 
 
 def readers(node: Node, topic: str, own: Collection[str] = ()) -> list[Any]:
-    """Return the subscriptions of `topic` that are neither of the nodes `own` (full names) nor of observers."""
+    """Return the subscriptions of `topic` that are neither of the nodes `own` (full names) nor of observers.
+
+    One whose node is not known yet does not count: it may be a controller that is to be asked first.
+    """
     return [
         endpoint
         for endpoint in node.get_subscriptions_info_by_topic(topic)
         if full_name(endpoint) not in own
-        and endpoint.node_name not in OBSERVERS
+        and endpoint.node_name not in (UNKNOWN, *OBSERVERS)
         and not endpoint.node_name.startswith(OBSERVER_PREFIXES)
     ]
