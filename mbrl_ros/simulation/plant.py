@@ -26,8 +26,9 @@ from ..robots.velocity_estimator import VelocityEstimator
 from ..types import Array, checked
 from . import model as models
 from .delivery import Delivery
+from .imperfections import limit_velocities, stiction
 from .model import mujoco
-from .plant_model import MARK, PAYLOAD_BODY, initial_position, plant_model
+from .plant_model import MARK, PAYLOAD_BODY, PLAY, initial_position, plant_model
 
 VELOCITY_TIME = 0.005  # T [s]
 POSITION_GAIN = 20.0  # k [1/s]
@@ -83,6 +84,10 @@ class Plant:
         joints = [self.model.joint(name) for name in robot.joints]
         self._qpos = np.array([joint.qposadr[0] for joint in joints])
         self._dof = np.array([joint.dofadr[0] for joint in joints])
+        played = [self.model.joint(PLAY.format(name)) for name in robot.joints] if settings.backlash else []
+        self._play_qpos = np.array([joint.qposadr[0] for joint in played], dtype=int)
+        self._play_dof = np.array([joint.dofadr[0] for joint in played], dtype=int)
+        self._friction = self.model.dof_frictionloss[self._dof].copy()  # of motion (n,)
         mujoco.mj_kinematics(self.model, self.data)
         # An MJCF may not know the root link by name; its world is taken for it then. `root_pose` is the root link's
         # position (3,) [m] and rotation (3, 3) in MuJoCo's world.
@@ -132,9 +137,14 @@ class Plant:
         self.clipped += int((allowed != command).any())
         self.delivery.give(allowed)
         for i in range(self._substeps):
+            if self.settings.stiction_factor != 1.0:
+                share = stiction(self.data.qvel[self._dof], self.settings)
+                self.model.dof_frictionloss[self._dof] = share * self._friction
             mujoco.mj_step1(self.model, self.data)
             self._apply(self.delivery.at(self._tick * self._substeps + i))
             mujoco.mj_step2(self.model, self.data)
+            if self.settings.velocity_limited:
+                limit_velocities(self.model, self.data, self._dof, self.robot.velocity_limit)
         self._tick += 1
         self._states.append(self._state())
         return self._measure()
@@ -148,6 +158,8 @@ class Plant:
     def truth(self) -> Truth:
         """The state as it is now, without noise or delay."""
         q, qd, _ = self._state()
+        if self.settings.backlash:
+            q, qd = q + self.data.qpos[self._play_qpos], qd + self.data.qvel[self._play_dof]
         return Truth(self.time, q, qd, self._sites([models.TIP])[0])
 
     @property
@@ -215,6 +227,8 @@ class Plant:
         noise = self._rng.standard_normal((2, self.robot.n))
         stamp = self._tick * self.period
         q, qd = q + self.settings.position_noise * noise[0], qd + self.settings.velocity_noise * noise[1]
+        if step := self.settings.position_resolution:
+            q = step * np.round(q / step)
         if self._differentiator is not None:
             estimate = self._differentiator.update(stamp, q)
             qd = np.zeros(self.robot.n) if estimate is None else estimate.copy()

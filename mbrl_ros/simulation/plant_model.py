@@ -17,6 +17,9 @@ from .model import TIP, compiled, mechanism, mujoco, place
 
 PAYLOAD_BODY = "mbrl_payload"  # name of the payload's body
 MARK = "mbrl_mark_{}"  # names of the marks' sites
+PLAY = "mbrl_play_{}"  # names of the joints that stand for backlash
+# of such a joint: nearly no friction, and stops as hard as the timestep allows [time constant s, damping ratio]
+PLAY_DAMPING, PLAY_STOP = 1e-3, (0.002, 1.0)
 
 
 def plant_model(settings: PlantSettings, robot: Robot) -> mujoco.MjModel:
@@ -45,6 +48,8 @@ def plant_model(settings: PlantSettings, robot: Robot) -> mujoco.MjModel:
         for name, armature, damping, frictionloss in zip(robot.joints, *columns, strict=True):
             joint = spec.joint(name)
             joint.armature, joint.damping, joint.frictionloss = armature, _damping(joint, damping), frictionloss
+    if settings.backlash:
+        _add_play(spec, robot, settings)
     body, offset = place(spec, settings.payload_body or TIP, settings.payload_offset)
     body.add_body(name=PAYLOAD_BODY, pos=offset, ipos=np.zeros(3), explicitinertial=True)
     for i, (name, offset) in enumerate(marks(settings)):
@@ -56,6 +61,19 @@ def plant_model(settings: PlantSettings, robot: Robot) -> mujoco.MjModel:
         model.body_inertia *= settings.mass_factor
         mujoco.mj_setConst(model, mujoco.MjData(model))
     return model
+
+
+def _add_play(spec: mujoco.MjSpec, robot: Robot, settings: PlantSettings) -> None:
+    """Give every joint of the robot a free joint behind it, on the same axis, with stops half the backlash away."""
+    half = 0.5 * settings.backlash
+    for name in robot.joints:
+        joint = spec.joint(name)
+        play = joint.parent.add_joint(name=PLAY.format(name), type=joint.type, pos=joint.pos, axis=joint.axis)
+        in_degrees = spec.compiler.degree and joint.type == mujoco.mjtJoint.mjJNT_HINGE
+        ends = np.rad2deg(half) if in_degrees else half
+        play.range, play.limited = (-ends, ends), mujoco.mjtLimited.mjLIMITED_TRUE
+        play.damping = _damping(play, PLAY_DAMPING)
+        play.solref_limit = (max(PLAY_STOP[0], 2.0 * settings.timestep), PLAY_STOP[1])
 
 
 def marks(settings: PlantSettings) -> list[tuple[str, Array]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +43,9 @@ CONDITIONS = {
     "jitter": Condition("commands act 0 or 1 tick later", {"command_jitter": 1}),
     "lost20": Condition("20 % of the states do not arrive", lost_states=0.2),
     "coulomb": Condition("dry friction of 2 N m, or 5 % of the effort limit", coulomb=2.0),
+    "stribeck": Condition("dry friction twice as large at rest", {"stiction_factor": 2.0}),
+    "encoder": Condition("encoders with 4096 steps per turn", {"position_resolution": 2.0 * math.pi / 4096.0}),
+    "backlash": Condition("a milliradian of backlash", {"backlash": 0.001}),
     "limits3": Condition("effort limits times 3", limits=3.0),
     "limits1/3": Condition("a third of the effort limits", limits=1.0 / 3.0),
     "mass0.5": Condition("half the masses", {"mass_factor": 0.5}),
@@ -49,6 +53,14 @@ CONDITIONS = {
     "arm0": Condition("no rotor inertia", {"armature": (0.0,)}),
     "arm0lag10": Condition("no rotor inertia, 10 ms of lag", {"armature": (0.0,), "motor_lag": (0.01,)}),
     "arm0delay+1": Condition("no rotor inertia, a tick later", {"armature": (0.0,), "command_delay": 2.0}),
+    **{
+        f"{name}vmax": Condition(f"{meaning}, velocity limits enforced", {**plant, "velocity_limited": True})
+        for name, meaning, plant in (
+            ("arm0", "no rotor inertia", {"armature": (0.0,)}),
+            ("arm0lag10", "no rotor inertia, 10 ms of lag", {"armature": (0.0,), "motor_lag": (0.01,)}),
+            ("arm0delay+1", "no rotor inertia, a tick later", {"armature": (0.0,), "command_delay": 2.0}),
+        )
+    },
     "arm0.01": Condition("rotor inertia of 0.01", {"armature": (0.01,)}),
     "arm0.5": Condition("rotor inertia of 0.5", {"armature": (0.5,)}),
     "payload": Condition("half the rated load, on and off", loaded=True),

@@ -18,6 +18,9 @@ class PlantSettings(Section):
         0.001, "step of the physics; the control period must be a multiple", unit="s", low=1e-5, high=0.01
     )
     position_noise: float = setting(1e-4, "standard deviation of measured positions", unit="rad or m", low=0.0)
+    position_resolution: float = setting(
+        0.0, "step of measured positions, as of an encoder; 0: none", unit="rad or m", low=0.0
+    )
     velocity_noise: float = setting(0.01, "standard deviation of measured velocities", unit="rad/s or m/s", low=0.0)
     differentiated_velocity: bool = setting(
         False,
@@ -77,6 +80,19 @@ class PlantSettings(Section):
         unit="N m or N",
         low=0.0,
         per_joint=True,
+    )
+    stiction_factor: float = setting(
+        1.0,
+        "dry friction at rest over that in motion (Stribeck); it falls off with exp(-(qd/v)^2)",
+        low=1.0,
+        high=10.0,
+    )
+    stribeck_velocity: float = setting(0.05, "that v", unit="rad/s or m/s", low=1e-4)
+    backlash: float = setting(
+        0.0, "play of every joint behind its drive; positions are measured at the drive", unit="rad or m", low=0.0
+    )
+    velocity_limited: bool = setting(
+        False, "no joint gets faster than the robot description's limit, as in Gazebo: the drive takes the rest away"
     )
     effort_limit_factor: float = setting(
         1.0,
