@@ -151,7 +151,6 @@ def generate_launch_description() -> LaunchDescription:
                     "params_file": LaunchConfiguration("params_file"),
                     "use_sim_time": "true",
                     "commands": f"{FORWARD}/commands",
-                    "guard": "false",
                 }.items(),
             ),
         ]

@@ -19,16 +19,21 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     remappings = [(name, launching.given(context, name)) for name in ("joint_states", "commands")]
     enclave = ["--enclave", launching.given(context, "enclave")]
     own = {"end_with_parent": True, "guard": "guard_node" if guarded else ""}
+    in_lockstep = launching.switched(context, "lockstep", params_file)
     controller = launching.node(
         "mpc_node",
         parameters=[params_file, {**own, **launching.switches(context, SWITCHES)}],
         remappings=remappings,
         ros_arguments=[*ros_arguments, *enclave],
-        on_exit=launching.left_to_guard if guarded else launching.ends_launch,
+        # in lockstep an arm without its controller stands still, and so does its time
+        on_exit=launching.left_to_guard if guarded and not in_lockstep else launching.ends_launch,
     )
     guard = launching.node(
         "guard_node",
-        parameters=[params_file, {"end_with_parent": True}],
+        parameters=[
+            params_file,
+            {"end_with_parent": True, "use_sim_time": launching.switched(context, "use_sim_time", params_file)},
+        ],
         remappings=remappings,
         ros_arguments=[*ros_arguments, *enclave],
         on_exit=launching.must_not_end,
@@ -87,7 +92,7 @@ def generate_launch_description() -> LaunchDescription:
                 "guard",
                 default_value="true",
                 choices=["true", "false"],
-                description="start guard_node between the controller and the robot; false for a simulation",
+                description="start guard_node between the controller and the robot",
             ),
             DeclareLaunchArgument(
                 "record",

@@ -1,4 +1,4 @@
-r"""Launch a simulated robot (MuJoCo) and its controller.
+r"""Launch a simulated robot (MuJoCo), its controller and its guard.
 
 ros2 launch mbrl_ros sim.launch.py
 ros2 topic pub --once /mpc_node/target_point geometry_msgs/msg/PointStamped \
@@ -47,7 +47,7 @@ def generate_launch_description() -> LaunchDescription:
             # namespace, autostart, lockstep and the others are declared in mpc.launch.py
             IncludeLaunchDescription(
                 PathJoinSubstitution([SHARE, "launch", "mpc.launch.py"]),
-                launch_arguments={"params_file": LaunchConfiguration("params_file"), "guard": "false"}.items(),
+                launch_arguments={"params_file": LaunchConfiguration("params_file")}.items(),
             ),
             OpaqueFunction(function=simulation),
         ]

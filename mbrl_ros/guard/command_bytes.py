@@ -1,4 +1,4 @@
-"""Read the label and the values of a serialized std_msgs/Float64MultiArray without making a message of it.
+"""Read the label and the values of a serialized std_msgs/Float64MultiArray, and a state's stamp, without a message.
 
 A command comes 200 times a second and more, and its message object would cost more time than all else that the guard
 does with it. The encoding is CDR (OMG DDS-XTypes 1.3, sec. 7.4): 4 bytes of header, of which the second is 1 for plain
@@ -7,8 +7,9 @@ CDR with the least significant byte first; then
     uint32 count of dimensions, each: string label, uint32 size, uint32 stride;     uint32 data_offset
     uint32 count of values, and from the next multiple of 8 on the values, 8 bytes each
 
-A number begins at a multiple of its size, counted from the end of the header; a string is its length with the final
-zero as uint32, then its bytes.
+A message that begins with a std_msgs/Header begins with int32 seconds and uint32 nanoseconds. A number begins at a
+multiple of its size, counted from the end of the header; a string is its length with the final zero as uint32, then its
+bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import struct
 
 MOST_DIMENSIONS = 256
-_UINT32 = struct.Struct("<I")
+_UINT32, _TIME = struct.Struct("<I"), struct.Struct("<iI")
 
 
 def read_command(raw: bytes) -> tuple[str, tuple[float, ...]] | None:
@@ -38,3 +39,11 @@ def read_command(raw: bytes) -> tuple[str, tuple[float, ...]] | None:
         return label, struct.unpack_from(f"<{size}d", raw, begin) if 8 * size <= len(raw) else ()
     except (struct.error, UnicodeDecodeError):
         return None
+
+
+def read_stamp(raw: bytes) -> float | None:
+    """Return the stamp [s] of a message that begins with a header, None if the bytes are not encoded like this."""
+    if raw[:2] != b"\x00\x01" or len(raw) < 12:
+        return None
+    seconds, nanoseconds = _TIME.unpack_from(raw, 4)
+    return float(seconds + 1e-9 * nanoseconds)

@@ -1,4 +1,4 @@
-"""Which command is next: mpc_node's or the safe one. No ROS; every time [s] is given, by one monotonic clock.
+"""Which command is next: mpc_node's or the safe one. No ROS; every time [s] is given, by one clock without leaps.
 
     WAITING      from the start: nothing goes out until mpc_node's parameters and commands have come
     FORWARDING   every good command of mpc_node goes out unchanged
@@ -13,27 +13,28 @@ the epoch.
 Handover without a step: from WAITING or ACTING to FORWARDING, once the safe command has come to rest and
 `handover_periods` good commands in a row, none later than the time-out, were sent by a node whose parameters are
 recent and name the present epoch (it knows that it was interrupted, and has begun again from the measured state), and
-lie where the guard holds the arm (NEAR). While nothing has gone out yet, one such command is enough.
+lie where the guard holds the arm (command_check.py). While nothing has gone out yet, one such command is enough, and in
+lockstep any good one. An mpc_node that was started again is interrupted like one that was silent.
 """
 
 from __future__ import annotations
 
 import enum
 import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from .command_check import CommandCheck
 from .laws import LONGEST_STEP, Law, make_law
-from .messages import Array, GuardParameters, GuardStatus
+from .messages import Array, GuardParameters, GuardStatus, Time
 from .settings import GuardSettings
 from .states import StateBuffer
 
-PERIOD_ROUNDING = 1e-6  # of a command's range by which it may be outside
-NEAR = 0.1  # of the effort range between the commands of guard and mpc_node at a handover
-NEAR_PERIODS = 2.0  # ... or what the acceleration limit allows in so many periods
+SPEED_COMMANDS = 4  # whose changes tell a speed: one alone may be far from it
+DUE_ROUNDING = 1e-6  # [s], of sums of periods and stamps
 
 
 class Mode(enum.IntEnum):
@@ -57,10 +58,15 @@ class Guard:
         makes a sensor_msgs/JointState of what is put into `states`.
     epoch
         number of the first intervention: another one after each start, so that no earlier acknowledgement counts.
+    simulated
+        whether the times that it is given are those of /clock.
     """
 
-    def __init__(self, settings: GuardSettings, decode: Callable[[Any], Any], epoch: int = 0):
+    def __init__(
+        self, settings: GuardSettings, decode: Callable[[Any], Any], epoch: int = 0, *, simulated: bool = False
+    ):
         self.settings, self.states = settings, StateBuffer(decode)
+        self._times = Time.LOCKSTEP, Time.SIMULATED if simulated else Time.WALL
         self.mode, self.cause, self.epoch = Mode.WAITING, "started", epoch
         self.counts: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()  # by reason
@@ -68,13 +74,11 @@ class Guard:
         self._heartbeat = -math.inf  # when the newest parameters came
         self._law: Law | None = None
         self._law_parameters: GuardParameters | None = None
-        self._box: list[tuple[float, float, float]] = []  # smallest and largest value, largest step of each joint
+        self._check: CommandCheck | None = None
         self._last: Sequence[float] | Array | None = None  # the command that went out last
         self._last_label = ""
-        self._before: tuple[Sequence[float] | Array | None, float] = (
-            None,
-            1.0,
-        )  # the one before it, periods in between
+        # the commands of mpc_node before the last one, each with the periods until the next, the newest last
+        self._before: deque[tuple[Sequence[float] | Array, float]] = deque(maxlen=SPEED_COMMANDS)
         self._good_at = self._sent_at = -math.inf  # the last good command of mpc_node; the last one that went out
         self._streak, self._since = 0, -math.inf
 
@@ -83,17 +87,20 @@ class Guard:
     def take_parameters(self, parameters: GuardParameters, now: float) -> str:
         """Take mpc_node's parameters; return why they are refused, '' if they are not."""
         known = self._parameters
+        if parameters.time not in self._times:
+            return self._refuse("use_sim_time must be the same for mpc_node and its guard")
         if known is not None:
             if parameters.source != known.source and now - self._heartbeat <= self.settings.heartbeat_timeout:
                 return self._refuse("parameters from two nodes")
             if parameters.source == known.source and parameters.counter == known.counter:
                 return self._refuse("parameters repeated")
-            if self._last is not None and not parameters.same_robot(known):
+            if self._last is not None and not parameters.continues(known):
                 return self._refuse("parameters of another robot: start the guard again")
+            begun_again = parameters.source != known.source or parameters.counter < known.counter
+            if begun_again and self.mode is Mode.FORWARDING:
+                self._intervene(Mode.ACTING, "mpc_node was started again", now)
         self._parameters, self._heartbeat = parameters, now
-        slack = PERIOD_ROUNDING * (parameters.upper - parameters.lower)
-        box = parameters.lower - slack, parameters.upper + slack, parameters.largest_step + slack
-        self._box = list(zip(*(side.tolist() for side in box), strict=True))
+        self._check = CommandCheck(parameters)
         self.states.configure(parameters)
         return ""
 
@@ -109,17 +116,20 @@ class Guard:
         now
             when it came [s].
         """
-        parameters, late = self._parameters, now - self._good_at
-        if self.mode is Mode.FORWARDING and self._watched and late > self._timeout:
+        parameters, check, late = self._parameters, self._check, now - self._good_at
+        if self.mode is Mode.FORWARDING and late > self.timeout + DUE_ROUNDING:
             self._intervene(Mode.ACTING, f"no command for {1e3 * late:.0f} ms", now)
-        if parameters is None:
+        if parameters is None or check is None:
             self._refuse("before parameters")
             return False
-        problem = self._problem(u, parameters, now)
+        problem = check.problem(u)
+        if not problem and self.mode is Mode.FORWARDING and self._last is not None:
+            periods = max(1.0, (now - self._sent_at) / parameters.period)
+            problem = "" if check.reaches(u, self._last, periods) else "too far from the last command"
         if problem:
             self._refuse(problem)
             return False
-        if self.mode is not Mode.FORWARDING and not self._hands_over(np.array(u), parameters, now, late):
+        if self.mode is not Mode.FORWARDING and not self._hands_over(np.array(u), parameters, check, now, late):
             self._good_at = now
             return False
         self._forward(u, label, parameters, now)
@@ -146,26 +156,26 @@ class Guard:
     def due(self) -> float:
         """Return when `act` must be called next [s]; infinite if it need not."""
         if self.mode is Mode.FORWARDING:
-            if not self._watched:
-                return math.inf
-            return min(self._good_at + self._timeout, self._heartbeat + self.settings.heartbeat_timeout)
+            return min(self._good_at + self.timeout, self._heartbeat + self.settings.heartbeat_timeout)
         if self._law is None or self._law_parameters is None:
             return math.inf
         return self._sent_at + self._law_parameters.period
 
     def act(self, now: float) -> Array | None:
         """Return the safe command (n,) that goes out at `now`, None if none does."""
-        if now < self.due():
+        if now < self.due() - DUE_ROUNDING:
             return None
-        if self.mode is Mode.FORWARDING:
+        begins = self.mode is Mode.FORWARDING
+        if begins:
             silent, beat = now - self._good_at, now - self._heartbeat
-            missing, ago = ("command", silent) if silent >= self._timeout else ("heartbeat", beat)
+            late = silent >= self.timeout - DUE_ROUNDING
+            missing, ago = ("command", silent) if late else ("heartbeat", beat)
             self._intervene(Mode.ACTING, f"no {missing} for {1e3 * ago:.0f} ms", now)
         if self._law is None or self._law_parameters is None:
             return None
         period = self._law_parameters.period
-        longest = max(LONGEST_STEP * period, self._timeout + period)
-        elapsed = min(max(now - self._sent_at, 0.1 * period), longest)
+        # the silence before it is no time to brake in
+        elapsed = period if begins else min(max(now - self._sent_at, 0.1 * period), LONGEST_STEP * period)
         u = self._law.command(elapsed, self.states.newest(now))
         # The commands keep their grid, unless one is late.
         self._sent_at = self._sent_at + period if now - self._sent_at < 1.5 * period else now
@@ -212,52 +222,44 @@ class Guard:
         if self.mode is Mode.FORWARDING:
             self._intervene(Mode.HOLD, "the guard ends", now)
 
-    # --- inside -------------------------------------------------------------------------------------------------------
+    @property
+    def parameters(self) -> GuardParameters | None:
+        """What mpc_node sent last; None before it."""
+        return self._parameters
 
     @property
-    def _watched(self) -> bool:
-        return self._parameters is not None and self._parameters.watch
+    def lockstep(self) -> bool:
+        """Whether mpc_node counts states instead of time."""
+        return self._parameters is not None and self._parameters.time is Time.LOCKSTEP
 
     @property
-    def _timeout(self) -> float:
+    def timeout(self) -> float:
         """After so long [s] a command counts as missing."""
         period = 0.0 if self._parameters is None else self._parameters.period
         return max(self.settings.missing_periods * period, self.settings.missing_time)
+
+    # --- inside -------------------------------------------------------------------------------------------------------
 
     def _refuse(self, reason: str) -> str:
         self.refused[reason] += 1
         return reason
 
-    def _problem(self, u: Sequence[float], parameters: GuardParameters, now: float) -> str:
-        """Return why a command is not good, '' if it is; without numpy, which is slower for a few joints."""
-        if len(u) != len(self._box):
-            return "wrong length"
-        if not all(low <= value <= high for value, (low, high, _) in zip(u, self._box, strict=True)):
-            return "outside the limits" if all(map(math.isfinite, u)) else "not finite"
-        if self.mode is Mode.FORWARDING and self._last is not None:
-            periods = max(1.0, (now - self._sent_at) / parameters.period)
-            for value, last, (_, _, step) in zip(u, self._last, self._box, strict=True):
-                if abs(value - last) > periods * step:
-                    return "too far from the last command"
-        return ""
-
     def _forward(self, u: Sequence[float], label: str, parameters: GuardParameters, now: float) -> None:
         if self.mode is not Mode.FORWARDING:
             self.mode, self.cause, self._law = Mode.FORWARDING, f"commands of {parameters.source}", None
-            self._before = None, 1.0
-        elif label != self._last_label:
+            self._before.clear()
+        elif label != self._last_label and self._last is not None:
             periods = (now - self._sent_at) / parameters.period
-            self._before = self._last, max(0.05, periods) if periods < 0.75 else float(round(periods))
+            self._before.append((self._last, max(0.05, periods) if periods < 0.75 else float(round(periods))))
         self._last, self._last_label, self._good_at, self._sent_at = u, label, now, now
         self.counts["forwarded"] += 1
 
     def _speed(self, parameters: GuardParameters) -> Array:
-        """Return how fast the commands were changing (n,) [1/s]."""
-        before, periods = self._before
-        if before is None or self._last is None:
+        """Return how fast the commands were changing (n,) [1/s], on the mean of the last ones."""
+        if not self._before or self._last is None:
             return np.zeros(parameters.n)
-        change: Array = np.array(self._last) - np.array(before)
-        return change / (periods * parameters.period)
+        change: Array = np.array(self._last) - np.array(self._before[0][0])
+        return change / (sum(periods for _, periods in self._before) * parameters.period)
 
     def _intervene(self, mode: Mode, cause: str, now: float) -> None:
         """Leave FORWARDING, or change why nothing is forwarded."""
@@ -270,30 +272,18 @@ class Guard:
             self._since = now
         self.mode, self.cause, self._streak = mode, cause, 0
 
-    def _hands_over(self, u: Array, parameters: GuardParameters, now: float, late: float) -> bool:
+    def _hands_over(self, u: Array, parameters: GuardParameters, check: CommandCheck, now: float, late: float) -> bool:
         """Return whether this good command is the first one that goes out again."""
         if self.mode not in (Mode.WAITING, Mode.ACTING):
             self.counts["held back"] += 1
             return False
-        if not parameters.watch:
-            return True
-        self._streak = 0 if late > self._timeout else self._streak
+        if self.lockstep and self._last is None:
+            return True  # the first command: it depends on no message that comes when it may
+        self._streak = 0 if late > self.timeout + DUE_ROUNDING else self._streak
         beat = now - self._heartbeat <= self.settings.heartbeat_timeout
-        if beat and parameters.epoch == self.epoch and self.at_rest and self._near(u, parameters):
+        near = self._last is None or check.near(u, np.array(self._last))
+        if beat and parameters.epoch == self.epoch and self.at_rest and near:
             self._streak += 1
         else:
             self._streak = 0
         return self._streak >= (1 if self._law is None else self.settings.handover_periods)
-
-    def _near(self, u: Array, parameters: GuardParameters) -> bool:
-        """Return whether u (n,) may follow the guard's command without a step."""
-        if self._law is None:
-            return True
-        if parameters.interface == "effort":
-            step = NEAR * (parameters.upper - parameters.lower)
-        else:
-            step = parameters.acceleration * (NEAR_PERIODS * parameters.period)
-            if parameters.interface == "position":
-                step = step * parameters.period
-        held = u if self._last is None else np.array(self._last)
-        return bool((np.abs(u - held) <= step + PERIOD_ROUNDING * (parameters.upper - parameters.lower)).all())

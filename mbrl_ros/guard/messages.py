@@ -8,7 +8,7 @@ Parameters, VERSION. Texts: the sender's full name, the interface, the anchor ru
 
     counter 1           counts the sender's messages: the heartbeat
     epoch 1             the guard's intervention that the sender knows of and has begun again after; -1: none
-    watch 1             1: missing commands are noticed by the clock; 0: never (lockstep, simulated time)
+    time 1              by which time missing commands are noticed: Time
     period 1            [s] between two commands
     state_timeout 1     [s] age of the newest joint state from which on it is not used
     carry_time 1        [s] without joint states for longer, the effort is zero; a large value: never
@@ -30,6 +30,7 @@ Status, STATUS_VERSION. Texts: the state, its cause, the name of the node whose 
 
 from __future__ import annotations
 
+import enum
 import math
 from array import array
 from collections.abc import Sequence
@@ -42,7 +43,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 Message = Any  # std_msgs/Float64MultiArray, of rclpy or of a bag
 
-VERSION, STATUS_VERSION = "mbrl_ros/guard_parameters/1", "mbrl_ros/guard_status/1"
+VERSION, STATUS_VERSION = "mbrl_ros/guard_parameters/2", "mbrl_ros/guard_status/1"
 INTERFACES = ("effort", "velocity", "position")
 ANCHORS = ("brake", "present")
 MOST_GUARDED_JOINTS, LONGEST_TEXT = 64, 256
@@ -50,9 +51,17 @@ LARGEST = 1e7  # no number of a robot is larger
 LARGEST_WHOLE = 2.0**53  # a count: above it, not every whole number is one
 SKEW = 1e-6  # of its largest entry by which a matrix may miss symmetry and sign
 STATUS_COUNTS = ("forwarded", "played", "refused", "interventions")
-SCALARS = ("counter", "epoch", "watch", "period", "state_timeout", "carry_time")
+SCALARS = ("counter", "epoch", "time", "period", "state_timeout", "carry_time")
 VECTORS = ("lower", "upper", "largest_step", "velocity", "acceleration", "position_lower", "position_upper", "mean")
 MATRICES = ("inertia", "damping", "stiffness", "integral")
+
+
+class Time(enum.IntEnum):
+    """What mpc_node's periods are counted in, and so the guard's time-outs; the values are the codes in the message."""
+
+    WALL = 0  # the processor's monotonic clock
+    SIMULATED = 1  # /clock
+    LOCKSTEP = 2  # states: each gets exactly one command, and no clock is read
 
 
 class GuardMessageError(ValueError):
@@ -69,7 +78,7 @@ class GuardParameters:
     joints: tuple[str, ...]
     counter: int
     epoch: int
-    watch: bool
+    time: Time
     period: float
     state_timeout: float
     carry_time: float
@@ -91,9 +100,9 @@ class GuardParameters:
         """The number of joints."""
         return len(self.joints)
 
-    def same_robot(self, other: GuardParameters) -> bool:
-        """Return whether both describe commands to the same joints, in the same order and by the same interface."""
-        return self.joints == other.joints and self.interface == other.interface
+    def continues(self, other: GuardParameters) -> bool:
+        """Return whether both mean the same joints, in the same order, by the same interface and in the same time."""
+        return (self.joints, self.interface, self.time) == (other.joints, other.interface, other.time)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -184,7 +193,7 @@ def read_parameters(message: Message) -> GuardParameters:
         joints,
         int(scalars["counter"]),
         int(scalars["epoch"]),
-        bool(scalars["watch"]),
+        Time(int(scalars["time"])),
         scalars["period"],
         scalars["state_timeout"],
         scalars["carry_time"],
@@ -249,6 +258,8 @@ def _check_numbers(scalars: dict[str, float], arrays: dict[str, Array]) -> None:
     for name, low, high in (("period", 1e-4, 1.0), ("state_timeout", 1e-3, 10.0), ("carry_time", 0.0, LARGEST_WHOLE)):
         if not low <= scalars[name] <= high:
             raise GuardMessageError(f"'{name}' must lie in [{low:g}, {high:g}], got {scalars[name]:g}")
+    if scalars["time"] not in list(Time):
+        raise GuardMessageError(f"'time' is {scalars['time']:g}")
     for name in (*VECTORS, *MATRICES):
         open_ended = name in ("position_lower", "position_upper")
         allowed = np.abs(arrays[name]) <= LARGEST

@@ -60,6 +60,15 @@ class StateBuffer:
         """Keep a message that came at `arrived` [s]; from any thread."""
         self._pending.append((message, arrived))
 
+    def complete(self, message: Any) -> bool:
+        """Return whether a message that is put here holds every joint."""
+        if self._parameters is None:
+            return False
+        try:
+            return self._order(list(self._decode(message).name)) is not None
+        except Exception:  # whatever is wrong with it
+            return False
+
     def newest(self, now: float) -> JointStates | None:
         """Return the newest state, None if there is none younger than the time-out at `now` [s]."""
         if self._parameters is None:

@@ -1,15 +1,20 @@
 """mpc_node's side of the guard: its parameters go out 20 times a second, its status and its commands are watched.
 
-guard_watch.py draws the conclusions. In lockstep and in simulated time the guard only forwards: nothing is watched.
+guard_watch.py draws the conclusions. The second is one of simulated time where the deadlines are, and in
+lockstep one of the periods.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 import time
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from numpy.typing import NDArray
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.timer import Timer
@@ -17,7 +22,8 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 
 from ..config.section import per_joint
 from ..config.sections.safety import SupervisorSettings
-from ..guard.messages import GuardMessageError, GuardParameters, read_status, write_parameters
+from ..guard.guard import Mode
+from ..guard.messages import GuardMessageError, GuardParameters, Time, read_status, write_parameters
 from ..robots import Robot
 from ..runtime.control_loop import ControlLoop
 from ..runtime.interfaces import Tick
@@ -31,6 +37,7 @@ from .tick_observer import TickObserver
 
 PERIOD, LINK_DIAGNOSTICS_PERIOD = 0.05, 1.0  # [s]
 POLL = 0.02  # [s]
+ROUNDING = 1e-9  # [s]
 SILENT = 2.0  # [s] without a status after which the guard counts as missing
 FOREVER = 1e9  # [s]
 ECHO = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -49,8 +56,8 @@ class GuardLink(TickObserver):
         the guard's name, as in the parameter `guard`.
     state_timeout
         age of a joint state after which it is not used [s].
-    watched
-        whether missing commands are noticed: false in lockstep and in simulated time.
+    measure
+        what the periods are counted in.
     """
 
     def __init__(
@@ -62,10 +69,10 @@ class GuardLink(TickObserver):
         guard: str,
         *,
         state_timeout: float,
-        watched: bool,
+        measure: Time,
     ):
         self._node, self._loop, self._supervisor, self._commands = node, loop, supervisor, commands
-        self._guard, self._state_timeout, self._watched = guard, state_timeout, watched
+        self._guard, self._state_timeout, self._time = guard, state_timeout, measure
         robot: Robot = supervisor.robot
         self._watch = GuardWatch(
             loop.dt,
@@ -73,27 +80,30 @@ class GuardLink(TickObserver):
             robot.command_upper - robot.command_lower,
             override=self._override,
             request=loop.request,
+            time=measure,
         )
         self._parameters = node.create_publisher(Float64MultiArray, f"{guard}/parameters_in", qos.RELIABLE)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
-        self._subscriptions = []
-        if watched:
-            subscribe = node.create_subscription
-            self._subscriptions = [
-                subscribe(Float64MultiArray, f"{guard}/guard_status", self._on_status, qos.LATCHED),
-                subscribe(Float64MultiArray, "commands", self._on_command, ECHO, raw=True),
-            ]
+        subscribe = node.create_subscription
+        self._subscriptions = [
+            subscribe(Float64MultiArray, f"{guard}/guard_status", self._on_status, qos.LATCHED),
+            subscribe(Float64MultiArray, "commands", self._on_command, ECHO, raw=True),
+        ]
         self._timer: Timer | None = None
-        self._counter, self._next = 0, -np.inf
+        self._counter, self._ticks = 0, 0
+        self._next, self._next_on_wall = -np.inf, -np.inf  # when parameters go out, by the loop's clock and the wall's
+        self._sending = threading.Lock()
+        self._sent: GuardParameters | None = None
 
     # --- a tick observer ----------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Begin to watch: until the guard forwards, it counts as commanding the arm."""
-        self._next = -np.inf
-        self._timer = self._node.create_timer(LINK_DIAGNOSTICS_PERIOD, self._diagnose)
-        if self._watched:
-            self._watch.begin()
+        self._next, self._sent = -np.inf, None
+        self._timer = self._node.create_timer(
+            LINK_DIAGNOSTICS_PERIOD, self._diagnose, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+        self._watch.begin()
 
     def wait(self, seconds: float) -> None:
         """Wait until the guard can be talked to, at most `seconds` [s]; without it nothing moves."""
@@ -106,13 +116,19 @@ class GuardLink(TickObserver):
 
     def after_tick(self, tick: Tick) -> None:
         """Send the parameters when they are due, and notice that the guard is lost."""
-        now = time.monotonic()
-        if now >= self._next and self._commands.order is not None:
-            self._next = now + PERIOD
-            self._counter += 1
-            parameters = self._present_parameters(tick.observation.q, self._commands.order)
-            self._parameters.publish(write_parameters(parameters, Float64MultiArray(), MultiArrayDimension))
-        if self._watched and self._watch.after_tick(now):
+        wall, order = time.monotonic(), self._commands.order
+        now, lockstep = wall, self._time is Time.LOCKSTEP
+        if lockstep:
+            self._ticks += 1
+            now = self._ticks * self._loop.dt
+        elif self._time is Time.SIMULATED:
+            now = self._loop.clock.now()
+        # the guard's time goes on with the wall clock while /clock stands
+        if order is not None and (now >= self._next or wall >= self._next_on_wall and not lockstep):
+            self._next, self._next_on_wall = now + PERIOD - ROUNDING, wall + PERIOD
+            self._send(self._present_parameters(tick.observation.q, order))
+        behind = self._loop.mailbox.waiting if lockstep else self._loop.clock.stands()
+        if self._watch.after_tick(wall, behind=behind):
             self._node.get_logger().error(
                 f"no command comes from the guard '{self._guard}': the arm is stopped on 'commands'; start the guard "
                 "again, then call ~/clear and ~/resume"
@@ -139,20 +155,21 @@ class GuardLink(TickObserver):
 
     def _on_status(self, message: Float64MultiArray) -> None:
         order = self._commands.order
-        if not self._loop.running or not self._loop.statistics.ticks or order is None:
-            return
         try:
             status = read_status(message)
-            if status.u is not None:
+            if status.u is not None and order is not None:
                 status.u[order] = status.u.copy()  # into the robot's order
         except (GuardMessageError, IndexError, ValueError) as error:
             self._node.get_logger().warning(f"{self._guard}/guard_status: {error}", throttle_duration_sec=5.0)
             return
+        ready = self._loop.running and self._loop.statistics.ticks and order is not None
+        if not ready and status.state != Mode.WAITING:
+            return
         known = self._watch.epoch
         self._watch.take_status(status, time.monotonic())
-        if self._watch.epoch != known:
-            self._next = -np.inf  # the guard waits for the acknowledgement
         self._commands.past_guard = self._watch.past_guard
+        if self._watch.epoch != known and self._sent is not None:
+            self._send(self._sent)  # the guard waits for the acknowledgement
 
     def _override(self, guard: Guard, command: Array | None) -> None:
         self._commands.past_guard = self._watch.past_guard
@@ -164,6 +181,13 @@ class GuardLink(TickObserver):
         )
 
     # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _send(self, parameters: GuardParameters) -> None:
+        """Send parameters, with what is acknowledged now; from any thread."""
+        with self._sending:
+            self._counter += 1
+            self._sent = dataclasses.replace(parameters, counter=self._counter, epoch=self._watch.epoch)
+            self._parameters.publish(write_parameters(self._sent, Float64MultiArray(), MultiArrayDimension))
 
     def _present_parameters(self, q: Array, order: NDArray[np.intp]) -> GuardParameters:
         """Return what the guard must know at the pose q (n,), in the order of the commands."""
@@ -185,9 +209,9 @@ class GuardLink(TickObserver):
             robot.interface,
             "brake" if brakes else "present",
             tuple(robot.joints[int(i)] for i in order),
-            self._counter,
-            self._watch.epoch,
-            self._watched,
+            0,
+            -1,
+            self._time,
             self._loop.dt,
             self._state_timeout,
             _carry_time(settings),
@@ -198,9 +222,7 @@ class GuardLink(TickObserver):
     def _diagnose(self) -> None:
         watch = self._watch
         status, silent = watch.status, time.monotonic() - watch.status_at
-        if not self._watched:
-            level, text = DiagnosticStatus.OK, "forwards without watching"
-        elif watch.past_guard:
+        if watch.past_guard:
             level, text = DiagnosticStatus.ERROR, "the guard has ended: the arm is stopped past it"
         elif status is None or silent > SILENT:
             level, text = DiagnosticStatus.ERROR, f"no status of the guard '{self._guard}': is it running?"

@@ -2,8 +2,8 @@
 
 A process of its own, so that nothing that stops mpc_node stops it, and small: it loads ROS, numpy and mbrl_ros/guard,
 not the controller. What it does is decided in guard/guard.py. The executor's thread takes what comes and forwards
-commands; a thread of its own sleeps until a command is missing and sends the safe ones. doc/guard.md describes topics,
-services and parameters.
+commands (guard_inputs.py); a thread of its own sleeps until a command is missing and sends the safe ones. doc/guard.md
+describes topics, services and parameters.
 """
 
 from __future__ import annotations
@@ -15,26 +15,22 @@ import time
 
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from std_srvs.srv import Trigger
 
-from ..guard.command_bytes import read_command
 from ..guard.guard import Guard
-from ..guard.messages import GuardMessageError, read_parameters
+from ..guard.lockstep import Lockstep
 from . import qos
 from .child_process import end_with_parent
+from .guard_clock import LONGEST_SLEEP, GuardClock
+from .guard_inputs import PAUSE, GuardInputs
 from .guard_process import declare, raise_priority, run
 from .guard_report import GuardReport
 
-NEWEST_ONLY = QoSProfile(depth=1)  # what mpc_node sends: an old command must not go out
-LONGEST_SLEEP = 1.0  # [s]
 LONGEST_STOP, LAST_COMMAND_TIME = 2.0, Duration(seconds=1.0)  # [s] to come to rest, and for the last command to arrive
-LARGEST_PARAMETERS = 262144  # [bytes]
 AFTER_ERROR = 0.005  # [s]
-PAUSE = 5.0  # [s] between two warnings of one kind
 
 
 class GuardNode(Node):
@@ -46,14 +42,22 @@ class GuardNode(Node):
         self.settings = declare(self)
         if self.settings.end_with_parent:
             end_with_parent()
-        first = int.from_bytes(os.urandom(4), "big")
-        self._guard = Guard(self.settings, lambda raw: deserialize_message(raw, JointState), first)
+        self._guard_clock = GuardClock(self, lambda: self._inputs.wake())
+        decode, simulated = lambda raw: deserialize_message(raw, JointState), self._guard_clock.simulated is not None
+        self._guard = Guard(self.settings, decode, int.from_bytes(os.urandom(4), "big"), simulated=simulated)
         self._lock, self._ending = threading.Condition(), False
         self._commands = self.create_publisher(Float64MultiArray, "commands", qos.RELIABLE)
-        self._report = GuardReport(self, self._guard, self._commands)
-        self.create_subscription(JointState, "joint_states", self._on_state, qos.NEWEST, raw=True)
-        self.create_subscription(Float64MultiArray, "~/parameters_in", self._on_parameters, NEWEST_ONLY, raw=True)
-        self.create_subscription(Float64MultiArray, "~/commands_in", self._on_command, NEWEST_ONLY, raw=True)
+        self._inputs = GuardInputs(
+            self,
+            self._guard,
+            Lockstep(self._guard),
+            self._guard_clock,
+            self._lock,
+            forward=self._commands.publish,
+            send=self._publish,
+            changed=lambda: self._report.status(),
+        )
+        self._report = GuardReport(self, self._guard, self._commands, self._guard_clock, self._inputs.now)
         for name in ("e_stop", "hold", "resume", "clear"):
             self.create_service(Trigger, f"~/{name}", self._service(name))
         self._thread = threading.Thread(target=self._watch, name="guard", daemon=True)
@@ -67,7 +71,7 @@ class GuardNode(Node):
         """Bring the arm to rest, then end: the last command stays in effect."""
         deadline = time.monotonic() + LONGEST_STOP
         with self._lock:
-            self._guard.end(time.monotonic())
+            self._guard.end(self._inputs.now())
             self._lock.notify_all()
             while self._thread.is_alive() and not self._guard.at_rest and time.monotonic() < deadline:
                 self._lock.wait(deadline - time.monotonic())
@@ -87,11 +91,12 @@ class GuardNode(Node):
         while not self._ending:
             try:
                 with self._lock:
-                    left = self._guard.due() - time.monotonic()
+                    # in lockstep a state wakes the guard, and no clock
+                    left = LONGEST_SLEEP if self._guard.lockstep else self._guard_clock.sleep_until(self._guard.due())
                     if left > 0.0:
-                        self._lock.wait(min(left, LONGEST_SLEEP))
+                        self._lock.wait(left)
                         continue
-                    u = self._guard.act(time.monotonic())
+                    u = self._guard.act(self._inputs.now())
                     if u is not None:
                         self._publish(u)
                         self._lock.notify_all()
@@ -107,52 +112,10 @@ class GuardNode(Node):
         message.layout.dim = [MultiArrayDimension(label="guard", size=u.size, stride=u.size)]
         self._commands.publish(message)
 
-    # --- callbacks ----------------------------------------------------------------------------------------------------
-
-    def _on_command(self, raw: bytes) -> None:
-        now = time.monotonic()
-        if len(raw) > self.settings.largest_message:
-            self._guard.refused["too long"] += 1
-            return
-        read = read_command(raw)
-        if read is None:  # in another encoding
-            message = deserialize_message(raw, Float64MultiArray)
-            read = message.layout.dim[0].label if message.layout.dim else "", message.data
-        label, u = read
-        with self._lock:
-            before = self._guard.mode
-            if self._guard.take_command(u, label, now):
-                self._commands.publish(raw)
-            changed = self._guard.mode is not before
-            if changed:
-                self._lock.notify_all()
-        if changed:
-            self._report.status()
-
-    def _on_parameters(self, raw: bytes) -> None:
-        try:
-            if len(raw) > LARGEST_PARAMETERS:
-                raise GuardMessageError(f"{len(raw)} bytes are too long")
-            parameters = read_parameters(deserialize_message(raw, Float64MultiArray))
-        except GuardMessageError as error:
-            self._guard.refused["bad parameters"] += 1
-            self.get_logger().warning(f"parameters refused: {error}", throttle_duration_sec=PAUSE)
-            return
-        with self._lock:
-            problem = self._guard.take_parameters(parameters, time.monotonic())
-        if problem:
-            self.get_logger().warning(f"{parameters.source!r}: refused: {problem}", throttle_duration_sec=PAUSE)
-
-    def _on_state(self, raw: bytes) -> None:
-        if len(raw) <= self.settings.largest_message:
-            self._guard.states.put(raw, time.monotonic())
-        else:
-            self._guard.states.refused["too long"] += 1
-
     def _service(self, name: str):
         def answer(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
             with self._lock:
-                response.success, response.message = self._guard.request(name, time.monotonic())
+                response.success, response.message = self._guard.request(name, self._inputs.now())
                 self._lock.notify_all()
             self.get_logger().info(f"~/{name}: {response.message}")
             self._report.status()

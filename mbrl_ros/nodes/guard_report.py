@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
+from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
@@ -13,6 +15,7 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from ..guard.guard import Guard, Mode
 from ..guard.messages import write_status
 from . import qos
+from .guard_clock import GuardClock
 
 STATUS_PERIOD, REPORT_DIAGNOSTICS_PERIOD = 0.05, 1.0  # [s]
 SKIPPED = 4  # periods of the status without one while nothing happens but forwarding
@@ -27,22 +30,27 @@ MODE_LEVELS = {
 
 
 class GuardReport:
-    """Publishes `~/guard_status` and /diagnostics of `guard`, and watches who publishes on the topic of `commands`."""
+    """Publishes `~/guard_status` and /diagnostics of `guard`, and watches who publishes on the topic of `commands`.
 
-    def __init__(self, node: Node, guard: Guard, commands: Publisher):
+    now() returns the guard's time [s]; `clock` knows whether it stands still.
+    """
+
+    def __init__(self, node: Node, guard: Guard, commands: Publisher, clock: GuardClock, now: Callable[[], float]):
         """Begin to report."""
+        self._clock, self._now = clock, now
         self._node, self._guard, self._topic = node, guard, commands.topic_name
         self._parameters_topic = f"{node.get_fully_qualified_name()}/parameters_in"
         self._status = node.create_publisher(Float64MultiArray, "~/guard_status", qos.LATCHED)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         self._lock, self._mode, self._skip, self._others = threading.Lock(), Mode.WAITING, 0, ""
-        node.create_timer(STATUS_PERIOD, self._on_time)
-        node.create_timer(REPORT_DIAGNOSTICS_PERIOD, self._diagnose)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # also while /clock stands
+        node.create_timer(STATUS_PERIOD, self._on_time, clock=steady)
+        node.create_timer(REPORT_DIAGNOSTICS_PERIOD, self._diagnose, clock=steady)
 
     def status(self) -> None:
         """Publish the status and log a change of the state; from any thread."""
         with self._lock:
-            status = self._guard.status(time.monotonic())
+            status = self._guard.status(self._now())
             self._status.publish(write_status(status, Float64MultiArray(), MultiArrayDimension))
             before, self._mode, self._skip = self._mode, Mode(status.state), SKIPPED
             if self._mode is before:
@@ -63,6 +71,8 @@ class GuardReport:
         self._look_for_others()
         guard, states = self._guard, self._guard.states
         level, text = MODE_LEVELS[guard.mode], f"{guard.mode.name.lower()}: {guard.cause}"
+        if not guard.lockstep and self._clock.problem:
+            level, text = DiagnosticStatus.WARN, f"{text}; {self._clock.problem}"
         if self._others:
             level, text = DiagnosticStatus.ERROR, f"others publish on {self._topic}: {self._others}"
         values = {**guard.counts, **{f"refused: {reason}": count for reason, count in guard.refused.items()}}

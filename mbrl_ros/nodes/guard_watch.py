@@ -6,6 +6,9 @@ guard forwards again, mpc_node commands the arm, after an intervention longer th
 
 When the guard's commands no longer come though mpc_node's go on, the guard is lost: FAULT, and commands go past it
 until it forwards again.
+
+In simulated time and in lockstep own ticks alone measure the silence. In lockstep the first command does not wait for a
+status of the guard either, so that a run does not depend on when a message comes.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..guard.guard import Mode
-from ..guard.messages import GuardStatus
+from ..guard.messages import GuardStatus, Time
 from ..safety.state_machine import Guard, Request
 from ..types import Array
 
@@ -40,6 +43,8 @@ class GuardWatch:
         tells the supervisor what the guard does, and its command (n,) or None.
     request
         what somebody asked of the guard is asked of the supervisor, too.
+    time
+        what the periods are counted in.
     """
 
     def __init__(
@@ -50,7 +55,9 @@ class GuardWatch:
         *,
         override: Callable[[Guard, Array | None], None],
         request: Callable[[Request], object],
+        time: Time = Time.WALL,
     ):
+        self._by_ticks, self._lockstep = time is not Time.WALL, time is Time.LOCKSTEP
         self._lost_after = max(LOST_PERIODS * period, LOST_TIME)
         self._lost_ticks = int(np.ceil(self._lost_after / period))
         self._stale_limit, self._span, self._override, self._request = stale_limit, span, override, request
@@ -58,17 +65,22 @@ class GuardWatch:
         self.status: GuardStatus | None = None
         self.status_at = -np.inf  # when it came [s]
         self.epoch = -1  # the intervention that is acknowledged
-        self.overridden, self.past_guard = True, False
+        self.overridden, self.past_guard = not self._lockstep, False
         self._has_forwarded, self._lasted, self._asked = False, 0.0, False
         self._adopted: Array | None = None
         self._heard_at, self._ticks = -np.inf, 0  # the guard's last command [s], own ticks since then
 
     def begin(self) -> None:
-        """Begin overridden: nothing is known of the guard yet."""
+        """Begin overridden, but not in lockstep: nothing is known of the guard yet."""
         with self._lock:
-            self.status, self.epoch, self.overridden, self.past_guard = None, -1, True, False
+            before = self.overridden or self.past_guard
+            self.status, self.epoch, self.overridden, self.past_guard = None, -1, not self._lockstep, False
             self._has_forwarded, self._lasted, self._adopted, self._asked = False, 0.0, None, False
-            self._override(Guard.ACTS, None)
+            self._ticks = 0
+            if self.overridden:
+                self._override(Guard.ACTS, None)
+            elif before:
+                self._override(Guard.FORWARDS, None)
 
     def heard(self, now: float) -> None:
         """Take note of a command that came out of the guard at `now` [s]."""
@@ -84,16 +96,16 @@ class GuardWatch:
             else:
                 self._on_intervention(status, before)
 
-    def after_tick(self, now: float) -> bool:
-        """Notice that the guard is lost; return whether it was lost just now."""
+    def after_tick(self, now: float, *, behind: bool = False) -> bool:
+        """Notice that the guard is lost; return whether it was lost just now.
+
+        `behind`: states of lockstep still wait for their commands, and the guard for that to the newest; or /clock
+        stands still, where a tick takes no time.
+        """
         with self._lock:
-            self._ticks += 1
-            if (
-                self.past_guard
-                or not self._commands
-                or self._ticks < self._lost_ticks
-                or now - self._heard_at < self._lost_after
-            ):
+            self._ticks = 0 if behind else self._ticks + 1
+            recent = not self._by_ticks and now - self._heard_at < self._lost_after
+            if self.past_guard or not self._commands or self._ticks < self._lost_ticks or recent:
                 return False
             self.past_guard, self.overridden, self.status = True, False, None
             self._override(Guard.LOST, None)
@@ -108,6 +120,7 @@ class GuardWatch:
         )
 
     def _on_forwarding(self, status: GuardStatus, now: float) -> None:
+        self._has_forwarded |= self._lockstep
         if status.epoch != self.epoch or not (self.overridden or self.past_guard):
             return
         too_long = self.overridden and self._has_forwarded and not self._asked and self._lasted > self._stale_limit
@@ -117,7 +130,10 @@ class GuardWatch:
 
     def _on_intervention(self, status: GuardStatus, before: GuardStatus | None) -> None:
         self._lasted = status.lasted
-        if self.past_guard:  # it is back; it takes over when this node's commands are where it holds the arm
+        waits = self._lockstep and status.state == Mode.WAITING  # for any good command
+        if (
+            self.past_guard or waits and not self.overridden
+        ):  # it is back; it takes over when this node's commands are where it holds the arm
             self.epoch = status.epoch
             return
         if not self.overridden:

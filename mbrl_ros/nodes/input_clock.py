@@ -1,7 +1,7 @@
 """The clocks of mpc_node: when a state came, whether its stamp has leapt, and how old the newest one is.
 
 Without a simulation elapsed time is the processor's monotonic clock; the node's clock, which may be set, only tells the
-age of a state on arrival. Under use_sim_time both are /clock (runtime/time_line.py).
+age of a state on arrival. Under use_sim_time both are /clock (guard/simulated_time.py).
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import time
 
 from rclpy.node import Node
 
+from ..guard.simulated_time import SimulatedTime
 from ..messages.input_gate import InputGate
-from ..runtime.time_line import SimulatedTime, StampJudge, StateAge
+from ..runtime.time_line import StampJudge, StateAge
 
 
 class InputClock:

@@ -97,10 +97,9 @@ def require_robot(context: LaunchContext, *, shadow: bool = False) -> str:
         As params_file(), or it does not hold what has no default.
     """
     path = params_file(context)
-    values = settings(context, path)
-    lockstep = given(context, "lockstep") or str(values.get("lockstep", False)).lower()
+    values, commanded = settings(context, path), not switched(context, "lockstep", path)
     shadow = shadow or bool(values.get("shadow", False))
-    if missing := missing_for_robot(values, commanded=lockstep != "true", shadow=shadow):
+    if missing := missing_for_robot(values, commanded=commanded, shadow=shadow):
         raise LaunchError(f"params_file: {path} gives {full_name(context)} too little: {missing}")
     return path
 
@@ -121,6 +120,14 @@ def require_packages(*packages: str) -> None:
 def switches(context: LaunchContext, names: Iterable[str]) -> dict[str, bool]:
     """Return {parameter: value} of the on-off arguments that were given; the others are the parameter file's."""
     return {name: value == "true" for name in names if (value := given(context, name))}
+
+
+def switched(context: LaunchContext, name: str, path: str) -> bool:
+    """Return whether mpc_node's parameter `name` is on: by its launch argument, or by the parameter file at `path`."""
+    if value := given(context, name):
+        return value == "true"
+    entry = ParameterFile.read(path).entries(full_name(context)).get(name)
+    return entry is not None and entry.value is True
 
 
 def node(name: str, *, on_exit: Callable[..., Any], **options: Any) -> Node:

@@ -15,6 +15,7 @@ from ..config.sections.nodes import NodeSettings
 from ..controllers.base import Controller
 from ..controllers.factory import build_controller
 from ..controllers.policy import PolicyController
+from ..guard.messages import Time
 from ..robots import Robot
 from ..robots.kinematics import Kinematics
 from ..runtime.conditions import SystemClock
@@ -133,6 +134,7 @@ class MpcAssembly:
         settings = self._settings
         if not settings.guard or settings.shadow:
             return None
+        measure = Time.SIMULATED if self._node.get_parameter("use_sim_time").value else Time.WALL
         link = GuardLink(
             self._node,
             self.loop,
@@ -140,7 +142,7 @@ class MpcAssembly:
             self._outputs.commands,
             settings.guard,
             state_timeout=self._configuration.control.state_timeout,
-            watched=not settings.lockstep and not self._node.get_parameter("use_sim_time").value,
+            measure=Time.LOCKSTEP if settings.lockstep else measure,
         )
         self._outputs.add(link)
         return link

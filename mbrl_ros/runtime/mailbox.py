@@ -85,6 +85,11 @@ class Mailbox:
         self._frames: deque[FeatureFrame] = deque(maxlen=64)
         self._closed = True
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a state waits for its tick."""
+        return bool(self._arrivals)
+
     def open(self) -> None:
         """Let `take` wait for states."""
         with self._condition:

@@ -1,4 +1,4 @@
-"""The SROS2 policy names exactly the topics and services that mpc_node has."""
+"""The SROS2 policy names exactly the topics and services that mpc_node and guard_node have."""
 
 import xml.etree.ElementTree as ElementTree
 
@@ -10,44 +10,50 @@ pytestmark = needs("rclpy", "example-robot-data")
 
 
 POLICY = ElementTree.parse(ROOT / "config" / "security" / "policy.xml").getroot()
-# Where the parameters say so: one of two command topics, and the simulated clock.
-SOMETIMES = {"/commands", "/mpc_node/shadow_commands", "/clock"}
+# Where the parameters say so: one of two topics for commands without a guard, and the simulated clock.
+SOMETIMES = {"/mpc_node/shadow_commands", "/clock"}
 # Not in every ROS 2: Humble has no type descriptions.
-OPTIONAL = {"/mpc_node/get_type_description"}
+OPTIONAL = {f"/{node}/get_type_description" for node in ("mpc_node", "mpc_node_requests", "guard_node")}
+KINDS = {"publisher": ("topics", "publish"), "subscriber": ("topics", "subscribe"), "service": ("services", "reply")}
 
 
-def allowed(enclave: str, kind: str, how: str) -> set[str]:
-    """Full names of what a profile in namespace / may publish, subscribe, request or reply."""
-    (profile,) = POLICY.findall(f"enclaves/enclave[@path='{enclave}']/profiles/profile")
-    assert profile.get("ns") == "/"
+def allowed(enclave: str, kind: str, how: str, node: str = "") -> set[str]:
+    """Full names of what the profiles in namespace /, or that of `node`, may publish, subscribe, request or reply."""
+    profiles = POLICY.findall(f"enclaves/enclave[@path='{enclave}']/profiles/profile")
+    assert profiles and all(profile.get("ns") == "/" for profile in profiles)
     return {
-        "/" + entry.text.lstrip("/") for group in profile.findall(kind) if group.get(how) == "ALLOW" for entry in group
+        "/" + entry.text.lstrip("/")
+        for profile in profiles
+        if node in ("", profile.get("node"))
+        for group in profile.findall(kind)
+        if group.get(how) == "ALLOW"
+        for entry in group
     }
 
 
-def test_the_policy_names_what_the_node_has():
+def test_the_policy_names_what_the_nodes_have():
     settings = {
         **PANDA,
         "robot.interface": "velocity",
         "control.controller": "teach",
         "trajectory_commands": True,
         "planner.horizon": 5,
+        "guard": "guard_node",
     }
-    with ros(("mpc_node", settings)) as (peer, _):
+    with ros(("mpc_node", settings), ("guard_node", {})) as (peer, *_):
 
-        def has(kind: str) -> set[str]:
+        def has(node: str, kind: str) -> set[str]:
             try:
-                return {name for name, _ in getattr(peer.node, f"get_{kind}_names_and_types_by_node")("mpc_node", "/")}
+                return {name for name, _ in getattr(peer.node, f"get_{kind}_names_and_types_by_node")(node, "/")}
             except RuntimeError:  # it is not there yet
                 return set()
 
-        publishing, subscribing, replying = (
-            allowed("/mbrl/controller", *what)
-            for what in (("topics", "publish"), ("topics", "subscribe"), ("services", "reply"))
-        )
-        for kind, names in (("publisher", publishing), ("subscriber", subscribing), ("service", replying)):
-            peer.until(lambda: has(kind) >= names - SOMETIMES - OPTIONAL, f"every {kind} of the policy")
-            assert has(kind) <= names
+        for node in ("mpc_node", "mpc_node_requests", "guard_node"):
+            for kind, what in KINDS.items():
+                names = allowed("/mbrl/controller", *what, node)
+                needed = names - SOMETIMES - OPTIONAL
+                peer.until(lambda n=node, k=kind, w=needed: has(n, k) >= w, f"every {kind} of {node} in the policy")
+                assert has(node, kind) <= names
 
 
 def test_an_operator_may_ask_for_what_the_controller_offers_and_set_nothing():
@@ -55,3 +61,8 @@ def test_an_operator_may_ask_for_what_the_controller_offers_and_set_nothing():
     targets = {topic for topic in allowed("/mbrl/controller", "topics", "subscribe") if "/target_" in topic}
     assert targets <= allowed("/mbrl/operator", "topics", "publish")
     assert not any("parameter" in service for service in allowed("/mbrl/operator", "services", "request"))
+
+
+def test_an_operator_may_stop_the_arm_whatever_has_become_of_mpc_node():
+    stops = {f"/{node}/{name}" for node in ("mpc_node", "guard_node") for name in ("e_stop", "hold", "clear", "resume")}
+    assert stops <= allowed("/mbrl/operator", "services", "request")

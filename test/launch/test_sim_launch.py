@@ -44,4 +44,4 @@ def test_a_simulated_robot_reaches_its_target_in_its_namespace(peer):
 
 @pytest.mark.launch(fixture=simulated, shutdown=True)
 def test_all_processes_end_in_order(exits):
-    assert exits == {"mpc_node": 0, "sim_node": 0}
+    assert exits == {"mpc_node": 0, "sim_node": 0, "guard_node": 0}

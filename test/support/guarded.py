@@ -24,7 +24,7 @@ if present("rclpy"):
 RATE, EFFORT = 100.0, 40.0  # [Hz], [N m]
 PERIOD, LIMIT = 1.0 / RATE, 7.5  # [s], [rad/s^2]
 HANGING = (-1.5708, 0.0)  # at rest without an effort
-JOINTS = ("joint1", "joint2")
+JOINTS = ["joint1", "joint2"]
 LENGTH = 0.5  # [m] of a link
 GUARD = {"missing_periods": 4.0}  # a busy machine is not always in time; test/unit/guard has the exact times
 
@@ -46,7 +46,7 @@ class GuardedArm:
         """`settings`: of mpc_node."""
         file = folder / "arm.urdf"
         file.write_text(planar_arm(2, effort=EFFORT))
-        robot = {"robot.description": str(file), "robot.interface": interface}
+        robot = {"robot.description": str(file), "robot.interface": interface, "robot.joints": JOINTS}
         self.interface, self.domain = interface, new_domain()
         self.peer = Peer(self.domain)
         self._mpc = {**robot, "control.rate": RATE, "guard": "guard_node", **settings}

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from mbrl_ros.guard.guard import Guard, Mode
-from mbrl_ros.guard.messages import GuardParameters
+from mbrl_ros.guard.messages import GuardParameters, Time
 from mbrl_ros.guard.settings import GuardSettings
 
 PERIOD = 0.005
@@ -38,7 +38,7 @@ def parameters(n=2, interface="effort", counter=1, **changes) -> GuardParameters
         "joints": tuple(f"joint{i + 1}" for i in range(n)),
         "counter": counter,
         "epoch": -1,
-        "watch": True,
+        "time": Time.WALL,
         "period": PERIOD,
         "state_timeout": 0.05,
         "carry_time": 1e6,

@@ -219,11 +219,10 @@ def test_parameters_of_a_second_node_or_another_robot_are_refused():
     assert "another robot" in side.beat(joints=("joint2", "joint1"))
 
 
-def test_lockstep_has_no_watches():
-    side = Side(parameters(1, "effort", watch=False))
-    assert side.send(np.zeros(1))  # at once: in lockstep a command that is lost stops everything
-    side.wait(side.now + 100.0)
-    assert side.guard.mode is Mode.FORWARDING and side.guard.due() == np.inf
+def test_an_mpc_node_that_was_started_again_is_interrupted():
+    side = moving("velocity")
+    side.k = 0
+    assert side.beat() == "" and side.guard.mode is Mode.ACTING and "started again" in side.guard.cause
 
 
 def test_its_own_end_brings_the_arm_to_rest():

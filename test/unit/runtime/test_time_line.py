@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mbrl_ros.runtime.time_line import SimulatedTime, StampJudge, StateAge
+from mbrl_ros.guard.simulated_time import SimulatedTime
+from mbrl_ros.runtime.time_line import StampJudge, StateAge
 
 DT, TIMEOUT = 0.01, 0.05
 

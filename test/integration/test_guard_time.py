@@ -1,0 +1,91 @@
+"""The guard in lockstep and under use_sim_time, over real DDS: time passes only as the test says."""
+
+import signal
+
+import numpy as np
+import pytest
+
+from mbrl_ros.messages import readers
+from support.guarded import LIMIT, PERIOD
+from support.needs import needs
+from support.stepped_arm import stepped_arm
+
+pytestmark = needs("rclpy", "mujoco")
+INTERFACES = ("effort", "velocity", "position")
+SIGNALS = pytest.mark.parametrize("number", (signal.SIGKILL, signal.SIGSTOP), ids=("kill", "stop"))
+AT_REST = {"effort": 0.09, "velocity": 0.01, "position": 0.09}  # [rad/s], of 3; a position drive lags by 50 ms
+CREEP = {"effort": 0.05, "velocity": 1e-3, "position": 0.01}  # [rad] after that time
+FIRST = max(3.0 * PERIOD, 0.02)  # [s] after which the first safe command must have come
+
+
+def own(message) -> bool:
+    """Whether a command is the guard's own."""
+    return readers.answered_stamp(message) is None
+
+
+@SIGNALS
+@pytest.mark.parametrize("interface", INTERFACES)
+def test_in_lockstep_the_arm_rests_in_time_and_is_handed_over(tmp_path, interface, number):
+    with stepped_arm(tmp_path, interface, lockstep=True) as arm:
+        arm.move()
+        speeds, last = np.abs(arm.speeds), arm.k - 1
+        if number == signal.SIGKILL:
+            arm.lose()
+        arm.mpc.signal(number)
+        for _ in range(round(FIRST / PERIOD) - 1):
+            arm.step(wait=False)
+        speeds, command = np.maximum(speeds, np.abs(arm.speeds)), arm.step()
+        assert own(command) and sum(map(own, arm.commands)) == 1  # no earlier one
+        assert (arm.k - 1 - last) * PERIOD <= FIRST + 1e-9
+        resting = round((speeds.max() / LIMIT + 0.1) / PERIOD)
+        for _ in range(resting):
+            assert own(arm.step())
+        assert np.abs(arm.speeds).max() < AT_REST[interface]
+        held = arm.plant.truth.q
+        for _ in range(100):
+            assert own(arm.step())
+        np.testing.assert_allclose(arm.plant.truth.q, held, atol=CREEP[interface])
+        if number == signal.SIGKILL:
+            arm.restart()
+        else:
+            arm.mpc.signal(signal.SIGCONT)
+        before, command = None, arm.commands[-1]
+        while own(command):
+            before, command = command, arm.step()
+        step = 8.0 if interface == "effort" else 1e-3
+        np.testing.assert_allclose(command.data, before.data, atol=step)
+
+
+def test_a_run_in_lockstep_is_the_same_with_a_guard_to_the_last_bit(tmp_path):
+    runs = []
+    for guarded in (False, True):
+        with stepped_arm(tmp_path, "effort", lockstep=True, guarded=guarded) as arm:
+            for _ in range(20):
+                arm.step()
+            arm.move()
+            for _ in range(50):
+                arm.step()
+            runs.append({message.layout.dim[0].label: list(message.data) for message in arm.commands})
+    assert runs[0] == runs[1]
+
+
+@SIGNALS
+@pytest.mark.parametrize("interface", INTERFACES)
+def test_in_simulated_time_the_arm_rests_in_time(tmp_path, interface, number):
+    with stepped_arm(tmp_path, interface, lockstep=False) as arm:
+        arm.move()
+        speeds, last = np.abs(arm.speeds), arm.k - 1
+        if number == signal.SIGKILL:
+            arm.lose()
+        arm.mpc.signal(number)
+        played = sum(map(own, arm.commands))
+        for _ in range(round(FIRST / PERIOD) - 1):
+            arm.step(wait=False)
+        speeds, _ = np.maximum(speeds, np.abs(arm.speeds)), arm.publish()
+        arm.peer.until(lambda: sum(map(own, arm.commands)) > played, "a safe command")
+        arm.advance(arm.commands[-1])
+        assert (arm.k - 1 - last) * PERIOD <= FIRST + 1e-9
+        for _ in range(round((speeds.max() / LIMIT + 0.1) / PERIOD)):
+            arm.step()
+            assert own(arm.commands[-1])
+        assert np.abs(arm.speeds).max() < AT_REST[interface]

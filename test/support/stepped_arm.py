@@ -1,0 +1,179 @@
+"""An arm whose time passes only when a test says so, behind guard_node and mpc_node, in lockstep or by /clock.
+
+The test is the robot: it publishes every state, and every command is waited for. No duration is measured by the wall
+clock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+
+from mbrl_ros.config.sections.robot import RobotSettings
+from mbrl_ros.config.sections.simulation import PlantSettings
+from mbrl_ros.guard.messages import GuardMessageError, GuardStatus, read_status
+from mbrl_ros.messages import readers
+from mbrl_ros.robots import load_robot
+from mbrl_ros.simulation.plant import Plant
+from support.domains import new_domain
+from support.guarded import HANGING, JOINTS, PERIOD
+from support.needs import present
+from support.robots import planar_arm
+from support.ros import NodeProcess, Peer, state
+
+if present("rclpy"):
+    from rclpy.qos import QoSProfile
+    from rosgraph_msgs.msg import Clock
+    from sensor_msgs.msg import JointState
+    from std_msgs.msg import Float64MultiArray
+
+    from mbrl_ros.nodes import message_writers
+
+BEGIN = 5.0  # [s] stamp of the first state
+CLOCK_STEP = 0.002  # [s]
+TARGETS = ((-0.5, 0.9), (-2.2, -0.9))  # [rad]
+
+
+class SteppedArm:
+    """Plant, guard and mpc_node; `lockstep`, or simulated time with /clock from here."""
+
+    def __init__(self, folder, interface: str, *, lockstep: bool, guarded: bool = True):
+        file = folder / "arm.urdf"
+        file.write_text(planar_arm(2, effort=40.0))
+        robot = {"robot.description": str(file), "robot.interface": interface, "robot.joints": JOINTS}
+        self.interface, self.lockstep, self.domain = interface, lockstep, new_domain()
+        self.peer = Peer(self.domain)
+        plant = PlantSettings(rate=1.0 / PERIOD, initial_position=HANGING, damping=(0.1,))
+        arm = load_robot(RobotSettings(interface=interface, joints=tuple(JOINTS)), file.read_text())
+        self.plant, self.k = Plant(plant, arm), 0
+        self.measurement, self._u = self.plant.reset(), np.zeros(2)
+        self.commands: list[Float64MultiArray] = []
+        self.statuses: list[GuardStatus] = []
+        time = {} if lockstep else {"use_sim_time": True}
+        self._mpc = {**robot, **time, "control.rate": 1.0 / PERIOD, "lockstep": lockstep}
+        if guarded:
+            self._mpc["guard"] = "guard_node"
+            self.guard = self.start("guard_node", time)
+        self.mpc = self.start("mpc_node", self._mpc)
+        node, many = self.peer.node, QoSProfile(depth=1000)
+        node.create_subscription(Float64MultiArray, "/commands", self.commands.append, many)
+        node.create_subscription(Float64MultiArray, "/guard_node/guard_status", self._on_status, many)
+        self.states = self.peer.publisher(JointState, "/joint_states", readers=1 + guarded)
+        self.targets = self.peer.publisher(JointState, "/mpc_node/target_joints")
+        self.clock = None if lockstep else self.peer.publisher(Clock, "/clock", readers=1 + guarded)
+
+    def start(self, name: str, parameters: dict) -> NodeProcess:
+        """Start a node."""
+        process = NodeProcess(name, self.domain, parameters)
+        self.peer.processes.append(process)
+        return process
+
+    def lose(self) -> None:
+        """mpc_node has been killed: nobody misses it."""
+        self.peer.processes.remove(self.mpc)
+
+    def restart(self) -> None:
+        """Start mpc_node again."""
+        self.mpc = self.start("mpc_node", self._mpc)
+
+    def _on_status(self, message) -> None:
+        with contextlib.suppress(GuardMessageError):
+            self.statuses.append(read_status(message))
+
+    @property
+    def mode(self) -> str:
+        """The guard's state, as it was reported last."""
+        return self.statuses[-1].mode if self.statuses else ""
+
+    @property
+    def stamp(self) -> float:
+        """Of the newest state [s]."""
+        return BEGIN + PERIOD * self.k
+
+    @property
+    def speeds(self) -> np.ndarray:
+        """True velocities (2,) [rad/s]."""
+        return self.plant.truth.qd
+
+    # --- one period after the other -----------------------------------------------------------------------------------
+
+    def publish(self) -> int:
+        """Publish the state of this period; return how many commands had come before."""
+        count, m = len(self.commands), self.measurement
+        if self.clock is not None:
+            self.tick(self.stamp)
+        self.states.publish(state(self.stamp, m.q, m.qd, JOINTS))
+        return count
+
+    def tick(self, time: float) -> None:
+        """Publish the time [s]."""
+        message = Clock()
+        message.clock = message_writers.to_time(time)
+        self.clock.publish(message)
+
+    def answer(self) -> Float64MultiArray | None:
+        """The newest command, if it answers the newest state or is the guard's own."""
+        if not self.commands:
+            return None
+        stamp = readers.answered_stamp(self.commands[-1])
+        return self.commands[-1] if stamp is None or abs(stamp - self.stamp) < 1e-6 else None
+
+    def step(self, wait: bool = True) -> Float64MultiArray | None:
+        """One period: a state, its command if `wait`, and the motion; return the command."""
+        count = self.publish()
+        command = None
+        if not self.k:  # the nodes may be there, but not active yet, or without the time
+            self._begin()
+        elif wait:
+            self.peer.until(
+                lambda: len(self.commands) > count and self.answer() is not None,
+                f"the command for the state of {self.stamp:.3f} s",
+            )
+            command = self.commands[-1]
+        self.advance(command)
+        return command
+
+    def _begin(self) -> None:
+        """Publish the first state until it is answered."""
+        m = self.measurement
+        first = state(self.stamp, m.q, m.qd, JOINTS)
+        self.peer.send_until(
+            self.states, first, lambda: self.again() and self.answer() is not None, "the first command"
+        )
+
+    def again(self) -> bool:
+        """Publish the time again, where it is not that of the states."""
+        if self.clock is not None:
+            self.tick(self.stamp)
+        return True
+
+    def advance(self, command: Float64MultiArray | None) -> None:
+        """Let a period pass; None: the last command stays in effect."""
+        self._u = self._u if command is None else np.array(command.data)
+        self.measurement = self.plant.step(self._u)
+        self.k += 1
+
+    def move(self, speed: float = 0.8) -> None:
+        """Periods with targets until a joint is faster than `speed` [rad/s]."""
+        ticks = 0
+        while not speed < np.abs(self.speeds).max() < 2.0:
+            if ticks % 200 == 0:
+                goal = TARGETS[(ticks // 200) % 2]
+                self.targets.publish(state(0.0, goal, (0.0, 0.0), JOINTS))
+            assert ticks < 2000, f"the arm does not move: {self.mpc.output}"
+            self.step()
+            ticks += 1
+
+
+@contextlib.contextmanager
+def stepped_arm(folder, interface: str, *, lockstep: bool, guarded: bool = True):
+    """A SteppedArm whose processes end with the test."""
+    arm = SteppedArm(folder, interface, lockstep=lockstep, guarded=guarded)
+    try:
+        yield arm
+    finally:
+        processes = list(arm.peer.processes)
+        arm.peer.close()
+        for process in {arm.mpc, *processes}:
+            process.kill()
