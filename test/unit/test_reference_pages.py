@@ -70,3 +70,15 @@ def test_the_page_on_installation_has_every_extra():
     )
     rows = re.findall(r"^\| (`.*?`) \|", section(page("installation"), "### Extras"), re.MULTILINE)
     assert [name for row in rows for name in re.findall(r"`([^`]*)`", row)] == [key.value for key in extras.keys]
+
+
+def test_every_guarantee_on_the_page_on_safety_is_kept_by_a_test_that_exists():
+    rows = re.findall(r"^\| (.*) \| (.*) \|$", section(page("safety"), "## Guarantees"), re.MULTILINE)
+    rows = [(what, kept) for what, kept in rows if what != "guarantee"]
+    assert len(rows) > 40
+    for what, kept in rows:
+        tests = re.findall(r"\[`([\w.]+)`\]\(\.\./(test/[\w/]+\.py)\)", kept)
+        assert tests, what
+        for name, path in tests:
+            text = (ROOT / path).read_text(encoding="utf-8")
+            assert path.endswith(f"/{name}") or re.search(rf"^(async )?def {name}\(", text, re.MULTILINE), name
