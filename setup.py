@@ -26,6 +26,7 @@ EXTRAS = {
     "wheels-kilted": ["ros-kilted-rclpy", "ros-kilted-rmw-fastrtps-cpp", "ros-kilted-common-interfaces"],
     "sim": ["mujoco", "example-robot-data", "adam-robotics[casadi]", "matplotlib"],
     "replay": ["rosbags"],
+    "dart": ["dartpy>=6.13"],
     "parquet": ["pyarrow"],
     "onnx": ["onnx"],
     "bench": ["crocoddyl", "osqp", "piqp", "matplotlib", "tqdm"],

@@ -28,6 +28,7 @@ EXTRAS = {
     "adam": "sim",
     "matplotlib": "sim",
     "rosbags": "replay",
+    "dartpy": "dart",
     "crocoddyl": "bench",
     "osqp": "bench",
     "piqp": "bench",

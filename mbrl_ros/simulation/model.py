@@ -17,6 +17,7 @@ from ..robots import Robot, sources, urdf
 from ..robots.document import parsed
 from ..robots.meshes import find_mesh
 from ..types import Array
+from .mechanism import bare_mechanism
 
 try:
     import mujoco
@@ -108,12 +109,7 @@ def _urdf(text: str, robot: Robot, folder: Path | None, shapes: bool) -> str:
             [joint.name for joint in urdf.parse(text).joints if joint.movable],
             what="the robot's joints and the simulated model's",
         )
-    root = urdf.reduced(text, robot.joints)
-    carriers = urdf.parse(text).carriers(robot.joints)
-    for link in root.findall("link"):
-        if not carriers[link.get("name", "")]:  # it stands still: its inertia does not matter, and may be a wrong one
-            for inertial in link.findall("inertial"):
-                link.remove(inertial)
+    root = bare_mechanism(text, robot)
     if shapes:
         for link, full in zip(root.findall("link"), parsed(text).findall("link"), strict=True):
             for collision in full.findall("collision"):

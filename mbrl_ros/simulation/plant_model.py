@@ -10,7 +10,6 @@ import numpy as np
 
 from ..config.section import per_joint
 from ..config.sections.simulation import PlantSettings
-from ..exceptions import ConfigurationError
 from ..robots import Robot
 from ..types import Array
 from .model import TIP, compiled, mechanism, mujoco, place
@@ -80,33 +79,6 @@ def marks(settings: PlantSettings) -> list[tuple[str, Array]]:
     """Return the body or site of every mark and the mark's offset (3,) [m] in its frame."""
     offsets = np.reshape(settings.mark_offsets or np.zeros(3 * len(settings.marks)), (-1, 3))
     return list(zip(settings.marks, offsets, strict=True))
-
-
-def initial_position(settings: PlantSettings, robot: Robot) -> Array:
-    """Return the joint positions (n,) at reset; ConfigurationError if they lie outside of the limits."""
-    given = settings.initial_position
-    if not given:
-        bounded = np.isfinite(robot.position_lower)
-        middle: Array = np.where(
-            bounded,
-            0.5 * (np.where(bounded, robot.position_lower, 0.0) + np.where(bounded, robot.position_upper, 0.0)),
-            0.0,
-        )
-        return middle
-    home: Array = per_joint(given, robot.n, "initial_position")
-    outside = [
-        name
-        for name, q, low, high in zip(robot.joints, home, robot.position_lower, robot.position_upper, strict=True)
-        if not low <= q <= high
-    ]
-    if outside:
-        raise ConfigurationError(
-            f"'initial_position' is outside the limits of {outside}: lower "
-            f"{robot.position_lower.tolist()}, upper {robot.position_upper.tolist()}",
-            key="initial_position",
-            value=given,
-        )
-    return home
 
 
 def _damping(joint: mujoco.MjsJoint, value: float) -> float | Array:

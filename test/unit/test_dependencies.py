@@ -27,6 +27,7 @@ ROSDEP = {
 PYPI = {
     "adam": "adam-robotics",
     "crocoddyl": "crocoddyl",
+    "dartpy": "dartpy",
     "onnx": "onnx",
     "osqp": "osqp",
     "piqp": "piqp",

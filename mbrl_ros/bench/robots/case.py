@@ -16,6 +16,7 @@ from ...exceptions import ConfigurationError
 from ...replay.initial import HORIZON
 from ...robots import Robot, load_robot, sources
 from ...simulation.plant import Plant
+from ...simulation.plant_base import BasePlant
 from .arms import Arm
 from .conditions import COULOMB_SHARE, Condition
 from .targets import HOLD_TIME, Course, draw
@@ -30,7 +31,7 @@ class Case:
     """One run, ready to begin: the plant is at the first posture; payload [kg] is what `loaded` conditions carry."""
 
     robot: Robot
-    plant: Plant
+    plant: BasePlant
     configuration: Configuration
     course: Course
     payload: float
@@ -93,8 +94,17 @@ def prepare(
             **(overrides or {}),
         }
     )
-    plant = Plant(PlantSettings(**changes, initial_position=tuple(course.start)), robot)
+    plant = _plant(condition, PlantSettings(**changes, initial_position=tuple(course.start)), robot)
     return Case(robot, plant, configuration, course, payload)
+
+
+def _plant(condition: Condition, settings: PlantSettings, robot: Robot) -> BasePlant:
+    """Return the plant in the condition's engine."""
+    if condition.engine == "mujoco":
+        return Plant(settings, robot)
+    from ...simulation.dart_plant import DartPlant
+
+    return DartPlant(settings, robot)
 
 
 def with_efforts(text: str, factor: float) -> str:

@@ -17,7 +17,7 @@ class Condition:
     plant: settings of the plant; delay: what the controller is configured for [ticks]; limits: factor of the effort
     limits, those of the drives and those the controller knows; spike: of two velocity samples [rad/s or m/s]; coulomb:
     dry friction [N m or N], at most COULOMB_SHARE of an effort limit; loaded: half the rated load is fastened and taken
-    off again; lost_states: share of the states that do not arrive; rate [Hz].
+    off again; lost_states: share of the states that do not arrive; rate [Hz]; engine: mujoco or dart.
     """
 
     meaning: str
@@ -29,6 +29,7 @@ class Condition:
     loaded: bool = False
     lost_states: float = 0.0
     rate: float = RATE
+    engine: str = "mujoco"
 
 
 COULOMB_SHARE = 0.05
@@ -66,5 +67,10 @@ CONDITIONS = {
     "payload": Condition("half the rated load, on and off", loaded=True),
     **{f"spike{size}": Condition(f"two velocity samples off by {size}", spike=size) for size in (5, 30, 100)},
     **{f"rate{hz}": Condition(f"control at {hz} Hz", rate=float(hz)) for hz in (50, 100, 500, 1000)},
+    "dart": Condition("the plant of the demo in DART", engine="dart"),
+    "dart0": Condition("in DART, no rotor inertia", {"armature": (0.0,)}, engine="dart"),
+    "dart0vmax": Condition(
+        "in DART as Gazebo runs a URDF", {"armature": (0.0,), "velocity_limited": True}, engine="dart"
+    ),
 }
 QUICK_CONDITIONS = (NOMINAL, "lag10", "delay+1", "diffvel", "jitter", "spike30", "payload")

@@ -17,7 +17,7 @@ from ...runtime.interfaces import Tick
 from ...runtime.mailbox import Arrival
 from ...safety.state_machine import Reason, State
 from ...safety.supervisor import Supervisor
-from ...simulation.plant import Plant
+from ...simulation.plant_base import BasePlant
 from ...types import Array, Observation
 
 AFTER_LOSS = 0.5  # [s] a run goes on after its arm was lost
@@ -80,7 +80,7 @@ class Loop:
 
     def __init__(
         self,
-        plant: Plant,
+        plant: BasePlant,
         controller: Controller,
         configuration: Configuration,
         *,
