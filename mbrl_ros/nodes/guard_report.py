@@ -43,6 +43,7 @@ class GuardReport:
         self._status = node.create_publisher(Float64MultiArray, "~/guard_status", qos.LATCHED)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         self._lock, self._mode, self._skip, self._others = threading.Lock(), Mode.WAITING, 0, ""
+        self._seen: set[str] = set()  # who else published at the last look
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # also while /clock stands
         node.create_timer(STATUS_PERIOD, self._on_time, clock=steady)
         node.create_timer(REPORT_DIAGNOSTICS_PERIOD, self._diagnose, clock=steady)
@@ -91,11 +92,12 @@ class GuardReport:
     def _look_for_others(self) -> None:
         """Name whoever else publishes commands: mpc_node may, for the case that the guard ends."""
         if self._node.count_publishers(self._topic) < 2:
-            self._others = ""
+            self._others, self._seen = "", set()
             return
         known = {self._node.get_fully_qualified_name(), *self._publishers_of(self._parameters_topic)}
-        names = self._publishers_of(self._topic)
-        others = ", ".join(sorted(names - known)[:SHOWN])
+        before, self._seen = self._seen, self._publishers_of(self._topic) - known
+        # twice in a row: of a node that starts, one topic is discovered after the other
+        others = ", ".join(sorted(before & self._seen)[:SHOWN])
         if others and others != self._others:
             self._node.get_logger().error(f"others publish on {self._topic}, beside this node: {others}")
         self._others = others
