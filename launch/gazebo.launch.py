@@ -60,6 +60,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     drawn = "-r -s --headless-rendering" if launching.given(context, "headless") == "true" else "-r"
     return [
         *activation(create, context),
+        RegisterEventHandler(OnProcessExit(on_exit=launching.simulator_ends_launch)),
         Node(
             package="robot_state_publisher",
             executable="robot_state_publisher",

@@ -6,6 +6,8 @@ Where the parameter file holds no description of the robot, or `state_publisher:
 publishes it, and RViz takes it from the topic robot_description.
 """
 
+from collections.abc import Mapping
+from typing import Any
 from xml.etree import ElementTree
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -23,9 +25,8 @@ from mbrl_ros.robots.meshes import shaped
 SHARE = FindPackageShare("mbrl_ros")
 
 
-def robot_of(context: LaunchContext, path: str) -> Robot | None:
+def robot_of(values: Mapping[str, Any], path: str) -> Robot | None:
     """Return the robot that a parameter file describes; None where its driver publishes the description."""
-    values = launching.settings(context, path)
     section = launching.section(values, "robot", RobotSettings, path)
     text = str(values.get("robot_description", ""))
     return load_robot(section, text or None) if text or section.description else None
@@ -33,9 +34,11 @@ def robot_of(context: LaunchContext, path: str) -> Robot | None:
 
 def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Return the nodes that depend on the robot of params_file."""
-    robot = robot_of(context, launching.params_file(context))
+    path = launching.params_file(context)
+    values = launching.settings(context, path)
+    robot = robot_of(values, path)
     frame, wanted = launching.given(context, "frame"), launching.given(context, "state_publisher")
-    time = {"use_sim_time": launching.given(context, "use_sim_time") == "true"}
+    time = {"use_sim_time": launching.simulated_time(context, path)}
     namespace = launching.given(context, "namespace")
     started: list[LaunchDescriptionEntity] = []
     if wanted == "true" and robot is None:
@@ -52,6 +55,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 executable="robot_state_publisher",
                 namespace=namespace,
                 parameters=[{"robot_description": ParameterValue(urdf, value_type=str)}, time],
+                on_exit=launching.must_not_end,
             )
         )
     frame = frame or (robot.root if robot is not None else "")
@@ -62,6 +66,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             namespace=namespace,
             parameters=[time],
             arguments=["-d", PathJoinSubstitution([SHARE, "config", "mpc.rviz"]), *(["-f", frame] if frame else [])],
+            on_exit=launching.ends_launch,
         )
     )
     return started
@@ -79,7 +84,10 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument("namespace", default_value="", description="the controller's namespace"),
             DeclareLaunchArgument(
-                "use_sim_time", default_value="false", choices=both, description="take the time from the topic /clock"
+                "use_sim_time",
+                default_value="",
+                choices=launching.SWITCH,
+                description="take the time from the topic /clock; empty: as params_file says",
             ),
             DeclareLaunchArgument(
                 "state_publisher",

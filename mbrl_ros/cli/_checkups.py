@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from ..data.bags import LOOKED_AT
 from ..data.stream import BagStream, Decoder
 from ..exceptions import DataError
 from ..replay.checkup import Checkup
+from ..replay.partial_states import PartialStates
 from ..replay.state_topic import names_in, with_state_topic
 from ..replay.topics import ROLES, Mapped, roles_of
 
@@ -35,10 +36,15 @@ def of_bag(args: argparse.Namespace, path: Path, wanted: Sequence[str] = ()) -> 
     stream = BagStream(path)
     mapped = with_state_topic(Mapped.of(args.topic), stream.topics, names_in(stream), wanted)
     roles = _wanted(roles_of(stream.topics, mapped, str(path)))
-    decoder = Decoder(stream)
-    checkup = Checkup.of(stream.topics, roles, stream.messages(roles), decoder)
+    decoder, partial = Decoder(stream), PartialStates.wanted(wanted, _joints(roles, names_in(stream)))
+    checkup = Checkup.of(stream.topics, roles, stream.messages(roles), decoder, partial)
     broken = [f"{count} messages on {topic} cannot be decoded" for topic, count in decoder.broken.items()]
     return checkup, [*stream.notes, *broken]
+
+
+def _joints(roles: Mapping[str, str], names: Callable[[str], Iterable[str]]) -> list[str]:
+    """Return the joints on the topics of joint states; `names` returns those on a topic."""
+    return [joint for topic, role in roles.items() if role == "states" for joint in names(topic)]
 
 
 def of_graph(args: argparse.Namespace, seconds: float, wanted: Sequence[str] = ()) -> tuple[Checkup, list[str]]:
@@ -60,7 +66,9 @@ def of_graph(args: argparse.Namespace, seconds: float, wanted: Sequence[str] = (
         roles = _wanted(roles_of(topics, mapped, "the graph"))
     except DataError as error:
         raise DataError(f"{error} (domain {_domain()}; nodes of other domains are not visible)") from None
-    return Checkup.of(topics, roles, (message for message in messages if message[0] in roles), Decoder(None)), []
+    of_roles = (message for message in messages if message[0] in roles)
+    partial = PartialStates.wanted(wanted, _joints(roles, names))
+    return Checkup.of(topics, roles, of_roles, Decoder(None), partial), []
 
 
 def _wanted(roles: dict[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -105,10 +106,12 @@ class GuardLink(TickObserver):
         )
         self._watch.begin()
 
-    def wait(self, seconds: float) -> None:
-        """Wait until the guard can be talked to, at most `seconds` [s]; without it nothing moves."""
+    def wait(self, seconds: float, ended: Callable[[], bool]) -> None:
+        """Wait until the guard can be talked to, at most `seconds` [s], or until `ended`; without it nothing moves."""
         deadline, status = time.monotonic() + seconds, f"{self._guard}/guard_status"
         while self._parameters.get_subscription_count() == 0 or self._node.count_publishers(status) == 0:
+            if ended():
+                return
             if time.monotonic() > deadline:
                 self._node.get_logger().warning(f"the guard '{self._guard}' does not answer; nothing moves without it")
                 return

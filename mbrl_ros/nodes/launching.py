@@ -28,6 +28,7 @@ from .launched import LAUNCH
 
 SWITCH = ["", "true", "false"]  # choices of an argument that overrides the parameter file only where it is given
 S = TypeVar("S", bound=Section)
+SIMULATORS = ("gazebo", "gz", "ign", "ruby")  # names of the process that ros_gz_sim's launch file starts
 LOG_LEVELS = ["debug", "info", "warn", "error", "fatal"]
 
 
@@ -80,6 +81,14 @@ def settings(context: LaunchContext, path: str, node: str = "mpc_node") -> dict[
         return read_settings(path, node, full_name(context))
     except ConfigurationError as error:
         raise LaunchError(f"params_file: {error}") from None
+
+
+def simulated_time(context: LaunchContext, path: str) -> bool:
+    """Tell whether mpc_node takes its time from /clock: by the argument use_sim_time, or as a parameter file says."""
+    if argument := given(context, "use_sim_time"):
+        return argument == "true"
+    entry = ParameterFile.read(path).entries(full_name(context)).get("use_sim_time")
+    return entry is not None and entry.value is True
 
 
 def section(values: Mapping[str, Any], prefix: str, kind: type[S], source: str) -> S:
@@ -154,6 +163,17 @@ def activation(context: LaunchContext, *controllers: str) -> ExecuteProcess:
         additional_env={LAUNCH: str(os.getpid())},
         on_exit=must_succeed,
     )
+
+
+def simulator_ends_launch(event: ProcessExited, context: LaunchContext) -> SomeEntitiesType | None:
+    """End the launch with a simulator that an included launch file started, as ends_launch().
+
+    Raises
+    ------
+    LaunchError
+        It ended with an exit code other than 0.
+    """
+    return ends_launch(event, context) if event.process_name.startswith(SIMULATORS) else None
 
 
 def ends_launch(event: ProcessExited, context: LaunchContext) -> SomeEntitiesType | None:

@@ -5,6 +5,7 @@ They exist between configure and cleanup.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.duration import Duration
@@ -80,12 +81,15 @@ class MpcAssembly:
         """Whether the control thread runs."""
         return self.loop.running
 
-    def start(self) -> None:
-        """Start the control thread."""
+    def start(self, ended: Callable[[], bool]) -> bool:
+        """Start the control thread; False, and it is not started, if the process is to end before the guard answers."""
         if self._guard is not None:
-            self._guard.wait(GUARD_PATIENCE)
+            self._guard.wait(GUARD_PATIENCE, ended)
+        if ended():
+            return False
         self._outputs.begin()
         self.loop.start()
+        return True
 
     def stop(self) -> None:
         """Send the safe command, wait until it has reached its subscribers, and write the files."""

@@ -69,8 +69,9 @@ class MpcNode(ReadsOverrides, AnswersTransitions):
                     return
         if self.trigger_configure() is not TransitionCallbackReturn.SUCCESS:
             self._end.set(2)
-        elif not self._end.wait(0.0) and self.trigger_activate() is not TransitionCallbackReturn.SUCCESS:
-            self._end.set(2)  # an end requested while the planner was compiled leaves the node inactive
+        elif not self._end.wait(0.0):  # an end requested while the planner was compiled leaves the node inactive
+            if self.trigger_activate() is not TransitionCallbackReturn.SUCCESS and not self._end.wait(0.0):
+                self._end.set(2)
 
     def end(self) -> None:
         """Send the safe command, whatever state the node is in."""
@@ -107,8 +108,7 @@ class MpcNode(ReadsOverrides, AnswersTransitions):
             self.get_logger().error(f"cannot activate: {assembly.loop.supervisor.unready}")
             return TransitionCallbackReturn.FAILURE
         result = super().on_activate(state)
-        assembly.start()
-        return result
+        return result if assembly.start(lambda: self._end.wait(0.0)) else TransitionCallbackReturn.FAILURE
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Send the safe command, end the control thread, write the files."""

@@ -15,6 +15,7 @@ from ..data.stream import Decoder
 from ..dynamics.delay_estimation import DelayEstimate, DelayEstimator
 from ..messages.readers import Message, answered_stamp, seconds
 from ..types import Array
+from .partial_states import PartialStates
 from .recorded import key_of
 
 STATES_KEPT = 20_000  # states kept whole, for what needs positions
@@ -67,10 +68,17 @@ class Checkup:
         {topic: (type, count)}.
     roles
         {topic: role}; see topics.py.
+    partial
+        puts states together whose joints come in several messages; None: every message is a state.
     """
 
-    def __init__(self, topics: Mapping[str, tuple[str, int]], roles: Mapping[str, str]):
-        self.topics, self.roles = dict(topics), dict(roles)
+    def __init__(
+        self,
+        topics: Mapping[str, tuple[str, int]],
+        roles: Mapping[str, str],
+        partial: PartialStates | None = None,
+    ):
+        self.topics, self.roles, self.partial = dict(topics), dict(roles), partial
         self.arrivals, self.stamps = array("d"), array("d")
         self.layouts: Counter[tuple[str, ...]] = Counter()
         self.problems: Counter[str] = Counter()
@@ -90,9 +98,10 @@ class Checkup:
         roles: Mapping[str, str],
         messages: Iterable[Raw],
         decoder: Decoder,
+        partial: PartialStates | None = None,
     ) -> Checkup:
         """Return the checkup of serialized messages."""
-        checkup = cls(topics, roles)
+        checkup = cls(topics, roles, partial)
         for topic, kind, stamp, data in messages:
             message = decoder.decode(topic, kind, data)
             if message is not None:
@@ -102,7 +111,9 @@ class Checkup:
     def add(self, role: str, arrival: float, message: Message) -> None:
         """Add a message with its role that arrived at `arrival` [s]."""
         if role == "states":
-            self._add_state(arrival, message)
+            whole = message if self.partial is None else self.partial.whole(message)
+            if whole is not None:
+                self._add_state(arrival, whole)
         elif role == "commands":
             self._add_command(arrival, message)
         elif role == "description":

@@ -48,6 +48,10 @@ def findings(checkup: Checkup, configuration: Configuration, robot: Robot | None
 
 def _joints(checkup: Checkup, robot: Robot | None) -> Iterator[Finding]:
     layouts = checkup.layouts
+    if checkup.partial is not None and checkup.partial.parts:
+        yield ok(f"the joints come in several messages ({checkup.partial.parts}); they are put together")
+    if checkup.partial is not None and checkup.partial.foreign:
+        yield ok(f"{checkup.partial.foreign} messages hold none of the robot's joints; they are left out")
     if len({frozenset(layout) for layout in layouts}) > 1:
         yield warning(
             f"joint states hold {len(layouts)} different sets or orders of joints: "
@@ -151,8 +155,8 @@ def _commands(checkup: Checkup, samples: Samples) -> Iterator[Finding]:
         )
     if len(arrivals) > FEWEST_STATES:
         yield ok(
-            f"commands at {1.0 / max(float(np.median(np.diff(arrivals))), 1e-9):.4g} Hz, seemingly "
-            f"{interface_of(samples, *checkup.commands())}s"
+            f"commands at {1.0 / max(float(np.median(np.diff(arrivals))), 1e-9):.4g} Hz, seemingly of the interface "
+            f"{interface_of(samples, *checkup.commands())}"
         )
 
 

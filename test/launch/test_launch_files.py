@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -149,6 +150,9 @@ GAZEBO_PROGRAMS = {
 }
 
 
+RVIZ_PROGRAMS = {"rviz2": "rviz2", "robot_state_publisher": "robot_state_publisher"}
+
+
 def controllers(folder: Path, **changes) -> Path:
     """The file of the ros2_control controllers of the planar arm, with other values for the forward controller."""
     blocks = {
@@ -228,7 +232,7 @@ def test_rviz_is_started_with_the_robot_and_its_frame(tmp_path, monkeypatch):
         tmp_path,
         monkeypatch,
         "rviz.launch.py",
-        {"rviz2": "rviz2", "robot_state_publisher": "robot_state_publisher"},
+        RVIZ_PROGRAMS,
         namespace="left",
     )
     assert "mpc.rviz -f panda_link0" in said["rviz2"] and "__ns:=/left" in said["rviz2"]
@@ -252,11 +256,7 @@ def launched_with_substitutes(
 
     Of {package: name} it returns {name: its arguments}, and what the launch has said.
     """
-    for package, executable in executables.items():
-        substitute(prefix, package, executable)
-    (prefix / "share/ros_gz_sim/launch").mkdir(parents=True)
-    (prefix / "share/ros_gz_sim/launch/gz_sim.launch.py").write_text(SIMULATOR.format(prefix=prefix))
-    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{prefix}{os.pathsep}{os.environ['AMENT_PREFIX_PATH']}")
+    install_substitutes(prefix, monkeypatch, executables)
     wanted = {f"{executable}.said" for executable in executables.values()}
     launched = Launched(launch_file(name), new_domain(), **arguments)
     try:
@@ -268,12 +268,65 @@ def launched_with_substitutes(
     return {path.stem: path.read_text() for path in prefix.glob("*.said")} | {"launch": launched.output}
 
 
+def install_substitutes(prefix: Path, monkeypatch, executables: dict[str, str]) -> None:
+    """Make packages of `executables` {package: name}, and a simulator, in a prefix that comes first."""
+    for package, executable in executables.items():
+        substitute(prefix, package, executable)
+    (prefix / "share/ros_gz_sim/launch").mkdir(parents=True)
+    (prefix / "share/ros_gz_sim/launch/gz_sim.launch.py").write_text(SIMULATOR.format(prefix=prefix))
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{prefix}{os.pathsep}{os.environ['AMENT_PREFIX_PATH']}")
+
+
+@real_launch
+@pytest.mark.parametrize("part", ("gazebo", "robot_state_publisher", "parameter_bridge"))
+def test_a_part_of_gazebo_that_dies_ends_the_launch_with_a_code(tmp_path, monkeypatch, part):
+    install_substitutes(tmp_path, monkeypatch, GAZEBO_PROGRAMS)
+    arguments = {"params_file": planar_parameters(tmp_path), "controllers_file": controllers(tmp_path)}
+    launched = Launched(launch_file("gazebo.launch.py"), new_domain(), **arguments)
+    try:
+        launched.process("mpc_node")
+        os.kill(launched.process(part), signal.SIGKILL)
+        assert launched.wait() == 1
+        assert re.search(rf"{part} has ended with exit code -9.*; it was asked for", launched.output)
+    finally:
+        launched.close()
+
+
+@real_launch
+@pytest.mark.parametrize("part", ("rviz2", "robot_state_publisher"))
+def test_a_part_of_rviz_that_dies_ends_the_launch_with_a_code(tmp_path, monkeypatch, part):
+    install_substitutes(tmp_path, monkeypatch, RVIZ_PROGRAMS)
+    launched = Launched(launch_file("rviz.launch.py"), new_domain(), params_file=planar_parameters(tmp_path))
+    try:
+        launched.process("rviz2")
+        os.kill(launched.process(part), signal.SIGKILL)
+        assert launched.wait() == 1
+        assert f"{part} has ended with exit code -9" in launched.output
+    finally:
+        launched.close()
+
+
+@real_launch
+@pytest.mark.parametrize("argument, simulated", ((None, True), ("false", False)))
+def test_rviz_takes_its_time_as_the_file_says_unless_the_argument_says_otherwise(
+    tmp_path, monkeypatch, argument, simulated
+):
+    path = tmp_path / "robot.yaml"
+    path.write_text("/**: {ros__parameters: {use_sim_time: true, robot: {joints: [joint1], interface: effort}}}")
+    arguments = {} if argument is None else {"use_sim_time": argument}
+    said = launched_with_substitutes(
+        tmp_path, monkeypatch, "rviz.launch.py", {"rviz2": "rviz2"}, params_file=str(path), **arguments
+    )
+    assert f"use_sim_time: {str(simulated).lower()}" in said["rviz2"]
+
+
 SIMULATOR = """
 from launch import LaunchDescription
-from launch.actions import OpaqueFunction
+from launch.actions import ExecuteProcess, OpaqueFunction, Shutdown
 
 def run(context):
     open("{prefix}/gz_sim.said", "w").write(context.launch_configurations["gz_args"])
+    return [ExecuteProcess(cmd=["sleep", "120"], name="gazebo", on_exit=Shutdown())]
 
 def generate_launch_description():
     return LaunchDescription([OpaqueFunction(function=run)])

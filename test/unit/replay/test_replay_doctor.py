@@ -91,6 +91,29 @@ def test_the_robot_tells_which_joints_and_limits_there_are(doctor, tmp_path):
     assert found["rate_hz"] == pytest.approx(200.0) and {"level", "what", "advice"} == set(found["findings"][0])
 
 
+def parts(make, split, gripper, count=300, rate=200.0):
+    """States of joint1 and joint2, in one message or two, and of a gripper on the same topic with the same stamps."""
+    for k in range(count):
+        t = START + k / rate
+        q, qd = np.array([np.sin(t), np.cos(t)]), np.array([np.cos(t), -np.sin(t)])
+        held = ([0], [1]) if split else ([0, 1],)
+        states = [make.state(t, q[at], qd=qd[at], names=[("joint1", "joint2")[j] for j in at]) for at in held]
+        states += [make.state(t, np.zeros(1), qd=np.zeros(1), names=["finger"])] if gripper else []
+        yield from (("/joint_states", STATE, t, state) for state in states)
+
+
+@pytest.mark.parametrize("split", (True, False))
+@pytest.mark.parametrize("gripper", (True, False))
+def test_joints_of_several_messages_are_put_together_and_a_grippers_left_out(doctor, tmp_path, split, gripper):
+    urdf = tmp_path / "arm.urdf"
+    urdf.write_text(SETTINGS["robot.description"])
+    code, said = doctor(parts(Messages(), split, gripper), "--robot", str(urdf))
+    assert code == 0 and "0 errors, 0 warnings" in said and "all 2 joints are there" in said
+    assert "joint states at 200 Hz" in said
+    assert ("the joints come in several messages (600); they are put together" in said) == split
+    assert ("300 messages hold none of the robot's joints; they are left out" in said) == gripper
+
+
 def test_the_delay_is_measured_and_a_wrong_setting_is_named(doctor):
     rng, make, messages = np.random.default_rng(0), Messages(), []
     q, qd, under_way = np.zeros(2), np.zeros(2), [np.zeros(2)] * 3

@@ -1,0 +1,276 @@
+"""Situations from bug reports, and where the right outcome of each is kept.
+
+| situation | kept by |
+|---|---|
+| b01: a gripper's joint states with the arm's stamps | test_foreign_messages.py |
+| b02: parameter files that people write | here; test_parameter_files.py, unit/config/test_parameter_file.py |
+| b03: URDFs that people have | here; unit/robots/test_descriptions.py, unit/data/test_hostile_files.py |
+| b04: a joint that is reported in (-pi, pi], a target a turn away | here; unit/messages/test_state_check.py |
+| b06: swapped, partial, missing values, joints in several messages | here; unit/messages/test_state_check.py |
+| b06: targets of the past and the future, malformed ones | test_nodes.py, unit/references |
+| b06: stamps that are zero, a clock that is set | unit/messages/test_input_gate.py |
+| b07: bags as others record them | unit/replay: test_replay*.py, test_state_topic.py; unit/data |
+| b09, b14: simulated time that is slow, stops, is reset, leaps | unit/runtime, unit/messages/test_input_gate.py |
+| b11: robot_description late or changed, who reads and who publishes commands | here; test_commissioning.py |
+| b15: joints called x, y, on, 1e3 | unit/replay/test_initial.py |
+"""
+
+import math
+from types import SimpleNamespace as Fields
+
+import numpy as np
+import pytest
+
+from mbrl_ros.config.configuration import Configuration
+from mbrl_ros.config.sections.robot import RobotSettings
+from mbrl_ros.config.settings_file import load_configuration
+from mbrl_ros.controllers.mpc import MpcController
+from mbrl_ros.exceptions import ConfigurationError, RobotDescriptionError
+from mbrl_ros.messages.input_gate import InputGate
+from mbrl_ros.messages.readers import JointStateReader
+from mbrl_ros.robots import load_robot
+from mbrl_ros.safety.supervisor import State, Supervisor
+from support.needs import needs, present
+from support.robots import planar_arm
+from support.ros import ros
+
+if present("rclpy"):
+    from rclpy.qos import QoSProfile, ReliabilityPolicy
+    from sensor_msgs.msg import JointState
+    from std_msgs.msg import String
+
+JOINTS = ("joint1", "joint2")
+
+# --- b02 ---
+
+HEAD = "/**:\n  ros__parameters:\n"
+FILES = {
+    "joints x, y": ("    robot:\n      joints: [x, y]\n", ":4: 'robot.joints' mixes x (text) and y (true or false)"),
+    "joints 'x', 'y'": ("    robot:\n      joints: ['x', 'y']\n", ""),
+    "joints 1, 2": ("    robot:\n      joints: [1, 2]\n", "write it in quotes: '1'"),
+    "joints '1', '2'": ("    robot:\n      joints: ['1', '2']\n", ""),
+    "empty lists": ("    robot:\n      joints: []\n    reference:\n      home: []\n", ""),
+    "a mixed list": ("    robot:\n      velocity_scale: [1, 0.5]\n", "write 1.0"),
+    "whole numbers": ("    robot:\n      velocity_scale: [1, 1]\n", ""),
+    "exponents": ("    control:\n      state_timeout: 5e-2\n    dynamics:\n      freeze_after: 1e3\n", ""),
+    "a list of exponents": ("    supervisor:\n      damping: [1e-2, 2e-2]\n", ""),
+    "a key of another node": ("    update_rate: 1000\n", ":3: unknown setting 'update_rate'"),
+    "a text for a list": ("    robot:\n      joints: x\n", ""),
+    "off": ("    supervisor:\n      start: off\n", "write it in quotes: 'off'"),
+    "no": ("    robot:\n      tip: no\n", "write it in quotes: 'no'"),
+    "a tab": ("\tcontrol:\n\t\trate: 100.0\n", ":3: is indented with a tab"),
+    "nothing": ("    model_file:\n", 'write "" or []'),
+    "a decimal comma": ("    control:\n      state_timeout: 0,05\n", "write 0.05"),
+    "inf": (
+        "    robot:\n      acceleration_limit: [.inf]\n",
+        ":4: 'robot.acceleration_limit' must be a number, and finite",
+    ),
+    "nan": ("    control:\n      delay: .nan\n", ":4: 'control.delay' must be a number, and finite"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_parameter_file_is_read_as_ros_reads_it_or_refused_with_its_line(tmp_path, name):
+    text, words = FILES[name]
+    path = tmp_path / "p.yaml"
+    path.write_text(HEAD + text)
+    if not words:
+        load_configuration(path)
+        return
+    with pytest.raises(ConfigurationError) as refused:
+        load_configuration(path)
+    assert words in str(refused.value) and "\n" not in str(refused.value)
+
+
+# --- b03 ---
+
+ARM = planar_arm(2)
+XML = '<?xml version="1.0"?>'
+WHEEL = '<link name="w"/><joint name="wheel" type="continuous"><parent link="base"/><child link="w"/>{}</joint></robot>'
+INFINITE = '<limit lower="-inf" upper="inf" effort="inf" velocity="inf"/>'
+FLOATING = (
+    '<link name="world"/><link name="base"/><joint name="virtual" type="floating"><parent link="world"/>'
+    '<child link="base"/></joint>'
+)
+READ = {
+    "a blank line before the declaration": f"\n{XML}\n{ARM}".encode(),
+    "a byte order mark": f"\ufeff{XML}{ARM}".encode(),
+    "Latin-1": f'<?xml version="1.0" encoding="ISO-8859-1"?><!-- M\xfcller -->{ARM}'.encode("latin-1"),
+    "UTF-16": f'<?xml version="1.0" encoding="UTF-16"?>{ARM}'.encode("utf-16"),
+    "xacro's banner": f"{XML}<!-- ==== | autogenerated by xacro | ==== -->{ARM}".encode(),
+    "another joint with infinite limits": ARM.replace("</robot>", WHEEL.format(INFINITE)).encode(),
+    "another joint without limits": ARM.replace("</robot>", WHEEL.format("")).encode(),
+    "further attributes and elements": ARM.replace("<limit ", '<limit soft="no" ')
+    .replace("</robot>", '<gazebo/><transmission name="t"/></robot>')
+    .encode(),
+    "an unbound prefix": ARM.replace("</robot>", '<xacro:property name="a" value="1"/></robot>').encode(),
+}
+REFUSED = {
+    "a decimal comma": (ARM.replace('velocity="', 'velocity="3,'), "decimal point"),
+    "a unit": (ARM.replace('velocity="', 'velocity="f'), "no unit"),
+    "xacro's expressions": (ARM.replace('xyz="0.5 0 0"', 'xyz="${l} 0 0"', 1), "expand the file first: xacro"),
+    "a base that floats": (ARM.replace('<link name="base"/>', FLOATING), "of type 'floating'"),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_description_is_read(tmp_path, name):
+    path = tmp_path / "arm.urdf"
+    path.write_bytes(READ[name])
+    try:
+        robot = load_robot(RobotSettings(description=f"file://{path}", joints=JOINTS))
+    except RobotDescriptionError as error:  # one line that says what to do is right, too
+        assert name == "an unbound prefix" and "xacro" in str(error) and "\n" not in str(error)
+    else:
+        assert robot.joints == JOINTS
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_description_is_refused_in_one_line_with_the_remedy(name):
+    text, words = REFUSED[name]
+    assert text != ARM
+    with pytest.raises(RobotDescriptionError) as refused:
+        load_robot(RobotSettings(joints=JOINTS), text)
+    assert words in str(refused.value) and "\n" not in str(refused.value)
+
+
+# --- b04, b06: the arm under its controller, its states as messages ---
+
+RATE = 100.0
+TURN = 2.0 * math.pi
+
+
+def wrapped(angle: float) -> float:
+    """The angle in (-pi, pi]."""
+    return math.remainder(angle, TURN)
+
+
+class Loop:
+    """A first-order arm with a continuous first joint, its states read from messages that `make(t, q, qd)` returns."""
+
+    def __init__(self, start, make, interface="velocity"):
+        text = planar_arm(2).replace('type="revolute"', 'type="continuous"', 1)
+        configuration = Configuration.from_flat({"robot.interface": interface, "control.rate": RATE})
+        robot = load_robot(configuration.robot, text)
+        self.controller = MpcController(robot, configuration)
+        self.supervisor = Supervisor(robot, configuration.supervisor, 1.0 / RATE)
+        self.reader = JointStateReader(robot, InputGate("joint_states", timeout=0.05, clock="stamps"))
+        self.q, self.qd, self.rng = np.array(start, float), np.zeros(2), np.random.default_rng(0)
+        self.u = self.q.copy() if interface == "position" else np.zeros(2)
+        self._make, self._interface, self._k = make, interface, 0
+        self.way, self.fastest, self.states = 0.0, 0.0, set()
+
+    def run(self, seconds: float) -> None:
+        """Control the arm for so long."""
+        for _ in range(round(seconds * RATE)):
+            t = 1.0 + self._k / RATE
+            noisy = self.q + self.rng.normal(0.0, 1e-4, 2), self.qd + self.rng.normal(0.0, 1e-3, 2)
+            readings = [self.reader.read(message, 0.0) for message in self._make(t, *noisy)]
+            for reading in filter(None, readings):
+                self._tick(reading.observation)
+            self._k += 1
+            for _ in range(10):
+                self.qd = (
+                    self.qd + 0.05 * (self.u - self.qd) if self._interface == "velocity" else (self.u - self.q) / 0.02
+                )
+                self.q = self.q + 0.001 * self.qd
+                self.way += abs(0.001 * self.qd[0])
+                self.fastest = max(self.fastest, abs(self.qd[0]))
+
+    def _tick(self, observation) -> None:
+        if not self.states:
+            self.controller.reset(observation)
+            self.supervisor.reset(observation)
+        command = self.supervisor.filter(self.controller.step(observation), observation)
+        self.controller.record(observation.stamp, command.u)
+        self.u = command.u
+        self.states.add(command.state)
+
+
+def message(t, q, qd, names=JOINTS):
+    """A JointState."""
+    header = Fields(stamp=Fields(sec=int(t), nanosec=round(1e9 * (t % 1.0))))
+    return Fields(header=header, name=list(names), position=list(q), velocity=list(qd), effort=[])
+
+
+def within_a_turn(t, q, qd):
+    return [message(t, (wrapped(q[0]), q[1]), qd)]
+
+
+@pytest.mark.parametrize("interface", ("velocity", "position"))
+def test_a_wrapping_joint_goes_past_pi_and_back_the_short_way(interface):
+    loop = Loop((2.8, 0.0), within_a_turn, interface)
+    loop.run(1.0)
+    loop.controller.set_joint_target(np.array([wrapped(3.5), 0.2]))
+    loop.run(3.5)
+    assert loop.q == pytest.approx([3.5, 0.2], abs=0.02)
+    loop.controller.set_joint_target(np.array([2.8, 0.0]))
+    loop.run(3.5)
+    assert loop.q == pytest.approx([2.8, 0.0], abs=0.02)
+    assert loop.way == pytest.approx(1.4, abs=0.25) and loop.fastest < 2.2  # of 3 rad/s; 10.4 rad before
+    assert State.FAULT not in loop.states
+
+
+def test_a_wrapping_joint_stays_where_its_angle_wraps():
+    loop = Loop((math.pi, 0.0), within_a_turn)
+    loop.run(4.0)
+    assert loop.q[0] == pytest.approx(math.pi, abs=0.02) and loop.way < 0.2
+
+
+def test_a_target_a_turn_away_is_where_the_joint_stands():
+    loop = Loop((0.1, 0.0), within_a_turn)
+    loop.run(1.0)
+    loop.controller.set_joint_target(np.array([0.1 - TURN, 0.0]))
+    loop.run(3.0)
+    assert loop.q[0] == pytest.approx(0.1, abs=0.02) and loop.way < 0.3
+
+
+def swapped(t, q, qd):
+    order = (1, 0) if round(t * RATE) % 2 else (0, 1)
+    return [message(t, q[list(order)], qd[list(order)], [JOINTS[k] for k in order])]
+
+
+def without_one_velocity(t, q, qd):
+    return [message(t, q, (qd[0], math.nan))]
+
+
+def without_velocities(t, q, qd):
+    return [message(t, q, ())]
+
+
+def split(t, q, qd):
+    return [message(t, q[k : k + 1], qd[k : k + 1], JOINTS[k : k + 1]) for k in (0, 1)]
+
+
+def with_a_gripper(t, q, qd):
+    return [message(t, q, qd), message(t, (0.01, 0.01), (0.0, 0.0), ("finger_left", "finger_right"))]
+
+
+@pytest.mark.parametrize("make", (swapped, without_one_velocity, without_velocities, split, with_a_gripper))
+def test_the_arm_reaches_its_target_whatever_form_its_states_have(make):
+    loop = Loop((0.1, 0.1), make)
+    loop.run(1.0)
+    loop.controller.set_joint_target(np.array([0.5, -0.3]))
+    loop.run(3.0)
+    assert loop.q == pytest.approx([0.5, -0.3], abs=0.03)
+    assert loop.fastest < 2.0 and State.FAULT not in loop.states
+
+
+# --- b11 ---
+
+
+@needs("rclpy", "a C++ compiler")
+def test_publishers_that_cannot_be_heard_are_named():
+    """A description that is not latched, and a target with best effort: ROS delivers neither, and the log says it."""
+    parameters = {"robot.joints": list(JOINTS), "robot.interface": "velocity"}
+    with ros(("mpc_node", parameters)) as (peer, mpc):
+        described = peer.node.create_publisher(String, "/robot_description", QoSProfile(depth=1))
+        text = "offering incompatible QoS"
+        peer.send_until(described, String(data=ARM), lambda: text in mpc.output, "the warning of the description")
+        assert "DURABILITY" in mpc.output and mpc.running
+    described = {**parameters, "robot_description": ARM.replace("\n", " ").replace('"', "'")}
+    with ros(("mpc_node", described)) as (peer, mpc):
+        effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        targets = peer.node.create_publisher(JointState, "/mpc_node/target_joints", effort)
+        peer.send_until(targets, JointState(), lambda: "RELIABILITY" in mpc.output, "the warning of the target")
+        assert mpc.running
