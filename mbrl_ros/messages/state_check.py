@@ -8,8 +8,10 @@ tolerance e:
     e = c v_max + a_max h + 4 rms(s_k - s_{k-1})
 
 A state with a slope that is not explained is refused: its positions leapt. Where that is so for one joint alone, its
-position is continued with its velocity instead, in at most REPLACED states in a row. Otherwise the velocity is held
-against the positions and is replaced by the estimate from them (robots/velocity_estimator.py) if
+position is continued with its velocity instead, in at most REPLACED states in a row. Where only v explains it, both
+changed suddenly, by a blow or in one bad sample: position and velocity are continued, until the next state tells which
+by continuing the sudden one or not. So is a velocity that changed by more than c v_max + a_max h. Otherwise the
+velocity is held against the positions and is replaced by the estimate from them (robots/velocity_estimator.py) if
 
     |v - s| > e   and   |(v_0 + v)/2 - s| > e/2,
 
@@ -21,22 +23,22 @@ accepted, and the state after it may continue it or the last state that was not 
 
 Refused states that continue each other for NEW_BEGINNING seconds, with no accepted state in between, are taken up as a
 new beginning: an encoder was set anew. Refused states that alternate with accepted ones, continue each other and leap
-furthest in the same joint and direction come from a second publisher. If the accepted ones have not been alone for
+furthest in the same joint and direction come from a second publisher; so do SCATTERED ones in which several joints
+leap. A state that repeats one of the last in every bit, but not the last one, is a copy that comes late: its positions
+leapt back. If the accepted ones have not been alone for
 NEW_BEGINNING seconds before, neither can be trusted, and all are refused.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.unwrapping import whole_turns
 from ..robots import Robot
 from ..robots.velocity_estimator import VelocityEstimator
 from ..types import Array
 from .input_gate import Rejection
+from .state_history import Sample, StateHistory, following, unwrapped
 
 SHARE = 0.15  # c: of the velocity limit
 NOISE = 3e-4  # [rad or m]: standard deviation of positions that is assumed at the beginning
@@ -47,25 +49,12 @@ MEMORY, BEGINNING, LARGEST_CHANGE = (
 )  # of the rms: samples; samples that the assumption weighs; times the rms
 LONGEST_GAP = 0.5  # [s]: after a longer time without a state anything may follow
 NEW_BEGINNING, CONTINUING = 1.0, 5  # [s] and states after which refused states are a new beginning
+LARGEST_NOISE = 1e-3  # [rad or m]: standard deviation of positions; more is not measured but of two robots
+SCATTERED = 8  # refused states anywhere between accepted ones: a second publisher
 ALTERNATIONS = 3  # refused states of one line between accepted ones: a second publisher
 FORGOTTEN = 2.0  # [s] without a state of a second publisher after which it counts as gone
 REPLACED = 3  # states in a row in which the position of one joint is replaced
 PERSISTENT = 10  # velocities of a joint that were replaced in a row: they are no longer used
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Sample:
-    """A state: raw positions as they were reported, q (n,) without jumps of whole turns, velocities, and the slope.
-
-    Velocities and slopes are NaN where they are not known.
-    """
-
-    stamp: float
-    raw: Array
-    q: Array
-    qd: Array
-    slope: Array
-    measured: Array  # velocities as they were reported
 
 
 class StateCheck:
@@ -81,6 +70,7 @@ class StateCheck:
         self._robot, self._continuous = robot, ~np.isfinite(robot.position_upper - robot.position_lower)
         self._floor = SHARE * robot.velocity_limit
         self._estimator = VelocityEstimator(cutoff, longest_gap=LONGEST_GAP)
+        self._history = StateHistory()
         self.forget()
 
     def forget(self) -> None:
@@ -95,16 +85,20 @@ class StateCheck:
         self._square: Array | None = None  # rms^2 of the slope's change
         self._seen = 0
         self._runs = np.zeros(n, dtype=int)  # velocities replaced in a row
+        self._held: NDArray[np.bool_] = self._nothing  # velocities of the last state that changed suddenly
+        self._confirmed = False  # whether the new state continues one that changed suddenly
         self.corrected: NDArray[np.bool_] = self._nothing
         self.replaced: NDArray[np.bool_] = self._nothing
         self.estimated, self.second_publisher = False, False
+        self._sudden: Sample | None = None  # the state before, if it changed suddenly
         self._suspect: Sample | None = None  # the state refused last
         self._suspects, self._first_suspect = 0, 0.0  # in a row, each continuing the one before; the first one's stamp
-        self._alternations, self._accepted_since_suspect = 0, 0
+        self._alternations, self._scattered, self._accepted_since_suspect = 0, 0, 0
         self._side = self._robot.n  # the joint that leapt furthest, -1 - joint where it leapt downward
         self._alone_since = -np.inf  # stamp since when no other line was seen
         self._contested = False
         self._estimator.reset()
+        self._history.clear()
 
     # --- judging ----------------------------------------------------------------------------------------------------
 
@@ -125,34 +119,55 @@ class StateCheck:
         self._replaced = self._nothing
         newest = last if pending is None else pending
         if last is None or newest is None or stamp <= last.stamp or stamp - newest.stamp > LONGEST_GAP:
-            q = raw if last is None else self._unwrapped(last, stamp, raw, qd)
+            q = raw if last is None else unwrapped(self._continuous, last, stamp, raw, qd)
             self._new = Sample(stamp, raw, q, qd, qd, qd)
             return None
         if not self._contested and self._is_repeated(last, stamp, raw, qd):
             self._new, self._repeats = Sample(stamp, raw, last.q, last.qd, last.slope, qd), True
             return None
-        new = self._new = self._following(last, stamp, raw, qd)
+        new = self._new = following(self._continuous, last, stamp, raw, qd)
         share = 1.0 if pending is None else max(1e-3, (stamp - pending.stamp) / (stamp - last.stamp))
+        self._confirmed = self._confirms(stamp, raw, qd)
+        if self._confirmed:
+            self._explained = True
+            return None
         leapt = self._leapt(last, new, share)
+        sudden = self._leapt(last, new, share, believed=False)
         if self._distinct is not None:  # the repetitions in between were older than their stamps
-            leapt &= self._leapt(self._distinct, self._following(self._distinct, stamp, raw, qd), share)
+            leapt &= self._leapt(self._distinct, following(self._continuous, self._distinct, stamp, raw, qd), share)
+        if self._history.copied(raw, qd, last.raw):
+            leapt = np.abs(new.q - last.q) > 0.0
         self._explained = True
         if not self._contested and not leapt.any():
+            if pending is None and self._distinct is None and sudden.any():
+                self._sudden, self._replaced = new, sudden
+                self._new = self._continued(last, new, sudden, np.where(sudden, last.qd, new.qd))
             return None
         problem = self._suspected(stamp, raw, qd, last, leapt)
         if problem is None or problem[0] is not Rejection.LEAP or leapt.sum() > 1 or self._replacements >= REPLACED:
             return problem
-        self._new, self._replaced = self._continued(last, new, leapt), leapt
+        self._new, self._replaced = self._continued(last, new, leapt, new.qd), leapt
         return None
 
-    def _continued(self, last: Sample, new: Sample, leapt: NDArray[np.bool_]) -> Sample:
-        """Return the new state with the positions that leapt continued from the last one."""
+    def _confirms(self, stamp: float, raw: Array, qd: Array) -> bool:
+        """Whether a state continues the one before it, which changed suddenly; then that one was right."""
+        sudden = self._sudden
+        if sudden is None or self._contested:
+            return False
+        new = following(self._continuous, sudden, stamp, raw, qd)
+        if self._leapt(sudden, new, 1.0).any():
+            return False
+        self._new = new
+        return True
+
+    def _continued(self, last: Sample, new: Sample, leapt: NDArray[np.bool_], qd: Array) -> Sample:
+        """Return the new state with velocities qd (n,) and the positions that leapt continued from the last one."""
         step = new.stamp - last.stamp
-        steady = np.abs(new.qd - last.qd) <= self._tolerance(step)  # NaN is not
-        velocity = np.nan_to_num(np.where(steady, 0.5 * (last.qd + new.qd), last.qd))
+        steady = np.abs(qd - last.qd) <= self._tolerance(step)  # NaN is not
+        velocity = np.nan_to_num(np.where(steady, 0.5 * (last.qd + qd), last.qd))
         q = np.where(leapt, last.q + step * velocity, new.q)
         slope = np.where(leapt, velocity, new.slope)
-        return Sample(new.stamp, new.raw + (q - new.q), q, new.qd, slope, new.measured)
+        return Sample(new.stamp, new.raw + (q - new.q), q, qd, slope, new.measured)
 
     def _suspected(
         self, stamp: float, raw: Array, qd: Array, last: Sample, leapt: NDArray[np.bool_]
@@ -162,19 +177,20 @@ class StateCheck:
         suspect = Sample(stamp, raw, raw, qd, qd, qd)
         continues = False
         if before is not None and 0.0 < stamp - before.stamp <= LONGEST_GAP:
-            suspect = self._following(before, stamp, raw, qd)
+            suspect = following(self._continuous, before, stamp, raw, qd)
             continues = not self._leapt(before, suspect, 1.0).any()
             suspect = Sample(stamp, raw, suspect.q, np.where(np.isnan(qd), suspect.slope, qd), suspect.slope, qd)
         if self._accepted_since_suspect:
             joint = int(np.abs(suspect.q - last.q).argmax())
             side = joint if suspect.q[joint] > last.q[joint] else -1 - joint
             self._alternations = self._alternations + 1 if continues and side == self._side else 0
+            self._scattered += leapt.sum() > 1
             self._side = side
         self._suspects = self._suspects + 1 if continues and not self._accepted_since_suspect else 0
         if not self._suspects:
             self._first_suspect = stamp
         self._suspect, self._accepted_since_suspect = suspect, 0
-        if not self.second_publisher and self._alternations >= ALTERNATIONS:
+        if not self.second_publisher and (self._alternations >= ALTERNATIONS or self._scattered >= SCATTERED):
             self.second_publisher = True
             self._contested = stamp - self._alone_since < NEW_BEGINNING
         if self._suspects >= CONTINUING and stamp - self._first_suspect >= NEW_BEGINNING:
@@ -224,27 +240,17 @@ class StateCheck:
         if self._replaced.any():
             self._replacements += 1
         else:
-            self._replacements = 0
+            self._replacements, self._sudden = 0, None
+            self._history.add(new.raw, new.measured)
             self._accepted_since_suspect += 1
         self.replaced = self._replaced
         if self._suspect is not None and new.stamp - self._suspect.stamp > FORGOTTEN:
             if self.second_publisher:  # the accepted states were trusted before, and have been alone since its last one
                 self.second_publisher, self._alone_since = False, self._suspect.stamp
-            self._alternations, self._suspect = 0, None
+            self._alternations, self._scattered, self._suspect = 0, 0, None
         return (new.q, qd, begins) if usable else None
 
     # --- inside -----------------------------------------------------------------------------------------------------
-
-    def _unwrapped(self, last: Sample, stamp: float, raw: Array, qd: Array) -> Array:
-        """Return raw (n,) continued from `last` without jumps of whole turns."""
-        if not self._continuous.any():
-            return raw
-        step = raw - last.raw
-        velocity = np.nan_to_num(0.5 * (np.where(np.isnan(qd), last.qd, qd) + last.qd))
-        turns = np.where(self._continuous, whole_turns(step, velocity * (stamp - last.stamp)), 0.0)
-        offset = np.where(self._continuous, np.round((last.raw - last.q) / (2.0 * np.pi)), 0.0)
-        unwrapped: Array = raw - 2.0 * np.pi * (offset + turns)
-        return unwrapped
 
     def _is_repeated(self, last: Sample, stamp: float, raw: Array, qd: Array) -> bool:
         """Whether a state repeats the last one in every value although the robot moves."""
@@ -253,23 +259,20 @@ class StateCheck:
         since = last.stamp if self._distinct is None else self._distinct.stamp
         return bool(np.nan_to_num(last.qd).any()) and stamp - since <= LONGEST_GAP
 
-    def _following(self, last: Sample, stamp: float, raw: Array, qd: Array) -> Sample:
-        q = self._unwrapped(last, stamp, raw, qd)
-        return Sample(stamp, raw, q, qd, (q - last.q) / (stamp - last.stamp), qd)
-
     def _tolerance(self, step: float) -> Array:
         """Return e (n,) for a time `step` [s] between two states."""
         square = (6.0 * (NOISE / step) ** 2) if self._square is None else self._square
         tolerance: Array = self._floor + 4.0 * np.sqrt(square) + self._robot.acceleration_limit * step
         return tolerance
 
-    def _leapt(self, last: Sample, new: Sample, share: float) -> NDArray[np.bool_]:
-        """Return (n,) whose positions no velocity explains.
+    def _leapt(self, last: Sample, new: Sample, share: float, *, believed: bool = True) -> NDArray[np.bool_]:
+        """Return (n,) whose positions no velocity explains, the new one only if it is `believed`.
 
         `share`: of the time between them, since the last message; the others in between were refused.
         """
-        low = np.fmin(np.fmin(last.qd, last.slope), new.qd)
-        high = np.fmax(np.fmax(last.qd, last.slope), new.qd)
+        low, high = np.fmin(last.qd, last.slope), np.fmax(last.qd, last.slope)
+        if believed:
+            low, high = np.fmin(low, new.qd), np.fmax(high, new.qd)
         tolerance = share * self._tolerance(share * (new.stamp - last.stamp))
         leapt: NDArray[np.bool_] = (new.slope < low - tolerance) | (new.slope > high + tolerance)
         return leapt
@@ -288,5 +291,10 @@ class StateCheck:
         change = np.minimum((new.slope - last.slope) ** 2, LARGEST_CHANGE**2 * self._square)
         change = np.where(np.isnan(change), self._square, change)
         self._seen += 1
-        self._square = self._square + max(1.0 / MEMORY, 1.0 / (self._seen + BEGINNING)) * (change - self._square)
-        return np.where(self.corrected, np.nan, new.qd) if estimate is not None else new.qd
+        square = self._square + max(1.0 / MEMORY, 1.0 / (self._seen + BEGINNING)) * (change - self._square)
+        self._square = np.minimum(square, 6.0 * (LARGEST_NOISE / step) ** 2)
+        admitted = np.where(self.corrected, np.nan, new.qd) if estimate is not None else new.qd
+        held = (np.abs(new.qd - last.qd) > self._floor + self._robot.acceleration_limit * step) & ~self.corrected
+        held &= ~(self._held | self._confirmed)
+        self._held, self.corrected = held, self.corrected | held
+        return np.where(held, last.qd, admitted)

@@ -24,6 +24,7 @@ if present("mujoco"):
 pytestmark = needs("mujoco")
 
 RATE, EVERY, BEGIN = 200.0, 12, 120  # [Hz]; a bad sample every so many ticks from this tick on
+LATER = 200  # ... once the model has learned for a second: some of these states are refused, and a tick is missed
 LARGEST = 3e-3  # [m]: how far one bad sample may move the tip
 SIZES = {"position": (0.003, 0.01, 0.05, 0.5, 2.0), "velocity": (0.3, 1.0, 3.0, 5.0, 15.0)}  # [rad], [rad/s]
 
@@ -84,6 +85,28 @@ def wrong(kind, joint, size):
         (q if kind == "position" else qd)[joint] += size
 
     return change
+
+
+def any_size(rng):
+    """A deviation of any size: half of them of the size of motions, half of any other; some are no number."""
+    exponent = rng.uniform(-3.0, 1.0) if rng.random() < 0.5 else rng.uniform(-3.0, 12.0)
+    return float("nan") if rng.random() < 0.05 else rng.choice((-1.0, 1.0)) * 10.0**exponent
+
+
+@pytest.mark.parametrize("interface", ("effort", "velocity", "position"))
+@pytest.mark.parametrize("seed", range(3))
+def test_one_bad_sample_of_position_velocity_or_both_of_any_size_does_so_neither(interface, seed):
+    rng, bad = np.random.default_rng(seed), {}
+    for k in range(50):
+        joint, kinds = int(rng.integers(7)), (("position",), ("velocity",), ("position", "velocity"))[k % 3]
+        changes = [wrong(kind, joint, any_size(rng)) for kind in kinds]
+        bad[LATER + k * EVERY] = lambda q, qd, changes=changes: [change(q, qd) for change in changes]
+    seconds, goal = (LATER + 52 * EVERY) / RATE, None if seed else (0.6, -0.3, 0.3, -1.7, 0.2, 1.8, 0.4)
+    tip, states, gate = run(interface, bad, seconds, goal=goal, seed=seed)
+    good, _, _ = run(interface, {}, seconds, goal=goal, seed=seed)
+    assert np.linalg.norm(tip - good, axis=1).max() < LARGEST
+    assert State.FAULT not in states and gate.rejected["leap"] + gate.rejected["second publisher"] == 0
+    assert gate.restarts == 0 and sum(gate.rejected.values()) < len(bad)  # of the good ones none
 
 
 @pytest.mark.parametrize("interface", ("effort", "velocity", "position"))

@@ -1,0 +1,74 @@
+"""States of a robot as they were reported, and whether one was reported before."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.unwrapping import whole_turns
+from ..types import Array
+
+REMEMBERED = 200  # states
+COPIED = 3e-3  # [rad or m]: a joint this far from where it is now, exactly where it was in a state before
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Sample:
+    """A state: raw positions as they were reported, q (n,) without jumps of whole turns, velocities, and the slope.
+
+    Velocities and slopes are NaN where they are not known.
+    """
+
+    stamp: float
+    raw: Array
+    q: Array
+    qd: Array
+    slope: Array
+    measured: Array  # velocities as they were reported
+
+
+def unwrapped(continuous: NDArray[np.bool_], last: Sample, stamp: float, raw: Array, qd: Array) -> Array:
+    """Return raw (n,) continued from `last` without jumps of whole turns; `continuous` (n,) joints can have them."""
+    if not continuous.any():
+        return raw
+    step = raw - last.raw
+    velocity = np.nan_to_num(0.5 * (np.where(np.isnan(qd), last.qd, qd) + last.qd))
+    turns = np.where(continuous, whole_turns(step, velocity * (stamp - last.stamp)), 0.0)
+    offset = np.where(continuous, np.round((last.raw - last.q) / (2.0 * np.pi)), 0.0)
+    positions: Array = raw - 2.0 * np.pi * (offset + turns)
+    return positions
+
+
+def following(continuous: NDArray[np.bool_], last: Sample, stamp: float, raw: Array, qd: Array) -> Sample:
+    """Return the state raw, qd (n,) at `stamp` [s] with its slope since `last`; see `unwrapped`."""
+    q = unwrapped(continuous, last, stamp, raw, qd)
+    return Sample(stamp, raw, q, qd, (q - last.q) / (stamp - last.stamp), qd)
+
+
+class StateHistory:
+    """The last states of one publisher; a state that repeats one of them in every bit is a copy that comes late."""
+
+    def __init__(self) -> None:
+        self._order: deque[bytes] = deque(maxlen=REMEMBERED)
+        self._known: set[bytes] = set()
+
+    def clear(self) -> None:
+        """Forget all states."""
+        self._order.clear()
+        self._known.clear()
+
+    def add(self, raw: Array, qd: Array) -> None:
+        """Remember a state of which nothing was replaced."""
+        key = raw.tobytes() + qd.tobytes()
+        if key not in self._known:
+            if len(self._order) == REMEMBERED:
+                self._known.discard(self._order[0])
+            self._order.append(key)
+            self._known.add(key)
+
+    def copied(self, raw: Array, qd: Array, last: Array) -> bool:
+        """Whether the state raw, qd (n,) was there before, and is not where the robot was `last` (n,)."""
+        return raw.tobytes() + qd.tobytes() in self._known and bool((np.abs(raw - last) > COPIED).any())
