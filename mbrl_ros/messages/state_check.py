@@ -8,10 +8,10 @@ tolerance e:
     e = c v_max + a_max h + 4 rms(s_k - s_{k-1})
 
 A state with a slope that is not explained is refused: its positions leapt. Where that is so for one joint alone, its
-position is continued with its velocity instead, in at most REPLACED states in a row. Where only v explains it, both
-changed suddenly, by a blow or in one bad sample: position and velocity are continued, until the next state tells which
-by continuing the sudden one or not. So is a velocity that changed by more than c v_max + a_max h. Otherwise the
-velocity is held against the positions and is replaced by the estimate from them (robots/velocity_estimator.py) if
+position is continued with its velocity instead, in at most REPLACED states in a row. Where only v explains it, with
+d > c, both changed suddenly, by a blow or in one bad sample: position and velocity are continued, until the next state
+tells which by continuing the sudden one or not. So is a velocity that changed by more than d v_max + a_max h. Otherwise
+the velocity is held against the positions and is replaced by the estimate from them (robots/velocity_estimator.py) if
 
     |v - s| > e   and   |(v_0 + v)/2 - s| > e/2,
 
@@ -40,13 +40,11 @@ from ..types import Array
 from .input_gate import Rejection
 from .state_history import Sample, StateHistory, following, unwrapped
 
-SHARE = 0.15  # c: of the velocity limit
+SHARE, SUDDEN = 0.15, 0.25  # c, and d > c: of the velocity limit
 NOISE = 3e-4  # [rad or m]: standard deviation of positions that is assumed at the beginning
-MEMORY, BEGINNING, LARGEST_CHANGE = (
-    50.0,
-    5.0,
-    5.0,
-)  # of the rms: samples; samples that the assumption weighs; times the rms
+MEMORY, BEGINNING = 50.0, 5.0  # of the rms: samples; samples that the assumption weighs
+LARGEST_CHANGE = 5.0  # of one slope, times the rms
+EFFORT_ACCELERATION = 30.0  # [rad/s^2 or m/s^2] by an effort, whatever references ask for, is nothing sudden
 LONGEST_GAP = 0.5  # [s]: after a longer time without a state anything may follow
 NEW_BEGINNING, CONTINUING = 1.0, 5  # [s] and states after which refused states are a new beginning
 LARGEST_NOISE = 1e-3  # [rad or m]: standard deviation of positions; more is not measured but of two robots
@@ -69,6 +67,8 @@ class StateCheck:
         """`cutoff` [Hz] of the low-pass of estimated velocities."""
         self._robot, self._continuous = robot, ~np.isfinite(robot.position_upper - robot.position_lower)
         self._floor = SHARE * robot.velocity_limit
+        self._sudden_change = (SUDDEN - SHARE) * robot.velocity_limit
+        self._more = np.maximum(EFFORT_ACCELERATION * (robot.interface == "effort") - robot.acceleration_limit, 0.0)
         self._estimator = VelocityEstimator(cutoff, longest_gap=LONGEST_GAP)
         self._history = StateHistory()
         self.forget()
@@ -115,7 +115,7 @@ class StateCheck:
             (n,) velocities [rad/s or m/s], NaN where none was measured.
         """
         last, pending = self._last, None if self._accepted_since_suspect else self._suspect
-        self._begins = self._explained = self._repeats = False
+        self._begins = self._explained = self._repeats = self._confirmed = False
         self._replaced = self._nothing
         newest = last if pending is None else pending
         if last is None or newest is None or stamp <= last.stamp or stamp - newest.stamp > LONGEST_GAP:
@@ -127,9 +127,9 @@ class StateCheck:
             return None
         new = self._new = following(self._continuous, last, stamp, raw, qd)
         share = 1.0 if pending is None else max(1e-3, (stamp - pending.stamp) / (stamp - last.stamp))
+        self._explained = True
         self._confirmed = self._confirms(stamp, raw, qd)
         if self._confirmed:
-            self._explained = True
             return None
         leapt = self._leapt(last, new, share)
         sudden = self._leapt(last, new, share, believed=False)
@@ -137,7 +137,6 @@ class StateCheck:
             leapt &= self._leapt(self._distinct, following(self._continuous, self._distinct, stamp, raw, qd), share)
         if self._history.copied(raw, qd, last.raw):
             leapt = np.abs(new.q - last.q) > 0.0
-        self._explained = True
         if not self._contested and not leapt.any():
             if pending is None and self._distinct is None and sudden.any():
                 self._sudden, self._replaced = new, sudden
@@ -151,14 +150,12 @@ class StateCheck:
 
     def _confirms(self, stamp: float, raw: Array, qd: Array) -> bool:
         """Whether a state continues the one before it, which changed suddenly; then that one was right."""
-        sudden = self._sudden
-        if sudden is None or self._contested:
+        if self._sudden is None or self._contested:
             return False
-        new = following(self._continuous, sudden, stamp, raw, qd)
-        if self._leapt(sudden, new, 1.0).any():
-            return False
-        self._new = new
-        return True
+        new = following(self._continuous, self._sudden, stamp, raw, qd)
+        confirmed = not self._leapt(self._sudden, new, 1.0).any()
+        self._new = new if confirmed else self._new
+        return confirmed
 
     def _continued(self, last: Sample, new: Sample, leapt: NDArray[np.bool_], qd: Array) -> Sample:
         """Return the new state with velocities qd (n,) and the positions that leapt continued from the last one."""
@@ -271,9 +268,11 @@ class StateCheck:
         `share`: of the time between them, since the last message; the others in between were refused.
         """
         low, high = np.fmin(last.qd, last.slope), np.fmax(last.qd, last.slope)
+        tolerance = share * self._tolerance(share * (new.stamp - last.stamp))
         if believed:
             low, high = np.fmin(low, new.qd), np.fmax(high, new.qd)
-        tolerance = share * self._tolerance(share * (new.stamp - last.stamp))
+        else:
+            tolerance = tolerance + self._sudden_change + self._more * (new.stamp - last.stamp)
         leapt: NDArray[np.bool_] = (new.slope < low - tolerance) | (new.slope > high + tolerance)
         return leapt
 
@@ -294,7 +293,8 @@ class StateCheck:
         square = self._square + max(1.0 / MEMORY, 1.0 / (self._seen + BEGINNING)) * (change - self._square)
         self._square = np.minimum(square, 6.0 * (LARGEST_NOISE / step) ** 2)
         admitted = np.where(self.corrected, np.nan, new.qd) if estimate is not None else new.qd
-        held = (np.abs(new.qd - last.qd) > self._floor + self._robot.acceleration_limit * step) & ~self.corrected
+        limit = self._floor + self._sudden_change + (self._more + self._robot.acceleration_limit) * step
+        held = (np.abs(new.qd - last.qd) > limit) & ~self.corrected
         held &= ~(self._held | self._confirmed)
         self._held, self.corrected = held, self.corrected | held
         return np.where(held, last.qd, admitted)

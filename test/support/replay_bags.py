@@ -7,11 +7,12 @@ import numpy as np
 
 from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.controllers.factory import build_controller
+from mbrl_ros.messages.input_gate import InputGate
+from mbrl_ros.messages.readers import JointStateReader
 from mbrl_ros.robots import load_robot
 from mbrl_ros.robots.inertia import JointSpaceInertia
 from mbrl_ros.safety.state_machine import Reason
 from mbrl_ros.safety.supervisor import Supervisor
-from mbrl_ros.types import Observation
 from support.needs import present
 from support.robots import planar_arm
 
@@ -140,6 +141,7 @@ def closed_loop(seconds: float = 3.0, seed: int = 0, session: bool = True, store
     robot = load_robot(configuration.robot)
     controller = build_controller(robot, configuration)
     supervisor = Supervisor(robot, configuration.supervisor, 1.0 / RATE)
+    reader = JointStateReader(robot, InputGate("joint_states", timeout=1.0, clock="stamps"))
     make, rng, inertia = Messages(store), np.random.default_rng(seed), JointSpaceInertia(robot)
     q, qd, messages, commands = np.zeros(2), np.zeros(2), [], []
     if session:
@@ -168,8 +170,9 @@ def closed_loop(seconds: float = 3.0, seed: int = 0, session: bool = True, store
         measured = q + 1e-5 * rng.standard_normal(2), qd + 1e-3 * rng.standard_normal(2)
         data = make.state(stamp, *measured, effort=(0.0, 0.0))
         messages.append(("/joint_states", STATE, stamp, data))
-        exact = make.store.deserialize_cdr(data, STATE).header.stamp  # what a node reads back
-        observation = Observation(exact.sec + 1e-9 * exact.nanosec, *measured)
+        reading = reader.read(make.store.deserialize_cdr(data, STATE), stamp)  # as a node
+        assert reading is not None
+        observation = reading.observation
         if k == 0:
             controller.reset(observation)
             supervisor.reset(observation)
