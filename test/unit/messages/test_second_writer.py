@@ -1,10 +1,24 @@
 """A second writer of the same joints, at any rate: found, refused, and the states of the first one go on."""
 
+from types import SimpleNamespace as Fields
+
 import numpy as np
 import pytest
-from test_state_check import DT, read, reader, settled
 
+from mbrl_ros.messages.input_gate import InputGate
+from mbrl_ros.messages.readers import JointStateReader
+from support.robots import planar_robot
+
+DT = 0.005
 SECONDS, RATES = 6.0, (5, 50, 500)  # the first writer sends 200 times a second
+
+
+def read(into, k, q, qd):
+    """Give a state to the reader, k periods after 1 s."""
+    stamp = 1.0 + k * DT
+    header = Fields(stamp=Fields(sec=int(stamp), nanosec=round(1e9 * (stamp % 1.0))))
+    message = Fields(header=header, name=["joint1", "joint2"], position=list(q), velocity=list(qd), effort=[])
+    return into.read(message, 0.0)
 
 
 def robot(t):
@@ -36,8 +50,10 @@ def late_copy(t, rng):
 
 def heard(second, rate, *, moving, seed=3):
     """(reader, seconds until the second writer is found, errors of the states used (N,), good states refused)."""
-    into, rng = reader(), np.random.default_rng(seed)
-    k = settled(into, q=(0.3, 0.2))
+    into = JointStateReader(planar_robot(), InputGate("joint_states", timeout=0.05, clock="stamps"))
+    rng, k = np.random.default_rng(seed), 300
+    for i in range(k):  # the robot rests
+        assert read(into, i, (0.3, 0.2), (0.0, 0.0)) is not None
     times = [(DT * i, True) for i in range(round(SECONDS / DT))]
     times += [((i + 0.37 + 0.2 * rng.random()) / rate, False) for i in range(round(SECONDS * rate))]
     found, errors, refused = np.inf, [], 0
