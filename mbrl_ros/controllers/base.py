@@ -115,6 +115,9 @@ class Controller(Protocol):
             The command (nu,) in effect at the end of the interruption.
         """
 
+    def rejoin(self, observation: Observation) -> None:
+        """Let a motion towards a goal go on from where the robot is: not only this controller has moved it."""
+
     def skip_transition(self) -> None:
         """Learn nothing in the next step: the robot may not have followed its commands."""
 
@@ -225,6 +228,11 @@ class TargetTracking:
         for name, value in (("observation.q", observation.q), ("observation.qd", observation.qd)):
             if np.shape(value) != n:
                 raise ShapeError(name, n, np.shape(value))
+
+    def rejoin(self, observation: Observation) -> None:
+        """See `Controller`."""
+        if observation.stamp < self.target_manager.joints.end:
+            self.target_manager.rejoin(observation.q, observation.qd, observation.stamp)
 
     def skip_transition(self) -> None:
         """Do nothing: nothing is learned."""

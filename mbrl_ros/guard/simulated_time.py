@@ -1,8 +1,9 @@
 """The time of a simulation: /clock without its leaps, for mpc_node and for its guard.
 
-    T_k = T_{k-1} + min(max(c_k - c_{k-1}, 0), L),
+    T_k = min(T_{k-1} + max(c_k - c_{k-1}, 0), T' + L),
 
-with c_k the messages of /clock and L twice their usual step. Whether /clock stands still is judged by the wall clock.
+with c_k the messages of /clock, L twice their usual step, and T' >= T_{k-1} the time of the newest state, with which
+a coarse /clock is filled in. Whether /clock stands still is judged by the wall clock.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import time
 from collections.abc import Callable
 
 LEAP_PERIODS = 3.0  # control periods that are a leap, where no step of /clock is known yet
+COARSE_STEP = (
+    0.1  # [s] step of /clock that is allowed for before it has been seen: simulators send it at 10 Hz or faster
+)
 STANDING = 1.0  # [s] of wall time without a message of /clock after which it stands still ...
 STANDING_STEPS = 5.0  # ... or so many of the usual times between two of them, if that is more
 # as long the guard waits: mpc_node finds within 1.2 s that /clock stands still, and then sends safe commands
@@ -57,7 +61,7 @@ class SimulatedTime:
         self._update()
         with self._lock:
             ahead = self._newest - self._clock
-            since = ahead if 0.0 < ahead <= self._longest_step() else 0.0
+            since = ahead if 0.0 < ahead <= max(COARSE_STEP, self._longest_step()) else 0.0
             self._latest = max(self._latest, self._time + since)
             return self._latest
 
@@ -65,7 +69,7 @@ class SimulatedTime:
         """Return the time of /clock when a state stamped `stamp` [s] arrives, which may be a step behind it [s]."""
         clock = self._update()
         with self._lock:
-            step = 0.0 if math.isnan(self._step) else 1.5 * self._step
+            step = COARSE_STEP if math.isnan(self._step) else max(COARSE_STEP, 1.5 * self._step)
         return clock + min(max(stamp - clock, 0.0), step)
 
     def add_state(self, stamp: float) -> None:
@@ -101,7 +105,7 @@ class SimulatedTime:
             if self._time == 0.0:  # the first one
                 self._time = clock
                 return clock
-            taken = min(max(step, 0.0), self._longest_step())
+            taken = min(max(step, 0.0), max(self._latest - self._time, 0.0) + self._longest_step())
             self._time += taken
             if math.isnan(self._step):
                 self._step, self._interval = taken, interval

@@ -14,6 +14,7 @@ from .command_publisher import CommandPublisher
 from .command_readers import full_name, readers, resolved
 from .input_clock import InputClock
 from .tick_observer import TickObserver
+from .wall_timer import create_wall_timer
 
 LOOK_PERIOD = 0.5  # [s]
 
@@ -43,7 +44,7 @@ class CommandWatch(TickObserver):
     def begin(self) -> None:
         """Start looking: the node becomes active."""
         self._before = self.problems = frozenset()
-        self._timer = self._node.create_timer(LOOK_PERIOD, self._look)
+        self._timer = create_wall_timer(self._node, LOOK_PERIOD, self._look)
 
     def end(self) -> None:
         """Stop looking."""

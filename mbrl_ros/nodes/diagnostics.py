@@ -24,6 +24,7 @@ from . import qos
 from .command_watch import CommandWatch
 from .target_outcomes import TargetOutcomes
 from .tick_observer import TickObserver
+from .wall_timer import create_wall_timer
 
 DIAGNOSTICS_PERIOD = 1.0  # [s]
 COMMANDS_PART, READY = ": commands", "ready"  # a part of the diagnostics, and in it whether a state would be answered
@@ -60,7 +61,7 @@ class Diagnostics(TickObserver):
         """Start anew: the node becomes active."""
         self._remaining, self._started = None, -math.inf
         self._reasons, self._prediction = Counter(), PredictionQuality()
-        self._timer = self._node.create_timer(DIAGNOSTICS_PERIOD, self._publish_without_ticks)
+        self._timer = create_wall_timer(self._node, DIAGNOSTICS_PERIOD, self._publish_without_ticks)
 
     def after_tick(self, tick: Tick) -> None:
         """Count what a tick tells, and compute or publish one part of the diagnostics."""

@@ -24,6 +24,7 @@ from ..exceptions import JointNameError
 from ..robots import Robot
 from .answers import when_answered
 from .command_readers import full_name, readers, resolved
+from .wall_timer import create_wall_timer
 
 SEARCH_PERIOD = 0.2  # [s] between two looks at the subscribers
 LIST_LOOKS = 10  # looks for which list_controllers is waited for, where a controller does not tell its interface itself
@@ -60,7 +61,7 @@ class ForwardController:
             return
         self._parameters = AsyncParameterClient(node, self._controller)
         self._list = self._list_client()
-        self._timer = node.create_timer(SEARCH_PERIOD, self._look)
+        self._timer = create_wall_timer(node, SEARCH_PERIOD, self._look)
 
     def destroy(self) -> None:
         """Release the timer and the client."""

@@ -14,8 +14,6 @@ from collections.abc import Callable
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from numpy.typing import NDArray
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.timer import Timer
@@ -35,6 +33,7 @@ from . import qos
 from .command_publisher import CommandPublisher
 from .guard_watch import GuardWatch
 from .tick_observer import TickObserver
+from .wall_timer import create_wall_timer
 
 PERIOD, LINK_DIAGNOSTICS_PERIOD = 0.05, 1.0  # [s]
 POLL = 0.02  # [s]
@@ -101,9 +100,7 @@ class GuardLink(TickObserver):
     def begin(self) -> None:
         """Begin to watch: until the guard forwards, it counts as commanding the arm."""
         self._next, self._sent = -np.inf, None
-        self._timer = self._node.create_timer(
-            LINK_DIAGNOSTICS_PERIOD, self._diagnose, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
+        self._timer = create_wall_timer(self._node, LINK_DIAGNOSTICS_PERIOD, self._diagnose)
         self._watch.begin()
 
     def wait(self, seconds: float, ended: Callable[[], bool]) -> None:

@@ -6,8 +6,6 @@ import threading
 from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
@@ -16,6 +14,7 @@ from ..guard.guard import Guard, Mode
 from ..guard.messages import write_status
 from . import qos
 from .guard_clock import GuardClock
+from .wall_timer import create_wall_timer
 
 STATUS_PERIOD, REPORT_DIAGNOSTICS_PERIOD = 0.05, 1.0  # [s]
 SKIPPED = 4  # periods of the status without one while nothing happens but forwarding
@@ -44,9 +43,8 @@ class GuardReport:
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         self._lock, self._mode, self._skip, self._others = threading.Lock(), Mode.WAITING, 0, ""
         self._seen: set[str] = set()  # who else published at the last look
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # also while /clock stands
-        node.create_timer(STATUS_PERIOD, self._on_time, clock=steady)
-        node.create_timer(REPORT_DIAGNOSTICS_PERIOD, self._diagnose, clock=steady)
+        create_wall_timer(node, STATUS_PERIOD, self._on_time)
+        create_wall_timer(node, REPORT_DIAGNOSTICS_PERIOD, self._diagnose)
 
     def status(self) -> None:
         """Publish the status and log a change of the state; from any thread."""

@@ -13,6 +13,7 @@ from rclpy.node import Node
 from ..guard.simulated_time import SimulatedTime
 from ..messages.input_gate import InputGate
 from ..runtime.time_line import StampJudge, StateAge
+from .clock_topic import ClockTopic
 
 
 class InputClock:
@@ -24,8 +25,18 @@ class InputClock:
     def __init__(self, node: Node, states: InputGate, dt: float, *, lockstep: bool):
         self._node, self._states, self._lockstep = node, states, lockstep
         self._age, self._judge = StateAge(), StampJudge(dt)
-        simulated = bool(node.get_parameter("use_sim_time").value) and not lockstep
-        self.simulated = SimulatedTime(self._node_time, dt, states.timeout) if simulated else None
+        simulated = bool(node.get_parameter("use_sim_time").value)
+        self._topic = ClockTopic(node) if simulated else None
+        self.simulated = SimulatedTime(self.node_time, dt, states.timeout) if simulated and not lockstep else None
+
+    def destroy(self) -> None:
+        """Release the subscription to /clock."""
+        if self._topic is not None:
+            self._topic.destroy()
+
+    def node_time(self) -> float:
+        """Return the time of the node's clock [s]: that of the machine, or /clock."""
+        return 1e-9 * self._node.get_clock().now().nanoseconds if self._topic is None else self._topic.now()
 
     def now(self) -> float:
         """Return the time of deadlines, which does not leap [s]."""
@@ -46,7 +57,7 @@ class InputClock:
 
     def at(self, stamp: float) -> float:
         """Return the node's time [s] when a message stamped `stamp` [s] arrives."""
-        return self._node_time() if self.simulated is None else self.simulated.clock_at(stamp)
+        return self.node_time() if self.simulated is None else self.simulated.clock_at(stamp)
 
     def add_state(self, stamp: float, restarted: bool) -> bool:
         """Take note of an accepted state stamped `stamp` [s]; return whether it begins a new time line."""
@@ -59,6 +70,3 @@ class InputClock:
         if restarted:
             self._judge.forget()
         return self._judge.leap(stamp, now) > 0.0 or restarted
-
-    def _node_time(self) -> float:
-        return 1e-9 * self._node.get_clock().now().nanoseconds

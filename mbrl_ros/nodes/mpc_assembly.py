@@ -112,6 +112,7 @@ class MpcAssembly:
         self._services.destroy()
         self._outputs.destroy()
         self._reporter.destroy()
+        self._input_clock.destroy()
 
     def _control_loop(self, controller: Controller, supervisor: Supervisor) -> ControlLoop:
         settings, control, robot = self._settings, self._configuration.control, controller.robot

@@ -103,12 +103,18 @@ class Spinner:
             except Exception:  # an error in one callback must not leave a moving robot without the others
                 traceback.print_exc()
 
-    def stop(self) -> None:
-        """End the thread and the executor."""
+    def stop(self, patience: float | None = None) -> bool:
+        """End the thread and the executor; return whether they have ended.
+
+        A callback that is not done within `patience` [s] (None: without end) is left to the end of the process.
+        """
         self._end.set_result(None)
         self._executor.wake()
-        self._thread.join()
+        self._thread.join(patience)
+        if self._thread.is_alive():
+            return False
         self._executor.shutdown()
+        return True
 
 
 def make_executor() -> Executor:

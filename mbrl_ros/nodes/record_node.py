@@ -31,6 +31,7 @@ from .parameters import Parameters, ReadsOverrides
 from .process import EndRequest, run
 from .recorded_topics import EXPECTED, RECORDER_LATCHED, latched, recorded, rosbags_qos, subscription_qos
 from .session_info import SESSION, SessionReader
+from .wall_timer import create_wall_timer
 
 TOPIC_SEARCH_PERIOD = 0.2  # [s] between two searches for new topics: what is published before is lost
 CAPACITY = 20_000  # messages that may wait for the disk
@@ -70,7 +71,7 @@ class RecordNode(ReadsOverrides, Node):
             self._bag.add_topic(topic, f"std_msgs/msg/{message.__name__}", rosbags_qos([profile]))
             self._subscribed[topic] = self._subscription(message, topic, profile)
         self._search()
-        self.create_timer(TOPIC_SEARCH_PERIOD, self._search)
+        create_wall_timer(self, TOPIC_SEARCH_PERIOD, self._search)
 
     def end(self) -> None:
         """Record the last messages of the nodes that end at the same time, then close the bag."""

@@ -1,7 +1,7 @@
 """Services of mpc_node. All are std_srvs/Trigger; `message` says what happened, or why it was refused.
 
 Those of the supervisor are served by a node and a thread of their own, which wait for no file, parameter or other
-service.
+service. So are those of the model, since reading a file may take long, and states must come in meanwhile.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ..safety.state_machine import Request
 from .process import Spinner
 from .reporter import Reporter
 
+SERVICE_PATIENCE = 2.0  # [s] for which the end of the process waits for a service
 Outcome = tuple[bool, str]  # whether it was done, and what happened
 
 
@@ -30,29 +31,29 @@ class Services:
 
     def __init__(self, node: Node, loop: ControlLoop, robot: Robot, model_file: str, reporter: Reporter):
         self._node, self._loop, self._robot, self._model_file, self._reporter = node, loop, robot, model_file, reporter
-        self._services = [
-            self._serve(node, "reset_model", self._reset_model),
-            self._serve(node, "save_model", self._save_model),
-            self._serve(node, "load_model", self._load_model),
-        ]
-        self._requests = Node(
-            f"{node.get_name()}_requests",
-            context=node.context,
-            namespace=node.get_namespace(),
+        self._requests, self._models = (self._part(name) for name in ("requests", "models"))
+        for request in Request:
+            self._serve(self._requests, request.name.lower(), self._requester(request))
+        self._serve(self._models, "reset_model", self._reset_model)
+        self._serve(self._models, "save_model", self._save_model)
+        self._serve(self._models, "load_model", self._load_model)
+        self._spinners = [(part, Spinner(part)) for part in (self._requests, self._models)]
+
+    def destroy(self) -> None:
+        """Release the services and their threads, except one that is busy with a file."""
+        for part, spinner in self._spinners:
+            if spinner.stop(SERVICE_PATIENCE):
+                part.destroy_node()
+
+    def _part(self, name: str) -> Node:
+        return Node(
+            f"{self._node.get_name()}_{name}",
+            context=self._node.context,
+            namespace=self._node.get_namespace(),
             use_global_arguments=False,
             enable_rosout=False,
             start_parameter_services=False,
         )
-        for request in Request:
-            self._serve(self._requests, request.name.lower(), self._requester(request))
-        self._spinner = Spinner(self._requests)
-
-    def destroy(self) -> None:
-        """Release the services and the thread of requests."""
-        self._spinner.stop()
-        self._requests.destroy_node()
-        for service in self._services:
-            self._node.destroy_service(service)
 
     def _serve(self, node: Node, name: str, action: Callable[[], Outcome]) -> Service:
         def answer(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

@@ -139,9 +139,6 @@ class Subscriptions:
 
         return refuse
 
-    def _now(self) -> float:
-        return 1e-9 * self._node.get_clock().now().nanoseconds
-
     # --- states and features --------------------------------------------------------------------------------------
 
     def _on_joint_states(self, message: JointState) -> None:
@@ -193,7 +190,7 @@ class Subscriptions:
                 self._on_feature_bytes(taken[0])
 
     def _on_features(self, message: PointCloud2) -> None:
-        frame = self._feature_reader.read_cloud(message, self._now())
+        frame = self._feature_reader.read_cloud(message, self._clock.node_time())
         if frame is not None:
             self._loop.mailbox.put_frame(frame)
 
@@ -202,7 +199,9 @@ class Subscriptions:
             return
         stamp, received = self._newest
         since = 0.0 if self._lockstep else time.perf_counter() - received
-        frame = self._feature_reader.read_vector(message, stamp + since - self._feature_latency, self._now())
+        frame = self._feature_reader.read_vector(
+            message, stamp + since - self._feature_latency, self._clock.node_time()
+        )
         if frame is not None:
             self._loop.mailbox.put_frame(frame)
 

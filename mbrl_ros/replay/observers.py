@@ -61,6 +61,9 @@ class PassiveObserver:
         """Continue with the recorded command that is in effect, whatever `command` of this replay is."""
         self.learner.resume(self.learner.history.computed_at(observation.stamp))
 
+    def rejoin(self, observation: Observation) -> None:
+        """Do nothing: there is no motion towards a goal."""
+
     def skip_transition(self) -> None:
         """Do nothing: what was recorded is learned whole."""
 

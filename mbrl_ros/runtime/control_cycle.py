@@ -252,6 +252,8 @@ class ControlCycle:
             self._applied.restart()
         else:
             self._applied.end_period(before.stamp)
+            if self.supervisor.state is State.RAMP_IN:
+                self.controller.rejoin(observation)
         if self._interruptions.following.doubtful:
             self.controller.skip_transition()
 

@@ -218,25 +218,32 @@ class ControlLoop:
         if not arrival.due:
             self._cycle.play(arrival)
             return None
+        if self._stands:
+            self._watch_time()
         tick, self._paused = self._cycle.tick(arrival), 0.0
         self.deadline.after_tick(self.clock.now())
         return tick
 
-    def _miss(self) -> Tick | None:
-        self._watched = self.clock.elapsed()
-        stands = self.clock.stands()
+    def _watch_time(self) -> bool:
+        """Return whether time stands still, and report a change."""
+        self._watched, stands = self.clock.elapsed(), self.clock.stands()
         if stands is not self._stands:
             self._stands = stands
             what = "simulated time stands still or has not begun: no message on /clock" if stands else "/clock is back"
             self.outputs.log("warning" if stands else "info", what)
+        return stands
+
+    def _miss(self) -> Tick | None:
+        stands = self._watch_time()
         if self._cycle.beginning:
             return None
         self._paused = max(self._paused, self._conditions.paused(self.deadline.time))
         age = self.clock.age() - self._paused  # once: the robot was not silent while nobody could listen
         if stands:  # the safe command goes out; no simulated time has passed in which a fault could begin
-            age = max(age, 1.001 * self._timeout)
+            # a position that is held is safe; braking would lead it away from an arm for which time stands, too
+            age = 0.0 if self.controller.robot.interface == "position" else max(age, 1.001 * self._timeout)
         self.deadline.after_miss(self.clock.now())
         tick = self._cycle.miss(age)
-        if tick is None and self._keep_alive:
+        if tick is None and (self._keep_alive or stands):
             self._cycle.repeat_command()
         return tick

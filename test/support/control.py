@@ -23,6 +23,7 @@ class Echo:
         self.plan, self.held, self.configuration = None, [], Configuration.from_flat({"control.delay": 0.0})
         self.targets_accepted = self.targets_adopted = 0
         self.n, self.steps, self.resets, self.resumed, self.recorded, self.fail = n, [], 0, [], [], False
+        self.rejoined = []
         self.skipped = 0
         self.condition, self.lateness = Health(), (0, 1.0, 0.0)
 
@@ -31,6 +32,9 @@ class Echo:
 
     def resume(self, observation, command):
         self.resumed.append((observation.stamp, command))
+
+    def rejoin(self, observation):
+        self.rejoined.append(observation.stamp)
 
     def skip_transition(self):
         self.skipped += 1

@@ -217,6 +217,44 @@ def test_a_robot_that_falls_silent_is_noticed_by_a_loop_that_is_late_or_was_paus
     assert 0.05 < stale.latency < 0.15  # the age, less the pause
 
 
+def test_a_silent_robot_gets_the_safe_command_however_coarse_the_time_is(make_loop):
+    """Time goes on by 0.03 s at once: what has passed between two looks is no pause of this process."""
+    step, begin = 0.03, time.perf_counter()
+
+    def now():
+        return step * ((time.perf_counter() - begin) // step)
+
+    loop = make_loop(settings=SupervisorSettings(safe_effort="zero"), clock=SystemClock(now, now))
+    loop.start()
+    loop.mailbox.put(arrival(1.0, 0.3))
+    loop.outputs.wait_for("tick", 4)
+    assert all(tick.command.reasons & Reason.STALE_STATE for (tick,) in loop.outputs.of("tick")[1:])
+
+
+def test_while_time_stands_a_position_is_held_and_a_velocity_brought_to_zero(make_loop):
+    class Standing(StandingClock):
+        def elapsed(self):
+            return time.perf_counter()
+
+        def stands(self):
+            return bool(loop.outputs.of("tick"))
+
+    for interface in ("velocity", "position"):
+        loop = make_loop(interface=interface, clock=Standing())
+        loop.controller.robot = planar_robot(interface=interface)
+        loop.start()
+        loop.mailbox.put(arrival(1.0, 0.3))
+        loop.outputs.wait_for("command", 6)
+        first, *others = (u for _, u in loop.outputs.of("command"))
+        assert first == pytest.approx([0.3, 0.3] if interface == "position" else [0.0, 0.0], abs=0.3)
+        for u in others:
+            assert u == pytest.approx(first if interface == "position" else [0.0, 0.0])
+        assert ("warning", "simulated time stands still or has not begun: no message on /clock") in loop.outputs.of(
+            "log"
+        )
+        loop.stop()
+
+
 def test_a_failing_controller_is_survived_and_reported_once(make_loop):
     loop = make_loop(lockstep=True)
     loop.controller.fail = True

@@ -10,7 +10,7 @@ from mbrl_ros.runtime.conditions import LiveConditions, SteppedConditions
 from mbrl_ros.runtime.control_cycle import ControlCycle
 from mbrl_ros.runtime.following import FollowingMonitor
 from mbrl_ros.runtime.mailbox import Arrival
-from mbrl_ros.safety.state_machine import Reason, State
+from mbrl_ros.safety.state_machine import Reason, Request, State
 from mbrl_ros.safety.supervisor import Supervisor
 from mbrl_ros.types import Observation
 from support.control import Echo, RecordingOutputs
@@ -47,16 +47,30 @@ class Run:
     def advance(self, seconds, switched_on=True, restarted=False):
         for _ in range(round(seconds / DT)):
             tick = self.cycle.tick(Arrival(Observation(self.stamp, self.q, self.qd), 0.0, None, restarted))
-            u, restarted = tick.command.u, False
+            restarted = False
             self.reasons |= self.supervisor.cause
-            for _ in range(SUBSTEPS):
-                h = DT / SUBSTEPS
-                wanted = u if self.interface == "velocity" else (u - self.q) / LAG
-                self.qd = self.qd + min(1.0, h / LAG) * (wanted * switched_on - self.qd)
-                self.q = self.q + h * self.qd
-            self.stamp = round(self.stamp + DT, 6)
-            self.speeds.append(self.qd)
-            self.commands.append(u)
+            self._move(tick.command.u, switched_on)
+
+    def without_states(self, seconds):
+        """No state comes, and the arm moves on."""
+        for k in range(round(seconds / DT)):
+            self.cycle.miss(k * DT)
+            self._move(self.supervisor.limiter.previous)
+
+    def paused(self, ticks):
+        """The arm and its time stand still while the safe command goes out."""
+        for _ in range(ticks):
+            self.cycle.miss(0.0501)
+
+    def _move(self, u, switched_on=True):
+        for _ in range(SUBSTEPS):
+            h = DT / SUBSTEPS
+            wanted = u if self.interface == "velocity" else (u - self.q) / LAG
+            self.qd = self.qd + min(1.0, h / LAG) * (wanted * switched_on - self.qd)
+            self.q = self.q + h * self.qd
+        self.stamp = round(self.stamp + DT, 6)
+        self.speeds.append(self.qd)
+        self.commands.append(u)
 
     def highest(self, since=0):
         """The largest speed, and the largest acceleration of the commands, from period `since` on."""
@@ -112,6 +126,42 @@ def test_a_robot_that_was_switched_off_in_mid_motion_does_not_catch_up(interface
     run.advance(5.0)
     assert run.highest(begin + round(seconds / DT))[0] <= (1.15 * planned if interface == "velocity" else 2.2 * planned)
     assert run.q == pytest.approx(TARGET, abs=0.02) and run.supervisor.state is State.ACTIVE
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.2, 0.4])
+def test_after_a_time_without_states_the_run_does_not_catch_up(nominal, seconds):
+    run = Run()
+    run.advance(0.6)
+    begin = len(run.speeds)
+    run.without_states(seconds)
+    run.advance(4.5)
+    speed, acceleration = run.highest(begin)
+    assert speed <= 1.01 * nominal[0] and acceleration <= 1.2 * max(nominal[1], ACCELERATION)
+    assert np.abs(np.diff(run.speeds[begin:], axis=0)).max() <= 1.01 * ACCELERATION * DT
+    assert run.q == pytest.approx(TARGET, abs=0.02) and run.supervisor.state is State.ACTIVE
+
+
+def test_after_a_pause_of_the_simulation_the_run_does_not_catch_up(nominal):
+    run = Run()
+    run.advance(0.6)
+    run.paused(200)
+    assert np.abs(run.supervisor.limiter.previous).max() == 0.0
+    run.advance(5.0)
+    assert run.highest()[0] <= 1.01 * nominal[0]
+    assert run.q == pytest.approx(TARGET, abs=0.02) and run.supervisor.state is State.ACTIVE
+
+
+def test_a_target_that_comes_while_the_ramp_runs_is_not_caught_up_with(nominal):
+    run = Run()
+    run.advance(0.6)
+    run.without_states(0.7)
+    run.advance(0.1)
+    assert run.supervisor.state is State.FAULT
+    assert run.cycle.request(Request.CLEAR) and run.cycle.request(Request.RESUME)
+    run.controller.set_joint_target(TARGET)
+    begin = len(run.speeds)
+    run.advance(5.0)
+    assert run.highest(begin)[0] <= 1.01 * nominal[0] and run.q == pytest.approx(TARGET, abs=0.02)
 
 
 @pytest.mark.parametrize("interface", ["velocity", "position"])

@@ -68,6 +68,20 @@ def test_a_coarse_clock_is_filled_in_by_the_states():
     assert simulation.time.clock_at(600.0) < 502.2  # no clock confirms it
 
 
+def test_a_clock_that_becomes_coarse_is_filled_in_from_its_first_long_step_on():
+    simulation, times = Simulation(), []
+    simulation.clock = 500.0
+    simulation.run(1.0, 0.01)
+    for k in range(200):
+        stamp = 501.0 + k * DT
+        if k % 10 == 0 and k:
+            simulation.clock = stamp
+        assert simulation.time.clock_at(stamp) == pytest.approx(stamp)
+        simulation.time.add_state(stamp)
+        times.append(simulation.time.now())
+    assert np.diff(times) == pytest.approx(np.full(199, DT))
+
+
 def test_a_clock_that_stands_still_is_judged_by_the_wall_clock():
     simulation = Simulation()
     assert not simulation.time.started and not simulation.time.stands()

@@ -1,0 +1,54 @@
+"""After a pause of mpc_node, or of a robot that was switched off, in mid-motion: what follows begins anew."""
+
+import signal
+
+import numpy as np
+import pytest
+
+from support.needs import needs
+from support.simulated_arm import ACCELERATION, AWAY, simulated_arm
+
+pytestmark = needs("rclpy")
+
+
+@pytest.mark.parametrize("interface", ["velocity", "position", "effort"])
+def test_after_its_own_pause_and_a_robot_that_was_off_a_motion_begins_anew(tmp_path, interface):
+    with simulated_arm(tmp_path, interface) as arm:
+        arm.begin()
+        arm.settle()
+        planned = motion(arm, lambda: arm.run(0.01))
+        most = 1.05 * planned[0], 1.2 * max(planned[1], ACCELERATION)
+
+        def stop():
+            arm.node.signal(signal.SIGSTOP)
+            arm.run(1.0, patience=0.0)
+            arm.node.signal(signal.SIGCONT)
+
+        speed, acceleration = motion(arm, stop)
+        print(interface, "planned", planned, "after a pause", speed, acceleration)
+        assert speed <= most[0] and acceleration <= most[1]
+        assert "NO_COMMAND" in arm.interruptions or "CLOCK_JUMP" in arm.interruptions
+
+        if interface != "effort":  # an arm that ignores efforts falls
+
+            def switch_off():
+                arm.obeys = False
+                arm.run(2.0)
+                arm.obeys = True
+
+            speed, acceleration = motion(arm, switch_off)
+            print(interface, "planned", planned, "after being off", speed, acceleration)
+            assert speed <= most[0]
+            assert interface == "position" or acceleration <= most[1]
+
+
+def motion(arm, disturb) -> tuple[float, float]:
+    """A motion to AWAY that is disturbed: (speed, acceleration) of the arm after that."""
+    arm.settle()
+    arm.target(AWAY)
+    arm.run(0.8)
+    disturb()
+    begin = len(arm.speeds)
+    arm.run(5.0)
+    assert np.abs(arm.q - AWAY).max() < 0.03 and arm.state == "ACTIVE", (arm.q, arm.state, arm.node.output)
+    return arm.highest(begin)
