@@ -19,8 +19,9 @@ import time
 import numpy as np
 from std_msgs.msg import String
 
+from mbrl_ros.bench.node.child import Child
 from mbrl_ros.bench.node.latency import processor_time, resident
-from mbrl_ros.bench.node.robot import ROBOT, Child, RobotSide, StateMaker
+from mbrl_ros.bench.node.robot import ROBOT, RobotSide, StateMaker
 from mbrl_ros.config.sections.nodes import NodeSettings
 from mbrl_ros.demo.dds_domain import free_domain
 from mbrl_ros.demo.distill import HOME_POSE

@@ -1,4 +1,4 @@
-"""`mbrl bench faults`: test that the controller stays safe with bad messages, killed processes and full disks."""
+"""`mbrl bench faults`: test that wrong messages, killed processes and wrong files hurt no arm and are reported."""
 
 from __future__ import annotations
 
@@ -6,24 +6,53 @@ import argparse
 import json
 from pathlib import Path
 
-HELP = "send bad messages to mpc_node, kill it and its robot, and count what goes wrong"
-CLEAN = ("controller_crashes", "out_of_limit_commands", "non_finite_commands", "late_safe_commands", "unrecovered")
+HELP = "send wrong messages to mpc_node, kill it, its guard and its robot, and count what goes wrong"
+CLEAN = (
+    "controller_crashes",
+    "out_of_limit_commands",
+    "non_finite_commands",
+    "late_safe_commands",
+    "unrecovered",
+    "falls",
+    "silent_failures",
+    "unasked_commands",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument(
-        "--messages", type=int, default=100_000, metavar="N", help="number of bad messages (default: %(default)d)"
+        "--messages",
+        type=int,
+        default=100_000,
+        metavar="N",
+        help="number of bad messages, and of wrong joint states with each interface (default: %(default)d)",
     )
     parser.add_argument(
-        "--kills", type=int, default=200, metavar="N", help="how often each process is killed (default: %(default)d)"
+        "--kills",
+        type=int,
+        default=200,
+        metavar="N",
+        help="how often each process is killed or stopped (default: %(default)d)",
     )
     parser.add_argument(
         "--restarts",
         type=int,
         default=100,
         metavar="N",
-        help="how often the controller is started with a full disk (default: %(default)d)",
+        help="how often the controller is started with a full disk; for every 25 of them each wrong parameter file is "
+        "tried once with each interface (default: %(default)d)",
+    )
+    parser.add_argument(
+        "--kinds", nargs="+", metavar="KIND", help="the kinds of faults that are tried (default: all of the table)"
+    )
+    parser.add_argument(
+        "--interfaces",
+        nargs="+",
+        default=["effort", "velocity", "position"],
+        choices=["effort", "velocity", "position"],
+        metavar="INTERFACE",
+        help="effort, velocity, position (default: all three)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of messages and times (default: 0)")
     parser.add_argument(
@@ -33,26 +62,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="SCHED_FIFO priority of the control thread and of the measurement (default: 0, ordinary scheduling)",
     )
-    parser.add_argument("--quick", action="store_true", help="1000 messages, 3 kills, 1 restart")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the counts to FILE")
+    parser.add_argument("--quick", action="store_true", help="1000 messages, 3 kills, 1 restart, some parameter files")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the counts and the table's rows to FILE")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="write the table to FILE (Markdown)")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
-    from ..bench.node.faults import FaultBench, table
+    from ..bench.node.fault_record import table, table_of_cells
+    from ..bench.node.fault_suite import FAULT_KINDS, FaultSuite, Sizes
     from ..console.progress import Progress
     from ..console.verdict import of_fault_bench
+    from ..exceptions import ConfigurationError, nearest
 
-    sizes = (1000, 3, 1) if args.quick else (args.messages, args.kills, args.restarts)
+    for kind in args.kinds or ():
+        if kind not in FAULT_KINDS:
+            raise ConfigurationError(
+                f"no kind '{kind}'; did you mean '{nearest(kind, FAULT_KINDS)}'? There are: {', '.join(FAULT_KINDS)}",
+                key="--kinds",
+                value=kind,
+            )
+    sizes = Sizes(1000, 3, 1, quick=True) if args.quick else Sizes(args.messages, args.kills, args.restarts)
     with Progress("faults", quiet=args.quiet) as shown:
-        bench = FaultBench(args.seed, lambda what, done: shown.show(f"{what} {done}"), args.priority)
-        counts = bench.run(*sizes)
-    print(table(counts))
-    for note in bench.notes[:20]:
-        print(f"- {note[:1000]}")
-    verdict = of_fault_bench(counts, CLEAN, (sizes[0], 2 * sizes[1]))
+        suite = FaultSuite(args.seed, shown.show, args.priority, args.kinds or FAULT_KINDS, args.interfaces)
+        suite.run(sizes)
+    counts, rows = suite.counts(), table_of_cells(suite.cells)
+    print(f"{rows}\n\n{table(counts)}")
+    for note in suite.notes[:40]:
+        print(f"- {note}")
+    asked = suite.asked()
+    verdict = of_fault_bench(counts, CLEAN, (asked.pop("bad_messages"), asked.pop("kills")), asked)
     if args.json:
-        args.json.write_text(json.dumps(counts, indent=2))
+        whole = {**counts, "seed": args.seed, "table": [cell.numbers() for cell in suite.cells], "notes": suite.notes}
+        args.json.write_text(json.dumps(whole, indent=2))
+    if args.table:
+        args.table.write_text(f"{rows}\n")
     print(verdict.line())
     return verdict.code

@@ -199,7 +199,9 @@ def _of_rate(rate: str, result: Mapping[str, Any]) -> Verdict:
     return PASS
 
 
-def of_fault_bench(counts: Mapping[str, int], wrong: Sequence[str], asked: tuple[int, int]) -> Verdict:
+def of_fault_bench(
+    counts: Mapping[str, int], wrong: Sequence[str], asked: tuple[int, int], further: Mapping[str, int] | None = None
+) -> Verdict:
     """Judge the fault bench.
 
     Parameters
@@ -210,6 +212,8 @@ def of_fault_bench(counts: Mapping[str, int], wrong: Sequence[str], asked: tuple
         Names of the counts that must be 0.
     asked
         Bad messages and kills that were to be made.
+    further
+        How often other things that are counted were to be made.
     """
     found = [f"{counts[key]} {key.replace('_', ' ')}" for key in wrong if counts[key]]
     if found:
@@ -221,4 +225,7 @@ def of_fault_bench(counts: Mapping[str, int], wrong: Sequence[str], asked: tuple
             None,
             "the notes above",
         )
+    short = [f"{counts[key]} of {n} {key.replace('_', ' ')}" for key, n in (further or {}).items() if counts[key] < n]
+    if short:
+        return Verdict(False, f"it ended early: {', '.join(short)}", None, "the notes above")
     return PASS

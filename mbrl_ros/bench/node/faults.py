@@ -26,8 +26,9 @@ from ...demo.dds_domain import free_domain
 from ...exceptions import MbrlError
 from ...nodes import qos, realtime
 from .bad_messages import TOPICS, BadMessages
+from .child import START_TIMEOUT, Child
 from .recovery import ANSWER, RecoveryServices
-from .robot import ROBOT, START_POSE, START_TIMEOUT, Child, Feed, RobotSide
+from .robot import ROBOT, START_POSE, Feed, RobotSide
 
 BENCH_RATE, BENCH_TIMEOUT = 100.0, 0.05  # [Hz], [s] control.state_timeout
 SAFE_COMMAND_GRACE = 0.02  # [s]
@@ -50,6 +51,7 @@ SIMULATOR = {
     "brakes": False,
 }
 JUMPS = (-1e4, -10.0, -0.3, 0.3, 10.0, 1e4)  # [s]
+BENCH_PARTS = ("bad-messages", "clock-jumps", "pauses", "robot-kills", "controller-kills", "full-disk")
 KILL_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 Progress = Callable[[str, int], None]
@@ -64,7 +66,7 @@ class FaultBench:
         Parameters
         ----------
         seed
-            Of messages and times.
+            of messages and times.
         progress
             Is called now and then with (what, done).
         priority
@@ -88,26 +90,27 @@ class FaultBench:
         self.notes: list[str] = []
 
     def run(self, messages: int, kills: int, restarts: int) -> dict[str, int]:
-        """Run all parts one after the other; return the counts.
+        """Run all parts: `messages` bad messages, every process killed `kills` times, `restarts` with a full disk.
 
-        Parameters
-        ----------
-        messages
-            Number of bad messages.
-        kills
-            How often each process is killed; as often the clock jumps and the states pause.
-        restarts
-            How often the controller is started with a full disk.
+        As often as each process is killed, the clock jumps and the states pause. The counts are returned.
         """
-        # a background job of a shell ignores SIGINT, and its children would, too
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        self._with_robot(lambda robot, domain: self._bad_messages(robot, domain, messages))
-        self._with_robot(lambda robot, domain: self._clock_jumps(robot, domain, kills))
-        self._with_robot(lambda robot, domain: self._pauses(robot, domain, kills))
-        self._with_robot(lambda robot, domain: self._kill_robots(robot, domain, kills))
-        self._with_robot(lambda robot, domain: self._kill_controllers(robot, domain, kills))
-        self._with_robot(lambda robot, domain: self._full_disk(robot, domain, restarts))
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # the children of a background job ignore it otherwise
+        sizes = {"bad-messages": messages, "full-disk": restarts}
+        for name in BENCH_PARTS:
+            self.run_part(name, sizes.get(name, kills))
         return self.counts
+
+    def run_part(self, name: str, count: int) -> None:
+        """Run one of BENCH_PARTS with `count` faults."""
+        part = {
+            "bad-messages": self._bad_messages,
+            "clock-jumps": self._clock_jumps,
+            "pauses": self._pauses,
+            "robot-kills": self._kill_robots,
+            "controller-kills": self._kill_controllers,
+            "full-disk": self._full_disk,
+        }[name]
+        self._with_robot(lambda robot, domain: part(robot, domain, count))
 
     # --- the parts ------------------------------------------------------------------------------------------------
 
@@ -289,10 +292,3 @@ class FaultBench:
         self.notes.append(
             f"{when}: {'it runs but does not answer' if child.running else 'it has ended'}\n{child.text()}"
         )
-
-
-def table(counts: dict[str, int]) -> str:
-    """Format the counts as Markdown."""
-    return "\n".join(
-        ["| what | count |", "|---|---|", *(f"| {key.replace('_', ' ')} | {value} |" for key, value in counts.items())]
-    )

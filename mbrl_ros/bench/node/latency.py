@@ -21,7 +21,8 @@ import numpy as np
 from ...config.sections.nodes import NodeSettings
 from ...demo.dds_domain import free_domain
 from ...nodes import realtime
-from .robot import ROBOT, Child, RobotSide, StateMaker
+from .child import Child
+from .robot import ROBOT, RobotSide, StateMaker
 
 BENCH_WARM_UP = 2.0  # [s] that are not measured
 TARGET_POINT = (0.45, 0.1, 0.5)  # [m], a target for a policy

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,36 +14,23 @@ import rclpy
 from geometry_msgs.msg import PointStamped
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.utilities import get_rmw_implementation_identifier
+from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
-from ...config.resources import share_directory
 from ...config.sections.robot import RobotSettings
 from ...config.sections.simulation import PlantSettings
 from ...exceptions import MbrlError
 from ...messages import readers
 from ...nodes import message_writers, qos
-from ...nodes.process import DDS_SETTINGS
 from ...robots import Robot, load_robot
 from ...simulation.plant import Plant
+from .child import START_TIMEOUT, Child, isolated
 
 DESCRIPTION, TIP_LINK = "package-data:panda", "panda_hand"
 JOINTS = tuple(f"panda_joint{i}" for i in range(1, 8))
 ROBOT = {"robot.description": DESCRIPTION, "robot.joints": list(JOINTS), "robot.tip": TIP_LINK}
 START_POSE = (0.0, -0.5, 0.0, -2.0, 0.0, 1.6, 0.8)
-START_TIMEOUT = 120.0  # [s] for a node to get ready, including the first compilation
-
-
-def isolated() -> dict[str, str]:
-    """Return the environment of processes that communicate with each other only.
-
-    With Fast DDS they do so by UDP, as on a robot (nodes.process.prefer_udp).
-    """
-    if "fastrtps" not in get_rmw_implementation_identifier():
-        return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    file = str(share_directory() / "config" / "dds" / "local_udp.xml")
-    return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT", **dict.fromkeys(DDS_SETTINGS[1:], file)}
 
 
 @contextlib.contextmanager
@@ -63,51 +48,6 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 def panda(interface: str) -> Robot:
     """Load the Panda with one of the interfaces effort, velocity, position."""
     return load_robot(RobotSettings(description=DESCRIPTION, joints=JOINTS, tip=TIP_LINK, interface=interface))
-
-
-class Child:
-    """A node as a child process in a DDS domain, which ends when this process ends; its output is kept."""
-
-    def __init__(self, module: str, domain: int, parameters: Mapping[str, Any], **options: Any):
-        """Start a module of nodes/ with parameters; `options` are those of Popen, `environment` further variables."""
-        arguments = [sys.executable, "-m", "mbrl_ros.nodes.child_process", str(os.getpid()), module, "--ros-args"]
-        for key, value in parameters.items():
-            arguments += ["-p", f"{key}:={_spelled(value)}"]
-        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), **isolated(), **options.pop("environment", {})}
-        self.process = subprocess.Popen(
-            arguments,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            **options,
-        )
-        self.output: list[str] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    @property
-    def running(self) -> bool:
-        """Return whether the process has not ended."""
-        return self.process.poll() is None
-
-    def end(self, number: int, patience: float = 20.0) -> int:
-        """Send a signal and return the exit code; a process that has not ended after `patience` [s] is killed."""
-        if self.running:
-            self.process.send_signal(number)
-        try:
-            return self.process.wait(patience)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.wait()
-
-    def text(self, lines: int = 15) -> str:
-        """Return the last lines of its output."""
-        return "".join(self.output[-lines:])
-
-    def _read(self) -> None:
-        self.output.extend(self.process.stdout or ())
 
 
 class RobotSide:
@@ -136,6 +76,7 @@ class RobotSide:
         self.states_received, self.received_at = 0, 0.0  # of another robot's states; when the last one came [s]
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
+        self._further: list[Node] = []
         self._closing = False
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
@@ -145,8 +86,16 @@ class RobotSide:
         self._closing = True
         self._thread.join()
         self._executor.shutdown()
-        self.node.destroy_node()
+        for node in (self.node, *self._further):
+            node.destroy_node()
         self._context.try_shutdown()
+
+    def add_node(self, name: str) -> Node:
+        """Make a further node in this process, which ends with it."""
+        node = rclpy.create_node(name, context=self._context)
+        self._executor.add_node(node)
+        self._further.append(node)
+        return node
 
     def moves(self) -> bool:
         """Return whether the newest command is not zero, the safe command of the velocity interface."""
@@ -282,13 +231,3 @@ class Feed:
             time.sleep(max(0.0, begin + k / self.rate - time.perf_counter()))
             self.send()
             self._states.advance(self._robot.newest)
-
-
-def _spelled(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, Iterable):
-        return "[" + ", ".join(map(_spelled, value)) + "]"
-    return str(value)
