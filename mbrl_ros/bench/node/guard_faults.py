@@ -26,6 +26,7 @@ PROMISED_PAST = max(4.0 / GUARDED_RATE, 0.03) + 1.0 / GUARDED_RATE  # [s] to mpc
 LATENESS = 0.02  # [s] beyond that which count as late
 DISTURBED, LONGEST_GAP = 0.05, 0.08  # [s]
 REPEATED = 2.0
+MOMENT = 1.0  # [s]
 STOPPING_TIME = 2.0  # [s] for which the arm is watched
 LONGEST_SIGSTOP = 1.5  # [s]
 REPORT_PATIENCE = 3.0  # [s] until what happened is reported
@@ -54,6 +55,8 @@ class GuardFaults:
                     if not (arm.mpc.running and arm.guard.running):
                         break
                 arm.stream(0.3 * float(self._rng.random()))
+                if not arm.commanded and arm.stream(MOMENT, lambda: arm.commanded):
+                    continue  # the guard had taken over: this machine was late
                 self._happen()
                 self.cell.kills += 1
                 progress(self.cell.kills)
@@ -74,9 +77,9 @@ class GuardFaults:
         q, qd, first = arm.q, arm.qd, len(arm.side.sent_at)
         self._seen = 0 if arm.status is None else arm.status.interventions
         if self._kind == "guard-kills":
-            arm.guard.end(signal.SIGKILL)
+            arm.guard.process.kill()
         elif self._kind == "mpc-kills":
-            arm.mpc.end(signal.SIGKILL)
+            arm.mpc.process.kill()
         else:
             arm.mpc.process.send_signal(signal.SIGSTOP)
             arm.stream(LONGEST_SIGSTOP * float(self._rng.uniform(0.1, 1.0)))
@@ -141,10 +144,12 @@ class GuardFaults:
         """Start again what was killed, and wait until the guard forwards commands."""
         arm = self._arm
         if self._kind == "guard-kills":
+            arm.guard.end(signal.SIGKILL)
             arm.mpc.output.clear()
             arm.status = None
             arm.start_guard()
         elif self._kind == "mpc-kills":
+            arm.mpc.end(signal.SIGKILL)
             arm.start_mpc()
         if not arm.stream(START_TIMEOUT, lambda: arm.mode == "FORWARDING"):
             self._lost("the guard does not hand over")

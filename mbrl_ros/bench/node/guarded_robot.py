@@ -117,6 +117,11 @@ class GuardedRobot:
         return float(np.abs(self.qd).max())
 
     @property
+    def commanded(self) -> bool:
+        """Whether mpc_node commands the arm, and not the guard."""
+        return self.mode == "FORWARDING" and self.side.answered != OWN
+
+    @property
     def mode(self) -> str:
         """Return the guard's state."""
         return "" if self.status is None else self.status.mode
