@@ -32,7 +32,7 @@ ANSWER_PATIENCE = 20.0  # [s] for an answer: a busy machine
 LAST_COUNT = 10.0  # [s] until the diagnostics hold the last counts
 FIRST_STAMP = 1.0  # [s]
 SIDE_STEP = 0.3  # [rad] of the random postures around START_POSE
-MOTION = 300  # periods between two targets
+PERIODS_PER_TARGET = 300  # periods between two targets
 
 Progress = Callable[[int], None]
 
@@ -91,7 +91,7 @@ class DdsMessages:
         begun = goal = np.array(START_POSE)
         sent = 0
         while sent < count:
-            if self._period % MOTION == 0:
+            if self._period % PERIODS_PER_TARGET == 0:
                 begun, goal = goal, np.array(START_POSE) + self._rng.uniform(-SIDE_STEP, SIDE_STEP, len(START_POSE))
                 self._targets.publish(JointState(name=list(self._side.robot.joints), position=goal.tolist()))
             self._fault.draw()

@@ -25,14 +25,14 @@ FILES = "parameter-files"
 CONTROLLER_NAME = "bench_controller"
 FILE_RATE = 50.0  # [Hz] of the states that are sent meanwhile
 AFTERWARDS = 0.5  # [s] for which commands are watched for
-HEAD = "/**:\n  ros__parameters:\n"
+FILE_HEAD = "/**:\n  ros__parameters:\n"
 OTHER = {"effort": "velocity", "velocity": "position", "position": "effort"}
 
 
 def right_file(interface: str) -> str:
     """Return a file with which mpc_node commands the Panda."""
     return (
-        f"{HEAD}    control.rate: {FILE_RATE}\n    control.stamp_clock: ros\n    robot:\n"
+        f"{FILE_HEAD}    control.rate: {FILE_RATE}\n    control.stamp_clock: ros\n    robot:\n"
         f"      description: {DESCRIPTION}\n      joints: [{', '.join(JOINTS)}]\n      tip: {TIP_LINK}\n"
         f"      interface: {interface}\n"
     )

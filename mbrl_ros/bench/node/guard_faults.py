@@ -3,7 +3,7 @@
 The arm may go as far as braking at the acceleration limit takes it and 5 cm (falls.py). Where the first command of the
 one who takes over left its publisher later than promised, by the publishers' own time stamps, that counts as a late
 safe command. A fall is judged only where this machine was in time: the safe command was not late, no two commands in a
-row lay farther apart than LONGEST_GAP, and no period of this process was late by DISTURBED. Otherwise the kill counts
+row lay farther apart than LONGEST_COMMAND_GAP, and no period of this process was late by DISTURBED. Otherwise the kill counts
 as disturbed and is repeated, at most REPEATED times as often as was asked for.
 """
 
@@ -18,13 +18,13 @@ from ...types import Array
 from .child import START_TIMEOUT
 from .falls import FallJudge
 from .fault_record import Cell
-from .guarded_robot import GUARDED_RATE, OWN, RESTING, GuardedRobot
+from .guarded_robot import AT_REST, GUARDED_RATE, OWN, GuardedRobot
 
 GUARD_KINDS = ("mpc-kills", "guard-kills", "stops")
 PROMISED = max(3.0 / GUARDED_RATE, 0.02)  # [s] from the last good command to the guard's first (doc/guard.md)
 PROMISED_PAST = max(4.0 / GUARDED_RATE, 0.03) + 1.0 / GUARDED_RATE  # [s] to mpc_node's first one past the guard
 LATENESS = 0.02  # [s] beyond that which count as late
-DISTURBED, LONGEST_GAP = 0.05, 0.08  # [s]
+DISTURBED, LONGEST_COMMAND_GAP = 0.05, 0.08  # [s]
 REPEATED = 2.0
 MOMENT = 1.0  # [s]
 STOPPING_TIME = 2.0  # [s] for which the arm is watched
@@ -107,7 +107,7 @@ class GuardFaults:
                 f"the guard: {arm.mode}\n{arm.mpc.text()}{arm.guard.text()}"
             )
         self.cell.largest = max(self.cell.largest, self._falls.largest)
-        if self._kind != "stops" and arm.speed > RESTING and not arm.stream(STOPPING_TIME, lambda: arm.speed < RESTING):
+        if self._kind != "stops" and arm.speed > AT_REST and not arm.stream(STOPPING_TIME, lambda: arm.speed < AT_REST):
             self.cell.falls += 1
             self.cell.note(f"not at rest: {arm.speed:.2f} rad/s; the guard: {arm.mode}\n{arm.mpc.text()}")
 
@@ -131,7 +131,7 @@ class GuardFaults:
         if late > LATENESS:
             self.cell.late += 1
             self.cell.note(f"the safe command came {1e3 * late:.1f} ms later than promised")
-        return late > LATENESS or longest > LONGEST_GAP or self._arm.overrun > DISTURBED
+        return late > LATENESS or longest > LONGEST_COMMAND_GAP or self._arm.overrun > DISTURBED
 
     def _reported(self) -> bool:
         """Return whether somebody says what happened."""

@@ -28,7 +28,7 @@ from .robot import ROBOT, START_POSE, RobotSide, StateMaker
 GUARDED_RATE, GUARDED_TIMEOUT = 100.0, 0.05  # [Hz], [s] control.state_timeout
 GUARD_NAME = "guard_node"
 OWN = -1.0  # RobotSide.answered of a command that answers no state: the guard's own
-MOVING, RESTING = 0.3, 0.05  # [rad/s]: the fastest joint of an arm in motion, and at rest
+IN_MOTION, AT_REST = 0.3, 0.05  # [rad/s]: the fastest joint of an arm in motion, and at rest
 SIDE = 0.4  # [rad] of the random postures around START_POSE
 MOTION_PATIENCE = 20.0  # [s] until an arm that may move does
 
@@ -141,7 +141,7 @@ class GuardedRobot:
             self.begun = self.q
             goal = self.goal = np.array(START_POSE) + SIDE * self._rng.choice((-1.0, 1.0), len(START_POSE))
             self._targets.publish(JointState(name=list(self.side.robot.joints), position=goal.tolist()))
-            if self.stream(ANSWER, lambda: self.speed > MOVING and self.mode == "FORWARDING"):
+            if self.stream(ANSWER, lambda: self.speed > IN_MOTION and self.mode == "FORWARDING"):
                 return True
         return False
 

@@ -30,7 +30,7 @@ MESSAGE_KINDS: Mapping[str, type[StateFault]] = {
 REACH = 0.5  # [rad] of the random postures around START_POSE
 TURNS = 2.5  # [rad] by which the joint without an end is sent on
 ROUNDS_PER_ARM = 200  # rounds after which a new arm is made: another clock, another noise
-STILL = 0.02  # [rad/s]: an arm that is slower rests
+SLOWEST = 0.02  # [rad/s]: an arm that is slower rests
 LONGEST_RECOVERY = 600  # periods within which the arm must be active again
 ALONE = 220  # periods with good states at the beginning: earlier nobody can tell two publishers apart (state_check.py)
 LONGEST_BEGINNING = 300  # periods until a new arm is active
@@ -89,7 +89,7 @@ class MessageFaults:
         arm, rng = self._arm, self._rng
         assert arm is not None
         truth = arm.plant.truth
-        if np.abs(truth.qd).max() < STILL and rng.random() < 0.9:
+        if np.abs(truth.qd).max() < SLOWEST and rng.random() < 0.9:
             self._begun, self._goal = truth.q, self._next_goal(truth.q)
             if not arm.go(self._goal):
                 self._lost(f"a target was refused: {arm.supervisor.refusal}")
