@@ -3,7 +3,8 @@
 The arm may go as far as braking at the acceleration limit takes it and 5 cm (falls.py). Where the first command of the
 one who takes over left its publisher later than promised, by the publishers' own time stamps, that counts as a late
 safe command. A fall is judged only where this machine was in time: the safe command was not late, no two commands in a
-row lay farther apart than LONGEST_COMMAND_GAP, and no period of this process was late by DISTURBED. Otherwise the kill counts
+row lay farther apart than LONGEST_COMMAND_GAP, and no period of this process was late by DISTURBED. Otherwise the kill
+counts
 as disturbed and is repeated, at most REPEATED times as often as was asked for.
 """
 
