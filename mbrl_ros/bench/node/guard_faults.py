@@ -4,8 +4,7 @@ The arm may go as far as braking at the acceleration limit takes it and 5 cm (fa
 one who takes over left its publisher later than promised, by the publishers' own time stamps, that counts as a late
 safe command. A fall is judged only where this machine was in time: the safe command was not late, no two commands in a
 row lay farther apart than LONGEST_COMMAND_GAP, and no period of this process was late by DISTURBED. Otherwise the kill
-counts
-as disturbed and is repeated, at most REPEATED times as often as was asked for.
+counts as disturbed and is repeated, at most REPEATED times as often as was asked for.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from ...types import Array
 from .child import START_TIMEOUT
 from .falls import FallJudge
 from .fault_record import Cell
-from .guarded_robot import AT_REST, GUARDED_RATE, OWN, GuardedRobot
+from .guarded_robot import SLOW_ENOUGH, GUARDED_RATE, OWN, GuardedRobot
 
 GUARD_KINDS = ("mpc-kills", "guard-kills", "stops")
 PROMISED = max(3.0 / GUARDED_RATE, 0.02)  # [s] from the last good command to the guard's first (doc/guard.md)
@@ -108,7 +107,11 @@ class GuardFaults:
                 f"the guard: {arm.mode}\n{arm.mpc.text()}{arm.guard.text()}"
             )
         self.cell.largest = max(self.cell.largest, self._falls.largest)
-        if self._kind != "stops" and arm.speed > AT_REST and not arm.stream(STOPPING_TIME, lambda: arm.speed < AT_REST):
+        if (
+            self._kind != "stops"
+            and arm.speed > SLOW_ENOUGH
+            and not arm.stream(STOPPING_TIME, lambda: arm.speed < SLOW_ENOUGH)
+        ):
             self.cell.falls += 1
             self.cell.note(f"not at rest: {arm.speed:.2f} rad/s; the guard: {arm.mode}\n{arm.mpc.text()}")
 

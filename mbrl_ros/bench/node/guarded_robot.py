@@ -28,7 +28,7 @@ from .robot import ROBOT, START_POSE, RobotSide, StateMaker
 GUARDED_RATE, GUARDED_TIMEOUT = 100.0, 0.05  # [Hz], [s] control.state_timeout
 GUARD_NAME = "guard_node"
 OWN = -1.0  # RobotSide.answered of a command that answers no state: the guard's own
-IN_MOTION, AT_REST = 0.3, 0.05  # [rad/s]: the fastest joint of an arm in motion, and at rest
+IN_MOTION, SLOW_ENOUGH = 0.3, 0.05  # [rad/s]: the fastest joint of an arm in motion, and at rest
 SIDE = 0.4  # [rad] of the random postures around START_POSE
 MOTION_PATIENCE = 20.0  # [s] until an arm that may move does
 
