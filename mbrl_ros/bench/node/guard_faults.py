@@ -18,7 +18,7 @@ from ...types import Array
 from .child import START_TIMEOUT
 from .falls import FallJudge
 from .fault_record import Cell
-from .guarded_robot import SLOW_ENOUGH, GUARDED_RATE, OWN, GuardedRobot
+from .guarded_robot import GUARDED_RATE, OWN, SLOW_ENOUGH, GuardedRobot
 
 GUARD_KINDS = ("mpc-kills", "guard-kills", "stops")
 PROMISED = max(3.0 / GUARDED_RATE, 0.02)  # [s] from the last good command to the guard's first (doc/guard.md)
