@@ -176,7 +176,7 @@ ACCIDENTS = {
         files(node(ROBOT, "mpc_controller")),
     ),
     "A misspelt setting": Accident(
-        "robot.yaml holds `control.rte`.",
+        "robot.yaml holds the misspelled control.rte.",
         MPC,
         ("unknown setting 'control.rte'; did you mean 'control.rate'?",),
         1,
