@@ -25,6 +25,7 @@ from rclpy.utilities import ok, try_shutdown
 
 from ..guard.settings import BOUNDS, GuardSettings
 
+LOOK_UP_PERIOD = 0.5  # [s] after which the main thread looks whether a signal has come by another way
 TRANSPORTS = ("FASTDDS_BUILTIN_TRANSPORTS", "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 
 
@@ -34,8 +35,9 @@ def run(make_node: Callable[[], Any], arguments: list[str] | None = None) -> int
         os.environ[TRANSPORTS[0]] = "UDPv4"
     read, write = os.pipe()
     os.set_blocking(write, False)
+    signalled: list[int] = []  # by the handlers: the byte in the pipe is only faster
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, lambda number, _: signalled.append(number))
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
@@ -50,7 +52,8 @@ def run(make_node: Callable[[], Any], arguments: list[str] | None = None) -> int
     thread = threading.Thread(target=_spin, args=(executor, ended), name="executor", daemon=True)
     thread.start()
     node.begin()
-    select.select([read], [], [])
+    while not signalled and not select.select([read], [], [], LOOK_UP_PERIOD)[0]:
+        pass
     node.end()
     ended.set_result(None)
     executor.wake()

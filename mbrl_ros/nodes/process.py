@@ -7,11 +7,13 @@ codes: 0 ended as requested, 1 the node gave up, 2 it could not start (the reaso
 from __future__ import annotations
 
 import gc
+import math
 import os
 import select
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
@@ -28,6 +30,7 @@ from ..config.settings_file import check, located, parameter_files
 from ..exceptions import ConfigurationError, MbrlError
 
 DDS_SETTINGS = ("FASTDDS_BUILTIN_TRANSPORTS", "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+LOOK_UP = 0.5  # [s] after which the main thread looks whether a signal has come by another way
 PROCESS_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -37,16 +40,18 @@ class EndRequest:
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
+        self._signalled = False
         self.code = 0
 
     def on_signals(self) -> None:
         """Take SIGINT and SIGTERM as requests to end.
 
         They are written into the pipe where they arrive. A Python handler alone is called by the main thread only,
-        and not while the main thread waits, be it that the signal came just before or to another thread.
+        and not while the main thread waits, be it that the signal came just before or to another thread. It is there
+        for a byte that does not arrive, whatever becomes of the pipe: wait() looks up now and then.
         """
         for number in PROCESS_SIGNALS:
-            signal.signal(number, lambda *_: None)
+            signal.signal(number, self._note)
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
 
     def set(self, code: int = 0) -> None:
@@ -56,7 +61,17 @@ class EndRequest:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for a request, at most `timeout` [s]; return whether there is one."""
-        return bool(select.select([self._read], [], [], timeout)[0])
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        while not self._signalled:
+            left = end - time.monotonic()
+            if select.select([self._read], [], [], min(LOOK_UP, max(0.0, left)))[0]:
+                return True
+            if left <= LOOK_UP:
+                break
+        return self._signalled
+
+    def _note(self, *_: object) -> None:
+        self._signalled = True
 
     def close(self) -> None:
         """Ignore the signals from now on: after the end a second Ctrl-C has nothing to do."""
