@@ -80,6 +80,7 @@ class Guard:
         # the commands of mpc_node before the last one, each with the periods until the next, the newest last
         self._before: deque[tuple[Sequence[float] | Array, float]] = deque(maxlen=SPEED_COMMANDS)
         self._good_at = self._sent_at = -math.inf  # the last good command of mpc_node; the last one that went out
+        self._next = -math.inf  # when the next safe command is due
         self._streak, self._since = 0, -math.inf
 
     # --- what comes in ------------------------------------------------------------------------------------------------
@@ -159,7 +160,7 @@ class Guard:
             return min(self._good_at + self.timeout, self._heartbeat + self.settings.heartbeat_timeout)
         if self._law is None or self._law_parameters is None:
             return math.inf
-        return self._sent_at + self._law_parameters.period
+        return self._next
 
     def act(self, now: float) -> Array | None:
         """Return the safe command (n,) that goes out at `now`, None if none does."""
@@ -177,8 +178,10 @@ class Guard:
         # the silence before it is no time to brake in
         elapsed = period if begins else min(max(now - self._sent_at, 0.1 * period), LONGEST_STEP * period)
         u = self._law.command(elapsed, self.states.newest(now))
-        # The commands keep their grid, unless one is late.
-        self._sent_at = self._sent_at + period if now - self._sent_at < 1.5 * period else now
+        # the due times are a grid: a late wake-up moves none, and what is over is left out
+        self._next = now if begins else self._next
+        self._next += period * (1.0 + math.floor((now - self._next + DUE_ROUNDING) / period))
+        self._sent_at = now
         self._last = u
         self.counts["played"] += 1
         return u
@@ -270,6 +273,7 @@ class Guard:
             self.epoch += 1
             self.counts["interventions"] += 1
             self._since = now
+            self._next = self._sent_at + (0.0 if self._law_parameters is None else self._law_parameters.period)
         self.mode, self.cause, self._streak = mode, cause, 0
 
     def _hands_over(self, u: Array, parameters: GuardParameters, check: CommandCheck, now: float, late: float) -> bool:
