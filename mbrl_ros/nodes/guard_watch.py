@@ -5,7 +5,8 @@ come to rest, mpc_node begins again from the guard's command and acknowledges th
 guard forwards again, mpc_node commands the arm, after an intervention longer than `supervisor.stale_limit` in FAULT.
 
 When the guard's commands no longer come though mpc_node's go on, the guard is lost: FAULT, and commands go past it
-until it forwards again.
+until it forwards again, or shows by an intervention that it was only late: then it commands the arm, and nobody past
+it. A silence counts by mpc_node's own ticks as well as by the clock: while mpc_node itself is not run, none passes.
 
 In simulated time and in lockstep own ticks alone measure the silence. In lockstep the first command does not wait for a
 status of the guard either, so that a run does not depend on when a message comes.
@@ -23,7 +24,7 @@ from ..guard.messages import GuardStatus, Time
 from ..safety.state_machine import Guard, Request
 from ..types import Array
 
-LOST_PERIODS, LOST_TIME = 4.0, 0.03  # periods and [s] without a command from the guard, whichever is longer
+LOST_PERIODS, LOST_TIME = 4.0, 0.1  # periods and [s] without a command from the guard, whichever is longer
 COMMAND_CHANGED = 0.02  # of a command's range: the guard's command has moved on, for example with a new load
 GUARD_REQUESTS = {Mode.HOLD: Request.HOLD, Mode.E_STOP: Request.E_STOP}
 
@@ -131,11 +132,10 @@ class GuardWatch:
     def _on_intervention(self, status: GuardStatus, before: GuardStatus | None) -> None:
         self._lasted = status.lasted
         waits = self._lockstep and status.state == Mode.WAITING  # for any good command
-        if (
-            self.past_guard or waits and not self.overridden
-        ):  # it is back; it takes over when this node's commands are where it holds the arm
-            self.epoch = status.epoch
+        if waits and not self.overridden or self.past_guard and status.u is None:
+            self.epoch = status.epoch  # it is back, or begins; it takes over with this node's first good command
             return
+        self.past_guard = False  # it was only late, and holds the arm: two must not command it
         if not self.overridden:
             self.overridden, self._adopted, self._asked = True, None, False
             self._heard_at, self._ticks = max(self._heard_at, self.status_at), 0

@@ -190,8 +190,9 @@ def test_malformed_messages_change_nothing(sender):
     """Parameters, commands and states of every wrong kind, among good ones."""
     rng, peer = np.random.default_rng(0), sender.peer
     peer.until(lambda: sender.forwarded(0.1), "a command")
-    good = write_parameters(parameters(2, "velocity", 10**6, source="/peer"), Float64MultiArray(), MultiArrayDimension)
-    for k in range(100):
+    good = write_parameters(parameters(2, "velocity", 0, source="/peer"), Float64MultiArray(), MultiArrayDimension)
+
+    def send(k: int) -> None:
         bad = Float64MultiArray(data=list(good.data))
         bad.layout.dim = [
             MultiArrayDimension(label=dim.label, size=dim.size, stride=dim.stride) for dim in good.layout.dim
@@ -214,12 +215,20 @@ def test_malformed_messages_change_nothing(sender):
         sender.commands.publish(Float64MultiArray(data=[0.0] * 50_000))
         sender.states.publish(JointState(name=["x"] * 20_000))
         sender.states.publish(state(1.0, (np.nan, 0.0), (0.0, 0.0), JOINTS))
-        sender.good(0.001 * k)
+        sender.good(0.001 * (k % 100))
         peer.spin()
+
+    def counted() -> bool:
+        nonlocal sent
+        sent += 1
+        send(sent)
+        return sent >= 100 and int(sender.diagnosis().get("refused: bad parameters", 0)) > 50
+
+    sent = -1
+    peer.until(counted, "the count of refusals")
     peer.until(lambda: sender.forwarded(0.2), "another command")
     values = np.array([message.data for message in peer.heard["/commands"]])
     assert np.isfinite(values).all() and np.abs(values).max() <= 3.0
-    peer.until(lambda: int(sender.diagnosis().get("refused: bad parameters", 0)) > 50, "the count of refusals")
     assert sender.guard.running
 
 

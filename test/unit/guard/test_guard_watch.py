@@ -117,6 +117,43 @@ def test_a_guard_that_is_silent_while_commands_go_on_is_lost():
     assert not rig.tick(100)
 
 
+def test_a_guard_that_is_only_late_is_not_lost():
+    rig = Rig().forwarding()
+    for _ in range(20):
+        assert not rig.tick(round(0.9 * LOST_TIME / DT), heard=False)
+        rig.tick(1)
+    assert rig.did == []
+
+
+def test_time_in_which_mpc_node_is_not_run_does_not_count():
+    """A busy machine lets it run for a tick now and then: the guard has had no more of the processor than that."""
+    rig = Rig().forwarding()
+    rig.tick(10)
+    ticks = round(LOST_TIME / DT) - 2  # the one in which a command was heard counts
+    for _ in range(ticks):
+        rig.now += 0.05
+        assert not rig.watch.after_tick(rig.now)
+    assert rig.tick(1, heard=False)  # a guard that is silent for as long as mpc_node runs is lost all the same
+
+
+def test_a_guard_that_was_taken_for_lost_but_holds_the_arm_commands_it_alone():
+    rig = Rig().forwarding()
+    rig.tick(100, heard=False)
+    assert rig.watch.past_guard
+    rig.did.clear()
+    assert rig.tell(Mode.ACTING, 8, at_rest=False, lasted=0.2) == [(Guard.ACTS, None)]
+    assert not rig.watch.past_guard and rig.watch.overridden and rig.watch.epoch == 7
+    assert rig.tell(Mode.ACTING, 8, lasted=0.3) == [(Guard.ACTS, U.tolist())] and rig.watch.epoch == 8
+    assert rig.tell(Mode.FORWARDING, 8) == [(Guard.FORWARDS, None)]
+
+
+def test_a_guard_whose_last_status_comes_after_it_was_lost_is_lost_once_more():
+    rig = Rig().forwarding()
+    rig.tick(100, heard=False)
+    rig.tell(Mode.ACTING, 8, at_rest=False)
+    assert rig.tick(100, heard=False) and rig.watch.past_guard and rig.did[-1] == (Guard.LOST, None)
+
+
 def test_own_silence_is_not_the_guards():
     """A process that was stopped for a second has heard nothing, and sent nothing either."""
     rig = Rig().forwarding()
