@@ -32,6 +32,7 @@ from ..types import Array
 from . import qos
 from .command_publisher import CommandPublisher
 from .guard_watch import GuardWatch
+from .heard_commands import HeardCommands
 from .tick_observer import TickObserver
 from .wall_timer import create_wall_timer
 
@@ -82,6 +83,7 @@ class GuardLink(TickObserver):
             request=loop.request,
             time=measure,
         )
+        self._heard = HeardCommands(loop.dt, timed=measure is Time.WALL)
         self._parameters = node.create_publisher(Float64MultiArray, f"{guard}/parameters_in", qos.RELIABLE)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         subscribe = node.create_subscription
@@ -100,6 +102,7 @@ class GuardLink(TickObserver):
     def begin(self) -> None:
         """Begin to watch: until the guard forwards, it counts as commanding the arm."""
         self._next, self._sent = -np.inf, None
+        self._heard.clear()
         self._timer = create_wall_timer(self._node, LINK_DIAGNOSTICS_PERIOD, self._diagnose)
         self._watch.begin()
 
@@ -151,7 +154,10 @@ class GuardLink(TickObserver):
     # --- callbacks ----------------------------------------------------------------------------------------------------
 
     def _on_command(self, raw: bytes) -> None:
-        self._watch.heard(time.monotonic())
+        now = time.monotonic()
+        self._watch.heard(now)
+        if not self._watch.past_guard:
+            self._heard.put(raw, now)
 
     def _on_status(self, message: Float64MultiArray) -> None:
         order = self._commands.order
@@ -173,11 +179,17 @@ class GuardLink(TickObserver):
 
     def _override(self, guard: Guard, command: Array | None) -> None:
         self._commands.past_guard = self._watch.past_guard
+        speed, order = None, self._commands.order
+        heard = self._heard.last(self._supervisor.robot.n) if guard is Guard.LOST and order is not None else None
+        if heard is not None:  # the robot is there; this node's own commands have gone on past it
+            command, speed = np.empty_like(heard[0]), np.empty_like(heard[1])
+            command[order], speed[order] = heard
         self._loop.between_commands(
             "guard",
-            lambda: self._supervisor.override(guard, command),
+            lambda: self._supervisor.override(guard, command, speed),
             guard=guard.value,
             command=None if command is None else command.tolist(),
+            speed=None if speed is None else speed.tolist(),
         )
 
     # --- inside -------------------------------------------------------------------------------------------------------

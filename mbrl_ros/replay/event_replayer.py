@@ -110,9 +110,9 @@ class EventReplayer:
         )
 
     def _override(self, event: Event) -> None:
-        command = event.details["command"]
-        u = None if command is None else np.array(command, dtype=np.float64)
-        self._cycle.supervisor.override(Guard(event.details["guard"]), u)
+        known = (event.details["command"], event.details.get("speed"))  # bags of older versions hold no speed
+        command, speed = (None if values is None else np.array(values, dtype=np.float64) for values in known)
+        self._cycle.supervisor.override(Guard(event.details["guard"]), command, speed)
 
     def _place_uncontrolled(self, event: Event) -> None:
         positions = event.details["positions"]

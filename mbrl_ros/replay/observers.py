@@ -151,7 +151,7 @@ class NullSupervisor:
     def interrupted(self, cause: Reason) -> None:
         """Do nothing: there is no ramp."""
 
-    def override(self, guard: Guard, command: Array | None = None) -> None:
+    def override(self, guard: Guard, command: Array | None = None, speed: Array | None = None) -> None:
         """Do nothing: no guard commands anything here."""
 
     def request(self, request: Request, observation: Observation | None = None) -> bool:

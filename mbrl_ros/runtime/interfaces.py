@@ -177,8 +177,8 @@ class CommandSupervisor(Protocol):
     def interrupted(self, cause: Reason) -> None:
         """Let the ramp begin again after the next decision."""
 
-    def override(self, guard: Guard, command: Array | None = None) -> None:
-        """Take note of what the guard does; `command` (nu,) holds the arm."""
+    def override(self, guard: Guard, command: Array | None = None, speed: Array | None = None) -> None:
+        """Take note of what the guard does; `command` (nu,) holds the arm, or changed by `speed` (nu,) [1/s]."""
 
     def stop(self, observation: Observation | None, reason: Reason = Reason.STOPPING) -> Command:
         """Return the safe command at once."""

@@ -50,11 +50,15 @@ class CommandLimiter:
         self._stopping_speed: Array = np.zeros(robot.n)
         self._fraction: Array = np.ones(robot.n)  # of the guard's speed that is allowed
 
-    def reset(self, command: Array) -> None:
-        """Start anew with `command` (n,) in effect for long."""
+    def reset(self, command: Array, speed: Array | None = None) -> None:
+        """Start anew with `command` (n,) in effect, for long or while it changes by `speed` (n,) [1/s]."""
         self.previous = self.inside(command)
-        self._last_step = self._stopping_speed = np.zeros(self.robot.n)
-        self._fraction = np.ones(self.robot.n)
+        self._last_step, self._fraction = np.zeros(self.robot.n), np.ones(self.robot.n)
+        if speed is not None:
+            self._last_step = self.dt * _within(speed, -self.robot.velocity_limit, self.robot.velocity_limit)
+            self.begin_stopping()
+        else:
+            self._stopping_speed = np.zeros(self.robot.n)
 
     def inside(self, u: Array) -> Array:
         """Return the nearest command (n,) inside [l, h]."""

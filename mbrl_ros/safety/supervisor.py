@@ -181,15 +181,16 @@ class Supervisor:
             self._continuing = self.state in (State.ACTIVE, State.DEGRADED) and not cause & Reason.NOT_FOLLOWING
         self._stale(cause)
 
-    def override(self, guard: Guard, command: Array | None = None) -> None:
-        """Take note of what the guard does from now on, and of its `command` (n,) that holds the arm if it is known.
+    def override(self, guard: Guard, command: Array | None = None, speed: Array | None = None) -> None:
+        """Take note of what the guard does: `command` (n,) holds the arm, or brakes it from its `speed` (n,) [1/s].
 
         While it acts, the safe command is returned; afterwards the controller begins again as after missing states.
         """
         self._guard = guard
         if command is not None:
-            self.limiter.reset(command)
-            self.safe.reset(self.limiter.previous)
+            self.limiter.reset(command, speed)
+            if speed is None:
+                self.safe.reset(self.limiter.previous)
         if guard in (Guard.ACTED_TOO_LONG, Guard.LOST):
             self._trigger(Condition.FAULT, Reason.GUARD)
         self._stale(Reason.GUARD)

@@ -1,0 +1,138 @@
+"""A guard killed in mid-motion: mpc_node brakes the arm from where the robot was left, on a clock of its own."""
+
+import struct
+
+import numpy as np
+import pytest
+
+from mbrl_ros.bench.node.falls import BEYOND, FallJudge
+from mbrl_ros.config.sections.safety import SupervisorSettings
+from mbrl_ros.guard.guard import Mode
+from mbrl_ros.guard.messages import GuardStatus
+from mbrl_ros.nodes.guard_watch import GuardWatch
+from mbrl_ros.nodes.heard_commands import KEPT, HeardCommands
+from mbrl_ros.robots.kinematics import Kinematics
+from mbrl_ros.safety.state_machine import Guard, State
+from mbrl_ros.safety.supervisor import Supervisor
+from mbrl_ros.types import Decision, DecisionStatus, Observation
+from support.robots import planar_robot
+
+DT = 0.005
+SPEED = np.array([1.0, 0.4])  # [rad/s]
+LOAD = np.array([-3.0, -1.0])  # [N m]
+
+
+def serialized(u) -> bytes:
+    """std_msgs/Float64MultiArray without labels."""
+    return b"\x00\x01\x00\x00" + struct.pack(f"<IIIxxxx{len(u)}d", 0, 0, len(u), *u)
+
+
+class Arm:
+    """Two links, mpc_node's supervisor and its watch over the guard; `alive`: the guard passes commands on."""
+
+    def __init__(self, interface, fastest):
+        self.fastest = fastest
+        self.robot = planar_robot(2, interface, effort=100.0)
+        self.supervisor = Supervisor(self.robot, SupervisorSettings(), DT)
+        self.heard = HeardCommands(DT, timed=True)
+        self.now, self.alive, self.past, self.lost = 50.0, True, False, 0
+        self.q = self.wanted = np.array([0.1, 0.2])
+        self.qd = self.speed = np.zeros(2)
+        self.u = {"effort": -LOAD, "velocity": np.zeros(2), "position": self.q}[interface]  # what the robot has
+        self.watch = GuardWatch(DT, 0.5, np.ones(2), override=self._override, request=lambda request: None)
+        self.watch.begin()
+        for mode in (Mode.WAITING, Mode.FORWARDING):
+            u = None if mode is Mode.WAITING else self.u
+            self.watch.take_status(GuardStatus(mode.name, "", "", int(mode), 7, True, 0.0, 0, 0, 0, 0, u), self.now)
+        self.supervisor.reset(self.observation)
+
+    @property
+    def observation(self):
+        return Observation(self.now, self.q, self.qd)
+
+    def _override(self, guard, command):
+        last = self.heard.last(2) if guard is Guard.LOST else None
+        self.supervisor.override(guard, *(last or (command, None)))
+        self.past = self.watch.past_guard
+
+    def tick(self, watched=True):
+        """One period: the controller goes on along its motion, whatever becomes of its commands."""
+        interface = self.robot.interface
+        acceleration = np.clip((self.fastest - self.speed) / DT, 0.0, 4.0)
+        self.speed = self.speed + DT * acceleration
+        self.wanted = self.wanted + DT * self.speed
+        effort = self.supervisor.safe.arrest.inertia(self.q) @ acceleration - LOAD if interface == "effort" else None
+        wanted = {"effort": effort, "velocity": self.speed, "position": self.wanted}[interface]
+        u = self.supervisor.filter(Decision(self.now, wanted, DecisionStatus.OK), self.observation).u
+        if self.alive or self.past:
+            self.u = u
+        if self.alive:
+            self.watch.heard(self.now)
+            self.heard.put(serialized(u), self.now)
+        if watched and self.watch.after_tick(self.now):
+            self.lost += 1
+        self._move()
+        self.now += DT
+
+    def _move(self):
+        if self.robot.interface == "position":
+            self.qd, self.q = (self.u - self.q) / DT, self.u
+        elif self.robot.interface == "velocity":
+            self.qd, self.q = self.u, self.q + DT * self.u
+        else:
+            qdd = np.linalg.solve(self.supervisor.safe.arrest.inertia(self.q), self.u + LOAD)
+            self.q, self.qd = self.q + DT * self.qd + 0.5 * DT**2 * qdd, self.qd + DT * qdd
+
+
+@pytest.mark.parametrize(
+    "interface, noticed, share",
+    (("effort", 0, 0.3), ("velocity", 0, 0.4), ("position", 0, 1.0), ("position", 20, 1.0), ("position", 40, 1.0)),
+)
+def test_a_guard_killed_in_mid_motion_leaves_the_arm_near(interface, noticed, share):
+    """`noticed`: periods for which mpc_node gets no processor to notice it, while its commands go on.
+
+    With a velocity or an effort the arm goes on until it is noticed: its distance is LOST_TIME times its speed.
+    """
+    arm, fastest = Arm(interface, share * SPEED), share * SPEED
+    for _ in range(150):
+        arm.tick()
+    assert arm.supervisor.state is State.ACTIVE and not arm.lost
+    np.testing.assert_allclose(arm.qd, fastest, atol=0.02)
+    judge, tip, sent = FallJudge(arm.robot), Kinematics(arm.robot), arm.u
+    judge.begin(arm.q, arm.qd)
+    arm.alive = False
+    for k in range(300):
+        u = arm.u
+        arm.tick(watched=k >= noticed)
+        assert not judge.fell(tip.position(arm.q))
+        if interface != "effort" and arm.past:  # no step: the last command goes on, ever slower
+            change = arm.u - u if interface == "position" else DT * arm.u
+            assert (np.abs(change) <= DT * fastest + 1e-6).all() and (change >= -1e-9).all()
+    assert arm.lost == 1 and arm.supervisor.state is State.FAULT
+    assert judge.largest < (0.005 if interface == "position" else BEYOND)
+    assert np.abs(arm.qd).max() < 5e-3
+    if interface == "position":
+        np.testing.assert_allclose(arm.q, sent + 0.5 * fastest**2 / arm.robot.acceleration_limit, atol=0.005)
+
+
+def test_the_last_command_and_its_speed():
+    heard, rng = HeardCommands(DT, timed=True), np.random.default_rng(1)
+    assert heard.last(2) is None
+    heard.put(serialized([0.3, 0.1]), 5.0)
+    u, speed = heard.last(2)
+    assert u.tolist() == [0.3, 0.1] and not speed.any()
+    for k in range(50):  # every third is missed, and they come up to half a period late
+        if k % 3:
+            heard.put(serialized(0.1 * np.ones(2) + k * DT * SPEED), 6.0 + DT * (k + rng.uniform(0.0, 0.5)))
+    u, speed = heard.last(2)
+    np.testing.assert_allclose(u, 0.1 + 49 * DT * SPEED)
+    np.testing.assert_allclose(speed, SPEED, rtol=0.15)
+    for k in range(KEPT):  # a burst
+        heard.put(serialized(k * DT * SPEED), 7.0)
+    np.testing.assert_allclose(heard.last(2)[1], SPEED)
+    heard.put(serialized([np.nan, 0.0]), 7.1)
+    heard.put(serialized([1.0]), 7.1)
+    heard.put(b"junk", 7.1)
+    np.testing.assert_allclose(heard.last(2)[0], (KEPT - 1) * DT * SPEED)
+    heard.clear()
+    assert heard.last(2) is None
