@@ -16,7 +16,7 @@ import numpy as np
 from ..guard.command_bytes import read_command
 from ..types import Array
 
-KEPT = 5  # commands; the change of one alone may be far from the speed
+HEARD_COMMANDS = 5  # commands; the change of one alone may be far from the speed
 
 
 class HeardCommands:
@@ -32,7 +32,7 @@ class HeardCommands:
 
     def __init__(self, period: float, *, timed: bool):
         self._period, self._timed = period, timed
-        self._heard: deque[tuple[bytes, float]] = deque(maxlen=KEPT)
+        self._heard: deque[tuple[bytes, float]] = deque(maxlen=HEARD_COMMANDS)
 
     def put(self, raw: bytes, now: float) -> None:
         """Keep a serialized command that came at `now` [s]; from any thread."""

@@ -10,7 +10,7 @@ from mbrl_ros.config.sections.safety import SupervisorSettings
 from mbrl_ros.guard.guard import Mode
 from mbrl_ros.guard.messages import GuardStatus
 from mbrl_ros.nodes.guard_watch import GuardWatch
-from mbrl_ros.nodes.heard_commands import KEPT, HeardCommands
+from mbrl_ros.nodes.heard_commands import HEARD_COMMANDS, HeardCommands
 from mbrl_ros.robots.kinematics import Kinematics
 from mbrl_ros.safety.state_machine import Guard, State
 from mbrl_ros.safety.supervisor import Supervisor
@@ -127,12 +127,12 @@ def test_the_last_command_and_its_speed():
     u, speed = heard.last(2)
     np.testing.assert_allclose(u, 0.1 + 49 * DT * SPEED)
     np.testing.assert_allclose(speed, SPEED, rtol=0.15)
-    for k in range(KEPT):  # a burst
+    for k in range(HEARD_COMMANDS):  # a burst
         heard.put(serialized(k * DT * SPEED), 7.0)
     np.testing.assert_allclose(heard.last(2)[1], SPEED)
     heard.put(serialized([np.nan, 0.0]), 7.1)
     heard.put(serialized([1.0]), 7.1)
     heard.put(b"junk", 7.1)
-    np.testing.assert_allclose(heard.last(2)[0], (KEPT - 1) * DT * SPEED)
+    np.testing.assert_allclose(heard.last(2)[0], (HEARD_COMMANDS - 1) * DT * SPEED)
     heard.clear()
     assert heard.last(2) is None
