@@ -3,8 +3,8 @@
 The arm may go as far as braking at the acceleration limit takes it and 5 cm (falls.py). Where the first command of the
 one who takes over left its publisher later than promised, by the publishers' own time stamps, that counts as a late
 safe command. A fall is judged only where this machine was in time: the safe command was not late, no two commands in a
-row lay farther apart than LONGEST_COMMAND_GAP, and no period of this process was late by DISTURBED. Otherwise the kill
-counts as disturbed and is repeated, at most REPEATED times as often as was asked for.
+row lay farther apart than LONGEST_COMMAND_GAP (a guard killed: than promised), and no period of this process was late
+by DISTURBED. Otherwise the kill counts as disturbed and is repeated, at most REPEATED times as often as was asked for.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ...nodes.guard_watch import LOST_PERIODS, LOST_TIME
 from ...types import Array
 from .child import START_TIMEOUT
 from .falls import FallJudge
@@ -22,7 +23,7 @@ from .guarded_robot import GUARDED_RATE, OWN, SLOW_ENOUGH, GuardedRobot
 
 GUARD_KINDS = ("mpc-kills", "guard-kills", "stops")
 PROMISED = max(3.0 / GUARDED_RATE, 0.02)  # [s] from the last good command to the guard's first (doc/guard.md)
-PROMISED_PAST = max(4.0 / GUARDED_RATE, 0.03) + 1.0 / GUARDED_RATE  # [s] to mpc_node's first one past the guard
+PROMISED_PAST = max(LOST_PERIODS / GUARDED_RATE, LOST_TIME) + 1.0 / GUARDED_RATE  # [s] to mpc_node's first command
 LATENESS = 0.02  # [s] beyond that which count as late
 DISTURBED, LONGEST_COMMAND_GAP = 0.05, 0.08  # [s]
 REPEATED = 2.0
@@ -124,9 +125,9 @@ class GuardFaults:
             sent = self._arm.side.sent_at[max(0, first - 20) :]
         times = 1e-9 * np.sort(np.array([at for _, at in sent], dtype=np.float64))
         gaps = np.diff(times)
-        longest = float(gaps.max(initial=0.0))
+        longest, most = float(gaps.max(initial=0.0)), LONGEST_COMMAND_GAP
         if self._kind == "guard-kills":
-            late = longest - PROMISED_PAST
+            late, most = longest - PROMISED_PAST, PROMISED_PAST + LATENESS
         else:
             own = next((k for k, (answered, _) in enumerate(sent) if answered == OWN), 0)
             if not own:
@@ -135,7 +136,7 @@ class GuardFaults:
         if late > LATENESS:
             self.cell.late += 1
             self.cell.note(f"the safe command came {1e3 * late:.1f} ms later than promised")
-        return late > LATENESS or longest > LONGEST_COMMAND_GAP or self._arm.overrun > DISTURBED
+        return late > LATENESS or longest > most or self._arm.overrun > DISTURBED
 
     def _reported(self) -> bool:
         """Return whether somebody says what happened."""
