@@ -66,6 +66,8 @@ class SimulatedArm:
             "planner.horizon": 10,
             "planner.backend": "casadi",
             "use_sim_time": True,
+            # an effort acts from its state on, without the lag that the servos of the other interfaces have
+            **({"control.delay": 0.0} if interface == "effort" else {}),
             **settings,
         }
         self.peer = Peer(self.domain)
