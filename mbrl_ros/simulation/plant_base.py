@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,7 @@ class Truth:
     tip: Array
 
 
-class BasePlant:
+class BasePlant(ABC):
     """`robot` in a physics engine. Arrays follow the order of `robot.joints`, whatever the engine's own order.
 
     `rejected` counts commands with an entry that is not finite (the drive keeps its last command), `clipped` those
@@ -79,29 +80,29 @@ class BasePlant:
 
     # --- what an engine does --------------------------------------------------------------------------------------
 
+    @abstractmethod
     def _place(self, q: Array) -> None:
         """Put the robot at q (n,), at rest, with nothing else left of what was before."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _advance(self, u: Array) -> None:
         """Let one step of the physics pass with the command u (n,) in effect."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _state(self) -> tuple[Array, Array, Array]:
         """Return q, qd and the drives' efforts (n,) as they are now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _truth(self) -> tuple[Array, Array, Array]:
         """Return q, qd (n,) and the tip (3,) [m] in the root link's frame as they are now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _load(self, kg: float, inertia: float) -> None:
         """Give the payload a mass [kg] and an inertia [kg m^2]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def holding_effort(self, q: Array) -> Array:
         """Return the efforts (n,) [N m or N] that hold the robot and its payload still at q (n,)."""
-        raise NotImplementedError
 
     # --- the same for all -----------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Sequence
 
@@ -24,7 +25,7 @@ GRIPPER = ("panda_finger_joint1", "panda_finger_joint2")
 WHEELS = tuple(f"wheel_{place}_joint" for place in ("front_left", "front_right", "rear_left", "rear_right"))
 
 
-class StateFault:
+class StateFault(ABC):
     """A kind of fault.
 
     `lasting`: for how many periods, `pause`: how many good ones follow at least, `together`: how many faults of the
@@ -38,16 +39,16 @@ class StateFault:
     def __init__(self, rng: np.random.Generator):
         self._rng = rng
 
-    def draw(self) -> None:
+    def draw(self) -> None:  # noqa: B027 - a kind without memory of its own has nothing to draw
         """Begin another fault."""
 
     def leap(self) -> float:
         """Return by how much the robot's clock leaps ahead before the next state [s]."""
         return 0.0
 
+    @abstractmethod
     def messages(self, good: JointState) -> tuple[list[JointState], int]:
         """Return what arrives in a period instead of the state `good`, and how many of it are wrong or unusual."""
-        raise NotImplementedError
 
 
 class Outliers(StateFault):
