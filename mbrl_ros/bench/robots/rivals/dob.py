@@ -30,7 +30,7 @@ class DisturbanceObserver(Rival):
     """PD with a disturbance observer for all joints together."""
 
     def __init__(self, robot: Robot, configuration: Configuration):
-        super().__init__(robot, configuration)
+        super().__init__(robot, configuration, "dob")
         self._gravity, self._inertia = GravityEffort(robot), JointSpaceInertia(robot)
         self._share = 1.0 - np.exp(-OBSERVER_RATE * self.dt)
         self._z: Array | None = None
@@ -41,7 +41,7 @@ class DisturbanceObserver(Rival):
         self._z = None
 
     def effort(self, observation: Observation, q: Array, qd: Array, qdd: Array) -> Array:
-        """Return the command; see `Rival`."""
+        """Return the command; see `EffortTracking`."""
         M, gravity = self._inertia(observation.q), self._gravity(observation.q)
         rate, momentum = TRACKING_RATE, OBSERVER_RATE * M @ observation.qd
         acted = self.acting()

@@ -36,7 +36,7 @@ class KalmanPayload(Rival):
     """Inverse dynamics with an extended Kalman filter for the payload."""
 
     def __init__(self, robot: Robot, configuration: Configuration):
-        super().__init__(robot, configuration)
+        super().__init__(robot, configuration, "ekf")
         self._inertia, self._bias, self._kinematics = JointSpaceInertia(robot), bias_force(robot), Kinematics(robot)
         self._heaviest = HEAVIEST * float(bodies_of(robot).mass.sum())
         self.forget()
@@ -49,7 +49,7 @@ class KalmanPayload(Rival):
         self._P = np.diag([*np.full(n, VELOCITY_NOISE**2), (WANDER * self._heaviest) ** 2])
 
     def effort(self, observation: Observation, q: Array, qd: Array, qdd: Array) -> Array:
-        """Return the command; see `Rival`."""
+        """Return the command; see `EffortTracking`."""
         M, J = self._inertia(observation.q), self._kinematics.jacobian(observation.q)
         h = np.array(self._bias(observation.q, observation.qd)).ravel()
         self._correct(observation.qd)
