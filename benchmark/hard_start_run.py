@@ -6,10 +6,12 @@ import time
 from typing import Any
 
 import numpy as np
-from hard_start_cases import ARMS, CONDITIONS, FAULTS, HOLD, SLOT, Case, Fault, prepare
+from hard_start_cases import CONDITIONS, FAULTS, PAYLOADS, Fault, prepare
 
+from mbrl_ros.bench.robots.case import Case
 from mbrl_ros.bench.robots.loop import Loop
 from mbrl_ros.bench.robots.run import ON_LIMIT
+from mbrl_ros.bench.robots.targets import HOLD_TIME, SLOT_TIME
 from mbrl_ros.controllers.factory import build_controller
 from mbrl_ros.demo.metrics import rest_error, settled
 from mbrl_ros.robots.kinematics import Kinematics
@@ -47,18 +49,18 @@ def run(
     r = Loop(case.plant, controller, case.configuration, told=told)
     built = time.perf_counter()
     result = {"arm": arm, "condition": name, "seed": seed, "interface": interface}
-    r.until(HOLD if condition.fault != "start" else FAULTS["start"].at)
+    r.until(HOLD_TIME if condition.fault != "start" else FAULTS["start"].at)
     if condition.fault:
-        result.update(_forced(r, case, FAULTS[condition.fault], ARMS[arm].payload))
+        result.update(_forced(r, case, FAULTS[condition.fault], PAYLOADS[arm]))
     else:
-        for target in case.targets:
+        for target in case.course.targets:
             r.go_to(target)
-            r.until(r.t + SLOT - 1e-6)
+            r.until(r.t + SLOT_TIME - 1e-6)
     tip, speed, state = column(r, "tip"), column(r, "speed"), column(r, "state")
     stamps = r.dt * np.arange(len(tip))
-    result.update(_targets(stamps, tip, case.targets[:0] if condition.fault else case.targets))
+    result.update(_targets(stamps, tip, case.course.targets[:0] if condition.fault else case.course.targets))
     result.update(
-        sag_mm=1e3 * float(np.linalg.norm(tip[stamps < HOLD] - tip[0], axis=1).max()),
+        sag_mm=1e3 * float(np.linalg.norm(tip[stamps < HOLD_TIME] - tip[0], axis=1).max()),
         fastest=float(speed.max()),
         at_limit=float((speed.max(axis=1) > ON_LIMIT).mean()),
         lost=r.lost_at is not None,
@@ -82,8 +84,8 @@ def _targets(stamps: Array, tip: Array, targets: Array) -> dict[str, Any]:
     """Return how many of the targets (k, 3) were held to the end of their slots, and their rest errors."""
     reached, rest = 0, []
     for i, target in enumerate(targets):
-        end = HOLD + (i + 1) * SLOT
-        during = (stamps >= end - SLOT - 1e-9) & (stamps < end - 1e-9)
+        end = HOLD_TIME + (i + 1) * SLOT_TIME
+        during = (stamps >= end - SLOT_TIME - 1e-9) & (stamps < end - 1e-9)
         if stamps[-1] < end - 2.0 * (stamps[1] - stamps[0]):
             rest.append(None)
             continue
@@ -98,10 +100,10 @@ def _forced(r: Loop, case: Case, fault: Fault, payload: float) -> dict[str, Any]
     """Force a fault (an emergency stop calls for the same safe command) and measure what the arm does afterwards."""
     at = fault.at
     if at != r.t:
-        r.go_to(case.targets[0])
+        r.go_to(case.course.targets[0])
         if at is None:
             r.until(r.t + 0.05)
-            at = 0.5 * (HOLD + r.controller.reference_end)
+            at = 0.5 * (HOLD_TIME + r.controller.reference_end)
     if fault.loaded is not None:
         r.until(fault.loaded)
         case.plant.set_payload(payload)

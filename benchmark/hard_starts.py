@@ -25,7 +25,7 @@ import traceback
 from pathlib import Path
 
 import yaml
-from hard_start_cases import ARMS, CONDITIONS
+from hard_start_cases import CONDITIONS, HOMES
 from hard_start_run import run
 
 TABLE = ("panda", "sawyer", "ur10", "so100", "z1")  # the arms run when none is named
@@ -153,7 +153,7 @@ def shortcomings(results: list[dict]) -> list[str]:
 def parsed() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(TABLE))
+    parser.add_argument("--arms", nargs="+", choices=list(HOMES), default=list(TABLE))
     parser.add_argument(
         "--conditions",
         nargs="+",

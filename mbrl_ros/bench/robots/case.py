@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from ...replay.initial import HORIZON
 from ...robots import Robot, load_robot, sources
 from ...simulation.plant import Plant
 from ...simulation.plant_base import BasePlant
+from ...types import Array
 from .arms import Arm
 from .conditions import COULOMB_SHARE, Condition
 from .targets import HOLD_TIME, Course, draw
@@ -24,6 +25,7 @@ from .targets import HOLD_TIME, Course, draw
 LIMIT = re.compile(r'(<limit\b[^>]*\beffort\s*=\s*")([^"]*)(")')
 # of the velocity spikes: soon after the first target, and in full motion [s]
 SPIKES = (HOLD_TIME + 0.1, HOLD_TIME + 0.5)
+Draw = Callable[[Robot, Callable[[Array], Array], int, int], Course]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +48,7 @@ def prepare(
     interface: str = "effort",
     description: str = "",
     overrides: Mapping[str, Any] | None = None,
+    drawn: Draw = draw,
 ) -> Case:
     """Return the case of `arm` under `condition` with `count` targets drawn by `seed`.
 
@@ -59,6 +62,8 @@ def prepare(
         another URDF than the arm's; empty: the arm's.
     overrides
         settings of the controller that differ from the defaults, {key: value}.
+    drawn
+        draws the first posture and the targets.
 
     Raises
     ------
@@ -82,7 +87,7 @@ def prepare(
     payload = 0.5 * arm.rated if condition.loaded else 0.0
     still = Plant(PlantSettings(**changes), robot)
     still.set_payload(payload)
-    course = draw(robot, still.holding_effort, seed, count)
+    course = drawn(robot, still.holding_effort, seed, count)
     configuration = Configuration.from_flat(
         {
             **{f"robot.{key}": value for key, value in settings.to_mapping().items()},

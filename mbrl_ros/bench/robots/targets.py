@@ -38,13 +38,28 @@ class Course:
     redrawn: int
 
 
-class _Judge:
-    """Judges postures of `robot`; `effort(q)` returns what holds it at q (n,), [N m or N]."""
+class Draws:
+    """Draws postures and targets of `robot`.
 
-    def __init__(self, robot: Robot, effort: Callable[[Array], Array]):
-        self._robot, self._effort, self.redrawn = robot, effort, 0
+    Parameters
+    ----------
+    robot
+        whose limits hold.
+    effort
+        returns the effort (n,) [N m or N] that holds the arm at q (n,).
+    rng
+        draws.
+    """
+
+    def __init__(self, robot: Robot, effort: Callable[[Array], Array], rng: np.random.Generator):
+        self.rng, self.kinematics, self.redrawn = rng, Kinematics(robot), 0
+        self._robot, self._effort = robot, effort
         span = robot.position_upper - robot.position_lower
         self._margin = np.where(np.isfinite(span), NEAR_STOP * span, 0.0)
+        low, high = np.maximum(robot.position_lower, -WIDEST), np.minimum(robot.position_upper, WIDEST)
+        self.low, self.high = np.minimum(low, high), np.maximum(low, high)
+        self.cloud = self.kinematics.positions(rng.uniform(self.low, self.high, (TIPS, robot.n)))
+        self.reach = 0.5 * float(np.ptp(self.cloud, axis=0).max())
 
     def usable(self, q: Array) -> bool:
         """Return whether the arm can hold q (n,) with HOLDABLE of its efforts, away from its stops."""
@@ -55,6 +70,47 @@ class _Judge:
             return True
         self.redrawn += 1
         return False
+
+    def course(self, start: Array, count: int, propose: Callable[[Array], Array], draws: int = DRAWS) -> Course:
+        """Draw `count` targets, one reachable from the other.
+
+        Parameters
+        ----------
+        start
+            the first posture (n,).
+        count
+            how many targets.
+        propose
+            draws a point (3,) [m]; it is given where the tip is (3,) [m].
+        draws
+            at most.
+
+        Raises
+        ------
+        ConfigurationError
+            There are not enough targets.
+        """
+        reference = joint_reference(self._robot, Configuration.from_flat({}).reference, 0.01)
+        targets: list[Array] = []
+        q = start
+        for _ in range(draws):
+            if len(targets) == count:
+                return Course(start, np.array(targets), self.redrawn)
+            here = self.kinematics.position(q)
+            p = propose(here)
+            if not CLOSEST * self.reach <= np.linalg.norm(p - here) <= FURTHEST * self.reach:
+                continue
+            there, distance = self.kinematics.inverse(p, q, restarts=0)
+            if distance > 1e-5 or not self.usable(there):
+                continue
+            reference.reset(q, 0.0)
+            reference.go_to(there, 0.0)
+            if reference.end <= SLOT_TIME - REST_TIME:
+                targets.append(p)
+                q = there
+        raise ConfigurationError(
+            f"found only {len(targets)} of {count} targets; {self.redrawn} draws need too much effort to hold"
+        )
 
 
 def draw(robot: Robot, effort: Callable[[Array], Array], seed: int, count: int) -> Course:
@@ -74,41 +130,17 @@ def draw(robot: Robot, effort: Callable[[Array], Array], seed: int, count: int) 
     ConfigurationError
         The arm cannot hold itself, or there are not enough targets.
     """
-    rng, kinematics, judge = np.random.default_rng([seed, 15]), Kinematics(robot), _Judge(robot, effort)
-    low, high = np.maximum(robot.position_lower, -WIDEST), np.minimum(robot.position_upper, WIDEST)
-    low, high = np.minimum(low, high), np.maximum(low, high)
-    cloud = kinematics.positions(rng.uniform(low, high, (TIPS, robot.n)))
-    reach = 0.5 * float(np.ptp(cloud, axis=0).max())
-    start = q = _first(judge, kinematics, rng, low, high)
-    reference = joint_reference(robot, Configuration.from_flat({}).reference, 0.01)
-    targets: list[Array] = []
-    for _ in range(DRAWS):
-        if len(targets) == count:
-            return Course(start, np.array(targets), judge.redrawn)
-        here = kinematics.position(q)
-        p = cloud[rng.integers(TIPS)]
-        if not CLOSEST * reach <= np.linalg.norm(p - here) <= FURTHEST * reach:
-            continue
-        there, distance = kinematics.inverse(p, q, restarts=0)
-        if distance > 1e-5 or not judge.usable(there):
-            continue
-        reference.reset(q, 0.0)
-        reference.go_to(there, 0.0)
-        if reference.end <= SLOT_TIME - REST_TIME:
-            targets.append(p)
-            q = there
-    raise ConfigurationError(
-        f"found only {len(targets)} of {count} targets; {judge.redrawn} draws need too much effort to hold"
-    )
+    draws = Draws(robot, effort, np.random.default_rng([seed, 15]))
+    return draws.course(_first(draws), count, lambda here: draws.cloud[draws.rng.integers(TIPS)])
 
 
-def _first(judge: _Judge, kinematics: Kinematics, rng: np.random.Generator, low: Array, high: Array) -> Array:
+def _first(draws: Draws) -> Array:
     """Return the usable posture of the first CANDIDATES whose Jacobian has the largest least singular value."""
     found: list[tuple[float, Array]] = []
     for _ in range(DRAWS):
-        q = rng.uniform(low, high)
-        if judge.usable(q):
-            found.append((float(np.linalg.svd(kinematics.jacobian(q), compute_uv=False)[-1]), q))
+        q = draws.rng.uniform(draws.low, draws.high)
+        if draws.usable(q):
+            found.append((float(np.linalg.svd(draws.kinematics.jacobian(q), compute_uv=False)[-1]), q))
         if len(found) == CANDIDATES:
             break
     if not found:
