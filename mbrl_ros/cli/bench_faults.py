@@ -91,8 +91,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{rows}\n\n{table(counts)}")
     for note in suite.notes[:40]:
         print(f"- {note}")
-    asked = suite.asked()
-    verdict = of_fault_bench(counts, CLEAN, (asked.pop("bad_messages"), asked.pop("kills")), asked)
+    verdict = of_fault_bench(counts, CLEAN, suite.asked(), suite.unjudged())
     if args.json:
         whole = {**counts, "seed": args.seed, "table": [cell.numbers() for cell in suite.cells], "notes": suite.notes}
         args.json.write_text(json.dumps(whole, indent=2))

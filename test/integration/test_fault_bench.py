@@ -1,5 +1,8 @@
 """The kinds of faults of `mbrl bench faults`: what it sends, and that it sees what goes wrong."""
 
+from functools import partial
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -9,6 +12,7 @@ from mbrl_ros.robots.kinematics import Kinematics
 from support.needs import needs, present
 
 if present("rclpy", "mujoco"):
+    from mbrl_ros.bench.node import fault_suite
     from mbrl_ros.bench.node.dds_messages import DDS_KINDS, DdsMessages
     from mbrl_ros.bench.node.falls import BEYOND, FallJudge
     from mbrl_ros.bench.node.fault_record import Cell, table_of_cells
@@ -99,6 +103,19 @@ def test_every_kind_is_planned_with_every_interface():
         assert sum(p.count for p in parts if p.kind in MESSAGE_KINDS and p.interface == interface) >= 1000
     few = list(FaultSuite(kinds=["split"], interfaces=["effort"]).parts(Sizes(7, 0, 0)))
     assert [(part.kind, part.interface, part.count) for part in few] == [("split", "effort", 7)]
+
+
+@pytest.mark.parametrize("disturbed, unjudged", [(1, []), (6, ["0 of 3 mpc-kills with effort"])])
+def test_kills_that_were_all_disturbed_are_not_judged(monkeypatch, disturbed, unjudged):
+    def killed(faults, count, progress):
+        faults.kills, faults.disturbed = min(count + disturbed, 2 * count), disturbed
+
+    monkeypatch.setattr(
+        fault_suite, "GuardFaults", lambda *arguments: SimpleNamespace(run=partial(killed, arguments[-1]))
+    )
+    suite = FaultSuite(kinds=["mpc-kills"], interfaces=["effort"])
+    suite.run(Sizes(0, 3, 0))
+    assert suite.unjudged() == unjudged
 
 
 def test_the_table_and_an_unknown_kind(capfd, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 LONGEST_NOTE = 1000  # characters
@@ -65,43 +65,39 @@ class Cell:
         if len(self.notes) < NOTES_PER_CELL:
             self.notes.append(f"{self.kind}, {self.interface}: {text}"[:LONGEST_NOTE])
 
+    @property
+    def judged(self) -> int:
+        """Return how many faults were made and could be judged."""
+        return self.messages + self.kills - self.disturbed
+
     def numbers(self) -> dict[str, Any]:
         """Return everything but the notes."""
-        return {entry.name: value_of(self, entry.name) for entry in fields(self) if entry.name != "notes"}
+        numbers = asdict(self)
+        del numbers["notes"]
+        return numbers
 
 
-def value_of(cell: Cell, name: str) -> Any:
-    """Return one of the numbers of a cell."""
-    return vars(cell)[name]
-
-
-COLUMNS = (
-    "messages",
-    "dds",
-    "kills",
-    "falls",
-    "outside",
-    "silent",
-    "unasked",
-    "late",
-    "unrecovered",
-    "crashes",
-    "disturbed",
-)  # of the table, after kind and interface
-HEADS = {
+COLUMNS = {  # of the table, after kind and interface: their heads
+    "messages": "messages",
     "dds": "of them over DDS",
+    "kills": "kills",
+    "falls": "falls",
     "outside": "outside limits",
     "silent": "silent failures",
+    "unasked": "unasked",
     "late": "late safe commands",
+    "unrecovered": "unrecovered",
+    "crashes": "crashes",
+    "disturbed": "disturbed",
 }
 
 
 def table_of_cells(cells: Iterable[Cell]) -> str:
     """Format the cells as Markdown, one line for each."""
-    heads = ["kind", "interface", *(HEADS.get(name, name) for name in COLUMNS), "farthest beyond braking [mm]"]
+    heads = ["kind", "interface", *COLUMNS.values(), "farthest beyond braking [mm]"]
     lines = [f"| {' | '.join(heads)} |", "|---|---|" + "---:|" * (len(heads) - 2)]
     for cell in cells:
-        numbers = [str(value_of(cell, name)) for name in COLUMNS]
+        numbers = [str(cell.numbers()[name]) for name in COLUMNS]
         far = f"{1e3 * cell.largest:.1f}" if cell.largest else ""
         lines.append(f"| {cell.kind} | {cell.interface} | {' | '.join(numbers)} | {far} |")
     return "\n".join(lines)

@@ -105,7 +105,6 @@ class FaultSuite:
         self.cells: list[Cell] = []
         self._parts: list[Part] = []
         self._number, self._begun = 0, 0.0
-        self._asked_messages = self._asked_kills = 0
 
     def run(self, sizes: Sizes) -> None:
         """Run everything."""
@@ -142,14 +141,12 @@ class FaultSuite:
         if part.kind in BENCH_PARTS:
             self._run_old(part, cell)
         elif part.kind in MESSAGE_KINDS:
-            self._asked_messages += part.count
             if part.kind in DDS_KINDS:
                 DdsMessages(part.kind, part.interface, self._seed, cell).run(
                     math.ceil(DDS_SHARE * part.count), self._progress
                 )
             MessageFaults(part.kind, part.interface, self._seed, cell).run(part.count, self._progress)
         elif part.kind in GUARD_KINDS:
-            self._asked_kills += part.count
             GuardFaults(part.kind, part.interface, self._seed, self._priority, cell).run(part.count, self._progress)
         else:
             FileFaults(part.interface, self._seed, cell).run(part.count, self._progress)
@@ -214,12 +211,15 @@ class FaultSuite:
             "disturbed_kills": sum(cell.disturbed for cell in self.cells),
         }
 
-    def asked(self) -> dict[str, int]:
-        """Return how many faults of the counts were to be made."""
-        old = [part for part in self._parts if part.kind in BENCH_PARTS]
-        return {
-            "bad_messages": sum(part.count for part in old if part.kind == "bad-messages"),
-            "kills": sum(part.count for part in old if part.kind in ("robot-kills", "controller-kills")),
-            "state_messages": self._asked_messages,
-            "guarded_kills": self._asked_kills,
-        }
+    def asked(self) -> tuple[int, int]:
+        """Return how many bad messages and kills of the kinds of BENCH_PARTS were to be made."""
+        asked = dict.fromkeys(BENCH_PARTS, 0) | {part.kind: part.count for part in self._parts}
+        return asked["bad-messages"], asked["robot-kills"] + asked["controller-kills"]
+
+    def unjudged(self) -> list[str]:
+        """Return a line for each other kind and interface with fewer faults judged than were to be made."""
+        return [
+            f"{cell.judged} of {part.count} {part.kind} with {part.interface}"
+            for part, cell in zip(self._parts, self.cells, strict=True)
+            if part.kind not in BENCH_PARTS and cell.judged < part.count
+        ]

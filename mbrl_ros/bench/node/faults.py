@@ -89,17 +89,6 @@ class FaultBench:
         )
         self.notes: list[str] = []
 
-    def run(self, messages: int, kills: int, restarts: int) -> dict[str, int]:
-        """Run all parts: `messages` bad messages, every process killed `kills` times, `restarts` with a full disk.
-
-        As often as each process is killed, the clock jumps and the states pause. The counts are returned.
-        """
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # the children of a background job ignore it otherwise
-        sizes = {"bad-messages": messages, "full-disk": restarts}
-        for name in BENCH_PARTS:
-            self.run_part(name, sizes.get(name, kills))
-        return self.counts
-
     def run_part(self, name: str, count: int) -> None:
         """Run one of BENCH_PARTS with `count` faults."""
         part = {

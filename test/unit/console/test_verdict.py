@@ -142,6 +142,8 @@ def test_replays_recordings_and_benches_say_whether_they_are_valid():
     assert verdict.of_fault_bench(counts, ("unrecovered",), (8, 2)).passed
     assert verdict.of_fault_bench({**counts, "unrecovered": 1}, ("unrecovered",), (8, 2)).why == "1 unrecovered"
     assert "ended early" in verdict.of_fault_bench(counts, ("unrecovered",), (8, 4)).why
+    disturbed = verdict.of_fault_bench(counts, ("unrecovered",), (8, 2), ["0 of 3 mpc-kills with effort"])
+    assert disturbed.line().startswith("FAIL: only 0 of 3 mpc-kills with effort could be judged")
 
 
 # --- numbers of a run that ended early --------------------------------------------------------------------------------
