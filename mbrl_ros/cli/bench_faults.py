@@ -6,6 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from ._bench import at_least, known, writable
+
 HELP = "send wrong messages to mpc_node, kill it, its guard and its robot, and count what goes wrong"
 CLEAN = (
     "controller_crashes",
@@ -74,18 +76,18 @@ def run(args: argparse.Namespace) -> int:
     from ..bench.node.fault_suite import FAULT_KINDS, FaultSuite, Sizes
     from ..console.progress import Progress
     from ..console.verdict import of_fault_bench
-    from ..exceptions import ConfigurationError, nearest
+    from ..exceptions import ConfigurationError
 
-    for kind in args.kinds or ():
-        if kind not in FAULT_KINDS:
-            raise ConfigurationError(
-                f"no kind '{kind}'; did you mean '{nearest(kind, FAULT_KINDS)}'? There are: {', '.join(FAULT_KINDS)}",
-                key="--kinds",
-                value=kind,
-            )
+    kinds, interfaces = known("kind", args.kinds or FAULT_KINDS, FAULT_KINDS), tuple(dict.fromkeys(args.interfaces))
+    at_least(0, messages=args.messages, kills=args.kills, restarts=args.restarts, seed=args.seed)
+    if not 0 <= args.priority <= 99:
+        raise ConfigurationError(f"--priority must lie in [0, 99], got {args.priority}", value=args.priority)
+    writable(json=args.json, table=args.table)
     sizes = Sizes(1000, 3, 1, quick=True) if args.quick else Sizes(args.messages, args.kills, args.restarts)
     with Progress("faults", quiet=args.quiet) as shown:
-        suite = FaultSuite(args.seed, shown.show, args.priority, args.kinds or FAULT_KINDS, args.interfaces)
+        suite = FaultSuite(args.seed, shown.show, args.priority, kinds, interfaces)
+        if not any(part.count for part in suite.parts(sizes)):
+            raise ConfigurationError("no fault is asked for: choose other --kinds, --interfaces or numbers")
         suite.run(sizes)
     counts, rows = suite.counts(), table_of_cells(suite.cells)
     print(f"{rows}\n\n{table(counts)}")

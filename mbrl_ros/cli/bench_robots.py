@@ -9,7 +9,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ._bench import at_least, known, writable
+from ._settings import assignments
 
 HELP = "start many arms from nothing under many conditions, with this controller and with others"
 COMMANDED = ("effort", "velocity", "position")
@@ -63,12 +64,18 @@ def run(args: argparse.Namespace) -> int:
         os.environ.setdefault(variable, "1")
     from ..bench.robots import campaign, judgement, report
     from ..console.progress import Progress
+    from ..exceptions import ConfigurationError
 
     if args.list:
         print(_listed())
         return 0
     choice = _choice(args)
+    writable(json=args.json, plot=args.plot)
     chosen = campaign.tasks(choice)
+    if not chosen:
+        raise ConfigurationError("nothing to run: of the controllers only mpc commands anything but efforts")
+    if args.resume:
+        campaign.check_folder(args.resume, chosen, seeds_given=bool(args.seeds))
     print(f"seeds {' '.join(map(str, choice.seeds))}; {len(chosen)} runs on {len(choice.arms)} arms", flush=True)
     with Progress("robots", len(chosen), "runs", quiet=args.quiet) as shown:
         results = campaign.run_all(chosen, args.jobs, args.resume, shown)
@@ -96,48 +103,49 @@ def _choice(args: argparse.Namespace) -> Any:
     from ..bench.robots.campaign import Choice
     from ..bench.robots.conditions import CONDITIONS, QUICK_CONDITIONS
     from ..bench.robots.controllers import CONTROLLERS
+    from ..config.configuration import Configuration
     from ..exceptions import ConfigurationError
 
-    descriptions = _pairs(args.urdf, "--urdf ARM=FILE")
-    _known("arm", [*(args.arms or ()), *descriptions], ARMS)
-    _known("condition", args.conditions or (), CONDITIONS)
-    _known("controller", args.controllers or (), CONTROLLERS)
-    for name, value, least in (("jobs", args.jobs, 1), ("targets", args.targets, 1), ("drawn", args.drawn or 0, 0)):
-        if value < least:
-            raise ConfigurationError(f"--{name} must be at least {least}, got {value}")
+    descriptions = _files(args.urdf)
+    known("arm", descriptions, ARMS)
     there = [name for name, arm in ARMS.items() if arm.description or name in descriptions]
+    arms = known("arm", args.arms or there, ARMS)
+    if lacking := [name for name in arms if name not in there]:
+        raise ConfigurationError(
+            f"no installed package has the URDF of {lacking[0]}: give it with --urdf {lacking[0]}=FILE",
+            value=lacking[0],
+        )
+    at_least(1, jobs=args.jobs, targets=args.targets)
+    at_least(0, drawn=args.drawn, **({"seeds": min(args.seeds)} if args.seeds else {}))
+    overrides = assignments(args.set)
+    Configuration.from_flat(overrides)  # an unknown setting is refused before anything runs
     drawn = 0 if args.arms or args.quick else DRAWN
     return Choice(
-        arms=tuple(args.arms or there),
-        interfaces=tuple(args.interfaces),
-        conditions=tuple(args.conditions or (QUICK_CONDITIONS if args.quick else CONDITIONS)),
-        controllers=tuple(args.controllers or CONTROLLERS),
+        arms=arms,
+        interfaces=tuple(dict.fromkeys(args.interfaces)),
+        conditions=known("condition", args.conditions or (QUICK_CONDITIONS if args.quick else CONDITIONS), CONDITIONS),
+        controllers=known("controller", args.controllers or CONTROLLERS, CONTROLLERS),
         seeds=tuple(args.seeds or (secrets.randbelow(1_000_000) for _ in range(1 if args.quick else SEEDS))),
         targets=args.targets,
         drawn=drawn if args.drawn is None else args.drawn,
         descriptions=descriptions,
-        overrides={key: yaml.safe_load(value) for key, value in _pairs(args.set, "--set KEY=VALUE").items()},
+        overrides=overrides,
     )
 
 
-def _known(what: str, names: Any, known: Any) -> None:
-    from ..exceptions import ConfigurationError, nearest
-
-    for name in names:
-        if name not in known:
-            raise ConfigurationError(
-                f"no {what} '{name}'; did you mean '{nearest(name, list(known))}'? There are: {', '.join(known)}",
-                value=name,
-            )
-
-
-def _pairs(entries: list[str], usage: str) -> dict[str, str]:
+def _files(entries: list[str]) -> dict[str, str]:
+    """Return {arm: file} of --urdf; a file that cannot be read is refused."""
     from ..exceptions import ConfigurationError
+    from ..robots import sources
 
-    wrong = [entry for entry in entries if "=" not in entry]
-    if wrong:
-        raise ConfigurationError(f"'{wrong[0]}' is not as in {usage}", value=wrong[0])
-    return dict(entry.split("=", 1) for entry in entries)
+    files = {}
+    for entry in entries:
+        arm, equal, file = entry.partition("=")
+        if not equal:
+            raise ConfigurationError(f"'{entry}' is not as in --urdf ARM=FILE", value=entry)
+        sources.read(file)
+        files[arm] = file
+    return files
 
 
 def _listed() -> str:

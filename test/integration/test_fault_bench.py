@@ -128,3 +128,23 @@ def test_the_table_and_an_unknown_kind(capfd, tmp_path):
     assert main([*arguments, "--kinds", "foregin"]) == 2
     assert "did you mean 'foreign'?" in capfd.readouterr().err
     assert table_of_cells([Cell("split", "effort", messages=3)]).splitlines()[-1].startswith("| split | effort | 3 |")
+
+
+@pytest.mark.parametrize(
+    "options, why",
+    [
+        (["--messages", "-1"], "--messages must be at least 0"),
+        (["--kills", "-3"], "--kills must be at least 0"),
+        (["--restarts", "-3"], "--restarts must be at least 0"),
+        (["--seed", "-3"], "--seed must be at least 0"),
+        (["--priority", "100"], "--priority must lie in [0, 99]"),
+        (["--kinds", "split", "--messages", "0"], "no fault is asked for"),
+        (["--kinds", "pauses", "--interfaces", "effort"], "no fault is asked for"),
+        (["--json", "/no/such/folder/faults.json"], "there is no folder /no/such/folder"),
+        (["--table", "."], "it is a folder"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_one_line(options, why, capsys):
+    assert main(["bench", "faults", "--quiet", *options]) == 2
+    said = capsys.readouterr().err
+    assert why in said and said.startswith("mbrl: ") and len(said.splitlines()) == 1

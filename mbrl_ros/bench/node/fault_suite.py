@@ -109,7 +109,7 @@ class FaultSuite:
     def run(self, sizes: Sizes) -> None:
         """Run everything."""
         signal.signal(signal.SIGINT, signal.default_int_handler)  # the children of a background job ignore it otherwise
-        self._parts, self._begun = list(self.parts(sizes)), time.monotonic()
+        self._parts, self._begun = [part for part in self.parts(sizes) if part.count], time.monotonic()
         for number, part in enumerate(self._parts):
             self._number = number
             self._progress(0)

@@ -10,11 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...console.progress import Progress
+from ...exceptions import ConfigurationError
 from .conditions import NOMINAL
+from .controllers import OURS
 from .run import Numbers, Task, attempt
 
 # {arm: {interface: {condition: {controller: {seed: numbers}}}}}
@@ -47,14 +50,14 @@ def tasks(choice: Choice) -> list[Task]:
             seed,
             choice.targets,
             choice.descriptions.get(arm, ""),
-            dict(choice.overrides) if controller == "mpc" else {},
+            dict(choice.overrides) if controller == OURS else {},
         )
         for seed in choice.seeds
         for condition in choice.conditions
         for arm in _arms(choice, condition, seed)
         for interface in choice.interfaces
         for controller in choice.controllers
-        if interface == "effort" or controller == "mpc"  # the rivals command efforts
+        if interface == "effort" or controller == OURS  # the rivals command efforts
     ]
 
 
@@ -64,6 +67,35 @@ def _arms(choice: Choice, condition: str, seed: int) -> Sequence[str]:
         return choice.arms
     order = np.random.default_rng([seed, 16]).permutation(len(choice.arms))
     return [choice.arms[i] for i in sorted(order[: choice.drawn])]
+
+
+def check_folder(folder: Path, chosen: Sequence[Task], *, seeds_given: bool) -> None:
+    """Raise ConfigurationError if the runs that `folder` holds are not those of `chosen`, or are not known to be.
+
+    Parameters
+    ----------
+    folder
+        of --resume; it need not exist.
+    chosen
+        what is to be run.
+    seeds_given
+        whether the seeds were asked for; new ones never are those of a folder.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigurationError(f"--resume {folder} is not a folder", value=str(folder))
+    kept = [entry["task"] for file in sorted(folder.glob("*.json")) if (entry := _entry(file)) is not None]
+    if kept and not seeds_given:
+        seeds = " ".join(map(str, sorted({task["seed"] for task in kept})))
+        raise ConfigurationError(f"{folder} holds runs of other seeds: go on with --seeds {seeds}", value=str(folder))
+    for task in chosen:
+        entry, wanted = _entry(_file(folder, task)), _plain(task)
+        if entry is not None and entry["task"] != wanted:
+            other = next(key for key in wanted if entry["task"].get(key) != wanted[key])
+            raise ConfigurationError(
+                f"{folder} is of another run: '{other}' was {entry['task'].get(other)!r} and is {wanted[other]!r}; "
+                "give another folder",
+                value=str(folder),
+            )
 
 
 def run_all(chosen: Sequence[Task], jobs: int, folder: Path | None, shown: Progress) -> Results:
@@ -133,15 +165,27 @@ def _file(folder: Path, task: Task) -> Path:
     return folder / (re.sub(r"[^\w.+-]", "_", "-".join(task.path)) + ".json")
 
 
-def _kept(folder: Path, task: Task) -> Numbers | None:
-    """Return the numbers of `task` kept in `folder`; None where there are none, of another task, or of a failure."""
+def _plain(task: Task) -> dict[str, Any]:
+    """Return `task` as it is read back from JSON."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(task)))
+    return plain
+
+
+def _entry(file: Path) -> dict[str, Any] | None:
+    """Return what `_keep` wrote to a file; None where there is none."""
     try:
-        entry = json.loads(_file(folder, task).read_text(encoding="utf-8"))
-        same = entry["task"] == json.loads(json.dumps(asdict(task)))
-        numbers: Numbers = entry["numbers"]
+        entry = json.loads(file.read_text(encoding="utf-8"))
+        return {"task": dict(entry["task"]), "numbers": dict(entry["numbers"])}
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return numbers if same and "failed" not in numbers else None
+
+
+def _kept(folder: Path, task: Task) -> Numbers | None:
+    """Return the numbers of `task` kept in `folder`; None where there are none, of another task, or of a failure."""
+    entry = _entry(_file(folder, task))
+    if entry is None or entry["task"] != _plain(task) or "failed" in entry["numbers"]:
+        return None
+    return entry["numbers"]
 
 
 def _keep(folder: Path, task: Task, numbers: Numbers) -> None:

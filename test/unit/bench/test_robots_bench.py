@@ -240,3 +240,38 @@ def test_wrong_names_are_refused_with_the_nearest(capsys):
     assert main(["bench", "robots", "--jobs", "0"]) == 2
     assert main(["bench", "robots", "--urdf", "panda"]) == 2
     assert "ARM=FILE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options, why",
+    [
+        (["--arms", "sawyer"], "give it with --urdf sawyer=FILE"),
+        (["--urdf", "panda=/no/such/file"], "cannot read the robot description"),
+        (["--controllers", "pdi"], "did you mean 'pid'"),
+        (["--seeds", "3", "-1"], "--seeds must be at least 0"),
+        (["--set", "planer.horizon=3"], "unknown setting"),
+        (["--interfaces", "velocity", "--controllers", "pid"], "nothing to run"),
+        (["--json", "/no/such/folder/robots.json"], "there is no folder /no/such/folder"),
+        (["--plot", "."], "it is a folder"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_one_line(options, why, capsys):
+    assert main(["bench", "robots", "--quiet", *options]) == 2
+    said = capsys.readouterr().err
+    assert why in said and said.startswith("mbrl: ") and len(said.splitlines()) == 1
+
+
+def test_a_folder_of_another_run_is_refused(hurried, tmp_path, capsys):
+    file = tmp_path / "file"
+    file.write_text("")
+    options = ["bench", "robots", "--arms", "small", "--conditions", "nominal", "--controllers", "pid", "--quiet"]
+    again = [*options, "--targets", "1", "--resume", str(tmp_path)]
+    assert main([*again, "--seeds", "5"]) == main([*again, "--seeds", "5"]) == 0
+    for wrong, why in (
+        ([*options, "--seeds", "5", "--targets", "2", "--resume", str(tmp_path)], "'targets' was 1 and is 2"),
+        (again, "go on with --seeds 5"),
+        ([*options, "--resume", str(file)], "is not a folder"),
+    ):
+        capsys.readouterr()
+        assert main(wrong) == 2
+        assert why in capsys.readouterr().err
