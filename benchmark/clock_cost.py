@@ -14,20 +14,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-TICKS = os.sysconf("SC_CLK_TCK")
+from mbrl_ros.bench.node.latency import processor_time
+
 BEGIN = 100.0  # [s] of simulated time
 NODE = [sys.executable, "-m", "mbrl_ros.nodes.mpc_node", "--ros-args", "-p", "use_sim_time:=true"]
 SETTINGS = {"robot.description": "package-data:panda", "robot.tip": "panda_hand_tcp", "robot.interface": "velocity"}
 JOINTS = [f"panda_joint{i}" for i in range(1, 8)]
 ACTIVE = 3  # lifecycle_msgs/State
-
-
-def used(process: int) -> float:
-    """Return the processor time [s] that a process has used."""
-    fields = Path(f"/proc/{process}/stat").read_text().rsplit(") ", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def main() -> None:
@@ -76,7 +70,7 @@ def measure(process: int, args: argparse.Namespace) -> Iterator[tuple[float, flo
             break
     started = time.monotonic() - BEGIN
     for rate in args.rates:
-        sent, told, begin, before = 0, 0, time.monotonic(), used(process)
+        sent, told, begin, before = 0, 0, time.monotonic(), processor_time(process)
         while (since := time.monotonic() - begin) < args.seconds:
             now = time.monotonic() - started
             stamp = Time(sec=int(now), nanosec=int(1e9 * (now % 1.0)))
@@ -90,7 +84,7 @@ def measure(process: int, args: argparse.Namespace) -> Iterator[tuple[float, flo
                 told += 1
             time.sleep(0.0002)
         wall = time.monotonic() - begin
-        yield rate, sent / wall, (used(process) - before) / wall
+        yield rate, sent / wall, (processor_time(process) - before) / wall
 
 
 if __name__ == "__main__":

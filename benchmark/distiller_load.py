@@ -113,7 +113,7 @@ def visit(
     for turn, (name, length) in enumerate(turns):
         if turn == 2:
             kept_up = _kept_up(reports, alone)
-        used.append((processor_time(distiller), resident(distiller)))
+        used.append((processor_time(distiller.process.pid), resident(distiller)))
         distiller.process.send_signal(signal.SIGCONT if name == "on" else signal.SIGSTOP)
         for _ in range(round(length * RATE)):
             while (left := begin + tick * period - time.perf_counter()) > 0.0:

@@ -24,6 +24,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 
+from mbrl_ros.bench.node.latency import processor_time
 from mbrl_ros.cli.environment import prepare
 from mbrl_ros.guard.messages import GuardParameters, GuardStatus, read_status, write_parameters
 from mbrl_ros.nodes.process import Spinner
@@ -87,13 +88,6 @@ class Bench:
             "/bench", "effort", "brake", tuple(self.joints), self.k, self.status.epoch if self.status else -1, True,
             self.period, 0.05, 1e6, -one, one, one, one, one, -one, one, 0.0 * one, eye, eye, eye, eye,
         )  # fmt: skip
-
-
-def processor_time(pid: int) -> float:
-    """User and system time [s] of a process."""
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:

@@ -26,14 +26,13 @@ from ...robots import Robot, load_robot
 from ...robots.sources import read
 from ...runtime.conditions import LiveConditions
 from ...runtime.control_cycle import ControlCycle
-from ...runtime.event_log import Event
-from ...runtime.interfaces import Tick
 from ...runtime.mailbox import Arrival, Mailbox
 from ...runtime.time_line import StampJudge, StateAge
 from ...safety.state_machine import Request, State
 from ...safety.supervisor import Supervisor
 from ...simulation.plant import Plant
 from ...types import Array
+from ..checked_outputs import CheckedOutputs
 from .robot import DESCRIPTION, JOINTS, START_POSE, TIP_LINK, panda
 
 ROAD_RATE, ROAD_TIMEOUT = 200.0, 0.05  # [Hz], [s] control.state_timeout: the defaults
@@ -46,43 +45,10 @@ PLANT_NOISE = 0.0  # [rad] of the initial position
 def turning_panda(interface: str) -> Robot:
     """Load a Panda whose first joint turns without an end."""
     text = read(DESCRIPTION)
-    head, joint, rest = re.split(
-        r'(<joint name="panda_joint1" type="revolute">.*?</joint>)', text, maxsplit=1, flags=re.S
-    )
+    head, joint, rest = re.split(FIRST_JOINT, text, maxsplit=1, flags=re.S)
     joint = joint.replace('type="revolute"', 'type="continuous"')
     joint = re.sub(r'(lower|upper)="[^"]*"', "", re.sub(r"<safety_controller[^>]*/>", "", joint))
     return load_robot(RobotSettings(joints=JOINTS, tip=TIP_LINK, interface=interface), head + joint + rest)
-
-
-class Heard:
-    """The `Outputs` of the cycle: checks and keeps commands."""
-
-    def __init__(self, robot: Robot):
-        self._robot = robot
-        self.u: Array | None = None
-        self.commands = self.outside = self.not_finite = self.events = 0
-        self.errors: list[str] = []
-
-    def command(self, stamp: float, u: Array) -> None:
-        """Check a command."""
-        self.commands += 1
-        if u.shape != (self._robot.n,) or not np.isfinite(u).all():
-            self.not_finite += 1
-            return
-        self.outside += bool(((u < self._robot.command_lower) | (u > self._robot.command_upper)).any())
-        self.u = np.array(u)
-
-    def tick(self, tick: Tick) -> None:
-        """Nothing else is published."""
-
-    def event(self, event: Event) -> None:
-        """Count what is recorded."""
-        self.events += 1
-
-    def log(self, level: str, text: str) -> None:
-        """Keep errors."""
-        if level == "error":
-            self.errors.append(text)
 
 
 class RoadClock:
@@ -148,7 +114,7 @@ class ArmInProcess:
             PlantSettings(rate=ROAD_RATE, initial_position=START_POSE, initial_noise=PLANT_NOISE, seed=seed), robot
         )
         self._measured = self.plant.reset()
-        self.controller, self.heard = build_controller(robot, configuration), Heard(robot)
+        self.controller, self.heard = build_controller(robot, configuration), CheckedOutputs(robot)
         self.supervisor = Supervisor(robot, configuration.supervisor, self.dt)
         conditions = LiveConditions(self._clock, self.dt, ROAD_TIMEOUT)
         self.cycle = ControlCycle(
@@ -188,7 +154,7 @@ class ArmInProcess:
         answered = self.cycle.statistics.ticks > before
         if not answered and self.cycle.started:
             self.cycle.publish_results(self.cycle.miss(self._clock.age()))
-        if self.heard.u is not None:  # the brakes hold the arm before the first command
+        if self.heard.commands:  # the brakes hold the arm before the first command
             self._measured = self.plant.step(self.heard.u)
         self._periods += 1
         self._clock.time = self.dt * self._periods

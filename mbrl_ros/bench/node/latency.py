@@ -117,7 +117,7 @@ def _run(
     for k in range(round((BENCH_WARM_UP + seconds) * rate)):
         _sleep_until(begin + k * period)
         if measuring_from is None and k * period >= BENCH_WARM_UP:
-            measuring_from = (time.perf_counter(), processor_time(child), resident(child))
+            measuring_from = (time.perf_counter(), processor_time(child.process.pid), resident(child))
             robot.keep = True
         stamp = time.time()
         message = states.message(stamp)
@@ -130,7 +130,7 @@ def _run(
             progress(k * period)
     time.sleep(0.2)  # for the last commands
     start, used_before, memory_before = measuring_from or (begin, 0.0, 0.0)
-    elapsed, used = time.perf_counter() - start, processor_time(child) - used_before
+    elapsed, used = time.perf_counter() - start, processor_time(child.process.pid) - used_before
     published: dict[int, int] = {}
     for answered, at in robot.sent_at:
         published.setdefault(round(answered * 1e6), at)  # the first command computed from a state
@@ -186,9 +186,9 @@ def _sleep_until(deadline: float) -> None:
         continue  # busy waiting is exact to some microseconds, sleeping is not
 
 
-def processor_time(child: Child) -> float:
+def processor_time(pid: int) -> float:
     """Return the processor time of a process [s], user and system."""
-    fields = Path(f"/proc/{child.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 

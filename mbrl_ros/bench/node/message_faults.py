@@ -79,7 +79,7 @@ class MessageFaults:
     def _end(self) -> None:
         arm = self._arm
         if arm is not None:
-            self.cell.outside += arm.heard.outside + arm.heard.not_finite
+            self.cell.outside += arm.heard.outside
             self.cell.crashes += len(arm.heard.errors)
             for error in arm.heard.errors:
                 self.cell.note(error)

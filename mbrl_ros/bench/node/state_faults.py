@@ -111,12 +111,6 @@ class Split(StateFault):
             self._lost = (0, 0, 0)
         self._period = 0
 
-    @property
-    def whole(self) -> bool:
-        """Whether no part has been lost in this period and the last."""
-        _, first, count = self._lost
-        return not (count and first <= self._period - 1 <= first + count)
-
     def messages(self, good: JointState) -> tuple[list[JointState], int]:
         """See StateFault."""
         part, first, count = self._lost

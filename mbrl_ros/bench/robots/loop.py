@@ -12,13 +12,13 @@ from ...exceptions import MbrlError
 from ...robots.kinematics import Kinematics
 from ...runtime.conditions import SteppedConditions
 from ...runtime.control_cycle import ControlCycle
-from ...runtime.event_log import Event
 from ...runtime.interfaces import Tick
 from ...runtime.mailbox import Arrival
 from ...safety.state_machine import Reason, State
 from ...safety.supervisor import Supervisor
 from ...simulation.plant_base import BasePlant
 from ...types import Array, Observation
+from ..checked_outputs import CheckedOutputs
 
 AFTER_LOSS = 0.5  # [s] a run goes on after its arm was lost
 # what a command limiter does in ordinary operation, and no warning
@@ -34,31 +34,6 @@ class Row(NamedTuple):
     speed: Array
     command: Array
     state: int
-
-
-class Outputs:
-    """Takes what the loop hands out: the last command u (nu,), and how many were outside of `lower`, `upper`."""
-
-    def __init__(self, lower: Array, upper: Array):
-        self.u, self._lower, self._upper = np.zeros(lower.size), lower, upper
-        self.outside = 0
-        self.errors: list[str] = []
-
-    def command(self, stamp: float, u: Array) -> None:
-        """Keep the command and count it if it is outside the limits."""
-        self.u = np.array(u)
-        self.outside += not (np.isfinite(u).all() and (u >= self._lower).all() and (u <= self._upper).all())
-
-    def tick(self, tick: Tick) -> None:
-        """Publish nothing."""
-
-    def event(self, event: Event) -> None:
-        """Keep no event log."""
-
-    def log(self, level: str, text: str) -> None:
-        """Keep errors."""
-        if level == "error":
-            self.errors.append(text)
 
 
 class Loop:
@@ -89,7 +64,7 @@ class Loop:
     ):
         self.plant, self.controller, self._told, self.dt = plant, controller, told, plant.period
         robot = controller.robot
-        self.outputs = Outputs(robot.command_lower, robot.command_upper)
+        self.outputs = CheckedOutputs(robot)
         self.conditions = SteppedConditions()
         self.cycle = ControlCycle(
             controller,
