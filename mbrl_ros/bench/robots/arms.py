@@ -1,4 +1,4 @@
-"""The arms of the bench: where each URDF comes from, which joints are the arm's, and the load it is rated for.
+"""The arms of the bench: where each URDF comes from, which joints are the arm's, and the load that is assumed for it.
 
 Nothing here is chosen for how well a controller does: first postures and targets are drawn (targets.py).
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Arm:
-    """An arm: its URDF, its joints, its end effector, and its rated load [kg].
+    """An arm: its URDF, its joints, its end effector, and the load it is assumed to be rated for [kg].
 
     description: empty where no package has the URDF, which has to be given as a file then.
     """
@@ -27,7 +27,7 @@ def _numbered(name: str, first: int, last: int) -> tuple[str, ...]:
 
 
 UR = ("shoulder_pan_joint", "shoulder_lift_joint", "elbow_joint", "wrist_1_joint", "wrist_2_joint", "wrist_3_joint")
-# The loads are those the makers state for the arm; for the SO100, which has no rating, what it is used with.
+# The loads are assumptions: they were not compared with the makers' data sheets, and a URDF does not have them.
 ARMS = {
     "panda": Arm("package-data:panda", _numbered("panda_joint{}", 1, 7), "panda_hand", 3.0, (0.0, 0.0, 0.1034)),
     "sawyer": Arm("", _numbered("right_j{}", 0, 6), "right_l6", 4.0, (0.0, 0.0, 0.1)),

@@ -16,8 +16,9 @@ class Condition:
 
     plant: settings of the plant; delay: what the controller is configured for [ticks]; limits: factor of the effort
     limits, those of the drives and those the controller knows; spike: of two velocity samples [rad/s or m/s]; coulomb:
-    dry friction [N m or N], at most COULOMB_SHARE of an effort limit; loaded: half the rated load is fastened and taken
-    off again; lost_states: share of the states that do not arrive; rate [Hz]; engine: mujoco or dart.
+    dry friction [N m or N], at most COULOMB_SHARE of an effort limit; loaded: half the load assumed in arms.py is
+    fastened and taken off again; lost_states: share of the states that do not arrive; rate [Hz]; engine: mujoco or
+    dart.
     """
 
     meaning: str
@@ -64,7 +65,7 @@ CONDITIONS = {
     },
     "arm0.01": Condition("rotor inertia of 0.01", {"armature": (0.01,)}),
     "arm0.5": Condition("rotor inertia of 0.5", {"armature": (0.5,)}),
-    "payload": Condition("half the rated load, on and off", loaded=True),
+    "payload": Condition("half the load assumed for the arm, on and off", loaded=True),
     **{f"spike{size}": Condition(f"two velocity samples off by {size}", spike=size) for size in (5, 30, 100)},
     **{f"rate{hz}": Condition(f"control at {hz} Hz", rate=float(hz)) for hz in (50, 100, 500, 1000)},
     "dart": Condition("the plant of the demo in DART", engine="dart"),

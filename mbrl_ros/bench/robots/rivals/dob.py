@@ -8,7 +8,7 @@ that acted, the observer keeps a low-passed copy, of bandwidth OBSERVER_RATE = L
     d = z + L M qd,      z' = -L (z + L M qd + u_a - g(q))
 
 in discrete time with the factor 1 - exp(-L dt). M without rotors is at most the true inertia, which is the stable side.
-The diagonal of M alone would be more than that in some combination of joints: it loses the Panda in 0.08 s.
+The diagonal of M alone would be more than that in some combination of joints.
 """
 
 from __future__ import annotations
