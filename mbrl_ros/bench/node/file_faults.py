@@ -6,10 +6,11 @@ runs, publishes nothing, and says so.
 
 from __future__ import annotations
 
+import itertools
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -80,21 +81,29 @@ class FileFaults:
             node.create_subscription(Float64MultiArray, f"{CONTROLLER_NAME}/commands", got.append, qos.EVERY)
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "robot.yaml"
-                for number in range(count):
-                    if number % (len(ACCIDENTS) + 1) == 0:
-                        names = self._rng.permutation(list(ACCIDENTS)).tolist()
-                        path.write_text(right_file(self._interface))
-                        self._wrong_interface(robot, domain, path, got)
-                    else:
-                        name = names.pop()
-                        change = ACCIDENTS[name]
-                        path.unlink(missing_ok=True)
-                        if change is not None:
-                            path.write_text(change(right_file(self._interface)))
-                        self._refused(robot, domain, name, path)
+                for name in itertools.islice(self._names(), count):
+                    self._happen(robot, domain, name, path, got)
                     progress(self.cell.kills)
         finally:
             robot.close()
+
+    def _names(self) -> Iterator[str]:
+        """Yield what happens: first, and after all accidents again, WRONG_INTERFACE."""
+        while True:
+            yield WRONG_INTERFACE
+            yield from reversed(self._rng.permutation(list(ACCIDENTS)).tolist())
+
+    def _happen(self, robot: RobotSide, domain: int, name: str, path: Path, got: list[Float64MultiArray]) -> None:
+        """Write the file, or none, and start mpc_node with it."""
+        right, change = right_file(self._interface), ACCIDENTS.get(name)
+        path.unlink(missing_ok=True)
+        if name == WRONG_INTERFACE:
+            path.write_text(right)
+            self._wrong_interface(robot, domain, path, got)
+            return
+        if change is not None:
+            path.write_text(change(right))
+        self._refused(robot, domain, name, path)
 
     def _refused(self, robot: RobotSide, domain: int, name: str, path: Path) -> None:
         """Start with a wrong file: the node must end with a code and say why, and nothing may move."""

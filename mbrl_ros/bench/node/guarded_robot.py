@@ -50,16 +50,16 @@ class GuardedRobot:
         self._next, self.overrun = time.perf_counter(), 0.0  # by how much a period of this process was late [s]
         self.tips: list[Array] = []
         self.begun = self.goal = np.array(START_POSE)  # where the present motion began and where it ends
-        self.guard, self.mpc = self.start_guard(), self.start_mpc()
+        self.start_guard()
+        self.start_mpc()
 
     # --- processes --------------------------------------------------------------------------------------------------
 
-    def start_guard(self) -> Child:
+    def start_guard(self) -> None:
         """Start guard_node."""
         self.guard = Child(GUARD_NAME, self.domain, {"priority": self._priority})
-        return self.guard
 
-    def start_mpc(self) -> Child:
+    def start_mpc(self) -> None:
         """Start mpc_node."""
         self.mpc = Child(
             "mpc_node",
@@ -74,7 +74,6 @@ class GuardedRobot:
                 "priority": self._priority,
             },
         )
-        return self.mpc
 
     def close(self, number: int) -> int:
         """End mpc_node with a signal, and then the guard; return the exit code of mpc_node."""

@@ -39,7 +39,7 @@ class StateFault(ABC):
     def __init__(self, rng: np.random.Generator):
         self._rng = rng
 
-    def draw(self) -> None:  # noqa: B027 - a kind without memory of its own has nothing to draw
+    def draw(self) -> None:  # noqa: B027  # not every kind has something to draw
         """Begin another fault."""
 
     def leap(self) -> float:

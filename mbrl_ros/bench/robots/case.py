@@ -54,8 +54,6 @@ def prepare(
 
     Parameters
     ----------
-    arm, condition, seed, count
-        as above.
     interface
         effort, velocity or position.
     description
@@ -63,7 +61,7 @@ def prepare(
     overrides
         settings of the controller that differ from the defaults, {key: value}.
     drawn
-        draws the first posture and the targets.
+        draws first posture and targets.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from .conditions import CONDITIONS
 from .report import Cell, cells
 
 LOW_END, HIGH_END, DARK = 0.1, 100.0, 8.0  # [mm], ends of the color scale, and from where it is dark
-MISSED, FAILED = "#f0a030", "#505860"  # a target was not reached; a run ended with an error
+MISSED, BROKEN = "#f0a030", "#505860"  # a target was not reached; a run ended with an error
 SIZE, SMALLEST = 0.62, (6.5, 3.0)  # [inch] of a cell, of the picture
 
 
@@ -90,7 +90,7 @@ def _looks(cell: Cell | None) -> tuple[str | float, str, bool]:
     if cell is None:
         return "white", "\N{MIDDLE DOT}", False
     if any("failed" in run for run in cell.runs.values()):
-        return FAILED, "error", True
+        return BROKEN, "error", True
     rest = cell.worst("rest_mm")
     if cell.lost or cell.reached < cell.targets or rest is None:
         return WARN if cell.lost else MISSED, f"{cell.reached}/{cell.targets}", bool(cell.lost)
