@@ -22,6 +22,7 @@ NODE = [sys.executable, "-m", "mbrl_ros.nodes.mpc_node", "--ros-args", "-p", "us
 SETTINGS = {"robot.description": "package-data:panda", "robot.tip": "panda_hand_tcp", "robot.interface": "velocity"}
 JOINTS = [f"panda_joint{i}" for i in range(1, 8)]
 ACTIVE = 3  # lifecycle_msgs/State
+PATIENCE = 120.0  # [s] until the node is active, including the first compilation
 
 
 def main() -> None:
@@ -63,11 +64,13 @@ def measure(process: int, args: argparse.Namespace) -> Iterator[tuple[float, flo
     clock = node.create_publisher(Clock, "/clock", QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
     states = node.create_publisher(JointState, "/joint_states", 10)
     client = node.create_client(GetState, "/mpc_node/get_state")
-    while True:
+    state, deadline = 0, time.monotonic() + PATIENCE
+    while state != ACTIVE:
+        if time.monotonic() > deadline:
+            raise SystemExit("mpc_node does not become active")
         future = client.call_async(GetState.Request())
         rclpy.spin_until_future_complete(node, future, timeout_sec=2.0)
-        if future.done() and future.result().current_state.id == ACTIVE:
-            break
+        state = future.result().current_state.id if future.done() else 0
     started = time.monotonic() - BEGIN
     for rate in args.rates:
         sent, told, begin, before = 0, 0, time.monotonic(), processor_time(process)

@@ -10,10 +10,9 @@ from hard_start_cases import CONDITIONS, FAULTS, PAYLOADS, Fault, prepare
 
 from mbrl_ros.bench.robots.case import Case
 from mbrl_ros.bench.robots.loop import Loop
-from mbrl_ros.bench.robots.run import ON_LIMIT
+from mbrl_ros.bench.robots.run import ON_LIMIT, of_target
 from mbrl_ros.bench.robots.targets import HOLD_TIME, SLOT_TIME
 from mbrl_ros.controllers.factory import build_controller
-from mbrl_ros.demo.metrics import rest_error, settled
 from mbrl_ros.robots.kinematics import Kinematics
 from mbrl_ros.safety.state_machine import Request, State
 from mbrl_ros.types import Array
@@ -58,7 +57,7 @@ def run(
             r.until(r.t + SLOT_TIME - 1e-6)
     tip, speed, state = column(r, "tip"), column(r, "speed"), column(r, "state")
     stamps = r.dt * np.arange(len(tip))
-    result.update(_targets(stamps, tip, case.course.targets[:0] if condition.fault else case.course.targets))
+    result.update(_targets(r, stamps, tip, case.course.targets[:0] if condition.fault else case.course.targets))
     result.update(
         sag_mm=1e3 * float(np.linalg.norm(tip[stamps < HOLD_TIME] - tip[0], axis=1).max()),
         fastest=float(speed.max()),
@@ -80,20 +79,14 @@ def column(r: Loop, name: str) -> Array:
     return np.array([getattr(row, name) for row in r.rows])
 
 
-def _targets(stamps: Array, tip: Array, targets: Array) -> dict[str, Any]:
+def _targets(r: Loop, stamps: Array, tip: Array, targets: Array) -> dict[str, Any]:
     """Return how many of the targets (k, 3) were held to the end of their slots, and their rest errors."""
-    reached, rest = 0, []
-    for i, target in enumerate(targets):
-        end = HOLD_TIME + (i + 1) * SLOT_TIME
-        during = (stamps >= end - SLOT_TIME - 1e-9) & (stamps < end - 1e-9)
-        if stamps[-1] < end - 2.0 * (stamps[1] - stamps[0]):
-            rest.append(None)
-            continue
-        error = np.linalg.norm(tip[during] - target, axis=1)
-        there = settled(stamps[during], error) is not None
-        reached += there
-        rest.append(rest_error(stamps[during], error))
-    return {"targets": len(targets), "reached": reached, "rest_mm": rest}
+    ends = [of_target(r, stamps, tip, i, target) for i, target in enumerate(targets)]
+    return {
+        "targets": len(ends),
+        "reached": sum(end["reached"] for end in ends),
+        "rest_mm": [end["rest_mm"] for end in ends],
+    }
 
 
 def _forced(r: Loop, case: Case, fault: Fault, payload: float) -> dict[str, Any]:

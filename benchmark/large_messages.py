@@ -41,7 +41,7 @@ from mbrl_ros.robots.urdf import parse
 
 COUNT = 100_000
 EVERY = 1.0  # [s] between two large messages
-READY = 120.0  # [s] until the first command, and until the sender has begun
+READY = 120.0  # [s] until the first command
 TARGETS = "/mpc_node/target_trajectory"
 KINDS = {
     "JointState of 200,000 names": (JointState, "/joint_states"),
@@ -198,8 +198,8 @@ def main() -> None:
             again = [sys.executable, __file__, "--domain", str(given.domain), "--send", kind]
             sender = subprocess.Popen(again, stdout=subprocess.PIPE, text=True)
             assert sender.stdout is not None
-            while not sender.stdout.readline():
-                time.sleep(0.01)
+            if not sender.stdout.readline():
+                raise SystemExit(f"the sender of '{kind}' has ended")
             gaps = robot.run(given.seconds)
             sender.kill()
             sender.wait()

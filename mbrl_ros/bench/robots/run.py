@@ -96,7 +96,7 @@ def numbers(loop: Loop, case: Case) -> Numbers:
     """Return the numbers of a loop that has run."""
     tip, speed = np.array([row.tip for row in loop.rows]), np.array([row.speed for row in loop.rows])
     stamps = loop.dt * np.arange(len(tip), dtype=np.float64)
-    ends, why = [_target(loop, stamps, tip, i, target) for i, target in enumerate(case.course.targets)], ""
+    ends, why = [of_target(loop, stamps, tip, i, target) for i, target in enumerate(case.course.targets)], ""
     if loop.lost_at is not None:
         why = f"{loop.cause} at {loop.lost_at:.3f} s"
     else:
@@ -124,7 +124,7 @@ def numbers(loop: Loop, case: Case) -> Numbers:
     }
 
 
-def _target(loop: Loop, stamps: Array, tip: Array, i: int, target: Array) -> dict[str, Any]:
+def of_target(loop: Loop, stamps: Array, tip: Array, i: int, target: Array) -> dict[str, Any]:
     """Return whether target `i` was reached, its rest error, the motion that remains, and what is wrong."""
     end = HOLD_TIME + (i + 1) * SLOT_TIME
     during = (stamps >= end - SLOT_TIME - 1e-9) & (stamps < end - 1e-9)
