@@ -254,7 +254,7 @@ class ControlCycle:
             self._applied.end_period(before.stamp)
             if self.supervisor.state is State.RAMP_IN:
                 self.controller.rejoin(observation)
-        if self._interruptions.following.doubtful:
+        if self._interruptions.following.learning_suspended:
             self.controller.skip_transition()
 
     def _after_error(self, observation: Observation) -> Command:

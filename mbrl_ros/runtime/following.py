@@ -8,9 +8,9 @@ while
 
 and the robot does not follow once that has held for FAILS_FOR seconds. A joint that is switched off or blocked covers
 nothing. The robot follows again once no joint fails and one has covered FOLLOWED of what the commands of every s ask
-for. Until then nothing is to be learned, and neither in the first DOUBT seconds in which the speed of a joint that is
-to be FAST MOVING v_max_j or faster (position interface: MOVING v_max_j) is below MOVES_AS_COMMANDED of its commands'; a
-model that has seen its input without effect for three periods plans with the wrong sign.
+for. Until then nothing is to be learned, and neither in the first NOT_LEARNED seconds in which the speed of a joint
+that is to be FAST MOVING v_max_j or faster (position interface: MOVING v_max_j) is below MOVES_AS_COMMANDED of its
+commands'; a model that has seen its input without effect for three periods plans with the wrong sign.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from ..types import Array
 COMPARED, SLOWEST_SERVO, FAILS_FOR = 0.02, 0.25, 0.1  # [s]
 FEWEST, FEWEST_FAILING = 2, 5  # ... and at least so many periods: of the window, of what lasts
 COVERED, FOLLOWED, MOVING = 0.3, 0.6, 0.03
-DOUBT, MOVES_AS_COMMANDED, FAST = 0.3, 0.75, 3.0  # [s]; of the speed; of MOVING
+NOT_LEARNED, MOVES_AS_COMMANDED, FAST = 0.3, 0.75, 3.0  # [s]; of the speed; of MOVING
 
 
 class FollowingMonitor:
     """Compares motion with commands for the period `dt` [s]; `delay` [s] is that of the commands.
 
-    `following` tells whether the robot has followed since it was last found not to; `doubtful` whether nothing is to
-    be learned from the last period.
+    `following` tells whether the robot has followed since it was last found not to; `learning_suspended`
+    whether nothing is to be learned from the last period.
     """
 
     def __init__(self, robot: Robot, dt: float, delay: float):
@@ -45,8 +45,8 @@ class FollowingMonitor:
         # positions to which the commands lead, the newest last; measured ones
         self._asked: deque[Array] = deque(maxlen=size + self._slowest + round(delay / dt) + 1)
         self._moved: deque[Array] = deque(maxlen=size + 1)
-        self._dt, self._count, self._slow, self._longest_doubt = dt, 0, 0, round(DOUBT / dt)
-        self.following, self.doubtful = True, False
+        self._dt, self._count, self._slow, self._longest_suspension = dt, 0, 0, round(NOT_LEARNED / dt)
+        self.following, self.learning_suspended = True, False
 
     def restart(self) -> None:
         """Begin anew: what was commanded before no longer counts."""
@@ -57,7 +57,7 @@ class FollowingMonitor:
     def forget(self) -> None:
         """Begin anew with a robot that follows."""
         self.restart()
-        self.following, self.doubtful = True, False
+        self.following, self.learning_suspended = True, False
 
     def add_command(self, u: Array) -> None:
         """Take note of the applied command u (n,) in answer to the newest state."""
@@ -74,7 +74,7 @@ class FollowingMonitor:
             return False
         self._moved.append(np.array(q))
         if self._asked.maxlen != len(self._asked):
-            self.doubtful = not self.following
+            self.learning_suspended = not self.following
             return False
         size, slowest = self._size, self._slowest
         positions = np.array(self._asked)[: size + slowest + 1]
@@ -93,5 +93,5 @@ class FollowingMonitor:
         moved = np.sign(asked[-1]) * qd * size * self._dt
         slow = bool(((least > self._fast) & one_way & (moved < MOVES_AS_COMMANDED * least)).any())
         self._slow = self._slow + 1 if slow else 0
-        self.doubtful = 0 < self._slow <= self._longest_doubt or not self.following
+        self.learning_suspended = 0 < self._slow <= self._longest_suspension or not self.following
         return lost or again

@@ -174,7 +174,7 @@ def test_a_second_publisher_is_refused_and_recognised(every):
     assert not into.second_publisher  # gone for two seconds
 
 
-def test_a_second_publisher_that_comes_back_does_not_make_the_first_one_doubtful():
+def test_while_a_second_publisher_comes_back_the_robots_states_are_used():
     into = reader()
     k = settled(into)
     for _ in range(3):
