@@ -224,8 +224,7 @@ def _inject(event: str, environment: Environment, behind: Array, rng: np.random.
     elif event == SPUN_UP:
         plant.push(joint, 1.6 * sign * robot.velocity_limit[joint])
     elif event == ENCODER_JUMP:
-        middle = 0.5 * (robot.position_upper + robot.position_lower)
-        shift[joint] = 3.0 if environment.measurement.q[joint] > middle[joint] else -3.0
+        shift[joint] = 3.0 if environment.measurement.q[joint] > robot.middle[joint] else -3.0
         environment.distort = lambda q, qd: (q + shift, qd)
     else:
         shift[joint] = 2.0 * sign * robot.velocity_limit[joint]

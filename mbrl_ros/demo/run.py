@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from ..config.configuration import Configuration, setting_keys
 from ..config.scalars import quoted, written
 from ..config.section import Section, is_empty
@@ -19,6 +17,7 @@ from ..config.sections.simulation import CameraSettings, PlantSettings
 from ..config.settings_file import read_settings
 from ..data.tick_log import load_tick_log
 from ..robots import Robot, load_robot
+from ..simulation.home import initial_position
 from ..types import Array
 from .scenario import Scenario, build_scenario
 
@@ -95,7 +94,7 @@ class Run:
         simulated = read_settings(options.config, "sim_node", options.node)
         self.plant = _section(PlantSettings, "plant.", simulated, rate=self.rate, seed=options.seed)
         self.camera = _section(CameraSettings, "camera.", simulated, seed=options.seed)
-        start = np.array(self.plant.initial_position) if self.plant.initial_position else self._middle()
+        start = initial_position(self.plant, self.robot)
         self.scenario: Scenario = build_scenario(
             self.robot,
             start,
@@ -137,9 +136,6 @@ class Run:
             "sim_node": _write(folder / "sim_node.yaml", "sim_node", simulation),
             "mpc_node": _write(folder / "mpc_node.yaml", "mpc_node", control),
         }
-
-    def _middle(self) -> Array:
-        return 0.5 * (self.robot.position_lower + self.robot.position_upper)
 
 
 def logs(folder: Path) -> tuple[dict[str, Array], dict[str, Array], dict[str, Any]]:

@@ -73,11 +73,7 @@ class JointStateReader:
         self._others = UncontrolledJoints(robot.uncontrolled)
         self._taken: Array | None = None
         self._accepted: tuple[float, Array, Array] | None = None  # stamp, q and qd of the last state as it came
-        span = np.where(
-            np.isfinite(robot.position_upper - robot.position_lower),
-            robot.position_upper - robot.position_lower,
-            np.inf,
-        )
+        span = robot.position_upper - robot.position_lower
         self._lowest, self._highest = robot.position_lower - span, robot.position_upper + span
         self._fastest = PLAUSIBLE * robot.velocity_limit
         self._strongest = PLAUSIBLE * (

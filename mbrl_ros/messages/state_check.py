@@ -65,7 +65,7 @@ class StateCheck:
 
     def __init__(self, robot: Robot, cutoff: float):
         """`cutoff` [Hz] of the low-pass of estimated velocities."""
-        self._robot, self._continuous = robot, ~np.isfinite(robot.position_upper - robot.position_lower)
+        self._robot, self._continuous = robot, ~robot.bounded
         self._floor = SHARE * robot.velocity_limit
         self._sudden_change = (SUDDEN - SHARE) * robot.velocity_limit
         self._more = np.maximum(EFFORT_ACCELERATION * (robot.interface == "effort") - robot.acceleration_limit, 0.0)

@@ -58,7 +58,7 @@ class PointGoals:
         """
         home = self._settings.home
         seed = per_joint(home, self._robot.n, "reference.home") if home else None if last is None else last.q
-        target = point_target(self.kinematics, p, self._middle() if seed is None else seed, self._settings, stamp)
+        target = point_target(self.kinematics, p, self._robot.middle if seed is None else seed, self._settings, stamp)
         later = seed is None or self.uncontrolled is not None
         return dataclasses.replace(target, q=None) if later else target
 
@@ -98,9 +98,3 @@ class PointGoals:
                 f"point target: {joints}, which are not controlled, took it out of reach; the nearest pose misses it "
                 f"by {1e3 * distance:.1f} mm"
             )
-
-    def _middle(self) -> JointVector:
-        """Return the middle of the joints' ranges (n,), 0 for a joint without limits."""
-        lower, upper = self._robot.position_lower, self._robot.position_upper
-        bounded = np.isfinite(lower) & np.isfinite(upper)
-        return np.where(bounded, 0.5 * (np.where(bounded, lower, 0.0) + np.where(bounded, upper, 0.0)), 0.0)

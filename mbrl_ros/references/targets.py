@@ -143,9 +143,8 @@ def shortest_turns(robot: Robot, q: Array, start: Array) -> Array:
 
     With position commands they must be able to reach the sum: turns that would lead outside their range are left out.
     """
-    continuous = ~np.isfinite(robot.position_lower) & ~np.isfinite(robot.position_upper)
-    turns = np.where(continuous, TURN * np.round((start - q) / TURN), 0.0)
+    turns = np.where(robot.bounded, 0.0, TURN * np.round((start - q) / TURN))
     if robot.interface == "position":
         least, most = np.ceil((robot.command_lower - q) / TURN), np.floor((robot.command_upper - q) / TURN)
-        turns = np.where(continuous, np.clip(turns, TURN * least, TURN * most), 0.0)
+        turns = np.where(robot.bounded, 0.0, np.clip(turns, TURN * least, TURN * most))
     return turns

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..config.section import per_joint
 from ..config.sections.robot import RobotSettings
@@ -71,6 +72,19 @@ class Robot:
     def n(self) -> int:
         """The number of controlled joints."""
         return len(self.joints)
+
+    @property
+    def bounded(self) -> NDArray[np.bool_]:
+        """Which joints (n,) have limits of their position; the others are continuous."""
+        found: NDArray[np.bool_] = np.isfinite(self.position_lower) & np.isfinite(self.position_upper)
+        return found
+
+    @property
+    def middle(self) -> Array:
+        """The middle of the joints' ranges (n,), 0 for a continuous joint."""
+        lower, upper = (np.where(self.bounded, limit, 0.0) for limit in (self.position_lower, self.position_upper))
+        middle: Array = 0.5 * (lower + upper)
+        return middle
 
     @property
     def command_scale(self) -> Array:

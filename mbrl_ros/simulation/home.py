@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..config.section import per_joint
 from ..config.sections.simulation import PlantSettings
 from ..exceptions import ConfigurationError
@@ -15,13 +13,7 @@ def initial_position(settings: PlantSettings, robot: Robot) -> Array:
     """Return the joint positions (n,) at reset; ConfigurationError if they lie outside of the limits."""
     given = settings.initial_position
     if not given:
-        bounded = np.isfinite(robot.position_lower)
-        middle: Array = np.where(
-            bounded,
-            0.5 * (np.where(bounded, robot.position_lower, 0.0) + np.where(bounded, robot.position_upper, 0.0)),
-            0.0,
-        )
-        return middle
+        return robot.middle
     home: Array = per_joint(given, robot.n, "initial_position")
     outside = [
         name

@@ -83,11 +83,7 @@ def build(settings: Settings, robot: Robot, dt: float) -> Prior:
     slope = casadi.ldl_solve(casadi.horzcat(-by_state, casadi.SX.eye(n)), D, LT, order)
     slope = casadi.substitute([casadi.densify(slope)], [a], [qdd])[0]
     model = StageFunction("rigid_body", x, u, dt * qdd, dt * slope)
-    finite = np.isfinite(robot.position_lower) & np.isfinite(robot.position_upper)
-    middle = np.where(
-        finite, 0.5 * (np.where(finite, robot.position_lower, 0.0) + np.where(finite, robot.position_upper, 0.0)), 0.0
-    )
-    _, J = model.linearize(np.concatenate([middle, np.zeros(n)])[None], np.zeros((1, n)))
+    _, J = model.linearize(np.concatenate([robot.middle, np.zeros(n)])[None], np.zeros((1, n)))
     spread = np.concatenate(
         [
             np.full(n, settings.stiffness_spread * dt),

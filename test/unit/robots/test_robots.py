@@ -83,6 +83,8 @@ def test_limits_are_the_urdfs_after_margin_and_scale():
     np.testing.assert_allclose(robot.velocity_limit, [1.5, 4.0, 0.01])
     np.testing.assert_allclose(robot.effort_limit, [10.0, 2.5, 1.25])
     np.testing.assert_allclose(robot.acceleration_limit, [1.0, 2.0, 3.0])
+    np.testing.assert_allclose(robot.middle, [0.5, 0.0, 0.1])
+    assert robot.bounded.tolist() == [True, False, True]
     assert (robot.root, robot.tip) == ("base", "slider")
 
 
