@@ -24,11 +24,13 @@ Introduction to Robotics, ch. 7.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.polynomial.polynomial import polyder, polyval
 from numpy.typing import ArrayLike, NDArray
 
 from ..types import Array, checked
@@ -73,7 +75,7 @@ class Waypoints:
 
     def moved(self, offset: Array) -> Waypoints:
         """Return the points with all positions moved by `offset` (n,)."""
-        return Waypoints(self.times, self.Q + offset, self.V, self.A)
+        return dataclasses.replace(self, Q=self.Q + offset)
 
 
 def polynomials(points: Waypoints) -> tuple[Array, Flags]:
@@ -97,17 +99,14 @@ def polynomials(points: Waypoints) -> tuple[Array, Flags]:
 
 def derivative(C: Array, order: int = 1) -> Array:
     """Return the coefficients (P, d + 1 - order, n) of a derivative of C (P, d + 1, n)."""
-    for _ in range(order):
-        C = C[:, 1:] * np.arange(1.0, C.shape[1])[:, None]
-    return C
+    coefficients: Array = np.asarray(polyder(C, order, axis=1), dtype=np.float64)
+    return coefficients
 
 
 def horner(C: Array, s: Array) -> Array:
     """Return the values (..., P, n) of polynomials C (P, d + 1, n) at s, of any shape that fits (P, n)."""
-    value: Array = C[:, -1] + 0.0 * s
-    for k in reversed(range(C.shape[1] - 1)):
-        value = value * s + C[:, k]
-    return value
+    values: Array = np.asarray(polyval(s, np.moveaxis(C, 1, 0), tensor=False), dtype=np.float64)
+    return values
 
 
 def extrema(C: Array, lengths: Array) -> tuple[Array, Array]:

@@ -47,7 +47,8 @@ class TargetQueue:
 
     def last_before(self, stamp: float) -> Target | None:
         """Return the last target that begins before `stamp` [s], of those that wait."""
-        earlier = [waiting for waiting in self._waiting if waiting.stamp < stamp]
+        with self._lock:
+            earlier = [waiting for waiting in self._waiting if waiting.stamp < stamp]
         return earlier[-1] if earlier else None
 
     def next_due(self, stamp: float) -> Target | None:

@@ -13,6 +13,7 @@ velocities v_k / c, accelerations a_k / c^2. The velocity at the beginning is wh
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -75,7 +76,7 @@ def motion_through(
         No factor makes the limits hold, because of the velocity at the beginning.
     """
     delay = _delay(start, points, velocity, acceleration) if late else 0.0
-    points = Waypoints(points.times + delay, points.Q, points.V, points.A)
+    points = dataclasses.replace(points, times=points.times + delay)
     slowdown = 1.0
     for _ in range(STRETCHINGS):
         motion = _motion(start, points, slowdown, acceleration, delay)

@@ -62,42 +62,34 @@ class SmoothReference:
 
     def go_to(self, goal: Array, stamp: float, start: tuple[Array, Array, Array] | None = None) -> None:
         """Start at `stamp` from `start` (position, velocity, acceleration), by default where the reference is then."""
-        position, velocity, acceleration = self.motion_at(stamp) if start is None else start
         i = self._input
-        i.current_position, i.current_velocity, i.current_acceleration = (
-            list(position),
-            list(velocity),
-            list(acceleration),
-        )
         i.target_position, i.target_velocity, i.target_acceleration = list(goal), [0.0] * self.size, [0.0] * self.size
-        self._trajectory = self._ruckig
-        result = self._generator.calculate(i, self._ruckig)
-        if result not in (ruckig.Result.Working, ruckig.Result.Finished):
-            raise TargetError(f"no trajectory to {np.round(goal, 4).tolist()} within the limits: {result}")
-        self._start, self._goal = position, np.array(goal, dtype=np.float64)
-        self._begin, self.duration = stamp, self._trajectory.duration
+        self._move(i, stamp, start, f"no trajectory to {np.round(goal, 4).tolist()}")
+        self._goal = np.array(goal, dtype=np.float64)
 
     def stop(self, stamp: float, start: tuple[Array, Array, Array] | None = None) -> Array:
         """Come to rest from `start`, as for `go_to`, as soon as the limits allow; return where that is (size,)."""
-        position, velocity, acceleration = self.motion_at(stamp) if start is None else start
         i = ruckig.InputParameter(self.size)
         i.control_interface = ruckig.ControlInterface.Velocity
-        i.max_acceleration, i.max_jerk = (
-            list(self._acceleration),
-            self._input.max_jerk,
-        )  # however slowly it may move: brake
-        i.current_position, i.current_velocity, i.current_acceleration = (
-            list(position),
-            list(velocity),
-            list(acceleration),
-        )
-        self._trajectory = self._ruckig
-        result = self._generator.calculate(i, self._ruckig)
-        if result not in (ruckig.Result.Working, ruckig.Result.Finished):
-            raise TargetError(f"no way to stop from {np.round(velocity, 4).tolist()} within the limits: {result}")
-        self._start, self._begin, self.duration = position, stamp, self._trajectory.duration
+        # however slowly it may move: brake
+        i.max_acceleration, i.max_jerk = list(self._acceleration), self._input.max_jerk
+        self._move(i, stamp, start, "no way to stop")
         self._goal = np.array(self._trajectory.at_time(self.duration)[0])
         return self._goal
+
+    def _move(
+        self, wanted: ruckig.InputParameter, stamp: float, start: tuple[Array, Array, Array] | None, refusal: str
+    ) -> None:
+        """Begin what is `wanted`, from `start` as for `go_to`; TargetError with `refusal` if the limits forbid it."""
+        start = self.motion_at(stamp) if start is None else start
+        wanted.current_position, wanted.current_velocity, wanted.current_acceleration = map(list, start)
+        self._trajectory = self._ruckig
+        result = self._generator.calculate(wanted, self._ruckig)
+        if result not in (ruckig.Result.Working, ruckig.Result.Finished):
+            raise TargetError(
+                f"{refusal} within the limits from the velocity {np.round(start[1], 4).tolist()}: {result}"
+            )
+        self._start, self._begin, self.duration = start[0], stamp, self._trajectory.duration
 
     def track(self, points: Waypoints, stamp: float, robot: Robot, *, late: bool = False) -> str:
         """Pass `points` from `stamp` on, from where the reference is then, and rest at the last one.
