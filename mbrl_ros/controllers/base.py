@@ -167,7 +167,7 @@ class Controller(Protocol):
         """Pass `points` after `stamp` (0: now), then rest; TargetError if malformed or outside the limits."""
 
     def take_target_notes(self) -> list[str]:
-        """Return in words what became of trajectories that began since the last call and are not made as asked for."""
+        """Return in words which targets that began since the last call are not reached as asked for."""
 
     def refuse_targets_while(self, reason: Callable[[], str]) -> None:
         """Refuse every target (TargetError) while `reason()` is not empty; it tells why."""

@@ -40,7 +40,7 @@ class TargetOutcomes(TickObserver):
         self._reporter.report(f"target refused: {error}", done=False, log=self.refused[kind] == 1)
 
     def after_tick(self, tick: Tick) -> None:
-        """Report which trajectories that began are not made as asked for, and in which way."""
+        """Report which targets that began are not reached as asked for, and in which way."""
         for note in self._controller.take_target_notes():
             self.adapted += 1
             self._reporter.report(note)

@@ -157,7 +157,7 @@ class TargetManager:
         return self._accept(trajectory_target(self.robot, points, stamp))
 
     def take_notes(self) -> list[str]:
-        """Return in words what became of trajectories that began since the last call and are not made as asked for."""
+        """Return in words which targets that began since the last call are not reached as asked for."""
         notes, self._notes = self._notes + self._points.take_notes(), []
         return notes
 
@@ -193,11 +193,10 @@ class TargetManager:
             assert self.target is not None
             self.target = dataclasses.replace(self.target, q=moved)
             self.joints.go_to(moved, stamp)
-        if self._replan:
-            self._replan = False
-            goal = self._goal()
-            if goal is not None and stamp < self.joints.end:
-                self.joints.go_to(goal, stamp)
+        goal = self._goal() if self._replan and stamp < self.joints.end else None
+        self._replan = False
+        if goal is not None:
+            self.joints.go_to(goal, stamp)
         if self.phase is not Phase.TRACK:
             self._advance_image_phase(stamp, x, fresh, known)
 
@@ -220,29 +219,34 @@ class TargetManager:
         if (turns := self._turns(goal, stamp)).any():
             goal = goal + turns
             self.target = dataclasses.replace(target, q=goal, value=goal if target.kind == "joints" else target.value)
-        self.joints.go_to(goal, stamp)
+        try:
+            self.joints.go_to(goal, stamp)
+        except TargetError as error:
+            self._give_up(f"{target.kind} target", error, stamp)
+
+    def _give_up(self, what: str, error: TargetError, stamp: float) -> None:
+        """Come to rest, because there is no motion to the target within the limits."""
+        rest = self.joints.stop(stamp)
+        self.target = Target("joints", rest, stamp, rest)
+        self._notes.append(f"{what}: given up: {error}")
 
     def _begin_trajectory(self, target: Target, path: Waypoints, stamp: float) -> None:
         """Begin to track what is left of `path` at `stamp` [s]; from rest where it cannot be joined in motion."""
         begin = target.stamp or stamp
-        elapsed = max(0.0, stamp - begin)
-        points = path.after(elapsed)
+        points = path.after(max(0.0, stamp - begin))
         try:
             if not len(points.times):
                 raise TargetError("the trajectory has ended before it could begin")
             points = points.moved(self._turns(points.Q[0], stamp))
-            goal = points.Q[-1]
-            self.target = dataclasses.replace(target, value=goal, q=goal)
+            self.target = dataclasses.replace(target, value=points.Q[-1], q=points.Q[-1])
             note = self.joints.track(points, stamp, self.robot, late=len(points.times) < len(path.times))
         except TargetError as error:
-            moving = stamp < self.joints.end
-            rest = self.joints.stop(stamp)
-            if moving:
-                self._postponed = dataclasses.replace(target, stamp=begin)
-                note = "the arm rests before it begins"
-            else:
-                self.target = Target("joints", rest, stamp, rest)
-                note = f"given up: {error}"
+            if stamp >= self.joints.end:
+                self._give_up("trajectory", error, stamp)
+                return
+            self.joints.stop(stamp)
+            self._postponed = dataclasses.replace(target, stamp=begin)
+            note = "the arm rests before it begins"
         if note:
             self._notes.append(f"trajectory: {note}")
 

@@ -18,6 +18,7 @@ from .tracking import check_range
 LONGEST_TRAJECTORY = 500  # points of a trajectory
 RESTING = 1e-6  # a velocity this small at the last point is rest [rad/s or m/s]
 TURN = 2.0 * np.pi  # [rad]
+FARTHEST = 1e4  # of a joint without limits [rad]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -39,9 +40,10 @@ class Target:
 def joint_target(robot: Robot, q: ArrayLike, stamp: float = 0.0) -> Target:
     """Make a target for every joint; TargetError if it lies outside the limits."""
     q = checked("joint target", q, (len(robot.joints),))
-    for name, value, low, high in zip(robot.joints, q, robot.position_lower, robot.position_upper, strict=True):
+    lower, upper = np.maximum(robot.position_lower, -FARTHEST), np.minimum(robot.position_upper, FARTHEST)
+    for name, value, low, high in zip(robot.joints, q, lower, upper, strict=True):
         if not low <= value <= high:  # a NaN fails too
-            raise TargetError(f"joint target of '{name}' must lie in [{low:.4f}, {high:.4f}], got {value:.4f}")
+            raise TargetError(f"joint target of '{name}' must lie in [{low:.4f}, {high:.4f}], got {value:.6g}")
     return Target("joints", q, stamp, q)
 
 

@@ -42,8 +42,7 @@ class SmoothReference:
         self._input.max_velocity, self._input.max_acceleration = list(velocity), list(acceleration)
         self._input.max_jerk = list(jerk)
         self._velocity, self._acceleration = np.array(velocity), np.array(acceleration)
-        self._ruckig = ruckig.Trajectory(self.size)
-        self._trajectory: Trajectory = self._ruckig
+        self._trajectory: Trajectory = ruckig.Trajectory(self.size)
         self._start: Array = np.zeros(self.size)
         self._goal: Array = self._start
         self._begin = self.duration = 0.0
@@ -80,16 +79,18 @@ class SmoothReference:
     def _move(
         self, wanted: ruckig.InputParameter, stamp: float, start: tuple[Array, Array, Array] | None, refusal: str
     ) -> None:
-        """Begin what is `wanted`, from `start` as for `go_to`; TargetError with `refusal` if the limits forbid it."""
+        """Begin what is `wanted`, from `start` as for `go_to`; TargetError with `refusal`, and nothing begins."""
         start = self.motion_at(stamp) if start is None else start
         wanted.current_position, wanted.current_velocity, wanted.current_acceleration = map(list, start)
-        self._trajectory = self._ruckig
-        result = self._generator.calculate(wanted, self._ruckig)
-        if result not in (ruckig.Result.Working, ruckig.Result.Finished):
+        motion = ruckig.Trajectory(self.size)
+        try:
+            self._generator.calculate(wanted, motion)
+        except (ruckig.RuckigError, ValueError) as error:  # ValueError: its result has no name, as after 7600 s
             raise TargetError(
-                f"{refusal} within the limits from the velocity {np.round(start[1], 4).tolist()}: {result}"
-            )
-        self._start, self._begin, self.duration = start[0], stamp, self._trajectory.duration
+                f"{refusal} within the limits from the velocity {np.round(start[1], 4).tolist()}: "
+                f"{str(error).strip().splitlines()[0]}"
+            ) from None
+        self._trajectory, self._start, self._begin, self.duration = motion, start[0], stamp, motion.duration
 
     def track(self, points: Waypoints, stamp: float, robot: Robot, *, late: bool = False) -> str:
         """Pass `points` from `stamp` on, from where the reference is then, and rest at the last one.
