@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 
 from ..console.progress import Progress
-from ..data.bags import LOOKED_AT
-from ..data.stream import BagStream, Decoder
+from ..data.stream import BagStream, Decoder, joint_names
 from ..exceptions import DataError
 from ..replay.checkup import Checkup
 from ..replay.partial_states import PartialStates
@@ -34,9 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def of_bag(args: argparse.Namespace, path: Path, wanted: Sequence[str] = ()) -> tuple[Checkup, list[str]]:
     """Measure a bag of a robot with the joints `wanted`; return the checkup and notes on what is damaged."""
     stream = BagStream(path)
-    mapped = with_state_topic(Mapped.of(args.topic), stream.topics, names_in(stream), wanted)
+    names = names_in(stream)
+    mapped = with_state_topic(Mapped.of(args.topic), stream.topics, names, wanted)
     roles = _wanted(roles_of(stream.topics, mapped, str(path)))
-    decoder, partial = Decoder(stream), PartialStates.wanted(wanted, _joints(roles, names_in(stream)))
+    decoder, partial = Decoder(stream), PartialStates.wanted(wanted, _joints(roles, names))
     checkup = Checkup.of(stream.topics, roles, stream.messages(roles), decoder, partial)
     broken = [f"{count} messages on {topic} cannot be decoded" for topic, count in decoder.broken.items()]
     return checkup, [*stream.notes, *broken]
@@ -57,9 +56,7 @@ def of_graph(args: argparse.Namespace, seconds: float, wanted: Sequence[str] = (
     decoder = Decoder(None)
 
     def names(topic: str) -> list[str]:
-        first = islice((message for message in messages if message[0] == topic), LOOKED_AT)
-        decoded = [decoder.decode(name, kind, data) for name, kind, _, data in first]
-        return [joint for message in decoded if message is not None for joint in message.name]
+        return joint_names((message for message in messages if message[0] == topic), decoder)
 
     try:
         mapped = with_state_topic(Mapped.of(args.topic), topics, names, wanted)
@@ -68,7 +65,7 @@ def of_graph(args: argparse.Namespace, seconds: float, wanted: Sequence[str] = (
         raise DataError(f"{error} (domain {_domain()}; nodes of other domains are not visible)") from None
     of_roles = (message for message in messages if message[0] in roles)
     partial = PartialStates.wanted(wanted, _joints(roles, names))
-    return Checkup.of(topics, roles, of_roles, Decoder(None), partial), []
+    return Checkup.of(topics, roles, of_roles, decoder, partial), []
 
 
 def _wanted(roles: dict[str, str]) -> dict[str, str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,8 @@ from .cleaning import cleaned
 from .recording import ReadOptions, Recording
 from .salvage import Raw
 from .storage_files import is_storage
-from .stream import BagStream
+from .stream import BagStream, Decoder, joint_names
 
-LOOKED_AT = 50  # messages of each topic of joint states that are read to choose one; several publishers may share it
 STATE, COMMAND_TYPE = "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"
 
 State = tuple[float, Any]  # stamp of the bag [s], decoded message
@@ -50,7 +48,7 @@ def read(path: Path, options: ReadOptions) -> Recording:
     types = {message[0]: message[1] for message in messages}
     store = get_typestore(Stores.ROS2_HUMBLE)
     counts = Counter(message[0] for message in messages)
-    topic = options.topic or _state_topic(messages, options.joints, counts, store)
+    topic = options.topic or _state_topic(messages, options.joints, counts)
     if types.get(topic) != STATE:
         hint = f"; did you mean '{nearest(topic, types)}'?" if topic and types else ""
         raise DataError(
@@ -109,12 +107,10 @@ def _messages(path: Path) -> tuple[list[Raw], list[str]]:
     return sorted(found, key=lambda message: message[2]), stream.notes
 
 
-def _state_topic(messages: list[Raw], joints: tuple[str, ...], counts: Counter[str], store: Any) -> str:
+def _state_topic(messages: list[Raw], joints: tuple[str, ...], counts: Counter[str]) -> str:
     """Return the topic of joint states that holds the wanted joints, else the usual one with the most; '': none."""
-    names: dict[str, set[str]] = {}
-    for topic in {name for name, kind, *_ in messages if kind == STATE}:
-        first = list(islice((message for message in messages if message[0] == topic), LOOKED_AT))
-        names[topic] = {joint for _, state in _decoded(first, topic, store)[0] for joint in state.name}
+    decoder, topics = Decoder(None), {name for name, kind, *_ in messages if kind == STATE}
+    names = {topic: set(joint_names((m for m in messages if m[0] == topic), decoder)) for topic in topics}
 
     def fitness(topic: str) -> tuple[int, bool, int, int]:
         return len(names[topic] & set(joints)), topic.endswith("joint_states"), len(names[topic]), counts[topic]

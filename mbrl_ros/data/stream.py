@@ -10,7 +10,8 @@ from __future__ import annotations
 import heapq
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from .storage_files import is_storage, start_of, storage_files
 
 WINDOW = 2_000_000_000  # [ns] within which salvaged messages are put into order
 LATEST_STAMP = 2**62  # [ns] a later stamp (year 2116) is damage
+LOOKED_AT = 50  # messages of a topic of joint states that tell whose it is; several publishers may share it
 MOST_WAITING = 512 << 20  # bytes of salvaged messages that wait for earlier ones
 
 
@@ -189,6 +191,12 @@ class Decoder:
             return store
         except Exception:  # a definition that cannot be parsed is no better than none
             return self._usual
+
+
+def joint_names(messages: Iterable[Raw], decoder: Decoder) -> list[str]:
+    """Return the joints, each once, that the first LOOKED_AT messages of a topic of joint states name."""
+    decoded = (decoder.decode(topic, kind, data) for topic, kind, _, data in islice(messages, LOOKED_AT))
+    return list(dict.fromkeys(name for message in decoded if message is not None for name in message.name))
 
 
 def _fields(definition: Any) -> set[str]:

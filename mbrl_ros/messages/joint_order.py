@@ -24,6 +24,8 @@ class JointOrder:
         self.joints = tuple(joints)
         self._names: list[str] | None = None
         self._resolved: Index | Problem = np.zeros(0, dtype=np.intp)
+        self._some_of: list[str] | None = None
+        self._some: tuple[Index, Index] = np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
         self._hints = HINTS
 
     def resolve(self, names: Sequence[str]) -> Index | Problem:
@@ -35,9 +37,13 @@ class JointOrder:
 
     def some(self, names: Sequence[str]) -> tuple[Index, Index]:
         """Return which joints the names hold, and their indices in the names, both (k,)."""
-        places = {name: at for at, name in enumerate(names)}
-        joints = [k for k, joint in enumerate(self.joints) if joint in places]
-        return np.array(joints, dtype=np.intp), np.array([places[self.joints[k]] for k in joints], dtype=np.intp)
+        if self._some_of is None or names != self._some_of:
+            self._some_of = list(names)
+            places = {name: at for at, name in enumerate(names)}
+            joints = [k for k, joint in enumerate(self.joints) if joint in places]
+            found = [places[self.joints[k]] for k in joints]
+            self._some = np.array(joints, dtype=np.intp), np.array(found, dtype=np.intp)
+        return self._some
 
     def _resolve(self, names: list[str]) -> Index | Problem:
         there = set(names)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..types import Array
+from .joint_order import JointOrder
 
 REPORTS = 3  # of which the median counts
 
@@ -24,8 +25,7 @@ class UncontrolledJoints:
         self.joints = tuple(joints)
         self._reports: list[deque[float]] = [deque(maxlen=REPORTS) for _ in self.joints]
         self._stamp = -np.inf
-        self._names: list[str] = []
-        self._places: list[tuple[int, int]] = []  # of a joint: here, and in a message with these names
+        self._order = JointOrder(self.joints)
 
     @property
     def unknown(self) -> list[str]:
@@ -34,7 +34,7 @@ class UncontrolledJoints:
 
     def names_any(self, names: Sequence[str]) -> bool:
         """Whether a message with `names` reports one of the joints."""
-        return bool(self._found(names))
+        return bool(len(self._order.some(names)[0]))
 
     def read(self, message: Any, stamp: float) -> Array | None:
         """Take in a report stamped `stamp` [s]; a repeated stamp has no effect.
@@ -51,12 +51,12 @@ class UncontrolledJoints:
         Array or None
             Positions (k,) [rad or m], NaN for joints that it does not report; None if it reports none.
         """
-        found = self._found(message.name)
-        if not found or len(message.position) != len(message.name) or stamp == self._stamp:
+        joints, places = self._order.some(message.name)
+        if not len(joints) or len(message.position) != len(message.name) or stamp == self._stamp:
             return None
         self._stamp = stamp
         positions = np.full(len(self.joints), np.nan)
-        for joint, place in found:
+        for joint, place in zip(joints, places, strict=True):
             value = float(message.position[place])
             if np.isfinite(value):
                 self._reports[joint].append(value)
@@ -67,10 +67,3 @@ class UncontrolledJoints:
         """Return the median of three reports; of fewer the newest."""
         reports = self._reports[joint]
         return sorted(reports)[REPORTS // 2] if len(reports) == REPORTS else reports[-1]
-
-    def _found(self, names: Sequence[str]) -> list[tuple[int, int]]:
-        if names != self._names:
-            self._names = list(names)
-            places = {name: at for at, name in enumerate(names)}
-            self._places = [(k, places[joint]) for k, joint in enumerate(self.joints) if joint in places]
-        return self._places

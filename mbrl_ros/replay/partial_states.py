@@ -13,6 +13,7 @@ import numpy as np
 from ..config.sections.control import ControlSettings
 from ..messages.input_gate import Rejection
 from ..messages.joint_assembly import JointAssembly, JointValues
+from ..messages.joint_order import Index, JointOrder
 from ..messages.readers import Message, seconds
 from ..types import Array
 
@@ -22,6 +23,7 @@ class PartialStates:
 
     def __init__(self, joints: Sequence[str]):
         self.joints, self.parts, self.foreign = tuple(joints), 0, 0
+        self._order = JointOrder(self.joints)
         self._assembly = JointAssembly(self.joints, ControlSettings().state_timeout)
 
     @classmethod
@@ -31,19 +33,15 @@ class PartialStates:
 
     def whole(self, message: Message) -> Message | None:
         """Return a message with every joint; None where others are awaited, or it holds none of them."""
-        places = {name: at for at, name in enumerate(message.name)}
-        held = [k for k, joint in enumerate(self.joints) if joint in places]
+        held, at = self._order.some(message.name)
         if len(held) == len(self.joints):
             return message
-        if not held:
+        if not len(held):
             self.foreign += 1
             return None
         self.parts += 1
-        at = [places[self.joints[k]] for k in held]
         q, qd, effort = (_picked(values, at) for values in (message.position, message.velocity, message.effort))
-        joined = self._assembly.add(
-            seconds(message.header.stamp), JointValues(np.array(held, dtype=np.intp), q, qd, effort)
-        )
+        joined = self._assembly.add(seconds(message.header.stamp), JointValues(held, q, qd, effort))
         if joined is None or isinstance(joined[0], Rejection):
             return None
         position, velocity, measured = joined
@@ -52,6 +50,6 @@ class PartialStates:
         )
 
 
-def _picked(values: Sequence[float], at: list[int]) -> Array:
+def _picked(values: Sequence[float], at: Index) -> Array:
     """Return the values at some places; NaN where there is none."""
     return np.array([values[k] if k < len(values) else np.nan for k in at], dtype=np.float64)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Mapping
-from itertools import islice
 
-from ..data.bags import LOOKED_AT
-from ..data.stream import BagStream, Decoder
+from ..data.stream import BagStream, Decoder, joint_names
 from .topics import JOINT_STATE, Mapped
 
 USUAL = "joint_states"
@@ -51,13 +49,5 @@ def with_state_topic(
 
 def names_in(stream: BagStream) -> Callable[[str], list[str]]:
     """Return what reads the joint names on a topic of a bag, from its first messages."""
-
-    def names(topic: str) -> list[str]:
-        decoder, found = Decoder(stream), dict[str, None]()
-        for name, kind, _, data in islice(stream.messages([topic]), LOOKED_AT):
-            message = decoder.decode(name, kind, data)
-            if message is not None:
-                found |= dict.fromkeys(message.name)
-        return list(found)
-
-    return names
+    decoder = Decoder(stream)
+    return lambda topic: joint_names(stream.messages([topic]), decoder)
