@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,22 +52,19 @@ class StateHistory:
     """The last states of one publisher; a state that repeats one of them in every bit is a copy that comes late."""
 
     def __init__(self) -> None:
-        self._order: deque[bytes] = deque(maxlen=REMEMBERED)
-        self._known: set[bytes] = set()
+        self._known: OrderedDict[bytes, None] = OrderedDict()  # oldest first
 
     def clear(self) -> None:
         """Forget all states."""
-        self._order.clear()
         self._known.clear()
 
     def add(self, raw: Array, qd: Array) -> None:
         """Remember a state of which nothing was replaced."""
         key = raw.tobytes() + qd.tobytes()
         if key not in self._known:
-            if len(self._order) == REMEMBERED:
-                self._known.discard(self._order[0])
-            self._order.append(key)
-            self._known.add(key)
+            if len(self._known) == REMEMBERED:
+                self._known.popitem(last=False)
+            self._known[key] = None
 
     def copied(self, raw: Array, qd: Array, last: Array) -> bool:
         """Whether the state raw, qd (n,) was there before, and is not where the robot was `last` (n,)."""
