@@ -19,14 +19,14 @@ the second because a blow changes the velocity within one sample, and positions 
 that are missing (NaN) are estimated too, joint by joint.
 
 A state that repeats the last one in every value while the robot moves is an old message with a new stamp. It is
-accepted, and the state after it may continue it or the last state that was not a repetition.
+accepted for LONGEST_GAP seconds, and the state after it may continue it or the last state that was not a repetition.
 
 Refused states that continue each other for NEW_BEGINNING seconds, with no accepted state in between, are taken up as a
 new beginning: an encoder was set anew. Refused states that alternate with accepted ones, continue each other and leap
 furthest in the same joint and direction come from a second publisher; so do SCATTERED ones in which several joints
 leap. A state that repeats one of the last in every bit, but not the last one, is a copy that comes late: its positions
-leapt back. If the accepted ones have not been alone for
-NEW_BEGINNING seconds before, neither can be trusted, and all are refused.
+leapt back. If the accepted ones have not been alone for NEW_BEGINNING seconds before, neither can be trusted, and all
+are refused.
 """
 
 from __future__ import annotations
@@ -122,22 +122,24 @@ class StateCheck:
             q = raw if last is None else unwrapped(self._continuous, last, stamp, raw, qd)
             self._new = Sample(stamp, raw, q, qd, qd, qd)
             return None
-        if not self._contested and self._is_repeated(last, stamp, raw, qd):
+        new = self._new = following(self._continuous, last, stamp, raw, qd)
+        if self._contested:
+            return self._suspected(stamp, raw, qd, last, self._leapt(last, new, 1.0))
+        frozen = _frozen(last, raw, qd)
+        if frozen and stamp - (self._distinct or last).stamp <= LONGEST_GAP:
             self._new, self._repeats = Sample(stamp, raw, last.q, last.qd, last.slope, qd), True
             return None
-        new = self._new = following(self._continuous, last, stamp, raw, qd)
         share = 1.0 if pending is None else max(1e-3, (stamp - pending.stamp) / (stamp - last.stamp))
         self._explained = True
-        self._confirmed = self._confirms(stamp, raw, qd)
-        if self._confirmed:
+        if self._confirms(stamp, raw, qd):
             return None
         leapt = self._leapt(last, new, share)
         sudden = self._leapt(last, new, share, believed=False)
-        if self._distinct is not None:  # the repetitions in between were older than their stamps
+        if self._distinct is not None and not frozen:  # the repetitions in between were older than their stamps
             leapt &= self._leapt(self._distinct, following(self._continuous, self._distinct, stamp, raw, qd), share)
         if self._history.copied(raw, qd, last.raw):
             leapt = np.abs(new.q - last.q) > 0.0
-        if not self._contested and not leapt.any():
+        if not leapt.any():
             if pending is None and self._distinct is None and sudden.any():
                 self._sudden, self._replaced = new, sudden
                 self._new = self._continued(last, new, sudden, np.where(sudden, last.qd, new.qd))
@@ -150,12 +152,12 @@ class StateCheck:
 
     def _confirms(self, stamp: float, raw: Array, qd: Array) -> bool:
         """Whether a state continues the one before it, which changed suddenly; then that one was right."""
-        if self._sudden is None or self._contested:
+        if self._sudden is None:
             return False
         new = following(self._continuous, self._sudden, stamp, raw, qd)
-        confirmed = not self._leapt(self._sudden, new, 1.0).any()
-        self._new = new if confirmed else self._new
-        return confirmed
+        self._confirmed = not self._leapt(self._sudden, new, 1.0).any()
+        self._new = new if self._confirmed else self._new
+        return self._confirmed
 
     def _continued(self, last: Sample, new: Sample, leapt: NDArray[np.bool_], qd: Array) -> Sample:
         """Return the new state with velocities qd (n,) and the positions that leapt continued from the last one."""
@@ -176,7 +178,8 @@ class StateCheck:
         if before is not None and 0.0 < stamp - before.stamp <= LONGEST_GAP:
             suspect = following(self._continuous, before, stamp, raw, qd)
             continues = not self._leapt(before, suspect, 1.0).any()
-            suspect = Sample(stamp, raw, suspect.q, np.where(np.isnan(qd), suspect.slope, qd), suspect.slope, qd)
+            if _frozen(before, raw, qd):  # a driver that stands still is no new beginning
+                self._first_suspect += stamp - before.stamp
         if self._accepted_since_suspect:
             joint = int(np.abs(suspect.q - last.q).argmax())
             side = joint if suspect.q[joint] > last.q[joint] else -1 - joint
@@ -193,7 +196,7 @@ class StateCheck:
         if self._suspects >= CONTINUING and stamp - self._first_suspect >= NEW_BEGINNING:
             self._begins = True
             return None
-        joint = int(np.flatnonzero(leapt)[0]) if leapt.any() else 0
+        joint = int(leapt.argmax())
         detail = (
             f"joint '{self._robot.joints[joint]}' leapt from {last.q[joint]:.4g} to {raw[joint]:.4g} within "
             f"{1e3 * (stamp - last.stamp):.3g} ms"
@@ -225,14 +228,13 @@ class StateCheck:
         if last is None:
             self._alone_since = new.stamp
         estimate = self._estimator.update(new.stamp, new.q)
-        judged = self._explained and self._distinct is None and not begins
+        judged = self._explained and self._distinct is None
         qd = self._admitted(last, new, estimate) if last is not None and judged else new.measured
-        self._distinct = (self._distinct or last) if self._repeats and not begins else None
+        self._distinct = (self._distinct or last) if self._repeats else None
         missing = np.isnan(qd)
         self.estimated = bool(missing.any())
         if self.estimated and estimate is not None:
             qd = np.where(missing, estimate, qd)
-        usable = not self.estimated or estimate is not None
         self._last = Sample(new.stamp, new.raw, new.q, qd, new.slope, new.measured)
         if self._replaced.any():
             self._replacements += 1
@@ -242,19 +244,10 @@ class StateCheck:
             self._accepted_since_suspect += 1
         self.replaced = self._replaced
         if self._suspect is not None and new.stamp - self._suspect.stamp > FORGOTTEN:
-            if self.second_publisher:  # the accepted states were trusted before, and have been alone since its last one
-                self.second_publisher, self._alone_since = False, self._suspect.stamp
-            self._alternations, self._scattered, self._suspect = 0, 0, None
-        return (new.q, qd, begins) if usable else None
+            self.second_publisher, self._scattered, self._suspect = False, 0, None
+        return None if self.estimated and estimate is None else (new.q, qd, begins)
 
     # --- inside -----------------------------------------------------------------------------------------------------
-
-    def _is_repeated(self, last: Sample, stamp: float, raw: Array, qd: Array) -> bool:
-        """Whether a state repeats the last one in every value although the robot moves."""
-        if not (np.array_equal(raw, last.raw) and np.array_equal(qd, last.measured, equal_nan=True)):
-            return False
-        since = last.stamp if self._distinct is None else self._distinct.stamp
-        return bool(np.nan_to_num(last.qd).any()) and stamp - since <= LONGEST_GAP
 
     def _tolerance(self, step: float) -> Array:
         """Return e (n,) for a time `step` [s] between two states."""
@@ -298,3 +291,10 @@ class StateCheck:
         held &= ~(self._held | self._confirmed)
         self._held, self.corrected = held, self.corrected | held
         return np.where(held, last.qd, admitted)
+
+
+def _frozen(before: Sample, raw: Array, qd: Array) -> bool:
+    """Whether a state repeats the one before in every value although the robot moves."""
+    if not (np.array_equal(raw, before.raw) and np.array_equal(qd, before.measured, equal_nan=True)):
+        return False
+    return bool(np.nan_to_num(before.qd).any())

@@ -228,3 +228,91 @@ def test_an_old_state_sent_again_with_a_new_stamp_is_no_leap(catches_up):
         state = read(into, k, (q, 2.0 * q), (speed, 2.0 * speed))
         assert state.observation.qd.tolist() == [speed, 2.0 * speed]
     assert not into.gate.rejected and not into.gate.corrected
+
+
+def test_after_half_a_second_without_a_state_anything_may_follow():
+    """... but a continuous joint keeps its turns, and velocities are not judged by positions of before."""
+    text = planar_arm().replace('type="revolute"', 'type="continuous"', 1)
+    into = reader(load_robot(RobotSettings(interface="velocity"), text))
+    for k in range(400):
+        angle = 3.0 * k * DT
+        last = read(into, k, (math.remainder(angle, 2.0 * math.pi), 0.2), (3.0, 0.0))
+    assert last.observation.q[0] == pytest.approx(angle)
+    state = read(into, 400 + 0.6 / DT, (math.remainder(angle + 0.9, 2.0 * math.pi), 1.4), (1.0, 2.0))
+    assert state.observation.q == pytest.approx([angle + 0.9, 1.4]) and state.observation.qd.tolist() == [1.0, 2.0]
+    assert not into.gate.rejected and not into.gate.corrected
+
+
+@pytest.mark.parametrize("both, bridged", ((0.0, 3), (1.0, 0)))
+def test_states_that_never_change_while_the_arm_moves_are_refused_after_half_a_second(both, bridged):
+    into, speed, q = reader(), 0.0, 0.2
+    for k in range(120):
+        speed = min(0.8 * planar_robot().velocity_limit[1], speed + 10.0 * DT)
+        q += DT * speed
+        assert read(into, k, (both * (q - 3.0), q - 3.0), (both * speed, speed)) is not None
+    answers = [read(into, k + 1 + i, (both * (q - 3.0), q - 3.0), (both * speed, speed)) for i in range(400)]
+    assert [answer is not None for answer in answers] == [True] * (100 + bridged) + [False] * (300 - bridged)
+    assert read(into, k + 401, (both * (q - 2.0), q - 2.0), (both * speed, speed)) is None  # and does not continue them
+
+
+def test_after_several_repetitions_the_next_state_may_have_moved_on_or_back():
+    for behind in (0, 3):
+        into, speed = reader(), 1.0
+        for k in range(40):
+            read(into, k, (speed * DT * k, 0.2), (speed, 0.0))
+        for k in range(40, 43):
+            assert read(into, k, (speed * DT * 39, 0.2), (speed, 0.0)) is not None
+        for k in range(43, 60):
+            q = speed * DT * (k - behind)
+            assert read(into, k, (q, 0.2), (speed, 0.0)).observation.q[0] == pytest.approx(q)
+        assert not into.gate.rejected and not into.gate.corrected
+
+
+def test_leaps_are_refused_where_no_velocity_is_measured():
+    into = reader()
+    assert read(into, 0, (0.3, 0.2)) is None  # no velocity can be estimated yet
+    for k in range(1, 100):
+        assert read(into, k, (0.3, 0.2)).observation.qd.tolist() == [0.0, 0.0]
+    assert all(read(into, 100 + i, (1.0, -0.5)) is None for i in range(50))
+    assert read(into, 150, (0.3, 0.2)) is not None
+
+
+def test_a_refused_state_may_come_again_with_the_same_stamp():
+    into = reader()
+    read(into, 0, (0.3, 0.2), (0.0, 0.0))
+    assert [read(into, 1, (1.0, -0.5), (0.0, 0.0)) for _ in range(3)] == [None] * 3
+    assert read(into, 2, (0.3, 0.2), (0.0, 0.0)).observation.q.tolist() == [0.3, 0.2]
+
+
+def test_a_position_that_leaps_with_its_velocity_is_continued_with_the_last_velocity():
+    into, speed = reader(), 0.5
+    for k in range(100):
+        read(into, k, (speed * k * DT, 0.2), (speed, 0.0))
+    state = read(into, 100, (1.9, 0.2), (15.0, 0.0))
+    assert state.observation.q == pytest.approx([speed * 100 * DT, 0.2], abs=1e-9)
+    assert state.observation.qd == pytest.approx([speed, 0.0], abs=1e-6)
+
+
+def test_a_velocity_that_changes_suddenly_is_believed_one_state_later():
+    into = reader()
+    k = settled(into)
+    sudden = 0.35 * planar_robot().velocity_limit[1]
+    states = [read(into, k + i, (0.3, 0.2 + (i + 0.5) * DT * sudden), (0.0, sudden)) for i in range(3)]
+    assert [state.observation.qd[1] for state in states] == [0.0, sudden, sudden]
+    assert [state.observation.q[1] for state in states] == [0.2 + (i + 0.5) * DT * sudden for i in range(3)]
+    assert into.gate.corrected == {"velocity against positions": 1}
+
+
+def test_rare_leaps_of_several_joints_are_no_second_publisher():
+    into, k = reader(), 0
+    for _ in range(12):
+        k = settled(into, count=450, first=k)
+        assert read(into, k - 0.6, (0.9, -0.4), (0.0, 0.0)) is None
+    assert not into.second_publisher and into.gate.rejected == {"leap": 12}
+
+
+def test_a_new_beginning_needs_several_states():
+    into = reader()
+    k = settled(into)
+    answers = [read(into, k + 0.26 / DT * i, (2.2, -2.2), (0.0, 0.0)) for i in range(6)]
+    assert [answer is not None for answer in answers] == [False] * 5 + [True]
