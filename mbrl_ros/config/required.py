@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-ROBOT_KEYS = ("robot.interface", "robot.joints")
 PREFIX = "robot."
 _MEANING = {
     "robot.interface": "what a command is: effort, velocity or position",
@@ -29,7 +28,7 @@ def missing_for_robot(given: Collection[str], *, commanded: bool, shadow: bool =
             "no parameter robot.* was given, so that the robot is not known: "
             "give the robot's parameter file (params_file:=FILE, or --ros-args --params-file FILE)"
         )
-    missing = [key for key in ROBOT_KEYS if key not in given] if commanded and not shadow else []
+    missing = [key for key in _MEANING if key not in given] if commanded and not shadow else []
     if not missing:
         return ""
     wanted = " and ".join(f"{key} ({_MEANING[key]})" for key in missing)

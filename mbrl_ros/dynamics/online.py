@@ -93,7 +93,7 @@ class OnlineDynamics:
         self._stopped = False
         self._command_rows = slice(2 * n, 3 * n)  # of the regressors
         self._input_gain: Array | None = None
-        self._failed = False
+        self.failed = False
         self._equations = StateEquations(n, self.m, dt)
 
     def reset(self, q: Array | None = None) -> None:
@@ -146,11 +146,6 @@ class OnlineDynamics:
     def input_gain(self) -> Array:
         """See `Estimator`."""
         return self.prior_gain(np.zeros(self.nx)) if self._input_gain is None else self._input_gain
-
-    @property
-    def failed(self) -> bool:
-        """See `Estimator`."""
-        return self._failed
 
     def prior_gain(self, x: Array) -> Array:
         """Return the prior's d qd' / d u (n, n) at x (nx,) without a command."""
@@ -219,8 +214,8 @@ class OnlineDynamics:
         joints = x[: 2 * n]
         # a frozen model stays the affine map it was: about a new center the prior would enter again
         W = self.posterior.W if self._stopped else self.posterior.condition(self._center(joints, u))
-        self._failed = self.posterior.failed
-        if self._failed:  # the evidence is of no use; with the prior alone it goes on
+        self.failed = self.posterior.failed
+        if self.failed:  # the evidence is of no use; with the prior alone it goes on
             self.posterior.reset()
             W = self.posterior.condition(self._center(joints, u))
         if self.prior.linear or X is None or U is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -135,20 +136,19 @@ class EventReplayer:
         self._policy_controller().use(CompiledPolicy(policy, self._robot), version)
 
 
-_VALUE_FIELDS = {
-    1: "bool_value",
-    2: "integer_value",
-    3: "double_value",
-    4: "string_value",
-    8: "double_array_value",
-    9: "string_array_value",
+_VALUES = {  # of a rcl_interfaces/ParameterValue, by its type
+    1: attrgetter("bool_value"),
+    2: attrgetter("integer_value"),
+    3: attrgetter("double_value"),
+    4: attrgetter("string_value"),
+    8: attrgetter("double_array_value"),
+    9: attrgetter("string_array_value"),
 }
 
 
 def value_of(value: Message) -> Any:
     """Return what a rcl_interfaces/ParameterValue holds."""
-    field = _VALUE_FIELDS.get(value.type)
-    if field is None:
+    if value.type not in _VALUES:
         raise ConfigurationError(f"a parameter of type {value.type} is no setting of this package")
-    found = getattr(value, field)
+    found = _VALUES[value.type](value)
     return tuple(np.asarray(found).tolist()) if value.type > 4 else found
