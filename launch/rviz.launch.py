@@ -38,7 +38,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     values = launching.settings(context, path)
     robot = robot_of(values, path)
     frame, wanted = launching.given(context, "frame"), launching.given(context, "state_publisher")
-    time = {"use_sim_time": launching.simulated_time(context, path)}
+    time = {"use_sim_time": launching.switched(context, "use_sim_time", path)}
     namespace = launching.given(context, "namespace")
     started: list[LaunchDescriptionEntity] = []
     if wanted == "true" and robot is None:

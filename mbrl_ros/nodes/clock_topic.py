@@ -14,6 +14,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 
+from .executor import companion
+
 CLOCK_TOPIC = "/clock"
 
 
@@ -27,14 +29,7 @@ class ClockTopic:
         topic = node.resolve_topic_name(CLOCK_TOPIC)
         for subscription in [each for each in node.subscriptions if each.topic_name == topic]:
             node.destroy_subscription(subscription)
-        self._reader = Node(
-            f"{node.get_name()}_clock",
-            context=node.context,
-            namespace=node.get_namespace(),
-            use_global_arguments=False,
-            enable_rosout=False,
-            start_parameter_services=False,
-        )
+        self._reader = companion(node, "clock")
         self._subscription = self._reader.create_subscription(
             Clock, topic, self._not_called, QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         )

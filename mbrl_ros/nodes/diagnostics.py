@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -15,6 +14,7 @@ from rclpy.timer import Timer
 from ..config.sections.nodes import NodeSettings
 from ..controllers.base import Controller
 from ..messages.input_gate import InputGate
+from ..robots.urdf import robot_name
 from ..runtime.control_loop import ControlLoop
 from ..runtime.interfaces import CommandSupervisor, Tick
 from ..runtime.statistics import Rolling
@@ -161,7 +161,7 @@ def loop_status(name: str, loop: ControlLoop, settings: NodeSettings) -> Diagnos
         *_percentiles("latency", loop.statistics.latency),
         *sorted(loop.statistics.events.items()),
     ]
-    return _status(f"{name}: control loop", *_timeliness(loop, settings), values)
+    return part_status(f"{name}: control loop", *_timeliness(loop, settings), values)
 
 
 def supervisor_status(name: str, supervisor: CommandSupervisor, reasons: Mapping[Reason, int]) -> DiagnosticStatus:
@@ -176,7 +176,7 @@ def supervisor_status(name: str, supervisor: CommandSupervisor, reasons: Mapping
         State.RAMP_IN: DiagnosticStatus.OK,
         State.DEGRADED: DiagnosticStatus.WARN,
     }.get(state, DiagnosticStatus.ERROR)
-    return _status(
+    return part_status(
         f"{name}: supervisor",
         level,
         state.name.lower().replace("_", " "),
@@ -217,7 +217,7 @@ def model_status(name: str, controller: Controller, prediction: PredictionQualit
         if delay.message:
             problems.append(delay.message)
     level = DiagnosticStatus.WARN if problems else DiagnosticStatus.OK
-    return _status(f"{name}: model", level, "; ".join(problems) or "consistent", values)
+    return part_status(f"{name}: model", level, "; ".join(problems) or "consistent", values)
 
 
 def input_status(name: str, gate: InputGate) -> DiagnosticStatus:
@@ -229,7 +229,7 @@ def input_status(name: str, gate: InputGate) -> DiagnosticStatus:
     for what, count in sorted(gate.corrected.items()):
         values += [(f"corrected: {what}", count), (f"last {what}", gate.details[what])]
     level = DiagnosticStatus.WARN if rejected else DiagnosticStatus.OK
-    return _status(f"{name}: {gate.stream}", level, f"{rejected} rejected", values)
+    return part_status(f"{name}: {gate.stream}", level, f"{rejected} rejected", values)
 
 
 def target_status(name: str, targets: TargetOutcomes) -> DiagnosticStatus:
@@ -239,19 +239,14 @@ def target_status(name: str, targets: TargetOutcomes) -> DiagnosticStatus:
     for kind, count in sorted(targets.refused.items()):
         values += [(f"refused: {kind}", count), (f"last {kind}", targets.details[kind])]
     level = DiagnosticStatus.WARN if refused else DiagnosticStatus.OK
-    return _status(f"{name}: targets", level, f"{refused} refused", values)
+    return part_status(f"{name}: targets", level, f"{refused} refused", values)
 
 
 def command_status(name: str, watch: CommandWatch) -> DiagnosticStatus:
     """Return who reads the commands, who else publishes them, and whether they can leave."""
     level = DiagnosticStatus.WARN if watch.problems else DiagnosticStatus.OK
     text = "; ".join(sorted(watch.problems)) or "one publisher"
-    return _status(name + COMMANDS_PART, level, text, [("readers", watch.readers), (READY, watch.ready)])
-
-
-def robot_name(urdf: str) -> str:
-    """Return the name of the robot that a URDF describes."""
-    return ElementTree.fromstring(urdf).get("name", "")
+    return part_status(name + COMMANDS_PART, level, text, [("readers", watch.readers), (READY, watch.ready)])
 
 
 def _timeliness(loop: ControlLoop, settings: NodeSettings) -> tuple[bytes, str]:
@@ -284,7 +279,8 @@ def _percentiles(title: str, values: Rolling) -> Values:
     return [(f"{title} {key} [ms]", 1e3 * value) for key, value in values.percentiles().items()]
 
 
-def _status(name: str, level: bytes, text: str, values: Iterable[tuple[str, object]]) -> DiagnosticStatus:
+def part_status(name: str, level: bytes, text: str, values: Iterable[tuple[str, object]]) -> DiagnosticStatus:
+    """Return a status of the diagnostics; numbers are written with six digits."""
     return DiagnosticStatus(
         name=name,
         level=level,

@@ -27,8 +27,9 @@ from ..messages.message_size import too_large
 from ..messages.supervision import LARGEST_SAMPLE, read
 from ..robots import load_robot
 from . import bounded, qos, supervision_messages
+from .executor import EndRequest
 from .parameters import Parameters, ReadsOverrides
-from .process import EndRequest, run
+from .process import run
 
 # Deep enough for the samples that arrive while a fit occupies the interpreter.
 SAMPLES = QoSProfile(depth=2000, reliability=ReliabilityPolicy.BEST_EFFORT)

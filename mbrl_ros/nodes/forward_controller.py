@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rcl_interfaces.srv import GetParameters
 from rclpy.client import Client
 from rclpy.lifecycle import LifecycleNode
-from rclpy.parameter_client import AsyncParameterClient
 
 from ..exceptions import JointNameError
 from ..robots import Robot
@@ -52,23 +52,23 @@ class ForwardController:
             self._controller = guessed
         self._asked: tuple[bytes, ...] | None = None  # the subscriptions of the controller that was asked
         self._patience = LIST_LOOKS
-        self._parameters: AsyncParameterClient | None = None
+        self._parameters: Client | None = None
         self._list: Client | None = None
         self._request: Callable[[], Any] = object  # makes a request to list_controllers
         if not self._controller:
             self._open(robot.joints)
             self._timer = None
             return
-        self._parameters = AsyncParameterClient(node, self._controller)
+        self._parameters = node.create_client(GetParameters, f"{self._controller}/get_parameters")
         self._list = self._list_client()
         self._timer = create_wall_timer(node, SEARCH_PERIOD, self._look)
 
     def destroy(self) -> None:
-        """Release the timer and the client."""
+        """Release the timer and the clients."""
         if self._timer is not None:
             self._node.destroy_timer(self._timer)
-        if self._list is not None:
-            self._node.destroy_client(self._list)
+        for client in filter(None, (self._parameters, self._list)):
+            self._node.destroy_client(client)
 
     def _list_client(self) -> Client | None:
         """Return a client of list_controllers; None where its messages are not installed."""
@@ -94,9 +94,10 @@ class ForwardController:
 
     def _ask(self, asked: tuple[bytes, ...]) -> None:
         client = self._parameters
-        if client is not None and client.services_are_ready():
+        if client is not None and client.service_is_ready():
             self._asked = asked
-            when_answered(self._node, client.get_parameters(["joints"]), self._on_joints)
+            request = client.call_async(GetParameters.Request(names=["joints"]))
+            when_answered(self._node, request, self._on_joints)
         else:
             self._node.get_logger().warning(
                 f"waiting for the parameters of '{self._controller}'; without its joints no command is published",
@@ -108,7 +109,7 @@ class ForwardController:
         client = self._parameters
         assert client is not None, "it has answered"
         # apart from the joints: a controller without this parameter would answer neither
-        request = client.get_parameters(["interface_name"])
+        request = client.call_async(GetParameters.Request(names=["interface_name"]))
         when_answered(self._node, request, lambda answer: self._on_interface(answer, joints))
 
     def _on_interface(self, answer: Any, joints: list[str]) -> None:

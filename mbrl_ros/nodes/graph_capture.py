@@ -14,8 +14,8 @@ from rclpy.utilities import try_shutdown
 
 from ..data.salvage import Raw
 from ..exceptions import DataError
+from .executor import make_executor
 from .message_types import message_class
-from .process import make_executor
 
 DISCOVERY = 10.0  # [s] that the first message may take: on a busy machine nodes need seconds to find each other
 GRAPH_PERIOD = 0.2  # [s] between two searches for new topics

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -24,6 +24,7 @@ from ..config.sections.safety import SupervisorSettings
 from ..guard.guard import Mode
 from ..guard.messages import GuardMessageError, GuardParameters, Time, read_status, write_parameters
 from ..robots import Robot
+from ..robots.urdf import robot_name
 from ..runtime.control_loop import ControlLoop
 from ..runtime.interfaces import Tick
 from ..safety.state_machine import Guard
@@ -31,6 +32,7 @@ from ..safety.supervisor import Supervisor
 from ..types import Array
 from . import qos
 from .command_publisher import CommandPublisher
+from .diagnostics import part_status
 from .guard_watch import GuardWatch
 from .heard_commands import HeardCommands
 from .tick_observer import TickObserver
@@ -75,6 +77,7 @@ class GuardLink(TickObserver):
         self._node, self._loop, self._supervisor, self._commands = node, loop, supervisor, commands
         self._guard, self._state_timeout, self._time = guard, state_timeout, measure
         robot: Robot = supervisor.robot
+        self._hardware = robot_name(robot.urdf)
         self._watch = GuardWatch(
             loop.dt,
             supervisor.settings.stale_limit,
@@ -243,10 +246,9 @@ class GuardLink(TickObserver):
             level, text = DiagnosticStatus.WARN, f"the guard commands the arm: {status.mode.lower()}, {status.cause}"
         else:
             level, text = DiagnosticStatus.OK, "the guard forwards commands"
-        report = DiagnosticStatus(
-            name=f"{self._node.get_fully_qualified_name()}: guard", level=level, message=text, hardware_id="mbrl_ros",
-            values=[KeyValue(key="state", value="unknown" if status is None else status.mode)],
-        )  # fmt: skip
+        state = "unknown" if status is None else status.mode
+        report = part_status(f"{self._node.get_fully_qualified_name()}: guard", level, text, [("state", state)])
+        report.hardware_id = self._hardware
         message = DiagnosticArray(status=[report])
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._diagnostics.publish(message)

@@ -7,11 +7,7 @@ it could not start.
 from __future__ import annotations
 
 import os
-import select
-import signal
 import sys
-import threading
-import traceback
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -20,25 +16,17 @@ import rclpy
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-from rclpy.task import Future
-from rclpy.utilities import ok, try_shutdown
+from rclpy.utilities import try_shutdown
 
 from ..guard.settings import BOUNDS, GuardSettings
-
-LOOK_UP_PERIOD = 0.5  # [s] after which the main thread looks whether a signal has come by another way
-TRANSPORTS = ("FASTDDS_BUILTIN_TRANSPORTS", "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+from .executor import EndRequest, Spinner, prefer_udp
 
 
 def run(make_node: Callable[[], Any], arguments: list[str] | None = None) -> int:
     """Make a node with begin() and end(), run it until SIGINT or SIGTERM, and end it; return the exit code."""
-    if not any(name in os.environ for name in TRANSPORTS):  # shared memory: a process that is killed holds its lock
-        os.environ[TRANSPORTS[0]] = "UDPv4"
-    read, write = os.pipe()
-    os.set_blocking(write, False)
-    signalled: list[int] = []  # by the handlers: the byte in the pipe is only faster
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: signalled.append(number))
-    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    prefer_udp()
+    end = EndRequest()
+    end.on_signals()
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         node = make_node()
@@ -46,21 +34,14 @@ def run(make_node: Callable[[], Any], arguments: list[str] | None = None) -> int
         print(f"guard_node: {' '.join(str(error).split())}", file=sys.stderr)
         try_shutdown()
         return 2
-    ended: Future = Future()
-    executor = _make_executor()
-    executor.add_node(node)
-    thread = threading.Thread(target=_spin, args=(executor, ended), name="executor", daemon=True)
-    thread.start()
+    spinner = Spinner(node)
     node.begin()
-    while not signalled and not select.select([read], [], [], LOOK_UP_PERIOD)[0]:
-        pass
+    end.wait()
     node.end()
-    ended.set_result(None)
-    executor.wake()
-    thread.join()
-    executor.shutdown()
+    spinner.stop()
     node.destroy_node()
     try_shutdown()
+    end.close()
     return 0
 
 
@@ -91,21 +72,3 @@ def raise_priority(node: Node, priority: int) -> None:
             os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(priority))
     except (OSError, AttributeError) as error:
         node.get_logger().warning(f"no real-time priority ({error}); raise 'rtprio' in /etc/security/limits.conf")
-
-
-def _make_executor() -> Any:
-    try:
-        from rclpy.experimental.events_executor import EventsExecutor
-    except ImportError:
-        from rclpy.executors import SingleThreadedExecutor
-
-        return SingleThreadedExecutor()
-    return EventsExecutor()
-
-
-def _spin(executor: Any, ended: Future) -> None:
-    while not ended.done() and ok():
-        try:  # spin() without a future keeps a core busy in rclpy 7.1
-            executor.spin_until_future_complete(ended, timeout_sec=1.0)
-        except Exception:  # an error in one callback must not leave a moving robot without the others
-            traceback.print_exc()

@@ -13,6 +13,7 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from ..guard.guard import Guard, Mode
 from ..guard.messages import write_status
 from . import qos
+from .command_readers import full_name
 from .guard_clock import GuardClock
 from .wall_timer import create_wall_timer
 
@@ -102,7 +103,4 @@ class GuardReport:
 
     def _publishers_of(self, topic: str) -> set[str]:
         """Return the full names of the nodes that publish on `topic`."""
-        return {
-            f"{info.node_namespace.rstrip('/')}/{info.node_name}"
-            for info in self._node.get_publishers_info_by_topic(topic)
-        }
+        return {full_name(info) for info in self._node.get_publishers_info_by_topic(topic)}

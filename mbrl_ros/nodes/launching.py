@@ -83,14 +83,6 @@ def settings(context: LaunchContext, path: str, node: str = "mpc_node") -> dict[
         raise LaunchError(f"params_file: {error}") from None
 
 
-def simulated_time(context: LaunchContext, path: str) -> bool:
-    """Tell whether mpc_node takes its time from /clock: by the argument use_sim_time, or as a parameter file says."""
-    if argument := given(context, "use_sim_time"):
-        return argument == "true"
-    entry = ParameterFile.read(path).entries(full_name(context)).get("use_sim_time")
-    return entry is not None and entry.value is True
-
-
 def section(values: Mapping[str, Any], prefix: str, kind: type[S], source: str) -> S:
     """Return one section of the settings {key: value} of a parameter file."""
     own = {key[len(prefix) + 1 :]: value for key, value in values.items() if key.startswith(f"{prefix}.")}
@@ -186,7 +178,7 @@ def ends_launch(event: ProcessExited, context: LaunchContext) -> SomeEntitiesTyp
     """
     if context.is_shutdown:
         return None
-    name = event.process_name.rpartition("-")[0] or event.process_name
+    name = _program(event)
     if event.returncode != 0:
         raise LaunchError(f"{name} has ended with exit code {event.returncode}; it was asked for")
     return [Shutdown(reason=f"{name} has ended")]
@@ -216,7 +208,7 @@ def must_not_end(event: ProcessExited, context: LaunchContext) -> SomeEntitiesTy
     """
     if context.is_shutdown:
         return None
-    name = event.process_name.rpartition("-")[0] or event.process_name
+    name = _program(event)
     raise LaunchError(f"{name} has ended with exit code {event.returncode} before the others; it was asked for")
 
 
@@ -230,8 +222,13 @@ def must_succeed(event: ProcessExited, context: LaunchContext) -> SomeEntitiesTy
     """
     if context.is_shutdown or event.returncode == 0:
         return None
-    name = event.process_name.rpartition("-")[0] or event.process_name
+    name = _program(event)
     raise LaunchError(f"{name} has failed with exit code {event.returncode}")
+
+
+def _program(event: ProcessExited) -> str:
+    """Return the name of a process without the number that the launch system appends."""
+    return event.process_name.rpartition("-")[0] or event.process_name
 
 
 def _nearest(path: Path) -> str:

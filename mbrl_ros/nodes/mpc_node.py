@@ -28,9 +28,10 @@ from ..messages.input_gate import Rejection
 from ..robots import load_robot
 from . import bounded
 from .child_process import end_with_parent
+from .executor import EndRequest, prefer_udp
 from .mpc_assembly import MpcAssembly
 from .parameters import Parameters, ReadsOverrides
-from .process import EndRequest, prefer_udp, run
+from .process import run
 from .transitions import AnswersTransitions
 
 
@@ -60,8 +61,7 @@ class MpcNode(ReadsOverrides, AnswersTransitions):
         """Configure and activate, if `autostart` says so; end the process if that fails."""
         if not self.settings.autostart:
             return
-        if missing := self._missing():
-            raise ConfigurationError(missing)
+        self._require_settings()
         if not self._has_description():
             self.get_logger().info("waiting for the topic 'robot_description'")
             while not self._described.wait(0.1):
@@ -140,15 +140,15 @@ class MpcNode(ReadsOverrides, AnswersTransitions):
     def _has_description(self) -> bool:
         return bool(self.settings.robot_description or self.parameters.section(RobotSettings).description)
 
-    def _missing(self) -> str:
-        """Say what must be configured before commands may go to a robot; empty: nothing."""
-        settings = self.settings
-        return missing_for_robot(self.parameters.given, commanded=not settings.lockstep, shadow=settings.shadow)
+    def _require_settings(self) -> None:
+        """Raise ConfigurationError if something is not configured without which no command may go to a robot."""
+        lockstep, shadow = self.settings.lockstep, self.settings.shadow
+        if missing := missing_for_robot(self.parameters.given, commanded=not lockstep, shadow=shadow):
+            raise ConfigurationError(missing)
 
     def _assemble(self) -> MpcAssembly:
         settings, configuration = self.settings, Configuration.from_flat(self.parameters.flat())
-        if missing := self._missing():
-            raise ConfigurationError(missing)
+        self._require_settings()
         urdf = settings.robot_description or (None if self._has_description() else self._description)
         if urdf == "":
             raise RobotDescriptionError(

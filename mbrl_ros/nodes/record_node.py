@@ -26,9 +26,10 @@ from std_msgs.msg import String
 from ..config.sections.nodes import RecordNodeSettings
 from ..data.bag_writer import Limits, RotatingBag
 from ..exceptions import DataError
+from .executor import EndRequest
 from .message_types import message_class
 from .parameters import Parameters, ReadsOverrides
-from .process import EndRequest, run
+from .process import run
 from .recorded_topics import EXPECTED, RECORDER_LATCHED, latched, recorded, rosbags_qos, subscription_qos
 from .session_info import SESSION, SessionReader
 from .wall_timer import create_wall_timer

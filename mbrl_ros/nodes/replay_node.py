@@ -24,10 +24,11 @@ from ..data.salvage import Raw
 from ..data.stream import BagStream
 from ..exceptions import DataError
 from .bag_playback import BagPlayback
+from .executor import EndRequest
 from .message_types import message_class
 from .message_writers import to_time
 from .parameters import Parameters, ReadsOverrides
-from .process import EndRequest, run
+from .process import run
 from .session_info import SESSION, recorded_node
 
 COMMANDING = ("commands", "trajectory_commands", "command", "cmd_vel", "joint_trajectory")  # last parts of topics

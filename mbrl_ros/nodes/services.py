@@ -19,7 +19,7 @@ from ..exceptions import MbrlError
 from ..robots import Robot
 from ..runtime.control_loop import ControlLoop
 from ..safety.state_machine import Request
-from .process import Spinner
+from .executor import Spinner, companion
 from .reporter import Reporter
 
 SERVICE_PATIENCE = 2.0  # [s] for which the end of the process waits for a service
@@ -31,7 +31,7 @@ class Services:
 
     def __init__(self, node: Node, loop: ControlLoop, robot: Robot, model_file: str, reporter: Reporter):
         self._node, self._loop, self._robot, self._model_file, self._reporter = node, loop, robot, model_file, reporter
-        self._requests, self._models = (self._part(name) for name in ("requests", "models"))
+        self._requests, self._models = (companion(node, name) for name in ("requests", "models"))
         for request in Request:
             self._serve(self._requests, request.name.lower(), self._requester(request))
         self._serve(self._models, "reset_model", self._reset_model)
@@ -44,16 +44,6 @@ class Services:
         for part, spinner in self._spinners:
             if spinner.stop(SERVICE_PATIENCE):
                 part.destroy_node()
-
-    def _part(self, name: str) -> Node:
-        return Node(
-            f"{self._node.get_name()}_{name}",
-            context=self._node.context,
-            namespace=self._node.get_namespace(),
-            use_global_arguments=False,
-            enable_rosout=False,
-            start_parameter_services=False,
-        )
 
     def _serve(self, node: Node, name: str, action: Callable[[], Outcome]) -> Service:
         def answer(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

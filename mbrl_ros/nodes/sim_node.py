@@ -36,9 +36,10 @@ from ..simulation.plant import Measurement
 from ..types import Array
 from . import message_writers, qos
 from .command_mailbox import CommandMailbox
+from .executor import EndRequest
 from .pacing import Pacer
 from .parameters import Parameters, ReadsOverrides
-from .process import EndRequest, run
+from .process import run
 from .simulation import Simulation
 
 PROGRESS_PERIOD = 0.1  # [s]

@@ -30,6 +30,7 @@ from ..runtime.mailbox import Arrival
 from ..safety.state_machine import Request
 from . import bounded, qos
 from .background_worker import BackgroundWorker
+from .command_readers import full_name
 from .input_clock import InputClock
 from .reporter import Reporter
 from .target_outcomes import TargetOutcomes
@@ -175,8 +176,8 @@ class Subscriptions:
         if self._loop.running:
             self._loop.request(Request.HOLD)
         topic = self._state_subscription.topic_name
-        names = [f"{info.node_namespace}/{info.node_name}" for info in self._node.get_publishers_info_by_topic(topic)]
-        listed = ", ".join(sorted(name.replace("//", "/") for name in names)) or "none that is known"
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        listed = ", ".join(sorted(map(full_name, publishers))) or "none that is known"
         self._reporter.report(
             f"the arm holds: two publishers send different states of the same joints on {topic}; publishers: {listed}. "
             "End the one that does not belong there, then call ~/resume",

@@ -264,3 +264,8 @@ def _placement(origin: ElementTree.Element | None, what: str) -> Array:
 def _vector(element: ElementTree.Element | None, key: str, default: tuple[float, ...], what: str) -> Array:
     text = None if element is None else element.get(key)
     return np.array(default) if text is None else numbers(text, len(default), f"'{key}' of {what}")
+
+
+def robot_name(urdf: str) -> str:
+    """Return the name of the robot that a URDF describes."""
+    return ElementTree.fromstring(urdf).get("name", "")

@@ -9,14 +9,14 @@ import pytest
 from support.needs import needs, present
 
 if present("rclpy"):
-    from mbrl_ros.nodes import process
+    from mbrl_ros.nodes import executor
 
 pytestmark = needs("rclpy")
 
 
 ELSEWHERE = """
 import signal, threading
-from mbrl_ros.nodes.process import EndRequest
+from mbrl_ros.nodes.executor import EndRequest
 end = EndRequest()
 end.on_signals()
 threading.Timer(0.2, lambda: signal.pthread_kill(threading.get_ident(), signal.{name})).start()
@@ -45,10 +45,10 @@ def test_a_signal_that_another_thread_gets_ends_the_node_too_and_a_second_one_ch
     ],
 )
 def test_the_controller_avoids_shared_memory_unless_told_otherwise(monkeypatch, given, expected):
-    for name in process.DDS_SETTINGS:
+    for name in executor.DDS_SETTINGS:
         monkeypatch.setenv(name, "")  # so that it is restored
         monkeypatch.delenv(name)
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    process.prefer_udp()
+    executor.prefer_udp()
     assert os.environ.get("FASTDDS_BUILTIN_TRANSPORTS") == expected

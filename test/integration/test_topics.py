@@ -19,8 +19,8 @@ if present("rclpy", "mujoco"):
     from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
     from mbrl_ros.nodes.distillation_node import DistillationNode
+    from mbrl_ros.nodes.executor import EndRequest
     from mbrl_ros.nodes.mpc_node import MpcNode
-    from mbrl_ros.nodes.process import EndRequest
     from mbrl_ros.nodes.sim_node import SimNode
 
 PAGE = (ROOT / "doc" / "topics.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import Any
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from ...config.resources import share_directory
-from ...nodes.process import DDS_SETTINGS
+from ...nodes.executor import DDS_SETTINGS
 
 START_TIMEOUT = 120.0  # [s] for a node to get ready, including the first compilation
 
@@ -20,7 +20,7 @@ START_TIMEOUT = 120.0  # [s] for a node to get ready, including the first compil
 def isolated() -> dict[str, str]:
     """Return the environment of processes that communicate with each other only.
 
-    With Fast DDS they do so by UDP, as on a robot (nodes.process.prefer_udp).
+    With Fast DDS they do so by UDP, as on a robot (nodes.executor.prefer_udp).
     """
     if "fastrtps" not in get_rmw_implementation_identifier():
         return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
