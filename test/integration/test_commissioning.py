@@ -137,6 +137,12 @@ def test_the_controller_behind_the_topic_is_asked_for_interface_and_order_again_
         assert np.all(np.isfinite(right[-1].data))
 
 
+def reported(peer) -> str:
+    """What the newest diagnostics say of the commands; empty before the first."""
+    parts = [part for message in peer.heard["/diagnostics"][-1:] for part in message.status]
+    return next((part.message for part in parts if part.name.endswith(": commands")), "")
+
+
 def warnings(mpc) -> list[str]:
     return [line for line in mpc.output.splitlines() if "[WARN]" in line]
 
@@ -147,20 +153,23 @@ def test_commands_that_nobody_reads_and_a_second_publisher_are_named_within_two_
         states = peer.publisher(JointState, "/joint_states")
         reader = peer.node.create_subscription(Float64MultiArray, "/commands", lambda message: None, 10)
         peer.listen(DiagnosticArray, "/diagnostics")
-        feed(peer, states, until=lambda: peer.node.count_publishers("/commands"))
-        feed(peer, states, 2.0)
-        assert not [line for line in warnings(mpc) if "commands" in line], "two nodes, as it should be"
+        feed(peer, states, until=lambda: reported(peer) == "one publisher")
+        before = len(warnings(mpc))  # nodes that start may be discovered late
+        peer.heard["/diagnostics"].clear()
+        feed(peer, states, until=lambda: len(peer.heard["/diagnostics"]) >= 3)
+        assert not [line for line in warnings(mpc)[before:] if "commands" in line], "two nodes, as it should be"
         other = peer.node.create_publisher(Float64MultiArray, "/commands", 10)
         feed(peer, states, until=lambda: "another publisher, which commands the robot too: /peer" in mpc.output)
         peer.node.destroy_publisher(other)
         peer.node.destroy_subscription(reader)
-        feed(peer, states, until=lambda: "nobody reads the commands on '/commands'" in mpc.output)
+        before = len(warnings(mpc))
+        feed(peer, states, until=lambda: any("nobody reads the commands" in line for line in warnings(mpc)[before:]))
         peer.heard["/diagnostics"].clear()
-        feed(peer, states, 2.5)
-        status = {part.name.rpartition(": ")[2]: part for part in peer.heard["/diagnostics"][-1].status}
-        assert "nobody reads" in status["commands"].message
-        assert {part.hardware_id for part in status.values()} == {"planar2"}  # the name in the URDF
-        assert sum("nobody reads" in line for line in warnings(mpc)) == 1, "said once while it lasts"
+        feed(peer, states, until=lambda: "nobody reads" in reported(peer))
+        assert {part.hardware_id for part in peer.heard["/diagnostics"][-1].status} == {"planar2"}  # the URDF's name
+        peer.heard["/diagnostics"].clear()
+        feed(peer, states, until=lambda: len(peer.heard["/diagnostics"]) >= 3)
+        assert sum("nobody reads" in line for line in warnings(mpc)[before:]) == 1, "said once while it lasts"
 
 
 def test_behind_a_guard_too_it_is_said_that_nobody_reads_the_commands():
