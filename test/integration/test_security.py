@@ -13,7 +13,8 @@ POLICY = ElementTree.parse(ROOT / "config" / "security" / "policy.xml").getroot(
 # Where the parameters say so: one of two topics for commands without a guard, and the simulated clock.
 SOMETIMES = {"/mpc_node/shadow_commands", "/clock"}
 # Not in every ROS 2: Humble has no type descriptions.
-OPTIONAL = {f"/{node}/get_type_description" for node in ("mpc_node", "mpc_node_requests", "guard_node")}
+NODES = ("mpc_node", "mpc_node_requests", "mpc_node_models", "guard_node")  # mpc_node_clock under use_sim_time only
+OPTIONAL = {f"/{node}/get_type_description" for node in NODES}
 KINDS = {"publisher": ("topics", "publish"), "subscriber": ("topics", "subscribe"), "service": ("services", "reply")}
 
 
@@ -48,7 +49,7 @@ def test_the_policy_names_what_the_nodes_have():
             except RuntimeError:  # it is not there yet
                 return set()
 
-        for node in ("mpc_node", "mpc_node_requests", "guard_node"):
+        for node in NODES:
             for kind, what in KINDS.items():
                 names = allowed("/mbrl/controller", *what, node)
                 needed = names - SOMETIMES - OPTIONAL

@@ -76,7 +76,16 @@ def found(node, endpoints) -> dict[str, tuple[str, str]]:
 
 
 def services(node) -> set[str]:
-    return {short(node, service.service_name) for service in node.services} - STANDARD
+    """Those of the node, and those that nodes beside it serve for it."""
+    beside = [name for name, _ in node.get_node_names_and_namespaces() if name.startswith(f"{node.get_name()}_")]
+    served = {
+        name
+        for beside_it in beside
+        for name, _ in node.get_service_names_and_types_by_node(beside_it, node.get_namespace())
+        if name.startswith(f"/{node.get_name()}/")
+    }
+    own = {service.service_name for service in node.services}
+    return {short(node, name) for name in own | served} - STANDARD
 
 
 def short(node, name: str) -> str:
