@@ -19,7 +19,6 @@ import dataclasses
 
 import casadi
 import numpy as np
-from scipy.optimize import lsq_linear
 
 from ..robots import Robot, urdf
 from ..robots.kinematics import tip_position
@@ -72,6 +71,8 @@ class PointMassInertia:
         -------
         mu (count,) [kg] and rotor_inertia (n,)
         """
+        from scipy.optimize import lsq_linear  # takes a node that only evaluates policies a tenth of a second to load
+
         n = self.n
 
         def only(row: int, values: Array) -> Array:

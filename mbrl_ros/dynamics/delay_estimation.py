@@ -31,7 +31,6 @@ from collections.abc import Generator
 from typing import TypeAlias
 
 import numpy as np
-from scipy.signal import lfilter
 
 from ..config.sections.dynamics import DelaySettings
 from ..types import Array, CommandVector, JointVector
@@ -39,6 +38,7 @@ from ..types import Array, CommandVector, JointVector
 RESOLUTION = 0.05  # [ticks] resolution of the estimate
 BLOCK_TICKS = 16  # [ticks]
 COLORS = (0.0, 0.6, 0.9)  # g: process noise alone, ... , nearly only measurement noise
+_COLORS = np.array(COLORS)[:, None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class DelayEstimator:
         self._zeros = np.zeros(self._size)
         self._moments = np.zeros((len(COLORS), self._size, self._size))
         self._block = np.ones((BLOCK_TICKS, self._size))  # newest rows, not yet in the moments
-        self._filters = np.zeros((len(COLORS), 1, self._size))
+        self._filters = np.zeros((len(COLORS), self._size))
         self._filled, self._count = 0, 0.0
         self._commands: list[CommandVector] = []
         self._previous: tuple[float, JointVector, JointVector] | None = None
@@ -90,7 +90,7 @@ class DelayEstimator:
         """Forget all data."""
         self._moments = np.zeros((len(COLORS), self._size, self._size))
         self._block = np.ones((BLOCK_TICKS, self._size))
-        self._filters = np.zeros((len(COLORS), 1, self._size))
+        self._filters = np.zeros((len(COLORS), self._size))
         self._filled, self._count = 0, 0.0
         self._commands, self._previous = [], None
 
@@ -170,11 +170,18 @@ class DelayEstimator:
         decay = self._forgetting**self._filled
         rows = self._block[: self._filled]
         self._moments *= decay
-        for k, g in enumerate(COLORS if len(rows) else ()):
-            filtered, self._filters[k] = lfilter([1.0], [1.0, -g], rows, axis=0, zi=self._filters[k])
+        for k, filtered in enumerate(self._whitened(rows) if len(rows) else ()):
             self._moments[k] += filtered.T @ filtered
         self._count = decay * self._count + self._filled
         self._filled = 0
+
+    def _whitened(self, rows: Array) -> Array:
+        """Return the rows filtered by 1 / (1 - g z^-1) for each g of COLORS, after those filtered before."""
+        filtered = np.empty((len(COLORS), *rows.shape))
+        for k, row in enumerate(rows):
+            np.add(row, self._filters, out=filtered[:, k])
+            np.multiply(_COLORS, filtered[:, k], out=self._filters)
+        return filtered
 
     def _given_state(self, S: Array) -> _Conditional | None:
         """Return the correlations given [q; qd; 1]; None where nothing moves or nothing commands."""

@@ -31,7 +31,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.stats import f as f_distribution
+from scipy.special import fdtri
 
 from ..config import registry
 from ..config.section import Section
@@ -85,7 +85,7 @@ class OnlineDynamics:
         counts = np.linspace(
             n + 1.0, max(2.0 * n, self.posterior.count, 1.0 / (1.0 - min(settings.noise_forgetting, 0.9999)))
         )
-        bounds = counts * n / (counts - n + 1) * f_distribution.ppf(0.95, n, counts - n + 1)
+        bounds = counts * n / (counts - n + 1) * fdtri(n, counts - n + 1, 0.95)
         self._bounds = counts.tolist(), bounds.tolist()
         self.nis_bound: float = self._bounds[1][0]
         self._observer: TransitionObserver | None = None

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
@@ -133,6 +134,12 @@ def test_what_only_simulation_needs_is_not_forced_on_a_robot_and_has_its_install
     page = (ROOT / "doc" / "simulation.md").read_text(encoding="utf-8")
     for package in SIMULATION:
         assert f"ros-$ROS_DISTRO-{package.replace('_', '-')}" in page, package
+
+
+def test_a_controller_loads_no_part_of_scipy_that_takes_long_to_load():
+    code = "import sys; from mbrl_ros.controllers import factory, mpc, policy; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, text=True, capture_output=True).stdout
+    assert not {"scipy.optimize", "scipy.signal", "scipy.stats", "matplotlib"} & set(said.split())
 
 
 def test_python_packages_stand_in_setup_py():
