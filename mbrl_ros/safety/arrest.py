@@ -1,12 +1,13 @@
-r"""The safe effort "arrest": it brings an arm to rest and carries it, without a model of gravity, friction or load.
+r"""The safe effort "arrest": it brings an arm to rest and carries it; no friction or load is known.
 
-    u = u_mean + M_s (a_r - c (qd - v_r) - c^2/3 (q - q_r)) - w,      w <- w + dt c^3/27 M_s (q - q_r)
+    u = u_c + M_s (a_r - c (qd - v_r) - c^2/3 (q - q_r)) - w,      w <- w + dt c^3/27 M_s (q - q_r)
 
-u_mean is the exponential mean of the commands (time constant supervisor.mean_time), which carried the arm until now.
-The reference (q_r, v_r, a_r) starts at the arm's state and brakes every joint with its acceleration limit, so the arm
-stops within its braking distance and no joint is decelerated by more. A joint that is faster than its limit brakes
-within the distance it would need at its limit. About the reference the law places a triple pole at c/3 wherever M_s =
-M:
+u_c = u_mean + lift(q): u_mean is the exponential mean of the commands (time constant supervisor.mean_time), which
+carried the arm until now; lift(q) takes out what accelerated it and brings it to the present pose
+(gravity_correction.py). The reference (q_r, v_r, a_r) starts at the arm's state and brakes every joint with its
+acceleration limit, so the arm stops within its braking distance and no joint is decelerated by more. A joint that is
+faster than its limit brakes within the distance it would need at its limit. About the reference the law places a
+triple pole at c/3 wherever M_s = M:
 
     qdd = a_r - c ed - c^2/3 e - c^3/27 int e,      e = q - q_r,  ed = qd - v_r
 
@@ -18,8 +19,8 @@ links' inertia at the present pose,
 with M_e of robots/effective_inertia.py, learned rotor inertia included, and M_fit the inverse of the input gain of
 the last fit whose model was consistent; max acts on the eigenvalues, which are limited to LARGEST_RATIO.
 
-w is the torque that u_mean lacks, after a change of pose or load. It is not integrated for a joint whose command is
-at its limit and never exceeds the limit. Without states there is no feedback: u_mean - w goes on for
+w is the torque that u_c lacks, after a change of load. It is not integrated for a joint whose command is
+at its limit and never exceeds the limit. Without states there is no feedback: u_c - w goes on for
 supervisor.blind_time, followed by what supervisor.blind_effort names.
 """
 
@@ -33,9 +34,9 @@ from ..robots import Robot
 from ..robots.effective_inertia import EffectiveInertia
 from ..robots.inertia import has_inertials
 from ..types import Array, Observation
+from .gravity_correction import REFRESH, GravityCorrection
 
 LARGEST_RATIO = 4.0  # M_s over M_e: a fit that takes friction for inertia must not shake a light joint
-INERTIA_REFRESH = 0.05  # [s] between two evaluations of M_s while the law acts
 
 
 class Arrest:
@@ -47,7 +48,7 @@ class Arrest:
     def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float):
         self.robot, self.settings, self.dt = robot, settings, dt
         self._inertia = EffectiveInertia(robot) if has_inertials(robot) else None
-        self._every = max(1, round(INERTIA_REFRESH / dt))
+        self._every = max(1, round(REFRESH / dt))
         self._braking = robot.acceleration_limit * dt  # of the reference in a period
         self.fitted: Array | None = None
         self.mean: Array = np.zeros(robot.n)
@@ -55,6 +56,9 @@ class Arrest:
         self._q: Array | None = None  # q_r, None before the law begins
         self._v, self._w = np.zeros(robot.n), np.zeros(robot.n)
         self._M = np.zeros((robot.n, robot.n))
+        self._gravity = GravityCorrection(robot, settings.mean_time) if has_inertials(robot) else None
+        self._lift: Array = np.zeros(robot.n)
+        self._pose: tuple[Array, Array] | None = None  # q, qd of the newest state
 
     @property
     def ready(self) -> bool:
@@ -73,26 +77,40 @@ class Arrest:
         self.fitted = None
         if self._inertia is not None:
             self._inertia.reset()
+        if self._gravity is not None:
+            self._gravity.forget()
 
     def reset(self, command: Array) -> None:
         """Start anew with `command` (n,) in effect."""
         self.mean, self._weight, self._stateless_ticks, self._ticks = np.array(command), 0.0, 0, 0
-        self._q = None
-        self._v, self._w = np.zeros(self.robot.n), np.zeros(self.robot.n)
+        self._q = self._pose = None
+        self._v, self._w, self._lift = np.zeros(self.robot.n), np.zeros(self.robot.n), np.zeros(self.robot.n)
+        if self._gravity is not None:
+            self._gravity.reset()
 
     def restart(self) -> None:
         """Let the next command start the law anew at the arm's state."""
         self._q = None
 
-    def applied(self, u: Array, share: float = 1.0, ends: bool = True) -> None:
-        """Take the command u (n,) into the mean; it holds for a `share` of a period. `ends`: it was not this law's."""
+    def applied(self, u: Array, share: float = 1.0, ends: bool = True, observation: Observation | None = None) -> None:
+        """Take the command u (n,), an answer to `observation`, into the mean; it holds for a `share` of a period.
+
+        `ends`: it was not this law's.
+        """
+        if observation is not None:
+            self._pose = observation.q, observation.qd
+            if self._gravity is not None:
+                self._gravity.add(observation.q, observation.qd, u, share * self.dt, self.fitted)
         self._weight += share  # the first commands are averaged evenly
         self.mean = self.mean + min(1.0, max(share / self._weight, share * self.dt / self.settings.mean_time)) * (
-            u - self.mean
+            u - self._lift - self.mean
         )
         if ends:
-            if self._q is not None:  # the torque that the law has found carries the arm from now on
-                self.mean, self._w = self.mean - self._w, np.zeros(self.robot.n)
+            if self._q is not None:  # what the law has found carries the arm from now on
+                self.mean, self._w = self.carrying, np.zeros(self.robot.n)
+                if self._gravity is not None and self._pose is not None:
+                    self._gravity.rebase(self._pose[0])
+            self._lift = np.zeros(self.robot.n)
             self._q, self._stateless_ticks = None, 0
 
     def command(self, observation: Observation) -> Array:
@@ -102,12 +120,14 @@ class Arrest:
             self._ticks = self._stateless_ticks = 0
             excess = np.maximum(1.0, np.abs(self._v) / self.robot.velocity_limit)
             self._braking = excess**2 * self.robot.acceleration_limit * self.dt
+        self._pose = observation.q, observation.qd
         if self._ticks % self._every == 0:
             self._M = self.inertia(observation.q)
+            self._lift = self._lift_at(observation.q)
         self._ticks += 1
         slower = self._v - np.clip(self._v, -self._braking, self._braking)
         a, c, e = (slower - self._v) / self.dt, self.settings.arrest_rate, observation.q - self._q
-        u: Array = self.mean + self._M @ (a - c * (observation.qd - self._v) - c**2 / 3.0 * e) - self._w
+        u: Array = self.mean + self._lift + self._M @ (a - c * (observation.qd - self._v) - c**2 / 3.0 * e) - self._w
         self._q, self._v = self._q + 0.5 * self.dt * (slower + self._v), slower
         limit, change = self.robot.effort_limit, self.dt * c**3 / 27.0 * (self._M @ e)
         winding = (np.abs(u) >= limit) & (np.sign(u) == -np.sign(change))
@@ -116,15 +136,28 @@ class Arrest:
 
     @property
     def carrying(self) -> Array:
-        """Return the effort (n,) [N m or N] that carries the arm at rest."""
-        return self.mean - self._w
+        """Return the effort (n,) [N m or N] that carries the arm where it is."""
+        return self.mean + self._lift - self._w
+
+    @property
+    def carrying_at_rest(self) -> Array:
+        """Return the effort (n,) [N m or N] that carries the arm where it would come to rest."""
+        if self._q is not None or self._pose is None:
+            return self.carrying
+        q, qd = self._pose
+        return self.mean + self._lift_at(q + 0.5 * qd * np.abs(qd) / self.robot.acceleration_limit) - self._w
 
     def command_without_state(self) -> Array:
         """Return the effort (n,) [N m or N] for a tick without a state."""
+        if self._q is None and not self._stateless_ticks and self._pose is not None:
+            self._lift = self._lift_at(self._pose[0])
         self._stateless_ticks += 1
         if self._stateless_ticks * self.dt > self.settings.blind_time and self.settings.blind_effort == "zero":
             return np.zeros(self.robot.n)
-        return self.mean - self._w
+        return self.carrying
+
+    def _lift_at(self, q: Array) -> Array:
+        return np.zeros(self.robot.n) if self._gravity is None else self._gravity.lift(q)
 
     def inertia(self, q: Array) -> Array:
         """Return M_s (n, n) [kg m^2 or kg] at the pose q (n,)."""

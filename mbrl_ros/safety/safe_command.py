@@ -112,13 +112,13 @@ class SafeCommand:
         if self.arrest is not None:
             self.arrest.restart()
 
-    def applied(self, u: Array, share: float, ends: bool) -> None:
-        """Take the controller's command u (n,), which holds for a `share` of a period, into the means.
+    def applied(self, u: Array, observation: Observation, share: float, ends: bool) -> None:
+        """Take the controller's command u (n,) for `observation`, held for a `share` of a period, into the means.
 
         `ends`: the safe command no longer acts; false while it is blended with the controller's command.
         """
         if self.arrest is not None:
-            self.arrest.applied(u, share, ends)
+            self.arrest.applied(u, share, ends, observation)
         if self._settings.safe_effort == "hold":
             self._anchor = None
             self._mean = self._mean + min(1.0, share * self._dt / self._settings.steady_time) * (u - self._mean)
@@ -128,7 +128,7 @@ class SafeCommand:
         n, settings, nothing = self._robot.n, self._settings, np.zeros((self._robot.n, self._robot.n))
         if self.arrest is not None:
             M, c = self.arrest.inertia(q), settings.arrest_rate
-            return LinearEffort(self.arrest.carrying, M, c * M, c**2 / 3.0 * M, c**3 / 27.0 * M, True)
+            return LinearEffort(self.arrest.carrying_at_rest, M, c * M, c**2 / 3.0 * M, c**3 / 27.0 * M, True)
         if settings.safe_effort == "zero":
             return LinearEffort(np.zeros(n), nothing, nothing, nothing, nothing, False)
         mean = {"damp": np.zeros(n), "hold": self._mean}.get(settings.safe_effort)

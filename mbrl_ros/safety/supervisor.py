@@ -288,7 +288,7 @@ class Supervisor:
             reasons |= Reason.SPEED
         u, limits = self.limiter.limited(u, share)
         self._safe_acts = False
-        self.safe.applied(u, share, ends=self.state is not State.RAMP_IN)
+        self.safe.applied(u, observation, share, ends=self.state is not State.RAMP_IN)
         return Command(u, self.state, Reason(reasons | limits))
 
     def _safe(self, observation: Observation | None, reasons: int) -> Command:

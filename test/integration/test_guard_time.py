@@ -13,7 +13,8 @@ from support.stepped_arm import stepped_arm
 pytestmark = needs("rclpy", "mujoco")
 INTERFACES = ("effort", "velocity", "position")
 SIGNALS = pytest.mark.parametrize("number", (signal.SIGKILL, signal.SIGSTOP), ids=("kill", "stop"))
-AT_REST = {"effort": 0.09, "velocity": 0.01, "position": 0.09}  # [rad/s], of 3; a position drive lags by 50 ms
+AT_REST = {"effort": 0.2, "velocity": 0.01, "position": 0.09}  # [rad/s], of 3; a position drive lags by 50 ms
+SETTLED, SETTLING = {**AT_REST, "effort": 0.12}, 0.05  # so much later [s]: an effort that ends braking swings back
 CREEP = {"effort": 0.05, "velocity": 1e-3, "position": 0.01}  # [rad] after that time
 MOST_STEPS = 40_000  # until mpc_node takes over again
 FIRST = max(3.0 * PERIOD, 0.02)  # [s] after which the first safe command must have come
@@ -22,6 +23,14 @@ FIRST = max(3.0 * PERIOD, 0.02)  # [s] after which the first safe command must h
 def own(message) -> bool:
     """Whether a command is the guard's own."""
     return readers.answered_stamp(message) is None
+
+
+def rests(arm, interface: str) -> None:
+    """The arm is at rest and settles."""
+    assert np.abs(arm.speeds).max() < AT_REST[interface]
+    for _ in range(round(SETTLING / PERIOD)):
+        assert own(arm.step())
+    assert np.abs(arm.speeds).max() < SETTLED[interface]
 
 
 @SIGNALS
@@ -41,7 +50,7 @@ def test_in_lockstep_the_arm_rests_in_time_and_is_handed_over(tmp_path, interfac
         resting = round((speeds.max() / LIMIT + 0.1) / PERIOD)
         for _ in range(resting):
             assert own(arm.step())
-        assert np.abs(arm.speeds).max() < AT_REST[interface]
+        rests(arm, interface)
         held = arm.plant.truth.q
         for _ in range(100):
             assert own(arm.step())
@@ -93,4 +102,4 @@ def test_in_simulated_time_the_arm_rests_in_time(tmp_path, interface, number):
         for _ in range(round((speeds.max() / LIMIT + 0.1) / PERIOD)):
             arm.step()
             assert own(arm.commands[-1])
-        assert np.abs(arm.speeds).max() < AT_REST[interface]
+        rests(arm, interface)

@@ -229,7 +229,7 @@ def test_the_matrices_are_those_of_the_safe_effort(safe_effort):
     settings = SupervisorSettings(safe_effort=safe_effort)
     safe, q = SafeCommand(planar_robot(2), settings, DT), np.array([0.3, -0.4])
     safe.reset(np.array([2.0, -1.0]))
-    safe.applied(np.array([2.0, -1.0]), 1.0, True)
+    safe.applied(np.array([2.0, -1.0]), Observation(0.0, q, np.zeros(2)), 1.0, True)
     safe.command(at(q))
     law = safe.linear_effort(q)
     way, speed = np.array([0.02, -0.01]), np.array([0.1, -0.2])

@@ -9,6 +9,7 @@ import pytest
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.exceptions import ConfigurationError, JointNameError, RobotDescriptionError
 from mbrl_ros.robots import load_robot, urdf
+from mbrl_ros.robots.gravity import GravityEffort
 from support.finite_differences import derivative
 
 # Two links of 1 m and 0.5 m turning about y, then a slide of 0.2 m along x: positions can be computed by hand.
@@ -299,6 +300,7 @@ def test_nominal_dynamics_equal_mujocos(name):
         data.qvel[:] = 0.0
         mujoco.mj_forward(model, data)
         np.testing.assert_allclose(np.array(hold(q)).ravel(), data.qfrc_bias, atol=1e-9)
+        np.testing.assert_allclose(scale * GravityEffort(robot)(q), data.qfrc_bias, atol=1e-9)
 
 
 def test_a_controlled_slide_has_no_nominal_model_and_says_so():
