@@ -20,6 +20,7 @@ from .joint_assembly import JointAssembly, JointValues
 from .joint_order import Index, JointOrder
 from .point_cloud import cloud_columns
 from .state_check import StateCheck
+from .state_history import COPIED
 from .uncontrolled_joints import UncontrolledJoints
 
 Message = Any  # with the fields of a ROS message
@@ -86,6 +87,11 @@ class JointStateReader:
         return self._check.second_publisher
 
     @property
+    def trusted(self) -> bool:
+        """Whether states may be answered: it is known, or was before, whose they are (state_origin.py)."""
+        return self._check.origin.trusted
+
+    @property
     def unknown(self) -> list[str]:
         """Joints that move the end effector, are not controlled, and of which no position has come."""
         return self._others.unknown
@@ -113,12 +119,13 @@ class JointStateReader:
             None if the message is refused, if further joints are awaited, or if it is the first one without
             velocities.
         """
-        self.repeated = False
-        stamp = seconds(message.header.stamp)
+        self.repeated, stamp = False, seconds(message.header.stamp)
         values = self._values(message, stamp)
         if values is None or not self._usable(*values):
             return None
         q, qd, effort = values
+        if self._comes_again(stamp, q, qd, now):
+            return None
         if self.gate.set_back(stamp, now):
             self._check.forget()  # its positions are those of another time than its stamp says
         problem = self._check.examine(stamp, q, qd)
@@ -128,6 +135,7 @@ class JointStateReader:
         admission = self.gate.admit(stamp, now)
         if admission is Admission.REJECTED:
             self.repeated = self._is_last(stamp, q, qd)
+            self._note_refused(stamp, q)
             return None
         self._accepted = (stamp, q, qd)
         state = self._check.accept(restarted=admission is Admission.RESTARTED)
@@ -197,6 +205,21 @@ class JointStateReader:
             self._reject_joints(Rejection.IMPLAUSIBLE, implausible, q, qd)
             return False
         return True
+
+    def _comes_again(self, stamp: float, q: Array, qd: Array, now: float) -> bool:
+        """Whether this is the first state, sent again before any other: no time passes in a simulation that waits."""
+        self.repeated = self.gate.accepted == 1 and self._is_last(stamp, q, qd)
+        if self.repeated:
+            self.gate.wait(now)
+            self._check.origin.send_again(now)
+        return self.repeated
+
+    def _note_refused(self, stamp: float, q: Array) -> None:
+        """Take note of a state that the gate has refused: with the stamp of the last one it may contradict it."""
+        last, origin = self._accepted, self._check.origin
+        origin.interrupt()
+        if self._whole and last is not None and stamp == last[0] and (np.abs(q - last[1]) > COPIED).any():
+            origin.contradict(stamp)
 
     def _is_last(self, stamp: float, q: Array, qd: Array) -> bool:
         """Whether the values are those of the state accepted last."""

@@ -25,8 +25,7 @@ Refused states that continue each other for NEW_BEGINNING seconds, with no accep
 new beginning: an encoder was set anew. Refused states that alternate with accepted ones, continue each other and leap
 furthest in the same joint and direction come from a second publisher; so do SCATTERED ones in which several joints
 leap. A state that repeats one of the last in every bit, but not the last one, is a copy that comes late: its positions
-leapt back. If the accepted ones have not been alone for NEW_BEGINNING seconds before, neither can be trusted, and all
-are refused.
+leapt back. Where a second publisher is found before it is known whose the states are (state_origin.py), all are refused.
 """
 
 from __future__ import annotations
@@ -39,6 +38,7 @@ from ..robots.velocity_estimator import VelocityEstimator
 from ..types import Array
 from .input_gate import Rejection
 from .state_history import Sample, StateHistory, following, unwrapped
+from .state_origin import StateOrigin
 
 SHARE, SUDDEN = 0.15, 0.25  # c, and d > c: of the velocity limit
 NOISE = 3e-4  # [rad or m]: standard deviation of positions that is assumed at the beginning
@@ -58,9 +58,9 @@ PERSISTENT = 10  # velocities of a joint that were replaced in a row: they are n
 class StateCheck:
     """Judges the successive states of one robot: `examine` a state, then `accept` it.
 
-    `second_publisher` tells whether states of two publishers alternate. Of the state accepted last, `corrected` (n,)
-    tells which velocities and `replaced` (n,) which positions were replaced, `estimated` whether a velocity was
-    estimated.
+    `second_publisher` tells whether states of two publishers alternate, `origin` whether it is known whose they are. Of
+    the state accepted last, `corrected` (n,) tells which velocities and `replaced` (n,) which positions were replaced,
+    `estimated` whether a velocity was estimated.
     """
 
     def __init__(self, robot: Robot, cutoff: float):
@@ -70,7 +70,7 @@ class StateCheck:
         self._sudden_change = (SUDDEN - SHARE) * robot.velocity_limit
         self._more = np.maximum(EFFORT_ACCELERATION * (robot.interface == "effort") - robot.acceleration_limit, 0.0)
         self._estimator = VelocityEstimator(cutoff, longest_gap=LONGEST_GAP)
-        self._history = StateHistory()
+        self._history, self.origin = StateHistory(), StateOrigin()
         self.forget()
 
     def forget(self) -> None:
@@ -89,14 +89,13 @@ class StateCheck:
         self._confirmed = False  # whether the new state continues one that changed suddenly
         self.corrected: NDArray[np.bool_] = self._nothing
         self.replaced: NDArray[np.bool_] = self._nothing
-        self.estimated, self.second_publisher = False, False
+        self.estimated = self.second_publisher = self._contested = False  # contested: no state can be trusted
         self._sudden: Sample | None = None  # the state before, if it changed suddenly
         self._suspect: Sample | None = None  # the state refused last
         self._suspects, self._first_suspect = 0, 0.0  # in a row, each continuing the one before; the first one's stamp
         self._alternations, self._scattered, self._accepted_since_suspect = 0, 0, 0
         self._side = self._robot.n  # the joint that leapt furthest, -1 - joint where it leapt downward
-        self._alone_since = -np.inf  # stamp since when no other line was seen
-        self._contested = False
+        self.origin.forget()
         self._estimator.reset()
         self._history.clear()
 
@@ -190,9 +189,10 @@ class StateCheck:
         if not self._suspects:
             self._first_suspect = stamp
         self._suspect, self._accepted_since_suspect = suspect, 0
+        self.origin.refuse(stamp)
         if not self.second_publisher and (self._alternations >= ALTERNATIONS or self._scattered >= SCATTERED):
             self.second_publisher = True
-            self._contested = stamp - self._alone_since < NEW_BEGINNING
+            self._contested = not self.origin.known
         if self._suspects >= CONTINUING and stamp - self._first_suspect >= NEW_BEGINNING:
             self._begins = True
             return None
@@ -223,10 +223,9 @@ class StateCheck:
         assert new is not None, "examine() comes before accept()"
         begins = restarted or self._begins
         if begins:
+            self.origin.known &= not self._begins
             self.forget()
             new, last = Sample(new.stamp, new.raw, new.raw, new.measured, new.measured, new.measured), None
-        if last is None:
-            self._alone_since = new.stamp
         estimate = self._estimator.update(new.stamp, new.q)
         judged = self._explained and self._distinct is None
         qd = self._admitted(last, new, estimate) if last is not None and judged else new.measured
@@ -245,6 +244,7 @@ class StateCheck:
         self.replaced = self._replaced
         if self._suspect is not None and new.stamp - self._suspect.stamp > FORGOTTEN:
             self.second_publisher, self._scattered, self._suspect = False, 0, None
+        self.origin.accept(new.stamp, second_publisher=self.second_publisher)
         return None if self.estimated and estimate is None else (new.q, qd, begins)
 
     # --- inside -----------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """mpc_node: joint states and features in, commands out, targets by topic. A lifecycle node that starts by itself.
 
     configure   robot description, controller (compiles), publishers and subscriptions
-    activate    the control thread starts; it holds where the first state finds the robot, until a target comes
+    activate    the control thread starts; it holds where it finds the robot, until a target comes
     deactivate  the safe command leaves, the thread ends, the log is written
 
 mpc_assembly.py puts its parts together. See doc/topics.md and doc/parameters.md.

@@ -44,6 +44,7 @@ from .simulation import Simulation
 
 PROGRESS_PERIOD = 0.1  # [s]
 RESEND = 1.0  # [s] after which a state without a command is sent again: its subscriber may have appeared only now
+RESEND_BRAKED = 0.1  # [s] likewise in real time: the controller answers a state once it knows whose the states are
 REPORT = 10.0  # [s] of waiting between two warnings
 SUBSCRIBER_SEARCH_PERIOD = 0.01  # [s] between two searches for subscribers
 BEHIND, CATCH_UP = 1.0, 0.05  # [s] of delay, in real time and in paced lockstep, from which on lost time is given up
@@ -126,11 +127,11 @@ class SimNode(ReadsOverrides, Node):
                 next_progress = time.perf_counter() + PROGRESS_PERIOD
                 self._progress.publish(Float64(data=simulation.elapsed))
             if self.settings.lockstep:
-                command = self._wait_for_command(message, self.settings.lockstep_timeout)
+                command = self._wait_for_command(message, self.settings.lockstep_timeout, RESEND)
                 if self.settings.pace:
                     pacer.wait()
             elif braked:
-                command = self._wait_for_command(message, math.inf)
+                command = self._wait_for_command(message, math.inf, RESEND_BRAKED)
                 braked = False
                 pacer.restart()
             else:
@@ -139,15 +140,15 @@ class SimNode(ReadsOverrides, Node):
             simulation.end_tick(command)
         self._progress.publish(Float64(data=simulation.elapsed))
 
-    def _wait_for_command(self, message: JointState, timeout: float) -> Array | None:
-        """Return the command for the state `message`, sending the state again now and then; None at the end."""
+    def _wait_for_command(self, message: JointState, timeout: float, period: float) -> Array | None:
+        """Return the command for the state `message`, which is sent again every `period` [s]; None at the end."""
 
         def resend(waited: float) -> None:
             self._states.publish(message)
             if waited > REPORT:
                 self.get_logger().warning(f"waiting for a command since {waited:.0f} s", throttle_duration_sec=REPORT)
 
-        return self._commands.wait(timeout, RESEND, resend)
+        return self._commands.wait(timeout, period, resend)
 
     def _report_behind(self, seconds: float) -> None:
         if not self.settings.lockstep:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from geometry_msgs.msg import PointStamped, PoseStamped
@@ -90,6 +91,9 @@ class Subscriptions:
         self._target_order = JointOrder(self._robot.joints)
         self._newest = (0.0, 0.0)  # stamp of the newest state, and when it arrived by perf_counter
         self._arrival: Arrival | None = None  # the newest state
+        # a simulated robot may send its first state when it executes commands already
+        self._always = lockstep or clock.simulated is not None
+        self._withheld = False  # the newest state
         self._warned_estimating = self._disputed = False
         self._worker = None if lockstep else BackgroundWorker()
         self._sizes = largest_sizes(self._robot.n, configuration.features.points, largest_message)
@@ -156,10 +160,13 @@ class Subscriptions:
             observation, effort, restarted = reading
             restarted = self._clock.add_state(observation.stamp, restarted)
             self._newest = (observation.stamp, received)
-            arrival = self._arrival = Arrival(observation, received, effort, restarted, clocked=self._loop.clock.now())
-            self._loop.mailbox.put(arrival)
+            self._offer(Arrival(observation, received, effort, restarted, clocked=self._loop.clock.now()))
         elif self._joint_reader.repeated and self._arrival is not None:
-            self._loop.mailbox.put_repeated(self._arrival)
+            if self._withheld:
+                self._clock.add_state(self._arrival.observation.stamp, False)
+                self._offer(replace(self._arrival, received=received, clocked=self._loop.clock.now()))
+            else:
+                self._loop.mailbox.put_repeated(self._arrival)
         if self._joint_reader.second_publisher != self._disputed:
             self._disputed = self._joint_reader.second_publisher
             if self._disputed:
@@ -171,16 +178,24 @@ class Subscriptions:
                 "(control.missing_velocity, control.velocity_cutoff)"
             )
 
+    def _offer(self, arrival: Arrival) -> None:
+        """Let a state be answered, unless it is one of a real robot of which nobody knows yet whose states come."""
+        self._arrival, self._withheld = arrival, not (self._always or self._joint_reader.trusted)
+        if not self._withheld:
+            self._loop.mailbox.put(arrival)
+
     def _hold_for_second_publisher(self) -> None:
         """Let the arm hold, and say who publishes joint states."""
-        if self._loop.running:
+        begun = not self._withheld
+        if self._loop.running and begun:
             self._loop.request(Request.HOLD)
         topic = self._state_subscription.topic_name
         publishers = self._node.get_publishers_info_by_topic(topic)
         listed = ", ".join(sorted(map(full_name, publishers))) or "none that is known"
+        what, then = ("the arm holds", ", then call ~/resume") if begun else ("no command leaves", "")
         self._reporter.report(
-            f"the arm holds: two publishers send different states of the same joints on {topic}; publishers: {listed}. "
-            "End the one that does not belong there, then call ~/resume",
+            f"{what}: two publishers send different states of the same joints on {topic}; publishers: {listed}. "
+            f"End the one that does not belong there{then}",
             done=False,
         )
 

@@ -133,8 +133,9 @@ class ArmInProcess:
 
     def state(self) -> JointState:
         """Return the arm's present state as its driver reports it, stamped by the robot's clock."""
-        m = self._measured
-        return message_writers.to_joint_state(self.now + self.ahead, self.robot.joints, m.q, m.qd, m.effort)
+        m, braked = self._measured, not self.heard.commands
+        qd = np.zeros(self.robot.n) if braked else m.qd
+        return message_writers.to_joint_state(self.now + self.ahead, self.robot.joints, m.q, qd, m.effort)
 
     @property
     def now(self) -> float:
@@ -169,14 +170,16 @@ class ArmInProcess:
                 self._judge.forget()
             restarted = self._judge.leap(observation.stamp, self._clock.time) > 0.0 or restarted
             self._arrival = Arrival(observation, self._clock.time, effort, restarted)
-            self._mailbox.put(self._arrival)
-        elif self.reader.repeated and self._arrival is not None:
+            if self.reader.trusted:
+                self._mailbox.put(self._arrival)
+        elif self.reader.repeated and self._arrival is not None and self.reader.trusted:
             self._mailbox.put_repeated(self._arrival)
         if self.reader.second_publisher != self._disputed:
             self._disputed = self.reader.second_publisher
             if self._disputed:
                 self.holds += 1
-                self.cycle.request(Request.HOLD)
+                if self.reader.trusted:
+                    self.cycle.request(Request.HOLD)
 
     def _answer(self) -> None:
         while (arrival := self._mailbox.take(lambda: 0.0)) is not None:

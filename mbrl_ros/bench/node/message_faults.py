@@ -32,7 +32,6 @@ TURNS = 2.5  # [rad] by which the joint without an end is sent on
 ROUNDS_PER_ARM = 200  # rounds after which a new arm is made: another clock, another noise
 SLOWEST = 0.02  # [rad/s]: an arm that is slower rests
 LONGEST_RECOVERY = 600  # periods within which the arm must be active again
-ALONE = 220  # periods with good states at the beginning: earlier nobody can tell two publishers apart (state_check.py)
 LONGEST_BEGINNING = 300  # periods until a new arm is active
 
 Progress = Callable[[int], None]
@@ -73,8 +72,6 @@ class MessageFaults:
         self._begun = self._goal = np.array(START_POSE)
         if not self._until_active(arm, LONGEST_BEGINNING):
             self._lost("the arm does not begin")
-        for _ in range(ALONE):
-            arm.period([self._good(arm)])
 
     def _end(self) -> None:
         arm = self._arm
