@@ -219,7 +219,7 @@ class JointStateReader:
         last, origin = self._accepted, self._check.origin
         origin.interrupt()
         if self._whole and last is not None and stamp == last[0] and (np.abs(q - last[1]) > COPIED).any():
-            origin.contradict(stamp)
+            self._check.second_publisher |= origin.contradict(stamp)
 
     def _is_last(self, stamp: float, q: Array, qd: Array) -> bool:
         """Whether the values are those of the state accepted last."""

@@ -78,18 +78,17 @@ class StateCheck:
         n = self._robot.n
         self._last: Sample | None = None
         self._new: Sample | None = None
-        self._explained = self._begins = self._repeats = False
+        self._explained = self._begins = self._repeats = self._confirmed = False
         self._distinct: Sample | None = None  # the last state before those that repeat it
         self._nothing: NDArray[np.bool_] = np.zeros(n, dtype=bool)
         self._replaced, self._replacements = self._nothing, 0  # positions of the new state; states in a row
         self._square: Array | None = None  # rms^2 of the slope's change
-        self._seen = 0
+        self._seen, self._step = 0, np.inf  # states; [s] between the last two accepted ones
         self._runs = np.zeros(n, dtype=int)  # velocities replaced in a row
         self._held: NDArray[np.bool_] = self._nothing  # velocities of the last state that changed suddenly
-        self._confirmed = False  # whether the new state continues one that changed suddenly
         self.corrected: NDArray[np.bool_] = self._nothing
         self.replaced: NDArray[np.bool_] = self._nothing
-        self.estimated = self.second_publisher = self._contested = False  # contested: no state can be trusted
+        self.estimated = self.second_publisher = False
         self._sudden: Sample | None = None  # the state before, if it changed suddenly
         self._suspect: Sample | None = None  # the state refused last
         self._suspects, self._first_suspect = 0, 0.0  # in a row, each continuing the one before; the first one's stamp
@@ -122,13 +121,14 @@ class StateCheck:
             self._new = Sample(stamp, raw, q, qd, qd, qd)
             return None
         new = self._new = following(self._continuous, last, stamp, raw, qd)
-        if self._contested:
+        if self.second_publisher and not self.origin.known:
             return self._suspected(stamp, raw, qd, last, self._leapt(last, new, 1.0))
         frozen = _frozen(last, raw, qd)
         if frozen and stamp - (self._distinct or last).stamp <= LONGEST_GAP:
             self._new, self._repeats = Sample(stamp, raw, last.q, last.qd, last.slope, qd), True
             return None
-        share = 1.0 if pending is None else max(1e-3, (stamp - pending.stamp) / (stamp - last.stamp))
+        step = stamp - last.stamp
+        share = 1.0 if pending is None else max(stamp - pending.stamp, min(step, self._step)) / step
         self._explained = True
         if self._confirms(stamp, raw, qd):
             return None
@@ -192,7 +192,6 @@ class StateCheck:
         self.origin.refuse(stamp)
         if not self.second_publisher and (self._alternations >= ALTERNATIONS or self._scattered >= SCATTERED):
             self.second_publisher = True
-            self._contested = not self.origin.known
         if self._suspects >= CONTINUING and stamp - self._first_suspect >= NEW_BEGINNING:
             self._begins = True
             return None
@@ -234,6 +233,7 @@ class StateCheck:
         self.estimated = bool(missing.any())
         if self.estimated and estimate is not None:
             qd = np.where(missing, estimate, qd)
+        self._step = np.inf if last is None else new.stamp - last.stamp
         self._last = Sample(new.stamp, new.raw, new.q, qd, new.slope, new.measured)
         if self._replaced.any():
             self._replacements += 1
@@ -258,7 +258,7 @@ class StateCheck:
     def _leapt(self, last: Sample, new: Sample, share: float, *, believed: bool = True) -> NDArray[np.bool_]:
         """Return (n,) whose positions no velocity explains, the new one only if it is `believed`.
 
-        `share`: of the time between them, since the last message; the others in between were refused.
+        `share`: of the time between them, that may explain something; what came in between was refused.
         """
         low, high = np.fmin(last.qd, last.slope), np.fmax(last.qd, last.slope)
         tolerance = share * self._tolerance(share * (new.stamp - last.stamp))

@@ -29,10 +29,9 @@ MESSAGE_KINDS: Mapping[str, type[StateFault]] = {
 }
 REACH = 0.5  # [rad] of the random postures around START_POSE
 TURNS = 2.5  # [rad] by which the joint without an end is sent on
-ROUNDS_PER_ARM = 200  # rounds after which a new arm is made: another clock, another noise
 SLOWEST = 0.02  # [rad/s]: an arm that is slower rests
 LONGEST_RECOVERY = 600  # periods within which the arm must be active again
-LONGEST_BEGINNING = 300  # periods until a new arm is active
+LONGEST_BEGINNING = 600  # periods until a new arm is active
 
 Progress = Callable[[int], None]
 
@@ -52,7 +51,7 @@ class MessageFaults:
         """Send `count` wrong messages, and the rest of the last round."""
         rounds = 0
         while self.cell.messages < count:
-            if self._arm is None or rounds % ROUNDS_PER_ARM == 0:
+            if self._arm is None or rounds % self._fault.rounds_per_arm == 0:
                 self._begin(rounds)
             self._round()
             rounds += 1
@@ -62,14 +61,17 @@ class MessageFaults:
     # --- a round ----------------------------------------------------------------------------------------------------
 
     def _begin(self, number: int) -> None:
-        """Switch on a new arm."""
+        """Switch on a new arm: another clock, another noise."""
         self._end()
-        clock = ("own", "ros")[(number // ROUNDS_PER_ARM) % 2]
+        clock = ("own", "ros")[(number // self._fault.rounds_per_arm) % 2]
         arm = self._arm = ArmInProcess(
             self._interface, int(self._rng.integers(2**31)), clock=clock, turning=self._kind == "wraps"
         )
         self._clock, self._falls = clock, FallJudge(arm.robot)
         self._begun = self._goal = np.array(START_POSE)
+        if self._fault.at_start and self._rng.random() < 0.5:
+            self._falls.begin(arm.plant.truth.q, arm.plant.truth.qd)
+            self._judge_fall(arm, self._faulty(arm))
         if not self._until_active(arm, LONGEST_BEGINNING):
             self._lost("the arm does not begin")
 
@@ -100,10 +102,7 @@ class MessageFaults:
             fell |= self._faulty(arm)
             for _ in range(self._fault.pause + int(rng.integers(0, 10))):
                 fell |= self._period(arm, [self._good(arm)])
-        if fell:
-            self.cell.falls += 1
-            self.cell.note(f"fell by {1e3 * self._falls.largest:.0f} mm at {arm.now:.3f} s; {self._described(arm)}")
-        self.cell.largest = max(self.cell.largest, self._falls.largest)
+        self._judge_fall(arm, fell)
         if not self._until_active(arm, LONGEST_RECOVERY):
             self._lost("not active again")
             self._arm = None
@@ -130,6 +129,12 @@ class MessageFaults:
                 self._silent(arm, f"{count} messages, {arm.reported() - known} counted")
         self._check_silence(arm, reported, ticks)
         return fell
+
+    def _judge_fall(self, arm: ArmInProcess, fell: bool) -> None:
+        if fell:
+            self.cell.falls += 1
+            self.cell.note(f"fell by {1e3 * self._falls.largest:.0f} mm at {arm.now:.3f} s; {self._described(arm)}")
+        self.cell.largest = max(self.cell.largest, self._falls.largest)
 
     def _check_silence(self, arm: ArmInProcess, reported: int, ticks: int) -> None:
         if self._fault.expected and not self._fault.causes_none and arm.reported() == reported:

@@ -29,10 +29,12 @@ class StateFault(ABC):
     """A kind of fault.
 
     `lasting`: for how many periods, `pause`: how many good ones follow at least, `together`: how many faults of the
-    kind happen to one motion.
+    kind happen to one motion, `rounds_per_arm`: how many rounds until a new arm is made, and `at_start`: whether half
+    of the new arms have such a fault from their first state on.
     """
 
     lasting, pause, together = 1, 3, 1
+    rounds_per_arm, at_start = 200, False
     expected = True  # whether the fault must be counted
     causes_none = False  # whether what is added to the good state must cause no command
 
@@ -155,6 +157,7 @@ class SecondPublisher(StateFault):
     """A second publisher of the same joints: a forgotten joint_state_publisher, a simulation, a bag that is played."""
 
     pause = 450  # periods: it must be gone for FORGOTTEN [s] (messages/state_check.py)
+    rounds_per_arm, at_start = 4, True
 
     def draw(self) -> None:
         """Choose its values, its rate, its stamps and how long it runs."""

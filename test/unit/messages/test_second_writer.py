@@ -89,3 +89,21 @@ def test_the_robot_itself_is_no_second_writer():
     into, _, errors, refused = heard(zeros, 0, moving=True)
     assert not into.second_publisher and not into.gate.rejected and not into.gate.corrected
     assert errors.max() < 1e-12 and refused == 0
+
+
+@pytest.mark.parametrize("seed", (5, 6))
+@pytest.mark.parametrize("ahead", (0.0, 2e-4, 4e-3), ids=lambda seconds: f"{1e3 * seconds:g} ms ahead")
+def test_a_second_writer_s_states_just_before_the_robot_s_stop_none_of_these_while_it_moves(ahead, seed):
+    """... also with the same stamps and in every period: the time of a period explains what the robot has moved."""
+    into = JointStateReader(planar_robot(), InputGate("joint_states", timeout=0.05, clock="stamps"))
+    rng, k = np.random.default_rng(seed), 300
+    for i in range(k):
+        assert read(into, i, (0.3, 0.2), (0.0, 0.0)) is not None
+    for i in range(k, k + 400):
+        t = DT * (i - k)
+        q, qd = robot(t)
+        assert read(into, i - ahead / DT, (0.0, 0.0), (0.0, 0.0)) is None
+        state = read(into, i, q + rng.normal(0.0, 1e-4, 2), qd + rng.normal(0.0, 1e-2, 2))
+        assert state is not None, t
+        assert np.abs(state.observation.q - q).max() < 1e-3
+    assert into.second_publisher
