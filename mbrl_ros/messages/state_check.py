@@ -25,7 +25,7 @@ Refused states that continue each other for NEW_BEGINNING seconds, with no accep
 new beginning: an encoder was set anew. Refused states that alternate with accepted ones, continue each other and leap
 furthest in the same joint and direction come from a second publisher; so do SCATTERED ones in which several joints
 leap. A state that repeats one of the last in every bit, but not the last one, is a copy that comes late: its positions
-leapt back. Where a second publisher is found before it is known whose the states are (state_origin.py), all are refused.
+leapt back. While it is not known whose the states are (state_origin.py), none is accepted beside a second publisher.
 """
 
 from __future__ import annotations

@@ -181,7 +181,9 @@ class Subscriptions:
     def _offer(self, arrival: Arrival) -> None:
         """Let a state be answered, unless it is one of a real robot of which nobody knows yet whose states come."""
         self._arrival, self._withheld = arrival, not (self._always or self._joint_reader.trusted)
-        if not self._withheld:
+        if self._withheld:
+            self._loop.statistics.events["states not answered: not known whose they are"] += 1
+        else:
             self._loop.mailbox.put(arrival)
 
     def _hold_for_second_publisher(self) -> None:
