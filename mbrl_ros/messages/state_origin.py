@@ -3,9 +3,9 @@
 Two publishers of the same joints are told apart by their states, which needs a few of each. Until then nobody knows
 which of them is the robot's, and an arm that efforts move falls when states of both are answered. The accepted states
 count as the robot's once no other has contradicted them for ALONE seconds of their stamps, so that a second publisher
-that sends at 2 Hz or faster is noticed before, or once no second publisher was found in LONGEST seconds, whatever was
-refused one by one. States with one stamp and different positions contradict each other as well; CONTRADICTIONS of them
-before that come from a second publisher.
+that sends at 2 Hz or faster is noticed before, or once no second publisher was found in LONGEST_UNKNOWN seconds,
+whatever was refused one by one. States with one stamp and different positions contradict each other as well;
+CONTRADICTIONS of them before that come from a second publisher.
 
 A simulation in which no time passes before the first command sends its first state again and again. It is answered
 when that state was sent again for ALONE seconds of the time of arrival, with nothing else in between.
@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import math
 
-ALONE, FEWEST = 0.5, 5  # [s] without a contradiction, and accepted states
-LONGEST = 2.0  # [s] without a second publisher being found
+ALONE, STATES_ALONE = 0.5, 5  # [s] without a contradiction, and accepted states
+LONGEST_UNKNOWN = 2.0  # [s] without a second publisher being found
 CONTRADICTIONS = 8  # states with the stamps of others
 
 
@@ -42,8 +42,8 @@ class StateOrigin:
         if math.isnan(self._first):
             self._first = self._alone_since = stamp
         self._accepted, self._again_since = self._accepted + 1, math.nan
-        alone = stamp - self._alone_since >= ALONE and self._accepted >= FEWEST
-        if not second_publisher and (alone or stamp - self._first >= LONGEST):
+        alone = stamp - self._alone_since >= ALONE and self._accepted >= STATES_ALONE
+        if not second_publisher and (alone or stamp - self._first >= LONGEST_UNKNOWN):
             self.known = self.trusted = True
 
     def refuse(self, stamp: float) -> None:
