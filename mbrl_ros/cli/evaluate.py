@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +17,8 @@ from ..console.progress import Progress
 from ..console.verdict import Verdict, first, of_recording, unreadable
 from ..data import Recording, store
 from ..dynamics.delay_estimation import DelayEstimator
+from ..dynamics.priors import Prior
+from ..evaluation.details import Details, detailed
 from ..evaluation.scores import (
     ESTIMATORS,
     LEARNED,
@@ -25,6 +29,7 @@ from ..evaluation.scores import (
     cross_fitted,
     dynamics_for,
     evaluate,
+    learned_prior,
     unknown_robot_prior,
 )
 from ..exceptions import ConfigurationError, DataError, nearest
@@ -48,10 +53,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "is predicted from the other half) or a file of fit-prior (default: all of them)",
     )
     parser.add_argument(
+        "--change-at",
+        type=float,
+        default=None,
+        metavar="S",
+        help="time of a change such as a payload, from the beginning of the recording (default: found in the one-step "
+        "errors)",
+    )
+    parser.add_argument(
         "--json",
         type=Path,
         metavar="FILE",
-        help="write {file: {estimator: {prior: scores}}} to FILE; scores without u are under ESTIMATOR_without_u",
+        help="write {file: {estimator: {prior: scores}}} to FILE; scores without u are under ESTIMATOR_without_u, "
+        "intervals, input gain and changes with the first estimator and prior",
     )
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots of every recording to DIR")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
@@ -71,18 +85,28 @@ def run(args: argparse.Namespace) -> int:
             continue
         print(recording.summary())
         print(f"  {delay_line(recording)}")
+        robot = _recordings.robot_for(args, recording)
         with Progress(Path(path).name, quiet=args.quiet) as shown:
-            traces = traces_of(args, recording, _recordings.robot_for(args, recording), shown)
+            traces = traces_of(args, recording, robot, shown)
+            found = details_of(args, recording, robot, shown)
         scores = {key: trace.scores() for key, trace in traces.items()}
-        print(table(scores, recording), end="\n\n")
+        print(table(scores, recording))
         name = Path(path).name if Path(path).name not in results else path
         results[name] = nested(scores)
+        if found:
+            (estimator, prior), details = found
+            results[name][estimator][prior].update(details.to_json())
+            print(f"\n{estimator} with the {prior} prior:\n{details.text(recording.period)}")
+        print()
         verdicts.append(judged(name, recording, scores))
         if args.plots:
+            from ..evaluation.detail_plots import write_details
             from ..evaluation.plots import write_plots
 
-            for file in write_plots(args.plots, recording, traces):
-                print(f"wrote {file}")
+            files = write_plots(args.plots, recording, traces)
+            if found:
+                files.append(write_details(args.plots, recording, *found))
+            print("\n".join(f"wrote {file}" for file in files))
     if args.json:
         args.json.write_text(json.dumps(results, indent=2, allow_nan=False))
     verdict = first([*verdicts, unreadable(failed)])
@@ -130,6 +154,19 @@ def traces_of(
     return traces
 
 
+def details_of(
+    args: argparse.Namespace, recording: Recording, robot: Robot, shown: Progress
+) -> tuple[tuple[str, str], Details] | None:
+    """Return ((estimator, prior), details) of the first estimator and prior; None where each prior is cross-fitted."""
+    priors = [name for name in args.priors or ["integrator"] if name not in LEARNED]
+    if not priors:
+        return None
+    estimator, name = args.estimators[0], priors[0]
+    shown.show(f"intervals, input gain and changes of {estimator} with prior {name}")
+    dynamics = dynamics_for(recording, robot, estimator, _prior(args, recording, robot, name))
+    return (estimator, Path(name).stem), detailed(recording, dynamics, robot.command_scale, args.change_at)
+
+
 def delay_line(recording: Recording) -> str:
     """Describe the delay from u to motion, as far as the recording shows it."""
     if recording.u is None:
@@ -144,26 +181,33 @@ def delay_line(recording: Recording) -> str:
     return f"delay of u at its end: {estimate.ticks:.2f} +- {estimate.std:.2f} ticks ({milliseconds:.1f} ms)"
 
 
-def _scorer(args: argparse.Namespace, recording: Recording, robot: Robot, name: str, shown: Progress):
+def _scorer(
+    args: argparse.Namespace, recording: Recording, robot: Robot, name: str, shown: Progress
+) -> Callable[[str], Trace]:
     """Return a function that evaluates an estimator, by name, with one prior."""
     if name in LEARNED:
         return cross_fitted(recording, robot, name, lambda steps: shown.counted(f"fitting {name}", steps))
+    prior = _prior(args, recording, robot, name)
+    return lambda estimator: evaluate(recording, dynamics_for(recording, robot, estimator, prior))
+
+
+def _prior(args: argparse.Namespace, recording: Recording, robot: Robot, name: str) -> Prior:
+    """Return the prior `name`: a file of fit-prior, or one that is not fitted to data."""
     if name.endswith(".npz"):
         kind, owner, arrays = store.load(name, most=store.MOST_OF_MODEL)
         if kind not in LEARNED:
             raise DataError(f"{name} holds a '{kind}', not a prior that was fitted: {', '.join(LEARNED)}")
         store.check_owner(name, owner, store.Owner(robot.joints, robot.interface, recording.period))
-        prior = registry.load("prior", kind).from_arrays(arrays, robot, recording.period)
-    elif name == "integrator" and (not robot.urdf or recording.u is None):
-        prior = unknown_robot_prior(robot, recording.period)
-    else:
-        if name == "rigid_body" and not robot.urdf:
-            raise ConfigurationError("the rigid_body prior needs --robot")
-        configuration = Configuration.from_flat(assignments(args.changes))
-        if name not in configuration.priors:
-            raise ConfigurationError(f"no prior '{name}'; did you mean '{nearest(name, configuration.priors)}'?")
-        prior = registry.load("prior", name).build(configuration.priors[name], robot, recording.period)
-    return lambda estimator: evaluate(recording, dynamics_for(recording, robot, estimator, prior))
+        return learned_prior(kind).from_arrays(arrays, robot, recording.period)
+    if name == "integrator" and (not robot.urdf or recording.u is None):
+        return unknown_robot_prior(robot, recording.period)
+    if name == "rigid_body" and not robot.urdf:
+        raise ConfigurationError("the rigid_body prior needs --robot")
+    configuration = Configuration.from_flat(assignments(args.changes))
+    if name not in configuration.priors:
+        raise ConfigurationError(f"no prior '{name}'; did you mean '{nearest(name, configuration.priors)}'?")
+    prior: Prior = registry.load("prior", name).build(configuration.priors[name], robot, recording.period)
+    return prior
 
 
 def table(scores: dict[tuple[str, str], Scores], recording: Recording) -> str:
@@ -182,7 +226,7 @@ def table(scores: dict[tuple[str, str], Scores], recording: Recording) -> str:
     return "\n".join(lines)
 
 
-def nested(scores: dict[tuple[str, str], Scores]) -> dict[str, dict[str, dict[str, float | None]]]:
+def nested(scores: dict[tuple[str, str], Scores]) -> dict[str, dict[str, dict[str, Any]]]:
     """Return {estimator: {prior: {score: value}}}; a score that is not finite is null."""
     result: dict[str, dict] = {}
     for (estimator, prior), s in scores.items():

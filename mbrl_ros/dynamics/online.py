@@ -161,7 +161,7 @@ class OnlineDynamics:
             raise _wrong_shape(transition, self.nx, self.nu)
         n, x, u = self.n, transition.x[: 2 * self.n], transition.u
         y = transition.x_next[n : 2 * n] - x[n:] - self.prior.mean(x, u)
-        regressors = self._regressors(x, u)
+        regressors = self.regressors(x, u)
         posterior = self.posterior
         nis, rho = posterior.predict(regressors, y), 0.0
         if timing_std > 0.0 and neighbors is not None:
@@ -241,7 +241,7 @@ class OnlineDynamics:
         precision: Array = (self.settings.noise / (spread[-1:] if self._offset_only else spread)) ** 2
         return precision
 
-    def _regressors(self, x: Array, u: Array) -> Array:
+    def regressors(self, x: Array, u: Array) -> Array:
         """Return [q; qd; v / u_scale; 1], v = u for an effort, u - qd or u - q for a servo, which rests where v = 0."""
         if self._offset_only:
             return np.ones(1)
@@ -249,7 +249,7 @@ class OnlineDynamics:
         return np.concatenate([x, v / self._u_scale, [1.0]])
 
     def _center(self, x: Array, u: Array) -> Array:
-        return self._regressors(x, u)[:-1]
+        return self.regressors(x, u)[:-1]
 
     def _frozen(self, stamp: float) -> bool:
         begun = stamp if self._start is None else self._start

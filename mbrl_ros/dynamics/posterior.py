@@ -31,7 +31,7 @@ and Sigma with them.
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotrs
+from scipy.linalg.lapack import dpotrf, dpotrs, dtrtri
 
 from ..types import Array
 
@@ -150,6 +150,14 @@ class RegressionPosterior:
         left had they been stated about a prior mean larger by change phi_rows. W follows with the next condition().
         """
         self.C -= self.S[:, rows] @ change.T
+
+    def inverse_factor(self) -> Array:
+        """Return L^-1 (D, D), (S + Lambda)^-1 = L^-T L^-1 about the center of the last condition().
+
+        The errors of the coefficients have the covariance Cov(W_ai, W_bj) = [(S + Lambda)^-1]_ab Sigma_ij.
+        """
+        inverse: Array = dtrtri(np.tril(self._factor), lower=1)[0]
+        return inverse
 
     @property
     def noise_dof(self) -> float:

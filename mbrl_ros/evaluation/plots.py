@@ -98,6 +98,7 @@ def _calibration(plt: Any, recording: Recording, traces: dict[tuple[str, str], T
     trace = traces[best].scored()
     middle.semilogy(trace.stamps, trace.nis, ".", ms=3, color="tab:blue", label=f"NIS of {best[0]}, {best[1]}")
     middle.semilogy(trace.stamps, trace.bound, color="tab:red", lw=1, label="95 % bound")
+    plain_numbers(middle)
     middle.set(xlabel="time [s]", title="normalised innovation squared")
     middle.legend(fontsize=7)
     names = [f"{estimator}\n{prior}" for estimator, prior in traces]
@@ -111,6 +112,11 @@ def _calibration(plt: Any, recording: Recording, traces: dict[tuple[str, str], T
     right.invert_yaxis()
     figure.suptitle(recording.name)
     return figure
+
+
+def plain_numbers(axis: Any) -> None:
+    """Label a logarithmic y axis with plain numbers: the usual labels are formulas, which are not parsed here."""
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
 def coverage(trace: Trace, levels: Array) -> Array:

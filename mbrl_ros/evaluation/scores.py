@@ -39,7 +39,7 @@ from ..dynamics import OnlineDynamics
 from ..dynamics.priors import Prior
 from ..dynamics.priors.learned import WIDE
 from ..robots import Robot
-from ..types import Array
+from ..types import Array, LinearGaussianDynamics
 
 SCORE_WARM_UP = 1.0  # [s]
 STEPS = 10  # of the long prediction
@@ -190,8 +190,15 @@ def unknown_robot_prior(robot: Robot, dt: float) -> Prior:
     return prior
 
 
-def evaluate(recording: Recording, dynamics: OnlineDynamics) -> Trace:
-    """Run `dynamics` through `recording`, predicting each transition before it is learned; it is reset first."""
+def evaluate(
+    recording: Recording,
+    dynamics: OnlineDynamics,
+    watch: Callable[[int, LinearGaussianDynamics], None] | None = None,
+) -> Trace:
+    """Run `dynamics` through `recording`, predicting each transition before it is learned; it is reset first.
+
+    `watch` is called with the number of every sample that starts a transition and the model fitted about it.
+    """
     dynamics.reset()
     n = len(recording.joints)
     joined = recording.joined()
@@ -201,6 +208,8 @@ def evaluate(recording: Recording, dynamics: OnlineDynamics) -> Trace:
     rows = []
     for transition, k in zip(recording.transitions(), np.flatnonzero(joined), strict=True):
         model = dynamics.fit(transition.x, transition.u)
+        if watch is not None:
+            watch(int(k), model)
         far_error = far_change = np.nan
         if k + STEPS < len(X) and breaks[k + STEPS] == breaks[k]:
             x = transition.x

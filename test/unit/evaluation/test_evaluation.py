@@ -107,14 +107,32 @@ def test_the_command_prints_a_table_and_writes_json_and_plots(tmp_path, capsys):
     assert code == 0
     result = json.loads((tmp_path / "out.json").read_text())["run.csv"]
     assert set(result) == {*ESTIMATORS, *(f"{name}_without_u" for name in ESTIMATORS)}
+    details = {"horizons", "input_gain", "changes", "kurtosis", "autocorrelation"}  # of the first of each
     for estimator in ESTIMATORS:
         assert set(result[estimator]) == {"integrator", "global_linear", "gmm", "ensemble"}
-        for values in result[estimator].values():
-            assert set(values) == {"nmse_1_qd", "nmse_10_q", "nll", "coverage_95"}
+        for prior, values in result[estimator].items():
+            more = details if (estimator, prior) == ("refit", "integrator") else set()
+            assert set(values) == {"nmse_1_qd", "nmse_10_q", "nll", "coverage_95"} | more
+    assert list(result["refit"]["integrator"]["horizons"]) == ["1", "10", "30"]
+    assert list(result["refit"]["integrator"]["input_gain"]) == ["joint0", "joint1", "joint2"]
     printed = capsys.readouterr().out
     assert printed.splitlines()[-1] == "PASS"
     assert "no change" in printed and "constant velocity" in printed and "delay of u" in printed
-    assert {file.name for file in tmp_path.glob("*.png")} == {"run_prediction.png", "run_calibration.png"}
+    assert "95 % interval holds" in printed and "sign certain" in printed and "no change in the one-step" in printed
+    names = {"run_prediction.png", "run_calibration.png", "run_details.png"}
+    assert {file.name for file in tmp_path.glob("*.png")} == names
+
+
+def test_the_command_takes_the_time_of_a_change_and_refuses_one_outside(tmp_path, capsys):
+    path = str(write_csv(linear_recording(T=600), tmp_path / "run.csv"))
+    options = ["--priors", "integrator", "--estimators", "output_error", "--quiet"]
+    assert main.main(["evaluate", path, *options, "--change-at", "3"]) == 0
+    printed = capsys.readouterr().out
+    assert "3.00 s (given)" in printed and "as good as before after" in printed and "input gain" not in printed
+    assert main.main(["evaluate", path, *options, "--change-at", "300"]) == 2
+    assert "the recording is predicted from 0.00 s to 5.98 s" in capsys.readouterr().err
+    assert main.main(["evaluate", path, "--priors", "global_linear", "--quiet"]) == 0
+    assert "95 % interval holds" not in capsys.readouterr().out  # a model of each half: no one estimator to show
 
 
 def test_scores_of_an_arm_that_stands_still_are_said_to_be_invalid(tmp_path, capsys):
