@@ -1,6 +1,6 @@
 # make install | demo | test | check | coverage | bench | clean.   make demo ARGS="--lockstep --seed 3"
 # Everything goes into .venv: demo installs what the demo needs, the others also what tests and benches need.
-# test: unit tests on all cores, then those over DDS, then launch files; with ARGS it is `pytest ARGS`.
+# test: unit tests and those over DDS on all cores, then launch files; with ARGS it is `pytest ARGS`.
 # check: ruff, mypy, docstrings, generated pages, links.   coverage: the tests again, counting lines; slower.
 # bench: the planner's, the node's and, in short, the faults' table; mbrl bench WHAT --help for more.
 # PYTHON makes .venv (3.10 to 3.13). A sourced ROS 2 is used as it is; otherwise ROS 2 comes from PyPI:

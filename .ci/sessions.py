@@ -1,7 +1,8 @@
 """`python .ci/sessions.py NAME ...`: the tests in sessions, one after the other; at the end what was skipped and why.
 
-Unit tests run in as many processes as there are cores (pytest-xdist), each file in one of them. Tests over DDS and of
-launch files run one at a time: they start processes of their own.
+Unit tests and tests over DDS run in as many processes as there are cores (pytest-xdist), each file in one of them.
+Tests over DDS start processes of their own and mostly wait for them; those marked `realtime` measure by the wall clock
+and run after the others, one at a time. So do the tests of launch files.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SESSIONS = ("unit", "integration", "launch")  # folders of test/
+PASSES = {"integration": (("-m", "not realtime"), ("-m", "realtime"))}  # options; of other sessions: one pass, without
+SERIAL = (("launch", ()), ("integration", ("-m", "realtime")))  # passes that run one test at a time
 PROCESSES = 8  # at most
+NO_TESTS = 5  # pytest's exit code
 
 
 @dataclass
@@ -42,29 +46,40 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
-def processes(name: str) -> int:
-    """Test processes of a session: more than one only for unit tests, and only with pytest-xdist."""
-    if name != "unit" or importlib.util.find_spec("xdist") is None:
+def processes(name: str, chosen: tuple[str, ...] = ()) -> int:
+    """Test processes of a session's pass: more than one with pytest-xdist, where tests may run side by side."""
+    if (name, chosen) in SERIAL or importlib.util.find_spec("xdist") is None:
         return 1
     return min(cores(), PROCESSES)
 
 
 def run(name: str, launcher: list[str], options: list[str]) -> Result:
-    """Run one session; its output appears as it comes."""
-    count = processes(name)
+    """Run one session, pass after pass; its output appears as it comes."""
+    result, codes = Result(name, 0, 0.0, 0.0), []
+    begin, before = time.monotonic(), os.times()
+    for chosen in PASSES.get(name, ((),)):
+        codes.append(run_pass(name, chosen, launcher, options, result))
+    after = os.times()
+    result.seconds = time.monotonic() - begin
+    result.cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    # with options that choose tests, one of two passes may have none
+    result.code = max((code for code in codes if code != NO_TESTS), default=NO_TESTS)
+    return result
+
+
+def run_pass(name: str, chosen: tuple[str, ...], launcher: list[str], options: list[str], result: Result) -> int:
+    """Run the tests of a session that `chosen` names, count them in `result`, and return pytest's exit code."""
+    count = processes(name, chosen)
     parallel = ["-n", str(count), "--dist", "loadfile"] if count > 1 else []
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
-        command = [*launcher, "-m", "pytest", f"test/{name}", *parallel, f"--junitxml={report}", *options]
-        print(f"\n== {name} tests: {count} process{'es' if count > 1 else ''}", flush=True)
-        begin, before = time.monotonic(), os.times()
+        command = [*launcher, "-m", "pytest", f"test/{name}", *chosen, *parallel, f"--junitxml={report}", *options]
+        which = f" ({' '.join(chosen[1:])})" if chosen else ""
+        print(f"\n== {name} tests{which}: {count} process{'es' if count > 1 else ''}", flush=True)
         code = subprocess.run(command, cwd=ROOT).returncode
-        after = os.times()
-        cpu = after.children_user + after.children_system - before.children_user - before.children_system
-        result = Result(name, code, time.monotonic() - begin, cpu)
         if report.is_file():
             read(report, result)
-    return result
+    return code
 
 
 def read(report: Path, result: Result) -> None:

@@ -115,10 +115,14 @@ def test_while_the_clock_stands_the_safe_command_goes_out_and_then_the_motion_go
 
 def test_without_the_clock_states_are_not_acted_on_until_it_is_back(arm, most):
     begin = moving(arm, 0.5)
-    for _ in range(20):
-        arm.run(0.1, clock=0, patience=GIVE_UP)
+    for _ in range(100):  # how long the node needs to notice is not judged here
+        if np.abs(arm.qd).max() < 0.01:
+            break
+        arm.run(0.1, clock=0, patience=GIVE_UP / 10.0)
+    for _ in range(5):
+        arm.run(0.1, clock=0, patience=GIVE_UP / 10.0)
         arm.wait(0.2)
-    assert np.abs(arm.qd).max() < 0.01
+        assert np.abs(arm.qd).max() < 0.01
     arm.run(5.0)
     assert arm.highest(begin)[0] <= most[0] and at(arm, AWAY) and arm.state == "ACTIVE"
 
@@ -137,6 +141,7 @@ def test_no_clock_at_all_is_a_line_in_the_log_and_in_the_diagnostics(tmp_path):
         assert at(arm, AWAY) and arm.answered >= 400 and begin
 
 
+@pytest.mark.realtime
 @pytest.mark.parametrize("interface", ["velocity", "effort"])
 def test_simulated_time_may_count_from_1970(tmp_path, interface):
     with simulated_arm(tmp_path, interface, begin=1.7e9) as arm:

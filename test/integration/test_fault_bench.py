@@ -78,6 +78,7 @@ def test_mpc_node_judges_the_same_messages_over_dds_as_the_reader_in_process(kin
     assert cell.dds >= 60 and bad(cell) == {}, cell.notes
 
 
+@pytest.mark.realtime
 @pytest.mark.parametrize("kind", ("guard-kills", "mpc-kills", "stops"))
 def test_a_kill_is_reported_and_the_arm_is_commanded_again(kind):
     cell = Cell(kind, "velocity")

@@ -17,7 +17,6 @@ from support.ros import ros
 
 if present("rclpy"):
     from std_msgs.msg import Float64MultiArray, String
-    from std_srvs.srv import Trigger
 
 pytestmark = needs("rclpy", "mujoco", "example-robot-data")
 
@@ -85,11 +84,8 @@ def test_every_target_is_accepted_and_every_service_does_what_the_page_says(conf
                 assert peer.heard["/mpc_node/message"][-1].data.startswith("target accepted: ")
                 done.append(topic.rpartition("/")[2])
             elif command[:3] == ["ros2", "service", "call"]:
-                client = peer.node.create_client(Trigger, command[3])
-                peer.until(client.service_is_ready, command[3])
-                future = client.call_async(Trigger.Request())
-                peer.until(future.done, f"the answer of {command[3]}")
-                assert future.result().success, (command[3], future.result().message)
+                granted, why = peer.call(command[3])
+                assert granted, (command[3], why)
                 peer.until(
                     lambda: any(
                         told.data.startswith(f"~/{command[3].rpartition('/')[2]}: done")

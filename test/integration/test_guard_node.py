@@ -22,14 +22,18 @@ if present("rclpy"):
     from mbrl_ros.guard.messages import read_status, write_parameters
 
 pytestmark = needs("rclpy", "mujoco")
-INTERFACES = ("effort", "velocity", "position")
 BUSY = 0.25  # [s] for which a busy machine may hold a velocity command back; test/unit/guard has the exact times
 BOX = {"effort": 40.0, "velocity": 3.0, "position": 2.5}
 
 
-@pytest.mark.parametrize("number", (signal.SIGKILL, signal.SIGSTOP), ids=("kill", "stop"))
-@pytest.mark.parametrize("interface", INTERFACES)
+@pytest.mark.realtime
+@pytest.mark.parametrize(
+    "interface, number",
+    (("effort", signal.SIGKILL), ("velocity", signal.SIGSTOP), ("position", signal.SIGKILL)),
+    ids=("effort-kill", "velocity-stop", "position-kill"),
+)
 def test_an_arm_in_motion_is_stopped_held_and_handed_over(tmp_path, interface, number):
+    """In real time; test_guard_time.py has every interface with both signals."""
     with guarded_arm(tmp_path, interface) as arm:
         arm.move()
         played = len(arm.own())
@@ -63,6 +67,7 @@ def test_an_arm_in_motion_is_stopped_held_and_handed_over(tmp_path, interface, n
         arm.move()
 
 
+@pytest.mark.realtime
 @pytest.mark.parametrize("interface", ("effort", "velocity"))
 def test_without_its_guard_mpc_node_stops_the_arm_and_says_so(tmp_path, interface):
     with guarded_arm(tmp_path, interface) as arm:
@@ -87,6 +92,7 @@ def test_without_its_guard_mpc_node_stops_the_arm_and_says_so(tmp_path, interfac
         arm.move()
 
 
+@pytest.mark.realtime
 def test_an_emergency_stop_needs_no_mpc_node(tmp_path):
     with guarded_arm(tmp_path, "velocity") as arm:
         arm.move()
@@ -104,6 +110,7 @@ def test_an_emergency_stop_needs_no_mpc_node(tmp_path):
         arm.move()
 
 
+@pytest.mark.realtime
 def test_hold_asked_of_the_guard_holds_mpc_node_too(tmp_path):
     with guarded_arm(tmp_path, "velocity") as arm:
         arm.move()
@@ -118,6 +125,7 @@ def test_hold_asked_of_the_guard_holds_mpc_node_too(tmp_path):
         arm.move()
 
 
+@pytest.mark.realtime
 def test_the_guards_own_end_brings_the_arm_to_rest_first(tmp_path):
     with guarded_arm(tmp_path, "velocity") as arm:
         arm.move()

@@ -20,7 +20,6 @@ if present("rclpy"):
     from rosgraph_msgs.msg import Clock
     from sensor_msgs.msg import JointState
     from std_msgs.msg import Float64MultiArray, String, UInt8
-    from std_srvs.srv import Trigger
 
     from mbrl_ros.nodes import message_writers, qos
     from mbrl_ros.nodes.status import read_status
@@ -146,11 +145,7 @@ def test_services_hold_stop_and_recover_explicitly(tmp_path):
             return read_status(peer.heard["/mpc_node/status"][-1])["supervisor_state"]
 
         def call(name: str) -> tuple[bool, str]:
-            client = peer.node.create_client(Trigger, f"/mpc_node/{name}")
-            peer.until(client.service_is_ready, name)
-            future = client.call_async(Trigger.Request())
-            peer.until(future.done, f"the answer of {name}")
-            return future.result().success, future.result().message
+            return peer.call(f"/mpc_node/{name}")
 
         assert after_a_tick() == State.ACTIVE
         assert call("hold") == (True, "the state is HOLD") and after_a_tick() == State.HOLD

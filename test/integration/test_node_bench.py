@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from mbrl_ros.cli.main import main
 from mbrl_ros.console.verdict import LATE
@@ -35,6 +36,7 @@ def test_every_way_to_be_bad_is_drawn_and_can_be_sent():
     assert any(len(message.name) > 1000 for message in states) and any(not message.name for message in states)
 
 
+@pytest.mark.realtime
 def test_the_controller_survives_the_fault_bench(tmp_path, capfd):
     file = tmp_path / "faults.json"
     code = main(
@@ -56,6 +58,7 @@ def test_the_controller_survives_the_fault_bench(tmp_path, capfd):
     assert code == (1 if late else 0) and said.splitlines()[-1].startswith("FAIL: " if late else "PASS")
 
 
+@pytest.mark.realtime
 def test_the_node_bench_reports_what_it_measured(tmp_path):
     file = tmp_path / "node.json"
     code = main(["bench", "node", "--rates", "50", "--duration", "1", "--quiet", "--json", str(file)])

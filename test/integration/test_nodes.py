@@ -19,7 +19,6 @@ if present("rclpy"):
     from geometry_msgs.msg import PointStamped, PoseStamped
     from sensor_msgs.msg import JointState
     from std_msgs.msg import Float64MultiArray
-    from std_srvs.srv import Trigger
     from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
     from visualization_msgs.msg import MarkerArray
 
@@ -63,10 +62,8 @@ def lockstep_run(folder, name: str, seconds: float):
         publisher = peer.publisher(PointStamped, "/mpc_node/target_point")
         peer.listen(Float64MultiArray, "/mpc_node/status")
         peer.send_until(publisher, target, lambda: "target accepted" in mpc.output, "the target's acceptance")
-        start = peer.node.create_client(Trigger, "/sim_node/start")
-        peer.until(lambda: start.service_is_ready() and peer.node.count_subscribers("/commands"), "sim_node")
-        done = start.call_async(Trigger.Request())
-        peer.until(done.done, "the start")
+        peer.until(lambda: peer.node.count_subscribers("/commands"), "sim_node")
+        peer.call("/sim_node/start")
         peer.processes.remove(sim)
         peer.until(lambda: not sim.running, "the end of the simulation")
         assert sim.wait() == 0, sim.output

@@ -16,7 +16,6 @@ from support.teaching import SETTINGS, taught_samples
 if present("rclpy"):
     from geometry_msgs.msg import PointStamped
     from std_msgs.msg import Float64MultiArray, UInt8MultiArray
-    from std_srvs.srv import Trigger
 
     from mbrl_ros.nodes import qos, supervision_messages
     from mbrl_ros.nodes.policy_interface import STREAM
@@ -80,11 +79,7 @@ class Robot:
         return {d.label: value for d, value in zip(heard[-1].layout.dim, heard[-1].data, strict=True)}
 
     def call(self, name) -> tuple[bool, str]:
-        client = self.peer.node.create_client(Trigger, f"/mpc_node/{name}")
-        self.peer.until(client.service_is_ready, name)
-        future = client.call_async(Trigger.Request())
-        self.peer.until(future.done, f"the answer of {name}")
-        return future.result().success, future.result().message
+        return self.peer.call(f"/mpc_node/{name}")
 
 
 def test_a_teaching_node_streams_what_a_student_needs(tmp_path):

@@ -18,7 +18,6 @@ if present("rclpy"):
     from rosgraph_msgs.msg import Clock
     from sensor_msgs.msg import JointState
     from std_msgs.msg import Float64MultiArray, String
-    from std_srvs.srv import Trigger
 
     from mbrl_ros.nodes.message_writers import to_time
 
@@ -57,18 +56,15 @@ def test_a_recorded_run_of_the_node_replays_to_the_last_bit(tmp_path):
 
 def request(peer, service: str, accepted: bool = True) -> None:
     """Call a service until it answers `accepted`: no state may be there to act on just then. Some ticks follow."""
-    client = peer.node.create_client(Trigger, service)
-    peer.until(client.service_is_ready, service)
-    answers = [None]
-    while answers[-1] is not accepted:
-        assert len(answers) < 50, f"{service} never gave {accepted}"
-        answer = client.call_async(Trigger.Request())
-        peer.until(answer.done, f"the answer of {service}")
-        answers.append(answer.result().success)
+    tries = 1
+    while peer.call(service)[0] is not accepted:
+        assert tries < 50, f"{service} never gave {accepted}"
+        tries += 1
     ticks = len(peer.heard["/mpc_node/status"]) + 15
     peer.until(lambda: len(peer.heard["/mpc_node/status"]) > ticks, "some ticks")
 
 
+@pytest.mark.realtime
 def test_a_run_in_real_time_with_requests_replays_to_the_last_bit(tmp_path):
     """The simulation, the feedback player and the recorder as fast as they may be here; late commands are welcome."""
     bag, urdf = tmp_path / "bag", tmp_path / "arm.urdf"
@@ -149,10 +145,8 @@ def test_a_bag_is_played_with_its_clock_and_without_its_commands(tmp_path):
         peer.until(
             lambda: all(peer.node.count_publishers(topic) for topic in ("/joint_states", "/clock")), "the player"
         )
-        resume = peer.node.create_client(Trigger, "/replay_node/resume")
-        peer.until(resume.service_is_ready, "the service")
         assert peer.heard["/joint_states"] == []
-        resume.call_async(Trigger.Request())
+        peer.call("/replay_node/resume")
         peer.until(lambda: len(peer.heard["/joint_states"]) > 60, "more states than the bag holds")
         player.signal(2)
         assert player.wait() == 0

@@ -19,7 +19,6 @@ if present("rclpy"):
     from rclpy.qos import QoSProfile
     from sensor_msgs.msg import JointState
     from std_msgs.msg import Float64MultiArray
-    from std_srvs.srv import Trigger
 
 RATE, EFFORT = 100.0, 40.0  # [Hz], [N m]
 PERIOD, LIMIT = 1.0 / RATE, 7.5  # [s], [rad/s^2]
@@ -126,11 +125,7 @@ class GuardedArm:
 
     def call(self, node: str, service: str) -> tuple[bool, str]:
         """Call a Trigger service."""
-        client = self.peer.node.create_client(Trigger, f"/{node}/{service}")
-        self.peer.until(client.service_is_ready, f"/{node}/{service}")
-        future = client.call_async(Trigger.Request())
-        self.peer.until(future.done, f"the answer of /{node}/{service}")
-        return future.result().success, future.result().message
+        return self.peer.call(f"/{node}/{service}")
 
     def recover(self) -> None:
         """Clear and resume mpc_node until it moves the arm, whatever a busy machine has done to it."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -19,15 +21,18 @@ from support.needs import present
 if present("rclpy"):
     import rclpy
     from diagnostic_msgs.msg import DiagnosticArray
+    from rclpy.client import Client
     from rclpy.context import Context
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.qos import QoSProfile
     from sensor_msgs.msg import JointState
     from std_msgs.msg import Float64MultiArray, String
+    from std_srvs.srv import Trigger
 
     from mbrl_ros.nodes import message_writers
 
 PATIENCE = 120.0  # [s]: a test that waits longer than this for a message has failed
+REPEAT = 5.0  # [s] after which an unanswered request is sent again
 PANDA = {
     "robot.description": "package-data:panda",
     "robot.joints": [f"panda_joint{i}" for i in range(1, 8)],
@@ -74,7 +79,12 @@ class NodeProcess:
         return self._process.poll() is None
 
     def signal(self, number: int) -> None:
+        """Send a signal; one that stops or kills has done so on return: no message is answered after that."""
         self._process.send_signal(number)
+        if number == signal.SIGKILL:
+            self._process.wait(PATIENCE)
+        elif number == signal.SIGSTOP:
+            os.waitpid(self._process.pid, os.WUNTRACED)
 
     def wait(self) -> int:
         """The exit code."""
@@ -112,6 +122,7 @@ class Peer:
         self._executor.add_node(self.node)
         self._further = []
         self.heard: dict[str, list] = {}
+        self._clients: dict[str, Client] = {}
         self.processes: list[NodeProcess] = []
 
     def add_node(self, name: str):
@@ -149,6 +160,25 @@ class Peer:
             return condition()
 
         self.until(sent_and_done, what)
+
+    def call(self, service: str) -> tuple[bool, str]:
+        """Call a Trigger service, again every few seconds: an answer to a client that is not known yet is lost."""
+        client = self._clients.get(service)
+        if client is None:
+            client = self._clients[service] = self.node.create_client(Trigger, service)
+        self.until(client.service_is_ready, service)
+        answers, next_time = [], -math.inf
+
+        def answered() -> bool:
+            nonlocal next_time
+            if time.monotonic() >= next_time:
+                next_time = time.monotonic() + REPEAT
+                answers.append(client.call_async(Trigger.Request()))
+            return any(answer.done() for answer in answers)
+
+        self.until(answered, f"the answer of {service}")
+        result = next(answer.result() for answer in answers if answer.done())
+        return result.success, result.message
 
     def until(self, condition, what: str) -> None:
         """Handle messages until `condition()` holds; an error when that takes too long or a node has ended."""

@@ -27,7 +27,6 @@ if present("rclpy"):
     from rosgraph_msgs.msg import Clock
     from sensor_msgs.msg import JointState
     from std_msgs.msg import Float64MultiArray, String
-    from std_srvs.srv import Trigger
 
     from mbrl_ros.nodes import message_writers
     from mbrl_ros.nodes.status import read_status
@@ -224,11 +223,7 @@ class SimulatedArm:
 
     def call(self, service: str) -> tuple[bool, str]:
         """Call a Trigger service of mpc_node."""
-        client = self.peer.node.create_client(Trigger, f"/mpc_node/{service}")
-        self.peer.until(client.service_is_ready, service)
-        future = client.call_async(Trigger.Request())
-        self.peer.until(future.done, f"the answer of {service}")
-        return future.result().success, future.result().message
+        return self.peer.call(f"/mpc_node/{service}")
 
     def wait(self, seconds: float) -> None:
         """Let the wall clock go on, and simulated time not."""

@@ -48,13 +48,48 @@ def test_the_summary_counts_every_outcome_and_gives_every_reason_once(script, tm
     assert "FAILED (exit code 1): 2 failed, 2 passed, 2 skipped; 2 s" in text and text.count("needs a robot") == 1
 
 
-def test_only_unit_tests_run_side_by_side(script, monkeypatch):
+def test_tests_run_side_by_side_but_for_launch_files_and_those_by_the_wall_clock(script, monkeypatch):
     sessions = script("sessions")
     monkeypatch.setattr(sessions, "cores", lambda: 4)
     monkeypatch.setattr(sessions.importlib.util, "find_spec", lambda name: name)
-    assert [sessions.processes(name) for name in sessions.SESSIONS] == [4, 1, 1]
+
+    def counts():
+        return {
+            (name, *chosen[1:]): sessions.processes(name, chosen)
+            for name in sessions.SESSIONS
+            for chosen in sessions.PASSES.get(name, ((),))
+        }
+
+    assert counts() == {
+        ("unit",): 4,
+        ("integration", "not realtime"): 4,
+        ("integration", "realtime"): 1,
+        ("launch",): 1,
+    }
     monkeypatch.setattr(sessions.importlib.util, "find_spec", lambda name: None)
-    assert [sessions.processes(name) for name in sessions.SESSIONS] == [1, 1, 1]
+    assert set(counts().values()) == {1}
+
+
+def test_a_session_counts_the_tests_of_its_passes_and_fails_where_one_fails(script, monkeypatch, tmp_path):
+    sessions = script("sessions")
+    folder = tmp_path / "test" / "integration"
+    folder.mkdir(parents=True)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = realtime\naddopts = -q -p no:cacheprovider\n")
+    (folder / "test_a.py").write_text(
+        "import pytest\n"
+        "def test_a(): pass\n"
+        "@pytest.mark.realtime\n"
+        "def test_b(): pass\n"
+        "@pytest.mark.realtime\n"
+        "def test_c(): assert False\n"
+    )
+    monkeypatch.setattr(sessions, "ROOT", tmp_path)
+    monkeypatch.setattr(sessions, "cores", lambda: 1)
+    found = [
+        sessions.run("integration", [sys.executable], ["-k", words]) for words in ("test", "test_a and not c", "d")
+    ]
+    assert [result.code for result in found] == [1, 0, sessions.NO_TESTS]
+    assert [dict(result.counts) for result in found] == [{"passed": 2, "failed": 1}, {"passed": 2}, {}]
 
 
 def test_coverage_is_summed_by_room_and_over_the_core(script):
