@@ -8,7 +8,7 @@ import pytest
 from support.needs import needs
 from support.simulated_arm import ACCELERATION, AWAY, simulated_arm
 
-pytestmark = needs("rclpy")
+pytestmark = [needs("rclpy"), pytest.mark.realtime]  # it pauses a process for a time
 BURST = 3.0  # commands' changes within one period after a pause
 
 
