@@ -118,8 +118,8 @@ class Controller(Protocol):
     def rejoin(self, observation: Observation) -> None:
         """Let a motion towards a goal go on from where the robot is: not only this controller has moved it."""
 
-    def skip_transition(self) -> None:
-        """Learn nothing in the next step: the robot may not have followed its commands."""
+    def skip_transition(self, forget: float = 0.0) -> None:
+        """Learn nothing in the next step, and forget the last `forget` [s]: the robot may not have followed."""
 
     def place_uncontrolled(self, r: Array) -> None:
         """Take note of where joints that are not controlled are, from other messages than those of `step`.
@@ -234,7 +234,7 @@ class TargetTracking:
         if observation.stamp < self.target_manager.joints.end:
             self.target_manager.rejoin(observation.q, observation.qd, observation.stamp)
 
-    def skip_transition(self) -> None:
+    def skip_transition(self, forget: float = 0.0) -> None:
         """Do nothing: nothing is learned."""
 
     def place_uncontrolled(self, r: Array) -> None:

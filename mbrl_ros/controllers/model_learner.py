@@ -15,23 +15,37 @@ it is noise of the sample (dynamics/online.py).
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections import deque
 
 import numpy as np
 
 from ..config.configuration import Configuration
 from ..dynamics import CommandHistory, Innovation, OnlineDynamics, build_dynamics
 from ..dynamics.base import Prediction
+from ..dynamics.consistency import Consistency
 from ..dynamics.delay_monitor import DelayMonitor
 from ..dynamics.priors import Prior
 from ..dynamics.velocity_gate import VelocityGate
 from ..robots import Robot
 from ..robots.effective_inertia import inverse_gain
-from ..types import CommandVector, Gain, Observation, StateVector, Transition
+from ..types import Array, CommandVector, Gain, Observation, StateVector, Transition
 from .base import Health
 
 CONSISTENT = 0.5  # consistency level above which the learned input gain serves the safe command and the prior ...
+KEPT_EVERY, MOST_KEPT = 0.1, 10  # [s] between two states of what was learned that are kept for a while; number of them
 KNOWN = 0.25  # ... and the latter only while the delay is known to this share of its first uncertainty
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class _Kept:
+    """What was learned up to `stamp` [s]; delay: the one in use [ticks] and its standard deviation [s]."""
+
+    stamp: float
+    evidence: dict[str, Array]
+    consistency: Consistency
+    delay: tuple[float, float]
 
 
 class ModelLearner:
@@ -62,6 +76,7 @@ class ModelLearner:
         self.inertia: Gain | None = None
         self.effort_gain: Gain = np.zeros((self.nu, self.nu))
         self.last: tuple[float, StateVector] | None = None  # stamp and state of the last tick
+        self._kept: deque[_Kept] = deque(maxlen=MOST_KEPT)  # what was learned up to now and before, the newest last
         self._skipping = False  # whether nothing is learned in this tick
 
     def reset(self, observation: Observation) -> None:
@@ -77,6 +92,7 @@ class ModelLearner:
         self.history.reset(np.clip(command, self.robot.command_lower, self.robot.command_upper))
         self.history.set_delay(self._configured_delay)
         self.delay.reset()
+        self._kept.clear()
         self.last = None
 
     def resume(self, command: CommandVector) -> None:
@@ -84,9 +100,19 @@ class ModelLearner:
         self.history.reset(command)
         self.last = None
 
-    def skip_transition(self) -> None:
-        """Learn nothing in the next tick: the robot may not have followed its commands."""
+    def skip_transition(self, forget: float = 0.0) -> None:
+        """Learn nothing in the next tick, and forget what was learned in the last `forget` [s], or a little more."""
         self.last, self._skipping = None, True
+        if not forget or not self._kept:
+            return
+        until = self._kept[-1].stamp - forget
+        kept = next((kept for kept in reversed(self._kept) if kept.stamp <= until), self._kept[0])
+        self._kept.clear()
+        self._kept.append(kept)
+        self.dynamics.restore(kept.evidence)
+        self.dynamics.consistency = kept.consistency
+        self.delay.take(*kept.delay)
+        self.history.set_delay(self.delay.in_use)
 
     def update_settings(self, configuration: Configuration) -> None:
         """Take over the dynamic settings."""
@@ -114,6 +140,13 @@ class ModelLearner:
     def remember(self, stamp: float, x: StateVector) -> None:
         """Keep x (nx,) as the state from which the next transition begins."""
         self.last = stamp, x
+        if self.robot.interface != "effort" and not self._skipping and self._is_due(stamp):
+            delay = self.delay.in_use, self.delay.std
+            self._kept.append(_Kept(stamp, self.dynamics.evidence(), self.dynamics.consistency, delay))
+
+    def _is_due(self, stamp: float) -> bool:
+        """Return whether what was learned is to be kept now: the first time, and every `KEPT_EVERY` [s]."""
+        return not self._kept or not 0.0 <= stamp - self._kept[-1].stamp < KEPT_EVERY - 0.5 * self.dt
 
     def periods_since_last(self, stamp: float) -> int:
         """Return the control periods since the last tick, at least 1."""

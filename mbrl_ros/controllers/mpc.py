@@ -115,9 +115,9 @@ class MpcController(TargetTracking):
         self._planned = False
         self.target_manager.resume(observation.q, observation.qd, observation.stamp)
 
-    def skip_transition(self) -> None:
-        """Let the model learn nothing in the next step; see `Controller`."""
-        self.learner.skip_transition()
+    def skip_transition(self, forget: float = 0.0) -> None:
+        """Let the model learn nothing in the next step, and forget the last time; see `Controller`."""
+        self.learner.skip_transition(forget)
 
     def record(self, stamp: float, command: CommandVector) -> None:
         """Take note of the applied command (nu,); see `Controller`."""

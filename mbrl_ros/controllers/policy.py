@@ -167,9 +167,9 @@ class PolicyController(TargetTracking):
         self.teacher.mpc.resume(observation, command)
         self._restart(command)
 
-    def skip_transition(self) -> None:
+    def skip_transition(self, forget: float = 0.0) -> None:
         """Let the planner's model learn nothing in the next step; see `Controller`."""
-        self.teacher.mpc.skip_transition()
+        self.teacher.mpc.skip_transition(forget)
 
     def update_settings(self, configuration: Configuration) -> None:
         """Take over the dynamic settings, between two steps."""

@@ -67,6 +67,11 @@ class DelayMonitor:
         self._ticks, self._recent, self._running, self._distinct = 0, [], None, None
         self.std = self.settings.uncertainty
 
+    def take(self, in_use: float, std: float) -> None:
+        """Forget the data, and take `in_use` [ticks] with its standard deviation `std` [s] for the delay."""
+        self.reset()
+        self.in_use, self.std = in_use, std
+
     def _judge_time(self, estimate: DelayEstimate | None) -> None:
         """Bring `std` up to date."""
         if estimate is not None and estimate.explained > INFORMATIVE and estimate.std < 1.0:

@@ -6,10 +6,13 @@ With the period h [s] since the last command and clip(x, y) = min(max(x, -y), y)
     position   v <- v - clip(v, a h),   u <- u + h v;      v is the speed of the last commands
     effort     u = mean + M a_r - D (qd - v_r) - K (q - q_r) - w,      w <- w + h K_i (q - q_r)
 
-The first two need no joint state. The effort law is that of safety/arrest.py with matrices that mpc_node sent: M the
-inertia, D, K and K_i the gains of damping, stiffness and integral. Its reference (q_r, v_r, a_r) begins at the
-measured state; with the anchor rule `brake` it brakes like the others, with `present` it rests where the law begins. w
-stands still for a joint whose command is at its limit, and is never more than the limit.
+The first two need no joint state to brake. A robot with the position interface that rests elsewhere after a time
+without joint states, as one that was switched off and on does, is held where it is: u = q.
+
+The effort law is that of safety/arrest.py with matrices that mpc_node sent: M the inertia, D, K and K_i the gains of
+damping, stiffness and integral. Its reference (q_r, v_r, a_r) begins at the measured state; with the anchor rule
+`brake` it brakes like the others, with `present` it rests where the law begins. w stands still for a joint whose
+command is at its limit, and is never more than the limit.
 
 Without a recent joint state an effort cannot brake: nothing tells when the joint is at rest, and a torque that goes on
 for too long throws it back. What carries the arm, mean - w, therefore goes on alone; after `carry_time` the effort is
@@ -28,6 +31,8 @@ from .messages import Array, GuardParameters
 from .states import JointStates
 
 LONGEST_STEP = 4.0  # periods: a longer pause between two commands brakes no more than this one
+DISPLACED = 0.02  # [s] at the speed limit: a resting joint that far from where it is held is not held there
+STANDS = 0.03  # of its speed limit: a joint no faster than this stands
 CATCH_UP_SHARE = 1.5  # periods by which a position may advance at once
 
 
@@ -93,13 +98,26 @@ class PositionLaw:
     def __init__(self, parameters: GuardParameters, last: Array, speed: Array):
         self._limits, self._u = _Limits(parameters, last), last
         self._v = np.clip(speed, -parameters.velocity, parameters.velocity)
+        self._lead: Array = np.zeros(parameters.n)  # from the last state to the command
+        self._stateless = False
 
     def command(self, elapsed: float, state: JointStates | None) -> Array:
         """Return the next position (n,)."""
         parameters = self._limits.parameters
+        if self._stateless and state is not None and self._elsewhere(state):
+            self._u, self._v = state.q, np.zeros(parameters.n)
         self._v = _slower(self._v, parameters.acceleration * elapsed)
         self._u = self._limits.apply(self._u + min(elapsed, CATCH_UP_SHARE * parameters.period) * self._v)
+        self._stateless = state is None
+        if state is not None:
+            self._lead = self._u - state.q
         return self._u
+
+    def _elsewhere(self, state: JointStates) -> bool:
+        """Return whether the robot rests elsewhere than it is held; how far a load moves it away is seen before."""
+        velocity, lead = self._limits.parameters.velocity, self._u - state.q
+        away = np.minimum(np.abs(lead), np.abs(lead - self._lead)) > DISPLACED * velocity
+        return bool(away.any() and (np.abs(state.qd) <= STANDS * velocity).all())
 
     @property
     def at_rest(self) -> bool:

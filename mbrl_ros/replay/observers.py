@@ -64,7 +64,7 @@ class PassiveObserver:
     def rejoin(self, observation: Observation) -> None:
         """Do nothing: there is no motion towards a goal."""
 
-    def skip_transition(self) -> None:
+    def skip_transition(self, forget: float = 0.0) -> None:
         """Do nothing: what was recorded is learned whole."""
 
     def hold(self, observation: Observation) -> None:
@@ -148,8 +148,9 @@ class NullSupervisor:
     def forget_inertia(self) -> None:
         """Do nothing: no inertia was learned."""
 
-    def interrupted(self, cause: Reason) -> None:
-        """Do nothing: there is no ramp."""
+    def interrupted(self, cause: Reason, observation: Observation, command: Array) -> Array:
+        """Change nothing: there is no ramp."""
+        return command
 
     def override(self, guard: Guard, command: Array | None = None, speed: Array | None = None) -> None:
         """Do nothing: no guard commands anything here."""

@@ -207,14 +207,13 @@ class ControlCycle:
             decision = self.controller.step(observation)
             admitted = observation if decision.admitted is None else decision.admitted
             self._observation = admitted
-            command = self.supervisor.filter(decision, admitted, self._warnings())
+            following = self._interruptions.following.following
+            warnings = warnings_of(self.controller.health(), self.age, following)
+            command = self.supervisor.filter(decision, admitted, warnings)
         except Exception:  # whatever a controller does, the robot gets a safe command
             self._report_error("controller errors")
             command = self._after_error(observation)
         return decision, command
-
-    def _warnings(self) -> Reason:
-        return warnings_of(self.controller.health(), self.age, self._interruptions.following.following)
 
     def _judged(self, arrival: Arrival) -> Reason:
         """Return what a clock has found to interrupt the ticks, and record it for a replay to repeat."""
@@ -226,6 +225,7 @@ class ControlCycle:
     def _prepare(self, observation: Observation, before: Observation | None, judged: Reason) -> None:
         """Begin, or continue after an interruption, or record what acted since the state `before`."""
         self.age.state(observation.stamp)
+        following = self._interruptions.following
         if self._beginning:
             if before is None:
                 self.controller.reset(observation)
@@ -234,18 +234,19 @@ class ControlCycle:
                 self.controller.resume(observation, self._in_effect)
             self.supervisor.reset(observation)
             self.age.reset()
-            self._interruptions.following.forget()
+            following.forget()
             self._beginning = False
             return
         assert before is not None, "a state has been answered"
-        cause = self._interruptions.cause(judged, before, observation)
+        cause = self._interruptions.cause(judged, before, observation, self._in_effect)
         if cause or self.supervisor.resuming:
             if cause:
-                self.supervisor.interrupted(cause)
+                self._in_effect = self.supervisor.interrupted(cause, observation, self._in_effect)
             if cause & (Reason.CLOCK_JUMP | Reason.NO_COMMAND):
                 self._conditions.restart()
                 self.age.reset()
-            self._interruptions.following.restart()
+            if cause is not Reason.NOT_FOLLOWING:
+                following.restart()
             self.controller.resume(observation, self._in_effect)
             if self.supervisor.state is State.HOLD:
                 self.controller.hold(observation)
@@ -254,8 +255,8 @@ class ControlCycle:
             self._applied.end_period(before.stamp)
             if self.supervisor.state is State.RAMP_IN:
                 self.controller.rejoin(observation)
-        if self._interruptions.following.learning_suspended:
-            self.controller.skip_transition()
+        if following.learning_suspended:
+            self.controller.skip_transition(following.doubtful)
 
     def _after_error(self, observation: Observation) -> Command:
         """Return the safe command; the one that needs no state where even that raises an error."""

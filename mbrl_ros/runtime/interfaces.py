@@ -174,8 +174,11 @@ class CommandSupervisor(Protocol):
     def stale(self, age: float) -> Command:
         """Return the command where the newest state is `age` [s] old."""
 
-    def interrupted(self, cause: Reason) -> None:
-        """Let the ramp begin again after the next decision."""
+    def interrupted(self, cause: Reason, observation: Observation, command: Array) -> Array:
+        """Let the ramp begin again after the next decision; return the command (nu,) that is in effect from now on.
+
+        That is `command`, the one before; NOT_FOLLOWING: the one of the measured motion.
+        """
 
     def override(self, guard: Guard, command: Array | None = None, speed: Array | None = None) -> None:
         """Take note of what the guard does; `command` (nu,) holds the arm, or changed by `speed` (nu,) [1/s]."""

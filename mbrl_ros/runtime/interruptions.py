@@ -5,6 +5,9 @@ It begins anew after
     - a time without a command of this process above the longest gap, whatever waits in its queues afterwards,
     - motion that is not the commanded one (following.py).
 
+A robot with the position interface that rests elsewhere after such a time than the last command holds it, as one that
+was switched off and on does, is commanded to stay there, and does not count as following before it has moved.
+
 The longest gap is the time-out of the states, and never less than LONGEST_GAP_PERIODS periods. What a clock judged is
 given by the conditions, so that a replay repeats it; the rest follows from stamps, positions and commands.
 """
@@ -13,7 +16,7 @@ from __future__ import annotations
 
 from ..controllers.base import Controller
 from ..safety.state_machine import Reason
-from ..types import Observation
+from ..types import Array, Observation
 from .following import FollowingMonitor
 
 LONGEST_GAP_PERIODS = 3.0  # periods
@@ -34,8 +37,10 @@ class Interruptions:
         self._gap = longest_gap(dt, timeout)
         self.following = FollowingMonitor(controller.robot, dt, controller.configuration.control.delay * dt)
 
-    def cause(self, judged: Reason, before: Observation, observation: Observation) -> Reason:
+    def cause(self, judged: Reason, before: Observation, observation: Observation, command: Array) -> Reason:
         """Return why the tick of `observation` does not continue that of `before`; NONE: it does.
+
+        NOT_FOLLOWING besides another reason: the robot rests elsewhere than it is held.
 
         Parameters
         ----------
@@ -43,9 +48,12 @@ class Interruptions:
             what a clock has found.
         before, observation
             the last state that was answered and the present one.
+        command
+            the command (nu,) in effect.
         """
+        if not judged and not 0.0 < observation.stamp - before.stamp <= self._gap:
+            judged = Reason.CLOCK_JUMP
         if judged:
-            return judged
-        if not 0.0 < observation.stamp - before.stamp <= self._gap:
-            return Reason.CLOCK_JUMP
+            elsewhere = self.following.finds_elsewhere(before.q, observation.q, observation.qd, command)
+            return judged | Reason.NOT_FOLLOWING if elsewhere else judged
         return Reason.NOT_FOLLOWING if self.following.begins_anew(observation.q, observation.qd) else Reason.NONE

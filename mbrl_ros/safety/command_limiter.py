@@ -60,6 +60,19 @@ class CommandLimiter:
         else:
             self._stopping_speed = np.zeros(self.robot.n)
 
+    def stay(self) -> None:
+        """Start anew at rest: with a velocity of zero, or the last position."""
+        self.reset(np.zeros(self.robot.n) if self.robot.interface == "velocity" else self.previous)
+
+    def start_at(self, observation: Observation) -> Array:
+        """Start anew from the measured motion instead of the last command; return the command (n,) of that motion."""
+        if self.robot.interface == "velocity":
+            self.reset(_within(observation.qd, -self._fastest, self._fastest))
+            self.begin_stopping()
+        elif self.robot.interface == "position":
+            self.reset(observation.q, observation.qd)
+        return self.previous
+
     def inside(self, u: Array) -> Array:
         """Return the nearest command (n,) inside [l, h]."""
         return _within(u, self._lower, self._upper)

@@ -74,9 +74,8 @@ class Supervisor:
         self.safe.reset(self.limiter.previous)
         self.state, self.cause = State.HOLD, Reason.NONE
         self._begun = self._recovering = self._safe_acts = self._continuing = self._probing = False
-        self._nominal_ticks = 0
+        self._nominal_ticks, self._ramp = 0, 0.0
         self._watch.reset()
-        self._ramp = 0.0
 
     def forget_inertia(self) -> None:
         """Forget what was learned of the arm's inertia, as after a start of the process."""
@@ -174,12 +173,15 @@ class Supervisor:
         self._stale(Reason.STALE_STATE)
         return self._safe(None, Reason.STALE_STATE)
 
-    def interrupted(self, cause: Reason) -> None:
-        """Let the ramp begin again after the next decision: its state does not continue what was seen before."""
-        if not self._safe_acts:
+    def interrupted(self, cause: Reason, observation: Observation, command: Array) -> Array:
+        """Let the ramp begin again after the next decision; see `CommandSupervisor`."""
+        if cause & Reason.NOT_FOLLOWING:
+            command = self.limiter.start_at(observation)
+        elif not self._safe_acts:
             self.limiter.begin_stopping()
-            self._continuing = self.state in (State.ACTIVE, State.DEGRADED) and not cause & Reason.NOT_FOLLOWING
+            self._continuing = self.state in (State.ACTIVE, State.DEGRADED)
         self._stale(cause)
+        return command
 
     def override(self, guard: Guard, command: Array | None = None, speed: Array | None = None) -> None:
         """Take note of what the guard does: `command` (n,) holds the arm, or brakes it from its `speed` (n,) [1/s].
@@ -205,9 +207,7 @@ class Supervisor:
                 observation = None  # braking that nothing ends would reverse the motion
             self._safe_acts = False
             if self.robot.interface != "effort":
-                self.limiter.reset(
-                    np.zeros(self.robot.n) if self.robot.interface == "velocity" else self.limiter.previous
-                )
+                self.limiter.stay()
         return self._safe(observation, reason)
 
     # --- the state ------------------------------------------------------------------------------------------------

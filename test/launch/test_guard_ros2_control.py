@@ -1,4 +1,4 @@
-"""mpc_node and guard_node against the real ros2_control, whose manager is killed and started again."""
+"""mpc_node and guard_node against the real ros2_control: a controller is switched off and on, the manager is killed."""
 
 import os
 import subprocess
@@ -25,13 +25,18 @@ if present("rclpy"):
 
 if present("ros2_control"):
     from ament_index_python.packages import get_package_prefix
+    from controller_manager_msgs.srv import SwitchController
 
 pytestmark = needs("launch_ros", "rclpy", "package mbrl_ros", "ros2_control")
 
 WINDOW = 0.045  # [s]
 FORWARD, BROADCASTER = "forward_controller", "joint_state_broadcaster"
 START, TARGET = [0.3, -0.4], {"joint1": -1.6, "joint2": 1.4}  # [rad]
-LIMIT, SLACK = {"velocity": 3.0, "position": 2.5}, 1.25  # of a command; of the speed before
+HOME = dict(zip(TARGET, START, strict=True))
+# the mock hardware is at a commanded position one period later, at which a position command swings to and fro
+SETTINGS = {"velocity": {}, "position": {"cost.command_change.weight": 200.0}}
+LIMIT = {"velocity": 3.0, "position": 2.5}  # of a command
+SLACK = 1.25  # of the greatest speed, which differs from run to run, most where positions come late
 
 
 def mock_urdf() -> str:
@@ -75,6 +80,7 @@ class Manager:
         remap = {"commands": f"{FORWARD}/commands"}
         self.guard = NodeProcess("guard_node", self.domain, {"missing_periods": 10.0}, remap=remap)
         robot = {"robot.description": str(arm), "robot.interface": interface, "robot.joints": JOINTS}
+        robot |= SETTINGS[interface]
         values = {**robot, "control.rate": 1.0 / PERIOD, "guard": "guard_node", "forward_controller": FORWARD}
         self.mpc = NodeProcess("mpc_node", self.domain, values, remap=remap)
         self.peer.processes += [self.guard, self.mpc]
@@ -110,37 +116,53 @@ class Manager:
                 way = np.abs(self.positions[-1] - self.positions[-1 - back]).max()
                 self.speeds.append(float(way / (self._stamps[-1] - self._stamps[-1 - back])))
 
-    def move(self) -> float:
-        """Send the target until the arm moves; return its greatest speed so far [rad/s]."""
+    def switch(self, *, on: bool) -> None:
+        """Activate or deactivate the controller of commands."""
+        client = self.peer.node.create_client(SwitchController, "/controller_manager/switch_controller")
+        self.peer.until(client.service_is_ready, "the switch")
+        request = SwitchController.Request(strictness=SwitchController.Request.STRICT)
+        (request.activate_controllers if on else request.deactivate_controllers).append(FORWARD)
+        future = client.call_async(request)
+        self.peer.until(future.done, "the switch's answer")
+        assert future.result().ok
+
+    def resume(self) -> None:
+        """Clear and resume; a machine too busy for the guard is a fault, too."""
+        for name in ("clear", "resume"):
+            client = self.peer.node.create_client(Trigger, f"/mpc_node/{name}")
+            self.peer.until(client.service_is_ready, f"~/{name}")
+            future = client.call_async(Trigger.Request())
+            self.peer.until(future.done, "an answer")
+            self.peer.node.destroy_client(client)
+
+    def move(self) -> None:
+        """Send the target until the arm moves."""
+        self.resume()
         publisher = self.peer.publisher(JointState, "/mpc_node/target_joints")
         self.speeds.clear()
         message = JointState(name=list(TARGET), position=list(TARGET.values()))
         self.peer.send_until(publisher, message, lambda: max(self.speeds, default=0.0) > 0.6, "a motion")
-        return max(self.speeds)
 
     def wait(self, states: int) -> None:
         """Let so many states pass."""
         count = len(self.positions) + states
         self.peer.until(lambda: len(self.positions) >= count, "states")
 
-    def arrive(self) -> None:
+    def arrive(self, target=TARGET) -> None:
         """Clear, resume and send the target until the arm is there."""
         publisher = self.peer.publisher(JointState, "/mpc_node/target_joints")
-        services = [self.peer.node.create_client(Trigger, f"/mpc_node/{name}") for name in ("clear", "resume")]
-        goal, end = np.array(list(TARGET.values())), time.monotonic() + PATIENCE
+        goal, end = np.array(list(target.values())), time.monotonic() + PATIENCE
         while np.abs(self.positions[-1] - goal).max() > 0.02:
             assert time.monotonic() < end, f"it does not arrive: {self.positions[-1]}; {self.mpc.output}"
-            for client in services:
-                future = client.call_async(Trigger.Request())
-                self.peer.until(future.done, "an answer")
-            publisher.publish(JointState(name=list(TARGET), position=list(TARGET.values())))
+            self.resume()
+            publisher.publish(JointState(name=list(target), position=list(target.values())))
             self.wait(300)
 
 
-FAILED = "failed in one of two runs on a busy machine; the cause is not known"
+BUSY = "failed before a robot that does not obey was noticed sooner; to be repeated on a quiet machine"
 
 
-@pytest.fixture(params=("velocity", pytest.param("position", marks=pytest.mark.xfail(reason=FAILED, strict=False))))
+@pytest.fixture(params=("velocity", pytest.param("position", marks=pytest.mark.xfail(reason=BUSY, strict=False))))
 def controlled(tmp_path, request):
     made = Manager(tmp_path, request.param)
     try:
@@ -156,8 +178,33 @@ def check(arm: Manager) -> None:
     assert np.isfinite(values).all() and np.abs(values).max() <= LIMIT[arm.interface] + 1e-9
 
 
+def undisturbed(arm: Manager) -> float:
+    """Go to the target and back; return the greatest speed on the way there [rad/s]."""
+    arm.move()
+    arm.arrive()
+    speed = max(arm.speeds)
+    arm.arrive(HOME)
+    return speed
+
+
+def test_a_controller_that_is_switched_off_and_on_in_motion_does_not_catch_up(controlled):
+    """The same way without a disturbance is the measure of the speed afterwards."""
+    arm = controlled
+    speed = undisturbed(arm)
+    arm.move()
+    arm.switch(on=False)
+    arm.wait(200)
+    arm.speeds.clear()
+    arm.switch(on=True)
+    arm.wait(300)
+    assert max(arm.speeds) <= SLACK * speed
+    arm.arrive()
+    check(arm)
+
+
 def test_a_manager_that_is_killed_and_started_again_finds_an_arm_that_goes_on_from_where_it_is(controlled):
     arm = controlled
+    speed = undisturbed(arm)
     arm.move()
     arm.manager.kill()
     arm.manager.wait()
@@ -165,9 +212,10 @@ def test_a_manager_that_is_killed_and_started_again_finds_an_arm_that_goes_on_fr
     arm.positions.clear()
     arm.start()
     arm.wait(50)
+    assert np.ptp(arm.positions, axis=0).max() < 0.01  # not led to where it was held before
     arm.speeds.clear()
     arm.wait(100)
     assert max(arm.speeds) < 0.05  # it stands until somebody clears the fault
     arm.arrive()
-    assert max(arm.speeds) <= SLACK * 1.5
+    assert max(arm.speeds) <= SLACK * speed
     check(arm)

@@ -36,7 +36,7 @@ class Echo:
     def rejoin(self, observation):
         self.rejoined.append(observation.stamp)
 
-    def skip_transition(self):
+    def skip_transition(self, forget=0.0):
         self.skipped += 1
 
     def step(self, observation):

@@ -59,6 +59,25 @@ def test_a_position_brakes_and_stays_where_it_stopped(seed):
     assert law.at_rest
 
 
+@pytest.mark.parametrize("sag", (0.0, 0.2))
+def test_a_position_that_was_switched_off_and_on_elsewhere_stays_there(sag):
+    """A load moves the arm away from its command by `sag`; then no state comes for a while."""
+    told, start = parameters(n=2, interface="position"), np.array([0.5, -0.3])
+    far = 0.02 * told.velocity
+
+    def after_silence(q, qd=(0.0, 0.0)):
+        law = make_law(told, start, np.zeros(2))
+        for state in (JointStates(start - sag, np.zeros(2), 1.0, 1.0), *[None] * 50):
+            np.testing.assert_array_equal(law.command(PERIOD, state), start)
+        return [law.command(PERIOD, JointStates(np.array(q), np.array(qd), 2.0 + k, 2.0 + k)) for k in range(20)]
+
+    for near in (start - sag, start - sag + 0.9 * far):
+        np.testing.assert_array_equal(after_silence(near), np.tile(start, (20, 1)))
+    np.testing.assert_array_equal(after_silence([1.5, -1.0]), np.tile([1.5, -1.0], (20, 1)))
+    moving = after_silence([1.5, -1.0], 0.1 * told.velocity)  # it obeys somebody already
+    np.testing.assert_array_equal(moving, np.tile(start, (20, 1)))
+
+
 def test_a_position_does_not_catch_up_with_a_late_start():
     """20 ms without a command: the joint has stood still, so the first step is that of one period, already slower."""
     told = parameters(n=1, interface="position")

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from mbrl_ros.config.configuration import Configuration
-from mbrl_ros.controllers.mpc import MpcController
-from mbrl_ros.robots import load_robot
-from mbrl_ros.runtime.conditions import LiveConditions, SteppedConditions
+from mbrl_ros.runtime.conditions import LiveConditions
 from mbrl_ros.runtime.control_cycle import ControlCycle
 from mbrl_ros.runtime.following import FollowingMonitor
 from mbrl_ros.runtime.mailbox import Arrival
@@ -14,76 +12,15 @@ from mbrl_ros.safety.state_machine import Reason, Request, State
 from mbrl_ros.safety.supervisor import Supervisor
 from mbrl_ros.types import Observation
 from support.control import Echo, RecordingOutputs
-from support.robots import planar_arm, planar_robot
+from support.robots import planar_robot
+from support.servo_arm import DT, TARGET, ServoRun
 
-DT, LAG, SUBSTEPS = 0.01, 0.02, 10
 ACCELERATION = 7.5  # [rad/s^2] robot.acceleration_limit
-TARGET = np.array([1.5, -0.5])
-
-
-class Run:
-    """A servo-controlled arm of two joints on the way to TARGET; `speeds` and `commands` of every period so far."""
-
-    def __init__(self, interface="velocity", **settings):
-        values = {
-            "robot.description": planar_arm(2),
-            "robot.interface": interface,
-            "control.rate": 1.0 / DT,
-            "planner.horizon": 10,
-            "planner.backend": "casadi",
-            **settings,
-        }
-        configuration = Configuration.from_flat(values)
-        robot = load_robot(configuration.robot)
-        self.interface, self.conditions = interface, SteppedConditions()
-        self.outputs, self.supervisor = RecordingOutputs(), Supervisor(robot, configuration.supervisor, DT)
-        self.controller = MpcController(robot, configuration)
-        self.cycle = ControlCycle(self.controller, self.supervisor, self.outputs, self.conditions, dt=DT, timeout=0.05)
-        self.q, self.qd, self.stamp = np.array([-1.5, 0.1]), np.zeros(2), 500.0
-        self.speeds, self.commands, self.reasons = [], [], Reason.NONE
-        self.advance(0.5)
-        self.controller.set_joint_target(TARGET)
-
-    def advance(self, seconds, switched_on=True, restarted=False):
-        for _ in range(round(seconds / DT)):
-            tick = self.cycle.tick(Arrival(Observation(self.stamp, self.q, self.qd), 0.0, None, restarted))
-            restarted = False
-            self.reasons |= self.supervisor.cause
-            self._move(tick.command.u, switched_on)
-
-    def without_states(self, seconds):
-        """No state comes, and the arm moves on."""
-        for k in range(round(seconds / DT)):
-            self.cycle.miss(k * DT)
-            self._move(self.supervisor.limiter.previous)
-
-    def paused(self, ticks):
-        """The arm and its time stand still while the safe command goes out."""
-        for _ in range(ticks):
-            self.cycle.miss(0.0501)
-
-    def _move(self, u, switched_on=True):
-        for _ in range(SUBSTEPS):
-            h = DT / SUBSTEPS
-            wanted = u if self.interface == "velocity" else (u - self.q) / LAG
-            self.qd = self.qd + min(1.0, h / LAG) * (wanted * switched_on - self.qd)
-            self.q = self.q + h * self.qd
-        self.stamp = round(self.stamp + DT, 6)
-        self.speeds.append(self.qd)
-        self.commands.append(u)
-
-    def highest(self, since=0):
-        """The largest speed, and the largest acceleration of the commands, from period `since` on."""
-        speed = np.abs(self.speeds[since:]).max()
-        change = np.diff(self.commands[since:], axis=0)
-        if self.interface == "position":
-            change = np.diff(change, axis=0) / DT
-        return speed, np.abs(change).max() / DT
 
 
 @pytest.fixture(scope="module")
 def nominal():
-    run = Run()
+    run = ServoRun()
     run.advance(4.0)
     assert run.q == pytest.approx(TARGET, abs=0.02) and run.supervisor.state is State.ACTIVE
     assert run.reasons == Reason.NONE and run.outputs.events == []
@@ -92,7 +29,7 @@ def nominal():
 
 @pytest.mark.parametrize("leap", [5.0, 0.4, 0.07, -400.0])
 def test_after_a_leap_in_mid_motion_the_run_goes_on_from_where_the_robot_is(nominal, leap):
-    run = Run()
+    run = ServoRun()
     run.advance(0.5)
     run.stamp += leap
     run.advance(4.0)
@@ -103,7 +40,7 @@ def test_after_a_leap_in_mid_motion_the_run_goes_on_from_where_the_robot_is(nomi
 
 
 def test_a_small_leap_that_a_clock_has_judged_is_one_too_and_an_event(nominal):
-    run = Run()
+    run = ServoRun()
     run.advance(0.5)
     stamp = run.stamp = run.stamp + 0.04
     run.advance(4.0, restarted=True)
@@ -115,10 +52,10 @@ def test_a_small_leap_that_a_clock_has_judged_is_one_too_and_an_event(nominal):
 @pytest.mark.parametrize("interface", ["velocity", "position"])
 @pytest.mark.parametrize("seconds", [0.5, 2.0])
 def test_a_robot_that_was_switched_off_in_mid_motion_does_not_catch_up(interface, seconds):
-    run = Run(interface)
+    run = ServoRun(interface)
     run.advance(4.0)
     planned = run.highest()[0]
-    run = Run(interface)
+    run = ServoRun(interface)
     run.advance(0.8)
     begin = len(run.speeds)
     run.advance(seconds, switched_on=False)
@@ -130,7 +67,7 @@ def test_a_robot_that_was_switched_off_in_mid_motion_does_not_catch_up(interface
 
 @pytest.mark.parametrize("seconds", [0.1, 0.2, 0.4])
 def test_after_a_time_without_states_the_run_does_not_catch_up(nominal, seconds):
-    run = Run()
+    run = ServoRun()
     run.advance(0.6)
     begin = len(run.speeds)
     run.without_states(seconds)
@@ -142,7 +79,7 @@ def test_after_a_time_without_states_the_run_does_not_catch_up(nominal, seconds)
 
 
 def test_after_a_pause_of_the_simulation_the_run_does_not_catch_up(nominal):
-    run = Run()
+    run = ServoRun()
     run.advance(0.6)
     run.paused(200)
     assert np.abs(run.supervisor.limiter.previous).max() == 0.0
@@ -152,7 +89,7 @@ def test_after_a_pause_of_the_simulation_the_run_does_not_catch_up(nominal):
 
 
 def test_a_target_that_comes_while_the_ramp_runs_is_not_caught_up_with(nominal):
-    run = Run()
+    run = ServoRun()
     run.advance(0.6)
     run.without_states(0.7)
     run.advance(0.1)
