@@ -15,10 +15,10 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Return the nodes; an error, before anything starts, where the parameter file does not configure the robot."""
     params_file, record = launching.require_robot(context), launching.given(context, "record")
     ros_arguments = ["--log-level", launching.given(context, "log_level")]
-    guarded = launching.given(context, "guard") == "true"
+    guard_name = launching.guard_name(context, params_file)
     remappings = [(name, launching.given(context, name)) for name in ("joint_states", "commands")]
     enclave = ["--enclave", launching.given(context, "enclave")]
-    own = {"end_with_parent": True, "guard": "guard_node" if guarded else ""}
+    own = {"end_with_parent": True, "guard": guard_name}
     in_lockstep = launching.switched(context, "lockstep", params_file)
     controller = launching.node(
         "mpc_node",
@@ -26,10 +26,11 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         remappings=remappings,
         ros_arguments=[*ros_arguments, *enclave],
         # in lockstep an arm without its controller stands still, and so does its time
-        on_exit=launching.left_to_guard if guarded and not in_lockstep else launching.ends_launch,
+        on_exit=launching.left_to_guard if guard_name and not in_lockstep else launching.ends_launch,
     )
     guard = launching.node(
         "guard_node",
+        called=guard_name,
         parameters=[
             params_file,
             {"end_with_parent": True, "use_sim_time": launching.switched(context, "use_sim_time", params_file)},
@@ -38,7 +39,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         ros_arguments=[*ros_arguments, *enclave],
         on_exit=launching.must_not_end,
     )
-    started = [guard, controller] if guarded else [controller]
+    started = [guard, controller] if guard_name else [controller]
     if not record:
         return started
     recorder = launching.node(
@@ -90,9 +91,9 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument(
                 "guard",
-                default_value="true",
-                choices=["true", "false"],
-                description="start guard_node between the controller and the robot",
+                default_value="",
+                choices=launching.SWITCH,
+                description="guard_node between controller and robot; empty: as params_file says, else true",
             ),
             DeclareLaunchArgument(
                 "record",

@@ -63,7 +63,6 @@ def run(args: argparse.Namespace) -> int:
     for variable in THREADS:  # before numpy is there, and for the processes: the arrays are small
         os.environ.setdefault(variable, "1")
     from ..bench.robots import campaign, judgement, report
-    from ..bench.robots.controllers import OURS
     from ..console.progress import Progress
     from ..exceptions import ConfigurationError
 
@@ -93,9 +92,7 @@ def run(args: argparse.Namespace) -> int:
     wrong = judgement.shortcomings(results)
     for line in wrong:
         print(f"- {line}")
-    if OURS not in choice.controllers:
-        print(f"no arm was judged: '{OURS}' is not among the controllers")
-    verdict = judgement.verdict(wrong)
+    verdict = judgement.verdict(wrong, choice.controllers)
     print(verdict.line())
     return verdict.code
 

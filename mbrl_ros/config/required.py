@@ -21,9 +21,9 @@ def missing_for_robot(given: Collection[str], *, commanded: bool, shadow: bool =
     commanded
         whether commands go to a robot, and not to a simulation in lockstep or to nobody.
     shadow
-        whether commands go to nobody.
+        whether commands go to nobody: then interface and joints may have their defaults.
     """
-    if not shadow and not any(key.startswith(PREFIX) for key in given):
+    if not any(key.startswith(PREFIX) for key in given):
         return (
             "no parameter robot.* was given, so that the robot is not known: "
             "give the robot's parameter file (params_file:=FILE, or --ros-args --params-file FILE)"

@@ -28,6 +28,7 @@ from .launched import LAUNCH
 
 SWITCH = ["", "true", "false"]  # choices of an argument that overrides the parameter file only where it is given
 S = TypeVar("S", bound=Section)
+GUARD = "guard_node"
 SIMULATORS = ("gazebo", "gz", "ign", "ruby")  # names of the process that ros_gz_sim's launch file starts
 LOG_LEVELS = ["debug", "info", "warn", "error", "fatal"]
 
@@ -131,13 +132,26 @@ def switched(context: LaunchContext, name: str, path: str) -> bool:
     return entry is not None and entry.value is True
 
 
-def node(name: str, *, on_exit: Callable[..., Any], **options: Any) -> Node:
+def guard_name(context: LaunchContext, path: str) -> str:
+    """Return the name of the guard that is to be started, empty for none.
+
+    The launch argument `guard` decides where it is given, else mpc_node's parameter `guard` in the parameter file at
+    `path`. Where neither says anything there is a guard.
+    """
+    entry = ParameterFile.read(path).entries(full_name(context)).get("guard")
+    of_file, argument = GUARD if entry is None else str(entry.value), given(context, "guard")
+    if argument:
+        return (of_file or GUARD) if argument == "true" else ""
+    return of_file
+
+
+def node(name: str, *, on_exit: Callable[..., Any], called: str = "", **options: Any) -> Node:
     """Return one of this package's nodes, which ends with the launch system, in the launch file's namespace."""
     own = {"namespace": LaunchConfiguration("namespace", default=""), **options}
     return Node(
         package="mbrl_ros",
         executable=name,
-        name=name,
+        name=called or name,
         output="screen",
         additional_env={LAUNCH: str(os.getpid())},
         on_exit=on_exit,

@@ -46,6 +46,7 @@ def feed(peer, publisher, seconds: float = 0.0, until=None) -> None:
     "parameters, words",
     (
         ({}, "no parameter robot.* was given"),
+        ({"shadow": True}, "no parameter robot.* was given"),
         ({"robot.joints": JOINTS}, "robot.interface (what a command is"),
         ({"robot.interface": "effort"}, "robot.joints (the joints in the order of the commands) must be given"),
         ({"robot.interface": "effort", "lockstep": True, "robot.joints": ["no_such"]}, "no_such"),

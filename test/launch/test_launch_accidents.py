@@ -9,8 +9,13 @@ import yaml
 
 from support.domains import new_domain
 from support.launching import Launched, launch_file, planar_parameters, running
-from support.needs import needs
+from support.needs import needs, present
 from support.ros import Peer
+
+if present("launch_ros", "rclpy"):
+    from launch import LaunchContext
+
+    from mbrl_ros.nodes import launching
 
 pytestmark = needs("launch_ros", "rclpy", "package mbrl_ros", "/proc")
 
@@ -119,6 +124,39 @@ def test_a_bag_that_cannot_be_played_ends_the_launch_with_a_code(start, tmp_path
     launched = start("replay.launch.py", params_file=planar_parameters(tmp_path), bag=tmp_path / "nowhere")
     assert launched.wait() == 1
     assert "replay_node has ended with exit code" in launched.output
+
+
+@pytest.mark.parametrize(
+    "argument, of_file, name",
+    (
+        ("", None, "guard_node"),
+        ("", "", ""),
+        ("", "my_guard", "my_guard"),
+        ("true", "", "guard_node"),
+        ("true", "my_guard", "my_guard"),
+        ("false", None, ""),
+        ("false", "my_guard", ""),
+    ),
+)
+def test_the_guard_is_that_of_the_file_unless_the_launch_argument_says_otherwise(tmp_path, argument, of_file, name):
+    path = planar_parameters(tmp_path) if of_file is None else changed(tmp_path, guard=of_file)
+    context = LaunchContext()
+    context.launch_configurations["guard"] = argument
+    assert launching.guard_name(context, str(path)) == name
+
+
+def test_an_empty_guard_in_the_file_starts_none(tmp_path):
+    domain = new_domain()
+    path = changed(tmp_path, guard="", autostart=False)
+    launched = Launched(launch_file("mpc.launch.py"), domain, params_file=path)
+    peer = Peer(domain)
+    try:
+        peer.until(lambda: peer.node.count_services("/mpc_node/change_state"), "mpc_node")
+        assert "guard_node" not in launched.output
+    finally:
+        peer.close()
+        launched.close()
+    assert launched.wait() == 0, launched.output
 
 
 @pytest.mark.parametrize("argument, active", ((None, False), ("true", True)))

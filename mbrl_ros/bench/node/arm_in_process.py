@@ -1,9 +1,10 @@
 """A simulated Panda under the control cycle of mpc_node, in one process and in simulated time.
 
-A message takes the node's own road: messages.readers.JointStateReader with its gate, runtime.mailbox, and
-runtime.control_cycle with controller and supervisor. Only DDS, the node's threads and the processor's clock are
-missing: a message arrives when the bench says so, the answer to a state takes no time, and a period without a state is
-a missed tick. Nothing depends on how fast this machine is, and two runs with one seed are the same.
+A message passes the stages that it passes in the node: messages.readers.JointStateReader with its gate,
+runtime.mailbox, and runtime.control_cycle with controller and supervisor. Only DDS, the node's threads and the
+processor's clock are missing: a message arrives when the bench says so, the answer to a state takes no time, and a
+period without a state is a missed tick. Nothing depends on how fast this machine is, and two runs with one seed are the
+same.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from ...types import Array
 from ..checked_outputs import CheckedOutputs
 from .robot import DESCRIPTION, JOINTS, START_POSE, TIP_LINK, panda
 
-ROAD_RATE, ROAD_TIMEOUT = 200.0, 0.05  # [Hz], [s] control.state_timeout: the defaults
+IN_PROCESS_RATE, IN_PROCESS_TIMEOUT = 200.0, 0.05  # [Hz], [s] control.state_timeout: the defaults
 FIRST_JOINT = r'(<joint name="panda_joint1" type="revolute">.*?</joint>)'
 EPOCH = 1.7e9  # [s] of the clocks when the arm is switched on: since 1970, as those of real robots
 TRANSPORT = (2e-4, 8e-4)  # [s] that a message takes, at least and at most
@@ -51,7 +52,7 @@ def turning_panda(interface: str) -> Robot:
     return load_robot(RobotSettings(joints=JOINTS, tip=TIP_LINK, interface=interface), head + joint + rest)
 
 
-class RoadClock:
+class InProcessClock:
     """The `Clock` of the cycle: `time` [s] has elapsed, and the newest state is as old as its stamp says."""
 
     def __init__(self) -> None:
@@ -103,24 +104,25 @@ class ArmInProcess:
                 "robot.interface": interface,
                 "robot.joints": JOINTS,
                 "robot.tip": TIP_LINK,
-                "control.rate": ROAD_RATE,
-                "control.state_timeout": ROAD_TIMEOUT,
+                "control.rate": IN_PROCESS_RATE,
+                "control.state_timeout": IN_PROCESS_TIMEOUT,
                 "control.stamp_clock": clock,
             }
         )
-        self.dt, self._periods, self._clock = 1.0 / ROAD_RATE, 0, RoadClock()
+        self.dt, self._periods, self._clock = 1.0 / IN_PROCESS_RATE, 0, InProcessClock()
         self.ahead = self.shift = 0.0
         self.plant = Plant(
-            PlantSettings(rate=ROAD_RATE, initial_position=START_POSE, initial_noise=PLANT_NOISE, seed=seed), robot
+            PlantSettings(rate=IN_PROCESS_RATE, initial_position=START_POSE, initial_noise=PLANT_NOISE, seed=seed),
+            robot,
         )
         self._measured = self.plant.reset()
         self.controller, self.heard = build_controller(robot, configuration), CheckedOutputs(robot)
         self.supervisor = Supervisor(robot, configuration.supervisor, self.dt)
-        conditions = LiveConditions(self._clock, self.dt, ROAD_TIMEOUT)
+        conditions = LiveConditions(self._clock, self.dt, IN_PROCESS_TIMEOUT)
         self.cycle = ControlCycle(
-            self.controller, self.supervisor, self.heard, conditions, dt=self.dt, timeout=ROAD_TIMEOUT
+            self.controller, self.supervisor, self.heard, conditions, dt=self.dt, timeout=IN_PROCESS_TIMEOUT
         )
-        self.gate, self._judge = InputGate("joint_states", timeout=ROAD_TIMEOUT, clock=clock), StampJudge(self.dt)
+        self.gate, self._judge = InputGate("joint_states", timeout=IN_PROCESS_TIMEOUT, clock=clock), StampJudge(self.dt)
         self.reader = JointStateReader(robot, self.gate)
         self._mailbox = Mailbox(self.dt, lockstep=False, player_period=None, events=self.cycle.statistics.events)
         self._mailbox.open()

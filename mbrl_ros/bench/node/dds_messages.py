@@ -19,7 +19,7 @@ from ...demo.dds_domain import free_domain
 from ...messages.input_gate import InputGate
 from ...messages.readers import JointStateReader
 from ...nodes import qos
-from .arm_in_process import ROAD_RATE, ROAD_TIMEOUT
+from .arm_in_process import IN_PROCESS_RATE, IN_PROCESS_TIMEOUT
 from .child import START_TIMEOUT, Child
 from .falls import FallJudge
 from .fault_record import Cell
@@ -52,14 +52,14 @@ class DdsMessages:
         side = self._side = RobotSide(domain, self._interface)
         side.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.RELIABLE)
         self._targets = side.node.create_publisher(JointState, "mpc_node/target_joints", qos.TARGET_QOS)
-        self._gate = InputGate("joint_states", timeout=ROAD_TIMEOUT, clock="stamps")
+        self._gate = InputGate("joint_states", timeout=IN_PROCESS_TIMEOUT, clock="stamps")
         self._mirror = JointStateReader(side.robot, self._gate)
-        self._states, self._falls = StateMaker(ROAD_RATE, side.robot, 1.0), FallJudge(side.robot)
+        self._states, self._falls = StateMaker(IN_PROCESS_RATE, side.robot, 1.0), FallJudge(side.robot)
         self._period = 0
         child = Child(
             "mpc_node",
             domain,
-            {**ROBOT, "robot.interface": self._interface, "control.rate": ROAD_RATE, "lockstep": True},
+            {**ROBOT, "robot.interface": self._interface, "control.rate": IN_PROCESS_RATE, "lockstep": True},
         )
         try:
             side.wait_for_reader(child)
@@ -100,7 +100,7 @@ class DdsMessages:
             self._falls.allow(begun, goal)
             fell = False
             for number in range(self._fault.lasting + self._fault.pause):
-                good = self._states.message(FIRST_STAMP + (self._period + 1) / ROAD_RATE)
+                good = self._states.message(FIRST_STAMP + (self._period + 1) / IN_PROCESS_RATE)
                 faulty = number < self._fault.lasting
                 messages, wrong = self._fault.messages(good) if faulty else ([good], 0)
                 sent += wrong

@@ -32,6 +32,7 @@ TURNS = 2.5  # [rad] by which the joint without an end is sent on
 SLOWEST = 0.02  # [rad/s]: an arm that is slower rests
 LONGEST_RECOVERY = 600  # periods within which the arm must be active again
 LONGEST_BEGINNING = 600  # periods until a new arm is active
+SETTLED = 220  # periods with good states after that: of other faults the first ones find an arm whose load is known
 
 Progress = Callable[[int], None]
 
@@ -74,6 +75,8 @@ class MessageFaults:
             self._judge_fall(arm, self._faulty(arm))
         if not self._until_active(arm, LONGEST_BEGINNING):
             self._lost("the arm does not begin")
+        for _ in range(0 if self._fault.at_start else SETTLED):
+            arm.period([self._good(arm)])
 
     def _end(self) -> None:
         arm = self._arm

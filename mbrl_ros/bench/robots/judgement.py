@@ -44,8 +44,12 @@ def shortcomings(results: Results) -> list[str]:
     return wrong
 
 
-def verdict(wrong: Sequence[str]) -> Verdict:
-    """Return the verdict on `shortcomings`."""
+def verdict(wrong: Sequence[str], controllers: Sequence[str]) -> Verdict:
+    """Return the verdict on `shortcomings` of a run of these controllers, of which only the product is judged."""
+    if not wrong and OURS not in controllers:
+        return Verdict(
+            False, f"no arm was judged: '{OURS}' is not among the controllers", None, f"--controllers {OURS}, too"
+        )
     if not wrong:
         return Verdict(True)
     more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
