@@ -33,8 +33,6 @@ WINDOW = 0.045  # [s]
 FORWARD, BROADCASTER = "forward_controller", "joint_state_broadcaster"
 START, TARGET = [0.3, -0.4], {"joint1": -1.6, "joint2": 1.4}  # [rad]
 HOME = dict(zip(TARGET, START, strict=True))
-# the mock hardware is at a commanded position one period later, at which a position command swings to and fro
-SETTINGS = {"velocity": {}, "position": {"cost.command_change.weight": 200.0}}
 LIMIT = {"velocity": 3.0, "position": 2.5}  # of a command
 SLACK = 1.25  # of the greatest speed, which differs from run to run, most where positions come late
 
@@ -80,7 +78,6 @@ class Manager:
         remap = {"commands": f"{FORWARD}/commands"}
         self.guard = NodeProcess("guard_node", self.domain, {"missing_periods": 10.0}, remap=remap)
         robot = {"robot.description": str(arm), "robot.interface": interface, "robot.joints": JOINTS}
-        robot |= SETTINGS[interface]
         values = {**robot, "control.rate": 1.0 / PERIOD, "guard": "guard_node", "forward_controller": FORWARD}
         self.mpc = NodeProcess("mpc_node", self.domain, values, remap=remap)
         self.peer.processes += [self.guard, self.mpc]
@@ -159,7 +156,8 @@ class Manager:
             self.wait(300)
 
 
-BUSY = "failed before a robot that does not obey was noticed sooner; to be repeated on a quiet machine"
+BUSY = """on a busy machine motions, disturbed or not, are faster than planned: the mock hardware obeys positions at
+once, commands that come late are caught up with, and some of the velocities are taken for bad ones"""
 
 
 @pytest.fixture(params=("velocity", pytest.param("position", marks=pytest.mark.xfail(reason=BUSY, strict=False))))
