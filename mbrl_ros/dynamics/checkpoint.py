@@ -55,6 +55,8 @@ def read_model(path: str | Path, dynamics: Estimator, robot: Robot) -> dict[str,
             if guessed
             else dynamics.evidence()["prior_gain"],
         }
+    if "squares" not in arrays and "count" in arrays:  # written before the weights' squares were summed
+        arrays = {**arrays, "squares": arrays["count"]}  # as few degrees of freedom as were taken then
     for name, present in dynamics.evidence().items():
         if name not in arrays or arrays[name].shape != present.shape or arrays[name].dtype.kind not in "fiu":
             given = arrays[name].shape if name in arrays else "nothing"
@@ -64,7 +66,7 @@ def read_model(path: str | Path, dynamics: Estimator, robot: Robot) -> dict[str,
             )
     for name in ("S", "scatter"):
         _check_covariance(path, name, arrays[name])
-    for name in ("count", "precision"):
+    for name in ("count", "squares", "precision"):
         if not (arrays[name] > 0.0).all():
             raise DataError(f"{path}: '{name}' must be positive, got {float(arrays[name].min())}")
     return arrays

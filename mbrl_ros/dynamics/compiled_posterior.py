@@ -127,6 +127,8 @@ class CompiledPosterior(RegressionPosterior):
         self._state.count, self._state.inflation, self._state.weight = self.count, self.inflation, weight
         self._functions.posterior_add_innovation(self._address)
         self.count = self._state.count
+        keep = self._noise_forgetting**weight
+        self.squares = keep * keep * self.squares + weight * weight
 
 
 def make_posterior(

@@ -82,11 +82,10 @@ class OnlineDynamics:
             noise_count=settings.noise_count + n,
             noise_forgetting=settings.noise_forgetting,
         )
-        counts = np.linspace(
-            n + 1.0, max(2.0 * n, self.posterior.count, 1.0 / (1.0 - min(settings.noise_forgetting, 0.9999)))
-        )
-        bounds = counts * n / (counts - n + 1) * fdtri(n, counts - n + 1, 0.95)
-        self._bounds = counts.tolist(), bounds.tolist()
+        g = min(settings.noise_forgetting, 0.9999)
+        dof = np.geomspace(n + 1.0, max(2.0 * n, self.posterior.noise_dof, (1.0 + g) / (1.0 - g)))
+        bounds = dof * n / (dof - n + 1) * fdtri(n, dof - n + 1, 0.95)
+        self._bounds = dof.tolist(), bounds.tolist()
         self.nis_bound: float = self._bounds[1][0]
         self._observer: TransitionObserver | None = None
         self._start: float | None = None

@@ -25,7 +25,12 @@ of the noise, so the past is forgotten by g^w only:
     scatter <- g^w scatter + w e e^T / inflation,   count <- g^w count + w,   Sigma = scatter / count
 
 With g instead of g^w small weights would shrink count and scatter together until only the newest sample counted,
-and Sigma with them.
+and Sigma with them. A sum of squares with unequal weights has more degrees of freedom than its largest weight suggests
+(Satterthwaite, Biometrics Bulletin 1946): with the sum of the squared weights
+
+    squares <- g^2w squares + w^2,     degrees of freedom = count^2 / squares
+
+which tends to (1 + g) / (1 - g) for w = 1, about twice count.
 """
 
 from __future__ import annotations
@@ -61,7 +66,7 @@ class RegressionPosterior:
         self.W, self.center, self.error, self.Sigma = np.zeros((D, n)), np.zeros(D - 1), np.zeros(n), np.zeros((n, n))
         self.variance = self.Sigma.reshape(-1)[:: n + 1]  # its diagonal
         self._factor = np.zeros((D, D))
-        self.count = self.inflation = 0.0
+        self.count = self.squares = self.inflation = 0.0
         self.failed = False
         self.reset()
 
@@ -69,7 +74,7 @@ class RegressionPosterior:
         """Forget everything but the prior."""
         self.S[:], self.C[:], self.error[:] = 0.0, 0.0, 0.0
         self._scatter[:] = self._noise_count * self._noise_prior
-        self.count = self._noise_count
+        self.count = self.squares = self._noise_count
         self.Sigma[:] = (1.0 + NOISE_FLOOR) * self._noise_prior
         self.inflation = 1.0
         self.condition(np.zeros(self.size - 1))
@@ -77,13 +82,15 @@ class RegressionPosterior:
     def evidence(self) -> dict[str, Array]:
         """Return all that was learned, as arrays.
 
-        S (D, D), C (D, n), scatter (n, n) and count () of the innovations, and the prior's precision (D,) as it stands.
+        S (D, D), C (D, n), scatter (n, n), count () and squares () of the innovations' weights, and the prior's
+        precision (D,) as it stands.
         """
         return {
             "S": self.S.copy(),
             "C": self.C.copy(),
             "scatter": self._scatter.copy(),
             "count": np.array(self.count),
+            "squares": np.array(self.squares),
             "precision": self.precision.copy(),
         }
 
@@ -91,7 +98,7 @@ class RegressionPosterior:
         """Take up what `evidence` of another posterior of the same size returned."""
         for array, name in ((self.S, "S"), (self.C, "C"), (self._scatter, "scatter"), (self.precision, "precision")):
             array[:] = evidence[name]
-        self.count = float(evidence["count"])
+        self.count, self.squares = float(evidence["count"]), float(evidence["squares"])
         self.Sigma[:] = self._scatter / self.count + NOISE_FLOOR * self._noise_prior
         self.condition(self.center)
 
@@ -141,6 +148,7 @@ class RegressionPosterior:
         self._scatter *= keep
         self._scatter += (weight * self.error / self.inflation)[:, None] * self.error
         self.count = keep * self.count + weight
+        self.squares = keep * keep * self.squares + weight * weight
         self.Sigma[:] = self._scatter / self.count + NOISE_FLOOR * self._noise_prior
 
     def rebase(self, rows: slice, change: Array) -> None:
@@ -161,5 +169,5 @@ class RegressionPosterior:
 
     @property
     def noise_dof(self) -> float:
-        """The number of observations that Sigma rests on."""
-        return self.count
+        """The degrees of freedom of Sigma: the number of equally weighted observations that are worth as much."""
+        return self.count * self.count / self.squares
