@@ -7,11 +7,13 @@ clock.
 from __future__ import annotations
 
 import contextlib
+import time
 
 import numpy as np
 
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.config.sections.simulation import PlantSettings
+from mbrl_ros.guard.guard import Mode
 from mbrl_ros.guard.messages import GuardMessageError, GuardStatus, read_status
 from mbrl_ros.messages import readers
 from mbrl_ros.robots import load_robot
@@ -31,7 +33,7 @@ if present("rclpy"):
     from mbrl_ros.nodes import message_writers
 
 BEGIN = 5.0  # [s] stamp of the first state
-CLOCK_STEP = 0.002  # [s]
+CLOCK_STEP, TALK = 0.002, 0.05  # [s]; of wall time
 TARGETS = ((-0.5, 0.9), (-2.2, -0.9))  # [rad]
 
 
@@ -42,6 +44,7 @@ class SteppedArm:
         file = folder / "arm.urdf"
         file.write_text(planar_arm(2, effort=40.0))
         robot = {"robot.description": str(file), "robot.interface": interface, "robot.joints": JOINTS}
+        self.guarded = guarded
         self.interface, self.lockstep, self.domain = interface, lockstep, new_domain()
         self.peer = Peer(self.domain)
         plant = PlantSettings(rate=1.0 / PERIOD, initial_position=HANGING, damping=(0.1,))
@@ -50,11 +53,11 @@ class SteppedArm:
         self.measurement, self._u = self.plant.reset(), np.zeros(2)
         self.commands: list[Float64MultiArray] = []
         self.statuses: list[GuardStatus] = []
-        time = {} if lockstep else {"use_sim_time": True}
-        self._mpc = {**robot, **time, "control.rate": 1.0 / PERIOD, "lockstep": lockstep}
+        clock = {} if lockstep else {"use_sim_time": True}
+        self._mpc = {**robot, **clock, "control.rate": 1.0 / PERIOD, "lockstep": lockstep}
         if guarded:
             self._mpc["guard"] = "guard_node"
-            self.guard = self.start("guard_node", time)
+            self.guard = self.start("guard_node", clock)
         self.mpc = self.start("mpc_node", self._mpc)
         node, many = self.peer.node, QoSProfile(depth=1000)
         node.create_subscription(Float64MultiArray, "/commands", self.commands.append, many)
@@ -82,9 +85,9 @@ class SteppedArm:
             self.statuses.append(read_status(message))
 
     @property
-    def mode(self) -> str:
+    def mode(self) -> int | None:
         """The guard's state, as it was reported last."""
-        return self.statuses[-1].mode if self.statuses else ""
+        return self.statuses[-1].state if self.statuses else None
 
     @property
     def stamp(self) -> float:
@@ -154,8 +157,16 @@ class SteppedArm:
         self.measurement = self.plant.step(self._u)
         self.k += 1
 
+    def _hand_over(self) -> None:
+        """Periods until the guard forwards, in which the nodes get wall time to talk: simulated time runs faster."""
+        while self.guarded and not self.lockstep and self.mode != Mode.FORWARDING:
+            self.step()
+            end = time.monotonic() + TALK
+            self.peer.until(lambda end=end: self.mode == Mode.FORWARDING or time.monotonic() > end, "time")
+
     def move(self, speed: float = 0.8) -> None:
         """Periods with targets until a joint is faster than `speed` [rad/s]."""
+        self._hand_over()
         ticks = 0
         while not speed < np.abs(self.speeds).max() < 2.0:
             if ticks % 200 == 0:
