@@ -19,21 +19,21 @@ from ..types import Array
 from . import message_writers, qos
 from .forward_controller import ForwardController
 
-TOPIC = "commands"
+TOPIC, TRAJECTORY_TOPIC = "commands", "trajectory_commands"
 
 
 class CommandPublisher:
     """The publishers of commands; `withheld` counts those that could not be published yet."""
 
-    def __init__(self, node: LifecycleNode, robot: Robot, settings: NodeSettings, dt: float):
-        self._node, self._robot, self._dt = node, robot, dt
+    def __init__(self, node: LifecycleNode, robot: Robot, settings: NodeSettings):
+        self._node, self._robot = node, robot
         guarded = bool(settings.guard) and not settings.shadow
         topic = "~/shadow_commands" if settings.shadow else f"{settings.guard}/commands_in" if guarded else TOPIC
         self._array = node.create_publisher(Float64MultiArray, topic, qos.RELIABLE)
         self._past_guard = node.create_publisher(Float64MultiArray, TOPIC, qos.RELIABLE) if guarded else None
         self.past_guard = False  # whether commands go to the robot's controller as well: the guard has ended
         self._trajectory = (
-            node.create_publisher(JointTrajectory, "trajectory_commands", qos.RELIABLE)
+            node.create_publisher(JointTrajectory, TRAJECTORY_TOPIC, qos.RELIABLE)
             if settings.trajectory_commands and not settings.shadow
             else None
         )
@@ -54,8 +54,13 @@ class CommandPublisher:
             self._past_guard.publish(message)
         if self._trajectory is not None:
             self._trajectory.publish(
-                message_writers.to_trajectory_command(u, self._robot.joints, self._robot.interface, self._dt)
+                message_writers.to_trajectory_command(u, self._robot.joints, self._robot.interface)
             )
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Return the topics on which a robot's controller may read the commands."""
+        return (TOPIC,) if self._trajectory is None else (TOPIC, TRAJECTORY_TOPIC)
 
     @property
     def order(self) -> NDArray[np.intp] | None:

@@ -54,9 +54,11 @@ class CommandWatch(TickObserver):
 
     def _look(self) -> None:
         found = set()
-        self.readers = len(readers(self._node, self._topic, self._own))
+        topics = [self._node.resolve_topic_name(topic) for topic in self._commands.topics]
+        self.readers = sum(len(readers(self._node, topic, self._own)) for topic in topics)
+        named = " or ".join(f"'{topic}'" for topic in topics)
         if not self.readers:
-            found.add(f"nobody reads the commands on '{self._topic}': the robot does not move")
+            found.add(f"nobody reads the commands on {named}: the robot does not move")
         elif self._commands.order is None:
             found.add("no command leaves: the joints and the interface of the controller that reads them are not known")
         publishers = self._node.get_publishers_info_by_topic(self._topic)

@@ -69,14 +69,14 @@ def to_command(stamp: float, u: Array, joints: Sequence[str] = ()) -> Float64Mul
     return message
 
 
-def to_trajectory_command(u: Array, joints: Sequence[str], interface: str, after: float) -> JointTrajectory:
-    """Write a command u (n,) as a trajectory of one point, to be reached `after` [s] from now."""
-    nanoseconds = round(1e9 * after)
+def to_trajectory_command(u: Array, joints: Sequence[str], interface: str) -> JointTrajectory:
+    """Write a command u (n,) as a trajectory of one point that applies at once.
+
+    joint_trajectory_controller interpolates from the measured state to a later point, and begins to with every
+    message: an arm that gets one in each period would cover a part of each way only, which depends on its phase.
+    """
     field = {"position": "positions", "velocity": "velocities", "effort": "effort"}[interface]
-    point = JointTrajectoryPoint(
-        time_from_start=Duration(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9), **{field: u.tolist()}
-    )
-    return JointTrajectory(joint_names=list(joints), points=[point])
+    return JointTrajectory(joint_names=list(joints), points=[JointTrajectoryPoint(**{field: u.tolist()})])
 
 
 def to_trajectory(plan: Plan, joints: Sequence[str], stamp: float, dt: float) -> JointTrajectory:

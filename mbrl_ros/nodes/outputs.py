@@ -41,7 +41,7 @@ class NodeOutputs:
         """Create the publishers; rejected() is the number of rejected inputs."""
         self._node, self._controller, self._supervisor = node, controller, supervisor
         self._rejected, self._reporter = rejected, reporter
-        self._commands = CommandPublisher(node, robot, settings, controller.dt)
+        self._commands = CommandPublisher(node, robot, settings)
         self._heartbeat = node.create_publisher(UInt8, "~/heartbeat", qos.HEARTBEAT)
         self._status = node.create_publisher(Float64MultiArray, "~/status", qos.STATUS)
         self._state_text = node.create_publisher(String, "~/supervisor_state", qos.LATCHED)

@@ -267,9 +267,9 @@ def test_trajectory_targets_are_read_by_name():
     "interface, field", (("position", "positions"), ("velocity", "velocities"), ("effort", "effort"))
 )
 def test_a_command_becomes_a_trajectory_of_one_point(interface, field):
-    (point,) = message_writers.to_trajectory_command(np.array([1.0, 2.0]), ("a", "b"), interface, 1.5).points
+    (point,) = message_writers.to_trajectory_command(np.array([1.0, 2.0]), ("a", "b"), interface).points
     assert list(getattr(point, field)) == [1.0, 2.0]
-    assert (point.time_from_start.sec, point.time_from_start.nanosec) == (1, 500_000_000)
+    assert (point.time_from_start.sec, point.time_from_start.nanosec) == (0, 0)  # at once
 
 
 def test_feature_targets_come_as_clouds():

@@ -49,8 +49,8 @@ class NodeSettings(Section):
     )
     trajectory_commands: bool = setting(
         False,
-        "publish the commands also as JointTrajectory with one point on trajectory_commands (position and"
-        " velocity interface)",
+        "publish the commands also as JointTrajectory with one point that applies at once on trajectory_commands, "
+        "for a joint_trajectory_controller with positions",
     )
     plan_rate: float = setting(10.0, "rate of ~/plan and ~/markers; 0: never", unit="Hz", low=0.0, high=1000.0)
     answer_after: float = setting(
