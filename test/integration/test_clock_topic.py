@@ -90,6 +90,7 @@ def test_a_reset_begins_anew_where_the_robot_is(arm, most):
     assert within(arm, begin + 20, most) and at(arm, AWAY)  # the command was that of the motion, and the arm at rest
 
 
+@pytest.mark.realtime  # without states a period lasts as long as by the wall clock
 def test_after_a_reset_without_states_the_arm_brakes_and_waits_for_clear(arm, most):
     moving(arm, 0.5)
     speed = np.abs(arm.qd).max()

@@ -36,6 +36,7 @@ DT, LAG, SUBSTEPS = 0.01, 0.02, 10  # [s] of simulated time between two states; 
 FRICTION = 0.3  # [N m s/rad] of a joint moved by efforts
 ACCELERATION = 7.5  # [rad/s^2] robot.acceleration_limit
 HOME, AWAY = np.array([-1.5, 0.1]), np.array([1.5, -0.5])
+REPEAT = 2.0  # [s] of wall time after which an unanswered state is sent again
 GIVE_UP = 0.2  # [s] of wall time to wait for an answer that need not come
 SILENT = 8.0  # [s] of wall time after which the node has surely found that /clock stands still
 
@@ -174,7 +175,18 @@ class SimulatedArm:
             return any(abs(readers.answered_stamp(message) - self.time) < 1e-6 for message in new)
 
         if patience is None:
-            self.peer.until(answer, f"the answer to {self.time}")
+            message = state(self.time, self.q, self.qd, JOINTS)
+            end = time.monotonic() + REPEAT
+
+            def answered() -> bool:
+                nonlocal end
+                if time.monotonic() > end:  # with best effort DDS may have lost the state or the time
+                    end = time.monotonic() + REPEAT
+                    self.send_clock()
+                    self._states.publish(message)
+                return answer()
+
+            self.peer.until(answered, f"the answer to {self.time}")
         else:
             end = time.monotonic() + patience
             self.peer.until(lambda: answer() or time.monotonic() > end, "time")
