@@ -159,14 +159,17 @@ class InputGate:
             and (self.clock != "ros" or abs(now - stamp) <= self.timeout)
         )
 
-    def wait(self, now: float) -> None:
+    def wait(self, now: float) -> bool:
         """Take note that the state accepted last, and no other before it, came once more at `now` [s].
 
-        Time stood still where it was made, so that the states after it are only as late as this one.
+        Time stood still where it was made, so that the states after it are only as late as this one. Return False
+        after `forget`: the next message is then judged like the first one.
         """
-        if self._last is not None:
-            self._window_start, self._older, self._newer = now, math.inf, now - self._last
-            self._fastest = self._newer
+        if self._last is None:
+            return False
+        self._window_start, self._older, self._newer = now, math.inf, now - self._last
+        self._fastest = self._newer
+        return True
 
     def age(self, now: float) -> float:
         """Return the age [s] at `now` [s] of the newest accepted message; infinite before the first."""

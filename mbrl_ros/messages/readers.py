@@ -208,9 +208,8 @@ class JointStateReader:
 
     def _comes_again(self, stamp: float, q: Array, qd: Array, now: float) -> bool:
         """Whether this is the first state, sent again before any other: no time passes in a simulation that waits."""
-        self.repeated = self.gate.accepted == 1 and self._is_last(stamp, q, qd)
+        self.repeated = self.gate.accepted == 1 and self._is_last(stamp, q, qd) and self.gate.wait(now)
         if self.repeated:
-            self.gate.wait(now)
             self._check.origin.send_again(now)
         return self.repeated
 
