@@ -104,6 +104,7 @@ class OnlineDynamics:
         self.posterior.precision[:] = self._precision
         self.posterior.reset()
         self.features.reset()
+        self._equations.reset()
         self.consistency, self._start, self._stopped, self._input_gain = Consistency(), None, False, None
 
     def move_prior(self, q: Array, reliable: bool = False) -> None:
@@ -187,6 +188,7 @@ class OnlineDynamics:
         self.consistency = self.consistency.after(
             prediction.innovation.nis, self.nis_bound, self.dt, self.consistency_settings
         )
+        self._equations.add(transition.x, transition.x_next)
         if self._observer is not None:
             gain = self._input_gain
             self._observer.add(transition)
