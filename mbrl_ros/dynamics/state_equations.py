@@ -10,7 +10,7 @@ so that x' = F [x; u] + f + noise, whose covariance is, with h = theta dt,
     Sigma[q, q] = h^2 Sigma_e,   Sigma[q, qd] = h Sigma_e,   Sigma[qd, qd] = Sigma_e,   Sigma[sd, sd] = G Sigma_e G^T
 
 Velocities that are differences of the positions satisfy theta = 1 exactly (ros2_control's mock hardware; drivers
-without a velocity sensor). theta_j = 1 from when the mean square of the residual of that rule is below SWITCH times
+without a velocity sensor). theta_j = 1 from when the mean square of the residual of that rule is below BETTER times
 that of the trapezoid rule, until it is above the trapezoid's; the means have a memory of RULE_MEMORY periods, and
 nothing changes in the first of these.
 """
@@ -21,7 +21,7 @@ import numpy as np
 
 from ..types import Array, Covariance, Gain, LinearGaussianDynamics
 
-SWITCH, RULE_MEMORY = 0.25, 20
+BETTER, RULE_MEMORY = 0.25, 20
 
 
 class StateEquations:
@@ -54,7 +54,7 @@ class StateEquations:
         self._squares += max(1.0 / self._seen, 1.0 / RULE_MEMORY) * (newest - self._squares)
         if self._seen < RULE_MEMORY:
             return
-        theta = np.where(self._squares[1] < SWITCH * self._squares[0], 1.0, self.theta)
+        theta = np.where(self._squares[1] < BETTER * self._squares[0], 1.0, self.theta)
         theta[self._squares[1] > self._squares[0]] = 0.5
         if (theta != self.theta).any():
             self._take(theta)
