@@ -94,6 +94,9 @@ class OnlineDynamics:
         self._input_gain: Array | None = None
         self.failed = False
         self._equations = StateEquations(n, self.m, dt)
+        # a servo that is where it was commanded after one period is planned with to and fro by the wrong rule; where
+        # efforts move an arm, the noise of differences outweighs what the right one gains
+        self._positions = robot.interface == "position"
 
     def reset(self, q: Array | None = None) -> None:
         """Forget everything but the prior, which is taken for the pose q (n,); None: for the pose it has now."""
@@ -188,7 +191,8 @@ class OnlineDynamics:
         self.consistency = self.consistency.after(
             prediction.innovation.nis, self.nis_bound, self.dt, self.consistency_settings
         )
-        self._equations.add(transition.x, transition.x_next)
+        if self._positions:
+            self._equations.add(transition.x, transition.x_next)
         if self._observer is not None:
             gain = self._input_gain
             self._observer.add(transition)

@@ -10,9 +10,9 @@ so that x' = F [x; u] + f + noise, whose covariance is, with h = theta dt,
     Sigma[q, q] = h^2 Sigma_e,   Sigma[q, qd] = h Sigma_e,   Sigma[qd, qd] = Sigma_e,   Sigma[sd, sd] = G Sigma_e G^T
 
 Velocities that are differences of the positions satisfy theta = 1 exactly (ros2_control's mock hardware; drivers
-without a velocity sensor). theta_j = 1 from when the mean square of the residual of that rule is below BETTER times
-that of the trapezoid rule, until it is above the trapezoid's; the means have a memory of RULE_MEMORY periods, and
-nothing changes in the first of these.
+without a velocity sensor). Where states are shown to `add`, theta_j = 1 from when the mean square of the residual of
+that rule is below BETTER times that of the trapezoid rule, until it is above the trapezoid's; the means have a memory
+of RULE_MEMORY periods, and nothing changes in the first of these.
 """
 
 from __future__ import annotations

@@ -136,3 +136,11 @@ def test_a_slow_servo_becomes_known_and_is_not_suspected(interface):
         qd = qd + DT / 0.15 * (u - qd) if interface == "velocity" else (position - q) / 0.15
         q += DT * qd
     assert monitor.following
+
+
+def test_a_servo_that_obeys_at_once_comes_to_rest():
+    """Its velocities are differences of positions; by the trapezoid rule it moves to and fro by 15 mrad."""
+    run = ForwardedRun("position")
+    run.advance(5.0)
+    assert np.ptp(np.array(run.speeds[-100:]), axis=0).max() * DT < 4e-3
+    np.testing.assert_allclose(run.q, run.target, atol=5e-3)
