@@ -237,7 +237,12 @@ class ControlLoop:
         stands = self._watch_time()
         if self._cycle.beginning:
             return None
-        self._paused = max(self._paused, self._conditions.paused(self.deadline.time))
+        paused = self._conditions.paused(self.deadline.time)
+        self._paused = max(self._paused, paused)
+        if paused:  # states wait: a safe command and the answer to one of them would leave in one period
+            self.statistics.add_miss()
+            self.deadline.after_miss(self.clock.now())
+            return None
         age = self.clock.age() - self._paused  # once: the robot was not silent while nobody could listen
         if stands:  # the safe command goes out; no simulated time has passed in which a fault could begin
             # a position that is held is safe; braking would lead it away from an arm for which time stands, too

@@ -61,8 +61,10 @@ class Deadline:
         self.time = now + OVERDUE * self._dt
 
     def after_miss(self, now: float) -> None:
-        """Set it a period later, but not before `now` [s]."""
-        self.time = max(self.time + self._dt, now)
+        """Set it a period later; a period after `now` [s] where that is over, so that no two commands leave at once."""
+        self.time += self._dt
+        if self.time <= now:
+            self.time = now + self._dt
 
 
 class Lateness:
