@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from support.launching import launched, shipped
+from support.launching import JOINTS, launched, shipped
 from support.needs import needs, present
 from support.replay_bags import SETTINGS, closed_loop, write_bag
 
@@ -20,7 +20,8 @@ def shadow(tmp_path_factory, exits):
     messages, _ = closed_loop(seconds=4.0)
     bag = write_bag(folder / "bag", messages)
     settings = {key: value for key, value in SETTINGS.items() if key != "robot.description"}
-    parameters = {"robot_description": SETTINGS["robot.description"], **settings, "lockstep": False}
+    robot = {"robot_description": SETTINGS["robot.description"], "robot.interface": "effort", "robot.joints": JOINTS}
+    parameters = {**robot, **settings, "lockstep": False}
     params_file = folder / "planar.yaml"
     params_file.write_text(yaml.safe_dump({"/**/mpc_node": {"ros__parameters": parameters}}))
     return shipped("replay.launch.py", exits, bag=str(bag), params_file=str(params_file))
