@@ -15,9 +15,9 @@ pytestmark = needs("launch_pytest", "launch_ros", "rclpy", "rosbags", "package m
 
 @launched(scope="module")
 def shadow(tmp_path_factory, exits):
-    """A bag of four seconds, played to a controller of the same robot."""
+    """A bag of eight seconds, played to a controller of the same robot."""
     folder = tmp_path_factory.mktemp("shadow")
-    messages, _ = closed_loop(seconds=4.0)
+    messages, _ = closed_loop(seconds=8.0)  # DDS may need some of them
     bag = write_bag(folder / "bag", messages)
     settings = {key: value for key, value in SETTINGS.items() if key != "robot.description"}
     robot = {"robot_description": SETTINGS["robot.description"], "robot.interface": "effort", "robot.joints": JOINTS}
