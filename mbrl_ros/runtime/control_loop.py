@@ -237,9 +237,11 @@ class ControlLoop:
         stands = self._watch_time()
         if self._cycle.beginning:
             return None
-        paused = self._conditions.paused(self.deadline.time)
-        self._paused = max(self._paused, paused)
-        if paused:  # states wait: a safe command and the answer to one of them would leave in one period
+        paused, noted = self._conditions.paused(self.deadline.time), self._paused
+        self._paused = max(noted, paused)
+        # states wait: a safe command and the answer to one of them would leave in one period. Once only, since coarse
+        # simulated time looks like a pause in every period, also where the robot is silent
+        if paused and not noted:
             self.statistics.add_miss()
             self.deadline.after_miss(self.clock.now())
             return None
