@@ -256,7 +256,7 @@ class ControlCycle:
             if self.supervisor.state is State.RAMP_IN:
                 self.controller.rejoin(observation)
         if following.learning_suspended:
-            self.controller.skip_transition(following.doubtful)
+            self.controller.skip_transition(following.to_forget)
 
     def _after_error(self, observation: Observation) -> Command:
         """Return the safe command; the one that needs no state where even that raises an error."""

@@ -19,7 +19,8 @@ the motion of each joint, e_j < MISMATCH D_j^2 or e_j < y_j^2, and of one that t
 Until then nothing is to be learned, and neither while a joint fails or in the first NOT_LEARNED seconds in which the
 speed of a joint that is to be FAST MOVING v_max_j or faster (position interface: MOVING v_max_j) is below
 MOVES_AS_COMMANDED of its commands'; a model that has seen its input without effect for three periods plans with the
-wrong sign. What was learned in the last DOUBTFUL seconds before the robot was found not to follow is to be forgotten.
+wrong sign. What was learned in the last FORGET_BEFORE seconds before the robot was found not to follow is to be
+forgotten.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from numpy.typing import NDArray
 from ..robots import Robot
 from ..types import Array
 
-COMPARED, SLOWEST_SERVO, FAILS_FOR, DOUBTFUL = 0.02, 0.25, 0.1, 0.5  # [s]
+COMPARED, SLOWEST_SERVO, FAILS_FOR, FORGET_BEFORE = 0.02, 0.25, 0.1, 0.5  # [s]
 FEWEST, FEWEST_FAILING = 2, 5  # ... and at least so many periods: of the window, of what lasts
 COVERED, FOLLOWED, OFF, MOVING, FURTHER = 0.3, 0.6, 0.3, 0.03, 3.0
 SOONER, SLOWLY = 1.7, 0.1  # periods that a failing joint of known lag counts; that a period without a motion does
@@ -47,7 +48,7 @@ class FollowingMonitor:
     """Compares motion with commands for the period `dt` [s]; `delay` [s] is that of the commands.
 
     `following` tells whether the robot has followed since it was last found not to; `learning_suspended` whether
-    nothing is to be learned from the last period, and `doubtful` for how long before it [s] what was learned is to be
+    nothing is to be learned from the last period, and `to_forget` for how long before it [s] what was learned is to be
     forgotten.
     """
 
@@ -66,7 +67,7 @@ class FollowingMonitor:
         self._lags = _Lags(robot.n, dt, self._slowest, self._still)
         # (what the commands asked for, motion) of every tick in which the robot does not follow
         self._compared: deque[tuple[Array, Array]] = deque(maxlen=max(FEWEST_FAILING, round(MATCHING / dt)))
-        self.following, self.learning_suspended, self.doubtful = True, False, 0.0
+        self.following, self.learning_suspended, self.to_forget = True, False, 0.0
 
     def restart(self) -> None:
         """Begin anew: what was commanded before no longer counts."""
@@ -79,7 +80,7 @@ class FollowingMonitor:
         """Begin anew with a robot that follows."""
         self.restart()
         self._lags.forget()
-        self.following, self.learning_suspended, self.doubtful = True, False, 0.0
+        self.following, self.learning_suspended, self.to_forget = True, False, 0.0
 
     def finds_elsewhere(self, before: Array, q: Array, qd: Array, command: Array) -> bool:
         """Return whether the robot rests elsewhere than the position `command` (n,) in effect holds it.
@@ -115,7 +116,7 @@ class FollowingMonitor:
         if not self._watched:
             return False
         self._moved.append(np.array(q))
-        self.doubtful = 0.0
+        self.to_forget = 0.0
         if self._asked.maxlen != len(self._asked):
             self.learning_suspended = not self.following
             return False
@@ -133,7 +134,7 @@ class FollowingMonitor:
             self._compared.append((asked, motion))
             again = self.following = not failing and self._matches()
         if lost or again:
-            self._count, self.doubtful = 0.0, DOUBTFUL if lost else 0.0
+            self._count, self.to_forget = 0.0, FORGET_BEFORE if lost else 0.0
             self._compared.clear()
             if lost:
                 self._lags.forget()

@@ -56,7 +56,7 @@ class Arrest:
         self._q: Array | None = None  # q_r, None before the law begins
         self._v, self._w = np.zeros(robot.n), np.zeros(robot.n)
         self._M = np.zeros((robot.n, robot.n))
-        self._gravity = GravityCorrection(robot, settings.mean_time) if has_inertials(robot) else None
+        self._gravity = None if self._inertia is None else GravityCorrection(robot, settings.mean_time)
         self._lift: Array = np.zeros(robot.n)
         self._pose: tuple[Array, Array] | None = None  # q, qd of the newest state
 

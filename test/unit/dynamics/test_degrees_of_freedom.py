@@ -8,18 +8,11 @@ from mbrl_ros.config.sections.dynamics import DynamicsSettings
 from mbrl_ros.data import store
 from mbrl_ros.dynamics import RegressionPosterior, build_dynamics
 from mbrl_ros.dynamics.checkpoint import KIND, read_model
-from mbrl_ros.dynamics.compiled_posterior import CompiledPosterior, library
 from mbrl_ros.types import Transition
+from support.posteriors import KINDS
 from support.robots import planar_robot
 
 DT = 0.005
-KINDS = [
-    RegressionPosterior,
-    pytest.param(
-        CompiledPosterior,
-        marks=pytest.mark.skipif(library() is None, reason="no C++ compiler: there is only the readable one"),
-    ),
-]
 
 
 def after_innovations(kind, weights, g, outputs=2, noise_count=10.0, seed=0):

@@ -7,16 +7,10 @@ from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.dynamics import RegressionPosterior, build_dynamics
 from mbrl_ros.dynamics.compiled_posterior import CompiledPosterior, library
 from mbrl_ros.types import Transition
+from support.posteriors import KINDS
 from support.robots import planar_robot
 
 DT = 0.005
-KINDS = [
-    RegressionPosterior,
-    pytest.param(
-        CompiledPosterior,
-        marks=pytest.mark.skipif(library() is None, reason="no C++ compiler: there is only the readable one"),
-    ),
-]
 
 
 def samples(seed, count, size, outputs, noise=1.0):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mbrl_ros.runtime.following import DOUBTFUL, FollowingMonitor
+from mbrl_ros.runtime.following import FORGET_BEFORE, FollowingMonitor
 from mbrl_ros.safety.state_machine import Reason, Request, State
 from support.robots import planar_robot
 from support.servo_arm import DT, ForwardedRun
@@ -66,7 +66,7 @@ def test_what_was_learned_while_nobody_obeyed_is_forgotten_and_what_was_known_be
     while following(run).following:
         run.advance(DT, switched_on=False)
     before = list(learner._kept)
-    assert len(before) == 1 and before[0].stamp <= run.stamp - DOUBTFUL
+    assert len(before) == 1 and before[0].stamp <= run.stamp - FORGET_BEFORE
     evidence = learner.dynamics.evidence()
     for name, array in before[0].evidence.items():
         np.testing.assert_array_equal(evidence[name], array)
