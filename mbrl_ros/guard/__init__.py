@@ -5,6 +5,7 @@ messages.py        what mpc_node tells the guard, and what the guard reports: bo
 command_bytes.py   commands as they come, read without a message object
 command_check.py   whether a command of mpc_node is good, and whether it may follow the guard's own one
 states.py          joint states: read when they are needed only
+joint_parts.py     ... put together where they come in several messages
 laws.py            the safe command of each interface
 guard.py           which command is next: mpc_node's or the safe one
 lockstep.py        ... where each state gets exactly one command

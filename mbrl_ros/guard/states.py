@@ -1,7 +1,8 @@
 """Joint states for the safe command. They are kept as they came and are read only when the safe command needs one.
 
-A state is refused whose stamp is not later than the one before, that lacks a joint, that is not finite, or whose
-positions the velocity limits and the time since the last state cannot explain. After `state_timeout` without a state
+Joints that come in several messages are put together (joint_parts.py). A state is refused whose stamp is not later than
+the one before, that holds no joint of the arm, that is not finite, or whose positions the velocity limits and the time
+since the last state cannot explain. After `state_timeout` without a state
 the next one is taken whatever its stamp and positions: the robot's clock may begin anew. A joint without position
 limits is continuous, and a leap of a whole turn is no motion.
 """
@@ -15,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from .joint_parts import Awaited, JointParts, Layouts, Part
 from .messages import Array, GuardParameters
 
-KEPT = 8  # messages that wait to be read
+KEPT, KEPT_OF_A_JOINT = 8, 2  # messages that wait to be read, at least; and for each joint, which may have its own
 SLOPE_STATES = 5  # states over which a velocity is the slope of the positions
 LEAP, SLACK = 1.5, 0.05  # a joint moves by at most 1.5 times its velocity limit and 0.05 [rad or m] between two states
 FASTEST = 2.0  # times the velocity limit: a velocity beyond it is not believed
@@ -45,27 +47,28 @@ class StateBuffer:
         self._pending: deque[tuple[Any, float]] = deque(maxlen=KEPT)
         self._past: deque[JointStates] = deque(maxlen=SLOPE_STATES)
         self._parameters: GuardParameters | None = None
-        self._names: list[str] = []
-        self._index: list[int] | None = None
+        self._layouts, self._parts, self._awaited = Layouts(()), JointParts(0), Awaited(0)
         self.refused: Counter[str] = Counter()
 
     def configure(self, parameters: GuardParameters) -> None:
         """Take joints, limits and time-out from `parameters`."""
         before, self._parameters = self._parameters, parameters
         if before is None or before.joints != parameters.joints:
-            self._names, self._index = [], None
+            n = parameters.n
+            self._layouts, self._parts, self._awaited = Layouts(parameters.joints), JointParts(n), Awaited(n)
+            self._pending = deque(self._pending, maxlen=max(KEPT, KEPT_OF_A_JOINT * n))
             self._past.clear()
 
     def put(self, message: Any, arrived: float) -> None:
         """Keep a message that came at `arrived` [s]; from any thread."""
         self._pending.append((message, arrived))
 
-    def complete(self, message: Any) -> bool:
-        """Return whether a message that is put here holds every joint."""
+    def completes(self, message: Any) -> bool:
+        """Return whether a message that is put here is the last one of a state: every joint has come."""
         if self._parameters is None:
             return False
         try:
-            return self._order(list(self._decode(message).name)) is not None
+            return self._awaited.completes(self._layouts.find(self._decode(message).name)[0])
         except Exception:  # whatever is wrong with it
             return False
 
@@ -88,18 +91,34 @@ class StateBuffer:
             self.refused[reason] += 1
 
     def _read(self, message: Any, arrived: float) -> str:
-        """Take the state of a message, or return why it is refused."""
+        """Take the state that a message completes, or return why it is refused; '' also while joints are awaited."""
         parameters = self._parameters
         assert parameters is not None
-        index = self._order(list(message.name))
-        if index is None:
+        joints, places = self._layouts.find(message.name)
+        if not joints:
             return "joints missing"
         if len(message.position) != len(message.name):
             return "positions missing"
-        q = np.array([message.position[i] for i in index], dtype=np.float64)
+        q = np.array([message.position[i] for i in places], dtype=np.float64)
+        qd = np.full(q.size, np.nan)
+        if len(message.velocity) == len(message.name):
+            qd = np.array([message.velocity[i] for i in places], dtype=np.float64)
         stamp = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
         if not np.isfinite(q).all():
             return "not finite"
+        if len(joints) == parameters.n:
+            self._parts.clear()
+            return self._add(q, qd, stamp, arrived)
+        whole = self._parts.add(stamp, Part(joints, q, qd), parameters.state_timeout)
+        if isinstance(whole, str):
+            return whole
+        stamp, q, qd = whole
+        return self._add(q, qd, stamp, arrived)
+
+    def _add(self, q: Array, qd: Array, stamp: float, arrived: float) -> str:
+        """Add a state, or return why it is refused."""
+        parameters = self._parameters
+        assert parameters is not None
         if self._past and arrived - self._past[-1].arrived > parameters.state_timeout:
             self._past.clear()
         if self._past:
@@ -111,25 +130,13 @@ class StateBuffer:
             q, way = q - turns, way - turns
             if (np.abs(way) > LEAP * parameters.velocity * (stamp - last.stamp) + SLACK).any():
                 return "positions leap"
-        self._past.append(JointStates(q, self._velocity(message, index, q, stamp), stamp, arrived))
+        self._past.append(JointStates(q, self._velocity(qd, q, stamp), stamp, arrived))
         return ""
 
-    def _order(self, names: list[str]) -> list[int] | None:
-        assert self._parameters is not None
-        if names != self._names:
-            self._names, self._index = names, None
-            where = {name: i for i, name in enumerate(names)}
-            if all(joint in where for joint in self._parameters.joints):
-                self._index = [where[joint] for joint in self._parameters.joints]
-        return self._index
-
-    def _velocity(self, message: Any, index: list[int], q: Array, stamp: float) -> Array:
-        """Return the measured velocity, or the slope of the positions where it is missing or impossible."""
+    def _velocity(self, qd: Array, q: Array, stamp: float) -> Array:
+        """Return the measured velocity, or the slope of the positions where it is NaN or impossible."""
         assert self._parameters is not None
         slope = np.zeros(q.size)
         if self._past:
             slope = (q - self._past[0].q) / (stamp - self._past[0].stamp)
-        if len(message.velocity) != len(message.name):
-            return slope
-        qd = np.array([message.velocity[i] for i in index], dtype=np.float64)
         return np.where(np.abs(qd) <= FASTEST * self._parameters.velocity, qd, slope)

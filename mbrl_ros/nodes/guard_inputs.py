@@ -139,7 +139,10 @@ class GuardInputs:
         """Answer a state in lockstep, where it is the guard's turn."""
         stamp, guard = read_stamp(raw), self._guard
         with self._lock:
-            if stamp is None or not guard.states.complete(raw):
+            if stamp is None:
+                return
+            if not guard.states.completes(raw):
+                guard.states.put(raw, self._steps.now)
                 return
             before, own = guard.mode, self._steps.take_state(raw, stamp)
             if own is not None:

@@ -92,19 +92,45 @@ def test_a_run_in_lockstep_is_the_same_with_a_guard_to_the_last_bit(tmp_path):
 @pytest.mark.parametrize("interface", INTERFACES)
 def test_in_simulated_time_the_arm_rests_in_time(tmp_path, interface, number):
     with stepped_arm(tmp_path, interface, lockstep=False) as arm:
-        arm.move()
-        speeds, last = np.abs(arm.speeds), arm.k - 1
-        if number == signal.SIGKILL:
+        stopped_in_simulated_time(arm, interface, number)
+
+
+@pytest.mark.parametrize("lockstep", (True, False), ids=("lockstep", "simulated"))
+def test_joints_that_come_in_several_messages_are_braked_and_held_with_feedback(tmp_path, lockstep):
+    with stepped_arm(tmp_path, "effort", lockstep=lockstep, split=True) as arm:
+        if not lockstep:
+            stopped_in_simulated_time(arm, "effort", signal.SIGKILL)
+        else:
+            arm.move()
+            speeds = np.abs(arm.speeds)
             arm.lose()
-        arm.mpc.signal(number)
-        played = sum(map(own, arm.commands))
-        for _ in range(round(FIRST / PERIOD) - 1):
-            arm.step(wait=False)
-        speeds, _ = np.maximum(speeds, np.abs(arm.speeds)), arm.publish()
-        arm.peer.until(lambda: sum(map(own, arm.commands)) > played, "a safe command")
-        arm.advance(arm.commands[-1])
-        assert (arm.k - 1 - last) * PERIOD <= FIRST + 1e-9
-        for _ in range(periods_to_rest(interface, speeds)):
-            arm.step()
-            assert own(arm.commands[-1])
-        rests(arm, interface)
+            arm.mpc.signal(signal.SIGKILL)
+            for _ in range(round(FIRST / PERIOD) - 1):
+                arm.step(wait=False)
+            for _ in range(periods_to_rest("effort", np.maximum(speeds, np.abs(arm.speeds)))):
+                assert own(arm.step())
+            rests(arm, "effort")
+        held = arm.plant.truth.q
+        for _ in range(100):
+            assert own(arm.step())
+        np.testing.assert_allclose(arm.plant.truth.q, held, atol=CREEP["effort"])
+
+
+def stopped_in_simulated_time(arm, interface: str, number: int) -> None:
+    """In motion mpc_node gets a signal; the arm is brought to rest."""
+    arm.move()
+    speeds, last = np.abs(arm.speeds), arm.k - 1
+    if number == signal.SIGKILL:
+        arm.lose()
+    arm.mpc.signal(number)
+    played = sum(map(own, arm.commands))
+    for _ in range(round(FIRST / PERIOD) - 1):
+        arm.step(wait=False)
+    speeds, _ = np.maximum(speeds, np.abs(arm.speeds)), arm.publish()
+    arm.peer.until(lambda: sum(map(own, arm.commands)) > played, "a safe command")
+    arm.advance(arm.commands[-1])
+    assert (arm.k - 1 - last) * PERIOD <= FIRST + 1e-9
+    for _ in range(periods_to_rest(interface, speeds)):
+        arm.step()
+        assert own(arm.commands[-1])
+    rests(arm, interface)

@@ -38,13 +38,16 @@ TARGETS = ((-0.5, 0.9), (-2.2, -0.9))  # [rad]
 
 
 class SteppedArm:
-    """Plant, guard and mpc_node; `lockstep`, or simulated time with /clock from here."""
+    """Plant, guard and mpc_node; `lockstep`, or simulated time with /clock from here.
 
-    def __init__(self, folder, interface: str, *, lockstep: bool, guarded: bool = True):
+    `split`: each joint comes in a message of its own.
+    """
+
+    def __init__(self, folder, interface: str, *, lockstep: bool, guarded: bool = True, split: bool = False):
         file = folder / "arm.urdf"
         file.write_text(planar_arm(2, effort=40.0))
         robot = {"robot.description": str(file), "robot.interface": interface, "robot.joints": JOINTS}
-        self.guarded = guarded
+        self.guarded, self.split = guarded, split
         self.interface, self.lockstep, self.domain = interface, lockstep, new_domain()
         self.peer = Peer(self.domain)
         plant = PlantSettings(rate=1.0 / PERIOD, initial_position=HANGING, damping=(0.1,))
@@ -103,11 +106,18 @@ class SteppedArm:
 
     def publish(self) -> int:
         """Publish the state of this period; return how many commands had come before."""
-        count, m = len(self.commands), self.measurement
+        count = len(self.commands)
         if self.clock is not None:
             self.tick(self.stamp)
-        self.states.publish(state(self.stamp, m.q, m.qd, JOINTS))
+        for message in self._messages():
+            self.states.publish(message)
         return count
+
+    def _messages(self) -> list[JointState]:
+        """The state of this period."""
+        m = self.measurement
+        parts = [slice(k, k + 1) for k in range(len(JOINTS))] if self.split else [slice(None)]
+        return [state(self.stamp, m.q[part], m.qd[part], JOINTS[part]) for part in parts]
 
     def tick(self, time: float) -> None:
         """Publish the time [s]."""
@@ -139,16 +149,17 @@ class SteppedArm:
 
     def _begin(self) -> None:
         """Publish the first state until it is answered."""
-        m = self.measurement
-        first = state(self.stamp, m.q, m.qd, JOINTS)
+        *parts, last = self._messages()
         self.peer.send_until(
-            self.states, first, lambda: self.again() and self.answer() is not None, "the first command"
+            self.states, last, lambda: self.again(parts) and self.answer() is not None, "the first command"
         )
 
-    def again(self) -> bool:
-        """Publish the time again, where it is not that of the states."""
+    def again(self, parts: list[JointState]) -> bool:
+        """Publish the first `parts` of the state again, and the time, where it is not that of the states."""
         if self.clock is not None:
             self.tick(self.stamp)
+        for part in parts:
+            self.states.publish(part)
         return True
 
     def advance(self, command: Float64MultiArray | None) -> None:
@@ -178,9 +189,9 @@ class SteppedArm:
 
 
 @contextlib.contextmanager
-def stepped_arm(folder, interface: str, *, lockstep: bool, guarded: bool = True):
+def stepped_arm(folder, interface: str, *, lockstep: bool, guarded: bool = True, split: bool = False):
     """A SteppedArm whose processes end with the test."""
-    arm = SteppedArm(folder, interface, lockstep=lockstep, guarded=guarded)
+    arm = SteppedArm(folder, interface, lockstep=lockstep, guarded=guarded, split=split)
     try:
         yield arm
     finally:

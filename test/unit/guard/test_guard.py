@@ -315,3 +315,76 @@ def test_a_continuous_joint_that_wraps_does_not_leap():
     ]
     (q, _), refused = newest(*messages, told=told)
     assert q == pytest.approx([3.17]) and refused == {}
+
+
+# --- joints that come in several messages -----------------------------------------------------------------------------
+
+
+def part(joint: int, q: float, qd: float | None, stamp: float):
+    """The state of one joint alone."""
+    return joint_state([q], None if qd is None else [qd], stamp, names=[f"joint{joint}"])
+
+
+def test_joints_of_several_messages_are_put_together():
+    """Each with its own age: the older one is continued with its velocity."""
+    state, _ = newest(part(1, 0.1, 2.0, 1.0), part(2, 0.2, 1.0, 1.002), apart=0.001)
+    np.testing.assert_allclose(state, ([0.1 + 0.002 * 2.0, 0.2], [2.0, 1.0]))
+
+
+def test_a_state_of_parts_waits_for_every_joint_again():
+    messages = [part(1, 0.1, 0.0, 1.0), part(2, 0.2, 0.0, 1.0), part(1, 0.11, 0.0, 1.005), part(1, 0.12, 0.0, 1.01)]
+    assert newest(*messages, apart=0.002)[0] == ([0.1, 0.2], [0.0, 0.0])
+    assert newest(*messages, part(2, 0.21, 0.0, 1.01), apart=0.002)[0] == ([0.12, 0.21], [0.0, 0.0])
+
+
+def test_a_joint_that_stays_away_is_counted_and_its_state_not_used():
+    messages = [part(1, 0.1, 0.0, 1.0), part(2, 0.2, 0.0, 1.0)]
+    silent = [part(1, 0.1, 0.0, 1.0 + PERIOD * (k - 0.5)) for k in range(1, 30)]
+    state, refused = newest(*messages, *silent)
+    # the first message of all, and those after the time-out of 50 ms
+    assert state is None and refused == {"joints missing": 1 + 19}
+
+
+def test_a_velocity_that_a_part_lacks_is_the_slope_of_the_positions():
+    messages = [
+        message
+        for k in range(6)
+        for message in (part(1, 0.1 + 0.01 * k, None, 1.0 + PERIOD * k), part(2, 0.2, 0.5, 1.0 + PERIOD * k))
+    ]
+    (_, qd), refused = newest(*messages, apart=0.5 * PERIOD)
+    np.testing.assert_allclose(qd, [2.0, 0.5], rtol=1e-6)
+    assert refused == {"joints missing": 1}
+
+
+def test_a_repeated_part_and_one_of_an_earlier_time_are_no_news():
+    begin = [part(1, 0.1, 0.0, 1.0), part(2, 0.2, 0.0, 1.0)]
+    state, refused = newest(*begin, part(1, 0.3, 0.0, 1.0), apart=0.001)
+    assert state == ([0.1, 0.2], [0.0, 0.0]) and refused["not newer"] == 1
+    state, refused = newest(*begin, part(1, 0.3, 0.0, 0.5), part(2, 0.3, 0.0, 0.5), apart=0.001)
+    assert state == ([0.1, 0.2], [0.0, 0.0]) and refused["not newer"] == 1
+    state, _ = newest(*begin, part(1, 0.3, 0.0, 0.5), part(2, 0.3, 0.0, 0.5), apart=0.06)
+    assert state == ([0.3, 0.3], [0.0, 0.0])  # the robot's clock begins anew
+
+
+@pytest.mark.parametrize("split", (False, True))
+def test_an_effort_brakes_and_holds_an_arm_whose_joints_come_in_several_messages(split):
+    """As it does where one message holds every joint: nothing goes out open loop."""
+    side = Side(parameters(2), missing_time=0.015)
+    side.begin(np.zeros(2))
+    q, qd, last = np.array([0.3, -0.2]), np.array([1.0, -0.5]), np.zeros(2)
+    speeds = []
+    for _ in range(100):
+        side.now += 1e-4
+        for k in range(2) if split else (None,):
+            stamp = side.now + (0.0 if k is None else 5e-4 * k)
+            message = joint_state(q, qd, stamp) if k is None else part(k + 1, q[k], qd[k], stamp)
+            side.guard.states.put(message, side.now)
+        side.wait(side.now + PERIOD)
+        if side.out:
+            last = side.out[-1][1]
+        qd = qd + PERIOD * last / 0.1
+        q = q + PERIOD * qd
+        speeds.append(np.abs(qd).max())
+    assert side.guard.mode is Mode.ACTING and speeds[0] > 0.9
+    assert max(speeds[-20:]) < 0.02 and side.guard.at_rest
+    assert dict(side.guard.states.refused) in ({}, {"joints missing": 1})
