@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..data.pace import pace
 from ..data.salvage import Raw
 from ..data.stream import Decoder
 from ..dynamics.delay_estimation import DelayEstimate, DelayEstimator
@@ -19,8 +20,6 @@ from .partial_states import PartialStates
 from .recorded import key_of
 
 STATES_KEPT = 20_000  # states kept whole, for what needs positions
-PACE_WINDOW = 0.2  # [s] over which positions and velocities are compared
-STILL_NOISE = 0.005  # [rad or m] of motion in that time that may be noise
 LARGEST_VALUE = 1e6  # nothing measured in rad, m, N m or N is larger
 FEWEST_STATES = 20  # states below which nothing is said of rates
 
@@ -238,24 +237,11 @@ def interface_of(samples: Samples, times: Array, values: Array) -> str:
     return best if found[best] < 0.3 else "effort"
 
 
-def pace(samples: Samples) -> float | None:
+def pace_of(samples: Samples) -> float | None:
     """Return how far positions move over how far velocities and stamps say; None where nothing moves."""
     if len(samples.stamps) < FEWEST_STATES or not samples.has("qd"):
         return None
-    step = np.diff(samples.stamps)[:, None]
-    travelled = 0.5 * (samples.qd[1:] + samples.qd[:-1]) * step
-    moved = np.diff(samples.q, axis=0)
-    usable = np.isfinite(travelled).all(axis=1) & np.isfinite(moved).all(axis=1) & (step[:, 0] > 0.0)
-    usable &= step[:, 0] < 10.0 * np.median(np.abs(step))
-    moved, travelled, step = moved[usable], travelled[usable], step[usable]
-    if len(moved) < FEWEST_STATES:
-        return None
-    width = max(1, round(PACE_WINDOW / max(float(np.median(step)), 1e-9)))  # over a while noise averages out
-    starts = np.arange(0, len(moved), width)
-    moved, travelled = (np.add.reduceat(part, starts, axis=0) for part in (moved, travelled))
-    if max(np.abs(moved).max(), np.abs(travelled).max()) < STILL_NOISE:
-        return None
-    return float((moved * travelled).sum() / (travelled**2).sum())
+    return pace(samples.stamps, samples.q, samples.qd)
 
 
 def _sized(values: Array, n: int) -> Array:

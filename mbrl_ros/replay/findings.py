@@ -9,7 +9,7 @@ import numpy as np
 from ..config.configuration import Configuration
 from ..robots import Robot
 from . import timing_findings
-from .checkup import FEWEST_STATES, Checkup, Samples, interface_of, pace
+from .checkup import FEWEST_STATES, Checkup, Samples, interface_of, pace_of
 from .finding import Finding, Level, error, ok, warning
 
 FULL_TURNS = 4.0 * np.pi  # [rad] an angle beyond is more likely in degrees
@@ -101,7 +101,7 @@ def _values(checkup: Checkup, samples: Samples) -> Iterator[Finding]:
 def _units(samples: Samples, robot: Robot | None) -> Iterator[Finding]:
     if not len(samples.q) or not samples.has("q"):
         return
-    ratio = pace(samples)
+    ratio = pace_of(samples)
     if ratio is not None and not 0.9 < ratio < 1.1:
         degrees = 180.0 / np.pi
         why = (

@@ -48,6 +48,10 @@ def test_intervals_of_one_ten_and_thirty_steps_hold_95_percent(file, begin, end)
             assert 0.89 <= share <= 0.995, (horizon.steps, share)
 
 
+def test_an_arm_that_rests_most_of_the_time_has_no_wrong_clock():
+    assert not [note for note in recording_of(UR10).notes if "clock" in note]
+
+
 def test_the_load_that_the_ur10_lifts_is_the_largest_change_and_is_learned():
     recording = recording_of(UR10)
     dynamics = learner(recording)
