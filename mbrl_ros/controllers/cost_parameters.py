@@ -1,12 +1,23 @@
 r"""The stage parameters p (H+1, np) of the cost, for each kind of target.
 
-Each kind has only the costs that belong to it: a point target has no image cost, and the joint cost then only keeps a
-posture, with the share `reference.posture` of its weight. References are written in every tick, weights when they
-change.
+Each kind has only the costs that belong to it: a point target has no image cost. The joint cost keeps a share w of its
+weight then, `reference.posture` or `reference.posture_in_image`. With J = dp/dq of the end effector the Hessian over
+the joints is
+
+    w_point J^T J + w w_joint I
+
+and with the weight w_speed on speeds a direction of which J has the singular value sigma is approached with the time
+constant sqrt(w_speed / (w_point sigma^2 + w w_joint)) or more: near a singular posture w decides. For a point the share
+may be large, because the joint reference itself leads to the point: both costs have their minimum there. The image
+coordinates that belong to the joint reference are not known; it rests, and with a large share the features would not
+reach their target.
+
+References are written in every tick, weights when they change.
 """
 
 from __future__ import annotations
 
+from ..config.sections.references import ReferenceSettings
 from ..costs import CostModel
 from ..references.preview import Preview
 from ..types import Array, StageParameters
@@ -15,11 +26,12 @@ PREVIEW_KINDS = ("joints", "point", "features")
 
 
 class CostParameters:
-    """The parameters of `cost` for a horizon of H stages; `posture`: share of the joint cost beside other targets."""
+    """The parameters of `cost` for a horizon of H stages, with the shares of the joint cost that `settings` name."""
 
-    def __init__(self, cost: CostModel, horizon: int, posture: float):
+    def __init__(self, cost: CostModel, horizon: int, settings: ReferenceSettings):
         self._cost, self._horizon = cost, horizon
-        self._parameters = {kind: self._of_kind(kind, posture) for kind in PREVIEW_KINDS}
+        shares = {"joints": 1.0, "point": settings.posture, "features": settings.posture_in_image}
+        self._parameters = {kind: self._of_kind(kind, shares[kind]) for kind in PREVIEW_KINDS}
         self._change_factor = 1.0
 
     def at(self, preview: Preview) -> StageParameters:
@@ -56,12 +68,12 @@ class CostParameters:
         for parameters in self._parameters.values():
             parameters[:, columns] = triangle
 
-    def _of_kind(self, kind: str, posture: float) -> StageParameters:
+    def _of_kind(self, kind: str, share: float) -> StageParameters:
         parameters, layout = self._cost.parameters(self._horizon), self._cost.layout
         if kind != "point" and "point_target.weight" in layout:
             parameters[:, layout["point_target.weight"]] = 0.0
         if kind != "features" and "feature_target.weight" in layout:
             parameters[:, layout["feature_target.weight"]] = 0.0
-        if kind != "joints" and "joint_target.weight" in layout:
-            parameters[:, layout["joint_target.weight"]] *= posture
+        if "joint_target.weight" in layout:
+            parameters[:, layout["joint_target.weight"]] *= share
         return parameters

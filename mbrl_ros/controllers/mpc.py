@@ -74,7 +74,7 @@ class MpcController(TargetTracking):
         self.planner = build_planner(
             c, PlannerContext(self.cost, c.planner, learner.nx, self.nu, lower, upper, x_lower, x_upper)
         )
-        self._parameters = CostParameters(self.cost, self.horizon, c.reference.posture)
+        self._parameters = CostParameters(self.cost, self.horizon, c.reference)
         self._exploration = Exploration(robot, c.control, self.dt)
         self._stages = np.arange(self.horizon + 1.0)
         self._late, self._authority = 0, 1.0

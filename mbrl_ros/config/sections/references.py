@@ -23,9 +23,16 @@ class ReferenceSettings(Section):
         1.0, "acceleration of the reference of an image feature", unit="image widths/s^2", low=1e-3
     )
     posture: float = setting(
+        0.05,
+        "weight of the joint reference while the target is an end-effector point, as a fraction of its weight with "
+        "joint targets; with much less, an arm near a singular posture takes seconds to arrive",
+        low=0.0,
+        high=1.0,
+    )
+    posture_in_image: float = setting(
         5e-5,
-        "weight of the joint reference while the target is a point or image features, as a fraction of "
-        "its weight with joint targets",
+        "the same while the target is image features; the joint reference rests where the motion began, so that a "
+        "large weight keeps the features from their target",
         low=0.0,
         high=1.0,
     )
