@@ -7,6 +7,10 @@ CDR with the least significant byte first; then
     uint32 count of dimensions, each: string label, uint32 size, uint32 stride;     uint32 data_offset
     uint32 count of values, and from the next multiple of 8 on the values, 8 bytes each
 
+The label is the stamp [s] of the state that a command answers, or says that it is the guard's own. Where mpc_node sends
+its commands to the robot's controller too, because it does not hear the guard, those to the guard end in PAST_GUARD: so
+the guard knows, and mpc_node tells its own commands from those that the guard forwards again.
+
 A message that begins with a std_msgs/Header begins with int32 seconds and uint32 nanoseconds. A number begins at a
 multiple of its size, counted from the end of the header; a string is its length with the final zero as uint32, then its
 bytes.
@@ -17,6 +21,8 @@ from __future__ import annotations
 import struct
 
 MOST_DIMENSIONS = 256
+GUARD_LABEL = "guard"  # of the guard's own commands
+PAST_GUARD = " past guard"  # ends the label of what mpc_node sends to a guard past which it commands the arm
 _UINT32, _TIME = struct.Struct("<I"), struct.Struct("<iI")
 
 

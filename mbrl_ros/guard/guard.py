@@ -15,36 +15,26 @@ Handover without a step: from WAITING or ACTING to FORWARDING, once the safe com
 recent and name the present epoch (it knows that it was interrupted, and has begun again from the measured state), and
 lie where the guard holds the arm (command_check.py). While nothing has gone out yet, one such command is enough, and in
 lockstep any good one. An mpc_node that was started again is interrupted like one that was silent.
+
+A guard that was not run itself listens first, whether mpc_node commands the arm past it (own_pause.py).
 """
 
 from __future__ import annotations
 
-import enum
 import math
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .command_check import CommandCheck
+from .command_speed import CommandSpeed
 from .laws import LONGEST_STEP, Law, make_law
-from .messages import Array, GuardParameters, GuardStatus, Time
+from .messages import Array, GuardParameters, GuardStatus, Mode, Time
+from .own_pause import DUE_ROUNDING, OwnPause
 from .settings import GuardSettings
 from .states import StateBuffer
-
-SPEED_COMMANDS = 4  # whose changes tell a speed: one alone may be far from it
-DUE_ROUNDING = 1e-6  # [s], of sums of periods and stamps
-
-
-class Mode(enum.IntEnum):
-    """The guard's states; the values are the codes in its status."""
-
-    WAITING = 0
-    FORWARDING = 1
-    ACTING = 2
-    HOLD = 3
-    E_STOP = 4
 
 
 class Guard:
@@ -77,11 +67,11 @@ class Guard:
         self._check: CommandCheck | None = None
         self._last: Sequence[float] | Array | None = None  # the command that went out last
         self._last_label = ""
-        # the commands of mpc_node before the last one, each with the periods until the next, the newest last
-        self._before: deque[tuple[Sequence[float] | Array, float]] = deque(maxlen=SPEED_COMMANDS)
+        self._speed = CommandSpeed()
         self._good_at = self._sent_at = -math.inf  # the last good command of mpc_node; the last one that went out
         self._next = -math.inf  # when the next safe command is due
         self._streak, self._since = 0, -math.inf
+        self._pause = OwnPause()
 
     # --- what comes in ------------------------------------------------------------------------------------------------
 
@@ -106,24 +96,20 @@ class Guard:
         return ""
 
     def take_command(self, u: Sequence[float], label: str, now: float) -> bool:
-        """Take a command of mpc_node; return whether it goes out.
+        """Take a command u (n,) of mpc_node that came at `now` [s]; return whether it goes out.
 
-        Parameters
-        ----------
-        u
-            its values.
-        label
-            names the state that it answers: a command with the label of the one before repeats it.
-        now
-            when it came [s].
+        `label` names the state that it answers: a command with the label of the one before repeats it.
         """
         parameters, check, late = self._parameters, self._check, now - self._good_at
-        if self.mode is Mode.FORWARDING and late > self.timeout + DUE_ROUNDING:
+        if self.mode is Mode.FORWARDING and late > self.timeout + DUE_ROUNDING and not self._awakes(now):
             self._intervene(Mode.ACTING, f"no command for {1e3 * late:.0f} ms", now)
         if parameters is None or check is None:
             self._refuse("before parameters")
             return False
         problem = check.problem(u)
+        if self._pause.listening and not problem:
+            self._pause.hear(u, label)
+            return False
         if not problem and self.mode is Mode.FORWARDING and self._last is not None:
             periods = max(1.0, (now - self._sent_at) / parameters.period)
             problem = "" if check.reaches(u, self._last, periods) else "too far from the last command"
@@ -156,6 +142,8 @@ class Guard:
 
     def due(self) -> float:
         """Return when `act` must be called next [s]; infinite if it need not."""
+        if self._pause.listening:
+            return self._pause.ends
         if self.mode is Mode.FORWARDING:
             return min(self._good_at + self.timeout, self._heartbeat + self.settings.heartbeat_timeout)
         if self._law is None or self._law_parameters is None:
@@ -167,6 +155,8 @@ class Guard:
         if now < self.due() - DUE_ROUNDING:
             return None
         begins = self.mode is Mode.FORWARDING
+        if begins and self._awakes(now):
+            return None
         if begins:
             silent, beat = now - self._good_at, now - self._heartbeat
             late = silent >= self.timeout - DUE_ROUNDING
@@ -185,6 +175,11 @@ class Guard:
         self._last = u
         self.counts["played"] += 1
         return u
+
+    def overslept(self, now: float) -> bool:
+        """Return whether the guard itself was not run when a command was missing, or still listens after that."""
+        known = self._parameters if self.mode is Mode.FORWARDING else None
+        return known is not None and known.time is Time.WALL and self._pause.overslept(now - self.due(), known.period)
 
     @property
     def at_rest(self) -> bool:
@@ -250,26 +245,34 @@ class Guard:
     def _forward(self, u: Sequence[float], label: str, parameters: GuardParameters, now: float) -> None:
         if self.mode is not Mode.FORWARDING:
             self.mode, self.cause, self._law = Mode.FORWARDING, f"commands of {parameters.source}", None
-            self._before.clear()
+            self._speed.clear()
         elif label != self._last_label and self._last is not None:
-            periods = (now - self._sent_at) / parameters.period
-            self._before.append((self._last, max(0.05, periods) if periods < 0.75 else float(round(periods))))
+            self._speed.add(self._last, (now - self._sent_at) / parameters.period)
         self._last, self._last_label, self._good_at, self._sent_at = u, label, now, now
         self.counts["forwarded"] += 1
 
-    def _speed(self, parameters: GuardParameters) -> Array:
-        """Return how fast the commands were changing (n,) [1/s], on the mean of the last ones."""
-        if not self._before or self._last is None:
-            return np.zeros(parameters.n)
-        change: Array = np.array(self._last) - np.array(self._before[0][0])
-        return change / (sum(periods for _, periods in self._before) * parameters.period)
+    def _awakes(self, now: float) -> bool:
+        """Return whether the guard was not run itself, and so listens, or goes on forwarding after that."""
+        if self._parameters is None or not self.overslept(now):
+            return False
+        if self._pause.listens(now, self._parameters.period):
+            return True
+        newest = self._pause.end()
+        if newest is not None:
+            self._last, self._last_label = newest
+            self._good_at = self._sent_at = self._heartbeat = now
+            self._speed.clear()
+            self.counts["continued after a pause of its own"] += 1
+        return newest is not None
 
     def _intervene(self, mode: Mode, cause: str, now: float) -> None:
         """Leave FORWARDING, or change why nothing is forwarded."""
         if self.mode is Mode.FORWARDING:
             self._law_parameters = self._parameters
             if self._law_parameters is not None and self._last is not None:
-                self._law = make_law(self._law_parameters, np.array(self._last), self._speed(self._law_parameters))
+                last = np.array(self._last)
+                self._law = make_law(self._law_parameters, last, self._speed.before(last, self._law_parameters.period))
+            self._pause.end()
             self.epoch += 1
             self.counts["interventions"] += 1
             self._since = now

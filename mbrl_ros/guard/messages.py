@@ -21,7 +21,7 @@ Parameters, VERSION. Texts: the sender's full name, the interface, the anchor ru
 
 Status, STATUS_VERSION. Texts: the state, its cause, the name of the node whose commands are forwarded.
 
-    state 1             guard.Mode          epoch 1     number of the intervention
+    state 1             Mode                epoch 1     number of the intervention
     at_rest 1           1: the safe command has come to rest
     lasted 1            [s] since commands were last forwarded
     forwarded, played, refused, interventions 1         counts
@@ -54,6 +54,16 @@ STATUS_COUNTS = ("forwarded", "played", "refused", "interventions")
 SCALARS = ("counter", "epoch", "time", "period", "state_timeout", "carry_time")
 VECTORS = ("lower", "upper", "largest_step", "velocity", "acceleration", "position_lower", "position_upper", "mean")
 MATRICES = ("inertia", "damping", "stiffness", "integral")
+
+
+class Mode(enum.IntEnum):
+    """The guard's states; the values are the codes in its status."""
+
+    WAITING = 0
+    FORWARDING = 1
+    ACTING = 2
+    HOLD = 3
+    E_STOP = 4
 
 
 class Time(enum.IntEnum):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..guard.command_bytes import PAST_GUARD
 from ..robots import Robot
 from ..types import Array, FeatureFrame, Observation
 from .input_gate import Admission, InputGate, Rejection
@@ -288,7 +289,7 @@ class FeatureReader:
 def answered_stamp(message: Message) -> float | None:
     """Return the stamp [s] of the state that a command answers; None if its sender did not say."""
     try:
-        return float(message.layout.dim[0].label)
+        return float(message.layout.dim[0].label.removesuffix(PAST_GUARD))
     except (IndexError, ValueError):
         return None
 

@@ -14,6 +14,7 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from ..config.sections.nodes import NodeSettings
+from ..guard.command_bytes import PAST_GUARD
 from ..robots import Robot
 from ..types import Array
 from . import message_writers, qos
@@ -31,7 +32,8 @@ class CommandPublisher:
         topic = "~/shadow_commands" if settings.shadow else f"{settings.guard}/commands_in" if guarded else TOPIC
         self._array = node.create_publisher(Float64MultiArray, topic, qos.RELIABLE)
         self._past_guard = node.create_publisher(Float64MultiArray, TOPIC, qos.RELIABLE) if guarded else None
-        self.past_guard = False  # whether commands go to the robot's controller as well: the guard has ended
+        # whether commands go to the robot's controller as well, past the guard, and whether the guard is told so
+        self.past_guard, self._says_so = False, not settings.lockstep
         self._trajectory = (
             node.create_publisher(JointTrajectory, TRAJECTORY_TOPIC, qos.RELIABLE)
             if settings.trajectory_commands and not settings.shadow
@@ -48,10 +50,11 @@ class CommandPublisher:
         if order is None:
             self.withheld += 1
             return
-        message = message_writers.to_command(stamp, u[order], self._forward.names)
-        self._array.publish(message)
-        if self.past_guard and self._past_guard is not None:
-            self._past_guard.publish(message)
+        past, remark = self.past_guard and self._past_guard is not None, ""
+        if past and self._past_guard is not None:
+            self._past_guard.publish(message_writers.to_command(stamp, u[order], self._forward.names))
+            remark = PAST_GUARD if self._says_so else ""
+        self._array.publish(message_writers.to_command(stamp, u[order], self._forward.names, remark))
         if self._trajectory is not None:
             self._trajectory.publish(
                 message_writers.to_trajectory_command(u, self._robot.joints, self._robot.interface)

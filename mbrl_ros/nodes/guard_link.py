@@ -21,8 +21,8 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 
 from ..config.section import per_joint
 from ..config.sections.safety import SupervisorSettings
-from ..guard.guard import Mode
-from ..guard.messages import GuardMessageError, GuardParameters, Time, read_status, write_parameters
+from ..guard.command_bytes import read_command
+from ..guard.messages import GuardMessageError, GuardParameters, Mode, Time, read_status, write_parameters
 from ..robots import Robot
 from ..robots.urdf import robot_name
 from ..runtime.control_loop import ControlLoop
@@ -120,6 +120,11 @@ class GuardLink(TickObserver):
                 return
             time.sleep(POLL)
 
+    def before_tick(self) -> None:
+        """Notice that the guard is silent."""
+        if self._watch.before_tick(time.monotonic()):
+            self._loop.statistics.events["commands past a silent guard"] += 1
+
     def after_tick(self, tick: Tick) -> None:
         """Send the parameters when they are due, and notice that the guard is lost."""
         wall, order = time.monotonic(), self._commands.order
@@ -157,9 +162,8 @@ class GuardLink(TickObserver):
     # --- callbacks ----------------------------------------------------------------------------------------------------
 
     def _on_command(self, raw: bytes) -> None:
-        now = time.monotonic()
-        self._watch.heard(now)
-        if not self._watch.past_guard:
+        now, read = time.monotonic(), read_command(raw) if self._watch.past_guard else None
+        if self._watch.heard(now, "" if read is None else read[0]):
             self._heard.put(raw, now)
 
     def _on_status(self, message: Float64MultiArray) -> None:
@@ -181,9 +185,10 @@ class GuardLink(TickObserver):
             self._send(self._sent)  # the guard waits for the acknowledgement
 
     def _override(self, guard: Guard, command: Array | None) -> None:
+        begins = self._watch.past_guard and not self._commands.past_guard
         self._commands.past_guard = self._watch.past_guard
         speed, order = None, self._commands.order
-        heard = self._heard.last(self._supervisor.robot.n) if guard is Guard.LOST and order is not None else None
+        heard = self._heard.last(self._supervisor.robot.n) if begins and order is not None else None
         if heard is not None:  # the robot is there; this node's own commands have gone on past it
             command, speed = np.empty_like(heard[0]), np.empty_like(heard[1])
             command[order], speed[order] = heard
@@ -237,7 +242,7 @@ class GuardLink(TickObserver):
     def _diagnose(self) -> None:
         watch = self._watch
         status, silent = watch.status, time.monotonic() - watch.status_at
-        if watch.past_guard:
+        if watch.lost:
             level, text = DiagnosticStatus.ERROR, "the guard has ended: the arm is stopped past it"
         elif status is None or silent > SILENT:
             level, text = DiagnosticStatus.ERROR, f"no status of the guard '{self._guard}': is it running?"

@@ -20,6 +20,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from std_srvs.srv import Trigger
 
+from ..guard.command_bytes import GUARD_LABEL
 from ..guard.guard import Guard
 from ..guard.lockstep import Lockstep
 from . import qos
@@ -109,7 +110,7 @@ class GuardNode(Node):
 
     def _publish(self, u) -> None:
         message = Float64MultiArray(data=u.tolist())
-        message.layout.dim = [MultiArrayDimension(label="guard", size=u.size, stride=u.size)]
+        message.layout.dim = [MultiArrayDimension(label=GUARD_LABEL, size=u.size, stride=u.size)]
         self._commands.publish(message)
 
     def _service(self, name: str):

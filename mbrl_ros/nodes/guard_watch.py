@@ -4,12 +4,19 @@ While the guard does not forward, it commands the arm and the supervisor follows
 come to rest, mpc_node begins again from the guard's command and acknowledges the intervention (its epoch). When the
 guard forwards again, mpc_node commands the arm, after an intervention longer than `supervisor.stale_limit` in FAULT.
 
-When the guard's commands no longer come though mpc_node's go on, the guard is lost: FAULT, and commands go past it
-until it forwards again, or shows by an intervention that it was only late: then it commands the arm, and nobody past
-it. A silence counts by mpc_node's own ticks as well as by the clock: while mpc_node itself is not run, none passes.
+When the guard's commands no longer come though mpc_node's go on, the guard is silent, and then lost.
 
-In simulated time and in lockstep own ticks alone measure the silence. In lockstep the first command does not wait for a
-status of the guard either, so that a run does not depend on when a message comes.
+    silent   after max(SILENT_PERIODS, SILENT_TIME): the arm is braked from the guard's last command, past the guard
+    lost     after max(LOST_PERIODS, LOST_TIME): FAULT
+
+Commands go past the guard until it forwards one of those that say so (guard/command_bytes.py), or commands the arm
+itself: then it was only late, and nobody commands the arm past it. A guard that is run again after a pause goes on
+forwarding, since it has heard that (guard/own_pause.py); after a silence the motion goes on. A silence counts by
+mpc_node's own ticks as well as by the clock: while mpc_node itself is not run, none passes. The guard itself brakes
+the arm when it has not been run for as long, so that a silence is no reason to stop for which there was none before.
+
+In simulated time and in lockstep no guard counts as silent, and own ticks alone measure when it is lost. In lockstep
+the first command does not wait for a status of the guard either, so that a run does not depend on when a message comes.
 """
 
 from __future__ import annotations
@@ -19,12 +26,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..guard.guard import Mode
-from ..guard.messages import GuardStatus, Time
+from ..guard.command_bytes import GUARD_LABEL, PAST_GUARD
+from ..guard.messages import GuardStatus, Mode, Time
 from ..safety.state_machine import Guard, Request
 from ..types import Array
 
 LOST_PERIODS, LOST_TIME = 4.0, 0.1  # periods and [s] without a command from the guard, whichever is longer
+SILENT_PERIODS, SILENT_TIME = 2.0, 0.015
+SILENT_TICKS = 2  # own commands which did not come back
 COMMAND_CHANGED = 0.02  # of a command's range: the guard's command has moved on, for example with a new load
 GUARD_REQUESTS = {Mode.HOLD: Request.HOLD, Mode.E_STOP: Request.E_STOP}
 
@@ -61,12 +70,14 @@ class GuardWatch:
         self._by_ticks, self._lockstep = time is not Time.WALL, time is Time.LOCKSTEP
         self._lost_after = max(LOST_PERIODS * period, LOST_TIME)
         self._lost_ticks = int(np.ceil(self._lost_after / period))
+        self._silent_after = max(SILENT_PERIODS * period, SILENT_TIME)
         self._stale_limit, self._span, self._override, self._request = stale_limit, span, override, request
         self._lock = threading.Lock()
         self.status: GuardStatus | None = None
         self.status_at = -np.inf  # when it came [s]
         self.epoch = -1  # the intervention that is acknowledged
-        self.overridden, self.past_guard = not self._lockstep, False
+        self.overridden = not self._lockstep
+        self.past_guard = self.lost = False  # whether commands go past the guard, and whether it counts as lost
         self._has_forwarded, self._lasted, self._asked = False, 0.0, False
         self._adopted: Array | None = None
         self._heard_at, self._ticks = -np.inf, 0  # the guard's last command [s], own ticks since then
@@ -75,7 +86,8 @@ class GuardWatch:
         """Begin overridden, but not in lockstep: nothing is known of the guard yet."""
         with self._lock:
             before = self.overridden or self.past_guard
-            self.status, self.epoch, self.overridden, self.past_guard = None, -1, not self._lockstep, False
+            self.status, self.epoch, self.overridden = None, -1, not self._lockstep
+            self.past_guard = self.lost = False
             self._has_forwarded, self._lasted, self._adopted, self._asked = False, 0.0, None, False
             self._ticks = 0
             if self.overridden:
@@ -83,10 +95,30 @@ class GuardWatch:
             elif before:
                 self._override(Guard.FORWARDS, None)
 
-    def heard(self, now: float) -> None:
-        """Take note of a command that came out of the guard at `now` [s]."""
-        if not self.past_guard:
-            self._heard_at, self._ticks = now, 0
+    def heard(self, now: float, label: str = "") -> bool:
+        """Take note of a command on the robot's topic that came at `now` [s]; return whether it came from the guard.
+
+        `label`: its own, needed while commands go past the guard, since those come, too.
+        """
+        own = label == GUARD_LABEL
+        if self.past_guard and not (own or label.endswith(PAST_GUARD)):
+            return False
+        self._heard_at, self._ticks = now, 0
+        if self.past_guard:
+            with self._lock:
+                self._on_command_again(own)
+        return True
+
+    def before_tick(self, now: float) -> bool:
+        """Notice that the guard is silent before the next command leaves; return whether it is since just now."""
+        if self._ticks < SILENT_TICKS or now - self._heard_at < self._silent_after or self._by_ticks:
+            return False
+        with self._lock:
+            if self.past_guard or not self._commands:
+                return False
+            self.past_guard = True
+            self._override(Guard.SILENT, None)
+            return True
 
     def take_status(self, status: GuardStatus, now: float) -> None:
         """Act upon the guard's status, with its command in the robot's order."""
@@ -106,9 +138,10 @@ class GuardWatch:
         with self._lock:
             self._ticks = 0 if behind else self._ticks + 1
             recent = not self._by_ticks and now - self._heard_at < self._lost_after
-            if self.past_guard or not self._commands or self._ticks < self._lost_ticks or recent:
+            if self.lost or not self._commands or self._ticks < self._lost_ticks or recent:
                 return False
-            self.past_guard, self.overridden, self.status = True, False, None
+            self.past_guard = self.lost = True
+            self.overridden, self.status = False, None
             self._override(Guard.LOST, None)
             return True
 
@@ -122,10 +155,12 @@ class GuardWatch:
 
     def _on_forwarding(self, status: GuardStatus, now: float) -> None:
         self._has_forwarded |= self._lockstep
-        if status.epoch != self.epoch or not (self.overridden or self.past_guard):
+        silent = self.past_guard and not self.lost  # until it forwards a command
+        if status.epoch != self.epoch or silent or not (self.overridden or self.past_guard):
             return
         too_long = self.overridden and self._has_forwarded and not self._asked and self._lasted > self._stale_limit
-        self.overridden, self.past_guard, self._has_forwarded, self._adopted = False, False, True, None
+        self.overridden, self._has_forwarded, self._adopted = False, True, None
+        self.past_guard = self.lost = False
         self._heard_at, self._ticks = now, 0
         self._override(Guard.ACTED_TOO_LONG if too_long else Guard.FORWARDS, None)
 
@@ -135,9 +170,10 @@ class GuardWatch:
         if waits and not self.overridden or self.past_guard and status.u is None:
             self.epoch = status.epoch  # it is back, or begins; it takes over with this node's first good command
             return
-        self.past_guard = False  # it was only late, and holds the arm: two must not command it
-        if not self.overridden:
-            self.overridden, self._adopted, self._asked = True, None, False
+        again = self.past_guard  # it was only late, and holds the arm: two must not command it
+        self.past_guard = self.lost = False
+        if again or not self.overridden:
+            self.overridden, self._adopted, self._asked = True, None, self._asked and self.overridden
             self._heard_at, self._ticks = max(self._heard_at, self.status_at), 0
             self._override(Guard.ACTS, None)
         if self._has_forwarded and status.state in GUARD_REQUESTS and (before is None or before.state != status.state):
@@ -149,6 +185,15 @@ class GuardWatch:
             self._adopted = status.u
             self._override(Guard.ACTS, status.u)
         self.epoch = status.epoch
+
+    def _on_command_again(self, own: bool) -> None:
+        """Let the guard command or forward alone that was silent or lost; `own`: it commands the arm itself."""
+        if not self.past_guard:
+            return
+        self.past_guard = self.lost = False
+        self.overridden, self._adopted, self._asked = own, None, own and self._asked and self.overridden
+        self._has_forwarded |= not own
+        self._override(Guard.ACTS if own else Guard.FORWARDS, None)
 
     def _moved_on(self, u: Array) -> bool:
         return self._adopted is None or bool((np.abs(u - self._adopted) > COMMAND_CHANGED * self._span).any())

@@ -48,7 +48,7 @@ def to_joint_state(stamp: float, joints: Sequence[str], q: Array, qd: Array, eff
     return message
 
 
-def to_command(stamp: float, u: Array, joints: Sequence[str] = ()) -> Float64MultiArray:
+def to_command(stamp: float, u: Array, joints: Sequence[str] = (), remark: str = "") -> Float64MultiArray:
     """Write a command for a forward_command_controller, which reads `data` only.
 
     Parameters
@@ -60,10 +60,12 @@ def to_command(stamp: float, u: Array, joints: Sequence[str] = ()) -> Float64Mul
         Command (n,) in the order of `joints`.
     joints
         Names written as further labels where their order is not the robot's; empty: the robot's order.
+    remark
+        Ends the label; PAST_GUARD of guard/command_bytes.py.
     """
     message = Float64MultiArray(data=u.tolist())
     message.layout.dim = [
-        MultiArrayDimension(label=f"{stamp:.9f}", size=u.size, stride=u.size),
+        MultiArrayDimension(label=f"{stamp:.9f}{remark}", size=u.size, stride=u.size),
         *(MultiArrayDimension(label=joint, size=1, stride=1) for joint in joints),
     ]
     return message

@@ -58,9 +58,10 @@ class MpcAssembly:
         self._outputs = NodeOutputs(
             node, robot, controller, supervisor, settings, rejected=self.gates.rejected, reporter=self._reporter
         )
+        self._guard: GuardLink | None = None
         self.loop = self._control_loop(controller, supervisor)
         self._targets = TargetOutcomes(controller, self._reporter)
-        self._guard: GuardLink | None = self._add_guard(supervisor)
+        self._guard = self._add_guard(supervisor)
         self._add_observers(robot)
         self._services = Services(node, self.loop, robot, settings.model_file, self._reporter)
         self._subscriptions = Subscriptions(
@@ -132,8 +133,13 @@ class MpcAssembly:
             player=FeedbackPlayer(robot.n, dt, PLAN_VALIDITY * dt) if settings.player_rate else None,
             player_period=1.0 / settings.player_rate if settings.player_rate else None,
             keep_alive=bool(settings.guard),
+            before_tick=self._look_at_guard,
             settle=lambda: realtime.settle_thread(settings, self._warn),
         )
+
+    def _look_at_guard(self) -> None:
+        if self._guard is not None:
+            self._guard.before_tick()
 
     def _add_guard(self, supervisor: Supervisor) -> GuardLink | None:
         settings = self._settings

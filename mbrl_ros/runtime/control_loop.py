@@ -58,6 +58,8 @@ class ControlLoop:
         answers states between two ticks, for how long [s] each of its commands holds; None: they are not answered.
     keep_alive
         while a state is late, the last command is sent again every period: a guard takes silence for a failure.
+    before_tick
+        is called in the thread before each state is answered, outside of the tick.
     settle
         is called first in the thread.
     """
@@ -78,6 +80,7 @@ class ControlLoop:
         player: FeedbackPlayer | None = None,
         player_period: float | None = None,
         keep_alive: bool = False,
+        before_tick: Callable[[], None] = lambda: None,
         settle: Callable[[], None] = lambda: None,
     ):
         self.controller, self.supervisor, self.outputs, self.clock = controller, supervisor, outputs, clock
@@ -105,7 +108,7 @@ class ControlLoop:
         )
         self.deadline = Deadline(dt)
         self.exclusive = threading.Lock()  # held during a tick
-        self._settle, self._keep_alive = settle, keep_alive
+        self._settle, self._keep_alive, self._before_tick = settle, keep_alive, before_tick
         self._stopping = self._stands = False  # whether time stood still at the last look
         self._paused = 0.0  # [s]: the longest time without this thread since the newest state was answered
         self._watched, self._timeout = -math.inf, timeout  # when the clock was last watched
@@ -196,6 +199,8 @@ class ControlLoop:
             arrival = self.mailbox.take(None if self.lockstep else self._time_left)
             if self._stopping:
                 break
+            if arrival is not None:
+                self._before_tick()
             with self.exclusive:
                 tick = self._miss() if arrival is None else self._answer(arrival)
             self._cycle.publish_results(tick)

@@ -81,6 +81,7 @@ class Guard(enum.Enum):
     ACTS = "acts"  # it commands the arm
     FORWARDS = "forwards"  # it forwards commands again
     ACTED_TOO_LONG = "acted_too_long"  # ... after a time in which the arm was too long without this process
+    SILENT = "silent"  # none of its commands has come for a moment: commands go past it, too
     LOST = "lost"  # it has ended: commands go past it
 
 

@@ -61,8 +61,7 @@ class Supervisor:
         # whether the robot is not known to follow: it is moved slowly, and a position command stays near it
         self._probing, self._near = False, PROBING_TIME * robot.velocity_limit
         self._continuing = False  # whether the controller's commands go on after an interruption
-        self._nominal_ticks = 0
-        self._ramp = 0.0  # share of the ramp that is over
+        self._nominal_ticks, self._ramp = 0, 0.0  # ..., share of the ramp that is over
         self.reset(None)
 
     def reset(self, observation: Observation | None) -> None:
@@ -133,12 +132,11 @@ class Supervisor:
         self.safe.update_inertia(decision.inertia, decision.rotors)
         reasons = int(warnings & self._accepted_warnings)
         finite = bool(np.isfinite(decision.u).all())
-        if not finite:
-            reasons |= Reason.NOT_FINITE
+        reasons |= Reason.NONE if finite else Reason.NOT_FINITE
         if decision.status is DecisionStatus.PLANNER_FAILED:
             reasons |= Reason.PLANNER
         failed = not finite or bool(reasons & Reason.PLANNER)
-        if self._guard is Guard.ACTS:
+        if self._guard in (Guard.ACTS, Guard.SILENT):
             reasons |= Reason.GUARD
         unusable = not finite or bool(reasons & (Reason.MODEL_LOST | Reason.TOO_LATE | Reason.GUARD))
         if self._stopped(observation, failed, failed or unusable, reasons):
@@ -186,9 +184,11 @@ class Supervisor:
     def override(self, guard: Guard, command: Array | None = None, speed: Array | None = None) -> None:
         """Take note of what the guard does: `command` (n,) holds the arm, or brakes it from its `speed` (n,) [1/s].
 
-        While it acts, the safe command is returned; afterwards the controller begins again as after missing states.
+        While it acts or is silent, the safe command is returned; then the controller begins as after missing states.
         """
         self._guard = guard
+        if guard is Guard.SILENT and not self._safe_acts:
+            self._continuing = self.state in (State.ACTIVE, State.DEGRADED)
         if command is not None:
             self.limiter.reset(command, speed)
             if speed is None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...nodes.guard_watch import LOST_PERIODS, LOST_TIME
+from ...nodes.guard_watch import SILENT_PERIODS, SILENT_TIME
 from ...types import Array
 from .child import START_TIMEOUT
 from .falls import FallJudge
@@ -23,7 +23,7 @@ from .guarded_robot import GUARDED_RATE, OWN, SLOW_ENOUGH, GuardedRobot
 
 GUARD_KINDS = ("mpc-kills", "guard-kills", "stops")
 PROMISED = max(3.0 / GUARDED_RATE, 0.02)  # [s] from the last good command to the guard's first (doc/guard.md)
-PROMISED_PAST = max(LOST_PERIODS / GUARDED_RATE, LOST_TIME) + 1.0 / GUARDED_RATE  # [s] to mpc_node's first command
+PROMISED_PAST = max(SILENT_PERIODS / GUARDED_RATE, SILENT_TIME) + 1.0 / GUARDED_RATE  # [s] to mpc_node's first command
 LATENESS = 0.02  # [s] beyond that which count as late
 DISTURBED, LONGEST_COMMAND_GAP = 0.05, 0.08  # [s]
 REPEATED = 2.0

@@ -7,6 +7,7 @@ import pytest
 
 from mbrl_ros.bench.node.falls import BEYOND, FallJudge
 from mbrl_ros.config.sections.safety import SupervisorSettings
+from mbrl_ros.guard.command_bytes import PAST_GUARD
 from mbrl_ros.guard.guard import Mode
 from mbrl_ros.guard.messages import GuardStatus
 from mbrl_ros.nodes.guard_watch import GuardWatch
@@ -51,13 +52,15 @@ class Arm:
         return Observation(self.now, self.q, self.qd)
 
     def _override(self, guard, command):
-        last = self.heard.last(2) if guard is Guard.LOST else None
+        last = self.heard.last(2) if self.watch.past_guard and not self.past else None
         self.supervisor.override(guard, *(last or (command, None)))
         self.past = self.watch.past_guard
 
     def tick(self, watched=True):
         """One period: the controller goes on along its motion, whatever becomes of its commands."""
         interface = self.robot.interface
+        if watched:
+            self.watch.before_tick(self.now)
         acceleration = np.clip((self.fastest - self.speed) / DT, 0.0, 4.0)
         self.speed = self.speed + DT * acceleration
         self.wanted = self.wanted + DT * self.speed
@@ -67,7 +70,7 @@ class Arm:
         if self.alive or self.past:
             self.u = u
         if self.alive:
-            self.watch.heard(self.now)
+            self.watch.heard(self.now, f"1.0{PAST_GUARD}" if self.past else "1.0")
             self.heard.put(serialized(u), self.now)
         if watched and self.watch.after_tick(self.now):
             self.lost += 1
@@ -86,12 +89,20 @@ class Arm:
 
 @pytest.mark.parametrize(
     "interface, noticed, share",
-    (("effort", 0, 0.3), ("velocity", 0, 0.4), ("position", 0, 1.0), ("position", 20, 1.0), ("position", 40, 1.0)),
+    (
+        ("effort", 0, 1.0),
+        ("effort", 5, 0.8),
+        ("velocity", 0, 1.0),
+        ("velocity", 5, 1.0),
+        ("position", 0, 1.0),
+        ("position", 20, 1.0),
+        ("position", 40, 1.0),
+    ),
 )
 def test_a_guard_killed_in_mid_motion_leaves_the_arm_near(interface, noticed, share):
     """`noticed`: periods for which mpc_node gets no processor to notice it, while its commands go on.
 
-    With a velocity or an effort the arm goes on until it is noticed: its distance is LOST_TIME times its speed.
+    With a velocity or an effort the arm goes on until it is noticed.
     """
     arm, fastest = Arm(interface, share * SPEED), share * SPEED
     for _ in range(150):

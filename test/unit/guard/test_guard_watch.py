@@ -7,8 +7,8 @@ import pytest
 
 from mbrl_ros.config.sections.safety import SupervisorSettings
 from mbrl_ros.guard.guard import Mode
-from mbrl_ros.guard.messages import GuardStatus
-from mbrl_ros.nodes.guard_watch import LOST_TIME, GuardWatch
+from mbrl_ros.guard.messages import GuardStatus, Time
+from mbrl_ros.nodes.guard_watch import LOST_TIME, SILENT_TIME, GuardWatch
 from mbrl_ros.runtime.conditions import SystemClock
 from mbrl_ros.runtime.control_loop import ControlLoop
 from mbrl_ros.runtime.mailbox import Arrival
@@ -26,7 +26,7 @@ U = np.array([0.5, -0.5])
 class Rig:
     """A GuardWatch, what it does, and the time."""
 
-    def __init__(self):
+    def __init__(self, measure=Time.WALL):
         self.did, self.now = [], 100.0
         self.watch = GuardWatch(
             DT,
@@ -34,6 +34,7 @@ class Rig:
             np.array([2.0, 2.0]),
             override=lambda guard, command: self.did.append((guard, None if command is None else command.tolist())),
             request=self.did.append,
+            time=measure,
         )
         self.watch.begin()
 
@@ -45,13 +46,20 @@ class Rig:
         self.watch.take_status(status, self.now)
         return self.did[before:]
 
-    def tick(self, count=1, heard=True):
-        """Own ticks, each with a command of the guard; return whether it was lost."""
+    def tick(self, count=1, heard=True, label=None):
+        """Own ticks, each with a command of the guard; return whether it was lost.
+
+        Commands past the guard come as well. `label`: of the guard's commands.
+        """
         lost = False
         for _ in range(count):
             self.now += DT
+            self.watch.before_tick(self.now)
+            past = self.watch.past_guard
+            if past:
+                assert not self.watch.heard(self.now, "1.0")
             if heard:
-                self.watch.heard(self.now)
+                self.watch.heard(self.now, label or ("1.0 past guard" if past else "1.0"))
             lost |= self.watch.after_tick(self.now)
         return lost
 
@@ -109,8 +117,8 @@ def test_a_guard_that_is_silent_while_commands_go_on_is_lost():
     while not rig.tick(heard=False):
         assert rig.now - began < 1.0
     assert LOST_TIME <= rig.now - began <= LOST_TIME + 2.0 * DT
-    assert rig.did == [(Guard.LOST, None)] and rig.watch.past_guard
-    assert not rig.tick(100, heard=False) and rig.did == [(Guard.LOST, None)]
+    assert rig.did == [(Guard.SILENT, None), (Guard.LOST, None)] and rig.watch.past_guard and rig.watch.lost
+    assert not rig.tick(100, heard=False) and len(rig.did) == 2
     # a guard that is started again takes over without a pause
     assert rig.tell(Mode.WAITING, 20, u=None) == [] and rig.watch.epoch == 20 and rig.watch.past_guard
     assert rig.tell(Mode.FORWARDING, 20) == [(Guard.FORWARDS, None)] and not rig.watch.past_guard
@@ -121,8 +129,78 @@ def test_a_guard_that_is_only_late_is_not_lost():
     rig = Rig().forwarding()
     for _ in range(20):
         assert not rig.tick(round(0.9 * LOST_TIME / DT), heard=False)
+        assert rig.watch.past_guard and not rig.watch.lost
         rig.tick(1)
+        assert not rig.watch.past_guard
+    assert rig.did == [(Guard.SILENT, None), (Guard.FORWARDS, None)] * 20
+
+
+@pytest.mark.parametrize("period", (0.002, 0.005, 0.01, 0.02))
+def test_a_silent_guard_is_passed_before_the_next_command(period):
+    """Its last command acts for max(3 periods, 20 ms) at most; the answers come after 0.3 periods."""
+    did = []
+    watch = GuardWatch(period, 0.5, np.ones(2), override=lambda guard, u: did.append(guard), request=did.append)
+    watch.begin()
+    for mode in (Mode.WAITING, Mode.FORWARDING):
+        status = GuardStatus(
+            mode.name, "", "", int(mode), 7, True, 0.0, 0, 0, 0, 0, None if mode is Mode.WAITING else U
+        )
+        watch.take_status(status, 50.0)
+    did.clear()
+    k, answer = 0, 0.3 * period
+    for k in range(50):
+        assert not watch.before_tick(50.0 + k * period)
+        watch.after_tick(50.0 + k * period + answer)
+        watch.heard(50.0 + k * period + answer, "1.0")
+    last, now = 50.0 + k * period + answer, 50.0 + k * period
+    while not watch.before_tick(now := now + period):
+        watch.after_tick(now + answer)
+        assert now - last < 0.1
+    left = now + answer  # the braking command
+    assert max(2.0 * period, SILENT_TIME) < left - last <= max(3.0 * period, 0.02) + 1e-9
+    assert did == [Guard.SILENT]
+
+
+def test_a_guard_that_is_late_by_less_than_a_period_does_not_disturb():
+    rig, rng = Rig().forwarding(), np.random.default_rng(3)
+    for _ in range(2000):
+        rig.now += DT
+        assert not rig.watch.before_tick(rig.now)
+        rig.watch.after_tick(rig.now)
+        if rng.random() < 0.5:  # at most every other command is missed, or comes late
+            rig.watch.heard(rig.now + rng.uniform(0.0, 0.9) * DT)
+        else:
+            rig.now += DT
+            assert not rig.watch.before_tick(rig.now)
+            rig.watch.after_tick(rig.now)
+            rig.watch.heard(rig.now)
     assert rig.did == []
+
+
+def test_a_silent_guard_that_commands_the_arm_itself_does_so_alone():
+    rig = Rig().forwarding()
+    rig.tick(5, heard=False)
+    assert rig.watch.past_guard
+    rig.tick(1, label="guard")
+    assert not rig.watch.past_guard and rig.watch.overridden
+    assert rig.did == [(Guard.SILENT, None), (Guard.ACTS, None)]
+    assert rig.tell(Mode.ACTING, 8, lasted=0.2) == [(Guard.ACTS, U.tolist())] and rig.watch.epoch == 8
+    assert rig.tell(Mode.FORWARDING, 8) == [(Guard.FORWARDS, None)]
+
+
+def test_a_status_of_a_silent_guard_does_not_end_the_silence_before_its_commands_come():
+    rig = Rig().forwarding()
+    rig.tick(5, heard=False)
+    assert rig.tell(Mode.FORWARDING) == [(Guard.SILENT, None)][1:] and rig.watch.past_guard
+    rig.tick(1)
+    assert not rig.watch.past_guard
+
+
+@pytest.mark.parametrize("measure", (Time.SIMULATED, Time.LOCKSTEP))
+def test_no_guard_is_silent_in_another_time_than_the_clocks(measure):
+    rig = Rig(measure).forwarding()
+    rig.tick(15, heard=False)
+    assert rig.did == [] and not rig.watch.past_guard
 
 
 def test_time_in_which_mpc_node_is_not_run_does_not_count():
