@@ -1,21 +1,24 @@
 """A guard killed in mid-motion: mpc_node brakes the arm from where the robot was left, on a clock of its own."""
 
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mbrl_ros.bench.node.falls import BEYOND, FallJudge
 from mbrl_ros.config.sections.safety import SupervisorSettings
-from mbrl_ros.guard.command_bytes import PAST_GUARD
-from mbrl_ros.guard.guard import Mode
+from mbrl_ros.guard.command_bytes import GUARD_LABEL, PAST_GUARD
+from mbrl_ros.guard.guard import Guard, Mode
 from mbrl_ros.guard.messages import GuardStatus
+from mbrl_ros.guard.settings import GuardSettings
 from mbrl_ros.nodes.guard_watch import GuardWatch
 from mbrl_ros.nodes.heard_commands import HEARD_COMMANDS, HeardCommands
 from mbrl_ros.robots.kinematics import Kinematics
-from mbrl_ros.safety.state_machine import Guard, State
+from mbrl_ros.safety.state_machine import Request, State
 from mbrl_ros.safety.supervisor import Supervisor
 from mbrl_ros.types import Decision, DecisionStatus, Observation
+from support.guards import parameters
 from support.robots import planar_robot
 
 DT = 0.005
@@ -61,21 +64,26 @@ class Arm:
         interface = self.robot.interface
         if watched:
             self.watch.before_tick(self.now)
+        if self.supervisor.resuming:  # the control cycle lets the controller begin again from the measured state
+            self.speed, self.wanted = self.qd, self.q
         acceleration = np.clip((self.fastest - self.speed) / DT, 0.0, 4.0)
         self.speed = self.speed + DT * acceleration
         self.wanted = self.wanted + DT * self.speed
         effort = self.supervisor.safe.arrest.inertia(self.q) @ acceleration - LOAD if interface == "effort" else None
         wanted = {"effort": effort, "velocity": self.speed, "position": self.wanted}[interface]
         u = self.supervisor.filter(Decision(self.now, wanted, DecisionStatus.OK), self.observation).u
+        self._send(u)
+        if watched and self.watch.after_tick(self.now):
+            self.lost += 1
+        self._move()
+        self.now += DT
+
+    def _send(self, u):
         if self.alive or self.past:
             self.u = u
         if self.alive:
             self.watch.heard(self.now, f"1.0{PAST_GUARD}" if self.past else "1.0")
             self.heard.put(serialized(u), self.now)
-        if watched and self.watch.after_tick(self.now):
-            self.lost += 1
-        self._move()
-        self.now += DT
 
     def _move(self):
         if self.robot.interface == "position":
@@ -124,6 +132,88 @@ def test_a_guard_killed_in_mid_motion_leaves_the_arm_near(interface, noticed, sh
     assert np.abs(arm.qd).max() < 5e-3
     if interface == "position":
         np.testing.assert_allclose(arm.q, sent + 0.5 * fastest**2 / arm.robot.acceleration_limit, atol=0.005)
+
+
+class PausedGuardArm(Arm):
+    """... with a real guard, which may be stopped: what waits in its queue then is old when it goes on."""
+
+    def __init__(self, interface, fastest):
+        self.guard = Guard(GuardSettings(), lambda message: message, epoch=7)
+        self.waiting, self.counter, self.writes = [], 0, []
+        super().__init__(interface, fastest)
+        self.told = parameters(
+            2,
+            interface,
+            velocity=self.robot.velocity_limit,
+            acceleration=self.robot.acceleration_limit,
+            lower=self.robot.command_lower,
+            upper=self.robot.command_upper,
+            largest_step=self.robot.command_upper - self.robot.command_lower,
+        )
+        self.guard.take_parameters(self._told(), self.now)
+
+    def _told(self):
+        self.counter += 1
+        return replace(self.told, counter=self.counter, epoch=self.watch.epoch)
+
+    def _send(self, u):
+        label = f"{self.now}{PAST_GUARD if self.past else ''}"
+        if self.past:
+            self._write(u, f"{self.now}")
+        self.waiting = [*self.waiting, (u, label)][:60]  # then the queue is full
+        if not self.alive:
+            return
+        self.guard.take_parameters(self._told(), self.now)
+        waiting, self.waiting = self.waiting, []
+        for command in [*waiting[:-1:9], waiting[-1]]:  # while the queue is read, newer ones replace some
+            if self.guard.take_command(command[0].tolist(), command[1], self.now):
+                self._write(*command)
+        if self.guard.due() <= self.now:
+            own = self.guard.act(self.now)
+            if own is not None:
+                self._write(own, GUARD_LABEL)
+        if not self.guard.overslept(self.now):
+            self.watch.take_status(self.guard.status(self.now), self.now)
+
+    def _write(self, u, label):
+        """A command on the robot's topic."""
+        self.writes.append((self.now, u))
+        self.u = u
+        if self.watch.heard(self.now, label):
+            self.heard.put(serialized(u), self.now)
+
+
+@pytest.mark.parametrize("interface", ("velocity", "position"))
+@pytest.mark.parametrize(
+    "pause, ends", ((0.01, State.ACTIVE), (0.04, State.ACTIVE), (0.08, State.ACTIVE), (1.0, State.FAULT))
+)
+def test_a_guard_that_is_stopped_and_goes_on_makes_no_step(interface, pause, ends):
+    """Two who command the arm do so in one motion: no joint accelerates by more than twice the limit."""
+    arm = PausedGuardArm(interface, 0.8 * SPEED)
+    for _ in range(150):
+        arm.tick()
+    assert arm.guard.mode is Mode.FORWARDING and arm.supervisor.state is State.ACTIVE
+    arm.alive, speeds = False, []
+    for _ in range(round(pause / DT)):
+        arm.tick()
+        speeds.append(arm.qd)
+    arm.alive = True
+    for _ in range(200):
+        arm.tick()
+        speeds.append(arm.qd)
+    assert arm.supervisor.state is ends and arm.guard.mode is Mode.FORWARDING and not arm.past
+    assert not arm.guard.counts["interventions"]
+    if interface == "velocity":
+        accelerations = np.abs(np.diff(speeds, axis=0)) / DT
+        assert (accelerations <= 2.0 * arm.robot.acceleration_limit + 1e-6).all()
+    else:
+        speeds = np.array(speeds)
+        assert (speeds >= -1e-9).all()
+    if ends is State.ACTIVE:
+        np.testing.assert_allclose(arm.qd, 0.8 * SPEED, atol=0.02)
+    else:
+        assert np.abs(arm.qd).max() < 1e-6
+        assert arm.supervisor.request(Request.CLEAR, arm.observation)
 
 
 def test_the_last_command_and_its_speed():
