@@ -13,8 +13,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .guard import DUE_ROUNDING, Guard, Mode
-from .messages import Array
+from .guard import Guard
+from .messages import Array, Mode
+from .own_pause import DUE_ROUNDING
 
 SAME_STAMP = 1e-6  # [s]: stamps closer than this are the same
 

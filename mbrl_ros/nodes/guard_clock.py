@@ -14,7 +14,7 @@ from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
 from rclpy.node import Node
 
-from ..guard.guard import DUE_ROUNDING
+from ..guard.own_pause import DUE_ROUNDING
 from ..guard.simulated_time import GuardTime
 
 LONGEST_SLEEP, LONGEST_SIMULATED_SLEEP = 1.0, 0.2  # [s] of wall time; /clock that stands still wakes nobody

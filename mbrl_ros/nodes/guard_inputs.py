@@ -13,9 +13,10 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
 from ..guard.command_bytes import read_command, read_stamp
-from ..guard.guard import DUE_ROUNDING, Guard, Mode
+from ..guard.guard import Guard
 from ..guard.lockstep import Lockstep
-from ..guard.messages import GuardMessageError, Time, read_parameters
+from ..guard.messages import GuardMessageError, Mode, Time, read_parameters
+from ..guard.own_pause import DUE_ROUNDING
 from . import qos
 from .guard_clock import GuardClock
 

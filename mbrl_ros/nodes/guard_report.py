@@ -10,8 +10,8 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 
-from ..guard.guard import Guard, Mode
-from ..guard.messages import write_status
+from ..guard.guard import Guard
+from ..guard.messages import Mode, write_status
 from . import qos
 from .command_readers import full_name
 from .guard_clock import GuardClock

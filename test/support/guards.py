@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from mbrl_ros.guard.guard import Guard, Mode
-from mbrl_ros.guard.messages import GuardParameters, Time
+from mbrl_ros.guard.guard import Guard
+from mbrl_ros.guard.messages import GuardParameters, Mode, Time
 from mbrl_ros.guard.settings import GuardSettings
 
 PERIOD = 0.005

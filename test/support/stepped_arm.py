@@ -13,8 +13,7 @@ import numpy as np
 
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.config.sections.simulation import PlantSettings
-from mbrl_ros.guard.guard import Mode
-from mbrl_ros.guard.messages import GuardMessageError, GuardStatus, read_status
+from mbrl_ros.guard.messages import GuardMessageError, GuardStatus, Mode, read_status
 from mbrl_ros.messages import readers
 from mbrl_ros.robots import load_robot
 from mbrl_ros.simulation.plant import Plant

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mbrl_ros.guard.command_bytes import PAST_GUARD
-from mbrl_ros.guard.guard import Guard, Mode
+from mbrl_ros.guard.guard import Guard
+from mbrl_ros.guard.messages import Mode
 from mbrl_ros.guard.own_pause import LISTENING
 from mbrl_ros.guard.settings import GuardSettings
 from support.guards import PERIOD, Side, joint_state, parameters

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mbrl_ros.guard.guard import Guard, Mode
+from mbrl_ros.guard.guard import Guard
 from mbrl_ros.guard.lockstep import Lockstep
-from mbrl_ros.guard.messages import Time
+from mbrl_ros.guard.messages import Mode, Time
 from mbrl_ros.guard.settings import GuardSettings
 from support.guards import joint_state, parameters
 

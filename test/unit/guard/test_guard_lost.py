@@ -9,8 +9,8 @@ import pytest
 from mbrl_ros.bench.node.falls import BEYOND, FallJudge
 from mbrl_ros.config.sections.safety import SupervisorSettings
 from mbrl_ros.guard.command_bytes import GUARD_LABEL, PAST_GUARD
-from mbrl_ros.guard.guard import Guard, Mode
-from mbrl_ros.guard.messages import GuardStatus
+from mbrl_ros.guard.guard import Guard
+from mbrl_ros.guard.messages import GuardStatus, Mode
 from mbrl_ros.guard.settings import GuardSettings
 from mbrl_ros.nodes.guard_watch import GuardWatch
 from mbrl_ros.nodes.heard_commands import HEARD_COMMANDS, HeardCommands

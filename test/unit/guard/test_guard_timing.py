@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mbrl_ros.guard.guard import Mode
+from mbrl_ros.guard.messages import Mode
 from support.guards import PERIOD, Side, parameters
 
 LATEST = 0.8  # periods by which a wake-up is late, at most

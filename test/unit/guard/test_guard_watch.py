@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from mbrl_ros.config.sections.safety import SupervisorSettings
-from mbrl_ros.guard.guard import Mode
-from mbrl_ros.guard.messages import GuardStatus, Time
+from mbrl_ros.guard.messages import GuardStatus, Mode, Time
 from mbrl_ros.nodes.guard_watch import LOST_TIME, SILENT_TIME, GuardWatch
 from mbrl_ros.runtime.conditions import SystemClock
 from mbrl_ros.runtime.control_loop import ControlLoop

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mbrl_ros.guard.guard import Guard, Mode
-from mbrl_ros.guard.messages import Time
+from mbrl_ros.guard.guard import Guard
+from mbrl_ros.guard.messages import Mode, Time
 from mbrl_ros.guard.settings import GuardSettings
 from mbrl_ros.guard.simulated_time import GUARD_STANDING, GuardTime
 from support.guards import PERIOD, parameters
