@@ -16,8 +16,9 @@ from mbrl_ros.bench.robots import case, targets
 from mbrl_ros.bench.robots.arms import ARMS
 from mbrl_ros.bench.robots.case import Case
 from mbrl_ros.bench.robots.conditions import Condition as RobotsCondition
-from mbrl_ros.bench.robots.targets import HOLD_TIME, SLOT_TIME, Course, Draws
+from mbrl_ros.bench.robots.targets import HOLD_TIME, SLOT_TIME, Course
 from mbrl_ros.exceptions import ConfigurationError
+from mbrl_ros.references.workspace import FURTHEST, Workspace
 from mbrl_ros.robots import Robot
 from mbrl_ros.types import Array
 
@@ -138,14 +139,16 @@ def prepare(
 
 def draw(robot: Robot, effort: Callable[[Array], Array], home: tuple[float, ...], seed: int, count: int) -> Course:
     """Draw a first posture near `home` (n,) [rad] and `count` targets; see `targets.draw`."""
-    draws = Draws(robot, effort, np.random.default_rng([seed, 11]))
-    furthest = targets.FURTHEST
+    work = Workspace(robot, effort, np.random.default_rng([seed, 11]))
     for i in range(1000):  # further and further away, if the arm is too weak to hold itself near its home
-        start = np.array(home) + (1.0 + i / 50.0) * draws.rng.uniform(-SPREAD, SPREAD, robot.n)
-        if draws.usable(start):
+        start = np.array(home) + (1.0 + i / 50.0) * work.rng.uniform(-SPREAD, SPREAD, robot.n)
+        if work.usable(start):
             break
     else:
         raise ConfigurationError(f"the arm cannot hold itself anywhere near {home}")
-    return draws.course(
-        start, count, lambda here: here + draws.rng.uniform(-furthest, furthest, 3) * draws.reach, draws=10000
-    )
+
+    def nearby(here: Array) -> Array:
+        found: Array = here + work.rng.uniform(-FURTHEST, FURTHEST, 3) * work.reach
+        return found
+
+    return targets.course(work, start, count, nearby, draws=10000)

@@ -36,7 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--duration", type=float, metavar="S", help="simulated seconds (default: the whole scenario)")
     parser.add_argument("--rate", type=float, metavar="HZ", help="control rate (default: the robot's configuration)")
     parser.add_argument(
-        "--payload", type=float, default=1.5, metavar="KG", help="mass added to the hand during the run (default: 1.5)"
+        "--payload",
+        type=float,
+        metavar="KG",
+        help="mass added to the hand during the run (default: in proportion to the arm; 1.5 for the Panda)",
     )
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument(

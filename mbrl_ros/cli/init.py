@@ -25,6 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what a command is (default: as the commands of the bag show; otherwise left open)",
     )
     parser.add_argument(
+        "--tip",
+        default="",
+        metavar="LINK",
+        help="link at which the arm ends, where the URDF holds several arms (default: the flange of the longest arm)",
+    )
+    parser.add_argument(
         "-o",
         "--output",
         type=Path,
@@ -45,14 +51,14 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError("which robot? Give --bag BAG, --urdf FILE, or both")
     if args.output.exists() and not args.force:
         raise DataError(f"{args.output} exists already; choose another file with -o, or --force")
-    checkup, notes = _checkups.of_bag(args, args.bag, _joints(args.urdf)) if args.bag else (None, [])
+    checkup, notes = _checkups.of_bag(args, args.bag, _joints(args.urdf, args.tip)) if args.bag else (None, [])
     description = _absolute(args.urdf)
     if checkup is not None and checkup.description and not description:
         beside = args.output.with_suffix(".urdf")
         beside.write_text(checkup.description, encoding="utf-8")
         description = str(beside.resolve())
         print(f"wrote {beside}, the bag's robot_description")
-    made = initial(checkup, description, interface=args.interface)
+    made = initial(checkup, description, interface=args.interface, tip=args.tip)
     check(made.yaml)
     args.output.write_text(made.yaml, encoding="utf-8")
     print(f"wrote {args.output}")
@@ -62,13 +68,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _joints(urdf: str) -> tuple[str, ...]:
+def _joints(urdf: str, tip: str) -> tuple[str, ...]:
     """Return the joints of the arm that a URDF describes, by which the bag's topic of states is chosen."""
     from ..robots.arm import arm_of
     from ..robots.sources import read
     from ..robots.urdf import parse
 
-    return arm_of(parse(read(urdf))).joints if urdf else ()
+    return arm_of(parse(read(urdf)), tip).joints if urdf else ()
 
 
 def _absolute(urdf: str) -> str:

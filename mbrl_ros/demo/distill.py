@@ -29,6 +29,7 @@ from ..distillation.policy import Policy
 from ..robots import Robot, load_robot
 from ..robots.kinematics import Kinematics
 from ..safety.supervisor import Supervisor
+from ..simulation.mechanism import USUAL_DAMPING
 from ..simulation.plant import Plant
 from ..types import Array
 from .environment import Environment, TickRecord, draw_targets
@@ -60,7 +61,7 @@ def make_environment(
 ) -> Environment:
     """Make an environment with a policy controller: one that teaches, or one with `policy` in shadow."""
     robot, rate = load_robot(c.robot), c.control.rate
-    plant = Plant(PlantSettings(initial_position=HOME_POSE, rate=rate, seed=seed), robot)
+    plant = Plant(PlantSettings(initial_position=HOME_POSE, rate=rate, seed=seed, damping=(USUAL_DAMPING,)), robot)
     controller = PolicyController(robot, c, MpcController(robot, c), teaching=teaching)
     if policy is not None:
         controller.use(CompiledPolicy(policy, robot))

@@ -10,7 +10,8 @@ import numpy as np
 from ..console.colors import ACCENT, INK, PALE, WARN
 from ..robots import Robot
 from ..types import Array
-from .metrics import REACHED, Log, tip_error
+from .metrics import Log, tip_error
+from .proportions import length
 from .scenario import Scenario
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def _tracking(scenario: Scenario, robot: Robot, truth: Log, control: Log) -> Fig
         if not len(stamps):
             continue  # the run ended before
         error.semilogy(stamps, 1e3 * np.maximum(distance, 1e-5), color=ACCENT, lw=1.2)
-    error.axhline(1e3 * REACHED, color=INK, ls=":", lw=1, label="1 cm")
+    most = 1e3 * scenario.tolerance
+    error.axhline(most, color=INK, ls=":", lw=1, label=length(most))
     error.axhline(1.0, color=INK, ls="--", lw=0.7, label="1 mm")
     error.set(ylabel="end effector to target [mm]", title="Distance to the targets, true position")
     error.legend(loc="upper right", frameon=False)

@@ -1,8 +1,8 @@
 """Compute the numbers of one run from what the plant and the controller recorded. All errors are of the true state.
 
 The error of a target is the distance of the true end effector to it. The target is reached at the first time from which
-on the error stays within 1 cm until its slot ends (or the payload comes); its rest error is the median over the last
-`REST_WINDOW` seconds of the slot.
+on the error stays within the tolerance (1 cm, less for a small arm) until its slot ends (or the payload comes); its
+rest error is the median over the last `REST_WINDOW` seconds of the slot.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def summarise(
         "rate_hz": rate_hz,
         "horizon": horizon,
         "estimator": estimator,
+        "tolerance_mm": 1e3 * scenario.tolerance,
         "targets": [_target(slot, scenario, truth, control) for slot in points],
         "feature_targets": [
             {"final_error_fraction": _image_error(slot, truth), "start_s": slot.start} for slot in images
@@ -117,7 +118,7 @@ def _target(slot: Slot, scenario: Scenario, truth: Log, control: Log) -> dict[st
     if not _reached(end, truth):
         return {"time_to_1cm_s": None, "rest_error_mm": None, "start_s": slot.start}
     at = min(int(np.searchsorted(control["stamp"], slot.start + 0.05)), control["stamp"].size - 1)
-    reached = settled(stamps, error)
+    reached = settled(stamps, error, scenario.tolerance)
     return {
         "time_to_1cm_s": None if reached is None else reached - float(control["reference_end"][at]),
         "rest_error_mm": rest_error(stamps, error),
@@ -139,7 +140,7 @@ def _payload(scenario: Scenario, truth: Log) -> dict[str, Any] | None:
         }
     stamps, error = tip_error(slot, truth)
     after = stamps >= scenario.payload_time
-    reached = settled(stamps[after], error[after])
+    reached = settled(stamps[after], error[after], scenario.tolerance)
     return {
         "mass_kg": scenario.payload_kg,
         "bump_mm": 1e3 * float(error[after].max()),

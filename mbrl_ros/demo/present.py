@@ -13,14 +13,20 @@ import numpy as np
 from ..console.progress import Progress
 from ..console.verdict import Verdict
 from ..exceptions import MbrlError
+from ..robots import Robot
+from ..robots.kinematics import Kinematics, first_joint
 from ..types import Array
 from .metrics import Log, answered, lost_at, summarise, until
 from .processes import CouldNotStart, Processes
+from .proportions import Proportions
 from .report import page, write_report
 from .run import Options, Run, logs
 from .scenario import Scenario
 from .summary_text import text
 from .verdict import of_run
+
+# of the picture: turned from the end effector's direction, above it [rad], and away, of the reach
+PICTURE_VIEW = (-0.72, 0.29, 1.9)
 
 _log = logging.getLogger(__name__)
 
@@ -187,8 +193,18 @@ def _picture(demo: Run, truth: Log) -> Array | None:
 
         at = demo.scenario.payload_time or 0.0
         q = truth["q"][min(int(at * demo.rate), len(truth["q"]) - 1)]
-        pose = CameraPose.look_at(np.array([1.5, -1.1, 0.9]), np.array([0.25, 0.0, 0.4]))
+        pose = CameraPose.look_at(*_view(demo.robot, q))
         return render(Plant(demo.plant, demo.robot), q, pose, size=(960, 640))
     except Exception as error:  # without a driver for rendering the report has no picture
         _log.info("no picture of the robot: %s", error)
         return None
+
+
+def _view(robot: Robot, q: Array) -> tuple[Array, Array]:
+    """Return where a camera that sees the whole arm at q (n,) stands, and what it looks at, (3,) [m] each."""
+    base, tip = first_joint(robot), Kinematics(robot).position(q)
+    middle = 0.5 * (base + tip)
+    azimuth = np.arctan2(*(tip - base)[1::-1]) + PICTURE_VIEW[0]
+    aside, above = np.cos(PICTURE_VIEW[1]), np.sin(PICTURE_VIEW[1])
+    away = np.array([aside * np.cos(azimuth), aside * np.sin(azimuth), above])
+    return middle + PICTURE_VIEW[2] * Proportions(robot).reach * away, middle

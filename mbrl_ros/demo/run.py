@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 from ..config.configuration import Configuration, setting_keys
 from ..config.scalars import quoted, written
 from ..config.section import Section, is_empty
-from ..config.sections.simulation import CameraSettings, PlantSettings
+from ..config.sections.simulation import CameraSettings, PlantSettings, fitting_timestep
 from ..config.settings_file import read_settings
 from ..data.tick_log import load_tick_log
+from ..references.workspace import starting_posture
 from ..robots import Robot, load_robot
 from ..simulation.home import initial_position
 from ..types import Array
@@ -46,15 +47,15 @@ class Options:
 
     config: parameter file with a robot, its controller and its simulation, `node`: the controller's name in it, empty
     where there is only one; lockstep: every state waits for its command; pace: simulated time also waits for real
-    time; neither: real time; rate [Hz], duration [s], domain: None for the defaults; settings: further ones of the
-    controller.
+    time; neither: real time; rate [Hz], duration [s], payload_kg, domain: None for the defaults; settings: further
+    ones of the controller.
     """
 
     config: Path
     seed: int = 0
     duration: float | None = None
     rate: float | None = None
-    payload_kg: float = 1.5
+    payload_kg: float | None = None
     lockstep: bool = False
     images: bool = True
     settings: dict[str, Any] = field(default_factory=dict)
@@ -92,7 +93,7 @@ class Run:
         self.rate = self.configuration.control.rate
         self.robot: Robot = load_robot(self.configuration.robot, self.node_values.get("robot_description"))
         simulated = read_settings(options.config, "sim_node", options.node)
-        self.plant = _section(PlantSettings, "plant.", simulated, rate=self.rate, seed=options.seed)
+        self.plant = self._plant(simulated)
         self.camera = _section(CameraSettings, "camera.", simulated, seed=options.seed)
         start = initial_position(self.plant, self.robot)
         self.scenario: Scenario = build_scenario(
@@ -104,6 +105,12 @@ class Run:
             reference=self.configuration.reference,
             camera=self.camera if images else None,
         )
+
+    def _plant(self, simulated: dict[str, Any]) -> PlantSettings:
+        """Return the plant's settings at the control rate, with a posture to start from."""
+        values = {"plant.timestep": fitting_timestep(self.rate), **simulated}
+        plant = _section(PlantSettings, "plant.", values, rate=self.rate, seed=self.options.seed)
+        return plant if plant.initial_position else plant.replace(initial_position=tuple(starting_posture(self.robot)))
 
     def parameters(self, folder: Path) -> dict[str, Path]:
         """Write the parameter file of each node into `folder`; return {node: file}."""

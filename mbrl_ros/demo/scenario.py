@@ -5,6 +5,9 @@ Times are seconds since the start. The arm first holds still for `HOLD` seconds;
 the last target before it, while the arm rests. Before every image slot the arm returns to its last end-effector target;
 then the camera jumps to a new pose, and the controller learns how the image moves and brings the marker to a place in
 the image that some joint position reaches.
+
+Targets are drawn from what the arm can reach and hold with the payload (references/workspace.py); the payload, the
+tolerance and the cameras' distance are in proportion to the arm (proportions.py).
 """
 
 from __future__ import annotations
@@ -16,18 +19,20 @@ import numpy as np
 from ..config.sections.references import ReferenceSettings
 from ..config.sections.simulation import CameraSettings
 from ..exceptions import ConfigurationError
-from ..references.trajectory import SmoothReference, joint_reference
+from ..references.trajectory import joint_reference
+from ..references.workspace import DRAWS, Workspace
 from ..robots import Robot
-from ..robots.kinematics import Kinematics
 from ..simulation.camera import CameraPose, project, random_pose
 from ..types import Array
+from .proportions import TOLERANCE, Holding, Proportions
 
 HOLD, SLOT, PAYLOAD_AFTER = 1.0, 3.5, 2.25
 RETURN_SLOT, IMAGE_SLOT = 2.0, 5.0
 BEFORE, AFTER, CAMERAS = 4, 2, 5
-# End-effector targets are drawn from this box in front of the arm [m, base frame].
-WORKSPACE = np.array([[0.32, -0.35, 0.25], [0.58, 0.35, 0.65]])
 REST = 1.6  # [s] of its slot in which the reference of a target rests, at least
+SWING = 1.2  # [rad or m] by which a joint is moved at most to draw the next target
+STUCK = 400  # draws without a next target until all targets are drawn anew
+IMAGE_SWING = 0.4  # [rad or m] the same for an image target, more where none is found
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -47,13 +52,17 @@ class Slot:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Scenario:
-    """The slots in the order of time; payload_time [s] is None without a payload."""
+    """The slots in the order of time; payload_time [s] is None without a payload.
+
+    An end-effector target is reached within `tolerance` [m].
+    """
 
     seed: int
     duration: float
     slots: tuple[Slot, ...]
     payload_kg: float
     payload_time: float | None
+    tolerance: float = TOLERANCE
 
     def slots_of(self, kind: str) -> list[Slot]:
         """Return the slots of one kind."""
@@ -70,7 +79,7 @@ def build_scenario(
     q_start: Array,
     seed: int,
     *,
-    payload_kg: float = 1.5,
+    payload_kg: float | None = None,
     duration: float | None = None,
     reference: ReferenceSettings | None = None,
     camera: CameraSettings | None = None,
@@ -86,7 +95,7 @@ def build_scenario(
     seed
         Of targets and cameras.
     payload_kg
-        Mass added to the hand; 0: none.
+        Mass added to the hand; 0: none, None: in proportion to the arm.
     duration
         Longest duration [s]: whole slots only, at least one target before and after the payload; None: everything.
     reference
@@ -99,26 +108,23 @@ def build_scenario(
     ConfigurationError
         `duration` is too short, or the limits of the robot are too tight for the scenario.
     """
-    rng = np.random.default_rng(seed)
     before, after, cameras = _slots_within(full_duration() if duration is None else duration, camera is not None)
-    kinematics = Kinematics(robot)
-    smooth = joint_reference(robot, reference or ReferenceSettings(), 0.01)
-    slots, q, t = [], q_start, HOLD
-    for _ in range(before + after):
-        p, q = _reachable_point(kinematics, smooth, q, rng, SLOT - REST)
-        slots.append(Slot("point", t, t + SLOT, p))
-        t += SLOT
+    usual = Proportions(robot)
+    load = usual.payload_kg if payload_kg is None else payload_kg
+    work = Workspace(robot, Holding(robot, load), np.random.default_rng(seed))
+    settings = reference or ReferenceSettings()
+    points, q = _points(work, settings, q_start, before + after)
+    slots = [Slot("point", HOLD + SLOT * i, HOLD + SLOT * (i + 1), p) for i, p in enumerate(points)]
+    p, t = points[-1], slots[-1].end
     if camera is not None:
         for _ in range(cameras):
-            pose = random_pose(rng, kinematics.position(q), settings=camera)
+            pose = random_pose(work.rng, work.kinematics.position(q), distance=usual.distances, settings=camera)
             slots.append(Slot("return", t, t + RETURN_SLOT, p))
             t += RETURN_SLOT
-            slots.append(
-                Slot("features", t, t + IMAGE_SLOT, _image_target(kinematics, robot, q, rng, pose, camera), pose)
-            )
+            slots.append(Slot("features", t, t + IMAGE_SLOT, _image_target(work, q, pose, camera), pose))
             t += IMAGE_SLOT
-    payload_time = HOLD + SLOT * (before - 1) + PAYLOAD_AFTER if payload_kg > 0.0 else None
-    return Scenario(seed, t, tuple(slots), payload_kg, payload_time)
+    payload_time = HOLD + SLOT * (before - 1) + PAYLOAD_AFTER if load > 0.0 else None
+    return Scenario(seed, t, tuple(slots), load, payload_time, usual.tolerance)
 
 
 def _slots_within(duration: float, images: bool) -> tuple[int, int, int]:
@@ -137,40 +143,50 @@ def _slots_within(duration: float, images: bool) -> tuple[int, int, int]:
     return points - after, after, min(CAMERAS, cameras)
 
 
-def _reachable_point(
-    kinematics: Kinematics, reference: SmoothReference, q_from: Array, rng: np.random.Generator, seconds: float
-) -> tuple[Array, Array]:
-    """Draw a point (3,) at least 10 cm away, and its q (n,), whose reference takes at most `seconds`."""
-    here = kinematics.position(q_from)
-    for _ in range(1000):
-        p = rng.uniform(*WORKSPACE)
-        if np.linalg.norm(p - here) < 0.1:
-            continue
-        q, distance = kinematics.inverse(p, q_from, restarts=0)
-        if distance > 1e-5:
-            continue
-        reference.reset(q_from, 0.0)
-        reference.go_to(q, 0.0)
-        if reference.end <= seconds:
-            return p, q
+def _points(work: Workspace, settings: ReferenceSettings, q_start: Array, count: int) -> tuple[list[Array], Array]:
+    """Draw `count` points (3,), one reachable from the other, and return them and q (n,) at the last.
+
+    A point is where the tip is when every joint moves by at most SWING, and the reference reaches it with REST seconds
+    of its slot left. A series that does not go on is drawn anew.
+    """
+    robot, seconds = work.robot, SLOT - REST
+    reference = joint_reference(robot, settings, 0.01)
+    swing = np.minimum(SWING, seconds * settings.velocity_fraction * robot.velocity_limit)
+    points: list[Array] = []
+    q, tried = q_start, 0
+    for _ in range(DRAWS):
+        p = work.kinematics.position(
+            np.clip(q + work.rng.uniform(-swing, swing), robot.position_lower, robot.position_upper)
+        )
+        there = work.go(q, p, reference, seconds) if work.clear(p) else None
+        tried += 1
+        if there is not None:
+            points.append(p)
+            q, tried = there, 0
+        elif tried == STUCK:
+            points, q, tried = [], q_start, 0
+        if len(points) == count:
+            return points, q
+    here = np.round(work.kinematics.position(q), 3).tolist()
     raise ConfigurationError(
-        f"no target within {seconds:g} s of {np.round(here, 3).tolist()}: the robot's limits are too "
-        "tight for this scenario",
+        f"no target within {seconds:g} s of {here}: the robot's limits are too tight for this scenario"
+        + (f" ({work.redrawn} draws need too much effort to hold)" if work.redrawn else ""),
         key="reference.velocity_fraction",
     )
 
 
-def _image_target(
-    kinematics: Kinematics, robot: Robot, q: Array, rng: np.random.Generator, pose: CameraPose, camera: CameraSettings
-) -> Array:
+def _image_target(work: Workspace, q: Array, pose: CameraPose, camera: CameraSettings) -> Array:
     """Draw a place (2,) in the image where the camera would see the tip after a small joint motion from q (n,)."""
+    robot = work.robot
 
     def image(q: Array) -> Array:
-        return project(kinematics.position(q)[None], pose, camera)[0].ravel()
+        return project(work.kinematics.position(q)[None], pose, camera)[0].ravel()
 
     here = image(q)
-    for _ in range(1000):
-        s = image(np.clip(q + rng.uniform(-0.4, 0.4, q.size), robot.position_lower, robot.position_upper))
-        if np.abs(s).max() < 0.6 and 0.25 < np.linalg.norm(s - here) < 0.7:
+    for i in range(DRAWS):
+        swing = IMAGE_SWING * max(1.0, i / STUCK)
+        there = np.clip(q + work.rng.uniform(-swing, swing, q.size), robot.position_lower, robot.position_upper)
+        s = image(there)
+        if np.abs(s).max() < 0.6 and 0.25 < np.linalg.norm(s - here) < 0.7 and work.usable(there):
             return s
     raise ConfigurationError("the camera sees no target near the arm", key="camera")

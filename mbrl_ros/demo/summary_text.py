@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..console.verdict import late_machine
-from .verdict import PRODUCT
+from .verdict import PRODUCT, near
 
 Summary = Mapping[str, Any]
 
@@ -33,15 +33,16 @@ def text(summary: Summary) -> str:
 
 
 def _targets(summary: Summary) -> Iterator[str]:
+    close = near(summary)
     for i, target in enumerate(summary["targets"], 1):
         reached = target["time_to_1cm_s"]
         if target["rest_error_mm"] is None:
             yield f"  target {i}: the run ended before"
             continue
         when = (
-            "not within 1 cm"
+            f"not within {close}"
             if reached is None
-            else f"within 1 cm {abs(reached):.2f} s {'before' if reached < 0.0 else 'after'} the reference ends"
+            else f"within {close} {abs(reached):.2f} s {'before' if reached < 0.0 else 'after'} the reference ends"
         )
         yield f"  target {i}: {when}, rest error {target['rest_error_mm']:.2f} mm"
     load = summary["payload"]
@@ -49,9 +50,9 @@ def _targets(summary: Summary) -> Iterator[str]:
         yield f"  +{load['mass_kg']:g} kg: the run ended before"
     elif load:
         back = (
-            "not back within 1 cm"
+            f"not back within {close}"
             if load["recover_to_1cm_s"] is None
-            else f"back within 1 cm after {load['recover_to_1cm_s']:.2f} s"
+            else f"back within {close} after {load['recover_to_1cm_s']:.2f} s"
         )
         yield (
             f"  +{load['mass_kg']:g} kg: peak deviation {load['bump_mm']:.1f} mm, {back}, "

@@ -171,6 +171,8 @@ def anonymous_robot(recording: Recording) -> Robot:
         root="",
         tip="",
         tip_offset=np.zeros(3),
+        damping=np.zeros(n),
+        friction=np.zeros(n),
     )
 
 

@@ -13,10 +13,13 @@ import numpy as np
 
 from ..config.scalars import quoted
 from ..config.sections.robot import RobotSettings
+from ..config.sections.simulation import USUAL_TIMESTEP, fitting_timestep
 from ..config.settings_file import load_configuration
-from ..exceptions import DataError, MbrlError
+from ..exceptions import ConfigurationError, DataError, MbrlError
+from ..references.workspace import starting_posture
 from ..robots import Robot, load_robot
 from ..robots.arm import arm_of
+from ..robots.inertia import has_inertials
 from ..robots.sources import read
 from ..robots.urdf import parse
 from ..types import Array
@@ -27,6 +30,7 @@ HORIZON = 0.15  # [s] of a plan
 STATE_TIMEOUT = 3.0  # the safe command goes out after this many of the longest gaps met ...
 SHORTEST_TIMEOUT = 0.05  # [s] ... but not before
 FASTEST_PLAYER = 500.0  # [Hz] more is given to the feedback player
+ACCELERATION = RobotSettings().acceleration_limit[0]  # [rad/s^2 or m/s^2]
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,9 @@ class _Bag(NamedTuple):
     samples: Samples
 
 
-def initial(checkup: Checkup | None, description: str = "", urdf: str | None = None, interface: str = "") -> Initial:
+def initial(
+    checkup: Checkup | None, description: str = "", urdf: str | None = None, interface: str = "", tip: str = ""
+) -> Initial:
     """Make a configuration from a checkup, a robot description, or both.
 
     Parameters
@@ -64,16 +70,22 @@ def initial(checkup: Checkup | None, description: str = "", urdf: str | None = N
         the text, if it is no file.
     interface
         effort, velocity or position; empty: as the commands of the bag show, else left open.
+    tip
+        the link at which the arm ends; empty: it is guessed.
     """
     notes: list[str] = []
     bag = _Bag(checkup, checkup.samples()) if checkup is not None and checkup.stamps else None
     if checkup is not None and bag is None:
         raise DataError("the bag holds no joint state that can be read: there is nothing to start from")
     found = _Interface(interface, "as given") if interface else _interface(bag, notes)
-    robot = _robot(bag, description, urdf, found.name, notes) if description or urdf else None
+    settings = RobotSettings(description=description, tip=tip)
+    settings = settings.replace(interface=found.name) if found.name else settings
+    robot = _robot(bag, settings, urdf, notes) if description or urdf else None
     joints = robot.joints if robot is not None else bag.checkup.joints if bag is not None else ()
     samples = bag.samples if bag is not None else None
     lines = [*_head(description, robot, joints, found, samples), *_control(bag, notes)]
+    if robot is not None:
+        lines += _simulation(robot, _rate(bag), notes)
     return Initial("\n".join(lines) + "\n", notes)
 
 
@@ -90,7 +102,7 @@ def _interface(bag: _Bag | None, notes: list[str]) -> _Interface:
     return _Interface("", "")
 
 
-def _robot(bag: _Bag | None, description: str, urdf: str | None, interface: str, notes: list[str]) -> Robot:
+def _robot(bag: _Bag | None, settings: RobotSettings, urdf: str | None, notes: list[str]) -> Robot:
     """Load the robot with the joints of one arm, and those that the bag has; notes say what was left out.
 
     Raises
@@ -98,9 +110,10 @@ def _robot(bag: _Bag | None, description: str, urdf: str | None, interface: str,
     RobotDescriptionError
         A limit is missing; the message says which.
     """
-    arm = arm_of(parse(read(description if urdf is None else urdf)))
-    settings = RobotSettings(description=description, joints=arm.joints, tip=arm.flange)
-    settings = settings.replace(interface=interface) if interface else settings
+    arm = arm_of(parse(read(settings.description if urdf is None else urdf)), settings.tip)
+    if arm.others and not settings.tip:
+        notes.append(f"this arm ends at '{arm.flange}', others at {list(arm.others)}: --tip LINK chooses one")
+    settings = settings.replace(joints=arm.joints, tip=arm.flange)
     left_out = arm.left_out
     if bag is not None:
         there = bag.checkup.joints
@@ -113,6 +126,17 @@ def _robot(bag: _Bag | None, description: str, urdf: str | None, interface: str,
         notes.append(f"joints {list(left_out)} are not part of the arm and were left out: CHECK robot.joints")
     robot = load_robot(settings, urdf)
     notes.append(f"the order of robot.joints is that of the URDF, the tip is '{robot.tip}': CHECK both")
+    if robot.uncontrolled:
+        notes.append(f"joints {list(robot.uncontrolled)} move the tip and are not controlled: read where measured")
+    notes.append(
+        f"robot.acceleration_limit: {ACCELERATION:g} is a guess, and so is the rotors' inertia of the simulated arm: a "
+        "URDF holds neither"
+    )
+    if not has_inertials(robot):
+        notes.append(
+            "the URDF has no <inertial> of every moving link: it cannot be simulated, and efforts need "
+            "prior.integrator.strength and another supervisor.safe_effort than arrest"
+        )
     return robot
 
 
@@ -142,6 +166,7 @@ def _head(
             _line("tip", quoted(robot.tip), "CHECK: the flange, or a link behind it"),
             _line("velocity_scale", 0.5, "begin with half of the URDF's limits"),
             f"      effort_scale: {1.0 if interface.name == 'effort' else 0.5}",
+            _line("acceleration_limit", ACCELERATION, "a guess: a URDF holds none: CHECK [rad/s^2 or m/s^2]"),
             "      # limits in use, per joint:",
         ]
         lines += [
@@ -169,10 +194,10 @@ def _head(
 
 def _control(bag: _Bag | None, notes: list[str]) -> list[str]:
     """Return the lines of mpc_node: rate, delay and time-out as measured, or usual ones."""
-    rate, delay, timeout, delay_note = USUAL_RATE, 1.0, SHORTEST_TIMEOUT, "not measured"
+    rate, delay, timeout, delay_note = _rate(bag), 1.0, SHORTEST_TIMEOUT, "not measured"
     period = bag.checkup.period() if bag is not None else 0.0
     if bag is not None and period and len(bag.checkup.stamps) >= FEWEST_STATES:
-        rate, timeout = min(round(1.0 / period, 1), FASTEST_PLAYER), _timeout(bag.checkup, period)
+        timeout = _timeout(bag.checkup, period)
         if 1.0 / period > 1.05 * FASTEST_PLAYER:
             notes.append(
                 f"joint states come at {1.0 / period:.4g} Hz; control runs at {FASTEST_PLAYER:g} Hz, "
@@ -202,6 +227,30 @@ def _control(bag: _Bag | None, notes: list[str]) -> list[str]:
         "    planner:",
         _line("horizon", max(5, round(HORIZON * rate)), f"{HORIZON} s [ticks]"),
         "      iterations: 2",
+    ]
+
+
+def _rate(bag: _Bag | None) -> float:
+    """Return the control rate [Hz]: that of the joint states in the bag, if it has enough, else a usual one."""
+    period = bag.checkup.period() if bag is not None and len(bag.checkup.stamps) >= FEWEST_STATES else 0.0
+    return min(round(1.0 / period, 1), FASTEST_PLAYER) if period else USUAL_RATE
+
+
+def _simulation(robot: Robot, rate: float, notes: list[str]) -> list[str]:
+    """Return the lines of sim_node: its rate, and where the arm starts in mbrl demo and sim.launch.py."""
+    lines = ["", "/**/sim_node:", "  ros__parameters:", "    plant:", _line("rate", rate, "as control.rate [Hz]")]
+    if abs((step := fitting_timestep(rate)) - USUAL_TIMESTEP) > 1e-12:
+        lines.append(_line("timestep", repr(step), "of which the period is a multiple [s]"))
+    try:
+        start = starting_posture(robot)
+    except ConfigurationError as error:
+        notes.append(f"the simulated arm has no plant.initial_position: {error}")
+        return lines
+    values = ", ".join(f"{value:.2f}" for value in start)
+    return [
+        *lines,
+        "      # where the simulated arm starts: drawn, away from its stops, easily held, its tip free to move:",
+        f"      initial_position: [{values}]",
     ]
 
 

@@ -4,7 +4,8 @@ Joint j, with axis a_j through p_j, carries the bodies behind it, of total mass 
 
     g_j(q) = a_j . (h x G z)  (revolute),   m a_j . G z  (prismatic),      G = 9.81 m/s^2
 
-in the frame of the root link, whose axis z points up.
+in a frame whose axis z points up. That is the root link's, turned if `Robot.gravity` says that the robot is mounted on
+a wall or a ceiling.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from ..types import Array
 from .bodies import bodies_of
 from .robot import Robot
 
-G = 9.81  # [m/s^2] along z
-UP = np.array([0.0, 0.0, G])
+G = 9.81  # [m/s^2]
+UP = np.array([0.0, 0.0, G])  # of a root link whose z points up
 
 
 class GravityEffort:
@@ -26,6 +27,9 @@ class GravityEffort:
 
     def __init__(self, robot: Robot):
         self._bodies = b = bodies_of(robot)
+        self._g, upright = _upright(np.array(robot.gravity))
+        if upright is not None:
+            b.placement[b.parent < 0] = upright @ b.placement[b.parent < 0]
         # the turn about a body's axis z multiplies only two columns of its placement
         self._columns = [(p[:, 0].copy(), p[:, 1].copy(), p[:, 2].copy(), p[:, 3].copy()) for p in b.placement]
 
@@ -47,8 +51,32 @@ class GravityEffort:
         moment = [turned @ own for turned, own in zip(R, b.moment, strict=True)]
         for i in reversed(range(n)):
             axis, parent, h = R[i][:, 2], b.parent[i], moment[i]
-            effort[b.joint[i]] = G * (mass[i] * axis[2] if b.prismatic[i] else axis[0] * h[1] - axis[1] * h[0])
+            effort[b.joint[i]] = self._g * (mass[i] * axis[2] if b.prismatic[i] else axis[0] * h[1] - axis[1] * h[0])
             if parent >= 0:
                 mass[parent] += mass[i]
                 moment[parent] = moment[parent] + h + mass[i] * (p[i] - p[parent])
         return effort
+
+
+def weight_effort(jacobian: Array, gravity: tuple[float, ...] = (0.0, 0.0, -G)) -> Array:
+    """Return the efforts (n,) that carry one kilogram at a point whose Jacobian is `jacobian` (3, n)."""
+    effort: Array = -(np.array(gravity) @ jacobian)
+    return effort
+
+
+def _upright(gravity: Array) -> tuple[float, Array | None]:
+    """Return |gravity| and the rotation (3, 3) that takes its opposite to z; None for one along -z.
+
+    Rodrigues' formula for the least rotation from the unit v to z: R = 1 + [w] + [w]^2 / (1 + v_z), w = v x z; about x
+    for a robot that hangs.
+    """
+    size = float(-gravity[2])
+    if size >= 0.0 and not gravity[:2].any():
+        return size, None
+    size = float(np.linalg.norm(gravity))
+    v = -gravity / size
+    if v[2] < -1.0 + 1e-12:
+        return size, np.diag([1.0, -1.0, -1.0])
+    w = np.array([[0.0, 0.0, -v[0]], [0.0, 0.0, -v[1]], [v[0], v[1], 0.0]])  # [v x z]
+    R: Array = np.eye(3) + w + w @ w / (1.0 + v[2])
+    return size, R

@@ -72,6 +72,17 @@ def _rounded(array: Array) -> Array:
     return np.where(np.abs(array - nearest) < _ROUNDING, nearest, array)
 
 
+def first_joint(robot: Robot) -> Array:
+    """Return where the first joint of the arm is (3,) [m] in the root link's frame, joints before it at zero."""
+    T = np.eye(4)
+    for joint in urdf.parse(robot.urdf).chain(robot.tip):
+        T = T @ joint.origin
+        if joint.name in robot.joints:
+            break
+    place: Array = T[:3, 3]
+    return place
+
+
 class Kinematics:
     """Position, Jacobian and inverse kinematics of the end effector, in the root link's frame, numpy in and out.
 

@@ -1,9 +1,9 @@
 """The nominal rigid-body model of a robot, from its URDF: M(q) qdd + h(q, qd) = tau (Featherstone 2008, eq. 1.1).
 
-M is the joint-space inertia, h gravity, Coriolis and centrifugal forces. The base is fixed, joints that are not
-controlled are locked at zero, and there is no friction. M and h are linear in the links' masses and inertias:
-scaling all of them by s gives qdd = M^-1 (tau / s - h), and gravity s g(q). A motor's reflected inertia ("armature",
-gear ratio squared times rotor inertia) adds to the diagonal of M and does not scale.
+M is the joint-space inertia, h gravity (`Robot.gravity`), Coriolis and centrifugal forces. The base is fixed, joints
+that are not controlled are locked at zero, and there is no friction. M and h are linear in the links' masses and
+inertias: scaling all of them by s gives qdd = M^-1 (tau / s - h), and gravity s g(q). A motor's reflected inertia
+("armature", gear ratio squared times rotor inertia) adds to the diagonal of M and does not scale.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from ..config.section import per_joint
 from ..exceptions import RobotDescriptionError
 from . import urdf
 from .robot import Robot
-
-GRAVITY = 9.81  # [m/s^2], along -z of the root link
 
 
 def forward_dynamics(robot: Robot, mass_scale: float = 1.0, armature: tuple[float, ...] = (0.0,)) -> casadi.Function:
@@ -71,7 +69,7 @@ def mass_and_bias(robot: Robot, q: casadi.SX, qd: casadi.SX) -> tuple[casadi.SX,
         )
     mechanism = ElementTree.tostring(urdf.reduced(robot.urdf, robot.joints), encoding="unicode")
     try:
-        model = KinDynComputations(mechanism, list(robot.joints), gravity=np.array([0, 0, -GRAVITY, 0, 0, 0.0]))
+        model = KinDynComputations(mechanism, list(robot.joints), gravity=np.array([*robot.gravity, 0, 0, 0.0]))
         M = model.mass_matrix(casadi.SX.eye(4), q)[6:, 6:]
         h = model.bias_force(casadi.SX.eye(4), q, casadi.SX.zeros(6), qd)[6:]
     except Exception as error:  # adam and its URDF parser raise whatever they meet

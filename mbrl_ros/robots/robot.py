@@ -48,6 +48,8 @@ class Robot:
     root : the link in whose frame positions are given
     tip, tip_offset : the end effector is the point tip_offset (3,) [m] in the frame of link `tip`
     rotor_inertia : [kg m^2 or kg], reflected through the gears; None: unknown
+    gravity : (3,) [m/s^2] in the root link's frame
+    damping : [N m s/rad or N s/m], friction : [N m or N], as the URDF says, 0 where it says nothing
     uncontrolled : names of the k joints that move the end effector and are not controlled, from the root on
     """
 
@@ -65,8 +67,11 @@ class Robot:
     root: str
     tip: str
     tip_offset: Array
+    damping: Array
+    friction: Array
     rotor_inertia: Array | None = None
     uncontrolled: tuple[str, ...] = ()
+    gravity: tuple[float, ...] = (0.0, 0.0, -9.81)
 
     @property
     def n(self) -> int:
@@ -125,12 +130,9 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
         "velocity": (-velocity, velocity),
         "position": (np.maximum(lower, -CONTINUOUS_COMMAND), np.minimum(upper, CONTINUOUS_COMMAND)),
     }[settings.interface]
-    if len(settings.tip_offset) != 3:
-        raise ConfigurationError(
-            f"'tip_offset' must have 3 entries [m], got {len(settings.tip_offset)}",
-            key="tip_offset",
-            value=settings.tip_offset,
-        )
+    for key, unit, vector in (("tip_offset", "m", settings.tip_offset), ("gravity", "m/s^2", settings.gravity)):
+        if len(vector) != 3:
+            raise ConfigurationError(f"'{key}' must have 3 entries [{unit}], got {len(vector)}", key=key, value=vector)
     rotors = per_joint(settings.rotor_inertia, n, "rotor_inertia") if settings.rotor_inertia else None
     tip = _tip(tree, names, settings.tip)
     return Robot(
@@ -148,10 +150,13 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
         root=tree.root,
         tip=tip,
         tip_offset=_frozen(np.array(settings.tip_offset)),
+        damping=_frozen(np.array([joint.damping for joint in controlled])),
+        friction=_frozen(np.array([joint.friction for joint in controlled])),
         rotor_inertia=None if rotors is None else _frozen(rotors),
         uncontrolled=tuple(
             joint.name for joint in tree.chain(tip) if joint.kind in MOVABLE and joint.name not in names
         ),
+        gravity=settings.gravity,
     )
 
 

@@ -31,7 +31,8 @@ class Joint:
 
     `limit` holds the attributes of <limit> [rad or m, rad/s or m/s, N m or N], infinite and NaN ones too: only those of
     controlled joints matter. `unreadable` holds the texts of those that are no number. A mimic joint has `mimic`, the
-    joint it follows, and counts as not movable.
+    joint it follows, and counts as not movable. `damping` [N m s/rad or N s/m] and `friction` [N m or N] are those of
+    <dynamics>, 0 where they are not given, or are no number above 0.
     """
 
     name: str
@@ -43,6 +44,8 @@ class Joint:
     limit: dict[str, float]
     mimic: str = ""
     unreadable: dict[str, str] = field(default_factory=dict)
+    damping: float = 0.0
+    friction: float = 0.0
 
     @property
     def movable(self) -> bool:
@@ -166,7 +169,7 @@ def _joint(element: ElementTree.Element) -> Joint:
     length = float(np.linalg.norm(direction))
     if kind in MOVABLE and length < 1e-9:
         raise RobotDescriptionError(f"the axis of {what} is zero; give it a direction")
-    limit, mimic = element.find("limit"), element.find("mimic")
+    limit, mimic, dynamics = element.find("limit"), element.find("mimic"), element.find("dynamics")
     texts = {} if limit is None else {key: limit.attrib[key] for key in LIMITS if key in limit.attrib}
     values = {key: limit_of(text) for key, text in texts.items()}
     return Joint(
@@ -179,7 +182,15 @@ def _joint(element: ElementTree.Element) -> Joint:
         limit={key: value for key, value in values.items() if value is not None},
         mimic="" if mimic is None else attribute(mimic, "joint", f"<mimic> of {what}"),
         unreadable={key: text for key, text in texts.items() if values[key] is None},
+        damping=_loss(dynamics, "damping"),
+        friction=_loss(dynamics, "friction"),
     )
+
+
+def _loss(dynamics: ElementTree.Element | None, key: str) -> float:
+    """Return a friction coefficient of <dynamics>, 0 where it says nothing that can be used."""
+    value = None if dynamics is None else limit_of(dynamics.get(key, ""))
+    return value if value is not None and 0.0 < value < math.inf else 0.0
 
 
 def inertials(text: str, links: Collection[str]) -> dict[str, Inertial]:

@@ -20,7 +20,7 @@ from ..config.sections.simulation import PlantSettings
 from ..exceptions import ConfigurationError, RobotDescriptionError
 from ..robots import Robot
 from ..types import Array
-from .mechanism import bare_mechanism
+from .mechanism import bare_mechanism, losses
 from .plant_base import POSITION_GAIN, VELOCITY_TIME, BasePlant
 
 try:
@@ -46,7 +46,8 @@ class DartPlant(BasePlant):
         self._skeleton = _skeleton(robot)
         self._world = dart.simulation.World()
         self._world.setTimeStep(settings.timestep)
-        self._world.setGravity(np.array(settings.gravity))
+        self._gravity = np.array(settings.gravity or robot.gravity)
+        self._world.setGravity(self._gravity)
         tip = self._skeleton.getBodyNode(robot.tip)
         weld, self._payload = self._skeleton.createWeldJointAndBodyNodePair(tip)
         offset = np.eye(4)
@@ -56,10 +57,8 @@ class DartPlant(BasePlant):
         self._world.addSkeleton(self._skeleton)
         order = {self._skeleton.getDof(i).getName(): i for i in range(self._skeleton.getNumDofs())}
         self._dof = np.array([order[name] for name in robot.joints])
-        friction = settings.frictionloss or tuple(np.minimum(0.5, robot.effort_limit / 60.0))
         self._rotors = per_joint(settings.armature, n, "armature")
-        self._damping = per_joint(settings.damping, n, "damping")
-        self._dry = per_joint(friction, n, "frictionloss")
+        self._damping, self._dry = losses(settings, robot)
         self._held = np.zeros(n)  # f of the last step
         self._limit_joints()
         if settings.mass_factor != 1.0:
@@ -165,7 +164,7 @@ class DartPlant(BasePlant):
     def _payload_weight(self) -> Array:
         """Return the efforts (n,) that carry the payload's weight, which a drive does not know."""
         J = np.array(self._skeleton.getLinearJacobian(self._payload))[:, self._dof]
-        weight: Array = -J.T @ (self._payload.getMass() * np.array(self.settings.gravity))
+        weight: Array = -J.T @ (self._payload.getMass() * self._gravity)
         return weight
 
     def _state(self) -> tuple[Array, Array, Array]:

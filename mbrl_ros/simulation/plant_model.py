@@ -12,6 +12,7 @@ from ..config.section import per_joint
 from ..config.sections.simulation import PlantSettings
 from ..robots import Robot
 from ..types import Array
+from .mechanism import losses
 from .model import TIP, compiled, mechanism, mujoco, place
 
 PAYLOAD_BODY = "mbrl_payload"  # name of the payload's body
@@ -32,18 +33,13 @@ def plant_model(settings: PlantSettings, robot: Robot) -> mujoco.MjModel:
     n = robot.n
     spec, is_urdf = mechanism(settings.model, robot)
     spec.option.timestep = settings.timestep
-    spec.option.gravity = settings.gravity
+    spec.option.gravity = settings.gravity or robot.gravity
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONTACT
     for body in spec.bodies:
         body.gravcomp = 0.0 if robot.interface == "effort" else 1.0
     if is_urdf:
-        friction = settings.frictionloss or tuple(np.minimum(0.5, robot.effort_limit / 60.0))
-        columns = (
-            per_joint(settings.armature, n, "armature"),
-            per_joint(settings.damping, n, "damping"),
-            per_joint(friction, n, "frictionloss"),
-        )
+        columns = (per_joint(settings.armature, n, "armature"), *losses(settings, robot))
         for name, armature, damping, frictionloss in zip(robot.joints, *columns, strict=True):
             joint = spec.joint(name)
             joint.armature, joint.damping, joint.frictionloss = armature, _damping(joint, damping), frictionloss

@@ -29,6 +29,7 @@ SUMMARY = {
     "rate_hz",
     "horizon",
     "estimator",
+    "tolerance_mm",
     "targets",
     "feature_targets",
     "payload",

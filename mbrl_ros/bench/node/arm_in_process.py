@@ -31,6 +31,7 @@ from ...runtime.mailbox import Arrival, Mailbox
 from ...runtime.time_line import StampJudge, StateAge
 from ...safety.state_machine import Request, State
 from ...safety.supervisor import Supervisor
+from ...simulation.mechanism import USUAL_DAMPING
 from ...simulation.plant import Plant
 from ...types import Array
 from ..checked_outputs import CheckedOutputs
@@ -112,7 +113,13 @@ class ArmInProcess:
         self.dt, self._periods, self._clock = 1.0 / IN_PROCESS_RATE, 0, InProcessClock()
         self.ahead = self.shift = 0.0
         self.plant = Plant(
-            PlantSettings(rate=IN_PROCESS_RATE, initial_position=START_POSE, initial_noise=PLANT_NOISE, seed=seed),
+            PlantSettings(
+                rate=IN_PROCESS_RATE,
+                initial_position=START_POSE,
+                initial_noise=PLANT_NOISE,
+                damping=(USUAL_DAMPING,),
+                seed=seed,
+            ),
             robot,
         )
         self._measured = self.plant.reset()

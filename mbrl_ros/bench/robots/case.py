@@ -15,6 +15,7 @@ from ...config.sections.simulation import PlantSettings
 from ...exceptions import ConfigurationError
 from ...replay.initial import HORIZON
 from ...robots import Robot, load_robot, sources
+from ...simulation.mechanism import USUAL_DAMPING, USUAL_FRICTION
 from ...simulation.plant import Plant
 from ...simulation.plant_base import BasePlant
 from ...types import Array
@@ -78,7 +79,7 @@ def prepare(
         "rate": condition.rate,
         "seed": seed,
         "initial_noise": 0.0,
-        "frictionloss": _friction(nominal, condition),
+        **_friction(nominal, condition),
         "velocity_spikes": _spikes(arm, condition.spike),
         **condition.plant,
     }
@@ -115,11 +116,13 @@ def with_efforts(text: str, factor: float) -> str:
     return LIMIT.sub(lambda found: f"{found[1]}{factor * float(found[2]):.9g}{found[3]}", text)
 
 
-def _friction(nominal: Robot, condition: Condition) -> tuple[float, ...]:
-    """Return the dry friction of every joint, which does not follow the changed effort limits."""
+def _friction(nominal: Robot, condition: Condition) -> dict[str, tuple[float, ...]]:
+    """Return the friction of every joint, which follows neither changed effort limits nor what a URDF says."""
+    share, most = USUAL_FRICTION
+    dry = np.minimum(most, share * nominal.effort_limit)
     if condition.coulomb:
-        return tuple(np.minimum(condition.coulomb, COULOMB_SHARE * nominal.effort_limit))
-    return tuple(np.minimum(0.5, nominal.effort_limit / 60.0))
+        dry = np.minimum(condition.coulomb, COULOMB_SHARE * nominal.effort_limit)
+    return {"damping": (USUAL_DAMPING,), "frictionloss": tuple(dry)}
 
 
 def _spikes(arm: Arm, size: float) -> tuple[str, ...]:

@@ -47,6 +47,12 @@ class RobotSettings(Section):
     jerk_limit: tuple[float, ...] = setting(
         (100.0,), "joint jerk limit of references", unit="rad/s^3 or m/s^3", low=1e-2, per_joint=True
     )
+    gravity: tuple[float, ...] = setting(
+        (0.0, 0.0, -9.81),
+        "gravity in the frame of the root link, for a robot on a wall or a ceiling whose URDF does not begin with a "
+        "fixed joint from an upright world; [0, 0, 9.81] where the root link hangs upside down",
+        unit="m/s^2",
+    )
     rotor_inertia: tuple[float, ...] = setting(
         (),
         "known part of the rotors' inertia, reflected through the gears (armature), as a lower bound; a "

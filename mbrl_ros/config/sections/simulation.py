@@ -7,6 +7,14 @@ import dataclasses
 from ...exceptions import ConfigurationError
 from ..section import Section, setting
 
+USUAL_TIMESTEP = 0.001  # [s]
+
+
+def fitting_timestep(rate: float) -> float:
+    """Return the step of the physics [s] next to the usual one of which the period of `rate` [Hz] is a multiple."""
+    period = 1.0 / rate
+    return period / max(1, round(period / USUAL_TIMESTEP))
+
 
 @dataclasses.dataclass(frozen=True)
 class PlantSettings(Section):
@@ -15,7 +23,7 @@ class PlantSettings(Section):
     model: str = setting("", "URDF or MJCF: a file, its text, or 'package-data:NAME'; empty: the URDF of the robot")
     rate: float = setting(200.0, "control rate; one step of the plant is one period", unit="Hz", low=1.0, high=2000.0)
     timestep: float = setting(
-        0.001, "step of the physics; the control period must be a multiple", unit="s", low=1e-5, high=0.01
+        USUAL_TIMESTEP, "step of the physics; the control period must be a multiple", unit="s", low=1e-5, high=0.01
     )
     position_noise: float = setting(1e-4, "standard deviation of measured positions", unit="rad or m", low=0.0)
     position_resolution: float = setting(
@@ -72,11 +80,17 @@ class PlantSettings(Section):
         per_joint=True,
     )
     damping: tuple[float, ...] = setting(
-        (0.1,), "viscous friction (an MJCF has its own)", unit="N m s/rad or N s/m", low=0.0, per_joint=True
+        (),
+        "viscous friction (an MJCF has its own); empty: the URDF's (effort interface), and 0.1 where that is 0 or "
+        "missing",
+        unit="N m s/rad or N s/m",
+        low=0.0,
+        per_joint=True,
     )
     frictionloss: tuple[float, ...] = setting(
         (),
-        "dry friction (an MJCF has its own); empty: a sixtieth of the effort limit, at most 0.5",
+        "dry friction (an MJCF has its own); empty: the URDF's (effort interface), and where that is 0 or missing a "
+        "sixtieth of the effort limit, at most 0.5",
         unit="N m or N",
         low=0.0,
         per_joint=True,
@@ -108,7 +122,7 @@ class PlantSettings(Section):
     )
     initial_noise: float = setting(0.02, "standard deviation of the positions at reset", unit="rad or m", low=0.0)
     seed: int = setting(0, "seed of every random number of the plant", low=0)
-    gravity: tuple[float, ...] = setting((0.0, 0.0, -9.81), "in the frame of the model's world", unit="m/s^2")
+    gravity: tuple[float, ...] = setting((), "in the frame of the model's world; empty: robot.gravity", unit="m/s^2")
     payload_body: str = setting("", "body or site that carries the payload; empty: the end-effector point")
     payload_offset: tuple[float, ...] = setting(
         (0.0, 0.0, 0.0), "center of the payload in the frame of that body", unit="m"
@@ -132,7 +146,7 @@ class PlantSettings(Section):
                 value=self.timestep,
             )
         for key, vector in (("gravity", self.gravity), ("payload_offset", self.payload_offset)):
-            if len(vector) != 3:
+            if len(vector) != 3 and (vector or key != "gravity"):
                 raise ConfigurationError("must have 3 entries", key=key, value=vector)
         if len(self.mark_offsets) not in (0, 3 * len(self.marks)):
             raise ConfigurationError(

@@ -8,6 +8,7 @@ import pytest
 from mbrl_ros.cli.main import main
 from mbrl_ros.console.progress import Progress
 from mbrl_ros.exceptions import ConfigurationError
+from mbrl_ros.references.workspace import HOLDABLE
 from support.needs import needs, present
 from support.robots import planar_arm, planar_robot
 
@@ -58,7 +59,7 @@ def test_targets_can_be_held_with_the_efforts_there_are_and_those_that_cannot_ar
 
     course = targets.draw(robot, effort, 3, 4)
     assert course.targets.shape == (4, 3) and course.redrawn > 0
-    assert (np.abs(effort(course.start)) <= targets.HOLDABLE * robot.effort_limit).all()
+    assert (np.abs(effort(course.start)) <= HOLDABLE * robot.effort_limit).all()
     assert np.allclose(course.targets[:, 1], 0.0, atol=1e-9)  # the arm moves in a plane
     again = targets.draw(robot, effort, 3, 4)
     assert np.array_equal(again.targets, course.targets) and np.array_equal(again.start, course.start)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mbrl_ros.exceptions import RobotDescriptionError
 from mbrl_ros.robots.arm import arm_of
 from mbrl_ros.robots.urdf import parse
 
@@ -40,6 +41,7 @@ HAND = ("hand_joint", "fixed", "link3", "hand")
         ([HAND, ("a", "prismatic", "hand", "left"), ("b", "prismatic", "hand", "right")], "hand", ("a", "b")),
         ([HAND, ("a", "prismatic", "hand", "left"), ("b", "prismatic", "hand", "right", "a")], "hand", ("a",)),
         ([HAND, ("a", "revolute", "hand", "left"), ("b", "revolute", "left", "tip", "a")], "hand", ("a",)),
+        ([HAND, ("theGripper", "revolute", "hand", "jaw")], "hand", ("theGripper",)),
     ),
 )
 def test_the_tip_is_the_flange_and_fingers_are_no_joints_of_the_arm(more, flange, left_out):
@@ -55,3 +57,22 @@ def test_of_two_arms_on_a_torso_the_longer_or_else_the_first_is_taken():
     assert equal.left_out == ("lift", "right_j1", "right_j2", "right_j3")
     longer = arm_of(tree(*torso, *series("left_", "torso", 3), *series("right_", "torso", 4)))
     assert longer.joints == tuple(f"right_j{i}" for i in (1, 2, 3, 4)) and longer.flange == "right_link4"
+    assert equal.others == ("right_link3",) and not longer.others
+
+
+def test_a_given_tip_chooses_the_arm():
+    torso = [("lift", "prismatic", "base", "torso")]
+    both = tree(*torso, *series("left_", "torso", 3), *series("right_", "torso", 2), ("f", "fixed", "right_link2", "r"))
+    found = arm_of(both, "r")
+    assert found.joints == ("right_j1", "right_j2") and found.flange == "r" and found.others == ("left_link3",)
+    with pytest.raises(RobotDescriptionError, match="no link 'right_lnk2'; did you mean 'right_link2'"):
+        arm_of(both, "right_lnk2")
+
+
+@pytest.mark.parametrize(
+    ("first", "joints"), [("right_j0", ("right_j0", "right_j1", "right_j2")), ("waist", ("right_j1", "right_j2"))]
+)
+def test_a_joint_that_carries_a_head_too_is_the_arm_s_if_it_is_named_as_the_next_one(first, joints):
+    head = ("head_pan", "revolute", "shoulder", "head")
+    arm = [(first, "revolute", "base", "shoulder"), *series("right_", "shoulder", 2)]
+    assert arm_of(tree(*arm, head)).joints == joints

@@ -15,6 +15,7 @@ from support.needs import needs, present
 
 if present("mujoco"):
     from mbrl_ros.simulation import rendering
+    from mbrl_ros.simulation.mechanism import losses
     from mbrl_ros.simulation.plant import Plant
 
 pytestmark = needs("mujoco")
@@ -178,6 +179,25 @@ def test_dry_friction_defaults_to_a_sixtieth_of_the_effort_limit():
 
 
 # --- disturbances --------------------------------------------------------------------------------------------
+
+
+def test_friction_is_the_urdf_s_where_it_gives_some():
+    """Zeros are what exporters write where nothing is known."""
+    dynamics = {"shoulder": 'damping="2.5" friction="1.5"', "elbow": 'damping="0" friction="nonsense"'}
+    text = ARM
+    for name, given in dynamics.items():
+        joint = f'<joint name="{name}" type="revolute">'
+        text = text.replace(joint, f"{joint}<dynamics {given}/>")
+    plant = plant_of(text)
+    damping, dry = losses(PlantSettings(), plant.robot)
+    np.testing.assert_array_equal(damping, [2.5, 0.1])
+    np.testing.assert_array_equal(dry, [1.5, 0.5])  # at most half a newton metre where nothing is known
+    np.testing.assert_array_equal(plant.model.dof_frictionloss, dry)
+    damping, dry = losses(PlantSettings(), plant_of(text, interface="velocity").robot)  # its drives overcome it
+    np.testing.assert_array_equal(damping, [0.1, 0.1])
+    np.testing.assert_array_equal(dry, [0.5, 0.5])
+    damping, dry = losses(PlantSettings(damping=(0.3,), frictionloss=(0.2,)), plant.robot)
+    assert (damping == 0.3).all() and (dry == 0.2).all()
 
 
 def test_a_payload_weighs_what_it_should_and_does_not_disturb_the_instant():

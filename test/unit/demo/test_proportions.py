@@ -1,0 +1,85 @@
+"""The demo in proportion to its arm."""
+
+import re
+
+import numpy as np
+import pytest
+
+from mbrl_ros.config.sections.robot import RobotSettings
+from mbrl_ros.config.sections.simulation import CameraSettings
+from mbrl_ros.demo.proportions import Holding, Proportions, length, rounded_down
+from mbrl_ros.demo.scenario import SLOT, build_scenario, full_duration
+from mbrl_ros.references.workspace import HOLDABLE, starting_posture
+from mbrl_ros.robots import load_robot
+from mbrl_ros.robots.kinematics import Kinematics
+from support.robots import planar_arm, planar_robot
+
+
+@pytest.mark.parametrize(
+    ("kg", "round_kg"), [(1.68, 1.5), (0.99, 0.7), (1.0, 1.0), (0.061, 0.05), (29.0, 20.0), (0.0, 0.0), (-1.0, 0.0)]
+)
+def test_payloads_are_round_numbers_that_are_not_larger(kg, round_kg):
+    assert rounded_down(kg) == pytest.approx(round_kg)
+
+
+def test_lengths_in_words():
+    assert [length(mm) for mm in (10.0, 6.7, 4.0)] == ["1 cm", "6.7 mm", "4 mm"]
+
+
+def test_what_holds_a_load_is_its_weight_at_the_tip():
+    robot = planar_robot(2)  # two links of 0.5 m and 1 kg
+    np.testing.assert_allclose(Holding(robot)(np.zeros(2)), [2 * 9.81 * 0.5, 9.81 * 0.25], rtol=1e-9)
+    np.testing.assert_allclose(Holding(robot, 2.0).per_kg(np.zeros(2)), [9.81, 9.81 * 0.5], rtol=1e-9)
+    np.testing.assert_allclose(Holding(robot, 2.0)(np.zeros(2)) - Holding(robot)(np.zeros(2)), [19.62, 9.81])
+
+
+def test_a_tenth_of_the_size_has_a_tenth_of_the_distances_and_a_smaller_tolerance():
+    large, small = Proportions(planar_robot(3, effort=60.0)), Proportions(planar_robot(3, effort=60.0, length=0.05))
+    np.testing.assert_allclose(small.distances, 0.1 * np.array(large.distances), rtol=1e-6)
+    assert large.tolerance == 0.01 and small.tolerance == pytest.approx(0.012 * small.reach, abs=1e-4)
+
+
+def test_the_payload_is_a_share_of_what_moves_and_no_more_than_the_arm_can_hold():
+    assert Proportions(planar_robot(3, effort=200.0)).payload_kg == 0.3  # a tenth of 3 kg
+    weak = planar_robot(3, effort=18.0)
+    kg, holding = Proportions(weak).payload_kg, Holding(weak)
+    assert 0.0 < kg < 0.3
+    rng, held = np.random.default_rng(5), []
+    for q in rng.uniform(-2.3, 2.3, (500, 3)):
+        if (np.abs(holding(q)) <= HOLDABLE * weak.effort_limit).all():
+            held.append((np.abs(holding(q) + kg * holding.per_kg(q)) <= HOLDABLE * weak.effort_limit).all())
+    assert np.mean(held) > 0.8
+
+
+def spatial(scale: float, kind: str = "revolute"):
+    """An arm with a turning base and three links, `scale` times half a metre each; the base may be continuous."""
+    text = planar_arm(3, length=0.5 * scale, effort=60.0)
+    base = (
+        f'<link name="ground"/><joint name="turn" type="{kind}"><parent link="ground"/><child link="base"/>'
+        f'<origin xyz="0 0 {0.4 * scale}"/><axis xyz="0 0 1"/><limit lower="-3" upper="3" effort="60" velocity="3"/>'
+        "</joint>"
+    )
+    inertial = re.search(r"<inertial>.*?</inertial>", text, re.S)[0]
+    text = text.replace('<link name="base"/>', f'{base}<link name="base">{inertial}</link>')
+    return load_robot(RobotSettings(), text)
+
+
+@pytest.mark.parametrize("kind", ["revolute", "continuous"])
+@pytest.mark.parametrize("scale", [1.0, 0.2])
+def test_every_target_of_a_scenario_can_be_reached_and_held_with_the_payload(scale, kind):
+    robot = spatial(scale, kind)
+    scenario = build_scenario(robot, starting_posture(robot), 3, camera=CameraSettings())
+    usual, kinematics = Proportions(robot), Kinematics(robot)
+    assert scenario.duration == pytest.approx(full_duration()) and scenario.payload_kg == usual.payload_kg > 0.0
+    assert scenario.tolerance == usual.tolerance
+    holding, q = Holding(robot, scenario.payload_kg), starting_posture(robot)
+    for slot in scenario.slots_of("point"):
+        q, distance = kinematics.inverse(slot.value, q, restarts=0)
+        assert distance < 1e-4 and slot.end - slot.start == pytest.approx(SLOT)
+        assert (np.abs(holding(q)) <= HOLDABLE * robot.effort_limit + 1e-9).all()
+    for slot in scenario.slots_of("features"):
+        away = np.linalg.norm(slot.camera.position - kinematics.position(q))
+        assert usual.distances[0] <= away + 1e-9 and away <= usual.distances[1] + 1e-9
+        assert np.isfinite(slot.value).all() and np.abs(slot.value).max() < 0.6
+    again = build_scenario(robot, starting_posture(robot), 3, camera=CameraSettings())
+    assert all(np.array_equal(a.value, b.value) for a, b in zip(scenario.slots, again.slots, strict=True))
