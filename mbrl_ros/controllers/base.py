@@ -116,7 +116,7 @@ class Controller(Protocol):
         """
 
     def rejoin(self, observation: Observation) -> None:
-        """Let a motion towards a goal go on from where the robot is: not only this controller has moved it."""
+        """Let a motion towards a goal go on from where the robot is, or wait: see `TargetManager.ramp_in`."""
 
     def skip_transition(self, forget: float = 0.0) -> None:
         """Learn nothing in the next step, and forget the last `forget` [s]: the robot may not have followed."""
@@ -231,8 +231,7 @@ class TargetTracking:
 
     def rejoin(self, observation: Observation) -> None:
         """See `Controller`."""
-        if observation.stamp < self.target_manager.joints.end:
-            self.target_manager.rejoin(observation.q, observation.qd, observation.stamp)
+        self.target_manager.ramp_in(observation.q, observation.qd, observation.stamp)
 
     def skip_transition(self, forget: float = 0.0) -> None:
         """Do nothing: nothing is learned."""

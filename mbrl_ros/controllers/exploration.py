@@ -7,6 +7,8 @@ even s_start h_j a change of the velocity that is larger than `control.explorati
 tick:
 
     h_j <- h_j min(1, exploration_noise sigma / (B_jj h_j dt s_start))
+
+Position commands are taken to be obeyed within a tick: B_jj = 1 / dt^2.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ class Exploration:
         self._settings = settings
 
     def fit_to_gain(self, gain: Gain, noise: float) -> None:
-        """Reduce the noise on efforts for the input gain B (nu, nu) and the velocities' noise sigma [rad/s]."""
+        """Reduce the noise for the input gain B (nu, nu) and the velocities' noise sigma [rad/s]."""
         c, scale = self._settings, self._robot.command_scale
         visible = c.exploration_noise * noise / (gain.diagonal() * scale * self._dt)
         self._size = scale * np.minimum(1.0, visible / max(c.exploration_start, 1e-9))

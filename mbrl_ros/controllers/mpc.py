@@ -20,8 +20,10 @@ from ..costs import CostContext, build_cost
 from ..costs.command_change import shape
 from ..dynamics import Innovation, OnlineDynamics
 from ..dynamics.delay_monitor import DelayMonitor
+from ..dynamics.state_filter import StateFilter
 from ..planners.base import PlannerContext, build_planner
 from ..planners.execution import execute
+from ..references.reference_time import ReferenceTime
 from ..references.target_manager import TargetManager
 from ..robots import Robot
 from ..types import (
@@ -76,9 +78,14 @@ class MpcController(TargetTracking):
         )
         self._parameters = CostParameters(self.cost, self.horizon, c.reference)
         self._exploration = Exploration(robot, c.control, self.dt)
+        if robot.interface == "position":
+            self._exploration.fit_to_gain(np.eye(self.nu) / self.dt**2, c.dynamics.noise)
         self._stages = np.arange(self.horizon + 1.0)
         self._late, self._authority = 0, 1.0
         self._planned = False
+        positions = robot.interface == "position"
+        self._filter = StateFilter(self.dt) if positions else None
+        self._reference_time = ReferenceTime(self.dt) if positions else None
 
     @property
     def dynamics(self) -> OnlineDynamics:
@@ -101,7 +108,7 @@ class MpcController(TargetTracking):
         self._weigh_efforts()
         self._exploration.reset(observation.stamp)
         self.target_manager.reset(observation.q, observation.stamp)
-        self._planned = False
+        self._begin_plan()
 
     def hold(self, observation: Observation) -> None:
         """Come to rest and forget every target; what was learned stays."""
@@ -112,8 +119,15 @@ class MpcController(TargetTracking):
         if self.learner.last is not None:
             self._exploration.postpone(observation.stamp - self.learner.last[0])
         self.learner.resume(command)
-        self._planned = False
+        self._begin_plan()
         self.target_manager.resume(observation.q, observation.qd, observation.stamp)
+
+    def _begin_plan(self) -> None:
+        """Plan from the next measured state on, without what was planned before."""
+        self._planned = False
+        if self._filter is not None and self._reference_time is not None:
+            self._filter.reset()
+            self._reference_time.reset()
 
     def skip_transition(self, forget: float = 0.0) -> None:
         """Let the model learn nothing in the next step, and forget the last time; see `Controller`."""
@@ -159,7 +173,8 @@ class MpcController(TargetTracking):
         fitted = time.perf_counter()
         self.target_manager.place_uncontrolled(observation.uncontrolled)
         self.target_manager.advance(stamp, x, fresh=features_fresh, known=learner.dynamics.features.known)
-        ahead = learner.history.roll_forward(x, stamp, dynamics, self._late)
+        known = x if self._filter is None else self._filter.update(stamp, x, dynamics, learner.history)
+        ahead = learner.history.roll_forward(known, stamp, dynamics, self._late)
         parameters = self._references(stamp + learner.history.delay + self._late * self.dt)
         periods = learner.periods_since_last(stamp)
         if not self._planned:
@@ -211,6 +226,8 @@ class MpcController(TargetTracking):
 
     def _references(self, start: float) -> StageParameters:
         """Return the cost's parameters (H+1, np) for a horizon that begins at `start` [s]."""
+        if self._reference_time is not None:
+            start = self._reference_time.advance(start)
         times: Array = start + self.dt * self._stages
         return self._parameters.at(self.target_manager.preview(times))
 

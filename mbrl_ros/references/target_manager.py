@@ -23,7 +23,7 @@ from .preview import Preview
 from .segments import Waypoints
 from .target_queue import TargetQueue
 from .targets import Target, feature_target, joint_target, shortest_turns, trajectory_target
-from .trajectory import feature_reference, joint_reference
+from .trajectory import excitation, feature_reference, joint_reference
 
 AT_REST = 0.02  # of its speed limit: an arm that moves no faster than this rests
 APART = 0.1  # a reference this far from the arm is not the one it moves along [rad or m]
@@ -93,6 +93,14 @@ class TargetManager:
         if goal is not None:
             self.joints.go_to(goal, stamp, self._start_at(q, qd))
 
+    def ramp_in(self, q: Array, qd: Array, stamp: float) -> None:
+        """Rejoin in every tick of a ramp; the goal of position commands, which need none, waits for its end."""
+        moving = stamp < self.joints.end
+        if moving and self.robot.interface != "position":
+            self.rejoin(q, qd, stamp)
+        elif moving and self._goal() is not None:  # begun anew where it is measured it would be led to and fro
+            self.joints.wait(stamp)
+
     def _start_at(self, q: JointVector, qd: JointVector) -> tuple[JointVector, JointVector, JointVector]:
         """Return position, velocity and acceleration that a reference may begin with at q, qd (n,)."""
         fastest = 0.999 * self.settings.velocity_fraction * self.robot.velocity_limit
@@ -104,7 +112,7 @@ class TargetManager:
         return None if target is None or target.path is not None or self.phase is not Phase.TRACK else target.q
 
     def place_uncontrolled(self, r: Array | None) -> None:
-        """Take note of where joints that are not controlled are: r (k,), see `Observation.uncontrolled`."""
+        """Take note of where joints that are not controlled are: r (k,)."""
         self._points.place(r)
 
     @property
@@ -176,15 +184,14 @@ class TargetManager:
 
         Parameters
         ----------
-        stamp
-            Of the present state.
-        x
-            The present state (nx,), at least [q; qd].
+        stamp, x
+            Of the present state, and the state (nx,), at least [q; qd].
         fresh
             Whether its features rest on a recent frame.
         known
             Whether the image Jacobian is known.
         """
+        self.joints.go_on(stamp)
         while (due := self._queue.next_due(stamp)) is not None:
             self._begin(due, stamp, x)
         if self._postponed is not None and stamp >= self.joints.end:
@@ -260,9 +267,9 @@ class TargetManager:
         """Return the references at `times` (horizon + 1,) [s], rising; valid until the next call."""
         q = self.joints.over(times)
         if self.phase is Phase.EXCITE:
-            q += self._excitation(times)
+            q += excitation(self.settings, self.n, times - self._since)
         if self.target is not None and self.target.kind == "point":
-            return Preview("point", q, p=self._points.positions(q), uncontrolled=self._points.uncontrolled)
+            return Preview("point", q, p=self._points.positions(q), uncontrolled=self.uncontrolled)
         if self.phase is Phase.SERVO and self.features is not None:
             return Preview("features", q, s=self.features.over(times))
         return Preview("joints", q)
@@ -284,13 +291,6 @@ class TargetManager:
             self.features.go_to(self.target.value, stamp)
         self.joints.reset(x[: self.n], stamp)
         self.phase, self._since = phase, stamp
-
-    def _excitation(self, times: Array) -> Array:
-        """Return small sinusoids (T, n), a frequency for each joint, faded in over half a second."""
-        c, since = self.settings, times[:, None] - self._since
-        frequency = c.excitation_frequency * (0.6 + 0.8 * np.arange(self.n) / max(1, self.n - 1))
-        waves: Array = c.excitation_amplitude * np.clip(since / 0.5, 0.0, 1.0) * np.sin(2.0 * np.pi * frequency * since)
-        return waves
 
     def _accept(self, target: Target) -> Target:
         """Queue a target; TargetError while targets are refused, or if too many wait."""

@@ -46,11 +46,13 @@ class SmoothReference:
         self._start: Array = np.zeros(self.size)
         self._goal: Array = self._start
         self._begin = self.duration = 0.0
+        self._awaited: tuple[Array, float] | None = None  # the goal that waits, and until when
 
     def reset(self, y: Array, stamp: float) -> None:
         """Rest at y (size,) from `stamp` on."""
         self._start = self._goal = np.array(y, dtype=np.float64)
         self._begin, self.duration = stamp, 0.0
+        self._awaited = None
 
     def limit(self, share: float) -> None:
         """Keep to `share` (0, 1] of the velocities and accelerations given at first, from the next motion on."""
@@ -65,6 +67,17 @@ class SmoothReference:
         i.target_position, i.target_velocity, i.target_acceleration = list(goal), [0.0] * self.size, [0.0] * self.size
         self._move(i, stamp, start, f"no trajectory to {np.round(goal, 4).tolist()}")
         self._goal = np.array(goal, dtype=np.float64)
+
+    def wait(self, stamp: float) -> None:
+        """Come to rest, and let the first `go_on` later than `stamp` go on to the goal."""
+        goal = self._goal if self._awaited is None else self._awaited[0]
+        self.stop(stamp)
+        self._awaited = goal, stamp
+
+    def go_on(self, stamp: float) -> None:
+        """Go on to the goal that waits since before `stamp`, if one does."""
+        if self._awaited is not None and stamp > self._awaited[1]:
+            self.go_to(self._awaited[0], stamp)
 
     def stop(self, stamp: float, start: tuple[Array, Array, Array] | None = None) -> Array:
         """Come to rest from `start`, as for `go_to`, as soon as the limits allow; return where that is (size,)."""
@@ -91,6 +104,7 @@ class SmoothReference:
                 f"{str(error).strip().splitlines()[0]}"
             ) from None
         self._trajectory, self._start, self._begin, self.duration = motion, start[0], stamp, motion.duration
+        self._awaited = None
 
     def track(self, points: Waypoints, stamp: float, robot: Robot, *, late: bool = False) -> str:
         """Pass `points` from `stamp` on, from where the reference is then, and rest at the last one.
@@ -117,12 +131,13 @@ class SmoothReference:
         check_range(motion, robot)
         self._trajectory, self._start, self._goal = motion, start[0], points.Q[-1].copy()
         self._begin, self.duration = stamp, motion.duration
+        self._awaited = None
         return motion.describe()
 
     @property
     def end(self) -> float:
-        """When the goal is reached [s]."""
-        return self._begin + self.duration
+        """When the goal is reached [s]; infinite while it waits."""
+        return self._begin + self.duration if self._awaited is None else np.inf
 
     def at(self, stamp: float) -> Array:
         """Return y (size,) at `stamp` [s]."""
@@ -139,7 +154,7 @@ class SmoothReference:
 
     def _rest_at(self, stamp: float) -> Array | None:
         """Return y (size,) where it rests at `stamp`: before it begins, and from its end on; else None."""
-        if self.duration == 0.0 or stamp >= self.end or stamp < self._begin:
+        if self.duration == 0.0 or stamp >= self._begin + self.duration or stamp < self._begin:
             return self._start if stamp < self._begin and self.duration else self._goal
         return None
 
@@ -167,3 +182,11 @@ def feature_reference(m: int, settings: ReferenceSettings, dt: float) -> SmoothR
     """Make a reference for m feature coordinates (speeds are set in image widths, coordinates count half-widths)."""
     speed, acceleration = 2.0 * settings.feature_speed, 2.0 * settings.feature_acceleration
     return SmoothReference(dt, np.full(m, speed), np.full(m, acceleration), np.full(m, 10.0 * acceleration))
+
+
+def excitation(settings: ReferenceSettings, n: int, since: Array) -> Array:
+    """Return small sinusoids (T, n), a frequency for each joint, faded in over half a second `since` (T,) [s]."""
+    frequency = settings.excitation_frequency * (0.6 + 0.8 * np.arange(n) / max(1, n - 1))
+    faded = settings.excitation_amplitude * np.clip(since / 0.5, 0.0, 1.0)[:, None]
+    waves: Array = faded * np.sin(2.0 * np.pi * frequency * since[:, None])
+    return waves

@@ -22,7 +22,7 @@ WINDOW = 5  # periods over which a speed is measured
 class ServoRun:
     """A servo-controlled arm of two joints on the way to `target`; `speeds` and `commands` of every period so far."""
 
-    start, target = np.array([-1.5, 0.1]), TARGET
+    start, target, at_rest = np.array([-1.5, 0.1]), TARGET, 0.5  # at_rest [s] before the target comes
 
     def __init__(self, interface="velocity", **settings):
         values = {
@@ -41,7 +41,7 @@ class ServoRun:
         self.cycle = ControlCycle(self.controller, self.supervisor, self.outputs, self.conditions, dt=DT, timeout=0.05)
         self.q, self.qd, self.stamp = np.array(self.start), np.zeros(2), 500.0
         self.speeds, self.commands, self.reasons = [], [], Reason.NONE
-        self.advance(0.5)
+        self.advance(self.at_rest)
         self.controller.set_joint_target(self.target)
 
     def advance(self, seconds, switched_on=True, restarted=False):
@@ -85,12 +85,13 @@ class ForwardedRun(ServoRun):
     """The arm behind a forward_command_controller, which obeys the command before the last one at once.
 
     Switched off, a velocity goes on as it was and a position stays; `late` is the share of commands that come too late.
+    The target comes after `at_rest` seconds.
     """
 
     start, target = np.array([0.3, -0.4]), np.array([-1.6, 1.4])
 
-    def __init__(self, interface, late=0.0, seed=0):
-        self._late, self._random = late, np.random.default_rng(seed)
+    def __init__(self, interface, late=0.0, seed=0, at_rest=0.5):
+        self._late, self._random, self.at_rest = late, np.random.default_rng(seed), at_rest
         self._obeyed = self._received = None
         super().__init__(interface)
 

@@ -53,7 +53,7 @@ class ControlSettings(Section):
     exploration_noise: float = setting(
         3.0,
         "largest standard deviation of the velocity change that exploration causes in one tick, as a "
-        "multiple of dynamics.noise (effort interface)",
+        "multiple of dynamics.noise (effort and position interface)",
         low=0.0,
     )
     full_acceleration: float = setting(

@@ -6,7 +6,7 @@ import pytest
 from mbrl_ros.config.sections.references import ReferenceSettings
 from mbrl_ros.exceptions import ShapeError, TargetError
 from mbrl_ros.references.target_manager import Phase, TargetManager
-from mbrl_ros.references.trajectory import joint_reference
+from mbrl_ros.references.trajectory import SmoothReference, joint_reference
 from support.robots import planar_robot
 
 DT = 0.005
@@ -123,3 +123,21 @@ def test_an_image_target_is_looked_for_served_and_waited_for(robot):
     assert target_manager.end == np.inf
     target_manager.advance(2.0, x, fresh=True, known=False)
     assert target_manager.phase is Phase.EXCITE
+
+
+def test_a_goal_that_waits_is_gone_on_to_once_nothing_makes_it_wait():
+    reference = SmoothReference(0.01, np.array([1.0]), np.array([4.0]), np.array([40.0]))
+    reference.reset(np.zeros(1), 0.0)
+    reference.go_to(np.ones(1), 0.0)
+    for k in range(1, 100):
+        reference.go_on(0.01 * k)
+        reference.wait(0.01 * k)
+    assert reference.end == np.inf
+    rest = reference.at(1.0)
+    assert np.abs(rest).max() < 1e-3  # of the first period
+    assert reference.over(1.0 + 0.01 * np.arange(5)) == pytest.approx(np.repeat(rest[None], 5, axis=0))
+    reference.go_on(0.99)
+    assert reference.end == np.inf
+    reference.go_on(1.0)
+    assert reference.at(reference.end) == pytest.approx(1.0)
+    assert 1.0 < reference.end < 3.0
