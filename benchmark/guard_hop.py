@@ -1,11 +1,13 @@
 """What guard_node costs: the time that a command needs longer, and its share of a core.
 
-    python benchmark/guard_hop.py [--rate 200] [--seconds 20] [--joints 7] [--domain 86]
+    python benchmark/guard_hop.py [--rate 200] [--seconds 20] [--joints 7] [--clock 0] [--domain 86]
 
 This process plays mpc_node and the robot's controller. Every period it publishes a joint state and a command, in turn
 on a topic that it reads itself and on the guard's, whose output it reads as well; both are timed from publish() to the
 callback. The rate of either topic is that of the control loop. Printed: p50, p99 and the largest of both times, the
 median of what the guard adds, the processor time of the guard while it forwards, and while it plays the safe command.
+With --clock the guard has use_sim_time, and so many messages of /clock come per second, as fast as the wall clock. The
+guard runs from the checkout that PYTHONPATH names.
 """
 
 from __future__ import annotations
@@ -14,29 +16,35 @@ import argparse
 import os
 import subprocess
 import sys
+import threading
 import time
 
 os.environ.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")  # as the nodes have it
 
 import numpy as np
 import rclpy
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 
 from mbrl_ros.bench.node.latency import processor_time
 from mbrl_ros.cli.environment import prepare
-from mbrl_ros.guard.messages import GuardParameters, GuardStatus, read_status, write_parameters
+from mbrl_ros.guard.messages import GuardParameters, GuardStatus, Time, read_status, write_parameters
+from mbrl_ros.nodes.message_writers import to_time
 from mbrl_ros.nodes.process import Spinner
 
 PATIENCE = 30.0  # [s] until the guard forwards
+BEGIN = 100.0  # [s] of simulated time
 SAFE = 3.0  # [s] during which the safe command is measured
 
 
 class Bench:
     """mpc_node and the controller in one."""
 
-    def __init__(self, joints: int, rate: float):
+    def __init__(self, joints: int, rate: float, clock: float):
+        self.time = Time.SIMULATED if clock else Time.WALL
+        self.shift = time.time() - BEGIN if clock else 0.0
         self.joints, self.period = [f"joint{i}" for i in range(joints)], 1.0 / rate
         self.node = rclpy.create_node("bench")
         many = QoSProfile(depth=10)
@@ -54,6 +62,18 @@ class Bench:
         self.node.create_subscription(Float64MultiArray, "guard_node/guard_status", self._on_status, 1)
         self.k = 0
         self.spinner = Spinner(self.node)
+        if clock:
+            newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+            self.clock = self.node.create_publisher(Clock, "/clock", newest)
+            threading.Thread(target=self._tick, args=(1.0 / clock,), daemon=True).start()
+
+    def _tick(self, step: float) -> None:
+        """Publish /clock."""
+        begin, k = time.perf_counter(), 0
+        while rclpy.ok():
+            k += 1
+            time.sleep(max(0.0, begin + k * step - time.perf_counter()))
+            self.clock.publish(Clock(clock=to_time(time.time() - self.shift)))
 
     def run(self, seconds: float, *, commands: bool = True) -> None:
         """Publish for so long [s]."""
@@ -63,7 +83,7 @@ class Bench:
             if self.k % max(1, round(0.05 / self.period)) == 0 and commands:
                 self.parameters.publish(write_parameters(self._parameters(), Float64MultiArray(), MultiArrayDimension))
             state = JointState(name=self.joints, position=[0.0] * n, velocity=[0.0] * n, effort=[0.0] * n)
-            state.header.stamp = self.node.get_clock().now().to_msg()
+            state.header.stamp = to_time(time.time() - self.shift)
             self.states.publish(state)
             for way in ("direct", "guard") if commands else ():
                 message = Float64MultiArray(data=[0.001 * (self.k % 7)] * n)
@@ -85,8 +105,8 @@ class Bench:
         n, one = len(self.joints), np.ones(len(self.joints))
         eye = np.eye(n)
         return GuardParameters(
-            "/bench", "effort", "brake", tuple(self.joints), self.k, self.status.epoch if self.status else -1, True,
-            self.period, 0.05, 1e6, -one, one, one, one, one, -one, one, 0.0 * one, eye, eye, eye, eye,
+            "/bench", "effort", "brake", tuple(self.joints), self.k, self.status.epoch if self.status else -1,
+            self.time, self.period, 0.05, 1e6, -one, one, one, one, one, -one, one, 0.0 * one, eye, eye, eye, eye,
         )  # fmt: skip
 
 
@@ -96,13 +116,15 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=200.0)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--joints", type=int, default=7)
+    parser.add_argument("--clock", type=float, default=0.0, help="messages of /clock per second; 0: real time")
     parser.add_argument("--domain", type=int, default=86)
     args = parser.parse_args()
     prepare()
     os.environ["ROS_DOMAIN_ID"] = str(args.domain)
     rclpy.init()
-    guard = subprocess.Popen([sys.executable, "-m", "mbrl_ros.nodes.guard_node"])
-    bench, deadline = Bench(args.joints, args.rate), time.monotonic() + PATIENCE
+    simulated = ["--ros-args", "-p", f"use_sim_time:={str(args.clock > 0.0).lower()}"]
+    guard = subprocess.Popen([sys.executable, "-m", "mbrl_ros.nodes.guard_node", *simulated])
+    bench, deadline = Bench(args.joints, args.rate, args.clock), time.monotonic() + PATIENCE
     try:
         while bench.status is None or bench.status.mode != "FORWARDING":
             if time.monotonic() > deadline:

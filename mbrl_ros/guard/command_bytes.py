@@ -1,4 +1,4 @@
-"""Read the label and the values of a serialized std_msgs/Float64MultiArray, and a state's stamp, without a message.
+"""Read the label and the values of a serialized std_msgs/Float64MultiArray, and a stamp or /clock, without a message.
 
 A command comes 200 times a second and more, and its message object would cost more time than all else that the guard
 does with it. The encoding is CDR (OMG DDS-XTypes 1.3, sec. 7.4): 4 bytes of header, of which the second is 1 for plain
@@ -11,9 +11,9 @@ The label is the stamp [s] of the state that a command answers, or says that it 
 its commands to the robot's controller too, because it does not hear the guard, those to the guard end in PAST_GUARD: so
 the guard knows, and mpc_node tells its own commands from those that the guard forwards again.
 
-A message that begins with a std_msgs/Header begins with int32 seconds and uint32 nanoseconds. A number begins at a
-multiple of its size, counted from the end of the header; a string is its length with the final zero as uint32, then its
-bytes.
+A message that begins with a std_msgs/Header or a builtin_interfaces/Time begins with int32 seconds and uint32
+nanoseconds. A number begins at a multiple of its size, counted from the end of the header; a string is its length with
+the final zero as uint32, then its bytes.
 """
 
 from __future__ import annotations
@@ -53,3 +53,11 @@ def read_stamp(raw: bytes) -> float | None:
         return None
     seconds, nanoseconds = _TIME.unpack_from(raw, 4)
     return float(seconds + 1e-9 * nanoseconds)
+
+
+def read_nanoseconds(raw: bytes) -> int | None:
+    """Return the time [ns] of a message that begins with one, None if the bytes are not encoded like this."""
+    if raw[:2] != b"\x00\x01" or len(raw) < 12:
+        return None
+    seconds, nanoseconds = _TIME.unpack_from(raw, 4)
+    return int(seconds * 10**9 + nanoseconds)

@@ -81,12 +81,22 @@ class SimulatedTime:
         """Whether /clock has stood still for longer than between its messages."""
         return self.overdue(STANDING, STANDING_STEPS) > 0.0
 
+    @property
+    def speed(self) -> float:
+        """How fast simulated time usually passes [s/s]; 1 while it is not known."""
+        with self._lock:
+            return self._step / self._interval if self._interval > 0.0 else 1.0
+
     def overdue(self, least: float, steps: float) -> float:
         """Return for how long [s] of wall time the next message of /clock has been overdue, negative if it is not.
 
         That is from `least` [s], or `steps` of the usual times between two messages, if that is more, after the last.
         """
         self._update()
+        return self.overdue_when_read(least, steps)
+
+    def overdue_when_read(self, least: float, steps: float) -> float:
+        """Return what `overdue` does, without reading /clock."""
         with self._lock:
             usual = 0.0 if math.isnan(self._interval) else steps * self._interval
             return self._wall() - self._changed - max(least, usual)
@@ -131,16 +141,22 @@ class GuardTime:
 
     def now(self) -> float:
         """Return the time [s]."""
-        standing = max(0.0, self._time.overdue(GUARD_STANDING, GUARD_STANDING_STEPS))
+        time = self._time.now()
+        standing = max(0.0, self._time.overdue_when_read(GUARD_STANDING, GUARD_STANDING_STEPS))
         with self._lock:
             if standing < self._standing:
                 self._stood += self._standing
             self._standing = standing
-            return self._time.now() + self._stood + standing
+            return time + self._stood + standing
 
     def add_state(self, stamp: float) -> None:
         """Take note of a state stamped `stamp` [s]."""
         self._time.add_state(stamp)
+
+    @property
+    def speed(self) -> float:
+        """How fast simulated time usually passes [s/s]."""
+        return self._time.speed
 
     @property
     def stands(self) -> bool:

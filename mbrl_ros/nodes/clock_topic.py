@@ -9,11 +9,14 @@ from __future__ import annotations
 import threading
 
 from rclpy.clock import ROSClock
+from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 
+from ..guard.command_bytes import read_nanoseconds
 from .executor import companion
 
 CLOCK_TOPIC = "/clock"
@@ -38,11 +41,15 @@ class ClockTopic:
         """Return the newest time of /clock [s], 0 before the first, and set the node's clock to it."""
         with self._lock:
             with self._subscription.handle:
-                taken = self._subscription.handle.take_message(Clock, False)
+                taken = self._subscription.handle.take_message(Clock, True)
             if taken is not None:
-                time = Time.from_msg(taken[0].clock)
-                self._newest = 1e-9 * time.nanoseconds
-                self._clock.set_ros_time_override(time)
+                nanoseconds = read_nanoseconds(taken[0])
+                if nanoseconds is None:  # in another encoding
+                    clock = deserialize_message(taken[0], Clock).clock
+                    nanoseconds = clock.sec * 10**9 + clock.nanosec
+                if nanoseconds >= 0:
+                    self._newest = 1e-9 * nanoseconds
+                    self._clock.set_ros_time_override(Time(nanoseconds=nanoseconds, clock_type=ClockType.ROS_TIME))
             return self._newest
 
     def destroy(self) -> None:

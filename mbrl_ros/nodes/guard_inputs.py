@@ -70,12 +70,6 @@ class GuardInputs:
         """Return the guard's time [s]."""
         return self._steps.now if self._guard.lockstep else self._clock.now()
 
-    def wake(self) -> None:
-        """Wake the thread that watches, if simulated time has come to where it is due."""
-        if not self._guard.lockstep and self.now() >= self._guard.due() - DUE_ROUNDING:
-            with self._lock:
-                self._lock.notify_all()
-
     def _on_command(self, raw: bytes) -> None:
         now, guard = self.now(), self._guard
         if len(raw) > self._largest:
@@ -133,8 +127,11 @@ class GuardInputs:
             stamp = None if simulated is None else read_stamp(raw)
             if simulated is not None and stamp is not None:
                 simulated.add_state(stamp)
-                self.wake()
-            states.put(raw, self._clock.now())
+            now = self._clock.now()
+            states.put(raw, now)
+            if simulated is not None and now >= self._guard.due() - DUE_ROUNDING:
+                with self._lock:  # the thread that watches sleeps by the wall clock
+                    self._lock.notify_all()
 
     def _on_step(self, raw: bytes) -> None:
         """Answer a state in lockstep, where it is the guard's turn."""

@@ -43,7 +43,7 @@ class GuardNode(Node):
         self.settings = declare(self)
         if self.settings.end_with_parent:
             end_with_parent()
-        self._guard_clock = GuardClock(self, lambda: self._inputs.wake())
+        self._guard_clock = GuardClock(self)
         decode, simulated = lambda raw: deserialize_message(raw, JointState), self._guard_clock.simulated is not None
         self._guard = Guard(self.settings, decode, int.from_bytes(os.urandom(4), "big"), simulated=simulated)
         self._lock, self._ending = threading.Condition(), False
@@ -83,6 +83,11 @@ class GuardNode(Node):
         if u is not None:
             self._publish(u)
             self._commands.wait_for_all_acked(LAST_COMMAND_TIME)
+
+    def destroy_node(self) -> None:
+        """Release everything."""
+        self._guard_clock.destroy()
+        super().destroy_node()
 
     # --- the thread that notices what does not come -------------------------------------------------------------------
 

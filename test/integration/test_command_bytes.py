@@ -2,11 +2,14 @@
 
 import numpy as np
 
-from mbrl_ros.guard.command_bytes import read_command
+from mbrl_ros.guard.command_bytes import read_command, read_nanoseconds, read_stamp
 from support.needs import needs, present
 
 if present("rclpy"):
+    from builtin_interfaces.msg import Time
     from rclpy.serialization import deserialize_message, serialize_message
+    from rosgraph_msgs.msg import Clock
+    from sensor_msgs.msg import JointState
     from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 
 pytestmark = needs("rclpy")
@@ -46,3 +49,13 @@ def test_another_encoding_is_left_to_rclpy():
     good = command([1.0], ["x"])
     for header in (b"\x00\x00", b"\x00\x07", b"\x00\x03"):
         assert read_command(header + good[2:]) is None
+
+
+def test_stamps_and_clock_are_read_to_the_nanosecond():
+    for sec, nanosec in ((0, 1), (1_700_000_000, 999_999_999), (2**31 - 1, 0), (-1, 5)):
+        time, state = Time(sec=sec, nanosec=nanosec), JointState(name=["joint1"], position=[1.0])
+        state.header.stamp = time
+        assert read_nanoseconds(serialize_message(Clock(clock=time))) == sec * 10**9 + nanosec
+        assert read_stamp(serialize_message(state)) == float(sec + 1e-9 * nanosec)
+    for raw in (b"", b"\x00\x01\x00\x00\x01", b"\x00\x07" + bytes(10)):
+        assert read_nanoseconds(raw) is None and read_stamp(raw) is None

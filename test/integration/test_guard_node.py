@@ -257,6 +257,7 @@ def test_the_guard_loads_nothing_of_the_controller():
         "mbrl_ros.nodes",
         "mbrl_ros.nodes.qos",
         "mbrl_ros.nodes.child_process",
+        "mbrl_ros.nodes.clock_topic",
         "mbrl_ros.nodes.command_readers",
         "mbrl_ros.nodes.executor",
         "mbrl_ros.nodes.wall_timer",

@@ -6,9 +6,20 @@ import numpy as np
 import pytest
 
 from mbrl_ros.messages import readers
+from support.domains import new_domain
 from support.guarded import LIMIT, PERIOD
-from support.needs import needs
+from support.needs import needs, present
+from support.ros import Peer
 from support.stepped_arm import stepped_arm
+
+if present("rclpy"):
+    import rclpy
+    from builtin_interfaces.msg import Time
+    from rclpy.parameter import Parameter
+    from rclpy.qos import QoSProfile, ReliabilityPolicy
+    from rosgraph_msgs.msg import Clock
+
+    from mbrl_ros.nodes.guard_clock import LONGEST_SIMULATED_SLEEP, GuardClock
 
 pytestmark = needs("rclpy", "mujoco")
 INTERFACES = ("effort", "velocity", "position")
@@ -134,3 +145,29 @@ def stopped_in_simulated_time(arm, interface: str, number: int) -> None:
         arm.step()
         assert own(arm.commands[-1])
     rests(arm, interface)
+
+
+def test_messages_of_the_clock_wake_no_executor_and_the_newest_is_read_where_time_is_needed():
+    peer = Peer(new_domain())
+    try:
+        node = rclpy.create_node(
+            "reader", context=peer.node.context, parameter_overrides=[Parameter("use_sim_time", value=True)]
+        )
+        clock = GuardClock(node)
+        newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        publisher = peer.node.create_publisher(Clock, "/clock", newest)
+        assert clock.now() == 0.0 and clock.problem and not [s for s in node.subscriptions if s.topic_name == "/clock"]
+
+        def heard(sec: int, time: int) -> bool:
+            publisher.publish(Clock(clock=Time(sec=sec, nanosec=500_000_000)))
+            peer.spin()
+            clock.now()
+            return node.get_clock().now().nanoseconds == time * 10**9 + 500_000_000
+
+        peer.until(lambda: heard(7, 7), "the time")
+        assert not clock.problem and heard(-3, 7)  # there is no such time
+        assert clock.sleep_until(clock.now()) <= 0.0 < clock.sleep_until(clock.now() + 100.0) <= LONGEST_SIMULATED_SLEEP
+        clock.destroy()
+        node.destroy_node()
+    finally:
+        peer.close()
