@@ -22,7 +22,7 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from ..config.section import per_joint
 from ..config.sections.safety import SupervisorSettings
 from ..guard.command_bytes import read_command
-from ..guard.messages import GuardMessageError, GuardParameters, Mode, Time, read_status, write_parameters
+from ..guard.messages import GuardMessageError, GuardParameters, GuardStatus, Mode, Time, read_status, write_parameters
 from ..robots import Robot
 from ..robots.urdf import robot_name
 from ..runtime.control_loop import ControlLoop
@@ -42,6 +42,7 @@ PERIOD, LINK_DIAGNOSTICS_PERIOD = 0.05, 1.0  # [s]
 POLL = 0.02  # [s]
 ROUNDING = 1e-9  # [s]
 SILENT = 2.0  # [s] without a status after which the guard counts as missing
+FIRST_STATUS = 0.3  # [s] for the status of a guard that is there
 FOREVER = 1e9  # [s]
 ECHO = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -94,6 +95,7 @@ class GuardLink(TickObserver):
             subscribe(Float64MultiArray, f"{guard}/guard_status", self._on_status, qos.LATCHED),
             subscribe(Float64MultiArray, "commands", self._on_command, ECHO, raw=True),
         ]
+        self._told: tuple[GuardStatus, float] | None = None  # the newest status, and when it came [s]
         self._timer: Timer | None = None
         self._counter, self._ticks = 0, 0
         self._next, self._next_on_wall = -np.inf, -np.inf  # when parameters go out, by the loop's clock and the wall's
@@ -103,11 +105,13 @@ class GuardLink(TickObserver):
     # --- a tick observer ----------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Begin to watch: until the guard forwards, it counts as commanding the arm."""
+        """Begin to watch: until the guard forwards, it counts as commanding the arm, unless it has not begun to."""
         self._next, self._sent = -np.inf, None
         self._heard.clear()
         self._timer = create_wall_timer(self._node, LINK_DIAGNOSTICS_PERIOD, self._diagnose)
-        self._watch.begin()
+        status, at = self._told or (None, -np.inf)
+        waits = status is not None and status.state == Mode.WAITING and time.monotonic() - at < SILENT
+        self._watch.begin(status if waits else None)
 
     def wait(self, seconds: float, ended: Callable[[], bool]) -> None:
         """Wait until the guard can be talked to, at most `seconds` [s], or until `ended`; without it nothing moves."""
@@ -118,6 +122,9 @@ class GuardLink(TickObserver):
             if time.monotonic() > deadline:
                 self._node.get_logger().warning(f"the guard '{self._guard}' does not answer; nothing moves without it")
                 return
+            time.sleep(POLL)
+        deadline = time.monotonic() + FIRST_STATUS
+        while self._told is None and time.monotonic() < deadline and not ended():
             time.sleep(POLL)
 
     def before_tick(self) -> None:
@@ -175,6 +182,7 @@ class GuardLink(TickObserver):
         except (GuardMessageError, IndexError, ValueError) as error:
             self._node.get_logger().warning(f"{self._guard}/guard_status: {error}", throttle_duration_sec=5.0)
             return
+        self._told = status, time.monotonic()
         ready = self._loop.running and self._loop.statistics.ticks and order is not None
         if not ready and status.state != Mode.WAITING:
             return
@@ -249,6 +257,8 @@ class GuardLink(TickObserver):
             self._node.get_logger().warning(text, throttle_duration_sec=5.0)
         elif watch.overridden:
             level, text = DiagnosticStatus.WARN, f"the guard commands the arm: {status.mode.lower()}, {status.cause}"
+        elif status.state == Mode.WAITING:
+            level, text = DiagnosticStatus.OK, "the guard waits for the first command"
         else:
             level, text = DiagnosticStatus.OK, "the guard forwards commands"
         state = "unknown" if status is None else status.mode

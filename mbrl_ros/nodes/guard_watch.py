@@ -15,6 +15,10 @@ forwarding, since it has heard that (guard/own_pause.py); after a silence the mo
 mpc_node's own ticks as well as by the clock: while mpc_node itself is not run, none passes. The guard itself brakes
 the arm when it has not been run for as long, so that a silence is no reason to stop for which there was none before.
 
+A guard that waits for its first command has not commanded the arm: it forwards that command whatever it is, and
+mpc_node begins as without a guard. If it still waits after START_TIME, nothing that was sent has reached the robot, and
+the guard counts as commanding the arm until it forwards.
+
 In simulated time and in lockstep no guard counts as silent, and own ticks alone measure when it is lost. In lockstep
 the first command does not wait for a status of the guard either, so that a run does not depend on when a message comes.
 """
@@ -33,6 +37,7 @@ from ..types import Array
 
 LOST_PERIODS, LOST_TIME = 4.0, 0.1  # periods and [s] without a command from the guard, whichever is longer
 SILENT_PERIODS, SILENT_TIME = 2.0, 0.015
+START_PERIODS, START_TIME = 2.0, 0.02  # periods and [s] for the first command to be forwarded, whichever is longer
 SILENT_TICKS = 2  # own commands which did not come back
 COMMAND_CHANGED = 0.02  # of a command's range: the guard's command has moved on, for example with a new load
 GUARD_REQUESTS = {Mode.HOLD: Request.HOLD, Mode.E_STOP: Request.E_STOP}
@@ -70,6 +75,7 @@ class GuardWatch:
         self._by_ticks, self._lockstep = time is not Time.WALL, time is Time.LOCKSTEP
         self._lost_after = max(LOST_PERIODS * period, LOST_TIME)
         self._lost_ticks = int(np.ceil(self._lost_after / period))
+        self._start_ticks = int(np.ceil(max(START_PERIODS * period, START_TIME) / period))
         self._silent_after = max(SILENT_PERIODS * period, SILENT_TIME)
         self._stale_limit, self._span, self._override, self._request = stale_limit, span, override, request
         self._lock = threading.Lock()
@@ -80,13 +86,16 @@ class GuardWatch:
         self.past_guard = self.lost = False  # whether commands go past the guard, and whether it counts as lost
         self._has_forwarded, self._lasted, self._asked = False, 0.0, False
         self._adopted: Array | None = None
+        self._ticked = self._starting = False  # since begin: a tick has been; the guard waits for its first command
         self._heard_at, self._ticks = -np.inf, 0  # the guard's last command [s], own ticks since then
 
-    def begin(self) -> None:
-        """Begin overridden, but not in lockstep: nothing is known of the guard yet."""
+    def begin(self, waiting: GuardStatus | None = None) -> None:
+        """Begin overridden, but not in lockstep, nor if `waiting` tells that the guard waits for its first command."""
         with self._lock:
             before = self.overridden or self.past_guard
-            self.status, self.epoch, self.overridden = None, -1, not self._lockstep
+            self._ticked, self._starting = False, waiting is not None and not self._lockstep
+            self.overridden = not (self._lockstep or self._starting)
+            self.status, self.epoch = waiting, -1 if waiting is None else waiting.epoch
             self.past_guard = self.lost = False
             self._has_forwarded, self._lasted, self._adopted, self._asked = False, 0.0, None, False
             self._ticks = 0
@@ -136,7 +145,11 @@ class GuardWatch:
         stands still, where a tick takes no time.
         """
         with self._lock:
+            self._ticked = True
             self._ticks = 0 if behind else self._ticks + 1
+            if self._starting and self._ticks > self._start_ticks:
+                self._starting, self.overridden = False, True
+                self._override(Guard.ACTS, None)
             recent = not self._by_ticks and now - self._heard_at < self._lost_after
             if self.lost or not self._commands or self._ticks < self._lost_ticks or recent:
                 return False
@@ -154,7 +167,9 @@ class GuardWatch:
         )
 
     def _on_forwarding(self, status: GuardStatus, now: float) -> None:
-        self._has_forwarded |= self._lockstep
+        self._has_forwarded |= self._lockstep or self._starting
+        if self._starting:
+            self._starting, self._heard_at, self._ticks = False, now, 0
         silent = self.past_guard and not self.lost  # until it forwards a command
         if status.epoch != self.epoch or silent or not (self.overridden or self.past_guard):
             return
@@ -166,7 +181,12 @@ class GuardWatch:
 
     def _on_intervention(self, status: GuardStatus, before: GuardStatus | None) -> None:
         self._lasted = status.lasted
-        waits = self._lockstep and status.state == Mode.WAITING  # for any good command
+        waits = status.state == Mode.WAITING and (self._lockstep or self._starting)  # for any good command
+        if status.state == Mode.WAITING and self.overridden and not self._ticked:
+            self._starting, self.overridden, self.epoch = True, False, status.epoch
+            self._override(Guard.FORWARDS, None)
+            return
+        self._starting &= waits
         if waits and not self.overridden or self.past_guard and status.u is None:
             self.epoch = status.epoch  # it is back, or begins; it takes over with this node's first good command
             return

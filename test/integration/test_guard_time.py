@@ -5,6 +5,7 @@ import signal
 import numpy as np
 import pytest
 
+from mbrl_ros.guard.messages import Mode
 from mbrl_ros.messages import readers
 from support.domains import new_domain
 from support.guarded import LIMIT, PERIOD
@@ -18,6 +19,7 @@ if present("rclpy"):
     from rclpy.parameter import Parameter
     from rclpy.qos import QoSProfile, ReliabilityPolicy
     from rosgraph_msgs.msg import Clock
+    from std_msgs.msg import String
 
     from mbrl_ros.nodes.guard_clock import LONGEST_SIMULATED_SLEEP, GuardClock
 
@@ -97,6 +99,21 @@ def test_a_run_in_lockstep_is_the_same_with_a_guard_to_the_last_bit(tmp_path):
                 arm.step()
             runs.append({message.layout.dim[0].label: list(message.data) for message in arm.commands})
     assert runs[0] == runs[1]
+
+
+def test_the_start_is_no_intervention(tmp_path):
+    with stepped_arm(tmp_path, "effort", lockstep=False) as arm:
+        arm.peer.listen(String, "/mpc_node/supervisor_state")
+        arm.peer.listen(String, "/mpc_node/event_log")
+        for _ in range(20):
+            arm.step()
+        assert not any(map(own, arm.commands))
+        arm.peer.until(lambda: arm.mode == Mode.FORWARDING, "a status of the guard")
+        arm.peer.until(lambda: arm.peer.heard["/mpc_node/supervisor_state"], "a state of the supervisor")
+        told = [message.data for message in arm.peer.heard["/mpc_node/supervisor_state"]]
+        assert told == ["2 ACTIVE: nothing wrong"] and arm.statuses[-1].interventions == 0, arm.mpc.output
+        acted = [message.data for message in arm.peer.heard["/mpc_node/event_log"] if '"acts"' in message.data]
+        assert acted == []
 
 
 @SIGNALS

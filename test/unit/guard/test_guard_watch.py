@@ -7,7 +7,7 @@ import pytest
 
 from mbrl_ros.config.sections.safety import SupervisorSettings
 from mbrl_ros.guard.messages import GuardStatus, Mode, Time
-from mbrl_ros.nodes.guard_watch import LOST_TIME, SILENT_TIME, GuardWatch
+from mbrl_ros.nodes.guard_watch import LOST_TIME, SILENT_TIME, START_TIME, GuardWatch
 from mbrl_ros.runtime.conditions import SystemClock
 from mbrl_ros.runtime.control_loop import ControlLoop
 from mbrl_ros.runtime.mailbox import Arrival
@@ -20,6 +20,10 @@ from support.robots import planar_robot
 
 DT = 0.005
 U = np.array([0.5, -0.5])
+
+
+def status_of(mode, epoch=7, at_rest=True, lasted=0.0, u=None) -> GuardStatus:
+    return GuardStatus(mode.name, "", "/mpc_node", int(mode), epoch, at_rest, lasted, 0, 0, 0, 0, u)
 
 
 class Rig:
@@ -40,9 +44,7 @@ class Rig:
     def tell(self, mode, epoch=7, *, at_rest=True, lasted=0.0, u=U):
         """A status of the guard; return what follows from it."""
         before = len(self.did)
-        counts = 0, 0, 0, 0
-        status = GuardStatus(mode.name, "", "/mpc_node", int(mode), epoch, at_rest, lasted, *counts, u)
-        self.watch.take_status(status, self.now)
+        self.watch.take_status(status_of(mode, epoch, at_rest, lasted, u), self.now)
         return self.did[before:]
 
     def tick(self, count=1, heard=True, label=None):
@@ -64,17 +66,61 @@ class Rig:
 
     def forwarding(self):
         self.tell(Mode.WAITING, u=None)
+        self.tick()
         self.tell(Mode.FORWARDING)
         self.did.clear()
         return self
 
 
-def test_nothing_is_ours_before_the_guard_forwards():
+def test_nothing_is_ours_before_the_guard_is_known():
     rig = Rig()
     assert rig.did == [(Guard.ACTS, None)] and rig.watch.epoch == -1
-    assert rig.tell(Mode.WAITING, u=None) == [] and rig.watch.epoch == 7
+    rig.tick()
+    assert rig.tell(Mode.WAITING, u=None) == [] and rig.watch.epoch == 7 and rig.watch.overridden
     assert rig.tell(Mode.FORWARDING) == [(Guard.FORWARDS, None)] and not rig.watch.overridden
     assert rig.tell(Mode.FORWARDING) == []  # told once
+
+
+@pytest.mark.parametrize("known", (True, False), ids=("before it begins", "before the first tick"))
+def test_behind_a_guard_that_waits_mpc_node_begins_as_without_one(known):
+    """The start is no intervention."""
+    rig = Rig()
+    rig.did.clear()
+    if known:
+        rig.watch.begin(status_of(Mode.WAITING))
+        assert rig.did == [(Guard.FORWARDS, None)]
+    else:
+        assert rig.tell(Mode.WAITING, u=None) == [(Guard.FORWARDS, None)]
+    rig.did.clear()
+    assert not rig.watch.overridden and rig.watch.epoch == 7
+    assert rig.tell(Mode.WAITING, u=None) == []
+    rig.tick(3, heard=False)
+    assert rig.tell(Mode.WAITING, u=None) == [] and rig.tell(Mode.FORWARDING) == []
+    assert not rig.tick(100) and rig.did == [] and not rig.watch.overridden
+    assert rig.tell(Mode.ACTING, 8, at_rest=False, lasted=0.6) == [(Guard.ACTS, None)]
+    rig.tell(Mode.ACTING, 8, lasted=0.7)
+    assert rig.tell(Mode.FORWARDING, 8) == [(Guard.ACTED_TOO_LONG, None)]
+
+
+def test_a_guard_that_goes_on_waiting_has_forwarded_nothing_and_commands_the_arm():
+    rig = Rig()
+    rig.watch.begin(status_of(Mode.WAITING))
+    rig.did.clear()
+    began = rig.now
+    while not rig.did:
+        rig.tick(heard=False)
+        rig.tell(Mode.WAITING, u=None)
+    assert rig.did == [(Guard.ACTS, None)] and START_TIME < rig.now - began <= START_TIME + 1.5 * DT
+    assert rig.tell(Mode.WAITING, u=None) == [] and rig.watch.overridden
+    assert rig.tell(Mode.FORWARDING) == [(Guard.FORWARDS, None)] and not rig.watch.overridden
+
+
+@pytest.mark.parametrize("mode", (Mode.HOLD, Mode.E_STOP, Mode.ACTING))
+def test_a_guard_that_stops_the_arm_before_it_has_forwarded_commands_it(mode):
+    rig = Rig()
+    rig.watch.begin(status_of(Mode.WAITING))
+    rig.did.clear()
+    assert rig.tell(mode, u=None) == [(Guard.ACTS, None)] and rig.watch.overridden
 
 
 def test_an_intervention_is_acknowledged_once_the_arm_rests_and_its_command_is_taken_over():
