@@ -4,6 +4,9 @@
 
 with c_k the messages of /clock, L twice their usual step, and T' >= T_{k-1} the time of the newest state, with which
 a coarse /clock is filled in. Whether /clock stands still is judged by the wall clock.
+
+Where /clock is silent and states go on, their stamps stand in for its messages, as long as they go on from one that
+/clock has confirmed in steps of at most COARSE_STEP: a leap is not taken for time.
 """
 
 from __future__ import annotations
@@ -17,6 +20,9 @@ LEAP_PERIODS = 3.0  # control periods that are a leap, where no step of /clock i
 COARSE_STEP = (
     0.1  # [s] step of /clock that is allowed for before it has been seen: simulators send it at 10 Hz or faster
 )
+# without a message of /clock for so long [s], in wall time or by the stamps, and for so many states, their stamps stand
+# in for it; not before so many of its usual steps, if that is more
+SILENT, SILENT_STATES, SILENT_STEPS = 0.05, 5, 1.8
 STANDING = 1.0  # [s] of wall time without a message of /clock after which it stands still ...
 STANDING_STEPS = 5.0  # ... or so many of the usual times between two of them, if that is more
 # as long the guard waits: mpc_node finds within 1.2 s that /clock stands still, and then sends safe commands
@@ -46,10 +52,14 @@ class SimulatedTime:
         self._read, self._wall = read, wall
         self._least_step = max(0.5 * timeout, LEAP_PERIODS * dt)
         self._lock = threading.Lock()
-        self._clock = self._newest = 0.0  # the newest time of /clock, the newest stamp of a state [s]
+        self._read_last = 0.0  # the newest time of /clock [s]
+        # the same, or the stamp that stands in for it; the newest stamp of an accepted state [s]
+        self._clock = self._newest = 0.0
+        self._confirmed = math.nan  # the newest stamp of a state that goes on from one that /clock has confirmed [s]
+        self._standing_in, self._states = False, 0  # whether a stamp stands in; states since the last message
         self._time = self._latest = 0.0  # T; the latest time that was returned [s]
         self._step = self._interval = math.nan  # of /clock, usually: simulated, and of wall time [s]
-        self._changed = wall()
+        self._changed = self._moved = wall()  # when /clock came last, or a stamp that stood in for it [s]
 
     @property
     def started(self) -> bool:
@@ -67,19 +77,41 @@ class SimulatedTime:
 
     def clock_at(self, stamp: float) -> float:
         """Return the time of /clock when a state stamped `stamp` [s] arrives, which may be a step behind it [s]."""
-        clock = self._update()
+        self.follow(stamp)
         with self._lock:
+            clock = self._clock
             step = COARSE_STEP if math.isnan(self._step) else max(COARSE_STEP, 1.5 * self._step)
-        return clock + min(max(stamp - clock, 0.0), step)
+            return clock + min(max(stamp - clock, 0.0), step)
+
+    def follow(self, stamp: float) -> None:
+        """Take note that a state stamped `stamp` [s] has come, accepted or not: it stands in for a silent /clock."""
+        self._update()
+        with self._lock:
+            if not 0.0 < stamp - self._confirmed <= COARSE_STEP:
+                return
+            self._confirmed, wall = stamp, self._wall()
+            self._states += 1
+            if self._states >= SILENT_STATES and stamp > self._clock and self._is_silent(stamp, wall):
+                self._standing_in, self._moved = True, wall
+                self._advance(stamp)
 
     def add_state(self, stamp: float) -> None:
         """Take note of an accepted state stamped `stamp` [s]."""
         with self._lock:
             self._newest = stamp
+            if not 0.0 <= stamp - self._confirmed <= COARSE_STEP and abs(stamp - self._clock) <= COARSE_STEP:
+                self._confirmed = stamp
 
     def stands(self) -> bool:
-        """Whether /clock has stood still for longer than between its messages."""
+        """Whether time has stood still for longer than between messages of /clock."""
         return self.overdue(STANDING, STANDING_STEPS) > 0.0
+
+    @property
+    def silent(self) -> bool:
+        """Whether /clock, when it was read last, had been silent for as long, be it that stamps stand in for it."""
+        with self._lock:
+            usual = 0.0 if math.isnan(self._interval) else STANDING_STEPS * self._interval
+            return self._wall() - self._changed > max(STANDING, usual)
 
     @property
     def speed(self) -> float:
@@ -88,7 +120,7 @@ class SimulatedTime:
             return self._step / self._interval if self._interval > 0.0 else 1.0
 
     def overdue(self, least: float, steps: float) -> float:
-        """Return for how long [s] of wall time the next message of /clock has been overdue, negative if it is not.
+        """Return for how long [s] of wall time time has stood still beyond what is usual, negative if it does not.
 
         That is from `least` [s], or `steps` of the usual times between two messages, if that is more, after the last.
         """
@@ -99,30 +131,49 @@ class SimulatedTime:
         """Return what `overdue` does, without reading /clock."""
         with self._lock:
             usual = 0.0 if math.isnan(self._interval) else steps * self._interval
-            return self._wall() - self._changed - max(least, usual)
+            return self._wall() - self._moved - max(least, usual)
+
+    def _is_silent(self, stamp: float, wall: float) -> bool:
+        """Return whether stamps stand in for /clock already, or have to from the state stamped `stamp` [s] on."""
+        step, interval = (COARSE_STEP, COARSE_STEP) if math.isnan(self._step) else (self._step, self._interval)
+        return (
+            self._standing_in
+            or wall - self._changed > max(SILENT, SILENT_STEPS * interval)
+            or stamp - self._clock > max(SILENT, SILENT_STEPS * step)
+        )
 
     def _longest_step(self) -> float:
         return self._least_step if math.isnan(self._step) else max(self._least_step, 2.0 * self._step)
 
     def _update(self) -> float:
-        """Take in the newest time of /clock and return it [s]."""
+        """Take in the newest time of /clock and return it, or the stamp that stands in for it [s]."""
         with self._lock:
             clock, wall = self._read(), self._wall()
-            if clock == self._clock:
-                return clock
-            step, self._clock = clock - self._clock, clock
-            interval, self._changed = wall - self._changed, wall
+            if clock == self._read_last:
+                return self._clock
+            self._read_last, self._states = clock, 0
+            interval, self._changed, self._moved = wall - self._changed, wall, wall
             if self._time == 0.0:  # the first one
-                self._time = clock
+                self._time = self._clock = clock
                 return clock
-            taken = min(max(step, 0.0), max(self._latest - self._time, 0.0) + self._longest_step())
-            self._time += taken
+            if self._standing_in and 0.0 < self._clock - clock <= COARSE_STEP:
+                return self._clock  # it is back, but not yet where its stand-in was
+            self._standing_in = False
+            step = clock - self._clock
+            taken = self._advance(clock)
             if math.isnan(self._step):
                 self._step, self._interval = taken, interval
             elif taken > 0.0:
                 self._step += STEP_SMOOTHING * (min(step, GROWTH * self._step) - self._step)
                 self._interval += STEP_SMOOTHING * (min(interval, GROWTH * self._interval) - self._interval)
             return clock
+
+    def _advance(self, clock: float) -> float:
+        """Let time go on with `clock` [s], a message of /clock or its stand-in; return by how much it does [s]."""
+        step, self._clock = clock - self._clock, clock
+        taken = min(max(step, 0.0), max(self._latest - self._time, 0.0) + self._longest_step())
+        self._time += taken
+        return taken
 
 
 class GuardTime:
@@ -151,6 +202,7 @@ class GuardTime:
 
     def add_state(self, stamp: float) -> None:
         """Take note of a state stamped `stamp` [s]."""
+        self._time.follow(stamp)
         self._time.add_state(stamp)
 
     @property

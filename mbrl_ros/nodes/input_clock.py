@@ -6,6 +6,7 @@ age of a state on arrival. Under use_sim_time both are /clock (guard/simulated_t
 
 from __future__ import annotations
 
+import math
 import time
 
 from rclpy.node import Node
@@ -55,9 +56,18 @@ class InputClock:
         """Whether the node's clock runs: without /clock no stamp can be judged."""
         return self.simulated is None or self.simulated.started
 
+    @property
+    def silent(self) -> bool:
+        """Whether no message has come on /clock for a while, though states go on: their stamps stand in for it."""
+        return self.simulated is not None and self.simulated.silent
+
     def at(self, stamp: float) -> float:
-        """Return the node's time [s] when a message stamped `stamp` [s] arrives."""
+        """Return the node's time [s] when a state stamped `stamp` [s] arrives."""
         return self.node_time() if self.simulated is None else self.simulated.clock_at(stamp)
+
+    def frame_time(self) -> float:
+        """Return the node's time [s] when a feature frame arrives."""
+        return self.node_time() if self.simulated is None else self.simulated.clock_at(-math.inf)
 
     def add_state(self, stamp: float, restarted: bool) -> bool:
         """Take note of an accepted state stamped `stamp` [s]; return whether it begins a new time line."""

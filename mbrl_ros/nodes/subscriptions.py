@@ -94,7 +94,7 @@ class Subscriptions:
         # a simulated robot may send its first state when it executes commands already
         self._always = lockstep or clock.simulated is not None
         self._withheld = False  # the newest state
-        self._warned_estimating = self._disputed = False
+        self._warned_estimating = self._disputed = self._clock_silent = False
         self._worker = None if lockstep else BackgroundWorker()
         self._sizes = largest_sizes(self._robot.n, configuration.features.points, largest_message)
         stream = qos.EVERY if lockstep else qos.NEWEST
@@ -158,6 +158,7 @@ class Subscriptions:
             self._uncontrolled.after_message(None if reading is None else reading.observation.stamp)
         if reading is not None:
             observation, effort, restarted = reading
+            self._watch_clock()
             restarted = self._clock.add_state(observation.stamp, restarted)
             self._newest = (observation.stamp, received)
             self._offer(Arrival(observation, received, effort, restarted, clocked=self._loop.clock.now()))
@@ -177,6 +178,15 @@ class Subscriptions:
                 "joint_states hold no velocities; they are estimated from the positions "
                 "(control.missing_velocity, control.velocity_cutoff)"
             )
+
+    def _watch_clock(self) -> None:
+        """Say that /clock has ended though states go on, and that it is back."""
+        if self._clock.silent != self._clock_silent:
+            self._clock_silent = self._clock.silent
+            if self._clock_silent:
+                self._node.get_logger().warning("no message on /clock: time goes on by the stamps of the joint states")
+            else:
+                self._node.get_logger().info("/clock is back")
 
     def _offer(self, arrival: Arrival) -> None:
         """Let a state be answered, unless it is one of a real robot of which nobody knows yet whose states come."""
@@ -208,7 +218,7 @@ class Subscriptions:
                 self._on_feature_bytes(taken[0])
 
     def _on_features(self, message: PointCloud2) -> None:
-        frame = self._feature_reader.read_cloud(message, self._clock.node_time())
+        frame = self._feature_reader.read_cloud(message, self._clock.frame_time())
         if frame is not None:
             self._loop.mailbox.put_frame(frame)
 
@@ -218,7 +228,7 @@ class Subscriptions:
         stamp, received = self._newest
         since = 0.0 if self._lockstep else time.perf_counter() - received
         frame = self._feature_reader.read_vector(
-            message, stamp + since - self._feature_latency, self._clock.node_time()
+            message, stamp + since - self._feature_latency, self._clock.frame_time()
         )
         if frame is not None:
             self._loop.mailbox.put_frame(frame)

@@ -1,5 +1,7 @@
 """mpc_node with use_sim_time: /clock slow, fast, paused, set back, lost and late; stamps that leap in mid-motion."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -114,18 +116,34 @@ def test_while_the_clock_stands_the_safe_command_goes_out_and_then_the_motion_go
     assert not any(told.startswith("4") for told in arm.states_told)
 
 
-def test_without_the_clock_states_are_not_acted_on_until_it_is_back(arm, most):
-    begin = moving(arm, 0.5)
-    for _ in range(100):  # how long the node needs to notice is not judged here
-        if np.abs(arm.qd).max() < 0.01:
-            break
-        arm.run(0.1, clock=0, patience=GIVE_UP / 10.0)
-    for _ in range(5):
-        arm.run(0.1, clock=0, patience=GIVE_UP / 10.0)
-        arm.wait(0.2)
-        assert np.abs(arm.qd).max() < 0.01
-    arm.run(5.0)
-    assert arm.highest(begin)[0] <= most[0] and at(arm, AWAY) and arm.state == "ACTIVE"
+@pytest.mark.parametrize("clock", [1, 10], ids=["100 Hz", "1 kHz"])
+def test_where_the_clock_ends_and_states_go_on_their_stamps_are_the_time(arm, most, clock):
+    begin = moving(arm, 0.5, clock=clock)
+    arm.run(0.5, clock=0)
+    end = time.monotonic() + SILENT  # of the wall clock: the node has surely found that /clock is silent
+    while "no message on /clock: time goes on" not in arm.node.output and time.monotonic() < end:
+        arm.run(0.1, clock=0)
+        arm.wait(0.1)
+    arm.run(3.0, clock=0)
+    assert within(arm, begin, most) and at(arm, AWAY) and "no message on /clock: time goes on" in arm.node.output
+    arm.run(1.0, clock=clock)
+    assert at(arm, AWAY) and arm.state == "ACTIVE"
+    assert not any(told.startswith("4") for told in arm.states_told)
+    arm.time += 5.0  # with the clock it is a leap, which the clock is there to tell
+    arm.run(0.5)
+    assert arm.interruptions[-1:] == ["CLOCK_JUMP"] and arm.state == "ACTIVE"
+
+
+def test_an_arm_moved_by_efforts_is_held_where_the_clock_ends_in_motion(tmp_path):
+    with simulated_arm(tmp_path, "effort") as arm:
+        arm.begin()
+        moving(arm, 0.5)
+        arm.run(4.0, clock=0)
+        assert at(arm, AWAY) and arm.state == "ACTIVE"
+        arm.run(1.0, clock=0)
+        assert at(arm, AWAY) and np.abs(arm.qd).max() < 0.02
+        arm.run(1.0)
+        assert at(arm, AWAY) and arm.state == "ACTIVE"
 
 
 def test_no_clock_at_all_is_a_line_in_the_log_and_in_the_diagnostics(tmp_path):
@@ -162,6 +180,7 @@ def test_a_recorded_run_with_leaps_and_a_pause_replays_to_the_last_bit(tmp_path)
         moving(arm, 0.5)
         arm.time += 5.0
         arm.run(0.5, clock=-10)
+        arm.run(0.3, clock=0)
         arm.run(0.3, clock=0, states=False)
         arm.wait(SILENT)
         arm.run(0.5, clock=10)

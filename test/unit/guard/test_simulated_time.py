@@ -103,3 +103,16 @@ def test_mpc_node_and_its_guard_must_have_the_same_time():
         guard = Guard(GuardSettings(), lambda message: message, simulated=simulated)
         assert "use_sim_time" in guard.take_parameters(parameters(2, "velocity", time=time), 0.0)
         assert guard.take_parameters(parameters(2, "velocity", time=Time.LOCKSTEP), 0.0) == ""
+
+
+def test_where_the_clock_ends_and_states_go_on_the_guard_has_the_time_of_their_stamps():
+    clocks = Clocks(0.001)
+    clocks.tick(100)
+    stamp, begin = clocks.clock, clocks.time.now()
+    for k in range(1, 1001):
+        clocks.wall += PERIOD
+        clocks.time.add_state(stamp + PERIOD * k)
+        assert clocks.time.now() - begin == pytest.approx(PERIOD * k, abs=1e-6)
+    assert not clocks.time.stands
+    clocks.clock = stamp + PERIOD * 1000  # it is back
+    assert clocks.tick(10) - begin == pytest.approx(PERIOD * 1000 + 0.01)

@@ -104,3 +104,66 @@ def test_the_age_of_a_state_is_its_age_on_arrival_and_what_has_elapsed_since():
     assert age.at(10.02) == pytest.approx(0.03)
     age.add_state(-0.01, 11.0)  # stamped ahead of the clock
     assert age.at(11.0) == 0.0
+
+
+class States:
+    """A simulation whose states go on, whatever becomes of /clock."""
+
+    def __init__(self, rate: float, step: float):
+        self.simulation, self.rate, self.step = Simulation(), rate, step
+        self.stamp = self.simulation.clock = 500.0
+        self.simulation.run(1.0, step, rate)
+        self.stamp = self.simulation.clock
+
+    def run(self, count: int, *, clock: bool, behind: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+        """States with /clock, which is `behind` them, or without; return (time, age on arrival) of each."""
+        made = []
+        for _ in range(count):
+            self.stamp = round(self.stamp + DT, 9)
+            self.simulation.wall += DT / self.rate
+            if clock:
+                self.simulation.clock = round(self.stamp - behind, 9)
+            age = self.simulation.time.clock_at(self.stamp) - self.stamp
+            if abs(age) < TIMEOUT:
+                self.simulation.time.add_state(self.stamp)
+            made.append((self.simulation.time.now(), age))
+        return tuple(np.array(made).T)
+
+
+@pytest.mark.parametrize("step", (0.001, 0.01, 0.1))
+@pytest.mark.parametrize("rate", (0.3, 1.0, 9.0))
+def test_where_the_clock_ends_and_states_go_on_their_stamps_are_the_time(rate, step):
+    states = States(rate, step)
+    states.run(1, clock=True)
+    begin, time = states.stamp, states.simulation.time
+    times, ages = states.run(1000, clock=False)
+    assert np.abs(ages).max() < TIMEOUT  # none of them is refused
+    np.testing.assert_allclose(times - times[0], DT * np.arange(1000), atol=1e-6 if step < 0.1 else 2.0 * DT + 1e-6)
+    assert time.silent and not time.stands()
+    _, ages = states.run(100, clock=True, behind=0.004)  # its messages come later than the states
+    assert np.abs(ages).max() < TIMEOUT and not time.silent
+    assert time.now() - times[0] == pytest.approx(states.stamp - begin - DT, abs=1e-6)
+
+
+def test_a_leap_is_no_time_where_the_clock_has_ended():
+    states = States(1.0, 0.01)
+    states.run(50, clock=True)
+    states.run(100, clock=False)
+    before = states.simulation.time.now()
+    states.stamp += 5.0
+    _, ages = states.run(500, clock=False)
+    assert states.simulation.time.now() - before < 0.11 and ages.max() < -TIMEOUT
+    assert states.simulation.time.stands()
+    _, ages = states.run(100, clock=True)
+    assert np.abs(ages).max() < TIMEOUT and not states.simulation.time.stands()
+
+
+def test_states_by_another_clock_do_not_stand_in():
+    simulation = Simulation()
+    simulation.clock = 500.0
+    simulation.run(1.0, 0.01)
+    for k in range(1000):
+        simulation.wall += DT
+        simulation.time.clock_at(1.7e9 + k * DT)
+        simulation.time.add_state(1.7e9 + k * DT)
+    assert simulation.time.stands() and simulation.time.now() < 501.2
