@@ -22,7 +22,7 @@ COARSE_STEP = (
 )
 # without a message of /clock for so long [s], in wall time or by the stamps, and for so many states, their stamps stand
 # in for it; not before so many of its usual steps, if that is more
-SILENT, SILENT_STATES, SILENT_STEPS = 0.05, 5, 1.8
+CLOCK_SILENT, SILENT_STATES, SILENT_STEPS = 0.05, 5, 1.8
 STANDING = 1.0  # [s] of wall time without a message of /clock after which it stands still ...
 STANDING_STEPS = 5.0  # ... or so many of the usual times between two of them, if that is more
 # as long the guard waits: mpc_node finds within 1.2 s that /clock stands still, and then sends safe commands
@@ -138,8 +138,8 @@ class SimulatedTime:
         step, interval = (COARSE_STEP, COARSE_STEP) if math.isnan(self._step) else (self._step, self._interval)
         return (
             self._standing_in
-            or wall - self._changed > max(SILENT, SILENT_STEPS * interval)
-            or stamp - self._clock > max(SILENT, SILENT_STEPS * step)
+            or wall - self._changed > max(CLOCK_SILENT, SILENT_STEPS * interval)
+            or stamp - self._clock > max(CLOCK_SILENT, SILENT_STEPS * step)
         )
 
     def _longest_step(self) -> float:
