@@ -172,7 +172,7 @@ class MpcController(TargetTracking):
         dynamics = self._fit(x, u_now)
         fitted = time.perf_counter()
         self.target_manager.place_uncontrolled(observation.uncontrolled)
-        self.target_manager.advance(stamp, x, fresh=features_fresh, known=learner.dynamics.features.known)
+        self.target_manager.advance(stamp, x, fresh=features_fresh, jacobian=learner.dynamics.features.usable)
         known = x if self._filter is None else self._filter.update(stamp, x, dynamics, learner.history)
         ahead = learner.history.roll_forward(known, stamp, dynamics, self._late)
         parameters = self._references(stamp + learner.history.delay + self._late * self.dt)

@@ -32,7 +32,7 @@ BEFORE, AFTER, CAMERAS = 4, 2, 5
 REST = 1.6  # [s] of its slot in which the reference of a target rests, at least
 SWING = 1.2  # [rad or m] by which a joint is moved at most to draw the next target
 STUCK = 400  # draws without a next target until all targets are drawn anew
-IMAGE_SWING = 0.4  # [rad or m] the same for an image target, more where none is found
+IMAGE_SWING, IMAGE_MOTION = 0.4, 2.0  # [rad or m] the same for an image target, and in this time [s]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -121,7 +121,7 @@ def build_scenario(
             pose = random_pose(work.rng, work.kinematics.position(q), distance=usual.distances, settings=camera)
             slots.append(Slot("return", t, t + RETURN_SLOT, p))
             t += RETURN_SLOT
-            slots.append(Slot("features", t, t + IMAGE_SLOT, _image_target(work, q, pose, camera), pose))
+            slots.append(Slot("features", t, t + IMAGE_SLOT, _image_target(work, settings, q, pose, camera), pose))
             t += IMAGE_SLOT
     payload_time = HOLD + SLOT * (before - 1) + PAYLOAD_AFTER if load > 0.0 else None
     return Scenario(seed, t, tuple(slots), load, payload_time, usual.tolerance)
@@ -175,18 +175,23 @@ def _points(work: Workspace, settings: ReferenceSettings, q_start: Array, count:
     )
 
 
-def _image_target(work: Workspace, q: Array, pose: CameraPose, camera: CameraSettings) -> Array:
-    """Draw a place (2,) in the image where the camera would see the tip after a small joint motion from q (n,)."""
+def _image_target(
+    work: Workspace, settings: ReferenceSettings, q: Array, pose: CameraPose, camera: CameraSettings
+) -> Array:
+    """Draw a place (2,) in the image where the camera would see the tip after a small joint motion from q (n,).
+
+    A quarter of half the image's width away or more; nearer where no such place is found.
+    """
     robot = work.robot
 
     def image(q: Array) -> Array:
         return project(work.kinematics.position(q)[None], pose, camera)[0].ravel()
 
     here = image(q)
+    swing = np.minimum(IMAGE_SWING, IMAGE_MOTION * settings.velocity_fraction * robot.velocity_limit)
     for i in range(DRAWS):
-        swing = IMAGE_SWING * max(1.0, i / STUCK)
         there = np.clip(q + work.rng.uniform(-swing, swing, q.size), robot.position_lower, robot.position_upper)
-        s = image(there)
-        if np.abs(s).max() < 0.6 and 0.25 < np.linalg.norm(s - here) < 0.7 and work.usable(there):
+        s, nearest = image(there), 0.25 / (1 + i // STUCK)
+        if np.abs(s).max() < 0.6 and nearest < np.linalg.norm(s - here) < 0.7 and work.usable(there):
             return s
     raise ConfigurationError("the camera sees no target near the arm", key="camera")

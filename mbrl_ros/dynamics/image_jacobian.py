@@ -113,6 +113,11 @@ class FeatureMotion:
         # once known it stays so until a restart: motion along the way keeps it up to date
         self.known = self.known or self.confidence >= self.settings.known
 
+    @property
+    def usable(self) -> Gain | None:
+        """G (m, n) once it is known, else None."""
+        return self.G if self.known else None
+
     def present(self, stamp: float, q: JointVector, qd: JointVector) -> tuple[FeatureVector, FeatureVector, bool]:
         """Return s (m,), sd (m,) at `stamp` [s] and the joint state then, and whether they rest on a recent frame."""
         if not self._frames:

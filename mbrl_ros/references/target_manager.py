@@ -17,13 +17,14 @@ import numpy as np
 from ..config.sections.references import ReferenceSettings
 from ..exceptions import TargetError
 from ..robots import Robot
-from ..types import Array, JointVector, StateVector
+from ..types import Array, Gain, JointVector, StateVector
+from .image_motion import excitation, feature_share
 from .point_goals import PointGoals
 from .preview import Preview
 from .segments import Waypoints
 from .target_queue import TargetQueue
 from .targets import Target, feature_target, joint_target, shortest_turns, trajectory_target
-from .trajectory import excitation, feature_reference, joint_reference
+from .trajectory import feature_reference, joint_reference
 
 AT_REST = 0.02  # of its speed limit: an arm that moves no faster than this rests
 APART = 0.1  # a reference this far from the arm is not the one it moves along [rad or m]
@@ -45,8 +46,7 @@ class TargetManager:
     """
 
     def __init__(self, robot: Robot, settings: ReferenceSettings, dt: float, m: int = 0, horizon: int = 0):
-        self.robot, self.settings, self.dt, self.m = robot, settings, dt, m
-        self.n = len(robot.joints)
+        self.robot, self.settings, self.dt, self.m, self.n = robot, settings, dt, m, robot.n
         self._points = PointGoals(robot, settings, horizon + 1)
         self.kinematics = self._points.kinematics
         self.joints = joint_reference(robot, settings, dt)
@@ -179,17 +179,15 @@ class TargetManager:
             raise TargetError("a feature target needs features: set features.points to the number of points")
         return self._accept(feature_target(self.m, s, stamp))
 
-    def advance(self, stamp: float, x: StateVector, *, fresh: bool = False, known: bool = False) -> None:
+    def advance(self, stamp: float, x: StateVector, *, fresh: bool = False, jacobian: Gain | None = None) -> None:
         """Begin the targets that are due at `stamp` [s].
 
         Parameters
         ----------
         stamp, x
             Of the present state, and the state (nx,), at least [q; qd].
-        fresh
-            Whether its features rest on a recent frame.
-        known
-            Whether the image Jacobian is known.
+        fresh, jacobian
+            Whether its features rest on a recent frame, and the image Jacobian (m, n), None while it is unknown.
         """
         self.joints.go_on(stamp)
         while (due := self._queue.next_due(stamp)) is not None:
@@ -205,7 +203,7 @@ class TargetManager:
         if goal is not None:
             self.joints.go_to(goal, stamp)
         if self.phase is not Phase.TRACK:
-            self._advance_image_phase(stamp, x, fresh, known)
+            self._advance_image_phase(stamp, x, fresh, jacobian)
 
     def _begin(self, target: Target, stamp: float, x: StateVector) -> None:
         """Begin to move to `target` at `stamp` [s] in state x (nx,)."""
@@ -267,7 +265,7 @@ class TargetManager:
         """Return the references at `times` (horizon + 1,) [s], rising; valid until the next call."""
         q = self.joints.over(times)
         if self.phase is Phase.EXCITE:
-            q += excitation(self.settings, self.n, times - self._since)
+            q += excitation(self.robot, self.settings, times - self._since)
         if self.target is not None and self.target.kind == "point":
             return Preview("point", q, p=self._points.positions(q), uncontrolled=self.uncontrolled)
         if self.phase is Phase.SERVO and self.features is not None:
@@ -281,14 +279,16 @@ class TargetManager:
             return float("inf")
         return self.features.end if self.phase is Phase.SERVO and self.features is not None else self.joints.end
 
-    def _advance_image_phase(self, stamp: float, x: StateVector, fresh: bool, known: bool) -> None:
+    def _advance_image_phase(self, stamp: float, x: StateVector, fresh: bool, jacobian: Gain | None) -> None:
         """EXCITE -> SERVO once the Jacobian is known, back when it is not any more, FEATURES_LOST without frames."""
-        phase = Phase.FEATURES_LOST if not fresh else Phase.SERVO if known else Phase.EXCITE
+        phase = Phase.FEATURES_LOST if not fresh else Phase.EXCITE if jacobian is None else Phase.SERVO
         if phase is self.phase:
             return
-        if phase is Phase.SERVO and self.features is not None and self.target is not None:
-            self.features.reset(x[2 * self.n : 2 * self.n + self.m], stamp)
-            self.features.go_to(self.target.value, stamp)
+        if fresh and jacobian is not None and self.features is not None and self.target is not None:
+            s, goal = x[2 * self.n : 2 * self.n + self.m], self.target.value
+            self.features.slow_down(feature_share(self.robot, self.settings, jacobian, goal - s))
+            self.features.reset(s, stamp)
+            self.features.go_to(goal, stamp)
         self.joints.reset(x[: self.n], stamp)
         self.phase, self._since = phase, stamp
 

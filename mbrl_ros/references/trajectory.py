@@ -42,6 +42,7 @@ class SmoothReference:
         self._input.max_velocity, self._input.max_acceleration = list(velocity), list(acceleration)
         self._input.max_jerk = list(jerk)
         self._velocity, self._acceleration = np.array(velocity), np.array(acceleration)
+        self._share = self._own_share = 1.0
         self._trajectory: Trajectory = ruckig.Trajectory(self.size)
         self._start: Array = np.zeros(self.size)
         self._goal: Array = self._start
@@ -56,9 +57,16 @@ class SmoothReference:
 
     def limit(self, share: float) -> None:
         """Keep to `share` (0, 1] of the velocities and accelerations given at first, from the next motion on."""
+        self._share = share
+        self.slow_down(self._own_share)
+
+    def slow_down(self, share: float) -> None:
+        """Keep to `share` (0, 1] of what `limit` leaves, from the next motion on."""
+        self._own_share = share
+        both = self._share * share
         self._input.max_velocity, self._input.max_acceleration = (
-            list(share * self._velocity),
-            list(share * self._acceleration),
+            list(both * self._velocity),
+            list(both * self._acceleration),
         )
 
     def go_to(self, goal: Array, stamp: float, start: tuple[Array, Array, Array] | None = None) -> None:
@@ -182,11 +190,3 @@ def feature_reference(m: int, settings: ReferenceSettings, dt: float) -> SmoothR
     """Make a reference for m feature coordinates (speeds are set in image widths, coordinates count half-widths)."""
     speed, acceleration = 2.0 * settings.feature_speed, 2.0 * settings.feature_acceleration
     return SmoothReference(dt, np.full(m, speed), np.full(m, acceleration), np.full(m, 10.0 * acceleration))
-
-
-def excitation(settings: ReferenceSettings, n: int, since: Array) -> Array:
-    """Return small sinusoids (T, n), a frequency for each joint, faded in over half a second `since` (T,) [s]."""
-    frequency = settings.excitation_frequency * (0.6 + 0.8 * np.arange(n) / max(1, n - 1))
-    faded = settings.excitation_amplitude * np.clip(since / 0.5, 0.0, 1.0)[:, None]
-    waves: Array = faded * np.sin(2.0 * np.pi * frequency * since[:, None])
-    return waves

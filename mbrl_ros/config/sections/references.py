@@ -18,7 +18,12 @@ class ReferenceSettings(Section):
         0.5, "fraction of the joint acceleration limits that a reference uses", low=0.01, high=1.0
     )
     jerk_fraction: float = setting(1.0, "fraction of the joint jerk limits that a reference uses", low=0.01, high=1.0)
-    feature_speed: float = setting(0.4, "speed of the reference of an image feature", unit="image widths/s", low=1e-3)
+    feature_speed: float = setting(
+        0.4,
+        "speed of the reference of an image feature, less where the joints would be too fast",
+        unit="image widths/s",
+        low=1e-3,
+    )
     feature_acceleration: float = setting(
         1.0, "acceleration of the reference of an image feature", unit="image widths/s^2", low=1e-3
     )
@@ -44,7 +49,7 @@ class ReferenceSettings(Section):
     )
     excitation_amplitude: float = setting(
         0.04,
-        "amplitude of the motion of every joint while the image Jacobian is unknown",
+        "amplitude of the motion of every joint while the image Jacobian is unknown, less for slow joints",
         unit="rad or m",
         low=0.0,
         high=0.5,

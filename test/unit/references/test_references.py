@@ -107,21 +107,22 @@ def test_a_point_target_before_the_first_state_is_reached_from_where_the_robot_i
 def test_an_image_target_is_looked_for_served_and_waited_for(robot):
     target_manager = manager_at(robot, [0.3, 0.3, 0.3], m=2)
     target_manager.set_feature_target([0.2, -0.1])
+    G = np.array([[1.0, 0.5, 0.2], [0.0, 1.0, 0.4]])
     x = np.concatenate([np.full(3, 0.3), np.zeros(3), [0.0, 0.0], np.zeros(2)])
-    target_manager.advance(0.0, x, fresh=True, known=False)
+    target_manager.advance(0.0, x, fresh=True, jacobian=None)
     assert target_manager.phase is Phase.EXCITE and target_manager.preview(0.5 + DT * np.arange(5)).kind == "joints"
     assert np.ptp(target_manager.preview(0.5 + DT * np.arange(5)).q, axis=0).min() > 0.0  # every joint moves a little
-    target_manager.advance(1.0, x, fresh=True, known=True)
+    target_manager.advance(1.0, x, fresh=True, jacobian=G)
     assert target_manager.phase is Phase.SERVO
     late = target_manager.preview(target_manager.end + DT * np.arange(5))
     assert late.kind == "features"
     np.testing.assert_allclose(late.s, np.tile([0.2, -0.1], (5, 1)))
-    target_manager.advance(1.5, x, fresh=False, known=True)
+    target_manager.advance(1.5, x, fresh=False, jacobian=G)
     assert (
         target_manager.phase is Phase.FEATURES_LOST and target_manager.preview(1.5 + DT * np.arange(5)).kind == "joints"
     )
     assert target_manager.end == np.inf
-    target_manager.advance(2.0, x, fresh=True, known=False)
+    target_manager.advance(2.0, x, fresh=True, jacobian=None)
     assert target_manager.phase is Phase.EXCITE
 
 
