@@ -170,8 +170,8 @@ class GuardLink(TickObserver):
 
     def _on_command(self, raw: bytes) -> None:
         now, read = time.monotonic(), read_command(raw) if self._watch.past_guard else None
-        if self._watch.heard(now, "" if read is None else read[0]):
-            self._heard.put(raw, now)
+        self._watch.heard(now, "" if read is None else read[0])
+        self._heard.put(raw, now)  # from whomever: it is what the robot has
 
     def _on_status(self, message: Float64MultiArray) -> None:
         order = self._commands.order

@@ -104,19 +104,18 @@ class GuardWatch:
             elif before:
                 self._override(Guard.FORWARDS, None)
 
-    def heard(self, now: float, label: str = "") -> bool:
-        """Take note of a command on the robot's topic that came at `now` [s]; return whether it came from the guard.
+    def heard(self, now: float, label: str = "") -> None:
+        """Take note of a command on the robot's topic that came at `now` [s].
 
         `label`: its own, needed while commands go past the guard, since those come, too.
         """
         own = label == GUARD_LABEL
         if self.past_guard and not (own or label.endswith(PAST_GUARD)):
-            return False
+            return
         self._heard_at, self._ticks = now, 0
         if self.past_guard:
             with self._lock:
                 self._on_command_again(own)
-        return True
 
     def before_tick(self, now: float) -> bool:
         """Notice that the guard is silent before the next command leaves; return whether it is since just now."""
@@ -154,7 +153,7 @@ class GuardWatch:
             if self.lost or not self._commands or self._ticks < self._lost_ticks or recent:
                 return False
             self.past_guard = self.lost = True
-            self.overridden, self.status = False, None
+            self.overridden = False
             self._override(Guard.LOST, None)
             return True
 
@@ -170,7 +169,7 @@ class GuardWatch:
         self._has_forwarded |= self._lockstep or self._starting
         if self._starting:
             self._starting, self._heard_at, self._ticks = False, now, 0
-        silent = self.past_guard and not self.lost  # until it forwards a command
+        silent = self.past_guard and not self._by_ticks  # until a command that it forwards has come
         if status.epoch != self.epoch or silent or not (self.overridden or self.past_guard):
             return
         too_long = self.overridden and self._has_forwarded and not self._asked and self._lasted > self._stale_limit

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -72,10 +73,12 @@ def test_an_arm_in_motion_is_stopped_held_and_handed_over(tmp_path, interface, n
 def test_without_its_guard_mpc_node_stops_the_arm_and_says_so(tmp_path, interface):
     with guarded_arm(tmp_path, interface) as arm:
         arm.move()
+        killed = time.time()
         arm.kill(arm.guard)
         arm.peer.until(lambda: "no command comes from the guard" in arm.mpc.output, "the loss")
         arm.peer.until(arm.at_rest, "rest")
-        assert "FAULT (GUARD)" in arm.mpc.output
+        assert "DEGRADED (GUARD)" in arm.mpc.output and "FAULT (GUARD)" in arm.mpc.output
+        assert arm.beyond_braking(killed) < 0.05 + BUSY * np.abs(arm.state_at(killed).speeds).max()
 
         def reported() -> bool:
             statuses = [status for message in arm.peer.heard["/diagnostics"] for status in message.status]
@@ -89,6 +92,25 @@ def test_without_its_guard_mpc_node_stops_the_arm_and_says_so(tmp_path, interfac
         arm.statuses.clear()
         arm.restart_guard()
         arm.until_mode("FORWARDING")
+        arm.move()
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize("interface", ("velocity", "position"))
+def test_a_guard_that_was_stopped_goes_on_from_where_the_arm_is_now(tmp_path, interface):
+    """mpc_node has stopped the arm past it: the guard's own last command is long over."""
+    with guarded_arm(tmp_path, interface) as arm:
+        arm.move()
+        arm.guard.signal(signal.SIGSTOP)
+        arm.peer.until(lambda: "no command comes from the guard" in arm.mpc.output, "the loss")
+        arm.peer.until(arm.at_rest, "rest")
+        arm.wait(0.5)
+        count, held = len(arm.commands), arm.commands[-1].values
+        arm.guard.signal(signal.SIGCONT)
+        arm.peer.until(lambda: arm.call("mpc_node", "clear")[0], "a guard that forwards")
+        for command in arm.commands[count:]:
+            np.testing.assert_allclose(command.values, held, atol=1e-3)
+        assert not arm.own() and arm.mode == "FORWARDING"
         arm.move()
 
 
