@@ -2,9 +2,9 @@
 
 mpc_node hears no command from such a guard, and commands the arm past it. A safe command from where the guard's last
 command left the arm would be a step then. A guard that finds itself late by more than max(a period, LISTENING)
-therefore takes note of what has come and comes for as long, and sends nothing. What waits in its queues is old; the
-newest command is not. If one of them says that mpc_node commands the arm past the guard, the guard goes on forwarding
-after the newest; otherwise the safe command goes out.
+therefore takes note of what has come and comes, and sends nothing, for max(LISTENING_PERIODS, LISTENING). What waits in
+its queues is old; the newest command is not. If one of them says that mpc_node commands the arm past the guard, the
+guard goes on forwarding after the newest; otherwise the safe command goes out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from .command_bytes import PAST_GUARD
 
-LISTENING = 0.01  # [s], or a period if that is longer
+LISTENING, LISTENING_PERIODS = 0.01, 1.5  # [s] and periods, whichever is longer; a command comes meanwhile
 DUE_ROUNDING = 1e-6  # [s], of sums of periods and stamps
 
 
@@ -37,7 +37,8 @@ class OwnPause:
     def listens(self, now: float, period: float) -> bool:
         """Begin to listen if it does not yet; return whether it does so still."""
         if not self.listening:
-            self.ends, self._newest, self._passed = now + max(period, LISTENING), None, False
+            self.ends = now + max(LISTENING_PERIODS * period, LISTENING)
+            self._newest, self._passed = None, False
         return now < self.ends - DUE_ROUNDING
 
     def hear(self, u: Sequence[float], label: str) -> None:

@@ -20,9 +20,9 @@ from ..guard.own_pause import DUE_ROUNDING
 from . import qos
 from .guard_clock import GuardClock
 
-NEWEST_ONLY = QoSProfile(depth=1)  # what mpc_node sends: an old command must not go out
-# a reliable reader that has lost some waits until its writer has said that they are gone, up to seconds
-BEATS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+# What mpc_node sends: an old command must not go out, and a new one must not wait until the writer of one that was lost
+# has said that it is gone, as it does for a reliable reader. In lockstep the robot sends its state again.
+NEWEST_ONLY = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LARGEST_PARAMETERS = 262144  # [bytes]
 PAUSE = 5.0  # [s] between two warnings of one kind
 
@@ -65,7 +65,7 @@ class GuardInputs:
         self._early: tuple[bytes, float] | None = None
         subscribe = node.create_subscription
         subscribe(JointState, "joint_states", self._on_state, qos.NEWEST, raw=True)
-        subscribe(Float64MultiArray, "~/parameters_in", self._on_parameters, BEATS, raw=True)
+        subscribe(Float64MultiArray, "~/parameters_in", self._on_parameters, NEWEST_ONLY, raw=True)
         subscribe(Float64MultiArray, "~/commands_in", self._on_command, NEWEST_ONLY, raw=True)
 
     def now(self) -> float:

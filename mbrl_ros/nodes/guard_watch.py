@@ -88,6 +88,7 @@ class GuardWatch:
         self._adopted: Array | None = None
         self._ticked = self._starting = False  # since begin: a tick has been; the guard waits for its first command
         self._heard_at, self._ticks = -np.inf, 0  # the guard's last command [s], own ticks since then
+        self._hears = False  # whether its commands come at all
 
     def begin(self, waiting: GuardStatus | None = None) -> None:
         """Begin overridden, but not in lockstep, nor if `waiting` tells that the guard waits for its first command."""
@@ -98,7 +99,7 @@ class GuardWatch:
             self.status, self.epoch = waiting, -1 if waiting is None else waiting.epoch
             self.past_guard = self.lost = False
             self._has_forwarded, self._lasted, self._adopted, self._asked = False, 0.0, None, False
-            self._ticks = 0
+            self._ticks, self._hears = 0, False
             if self.overridden:
                 self._override(Guard.ACTS, None)
             elif before:
@@ -112,7 +113,7 @@ class GuardWatch:
         own = label == GUARD_LABEL
         if self.past_guard and not (own or label.endswith(PAST_GUARD)):
             return
-        self._heard_at, self._ticks = now, 0
+        self._heard_at, self._ticks, self._hears = now, 0, True
         if self.past_guard:
             with self._lock:
                 self._on_command_again(own)
@@ -122,7 +123,7 @@ class GuardWatch:
         if self._ticks < SILENT_TICKS or now - self._heard_at < self._silent_after or self._by_ticks:
             return False
         with self._lock:
-            if self.past_guard or not self._commands:
+            if self.past_guard or not (self._commands and self._hears):
                 return False
             self.past_guard = True
             self._override(Guard.SILENT, None)

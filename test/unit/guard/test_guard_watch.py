@@ -65,10 +65,12 @@ class Rig:
             lost |= self.watch.after_tick(self.now)
         return lost
 
-    def forwarding(self):
+    def forwarding(self, heard=True):
         self.tell(Mode.WAITING, u=None)
         self.tick()
         self.tell(Mode.FORWARDING)
+        if heard:
+            self.tick(1)
         self.did.clear()
         return self
 
@@ -240,6 +242,13 @@ def test_a_status_of_a_silent_guard_does_not_end_the_silence_before_its_commands
     assert rig.tell(Mode.FORWARDING) == [(Guard.SILENT, None)][1:] and rig.watch.past_guard
     rig.tick(1)
     assert not rig.watch.past_guard
+
+
+def test_a_guard_none_of_whose_commands_has_come_is_not_silent_but_lost():
+    """DDS may connect mpc_node with the guard's commands a moment after the guard forwards them."""
+    rig = Rig().forwarding(heard=False)
+    assert not rig.tick(15, heard=False) and rig.did == []
+    assert rig.tick(15, heard=False) and rig.did == [(Guard.LOST, None)]
 
 
 @pytest.mark.parametrize("measure", (Time.SIMULATED, Time.LOCKSTEP))
