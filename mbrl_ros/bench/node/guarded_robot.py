@@ -126,13 +126,13 @@ class GuardedRobot:
         return "" if self.status is None else self.status.mode
 
     def move(self) -> bool:
-        """Send the arm somewhere else until it moves under mpc_node's commands; return whether it does.
+        """Send an arm that rests somewhere else until it moves under mpc_node's commands; return whether it does.
 
-        ~/clear and ~/resume are called where they are needed.
+        ~/clear and ~/resume are called where they are needed. What a late machine did to the arm is over then.
         """
         deadline = time.monotonic() + MOTION_PATIENCE
         while time.monotonic() < deadline:
-            if not self.stream(ANSWER, lambda: self.mode == "FORWARDING"):
+            if not self.stream(ANSWER, lambda: self.mode == "FORWARDING" and self.speed < SLOW_ENOUGH):
                 continue
             self.call("clear")
             self.call("resume")
