@@ -67,10 +67,8 @@ class Rig:
 
     def forwarding(self, heard=True):
         self.tell(Mode.WAITING, u=None)
-        self.tick()
+        self.tick(heard=heard)
         self.tell(Mode.FORWARDING)
-        if heard:
-            self.tick(1)
         self.did.clear()
         return self
 
