@@ -164,7 +164,8 @@ class Decision:
     the tick: its duration [s]}; admitted: the observation with the velocities that the controller believes, None where
     it believes all of them. With the effort interface, inertia (nu, nu) [kg m^2 or kg] is M = (d qdd / d u)^-1 of the
     last fit that was consistent, and rotors (nu,) what was learned of the rotors' part of it; None where nothing is
-    known.
+    known. excited: how many joints carry excitation, motion on purpose to learn from; remarks: what is to be told of
+    this tick.
     """
 
     stamp: float
@@ -178,3 +179,5 @@ class Decision:
     admitted: Observation | None = None
     inertia: Array | None = None
     rotors: JointVector | None = None
+    excited: int = 0
+    remarks: tuple[str, ...] = ()

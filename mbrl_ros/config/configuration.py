@@ -15,6 +15,7 @@ from .section import Info, Section
 from .sections.control import ControlSettings
 from .sections.distillation import DistillationSettings
 from .sections.dynamics import ConsistencySettings, DelaySettings, DynamicsSettings, FeatureSettings
+from .sections.excitation import ExcitationSettings
 from .sections.planner import PlannerSettings
 from .sections.references import ReferenceSettings
 from .sections.robot import RobotSettings
@@ -47,6 +48,7 @@ class Configuration:
     consistency: ConsistencySettings = ConsistencySettings()
     delay: DelaySettings = DelaySettings()
     features: FeatureSettings = FeatureSettings()
+    excitation: ExcitationSettings = ExcitationSettings()
     planner: PlannerSettings = PlannerSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     distillation: DistillationSettings = DistillationSettings()

@@ -31,6 +31,7 @@ from ..types import (
     CommandVector,
     Decision,
     DecisionStatus,
+    JointVector,
     LinearGaussianDynamics,
     Observation,
     Plan,
@@ -39,6 +40,7 @@ from ..types import (
 )
 from .base import Controller, Health, TargetTracking
 from .cost_parameters import CostParameters
+from .excitation import Excitation
 from .exploration import Exploration
 from .model_learner import ModelLearner
 
@@ -80,6 +82,7 @@ class MpcController(TargetTracking):
         self._exploration = Exploration(robot, c.control, self.dt)
         if robot.interface == "position":
             self._exploration.fit_to_gain(np.eye(self.nu) / self.dt**2, c.dynamics.noise)
+        self._excitation = None if c.excitation.when == "never" else Excitation(robot, c.excitation, self.dt)
         self._stages = np.arange(self.horizon + 1.0)
         self._late, self._authority = 0, 1.0
         self._planned = False
@@ -107,6 +110,8 @@ class MpcController(TargetTracking):
         self.learner.reset(observation)
         self._weigh_efforts()
         self._exploration.reset(observation.stamp)
+        if self._excitation is not None:
+            self._excitation.reset(observation.stamp)
         self.target_manager.reset(observation.q, observation.stamp)
         self._begin_plan()
 
@@ -119,6 +124,8 @@ class MpcController(TargetTracking):
         if self.learner.last is not None:
             self._exploration.postpone(observation.stamp - self.learner.last[0])
         self.learner.resume(command)
+        if self._excitation is not None:
+            self._excitation.interrupt(observation.stamp)
         self._begin_plan()
         self.target_manager.resume(observation.q, observation.qd, observation.stamp)
 
@@ -185,6 +192,8 @@ class MpcController(TargetTracking):
         learner.remember(stamp, x)
         usable = plan.usable and not self.dynamics.failed
         u = self._execute(plan, ahead, u_now) + self._exploration.sample(stamp) if usable else u_now
+        if self._excitation is not None and usable:
+            u = u + self._excite(self._excitation, stamp, admitted.q)
         u = np.clip(u, self.robot.command_lower, self.robot.command_upper)
         done = time.perf_counter()
         seconds = {"fit": fitted - begin, "plan": done - fitted, "tick": done - begin}
@@ -211,7 +220,20 @@ class MpcController(TargetTracking):
             admitted=admitted,
             inertia=self.learner.inertia,
             rotors=self.learner.dynamics.prior.rotors,
+            excited=0 if self._excitation is None else int(self._excitation.excited.sum()),
+            remarks=() if self._excitation is None else self._excitation.take_remarks(),
         )
+
+    def _excite(self, excitation: Excitation, stamp: float, q: JointVector) -> CommandVector:
+        """Return what is added to the command (nu,) to learn from, where the arm may move a little on purpose."""
+        target, wanted = self.target, self.configuration.excitation.when
+        allowed = (
+            target is not None
+            and target.kind != "features"
+            and (target.asked or wanted == "always")
+            and self._authority == 1.0
+        )
+        return excitation.sample(stamp, q, self.joint_reference(stamp), self.learner, allowed=allowed)
 
     def _admitted(self, observation: Observation, x: StateVector) -> Observation:
         """Return the observation with the velocities that were not refused."""

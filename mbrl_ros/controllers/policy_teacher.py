@@ -28,7 +28,12 @@ REJOIN = 0.05  # ... at most so often [s]
 
 
 def teacher_configuration(configuration: Configuration) -> Configuration:
-    """Return that of a planner at distillation.teacher_rate beside a policy at control.rate, of the same delay [s]."""
+    """Return that of a planner at distillation.teacher_rate beside a policy at control.rate, of the same delay [s].
+
+    It does not excite the arm: its commands need not be those that are applied.
+    """
+    if configuration.excitation.when != "never":
+        configuration = configuration.replace(excitation__when="never")
     control, slower = configuration.control, configuration.distillation.teacher_rate
     if not 0.0 < slower < control.rate:
         return configuration

@@ -1,12 +1,7 @@
 r"""What a recording tells about the input gain: the acceleration of a joint by one unit of its own command.
 
-The posterior of the regression gives mean and standard deviation of B_jj = d qd'_j / d u_j: with (S + Lambda)^-1 and
-Lambda_aa of the command's regressor a, scaled by s_a,
-
-    std(B_jj)^2 = [(S + Lambda)^-1]_aa Sigma_jj / s_a^2,      learned = 1 - [(S + Lambda)^-1]_aa Lambda_aa
-
-where `learned` is the share of the prior's variance that data have removed: 0, nothing is known but the prior; 1, the
-prior does not matter. Everything is divided by the period, so that it does not depend on the rate.
+Mean and standard deviation are those of dynamics/gain_posterior.py, divided by the period, so that they do not depend
+on the rate.
 
 In a closed loop the command follows from the state, so that the state predicts nearly as much without it: how much
 better the prediction is with commands tells little about the gain, its posterior tells how well it is known.
@@ -20,6 +15,7 @@ import numpy as np
 from scipy.stats import t as student_t
 
 from ..dynamics import OnlineDynamics
+from ..dynamics.gain_posterior import gain_posterior
 from ..types import Array, LinearGaussianDynamics
 from .horizons import INTERVAL_LEVEL
 
@@ -80,13 +76,11 @@ class GainLog:
     def __call__(self, stamp: float, model: LinearGaussianDynamics) -> None:
         """Note the posterior of the last fit, `model`, at `stamp` [s]; nothing where only the offset is learned."""
         n, dt, posterior = self._dynamics.n, self._dynamics.dt, self._dynamics.posterior
-        if posterior.size != 3 * n + 1:
+        found = gain_posterior(posterior, self._u_scale)
+        if found is None:
             return
-        own = np.square(posterior.inverse_factor()[:, 2 * n : 3 * n]).sum(axis=0)
         mean = np.diag(model.F[0][n : 2 * n, 2 * n :]) / dt
-        std = np.sqrt(own * posterior.variance) / self._u_scale / dt
-        learned = 1.0 - own * posterior.precision[2 * n : 3 * n]
-        self._rows.append((stamp, mean, std, learned, posterior.noise_dof))
+        self._rows.append((stamp, mean, found[0] / dt, found[1], posterior.noise_dof))
 
     def gain(self) -> InputGain | None:
         """Return what was noted; None: nothing."""

@@ -56,6 +56,7 @@ class Diagnostics(TickObserver):
         self._started = -math.inf  # when the present diagnostics were begun [s], perf_counter
         self._reasons: Counter[Reason] = Counter()
         self._prediction = PredictionQuality()
+        self._excited = 0
 
     def begin(self) -> None:
         """Start anew: the node becomes active."""
@@ -68,6 +69,7 @@ class Diagnostics(TickObserver):
         if tick.command.reasons:
             self._reasons.update(reason for reason in Reason if reason and reason in tick.command.reasons)
         if tick.decision is not None:
+            self._excited = tick.decision.excited
             self._prediction.add(tick.observation, tick.decision, self._loop.controller.nis_bound)
         now = time.perf_counter()
         if self._remaining is None and now - self._started >= DIAGNOSTICS_PERIOD:
@@ -106,7 +108,7 @@ class Diagnostics(TickObserver):
         name, loop = self._node.get_fully_qualified_name(), self._loop
         yield loop_status(name, loop, self._settings)
         yield supervisor_status(name, loop.supervisor, reasons)
-        yield model_status(name, loop.controller, self._prediction)
+        yield model_status(name, loop.controller, self._prediction, self._excited)
         for gate in self._gates:
             yield input_status(name, gate)
         yield target_status(name, self._targets)
@@ -184,11 +186,12 @@ def supervisor_status(name: str, supervisor: CommandSupervisor, reasons: Mapping
     )
 
 
-def model_status(name: str, controller: Controller, prediction: PredictionQuality) -> DiagnosticStatus:
-    """Return what is known of the model: how well it predicts, its consistency, and the delay."""
+def model_status(name: str, controller: Controller, prediction: PredictionQuality, excited: int) -> DiagnosticStatus:
+    """Return what is known of the model: how well it predicts, its consistency, the delay, and what moves to learn."""
     values: Values = [
         ("NIS within its 95 % bound", prediction.coverage),
         ("velocity error over no change", prediction.normalised_error),
+        ("joints excited", excited),
     ]
     problems = ["innovations outside their bounds"] if prediction.coverage < 0.5 else []
     dynamics, delay = controller.dynamics, controller.delay

@@ -31,6 +31,7 @@ from .input_clock import InputClock
 from .outputs import NodeOutputs
 from .plan_display import PlanDisplay
 from .policy_interface import PolicyInterface
+from .remarks import Remarks
 from .reporter import Reporter
 from .services import Services
 from .subscriptions import InputGates, Subscriptions
@@ -163,6 +164,7 @@ class MpcAssembly:
         controller, kinematics = loop.controller, Kinematics(robot)
         outputs.add(PlanDisplay(node, robot, controller, kinematics, settings.plan_rate))
         outputs.add(self._targets)
+        outputs.add(Remarks(self._reporter))
         watch = CommandWatch(node, command_publisher.TOPIC, outputs.commands, self._input_clock, guard=settings.guard)
         if not settings.shadow:
             outputs.add(watch)

@@ -63,7 +63,7 @@ class TargetManager:
         """Rest at q (n,); targets that were queued stay queued."""
         self.joints.reset(q, stamp)
         self._postponed = None
-        self.target = Target("joints", np.array(q), stamp, np.array(q))
+        self.target = Target("joints", np.array(q), stamp, np.array(q), asked=False)
         self.phase = Phase.TRACK
 
     def hold(self, q: Array, qd: Array, stamp: float) -> None:
@@ -76,7 +76,7 @@ class TargetManager:
         moving = self.phase is Phase.TRACK and stamp < self.joints.end
         along = moving and np.abs(self.joints.at(stamp) - q).max() < APART
         goal = self.joints.stop(stamp, None if along else self._start_at(q, qd))
-        self.target, self.phase = Target("joints", goal, stamp, goal), Phase.TRACK
+        self.target, self.phase = Target("joints", goal, stamp, goal, asked=False), Phase.TRACK
 
     def resume(self, q: Array, qd: Array, stamp: float) -> None:
         """Begin anew after an interruption, from q, qd (n,), to the present target (of a trajectory: its end)."""

@@ -27,7 +27,7 @@ class Target:
 
     kind "joints": value q (n,) [rad or m]; "point": value p (3,) [m] in the base frame, q (n,) a pose that reaches it;
     "features": value s (m,) in image coordinates. stamp [s]: from when on it holds. path: points of a trajectory to
-    pass on the way, with times after the stamp.
+    pass on the way, with times after the stamp. asked: whether somebody sent it; the arm's own are where it rests.
     """
 
     kind: str
@@ -35,6 +35,7 @@ class Target:
     stamp: float = 0.0
     q: JointVector | None = None
     path: Waypoints | None = None
+    asked: bool = True
 
 
 def joint_target(robot: Robot, q: ArrayLike, stamp: float = 0.0) -> Target:
