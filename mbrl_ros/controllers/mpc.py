@@ -143,6 +143,8 @@ class MpcController(TargetTracking):
     def record(self, stamp: float, command: CommandVector) -> None:
         """Take note of the applied command (nu,); see `Controller`."""
         self.learner.record(stamp, command)
+        if self._reference_time is not None:
+            self._reference_time.record(stamp)
 
     def health(self) -> Health:
         """Return what is known to be wrong with the model and the features."""
@@ -174,7 +176,8 @@ class MpcController(TargetTracking):
         innovation = learner.learn(stamp, x)
         if learner.prior_moved:
             self._weigh_efforts()
-        u_now = learner.history.computed_at(stamp + (self._late - 1) * self.dt)
+        before = stamp + (self._late - 1) * self.dt
+        u_now = learner.history.computed_at(before)
         admitted = self._admitted(observation, x)
         dynamics = self._fit(x, u_now)
         fitted = time.perf_counter()
@@ -182,7 +185,7 @@ class MpcController(TargetTracking):
         self.target_manager.advance(stamp, x, fresh=features_fresh, jacobian=learner.dynamics.features.usable)
         known = x if self._filter is None else self._filter.update(stamp, x, dynamics, learner.history)
         ahead = learner.history.roll_forward(known, stamp, dynamics, self._late)
-        parameters = self._references(stamp + learner.history.delay + self._late * self.dt)
+        parameters = self._references(stamp + learner.history.delay + self._late * self.dt, before)
         periods = learner.periods_since_last(stamp)
         if not self._planned:
             self.planner.reset(ahead, u_now)
@@ -246,10 +249,10 @@ class MpcController(TargetTracking):
             return self.dynamics.fit(x, u)
         return self.dynamics.fit(x, u, self.planner.X[:-1], self.planner.U)
 
-    def _references(self, start: float) -> StageParameters:
-        """Return the cost's parameters (H+1, np) for a horizon that begins at `start` [s]."""
+    def _references(self, start: float, before: float) -> StageParameters:
+        """Return the cost's parameters (H+1, np) for a horizon that begins at `start` [s]; see `ReferenceTime`."""
         if self._reference_time is not None:
-            start = self._reference_time.advance(start)
+            start = self._reference_time.advance(start, before)
         times: Array = start + self.dt * self._stages
         return self._parameters.at(self.target_manager.preview(times))
 
