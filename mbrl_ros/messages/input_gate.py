@@ -19,7 +19,7 @@ from collections import Counter
 
 CLOCKS_AGREE = 10.0  # [s]: "auto" takes clocks that differ by less for one
 CLOCK_JUMP = 1.0  # [s]: a stamp that leaps further than this against its arrival is another time line
-PATIENCE = 20  # messages in a row on another time line before it is taken up
+PATIENCE = 5  # messages in a row on another time line before it is taken up; without states an effort is open loop
 SET_BACK = 2  # messages in a row, each later than the one before and all earlier than the last: a clock was set back
 LASTING = 1.0  # [s] of nothing but messages late by the same time before their clock counts as stopped
 BACKLOG = 0.2  # messages that come in less than this share of the time their stamps span were held up somewhere
