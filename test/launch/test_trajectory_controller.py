@@ -28,7 +28,7 @@ pytestmark = needs("launch_ros", "rclpy", "package mbrl_ros", "ros2_control")
 PLUGIN = "joint_trajectory_controller/JointTrajectoryController"
 TARGET = {"joint1": -1.2, "joint2": 1.1}  # [rad]
 NEAR = 0.05  # [rad]
-CHATTER = 0.2  # [rad] at rest: the mock hardware jumps to each position, in a period that differs by one or more
+CHATTER = 5e-3  # [rad] at rest
 FASTEST = 2.0  # [rad/s] of a motion
 
 
