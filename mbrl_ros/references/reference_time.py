@@ -17,7 +17,7 @@ from collections import deque
 
 STRETCH = 0.1
 FARTHEST_BEHIND = 0.5  # [s] behind the wanted time after which it is taken as it is
-REMEMBERED = 16  # commands; none acts later after its state
+MOST_COMMANDS = 16  # commands; none acts later after its state
 
 
 class ReferenceTime:
@@ -27,7 +27,7 @@ class ReferenceTime:
         self._dt, self._most = dt, STRETCH * dt
         self._time = math.nan
         # (from when on a command acts, time of its references) [s], the newest last
-        self._commands: deque[tuple[float, float]] = deque(maxlen=REMEMBERED)
+        self._commands: deque[tuple[float, float]] = deque(maxlen=MOST_COMMANDS)
 
     def reset(self) -> None:
         """Take the next time as it is wanted."""
