@@ -17,6 +17,7 @@ from ..robots import Robot
 from ..robots.bodies import bodies_of
 from ..robots.gravity import GravityEffort, weight_effort
 from ..robots.kinematics import Kinematics
+from ..simulation.mechanism import guessed_mass
 from ..types import Array
 
 MASS_SHARE = 0.1  # the payload, of what the joints move
@@ -74,7 +75,7 @@ def _payload(work: Workspace, holding: Holding) -> float:
         if work.usable(q):
             weight = holding.per_kg(q)
             loads.append(float(((limit - np.sign(weight) * holding.own(q)) / np.maximum(np.abs(weight), 1e-9)).min()))
-    most = MASS_SHARE * float(bodies_of(work.robot).mass.sum())
+    most = MASS_SHARE * (float(bodies_of(work.robot).mass.sum()) or guessed_mass(work.robot))
     return rounded_down(min([most, *([float(np.percentile(loads, WEAKEST))] if loads else [])]))
 
 

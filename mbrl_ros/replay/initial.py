@@ -134,7 +134,7 @@ def _robot(bag: _Bag | None, settings: RobotSettings, urdf: str | None, notes: l
     )
     if not has_inertials(robot):
         notes.append(
-            "the URDF has no <inertial> of every moving link: it cannot be simulated, and efforts need "
+            "the URDF has no <inertial> of every moving link: it is simulated with guessed masses, and efforts need "
             "prior.integrator.strength and another supervisor.safe_effort than arrest"
         )
     return robot
