@@ -32,6 +32,7 @@ BEFORE, AFTER, CAMERAS = 4, 2, 5
 REST = 1.6  # [s] of its slot in which the reference of a target rests, at least
 SWING = 1.2  # [rad or m] by which a joint is moved at most to draw the next target
 STUCK = 400  # draws without a next target until all targets are drawn anew
+TURNED = 0.1  # of the tip's largest speed in the image: the least one, in any direction
 IMAGE_SWING, IMAGE_MOTION = 0.4, 2.0  # [rad or m] the same for an image target, and in this time [s]
 
 
@@ -118,7 +119,7 @@ def build_scenario(
     p, t = points[-1], slots[-1].end
     if camera is not None:
         for _ in range(cameras):
-            pose = random_pose(work.rng, work.kinematics.position(q), distance=usual.distances, settings=camera)
+            pose = _camera_pose(work, q, usual.distances, camera)
             slots.append(Slot("return", t, t + RETURN_SLOT, p))
             t += RETURN_SLOT
             slots.append(Slot("features", t, t + IMAGE_SLOT, _image_target(work, settings, q, pose, camera), pose))
@@ -173,6 +174,21 @@ def _points(work: Workspace, settings: ReferenceSettings, q_start: Array, count:
         + (f" ({work.redrawn} draws need too much effort to hold)" if work.redrawn else ""),
         key="reference.velocity_fraction",
     )
+
+
+def _camera_pose(work: Workspace, q: Array, distances: tuple[float, float], camera: CameraSettings) -> CameraPose:
+    """Draw the pose of a camera in whose image the arm at q (n,) can move its tip up and down as well as sideways.
+
+    That is, in every direction of the image at least TURNED as fast as in the fastest. An arm that moves in a plane is
+    not watched along it.
+    """
+    here, J = work.kinematics.position(q), work.kinematics.jacobian(q) * work.robot.velocity_limit
+    for _ in range(DRAWS):
+        pose = random_pose(work.rng, here, distance=distances, settings=camera)
+        slowest, fastest = np.linalg.svd(pose.rotation[:, :2].T @ J, compute_uv=False)[[-1, 0]]
+        if slowest >= TURNED * fastest:
+            return pose
+    raise ConfigurationError("no camera sees the arm move in every direction of its image", key="camera")
 
 
 def _image_target(

@@ -83,3 +83,40 @@ def test_every_target_of_a_scenario_can_be_reached_and_held_with_the_payload(sca
         assert np.isfinite(slot.value).all() and np.abs(slot.value).max() < 0.6
     again = build_scenario(robot, starting_posture(robot), 3, camera=CameraSettings())
     assert all(np.array_equal(a.value, b.value) for a, b in zip(scenario.slots, again.slots, strict=True))
+
+
+def test_an_arm_that_moves_in_a_plane_is_not_watched_along_it():
+    robot = planar_robot(3, effort=60.0)  # its tip moves in the plane y = 0
+    scenario = build_scenario(robot, starting_posture(robot), 2, camera=CameraSettings())
+    for slot in scenario.slots_of("features"):
+        assert abs(slot.camera.rotation[1, 2]) > 0.05  # towards or away from the plane, by 3 degrees or more
+
+
+def scara():
+    """Two links that turn about z, and a spindle that moves along z; all of it hangs at 0.6 m."""
+    inertial = (
+        '<inertial><origin xyz="0.15 0 0"/><mass value="2"/><inertia ixx="0.01" iyy="0.02" izz="0.02"/></inertial>'
+    )
+    spindle = '<inertial><mass value="1"/><inertia ixx="0.01" iyy="0.01" izz="0.01"/></inertial>'
+    joints = (
+        ("shoulder", "revolute", "base", "upper", "0 0 0.6", 'lower="-2.5" upper="2.5" effort="60" velocity="4"'),
+        ("elbow", "continuous", "upper", "lower", "0.3 0 0", 'effort="40" velocity="4"'),
+        ("lift", "prismatic", "lower", "spindle", "0.3 0 -0.1", 'lower="-0.3" upper="0" effort="90" velocity="0.5"'),
+    )
+    links = f'<link name="base"/>{"".join(f"<link name={name!r}>{inertial}</link>" for name in ("upper", "lower"))}'
+    text = "".join(
+        f'<joint name="{name}" type="{kind}"><parent link="{parent}"/><child link="{child}"/><origin xyz="{at}"/>'
+        f'<axis xyz="0 0 1"/><limit {limit}/></joint>'
+        for name, kind, parent, child, at, limit in joints
+    )
+    return load_robot(
+        RobotSettings(), f'<robot name="scara">{links}<link name="spindle">{spindle}</link>{text}</robot>'
+    )
+
+
+def test_metres_and_radians_have_their_own_limits():
+    robot = scara()
+    scenario = build_scenario(robot, starting_posture(robot), 1, camera=CameraSettings())
+    heights = [slot.value[2] for slot in scenario.slots_of("point")]
+    assert min(heights) >= 0.2 - 1e-6 and max(heights) <= 0.5 + 1e-6 and np.ptp(heights) > 0.05
+    assert 0.0 < scenario.payload_kg <= 0.5 and scenario.tolerance < 0.01
