@@ -19,7 +19,7 @@ from .sections.excitation import ExcitationSettings
 from .sections.planner import PlannerSettings
 from .sections.references import ReferenceSettings
 from .sections.robot import RobotSettings
-from .sections.safety import SupervisorSettings
+from .sections.safety import MonitorSettings, SupervisorSettings
 
 
 def section_types() -> dict[str, type[Section]]:
@@ -51,6 +51,7 @@ class Configuration:
     excitation: ExcitationSettings = ExcitationSettings()
     planner: PlannerSettings = PlannerSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
+    monitor: MonitorSettings = MonitorSettings()
     distillation: DistillationSettings = DistillationSettings()
     plugins: Mapping[str, Mapping[str, Section]] = dataclasses.field(default_factory=default_plugins)
 

@@ -20,31 +20,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from ..config.configuration import Configuration
 from ..dynamics.base import Estimator
 from ..dynamics.delay_monitor import DelayMonitor
-from ..exceptions import CallOrderError, ShapeError
 from ..references.segments import Waypoints
-from ..references.target_manager import TargetManager
 from ..references.targets import Target
 from ..robots import Robot
 from ..types import Array, Decision, Observation
+from .target_tracking import TargetTracking as TargetTracking  # plug-ins import it from here
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a controller knows to be wrong after its last step; everything is False for a controller in good order.
+    """What a controller knows to be wrong after its last step; nothing for a controller in good order.
 
     features_lost: the target is one in the image and no recent frame shows the features; model_inconsistent: the
     predictions of the learned model lie outside their bounds (consistency level 0, see dynamics/consistency.py);
-    model_lost: they did so for so long that the arm is to be held.
+    model_lost: they did so for so long that the arm is to be held; gain: the share of its usual gain that it was
+    told to use.
     """
 
     features_lost: bool = False
     model_inconsistent: bool = False
     model_lost: bool = False
+    gain: float = 1.0
 
 
 class Controller(Protocol):
@@ -152,6 +151,9 @@ class Controller(Protocol):
             Standard deviation [s] of when the command recorded next begins to act, beyond that of the delay.
         """
 
+    def limit_gain(self, share: float) -> None:
+        """React to errors with `share` (0, 1] of the usual gain from the next step on: the loop is bad."""
+
     # --- targets, from any thread ---------------------------------------------------------------------------------
 
     def set_joint_target(self, q: Array, stamp: float = 0.0) -> Target:
@@ -204,95 +206,3 @@ class Controller(Protocol):
     @property
     def nis_bound(self) -> float:
         """The 95 % bound of a decision's normalised innovation squared (NIS); NaN where nothing is predicted."""
-
-
-class TargetTracking:
-    """The part of `Controller` that concerns targets, for a controller that leaves them to a `TargetManager`."""
-
-    def __init__(self, target_manager: TargetManager):
-        self.target_manager = target_manager
-
-    def check(self, observation: Observation) -> None:
-        """Raise an error if `step` cannot answer the observation because of how it was called.
-
-        Raises
-        ------
-        CallOrderError
-            `reset` has not been called.
-        ShapeError
-            q or qd is not (n,).
-        """
-        if self.target_manager.target is None:
-            raise CallOrderError("step() before reset(): the controller does not know where the robot is")
-        n = (self.target_manager.n,)
-        for name, value in (("observation.q", observation.q), ("observation.qd", observation.qd)):
-            if np.shape(value) != n:
-                raise ShapeError(name, n, np.shape(value))
-
-    def rejoin(self, observation: Observation) -> None:
-        """See `Controller`."""
-        self.target_manager.ramp_in(observation.q, observation.qd, observation.stamp)
-
-    def skip_transition(self, forget: float = 0.0) -> None:
-        """Do nothing: nothing is learned."""
-
-    def place_uncontrolled(self, r: Array) -> None:
-        """See `Controller`."""
-        self.target_manager.place_uncontrolled(r)
-
-    @property
-    def uncontrolled(self) -> Array | None:
-        """See `Controller`."""
-        return self.target_manager.uncontrolled
-
-    def set_joint_target(self, q: Array, stamp: float = 0.0) -> Target:
-        """See `Controller`."""
-        return self.target_manager.set_joint_target(q, stamp)
-
-    def set_point_target(self, p: Array, stamp: float = 0.0) -> Target:
-        """See `Controller`."""
-        return self.target_manager.set_point_target(p, stamp)
-
-    def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
-        """See `Controller`."""
-        return self.target_manager.set_feature_target(s, stamp)
-
-    def set_trajectory(self, points: Waypoints, stamp: float = 0.0) -> Target:
-        """See `Controller`."""
-        return self.target_manager.set_trajectory(points, stamp)
-
-    def take_target_notes(self) -> list[str]:
-        """See `Controller`."""
-        return self.target_manager.take_notes()
-
-    def refuse_targets_while(self, reason: Callable[[], str]) -> None:
-        """See `Controller`."""
-        self.target_manager.refuse_while(reason)
-
-    def adapt_to_lateness(self, periods: int, authority: float, std: float) -> None:
-        """Move more slowly; see `Controller`."""
-        self.target_manager.limit_speed(authority)
-
-    @property
-    def targets_accepted(self) -> int:
-        """See `Controller`."""
-        return self.target_manager.accepted
-
-    @property
-    def targets_adopted(self) -> int:
-        """See `Controller`."""
-        return self.target_manager.adopted
-
-    @property
-    def target(self) -> Target | None:
-        """See `Controller`."""
-        return self.target_manager.target
-
-    @property
-    def reference_end(self) -> float:
-        """See `Controller`."""
-        return self.target_manager.end
-
-    def joint_reference(self, stamp: float) -> Array:
-        """See `Controller`."""
-        return self.target_manager.joint_reference(stamp)

@@ -13,7 +13,8 @@ from ..references.target_manager import TargetManager
 from ..references.targets import Target
 from ..robots import Robot
 from ..types import Array, Decision, DecisionStatus, Observation
-from .base import Health, TargetTracking
+from .base import Health
+from .target_tracking import TargetTracking
 
 
 class EffortTracking(TargetTracking, ABC):

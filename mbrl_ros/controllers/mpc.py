@@ -38,11 +38,12 @@ from ..types import (
     StageParameters,
     StateVector,
 )
-from .base import Controller, Health, TargetTracking
+from .base import Controller, Health
 from .cost_parameters import CostParameters
 from .excitation import Excitation
 from .exploration import Exploration
 from .model_learner import ModelLearner
+from .target_tracking import TargetTracking
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +85,7 @@ class MpcController(TargetTracking):
             self._exploration.fit_to_gain(np.eye(self.nu) / self.dt**2, c.dynamics.noise)
         self._excitation = None if c.excitation.when == "never" else Excitation(robot, c.excitation, self.dt)
         self._stages = np.arange(self.horizon + 1.0)
-        self._late, self._authority = 0, 1.0
+        self._late, self._authority, self._gain = 0, 1.0, 1.0
         self._planned = False
         positions = robot.interface == "position"
         self._filter = StateFilter(self.dt) if positions else None
@@ -148,7 +149,8 @@ class MpcController(TargetTracking):
 
     def health(self) -> Health:
         """Return what is known to be wrong with the model and the features."""
-        return dataclasses.replace(self.learner.health(), features_lost=self.target_manager.features_lost)
+        features_lost = self.target_manager.features_lost
+        return dataclasses.replace(self.learner.health(), features_lost=features_lost, gain=self._gain)
 
     def update_settings(self, configuration: Configuration) -> None:
         """Take over the dynamic settings of `configuration`, between two steps."""
@@ -165,6 +167,11 @@ class MpcController(TargetTracking):
         super().adapt_to_lateness(periods, authority, std)
         self._late, self._authority = periods, authority
         self.learner.set_timing_std(std)
+        self._weigh_changes()
+
+    def limit_gain(self, share: float) -> None:
+        """Change commands less, whose change costs 1 / share^2 times as much; see `Controller`."""
+        self._gain = share
         self._weigh_changes()
 
     def step(self, observation: Observation) -> Decision:
@@ -257,10 +264,11 @@ class MpcController(TargetTracking):
         return self._parameters.at(self.target_manager.preview(times))
 
     def _weigh_changes(self) -> None:
-        """Weigh the command's change: less once the delay is known, more while commands come late."""
+        """Weigh the command's change: less once the delay is known, more while commands are late or the loop is bad."""
         control = self.configuration.control
         fast = self.learner.delay_known and self.robot.interface == "effort"
-        self._parameters.weigh_changes((control.known_delay_factor if fast else 1.0) / self._authority**2)
+        share = self._authority * self._gain
+        self._parameters.weigh_changes((control.known_delay_factor if fast else 1.0) / share**2)
 
     def _weigh_efforts(self) -> None:
         """Take the learner's input gain into account: what a change of effort costs, and how much is explored."""

@@ -2,7 +2,8 @@ r"""The controller `policy`: a distilled policy with an mpc as its teacher besid
 
 The teacher gets every observation and every applied command, whoever acts (policy_teacher.py). A policy acts after it
 was promoted (policy_selection.py); it is demoted at once, and the teacher takes over, when an input is outside of what
-it was taught, a position jumps, it disagrees with the teacher, or the supervisor keeps changing its commands.
+it was taught, a position jumps, it disagrees with the teacher, the supervisor keeps changing its commands, or the
+closed loop is bad.
 
 Whoever takes over, the command changes smoothly: at the time t_0 of a change the difference to the last applied command
 is kept and fades out,
@@ -28,11 +29,12 @@ from ..dynamics import CommandHistory, OnlineDynamics
 from ..dynamics.delay_monitor import DelayMonitor
 from ..robots import Robot
 from ..types import CommandVector, Decision, DecisionStatus, JointVector, Observation
-from .base import Controller, Health, TargetTracking
+from .base import Controller, Health
 from .mpc import MpcController
 from .policy_candidate import Candidate, PolicyInput
 from .policy_selection import Mode, PolicySelection
 from .policy_teacher import PolicyTeacher, teacher_configuration
+from .target_tracking import TargetTracking
 
 STATE_JUMP = 3.0  # times a joint's velocity limit: a position that moved faster was not moved
 SMALLEST_JUMP = 0.05  # [rad or m] that sensor noise and late stamps may amount to
@@ -56,12 +58,8 @@ class PolicyController(TargetTracking):
     def __init__(self, robot: Robot, configuration: Configuration, teacher: MpcController, *, teaching: bool = False):
         super().__init__(teacher.target_manager)
         self.robot, self.configuration = robot, configuration
-        distillation, self.dt, self.n, self.m = (
-            configuration.distillation,
-            1.0 / configuration.control.rate,
-            robot.n,
-            teacher.m,
-        )
+        distillation, self.dt = configuration.distillation, 1.0 / configuration.control.rate
+        self.n, self.m = robot.n, teacher.m
         self.horizon = teacher.horizon
         self.selection = PolicySelection(distillation, teaching=teaching)
         self.teacher = PolicyTeacher(teacher, self.selection, distillation, self.dt, teaching=teaching)
@@ -154,8 +152,8 @@ class PolicyController(TargetTracking):
     def reset(self, observation: Observation) -> None:
         """Start anew: the teacher forgets; a policy goes back into shadow."""
         self.teacher.reset(observation)
-        command = observation.q if self.robot.interface == "position" else np.zeros(self.n)
-        self._restart(np.clip(command, self.robot.command_lower, self.robot.command_upper))
+        rest = observation.q if self.robot.interface == "position" else np.zeros(self.n)
+        self._restart(np.clip(rest, self.robot.command_lower, self.robot.command_upper))
         self.selection.reset()
 
     def hold(self, observation: Observation) -> None:
@@ -180,6 +178,12 @@ class PolicyController(TargetTracking):
     def adapt_to_lateness(self, periods: int, authority: float, std: float) -> None:
         """Adapt the teacher; the policy itself is not changed. See `Controller`."""
         self.teacher.mpc.adapt_to_lateness(periods, authority, std)
+
+    def limit_gain(self, share: float) -> None:
+        """Lower that of the teacher, which then acts in place of the policy; see `Controller`."""
+        if share < 1.0 and self.acting:
+            self.demote("the closed loop is bad")
+        self.teacher.mpc.limit_gain(share)
 
     def step(self, observation: Observation) -> Decision:
         """Decide on the command (nu,), by the policy or the teacher; see `Controller`."""
@@ -214,8 +218,8 @@ class PolicyController(TargetTracking):
         if self._policy_acted:
             if due and self.configuration.distillation.watch and self._observation and self._input:
                 self.teacher.judge(self._observation, self._input, self._proposed)
-            half = 0.5 * (self.robot.command_upper - self.robot.command_lower)
-            self.selection.count_supervised(bool(np.abs(command - self._proposed).max() > CHANGED * half.max()))
+            half = 0.5 * (self.robot.command_upper - self.robot.command_lower).max()
+            self.selection.count_supervised(bool(np.abs(command - self._proposed).max() > CHANGED * half))
         if due:
             self.teacher.mpc.record(stamp, command)
 
@@ -237,10 +241,8 @@ class PolicyController(TargetTracking):
         if self.target_manager.displaced:
             self.demote("joints that are not controlled have moved the end effector, and policies take them at zero")
             return None
-        u = None
-        if current is not None:
-            u = current.command(dataclasses.replace(given, target=self.target_manager.target))
-        if current is None or u is None:
+        given = dataclasses.replace(given, target=self.target_manager.target)
+        if current is None or (u := current.command(given)) is None:
             self.demote("a kind of target it was not taught")
             return None
         outside = current.outside() + ["a position that jumped"] * jumped
@@ -255,9 +257,7 @@ class CommandBlend:
 
     def __init__(self, robot: Robot):
         self._robot = robot
-        self._last: CommandVector = np.zeros(robot.n)
-        self._offset: CommandVector = np.zeros(robot.n)
-        self._since = -math.inf
+        self._since, self._last, self._offset = -math.inf, np.zeros(robot.n), np.zeros(robot.n)
 
     def reset(self, command: CommandVector) -> None:
         """Begin with `command` (nu,) in effect and nothing to blend."""

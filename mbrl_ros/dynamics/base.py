@@ -98,6 +98,14 @@ class Estimator(Protocol):
         """D qd' / d u (n, n) of the last fit, the prior's before the first [rad/s per unit of command]."""
 
     @property
+    def noise_std(self) -> Array:
+        """The standard deviation (n,) of the velocity change of one tick [rad/s], beside what the model explains."""
+
+    @property
+    def expectation(self) -> tuple[Array, Array]:
+        """The velocity change (n,) [rad/s] that the last fit expects where it was made, and the command (nu,) there."""
+
+    @property
     def failed(self) -> bool:
         """Whether the last fit could not be computed from the evidence, which was forgotten then."""
 

@@ -90,9 +90,9 @@ class OnlineDynamics:
         self._observer: TransitionObserver | None = None
         self._start: float | None = None
         self._stopped = False
-        self._command_rows = slice(2 * n, 3 * n)  # of the regressors
+        self._command_rows, self.failed = slice(2 * n, 3 * n), False  # of the regressors
         self._input_gain: Array | None = None
-        self.failed = False
+        self._expectation = np.zeros(n), np.zeros(n)  # of the velocity change, and the command at which
         self._equations = StateEquations(n, self.m, dt)
         # a servo that is where it was commanded after one period is planned with to and fro by the wrong rule; where
         # efforts move an arm, the noise of differences outweighs what the right one gains
@@ -150,6 +150,16 @@ class OnlineDynamics:
         """See `Estimator`."""
         return self.prior_gain(np.zeros(self.nx)) if self._input_gain is None else self._input_gain
 
+    @property
+    def noise_std(self) -> Array:
+        """See `Estimator`."""
+        return np.array(np.sqrt(self.posterior.variance))
+
+    @property
+    def expectation(self) -> tuple[Array, Array]:
+        """See `Estimator`."""
+        return self._expectation
+
     def prior_gain(self, x: Array) -> Array:
         """Return the prior's d qd' / d u (n, n) at x (nx,) without a command."""
         return np.array(self.prior.linearize(x[None, : 2 * self.n], np.zeros((1, self.n)))[1][0, :, 2 * self.n :])
@@ -199,7 +209,8 @@ class OnlineDynamics:
             self._input_gain = gain  # an observer may fit the model, and changes nothing by it
         if self._start is None:
             self._start = transition.stamp
-        self._stopped = self._frozen(transition.stamp)
+        learned_enough = transition.stamp - self._start >= self.settings.freeze_after
+        self._stopped = self.settings.estimator == "frozen" and learned_enough
         if not self._stopped:
             forgetting = self.consistency.forgetting(self.settings.forgetting, self.settings.surprise_forgetting)
             self.posterior.add(prediction.regressors, prediction.y, forgetting, weight)
@@ -236,6 +247,7 @@ class OnlineDynamics:
             if self._servo is not None:
                 slope[:, :, self._servo] -= by_command
         self._input_gain = slope[0, :, 2 * n :]
+        self._expectation = mean[0] + W[-1], u
         offset = mean + W[-1] - (jacobian @ np.concatenate((X, U), axis=1)[:, :, None])[:, :, 0]
         if not self._offset_only:
             offset -= W[:-1].T @ self.posterior.center
@@ -243,8 +255,7 @@ class OnlineDynamics:
 
     def _precision_of(self, spread: Array) -> Array:
         """Return the precision of the coefficients, in units of the believed noise."""
-        precision: Array = (self.settings.noise / (spread[-1:] if self._offset_only else spread)) ** 2
-        return precision
+        return np.array((self.settings.noise / (spread[-1:] if self._offset_only else spread)) ** 2)
 
     def regressors(self, x: Array, u: Array) -> Array:
         """Return [q; qd; v / u_scale; 1], v = u for an effort, u - qd or u - q for a servo, which rests where v = 0."""
@@ -255,10 +266,6 @@ class OnlineDynamics:
 
     def _center(self, x: Array, u: Array) -> Array:
         return self.regressors(x, u)[:-1]
-
-    def _frozen(self, stamp: float) -> bool:
-        begun = stamp if self._start is None else self._start
-        return self.settings.estimator == "frozen" and stamp - begun >= self.settings.freeze_after
 
 
 def _wrong_shape(transition: Transition, nx: int, nu: int) -> ShapeError:

@@ -158,6 +158,7 @@ def loop_status(name: str, loop: ControlLoop, settings: NodeSettings) -> Diagnos
         ("missed ticks", loop.statistics.missed),
         ("age of the acting command beyond the delay [ms]", 1e3 * loop.age.mean),
         ("authority [0..1]", loop.age.authority),
+        *loop.loop_watch.report(),
         *_percentiles("period", loop.statistics.period),
         *_percentiles("compute", loop.statistics.compute),
         *_percentiles("latency", loop.statistics.latency),

@@ -106,6 +106,9 @@ class PassiveObserver:
     def adapt_to_lateness(self, periods: int, authority: float, std: float) -> None:
         """Do nothing: commands are those that were recorded."""
 
+    def limit_gain(self, share: float) -> None:
+        """Do nothing: commands are those that were recorded."""
+
     def set_joint_target(self, q: Array, stamp: float = 0.0) -> Target:
         """Refuse it, as every target."""
         raise TargetError("nothing is planned in this replay")
@@ -140,7 +143,7 @@ class NullSupervisor:
     def __init__(self) -> None:
         self.state, self.cause = State.ACTIVE, Reason.NONE
         self.settings = SupervisorSettings()
-        self.resuming, self.unready, self.refusal = False, "", ""
+        self.resuming, self.rejoining, self.unready, self.refusal = False, False, "", ""
 
     def reset(self, observation: Observation | None) -> None:
         """Do nothing: there is no state to reset."""

@@ -19,11 +19,14 @@ from .interfaces import TickConditions
 from .mailbox import Arrival
 from .scheduling import CommandAge
 
+SAME_COMMAND = 1e-3  # of a command's range: a command that differs by less is the same, computed on another machine
 ON_TIME = (0, 1.0, 0.0)  # lateness [periods], authority, std [s] of a controller before the first command
 
 
 class AppliedCommands:
     """Records with `controller` what acted, and tells it when commands act later than its delay says.
+
+    `closed` tells whether the last command of a tick acted, not one of somebody else.
 
     Parameters
     ----------
@@ -55,6 +58,8 @@ class AppliedCommands:
         self.age = CommandAge(
             dt, max(limits.late_warning, 1.2 * dt), max(limits.late_limit, 2.4 * dt), limits.late_release
         )
+        self._rounding: Array = SAME_COMMAND * (controller.robot.command_upper - controller.robot.command_lower)
+        self.closed = True
         self._lateness: tuple[int, float, float] = ON_TIME  # what the controller was told last
         self._acted: list[Array] = []  # since the last tick, where there is a player
 
@@ -89,6 +94,7 @@ class AppliedCommands:
     def add(self, arrival: Arrival, decision: Decision | None, u: Array, late: float, tick: int) -> None:
         """Take note that u (nu,) was published, `late` periods after its time, as the answer of tick number `tick`."""
         acted = self._conditions.applied(arrival, u)
+        self.closed = acted is u or bool((np.abs(acted - u) <= self._rounding).all())
         acts_from = self.age.sent(arrival.observation.stamp, late)
         expected = self._lateness[0]  # with which the plan was made
         lateness = self.age.expected, self.age.authority, self.age.std

@@ -26,6 +26,7 @@ from .event_log import Event
 from .feedback_player import FeedbackPlayer
 from .interfaces import CommandSupervisor, Outputs, Tick, TickConditions
 from .interruptions import Interruptions
+from .loop_watch import LoopWatch
 from .mailbox import Arrival
 from .statistics import LoopStatistics
 from .warnings import warnings_of
@@ -71,6 +72,7 @@ class ControlCycle:
             controller, conditions, supervisor.settings, dt, player, player_period, self.statistics.events
         )
         self._interruptions = Interruptions(controller, dt, timeout)
+        self.loop_watch = LoopWatch(controller, supervisor, self._applied, dt)
         self.age = self._applied.age
         self._number = 0  # of the last command
         self._observation: Observation | None = None  # the newest one, with the velocities that the controller admits
@@ -147,8 +149,7 @@ class ControlCycle:
 
     def tick(self, arrival: Arrival) -> Tick:
         """Answer a state with the controller's decision and return what happened."""
-        begin = time.perf_counter()
-        observation, statistics = arrival.observation, self.statistics
+        begin, observation, statistics = time.perf_counter(), arrival.observation, self.statistics
         if observation.frames:
             self._newest_frame = observation.frames[-1].stamp
         decision, command = self._decide(arrival)
@@ -205,10 +206,9 @@ class ControlCycle:
         try:
             self._prepare(observation, before, judged)
             decision = self.controller.step(observation)
-            admitted = observation if decision.admitted is None else decision.admitted
-            self._observation = admitted
-            following = self._interruptions.following.following
-            warnings = warnings_of(self.controller.health(), self.age, following)
+            admitted = self._observation = observation if decision.admitted is None else decision.admitted
+            warnings = warnings_of(self.controller.health(), self.age, self._interruptions.following.following)
+            warnings |= self.loop_watch.judge(admitted, decision, self._in_effect)
             command = self.supervisor.filter(decision, admitted, warnings)
         except Exception:  # whatever a controller does, the robot gets a safe command
             self._report_error("controller errors")
@@ -234,6 +234,7 @@ class ControlCycle:
                 self.controller.resume(observation, self._in_effect)
             self.supervisor.reset(observation)
             self.age.reset()
+            self.loop_watch.reset()
             following.forget()
             self._beginning = False
             return
@@ -253,7 +254,7 @@ class ControlCycle:
             self._applied.restart()
         else:
             self._applied.end_period(before.stamp)
-            if self.supervisor.state is State.RAMP_IN:
+            if self.supervisor.rejoining:
                 self.controller.rejoin(observation)
         if following.learning_suspended:
             self.controller.skip_transition(following.to_forget)
@@ -267,7 +268,6 @@ class ControlCycle:
             return self.supervisor.stop(None, Reason.CONTROLLER_ERROR)
 
     def _record(self, arrival: Arrival, decision: Decision | None, command: Command, late: float) -> None:
-        """Take note of what was published, `late` periods after its time."""
         try:
             self._applied.add(arrival, decision, command.u, late, self.statistics.ticks)
         except Exception:
@@ -283,8 +283,8 @@ class ControlCycle:
         period: float,
         late: float,
     ) -> Tick:
-        index, missed, targets = self.statistics.ticks, self.statistics.missed, self.controller.targets_adopted
-        timing = compute, latency, period, missed, self._number, late
+        index, targets = self.statistics.ticks, self.controller.targets_adopted
+        timing = compute, latency, period, self.statistics.missed, self._number, late
         return Tick(index, observation, decision, command, *timing, self._newest_frame, targets)
 
     def _publish(self, stamp: float, command: Command) -> None:

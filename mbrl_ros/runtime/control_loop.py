@@ -22,6 +22,7 @@ from .control_cycle import ControlCycle
 from .event_log import Event
 from .feedback_player import FeedbackPlayer
 from .interfaces import Clock, CommandSupervisor, Outputs, Tick
+from .loop_watch import LoopWatch
 from .mailbox import Arrival, Mailbox
 from .scheduling import CommandAge, Deadline
 from .statistics import LoopStatistics
@@ -128,6 +129,11 @@ class ControlLoop:
     def age(self) -> CommandAge:
         """How old the commands that act are, beyond the delay."""
         return self._cycle.age
+
+    @property
+    def loop_watch(self) -> LoopWatch:
+        """Whether the closed loop is bad."""
+        return self._cycle.loop_watch
 
     @property
     def commands_sent(self) -> int:

@@ -146,6 +146,10 @@ class CommandSupervisor(Protocol):
         """Whether the next decision follows missing states or decisions."""
 
     @property
+    def rejoining(self) -> bool:
+        """Whether something else than the controller's command acts, which the controller sees act."""
+
+    @property
     def unready(self) -> str:
         """Why this robot may not be commanded at all, '' if it may."""
 

@@ -73,6 +73,16 @@ class Reason(enum.IntFlag):
     GUARD = 262144  # the guard commands the arm, or has ended
     NOT_FOLLOWING = 524288  # the robot did not move as it was commanded
     NO_COMMAND = 1048576  # this process sent no command for too long
+    # The closed loop is bad (loop_monitor.py):
+    LOOP_NOISE = 2097152  # the noise of the model is far above its long-run value
+    LOOP_TRACKING = 4194304  # the end effector moves away from its reference
+    LOOP_CHATTER = 8388608  # the commands go to and fro
+    LOOP_OFFSET = 16777216  # what the model expects goes to and fro
+    LOOP_SATURATION = 33554432  # commands are at their limits for a large share of the time
+    LOOP_LOST = 67108864  # ... for so long at a lowered gain that the arm is held
+
+
+HELD = Reason.MODEL_LOST | Reason.LOOP_LOST  # the safe command acts, and the controller learns from it
 
 
 class Guard(enum.Enum):
@@ -85,6 +95,12 @@ class Guard(enum.Enum):
     LOST = "lost"  # it has ended: commands go past it
 
 
+GRANTED = {  # the states in which what was requested is so
+    Request.HOLD: {State.HOLD},
+    Request.RESUME: {State.RAMP_IN, State.ACTIVE, State.DEGRADED},
+    Request.CLEAR: set(State) - {State.FAULT, State.E_STOP},
+    Request.E_STOP: {State.E_STOP},
+}
 Trigger = Condition | Request
 TRIGGERS: tuple[Trigger, ...] = (*Condition, *Request)
 S, C, R = State, Condition, Request

@@ -17,14 +17,8 @@ from ..types import Array, Decision, DecisionStatus, Observation
 from .command_limiter import CommandLimiter
 from .fault_watch import FaultWatch
 from .safe_command import SafeCommand
-from .state_machine import TABLE, Condition, Guard, Reason, Request, State, Trigger
+from .state_machine import GRANTED, HELD, TABLE, Condition, Guard, Reason, Request, State, Trigger
 
-GRANTED = {
-    Request.HOLD: {State.HOLD},
-    Request.RESUME: {State.RAMP_IN, State.ACTIVE, State.DEGRADED},
-    Request.CLEAR: set(State) - {State.FAULT, State.E_STOP},
-    Request.E_STOP: {State.E_STOP},
-}
 PROBING, PROBING_TIME = 0.1, 0.01  # of the speed limit; [s] at the speed limit that a position command is ahead
 
 
@@ -56,7 +50,7 @@ class Supervisor:
         self.state, self.cause = State.HOLD, Reason.NONE
         self._guard = Guard.FORWARDS  # also where there is none
         self._begun = False  # whether the first tick or request has been
-        self._recovering = False
+        self._recovering = self._held = False  # whether decisions were missing, or not used because of HELD
         self._safe_acts = False  # whether the last command was the safe one
         # whether the robot is not known to follow: it is moved slowly, and a position command stays near it
         self._probing, self._near = False, PROBING_TIME * robot.velocity_limit
@@ -72,7 +66,7 @@ class Supervisor:
         self.limiter.reset(rest)
         self.safe.reset(self.limiter.previous)
         self.state, self.cause = State.HOLD, Reason.NONE
-        self._begun = self._recovering = self._safe_acts = self._continuing = self._probing = False
+        self._begun = self._recovering = self._held = self._safe_acts = self._continuing = self._probing = False
         self._nominal_ticks, self._ramp = 0, 0.0
         self._watch.reset()
 
@@ -83,7 +77,12 @@ class Supervisor:
     @property
     def resuming(self) -> bool:
         """Whether states or decisions were missing: the controller then begins again at the robot's present state."""
-        return self._recovering
+        return self._recovering and not self._held
+
+    @property
+    def rejoining(self) -> bool:
+        """Whether the safe command acts on a robot that the controller watches: a motion goes on from where it is."""
+        return self._held or self.state is State.RAMP_IN
 
     @property
     def unready(self) -> str:
@@ -126,7 +125,7 @@ class Supervisor:
         observation
             the present state, with the velocities that the controller admits.
         warnings
-            what the caller has found: FEATURES, MODEL_INCONSISTENT, MODEL_LOST, LATE, TOO_LATE.
+            what the caller has found: FEATURES, MODEL_INCONSISTENT, MODEL_LOST, LATE, TOO_LATE, LOOP_....
         """
         self._leave_hold_at_start()
         self.safe.update_inertia(decision.inertia, decision.rotors)
@@ -138,11 +137,12 @@ class Supervisor:
         failed = not finite or bool(reasons & Reason.PLANNER)
         if self._guard in (Guard.ACTS, Guard.SILENT):
             reasons |= Reason.GUARD
-        unusable = not finite or bool(reasons & (Reason.MODEL_LOST | Reason.TOO_LATE | Reason.GUARD))
+        unusable = not finite or bool(reasons & (HELD | Reason.TOO_LATE | Reason.GUARD))
         if self._stopped(observation, failed, failed or unusable, reasons):
             return self._safe(observation, reasons | self.cause)
         if unusable:
             self._stale(Reason(reasons))
+            self._held = not failed and not reasons & (Reason.TOO_LATE | Reason.GUARD)
             return self._safe(observation, reasons)
         room = self.limiter.room(observation.q)
         reasons |= self._watch.limit_warnings(room, self.limiter.saturated())
@@ -230,7 +230,7 @@ class Supervisor:
                 self._trigger(Request.RESUME, Reason.NONE)
 
     def _stale(self, cause: Reason) -> None:
-        self._recovering = True
+        self._recovering, self._held = True, False
         self._trigger(Condition.STALE, cause)
 
     def _stopped(self, observation: Observation, failed: bool, unusable: bool, reasons: int) -> bool:
@@ -239,7 +239,7 @@ class Supervisor:
         if faults:
             self._trigger(Condition.FAULT, faults)
         if self._recovering and not unusable:
-            self._recovering = False
+            self._recovering = self._held = False
             self._trigger(Condition.RECOVERED, self.cause)
             if self._continuing and self.state is State.RAMP_IN and self.limiter.moving():
                 self._ramp = 1.0  # its reference begins with this motion: to stop it first would be a step

@@ -24,7 +24,7 @@ class Echo:
         self.targets_accepted = self.targets_adopted = 0
         self.n, self.steps, self.resets, self.resumed, self.recorded, self.fail = n, [], 0, [], [], False
         self.rejoined = []
-        self.skipped = 0
+        self.skipped, self.target, self.gain = 0, None, 1.0
         self.condition, self.lateness = Health(), (0, 1.0, 0.0)
 
     def reset(self, observation):
@@ -50,6 +50,9 @@ class Echo:
 
     def adapt_to_lateness(self, periods, authority, std):
         self.lateness = periods, authority, std
+
+    def limit_gain(self, share):
+        self.gain = share
 
     def record(self, stamp, command):
         self.recorded.append((stamp, command))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -21,19 +22,25 @@ from ...types import Array, Observation
 from ..checked_outputs import CheckedOutputs
 
 AFTER_LOSS = 0.5  # [s] a run goes on after its arm was lost
+SAME_WARNING = 0.5  # [s]: warnings less apart are one
 # what a command limiter does in ordinary operation, and no warning
 LIMITED = Reason.LIMIT | Reason.RATE | Reason.SPEED
 WARNED = (State.DEGRADED, State.FAULT, State.E_STOP)
 
 
 class Row(NamedTuple):
-    """One tick: true tip (3,) [m] and q (n,), speed and command over their limits (n,), and the state's code."""
+    """One tick: true tip (3,) [m] and q (n,), speed and command over their limits (n,), and the state's code.
+
+    away: the tip's distance from where its reference has it [m]; reasons: what was said to be wrong, Reason flags.
+    """
 
     tip: Array
     q: Array
     speed: Array
     command: Array
     state: int
+    away: float = 0.0
+    reasons: Reason = Reason.NONE
 
 
 class Loop:
@@ -85,8 +92,6 @@ class Loop:
         self.rows: list[Row] = []
         self.lost_at: float | None = None
         self.cause = ""
-        self.warned_at: float | None = None  # how far the tip was from its reference at the first warning [m]
-        self.warning = ""
 
     @property
     def t(self) -> float:
@@ -100,10 +105,10 @@ class Loop:
         # the first state always arrives: the node begins with it
         if self.k and self._lost_states and self._rng.random() < self._lost_states:
             self._unanswered += 1
-            self._watch(self.cycle.miss(self._unanswered * self.dt), truth.tip)
+            tick = self.cycle.miss(self._unanswered * self.dt)
         else:
             self._unanswered = 0
-            self._watch(self.cycle.tick(Arrival(Observation(m.stamp, m.q, m.qd), m.stamp, m.effort)), truth.tip)
+            tick = self.cycle.tick(Arrival(Observation(m.stamp, m.q, m.qd), m.stamp, m.effort))
         self.rows.append(
             Row(
                 truth.tip,
@@ -111,6 +116,8 @@ class Loop:
                 np.abs(truth.qd) / robot.velocity_limit,
                 np.abs(self.outputs.u) / self._command_limit,
                 int(self.cycle.supervisor.state),
+                self._away(truth.tip),
+                self._said(tick),
             )
         )
         if self.cycle.supervisor.state is State.FAULT and self.lost_at is None:
@@ -136,15 +143,34 @@ class Loop:
         """Return the tip's speed [m] per radian of joint speed in its worst direction at q (n,): 0 where singular."""
         return float(np.linalg.svd(self._kinematics.jacobian(q), compute_uv=False)[-1])
 
-    def _watch(self, tick: Tick | None, tip: Array) -> None:
-        """Note how far the tip was from where its reference has it when something was first said to be wrong."""
-        if tick is None or self.warned_at is not None:
-            return
+    def spoke(self) -> int | None:
+        """Return the first tick in which something was said to be wrong; of a lost arm, of the warning before the loss.
+
+        None: nothing was said.
+        """
+        ticks = [
+            k
+            for k, row in enumerate(self.rows)
+            if row.reasons and (self.lost_at is None or k * self.dt <= self.lost_at)
+        ]
+        if not ticks:
+            return None
+        first = 0
+        if self.lost_at is not None:
+            gaps = [i + 1 for i, (a, b) in enumerate(itertools.pairwise(ticks)) if (b - a) * self.dt > SAME_WARNING]
+            first = gaps[-1] if gaps else 0
+        return ticks[first]
+
+    def _said(self, tick: Tick | None) -> Reason:
+        """Return what a tick says is wrong."""
+        if tick is None:
+            return Reason.NONE
         reasons = tick.command.reasons & ~LIMITED
-        if not reasons and tick.command.state not in WARNED:
-            return
+        return reasons or (self.cycle.supervisor.cause if tick.command.state in WARNED else Reason.NONE)
+
+    def _away(self, tip: Array) -> float:
+        """Return how far the tip is from where its reference has it [m], or from where it began."""
         wanted = self._start
         if self.controller.target is not None:
-            wanted = self._kinematics.position(self.controller.joint_reference(tick.observation.stamp))
-        self.warned_at = float(np.linalg.norm(tip - wanted))
-        self.warning = Reason(reasons or self.cycle.supervisor.cause).name or "unknown"
+            wanted = self._kinematics.position(self.controller.joint_reference(self.measurement.stamp))
+        return float(np.linalg.norm(tip - wanted))

@@ -101,6 +101,8 @@ def numbers(loop: Loop, case: Case) -> Numbers:
         why = f"{loop.cause} at {loop.lost_at:.3f} s"
     else:
         why = "; ".join(end["why"] for end in ends if end["why"])
+    k = loop.spoke()
+    spoke = None if k is None else loop.rows[k]
     errors = list(dict.fromkeys(loop.outputs.errors))
     rests = [end["rest_mm"] for end in ends]
     return {
@@ -111,9 +113,11 @@ def numbers(loop: Loop, case: Case) -> Numbers:
         "lost": loop.lost_at is not None,
         "speed_fraction": float(speed.max()),
         "outside_limits": loop.outputs.outside,
-        "spoke_at_mm": None if loop.warned_at is None else 1e3 * loop.warned_at,
+        "spoke_at_mm": None if spoke is None else 1e3 * spoke.away,
         "cause": "; ".join(filter(None, [why, *errors[:2]])),
-        "spoke": loop.warning,
+        "spoke": "" if spoke is None else spoke.reasons.name or "unknown",
+        "spoke_at_s": None if k is None else k * loop.dt,
+        "warned": sum(bool(row.reasons) for row in loop.rows) / len(loop.rows),
         "lost_at_s": loop.lost_at,
         "rests_mm": rests,
         "motion_mm": max((end["motion_mm"] for end in ends if end["motion_mm"] is not None), default=None),

@@ -1,4 +1,4 @@
-"""Settings of the supervisor: limits of commands, time-outs, faults and the safe command."""
+"""Settings of the supervisor and of the loop monitor: limits of commands, time-outs, faults, the safe command."""
 
 from __future__ import annotations
 
@@ -160,3 +160,68 @@ class SupervisorSettings(Section):
                 key="late_limit",
                 value=self.late_limit,
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class MonitorSettings(Section):
+    """When the closed loop counts as bad, and what follows (safety/loop_monitor.py)."""
+
+    reaction: str = setting(
+        "hold",
+        "what follows: ignore: nothing; warn: the arm is slowed down (DEGRADED); lower: the gain of the controller is "
+        "lowered, too; hold: and where that does not help the safe command is sent",
+        choices=("ignore", "warn", "lower", "hold"),
+    )
+    memory: float = setting(
+        0.05, "time constant of the means that are compared with the thresholds", unit="s", low=1e-3, high=1.0
+    )
+    noise: float = setting(
+        10.0,
+        "standard deviation of what the model does not explain of a joint's acceleration, above which the loop is bad "
+        "if it also is noise_growth times its long-run value",
+        unit="rad/s^2 or m/s^2",
+        low=1e-3,
+    )
+    noise_growth: float = setting(
+        5.0, "see noise; the long-run value is a mean over noise_memory, at least dynamics.noise", low=1.0
+    )
+    noise_memory: float = setting(2.0, "time constant of the long-run noise", unit="s", low=0.01, high=60.0)
+    tracking: float = setting(
+        0.3,
+        "speed at which the end effector moves away from its reference above which the loop is bad",
+        unit="m/s",
+        low=1e-3,
+    )
+    chatter: float = setting(
+        120.0,
+        "mean acceleration by which a joint's commands go to and fro from tick to tick, above which the loop is bad",
+        unit="rad/s^2 or m/s^2",
+        low=1e-3,
+    )
+    offset: float = setting(
+        8.0,
+        "mean change to and fro, from tick to tick, of the acceleration that the model expects of a joint beside that "
+        "by the command's change, above which the loop is bad",
+        unit="rad/s^2 or m/s^2",
+        low=1e-3,
+    )
+    saturation: float = setting(
+        0.5,
+        "share of the ticks with a command at its limit above which the loop is bad (effort interface)",
+        low=0.0,
+        high=1.0,
+    )
+    least_gain: float = setting(
+        0.2,
+        "share of its usual gain to which a controller is lowered; a change of the command costs 1/share^2 times as "
+        "much then",
+        low=0.05,
+        high=1.0,
+    )
+    recovery: float = setting(2.0, "time constant with which the gain rises again", unit="s", low=0.01, high=60.0)
+    hold_after: float = setting(
+        0.3, "time of a bad loop, at the lowered gain, after which the arm is held", unit="s", low=0.0
+    )
+    release_after: float = setting(
+        0.5, "time without a bad loop after which the gain rises, and the arm is no longer held", unit="s", low=0.0
+    )

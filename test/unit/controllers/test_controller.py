@@ -123,6 +123,22 @@ def test_a_planner_that_fails_is_a_status_and_the_last_command_stands():
     assert np.isfinite(broken.u).all()
 
 
+def test_a_lowered_gain_reacts_less_and_the_usual_one_comes_back():
+    changes = {}
+    for gains in ((1.0,), (0.2,), (0.2, 1.0)):
+        controller = MpcController(arm(), Configuration.from_flat({"control.rate": 200.0, "planner.horizon": 20}))
+        q = np.array(START)
+        controller.reset(Observation(0.0, q, np.zeros(3)))
+        for share in gains:
+            controller.limit_gain(share)
+        assert controller.health().gain == gains[-1]
+        before = controller.step(Observation(0.0, q, np.zeros(3))).u
+        controller.record(0.0, before)
+        changes[gains] = controller.step(Observation(0.005, q + 0.05, np.zeros(3))).u - before
+    assert np.abs(changes[0.2,]).max() < 0.5 * np.abs(changes[1.0,]).max()
+    assert np.array_equal(changes[0.2, 1.0], changes[1.0,])
+
+
 def test_a_period_that_was_missed_teaches_nothing():
     robot = planar_robot(2)
     controller = MpcController(robot, Configuration.from_flat({"planner.horizon": 10}))

@@ -147,6 +147,7 @@ def test_settings_and_lateness_may_change_between_two_steps(run):
     run.controller.update_settings(changed)
     assert run.controller.configuration is changed
     run.controller.adapt_to_lateness(1, 0.5, 0.002)
+    run.controller.limit_gain(0.2)
     assert np.isfinite(run.ticks(5).u).all()
 
 

@@ -111,7 +111,7 @@ def test_an_acting_policy_requests_the_command_of_the_student(robot, policy):
     assert decision.u == pytest.approx(student.act(world.q, world.qd, np.zeros(3), w), abs=1e-9)
 
 
-@pytest.mark.parametrize("event", ["target", "speed", "position", "leap", "supervisor", "kind", "demoted"])
+@pytest.mark.parametrize("event", ["target", "speed", "position", "leap", "supervisor", "kind", "loop", "demoted"])
 def test_it_falls_back_at_once_and_without_a_step(robot, policy, event):
     world = acting(robot, policy)
     world.run(20)
@@ -130,6 +130,8 @@ def test_it_falls_back_at_once_and_without_a_step(robot, policy, event):
         published = np.array([5.0, 5.0, 5.0])
     elif event == "kind":
         world.controller.set_joint_target(np.zeros(3))
+    elif event == "loop":
+        world.controller.limit_gain(0.2)
     else:
         world.controller.demote()
     last = world.commands[-1]

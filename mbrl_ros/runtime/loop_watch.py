@@ -1,0 +1,92 @@
+"""What a tick is cause to warn of: the controller's health, late commands, a robot that does not follow, a bad loop."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..controllers.base import Controller
+from ..robots.kinematics import Kinematics
+from ..safety.loop_monitor import MEASURES, LoopMonitor, Model
+from ..safety.state_machine import Reason, State
+from ..types import Array, Decision, Observation
+from .applied_commands import AppliedCommands
+from .interfaces import CommandSupervisor
+
+COMMANDED_SAFELY = (State.FAULT, State.E_STOP)
+
+
+class LoopWatch:
+    """Lets a `LoopMonitor` watch the loop of `controller`, of the period `dt` [s], and lowers the gain.
+
+    Where another's command acts than the one that leaves here, the loop is open, and nothing is said about it.
+    """
+
+    def __init__(self, controller: Controller, supervisor: CommandSupervisor, applied: AppliedCommands, dt: float):
+        configuration = controller.configuration
+        self._supervisor, self._applied = supervisor, applied
+        self._controller, self._settings = controller, configuration.monitor
+        self.monitor = LoopMonitor(controller.robot, self._settings, dt, configuration.dynamics.noise)
+        self._kinematics = Kinematics(controller.robot)
+        self._positions = self._kinematics.position_map(2)
+        self._joints: Array = np.zeros((2, controller.robot.n))  # measured, reference
+        self._gain = 1.0  # what the controller was told last
+
+    def reset(self) -> None:
+        """Start anew."""
+        self.monitor.reset()
+        self._tell()
+
+    def judge(self, observation: Observation, decision: Decision, command: Array) -> Reason:
+        """Return in which respects the loop is bad, and LOOP_LOST if the arm is to be held.
+
+        Parameters
+        ----------
+        observation, decision
+            of this tick; the supervisor has not filtered the latter yet.
+        command
+            the command (n,) in effect.
+        """
+        reaction = self._settings.reaction
+        if reaction == "ignore" or self._controller.target is None:
+            return Reason.NONE
+        supervisor = self._supervisor
+        if not self._applied.closed or supervisor.resuming or supervisor.state in COMMANDED_SAFELY:
+            self.monitor.restart()
+            return Reason.NONE
+        self.monitor.update(observation.stamp, command, self._model(decision), self._away(observation))
+        if reaction == "warn":
+            return self.monitor.reasons
+        self._tell()
+        held = self.monitor.held and reaction == "hold"
+        return self.monitor.reasons | Reason.LOOP_LOST if held else self.monitor.reasons
+
+    def _tell(self) -> None:
+        if self.monitor.gain != self._gain:
+            self._gain = self.monitor.gain
+            self._controller.limit_gain(self._gain)
+
+    def _model(self, decision: Decision) -> Model | None:
+        """Return what the model was fitted to in this tick; None where nothing was learned."""
+        dynamics = self._controller.dynamics
+        if dynamics is None or decision.innovation is None:
+            return None
+        return Model(dynamics.input_gain, dynamics.noise_std, *dynamics.expectation)
+
+    def _away(self, observation: Observation) -> float:
+        """Return the distance of the end effector from its reference [m]; NaN for a target in the image."""
+        target, controller = self._controller.target, self._controller
+        if target is None or target.kind == "features":
+            return math.nan
+        if controller.uncontrolled is not None:
+            self._kinematics.place(controller.uncontrolled)
+        self._joints[0], self._joints[1] = observation.q, controller.joint_reference(observation.stamp)
+        measured, wanted = self._positions(self._joints)
+        x, y, z = (measured - wanted).tolist()
+        return math.sqrt(x * x + y * y + z * z)
+
+    def report(self) -> list[tuple[str, object]]:
+        """Return what the diagnostics tell of the loop, by name."""
+        values = [(f"loop: {MEASURES[reason]}", value) for reason, value in self.monitor.values.items()]
+        return [("gain [0..1]", self.monitor.gain), ("held for a bad loop", self.monitor.held), *values]

@@ -1,0 +1,185 @@
+r"""Whether the closed loop is bad: five conditions that concern the loop, not the prediction of one step.
+
+A model can be consistent with every measured step while the loop about it diverges: the error that an unknown delay or
+lag makes is learned as an offset, fed back through the inverse of the input gain, and each step is predicted as well as
+the step before. Per tick of dt [s], with B = d qd' / d u of the last fit, its noise Sigma, the velocity change e
+[rad/s] that it expects at the present state x and command u, the tip's distance p [m] from its reference, and E[.] the
+exponentially weighted mean over `memory` seconds,
+
+    c = B (u - u') / dt: the acceleration by the command's change                                   (n,) [rad/s^2]
+    o = (e - e' - B (u - u')) / dt: the change of e that the command's own change does not explain  (n,) [rad/s^2]
+    R(y) = max_j E[|y_j|] - |E[y_j]|: the mean change per tick to and fro, 0 where y keeps its sign
+
+    LOOP_NOISE        max_j s_j / max(l_j, noise) > noise_growth, and that s_j / dt > noise
+                      where s_j^2 = Sigma_jj and l_j^2 is its mean over noise_memory
+    LOOP_TRACKING     E[(p - p') / dt] > tracking
+    LOOP_CHATTER      R(c) > chatter
+    LOOP_OFFSET       R(o) > offset
+    LOOP_SATURATION   E[whether a command is at its limit] > saturation
+
+What follows: the gain of the controller is lowered to `least_gain` at once. After `release_after` seconds without a
+condition it rises again, by the factor exp(dt / recovery) per tick. The arm is held when conditions have held for
+`hold_after` seconds, all told, since the gain was lowered, and released when it begins to rise.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ..config.sections.safety import MonitorSettings
+from ..robots import Robot
+from ..types import Array
+from .state_machine import Reason
+
+MEASURES = {
+    Reason.LOOP_NOISE: "noise over its long-run value",
+    Reason.LOOP_TRACKING: "speed away from the reference [m/s]",
+    Reason.LOOP_CHATTER: "commands to and fro [rad/s^2]",
+    Reason.LOOP_OFFSET: "offset to and fro [rad/s^2]",
+    Reason.LOOP_SATURATION: "share of commands at their limit",
+}
+FEWEST_AVERAGED = 5  # ticks that a mean extends over, at least
+GAIN_STEPS = 20  # of the gain between 0 and 1: it is told in steps, so that it does not change in every tick
+
+
+class Model(NamedTuple):
+    """The model of a tick, of which the monitor knows nothing else.
+
+    input_gain (n, n): d qd' / d u; noise (n,): standard deviation of the velocity change [rad/s]; expected (n,): the
+    velocity change [rad/s] that it expects at the present state and the command `at` (n,).
+    """
+
+    input_gain: Array
+    noise: Array
+    expected: Array
+    at: Array
+
+
+class LoopMonitor:
+    """Watches the loop of `robot` with the period `dt` [s]; `noise` [rad/s] is the least long-run noise.
+
+    reasons: the conditions that hold; values: what they compare with their thresholds; gain: the share of the usual
+    gain; held: whether the arm is to be held.
+    """
+
+    def __init__(self, robot: Robot, settings: MonitorSettings, dt: float, noise: float):
+        self._settings, self._dt, self._effort = settings, dt, robot.interface == "effort"
+        self._share = min(1.0 / FEWEST_AVERAGED, dt / settings.memory)
+        self._slow_share = min(1.0, dt / settings.noise_memory)
+        self._rise, self._least_noise = math.exp(dt / settings.recovery), noise**2
+        self._limits = robot.command_lower, robot.command_upper
+        self._margin = 1e-6 * (robot.command_upper - robot.command_lower)
+        n = robot.n
+        self._now: Array = np.zeros((2, n))
+        self._means: Array = np.zeros((4, n))  # E[|c|], E[c], E[|o|], E[o]
+        self._long_run: Array = np.full(n, noise**2)
+        self._u: Array | None = None
+        self._model: Model | None = None  # the last one
+        self._stamp = self._away = math.nan
+        self._bad_for = self._good_for = 0.0
+        self._share_of_gain = 1.0
+        self.values: dict[Reason, float] = {}
+        self.reasons, self.gain, self.held = Reason.NONE, 1.0, False
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew with a loop that is not known to be bad."""
+        self._long_run[:] = self._least_noise
+        self._bad_for = self._good_for = 0.0
+        self._share_of_gain = 1.0
+        self.values = dict.fromkeys(MEASURES, 0.0)
+        self.reasons, self.gain, self.held = Reason.NONE, 1.0, False
+        self.restart()
+
+    def restart(self) -> None:
+        """Compare nothing with the ticks before: the motion or the commands were interrupted."""
+        self._means[:] = 0.0
+        self._u, self._model, self._away = None, None, math.nan
+        self.values[Reason.LOOP_TRACKING] = self.values[Reason.LOOP_SATURATION] = 0.0
+
+    def update(self, stamp: float, u: Array, model: Model | None, away: float) -> None:
+        """Take in one tick.
+
+        Parameters
+        ----------
+        stamp
+            of its state [s].
+        u
+            (n,) the command in effect.
+        model
+            None where nothing was learned in this tick.
+        away
+            the distance of the end effector from its reference [m]; NaN where there is none.
+        """
+        values = self.values
+        self._compare(u, model)
+        absolute, mean = self._means[::2], np.abs(self._means[1::2])
+        fro = (absolute - mean).max(axis=1)
+        values[Reason.LOOP_CHATTER], values[Reason.LOOP_OFFSET] = float(fro[0]), float(fro[1])
+        growth, elapsed = away - self._away, stamp - self._stamp
+        self._away, self._stamp = away, stamp
+        if math.isfinite(growth) and elapsed > 0.0:
+            values[Reason.LOOP_TRACKING] += self._share * (growth / elapsed - values[Reason.LOOP_TRACKING])
+        if self._effort:
+            lower, upper = self._limits
+            full = float((u <= lower + self._margin).any() or (u >= upper - self._margin).any())
+            values[Reason.LOOP_SATURATION] += self._share * (full - values[Reason.LOOP_SATURATION])
+        self._judge(self._is_noisy(model))
+
+    def _compare(self, u: Array, model: Model | None) -> None:
+        """Take c and o of this tick, as far as they are known, into the means."""
+        before, past = self._u, self._model
+        self._u, self._model = u, past if model is None else model
+        if before is None:
+            return
+        if self._model is not None:
+            self._add(0, self._model.input_gain @ (u - before))
+        if model is not None and past is not None:
+            self._add(2, model.expected - past.expected - model.input_gain @ (model.at - past.at))
+
+    def _add(self, row: int, velocity_change: Array) -> None:
+        """Take the acceleration of a velocity change (n,) [rad/s] in one tick into the means `row` and `row` + 1."""
+        if not math.isfinite(velocity_change.sum()):
+            return
+        now = self._now
+        np.divide(velocity_change, self._dt, out=now[1])
+        np.abs(now[1], out=now[0])
+        self._means[row : row + 2] += self._share * (now - self._means[row : row + 2])
+
+    def _is_noisy(self, model: Model | None) -> bool:
+        """Return whether the noise is far above its long-run value."""
+        if model is None or not math.isfinite(model.noise.sum()):
+            return Reason.LOOP_NOISE in self.reasons
+        variance = model.noise * model.noise
+        growth = variance / self._long_run
+        worst = int(growth.argmax())
+        self._long_run += self._slow_share * (np.maximum(variance, self._least_noise) - self._long_run)
+        self.values[Reason.LOOP_NOISE] = ratio = math.sqrt(growth[worst])
+        return ratio > self._settings.noise_growth and model.noise[worst] > self._settings.noise * self._dt
+
+    def _judge(self, noisy: bool) -> None:
+        """Decide which conditions hold, and on gain and hold."""
+        settings, values = self._settings, self.values
+        reasons = Reason.LOOP_NOISE if noisy else Reason.NONE
+        for reason, limit in (
+            (Reason.LOOP_TRACKING, settings.tracking),
+            (Reason.LOOP_CHATTER, settings.chatter),
+            (Reason.LOOP_OFFSET, settings.offset),
+            (Reason.LOOP_SATURATION, settings.saturation),
+        ):
+            if values[reason] > limit:
+                reasons |= reason
+        self.reasons = reasons
+        if reasons:
+            self._bad_for, self._good_for = self._bad_for + self._dt, 0.0
+            self._share_of_gain = settings.least_gain
+            self.held = self.held or self._bad_for > settings.hold_after
+        else:
+            self._good_for += self._dt
+            if self._good_for >= settings.release_after:
+                self._bad_for, self.held = 0.0, False
+                self._share_of_gain = min(1.0, self._share_of_gain * self._rise)
+        self.gain = round(GAIN_STEPS * self._share_of_gain) / GAIN_STEPS if self._share_of_gain < 1.0 else 1.0
