@@ -35,7 +35,7 @@ from .base import Health
 
 CONSISTENT = 0.5  # consistency level above which the learned input gain serves the safe command and the prior ...
 KEPT_EVERY, MOST_KEPT = 0.1, 10  # [s] between two states of what was learned that are kept for a while; number of them
-KNOWN = 0.25  # ... and the latter only while the delay is known to this share of its first uncertainty
+KNOWN = 0.0025  # [s] ... and the latter only while the delay is known to this standard deviation
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -207,9 +207,7 @@ class ModelLearner:
 
     def _move_prior(self, x: StateVector) -> None:
         """Take the prior for the pose of x (nx,)."""
-        self.delay_known = (
-            self.delay.std <= KNOWN * self.delay.settings.uncertainty and self.dynamics.consistency.level > CONSISTENT
-        )
+        self.delay_known = self.delay.std <= KNOWN and self.dynamics.consistency.level > CONSISTENT
         self.dynamics.move_prior(x[: self.n], self.delay_known)
         self._take_gains(x)
         self.prior_moved = True

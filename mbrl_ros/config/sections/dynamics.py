@@ -119,7 +119,7 @@ class DelaySettings(Section):
     )
     interval: float = setting(0.1, "time between two estimates", unit="s", low=0.01)
     uncertainty: float = setting(
-        0.01,
+        0.02,
         "largest standard deviation of the time at which a command acts, also before the first estimate; "
         "samples are weighted by it; 0: the time is known exactly",
         unit="s",

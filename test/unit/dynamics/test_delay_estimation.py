@@ -159,11 +159,12 @@ def fed(monitor, *estimates):
 
 
 def test_the_time_is_as_uncertain_as_configured_until_an_estimate_speaks():
-    """10 ms; then hypot(std, mean - in use) ticks of 5 ms, from half a millisecond to what it began with.
+    """So much; then hypot(std, mean - in use) ticks of 5 ms, from half a millisecond to what it began with.
 
     One estimate leaves 0.7 of it at least.
     """
-    monitor = DelayMonitor(2, DT, 1.0, DelaySettings(adapt=False))
+    assert DelayMonitor(2, DT, 1.0).std == 0.02
+    monitor = DelayMonitor(2, DT, 1.0, DelaySettings(adapt=False, uncertainty=0.01))
     assert monitor.std == monitor.settings.uncertainty == 0.01
     fed(monitor, None, estimate(1.0, 1.0), estimate(1.0, 0.5, explained=0.1))  # nothing, too wide, explains too little
     assert monitor.std == 0.01
@@ -190,7 +191,7 @@ def test_a_time_said_to_be_known_stays_known():
 
 
 def test_a_change_of_the_delay_in_use_makes_its_time_certain():
-    monitor = DelayMonitor(2, DT, 1.0)
+    monitor = DelayMonitor(2, DT, 1.0, DelaySettings(uncertainty=0.01))
     assert fed(monitor, estimate(3.0, 0.1, usable=True), estimate(3.0, 0.1, usable=True))[1] == pytest.approx(3.0)
     assert monitor.in_use == pytest.approx(3.0) and monitor.std == pytest.approx(
         0.7 * 0.01
