@@ -25,6 +25,7 @@ from ..dynamics.base import Estimator
 from ..dynamics.delay_monitor import DelayMonitor
 from ..references.segments import Waypoints
 from ..references.targets import Target
+from ..references.trajectory_joins import TrajectoryJoins
 from ..robots import Robot
 from ..types import Array, Decision, Observation
 from .target_tracking import TargetTracking as TargetTracking  # plug-ins import it from here
@@ -173,6 +174,10 @@ class Controller(Protocol):
 
     def refuse_targets_while(self, reason: Callable[[], str]) -> None:
         """Refuse every target (TargetError) while `reason()` is not empty; it tells why."""
+
+    @property
+    def joins(self) -> TrajectoryJoins:
+        """Tells when trajectories begin."""
 
     @property
     def targets_accepted(self) -> int:

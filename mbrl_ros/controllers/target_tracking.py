@@ -10,6 +10,7 @@ from ..exceptions import CallOrderError, ShapeError
 from ..references.segments import Waypoints
 from ..references.target_manager import TargetManager
 from ..references.targets import Target
+from ..references.trajectory_joins import TrajectoryJoins
 from ..types import Array, Observation
 
 
@@ -82,6 +83,11 @@ class TargetTracking:
 
     def limit_gain(self, share: float) -> None:
         """Do nothing: there is no gain to lower."""
+
+    @property
+    def joins(self) -> TrajectoryJoins:
+        """See `Controller`."""
+        return self.target_manager.joins
 
     @property
     def targets_accepted(self) -> int:

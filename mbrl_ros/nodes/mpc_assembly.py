@@ -24,6 +24,7 @@ from ..runtime.control_loop import ControlLoop
 from ..runtime.feedback_player import PLAN_VALIDITY, FeedbackPlayer
 from ..safety.supervisor import Supervisor
 from . import command_publisher, realtime
+from .background_worker import BackgroundWorker
 from .command_watch import CommandWatch
 from .diagnostics import Diagnostics
 from .guard_link import GuardLink
@@ -61,6 +62,9 @@ class MpcAssembly:
         )
         self._guard: GuardLink | None = None
         self.loop = self._control_loop(controller, supervisor)
+        self._preparer = None if settings.lockstep else BackgroundWorker()  # of the motions along trajectories
+        if self._preparer is not None:
+            controller.joins.prepare_in(self._preparer.run)
         self._targets = TargetOutcomes(controller, self._reporter)
         self._guard = self._add_guard(supervisor)
         self._add_observers(robot)
@@ -111,6 +115,8 @@ class MpcAssembly:
     def destroy(self) -> None:
         """Release topics, services and threads; the control thread must have ended."""
         self._subscriptions.close()
+        if self._preparer is not None:
+            self._preparer.close()
         self._services.destroy()
         self._outputs.destroy()
         self._reporter.destroy()

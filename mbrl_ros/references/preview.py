@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
 from ..types import Array
+
+
+class Phase(enum.Enum):
+    """What a target's reference does; see target_manager.py."""
+
+    TRACK = "track"
+    EXCITE = "excite"
+    SERVO = "servo"
+    FEATURES_LOST = "features_lost"
 
 
 @dataclass(frozen=True, eq=False, slots=True)

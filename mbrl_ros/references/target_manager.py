@@ -9,7 +9,6 @@ features are seen (FEATURES_LOST) the arm rests.
 from __future__ import annotations
 
 import dataclasses
-import enum
 from collections.abc import Callable
 
 import numpy as np
@@ -20,23 +19,15 @@ from ..robots import Robot
 from ..types import Array, Gain, JointVector, StateVector
 from .image_motion import excitation, feature_share
 from .point_goals import PointGoals
-from .preview import Preview
+from .preview import Phase, Preview
 from .segments import Waypoints
 from .target_queue import TargetQueue
 from .targets import Target, feature_target, joint_target, shortest_turns, trajectory_target
 from .trajectory import feature_reference, joint_reference
+from .trajectory_joins import Joining, TrajectoryJoins, left_of
 
 AT_REST = 0.02  # of its speed limit: an arm that moves no faster than this rests
 APART = 0.1  # a reference this far from the arm is not the one it moves along [rad or m]
-
-
-class Phase(enum.Enum):
-    """What a target's reference does; see the top of this module."""
-
-    TRACK = "track"
-    EXCITE = "excite"
-    SERVO = "servo"
-    FEATURES_LOST = "features_lost"
 
 
 class TargetManager:
@@ -54,6 +45,7 @@ class TargetManager:
         self._queue = TargetQueue(dt, settings.most_targets)
         self.target: Target | None = None
         self._postponed: Target | None = None  # a trajectory that begins when the reference has come to rest
+        self.joins = TrajectoryJoins(robot, dt)
         self._notes: list[str] = []
         self.phase, self._since = Phase.TRACK, 0.0
         self._share, self._replan = 1.0, False
@@ -62,7 +54,7 @@ class TargetManager:
     def reset(self, q: Array, stamp: float) -> None:
         """Rest at q (n,); targets that were queued stay queued."""
         self.joints.reset(q, stamp)
-        self._postponed = None
+        self._postponed = self.joins.waiting = None
         self.target = Target("joints", np.array(q), stamp, np.array(q), asked=False)
         self.phase = Phase.TRACK
 
@@ -72,7 +64,7 @@ class TargetManager:
         An arm that moves along a reference slows down with it.
         """
         self._queue.clear()
-        self._postponed = None
+        self._postponed = self.joins.waiting = None
         moving = self.phase is Phase.TRACK and stamp < self.joints.end
         along = moving and np.abs(self.joints.at(stamp) - q).max() < APART
         goal = self.joints.stop(stamp, None if along else self._start_at(q, qd))
@@ -80,7 +72,7 @@ class TargetManager:
 
     def resume(self, q: Array, qd: Array, stamp: float) -> None:
         """Begin anew after an interruption, from q, qd (n,), to the present target (of a trajectory: its end)."""
-        target = self.target
+        target = self.joins.waiting or self.target
         self.reset(q, stamp)
         if (np.abs(qd) > AT_REST * self.robot.velocity_limit).any():
             self.joints.stop(stamp, self._start_at(q, qd))
@@ -171,7 +163,8 @@ class TargetManager:
 
     def set_point_target(self, p: Array, stamp: float = 0.0) -> Target:
         """Bring the end effector to p (3,) [m, base frame] from `stamp` [s] on. TargetError if it is out of reach."""
-        return self._accept(self._points.target(p, self._queue.last_before(stamp) or self.target, stamp))
+        seed = self._queue.last_before(stamp) or self.joins.waiting or self.target
+        return self._accept(self._points.target(p, seed, stamp))
 
     def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
         """Bring the features to s (m,) [image coordinates] from `stamp` [s] on. TargetError if outside the image."""
@@ -180,20 +173,17 @@ class TargetManager:
         return self._accept(feature_target(self.m, s, stamp))
 
     def advance(self, stamp: float, x: StateVector, *, fresh: bool = False, jacobian: Gain | None = None) -> None:
-        """Begin the targets that are due at `stamp` [s].
+        """Begin the targets that are due at `stamp` [s] in state x (nx,), at least [q; qd].
 
-        Parameters
-        ----------
-        stamp, x
-            Of the present state, and the state (nx,), at least [q; qd].
-        fresh, jacobian
-            Whether its features rest on a recent frame, and the image Jacobian (m, n), None while it is unknown.
+        fresh: whether its features rest on a recent frame; jacobian (m, n): of the image, None while it is unknown.
         """
         self.joints.go_on(stamp)
         while (due := self._queue.next_due(stamp)) is not None:
             self._begin(due, stamp, x)
         if self._postponed is not None and stamp >= self.joints.end:
             self._begin(self._postponed, stamp, x)
+        if (begins := self.joins.advance(stamp, self._queue, self._joining)) is not None:
+            self._begin_trajectory(*begins)
         if self.phase is Phase.TRACK and (moved := self._points.followed(self.target)) is not None:
             assert self.target is not None
             self.target = dataclasses.replace(self.target, q=moved)
@@ -207,7 +197,13 @@ class TargetManager:
 
     def _begin(self, target: Target, stamp: float, x: StateVector) -> None:
         """Begin to move to `target` at `stamp` [s] in state x (nx,)."""
-        q, self.target, self._postponed = x[: self.n], target, None
+        q, self._postponed, self.joins.waiting = x[: self.n], None, None
+        if target.path is not None and self.joins.deferred:
+            if self.phase is not Phase.TRACK:  # the pose was free
+                self.reset(q, stamp)
+            self.joins.waiting = target
+            return
+        self.target = target
         if target.kind == "features":
             self.joints.reset(q, stamp)
             self.phase, self._since = Phase.EXCITE, stamp
@@ -216,7 +212,7 @@ class TargetManager:
             self.joints.reset(q, stamp)
         self.phase = Phase.TRACK
         if target.path is not None:
-            self._begin_trajectory(target, target.path, stamp)
+            self._begin_trajectory(target, stamp)
             return
         goal = self._points.begun(target, self.joints.at(stamp))
         if goal is not target.q:
@@ -235,22 +231,24 @@ class TargetManager:
         self.target = Target("joints", rest, stamp, rest)
         self._notes.append(f"{what}: given up: {error}")
 
-    def _begin_trajectory(self, target: Target, path: Waypoints, stamp: float) -> None:
-        """Begin to track what is left of `path` at `stamp` [s]; from rest where it cannot be joined in motion."""
-        begin = target.stamp or stamp
-        points = path.after(max(0.0, stamp - begin))
+    def _joining(self, target: Target, stamp: float) -> Joining:
+        """Return what the motion is made of if a trajectory joins at `stamp` [s]; TargetError if it is over."""
+        left, late = left_of(target, stamp)
+        return self.joints.joining(left.moved(self._turns(left.Q[0], stamp)), stamp, late=late)
+
+    def _begin_trajectory(self, target: Target, stamp: float) -> None:
+        """Begin to track what is left of a trajectory at `stamp` [s]; from rest where it cannot be joined in motion."""
+        self.target = target
         try:
-            if not len(points.times):
-                raise TargetError("the trajectory has ended before it could begin")
-            points = points.moved(self._turns(points.Q[0], stamp))
-            self.target = dataclasses.replace(target, value=points.Q[-1], q=points.Q[-1])
-            note = self.joints.track(points, stamp, self.robot, late=len(points.times) < len(path.times))
+            joining = self._joining(target, stamp)
+            self.target = dataclasses.replace(target, value=joining.points.Q[-1], q=joining.points.Q[-1])
+            note = self.joints.track(self.joins.motion(joining), joining, stamp)
         except TargetError as error:
             if stamp >= self.joints.end:
                 self._give_up("trajectory", error, stamp)
                 return
             self.joints.stop(stamp)
-            self._postponed = dataclasses.replace(target, stamp=begin)
+            self._postponed = dataclasses.replace(target, stamp=target.stamp or stamp)
             note = "the arm rests before it begins"
         if note:
             self._notes.append(f"trajectory: {note}")

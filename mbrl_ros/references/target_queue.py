@@ -51,6 +51,11 @@ class TargetQueue:
             earlier = [waiting for waiting in self._waiting if waiting.stamp < stamp]
         return earlier[-1] if earlier else None
 
+    def next_before(self, stamp: float) -> Target | None:
+        """Return the first target that waits if it begins before `stamp` [s]."""
+        with self._lock:
+            return self._waiting[0] if self._waiting and self._waiting[0].stamp < stamp else None
+
     def next_due(self, stamp: float) -> Target | None:
         """Take the first target whose time has come at `stamp` [s]."""
         with self._lock:

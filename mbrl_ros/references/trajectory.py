@@ -20,7 +20,8 @@ from ..exceptions import TargetError
 from ..robots import Robot
 from ..types import Array
 from .segments import Piecewise, Waypoints
-from .tracking import check_range, motion_through
+from .tracking import TrackingMotion
+from .trajectory_joins import Joining
 
 
 class Trajectory(Protocol):
@@ -114,8 +115,8 @@ class SmoothReference:
         self._trajectory, self._start, self._begin, self.duration = motion, start[0], stamp, motion.duration
         self._awaited = None
 
-    def track(self, points: Waypoints, stamp: float, robot: Robot, *, late: bool = False) -> str:
-        """Pass `points` from `stamp` on, from where the reference is then, and rest at the last one.
+    def joining(self, points: Waypoints, stamp: float, *, late: bool) -> Joining:
+        """Return what a motion is made of that passes `points` from `stamp` on, from where the reference is then.
 
         Parameters
         ----------
@@ -123,21 +124,21 @@ class SmoothReference:
             Their times count from `stamp`.
         stamp
             When the motion begins [s].
-        robot
-            Whose position limits the motion must keep; TargetError if it does not.
         late
             Whether points before these were left out, see `motion_through`.
+        """
+        limits = np.array(self._input.max_velocity), np.array(self._input.max_acceleration)
+        return Joining(self.motion_at(stamp), points, *limits, late)
+
+    def track(self, motion: TrackingMotion, joining: Joining, stamp: float) -> str:
+        """Begin the motion of `joining` at `stamp` [s], and rest at its last point.
 
         Returns
         -------
         str
-            In which way the motion differs from what was asked for; empty if in none.
+            In which way it differs from what was asked for; empty if in none.
         """
-        start = self.motion_at(stamp)
-        limits = np.array(self._input.max_velocity), np.array(self._input.max_acceleration)
-        motion = motion_through(start, points, *limits, late=late)
-        check_range(motion, robot)
-        self._trajectory, self._start, self._goal = motion, start[0], points.Q[-1].copy()
+        self._trajectory, self._start, self._goal = motion, joining.start[0], joining.points.Q[-1].copy()
         self._begin, self.duration = stamp, motion.duration
         self._awaited = None
         return motion.describe()

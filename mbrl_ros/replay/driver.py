@@ -259,6 +259,8 @@ class ReplayDriver:
         try:
             event = Event.from_json(message.data)
             self._judged |= bool(event.details.get("leaps_recorded")) and self._setup.as_recorded
+            if event.details.get("joins_recorded") and self._setup.as_recorded:
+                self._controller.joins.await_told()
             if event.name != "refuse_target":
                 self._timeline.add_event(event)
             elif self._targets is not None and self._setup.numbered:

@@ -26,7 +26,7 @@ from .loop import ReplayLoop
 from .notes import Notes
 
 REQUESTS = {request.name.lower(): request for request in Request}
-WITHOUT_NOTE = ("activate", "deactivate", "parameters", "uncontrolled_joints")
+WITHOUT_NOTE = ("activate", "deactivate", "parameters", "uncontrolled_joints", "trajectory")
 TIMED = ("planner.time_budget",)  # settings that would make a replay depend on the machine's speed
 
 
@@ -50,6 +50,7 @@ class EventReplayer:
         self._actions: dict[str, Callable[[Event], object]] = {
             "activate": lambda event: self._cycle.begin(),
             "deactivate": lambda event: self._cycle.end(),
+            "trajectory": lambda event: self._cycle.controller.joins.tell(float(event.details["at"])),
             "interruption": lambda event: self._loop.conditions.interrupt(Reason[event.details["cause"]]),
             "reset_model": lambda event: self._dynamics().reset(),
             "load_model": self._load_model,

@@ -19,6 +19,7 @@ from ..dynamics.priors import Prior
 from ..exceptions import TargetError
 from ..references.segments import Waypoints
 from ..references.targets import Target
+from ..references.trajectory_joins import TrajectoryJoins
 from ..robots import Robot
 from ..safety.state_machine import Guard, Reason, Request, State
 from ..safety.supervisor import Command
@@ -37,6 +38,7 @@ class PassiveObserver:
         self.uncontrolled: Array | None = None
         self.targets_accepted = self.targets_adopted = 0
         self.reference_end = float("nan")
+        self.joins = TrajectoryJoins(robot, self.dt)
 
     @property
     def dynamics(self) -> OnlineDynamics:

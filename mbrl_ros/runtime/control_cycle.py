@@ -79,9 +79,9 @@ class ControlCycle:
         self._last_command: tuple[float, Array] | None = None
         self._in_effect: Array = np.zeros(controller.robot.n)
         self._beginning = True
-        self._newest_frame = float("nan")
-        self._published = 0.0  # when the last command left [s]
+        self._newest_frame, self._published = float("nan"), 0.0  # stamp; when the last command left [s]
         controller.refuse_targets_while(lambda: self.supervisor.refusal)
+        controller.joins.on_join(lambda at: outputs.event(self.event("trajectory", at=at)))
 
     @property
     def started(self) -> bool:

@@ -152,7 +152,8 @@ class ControlLoop:
         """
         if self.supervisor.unready:
             raise ConfigurationError(self.supervisor.unready, key="supervisor.safe_effort")
-        self.between_commands("activate", self._begin, leaps_recorded=True)
+        prepared = self.controller.joins.prepared  # how long that takes is no part of a recording: each end is an event
+        self.between_commands("activate", self._begin, leaps_recorded=True, joins_recorded=prepared)
         self.mailbox.open()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._thread.start()

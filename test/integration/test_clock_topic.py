@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+from mbrl_ros.references.segments import Waypoints
 from support.needs import needs, present
 from support.simulated_arm import ACCELERATION, AWAY, DT, GIVE_UP, SILENT, SimulatedArm, simulated_arm
 
@@ -193,3 +194,27 @@ def test_a_recorded_run_with_leaps_and_a_pause_replays_to_the_last_bit(tmp_path)
     assert made[0]["commands_sha256"] == made[1]["commands_sha256"]
     difference = made[0]["difference"]
     assert difference["identical"] == difference["compared"] >= 370
+
+
+def test_a_recorded_run_with_trajectories_of_500_points_replays_to_the_last_bit(tmp_path):
+    """Their motions are made in another thread: when they begin depends on the machine, and is an event."""
+    from mbrl_ros.replay import ReplayOptions, replay
+
+    bag = tmp_path / "bag"
+    with simulated_arm(tmp_path, recorded=bag) as arm:
+        arm.begin()
+        for sign in (1.0, -1.0):
+            times = np.linspace(0.5, 4.0, 500)
+            share = np.clip(times / 4.0, 0.0, 1.0)[:, None]
+            way = share**3 * (10.0 - 15.0 * share + 6.0 * share**2)
+            speed = 30.0 * share**2 * (1.0 - share) ** 2 / 4.0
+            arm.trajectory(Waypoints.of(times, arm.q + sign * way * (0.8, -0.5), sign * speed * (0.8, -0.5)))
+            goal = arm.q + sign * np.array([0.8, -0.5])
+            arm.run(3.0 if sign > 0.0 else 8.0)  # the second one is joined in motion
+        assert at(arm, goal), (arm.q, goal, arm.node.output)
+        assert [event["name"] for event in arm.events].count("trajectory") == 2
+        arm.end_in_order()
+    made = [replay(ReplayOptions(bag)).summary for _ in range(2)]
+    assert made[0]["commands_sha256"] == made[1]["commands_sha256"]
+    difference = made[0]["difference"]
+    assert difference["identical"] == difference["compared"] >= 1000

@@ -6,6 +6,7 @@ import numpy as np
 
 from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.controllers.base import Health
+from mbrl_ros.references.trajectory_joins import TrajectoryJoins
 from mbrl_ros.types import Decision, DecisionStatus
 from support.robots import planar_robot
 
@@ -22,6 +23,7 @@ class Echo:
         self.robot = planar_robot(n=n, interface=interface)
         self.plan, self.held, self.configuration = None, [], Configuration.from_flat({"control.delay": 0.0})
         self.targets_accepted = self.targets_adopted = 0
+        self.joins = TrajectoryJoins(self.robot, 0.005)
         self.n, self.steps, self.resets, self.resumed, self.recorded, self.fail = n, [], 0, [], [], False
         self.rejoined = []
         self.skipped, self.target, self.gain = 0, None, 1.0

@@ -13,6 +13,7 @@ import time
 import numpy as np
 
 from mbrl_ros.messages import readers
+from mbrl_ros.references.segments import Waypoints
 from mbrl_ros.robots.gravity import GravityEffort
 from mbrl_ros.robots.inertia import JointSpaceInertia
 from mbrl_ros.safety.state_machine import State
@@ -22,11 +23,13 @@ from support.robots import planar_arm, planar_robot
 from support.ros import NodeProcess, Peer, state
 
 if present("rclpy"):
+    from builtin_interfaces.msg import Duration
     from diagnostic_msgs.msg import DiagnosticArray
     from rclpy.qos import QoSProfile, ReliabilityPolicy
     from rosgraph_msgs.msg import Clock
     from sensor_msgs.msg import JointState
     from std_msgs.msg import Float64MultiArray, String
+    from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
     from mbrl_ros.nodes import message_writers
     from mbrl_ros.nodes.status import read_status
@@ -90,6 +93,7 @@ class SimulatedArm:
         readers = 2 if recorded else 1
         self._states = self.peer.publisher(JointState, "/joint_states", readers)
         self._targets = self.peer.publisher(JointState, "/mpc_node/target_joints", readers)
+        self._trajectories = self.peer.publisher(JointTrajectory, "/mpc_node/target_trajectory", readers)
         if self._recorder is not None:
             for topic in ("/commands", "/mpc_node/status", "/mpc_node/event_log"):
                 self.peer.until(lambda topic=topic: self.peer.node.count_subscribers(topic) == 2, f"reader of {topic}")
@@ -210,6 +214,18 @@ class SimulatedArm:
         before = self.goal_count
         self._targets.publish(state(0.0, q, (0.0, 0.0), JOINTS))
         self.peer.until(lambda: self.goal_count > before, "the target")
+
+    def trajectory(self, points: Waypoints) -> None:
+        """Send a trajectory stamped 0, and let it be accepted."""
+        before = self.goal_count
+        message = JointTrajectory(joint_names=list(JOINTS))
+        for t, q, v in zip(points.times, points.Q, points.V, strict=True):
+            time_from_start = Duration(sec=int(t), nanosec=round(1e9 * (t % 1.0)))
+            message.points.append(
+                JointTrajectoryPoint(positions=q.tolist(), velocities=v.tolist(), time_from_start=time_from_start)
+            )
+        self._trajectories.publish(message)
+        self.peer.until(lambda: self.goal_count > before, "the trajectory")
 
     def settle(self) -> None:
         """Bring the arm to rest at HOME, whatever it did before, and forget what was told."""

@@ -5,7 +5,8 @@ import pytest
 
 from mbrl_ros.config.sections.references import ReferenceSettings
 from mbrl_ros.exceptions import ShapeError, TargetError
-from mbrl_ros.references.target_manager import Phase, TargetManager
+from mbrl_ros.references.preview import Phase
+from mbrl_ros.references.target_manager import TargetManager
 from mbrl_ros.references.trajectory import SmoothReference, joint_reference
 from support.robots import planar_robot
 
