@@ -64,7 +64,7 @@ class GuardInputs:
         # the newest command while the guard was WAITING, and when it came: it may have overtaken the parameters
         self._early: tuple[bytes, float] | None = None
         subscribe = node.create_subscription
-        subscribe(JointState, "joint_states", self._on_state, qos.NEWEST, raw=True)
+        subscribe(JointState, "joint_states", self._on_state, qos.STATES_IN_PARTS, raw=True)
         subscribe(Float64MultiArray, "~/parameters_in", self._on_parameters, NEWEST_ONLY, raw=True)
         subscribe(Float64MultiArray, "~/commands_in", self._on_command, NEWEST_ONLY, raw=True)
 
