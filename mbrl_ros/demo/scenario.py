@@ -32,6 +32,7 @@ BEFORE, AFTER, CAMERAS = 4, 2, 5
 REST = 1.6  # [s] of its slot in which the reference of a target rests, at least
 SWING = 1.2  # [rad or m] by which a joint is moved at most to draw the next target
 STUCK = 400  # draws without a next target until all targets are drawn anew
+EASY, AS_AT_START = 0.35, 0.8  # of the Jacobian's singular values, the least over the largest; of that at the start
 TURNED = 0.1  # of the tip's largest speed in the image: the least one, in any direction
 IMAGE_SWING, IMAGE_MOTION = 0.4, 2.0  # [rad or m] the same for an image target, and in this time [s]
 
@@ -148,11 +149,13 @@ def _points(work: Workspace, settings: ReferenceSettings, q_start: Array, count:
     """Draw `count` points (3,), one reachable from the other, and return them and q (n,) at the last.
 
     A point is where the tip is when every joint moves by at most SWING, and the reference reaches it with REST seconds
-    of its slot left. A series that does not go on is drawn anew.
+    of its slot left. At the last one, from which the arm goes to places in the image, the tip moves about as easily in
+    every direction as at the start, or by EASY. A series that does not go on is drawn anew.
     """
     robot, seconds = work.robot, SLOT - REST
     reference = joint_reference(robot, settings, 0.01)
     swing = np.minimum(SWING, seconds * settings.velocity_fraction * robot.velocity_limit)
+    needed = min(EASY, AS_AT_START * _ease(work, q_start))
     points: list[Array] = []
     q, tried = q_start, 0
     for _ in range(DRAWS):
@@ -161,7 +164,7 @@ def _points(work: Workspace, settings: ReferenceSettings, q_start: Array, count:
         )
         there = work.go(q, p, reference, seconds) if work.clear(p) else None
         tried += 1
-        if there is not None:
+        if there is not None and (len(points) < count - 1 or _ease(work, there) >= needed):
             points.append(p)
             q, tried = there, 0
         elif tried == STUCK:
@@ -174,6 +177,12 @@ def _points(work: Workspace, settings: ReferenceSettings, q_start: Array, count:
         + (f" ({work.redrawn} draws need too much effort to hold)" if work.redrawn else ""),
         key="reference.velocity_fraction",
     )
+
+
+def _ease(work: Workspace, q: Array) -> float:
+    """Return how evenly the tip moves at q (n,): the least over the largest singular value of dp/dq."""
+    values = np.linalg.svd(work.kinematics.jacobian(q), compute_uv=False)
+    return float(values[-1] / values[0])
 
 
 def _camera_pose(work: Workspace, q: Array, distances: tuple[float, float], camera: CameraSettings) -> CameraPose:

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 # 7.5, times the cubed length of their chains.
 GUESSED_DENSITY, GUESSED_RADIUS, SHORTEST_ARM = 7.5, 0.07, 0.1  # [kg/m^3]; of the length; [m]
 USUAL_DAMPING = 0.1  # [N m s/rad or N s/m] of a joint whose URDF says nothing
+SERVO_FRICTION = 0.2  # [N m s/rad or N s/m] dry friction behind a drive over its speed limit, at most
 USUAL_FRICTION = (1.0 / 60.0, 0.5)  # the same of dry friction: of the effort limit, and at most [N m or N]
 
 
@@ -77,12 +78,17 @@ def _guess_masses(root: ElementTree.Element, tree: urdf.Tree, light: list[urdf.J
 def losses(settings: PlantSettings, robot: Robot) -> tuple[Array, Array]:
     """Return viscous (n,) and dry friction (n,): as the settings say, else as the URDF does, else usual ones.
 
-    The URDF's are those of efforts: a drive that follows velocities or positions overcomes them.
+    The URDF's are those of efforts: a drive that follows velocities or positions overcomes them, and what is usual down
+    to SERVO_FRICTION times the speed limit. Drives of the plant have no integral part: dry friction F takes about
+    F T / A off a velocity (T 5 ms, A rotor inertia), which a slow arm would not move with.
     """
     share, most = USUAL_FRICTION
     known = robot.interface == "effort"
     damping = np.where(known & (robot.damping > 0.0), robot.damping, USUAL_DAMPING)
-    dry = np.where(known & (robot.friction > 0.0), robot.friction, np.minimum(most, share * robot.effort_limit))
+    usual = np.minimum(most, share * robot.effort_limit)
+    if not known:
+        usual = np.minimum(usual, SERVO_FRICTION * robot.velocity_limit)
+    dry = np.where(known & (robot.friction > 0.0), robot.friction, usual)
     return (
         per_joint(settings.damping or tuple(damping), robot.n, "damping"),
         per_joint(settings.frictionloss or tuple(dry), robot.n, "frictionloss"),

@@ -196,6 +196,8 @@ def test_friction_is_the_urdf_s_where_it_gives_some():
     damping, dry = losses(PlantSettings(), plant_of(text, interface="velocity").robot)  # its drives overcome it
     np.testing.assert_array_equal(damping, [0.1, 0.1])
     np.testing.assert_array_equal(dry, [0.5, 0.5])
+    slow = plant_of(text.replace('velocity="4"', 'velocity="0.3"'), interface="velocity").robot
+    np.testing.assert_allclose(losses(PlantSettings(), slow)[1], 0.2 * 0.3)  # ... and moves a slow arm all the same
     damping, dry = losses(PlantSettings(damping=(0.3,), frictionloss=(0.2,)), plant.robot)
     assert (damping == 0.3).all() and (dry == 0.2).all()
 
