@@ -9,13 +9,14 @@ from mbrl_ros.cli.main import main
 from mbrl_ros.console.progress import Progress
 from mbrl_ros.exceptions import ConfigurationError
 from mbrl_ros.references.workspace import HOLDABLE
+from mbrl_ros.safety.state_machine import Reason, State
 from support.needs import needs, present
 from support.robots import planar_arm, planar_robot
 
 if present("mujoco"):
     from mbrl_ros.bench.robots import campaign, case, conditions, controllers, judgement, report, run, targets
     from mbrl_ros.bench.robots.arms import ARMS, Arm
-    from mbrl_ros.bench.robots.loop import Loop
+    from mbrl_ros.bench.robots.loop import Loop, Row
 
 pytestmark = needs("mujoco", "adam", "matplotlib")
 
@@ -109,8 +110,26 @@ def test_a_lost_arm_names_cause_and_time_and_how_far_it_had_moved(hurried):
     loop.until(0.25)
     found = run.numbers(loop, prepared)
     assert found["lost"] and found["reached"] == 0 and found["rest_mm"] > 100.0
-    assert found["cause"].startswith("OVERSPEED at 0.0") and found["spoke"] == "OVERSPEED"
+    assert found["cause"].startswith("OVERSPEED at 0.0") and found["spoke"] == "LOOP_TRACKING"
+    assert 0.05 < found["spoke_at_s"] < found["lost_at_s"] and 0.0 < found["warned"] < 1.0
     assert 0.0 < found["spoke_at_mm"] < 200.0 and found["speed_fraction"] > 3.0
+
+
+def test_of_a_lost_arm_the_warning_before_the_loss_counts_and_of_others_the_first(hurried):
+    prepared = case.prepare(ARMS["small"], conditions.CONDITIONS["nominal"], 0, 1)
+    loop = Loop(
+        prepared.plant, controllers.build("pid", prepared.robot, prepared.configuration), prepared.configuration
+    )
+    row = Row(np.zeros(3), np.zeros(2), np.zeros(2), np.zeros(2), int(State.ACTIVE))
+    loop.rows = [row] * 400
+    assert loop.spoke() is None
+    for k in (10, 11, 300, 350):  # 1.445 s apart, then 0.25 s
+        loop.rows[k] = row._replace(reasons=Reason.LOOP_OFFSET)
+    assert loop.spoke() == 10
+    loop.lost_at = 380 * loop.dt
+    assert loop.spoke() == 300
+    loop.lost_at = 200 * loop.dt
+    assert loop.spoke() == 10
 
 
 def test_states_that_are_lost_are_ticks_that_are_missed(hurried, monkeypatch):
