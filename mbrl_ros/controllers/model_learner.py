@@ -98,11 +98,13 @@ class ModelLearner:
     def resume(self, command: CommandVector) -> None:
         """Continue after an interruption at whose end `command` (nu,) was in effect; what was learned stays."""
         self.history.reset(command)
+        self.delay.interrupt()
         self.last = None
 
     def skip_transition(self, forget: float = 0.0) -> None:
         """Learn nothing in the next tick, and forget what was learned in the last `forget` [s], or a little more."""
         self.last, self._skipping = None, True
+        self.delay.interrupt()
         if not forget or not self._kept:
             return
         until = self._kept[-1].stamp - forget

@@ -6,17 +6,29 @@ A command u_k computed from the state stamped t_k acts from t_k + d dt on, d = i
 
 with unknown B, A, c and R. Measured velocities carry noise: v_k in qd_k enters y_k as v_k+1 - v_k, which a controller
 that feeds qd_k back correlates with its commands, and a least-squares d comes out too long. With measurement and
-process noise together e_k is a moving average, e_k = w_k+1 - g w_k with white w and 0 <= g <= 1 (the innovations form;
-Ljung 1999, section 4.2). Filtering every signal by 1 / (1 - g z^-1) whitens it, and the profile likelihood of d and g
-is
+process noise together e_k is a moving average, e_k = w_k+1 - g w_k with white w and 0 <= g <= 1. With every signal
+whitened for it (whitening.py) the profile likelihood of d and g is
 
-    log L(d, g) = -N/2 log det R(d, g),  R = S_yy - S_yu(d) S_u(d)u(d)^-1 S_u(d)y      (all given [q; qd; 1])
+    log L(d, g) = -M/2 log det R(d, g),  R = S_yy - S_yu(d) S_u(d)u(d)^-1 S_u(d)y      (all given [q; qd; 1])
 
-with S the second moments of the filtered (u_k .. u_k-L, q, qd, 1, y), kept with exponential forgetting for each g of
+with S the second moments of the whitened (u_k .. u_k-L, q, qd, 1, y), kept with exponential forgetting for each g of
 COLORS: cross-correlation of commands and accelerations, with coupling between joints, gravity and feedback accounted
-for. Whatever lies between command and acceleration counts: transport, computation, and an actuator's lag as about its
-time constant. With a flat prior on [0, L] the likelihood at the best g is the posterior of d; its mean and spread are
-the answer. N counts half, since no model is exact.
+for. M is the number of rows less the 3 n + 1 coefficients of a joint. Whatever lies between command and acceleration
+counts: transport, computation, and an actuator's lag as about its time constant. With a flat prior on [0, L] the
+likelihood at the best g is the posterior of d; its mean and spread are the answer. M counts half, since no model is
+exact.
+
+Where states are lost the last command held, and their ticks make one row with that after them: velocities change by the
+sum of what each tick did, and the whitening knows how many they were. Where a tick is shorter than settings.period
+every row is the sum of `stride` ticks, so that lags reach as far in time at every rate.
+
+An arm that rests tells of the delay little that is right: dry friction holds it, its speed follows the effort, and a
+differentiated signal leads, so that d comes out too short. A row weighs
+
+    w = clip(max_j qd_j^2 / (E_j + RESTING R0_jj), LEAST_WEIGHT, 1)
+
+once twice settings.fewest rows are there, and forgets g^w: an arm at rest keeps what it learned of the delay in motion.
+E_j is the mean square speed so far, weighted by w, and R0 the variance of y given the state alone.
 
 Forgetting lets the estimate follow a delay that changes. Without excitation R(d) is the same for every d, the posterior
 is flat and the estimate is not confident; where commands explain little (stops, contacts, a safe command that only
@@ -34,16 +46,20 @@ import numpy as np
 
 from ..config.sections.dynamics import DelaySettings
 from ..types import Array, CommandVector, JointVector
+from .whitening import COLORS, WhiteningFilter
 
 RESOLUTION = 0.05  # [ticks] resolution of the estimate
-BLOCK_TICKS = 16  # [ticks]
-COLORS = (0.0, 0.6, 0.9)  # g: process noise alone, ... , nearly only measurement noise
-_COLORS = np.array(COLORS)[:, None]
+TINY = 1e-12  # [(rad/s)^2 or (m/s)^2]
+BLOCK_ROWS = 16
+LONGEST_GAP = 5  # rows that may lie between two states whose change still counts
+_ONE = np.ones(1)
+LEAST_WEIGHT = 0.02  # of a row in which the robot rests
+RESTING = 30.0  # times the noise: a mean square speed below this is rest
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DelayEstimate:
-    """Delay [ticks] with its standard deviation; `confidence`: the probability of +- a quarter tick around it.
+    """Delay [ticks] with its standard deviation; `confidence`: the probability of +- a quarter row around it.
 
     `explained` is the share of the accelerations' variance that the commands explain (per joint, geometric mean).
     `usable`: confidence and explained share suffice, and the delay is not at the end of the range considered.
@@ -61,53 +77,115 @@ class DelayEstimate:
         return round(self.ticks)
 
 
-# correlations given [q; qd; 1]: of the commands (lags, lags, n, n), with y (lags, n, n), of y (n, n), and the log
-# determinant of y's scale
-_Conditional: TypeAlias = tuple[Array, Array, Array, float]
+# correlations given [q; qd; 1]: of the commands (lags, lags, n, n), with y (lags, n, n), of y (n, n), and the standard
+# deviations of y (n,)
+_Conditional: TypeAlias = tuple[Array, Array, Array, Array]
 
 
 class DelayEstimator:
     """Keeps the moments of n joints' motion in periods of dt [s].
 
     Call `update` once per tick (some microseconds) and `estimate` now and then (half a millisecond), or `estimating` in
-    steps of a quarter of that.
+    steps of a quarter of that. stride: the ticks of one row, more than one where they are shorter than
+    `settings.period`.
     """
 
     def __init__(self, n: int, dt: float, settings: DelaySettings | None = None):
         self.settings = settings or DelaySettings()
         self.n, self.dt, self.lags = n, dt, self.settings.longest + 1
-        self._forgetting = np.exp(-dt / max(self.settings.memory, 2.0 * self.settings.fewest * dt))
+        self.stride = max(1, math.ceil(self.settings.period / dt - 0.1))
+        period = self.stride * dt
+        self._forgetting = np.exp(-period / max(self.settings.memory, 2.0 * self.settings.fewest * period))
         self._size = n * self.lags + n + 2 * n + 1  # commands by lag, y, [q; qd; 1]
+        self._coefficients = 3 * n + 1  # of every joint's change at a delay
         self._zeros = np.zeros(self._size)
-        self._moments = np.zeros((len(COLORS), self._size, self._size))
-        self._block = np.ones((BLOCK_TICKS, self._size))  # newest rows, not yet in the moments
-        self._filters = np.zeros((len(COLORS), self._size))
-        self._filled, self._count = 0, 0.0
-        self._commands: list[CommandVector] = []
-        self._previous: tuple[float, JointVector, JointVector] | None = None
+        self._starts = np.arange(self.lags) * self.stride
+        self.reset()
 
     def reset(self) -> None:
         """Forget all data."""
         self._moments = np.zeros((len(COLORS), self._size, self._size))
-        self._block = np.ones((BLOCK_TICKS, self._size))
-        self._filters = np.zeros((len(COLORS), self._size))
+        self._rows = WhiteningFilter(self._size)
+        self._block = np.empty((BLOCK_ROWS, self._size))  # newest rows, not yet in the moments
+        self._weights = np.zeros(BLOCK_ROWS)
+        self._energy, self._seen = np.zeros(self.n), 0.0  # mean square speeds, and the sum of their rows' weights
+        self._noise = np.full(self.n, TINY)  # variance of y given the state, at the last estimate
         self._filled, self._count = 0, 0.0
+        self._commands: list[CommandVector] = []  # tick by tick, the newest first
+        self._commanded = -math.inf  # stamp of the newest one
+        self._previous: tuple[float, JointVector, JointVector] | None = None  # the state that the next row begins with
+
+    def interrupt(self) -> None:
+        """Take note that what acted since the last update is not known."""
         self._commands, self._previous = [], None
+        self._fold()
+        self._rows.restart()
 
     def update(self, stamp: float, q: Array, qd: Array, command: Array) -> None:
-        """Add the state q (n,), qd (n,) measured at `stamp` [s] and the command (n,) applied for it."""
-        if self._previous is not None and abs(stamp - self._previous[0] - self.dt) > 0.2 * self.dt:
-            self._commands = []  # a gap: which commands acted in it is unknown
-            self._fold()
-            self._filters[:] = 0.0
-        elif self._previous is not None and len(self._commands) == self.lags:
+        """Add the state q (n,), qd (n,) measured at `stamp` [s] and the command (n,) applied for it.
+
+        While no update came, or one with a state that is not finite, the last command held.
+        """
+        passed = (stamp - self._commanded) / self.dt
+        ticks = round(passed) if 0.0 < passed <= LONGEST_GAP * self.stride + 0.5 else 0
+        if not ticks or abs(passed - ticks) > 0.2:
+            if self._commands:
+                self.interrupt()
+        elif ticks > 1:
+            self._commands = [*[self._commands[0]] * (ticks - 1), *self._commands]
+        if math.isfinite(q @ self._zeros[: self.n] + qd @ self._zeros[: self.n]):
+            self._add_row(stamp, q, qd)
+        self._commanded = stamp
+        self._commands = [np.array(command), *self._commands[: (self.lags + LONGEST_GAP) * self.stride]]
+
+    def _add_row(self, stamp: float, q: Array, qd: Array) -> None:
+        """Add what happened since the row before, if that is known and a row's ticks have passed."""
+        if self._previous is None:
+            self._previous = (stamp, np.array(q), np.array(qd))
+            return
+        before, ticks = self._previous, round((stamp - self._previous[0]) / self.dt)
+        if ticks < self.stride:
+            return
+        if ticks > LONGEST_GAP * self.stride:  # too many states that are not finite
+            self.interrupt()
+        elif len(self._commands) >= (self.lags - 1) * self.stride + ticks:
             z = self._block[self._filled]
-            np.concatenate([*self._commands, qd - self._previous[2], self._previous[1], self._previous[2]], out=z[:-1])
-            self._filled += math.isfinite(z @ self._zeros)  # 0 unless an entry is not finite
-            if self._filled == BLOCK_TICKS:
-                self._fold()
+            if ticks == 1:
+                np.concatenate([*self._commands[: self.lags], qd - before[2], before[1], before[2], _ONE], out=z)
+            else:
+                self._sum_row(z, ticks, before, q, qd)
+            if math.isfinite(z @ self._zeros):  # 0 unless an entry is not finite
+                self._weights[self._filled] = self._weight(qd)
+                self._filled += 1
+                if self._filled == BLOCK_ROWS:
+                    self._fold()
+            else:
+                self.interrupt()
         self._previous = (stamp, np.array(q), np.array(qd))
-        self._commands = [np.array(command), *self._commands[: self.lags - 1]]
+
+    def _weight(self, qd: Array) -> float:
+        """Return the weight of a row that ends with the velocities qd (n,), and keep their squares."""
+        square = qd * qd
+        if not self._seen:
+            self._energy[:] = square
+        level = float(np.maximum.reduce(square / (self._energy + RESTING * self._noise)))
+        weight = 1.0 if self._seen < 2.0 * self.settings.fewest else min(1.0, max(LEAST_WEIGHT, level))
+        self._seen += weight
+        self._energy += max(weight * (1.0 - self._forgetting), min(1.0, weight / self._seen)) * (square - self._energy)
+        return weight
+
+    def _sum_row(
+        self, z: Array, ticks: int, before: tuple[float, JointVector, JointVector], q: Array, qd: Array
+    ) -> None:
+        """Write the row of `ticks` ticks: the sum of theirs over the stride, with states interpolated in between."""
+        n, first = self.n, self.n * self.lags
+        share, along = ticks / self.stride, 0.5 * (ticks - 1) / ticks
+        sums = np.cumsum([np.zeros(n), *self._commands[: self._starts[-1] + ticks]], axis=0)
+        z[:first] = ((sums[self._starts + ticks] - sums[self._starts]) / self.stride).ravel()
+        z[first : first + n] = qd - before[2]
+        z[first + n : first + 2 * n] = share * (before[1] + along * (q - before[1]))
+        z[first + 2 * n : -1] = share * (before[2] + along * (qd - before[2]))
+        z[-1] = share
 
     def estimate(self) -> DelayEstimate | None:
         """Return the delay, or None while there is too little data."""
@@ -122,7 +200,7 @@ class DelayEstimator:
     def estimating(self) -> Generator[None, None, DelayEstimate | None]:
         """Estimate in steps short enough for a control thread; the generator's return value is the estimate."""
         self._fold()
-        if self._count < self.settings.fewest:
+        if self._count < max(self.settings.fewest, 2 * self._coefficients):
             return None
         count, moments = self._count, self._moments / self._count
         best: tuple[Array, _Conditional] | None = None
@@ -146,12 +224,17 @@ class DelayEstimator:
         grid = np.concatenate([coarse, new])
         values = np.concatenate([values, self._log_determinants(new, *conditional)])
         order = np.argsort(grid)
-        return self._posterior(grid[order], values[order], count, np.linalg.slogdet(conditional[2])[1] + conditional[3])
+        _, _, y, scale = conditional
+        self._noise = scale**2
+        without_commands = np.linalg.slogdet(y)[1] + 2.0 * np.log(scale).sum()
+        return self._posterior(grid[order], values[order], count, without_commands)
 
     def _posterior(self, grid: Array, values: Array, count: float, without_commands: float) -> DelayEstimate:
         """Return the estimate from log det R (D,) at the delays `grid` (D,) and that without any command."""
-        explained = float(1.0 - np.exp((values.min() - without_commands) / self.n))
-        log_likelihood = -0.25 * count * values
+        left = count - self._coefficients
+        unexplained = np.exp((values.min() - without_commands) / self.n)
+        explained = float(1.0 - (left + self.n) / left * unexplained)
+        log_likelihood = -0.25 * left * values
         # each grid point stands for the stretch half way to its neighbors
         weight = np.gradient(grid) * np.exp(log_likelihood - log_likelihood.max())
         weight /= weight.sum()
@@ -163,25 +246,20 @@ class DelayEstimator:
             and explained >= self.settings.explained
             and mean < self.settings.longest - 0.25
         )
-        return DelayEstimate(mean, std, inside, explained, usable)
+        return DelayEstimate(self.stride * mean, self.stride * std, inside, explained, usable)
 
     def _fold(self) -> None:
         """Move the newest rows into the moments: one matrix product instead of many outer ones."""
-        decay = self._forgetting**self._filled
-        rows = self._block[: self._filled]
+        if not self._filled:
+            return
+        rows, weights = self._block[: self._filled], self._weights[: self._filled]
+        weight = float(weights.sum())
+        decay = self._forgetting**weight
         self._moments *= decay
-        for k, filtered in enumerate(self._whitened(rows) if len(rows) else ()):
-            self._moments[k] += filtered.T @ filtered
-        self._count = decay * self._count + self._filled
+        for k, filtered in enumerate(self._rows.filtered(rows)):
+            self._moments[k] += filtered.T @ (weights[:, None] * filtered)
+        self._count = decay * self._count + weight
         self._filled = 0
-
-    def _whitened(self, rows: Array) -> Array:
-        """Return the rows filtered by 1 / (1 - g z^-1) for each g of COLORS, after those filtered before."""
-        filtered = np.empty((len(COLORS), *rows.shape))
-        for k, row in enumerate(rows):
-            np.add(row, self._filters, out=filtered[:, k])
-            np.multiply(_COLORS, filtered[:, k], out=self._filters)
-        return filtered
 
     def _given_state(self, S: Array) -> _Conditional | None:
         """Return the correlations given [q; qd; 1]; None where nothing moves or nothing commands."""
@@ -197,9 +275,9 @@ class DelayEstimator:
         scale = np.where(scale > floor, scale, 1.0)
         C = C / scale[:, None] / scale
         commands = C[:first, :first].reshape(self.lags, n, self.lags, n).transpose(0, 2, 1, 3)
-        return commands, C[:first, first:].reshape(self.lags, n, n), C[first:, first:], 2.0 * np.log(scale[-n:]).sum()
+        return commands, C[:first, first:].reshape(self.lags, n, n), C[first:, first:], scale[-n:]
 
-    def _log_determinants(self, delays: Array, commands: Array, with_y: Array, y: Array, scale: float) -> Array:
+    def _log_determinants(self, delays: Array, commands: Array, with_y: Array, y: Array, scale: Array) -> Array:
         """Return log det R(d) (D,) at the delays d (D,); the other arguments as in _Conditional."""
         whole = np.minimum(delays.astype(int), self.lags - 2)
         a = (delays - whole)[:, None, None]
@@ -209,5 +287,5 @@ class DelayEstimator:
         B = (1.0 - a) * with_y[i] + a * with_y[j]
         ridge = 1e-6 * np.eye(self.n)
         R = y + ridge - B.transpose(0, 2, 1) @ np.linalg.solve(A + ridge, B)
-        values: Array = np.linalg.slogdet(R)[1] + scale
+        values: Array = np.linalg.slogdet(R)[1] + 2.0 * np.log(scale).sum()
         return values

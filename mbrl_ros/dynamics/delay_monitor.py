@@ -23,8 +23,8 @@ from .delay_estimation import DelayEstimate, DelayEstimator
 SLOW_SHARE = (
     0.7  # what is left of `std` at least after one estimate: a first one from little data may be certain and wrong
 )
-INFORMATIVE = 0.1  # explained share, and standard deviation below one tick, from which on an estimate changes `std`
-DISTINCT, LONGER = 3.0, 1.0  # standard deviations, and ticks, by which an estimate is far above the delay in use
+INFORMATIVE = 0.1  # explained share, and standard deviation below one row, from which on an estimate changes `std`
+DISTINCT, LONGER = 3.0, 1.0  # standard deviations, and rows, by which an estimate is far above the delay in use
 # the share of the way there until it is usable, and never further than the first uncertainty at once: the first
 # estimates, from little data or under an actuator's lag, come out too long
 CAREFUL = 0.7
@@ -52,6 +52,7 @@ class DelayMonitor:
     def __init__(self, n: int, dt: float, configured: float, settings: DelaySettings | None = None):
         self.settings, self.configured, self._dt = settings or DelaySettings(), configured, dt
         self._estimator = DelayEstimator(n, dt, self.settings)
+        self._row, self._tolerance = self._estimator.stride, self.settings.tolerance * self._estimator.stride  # [ticks]
         self._every = max(1, round(self.settings.interval / dt))
         self.in_use, self.message, self.std = configured, "", self.settings.uncertainty
         self.estimate: DelayEstimate | None = None
@@ -67,6 +68,10 @@ class DelayMonitor:
         self._ticks, self._recent, self._running, self._distinct = 0, [], None, None
         self.std = self.settings.uncertainty
 
+    def interrupt(self) -> None:
+        """Take note that what acted since the last update is not known."""
+        self._estimator.interrupt()
+
     def take(self, in_use: float, std: float) -> None:
         """Forget the data, and take `in_use` [ticks] with its standard deviation `std` [s] for the delay."""
         self.reset()
@@ -74,7 +79,7 @@ class DelayMonitor:
 
     def _judge_time(self, estimate: DelayEstimate | None) -> None:
         """Bring `std` up to date."""
-        if estimate is not None and estimate.explained > INFORMATIVE and estimate.std < 1.0:
+        if estimate is not None and estimate.explained > INFORMATIVE and estimate.std < self._row:
             std = self._dt * float(np.hypot(estimate.std, estimate.ticks - self.in_use))
             self.std = min(max(std, self.settings.least_uncertainty, SLOW_SHARE * self.std), self.settings.uncertainty)
 
@@ -98,12 +103,12 @@ class DelayMonitor:
         if self.estimate is None or not self.estimate.usable:
             self._recent = []
             return None
-        self.message = complaint(self.estimate, self.configured, self.settings.tolerance)
+        self.message = complaint(self.estimate, self.configured, self._tolerance)
         self._recent = [*self._recent[1 - AGREEING :], self.estimate.ticks]
-        agree = len(self._recent) == AGREEING and np.ptp(self._recent) <= self.settings.tolerance
+        agree = len(self._recent) == AGREEING and np.ptp(self._recent) <= self._tolerance
         sure = self.estimate.confidence >= SURE
         new = self.estimate.ticks if sure else float(np.mean(self._recent))
-        if not ((sure or agree) and self.settings.adapt and abs(new - self.in_use) > self.settings.tolerance):
+        if not ((sure or agree) and self.settings.adapt and abs(new - self.in_use) > self._tolerance):
             return None
         return self._change(new)
 
@@ -114,11 +119,11 @@ class DelayMonitor:
             estimate is None
             or estimate.explained < self.settings.explained
             or not self.settings.adapt
-            or estimate.ticks >= self.settings.longest - 0.25
-            or estimate.ticks - self.in_use <= max(DISTINCT * estimate.std, LONGER)
+            or estimate.ticks >= (self.settings.longest - 0.25) * self._row
+            or estimate.ticks - self.in_use <= max(DISTINCT * estimate.std, LONGER * self._row)
         ):
             return None
-        if last is None or abs(estimate.ticks - last.ticks) > max(self.settings.tolerance, estimate.std + last.std):
+        if last is None or abs(estimate.ticks - last.ticks) > max(self._tolerance, estimate.std + last.std):
             self._distinct = estimate
             return None
         weights = estimate.std**-2, last.std**-2

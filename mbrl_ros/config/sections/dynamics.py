@@ -97,6 +97,14 @@ class DelaySettings(Section):
     """The estimation of the delay from measurement to motion (dynamics/delay_estimation.py)."""
 
     longest: int = setting(8, "longest delay that is considered", unit="ticks", low=1, high=30)
+    period: float = setting(
+        0.005,
+        "shortest time over which a change of the velocities is compared with the commands; at higher rates several "
+        "ticks count as one tick of the other settings here",
+        unit="s",
+        low=0.0,
+        high=0.1,
+    )
     memory: float = setting(2.0, "time constant of the exponential forgetting", unit="s", low=0.1, high=60.0)
     fewest: int = setting(
         50, "least number of ticks for an estimate; the memory is at least twice as long", unit="ticks", low=20
