@@ -25,7 +25,7 @@ every row is the sum of `stride` ticks, so that lags reach as far in time at eve
 An arm that rests tells of the delay little that is right: dry friction holds it, its speed follows the effort, and a
 differentiated signal leads, so that d comes out too short. A row weighs
 
-    w = clip(max_j qd_j^2 / (E_j + RESTING R0_jj), LEAST_WEIGHT, 1)
+    w = clip(max_j qd_j^2 / (E_j + REST_LEVEL R0_jj), LEAST_WEIGHT, 1)
 
 once twice settings.fewest rows are there, and forgets g^w: an arm at rest keeps what it learned of the delay in motion.
 E_j is the mean square speed so far, weighted by w, and R0 the variance of y given the state alone.
@@ -51,10 +51,10 @@ from .whitening import COLORS, WhiteningFilter
 RESOLUTION = 0.05  # [ticks] resolution of the estimate
 TINY = 1e-12  # [(rad/s)^2 or (m/s)^2]
 BLOCK_ROWS = 16
-LONGEST_GAP = 5  # rows that may lie between two states whose change still counts
+LONGEST_BRIDGED = 5  # rows that may lie between two states whose change still counts
 _ONE = np.ones(1)
 LEAST_WEIGHT = 0.02  # of a row in which the robot rests
-RESTING = 30.0  # times the noise: a mean square speed below this is rest
+REST_LEVEL = 30.0  # times the noise: a mean square speed below this is rest
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class DelayEstimator:
         While no update came, or one with a state that is not finite, the last command held.
         """
         passed = (stamp - self._commanded) / self.dt
-        ticks = round(passed) if 0.0 < passed <= LONGEST_GAP * self.stride + 0.5 else 0
+        ticks = round(passed) if 0.0 < passed <= LONGEST_BRIDGED * self.stride + 0.5 else 0
         if not ticks or abs(passed - ticks) > 0.2:
             if self._commands:
                 self.interrupt()
@@ -136,7 +136,7 @@ class DelayEstimator:
         if math.isfinite(q @ self._zeros[: self.n] + qd @ self._zeros[: self.n]):
             self._add_row(stamp, q, qd)
         self._commanded = stamp
-        self._commands = [np.array(command), *self._commands[: (self.lags + LONGEST_GAP) * self.stride]]
+        self._commands = [np.array(command), *self._commands[: (self.lags + LONGEST_BRIDGED) * self.stride]]
 
     def _add_row(self, stamp: float, q: Array, qd: Array) -> None:
         """Add what happened since the row before, if that is known and a row's ticks have passed."""
@@ -146,7 +146,7 @@ class DelayEstimator:
         before, ticks = self._previous, round((stamp - self._previous[0]) / self.dt)
         if ticks < self.stride:
             return
-        if ticks > LONGEST_GAP * self.stride:  # too many states that are not finite
+        if ticks > LONGEST_BRIDGED * self.stride:  # too many states that are not finite
             self.interrupt()
         elif len(self._commands) >= (self.lags - 1) * self.stride + ticks:
             z = self._block[self._filled]
@@ -168,7 +168,7 @@ class DelayEstimator:
         square = qd * qd
         if not self._seen:
             self._energy[:] = square
-        level = float(np.maximum.reduce(square / (self._energy + RESTING * self._noise)))
+        level = float(np.maximum.reduce(square / (self._energy + REST_LEVEL * self._noise)))
         weight = 1.0 if self._seen < 2.0 * self.settings.fewest else min(1.0, max(LEAST_WEIGHT, level))
         self._seen += weight
         self._energy += max(weight * (1.0 - self._forgetting), min(1.0, weight / self._seen)) * (square - self._energy)
