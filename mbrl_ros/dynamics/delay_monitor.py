@@ -7,7 +7,8 @@ below settings.least_uncertainty, and after one estimate not below SLOW_SHARE ti
 
 An estimate is acted on when it is usable and agrees with those before it, or is nearly certain: a loop with the wrong
 delay can diverge in half a second. One that is far above the delay in use, twice in a row, is acted on before it is
-usable, in part: it need not be exact to be nearer, and a loop that oscillates leaves no time to wait.
+usable, in part: it need not be exact to be nearer, and a loop that oscillates leaves no time to wait. What such
+estimates have led to others of their kind may correct, also downwards.
 """
 
 from __future__ import annotations
@@ -60,12 +61,14 @@ class DelayMonitor:
         self._recent: list[float] = []
         self._running: Generator[None, None, DelayEstimate | None] | None = None
         self._distinct: DelayEstimate | None = None  # the last estimate, if it was far above the delay in use
+        self._provisional = False  # whether the delay in use comes from estimates that were not usable
 
     def reset(self) -> None:
         """Forget the data and what was found out about the delay."""
         self._estimator.reset()
         self.in_use, self.estimate, self.message = self.configured, None, ""
         self._ticks, self._recent, self._running, self._distinct = 0, [], None, None
+        self._provisional = False
         self.std = self.settings.uncertainty
 
     def interrupt(self) -> None:
@@ -99,6 +102,7 @@ class DelayMonitor:
         self._judge_time(self.estimate)
         early = self._early(self.estimate)
         if early is not None:
+            self._provisional = self.estimate is None or not self.estimate.usable
             return self._change(early)
         if self.estimate is None or not self.estimate.usable:
             self._recent = []
@@ -110,17 +114,24 @@ class DelayMonitor:
         new = self.estimate.ticks if sure else float(np.mean(self._recent))
         if not ((sure or agree) and self.settings.adapt and abs(new - self.in_use) > self._tolerance):
             return None
+        self._provisional = False
         return self._change(new)
 
     def _early(self, estimate: DelayEstimate | None) -> float | None:
-        """Return a delay towards the mean of the last two estimates, if both are far above the one in use and agree."""
+        """Return a delay towards the mean of the last two estimates, if both are far above the one in use and agree.
+
+        Below it counts, too, where the one in use is provisional.
+        """
         last, self._distinct = self._distinct, None
+        far = 0.0 if estimate is None else estimate.ticks - self.in_use
+        if self._provisional:
+            far = abs(far)
         if (
             estimate is None
             or estimate.explained < self.settings.explained
             or not self.settings.adapt
             or estimate.ticks >= (self.settings.longest - 0.25) * self._row
-            or estimate.ticks - self.in_use <= max(DISTINCT * estimate.std, LONGER * self._row)
+            or far <= max(DISTINCT * estimate.std, LONGER * self._row)
         ):
             return None
         if last is None or abs(estimate.ticks - last.ticks) > max(self._tolerance, estimate.std + last.std):
@@ -129,7 +140,8 @@ class DelayMonitor:
         weights = estimate.std**-2, last.std**-2
         mean = (weights[0] * estimate.ticks + weights[1] * last.ticks) / sum(weights)
         way = (1.0 if estimate.usable else CAREFUL) * (mean - self.in_use)
-        return float(self.in_use + min(way, self.settings.uncertainty / self._dt))
+        farthest = self.settings.uncertainty / self._dt
+        return float(self.in_use + min(max(way, -farthest), farthest))
 
     def _change(self, new: float) -> float:
         self.in_use, self._recent = new, []

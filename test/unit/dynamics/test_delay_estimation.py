@@ -231,6 +231,16 @@ def test_a_shorter_delay_waits_until_it_is_usable():
     assert fed(monitor, *[estimate(1.0, 0.01, usable=True)] * 3)[-1] == pytest.approx(1.0)
 
 
+def test_what_estimates_that_were_not_usable_have_led_to_others_correct_downwards():
+    monitor = DelayMonitor(2, DT, 1.0)
+    assert fed(monitor, estimate(5.0, 0.3), estimate(5.0, 0.3))[1] == pytest.approx(1.0 + 2.0)  # at most 10 ms at once
+    assert fed(monitor, *[estimate(5.0, 0.3)] * 2)[1] == pytest.approx(3.0 + 0.7 * 2.0)
+    assert fed(monitor, estimate(2.4, 0.2), estimate(2.4, 0.2)) == [None, pytest.approx(4.4 - 0.7 * 2.0)]
+    assert fed(monitor, *[estimate(3.0, 0.1, usable=True)] * 3)[-1] is None  # within the tolerance of 3.0
+    assert fed(monitor, *[estimate(4.5, 0.1, usable=True)] * 2)[1] == pytest.approx(4.5)
+    assert fed(monitor, *[estimate(2.4, 0.2)] * 4) == [None] * 4  # what was usable waits for what is usable
+
+
 def test_the_early_rule_only_reports_when_told_so():
     monitor = DelayMonitor(2, DT, 1.0, DelaySettings(adapt=False))
     assert fed(monitor, estimate(3.0, 0.1), estimate(3.0, 0.1)) == [None, None]
