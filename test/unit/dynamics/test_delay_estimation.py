@@ -232,7 +232,7 @@ def test_a_shorter_delay_waits_until_it_is_usable():
 
 
 def test_what_estimates_that_were_not_usable_have_led_to_others_correct_downwards():
-    monitor = DelayMonitor(2, DT, 1.0)
+    monitor = DelayMonitor(2, DT, 1.0, DelaySettings(uncertainty=0.01))
     assert fed(monitor, estimate(5.0, 0.3), estimate(5.0, 0.3))[1] == pytest.approx(1.0 + 2.0)  # at most 10 ms at once
     assert fed(monitor, *[estimate(5.0, 0.3)] * 2)[1] == pytest.approx(3.0 + 0.7 * 2.0)
     assert fed(monitor, estimate(2.4, 0.2), estimate(2.4, 0.2)) == [None, pytest.approx(4.4 - 0.7 * 2.0)]
