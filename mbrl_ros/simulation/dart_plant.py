@@ -21,7 +21,7 @@ from ..exceptions import ConfigurationError, RobotDescriptionError
 from ..robots import Robot
 from ..types import Array
 from .mechanism import bare_mechanism, losses
-from .plant_base import POSITION_GAIN, VELOCITY_TIME, BasePlant
+from .plant_base import POSITION_GAIN, BasePlant
 
 try:
     import dartpy as dart
@@ -31,7 +31,18 @@ except ImportError as error:
 NOTHING = 1e-9  # [kg], [kg m^2]: DART refuses a mass of 0, and takes 1 for a link without one
 FRICTION_SWEEPS, FRICTION_TOLERANCE = 60, 1e-6  # [N m or N]
 # settings that only the MuJoCo plant has, with the value that means none
-ONLY_MUJOCO = {"model": "", "stiction_factor": 1.0, "backlash": 0.0, "marks": (), "payload_body": ""}
+ONLY_MUJOCO = {
+    "model": "",
+    "stiction_factor": 1.0,
+    "backlash": 0.0,
+    "joint_stiffness": (),
+    "carried_weight": -1.0,
+    "servo_coupled": True,
+    "servo_integral": 0.0,
+    "obstacle": (),
+    "marks": (),
+    "payload_body": "",
+}
 
 
 class DartPlant(BasePlant):
@@ -131,7 +142,7 @@ class DartPlant(BasePlant):
             # Gravity is carried for the robot, whose weight is not clipped; the payload's is not.
             weight = np.array(self._skeleton.getGravityForces())[self._dof] - self._payload_weight()
             u = POSITION_GAIN * (u - q) if self.robot.interface == "position" else u
-            u = (M + np.diag(self._rotors)) @ (u - qd) / VELOCITY_TIME + weight
+            u = (M + np.diag(self._rotors)) @ (u - qd) / self.settings.servo_time + weight
         tau = self._driven(u)
         G = np.linalg.inv(M + np.diag(self._rotors + h * self._damping))
         free = qd + h * G @ (tau - c - self._damping * qd)

@@ -9,6 +9,9 @@ A velocity limit L that is enforced is an impulse p on the joints S that are too
     qd <- qd + M^-1 E_S p,   (E_S^T M^-1 E_S) p = sign(qd_S) L_S - qd_S
 
 so that the other joints move on as they do when those are held at their limits (Gazebo with DART does the same).
+
+An obstacle is a ball of center c and radius R that the end-effector point p runs into: with d = R - |p - c| and the
+outward normal n, the force max(0, K (d - T n . dp/dt)) n acts on p where d > 0.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from numpy.typing import NDArray
 from ..config.sections.simulation import PlantSettings
 from ..types import Array
 from .model import mujoco
+
+OBSTACLE_TIME = 0.005  # T [s]: damping of an obstacle over its stiffness
 
 
 def stiction(qd: Array, settings: PlantSettings) -> Array:
@@ -44,3 +49,27 @@ def limit_velocities(model: mujoco.MjModel, data: mujoco.MjData, dof: NDArray[np
         if (more == held).all():
             return
         held = more
+
+
+class Obstacle:
+    """The ball of `settings.obstacle`, which pushes the site number `site` of `model` back; root: `Plant.root_pose`."""
+
+    def __init__(self, settings: PlantSettings, model: mujoco.MjModel, site: int, root: tuple[Array, Array]):
+        self._center: Array = root[0] + root[1] @ np.array(settings.obstacle[:3])
+        self._radius, self._stiffness = (settings.obstacle[3], settings.obstacle_stiffness)
+        self._site, self._body = site, int(model.site_bodyid[site])
+        self._jacobian: Array = np.zeros((3, model.nv))
+
+    def push_back(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+        """Let the ball act in the coming step of the physics."""
+        point = data.site_xpos[self._site]
+        away = point - self._center
+        distance = float(np.linalg.norm(away))
+        depth, force = self._radius - distance, np.zeros(3)
+        if depth > 0.0 and distance > 0.0:
+            normal = away / distance
+            mujoco.mj_jacSite(model, data, self._jacobian, None, self._site)
+            speed = float(normal @ (self._jacobian @ data.qvel))
+            force = max(0.0, self._stiffness * (depth - OBSTACLE_TIME * speed)) * normal
+        data.xfrc_applied[self._body, :3] = force
+        data.xfrc_applied[self._body, 3:] = np.cross(point - data.xipos[self._body], force)

@@ -4,6 +4,8 @@ One `step` is one control period. What a command u means, with g(q) the robot's 
     effort:    tau = u
     velocity:  tau = M(q) (u - qd) / T + g(q),                T = 5 ms
     position:  tau = M(q) (k (u - q) - qd) / T + g(q),      k = 20 / s, the usual cascade around the velocity loop
+
+which settings make less perfect (servos.py). A driver that carries a share of the weight adds it to an effort, too.
 tau is clipped to the effort limits. Behind a motor of lag L the joint receives tau', L dtau'/dt = tau - tau', exactly
 for a tau that is constant over a physics step h: tau' <- tau + exp(-h/L) (tau' - tau). delivery.py determines which
 command is in effect. The inner loop's time constant T is five physics steps, so it is stable whatever the inertia. A
@@ -14,14 +16,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..config.section import per_joint
 from ..config.sections.simulation import PlantSettings
 from ..robots import Robot
 from ..types import Array
 from . import model as models
-from .imperfections import limit_velocities, stiction
+from .imperfections import Obstacle, limit_velocities, stiction
 from .model import mujoco
-from .plant_base import POSITION_GAIN, VELOCITY_TIME, BasePlant, Measurement, Truth
+from .plant_base import BasePlant, Measurement, Truth
 from .plant_model import MARK, PAYLOAD_BODY, PLAY, plant_model
+from .servos import Servos
 
 __all__ = ["Measurement", "Plant", "Truth"]
 
@@ -38,7 +42,8 @@ class Plant(BasePlant):
         joints = [self.model.joint(name) for name in robot.joints]
         self._qpos = np.array([joint.qposadr[0] for joint in joints])
         self._dof = np.array([joint.dofadr[0] for joint in joints])
-        played = [self.model.joint(PLAY.format(name)) for name in robot.joints] if settings.backlash else []
+        self._plays = bool(settings.backlash or settings.joint_stiffness)
+        played = [self.model.joint(PLAY.format(name)) for name in robot.joints] if self._plays else []
         self._play_qpos = np.array([joint.qposadr[0] for joint in played], dtype=int)
         self._play_dof = np.array([joint.dofadr[0] for joint in played], dtype=int)
         self._friction = self.model.dof_frictionloss[self._dof].copy()  # of motion (n,)
@@ -48,6 +53,9 @@ class Plant(BasePlant):
         root = max(0, mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_BODY, robot.root))
         self.root_pose = self.data.xpos[root].copy(), self.data.xmat[root].reshape(3, 3).copy()
         self._wanted, self._force = np.zeros(self.model.nv), np.zeros(self.model.nv)
+        self._servos = Servos(settings, robot)
+        tip = self.data.site(models.TIP).id
+        self._obstacle = Obstacle(settings, self.model, tip, self.root_pose) if settings.obstacle else None
         self.reset()
 
     @property
@@ -61,6 +69,8 @@ class Plant(BasePlant):
         data.qpos[self._qpos] = q
         mujoco.mj_forward(self.model, data)
         effort: Array = data.qfrc_bias[self._dof]
+        if self.robot.interface == "effort":  # a driver that carries a share of the weight adds it to the command
+            effort = effort - data.qfrc_gravcomp[self._dof]
         return effort
 
     def push(self, joint: int, speed: float) -> None:
@@ -72,6 +82,17 @@ class Plant(BasePlant):
     def _place(self, q: Array) -> None:
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[self._qpos] = q
+        settings = self.settings
+        if settings.joint_stiffness or not settings.servo_coupled:
+            mujoco.mj_forward(self.model, self.data)
+        if settings.joint_stiffness:  # the springs carry the arm
+            dof = self._play_dof
+            weight = self.data.qfrc_bias[dof] - self.data.qfrc_gravcomp[dof]
+            self.data.qpos[self._play_qpos] = -weight / per_joint(
+                settings.joint_stiffness, self.robot.n, "joint_stiffness"
+            )
+        if not settings.servo_coupled:
+            self._servos.reset(np.array([self._times_inertia(e)[i] for i, e in enumerate(np.eye(self.robot.n))]))
 
     def _advance(self, u: Array) -> None:
         settings = self.settings
@@ -96,20 +117,25 @@ class Plant(BasePlant):
         if self.robot.interface == "effort":
             wanted, gravity = u, 0.0
         else:
-            if self.robot.interface == "position":
-                u = POSITION_GAIN * (u - data.qpos[self._qpos])
-            self._wanted[dof] = (u - data.qvel[dof]) / VELOCITY_TIME
-            mujoco.mj_mulM(self.model, data, self._force, self._wanted)
             gravity = data.qfrc_gravcomp[dof]
-            wanted = self._force[dof] + gravity
+            wanted = self._servos.efforts(u, data.qpos[self._qpos], data.qvel[dof], self._times_inertia, gravity)
         data.qfrc_applied[dof] = self._driven(wanted) - gravity  # MuJoCo adds its gravity compensation itself
+        if self._obstacle is not None:
+            self._obstacle.push_back(self.model, data)
+
+    def _times_inertia(self, a: Array) -> Array:
+        """Return M(q) a (n,)."""
+        self._wanted[self._dof] = a
+        mujoco.mj_mulM(self.model, self.data, self._force, self._wanted)
+        product: Array = self._force[self._dof]
+        return product
 
     def _state(self) -> tuple[Array, Array, Array]:
         return self.data.qpos[self._qpos], self.data.qvel[self._dof], self._effort
 
     def _truth(self) -> tuple[Array, Array, Array]:
         q, qd, _ = self._state()
-        if self.settings.backlash:
+        if self._plays:
             q, qd = q + self.data.qpos[self._play_qpos], qd + self.data.qvel[self._play_dof]
         return q, qd, self._sites([models.TIP])[0]
 

@@ -22,7 +22,6 @@ from ..types import Array, checked
 from .delivery import Delivery
 from .home import initial_position
 
-VELOCITY_TIME = 0.005  # T [s]
 POSITION_GAIN = 20.0  # k [1/s]
 PAYLOAD_RADIUS = 0.05  # [m], a solid ball: inertia 2/5 m r^2
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...console.progress import Progress
 from ...exceptions import ConfigurationError
-from .conditions import NOMINAL
+from .conditions import CONDITIONS, NOMINAL
 from .controllers import OURS
 from .run import Numbers, Task, attempt
 
@@ -58,6 +58,7 @@ def tasks(choice: Choice) -> list[Task]:
         for interface in choice.interfaces
         for controller in choice.controllers
         if interface == "effort" or controller == OURS  # the rivals command efforts
+        if not CONDITIONS[condition].interfaces or interface in CONDITIONS[condition].interfaces
     ]
 
 

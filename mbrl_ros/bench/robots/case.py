@@ -15,12 +15,13 @@ from ...config.sections.simulation import PlantSettings
 from ...exceptions import ConfigurationError
 from ...replay.initial import HORIZON
 from ...robots import Robot, load_robot, sources
+from ...robots.kinematics import Kinematics
 from ...simulation.mechanism import USUAL_DAMPING, USUAL_FRICTION
 from ...simulation.plant import Plant
 from ...simulation.plant_base import BasePlant
 from ...types import Array
 from .arms import Arm
-from .conditions import COULOMB_SHARE, Condition
+from .conditions import BALL, COULOMB_SHARE, TOUCHED, Condition
 from .targets import HOLD_TIME, Course, draw
 
 LIMIT = re.compile(r'(<limit\b[^>]*\beffort\s*=\s*")([^"]*)(")')
@@ -75,14 +76,7 @@ def prepare(
     settings = RobotSettings(joints=arm.joints, tip=arm.tip, tip_offset=arm.tip_offset, interface=interface)
     nominal = load_robot(settings, text)
     robot = nominal if condition.limits == 1.0 else load_robot(settings, with_efforts(text, condition.limits))
-    changes = {
-        "rate": condition.rate,
-        "seed": seed,
-        "initial_noise": 0.0,
-        **_friction(nominal, condition),
-        "velocity_spikes": _spikes(arm, condition.spike),
-        **condition.plant,
-    }
+    changes = _changes(arm, condition, nominal, seed)
     payload = 0.5 * arm.rated if condition.loaded else 0.0
     still = Plant(PlantSettings(**changes), robot)
     still.set_payload(payload)
@@ -98,8 +92,23 @@ def prepare(
             **(overrides or {}),
         }
     )
+    if condition.touching:
+        changes["obstacle"] = _obstacle(robot, course)
     plant = _plant(condition, PlantSettings(**changes, initial_position=tuple(course.start)), robot)
     return Case(robot, plant, configuration, course, payload)
+
+
+def _changes(arm: Arm, condition: Condition, nominal: Robot, seed: int) -> dict[str, Any]:
+    """Return the settings of the plant that differ from their defaults; `nominal` is the robot of the URDF."""
+    return {
+        "rate": condition.rate,
+        "seed": seed,
+        "initial_noise": 0.0,
+        **_friction(nominal, condition),
+        "velocity_spikes": _spikes(arm, condition.spike),
+        **({"joint_stiffness": tuple(condition.stiffness * nominal.effort_limit)} if condition.stiffness else {}),
+        **condition.plant,
+    }
 
 
 def _plant(condition: Condition, settings: PlantSettings, robot: Robot) -> BasePlant:
@@ -109,6 +118,14 @@ def _plant(condition: Condition, settings: PlantSettings, robot: Robot) -> BaseP
     from ...simulation.dart_plant import DartPlant
 
     return DartPlant(settings, robot)
+
+
+def _obstacle(robot: Robot, course: Course) -> tuple[float, ...]:
+    """Return a ball inside which the last target lies by TOUCHED, on the straight way to it: x, y, z, radius [m]."""
+    last = course.targets[-1]
+    before = course.targets[-2] if len(course.targets) > 1 else Kinematics(robot).position(course.start)
+    way = (last - before) / np.linalg.norm(last - before)
+    return (*(last + (BALL - TOUCHED) * way), BALL)
 
 
 def with_efforts(text: str, factor: float) -> str:

@@ -17,8 +17,10 @@ class Condition:
     plant: settings of the plant; delay: what the controller is configured for [ticks]; limits: factor of the effort
     limits, those of the drives and those the controller knows; spike: of two velocity samples [rad/s or m/s]; coulomb:
     dry friction [N m or N], at most COULOMB_SHARE of an effort limit; loaded: half the load assumed in arms.py is
-    fastened and taken off again; lost_states: share of the states that do not arrive; rate [Hz]; engine: mujoco or
-    dart.
+    fastened and taken off again; lost_states: share of the states that do not arrive; stiffness: of the joints behind
+    their drives, over their effort limits [1/rad or 1/m], 0: rigid; touching: a ball stands TOUCHED before the last
+    target, on the way to it; interfaces: those that it
+    concerns, empty: all; rate [Hz]; engine: mujoco or dart.
     """
 
     meaning: str
@@ -29,11 +31,15 @@ class Condition:
     coulomb: float = 0.0
     loaded: bool = False
     lost_states: float = 0.0
+    stiffness: float = 0.0
+    touching: bool = False
+    interfaces: tuple[str, ...] = ()
     rate: float = RATE
     engine: str = "mujoco"
 
 
 COULOMB_SHARE = 0.05
+TOUCHED, BALL = (0.005, 0.05)  # [m] by which a target lies inside an obstacle; radius of the obstacle
 NOMINAL = "nominal"
 CONDITIONS = {
     NOMINAL: Condition("the plant of the demo, the delay known"),
@@ -48,6 +54,22 @@ CONDITIONS = {
     "stribeck": Condition("dry friction twice as large at rest", {"stiction_factor": 2.0}),
     "encoder": Condition("encoders with 4096 steps per turn", {"position_resolution": 2.0 * math.pi / 4096.0}),
     "backlash": Condition("a milliradian of backlash", {"backlash": 0.001}),
+    **{
+        f"elastic{mrad}": Condition(
+            f"joints elastic behind their drives: {mrad} mrad by the effort limit (efforts)",
+            stiffness=1000.0 / mrad,
+            interfaces=("effort",),
+        )
+        for mrad in (2, 5)
+    },
+    "contact": Condition("the last target lies 5 mm inside a stiff obstacle", touching=True),
+    "carried": Condition("the driver carries the arm's weight", {"carried_weight": 1.0}),
+    "carried0.9": Condition("the driver carries 90 % of the arm's weight", {"carried_weight": 0.9}),
+    "servo": Condition(
+        "drives that know nothing of each other, PI loops, 90 % of the weight carried (no efforts)",
+        {"servo_time": 0.01, "servo_coupled": False, "servo_integral": 0.1, "carried_weight": 0.9},
+        interfaces=("velocity", "position"),
+    ),
     "limits3": Condition("effort limits times 3", limits=3.0),
     "limits1/3": Condition("a third of the effort limits", limits=1.0 / 3.0),
     "mass0.5": Condition("half the masses", {"mass_factor": 0.5}),

@@ -105,6 +105,41 @@ class PlantSettings(Section):
     backlash: float = setting(
         0.0, "play of every joint behind its drive; positions are measured at the drive", unit="rad or m", low=0.0
     )
+    joint_stiffness: tuple[float, ...] = setting(
+        (),
+        "stiffness of every joint behind its drive; positions are measured at the drive; empty: rigid (effort "
+        "interface)",
+        unit="N m/rad or N/m",
+        low=1e-3,
+        per_joint=True,
+    )
+    joint_damping_time: float = setting(
+        0.001, "damping of the joints behind their drives, over their stiffness", unit="s", low=0.0, high=1.0
+    )
+    carried_weight: float = setting(
+        -1.0,
+        "share of the robot's own weight (not the payload's) that the driver carries besides the command; -1: none "
+        "with efforts, all with velocities and positions",
+        low=-1.0,
+        high=2.0,
+    )
+    servo_time: float = setting(
+        0.005, "time constant of the drives' velocity loop (velocity and position interface)", unit="s", low=1e-3
+    )
+    servo_coupled: bool = setting(
+        True,
+        "whether the drives' loop takes the arm's present inertia into account, with its coupling and the payload, as "
+        "computed torque does; false: each drive has the inertia of its joint in the first posture",
+    )
+    servo_integral: float = setting(
+        0.0, "time constant of the integral part of the drives' velocity loop; 0: none", unit="s", low=0.0
+    )
+    obstacle: tuple[float, ...] = setting(
+        (),
+        "x, y, z and radius of a ball that the end-effector point runs into, in the root link's frame; empty: none",
+        unit="m",
+    )
+    obstacle_stiffness: float = setting(1e4, "stiffness of that ball", unit="N/m", low=0.0)
     velocity_limited: bool = setting(
         False, "no joint gets faster than the robot description's limit, as in Gazebo: the drive takes the rest away"
     )
@@ -144,6 +179,12 @@ class PlantSettings(Section):
                 f"{self.timestep:g} s; a timestep of {fitting:g} s fits",
                 key="timestep",
                 value=self.timestep,
+            )
+        if self.obstacle and (len(self.obstacle) != 4 or self.obstacle[3] <= 0.0):
+            raise ConfigurationError("must be x, y, z and a radius above 0", key="obstacle", value=self.obstacle)
+        if self.backlash and self.joint_stiffness:
+            raise ConfigurationError(
+                "a joint has backlash or a stiffness, not both", key="backlash", value=self.backlash
             )
         for key, vector in (("gravity", self.gravity), ("payload_offset", self.payload_offset)):
             if len(vector) != 3 and (vector or key != "gravity"):

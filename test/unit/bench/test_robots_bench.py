@@ -82,6 +82,19 @@ def test_a_condition_changes_the_plant_and_what_the_controller_is_told():
     assert case.prepare(ARMS["small"], conditions.CONDITIONS["payload"], 0, 1).payload == 0.5
     rough = case.prepare(ARMS["small"], conditions.CONDITIONS["coulomb"], 0, 1)
     assert np.allclose(rough.plant.settings.frictionloss, 1.0)  # 5 % of 20 N m
+    elastic = case.prepare(ARMS["small"], conditions.CONDITIONS["elastic5"], 0, 1)
+    assert np.allclose(elastic.robot.effort_limit / elastic.plant.settings.joint_stiffness, 0.005)
+    touching = case.prepare(ARMS["small"], conditions.CONDITIONS["contact"], 0, 2)
+    ball, last = np.array(touching.plant.settings.obstacle), touching.course.targets[-1]
+    assert ball[3] - np.linalg.norm(last - ball[:3]) == pytest.approx(conditions.TOUCHED)
+    assert np.linalg.norm(touching.course.targets[0] - ball[:3]) > ball[3]
+
+
+def test_a_condition_of_some_interfaces_is_run_with_those_only():
+    tasks = campaign.tasks(
+        chosen(interfaces=("effort", "velocity"), conditions=("servo", "elastic2"), controllers=("mpc",))
+    )
+    assert [(task.interface, task.condition) for task in tasks] == [("velocity", "servo"), ("effort", "elastic2")]
 
 
 # --- runs -----------------------------------------------------------------------------------------------------------

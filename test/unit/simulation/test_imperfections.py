@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mbrl_ros.config.sections.simulation import PlantSettings
+from mbrl_ros.exceptions import ConfigurationError
 from support.needs import needs, present
 from support.robots import planar_robot
 
@@ -18,8 +19,8 @@ QUIET = {"position_noise": 0.0, "velocity_noise": 0.0, "initial_noise": 0.0, "da
 WEIGHTLESS = {**QUIET, "gravity": (0.0, 0.0, 0.0)}
 
 
-def plant_of(n=2, effort=20.0, **settings):
-    return Plant(PlantSettings(**settings), planar_robot(n, effort=effort))
+def plant_of(n=2, effort=20.0, interface="effort", **settings):
+    return Plant(PlantSettings(**settings), planar_robot(n, interface, effort=effort))
 
 
 def test_friction_falls_off_with_speed():
@@ -84,3 +85,84 @@ def test_the_impulse_acts_on_the_fast_joint_alone():
     mujoco.mj_mulM(model, data, change, data.qvel - before)
     assert data.qvel[0] == pytest.approx(3.0) and change[1] == pytest.approx(0.0, abs=1e-9)
     assert data.qvel[1] != pytest.approx(1.0)
+
+
+def test_an_elastic_joint_swings_at_its_own_frequency_behind_its_drive():
+    """The rotor is held by its friction, and the link swings on its spring: (K / I)^(1/2)."""
+    stiffness, inertia = 200.0, 1.0 / 12 * 0.25 + 0.25**2
+    swinging = {"joint_stiffness": (stiffness,), "joint_damping_time": 0.0, "frictionloss": (100.0,), **WEIGHTLESS}
+    plant = plant_of(n=1, rate=1000.0, **swinging)
+    plant.data.qvel[plant._play_dof] = 0.5
+    link = []
+    for _ in range(1000):
+        measured = plant.step(np.zeros(1))
+        link.append(plant.truth.q[0] - measured.q[0])
+    rises = np.flatnonzero((np.array(link[:-1]) < 0.0) & (np.array(link[1:]) >= 0.0))
+    period = np.diff(rises).mean() * plant.period
+    assert period == pytest.approx(2.0 * np.pi * np.sqrt(inertia / stiffness), rel=0.03)
+
+
+def test_elastic_joints_begin_where_their_springs_carry_the_arm():
+    plant = plant_of(joint_stiffness=(1000.0,), command_delay=0.0, **QUIET)
+    begin = plant.reset().q
+    hold = plant.holding_effort(begin)
+    sag = plant.truth.q - begin
+    np.testing.assert_allclose(sag, -hold / 1000.0, rtol=0.02)
+    for _ in range(40):
+        measured = plant.step(hold)
+    np.testing.assert_allclose(measured.q, begin, atol=2e-4)
+
+
+@pytest.mark.parametrize("share", (0.5, 1.0))
+def test_a_driver_that_carries_a_share_of_the_weight_leaves_the_rest_to_the_command(share):
+    whole, rest = plant_of(**QUIET), plant_of(carried_weight=share, command_delay=0.0, **QUIET)
+    q = np.array([0.2, -0.4])
+    np.testing.assert_allclose(rest.holding_effort(q), (1.0 - share) * whole.holding_effort(q), atol=1e-9)
+    begin = rest.reset().q
+    for _ in range(40):
+        measured = rest.step(rest.holding_effort(begin))
+    np.testing.assert_allclose(measured.q, begin, atol=1e-4)
+
+
+def test_drives_that_know_nothing_of_each_other_disturb_each_other_and_their_integral_carries_the_weight():
+    worst, last = {}, {}
+    for coupled in (True, False):
+        settings = {"servo_coupled": coupled, "servo_integral": 0.0 if coupled else 0.1, "carried_weight": 1.0}
+        settings["carried_weight"] = 1.0 if coupled else 0.9
+        plant = plant_of(interface="velocity", effort=200.0, servo_time=0.01, frictionloss=(0.0,), **settings, **QUIET)
+        speeds = []
+        for k in range(300):
+            plant.step(np.array([0.0, 0.5 if k < 100 else 0.0]))
+            speeds.append(abs(plant.truth.qd[0]))
+        worst[coupled], last[coupled] = max(speeds), speeds[-1]
+    assert worst[True] < 0.02 < 0.05 < worst[False]
+    assert last[False] < 0.005
+
+
+def test_an_obstacle_stops_the_end_effector_with_its_stiffness():
+    """An outstretched arm of 1 m in the x-z plane is pressed down on a ball."""
+    settings = {"gravity": (0.0, 0.0, 0.0), "frictionloss": (0.0,)}
+    plant = plant_of(n=1, obstacle=(0.5, 0.0, -0.15, 0.05), obstacle_stiffness=1e4, **{**QUIET, **settings})
+    force = 20.0 * 0.9
+    for _ in range(600):
+        plant.step(np.array([-force * 0.5]))
+    tip = plant.truth.tip
+    depth = 0.05 - np.linalg.norm(tip - [0.5, 0.0, -0.15])
+    assert 0.0 < depth < 0.01 and abs(plant.truth.qd[0]) < 1e-3
+    free = plant_of(n=1, **{**QUIET, **settings})
+    for _ in range(600):
+        free.step(np.array([-force * 0.5]))
+    assert free.truth.q[0] < plant.truth.q[0] - 0.5
+
+
+@pytest.mark.parametrize(
+    "settings, interface, message",
+    [
+        ({"obstacle": (0.0, 0.0, 1.0)}, "effort", "x, y, z and a radius"),
+        ({"backlash": 0.001, "joint_stiffness": (100.0,)}, "effort", "not both"),
+        ({"joint_stiffness": (100.0,)}, "velocity", "for efforts only"),
+    ],
+)
+def test_what_cannot_be_simulated_says_so(settings, interface, message):
+    with pytest.raises(ConfigurationError, match=message):
+        plant_of(interface=interface, **settings)
