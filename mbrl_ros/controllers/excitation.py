@@ -25,6 +25,9 @@ acceleration limit, and by ROOM_SHARE of the way to a stop. All joints together 
 That is predicted with B. What is measured counts, too: where the end effector is further than `deviation` from its
 reference, nothing is added, and less afterwards. s_j(t) fades in and out within FADE_TIME.
 
+For a target in the image the joints are moved by their references instead, until data tell the image Jacobian
+(references/image_motion.py); that is announced here, too.
+
 Nothing is random, and nothing depends on a clock but the stamps: a replay repeats it.
 """
 
@@ -82,7 +85,7 @@ class Excitation:
         self._asking: NDArray[np.bool_] = np.zeros(self.n, dtype=bool)
         self._judged, self._excited, self._growth, self._share = -math.inf, 0.0, 0.0, 1.0
         self._disturbed = self._start = self._last = stamp
-        self._running = False
+        self._running = self._image = False
 
     def interrupt(self, stamp: float) -> None:
         """Go on at `stamp` [s] after an interruption: what was certain stays."""
@@ -92,8 +95,15 @@ class Excitation:
     @property
     def excited(self) -> NDArray[np.bool_]:
         """Which joints carry excitation now (n,)."""
-        moving: NDArray[np.bool_] = self._level > 0.0
+        moving: NDArray[np.bool_] = (self._level > 0.0) | self._image
         return moving
+
+    def watch_image(self, moving: bool, share: float) -> None:
+        """Say when the joints begin and end `moving` until data tell the image Jacobian, of which they tell `share`."""
+        if moving is not self._image:
+            self._image = moving
+            does = "moves every joint until data tell the image Jacobian" if moving else "ends: of the image Jacobian"
+            self._remarks.append(f"excitation: {does}{'' if moving else f' data tell {100.0 * share:.0f} %'}")
 
     def take_remarks(self) -> tuple[str, ...]:
         """Return what is to be told since the last call."""

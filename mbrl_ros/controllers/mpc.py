@@ -23,6 +23,8 @@ from ..dynamics.delay_monitor import DelayMonitor
 from ..dynamics.state_filter import StateFilter
 from ..planners.base import PlannerContext, build_planner
 from ..planners.execution import execute
+from ..references.image_motion import least_amplitude
+from ..references.preview import Phase
 from ..references.reference_time import ReferenceTime
 from ..references.target_manager import TargetManager
 from ..robots import Robot
@@ -84,6 +86,7 @@ class MpcController(TargetTracking):
         if robot.interface == "position":
             self._exploration.fit_to_gain(np.eye(self.nu) / self.dt**2, c.dynamics.noise)
         self._excitation = None if c.excitation.when == "never" else Excitation(robot, c.excitation, self.dt)
+        self.target_manager.least = 0.0 if c.excitation.when == "never" else least_amplitude(c.features)
         self._stages = np.arange(self.horizon + 1.0)
         self._late, self._authority, self._gain = 0, 1.0, 1.0
         self._planned = False
@@ -237,12 +240,9 @@ class MpcController(TargetTracking):
     def _excite(self, excitation: Excitation, stamp: float, q: JointVector) -> CommandVector:
         """Return what is added to the command (nu,) to learn from, where the arm may move a little on purpose."""
         target, wanted = self.target, self.configuration.excitation.when
-        allowed = (
-            target is not None
-            and target.kind != "features"
-            and (target.asked or wanted == "always")
-            and self._authority == 1.0
-        )
+        allowed = target is not None and target.kind != "features" and (target.asked or wanted == "always")
+        allowed = allowed and self._authority == 1.0
+        excitation.watch_image(self.target_manager.phase is Phase.EXCITE, self.dynamics.features.confidence)
         return excitation.sample(stamp, q, self.joint_reference(stamp), self.learner, allowed=allowed)
 
     def _admitted(self, observation: Observation, x: StateVector) -> Observation:

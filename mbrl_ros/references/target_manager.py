@@ -33,7 +33,7 @@ APART = 0.1  # a reference this far from the arm is not the one it moves along [
 class TargetManager:
     """Targets for `robot` in, references out: n joints, m feature coordinates, previews of horizon + 1 stages.
 
-    joints and features (None without a camera) are the references.
+    joints and features (None without a camera) are the references; least: see image_motion.excitation.
     """
 
     def __init__(self, robot: Robot, settings: ReferenceSettings, dt: float, m: int = 0, horizon: int = 0):
@@ -47,7 +47,7 @@ class TargetManager:
         self._postponed: Target | None = None  # a trajectory that begins when the reference has come to rest
         self.joins = TrajectoryJoins(robot, dt)
         self._notes: list[str] = []
-        self.phase, self._since = Phase.TRACK, 0.0
+        self.phase, self._since, self.least = Phase.TRACK, 0.0, 0.0
         self._share, self._replan = 1.0, False
         self._refusal: Callable[[], str] = lambda: ""
 
@@ -263,7 +263,7 @@ class TargetManager:
         """Return the references at `times` (horizon + 1,) [s], rising; valid until the next call."""
         q = self.joints.over(times)
         if self.phase is Phase.EXCITE:
-            q += excitation(self.robot, self.settings, times - self._since)
+            q += excitation(self.robot, self.settings, times - self._since, self.least)
         if self.target is not None and self.target.kind == "point":
             return Preview("point", q, p=self._points.positions(q), uncontrolled=self.uncontrolled)
         if self.phase is Phase.SERVO and self.features is not None:

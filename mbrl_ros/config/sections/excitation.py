@@ -25,7 +25,7 @@ class ExcitationSettings(Section):
         high=1.0,
     )
     delay: float = setting(
-        0.002,
+        0.003,
         "standard deviation of the time at which a command acts, below which the delay counts as certain",
         unit="s",
         low=1e-4,

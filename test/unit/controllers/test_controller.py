@@ -111,6 +111,26 @@ def test_an_image_target_is_reached_though_the_camera_pose_is_unknown():
     assert np.median(off) < 0.02  # of the image's width
 
 
+def test_the_smallest_excitation_makes_the_image_jacobian_known_with_a_third_of_the_motion():
+    settings = CameraSettings(noise=0.3)
+    pose = CameraPose.look_at([0.9, -1.6, 0.6], [1.1, 0.0, 0.8])
+
+    def scenario(robot):
+        p = Kinematics(robot).position(np.array(START) + [0.15, -0.1, 0.2])
+        value = project(p[None], pose, settings)[0].ravel()
+        return Scenario(0, 4.0, (Slot("features", 0.5, 4.0, value, pose),), 0.0, None)
+
+    moved = {}
+    for when in ("never", "target"):
+        changes = {"features.points": 1, "robot.interface": "velocity", "excitation.when": when}
+        truth, _, _, made = episode(scenario, interface="velocity", camera=Camera(settings, pose), **changes)
+        early = truth["tip"][round(0.5 * 200) : round(1.0 * 200)]
+        moved[when] = np.linalg.norm(early - early[0], axis=1).max()
+        off = np.linalg.norm(truth["features"][-100:] - made.slots[0].value, axis=1) / 2.0
+        assert np.median(off) < 0.02  # of the image's width
+    assert moved["target"] < moved["never"] / 3.0
+
+
 def test_a_planner_that_fails_is_a_status_and_the_last_command_stands():
     robot = planar_robot(2)
     controller = MpcController(robot, Configuration.from_flat({"planner.horizon": 10}))

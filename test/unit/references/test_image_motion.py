@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from mbrl_ros.config.sections.dynamics import FeatureSettings
 from mbrl_ros.config.sections.references import ReferenceSettings
-from mbrl_ros.references.image_motion import SLOWEST_IMAGE, excitation, feature_share
+from mbrl_ros.references.image_motion import SLOWEST_IMAGE, excitation, feature_share, least_amplitude
 from mbrl_ros.references.target_manager import TargetManager
 from support.robots import planar_robot
 
@@ -18,6 +19,18 @@ def test_the_excitation_keeps_slow_joints_below_their_share_of_the_limit(velocit
     speed = np.abs(np.diff(waves, axis=0)).max(axis=0) / 0.001
     assert (speed <= 1.05 * SETTINGS.velocity_fraction * velocity).all()
     assert (np.abs(waves).max(axis=0) < 0.9 * SETTINGS.excitation_amplitude).all() == slowed
+
+
+@pytest.mark.parametrize("noise", (0.002, 0.004, 0.016))
+def test_the_smallest_excitation_follows_from_the_noise_and_grows_to_that_of_the_settings(noise):
+    robot, least = planar_robot(3), least_amplitude(FeatureSettings(noise=noise))
+    assert least == pytest.approx(noise / 0.004 * least_amplitude(FeatureSettings(noise=0.004)))
+    waves = excitation(robot, SETTINGS, TIMES, least)
+    first, last = np.abs(waves[TIMES < 0.5]).max(), np.abs(waves[TIMES > 5.0]).max()
+    assert first <= np.e * least and first < 0.5 * SETTINGS.excitation_amplitude
+    assert last <= SETTINGS.excitation_amplitude * 1.001 and last > first
+    speed = np.abs(np.diff(waves, axis=0)).max(axis=0) / 0.001
+    assert (speed <= 1.05 * SETTINGS.velocity_fraction * 3.0).all()
 
 
 def test_a_way_in_the_image_is_slowed_down_until_no_joint_is_too_fast():
