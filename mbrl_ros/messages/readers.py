@@ -192,7 +192,7 @@ class JointStateReader:
 
     def _usable(self, q: Array, qd: Array, effort: Array) -> bool:
         """Whether the values (n,) can be measurements; else count why not."""
-        if not np.isfinite(q).all() or np.isinf(qd).any():
+        if (not np.isfinite(q).all() and not self._check.can_continue(q)) or np.isinf(q).any() or np.isinf(qd).any():
             self._reject_joints(Rejection.NOT_FINITE, ~np.isfinite(q) | np.isinf(qd), q, qd)
             return False
         if self._refuse and np.isnan(qd).any():

@@ -7,11 +7,11 @@ tolerance e:
     min(v_0, s_0, v) - e <= s <= max(v_0, s_0, v) + e
     e = c v_max + a_max h + 4 rms(s_k - s_{k-1})
 
-A state with a slope that is not explained is refused: its positions leapt. Where that is so for one joint alone, its
-position is continued with its velocity instead, in at most REPLACED states in a row. Where only v explains it, with
-d > c, both changed suddenly, by a blow or in one bad sample: position and velocity are continued, until the next state
-tells which by continuing the sudden one or not. So is a velocity that changed by more than d v_max + a_max h. Otherwise
-the velocity is held against the positions and is replaced by the estimate from them (robots/velocity_estimator.py) if
+A state with a slope that is not explained is refused: its positions leapt. Where one joint's did, or one is missing
+(NaN), its position is continued with its velocity instead, in at most REPLACED states in a row. Where only v explains
+it, with d > c, both changed suddenly, by a blow or in one bad sample: position and velocity are continued, until the
+next state tells which by continuing the sudden one or not. So is v if it changed by more than d v_max + a_max h.
+Otherwise v is held against the positions and replaced by the estimate from them (robots/velocity_estimator.py) if
 
     |v - s| > e   and   |(v_0 + v)/2 - s| > e/2,
 
@@ -37,7 +37,7 @@ from ..robots import Robot
 from ..robots.velocity_estimator import VelocityEstimator
 from ..types import Array
 from .input_gate import Rejection
-from .state_history import Sample, StateHistory, following, unwrapped
+from .state_history import Sample, StateHistory, continued, following, unwrapped
 from .state_origin import StateOrigin
 
 SHARE, SUDDEN = 0.15, 0.25  # c, and d > c: of the velocity limit
@@ -100,6 +100,11 @@ class StateCheck:
 
     # --- judging ----------------------------------------------------------------------------------------------------
 
+    def can_continue(self, q: Array) -> bool:
+        """Whether the state q (n,) lacks one position, and that may be continued from the state before."""
+        clear = self._suspect is None or (self._accepted_since_suspect > 0 and not self.second_publisher)
+        return clear and self._last is not None and self._replacements < REPLACED and int(np.isnan(q).sum()) == 1
+
     def examine(self, stamp: float, raw: Array, qd: Array) -> tuple[Rejection, str] | None:
         """Judge a state; None if it may be accepted.
 
@@ -108,7 +113,7 @@ class StateCheck:
         stamp
             of the state [s].
         raw
-            (n,) positions as they were reported [rad or m].
+            (n,) positions as they were reported [rad or m], one of them NaN if `can_continue`.
         qd
             (n,) velocities [rad/s or m/s], NaN where none was measured.
         """
@@ -117,6 +122,8 @@ class StateCheck:
         self._replaced = self._nothing
         newest = last if pending is None else pending
         if last is None or newest is None or stamp <= last.stamp or stamp - newest.stamp > LONGEST_GAP:
+            if np.isnan(raw).any():
+                return Rejection.NOT_FINITE, f"positions {raw.tolist()}"
             q = raw if last is None else unwrapped(self._continuous, last, stamp, raw, qd)
             self._new = Sample(stamp, raw, q, qd, qd, qd)
             return None
@@ -130,6 +137,9 @@ class StateCheck:
         step = stamp - last.stamp
         share = 1.0 if pending is None else max(stamp - pending.stamp, min(step, self._step)) / step
         self._explained = True
+        if (lost := np.isnan(raw)).any():
+            self._new, self._replaced = continued(last, new, lost, qd, self._tolerance(step)), lost
+            return None
         if self._confirms(stamp, raw, qd):
             return None
         leapt = self._leapt(last, new, share)
@@ -141,12 +151,12 @@ class StateCheck:
         if not leapt.any():
             if pending is None and self._distinct is None and sudden.any():
                 self._sudden, self._replaced = new, sudden
-                self._new = self._continued(last, new, sudden, np.where(sudden, last.qd, new.qd))
+                self._new = continued(last, new, sudden, np.where(sudden, last.qd, new.qd), self._tolerance(step))
             return None
         problem = self._suspected(stamp, raw, qd, last, leapt)
         if problem is None or problem[0] is not Rejection.LEAP or leapt.sum() > 1 or self._replacements >= REPLACED:
             return problem
-        self._new, self._replaced = self._continued(last, new, leapt, new.qd), leapt
+        self._new, self._replaced = continued(last, new, leapt, new.qd, self._tolerance(step)), leapt
         return None
 
     def _confirms(self, stamp: float, raw: Array, qd: Array) -> bool:
@@ -157,15 +167,6 @@ class StateCheck:
         self._confirmed = not self._leapt(self._sudden, new, 1.0).any()
         self._new = new if self._confirmed else self._new
         return self._confirmed
-
-    def _continued(self, last: Sample, new: Sample, leapt: NDArray[np.bool_], qd: Array) -> Sample:
-        """Return the new state with velocities qd (n,) and the positions that leapt continued from the last one."""
-        step = new.stamp - last.stamp
-        steady = np.abs(qd - last.qd) <= self._tolerance(step)  # NaN is not
-        velocity = np.nan_to_num(np.where(steady, 0.5 * (last.qd + qd), last.qd))
-        q = np.where(leapt, last.q + step * velocity, new.q)
-        slope = np.where(leapt, velocity, new.slope)
-        return Sample(new.stamp, new.raw + (q - new.q), q, qd, slope, new.measured)
 
     def _suspected(
         self, stamp: float, raw: Array, qd: Array, last: Sample, leapt: NDArray[np.bool_]
@@ -266,8 +267,7 @@ class StateCheck:
             low, high = np.fmin(low, new.qd), np.fmax(high, new.qd)
         else:
             tolerance = tolerance + self._sudden_change + self._more * (new.stamp - last.stamp)
-        leapt: NDArray[np.bool_] = (new.slope < low - tolerance) | (new.slope > high + tolerance)
-        return leapt
+        return np.asarray((new.slope < low - tolerance) | (new.slope > high + tolerance))
 
     def _admitted(self, last: Sample, new: Sample, estimate: Array | None) -> Array:
         """Return qd (n,) with NaN where the positions contradict it, and learn how much the slope varies."""

@@ -48,6 +48,19 @@ def following(continuous: NDArray[np.bool_], last: Sample, stamp: float, raw: Ar
     return Sample(stamp, raw, q, qd, (q - last.q) / (stamp - last.stamp), qd)
 
 
+def continued(last: Sample, new: Sample, lost: NDArray[np.bool_], qd: Array, tolerance: Array) -> Sample:
+    """Return the new state with velocities qd (n,) and the positions that are `lost` (n,) continued from the last one.
+
+    By the mean of both velocities where the new one differs by at most `tolerance` (n,), else by the last one.
+    """
+    step = new.stamp - last.stamp
+    steady = np.abs(qd - last.qd) <= tolerance  # NaN is not
+    velocity = np.nan_to_num(np.where(steady, 0.5 * (last.qd + qd), last.qd))
+    q = np.where(lost, last.q + step * velocity, new.q)
+    raw = np.where(lost, last.raw + (q - last.q), new.raw)
+    return Sample(new.stamp, raw, q, qd, np.where(lost, velocity, new.slope), new.measured)
+
+
 class StateHistory:
     """The last states of one publisher; a state that repeats one of them in every bit is a copy that comes late."""
 

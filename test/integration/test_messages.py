@@ -90,7 +90,7 @@ def test_details_name_joints_and_the_nearest_match():
     read.read(joint_state(name=("joint1", "joint_2")), 0.0)
     detail = read.gate.details["missing joints"]
     assert "'joint2'" in detail and "did you mean 'joint_2'" in detail
-    read.read(joint_state(position=(0.1, NAN)), 0.0)
+    read.read(joint_state(position=(0.1, NAN)), 0.0)  # the first state
     assert "'joint2'" in read.gate.details["not finite"]
 
 

@@ -126,3 +126,14 @@ def test_one_bad_sample_of_any_joint_and_size_moves_the_arm_by_at_most_3_mm(inte
     assert State.FAULT not in states
     assert gate.corrected["position against velocity"] >= 28  # those of 0.01 rad and more
     assert gate.corrected["velocity against positions"] >= 21  # those of 3 rad/s and more
+
+
+@pytest.mark.parametrize("interface", ("effort", "velocity", "position"))
+def test_one_missing_position_in_the_first_second_hardly_moves_the_arm(interface):
+    """In motion, 0.6 s after the start, when one refused state of an arm moved by efforts costs 3 mm."""
+    goal = (0.6, -0.3, 0.3, -1.7, 0.2, 1.8, 0.4)
+    bad = {BEGIN: wrong("position", 1, float("nan"))}
+    tip, _, gate = run(interface, bad, 1.2, goal=goal)
+    good, _, _ = run(interface, {}, 1.2, goal=goal)
+    assert np.linalg.norm(tip - good, axis=1).max() < 0.5e-3
+    assert gate.corrected["position against velocity"] == 1 and not gate.rejected

@@ -126,6 +126,27 @@ def test_a_leap_of_one_joint_is_bridged_for_three_states_then_refused():
     assert read(into, k + 6, (0.3, 0.2), (0.0, 0.0)) is not None
 
 
+def test_one_missing_position_is_continued_for_three_states_then_the_state_is_refused():
+    into = reader()
+    k = settled(into)
+    answers = [read(into, k + i, (0.3, NAN), (0.0, 0.1)) for i in range(5)]
+    assert [answer is not None for answer in answers] == [True] * 3 + [False] * 2
+    assert into.gate.rejected == {"not finite": 2} and into.gate.corrected["position against velocity"] == 3
+    assert 0.2 < answers[0].observation.q[1] < answers[2].observation.q[1] <= 0.2 + 3 * 0.1 * DT + 1e-12
+    assert read(into, k + 5, (0.3, 0.2), (0.0, 0.0)) is not None
+
+
+@pytest.mark.parametrize("q", ((NAN, NAN), (0.3, float("inf"))), ids=str)
+def test_several_missing_positions_and_the_first_or_a_late_state_with_one_are_refused(q):
+    into = reader()
+    assert read(into, 0, (0.3, NAN), (0.0, 0.0)) is None
+    k = settled(into)
+    assert read(into, k, q, (0.0, 0.0)) is None
+    assert read(into, k + 200, (0.3, NAN), (0.0, 0.0)) is None
+    assert into.gate.rejected == {"not finite": 3}
+    assert read(into, k + 201, (0.3, 0.2), (0.0, 0.0)) is not None
+
+
 @pytest.mark.parametrize("missing", ((0.1, NAN), (NAN, NAN), ()), ids=str)
 def test_velocities_that_are_missing_are_estimated_joint_by_joint(missing):
     into = reader()
