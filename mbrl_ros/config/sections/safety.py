@@ -187,7 +187,7 @@ class MonitorSettings(Section):
     )
     noise_memory: float = setting(2.0, "time constant of the long-run noise", unit="s", low=0.01, high=60.0)
     tracking: float = setting(
-        0.3,
+        0.5,
         "speed at which the end effector moves away from its reference above which the loop is bad",
         unit="m/s",
         low=1e-3,
