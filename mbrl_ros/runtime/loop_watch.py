@@ -28,8 +28,9 @@ class LoopWatch:
         self._supervisor, self._applied = supervisor, applied
         self._controller, self._settings = controller, configuration.monitor
         self.monitor = LoopMonitor(controller.robot, self._settings, dt, configuration.dynamics.noise)
-        self._kinematics = Kinematics(controller.robot)
-        self._positions = self._kinematics.position_map(2)
+        # of a robot that nothing is known of, where a recording is replayed without its description, there is no tip
+        self._kinematics = Kinematics(controller.robot) if controller.robot.urdf else None
+        self._positions = None if self._kinematics is None else self._kinematics.position_map(2)
         self._joints: Array = np.zeros((2, controller.robot.n))  # measured, reference
         self._gain = 1.0  # what the controller was told last
 
@@ -75,9 +76,9 @@ class LoopWatch:
         return Model(dynamics.input_gain, dynamics.noise_std, *dynamics.expectation)
 
     def _away(self, observation: Observation) -> float:
-        """Return the distance of the end effector from its reference [m]; NaN for a target in the image."""
+        """Return the distance of the end effector from its reference [m]; NaN where none is known."""
         target, controller = self._controller.target, self._controller
-        if target is None or target.kind == "features":
+        if self._kinematics is None or self._positions is None or target is None or target.kind == "features":
             return math.nan
         if controller.uncontrolled is not None:
             self._kinematics.place(controller.uncontrolled)
