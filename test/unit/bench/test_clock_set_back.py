@@ -10,7 +10,7 @@ if present("rclpy", "mujoco"):
 
 pytestmark = needs("rclpy", "mujoco", "example-robot-data")
 
-LARGEST = 0.03  # [m] of the tip; an undisturbed start sags, too
+LARGEST = 0.035  # [m] of the tip, where more than 0.05 is a fall; an undisturbed start sags, too
 
 
 @pytest.mark.parametrize("answered", (1, 5, 20))
