@@ -117,7 +117,7 @@ class DelayEstimator:
 
     def interrupt(self) -> None:
         """Take note that what acted since the last update is not known."""
-        self._commands, self._previous = [], None
+        self._commands, self._commanded, self._previous = [], -math.inf, None
         self._fold()
         self._rows.restart()
 

@@ -116,6 +116,18 @@ def test_gaps_and_nan_are_survived():
     assert estimate.usable and abs(estimate.ticks - 2.0) < 0.25
 
 
+@pytest.mark.parametrize("missing", (1, 3, 10))
+def test_states_that_are_missing_after_an_interruption_are_survived(missing):
+    estimator, rest = DelayEstimator(2, 0.01), np.zeros(2)
+    for k in range(20):
+        estimator.update(k * 0.01, rest, rest, rest)
+    estimator.interrupt()
+    for k in range(20 + missing, 200):
+        estimator.update(k * 0.01, rest, rest, rest)
+    found = estimator.estimate()
+    assert found is None or not found.usable
+
+
 def test_the_monitor_acts_on_a_wrong_delay_within_half_a_second_and_says_so():
     arm, monitor = Arm(3, seed=9), DelayMonitor(3, DT, configured=1.0)
     changes = []
