@@ -55,6 +55,8 @@ def read_model(path: str | Path, dynamics: Estimator, robot: Robot) -> dict[str,
             if guessed
             else dynamics.evidence()["prior_gain"],
         }
+    if "origin" not in arrays and "S" in arrays:  # written before the evidence had one: it was zero
+        arrays = {**arrays, "origin": np.zeros(max(len(arrays["S"]) - 1, 0))}
     if "squares" not in arrays and "count" in arrays:  # written before the weights' squares were summed
         arrays = {**arrays, "squares": arrays["count"]}  # as few degrees of freedom as were taken then
     for name, present in dynamics.evidence().items():

@@ -11,15 +11,16 @@ import numpy as np
 from ..codegen.compiler import load_library
 from ..exceptions import CompileError
 from ..types import Array
-from .posterior import NOISE_FLOOR, RegressionPosterior
+from .posterior import FARTHEST_CENTER, NOISE_FLOOR, RegressionPosterior
 
-POSTERIOR_NUMBERS = ("forgetting", "noise_forgetting", "floor", "count", "inflation", "nis", "weight")
+POSTERIOR_NUMBERS = ("forgetting", "noise_forgetting", "floor", "far", "bias", "count", "inflation", "nis", "weight")
 POSTERIOR_ARRAYS = (
     "S",
     "C",
     "scatter",
     "noise_prior",
     "precision",
+    "origin",
     "center",
     "W",
     "L",
@@ -27,6 +28,7 @@ POSTERIOR_ARRAYS = (
     "y",
     "phi",
     "error",
+    "whitened",
     "Sigma",
     "work",
 )
@@ -39,6 +41,8 @@ class _Structure(ctypes.Structure):
     n: int
     noise_forgetting: float
     floor: float
+    far: float
+    bias: float
     count: float
     inflation: float
     nis: float
@@ -61,7 +65,13 @@ class CompiledPosterior(RegressionPosterior):
     """The same posterior, faster. The base class's arrays are what the compiled code works on."""
 
     def __init__(
-        self, precision: Array, noise_std: Array, *, noise_count: float = 10.0, noise_forgetting: float = 0.99
+        self,
+        precision: Array,
+        noise_std: Array,
+        *,
+        noise_count: float = 10.0,
+        noise_forgetting: float = 0.99,
+        noise_bias: float = 1.0,
     ):
         functions = library()
         if functions is None:
@@ -71,7 +81,9 @@ class CompiledPosterior(RegressionPosterior):
         self._work = np.zeros(n * n + n + D)
         self._functions, self._state = functions, _Structure()
         self._address = ctypes.c_void_p(ctypes.addressof(self._state))
-        super().__init__(precision, noise_std, noise_count=noise_count, noise_forgetting=noise_forgetting)
+        super().__init__(
+            precision, noise_std, noise_count=noise_count, noise_forgetting=noise_forgetting, noise_bias=noise_bias
+        )
 
     def reset(self) -> None:
         """Forget everything but the prior."""
@@ -87,6 +99,7 @@ class CompiledPosterior(RegressionPosterior):
             scatter=self._scatter,
             noise_prior=self._noise_prior,
             precision=self.precision,
+            origin=self.origin,
             center=self.center,
             W=self.W,
             L=self._factor,
@@ -94,6 +107,7 @@ class CompiledPosterior(RegressionPosterior):
             y=self._y,
             phi=self._phi,
             error=self.error,
+            whitened=self.whitened,
             Sigma=self.Sigma,
             work=self._work,
         )
@@ -101,6 +115,7 @@ class CompiledPosterior(RegressionPosterior):
             setattr(self._state, name, array.ctypes.data)
         self._state.D, self._state.n = self.size, self.outputs
         self._state.noise_forgetting, self._state.floor = self._noise_forgetting, NOISE_FLOOR
+        self._state.far, self._state.bias = FARTHEST_CENTER, self._noise_bias
 
     def condition(self, center: Array) -> Array:
         """See `RegressionPosterior`."""
@@ -132,8 +147,13 @@ class CompiledPosterior(RegressionPosterior):
 
 
 def make_posterior(
-    precision: Array, noise_std: Array, *, noise_count: float = 10.0, noise_forgetting: float = 0.99
+    precision: Array,
+    noise_std: Array,
+    *,
+    noise_count: float = 10.0,
+    noise_forgetting: float = 0.99,
+    noise_bias: float = 1.0,
 ) -> RegressionPosterior:
     """Make a posterior, compiled where it can be; see `RegressionPosterior`."""
     kind = RegressionPosterior if library() is None else CompiledPosterior
-    return kind(precision, noise_std, noise_count=noise_count, noise_forgetting=noise_forgetting)
+    return kind(precision, noise_std, noise_count=noise_count, noise_forgetting=noise_forgetting, noise_bias=noise_bias)

@@ -43,6 +43,7 @@ from .base import Innovation, Prediction, TransitionObserver
 from .compiled_posterior import make_posterior
 from .consistency import Consistency
 from .image_jacobian import FeatureMotion
+from .outliers import TailWeights, noise_bias
 from .priors.base import Prior
 from .state_equations import StateEquations
 
@@ -81,7 +82,9 @@ class OnlineDynamics:
             np.full(n, settings.noise),
             noise_count=settings.noise_count + n,
             noise_forgetting=settings.noise_forgetting,
+            noise_bias=noise_bias(n, settings.tails),
         )
+        self._tails = TailWeights(n, settings.tails)
         g = min(settings.noise_forgetting, 0.9999)
         dof = np.geomspace(n + 1.0, max(2.0 * n, self.posterior.noise_dof, (1.0 + g) / (1.0 - g)))
         bounds = dof * n / (dof - n + 1) * fdtri(n, dof - n + 1, 0.95)
@@ -106,6 +109,7 @@ class OnlineDynamics:
         self._precision = self._precision_of(self.prior.spread)
         self.posterior.precision[:] = self._precision
         self.posterior.reset()
+        self._tails.reset()
         self.features.reset()
         self._equations.reset()
         self.consistency, self._start, self._stopped, self._input_gain = Consistency(), None, False, None
@@ -196,11 +200,12 @@ class OnlineDynamics:
         if not math.isfinite(prediction.regressors.sum() + prediction.y.sum() + prediction.rho):
             self.consistency = self.consistency.after(math.nan, self.nis_bound, self.dt, self.consistency_settings)
             return prediction.innovation
-        transition, weight = prediction.transition, 1.0 / (1.0 + prediction.rho)
-        n, x, u = self.n, transition.x[: 2 * self.n], transition.u
-        self.consistency = self.consistency.after(
-            prediction.innovation.nis, self.nis_bound, self.dt, self.consistency_settings
+        transition, nis = prediction.transition, prediction.innovation.nis
+        weight = self._tails.weight(nis, self.nis_bound, self.posterior.whitened, self.consistency.ratio) / (
+            1.0 + prediction.rho
         )
+        n, x, u = self.n, transition.x[: 2 * self.n], transition.u
+        self.consistency = self.consistency.after(nis, self.nis_bound, self.dt, self.consistency_settings)
         if self._positions:
             self._equations.add(transition.x, transition.x_next)
         if self._observer is not None:

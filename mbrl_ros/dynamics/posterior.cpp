@@ -4,8 +4,9 @@
 
 struct Posterior {
   long long D, n;
-  double forgetting, noise_forgetting, floor, count, inflation, nis, weight;
-  double *S, *C, *scatter, *noise_prior, *precision, *center, *W, *L, *regressors, *y, *phi, *error, *Sigma, *work;
+  double forgetting, noise_forgetting, floor, far, bias, count, inflation, nis, weight;
+  double *S, *C, *scatter, *noise_prior, *precision, *origin, *center, *W, *L, *regressors, *y, *phi, *error, *whitened,
+      *Sigma, *work;
 };
 
 // lower Cholesky factor of the row-major A (N, N), in place; false where A is not positive definite
@@ -38,13 +39,31 @@ static double forward(const double* L, long long N, double* b) {
   return length;
 }
 
+// the evidence stated about `center` instead of the origin before: S <- T S T^T, C <- T C with T = [[I, -c], [0, 1]]
+static void move_origin(Posterior* p) {
+  const long long D = p->D, n = p->n;
+  const double *last_S = p->S + (D - 1) * D, *last_C = p->C + (D - 1) * n;
+  for (long long i = 0; i < D - 1; i++) {
+    const double c = p->center[i] - p->origin[i];
+    for (long long j = 0; j < D; j++) p->S[i * D + j] -= c * last_S[j];
+    for (long long k = 0; k < n; k++) p->C[i * n + k] -= c * last_C[k];
+  }
+  for (long long i = 0; i < D; i++)
+    for (long long j = 0; j < D - 1; j++) p->S[i * D + j] -= (p->center[j] - p->origin[j]) * p->S[i * D + D - 1];
+  for (long long i = 0; i < D - 1; i++) p->origin[i] = p->center[i];
+}
+
 extern "C" {
 
 // W about `center`: 0, or 1 where the factorization failed even with a little more on the diagonal
 int posterior_condition(Posterior* p) {
   const long long D = p->D, n = p->n;
   double *L = p->L, *W = p->W;
-  const double* c = p->center;
+  double* c = p->work;  // the center about the origin
+  double farthest = 0.0;
+  for (long long i = 0; i < D - 1; i++) farthest = std::fmax(farthest, std::fabs(p->center[i] - p->origin[i]));
+  if (farthest > p->far) move_origin(p);
+  for (long long i = 0; i < D - 1; i++) c[i] = p->center[i] - p->origin[i];
   const double *last_S = p->S + (D - 1) * D, *last_C = p->C + (D - 1) * n;
   for (int attempt = 0; attempt < 2; attempt++) {
     // T S T^T + Lambda with T = [[I, -c], [0, 1]]; only the lower triangle is read
@@ -87,7 +106,7 @@ void posterior_predict(Posterior* p) {
   for (long long i = 0; i < D; i++) work[i] = phi[i];
   p->inflation = 1.0 + forward(p->L, D, work);
   for (long long i = 0; i < n * n; i++) work[i] = p->inflation * p->Sigma[i];
-  double* r = work + n * n;
+  double* r = p->whitened;
   for (long long k = 0; k < n; k++) r[k] = p->error[k];
   p->nis = factorize(work, n) ? forward(work, n, r) : NAN;
 }
@@ -95,9 +114,12 @@ void posterior_predict(Posterior* p) {
 // the evidence: S <- g S + w r r^T, C <- g C + w r y^T
 void posterior_add(Posterior* p) {
   const long long D = p->D, n = p->n;
+  double* phi = p->work;  // about the origin
+  for (long long i = 0; i < D - 1; i++) phi[i] = p->regressors[i] - p->origin[i];
+  phi[D - 1] = p->regressors[D - 1];
   for (long long i = 0; i < D; i++) {
-    const double r = p->weight * p->regressors[i];
-    for (long long j = 0; j < D; j++) p->S[i * D + j] = p->forgetting * p->S[i * D + j] + r * p->regressors[j];
+    const double r = p->weight * phi[i];
+    for (long long j = 0; j < D; j++) p->S[i * D + j] = p->forgetting * p->S[i * D + j] + r * phi[j];
     for (long long k = 0; k < n; k++) p->C[i * n + k] = p->forgetting * p->C[i * n + k] + r * p->y[k];
   }
 }
@@ -108,7 +130,7 @@ void posterior_add_innovation(Posterior* p) {
   const double keep = std::pow(p->noise_forgetting, p->weight);
   for (long long i = 0; i < n; i++)
     for (long long j = 0; j < n; j++)
-      p->scatter[i * n + j] = keep * p->scatter[i * n + j] + p->weight * p->error[i] / p->inflation * p->error[j];
+      p->scatter[i * n + j] = keep * p->scatter[i * n + j] + p->weight * p->error[i] / (p->inflation * p->bias) * p->error[j];
   p->count = keep * p->count + p->weight;
   for (long long i = 0; i < n * n; i++) p->Sigma[i] = p->scatter[i] / p->count + p->floor * p->noise_prior[i];
 }

@@ -15,6 +15,8 @@ at every query and is never discounted, directions without excitation fall back 
 
 The prior is stated about the point of the query (phi's slope part is centered there): the last entry of phi is the
 constant 1, and moving the center by c replaces S by T S T^T and C by T C with T = [[I, -c], [0, 1]].
+The evidence itself is stated about an origin, which follows a center that is further than FARTHEST_CENTER from it:
+about zero, a joint that has turned a thousand times would have moments whose last digits hold all that is known.
 
 Sigma is estimated from one-step-ahead innovations, each divided by its predicted inflation 1 + phi^T (S+Lambda)^-1 phi
 (Mehra, IEEE TAC 1972): in-sample residuals would be too small by the degrees of freedom W has taken up. Here the prior
@@ -30,16 +32,19 @@ and Sigma with them. A sum of squares with unequal weights has more degrees of f
 
     squares <- g^2w squares + w^2,     degrees of freedom = count^2 / squares
 
-which tends to (1 + g) / (1 - g) for w = 1, about twice count.
+which tends to (1 + g) / (1 - g) for w = 1, about twice count. Where w falls with the size of e (outliers.py) the mean
+of w e e^T / inflation is smaller than Sigma by a factor known for a right model, noise_bias, and is divided by it.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dpotrf, dpotrs, dtrtri
 
 from ..types import Array
 
+FARTHEST_CENTER = 16.0  # [units of the regressors: rad, rad/s, full commands]
 NOISE_FLOOR = 1e-4  # share of the noise prior that stays however quiet the innovations are
 
 
@@ -48,22 +53,29 @@ class RegressionPosterior:
 
     precision (D,): diagonal of Lambda, in units of the noise variance; may be changed in place. noise_std (n,): prior
     standard deviation of e. noise_count: how many observations the noise prior is worth at the start. noise_forgetting:
-    weight of past innovations per tick.
+    weight of past innovations per tick. noise_bias: E[w e^T P^-1 e] / (n E[w]) with P = inflation Sigma.
 
-    The arrays belong to the posterior and are overwritten: W (D, n) of the last condition(), error (n,) of the last
-    predict(), Sigma (n, n) of the last add_innovation() and its diagonal variance (n,). This class is the
-    specification; compiled_posterior.py is the same in compiled code.
+    The arrays belong to the posterior and are overwritten: W (D, n) of the last condition(), error (n,) and whitened
+    (n,), whose square is the NIS, of the last predict(), Sigma (n, n) of the last add_innovation() and its diagonal
+    variance (n,). This class is the specification; compiled_posterior.py is the same in compiled code.
     """
 
     def __init__(
-        self, precision: Array, noise_std: Array, *, noise_count: float = 10.0, noise_forgetting: float = 0.99
+        self,
+        precision: Array,
+        noise_std: Array,
+        *,
+        noise_count: float = 10.0,
+        noise_forgetting: float = 0.99,
+        noise_bias: float = 1.0,
     ):
         self.precision = np.array(precision, dtype=np.float64)
         self.size, self.outputs = D, n = self.precision.size, np.size(noise_std)
         self._noise_prior = np.diag(np.asarray(noise_std, dtype=np.float64) ** 2)
-        self._noise_count, self._noise_forgetting = noise_count, noise_forgetting
+        self._noise_count, self._noise_forgetting, self._noise_bias = noise_count, noise_forgetting, noise_bias
         self.S, self.C, self._scatter = np.zeros((D, D)), np.zeros((D, n)), np.zeros((n, n))
         self.W, self.center, self.error, self.Sigma = np.zeros((D, n)), np.zeros(D - 1), np.zeros(n), np.zeros((n, n))
+        self.origin, self.whitened = np.zeros(D - 1), np.zeros(n)
         self.variance = self.Sigma.reshape(-1)[:: n + 1]  # its diagonal
         self._factor = np.zeros((D, D))
         self.count = self.squares = self.inflation = 0.0
@@ -72,7 +84,7 @@ class RegressionPosterior:
 
     def reset(self) -> None:
         """Forget everything but the prior."""
-        self.S[:], self.C[:], self.error[:] = 0.0, 0.0, 0.0
+        self.S[:], self.C[:], self.origin[:], self.error[:], self.whitened[:] = 0.0, 0.0, 0.0, 0.0, 0.0
         self._scatter[:] = self._noise_count * self._noise_prior
         self.count = self.squares = self._noise_count
         self.Sigma[:] = (1.0 + NOISE_FLOOR) * self._noise_prior
@@ -82,12 +94,13 @@ class RegressionPosterior:
     def evidence(self) -> dict[str, Array]:
         """Return all that was learned, as arrays.
 
-        S (D, D), C (D, n), scatter (n, n), count () and squares () of the innovations' weights, and the prior's
-        precision (D,) as it stands.
+        S (D, D) and C (D, n) about origin (D-1,), scatter (n, n), count () and squares () of the innovations' weights,
+        and the prior's precision (D,) as it stands.
         """
         return {
             "S": self.S.copy(),
             "C": self.C.copy(),
+            "origin": self.origin.copy(),
             "scatter": self._scatter.copy(),
             "count": np.array(self.count),
             "squares": np.array(self.squares),
@@ -96,21 +109,23 @@ class RegressionPosterior:
 
     def restore(self, evidence: dict[str, Array]) -> None:
         """Take up what `evidence` of another posterior of the same size returned."""
-        for array, name in ((self.S, "S"), (self.C, "C"), (self._scatter, "scatter"), (self.precision, "precision")):
-            array[:] = evidence[name]
+        self.S[:], self.C[:], self.origin[:] = evidence["S"], evidence["C"], evidence["origin"]
+        self._scatter[:], self.precision[:] = evidence["scatter"], evidence["precision"]
         self.count, self.squares = float(evidence["count"]), float(evidence["squares"])
         self.Sigma[:] = self._scatter / self.count + NOISE_FLOOR * self._noise_prior
-        self.condition(self.center)
+        if np.abs(self.center - self.origin).max(initial=0.0) > FARTHEST_CENTER:
+            self.center[:] = self.origin
+        self.condition(self.center.copy())
 
     def condition(self, center: Array) -> Array:
         """Return W (D, n) about `center` (D-1,): row j < D-1 the slope by regressor j, the last one the mean there.
 
         Where S + Lambda has no Cholesky factor, `failed` is true and W stays that of before.
         """
-        S, C = self.S.copy(), self.C.copy()
-        S[:-1] -= center[:, None] * self.S[-1]
-        S[:, :-1] -= S[:, -1:] * center
-        C[:-1] -= center[:, None] * self.C[-1]
+        if np.abs(center - self.origin).max(initial=0.0) > FARTHEST_CENTER:
+            self.S[:], self.C[:] = self._about(center)
+            self.origin[:] = center
+        S, C = self._about(center)
         S.flat[:: self.size + 1] += self.precision
         self._factor, info = dpotrf(S, lower=1)
         if info:  # rounding alone can do this, and only to evidence that dwarfs the prior
@@ -123,22 +138,33 @@ class RegressionPosterior:
         self.W[:] = dpotrs(self._factor, C, lower=1)[0]
         return self.W
 
-    def predict(self, regressors: Array, y: Array) -> float:
-        """Return the NIS of y (n,) at `regressors` (D,) by the model of the last condition(); sets error and inflation.
+    def _about(self, center: Array) -> tuple[Array, Array]:
+        """Return S and C about `center` (D-1,)."""
+        S, C, c = self.S.copy(), self.C.copy(), center - self.origin
+        S[:-1] -= c[:, None] * self.S[-1]
+        S[:, :-1] -= S[:, -1:] * c
+        C[:-1] -= c[:, None] * self.C[-1]
+        return S, C
 
-        inflation = 1 + phi^T (S + Lambda)^-1 phi is the predicted variance over that of the noise. For a sample with
-        noise (1 + rho) Sigma the NIS is inflation / (inflation + rho) times the one returned.
+    def predict(self, regressors: Array, y: Array) -> float:
+        """Return the NIS of y (n,) at `regressors` (D,) by the model of the last condition().
+
+        Sets error, whitened and inflation. inflation = 1 + phi^T (S + Lambda)^-1 phi is the predicted variance over
+        that of the noise. For a sample with noise (1 + rho) Sigma the NIS is inflation / (inflation + rho) times the
+        one returned.
         """
         phi = np.append(regressors[:-1] - self.center, 1.0)
         self.error[:] = y - self.W.T @ phi
         self.inflation = 1.0 + float(phi @ dpotrs(self._factor, phi, lower=1)[0])
-        return float(self.error @ np.linalg.solve(self.inflation * self.Sigma, self.error))
+        self.whitened[:] = solve_triangular(np.linalg.cholesky(self.inflation * self.Sigma), self.error, lower=True)
+        return float(self.whitened @ self.whitened)
 
     def add(self, regressors: Array, y: Array, forgetting: float, weight: float = 1.0) -> None:
-        """Add one observation of `weight` w: regressors (D,) about the origin, constant last; y (n,)."""
-        weighted = weight * regressors[:, None]
+        """Add one observation of `weight` w: regressors (D,) about zero, constant last; y (n,)."""
+        phi = np.append(regressors[:-1] - self.origin, regressors[-1])
+        weighted = weight * phi[:, None]
         self.S *= forgetting
-        self.S += weighted * regressors
+        self.S += weighted * phi
         self.C *= forgetting
         self.C += weighted * y
 
@@ -146,7 +172,7 @@ class RegressionPosterior:
         """Learn the noise from the last prediction, of a sample of `weight` w."""
         keep = self._noise_forgetting**weight
         self._scatter *= keep
-        self._scatter += (weight * self.error / self.inflation)[:, None] * self.error
+        self._scatter += (weight * self.error / (self.inflation * self._noise_bias))[:, None] * self.error
         self.count = keep * self.count + weight
         self.squares = keep * keep * self.squares + weight * weight
         self.Sigma[:] = self._scatter / self.count + NOISE_FLOOR * self._noise_prior
@@ -157,7 +183,7 @@ class RegressionPosterior:
         y <- y - change phi_rows, so C <- C - S[:, rows] change^T: exactly the evidence that the same samples would have
         left had they been stated about a prior mean larger by change phi_rows. W follows with the next condition().
         """
-        self.C -= self.S[:, rows] @ change.T
+        self.C -= (self.S[:, rows] + self.S[:, -1:] * self.origin[rows]) @ change.T
 
     def inverse_factor(self) -> Array:
         """Return L^-1 (D, D), (S + Lambda)^-1 = L^-T L^-1 about the center of the last condition().

@@ -32,6 +32,13 @@ class DynamicsSettings(Section):
     noise_forgetting: float = setting(
         0.98, "weight of the past innovations per tick in the estimate of the noise", low=0.5, high=1.0
     )
+    tails: float = setting(
+        4.0,
+        "degrees of freedom of Student's t, by which a sample weighs less whose innovation is beyond its 95 % bound; "
+        "0: every sample weighs the same",
+        low=0.0,
+        high=1e6,
+    )
     surprise_forgetting: float = setting(
         0.9, "weight of the past data per tick while the innovations stay outside their bounds", low=0.1, high=1.0
     )
