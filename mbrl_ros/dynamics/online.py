@@ -84,7 +84,7 @@ class OnlineDynamics:
             noise_forgetting=settings.noise_forgetting,
             noise_bias=noise_bias(n, settings.tails),
         )
-        self._tails = TailWeights(n, settings.tails)
+        self._tails, self._stopped = TailWeights(n, settings.tails), False
         g = min(settings.noise_forgetting, 0.9999)
         dof = np.geomspace(n + 1.0, max(2.0 * n, self.posterior.noise_dof, (1.0 + g) / (1.0 - g)))
         bounds = dof * n / (dof - n + 1) * fdtri(n, dof - n + 1, 0.95)
@@ -92,7 +92,6 @@ class OnlineDynamics:
         self.nis_bound: float = self._bounds[1][0]
         self._observer: TransitionObserver | None = None
         self._start: float | None = None
-        self._stopped = False
         self._command_rows, self.failed = slice(2 * n, 3 * n), False  # of the regressors
         self._input_gain: Array | None = None
         self._expectation = np.zeros(n), np.zeros(n)  # of the velocity change, and the command at which
@@ -201,9 +200,8 @@ class OnlineDynamics:
             self.consistency = self.consistency.after(math.nan, self.nis_bound, self.dt, self.consistency_settings)
             return prediction.innovation
         transition, nis = prediction.transition, prediction.innovation.nis
-        weight = self._tails.weight(nis, self.nis_bound, self.posterior.whitened, self.consistency.ratio) / (
-            1.0 + prediction.rho
-        )
+        weight = self._tails.weight(nis, self.nis_bound, self.posterior.whitened, self.consistency.ratio)
+        weight /= 1.0 + prediction.rho
         n, x, u = self.n, transition.x[: 2 * self.n], transition.u
         self.consistency = self.consistency.after(nis, self.nis_bound, self.dt, self.consistency_settings)
         if self._positions:
@@ -220,9 +218,8 @@ class OnlineDynamics:
             forgetting = self.consistency.forgetting(self.settings.forgetting, self.settings.surprise_forgetting)
             self.posterior.add(prediction.regressors, prediction.y, forgetting, weight)
             seen = sorted(self.posterior.variance.tolist())[n // 2] / self.settings.noise**2
-            strength = min(max(seen, NOISE_RANGE[0]), NOISE_RANGE[1]) * self.consistency.prior_weight(
-                self.consistency_settings
-            )
+            strength = min(max(seen, NOISE_RANGE[0]), NOISE_RANGE[1])
+            strength *= self.consistency.prior_weight(self.consistency_settings)
             spread = self.prior.spread_at(x, u)
             precision = self._precision if spread is self.prior.spread else self._precision_of(spread)
             np.multiply(precision, strength, out=self.posterior.precision)
@@ -241,8 +238,7 @@ class OnlineDynamics:
             W = self.posterior.condition(self._center(joints, u))
         if self.prior.linear or X is None or U is None:
             X, U = joints[None], u[None]
-        else:
-            X = X[:, : 2 * n]
+        X = X[:, : 2 * n]
         mean, jacobian = self.prior.linearize(X, U)
         slope = jacobian.copy()
         if not self._offset_only:
@@ -276,8 +272,7 @@ class OnlineDynamics:
 def _wrong_shape(transition: Transition, nx: int, nu: int) -> ShapeError:
     """Return the error that names the first part of the transition with a wrong shape."""
     parts = (("x", transition.x, nx), ("x_next", transition.x_next, nx), ("u", transition.u, nu))
-    name, value, size = next((name, value, size) for name, value, size in parts if value.shape != (size,))
-    return ShapeError(f"transition.{name}", (size,), value.shape)
+    return next(ShapeError(f"transition.{name}", (size,), v.shape) for name, v, size in parts if v.shape != (size,))
 
 
 def _interpolated(x: float, at: list[float], values: list[float]) -> float:
