@@ -33,9 +33,10 @@ class DynamicsSettings(Section):
         0.98, "weight of the past innovations per tick in the estimate of the noise", low=0.5, high=1.0
     )
     tails: float = setting(
-        4.0,
-        "degrees of freedom of Student's t, by which a sample weighs less whose innovation is beyond its 95 % bound; "
-        "0: every sample weighs the same",
+        0.0,
+        "degrees of freedom of Student's t (4 is usual), by which a sample weighs less whose innovation is beyond its "
+        "95 % bound; 0: every sample weighs the same. For states whose outliers the velocity gate does not find; a "
+        "change of load is learned later with it",
         low=0.0,
         high=1e6,
     )
