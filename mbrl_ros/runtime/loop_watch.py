@@ -32,6 +32,7 @@ class LoopWatch:
         self._kinematics = Kinematics(controller.robot) if controller.robot.urdf else None
         self._positions = None if self._kinematics is None else self._kinematics.position_map(2)
         self._joints: Array = np.zeros((2, controller.robot.n))  # measured, reference
+        self._tip = [math.nan] * 3  # measured in the last tick
         self._gain = 1.0  # what the controller was told last
 
     def reset(self) -> None:
@@ -56,7 +57,7 @@ class LoopWatch:
         if not self._applied.closed or supervisor.resuming or supervisor.state in COMMANDED_SAFELY:
             self.monitor.restart()
             return Reason.NONE
-        self.monitor.update(observation.stamp, command, self._model(decision), self._away(observation))
+        self.monitor.update(observation.stamp, command, self._model(decision), *self._away(observation))
         if reaction == "warn":
             return self.monitor.reasons
         self._tell()
@@ -75,17 +76,20 @@ class LoopWatch:
             return None
         return Model(dynamics.input_gain, dynamics.noise_std, *dynamics.expectation)
 
-    def _away(self, observation: Observation) -> float:
-        """Return the distance of the end effector from its reference [m]; NaN where none is known."""
+    def _away(self, observation: Observation) -> tuple[float, float]:
+        """Return the distance of the end effector from its reference [m], and how much of it is the last tick's motion.
+
+        NaN where no reference is known.
+        """
         target, controller = self._controller.target, self._controller
         if self._kinematics is None or self._positions is None or target is None or target.kind == "features":
-            return math.nan
+            return math.nan, math.nan
         if controller.uncontrolled is not None:
             self._kinematics.place(controller.uncontrolled)
         self._joints[0], self._joints[1] = observation.q, controller.joint_reference(observation.stamp)
-        measured, wanted = self._positions(self._joints)
-        x, y, z = (measured - wanted).tolist()
-        return math.sqrt(x * x + y * y + z * z)
+        before, (self._tip, wanted) = self._tip, self._positions(self._joints).tolist()
+        away = math.dist(self._tip, wanted)
+        return away, away - math.dist(before, wanted)
 
     def report(self) -> list[tuple[str, object]]:
         """Return what the diagnostics tell of the loop, by name."""

@@ -3,8 +3,8 @@ r"""Whether the closed loop is bad: five conditions that concern the loop, not t
 A model can be consistent with every measured step while the loop about it diverges: the error that an unknown delay or
 lag makes is learned as an offset, fed back through the inverse of the input gain, and each step is predicted as well as
 the step before. Per tick of dt [s], with B = d qd' / d u of the last fit, its noise Sigma, the velocity change e
-[rad/s] that it expects at the present state x and command u, the tip's distance p [m] from its reference, and E[.] the
-exponentially weighted mean over `memory` seconds,
+[rad/s] that it expects at the present state x and command u, the tip's distance p [m] from its reference, a the part
+of its change that is the tip's own motion [m], and E[.] the exponentially weighted mean over `memory` seconds,
 
     c = B (u - u') / dt: the acceleration by the command's change                                   (n,) [rad/s^2]
     o = (e - e' - B (u - u')) / dt: the change of e that the command's own change does not explain  (n,) [rad/s^2]
@@ -12,9 +12,9 @@ exponentially weighted mean over `memory` seconds,
 
     LOOP_NOISE        max_j s_j / max(l_j, noise) > noise_growth, and that s_j / dt > noise
                       where s_j^2 = Sigma_jj and l_j^2 is its mean over noise_memory
-    LOOP_TRACKING     E[(p - p') / dt] > tracking
+    LOOP_TRACKING     E[min(p - p', a) / dt] > tracking: a reference that goes ahead of a slow arm is no bad loop
     LOOP_CHATTER      R(c) > chatter
-    LOOP_OFFSET       R(o) > offset
+    LOOP_OFFSET       R(o) > offset, for efforts: the lag of a servo makes what is expected of it go to and fro, too
     LOOP_SATURATION   E[whether a command is at its limit] > saturation
 
 What follows: the gain of the controller is lowered to `least_gain` at once. After `release_after` seconds without a
@@ -26,8 +26,6 @@ from __future__ import annotations
 
 import math
 from typing import NamedTuple
-
-import numpy as np
 
 from ..config.sections.safety import MonitorSettings
 from ..robots import Robot
@@ -58,6 +56,30 @@ class Model(NamedTuple):
     at: Array
 
 
+class _ToAndFro:
+    """R(y) of y (n,) with `share` of a tick in the means; for so few numbers lists take less time than arrays."""
+
+    def __init__(self, n: int, share: float):
+        self._n, self._share = n, share
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin with y = 0."""
+        self._absolute, self._mean = [0.0] * self._n, [0.0] * self._n
+
+    def update(self, y: Array) -> float:
+        """Return R with y taken in; a y that is not finite begins anew."""
+        absolute, mean, share, largest = self._absolute, self._mean, self._share, 0.0
+        for j, value in enumerate(y.tolist()):
+            if not math.isfinite(value):
+                self.restart()
+                return 0.0
+            size = absolute[j] = absolute[j] + share * (abs(value) - absolute[j])
+            middle = mean[j] = mean[j] + share * (value - mean[j])
+            largest = max(largest, size - abs(middle))
+        return largest
+
+
 class LoopMonitor:
     """Watches the loop of `robot` with the period `dt` [s]; `noise` [rad/s] is the least long-run noise.
 
@@ -66,16 +88,15 @@ class LoopMonitor:
     """
 
     def __init__(self, robot: Robot, settings: MonitorSettings, dt: float, noise: float):
-        self._settings, self._dt, self._effort = settings, dt, robot.interface == "effort"
+        self._settings, self._dt = settings, dt
         self._share = min(1.0 / FEWEST_AVERAGED, dt / settings.memory)
         self._slow_share = min(1.0, dt / settings.noise_memory)
         self._rise, self._least_noise = math.exp(dt / settings.recovery), noise**2
-        self._limits = robot.command_lower, robot.command_upper
-        self._margin = 1e-6 * (robot.command_upper - robot.command_lower)
-        n = robot.n
-        self._now: Array = np.zeros((2, n))
-        self._means: Array = np.zeros((4, n))  # E[|c|], E[c], E[|o|], E[o]
-        self._long_run: Array = np.full(n, noise**2)
+        margin = 1e-6 * (robot.command_upper - robot.command_lower)
+        lower, upper = robot.command_lower + margin, robot.command_upper - margin
+        self._limits = list(zip(lower.tolist(), upper.tolist(), strict=True)) if robot.interface == "effort" else []
+        self._commands, self._offsets = _ToAndFro(robot.n, self._share), _ToAndFro(robot.n, self._share)
+        self._long_run = [noise**2] * robot.n
         self._u: Array | None = None
         self._model: Model | None = None  # the last one
         self._stamp = self._away = math.nan
@@ -87,7 +108,7 @@ class LoopMonitor:
 
     def reset(self) -> None:
         """Start anew with a loop that is not known to be bad."""
-        self._long_run[:] = self._least_noise
+        self._long_run = [self._least_noise] * len(self._long_run)
         self._bad_for = self._good_for = 0.0
         self._share_of_gain = 1.0
         self.values = dict.fromkeys(MEASURES, 0.0)
@@ -96,11 +117,12 @@ class LoopMonitor:
 
     def restart(self) -> None:
         """Compare nothing with the ticks before: the motion or the commands were interrupted."""
-        self._means[:] = 0.0
+        self._commands.restart()
+        self._offsets.restart()
         self._u, self._model, self._away = None, None, math.nan
         self.values[Reason.LOOP_TRACKING] = self.values[Reason.LOOP_SATURATION] = 0.0
 
-    def update(self, stamp: float, u: Array, model: Model | None, away: float) -> None:
+    def update(self, stamp: float, u: Array, model: Model | None, away: float, moved: float = math.inf) -> None:
         """Take in one tick.
 
         Parameters
@@ -113,19 +135,20 @@ class LoopMonitor:
             None where nothing was learned in this tick.
         away
             the distance of the end effector from its reference [m]; NaN where there is none.
+        moved
+            how much farther from its present reference [m] the end effector is than it was in the last tick.
         """
         values = self.values
         self._compare(u, model)
-        absolute, mean = self._means[::2], np.abs(self._means[1::2])
-        fro = (absolute - mean).max(axis=1)
-        values[Reason.LOOP_CHATTER], values[Reason.LOOP_OFFSET] = float(fro[0]), float(fro[1])
-        growth, elapsed = away - self._away, stamp - self._stamp
+        growth, elapsed = min(away - self._away, moved), stamp - self._stamp
         self._away, self._stamp = away, stamp
         if math.isfinite(growth) and elapsed > 0.0:
             values[Reason.LOOP_TRACKING] += self._share * (growth / elapsed - values[Reason.LOOP_TRACKING])
-        if self._effort:
-            lower, upper = self._limits
-            full = float((u <= lower + self._margin).any() or (u >= upper - self._margin).any())
+        if self._limits:
+            full = 0.0
+            for value, (lower, upper) in zip(u.tolist(), self._limits, strict=True):
+                if not lower < value < upper:
+                    full = 1.0
             values[Reason.LOOP_SATURATION] += self._share * (full - values[Reason.LOOP_SATURATION])
         self._judge(self._is_noisy(model))
 
@@ -133,45 +156,42 @@ class LoopMonitor:
         """Take c and o of this tick, as far as they are known, into the means."""
         before, past = self._u, self._model
         self._u, self._model = u, past if model is None else model
-        if before is None:
+        if before is None or self._model is None:
             return
-        if self._model is not None:
-            self._add(0, self._model.input_gain @ (u - before))
-        if model is not None and past is not None:
-            self._add(2, model.expected - past.expected - model.input_gain @ (model.at - past.at))
-
-    def _add(self, row: int, velocity_change: Array) -> None:
-        """Take the acceleration of a velocity change (n,) [rad/s] in one tick into the means `row` and `row` + 1."""
-        if not math.isfinite(velocity_change.sum()):
-            return
-        now = self._now
-        np.divide(velocity_change, self._dt, out=now[1])
-        np.abs(now[1], out=now[0])
-        self._means[row : row + 2] += self._share * (now - self._means[row : row + 2])
+        by_command = self._model.input_gain @ (u - before)
+        self.values[Reason.LOOP_CHATTER] = self._commands.update(by_command) / self._dt
+        if self._limits and model is not None and past is not None:
+            unexplained = model.expected - past.expected - model.input_gain @ (model.at - past.at)
+            self.values[Reason.LOOP_OFFSET] = self._offsets.update(unexplained) / self._dt
 
     def _is_noisy(self, model: Model | None) -> bool:
         """Return whether the noise is far above its long-run value."""
-        if model is None or not math.isfinite(model.noise.sum()):
+        if model is None:
             return Reason.LOOP_NOISE in self.reasons
-        variance = model.noise * model.noise
-        growth = variance / self._long_run
-        worst = int(growth.argmax())
-        self._long_run += self._slow_share * (np.maximum(variance, self._least_noise) - self._long_run)
-        self.values[Reason.LOOP_NOISE] = ratio = math.sqrt(growth[worst])
-        return ratio > self._settings.noise_growth and model.noise[worst] > self._settings.noise * self._dt
+        largest, of_largest, long_run, least = 0.0, 0.0, self._long_run, self._least_noise
+        for j, std in enumerate(model.noise.tolist()):
+            if not math.isfinite(std):
+                continue
+            variance = std * std
+            growth = variance / long_run[j]
+            long_run[j] += self._slow_share * (max(variance, least) - long_run[j])
+            if growth > largest:
+                largest, of_largest = growth, std
+        self.values[Reason.LOOP_NOISE] = ratio = math.sqrt(largest)
+        return ratio > self._settings.noise_growth and of_largest > self._settings.noise * self._dt
 
     def _judge(self, noisy: bool) -> None:
         """Decide which conditions hold, and on gain and hold."""
         settings, values = self._settings, self.values
         reasons = Reason.LOOP_NOISE if noisy else Reason.NONE
-        for reason, limit in (
-            (Reason.LOOP_TRACKING, settings.tracking),
-            (Reason.LOOP_CHATTER, settings.chatter),
-            (Reason.LOOP_OFFSET, settings.offset),
-            (Reason.LOOP_SATURATION, settings.saturation),
-        ):
-            if values[reason] > limit:
-                reasons |= reason
+        if values[Reason.LOOP_TRACKING] > settings.tracking:
+            reasons |= Reason.LOOP_TRACKING
+        if values[Reason.LOOP_CHATTER] > settings.chatter:
+            reasons |= Reason.LOOP_CHATTER
+        if values[Reason.LOOP_OFFSET] > settings.offset:
+            reasons |= Reason.LOOP_OFFSET
+        if values[Reason.LOOP_SATURATION] > settings.saturation:
+            reasons |= Reason.LOOP_SATURATION
         self.reasons = reasons
         if reasons:
             self._bad_for, self._good_for = self._bad_for + self._dt, 0.0

@@ -188,7 +188,8 @@ class MonitorSettings(Section):
     noise_memory: float = setting(2.0, "time constant of the long-run noise", unit="s", low=0.01, high=60.0)
     tracking: float = setting(
         0.5,
-        "speed at which the end effector moves away from its reference above which the loop is bad",
+        "speed at which the end effector moves away from its reference above which the loop is bad; a reference that "
+        "goes ahead of it does not count",
         unit="m/s",
         low=1e-3,
     )
@@ -201,7 +202,7 @@ class MonitorSettings(Section):
     offset: float = setting(
         8.0,
         "mean change to and fro, from tick to tick, of the acceleration that the model expects of a joint beside that "
-        "by the command's change, above which the loop is bad",
+        "by the command's change, above which the loop is bad (effort interface)",
         unit="rad/s^2 or m/s^2",
         low=1e-3,
     )

@@ -21,10 +21,10 @@ class Ticks:
         self.monitor = LoopMonitor(planar_robot(interface=interface), MonitorSettings(**settings), DT, NOISE)
         self.k = 0
 
-    def tick(self, u=0.0, *, noise=NOISE, expected=0.0, at=0.0, away=0.0, model=True):
+    def tick(self, u=0.0, *, noise=NOISE, expected=0.0, at=0.0, away=0.0, moved=math.inf, model=True):
         self.k += 1
         made = Model(0.01 * np.eye(N), np.full(N, noise), np.array([expected, 0.0]), np.array([at, 0.0]))
-        self.monitor.update(DT * self.k, np.array([u, 0.0]), made if model else None, away)
+        self.monitor.update(DT * self.k, np.array([u, 0.0]), made if model else None, away, moved)
         return self.monitor
 
     def quiet(self, seconds):
@@ -65,6 +65,13 @@ def test_offset_is_what_the_model_expects_to_and_fro_beside_the_commands_change(
     assert ticks.monitor.values[Reason.LOOP_OFFSET] == pytest.approx(alternating_mean(0.04 / DT), rel=1e-6)
 
 
+@pytest.mark.parametrize("interface", ["velocity", "position"])
+def test_the_offset_is_judged_for_efforts_only(interface):
+    ticks = Ticks(interface)
+    for k in range(200):
+        assert not ticks.tick(expected=0.2 * (-1) ** k).reasons
+
+
 def test_what_is_learned_of_gravity_once_is_no_offset_to_and_fro():
     ticks = Ticks()
     for k in range(200):
@@ -95,6 +102,17 @@ def test_tracking_is_the_mean_speed_away_from_the_reference():
         ticks.tick(away=0.4 * DT * (60 - k))
     assert ticks.monitor.values[Reason.LOOP_TRACKING] < 0.0  # back is no error
     assert not Ticks(tracking=0.3).tick(away=math.nan).reasons
+
+
+def test_a_reference_that_goes_ahead_of_a_slow_arm_is_no_error():
+    ticks = Ticks(tracking=0.3)
+    for k in range(60):
+        ticks.tick(away=0.8 * DT * k, moved=-0.2 * DT)
+        assert not ticks.monitor.reasons
+    ticks = Ticks(tracking=0.3)
+    for k in range(60):
+        ticks.tick(away=0.8 * DT * k, moved=0.4 * DT)
+    assert ticks.monitor.values[Reason.LOOP_TRACKING] == pytest.approx(0.4 * (1.0 - (1.0 - SHARE) ** 59), rel=1e-9)
 
 
 def test_tracking_counts_the_time_between_two_states():
