@@ -9,6 +9,7 @@ from support.robots import planar_robot
 from support.servo_arm import DT, ForwardedRun
 
 INTERFACES = ["velocity", "position"]
+SLOWEST_COMMAND = 0.1 * 3.0  # [rad/s] with which a robot is moved that is not known to follow
 
 
 @pytest.fixture(scope="module", params=INTERFACES)
@@ -39,15 +40,18 @@ def test_an_arm_whose_controller_was_switched_off_and_on_is_no_faster_than_plann
     assert run.q == pytest.approx(run.target, abs=0.02) and run.supervisor.state is State.ACTIVE
 
 
+@pytest.mark.parametrize("begin", [0.25, 0.3, 0.35])
 @pytest.mark.parametrize("interface", INTERFACES)
-def test_it_is_noticed_before_the_commands_run_away_and_until_it_obeys_it_is_moved_slowly(interface):
+def test_it_is_noticed_before_the_commands_run_away_and_until_it_obeys_it_is_moved_slowly(interface, begin):
+    """Within 20 periods of commanded motion: an arm that rests while it is commanded to cannot be told from others."""
     run = ForwardedRun(interface)
-    run.advance(0.3)
+    run.advance(begin)
     off = len(run.speeds)
-    while following(run).following:
+    while following(run).following and len(run.speeds) < off + 40:
         run.advance(DT, switched_on=False)
-    assert len(run.speeds) - off <= 20
-    noticed = len(run.speeds)
+    noticed, commands = len(run.speeds), np.array(run.commands[off:])
+    asked = commands if interface == "velocity" else (commands - run.q) / DT
+    assert not following(run).following and (np.abs(asked).max(axis=1) > SLOWEST_COMMAND).sum() <= 20
     run.advance(1.5, switched_on=False)
     assert not following(run).following and run.supervisor.state is State.DEGRADED
     if interface == "velocity":
