@@ -31,7 +31,8 @@ def test_after_its_own_pause_and_a_robot_that_was_off_a_motion_begins_anew(tmp_p
         print(interface, "planned", planned, "after a pause", speed, acceleration)
         assert speed <= most[0]
         # What waited is answered at once: a few commands, each a period's change from the one before, leave within one
-        # period. A servo of positions half makes up for two of them in one. After a second on its last effort an arm is at another pose, where nobody knows yet what carries it.
+        # period. A servo of positions half makes up for two of them in one. After a second on its last effort an arm is
+        # at another pose, where nobody knows yet what carries it.
         assert interface != "velocity" or acceleration <= BURST * ACCELERATION
         assert "NO_COMMAND" in arm.interruptions or "CLOCK_JUMP" in arm.interruptions
 

@@ -1,6 +1,5 @@
 """Controllers of the real ros2_control are activated once mpc_node can command them, as gazebo.launch.py has it."""
 
-import pytest
 import yaml
 
 from mbrl_ros.messages.readers import answered_stamp, seconds
@@ -20,6 +19,7 @@ if present("rclpy"):
 pytestmark = needs("launch_ros", "rclpy", "package mbrl_ros", "ros2_control")
 
 FORWARD, STATES = "forward_command_controller", "joint_state_broadcaster"
+CONNECTED = 0.5  # [s] in which DDS connects two nodes
 CONTROLLERS = {
     "controller_manager": {
         "update_rate": round(1.0 / PERIOD),
@@ -89,7 +89,8 @@ def test_the_first_state_whose_publisher_is_known_is_answered_with_a_command(tmp
         peer.until(lambda: len(states) > 10 and commands, "states and commands")
         first = seconds(states[0].header.stamp)
         waited = answered_stamp(commands[0]) - first
-        assert waited == pytest.approx(ALONE, abs=3.0 * PERIOD), launched.output
+        # mpc_node may hear its first state later than the test does, by as much as DDS takes to connect them
+        assert ALONE - 3.0 * PERIOD <= waited <= ALONE + CONNECTED, launched.output
         output = launched.output
         assert output.index(f"commands go to '/{FORWARD}'") < output.index(f"active: {FORWARD}")
     finally:
