@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     )
     Run(options)  # raises an error for wrong options before anything is written
     output = folder.made(args.output, args.seed)
-    return _compare(options, output) if args.compare else _learn(options, output, picture=not args.headless)
+    return _compare(options, output) if args.compare else _learn(args, options, output)
 
 
 def _settings(args: argparse.Namespace) -> dict[str, Any]:
@@ -127,18 +127,20 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
     return changes
 
 
-def _learn(options, output: Path, picture: bool) -> int:
+def _learn(args: argparse.Namespace, options, output: Path) -> int:
     from ..console.verdict import Verdict
     from ..demo import present, summary_text
 
-    summary = present.run(options, output, label="demo", picture=picture)
+    summary = present.run(options, output, label="demo", picture=not args.headless)
     print(summary_text.text(summary))
     verdict = Verdict.of(summary["verdict"])
     if verdict.passed:
         then = " --compare" if options.mode == "real time" else " --realtime"
     else:
         then = "" if options.mode == "real time" else f" --seed {options.seed + 1}"
-    return _judged(verdict, report=output / "report.html", next=f"{typed()} demo{then}")
+    robot = "" if args.robot == "panda" else f" --robot {args.robot}"
+    robot += f" --interface {args.interface}" if args.interface else ""
+    return _judged(verdict, report=output / "report.html", next=f"{typed()} demo{robot}{then}")
 
 
 def _compare(options, output: Path) -> int:

@@ -45,20 +45,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
     from ..replay.initial import check, initial
+    from ..robots.sources import naming
     from . import _checkups
 
     if not args.bag and not args.urdf:
         raise ConfigurationError("which robot? Give --bag BAG, --urdf FILE, or both")
     if args.output.exists() and not args.force:
         raise DataError(f"{args.output} exists already; choose another file with -o, or --force")
-    checkup, notes = _checkups.of_bag(args, args.bag, _joints(args.urdf, args.tip)) if args.bag else (None, [])
+    if not args.output.parent.is_dir():
+        raise DataError(f"there is no folder {args.output.parent}; make it, or choose another file with -o")
+    with naming(args.urdf):
+        joints = _joints(args.urdf, args.tip)
+    checkup, notes = _checkups.of_bag(args, args.bag, joints) if args.bag else (None, [])
     description = _absolute(args.urdf)
     if checkup is not None and checkup.description and not description:
         beside = args.output.with_suffix(".urdf")
         beside.write_text(checkup.description, encoding="utf-8")
         description = str(beside.resolve())
         print(f"wrote {beside}, the bag's robot_description")
-    made = initial(checkup, description, interface=args.interface, tip=args.tip)
+    with naming(args.urdf or description):
+        made = initial(checkup, description, interface=args.interface, tip=args.tip)
     check(made.yaml)
     args.output.write_text(made.yaml, encoding="utf-8")
     print(f"wrote {args.output}")

@@ -42,6 +42,15 @@ def config_file(name: str) -> Path:
 def settings_path(name: str) -> Path:
     """Return the file of settings that a user names: a YAML file, or a name from config/."""
     path = Path(name)
+    if path.suffix in (".urdf", ".xacro"):
+        raise ConfigurationError(
+            f"'{name}' is no file of settings; write one for this robot: mbrl init --urdf {name}", value=name
+        )
     if path.suffix in (".yaml", ".yml") and (path.exists() or path.parent != Path()):
         return path
+    if path.suffix in (".yaml", ".yml") and not (share_directory() / "config" / name).is_file():
+        raise ConfigurationError(
+            f"there is no file '{name}' in this folder; give the path of an existing file, or a name from config/",
+            value=name,
+        )
     return config_file(name)

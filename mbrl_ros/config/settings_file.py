@@ -178,7 +178,8 @@ def _remedy(entry: Entry, kind: Any) -> str:
     """Say how to write what was probably meant, where that can be told."""
     if kind in (str, tuple[str, ...]):
         taken = next((text for text in entry.texts if not text.quoted), None)
-        return f"; write it in quotes: '{taken.text[:80]}'" if taken is not None else ""
+        is_text = isinstance(entry.value, str)  # already, without quotes
+        return f"; write it in quotes: '{taken.text[:80]}'" if taken is not None and not is_text else ""
     for text in entry.texts:
         if re.fullmatch(r"[+-]?\d+,\d+", text.text):
             return f"; write {text.text.replace(',', '.')}"

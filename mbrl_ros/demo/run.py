@@ -17,7 +17,7 @@ from ..config.sections.simulation import CameraSettings, PlantSettings, fitting_
 from ..config.settings_file import read_settings
 from ..data.tick_log import load_tick_log
 from ..references.workspace import starting_posture
-from ..robots import Robot, load_robot
+from ..robots import Robot, load_robot, sources
 from ..simulation.home import initial_position
 from ..types import Array
 from .scenario import Scenario, build_scenario
@@ -91,7 +91,9 @@ class Run:
             {k: v for k, v in values.items() if k in known}, source=str(options.config)
         )
         self.rate = self.configuration.control.rate
-        self.robot: Robot = load_robot(self.configuration.robot, self.node_values.get("robot_description"))
+        text = self.node_values.get("robot_description")
+        with sources.naming(str(options.config)), sources.naming(text or self.configuration.robot.description):
+            self.robot: Robot = load_robot(self.configuration.robot, text)
         simulated = read_settings(options.config, "sim_node", options.node)
         self.plant = self._plant(simulated)
         self.camera = _section(CameraSettings, "camera.", simulated, seed=options.seed)

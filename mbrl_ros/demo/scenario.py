@@ -108,8 +108,12 @@ def build_scenario(
     Raises
     ------
     ConfigurationError
-        `duration` is too short, or the limits of the robot are too tight for the scenario.
+        `payload_kg` or `duration` is negative or not finite, `duration` is too short, or the limits of the robot are
+        too tight for the scenario.
     """
+    for what, given in (("payload", payload_kg), ("duration", duration)):
+        if given is not None and not 0.0 <= given < np.inf:
+            raise ConfigurationError(f"the {what} must be a finite number of at least 0, got {given:g}", key=what)
     before, after, cameras = _slots_within(full_duration() if duration is None else duration, camera is not None)
     usual = Proportions(robot)
     load = usual.payload_kg if payload_kg is None else payload_kg
@@ -174,7 +178,7 @@ def _points(work: Workspace, settings: ReferenceSettings, q_start: Array, count:
     here = np.round(work.kinematics.position(q), 3).tolist()
     raise ConfigurationError(
         f"no target within {seconds:g} s of {here}: the robot's limits are too tight for this scenario"
-        + (f" ({work.redrawn} draws need too much effort to hold)" if work.redrawn else ""),
+        + (f" ({work.redrawn} draws need too much effort to hold: a smaller --payload)" if work.redrawn else ""),
         key="reference.velocity_fraction",
     )
 

@@ -62,7 +62,7 @@ def _failure(summary: Mapping[str, Any]) -> tuple[str, float | None, str] | None
         )
     if summary["max_joint_speed_fraction"] > SPEED:
         return (
-            f"a joint reached {100.0 * summary['max_joint_speed_fraction']:.0f} % of its velocity limit (at most "
+            f"a joint reached {100.0 * summary['max_joint_speed_fraction']:.1f} % of its velocity limit (at most "
             f"{100.0 * SPEED:.0f} %)",
             summary["moments"]["fastest_s"],
             "a smaller reference.velocity_fraction",

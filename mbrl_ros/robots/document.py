@@ -71,6 +71,8 @@ def parsed(text: str) -> ElementTree.Element:
         )
     if "<!ENTITY" in text:
         raise RobotDescriptionError("the robot description defines entities (<!ENTITY>); write their content out")
+    if not text.strip():
+        raise RobotDescriptionError("the robot description is empty, and so not valid XML; write the URDF again")
     try:
         root = ElementTree.fromstring(text.lstrip())
     except ElementTree.ParseError as error:

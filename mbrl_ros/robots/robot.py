@@ -164,7 +164,9 @@ def _controlled(tree: Tree, wanted: tuple[str, ...]) -> list[Joint]:
     joints = {joint.name: joint for joint in tree.joints}
     movable = [joint.name for joint in tree.joints if joint.movable]
     if not movable:
-        raise RobotDescriptionError("the URDF has no movable joint (revolute, continuous or prismatic)")
+        raise RobotDescriptionError(
+            "the URDF has no movable joint (revolute, continuous, prismatic); give that of an arm"
+        )
     for name in wanted:
         if name in joints and not joints[name].movable:
             why = f"follows '{joints[name].mimic}' (mimic)" if joints[name].mimic else "is fixed"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -44,6 +46,17 @@ def read(source: str) -> str:
         return text_of(content)
     except RobotDescriptionError as error:
         raise RobotDescriptionError(f"cannot read the robot description '{path}': {error}") from None
+
+
+@contextmanager
+def naming(source: str) -> Iterator[None]:
+    """Begin the message of a RobotDescriptionError with `source`, a file or what names one, where it lacks it."""
+    try:
+        yield
+    except RobotDescriptionError as error:
+        if source.lstrip().startswith("<") or source in str(error):
+            raise
+        raise RobotDescriptionError(f"{source}: {error}") from None
 
 
 def path_of(source: str) -> Path:

@@ -113,7 +113,7 @@ def parse(text: str) -> Tree:
     robot = parsed(text)
     if robot.tag != "robot":
         hint = " An MJCF model can be simulated, but the controller needs the URDF." if robot.tag == "mujoco" else ""
-        raise RobotDescriptionError(f"the root element is <{robot.tag}>, a URDF's is <robot>.{hint}")
+        raise RobotDescriptionError(f"the root element is <{robot.tag}>, a URDF's is <robot>; give a URDF.{hint}")
     links = tuple(attribute(link, "name", "a <link>") for link in robot.findall("link"))
     if not links:
         raise RobotDescriptionError("the URDF has no <link>; if it is a xacro macro, expand a file that uses it")

@@ -18,5 +18,9 @@ def test_a_name_is_a_file_of_config_and_a_path_is_itself(tmp_path, monkeypatch):
 def test_what_is_not_there_is_named():
     with pytest.raises(ConfigurationError, match="no configuration named 'pandas'.*did you mean 'panda'"):
         settings_path("pandas")
+    with pytest.raises(ConfigurationError, match="there is no file 'arm.yaml' in this folder"):
+        settings_path("arm.yaml")
+    with pytest.raises(ConfigurationError, match="'arm.urdf' is no file of settings.*mbrl init --urdf arm.urdf"):
+        settings_path("arm.urdf")
     with pytest.raises(ConfigurationError, match="nowhere/arm.yaml: cannot be read"):
         load_configuration(settings_path("nowhere/arm.yaml"))

@@ -68,7 +68,7 @@ def test_a_verdict_is_one_line_a_code_and_json():
             "2 commands outside their limits",
             1.5,
         ),
-        ({"max_joint_speed_fraction": 0.951}, "a joint reached 95 % of its velocity limit", 2.0),
+        ({"max_joint_speed_fraction": 0.951}, "a joint reached 95.1 % of its velocity limit", 2.0),
         (
             {"targets": [RUN["targets"][0], {**RUN["targets"][1], "time_to_1cm_s": None}]},
             "target 2 of 2 not within 1 cm",
