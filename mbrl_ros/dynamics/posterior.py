@@ -38,9 +38,10 @@ of w e e^T / inflation is smaller than Sigma by a factor known for a right model
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from scipy.linalg import solve_triangular
-from scipy.linalg.lapack import dpotrf, dpotrs, dtrtri
+from scipy.linalg.lapack import dpotrf, dpotrs, dtrtri, dtrtrs
 
 from ..types import Array
 
@@ -151,13 +152,14 @@ class RegressionPosterior:
 
         Sets error, whitened and inflation. inflation = 1 + phi^T (S + Lambda)^-1 phi is the predicted variance over
         that of the noise. For a sample with noise (1 + rho) Sigma the NIS is inflation / (inflation + rho) times the
-        one returned.
+        one returned. The NIS of what is not finite is NaN.
         """
         phi = np.append(regressors[:-1] - self.center, 1.0)
         self.error[:] = y - self.W.T @ phi
         self.inflation = 1.0 + float(phi @ dpotrs(self._factor, phi, lower=1)[0])
-        self.whitened[:] = solve_triangular(np.linalg.cholesky(self.inflation * self.Sigma), self.error, lower=True)
-        return float(self.whitened @ self.whitened)
+        factor, info = dpotrf(self.inflation * self.Sigma, lower=1)
+        self.whitened[:] = self.error if info else dtrtrs(factor, self.error, lower=1)[0]
+        return math.nan if info else float(self.whitened @ self.whitened)
 
     def add(self, regressors: Array, y: Array, forgetting: float, weight: float = 1.0) -> None:
         """Add one observation of `weight` w: regressors (D,) about zero, constant last; y (n,)."""

@@ -7,6 +7,7 @@ import pytest
 
 from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.controllers.factory import build_controller
+from mbrl_ros.dynamics.compiled_posterior import make_posterior
 from mbrl_ros.dynamics.posterior import RegressionPosterior
 from mbrl_ros.exceptions import CallOrderError, ShapeError, TargetError
 from mbrl_ros.types import DecisionStatus, FeatureFrame, Observation, Transition
@@ -96,3 +97,14 @@ def test_numpy_tells_of_a_failed_factorisation_too():
     assert (posterior.condition(np.ones(2)) == before).all() and posterior.failed
     posterior.reset()
     assert not posterior.failed
+
+
+@pytest.mark.parametrize("kind", [RegressionPosterior, make_posterior])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_the_innovation_of_what_is_not_finite_is_none_compiled_or_not(kind, bad):
+    posterior, good = kind(np.ones(3), np.ones(2)), np.array([0.1, 0.2, 1.0])
+    posterior.condition(np.zeros(2))
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(posterior.predict(good, np.array([bad, 0.0])))
+        assert np.isnan(posterior.predict(np.array([bad, 0.2, 1.0]), np.zeros(2)))
+    assert np.isfinite(posterior.predict(good, np.zeros(2)))
