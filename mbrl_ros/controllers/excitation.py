@@ -55,6 +55,7 @@ FREQUENCY_RANGE, PERIOD_TICKS = 2.5, 8.0  # highest frequency over the lowest; t
 POSITION_FREQUENCY = 0.4  # of that of other commands: accelerations grow with its square
 REDUCTION, LEAST_REDUCED = 0.5, 0.05  # of the amplitude after a deviation that was too large; its least share
 QUIET_TIME = 0.3  # [s] without such a deviation before anything is added
+LEAST_OF_PRIOR = 0.25  # of the prior's gain: less is not believed
 
 
 class Excitation:
@@ -63,10 +64,11 @@ class Excitation:
     certain (n,): whose input gain is certain, delay_certain; given_up: nothing more can be learned within the limits.
     """
 
-    def __init__(self, robot: Robot, settings: ExcitationSettings, dt: float):
+    def __init__(self, robot: Robot, settings: ExcitationSettings, dt: float, kinematics: Kinematics):
+        """Excite `robot`, with `kinematics` that are told where the joints are that are not controlled."""
         self.settings, self._robot, self._dt = settings, robot, dt
-        self.n = n = robot.n
-        self._kinematics = Kinematics(robot)
+        self.n, self._kinematics = robot.n, kinematics
+        n = robot.n
         self._enough = settings.gain * (1.0 if robot.interface == "effort" else SERVO_SHARE)
         lowest = settings.frequency * (POSITION_FREQUENCY if robot.interface == "position" else 1.0)
         highest = min(FREQUENCY_RANGE * lowest, 1.0 / (PERIOD_TICKS * dt))
@@ -172,9 +174,9 @@ class Excitation:
             self._excited = self._growth = 0.0
 
     def _gain(self, learner: ModelLearner) -> Array:
-        """Return B_jj (n,) of the fit, not much below the prior's where little is known yet."""
+        """Return B_jj (n,) of the fit, but not far below the prior's: little may be known yet."""
         believed = learner.dynamics.prior_gain(np.zeros(learner.nx)).diagonal()
-        gain: Array = np.maximum(learner.dynamics.input_gain.diagonal(), REDUCTION * REDUCTION * believed)
+        gain: Array = np.maximum(learner.dynamics.input_gain.diagonal(), LEAST_OF_PRIOR * believed)
         return gain
 
     def _undisturbed(self, stamp: float, q: JointVector, reference: JointVector) -> bool:

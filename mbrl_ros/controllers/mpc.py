@@ -82,15 +82,16 @@ class MpcController(TargetTracking):
             c, PlannerContext(self.cost, c.planner, learner.nx, self.nu, lower, upper, x_lower, x_upper)
         )
         self._parameters = CostParameters(self.cost, self.horizon, c.reference)
-        self._exploration = Exploration(robot, c.control, self.dt)
-        if robot.interface == "position":
+        self._exploration, positions = Exploration(robot, c.control, self.dt), robot.interface == "position"
+        if positions:
             self._exploration.fit_to_gain(np.eye(self.nu) / self.dt**2, c.dynamics.noise)
-        self._excitation = None if c.excitation.when == "never" else Excitation(robot, c.excitation, self.dt)
-        self.target_manager.least = 0.0 if c.excitation.when == "never" else least_amplitude(c.features)
+        self._excitation: Excitation | None = None
+        if c.excitation.when != "never":
+            self._excitation = Excitation(robot, c.excitation, self.dt, self.target_manager.kinematics)
+            self.target_manager.least = least_amplitude(c.features)
         self._stages = np.arange(self.horizon + 1.0)
         self._late, self._authority, self._gain = 0, 1.0, 1.0
         self._planned = False
-        positions = robot.interface == "position"
         self._filter = StateFilter(self.dt) if positions else None
         self._reference_time = ReferenceTime(self.dt) if positions else None
 

@@ -152,7 +152,8 @@ class Asked:
         self.learner = ModelLearner(self.robot, configuration)
         self.learner.reset(Observation(0.0, self.q, np.zeros(3)))
         self.learner.dynamics.fit(np.concatenate((self.q, np.zeros(3))), np.zeros(3))
-        self.excitation, self.t = Excitation(self.robot, configuration.excitation, 1.0 / RATE), 0.0
+        kinematics = Kinematics(self.robot)
+        self.excitation, self.t = Excitation(self.robot, configuration.excitation, 1.0 / RATE, kinematics), 0.0
 
     def sample(self, seconds, *, away=0.0, allowed=True):
         """Return the samples (T, n) while joint 1 is `away` [rad] from its reference."""

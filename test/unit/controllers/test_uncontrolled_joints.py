@@ -156,6 +156,19 @@ def test_an_arm_whose_joints_are_all_controlled_has_no_others():
     assert controller.uncontrolled is None and "point_target.uncontrolled" not in controller.cost.layout
 
 
+def test_the_excitation_knows_how_far_the_end_effector_moves_where_they_are():
+    robot, configuration = configured("velocity")
+    excited = Configuration.from_flat({**configuration.flat(), "excitation.when": "always"})
+    controller, motion = build_controller(robot, excited), np.array([1e-3, 2e-3, 3e-3])
+    controller.place_uncontrolled(np.array([0.4, 1.5]))
+    placed = Kinematics(robot)
+    at_zero = np.linalg.norm(placed.jacobian(HOME), axis=0) @ motion
+    placed.place(np.array([0.4, 1.5]))
+    wanted = np.linalg.norm(placed.jacobian(HOME), axis=0) @ motion
+    assert controller._excitation._planned(HOME, motion) == pytest.approx(wanted, rel=1e-12)
+    assert abs(wanted - at_zero) > 0.005 * wanted
+
+
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
