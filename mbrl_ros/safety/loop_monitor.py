@@ -111,7 +111,6 @@ class LoopMonitor:
         self._long_run = [self._least_noise] * len(self._long_run)
         self._bad_for = self._good_for = 0.0
         self._share_of_gain = 1.0
-        self.values = dict.fromkeys(MEASURES, 0.0)
         self.reasons, self.gain, self.held = Reason.NONE, 1.0, False
         self.restart()
 
@@ -120,7 +119,7 @@ class LoopMonitor:
         self._commands.restart()
         self._offsets.restart()
         self._u, self._model, self._away = None, None, math.nan
-        self.values[Reason.LOOP_TRACKING] = self.values[Reason.LOOP_SATURATION] = 0.0
+        self.values = dict.fromkeys(MEASURES, 0.0)
 
     def update(self, stamp: float, u: Array, model: Model | None, away: float, moved: float = math.inf) -> None:
         """Take in one tick.

@@ -187,6 +187,15 @@ def test_what_was_interrupted_is_not_compared():
     assert not ticks.monitor.reasons and ticks.monitor.values[Reason.LOOP_CHATTER] == 0.0
 
 
+def test_what_was_bad_before_an_interruption_is_not_said_of_the_loop_after_it():
+    ticks = Ticks(chatter=20.0)
+    for k in range(40):
+        ticks.tick(u=15.0 * (-1) ** k, expected=0.5 * (-1) ** k)
+    assert ticks.monitor.reasons == Reason.LOOP_CHATTER | Reason.LOOP_OFFSET
+    ticks.monitor.restart()
+    assert not ticks.tick(u=15.0).reasons
+
+
 def test_a_bad_loop_is_forgotten_with_everything_else():
     ticks = Ticks(hold_after=0.0)
     for k in range(40):
