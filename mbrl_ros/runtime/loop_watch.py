@@ -1,4 +1,4 @@
-"""What a tick is cause to warn of: the controller's health, late commands, a robot that does not follow, a bad loop."""
+"""The loop monitor in the control cycle: what it is told of a tick, and what follows from what it finds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class LoopWatch:
         self._controller, self._settings = controller, configuration.monitor
         self.monitor = LoopMonitor(controller.robot, self._settings, dt, configuration.dynamics.noise)
         # of a robot that nothing is known of, where a recording is replayed without its description, there is no tip
-        self._kinematics = Kinematics(controller.robot) if controller.robot.urdf else None
+        watches_tip = self._settings.reaction != "ignore" and controller.robot.urdf
+        self._kinematics = Kinematics(controller.robot) if watches_tip else None
         self._positions = None if self._kinematics is None else self._kinematics.position_map(2)
         self._joints: Array = np.zeros((2, controller.robot.n))  # measured, reference
         self._tip = [math.nan] * 3  # measured in the last tick
@@ -61,8 +62,11 @@ class LoopWatch:
         if reaction == "warn":
             return self.monitor.reasons
         self._tell()
-        held = self.monitor.held and reaction == "hold"
-        return self.monitor.reasons | Reason.LOOP_LOST if held else self.monitor.reasons
+        return self.monitor.reasons | Reason.LOOP_LOST if self._holds else self.monitor.reasons
+
+    @property
+    def _holds(self) -> bool:
+        return self.monitor.held and self._settings.reaction == "hold"
 
     def _tell(self) -> None:
         if self.monitor.gain != self._gain:
@@ -94,4 +98,4 @@ class LoopWatch:
     def report(self) -> list[tuple[str, object]]:
         """Return what the diagnostics tell of the loop, by name."""
         values = [(f"loop: {MEASURES[reason]}", value) for reason, value in self.monitor.values.items()]
-        return [("gain [0..1]", self.monitor.gain), ("held for a bad loop", self.monitor.held), *values]
+        return [("gain [0..1]", self._gain), ("held for a bad loop", self._holds), *values]

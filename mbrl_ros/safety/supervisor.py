@@ -55,7 +55,7 @@ class Supervisor:
         # whether the robot is not known to follow: it is moved slowly, and a position command stays near it
         self._probing, self._near = False, PROBING_TIME * robot.velocity_limit
         self._continuing = False  # whether the controller's commands go on after an interruption
-        self._nominal_ticks, self._ramp = 0, 0.0  # ..., share of the ramp that is over
+        self._nominal_ticks, self._ramp = 0, 0.0  # ticks without a warning; share of the ramp that is over
         self.reset(None)
 
     def reset(self, observation: Observation | None) -> None:

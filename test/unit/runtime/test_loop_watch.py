@@ -128,3 +128,14 @@ def test_what_the_diagnostics_tell():
     told = dict(run.cycle.loop_watch.report())
     assert told["gain [0..1]"] == 0.2 and told["loop: offset to and fro [rad/s^2]"] > 8.0
     assert told["loop: commands to and fro [rad/s^2]"] == 0.0
+
+
+def test_the_diagnostics_tell_of_no_reaction_that_there_was_not():
+    run = Run("warn")
+    run.ticks(0.5, swing=0.2)
+    told = dict(run.cycle.loop_watch.report())
+    assert (
+        told["gain [0..1]"] == 1.0
+        and not told["held for a bad loop"]
+        and told["loop: offset to and fro [rad/s^2]"] > 8.0
+    )
