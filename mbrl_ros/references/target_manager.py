@@ -228,7 +228,7 @@ class TargetManager:
     def _give_up(self, what: str, error: TargetError, stamp: float) -> None:
         """Come to rest, because there is no motion to the target within the limits."""
         rest = self.joints.stop(stamp)
-        self.target = Target("joints", rest, stamp, rest)
+        self.target = Target("joints", rest, stamp, rest, asked=False)
         self._notes.append(f"{what}: given up: {error}")
 
     def _joining(self, target: Target, stamp: float) -> Joining:

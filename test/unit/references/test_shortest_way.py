@@ -68,3 +68,4 @@ def test_a_target_that_takes_hours_is_given_up_at_rest():
     assert made.joints.motion_at(made.end)[1] == pytest.approx([0.0, 0.0]) and made.end < 3.0
     (note,) = made.take_notes()
     assert note.startswith("joints target: given up: no trajectory to [9000.0, 0.2] within the limits")
+    assert not made.target.asked  # where it rests is nobody's target
