@@ -56,7 +56,7 @@ class Obstacle:
 
     def __init__(self, settings: PlantSettings, model: mujoco.MjModel, site: int, root: tuple[Array, Array]):
         self._center: Array = root[0] + root[1] @ np.array(settings.obstacle[:3])
-        self._radius, self._stiffness = (settings.obstacle[3], settings.obstacle_stiffness)
+        self._radius, self._stiffness = settings.obstacle[3], settings.obstacle_stiffness
         self._site, self._body = site, int(model.site_bodyid[site])
         self._jacobian: Array = np.zeros((3, model.nv))
 

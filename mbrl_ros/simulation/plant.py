@@ -2,14 +2,14 @@
 
 One `step` is one control period. What a command u means, with g(q) the robot's own gravity torque:
     effort:    tau = u
-    velocity:  tau = M(q) (u - qd) / T + g(q),                T = 5 ms
+    velocity:  tau = M(q) (u - qd) / T + g(q),                T = 5 ms if not set
     position:  tau = M(q) (k (u - q) - qd) / T + g(q),      k = 20 / s, the usual cascade around the velocity loop
 
 which settings make less perfect (servos.py). A driver that carries a share of the weight adds it to an effort, too.
 tau is clipped to the effort limits. Behind a motor of lag L the joint receives tau', L dtau'/dt = tau - tau', exactly
 for a tau that is constant over a physics step h: tau' <- tau + exp(-h/L) (tau' - tau). delivery.py determines which
-command is in effect. The inner loop's time constant T is five physics steps, so it is stable whatever the inertia. A
-drive knows neither friction nor the payload's weight, and yields to them a little, as real ones do.
+command is in effect. The inner loop's time constant T is usually five physics steps, so it is stable whatever the
+inertia. A drive knows neither friction nor the payload's weight, and yields to them a little, as real ones do.
 """
 
 from __future__ import annotations
@@ -91,8 +91,10 @@ class Plant(BasePlant):
             self.data.qpos[self._play_qpos] = -weight / per_joint(
                 settings.joint_stiffness, self.robot.n, "joint_stiffness"
             )
+        inertia = np.ones(self.robot.n)
         if not settings.servo_coupled:
-            self._servos.reset(np.array([self._times_inertia(e)[i] for i, e in enumerate(np.eye(self.robot.n))]))
+            inertia = np.array([self._times_inertia(e)[i] for i, e in enumerate(np.eye(self.robot.n))])
+        self._servos.reset(inertia)
 
     def _advance(self, u: Array) -> None:
         settings = self.settings

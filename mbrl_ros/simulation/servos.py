@@ -30,7 +30,7 @@ class Servos:
         self._own, self._z = np.ones(robot.n), np.zeros(robot.n)
 
     def reset(self, inertia: Array) -> None:
-        """Begin anew where the diagonal of the joint-space inertia is `inertia` (n,)."""
+        """Begin anew, z = 0; `inertia` (n,) is the diagonal of M, which coupled drives do not use."""
         self._own, self._z = inertia.copy(), np.zeros(self._robot.n)
 
     def efforts(
