@@ -101,7 +101,7 @@ class Guard:
         `label` names the state that it answers: a command with the label of the one before repeats it.
         """
         parameters, check, late = self._parameters, self._check, now - self._good_at
-        if self.mode is Mode.FORWARDING and late > self.timeout + DUE_ROUNDING and not self._awakes(now):
+        if self.mode is Mode.FORWARDING and late > self.timeout + DUE_ROUNDING and not self._resumes(now):
             self._intervene(Mode.ACTING, f"no command for {1e3 * late:.0f} ms", now)
         if parameters is None or check is None:
             self._refuse("before parameters")
@@ -155,7 +155,7 @@ class Guard:
         if now < self.due() - DUE_ROUNDING:
             return None
         begins = self.mode is Mode.FORWARDING
-        if begins and self._awakes(now):
+        if begins and self._resumes(now):
             return None
         if begins:
             silent, beat = now - self._good_at, now - self._heartbeat
@@ -176,10 +176,10 @@ class Guard:
         self.counts["played"] += 1
         return u
 
-    def overslept(self, now: float) -> bool:
+    def was_paused(self, now: float) -> bool:
         """Return whether the guard itself was not run when a command was missing, or still listens after that."""
         known = self._parameters if self.mode is Mode.FORWARDING else None
-        return known is not None and known.time is Time.WALL and self._pause.overslept(now - self.due(), known.period)
+        return known is not None and known.time is Time.WALL and self._pause.was_paused(now - self.due(), known.period)
 
     @property
     def at_rest(self) -> bool:
@@ -251,9 +251,9 @@ class Guard:
         self._last, self._last_label, self._good_at, self._sent_at = u, label, now, now
         self.counts["forwarded"] += 1
 
-    def _awakes(self, now: float) -> bool:
+    def _resumes(self, now: float) -> bool:
         """Return whether the guard was not run itself, and so listens, or goes on forwarding after that."""
-        if self._parameters is None or not self.overslept(now):
+        if self._parameters is None or not self.was_paused(now):
             return False
         if self._pause.listens(now, self._parameters.period):
             return True

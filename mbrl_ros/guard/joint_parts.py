@@ -62,7 +62,8 @@ class JointParts:
         Returns
         -------
         tuple or str
-            stamp [s], q and qd (n,) of a complete state; else why there is none, '' while joints are awaited.
+            stamp [s], q and qd (n,) of a complete state; else why there is none: '' while joints are awaited that have
+            come within the time-out.
         """
         at = part.joints
         if (self._stamps[at] == stamp).any():

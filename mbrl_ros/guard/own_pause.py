@@ -30,7 +30,7 @@ class OwnPause:
         """Whether the guard listens."""
         return self.ends < math.inf
 
-    def overslept(self, late: float, period: float) -> bool:
+    def was_paused(self, late: float, period: float) -> bool:
         """Return whether a guard that is `late` [s] was not run itself, or still listens after that."""
         return self.listening or late > max(period, LISTENING)
 

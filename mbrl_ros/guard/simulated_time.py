@@ -5,8 +5,8 @@
 with c_k the messages of /clock, L twice their usual step, and T' >= T_{k-1} the time of the newest state, with which
 a coarse /clock is filled in. Whether /clock stands still is judged by the wall clock.
 
-Where /clock is silent and states go on, their stamps stand in for its messages, as long as they go on from one that
-/clock has confirmed in steps of at most COARSE_STEP: a leap is not taken for time.
+Where /clock is silent and states go on, their stamps take the place of its messages, as long as they go on from one
+that /clock has confirmed in steps of at most COARSE_STEP: a leap is not taken for time.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ LEAP_PERIODS = 3.0  # control periods that are a leap, where no step of /clock i
 COARSE_STEP = (
     0.1  # [s] step of /clock that is allowed for before it has been seen: simulators send it at 10 Hz or faster
 )
-# without a message of /clock for so long [s], in wall time or by the stamps, and for so many states, their stamps stand
-# in for it; not before so many of its usual steps, if that is more
+# without a message of /clock for so long [s], in wall time or by the stamps, and for so many states, their stamps take
+# its place; not before so many of its usual steps, if that is more
 CLOCK_SILENT, SILENT_STATES, SILENT_STEPS = 0.05, 5, 1.8
 STANDING = 1.0  # [s] of wall time without a message of /clock after which it stands still ...
 STANDING_STEPS = 5.0  # ... or so many of the usual times between two of them, if that is more
@@ -53,13 +53,13 @@ class SimulatedTime:
         self._least_step = max(0.5 * timeout, LEAP_PERIODS * dt)
         self._lock = threading.Lock()
         self._read_last = 0.0  # the newest time of /clock [s]
-        # the same, or the stamp that stands in for it; the newest stamp of an accepted state [s]
+        # the same, or the stamp that takes its place; the newest stamp of an accepted state [s]
         self._clock = self._newest = 0.0
         self._confirmed = math.nan  # the newest stamp of a state that goes on from one that /clock has confirmed [s]
-        self._standing_in, self._states = False, 0  # whether a stamp stands in; states since the last message
+        self._by_stamps, self._states = False, 0  # whether stamps take its place; states since its last message
         self._time = self._latest = 0.0  # T; the latest time that was returned [s]
         self._step = self._interval = math.nan  # of /clock, usually: simulated, and of wall time [s]
-        self._changed = self._moved = wall()  # when /clock came last, or a stamp that stood in for it [s]
+        self._changed = self._moved = wall()  # when /clock came last, or a stamp that took its place [s]
 
     @property
     def started(self) -> bool:
@@ -84,7 +84,7 @@ class SimulatedTime:
             return clock + min(max(stamp - clock, 0.0), step)
 
     def follow(self, stamp: float) -> None:
-        """Take note that a state stamped `stamp` [s] has come, accepted or not: it stands in for a silent /clock."""
+        """Take note that a state stamped `stamp` [s] has come, accepted or not: /clock may be silent."""
         self._update()
         with self._lock:
             if not 0.0 < stamp - self._confirmed <= COARSE_STEP:
@@ -92,7 +92,7 @@ class SimulatedTime:
             self._confirmed, wall = stamp, self._wall()
             self._states += 1
             if self._states >= SILENT_STATES and stamp > self._clock and self._is_silent(stamp, wall):
-                self._standing_in, self._moved = True, wall
+                self._by_stamps, self._moved = True, wall
                 self._advance(stamp)
 
     def add_state(self, stamp: float) -> None:
@@ -108,10 +108,10 @@ class SimulatedTime:
 
     @property
     def silent(self) -> bool:
-        """Whether /clock, when it was read last, had been silent for as long, be it that stamps stand in for it."""
+        """Whether no message of /clock has come for as long, and the stamps of states have taken its place."""
         with self._lock:
             usual = 0.0 if math.isnan(self._interval) else STANDING_STEPS * self._interval
-            return self._wall() - self._changed > max(STANDING, usual)
+            return self._by_stamps and self._wall() - self._changed > max(STANDING, usual)
 
     @property
     def speed(self) -> float:
@@ -134,10 +134,10 @@ class SimulatedTime:
             return self._wall() - self._moved - max(least, usual)
 
     def _is_silent(self, stamp: float, wall: float) -> bool:
-        """Return whether stamps stand in for /clock already, or have to from the state stamped `stamp` [s] on."""
+        """Return whether stamps take the place of /clock already, or have to from the state stamped `stamp` [s] on."""
         step, interval = (COARSE_STEP, COARSE_STEP) if math.isnan(self._step) else (self._step, self._interval)
         return (
-            self._standing_in
+            self._by_stamps
             or wall - self._changed > max(CLOCK_SILENT, SILENT_STEPS * interval)
             or stamp - self._clock > max(CLOCK_SILENT, SILENT_STEPS * step)
         )
@@ -146,7 +146,7 @@ class SimulatedTime:
         return self._least_step if math.isnan(self._step) else max(self._least_step, 2.0 * self._step)
 
     def _update(self) -> float:
-        """Take in the newest time of /clock and return it, or the stamp that stands in for it [s]."""
+        """Take in the newest time of /clock and return it, or the stamp that takes its place [s]."""
         with self._lock:
             clock, wall = self._read(), self._wall()
             if clock == self._read_last:
@@ -156,9 +156,9 @@ class SimulatedTime:
             if self._time == 0.0:  # the first one
                 self._time = self._clock = clock
                 return clock
-            if self._standing_in and 0.0 < self._clock - clock <= COARSE_STEP:
-                return self._clock  # it is back, but not yet where its stand-in was
-            self._standing_in = False
+            if self._by_stamps and 0.0 < self._clock - clock <= COARSE_STEP:
+                return self._clock  # it is back, but not yet where the stamps were
+            self._by_stamps = False
             step = clock - self._clock
             taken = self._advance(clock)
             if math.isnan(self._step):
@@ -169,7 +169,7 @@ class SimulatedTime:
             return clock
 
     def _advance(self, clock: float) -> float:
-        """Let time go on with `clock` [s], a message of /clock or its stand-in; return by how much it does [s]."""
+        """Let time go on with `clock` [s], of /clock or a stamp in its place; return by how much it does [s]."""
         step, self._clock = clock - self._clock, clock
         taken = min(max(step, 0.0), max(self._latest - self._time, 0.0) + self._longest_step())
         self._time += taken

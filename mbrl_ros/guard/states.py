@@ -2,9 +2,9 @@
 
 Joints that come in several messages are put together (joint_parts.py). A state is refused whose stamp is not later than
 the one before, that holds no joint of the arm, that is not finite, or whose positions the velocity limits and the time
-since the last state cannot explain. After `state_timeout` without a state
-the next one is taken whatever its stamp and positions: the robot's clock may begin anew. A joint without position
-limits is continuous, and a leap of a whole turn is no motion.
+since the last state cannot explain. After `state_timeout` without a state the next one is taken whatever its stamp and
+positions: the robot's clock may begin anew. A joint without position limits is continuous, and a leap of a whole turn
+is no motion.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ class CommandPublisher:
         if order is None:
             self.withheld += 1
             return
-        past, remark = self.past_guard and self._past_guard is not None, ""
-        if past and self._past_guard is not None:
+        remark = ""
+        if self.past_guard and self._past_guard is not None:
             self._past_guard.publish(message_writers.to_command(stamp, u[order], self._forward.names))
             remark = PAST_GUARD if self._says_so else ""
         self._array.publish(message_writers.to_command(stamp, u[order], self._forward.names, remark))

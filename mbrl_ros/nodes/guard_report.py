@@ -62,7 +62,7 @@ class GuardReport:
                 self._node.get_logger().info(text)
 
     def _on_time(self) -> None:
-        if self._guard.overslept(self._now()):
+        if self._guard.was_paused(self._now()):
             return  # not known yet whether it goes on forwarding
         if self._mode is self._guard.mode is Mode.FORWARDING and self._skip > 0:
             self._skip -= 1

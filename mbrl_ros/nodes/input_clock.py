@@ -58,7 +58,7 @@ class InputClock:
 
     @property
     def silent(self) -> bool:
-        """Whether no message has come on /clock for a while, though states go on: their stamps stand in for it."""
+        """Whether no message has come on /clock for a while, and the stamps of states have taken its place."""
         return self.simulated is not None and self.simulated.silent
 
     def at(self, stamp: float) -> float:

@@ -143,7 +143,7 @@ def test_after_its_own_pause_the_guard_goes_on_where_mpc_node_commands_the_arm(i
         assert not side.send(old + 1e-4 * k)
     newest = {"effort": np.full(2, 1.0), "velocity": np.full(2, 0.6), "position": old + 0.04}[interface]
     assert not side.send(newest - 1e-3, label=f"1.5{PAST_GUARD}")
-    assert side.guard.overslept(side.now)  # and says nothing of its state
+    assert side.guard.was_paused(side.now)  # and says nothing of its state
     side.wait(side.now + PERIOD)
     assert not side.send(newest, label=f"1.6{PAST_GUARD}")
     side.wait(side.now + PERIOD)
@@ -151,7 +151,7 @@ def test_after_its_own_pause_the_guard_goes_on_where_mpc_node_commands_the_arm(i
     assert side.guard.mode is Mode.FORWARDING and not side.guard.counts["interventions"]
     assert side.guard.counts["continued after a pause of its own"] == 1
     side.wait(side.now + PERIOD)
-    assert side.send(newest) and not side.guard.overslept(side.now)
+    assert side.send(newest) and not side.guard.was_paused(side.now)
     side.wait(side.now + 0.1)  # a silence of mpc_node is one as before
     assert side.guard.mode is Mode.ACTING
     carried = np.zeros(2) if interface == "effort" else newest

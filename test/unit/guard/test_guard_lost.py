@@ -172,7 +172,7 @@ class PausedGuardArm(Arm):
             own = self.guard.act(self.now)
             if own is not None:
                 self._write(own, GUARD_LABEL)
-        if not self.guard.overslept(self.now):
+        if not self.guard.was_paused(self.now):
             self.watch.take_status(self.guard.status(self.now), self.now)
 
     def _write(self, u, label):

@@ -145,6 +145,17 @@ def test_where_the_clock_ends_and_states_go_on_their_stamps_are_the_time(rate, s
     assert time.now() - times[0] == pytest.approx(states.stamp - begin - DT, abs=1e-6)
 
 
+@pytest.mark.parametrize("begun", (True, False), ids=("the states leap", "/clock has never come"))
+def test_the_clock_does_not_count_as_silent_where_no_stamp_has_taken_its_place(begun):
+    simulation = Simulation()
+    if begun:
+        simulation.run(1.0, 0.01)
+    for k in range(20):
+        simulation.wall += 0.3
+        simulation.time.clock_at(simulation.clock + 0.3 * k)
+    assert not simulation.time.silent and simulation.time.overdue(1.0, 5.0) > 1.0
+
+
 def test_a_leap_is_no_time_where_the_clock_has_ended():
     states = States(1.0, 0.01)
     states.run(50, clock=True)
