@@ -91,7 +91,8 @@ class GuardedRobot:
             self.overrun = max(self.overrun, now - self._next - 1.0 / GUARDED_RATE)
             self._next = max(self._next + 1.0 / GUARDED_RATE, now - 1.0 / GUARDED_RATE)  # no burst after a pause
             time.sleep(max(0.0, self._next - now))
-            self.side.states.publish(self._states.message(time.time()))
+            late = time.perf_counter() - self._next  # the plant takes whole periods: this state is of `late` [s] ago
+            self.side.states.publish(self._states.message(time.time() - late))
             self._states.advance(self.side.newest)
             self.tips.append(self._states.plant.truth.tip)
             if until():
