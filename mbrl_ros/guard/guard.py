@@ -14,7 +14,8 @@ Handover without a step: from WAITING or ACTING to FORWARDING, once the safe com
 `handover_periods` good commands in a row, none later than the time-out, were sent by a node whose parameters are
 recent and name the present epoch (it knows that it was interrupted, and has begun again from the measured state), and
 lie where the guard holds the arm (command_check.py). While nothing has gone out yet, one such command is enough, and in
-lockstep any good one. An mpc_node that was started again is interrupted like one that was silent.
+lockstep any good one; but not before the guard is connected with the robot (handover.py). An mpc_node that was started
+again is interrupted like one that was silent.
 
 A guard that was not run itself listens first, whether mpc_node commands the arm past it (own_pause.py).
 """
@@ -30,6 +31,7 @@ import numpy as np
 
 from .command_check import CommandCheck
 from .command_speed import CommandSpeed
+from .handover import Handover
 from .laws import LONGEST_STEP, Law, make_law
 from .messages import Array, GuardParameters, GuardStatus, Mode, Time
 from .own_pause import DUE_ROUNDING, OwnPause
@@ -56,6 +58,7 @@ class Guard:
         self, settings: GuardSettings, decode: Callable[[Any], Any], epoch: int = 0, *, simulated: bool = False
     ):
         self.settings, self.states = settings, StateBuffer(decode)
+        self.handover = Handover(settings.handover_periods)
         self._times = Time.LOCKSTEP, Time.SIMULATED if simulated else Time.WALL
         self.mode, self.cause, self.epoch = Mode.WAITING, "started", epoch
         self.counts: Counter[str] = Counter()
@@ -70,7 +73,7 @@ class Guard:
         self._speed = CommandSpeed()
         self._good_at = self._sent_at = -math.inf  # the last good command of mpc_node; the last one that went out
         self._next = -math.inf  # when the next safe command is due
-        self._streak, self._since = 0, -math.inf
+        self._since = -math.inf
         self._pause = OwnPause()
 
     # --- what comes in ------------------------------------------------------------------------------------------------
@@ -132,7 +135,8 @@ class Guard:
         elif name == "clear" and mode is Mode.E_STOP:
             self.mode, self.cause = Mode.HOLD, "cleared"
         elif name == "resume" and mode is Mode.HOLD:
-            self.mode, self._streak = Mode.WAITING if self._law is None else Mode.ACTING, 0
+            self.handover.restart()
+            self.mode = Mode.WAITING if self._law is None else Mode.ACTING
             self.cause = "resumed; waiting for mpc_node"
         elif mode is Mode.E_STOP:
             return False, "the guard is in E_STOP; call ~/clear first"
@@ -202,7 +206,7 @@ class Guard:
         """Return what is published of the guard's state."""
         return GuardStatus(
             self.mode.name,
-            self.cause,
+            self.handover.waits_for or self.cause,
             self.source,
             int(self.mode),
             self.epoch,
@@ -277,7 +281,8 @@ class Guard:
             self.counts["interventions"] += 1
             self._since = now
             self._next = self._sent_at + (0.0 if self._law_parameters is None else self._law_parameters.period)
-        self.mode, self.cause, self._streak = mode, cause, 0
+        self.handover.restart()
+        self.mode, self.cause = mode, cause
 
     def _hands_over(self, u: Array, parameters: GuardParameters, check: CommandCheck, now: float, late: float) -> bool:
         """Return whether this good command is the first one that goes out again."""
@@ -286,11 +291,9 @@ class Guard:
             return False
         if self.lockstep and self._last is None:
             return True  # the first command: it depends on no message that comes when it may
-        self._streak = 0 if late > self.timeout + DUE_ROUNDING else self._streak
         beat = now - self._heartbeat <= self.settings.heartbeat_timeout
         near = self._last is None or check.near(u, np.array(self._last))
-        if beat and parameters.epoch == self.epoch and self.at_rest and near:
-            self._streak += 1
-        else:
-            self._streak = 0
-        return self._streak >= (1 if self._law is None else self.settings.handover_periods)
+        if late > self.timeout + DUE_ROUNDING:
+            self.handover.restart()
+        ready = beat and parameters.epoch == self.epoch and self.at_rest and near
+        return self.handover.add(parameters, ready=ready, begins=self._law is None)

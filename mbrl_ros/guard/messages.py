@@ -12,6 +12,7 @@ Parameters, VERSION. Texts: the sender's full name, the interface, the anchor ru
     period 1            [s] between two commands
     state_timeout 1     [s] age of the newest joint state from which on it is not used
     carry_time 1        [s] without joint states for longer, the effort is zero; a large value: never
+    readers 1           how many readers of the guard's commands the sender knows, the robot's among them
     lower, upper n      limits of a command
     largest_step n      largest change of a command in a period
     velocity n          velocity limits          acceleration n      acceleration limits
@@ -43,7 +44,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 Message = Any  # std_msgs/Float64MultiArray, of rclpy or of a bag
 
-VERSION, STATUS_VERSION = "mbrl_ros/guard_parameters/2", "mbrl_ros/guard_status/1"
+VERSION, STATUS_VERSION = "mbrl_ros/guard_parameters/3", "mbrl_ros/guard_status/1"
 INTERFACES = ("effort", "velocity", "position")
 ANCHORS = ("brake", "present")
 MOST_GUARDED_JOINTS, LONGEST_TEXT = 64, 256
@@ -51,7 +52,7 @@ LARGEST = 1e7  # no number of a robot is larger
 LARGEST_WHOLE = 2.0**53  # a count: above it, not every whole number is one
 SKEW = 1e-6  # of its largest entry by which a matrix may miss symmetry and sign
 STATUS_COUNTS = ("forwarded", "played", "refused", "interventions")
-SCALARS = ("counter", "epoch", "time", "period", "state_timeout", "carry_time")
+SCALARS = ("counter", "epoch", "time", "period", "state_timeout", "carry_time", "readers")
 VECTORS = ("lower", "upper", "largest_step", "velocity", "acceleration", "position_lower", "position_upper", "mean")
 MATRICES = ("inertia", "damping", "stiffness", "integral")
 
@@ -92,6 +93,7 @@ class GuardParameters:
     period: float
     state_timeout: float
     carry_time: float
+    readers: int
     lower: Array
     upper: Array
     largest_step: Array
@@ -207,6 +209,7 @@ def read_parameters(message: Message) -> GuardParameters:
         scalars["period"],
         scalars["state_timeout"],
         scalars["carry_time"],
+        int(scalars["readers"]),
         **{name: found[name] for name in (*VECTORS, *MATRICES)},
     )
 
@@ -265,7 +268,9 @@ def _check_numbers(scalars: dict[str, float], arrays: dict[str, Array]) -> None:
     for name, value in scalars.items():
         if not abs(value) <= LARGEST_WHOLE:
             raise GuardMessageError(f"'{name}' is {value}")
-    for name, low, high in (("period", 1e-4, 1.0), ("state_timeout", 1e-3, 10.0), ("carry_time", 0.0, LARGEST_WHOLE)):
+    whole = 0.0, LARGEST_WHOLE
+    bounds = {"period": (1e-4, 1.0), "state_timeout": (1e-3, 10.0), "carry_time": whole, "readers": whole}
+    for name, (low, high) in bounds.items():
         if not low <= scalars[name] <= high:
             raise GuardMessageError(f"'{name}' must lie in [{low:g}, {high:g}], got {scalars[name]:g}")
     if scalars["time"] not in list(Time):

@@ -66,6 +66,11 @@ class CommandPublisher:
         return (TOPIC,) if self._trajectory is None else (TOPIC, TRAJECTORY_TOPIC)
 
     @property
+    def readers(self) -> int:
+        """Return with how many readers of the robot's topic this node is connected, past the guard."""
+        return 0 if self._past_guard is None else self._past_guard.get_subscription_count()
+
+    @property
     def order(self) -> NDArray[np.intp] | None:
         """Return the indices (n,) of the robot's joints in the order of the commands; None: not known yet."""
         return self._forward.order

@@ -243,6 +243,7 @@ class GuardLink(TickObserver):
             self._loop.dt,
             self._state_timeout,
             _carry_time(settings),
+            0 if self._time is Time.LOCKSTEP else self._commands.readers,
             *(vector[order] for vector in vectors),
             *square,
         )

@@ -45,9 +45,10 @@ class GuardNode(Node):
             end_with_parent()
         self._guard_clock = GuardClock(self)
         decode, simulated = lambda raw: deserialize_message(raw, JointState), self._guard_clock.simulated is not None
-        self._guard = Guard(self.settings, decode, int.from_bytes(os.urandom(4), "big"), simulated=simulated)
-        self._lock, self._ending = threading.Condition(), False
         self._commands = self.create_publisher(Float64MultiArray, "commands", qos.RELIABLE)
+        self._guard = Guard(self.settings, decode, int.from_bytes(os.urandom(4), "big"), simulated=simulated)
+        self._guard.handover.readers = self._commands.get_subscription_count
+        self._lock, self._ending = threading.Condition(), False
         self._inputs = GuardInputs(
             self,
             self._guard,

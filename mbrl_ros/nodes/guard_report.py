@@ -72,7 +72,7 @@ class GuardReport:
     def _diagnose(self) -> None:
         self._look_for_others()
         guard, states = self._guard, self._guard.states
-        level, text = MODE_LEVELS[guard.mode], f"{guard.mode.name.lower()}: {guard.cause}"
+        level, text = MODE_LEVELS[guard.mode], f"{guard.mode.name.lower()}: {guard.handover.waits_for or guard.cause}"
         if not guard.lockstep and self._clock.problem:
             level, text = DiagnosticStatus.WARN, f"{text}; {self._clock.problem}"
         if self._others:

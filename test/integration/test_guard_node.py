@@ -90,8 +90,12 @@ def test_without_its_guard_mpc_node_stops_the_arm_and_says_so(tmp_path, interfac
         arm.peer.until(reported, "an error in the diagnostics")
         assert not arm.call("mpc_node", "clear")[0]  # there is still no guard
         arm.statuses.clear()
+        count = len(arm.commands)
         arm.restart_guard()
         arm.until_mode("FORWARDING")
+        arm.wait(0.5)
+        times = np.array([command.at for command in arm.commands[count:]])
+        assert np.diff(times).max() < BUSY  # mpc_node commands the arm until the guard has found the robot
         arm.move()
 
 
@@ -177,7 +181,7 @@ class Sender:
         self.parameters = self.peer.publisher(Float64MultiArray, "/guard_node/parameters_in")
         self.commands = self.peer.publisher(Float64MultiArray, "/guard_node/commands_in")
         self.states = self.peer.publisher(JointState, "/joint_states")
-        self.k = 0
+        self.k = self.readers = 0
 
     @property
     def status(self):
@@ -187,7 +191,8 @@ class Sender:
     def good(self, value: float) -> None:
         """Parameters and a command."""
         self.k += 1
-        told = parameters(2, "velocity", self.k, source="/peer", epoch=self.status.epoch if self.status else -1)
+        epoch = self.status.epoch if self.status else -1
+        told = parameters(2, "velocity", self.k, source="/peer", epoch=epoch, readers=self.readers)
         self.parameters.publish(write_parameters(told, Float64MultiArray(), MultiArrayDimension))
         message = Float64MultiArray(data=[value, value])
         message.layout.dim = [MultiArrayDimension(label=f"{self.k}.0", size=2, stride=2)]
@@ -214,6 +219,16 @@ def sender():
     yield made
     made.peer.close()
     made.guard.kill()
+
+
+def test_a_guard_that_does_not_reach_the_robot_yet_forwards_nothing_and_says_so(sender):
+    """This process is one reader of its commands."""
+    peer, sender.readers = sender.peer, 2
+    waits = "connected with 1 of 2 readers"
+    peer.until(lambda: sender.forwarded(0.1) or waits in sender.diagnosis().get("", ""), "a diagnosis")
+    assert not peer.heard["/commands"] and sender.status.mode == "WAITING"
+    sender.readers = 1
+    peer.until(lambda: sender.forwarded(0.4), "a command")
 
 
 def test_malformed_messages_change_nothing(sender):

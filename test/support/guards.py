@@ -42,6 +42,7 @@ def parameters(n=2, interface="effort", counter=1, **changes) -> GuardParameters
         "period": PERIOD,
         "state_timeout": 0.05,
         "carry_time": 1e6,
+        "readers": 0,
         "lower": -box * one,
         "upper": box * one,
         "largest_step": box * one,

@@ -5,6 +5,7 @@ one who takes over left its publisher later than promised, by the publishers' ow
 safe command. A fall is judged only where this machine was in time: the safe command was not late, no two commands in a
 row lay farther apart than LONGEST_COMMAND_GAP (a guard killed: than promised), and no period of this process was late
 by DISTURBED. Otherwise the kill counts as disturbed and is repeated, at most REPEATED times as often as was asked for.
+Where the arm goes while the process that was killed starts again is judged as well.
 """
 
 from __future__ import annotations
@@ -98,6 +99,18 @@ class GuardFaults:
     def _judge(self, q: Array, qd: Array) -> None:
         """Judge where the tip went since the fault in the state q, qd (n,), and whether the arm rests."""
         arm = self._arm
+        self._judge_way(q, qd)
+        if (
+            self._kind != "stops"
+            and arm.speed > SLOW_ENOUGH
+            and not arm.stream(STOPPING_TIME, lambda: arm.speed < SLOW_ENOUGH)
+        ):
+            self.cell.falls += 1
+            self.cell.note(f"not at rest: {arm.speed:.2f} rad/s; the guard: {arm.mode}\n{arm.mpc.text()}")
+
+    def _judge_way(self, q: Array, qd: Array) -> None:
+        """Judge where the tip went since the state q, qd (n,)."""
+        arm = self._arm
         self._falls.begin(q, qd)
         if self._kind == "stops":  # after a short one the motion goes on
             self._falls.allow(arm.begun, arm.goal)
@@ -108,13 +121,6 @@ class GuardFaults:
                 f"the guard: {arm.mode}\n{arm.mpc.text()}{arm.guard.text()}"
             )
         self.cell.largest = max(self.cell.largest, self._falls.largest)
-        if (
-            self._kind != "stops"
-            and arm.speed > SLOW_ENOUGH
-            and not arm.stream(STOPPING_TIME, lambda: arm.speed < SLOW_ENOUGH)
-        ):
-            self.cell.falls += 1
-            self.cell.note(f"not at rest: {arm.speed:.2f} rad/s; the guard: {arm.mode}\n{arm.mpc.text()}")
 
     def _machine_late(self, first: int) -> bool:
         """Return whether this machine was late since the fault; count a safe command that was.
@@ -146,8 +152,10 @@ class GuardFaults:
         return arm.status is not None and arm.status.interventions > self._seen
 
     def _restore(self) -> None:
-        """Start again what was killed, and wait until the guard forwards commands."""
+        """Start again what was killed, wait until the guard forwards commands, and judge where the tip went."""
         arm = self._arm
+        arm.tips.clear()
+        q, qd = arm.q, arm.qd
         if self._kind == "guard-kills":
             arm.guard.end(signal.SIGKILL)
             arm.mpc.output.clear()
@@ -156,8 +164,11 @@ class GuardFaults:
         elif self._kind == "mpc-kills":
             arm.mpc.end(signal.SIGKILL)
             arm.start_mpc()
+        arm.overrun = 0.0
         if not arm.stream(START_TIMEOUT, lambda: arm.mode == "FORWARDING"):
             self._lost("the guard does not hand over")
+        if arm.overrun <= DISTURBED:
+            self._judge_way(q, qd)
 
     def _lost(self, why: str) -> None:
         self.cell.unrecovered += 1

@@ -53,6 +53,24 @@ def play(side: Side, seconds: float, inertia: float = 0.1) -> None:
 
 
 @pytest.mark.parametrize("interface", INTERFACES)
+def test_a_guard_begins_only_where_it_is_connected_with_the_robot_as_mpc_node_is(interface):
+    side, connected = Side(parameters(2, interface, readers=2)), 1
+    side.guard.handover.readers = lambda: connected
+    u = np.full(2, ANGLE if interface == "position" else 0.0)
+    side.state(np.full(2, ANGLE), np.zeros(2))
+    for _ in range(50):
+        assert not side.send(u)
+        side.wait(side.now + PERIOD)
+    status = side.guard.status(side.now)
+    assert status.state is Mode.WAITING.value and "connected with 1 of 2 readers" in status.cause
+    connected = 2
+    assert side.send(u) and side.guard.status(side.now).cause == "commands of /mpc_node"
+    connected = 1  # a reader that ends later is no reason to stop
+    side.wait(side.now + PERIOD)
+    assert side.send(u)
+
+
+@pytest.mark.parametrize("interface", INTERFACES)
 def test_good_commands_go_out_unchanged_and_bad_ones_do_not(interface):
     side = forwarding(interface)
     rng, bad = np.random.default_rng(0), 0

@@ -72,6 +72,7 @@ def test_no_value_is_taken_that_no_robot_has(name, value):
         {"period": 1.5},
         {"state_timeout": 0.0},
         {"carry_time": -1.0},
+        {"readers": -1},
         {"joints": ("joint1", "joint1")},
         {"joints": ("joint1", "")},
         {"joints": ("joint1", "x" * 300)},
