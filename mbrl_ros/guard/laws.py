@@ -4,7 +4,7 @@ With the period h [s] since the last command and clip(x, y) = min(max(x, -y), y)
 
     velocity   u <- u - clip(u, a h)
     position   v <- v - clip(v, a h),   u <- u + h v;      v is the speed of the last commands
-    effort     u = mean + M a_r - D (qd - v_r) - K (q - q_r) - w,      w <- w + h K_i (q - q_r)
+    effort     u = mean + M a_r - s D (qd - v_r) - s K (q - q_r) - w,      w <- w + h s^2 K_i (q - q_r)
 
 The first two need no joint state to brake. A robot with the position interface that rests elsewhere after a time
 without joint states, as one that was switched off and on does, is held where it is: u = q.
@@ -12,7 +12,8 @@ without joint states, as one that was switched off and on does, is held where it
 The effort law is that of safety/arrest.py with matrices that mpc_node sent: M the inertia, D, K and K_i the gains of
 damping, stiffness and integral. Its reference (q_r, v_r, a_r) begins at the measured state; with the anchor rule
 `brake` it brakes like the others, with `present` it rests where the law begins. w stands still for a joint whose
-command is at its limit, and is never more than the limit.
+command is at its limit, and is never more than the limit. If such a joint moves faster than SWINGING_SPEED, its
+reference is where the joint is. s is 1 unless the arm swings to and fro (swinging.py).
 
 Without a recent joint state an effort cannot brake: nothing tells when the joint is at rest, and a torque that goes on
 for too long throws it back. What carries the arm, mean - w, therefore goes on alone; after `carry_time` the effort is
@@ -29,6 +30,7 @@ import numpy as np
 
 from .messages import Array, GuardParameters
 from .states import JointStates
+from .swinging import SWINGING_SPEED, Swinging
 
 LONGEST_STEP = 4.0  # periods: a longer pause between two commands brakes no more than this one
 DISPLACED = 0.02  # [s] at the speed limit: a resting joint that far from where it is held is not held there
@@ -139,6 +141,7 @@ class EffortLaw:
         self._v, self._w = np.zeros(parameters.n), np.zeros(parameters.n)
         self._braking = parameters.acceleration
         self._stateless = 0.0  # [s] without a state
+        self._swinging = Swinging(parameters.velocity)
         self._spring = np.zeros(parameters.n)  # K (q - q_r): not zero for long where something else holds the arm
 
     def command(self, elapsed: float, state: JointStates | None) -> Array:
@@ -172,14 +175,17 @@ class EffortLaw:
     def _feedback(self, elapsed: float, state: JointStates) -> Array:
         p = self._limits.parameters
         assert self._q is not None
+        share = self._swinging.update(state.qd, elapsed)
         slower = _slower(self._v, self._braking * elapsed)
         a, e = (slower - self._v) / elapsed, state.q - self._q
-        self._spring = p.stiffness @ e
-        u = p.mean + p.inertia @ a - p.damping @ (state.qd - self._v) - self._spring - self._w
+        self._spring = share * (p.stiffness @ e)
+        u = p.mean + p.inertia @ a - share * (p.damping @ (state.qd - self._v)) - self._spring - self._w
         self._q, self._v = self._q + 0.5 * elapsed * (slower + self._v), slower
-        change, limit = elapsed * (p.integral @ e), np.maximum(np.abs(p.lower), np.abs(p.upper))
+        change, limit = share**2 * elapsed * (p.integral @ e), np.maximum(np.abs(p.lower), np.abs(p.upper))
         winding = ((u >= p.upper) & (change < 0.0)) | ((u <= p.lower) & (change > 0.0))
         self._w = np.clip(self._w + np.where(winding, 0.0, change), -limit, limit)
+        beyond = ((u > p.upper) | (u < p.lower)) & (np.abs(state.qd) > SWINGING_SPEED * p.velocity)
+        self._q, self._v = np.where(beyond, state.q, self._q), np.where(beyond, state.qd, self._v)
         return u
 
 

@@ -1,10 +1,10 @@
 """Joint states for the safe command. They are kept as they came and are read only when the safe command needs one.
 
 Joints that come in several messages are put together (joint_parts.py). A state is refused whose stamp is not later than
-the one before, that holds no joint of the arm, that is not finite, or whose positions the velocity limits and the time
-since the last state cannot explain. After `state_timeout` without a state the next one is taken whatever its stamp and
-positions: the robot's clock may begin anew. A joint without position limits is continuous, and a leap of a whole turn
-is no motion.
+the one before, that holds no joint of the arm, that is not finite, or whose positions the time since the last state
+cannot explain, neither with the velocity limits nor with the velocities that were measured. After `state_timeout`
+without a state the next one is taken whatever its stamp and positions: the robot's clock may begin anew. A joint
+without position limits is continuous, and a leap of a whole turn is no motion.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from .messages import Array, GuardParameters
 KEPT, KEPT_OF_A_JOINT = 8, 2  # messages that wait to be read, at least; and for each joint, which may have its own
 SLOPE_STATES = 5  # states over which a velocity is the slope of the positions
 LEAP, SLACK = 1.5, 0.05  # a joint moves by at most 1.5 times its velocity limit and 0.05 [rad or m] between two states
-FASTEST = 2.0  # times the velocity limit: a velocity beyond it is not believed
+FASTEST = 2.0  # times the velocity limit: a velocity beyond it is believed only where positions confirm it, ...
+CONFIRMED = 0.5  # ... up to this share of their slope: an arm that was thrown has to be braked, too
 FULL_TURN = 2.0 * np.pi
 
 
@@ -128,7 +129,8 @@ class StateBuffer:
             way = q - last.q
             turns = np.where(np.isinf(parameters.position_upper), FULL_TURN * np.round(way / FULL_TURN), 0.0)
             q, way = q - turns, way - turns
-            if (np.abs(way) > LEAP * parameters.velocity * (stamp - last.stamp) + SLACK).any():
+            fastest = np.maximum(parameters.velocity, np.fmin(np.abs(qd), np.abs(last.qd)))
+            if (np.abs(way) > LEAP * fastest * (stamp - last.stamp) + SLACK).any():
                 return "positions leap"
         self._past.append(JointStates(q, self._velocity(qd, q, stamp), stamp, arrived))
         return ""
@@ -136,7 +138,9 @@ class StateBuffer:
     def _velocity(self, qd: Array, q: Array, stamp: float) -> Array:
         """Return the measured velocity, or the slope of the positions where it is NaN or impossible."""
         assert self._parameters is not None
-        slope = np.zeros(q.size)
+        slope = newest = np.zeros(q.size)
         if self._past:
             slope = (q - self._past[0].q) / (stamp - self._past[0].stamp)
-        return np.where(np.abs(qd) <= FASTEST * self._parameters.velocity, qd, slope)
+            newest = (q - self._past[-1].q) / (stamp - self._past[-1].stamp)
+        believed = np.abs(qd) <= FASTEST * self._parameters.velocity
+        return np.where(believed | (np.abs(qd - newest) <= CONFIRMED * np.abs(newest)), qd, slope)

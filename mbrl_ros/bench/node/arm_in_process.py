@@ -96,25 +96,29 @@ class ArmInProcess:
         `control.stamp_clock`.
     turning
         whether its first joint turns without an end.
+    rate
+        of the control loop and the states [Hz].
     """
 
-    def __init__(self, interface: str, seed: int, *, clock: str = "own", turning: bool = False):
+    def __init__(
+        self, interface: str, seed: int, *, clock: str = "own", turning: bool = False, rate: float = IN_PROCESS_RATE
+    ):
         robot = self.robot = turning_panda(interface) if turning else panda(interface)
         configuration = Configuration.from_flat(
             {
                 "robot.interface": interface,
                 "robot.joints": JOINTS,
                 "robot.tip": TIP_LINK,
-                "control.rate": IN_PROCESS_RATE,
+                "control.rate": rate,
                 "control.state_timeout": IN_PROCESS_TIMEOUT,
                 "control.stamp_clock": clock,
             }
         )
-        self.dt, self._periods, self._clock = 1.0 / IN_PROCESS_RATE, 0, InProcessClock()
+        self.dt, self._periods, self._clock = 1.0 / rate, 0, InProcessClock()
         self.ahead = self.shift = 0.0
         self.plant = Plant(
             PlantSettings(
-                rate=IN_PROCESS_RATE,
+                rate=rate,
                 initial_position=START_POSE,
                 initial_noise=PLANT_NOISE,
                 damping=(USUAL_DAMPING,),

@@ -128,7 +128,9 @@ class GuardFaults:
         `first`: of the commands since the fault.
         """
         with self._arm.side.arrived:
-            sent = self._arm.side.sent_at[max(0, first - 20) :]
+            sent = self._arm.side.sent_at[max(0, first - 1) :]
+        if self._kind != "guard-kills" and sent and sent[0][0] == OWN:
+            return True  # the guard had taken over just before
         times = 1e-9 * np.sort(np.array([at for _, at in sent], dtype=np.float64))
         gaps = np.diff(times)
         longest, most = float(gaps.max(initial=0.0)), LONGEST_COMMAND_GAP
