@@ -59,6 +59,32 @@ def test_a_position_brakes_and_stays_where_it_stopped(seed):
     assert law.at_rest
 
 
+@pytest.mark.parametrize("lag", (0.0, 0.02, 0.05, 0.1))
+def test_an_arm_that_lags_behind_the_positions_that_accelerate_it_goes_less_far(lag):
+    """The guard takes over from a motion that has accelerated for 0.13 s with the limit; lag dq/dt = u - q."""
+    told, a = parameters(n=1, interface="position"), 7.5
+    u, v, q, qd, speeds = np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1), []
+
+    def follow(u, q):
+        qd = (u - q) / PERIOD if lag == 0.0 else (u - q) * (1.0 - np.exp(-PERIOD / lag)) / PERIOD
+        return q + PERIOD * qd, qd
+
+    for _ in range(round(0.13 / PERIOD)):
+        v = v + a * PERIOD
+        u = u + PERIOD * v
+        q, qd = follow(u, q)
+    law, begun, before, stamp = make_law(told, u, v), q, qd, 0.0
+    for _ in range(400):
+        stamp += PERIOD
+        u = law.command(PERIOD, JointStates(q, qd, stamp, stamp))
+        q, qd = follow(u, q)
+        speeds.append(qd[0])
+    decelerations = -np.diff(np.array([before[0], *speeds])) / PERIOD
+    assert decelerations.max() <= 1.15 * a and abs(qd[0]) < 1e-3
+    lead, braking = lag * before[0], 0.5 * before[0] ** 2 / a
+    assert q[0] - begun[0] <= lead + braking + (0.02 if lag > 0.03 else 0.05)
+
+
 @pytest.mark.parametrize("sag", (0.0, 0.2))
 def test_a_position_that_was_switched_off_and_on_elsewhere_stays_there(sag):
     """A load moves the arm away from its command by `sag`; then no state comes for a while."""
