@@ -39,6 +39,7 @@ LOST_PERIODS, LOST_TIME = 4.0, 0.1  # periods and [s] without a command from the
 SILENT_PERIODS, SILENT_TIME = 2.0, 0.015
 START_PERIODS, START_TIME = 2.0, 0.02  # periods and [s] for the first command to be forwarded, whichever is longer
 SILENT_TICKS = 2  # own commands which did not come back
+ADOPTED_AGAIN = 1.0  # [s] after which its command is taken over anew: own ones may have left it, and it waits for them
 COMMAND_CHANGED = 0.02  # of a command's range: the guard's command has moved on, for example with a new load
 GUARD_REQUESTS = {Mode.HOLD: Request.HOLD, Mode.E_STOP: Request.E_STOP}
 
@@ -86,6 +87,7 @@ class GuardWatch:
         self.past_guard = self.lost = False  # whether commands go past the guard, and whether it counts as lost
         self._has_forwarded, self._lasted, self._asked = False, 0.0, False
         self._adopted: Array | None = None
+        self._adopted_at = 0.0  # [s] since its last forwarded command
         self._ticked = self._starting = False  # since begin: a tick has been; the guard waits for its first command
         self._heard_at, self._ticks = -np.inf, 0  # the guard's last command [s], own ticks since then
         self._hears = False  # whether its commands come at all
@@ -190,9 +192,9 @@ class GuardWatch:
         if waits and not self.overridden or self.past_guard and status.u is None:
             self.epoch = status.epoch  # it is back, or begins; it takes over with this node's first good command
             return
-        again = self.past_guard  # it was only late, and holds the arm: two must not command it
+        late = self.past_guard  # it was only late, and holds the arm: two must not command it
         self.past_guard = self.lost = False
-        if again or not self.overridden:
+        if late or not self.overridden:
             self.overridden, self._adopted, self._asked = True, None, self._asked and self.overridden
             self._heard_at, self._ticks = max(self._heard_at, self.status_at), 0
             self._override(Guard.ACTS, None)
@@ -201,8 +203,9 @@ class GuardWatch:
             self._request(GUARD_REQUESTS[Mode(status.state)])
         if not status.at_rest:
             return
-        if status.u is not None and (self.epoch != status.epoch or self._moved_on(status.u)):
-            self._adopted = status.u
+        again = status.lasted - self._adopted_at > ADOPTED_AGAIN
+        if status.u is not None and (self.epoch != status.epoch or self._moved_on(status.u) or again):
+            self._adopted, self._adopted_at = status.u, status.lasted
             self._override(Guard.ACTS, status.u)
         self.epoch = status.epoch
 

@@ -12,15 +12,12 @@ triple pole at c/3 wherever M_s = M:
     qdd = a_r - c ed - c^2/3 e - c^3/27 int e,      e = q - q_r,  ed = qd - v_r
 
 With M = r M_s it is stable for r < 9 (Routh); delay and lag limit r from below. M_s is therefore never less than the
-links' inertia at the present pose q,
+links' inertia at the present pose,
 
-    M_s = L min(LARGEST_RATIO, L^-1 (M_e(q) + diag(a)) L^-T) L^T,     M_e(q) = L L^T
-    a_j = max(0, (M_fit - M_e(q_fit))_jj)
+    M_s = L max(1, L^-1 M_fit L^-T) L^T,     M_e(q) = L L^T
 
 with M_e of robots/effective_inertia.py, learned rotor inertia included, and M_fit the inverse of the input gain of
-the last fit whose model was consistent, at the pose q_fit; min acts on the eigenvalues. Of the fit only what a rotor
-adds is taken: that is right at every pose, and couplings that noise makes are left out. A Panda's M_fit was up to 2.8
-times its inertia in some direction, and 7 times where it had moved far since; M_s is at most 1.6 times.
+the last fit whose model was consistent; max acts on the eigenvalues, which are limited to LARGEST_RATIO.
 
 w is the torque that u_c lacks, after a change of load. It is not integrated for a joint whose command is
 at its limit and never exceeds the limit. If such a joint moves faster than SWINGING_SPEED, its reference is where the
@@ -57,7 +54,6 @@ class Arrest:
         self._every = max(1, round(REFRESH / dt))
         self._braking = robot.acceleration_limit * dt  # of the reference in a period
         self.fitted: Array | None = None
-        self._rotors: Array = np.zeros(robot.n)  # a
         self._swinging = Swinging(robot.velocity_limit)
         self.mean: Array = np.zeros(robot.n)
         self._weight, self._stateless_ticks, self._ticks = 0.0, 0, 0
@@ -73,21 +69,16 @@ class Arrest:
         """Whether the inertia of the links is known."""
         return self._inertia is not None
 
-    def update_inertia(self, inertia: Array, rotors: Array | None, q: Array) -> None:
-        """Take over M_fit (n, n) of a consistent model and the learned rotor inertia (n,) [kg m^2 or kg].
-
-        `q` (n,): the present pose, at which a new M_fit was found.
-        """
+    def update_inertia(self, inertia: Array, rotors: Array | None) -> None:
+        """Take over M_fit (n, n) of a consistent model and the learned rotor inertia (n,) [kg m^2 or kg]."""
+        if np.isfinite(inertia).all():
+            self.fitted = inertia
         if self._inertia is not None and rotors is not None:
             self._inertia.set_rotor_inertia(rotors)
-        if inertia is not self.fitted and np.isfinite(inertia).all():
-            self.fitted = inertia
-            if self._inertia is not None:
-                self._rotors = np.maximum((inertia - self._inertia(q)).diagonal(), 0.0)
 
     def forget_inertia(self) -> None:
         """Forget M_fit and the learned rotor inertia."""
-        self.fitted, self._rotors = None, np.zeros(self.robot.n)
+        self.fitted = None
         if self._inertia is not None:
             self._inertia.reset()
         if self._gravity is not None:
@@ -183,12 +174,12 @@ class Arrest:
         """Return M_s (n, n) [kg m^2 or kg] at the pose q (n,)."""
         assert self._inertia is not None, "the robot's links have no usable inertia"
         least = self._inertia(q)
-        if not self._rotors.any():
+        if self.fitted is None:
             return least
         try:
-            ratio, modes = eigh(least + np.diag(self._rotors), least)  # modes^T least modes = 1
+            ratio, modes = eigh(self.fitted, least)  # modes^T least modes = 1
         except (ValueError, np.linalg.LinAlgError):
             return least
         half = least @ modes
-        inertia: Array = (half * np.minimum(ratio, LARGEST_RATIO)) @ half.T
+        inertia: Array = (half * np.clip(ratio, 1.0, LARGEST_RATIO)) @ half.T
         return inertia

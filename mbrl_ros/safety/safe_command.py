@@ -102,13 +102,10 @@ class SafeCommand:
         if self.arrest is not None:
             self.arrest.forget_inertia()
 
-    def update_inertia(self, inertia: Array | None, rotors: Array | None, q: Array) -> None:
-        """Take over the joint-space inertia (n, n) and rotor inertia (n,) of a consistent model [kg m^2 or kg].
-
-        `q` (n,): the present pose.
-        """
+    def update_inertia(self, inertia: Array | None, rotors: Array | None) -> None:
+        """Take over the joint-space inertia (n, n) and rotor inertia (n,) of a consistent model [kg m^2 or kg]."""
         if self.arrest is not None and inertia is not None:
-            self.arrest.update_inertia(inertia, rotors, q)
+            self.arrest.update_inertia(inertia, rotors)
 
     def restart(self) -> None:
         """Let the next safe command start anew at the arm's state."""

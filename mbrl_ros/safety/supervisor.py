@@ -128,7 +128,7 @@ class Supervisor:
             what the caller has found: FEATURES, MODEL_INCONSISTENT, MODEL_LOST, LATE, TOO_LATE, LOOP_....
         """
         self._leave_hold_at_start()
-        self.safe.update_inertia(decision.inertia, decision.rotors, observation.q)
+        self.safe.update_inertia(decision.inertia, decision.rotors)
         reasons = int(warnings & self._accepted_warnings)
         finite = bool(np.isfinite(decision.u).all())
         reasons |= Reason.NONE if finite else Reason.NOT_FINITE

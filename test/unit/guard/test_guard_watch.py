@@ -103,6 +103,16 @@ def test_behind_a_guard_that_waits_mpc_node_begins_as_without_one(known):
     assert rig.tell(Mode.FORWARDING, 8) == [(Guard.ACTED_TOO_LONG, None)]
 
 
+def test_a_guard_that_goes_on_holding_the_arm_is_followed_again_and_again():
+    """Own commands may have left its command meanwhile, and it hands over only to near ones."""
+    rig = Rig().forwarding()
+    told = [rig.tell(Mode.ACTING, 8, lasted=0.05 * k) for k in range(61)]
+    assert told[0] == [(Guard.ACTS, None), (Guard.ACTS, U.tolist())]
+    again = [k for k, did in enumerate(told[1:], 1) if did]
+    assert all(told[k] == [(Guard.ACTS, U.tolist())] for k in again)
+    assert again[0] == 21 and again[1] in (41, 42)  # once a second
+
+
 def test_a_guard_that_goes_on_waiting_has_forwarded_nothing_and_commands_the_arm():
     rig = Rig()
     rig.watch.begin(status_of(Mode.WAITING))
