@@ -24,6 +24,7 @@ if present("rclpy"):
 
 pytestmark = needs("rclpy", "mujoco")
 BUSY = 0.25  # [s] for which a busy machine may hold a velocity command back; test/unit/guard has the exact times
+UNCONNECTED = 1.0  # [s] without a command while a guard starts; 1.6 s were seen where it did not wait for the robot
 BOX = {"effort": 40.0, "velocity": 3.0, "position": 2.5}
 
 
@@ -95,7 +96,7 @@ def test_without_its_guard_mpc_node_stops_the_arm_and_says_so(tmp_path, interfac
         arm.until_mode("FORWARDING")
         arm.wait(0.5)
         times = np.array([command.at for command in arm.commands[count:]])
-        assert np.diff(times).max() < BUSY  # mpc_node commands the arm until the guard has found the robot
+        assert np.diff(times).max() < UNCONNECTED  # mpc_node commands the arm until the guard has found the robot
         arm.move()
 
 
