@@ -225,7 +225,7 @@ class ControlCycle:
     def _prepare(self, observation: Observation, before: Observation | None, judged: Reason) -> None:
         """Begin, or continue after an interruption, or record what acted since the state `before`."""
         self.age.state(observation.stamp)
-        following, resuming = self._interruptions.following, self.supervisor.resuming
+        following = self._interruptions.following
         if self._beginning:
             if before is None:
                 self.controller.reset(observation)
@@ -239,8 +239,8 @@ class ControlCycle:
             self._beginning = False
             return
         assert before is not None, "a state has been answered"
-        cause = self._interruptions.cause(judged, before, observation, self._in_effect, obeyed=not resuming)
-        if cause or resuming:
+        cause = self._interruptions.cause(judged, before, observation, self._in_effect)
+        if cause or self.supervisor.resuming:
             if cause:
                 self._in_effect = self.supervisor.interrupted(cause, observation, self._in_effect)
             if cause & (Reason.CLOCK_JUMP | Reason.NO_COMMAND):

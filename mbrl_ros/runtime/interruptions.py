@@ -37,9 +37,7 @@ class Interruptions:
         self._gap = longest_gap(dt, timeout)
         self.following = FollowingMonitor(controller.robot, dt, controller.configuration.control.delay * dt)
 
-    def cause(
-        self, judged: Reason, before: Observation, observation: Observation, command: Array, *, obeyed: bool = True
-    ) -> Reason:
+    def cause(self, judged: Reason, before: Observation, observation: Observation, command: Array) -> Reason:
         """Return why the tick of `observation` does not continue that of `before`; NONE: it does.
 
         NOT_FOLLOWING besides another reason: the robot rests elsewhere than it is held.
@@ -52,13 +50,10 @@ class Interruptions:
             the last state that was answered and the present one.
         command
             the command (nu,) in effect.
-        obeyed
-            whether the robot has had this node's commands, not another's or none.
         """
         if not judged and not 0.0 < observation.stamp - before.stamp <= self._gap:
             judged = Reason.CLOCK_JUMP
         if judged:
             elsewhere = self.following.finds_elsewhere(before.q, observation.q, observation.qd, command)
             return judged | Reason.NOT_FOLLOWING if elsewhere else judged
-        begins_anew = self.following.begins_anew(observation.q, observation.qd)
-        return Reason.NOT_FOLLOWING if begins_anew and obeyed else Reason.NONE
+        return Reason.NOT_FOLLOWING if self.following.begins_anew(observation.q, observation.qd) else Reason.NONE
