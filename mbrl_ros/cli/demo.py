@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import sys
 from dataclasses import replace
@@ -138,7 +139,7 @@ def _learn(args: argparse.Namespace, options, output: Path) -> int:
         then = " --compare" if options.mode == "real time" else " --realtime"
     else:
         then = "" if options.mode == "real time" else f" --seed {options.seed + 1}"
-    robot = "" if args.robot == "panda" else f" --robot {args.robot}"
+    robot = "" if args.robot == "panda" else f" --robot {shlex.quote(args.robot)}"
     robot += f" --interface {args.interface}" if args.interface else ""
     return _judged(verdict, report=output / "report.html", next=f"{typed()} demo{robot}{then}")
 
