@@ -7,9 +7,9 @@ With the period h [s] since the last command and clip(x, y) = min(max(x, -y), y)
     effort     u = mean + M a_r - s D (qd - v_r) - s K (q - q_r) - w,      w <- w + h s^2 K_i (q - q_r)
 
 The first two need no joint state to brake. Where an arm lags behind the positions that accelerate it, by more than
-LAGGING, these brake HARDER times as hard until they are as slow as the arm was: it is decelerated no harder for that,
-and goes less far. A robot with the position interface that rests elsewhere after a time
-without joint states, as one that was switched off and on does, is held where it is: u = q.
+LAGGING, these brake HARDER times as hard until they are as slow as the arm was: a servo of first order decelerates it
+no harder for that, and it goes less far. A robot with the position interface that rests elsewhere after a time without
+joint states, as one that was switched off and on does, is held where it is: u = q.
 
 The effort law is that of safety/arrest.py with matrices that mpc_node sent: M the inertia, D, K and K_i the gains of
 damping, stiffness and integral. Its reference (q_r, v_r, a_r) begins at the measured state; with the anchor rule
@@ -107,9 +107,8 @@ class PositionLaw:
         self._v = np.clip(speed, -parameters.velocity, parameters.velocity)
         self._lead: Array = np.zeros(parameters.n)  # from the last state to the command
         self._stateless, self._begins = False, True
-        self._slow = np.full(
-            parameters.n, np.inf
-        )  # the speed of an arm that lags: down to it the commands brake harder
+        # the speed of an arm that lags: down to it the commands brake harder
+        self._slow = np.full(parameters.n, np.inf)
 
     def command(self, elapsed: float, state: JointStates | None) -> Array:
         """Return the next position (n,)."""

@@ -5,11 +5,11 @@ import pytest
 
 from mbrl_ros.config.sections.safety import SupervisorSettings
 from mbrl_ros.guard.laws import make_law
-from mbrl_ros.guard.states import JointStates
+from mbrl_ros.guard.states import JointStates, StateBuffer
 from mbrl_ros.robots import load_robot
 from mbrl_ros.safety.arrest import Arrest
 from mbrl_ros.types import Observation
-from support.guards import PERIOD, RATE, parameters
+from support.guards import PERIOD, RATE, joint_state, parameters
 from support.robots import planar_robot
 
 HOME = (0.0, -0.5, 0.0, -2.0, 0.0, 1.6, 0.8)
@@ -208,6 +208,28 @@ def test_every_command_is_finite_and_within_reach(interface, seed):
         assert np.isfinite(u).all() and (u >= told.lower).all() and (u <= told.upper).all()
         assert (np.abs(u - previous) <= told.largest_step + 1e-12).all()
         previous = u
+
+
+def test_a_thrown_arm_is_seen_and_a_bad_sample_is_not_believed():
+    """Its velocity limits are 3 rad/s."""
+    states, stamp, q = StateBuffer(lambda message: message), 1.0, 0.0
+    states.configure(parameters(n=1))
+
+    def newest(q, qd):
+        states.put(joint_state(q, qd, stamp), stamp)
+        return states.newest(stamp)
+
+    for qd in np.linspace(0.0, 15.0, 40):  # it is thrown, and goes on at five times its limit
+        stamp, q = stamp + PERIOD, q + PERIOD * qd
+        seen = newest(q, qd)
+    for _ in range(20):
+        stamp, q = stamp + PERIOD, q + PERIOD * 15.0
+        seen = newest(q, 15.0)
+    assert not states.refused and seen.q[0] == pytest.approx(q) and seen.qd[0] == 15.0
+    stamp += PERIOD
+    assert newest(q + 1.0, 15.0).q[0] == pytest.approx(q) and states.refused["positions leap"] == 1
+    stamp, q = stamp + PERIOD, q + 2.0 * PERIOD * 15.0
+    assert abs(newest(q, -40.0).qd[0] - 15.0) < 1.0
 
 
 @pytest.mark.parametrize("side", (-1.0, 1.0))
