@@ -5,7 +5,7 @@ one who takes over left its publisher later than promised, by the publishers' ow
 safe command. A fall is judged only where this machine was in time: the safe command was not late, no two commands in a
 row lay farther apart than LONGEST_COMMAND_GAP (a guard killed: than promised), and no period of this process was late
 by DISTURBED. Otherwise the kill counts as disturbed and is repeated, at most REPEATED times as often as was asked for.
-Where the arm goes while the process that was killed starts again is judged as well.
+Where the arm goes while the process that was killed starts again is judged as well, if no period was late by DISTURBED.
 """
 
 from __future__ import annotations
