@@ -146,11 +146,11 @@ class ForwardController:
         if error:
             self._node.get_logger().error(f"no command will be published: {error}")
             return
-        self._open(joints)
-        self._node.get_logger().info(
+        self._node.get_logger().info(  # first: another process may act on the open way at once
             f"commands go to '{self._controller}' in the order {list(joints)}"
             f"{'' if interface else '; it does not say which interface it commands'}"
         )
+        self._open(joints)
 
     def _open(self, joints: Sequence[str]) -> None:
         self.names = tuple(joints) if list(joints) != list(self._robot.joints) else ()

@@ -91,8 +91,7 @@ def test_the_first_state_whose_publisher_is_known_is_answered_with_a_command(tmp
         waited = answered_stamp(commands[0]) - first
         # mpc_node may hear its first state later than the test does, by as much as DDS takes to connect them
         assert ALONE - 3.0 * PERIOD <= waited <= ALONE + CONNECTED, launched.output
-        output = launched.output
-        assert output.index(f"commands go to '/{FORWARD}'") < output.index(f"active: {FORWARD}")
+        assert launched.time_of(f"commands go to '/{FORWARD}'") < launched.time_of(f"active: {FORWARD}")
     finally:
         launched.close()
         peer.close()

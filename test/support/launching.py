@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -112,6 +113,14 @@ class Launched:
             if time.monotonic() > end:
                 raise AssertionError(f"{what} never came; the launch said:\n{self.output}")
             time.sleep(0.02)
+
+    def time_of(self, text: str) -> float:
+        """The time [s] at which a node logged `text`: the lines of several processes may come in another order."""
+        self.until(lambda: any(text in line for line in list(self._lines)), f"'{text}'")
+        line = next(line for line in self._lines if text in line)
+        found = re.search(r"\] \[(\d+\.\d+)\] \[", line)
+        assert found, f"not a line of a node's log: {line}"
+        return float(found[1])
 
     def wait(self) -> int:
         """The exit code of the launch system."""
