@@ -105,7 +105,8 @@ class Arrest:
         if observation is not None:
             self._pose = observation.q, observation.qd
             if self._gravity is not None:
-                self._gravity.add(observation.q, observation.qd, u, share * self.dt, self.fitted)
+                known = None if self.fitted is None else self.inertia
+                self._gravity.add(observation.q, observation.qd, u, share * self.dt, known)
         self._weight += share  # the first commands are averaged evenly
         self.mean = self.mean + min(1.0, max(share / self._weight, share * self.dt / self.settings.mean_time)) * (
             u - self._lift - self.mean

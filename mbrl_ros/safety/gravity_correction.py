@@ -2,7 +2,8 @@ r"""What the mean effort of a motion lacks to carry the arm at rest at one pose.
 
     lift(q) = s (g(q) - g_mean) - M qdd_mean
 
-g is the gravity of the robot's description, M the fitted inertia; g_mean and qdd_mean are exponential means over the
+g is the gravity of the robot's description, M the safe effort's inertia M_s (arrest.py), not the fitted one, which may
+be wrong by any factor where a motion did not excite it; g_mean and qdd_mean are exponential means over the
 time of the mean effort. A description knows how gravity changes with the
 pose, but not the load, nor whether the driver carries the arm already, nor how the arm is mounted. The share s of g
 in the efforts u is therefore learned, from what does not accelerate the arm, tau = u_mean - M (change of qd) / h, over
@@ -15,6 +16,8 @@ and nothing is assumed of gravity.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -55,10 +58,11 @@ class GravityCorrection:
         """Let the mean effort be the one for the pose q (n,)."""
         self._mean, self._spurt = self._gravity(q), np.zeros(self._limit.size)
 
-    def add(self, q: Array, qd: Array, u: Array, h: float, inertia: Array | None) -> None:
+    def add(self, q: Array, qd: Array, u: Array, h: float, inertia: Callable[[Array], Array] | None) -> None:
         """Take in that the effort u (n,) [N m or N] acts from the state q, qd (n,) on for h [s].
 
-        `inertia` (n, n) [kg m^2 or kg]: None as long as it is not known; s is not learned then.
+        `inertia` returns M (n, n) [kg m^2 or kg] at a pose (n,): None as long as it is not known; s is not learned
+        then.
         """
         if self._time and self._elapsed < REFRESH:
             self._elapsed, self._impulse = self._elapsed + h, self._impulse + h * u
@@ -68,7 +72,7 @@ class GravityCorrection:
         newest = min(1.0, max(span / self._time, span / self._memory))
         self._mean = self._mean + newest * (g - self._mean)
         if inertia is not None and self._from is not None and np.isfinite(qd).all():
-            spurt = inertia @ (qd - self._from) / span
+            spurt = inertia(q) @ (qd - self._from) / span
             self._spurt = self._spurt + newest * (spurt - self._spurt)
             self._learn(self._impulse / span - spurt, 0.5 * (g + self._before), span)
         self._before = g

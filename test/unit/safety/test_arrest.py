@@ -251,6 +251,20 @@ def test_every_combination_of_joints_has_its_own_bounds():
         np.testing.assert_allclose(arrest.inertia(pose), L @ turn @ np.diag(kept) @ turn.T @ L.T, rtol=1e-9, atol=1e-12)
 
 
+def test_a_fit_that_is_absurd_where_nothing_moved_does_not_spoil_what_carries_the_arm():
+    """The mean effort of a motion is freed of what accelerated the arm: by the bounded inertia, never by the fit."""
+    robot, pose, acceleration = one_joint(n=2), np.array([0.3, 1.2]), np.array([2.0, -1.5])
+    arrest, carrying = Arrest(robot, SupervisorSettings(), DT), np.array([5.0, 1.0])
+    links = arrest.inertia(pose)
+    L = np.linalg.cholesky(links)
+    arrest.reset(carrying)
+    arrest.fitted = L @ np.diag((-20.0, 400.0)) @ L.T
+    for k in range(60):
+        arrest.applied(carrying + links @ acceleration, observation=Observation(DT * k, pose, DT * k * acceleration))
+    spared = arrest.mean - arrest.carrying_at_rest
+    assert np.abs(spared).max() <= 2.0 * LARGEST_RATIO * np.abs(links @ acceleration).max()
+
+
 def test_rotors_that_are_given_belong_to_the_least():
     robot = load_robot(RobotSettings(rotor_inertia=(0.5,)), planar_arm(1))
     np.testing.assert_allclose(Arrest(robot, SupervisorSettings(), DT).inertia(np.zeros(1)), [[INERTIA + 0.5]])

@@ -23,7 +23,7 @@ def moved(correction, carried=1.0, seconds=6.0, friction=0.0, inertia_known=True
         q, qd = MIDDLE + SWINGS * np.sin(turn * k * DT), SWINGS * turn * np.cos(turn * k * DT)
         qdd = -SWINGS * turn**2 * np.sin(turn * (k + 0.5) * DT)
         u = carried * gravity(q) + inertia(q) @ qdd + friction * np.sign(qd)
-        correction.add(q, qd + noise * rng.normal(size=2), u, DT, inertia(q) if inertia_known else None)
+        correction.add(q, qd + noise * rng.normal(size=2), u, DT, inertia if inertia_known else None)
         mean = mean + max(1.0 / (k + 1), DT / TIME) * (u - mean)
     return q, mean
 
@@ -40,7 +40,7 @@ def test_nothing_is_assumed_before_a_motion_without_an_inertia_or_of_an_arm_moun
     q = np.array([0.7, -0.3])
     still, unknown, ceiling = (GravityCorrection(planar_robot(2), TIME) for _ in range(3))
     for _ in range(1000):
-        still.add(q, np.zeros(2), np.array([3.0, 1.0]), DT, np.eye(2))
+        still.add(q, np.zeros(2), np.array([3.0, 1.0]), DT, lambda pose: np.eye(2))
     moved(unknown, inertia_known=False)
     moved(ceiling, carried=-1.0)
     assert still.share == unknown.share == ceiling.share == 0.0
@@ -74,5 +74,5 @@ def test_a_velocity_that_is_not_a_number_is_left_out():
     moved(correction)
     share = correction.share
     for _ in range(100):
-        correction.add(q, np.full(2, np.nan), np.zeros(2), DT, np.eye(2))
+        correction.add(q, np.full(2, np.nan), np.zeros(2), DT, lambda pose: np.eye(2))
     assert correction.share == share and np.isfinite(correction.lift(q)).all()
