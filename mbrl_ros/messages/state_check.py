@@ -18,6 +18,9 @@ Otherwise v is held against the positions and replaced by the estimate from them
 the second because a blow changes the velocity within one sample, and positions then follow the mean of both. Velocities
 that are missing (NaN) are estimated too, joint by joint.
 
+A driver that samples in even steps H may stamp its states late by more or less. Where h is not H, s h / H is the slope
+that was, and the velocities explain s as well where they, times H / h, would. H is the median of the last steps.
+
 A state that repeats the last one in every value while the robot moves is an old message with a new stamp. It is
 accepted for LONGEST_GAP seconds, and the state after it may continue it or the last state that was not a repetition.
 
@@ -37,8 +40,9 @@ from ..robots import Robot
 from ..robots.velocity_estimator import VelocityEstimator
 from ..types import Array
 from .input_gate import Rejection
-from .state_history import Sample, StateHistory, continued, following, unwrapped
+from .state_history import Sample, StateHistory, continued, contradicted, following, frozen, unwrapped
 from .state_origin import StateOrigin
+from .step_history import StepHistory
 
 SHARE, SUDDEN = 0.15, 0.25  # c, and d > c: of the velocity limit
 NOISE = 3e-4  # [rad or m]: standard deviation of positions that is assumed at the beginning
@@ -84,6 +88,7 @@ class StateCheck:
         self._replaced, self._replacements = self._nothing, 0  # positions of the new state; states in a row
         self._square: Array | None = None  # rms^2 of the slope's change
         self._seen, self._step = 0, np.inf  # states; [s] between the last two accepted ones
+        self._steps = StepHistory()
         self._runs = np.zeros(n, dtype=int)  # velocities replaced in a row
         self._held: NDArray[np.bool_] = self._nothing  # velocities of the last state that changed suddenly
         self.corrected: NDArray[np.bool_] = self._nothing
@@ -130,8 +135,8 @@ class StateCheck:
         new = self._new = following(self._continuous, last, stamp, raw, qd)
         if self.second_publisher and not self.origin.known:
             return self._suspected(stamp, raw, qd, last, self._leapt(last, new, 1.0))
-        frozen = _frozen(last, raw, qd)
-        if frozen and stamp - (self._distinct or last).stamp <= LONGEST_GAP:
+        again = frozen(last, raw, qd)
+        if again and stamp - (self._distinct or last).stamp <= LONGEST_GAP:
             self._new, self._repeats = Sample(stamp, raw, last.q, last.qd, last.slope, qd), True
             return None
         step = stamp - last.stamp
@@ -144,7 +149,7 @@ class StateCheck:
             return None
         leapt = self._leapt(last, new, share)
         sudden = self._leapt(last, new, share, believed=False)
-        if self._distinct is not None and not frozen:  # the repetitions in between were older than their stamps
+        if self._distinct is not None and not again:  # the repetitions in between were older than their stamps
             leapt &= self._leapt(self._distinct, following(self._continuous, self._distinct, stamp, raw, qd), share)
         if self._history.copied(raw, qd, last.raw):
             leapt = np.abs(new.q - last.q) > 0.0
@@ -178,7 +183,7 @@ class StateCheck:
         if before is not None and 0.0 < stamp - before.stamp <= LONGEST_GAP:
             suspect = following(self._continuous, before, stamp, raw, qd)
             continues = not self._leapt(before, suspect, 1.0).any()
-            if _frozen(before, raw, qd):  # a driver that stands still is no new beginning
+            if frozen(before, raw, qd):  # a driver that stands still is no new beginning
                 self._first_suspect += stamp - before.stamp
         if self._accepted_since_suspect:
             joint = int(np.abs(suspect.q - last.q).argmax())
@@ -235,6 +240,7 @@ class StateCheck:
         if self.estimated and estimate is not None:
             qd = np.where(missing, estimate, qd)
         self._step = np.inf if last is None else new.stamp - last.stamp
+        self._steps.add(self._step)
         self._last = Sample(new.stamp, new.raw, new.q, qd, new.slope, new.measured)
         if self._replaced.any():
             self._replacements += 1
@@ -253,8 +259,7 @@ class StateCheck:
     def _tolerance(self, step: float) -> Array:
         """Return e (n,) for a time `step` [s] between two states."""
         square = (6.0 * (NOISE / step) ** 2) if self._square is None else self._square
-        tolerance: Array = self._floor + 4.0 * np.sqrt(square) + self._robot.acceleration_limit * step
-        return tolerance
+        return np.asarray(self._floor + 4.0 * np.sqrt(square) + self._robot.acceleration_limit * step)
 
     def _leapt(self, last: Sample, new: Sample, share: float, *, believed: bool = True) -> NDArray[np.bool_]:
         """Return (n,) whose positions no velocity explains, the new one only if it is `believed`.
@@ -262,6 +267,8 @@ class StateCheck:
         `share`: of the time between them, that may explain something; what came in between was refused.
         """
         low, high = np.fmin(last.qd, last.slope), np.fmax(last.qd, last.slope)
+        if share == 1.0 and (uneven := self._steps.unevenness(new.stamp - last.stamp)) != 1.0:
+            low, high = np.fmin(low, uneven * low), np.fmax(high, uneven * high)
         tolerance = share * self._tolerance(share * (new.stamp - last.stamp))
         if believed:
             low, high = np.fmin(low, new.qd), np.fmax(high, new.qd)
@@ -273,9 +280,9 @@ class StateCheck:
         """Return qd (n,) with NaN where the positions contradict it, and learn how much the slope varies."""
         step = new.stamp - last.stamp
         tolerance = self._tolerance(step)
-        off = (np.abs(new.qd - new.slope) > tolerance) & (
-            np.abs(0.5 * (last.qd + new.qd) - new.slope) > 0.5 * tolerance
-        )
+        off = contradicted(last, new, new.slope, tolerance)
+        if off.any() and (uneven := self._steps.unevenness(step)) != 1.0:
+            off &= contradicted(last, new, new.slope / uneven, tolerance)
         self._runs = np.where(off, self._runs + 1, np.where(self._runs >= PERSISTENT, self._runs, 0))
         self.corrected = (off | (self._runs >= PERSISTENT)) & ~np.isnan(new.qd)
         if self._square is None:
@@ -291,10 +298,3 @@ class StateCheck:
         held &= ~(self._held | self._confirmed)
         self._held, self.corrected = held, self.corrected | held
         return np.where(held, last.qd, admitted)
-
-
-def _frozen(before: Sample, raw: Array, qd: Array) -> bool:
-    """Whether a state repeats the one before in every value although the robot moves."""
-    if not (np.array_equal(raw, before.raw) and np.array_equal(qd, before.measured, equal_nan=True)):
-        return False
-    return bool(np.nan_to_num(before.qd).any())

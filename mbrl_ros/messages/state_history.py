@@ -61,6 +61,19 @@ def continued(last: Sample, new: Sample, lost: NDArray[np.bool_], qd: Array, tol
     return Sample(new.stamp, raw, q, qd, np.where(lost, velocity, new.slope), new.measured)
 
 
+def frozen(before: Sample, raw: Array, qd: Array) -> bool:
+    """Whether a state repeats the one before in every value although the robot moves."""
+    if not (np.array_equal(raw, before.raw) and np.array_equal(qd, before.measured, equal_nan=True)):
+        return False
+    return bool(np.nan_to_num(before.qd).any())
+
+
+def contradicted(last: Sample, new: Sample, slope: Array, tolerance: Array) -> NDArray[np.bool_]:
+    """Return (n,) whose velocity the slope (n,) of the positions contradicts."""
+    mean = 0.5 * (last.qd + new.qd)
+    return np.asarray((np.abs(new.qd - slope) > tolerance) & (np.abs(mean - slope) > 0.5 * tolerance))
+
+
 class StateHistory:
     """The last states of one publisher; a state that repeats one of them in every bit is a copy that comes late."""
 
