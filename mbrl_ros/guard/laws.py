@@ -6,10 +6,9 @@ With the period h [s] since the last command and clip(x, y) = min(max(x, -y), y)
     position   v <- v - clip(v, a h),   u <- u + h v;      v is the speed of the last commands
     effort     u = mean + M a_r - s D (qd - v_r) - s K (q - q_r) - w,      w <- w + h s^2 K_i (q - q_r)
 
-The first two need no joint state to brake. Where an arm lags behind the positions that accelerate it, by more than
-LAGGING, these brake HARDER times as hard until they are as slow as the arm was: a servo of first order decelerates it
-no harder for that, and it goes less far. A robot with the position interface that rests elsewhere after a time without
-joint states, as one that was switched off and on does, is held where it is: u = q.
+The first two need no joint state to brake; v brakes harder where an arm lags behind the positions (lagging.py). A robot
+with the position interface that rests elsewhere after a time without joint states, as one that was switched off and on
+does, is held where it is: u = q.
 
 The effort law is that of safety/arrest.py with matrices that mpc_node sent: M the inertia, D, K and K_i the gains of
 damping, stiffness and integral. Its reference (q_r, v_r, a_r) begins at the measured state; with the anchor rule
@@ -29,8 +28,8 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from .lagging import braked, speed_for_lagging
 from .messages import Array, GuardParameters
 from .states import JointStates
 from .swinging import SWINGING_SPEED, Swinging
@@ -38,8 +37,6 @@ from .swinging import SWINGING_SPEED, Swinging
 LONGEST_STEP = 4.0  # periods: a longer pause between two commands brakes no more than this one
 DISPLACED = 0.02  # [s] at the speed limit: a resting joint that far from where it is held is not held there
 STANDS = 0.03  # of its speed limit: a joint no faster than this stands
-LAGGING, LAGGING_PERIODS = 0.03, 3.0  # [s] and periods from a position to that of its command; more than a delay
-HARDER = 3.0  # times the acceleration limit
 CATCH_UP_SHARE = 1.5  # periods by which a position may advance at once
 
 
@@ -116,21 +113,16 @@ class PositionLaw:
         if self._stateless and state is not None and self._elsewhere(state):
             self._u, self._v = state.q, np.zeros(parameters.n)
         if self._begins and state is not None:
-            self._slow = np.where(self._lags(state), np.abs(state.qd), np.inf)
+            self._slow = speed_for_lagging(
+                self._u - state.q, self._v, state.qd, parameters.acceleration, parameters.period
+            )
         self._begins = False
-        change = parameters.acceleration * elapsed
-        self._v = _slower(self._v, np.clip(np.abs(self._v) - self._slow, change, HARDER * change))
+        self._v = braked(self._v, self._slow, parameters.acceleration * elapsed)
         self._u = self._limits.apply(self._u + min(elapsed, CATCH_UP_SHARE * parameters.period) * self._v)
         self._stateless = state is None
         if state is not None:
             self._lead = self._u - state.q
         return self._u
-
-    def _lags(self, state: JointStates) -> npt.NDArray[np.bool_]:
-        """Return which joints (n,) follow their commands late and are slower than these."""
-        lead, lag = self._u - state.q, max(LAGGING, LAGGING_PERIODS * self._limits.parameters.period)
-        slower = (state.qd * self._v > 0.0) & (np.abs(state.qd) < np.abs(self._v))
-        return np.asarray(slower & (lead * state.qd > 0.0) & (np.abs(lead) > lag * np.abs(state.qd)))
 
     def _elsewhere(self, state: JointStates) -> bool:
         """Return whether the robot rests elsewhere than it is held; how far a load moves it away is seen before."""

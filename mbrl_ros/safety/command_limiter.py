@@ -7,6 +7,9 @@ For joint i with command box [l_i, h_i], previous command p_i and rate r (h_i - 
 Before a stop at distance d_i the speed towards it may be at most v_i = min(c v_max_i, sqrt(2 a_i d_i)): what the
 deceleration a_i stops in time. Above it the guard brakes an effort command, clips a velocity command, and limits the
 step of a position command to what v_i covers in a period.
+
+`stopping` brakes velocities and positions with the acceleration limit, positions of an arm that lags behind them harder
+(guard/lagging.py).
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import numpy as np
 
 from ..config.section import per_joint
 from ..config.sections.safety import SupervisorSettings
+from ..guard.lagging import braked, speed_for_lagging
 from ..robots import Robot
 from ..types import Array, Observation
 from .state_machine import Reason
@@ -48,6 +52,7 @@ class CommandLimiter:
         self.previous: Array = self.inside(np.zeros(robot.n))
         self._last_step: Array = np.zeros(robot.n)
         self._stopping_speed: Array = np.zeros(robot.n)
+        self._slow: Array | None = None  # the speed of an arm that lags, down to which it brakes harder; None: unknown
         self._fraction: Array = np.ones(robot.n)  # of the guard's speed that is allowed
 
     def reset(self, command: Array, speed: Array | None = None) -> None:
@@ -150,7 +155,7 @@ class CommandLimiter:
 
     def begin_stopping(self) -> None:
         """Let `stopping` slow down from the present speed of the command."""
-        self._stopping_speed = self._command_speed()
+        self._stopping_speed, self._slow = self._command_speed(), None
 
     def _command_speed(self) -> Array:
         """Return the speed (n,) of the last velocity or position command [rad/s or m/s]."""
@@ -161,12 +166,17 @@ class CommandLimiter:
         """Whether the last velocity or position command moves a joint."""
         return bool((np.abs(self._command_speed()) > self._band).any()) if self.robot.interface != "effort" else False
 
-    def stopping(self) -> Array:
-        """Return the next velocity or position command (n,) on the way to rest within the acceleration limits."""
-        speed = self._stopping_speed = self._stopping_speed - _within(
-            self._stopping_speed, -self._slowing, self._slowing
-        )
-        return speed if self.robot.interface == "velocity" else self.previous + self.dt * speed
+    def stopping(self, observation: Observation | None) -> Array:
+        """Return the next velocity or position command (n,) on the way to rest within the acceleration limits.
+
+        `observation`: the present state, None without one.
+        """
+        speed, positions = self._stopping_speed, self.robot.interface == "position"
+        if self._slow is None and observation is not None and positions:
+            lead, a = self.previous - observation.q, self.robot.acceleration_limit
+            self._slow = speed_for_lagging(lead, speed, observation.qd, a, self.dt)
+        speed = self._stopping_speed = braked(speed, np.inf if self._slow is None else self._slow, self._slowing)
+        return self.previous + self.dt * speed if positions else speed
 
     def limited(self, u: Array, share: float = 1.0) -> tuple[Array, int]:
         """Return u (n,) within its limits and near the previous command, and the Reason flags of what changed it.

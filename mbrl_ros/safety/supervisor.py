@@ -45,6 +45,7 @@ class Supervisor:
             "ignore": Reason.MODEL_LOST | Reason.MODEL_INCONSISTENT,
         }[settings.on_inconsistency]
         self.limiter, self.safe = CommandLimiter(robot, settings, dt), SafeCommand(robot, settings, dt)
+        self._rest = self.safe.command if robot.interface == "effort" else self.limiter.stopping
         self._watch = FaultWatch(robot, settings, dt)
         self._ramp_time = settings.ramp_time_effort if robot.interface == "effort" else settings.ramp_time
         self.state, self.cause = State.HOLD, Reason.NONE
@@ -266,12 +267,11 @@ class Supervisor:
         """Return the controller's command as far as the state lets it through."""
         if self.state is State.HOLD:
             # An effort that holds comes from the controller, whose target is then to stay; the others come to rest.
-            return u if self.robot.interface == "effort" else self.limiter.stopping()
+            return u if self.robot.interface == "effort" else self.limiter.stopping(observation)
         if self.state is State.RAMP_IN:
             weight = self._ramp**2 * (3.0 - 2.0 * self._ramp)
-            rest = self.safe.command(observation) if self.robot.interface == "effort" else self.limiter.stopping()
-            blended: Array = rest + weight * (u - rest)
-            return blended
+            rest = self._rest(observation)
+            return np.asarray(rest + weight * (u - rest))
         return u
 
     def _limited(
@@ -295,6 +295,6 @@ class Supervisor:
         if not self._safe_acts:
             self._safe_acts = True
             self.limiter.begin_stopping()
-        safe = self.safe.command(observation) if self.robot.interface == "effort" else self.limiter.stopping()
+        safe = self._rest(observation)
         u, limits = self.limiter.limited(safe)
         return Command(u, self.state, Reason(reasons | limits))

@@ -116,3 +116,36 @@ def test_a_reset_at_a_state_that_is_not_finite_poisons_nothing(interface):
     for _ in range(3):
         assert np.isfinite(watched.filter(Decision(1.0, np.zeros(2), DecisionStatus.OK), STILL).u).all()
     assert np.isfinite(watched.stale(0.1).u).all()
+
+
+@pytest.mark.parametrize("lag", (0.0, 0.02, 0.05, 0.1))
+@pytest.mark.parametrize("cause", ["hold", "failed"])
+@pytest.mark.parametrize("steady", (False, True), ids=("accelerating", "steady"))
+def test_an_arm_that_lags_behind_its_positions_goes_less_far(steady, cause, lag):
+    """It is stopped after it has accelerated for 0.13 s with the limit, or some time later; lag dq/dt = u - q."""
+    watched = Supervisor(planar_robot(interface="position"), SupervisorSettings(ramp_time=0.0), DT)
+    watched.reset(STILL)
+    speed, q, speeds = 0.0, np.zeros(2), [np.zeros(2)]
+
+    def answered(command):
+        nonlocal q
+        u = command(Observation(1.0, q, speeds[-1])).u
+        speeds.append((u - q) / DT if lag == 0.0 else (u - q) * (1.0 - np.exp(-DT / lag)) / DT)
+        q = q + DT * speeds[-1]
+
+    for k in range(100 if steady else 13):
+        speed += LIMIT * DT * (k < 13)
+        answered(
+            lambda seen: watched.filter(Decision(1.0, watched.limiter.previous + DT * speed, DecisionStatus.OK), seen)
+        )
+    begun, before, ticks = q, speeds[-1], len(speeds)
+    if cause == "hold":
+        watched.request(Request.HOLD, STILL)
+    for _ in range(200):
+        decision = Decision(1.0, watched.limiter.previous, DecisionStatus.OK)
+        answered(watched.failed if cause == "failed" else lambda seen: watched.filter(decision, seen))
+    assert (
+        -np.diff(np.array(speeds[ticks - 1 :]), axis=0).min() / DT <= 1.15 * LIMIT and np.abs(speeds[-1]).max() < 1e-3
+    )
+    lead, braking = lag * before, 0.5 * before**2 / LIMIT
+    assert (q - begun <= braking + (0.01 + 0.75 * lead if steady else 0.015 + lead)).all()
