@@ -1,10 +1,11 @@
 """Every prior with every estimator on the demo's scenario, in lockstep: a row each, the worst of the seeds.
 
-    python benchmark/priors_in_the_loop.py [--seeds 3] [--runs 2]
+    python benchmark/priors_in_the_loop.py [--seeds 3] [--runs 2] [--priors NAME...] [--estimators NAME...]
 
 The learned priors are fitted as a user would: the robot runs the scenario from nothing under other seeds, every
 transition is recorded, and the prior is fitted to them (collect, fit, act). `frozen` stops learning after 4 s, before
-the payload. A tick: learning, 30 evaluations of the prior along the plan, and two iterations of the planner.
+the payload; `known` learns nothing. A tick: learning, 30 evaluations of the prior along the plan, and two iterations of
+the planner.
 """
 
 from __future__ import annotations
@@ -92,13 +93,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", type=int, default=2, help="runs the learned priors are fitted to")
     parser.add_argument("--priors", nargs="*", help="only these")
+    parser.add_argument("--estimators", nargs="*", choices=ESTIMATORS, default=ESTIMATORS, help="only these")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         priors = {
             "integrator": {},
             "rigid_body": {"dynamics.prior": "rigid_body"},
             "rigid_body, -20 % mass": {"dynamics.prior": "rigid_body", "prior.rigid_body.mass_scale": 0.8},
-            **learned(args.runs, folder),
+            **(learned(args.runs, folder) if not args.priors or set(args.priors) & set(LEARNED) else {}),
         }
         print(
             f"{'prior':24s}{'estimator':14s}{'late [s]':>9s}{'rest [mm]':>10s}{'peak [mm]':>10s}{'back [s]':>9s}"
@@ -107,7 +109,7 @@ def main() -> None:
         for name, changes in priors.items():
             if args.priors and name not in args.priors:
                 continue
-            for estimator in ESTIMATORS:
+            for estimator in args.estimators:
                 rows = [
                     run(seed, {**changes, "dynamics.estimator": estimator})[0]
                     for seed in tqdm(range(args.seeds), desc=f"{name}, {estimator}", leave=False)

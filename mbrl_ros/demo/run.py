@@ -36,6 +36,7 @@ COMPARED_VARIANTS: dict[str, dict[str, Any]] = {
         "dynamics.estimator": "frozen",
         "dynamics.freeze_after": 0.0,
     },
+    "nominal mass, known": {"dynamics.prior": "rigid_body", "dynamics.estimator": "known"},
     "nominal -20 % mass, refit": {"dynamics.prior": "rigid_body", "prior.rigid_body.mass_scale": 0.8},
     "PID, nominal gravity": {"control.controller": "pid"},
 }

@@ -15,13 +15,18 @@ a level of 1 means that the model is consistent with what is measured, 0 that it
     hold           after `hold_after` seconds at level 0 the arm is held, until the level has stayed above one half for
                    `release_after` seconds: learning goes on meanwhile, and the hold is left when it has helped
 
-Everything here is a pure function of the last state and one innovation.
+Everything here is a pure function of the last state and one innovation. The bound is that of Hotelling's distribution
+(`NisBound`), since Sigma is estimated, too; where Sigma is known it is the chi-squared bound.
 """
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import math
+
+import numpy as np
+from scipy.special import fdtri
 
 from ..config.sections.dynamics import ConsistencySettings
 
@@ -77,3 +82,26 @@ class Consistency:
     def command_scale(self, settings: ConsistencySettings) -> float:
         """Return the factor on the command limits."""
         return 1.0 - (1.0 - settings.command_floor) * (1.0 - self.level)
+
+
+class NisBound:
+    """The 95 % bound of the NIS of n outputs whose Sigma has d degrees of freedom.
+
+    It is d n / (d - n + 1) F_0.95(n, d - n + 1), tabulated from d = n + 1 to `most`, interpolated between and constant
+    beyond; `highest` is that of n + 1.
+    """
+
+    def __init__(self, n: int, most: float):
+        dof = np.geomspace(n + 1.0, most)
+        bounds = dof * n / (dof - n + 1) * fdtri(n, dof - n + 1, 0.95)
+        self._dof: list[float] = dof.tolist()
+        self._bounds: list[float] = bounds.tolist()
+        self.highest = self._bounds[0]
+
+    def at(self, dof: float) -> float:
+        """Return the bound for `dof` degrees of freedom: np.interp, which is slow for one number."""
+        at, values = self._dof, self._bounds
+        i = bisect.bisect_right(at, dof) - 1
+        if i < 0 or i >= len(at) - 1:
+            return values[0 if i < 0 else -1]
+        return (values[i + 1] - values[i]) / (at[i + 1] - at[i]) * (dof - at[i]) + values[i]

@@ -10,7 +10,8 @@ wrong its believed stiffness is.
 
 A linear prior gives one (F, f, Sigma) for the whole horizon; any other is linearized along the last plan, which makes
 F time-varying. Estimators: `refit` uses the full posterior of W, `output_error` only its constant row (the offset of
-the prior), `frozen` is `refit` until `freeze_after` seconds of data and constant from then on.
+the prior), `frozen` is `refit` until `freeze_after` seconds of data and constant from then on, and `known` has W = 0
+without variance: the prior as it is. Sigma is estimated with every estimator, since no prior tells it.
 
 When exactly a command began to act is known only to a standard deviation sigma_d [s]: a time, since it stands for
 transport, scheduling and actuator lag. With B = d qd' / du of the last fit and u(t) the command in effect at t, to
@@ -26,12 +27,10 @@ evidence yet that loop has a gain of about one per tick, and the arm is lost wit
 
 from __future__ import annotations
 
-import bisect
 import math
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.special import fdtri
 
 from ..config import registry
 from ..config.section import Section
@@ -41,7 +40,7 @@ from ..robots import Robot
 from ..types import Array, LinearGaussianDynamics, Transition
 from .base import Innovation, Prediction, TransitionObserver
 from .compiled_posterior import make_posterior
-from .consistency import Consistency
+from .consistency import Consistency, NisBound
 from .image_jacobian import FeatureMotion
 from .outliers import TailWeights, noise_bias
 from .priors.base import Prior
@@ -50,6 +49,7 @@ from .state_equations import StateEquations
 # The prior weighs (noise / spread)^2 for the noise that is seen, within this range of the believed
 # variance: with too little weight noise is taken for motion, with too much nothing is learned.
 NOISE_RANGE = (0.1, 30.0)
+CERTAIN = 1e20  # precision of a coefficient that is known: 1 + 1/CERTAIN = 1
 
 
 class OnlineDynamics:
@@ -75,7 +75,8 @@ class OnlineDynamics:
         self.features = FeatureMotion(n, features or FeatureSettings())
         self.m = self.features.m
         self.nx, self.nu = 2 * (n + self.m), n
-        self._offset_only = settings.estimator == "output_error"
+        self._known = settings.estimator == "known"  # its one coefficient is an offset that is zero
+        self._offset_only = self._known or settings.estimator == "output_error"
         self._precision = self._precision_of(prior.spread)
         self.posterior = make_posterior(
             self._precision,
@@ -86,10 +87,8 @@ class OnlineDynamics:
         )
         self._tails, self._stopped = TailWeights(n, settings.tails), False
         g = min(settings.noise_forgetting, 0.9999)
-        dof = np.geomspace(n + 1.0, max(2.0 * n, self.posterior.noise_dof, (1.0 + g) / (1.0 - g)))
-        bounds = dof * n / (dof - n + 1) * fdtri(n, dof - n + 1, 0.95)
-        self._bounds = dof.tolist(), bounds.tolist()
-        self.nis_bound: float = self._bounds[1][0]
+        self._nis_bound = NisBound(n, max(2.0 * n, self.posterior.noise_dof, (1.0 + g) / (1.0 - g)))
+        self.nis_bound: float = self._nis_bound.highest
         self._observer: TransitionObserver | None = None
         self._start: float | None = None
         self._command_rows, self.failed = slice(2 * n, 3 * n), False  # of the regressors
@@ -118,6 +117,8 @@ class OnlineDynamics:
 
         `reliable`: it is known well enough when commands acted for the prior to learn from the fitted input gain.
         """
+        if self._known:
+            self.prior.move_to(q)
         if self._offset_only or self._stopped:
             return
         if reliable and self._input_gain is not None:
@@ -134,6 +135,9 @@ class OnlineDynamics:
 
     def restore(self, evidence: dict[str, Array]) -> None:
         """Take up what `evidence` returned, here or in another process with the same robot and settings."""
+        if self._known:  # the noise alone, also of an estimator that learned an offset
+            zeros = {name: np.zeros_like(evidence[name]) for name in ("S", "C")}
+            evidence = {**evidence, **zeros, "precision": self._precision}
         self.posterior.restore(evidence)
         if not self._offset_only:
             change = self.prior_gain(np.zeros(self.nx)) - evidence["prior_gain"]
@@ -185,7 +189,7 @@ class OnlineDynamics:
             D = 0.5 * np.add.reduce(change * change, axis=1)
             rho = float((timing_std / self.dt) ** 2 * np.maximum.reduce(D / posterior.variance))
             nis *= posterior.inflation / (posterior.inflation + rho)
-        self.nis_bound = _interpolated(posterior.noise_dof, *self._bounds)
+        self.nis_bound = self._nis_bound.at(posterior.noise_dof)
         return Prediction(
             transition,
             Innovation(posterior.error.copy(), (posterior.inflation + rho) * posterior.Sigma, nis, self.nis_bound),
@@ -213,7 +217,7 @@ class OnlineDynamics:
         if self._start is None:
             self._start = transition.stamp
         learned_enough = transition.stamp - self._start >= self.settings.freeze_after
-        self._stopped = self.settings.estimator == "frozen" and learned_enough
+        self._stopped = self._known or self.settings.estimator == "frozen" and learned_enough
         if not self._stopped:
             forgetting = self.consistency.forgetting(self.settings.forgetting, self.settings.surprise_forgetting)
             self.posterior.add(prediction.regressors, prediction.y, forgetting, weight)
@@ -223,7 +227,7 @@ class OnlineDynamics:
             spread = self.prior.spread_at(x, u)
             precision = self._precision if spread is self.prior.spread else self._precision_of(spread)
             np.multiply(precision, strength, out=self.posterior.precision)
-        self.posterior.add_innovation(weight)  # also when frozen: the noise it reports stays right
+        self.posterior.add_innovation(weight)  # also where nothing else is learned: the noise it reports stays right
         return prediction.innovation
 
     def fit(self, x: Array, u: Array, X: Array | None = None, U: Array | None = None) -> LinearGaussianDynamics:
@@ -256,6 +260,8 @@ class OnlineDynamics:
 
     def _precision_of(self, spread: Array) -> Array:
         """Return the precision of the coefficients, in units of the believed noise."""
+        if self._known:
+            return np.full(1, CERTAIN)
         return np.array((self.settings.noise / (spread[-1:] if self._offset_only else spread)) ** 2)
 
     def regressors(self, x: Array, u: Array) -> Array:
@@ -273,14 +279,6 @@ def _wrong_shape(transition: Transition, nx: int, nu: int) -> ShapeError:
     """Return the error that names the first part of the transition with a wrong shape."""
     parts = (("x", transition.x, nx), ("x_next", transition.x_next, nx), ("u", transition.u, nu))
     return next(ShapeError(f"transition.{name}", (size,), v.shape) for name, v, size in parts if v.shape != (size,))
-
-
-def _interpolated(x: float, at: list[float], values: list[float]) -> float:
-    """Interpolate `values` at the rising points `at`, constant beyond them: np.interp, which is slow for one x."""
-    i = bisect.bisect_right(at, x) - 1
-    if i < 0 or i >= len(at) - 1:
-        return values[0 if i < 0 else -1]
-    return (values[i + 1] - values[i]) / (at[i + 1] - at[i]) * (x - at[i]) + values[i]
 
 
 def build_dynamics(

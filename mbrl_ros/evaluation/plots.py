@@ -13,7 +13,7 @@ from ..types import Array
 from .scores import WITHOUT_U, Trace
 
 LEVELS = np.linspace(0.05, 0.99, 40)
-STYLES = {"refit": "-", "output_error": "--", "frozen": ":"}
+STYLES = {"refit": "-", "output_error": "--", "frozen": ":", "known": "-."}
 SECONDS_SHOWN = 3.0  # [s] of the time plots
 
 

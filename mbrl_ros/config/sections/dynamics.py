@@ -15,8 +15,8 @@ class DynamicsSettings(Section):
     estimator: str = setting(
         "refit",
         "refit: the full posterior; output_error: only the offset of the prior is corrected; frozen: "
-        "learning stops after freeze_after",
-        choices=("refit", "output_error", "frozen"),
+        "learning stops after freeze_after; known: the prior as it is, of which nothing is learned but the noise",
+        choices=("refit", "output_error", "frozen", "known"),
     )
     prior: str = setting(
         "integrator", "model before any data: a prior of mbrl_ros/dynamics/priors or the name of a plug-in"

@@ -204,6 +204,7 @@ def test_settling_is_the_last_entry_that_stays():
         {"control.planner": "lqr"},
         {"dynamics.prior": "rigid_body"},
         {"dynamics.prior": "rigid_body", "dynamics.estimator": "output_error"},
+        {"dynamics.prior": "rigid_body", "dynamics.estimator": "known"},
         {"control.delay": 1.0, "planner.backend": "casadi"},
     ],
 )

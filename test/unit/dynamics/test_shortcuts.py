@@ -5,7 +5,7 @@ import pytest
 
 from mbrl_ros.costs import CostContext, build_cost, command_change
 from mbrl_ros.dynamics.compiled_posterior import make_posterior
-from mbrl_ros.dynamics.online import _interpolated
+from mbrl_ros.dynamics.consistency import NisBound
 from mbrl_ros.dynamics.posterior import RegressionPosterior
 from mbrl_ros.dynamics.velocity_gate import VelocityGate
 
@@ -43,11 +43,10 @@ def test_no_joint_is_beyond_the_threshold_while_the_nis_is_below_its_square(seed
 
 
 def test_interpolation_is_numpys():
-    at, values = np.linspace(8.0, 100.0, 50), np.linspace(3.0, 1.0, 50) ** 3
-    for x in [*np.random.default_rng(1).uniform(0.0, 120.0, 200), *at]:
-        assert _interpolated(float(x), at.tolist(), values.tolist()) == pytest.approx(
-            np.interp(x, at, values), rel=1e-13
-        )
+    bound = NisBound(7, 100.0)
+    for x in [*np.random.default_rng(1).uniform(0.0, 120.0, 200), *bound._dof]:
+        assert bound.at(float(x)) == pytest.approx(np.interp(x, bound._dof, bound._bounds), rel=1e-13)
+    assert bound.at(0.0) == bound.highest
 
 
 @pytest.mark.parametrize("make", (RegressionPosterior, make_posterior))

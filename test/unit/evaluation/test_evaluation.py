@@ -165,7 +165,7 @@ def test_a_recording_without_commands_is_evaluated_without(tmp_path):
     assert {
         estimator
         for estimator, _ in evaluate_command.traces_of(_arguments(), recording.without_u(), anonymous_robot(recording))
-    } == {"refit", "output_error", "frozen"}
+    } == set(ESTIMATORS)
 
 
 def _arguments():
