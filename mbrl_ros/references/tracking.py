@@ -9,6 +9,8 @@ over the duration T, a ramp takes
 
 Where velocity or acceleration would leave the limits, all times are stretched by one factor c >= 1: times c t_k,
 velocities v_k / c, accelerations a_k / c^2. The velocity at the beginning is what it is, so c is found by iteration.
+Where only the way to the first point is too short for its time, as with dense points and a reference that is a little
+beside them or moves, all points come later by what that way needs, if the motion ends sooner so than with c alone.
 """
 
 from __future__ import annotations
@@ -68,23 +70,36 @@ def motion_through(
         Limits (n,).
     late
         Whether points before were left out: the way to the first one may then be too short for its time, and is
-        lengthened for itself.
+        lengthened for itself. Otherwise it is lengthened only where the motion ends sooner for it.
 
     Raises
     ------
     TargetError
         No factor makes the limits hold, because of the velocity at the beginning.
     """
-    delay = _delay(start, points, velocity, acceleration) if late else 0.0
-    points = dataclasses.replace(points, times=points.times + delay)
-    slowdown = 1.0
+    asked = None if late else _stretched(start, points, velocity, acceleration, 0.0)
+    if asked is not None and asked.slowdown == 1.0:
+        return asked
+    delay = _delay(start, points, velocity, acceleration)
+    lengthened = _stretched(start, points, velocity, acceleration, delay) if late or delay > 0.0 else None
+    found = [motion for motion in (asked, lengthened) if motion is not None]
+    if not found:
+        raise TargetError("a trajectory cannot be joined within the limits from where the reference is")
+    return min(found, key=lambda motion: float(motion.lengths.sum()))
+
+
+def _stretched(
+    start: MotionState, points: Waypoints, velocity: Array, acceleration: Array, delay: float
+) -> TrackingMotion | None:
+    """Return the motion through points that come `delay` [s] later, with the smallest factor; None without one."""
+    points, slowdown = dataclasses.replace(points, times=points.times + delay), 1.0
     for _ in range(STRETCHINGS):
         motion = _motion(start, points, slowdown, acceleration, delay)
         factor = motion.demand(velocity, acceleration)
         if factor <= 1.0 + TIME_ROUNDING:
             return motion
         slowdown *= factor
-    raise TargetError("a trajectory cannot be joined within the limits from where the reference is")
+    return None
 
 
 def check_range(motion: Piecewise, robot: Robot, since: float = 0.0) -> None:

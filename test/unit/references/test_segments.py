@@ -93,8 +93,8 @@ def test_limits_hold_and_what_is_promised_is_continuous(kind, seed):
     assert (np.abs(np.diff(v, axis=0)) <= ACCELERATION * step * (1.0 + 1e-6)).all()  # and so is the velocity
     assert q[0] == pytest.approx(start[0]) and v[0] == pytest.approx(start[1])
     assert q[-1] == pytest.approx(given.Q[-1]) and v[-1] == pytest.approx(0.0, abs=1e-9)
-    assert motion.duration == pytest.approx(motion.slowdown * given.times[-1])
-    for t, point in zip(motion.slowdown * given.times, given.Q, strict=True):
+    assert motion.duration == pytest.approx(motion.slowdown * (given.times[-1] + motion.delay))
+    for t, point in zip(motion.slowdown * (given.times + motion.delay), given.Q, strict=True):
         assert (np.abs(motion.at_time(t)[0] - point) <= motion.deviation + 1e-9).all()
     if kind in ("cubic", "quintic"):
         assert motion.deviation.max() == 0.0
@@ -127,8 +127,30 @@ def test_a_late_start_lengthens_only_the_way_to_the_first_point():
     given = Waypoints.of([0.01, 5.0], [[0.5, 0.0, 0.0], [0.6, 0.0, 0.0]])
     late = motion_through(rest(), given, VELOCITY, ACCELERATION, late=True)
     assert late.slowdown < 1.2 and late.duration < 8.0 and "first point" in late.describe()
-    whole = motion_through(rest(), given, VELOCITY, ACCELERATION, late=False)
-    assert whole.duration > 60.0
+    asked = motion_through(rest(), given, VELOCITY, ACCELERATION, late=False)
+    assert asked.duration == late.duration and asked.describe() == late.describe()
+
+
+@pytest.mark.parametrize("offset, speed", ((0.01, 0.0), (0.1, 0.0), (0.0, -0.5), (0.05, -0.5)))
+def test_a_dense_trajectory_is_joined_from_beside_it_without_being_slowed_down(offset, speed):
+    """500 points in 10 s from rest to rest; to reach the first one in 20 ms would slow all of it down many times."""
+    times = np.linspace(0.02, 10.0, 500)
+    s = times / 10.0
+    Q = np.outer(10.0 * s**3 - 15.0 * s**4 + 6.0 * s**5, [1.5, -1.0, 0.5])
+    V = np.outer(30.0 * s**2 - 60.0 * s**3 + 30.0 * s**4, [0.15, -0.1, 0.05])
+    start = (np.full(3, offset), np.full(3, speed), np.zeros(3))
+    motion = motion_through(start, Waypoints.of(times, Q, V), VELOCITY, ACCELERATION, late=False)
+    assert motion.slowdown < 1.001 and 0.0 < motion.delay < 1.5
+    _, q, v, a = sampled(motion)
+    assert (np.abs(v) <= VELOCITY * (1.0 + 1e-6)).all() and (np.abs(a) <= ACCELERATION * (1.0 + 1e-6)).all()
+    for t, point in zip(times + motion.delay, Q, strict=True):
+        assert motion.at_time(t)[0] == pytest.approx(point, abs=1e-3)
+    assert "first point" in motion.describe()
+
+
+def test_the_way_to_the_first_point_is_not_lengthened_where_that_would_take_longer():
+    given = Waypoints.of([1.0, 1.2], [[0.5, 0.0, 0.0], [1.5, 0.0, 0.0]])  # the second way is the one that is too short
+    assert motion_through(rest(), given, VELOCITY, ACCELERATION, late=False).delay == 0.0
 
 
 def test_the_swing_between_two_points_is_found():
