@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import secrets
 from pathlib import Path
 from typing import Any
 
-from ._bench import at_least, known, writable
+from ._bench import at_least, known, one_thread, writable
 from ._settings import assignments
 
 HELP = "start many arms from nothing under many conditions, with this controller and with others"
 COMMANDED = ("effort", "velocity", "position")
 SEEDS, DRAWN = 3, 3
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,8 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
-    for variable in THREADS:  # before numpy is there, and for the processes: the arrays are small
-        os.environ.setdefault(variable, "1")
+    one_thread()  # also of the processes that it starts
     from ..bench.robots import campaign, judgement, report
     from ..console.progress import Progress
     from ..exceptions import ConfigurationError

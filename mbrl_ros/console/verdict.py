@@ -230,3 +230,11 @@ def of_fault_bench(
             False, f"only {', '.join(unjudged)} could be judged", None, f"the notes above; {BUSY} and run it again"
         )
     return PASS
+
+
+def of_tick_bench(result: Mapping[str, Any]) -> Verdict:
+    """Judge the bench of a tick by its result."""
+    if result["instructions"] is None:
+        return Verdict(False, f"no instructions were counted: {result['reason']}", None, "install perf or valgrind")
+    late = late_machine(result["late_fraction"])
+    return Verdict(False, late, None, f"{BUSY}, or a lower --rate") if late else PASS

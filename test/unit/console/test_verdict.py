@@ -138,6 +138,11 @@ def test_replays_recordings_and_benches_say_whether_they_are_valid():
     assert "answers late (6 % of the ticks at 200 Hz)" in verdict.of_node_bench({"200": {"missed_fraction": 0.06}}).why
     assert "no state was answered" in verdict.of_node_bench({"200": {"missed_fraction": 1.0}}).why
     assert "acted in only 10 %" in verdict.of_node_bench({"200": {"missed_fraction": 0.0, "acting_fraction": 0.1}}).why
+    tick = {"instructions": 1e6, "reason": None, "late_fraction": 0.05}
+    assert verdict.of_tick_bench(tick).passed
+    assert "answers late (6 % of the ticks)" in verdict.of_tick_bench({**tick, "late_fraction": 0.06}).why
+    uncounted = verdict.of_tick_bench({**tick, "instructions": None, "reason": "no perf"})
+    assert uncounted.why == "no instructions were counted: no perf" and uncounted.code == 1
     counts = {"bad_messages": 8, "kills": 2, "unrecovered": 0}
     assert verdict.of_fault_bench(counts, ("unrecovered",), (8, 2)).passed
     assert verdict.of_fault_bench({**counts, "unrecovered": 1}, ("unrecovered",), (8, 2)).why == "1 unrecovered"
