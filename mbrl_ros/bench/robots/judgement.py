@@ -8,7 +8,7 @@ from ...console.verdict import Verdict
 from .arms import ARMS
 from .campaign import Results
 from .conditions import NOMINAL
-from .controllers import OURS
+from .controllers import OURS, TOLD
 from .report import Cell, cells
 
 REACHED_SHARE = 0.97  # of the targets under conditions that are not nominal
@@ -39,7 +39,7 @@ def shortcomings(results: Results) -> list[str]:
             name = "nominal" if nominal else "other conditions"
             wrong.append(f"{name}: {reached} of {targets} targets reached, {100 * needed:.0f} % wanted")
     for cell in ours:
-        peers = [c for c in every if c[:3] == cell[:3] and c.controller != OURS]
+        peers = [c for c in every if c[:3] == cell[:3] and c.controller not in (OURS, TOLD)]
         wrong += [f"{' '.join(cell[:3])}: {what}" for what in _of_cell(cell, peers)]
     return wrong
 

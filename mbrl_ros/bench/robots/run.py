@@ -73,7 +73,7 @@ def run(task: Task) -> Numbers:
         overrides=task.overrides,
     )
     condition = CONDITIONS[task.condition]
-    controller = build(task.controller, case.robot, case.configuration)
+    controller = build(task.controller, case.robot, case.configuration, case.plant.settings)
     loop = Loop(case.plant, controller, case.configuration, lost_states=condition.lost_states)
     built = time.perf_counter()
     loop.until(HOLD_TIME)

@@ -58,7 +58,8 @@ KEPT = {
 def started(arm, condition, seed, seconds, **settings):
     """A loop of `seconds` [s] from nothing."""
     prepared = case.prepare(ARMS[arm], CONDITIONS[condition], seed, 1, overrides=settings)
-    loop = Loop(prepared.plant, build("mpc", prepared.robot, prepared.configuration), prepared.configuration)
+    controller = build("mpc", prepared.robot, prepared.configuration, prepared.plant.settings)
+    loop = Loop(prepared.plant, controller, prepared.configuration)
     loop.until(min(seconds, 0.5))
     loop.go_to(prepared.course.targets[0])
     loop.until(seconds)

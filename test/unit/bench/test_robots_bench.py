@@ -17,6 +17,7 @@ if present("mujoco"):
     from mbrl_ros.bench.robots import campaign, case, conditions, controllers, judgement, report, run, targets
     from mbrl_ros.bench.robots.arms import ARMS, Arm
     from mbrl_ros.bench.robots.loop import Loop, Row
+    from mbrl_ros.simulation.plant import Plant
 
 pytestmark = needs("mujoco", "adam", "matplotlib")
 
@@ -100,7 +101,7 @@ def test_a_condition_of_some_interfaces_is_run_with_those_only():
 # --- runs -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("controller", ["mpc", "pid"])
+@pytest.mark.parametrize("controller", ["mpc", "mpc_known", "pid"])
 def test_a_run_gives_every_number(hurried, controller):
     found = run.run(run.Task("small", "effort", "payload", controller, 0))
     assert {"reached", "targets", "rest_mm", "sag_mm", "lost", "speed_fraction", "outside_limits"} <= set(found)
@@ -114,9 +115,23 @@ def test_a_run_gives_every_number(hurried, controller):
     }
 
 
+def test_the_known_model_is_that_of_the_plant_and_nobody_else_is_told(hurried):
+    halved = {"mass_factor": 0.5, "armature": (0.02,)}
+    prepared = case.prepare(ARMS["small"], conditions.Condition("light", halved), 0, 1)
+    parts = prepared.robot, prepared.configuration, prepared.plant.settings
+    known, ours = controllers.build("mpc_known", *parts).dynamics, controllers.build("mpc", *parts).dynamics
+    x, u = np.zeros(4), np.zeros(2)
+    q, step = x[:2], known.dt
+    at_rest = Plant(prepared.plant.settings.replace(initial_position=(0.0, 0.0), frictionloss=(0.0,)), prepared.robot)
+    carried = at_rest.holding_effort(q)
+    np.testing.assert_allclose(known.prior.mean(x, carried), 0.0, atol=1e-9)
+    assert np.abs(known.prior.mean(x, u)).max() > 5.0 * step and known.settings.estimator == "known"
+    assert ours.settings.estimator == "refit" and not ours.prior.mean(x, u).any()
+
+
 def test_a_lost_arm_names_cause_and_time_and_how_far_it_had_moved(hurried):
     prepared = case.prepare(ARMS["small"], conditions.CONDITIONS["nominal"], 0, 2)
-    controller = controllers.build("pid", prepared.robot, prepared.configuration)
+    controller = controllers.build("pid", prepared.robot, prepared.configuration, prepared.plant.settings)
     loop = Loop(prepared.plant, controller, prepared.configuration)
     loop.until(0.05)
     prepared.plant.push(0, 20.0)  # far above the limit of 3 rad/s
@@ -130,9 +145,8 @@ def test_a_lost_arm_names_cause_and_time_and_how_far_it_had_moved(hurried):
 
 def test_of_a_lost_arm_the_warning_before_the_loss_counts_and_of_others_the_first(hurried):
     prepared = case.prepare(ARMS["small"], conditions.CONDITIONS["nominal"], 0, 1)
-    loop = Loop(
-        prepared.plant, controllers.build("pid", prepared.robot, prepared.configuration), prepared.configuration
-    )
+    controller = controllers.build("pid", prepared.robot, prepared.configuration, prepared.plant.settings)
+    loop = Loop(prepared.plant, controller, prepared.configuration)
     row = Row(np.zeros(3), np.zeros(2), np.zeros(2), np.zeros(2), int(State.ACTIVE))
     loop.rows = [row] * 400
     assert loop.spoke() is None
@@ -236,6 +250,8 @@ def test_a_rest_error_may_be_a_little_above_the_best_of_the_others():
     by_controller["pid"] = {"0": numbers(rest_mm=2.0)}
     assert judgement.shortcomings(found) == []
     by_controller["pid_gravity"] = {"0": numbers(rest_mm=1.8)}
+    assert "2.16 allowed" in judgement.shortcomings(found)[0]
+    by_controller["mpc_known"] = {"0": numbers(rest_mm=0.1)}  # it is told what no other knows
     assert "2.16 allowed" in judgement.shortcomings(found)[0]
     by_controller["pid_gravity"] = {"0": numbers(rest_mm=0.1, reached=1)}  # it did not reach its targets
     assert judgement.shortcomings(found) == []

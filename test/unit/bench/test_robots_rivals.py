@@ -26,7 +26,8 @@ def plant_of(robot, **changes):
 
 
 def built(name, robot):
-    return controllers.build(name, robot, Configuration.from_flat({"robot.interface": robot.interface}))
+    configuration = Configuration.from_flat({"robot.interface": robot.interface})
+    return controllers.build(name, robot, configuration, PlantSettings())
 
 
 def closed_loop(plant, controller, seconds):
