@@ -136,8 +136,7 @@ class OnlineDynamics:
     def restore(self, evidence: dict[str, Array]) -> None:
         """Take up what `evidence` returned, here or in another process with the same robot and settings."""
         if self._known:  # the noise alone, also of an estimator that learned an offset
-            zeros = {name: np.zeros_like(evidence[name]) for name in ("S", "C")}
-            evidence = {**evidence, **zeros, "precision": self._precision}
+            evidence = {**evidence, "S": np.zeros((1, 1)), "C": np.zeros((1, self.n)), "precision": self._precision}
         self.posterior.restore(evidence)
         if not self._offset_only:
             change = self.prior_gain(np.zeros(self.nx)) - evidence["prior_gain"]
@@ -232,8 +231,7 @@ class OnlineDynamics:
 
     def fit(self, x: Array, u: Array, X: Array | None = None, U: Array | None = None) -> LinearGaussianDynamics:
         """Return the model about (x (nx,), u (nu,)); a nonlinear prior is linearized along X (H, nx), U (H, nu)."""
-        n = self.n
-        joints = x[: 2 * n]
+        n, joints = self.n, x[: 2 * self.n]
         # a frozen model stays the affine map it was: about a new center the prior would enter again
         W = self.posterior.W if self._stopped else self.posterior.condition(self._center(joints, u))
         self.failed = self.posterior.failed
@@ -252,8 +250,11 @@ class OnlineDynamics:
             if self._servo is not None:
                 slope[:, :, self._servo] -= by_command
         self._input_gain = slope[0, :, 2 * n :]
-        self._expectation = mean[0] + W[-1], u
-        offset = mean + W[-1] - (jacobian @ np.concatenate((X, U), axis=1)[:, :, None])[:, :, 0]
+        Z, expected = np.concatenate((X, U), axis=1), mean[0] + W[-1]
+        if not self.prior.linear:  # mean[0] is that at the first stage of the plan
+            expected += jacobian[0] @ (np.concatenate((joints, u)) - Z[0])
+        self._expectation = expected, u
+        offset = mean + W[-1] - (jacobian @ Z[:, :, None])[:, :, 0]
         if not self._offset_only:
             offset -= W[:-1].T @ self.posterior.center
         return self._equations.assemble(slope, offset, self.posterior.Sigma, self.features.G)

@@ -73,6 +73,20 @@ def test_a_nonlinear_prior_is_linearized_along_the_plan_at_every_tick():
         dynamics.update(transition)
 
 
+@needs("adam")
+@pytest.mark.parametrize("estimator", ["known", "refit", "output_error"])
+def test_the_expectation_is_the_models_at_the_present_state_also_where_the_plan_begins_elsewhere(estimator):
+    n, robot, rng = 2, planar_robot(), np.random.default_rng(4)
+    dynamics = known(robot, **{"dynamics.prior": "rigid_body", "dynamics.estimator": estimator})
+    for transition in transitions(dynamics.prior, n, 50, bias=0.1):
+        x, u = transition.x, transition.u
+        X, U = x + 0.1 * rng.standard_normal((5, 2 * n)), u + rng.standard_normal((5, n))
+        predicted = dynamics.fit(x, u, X, U).predict(x, u)
+        np.testing.assert_allclose(dynamics.expectation[0], predicted[n:] - x[n:], atol=1e-12)
+        np.testing.assert_array_equal(dynamics.expectation[1], u)
+        dynamics.update(transition)
+
+
 def test_nothing_is_learned_but_the_noise():
     n, robot = 3, planar_robot(3)
     dynamics = known(robot, **{"dynamics.noise": 0.5})
