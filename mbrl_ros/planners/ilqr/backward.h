@@ -112,8 +112,8 @@ static void curvature(const Work& w, const Matrices& m, long long t, Lane* out) 
 static void record(double* trace, const Matrices& m, long long t);
 
 // Fills K, K_u, k, Q_uu of w. The model predicts J(alpha) - J = alpha slope + alpha^2 curve. False: Q_uu + mu I is not
-// positive definite at some stage.
-static bool backward(const Tick& tick, Work& w, double& slope, double& curve) {
+// positive definite over the free commands of some stage. SECOND_ORDER: with the second derivatives of phi.
+template <bool SECOND_ORDER> static bool backward(const Tick& tick, Work& w, double& slope, double& curve) {
   Matrices m;
   BoxQP box;
   begin_value(tick, w, m);
@@ -123,7 +123,7 @@ static bool backward(const Tick& tick, Work& w, double& slope, double& curve) {
     const double* e = (const double*)w.expansion[t / LANES] + t % LANES;  // entry n of this stage's expansion: e[n * LANES]
     const double* h = e + NZ * LANES;
     Lane c[N_CURVE + 1];
-    curvature(w, m, t, c);
+    if constexpr (SECOND_ORDER) curvature(w, m, t, c);
 
     by_rows<rows_at_once(FB), 0, NX>(TimesF{m, F});
     if constexpr (NV > 0)
@@ -132,7 +132,7 @@ static bool backward(const Tick& tick, Work& w, double& slope, double& curve) {
     if constexpr (NV > 0)
       for (int i = 0; i < NU; i++) for (int j = 0; j < NU; j++) at(m.Qu[i], NX + j) += m.V[NF + i][NF + j];
     each<N_U>([&](auto n) { at(m.Qu[U_ENTRY[n][0]], U_ENTRY[n][1]) += h[U_ENTRY[n][2] * LANES]; });
-    for (int n = 0; n < N_CU; n++) at(m.Qu[CU_ENTRY[n][0]], CU_ENTRY[n][1]) += c[CU_ENTRY[n][2]].v[0];
+    for (int n = 0; n < (SECOND_ORDER ? N_CU : 0); n++) at(m.Qu[CU_ENTRY[n][0]], CU_ENTRY[n][1]) += c[CU_ENTRY[n][2]].v[0];
     vec gradient[1][FB] = {};
     multiply<1, FB, NX>(gradient, m.s, 0, 1, F);
     for (int i = 0; i < NF; i++) m.q[i] = e[i * LANES] + at(gradient[0], i);
@@ -178,7 +178,7 @@ static bool backward(const Tick& tick, Work& w, double& slope, double& curve) {
     state_rows<0>(m, F);
     if constexpr (NV > 0) by_rows<rows_at_once(ZB), NF, NZ>(PreviousRows{m});
     each<N_V>([&](auto n) { m.V[V_ENTRY[n][0]][V_ENTRY[n][1]] += h[V_ENTRY[n][2] * LANES]; });
-    for (int n = 0; n < N_CV; n++) m.V[CV_ENTRY[n][0]][CV_ENTRY[n][1]] += c[CV_ENTRY[n][2]].v[0];
+    for (int n = 0; n < (SECOND_ORDER ? N_CV : 0); n++) m.V[CV_ENTRY[n][0]][CV_ENTRY[n][1]] += c[CV_ENTRY[n][2]].v[0];
     if (t > 0) add_limits(tick, w.X + t * NX, m.V, m.s);
     kl_term.add_to(m.V);
     if (tick.mu > 0.0)  // the gains are those of Q_uu + mu I, their value is that under Q_uu

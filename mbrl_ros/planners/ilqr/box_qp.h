@@ -1,4 +1,5 @@
-// min 1/2 k^T Q k + q^T k, lower <= k <= upper, by projected Newton (Tassa, Mansard & Todorov 2014, algorithm 1).
+// min 1/2 k^T Q k + q^T k, lower <= k <= upper, by projected Newton (Tassa, Mansard & Todorov 2014, algorithm 1). Q need
+// only be positive definite over the commands at none of their bounds; k is then a local minimum, from 0 downhill.
 #pragma once
 #include "tick.h"
 
@@ -7,15 +8,18 @@ struct BoxQP {
   double L[NU][NU], inverse[NU];
   bool clamped[NU];
 
-  // Fills k, L, inverse and clamped. False if Q is not positive definite.
+  // Fills k, L, inverse and clamped. False if Q is not positive definite over the free commands.
   bool minimise(const double (&Q)[NU][NU], const double* q, const double* lower, const double* upper, double* k) {
     double g[NU], gradient[NU], step[NU], d[NU], Qd[NU];
     bool all_free = true;  // so far
     bool on_face = false;  // k minimises over its free commands
     for (int i = 0; i < NU; i++) clamped[i] = false;
-    if (!factorize(Q)) return false;
-    for (int i = 0; i < NU; i++)  // begin on the bounds that each command would meet if it were alone
-      k[i] = -q[i] > upper[i] * Q[i][i] ? upper[i] : -q[i] < lower[i] * Q[i][i] ? lower[i] : clamp(0.0, lower[i], upper[i]);
+    bool factorized = factorize(Q);
+    if (KL_CONSTRAINED && !factorized) return false;  // there Q is the precision of a Gaussian
+    for (int i = 0; i < NU; i++) {  // begin on the bounds that each command would meet if it were alone
+      k[i] = clamp(0.0, lower[i], upper[i]);
+      if (factorized) k[i] = -q[i] > upper[i] * Q[i][i] ? upper[i] : -q[i] < lower[i] * Q[i][i] ? lower[i] : k[i];
+    }
     for (int i = 0; i < NU; i++) {
       g[i] = q[i];
       for (int j = 0; j < NU; j++) g[i] += Q[i][j] * k[j];
@@ -29,7 +33,8 @@ struct BoxQP {
         clamped[i] = now;
       }
       if (!changed && on_face) return true;
-      if (changed) factorize(Q);
+      if (changed || !factorized) factorized = factorize(Q);
+      if (!factorized) return false;
       for (int i = 0; i < NU; i++) gradient[i] = clamped[i] ? 0.0 : g[i];
       solve(gradient, step);
       on_face = true;

@@ -2,6 +2,9 @@ r"""Quadratic programmes with bounds, by projected Newton (Tassa, Mansard & Todo
 
     min 1/2 k^T Q k + q^T k,    lower <= k <= upper
 
+Q need only be positive definite over the commands that are at none of their bounds in the end: with the second
+derivatives of a model (DDP) the whole of it often is not, while its bounds hold the others. k is then a local minimum.
+
 The specification of box_qp.h.
 """
 
@@ -13,19 +16,28 @@ from ...types import Array
 
 
 class NotPositiveDefinite(Exception):
-    """Q is not positive definite."""
+    """Q is not positive definite over the free commands."""
 
 
-def box_step(Q: Array, q: Array, lower: Array, upper: Array, Q_uy: Array) -> tuple[Array, Array]:
+def box_step(Q: Array, q: Array, lower: Array, upper: Array, Q_uy: Array, convex: bool = False) -> tuple[Array, Array]:
     """Solve for the step k (nu,) and its gain K (nu, ny).
 
     k minimises 1/2 k^T Q k + q^T k within its bounds; K = -Q^-1 Q_uy on the commands at none of them, 0 on the others.
-    The search begins at the bounds that each command would meet if it were alone. Raises NotPositiveDefinite.
+    The search begins at the bounds that each command would meet if it were alone, or at 0 where Q is not positive
+    definite: it only goes downhill, so that k is never worse than no step. Raises NotPositiveDefinite where Q is not
+    over the free commands, or with `convex` as a whole.
     """
-    inverse = _inverse_factor(Q)
-    D = np.diag(Q)
-    k = np.where(-q > upper * D, upper, np.where(-q < lower * D, lower, np.clip(0.0, lower, upper)))
-    on_face, clamped = False, np.zeros(len(q), dtype=bool)
+    k, clamped = np.clip(0.0, lower, upper), np.zeros(len(q), dtype=bool)
+    factorized, inverse = True, np.zeros_like(Q)
+    try:
+        inverse = _inverse_factor(Q)
+        D = np.diag(Q)
+        k = np.where(-q > upper * D, upper, np.where(-q < lower * D, lower, k))
+    except NotPositiveDefinite:
+        if convex:
+            raise
+        factorized = False
+    on_face = False
     for _ in range(20 * len(q) + 20):
         g = q + Q @ k
         now = ((k <= lower) & (g > 0.0)) | ((k >= upper) & (g < 0.0))
@@ -33,7 +45,8 @@ def box_step(Q: Array, q: Array, lower: Array, upper: Array, Q_uy: Array) -> tup
         clamped = now
         if on_face and not changed:
             break
-        if changed:
+        if changed or not factorized:
+            factorized = True
             inverse = _inverse_factor(np.where(now | now[:, None], np.eye(len(q)), Q))
         free = np.where(clamped, 0.0, g)
         step = inverse.T @ (inverse @ free)

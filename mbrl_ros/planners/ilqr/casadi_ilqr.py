@@ -54,10 +54,10 @@ class CasadiIlqr(NumpyIlqr):
             for S, rolled in self._rolled.items()
         }
 
-    def backward(self) -> tuple[float, float]:
+    def backward(self, second_order: bool = False) -> tuple[float, float]:
         """See `NumpyIlqr.backward`."""
-        if self.tick.eta or self.problem.second_order:
-            return super().backward()
+        if self.tick.eta or second_order:
+            return super().backward(second_order)
         H, nx, ny, precision = self.horizon, self.nx, self.ny, self.tick.precision
         g, G, V, s = self.g, self.G, np.zeros((ny, ny)), np.zeros(ny)
         V[:nx, :nx], s[:nx] = self.G_last, self.g_last

@@ -28,6 +28,18 @@ static bool keep_best(Tick& tick, Work& w, const double* costs, const double* me
   return true;
 }
 
+// One backward pass: with the second derivatives of the model near a minimum, else Gauss-Newton, with as much
+// regularization as that needs. False: MU_MAX is not enough.
+static bool step_down(Tick& tick, Work& w, double merit, double& slope, double& curve) {
+  if (CURVATURE && backward<true>(tick, w, slope, curve) && -(slope + curve) <= NEAR_MINIMUM * (1.0 + std::fabs(merit)))
+    return true;
+  while (!backward<false>(tick, w, slope, curve)) {
+    increase_regularization(tick);
+    if (tick.mu > MU_MAX) return false;
+  }
+  return true;
+}
+
 static Status iterate(Tick& tick, Work& w) {
   const auto begin = std::chrono::steady_clock::now();
   double costs[LANES], merits[LANES], slope, curve, merit = INFINITY;
@@ -42,10 +54,7 @@ static Status iterate(Tick& tick, Work& w) {
       merit += sharpen(tick, w.X);
       expand(tick, w);
     }
-    while (!backward(tick, w, slope, curve)) {
-      increase_regularization(tick);
-      if (tick.mu > MU_MAX) return NOT_POSITIVE_DEFINITE;
-    }
+    if (!step_down(tick, w, merit, slope, curve)) return NOT_POSITIVE_DEFINITE;
     if (!std::isfinite(slope + curve)) return NOT_FINITE;
     tick.iterations_done++;
     moved = false;

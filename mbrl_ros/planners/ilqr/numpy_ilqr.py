@@ -5,9 +5,15 @@ With y = [x; v] (v = u_{t-1}, only if a cost depends on it), z = [y; u] and y' =
     expand    g_t, G_t: gradient and Gauss-Newton Hessian of l at stage t; F_t: the model's Jacobian + the given F
     backward  Q = G_t + F^T V F (+ s . phi_zz),  q = g_t + F^T s            (V, s: value function at t+1)
               k = argmin 1/2 k^T (Q_uu + mu I) k + q_u^T k,  u_lower <= u + k <= u_upper
+                  (positive definite over the commands that stay free; see box_qp.py)
               K = -(Q_uu + mu I)^-1 Q_uy on free commands, 0 on clamped ones
               V = Q_yy + Q_yu K + K^T Q_uy + K^T Q_uu K,  s = q_y + Q_yu k + K^T (q_u + Q_uu k)
     roll      u = clamp(u_ref + alpha k + K (y - y_ref)), all step sizes alpha = 2^-i side by side; the cheapest is kept
+
+The second derivatives s . phi_zz (DDP) make convergence quadratic near a minimum. Where they leave some stage without a
+minimum, or predict a decrease above NEAR_MINIMUM, the pass is repeated without them (Gauss-Newton): far from a minimum
+they describe the objective no better, and a step along small curvature leaves the region in which they hold. mu grows
+where there is no minimum without them either, or where no step size lowers the objective.
 
 Equations: Tassa, Erez & Todorov 2012 (5-11), Tassa, Mansard & Todorov 2014 (algorithm 1). State limits: see
 barrier.py. KL bound: see kl_constraint.py.
@@ -28,6 +34,7 @@ from .memory import Memory, Numbers
 from .problem import Problem
 
 MU_MIN, MU_MAX, DELTA0 = 1e-6, 1e10, 2.0
+NEAR_MINIMUM = 0.01  # predicted decrease, relative to 1 + |merit|, up to which second derivatives are used
 FAILED = (PlanStatus.NOT_POSITIVE_DEFINITE, PlanStatus.NOT_FINITE, PlanStatus.DIVERGED, PlanStatus.INFEASIBLE_BOX)
 
 
@@ -120,14 +127,10 @@ class NumpyIlqr:
                 self.X, self.U = self.X_best, self.U_best
                 self._sharpen()
                 self._expand()
-            while True:
-                try:
-                    slope, curve = self.backward()
-                    break
-                except NotPositiveDefinite:
-                    self._increase_regularization()
-                    if tick.mu > MU_MAX:
-                        return PlanStatus.NOT_POSITIVE_DEFINITE
+            try:
+                slope, curve = self._step_down()
+            except NotPositiveDefinite:
+                return PlanStatus.NOT_POSITIVE_DEFINITE
             if not np.isfinite(slope + curve):
                 return PlanStatus.NOT_FINITE
             tick.iterations_done += 1
@@ -151,6 +154,26 @@ class NumpyIlqr:
             self.X, self.U = self.X_best, self.U_best
         return PlanStatus.MAX_ITERATIONS if improved else PlanStatus.NO_IMPROVEMENT
 
+    def _step_down(self) -> tuple[float, float]:
+        """Run one backward pass: with the model's second derivatives near a minimum, else Gauss-Newton.
+
+        The latter with as much regularization as it needs; raises NotPositiveDefinite where MU_MAX is not enough.
+        """
+        if self.problem.second_order and self.model is not None:
+            try:
+                slope, curve = self.backward(second_order=True)
+                if -(slope + curve) <= NEAR_MINIMUM * (1.0 + abs(self.merit)):
+                    return slope, curve
+            except NotPositiveDefinite:
+                pass
+        while True:
+            try:
+                return self.backward()
+            except NotPositiveDefinite:
+                self._increase_regularization()
+                if self.tick.mu > MU_MAX:
+                    raise
+
     # --- expansion and Riccati recursion -------------------------------------------------------------------------
 
     def _expand(self) -> None:
@@ -166,11 +189,11 @@ class NumpyIlqr:
             self.F_y[:, :nx, :nx], self.F_y[:, :nx, ny:] = F[:, :, :nx], F[:, :, nx:]
             self.F_y[:, nx:, ny:] = np.eye(self.nu)
 
-    def backward(self) -> tuple[float, float]:
+    def backward(self, second_order: bool = False) -> tuple[float, float]:
         """Fill new_K (H, nu, ny), new_k and new_Q_uu; return (slope, curve).
 
-        They predict the objective's change for a step size alpha: J(alpha) - J = alpha slope + alpha^2 curve. Raises
-        NotPositiveDefinite.
+        They predict the objective's change for a step size alpha: J(alpha) - J = alpha slope + alpha^2 curve.
+        `second_order`: with the second derivatives of the model. Raises NotPositiveDefinite.
         """
         H, nx, ny, nu, mu = self.horizon, self.nx, self.ny, self.nu, self.tick.mu
         self.new_K, self.new_k, self.new_Q_uu = np.empty((H, nu, ny)), np.empty((H, nu)), np.empty((H, nu, nu))
@@ -183,13 +206,14 @@ class NumpyIlqr:
         for t in range(H - 1, -1, -1):
             F = self.F_y[t]
             Q, q = self.G[t] + F.T @ (V @ F), self.g[t] + s @ F
-            if self.problem.second_order and self.model is not None:
+            if second_order and self.model is not None:
                 i = np.r_[:nx, ny : ny + nu]
                 Q[np.ix_(i, i)] += self.model.curvature(self.X[t], self.U[t + 1], s[:nx])
             if self.tick.eta:
                 add_kl_term(Q, q, t, self.X, self.U, self._last_controller(), self.tick.eta)
             Q_uu, Q_uy, q_u = Q[ny:, ny:], Q[ny:, :ny], q[ny:]
-            k, K = box_step(Q_uu + mu * np.eye(nu) if mu else Q_uu, q_u, lower[t], upper[t], Q_uy)
+            regular = Q_uu + mu * np.eye(nu) if mu else Q_uu
+            k, K = box_step(regular, q_u, lower[t], upper[t], Q_uy, self.problem.kl_constrained)
             Q_uu_k = Q_uu @ k
             slope, curve = slope + k @ q_u, curve + 0.5 * k @ Q_uu_k
             Q_yu_K = Q_uy.T @ K

@@ -13,7 +13,7 @@
 constexpr int NF = NX + NU, NY = NX + NV, NZ = NF + NV;  // [x; u], [x; v], z = [x; u; v]
 constexpr int FB = (NF + LANES - 1) / LANES, ZB = (NZ + LANES - 1) / LANES;  // vectors per row of F, of Q
 constexpr int ROW = ZB * LANES;
-constexpr double MU_MIN = 1e-6, MU_MAX = 1e10, DELTA0 = 2.0;
+constexpr double MU_MIN = 1e-6, MU_MAX = 1e10, DELTA0 = 2.0, NEAR_MINIMUM = 0.01;
 enum Status { CONVERGED, MAX_ITERATIONS, TIME_BUDGET, NOT_POSITIVE_DEFINITE, NOT_FINITE, INFEASIBLE_BOX, DIVERGED,
               NO_IMPROVEMENT };
 
