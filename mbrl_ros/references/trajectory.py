@@ -174,7 +174,18 @@ class SmoothReference:
         if isinstance(self._trajectory, Piecewise) and times[0] >= self._begin:
             moving = (times < self.end)[:, None]
             return np.asarray(np.where(moving, self._trajectory.at_times(times - self._begin), self._goal))
-        return np.array([self.at(t) for t in times])
+        return self._sampled(times.tolist())
+
+    def _sampled(self, times: list[float]) -> Array:
+        """Return `at` of every one of the rising `times` [s] (T, size), in one array; the duration is not zero."""
+        begin, end, trajectory = self._begin, self._begin + self.duration, self._trajectory
+        y: Array = np.repeat(self._goal[None], len(times), axis=0)
+        moving = [trajectory.at_time(t - begin)[0] for t in times if begin <= t < end]
+        first = sum(t < begin for t in times) if times[0] < begin else 0
+        y[:first] = self._start
+        if moving:
+            y[first : first + len(moving)] = np.array(moving)
+        return y
 
 
 def joint_reference(robot: Robot, settings: ReferenceSettings, dt: float) -> SmoothReference:

@@ -46,6 +46,20 @@ def test_a_reference_ends_at_its_goal_and_rests(robot):
     np.testing.assert_allclose(reference.over(1.0 + np.arange(5) * DT), [reference.at(1.0 + k * DT) for k in range(5)])
 
 
+def test_a_reference_over_a_horizon_is_to_the_last_bit_what_it_is_at_each_time(robot):
+    reference, rng = joint_reference(robot, SETTINGS, DT), np.random.default_rng(1)
+    parts = set()
+    for _ in range(50):
+        reference.reset(rng.uniform(-1.0, 1.0, 3), 0.0)
+        reference.go_to(rng.uniform(-1.0, 1.0, 3), 1.0)
+        times = rng.uniform(0.5, reference.end + 0.1) + DT * rng.choice([1, 10, 50]) * np.arange(31)
+        y = reference.over(times)
+        np.testing.assert_array_equal(y, [reference.at(t) for t in times], strict=True)
+        assert y.flags.writeable
+        parts |= {(times[0] < 1.0, times[-1] >= reference.end)}
+    assert len(parts) == 4  # from before and within the motion, to within and after it
+
+
 def manager_at(robot, q, m=0):
     target_manager = TargetManager(robot, SETTINGS, DT, m, horizon=4)
     target_manager.reset(np.array(q), 0.0)
