@@ -105,7 +105,16 @@ class LinearGaussianDynamics:
 
 
 class PlanStatus(enum.IntEnum):
-    """How the search for a plan ended; where that gave no plan (`Plan.usable`) the last good one stands, shifted."""
+    """How the search for a plan ended; where that gave no plan (`Plan.usable`) the last good one stands, shifted.
+
+    CONVERGED: the step without regularization (or with as little as it needs) predicts a decrease of the cost within
+    the tolerance, so that the gradient projected on the limits is as small. MAX_ITERATIONS: the plan is better than the
+    last one; the iterations were used up, or a larger decrease was predicted than any step size gave. TIME_BUDGET: the
+    next iteration would have ended too late; the plan is the best one found. NO_IMPROVEMENT: as MAX_ITERATIONS, but no
+    iteration was better than the last plan, shifted and replayed from the state, which is the plan. No plan:
+    NOT_POSITIVE_DEFINITE: the cost has no minimum along the free commands of some stage; NOT_FINITE: of what was given
+    or expanded; INFEASIBLE_BOX: limits of commands cross; DIVERGED: the cost of the replayed last plan is not finite.
+    """
 
     CONVERGED = 0
     MAX_ITERATIONS = 1

@@ -17,6 +17,8 @@ static void decrease_regularization(Tick& tick) {
   tick.mu = tick.mu * tick.delta >= MU_MIN ? tick.mu * tick.delta : 0.0;
 }
 
+static void reset_regularization(Tick& tick) { tick.mu = 0.0, tick.delta = 1.0; }
+
 // Keep the best rollout if its merit is below `merit`.
 static bool keep_best(Tick& tick, Work& w, const double* costs, const double* merits, double& merit) {
   int best = -1;
@@ -40,13 +42,19 @@ static bool step_down(Tick& tick, Work& w, double merit, double& slope, double& 
   return true;
 }
 
+static double now(const Tick& tick) {  // [s]
+  using namespace std::chrono;
+  return tick.clock ? tick.clock() : duration<double>(steady_clock::now().time_since_epoch()).count();
+}
+
 static Status iterate(Tick& tick, Work& w) {
-  const auto begin = std::chrono::steady_clock::now();
+  const double begin = now(tick);
   double costs[LANES], merits[LANES], slope, curve, merit = INFINITY;
   Lane gain(0.0), alpha(0.0);
   gain.v[1] = 1.0;  // SIMD lane 0 replays the old commands, lane 1 adds the old feedback
   roll(tick, w, tick.x_hat, tick.u_hat, tick.K, tick.K_u, tick.k, alpha, gain, costs, merits);
   bool moved = keep_best(tick, w, costs, merits, merit), improved = false;
+  bool unregularized = false;  // the step without regularization was tried from here
   if (!moved) return DIVERGED;
   for (tick.iterations_done = 0; tick.iterations_done < tick.iterations;) {
     if (moved) {
@@ -54,14 +62,22 @@ static Status iterate(Tick& tick, Work& w) {
       merit += sharpen(tick, w.X);
       expand(tick, w);
     }
+    const auto settled = [&] { return -(slope + curve) <= tick.tolerance * (1.0 + std::fabs(merit)); };
     if (!step_down(tick, w, merit, slope, curve)) return NOT_POSITIVE_DEFINITE;
+    if (settled() && tick.mu > 0.0) {  // regularization makes any step small: the step without it decides
+      if (unregularized) {
+        reset_regularization(tick);
+        break;
+      }
+      reset_regularization(tick), unregularized = true;
+      if (!step_down(tick, w, merit, slope, curve)) return NOT_POSITIVE_DEFINITE;
+    }
     if (!std::isfinite(slope + curve)) return NOT_FINITE;
     tick.iterations_done++;
     moved = false;
-    const bool settled = -(slope + curve) <= tick.tolerance * (1.0 + std::fabs(merit));
-    if (settled) {
+    if (settled()) {
       if (!N_LIMIT || tick.precision <= tick.final_precision) return CONVERGED;
-      merit += sharpen(tick, w.X);
+      merit += sharpen(tick, w.X), unregularized = false;
     } else {
       for (long long first = 0; first < tick.step_sizes; first += LANES) {
         for (int i = 0; i < LANES; i++) alpha.v[i] = first + i < tick.step_sizes ? std::ldexp(1.0, -int(first + i)) : 0.0;
@@ -70,11 +86,13 @@ static Status iterate(Tick& tick, Work& w) {
       }
       moved ? decrease_regularization(tick) : increase_regularization(tick);
     }
-    improved = improved || moved;
-    if (tick.mu > MU_MAX) break;
-    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
+    improved = improved || moved, unregularized = unregularized && !moved;
+    if (tick.mu > MU_MAX) {
+      reset_regularization(tick);
+      break;
+    }
     if (tick.time_budget > 0.0 && tick.iterations_done < tick.iterations &&
-        spent.count() * (tick.iterations_done + 1) > tick.time_budget * tick.iterations_done) {
+        (now(tick) - begin) * (tick.iterations_done + 1) > tick.time_budget * tick.iterations_done) {
       if (moved) w.use_best();
       return TIME_BUDGET;
     }
@@ -122,7 +140,7 @@ void solve(Tick* tick) {
     std::memcpy(usual.U, w.U, (H + 1) * NU * sizeof(double));
   }
   if (tick->status == NOT_POSITIVE_DEFINITE || tick->status == NOT_FINITE || tick->status == DIVERGED)
-    tick->mu = 0.0, tick->delta = 1.0;
+    reset_regularization(*tick);
 }
 
 // Take the plan found by `solve`, if it found one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+from collections.abc import Callable
 from importlib.resources import files
 
 import numpy as np
@@ -36,7 +37,7 @@ REALS = (
     "delta",
     "cost",
 )
-POINTERS = (*(field.name for field in dataclasses.fields(Memory)), "work", "trace")
+POINTERS = (*(field.name for field in dataclasses.fields(Memory)), "work", "trace", "clock")
 
 
 class CTick(ctypes.Structure):
@@ -61,6 +62,7 @@ class CTick(ctypes.Structure):
     cost: float
     work: int
     trace: int
+    clock: int | None
     _fields_ = (
         [(name, ctypes.c_longlong) for name in INTEGERS]
         + [(name, ctypes.c_double) for name in REALS]
@@ -79,6 +81,7 @@ class CompiledIlqr:
         self.tick.work = self._work.ctypes.data
         self._address = ctypes.c_void_p(ctypes.addressof(self.tick))
         self._trace = np.zeros((0, 0, 0))
+        self._clock = ctypes.CFUNCTYPE(ctypes.c_double)()
 
     def plan(self) -> None:
         """See `Solver`."""
@@ -99,6 +102,11 @@ class CompiledIlqr:
     def divergence(self) -> float:
         """See `Solver`."""
         return float(self._library.divergence_from_last(self._address))
+
+    def use_clock(self, clock: Callable[[], float]) -> None:
+        """See `Solver`."""
+        self._clock = ctypes.CFUNCTYPE(ctypes.c_double)(clock)
+        self.tick.clock = ctypes.cast(self._clock, ctypes.c_void_p).value
 
     def trace(self, problem: Problem) -> dict[str, Array]:
         """Have every later backward pass leave its matrices here, over z = [x; u; v].

@@ -6,6 +6,7 @@ The names are those of `struct Tick` in tick.h; the compiled solver works on the
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -147,6 +148,9 @@ class Solver(Protocol):
 
     def commit(self) -> None:
         """Write the plan that was found to the memory, if one was."""
+
+    def use_clock(self, clock: Callable[[], float]) -> None:
+        """Measure tick.time_budget by this clock [s] instead of the monotonic one."""
 
     def divergence(self) -> float:
         """Return sum_t E KL(controller found || last plan's) [nats]; infinite where a precision is not positive."""

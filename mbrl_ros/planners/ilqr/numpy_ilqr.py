@@ -11,9 +11,8 @@ With y = [x; v] (v = u_{t-1}, only if a cost depends on it), z = [y; u] and y' =
     roll      u = clamp(u_ref + alpha k + K (y - y_ref)), all step sizes alpha = 2^-i side by side; the cheapest is kept
 
 The second derivatives s . phi_zz (DDP) make convergence quadratic near a minimum. Where they leave some stage without a
-minimum, or predict a decrease above NEAR_MINIMUM, the pass is repeated without them (Gauss-Newton): far from a minimum
-they describe the objective no better, and a step along small curvature leaves the region in which they hold. mu grows
-where there is no minimum without them either, or where no step size lowers the objective.
+minimum, or predict a decrease above NEAR_MINIMUM, the pass is repeated without them (Gauss-Newton). mu grows where
+there is no minimum without them either, or where no step size lowers the objective.
 
 Equations: Tassa, Erez & Todorov 2012 (5-11), Tassa, Mansard & Todorov 2014 (algorithm 1). State limits: see
 barrier.py. KL bound: see kl_constraint.py.
@@ -22,10 +21,12 @@ barrier.py. KL bound: see kl_constraint.py.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 
 from ...types import Array, PlanStatus
+from . import regularization
 from .barrier import Barrier
 from .box_qp import NotPositiveDefinite, box_step
 from .evaluator import CostEvaluator, Evaluator, ModelEvaluator
@@ -33,7 +34,6 @@ from .kl_constraint import Controller, add_kl_term, divergence, kl_terms
 from .memory import Memory, Numbers
 from .problem import Problem
 
-MU_MIN, MU_MAX, DELTA0 = 1e-6, 1e10, 2.0
 NEAR_MINIMUM = 0.01  # predicted decrease, relative to 1 + |merit|, up to which second derivatives are used
 FAILED = (PlanStatus.NOT_POSITIVE_DEFINITE, PlanStatus.NOT_FINITE, PlanStatus.DIVERGED, PlanStatus.INFEASIBLE_BOX)
 
@@ -57,9 +57,8 @@ class NumpyIlqr:
         self.evaluate: CostEvaluator = evaluator
         self.last_costs = evaluator.last_costs
         self.model = None if problem.model is None else ModelEvaluator(problem, numbers.horizon, rollouts)
-        H, nx, nu, ny = self.horizon, self.nx, self.nu, self.ny
-        nz = ny + nu
-        self.merit = np.inf
+        H, nx, nu, ny, nz = self.horizon, self.nx, self.nu, self.ny, self.ny + self.nu
+        self.merit, self._clock = np.inf, time.perf_counter
         self.X, self.U = np.zeros((H + 1, nx)), np.zeros((H + 1, nu))  # the nominal trajectory
         self.X_best, self.U_best = self.X, self.U  # the best rollout since
         self.g, self.G, self.F_y = np.zeros((H, nz)), np.zeros((H, nz, nz)), np.zeros((H, ny, nz))
@@ -97,7 +96,7 @@ class NumpyIlqr:
             with np.errstate(all="ignore"):
                 tick.status = self._iterate()
             if tick.status in FAILED:
-                tick.mu, tick.delta = 0.0, 1.0
+                regularization.reset(self.tick)
 
     def commit(self) -> None:
         """See `Solver`."""
@@ -110,18 +109,23 @@ class NumpyIlqr:
             m.K_u[:] = self.new_K[:, :, self.nx :]
         m.Q_uu[:] = self.new_Q_uu / (tick.temperature + tick.eta)
 
+    def use_clock(self, clock: Callable[[], float]) -> None:
+        """See `Solver`."""
+        self._clock = clock
+
     def divergence(self) -> float:
         """See `Solver`."""
         new = Controller(self.X, self.U, self.new_K, self.new_Q_uu / (self.tick.temperature + self.tick.eta))
         return divergence(new, self._last_controller(), self.F_y, self.memory.Sigma[: self.tick.stages_of_F])
 
     def _iterate(self) -> PlanStatus:
-        tick, m, begin = self.tick, self.memory, time.perf_counter()
+        tick, m, begin = self.tick, self.memory, self._clock()
         gain: Array = np.arange(2.0)[:, None]  # the old commands without, and with, the old feedback
         self.merit = np.inf
         moved, improved = self._roll(m.x_hat, m.u_hat, self._last_controller().K, m.k, np.zeros((2, 1)), gain), False
         if not moved:
             return PlanStatus.DIVERGED
+        unregularized = False  # the step without regularization was tried from here
         while tick.iterations_done < tick.iterations:
             if moved:
                 self.X, self.U = self.X_best, self.U_best
@@ -129,23 +133,33 @@ class NumpyIlqr:
                 self._expand()
             try:
                 slope, curve = self._step_down()
+                if (
+                    self._settled(slope + curve) and tick.mu > 0.0
+                ):  # as it makes any step small, that without it decides
+                    regularization.reset(self.tick)
+                    if unregularized:
+                        break
+                    unregularized = True
+                    slope, curve = self._step_down()
             except NotPositiveDefinite:
                 return PlanStatus.NOT_POSITIVE_DEFINITE
             if not np.isfinite(slope + curve):
                 return PlanStatus.NOT_FINITE
             tick.iterations_done += 1
             moved = False
-            if -(slope + curve) <= tick.tolerance * (1.0 + abs(self.merit)):
+            if self._settled(slope + curve):
                 if not self.barrier or tick.precision <= tick.final_precision:
                     return PlanStatus.CONVERGED
                 self._sharpen()
+                unregularized = False
             else:
                 moved = self._roll(self.X, self.U, self.new_K, self.new_k, self.alphas, np.ones_like(self.alphas))
-                self._decrease_regularization() if moved else self._increase_regularization()
-            improved = improved or moved
-            if tick.mu > MU_MAX:
+                regularization.decrease(self.tick) if moved else regularization.increase(self.tick)
+            improved, unregularized = improved or moved, unregularized and not moved
+            if tick.mu > regularization.MU_MAX:
+                regularization.reset(self.tick)
                 break
-            spent, done = time.perf_counter() - begin, tick.iterations_done
+            spent, done = self._clock() - begin, tick.iterations_done
             if 0.0 < tick.time_budget * done < spent * (done + 1) and done < tick.iterations:
                 if moved:
                     self.X, self.U = self.X_best, self.U_best
@@ -170,8 +184,8 @@ class NumpyIlqr:
             try:
                 return self.backward()
             except NotPositiveDefinite:
-                self._increase_regularization()
-                if self.tick.mu > MU_MAX:
+                regularization.increase(self.tick)
+                if self.tick.mu > regularization.MU_MAX:
                     raise
 
     # --- expansion and Riccati recursion -------------------------------------------------------------------------
@@ -266,7 +280,7 @@ class NumpyIlqr:
             extra = extra + kl_terms(Xs, Us, self._last_controller(), self.tick.eta)
         return extra
 
-    # --- state limits, KL constraint, regularization -------------------------------------------------------------
+    # --- state limits, KL constraint -------------------------------------------------------------
 
     def _sharpen(self) -> None:
         """Take a sharper barrier, and the merit of the trajectory under it."""
@@ -281,11 +295,5 @@ class NumpyIlqr:
         K = np.concatenate([m.K, m.K_u], axis=2) if self.ny > self.nx else m.K
         return Controller(m.x_hat, m.u_hat, K, m.Q_uu)
 
-    def _increase_regularization(self) -> None:
-        self.tick.delta = max(DELTA0, self.tick.delta * DELTA0)
-        self.tick.mu = max(MU_MIN, self.tick.mu * self.tick.delta)
-
-    def _decrease_regularization(self) -> None:
-        self.tick.delta = min(1.0 / DELTA0, self.tick.delta / DELTA0)
-        mu = self.tick.mu * self.tick.delta
-        self.tick.mu = mu if mu >= MU_MIN else 0.0
+    def _settled(self, change: float) -> bool:
+        return bool(-change <= self.tick.tolerance * (1.0 + abs(self.merit)))

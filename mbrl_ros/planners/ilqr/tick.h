@@ -23,6 +23,7 @@ struct Tick {  // mirrored by kernel.py
   const double *x0, *u_previous, *F, *f, *Sigma, *p, *u_lower, *u_upper, *x_lower, *x_upper, *half_range;
   double *x_hat, *u_hat, *K, *K_u, *k, *Q_uu;  // the plan; u_hat begins with the row of u_{-1}
   double *work, *trace;
+  double (*clock)();  // [s]; null: the monotonic one
 };
 
 struct Work {  // laid out in tick.work, which must be aligned to 64 bytes

@@ -1,5 +1,6 @@
 """What holds for every plan: seeded random problems, well and badly conditioned, possible and impossible."""
 
+import casadi
 import numpy as np
 import pytest
 
@@ -186,8 +187,6 @@ def test_permuting_states_and_commands_permutes_the_plan():
     case = random_case(7, 5, 3, 10, bound=0.5)
     plan = case.plan(case.planner(BACKEND))
     order_x, order_u = np.array([3, 0, 4, 1, 2]), np.array([2, 0, 1])
-    import casadi
-
     from mbrl_ros.costs import CostModel
 
     x, u, v = casadi.SX.sym("x", 5), casadi.SX.sym("u", 3), casadi.SX.sym("v", 3)
@@ -268,3 +267,72 @@ def test_several_planners_share_nothing():
         expected = cases[0].plan(alone)
         for name in ARRAYS:
             assert np.array_equal(getattr(together[0], name), getattr(expected, name))
+
+
+def reduced_gradient(case, U, curvature):
+    """Return the largest |u - clip(u - dJ/du / curvature)| of U (H, nu): zero where the box problem is solved."""
+    u = casadi.SX.sym("u", *U.T.shape)
+    x, v, total = casadi.SX(case.x0), casadi.SX(case.u_previous), 0
+    for t in range(case.horizon):
+        total += case.cost.stage(x, v, u[:, t], case.parameters[t])
+        F, f, _ = case.dynamics.at(t)
+        successor = casadi.DM(F) @ casadi.vertcat(x, u[:, t]) + f
+        x, v = successor if case.model is None else successor + case.model(x, u[:, t]), u[:, t]
+    total += case.cost.terminal(x, case.parameters[-1])
+    gradient = casadi.Function("gradient", [u], [casadi.gradient(total, u)])(U.T).full().T
+    return np.abs(U - np.clip(U - gradient / curvature, case.u_lower, case.u_upper)).max()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_converged_means_a_small_projected_gradient_however_strong_the_regularization(backend):
+    case = random_case(3, 4, 2, 12, nonlinear=True, model=True, bound=0.5)
+    best = case.plan(case.planner(backend, iterations=200, tolerance=1e-9), ticks=0)
+    curvature = best.Q_uu.max()
+    planner = case.planner(backend, iterations=200, tolerance=1e-5)
+    planner.solver.tick.mu = 9e9  # any step is small under it
+    assert reduced_gradient(case, np.tile(case.u_previous, (case.horizon, 1)), curvature) > 0.1
+    plan = case.plan(planner, ticks=0)
+    assert plan.status == PlanStatus.CONVERGED
+    assert reduced_gradient(case, plan.u_hat, curvature) < 1e-3
+    assert plan.cost == pytest.approx(best.cost, rel=1e-4)
+    assert np.mean(np.abs(plan.u_hat) == case.u_upper) > 0.1
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_regularization_is_bounded_and_reset_where_nothing_is_left_to_gain(backend):
+    case = random_case(3, 4, 2, 12, nonlinear=True, model=True, bound=0.5)
+    planner = case.planner(backend, iterations=3, tolerance=0.0)
+    seen, largest = set(), 0.0
+    for _ in range(100):
+        seen.add(case.plan(planner, ticks=0).status)
+        largest = max(largest, planner.solver.tick.mu)
+    assert PlanStatus.NO_IMPROVEMENT in seen and 0.0 < largest <= 1e10
+    case.x0 = case.x0 + 0.5
+    fresh = case.planner(backend, iterations=50, tolerance=0.0)
+    fresh.U[:] = planner.U
+    expected = case.plan(fresh, ticks=0).cost
+    planner.update_settings(planner.settings.replace(iterations=50))
+    assert case.plan(planner, ticks=0).cost == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_time_budget_is_overrun_by_one_iteration_at_most_and_the_best_plan_returned(backend):
+    case = random_case(3, 4, 2, 12, nonlinear=True, model=True, bound=0.5)
+    costs, plans = [np.inf], []
+    for iterations in range(1, 5):
+        plan = case.plan(case.planner(backend, iterations=iterations, tolerance=0.0), ticks=0)
+        costs.append(plan.cost)
+        plans.append(plan.u_hat.copy())
+    assert all(following < cost for cost, following in zip(costs, costs[1:], strict=False))
+    for times, done in (
+        ([0.0, 1.0, 2.0, 3.0, 4.0, 5.0], 4),  # a fifth would end at 5 s
+        ([0.0, 1.0, 2.0, 3.0, 13.0, 14.0], 4),  # the fourth takes longer than those before
+        ([0.0, 2.3, 4.6], 1),
+        ([0.0, 60.0], 1),  # the first is always run
+    ):
+        planner = case.planner(backend, iterations=50, tolerance=0.0, time_budget=4.5)
+        ticking = iter(times)
+        planner.solver.use_clock(lambda ticking=ticking: next(ticking))
+        plan = case.plan(planner, ticks=0)
+        assert (plan.status, plan.iterations) == (PlanStatus.TIME_BUDGET, done)
+        assert plan.cost == costs[done] and np.array_equal(plan.u_hat, plans[done - 1])
