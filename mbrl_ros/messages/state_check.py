@@ -18,8 +18,8 @@ Otherwise v is held against the positions and replaced by the estimate from them
 the second because a blow changes the velocity within one sample, and positions then follow the mean of both. Velocities
 that are missing (NaN) are estimated too, joint by joint.
 
-A driver that samples in even steps H may stamp its states late by more or less. Where h is not H, s h / H is the slope
-that was, and the velocities explain s as well where they, times H / h, would. H is the median of the last steps.
+A driver that samples in even steps H, the mean of the last ones, may stamp its states late by more or less. Without a
+second publisher s h / H may therefore be the slope, and v_0 H / h explains s as well (not s_0, which grew by as much).
 
 A state that repeats the last one in every value while the robot moves is an old message with a new stamp. It is
 accepted for LONGEST_GAP seconds, and the state after it may continue it or the last state that was not a repetition.
@@ -267,8 +267,9 @@ class StateCheck:
         `share`: of the time between them, that may explain something; what came in between was refused.
         """
         low, high = np.fmin(last.qd, last.slope), np.fmax(last.qd, last.slope)
-        if share == 1.0 and (uneven := self._steps.unevenness(new.stamp - last.stamp)) != 1.0:
-            low, high = np.fmin(low, uneven * low), np.fmax(high, uneven * high)
+        if share == 1.0 and not self.second_publisher:
+            uneven = self._steps.unevenness(new.stamp - last.stamp)
+            low, high = np.fmin(low, uneven * last.qd), np.fmax(high, uneven * last.qd)
         tolerance = share * self._tolerance(share * (new.stamp - last.stamp))
         if believed:
             low, high = np.fmin(low, new.qd), np.fmax(high, new.qd)
@@ -281,7 +282,7 @@ class StateCheck:
         step = new.stamp - last.stamp
         tolerance = self._tolerance(step)
         off = contradicted(last, new, new.slope, tolerance)
-        if off.any() and (uneven := self._steps.unevenness(step)) != 1.0:
+        if off.any() and not self.second_publisher and (uneven := self._steps.unevenness(step)) != 1.0:
             off &= contradicted(last, new, new.slope / uneven, tolerance)
         self._runs = np.where(off, self._runs + 1, np.where(self._runs >= PERSISTENT, self._runs, 0))
         self.corrected = (off | (self._runs >= PERSISTENT)) & ~np.isnan(new.qd)

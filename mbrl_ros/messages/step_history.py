@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections import deque
 
-REMEMBERED_STEPS = 9  # whose median is the usual one
+REMEMBERED_STEPS = 16  # whose mean is the usual one, without those in which states are missing
 LARGEST_STEP = 1.7  # of the usual step: a state is missing in between
+LEAST_PAIR = 1.33  # of the usual step, of two in a row: less is a burst, or a second publisher's state in between
 
 
 class StepHistory:
@@ -23,9 +24,13 @@ class StepHistory:
     def unevenness(self, step: float) -> float:
         """Return H / h: the usual time between two states over this `step` [s].
 
-        1 as long as no usual one is known, and where states are missing in between.
+        1 as long as no usual one is known, where states are missing in between, and where this step and the one before
+        are together too short for two states: those of one driver, late by less than 0.65 H, are not.
         """
         if len(self._steps) < REMEMBERED_STEPS:
             return 1.0
-        usual = sorted(self._steps)[REMEMBERED_STEPS // 2]
-        return usual / step if step < LARGEST_STEP * usual else 1.0
+        most = LARGEST_STEP * sorted(self._steps)[REMEMBERED_STEPS // 2]
+        whole = [known for known in self._steps if known < most]
+        usual = sum(whole) / len(whole)
+        likely = step < most and step + self._steps[-1] > LEAST_PAIR * usual
+        return usual / step if likely else 1.0
