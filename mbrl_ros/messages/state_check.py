@@ -40,18 +40,15 @@ from ..robots import Robot
 from ..robots.velocity_estimator import VelocityEstimator
 from ..types import Array
 from .input_gate import Rejection
+from .slope_noise import SlopeNoise
 from .state_history import Sample, StateHistory, continued, contradicted, following, frozen, unwrapped
 from .state_origin import StateOrigin
 from .step_history import StepHistory
 
 SHARE, SUDDEN = 0.15, 0.25  # c, and d > c: of the velocity limit
-NOISE = 3e-4  # [rad or m]: standard deviation of positions that is assumed at the beginning
-MEMORY, BEGINNING = 50.0, 5.0  # of the rms: samples; samples that the assumption weighs
-LARGEST_CHANGE = 5.0  # of one slope, times the rms
 EFFORT_ACCELERATION = 30.0  # [rad/s^2 or m/s^2] by an effort, whatever references ask for, is nothing sudden
 LONGEST_GAP = 0.5  # [s]: after a longer time without a state anything may follow
 NEW_BEGINNING, CONTINUING = 1.0, 5  # [s] and states after which refused states are a new beginning
-LARGEST_NOISE = 1e-3  # [rad or m]: standard deviation of positions; more is not measured but of two robots
 SCATTERED = 8  # refused states anywhere between accepted ones: a second publisher
 ALTERNATIONS = 3  # refused states of one line between accepted ones: a second publisher
 FORGOTTEN = 2.0  # [s] without a state of a second publisher after which it counts as gone
@@ -86,8 +83,8 @@ class StateCheck:
         self._distinct: Sample | None = None  # the last state before those that repeat it
         self._nothing: NDArray[np.bool_] = np.zeros(n, dtype=bool)
         self._replaced, self._replacements = self._nothing, 0  # positions of the new state; states in a row
-        self._square: Array | None = None  # rms^2 of the slope's change
-        self._seen, self._step = 0, np.inf  # states; [s] between the last two accepted ones
+        self._noise = SlopeNoise(n)
+        self._step = np.inf  # [s] between the last two accepted states
         self._steps = StepHistory()
         self._runs = np.zeros(n, dtype=int)  # velocities replaced in a row
         self._held: NDArray[np.bool_] = self._nothing  # velocities of the last state that changed suddenly
@@ -258,8 +255,7 @@ class StateCheck:
 
     def _tolerance(self, step: float) -> Array:
         """Return e (n,) for a time `step` [s] between two states."""
-        square = (6.0 * (NOISE / step) ** 2) if self._square is None else self._square
-        return np.asarray(self._floor + 4.0 * np.sqrt(square) + self._robot.acceleration_limit * step)
+        return np.asarray(self._floor + self._noise.explained(step) + self._robot.acceleration_limit * step)
 
     def _leapt(self, last: Sample, new: Sample, share: float, *, believed: bool = True) -> NDArray[np.bool_]:
         """Return (n,) whose positions no velocity explains, the new one only if it is `believed`.
@@ -286,13 +282,7 @@ class StateCheck:
             off &= contradicted(last, new, new.slope / uneven, tolerance)
         self._runs = np.where(off, self._runs + 1, np.where(self._runs >= PERSISTENT, self._runs, 0))
         self.corrected = (off | (self._runs >= PERSISTENT)) & ~np.isnan(new.qd)
-        if self._square is None:
-            self._square = np.full(self._robot.n, 6.0 * (NOISE / step) ** 2)
-        change = np.minimum((new.slope - last.slope) ** 2, LARGEST_CHANGE**2 * self._square)
-        change = np.where(np.isnan(change), self._square, change)
-        self._seen += 1
-        square = self._square + max(1.0 / MEMORY, 1.0 / (self._seen + BEGINNING)) * (change - self._square)
-        self._square = np.minimum(square, 6.0 * (LARGEST_NOISE / step) ** 2)
+        self._noise.learn(new.slope - last.slope, step)
         admitted = np.where(self.corrected, np.nan, new.qd) if estimate is not None else new.qd
         limit = self._floor + self._sudden_change + (self._more + self._robot.acceleration_limit) * step
         held = (np.abs(new.qd - last.qd) > limit) & ~self.corrected
