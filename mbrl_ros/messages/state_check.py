@@ -24,7 +24,8 @@ second publisher s h / H may therefore be the slope, and v_0 H / h explains s as
 A state that repeats the last one in every value while the robot moves is an old message with a new stamp. It is
 accepted for LONGEST_GAP seconds, and the state after it may continue it or the last state that was not a repetition.
 
-Refused states that continue each other for NEW_BEGINNING seconds, with no accepted state in between, are taken up as a
+STRAY refused states in a row that continue each other and the state before the last accepted one show that this one was
+wrong. Others that continue each other for NEW_BEGINNING seconds, with no accepted state in between, are taken up as a
 new beginning: an encoder was set anew. Refused states that alternate with accepted ones, continue each other and leap
 furthest in the same joint and direction come from a second publisher; so do SCATTERED ones in which several joints
 leap. A state that repeats one of the last in every bit, but not the last one, is a copy that comes late: its positions
@@ -50,6 +51,7 @@ EFFORT_ACCELERATION = 30.0  # [rad/s^2 or m/s^2] by an effort, whatever referenc
 LONGEST_GAP = 0.5  # [s]: after a longer time without a state anything may follow
 NEW_BEGINNING, CONTINUING = 1.0, 5  # [s] and states after which refused states are a new beginning
 SCATTERED = 8  # refused states anywhere between accepted ones: a second publisher
+STRAY = 3  # refused states in a row, each continuing the one before, that show that the accepted one was wrong
 ALTERNATIONS = 3  # refused states of one line between accepted ones: a second publisher
 FORGOTTEN = 2.0  # [s] without a state of a second publisher after which it counts as gone
 REPLACED = 3  # states in a row in which the position of one joint is replaced
@@ -78,6 +80,8 @@ class StateCheck:
         """Judge the next state like the first one."""
         n = self._robot.n
         self._last: Sample | None = None
+        self._previous: Sample | None = None  # accepted before the last one
+        self._strayed = False  # whether the new state continues that one, and the last one did not
         self._new: Sample | None = None
         self._explained = self._begins = self._repeats = self._confirmed = False
         self._distinct: Sample | None = None  # the last state before those that repeat it
@@ -120,7 +124,7 @@ class StateCheck:
             (n,) velocities [rad/s or m/s], NaN where none was measured.
         """
         last, pending = self._last, None if self._accepted_since_suspect else self._suspect
-        self._begins = self._explained = self._repeats = self._confirmed = False
+        self._begins = self._explained = self._repeats = self._confirmed = self._strayed = False
         self._replaced = self._nothing
         newest = last if pending is None else pending
         if last is None or newest is None or stamp <= last.stamp or stamp - newest.stamp > LONGEST_GAP:
@@ -142,7 +146,8 @@ class StateCheck:
         if (lost := np.isnan(raw)).any():
             self._new, self._replaced = continued(last, new, lost, qd, self._tolerance(step)), lost
             return None
-        if self._confirms(stamp, raw, qd):
+        self._confirmed = self._continues(self._sudden, stamp, raw, qd)
+        if self._confirmed:  # the state before, which changed suddenly, was right
             return None
         leapt = self._leapt(last, new, share)
         sudden = self._leapt(last, new, share, believed=False)
@@ -161,14 +166,14 @@ class StateCheck:
         self._new, self._replaced = continued(last, new, leapt, new.qd, self._tolerance(step)), leapt
         return None
 
-    def _confirms(self, stamp: float, raw: Array, qd: Array) -> bool:
-        """Whether a state continues the one before it, which changed suddenly; then that one was right."""
-        if self._sudden is None:
+    def _continues(self, before: Sample | None, stamp: float, raw: Array, qd: Array) -> bool:
+        """Whether a state continues the one `before`; it is the new one then."""
+        if before is None or stamp - before.stamp > LONGEST_GAP:
             return False
-        new = following(self._continuous, self._sudden, stamp, raw, qd)
-        self._confirmed = not self._leapt(self._sudden, new, 1.0).any()
-        self._new = new if self._confirmed else self._new
-        return self._confirmed
+        new = following(self._continuous, before, stamp, raw, qd)
+        continues = not self._leapt(before, new, 1.0).any()
+        self._new = new if continues else self._new
+        return continues
 
     def _suspected(
         self, stamp: float, raw: Array, qd: Array, last: Sample, leapt: NDArray[np.bool_]
@@ -195,14 +200,16 @@ class StateCheck:
         self.origin.refuse(stamp)
         if not self.second_publisher and (self._alternations >= ALTERNATIONS or self._scattered >= SCATTERED):
             self.second_publisher = True
+        third = self._suspects == STRAY - 1 and not self.second_publisher  # later, time would explain too much
+        self._strayed = third and self._continues(self._previous, stamp, raw, qd)
+        if self._strayed:
+            return None
         if self._suspects >= CONTINUING and stamp - self._first_suspect >= NEW_BEGINNING:
             self._begins = True
             return None
-        joint = int(leapt.argmax())
-        detail = (
-            f"joint '{self._robot.joints[joint]}' leapt from {last.q[joint]:.4g} to {raw[joint]:.4g} within "
-            f"{1e3 * (stamp - last.stamp):.3g} ms"
-        )
+        joint, span = int(leapt.argmax()), 1e3 * (stamp - last.stamp)
+        name = self._robot.joints[joint]
+        detail = f"joint '{name}' leapt from {last.q[joint]:.4g} to {raw[joint]:.4g} within {span:.3g} ms"
         if self.second_publisher:
             return Rejection.SECOND_PUBLISHER, f"states of two publishers alternate: {detail}"
         return Rejection.LEAP, detail
@@ -221,7 +228,7 @@ class StateCheck:
             q (n,) without jumps of whole turns, qd (n,), and whether the state does not continue those before; None if
             a velocity is missing and cannot be estimated yet.
         """
-        new, last = self._new, self._last
+        new, last = self._new, self._previous if self._strayed else self._last
         assert new is not None, "examine() comes before accept()"
         begins = restarted or self._begins
         if begins:
@@ -238,6 +245,7 @@ class StateCheck:
             qd = np.where(missing, estimate, qd)
         self._step = np.inf if last is None else new.stamp - last.stamp
         self._steps.add(self._step)
+        self._previous = last
         self._last = Sample(new.stamp, new.raw, new.q, qd, new.slope, new.measured)
         if self._replaced.any():
             self._replacements += 1

@@ -117,6 +117,19 @@ def test_leaps_of_several_joints_are_refused_until_they_last_a_second():
     assert "'joint1' leapt from 0.3 to 1" in into.gate.details["leap"]
 
 
+@pytest.mark.parametrize("moving", (False, True), ids=("at rest", "moving"))
+def test_one_wrong_state_that_was_accepted_costs_the_robot_s_states_no_more_than_three(moving):
+    """After a gap it was near enough to be accepted; the robot's own states right after it leap back."""
+    into, speed = reader(), 0.5 * moving
+    k = settled(into) + 11
+    assert read(into, k, (0.3 + 0.03, 0.2 - 0.03), (0.0, 0.0)) is not None
+    answers = [read(into, k + 0.2 + i, (0.3 + speed * DT * i, 0.2), (speed, 0.0)) for i in range(200)]
+    assert [answer is None for answer in answers[:4]].count(True) <= 3
+    assert all(answer is not None and not answer.restarted for answer in answers[4:])
+    assert answers[-1].observation.q == pytest.approx([0.3 + speed * DT * 199, 0.2])
+    assert not into.second_publisher
+
+
 def test_a_leap_of_one_joint_is_bridged_for_three_states_then_refused():
     into = reader()
     k = settled(into)
