@@ -24,6 +24,8 @@ import numpy as np
 from ...config.sections.nodes import NodeSettings
 from ...demo.dds_domain import free_domain
 from ...exceptions import MbrlError
+from ...messages.state_check import NEW_BEGINNING
+from ...messages.state_origin import ALONE
 from ...nodes import qos, realtime
 from .bad_messages import TOPICS, BadMessages
 from .child import START_TIMEOUT, Child
@@ -35,6 +37,8 @@ SAFE_COMMAND_GRACE = 0.02  # [s]
 BUILDING = "building the controller"  # what mpc_node logs once it handles signals
 RETURNED = 30  # states after which a robot that was started again counts as back
 MESSAGES_AT_ONCE = 4  # bad messages between two valid states
+# [s] after those; where they make up a second publisher, the robot's states are a new beginning, and then alone
+AMONG_BAD = ANSWER + NEW_BEGINNING + ALONE
 CONTROLLER = {
     **ROBOT,
     "robot.interface": "velocity",
@@ -123,7 +127,7 @@ class FaultBench:
                     topic, message = bad.draw(time.time())
                     publishers[topic].publish(message)
                 self.counts["bad_messages"] += MESSAGES_AT_ONCE
-                if not feed.until_answered(ANSWER):
+                if not feed.until_answered(AMONG_BAD):
                     self._lost(child, "no answer among bad messages")
                     return
                 self._progress("bad messages", done)
