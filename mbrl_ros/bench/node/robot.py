@@ -219,8 +219,9 @@ class Feed:
         deadline, sent = time.monotonic() + seconds, set()
         while time.monotonic() < deadline:
             sent.add(round(1e6 * self.send()))
-            if self._robot.wait_until(lambda: round(1e6 * self._robot.answered) in sent, 1.0 / self.rate):
-                self._states.advance(self._robot.newest)
+            answered = self._robot.wait_until(lambda: round(1e6 * self._robot.answered) in sent, 1.0 / self.rate)
+            self._states.advance(self._robot.newest)  # also without an answer: an arm that moves does not stand still
+            if answered:
                 return True
         return False
 
