@@ -136,7 +136,7 @@ class StateCheck:
         new = self._new = following(self._continuous, last, stamp, raw, qd)
         if self.second_publisher and not self.origin.known:
             return self._suspected(stamp, raw, qd, last, self._leapt(last, new, 1.0))
-        again = frozen(last, raw, qd)
+        again = frozen(last, raw, qd, self._robot.velocity_limit)
         if again and stamp - (self._distinct or last).stamp <= LONGEST_GAP:
             self._new, self._repeats = Sample(stamp, raw, last.q, last.qd, last.slope, qd), True
             return None
@@ -185,7 +185,7 @@ class StateCheck:
         if before is not None and 0.0 < stamp - before.stamp <= LONGEST_GAP:
             suspect = following(self._continuous, before, stamp, raw, qd)
             continues = not self._leapt(before, suspect, 1.0).any()
-            if frozen(before, raw, qd):  # a driver that stands still is no new beginning
+            if frozen(before, raw, qd, self._robot.velocity_limit):  # a driver that stands still is no new beginning
                 self._first_suspect += stamp - before.stamp
         if self._accepted_since_suspect:
             joint = int(np.abs(suspect.q - last.q).argmax())

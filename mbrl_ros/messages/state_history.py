@@ -12,6 +12,7 @@ from ..data.unwrapping import whole_turns
 from ..types import Array
 
 REMEMBERED = 200  # states
+MOVES = 0.01  # of its velocity limit: a joint that is slower may rest, with a constant error of its velocity
 COPIED = 3e-3  # [rad or m]: a joint this far from where it is now, exactly where it was in a state before
 
 
@@ -61,11 +62,11 @@ def continued(last: Sample, new: Sample, lost: NDArray[np.bool_], qd: Array, tol
     return Sample(new.stamp, raw, q, qd, np.where(lost, velocity, new.slope), new.measured)
 
 
-def frozen(before: Sample, raw: Array, qd: Array) -> bool:
-    """Whether a state repeats the one before in every value although the robot moves."""
+def frozen(before: Sample, raw: Array, qd: Array, fastest: Array) -> bool:
+    """Whether a state repeats the one before in every value although the robot moves; `fastest` (n,): its limits."""
     if not (np.array_equal(raw, before.raw) and np.array_equal(qd, before.measured, equal_nan=True)):
         return False
-    return bool(np.nan_to_num(before.qd).any())
+    return bool((np.abs(np.nan_to_num(before.qd)) > MOVES * fastest).any())
 
 
 def contradicted(last: Sample, new: Sample, slope: Array, tolerance: Array) -> NDArray[np.bool_]:

@@ -130,6 +130,12 @@ def test_one_wrong_state_that_was_accepted_costs_the_robot_s_states_no_more_than
     assert not into.second_publisher
 
 
+def test_an_arm_at_rest_may_report_the_same_small_velocity_again_and_again():
+    into = reader()
+    assert all(read(into, k, (0.3, 0.2), (1e-4, -0.02)) is not None for k in range(1000))
+    assert not into.gate.rejected and not into.gate.corrected
+
+
 def test_a_leap_of_one_joint_is_bridged_for_three_states_then_refused():
     into = reader()
     k = settled(into)
