@@ -32,7 +32,7 @@ import numpy as np
 from .command_check import CommandCheck
 from .command_speed import CommandSpeed
 from .handover import Handover
-from .laws import LONGEST_STEP, Law, make_law
+from .laws import LONGEST_STEP, Law, make_law, where_it_rests
 from .messages import Array, GuardParameters, GuardStatus, Mode, Time
 from .own_pause import DUE_ROUNDING, OwnPause
 from .settings import GuardSettings
@@ -156,10 +156,8 @@ class Guard:
 
     def act(self, now: float) -> Array | None:
         """Return the safe command (n,) that goes out at `now`, None if none does."""
-        if now < self.due() - DUE_ROUNDING:
-            return None
         begins = self.mode is Mode.FORWARDING
-        if begins and self._resumes(now):
+        if now < self.due() - DUE_ROUNDING or (begins and self._resumes(now)):
             return None
         if begins:
             silent, beat = now - self._good_at, now - self._heartbeat
@@ -193,9 +191,8 @@ class Guard:
     @property
     def carrying(self) -> Array | None:
         """Return the command (n,) that holds the arm; None before the first one."""
-        if self._law is not None:
-            return self._law.carrying
-        return None if self._last is None else np.array(self._last)
+        last = None if self._last is None else np.array(self._last)
+        return last if self._law is None else self._law.carrying
 
     @property
     def source(self) -> str:
@@ -237,8 +234,8 @@ class Guard:
     @property
     def timeout(self) -> float:
         """After so long [s] a command counts as missing."""
-        period = 0.0 if self._parameters is None else self._parameters.period
-        return max(self.settings.missing_periods * period, self.settings.missing_time)
+        periods = 0.0 if self._parameters is None else self.settings.missing_periods * self._parameters.period
+        return max(periods, self.settings.missing_time)
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -274,8 +271,11 @@ class Guard:
         if self.mode is Mode.FORWARDING:
             self._law_parameters = self._parameters
             if self._law_parameters is not None and self._last is not None:
-                last = np.array(self._last)
-                self._law = make_law(self._law_parameters, last, self._speed.before(last, self._law_parameters.period))
+                told, last = self._law_parameters, np.array(self._last)
+                begun = last, self._speed.before(last, told.period)
+                if self._pause.unheard:
+                    begun = where_it_rests(told, self.states.newest(now), *begun)
+                self._law = make_law(told, *begun)
             self._pause.end()
             self.epoch += 1
             self.counts["interventions"] += 1

@@ -214,6 +214,15 @@ class _Limits:
         return self._previous
 
 
+def where_it_rests(
+    parameters: GuardParameters, state: JointStates | None, last: Array, speed: Array
+) -> tuple[Array, Array]:
+    """Return position and speed (n,) from which a resting arm is held, else the `last` command and its `speed` (n,)."""
+    if parameters.interface != "position" or state is None or (np.abs(state.qd) > STANDS * parameters.velocity).any():
+        return last, speed
+    return state.q, np.zeros(parameters.n)
+
+
 def _slower(v: Array, change: Array) -> Array:
     """Return v (n,) brought towards zero by at most `change` (n,)."""
     return v - np.clip(v, -change, change)

@@ -4,7 +4,8 @@ mpc_node hears no command from such a guard, and commands the arm past it. A saf
 command left the arm would be a step then. A guard that finds itself late by more than max(a period, LISTENING)
 therefore takes note of what has come and comes, and sends nothing, for max(LISTENING_PERIODS, LISTENING). What waits in
 its queues is old; the newest command is not. If one of them says that mpc_node commands the arm past the guard, the
-guard goes on forwarding after the newest; otherwise the safe command goes out.
+guard goes on forwarding after the newest; otherwise the safe command goes out. Positions then begin where an arm that
+rests is, which was stopped elsewhere than where the guard's last command led it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class OwnPause:
     def __init__(self) -> None:
         self._newest: tuple[Sequence[float], str] | None = None
         self.ends, self._passed = math.inf, False
+        self.unheard = False  # whether the last one ended without such a command
 
     @property
     def listening(self) -> bool:
@@ -38,7 +40,7 @@ class OwnPause:
         """Begin to listen if it does not yet; return whether it does so still."""
         if not self.listening:
             self.ends = now + max(LISTENING_PERIODS * period, LISTENING)
-            self._newest, self._passed = None, False
+            self._newest, self._passed, self.unheard = None, False, False
         return now < self.ends - DUE_ROUNDING
 
     def hear(self, u: Sequence[float], label: str) -> None:
@@ -47,6 +49,6 @@ class OwnPause:
 
     def end(self) -> tuple[Sequence[float], str] | None:
         """End it; return the newest command and its label if mpc_node commands the arm past the guard, else None."""
-        newest, passed = self._newest, self._passed
+        newest, passed, self.unheard = self._newest, self._passed, self.listening and not self._passed
         self.ends, self._newest, self._passed = math.inf, None, False
         return newest if passed else None

@@ -176,6 +176,23 @@ def test_after_its_own_pause_the_guard_goes_on_where_mpc_node_commands_the_arm(i
     np.testing.assert_allclose(side.commands(own=True)[0], carried, atol=8.0 * PERIOD)
 
 
+@pytest.mark.parametrize("resting", (True, False), ids=("at rest", "moving"))
+def test_after_its_own_pause_without_a_command_it_holds_a_resting_arm_where_it_is(resting):
+    """mpc_node has stopped the arm past it, and was not run just when the guard listened."""
+    side = moving("position")
+    last = side.out[-1][1]
+    side.now += 1.0
+    assert side.guard.act(side.now) is None
+    side.state(last + 0.03, np.full(2, 0.0 if resting else 0.8))
+    side.wait(side.now + 2.0 * LISTENING)
+    assert side.guard.mode is Mode.ACTING
+    first = side.commands(own=True)[0]
+    if resting:
+        np.testing.assert_allclose(first, last + 0.03, atol=1e-9)
+    else:
+        np.testing.assert_allclose(first, last + 1.0 * PERIOD, atol=0.2 * PERIOD)  # it brakes from its last command
+
+
 def test_a_guard_that_is_a_little_late_acts_at_once():
     side = moving("velocity")
     side.now = side.guard.due() + 0.9 * LISTENING
