@@ -25,7 +25,8 @@ A state that repeats the last one in every value while the robot moves is an old
 accepted for LONGEST_GAP seconds, and the state after it may continue it or the last state that was not a repetition.
 
 STRAY refused states in a row that continue each other and the state before the last accepted one show that this one was
-wrong. Others that continue each other for NEW_BEGINNING seconds, with no accepted state in between, are taken up as a
+wrong, and others that they lie on the robot's way at another time, where its clock was set by a little. Those that
+continue each other for NEW_BEGINNING seconds, with no accepted state in between, are taken up as a
 new beginning: an encoder was set anew. Refused states that alternate with accepted ones, continue each other and leap
 furthest in the same joint and direction come from a second publisher; so do SCATTERED ones in which several joints
 leap. A state that repeats one of the last in every bit, but not the last one, is a copy that comes late: its positions
@@ -42,7 +43,7 @@ from ..robots.velocity_estimator import VelocityEstimator
 from ..types import Array
 from .input_gate import Rejection
 from .slope_noise import SlopeNoise
-from .state_history import Sample, StateHistory, continued, contradicted, following, frozen, unwrapped
+from .state_history import Sample, StateHistory, continued, contradicted, following, frozen, shifted, unwrapped
 from .state_origin import StateOrigin
 from .step_history import StepHistory
 
@@ -51,6 +52,7 @@ EFFORT_ACCELERATION = 30.0  # [rad/s^2 or m/s^2] by an effort, whatever referenc
 LONGEST_GAP = 0.5  # [s]: after a longer time without a state anything may follow
 NEW_BEGINNING, CONTINUING = 1.0, 5  # [s] and states after which refused states are a new beginning
 SCATTERED = 8  # refused states anywhere between accepted ones: a second publisher
+SILENT = 2.5  # usual steps without an accepted state, after which the clock may have been set
 STRAY = 3  # refused states in a row, each continuing the one before, that show that the accepted one was wrong
 ALTERNATIONS = 3  # refused states of one line between accepted ones: a second publisher
 FORGOTTEN = 2.0  # [s] without a state of a second publisher after which it counts as gone
@@ -81,6 +83,7 @@ class StateCheck:
         n = self._robot.n
         self._last: Sample | None = None
         self._previous: Sample | None = None  # accepted before the last one
+        self._sure: Sample | None = None  # the last one of which nothing was replaced
         self._strayed = False  # whether the new state continues that one, and the last one did not
         self._new: Sample | None = None
         self._explained = self._begins = self._repeats = self._confirmed = False
@@ -103,8 +106,6 @@ class StateCheck:
         self.origin.forget()
         self._estimator.reset()
         self._history.clear()
-
-    # --- judging ----------------------------------------------------------------------------------------------------
 
     def can_continue(self, q: Array) -> bool:
         """Whether the state q (n,) lacks one position, and that may be continued from the state before."""
@@ -200,9 +201,7 @@ class StateCheck:
         self.origin.refuse(stamp)
         if not self.second_publisher and (self._alternations >= ALTERNATIONS or self._scattered >= SCATTERED):
             self.second_publisher = True
-        third = self._suspects == STRAY - 1 and not self.second_publisher  # later, time would explain too much
-        self._strayed = third and self._continues(self._previous, stamp, raw, qd)
-        if self._strayed:
+        if self._suspects >= STRAY - 1 and not self.second_publisher and self._recovers(stamp, raw, qd, last):
             return None
         if self._suspects >= CONTINUING and stamp - self._first_suspect >= NEW_BEGINNING:
             self._begins = True
@@ -214,19 +213,22 @@ class StateCheck:
             return Rejection.SECOND_PUBLISHER, f"states of two publishers alternate: {detail}"
         return Rejection.LEAP, detail
 
+    def _recovers(self, stamp: float, raw: Array, qd: Array, last: Sample) -> bool:
+        """Whether the state accepted last was wrong, or the clock of the stamps was set by a little in motion."""
+        self._strayed = self._suspects == STRAY - 1 and self._continues(self._previous, stamp, raw, qd)
+        sure, usual = self._sure or last, self._steps.usual
+        step = stamp - sure.stamp
+        if not self._strayed and SILENT * usual < step <= LONGEST_GAP:
+            new = following(self._continuous, sure, stamp, raw, qd)
+            self._explained = not shifted(sure, new, self._tolerance(step), usual)
+            self._new = self._new if self._explained else new
+        return self._strayed or not self._explained
+
     def accept(self, *, restarted: bool = False) -> tuple[Array, Array, bool] | None:
-        """Accept the state examined last.
+        """Accept the state examined last; `restarted`: its stamps begin a new time line.
 
-        Parameters
-        ----------
-        restarted
-            whether its stamps begin a new time line.
-
-        Returns
-        -------
-        tuple or None
-            q (n,) without jumps of whole turns, qd (n,), and whether the state does not continue those before; None if
-            a velocity is missing and cannot be estimated yet.
+        Return q (n,) without jumps of whole turns, qd (n,), and whether the state does not continue those before; None
+        if a velocity is missing and cannot be estimated yet.
         """
         new, last = self._new, self._previous if self._strayed else self._last
         assert new is not None, "examine() comes before accept()"
@@ -250,7 +252,7 @@ class StateCheck:
         if self._replaced.any():
             self._replacements += 1
         else:
-            self._replacements, self._sudden = 0, None
+            self._replacements, self._sudden, self._sure = 0, None, self._last
             self._history.add(new.raw, new.measured)
             self._accepted_since_suspect += 1
         self.replaced = self._replaced
@@ -258,8 +260,6 @@ class StateCheck:
             self.second_publisher, self._scattered, self._suspect = False, 0, None
         self.origin.accept(new.stamp, second_publisher=self.second_publisher)
         return None if self.estimated and estimate is None else (new.q, qd, begins)
-
-    # --- inside -----------------------------------------------------------------------------------------------------
 
     def _tolerance(self, step: float) -> Array:
         """Return e (n,) for a time `step` [s] between two states."""

@@ -13,6 +13,7 @@ from ..types import Array
 
 REMEMBERED = 200  # states
 MOVES = 0.01  # of its velocity limit: a joint that is slower may rest, with a constant error of its velocity
+LARGEST_SHIFT, ON_THE_WAY = 0.5, 4e-3  # [s]; [rad or m]
 COPIED = 3e-3  # [rad or m]: a joint this far from where it is now, exactly where it was in a state before
 
 
@@ -73,6 +74,21 @@ def contradicted(last: Sample, new: Sample, slope: Array, tolerance: Array) -> N
     """Return (n,) whose velocity the slope (n,) of the positions contradicts."""
     mean = 0.5 * (last.qd + new.qd)
     return np.asarray((np.abs(new.qd - slope) > tolerance) & (np.abs(mean - slope) > 0.5 * tolerance))
+
+
+def shifted(last: Sample, new: Sample, tolerance: Array, least: float) -> bool:
+    """Whether a state is where the last one's motion leads at another time than its stamp says.
+
+    That is q = q_0 + v (h + d) within ON_THE_WAY, v = (v_0 + v_1)/2, for one d of at most LARGEST_SHIFT, with h + d of
+    at `least` so long [s]; the velocities differ by at most `tolerance` (n,).
+    """
+    v, step = 0.5 * (last.qd + new.qd), new.stamp - last.stamp
+    off, square = new.q - last.q - step * v, float(v @ v)
+    if not square > 0.0 or not (np.abs(new.qd - last.qd) <= tolerance).all():
+        return False
+    shift = float(v @ off) / square
+    possible = abs(shift) <= LARGEST_SHIFT and step + shift >= least
+    return possible and bool((np.abs(off - shift * v) <= ON_THE_WAY).all())
 
 
 class StateHistory:

@@ -27,10 +27,15 @@ class StepHistory:
         1 as long as no usual one is known, where states are missing in between, and where this step and the one before
         are together too short for two states: those of one driver, late by less than 0.65 H, are not.
         """
+        usual = self.usual
+        likely = step < LARGEST_STEP * usual < math.inf and step + self._steps[-1] > LEAST_PAIR * usual
+        return usual / step if likely else 1.0
+
+    @property
+    def usual(self) -> float:
+        """Return H [s], infinite as long as it is not known."""
         if len(self._steps) < REMEMBERED_STEPS:
-            return 1.0
+            return math.inf
         most = LARGEST_STEP * sorted(self._steps)[REMEMBERED_STEPS // 2]
         whole = [known for known in self._steps if known < most]
-        usual = sum(whole) / len(whole)
-        likely = step < most and step + self._steps[-1] > LEAST_PAIR * usual
-        return usual / step if likely else 1.0
+        return sum(whole) / len(whole)

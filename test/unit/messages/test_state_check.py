@@ -130,6 +130,18 @@ def test_one_wrong_state_that_was_accepted_costs_the_robot_s_states_no_more_than
     assert not into.second_publisher
 
 
+@pytest.mark.parametrize("shift", (-0.03, -0.012, -0.004, 0.012, 0.03, 0.1))
+def test_a_clock_that_is_set_by_a_little_in_motion_costs_few_states(shift):
+    into, q, answers = reader(), np.array([-1.0, 0.2]), []
+    k = settled(into, q)
+    for i in range(400):
+        qd = min(2.5, 7.5 * DT * i) * np.array([1.0, -0.3])
+        q = q + DT * qd
+        answers.append(read(into, k + i + (shift / DT if i >= 150 else 0.0), q, qd) is not None)
+    assert all(answers[:150]) and answers[150:].count(False) <= max(3.0, 3.0 - shift / DT + 3.0)
+    assert all(answers[170:]) and not into.second_publisher
+
+
 def test_an_arm_at_rest_may_report_the_same_small_velocity_again_and_again():
     into = reader()
     assert all(read(into, k, (0.3, 0.2), (1e-4, -0.02)) is not None for k in range(1000))
