@@ -52,7 +52,7 @@ EFFORT_ACCELERATION = 30.0  # [rad/s^2 or m/s^2] by an effort, whatever referenc
 LONGEST_GAP = 0.5  # [s]: after a longer time without a state anything may follow
 NEW_BEGINNING, CONTINUING = 1.0, 5  # [s] and states after which refused states are a new beginning
 SCATTERED = 8  # refused states anywhere between accepted ones: a second publisher
-SILENT_STEPS = 2.5  # usual steps without an accepted state, after which the clock may have been set
+STEPS_WITHOUT_STATE = 2.5  # usual steps without an accepted state, after which the clock may have been set
 STRAY = 3  # refused states in a row, each continuing the one before, that show that the accepted one was wrong
 ALTERNATIONS = 3  # refused states of one line between accepted ones: a second publisher
 FORGOTTEN = 2.0  # [s] without a state of a second publisher after which it counts as gone
@@ -218,7 +218,7 @@ class StateCheck:
         self._strayed = self._suspects == STRAY - 1 and self._continues(self._previous, stamp, raw, qd)
         sure, usual = self._sure or last, self._steps.usual
         step = stamp - sure.stamp
-        if not self._strayed and SILENT_STEPS * usual < step <= LONGEST_GAP:
+        if not self._strayed and STEPS_WITHOUT_STATE * usual < step <= LONGEST_GAP:
             new = following(self._continuous, sure, stamp, raw, qd)
             self._explained = not shifted(sure, new, self._tolerance(step), usual)
             self._new = self._new if self._explained else new
