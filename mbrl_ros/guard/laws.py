@@ -103,21 +103,18 @@ class PositionLaw:
         self._limits, self._u = _Limits(parameters, last), last
         self._v = np.clip(speed, -parameters.velocity, parameters.velocity)
         self._lead: Array = np.zeros(parameters.n)  # from the last state to the command
-        self._stateless, self._begins = False, True
-        # the speed of an arm that lags: down to it the commands brake harder
-        self._slow = np.full(parameters.n, np.inf)
+        self._stateless = False
+        self._slow: Array | None = None  # the speed of an arm that lags, down to which it brakes harder; None: unknown
 
     def command(self, elapsed: float, state: JointStates | None) -> Array:
         """Return the next position (n,)."""
         parameters = self._limits.parameters
         if self._stateless and state is not None and self._elsewhere(state):
             self._u, self._v = state.q, np.zeros(parameters.n)
-        if self._begins and state is not None:
-            self._slow = speed_for_lagging(
-                self._u - state.q, self._v, state.qd, parameters.acceleration, parameters.period
-            )
-        self._begins = False
-        self._v = braked(self._v, self._slow, parameters.acceleration * elapsed)
+        if self._slow is None and state is not None:
+            lead, a = self._u - state.q, parameters.acceleration
+            self._slow = speed_for_lagging(lead, self._v, state.qd, a, parameters.period)
+        self._v = braked(self._v, np.inf if self._slow is None else self._slow, parameters.acceleration * elapsed)
         self._u = self._limits.apply(self._u + min(elapsed, CATCH_UP_SHARE * parameters.period) * self._v)
         self._stateless = state is None
         if state is not None:

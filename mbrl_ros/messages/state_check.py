@@ -10,8 +10,9 @@ tolerance e:
 A state with a slope that is not explained is refused: its positions leapt. Where one joint's did, or one is missing
 (NaN), its position is continued with its velocity instead, in at most REPLACED states in a row. Where only v explains
 it, with d > c, both changed suddenly, by a blow or in one bad sample: position and velocity are continued, until the
-next state tells which by continuing the sudden one or not. So is v if it changed by more than d v_max + a_max h.
-Otherwise v is held against the positions and replaced by the estimate from them (robots/velocity_estimator.py) if
+next state tells which by continuing the sudden one or not. So is v if it changed by more than d v_max + a_max h. Where
+states are missing in between, no position is continued. Otherwise v is held against the positions and replaced by the
+estimate from them (robots/velocity_estimator.py) if
 
     |v - s| > e   and   |(v_0 + v)/2 - s| > e/2,
 
@@ -26,11 +27,10 @@ accepted for LONGEST_GAP seconds, and the state after it may continue it or the 
 
 STRAY refused states in a row that continue each other and the state before the last accepted one show that this one was
 wrong, and others that they lie on the robot's way at another time, where its clock was set by a little. Those that
-continue each other for NEW_BEGINNING seconds, with no accepted state in between, are taken up as a
-new beginning: an encoder was set anew. Refused states that alternate with accepted ones, continue each other and leap
-furthest in the same joint and direction come from a second publisher; so do SCATTERED ones in which several joints
-leap. A state that repeats one of the last in every bit, but not the last one, is a copy that comes late: its positions
-leapt back. While it is not known whose the states are (state_origin.py), none is accepted beside a second publisher.
+continue each other for NEW_BEGINNING seconds, with no accepted state in between, are taken up as a new beginning: an
+encoder was set anew. Refused states between accepted ones may come from a second publisher (alternation.py). A state
+that repeats one of the last in every bit, but not the last one, is a copy that comes late: its positions leapt back.
+While it is not known whose the states are (state_origin.py), none is accepted beside a second publisher.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from numpy.typing import NDArray
 from ..robots import Robot
 from ..robots.velocity_estimator import VelocityEstimator
 from ..types import Array
+from .alternation import Alternation
 from .input_gate import Rejection
 from .slope_noise import SlopeNoise
 from .state_history import Sample, StateHistory, continued, contradicted, following, frozen, shifted, unwrapped
@@ -51,10 +52,7 @@ SHARE, SUDDEN = 0.15, 0.25  # c, and d > c: of the velocity limit
 EFFORT_ACCELERATION = 30.0  # [rad/s^2 or m/s^2] by an effort, whatever references ask for, is nothing sudden
 LONGEST_GAP = 0.5  # [s]: after a longer time without a state anything may follow
 NEW_BEGINNING, CONTINUING = 1.0, 5  # [s] and states after which refused states are a new beginning
-SCATTERED = 8  # refused states anywhere between accepted ones: a second publisher
-STEPS_WITHOUT_STATE = 2.5  # usual steps without an accepted state, after which the clock may have been set
 STRAY = 3  # refused states in a row, each continuing the one before, that show that the accepted one was wrong
-ALTERNATIONS = 3  # refused states of one line between accepted ones: a second publisher
 FORGOTTEN = 2.0  # [s] without a state of a second publisher after which it counts as gone
 REPLACED = 3  # states in a row in which the position of one joint is replaced
 PERSISTENT = 10  # velocities of a joint that were replaced in a row: they are no longer used
@@ -90,9 +88,8 @@ class StateCheck:
         self._distinct: Sample | None = None  # the last state before those that repeat it
         self._nothing: NDArray[np.bool_] = np.zeros(n, dtype=bool)
         self._replaced, self._replacements = self._nothing, 0  # positions of the new state; states in a row
-        self._noise = SlopeNoise(n)
-        self._step = np.inf  # [s] between the last two accepted states
-        self._steps = StepHistory()
+        self._unseen = np.inf  # [s] between the last two accepted states, or without any before one was refused
+        self._noise, self._steps = SlopeNoise(n), StepHistory()
         self._runs = np.zeros(n, dtype=int)  # velocities replaced in a row
         self._held: NDArray[np.bool_] = self._nothing  # velocities of the last state that changed suddenly
         self.corrected: NDArray[np.bool_] = self._nothing
@@ -101,8 +98,7 @@ class StateCheck:
         self._sudden: Sample | None = None  # the state before, if it changed suddenly
         self._suspect: Sample | None = None  # the state refused last
         self._suspects, self._first_suspect = 0, 0.0  # in a row, each continuing the one before; the first one's stamp
-        self._alternations, self._scattered, self._accepted_since_suspect = 0, 0, 0
-        self._side = self._robot.n  # the joint that leapt furthest, -1 - joint where it leapt downward
+        self._alternation, self._accepted_since_suspect = Alternation(), 0
         self.origin.forget()
         self._estimator.reset()
         self._history.clear()
@@ -126,10 +122,10 @@ class StateCheck:
         """
         last, pending = self._last, None if self._accepted_since_suspect else self._suspect
         self._begins = self._explained = self._repeats = self._confirmed = self._strayed = False
-        self._replaced = self._nothing
+        self._replaced, lost = self._nothing, np.isnan(raw)
         newest = last if pending is None else pending
         if last is None or newest is None or stamp <= last.stamp or stamp - newest.stamp > LONGEST_GAP:
-            if np.isnan(raw).any():
+            if lost.any():
                 return Rejection.NOT_FINITE, f"positions {raw.tolist()}"
             q = raw if last is None else unwrapped(self._continuous, last, stamp, raw, qd)
             self._new = Sample(stamp, raw, q, qd, qd, qd)
@@ -142,11 +138,12 @@ class StateCheck:
             self._new, self._repeats = Sample(stamp, raw, last.q, last.qd, last.slope, qd), True
             return None
         step = stamp - last.stamp
-        share = 1.0 if pending is None else max(stamp - pending.stamp, min(step, self._step)) / step
+        gap = self._steps.lacks(step)
+        share = 1.0 if pending is None else max(stamp - pending.stamp, min(step, self._unseen)) / step
         self._explained = True
-        if (lost := np.isnan(raw)).any():
-            self._new, self._replaced = continued(last, new, lost, qd, self._tolerance(step)), lost
-            return None
+        if lost.any():
+            self._continue(last, new, lost, qd)
+            return (Rejection.NOT_FINITE, f"positions {raw.tolist()} after {1e3 * step:.3g} ms") if gap else None
         self._confirmed = self._continues(self._sudden, stamp, raw, qd)
         if self._confirmed:  # the state before, which changed suddenly, was right
             return None
@@ -158,14 +155,22 @@ class StateCheck:
             leapt = np.abs(new.q - last.q) > 0.0
         if not leapt.any():
             if pending is None and self._distinct is None and sudden.any():
-                self._sudden, self._replaced = new, sudden
-                self._new = continued(last, new, sudden, np.where(sudden, last.qd, new.qd), self._tolerance(step))
+                self._sudden = new
+                if gap:
+                    return self._suspected(stamp, raw, qd, last, sudden)
+                self._continue(last, new, sudden, np.where(sudden, last.qd, new.qd))
             return None
         problem = self._suspected(stamp, raw, qd, last, leapt)
-        if problem is None or problem[0] is not Rejection.LEAP or leapt.sum() > 1 or self._replacements >= REPLACED:
+        one = leapt.sum() == 1 and self._replacements < REPLACED and not gap
+        if problem is None or problem[0] is not Rejection.LEAP or not one:
             return problem
-        self._new, self._replaced = continued(last, new, leapt, new.qd, self._tolerance(step)), leapt
+        self._continue(last, new, leapt, new.qd)
         return None
+
+    def _continue(self, last: Sample, new: Sample, lost: NDArray[np.bool_], qd: Array) -> None:
+        """Let the new state be the one whose positions `lost` (n,) are continued from the last one."""
+        self._replaced = lost
+        self._new = continued(last, new, lost, qd, self._tolerance(new.stamp - last.stamp))
 
     def _continues(self, before: Sample | None, stamp: float, raw: Array, qd: Array) -> bool:
         """Whether a state continues the one `before`; it is the new one then."""
@@ -189,40 +194,37 @@ class StateCheck:
             if frozen(before, raw, qd, self._robot.velocity_limit):  # a driver that stands still is no new beginning
                 self._first_suspect += stamp - before.stamp
         if self._accepted_since_suspect:
-            joint = int(np.abs(suspect.q - last.q).argmax())
-            side = joint if suspect.q[joint] > last.q[joint] else -1 - joint
-            self._alternations = self._alternations + 1 if continues and side == self._side else 0
-            self._scattered += leapt.sum() > 1
-            self._side = side
+            self._unseen = max(self._unseen, stamp - last.stamp)
+            self._alternation.add(suspect.q - last.q, leapt, continues)
         self._suspects = self._suspects + 1 if continues and not self._accepted_since_suspect else 0
         if not self._suspects:
             self._first_suspect = stamp
         self._suspect, self._accepted_since_suspect = suspect, 0
         self.origin.refuse(stamp)
-        if not self.second_publisher and (self._alternations >= ALTERNATIONS or self._scattered >= SCATTERED):
-            self.second_publisher = True
+        self.second_publisher |= self._alternation.found
         if self._suspects >= STRAY - 1 and not self.second_publisher and self._recovers(stamp, raw, qd, last):
             return None
         if self._suspects >= CONTINUING and stamp - self._first_suspect >= NEW_BEGINNING:
             self._begins = True
             return None
-        joint, span = int(leapt.argmax()), 1e3 * (stamp - last.stamp)
-        name = self._robot.joints[joint]
-        detail = f"joint '{name}' leapt from {last.q[joint]:.4g} to {raw[joint]:.4g} within {span:.3g} ms"
+        joint, ms = int(leapt.argmax()), 1e3 * (stamp - last.stamp)
+        where = f"'{self._robot.joints[joint]}' leapt from {last.q[joint]:.4g} to {raw[joint]:.4g}"
         if self.second_publisher:
-            return Rejection.SECOND_PUBLISHER, f"states of two publishers alternate: {detail}"
-        return Rejection.LEAP, detail
+            return Rejection.SECOND_PUBLISHER, f"states of two publishers alternate: joint {where} within {ms:.3g} ms"
+        return Rejection.LEAP, f"joint {where} within {ms:.3g} ms"
 
     def _recovers(self, stamp: float, raw: Array, qd: Array, last: Sample) -> bool:
         """Whether the state accepted last was wrong, or the clock of the stamps was set by a little in motion."""
         self._strayed = self._suspects == STRAY - 1 and self._continues(self._previous, stamp, raw, qd)
-        sure, usual = self._sure or last, self._steps.usual
+        sure = self._sure or last
         step = stamp - sure.stamp
-        if not self._strayed and STEPS_WITHOUT_STATE * usual < step <= LONGEST_GAP:
-            new = following(self._continuous, sure, stamp, raw, qd)
-            self._explained = not shifted(sure, new, self._tolerance(step), usual)
-            self._new = self._new if self._explained else new
-        return self._strayed or not self._explained
+        if self._strayed or step > LONGEST_GAP or not self._steps.lacks(step):
+            return self._strayed
+        new = following(self._continuous, sure, stamp, raw, qd)
+        if not shifted(sure, new, self._tolerance(step), self._steps.usual):
+            return False
+        self._new, self._explained = new, False
+        return True
 
     def accept(self, *, restarted: bool = False) -> tuple[Array, Array, bool] | None:
         """Accept the state examined last; `restarted`: its stamps begin a new time line.
@@ -245,9 +247,9 @@ class StateCheck:
         self.estimated = bool(missing.any())
         if self.estimated and estimate is not None:
             qd = np.where(missing, estimate, qd)
-        self._step = np.inf if last is None else new.stamp - last.stamp
-        self._steps.add(self._step)
-        self._previous = last
+        self._unseen = np.inf if last is None else new.stamp - last.stamp
+        self._steps.add(self._unseen)
+        self._previous, self.replaced = last, self._replaced
         self._last = Sample(new.stamp, new.raw, new.q, qd, new.slope, new.measured)
         if self._replaced.any():
             self._replacements += 1
@@ -255,9 +257,8 @@ class StateCheck:
             self._replacements, self._sudden, self._sure = 0, None, self._last
             self._history.add(new.raw, new.measured)
             self._accepted_since_suspect += 1
-        self.replaced = self._replaced
         if self._suspect is not None and new.stamp - self._suspect.stamp > FORGOTTEN:
-            self.second_publisher, self._scattered, self._suspect = False, 0, None
+            self.second_publisher, self._alternation, self._suspect = False, Alternation(), None
         self.origin.accept(new.stamp, second_publisher=self.second_publisher)
         return None if self.estimated and estimate is None else (new.q, qd, begins)
 

@@ -7,6 +7,7 @@ from collections import deque
 
 REMEMBERED_STEPS = 16  # whose mean is the usual one, without those in which states are missing
 LARGEST_STEP = 1.7  # of the usual step: a state is missing in between
+MISSING = 2.5  # usual steps without an accepted state, after which the clock may have been set
 LEAST_PAIR = 1.33  # of the usual step, of two in a row: less is a burst, or a second publisher's state in between
 
 
@@ -15,11 +16,20 @@ class StepHistory:
 
     def __init__(self) -> None:
         self._steps: deque[float] = deque(maxlen=REMEMBERED_STEPS)
+        self.usual = math.inf  # H [s], infinite as long as it is not known
 
     def add(self, step: float) -> None:
         """Take in a time between two states [s]; infinite for the first one."""
         if step < math.inf:
             self._steps.append(step)
+        if len(self._steps) == REMEMBERED_STEPS:
+            most = LARGEST_STEP * sorted(self._steps)[REMEMBERED_STEPS // 2]
+            whole = [known for known in self._steps if known < most]
+            self.usual = sum(whole) / len(whole)
+
+    def lacks(self, step: float) -> bool:
+        """Return whether states are missing in this `step` [s], or the clock of their stamps was set."""
+        return step > MISSING * self.usual
 
     def unevenness(self, step: float) -> float:
         """Return H / h: the usual time between two states over this `step` [s].
@@ -30,12 +40,3 @@ class StepHistory:
         usual = self.usual
         likely = step < LARGEST_STEP * usual < math.inf and step + self._steps[-1] > LEAST_PAIR * usual
         return usual / step if likely else 1.0
-
-    @property
-    def usual(self) -> float:
-        """Return H [s], infinite as long as it is not known."""
-        if len(self._steps) < REMEMBERED_STEPS:
-            return math.inf
-        most = LARGEST_STEP * sorted(self._steps)[REMEMBERED_STEPS // 2]
-        whole = [known for known in self._steps if known < most]
-        return sum(whole) / len(whole)

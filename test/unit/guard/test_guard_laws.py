@@ -59,9 +59,13 @@ def test_a_position_brakes_and_stays_where_it_stopped(seed):
     assert law.at_rest
 
 
+@pytest.mark.parametrize("stateless", (0, 1, 2))
 @pytest.mark.parametrize("lag", (0.0, 0.02, 0.05, 0.1))
-def test_an_arm_that_lags_behind_the_positions_that_accelerate_it_goes_less_far(lag):
-    """The guard takes over from a motion that has accelerated for 0.13 s with the limit; lag dq/dt = u - q."""
+def test_an_arm_that_lags_behind_the_positions_that_accelerate_it_goes_less_far(lag, stateless):
+    """The guard takes over from a motion that has accelerated for 0.13 s with the limit; lag dq/dt = u - q.
+
+    Its first commands may know no state.
+    """
     told, a = parameters(n=1, interface="position"), 7.5
     u, v, q, qd, speeds = np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1), []
 
@@ -74,9 +78,9 @@ def test_an_arm_that_lags_behind_the_positions_that_accelerate_it_goes_less_far(
         u = u + PERIOD * v
         q, qd = follow(u, q)
     law, begun, before, stamp = make_law(told, u, v), q, qd, 0.0
-    for _ in range(400):
+    for k in range(400):
         stamp += PERIOD
-        u = law.command(PERIOD, JointStates(q, qd, stamp, stamp))
+        u = law.command(PERIOD, JointStates(q, qd, stamp, stamp) if k >= stateless else None)
         q, qd = follow(u, q)
         speeds.append(qd[0])
     decelerations = -np.diff(np.array([before[0], *speeds])) / PERIOD

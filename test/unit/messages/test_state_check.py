@@ -142,6 +142,25 @@ def test_a_clock_that_is_set_by_a_little_in_motion_costs_few_states(shift):
     assert all(answers[170:]) and not into.second_publisher
 
 
+@pytest.mark.parametrize("bad", ((1.0, 0.0), (1.0, 2.0), (NAN, 0.0)))
+@pytest.mark.parametrize("lost", (5, 40))
+def test_no_position_is_made_up_where_states_are_missing(bad, lost):
+    """One wrong state after them, of one joint: refused, and the robot's next one is used wherever it has come."""
+    into, q, qd = reader(), np.array([-1.0, 0.2]), np.zeros(2)
+    k = settled(into, q)
+    for i in range(150 + lost):
+        change = np.array([7.5, -2.0]) * DT * (1.0 if i < 60 else -1.0 if i >= 150 else 0.0)
+        q, qd = q + DT * (qd + 0.5 * change), qd + change
+        if i < 150:
+            assert read(into, k + i, q, qd) is not None
+    number = k + 150 + lost
+    wrong_q, wrong_qd = q + (1.0, 0.0) * np.array(bad[0]), qd + (1.0, 0.0) * np.array(bad[1])
+    assert read(into, number, wrong_q, wrong_qd) is None
+    state = read(into, number + 1, q + DT * qd, qd)
+    assert state is not None and not state.restarted
+    np.testing.assert_array_equal(state.observation.q, q + DT * qd)
+
+
 def test_an_arm_at_rest_may_report_the_same_small_velocity_again_and_again():
     into = reader()
     assert all(read(into, k, (0.3, 0.2), (1e-4, -0.02)) is not None for k in range(1000))
