@@ -111,7 +111,8 @@ class PlanStatus(enum.IntEnum):
     the tolerance, so that the gradient projected on the limits is as small. MAX_ITERATIONS: the plan is better than the
     last one; the iterations were used up, or a larger decrease was predicted than any step size gave. TIME_BUDGET: the
     next iteration would have ended too late; the plan is the best one found. NO_IMPROVEMENT: as MAX_ITERATIONS, but no
-    iteration was better than the last plan, shifted and replayed from the state, which is the plan. No plan:
+    iteration was better than the last plan, shifted and replayed from the state, which is the plan. KL_BOUND: none that
+    was found kept the bound on the KL divergence; the plan is the last one, as there. No plan:
     NOT_POSITIVE_DEFINITE: the cost has no minimum along the free commands of some stage; NOT_FINITE: of what was given
     or expanded; INFEASIBLE_BOX: limits of commands cross; DIVERGED: the cost of the replayed last plan is not finite.
     """
@@ -124,6 +125,7 @@ class PlanStatus(enum.IntEnum):
     INFEASIBLE_BOX = 5
     DIVERGED = 6
     NO_IMPROVEMENT = 7
+    KL_BOUND = 8
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -152,6 +154,7 @@ class Plan:
             PlanStatus.MAX_ITERATIONS,
             PlanStatus.TIME_BUDGET,
             PlanStatus.NO_IMPROVEMENT,
+            PlanStatus.KL_BOUND,
         )
 
 

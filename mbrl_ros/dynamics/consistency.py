@@ -10,7 +10,8 @@ a level of 1 means that the model is consistent with what is measured, 0 that it
 
     forgetting     goes from its normal value to `surprise_forgetting`: what was learned before no longer holds
     prior weight   falls from 1 to `prior_floor`: a prior that predicts badly must not hold learning back
-    KL step        falls from 1 to `step_floor`: a plan further from the last one rests on the model even more
+    KL bound       falls from 1 to `step_floor` times `planner.kl_bound`, if there is one: a plan further from the last
+                   one rests on the model even more
     command limits shrink from 1 to `command_floor`: move gently until more is known
     hold           after `hold_after` seconds at level 0 the arm is held, until the level has stayed above one half for
                    `release_after` seconds: learning goes on meanwhile, and the hold is left when it has helped

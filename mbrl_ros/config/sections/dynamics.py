@@ -78,7 +78,7 @@ class ConsistencySettings(Section):
     )
     prior_floor: float = setting(0.3, "weight of the prior at consistency level 0", low=1e-3, high=1.0)
     step_floor: float = setting(
-        0.1, "KL step at consistency level 0, as a fraction of the normal one", low=1e-3, high=1.0
+        0.1, "KL bound of a plan at consistency level 0, as a fraction of planner.kl_bound", low=1e-3, high=1.0
     )
     command_floor: float = setting(
         0.3, "command limit at consistency level 0, as a fraction of the normal one", low=0.0, high=1.0

@@ -53,12 +53,15 @@ class PlannerSettings(Section):
     )
     kl_bound: float = setting(
         0.0,
-        "largest KL divergence of a plan's controller from that of the last plan; 0: no bound",
+        "largest KL divergence of a plan's controller from that of the last plan, both inside the limits of commands;"
+        " 0: no bound",
         unit="nats",
         low=0.0,
         dynamic=True,
     )
-    kl_steps: int = setting(10, "steps of the dual descent per tick", low=1, high=100)
+    kl_steps: int = setting(
+        10, "plans per tick, after the first one, to find the multiplier of the KL bound", low=1, high=100
+    )
     temperature: float = setting(
         1.0, "temperature of the maximum-entropy controller, whose covariance is temperature Q_uu^-1", low=1e-12
     )

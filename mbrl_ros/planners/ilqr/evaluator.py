@@ -97,6 +97,15 @@ class ModelEvaluator:
         return self._curvature(x, u, s)[0]
 
 
+def with_previous(F: Array) -> Array:
+    """Return the dynamics of y = [x; v] (H, nx+nu, nx+2 nu) over [y; u], v' = u, from that of x (H, nx, nx+nu)."""
+    H, nx, nu = F.shape[0], F.shape[1], F.shape[2] - F.shape[1]
+    F_y = np.zeros((H, nx + nu, nx + 2 * nu))
+    F_y[:, :nx, :nx], F_y[:, :nx, nx + nu :] = F[:, :, :nx], F[:, :, nx:]
+    F_y[:, nx:, nx + nu :] = np.eye(nu)
+    return F_y
+
+
 class Buffered:
     """A CasADi function called through fixed memory; results are overwritten by the next call.
 

@@ -180,8 +180,7 @@ class IlqrPlanner:
         else:
             tick.eta = 0.0
             self.solver.plan()
-        self._fresh = False
-        return Plan(
+        plan = Plan(
             memory.x_hat,
             self._u_hat,
             memory.K,
@@ -192,6 +191,8 @@ class IlqrPlanner:
             _STATUS[tick.status],
             tick.iterations_done,
         )
+        self._fresh = self._fresh and not plan.usable  # without a plan there is nothing to be close to
+        return plan
 
     def _explain(
         self,

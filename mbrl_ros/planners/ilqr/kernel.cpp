@@ -110,6 +110,7 @@ static void shift_rows(double* a, long long rows, long long by, int width) {  //
 
 extern "C" {
 long long work_size(long long H) { return Work(nullptr, H).end - (double*)nullptr; }
+long long plan_offset(long long H) { return Work(nullptr, H).X - (double*)nullptr; }  // of what `solve` found
 
 // Move the last plan on by the ticks that passed.
 void shift(Tick* tick) {
@@ -143,13 +144,19 @@ void solve(Tick* tick) {
     reset_regularization(*tick);
 }
 
+// Take the trajectory found by `solve`; the gains of the last plan stand.
+void stay(Tick* tick) {
+  const Work w(tick->work, tick->horizon);
+  std::memcpy(tick->x_hat, w.X, (tick->horizon + 1) * NX * sizeof(double));
+  std::memcpy(tick->u_hat, w.U, (tick->horizon + 1) * NU * sizeof(double));
+}
+
 // Take the plan found by `solve`, if it found one.
 void commit(Tick* tick) {
   if (tick->status > TIME_BUDGET && tick->status != NO_IMPROVEMENT) return;
   const long long H = tick->horizon;
   const Work w(tick->work, H);
-  std::memcpy(tick->x_hat, w.X, (H + 1) * NX * sizeof(double));
-  std::memcpy(tick->u_hat, w.U, (H + 1) * NU * sizeof(double));
+  stay(tick);
   std::memcpy(tick->K, w.K, H * NU * NX * sizeof(double));
   if (NV > 0) std::memcpy(tick->K_u, w.K_u, H * NU * NU * sizeof(double));
   std::memcpy(tick->k, w.k, H * NU * sizeof(double));

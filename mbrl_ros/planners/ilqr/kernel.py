@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import time
 from collections.abc import Callable
 from importlib.resources import files
 
@@ -81,7 +82,9 @@ class CompiledIlqr:
         self.tick.work = self._work.ctypes.data
         self._address = ctypes.c_void_p(ctypes.addressof(self.tick))
         self._trace = np.zeros((0, 0, 0))
-        self._clock = ctypes.CFUNCTYPE(ctypes.c_double)()
+        self._clock, self._now = ctypes.CFUNCTYPE(ctypes.c_double)(), time.perf_counter
+        self._found = self._work[library.plan_offset(numbers.horizon) :]  # the trajectory and the gains
+        self._kept = self._found.copy()
 
     def plan(self) -> None:
         """See `Solver`."""
@@ -99,12 +102,29 @@ class CompiledIlqr:
         """See `Solver`."""
         self._library.commit(self._address)
 
+    def stay(self) -> None:
+        """See `Solver`."""
+        self._library.stay(self._address)
+
+    def keep(self) -> None:
+        """See `Solver`."""
+        self._kept[:] = self._found
+
+    def restore(self) -> None:
+        """See `Solver`."""
+        self._found[:] = self._kept
+
+    def now(self) -> float:
+        """See `Solver`."""
+        return self._now()
+
     def divergence(self) -> float:
         """See `Solver`."""
         return float(self._library.divergence_from_last(self._address))
 
     def use_clock(self, clock: Callable[[], float]) -> None:
         """See `Solver`."""
+        self._now = clock
         self._clock = ctypes.CFUNCTYPE(ctypes.c_double)(clock)
         self.tick.clock = ctypes.cast(self._clock, ctypes.c_void_p).value
 
@@ -125,8 +145,9 @@ def load(problem: Problem) -> ctypes.PyDLL | None:
     sources = {name: (folder / name).read_text() for name in KERNEL_SOURCES}
     library = load_library("planner", {**sources, "problem.h": problem.header()})
     if library is not None:
-        library.work_size.argtypes, library.work_size.restype = [ctypes.c_longlong], ctypes.c_longlong
-        for function in (library.plan, library.shift, library.solve, library.commit):
+        for size in (library.work_size, library.plan_offset):
+            size.argtypes, size.restype = [ctypes.c_longlong], ctypes.c_longlong
+        for function in (library.plan, library.shift, library.solve, library.commit, library.stay):
             function.argtypes, function.restype = [ctypes.c_void_p], None
         library.divergence_from_last.argtypes = [ctypes.c_void_p]
         library.divergence_from_last.restype = ctypes.c_double

@@ -1,20 +1,24 @@
-// The KL constraint against the previous controller p_bar(u|y) = N(u_hat + K_bar (y - y_hat), P^-1), y = [x; v]: with
-// multiplier eta the objective gains eta/2 e^T P e, e = u - u_hat - K_bar (y - y_hat) (Levine & Abbeel 2014, eq. 5).
-// The previous controller is the last plan, shifted, as it stands in the tick. Nothing of this exists when KL_CONSTRAINED
-// is 0.
+// The KL constraint against the previous controller as it acts inside the limits of commands, p_bar(u|y) = N(m(y), P^-1),
+// m = clamp(u_hat + K_bar (y - y_hat)), y = [x; v]: with multiplier eta the objective gains eta/2 e^T P e, e = u - m(y)
+// (Levine & Abbeel 2014, eq. 5; kl_constraint.py). The previous controller is the last plan, shifted, as it stands in the
+// tick. Nothing of this exists when KL_CONSTRAINED is 0.
 #pragma once
 #include "tick.h"
 
 static inline double gain_bar(const Tick& tick, long long t, int j, int i) {  // K_bar's entry in column i of z
   return i < NX ? tick.K[(t * NU + j) * NX + i] : i < NF ? 0.0 : tick.K_u[(t * NU + j) * NU + i - NF];
 }
-// e for doubles (x, v, u: the trajectory) or Lanes (rollouts).
-template <class T> static inline void deviation(const Tick& tick, long long t, const T* x, const T* v, const T* u, T* e) {
+static inline Lane clamp(Lane a, Lane low, Lane high) { return clamp<vec>(a.v, low.v, high.v); }
+// e for doubles (x, v, u: the trajectory) or Lanes (rollouts). `inside`: where m is not clamped, its gain is K_bar.
+template <class T>
+static inline void deviation(const Tick& tick, long long t, const T* x, const T* v, const T* u, T* e, bool* inside = nullptr) {
   for (int j = 0; j < NU; j++) {
-    T a = u[j] - T(tick.u_hat[(t + 1) * NU + j]);
-    for (int i = 0; i < NX; i++) a = a - T(tick.K[(t * NU + j) * NX + i]) * (x[i] - T(tick.x_hat[t * NX + i]));
-    for (int i = 0; i < NV; i++) a = a - T(tick.K_u[(t * NU + j) * NU + i]) * (v[i] - T(tick.u_hat[t * NU + i]));
-    e[j] = a;
+    T m = tick.u_hat[(t + 1) * NU + j];
+    for (int i = 0; i < NX; i++) m = m + T(tick.K[(t * NU + j) * NX + i]) * (x[i] - T(tick.x_hat[t * NX + i]));
+    for (int i = 0; i < NV; i++) m = m + T(tick.K_u[(t * NU + j) * NU + i]) * (v[i] - T(tick.u_hat[t * NU + i]));
+    if constexpr (std::is_same_v<T, double>)
+      if (inside) inside[j] = m >= tick.u_lower[j] && m <= tick.u_upper[j];
+    e[j] = u[j] - clamp(m, T(tick.u_lower[j]), T(tick.u_upper[j]));
   }
 }
 
@@ -24,9 +28,11 @@ struct KlTerm {  // M = [-K_bar | I] over z: the gradient gains eta M^T P e, the
   KlTerm(const Tick& tick, const Work& w, long long t) {
     if constexpr (KL_CONSTRAINED) {
       double e[NU];
-      deviation<double>(tick, t, w.X + t * NX, w.U + t * NU, w.U + (t + 1) * NU, e);
+      bool inside[NU];
+      deviation<double>(tick, t, w.X + t * NX, w.U + t * NU, w.U + (t + 1) * NU, e, inside);
       for (int j = 0; j < NU; j++)
-        for (int i = 0; i < NZ; i++) M[j][i] = i >= NX && i < NF ? double(i - NX == j) : -gain_bar(tick, t, j, i);
+        for (int i = 0; i < NZ; i++)
+          M[j][i] = i >= NX && i < NF ? double(i - NX == j) : inside[j] ? -gain_bar(tick, t, j, i) : 0.0;
       const double* P = tick.Q_uu + t * NU * NU;
       for (int j = 0; j < NU; j++) {
         for (int i = 0; i < NZ; i++) {
@@ -78,72 +84,81 @@ static bool cholesky(double (&A)[NU][NU], double& log_determinant) {
   return true;
 }
 
+// b <- L^-1 b, L lower triangular.
+template <int N> static inline void forward(const double (&L)[NU][NU], double (&b)[NU][N]) {
+  for (int i = 0; i < NU; i++)
+    for (int c = 0; c < N; c++) {
+      for (int m = 0; m < i; m++) b[i][c] -= L[i][m] * b[m][c];
+      b[i][c] /= L[i][i];
+    }
+}
+
 // sum_t E_y KL(p(u|y) || p_bar(u|y)) of the new controller N(U + K (y - Y), C = (temperature + eta) Q_uu^-1), with y
-// distributed as the new controller and the dynamics' noise make it. Infinite if a precision is not positive definite.
+// distributed as the new controller and the dynamics' noise make it; of clamped commands (rows of K zero) the means
+// only. Infinite if a precision is not positive definite.
 static double divergence(const Tick& tick, const Work& w) {
   if constexpr (KL_CONSTRAINED) {
     double S[NY][NY] = {}, sum = 0.0;
     for (long long t = 0; t < tick.horizon; t++) {
       const double *P = tick.Q_uu + t * NU * NU, scale = tick.temperature + tick.eta;
-      double Lp[NU][NU], Lq[NU][NU], C[NU][NU], K[NU][NY], D[NU][NY], e[NU], log_p, log_q;
-      for (int i = 0; i < NU; i++)
-        for (int j = 0; j < NU; j++) Lp[i][j] = P[i * NU + j], Lq[i][j] = w.Q_uu[(t * NU + i) * NU + j] / scale;
-      if (!cholesky(Lp, log_p) || !cholesky(Lq, log_q)) return INFINITY;
-      for (int c = 0; c < NU; c++) {  // C = (L L^T)^-1, column by column
-        for (int i = 0; i < NU; i++) {
-          double a = i == c;
-          for (int m = 0; m < i; m++) a -= Lq[i][m] * C[m][c];
-          C[i][c] = a / Lq[i][i];
-        }
-        for (int i = NU - 1; i >= 0; i--) {
-          double a = C[i][c];
-          for (int m = i + 1; m < NU; m++) a -= Lq[m][i] * C[m][c];
-          C[i][c] = a / Lq[i][i];
-        }
-      }
-      for (int j = 0; j < NU; j++)
+      double Lp[NU][NU], Lq[NU][NU], K[NU][NY], D[NU][NY], R[NU][NY], e[NU], log_p, log_q;
+      bool inside[NU], free[NU];
+      int n_free = 0;
+      deviation<double>(tick, t, w.X + t * NX, w.U + t * NU, w.U + (t + 1) * NU, e, inside);
+      for (int j = 0; j < NU; j++) {
+        free[j] = false;
         for (int i = 0; i < NY; i++) {
           K[j][i] = i < NX ? w.K[(t * NU + j) * NX + i] : w.K_u[(t * NU + j) * NU + i - NX];
-          D[j][i] = K[j][i] - gain_bar(tick, t, j, i < NX ? i : i + NU);
+          D[j][i] = K[j][i] - (inside[j] ? gain_bar(tick, t, j, i < NX ? i : i + NU) : 0.0);
+          free[j] = free[j] || K[j][i] != 0.0;
         }
-      deviation<double>(tick, t, w.X + t * NX, w.U + t * NU, w.U + (t + 1) * NU, e);
-      double DS[NU][NY], trace = 0.0;
-      for (int j = 0; j < NU; j++)
-        for (int i = 0; i < NY; i++) {
-          DS[j][i] = 0.0;
-          for (int n = 0; n < NY; n++) DS[j][i] += D[j][n] * S[n][i];
-        }
-      for (int i = 0; i < NU; i++)
-        for (int j = 0; j < NU; j++) {
-          double moment = C[i][j] + e[i] * e[j];  // E[e e^T]
-          for (int n = 0; n < NY; n++) moment += DS[i][n] * D[j][n];
-          trace += P[i * NU + j] * moment;
-        }
-      sum += 0.5 * (trace - NU + log_q - log_p);
-
-      double G[NY][NY], GS[NY][NY], B[NY][NU], BC[NY][NU];  // y' = G y + B noise_u + noise_x
+        n_free += free[j];
+      }
+      for (int part = 0; part < 2; part++) {  // all, which must be positive definite; the free commands
+        for (int i = 0; i < NU; i++)
+          for (int j = 0; j < NU; j++) {
+            const bool used = part == 0 || (free[i] && free[j]);
+            Lp[i][j] = used ? P[i * NU + j] : double(i == j);
+            Lq[i][j] = used ? w.Q_uu[(t * NU + i) * NU + j] / scale : double(i == j);
+          }
+        if (!cholesky(Lp, log_p) || !cholesky(Lq, log_q)) return INFINITY;
+      }
       const double* F = (const double*)w.F[MODEL || tick.stages_of_F > 1 ? t : 0];
-      for (int i = 0; i < NY; i++) {
-        for (int j = 0; j < NU; j++) B[i][j] = i < NX ? F[i * FB * LANES + NX + j] : double(i - NX == j);
+      double B[NU][NY], noise[NU][NY], ratio[NU][NU], sum_t = log_q - log_p - n_free;
+      for (int j = 0; j < NU; j++) {
+        for (int i = 0; i < NY; i++) {
+          B[j][i] = i < NX ? F[i * FB * LANES + NX + j] : double(i - NX == j);
+          noise[j][i] = free[j] ? B[j][i] : 0.0;
+          R[j][i] = 0.0;
+          for (int n = 0; n < NU; n++) R[j][i] += free[j] ? P[j * NU + n] * D[n][i] : 0.0;
+        }
+        for (int i = 0; i < NU; i++) sum_t += P[j * NU + i] * e[j] * e[i], ratio[j][i] = i <= j ? Lp[j][i] : 0.0;
+      }
+      forward(Lq, ratio), forward(Lq, noise), forward(Lp, R);  // tr(P_ff C_ff) = |Lq^-1 Lp|^2, C_ff = (Lq Lq^T)^-1
+      for (int j = 0; j < NU; j++)
+        for (int i = 0; i < NU; i++) sum_t += free[j] ? ratio[j][i] * ratio[j][i] : 0.0;
+      for (int j = 0; j < NU; j++)
+        for (int i = 0; i < NY; i++)
+          for (int n = 0; n < NY; n++) sum_t += R[j][i] * S[i][n] * R[j][n];
+      sum += 0.5 * sum_t;
+
+      double G[NY][NY], GS[NY][NY];  // y' = G y + noise
+      for (int i = 0; i < NY; i++)
         for (int n = 0; n < NY; n++) {
           G[i][n] = i < NX && n < NX ? F[i * FB * LANES + n] : 0.0;
-          for (int j = 0; j < NU; j++) G[i][n] += B[i][j] * K[j][n];
+          for (int j = 0; j < NU; j++) G[i][n] += B[j][i] * K[j][n];
         }
-        for (int j = 0; j < NU; j++) {
-          BC[i][j] = 0.0;
-          for (int n = 0; n < NU; n++) BC[i][j] += B[i][n] * C[n][j];
-        }
+      for (int i = 0; i < NY; i++)
         for (int n = 0; n < NY; n++) {
           GS[i][n] = 0.0;
           for (int l = 0; l < NY; l++) GS[i][n] += G[i][l] * S[l][n];
         }
-      }
       const double* Sigma = tick.Sigma + (tick.stages_of_F > 1 ? t : 0) * NX * NX;
       for (int i = 0; i < NY; i++)
         for (int n = 0; n < NY; n++) {
           double a = i < NX && n < NX ? Sigma[i * NX + n] : 0.0;
           for (int l = 0; l < NY; l++) a += GS[i][l] * G[n][l];
-          for (int j = 0; j < NU; j++) a += BC[i][j] * B[n][j];
+          for (int j = 0; j < NU; j++) a += noise[j][i] * noise[j][n];
           S[i][n] = a;
         }
     }

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ...types import Array
+from ...types import Array, PlanStatus
 
 COARSE = 0.1  # precision with which the barrier of the state limits begins [half ranges]
 
@@ -70,6 +70,22 @@ class Memory:
             k=np.zeros((H, nu)),
             Q_uu=np.zeros((H, nu, nu)),
         )
+
+    def wrong(self, stages: int, noise: bool) -> PlanStatus | None:
+        """Tell what is wrong with the problem, with F and f of `stages` stages, and with Sigma if `noise` is used."""
+        if not np.all(self.u_lower <= self.u_upper):
+            return PlanStatus.INFEASIBLE_BOX
+        given = [self.x0, self.u_previous, self.F[:stages], self.f[:stages], self.p]
+        given += [self.Sigma[:stages]] if noise else []
+        return None if all(np.isfinite(array).all() for array in given) else PlanStatus.NOT_FINITE
+
+    def shift(self, ticks: int) -> None:
+        """Move the plan on by `ticks` periods; its last stage repeats."""
+        for array in (self.x_hat, self.u_hat, self.K, self.K_u, self.k, self.Q_uu):
+            by = min(ticks, len(array) - 1)
+            if by > 0:
+                array[:-by] = array[by:].copy()
+                array[-by:] = array[-by - 1]
 
     def arrays(self) -> dict[str, Array]:
         """Give {name: array}, the arrays themselves."""
@@ -149,8 +165,23 @@ class Solver(Protocol):
     def commit(self) -> None:
         """Write the plan that was found to the memory, if one was."""
 
+    def stay(self) -> None:
+        """Write the trajectory that was found to the memory, whose gains stand."""
+
+    def keep(self) -> None:
+        """Keep what was found aside."""
+
+    def restore(self) -> None:
+        """Take what was kept for what was found."""
+
     def use_clock(self, clock: Callable[[], float]) -> None:
         """Measure tick.time_budget by this clock [s] instead of the monotonic one."""
 
+    def now(self) -> float:
+        """Return the time [s] by that clock."""
+
     def divergence(self) -> float:
-        """Return sum_t E KL(controller found || last plan's) [nats]; infinite where a precision is not positive."""
+        """Return sum_t E KL(controller found || last plan's) [nats]; infinite where a precision is not positive.
+
+        See kl_constraint.py.
+        """

@@ -29,7 +29,7 @@ from ...types import Array, PlanStatus
 from . import regularization
 from .barrier import Barrier
 from .box_qp import NotPositiveDefinite, box_step
-from .evaluator import CostEvaluator, Evaluator, ModelEvaluator
+from .evaluator import CostEvaluator, Evaluator, ModelEvaluator, with_previous
 from .kl_constraint import Controller, add_kl_term, divergence, kl_terms
 from .memory import Memory, Numbers
 from .problem import Problem
@@ -64,9 +64,8 @@ class NumpyIlqr:
         self.g, self.G, self.F_y = np.zeros((H, nz)), np.zeros((H, nz, nz)), np.zeros((H, ny, nz))
         self.g_last, self.G_last = np.zeros(nx), np.zeros((nx, nx))
         self.new_K, self.new_k, self.new_Q_uu = np.zeros((H, nu, ny)), np.zeros((H, nu)), np.zeros((H, nu, nu))
+        self._kept = self.X, self.U, self.new_K, self.new_k, self.new_Q_uu
         self.stages: list[tuple[Array, Array, Array, Array]] = []
-
-    # --- one tick ------------------------------------------------------------------------------------------------
 
     def plan(self) -> None:
         """See `Solver`."""
@@ -76,47 +75,58 @@ class NumpyIlqr:
 
     def shift(self) -> None:
         """See `Solver`."""
-        m = self.memory
-        for array in (m.x_hat, m.u_hat, m.K, m.K_u, m.k, m.Q_uu):
-            by = min(self.tick.ticks, len(array) - 1)
-            if by > 0:
-                array[:-by] = array[by:].copy()
-                array[-by:] = array[-by - 1]
+        self.memory.shift(self.tick.ticks)
 
     def solve(self) -> None:
         """See `Solver`."""
-        tick, m, S = self.tick, self.memory, self.tick.stages_of_F
+        tick = self.tick
         tick.iterations_done = 0
-        given = (m.x0, m.u_previous, m.F[:S], m.f[:S], m.p, m.Sigma[:S] if self.problem.kl_constrained else m.x0)
-        if not np.all(m.u_lower <= m.u_upper):
-            tick.status = PlanStatus.INFEASIBLE_BOX
-        elif not all(np.isfinite(array).all() for array in given):
-            tick.status = PlanStatus.NOT_FINITE
-        else:
-            with np.errstate(all="ignore"):
-                tick.status = self._iterate()
-            if tick.status in FAILED:
-                regularization.reset(self.tick)
+        wrong = self.memory.wrong(tick.stages_of_F, self.problem.kl_constrained)
+        if wrong is not None:
+            tick.status = wrong
+            return
+        with np.errstate(all="ignore"):
+            tick.status = self._iterate()
+        if tick.status in FAILED:
+            regularization.reset(self.tick)
 
     def commit(self) -> None:
         """See `Solver`."""
         tick, m = self.tick, self.memory
-        if tick.status in FAILED:
+        if tick.status in FAILED or tick.status == PlanStatus.KL_BOUND:
             return
-        m.x_hat[:], m.u_hat[:], m.k[:] = self.X, self.U, self.new_k
+        self.stay()
+        m.k[:] = self.new_k
         m.K[:] = self.new_K[:, :, : self.nx]
         if self.ny > self.nx:
             m.K_u[:] = self.new_K[:, :, self.nx :]
         m.Q_uu[:] = self.new_Q_uu / (tick.temperature + tick.eta)
 
+    def stay(self) -> None:
+        """See `Solver`."""
+        self.memory.x_hat[:], self.memory.u_hat[:] = self.X, self.U
+
+    def keep(self) -> None:
+        """See `Solver`."""
+        self._kept = self.X, self.U, self.new_K, self.new_k, self.new_Q_uu
+
+    def restore(self) -> None:
+        """See `Solver`."""
+        self.X, self.U, self.new_K, self.new_k, self.new_Q_uu = self._kept
+
     def use_clock(self, clock: Callable[[], float]) -> None:
         """See `Solver`."""
         self._clock = clock
 
+    def now(self) -> float:
+        """See `Solver`."""
+        return self._clock()
+
     def divergence(self) -> float:
         """See `Solver`."""
-        new = Controller(self.X, self.U, self.new_K, self.new_Q_uu / (self.tick.temperature + self.tick.eta))
-        return divergence(new, self._last_controller(), self.F_y, self.memory.Sigma[: self.tick.stages_of_F])
+        m, P = self.memory, self.new_Q_uu / (self.tick.temperature + self.tick.eta)
+        new = Controller(self.X, self.U, self.new_K, P, m.u_lower, m.u_upper)
+        return divergence(new, self._last_controller(), self.F_y, m.Sigma[: self.tick.stages_of_F])
 
     def _iterate(self) -> PlanStatus:
         tick, m, begin = self.tick, self.memory, self._clock()
@@ -188,20 +198,13 @@ class NumpyIlqr:
                 if self.tick.mu > regularization.MU_MAX:
                     raise
 
-    # --- expansion and Riccati recursion -------------------------------------------------------------------------
-
     def _expand(self) -> None:
-        H, nx, ny = self.horizon, self.nx, self.ny
+        H, nx = self.horizon, self.nx
         self.g, self.G, self.g_last, self.G_last = self.evaluate.expand(self.X, self.U, self.memory.p)
         F: Array = np.broadcast_to(self.memory.F[: self.tick.stages_of_F], (H, nx, nx + self.nu))
         if self.model is not None:
             F = F + self.model.jacobian(self.X, self.U)
-        if ny == nx:
-            self.F_y = F
-        else:  # y' = [x'; u]
-            self.F_y = np.zeros((H, ny, ny + self.nu))
-            self.F_y[:, :nx, :nx], self.F_y[:, :nx, ny:] = F[:, :, :nx], F[:, :, nx:]
-            self.F_y[:, nx:, ny:] = np.eye(self.nu)
+        self.F_y = F if self.ny == nx else with_previous(F)
 
     def backward(self, second_order: bool = False) -> tuple[float, float]:
         """Fill new_K (H, nu, ny), new_k and new_Q_uu; return (slope, curve).
@@ -239,8 +242,6 @@ class NumpyIlqr:
             self.new_K[t], self.new_k[t], self.new_Q_uu[t] = K, k, Q_uu
             self.stages.insert(0, (Q, q, V, s))
         return slope, curve
-
-    # --- rollouts ------------------------------------------------------------------------------------------------
 
     def _roll(self, x_ref: Array, u_ref: Array, K: Array, k: Array, alpha: Array, gain: Array) -> bool:
         """Roll out one trajectory per row of alpha (S, 1) and gain (S, 1); keep the best if it improves the merit."""
@@ -280,8 +281,6 @@ class NumpyIlqr:
             extra = extra + kl_terms(Xs, Us, self._last_controller(), self.tick.eta)
         return extra
 
-    # --- state limits, KL constraint -------------------------------------------------------------
-
     def _sharpen(self) -> None:
         """Take a sharper barrier, and the merit of the trajectory under it."""
         tick = self.tick
@@ -293,7 +292,7 @@ class NumpyIlqr:
     def _last_controller(self) -> Controller:
         m = self.memory
         K = np.concatenate([m.K, m.K_u], axis=2) if self.ny > self.nx else m.K
-        return Controller(m.x_hat, m.u_hat, K, m.Q_uu)
+        return Controller(m.x_hat, m.u_hat, K, m.Q_uu, m.u_lower, m.u_upper)
 
     def _settled(self, change: float) -> bool:
         return bool(-change <= self.tick.tolerance * (1.0 + abs(self.merit)))
