@@ -1,18 +1,18 @@
-"""`mbrl bench planner`: measure the time of one iteration of the planner and of other solvers."""
+"""`mbrl bench planner`: measure the planner and other solvers on the same problems, in time and in instructions."""
 
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import logging
 import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
-HELP = "measure the time of the planner and of other solvers"
+from ._bench import one_thread
+
+HELP = "measure the time and the instructions of the planner and of other solvers"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="H",
         help="in control periods (default: 15 30 50 100)",
     )
+    parser.add_argument("--solvers", nargs="+", metavar="SOLVER", help="solvers by name (default: those of --peers)")
     parser.add_argument(
-        "--solvers", nargs="+", metavar="SOLVER", help="solvers by name (default: all that are installed)"
+        "--peers",
+        choices=("extra", "all"),
+        default="extra",
+        help="other solvers: those that the extra `bench` installs, or all that are known (default: %(default)s)",
     )
     parser.add_argument(
         "--rate", type=float, default=500.0, metavar="HZ", help="control rate of the paced mode (default: 500)"
@@ -41,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calls", type=int, default=400, help="timed calls per solver and mode (default: 400)")
     parser.add_argument("--quick", action="store_true", help="40 calls per solver and mode")
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write {problem: {horizon: {solver: {mode: quantiles}}}} to FILE"
+        "--json", type=Path, metavar="FILE", help="write {problem: {horizon: {solver: numbers}}} to FILE"
     )
     parser.add_argument(
         "--plot",
@@ -55,8 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
-    from ..bench.planner import report
-    from ..bench.planner.peers import SOLVERS
+    one_thread()
+    from ..bench.planner import report, timing
+    from ..bench.planner.compare import Comparison
+    from ..bench.planner.peers import EXTRA_SOLVERS, SOLVERS
+    from ..console.progress import Progress
     from ..console.verdict import of_solvers
     from ..exceptions import ConfigurationError
 
@@ -67,49 +74,32 @@ def run(args: argparse.Namespace) -> int:
         if not 2 <= horizon <= 500:
             raise ConfigurationError(f"a horizon must lie in [2, 500], got {horizon}")
     logging.getLogger("mbrl_ros").setLevel(logging.ERROR)
-    results: report.Results = {}
-    left_out: dict[str, str] = {}
+    solvers = args.solvers or [name for name in SOLVERS if args.peers == "all" or name not in EXTRA_SOLVERS]
+    calls, compared = 40 if args.quick else max(args.calls, timing.CALLS_IN_BLOCK), Comparison()
     for name in args.problems:
         for horizon in args.horizons:
-            times = _times(args, name, horizon, left_out)
-            results.setdefault(name, {})[str(horizon)] = times
-    print(report.table(results))
-    for solver, reason in left_out.items():
-        print(f"left out: {solver} ({reason})")
+            with Progress(f"{name} H={horizon}", quiet=args.quiet) as shown:
+                compared.add(name, horizon, solvers, calls, 1.0 / args.rate, shown.show)
+    with Progress("instructions", quiet=args.quiet) as shown:
+        compared.count(shown.show)
+    compared.relate()
+    results = compared.results
+    print(report.table(results), report.STAR_NOTE, report.claims(results), *report.notes(results), sep="\n")
+    optional = {} if args.solvers else {name: EXTRA_SOLVERS.get(name, "") for name in compared.left_out}
+    for solver, reason in compared.left_out.items():
+        how = optional.get(solver)
+        print(f"left out: {solver} ({reason}){f'; to have it: {how}' if how else ''}")
+    for what, reason in compared.unsolved.items():
+        print(f"not solved: {what} ({reason})")
     cold, cached = configure_times()
     print(f"configure P7 H=30: {cold:.1f} s cold, {cached:.2f} s from the cache")
     if args.json:
         args.json.write_text(json.dumps(results, indent=2))
     report.plot(results, args.plot)
     print(f"wrote {args.plot}")
-    verdict = of_solvers(left_out)
+    verdict = of_solvers({name: why for name, why in compared.left_out.items() if not optional.get(name)})
     print(verdict.line())
     return verdict.code
-
-
-def _times(args: argparse.Namespace, name: str, horizon: int, left_out: dict[str, str]) -> dict[str, Any]:
-    """Return {solver: {mode: quantiles}} of one problem; `left_out` gets the solvers that cannot run, and why."""
-    from ..bench.planner import problems, timing
-    from ..bench.planner.peers import SOLVERS
-    from ..console.progress import Progress
-    from ..exceptions import CompileError
-
-    problem, runners = problems.make(name, horizon), {}
-    for solver in args.solvers or SOLVERS:
-        try:
-            runner = SOLVERS[solver](problem)
-            if runner is not None:
-                runners[solver] = runner
-        except (ModuleNotFoundError, CompileError) as error:
-            left_out[solver] = str(error)
-    calls = 40 if args.quick else max(args.calls, timing.CALLS_IN_BLOCK)
-    times: dict[str, Any] = {solver: {} for solver in runners}
-    for mode, period in (("hot", None), ("paced", 1.0 / args.rate)):
-        with Progress(f"{name} H={horizon}", quiet=args.quiet) as shown:
-            show = functools.partial(shown.show, f"timing {mode}")
-            for solver, quantiles in timing.measure(runners, calls, period, show).items():
-                times[solver][mode] = quantiles
-    return times
 
 
 def configure_times() -> tuple[float, float]:

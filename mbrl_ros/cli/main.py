@@ -32,6 +32,7 @@ EXTRAS = {
     "crocoddyl": "bench",
     "osqp": "bench",
     "piqp": "bench",
+    "mim_solvers": "peers",
     "pytest": "test",
 }
 ROS = "source your ROS 2 installation, or install the wheels: pip install 'mbrl_ros[wheels]'"

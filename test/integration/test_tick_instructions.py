@@ -2,8 +2,8 @@
 
 import pytest
 
+from mbrl_ros.bench.counters import available
 from mbrl_ros.bench.tick.count import Job
-from mbrl_ros.bench.tick.counters import available
 from mbrl_ros.bench.tick.measure import counted_in_a_process
 from mbrl_ros.bench.tick.repeated import record
 from mbrl_ros.config.resources import config_file

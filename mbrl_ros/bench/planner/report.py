@@ -1,39 +1,90 @@
-"""Table and plot of the planner's bench."""
+"""Tables and plot of the planner's bench."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .compare import Results
 from .problems import make
 
-Results = dict[str, dict[str, dict[str, dict[str, dict[str, float]]]]]  # problem, horizon, solver, mode, quantile
-REFERENCE = "crocoddyl_box"
+STAR_NOTE = "* a QP solver: hot and paced are a whole solution to 1e-6\n"
+SHOWN_QUANTILES = ("p50_us", "p99_us", "max_us")
 
 
 def table(results: Results) -> str:
-    """Format one line per problem, horizon and solver; `ratio` compares hot medians with Crocoddyl's BoxFDDP."""
+    """Format one line per problem, horizon and solver; of a QP solver hot and paced are a whole solution (*)."""
     lines = [
-        "| problem | H | solver | hot p50 / p99 / max [us] | paced p50 / p99 / max [us] | ratio |",
-        "|---|---|---|---|---|---|",
+        "| problem | H | solver | instruction set | hot p50 / p99 / max [us] | paced p50 / p99 / max [us] "
+        "| thousand instructions | solved to 1e-6: p50 [us] | iterations | thousand instructions |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for problem, horizons in results.items():
         for horizon, solvers in horizons.items():
-            reference = solvers.get(REFERENCE, {}).get("hot", {}).get("p50_us")
-            for solver, modes in solvers.items():
+            for solver, row in solvers.items():
+                exact = row["to_1e6"] or {}
+                star = " *" if row["whole_solution"] else ""
                 cells = [
-                    " / ".join(
-                        f"{modes[mode][key]:.0f}" if modes[mode][key] >= 20 else f"{modes[mode][key]:.1f}"
-                        for key in ("p50_us", "p99_us", "max_us")
-                    )
-                    if mode in modes
-                    else ""
-                    for mode in ("hot", "paced")
+                    problem,
+                    horizon,
+                    f"{solver}{star}",
+                    row["instruction_set"] or "",
+                    _times(row.get("hot")),
+                    _times(row.get("paced")),
+                    _thousand(row.get("instructions")),
+                    _number(exact.get("p50_us")),
+                    str(exact.get("iterations", "")),
+                    _thousand(exact.get("instructions")),
                 ]
-                ratio = f"{modes['hot']['p50_us'] / reference:.2f}" if reference and "hot" in modes else ""
-                lines.append(f"| {problem} | {horizon} | {solver} | {cells[0]} | {cells[1]} | {ratio} |")
+                lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def claims(results: Results) -> str:
+    """Format what this package's planner takes of every other solver's time and instructions, and the claim."""
+    lines = [
+        "| problem | H | row | over | view | time | instructions | claim: the worse |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for problem, horizons in results.items():
+        for horizon, solvers in horizons.items():
+            for solver, row in solvers.items():
+                for ours, views in row.get("ratios", {}).items():
+                    for view, ratio in views.items():
+                        cells = [f"{ratio[key]:.2f}" if ratio[key] else "" for key in ("time", "instructions", "claim")]
+                        shown = "one iteration" if view == "iteration" else "solved to 1e-6"
+                        lines.append(f"| {problem} | {horizon} | {ours} | {solver} | {shown} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def notes(results: Results) -> list[str]:
+    """Return why numbers are missing, and with which instruction set those of the instructions were counted."""
+    found: dict[str, None] = {}
+    for horizons in results.values():
+        for solvers in horizons.values():
+            for solver, row in solvers.items():
+                if row["to_1e6_reason"]:
+                    found[f"{solver}: no solution to 1e-6 ({row['to_1e6_reason']})"] = None
+                if row.get("instructions_reason"):
+                    found[f"{solver}: no instructions ({row['instructions_reason']})"] = None
+                counted = row.get("counted_set")
+                if counted and counted != row["instruction_set"]:
+                    text = f"{solver}: instructions counted of its {counted} binary, which {row['counted_by']} can run"
+                    found[text] = None
+    return list(found)
+
+
+def _times(quantiles: Mapping[str, float] | None) -> str:
+    return " / ".join(_number(quantiles[key]) for key in SHOWN_QUANTILES) if quantiles else ""
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f}" if value >= 20 else f"{value:.1f}"
+
+
+def _thousand(value: float | None) -> str:
+    return "" if not value else f"{value / 1e3:.0f}" if value >= 2e4 else f"{value / 1e3:.1f}"
 
 
 def plot(results: Results, path: Path) -> None:

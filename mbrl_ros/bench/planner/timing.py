@@ -11,9 +11,10 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from .peers import Runner
+from .peer import Runner
 
 SPIN_TIME = 3e-4  # [s] before a deadline at which sleeping ends and spinning begins
+FEWEST_CALLS = 5  # calls of a solver, however slow it is
 CALLS_IN_BLOCK = 20  # calls of one solver before the next one's turn, so that disturbances affect all alike
 
 
@@ -27,7 +28,7 @@ def measure(
     runners
         {solver: (prepare, run)}.
     calls
-        Calls of each; slow solvers get fewer (at least CALLS_IN_BLOCK), so that the duration is bounded.
+        Calls of each; slow solvers get fewer (at least FEWEST_CALLS), so that the duration is bounded.
     period
         Time [s] between their starts; None: hot.
     tick
@@ -59,6 +60,8 @@ def measure(
                     begin = time.perf_counter()
                     run()
                     spent[name].append(time.perf_counter() - begin)
+                    if sum(spent[name]) > budget and len(spent[name]) >= FEWEST_CALLS:
+                        break
                 tick()
     return {name: summary(times) for name, times in spent.items()}
 

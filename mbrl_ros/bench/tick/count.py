@@ -14,11 +14,12 @@ import sys
 from pathlib import Path
 
 from ...config.configuration import Configuration
-from .counters import CallgrindCounter, Counter, PerfCounter
+from ..counted_process import LOG, RESULT
+from ..counters import CallgrindCounter, Counter, PerfCounter
 from .parts import OUTERMOST, Marks, Overhead, mark_parts, shares, summed_to
 from .repeated import Recording, RepeatedTicks
 
-LOG, JOB, RECORDING, RESULT = "valgrind.log", "job.json", "recording.npz", "result.json"
+JOB, RECORDING = "job.json", "recording.npz"
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -15,13 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ...exceptions import MbrlError
-from .count import LOG, RESULT, Job
-from .counters import available, under_valgrind
+from ..counted_process import RESULT, run_counted
+from ..counters import available
+from .count import Job
 from .repeated import RepeatedTicks
-
-SINGLE = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL")}
-ROOT_FOLDER = Path(__file__).resolve().parents[3]
 
 
 def measure(job: Job, show: Callable[[str], None]) -> dict[str, Any]:
@@ -92,13 +86,7 @@ def counted_in_a_process(job: Job, tool: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         job.save(folder)
-        environment = {**os.environ, **SINGLE, "PYTHONPATH": _path(), "PYTHONHASHSEED": "0"}
-        words: list[str] = []
-        if tool == "valgrind":
-            words, needed = under_valgrind(folder / LOG)
-            environment.update(needed)
-            _run([], folder, "none", environment)  # compiles
-        _run(words, folder, tool, environment)
+        run_counted("mbrl_ros.bench.tick.count", folder, tool)
         return json.loads((folder / RESULT).read_text(encoding="utf-8"))
 
 
@@ -118,15 +106,3 @@ def table(result: Mapping[str, Any]) -> str:
         f"counted by {result['counted_by']}; the parts were corrected by {100.0 * result['correction']:+.2f} %",
     ]
     return "\n".join(lines)
-
-
-def _run(words: list[str], folder: Path, tool: str, environment: Mapping[str, str]) -> None:
-    command = [*words, sys.executable, "-m", "mbrl_ros.bench.tick.count", str(folder), tool]
-    done = subprocess.run(command, env=dict(environment), capture_output=True, text=True)
-    if done.returncode:
-        raise MbrlError(f"counting the instructions with {tool} failed:\n{done.stderr.strip()[-2000:]}")
-
-
-def _path() -> str:
-    """Return $PYTHONPATH with this copy of the package first."""
-    return os.pathsep.join([str(ROOT_FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -29,7 +29,7 @@ from typing import Any
 from ...controllers.base import Controller
 from ...controllers.mpc import MpcController
 from ...runtime.control_cycle import ControlCycle
-from .counters import Counter
+from ..counters import Counter
 
 OUTERMOST, REMAINING = "cycle", "rest"
 CALIBRATED = 100  # calls of an empty method

@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from mbrl_ros.bench.tick import counters, measure
+from mbrl_ros.bench import counters
+from mbrl_ros.bench.tick import measure
 from mbrl_ros.bench.tick.count import Job, count
 from mbrl_ros.bench.tick.parts import Marks, Overhead, shares, summed_to
 from mbrl_ros.bench.tick.repeated import Recording, RepeatedTicks, record

@@ -20,8 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from ...codegen.compiler import cache_directory, find_compiler, load_library
-from ...exceptions import MbrlError
+from ..codegen.compiler import cache_directory, find_compiler, load_library
+from ..exceptions import MbrlError
 
 HARDWARE_INSTRUCTIONS = (0, 1)  # type and number of the event in <linux/perf_event.h>
 USER_ONLY = 0b1100000  # exclude_kernel, exclude_hv
@@ -29,6 +29,7 @@ ATTRIBUTES = struct.Struct("=IIQQQQQ")  # type, size, config, sample_period, sam
 ATTRIBUTES_SIZE = 64  # PERF_ATTR_SIZE_VER0
 SYSTEM_CALL = {"x86_64": 298, "aarch64": 241}  # perf_event_open
 VALGRIND_MARCH = "x86-64-v3"  # valgrind knows no AVX-512
+WRAPPER = "cxx-"  # begins the names of compilers for another instruction set
 MARK_SOURCE = r"""
 #include <valgrind/callgrind.h>
 extern "C" int running() { return RUNNING_ON_VALGRIND; }
@@ -151,14 +152,25 @@ def under_valgrind(log: Path) -> tuple[list[str], dict[str, str]]:
 
 def compiler_for_valgrind() -> dict[str, str]:
     """Return the environment variable that names a compiler for VALGRIND_MARCH, whatever -march it is given."""
+    return compiler_for(VALGRIND_MARCH)
+
+
+def compiler_for(march: str) -> dict[str, str]:
+    """Return the environment variable that names a compiler for `march`, whatever -march it is given.
+
+    Nothing where there is no compiler, or another kind of processor than x86-64.
+    """
     real = find_compiler()
     if platform.machine() != "x86_64" or real is None:
         return {}
-    path = cache_directory() / f"cxx-{VALGRIND_MARCH}"
+    wrapped = Path(real)
+    if wrapped.name.startswith(WRAPPER) and wrapped.parent == cache_directory():
+        real = wrapped.read_text(encoding="utf-8").rsplit("exec ", 1)[1].split(" ")[0]
+    path = cache_directory() / f"{WRAPPER}{march}"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
         file.write(
-            f'#!/bin/sh\nfor a; do shift; case "$a" in -march=*) a=-march={VALGRIND_MARCH};; esac; '
+            f'#!/bin/sh\nfor a; do shift; case "$a" in -march=*) a=-march={march};; esac; '
             f'set -- "$@" "$a"; done\nexec {real} "$@"\n'
         )
     os.chmod(file.name, os.stat(file.name).st_mode | stat.S_IXUSR)
