@@ -69,7 +69,7 @@ def measure(
 def summary(times: list[float]) -> dict[str, float]:
     """Return the quantiles of times [s] in microseconds."""
     p50, p99 = np.percentile(times, (50, 99))
-    return {"p50_us": 1e6 * p50, "p99_us": 1e6 * p99, "max_us": 1e6 * max(times)}
+    return {"p50_us": 1e6 * float(p50), "p99_us": 1e6 * float(p99), "max_us": 1e6 * max(times)}
 
 
 @contextmanager
