@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from ..config.configuration import Configuration
 from ..data import ReadOptions, Recording, load
 from ..evaluation.scores import anonymous_robot
-from ..exceptions import JointNameError
+from ..exceptions import ConfigurationError, JointNameError
 from ..robots import Robot, load_robot
 from ._settings import assignments
 
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=(),
         metavar="KEY=VALUE",
         dest="changes",
-        help="change settings of the robot and the priors, for instance prior.rigid_body.armature=0.2",
+        help="change settings of the robot, and for evaluate of the priors, as prior.rigid_body.armature=0.2",
     )
 
 
@@ -63,12 +64,21 @@ def read(args: argparse.Namespace, path: str) -> Recording:
     return load(path, options).resampled(args.rate)
 
 
-def robot_for(args: argparse.Namespace, recording: Recording) -> Robot:
-    """Return the robot of --robot with the joints of the recording; without --robot a robot without a model."""
+def robot_for(args: argparse.Namespace, recording: Recording, sections: Sequence[str] = ("robot",)) -> Robot:
+    """Return the robot of --robot with the joints of the recording; without --robot a robot without a model.
+
+    Raises ConfigurationError for a setting of --set that is in none of the `sections` that the command uses.
+    """
+    changes = assignments(args.changes)
+    values = {"robot.description": args.robot, **changes} if args.robot else changes
+    section = Configuration.from_flat(values).robot
+    for key in changes:
+        if key.partition(".")[0] not in sections:
+            raise ConfigurationError(f"--set {key} would change nothing; in use: {', '.join(sections)}", key=key)
+        if not args.robot:
+            raise ConfigurationError(f"--set {key} would change nothing without --robot", key=key)
     if not args.robot:
         return anonymous_robot(recording)
-    values = {"robot.description": args.robot, **assignments(args.changes)}
-    section = Configuration.from_flat(values).robot
     known = load_robot(section)
     names = recording.joints
     if args.by_order:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from ..config.scalars import parse
@@ -27,7 +28,8 @@ def assignments(entries: Iterable[str]) -> dict[str, Any]:
     for entry in entries:
         key, equal, text = entry.partition("=")
         if not equal:
-            raise ConfigurationError(f"'{entry}' must be KEY=VALUE", key=key, value=entry)
+            hint = "; --set takes every word after it: write files before it" if Path(entry).exists() else ""
+            raise ConfigurationError(f"'{entry}' must be KEY=VALUE{hint}", key=key, value=entry)
         try:
             values[key] = parse(text)
         except ConfigurationError as error:

@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
             continue
         print(recording.summary())
         print(f"  {delay_line(recording)}")
-        robot = _recordings.robot_for(args, recording)
+        robot = _recordings.robot_for(args, recording, ("robot", "prior"))
         with Progress(Path(path).name, quiet=args.quiet) as shown:
             traces = traces_of(args, recording, robot, shown)
             found = details_of(args, recording, robot, shown)

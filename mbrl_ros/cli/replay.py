@@ -34,7 +34,6 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", nargs="?", type=Path, metavar="BAG", help="rosbag2 folder, .db3 or .mcap")
     parser.add_argument(
         "--config",
-        default="",
         metavar="NAME|FILE",
         help="a name from config/ or a YAML file "
         "(default: the recorded parameters, else the configuration with the joints of the bag)",
@@ -140,6 +139,8 @@ def _add_live(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
+    if args.config == "":
+        raise ConfigurationError("--config is empty; leave it out for the recorded parameters", key="config")
     if args.compare:
         return _compare(args)
     if args.bag is None:
@@ -248,7 +249,7 @@ def _replay(args: argparse.Namespace, bag: Path, changes: dict[str, Any]):
     settings = {**({"robot.description": args.robot} if args.robot else {}), **assignments(args.changes), **changes}
     options = ReplayOptions(
         bag,
-        args.config,
+        args.config or "",
         settings,
         Mapped.of(args.topic, args.joint, args.map),
         args.begin,

@@ -135,6 +135,33 @@ def test_the_command_takes_the_time_of_a_change_and_refuses_one_outside(tmp_path
     assert "95 % interval holds" not in capsys.readouterr().out  # a model of each half: no one estimator to show
 
 
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    (
+        ("prior.rigid_body.armatur=0.2", "did you mean 'prior.rigid_body.armature'"),
+        ("prior.rigid_body.armature=0.2", "would change nothing without --robot"),
+        ("robot.interface=effort", "would change nothing without --robot"),
+        ("planner.horizon=20", "would change nothing; in use: robot"),
+    ),
+)
+@pytest.mark.parametrize("command", ("evaluate", "fit-prior"))
+def test_a_setting_that_changes_nothing_is_refused(command, change, complaint, tmp_path, capsys):
+    path = str(write_csv(linear_recording(T=300), tmp_path / "run.csv"))
+    output = ["-o", str(tmp_path / "prior.npz")] if command == "fit-prior" else []
+    if command == "fit-prior" and change.startswith("prior.rigid_body.armature"):
+        complaint = "would change nothing; in use: robot"
+    assert main.main([command, path, *output, "--quiet", "--set", change]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_a_file_behind_the_settings_is_asked_to_stand_before_them(tmp_path, capsys):
+    path = str(write_csv(linear_recording(T=300), tmp_path / "run.csv"))
+    assert main.main(["replay", "bag", "--set", "control.seed=7", path]) == 2
+    assert "write files before it" in capsys.readouterr().err
+    assert main.main(["replay", "bag", "--config", ""]) == 2
+    assert "--config is empty" in capsys.readouterr().err
+
+
 def test_scores_of_an_arm_that_stands_still_are_said_to_be_invalid(tmp_path, capsys):
     moving = linear_recording(T=300)
     still = dataclasses.replace(moving, q=1e-4 * moving.q / np.ptp(moving.q), qd=1e-4 * moving.qd)
