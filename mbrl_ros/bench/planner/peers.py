@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .acados_rti import by_acados
 from .ddp_peers import by_crocoddyl, by_mim_solvers
 from .hpipm import by_hpipm
 from .ours import PLAIN_MARCH, ours
@@ -39,11 +40,14 @@ SOLVERS: dict[str, Callable[[BenchProblem, QuadraticProblem], Peer | None]] = {
     "piqp": lambda problem, quadratic: by_piqp(quadratic),
     "refit_ilqr_2": lambda problem, quadratic: whole_tick(problem),  # update, fit, and two iterations
     "hpipm": lambda problem, quadratic: by_hpipm(quadratic),
+    "acados_rti": by_acados,
     "mim_csqp": lambda problem, quadratic: by_mim_solvers(quadratic),
 }
 # Not part of the `bench` extra: {solver: how it is installed}.
+ACADOS = "pip install --no-deps --target DIR comma-deps-acados; export ACADOS_SOURCE_DIR=DIR/acados/install"
 EXTRA_SOLVERS = {
-    "hpipm": "pip install --no-deps --target DIR comma-deps-acados; export ACADOS_SOURCE_DIR=DIR/acados/install",
+    "hpipm": ACADOS,
+    "acados_rti": ACADOS,
     "mim_csqp": "pip install 'mbrl_ros[peers]'",
 }
 
