@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -16,7 +17,14 @@ SINGLE = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL")}
 ROOT_FOLDER = Path(__file__).resolve().parents[2]
 
 
-def run_counted(module: str, folder: Path, tool: str, show: Callable[[str], None] = lambda line: None) -> None:
+def run_counted(
+    module: str,
+    folder: Path,
+    tool: str,
+    show: Callable[[str], None] = lambda line: None,
+    *,
+    time_limit: float | None = None,
+) -> None:
     """Run `python -m module folder tool`, under valgrind if that is the tool; first once with tool "none" then.
 
     Parameters
@@ -29,6 +37,8 @@ def run_counted(module: str, folder: Path, tool: str, show: Callable[[str], None
         What counts.
     show
         Is given every line that the process prints.
+    time_limit
+        [s] after which the process is ended in the middle of what it does; None: never.
 
     Raises
     ------
@@ -41,7 +51,7 @@ def run_counted(module: str, folder: Path, tool: str, show: Callable[[str], None
         words, needed = under_valgrind(folder / LOG)
         environment.update(needed)
         _run([], module, folder, "none", environment, show)
-    _run(words, module, folder, tool, environment, show)
+    _run(words, module, folder, tool, environment, show, time_limit)
 
 
 def _run(
@@ -51,6 +61,7 @@ def _run(
     tool: str,
     environment: Mapping[str, str],
     show: Callable[[str], None],
+    time_limit: float | None = None,
 ) -> None:
     command = [*words, sys.executable, "-m", module, str(folder), tool]
     errors = folder / "stderr.txt"
@@ -58,11 +69,21 @@ def _run(
         process = subprocess.Popen(
             command, env=dict(environment), stdout=subprocess.PIPE, stderr=file, text=True, bufsize=1
         )
+        ended = threading.Event()
+
+        def end() -> None:
+            ended.set()
+            process.kill()
+
+        timer = threading.Timer(time_limit or 0.0, end)
+        if time_limit is not None:
+            timer.start()
         with process:
             assert process.stdout is not None
             for line in process.stdout:
                 show(line.rstrip())
-    if process.returncode:
+        timer.cancel()
+    if process.returncode and not ended.is_set():
         said = errors.read_text(encoding="utf-8", errors="replace").strip()
         raise MbrlError(f"counting the instructions with {tool} failed:\n{said[-2000:]}")
 

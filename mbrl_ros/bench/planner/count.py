@@ -92,8 +92,9 @@ def main(folder: Path, tool: str) -> None:
         entry: dict[str, Any] = {what: count(runner, counter) for what, runner in runners(job, peer).items()}
         entry["binaries"] = instruction_set.loaded(peer.binaries)
         results.setdefault(job.problem, {}).setdefault(str(job.horizon), {})[job.solver] = entry
-    if counter is not None:
-        (folder / RESULT).write_text(json.dumps(results), encoding="utf-8")
+        written = folder / "written.json"  # the process may be ended at any time
+        written.write_text(json.dumps(results), encoding="utf-8")
+        written.replace(folder / RESULT)
 
 
 if __name__ == "__main__":

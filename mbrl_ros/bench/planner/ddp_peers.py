@@ -32,8 +32,11 @@ def by_crocoddyl(problem: QuadraticProblem, solver: str) -> Peer:
 
     variant = Variant(solver, FDDP_ITERATIONS, _nothing, run, lambda: _found(made, made.iter))
     boxed = solver == "SolverBoxFDDP"
-    reason = "" if boxed else "it does not heed the box"
-    return Peer((_nothing, lambda: run(1)), (variant,) if boxed else (), reason, ("libcrocoddyl.",))
+    once, binaries = (_nothing, lambda: run(1)), ("libcrocoddyl.",)
+    if not boxed:
+        return Peer(once, reason="it does not heed the box", binaries=binaries)
+    note = "{} of {} rows of its gains are clamped in the first iteration".format(*clamped_rows(problem))
+    return Peer(once, (variant,), binaries=binaries, note=note)
 
 
 def clamped_rows(problem: QuadraticProblem) -> tuple[int, int]:

@@ -57,13 +57,14 @@ class Peer:
 
     iteration: (prepare, run) of one iteration, None for a QP solver, of which one whole solution is timed instead;
     variants: its ways to solve the quadratic problem; reason: why there are none; binaries: parts of the names of the
-    shared libraries that do the work, () if an interpreter does.
+    shared libraries that do the work, () if an interpreter does; note: what else is to be said of it.
     """
 
     iteration: Runner | None
     variants: tuple[Variant, ...] = ()
     reason: str = ""
     binaries: tuple[str, ...] = ()
+    note: str = ""
 
 
 def solved(problem: QuadraticProblem, variants: Sequence[Variant]) -> tuple[Solved | None, str]:
@@ -81,21 +82,44 @@ def solved(problem: QuadraticProblem, variants: Sequence[Variant]) -> tuple[Solv
 
 
 def _least_effort(problem: QuadraticProblem, variant: Variant) -> Solved | float:
-    """Return the first effort that is enough, or the smallest residual seen."""
-    least = math.inf
-    for effort in variant.efforts:
-        variant.prepare()
-        begin = time.perf_counter()
-        variant.run(effort)
-        spent = time.perf_counter() - begin
-        X, U, iterations = variant.found()
-        value = residual(problem, X, U).largest
-        if value <= SOLVED:
-            return Solved(variant, effort, iterations, value)
-        least = min(least, value) if math.isfinite(value) else least
+    """Return an effort that is enough while the next smaller one is not, or the smallest residual seen.
+
+    The number of efforts is doubled until one is enough, and then the place between is halved.
+    """
+    least, enough = math.inf, None
+    fails, step = -1, 1
+    while enough is None and fails < len(variant.efforts) - 1:
+        place = min(fails + step, len(variant.efforts) - 1)
+        tried, spent = _tried(problem, variant, place)
+        if tried.residual <= SOLVED:
+            enough, passes = tried, place
+            break
+        least = min(least, tried.residual)
         if spent > LONGEST_TRIED:
             break
-    return least
+        fails, step = place, 2 * step
+    if enough is None:
+        return least
+    while passes - fails > 1:
+        place = (passes + fails) // 2
+        tried, _ = _tried(problem, variant, place)
+        if tried.residual <= SOLVED:
+            enough, passes = tried, place
+        else:
+            fails = place
+    return enough
+
+
+def _tried(problem: QuadraticProblem, variant: Variant, place: int) -> tuple[Solved, float]:
+    """Return what an effort leads to, a residual of infinity where it is not finite, and how long [s] it took."""
+    effort = variant.efforts[place]
+    variant.prepare()
+    begin = time.perf_counter()
+    variant.run(effort)
+    spent = time.perf_counter() - begin
+    X, U, iterations = variant.found()
+    value = residual(problem, X, U).largest
+    return Solved(variant, effort, iterations, value if math.isfinite(value) else math.inf), spent
 
 
 def _duration(reached: Solved) -> float:

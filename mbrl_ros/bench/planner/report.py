@@ -61,9 +61,11 @@ def claims(results: Results) -> str:
 def notes(results: Results) -> list[str]:
     """Return why numbers are missing, and with which instruction set those of the instructions were counted."""
     found: dict[str, None] = {}
-    for horizons in results.values():
-        for solvers in horizons.values():
+    for problem, horizons in results.items():
+        for horizon, solvers in horizons.items():
             for solver, row in solvers.items():
+                if row["note"]:
+                    found[f"{solver}, {problem} H={horizon}: {row['note']}"] = None
                 if row["to_1e6_reason"]:
                     found[f"{solver}: no solution to 1e-6 ({row['to_1e6_reason']})"] = None
                 if row.get("instructions_reason"):

@@ -5,17 +5,20 @@ import os
 import platform
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mbrl_ros.bench.counted_process import run_counted
 from mbrl_ros.bench.planner import compare, instruction_set, numpy_cost, ours, peers, problems, tick
 from mbrl_ros.bench.planner.count import Job, count, runners
 from mbrl_ros.bench.planner.peer import Peer, Variant
 from mbrl_ros.cli import bench_planner
 from mbrl_ros.cli.main import main
 from mbrl_ros.codegen.compiler import find_compiler
+from mbrl_ros.exceptions import MbrlError
 
 
 def test_it_prints_a_table_and_writes_json_and_plot(tmp_path, monkeypatch, capsys):
@@ -232,3 +235,16 @@ def test_a_compiler_for_another_instruction_set_can_be_named_within_another():
             text = Path(os.environ["CXX"]).read_text()
         assert Path(os.environ["CXX"]) == outer
     assert "-march=x86-64;;" in text and str(outer) not in text
+
+
+def test_a_counted_process_ends_in_time_and_its_errors_are_told(tmp_path):
+    begin = time.monotonic()
+    (tmp_path / "sleeper.py").write_text("import time\nprint('asleep', flush=True)\ntime.sleep(600)\n")
+    (tmp_path / "failing.py").write_text("raise SystemExit('no such thing')\n")
+    said = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        run_counted("sleeper", tmp_path, "perf", said.append, time_limit=5.0)
+        assert said in (["asleep"], []) and time.monotonic() - begin < 300.0
+        with pytest.raises(MbrlError, match="no such thing"):
+            run_counted("failing", tmp_path, "perf")

@@ -170,3 +170,21 @@ def test_a_solver_that_does_not_get_there_is_told_with_its_residual():
         None,
         "its residual does not fall below 2e+00 within 2 s or the efforts tried",
     )
+
+
+@pytest.mark.parametrize("needed", [1, 2, 3, 7, 8, 9, 60])
+def test_the_least_effort_is_found(needed):
+    problem, done, asked = by_hand(bound=1.0), {}, []
+
+    def run(effort):
+        asked.append(effort)
+        done["u"] = -1.0 if effort >= needed else 0.5
+
+    def found():
+        U = np.array([[done["u"]]])
+        return problem.rollout(U), U, asked[-1]
+
+    variant = peer.Variant("steps", range(1, 61), lambda: None, run, found)
+    reached, _ = peer.solved(problem, (variant,))
+    assert (reached.effort, reached.iterations, reached.residual) == (needed, needed, 0.0)
+    assert len(asked) < 20 + peer.CALLS_TRIED
