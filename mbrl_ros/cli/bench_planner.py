@@ -9,6 +9,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from ._bench import one_thread
 
@@ -80,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
         for horizon in args.horizons:
             with Progress(f"{name} H={horizon}", quiet=args.quiet) as shown:
                 compared.add(name, horizon, solvers, calls, 1.0 / args.rate, shown.show)
+            _write(args.json, compared.results)  # what an interruption must not lose
     with Progress("instructions", quiet=args.quiet) as shown:
         compared.count(shown.show)
     compared.relate()
@@ -93,13 +95,17 @@ def run(args: argparse.Namespace) -> int:
         print(f"not solved: {what} ({reason})")
     cold, cached = configure_times()
     print(f"configure P7 H=30: {cold:.1f} s cold, {cached:.2f} s from the cache")
-    if args.json:
-        args.json.write_text(json.dumps(results, indent=2))
+    _write(args.json, results)
     report.plot(results, args.plot)
     print(f"wrote {args.plot}")
     verdict = of_solvers({name: why for name, why in compared.left_out.items() if not optional.get(name)})
     print(verdict.line())
     return verdict.code
+
+
+def _write(file: Path | None, results: dict[str, Any]) -> None:
+    if file:
+        file.write_text(json.dumps(results, indent=2), encoding="utf-8")
 
 
 def configure_times() -> tuple[float, float]:
