@@ -7,10 +7,15 @@ source defines `Lane` and its functions (planners/ilqr/lane.h).
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import casadi
 
 from ..exceptions import ConfigurationError
 
+# The time to compile a function grows faster than its length: one of more than WHOLE_LENGTH statements is written in
+# parts.
+WHOLE_LENGTH, PART_LENGTH = 5000, 250
 _C_BINARY = {casadi.OP_ADD: "+", casadi.OP_SUB: "-", casadi.OP_MUL: "*", casadi.OP_DIV: "/"}
 _CALLS = {
     casadi.OP_SQRT: "sqrt",
@@ -74,31 +79,69 @@ NOT_SMOOTH = {
 def emit(function: casadi.Function, name: str) -> str:
     """Write `static void name(const Lane* const* in, Lane* const* out)` in C++; outputs hold their nonzeros only.
 
+    A long function is written in parts, which hand on their variables in an array.
+
     Raises
     ------
     ConfigurationError : `function` uses an operation that is not available over SIMD lanes
     """
-    memory: set[int] = set()
-    body = []
-    for i in range(function.n_instructions()):
-        op, sources, targets = function.instruction_id(i), function.instruction_input(i), function.instruction_output(i)
-        if op == casadi.OP_INPUT:
-            line = f"a{targets[0]} = in[{sources[0]}][{sources[1]}]"
-        elif op == casadi.OP_OUTPUT:
-            line = f"out[{targets[0]}][{targets[1]}] = a{sources[0]}"
-        elif op == casadi.OP_CONST:
-            line = f"a{targets[0]} = Lane({float(function.instruction_constant(i)).hex()})"
-        else:
-            line = f"a{targets[0]} = " + _expression(op, [f"a{s}" for s in sources])
-        if op != casadi.OP_OUTPUT:
-            memory.update(targets)
-        body.append(f"  {line};")
-    names = ", ".join(f"a{i}" for i in sorted(memory))
-    declare = f"  Lane {names};\n" if names else ""
+    lines = [_statement(function, i) for i in range(function.n_instructions())]
+    if len(lines) <= WHOLE_LENGTH:
+        return _function(name, lines)
+    parts = [lines[i : i + PART_LENGTH] for i in range(0, len(lines), PART_LENGTH)]
+    size, live = 1 + max(i for line in lines for i in (*line.reads, *line.writes)), set[int]()
+    text: list[str] = []
+    for number in reversed(range(len(parts))):
+        needed, written = _flow(parts[number])
+        loads = "".join(f"  a{i} = w[{i}];\n" for i in sorted(needed))
+        stores = "".join(f"  w[{i}] = a{i};\n" for i in sorted(written & live))
+        live = live - written | needed
+        text.insert(0, _function(f"{name}_{number}", parts[number], "__attribute__((noinline)) ", loads, stores))
+    calls = "".join(f"  {name}_{number}(in, out, w);\n" for number in range(len(parts)))
     return (
-        f"static void {name}(const Lane* const* in, Lane* const* out) {{\n  (void)in; (void)out;\n{declare}"
-        + "\n".join(body)
-        + "\n}\n"
+        "".join(text) + f"static void {name}(const Lane* const* in, Lane* const* out) {{\n"
+        f"  static thread_local Lane w[{size}];\n{calls}}}\n"
+    )
+
+
+class _Statement(NamedTuple):
+    """One assignment: its text, and the variables it reads and writes."""
+
+    text: str
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+
+
+def _statement(function: casadi.Function, i: int) -> _Statement:
+    op, sources, targets = function.instruction_id(i), function.instruction_input(i), function.instruction_output(i)
+    if op == casadi.OP_INPUT:
+        return _Statement(f"a{targets[0]} = in[{sources[0]}][{sources[1]}]", (), (targets[0],))
+    if op == casadi.OP_OUTPUT:
+        return _Statement(f"out[{targets[0]}][{targets[1]}] = a{sources[0]}", (sources[0],), ())
+    if op == casadi.OP_CONST:
+        constant = float(function.instruction_constant(i)).hex()
+        return _Statement(f"a{targets[0]} = Lane({constant})", (), (targets[0],))
+    expression = _expression(op, [f"a{s}" for s in sources])
+    return _Statement(f"a{targets[0]} = {expression}", tuple(sources), tuple(targets))
+
+
+def _flow(lines: list[_Statement]) -> tuple[set[int], set[int]]:
+    """Return the variables that are read before they are written, and those that are written."""
+    needed, written = set[int](), set[int]()
+    for line in lines:
+        needed.update(set(line.reads) - written)
+        written.update(line.writes)
+    return needed, written
+
+
+def _function(name: str, lines: list[_Statement], kind: str = "", loads: str = "", stores: str = "") -> str:
+    variables = sorted({i for line in lines for i in (*line.reads, *line.writes)})
+    declare = f"  Lane {', '.join(f'a{i}' for i in variables)};\n" if variables else ""
+    memory, used = (", Lane* w", " (void)w;") if kind else ("", "")
+    body = "\n".join(f"  {line.text};" for line in lines)
+    return (
+        f"{kind}static void {name}(const Lane* const* in, Lane* const* out{memory}) {{\n"
+        f"  (void)in; (void)out;{used}\n{declare}{loads}{body}\n{stores}}}\n"
     )
 
 

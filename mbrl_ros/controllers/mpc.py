@@ -78,9 +78,8 @@ class MpcController(TargetTracking):
         # features may be anywhere
         x_lower = np.concatenate([robot.position_lower, -robot.velocity_limit, -anywhere])
         x_upper = np.concatenate([robot.position_upper, robot.velocity_limit, anywhere])
-        self.planner = build_planner(
-            c, PlannerContext(self.cost, c.planner, learner.nx, self.nu, lower, upper, x_lower, x_upper)
-        )
+        model, limits = self.dynamics.nonlinear_model, (lower, upper, x_lower, x_upper)
+        self.planner = build_planner(c, PlannerContext(self.cost, c.planner, learner.nx, self.nu, *limits, model))
         self._parameters = CostParameters(self.cost, self.horizon, c.reference)
         self._exploration, positions = Exploration(robot, c.control, self.dt), robot.interface == "position"
         if positions:
@@ -202,7 +201,8 @@ class MpcController(TargetTracking):
             self.planner.reset(ahead, u_now)
             self._planned = True
         self._limit_plan(u_now)
-        plan = self.planner.plan(ahead, dynamics, parameters, u_now, periods)
+        planned = dynamics if self.planner.model is None else self.dynamics.residual()
+        plan = self.planner.plan(ahead, planned, parameters, u_now, periods)
         learner.remember(stamp, x)
         usable = plan.usable and not self.dynamics.failed
         u = self._execute(plan, ahead, u_now) + self._exploration.sample(stamp) if usable else u_now
@@ -253,7 +253,7 @@ class MpcController(TargetTracking):
         return dataclasses.replace(observation, qd=x[self.n : 2 * self.n].copy())
 
     def _fit(self, x: StateVector, u: CommandVector) -> LinearGaussianDynamics:
-        if self.dynamics.prior.linear or not self._planned:
+        if self.dynamics.prior.linear or not self._planned or self.planner.model is not None:
             return self.dynamics.fit(x, u)
         return self.dynamics.fit(x, u, self.planner.X[:-1], self.planner.U)
 

@@ -2,8 +2,9 @@
 
 from .base import Estimator, Innovation
 from .delay import CommandHistory
+from .factory import build_dynamics
 from .image_jacobian import FeatureMotion
-from .online import OnlineDynamics, build_dynamics
+from .online import OnlineDynamics
 from .posterior import RegressionPosterior
 
 __all__ = [

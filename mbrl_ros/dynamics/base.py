@@ -19,6 +19,7 @@ from ..types import Array, LinearGaussianDynamics, Transition
 from .consistency import Consistency
 from .image_jacobian import FeatureMotion
 from .priors.base import Prior
+from .priors.nonlinear_model import NonlinearModel
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -130,6 +131,18 @@ class Estimator(Protocol):
 
     def fit(self, x: Array, u: Array, X: Array | None = None, U: Array | None = None) -> LinearGaussianDynamics:
         """Return the model about (x (nx,), u (nu,)); a nonlinear prior is linearized along X (H, nx), U (H, nu)."""
+
+    def nonlinear_model(self) -> NonlinearModel:
+        """Return phi(x, u), the part of the dynamics that a nonlinear prior knows; always the same one.
+
+        Raises ConfigurationError where the prior is linear or has no expression.
+        """
+
+    def residual(self) -> LinearGaussianDynamics:
+        """Return F, f, Sigma of one stage with which phi(x, u) + F [x; u] + f is the model of the last fit.
+
+        It is not linearized. The parameters of `nonlinear_model` are those of the last fit from then on.
+        """
 
     def evidence(self) -> dict[str, Array]:
         """Return all that was learned, as arrays."""

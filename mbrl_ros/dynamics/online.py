@@ -28,22 +28,20 @@ evidence yet that loop has a gain of about one per tick, and the arm is lost wit
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 
-from ..config import registry
-from ..config.section import Section
 from ..config.sections.dynamics import ConsistencySettings, DynamicsSettings, FeatureSettings
 from ..exceptions import ShapeError
 from ..robots import Robot
-from ..types import Array, LinearGaussianDynamics, Transition
+from ..types import Array, Gain, LinearGaussianDynamics, Transition
 from .base import Innovation, Prediction, TransitionObserver
 from .compiled_posterior import make_posterior
 from .consistency import Consistency, NisBound
 from .image_jacobian import FeatureMotion
 from .outliers import TailWeights, noise_bias
 from .priors.base import Prior
+from .priors.nonlinear_model import NonlinearModel, of_prior
 from .state_equations import StateEquations
 
 # The prior weighs (noise / spread)^2 for the noise that is seen, within this range of the believed
@@ -95,6 +93,7 @@ class OnlineDynamics:
         self._input_gain: Array | None = None
         self._expectation = np.zeros(n), np.zeros(n)  # of the velocity change, and the command at which
         self._equations = StateEquations(n, self.m, dt)
+        self._model: NonlinearModel | None = None
         # a servo that is where it was commanded after one period is planned with to and fro by the wrong rule; where
         # efforts move an arm, the noise of differences outweighs what the right one gains
         self._positions = robot.interface == "position"
@@ -242,22 +241,41 @@ class OnlineDynamics:
             X, U = joints[None], u[None]
         X = X[:, : 2 * n]
         mean, jacobian = self.prior.linearize(X, U)
-        slope = jacobian.copy()
+        Z, expected = np.concatenate((X, U), axis=1), mean[0] + W[-1]
+        if not self.prior.linear:  # mean[0] is that at the first stage of the plan
+            expected += jacobian[0] @ (np.concatenate((joints, u)) - Z[0])
+        self._expectation = expected, u
+        slope, offset = self._with_learned(W, mean, jacobian, Z)
+        self._input_gain = slope[0, :, 2 * n :]
+        return self._equations.assemble(slope, offset, self.posterior.Sigma, self.features.G)
+
+    def residual(self) -> LinearGaussianDynamics:
+        """Return what the last fit has beside phi of `nonlinear_model`, for which its parameters are taken."""
+        n, theta = self.n, self.nonlinear_model().theta
+        theta[:n], theta[n : n + self.m * n] = self.dt * self._equations.theta, self.features.G.ravel()
+        nothing = np.zeros((1, n)), np.zeros((1, n, 3 * n)), np.zeros((1, 3 * n))
+        slope, offset = self._with_learned(self.posterior.W, *nothing)
+        return self._equations.assemble(slope, offset, self.posterior.Sigma, self.features.G)
+
+    def nonlinear_model(self) -> NonlinearModel:
+        """Return the prior's part of the dynamics; see `Estimator`."""
+        if self._model is None:
+            self._model = of_prior(self.prior, self.settings.prior, self._equations)
+        return self._model
+
+    def _with_learned(self, W: Array, mean: Array, jacobian: Gain, Z: Array) -> tuple[Gain, Array]:
+        """Return slope (T, n, 3n) and offset (T, n) of delta, linearized about Z (T, 3n), and what was learned, W."""
+        n, slope = self.n, jacobian.copy()
         if not self._offset_only:
             slope[:, :, : 2 * n] += W[: 2 * n].T
             by_command = W[2 * n : 3 * n].T / self._u_scale
             slope[:, :, 2 * n :] += by_command
             if self._servo is not None:
                 slope[:, :, self._servo] -= by_command
-        self._input_gain = slope[0, :, 2 * n :]
-        Z, expected = np.concatenate((X, U), axis=1), mean[0] + W[-1]
-        if not self.prior.linear:  # mean[0] is that at the first stage of the plan
-            expected += jacobian[0] @ (np.concatenate((joints, u)) - Z[0])
-        self._expectation = expected, u
         offset = mean + W[-1] - (jacobian @ Z[:, :, None])[:, :, 0]
         if not self._offset_only:
             offset -= W[:-1].T @ self.posterior.center
-        return self._equations.assemble(slope, offset, self.posterior.Sigma, self.features.G)
+        return slope, offset
 
     def _precision_of(self, spread: Array) -> Array:
         """Return the precision of the coefficients, in units of the believed noise."""
@@ -280,20 +298,3 @@ def _wrong_shape(transition: Transition, nx: int, nu: int) -> ShapeError:
     """Return the error that names the first part of the transition with a wrong shape."""
     parts = (("x", transition.x, nx), ("x_next", transition.x_next, nx), ("u", transition.u, nu))
     return next(ShapeError(f"transition.{name}", (size,), v.shape) for name, v, size in parts if v.shape != (size,))
-
-
-def build_dynamics(
-    robot: Robot,
-    dt: float,
-    settings: DynamicsSettings,
-    prior_sections: Mapping[str, Section],
-    features: FeatureSettings | None = None,
-    consistency: ConsistencySettings | None = None,
-) -> OnlineDynamics:
-    """Build the dynamics of `robot` for a period dt [s], with the prior that `settings.prior` names.
-
-    prior_sections: {name of a prior: its settings}; one that is not there has its defaults.
-    """
-    module = registry.load("prior", settings.prior)
-    prior: Prior = module.build(prior_sections.get(settings.prior, module.Settings()), robot, dt)
-    return OnlineDynamics(robot, dt, settings, prior, features, consistency)

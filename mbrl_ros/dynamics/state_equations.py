@@ -29,7 +29,7 @@ class StateEquations:
 
     def __init__(self, n: int, m: int, dt: float):
         self.n, self.m, self.nx, self.nu = n, m, 2 * (n + m), n
-        self._dt, self._half = dt, 0.5 * dt
+        self.dt, self._half = dt, 0.5 * dt
         self._known_F, self._Sigma = np.zeros((self.nx, self.nx + self.nu)), np.zeros((1, self.nx, self.nx))
         for start, size in ((0, n), (2 * n, m)):  # q' = q + h qd + ..., s' = s + h sd + ...
             rows = np.arange(start, start + size)
@@ -47,7 +47,7 @@ class StateEquations:
         """Take in two states one period apart, at least [q; qd]."""
         n = self.n
         before, after = x[n : 2 * n], x_next[n : 2 * n]
-        differenced = x_next[:n] - x[:n] - self._dt * after
+        differenced = x_next[:n] - x[:n] - self.dt * after
         trapezoid = differenced + self._half * (after - before)
         self._seen += 1
         newest = np.array((trapezoid * trapezoid, differenced * differenced))
@@ -61,8 +61,8 @@ class StateEquations:
 
     def _take(self, theta: Array) -> None:
         rows = np.arange(self.n)
-        self.theta, self._step = theta, (self._dt * theta)[:, None]
-        self._known_F[rows, rows + self.n] = self._dt * (1.0 - theta)
+        self.theta, self._step = theta, (self.dt * theta)[:, None]
+        self._known_F[rows, rows + self.n] = self.dt * (1.0 - theta)
 
     def assemble(self, slope: Gain, offset: Array, noise: Covariance, G: Gain) -> LinearGaussianDynamics:
         """Return the dynamics of T stages.

@@ -15,6 +15,7 @@ A planner plug-in is a module with `Settings` (a section of its own, `planner.NA
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +25,7 @@ from ..config import registry
 from ..config.configuration import Configuration
 from ..config.sections.planner import PlannerSettings
 from ..costs import CostModel
+from ..dynamics.priors.nonlinear_model import NonlinearModel
 from ..exceptions import ConfigurationError
 from ..types import Array, CommandVector, LinearGaussianDynamics, Plan, StateVector, checked
 
@@ -34,7 +36,7 @@ class PlannerContext:
 
     cost: the objective, whose parameters p come with every plan; nx, nu: sizes of x and u; u_lower, u_upper (nu,):
     limits on commands [unit of u]; x_lower, x_upper (nx,): limits on states, infinite where there is none; settings:
-    those that all planners have in common.
+    those that all planners have in common; model: builds phi, for a planner that plans through it.
     """
 
     cost: CostModel
@@ -45,10 +47,15 @@ class PlannerContext:
     u_upper: Array
     x_lower: Array
     x_upper: Array
+    model: Callable[[], NonlinearModel] | None = None
 
 
 class Planner(Protocol):
     """Plans H stages, once per control period; not thread-safe."""
+
+    @property
+    def model(self) -> NonlinearModel | None:
+        """Its phi, where the dynamics given with a plan are what that leaves, x' = phi + F [x; u] + f; else None."""
 
     @property
     def X(self) -> Array:

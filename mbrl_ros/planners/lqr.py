@@ -130,6 +130,7 @@ class LqrPlanner:
     """Plans H stages with one linear-quadratic solution per period; see planners/base.py and the top of this module."""
 
     def __init__(self, context: PlannerContext):
+        self.model = None  # a nonlinear one is given linearized
         self.settings, self.nx, self.nu, self.H = context.settings, context.nx, context.nu, context.settings.horizon
         problem = Problem(context.cost)
         problem.check()

@@ -30,7 +30,7 @@ class Case:
         self.parameters = self.cost.parameters(self.horizon)
 
     def planner(self, backend="compiled", x_lower=None, x_upper=None, **settings) -> IlqrPlanner:
-        settings = {"iterations": 100, "tolerance": 1e-15, **settings}
+        settings = {"iterations": 100, "tolerance": 1e-15, "second_order": False, **settings}
         planner = IlqrPlanner(
             self.cost,
             PlannerSettings(horizon=self.horizon, backend=backend, **settings),

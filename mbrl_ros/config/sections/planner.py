@@ -36,7 +36,7 @@ class PlannerSettings(Section):
         dynamic=True,
     )
     discount: float = setting(1.0, "factor of the cost from one stage to the next", low=0.01, high=1.0)
-    second_order: bool = setting(False, "use the second derivatives of a nonlinear model (DDP)")
+    second_order: bool = setting(True, "planner ddp: use the second derivatives of the model, and not only its first")
     state_limits: bool = setting(False, "keep planned positions and velocities inside their limits (relaxed barrier)")
     limit_penalty: float = setting(
         1000.0,

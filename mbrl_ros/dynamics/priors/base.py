@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ...types import Array, CommandVector, Gain, JointVector
+from .expression import MeanExpression
 
 
 class Prior(Protocol):
@@ -46,6 +47,9 @@ class Prior(Protocol):
 
     def linearize(self, X: Array, U: Array) -> tuple[Array, Gain]:
         """Return delta (T, n) and its Jacobian by [q; qd; u] (T, n, 3n) at X (T, 2n), U (T, n)."""
+
+    def expression(self) -> MeanExpression | None:
+        """Return delta as expressions, for planners that plan through it; None where it has none, or is linear."""
 
     def spread_at(self, x: Array, u: CommandVector) -> Array:
         """Return the spread (3n+1,) for a model about x (2n,), u (n,); `spread` itself where it never differs."""
@@ -74,6 +78,10 @@ class FixedPrior:
     def __init__(self, spread: Array):
         self.spread = spread
         self.rotors: JointVector | None = None
+
+    def expression(self) -> MeanExpression | None:
+        """Return None: there are no expressions."""
+        return None
 
     def spread_at(self, x: Array, u: CommandVector) -> Array:
         """See `Prior`."""

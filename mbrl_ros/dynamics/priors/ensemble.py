@@ -20,9 +20,12 @@ import numpy as np
 
 from ...config.section import Section, setting
 from ...data.dataset import Dataset
+from ...exceptions import ConfigurationError
 from ...robots import Robot
 from ...types import Array, CommandVector, Gain, JointVector
 from .base import FixedPrior, Prior
+from .ensemble_expression import mean_expression
+from .expression import MeanExpression
 from .learned import (
     Progress,
     length_of,
@@ -37,6 +40,7 @@ from .stage_function import StageFunction
 
 MEMBERS, HIDDEN, EPOCHS = 5, 32, 150
 MOST_UNITS = 8192  # that a file may hold: each is evaluated at every stage of a plan
+MOST_EXPRESSED_UNITS = 512  # of which an expression is made: some thousand operations each
 BATCH_SIZE, LEARNING_RATE, DECAY = 64, 3e-3, 1e-4
 NETWORK_ARRAYS = ("W1", "b1", "W2", "b2", "L")
 
@@ -174,6 +178,17 @@ class EnsemblePrior(FixedPrior):
         gates = casadi.repmat(1.0 - hidden**2, 1, 3 * n)
         jacobian = casadi.repmat(d_scale, 1, 3 * n) * (W2 @ (gates * by_input(W1)) + by_input(L))
         self._model = StageFunction("ensemble", x, u, delta, jacobian, optimize="-O3")
+
+    def expression(self) -> MeanExpression:
+        """See `Prior`; ConfigurationError for more than MOST_EXPRESSED_UNITS hidden units."""
+        units = self._arrays["b1"].size
+        if units > MOST_EXPRESSED_UNITS:
+            raise ConfigurationError(
+                f"a planner takes an ensemble of at most {MOST_EXPRESSED_UNITS} hidden units for its model, and this "
+                f"one has {units}",
+                key="prior.ensemble.file",
+            )
+        return mean_expression(self._arrays, len(self._arrays["qd_scale"]))
 
     def spread_at(self, x: Array, u: CommandVector) -> Array:
         """Return the spread, widened by the disagreement: where there were no data the prior must not win."""

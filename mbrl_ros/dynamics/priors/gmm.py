@@ -23,10 +23,12 @@ from scipy.special import logsumexp
 
 from ...config.section import Section, setting
 from ...data.dataset import Dataset
-from ...exceptions import DataError
+from ...exceptions import ConfigurationError, DataError
 from ...robots import Robot
 from ...types import Array, CommandVector, Gain, JointVector
 from .base import FixedPrior, Prior
+from .expression import MeanExpression
+from .gmm_expression import mean_expression
 from .learned import (
     Progress,
     length_of,
@@ -43,6 +45,7 @@ WEIGHT_FLOOR = 0.01  # of unit variance, in every direction
 ITERATIONS = 60
 PER_COMPONENT = 200  # transitions a component should stand on, at least
 MOST_COMPONENTS = 256  # that a file may hold: each is evaluated in every tick
+MOST_EXPRESSED_COMPONENTS = 32  # of which an expression is made: some thousand operations each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +135,19 @@ class MixturePrior(FixedPrior):
         between = r @ each**2 - (r @ each) ** 2
         distance = -np.einsum("ki,ki->k", gradient, away)
         return widened(self.spread, (between + (r * distance) @ self._open) * self._scale[3 * self._n :] ** 2)
+
+    def expression(self) -> MeanExpression:
+        """See `Prior`; ConfigurationError for more than MOST_EXPRESSED_COMPONENTS components."""
+        K = len(self._mean)
+        if K > MOST_EXPRESSED_COMPONENTS:
+            raise ConfigurationError(
+                f"a planner takes a mixture of at most {MOST_EXPRESSED_COMPONENTS} components for its model, and "
+                f"this one has {K}",
+                key="prior.gmm.file",
+            )
+        log_weight: Array = self._log_weight + self._log_determinant
+        given = log_weight, self._mean, np.asarray(self._precision, dtype=np.float64), self._slope, self._offset
+        return mean_expression(*given, self._center, self._scale)
 
     def mean(self, x: Array, u: CommandVector) -> JointVector:
         """See `Prior`."""

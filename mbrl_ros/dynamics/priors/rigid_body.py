@@ -4,7 +4,11 @@ r"""The prior `rigid_body`: the nominal rigid-body model of the URDF, without fr
 
 With a = qdd held fixed, differentiating the left side gives the Jacobian without differentiating a factorisation:
 
-    d qdd / d[q; qd; u] = M^-1 [ -d(M a + h)/dq,  -dh/dqd,  I ]                    (Carpentier, Mansard, RSS 2018)
+    A = d qdd / d[q; qd; u] = M^-1 [ -d(M a + h)/dq,  -dh/dqd,  I ]                (Carpentier, Mansard, RSS 2018)
+
+and differentiating it twice the second derivatives of s^T qdd, with l = M^-1 s, x = [q; qd] and z = [x; u]:
+
+    d^2 (s^T qdd) / dz^2 = -d^2 (l^T (M a + h)) / dx^2 - P - P^T,    P = (d(M l)/dx)^T A
 
 Friction, payload and wrong masses are left to the data. The spreads state how far the acceleration's coefficients may
 be off: a payload of a tenth of the arm's mass changes gravity's gradient by some ten 1/s^2, a third of the inertia
@@ -14,6 +18,7 @@ the effect of a command by a third, and dry friction the offset by some ten rad/
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import casadi
 import numpy as np
@@ -23,6 +28,7 @@ from ...exceptions import ConfigurationError
 from ...robots import Robot
 from ...types import Array, CommandVector, Gain, JointVector
 from .base import FixedPrior, Prior
+from .expression import MeanExpression
 from .stage_function import StageFunction
 
 
@@ -45,9 +51,13 @@ class RigidBodyPrior(FixedPrior):
 
     linear = False
 
-    def __init__(self, model: StageFunction, spread: Array):
+    def __init__(self, model: StageFunction, spread: Array, express: Callable[[], MeanExpression]):
         super().__init__(spread)
-        self._model = model
+        self._model, self._express = model, express
+
+    def expression(self) -> MeanExpression:
+        """See `Prior`."""
+        return self._express()
 
     def mean(self, x: Array, u: CommandVector) -> JointVector:
         """See `Prior`."""
@@ -83,6 +93,15 @@ def build(settings: Settings, robot: Robot, dt: float) -> Prior:
     slope = casadi.ldl_solve(casadi.horzcat(-by_state, casadi.SX.eye(n)), D, LT, order)
     slope = casadi.substitute([casadi.densify(slope)], [a], [qdd])[0]
     model = StageFunction("rigid_body", x, u, dt * qdd, dt * slope)
+
+    def express() -> MeanExpression:
+        s, force, A = casadi.SX.sym("s", n), casadi.SX.sym("force", n), casadi.SX.sym("A", n, 3 * n)
+        curvature = _curvature(x, casadi.cse(M @ a + h), M, a, force, A)
+        actual = [qdd, casadi.ldl_solve(s, D, LT, order), slope]
+        curvature = casadi.substitute([curvature], [a, force, A], actual)[0]
+        nothing = casadi.SX.sym("theta", 0)
+        return MeanExpression(x, u, nothing, s, dt * qdd, dt * slope, dt * curvature, np.zeros(0))
+
     _, J = model.linearize(np.concatenate([robot.middle, np.zeros(n)])[None], np.zeros((1, n)))
     spread = np.concatenate(
         [
@@ -92,4 +111,17 @@ def build(settings: Settings, robot: Robot, dt: float) -> Prior:
             [settings.offset_spread * dt],
         ]
     )
-    return RigidBodyPrior(model, spread)
+    return RigidBodyPrior(model, spread, express)
+
+
+def _curvature(
+    x: casadi.SX, effort: casadi.SX, M: casadi.SX, a: casadi.SX, force: casadi.SX, A: casadi.SX
+) -> casadi.SX:
+    """Return d^2 (s^T qdd) / d[x; u]^2 (3n, 3n), lower triangle, of effort = M a + h, l = `force` and A (n, 3n)."""
+    n = a.numel()
+    curvature = casadi.SX(3 * n, 3 * n)
+    curvature[: 2 * n, : 2 * n] = -casadi.hessian(casadi.dot(force, effort), x)[0]
+    P = casadi.densify(casadi.jacobian(M @ force, x)).T @ A
+    curvature[: 2 * n, :] -= P
+    curvature[:, : 2 * n] -= P.T
+    return casadi.tril(curvature)

@@ -103,7 +103,7 @@ static void curvature(const Work& w, const Matrices& m, long long t, Lane* out) 
     Lane x[NX], u[NU], s[NX];
     for (int i = 0; i < NX; i++) x[i] = Lane(w.X[t * NX + i]), s[i] = Lane(m.s[i]);
     for (int i = 0; i < NU; i++) u[i] = Lane(w.U[(t + 1) * NU + i]);
-    const Lane* in[3] = {x, u, s};
+    const Lane* in[4] = {x, u, w.theta, s};
     Lane* results[1] = {out};
     model_curvature(in, results);
   }

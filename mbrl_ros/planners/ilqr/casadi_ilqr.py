@@ -15,7 +15,7 @@ from ...types import Array
 from .evaluator import Buffered
 from .memory import Memory, Numbers
 from .numpy_ilqr import NumpyIlqr
-from .problem import Problem, model_functions
+from .problem import Problem
 
 PASSES = 6  # of the active set method; two or three are usual
 
@@ -48,6 +48,7 @@ class CasadiIlqr(NumpyIlqr):
                     (H, nx, nx + nu),
                     (H, S, nx),
                     (H, problem.cost.np),
+                    (H, memory.theta.size),
                 ],
                 [rolled[1:], (H, S)],
             )
@@ -97,6 +98,7 @@ class CasadiIlqr(NumpyIlqr):
             m.F[:stages],
             m.f[:stages, None],
             m.p[:-1],
+            m.theta,
         )
         total = costs.sum(axis=0) + self.last_costs(rolled[-1, :, :nx], m.p)
         return rolled[:, :, :nx], rolled[:, :, nx:], total
@@ -207,9 +209,9 @@ def positive_definite(nu: int) -> casadi.Function:
 
 
 def roll_stage(problem: Problem, ny: int, rollouts: int) -> casadi.Function:
-    """([x; v] | y_ref, gain, u_ref + alpha k, lower, upper, K^T, F^T, f, p) -> [x'; u], l.
+    """([x; v] | y_ref, gain, u_ref + alpha k, lower, upper, K^T, F^T, f, p, theta) -> [x'; u], l.
 
-    All but K, F and p have a column per rollout.
+    All but K, F, p and theta have a column per rollout.
     """
     nx, nu = problem.nx, problem.nu
     z, y_ref, gain = (
@@ -217,13 +219,14 @@ def roll_stage(problem: Problem, ny: int, rollouts: int) -> casadi.Function:
     )
     u_ref, lower, upper = (casadi.MX.sym(name, nu, rollouts) for name in ("u_ref", "lower", "upper"))
     K_T, F_T, f = casadi.MX.sym("K_T", ny, nu), casadi.MX.sym("F_T", nx + nu, nx), casadi.MX.sym("f", nx, rollouts)
-    p = casadi.MX.sym("p", problem.cost.np)
+    p, theta = casadi.MX.sym("p", problem.cost.np), casadi.MX.sym("theta", 0)
     u = casadi.mac(K_T.T, (z[:ny, :] - y_ref) * gain, u_ref)
     u = casadi.fmin(casadi.fmax(u, lower), upper)
     following = casadi.mac(F_T.T, casadi.vertcat(z[:nx, :], u), f)
     if problem.model is not None:
-        following += model_functions(problem.model, nx, nu)[0].map(rollouts)(z[:nx, :], u)
+        theta = casadi.MX.sym("theta", problem.model.theta.size)
+        model = problem.model.phi.map("side_by_side", "serial", rollouts, [2], [])
+        following += model(z[:nx, :], u, theta)
     costs = problem.cost.stage.map("side_by_side", "serial", rollouts, [3], [])(z[:nx, :], z[nx:, :], u, p)
-    return casadi.Function(
-        "roll_stage", [z, y_ref, gain, u_ref, lower, upper, K_T, F_T, f, p], [casadi.vertcat(following, u), costs]
-    )
+    given = [z, y_ref, gain, u_ref, lower, upper, K_T, F_T, f, p, theta]
+    return casadi.Function("roll_stage", given, [casadi.vertcat(following, u), costs])

@@ -14,7 +14,7 @@ import numpy as np
 from ...costs import CostModel
 from ...exceptions import ConfigurationError, ShapeError
 from ...types import Array
-from .problem import Problem, model_functions
+from .problem import Problem
 
 
 class CostEvaluator(Protocol):
@@ -74,27 +74,36 @@ class ModelEvaluator:
     def __init__(self, problem: Problem, horizon: int, rollouts: tuple[int, ...]):
         if problem.model is None:
             raise ConfigurationError("this problem has no model")
-        nx, nu, H = problem.nx, problem.nu, horizon
-        phi, first, second = model_functions(problem.model, nx, nu)
-        x, u, s = (casadi.SX.sym(name, size) for name, size in zip("xus", (nx, nu, nx), strict=True))
-        self._model = {S: Buffered(phi.map(S), [(S, nx), (S, nu)], [(S, nx)]) for S in set(rollouts)}
-        dense = casadi.Function("dense", [x, u], [casadi.densify(first(x, u))])
-        self._jacobian = Buffered(dense.map(H), [(H, nx), (H, nu)], [(H, nx + nu, nx)])
-        whole = casadi.Function("whole", [x, u, s], [casadi.densify(casadi.tril2symm(second(x, u, s)))])
-        self._curvature = Buffered(whole, [(nx,), (nu,), (nx,)], [(nx + nu, nx + nu)])
+        nx, nu, H, model = problem.nx, problem.nu, horizon, problem.model
+        theta = self._theta = model.theta
+        self._model = {
+            S: Buffered(model.phi.map("side_by_side", "serial", S, [2], []), [(S, nx), (S, nu), theta.shape], [(S, nx)])
+            for S in set(rollouts)
+        }
+        x, u, p, s = (casadi.MX.sym(name, size) for name, size in zip("xups", (nx, nu, theta.size, nx), strict=True))
+        dense = casadi.Function("dense", [x, u, p], [casadi.densify(model.jacobian(x, u, p))])
+        along = dense.map("along", "serial", H, [2], [])
+        self._jacobian = Buffered(along, [(H, nx), (H, nu), theta.shape], [(H, nx + nu, nx)])
+        self._curvature: Buffered | None = None
+        if problem.second_order:
+            symmetric = casadi.densify(casadi.tril2symm(model.curvature(x, u, p, s)))
+            whole = casadi.Function("whole", [x, u, p, s], [symmetric])
+            self._curvature = Buffered(whole, [(nx,), (nu,), theta.shape, (nx,)], [(nx + nu, nx + nu)])
 
     def predict(self, x: Array, u: Array) -> Array:
         """Return phi (S, nx) at x (S, nx), u (S, nu)."""
-        return self._model[len(x)](x, u)[0]
+        return self._model[len(x)](x, u, self._theta)[0]
 
     def jacobian(self, X: Array, U: Array) -> Array:
         """Return d phi / d[x; u] (H, nx, nx+nu) along X (H+1, nx), U (H+1, nu)."""
-        transposed: Array = self._jacobian(X[:-1], U[1:])[0].transpose(0, 2, 1)
+        transposed: Array = self._jacobian(X[:-1], U[1:], self._theta)[0].transpose(0, 2, 1)
         return transposed
 
     def curvature(self, x: Array, u: Array, s: Array) -> Array:
         """Return the second derivative (nx+nu, nx+nu) of s^T phi over [x; u]."""
-        return self._curvature(x, u, s)[0]
+        if self._curvature is None:
+            raise ConfigurationError("this problem has no second derivatives")
+        return self._curvature(x, u, self._theta, s)[0]
 
 
 def with_previous(F: Array) -> Array:

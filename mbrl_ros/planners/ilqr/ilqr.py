@@ -19,6 +19,7 @@ import numpy as np
 
 from ...config.sections.planner import PlannerSettings
 from ...costs import CostModel
+from ...dynamics.priors.nonlinear_model import NonlinearModel, of_function
 from ...exceptions import CompileError, ConfigurationError, ShapeError
 from ...types import (
     Array,
@@ -54,8 +55,8 @@ class IlqrPlanner:
     u_lower, u_upper
         Limits (nu,) on commands, kept as writable arrays of the same names.
     model
-        phi as a CasADi SX function (x, u) -> x', if the dynamics given with every plan are only what it leaves
-        unexplained.
+        phi, also as a CasADi SX function (x, u) -> x', if the dynamics given with every plan are only what it leaves
+        unexplained; its parameters are read at every plan.
     x_lower, x_upper
         Limits (nx,) on planned states, infinite for none; heeded if settings.state_limits.
 
@@ -77,7 +78,7 @@ class IlqrPlanner:
         nu: int,
         u_lower: CommandVector,
         u_upper: CommandVector,
-        model: casadi.Function | None = None,
+        model: NonlinearModel | casadi.Function | None = None,
         x_lower: StateVector | None = None,
         x_upper: StateVector | None = None,
     ):
@@ -89,9 +90,11 @@ class IlqrPlanner:
         x_lower, x_upper = _limits("x", -none if x_lower is None else x_lower, none if x_upper is None else x_upper, nx)
         self._kl_constrained = settings.kl_bound > 0.0
         limits = limits_of(x_lower, x_upper) if settings.state_limits else ()
-        problem = Problem(cost, model, settings.second_order, limits, self._kl_constrained)
+        self.model = of_function(model) if isinstance(model, casadi.Function) else model
+        problem = Problem(cost, self.model, settings.second_order, limits, self._kl_constrained)
         problem.check()
-        self.memory = Memory.allocate(self.H, cost.np, u_lower, u_upper, x_lower, x_upper)
+        theta = np.zeros(0) if self.model is None else self.model.theta
+        self.memory = Memory.allocate(self.H, cost.np, u_lower, u_upper, x_lower, x_upper, theta)
         self.u_lower, self.u_upper = self.memory.u_lower, self.memory.u_upper
         self._u_hat = self.memory.u_hat[1:]
         self.backend, self.solver = _solver_of(problem, self.memory, settings)

@@ -128,9 +128,11 @@ void solve(Tick* tick) {
   tick->status = NOT_FINITE;
   for (int i = 0; i < NU; i++) if (!(tick->u_lower[i] <= tick->u_upper[i])) tick->status = INFEASIBLE_BOX;
   if (tick->status == INFEASIBLE_BOX) return;
-  if (!finite(tick->x0, NX) || !finite(tick->u_previous, NU) || !finite(tick->F, S * NX * NF) || !finite(tick->f, S * NX) ||
+  if (!finite(tick->x0, NX) || !finite(tick->theta, N_THETA) || !finite(tick->u_previous, NU) ||
+      !finite(tick->F, S * NX * NF) || !finite(tick->f, S * NX) ||
       !finite(tick->p, (H + 1) * NP) || (KL_CONSTRAINED && !finite(tick->Sigma, S * NX * NX)))
     return;
+  for (int i = 0; i < N_THETA; i++) w.theta[i] = Lane(tick->theta[i]);
   if (!MODEL)
     for (long long i = 0; i < S * NX; i++) std::memcpy((double*)((vec(*)[FB])w.F)[i], tick->F + i * NF, NF * sizeof(double));
   tick->status = iterate(*tick, w);

@@ -20,14 +20,15 @@ COARSE = 0.1  # precision with which the barrier of the state limits begins [hal
 class Memory:
     """Arrays in place: the problem of a tick, and the plan.
 
-    x0 (nx,), u_previous (nu,); F (H, nx, nx+nu), f (H, nx), Sigma (H, nx, nx); p (H+1, np); limits u_lower, u_upper
-    (nu,), x_lower, x_upper (nx,) and half_range (nx,), half the distance of the latter two (1 where it is infinite);
-    the plan x_hat (H+1, nx), u_hat (H+1, nu), which begins with u_{-1}, K (H, nu, nx), K_u (H, nu, nu), k (H, nu), Q_uu
-    (H, nu, nu).
+    x0 (nx,), u_previous (nu,); theta, the parameters of the model; F (H, nx, nx+nu), f (H, nx), Sigma (H, nx, nx); p
+    (H+1, np); limits u_lower, u_upper (nu,), x_lower, x_upper (nx,) and half_range (nx,), half the distance of the
+    latter two (1 where it is infinite); the plan x_hat (H+1, nx), u_hat (H+1, nu), which begins with u_{-1}, K (H, nu,
+    nx), K_u (H, nu, nu), k (H, nu), Q_uu (H, nu, nu).
     """
 
     x0: Array
     u_previous: Array
+    theta: Array
     F: Array
     f: Array
     Sigma: Array
@@ -46,14 +47,15 @@ class Memory:
 
     @classmethod
     def allocate(
-        cls, horizon: int, parameters: int, u_lower: Array, u_upper: Array, x_lower: Array, x_upper: Array
+        cls, horizon: int, parameters: int, u_lower: Array, u_upper: Array, x_lower: Array, x_upper: Array, theta: Array
     ) -> Memory:
-        """Make zeros for H = `horizon` stages and np = `parameters` columns of p, with copies of these limits."""
+        """Make zeros for H = `horizon` stages and np = `parameters` columns of p; copy the limits, hold theta."""
         H, nx, nu = horizon, x_lower.size, u_lower.size
         half_range = np.where(np.isfinite(x_upper - x_lower), 0.5 * (x_upper - x_lower), 1.0)
         return cls(
             x0=np.zeros(nx),
             u_previous=np.zeros(nu),
+            theta=theta,
             F=np.zeros((H, nx, nx + nu)),
             f=np.zeros((H, nx)),
             Sigma=np.zeros((H, nx, nx)),
@@ -75,7 +77,7 @@ class Memory:
         """Tell what is wrong with the problem, with F and f of `stages` stages, and with Sigma if `noise` is used."""
         if not np.all(self.u_lower <= self.u_upper):
             return PlanStatus.INFEASIBLE_BOX
-        given = [self.x0, self.u_previous, self.F[:stages], self.f[:stages], self.p]
+        given = [self.x0, self.u_previous, self.theta, self.F[:stages], self.f[:stages], self.p]
         given += [self.Sigma[:stages]] if noise else []
         return None if all(np.isfinite(array).all() for array in given) else PlanStatus.NOT_FINITE
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...codegen import simd
 from ...costs import CostModel
+from ...dynamics.priors.nonlinear_model import NonlinearModel
 from ...exceptions import ConfigurationError, ShapeError
 from ...types import Array
 
@@ -23,13 +24,13 @@ Entries: TypeAlias = list[tuple[int, ...]]  # rows of a table of integers
 class Problem:
     """min sum l + l_H with x' = phi(x, u) + F [x; u] + f.
 
-    cost: l and l_H; model: phi as an SX function (x (nx,), u (nu,)) -> x' (nx,), or None; second_order: use phi's
-    second derivatives (DDP) and not only its first; limited: (state, side) of each limit, side +1 upper, -1 lower;
-    kl_constrained: with a bound on the KL divergence from the last plan's controller.
+    cost: l and l_H; model: phi, or None; second_order: use phi's second derivatives (DDP) and not only its first;
+    limited: (state, side) of each limit, side +1 upper, -1 lower; kl_constrained: with a bound on the KL divergence
+    from the last plan's controller.
     """
 
     cost: CostModel
-    model: casadi.Function | None = None
+    model: NonlinearModel | None = None
     second_order: bool = False
     limited: tuple[tuple[int, int], ...] = ()
     kl_constrained: bool = False
@@ -61,7 +62,8 @@ class Problem:
                     "such as costs.base.smooth_hinge or sqrt(alpha + x^2)"
                 )
         if self.model is not None:
-            shapes = (self.model.size1_in(0), self.model.size1_in(1), self.model.size1_out(0))
+            phi = self.model.phi
+            shapes = (phi.size1_in(0), phi.size1_in(1), phi.size1_out(0))
             if shapes != (self.nx, self.nu, self.nx):
                 raise ShapeError("model (x, u) -> x'", (self.nx, self.nu, self.nx), shapes)
 
@@ -86,8 +88,8 @@ class Problem:
         ]
         curvature_entries = 0
         if self.model is not None:
-            phi, first, second = model_functions(self.model, nx, self.nu)
-            functions += [("model", phi), ("model_jacobian", first)]
+            first, second = self.model.jacobian, self.model.curvature
+            functions += [("model", self.model.phi), ("model_jacobian", first)]
             tables["JACOBIAN"] = "N_JACOBIAN", _entries(first.sparsity_out(0))
             if self.second_order:
                 functions.append(("model_curvature", second))
@@ -101,6 +103,7 @@ class Problem:
             "NP": cost.np,
             "N_STAGE": cost.stage_expansion.nnz_out(1),
             "MODEL": self.model is not None,
+            "N_THETA": 0 if self.model is None else self.model.theta.size,
             "CURVATURE": curvature_entries > 0,
             "N_CURVE": curvature_entries,
             "KL_CONSTRAINED": self.kl_constrained,
@@ -133,21 +136,6 @@ class Problem:
             else:
                 value.append((row, column, n))
         return command, value
-
-
-def model_functions(
-    model: casadi.Function, nx: int, nu: int
-) -> tuple[casadi.Function, casadi.Function, casadi.Function]:
-    """Return phi(x, u), its Jacobian over [x; u], and the Hessian of s^T phi over [x; u] (lower triangle)."""
-    x, u, s = casadi.SX.sym("x", nx), casadi.SX.sym("u", nu), casadi.SX.sym("s", nx)
-    z, out = casadi.vertcat(x, u), casadi.densify(model(x, u))
-    options = {"cse": True}
-    curvature = casadi.tril(casadi.hessian(casadi.dot(s, out), z)[0])
-    return (
-        casadi.Function("model", [x, u], [out], options),
-        casadi.Function("model_jacobian", [x, u], [casadi.jacobian(out, z)], options),
-        casadi.Function("model_curvature", [x, u, s], [curvature], options),
-    )
 
 
 def _entries(sparsity: casadi.Sparsity) -> Entries:

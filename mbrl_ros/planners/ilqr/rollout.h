@@ -17,7 +17,7 @@ static void expand(const Tick& tick, Work& w) {
     Lane* out[2] = {w.expansion[t / LANES], w.expansion[t / LANES] + NZ};
     stage_expansion(in, out);
     if constexpr (MODEL) {  // F of the stage = the given F + d phi / d[x; u]
-      const Lane* at_xu[2] = {x, u};
+      const Lane* at_xu[3] = {x, u, w.theta};
       Lane* to[1] = {jacobian};
       model_jacobian(at_xu, to);
       for (int l = 0; l < LANES && t + l < H; l++) {
@@ -34,11 +34,11 @@ static void expand(const Tick& tick, Work& w) {
   terminal_expansion(in_last, out);
 }
 
-static inline void step(const Tick& tick, long long t, const Lane* x, const Lane* u, Lane* next) {
+static inline void step(const Tick& tick, const Work& w, long long t, const Lane* x, const Lane* u, Lane* next) {
   const long long s = tick.stages_of_F > 1 ? t : 0;
   Lane phi[NX];
   if constexpr (MODEL) {
-    const Lane* in[2] = {x, u};
+    const Lane* in[3] = {x, u, w.theta};
     Lane* out[1] = {phi};
     model(in, out);
   }
@@ -75,7 +75,7 @@ static void roll(const Tick& tick, Work& w, const double* x_ref, const double* u
       for (int i = 0; i < NV; i++) b += row_u[i] * dx[NX + i];
       u[j].v = clamp<vec>(a + b, Lane(tick.u_lower[j]).v, Lane(tick.u_upper[j]).v);
     }
-    step(tick, t, x, u, w.x[t + 1]);
+    step(tick, w, t, x, u, w.x[t + 1]);
     for (int i = 0; i < NP; i++) p[i] = Lane(tick.p[t * NP + i]);
     const Lane* in[4] = {x, v, u, p};
     stage_cost(in, out);

@@ -1,6 +1,6 @@
 // What goes in and out of one tick, and where intermediate results lie. problem.h (generated, see kernel.py) gives
 // NX, NU, NP: sizes of x, u, p. NV: of the previous command v, 0 when no cost uses it. N_*: entries of the tables.
-// MODEL: there is a nonlinear model phi. CURVATURE: use its second derivatives. N_LIMIT: limited states.
+// MODEL: there is a nonlinear model phi, with N_THETA parameters. CURVATURE: use its second derivatives. N_LIMIT: limited states.
 // KL_CONSTRAINED: there is a KL bound.
 #pragma once
 #include <cmath>
@@ -20,7 +20,7 @@ enum Status { CONVERGED, MAX_ITERATIONS, TIME_BUDGET, NOT_POSITIVE_DEFINITE, NOT
 struct Tick {  // mirrored by kernel.py
   long long horizon, ticks, iterations, step_sizes, stages_of_F, status, iterations_done;
   double tolerance, time_budget, temperature, eta, limit_penalty, precision, final_precision, mu, delta, cost;
-  const double *x0, *u_previous, *F, *f, *Sigma, *p, *u_lower, *u_upper, *x_lower, *x_upper, *half_range;
+  const double *x0, *u_previous, *theta, *F, *f, *Sigma, *p, *u_lower, *u_upper, *x_lower, *x_upper, *half_range;
   double *x_hat, *u_hat, *K, *K_u, *k, *Q_uu;  // the plan; u_hat begins with the row of u_{-1}
   double *work, *trace;
   double (*clock)();  // [s]; null: the monotonic one
@@ -29,6 +29,7 @@ struct Tick {  // mirrored by kernel.py
 struct Work {  // laid out in tick.work, which must be aligned to 64 bytes
   vec (*F)[NX][FB];                          // linearized dynamics, padded rows
   Lane (*expansion)[NZ + N_STAGE], *last;    // gradient and Hessian entries, LANES stages to a block; of the last stage
+  Lane *theta;                               // parameters of the model, the same in all SIMD lanes
   Lane (*x)[NX], (*u)[NU];                   // LANES rollouts; u begins with the row of u_{-1}
   double *X, *U, *X_best, *U_best;           // the nominal trajectory, and the best rollout since
   double *K, *K_u, *k, *Q_uu;
@@ -39,6 +40,7 @@ struct Work {  // laid out in tick.work, which must be aligned to 64 bytes
     F = (vec(*)[NX][FB])take(H * NX * FB * LANES);
     expansion = (Lane(*)[NZ + N_STAGE])take((H + LANES - 1) / LANES * LANES * (NZ + N_STAGE));
     last = (Lane*)take((NX + N_LAST) * LANES);
+    theta = (Lane*)take(N_THETA * LANES);
     x = (Lane(*)[NX])take((H + 1) * NX * LANES);
     u = (Lane(*)[NU])take((H + 1) * NU * LANES);
     X = take((H + 1) * NX), U = take((H + 1) * NU);

@@ -1,11 +1,13 @@
 """What every planner keeps, those of other packages too: plans that are finite, inside the limits and of use."""
 
+import casadi
 import numpy as np
 import pytest
 
 from mbrl_ros.config import registry
 from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.config.sections.planner import PlannerSettings
+from mbrl_ros.dynamics.priors.nonlinear_model import of_function
 from mbrl_ros.planners import lqr
 from mbrl_ros.planners.base import PlannerContext, build_planner
 from mbrl_ros.types import LinearGaussianDynamics, PlanStatus
@@ -16,14 +18,20 @@ CASES = [(4, 2, 12, {}), (5, 2, 9, {"change": True, "stages": 1}), (6, 3, 10, {"
 ARRAYS = ("x_hat", "u_hat", "K", "K_u", "k", "Q_uu")
 
 
+def nothing(nx, nu):
+    """A model that leaves all of the dynamics to what is given with every plan."""
+    x, u = casadi.SX.sym("x", nx), casadi.SX.sym("u", nu)
+    return of_function(casadi.Function("nothing", [x, u], [casadi.SX.zeros(nx)]))
+
+
 def built(name, case, **settings):
     """The planner of this name for a case, begun from its start."""
     configuration = Configuration.from_flat({"control.planner": name})
     no_limit = np.full(case.cost.nx, np.inf)
     common = PlannerSettings(horizon=case.horizon, backend="numpy", **settings)
-    context = PlannerContext(
-        case.cost, common, case.cost.nx, case.cost.nu, case.u_lower, case.u_upper, -no_limit, no_limit
-    )
+    nx, nu = case.cost.nx, case.cost.nu
+    limits = case.u_lower, case.u_upper, -no_limit, no_limit
+    context = PlannerContext(case.cost, common, nx, nu, *limits, lambda: nothing(nx, nu))
     planner = build_planner(configuration, context)
     planner.reset(case.x0, case.u_previous)
     return planner
