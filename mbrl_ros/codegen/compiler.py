@@ -15,6 +15,7 @@ import logging
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -156,22 +157,39 @@ def _build(path: Path, sources: Mapping[str, str], compiler: str, flags: Sequenc
             Path(folder, file).write_text(text)
         units = [file for file in sources if file.endswith(".cpp")]
         for variant in FLAG_VARIANTS:  # libraries stand last
-            done = subprocess.run(
-                [compiler, *FLAGS, *flags, *units, "-o", "out.so", *variant],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                timeout=COMPILER_TIMEOUT,
-            )
-            if done.returncode == 0:
+            code, messages = _run_compiler([compiler, *FLAGS, *flags, *units, "-o", "out.so", *variant], folder)
+            if code == 0:
                 break
         else:
-            raise CompilerFailed("\n".join(done.stderr.splitlines()[:20]))
+            raise CompilerFailed("\n".join(messages.splitlines()[:20]))
         built = Path(folder, "out.so")
         digest = Path(folder, "out.sha256")
         digest.write_text(hashlib.sha256(built.read_bytes()).hexdigest())
         os.replace(digest, path.with_suffix(".sha256"))
         os.replace(built, path)
+
+
+def _run_compiler(command: Sequence[str], folder: str) -> tuple[int, str]:
+    """Run the compiler in `folder`; return its code and messages. Where it is given up, what it started ends with it.
+
+    Raises CompilerFailed after COMPILER_TIMEOUT: another attempt would take as long.
+    """
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            _, messages = process.communicate(timeout=COMPILER_TIMEOUT)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise CompilerFailed(f"timed out after {COMPILER_TIMEOUT:g} s") from None
+            raise
+    return process.returncode, messages
 
 
 def fallbacks() -> list[str]:

@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,8 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.fixture
 def compilations(monkeypatch):
     """The commands with which the compiler was run."""
-    seen, run = [], subprocess.run
-    monkeypatch.setattr(compiler.subprocess, "run", lambda command, **kw: seen.append(command) or run(command, **kw))
+    seen, run = [], compiler._run_compiler
+    monkeypatch.setattr(compiler, "_run_compiler", lambda command, folder: seen.append(command) or run(command, folder))
     return seen
 
 
@@ -157,3 +158,20 @@ def test_cache_directory_follows_xdg(monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/someone")
     assert compiler.cache_directory() == Path("/home/someone/.cache/mbrl_ros")
+
+
+def test_a_compiler_that_takes_too_long_is_given_up_once_with_what_it_started(tmp_path, monkeypatch, compilations):
+    script, child = tmp_path / "slow", tmp_path / "child"
+    script.write_text(f"#!/bin/sh\n[ $1 = --version ] && exit\nsleep 60 &\necho $! > {child}\nwait\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("CXX", str(script))
+    monkeypatch.setattr(compiler, "COMPILER_TIMEOUT", 5.0)
+    assert compiler.load_library("answer", SOURCE) is None
+    assert count(compilations) == 1
+    state = Path("/proc", child.read_text().strip(), "status")
+    for _ in range(50):  # until it is gone, or waits for its parent to learn that it is
+        if not state.exists() or "Z (zombie)" in state.read_text():
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError("what the compiler started goes on")
