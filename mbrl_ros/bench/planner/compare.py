@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...exceptions import CompileError
+from ...exceptions import CompileError, MbrlError
 from ..counted_process import RESULT, run_counted
 from ..counters import available
 from . import instruction_set, peers, timing
@@ -22,6 +22,7 @@ from .quadratic import quadratise
 Results = dict[str, dict[str, dict[str, dict[str, Any]]]]  # problem, horizon, solver, what is known of it
 LONGEST_COUNTED = 0.05  # [s] of a call under valgrind, which makes it some fifty times longer
 COUNTING_TIME = 480.0  # [s] for all that is counted, so that the default run ends within 20 minutes
+NOT_IN_TIME = f"a call takes longer than {LONGEST_COUNTED:g} s, or all together {COUNTING_TIME / 60:g} minutes"
 COMPARED_ROWS = (peers.NATIVE_ROW, peers.PLAIN_ROW)
 
 
@@ -96,28 +97,17 @@ class Comparison:
             (job for job in wanted if job.iteration or job.variant),
             key=lambda job: job.solver in peers.OWN_ROWS and job.solver not in COMPARED_ROWS,
         )
-        counted: dict[str, Any] = {}
+        counted: Results = {}
         if wanted:
-            with tempfile.TemporaryDirectory() as folder:
-                save(Path(folder), wanted)
-                run_counted(
-                    "mbrl_ros.bench.planner.count",
-                    Path(folder),
-                    tool,
-                    lambda line: show(f"counting {line}"),
-                    time_limit=COUNTING_TIME,
-                )
-                if Path(folder, RESULT).exists():
-                    counted = json.loads(Path(folder, RESULT).read_text(encoding="utf-8"))
+            counted, failed = _counted(wanted, tool, show)
+            reason = reason or failed
         for job in self.jobs:
             row = self.results[job.problem][str(job.horizon)][job.solver]
             entry = counted.get(job.problem, {}).get(str(job.horizon), {}).get(job.solver, {})
-            why = reason or (
-                f"a call takes longer than {LONGEST_COUNTED:g} s, or all together {COUNTING_TIME / 60:g} minutes"
-            )
             of_call = entry.get("solution" if row["whole_solution"] else "iteration")
-            row.update(instructions=of_call, instructions_reason=None if of_call else why, counted_by=tool or None)
-            row["counted_set"] = instruction_set.widest(entry["binaries"])[0] if entry else None
+            why = None if of_call else entry.get("reason") or reason or NOT_IN_TIME
+            row.update(instructions=of_call, instructions_reason=why, counted_by=tool or None)
+            row["counted_set"] = instruction_set.widest(entry.get("binaries", ()))[0]
             if row["to_1e6"]:
                 row["to_1e6"]["instructions"] = entry.get("solution")
 
@@ -138,6 +128,20 @@ class Comparison:
             iteration=job.iteration and row["hot"]["p50_us"] <= longest,
             variant=job.variant if solution else None,
         )
+
+
+def _counted(jobs: Sequence[Job], tool: str, show: Callable[[str], None]) -> tuple[Results, str]:
+    """Return what `tool` counts of the jobs, and "" or why it came to an end too early."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, failed = Path(name), ""
+        save(folder, jobs)
+        module = "mbrl_ros.bench.planner.count"
+        try:
+            run_counted(module, folder, tool, lambda line: show(f"counting {line}"), time_limit=COUNTING_TIME)
+        except MbrlError as error:  # the times are worth having without
+            failed = str(error).splitlines()[-1]
+        file = folder / RESULT
+        return (json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}), failed
 
 
 def ratios(ours: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

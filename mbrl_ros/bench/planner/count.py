@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ...exceptions import CompileError
 from ..counted_process import LOG, RESULT
 from ..counters import CallgrindCounter, Counter, PerfCounter
 from . import instruction_set, peers, problems
@@ -75,7 +76,10 @@ def count(runner: Runner, counter: Counter) -> int:
 
 
 def main(folder: Path, tool: str) -> None:
-    """Count, and write {problem: {horizon: {solver: {what: instructions, "binaries": paths}}}} into the folder."""
+    """Count, and write {problem: {horizon: {solver: {what: instructions, "binaries": paths}}}} into the folder.
+
+    A solver that cannot be built in this process, for the instruction set that the tool needs, has a "reason" instead.
+    """
     jobs = [Job(**entry) for entry in json.loads((folder / JOBS).read_text(encoding="utf-8"))]
     counter = None if tool == "none" else PerfCounter() if tool == "perf" else CallgrindCounter(folder / LOG)
     results: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
@@ -86,11 +90,16 @@ def main(folder: Path, tool: str) -> None:
         if key not in made:
             problem = problems.make(*key)
             made = {key: (problem, quadratise(problem))}
-        peer = peers.build(job.solver, *made[key])
-        if peer is None or counter is None:
+        entry: dict[str, Any] = {}
+        try:
+            peer = peers.build(job.solver, *made[key])
+        except (ImportError, CompileError) as error:
+            peer, entry["reason"] = None, str(error)
+        if counter is None:
             continue
-        entry: dict[str, Any] = {what: count(runner, counter) for what, runner in runners(job, peer).items()}
-        entry["binaries"] = instruction_set.loaded(peer.binaries)
+        if peer is not None:
+            entry.update({what: count(runner, counter) for what, runner in runners(job, peer).items()})
+            entry["binaries"] = instruction_set.loaded(peer.binaries)
         results.setdefault(job.problem, {}).setdefault(str(job.horizon), {})[job.solver] = entry
         written = folder / "written.json"  # the process may be ended at any time
         written.write_text(json.dumps(results), encoding="utf-8")

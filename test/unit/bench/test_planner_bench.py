@@ -13,12 +13,13 @@ import pytest
 
 from mbrl_ros.bench.counted_process import run_counted
 from mbrl_ros.bench.planner import compare, instruction_set, numpy_cost, ours, peers, problems, tick
+from mbrl_ros.bench.planner import count as program
 from mbrl_ros.bench.planner.count import Job, count, runners
 from mbrl_ros.bench.planner.peer import Peer, Variant
 from mbrl_ros.cli import bench_planner
 from mbrl_ros.cli.main import main
 from mbrl_ros.codegen.compiler import find_compiler
-from mbrl_ros.exceptions import MbrlError
+from mbrl_ros.exceptions import CompileError, MbrlError
 
 
 def test_it_prints_a_table_and_writes_json_and_plot(tmp_path, monkeypatch, capsys):
@@ -248,3 +249,49 @@ def test_a_counted_process_ends_in_time_and_its_errors_are_told(tmp_path):
         assert said in (["asleep"], []) and time.monotonic() - begin < 300.0
         with pytest.raises(MbrlError, match="no such thing"):
             run_counted("failing", tmp_path, "perf")
+
+
+def compared(monkeypatch, *solvers):
+    monkeypatch.setattr(compare, "available", lambda: ("perf", ""))
+    found = compare.Comparison()
+    found.add("P2", 4, solvers, 20, 1e-3, lambda what: None)
+    return found
+
+
+def test_times_are_kept_where_counting_fails(monkeypatch):
+    def fail(*given, **named):
+        raise MbrlError("counting the instructions with perf failed:\nno such counter")
+
+    monkeypatch.setattr(compare, "run_counted", fail)
+    found = compared(monkeypatch, "numpy")
+    found.count(lambda what: None)
+    row = found.results["P2"]["4"]["numpy"]
+    assert row["hot"]["p50_us"] > 0.0
+    assert (row["instructions"], row["instructions_reason"]) == (None, "no such counter")
+
+
+def test_what_was_counted_is_kept_with_the_reason_of_what_was_not(monkeypatch):
+    def some(module, folder, tool, show, **named):
+        show("P2 H=4 numpy")
+        rows = {"numpy": {"iteration": 5000, "binaries": []}, "ilqr_vm": {"reason": "no compiler"}}
+        (folder / "result.json").write_text(json.dumps({"P2": {"4": rows}}))
+
+    monkeypatch.setattr(compare, "run_counted", some)
+    found, shown = compared(monkeypatch, "numpy", "ilqr_vm"), []
+    found.count(shown.append)
+    rows = found.results["P2"]["4"]
+    assert (rows["numpy"]["instructions"], rows["numpy"]["instructions_reason"]) == (5000, None)
+    assert (rows["ilqr_vm"]["instructions"], rows["ilqr_vm"]["instructions_reason"]) == (None, "no compiler")
+    assert shown == ["counting P2 H=4 numpy"]
+
+
+def test_a_solver_that_cannot_be_built_for_counting_does_not_keep_the_others_from_it(tmp_path, monkeypatch):
+    def broken(problem, quadratic):
+        raise CompileError("out of time")
+
+    monkeypatch.setitem(peers.SOLVERS, "ilqr", broken)
+    monkeypatch.setattr(program, "PerfCounter", Calls)
+    program.save(tmp_path, [Job("P2", 4, "ilqr", True, None, None), Job("P2", 4, "numpy", True, None, None)])
+    program.main(tmp_path, "perf")
+    rows = json.loads((tmp_path / "result.json").read_text())["P2"]["4"]
+    assert rows["ilqr"] == {"reason": "out of time"} and "iteration" in rows["numpy"]
