@@ -1,89 +1,146 @@
 // min 1/2 k^T Q k + q^T k, lower <= k <= upper, by projected Newton (Tassa, Mansard & Todorov 2014, algorithm 1). Q need
 // only be positive definite over the commands at none of their bounds; k is then a local minimum, from 0 downhill.
+// Vectors over commands fill whole SIMD vectors; their last entries are 0, as are the last columns of Q.
 #pragma once
 #include "tick.h"
 
 struct BoxQP {
-  // Q = L D L^T on the free commands; rows and columns of clamped ones are those of the identity. inverse = 1 / D.
+  alignas(64) vec Q[NU][UB], q[UB], lower[UB], upper[UB], k[UB];  // given; k is found
+  // The `count` free commands are i[0] < i[1] < ..; over them Q = L D L^T and inverse = 1 / D, all by their numbers.
+  int count, i[NU];
   double L[NU][NU], inverse[NU];
-  bool clamped[NU];
 
-  // Fills k, L, inverse and clamped. False if Q is not positive definite over the free commands.
-  bool minimise(const double (&Q)[NU][NU], const double* q, const double* lower, const double* upper, double* k) {
-    double g[NU], gradient[NU], step[NU], d[NU], Qd[NU];
+  // Fills k, i, count, L, inverse. False if Q is not positive definite over the free commands.
+  bool minimise() {
+    alignas(64) vec g[UB], d[UB], Qd[UB];
+    alignas(64) double step[NU];
     bool all_free = true;  // so far
     bool on_face = false;  // k minimises over its free commands
-    for (int i = 0; i < NU; i++) clamped[i] = false;
-    bool factorized = factorize(Q);
+    for (int j = 0; j < NU; j++) i[j] = j, clamped[j] = false;
+    count = NU;
+    bool factorized = factorize<true>();
     if (KL_CONSTRAINED && !factorized) return false;  // there Q is the precision of a Gaussian
-    for (int i = 0; i < NU; i++) {  // begin on the bounds that each command would meet if it were alone
-      k[i] = clamp(0.0, lower[i], upper[i]);
-      if (factorized) k[i] = -q[i] > upper[i] * Q[i][i] ? upper[i] : -q[i] < lower[i] * Q[i][i] ? lower[i] : k[i];
-    }
-    for (int i = 0; i < NU; i++) {
-      g[i] = q[i];
-      for (int j = 0; j < NU; j++) g[i] += Q[i][j] * k[j];
-    }
+    if (factorized && inner_minimum(step)) return true;
+    begin(factorized, g);
     for (int pass = 0; pass < 20 * NU + 20; pass++) {
-      bool changed = false;
-      for (int i = 0; i < NU; i++) {
-        const bool now = (k[i] <= lower[i] && g[i] > 0.0) || (k[i] >= upper[i] && g[i] < 0.0);
-        changed = changed || now != clamped[i];
-        all_free = all_free && !now;
-        clamped[i] = now;
-      }
+      const bool changed = clamp_commands(g);
+      all_free = all_free && count == NU;
       if (!changed && on_face) return true;
-      if (changed || !factorized) factorized = factorize(Q);
+      if (changed || !factorized) factorized = count == NU ? factorize<true>() : factorize<false>();
       if (!factorized) return false;
-      for (int i = 0; i < NU; i++) gradient[i] = clamped[i] ? 0.0 : g[i];
-      solve(gradient, step);
-      on_face = true;
-      for (int i = 0; i < NU; i++)
-        on_face = on_face && (clamped[i] || (k[i] - step[i] > lower[i] && k[i] - step[i] < upper[i]));
-      if (on_face && all_free) {
-        for (int i = 0; i < NU; i++) k[i] -= step[i];
-        return true;
-      }
-      double length = 1.0, slope, change;  // Armijo's rule along the projected arc; the first step to a face is exact
-      for (int tries = 0;; tries++, length *= 0.6) {
-        slope = change = 0.0;
-        for (int i = 0; i < NU; i++) d[i] = clamp(k[i] - length * step[i], lower[i], upper[i]) - k[i];
-        for (int i = 0; i < NU; i++) {
-          Qd[i] = 0.0;
-          for (int j = 0; j < NU; j++) Qd[i] += Q[j][i] * d[j];
+      on_face = newton_step((const double*)g, step);
+      for (int b = 0; b < UB; b++) d[b] = vec{};
+      if (on_face) {
+        for (int a = 0; a < count; a++) at(d, i[a]) = -step[a];
+        if (all_free) {
+          for (int b = 0; b < UB; b++) k[b] += d[b];
+          return true;
         }
-        for (int i = 0; i < NU; i++) slope += g[i] * d[i], change += (g[i] + 0.5 * Qd[i]) * d[i];
-        if (on_face || (change < 0.0 && change <= 0.1 * slope)) break;
-        if (tries == 60) return true;  // as good as rounding allows
+        times(d, Qd);
+      } else if (!search(g, step, d, Qd)) {
+        return true;  // as good as rounding allows
       }
-      for (int i = 0; i < NU; i++) k[i] = clamp(k[i] + d[i], lower[i], upper[i]), g[i] += Qd[i];
+      for (int b = 0; b < UB; b++) k[b] = clamp<vec>(k[b] + d[b], lower[b], upper[b]), g[b] += Qd[b];
     }
     return true;
   }
 
  private:
-  bool factorize(const double (&Q)[NU][NU]) {
-    double LD[NU][NU];
-    for (int j = 0; j < NU; j++) {
-      double a = clamped[j] ? 1.0 : Q[j][j];
-      for (int m = 0; m < j; m++) a -= L[j][m] * LD[j][m];
-      if (!(a > 0.0)) return false;
-      inverse[j] = 1.0 / a;
-      for (int i = j + 1; i < NU; i++) {
-        double b = clamped[i] || clamped[j] ? 0.0 : Q[i][j];
-        for (int m = 0; m < j; m++) b -= LD[i][m] * L[j][m];
-        LD[i][j] = b, L[i][j] = b * inverse[j];
+  bool clamped[NU];
+
+  template <bool ALL_FREE> bool factorize() {
+    const int size = ALL_FREE ? NU : count;
+    alignas(64) vec U[NU][UB];  // D L^T, row by row
+#pragma GCC unroll 8
+    for (int a = 0; a < size; a++) {
+      const int j = ALL_FREE ? a : i[a];
+      vec row[UB];
+      for (int b = 0; b < UB; b++) row[b] = Q[j][b];
+#pragma GCC unroll 8
+      for (int m = 0; m < a; m++) {
+        const double l = L[a][m] = at(U[m], j) * inverse[m];
+        for (int b = 0; b < UB; b++) row[b] -= l * U[m][b];
       }
+      for (int b = 0; b < UB; b++) U[a][b] = row[b];
+      const double pivot = at(U[a], j);
+      if (!(pivot > 0.0)) return false;
+      inverse[a] = 1.0 / pivot;
     }
     return true;
   }
-  void solve(const double* b, double* x) const {  // L D L^T x = b
-    for (int i = 0; i < NU; i++) {
-      x[i] = b[i];
-      for (int m = 0; m < i; m++) x[i] -= L[i][m] * x[m];
+  // x: L D L^T x = g over the free commands.
+  template <bool ALL_FREE> void solve(const double* g, double* x) const {
+    const int size = ALL_FREE ? NU : count;
+#pragma GCC unroll 8
+    for (int a = 0; a < size; a++) {
+      x[a] = g[ALL_FREE ? a : i[a]];
+#pragma GCC unroll 8
+      for (int m = 0; m < a; m++) x[a] -= L[a][m] * x[m];
     }
-    for (int i = 0; i < NU; i++) x[i] *= inverse[i];
-    for (int i = NU - 1; i >= 0; i--)
-      for (int m = i + 1; m < NU; m++) x[i] -= L[m][i] * x[m];
+#pragma GCC unroll 8
+    for (int a = size - 1; a >= 0; a--) {
+      x[a] *= inverse[a];
+#pragma GCC unroll 8
+      for (int m = a + 1; m < size; m++) x[a] -= L[m][a] * x[m];
+    }
+  }
+  // Newton's step over the free commands; true if it leads to the inside of their bounds.
+  bool newton_step(const double* g, double* step) {
+    count == NU ? solve<true>(g, step) : solve<false>(g, step);
+    for (int a = 0; a < count; a++) {
+      const double to = at(k, i[a]) - step[a];
+      if (!(to > at(lower, i[a]) && to < at(upper, i[a]))) return false;
+    }
+    return true;
+  }
+  // k, if it is inside of all bounds.
+  bool inner_minimum(double* step) {
+    for (int b = 0; b < UB; b++) k[b] = vec{};
+    if (!newton_step((const double*)q, step)) return false;
+    for (int j = 0; j < NU; j++) at(k, j) = -step[j];
+    return true;
+  }
+  // Begin on the bounds that each command would meet if it were alone. g: the gradient there.
+  void begin(bool convex, vec* g) {
+    for (int b = 0; b < UB; b++) k[b] = clamp<vec>(vec{}, lower[b], upper[b]);
+    for (int j = 0; j < (convex ? NU : 0); j++) {
+      const double D = at(Q[j], j), high = at(upper, j), low = at(lower, j), to = -at(q, j);
+      if (to > high * D) at(k, j) = high;
+      else if (to < low * D) at(k, j) = low;
+    }
+    times(k, g);
+    for (int b = 0; b < UB; b++) g[b] += q[b];
+  }
+  // Clamp the commands that the gradient presses against their bounds; true if these are others than before.
+  bool clamp_commands(const vec* gradient) {
+    bool changed = false;
+    count = 0;
+    for (int j = 0; j < NU; j++) {
+      const double g = ((const double*)gradient)[j], kj = at(k, j);
+      const bool now = (kj <= at(lower, j) && g > 0.0) || (kj >= at(upper, j) && g < 0.0);
+      changed = changed || now != clamped[j];
+      clamped[j] = now;
+      i[count] = j, count += !now;
+    }
+    return changed;
+  }
+  // Armijo's rule along the projected arc: fills d and Q d; false if rounding allows no decrease.
+  bool search(const vec* g, const double* step, vec* d, vec* Qd) {
+    double length = 1.0;
+    for (int tries = 0; tries <= 60; tries++, length *= 0.6) {
+      vec slope = {}, curve = {};
+      for (int a = 0; a < count; a++)
+        at(d, i[a]) = clamp(at(k, i[a]) - length * step[a], at(lower, i[a]), at(upper, i[a])) - at(k, i[a]);
+      times(d, Qd);
+      for (int b = 0; b < UB; b++) slope += g[b] * d[b], curve += 0.5 * Qd[b] * d[b];
+      const double predicted = sum(slope), change = predicted + sum(curve);
+      if (change < 0.0 && change <= 0.1 * predicted) return true;
+    }
+    return false;
+  }
+  void times(const vec* x, vec* Qx) const {
+    for (int b = 0; b < UB; b++) Qx[b] = vec{};
+    for (int j = 0; j < NU; j++)
+      for (int b = 0; b < UB; b++) Qx[b] += ((const double*)x)[j] * Q[j][b];
   }
 };

@@ -52,7 +52,7 @@ static Status iterate(Tick& tick, Work& w) {
   double costs[LANES], merits[LANES], slope, curve, merit = INFINITY;
   Lane gain(0.0), alpha(0.0);
   gain.v[1] = 1.0;  // SIMD lane 0 replays the old commands, lane 1 adds the old feedback
-  roll(tick, w, tick.x_hat, tick.u_hat, tick.K, tick.K_u, tick.k, alpha, gain, costs, merits);
+  roll(tick, w, {tick.x_hat, tick.u_hat, tick.K, tick.K_u, tick.k, nullptr, alpha, gain}, costs, merits);
   bool moved = keep_best(tick, w, costs, merits, merit), improved = false;
   bool unregularized = false;  // the step without regularization was tried from here
   if (!moved) return DIVERGED;
@@ -81,7 +81,7 @@ static Status iterate(Tick& tick, Work& w) {
     } else {
       for (long long first = 0; first < tick.step_sizes; first += LANES) {
         for (int i = 0; i < LANES; i++) alpha.v[i] = first + i < tick.step_sizes ? std::ldexp(1.0, -int(first + i)) : 0.0;
-        roll(tick, w, w.X, w.U, w.K, w.K_u, w.k, alpha, Lane(1.0), costs, merits);
+        roll(tick, w, {w.X, w.U, w.K, w.K_u, w.k, w.free_rows, alpha, Lane(1.0)}, costs, merits);
         moved = keep_best(tick, w, costs, merits, merit) || moved;
       }
       moved ? decrease_regularization(tick) : increase_regularization(tick);
@@ -129,12 +129,15 @@ void solve(Tick* tick) {
   for (int i = 0; i < NU; i++) if (!(tick->u_lower[i] <= tick->u_upper[i])) tick->status = INFEASIBLE_BOX;
   if (tick->status == INFEASIBLE_BOX) return;
   if (!finite(tick->x0, NX) || !finite(tick->theta, N_THETA) || !finite(tick->u_previous, NU) ||
-      !finite(tick->F, S * NX * NF) || !finite(tick->f, S * NX) ||
-      !finite(tick->p, (H + 1) * NP) || (KL_CONSTRAINED && !finite(tick->Sigma, S * NX * NX)))
+      !finite(tick->f, S * NX) || !finite(tick->p, (H + 1) * NP) || (KL_CONSTRAINED && !finite(tick->Sigma, S * NX * NX)))
     return;
   for (int i = 0; i < N_THETA; i++) w.theta[i] = Lane(tick->theta[i]);
-  if (!MODEL)
-    for (long long i = 0; i < S * NX; i++) std::memcpy((double*)((vec(*)[FB])w.F)[i], tick->F + i * NF, NF * sizeof(double));
+  vec total = {};
+  for (long long i = 0; i < S * NX; i++) {
+    const Padded<NF> row(tick->F + i * NF);
+    for (int b = 0; b < FB; b++) ((vec(*)[FB])w.F)[i][b] = row.v[b], total += row.v[b];
+  }
+  if (!std::isfinite(sum(total)) && !finite(tick->F, S * NX * NF)) return;
   tick->status = iterate(*tick, w);
   // an odd number of swaps leaves the nominal trajectory in the other buffer: put it where it is looked for
   const Work usual(tick->work, H);
@@ -149,8 +152,7 @@ void solve(Tick* tick) {
 // Take the trajectory found by `solve`; the gains of the last plan stand.
 void stay(Tick* tick) {
   const Work w(tick->work, tick->horizon);
-  std::memcpy(tick->x_hat, w.X, (tick->horizon + 1) * NX * sizeof(double));
-  std::memcpy(tick->u_hat, w.U, (tick->horizon + 1) * NU * sizeof(double));
+  copy(tick->x_hat, w.X, (tick->horizon + 1) * NX), copy(tick->u_hat, w.U, (tick->horizon + 1) * NU);
 }
 
 // Take the plan found by `solve`, if it found one.
@@ -159,9 +161,9 @@ void commit(Tick* tick) {
   const long long H = tick->horizon;
   const Work w(tick->work, H);
   stay(tick);
-  std::memcpy(tick->K, w.K, H * NU * NX * sizeof(double));
-  if (NV > 0) std::memcpy(tick->K_u, w.K_u, H * NU * NU * sizeof(double));
-  std::memcpy(tick->k, w.k, H * NU * sizeof(double));
+  copy(tick->K, w.K, H * NU * NX);
+  if (NV > 0) copy(tick->K_u, w.K_u, H * NU * NU);
+  copy(tick->k, w.k, H * NU);
   const double precision = 1.0 / (tick->temperature + tick->eta);
   for (long long i = 0; i < H * NU * NU; i++) tick->Q_uu[i] = w.Q_uu[i] * precision;
 }

@@ -52,36 +52,50 @@ static inline void step(const Tick& tick, const Work& w, long long t, const Lane
   }
 }
 
-// u = clamp(u_ref + alpha k + gain (K (x - x_ref) + K_u (v - v_ref))) into w.x, w.u. `cost` is the objective, `merit`
-// has the terms of state limits and KL constraint besides; u_ref begins with the row of v at stage 0.
-static void roll(const Tick& tick, Work& w, const double* x_ref, const double* u_ref, const double* K, const double* K_u,
-                 const double* k, Lane alpha, Lane gain, double* cost, double* merit) {
-  const long long H = tick.horizon;
-  Lane p[NP + 1], total(0.0), extra(0.0), l;
-  Lane* out[1] = {&l};
-  for (int i = 0; i < NX; i++) w.x[0][i] = Lane(tick.x0[i]);
-  for (int i = 0; i < NU; i++) w.u[0][i] = Lane(tick.u_previous[i]);
-  for (long long t = 0; t < H; t++) {
-    const Lane *x = w.x[t], *v = w.u[t];
-    Lane* u = w.u[t + 1];
+// u = u_ref + alpha k + gain (K (x - x_ref) + K_u (v - v_ref)) of stage t for the rollouts in w.x, w.u
+struct Controller {
+  const double *x_ref, *u_ref, *K, *K_u, *k;  // u_ref begins with the row of v at stage 0
+  const long long* free_rows;                 // of the stages, or null: see Work
+  Lane alpha, gain;
+
+  void command(long long t, const Lane* x, const Lane* v, vec* u) const {
     vec dx[NX + NV];
     for (int i = 0; i < NX; i++) dx[i] = gain.v * (x[i].v - x_ref[t * NX + i]);
     for (int i = 0; i < NV; i++) dx[NX + i] = gain.v * (v[i].v - u_ref[t * NU + i]);
     for (int j = 0; j < NU; j++) {
       const double *row = K + (t * NU + j) * NX, *row_u = K_u + (t * NU + j) * NU;
       vec a = alpha.v * k[t * NU + j] + u_ref[(t + 1) * NU + j], b = {};
+      u[j] = a;
+      if (free_rows && !(free_rows[t] >> j % 64 & 1)) continue;
       for (int i = 0; i + 1 < NX; i += 2) a += row[i] * dx[i], b += row[i + 1] * dx[i + 1];
       if (NX % 2) a += row[NX - 1] * dx[NX - 1];
       for (int i = 0; i < NV; i++) b += row_u[i] * dx[NX + i];
-      u[j].v = clamp<vec>(a + b, Lane(tick.u_lower[j]).v, Lane(tick.u_upper[j]).v);
+      u[j] = a + b;
     }
-    step(tick, w, t, x, u, w.x[t + 1]);
+  }
+};
+
+// Roll the controllers out into w.x, w.u, their commands clamped. `cost` is the objective, `merit` has the terms of state
+// limits and KL constraint besides.
+static void roll(const Tick& tick, Work& w, const Controller& controller, double* cost, double* merit) {
+  const long long H = tick.horizon;
+  Lane p[NP + 1], total(0.0), extra(0.0), l;
+  Lane* out[1] = {&l};
+  vec u_next[NU];
+  for (int i = 0; i < NX; i++) w.x[0][i] = Lane(tick.x0[i]);
+  for (int i = 0; i < NU; i++) w.u[0][i] = Lane(tick.u_previous[i]);
+  for (long long t = 0; t < H; t++) {
+    const Lane *x = w.x[t], *v = w.u[t];
+    Lane *u = w.u[t + 1], *next = w.x[t + 1];
+    controller.command(t, x, v, u_next);
+    for (int j = 0; j < NU; j++) u[j].v = clamp<vec>(u_next[j], Lane(tick.u_lower[j]).v, Lane(tick.u_upper[j]).v);
+    step(tick, w, t, x, u, next);
     for (int i = 0; i < NP; i++) p[i] = Lane(tick.p[t * NP + i]);
     const Lane* in[4] = {x, v, u, p};
     stage_cost(in, out);
     total = total + l;
     add_kl_terms(tick, t, x, v, u, extra);
-    add_limits(tick, w.x[t + 1], extra);
+    add_limits(tick, next, extra);
   }
   for (int i = 0; i < NP; i++) p[i] = Lane(tick.p[H * NP + i]);
   const Lane* in[2] = {w.x[H], p};
