@@ -79,7 +79,7 @@ class DelayEstimate:
 
 # correlations given [q; qd; 1]: of the commands (lags, lags, n, n), with y (lags, n, n), of y (n, n), and the standard
 # deviations of y (n,)
-_Conditional: TypeAlias = tuple[Array, Array, Array, Array]
+Conditional: TypeAlias = tuple[Array, Array, Array, Array]
 
 
 class DelayEstimator:
@@ -100,17 +100,20 @@ class DelayEstimator:
         self._coefficients = 3 * n + 1  # of every joint's change at a delay
         self._zeros = np.zeros(self._size)
         self._starts = np.arange(self.lags) * self.stride
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget all data."""
         self._moments = np.zeros((len(COLORS), self._size, self._size))
         self._rows = WhiteningFilter(self._size)
         self._block = np.empty((BLOCK_ROWS, self._size))  # newest rows, not yet in the moments
         self._weights = np.zeros(BLOCK_ROWS)
-        self._energy, self._seen = np.zeros(self.n), 0.0  # mean square speeds, and the sum of their rows' weights
-        self._noise = np.full(self.n, TINY)  # variance of y given the state, at the last estimate
+        self._energy, self._seen = np.zeros(n), 0.0  # mean square speeds, and the sum of their rows' weights
+        self._noise = np.full(n, TINY)  # variance of y given the state, at the last estimate
         self._filled, self._count = 0, 0.0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all data."""
+        self._moments[:], self._weights[:], self._energy[:], self._noise[:] = 0.0, 0.0, 0.0, TINY
+        self._rows.restart()
+        self._filled, self._count, self._seen = 0, 0.0, 0.0
         self._commands: list[CommandVector] = []  # tick by tick, the newest first
         self._commanded = -math.inf  # stamp of the newest one
         self._previous: tuple[float, JointVector, JointVector] | None = None  # the state that the next row begins with
@@ -203,7 +206,7 @@ class DelayEstimator:
         if self._count < max(self.settings.fewest, 2 * self._coefficients):
             return None
         count, moments = self._count, self._moments / self._count
-        best: tuple[Array, _Conditional] | None = None
+        best: tuple[Array, Conditional] | None = None
         coarse = np.arange(0.0, self.lags - 0.75, 0.5)
         for of_color in moments:
             conditional = self._given_state(of_color)
@@ -225,7 +228,7 @@ class DelayEstimator:
         values = np.concatenate([values, self._log_determinants(new, *conditional)])
         order = np.argsort(grid)
         _, _, y, scale = conditional
-        self._noise = scale**2
+        self._noise[:] = scale**2
         without_commands = np.linalg.slogdet(y)[1] + 2.0 * np.log(scale).sum()
         return self._posterior(grid[order], values[order], count, without_commands)
 
@@ -261,7 +264,7 @@ class DelayEstimator:
         self._count = decay * self._count + weight
         self._filled = 0
 
-    def _given_state(self, S: Array) -> _Conditional | None:
+    def _given_state(self, S: Array) -> Conditional | None:
         """Return the correlations given [q; qd; 1]; None where nothing moves or nothing commands."""
         n, first = self.n, self.n * self.lags
         others, state = slice(0, first + n), slice(first + n, self._size)
@@ -278,7 +281,7 @@ class DelayEstimator:
         return commands, C[:first, first:].reshape(self.lags, n, n), C[first:, first:], scale[-n:]
 
     def _log_determinants(self, delays: Array, commands: Array, with_y: Array, y: Array, scale: Array) -> Array:
-        """Return log det R(d) (D,) at the delays d (D,); the other arguments as in _Conditional."""
+        """Return log det R(d) (D,) at the delays d (D,); the other arguments as in Conditional."""
         whole = np.minimum(delays.astype(int), self.lags - 2)
         a = (delays - whole)[:, None, None]
         i, j = whole, whole + 1

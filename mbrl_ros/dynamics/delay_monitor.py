@@ -19,7 +19,8 @@ import numpy as np
 
 from ..config.sections.dynamics import DelaySettings
 from ..types import CommandVector, JointVector
-from .delay_estimation import DelayEstimate, DelayEstimator
+from .compiled_delay import make_delay_estimator
+from .delay_estimation import DelayEstimate
 
 SLOW_SHARE = (
     0.7  # what is left of `std` at least after one estimate: a first one from little data may be certain and wrong
@@ -52,7 +53,7 @@ class DelayMonitor:
 
     def __init__(self, n: int, dt: float, configured: float, settings: DelaySettings | None = None):
         self.settings, self.configured, self._dt = settings or DelaySettings(), configured, dt
-        self._estimator = DelayEstimator(n, dt, self.settings)
+        self._estimator = make_delay_estimator(n, dt, self.settings)
         self._row, self._tolerance = self._estimator.stride, self.settings.tolerance * self._estimator.stride  # [ticks]
         self._every = max(1, round(self.settings.interval / dt))
         self.in_use, self.message, self.std = configured, "", self.settings.uncertainty
