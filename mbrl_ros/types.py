@@ -128,6 +128,15 @@ class PlanStatus(enum.IntEnum):
     KL_BOUND = 8
 
 
+USABLE = (
+    PlanStatus.CONVERGED,
+    PlanStatus.MAX_ITERATIONS,
+    PlanStatus.TIME_BUDGET,
+    PlanStatus.NO_IMPROVEMENT,
+    PlanStatus.KL_BOUND,
+)
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Plan:
     """A local controller u_t = u_hat_t + K_t (x - x_hat_t) + K_u_t (u_{t-1} - u_hat_{t-1}) for t = 0 .. H-1.
@@ -149,13 +158,7 @@ class Plan:
     @property
     def usable(self) -> bool:
         """Whether it was planned in this tick, to the end or as far as the budget allowed."""
-        return self.status in (
-            PlanStatus.CONVERGED,
-            PlanStatus.MAX_ITERATIONS,
-            PlanStatus.TIME_BUDGET,
-            PlanStatus.NO_IMPROVEMENT,
-            PlanStatus.KL_BOUND,
-        )
+        return self.status in USABLE
 
 
 class DecisionStatus(enum.IntEnum):

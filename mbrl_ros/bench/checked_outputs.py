@@ -18,7 +18,7 @@ class CheckedOutputs:
     """
 
     def __init__(self, robot: Robot):
-        self._robot = robot
+        self._limits = list(zip(robot.command_lower.tolist(), robot.command_upper.tolist(), strict=True))
         self.u = np.zeros(robot.command_lower.size)
         self.commands = self.outside = self.events = 0
         self.errors: list[str] = []
@@ -26,11 +26,13 @@ class CheckedOutputs:
     def command(self, stamp: float, u: Array) -> None:
         """Check a command, and keep it if the robot can execute it."""
         self.commands += 1
-        if u.shape != self.u.shape or not np.isfinite(u).all():
+        if u.shape != self.u.shape:
             self.outside += 1
             return
-        self.outside += bool(((u < self._robot.command_lower) | (u > self._robot.command_upper)).any())
-        self.u = np.array(u)
+        inside = all(lower <= value <= upper for value, (lower, upper) in zip(u.tolist(), self._limits, strict=True))
+        self.outside += not inside
+        if inside or np.isfinite(u).all():
+            self.u = np.array(u)
 
     def tick(self, tick: Tick) -> None:
         """Publish nothing else."""

@@ -124,10 +124,10 @@ class ModelLearner:
         """Take `std` [s] for the standard deviation of when a command begins to act, beyond that of the delay."""
         self._timing_std = std
 
-    def health(self) -> Health:
-        """Return what is known to be wrong with the model."""
+    def health(self, features_lost: bool = False, gain: float = 1.0) -> Health:
+        """Return what is known to be wrong with the model, and what the caller knows besides."""
         consistency = self.dynamics.consistency
-        return Health(model_inconsistent=consistency.level == 0.0, model_lost=consistency.hold)
+        return Health(features_lost, consistency.level == 0.0, consistency.hold, gain)
 
     def record(self, stamp: float, command: CommandVector) -> None:
         """Take note that `command` (nu,) was applied; see `Controller.record`."""

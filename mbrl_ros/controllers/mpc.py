@@ -152,8 +152,7 @@ class MpcController(TargetTracking):
 
     def health(self) -> Health:
         """Return what is known to be wrong with the model and the features."""
-        features_lost = self.target_manager.features_lost
-        return dataclasses.replace(self.learner.health(), features_lost=features_lost, gain=self._gain)
+        return self.learner.health(self.target_manager.features_lost, self._gain)
 
     def update_settings(self, configuration: Configuration) -> None:
         """Take over the dynamic settings of `configuration`, between two steps."""
@@ -208,7 +207,7 @@ class MpcController(TargetTracking):
         u = self._execute(plan, ahead, u_now) + self._exploration.sample(stamp) if usable else u_now
         if self._excitation is not None and usable:
             u = u + self._excite(self._excitation, stamp, admitted.q)
-        u = np.clip(u, self.robot.command_lower, self.robot.command_upper)
+        u = np.minimum(np.maximum(u, self.robot.command_lower), self.robot.command_upper)
         done = time.perf_counter()
         seconds = {"fit": fitted - begin, "plan": done - fitted, "tick": done - begin}
         return self._decision(stamp, u, plan, innovation, seconds, admitted)
@@ -250,7 +249,8 @@ class MpcController(TargetTracking):
         """Return the observation with the velocities that were not refused."""
         if self.learner.gate is None:
             return observation
-        return dataclasses.replace(observation, qd=x[self.n : 2 * self.n].copy())
+        qd = x[self.n : 2 * self.n].copy()
+        return Observation(observation.stamp, observation.q, qd, observation.frames, observation.uncontrolled)
 
     def _fit(self, x: StateVector, u: CommandVector) -> LinearGaussianDynamics:
         if self.dynamics.prior.linear or not self._planned or self.planner.model is not None:

@@ -34,7 +34,7 @@ class TargetTracking:
             raise CallOrderError("step() before reset(): the controller does not know where the robot is")
         n = (self.target_manager.n,)
         for name, value in (("observation.q", observation.q), ("observation.qd", observation.qd)):
-            if np.shape(value) != n:
+            if (value.shape if isinstance(value, np.ndarray) else np.shape(value)) != n:
                 raise ShapeError(name, n, np.shape(value))
 
     def rejoin(self, observation: Observation) -> None:

@@ -64,7 +64,7 @@ def execute(
             u += plan.K_u[stage] @ (u_previous - plan.u_hat[stage - 1])
     if mode == "gaussian" and random is not None:
         u += _sample(plan.Q_uu[stage], random)
-    limited: Array = np.clip(u, u_lower, u_upper)
+    limited: Array = np.minimum(np.maximum(u, u_lower), u_upper)  # np.clip takes five times as long for a few joints
     return limited
 
 

@@ -58,7 +58,8 @@ class AppliedCommands:
         self.age = CommandAge(
             dt, max(limits.late_warning, 1.2 * dt), max(limits.late_limit, 2.4 * dt), limits.late_release
         )
-        self._rounding: Array = SAME_COMMAND * (controller.robot.command_upper - controller.robot.command_lower)
+        span = controller.robot.command_upper - controller.robot.command_lower
+        self._rounding: list[float] = (SAME_COMMAND * span).tolist()
         self.closed = True
         self._lateness: tuple[int, float, float] = ON_TIME  # what the controller was told last
         self._acted: list[Array] = []  # since the last tick, where there is a player
@@ -94,7 +95,10 @@ class AppliedCommands:
     def add(self, arrival: Arrival, decision: Decision | None, u: Array, late: float, tick: int) -> None:
         """Take note that u (nu,) was published, `late` periods after its time, as the answer of tick number `tick`."""
         acted = self._conditions.applied(arrival, u)
-        self.closed = acted is u or bool((np.abs(acted - u) <= self._rounding).all())
+        self.closed = acted is u or all(
+            abs(one - other) <= most
+            for one, other, most in zip(acted.tolist(), u.tolist(), self._rounding, strict=True)
+        )
         acts_from = self.age.sent(arrival.observation.stamp, late)
         expected = self._lateness[0]  # with which the plan was made
         lateness = self.age.expected, self.age.authority, self.age.std

@@ -208,8 +208,8 @@ class ControlCycle:
             decision = self.controller.step(observation)
             admitted = self._observation = observation if decision.admitted is None else decision.admitted
             warnings = warnings_of(self.controller.health(), self.age, self._interruptions.following.following)
-            warnings |= self.loop_watch.judge(admitted, decision, self._in_effect)
-            command = self.supervisor.filter(decision, admitted, warnings)
+            bad = self.loop_watch.judge(admitted, decision, self._in_effect)
+            command = self.supervisor.filter(decision, admitted, warnings | bad if bad else warnings)
         except Exception:  # whatever a controller does, the robot gets a safe command
             self._report_error("controller errors")
             command = self._after_error(observation)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..config.sections.safety import SupervisorSettings
 from ..robots import Robot
 from ..types import Array, Observation
@@ -17,7 +15,7 @@ class FaultWatch:
 
     def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float):
         self._settings, self._dt, self._position = settings, dt, robot.interface == "position"
-        self._overspeed = settings.overspeed * robot.velocity_limit
+        self._overspeed: list[float] = (settings.overspeed * robot.velocity_limit).tolist()
         self._failures = self._fast_ticks = self._saturated_ticks = 0
 
     def reset(self) -> None:
@@ -32,10 +30,10 @@ class FaultWatch:
 
     def overspeed(self, observation: Observation) -> bool:
         """Return whether a joint is faster than `supervisor.overspeed` times its speed limit."""
-        return bool((np.abs(observation.qd) > self._overspeed).any())
+        return any(abs(v) > most for v, most in zip(observation.qd.tolist(), self._overspeed, strict=True))
 
-    def faults(self, observation: Observation, failed: bool, reasons: int) -> Reason:
-        """Return why this tick is a fault; NONE if it is none.
+    def faults(self, observation: Observation, failed: bool, reasons: int) -> int:
+        """Return why this tick is a fault, as Reason flags; 0 if it is none.
 
         Parameters
         ----------
@@ -48,10 +46,8 @@ class FaultWatch:
         """
         self._failures = self._failures + 1 if failed else 0
         self._fast_ticks = self._fast_ticks + 1 if self.overspeed(observation) else 0
-        faults = Reason.OVERSPEED if self._fast_ticks >= FAST_TICKS else Reason.NONE
-        if self._failures > self._settings.max_failed_plans:
-            faults |= reasons
-        return Reason(faults)
+        faults = int(Reason.OVERSPEED) if self._fast_ticks >= FAST_TICKS else 0
+        return faults | reasons if self._failures > self._settings.max_failed_plans else faults
 
     def limit_warnings(self, room: Array, saturated: bool) -> int:
         """Return OUTSIDE and SATURATED as Reason flags.
@@ -67,5 +63,5 @@ class FaultWatch:
         if not self._position:
             self._saturated_ticks = self._saturated_ticks + 1 if saturated else 0
             if self._saturated_ticks * self._dt > self._settings.longest_saturation:
-                warnings |= Reason.SATURATED
+                warnings |= int(Reason.SATURATED)
         return warnings

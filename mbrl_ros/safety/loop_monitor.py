@@ -102,9 +102,15 @@ class LoopMonitor:
         self._stamp = self._away = math.nan
         self._bad_for = self._good_for = 0.0
         self._share_of_gain = 1.0
-        self.values: dict[Reason, float] = {}
+        self._noisiness = self._receding = self._chatter = self._offset = self._saturation = 0.0  # see `values`
         self.reasons, self.gain, self.held = Reason.NONE, 1.0, False
         self.reset()
+
+    @property
+    def values(self) -> dict[Reason, float]:
+        """What the conditions compare with their thresholds; a dict of enumeration members is too slow for a tick."""
+        values = self._noisiness, self._receding, self._chatter, self._offset, self._saturation
+        return dict(zip(MEASURES, values, strict=True))
 
     def reset(self) -> None:
         """Start anew with a loop that is not known to be bad."""
@@ -119,7 +125,7 @@ class LoopMonitor:
         self._commands.restart()
         self._offsets.restart()
         self._u, self._model, self._away = None, None, math.nan
-        self.values = dict.fromkeys(MEASURES, 0.0)
+        self._noisiness = self._receding = self._chatter = self._offset = self._saturation = 0.0
 
     def update(self, stamp: float, u: Array, model: Model | None, away: float, moved: float = math.inf) -> None:
         """Take in one tick.
@@ -137,18 +143,17 @@ class LoopMonitor:
         moved
             how much farther from its present reference [m] the end effector is than it was in the last tick.
         """
-        values = self.values
         self._compare(u, model)
         growth, elapsed = min(away - self._away, moved), stamp - self._stamp
         self._away, self._stamp = away, stamp
         if math.isfinite(growth) and elapsed > 0.0:
-            values[Reason.LOOP_TRACKING] += self._share * (growth / elapsed - values[Reason.LOOP_TRACKING])
+            self._receding += self._share * (growth / elapsed - self._receding)
         if self._limits:
             full = 0.0
             for value, (lower, upper) in zip(u.tolist(), self._limits, strict=True):
                 if not lower < value < upper:
                     full = 1.0
-            values[Reason.LOOP_SATURATION] += self._share * (full - values[Reason.LOOP_SATURATION])
+            self._saturation += self._share * (full - self._saturation)
         self._judge(self._is_noisy(model))
 
     def _compare(self, u: Array, model: Model | None) -> None:
@@ -158,15 +163,15 @@ class LoopMonitor:
         if before is None or self._model is None:
             return
         by_command = self._model.input_gain @ (u - before)
-        self.values[Reason.LOOP_CHATTER] = self._commands.update(by_command) / self._dt
+        self._chatter = self._commands.update(by_command) / self._dt
         if self._limits and model is not None and past is not None:
             unexplained = model.expected - past.expected - model.input_gain @ (model.at - past.at)
-            self.values[Reason.LOOP_OFFSET] = self._offsets.update(unexplained) / self._dt
+            self._offset = self._offsets.update(unexplained) / self._dt
 
     def _is_noisy(self, model: Model | None) -> bool:
         """Return whether the noise is far above its long-run value."""
         if model is None:
-            return Reason.LOOP_NOISE in self.reasons
+            return bool(int(self.reasons) & int(Reason.LOOP_NOISE))
         largest, of_largest, long_run, least = 0.0, 0.0, self._long_run, self._least_noise
         for j, std in enumerate(model.noise.tolist()):
             if not math.isfinite(std):
@@ -176,21 +181,23 @@ class LoopMonitor:
             long_run[j] += self._slow_share * (max(variance, least) - long_run[j])
             if growth > largest:
                 largest, of_largest = growth, std
-        self.values[Reason.LOOP_NOISE] = ratio = math.sqrt(largest)
+        self._noisiness = ratio = math.sqrt(largest)
         return ratio > self._settings.noise_growth and of_largest > self._settings.noise * self._dt
 
     def _judge(self, noisy: bool) -> None:
         """Decide which conditions hold, and on gain and hold."""
-        settings, values = self._settings, self.values
-        reasons = Reason.LOOP_NOISE if noisy else Reason.NONE
-        if values[Reason.LOOP_TRACKING] > settings.tracking:
-            reasons |= Reason.LOOP_TRACKING
-        if values[Reason.LOOP_CHATTER] > settings.chatter:
-            reasons |= Reason.LOOP_CHATTER
-        if values[Reason.LOOP_OFFSET] > settings.offset:
-            reasons |= Reason.LOOP_OFFSET
-        if values[Reason.LOOP_SATURATION] > settings.saturation:
-            reasons |= Reason.LOOP_SATURATION
+        settings = self._settings
+        conditions = (
+            (noisy, Reason.LOOP_NOISE),
+            (self._receding > settings.tracking, Reason.LOOP_TRACKING),
+            (self._chatter > settings.chatter, Reason.LOOP_CHATTER),
+            (self._offset > settings.offset, Reason.LOOP_OFFSET),
+            (self._saturation > settings.saturation, Reason.LOOP_SATURATION),
+        )
+        reasons = Reason.NONE
+        for holds, reason in conditions:
+            if holds:
+                reasons |= reason
         self.reasons = reasons
         if reasons:
             self._bad_for, self._good_for = self._bad_for + self._dt, 0.0

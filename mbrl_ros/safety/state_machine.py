@@ -83,6 +83,8 @@ class Reason(enum.IntFlag):
 
 
 HELD = Reason.MODEL_LOST | Reason.LOOP_LOST  # the safe command acts, and the controller learns from it
+# Flags as integers, for use within a tick: to combine members of an enumeration takes a hundred times as long.
+PLANNER, UNUSABLE = int(Reason.PLANNER), int(HELD | Reason.TOO_LATE | Reason.GUARD)
 
 
 class Guard(enum.Enum):

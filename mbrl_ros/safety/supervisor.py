@@ -7,6 +7,7 @@ read: time passes by ticks and by the ages that are given.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from ..types import Array, Decision, DecisionStatus, Observation
 from .command_limiter import CommandLimiter
 from .fault_watch import FaultWatch
 from .safe_command import SafeCommand
-from .state_machine import GRANTED, HELD, TABLE, Condition, Guard, Reason, Request, State, Trigger
+from .state_machine import GRANTED, PLANNER, TABLE, UNUSABLE, Condition, Guard, Reason, Request, State, Trigger
 
 PROBING, PROBING_TIME = 0.1, 0.01  # of the speed limit; [s] at the speed limit that a position command is ahead
 
@@ -39,11 +40,8 @@ class Supervisor:
 
     def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float):
         self.robot, self.settings, self.dt = robot, settings, dt
-        self._accepted_warnings = ~{
-            "hold": Reason.NONE,
-            "degrade": Reason.MODEL_LOST,
-            "ignore": Reason.MODEL_LOST | Reason.MODEL_INCONSISTENT,
-        }[settings.on_inconsistency]
+        lost, inconsistent = int(Reason.MODEL_LOST), int(Reason.MODEL_INCONSISTENT)
+        self._ignored_warnings = {"hold": 0, "degrade": lost, "ignore": lost | inconsistent}[settings.on_inconsistency]
         self.limiter, self.safe = CommandLimiter(robot, settings, dt), SafeCommand(robot, settings, dt)
         self._rest = self.safe.command if robot.interface == "effort" else self.limiter.stopping
         self._watch = FaultWatch(robot, settings, dt)
@@ -130,17 +128,18 @@ class Supervisor:
         """
         self._leave_hold_at_start()
         self.safe.update_inertia(decision.inertia, decision.rotors)
-        reasons = int(warnings & self._accepted_warnings)
-        finite = bool(np.isfinite(decision.u).all())
-        reasons |= Reason.NONE if finite else Reason.NOT_FINITE
+        reasons = int(warnings) & ~self._ignored_warnings
+        finite = all(map(math.isfinite, decision.u.tolist()))
+        if not finite:
+            reasons |= int(Reason.NOT_FINITE)
         if decision.status is DecisionStatus.PLANNER_FAILED:
-            reasons |= Reason.PLANNER
-        failed = not finite or bool(reasons & Reason.PLANNER)
-        if self._guard in (Guard.ACTS, Guard.SILENT):
-            reasons |= Reason.GUARD
-        unusable = not finite or bool(reasons & (HELD | Reason.TOO_LATE | Reason.GUARD))
+            reasons |= PLANNER
+        failed = not finite or bool(reasons & PLANNER)
+        if self._guard is Guard.ACTS or self._guard is Guard.SILENT:
+            reasons |= int(Reason.GUARD)
+        unusable = not finite or bool(reasons & UNUSABLE)
         if self._stopped(observation, failed, failed or unusable, reasons):
-            return self._safe(observation, reasons | self.cause)
+            return self._safe(observation, reasons | int(self.cause))
         if unusable:
             self._stale(Reason(reasons))
             self._held = not failed and not reasons & (Reason.TOO_LATE | Reason.GUARD)
@@ -148,7 +147,7 @@ class Supervisor:
         room = self.limiter.room(observation.q)
         reasons |= self._watch.limit_warnings(room, self.limiter.saturated())
         self._judge(reasons)
-        self._probing = bool(reasons & Reason.NOT_FOLLOWING)
+        self._probing = bool(reasons & int(Reason.NOT_FOLLOWING))
         return self._limited(self._requested(decision.u, observation), observation, room, reasons)
 
     def between(self, u: Array, observation: Observation, share: float) -> Command:
@@ -238,7 +237,7 @@ class Supervisor:
         """Update faults and recovery; return whether nothing but the safe command may go out."""
         faults = self._watch.faults(observation, failed, reasons)
         if faults:
-            self._trigger(Condition.FAULT, faults)
+            self._trigger(Condition.FAULT, Reason(faults))
         if self._recovering and not unusable:
             self._recovering = self._held = False
             self._trigger(Condition.RECOVERED, self.cause)
@@ -285,7 +284,7 @@ class Supervisor:
         if self._probing and self.robot.interface == "position":
             u = np.clip(u, observation.q - self._near, observation.q + self._near)
         if u is not requested:
-            reasons |= Reason.SPEED
+            reasons |= int(Reason.SPEED)
         u, limits = self.limiter.limited(u, share)
         self._safe_acts = False
         self.safe.applied(u, observation, share, ends=self.state is not State.RAMP_IN)
