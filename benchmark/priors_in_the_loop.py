@@ -1,6 +1,7 @@
 """Every prior with every estimator on the demo's scenario, in lockstep: a row each, the worst of the seeds.
 
     python benchmark/priors_in_the_loop.py [--seeds 3] [--runs 2] [--priors NAME...] [--estimators NAME...]
+                                           [--planners NAME...]
 
 The learned priors are fitted as a user would: the robot runs the scenario from nothing under other seeds, every
 transition is recorded, and the prior is fitted to them (collect, fit, act). `frozen` stops learning after 4 s, before
@@ -11,6 +12,7 @@ the planner.
 from __future__ import annotations
 
 import argparse
+import itertools
 
 import numpy as np
 from closed_loop import row
@@ -35,6 +37,11 @@ from mbrl_ros.safety.supervisor import Supervisor
 from mbrl_ros.simulation.plant import Plant
 
 SECONDS = 22.0
+PLANNERS = {
+    "ilqr": {},
+    "ddp, first order": {"control.planner": "ddp", "planner.second_order": False},
+    "ddp": {"control.planner": "ddp"},
+}
 RUN_SEED = 1000  # of the runs the learned priors are fitted to
 
 
@@ -94,6 +101,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=2, help="runs the learned priors are fitted to")
     parser.add_argument("--priors", nargs="*", help="only these")
     parser.add_argument("--estimators", nargs="*", choices=ESTIMATORS, default=ESTIMATORS, help="only these")
+    parser.add_argument("--planners", nargs="*", choices=PLANNERS, default=["ilqr"], help="a row of each")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         priors = {
@@ -103,20 +111,21 @@ def main() -> None:
             **(learned(args.runs, folder) if not args.priors or set(args.priors) & set(LEARNED) else {}),
         }
         print(
-            f"{'prior':24s}{'estimator':14s}{'late [s]':>9s}{'rest [mm]':>10s}{'peak [mm]':>10s}{'back [s]':>9s}"
+            f"{'prior':32s}{'estimator':14s}{'late [s]':>9s}{'rest [mm]':>10s}{'peak [mm]':>10s}{'back [s]':>9s}"
             f"{'loaded [mm]':>12s}{'speed':>7s}{'nmse_qd':>9s}{'NIS in bound':>14s}{'tick p50/p99 [ms]':>19s}"
         )
         for name, changes in priors.items():
             if args.priors and name not in args.priors:
                 continue
-            for estimator in args.estimators:
+            for estimator, planner in itertools.product(args.estimators, args.planners):
+                settings = {**changes, **PLANNERS[planner], "dynamics.estimator": estimator}
+                what = name if planner == "ilqr" else f"{name}, {planner}"
                 rows = [
-                    run(seed, {**changes, "dynamics.estimator": estimator})[0]
-                    for seed in tqdm(range(args.seeds), desc=f"{name}, {estimator}", leave=False)
+                    run(seed, settings)[0] for seed in tqdm(range(args.seeds), desc=f"{what}, {estimator}", leave=False)
                 ]
                 worst = {key: max(r[key] for r in rows) for key in rows[0]}
                 print(
-                    f"{name:24s}{estimator:14s}{worst['late_s']:9.2f}{worst['rest_mm']:10.2f}{worst['bump_mm']:10.1f}"
+                    f"{what:32s}{estimator:14s}{worst['late_s']:9.2f}{worst['rest_mm']:10.2f}{worst['bump_mm']:10.1f}"
                     f"{worst['recover_s']:9.2f}{worst['loaded_mm']:12.2f}{worst['speed']:7.2f}{worst['nmse']:9.2f}"
                     f"{100 * min(r['coverage'] for r in rows):8.1f}-{100 * worst['coverage']:.1f}"
                     f"{worst['tick_p50']:10.2f}/{worst['tick_p99']:.2f}",
