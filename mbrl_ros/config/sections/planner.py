@@ -37,19 +37,19 @@ class PlannerSettings(Section):
     )
     discount: float = setting(1.0, "factor of the cost from one stage to the next", low=0.01, high=1.0)
     second_order: bool = setting(True, "planner ddp: use the second derivatives of the model, and not only its first")
-    state_limits: bool = setting(False, "keep planned positions and velocities inside their limits (relaxed barrier)")
+    state_limits: bool = setting(False, "keep planned positions and velocities inside their limits (interior point)")
     limit_penalty: float = setting(
-        1000.0,
-        "gradient of the remaining cost, per half range of the state, up to which the barrier keeps a "
-        "plan inside the limits",
+        100.0,
+        "force with which a plan beyond a limit of states is pulled back, at each stage, in |cost| per half range of"
+        " the state",
         low=1e-3,
     )
     limit_precision: float = setting(
-        1e-3,
-        "distance from a limit at which a plan may stay under that gradient",
-        unit="half ranges",
+        1e-5,
+        "weight of the barrier of the state limits in the end: what a plan costs at most over the optimum, for each"
+        " limit and stage, in units of |cost|",
         low=1e-9,
-        high=0.1,
+        high=1e-2,
     )
     kl_bound: float = setting(
         0.0,

@@ -144,7 +144,7 @@ static void begin_value(const Tick& tick, const Work& w, Matrices& m) {
   for (auto* rows : {m.Qu, m.Y, m.Z, m.K}) clear((double*)rows, NU * ROW);
   for (int i = 0; i < NX; i++) m.s[i] = w.last[i].v[0];
   for (int n = 0; n < N_LAST; n++) m.V[LAST[n][0]][LAST[n][1]] = w.last[NX + n].v[0];
-  add_limits(tick, w.X + tick.horizon * NX, m.V, m.s);
+  add_limits(tick, tick.horizon, w.X + tick.horizon * NX, m.V, m.s);
   m.mirror();
 }
 
@@ -228,7 +228,7 @@ template <bool SECOND_ORDER> static bool backward(const Tick& tick, Work& w, dou
     if constexpr (NV > 0) by_parts<NF, NZ, ZB>(PreviousRows{m});
     each<N_V>([&](auto n) { m.V[V_ENTRY[n][0]][V_ENTRY[n][1]] += h[V_ENTRY[n][2] * LANES]; });
     for (int n = 0; n < (SECOND_ORDER ? N_CV : 0); n++) m.V[CV_ENTRY[n][0]][CV_ENTRY[n][1]] += c[CV_ENTRY[n][2]].v[0];
-    if (t > 0) add_limits(tick, w.X + t * NX, m.V, m.s);
+    if (t > 0) add_limits(tick, t, w.X + t * NX, m.V, m.s);
     kl_term.add_to(m.V);
     if (tick.mu > 0.0)  // the gains are those of Q_uu + mu I, their value is that under Q_uu
       for (int j = 0; j < box.count; j++) {

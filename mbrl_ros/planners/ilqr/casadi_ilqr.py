@@ -59,14 +59,14 @@ class CasadiIlqr(NumpyIlqr):
         """See `NumpyIlqr.backward`."""
         if self.tick.eta or second_order:
             return super().backward(second_order)
-        H, nx, ny, precision = self.horizon, self.nx, self.ny, self.tick.precision
+        H, nx, ny = self.horizon, self.nx, self.ny
         g, G, V, s = self.g, self.G, np.zeros((ny, ny)), np.zeros(ny)
         V[:nx, :nx], s[:nx] = self.G_last, self.g_last
         if self.barrier:  # as if they were part of the stages' costs
-            self.barrier.add_to(V, s, self.X[H], precision)
+            self.barrier.add_to(V, s, self.X[H], H)
             g, G = g.copy(), G.copy()
             for t in range(1, H):
-                self.barrier.add_to(G[t], g[t], self.X[t], precision)
+                self.barrier.add_to(G[t], g[t], self.X[t], t)
         lower, upper = (self.memory.u_lower - self.U[1:])[::-1], (self.memory.u_upper - self.U[1:])[::-1]
         _, _, K, k, Q_uu, slopes, curves, failures = self._backward_chain(
             V, s, self.F_y[::-1], g[::-1], G[::-1], lower, upper, self.tick.mu

@@ -4,7 +4,7 @@ r"""Box-limited iLQR, replanned every tick.
     s.t.   x_{t+1} = phi(x_t, u_t) + F_t [x_t; u_t] + f_t,   u_lower <= u_t <= u_upper,   x_lower <= x_t <= x_upper
 
 Sources: iteration Li & Todorov 2004; regularization schedule and line search Tassa, Erez & Todorov, IROS 2012; box
-Tassa, Mansard & Todorov, ICRA 2014; state limits by a relaxed logarithmic barrier (Feller & Ebenbauer, IEEE TAC 2017).
+Tassa, Mansard & Todorov, ICRA 2014; state limits by a primal-dual interior point (Waechter & Biegler 2006).
 One tick: shift the last plan by the periods that passed, replay it from the measured state with and without its
 feedback, go on from the better; then per iteration expand cost and model along the trajectory, run the Riccati
 recursion with a box-constrained step, and search the step sizes 2^-i. The previous command is a state of the recursion
@@ -34,7 +34,7 @@ from ...types import (
 from ..base import checked_start
 from . import kernel, kl_constraint
 from .casadi_ilqr import CasadiIlqr
-from .memory import COARSE, Memory, Numbers, Solver
+from .memory import Memory, Numbers, Solver
 from .numpy_ilqr import NumpyIlqr
 from .problem import Problem, limits_of
 
@@ -94,7 +94,7 @@ class IlqrPlanner:
         problem = Problem(cost, self.model, settings.second_order, limits, self._kl_constrained)
         problem.check()
         theta = np.zeros(0) if self.model is None else self.model.theta
-        self.memory = Memory.allocate(self.H, cost.np, u_lower, u_upper, x_lower, x_upper, theta)
+        self.memory = Memory.allocate(self.H, cost.np, u_lower, u_upper, x_lower, x_upper, theta, len(limits))
         self.u_lower, self.u_upper = self.memory.u_lower, self.memory.u_upper
         self._u_hat = self.memory.u_hat[1:]
         self.backend, self.solver = _solver_of(problem, self.memory, settings)
@@ -120,10 +120,10 @@ class IlqrPlanner:
         memory, tick = self.memory, self.solver.tick
         memory.x_hat[:] = x0
         memory.u_hat[:] = np.clip(u, self.u_lower, self.u_upper)
-        for array in (memory.K, memory.K_u, memory.k, memory.Q_uu):
+        for array in (memory.K, memory.K_u, memory.k, memory.Q_uu, memory.multipliers):
             array[:] = 0.0
         tick.mu, tick.delta, tick.eta, self._eta = 0.0, 1.0, 0.0, 0.0
-        tick.precision = max(COARSE, self.settings.limit_precision)
+        tick.barrier, tick.knee, tick.scale = 0.0, 1.0, 1.0
         self._fresh = True
 
     def limit_commands(self, lower: CommandVector, upper: CommandVector) -> None:

@@ -42,6 +42,17 @@ static bool step_down(Tick& tick, Work& w, double merit, double& slope, double& 
   return true;
 }
 
+// A backward pass, again with a sharper barrier for as long as it predicts little.
+static bool sharpened_step(Tick& tick, Work& w, double& merit, double& slope, double& curve) {
+  for (;;) {
+    if (!step_down(tick, w, merit, slope, curve)) return false;
+    if (!limits_settled(tick, -(slope + curve), tick.tolerance * (1.0 + std::fabs(merit)))) return true;
+    merit -= limits_cost(tick, w.X);
+    sharpen(tick);
+    merit += limits_cost(tick, w.X);
+  }
+}
+
 static double now(const Tick& tick) {  // [s]
   using namespace std::chrono;
   return tick.clock ? tick.clock() : duration<double>(steady_clock::now().time_since_epoch()).count();
@@ -52,18 +63,24 @@ static Status iterate(Tick& tick, Work& w) {
   double costs[LANES], merits[LANES], slope, curve, merit = INFINITY;
   Lane gain(0.0), alpha(0.0);
   gain.v[1] = 1.0;  // SIMD lane 0 replays the old commands, lane 1 adds the old feedback
-  roll(tick, w, {tick.x_hat, tick.u_hat, tick.K, tick.K_u, tick.k, nullptr, alpha, gain}, costs, merits);
-  bool moved = keep_best(tick, w, costs, merits, merit), improved = false;
+  bool moved = false, improved = false;
+  for (int within = 1; within >= 0 && !moved; within -= N_LIMIT ? 1 : 2) {  // preferably within the limits of states
+    tick.wall = within ? INFINITY : 0.0;
+    roll(tick, w, {tick.x_hat, tick.u_hat, tick.K, tick.K_u, tick.k, nullptr, alpha, gain}, costs, merits);
+    moved = keep_best(tick, w, costs, merits, merit);
+  }
   bool unregularized = false;  // the step without regularization was tried from here
   if (!moved) return DIVERGED;
+  merit -= limits_cost(tick, w.X_best);
+  begin_limits(tick, w.X_best);
+  merit += limits_cost(tick, w.X_best);
   for (tick.iterations_done = 0; tick.iterations_done < tick.iterations;) {
     if (moved) {
       w.use_best();
-      merit += sharpen(tick, w.X);
       expand(tick, w);
     }
     const auto settled = [&] { return -(slope + curve) <= tick.tolerance * (1.0 + std::fabs(merit)); };
-    if (!step_down(tick, w, merit, slope, curve)) return NOT_POSITIVE_DEFINITE;
+    if (!sharpened_step(tick, w, merit, slope, curve)) return NOT_POSITIVE_DEFINITE;
     if (settled() && tick.mu > 0.0) {  // regularization makes any step small: the step without it decides
       if (unregularized) {
         reset_regularization(tick);
@@ -75,17 +92,14 @@ static Status iterate(Tick& tick, Work& w) {
     if (!std::isfinite(slope + curve)) return NOT_FINITE;
     tick.iterations_done++;
     moved = false;
-    if (settled()) {
-      if (!N_LIMIT || tick.precision <= tick.final_precision) return CONVERGED;
-      merit += sharpen(tick, w.X), unregularized = false;
-    } else {
-      for (long long first = 0; first < tick.step_sizes; first += LANES) {
-        for (int i = 0; i < LANES; i++) alpha.v[i] = first + i < tick.step_sizes ? std::ldexp(1.0, -int(first + i)) : 0.0;
-        roll(tick, w, {w.X, w.U, w.K, w.K_u, w.k, w.free_rows, alpha, Lane(1.0)}, costs, merits);
-        moved = keep_best(tick, w, costs, merits, merit) || moved;
-      }
-      moved ? decrease_regularization(tick) : increase_regularization(tick);
+    if (settled()) return CONVERGED;
+    for (long long first = 0; first < tick.step_sizes; first += LANES) {
+      for (int i = 0; i < LANES; i++) alpha.v[i] = first + i < tick.step_sizes ? std::ldexp(1.0, -int(first + i)) : 0.0;
+      roll(tick, w, {w.X, w.U, w.K, w.K_u, w.k, w.free_rows, alpha, Lane(1.0)}, costs, merits);
+      moved = keep_best(tick, w, costs, merits, merit) || moved;
     }
+    if (moved) follow_step(tick, w.X, w.X_best);
+    moved ? decrease_regularization(tick) : increase_regularization(tick);
     improved = improved || moved, unregularized = unregularized && !moved;
     if (tick.mu > MU_MAX) {
       reset_regularization(tick);
@@ -118,6 +132,7 @@ void shift(Tick* tick) {
   shift_rows(tick->x_hat, H + 1, by, NX), shift_rows(tick->u_hat, H + 1, by, NU);
   shift_rows(tick->K, H, by, NU * NX), shift_rows(tick->K_u, H, by, NU * NU);
   shift_rows(tick->k, H, by, NU), shift_rows(tick->Q_uu, H, by, NU * NU);
+  shift_rows(tick->multipliers, H + 1, by, N_LIMIT);
 }
 
 // Find a new plan in tick.work; the one in the tick stays as it is.

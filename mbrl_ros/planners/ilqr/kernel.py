@@ -32,7 +32,10 @@ REALS = (
     "temperature",
     "eta",
     "limit_penalty",
-    "precision",
+    "barrier",
+    "knee",
+    "wall",
+    "scale",
     "final_precision",
     "mu",
     "delta",
@@ -56,7 +59,10 @@ class CTick(ctypes.Structure):
     temperature: float
     eta: float
     limit_penalty: float
-    precision: float
+    barrier: float
+    knee: float
+    wall: float
+    scale: float
     final_precision: float
     mu: float
     delta: float

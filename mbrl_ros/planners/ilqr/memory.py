@@ -13,7 +13,7 @@ import numpy as np
 
 from ...types import Array, PlanStatus
 
-COARSE = 0.1  # precision with which the barrier of the state limits begins [half ranges]
+COARSE = 1e-2  # weight with which the barrier of the state limits begins [cost]
 
 
 @dataclasses.dataclass(eq=False, slots=True)
@@ -23,7 +23,7 @@ class Memory:
     x0 (nx,), u_previous (nu,); theta, the parameters of the model; F (H, nx, nx+nu), f (H, nx), Sigma (H, nx, nx); p
     (H+1, np); limits u_lower, u_upper (nu,), x_lower, x_upper (nx,) and half_range (nx,), half the distance of the
     latter two (1 where it is infinite); the plan x_hat (H+1, nx), u_hat (H+1, nu), which begins with u_{-1}, K (H, nu,
-    nx), K_u (H, nu, nu), k (H, nu), Q_uu (H, nu, nu).
+    nx), K_u (H, nu, nu), k (H, nu), Q_uu (H, nu, nu), and the multipliers of the state limits (H+1, limits).
     """
 
     x0: Array
@@ -44,12 +44,21 @@ class Memory:
     K_u: Array
     k: Array
     Q_uu: Array
+    multipliers: Array
 
     @classmethod
     def allocate(
-        cls, horizon: int, parameters: int, u_lower: Array, u_upper: Array, x_lower: Array, x_upper: Array, theta: Array
+        cls,
+        horizon: int,
+        parameters: int,
+        u_lower: Array,
+        u_upper: Array,
+        x_lower: Array,
+        x_upper: Array,
+        theta: Array,
+        limits: int,
     ) -> Memory:
-        """Make zeros for H = `horizon` stages and np = `parameters` columns of p; copy the limits, hold theta."""
+        """Make zeros for H = `horizon`, np = `parameters` and so many `limits` of states; copy limits, hold theta."""
         H, nx, nu = horizon, x_lower.size, u_lower.size
         half_range = np.where(np.isfinite(x_upper - x_lower), 0.5 * (x_upper - x_lower), 1.0)
         return cls(
@@ -71,6 +80,7 @@ class Memory:
             K_u=np.zeros((H, nu, nu)),
             k=np.zeros((H, nu)),
             Q_uu=np.zeros((H, nu, nu)),
+            multipliers=np.zeros((H + 1, limits)),
         )
 
     def wrong(self, stages: int, noise: bool) -> PlanStatus | None:
@@ -83,7 +93,7 @@ class Memory:
 
     def shift(self, ticks: int) -> None:
         """Move the plan on by `ticks` periods; its last stage repeats."""
-        for array in (self.x_hat, self.u_hat, self.K, self.K_u, self.k, self.Q_uu):
+        for array in (self.x_hat, self.u_hat, self.K, self.K_u, self.k, self.Q_uu, self.multipliers):
             by = min(ticks, len(array) - 1)
             if by > 0:
                 array[:-by] = array[by:].copy()
@@ -109,7 +119,10 @@ class Tick(Protocol):
     temperature: float
     eta: float
     limit_penalty: float
-    precision: float
+    barrier: float
+    knee: float
+    wall: float
+    scale: float
     final_precision: float
     mu: float
     delta: float
@@ -121,8 +134,10 @@ class Numbers:
     """Settings, state and result of the search.
 
     ticks: control periods to shift the last plan by; stages_of_F: leading length of F and f, 1 or H; temperature: of
-    the maximum-entropy controller; eta: multiplier of the KL bound; precision, final_precision: of the barrier of the
-    state limits [half ranges], now and in the end; mu, delta: regularization of Q_uu and the factor it changes by;
+    the maximum-entropy controller; eta: multiplier of the KL bound; barrier, knee, wall: weight of the barrier of the
+    state limits, distance [half ranges] from which on it is straight, and what being beyond a limit costs; scale: the
+    |cost| they follow; final_precision: the weight in the end, in units of it; mu, delta: regularization of Q_uu and
+    the factor it changes by;
     status, iterations_done, cost: the result.
     """
 
@@ -139,7 +154,10 @@ class Numbers:
     status: int = 0
     iterations_done: int = 0
     eta: float = 0.0
-    precision: float = COARSE
+    barrier: float = 0.0
+    knee: float = 1.0
+    wall: float = np.inf
+    scale: float = 1.0
     mu: float = 0.0
     delta: float = 1.0
     cost: float = np.inf

@@ -47,9 +47,7 @@ class NumpyIlqr:
     def __init__(self, problem: Problem, memory: Memory, numbers: Numbers):
         self.problem, self.memory, self.tick = problem, memory, numbers
         self.horizon, self.nx, self.nu, self.ny = numbers.horizon, problem.nx, problem.nu, problem.nx + problem.nv
-        self.barrier = Barrier(
-            problem.limited, memory.x_lower, memory.x_upper, memory.half_range, numbers.limit_penalty
-        )
+        self.barrier = Barrier(problem.limited, memory, numbers)
         self.alphas = np.array([[0.5**i] for i in range(numbers.step_sizes)])
         # the replays of a warm start are two rollouts side by side, the line search one for each step size
         rollouts = 2, numbers.step_sizes
@@ -131,21 +129,21 @@ class NumpyIlqr:
     def _iterate(self) -> PlanStatus:
         tick, m, begin = self.tick, self.memory, self._clock()
         gain: Array = np.arange(2.0)[:, None]  # the old commands without, and with, the old feedback
-        self.merit = np.inf
-        moved, improved = self._roll(m.x_hat, m.u_hat, self._last_controller().K, m.k, np.zeros((2, 1)), gain), False
-        if not moved:
+        moved, improved, self.merit = True, False, np.inf
+        for tick.wall in (np.inf, 0.0) if self.barrier else (0.0,):  # preferably within the limits of states
+            if self._roll(m.x_hat, m.u_hat, self._last_controller().K, m.k, np.zeros((2, 1)), gain):
+                break
+        else:
             return PlanStatus.DIVERGED
+        self._reweigh(lambda: self.barrier.begin(self.X_best), self.X_best)
         unregularized = False  # the step without regularization was tried from here
         while tick.iterations_done < tick.iterations:
             if moved:
                 self.X, self.U = self.X_best, self.U_best
-                self._sharpen()
                 self._expand()
             try:
-                slope, curve = self._step_down()
-                if (
-                    self._settled(slope + curve) and tick.mu > 0.0
-                ):  # as it makes any step small, that without it decides
+                slope, curve = self._sharpened_step()
+                if self._settled(slope + curve) and tick.mu > 0.0:  # it makes any step small: that without it decides
                     regularization.reset(self.tick)
                     if unregularized:
                         break
@@ -158,13 +156,11 @@ class NumpyIlqr:
             tick.iterations_done += 1
             moved = False
             if self._settled(slope + curve):
-                if not self.barrier or tick.precision <= tick.final_precision:
-                    return PlanStatus.CONVERGED
-                self._sharpen()
-                unregularized = False
-            else:
-                moved = self._roll(self.X, self.U, self.new_K, self.new_k, self.alphas, np.ones_like(self.alphas))
-                regularization.decrease(self.tick) if moved else regularization.increase(self.tick)
+                return PlanStatus.CONVERGED
+            moved = self._roll(self.X, self.U, self.new_K, self.new_k, self.alphas, np.ones_like(self.alphas))
+            if moved:
+                self.barrier.follow(self.X, self.X_best)
+            regularization.decrease(self.tick) if moved else regularization.increase(self.tick)
             improved, unregularized = improved or moved, unregularized and not moved
             if tick.mu > regularization.MU_MAX:
                 regularization.reset(self.tick)
@@ -216,10 +212,9 @@ class NumpyIlqr:
         self.new_K, self.new_k, self.new_Q_uu = np.empty((H, nu, ny)), np.empty((H, nu)), np.empty((H, nu, nu))
         V, s = np.zeros((ny, ny)), np.zeros(ny)
         V[:nx, :nx], s[:nx] = self.G_last, self.g_last
-        self.barrier.add_to(V, s, self.X[H], self.tick.precision)
+        self.barrier.add_to(V, s, self.X[H], H)
         lower, upper = self.memory.u_lower - self.U[1:], self.memory.u_upper - self.U[1:]
-        slope = curve = 0.0
-        self.stages = []
+        slope, curve, self.stages = 0.0, 0.0, []
         for t in range(H - 1, -1, -1):
             F = self.F_y[t]
             Q, q = self.G[t] + F.T @ (V @ F), self.g[t] + s @ F
@@ -237,7 +232,7 @@ class NumpyIlqr:
             V = Q[:ny, :ny] + Q_yu_K + Q_yu_K.T + K.T @ (Q_uu @ K)
             s = q[:ny] + k @ Q_uy + (q_u + Q_uu_k) @ K
             if t > 0:
-                self.barrier.add_to(V, s, self.X[t], self.tick.precision)
+                self.barrier.add_to(V, s, self.X[t], t)
             V = 0.5 * (V + V.T)
             self.new_K[t], self.new_k[t], self.new_Q_uu[t] = K, k, Q_uu
             self.stages.insert(0, (Q, q, V, s))
@@ -276,18 +271,25 @@ class NumpyIlqr:
         """Evaluate the terms of state limits and KL constraint (S,) of the rollouts; 0 without them."""
         extra: Array | float = 0.0
         if self.barrier:
-            extra = self.barrier.value(Xs[1:], self.tick.precision).sum(axis=(0, 2))
+            extra = self.barrier.value(Xs[1:]).sum(axis=(0, 2))
         if self.tick.eta:
             extra = extra + kl_terms(Xs, Us, self._last_controller(), self.tick.eta)
         return extra
 
-    def _sharpen(self) -> None:
-        """Take a sharper barrier, and the merit of the trajectory under it."""
-        tick = self.tick
-        if self.barrier and tick.precision > tick.final_precision:
-            before = self.barrier.value(self.X[1:], tick.precision).sum()
-            tick.precision = max(0.1 * tick.precision, tick.final_precision)
-            self.merit += self.barrier.value(self.X[1:], tick.precision).sum() - before
+    def _sharpened_step(self) -> tuple[float, float]:
+        """Run a backward pass, again with a sharper barrier for as long as it predicts little."""
+        while True:
+            slope, curve = self._step_down()
+            if not self.barrier.settled(-(slope + curve), self.tick.tolerance * (1.0 + abs(self.merit))):
+                return slope, curve
+            self._reweigh(self.barrier.sharpen, self.X)
+
+    def _reweigh(self, change: Callable[[], None], X: Array) -> None:
+        """Change the barrier, and take the merit of X under it."""
+        if self.barrier:
+            before = self.barrier.value(X[1:]).sum()
+            change()
+            self.merit += self.barrier.value(X[1:]).sum() - before
 
     def _last_controller(self) -> Controller:
         m = self.memory

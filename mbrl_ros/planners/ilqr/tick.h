@@ -20,9 +20,10 @@ enum Status { CONVERGED, MAX_ITERATIONS, TIME_BUDGET, NOT_POSITIVE_DEFINITE, NOT
 
 struct Tick {  // mirrored by kernel.py
   long long horizon, ticks, iterations, step_sizes, stages_of_F, status, iterations_done;
-  double tolerance, time_budget, temperature, eta, limit_penalty, precision, final_precision, mu, delta, cost;
+  double tolerance, time_budget, temperature, eta, limit_penalty, barrier, knee, wall, scale, final_precision, mu, delta,
+      cost;
   const double *x0, *u_previous, *theta, *F, *f, *Sigma, *p, *u_lower, *u_upper, *x_lower, *x_upper, *half_range;
-  double *x_hat, *u_hat, *K, *K_u, *k, *Q_uu;  // the plan; u_hat begins with the row of u_{-1}
+  double *x_hat, *u_hat, *K, *K_u, *k, *Q_uu, *multipliers;  // the plan; u_hat begins with the row of u_{-1}
   double *work, *trace;
   double (*clock)();  // [s]; null: the monotonic one
 };
