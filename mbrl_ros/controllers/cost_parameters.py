@@ -12,14 +12,15 @@ may be large, because the joint reference itself leads to the point: both costs 
 coordinates that belong to the joint reference are not known; it rests, and with a large share the features would not
 reach their target.
 
-References are written in every tick, weights when they change.
+References are written in every tick in which they move, weights when they change.
 """
 
 from __future__ import annotations
 
 from ..config.sections.references import ReferenceSettings
 from ..costs import CostModel
-from ..references.preview import Preview
+from ..references.preview import Phase, Preview
+from ..references.target_manager import TargetManager
 from ..types import Array, StageParameters
 
 PREVIEW_KINDS = ("joints", "point", "features")
@@ -33,6 +34,20 @@ class CostParameters:
         shares = {"joints": 1.0, "point": settings.posture, "features": settings.posture_in_image}
         self._parameters = {kind: self._of_kind(kind, shares[kind]) for kind in PREVIEW_KINDS}
         self._change_factor = 1.0
+        # of references that rest: at what, the same objects in every tick, and their parameters
+        self._rest: tuple[object, ...] = ()
+        self._resting: StageParameters | None = None
+
+    def following(self, manager: TargetManager, times: Array) -> StageParameters:
+        """Return p (H+1, np) with the references of `manager` at `times` (H+1,) [s]; see `at`."""
+        rest = manager.joints.rests_from(times[0]) if manager.phase is Phase.TRACK else None
+        if rest is None:
+            self._resting = None
+            return self.at(manager.preview(times))
+        of = rest, manager.uncontrolled, manager.target
+        if self._resting is None or any(one is not other for one, other in zip(self._rest, of, strict=True)):
+            self._rest, self._resting = of, self.at(manager.preview(times))
+        return self._resting
 
     def at(self, preview: Preview) -> StageParameters:
         """Return p (H+1, np) with the references of `preview` (H+1 stages); valid until the next call."""

@@ -262,7 +262,7 @@ class MpcController(TargetTracking):
         if self._reference_time is not None:
             start = self._reference_time.advance(start, before)
         times: Array = start + self.dt * self._stages
-        return self._parameters.at(self.target_manager.preview(times))
+        return self._parameters.following(self.target_manager, times)
 
     def _weigh_changes(self) -> None:
         """Weigh the command's change: less once the delay is known, more while commands are late or the loop is bad."""

@@ -34,11 +34,12 @@ import numpy as np
 from ..config.sections.dynamics import ConsistencySettings, DynamicsSettings, FeatureSettings
 from ..exceptions import ShapeError
 from ..robots import Robot
-from ..types import Array, Gain, LinearGaussianDynamics, Transition
+from ..types import Array, LinearGaussianDynamics, Transition
 from .base import Innovation, Prediction, TransitionObserver
 from .compiled_posterior import make_posterior
 from .consistency import Consistency, NisBound
 from .image_jacobian import FeatureMotion
+from .local_model import make_local_model
 from .outliers import TailWeights, noise_bias
 from .priors.base import Prior
 from .priors.nonlinear_model import NonlinearModel, of_prior
@@ -93,6 +94,7 @@ class OnlineDynamics:
         self._input_gain: Array | None = None
         self._expectation = np.zeros(n), np.zeros(n)  # of the velocity change, and the command at which
         self._equations = StateEquations(n, self.m, dt)
+        self._local = make_local_model(self._equations, self.posterior, self._u_scale, self._servo, self._offset_only)
         self._model: NonlinearModel | None = None
         # a servo that is where it was commanded after one period is planned with to and fro by the wrong rule; where
         # efforts move an arm, the noise of differences outweighs what the right one gains
@@ -183,9 +185,7 @@ class OnlineDynamics:
         posterior = self.posterior
         nis, rho = posterior.predict(regressors, y), 0.0
         if timing_std > 0.0 and neighbors is not None:
-            change = self.input_gain @ (neighbors - u).T
-            D = 0.5 * np.add.reduce(change * change, axis=1)
-            rho = float((timing_std / self.dt) ** 2 * np.maximum.reduce(D / posterior.variance))
+            rho = self._local.timing_noise(neighbors, u, self.input_gain, (timing_std / self.dt) ** 2)
             nis *= posterior.inflation / (posterior.inflation + rho)
         self.nis_bound = self._nis_bound.at(posterior.noise_dof)
         return Prediction(
@@ -232,50 +232,34 @@ class OnlineDynamics:
         """Return the model about (x (nx,), u (nu,)); a nonlinear prior is linearized along X (H, nx), U (H, nu)."""
         n, joints = self.n, x[: 2 * self.n]
         # a frozen model stays the affine map it was: about a new center the prior would enter again
-        W = self.posterior.W if self._stopped else self.posterior.condition(self._center(joints, u))
+        if not self._stopped:
+            self.posterior.condition(self._center(joints, u))
         self.failed = self.posterior.failed
         if self.failed:  # the evidence is of no use; with the prior alone it goes on
             self.posterior.reset()
-            W = self.posterior.condition(self._center(joints, u))
-        if self.prior.linear or X is None or U is None:
-            X, U = joints[None], u[None]
-        X = X[:, : 2 * n]
+            self.posterior.condition(self._center(joints, u))
+        now, linear = np.concatenate((joints, u)), self.prior.linear
+        if linear or X is None or U is None:
+            X, U, Z = joints[None], u[None], now[None]
+        else:
+            X, Z = X[:, : 2 * n], np.concatenate((X[:, : 2 * n], U), axis=1)
         mean, jacobian = self.prior.linearize(X, U)
-        Z, expected = np.concatenate((X, U), axis=1), mean[0] + W[-1]
-        if not self.prior.linear:  # mean[0] is that at the first stage of the plan
-            expected += jacobian[0] @ (np.concatenate((joints, u)) - Z[0])
-        self._expectation = expected, u
-        slope, offset = self._with_learned(W, mean, jacobian, Z)
-        self._input_gain = slope[0, :, 2 * n :]
-        return self._equations.assemble(slope, offset, self.posterior.Sigma, self.features.G)
+        dynamics = self._local.combine(mean, jacobian, Z, now, self.features.G, linear=linear)
+        self._input_gain, self._expectation = self._local.gain, (self._local.expected, u)
+        return dynamics
 
     def residual(self) -> LinearGaussianDynamics:
         """Return what the last fit has beside phi of `nonlinear_model`, for which its parameters are taken."""
         n, theta = self.n, self.nonlinear_model().theta
         theta[:n], theta[n : n + self.m * n] = self.dt * self._equations.theta, self.features.G.ravel()
-        nothing = np.zeros((1, n)), np.zeros((1, n, 3 * n)), np.zeros((1, 3 * n))
-        slope, offset = self._with_learned(self.posterior.W, *nothing)
-        return self._equations.assemble(slope, offset, self.posterior.Sigma, self.features.G)
+        nothing = np.zeros((1, n)), np.zeros((1, n, 3 * n)), np.zeros((1, 3 * n)), np.zeros(3 * n)
+        return self._local.combine(*nothing, self.features.G, linear=True)
 
     def nonlinear_model(self) -> NonlinearModel:
         """Return the prior's part of the dynamics; see `Estimator`."""
         if self._model is None:
             self._model = of_prior(self.prior, self.settings.prior, self._equations)
         return self._model
-
-    def _with_learned(self, W: Array, mean: Array, jacobian: Gain, Z: Array) -> tuple[Gain, Array]:
-        """Return slope (T, n, 3n) and offset (T, n) of delta, linearized about Z (T, 3n), and what was learned, W."""
-        n, slope = self.n, jacobian.copy()
-        if not self._offset_only:
-            slope[:, :, : 2 * n] += W[: 2 * n].T
-            by_command = W[2 * n : 3 * n].T / self._u_scale
-            slope[:, :, 2 * n :] += by_command
-            if self._servo is not None:
-                slope[:, :, self._servo] -= by_command
-        offset = mean + W[-1] - (jacobian @ Z[:, :, None])[:, :, 0]
-        if not self._offset_only:
-            offset -= W[:-1].T @ self.posterior.center
-        return slope, offset
 
     def _precision_of(self, spread: Array) -> Array:
         """Return the precision of the coefficients, in units of the believed noise."""
@@ -287,8 +271,11 @@ class OnlineDynamics:
         """Return [q; qd; v / u_scale; 1], v = u for an effort, u - qd or u - q for a servo, which rests where v = 0."""
         if self._offset_only:
             return np.ones(1)
+        regressors = np.empty(self.posterior.size)
+        regressors[: x.size], regressors[-1] = x, 1.0
         v = u if self._servo is None else u - x[self._servo]
-        return np.concatenate([x, v / self._u_scale, [1.0]])
+        np.divide(v, self._u_scale, out=regressors[x.size : -1])
+        return regressors
 
     def _center(self, x: Array, u: Array) -> Array:
         return self.regressors(x, u)[:-1]

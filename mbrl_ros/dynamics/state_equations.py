@@ -25,17 +25,20 @@ BETTER, RULE_MEMORY = 0.25, 20
 
 
 class StateEquations:
-    """The known rows for n joints, m feature coordinates and a control period dt [s]."""
+    """The known rows for n joints, m feature coordinates and a control period dt [s].
+
+    known_F (nx, nx+nu) without what is learned, step (n, 1) = theta dt and half = dt/2; filled in place.
+    """
 
     def __init__(self, n: int, m: int, dt: float):
         self.n, self.m, self.nx, self.nu = n, m, 2 * (n + m), n
-        self.dt, self._half = dt, 0.5 * dt
-        self._known_F, self._Sigma = np.zeros((self.nx, self.nx + self.nu)), np.zeros((1, self.nx, self.nx))
+        self.dt, self.half, self.step = dt, 0.5 * dt, np.zeros((n, 1))
+        self.known_F, self._Sigma = np.zeros((self.nx, self.nx + self.nu)), np.zeros((1, self.nx, self.nx))
         for start, size in ((0, n), (2 * n, m)):  # q' = q + h qd + ..., s' = s + h sd + ...
             rows = np.arange(start, start + size)
-            self._known_F[rows, rows] = 1.0
-            self._known_F[rows, rows + size] = 0.5 * dt
-        self._known_F[np.arange(n, 2 * n), np.arange(n, 2 * n)] = 1.0  # qd' = qd + ...
+            self.known_F[rows, rows] = 1.0
+            self.known_F[rows, rows + size] = 0.5 * dt
+        self.known_F[np.arange(n, 2 * n), np.arange(n, 2 * n)] = 1.0  # qd' = qd + ...
         self.reset()
 
     def reset(self) -> None:
@@ -48,7 +51,7 @@ class StateEquations:
         n = self.n
         before, after = x[n : 2 * n], x_next[n : 2 * n]
         differenced = x_next[:n] - x[:n] - self.dt * after
-        trapezoid = differenced + self._half * (after - before)
+        trapezoid = differenced + self.half * (after - before)
         self._seen += 1
         newest = np.array((trapezoid * trapezoid, differenced * differenced))
         self._squares += max(1.0 / self._seen, 1.0 / RULE_MEMORY) * (newest - self._squares)
@@ -61,8 +64,8 @@ class StateEquations:
 
     def _take(self, theta: Array) -> None:
         rows = np.arange(self.n)
-        self.theta, self._step = theta, (self.dt * theta)[:, None]
-        self._known_F[rows, rows + self.n] = self.dt * (1.0 - theta)
+        self.theta, self.step[:, 0] = theta, self.dt * theta
+        self.known_F[rows, rows + self.n] = self.dt * (1.0 - theta)
 
     def assemble(self, slope: Gain, offset: Array, noise: Covariance, G: Gain) -> LinearGaussianDynamics:
         """Return the dynamics of T stages.
@@ -76,14 +79,14 @@ class StateEquations:
         G
             The image Jacobian (m, n).
         """
-        n, m, half, T = self.n, self.m, self._half, len(offset)
+        n, m, half, T = self.n, self.m, self.half, len(offset)
         F, f, Sigma = np.empty((T, self.nx, self.nx + self.nu)), np.empty((T, self.nx)), self._Sigma.copy()
-        F[:] = self._known_F
+        F[:] = self.known_F
         qd = F[:, n : 2 * n]
         qd[:, :, : 2 * n] += slope[:, :, : 2 * n]
         qd[:, :, self.nx :] = slope[:, :, 2 * n :]
         f[:, n : 2 * n] = offset
-        step = self._step
+        step = self.step
         F[:, :n] += step * qd
         f[:, :n] = step[:, 0] * offset
         Sigma[0, n : 2 * n, n : 2 * n] = noise

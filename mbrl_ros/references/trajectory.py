@@ -167,9 +167,13 @@ class SmoothReference:
             return self._start if stamp < self._begin and self.duration else self._goal
         return None
 
+    def rests_from(self, stamp: float) -> Array | None:
+        """Return the goal (size,), the same array in every tick, if y rests there from `stamp` [s] on; else None."""
+        return self._goal if self.duration == 0.0 or stamp >= self.end else None
+
     def over(self, times: Array) -> Array:
         """Return y (T, size) at rising `times` (T,) [s]."""
-        if self.duration == 0.0 or times[0] >= self.end:
+        if self.rests_from(times[0]) is not None:
             return np.repeat(self._goal[None], len(times), axis=0)
         if isinstance(self._trajectory, Piecewise) and times[0] >= self._begin:
             moving = (times < self.end)[:, None]

@@ -1,0 +1,107 @@
+// The formulas of local_model.py and state_equations.py in loops over small row-major matrices.
+#include <cmath>
+#include <cstring>
+
+struct Model {
+  long long n, m, stages, servo, offset_only, linear, regressors;  // servo: where x_s begins in x, -1 for efforts
+  double half, scale, rho;
+  const double *known_F, *step, *u_scale, *W, *center, *noise, *G, *mean, *jacobian, *Z, *now, *neighbors;
+  double *F, *f, *Sigma, *gain, *expected;
+};
+
+// adds what is learned to the rows of qd' and q' of stage t
+static void joints(const Model* p, long long t) {
+  const long long n = p->n, nx = 2 * (n + p->m), nz = nx + n, D = p->regressors;
+  const double *J = p->jacobian + t * n * 3 * n, *z = p->Z + t * 3 * n, *last = p->W + (D - 1) * n;
+  double *F = p->F + t * nx * nz, *f = p->f + t * nx;
+  for (long long i = 0; i < n; i++, J += 3 * n) {
+    double *row = F + (n + i) * nz, *q = F + i * nz;  // of qd' and of q'
+    double offset = p->mean[t * n + i] + last[i], expected = offset;
+    for (long long c = 0; c < 3 * n; c++) offset -= J[c] * z[c];
+    for (long long c = 0; c < 2 * n; c++) row[c] += J[c];
+    for (long long c = 0; c < n; c++) row[nx + c] = J[2 * n + c];
+    if (!p->offset_only) {
+      for (long long c = 0; c < 3 * n; c++) offset -= p->W[c * n + i] * p->center[c];
+      for (long long c = 0; c < 2 * n; c++) row[c] += p->W[c * n + i];
+      for (long long c = 0; c < n; c++) {
+        const double by_command = p->W[(2 * n + c) * n + i] / p->u_scale[c];
+        row[nx + c] += by_command;
+        if (p->servo >= 0) row[p->servo + c] -= by_command;
+      }
+    }
+    for (long long c = 0; c < nz; c++) q[c] += p->step[i] * row[c];
+    f[n + i] = offset;
+    f[i] = p->step[i] * offset;
+    if (t) continue;
+    std::memcpy(p->gain + i * n, row + nx, sizeof(double) * n);
+    if (!p->linear)
+      for (long long c = 0; c < 3 * n; c++) expected += J[c] * (p->now[c] - z[c]);
+    p->expected[i] = expected;
+  }
+}
+
+// the rows of sd' = G qd' and of s' of stage t
+static void features(const Model* p, long long t) {
+  const long long n = p->n, m = p->m, nx = 2 * (n + m), nz = nx + n;
+  double *F = p->F + t * nx * nz, *f = p->f + t * nx;
+  for (long long a = 0; a < m; a++) {
+    double *sd = F + (2 * n + m + a) * nz, *s = F + (2 * n + a) * nz, offset = 0.0;
+    for (long long c = 0; c < nz; c++) sd[c] = 0.0;
+    for (long long i = 0; i < n; i++) {
+      const double g = p->G[a * n + i], *row = F + (n + i) * nz;
+      for (long long c = 0; c < nz; c++) sd[c] += g * row[c];
+      offset += g * f[n + i];
+    }
+    for (long long c = 0; c < nz; c++) s[c] += p->half * sd[c];
+    f[2 * n + m + a] = offset;
+    f[2 * n + a] = p->half * offset;
+  }
+}
+
+static void covariance(const Model* p) {
+  const long long n = p->n, m = p->m, nx = 2 * (n + m);
+  for (long long i = 0; i < n; i++)
+    for (long long j = 0; j < n; j++) {
+      const double e = p->noise[i * n + j];
+      p->Sigma[(n + i) * nx + n + j] = e;
+      p->Sigma[i * nx + n + j] = p->step[i] * e;
+      p->Sigma[(n + j) * nx + i] = p->step[i] * e;
+      p->Sigma[i * nx + j] = p->step[i] * p->step[j] * e;
+    }
+  for (long long a = 0; a < m; a++)
+    for (long long b = 0; b < m; b++) {
+      double sum = 0.0;
+      for (long long i = 0; i < n; i++)
+        for (long long j = 0; j < n; j++) sum += p->G[a * n + i] * p->noise[i * n + j] * p->G[b * n + j];
+      p->Sigma[(2 * n + m + a) * nx + 2 * n + m + b] = sum;
+    }
+}
+
+extern "C" {
+
+void model_combine(Model* p) {
+  const long long nx = 2 * (p->n + p->m), size = nx * (nx + p->n);
+  for (long long t = 0; t < p->stages; t++) {
+    std::memcpy(p->F + t * size, p->known_F, sizeof(double) * size);
+    joints(p, t);
+    features(p, t);
+  }
+  covariance(p);
+}
+
+// rho of `neighbors` (2, n) about the command at the beginning of `now`, with the input gain in `gain`
+void model_timing_noise(Model* p) {
+  const long long n = p->n;
+  double largest = -INFINITY;
+  for (long long i = 0; i < n; i++) {
+    double before = 0.0, after = 0.0;
+    for (long long c = 0; c < n; c++) {
+      before += p->gain[i * n + c] * (p->neighbors[c] - p->now[c]);
+      after += p->gain[i * n + c] * (p->neighbors[n + c] - p->now[c]);
+    }
+    const double share = 0.5 * (before * before + after * after) / p->noise[i * (n + 1)];
+    if (!(share <= largest)) largest = share;  // NaN stays
+  }
+  p->rho = p->scale * largest;
+}
+}

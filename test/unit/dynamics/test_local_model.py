@@ -1,0 +1,81 @@
+"""The compiled local model is the readable one, result by result."""
+
+import numpy as np
+import pytest
+
+from mbrl_ros.dynamics.local_model import CompiledLocalModel, LocalModel, library, make_local_model
+from mbrl_ros.dynamics.posterior import RegressionPosterior
+from mbrl_ros.dynamics.state_equations import StateEquations
+
+DT = 0.01
+
+
+def both(n, m, servo, offset_only, seed):
+    """Return the readable and the compiled model of the same posterior with something learned, and a generator."""
+    if library() is None:
+        pytest.skip("there is no C++ compiler")
+    random = np.random.default_rng(seed)
+    size = 1 if offset_only else 3 * n + 1
+    posterior = RegressionPosterior(np.full(size, 0.1), np.full(n, 0.2))
+    for _ in range(20):
+        posterior.predict(random.normal(size=size), random.normal(size=n))
+        posterior.add(np.append(random.normal(size=size - 1), 1.0), random.normal(size=n), 0.99)
+        posterior.add_innovation()
+    posterior.condition(random.normal(size=size - 1))
+    equations, scale = StateEquations(n, m, DT), 1.0 + random.random(n)
+    arguments = equations, posterior, scale, servo, offset_only
+    return LocalModel(*arguments), CompiledLocalModel(library(), *arguments), equations, random
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "servo", "offset_only", "stages", "linear"),
+    [
+        (7, 0, None, False, 1, True),
+        (7, 4, None, False, 30, False),
+        (3, 2, slice(3, 6), False, 1, True),
+        (2, 0, slice(0, 2), False, 5, False),
+        (1, 2, None, True, 1, True),
+        (4, 0, slice(4, 8), True, 3, False),
+    ],
+)
+def test_the_compiled_model_is_the_readable_one(n, m, servo, offset_only, stages, linear):
+    readable, compiled, equations, random = both(n, m, servo, offset_only, seed=n)
+    for _ in range(3):
+        Z = random.normal(size=(stages, 3 * n))
+        now = Z[0] if linear else random.normal(size=3 * n)
+        arguments = random.normal(size=(stages, n)), random.normal(size=(stages, n, 3 * n)), Z, now
+        G = random.normal(size=(m, n))
+        wanted, found = (model.combine(*arguments, G, linear=linear) for model in (readable, compiled))
+        for name in ("F", "f", "Sigma"):
+            np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(compiled.gain, readable.gain, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(compiled.expected, readable.expected, rtol=1e-12, atol=1e-12)
+        for _ in range(30):  # another rule of integration
+            equations.add(np.ones(2 * n), np.concatenate([np.ones(n) + DT * np.arange(n), np.arange(n)]))
+
+
+def test_the_results_of_a_tick_stay_as_they_are_in_the_next_one():
+    _, compiled, _, random = both(2, 0, None, False, seed=0)
+    Z, J = random.normal(size=(1, 6)), random.normal(size=(1, 2, 6))
+    first = compiled.combine(np.ones((1, 2)), J, Z, Z[0], np.zeros((0, 2)), linear=True)
+    kept = [array.copy() for array in (first.F, first.f, first.Sigma, compiled.gain, compiled.expected)]
+    gain, expected = compiled.gain, compiled.expected
+    compiled.combine(np.zeros((1, 2)), 2.0 * J, -Z, -Z[0], np.zeros((0, 2)), linear=True)
+    for before, after in zip(kept, (first.F, first.f, first.Sigma, gain, expected), strict=True):
+        assert np.array_equal(before, after)
+
+
+@pytest.mark.parametrize("n", [1, 7])
+def test_the_noise_of_an_uncertain_time_is_the_readable_one(n):
+    readable, compiled, _, random = both(n, 0, None, False, seed=n)
+    for _ in range(5):
+        arguments = random.normal(size=(2, n)), random.normal(size=n), random.normal(size=(n, n)), random.random()
+        assert compiled.timing_noise(*arguments) == pytest.approx(readable.timing_noise(*arguments), rel=1e-12)
+    assert np.isnan(compiled.timing_noise(np.full((2, n), np.nan), np.zeros(n), np.eye(n), 1.0))
+    assert np.isnan(readable.timing_noise(np.full((2, n), np.nan), np.zeros(n), np.eye(n), 1.0))
+
+
+def test_what_does_not_compile_is_still_combined(monkeypatch):
+    monkeypatch.setattr("mbrl_ros.dynamics.local_model.library", lambda: None)
+    posterior = RegressionPosterior(np.ones(4), np.ones(1))
+    assert type(make_local_model(StateEquations(1, 0, DT), posterior, np.ones(1), None, False)) is LocalModel
