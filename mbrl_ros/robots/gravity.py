@@ -10,12 +10,14 @@ a wall or a ceiling.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 
 from ..types import Array
 from .bodies import bodies_of
+from .inertia import CompiledTree, library
 from .robot import Robot
 
 G = 9.81  # [m/s^2]
@@ -23,18 +25,27 @@ UP = np.array([0.0, 0.0, G])  # of a root link whose z points up
 
 
 class GravityEffort:
-    """g(q) of a robot; links without a mass weigh nothing."""
+    """g(q) of a robot; links without a mass weigh nothing. In compiled code (inertia.cpp) where that can be had."""
 
     def __init__(self, robot: Robot):
         self._bodies = b = bodies_of(robot)
+        self._compiled: CompiledTree | None = None
         self._g, upright = _upright(np.array(robot.gravity))
         if upright is not None:
             b.placement[b.parent < 0] = upright @ b.placement[b.parent < 0]
+        functions = library()
+        if functions is not None:
+            weights = dataclasses.replace(b, mass=self._g * b.mass, moment=self._g * b.moment)
+            self._compiled = CompiledTree(functions.gravity_effort, weights, np.zeros(len(b.joint)))
         # the turn about a body's axis z multiplies only two columns of its placement
         self._columns = [(p[:, 0].copy(), p[:, 1].copy(), p[:, 2].copy(), p[:, 3].copy()) for p in b.placement]
 
     def __call__(self, q: Array) -> Array:
         """Return g (n,) [N m or N] at the pose q (n,), in the order of `robot.joints`."""
+        return self.numpy(q) if self._compiled is None else self._compiled(q)
+
+    def numpy(self, q: Array) -> Array:
+        """Return the same in numpy: what the compiled function is tested against."""
         b, n = self._bodies, len(self._bodies.joint)
         R: list[Array] = [np.eye(3)] * n
         p: list[Array] = [np.zeros(3)] * n

@@ -103,4 +103,20 @@ void joint_space_inertia(Joints* p) {
     if (p->parent[i] >= 0) lump(body, bodies + p->parent[i]);
   }
 }
+
+// g (n,) at q in place of M, of bodies whose `mass` and `moment` are their weights; see gravity.py
+void gravity_effort(Joints* p) {
+  Body* bodies = reinterpret_cast<Body*>(p->work);
+  for (long long i = 0; i < p->n; i++) place(p, i, bodies);
+  for (long long i = p->n - 1; i >= 0; i--) {
+    const Body& body = bodies[i];
+    double a[3];
+    axis(body, a);
+    p->M[p->joint[i]] = p->prismatic[i] ? body.mass * a[2] : a[0] * body.h[1] - a[1] * body.h[0];
+    if (p->parent[i] < 0) continue;
+    Body& parent = bodies[p->parent[i]];
+    for (int k = 0; k < 3; k++) parent.h[k] += body.h[k] + body.mass * body.d[k];
+    parent.mass += body.mass;
+  }
+}
 }

@@ -21,6 +21,7 @@ import ctypes
 import functools
 import math
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +89,10 @@ class JointSpaceInertia:
             self._bodies = bodies_of(robot)
             _check(self._bodies, robot)
         functions = library()
-        self._compiled = None if functions is None else _Compiled(functions, self._bodies)
+        size = (robot.n, robot.n)
+        self._compiled = (
+            None if functions is None else CompiledTree(functions.joint_space_inertia, self._bodies, np.zeros(size))
+        )
 
     def __call__(self, q: Array) -> Array:
         """Return M (n, n) at q (n,) [rad or m], in the order of `robot.joints`: a new array, exactly symmetric.
@@ -105,12 +109,15 @@ class JointSpaceInertia:
         return _evaluate(self._bodies, checked("q", q, (self.n,)))[0]
 
 
-class _Compiled:
-    """M(q) by inertia.cpp: everything the compiled function reads and writes is fixed once."""
+class CompiledTree:
+    """A function of inertia.cpp for one robot: everything that it reads and writes is fixed once.
 
-    def __init__(self, functions: ctypes.PyDLL, bodies: Bodies):
+    It writes to `result`, of which a call returns a copy.
+    """
+
+    def __init__(self, function: Any, bodies: Bodies, result: Array):
         n = len(bodies.joint)
-        self._q, self._M = np.zeros(n), np.zeros((n, n))
+        self._q, self._result = np.zeros(n), result
         self._arrays = dict(
             q=self._q,
             parent=bodies.parent,
@@ -121,18 +128,19 @@ class _Compiled:
             moment=bodies.moment,
             tensor=np.ascontiguousarray(bodies.tensor.reshape(-1, 9)[:, [0, 4, 8, 1, 2, 5]]),
             work=np.zeros((n, BODY)),
-            M=self._M,
+            M=self._result,
         )
         self._structure = _Structure(n=n, **{name: array.ctypes.data for name, array in self._arrays.items()})
         self._address = ctypes.c_void_p(ctypes.addressof(self._structure))
-        self._function = functions.joint_space_inertia
+        self._function = function
         self._function.argtypes, self._function.restype = [ctypes.c_void_p], None
 
     def __call__(self, q: Array) -> Array:
+        """Return a copy of the result at q (n,)."""
         self._q[:] = q
         self._function(self._address)
-        M: Array = self._M.copy()
-        return M
+        result: Array = self._result.copy()
+        return result
 
 
 def _evaluate(bodies: Bodies, q: Array) -> tuple[Array, Array]:

@@ -28,8 +28,10 @@ supervisor.blind_effort names.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg.lapack import dsygvd
 
 from ..config.sections.safety import SupervisorSettings
 from ..guard.swinging import SWINGING_SPEED, Swinging
@@ -177,9 +179,10 @@ class Arrest:
         least = self._inertia(q)
         if self.fitted is None:
             return least
-        try:
-            ratio, modes = eigh(self.fitted, least)  # modes^T least modes = 1
-        except (ValueError, np.linalg.LinAlgError):
+        if not math.isfinite(self.fitted.sum() + least.sum()):
+            return least
+        ratio, modes, failed = dsygvd(self.fitted, least)  # modes^T least modes = 1
+        if failed:
             return least
         half = least @ modes
         inertia: Array = (half * np.clip(ratio, 1.0, LARGEST_RATIO)) @ half.T

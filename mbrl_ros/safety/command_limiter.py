@@ -178,6 +178,36 @@ class CommandLimiter:
         speed = self._stopping_speed = braked(speed, np.inf if self._slow is None else self._slow, self._slowing)
         return self.previous + self.dt * speed if positions else speed
 
+    def watch(self, q: Array) -> tuple[bool, bool]:
+        """Return whether a joint is outside its position limits at q (n,), and whether `saturated`."""
+        return bool(self.room(q).min() < 0.0), self.saturated()
+
+    def limit(
+        self, u: Array, observation: Observation, slower: float, near: Array | None, share: float = 1.0
+    ) -> tuple[Array, int]:
+        """Return the command after the guard and within its limits, and the Reason flags of what changed it.
+
+        Parameters
+        ----------
+        u
+            (n,) requested command.
+        observation
+            the present state.
+        slower
+            fraction of the guard's speed that is allowed; see `slow_down_to`.
+        near
+            (n,) how far the command may be from the measured position; None: as far as it will.
+        share
+            part of a period for which the command holds.
+        """
+        self.slow_down_to(slower, observation, share)
+        guarded = self.guarded(u, observation, self.allowed_speed(self.room(observation.q)), share)
+        if near is not None:
+            guarded = np.clip(guarded, observation.q - near, observation.q + near)
+        reasons = 0 if guarded is u else int(Reason.SPEED)
+        limited, limits = self.limited(guarded, share)
+        return limited, reasons | limits
+
     def limited(self, u: Array, share: float = 1.0) -> tuple[Array, int]:
         """Return u (n,) within its limits and near the previous command, and the Reason flags of what changed it.
 

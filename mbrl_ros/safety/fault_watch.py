@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..config.sections.safety import SupervisorSettings
 from ..robots import Robot
-from ..types import Array, Observation
+from ..types import Observation
 from .state_machine import Reason, State
 
 FAST_TICKS = 2  # in a row with a joint above `overspeed`: one sample alone is no fault
@@ -49,17 +49,17 @@ class FaultWatch:
         faults = int(Reason.OVERSPEED) if self._fast_ticks >= FAST_TICKS else 0
         return faults | reasons if self._failures > self._settings.max_failed_plans else faults
 
-    def limit_warnings(self, room: Array, saturated: bool) -> int:
+    def limit_warnings(self, outside: bool, saturated: bool) -> int:
         """Return OUTSIDE and SATURATED as Reason flags.
 
         Parameters
         ----------
-        room
-            (2, n) distances to the stops [rad or m], negative outside.
+        outside
+            whether a joint is outside its position limits.
         saturated
             whether the last command of any joint was at its limit.
         """
-        warnings = int(Reason.OUTSIDE) if room.min() < 0.0 else 0
+        warnings = int(Reason.OUTSIDE) if outside else 0
         if not self._position:
             self._saturated_ticks = self._saturated_ticks + 1 if saturated else 0
             if self._saturated_ticks * self._dt > self._settings.longest_saturation:

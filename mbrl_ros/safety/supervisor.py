@@ -15,7 +15,7 @@ import numpy as np
 from ..config.sections.safety import SupervisorSettings
 from ..robots import Robot
 from ..types import Array, Decision, DecisionStatus, Observation
-from .command_limiter import CommandLimiter
+from .compiled_limiter import make_limiter
 from .fault_watch import FaultWatch
 from .safe_command import SafeCommand
 from .state_machine import GRANTED, PLANNER, TABLE, UNUSABLE, Condition, Guard, Reason, Request, State, Trigger
@@ -42,7 +42,7 @@ class Supervisor:
         self.robot, self.settings, self.dt = robot, settings, dt
         lost, inconsistent = int(Reason.MODEL_LOST), int(Reason.MODEL_INCONSISTENT)
         self._ignored_warnings = {"hold": 0, "degrade": lost, "ignore": lost | inconsistent}[settings.on_inconsistency]
-        self.limiter, self.safe = CommandLimiter(robot, settings, dt), SafeCommand(robot, settings, dt)
+        self.limiter, self.safe = make_limiter(robot, settings, dt), SafeCommand(robot, settings, dt)
         self._rest = self.safe.command if robot.interface == "effort" else self.limiter.stopping
         self._watch = FaultWatch(robot, settings, dt)
         self._ramp_time = settings.ramp_time_effort if robot.interface == "effort" else settings.ramp_time
@@ -144,18 +144,17 @@ class Supervisor:
             self._stale(Reason(reasons))
             self._held = not failed and not reasons & (Reason.TOO_LATE | Reason.GUARD)
             return self._safe(observation, reasons)
-        room = self.limiter.room(observation.q)
-        reasons |= self._watch.limit_warnings(room, self.limiter.saturated())
+        reasons |= self._watch.limit_warnings(*self.limiter.watch(observation.q))
         self._judge(reasons)
         self._probing = bool(reasons & int(Reason.NOT_FOLLOWING))
-        return self._limited(self._requested(decision.u, observation), observation, room, reasons)
+        return self._limited(self._requested(decision.u, observation), observation, reasons)
 
     def between(self, u: Array, observation: Observation, share: float) -> Command:
         """Return the applied command for u (nu,), requested between two ticks for a `share` of a period.
 
         The state does not change.
         """
-        return self._limited(u, observation, self.limiter.room(observation.q), 0, share)
+        return self._limited(u, observation, 0, share)
 
     def failed(self, observation: Observation) -> Command:
         """Return the safe command where the controller raised an error instead of deciding."""
@@ -273,19 +272,12 @@ class Supervisor:
             return np.asarray(rest + weight * (u - rest))
         return u
 
-    def _limited(
-        self, requested: Array, observation: Observation, room: Array, reasons: int, share: float = 1.0
-    ) -> Command:
+    def _limited(self, requested: Array, observation: Observation, reasons: int, share: float = 1.0) -> Command:
         slower = self.settings.degraded_speed if self.state is State.DEGRADED else 1.0
         if self._probing:
             slower = min(slower, PROBING)
-        self.limiter.slow_down_to(slower, observation, share)
-        u = self.limiter.guarded(requested, observation, self.limiter.allowed_speed(room), share)
-        if self._probing and self.robot.interface == "position":
-            u = np.clip(u, observation.q - self._near, observation.q + self._near)
-        if u is not requested:
-            reasons |= int(Reason.SPEED)
-        u, limits = self.limiter.limited(u, share)
+        near = self._near if self._probing and self.robot.interface == "position" else None
+        u, limits = self.limiter.limit(requested, observation, slower, near, share)
         self._safe_acts = False
         self.safe.applied(u, observation, share, ends=self.state is not State.RAMP_IN)
         return Command(u, self.state, Reason(reasons | limits))

@@ -11,6 +11,7 @@ from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.exceptions import RobotDescriptionError, ShapeError
 from mbrl_ros.robots import inertia as module
 from mbrl_ros.robots import load_robot, urdf
+from mbrl_ros.robots.gravity import GravityEffort
 from mbrl_ros.robots.inertia import JointSpaceInertia, has_inertials
 from support.finite_differences import derivative
 from support.robots import planar_arm
@@ -239,6 +240,15 @@ def test_the_compiled_code_is_the_readable_one(seed):
         close(M, inertia.numpy(q), 1e-12)
         np.testing.assert_array_equal(M, M.T)
         assert np.linalg.eigvalsh(M)[0] > 0.0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_compiled_gravity_is_the_readable_one(seed):
+    tilted = np.random.default_rng(seed).normal(size=3) if seed % 2 else np.array([0.0, 0.0, -9.81])
+    robot = replace(random_tree(seed), gravity=tuple(tilted.tolist()))
+    effort = GravityEffort(robot)
+    for q in random_positions(robot, 10, seed):
+        np.testing.assert_allclose(effort(q), effort.numpy(q), rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize(
