@@ -98,6 +98,8 @@ class IlqrPlanner:
         self.u_lower, self.u_upper = self.memory.u_lower, self.memory.u_upper
         self._u_hat = self.memory.u_hat[1:]
         self.backend, self.solver = _solver_of(problem, self.memory, settings)
+        takes = self.solver if isinstance(self.solver, kernel.CompiledIlqr) else self.memory
+        self._take_dynamics = takes.take_dynamics
         self._shapes = (nx,), (nu,), (self.H + 1, cost.np)
         self._step_share, self._eta, self._fresh = 1.0, 0.0, True
 
@@ -170,8 +172,7 @@ class IlqrPlanner:
         memory.x0[:] = x0
         memory.u_previous[:] = u_previous
         memory.p[:] = parameters
-        memory.F[:stages] = F
-        memory.f[:stages] = f
+        self._take_dynamics(F, f)
         tick.stages_of_F = stages
         tick.ticks = 0 if self._fresh else ticks
         if self._kl_constrained and not self._fresh and self.settings.kl_bound > 0.0:

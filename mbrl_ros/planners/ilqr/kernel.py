@@ -67,6 +67,7 @@ class CTick(ctypes.Structure):
     mu: float
     delta: float
     cost: float
+    F: int
     work: int
     trace: int
     clock: int | None
@@ -87,10 +88,20 @@ class CompiledIlqr:
         self._work = aligned(library.work_size(numbers.horizon))
         self.tick.work = self._work.ctypes.data
         self._address = ctypes.c_void_p(ctypes.addressof(self.tick))
-        self._trace = np.zeros((0, 0, 0))
+        self._trace, self._F = np.zeros((0, 0, 0)), memory.F
         self._clock, self._now = ctypes.CFUNCTYPE(ctypes.c_double)(), time.perf_counter
         self._found = self._work[library.plan_offset(numbers.horizon) :]  # the trajectory and the gains
         self._kept = self._found.copy()
+
+    def take_dynamics(self, F: Array, f: Array) -> None:
+        """Use F (S, nx, nx+nu), f (S, nx) for the next plan; F of many stages is read where it lies."""
+        memory = self._memory
+        if len(F) > 1 and F.dtype == np.float64 and F.flags.c_contiguous and F.flags.aligned:
+            self._F, memory.f[: len(f)] = F, f
+        else:
+            memory.take_dynamics(F, f)
+            self._F = memory.F
+        self.tick.F = self._F.__array_interface__["data"][0]
 
     def plan(self) -> None:
         """See `Solver`."""

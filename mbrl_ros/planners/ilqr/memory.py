@@ -99,6 +99,10 @@ class Memory:
                 array[:-by] = array[by:].copy()
                 array[-by:] = array[-by - 1]
 
+    def take_dynamics(self, F: Array, f: Array) -> None:
+        """Copy the dynamics F (S, nx, nx+nu), f (S, nx) of S stages."""
+        self.F[: len(F)], self.f[: len(F)] = F, f
+
     def arrays(self) -> dict[str, Array]:
         """Give {name: array}, the arrays themselves."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
