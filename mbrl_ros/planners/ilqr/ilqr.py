@@ -102,6 +102,7 @@ class IlqrPlanner:
         self._take_dynamics = takes.take_dynamics
         self._shapes = (nx,), (nu,), (self.H + 1, cost.np)
         self._step_share, self._eta, self._fresh = 1.0, 0.0, True
+        self._singular = False  # whether the last plan's controller is none that a plan could be close to
 
     @property
     def X(self) -> Array:
@@ -126,7 +127,7 @@ class IlqrPlanner:
             array[:] = 0.0
         tick.mu, tick.delta, tick.eta, self._eta = 0.0, 1.0, 0.0, 0.0
         tick.barrier, tick.knee, tick.scale = 0.0, 1.0, 1.0
-        self._fresh = True
+        self._fresh, self._singular = True, False
 
     def limit_commands(self, lower: CommandVector, upper: CommandVector) -> None:
         """Plan within these limits (nu,) from now on."""
@@ -175,8 +176,9 @@ class IlqrPlanner:
         self._take_dynamics(F, f)
         tick.stages_of_F = stages
         tick.ticks = 0 if self._fresh else ticks
-        if self._kl_constrained and not self._fresh and self.settings.kl_bound > 0.0:
+        if self._kl_constrained:
             memory.Sigma[:stages] = dynamics.Sigma
+        if self._kl_constrained and not self._fresh and not self._singular and self.settings.kl_bound > 0.0:
             self.solver.shift()
             bound = self._step_share * self.settings.kl_bound
             self._eta = kl_constraint.solve(self.solver, bound, self._eta, self.settings.kl_steps)
@@ -196,6 +198,7 @@ class IlqrPlanner:
             tick.iterations_done,
         )
         self._fresh = self._fresh and not plan.usable  # without a plan there is nothing to be close to
+        self._singular = plan.status is PlanStatus.KL_BOUND and not _positive_definite(memory.Q_uu)
         return plan
 
     def _explain(
@@ -242,6 +245,11 @@ def _solver_of(problem: Problem, memory: Memory, settings: PlannerSettings) -> t
     if settings.backend == "numpy":
         return "numpy", NumpyIlqr(problem, memory, numbers)
     return "casadi", CasadiIlqr(problem, memory, numbers)
+
+
+def _positive_definite(Q: Array) -> bool:
+    """Return whether all of Q (H, n, n) is positive definite."""
+    return bool(np.linalg.eigvalsh(Q).min() > 0.0)
 
 
 def _limits(name: str, lower: Array, upper: Array, size: int) -> tuple[Array, Array]:

@@ -66,7 +66,7 @@ class Search:
 
     def __init__(self, solver: Solver, bound: float, budget: float):
         self.solver, self.bound, self.budget, self.tick = solver, bound, budget, solver.tick
-        self.begin, self.iterations, self.cost = solver.now(), 0, math.inf
+        self.begin, self.iterations, self.cost, self.found = solver.now(), 0, math.inf, False
         self._numbers = 0.0, 0, 0
 
     @property
@@ -82,7 +82,9 @@ class Search:
         solver.solve()
         tick.time_budget = self.budget
         self.iterations += max(tick.iterations_done, 1)
-        reached = solver.divergence() if _found(tick) else math.inf
+        found = _found(tick)
+        self.found |= found
+        reached = solver.divergence() if found else math.inf
         if reached <= self.bound and tick.cost < self.cost:
             self.cost, self._numbers = tick.cost, (eta, tick.status, tick.iterations_done)
             solver.keep()
@@ -131,7 +133,7 @@ def solve(solver: Solver, bound: float, start: float, steps: int) -> float:
             break
         reached = search.divergence(eta)
         if tick.status in HOPELESS:
-            return start
+            break
         if reached <= bound:
             if eta == 0.0 or reached >= (1.0 - CLOSE) * bound:
                 break
@@ -145,7 +147,9 @@ def solve(solver: Solver, bound: float, start: float, steps: int) -> float:
     if search.kept:
         search.restore()
         return tick.eta
-    if _found(tick):
+    if tick.status in HOPELESS:
+        return start
+    if search.found:
         _stay(solver)
     return eta
 

@@ -1,5 +1,6 @@
 """The KL bound where limits of commands bind, where time is short, and where it cannot be held."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -12,6 +13,41 @@ from support.planner_problems import random_case
 BACKENDS = (["compiled"] if find_compiler() else []) + ["numpy"]
 BOUND = 0.5
 NAMES = ("x_hat", "u_hat", "K", "K_u", "Q_uu")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("by", ("reset", "bound"))
+def test_noise_that_is_not_finite_spoils_its_tick_only(backend, by):
+    case = random_case(0, 4, 2, 15, bound=0.3)
+    planner = case.planner(backend, kl_bound=BOUND)
+
+    def plan(Sigma):
+        dynamics = dataclasses.replace(case.dynamics, Sigma=Sigma)
+        return planner.plan(case.x0, dynamics, case.parameters, case.u_previous)
+
+    good = case.dynamics.Sigma
+    assert plan(good).usable and plan(good).usable
+    assert plan(np.full_like(good, np.nan)).status is PlanStatus.NOT_FINITE
+    if by == "reset":
+        planner.reset(case.x0, case.u_previous)
+    else:
+        planner.update_settings(planner.settings.replace(kl_bound=0.0))
+    assert plan(good).usable
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_last_plan_that_is_no_distribution_does_not_stay_for_ever(backend):
+    """The last command moves nothing that costs: its precision is zero, and no plan has a divergence from it."""
+    case = random_case(0, 4, 2, 15, bound=0.3)
+    planner = case.planner(backend, kl_bound=BOUND)
+    for _ in range(2):
+        assert planner.plan(case.x0, case.dynamics, case.parameters, case.u_previous).usable
+    planner.memory.Q_uu[-1] = 0.0
+    statuses = []
+    for _ in range(4):
+        plan = planner.plan(case.x0, case.dynamics, case.parameters, case.u_previous, ticks=0)
+        statuses.append(plan.status)
+    assert statuses[0] is PlanStatus.KL_BOUND and PlanStatus.KL_BOUND not in statuses[1:]
 
 
 def closed_loop(seed, backend, ticks, size=(4, 2, 15), shrink=False, prepare=lambda planner: None, **settings):
