@@ -100,7 +100,7 @@ void model_timing_noise(Model* p) {
       after += p->gain[i * n + c] * (p->neighbors[n + c] - p->now[c]);
     }
     const double share = 0.5 * (before * before + after * after) / p->noise[i * (n + 1)];
-    if (!(share <= largest)) largest = share;  // NaN stays
+    if (largest == largest && !(share <= largest)) largest = share;  // NaN stays
   }
   p->rho = p->scale * largest;
 }

@@ -144,7 +144,7 @@ class CompiledLocalModel(LocalModel):
         self._fixed = dict(
             known_F=equations.known_F,
             step=equations.step,
-            u_scale=np.ascontiguousarray(u_scale),
+            u_scale=np.ascontiguousarray(u_scale, dtype=np.float64),
             W=posterior.W,
             center=posterior.center,
             noise=posterior.Sigma,

@@ -20,6 +20,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
+import threading
 from importlib.resources import files
 from typing import Any
 
@@ -112,12 +113,12 @@ class JointSpaceInertia:
 class CompiledTree:
     """A function of inertia.cpp for one robot: everything that it reads and writes is fixed once.
 
-    It writes to `result`, of which a call returns a copy.
+    It writes to `result`, of which a call returns a copy; several threads may call it.
     """
 
     def __init__(self, function: Any, bodies: Bodies, result: Array):
         n = len(bodies.joint)
-        self._q, self._result = np.zeros(n), result
+        self._q, self._result, self._exclusive = np.zeros(n), result, threading.Lock()
         self._arrays = dict(
             q=self._q,
             parent=bodies.parent,
@@ -137,9 +138,10 @@ class CompiledTree:
 
     def __call__(self, q: Array) -> Array:
         """Return a copy of the result at q (n,)."""
-        self._q[:] = q
-        self._function(self._address)
-        result: Array = self._result.copy()
+        with self._exclusive:
+            self._q[:] = q
+            self._function(self._address)
+            result: Array = self._result.copy()
         return result
 
 

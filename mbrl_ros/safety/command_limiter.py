@@ -180,7 +180,7 @@ class CommandLimiter:
 
     def watch(self, q: Array) -> tuple[bool, bool]:
         """Return whether a joint is outside its position limits at q (n,), and whether `saturated`."""
-        return bool(self.room(q).min() < 0.0), self.saturated()
+        return bool((self.room(q) < 0.0).any()), self.saturated()
 
     def limit(
         self, u: Array, observation: Observation, slower: float, near: Array | None, share: float = 1.0

@@ -14,7 +14,8 @@ from ..robots import Robot
 from ..types import Array, Observation
 from .command_limiter import COMMAND_ROUNDING, CommandLimiter
 
-SAME_BITS = ("-ffp-contract=off",)  # as numpy: no fused multiplication and addition
+# as numpy: no fused multiplication and addition, and values that are not finite are told from others
+SAME_BITS = ("-ffp-contract=off", "-fno-fast-math", "-fno-finite-math-only")
 LIMITER_INTERFACES = ("effort", "velocity", "position")
 LIMITER_CONSTANTS = (
     *("lower", "upper", "largest_step", "saturated_below", "saturated_above", "position_upper"),
@@ -55,7 +56,11 @@ class CompiledLimiter(CommandLimiter):
             *(self._stops[0], self._stops[1], self._stopping, self._fastest, self._band, self._acceleration),
             *(self._slowing, self._braking),
         )
-        self._constants = dict(zip(LIMITER_CONSTANTS, map(np.array, constants), strict=True))
+
+        def vector(given: Array) -> Array:
+            return np.array(np.broadcast_to(given, n), dtype=np.float64)
+
+        self._constants = dict(zip(LIMITER_CONSTANTS, map(vector, constants), strict=True))
         self._variables = {name: np.zeros(n) for name in LIMITER_VARIABLES}
         pointers = {name: array.ctypes.data for name, array in (self._constants | self._variables).items()}
         self._state = _Structure(

@@ -73,6 +73,11 @@ def test_the_noise_of_an_uncertain_time_is_the_readable_one(n):
         assert compiled.timing_noise(*arguments) == pytest.approx(readable.timing_noise(*arguments), rel=1e-12)
     assert np.isnan(compiled.timing_noise(np.full((2, n), np.nan), np.zeros(n), np.eye(n), 1.0))
     assert np.isnan(readable.timing_noise(np.full((2, n), np.nan), np.zeros(n), np.eye(n), 1.0))
+    for row in range(n):  # of one joint alone, in whichever place
+        gain = np.eye(n)
+        gain[row, row] = np.nan
+        for model in (compiled, readable):
+            assert np.isnan(model.timing_noise(np.ones((2, n)), np.zeros(n), gain, 1.0))
 
 
 def test_what_does_not_compile_is_still_combined(monkeypatch):
