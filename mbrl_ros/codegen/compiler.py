@@ -8,6 +8,7 @@ None and goes on without compiled code.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -185,7 +186,8 @@ def _run_compiler(command: Sequence[str], folder: str) -> tuple[int, str]:
         try:
             _, messages = process.communicate(timeout=COMPILER_TIMEOUT)
         except BaseException as error:
-            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                os.killpg(process.pid, signal.SIGKILL)
             if isinstance(error, subprocess.TimeoutExpired):
                 raise CompilerFailed(f"timed out after {COMPILER_TIMEOUT:g} s") from None
             raise
