@@ -26,10 +26,12 @@ from ...runtime.control_cycle import ControlCycle
 from ...runtime.mailbox import Arrival
 from ...safety.supervisor import Supervisor
 from ...simulation.camera import Camera, random_pose
+from ...simulation.model import TIP
 from ...simulation.plant import Plant
 from ...types import Array, FeatureFrame, Observation
 from ..checked_outputs import CheckedOutputs
 
+MARKS_RADIUS = 0.05  # [m]: of the circle of marks about the end effector
 SHORTEST = 8.0  # [s] of the demo's scenario
 RECORDED = ("stamp", "q", "qd", "effort", "u", "frame")
 
@@ -107,6 +109,15 @@ class RepeatedTicks:
         self._k += 1
 
 
+def marks_at_tip(count: int) -> dict[str, Any]:
+    """Return the settings of the simulated robot with `count` marks about its end effector; one needs none."""
+    if count < 2:
+        return {}
+    angles = 2.0 * np.pi * np.arange(count) / count
+    offsets = MARKS_RADIUS * np.column_stack((np.cos(angles), np.sin(angles), np.zeros(count)))
+    return {"marks": (TIP,) * count, "mark_offsets": tuple(offsets.ravel().tolist())}
+
+
 def record(configuration: Configuration, plant_settings: Mapping[str, Any], ticks: int) -> Recording:
     """Run the closed loop for `ticks` periods from nothing.
 
@@ -125,7 +136,7 @@ def record(configuration: Configuration, plant_settings: Mapping[str, Any], tick
         The commands were outside their limits or the controller raised errors: nothing of it is worth measuring.
     """
     loop, rate, points = RepeatedTicks(configuration), configuration.control.rate, configuration.features.points
-    values = {"timestep": fitting_timestep(rate), **plant_settings, "rate": rate}
+    values = {"timestep": fitting_timestep(rate), **marks_at_tip(points), **plant_settings, "rate": rate}
     plant = Plant(PlantSettings.from_mapping(values), loop.robot)
     measurement = plant.reset()
     duration = max(SHORTEST, (ticks + 1) * plant.period)

@@ -163,6 +163,19 @@ def test_what_is_counted_is_printed_and_judged(tmp_path, monkeypatch, capsys):
     assert "answers late (100 % of the ticks)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("points", (2, 3))
+def test_as_many_marks_are_seen_as_were_asked_for(points):
+    settings = configuration(features__points=points)
+    rows = record(settings, {}, 60).rows
+    frames = rows["frame"][np.isfinite(rows["frame"]).all(axis=1)]
+    assert len(frames) and frames.shape[1] == 1 + 3 * points
+    image = frames[-1, 1 : 1 + 2 * points].reshape(points, 2)
+    assert len(np.unique(image.round(3), axis=0)) == points
+    repeated = RepeatedTicks(settings, record(settings, {}, 20))
+    repeated.run(20)
+    assert not repeated.outputs.errors
+
+
 @pytest.mark.parametrize("option", [["--rate", "0.5"], ["--ticks", "0"], ["--points", "-1"], ["--config", "pandas"]])
 def test_wrong_options_are_refused_before_anything_runs(option, capsys):
     assert main(["bench", "tick", *option]) == 2
