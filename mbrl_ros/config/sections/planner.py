@@ -29,7 +29,7 @@ class PlannerSettings(Section):
     )
     time_budget: float = setting(
         0.0,
-        "an iteration that would end later than this after the start of the tick is not begun; 0: no limit",
+        "an iteration that would end later than this after the start of planning is not begun; 0: no limit",
         unit="s",
         low=0.0,
         high=10.0,
