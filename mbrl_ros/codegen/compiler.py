@@ -20,6 +20,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 
 from ..exceptions import CompileError
@@ -47,6 +48,12 @@ def cache_directory() -> Path:
     """Return the folder of compiled libraries."""
     root = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(root) / "mbrl_ros"
+
+
+def sources_of(package: str | None, *names: str) -> dict[str, str]:
+    """Return {file name: text} of source files that lie in a package."""
+    folder = files(package or "")
+    return {name: (folder / name).read_text(encoding="utf-8") for name in names}
 
 
 def load_library(name: str, sources: Mapping[str, str], flags: Sequence[str] = ()) -> ctypes.PyDLL | None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from importlib.resources import files
 
 import numpy as np
 
-from ..codegen.compiler import load_library
+from ..codegen.compiler import load_library, sources_of
 from ..config.sections.dynamics import DelaySettings
 from ..exceptions import CompileError
 from ..types import Array
@@ -55,7 +54,7 @@ class _Structure(ctypes.Structure):
 @functools.lru_cache(maxsize=1)
 def library() -> ctypes.PyDLL | None:
     """Load the compiled functions; None where that fails, and the log has the reason."""
-    functions = load_library("delay", {"delay.cpp": (files(__package__) / "delay.cpp").read_text()})
+    functions = load_library("delay", sources_of(__package__, "delay.cpp", "cholesky.h"))
     if functions is not None:
         pointer = ctypes.c_void_p
         for name in ("update", "fold", "interrupt", "reset"):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from importlib.resources import files
 
 import numpy as np
 
-from ..codegen.compiler import load_library
+from ..codegen.compiler import load_library, sources_of
 from ..exceptions import CompileError
 from ..types import Array
 from .posterior import FARTHEST_CENTER, NOISE_FLOOR, RegressionPosterior
@@ -58,7 +57,7 @@ class _Structure(ctypes.Structure):
 @functools.lru_cache(maxsize=1)
 def library() -> ctypes.PyDLL | None:
     """Load the compiled functions; None where that fails, and the log has the reason."""
-    return load_library("posterior", {"posterior.cpp": (files(__package__) / "posterior.cpp").read_text()})
+    return load_library("posterior", sources_of(__package__, "posterior.cpp", "cholesky.h"))
 
 
 class CompiledPosterior(RegressionPosterior):

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "cholesky.h"
+
 struct Delay {
   // n joints, lags L, size = n L + 3 n + 1, ticks of a row, rows of a block, colors, longest bridged rows
   long long n, lags, size, stride, block_rows, colors, bridged;
@@ -59,24 +61,6 @@ static void add_products(Delay* d, double* M, double decay) {
     }
     for (long long j = i + 1; j < N; j++) M[j * N + i] = row[j];
   }
-}
-
-// lower Cholesky factor of the row-major A (N, N), in place; false where A is not positive definite
-static bool factorize(double* A, long long N) {
-  for (long long j = 0; j < N; j++) {
-    double* row = A + j * N;
-    for (long long i = 0; i < j; i++) {
-      const double* other = A + i * N;
-      double s = row[i];
-      for (long long k = 0; k < i; k++) s -= row[k] * other[k];
-      row[i] = s / other[i];
-    }
-    double square = row[j];
-    for (long long k = 0; k < j; k++) square -= row[k] * row[k];
-    if (!(square > 0.0)) return false;
-    row[j] = std::sqrt(square);
-  }
-  return true;
 }
 
 // X <- L^-1 X for X (N, columns)

@@ -16,11 +16,10 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from importlib.resources import files
 
 import numpy as np
 
-from ..codegen.compiler import load_library
+from ..codegen.compiler import load_library, sources_of
 from ..types import Array, Gain, LinearGaussianDynamics
 from .posterior import RegressionPosterior
 from .state_equations import StateEquations
@@ -118,7 +117,7 @@ class _Structure(ctypes.Structure):
 @functools.lru_cache(maxsize=1)
 def library() -> ctypes.PyDLL | None:
     """Load the compiled functions; None where that fails, and the log has the reason."""
-    return load_library("local_model", {"local_model.cpp": (files(__package__) / "local_model.cpp").read_text()})
+    return load_library("local_model", sources_of(__package__, "local_model.cpp"))
 
 
 class CompiledLocalModel(LocalModel):

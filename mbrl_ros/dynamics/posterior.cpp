@@ -2,30 +2,14 @@
 // of operations. Same formulas, same order; D regressors with the constant last, n outputs.
 #include <cmath>
 
+#include "cholesky.h"
+
 struct Posterior {
   long long D, n;
   double forgetting, noise_forgetting, floor, far, bias, count, inflation, nis, weight;
   double *S, *C, *scatter, *noise_prior, *precision, *origin, *center, *W, *L, *regressors, *y, *phi, *error, *whitened,
       *Sigma, *work;
 };
-
-// lower Cholesky factor of the row-major A (N, N), in place; false where A is not positive definite
-static bool factorize(double* A, long long N) {
-  for (long long j = 0; j < N; j++) {
-    double* row = A + j * N;
-    for (long long i = 0; i < j; i++) {
-      const double* other = A + i * N;
-      double s = row[i];
-      for (long long k = 0; k < i; k++) s -= row[k] * other[k];
-      row[i] = s / other[i];
-    }
-    double d = row[j];
-    for (long long k = 0; k < j; k++) d -= row[k] * row[k];
-    if (!(d > 0.0)) return false;
-    row[j] = std::sqrt(d);
-  }
-  return true;
-}
 
 // L^-1 b in place; returns its squared length
 static double forward(const double* L, long long N, double* b) {

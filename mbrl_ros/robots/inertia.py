@@ -21,12 +21,11 @@ import ctypes
 import functools
 import math
 import threading
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
-from ..codegen.compiler import load_library
+from ..codegen.compiler import load_library, sources_of
 from ..exceptions import RobotDescriptionError
 from ..types import Array, checked
 from .bodies import Bodies, bodies_of
@@ -55,7 +54,7 @@ class _Structure(ctypes.Structure):
 @functools.lru_cache(maxsize=1)
 def library() -> ctypes.PyDLL | None:
     """Return the compiled function, or None where it cannot be had; the log tells why."""
-    return load_library("inertia", {"inertia.cpp": (files(__package__) / "inertia.cpp").read_text()})
+    return load_library("inertia", sources_of(__package__, "inertia.cpp"))
 
 
 def has_inertials(robot: Robot) -> bool:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from importlib.resources import files
 
 import numpy as np
 
-from ..codegen.compiler import load_library
+from ..codegen.compiler import load_library, sources_of
 from ..config.sections.safety import SupervisorSettings
 from ..robots import Robot
 from ..types import Array, Observation
@@ -40,8 +39,7 @@ class _Structure(ctypes.Structure):
 @functools.lru_cache(maxsize=1)
 def library() -> ctypes.PyDLL | None:
     """Load the compiled functions; None where that fails, and the log has the reason."""
-    source = (files(__package__) / "command_limiter.cpp").read_text()
-    return load_library("command_limiter", {"command_limiter.cpp": source}, SAME_BITS)
+    return load_library("command_limiter", sources_of(__package__, "command_limiter.cpp"), SAME_BITS)
 
 
 class CompiledLimiter(CommandLimiter):

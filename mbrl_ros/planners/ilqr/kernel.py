@@ -6,11 +6,10 @@ import ctypes
 import dataclasses
 import time
 from collections.abc import Callable
-from importlib.resources import files
 
 import numpy as np
 
-from ...codegen.compiler import load_library
+from ...codegen.compiler import load_library, sources_of
 from ...types import Array
 from .memory import Memory, Numbers
 from .problem import Problem
@@ -158,8 +157,7 @@ class CompiledIlqr:
 
 def load(problem: Problem) -> ctypes.PyDLL | None:
     """Compile the planner of this problem, or return None (see `compiler.load_library`)."""
-    folder = files(__package__)
-    sources = {name: (folder / name).read_text() for name in KERNEL_SOURCES}
+    sources = sources_of(__package__, *KERNEL_SOURCES)
     library = load_library("planner", {**sources, "problem.h": problem.header()})
     if library is not None:
         for size in (library.work_size, library.plan_offset):
