@@ -16,7 +16,7 @@ import dataclasses
 from ..config.section import Section
 from ..exceptions import ConfigurationError
 from .base import Planner, PlannerContext
-from .ilqr.ilqr import IlqrPlanner
+from .ilqr import planner_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,17 +25,7 @@ class Settings(Section):
 
 
 def build(settings: Settings, context: PlannerContext) -> Planner:
-    """Build the planner; ConfigurationError without a nonlinear prior, else see `IlqrPlanner` for what it raises."""
+    """Build the planner; ConfigurationError without a nonlinear prior, else see `ilqr.build`."""
     if context.model is None:
         raise ConfigurationError("the planner 'ddp' needs a nonlinear model", key="control.planner", value="ddp")
-    return IlqrPlanner(
-        context.cost,
-        context.settings,
-        context.nx,
-        context.nu,
-        context.u_lower,
-        context.u_upper,
-        context.model(),
-        context.x_lower,
-        context.x_upper,
-    )
+    return planner_of(context, context.model())

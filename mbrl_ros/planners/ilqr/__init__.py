@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from ...config.section import Section
+from ...dynamics.priors.nonlinear_model import NonlinearModel
 from ..base import Planner, PlannerContext
 from .ilqr import IlqrPlanner
 
@@ -19,6 +20,11 @@ class Settings(Section):
 
 def build(settings: Settings, context: PlannerContext) -> Planner:
     """Build the planner; see `IlqrPlanner` for what it raises."""
+    return planner_of(context)
+
+
+def planner_of(context: PlannerContext, model: NonlinearModel | None = None) -> IlqrPlanner:
+    """Make the planner that `context` asks for, through `model` if there is one."""
     return IlqrPlanner(
         context.cost,
         context.settings,
@@ -26,6 +32,7 @@ def build(settings: Settings, context: PlannerContext) -> Planner:
         context.nu,
         context.u_lower,
         context.u_upper,
-        x_lower=context.x_lower,
-        x_upper=context.x_upper,
+        model,
+        context.x_lower,
+        context.x_upper,
     )

@@ -20,6 +20,7 @@ barrier.py. KL bound: see kl_constraint.py.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -180,12 +181,10 @@ class NumpyIlqr:
         The latter with as much regularization as it needs; raises NotPositiveDefinite where MU_MAX is not enough.
         """
         if self.problem.second_order and self.model is not None:
-            try:
+            with contextlib.suppress(NotPositiveDefinite):
                 slope, curve = self.backward(second_order=True)
                 if -(slope + curve) <= NEAR_MINIMUM * (1.0 + abs(self.merit)):
                     return slope, curve
-            except NotPositiveDefinite:
-                pass
         while True:
             try:
                 return self.backward()
