@@ -11,7 +11,7 @@ from mbrl_ros.bench.planner.problems import make
 from mbrl_ros.costs import CostModel
 from mbrl_ros.costs.base import CostSettings, StateCostSettings, Term
 from mbrl_ros.types import LinearGaussianDynamics, Plan
-from support.planner_problems import Case
+from support.planner_problems import Case, collocation
 from support.swing_up import cart_pole, pendulum
 
 NAMES = ("double integrator", "pendulum", "cart-pole", "P7")
@@ -45,30 +45,17 @@ class Limited:
         """Cost, X (H+1, nx) and U (H, nu) of the local optimum IPOPT finds from a plan."""
         case = self.case
         nx, nu, H = case.cost.nx, case.cost.nu, case.horizon
-        X, U = casadi.MX.sym("X", nx, H + 1), casadi.MX.sym("U", nu, H)
-        gap, total, v = [X[:, 0] - case.x0], 0, case.u_previous
-        for t in range(H):
-            total += case.cost.stage(X[:, t], v, U[:, t], case.parameters[t])
-            F, f, _ = case.dynamics.at(t)
-            successor = casadi.DM(F) @ casadi.vertcat(X[:, t], U[:, t]) + f
-            if case.model is not None:
-                successor += case.model(X[:, t], U[:, t])
-            gap.append(X[:, t + 1] - successor)
-            v = U[:, t]
-        total += case.cost.terminal(X[:, H], case.parameters[H])
-        w = casadi.vertcat(casadi.vec(X), casadi.vec(U))
+        problem, low, high, states = collocation(case)
         options = {"ipopt.print_level": 0, "print_time": False, "ipopt.tol": 1e-9, "ipopt.sb": "yes", "expand": True}
         options.update({"ipopt.bound_relax_factor": 0.0, "ipopt.max_iter": 1000})
-        solver = casadi.nlpsol("nlp", "ipopt", {"x": w, "f": total, "g": casadi.vertcat(*gap)}, options)
-        free = np.full(nx, np.inf)  # the start is given
-        low = np.concatenate([-free, np.tile(self.x_lower, H), np.tile(case.u_lower, H)])
-        high = np.concatenate([free, np.tile(self.x_upper, H), np.tile(case.u_upper, H)])
+        solver = casadi.nlpsol("nlp", "ipopt", problem, options)
+        low[nx:states], high[nx:states] = np.tile(self.x_lower, H), np.tile(self.x_upper, H)  # the start is given
         answer = solver(
             x0=np.concatenate([start.x_hat.ravel(), start.u_hat.ravel()]), lbx=low, ubx=high, lbg=0.0, ubg=0.0
         )
         assert solver.stats()["success"], solver.stats()["return_status"]
         w = answer["x"].full().ravel()
-        return float(answer["f"]), w[: nx * (H + 1)].reshape(H + 1, nx), w[nx * (H + 1) :].reshape(H, nu)
+        return float(answer["f"]), w[:states].reshape(H + 1, nx), w[states:].reshape(H, nu)
 
 
 def limited(name: str, seed: int) -> Limited:

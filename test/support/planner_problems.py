@@ -96,3 +96,24 @@ def random_case(seed, nx, nu, horizon, *, nonlinear=False, change=False, stages=
     )
     high = bound * rng.uniform(0.2, 1.0, nu)
     return Case(cost, dynamics, rng.standard_normal(nx), rng.uniform(-high, high), -high, high, horizon, phi, symbols)
+
+
+def collocation(case):
+    """The same problem with states and commands as variables (a QP for quadratic costs, else an NLP)."""
+    nx, nu, H = case.cost.nx, case.cost.nu, case.horizon
+    X, U = casadi.MX.sym("X", nx, H + 1), casadi.MX.sym("U", nu, H)
+    gap, total, v = [X[:, 0] - case.x0], 0, case.u_previous
+    for t in range(H):
+        total += case.cost.stage(X[:, t], v, U[:, t], case.parameters[t])
+        F, f, _ = case.dynamics.at(t)
+        successor = casadi.DM(F) @ casadi.vertcat(X[:, t], U[:, t]) + f
+        if case.model is not None:
+            successor += case.model(X[:, t], U[:, t])
+        gap.append(X[:, t + 1] - successor)
+        v = U[:, t]
+    total += case.cost.terminal(X[:, H], case.parameters[H])
+    w = casadi.vertcat(casadi.vec(X), casadi.vec(U))
+    problem = {"x": w, "f": total, "g": casadi.vertcat(*gap)}
+    low = np.concatenate([np.full(nx * (H + 1), -np.inf), np.tile(case.u_lower, H)])
+    high = np.concatenate([np.full(nx * (H + 1), np.inf), np.tile(case.u_upper, H)])
+    return problem, low, high, nx * (H + 1)

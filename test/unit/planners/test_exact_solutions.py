@@ -8,7 +8,7 @@ from mbrl_ros.codegen.compiler import find_compiler
 from mbrl_ros.planners import execution, lqr
 from mbrl_ros.planners.ilqr.box_qp import box_step
 from mbrl_ros.types import LinearGaussianDynamics, PlanStatus
-from support.planner_problems import random_case
+from support.planner_problems import collocation, random_case
 
 BACKENDS = (["compiled"] if find_compiler() else []) + ["casadi"]
 backends = pytest.mark.parametrize("backend", BACKENDS)
@@ -74,27 +74,6 @@ def test_exact_cost_is_the_mean_of_noisy_rollouts():
         LinearGaussianDynamics(case.dynamics.F, case.dynamics.f, 0 * case.dynamics.Sigma), C, c, C_last, c_last
     )
     assert solution.cost(case.x0) - quiet.cost(case.x0) > 10 * error
-
-
-def collocation(case, solver="qpoases"):
-    """The same problem with states and commands as variables (a QP for quadratic costs, else an NLP)."""
-    nx, nu, H = case.cost.nx, case.cost.nu, case.horizon
-    X, U = casadi.MX.sym("X", nx, H + 1), casadi.MX.sym("U", nu, H)
-    gap, total, v = [X[:, 0] - case.x0], 0, case.u_previous
-    for t in range(H):
-        total += case.cost.stage(X[:, t], v, U[:, t], case.parameters[t])
-        F, f, _ = case.dynamics.at(t)
-        successor = casadi.DM(F) @ casadi.vertcat(X[:, t], U[:, t]) + f
-        if case.model is not None:
-            successor += case.model(X[:, t], U[:, t])
-        gap.append(X[:, t + 1] - successor)
-        v = U[:, t]
-    total += case.cost.terminal(X[:, H], case.parameters[H])
-    w = casadi.vertcat(casadi.vec(X), casadi.vec(U))
-    problem = {"x": w, "f": total, "g": casadi.vertcat(*gap)}
-    low = np.concatenate([np.full(nx * (H + 1), -np.inf), np.tile(case.u_lower, H)])
-    high = np.concatenate([np.full(nx * (H + 1), np.inf), np.tile(case.u_upper, H)])
-    return problem, low, high, nx * (H + 1)
 
 
 def test_box_step_meets_the_optimality_conditions():
