@@ -44,14 +44,20 @@ class VelocityGate:
 
     def agree(self, x: Array, x_next: Array) -> None:
         """Take note of states one period apart whose velocities the model expected: then none is refused."""
-        r = self._residual(x, x_next)
-        square = r * r
-        if self._seen > FIRST:
+        before, after, n, half = x.tolist(), x_next.tolist(), self.n, 0.5 * self.dt
+        squares = self._square.tolist()
+        seen = self._seen = self._seen + 1
+        rate = max(1.0 / MISMATCH_MEMORY, 1.0 / seen)
+        for j, old in enumerate(squares):  # as in `refused`; for so few numbers lists take less time than arrays
+            r = after[j] - before[j] - half * (before[n + j] + after[n + j])
+            square = r * r
+            if seen > 1:
+                most = LARGEST_MISMATCH**2 * old + 1e-12
+                square = most if most < square else square
+            squares[j] = old + rate * (square - old)
+        self._square[:] = squares
+        if seen > FIRST + 1:
             self._running[:] = 0
-        if self._seen:
-            square = np.minimum(square, LARGEST_MISMATCH**2 * self._square + 1e-12)
-        self._seen += 1
-        self._square += max(1.0 / MISMATCH_MEMORY, 1.0 / self._seen) * (square - self._square)
 
     def refused(self, x: Array, x_next: Array, error: Array, std: Array) -> NDArray[np.bool_]:
         """Return which joints' velocities in x_next are refused (n,).

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..controllers.base import Controller
 from ..robots.kinematics import Kinematics
-from ..safety.loop_monitor import MEASURES, LoopMonitor, Model
+from ..safety.loop_measures import Model
+from ..safety.loop_monitor import MEASURES, LoopMonitor
 from ..safety.state_machine import Reason, State
 from ..types import Array, Decision, Observation
 from .applied_commands import AppliedCommands

@@ -25,11 +25,11 @@ condition it rises again, by the factor exp(dt / recovery) per tick. The arm is 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from ..config.sections.safety import MonitorSettings
 from ..robots import Robot
 from ..types import Array
+from .loop_measures import Model, make_measures
 from .state_machine import Reason
 
 MEASURES = {
@@ -43,43 +43,6 @@ FEWEST_AVERAGED = 5  # ticks that a mean extends over, at least
 GAIN_STEPS = 20  # of the gain between 0 and 1: it is told in steps, so that it does not change in every tick
 
 
-class Model(NamedTuple):
-    """The model of a tick, of which the monitor knows nothing else.
-
-    input_gain (n, n): d qd' / d u; noise (n,): standard deviation of the velocity change [rad/s]; expected (n,): the
-    velocity change [rad/s] that it expects at the present state and the command `at` (n,).
-    """
-
-    input_gain: Array
-    noise: Array
-    expected: Array
-    at: Array
-
-
-class _ToAndFro:
-    """R(y) of y (n,) with `share` of a tick in the means; for so few numbers lists take less time than arrays."""
-
-    def __init__(self, n: int, share: float):
-        self._n, self._share = n, share
-        self.restart()
-
-    def restart(self) -> None:
-        """Begin with y = 0."""
-        self._absolute, self._mean = [0.0] * self._n, [0.0] * self._n
-
-    def update(self, y: Array) -> float:
-        """Return R with y taken in; a y that is not finite begins anew."""
-        absolute, mean, share, largest = self._absolute, self._mean, self._share, 0.0
-        for j, value in enumerate(y.tolist()):
-            if not math.isfinite(value):
-                self.restart()
-                return 0.0
-            size = absolute[j] = absolute[j] + share * (abs(value) - absolute[j])
-            middle = mean[j] = mean[j] + share * (value - mean[j])
-            largest = max(largest, size - abs(middle))
-        return largest
-
-
 class LoopMonitor:
     """Watches the loop of `robot` with the period `dt` [s]; `noise` [rad/s] is the least long-run noise.
 
@@ -90,31 +53,30 @@ class LoopMonitor:
     def __init__(self, robot: Robot, settings: MonitorSettings, dt: float, noise: float):
         self._settings, self._dt = settings, dt
         self._share = min(1.0 / FEWEST_AVERAGED, dt / settings.memory)
-        self._slow_share = min(1.0, dt / settings.noise_memory)
-        self._rise, self._least_noise = math.exp(dt / settings.recovery), noise**2
+        slow_share = min(1.0, dt / settings.noise_memory)
+        self._rise = math.exp(dt / settings.recovery)
         margin = 1e-6 * (robot.command_upper - robot.command_lower)
-        lower, upper = robot.command_lower + margin, robot.command_upper - margin
-        self._limits = list(zip(lower.tolist(), upper.tolist(), strict=True)) if robot.interface == "effort" else []
-        self._commands, self._offsets = _ToAndFro(robot.n, self._share), _ToAndFro(robot.n, self._share)
-        self._long_run = [noise**2] * robot.n
-        self._u: Array | None = None
-        self._model: Model | None = None  # the last one
+        limits: tuple[Array | None, Array | None] = (None, None)
+        if robot.interface == "effort":
+            limits = robot.command_lower + margin, robot.command_upper - margin
+        self._measures = make_measures(robot.n, dt, self._share, slow_share, noise**2, *limits)
         self._stamp = self._away = math.nan
         self._bad_for = self._good_for = 0.0
         self._share_of_gain = 1.0
-        self._noisiness = self._receding = self._chatter = self._offset = self._saturation = 0.0  # see `values`
+        self._receding = 0.0  # see `values`
         self.reasons, self.gain, self.held = Reason.NONE, 1.0, False
         self.reset()
 
     @property
     def values(self) -> dict[Reason, float]:
         """What the conditions compare with their thresholds; a dict of enumeration members is too slow for a tick."""
-        values = self._noisiness, self._receding, self._chatter, self._offset, self._saturation
+        m = self._measures
+        values = m.noisiness, self._receding, m.chatter, m.offset, m.saturation
         return dict(zip(MEASURES, values, strict=True))
 
     def reset(self) -> None:
         """Start anew with a loop that is not known to be bad."""
-        self._long_run = [self._least_noise] * len(self._long_run)
+        self._measures.reset()
         self._bad_for = self._good_for = 0.0
         self._share_of_gain = 1.0
         self.reasons, self.gain, self.held = Reason.NONE, 1.0, False
@@ -122,10 +84,8 @@ class LoopMonitor:
 
     def restart(self) -> None:
         """Compare nothing with the ticks before: the motion or the commands were interrupted."""
-        self._commands.restart()
-        self._offsets.restart()
-        self._u, self._model, self._away = None, None, math.nan
-        self._noisiness = self._receding = self._chatter = self._offset = self._saturation = 0.0
+        self._measures.restart()
+        self._away, self._receding = math.nan, 0.0
 
     def update(self, stamp: float, u: Array, model: Model | None, away: float, moved: float = math.inf) -> None:
         """Take in one tick.
@@ -143,56 +103,29 @@ class LoopMonitor:
         moved
             how much farther from its present reference [m] the end effector is than it was in the last tick.
         """
-        self._compare(u, model)
+        self._measures.update(u, model)
         growth, elapsed = min(away - self._away, moved), stamp - self._stamp
         self._away, self._stamp = away, stamp
         if math.isfinite(growth) and elapsed > 0.0:
             self._receding += self._share * (growth / elapsed - self._receding)
-        if self._limits:
-            full = 0.0
-            for value, (lower, upper) in zip(u.tolist(), self._limits, strict=True):
-                if not lower < value < upper:
-                    full = 1.0
-            self._saturation += self._share * (full - self._saturation)
         self._judge(self._is_noisy(model))
-
-    def _compare(self, u: Array, model: Model | None) -> None:
-        """Take c and o of this tick, as far as they are known, into the means."""
-        before, past = self._u, self._model
-        self._u, self._model = u, past if model is None else model
-        if before is None or self._model is None:
-            return
-        by_command = self._model.input_gain @ (u - before)
-        self._chatter = self._commands.update(by_command) / self._dt
-        if self._limits and model is not None and past is not None:
-            unexplained = model.expected - past.expected - model.input_gain @ (model.at - past.at)
-            self._offset = self._offsets.update(unexplained) / self._dt
 
     def _is_noisy(self, model: Model | None) -> bool:
         """Return whether the noise is far above its long-run value."""
         if model is None:
             return bool(int(self.reasons) & int(Reason.LOOP_NOISE))
-        largest, of_largest, long_run, least = 0.0, 0.0, self._long_run, self._least_noise
-        for j, std in enumerate(model.noise.tolist()):
-            if not math.isfinite(std):
-                continue
-            variance = std * std
-            growth = variance / long_run[j]
-            long_run[j] += self._slow_share * (max(variance, least) - long_run[j])
-            if growth > largest:
-                largest, of_largest = growth, std
-        self._noisiness = ratio = math.sqrt(largest)
-        return ratio > self._settings.noise_growth and of_largest > self._settings.noise * self._dt
+        m, settings = self._measures, self._settings
+        return m.noisiness > settings.noise_growth and m.noisiest > settings.noise * self._dt
 
     def _judge(self, noisy: bool) -> None:
         """Decide which conditions hold, and on gain and hold."""
-        settings = self._settings
+        settings, measures = self._settings, self._measures
         conditions = (
             (noisy, Reason.LOOP_NOISE),
             (self._receding > settings.tracking, Reason.LOOP_TRACKING),
-            (self._chatter > settings.chatter, Reason.LOOP_CHATTER),
-            (self._offset > settings.offset, Reason.LOOP_OFFSET),
-            (self._saturation > settings.saturation, Reason.LOOP_SATURATION),
+            (measures.chatter > settings.chatter, Reason.LOOP_CHATTER),
+            (measures.offset > settings.offset, Reason.LOOP_OFFSET),
+            (measures.saturation > settings.saturation, Reason.LOOP_SATURATION),
         )
         reasons = Reason.NONE
         for holds, reason in conditions:

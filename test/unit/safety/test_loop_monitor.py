@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mbrl_ros.config.sections.safety import MonitorSettings
-from mbrl_ros.safety.loop_monitor import LoopMonitor, Model
+from mbrl_ros.safety.loop_measures import CompiledMeasures, LoopMeasures, Model, library
+from mbrl_ros.safety.loop_monitor import LoopMonitor
 from mbrl_ros.safety.state_machine import Reason
 from support.robots import planar_robot
 
@@ -227,3 +228,31 @@ def test_a_mean_extends_over_five_ticks_at_least(rate):
     monitor.update(0.0, np.zeros(N), None, 0.0)
     monitor.update(1.0 / rate, np.zeros(N), None, 0.1 / rate)
     assert monitor.values[Reason.LOOP_TRACKING] <= 0.1 / 5.0 + 1e-12
+
+
+# --- in compiled code ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(library() is None, reason="there is no C++ compiler")
+@pytest.mark.parametrize("n", [1, 3, 7])
+@pytest.mark.parametrize("limited", [True, False])
+def test_the_compiled_measures_are_the_readable_ones(n, limited):
+    random, names = np.random.default_rng(n), ("noisiness", "noisiest", "chatter", "offset", "saturation")
+    limits = (np.full(n, -2.0), np.full(n, 2.0)) if limited else (None, None)
+    given = n, DT, SHARE, 0.01, NOISE**2, *limits
+    readable, compiled = LoopMeasures(*given), CompiledMeasures(library(), *given)
+    for k in range(2000):
+        made = Model(*(random.normal(size=s) for s in ((n, n), n, n, n)))
+        made.noise[:] = np.abs(made.noise)
+        u = random.normal(size=n)
+        for part in (made.noise, made.expected, u):
+            part[random.integers(n)] *= random.choice([1.0, np.nan, np.inf], p=[0.98, 0.01, 0.01])
+        for measures in (readable, compiled):
+            if k % 300 == 299:
+                measures.restart()
+            if k % 900 == 899:
+                measures.reset()
+            measures.update(u.copy(), made if k % 7 else None)
+        found, wanted = ([getattr(measures, name) for name in names] for measures in (compiled, readable))
+        np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-9)
+    assert min(wanted[:3]) > 0.0 and (min(wanted[3:]) > 0.0) is limited
