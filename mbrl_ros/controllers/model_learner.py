@@ -175,7 +175,7 @@ class ModelLearner:
         if self.last is None or abs(stamp - self.last[0] - self.dt) > 0.2 * self.dt:
             return None
         last_stamp, last_x = self.last
-        if not math.isfinite(x.sum() + last_x.sum()):
+        if not math.isfinite(sum(x.tolist()) + sum(last_x.tolist())):  # the sums of numpy take four times as long
             return None
         transition = Transition(last_stamp, last_x, self.history.in_effect(last_stamp), x)
         neighbors = self.history.around(last_stamp)

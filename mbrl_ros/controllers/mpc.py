@@ -88,7 +88,7 @@ class MpcController(TargetTracking):
         if c.excitation.when != "never":
             self._excitation = Excitation(robot, c.excitation, self.dt, self.target_manager.kinematics)
             self.target_manager.least = least_amplitude(c.features)
-        self._stages = np.arange(self.horizon + 1.0)
+        self._stages, self._command_range = np.arange(self.horizon + 1.0), upper - lower
         self._late, self._authority, self._gain = 0, 1.0, 1.0
         self._planned = False
         self._filter = StateFilter(self.dt) if positions else None
@@ -287,7 +287,7 @@ class MpcController(TargetTracking):
         Commands are limited about the present one, not about zero: an arm must go on carrying itself.
         """
         consistency, settings, robot = self.dynamics.consistency, self.dynamics.consistency_settings, self.robot
-        reach = consistency.command_scale(settings) * (robot.command_upper - robot.command_lower)
+        reach = consistency.command_scale(settings) * self._command_range
         self.planner.limit_commands(
             np.maximum(robot.command_lower, u_now - reach), np.minimum(robot.command_upper, u_now + reach)
         )

@@ -198,7 +198,7 @@ class OnlineDynamics:
 
     def learn(self, prediction: Prediction) -> Innovation:
         """Learn from what was predicted last, if all of it is finite; return its innovation."""
-        if not math.isfinite(prediction.regressors.sum() + prediction.y.sum() + prediction.rho):
+        if not math.isfinite(sum(prediction.regressors.tolist()) + sum(prediction.y.tolist()) + prediction.rho):
             self.consistency = self.consistency.after(math.nan, self.nis_bound, self.dt, self.consistency_settings)
             return prediction.innovation
         transition, nis = prediction.transition, prediction.innovation.nis

@@ -73,7 +73,7 @@ class Arrest:
 
     def update_inertia(self, inertia: Array, rotors: Array | None) -> None:
         """Take over M_fit (n, n) of a consistent model and the learned rotor inertia (n,) [kg m^2 or kg]."""
-        if np.isfinite(inertia).all():
+        if inertia is not self.fitted and np.isfinite(inertia).all():
             self.fitted = inertia
         if self._inertia is not None and rotors is not None:
             self._inertia.set_rotor_inertia(rotors)

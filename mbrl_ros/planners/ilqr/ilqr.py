@@ -99,7 +99,7 @@ class IlqrPlanner:
         self._u_hat = self.memory.u_hat[1:]
         self.backend, self.solver = _solver_of(problem, self.memory, settings)
         takes = self.solver if isinstance(self.solver, kernel.CompiledIlqr) else self.memory
-        self._take_dynamics = takes.take_dynamics
+        self._take_dynamics, self._take_parameters = takes.take_dynamics, takes.take_parameters
         self._shapes = (nx,), (nu,), (self.H + 1, cost.np)
         self._step_share, self._eta, self._fresh = 1.0, 0.0, True
         self._singular = False  # whether the last plan's controller is none that a plan could be close to
@@ -172,7 +172,7 @@ class IlqrPlanner:
             self._explain(x0, dynamics, parameters, u_previous)
         memory.x0[:] = x0
         memory.u_previous[:] = u_previous
-        memory.p[:] = parameters
+        self._take_parameters(parameters)
         self._take_dynamics(F, f)
         tick.stages_of_F = stages
         tick.ticks = 0 if self._fresh else ticks

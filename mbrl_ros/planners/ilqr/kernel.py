@@ -67,6 +67,7 @@ class CTick(ctypes.Structure):
     delta: float
     cost: float
     F: int
+    p: int
     work: int
     trace: int
     clock: int | None
@@ -87,7 +88,7 @@ class CompiledIlqr:
         self._work = aligned(library.work_size(numbers.horizon))
         self.tick.work = self._work.ctypes.data
         self._address = ctypes.c_void_p(ctypes.addressof(self.tick))
-        self._trace, self._F = np.zeros((0, 0, 0)), memory.F
+        self._trace, self._F, self._p = np.zeros((0, 0, 0)), memory.F, memory.p
         self._clock, self._now = ctypes.CFUNCTYPE(ctypes.c_double)(), time.perf_counter
         self._found = self._work[library.plan_offset(numbers.horizon) :]  # the trajectory and the gains
         self._kept = self._found.copy()
@@ -95,12 +96,22 @@ class CompiledIlqr:
     def take_dynamics(self, F: Array, f: Array) -> None:
         """Use F (S, nx, nx+nu), f (S, nx) for the next plan; F of many stages is read where it lies."""
         memory = self._memory
-        if len(F) > 1 and F.dtype == np.float64 and F.flags.c_contiguous and F.flags.aligned:
-            self._F, memory.f[: len(f)] = F, f
+        if len(F) > 1 and _readable(F):
+            memory.f[: len(f)] = f
         else:
             memory.take_dynamics(F, f)
-            self._F = memory.F
-        self.tick.F = self._F.__array_interface__["data"][0]
+            F = memory.F
+        if F is not self._F:
+            self._F, self.tick.F = F, F.__array_interface__["data"][0]
+
+    def take_parameters(self, p: Array) -> None:
+        """Use p (H+1, np) for the next plan; it is read where it lies, often the same array in every tick."""
+        if p is self._p:
+            return
+        if not _readable(p):
+            self._memory.take_parameters(p)
+            p = self._memory.p
+        self._p, self.tick.p = p, p.__array_interface__["data"][0]
 
     def plan(self) -> None:
         """See `Solver`."""
@@ -167,6 +178,12 @@ def load(problem: Problem) -> ctypes.PyDLL | None:
         library.divergence_from_last.argtypes = [ctypes.c_void_p]
         library.divergence_from_last.restype = ctypes.c_double
     return library
+
+
+def _readable(array: Array) -> bool:
+    """Return whether compiled code can read the array where it lies."""
+    flags = array.flags
+    return bool(array.dtype == np.float64 and flags.c_contiguous and flags.aligned)
 
 
 def aligned(size: int) -> Array:

@@ -103,6 +103,10 @@ class Memory:
         """Copy the dynamics F (S, nx, nx+nu), f (S, nx) of S stages."""
         self.F[: len(F)], self.f[: len(F)] = F, f
 
+    def take_parameters(self, p: Array) -> None:
+        """Copy the parameters p (H+1, np)."""
+        self.p[:] = p
+
     def arrays(self) -> dict[str, Array]:
         """Give {name: array}, the arrays themselves."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

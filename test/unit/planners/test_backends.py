@@ -69,3 +69,21 @@ def test_options_equal_the_specification(backend, settings, change):
 def same(given, expected, name, tolerance=1e-9):
     scale = 1.0 + np.abs(expected).max()
     assert np.abs(given - expected).max() <= tolerance * scale, name
+
+
+@compiler
+@pytest.mark.parametrize("kind", ["changed in place", "every other column", "float32"])
+def test_parameters_are_read_where_they_lie_or_copied(kind):
+    case = random_case(3, 6, 2, 11, nonlinear=True)
+    planners = [case.planner(backend, iterations=3) for backend in ("compiled", "numpy")]
+    wide = np.zeros((case.parameters.shape[0], 2 * case.parameters.shape[1]))
+    given = {"every other column": wide[:, ::2], "float32": np.zeros(case.parameters.shape, dtype=np.float32)}.get(
+        kind, case.parameters.copy()
+    )
+    u_hat = []
+    for factor in (1.0, 1.3, 0.7):
+        given[:] = factor * case.parameters
+        a, b = (p.plan(case.x0, case.dynamics, given, case.u_previous, 0) for p in planners)
+        same(a.u_hat, b.u_hat, "u_hat")
+        u_hat.append(a.u_hat.copy())
+    assert np.abs(u_hat[0] - u_hat[1]).max() > 1e-6
