@@ -73,7 +73,7 @@ int limiter_watch(const Limiter* p) {
   return found;
 }
 
-// CommandLimiter.limit: `limited`, `last_step` and `fraction`; returns Reason flags
+// CommandLimiter.limit: `previous`, `last_step` and `fraction` after this command; returns Reason flags
 int limiter_limit(Limiter* p) {
   slow_down(p);
   int reasons = guard(p) ? SPEED : 0;
@@ -96,6 +96,7 @@ int limiter_limit(Limiter* p) {
     if (!finite) p->limited[i] = p->previous[i];
     changed = changed || p->limited[i] != p->guarded[i];
     p->last_step[i] = (p->limited[i] - p->previous[i]) / p->share;
+    p->previous[i] = p->limited[i];
   }
   return changed ? reasons | (outside ? LIMIT : RATE) : reasons;
 }

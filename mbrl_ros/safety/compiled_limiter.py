@@ -65,11 +65,18 @@ class CompiledLimiter(CommandLimiter):
             n=n, interface=LIMITER_INTERFACES.index(robot.interface), dt=dt, band_rounding=COMMAND_ROUNDING, **pointers
         )
         self._address = ctypes.c_void_p(ctypes.addressof(self._state))
+        self._shared: tuple[Array, Array, Array] | None = None  # whose values the variables of the same names have
+
+    def _share(self) -> None:
+        """Let the variables have the values of the base class's arrays, which it replaces and never changes."""
+        mine, shared, v = (self.previous, self._last_step, self._fraction), self._shared, self._variables
+        if shared is None or any(a is not b for a, b in zip(mine, shared, strict=True)):
+            v["previous"][:], v["last_step"][:], v["fraction"][:] = self._shared = mine
 
     def watch(self, q: Array) -> tuple[bool, bool]:
         """See `CommandLimiter`."""
-        v = self._variables
-        v["q"][:], v["previous"][:] = q, self.previous
+        self._share()
+        self._variables["q"][:] = q
         found = self._watch(self._address)
         return bool(found & 1), bool(found & 2)
 
@@ -78,14 +85,15 @@ class CompiledLimiter(CommandLimiter):
     ) -> tuple[Array, int]:
         """See `CommandLimiter`."""
         v, state = self._variables, self._state
-        v["u"][:], v["q"][:], v["qd"][:], v["previous"][:] = u, observation.q, observation.qd, self.previous
-        v["last_step"][:], v["fraction"][:] = self._last_step, self._fraction
+        self._share()
+        v["u"][:], v["q"][:], v["qd"][:] = u, observation.q, observation.qd
         if near is not None:
             v["near"][:] = near
         state.with_near, state.slower, state.share = near is not None, slower, share
         reasons: int = self._limit(self._address)
         self._last_step, self._fraction = v["last_step"].copy(), v["fraction"].copy()
-        self.previous = v["limited"].copy()
+        self.previous = v["previous"].copy()
+        self._shared = self.previous, self._last_step, self._fraction
         return self.previous, reasons
 
 

@@ -39,6 +39,7 @@ MEASURES = {
     Reason.LOOP_OFFSET: "offset to and fro [rad/s^2]",
     Reason.LOOP_SATURATION: "share of commands at their limit",
 }
+NO_REASON = Reason.NONE  # to look a member of an enumeration up takes a call in Python 3.11
 FEWEST_AVERAGED = 5  # ticks that a mean extends over, at least
 GAIN_STEPS = 20  # of the gain between 0 and 1: it is told in steps, so that it does not change in every tick
 
@@ -120,15 +121,15 @@ class LoopMonitor:
     def _judge(self, noisy: bool) -> None:
         """Decide which conditions hold, and on gain and hold."""
         settings, measures = self._settings, self._measures
-        conditions = (
-            (noisy, Reason.LOOP_NOISE),
-            (self._receding > settings.tracking, Reason.LOOP_TRACKING),
-            (measures.chatter > settings.chatter, Reason.LOOP_CHATTER),
-            (measures.offset > settings.offset, Reason.LOOP_OFFSET),
-            (measures.saturation > settings.saturation, Reason.LOOP_SATURATION),
+        found = (
+            noisy,
+            self._receding > settings.tracking,
+            measures.chatter > settings.chatter,
+            measures.offset > settings.offset,
+            measures.saturation > settings.saturation,
         )
-        reasons = Reason.NONE
-        for holds, reason in conditions:
+        reasons = NO_REASON
+        for holds, reason in zip(found, MEASURES, strict=True):
             if holds:
                 reasons |= reason
         self.reasons = reasons

@@ -20,6 +20,11 @@ from .fault_watch import FaultWatch
 from .safe_command import SafeCommand
 from .state_machine import GRANTED, PLANNER, TABLE, UNUSABLE, Condition, Guard, Reason, Request, State, Trigger
 
+# to look a member of an enumeration up takes a call in Python 3.11: what every tick needs
+_HOLD, _RAMP_IN, _DEGRADED, _STOPPED = State.HOLD, State.RAMP_IN, State.DEGRADED, (State.FAULT, State.E_STOP)
+_OVERRIDDEN, _FAILED = (Guard.ACTS, Guard.SILENT), DecisionStatus.PLANNER_FAILED
+_NO_REASON, _NOT_FOLLOWING = Reason.NONE, int(Reason.NOT_FOLLOWING)
+_LEFT_WHEN_NOMINAL = tuple(state for state in State if TABLE[state, Condition.NOMINAL] is not state)
 PROBING, PROBING_TIME = 0.1, 0.01  # of the speed limit; [s] at the speed limit that a position command is ahead
 
 
@@ -132,10 +137,10 @@ class Supervisor:
         finite = all(map(math.isfinite, decision.u.tolist()))
         if not finite:
             reasons |= int(Reason.NOT_FINITE)
-        if decision.status is DecisionStatus.PLANNER_FAILED:
+        if decision.status is _FAILED:
             reasons |= PLANNER
         failed = not finite or bool(reasons & PLANNER)
-        if self._guard is Guard.ACTS or self._guard is Guard.SILENT:
+        if self._guard in _OVERRIDDEN:
             reasons |= int(Reason.GUARD)
         unusable = not finite or bool(reasons & UNUSABLE)
         if self._stopped(observation, failed, failed or unusable, reasons):
@@ -146,7 +151,7 @@ class Supervisor:
             return self._safe(observation, reasons)
         reasons |= self._watch.limit_warnings(*self.limiter.watch(observation.q))
         self._judge(reasons)
-        self._probing = bool(reasons & int(Reason.NOT_FOLLOWING))
+        self._probing = bool(reasons & _NOT_FOLLOWING)
         return self._limited(self._requested(decision.u, observation), observation, reasons)
 
     def between(self, u: Array, observation: Observation, share: float) -> Command:
@@ -243,11 +248,11 @@ class Supervisor:
             if self._continuing and self.state is State.RAMP_IN and self.limiter.moving():
                 self._ramp = 1.0  # its reference begins with this motion: to stop it first would be a step
             self._continuing = False
-        return self.state in (State.FAULT, State.E_STOP)
+        return self.state in _STOPPED
 
     def _judge(self, warnings: int) -> None:
         """Advance the ramp and the time without a warning."""
-        if self.state is State.RAMP_IN:
+        if self.state is _RAMP_IN:
             self._ramp = 1.0 if self._ramp_time <= 0.0 else min(1.0, self._ramp + self.dt / self._ramp_time)
             if self._ramp >= 1.0:
                 self._trigger(Condition.RAMPED, self.cause)
@@ -256,31 +261,32 @@ class Supervisor:
             self._trigger(Condition.WARNING, Reason(warnings))
         else:
             self._nominal_ticks += 1
-            if self._nominal_ticks * self.dt >= self.settings.nominal_after:
+            if self.state in _LEFT_WHEN_NOMINAL and self._nominal_ticks * self.dt >= self.settings.nominal_after:
                 self._trigger(Condition.NOMINAL, Reason.NONE)
 
     # --- the command ----------------------------------------------------------------------------------------------
 
     def _requested(self, u: Array, observation: Observation) -> Array:
         """Return the controller's command as far as the state lets it through."""
-        if self.state is State.HOLD:
+        if self.state is _HOLD:
             # An effort that holds comes from the controller, whose target is then to stay; the others come to rest.
             return u if self.robot.interface == "effort" else self.limiter.stopping(observation)
-        if self.state is State.RAMP_IN:
+        if self.state is _RAMP_IN:
             weight = self._ramp**2 * (3.0 - 2.0 * self._ramp)
             rest = self._rest(observation)
             return np.asarray(rest + weight * (u - rest))
         return u
 
     def _limited(self, requested: Array, observation: Observation, reasons: int, share: float = 1.0) -> Command:
-        slower = self.settings.degraded_speed if self.state is State.DEGRADED else 1.0
+        slower = self.settings.degraded_speed if self.state is _DEGRADED else 1.0
         if self._probing:
             slower = min(slower, PROBING)
         near = self._near if self._probing and self.robot.interface == "position" else None
         u, limits = self.limiter.limit(requested, observation, slower, near, share)
         self._safe_acts = False
-        self.safe.applied(u, observation, share, ends=self.state is not State.RAMP_IN)
-        return Command(u, self.state, Reason(reasons | limits))
+        self.safe.applied(u, observation, share, ends=self.state is not _RAMP_IN)
+        why = reasons | limits
+        return Command(u, self.state, Reason(why) if why else _NO_REASON)
 
     def _safe(self, observation: Observation | None, reasons: int) -> Command:
         if not self._safe_acts:
