@@ -94,8 +94,8 @@ class LinearGaussianDynamics:
 
     def at(self, stage: int) -> tuple[Array, Array, Array]:
         """Return F (nx, nx+nu), f (nx,), Sigma (nx, nx) of one stage."""
-        F, f, Sigma = (a[stage if a.shape[0] > 1 else 0] for a in (self.F, self.f, self.Sigma))
-        return F, f, Sigma
+        F, f, Sigma = self.F, self.f, self.Sigma
+        return F[stage if len(F) > 1 else 0], f[stage if len(f) > 1 else 0], Sigma[stage if len(Sigma) > 1 else 0]
 
     def predict(self, x: StateVector, u: CommandVector, stage: int = 0) -> StateVector:
         """Return the mean of x' (nx,)."""

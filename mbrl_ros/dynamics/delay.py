@@ -76,12 +76,10 @@ class CommandHistory:
         return 0.0 if index is None else float(self._stds[index])
 
     def _index(self, stamp: float) -> int | None:
-        latest = stamp + 0.25 * self.dt
-        for index in range(self._newest, self._newest - self._length, -1):  # entry -1 is the last
-            if self._stamps[index] == -math.inf:
-                break
-            if self._stamps[index] <= latest:
-                return index
+        latest, stamps, newest = stamp + 0.25 * self.dt, self._stamps, self._newest
+        for index in range(newest, newest - self._length, -1):  # entry -1 is the last
+            if stamps[index] <= latest:
+                return index if stamps[index] != -math.inf else None  # all that is older is empty, too
         return None
 
     def in_effect(self, stamp: float) -> CommandVector:

@@ -65,13 +65,15 @@ class CompiledLimiter(CommandLimiter):
             n=n, interface=LIMITER_INTERFACES.index(robot.interface), dt=dt, band_rounding=COMMAND_ROUNDING, **pointers
         )
         self._address = ctypes.c_void_p(ctypes.addressof(self._state))
-        self._shared: tuple[Array, Array, Array] | None = None  # whose values the variables of the same names have
+        # the arrays of the base class, which replaces and never changes them, whose values the variables have
+        self._of_previous = self._of_step = self._of_fraction = self._variables["u"]
 
     def _share(self) -> None:
-        """Let the variables have the values of the base class's arrays, which it replaces and never changes."""
-        mine, shared, v = (self.previous, self._last_step, self._fraction), self._shared, self._variables
-        if shared is None or any(a is not b for a, b in zip(mine, shared, strict=True)):
-            v["previous"][:], v["last_step"][:], v["fraction"][:] = self._shared = mine
+        """Let the variables have the values of the base class's arrays."""
+        v, previous, step, fraction = self._variables, self.previous, self._last_step, self._fraction
+        if previous is not self._of_previous or step is not self._of_step or fraction is not self._of_fraction:
+            v["previous"][:], v["last_step"][:], v["fraction"][:] = previous, step, fraction
+            self._of_previous, self._of_step, self._of_fraction = previous, step, fraction
 
     def watch(self, q: Array) -> tuple[bool, bool]:
         """See `CommandLimiter`."""
@@ -91,9 +93,9 @@ class CompiledLimiter(CommandLimiter):
             v["near"][:] = near
         state.with_near, state.slower, state.share = near is not None, slower, share
         reasons: int = self._limit(self._address)
-        self._last_step, self._fraction = v["last_step"].copy(), v["fraction"].copy()
-        self.previous = v["previous"].copy()
-        self._shared = self.previous, self._last_step, self._fraction
+        self._last_step = self._of_step = v["last_step"].copy()
+        self._fraction = self._of_fraction = v["fraction"].copy()
+        self.previous = self._of_previous = v["previous"].copy()
         return self.previous, reasons
 
 

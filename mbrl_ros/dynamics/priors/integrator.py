@@ -60,16 +60,21 @@ class IntegratorPrior(FixedPrior):
 
     def __init__(self, jacobian: Gain, spread: Array):
         super().__init__(spread)
-        self.jacobian = jacobian
+        self._take(jacobian)
+
+    def _take(self, jacobian: Gain) -> None:
+        """Take J (n, 3n), of which every tick needs the part by [q; qd] and that by u."""
+        states = 2 * len(jacobian)
+        self.jacobian, self._by_state, self._by_command = jacobian, jacobian[:, :states], jacobian[:, states:]
 
     def mean(self, x: Array, u: CommandVector) -> JointVector:
         """See `Prior`."""
-        mean: JointVector = self.jacobian[:, : x.size] @ x + self.jacobian[:, x.size :] @ u
+        mean: JointVector = self._by_state @ x + self._by_command @ u
         return mean
 
     def linearize(self, X: Array, U: Array) -> tuple[Array, Gain]:
         """See `Prior`."""
-        mean = X @ self.jacobian[:, : X.shape[1]].T + U @ self.jacobian[:, X.shape[1] :].T
+        mean = X @ self._by_state.T + U @ self._by_command.T
         one = self.jacobian[None]
         return mean, one if len(X) == 1 else np.broadcast_to(one, (len(X), *self.jacobian.shape))
 
@@ -100,9 +105,10 @@ class InertiaPrior(IntegratorPrior):
         """Take M_e for the pose q (n,); see `Prior`."""
         n = q.size
         gain: Gain = np.multiply(self._dt, np.linalg.inv(self._inertia(q)))
-        change = gain - self.jacobian[:, 2 * n :]
-        self.jacobian, self.spread = self.jacobian.copy(), self.spread.copy()
-        self.jacobian[:, 2 * n :] = gain
+        change = gain - self._by_command
+        self._take(self.jacobian.copy())
+        self.spread = self.spread.copy()
+        self._by_command[:] = gain
         self.spread[2 * n : 3 * n] = self._relative * gain.diagonal() * self._scale
         return change
 
