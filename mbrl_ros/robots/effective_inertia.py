@@ -31,13 +31,15 @@ LEAST = 500.0
 class EffectiveInertia:
     """M_e(q) of a robot. `rotor_inertia` (n,) [kg m^2 or kg] is a, what was learned of the rotors.
 
+    `most` (n,) is the largest that a is believed to be.
+
     Raises RobotDescriptionError where the URDF has no usable inertials.
     """
 
     def __init__(self, robot: Robot):
         self._links = JointSpaceInertia(robot)
         self._least = np.zeros(robot.n) if robot.rotor_inertia is None else np.array(robot.rotor_inertia)
-        self._most = np.maximum(self._least, robot.effort_limit / LEAST)
+        self.most = np.maximum(self._least, robot.effort_limit / LEAST)
         self.rotor_inertia = self._least.copy()
 
     def reset(self) -> None:
@@ -59,7 +61,7 @@ class EffectiveInertia:
         inertia = inverse_gain(gain)
         if inertia is not None:
             beyond = ROTOR_SHARE * (inertia - self._links(q)).diagonal()
-            self.rotor_inertia += ROTOR_RATE * (np.clip(beyond, self._least, self._most) - self.rotor_inertia)
+            self.rotor_inertia += ROTOR_RATE * (np.clip(beyond, self._least, self.most) - self.rotor_inertia)
 
 
 def inverse_gain(gain: Array) -> Array | None:

@@ -1,23 +1,30 @@
 r"""The safe effort "arrest": it brings an arm to rest and carries it; no friction or load is known.
 
-    u = u_c + M_s (a_r - c (qd - v_r) - c^2/3 (q - q_r)) - w,      w <- w + dt c^3/27 M_s (q - q_r)
+    u = u_c + M_s (a_r - c (qd - v_r) - c^2/3 (q - q_r)) - w,      w <- w + dt c^3/27 M_i (q - q_r)
 
 u_c = u_mean + lift(q): u_mean is the exponential mean of the commands (time constant supervisor.mean_time), which
 carried the arm until now; lift(q) takes out what accelerated it and brings it to the present pose
 (gravity_correction.py). The reference (q_r, v_r, a_r) starts at the arm's state and brakes every joint with its
 acceleration limit, so the arm stops within its braking distance and no joint is decelerated by more. A joint that is
 faster than its limit brakes within the distance it would need at its limit. About the reference the law places a
-triple pole at c/3 wherever M_s = M:
+triple pole at c/3 wherever M_i = M_s = M:
 
     qdd = a_r - c ed - c^2/3 e - c^3/27 int e,      e = q - q_r,  ed = qd - v_r
 
-With M = r M_s it is stable for r < 9 (Routh); delay and lag limit r from below. M_s is therefore never less than the
-links' inertia at the present pose,
+With M = r M_s and M_i = k M_s it is stable for r k < 9 (Routh); delay and lag limit r from below. M_s is therefore
+never less than the links' inertia at the present pose,
 
     M_s = L max(1, L^-1 M_fit L^-T) L^T,     M_e(q) = L L^T
 
 with M_e of robots/effective_inertia.py, learned rotor inertia included, and M_fit the inverse of the input gain of
 the last fit whose model was consistent; max acts on the eigenvalues, which are limited to LARGEST_RATIO.
+
+A rotor that is not learned yet may outweigh the links of a wrist some forty times. The integral therefore reckons with
+A, UNKNOWN_ROTORS of the largest rotor inertia that effective_inertia.py believes, h / LEAST with the effort limits h:
+
+    M_i = M_s (M_s + diag(A))^-1 M_s.
+
+The law is then stable for every M < 9 (M_s + diag(A)). Where the links outweigh A, M_i is M_s.
 
 w is the torque that u_c lacks, after a change of load. It is not integrated for a joint whose command is
 at its limit and never exceeds the limit. If such a joint moves faster than SWINGING_SPEED, its reference is where the
@@ -42,6 +49,7 @@ from ..types import Array, Observation
 from .gravity_correction import REFRESH, GravityCorrection
 
 LARGEST_RATIO = 4.0  # M_s over M_e: a fit that takes friction for inertia must not shake a light joint
+UNKNOWN_ROTORS = 0.5  # of the largest believed: all of them would make the integral slower than it must be
 
 
 class Arrest:
@@ -61,7 +69,7 @@ class Arrest:
         self._weight, self._stateless_ticks, self._ticks = 0.0, 0, 0
         self._q: Array | None = None  # q_r, None before the law begins
         self._v, self._w = np.zeros(robot.n), np.zeros(robot.n)
-        self._M = np.zeros((robot.n, robot.n))
+        self._M = self._M_i = np.zeros((robot.n, robot.n))
         self._gravity = None if self._inertia is None else GravityCorrection(robot, settings.mean_time)
         self._lift: Array = np.zeros(robot.n)
         self._pose: tuple[Array, Array] | None = None  # q, qd of the newest state
@@ -132,6 +140,7 @@ class Arrest:
         self._pose = observation.q, observation.qd
         if self._ticks % self._every == 0:
             self._M = self.inertia(observation.q)
+            self._M_i = self.integral_inertia(self._M)
             self._lift = self._lift_at(observation.q)
         self._ticks += 1
         slower = self._v - np.clip(self._v, -self._braking, self._braking)
@@ -140,7 +149,7 @@ class Arrest:
         feedback = c * (observation.qd - self._v) + c**2 / 3.0 * e
         u: Array = self.mean + self._lift + self._M @ (a - share * feedback) - self._w
         self._q, self._v = self._q + 0.5 * self.dt * (slower + self._v), slower
-        limit, change = self.robot.effort_limit, self.dt * share**2 * c**3 / 27.0 * (self._M @ e)
+        limit, change = self.robot.effort_limit, self.dt * share**2 * c**3 / 27.0 * (self._M_i @ e)
         winding = (np.abs(u) >= limit) & (np.sign(u) == -np.sign(change))
         self._w = np.clip(self._w + np.where(winding, 0.0, change), -limit, limit)
         # the reference must not run away from an arm that was thrown and cannot follow
@@ -187,3 +196,10 @@ class Arrest:
         half = least @ modes
         inertia: Array = (half * np.clip(ratio, 1.0, LARGEST_RATIO)) @ half.T
         return inertia
+
+    def integral_inertia(self, inertia: Array) -> Array:
+        """Return M_i (n, n) [kg m^2 or kg] for M_s (n, n), `inertia`."""
+        assert self._inertia is not None, "the robot's links have no usable inertia"
+        M: Array = inertia @ np.linalg.solve(inertia + np.diag(UNKNOWN_ROTORS * self._inertia.most), inertia)
+        symmetric: Array = 0.5 * (M + M.T)
+        return symmetric

@@ -128,7 +128,8 @@ class SafeCommand:
         n, settings, nothing = self._robot.n, self._settings, np.zeros((self._robot.n, self._robot.n))
         if self.arrest is not None:
             M, c = self.arrest.inertia(q), settings.arrest_rate
-            return LinearEffort(self.arrest.carrying_at_rest, M, c * M, c**2 / 3.0 * M, c**3 / 27.0 * M, True)
+            integral = c**3 / 27.0 * self.arrest.integral_inertia(M)
+            return LinearEffort(self.arrest.carrying_at_rest, M, c * M, c**2 / 3.0 * M, integral, True)
         if settings.safe_effort == "zero":
             return LinearEffort(np.zeros(n), nothing, nothing, nothing, nothing, False)
         mean = {"damp": np.zeros(n), "hold": self._mean}.get(settings.safe_effort)

@@ -161,7 +161,7 @@ def test_it_is_the_law_of_the_supervisor():
         inertia=inertia,
         damping=c * inertia,
         stiffness=c**2 / 3.0 * inertia,
-        integral=c**3 / 27.0 * inertia,
+        integral=c**3 / 27.0 * arrest.integral_inertia(inertia),
         velocity=robot.velocity_limit,
         acceleration=robot.acceleration_limit,
         lower=robot.command_lower,
@@ -273,7 +273,7 @@ def test_the_law_brings_a_simulated_arm_to_rest_like_the_supervisors():
             inertia=inertia,
             damping=c * inertia,
             stiffness=c**2 / 3.0 * inertia,
-            integral=c**3 / 27.0 * inertia,
+            integral=c**3 / 27.0 * arrest.integral_inertia(inertia),
             velocity=robot.velocity_limit,
             acceleration=robot.acceleration_limit,
             lower=robot.command_lower,
@@ -281,7 +281,7 @@ def test_the_law_brings_a_simulated_arm_to_rest_like_the_supervisors():
             largest_step=robot.command_upper - robot.command_lower,
         )
         law = make_law(told, gravity, np.zeros(7))
-        for k in range(400):
+        for k in range(600):
             u = arrest.command(Observation(k * PERIOD, state.q, state.qd))
             if ours:
                 u = law.command(PERIOD, JointStates(state.q, state.qd, k * PERIOD, k * PERIOD))

@@ -6,7 +6,9 @@ import pytest
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.config.sections.safety import SupervisorSettings
 from mbrl_ros.robots import load_robot
-from mbrl_ros.safety.arrest import LARGEST_RATIO, Arrest
+from mbrl_ros.robots.effective_inertia import LEAST
+from mbrl_ros.safety.arrest import LARGEST_RATIO, UNKNOWN_ROTORS, Arrest
+from mbrl_ros.safety.safe_command import SafeCommand
 from mbrl_ros.safety.state_machine import Reason, Request, State
 from mbrl_ros.safety.supervisor import Supervisor
 from mbrl_ros.types import Decision, DecisionStatus, Observation
@@ -28,10 +30,18 @@ def at(q, qd, stamp=0.0):
 
 
 class Joint:
-    """A double integrator of inertia M_s / `ratio`: the law assumes `ratio` times its inertia; `load` [N m]."""
+    """A double integrator of inertia M_s / `ratio`: the law assumes `ratio` times its inertia; `load` [N m].
 
-    def __init__(self, ratio=1.0, *, speed=0.0, load=0.0, carried=0.0, dt=DT, stops=(-np.inf, np.inf), **settings):
-        self.arrest = Arrest(one_joint(), SupervisorSettings(**settings), dt)
+    `rotor` [kg m^2] is A, the rotor inertia that the integral reckons with; the effort limit is moved out of the way.
+    """
+
+    def __init__(
+        self, ratio=1.0, *, speed=0.0, load=0.0, carried=0.0, dt=DT, stops=(-np.inf, np.inf), rotor=0.0, **settings
+    ):
+        self.arrest = Arrest(
+            one_joint(effort=max(1e-6, LEAST * rotor / UNKNOWN_ROTORS)), SupervisorSettings(**settings), dt
+        )
+        self.arrest.robot = one_joint()
         self.arrest.reset(np.array([carried]))
         self.inertia, self.load, self.stops = INERTIA / ratio, load, stops
         self.q, self.qd, self.dt = 0.0, speed, dt
@@ -76,6 +86,35 @@ def test_it_is_stable_up_to_nine_times_the_assumed_inertia(ratio, grows):
     speeds = np.abs(Joint(ratio, speed=0.5, dt=0.001).run(12.0).speeds)
     early, late = speeds[2000:4000].max(), speeds[-2000:].max()
     assert (late > 1.3 * early) == grows and (late < 0.8 * early) == (not grows)
+
+
+@pytest.mark.parametrize("share, grows", ((1.0, False), (8.0, False), (10.0, True)))
+def test_it_is_stable_with_any_rotor_that_is_believed_before_it_is_learned(share, grows):
+    """M_s is that of the links, A five times as much, M = `share` (M_s + A); the limit is 9 (M_s + A)."""
+    joint = Joint(1.0 / (6.0 * share), speed=0.2, dt=0.001, rotor=5.0 * INERTIA).run(90.0)
+    speeds = np.abs(joint.speeds)
+    early, late = speeds[15000:30000].max(), speeds[-15000:].max()
+    assert (late > 1.3 * early) == grows and (late < 0.8 * early) == (not grows)
+
+
+def test_coupled_joints_whose_rotors_nobody_knows_come_to_rest():
+    """Two joints, M = M_s + diag(A), A up to 30 times M_s in one combination; and the guard is told the same."""
+    robot, pose = one_joint(n=2), np.array([0.3, 1.2])
+    law = SafeCommand(one_joint(n=2, effort=LEAST / UNKNOWN_ROTORS), SupervisorSettings(), DT)  # A = 1 kg m^2
+    arrest, c = law.arrest, SupervisorSettings().arrest_rate
+    arrest.robot = robot
+    arrest.reset(np.zeros(2))
+    assumed = arrest.inertia(pose)
+    inertia = assumed + np.eye(2)
+    assert np.linalg.eigvals(np.linalg.solve(assumed, inertia)).real.max() > 10.0
+    q, qd, speeds = pose, np.array([0.5, -0.5]), []
+    for _ in range(round(20.0 / DT)):
+        qdd = np.linalg.solve(inertia, arrest.command(at(q, qd)))
+        q, qd = q + DT * (qd + 0.5 * DT * qdd), qd + DT * qdd
+        speeds.append(np.abs(qd).max())
+    assert max(speeds[-200:]) < 0.02 and max(speeds) <= 0.8
+    integral = law.linear_effort(pose).integral
+    np.testing.assert_allclose(integral, c**3 / 27.0 * assumed @ np.linalg.solve(inertia, assumed), rtol=1e-9)
 
 
 @pytest.mark.parametrize("speed", (0.05, 1.0, -2.5))
