@@ -2,7 +2,9 @@
 
 Both get the same messages in the same order. What the reader accepts the node must answer, once; what it refuses must
 cause no command; and in the end /diagnostics must hold the reader's counts. No clock is read: waiting ends with the
-answer, and by time only where none comes.
+answer, and by time only where none comes. In lockstep no command goes out without a complete state: the arm goes on
+under the last one, and after IN_PROCESS_TIMEOUT, when in real time the safe command would have begun, its way is judged
+from where a state is complete again.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ class DdsMessages:
         self._gate = InputGate("joint_states", timeout=IN_PROCESS_TIMEOUT, clock="stamps")
         self._mirror = JointStateReader(side.robot, self._gate)
         self._states, self._falls = StateMaker(IN_PROCESS_RATE, side.robot, 1.0), FallJudge(side.robot)
-        self._period = 0
+        self._period = self._silent = 0  # periods, and those since the last complete state
         child = Child(
             "mpc_node",
             domain,
@@ -107,7 +109,12 @@ class DdsMessages:
                 self.cell.messages, self.cell.dds = self.cell.messages + wrong, self.cell.dds + wrong
                 if not self._exchange(messages):
                     return
-                fell |= self._falls.fell(self._states.plant.truth.tip)
+                truth = self._states.plant.truth
+                if self._silent > IN_PROCESS_TIMEOUT * IN_PROCESS_RATE:
+                    self.cell.largest = max(self.cell.largest, self._falls.largest)
+                    self._falls.begin(truth.q, truth.qd)
+                    self._falls.allow(begun, goal)
+                fell |= self._falls.fell(truth.tip)
             self.cell.falls += fell
             self.cell.largest = max(self.cell.largest, self._falls.largest)
             progress(sent)
@@ -118,6 +125,7 @@ class DdsMessages:
         for message in messages:
             if (stamp := self._send(message)) is not None:
                 expected, self._asked = stamp, self._asked + 1
+        self._silent = 0 if expected is not None else self._silent + 1
         side = self._side
         if expected is not None and not side.wait_until(lambda: side.answered >= expected - 1e-6, ANSWER_PATIENCE):
             self.cell.unrecovered += 1
