@@ -4,7 +4,7 @@ Times are seconds since the start. The arm first holds still for `HOLD` seconds;
 `SLOT` seconds in which the reference moves and then rests; the payload comes `PAYLOAD_AFTER` seconds into the slot of
 the last target before it, while the arm rests. Before every image slot the arm returns to its last end-effector target;
 then the camera jumps to a new pose, and the controller learns how the image moves and brings the marker to a place in
-the image that some joint position reaches.
+the image that some joint position reaches. A slow arm gets more time for both.
 
 Targets are drawn from what the arm can reach and hold with the payload (references/workspace.py); the payload, the
 tolerance and the cameras' distance are in proportion to the arm (proportions.py).
@@ -35,6 +35,7 @@ STUCK = 400  # draws without a next target until all targets are drawn anew
 EASY, AS_AT_START = 0.35, 0.8  # of the Jacobian's singular values, the least over the largest; of that at the start
 TURNED = 0.1  # of the tip's largest speed in the image: the least one, in any direction
 IMAGE_SWING, IMAGE_MOTION = 0.4, 2.0  # [rad or m] the same for an image target, and in this time [s]
+RETURN_WAY, RETURN_REST = 0.9, 1.0  # [rad or m] by which an image target may have moved a joint; [s]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -71,9 +72,18 @@ class Scenario:
         return [slot for slot in self.slots if slot.kind == kind]
 
 
-def full_duration() -> float:
-    """Return how long the whole scenario takes [s]."""
-    return HOLD + SLOT * (BEFORE + AFTER) + (RETURN_SLOT + IMAGE_SLOT) * CAMERAS
+def full_duration(further: float = 0.0) -> float:
+    """Return how long the whole scenario takes [s]; `further` [s] as of further_time."""
+    return HOLD + SLOT * (BEFORE + AFTER) + (RETURN_SLOT + IMAGE_SLOT + 2.0 * further) * CAMERAS
+
+
+def further_time(robot: Robot, settings: ReferenceSettings) -> float:
+    """Return how much more time [s] than usual an arm gets for an image target, and for the way back from one.
+
+    After that way it rests. A joint cannot have gone farther than a reference takes it within IMAGE_SLOT.
+    """
+    slowest = float((settings.velocity_fraction * robot.velocity_limit).min())
+    return max(0.0, RETURN_REST + min(RETURN_WAY / slowest, IMAGE_SLOT) - RETURN_SLOT)
 
 
 def build_scenario(
@@ -114,27 +124,34 @@ def build_scenario(
     for what, given in (("payload", payload_kg), ("duration", duration)):
         if given is not None and not 0.0 <= given < np.inf:
             raise ConfigurationError(f"the {what} must be a finite number of at least 0, got {given:g}", key=what)
-    before, after, cameras = _slots_within(full_duration() if duration is None else duration, camera is not None)
+    settings = reference or ReferenceSettings()
+    more = further_time(robot, settings)
+    before, after, cameras = _slots_within(duration, more, camera is not None)
     usual = Proportions(robot)
     load = usual.payload_kg if payload_kg is None else payload_kg
     work = Workspace(robot, Holding(robot, load), np.random.default_rng(seed))
-    settings = reference or ReferenceSettings()
     points, q = _points(work, settings, q_start, before + after)
     slots = [Slot("point", HOLD + SLOT * i, HOLD + SLOT * (i + 1), p) for i, p in enumerate(points)]
     p, t = points[-1], slots[-1].end
     if camera is not None:
         for _ in range(cameras):
             pose = _camera_pose(work, q, usual.distances, camera)
-            slots.append(Slot("return", t, t + RETURN_SLOT, p))
-            t += RETURN_SLOT
-            slots.append(Slot("features", t, t + IMAGE_SLOT, _image_target(work, settings, q, pose, camera), pose))
-            t += IMAGE_SLOT
+            slots.append(Slot("return", t, t + RETURN_SLOT + more, p))
+            t = slots[-1].end
+            target = _image_target(work, settings, q, pose, camera)
+            slots.append(Slot("features", t, t + IMAGE_SLOT + more, target, pose))
+            t = slots[-1].end
     payload_time = HOLD + SLOT * (before - 1) + PAYLOAD_AFTER if load > 0.0 else None
     return Scenario(seed, t, tuple(slots), load, payload_time, usual.tolerance)
 
 
-def _slots_within(duration: float, images: bool) -> tuple[int, int, int]:
-    """Return how many targets before and after the payload, and how many cameras, fit into `duration` [s]."""
+def _slots_within(duration: float | None, more: float, images: bool) -> tuple[int, int, int]:
+    """Return how many targets before and after the payload, and how many cameras, fit into `duration` [s].
+
+    `more` [s] as of further_time. None: all of them.
+    """
+    if duration is None:
+        return BEFORE, AFTER, CAMERAS if images else 0
     shortest = HOLD + 2 * SLOT
     if duration < shortest:
         raise ConfigurationError(
@@ -145,7 +162,7 @@ def _slots_within(duration: float, images: bool) -> tuple[int, int, int]:
         )
     points = min(BEFORE + AFTER, int((duration - HOLD) / SLOT + 1e-9))
     after = min(AFTER, max(1, points - BEFORE))
-    cameras = int((duration - HOLD - SLOT * points) / (RETURN_SLOT + IMAGE_SLOT) + 1e-9) if images else 0
+    cameras = int((duration - HOLD - SLOT * points) / (RETURN_SLOT + IMAGE_SLOT + 2.0 * more) + 1e-9) if images else 0
     return points - after, after, min(CAMERAS, cameras)
 
 

@@ -1,5 +1,6 @@
 """The demo in proportion to its arm."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -90,6 +91,23 @@ def test_an_arm_that_moves_in_a_plane_is_not_watched_along_it():
     scenario = build_scenario(robot, starting_posture(robot), 2, camera=CameraSettings())
     for slot in scenario.slots_of("features"):
         assert abs(slot.camera.rotation[1, 2]) > 0.05  # towards or away from the plane, by 3 degrees or more
+
+
+def test_a_slow_arm_has_the_time_for_image_targets_and_for_the_way_back():
+    robot = spatial(0.5)
+    slow = dataclasses.replace(robot, velocity_limit=np.full(robot.n, 0.5))
+
+    def times(robot, kind, **options):
+        scenario = build_scenario(robot, starting_posture(robot), 2, camera=CameraSettings(), **options)
+        return [slot.end - slot.start for slot in scenario.slots_of(kind)]
+
+    np.testing.assert_allclose(times(robot, "return"), [2.0] * 5)
+    np.testing.assert_allclose(times(robot, "features"), [5.0] * 5)
+    np.testing.assert_allclose(times(slow, "return"), [0.9 / 0.25 + 1.0] * 5)  # 0.9 rad at half the limit, and a rest
+    np.testing.assert_allclose(times(slow, "features"), [5.0 + 0.9 / 0.25 - 1.0] * 5)
+    slowest = dataclasses.replace(robot, velocity_limit=np.full(robot.n, 0.2))
+    np.testing.assert_allclose(times(slowest, "return"), [6.0] * 5)  # back from where it can have gone
+    assert len(times(slow, "features", duration=22.0 + 2 * 15.0)) == 2
 
 
 def scara():
