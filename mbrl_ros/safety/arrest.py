@@ -24,7 +24,8 @@ A, UNKNOWN_ROTORS of the largest rotor inertia that effective_inertia.py believe
 
     M_i = M_s (M_s + diag(A))^-1 M_s.
 
-The law is then stable for every M < 9 (M_s + diag(A)). Where the links outweigh A, M_i is M_s.
+The law is then stable for every M < 9 (M_s + diag(A)). Where the links outweigh A, M_i is nearly M_s; elsewhere what
+u_c lacks is found later, in some 9 (1 + A / M_s) / c. A stays when a rotor is learned: no more than half of it is.
 
 w is the torque that u_c lacks, after a change of load. It is not integrated for a joint whose command is
 at its limit and never exceeds the limit. If such a joint moves faster than SWINGING_SPEED, its reference is where the
