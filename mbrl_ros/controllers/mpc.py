@@ -122,8 +122,7 @@ class MpcController(TargetTracking):
     def hold(self, observation: Observation) -> None:
         """Come to rest and forget every target; what was learned stays."""
         self.target_manager.hold(observation.q, observation.qd, observation.stamp)
-        # while the safe command went out, the plan could want whatever it liked: it is no beginning for the next one
-        self._planned = False
+        self._planned = False  # the last plan may have wanted anything while the safe command went out
 
     def resume(self, observation: Observation, command: CommandVector) -> None:
         """Continue after an interruption at whose end `command` (nu,) was in effect; see `Controller`."""
