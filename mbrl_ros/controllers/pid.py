@@ -4,7 +4,8 @@ r"""The controller `pid`: joint PID with a nominal gravity model, the baseline t
 
 for the effort interface, with g from the URDF's masses times `mass_scale` and w (n,) the effort limits over their
 largest, so that one set of gains serves strong and weak joints. Anti-windup: the integral stands still while its joint
-is saturated (conditional integration; Astrom & Hagglund 2006, section 3.5). Image targets need more than a joint PID.
+is saturated (conditional integration; Astrom & Hagglund 2006, section 3.5), and while another command acts, that of a
+limit or the safe command. Image targets need more than a joint PID.
 """
 
 from __future__ import annotations
@@ -45,11 +46,12 @@ class PidController(EffortTracking):
         super().__init__(robot, configuration, "pid")
         self._gains, self._gravity = gains, gravity(robot, gains.mass_scale)
         self._weight = robot.effort_limit / robot.effort_limit.max()
-        self._integral = np.zeros(self.n)
+        self._integral = self._before = np.zeros(self.n)  # now, and before the last step
+        self._u: Array = np.zeros(self.n)  # of the last step, within its limits
 
     def reset(self, observation: Observation) -> None:
         """Rest where the robot is, with an empty integral."""
-        self._integral = np.zeros(self.n)
+        self._integral = self._before = np.zeros(self.n)
         self.target_manager.reset(observation.q, observation.stamp)
 
     def effort(self, observation: Observation, q: Array, qd: Array, qdd: Array) -> Array:
@@ -57,10 +59,11 @@ class PidController(EffortTracking):
         g, error = self._gains, q - observation.q
         gravity = np.array(self._gravity(observation.q)).ravel()
         u: Array = gravity + self._weight * (g.kp * error + g.ki * self._integral + g.kd * (qd - observation.qd))
-        within = np.clip(u, self.robot.command_lower, self.robot.command_upper) == u
+        self._u, self._before = np.clip(u, self.robot.command_lower, self.robot.command_upper), self._integral
         if np.isfinite(u).all():
-            self._integral += np.where(within, error * self.dt, 0.0)
+            self._integral = self._integral + np.where(self._u == u, error * self.dt, 0.0)
         return u
 
     def record(self, stamp: float, command: Array) -> None:
-        """Do nothing: nothing is learned."""
+        """Take the integral's last step back where another command (n,) acted; see `Controller`."""
+        self._integral = np.where(command == self._u, self._integral, self._before)

@@ -109,6 +109,8 @@ def _is_present(name: str) -> bool:
         return (SHARED / name).is_file()
     if name.startswith("package "):
         return _prefix(name.removeprefix("package ")) is not None
+    if not all(map(str.isidentifier, name.split("."))):
+        raise ValueError(f"{name!r} is no Python module, so that what needs it would never run")
     return importlib.util.find_spec(name.partition(".")[0]) is not None and importlib.util.find_spec(name) is not None
 
 

@@ -52,6 +52,8 @@ def test_a_need_that_is_missing_is_the_reason_of_the_skip():
     assert mark.args == (True,)
     assert "no_such_module" in mark.kwargs["reason"] and "no_such_recording" in mark.kwargs["reason"]
     assert needs("pytest").mark.args == (False,)
+    with pytest.raises(ValueError, match="no-module"):
+        needs("no-module")
 
 
 def test_two_processes_never_hold_the_same_domain():

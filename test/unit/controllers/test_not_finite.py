@@ -55,7 +55,7 @@ def test_the_controller_goes_on_as_if_it_had_not_been(interface, part):
     assert estimate is None or np.isfinite(estimate.ticks)
 
 
-@needs("adam-robotics")
+@needs("adam")
 def test_the_pid_keeps_its_integral():
     controller = build_controller(planar_robot(), Configuration.from_flat({"control.controller": "pid"}))
     controller.reset(observed(0))
@@ -63,6 +63,20 @@ def test_the_pid_keeps_its_integral():
     assert controller.step(spoiled(observed(1), "qd")).status is DecisionStatus.PLANNER_FAILED
     decision = controller.step(observed(2))
     assert decision.status is DecisionStatus.OK and np.isfinite(decision.u).all()
+
+
+@needs("adam")
+def test_the_pids_integral_stands_still_while_another_command_acts():
+    """Two seconds under a safe command, away from the target; then it goes on from the effort that it had."""
+    controller = build_controller(planar_robot(), Configuration.from_flat({"control.controller": "pid"}))
+    away = [Observation(1.0 + k * DT, np.full(2, 0.005), np.zeros(2)) for k in range(450)]
+    controller.reset(Observation(1.0, np.zeros(2), np.zeros(2)))
+    efforts = []
+    for k, observation in enumerate(away):
+        efforts.append(controller.step(observation).u)
+        controller.record(observation.stamp, efforts[-1] if k >= 400 else efforts[-1] + 1.0)
+    np.testing.assert_allclose(efforts[1:401], efforts[:1] * 400, rtol=1e-12)
+    assert np.abs(efforts[-1] - efforts[400]).min() > 0.05 * np.abs(efforts[400]).max() > 0.0
 
 
 def test_wrong_calls_are_errors_that_name_what_was_wrong():
