@@ -72,9 +72,9 @@ class Scenario:
         return [slot for slot in self.slots if slot.kind == kind]
 
 
-def full_duration(further: float = 0.0) -> float:
-    """Return how long the whole scenario takes [s]; `further` [s] as of further_time."""
-    return HOLD + SLOT * (BEFORE + AFTER) + (RETURN_SLOT + IMAGE_SLOT + 2.0 * further) * CAMERAS
+def full_duration() -> float:
+    """Return how long the whole scenario takes [s] for an arm that is not slow (further_time)."""
+    return HOLD + SLOT * (BEFORE + AFTER) + (RETURN_SLOT + IMAGE_SLOT) * CAMERAS
 
 
 def further_time(robot: Robot, settings: ReferenceSettings) -> float:
