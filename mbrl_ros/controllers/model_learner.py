@@ -95,11 +95,15 @@ class ModelLearner:
         self._kept.clear()
         self.last = None
 
-    def resume(self, command: CommandVector) -> None:
-        """Continue after an interruption at whose end `command` (nu,) was in effect; what was learned stays."""
+    def resume(self, command: CommandVector, *, held: bool = False) -> None:
+        """Continue after an interruption at whose end `command` (nu,) was in effect; what was learned stays.
+
+        `held`: it has acted since the last state, so the transition from there is learned.
+        """
         self.history.reset(command)
         self.delay.interrupt()
-        self.last = None
+        if not held:
+            self.last = None
 
     def skip_transition(self, forget: float = 0.0) -> None:
         """Learn nothing in the next tick, and forget what was learned in the last `forget` [s], or a little more."""

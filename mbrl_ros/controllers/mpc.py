@@ -124,11 +124,11 @@ class MpcController(TargetTracking):
         self.target_manager.hold(observation.q, observation.qd, observation.stamp)
         self._planned = False  # the last plan may have wanted anything while the safe command went out
 
-    def resume(self, observation: Observation, command: CommandVector) -> None:
+    def resume(self, observation: Observation, command: CommandVector, *, held: bool = False) -> None:
         """Continue after an interruption at whose end `command` (nu,) was in effect; see `Controller`."""
         if self.learner.last is not None:
             self._exploration.postpone(observation.stamp - self.learner.last[0])
-        self.learner.resume(command)
+        self.learner.resume(command, held=held)
         if self._excitation is not None:
             self._excitation.interrupt(observation.stamp)
         self._begin_plan()

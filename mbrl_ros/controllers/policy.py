@@ -160,9 +160,9 @@ class PolicyController(TargetTracking):
         """Come to rest and forget every target."""
         self.teacher.mpc.hold(observation)
 
-    def resume(self, observation: Observation, command: CommandVector) -> None:
+    def resume(self, observation: Observation, command: CommandVector, *, held: bool = False) -> None:
         """Continue after an interruption at whose end `command` (nu,) was in effect; see `Controller`."""
-        self.teacher.mpc.resume(observation, command)
+        self.teacher.mpc.resume(observation, command, held=held)
         self._restart(command)
 
     def skip_transition(self, forget: float = 0.0) -> None:

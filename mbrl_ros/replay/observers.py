@@ -59,7 +59,7 @@ class PassiveObserver:
         """See `Controller`."""
         self.learner.reset(observation)
 
-    def resume(self, observation: Observation, command: Array) -> None:
+    def resume(self, observation: Observation, command: Array, *, held: bool = False) -> None:
         """Continue with the recorded command that is in effect, whatever `command` of this replay is."""
         self.learner.resume(self.learner.history.computed_at(observation.stamp))
 
@@ -144,6 +144,7 @@ class NullSupervisor:
 
     def __init__(self) -> None:
         self.state, self.cause = State.ACTIVE, Reason.NONE
+        self.held_by_guard: Array | None = None
         self.settings = SupervisorSettings()
         self.resuming, self.rejoining, self.unready, self.refusal = False, False, "", ""
 

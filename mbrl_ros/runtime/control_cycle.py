@@ -110,11 +110,10 @@ class ControlCycle:
 
     def forget(self) -> None:
         """Forget everything, as a process that was started anew."""
-        self._observation, self._last_command = None, None
+        self._observation, self._last_command, self._beginning = None, None, True
         self.supervisor.reset(None)
         self.supervisor.forget_inertia()
         self._applied.forget()
-        self.begin()
 
     def end(self) -> None:
         """Send the safe command, the last one until the next activation: the node was deactivated."""
@@ -248,7 +247,8 @@ class ControlCycle:
                 self.age.reset()
             if cause is not Reason.NOT_FOLLOWING:
                 following.restart()
-            self.controller.resume(observation, self._in_effect)
+            held = None if cause else self.supervisor.held_by_guard
+            self.controller.resume(observation, self._in_effect if held is None else held, held=held is not None)
             if self.supervisor.state is State.HOLD:
                 self.controller.hold(observation)
             self._applied.restart()

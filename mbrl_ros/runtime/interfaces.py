@@ -136,6 +136,7 @@ class CommandSupervisor(Protocol):
 
     state: State
     cause: Reason
+    held_by_guard: Array | None
 
     @property
     def settings(self) -> SupervisorSettings:

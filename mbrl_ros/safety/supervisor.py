@@ -40,7 +40,8 @@ class Command:
 class Supervisor:
     """Filters the commands of one control loop with the period `dt` [s].
 
-    `state` and `cause`, the reason of its last change, may be read at any time from any thread.
+    `state` and `cause`, the reason of its last change, may be read at any time from any thread. `held_by_guard`
+    is the command (n,) with which the guard holds the arm at rest, None where it does not.
     """
 
     def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float):
@@ -53,6 +54,7 @@ class Supervisor:
         self._ramp_time = settings.ramp_time_effort if robot.interface == "effort" else settings.ramp_time
         self.state, self.cause = State.HOLD, Reason.NONE
         self._guard = Guard.FORWARDS  # also where there is none
+        self.held_by_guard: Array | None = None
         self._begun = False  # whether the first tick or request has been
         self._recovering = self._held = False  # whether decisions were missing, or not used because of HELD
         self._safe_acts = False  # whether the last command was the safe one
@@ -191,6 +193,7 @@ class Supervisor:
         While it acts or is silent, the safe command is returned; then the controller begins as after missing states.
         """
         self._guard = guard
+        self.held_by_guard = command if guard is Guard.ACTS and speed is None else None
         if guard is Guard.SILENT and not self._safe_acts:
             self._continuing = self.state in (State.ACTIVE, State.DEGRADED)
         if command is not None:

@@ -25,15 +25,16 @@ class Echo:
         self.targets_accepted = self.targets_adopted = 0
         self.joins = TrajectoryJoins(self.robot, 0.005)
         self.n, self.steps, self.resets, self.resumed, self.recorded, self.fail = n, [], 0, [], [], False
-        self.rejoined = []
+        self.rejoined, self.carried = [], []
         self.skipped, self.target, self.gain = 0, None, 1.0
         self.condition, self.lateness = Health(), (0, 1.0, 0.0)
 
     def reset(self, observation):
         self.resets += 1
 
-    def resume(self, observation, command):
+    def resume(self, observation, command, *, held=False):
         self.resumed.append((observation.stamp, command))
+        self.carried.append(held)
 
     def rejoin(self, observation):
         self.rejoined.append(observation.stamp)

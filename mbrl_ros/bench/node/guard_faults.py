@@ -5,7 +5,8 @@ one who takes over left its publisher later than promised, by the publishers' ow
 safe command. A fall is judged only where this machine was in time: the safe command was not late, no two commands in a
 row lay farther apart than LONGEST_COMMAND_GAP (a guard killed: than promised), and no period of this process was late
 by DISTURBED. Otherwise the kill counts as disturbed and is repeated, at most REPEATED times as often as was asked for.
-Where the arm goes while the process that was killed starts again is judged as well, if no period was late by DISTURBED.
+Where the arm goes while the process that was killed starts again is judged as well, if no period was late by DISTURBED,
+and an arm at rest that moves faster than THROWN in the first TAKEN_OVER seconds of the new one's commands fell, too.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ REPEATED = 2.0
 MOMENT = 1.0  # [s]
 STOPPING_TIME = 2.0  # [s] for which the arm is watched
 LONGEST_SIGSTOP = 1.5  # [s]
+TAKEN_OVER, THROWN = 0.3, 0.5  # [s], [rad/s]
 REPORT_PATIENCE = 3.0  # [s] until what happened is reported
 
 Progress = Callable[[int], None]
@@ -169,8 +171,14 @@ class GuardFaults:
         arm.overrun = 0.0
         if not arm.stream(START_TIMEOUT, lambda: arm.mode == "FORWARDING"):
             self._lost("the guard does not hand over")
-        if arm.overrun <= DISTURBED:
-            self._judge_way(q, qd)
+        rests = self._kind != "stops" and arm.speed < SLOW_ENOUGH
+        thrown = rests and arm.stream(TAKEN_OVER, lambda: arm.speed > THROWN)
+        if arm.overrun > DISTURBED:
+            return
+        if thrown:
+            self.cell.falls += 1
+            self.cell.note(f"an arm at rest was thrown by the hand-over: {arm.speed:.2f} rad/s\n{arm.mpc.text()}")
+        self._judge_way(q, qd)
 
     def _lost(self, why: str) -> None:
         self.cell.unrecovered += 1

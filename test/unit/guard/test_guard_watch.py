@@ -335,12 +335,15 @@ def test_while_the_guard_acts_the_safe_command_continues_the_guards(interface):
     watched.override(Guard.ACTS)
     assert watched.state is State.DEGRADED and watched.resuming
     rest = {"effort": np.array([1.5, -0.5]), "velocity": np.zeros(2), "position": held}[interface]
+    assert watched.held_by_guard is None
     watched.override(Guard.ACTS, rest)
+    np.testing.assert_array_equal(watched.held_by_guard, rest)
     for _ in range(10):
         command = watched.filter(decided(held + 0.1), at(pose))
         assert command.reasons & Reason.GUARD and command.state is State.DEGRADED
         np.testing.assert_allclose(command.u, rest, atol=1e-9)
     watched.override(Guard.FORWARDS)
+    assert watched.held_by_guard is None
     assert not watched.filter(decided(held), at(pose)).reasons & Reason.GUARD
     assert watched.state in (State.RAMP_IN, State.ACTIVE) and not watched.resuming
 

@@ -9,7 +9,7 @@ from mbrl_ros.runtime.conditions import SteppedConditions
 from mbrl_ros.runtime.control_cycle import ControlCycle
 from mbrl_ros.runtime.mailbox import Arrival
 from mbrl_ros.runtime.scheduling import Deadline
-from mbrl_ros.safety.state_machine import Reason, Request, State
+from mbrl_ros.safety.state_machine import Guard, Reason, Request, State
 from mbrl_ros.safety.supervisor import Supervisor
 from mbrl_ros.types import Observation
 from support.control import Echo, RecordingOutputs
@@ -100,6 +100,18 @@ def test_a_cycle_that_forgets_starts_with_a_reset_and_goes_on_counting_where_it_
     assert not cycle.started and cycle.supervisor.state is State.HOLD
     cycle.continue_after(7)
     assert cycle.tick(arrival(2)).number == 8 and cycle.controller.resets == 2
+
+
+def test_the_command_with_which_the_guard_holds_the_arm_is_learned_from_as_long_as_it_does():
+    cycle, holds = cycle_of(), np.array([0.7, -0.2])
+    cycle.tick(arrival(0))
+    for k, (guard, command) in enumerate(
+        ((Guard.ACTS, None), (Guard.ACTS, holds), (Guard.ACTS, holds), (Guard.FORWARDS, None))
+    ):
+        cycle.supervisor.override(guard, command)
+        cycle.tick(arrival(k + 1))
+    assert cycle.controller.carried == [False, True, True, False]
+    np.testing.assert_array_equal([u for _, u in cycle.controller.resumed[1:3]], [holds, holds])
 
 
 def test_deadlines_are_skipped_and_never_made_up_for():

@@ -1,0 +1,89 @@
+"""A controller that is started again while the guard holds the arm takes it over without a leap."""
+
+import numpy as np
+import pytest
+
+from support.needs import needs, present
+
+if present("rclpy", "mujoco"):
+    from mbrl_ros.bench.node.arm_in_process import ArmInProcess
+    from mbrl_ros.bench.node.robot import START_POSE
+    from mbrl_ros.guard.laws import EffortLaw
+    from mbrl_ros.guard.states import JointStates
+    from mbrl_ros.nodes import message_writers
+    from mbrl_ros.safety.state_machine import Guard, State
+    from support.guards import parameters
+
+pytestmark = needs("rclpy", "mujoco")
+RATE = 100.0  # [Hz]
+STATUS_TIME, HELD, TAKEN_OVER = 0.05, 0.15, 0.5  # [s]: until the guard's status comes, held after it, watched
+
+
+def carried_by_a_guard(seed: int) -> tuple["ArmInProcess", "EffortLaw"]:
+    """Return an arm that rests somewhere, and the guard's law that carries it there."""
+    arm = ArmInProcess("effort", seed, rate=RATE)
+    for _ in range(100):
+        arm.period([arm.state()])
+    arm.recover()
+    assert arm.go(np.array(START_POSE) + 0.2 * np.random.default_rng(seed).choice((-1.0, 1.0), 7))
+    for _ in range(400):
+        arm.period([arm.state()])
+    robot, law = arm.robot, arm.supervisor.safe.linear_effort(arm.plant.truth.q)
+    told = parameters(
+        robot.n, "effort", joints=tuple(robot.joints), period=arm.dt, mean=law.mean, lower=robot.command_lower,
+        upper=robot.command_upper, inertia=law.inertia, damping=law.damping, stiffness=law.stiffness,
+        integral=law.integral, velocity=robot.velocity_limit, acceleration=robot.acceleration_limit,
+        largest_step=robot.command_upper - robot.command_lower,
+    )  # fmt: skip
+    return arm, EffortLaw(told, arm.heard.u)
+
+
+class StartedAgain:
+    """A new controller for the arm of another one, which the guard's `law` holds until it is handed over."""
+
+    def __init__(self, before: "ArmInProcess", law: "EffortLaw", seed: int):
+        self.arm, self._law, self._plant = ArmInProcess("effort", seed, rate=RATE), law, before.plant
+        self.arm.plant, self.measured = self, self._plant.step(before.heard.u)
+        self.truth, self.guarded, self.time = self._plant.truth, True, 0.0
+
+    def step(self, u: np.ndarray):
+        """Execute the newest command, which is the guard's while it holds the arm."""
+        if self.guarded:
+            u = self._law.command(self.arm.dt, JointStates(self.measured.q, self.measured.qd, self.time, self.time))
+        self.measured, self.time = self._plant.step(u), self.time + self.arm.dt
+        self.truth = self._plant.truth
+        return self.measured
+
+    def period(self) -> None:
+        arm, m = self.arm, self.measured
+        message = message_writers.to_joint_state(arm.now, arm.robot.joints, m.q, m.qd, m.effort)
+        commanded = bool(arm.heard.commands)
+        arm.period([message])
+        if not commanded:  # the guard holds it, not the brakes
+            self.step(np.zeros(arm.robot.n))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_first_efforts_are_those_that_carry_the_arm(seed):
+    """Of an arm of which nothing is known the first plan wants 87 N m, and makes it swing at 1.7 to 2.0 rad/s."""
+    before, law = carried_by_a_guard(seed)
+    began = StartedAgain(before, law, seed + 100)
+    arm = began.arm
+    arm.supervisor.override(Guard.ACTS)
+    while not arm.cycle.statistics.ticks:
+        began.period()
+    for _ in range(round(STATUS_TIME * RATE)):
+        began.period()
+    arm.supervisor.override(Guard.ACTS, law.carrying)
+    for _ in range(round(HELD * RATE)):
+        began.period()
+    carrying = law.carrying
+    began.guarded = False
+    arm.supervisor.override(Guard.FORWARDS)
+    efforts, speeds = [], []
+    for _ in range(round(TAKEN_OVER * RATE)):
+        began.period()
+        efforts.append(np.abs(arm.heard.u - carrying).max())
+        speeds.append(np.abs(began.truth.qd).max())
+    assert arm.supervisor.state is State.ACTIVE
+    assert max(efforts) < 15.0 and max(speeds) < 0.25
