@@ -21,6 +21,7 @@ import numpy as np
 from ...config.sections.planner import PlannerSettings
 from ...costs import CostModel
 from ...costs.base import CostSettings, StateCostSettings, TargetSettings, Term
+from ...dynamics.priors.nonlinear_model import NonlinearModel, of_function
 from ...planners.ilqr.ilqr import IlqrPlanner
 from ...types import Array, LinearGaussianDynamics
 
@@ -85,6 +86,11 @@ class BenchProblem:
         settings = PlannerSettings(horizon=self.horizon, iterations=iterations, backend=backend, tolerance=0.0)
         high = np.full(self.nu, self.bound)
         return IlqrPlanner(self.cost, settings, self.nx, self.nu, -high, high)
+
+    def zero_model(self) -> NonlinearModel:
+        """Return a nonlinear model that is zero, so that the linear dynamics are all there is."""
+        x, u = casadi.SX.sym("x", self.nx), casadi.SX.sym("u", self.nu)
+        return of_function(casadi.Function("zero", [x, u], [casadi.SX(self.nx, 1)]))
 
 
 def make(name: str, horizon: int) -> BenchProblem:
