@@ -168,7 +168,11 @@ template <bool SECOND_ORDER> static bool backward(const Tick& tick, Work& w, dou
   Matrices m;
   BoxQP box = {};
   alignas(64) vec u[UB] = {}, u_lower[UB] = {}, u_upper[UB] = {};
-  std::memcpy(u_lower, tick.u_lower, NU * sizeof(double)), std::memcpy(u_upper, tick.u_upper, NU * sizeof(double));
+  const auto take_limits = [&](long long t) {
+    std::memcpy(u_lower, tick.u_lower + t * NU, NU * sizeof(double));
+    std::memcpy(u_upper, tick.u_upper + t * NU, NU * sizeof(double));
+  };
+  take_limits(0);
   begin_value(tick, w, m);
   slope = curve = 0.0;
   for (long long t = tick.horizon - 1; t >= 0; t--) {
@@ -201,6 +205,7 @@ template <bool SECOND_ORDER> static bool backward(const Tick& tick, Work& w, dou
     }
     std::memcpy(box.q, m.q + NX, NU * sizeof(double));
     std::memcpy(u, w.U + (t + 1) * NU, NU * sizeof(double));
+    if (tick.stages_of_limits > 1) take_limits(t);
     for (int b = 0; b < UB; b++) box.lower[b] = u_lower[b] - u[b], box.upper[b] = u_upper[b] - u[b];
     if (!box.minimise()) return false;
     const double* k = (const double*)box.k;

@@ -34,7 +34,7 @@ from ...types import (
 from ..base import checked_start
 from . import kernel, kl_constraint
 from .casadi_ilqr import CasadiIlqr
-from .memory import Memory, Numbers, Solver
+from .memory import Memory, Numbers
 from .numpy_ilqr import NumpyIlqr
 from .problem import Problem, limits_of
 
@@ -97,7 +97,7 @@ class IlqrPlanner:
         self.memory = Memory.allocate(self.H, cost.np, u_lower, u_upper, x_lower, x_upper, theta, len(limits))
         self.u_lower, self.u_upper = self.memory.u_lower, self.memory.u_upper
         self._u_hat = self.memory.u_hat[1:]
-        self.backend, self.solver = _solver_of(problem, self.memory, settings)
+        self.backend, self.solver = solver_of(problem, self.memory, settings)
         takes = self.solver if isinstance(self.solver, kernel.CompiledIlqr) else self.memory
         self._take_dynamics, self._take_parameters = takes.take_dynamics, takes.take_parameters
         self._shapes = (nx,), (nu,), (self.H + 1, cost.np)
@@ -221,7 +221,9 @@ class IlqrPlanner:
                 raise ShapeError(name, expected, given.shape)
 
 
-def _solver_of(problem: Problem, memory: Memory, settings: PlannerSettings) -> tuple[str, Solver]:
+def solver_of(
+    problem: Problem, memory: Memory, settings: PlannerSettings
+) -> tuple[str, kernel.CompiledIlqr | NumpyIlqr]:
     """Choose what runs: ("compiled", "casadi" or "numpy", the solver)."""
     numbers = Numbers(
         horizon=settings.horizon,

@@ -122,6 +122,22 @@ static void shift_rows(double* a, long long rows, long long by, int width) {  //
   for (long long i = rows - by; i < rows; i++) std::memcpy(a + i * width, a + (rows - by - 1) * width, width * sizeof(double));
 }
 
+// Take parameters and dynamics over; false if something that is given is not finite.
+static bool take_problem(const Tick& tick, Work& w) {
+  const long long H = tick.horizon, S = tick.stages_of_F;
+  if (!finite(tick.x0, NX) || !finite(tick.theta, N_THETA) || !finite(tick.u_previous, NU) ||
+      !finite(tick.f, S * NX) || !finite(tick.p, (H + 1) * NP) || (KL_CONSTRAINED && !finite(tick.Sigma, S * NX * NX)))
+    return false;
+  for (int i = 0; i < N_THETA; i++) w.theta[i] = Lane(tick.theta[i]);
+  vec total = {};
+  for (long long i = 0; i < S * NX; i++) {
+    const Padded<NF> row(tick.F + i * NF);
+    for (int b = 0; b < FB; b++) ((vec(*)[FB])w.F)[i][b] = row.v[b], total += row.v[b];
+  }
+  if (!std::isfinite(sum(total)) && !finite(tick.F, S * NX * NF)) return false;
+  return true;
+}
+
 extern "C" {
 long long work_size(long long H) { return Work(nullptr, H).end - (double*)nullptr; }
 long long plan_offset(long long H) { return Work(nullptr, H).X - (double*)nullptr; }  // of what `solve` found
@@ -137,22 +153,13 @@ void shift(Tick* tick) {
 
 // Find a new plan in tick.work; the one in the tick stays as it is.
 void solve(Tick* tick) {
-  const long long H = tick->horizon, S = tick->stages_of_F;
+  const long long H = tick->horizon;
   Work w(tick->work, H);
   tick->iterations_done = 0;
   tick->status = NOT_FINITE;
   for (int i = 0; i < NU; i++) if (!(tick->u_lower[i] <= tick->u_upper[i])) tick->status = INFEASIBLE_BOX;
   if (tick->status == INFEASIBLE_BOX) return;
-  if (!finite(tick->x0, NX) || !finite(tick->theta, N_THETA) || !finite(tick->u_previous, NU) ||
-      !finite(tick->f, S * NX) || !finite(tick->p, (H + 1) * NP) || (KL_CONSTRAINED && !finite(tick->Sigma, S * NX * NX)))
-    return;
-  for (int i = 0; i < N_THETA; i++) w.theta[i] = Lane(tick->theta[i]);
-  vec total = {};
-  for (long long i = 0; i < S * NX; i++) {
-    const Padded<NF> row(tick->F + i * NF);
-    for (int b = 0; b < FB; b++) ((vec(*)[FB])w.F)[i][b] = row.v[b], total += row.v[b];
-  }
-  if (!std::isfinite(sum(total)) && !finite(tick->F, S * NX * NF)) return;
+  if (!take_problem(*tick, w)) return;
   tick->status = iterate(*tick, w);
   // an odd number of swaps leaves the nominal trajectory in the other buffer: put it where it is looked for
   const Work usual(tick->work, H);
@@ -186,6 +193,21 @@ void commit(Tick* tick) {
 void plan(Tick* tick) {
   shift(tick);
   solve(tick);
+  commit(tick);
+}
+
+// The local controller about the plan in the tick, which stays as it is; see gains.py, the specification.
+void gains(Tick* tick) {
+  const long long H = tick->horizon;
+  Work w(tick->work, H);
+  double slope, curve;
+  tick->status = NOT_FINITE;
+  if (!take_problem(*tick, w)) return;
+  copy(w.X, tick->x_hat, (H + 1) * NX), copy(w.U, tick->u_hat, (H + 1) * NU);
+  reset_regularization(*tick);
+  expand(*tick, w);
+  if (!step_down(*tick, w, 0.0, slope, curve)) tick->status = NOT_POSITIVE_DEFINITE;
+  else if (std::isfinite(slope + curve)) tick->status = MAX_ITERATIONS;
   commit(tick);
 }
 

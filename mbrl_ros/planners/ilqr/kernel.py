@@ -24,7 +24,16 @@ KERNEL_SOURCES = (
     "barrier.h",
     "kl_constraint.h",
 )
-INTEGERS = ("horizon", "ticks", "iterations", "step_sizes", "stages_of_F", "status", "iterations_done")
+INTEGERS = (
+    "horizon",
+    "ticks",
+    "iterations",
+    "step_sizes",
+    "stages_of_F",
+    "stages_of_limits",
+    "status",
+    "iterations_done",
+)
 REALS = (
     "tolerance",
     "time_budget",
@@ -51,6 +60,7 @@ class CTick(ctypes.Structure):
     iterations: int
     step_sizes: int
     stages_of_F: int
+    stages_of_limits: int
     status: int
     iterations_done: int
     tolerance: float
@@ -133,6 +143,10 @@ class CompiledIlqr:
         """See `Solver`."""
         self._library.stay(self._address)
 
+    def gains(self) -> None:
+        """Do as `gains.about_plan`, the specification."""
+        self._library.gains(self._address)
+
     def keep(self) -> None:
         """See `Solver`."""
         self._kept[:] = self._found
@@ -173,7 +187,7 @@ def load(problem: Problem) -> ctypes.PyDLL | None:
     if library is not None:
         for size in (library.work_size, library.plan_offset):
             size.argtypes, size.restype = [ctypes.c_longlong], ctypes.c_longlong
-        for function in (library.plan, library.shift, library.solve, library.commit, library.stay):
+        for function in (library.plan, library.shift, library.solve, library.commit, library.stay, library.gains):
             function.argtypes, function.restype = [ctypes.c_void_p], None
         library.divergence_from_last.argtypes = [ctypes.c_void_p]
         library.divergence_from_last.restype = ctypes.c_double

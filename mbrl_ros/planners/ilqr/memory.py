@@ -120,6 +120,7 @@ class Tick(Protocol):
     iterations: int
     step_sizes: int
     stages_of_F: int
+    stages_of_limits: int
     status: int
     iterations_done: int
     tolerance: float
@@ -141,11 +142,12 @@ class Tick(Protocol):
 class Numbers:
     """Settings, state and result of the search.
 
-    ticks: control periods to shift the last plan by; stages_of_F: leading length of F and f, 1 or H; temperature: of
-    the maximum-entropy controller; eta: multiplier of the KL bound; barrier, knee, wall: weight of the barrier of the
-    state limits, distance [half ranges] from which on it is straight, and what being beyond a limit costs; scale: the
-    |cost| they follow; final_precision: the weight in the end, in units of it; mu, delta: regularization of Q_uu and
-    the factor it changes by;
+    ticks: control periods to shift the last plan by; stages_of_F: leading length of F and f, 1 or H; stages_of_limits:
+    1, or H where the memory's limits of commands are (H, nu), those of every stage (gains.py only); temperature: of the
+    maximum-entropy controller; eta: multiplier of the KL bound; barrier, knee, wall: weight of the barrier of the state
+    limits, distance [half ranges] from which on it is straight, and what being beyond a limit costs; scale: the |cost|
+    they follow; final_precision: the weight in the end, in units of it; mu, delta: regularization of Q_uu and the
+    factor it changes by;
     status, iterations_done, cost: the result.
     """
 
@@ -159,6 +161,7 @@ class Numbers:
     final_precision: float
     ticks: int = 0
     stages_of_F: int = 1
+    stages_of_limits: int = 1
     status: int = 0
     iterations_done: int = 0
     eta: float = 0.0

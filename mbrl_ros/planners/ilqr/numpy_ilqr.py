@@ -141,7 +141,7 @@ class NumpyIlqr:
         while tick.iterations_done < tick.iterations:
             if moved:
                 self.X, self.U = self.X_best, self.U_best
-                self._expand()
+                self.expand()
             try:
                 slope, curve = self._sharpened_step()
                 if self._settled(slope + curve) and tick.mu > 0.0:  # it makes any step small: that without it decides
@@ -149,7 +149,7 @@ class NumpyIlqr:
                     if unregularized:
                         break
                     unregularized = True
-                    slope, curve = self._step_down()
+                    slope, curve = self.step_down()
             except NotPositiveDefinite:
                 return PlanStatus.NOT_POSITIVE_DEFINITE
             if not np.isfinite(slope + curve):
@@ -175,7 +175,7 @@ class NumpyIlqr:
             self.X, self.U = self.X_best, self.U_best
         return PlanStatus.MAX_ITERATIONS if improved else PlanStatus.NO_IMPROVEMENT
 
-    def _step_down(self) -> tuple[float, float]:
+    def step_down(self) -> tuple[float, float]:
         """Run one backward pass: with the model's second derivatives near a minimum, else Gauss-Newton.
 
         The latter with as much regularization as it needs; raises NotPositiveDefinite where MU_MAX is not enough.
@@ -193,7 +193,8 @@ class NumpyIlqr:
                 if self.tick.mu > regularization.MU_MAX:
                     raise
 
-    def _expand(self) -> None:
+    def expand(self) -> None:
+        """Expand cost and model along the nominal trajectory."""
         H, nx = self.horizon, self.nx
         self.g, self.G, self.g_last, self.G_last = self.evaluate.expand(self.X, self.U, self.memory.p)
         F: Array = np.broadcast_to(self.memory.F[: self.tick.stages_of_F], (H, nx, nx + self.nu))
@@ -278,7 +279,7 @@ class NumpyIlqr:
     def _sharpened_step(self) -> tuple[float, float]:
         """Run a backward pass, again with a sharper barrier for as long as it predicts little."""
         while True:
-            slope, curve = self._step_down()
+            slope, curve = self.step_down()
             if not self.barrier.settled(-(slope + curve), self.tick.tolerance * (1.0 + abs(self.merit))):
                 return slope, curve
             self._reweigh(self.barrier.sharpen, self.X)

@@ -19,7 +19,7 @@ enum Status { CONVERGED, MAX_ITERATIONS, TIME_BUDGET, NOT_POSITIVE_DEFINITE, NOT
               NO_IMPROVEMENT };
 
 struct Tick {  // mirrored by kernel.py
-  long long horizon, ticks, iterations, step_sizes, stages_of_F, status, iterations_done;
+  long long horizon, ticks, iterations, step_sizes, stages_of_F, stages_of_limits, status, iterations_done;
   double tolerance, time_budget, temperature, eta, limit_penalty, barrier, knee, wall, scale, final_precision, mu, delta,
       cost;
   const double *x0, *u_previous, *theta, *F, *f, *Sigma, *p, *u_lower, *u_upper, *x_lower, *x_upper, *half_range;
