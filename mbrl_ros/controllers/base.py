@@ -165,6 +165,12 @@ class Controller(Protocol):
     def set_point_target(self, p: Array, stamp: float = 0.0) -> Target:
         """Bring the end effector to p (3,) [m, base frame] from `stamp` [s] on; TargetError if it is out of reach."""
 
+    def set_pose_target(self, pose: Array, stamp: float = 0.0) -> Target:
+        """Bring the tool into a pose [p; x, y, z, w] (7,) [m, base frame] from `stamp` [s] on.
+
+        (x, y, z, w) is a unit quaternion; TargetError if the pose is out of reach.
+        """
+
     def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
         """Bring the features to s (m,) [image coordinates] from `stamp` [s] on; TargetError if outside the image."""
 

@@ -127,10 +127,10 @@ class PolicyTeacher:
             self._known_target, self._target_count = target, self._target_count + 1
         if target is None or target.path is not None or self.mpc.target_manager.displaced:
             return None
-        count = self._target_count
-        return Supervision(
-            stamp, target.kind, target.value, given.task, count, given.q, given.qd, given.a, given.w, label, Q
-        )
+        count, kind, value = self._target_count, target.kind, target.value
+        if kind == "pose" and target.q is not None:  # tracked as the posture that reaches it
+            kind, value = "joints", target.q
+        return Supervision(stamp, kind, value, given.task, count, given.q, given.qd, given.a, given.w, label, Q)
 
     def judge(self, observation: Observation, given: PolicyInput, command: CommandVector) -> None:
         """Plan after the acting policy's `command` (n,) has left, to know how far the policies are from the plan."""

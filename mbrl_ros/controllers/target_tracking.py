@@ -61,6 +61,10 @@ class TargetTracking:
         """See `Controller`."""
         return self.target_manager.set_point_target(p, stamp)
 
+    def set_pose_target(self, pose: Array, stamp: float = 0.0) -> Target:
+        """See `Controller`."""
+        return self.target_manager.set_pose_target(pose, stamp)
+
     def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
         """See `Controller`."""
         return self.target_manager.set_feature_target(s, stamp)

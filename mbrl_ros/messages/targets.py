@@ -8,7 +8,7 @@ import numpy as np
 
 from ..exceptions import TargetError
 from ..references.segments import Waypoints
-from ..references.targets import LONGEST_TRAJECTORY
+from ..references.targets import LONGEST_TRAJECTORY, checked_pose
 from ..types import Array
 from .joint_order import Index, JointOrder
 from .point_cloud import cloud_columns
@@ -30,11 +30,9 @@ def read_point_target(message: Message, root: str) -> Array:
 
 
 def read_pose_target(message: Message, root: str) -> Array:
-    """Return p (3,) [m] of a PoseStamped in the frame `root`; an orientation, which would be ignored, is refused."""
-    orientation = message.pose.orientation
-    if (orientation.x, orientation.y, orientation.z) != (0.0, 0.0, 0.0):
-        raise TargetError("pose target: the orientation cannot be controlled; leave it at its default (0, 0, 0, 1)")
-    return _in_frame(message.header.frame_id, message.pose.position, root)
+    """Return [p; x, y, z, w] (7,) [m] of a PoseStamped in the frame `root`."""
+    p, o = _in_frame(message.header.frame_id, message.pose.position, root), message.pose.orientation
+    return checked_pose(np.concatenate((p, (o.x, o.y, o.z, o.w))))
 
 
 def read_trajectory_target(message: Message, order: JointOrder) -> Waypoints:
@@ -81,7 +79,7 @@ def _index(order: JointOrder, names: list[str], what: str) -> Index:
 def _in_frame(frame_id: str, point: Any, root: str) -> Array:
     if frame_id not in ("", root):
         raise TargetError(
-            f"point target: frame '{frame_id}' is not the robot's base frame '{root}'; transform the target "
+            f"target: frame '{frame_id}' is not the robot's base frame '{root}'; transform the target "
             f"into '{root}' before sending it"
         )
     return np.array([point.x, point.y, point.z])

@@ -15,7 +15,7 @@ from ..runtime.interfaces import Tick
 
 VERSION = "mbrl_ros/status/1"
 NO_DECISION = -1.0
-TARGET_KINDS = {"joints": 0.0, "point": 1.0, "features": 2.0}
+TARGET_KINDS = {"joints": 0.0, "point": 1.0, "features": 2.0, "pose": 3.0}
 FIELDS = {
     "stamp": "stamp of the state the command answers [s]",
     "tick": "ticks since activation",

@@ -287,8 +287,8 @@ class Subscriptions:
         return self._controller.set_point_target(p, self._stamp(message))
 
     def _set_pose(self, message: PoseStamped) -> Target:
-        p = targets.read_pose_target(message, self._robot.root)
-        return self._controller.set_point_target(p, self._stamp(message))
+        pose = targets.read_pose_target(message, self._robot.root)
+        return self._controller.set_pose_target(pose, self._stamp(message))
 
     def _set_features(self, message: PointCloud2) -> Target:
         s = targets.read_feature_target(message)

@@ -1,10 +1,10 @@
-r"""Poses that bring the end effector to a point, while joints that are not controlled may move.
+r"""Postures that bring the tool to a point or into a pose, while joints that are not controlled may move.
 
-With p(q, r) the end effector at the controlled joints q (n,) and the others r (k,), a goal for the point p* is a pose
-q* with p(q*, r) = p*. r counts as moved once a joint is MOVED away from where it was taken to be. A robot whose
-controlled joints alone move the end effector (k = 0) gets its goal once, when the target is set. Any other gets it
-when the target begins, which is in the control thread and so at the same r in a replay, and anew whenever r has taken
-the end effector FOLLOWING times the reach tolerance away.
+With p(q, r) the end effector at the controlled joints q (n,) and the others r (k,), a goal for the point p* is a
+posture q* with p(q*, r) = p*; likewise for a pose. r counts as moved once a joint is MOVED away from where it was taken
+to be. A robot whose controlled joints alone move the tool (k = 0) gets its goal once, when the target is set. Any other
+gets it when the target begins, which is in the control thread and so at the same r in a replay, and anew whenever r has
+taken the tool FOLLOWING times a tolerance away.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from ..config.section import per_joint
 from ..config.sections.references import ReferenceSettings
 from ..robots import Robot
 from ..robots.kinematics import Kinematics
+from ..robots.pose_kinematics import PoseKinematics
+from ..robots.rotation import matrix_of
 from ..types import Array, JointVector
-from .targets import Target, point_target
+from .targets import Target, checked_pose, point_target, pose_target
 
 MOVED = 1e-4  # [rad or m]
 FOLLOWING = 0.2
+SEARCHED = ("point", "pose")  # kinds of targets whose posture is searched
 
 
 class PointGoals:
@@ -33,7 +36,9 @@ class PointGoals:
 
     def __init__(self, robot: Robot, settings: ReferenceSettings, stages: int):
         self._robot, self._settings = robot, settings
-        self.kinematics = Kinematics(robot)
+        weights = per_joint(settings.rotation_weights, 3, "reference.rotation_weights")
+        self.pose_kinematics = PoseKinematics(robot, weights)
+        self.kinematics: Kinematics = self.pose_kinematics
         self.positions = self.kinematics.position_map(stages)
         self.uncontrolled: Array | None = np.zeros(len(robot.uncontrolled)) if robot.uncontrolled else None
         self._moved = False
@@ -56,19 +61,25 @@ class PointGoals:
         Without a pose to come from, or where other joints move the end effector, the pose to go to is chosen when the
         target's time has come.
         """
-        home = self._settings.home
-        seed = per_joint(home, self._robot.n, "reference.home") if home else None if last is None else last.q
-        target = point_target(self.kinematics, p, self._robot.middle if seed is None else seed, self._settings, stamp)
-        later = seed is None or self.uncontrolled is not None
-        return dataclasses.replace(target, q=None) if later else target
+        seed = self._seed(last)
+        start = self._robot.middle if seed is None else seed
+        return self._open(point_target(self.kinematics, p, start, self._settings, stamp), seed)
+
+    def pose_target(self, pose: Array, last: Target | None, stamp: float) -> Target:
+        """Make a target for the tool's pose [p; x, y, z, w] (7,); see `target`."""
+        if not any(self._settings.rotation_weights):
+            return self.target(checked_pose(pose)[:3], last, stamp)
+        seed = self._seed(last)
+        start = self._robot.middle if seed is None else seed
+        return self._open(pose_target(self.pose_kinematics, pose, start, self._settings, stamp), seed)
 
     def begun(self, target: Target, q: JointVector) -> JointVector:
         """Return the goal (n,) of a target that begins now; where it was left open, it is searched from q (n,)."""
-        if target.q is not None and (self.uncontrolled is None or target.kind != "point"):
+        if target.q is not None and (self.uncontrolled is None or target.kind not in SEARCHED):
             return target.q
-        goal, distance = self.kinematics.inverse(target.value, q)
+        goal = self._search(target, q)
         self._moved = False
-        self._note(distance)
+        self._note(target, goal)
         return goal
 
     def followed(self, target: Target | None) -> JointVector | None:
@@ -76,13 +87,12 @@ class PointGoals:
         if not self._moved:
             return None
         self._moved = False
-        if target is None or target.kind != "point" or target.q is None:
+        if target is None or target.kind not in SEARCHED or target.q is None:
             return None
-        missed = float(np.linalg.norm(self.kinematics.position(target.q) - target.value))
-        if missed <= FOLLOWING * self._settings.reach_tolerance:
+        if self._share(*self._missed(target, target.q)) <= FOLLOWING:
             return None
-        goal, distance = self.kinematics.inverse(target.value, target.q, restarts=0)
-        self._note(distance)
+        goal = self._search(target, target.q, restarts=0)
+        self._note(target, goal)
         return goal
 
     def take_notes(self) -> list[str]:
@@ -90,11 +100,39 @@ class PointGoals:
         notes, self._notes = self._notes, []
         return notes
 
-    def _note(self, distance: float) -> None:
-        lost, self._out_of_reach = self._out_of_reach, distance > self._settings.reach_tolerance
+    def _seed(self, last: Target | None) -> JointVector | None:
+        """Return the posture (n,) from which a goal is searched; None: it is not known yet."""
+        home = self._settings.home
+        return per_joint(home, self._robot.n, "reference.home") if home else None if last is None else last.q
+
+    def _open(self, target: Target, seed: JointVector | None) -> Target:
+        """Return the target without its goal where that is chosen only when its time has come."""
+        later = seed is None or self.uncontrolled is not None
+        return dataclasses.replace(target, q=None) if later else target
+
+    def _search(self, target: Target, q: JointVector, **options: int) -> JointVector:
+        """Return the goal (n,) of a target, searched from q (n,)."""
+        if target.kind == "point":
+            return self.kinematics.inverse(target.value, q, **options)[0]
+        p, R = target.value[:3], matrix_of(target.value[3:])
+        return self.pose_kinematics.inverse_pose(p, R, q, **options)[0]
+
+    def _missed(self, target: Target, q: JointVector) -> tuple[float, float]:
+        """Return the distance [m] and the angle [rad] by which the posture q (n,) misses the target."""
+        if target.kind == "point":
+            return float(np.linalg.norm(self.kinematics.position(q) - target.value)), 0.0
+        return self.pose_kinematics.missed(target.value[:3], matrix_of(target.value[3:]), q)
+
+    def _share(self, distance: float, angle: float) -> float:
+        """Return how much a goal misses its target by [m] and [rad], as a share of what is tolerated."""
+        return max(distance / self._settings.reach_tolerance, angle / self._settings.reach_angle)
+
+    def _note(self, target: Target, goal: JointVector) -> None:
+        distance, angle = self._missed(target, goal)
+        lost, self._out_of_reach = self._out_of_reach, self._share(distance, angle) > 1.0
         if self._out_of_reach and not lost:
-            joints = list(self._robot.uncontrolled)
+            joints, turned = list(self._robot.uncontrolled), f" and {np.degrees(angle):.2f} degrees" if angle else ""
             self._notes.append(
-                f"point target: {joints}, which are not controlled, took it out of reach; the nearest pose misses it "
-                f"by {1e3 * distance:.1f} mm"
+                f"{target.kind} target: {joints}, which are not controlled, took it out of reach; the nearest posture "
+                f"misses it by {1e3 * distance:.1f} mm{turned}"
             )

@@ -47,8 +47,7 @@ class TargetManager:
         self._postponed: Target | None = None  # a trajectory that begins when the reference has come to rest
         self.joins = TrajectoryJoins(robot, dt)
         self._notes: list[str] = []
-        self.phase, self._since, self.least = Phase.TRACK, 0.0, 0.0
-        self._share, self._replan = 1.0, False
+        self.phase, self._since, self.least, self._share, self._replan = Phase.TRACK, 0.0, 0.0, 1.0, False
         self._refusal: Callable[[], str] = lambda: ""
 
     def reset(self, q: Array, stamp: float) -> None:
@@ -65,8 +64,8 @@ class TargetManager:
         """
         self._queue.clear()
         self._postponed = self.joins.waiting = None
-        moving = self.phase is Phase.TRACK and stamp < self.joints.end
-        along = moving and np.abs(self.joints.at(stamp) - q).max() < APART
+        moves = self.phase is Phase.TRACK and stamp < self.joints.end
+        along = moves and np.abs(self.joints.at(stamp) - q).max() < APART
         goal = self.joints.stop(stamp, None if along else self._start_at(q, qd))
         self.target, self.phase = Target("joints", goal, stamp, goal, asked=False), Phase.TRACK
 
@@ -166,10 +165,13 @@ class TargetManager:
         seed = self._queue.last_before(stamp) or self.joins.waiting or self.target
         return self._accept(self._points.target(p, seed, stamp))
 
+    def set_pose_target(self, pose: Array, stamp: float = 0.0) -> Target:
+        """Bring the tool into a pose [p; x, y, z, w] (7,) [m, base frame]. TargetError if it is out of reach."""
+        last = self._queue.last_before(stamp) or self.joins.waiting or self.target
+        return self._accept(self._points.pose_target(pose, last, stamp))
+
     def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
         """Bring the features to s (m,) [image coordinates] from `stamp` [s] on. TargetError if outside the image."""
-        if not self.m:
-            raise TargetError("a feature target needs features: set features.points to the number of points")
         return self._accept(feature_target(self.m, s, stamp))
 
     def advance(self, stamp: float, x: StateVector, *, fresh: bool = False, jacobian: Gain | None = None) -> None:
@@ -274,7 +276,7 @@ class TargetManager:
     def end(self) -> float:
         """When the present target's reference comes to rest [s]; infinite while the features cannot be moved yet."""
         if self.phase in (Phase.EXCITE, Phase.FEATURES_LOST):
-            return float("inf")
+            return np.inf
         return self.features.end if self.phase is Phase.SERVO and self.features is not None else self.joints.end
 
     def _advance_image_phase(self, stamp: float, x: StateVector, fresh: bool, jacobian: Gain | None) -> None:

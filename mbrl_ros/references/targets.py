@@ -11,6 +11,8 @@ from ..config.sections.references import ReferenceSettings
 from ..exceptions import TargetError
 from ..robots import Robot
 from ..robots.kinematics import Kinematics
+from ..robots.pose_kinematics import PoseKinematics
+from ..robots.rotation import matrix_of
 from ..types import Array, JointVector, checked
 from .segments import CLOSEST_POINTS, Piecewise, Waypoints, polynomials
 from .tracking import check_range
@@ -18,6 +20,7 @@ from .tracking import check_range
 LONGEST_TRAJECTORY = 500  # points of a trajectory
 RESTING = 1e-6  # a velocity this small at the last point is rest [rad/s or m/s]
 TURN = 2.0 * np.pi  # [rad]
+UNIT = 1e-3  # by which the norm of a quaternion may differ from 1, rounded as messages are
 FARTHEST = 1e4  # of a joint without limits [rad]
 
 
@@ -25,7 +28,8 @@ FARTHEST = 1e4  # of a joint without limits [rad]
 class Target:
     """Where to go.
 
-    kind "joints": value q (n,) [rad or m]; "point": value p (3,) [m] in the base frame, q (n,) a pose that reaches it;
+    kind "joints": value q (n,) [rad or m]; "point": value p (3,) [m] in the base frame, q (n,) a posture that reaches
+    it; "pose": value [p; x, y, z, w] (7,) with the unit quaternion of the tool in the base frame, q (n,) likewise;
     "features": value s (m,) in image coordinates. stamp [s]: from when on it holds. path: points of a trajectory to
     pass on the way, with times after the stamp. asked: whether somebody sent it; the arm's own are where it rests.
     """
@@ -68,8 +72,42 @@ def point_target(
     return Target("point", p, stamp, q)
 
 
+def pose_target(
+    kinematics: PoseKinematics, pose: ArrayLike, seed: JointVector, settings: ReferenceSettings, stamp: float = 0.0
+) -> Target:
+    """Make a target for the tool's pose [p; x, y, z, w] (7,) [m, base frame].
+
+    The posture that reaches it is searched from `seed` (n,); TargetError if there is none within the limits, or if the
+    quaternion is not one of a rotation.
+    """
+    pose = checked_pose(pose)
+    q, distance, angle = kinematics.inverse_pose(pose[:3], matrix_of(pose[3:]), seed)
+    if distance > settings.reach_tolerance or angle > settings.reach_angle:
+        raise TargetError(
+            f"pose target {np.round(pose, 4).tolist()} is out of reach: the nearest posture found within the joint "
+            f"limits misses it by {1e3 * distance:.1f} mm and {np.degrees(angle):.2f} degrees "
+            f"(reference.reach_tolerance = {1e3 * settings.reach_tolerance:g} mm, reference.reach_angle = "
+            f"{np.degrees(settings.reach_angle):.2f} degrees); reference.rotation_weights frees rotations"
+        )
+    return Target("pose", pose, stamp, q)
+
+
+def checked_pose(pose: ArrayLike) -> Array:
+    """Return [p; x, y, z, w] (7,) with a unit quaternion; TargetError if it is none."""
+    pose = checked("pose target", pose, (7,))
+    if not np.isfinite(pose).all():
+        raise TargetError(f"pose target must be finite, got {pose.tolist()}")
+    length = float(np.linalg.norm(pose[3:]))
+    if abs(length - 1.0) > UNIT:
+        what = "zero" if length < UNIT else f"not a unit quaternion: its norm is {length:.4g}"
+        raise TargetError(f"pose target: the orientation (x, y, z, w) = {pose[3:].tolist()} is {what}")
+    return np.concatenate((pose[:3], pose[3:] / length))
+
+
 def feature_target(m: int, s: ArrayLike, stamp: float = 0.0) -> Target:
     """Make a target for the features, in image coordinates; TargetError if it lies outside the image."""
+    if not m:
+        raise TargetError("a feature target needs features: set features.points to the number of points")
     s = checked("feature target", s, (m,))
     if not np.isfinite(s).all() or np.abs(s).max(initial=0.0) > 1.0:
         raise TargetError(f"feature target must lie in the image, [-1, 1], got {s.tolist()}")

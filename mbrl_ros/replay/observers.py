@@ -119,6 +119,10 @@ class PassiveObserver:
         """Refuse it, as every target."""
         raise TargetError("nothing is planned in this replay")
 
+    def set_pose_target(self, pose: Array, stamp: float = 0.0) -> Target:
+        """Refuse it, as every target."""
+        raise TargetError("nothing is planned in this replay")
+
     def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
         """Refuse it, as every target."""
         raise TargetError("nothing is planned in this replay")

@@ -87,7 +87,7 @@ class TargetReplayer:
         self._controller.set_point_target(read_point_target(message, self._robot.root), stamp)
 
     def _set_pose(self, message: Message, stamp: float) -> None:
-        self._controller.set_point_target(read_pose_target(message, self._robot.root), stamp)
+        self._controller.set_pose_target(read_pose_target(message, self._robot.root), stamp)
 
     def _set_trajectory(self, message: Message, stamp: float) -> None:
         message.joint_names = self._mapped.translated(message.joint_names)

@@ -20,6 +20,7 @@ from ..types import Array, checked
 from . import urdf
 from .robot import Robot
 
+Residual = Callable[[Array], tuple[Array, Array]]  # q (n,) -> residual r (m,) and -dr/dq (m, n)
 # Rotations in URDFs are rounded: entries this close to 0 or 1 are meant to be, which keeps the expressions small.
 _ROUNDING = 1e-10
 
@@ -43,28 +44,40 @@ def _tip(robot: Robot, q: casadi.SX, r: casadi.SX | None) -> casadi.SX:
     p = casadi.SX(robot.tip_offset)
     inner = np.eye(4)  # the fixed transforms since the last movable joint, folded into one
     for joint in reversed(urdf.parse(robot.urdf).chain(robot.tip)):
-        position = None
-        if joint.name in robot.joints:
-            position = q[robot.joints.index(joint.name)]
-        elif r is not None and joint.name in robot.uncontrolled:
-            position = r[robot.uncontrolled.index(joint.name)]
+        position = placed_joint(robot, joint, q, r)
         if position is not None:
-            p = _move(joint, position, _apply(inner, p))
+            p = moved(joint, position, applied(inner, p))
             inner = np.eye(4)
         inner = joint.origin @ inner
-    return _apply(inner, p)
+    return applied(inner, p)
 
 
-def _move(joint: urdf.Joint, q: casadi.SX, p: casadi.SX) -> casadi.SX:
+def placed_joint(robot: Robot, joint: urdf.Joint, q: casadi.SX, r: casadi.SX | None) -> casadi.SX | None:
+    """Return the position of a joint of the chain: of q (n,), of r (k,) if it is not controlled, else None."""
+    if joint.name in robot.joints:
+        return q[robot.joints.index(joint.name)]
+    if r is not None and joint.name in robot.uncontrolled:
+        return r[robot.uncontrolled.index(joint.name)]
+    return None
+
+
+def moved(joint: urdf.Joint, q: casadi.SX, p: casadi.SX, point: float = 1.0) -> casadi.SX:
+    """Return p (3, m) moved by a joint at q; `point` 0: directions, which a translation leaves as they are."""
     axis = casadi.SX(_rounded(joint.axis))
     if joint.kind == "prismatic":
-        return p + axis * q
-    across = casadi.cross(axis, p)
-    return p + casadi.sin(q) * across + (1.0 - casadi.cos(q)) * casadi.cross(axis, across)
+        return p + point * axis * q
+    across = _cross(axis, p)
+    return p + casadi.sin(q) * across + (1.0 - casadi.cos(q)) * _cross(axis, across)
 
 
-def _apply(T: Array, p: casadi.SX) -> casadi.SX:
-    return casadi.SX(casadi.DM(_rounded(T[:3, :3]))) @ p + casadi.SX(casadi.DM(T[:3, 3]))
+def applied(T: Array, p: casadi.SX, point: float = 1.0) -> casadi.SX:
+    """Return the transform T (4, 4) of p (3, m); `point` 0: of directions."""
+    turned = casadi.SX(casadi.DM(_rounded(T[:3, :3]))) @ p
+    return turned + casadi.SX(casadi.DM(T[:3, 3])) if point else turned
+
+
+def _cross(axis: casadi.SX, p: casadi.SX) -> casadi.SX:
+    return casadi.horzcat(*(casadi.cross(axis, column) for column in casadi.horzsplit(p)))
 
 
 def _rounded(array: Array) -> Array:
@@ -154,21 +167,25 @@ class Kinematics:
         q (n,) [rad or m], and the distance [m] left: above the tolerance no pose was found that reaches the point.
         """
         point = checked("point", point, (3,))
+        return self._search(lambda q: self._error(point, q), seed, tolerance, restarts)
+
+    def _search(self, error: Residual, seed: Array, tolerance: float, restarts: int) -> tuple[Array, float]:
+        """Return q (n,) inside the limits with the smallest residual found, and its norm; see `inverse`."""
         seed = np.clip(checked("seed", seed, (self._n,)), self._lower, self._upper)
         rng = np.random.default_rng(0)
         # A continuous joint has no limits to draw from: half a turn around the seed covers it.
         low = np.where(np.isfinite(self._lower), self._lower, seed - np.pi)
         high = np.where(np.isfinite(self._upper), self._upper, seed + np.pi)
-        best = self._descend(point, seed, tolerance)
+        best = self._descend(error, seed, tolerance)
         for _ in range(restarts):
             if best[1] <= tolerance:
                 break
-            best = min(best, self._descend(point, rng.uniform(low, high), tolerance), key=lambda found: found[1])
+            best = min(best, self._descend(error, rng.uniform(low, high), tolerance), key=lambda found: found[1])
         return best
 
-    def _descend(self, point: Array, q: Array, tolerance: float) -> tuple[Array, float]:
+    def _descend(self, residual: Residual, q: Array, tolerance: float) -> tuple[Array, float]:
         damping = 1e-3
-        error, J = self._error(point, q)
+        error, J = residual(q)
         for _ in range(100):
             distance = float(np.linalg.norm(error))
             if distance <= tolerance or damping > 1e6:
@@ -179,9 +196,9 @@ class Kinematics:
                 break  # a local minimum on the limits
             Jf = J[:, free]
             step = np.zeros(self._n)
-            step[free] = Jf.T @ np.linalg.solve(Jf @ Jf.T + damping * np.eye(3), error)
+            step[free] = Jf.T @ np.linalg.solve(Jf @ Jf.T + damping * np.eye(len(error)), error)
             trial = np.clip(q + step, self._lower, self._upper)
-            trial_error, trial_J = self._error(point, trial)
+            trial_error, trial_J = residual(trial)
             if np.linalg.norm(trial_error) < distance:
                 q, error, J, damping = trial, trial_error, trial_J, max(0.2 * damping, 1e-9)
             else:

@@ -6,7 +6,7 @@ position_lower = a + min(margin, 0.1 (b - a)), position_upper = b - min(margin, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from ..config.sections.robot import RobotSettings
 from ..exceptions import ConfigurationError, JointNameError, RobotDescriptionError, listed, nearest
 from ..types import Array
 from .sources import read
-from .urdf import FREE, MOVABLE, Joint, Tree, parse
+from .urdf import FREE, MOVABLE, Joint, Tree, parse, transform
 
 # A margin may take at most this fraction of a joint's range at either end, so that short joints keep one.
 MARGIN_OF_RANGE = 0.1
@@ -46,7 +46,8 @@ class Robot:
     command_lower, command_upper : in the unit of `interface`, finite
     urdf : the robot description as text
     root : the link in whose frame positions are given
-    tip, tip_offset : the end effector is the point tip_offset (3,) [m] in the frame of link `tip`
+    tip, tip_offset, tip_rotation : the tool's frame stands at tip_offset (3,) [m] in the frame of link `tip`, turned by
+        tip_rotation (3, 3); its origin is the end effector
     rotor_inertia : [kg m^2 or kg], reflected through the gears; None: unknown
     gravity : (3,) [m/s^2] in the root link's frame
     damping : [N m s/rad or N s/m], friction : [N m or N], as the URDF says, 0 where it says nothing
@@ -72,6 +73,7 @@ class Robot:
     rotor_inertia: Array | None = None
     uncontrolled: tuple[str, ...] = ()
     gravity: tuple[float, ...] = (0.0, 0.0, -9.81)
+    tip_rotation: Array = field(default_factory=lambda: np.eye(3))
 
     @property
     def n(self) -> int:
@@ -130,7 +132,9 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
         "velocity": (-velocity, velocity),
         "position": (np.maximum(lower, -CONTINUOUS_COMMAND), np.minimum(upper, CONTINUOUS_COMMAND)),
     }[settings.interface]
-    for key, unit, vector in (("tip_offset", "m", settings.tip_offset), ("gravity", "m/s^2", settings.gravity)):
+    vectors = {"tip_offset": "m", "tip_rotation": "rad", "gravity": "m/s^2"}
+    for key, unit in vectors.items():
+        vector = getattr(settings, key)
         if len(vector) != 3:
             raise ConfigurationError(f"'{key}' must have 3 entries [{unit}], got {len(vector)}", key=key, value=vector)
     rotors = per_joint(settings.rotor_inertia, n, "rotor_inertia") if settings.rotor_inertia else None
@@ -150,6 +154,7 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
         root=tree.root,
         tip=tip,
         tip_offset=_frozen(np.array(settings.tip_offset)),
+        tip_rotation=_frozen(transform(np.zeros(3), np.array(settings.tip_rotation))[:3, :3]),
         damping=_frozen(np.array([joint.damping for joint in controlled])),
         friction=_frozen(np.array([joint.friction for joint in controlled])),
         rotor_inertia=None if rotors is None else _frozen(rotors),

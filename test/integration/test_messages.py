@@ -225,14 +225,20 @@ def test_point_targets_stand_in_the_base_frame(frame):
         targets.read_point_target(message, "base")
 
 
-def test_pose_targets_are_points_whose_orientation_is_free():
+def test_pose_targets_are_a_point_and_a_unit_quaternion_in_the_base_frame():
     message = PoseStamped()
     message.header.frame_id, message.pose.position.y = "base", 0.5
-    assert targets.read_pose_target(message, "base").tolist() == [0.0, 0.5, 0.0]
+    assert targets.read_pose_target(message, "base").tolist() == [0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 1.0]
     with pytest.raises(TargetError, match="base frame 'world'"):
         targets.read_pose_target(message, "world")
     message.pose.orientation.x = 1.0
-    with pytest.raises(TargetError, match="orientation cannot be controlled"):
+    with pytest.raises(TargetError, match="not a unit quaternion: its norm is 1.414"):
+        targets.read_pose_target(message, "base")
+    message.pose.orientation.x = message.pose.orientation.w = 0.0
+    with pytest.raises(TargetError, match="is zero"):
+        targets.read_pose_target(message, "base")
+    message.pose.orientation.z = float("nan")
+    with pytest.raises(TargetError, match="must be finite"):
         targets.read_pose_target(message, "base")
 
 

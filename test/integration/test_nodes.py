@@ -10,6 +10,8 @@ from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.data.tick_log import load_tick_log
 from mbrl_ros.messages import readers
 from mbrl_ros.robots import load_robot
+from mbrl_ros.robots.pose_kinematics import PoseKinematics
+from mbrl_ros.robots.rotation import quaternion_of
 from support.needs import needs, present
 from support.ros import HOME, PANDA, Listening, ros, state
 
@@ -272,10 +274,16 @@ def test_targets_of_every_kind_are_accepted_and_shown():
 
             peer.send_until(publisher, message, shown, f"a target of kind {kind}")
 
-        message = PoseStamped()
-        message.pose.position.x, message.pose.position.y, message.pose.position.z = TARGET
+        message, arm = (
+            PoseStamped(),
+            load_robot(RobotSettings.from_mapping({key[6:]: value for key, value in PANDA.items()})),
+        )
+        p, R = PoseKinematics(arm).pose(np.add(HOME, 0.1))
+        place, turned = message.pose.position, message.pose.orientation
+        place.x, place.y, place.z = p.tolist()
+        turned.x, turned.y, turned.z, turned.w = quaternion_of(R).tolist()
         message.header.stamp = message_writers.to_time(1.01)
-        send_until_target(pose, message, 1.0, 1.01)
+        send_until_target(pose, message, 3.0, 1.01)
         to_joints = state(1.02, np.add(HOME, 0.1))
         send_until_target(joints, to_joints, 0.0, 1.02)
         trajectory = JointTrajectory(joint_names=PANDA["robot.joints"])

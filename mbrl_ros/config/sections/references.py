@@ -65,6 +65,16 @@ class ReferenceSettings(Section):
     )
     latest_target: float = setting(60.0, "a target stamped further in the future is refused", unit="s", low=0.0)
     most_targets: int = setting(100, "number of targets that may wait for their time", low=1, high=10000)
+    rotation_weights: tuple[float, ...] = setting(
+        (1.0, 1.0, 1.0),
+        "how much the rotations about the x, y and z axis of the tool's frame count in a pose target; 0: free, so that "
+        "[1, 1, 0] lets the tool turn about its z axis, and [0, 0, 0] asks for its point alone",
+        low=0.0,
+        high=1.0,
+    )
+    reach_angle: float = setting(
+        0.005, "a pose target is rejected if no posture comes closer to its orientation than this", unit="rad", low=1e-6
+    )
     reach_tolerance: float = setting(
         0.001, "an end-effector target is rejected if no pose comes closer to it than this", unit="m", low=1e-6
     )

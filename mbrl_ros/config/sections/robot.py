@@ -23,6 +23,11 @@ class RobotSettings(Section):
     tip_offset: tuple[float, ...] = setting(
         (0.0, 0.0, 0.0), "position of the end-effector point in the frame of the tip link", unit="m"
     )
+    tip_rotation: tuple[float, ...] = setting(
+        (0.0, 0.0, 0.0),
+        "roll, pitch and yaw of the tool's frame against that of the tip link, as `rpy` in a URDF",
+        unit="rad",
+    )
     interface: str = setting(
         "effort",
         "what a command is: an effort (torque or force), a velocity or a position of each joint",

@@ -1,0 +1,103 @@
+r"""Where the tool is and how it is turned, and which joint positions put it into a pose.
+
+The tool's frame stands at the end-effector point, turned by `robot.tip_rotation` against the tip link. With its pose
+p(q), R(q) and the target's p*, R*, both in the root link's frame, the residual of a posture is
+
+    r = [p* - p;  L w e],     e = log(R^T R*) (3,) [rad] in the tool's frame,
+
+w (3,) the weights of the rotations about the tool's axes and L a lever [m/rad], which makes lengths of angles. A
+rotation of weight 0 is free: with w = (1, 1, 0) the tool's axis points where it is wanted, and the tool may turn about
+it. With the body's angular velocity w_b = J_b qd, R^T R* becomes exp(-[w_b] dt) R^T R*, so that
+
+    de/dq = -J_l^-1(e) J_b
+
+(rotation.py), up to half a turn: the logarithm was chosen and not three points at a lever, whose residual becomes flat
+towards half a turn, so that a search stands still there.
+"""
+
+from __future__ import annotations
+
+import math
+
+import casadi
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..types import Array, checked
+from . import urdf
+from .kinematics import Kinematics, applied, moved, placed_joint
+from .robot import Robot
+from .rotation import inverse_left_jacobian, logarithm
+
+LEVER = 0.2  # [m/rad]
+ALL_AXES = (1.0, 1.0, 1.0)
+
+
+def tool_frame(robot: Robot) -> casadi.Function:
+    """Return q (n,), r (k,) -> p (3,) [m], R (3, 3): the tool's pose in the root link's frame, as an SX function."""
+    q, r = casadi.SX.sym("q", robot.n), casadi.SX.sym("r", len(robot.uncontrolled))
+    p, R = casadi.SX(robot.tip_offset), casadi.SX(casadi.DM(np.array(robot.tip_rotation)))
+    inner = np.eye(4)
+    for joint in reversed(urdf.parse(robot.urdf).chain(robot.tip)):
+        position = placed_joint(robot, joint, q, r)
+        if position is not None:
+            p = moved(joint, position, applied(inner, p))
+            R = moved(joint, position, applied(inner, R, 0.0), 0.0)
+            inner = np.eye(4)
+        inner = joint.origin @ inner
+    outputs = [applied(inner, p), applied(inner, R, 0.0)]
+    return casadi.Function("tool_frame", [q, r], casadi.cse(outputs), ["q", "r"], ["p", "R"])
+
+
+class PoseKinematics(Kinematics):
+    """Pose, Jacobians and inverse kinematics of the tool, beside those of its point.
+
+    `weights` (3,) of the rotations about the tool's axes, 0 for a free one.
+    """
+
+    def __init__(self, robot: Robot, weights: ArrayLike = ALL_AXES):
+        super().__init__(robot)
+        frame = tool_frame(robot)
+        q, r = casadi.SX.sym("q", robot.n), casadi.SX.sym("r", len(robot.uncontrolled))
+        p, R = frame(q, r)
+        x, y, z = casadi.horzsplit(R)
+        turning = [a.T @ casadi.jacobian(b, q) for a, b in ((z, y), (x, z), (y, x))]  # [w_b] = R^T dR
+        outputs = [p, R, casadi.jacobian(p, q), casadi.vertcat(*turning)]
+        self._frame = casadi.Function("frame", [q, r], casadi.cse([casadi.densify(value) for value in outputs]))
+        self._rotations = np.flatnonzero(np.asarray(weights, dtype=float))
+        self._weights = LEVER * np.asarray(weights, dtype=float)[self._rotations]
+
+    def pose(self, q: Array) -> tuple[Array, Array]:
+        """Return p (3,) [m] and R (3, 3) at q (n,) [rad or m]."""
+        p, R, _, _ = self._frame(checked("q", q, (self._n,)), self.uncontrolled)
+        return np.array(p).ravel(), np.array(R)
+
+    def inverse_pose(
+        self, p: Array, R: Array, seed: Array, *, tolerance: float = 1e-6, restarts: int = 24
+    ) -> tuple[Array, float, float]:
+        """Find joint positions inside the limits that bring the tool to p (3,) [m], R (3, 3).
+
+        The search starts from `seed` (n,) and, while the residual stays above `tolerance` [m], from `restarts` random
+        positions, always the same ones.
+
+        Returns
+        -------
+        q (n,) [rad or m], and the distance [m] and the angle [rad], about the axes that are not free, that are left.
+        """
+        p, R = checked("p", p, (3,)), checked("R", R, (3, 3))
+        q, _ = self._search(lambda q: self._residual(p, R, q), seed, tolerance, restarts)
+        return q, *self.missed(p, R, q)
+
+    def missed(self, p: Array, R: Array, q: Array) -> tuple[float, float]:
+        """Return the distance [m] and the angle [rad], about the axes that count, from q (n,) to the pose p, R."""
+        r = self._residual(p, R, q)[0]
+        turned = r[3:] / self._weights
+        return math.sqrt(float(r[:3] @ r[:3])), math.sqrt(float(turned @ turned))
+
+    def _residual(self, p: Array, R: Array, q: Array) -> tuple[Array, Array]:
+        """Return r (3 + free rotations left out) and -dr/dq at q (n,)."""
+        at, turned, Jp, Jw = self._frame(q, self.uncontrolled)
+        e = logarithm(np.array(turned).T @ R)
+        rows, w = self._rotations, self._weights
+        Je = w[:, None] * (inverse_left_jacobian(e)[rows] @ np.array(Jw))
+        return np.concatenate((p - np.array(at).ravel(), w * e[rows])), np.concatenate((np.array(Jp), Je))
