@@ -114,7 +114,8 @@ class PlanStatus(enum.IntEnum):
     iteration was better than the last plan, shifted and replayed from the state, which is the plan. KL_BOUND: none that
     was found kept the bound on the KL divergence; the plan is the last one, as there. No plan:
     NOT_POSITIVE_DEFINITE: the cost has no minimum along the free commands of some stage; NOT_FINITE: of what was given
-    or expanded; INFEASIBLE_BOX: limits of commands cross; DIVERGED: the cost of the replayed last plan is not finite.
+    or expanded; INFEASIBLE_BOX: limits of commands cross; DIVERGED: the cost of the replayed last plan is not finite;
+    INFEASIBLE_LIMITS: no plan inside the limits of states was found.
     """
 
     CONVERGED = 0
@@ -126,6 +127,7 @@ class PlanStatus(enum.IntEnum):
     DIVERGED = 6
     NO_IMPROVEMENT = 7
     KL_BOUND = 8
+    INFEASIBLE_LIMITS = 9
 
 
 USABLE = (

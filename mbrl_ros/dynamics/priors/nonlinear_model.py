@@ -55,10 +55,11 @@ def of_prior(prior: Prior, name: str, equations: StateEquations) -> NonlinearMod
     mean = None if prior.linear else prior.expression()
     if mean is None:
         raise ConfigurationError(
-            f"the planner 'ddp' plans through a nonlinear prior, and the prior '{name}' is linear or has no expression "
-            f"of its mean; set dynamics.prior to rigid_body, gmm or ensemble, or control.planner to ilqr",
+            f"a plan through a nonlinear prior is asked for (control.planner: ddp, planner.collocation.nonlinear), and "
+            f"the prior '{name}' is linear or has no expression of its mean; set dynamics.prior to rigid_body, gmm or "
+            f"ensemble, or control.planner to ilqr",
             key="control.planner",
-            value="ddp",
+            value=name,
         )
     n, m, nx = equations.n, equations.m, equations.nx
     x, h, G, s = casadi.SX.sym("x", nx), casadi.SX.sym("h", n), casadi.SX.sym("G", m, n), casadi.SX.sym("s", nx)

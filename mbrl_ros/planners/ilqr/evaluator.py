@@ -6,7 +6,7 @@ Buffers are made once, and calls make no copies: results are overwritten by the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import casadi
 import numpy as np
@@ -147,6 +147,11 @@ class Buffered:
             array[...] = given
         self._call()
         return self._out
+
+    def stats(self) -> dict[str, Any]:
+        """Return what the function tells of its last call: CasADi's statistics of a solver."""
+        found: dict[str, Any] = self._buffer.stats()
+        return found
 
 
 def _stage_expansion(cost: CostModel, nv: int) -> casadi.Function:
