@@ -1,0 +1,99 @@
+"""The compiled tree search of one problem, and the structure through which it is called."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from ...codegen import simd
+from ...codegen.compiler import load_library, sources_of
+from ...costs import CostModel
+from ..ilqr.kernel import aligned
+from .search import SearchMemory, SearchNumbers
+
+MOST_PRIMITIVES = 256
+SEARCH_INTEGERS = (
+    "horizon",
+    "length",
+    "primitives",
+    "simulations",
+    "stages_of_F",
+    "best_answer",
+    "simulations_done",
+    "out_of_time",
+    "path_length",
+)
+SEARCH_REALS = ("exploration", "widening", "growth", "time_budget", "best", "worst", "cost")
+SEARCH_POINTERS = (*(field.name for field in dataclasses.fields(SearchMemory)), "work", "clock")
+
+
+class CSearch(ctypes.Structure):
+    """Mirrors `struct Search` of kernel.cpp."""
+
+    horizon: int
+    length: int
+    primitives: int
+    simulations: int
+    stages_of_F: int
+    best_answer: int
+    simulations_done: int
+    out_of_time: int
+    path_length: int
+    exploration: float
+    widening: float
+    growth: float
+    time_budget: float
+    best: float
+    worst: float
+    cost: float
+    work: int
+    clock: int | None
+    _fields_ = (
+        [(name, ctypes.c_longlong) for name in SEARCH_INTEGERS]
+        + [(name, ctypes.c_double) for name in SEARCH_REALS]
+        + [(name, ctypes.c_void_p) for name in SEARCH_POINTERS]
+    )
+
+
+class CompiledSearch:
+    """The calls of one compiled search; a `TreeSearch`."""
+
+    def __init__(self, library: ctypes.PyDLL, memory: SearchMemory, numbers: SearchNumbers):
+        self._library, self._memory = library, memory
+        pointers = {name: array.ctypes.data for name, array in memory.arrays().items()}
+        self.numbers = CSearch(**dataclasses.asdict(numbers), **pointers)
+        self._work = aligned(library.work_size(numbers.horizon, numbers.simulations, numbers.primitives))
+        self.numbers.work = self._work.ctypes.data
+        self._address = ctypes.c_void_p(ctypes.addressof(self.numbers))
+        self._clock = ctypes.CFUNCTYPE(ctypes.c_double)()
+
+    def use_clock(self, clock: Callable[[], float]) -> None:
+        """See `TreeSearch`."""
+        self._clock = ctypes.CFUNCTYPE(ctypes.c_double)(clock)
+        self.numbers.clock = ctypes.cast(self._clock, ctypes.c_void_p).value
+
+    def roll(self, path: Sequence[int], law: Sequence[float]) -> float:
+        """See `TreeSearch`."""
+        self._memory.laws[-1] = law
+        self._memory.path[: len(path)], self.numbers.path_length = path, len(path)
+        self._library.roll(self._address)
+        return self.numbers.cost
+
+    def search(self) -> None:
+        """See `TreeSearch`."""
+        self._library.search(self._address)
+
+
+def load(cost: CostModel) -> ctypes.PyDLL | None:
+    """Compile the search of this problem, or return None (see `compiler.load_library`)."""
+    numbers = {"NX": cost.nx, "NU": cost.nu, "NP": cost.np, "MOST_PRIMITIVES": MOST_PRIMITIVES}
+    parts = [f"constexpr int {name} = {number};" for name, number in numbers.items()]
+    parts += [simd.emit(cost.stage, "stage_cost"), simd.emit(cost.terminal, "terminal_cost")]
+    sources = {**sources_of(__package__, "kernel.cpp"), **sources_of("mbrl_ros.planners.ilqr", "lane.h")}
+    library = load_library("mcts", {**sources, "problem.h": "\n".join(parts)})
+    if library is not None:
+        library.work_size.argtypes, library.work_size.restype = [ctypes.c_longlong] * 3, ctypes.c_longlong
+        for function in (library.roll, library.search):
+            function.argtypes, function.restype = [ctypes.c_void_p], None
+    return library
