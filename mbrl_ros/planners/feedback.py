@@ -45,29 +45,43 @@ class PlanMemory:
     def __init__(self, context: PlannerContext, model: NonlinearModel | None = None):
         problem, settings = Problem(context.cost, model), context.settings
         problem.check()
-        self.model, self._nx, self._nu = model, context.nx, context.nu
+        self.problem, self.model, self._nx, self._nu = problem, model, context.nx, context.nu
         H, unlimited = settings.horizon, np.full(context.nx, np.inf)
         theta = np.zeros(0) if model is None else model.theta
-        memory = self._memory = Memory.allocate(
+        memory = self.memory = Memory.allocate(
             H, context.cost.np, context.u_lower, context.u_upper, -unlimited, unlimited, theta, 0
         )
         memory.u_lower, memory.u_upper = np.zeros((H, self._nu)), np.zeros((H, self._nu))  # of every stage
-        self.backend, self._solver = solver_of(problem, memory, settings)
-        self._solver.tick.stages_of_limits = H
-        takes = self._solver if isinstance(self._solver, kernel.CompiledIlqr) else memory
+        self.backend, self.solver = solver_of(problem, memory, settings)
+        self.solver.tick.stages_of_limits = H
+        takes = self.solver if isinstance(self.solver, kernel.CompiledIlqr) else memory
         self._take_dynamics, self._take_parameters = takes.take_dynamics, takes.take_parameters
         self.X, self.U = memory.x_hat, memory.u_hat[1:]
 
     def reset(self, x0: StateVector, u: CommandVector) -> None:
         """Rest at x0 (nx,) with the command u (nu,) and no feedback; ConfigurationError if either is not finite."""
         x0, u = checked_start(x0, u, self._nx, self._nu)
-        self.X[:], self._memory.u_hat[:] = x0, u
-        self._memory.k[:] = 0.0
+        self.X[:], self.memory.u_hat[:] = x0, u
+        self.memory.k[:] = 0.0
         self._forget_gains()
 
     def shift(self, ticks: int) -> None:
         """Move the plan and its controller on by `ticks` periods; the last stage repeats."""
-        self._memory.shift(ticks)
+        self.memory.shift(ticks)
+
+    def take_problem(
+        self,
+        x0: StateVector,
+        dynamics: LinearGaussianDynamics,
+        parameters: StageParameters,
+        u_previous: CommandVector,
+    ) -> None:
+        """Take what is given to `Planner.plan`; F and the parameters may be read where they lie."""
+        memory = self.memory
+        memory.x0[:], memory.u_previous[:] = x0, u_previous
+        self._take_parameters(parameters)
+        self._take_dynamics(dynamics.F, dynamics.f)
+        self.solver.tick.stages_of_F = len(dynamics.F)
 
     def take(
         self,
@@ -95,20 +109,17 @@ class PlanMemory:
         PlanStatus | None
             None, or why there is no controller (NOT_FINITE, NOT_POSITIVE_DEFINITE); its gains and Q_uu are then zero.
         """
-        memory, tick = self._memory, self._solver.tick
+        memory, tick = self.memory, self.solver.tick
         step = U - self.U
         self.X[:], self.U[:] = X, U
-        memory.x0[:] = X[0]
-        memory.u_previous[:] = memory.u_hat[0] = u_previous
+        memory.u_hat[0] = u_previous
         at_limit = (U <= u_lower) | (U >= u_upper)
         memory.u_lower[:], memory.u_upper[:] = np.where(at_limit, U, -np.inf), np.where(at_limit, U, np.inf)
-        self._take_parameters(parameters)
-        self._take_dynamics(dynamics.F, dynamics.f)
-        tick.stages_of_F = len(dynamics.F)
-        if isinstance(self._solver, kernel.CompiledIlqr):
-            self._solver.gains()
+        self.take_problem(X[0], dynamics, parameters, u_previous)
+        if isinstance(self.solver, kernel.CompiledIlqr):
+            self.solver.gains()
         else:
-            about_plan(self._solver)
+            about_plan(self.solver)
         memory.k[:] = step
         if tick.status == PlanStatus.MAX_ITERATIONS:
             return None
@@ -117,9 +128,9 @@ class PlanMemory:
 
     def plan(self, cost: float, status: PlanStatus, iterations: int) -> Plan:
         """Return the plan, whose arrays belong to this memory; k is the step (H, nu) from the shifted last plan."""
-        memory = self._memory
+        memory = self.memory
         return Plan(self.X, self.U, memory.K, memory.K_u, memory.k, memory.Q_uu, cost, status, iterations)
 
     def _forget_gains(self) -> None:
-        for array in (self._memory.K, self._memory.K_u, self._memory.Q_uu):
+        for array in (self.memory.K, self.memory.K_u, self.memory.Q_uu):
             array[:] = 0.0

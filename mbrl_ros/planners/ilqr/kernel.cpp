@@ -3,10 +3,11 @@
 //     x' = phi(x, u) + F [x; u] + f,  v' = u,  u_lower <= u <= u_upper,  x_lower <= x <= x_upper
 // numpy_ilqr.py is the readable specification: every quantity here has the same name there.
 // tick.h: data. rollout.h: expansion and rollouts. backward.h, box_qp.h: Riccati recursion. barrier.h: limits of states.
-// kl_constraint.h: KL bound.
+// kl_constraint.h: KL bound. samples.h: rollouts of commands alone.
 #include <chrono>
 #include "backward.h"
 #include "rollout.h"
+#include "samples.h"
 
 static void increase_regularization(Tick& tick) {  // Tassa 2012, section II-F
   tick.delta = std::fmax(DELTA0, tick.delta * DELTA0);
@@ -209,6 +210,31 @@ void gains(Tick* tick) {
   if (!step_down(*tick, w, 0.0, slope, curve)) tick->status = NOT_POSITIVE_DEFINITE;
   else if (std::isfinite(slope + curve)) tick->status = MAX_ITERATIONS;
   commit(tick);
+}
+
+// Whether all is finite that is given for `sample`.
+long long begin_samples(Tick* tick) {
+  Work w(tick->work, tick->horizon);
+  return take_problem(*tick, w);
+}
+
+// The costs of the commands U (count, H, NU), and their states (count, H+1, NX) unless X is null.
+void sample(Tick* tick, long long count, const double* U, double* cost, double* X, long long threads) {
+  const Work w(tick->work, tick->horizon);
+  Samples{*tick, w, count, U, cost, X}.roll_in(threads);
+}
+
+// Replay the last plan from the state, by its commands alone and with its feedback: the commands U (H, NU) of the
+// cheaper one, and its cost. Limits of commands are those of the first stage.
+double replay(Tick* tick, double* U) {
+  Work w(tick->work, tick->horizon);
+  double costs[LANES], merits[LANES];
+  Lane gain(0.0);
+  gain.v[1] = 1.0;
+  roll(*tick, w, {tick->x_hat, tick->u_hat, tick->K, tick->K_u, tick->k, nullptr, Lane(0.0), gain}, costs, merits);
+  const int best = costs[1] < costs[0];
+  for (long long i = 0; i < tick->horizon * NU; i++) U[i] = w.u[1 + i / NU][i % NU].v[best];
+  return costs[best];
 }
 
 // KL divergence of the controller `solve` found from the one in the tick.

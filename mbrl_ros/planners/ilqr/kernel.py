@@ -19,6 +19,7 @@ KERNEL_SOURCES = (
     "tick.h",
     "lane.h",
     "rollout.h",
+    "samples.h",
     "backward.h",
     "box_qp.h",
     "barrier.h",
@@ -147,6 +148,19 @@ class CompiledIlqr:
         """Do as `gains.about_plan`, the specification."""
         self._library.gains(self._address)
 
+    def begin_samples(self) -> bool:
+        """Take the problem for `sample`; tell whether all of it is finite."""
+        return bool(self._library.begin_samples(self._address))
+
+    def sample(self, U: Array, costs: Array, X: Array | None, threads: int) -> None:
+        """Write the costs (S,) of the commands U (S, H, nu), contiguous, and their states X (S, H+1, nx) if wanted."""
+        states = None if X is None else X.ctypes.data
+        self._library.sample(self._address, len(U), U.ctypes.data, costs.ctypes.data, states, threads)
+
+    def replay(self, U: Array) -> float:
+        """Write the cheaper replay's commands (H, nu) of the last plan, with or without its feedback; its cost."""
+        return float(self._library.replay(self._address, U.ctypes.data))
+
     def keep(self) -> None:
         """See `Solver`."""
         self._kept[:] = self._found
@@ -183,12 +197,24 @@ class CompiledIlqr:
 def load(problem: Problem) -> ctypes.PyDLL | None:
     """Compile the planner of this problem, or return None (see `compiler.load_library`)."""
     sources = sources_of(__package__, *KERNEL_SOURCES)
-    library = load_library("planner", {**sources, "problem.h": problem.header()})
+    library = load_library("planner", {**sources, "problem.h": problem.header()}, ("-pthread",))
     if library is not None:
         for size in (library.work_size, library.plan_offset):
             size.argtypes, size.restype = [ctypes.c_longlong], ctypes.c_longlong
         for function in (library.plan, library.shift, library.solve, library.commit, library.stay, library.gains):
             function.argtypes, function.restype = [ctypes.c_void_p], None
+        library.begin_samples.argtypes, library.begin_samples.restype = [ctypes.c_void_p], ctypes.c_longlong
+        library.replay.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+        library.replay.restype = ctypes.c_double
+        library.sample.restype = None
+        library.sample.argtypes = [
+            ctypes.c_void_p,
+            ctypes.c_longlong,
+            ctypes.c_void_p,
+            ctypes.c_void_p,
+            ctypes.c_void_p,
+            ctypes.c_longlong,
+        ]
         library.divergence_from_last.argtypes = [ctypes.c_void_p]
         library.divergence_from_last.restype = ctypes.c_double
     return library

@@ -218,3 +218,16 @@ def test_every_way_to_plan_and_learn_reaches_the_target(settings):
     off = np.linalg.norm(truth["tip"] - scenario.slots[0].value, axis=1)
     assert rest_error(truth["stamp"], off) < 3.0
     assert (np.abs(control["u"]) <= robot.command_upper).all()
+
+
+@pytest.mark.parametrize("planner", ["cem", "mppi", "random_shooting"])
+@pytest.mark.parametrize("interface", ["effort", "velocity", "position"])
+def test_planners_that_sample_reach_the_target_from_nothing(planner, interface):
+    truth, control, robot, scenario = episode(
+        lambda robot: Scenario(0, 3.0, two_points(robot).slots[:1], 0.0, None),
+        interface=interface,
+        **{"control.planner": planner},
+    )
+    off = np.linalg.norm(truth["tip"] - scenario.slots[0].value, axis=1)
+    assert rest_error(truth["stamp"], off) < 5.0
+    assert (control["u"] >= robot.command_lower).all() and (control["u"] <= robot.command_upper).all()

@@ -1,0 +1,69 @@
+// Costs of many command sequences, LANES rollouts at once: one SIMD lane is one rollout. sampling/rollouts.py is the
+// specification.
+#pragma once
+#include <thread>
+#include <vector>
+#include "rollout.h"
+
+struct Samples {
+  const Tick& tick;
+  const Work& w;
+  long long count;
+  const double* U;  // (count, H, NU)
+  double *cost, *X;  // (count,), and the states (count, H+1, NX) or null
+
+  // The rollouts [begin, end), begin a multiple of LANES; the last SIMD lanes repeat the last rollout.
+  void roll(long long begin, long long end) const {
+    const long long H = tick.horizon;
+    Lane x[2][NX], u[2][NU], p[NP + 1];
+    for (long long first = begin; first < end; first += LANES) {
+      const double* from[LANES];
+      for (int l = 0; l < LANES; l++) from[l] = U + (first + l < end ? first + l : end - 1) * H * NU;
+      for (int i = 0; i < NX; i++) x[0][i] = Lane(tick.x0[i]);
+      for (int i = 0; i < NU; i++) u[1][i] = Lane(tick.u_previous[i]);
+      Lane total(0.0), l;
+      Lane* out[1] = {&l};
+      for (long long t = 0; t < H; t++) {
+        Lane *now = x[t % 2], *next = x[1 - t % 2], *v = u[1 - t % 2], *command = u[t % 2];
+        for (int i = 0; i < NU; i++)
+          for (int s = 0; s < LANES; s++) command[i].v[s] = from[s][t * NU + i];
+        for (int i = 0; i < NP; i++) p[i] = Lane(tick.p[t * NP + i]);
+        const Lane* in[4] = {now, v, command, p};
+        stage_cost(in, out);
+        total = total + l;
+        if (X) write(now, first, end, t);
+        step(tick, w, t, now, command, next);
+      }
+      for (int i = 0; i < NP; i++) p[i] = Lane(tick.p[H * NP + i]);
+      const Lane* in[2] = {x[H % 2], p};
+      terminal_cost(in, out);
+      total = total + l;
+      if (X) write(x[H % 2], first, end, H);
+      for (int s = 0; s < LANES && first + s < end; s++) cost[first + s] = total.v[s];
+    }
+  }
+
+  void write(const Lane* x, long long first, long long end, long long t) const {
+    for (int s = 0; s < LANES && first + s < end; s++)
+      for (int i = 0; i < NX; i++) X[((first + s) * (tick.horizon + 1) + t) * NX + i] = x[i].v[s];
+  }
+
+  // In so many threads, this one among them; fewer where the system gives no more.
+  void roll_in(long long threads) const {
+    const long long groups = (count + LANES - 1) / LANES;
+    threads = threads < groups ? threads : groups;
+    const auto part = [&](long long n) {
+      const long long end = groups * (n + 1) / threads * LANES;
+      roll(groups * n / threads * LANES, end < count ? end : count);
+    };
+    std::vector<std::thread> others;
+    long long started = 1;
+    try {
+      for (others.reserve(threads); started < threads; started++) others.emplace_back(part, started);
+    } catch (const std::exception&) {
+    }
+    part(0);
+    for (long long n = started; n < threads; n++) part(n);
+    for (auto& other : others) other.join();
+  }
+};

@@ -1,0 +1,64 @@
+r"""The planner `random_shooting`: the cheapest of many random command sequences.
+
+    U^i = clip(mean + std w^i),   plan = argmin_i J(U^i),   w colored noise
+
+about the shifted last plan (sampling/planner.py). In a later round the mean is the cheapest so far. Random
+search is the plainest planner that there is, the measure for the others (Nagabandi et al. 2018; predictive sampling,
+Howell et al. 2022).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from ..types import Array
+from .base import Planner, PlannerContext
+from .sampling.noise import ColoredNoise
+from .sampling.planner import SamplingPlanner, populations_of
+from .sampling.settings import SamplingSettings, least_noise_setting, std_setting
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(SamplingSettings):
+    """What all planners that sample have."""
+
+    std: float = std_setting(0.3)
+    least_noise: float = least_noise_setting(0.001)
+
+
+def build(settings: Settings, context: PlannerContext) -> Planner:
+    """Build the planner; see `SamplingPlanner` for what it raises."""
+    distribution = Cheapest(settings, context)
+    return SamplingPlanner(context, settings, distribution, populations_of(settings.rollouts, settings.iterations))
+
+
+class Cheapest:
+    """A `Distribution` about the cheapest sequence so far."""
+
+    def __init__(self, settings: Settings, context: PlannerContext):
+        self._settings, self._scale = settings, np.ones(context.nu)
+        self._noise = ColoredNoise(context.settings.horizon, settings.noise_exponent)
+        self.mean = np.zeros((context.settings.horizon, context.nu))
+        self._cost = np.inf
+
+    def reset(self) -> None:
+        """See `Distribution`."""
+
+    def begin(self, mean: Array, scale: Array, ticks: int) -> None:
+        """See `Distribution`."""
+        self.mean, self._scale, self._cost = mean, scale, np.inf
+
+    def sample(self, number: int, count: int, random: np.random.Generator) -> Array:
+        """See `Distribution`."""
+        noise = self._noise.sample(random, count, len(self._scale), self._settings.least_noise)
+        noise *= self._settings.std * self._scale
+        noise += self.mean
+        return noise
+
+    def update(self, U: Array, costs: Array) -> None:
+        """See `Distribution`."""
+        i = int(np.argmin(costs))
+        if costs[i] < self._cost:
+            self.mean, self._cost = U[i], costs[i]
