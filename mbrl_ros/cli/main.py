@@ -33,6 +33,8 @@ EXTRAS = {
     "osqp": "bench",
     "piqp": "bench",
     "mim_solvers": "peers",
+    "gymnasium": "learn",
+    "imageio": "learn",
     "pytest": "test",
 }
 ROS = "source your ROS 2 installation, or install the wheels: pip install 'mbrl_ros[wheels]'"

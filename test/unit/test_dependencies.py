@@ -29,6 +29,7 @@ PYPI = {
     "adam": "adam-robotics",
     "crocoddyl": "crocoddyl",
     "dartpy": "dartpy",
+    "gymnasium": "gymnasium",
     "mim_solvers": "mim-solvers",
     "onnx": "onnx",
     "osqp": "osqp",

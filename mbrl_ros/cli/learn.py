@@ -1,0 +1,79 @@
+"""`mbrl learn`: learn a task in episodes with one of the methods."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from ..exceptions import ConfigurationError
+from ._bench import at_least, one_thread, writable
+
+HELP = "learn a task in episodes with one of the methods, for several seeds"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("--method", metavar="NAME", help="how to learn; --list names all")
+    parser.add_argument("--task", metavar="NAME", help="what to learn; --list names all")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED", help="(default: 0)")
+    parser.add_argument("--episodes", type=int, default=5, metavar="N", help="for each seed (default: %(default)d)")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write {method, task, seeds: {seed: [{step, return, ...}]}}"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="keep every seed's episodes there and go on from what is there; write results.csv and curve.png",
+    )
+    parser.add_argument("--list", action="store_true", help="print the methods and the tasks, and do nothing else")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit code."""
+    one_thread()
+    from ..console.progress import Progress
+    from ..learning import report
+    from ..learning.base import EPISODE_SEEDS
+    from ..learning.catalog import LEARNING_METHODS, find_method
+    from ..learning.experiment import judge, run_experiment
+    from ..tasks.catalog import TASKS, make_task
+
+    if args.list:
+        for what, names in (("methods", LEARNING_METHODS), ("tasks", TASKS)):
+            print(f"{what}:")
+            print("\n".join(f"  {name:<18} {line}" for name, line in names.items()))
+        return 0
+    for key in ("method", "task"):
+        if getattr(args, key) is None:
+            raise ConfigurationError(f"--{key} is missing; mbrl learn --list names all", key=f"--{key}")
+    at_least(1, episodes=args.episodes)
+    at_least(0, seeds=min(args.seeds))
+    if args.episodes > EPISODE_SEEDS:
+        raise ConfigurationError(
+            f"--episodes must be at most {EPISODE_SEEDS}, got {args.episodes}", key="--episodes", value=args.episodes
+        )
+    writable(json=args.json)
+    find_method(args.method)
+    solved = make_task(args.task).info.solved
+    if args.output is not None:
+        import matplotlib  # before the work, not after it
+
+        matplotlib.use("Agg")
+        args.output.mkdir(parents=True, exist_ok=True)
+    with Progress(f"{args.method} on {args.task}", quiet=args.quiet) as shown:
+        seeds = list(dict.fromkeys(args.seeds))
+        result = run_experiment(args.method, args.task, seeds, args.episodes, args.output, shown.show)
+    print(report.table(result))
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=1), encoding="utf-8")
+        print(f"wrote {args.json}")
+    if args.output is not None:
+        report.write_csv(args.output / "results.csv", result)
+        report.draw(args.output / "curve.png", result, solved)
+        print(f"wrote {args.output / 'results.csv'} and curve.png")
+    verdict = judge(result, solved)
+    print(verdict.line())
+    return verdict.code

@@ -1,0 +1,107 @@
+"""One method on one task for several seeds, kept seed by seed, so that an interrupted experiment goes on.
+
+The result is {"method", "task", "seeds": {seed: [{"step", "return", "acted"[, "predicted_return"]}]}}, one entry per
+episode; `step` counts the steps of all episodes so far. A seed's entries depend on method, task, seed and the number of
+episodes alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..console.verdict import PASS, Verdict
+from ..exceptions import DataError
+from ..files import read_text
+from ..tasks.catalog import make_task
+from .base import Episode
+from .catalog import find_method
+
+Entry = dict[str, Any]
+MOST_BYTES = 1 << 20  # of a file of one seed
+
+
+def run_experiment(
+    method: str,
+    task: str,
+    seeds: Sequence[int],
+    episodes: int,
+    folder: Path | None = None,
+    show: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Run `episodes` episodes for each seed; return the result.
+
+    Parameters
+    ----------
+    folder
+        Where each seed's entries are kept and, if they are there already, taken from; None: nowhere.
+    show
+        Is told how far it is, in one line.
+
+    Raises
+    ------
+    ConfigurationError : there is no such method or task
+    DataError : a file in `folder` is none that was kept there
+    """
+    learner, system = find_method(method), make_task(task)
+    found: dict[str, list[Entry]] = {}
+    for seed in seeds:
+        kept = None if folder is None else folder / f"{method}_{task}_{episodes}_episodes_seed_{seed}.json"
+        entries = None if kept is None else _read(kept, method, task, seed)
+        if entries is None:
+            entries = []
+            for episode in learner.learn(system, seed, episodes):
+                entries.append(_entry(episode, entries))
+                show(f"seed {seed}, episode {len(entries)}/{episodes}, return {episode.reward:.1f}")
+            if kept is not None:
+                content = {"method": method, "task": task, "seed": seed, "episodes": entries}
+                _write(kept, json.dumps(content, indent=1))
+        found[str(seed)] = entries
+    return {"method": method, "task": task, "seeds": found}
+
+
+def _entry(episode: Episode, before: Sequence[Entry]) -> Entry:
+    step = (before[-1]["step"] if before else 0) + episode.steps
+    entry: Entry = {"step": step, "return": episode.reward, "acted": episode.acted}
+    return entry if math.isnan(episode.predicted) else {**entry, "predicted_return": episode.predicted}
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that an interruption leaves out or leaves whole."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def _read(path: Path, method: str, task: str, seed: int) -> list[Entry] | None:
+    """Return the entries that were kept in `path`; None if there are none."""
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(read_text(path, MOST_BYTES))
+        same = (content["method"], content["task"], content["seed"]) == (method, task, seed)
+        entries: list[Entry] = content["episodes"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} holds no episodes of an experiment: remove it, or name another --output") from error
+    if not same:
+        raise DataError(f"{path} belongs to another experiment: remove it, or name another --output")
+    return entries
+
+
+def judge(result: dict[str, Any], solved: float) -> Verdict:
+    """Judge an experiment: with every seed some episode's return is `solved` or more."""
+    best = {seed: max(entry["return"] for entry in entries) for seed, entries in result["seeds"].items()}
+    missed = [seed for seed, value in best.items() if not value >= solved]
+    if not missed:
+        return PASS
+    return Verdict(
+        False,
+        f"{result['method']} did not solve {result['task']} with {len(missed)} of {len(best)} seeds "
+        f"({', '.join(missed)}): best return {min(best[seed] for seed in missed):.1f} of {solved:.0f}",
+        None,
+        "more --episodes, or another --method",
+    )

@@ -1,0 +1,105 @@
+"""The result of an experiment as a table, as CSV and as a curve."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+
+from ..types import Array
+
+COVERAGE = 0.95  # of the confidence interval of the mean over seeds
+EPISODE_COLUMNS = ("seed", "episode", "step", "return", "acted", "predicted_return")
+
+
+def rows(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return one row per episode, with the names of EPISODE_COLUMNS."""
+    return [
+        {"seed": seed, "episode": number, "predicted_return": "", **entry}
+        for seed, entries in result["seeds"].items()
+        for number, entry in enumerate(entries, 1)
+    ]
+
+
+def confidence(values: Array) -> tuple[float, float]:
+    """Return the mean of values (N,) and the half width of its confidence interval (Student's t; 0 for N = 1)."""
+    N = len(values)
+    if N < 2:
+        return float(values.mean()), 0.0
+    half = student.ppf(0.5 * (1.0 + COVERAGE), N - 1) * values.std(ddof=1) / math.sqrt(N)
+    return float(values.mean()), float(half)
+
+
+def by_episode(result: dict[str, Any]) -> list[dict[str, float | str]]:
+    """Return for every episode: its number, mean steps so far, mean return, half width, and what acted."""
+    columns = zip(*result["seeds"].values(), strict=True)
+    found: list[dict[str, float | str]] = []
+    for number, entries in enumerate(columns, 1):
+        mean, half = confidence(np.array([entry["return"] for entry in entries]))
+        predicted = [entry["predicted_return"] for entry in entries if "predicted_return" in entry]
+        found.append(
+            {
+                "episode": number,
+                "step": float(np.mean([entry["step"] for entry in entries])),
+                "return": mean,
+                "half": half,
+                "predicted": float(np.mean(predicted)) if predicted else math.nan,
+                "acted": entries[0]["acted"],
+            }
+        )
+    return found
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return the mean over the seeds, an episode a line."""
+    lines = [
+        f"| episode | steps | acted by | return, mean of {len(result['seeds'])} | 95 % +- | predicted |",
+        "|---:|---:|---|---:|---:|---:|",
+    ]
+    for row in by_episode(result):
+        predicted = "-" if math.isnan(float(row["predicted"])) else f"{row['predicted']:.1f}"
+        lines.append(
+            f"| {row['episode']} | {row['step']:.0f} | {row['acted']} | {row['return']:.1f} | {row['half']:.1f} | "
+            f"{predicted} |"
+        )
+    return "\n".join(lines)
+
+
+def write_csv(path: Path, result: dict[str, Any]) -> None:
+    """Write one row per episode."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, EPISODE_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows(result))
+
+
+def draw(path: Path, result: dict[str, Any], solved: float) -> None:
+    """Draw the return over the episodes as PNG: every seed, the mean with its confidence band, what was predicted."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["text.parse_math"] = False  # a name with $ is no formula
+    import matplotlib.pyplot as plt
+
+    points = by_episode(result)
+    number, mean, half, predicted = (
+        np.array([point[key] for point in points], dtype=float) for key in ("episode", "return", "half", "predicted")
+    )
+    figure, axis = plt.subplots(figsize=(7, 4), layout="constrained")
+    for entries in result["seeds"].values():
+        axis.plot(number, [entry["return"] for entry in entries], color="tab:blue", lw=0.6, alpha=0.5)
+    axis.fill_between(number, mean - half, mean + half, color="tab:blue", alpha=0.2, label="95 % of the mean")
+    axis.plot(number, mean, "o-", color="tab:blue", label=f"mean of {len(result['seeds'])} seeds")
+    if np.isfinite(predicted).any():
+        axis.plot(number, predicted, "x--", color="tab:orange", label="predicted by the model")
+    axis.axhline(solved, color="tab:green", lw=0.8, ls=":", label="solved")
+    axis.set_xlabel("episode")
+    axis.set_ylabel("return")
+    axis.set_title(f"{result['method']} on {result['task']}")
+    axis.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

@@ -1,0 +1,23 @@
+"""The tasks by name."""
+
+from __future__ import annotations
+
+import importlib
+
+from ..exceptions import ConfigurationError, nearest
+from .base import Task
+
+TASKS = {
+    "cartpole_swingup": "swing a pole up and balance it by a bounded force on its cart",
+    "inverted_pendulum": "Gymnasium's InvertedPendulum-v5: keep a pole on a cart from falling",
+}
+
+
+def make_task(name: str) -> Task:
+    """Build the task `name`; ConfigurationError with the nearest name where there is none."""
+    if name not in TASKS:
+        raise ConfigurationError(
+            f"no task '{name}'; did you mean '{nearest(name, TASKS)}'? There are: {', '.join(TASKS)}", value=name
+        )
+    task: Task = importlib.import_module(f"{__package__}.{name}").build()
+    return task

@@ -1,0 +1,114 @@
+"""The tasks: their physics, their starts, their rewards and costs, and what an unknown or missing one says."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from mbrl_ros.cli.main import missing
+from mbrl_ros.exceptions import ConfigurationError
+from mbrl_ros.tasks import cartpole_swingup as cartpole
+from mbrl_ros.tasks.catalog import TASKS, make_task
+from support.needs import needs
+
+UPRIGHT, HANGING = np.zeros(4), np.array([0.0, np.pi, 0.0, 0.0])
+
+
+def every_task():
+    marks = {"inverted_pendulum": needs("gymnasium", "mujoco", "imageio")}
+    return [pytest.param(name, marks=marks.get(name, ())) for name in TASKS]
+
+
+def test_without_friction_and_force_the_cart_pole_keeps_its_energy():
+    x = np.array([0.1, 2.0, -0.5, 3.0])
+    before = cartpole.energy(x)
+    for _ in range(200):
+        x = cartpole.integrate(x, 0.0, friction=0.0)
+    assert cartpole.energy(x) == pytest.approx(before, abs=1e-4)
+
+
+def test_friction_takes_energy_away_and_a_force_along_the_motion_adds_it():
+    x = np.array([0.0, 2.0, 1.0, 0.0])
+    assert cartpole.energy(cartpole.integrate(x, 0.0)) < cartpole.energy(x)
+    assert cartpole.energy(cartpole.integrate(x, 5.0, friction=0.0)) > cartpole.energy(x)
+
+
+@pytest.mark.parametrize("x", [UPRIGHT, HANGING], ids=["upright", "hanging"])
+def test_the_equilibria_of_the_cart_pole_are_where_they_should_be(x):
+    assert np.abs(cartpole.acceleration(x, 0.0)).max() < 1e-12
+
+
+def test_the_upright_pole_falls_and_the_hanging_one_swings_with_its_frequency():
+    """About hanging, the pole on a free cart without friction swings with w^2 = g / l (M + m) / M."""
+    small = 1e-5
+    _, falling = cartpole.acceleration(UPRIGHT + [0.0, small, 0.0, 0.0], 0.0)
+    _, returning = cartpole.acceleration(HANGING + [0.0, small, 0.0, 0.0], 0.0)
+    squared = 9.81 / 0.6 * 2.0
+    assert falling == pytest.approx(small * squared, rel=1e-6)
+    assert returning == pytest.approx(-small * squared, rel=1e-6)
+
+
+def test_the_force_is_bounded_and_the_pole_has_no_command_of_its_own():
+    task = make_task("cartpole_swingup")
+    task.reset(0)
+    strong = task.step(np.array([1e3, 50.0])).x
+    task.reset(0)
+    np.testing.assert_array_equal(strong, task.step(np.array([10.0, 0.0])).x)
+
+
+def test_upright_earns_one_and_hanging_next_to_nothing():
+    task = make_task("cartpole_swingup")
+    assert task.reward(UPRIGHT, np.zeros(2), UPRIGHT) == 1.0
+    assert task.reward(HANGING, np.zeros(2), HANGING) == pytest.approx(np.exp(-4.0))
+
+
+@pytest.mark.parametrize("name", every_task())
+def test_a_start_depends_on_its_seed_alone_and_a_step_on_the_command(name):
+    task, other = make_task(name), make_task(name)
+    np.testing.assert_array_equal(task.reset(3), other.reset(3))
+    assert np.abs(task.reset(3) - task.reset(4)).max() > 0.0
+    task.reset(3)
+    u = 0.5 * task.info.u_upper
+    step, same = task.step(u), other.step(u)
+    np.testing.assert_array_equal(step.x, same.x)
+    assert step.x.shape == (2 * task.info.n,) and step.reward == same.reward
+
+
+@pytest.mark.parametrize("name", every_task())
+def test_the_reward_and_the_end_that_a_model_is_asked_for_are_those_of_the_task(name):
+    task = make_task(name)
+    x, rng = task.reset(0), np.random.default_rng(0)
+    for _ in range(task.info.steps):
+        u = rng.uniform(task.info.u_lower, task.info.u_upper)
+        step = task.step(u)
+        assert task.reward(x, u, step.x) == pytest.approx(step.reward)
+        assert task.failed(step.x) == step.failed
+        x = step.x
+        if step.failed:
+            break
+
+
+@pytest.mark.parametrize("name", every_task())
+def test_the_cost_is_least_where_the_reward_is_greatest(name):
+    task = make_task(name)
+    cost, p = task.info.cost, task.info.cost.parameters(task.info.horizon)[0]
+    rest = np.zeros(task.info.n)
+
+    def at(x):
+        return float(cost.stage(x, rest, rest, p))
+
+    assert at(UPRIGHT) == pytest.approx(0.0)
+    assert at(np.array([0.0, 0.1, 0.0, 0.0])) > 0.0
+
+
+def test_an_unknown_task_is_answered_with_the_nearest_name():
+    with pytest.raises(ConfigurationError, match="no task 'cartpole'; did you mean 'cartpole_swingup'"):
+        make_task("cartpole")
+
+
+@pytest.mark.parametrize("module", ["gymnasium", "mujoco"])
+def test_a_missing_package_is_named_in_one_line(monkeypatch, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ModuleNotFoundError) as raised:
+        make_task("inverted_pendulum")
+    assert f"'{module}'" in missing(raised.value) and "pip install" in missing(raised.value)
