@@ -22,16 +22,14 @@ from ..config.section import setting
 from ..exceptions import ConfigurationError
 from ..types import Array
 from .base import Planner, PlannerContext
-from .sampling.noise import ColoredNoise
 from .sampling.planner import SamplingPlanner, populations_of, shifted
-from .sampling.settings import SamplingSettings, least_noise_setting, std_setting
+from .sampling.settings import SamplingSettings, least_noise_setting
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings(SamplingSettings):
     """What all planners that sample have, and those of the cross-entropy method."""
 
-    std: float = std_setting(0.3)
     least_noise: float = least_noise_setting(0.1)
     elites: float = setting(0.1, "share of a round's samples that are elites", low=1e-6, high=1.0)
     kept_elites: float = setting(
@@ -68,7 +66,6 @@ class Elites:
 
     def __init__(self, settings: Settings, context: PlannerContext):
         self._settings, self._scale = settings, np.ones(context.nu)
-        self._noise = ColoredNoise(context.settings.horizon, settings.noise_exponent)
         self.mean = np.zeros((context.settings.horizon, context.nu))
         self.std = np.empty_like(self.mean)  # in units of the scale
         self.reset()
@@ -76,22 +73,19 @@ class Elites:
     def reset(self) -> None:
         """See `Distribution`."""
         self.std[:] = self._settings.std
-        self._kept = np.zeros((0, *self.mean.shape))
+        self.kept = np.zeros((0, *self.mean.shape))
 
     def begin(self, mean: Array, scale: Array, ticks: int) -> None:
         """See `Distribution`."""
         settings = self._settings
-        self.mean, self._scale, self._kept = mean, scale, shifted(self._kept, ticks)
+        self.mean, self._scale, self.kept = mean, scale, shifted(self.kept, ticks)
         grown = settings.std_growth * shifted(self.std, ticks)
         self.std = np.clip(grown, settings.least_std, settings.std)
 
-    def sample(self, number: int, count: int, random: np.random.Generator) -> Array:
+    def deviation(self, number: int) -> Array:
         """See `Distribution`."""
-        kept = self._kept[:count]
-        noise = self._noise.sample(random, count - len(kept), len(self._scale), self._settings.least_noise)
-        noise *= self.std * self._scale
-        noise += self.mean
-        return np.concatenate((kept, noise))
+        deviation: Array = self.std * self._scale
+        return deviation
 
     def update(self, U: Array, costs: Array) -> None:
         """See `Distribution`."""
@@ -103,4 +97,4 @@ class Elites:
         a = settings.smoothing
         self.mean = a * self.mean + (1.0 - a) * elites.mean(axis=0)
         self.std = np.maximum(a * self.std + (1.0 - a) * elites.std(axis=0) / self._scale, settings.least_std)
-        self._kept = elites[: round(settings.kept_elites * count)]
+        self.kept = elites[: round(settings.kept_elites * count)]

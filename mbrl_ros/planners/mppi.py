@@ -17,9 +17,8 @@ import numpy as np
 from ..config.section import setting
 from ..types import Array
 from .base import Planner, PlannerContext
-from .sampling.noise import ColoredNoise
 from .sampling.planner import SamplingPlanner, populations_of
-from .sampling.settings import SamplingSettings, least_noise_setting, std_setting
+from .sampling.settings import SamplingSettings, std_setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +26,6 @@ class Settings(SamplingSettings):
     """What all planners that sample have, and those of the path integral."""
 
     std: float = std_setting(0.1)
-    least_noise: float = least_noise_setting(0.01)
     temperature: float = setting(
         0.03, "temperature of the weights, relative to the median of the costs over the least one", low=1e-9, high=1e9
     )
@@ -45,8 +43,8 @@ class WeightedMean:
 
     def __init__(self, settings: Settings, context: PlannerContext):
         self._settings, self._scale = settings, np.ones(context.nu)
-        self._noise = ColoredNoise(context.settings.horizon, settings.noise_exponent)
         self.mean = np.zeros((context.settings.horizon, context.nu))
+        self.kept = np.zeros((0, *self.mean.shape))
 
     def reset(self) -> None:
         """See `Distribution`."""
@@ -55,12 +53,11 @@ class WeightedMean:
         """See `Distribution`."""
         self.mean, self._scale = mean, scale
 
-    def sample(self, number: int, count: int, random: np.random.Generator) -> Array:
+    def deviation(self, number: int) -> Array:
         """See `Distribution`."""
-        noise = self._noise.sample(random, count, len(self._scale), self._settings.least_noise)
-        noise *= self._settings.std * self._settings.std_decay**number * self._scale
-        noise += self.mean
-        return noise
+        std = self._settings.std * self._settings.std_decay**number
+        deviation: Array = np.full_like(self.mean, std) * self._scale
+        return deviation
 
     def update(self, U: Array, costs: Array) -> None:
         """See `Distribution`."""

@@ -15,16 +15,14 @@ import numpy as np
 
 from ..types import Array
 from .base import Planner, PlannerContext
-from .sampling.noise import ColoredNoise
 from .sampling.planner import SamplingPlanner, populations_of
-from .sampling.settings import SamplingSettings, least_noise_setting, std_setting
+from .sampling.settings import SamplingSettings, least_noise_setting
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings(SamplingSettings):
     """What all planners that sample have."""
 
-    std: float = std_setting(0.3)
     least_noise: float = least_noise_setting(0.001)
 
 
@@ -39,8 +37,8 @@ class Cheapest:
 
     def __init__(self, settings: Settings, context: PlannerContext):
         self._settings, self._scale = settings, np.ones(context.nu)
-        self._noise = ColoredNoise(context.settings.horizon, settings.noise_exponent)
         self.mean = np.zeros((context.settings.horizon, context.nu))
+        self.kept = np.zeros((0, *self.mean.shape))
         self._cost = np.inf
 
     def reset(self) -> None:
@@ -50,12 +48,10 @@ class Cheapest:
         """See `Distribution`."""
         self.mean, self._scale, self._cost = mean, scale, np.inf
 
-    def sample(self, number: int, count: int, random: np.random.Generator) -> Array:
+    def deviation(self, number: int) -> Array:
         """See `Distribution`."""
-        noise = self._noise.sample(random, count, len(self._scale), self._settings.least_noise)
-        noise *= self._settings.std * self._scale
-        noise += self.mean
-        return noise
+        deviation: Array = np.full_like(self.mean, self._settings.std) * self._scale
+        return deviation
 
     def update(self, U: Array, costs: Array) -> None:
         """See `Distribution`."""

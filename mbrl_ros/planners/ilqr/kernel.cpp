@@ -218,6 +218,13 @@ long long begin_samples(Tick* tick) {
   return take_problem(*tick, w);
 }
 
+// Samples about a mean; see samples.h. Limits of commands are those of the first stage.
+void disturb(Tick* tick, long long count, const double* mixing, const double* white, const double* factor,
+             const double* mean, const double* deviation, double* U) {
+  Work w(tick->work, tick->horizon);
+  Samples::disturb(*tick, w, count, mixing, white, factor, mean, deviation, U);
+}
+
 // The costs of the commands U (count, H, NU), and their states (count, H+1, NX) unless X is null.
 void sample(Tick* tick, long long count, const double* U, double* cost, double* X, long long threads) {
   const Work w(tick->work, tick->horizon);

@@ -157,6 +157,11 @@ class CompiledIlqr:
         states = None if X is None else X.ctypes.data
         self._library.sample(self._address, len(U), U.ctypes.data, costs.ctypes.data, states, threads)
 
+    def disturb(self, mixing: Array, white: Array, factor: Array, mean: Array, deviation: Array, U: Array) -> None:
+        """Write U (S, H, nu) = mean + factor deviation (mixing white) within the first stage's limits; contiguous."""
+        arrays = mixing, white, factor, mean, deviation, U
+        self._library.disturb(self._address, len(U), *(array.ctypes.data for array in arrays))
+
     def replay(self, U: Array) -> float:
         """Write the cheaper replay's commands (H, nu) of the last plan, with or without its feedback; its cost."""
         return float(self._library.replay(self._address, U.ctypes.data))
@@ -206,6 +211,8 @@ def load(problem: Problem) -> ctypes.PyDLL | None:
         library.begin_samples.argtypes, library.begin_samples.restype = [ctypes.c_void_p], ctypes.c_longlong
         library.replay.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
         library.replay.restype = ctypes.c_double
+        library.disturb.argtypes = [ctypes.c_void_p, ctypes.c_longlong, *(6 * [ctypes.c_void_p])]
+        library.disturb.restype = None
         library.sample.restype = None
         library.sample.argtypes = [
             ctypes.c_void_p,

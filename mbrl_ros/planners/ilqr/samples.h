@@ -48,6 +48,28 @@ struct Samples {
       for (int i = 0; i < NX; i++) X[((first + s) * (tick.horizon + 1) + t) * NX + i] = x[i].v[s];
   }
 
+  // U of sample k = mean + factor_k deviation (mixing white_k), clamped; mixing (H, H), white (count, H, NU), mean and
+  // deviation (H, NU).
+  static void disturb(const Tick& tick, Work& w, long long count, const double* mixing, const double* white,
+                      const double* factor, const double* mean, const double* deviation, double* U) {
+    const long long H = tick.horizon;
+    const Padded<NU> low(tick.u_lower), high(tick.u_upper);
+    auto* rows = (Padded<NU>*)w.u;
+    for (long long k = 0; k < count; k++, white += H * NU, U += H * NU) {
+      for (long long t = 0; t < H; t++) rows[t] = Padded<NU>(white + t * NU);
+      for (long long t = 0; t < H; t++) {
+        const double* m = mixing + t * H;
+        Padded<NU> sum, out(mean + t * NU);
+        const Padded<NU> d(deviation + t * NU);
+        for (long long s = 0; s < H; s++)
+          for (int b = 0; b < UB; b++) sum.v[b] += m[s] * rows[s].v[b];
+        for (int b = 0; b < UB; b++)
+          out.v[b] = clamp<vec>(out.v[b] + factor[k] * d.v[b] * sum.v[b], low.v[b], high.v[b]);
+        out.store(U + t * NU);
+      }
+    }
+  }
+
   // In so many threads, this one among them; fewer where the system gives no more.
   void roll_in(long long threads) const {
     const long long groups = (count + LANES - 1) / LANES;

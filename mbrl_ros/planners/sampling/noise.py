@@ -14,30 +14,19 @@ import numpy as np
 from ...types import Array
 
 
-class ColoredNoise:
-    """Samples of the noise for a horizon H and an exponent beta; `mixing` (H, H) makes them of white noise."""
-
-    def __init__(self, horizon: int, exponent: float):
-        H = horizon
-        frequency = np.fft.rfftfreq(H)
-        frequency[0] = 1.0 / H
-        t, columns, power = np.arange(H), [np.ones(H)], [frequency[0] ** -exponent]
-        for k in range(1, H // 2 + 1):
-            columns.append(np.cos(2.0 * np.pi * k * t / H))
+def mixing(horizon: int, exponent: float) -> Array:
+    """Return the matrix (H, H) that makes the noise of white noise, for a horizon H and an exponent beta."""
+    H = horizon
+    frequency = np.fft.rfftfreq(H)
+    frequency[0] = 1.0 / H
+    t, columns, power = np.arange(H), [np.ones(H)], [frequency[0] ** -exponent]
+    for k in range(1, H // 2 + 1):
+        columns.append(np.cos(2.0 * np.pi * k * t / H))
+        power.append(frequency[k] ** -exponent)
+        if 2 * k < H:
+            columns.append(np.sin(2.0 * np.pi * k * t / H))
             power.append(frequency[k] ** -exponent)
-            if 2 * k < H:
-                columns.append(np.sin(2.0 * np.pi * k * t / H))
-                power.append(frequency[k] ** -exponent)
-        basis = np.array(columns).T
-        basis /= np.linalg.norm(basis, axis=0)
-        self.mixing: Array = np.ascontiguousarray(basis * np.sqrt(np.array(power) * H / np.sum(power)))
-
-    def sample(self, random: np.random.Generator, count: int, nu: int, least: float = 1.0) -> Array:
-        """Return noise (count, H, nu), independent over samples and commands.
-
-        Its standard deviation goes from 1 for the first sample to `least` for the last one, by equal factors.
-        """
-        # a product for each sample: one large product may wake the threads of the linear algebra
-        noise: Array = np.matmul(self.mixing, random.standard_normal((count, len(self.mixing), nu)))
-        noise *= (least ** np.linspace(0.0, 1.0, count))[:, None, None]
-        return noise
+    basis = np.array(columns).T
+    basis /= np.linalg.norm(basis, axis=0)
+    mixed: Array = np.ascontiguousarray(basis * np.sqrt(np.array(power) * H / np.sum(power)))
+    return mixed

@@ -43,6 +43,7 @@ from ...types import (
 )
 from ..base import PlannerContext
 from ..feedback import PlanMemory
+from .noise import mixing
 from .rollouts import rollouts_of
 from .settings import SamplingSettings
 
@@ -51,6 +52,7 @@ class Distribution(Protocol):
     """Where the samples of a planner come from."""
 
     mean: Array  # (H, nu), itself tried in every round
+    kept: Array  # (n, H, nu), tried again in the next round
 
     def reset(self) -> None:
         """Forget what was learned from samples."""
@@ -58,8 +60,8 @@ class Distribution(Protocol):
     def begin(self, mean: Array, scale: Array, ticks: int) -> None:
         """Begin a tick about `mean` (H, nu), `ticks` periods after the last one; noise is in units of `scale` (nu,)."""
 
-    def sample(self, number: int, count: int, random: np.random.Generator) -> Array:
-        """Return `count` samples (count, H, nu) for round `number`, clipped by the caller."""
+    def deviation(self, number: int) -> Array:
+        """Return the standard deviation (H, nu) of the commands that are sampled about the mean in round `number`."""
 
     def update(self, U: Array, costs: Array) -> None:
         """Learn from the samples U (K, H, nu) and their costs (K,), infinite where they are not finite."""
@@ -86,6 +88,7 @@ class SamplingPlanner:
         self.u_upper = np.array(checked("u_upper", context.u_upper, (context.nu,)))
         self._settings, self._time_budget, self._clock = settings, context.settings.time_budget, clock
         self._distribution, self._populations = distribution, populations
+        self._mixing = mixing(context.settings.horizon, settings.noise_exponent)
         self._half_ranges = half_ranges(self.u_lower, self.u_upper)
         self.rollouts = rollouts_of(self.memory, {1, *populations}, settings.threads)
         nx, nu, H = context.nx, context.nu, context.settings.horizon
@@ -151,7 +154,7 @@ class SamplingPlanner:
         memory.take_problem(x0, dynamics, parameters, u_previous)
         if not (self.u_lower <= self.u_upper).all():
             return memory.plan(np.nan, PlanStatus.INFEASIBLE_BOX, 0)
-        if not self.rollouts.begin():
+        if not self.rollouts.begin(self.u_lower, self.u_upper):
             return memory.plan(np.nan, PlanStatus.NOT_FINITE, 0)
         status, rounds, U = self._search()
         if status is PlanStatus.DIVERGED:
@@ -164,15 +167,14 @@ class SamplingPlanner:
     def _search(self) -> tuple[PlanStatus, int, Array]:
         """Return how the search ended, the rounds that were run, and the cheapest commands (H, nu)."""
         begin, distribution, clip = self._clock(), self._distribution, (self.u_lower, self.u_upper)
-        last, cost = self.rollouts.replay(*clip)
+        last, cost = self.rollouts.replay()
         if not np.isfinite(cost):
             last = np.clip(self.memory.U, *clip)
         distribution.begin(last, self._scale(), self._ticks)
         best, best_cost, before, rounds = last, np.inf, np.inf, 0
         status = PlanStatus.MAX_ITERATIONS
         for rounds, count in enumerate(self._populations, 1):
-            U = distribution.sample(rounds - 1, count - 1, self._random)
-            U = np.clip(np.concatenate((distribution.mean[None], U)), *clip)
+            U = self._candidates(rounds - 1, count)
             costs = self.rollouts.costs(U)
             costs = np.where(np.isfinite(costs), costs, np.inf)
             if rounds == 1:
@@ -194,6 +196,19 @@ class SamplingPlanner:
         if status is PlanStatus.MAX_ITERATIONS and not best_cost < before:
             status = PlanStatus.NO_IMPROVEMENT
         return status, rounds, best
+
+    def _candidates(self, number: int, count: int) -> Array:
+        """Return what is tried in round `number`: the mean, what was kept, and samples, (count, H, nu)."""
+        distribution = self._distribution
+        U = np.empty((count, *distribution.mean.shape))
+        kept = distribution.kept[: count - 1]
+        first = 1 + len(kept)
+        U[0], U[1:first] = distribution.mean, kept
+        np.clip(U[:first], self.u_lower, self.u_upper, out=U[:first])
+        white = self._random.standard_normal(U[first:].shape)
+        factor = self._settings.least_noise ** np.linspace(0.0, 1.0, len(white))
+        self.rollouts.disturb(self._mixing, white, factor, U[0], distribution.deviation(number), U[first:])
+        return U
 
     def _scale(self) -> Array:
         """Return the unit (nu,) of the noise of each command."""

@@ -21,8 +21,8 @@ from ..ilqr.evaluator import Evaluator, ModelEvaluator
 class Rollouts(Protocol):
     """Rollouts of the problem that a `PlanMemory` was given last."""
 
-    def begin(self) -> bool:
-        """Take the problem; False if anything in it is not finite."""
+    def begin(self, u_lower: CommandVector, u_upper: CommandVector) -> bool:
+        """Take the problem with these limits (nu,) of commands; False if anything in it is not finite."""
 
     def costs(self, U: Array) -> Array:
         """Return the costs (K,) of commands U (K, H, nu), contiguous; the next call overwrites them."""
@@ -30,8 +30,14 @@ class Rollouts(Protocol):
     def states(self, U: Array) -> tuple[StateTrajectory, float]:
         """Return the states (H+1, nx) of the commands U (H, nu), and their cost."""
 
-    def replay(self, u_lower: CommandVector, u_upper: CommandVector) -> tuple[CommandTrajectory, float]:
-        """Replay the memory's plan from the state, by its commands alone and with its feedback, within limits (nu,).
+    def disturb(self, mixing: Array, white: Array, factor: Array, mean: Array, deviation: Array, U: Array) -> None:
+        """Write mean + factor deviation (mixing white), within the limits, to U (K, H, nu).
+
+        mixing (H, H), white noise (K, H, nu), factor (K,), mean (H, nu), deviation (H, nu); all contiguous.
+        """
+
+    def replay(self) -> tuple[CommandTrajectory, float]:
+        """Replay the memory's plan from the state, by its commands alone and with its feedback, within the limits.
 
         Returns the commands (H, nu) of the cheaper one and its cost.
         """
@@ -51,8 +57,9 @@ class CompiledRollouts:
         self._memory, self._solver, self._threads = memory, solver, threads
         self._costs, self._X = np.zeros(most), np.zeros_like(memory.X)
 
-    def begin(self) -> bool:
+    def begin(self, u_lower: CommandVector, u_upper: CommandVector) -> bool:
         """See `Rollouts`."""
+        self._memory.memory.u_lower[0], self._memory.memory.u_upper[0] = u_lower, u_upper
         return self._solver.begin_samples()
 
     def costs(self, U: Array) -> Array:
@@ -66,10 +73,13 @@ class CompiledRollouts:
         self._solver.sample(U[None], self._costs[:1], self._X, 1)
         return self._X, float(self._costs[0])
 
-    def replay(self, u_lower: CommandVector, u_upper: CommandVector) -> tuple[CommandTrajectory, float]:
+    def disturb(self, mixing: Array, white: Array, factor: Array, mean: Array, deviation: Array, U: Array) -> None:
         """See `Rollouts`."""
-        memory, U = self._memory.memory, np.empty_like(self._memory.U)
-        memory.u_lower[0], memory.u_upper[0] = u_lower, u_upper
+        self._solver.disturb(mixing, white, factor, mean, deviation, U)
+
+    def replay(self) -> tuple[CommandTrajectory, float]:
+        """See `Rollouts`."""
+        U = np.empty_like(self._memory.U)
         cost = self._solver.replay(U)
         return U, cost
 
@@ -79,13 +89,13 @@ class SpecifiedRollouts:
 
     def __init__(self, memory: PlanMemory, populations: set[int]):
         problem, sizes = memory.problem, tuple(sorted({1, 2, *populations}))
-        self._memory, self._nx = memory, problem.nx
+        self._memory, self._nx, self._limits = memory, problem.nx, (np.zeros(0), np.zeros(0))
         self._evaluate = Evaluator(problem, len(memory.U), sizes)
         self._model = None if problem.model is None else ModelEvaluator(problem, len(memory.U), sizes)
 
-    def begin(self) -> bool:
+    def begin(self, u_lower: CommandVector, u_upper: CommandVector) -> bool:
         """See `Rollouts`."""
-        memory = self._memory.memory
+        memory, self._limits = self._memory.memory, (u_lower, u_upper)
         return memory.wrong(self._memory.solver.tick.stages_of_F, noise=False) is None
 
     def costs(self, U: Array) -> Array:
@@ -97,15 +107,19 @@ class SpecifiedRollouts:
         X, costs = self._roll(U[None])
         return X[:, 0], float(costs[0])
 
-    def replay(self, u_lower: CommandVector, u_upper: CommandVector) -> tuple[CommandTrajectory, float]:
+    def disturb(self, mixing: Array, white: Array, factor: Array, mean: Array, deviation: Array, U: Array) -> None:
         """See `Rollouts`."""
-        m, H, nu = self._memory.memory, len(self._memory.U), len(u_lower)
+        U[:] = np.clip(mean + factor[:, None, None] * deviation * np.matmul(mixing, white), *self._limits)
+
+    def replay(self) -> tuple[CommandTrajectory, float]:
+        """See `Rollouts`."""
+        m, (H, nu) = self._memory.memory, self._memory.U.shape
         x, v, U = np.tile(m.x0, (2, 1)), np.tile(m.u_previous, (2, 1)), np.empty((2, H, nu))
         gain: Array = np.arange(2.0)[:, None]
         with np.errstate(all="ignore"):
             for t in range(H):
                 change = (x - m.x_hat[t]) @ m.K[t].T + (v - m.u_hat[t]) @ m.K_u[t].T
-                U[:, t] = v = np.minimum(np.maximum(m.u_hat[t + 1] + gain * change, u_lower), u_upper)
+                U[:, t] = v = np.clip(m.u_hat[t + 1] + gain * change, *self._limits)
                 x = self._step(x, v, t)
         costs = self._roll(U)[1]
         best = int(costs[1] < costs[0])

@@ -14,7 +14,7 @@ from mbrl_ros.costs.base import CostSettings, StateCostSettings, Term
 from mbrl_ros.dynamics.priors.nonlinear_model import of_function
 from mbrl_ros.exceptions import ConfigurationError
 from mbrl_ros.planners.base import PlannerContext
-from mbrl_ros.planners.sampling.noise import ColoredNoise
+from mbrl_ros.planners.sampling.noise import mixing
 from mbrl_ros.planners.sampling.planner import populations_of
 from mbrl_ros.types import LinearGaussianDynamics, PlanStatus
 from support.planner_problems import Case, random_case
@@ -198,7 +198,7 @@ def test_compiled_rollouts_equal_the_specification(nx, nu, horizon, options, thr
     for backend in ("compiled", "numpy"):
         planner = built("random_shooting", case, backend, rollouts=38, iterations=1, threads=threads)
         planner.memory.take_problem(case.x0, case.dynamics, case.parameters, case.u_previous)
-        assert planner.rollouts.begin()
+        assert planner.rollouts.begin(case.u_lower, case.u_upper)
         costs.append(planner.rollouts.costs(U).copy())
         X, cost = planner.rollouts.states(U[5])
         expected = case.rollout(U[5])
@@ -231,8 +231,7 @@ def test_compiled_plans_equal_the_specification_and_do_not_depend_on_threads(nam
 @pytest.mark.parametrize("exponent", [0.0, 1.0, 2.5, 4.0])
 @pytest.mark.parametrize("horizon", [30, 31])
 def test_the_noise_has_unit_variance_and_the_spectrum_that_is_asked_for(exponent, horizon):
-    noise = ColoredNoise(horizon, exponent).sample(np.random.default_rng(0), 4000, 3)
-    assert noise.shape == (4000, horizon, 3)
+    noise = mixing(horizon, exponent) @ np.random.default_rng(0).standard_normal((4000, horizon, 3))
     np.testing.assert_allclose(noise.var(axis=(0, 2)), 1.0, atol=0.06)
     power = (np.abs(np.fft.rfft(noise, axis=1)) ** 2).mean(axis=(0, 2))[1:]
     frequency = np.arange(1, len(power) + 1)
