@@ -1,6 +1,6 @@
 """Every prior with every estimator on the demo's scenario, in lockstep: a row each, the worst of the seeds.
 
-    python benchmark/priors_in_the_loop.py [--seeds 3] [--runs 2] [--priors NAME...] [--estimators NAME...]
+    python benchmark/priors_in_the_loop.py [--seeds 3] [--first 0] [--runs 2] [--priors NAME...] [--estimators NAME...]
                                            [--planners NAME...]
 
 The learned priors are fitted as a user would: the robot runs the scenario from nothing under other seeds, every
@@ -41,6 +41,9 @@ PLANNERS = {
     "ilqr": {},
     "ddp, first order": {"control.planner": "ddp", "planner.second_order": False},
     "ddp": {"control.planner": "ddp"},
+    "random_shooting": {"control.planner": "random_shooting"},
+    "cem": {"control.planner": "cem"},
+    "mppi": {"control.planner": "mppi"},
 }
 RUN_SEED = 1000  # of the runs the learned priors are fitted to
 
@@ -98,6 +101,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--runs", type=int, default=2, help="runs the learned priors are fitted to")
     parser.add_argument("--priors", nargs="*", help="only these")
     parser.add_argument("--estimators", nargs="*", choices=ESTIMATORS, default=ESTIMATORS, help="only these")
@@ -120,9 +124,8 @@ def main() -> None:
             for estimator, planner in itertools.product(args.estimators, args.planners):
                 settings = {**changes, **PLANNERS[planner], "dynamics.estimator": estimator}
                 what = name if planner == "ilqr" else f"{name}, {planner}"
-                rows = [
-                    run(seed, settings)[0] for seed in tqdm(range(args.seeds), desc=f"{what}, {estimator}", leave=False)
-                ]
+                seeds = tqdm(range(args.first, args.first + args.seeds), desc=f"{what}, {estimator}", leave=False)
+                rows = [run(seed, settings)[0] for seed in seeds]
                 worst = {key: max(r[key] for r in rows) for key in rows[0]}
                 print(
                     f"{what:32s}{estimator:14s}{worst['late_s']:9.2f}{worst['rest_mm']:10.2f}{worst['bump_mm']:10.1f}"

@@ -31,7 +31,7 @@ class Settings(SamplingSettings):
     """What all planners that sample have, and those of the cross-entropy method."""
 
     least_noise: float = least_noise_setting(0.1)
-    elites: float = setting(0.1, "share of a round's samples that are elites", low=1e-6, high=1.0)
+    elites: float = setting(0.3, "share of a round's samples that are elites", low=1e-6, high=1.0)
     kept_elites: float = setting(
         0.3, "share of the elites that are candidates again in the next round and the next tick", low=0.0, high=1.0
     )

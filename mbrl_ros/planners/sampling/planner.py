@@ -8,16 +8,16 @@ so that a plan is never worse than the shifted last one, replayed from the state
 costs infinitely much. The distribution is what one such planner has its own: random_shooting.py, cem.py, mppi.py.
 
 Noise is colored (noise.py) and independent over the commands; its standard deviation within a round spans from `std` to
-`least_noise` of it. Its unit is the half range of a command; with `alike` it
-is shared among the commands so that each of them changes the cost alike,
+`least_noise` of it. Its unit is the half range of a command; with `alike` it is shared among the commands so that each
+of them changes the cost alike,
 
     unit_j ~ (mean_t Q_uu,t,jj)^(-1/2),   with the geometric mean of the half ranges
 
 Q_uu being the curvature along the last plan, which its feedback needs anyway. A command in newton metres that turns a
 hand and one that lifts an arm differ in it by far more than in their limits.
 
-Limits of commands are kept exactly; limits of states, the KL bound and `limit_step` are not considered. No derivatives
-are needed to find the plan; its feedback comes from the expansion about it (feedback.py).
+Limits of commands are kept exactly; limits of states, the KL bound and `limit_step` are not considered. No gradient
+leads the search: the cost's expansion along the last plan gives its feedback (feedback.py) and the unit of the noise.
 """
 
 from __future__ import annotations

@@ -202,6 +202,8 @@ def test_settling_is_the_last_entry_that_stays():
         {"planner.kl_bound": 50.0},
         {"planner.discount": 0.98},
         {"control.planner": "lqr"},
+        {"control.planner": "mppi", "planner.execution": "feedback"},
+        {"control.planner": "cem", "planner.execution": "gaussian", "planner.temperature": 1e-6},
         {"dynamics.prior": "rigid_body"},
         {"dynamics.prior": "rigid_body", "dynamics.estimator": "output_error"},
         {"dynamics.prior": "rigid_body", "dynamics.estimator": "known"},

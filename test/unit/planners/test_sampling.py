@@ -20,7 +20,7 @@ from mbrl_ros.types import LinearGaussianDynamics, PlanStatus
 from support.planner_problems import Case, random_case
 
 compiler = pytest.mark.skipif(find_compiler() is None, reason="no C++ compiler")
-ALL_ALIKE = {"std": 0.3, "least_noise": 1.0, "std_growth": 2.0}  # as in the method's first form
+ALL_ALIKE = {"std": 0.3, "least_noise": 1.0, "std_growth": 2.0, "elites": 0.1}  # as in the method's first form
 NAMES = ("cem", "mppi", "random_shooting")
 CASES = [
     (4, 1, 5, {}),
@@ -71,7 +71,7 @@ def test_the_optimum_of_a_linear_quadratic_problem_is_found(name, share, own, se
     assert plan.cost - optimum.cost <= share * (begin - optimum.cost)
 
 
-@pytest.mark.parametrize("name, factor", [("cem", 1.1), ("mppi", 1.1), ("random_shooting", 1.5)])
+@pytest.mark.parametrize("name, factor", [("cem", 1.3), ("mppi", 1.1), ("random_shooting", 1.5)])
 def test_of_two_minima_the_better_one_is_found_where_gradient_shooting_ends_in_the_worse(name, factor):
     def terms(x, u):
         wells = Term(x**2 - 1.0, StateCostSettings(weight=4.0))
