@@ -115,7 +115,7 @@ class PlanStatus(enum.IntEnum):
     was found kept the bound on the KL divergence; the plan is the last one, as there. No plan:
     NOT_POSITIVE_DEFINITE: the cost has no minimum along the free commands of some stage; NOT_FINITE: of what was given
     or expanded; INFEASIBLE_BOX: limits of commands cross; DIVERGED: the cost of the replayed last plan is not finite;
-    INFEASIBLE_LIMITS: no plan inside the limits of states was found.
+    INFEASIBLE_LIMITS: no plan inside the limits of states was found; STALE: the plan of another process is too old.
     """
 
     CONVERGED = 0
@@ -128,6 +128,7 @@ class PlanStatus(enum.IntEnum):
     NO_IMPROVEMENT = 7
     KL_BOUND = 8
     INFEASIBLE_LIMITS = 9
+    STALE = 10
 
 
 USABLE = (

@@ -109,9 +109,18 @@ class Planner(Protocol):
 
 
 def build_planner(configuration: Configuration, context: PlannerContext) -> Planner:
-    """Build the planner that `control.planner` names; ConfigurationError if there is none of this name."""
+    """Build the planner that `control.planner` names, in another process with `planner.process`.
+
+    Raises ConfigurationError if there is none of this name, or if it cannot be built.
+    """
     name = configuration.control.planner
-    planner: Planner = registry.load("planner", name).build(configuration.planners[name], context)
+    plugin = registry.load("planner", name)
+    settings = configuration.planners[name]
+    if context.settings.process:
+        from .background import BackgroundPlanner  # which is built on this module
+
+        return BackgroundPlanner(name, settings, context)
+    planner: Planner = plugin.build(settings, context)
     return planner
 
 

@@ -72,3 +72,30 @@ class PlannerSettings(Section):
         choices=("open_loop", "feedback", "gaussian"),
         dynamic=True,
     )
+    process: bool = setting(
+        False,
+        "plan in another process, for a planner that takes longer than a tick; meanwhile the last plan acts with"
+        " feedback",
+    )
+    process_ticks: int = setting(
+        5, "planner.process: ticks after which a plan of the other process is used, at the earliest", low=1, high=500
+    )
+    process_wait: bool = setting(
+        False,
+        "planner.process: a tick waits for the plan that is due, so that it is used after planner.process_ticks exactly"
+        " and runs repeat (for lockstep); false: it is used when it is there",
+    )
+    process_oldest: int = setting(
+        0,
+        "planner.process: a plan that was made longer ago is not acted on; 0: planner.horizon",
+        unit="ticks",
+        low=0,
+        high=10000,
+    )
+    process_timeout: float = setting(
+        5.0,
+        "planner.process: the other process is started again if a plan takes longer",
+        unit="s",
+        low=0.01,
+        high=3600.0,
+    )

@@ -35,9 +35,9 @@ from ...types import (
 from ..base import PlannerContext
 from ..feedback import PlanMemory
 from ..ilqr.problem import Problem
+from ..roll import Roll
 from .layout import Layout
 from .nlp_solver import NlpSolver, Outcome, Point
-from .roll import Roll
 from .settings import Settings
 from .transcription import multiple_shooting
 

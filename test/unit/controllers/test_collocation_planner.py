@@ -50,9 +50,17 @@ def test_it_plans_in_every_interface_and_goes_toward_the_target(interface, solve
     assert np.abs(path[-1] - goal).max() < 0.07
 
 
-def test_two_runs_agree_to_the_last_bit():
-    first, second = ([decision.u for decision in decisions(ticks=15)[0]] for _ in range(2))
+@pytest.mark.parametrize("process", [False, True])
+def test_two_runs_agree_to_the_last_bit(process):
+    settings = {"planner.process": process, "planner.process_wait": True}
+    first, second = ([decision.u for decision in decisions(ticks=15, **settings)[0]] for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+def test_in_another_process_it_goes_toward_the_target():
+    found, path, goal = decisions(**{"planner.process": True, "planner.process_wait": True})
+    assert all(decision.status is DecisionStatus.OK for decision in found)
+    assert np.abs(path[-1] - goal).max() < 0.08
 
 
 @needs("adam")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...types import Array, CommandTrajectory, CommandVector, StateTrajectory, StateVector
-from ..ilqr.casadi_ilqr import roll_stage
-from ..ilqr.evaluator import Buffered, Evaluator
-from ..ilqr.problem import Problem
+from ..types import Array, CommandTrajectory, CommandVector, StateTrajectory, StateVector
+from .ilqr.casadi_ilqr import roll_stage
+from .ilqr.evaluator import Buffered, Evaluator
+from .ilqr.problem import Problem
 
 
 class Roll:
