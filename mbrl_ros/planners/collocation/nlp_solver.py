@@ -8,6 +8,7 @@ the place of the factorization. FATROP takes no multipliers: warm, it starts fro
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,10 +86,18 @@ class NlpSolver:
         self.done = int(stats["iter_count"])
         if not all(np.isfinite(array).all() for array in (self.point.w, self.point.lam_w, self.point.lam_g)):
             return Outcome.FAILED
-        if stats["success"] and stats["return_status"] not in _LIMITED:
+        if not self._fatrop:
+            return ipopt_outcome(stats)
+        if stats["success"]:
             return Outcome.SOLVED
-        limited = self.done >= self.iterations if self._fatrop else stats["return_status"] in _LIMITED
-        return Outcome.LIMITED if limited else Outcome.FAILED
+        return Outcome.LIMITED if self.done >= self.iterations else Outcome.FAILED
+
+
+def ipopt_outcome(stats: Mapping[str, Any]) -> Outcome:
+    """Return how IPOPT ended, from its statistics; a point that is only acceptable is not a solution."""
+    if stats["return_status"] in _LIMITED:
+        return Outcome.LIMITED
+    return Outcome.SOLVED if stats["success"] else Outcome.FAILED
 
 
 def _arguments(transcription: Transcription) -> list[casadi.MX]:
