@@ -12,6 +12,8 @@ from mbrl_ros.costs.base import CostSettings, StateCostSettings, TargetSettings,
 from mbrl_ros.planners.mcts import kernel
 from mbrl_ros.planners.mcts.numpy_search import NumpySearch
 from mbrl_ros.planners.mcts.search import SearchMemory, SearchNumbers
+from mbrl_ros.types import LinearGaussianDynamics
+from support.planner_problems import Case
 
 PLAN = (0.0, 0.0, 0.0)
 
@@ -86,3 +88,21 @@ def cliff():
     """The cost sqrt(1 - x), which falls towards x = 1 and does not exist beyond."""
     x, u, v = casadi.SX.sym("x"), casadi.SX.sym("u"), casadi.SX.sym("v")
     return CostModel(x, u, v, [("cliff", Term(casadi.sqrt(1.0 - x) + 1.0, StateCostSettings(terminal=1.0)))])
+
+
+def hills(seed):
+    """A double integrator in the plane that is to pass six hills of the cost at random places."""
+    rng, n, dt, horizon = np.random.default_rng(seed), 2, 0.1, 30
+    x, u, v = casadi.SX.sym("x", 2 * n), casadi.SX.sym("u", n), casadi.SX.sym("v", n)
+    terms = [
+        ("goal", Term(x[:n] - 2.0, StateCostSettings(weight=0.3, terminal=10.0))),
+        ("speed", Term(x[n:], StateCostSettings(weight=1e-2, terminal=10.0))),
+        ("effort", Term(u, CostSettings(weight=1e-2))),
+    ]
+    for i in range(6):
+        bump = casadi.exp(-6.0 * casadi.sumsqr(x[:n] - rng.uniform(0.3, 1.7, n)))
+        terms.append((f"hill{i}", Term(bump, TargetSettings(weight=8.0, terminal=1.0))))
+    eye, none, high = np.eye(n), np.zeros((n, n)), np.full(n, 4.0)
+    F = np.block([[eye, dt * eye, dt**2 / 2.0 * eye], [none, eye, dt * eye]])[None]
+    dynamics = LinearGaussianDynamics(F, np.zeros((1, 2 * n)), np.zeros((1, 2 * n, 2 * n)))
+    return Case(CostModel(x, u, v, terms), dynamics, np.zeros(2 * n), np.zeros(n), -high, high, horizon)

@@ -1,6 +1,6 @@
 // Monte Carlo tree search over motion primitives: UCT with progressive widening. numpy_search.py is the readable
-// specification: every quantity here has the same name there. problem.h (generated, see kernel.py) gives NX, NU, NP and
-// the functions of the cost over SIMD lanes.
+// specification: every quantity here has the same name there. problem.h (generated, see kernel.py) gives NX, NU, NP, the
+// functions of the cost over SIMD lanes and, where MODEL is true, the nonlinear model phi with its N_THETA parameters.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -12,7 +12,7 @@ constexpr int NF = NX + NU;
 struct Search {  // mirrored by kernel.py
   long long horizon, length, primitives, simulations, stages_of_F, best_answer, simulations_done, out_of_time, path_length;
   double exploration, widening, growth, time_budget, best, worst, cost;
-  const double *x0, *u_previous, *F, *f, *p, *u_lower, *u_upper, *X, *U, *K, *K_u, *k, *laws, *offsets;
+  const double *x0, *u_previous, *F, *f, *p, *u_lower, *u_upper, *X, *U, *K, *K_u, *k, *laws, *offsets, *theta;
   double *X_new, *U_new, *counts, *totals, *path, *work;
   double (*clock)();  // [s]; null: the monotonic one
 };
@@ -32,19 +32,21 @@ struct Rollout {
 };
 
 struct Work {  // laid out in search.work, aligned to 64 bytes
-  Lane (*p)[NP + 1];
+  Lane (*p)[NP + 1], *theta;  // parameters of the stages and of the model, the same in all SIMD lanes
   Node* nodes;
   long long used = 0;
 
   Work(double* at, long long H) {
     p = (Lane(*)[NP + 1])at;
-    nodes = (Node*)(p + H + 1);
+    theta = (Lane*)(p + H + 1);
+    nodes = (Node*)(theta + N_THETA);
   }
 };
 
 static void take_parameters(const Search& s, Work& w) {
   for (long long t = 0; t <= s.horizon; t++)
     for (int i = 0; i < NP; i++) w.p[t][i] = Lane(s.p[t * NP + i]);
+  for (int i = 0; i < N_THETA; i++) w.theta[i] = Lane(s.theta[i]);
 }
 
 static double now(const Search& s) {  // [s]
@@ -63,7 +65,7 @@ static void set_law(const Search& s, Law& law, int lane, long long depth, long l
 // Roll LANES laws on from stage t to stage `end`. X_new, U_new: where SIMD lane 0 is written down, or null.
 static void advance(const Search& s, const Work& w, Rollout& r, long long t, long long end, const Law& law,
                     double* X_new = nullptr, double* U_new = nullptr) {
-  Lane u[NU], v_0[NU], next[NX], l;
+  Lane u[NU], v_0[NU], next[NX], phi[NX], l;
   std::copy(r.v, r.v + NU, v_0);
   for (; t < end; t++) {
     vec dx[NX], dv[NU];
@@ -83,6 +85,11 @@ static void advance(const Search& s, const Work& w, Rollout& r, long long t, lon
     Lane* out[1] = {&l};
     stage_cost(in, out);
     r.cost = r.cost + l;
+    if constexpr (MODEL) {
+      const Lane* at_xu[3] = {r.x, u, w.theta};
+      Lane* to[1] = {phi};
+      model(at_xu, to);
+    }
     const long long S = s.stages_of_F > 1 ? t : 0;
     for (int i = 0; i < NX; i++) {
       const double* row = s.F + (S * NX + i) * NF;
@@ -90,7 +97,7 @@ static void advance(const Search& s, const Work& w, Rollout& r, long long t, lon
       for (int c = 0; c + 1 < NX; c += 2) a += row[c] * r.x[c].v, b += row[c + 1] * r.x[c + 1].v;
       if (NX % 2) a += row[NX - 1] * r.x[NX - 1].v;
       for (int c = 0; c < NU; c++) b += row[NX + c] * u[c].v;
-      next[i].v = a + b;
+      next[i].v = MODEL ? a + b + phi[i].v : a + b;
     }
     std::copy(next, next + NX, r.x), std::copy(u, u + NU, r.v);
     if (X_new) {
@@ -212,7 +219,7 @@ static long long answer(const Search& s, const Work& w) {
 
 extern "C" {
 long long work_size(long long H, long long simulations, long long primitives) {  // [doubles]
-  return ((H + 1) * sizeof(Lane[NP + 1]) + (1 + (simulations + 1) * primitives) * sizeof(Node)) / sizeof(double) + 1;
+  return ((H + 1) * sizeof(Lane[NP + 1]) + N_THETA * sizeof(Lane) + (1 + (simulations + 1) * primitives) * sizeof(Node)) / sizeof(double) + 1;
 }
 
 // Roll the first path_length primitives of `path` out, then the default policy, into X_new, U_new and cost.

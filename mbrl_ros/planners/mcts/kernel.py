@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from ...codegen import simd
 from ...codegen.compiler import load_library, sources_of
 from ...costs import CostModel
+from ...dynamics.priors.nonlinear_model import NonlinearModel
 from ..ilqr.kernel import aligned
 from .search import SearchMemory, SearchNumbers
 
-MOST_PRIMITIVES = 256
+MOST_PRIMITIVES = 64
 SEARCH_INTEGERS = (
     "horizon",
     "length",
@@ -85,11 +86,14 @@ class CompiledSearch:
         self._library.search(self._address)
 
 
-def load(cost: CostModel) -> ctypes.PyDLL | None:
+def load(cost: CostModel, model: NonlinearModel | None = None) -> ctypes.PyDLL | None:
     """Compile the search of this problem, or return None (see `compiler.load_library`)."""
     numbers = {"NX": cost.nx, "NU": cost.nu, "NP": cost.np, "MOST_PRIMITIVES": MOST_PRIMITIVES}
+    numbers |= {"MODEL": int(model is not None), "N_THETA": 0 if model is None else model.theta.size}
     parts = [f"constexpr int {name} = {number};" for name, number in numbers.items()]
     parts += [simd.emit(cost.stage, "stage_cost"), simd.emit(cost.terminal, "terminal_cost")]
+    declaration = "[[maybe_unused]] static void model(const Lane* const* in, Lane* const* out);"
+    parts.append(declaration if model is None else simd.emit(model.phi, "model"))
     sources = {**sources_of(__package__, "kernel.cpp"), **sources_of("mbrl_ros.planners.ilqr", "lane.h")}
     library = load_library("mcts", {**sources, "problem.h": "\n".join(parts)})
     if library is not None:

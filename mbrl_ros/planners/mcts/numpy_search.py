@@ -24,8 +24,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...costs import CostModel
+from ...dynamics.priors.nonlinear_model import NonlinearModel
 from ...types import Array
-from ..ilqr.evaluator import Buffered
+from ..ilqr.evaluator import Buffered, ModelEvaluator
+from ..ilqr.problem import Problem
 from .search import SearchMemory, SearchNumbers
 
 
@@ -53,9 +55,13 @@ class Node:
 class NumpySearch:
     """A `TreeSearch` in Python; `root` is the tree of the last search, `nodes` all that it evaluated, in order."""
 
-    def __init__(self, cost: CostModel, memory: SearchMemory, numbers: SearchNumbers):
+    def __init__(
+        self, cost: CostModel, memory: SearchMemory, numbers: SearchNumbers, model: NonlinearModel | None = None
+    ):
         self.memory, self.numbers, self._clock = memory, numbers, time.perf_counter
         P, nx, nu = numbers.primitives, cost.nx, cost.nu
+        problem = Problem(cost, model)
+        self._model = None if model is None else ModelEvaluator(problem, numbers.horizon, (1, P))
         self._stage, self._terminal = {}, {}
         for S in {1, P}:
             stage = cost.stage.map("side_by_side", "serial", S, [3], [])
@@ -127,7 +133,8 @@ class NumpySearch:
             u = np.where(u < m.u_lower, m.u_lower, u)
             spent = spent + self._stage[S](x, v, u, m.p[t])[0]
             F, f = (array[t if self.numbers.stages_of_F > 1 else 0] for array in (m.F, m.f))
-            x, v = np.einsum("si,ji->sj", np.concatenate([x, u], axis=1), F) + f, u
+            phi = 0.0 if self._model is None else self._model.predict(x, u)
+            x, v = np.einsum("si,ji->sj", np.concatenate([x, u], axis=1), F) + f + phi, u
             if write:
                 m.X_new[t + 1], m.U_new[t] = x[0], v[0]
         return x, v, spent

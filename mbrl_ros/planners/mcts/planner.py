@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ...config.sections.planner import PlannerSettings
+from ...dynamics.priors.nonlinear_model import NonlinearModel
 from ...exceptions import CompileError, ShapeError
 from ...types import (
     Array,
@@ -31,13 +32,21 @@ from .settings import Settings
 class MctsPlanner:
     """Plans H stages by a tree search in every period; see planners/base.py."""
 
-    def __init__(self, settings: Settings, context: PlannerContext):
-        self.model = None  # a nonlinear one is given linearized
+    def __init__(self, settings: Settings, context: PlannerContext, model: NonlinearModel | None = None):
+        self.model = model
         cost, self.H, self.nx, self.nu = context.cost, context.settings.horizon, context.nx, context.nu
         self.settings, self._own = context.settings, settings
-        self._plan, self._policy = PlanMemory(context), FeedbackPolicy(context)
+        self._plan, self._policy = PlanMemory(context, model), FeedbackPolicy(context, model)
         length = min(settings.length, self.H)
-        memory = self.memory = SearchMemory.allocate(self.nx, self.nu, cost.np, self.H, length, settings.primitives)
+        memory = self.memory = SearchMemory.allocate(
+            self.nx,
+            self.nu,
+            cost.np,
+            self.H,
+            length,
+            settings.primitives,
+            None if model is None else model.theta,
+        )
         memory.u_lower[:] = checked("u_lower", context.u_lower, (self.nu,))
         memory.u_upper[:] = checked("u_upper", context.u_upper, (self.nu,))
         numbers = SearchNumbers(
@@ -51,9 +60,10 @@ class MctsPlanner:
             best_answer=int(settings.answer == "best"),
             time_budget=context.settings.time_budget,
         )
-        self.backend, self.search = search_of(context, memory, numbers)
-        self._primitives = Primitives(memory, length, settings.reach)
+        self.backend, self.search = search_of(context, model, memory, numbers)
+        self._primitives = Primitives(memory, settings.fixed, length, settings.reach)
         self._default = DEFAULT_LAWS[settings.default]
+        self._uses_policy = "lqr" in (settings.default, *settings.fixed)
         self._shapes = (self.nx,), (self.nu,), (self.H + 1, cost.np)
         self._random, self._fresh = np.random.default_rng(settings.seed), True
 
@@ -73,7 +83,7 @@ class MctsPlanner:
         memory, numbers, P = self.memory, self.search.numbers, self._own.primitives
         counts, range_ = memory.counts.copy(), numbers.worst - numbers.best
         means = memory.totals / np.maximum(counts, 1.0)
-        values = (numbers.worst - means) / range_ if 0.0 < range_ < np.inf else np.zeros(P)
+        values = np.clip((numbers.worst - means) / range_, 0.0, 1.0) if 0.0 < range_ < np.inf else np.zeros(P)
         return RootStatistics(
             memory.laws[:P].copy(), memory.offsets[0].copy(), counts, np.where(counts > 0.0, values, 0.0)
         )
@@ -155,7 +165,7 @@ class MctsPlanner:
         Returns cost, states and commands of the better of the two.
         """
         memory = self.memory
-        for alpha in 0.5 ** np.arange(self.settings.line_search):
+        for alpha in 0.5 ** np.arange(self.settings.line_search if self._uses_policy else 0):
             found = self.search.roll((), (alpha, 1.0, 0.0))
             if found < cost:
                 memory.k *= alpha
@@ -178,13 +188,15 @@ class MctsPlanner:
         return cost
 
 
-def search_of(context: PlannerContext, memory: SearchMemory, numbers: SearchNumbers) -> tuple[str, TreeSearch]:
+def search_of(
+    context: PlannerContext, model: NonlinearModel | None, memory: SearchMemory, numbers: SearchNumbers
+) -> tuple[str, TreeSearch]:
     """Choose what searches: ("compiled" or "numpy", the search).
 
     Raises CompileError where planner.backend is "compiled" and nothing compiles.
     """
     if context.settings.backend in ("auto", "compiled"):
-        library = kernel.load(context.cost)
+        library = kernel.load(context.cost, model)
         if library is not None:
             return "compiled", kernel.CompiledSearch(library, memory, numbers)
         if context.settings.backend == "compiled":
@@ -192,4 +204,4 @@ def search_of(context: PlannerContext, memory: SearchMemory, numbers: SearchNumb
                 "planner.backend is 'compiled', but the tree search could not be compiled: the log has the reason; "
                 "'auto' goes on without"
             )
-    return "numpy", NumpySearch(context.cost, memory, numbers)
+    return "numpy", NumpySearch(context.cost, memory, numbers, model)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...dynamics.priors.nonlinear_model import NonlinearModel
 from ...types import Array, CommandVector, LinearGaussianDynamics, PlanStatus, StageParameters
 from ..base import PlannerContext
 from ..ilqr import kernel
@@ -19,12 +20,12 @@ from ..ilqr.problem import Problem
 class FeedbackPolicy:
     """K (H, nu, nx), K_u (H, nu, nu), k (H, nu) and the cost's curvature Q_uu (H, nu, nu) about the last `about`."""
 
-    def __init__(self, context: PlannerContext):
-        problem, settings = Problem(context.cost), context.settings.replace(temperature=1.0)
+    def __init__(self, context: PlannerContext, model: NonlinearModel | None = None):
+        problem, settings = Problem(context.cost, model), context.settings.replace(temperature=1.0)
         problem.check()
-        unlimited = np.full(context.nx, np.inf)
+        unlimited, theta = np.full(context.nx, np.inf), np.zeros(0) if model is None else model.theta
         memory = self._memory = Memory.allocate(
-            settings.horizon, context.cost.np, context.u_lower, context.u_upper, -unlimited, unlimited, np.zeros(0), 0
+            settings.horizon, context.cost.np, context.u_lower, context.u_upper, -unlimited, unlimited, theta, 0
         )
         self.backend, self._solver = solver_of(problem, memory, settings)
         self.K, self.K_u, self.k, self.Q_uu = memory.K, memory.K_u, memory.k, memory.Q_uu

@@ -8,8 +8,8 @@ With the plan U, its states X, the policy k, K, K_u of policy.py about it, and v
 |-----------|------|------|------|--------|
 | lqr       | 1    | 1    | 0    | 0      |  the feedback policy
 | plan      | 0    | 0    | 0    | 0      |  what was planned
-| +- joint  | 0    | 0    | 0    | +- s_j |  the same, one command higher or lower
 | hold      | 0    | 0    | 1    | 0      |  the command stays
+| +- joint  | 0    | 0    | 0    | +- s_j |  what was planned, one command higher or lower
 
 The joints j of the pairs are drawn anew for every depth of the tree and every period, so that a few pairs reach all
 joints over time: the plan in hand keeps what was gained. s_j is scaled by the curvature Q_uu of the cost over the rest
@@ -23,24 +23,26 @@ the cost of the plan in hand; or smaller, as drawn. Without a curvature it is re
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ...types import Array, CommandVector
 from .search import DEFAULT_LAWS, SearchMemory
 
 OCTAVES = 6.0
-FIXED = ("lqr", "plan", "hold")  # the primitives without an offset
 
 
 class Primitives:
-    """Writes the primitives of each period into a search's memory: `count` of them, in segments of `length` stages."""
+    """Writes the primitives of each period into a search's memory: first those called `fixed`, then the steps.
 
-    def __init__(self, memory: SearchMemory, length: int, reach: float):
+    They last `length` stages; reach: see above.
+    """
+
+    def __init__(self, memory: SearchMemory, fixed: Sequence[str], length: int, reach: float):
         self._laws, self._offsets, self._length, self._reach = memory.laws, memory.offsets, length, reach
-        count = len(memory.laws) - 1
-        self._steps = max(count - len(FIXED), 0)
-        rows = ["lqr", "plan", *["plan"] * self._steps, "hold"][:count]
-        memory.laws[:count] = [DEFAULT_LAWS[row] for row in rows]
+        self._first, self._steps = len(fixed), len(memory.laws) - 1 - len(fixed)
+        memory.laws[:-1] = [DEFAULT_LAWS[name] for name in (*fixed, *["plan"] * self._steps)]
 
     def draw(
         self, random: np.random.Generator, Q_uu: Array, cost: float, u_lower: CommandVector, u_upper: CommandVector
@@ -54,7 +56,7 @@ class Primitives:
             sizes, first = 2.0 ** -random.uniform(0.0, OCTAVES, pairs), random.choice((-1.0, 1.0))
             for i in range(self._steps):
                 sign = first if i % 2 == 0 else -first
-                self._offsets[depth, 2 + i] = sign * sizes[i // 2] * largest[depth, joints[i // 2]]
+                self._offsets[depth, self._first + i] = sign * sizes[i // 2] * largest[depth, joints[i // 2]]
 
     def _largest(self, Q_uu: Array, cost: float, u_lower: CommandVector, u_upper: CommandVector) -> Array:
         """Return s_j of r = 0 at every depth, (D, nu, nu): row j is s_j."""

@@ -24,7 +24,8 @@ class SearchMemory:
     x0 (nx,), u_previous (nu,); F (H, nx, nx+nu), f (H, nx); p (H+1, np); u_lower, u_upper (nu,); the plan in hand X
     (H+1, nx), U (H+1, nu), which begins with u_{-1}, K (H, nu, nx), K_u (H, nu, nu), k (H, nu). laws (P+1, 3): step,
     gain and hold of every primitive and, last, of the default policy; offsets (D, P, nu) of a primitive at a depth of
-    the tree. Result: X_new (H+1, nx), U_new (H, nu); counts (P,), totals (P,) of the root's children; path (D,).
+    the tree; theta: the parameters of the nonlinear model, which its owner writes to. Result: X_new (H+1, nx), U_new
+    (H, nu); counts (P,), totals (P,) of the root's children; path (D,).
     """
 
     x0: Array
@@ -41,6 +42,7 @@ class SearchMemory:
     k: Array
     laws: Array
     offsets: Array
+    theta: Array
     X_new: Array
     U_new: Array
     counts: Array
@@ -48,8 +50,10 @@ class SearchMemory:
     path: Array
 
     @classmethod
-    def allocate(cls, nx: int, nu: int, np_: int, horizon: int, length: int, primitives: int) -> SearchMemory:
-        """Make zeros for H = `horizon`, segments of `length` stages and P = `primitives`."""
+    def allocate(
+        cls, nx: int, nu: int, np_: int, horizon: int, length: int, primitives: int, theta: Array | None = None
+    ) -> SearchMemory:
+        """Make zeros for H = `horizon`, segments of `length` stages and P = `primitives`; hold theta."""
         H, P, D = horizon, primitives, -(-horizon // length)
         shapes = {
             "x0": (nx,), "u_previous": (nu,), "F": (H, nx, nx + nu), "f": (H, nx), "p": (H + 1, np_),
@@ -57,7 +61,8 @@ class SearchMemory:
             "K_u": (H, nu, nu), "k": (H, nu), "laws": (P + 1, 3), "offsets": (D, P, nu), "X_new": (H + 1, nx),
             "U_new": (H, nu), "counts": (P,), "totals": (P,), "path": (D,),
         }  # fmt: skip
-        return cls(**{name: np.zeros(shape) for name, shape in shapes.items()})
+        held = np.zeros(0) if theta is None else theta
+        return cls(**{name: np.zeros(shape) for name, shape in shapes.items()}, theta=held)
 
     def arrays(self) -> dict[str, Array]:
         """Give {name: array}, the arrays themselves."""

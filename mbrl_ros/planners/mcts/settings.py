@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from ...config.section import Section, setting
+from ...exceptions import ConfigurationError
 from .kernel import MOST_PRIMITIVES
 from .search import DEFAULT_LAWS
 
@@ -16,21 +17,25 @@ class Settings(Section):
     simulations: int = setting(1000, "simulations per tick, each of which adds a node to the tree", low=1, high=20000)
     primitives: int = setting(
         9,
-        "number of motion primitives: the feedback policy, the plan in hand, the present command, the others steps of"
-        " one joint up or down",
+        "number of motion primitives: those of planner.mcts.fixed, the others steps of one joint up or down",
         low=2,
         high=MOST_PRIMITIVES,
     )
+    fixed: tuple[str, ...] = setting(
+        ("lqr", "plan", "hold"),
+        "primitives without a step, in the order in which they are tried: lqr: the feedback policy about the plan in"
+        " hand; plan: that plan; hold: the command stays",
+        choices=tuple(DEFAULT_LAWS),
+    )
     length: int = setting(5, "stages of the horizon for which a primitive lasts", unit="ticks", low=1, high=500)
     exploration: float = setting(
-        0.2, "C of the score Q/N + 2 C sqrt(2 ln N_parent / N), whose values Q/N lie in [0, 1]", low=0.0, high=10.0
+        0.3, "C of the score Q/N + 2 C sqrt(2 ln N_parent / N), whose values Q/N lie in [0, 1]", low=0.0, high=10.0
     )
     widening: float = setting(2.0, "c of c N^alpha, the children that a node with N visits may have", low=1.0, high=1e3)
     growth: float = setting(0.5, "alpha of c N^alpha", low=0.0, high=1.0)
     default: str = setting(
         "lqr",
-        "how a plan goes on after the tree's last primitive: plan: as in the plan in hand; lqr: the feedback policy"
-        " about that; hold: the command stays",
+        "how a plan goes on after the tree's last primitive: one of those of planner.mcts.fixed",
         choices=tuple(DEFAULT_LAWS),
     )
     reach: float = setting(
@@ -41,4 +46,16 @@ class Settings(Section):
         "visited: the plan at the end of the most visited path; best: the cheapest one found",
         choices=("visited", "best"),
     )
+    nonlinear: bool = setting(
+        False, "plan through the nonlinear prior itself, as the planner ddp does, and not through its linearization"
+    )
     seed: int = setting(0, "seed of the joints and sizes of the steps", low=0)
+
+    def validate(self) -> None:
+        """Check what concerns more than one setting."""
+        if len(self.fixed) > self.primitives:
+            raise ConfigurationError(
+                f"must not name more than all primitives ({self.primitives}), got {len(self.fixed)}",
+                key="fixed",
+                value=self.fixed,
+            )

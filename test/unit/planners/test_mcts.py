@@ -7,11 +7,13 @@ import pytest
 
 from mbrl_ros.codegen.compiler import find_compiler
 from mbrl_ros.config.sections.planner import PlannerSettings
+from mbrl_ros.dynamics.priors.nonlinear_model import of_function
+from mbrl_ros.exceptions import ConfigurationError
 from mbrl_ros.planners.base import PlannerContext
-from mbrl_ros.planners.mcts import MctsPlanner, Settings
+from mbrl_ros.planners.mcts import MctsPlanner, Settings, build
 from mbrl_ros.types import PlanStatus
 from support.planner_problems import random_case
-from support.tree_problems import PLAN, all_costs, barrier, cliff, greedy, random_landscape, searcher
+from support.tree_problems import PLAN, all_costs, barrier, cliff, greedy, hills, random_landscape, searcher
 
 compiler = pytest.mark.skipif(find_compiler() is None, reason="no C++ compiler")
 COMPILED = pytest.param("compiled", marks=compiler)
@@ -21,6 +23,7 @@ CASES = [
     (4, 2, 12, {}),
     (5, 2, 9, {"change": True, "stages": 1}),
     (6, 3, 10, {"nonlinear": True, "bound": 0.3}),
+    (4, 2, 10, {"model": True, "change": True}),
     (14, 7, 20, {"nonlinear": True, "change": True, "bound": 0.5}),
 ]
 
@@ -30,7 +33,8 @@ def built(case, backend="numpy", budget=0.0, **settings):
     nx, nu, anywhere = case.cost.nx, case.cost.nu, np.full(case.cost.nx, np.inf)
     common = PlannerSettings(horizon=case.horizon, backend=backend, time_budget=budget)
     limits = case.u_lower, case.u_upper, -anywhere, anywhere
-    planner = MctsPlanner(Settings(**settings), PlannerContext(case.cost, common, nx, nu, *limits))
+    model = None if case.model is None else of_function(case.model)
+    planner = MctsPlanner(Settings(**settings), PlannerContext(case.cost, common, nx, nu, *limits), model)
     planner.reset(case.x0, case.u_previous)
     return planner
 
@@ -143,7 +147,7 @@ def test_the_seed_decides():
 @pytest.mark.parametrize(
     "backend, default", [("numpy", "lqr"), *(pytest.param("compiled", d, marks=compiler) for d in DEFAULTS)]
 )
-@pytest.mark.parametrize("nx, nu, horizon, options", CASES[:3])
+@pytest.mark.parametrize("nx, nu, horizon, options", CASES[:4])
 def test_a_plan_keeps_its_limits_and_is_never_worse_than_the_shifted_last_one(
     nx, nu, horizon, options, backend, default
 ):
@@ -159,6 +163,19 @@ def test_a_plan_keeps_its_limits_and_is_never_worse_than_the_shifted_last_one(
         assert plan.cost <= last + 1e-9 * abs(last), tick
         assert (plan.u_hat >= case.u_lower).all() and (plan.u_hat <= case.u_upper).all()
         assert plan.cost == pytest.approx(case.rollout(plan.u_hat)[1], rel=1e-9)
+
+
+@compiler
+def test_it_finds_the_way_between_hills_where_steps_downhill_end_before_one():
+    """Twelve random problems; iLQR searches until it converges, the tree search 15 times from its last plan."""
+    ours, downhill = [], []
+    for seed in range(12):
+        case = hills(seed)
+        planner = built(case, "compiled", simulations=300)
+        ours.append(min(case.plan(planner, ticks=0).cost for _ in range(15)))
+        downhill.append(case.plan(case.planner("compiled", iterations=300), ticks=0).cost)
+    ratio = np.array(downhill) / ours
+    assert ratio.min() > 0.9 and ratio.mean() > 1.3 and (ratio > 1.1).sum() >= 5, ratio
 
 
 def test_the_counts_of_the_root_are_its_simulations_and_its_values_lie_between_0_and_1():
@@ -180,3 +197,14 @@ def test_the_budget_of_time_ends_a_search():
     assert plan.status is PlanStatus.TIME_BUDGET and plan.iterations == 11
     planner.update_settings(planner.settings.replace(time_budget=0.0))
     assert case.plan(planner, ticks=0).iterations == 60
+
+
+def test_settings_that_cannot_be_used_are_refused():
+    with pytest.raises(ConfigurationError, match="must not name more than all primitives"):
+        Settings(primitives=2)
+    case = random_case(4, 6, 3, 10)
+    anywhere = np.full(6, np.inf)
+    limits = case.u_lower, case.u_upper, -anywhere, anywhere
+    context = PlannerContext(case.cost, PlannerSettings(horizon=10, backend="numpy"), 6, 3, *limits)
+    with pytest.raises(ConfigurationError, match="nonlinear prior needs one"):
+        build(Settings(nonlinear=True), context)
