@@ -104,7 +104,7 @@ class Controller(Protocol):
     def hold(self, observation: Observation) -> None:
         """Come to rest within the joints' limits and forget every target; what was learned stays."""
 
-    def resume(self, observation: Observation, command: Array, *, held: bool = False) -> None:
+    def resume(self, observation: Observation, command: Array) -> None:
         """Continue after an interruption, towards the present target; what was learned stays.
 
         Parameters
@@ -113,8 +113,12 @@ class Controller(Protocol):
             The first one after the interruption; its stamp may be earlier than the last one.
         command
             The command (nu,) in effect at the end of the interruption.
-        held
-            Whether the guard has held the arm at rest with it since the last state.
+        """
+
+    def assume_held(self, observation: Observation, command: Array) -> None:
+        """Take it that `command` (nu,), the guard's, holds the arm at `observation`; called after `resume`.
+
+        For a controller that has not commanded the arm yet and knows nothing of what it must carry.
         """
 
     def rejoin(self, observation: Observation) -> None:

@@ -55,7 +55,7 @@ class EffortTracking(TargetTracking, ABC):
         """Come to rest and forget every target."""
         self.target_manager.hold(observation.q, observation.qd, observation.stamp)
 
-    def resume(self, observation: Observation, command: Array, *, held: bool = False) -> None:
+    def resume(self, observation: Observation, command: Array) -> None:
         """Go on at `observation` after an interruption; what was learned stays."""
         self.target_manager.resume(observation.q, observation.qd, observation.stamp)
 

@@ -76,6 +76,7 @@ class ModelLearner:
         self.inertia: Gain | None = None
         self.effort_gain: Gain = np.zeros((self.nu, self.nu))
         self.last: tuple[float, StateVector] | None = None  # stamp and state of the last tick
+        self._unaided: dict[str, Array] | None = None  # the evidence that there was without `assume_held`
         self._kept: deque[_Kept] = deque(maxlen=MOST_KEPT)  # what was learned up to now and before, the newest last
         self._skipping = False  # whether nothing is learned in this tick
 
@@ -93,17 +94,25 @@ class ModelLearner:
         self.history.set_delay(self._configured_delay)
         self.delay.reset()
         self._kept.clear()
-        self.last = None
+        self.last = self._unaided = None
 
-    def resume(self, command: CommandVector, *, held: bool = False) -> None:
-        """Continue after an interruption at whose end `command` (nu,) was in effect; what was learned stays.
-
-        `held`: it has acted since the last state, so the transition from there is learned.
-        """
+    def resume(self, command: CommandVector) -> None:
+        """Continue after an interruption at whose end `command` (nu,) was in effect; what was learned stays."""
         self.history.reset(command)
         self.delay.interrupt()
-        if not held:
-            self.last = None
+        self.last = None
+
+    def assume_held(self, observation: Observation, command: CommandVector) -> None:
+        """Take it that `command` (nu,) holds the arm where it is, unless transitions have been learned from.
+
+        Without that a model that is new plans as if nothing were to be carried, and throws the arm.
+        """
+        if self._transitions:
+            return
+        if self._unaided is None:
+            self._unaided = self.dynamics.evidence()
+        self.dynamics.restore(self._unaided)
+        self.dynamics.assume_rest(observation.q, command)
 
     def skip_transition(self, forget: float = 0.0) -> None:
         """Learn nothing in the next tick, and forget what was learned in the last `forget` [s], or a little more."""

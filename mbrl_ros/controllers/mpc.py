@@ -124,15 +124,19 @@ class MpcController(TargetTracking):
         self.target_manager.hold(observation.q, observation.qd, observation.stamp)
         self._planned = False  # the last plan may have wanted anything while the safe command went out
 
-    def resume(self, observation: Observation, command: CommandVector, *, held: bool = False) -> None:
+    def resume(self, observation: Observation, command: CommandVector) -> None:
         """Continue after an interruption at whose end `command` (nu,) was in effect; see `Controller`."""
         if self.learner.last is not None:
             self._exploration.postpone(observation.stamp - self.learner.last[0])
-        self.learner.resume(command, held=held)
+        self.learner.resume(command)
         if self._excitation is not None:
             self._excitation.interrupt(observation.stamp)
         self._begin_plan()
         self.target_manager.resume(observation.q, observation.qd, observation.stamp)
+
+    def assume_held(self, observation: Observation, command: CommandVector) -> None:
+        """Take it that `command` (nu,) holds the arm, where nothing is known of it; see `Controller`."""
+        self.learner.assume_held(observation, command)
 
     def _begin_plan(self) -> None:
         """Plan from the next measured state on, without what was planned before."""
@@ -163,10 +167,7 @@ class MpcController(TargetTracking):
         self._exploration.update_settings(configuration.control)
 
     def adapt_to_lateness(self, periods: int, authority: float, std: float) -> None:
-        """Plan from where the robot will be `periods` later, move more slowly, and change commands less.
-
-        See `Controller`. `std` counts as noise of what is learned from the command recorded next.
-        """
+        """Plan from `periods` later on, move and change commands less; `std` counts as noise; see `Controller`."""
         super().adapt_to_lateness(periods, authority, std)
         self._late, self._authority = periods, authority
         self.learner.set_timing_std(std)
@@ -211,11 +212,10 @@ class MpcController(TargetTracking):
         u = np.minimum(np.maximum(u, self.robot.command_lower), self.robot.command_upper)
         done = time.perf_counter()
         seconds = {"fit": fitted - begin, "plan": done - fitted, "tick": done - begin}
-        return self._decision(stamp, u, plan, innovation, seconds, admitted)
+        return self._decision(u, plan, innovation, seconds, admitted)
 
     def _decision(
         self,
-        stamp: float,
         u: CommandVector,
         plan: Plan,
         innovation: Innovation | None,
@@ -223,7 +223,7 @@ class MpcController(TargetTracking):
         admitted: Observation,
     ) -> Decision:
         return Decision(
-            stamp,
+            admitted.stamp,
             u,
             DecisionStatus.OK if plan.usable and not self.dynamics.failed else DecisionStatus.PLANNER_FAILED,
             plan,
@@ -296,5 +296,5 @@ class MpcController(TargetTracking):
 
     def _execute(self, plan: Plan, x: StateVector, u_now: CommandVector) -> CommandVector:
         mode, robot = self.configuration.planner.execution, self.robot
-        random = self._exploration.random
-        return execute(plan, mode, x, u_now, robot.command_lower, robot.command_upper, random=random)
+        limits, random = (robot.command_lower, robot.command_upper), self._exploration.random
+        return execute(plan, mode, x, u_now, *limits, random=random)

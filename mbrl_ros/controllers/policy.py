@@ -28,16 +28,15 @@ from ..distillation.window import Window
 from ..dynamics import CommandHistory, OnlineDynamics
 from ..dynamics.delay_monitor import DelayMonitor
 from ..robots import Robot
-from ..types import CommandVector, Decision, DecisionStatus, JointVector, Observation
+from ..types import CommandVector, Decision, DecisionStatus, Observation
 from .base import Controller, Health
 from .mpc import MpcController
 from .policy_candidate import Candidate, PolicyInput
 from .policy_selection import Mode, PolicySelection
 from .policy_teacher import PolicyTeacher, teacher_configuration
+from .position_check import PositionCheck
 from .target_tracking import TargetTracking
 
-STATE_JUMP = 3.0  # times a joint's velocity limit: a position that moved faster was not moved
-SMALLEST_JUMP = 0.05  # [rad or m] that sensor noise and late stamps may amount to
 CHANGED = 0.01  # fraction of the command range that counts as a change
 
 
@@ -160,10 +159,14 @@ class PolicyController(TargetTracking):
         """Come to rest and forget every target."""
         self.teacher.mpc.hold(observation)
 
-    def resume(self, observation: Observation, command: CommandVector, *, held: bool = False) -> None:
+    def resume(self, observation: Observation, command: CommandVector) -> None:
         """Continue after an interruption at whose end `command` (nu,) was in effect; see `Controller`."""
-        self.teacher.mpc.resume(observation, command, held=held)
+        self.teacher.mpc.resume(observation, command)
         self._restart(command)
+
+    def assume_held(self, observation: Observation, command: CommandVector) -> None:
+        """Tell the planner; see `Controller`."""
+        self.teacher.mpc.assume_held(observation, command)
 
     def skip_transition(self, forget: float = 0.0) -> None:
         """Let the planner's model learn nothing in the next step; see `Controller`."""
@@ -278,23 +281,3 @@ class CommandBlend:
         u = u + math.exp(-(stamp - self._since) / time_constant) * self._offset
         limited: CommandVector = np.clip(u, self._robot.command_lower, self._robot.command_upper)
         return limited
-
-
-class PositionCheck:
-    """Tells positions apart that a joint cannot have reached since the last observation."""
-
-    def __init__(self, robot: Robot):
-        self._velocity_limit = robot.velocity_limit
-        self._last: tuple[float, JointVector] | None = None
-
-    def reset(self) -> None:
-        """Accept the next positions, whatever they are."""
-        self._last = None
-
-    def jumped(self, stamp: float, q: JointVector) -> bool:
-        """Return whether one of q (n,) at `stamp` [s] is too far from the last."""
-        last, self._last = self._last, (stamp, q)
-        if last is None:
-            return False
-        reach = np.maximum(SMALLEST_JUMP, STATE_JUMP * self._velocity_limit * (stamp - last[0]))
-        return bool((np.abs(q - last[1]) > reach).any())

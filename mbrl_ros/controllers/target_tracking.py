@@ -41,6 +41,9 @@ class TargetTracking:
         """See `Controller`."""
         self.target_manager.ramp_in(observation.q, observation.qd, observation.stamp)
 
+    def assume_held(self, observation: Observation, command: Array) -> None:
+        """Do nothing: nothing is learned."""
+
     def skip_transition(self, forget: float = 0.0) -> None:
         """Do nothing: nothing is learned."""
 

@@ -48,6 +48,7 @@ from .state_equations import StateEquations
 # The prior weighs (noise / spread)^2 for the noise that is seen, within this range of the believed
 # variance: with too little weight noise is taken for motion, with too much nothing is learned.
 NOISE_RANGE = (0.1, 30.0)
+REST_SAMPLES = 10.0
 CERTAIN = 1e20  # precision of a coefficient that is known: 1 + 1/CERTAIN = 1
 
 
@@ -174,6 +175,11 @@ class OnlineDynamics:
     def update(self, transition: Transition, neighbors: Array | None = None, timing_std: float = 0.0) -> Innovation:
         """Predict one transition and learn from it; the innovation is that of the model before. See `predict`."""
         return self.learn(self.predict(transition, neighbors, timing_std))
+
+    def assume_rest(self, q: Array, u: Array) -> None:
+        """Take it that u (nu,) holds the arm at rest at q (n,), as if it had been seen in REST_SAMPLES transitions."""
+        x = np.concatenate((q, np.zeros(self.n)))
+        self.posterior.add(self.regressors(x, u), -self.prior.mean(x, u), 1.0, REST_SAMPLES)
 
     def predict(self, transition: Transition, neighbors: Array | None = None, timing_std: float = 0.0) -> Prediction:
         """Compare one transition with the model; see `Estimator`."""

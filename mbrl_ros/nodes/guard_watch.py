@@ -40,7 +40,7 @@ SILENT_PERIODS, SILENT_TIME = 2.0, 0.015
 START_PERIODS, START_TIME = 2.0, 0.02  # periods and [s] for the first command to be forwarded, whichever is longer
 SILENT_TICKS = 2  # own commands which did not come back
 ADOPTED_AGAIN = 1.0  # [s] after which its command is taken over anew: own ones may have left it, and it waits for them
-COMMAND_CHANGED = 0.02  # of a command's range: the guard's command has moved on, for example with a new load
+COMMAND_CHANGED = 0.002  # of a command's range: the guard's command has moved on, for example with a new load
 GUARD_REQUESTS = {Mode.HOLD: Request.HOLD, Mode.E_STOP: Request.E_STOP}
 
 

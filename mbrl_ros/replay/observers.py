@@ -59,9 +59,12 @@ class PassiveObserver:
         """See `Controller`."""
         self.learner.reset(observation)
 
-    def resume(self, observation: Observation, command: Array, *, held: bool = False) -> None:
+    def resume(self, observation: Observation, command: Array) -> None:
         """Continue with the recorded command that is in effect, whatever `command` of this replay is."""
         self.learner.resume(self.learner.history.computed_at(observation.stamp))
+
+    def assume_held(self, observation: Observation, command: Array) -> None:
+        """Do nothing: what was recorded is learned as it is."""
 
     def rejoin(self, observation: Observation) -> None:
         """Do nothing: there is no motion towards a goal."""

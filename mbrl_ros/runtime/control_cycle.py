@@ -73,8 +73,7 @@ class ControlCycle:
         )
         self._interruptions = Interruptions(controller, dt, timeout)
         self.loop_watch = LoopWatch(controller, supervisor, self._applied, dt)
-        self.age = self._applied.age
-        self._number = 0  # of the last command
+        self.age, self._number = self._applied.age, 0  # number: of the last command
         self._observation: Observation | None = None  # the newest one, with the velocities that the controller admits
         self._last_command: tuple[float, Array] | None = None
         self._in_effect: Array = np.zeros(controller.robot.n)
@@ -123,8 +122,7 @@ class ControlCycle:
     def request(self, request: Request) -> bool:
         """Handle a request; return whether it was granted. An emergency stop acts at once."""
         before, state = self.supervisor.state, self._recent_state()
-        granted = self.supervisor.request(request, state)
-        after = self.supervisor.state
+        granted, after = self.supervisor.request(request, state), self.supervisor.state
         if state is not None and State.HOLD in (before, after) and before is not after:
             self.controller.hold(state)  # also when holding ends: the controller starts at the robot's state
         if request is Request.E_STOP and self._observation is not None:
@@ -248,7 +246,9 @@ class ControlCycle:
             if cause is not Reason.NOT_FOLLOWING:
                 following.restart()
             held = None if cause else self.supervisor.held_by_guard
-            self.controller.resume(observation, self._in_effect if held is None else held, held=held is not None)
+            self.controller.resume(observation, self._in_effect if held is None else held)
+            if held is not None:
+                self.controller.assume_held(observation, held)
             if self.supervisor.state is State.HOLD:
                 self.controller.hold(observation)
             self._applied.restart()

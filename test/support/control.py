@@ -32,9 +32,11 @@ class Echo:
     def reset(self, observation):
         self.resets += 1
 
-    def resume(self, observation, command, *, held=False):
+    def resume(self, observation, command):
         self.resumed.append((observation.stamp, command))
-        self.carried.append(held)
+
+    def assume_held(self, observation, command):
+        self.carried.append((observation.stamp, command))
 
     def rejoin(self, observation):
         self.rejoined.append(observation.stamp)

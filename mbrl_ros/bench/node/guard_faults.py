@@ -6,7 +6,7 @@ safe command. A fall is judged only where this machine was in time: the safe com
 row lay farther apart than LONGEST_COMMAND_GAP (a guard killed: than promised), and no period of this process was late
 by DISTURBED. Otherwise the kill counts as disturbed and is repeated, at most REPEATED times as often as was asked for.
 Where the arm goes while the process that was killed starts again is judged as well, if no period was late by DISTURBED,
-and an arm at rest that moves faster than THROWN in the first TAKEN_OVER seconds of the new one's commands fell, too.
+and an arm at rest that moves faster than THROWN until TAKEN_OVER seconds after the hand-over fell, too.
 """
 
 from __future__ import annotations
@@ -159,7 +159,14 @@ class GuardFaults:
         """Start again what was killed, wait until the guard forwards commands, and judge where the tip went."""
         arm = self._arm
         arm.tips.clear()
-        q, qd = arm.q, arm.qd
+        q, qd, fastest = arm.q, arm.qd, 0.0
+
+        def handed_over() -> bool:
+            nonlocal fastest
+            fastest = max(fastest, arm.speed)
+            return arm.mode == "FORWARDING"
+
+        rests = self._kind != "stops" and arm.speed < SLOW_ENOUGH
         if self._kind == "guard-kills":
             arm.guard.end(signal.SIGKILL)
             arm.mpc.output.clear()
@@ -169,15 +176,15 @@ class GuardFaults:
             arm.mpc.end(signal.SIGKILL)
             arm.start_mpc()
         arm.overrun = 0.0
-        if not arm.stream(START_TIMEOUT, lambda: arm.mode == "FORWARDING"):
+        if not arm.stream(START_TIMEOUT, handed_over):
             self._lost("the guard does not hand over")
-        rests = self._kind != "stops" and arm.speed < SLOW_ENOUGH
-        thrown = rests and arm.stream(TAKEN_OVER, lambda: arm.speed > THROWN)
+        if rests:
+            arm.stream(TAKEN_OVER, lambda: not handed_over())
         if arm.overrun > DISTURBED:
             return
-        if thrown:
+        if rests and fastest > THROWN:
             self.cell.falls += 1
-            self.cell.note(f"an arm at rest was thrown by the hand-over: {arm.speed:.2f} rad/s\n{arm.mpc.text()}")
+            self.cell.note(f"an arm at rest was thrown by the hand-over: {fastest:.2f} rad/s\n{arm.mpc.text()}")
         self._judge_way(q, qd)
 
     def _lost(self, why: str) -> None:

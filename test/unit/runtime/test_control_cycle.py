@@ -102,7 +102,7 @@ def test_a_cycle_that_forgets_starts_with_a_reset_and_goes_on_counting_where_it_
     assert cycle.tick(arrival(2)).number == 8 and cycle.controller.resets == 2
 
 
-def test_the_command_with_which_the_guard_holds_the_arm_is_learned_from_as_long_as_it_does():
+def test_the_controller_is_told_with_which_command_the_guard_holds_the_arm_as_long_as_it_does():
     cycle, holds = cycle_of(), np.array([0.7, -0.2])
     cycle.tick(arrival(0))
     for k, (guard, command) in enumerate(
@@ -110,8 +110,11 @@ def test_the_command_with_which_the_guard_holds_the_arm_is_learned_from_as_long_
     ):
         cycle.supervisor.override(guard, command)
         cycle.tick(arrival(k + 1))
-    assert cycle.controller.carried == [False, True, True, False]
-    np.testing.assert_array_equal([u for _, u in cycle.controller.resumed[1:3]], [holds, holds])
+    found = cycle.controller.carried
+    assert [stamp for stamp, _ in found] == pytest.approx([1.0 + 2 * DT, 1.0 + 3 * DT])
+    for _, u in (*found, *cycle.controller.resumed[1:3]):
+        np.testing.assert_array_equal(u, holds)
+    assert len(cycle.controller.resumed) == 4
 
 
 def test_deadlines_are_skipped_and_never_made_up_for():

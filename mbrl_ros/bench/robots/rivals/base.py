@@ -47,7 +47,7 @@ class Rival(EffortTracking):
         self.forget()
         self.target_manager.reset(observation.q, observation.stamp)
 
-    def resume(self, observation: Observation, command: Array, *, held: bool = False) -> None:
+    def resume(self, observation: Observation, command: Array) -> None:
         """Go on at `observation` after an interruption; what was learned stays."""
         self._sent = []
-        super().resume(observation, command, held=held)
+        super().resume(observation, command)
