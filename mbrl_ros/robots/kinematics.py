@@ -10,6 +10,7 @@ Hanafusa 1986), on the joints not held by a limit, restarted from seeded random 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from ..types import Array, checked
 from . import urdf
 from .robot import Robot
 
+MOST_STEPS, SLOWEST = 100, 0.7  # of a descent; see `_search`
 Residual = Callable[[Array], tuple[Array, Array]]  # q (n,) -> residual r (m,) and -dr/dq (m, n)
 # Rotations in URDFs are rounded: entries this close to 0 or 1 are meant to be, which keeps the expressions small.
 _ROUNDING = 1e-10
@@ -169,27 +171,38 @@ class Kinematics:
         point = checked("point", point, (3,))
         return self._search(lambda q: self._error(point, q), seed, tolerance, restarts)
 
-    def _search(self, error: Residual, seed: Array, tolerance: float, restarts: int) -> tuple[Array, float]:
-        """Return q (n,) inside the limits with the smallest residual found, and its norm; see `inverse`."""
+    def _search(
+        self, error: Residual, seed: Array, tolerance: float, restarts: int, patience: int = MOST_STEPS
+    ) -> tuple[Array, float]:
+        """Return q (n,) inside the limits with the smallest residual found, and its norm; see `inverse`.
+
+        A descent ends that does not bring the residual to SLOWEST of what it was `patience` steps before.
+        """
         seed = np.clip(checked("seed", seed, (self._n,)), self._lower, self._upper)
         rng = np.random.default_rng(0)
         # A continuous joint has no limits to draw from: half a turn around the seed covers it.
         low = np.where(np.isfinite(self._lower), self._lower, seed - np.pi)
         high = np.where(np.isfinite(self._upper), self._upper, seed + np.pi)
-        best = self._descend(error, seed, tolerance)
+        best = self._descend(error, seed, tolerance, patience)
         for _ in range(restarts):
             if best[1] <= tolerance:
                 break
-            best = min(best, self._descend(error, rng.uniform(low, high), tolerance), key=lambda found: found[1])
+            found = self._descend(error, rng.uniform(low, high), tolerance, patience)
+            best = min(best, found, key=lambda found: found[1])
         return best
 
-    def _descend(self, residual: Residual, q: Array, tolerance: float) -> tuple[Array, float]:
+    def _descend(self, residual: Residual, q: Array, tolerance: float, patience: int) -> tuple[Array, float]:
         damping = 1e-3
         error, J = residual(q)
-        for _ in range(100):
+        before = math.inf
+        for step_number in range(MOST_STEPS):
             distance = float(np.linalg.norm(error))
             if distance <= tolerance or damping > 1e6:
                 break
+            if step_number % patience == 0:
+                if distance > SLOWEST * before:
+                    break
+                before = distance
             pull = J.T @ error
             free = ~(((q <= self._lower) & (pull < 0.0)) | ((q >= self._upper) & (pull > 0.0)))
             if np.abs(pull[free]).max(initial=0.0) < 1e-12:
