@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..exceptions import TargetError
 from ..references.segments import Waypoints
 from ..references.targets import LONGEST_TRAJECTORY, checked_pose
+from ..robots.frames import StaticFrames
+from ..robots.rotation import matrix_of, quaternion_of
 from ..types import Array
 from .joint_order import Index, JointOrder
 from .point_cloud import cloud_columns
@@ -24,15 +24,19 @@ def read_joint_target(message: Message, order: JointOrder) -> Array:
     return q
 
 
-def read_point_target(message: Message, root: str) -> Array:
-    """Return p (3,) [m] of a PointStamped in the frame `root`, the robot's base."""
-    return _in_frame(message.header.frame_id, message.point, root)
+def read_point_target(message: Message, frames: StaticFrames) -> Array:
+    """Return p (3,) [m] of a PointStamped in the frame of the root link, the robot's base."""
+    T = frames.transform(message.header.frame_id)
+    p: Array = T[:3, :3] @ (message.point.x, message.point.y, message.point.z) + T[:3, 3]
+    return p
 
 
-def read_pose_target(message: Message, root: str) -> Array:
-    """Return [p; x, y, z, w] (7,) [m] of a PoseStamped in the frame `root`."""
-    p, o = _in_frame(message.header.frame_id, message.pose.position, root), message.pose.orientation
-    return checked_pose(np.concatenate((p, (o.x, o.y, o.z, o.w))))
+def read_pose_target(message: Message, frames: StaticFrames) -> Array:
+    """Return [p; x, y, z, w] (7,) [m] of a PoseStamped in the frame of the root link; TargetError if it is no pose."""
+    T, p, o = frames.transform(message.header.frame_id), message.pose.position, message.pose.orientation
+    pose = checked_pose((p.x, p.y, p.z, o.x, o.y, o.z, o.w))
+    turned = quaternion_of(T[:3, :3] @ matrix_of(pose[3:]))
+    return np.concatenate((T[:3, :3] @ pose[:3] + T[:3, 3], turned))
 
 
 def read_trajectory_target(message: Message, order: JointOrder) -> Waypoints:
@@ -74,12 +78,3 @@ def _index(order: JointOrder, names: list[str], what: str) -> Index:
     if isinstance(resolved, tuple):
         raise TargetError(f"{what}: {resolved[1]}")
     return resolved
-
-
-def _in_frame(frame_id: str, point: Any, root: str) -> Array:
-    if frame_id not in ("", root):
-        raise TargetError(
-            f"target: frame '{frame_id}' is not the robot's base frame '{root}'; transform the target "
-            f"into '{root}' before sending it"
-        )
-    return np.array([point.x, point.y, point.z])

@@ -26,6 +26,7 @@ from ..messages.input_gate import InputGate, Rejection
 from ..messages.joint_order import JointOrder
 from ..messages.message_size import largest_sizes, stamp_of, too_large
 from ..references.targets import Target, check_time
+from ..robots.frames import StaticFrames
 from ..runtime.control_loop import ControlLoop
 from ..runtime.mailbox import Arrival
 from ..safety.state_machine import Request
@@ -88,7 +89,7 @@ class Subscriptions:
         self._uncontrolled = UncontrolledWatch(node, loop, self._joint_reader) if watched else None
         self._feature_reader = readers.FeatureReader(configuration.features.points, gates.features)
         self._feature_latency = control.feature_latency
-        self._target_order = JointOrder(self._robot.joints)
+        self._target_order, self._frames = JointOrder(self._robot.joints), StaticFrames(self._robot)
         self._newest = (0.0, 0.0)  # stamp of the newest state, and when it arrived by perf_counter
         self._arrival: Arrival | None = None  # the newest state
         # a simulated robot may send its first state when it executes commands already
@@ -283,11 +284,11 @@ class Subscriptions:
         return self._controller.set_joint_target(q, self._stamp(message))
 
     def _set_point(self, message: PointStamped) -> Target:
-        p = targets.read_point_target(message, self._robot.root)
+        p = targets.read_point_target(message, self._frames)
         return self._controller.set_point_target(p, self._stamp(message))
 
     def _set_pose(self, message: PoseStamped) -> Target:
-        pose = targets.read_pose_target(message, self._robot.root)
+        pose = targets.read_pose_target(message, self._frames)
         return self._controller.set_pose_target(pose, self._stamp(message))
 
     def _set_features(self, message: PointCloud2) -> Target:

@@ -21,6 +21,7 @@ from ..messages.targets import (
     read_trajectory_target,
 )
 from ..robots import Robot
+from ..robots.frames import StaticFrames
 from .topics import Mapped
 
 STAMPS_APART = 0.5  # [s] between recorder and node seeing the same target; it is never given earlier or later than that
@@ -30,7 +31,7 @@ class TargetReplayer:
     """Gives targets to the controller of `robot`; note(text) is told why one is refused."""
 
     def __init__(self, controller: Controller, robot: Robot, mapped: Mapped | None, note: Callable[[str], None]):
-        self._controller, self._robot, self._note = controller, robot, note
+        self._controller, self._frames, self._note = controller, StaticFrames(robot), note
         self._mapped, self._order = mapped or Mapped(), JointOrder(robot.joints)
         self._waiting: deque[tuple[float, str, Message]] = deque()
         self._offset: int | None = None  # of the node's count of targets over this controller's
@@ -84,10 +85,10 @@ class TargetReplayer:
         self._controller.set_joint_target(read_joint_target(message, self._order), stamp)
 
     def _set_point(self, message: Message, stamp: float) -> None:
-        self._controller.set_point_target(read_point_target(message, self._robot.root), stamp)
+        self._controller.set_point_target(read_point_target(message, self._frames), stamp)
 
     def _set_pose(self, message: Message, stamp: float) -> None:
-        self._controller.set_pose_target(read_pose_target(message, self._robot.root), stamp)
+        self._controller.set_pose_target(read_pose_target(message, self._frames), stamp)
 
     def _set_trajectory(self, message: Message, stamp: float) -> None:
         message.joint_names = self._mapped.translated(message.joint_names)

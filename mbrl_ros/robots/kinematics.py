@@ -21,7 +21,7 @@ from ..types import Array, checked
 from . import urdf
 from .robot import Robot
 
-MOST_STEPS, SLOWEST = 100, 0.7  # of a descent; see `_search`
+MOST_STEPS, LEAST_PROGRESS = 100, 0.7  # of a descent; see `_search`
 Residual = Callable[[Array], tuple[Array, Array]]  # q (n,) -> residual r (m,) and -dr/dq (m, n)
 # Rotations in URDFs are rounded: entries this close to 0 or 1 are meant to be, which keeps the expressions small.
 _ROUNDING = 1e-10
@@ -176,7 +176,7 @@ class Kinematics:
     ) -> tuple[Array, float]:
         """Return q (n,) inside the limits with the smallest residual found, and its norm; see `inverse`.
 
-        A descent ends that does not bring the residual to SLOWEST of what it was `patience` steps before.
+        A descent ends that does not bring the residual to LEAST_PROGRESS of what it was `patience` steps before.
         """
         seed = np.clip(checked("seed", seed, (self._n,)), self._lower, self._upper)
         rng = np.random.default_rng(0)
@@ -200,7 +200,7 @@ class Kinematics:
             if distance <= tolerance or damping > 1e6:
                 break
             if step_number % patience == 0:
-                if distance > SLOWEST * before:
+                if distance > LEAST_PROGRESS * before:
                     break
                 before = distance
             pull = J.T @ error

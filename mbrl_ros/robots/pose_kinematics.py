@@ -30,7 +30,7 @@ from .robot import Robot
 from .rotation import inverse_left_jacobian, logarithm
 
 LEVER = 0.2  # [m/rad]
-PATIENCE = 8  # steps: most of a search is spent where it will not succeed
+STEPS_BETWEEN = 8  # steps: most of a search is spent where it will not succeed
 ALL_AXES = (1.0, 1.0, 1.0)
 
 
@@ -86,7 +86,7 @@ class PoseKinematics(Kinematics):
         q (n,) [rad or m], and the distance [m] and the angle [rad], about the axes that are not free, that are left.
         """
         p, R = checked("p", p, (3,)), checked("R", R, (3, 3))
-        q, _ = self._search(lambda q: self._residual(p, R, q), seed, tolerance, restarts, PATIENCE)
+        q, _ = self._search(lambda q: self._residual(p, R, q), seed, tolerance, restarts, STEPS_BETWEEN)
         return q, *self.missed(p, R, q)
 
     def missed(self, p: Array, R: Array, q: Array) -> tuple[float, float]:

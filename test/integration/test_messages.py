@@ -10,6 +10,7 @@ import pytest
 from mbrl_ros.exceptions import TargetError
 from mbrl_ros.messages import readers, targets
 from mbrl_ros.messages.input_gate import InputGate
+from mbrl_ros.robots.frames import StaticFrames
 from mbrl_ros.types import FeatureFrame, Plan, PlanStatus
 from support.needs import needs, present
 from support.robots import planar_robot
@@ -215,31 +216,35 @@ def test_targets_are_read_by_name_and_refused_with_a_reason():
         targets.read_joint_target(joint_state(position=(0.1,)), order)
 
 
-@pytest.mark.parametrize("frame", ("", "base"))
+FRAMES = StaticFrames(planar_robot(2))
+ROOT = FRAMES.root
+
+
+@pytest.mark.parametrize("frame", ("", ROOT, "/" + ROOT))
 def test_point_targets_stand_in_the_base_frame(frame):
     message = PointStamped()
     message.header.frame_id, message.point.x, message.point.z = frame, 0.5, -0.25
-    assert targets.read_point_target(message, "base").tolist() == [0.5, 0.0, -0.25]
+    assert targets.read_point_target(message, FRAMES).tolist() == [0.5, 0.0, -0.25]
     message.header.frame_id = "camera"
-    with pytest.raises(TargetError, match="'camera' is not the robot's base frame 'base'"):
-        targets.read_point_target(message, "base")
+    with pytest.raises(
+        TargetError, match=f"'camera' is none that stands still against the robot's base frame '{ROOT}'"
+    ):
+        targets.read_point_target(message, FRAMES)
 
 
 def test_pose_targets_are_a_point_and_a_unit_quaternion_in_the_base_frame():
     message = PoseStamped()
-    message.header.frame_id, message.pose.position.y = "base", 0.5
-    assert targets.read_pose_target(message, "base").tolist() == [0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 1.0]
-    with pytest.raises(TargetError, match="base frame 'world'"):
-        targets.read_pose_target(message, "world")
+    message.header.frame_id, message.pose.position.y = ROOT, 0.5
+    assert targets.read_pose_target(message, FRAMES).tolist() == [0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 1.0]
     message.pose.orientation.x = 1.0
     with pytest.raises(TargetError, match="not a unit quaternion: its norm is 1.414"):
-        targets.read_pose_target(message, "base")
+        targets.read_pose_target(message, FRAMES)
     message.pose.orientation.x = message.pose.orientation.w = 0.0
     with pytest.raises(TargetError, match="is zero"):
-        targets.read_pose_target(message, "base")
+        targets.read_pose_target(message, FRAMES)
     message.pose.orientation.z = float("nan")
     with pytest.raises(TargetError, match="must be finite"):
-        targets.read_pose_target(message, "base")
+        targets.read_pose_target(message, FRAMES)
 
 
 def test_trajectory_targets_are_read_by_name():
