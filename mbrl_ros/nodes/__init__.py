@@ -5,6 +5,8 @@ A node that a launch file started ends with its launch from its first import on 
 
 import os
 
+from . import parent as parent  # notes it before everything else is imported
+
 if "MBRL_ROS_LAUNCH" in os.environ:
     from .launched import begin
 

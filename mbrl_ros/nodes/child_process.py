@@ -15,6 +15,8 @@ import os
 import signal
 import sys
 
+from .parent import PARENT
+
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
 
@@ -27,9 +29,9 @@ def end_with_parent(parent: int | None = None) -> None:
     Parameters
     ----------
     parent
-        Process id of the parent when it started this process; None: the present parent.
+        Process id of the parent when it started this process; None: the one when this package was imported.
     """
-    parent = os.getppid() if parent is None else parent
+    parent = PARENT if parent is None else parent
     try:
         prctl = ctypes.CDLL(None).prctl
     except AttributeError:

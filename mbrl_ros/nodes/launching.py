@@ -29,6 +29,7 @@ from .launched import LAUNCH
 SWITCH = ["", "true", "false"]  # choices of an argument that overrides the parameter file only where it is given
 S = TypeVar("S", bound=Section)
 GUARD = "guard_node"
+BROKEN_OFF = 1  # exit code of a process of Python that ended by an error of its own; 2: it could not start
 SIMULATORS = ("gazebo", "gz", "ign", "ruby")  # names of the process that ros_gz_sim's launch file starts
 LOG_LEVELS = ["debug", "info", "warn", "error", "fatal"]
 
@@ -199,16 +200,17 @@ def ends_launch(event: ProcessExited, context: LaunchContext) -> SomeEntitiesTyp
 
 
 def left_to_guard(event: ProcessExited, context: LaunchContext) -> SomeEntitiesType | None:
-    """End the launch with mpc_node, but not where it was killed: then guard_node holds the arm and must go on.
+    """End the launch with mpc_node, but not where it was killed or broke off: guard_node holds the arm and must go on.
 
     Raises
     ------
     LaunchError
-        It ended by itself with an exit code other than 0.
+        It could not start.
     """
-    if context.is_shutdown or event.returncode >= 0:
+    if context.is_shutdown or event.returncode >= 0 and event.returncode != BROKEN_OFF:
         return ends_launch(event, context)
-    why = f"mpc_node was killed by signal {-event.returncode}; guard_node goes on and holds the arm"
+    what = "broke off with an error" if event.returncode > 0 else f"was killed by signal {-event.returncode}"
+    why = f"mpc_node {what}; guard_node goes on and holds the arm"
     return [LogInfo(msg=f"{why}. Start mpc_node again, or end this launch once the arm is safe")]
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -43,6 +44,24 @@ def test_every_launch_argument_is_described(path):
     own = get_launch_description_from_python_launch_file(str(path)).entities
     arguments = [entity for entity in own if type(entity).__name__ == "DeclareLaunchArgument"]
     assert arguments and all(len(argument.description) > 10 for argument in arguments)
+
+
+@needs("launch_ros")
+@pytest.mark.parametrize("code, guarded", ((-9, True), (-15, True), (1, True), (2, False), (0, False)))
+def test_the_guard_goes_on_where_mpc_node_was_killed_or_broke_off(code, guarded):
+    """Exit code 1 is that of an error of Python in mid-motion; with 2 it could not start, and nothing moves."""
+    from launch.actions import LogInfo, Shutdown
+
+    from mbrl_ros.nodes import launching
+
+    event = SimpleNamespace(returncode=code, process_name="mpc_node-1", cmd=["mpc_node"])
+    context = SimpleNamespace(is_shutdown=False)
+    if code == 2:
+        with pytest.raises(launching.LaunchError, match="exit code 2"):
+            launching.left_to_guard(event, context)
+        return
+    (action,) = launching.left_to_guard(event, context)
+    assert isinstance(action, LogInfo if guarded else Shutdown)
 
 
 def test_gazebo_gets_the_same_mechanism_with_every_joint_commanded():
