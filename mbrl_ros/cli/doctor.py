@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
     from ..config import registry
+    from ..console.verdict import of_checkup
     from ..replay.checkup import facts
     from ..replay.finding import Level, text, warning
     from ..replay.findings import findings
@@ -70,7 +71,9 @@ def run(args: argparse.Namespace) -> int:
             + "\n",
             encoding="utf-8",
         )
-    return 1 if any(f.level is Level.ERROR for f in found) else 0
+    verdict = of_checkup([f.what for f in found if f.level is Level.ERROR])
+    print(verdict.line())
+    return verdict.code
 
 
 def _joints(args: argparse.Namespace) -> list[str]:

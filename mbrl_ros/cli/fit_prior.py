@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
+    from ..console.verdict import of_prior
     from ..evaluation.prior_fit import fit_prior
 
     if not args.output.parent.is_dir():
@@ -85,4 +86,6 @@ def run(args: argparse.Namespace) -> int:
                 indent=2,
             )
         )
-    return 0
+    verdict = of_prior(fitted.held_out[fitted.fraction].nmse_1_qd)
+    print(verdict.line())
+    return verdict.code

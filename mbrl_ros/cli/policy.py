@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
+    from ..demo.verdict import of_policy
     from ..distillation.policy import load
 
     policy = load(args.file)
@@ -64,4 +65,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"{key:20} {value}")
     if args.json:
         args.json.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    return 0
+    if args.action == "info":
+        return 0
+    verdict = of_policy(facts)
+    print(verdict.line())
+    return verdict.code

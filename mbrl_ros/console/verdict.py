@@ -238,3 +238,22 @@ def of_tick_bench(result: Mapping[str, Any]) -> Verdict:
         return Verdict(False, f"no instructions were counted: {result['reason']}", None, "install perf or valgrind")
     late = late_machine(result["late_fraction"])
     return Verdict(False, late, None, f"{BUSY}, or a lower --rate") if late else PASS
+
+
+# --- data and priors ----------------------------------------------------------------------------------------------
+
+
+def of_checkup(errors: Sequence[str]) -> Verdict:
+    """Judge what `mbrl doctor` found by its errors, of which each has its advice beside it."""
+    if not errors:
+        return PASS
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return Verdict(False, errors[0] + more, None, "the advice above")
+
+
+def of_prior(nmse: float) -> Verdict:
+    """Judge a fitted prior by the normalized error of one step on data that it has not seen: 1 is that of no change."""
+    if nmse < 1.0:
+        return PASS
+    why = f"on data that it has not seen the prior predicts no better than 'no change' (nmse_1_qd {nmse:.3g})"
+    return Verdict(False, why, None, "recordings with more motion, or another --kind")

@@ -131,20 +131,33 @@ def of_distillation(summary: Mapping[str, Any]) -> Verdict:
     longer = "more teaching: a longer --duration"
     for share, what in shares:
         if not share >= SHARE_WITHIN:  # NaN where nothing was asked
-            return Verdict(
-                False, f"only {100.0 * share:.0f} % {what} (at least {100.0 * SHARE_WITHIN:.0f} %)", None, longer
-            )
+            return Verdict(False, _too_few(share, what), None, longer)
     for what, evaluation in evaluations.items():
-        if evaluation["outside_limits"]:
-            return Verdict(False, f"{evaluation['outside_limits']} ticks outside limits{what}", None, longer)
-        if evaluation["max_speed_fraction"] > SPEED:
-            return Verdict(
-                False,
-                f"a joint reached {100.0 * evaluation['max_speed_fraction']:.0f} % of its velocity limit{what}",
-                None,
-                longer,
-            )
-        if evaluation.get("stops"):
-            causes = ", ".join(f"{count} {cause}" for cause, count in evaluation["stops"].items())
-            return Verdict(False, f"the supervisor stopped the arm{what}: {causes}", None, longer)
+        if why := _unsafe(evaluation, what):
+            return Verdict(False, why, None, longer)
     return PASS
+
+
+def of_policy(evaluation: Mapping[str, Any]) -> Verdict:
+    """Judge the evaluation of a policy (policy_evaluation.evaluate_policy), with the limits of the distill scenario."""
+    loaded = evaluation["payload_kg"] > 0.0
+    share, near = (evaluation["success_2cm"], "2 cm") if loaded else (evaluation["success_1cm"], "1 cm")
+    why = "" if share >= SHARE_WITHIN else _too_few(share, f"of the targets within {near}")
+    why = why or _unsafe(evaluation, "")
+    return Verdict(False, why, None, "more teaching: mbrl distill with more recordings") if why else PASS
+
+
+def _too_few(share: float, what: str) -> str:
+    return f"only {100.0 * share:.0f} % {what} (at least {100.0 * SHARE_WITHIN:.0f} %)"
+
+
+def _unsafe(evaluation: Mapping[str, Any], what: str) -> str:
+    """Return in words which limit the evaluation of a policy broke, '' if none; `what` says in which part."""
+    if evaluation["outside_limits"]:
+        return f"{evaluation['outside_limits']} ticks outside limits{what}"
+    if evaluation["max_speed_fraction"] > SPEED:
+        return f"a joint reached {100.0 * evaluation['max_speed_fraction']:.0f} % of its velocity limit{what}"
+    if evaluation.get("stops"):
+        causes = ", ".join(f"{count} {cause}" for cause, count in evaluation["stops"].items())
+        return f"the supervisor stopped the arm{what}: {causes}"
+    return ""

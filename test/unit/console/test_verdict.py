@@ -273,3 +273,38 @@ def test_every_run_has_a_folder_of_its_own(tmp_path, monkeypatch):
     with pytest.raises(ConfigurationError, match="is a file"):
         folder.checked(first / "report.html")
     assert folder.made(second, 3) == second and folder.made(tmp_path / "a" / "new", 3).is_dir()
+
+
+# --- policies, priors, check-ups --------------------------------------------------------------------------------------
+
+
+def policy_evaluation(**changes):
+    good = {"payload_kg": 0.0, "success_1cm": 1.0, "success_2cm": 1.0, "outside_limits": 0, "max_speed_fraction": 0.6}
+    return {**good, "stops": {}, **changes}
+
+
+@pytest.mark.parametrize(
+    "changes, why",
+    (
+        ({}, ""),
+        ({"success_1cm": 0.9}, "only 90 % of the targets within 1 cm"),
+        ({"success_1cm": 0.5, "payload_kg": 1.5}, ""),
+        ({"success_2cm": float("nan"), "payload_kg": 1.5}, "within 2 cm"),
+        ({"outside_limits": 3}, "3 ticks outside limits"),
+        ({"max_speed_fraction": 0.97}, "97 % of its velocity limit"),
+        ({"stops": {"OVERSPEED": 1}}, "stopped the arm: 1 OVERSPEED"),
+    ),
+)
+def test_a_policy_is_judged_as_in_the_distill_scenario(changes, why):
+    found = demo_verdict.of_policy(policy_evaluation(**changes))
+    assert found.passed is (not why) and why in found.line() and found.code == int(bool(why))
+
+
+@pytest.mark.parametrize("nmse, passed", ((0.3, True), (1.0, False), (float("nan"), False)))
+def test_a_prior_that_predicts_no_better_than_no_change_fails(nmse, passed):
+    assert verdict.of_prior(nmse).passed is passed
+
+
+def test_a_check_up_fails_with_its_first_error_and_the_number_of_others():
+    assert verdict.of_checkup([]) is verdict.PASS
+    assert verdict.of_checkup(["no stamps", "no names"]).line().startswith("FAIL: no stamps (and 1 more), try: ")
