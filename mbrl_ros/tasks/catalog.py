@@ -10,6 +10,7 @@ from .base import Task
 TASKS = {
     "cartpole_swingup": "swing a pole up and balance it by a bounded force on its cart",
     "inverted_pendulum": "Gymnasium's InvertedPendulum-v5: keep a pole on a cart from falling",
+    "reacher": "Gymnasium's Reacher-v5: the tip of a planar arm goes to a target",
 }
 
 

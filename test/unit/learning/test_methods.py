@@ -40,6 +40,12 @@ def test_online_balances_the_inverted_pendulum_from_nothing():
     assert (episode.steps, episode.reward) == (1000, 1000.0)
 
 
+@needs("gymnasium", "mujoco", "imageio")
+def test_online_reaches_with_the_planar_arm_of_gymnasium():
+    episodes = learned("online", make_task("reacher"), 10, 5)
+    assert np.mean([episode.reward for episode in episodes]) > -7.0
+
+
 def test_the_model_of_few_episodes_promises_more_than_its_plan_earns(short_fits):
     collected, planned, replanned = learned("fit_once", make_task("cartpole_swingup"), 10, 3)
     assert [collected.acted, planned.acted, replanned.acted] == ["random", "open_loop", "mpc"]
