@@ -298,6 +298,7 @@ def test_the_guard_loads_nothing_of_the_controller():
         "mbrl_ros.nodes.clock_topic",
         "mbrl_ros.nodes.command_readers",
         "mbrl_ros.nodes.executor",
+        "mbrl_ros.nodes.parent",
         "mbrl_ros.nodes.wall_timer",
     }
     wrong = [
