@@ -62,7 +62,16 @@ def regrets(exploration: float) -> Array:
         phases = np.random.default_rng(seed).uniform(0.0, 2.0 * np.pi, STAGES + 1)
         memory.p[:] = cost.parameters(STAGES)
         memory.p[:, cost.layout["phase.p"]] = phases[:, None]
-        numbers = SearchNumbers(STAGES, SEGMENT, count, max(SIMULATIONS), exploration, 1e3, 1.0, 0)
+        numbers = SearchNumbers(
+            horizon=STAGES,
+            length=SEGMENT,
+            primitives=count,
+            simulations=max(SIMULATIONS),
+            best_answer=0,
+            exploration=exploration,
+            widening=1e3,
+            growth=1.0,
+        )
         search: TreeSearch
         search = (
             NumpySearch(cost, memory, numbers) if library is None else kernel.CompiledSearch(library, memory, numbers)

@@ -19,10 +19,9 @@ import numpy as np
 from ..config.section import Section
 from ..config.sections.planner import PlannerSettings
 from ..dynamics.priors.nonlinear_model import NonlinearModel
-from ..exceptions import ConfigurationError, ShapeError
+from ..exceptions import ConfigurationError
 from ..types import (
     USABLE,
-    Array,
     CommandVector,
     LinearGaussianDynamics,
     Plan,
@@ -34,12 +33,11 @@ from .background_child import COST_FUNCTIONS, COST_PARTS, Job
 from .background_memory import Sizes
 from .background_process import PlanningProcess
 from .base import PlannerContext, checked_start
-from .feedback import PlanMemory
-from .ilqr.problem import Problem
+from .feedback import TrajectoryPlanner
 from .roll import Roll
 
 
-class BackgroundPlanner:
+class BackgroundPlanner(TrajectoryPlanner):
     """The planner `name` in another process; see planners/base.py and the top of this module.
 
     Raises ConfigurationError for what the planner itself refuses.
@@ -47,33 +45,20 @@ class BackgroundPlanner:
 
     def __init__(self, name: str, settings: Section, context: PlannerContext):
         common = self._settings = context.settings
-        self.nx, self.nu, self.H = context.nx, context.nu, common.horizon
         cost, model = context.cost, _model(context)
         theta = model.theta.size if isinstance(model, NonlinearModel) else 0
-        sizes = Sizes(self.H, self.nx, self.nu, cost.np, theta)
+        sizes = Sizes(common.horizon, context.nx, context.nu, cost.np, theta)
         parts = {part: getattr(cost, part) for part in (*COST_PARTS, *COST_FUNCTIONS)}
         limits = context.u_lower, context.u_upper, context.x_lower, context.x_upper
         self.process = PlanningProcess(Job(name, settings, common, parts, model, limits, sizes, common.process_timeout))
-        self.model = model if self.process.has_model and isinstance(model, NonlinearModel) else None
-        self._memory, self._roll = PlanMemory(context, self.model), Roll(Problem(cost, self.model), self.H)
-        self.u_lower, self.u_upper = np.array(context.u_lower), np.array(context.u_upper)
-        self._shapes = (self.nx,), (self.nu,), (self.H + 1, cost.np)
+        super().__init__(context, model if self.process.has_model and isinstance(model, NonlinearModel) else None)
+        self._roll = Roll(self.memory.problem, self.H)
         self._oldest = common.process_oldest or self.H
         self._share, self._now, self._planned, self._fresh = 1.0, 0, 0, True
         self._sent: int | None = None  # the tick of the problem that is being solved
         self._asked = 0  # the tick of the last one
         self._forgotten = False  # the problem that is being solved is one from before reset()
         self._refused: PlanStatus | None = None
-
-    @property
-    def X(self) -> Array:
-        """The last plan's states x_hat (H+1, nx)."""
-        return self._memory.X
-
-    @property
-    def U(self) -> Array:
-        """The last plan's commands u_hat (H, nu)."""
-        return self._memory.U
 
     @property
     def restarts(self) -> int:
@@ -86,13 +71,9 @@ class BackgroundPlanner:
         Raises ConfigurationError if either is not finite.
         """
         x0, u = checked_start(x0, u, self.nx, self.nu)
-        self._memory.reset(x0, np.clip(u, self.u_lower, self.u_upper))
+        self.memory.reset(x0, np.clip(u, self.u_lower, self.u_upper))
         self._planned, self._fresh = self._now, True
         self._forgotten, self._refused, self.process.fresh = self._sent is not None, None, True
-
-    def limit_commands(self, lower: CommandVector, upper: CommandVector) -> None:
-        """Plan within these limits (nu,) from now on."""
-        self.u_lower[:], self.u_upper[:] = lower, upper
 
     def limit_step(self, share: float) -> None:
         """Keep to `share` (0, 1] of the usual distance from the last plan, where the planner bounds it."""
@@ -111,19 +92,15 @@ class BackgroundPlanner:
         ticks: int = 1,
     ) -> Plan:
         """Act on the last plan from x0, and let the process plan on; see `Planner`."""
-        for name, given, shape in zip(
-            ("x0", "u_previous", "parameters"), (x0, u_previous, parameters), self._shapes, strict=True
-        ):
-            if given.shape != shape:
-                raise ShapeError(name, shape, given.shape)
-        self._memory.shift(0 if self._fresh else ticks)
+        self.shapes.check(x0, dynamics, parameters, u_previous)
+        self.memory.shift(0 if self._fresh else ticks)
         self._now += max(ticks, 1)
         self._fresh = False
         theta = np.zeros(0) if self.model is None else self.model.theta
         if not all(np.isfinite(a).all() for a in (x0, u_previous, parameters, dynamics.F, dynamics.f, theta)):
-            return self._memory.plan(np.nan, PlanStatus.NOT_FINITE, 0)
+            return self.memory.plan(np.nan, PlanStatus.NOT_FINITE, 0)
         if not (self.u_lower <= self.u_upper).all():
-            return self._memory.plan(np.nan, PlanStatus.INFEASIBLE_BOX, 0)
+            return self.memory.plan(np.nan, PlanStatus.INFEASIBLE_BOX, 0)
         status, iterations = self._adopt()
         self._ask(x0, dynamics, parameters, u_previous)
         with np.errstate(all="ignore"):
@@ -132,7 +109,7 @@ class BackgroundPlanner:
             status = PlanStatus.DIVERGED
         elif self._now - self._planned > self._oldest:
             status = self._refused or PlanStatus.STALE
-        return self._memory.plan(cost, status, iterations)
+        return self.memory.plan(cost, status, iterations)
 
     def _adopt(self) -> tuple[PlanStatus, int]:
         """Make the answer that is due the plan, moved on to now; (status, iterations)."""
@@ -154,8 +131,8 @@ class BackgroundPlanner:
             self._refused = status
             return PlanStatus.NO_IMPROVEMENT, 0
         stages = np.arange(self.H + 1) + age
-        self._memory.X[:] = shared["X"][np.minimum(stages, self.H)]
-        self._memory.U[:] = shared["U"][np.minimum(stages[:-1], self.H - 1)]
+        self.memory.X[:] = shared["X"][np.minimum(stages, self.H)]
+        self.memory.U[:] = shared["U"][np.minimum(stages[:-1], self.H - 1)]
         self._planned, self._refused = self._now, None
         return status, int(shared["answer"][2])
 
@@ -184,7 +161,7 @@ class BackgroundPlanner:
         self, x0: StateVector, dynamics: LinearGaussianDynamics, p: StageParameters, u_previous: CommandVector
     ) -> float:
         """Follow the plan from x0 with the feedback about it, which makes it the plan; return its cost."""
-        memory, limits, H = self._memory, (self.u_lower, self.u_upper), self.H
+        memory, limits, H = self.memory, (self.u_lower, self.u_upper), self.H
         memory.take(memory.X.copy(), np.clip(memory.U, *limits), dynamics, p, u_previous, *limits)
         gains = memory.plan(np.nan, PlanStatus.CONVERGED, 0)
         F, f = (np.broadcast_to(a, (H, *a.shape[1:])) for a in (dynamics.F, dynamics.f))

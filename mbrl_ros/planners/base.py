@@ -26,7 +26,7 @@ from ..config.configuration import Configuration
 from ..config.sections.planner import PlannerSettings
 from ..costs import CostModel
 from ..dynamics.priors.nonlinear_model import NonlinearModel
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, ShapeError
 from ..types import Array, CommandVector, LinearGaussianDynamics, Plan, StateVector, checked
 
 
@@ -48,6 +48,33 @@ class PlannerContext:
     x_lower: Array
     x_upper: Array
     model: Callable[[], NonlinearModel] | None = None
+
+    def nonlinear(self, key: str, value: object = True) -> NonlinearModel:
+        """Return phi; ConfigurationError about the setting `key`, whose `value` asks for it, where there is none."""
+        why = "there is none here"
+        try:
+            if self.model is not None:
+                return self.model()
+        except ConfigurationError as error:
+            why = str(error)
+        raise ConfigurationError(f"'{key}' plans through a nonlinear prior: {why}", key=key, value=value)
+
+
+class ProblemShapes:
+    """The shapes of what a planner is given with every plan; count: of the cost's parameters."""
+
+    def __init__(self, nx: int, nu: int, count: int, horizon: int):
+        self._given = (nx,), (nu,), (horizon + 1, count)
+        self._stages = {stages: ((stages, nx, nx + nu), (stages, nx)) for stages in (1, horizon)}
+
+    def check(self, x0: Array, dynamics: LinearGaussianDynamics, parameters: Array, u_previous: Array) -> None:
+        """Raise the ShapeError of the first argument of `Planner.plan` that has the wrong shape."""
+        F, f = self._stages.get(len(dynamics.F), self._stages[1])
+        names = ("x0", "u_previous", "parameters", "dynamics.F", "dynamics.f")
+        arrays = (x0, u_previous, parameters, dynamics.F, dynamics.f)
+        for name, array, shape in zip(names, arrays, (*self._given, F, f), strict=True):
+            if array.shape != shape:
+                raise ShapeError(name, shape, array.shape)
 
 
 class Planner(Protocol):

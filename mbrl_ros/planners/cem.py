@@ -58,7 +58,7 @@ class Settings(SamplingSettings):
 def build(settings: Settings, context: PlannerContext) -> Planner:
     """Build the planner; see `SamplingPlanner` for what it raises."""
     populations = populations_of(settings.rollouts, settings.iterations, settings.population_decay)
-    return SamplingPlanner(context, settings, Elites(settings, context), populations)
+    return SamplingPlanner("cem", context, settings, Elites(settings, context), populations)
 
 
 class Elites:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 
 from ..config.section import Section
-from ..exceptions import ConfigurationError
 from .base import Planner, PlannerContext
 from .ilqr import planner_of
 
@@ -26,6 +25,4 @@ class Settings(Section):
 
 def build(settings: Settings, context: PlannerContext) -> Planner:
     """Build the planner; ConfigurationError without a nonlinear prior, else see `ilqr.build`."""
-    if context.model is None:
-        raise ConfigurationError("the planner 'ddp' needs a nonlinear model", key="control.planner", value="ddp")
-    return planner_of(context, context.model())
+    return planner_of(context, context.nonlinear("control.planner", "ddp"))

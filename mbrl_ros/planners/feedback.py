@@ -17,6 +17,7 @@ import numpy as np
 
 from ..dynamics.priors.nonlinear_model import NonlinearModel
 from ..types import (
+    Array,
     CommandTrajectory,
     CommandVector,
     LinearGaussianDynamics,
@@ -25,10 +26,11 @@ from ..types import (
     StageParameters,
     StateTrajectory,
     StateVector,
+    checked,
 )
-from .base import PlannerContext, checked_start
+from .base import PlannerContext, ProblemShapes, checked_start
 from .ilqr import kernel
-from .ilqr.gains import about_plan
+from .ilqr.gains import find_gains
 from .ilqr.ilqr import solver_of
 from .ilqr.memory import Memory
 from .ilqr.problem import Problem
@@ -107,7 +109,8 @@ class PlanMemory:
         Returns
         -------
         PlanStatus | None
-            None, or why there is no controller (NOT_FINITE, NOT_POSITIVE_DEFINITE); its gains and Q_uu are then zero.
+            None, or why there is no controller (NOT_FINITE, NOT_POSITIVE_DEFINITE): the plan stands, and its gains and
+            Q_uu are zero.
         """
         memory, tick = self.memory, self.solver.tick
         step = U - self.U
@@ -116,10 +119,7 @@ class PlanMemory:
         at_limit = (U <= u_lower) | (U >= u_upper)
         memory.u_lower[:], memory.u_upper[:] = np.where(at_limit, U, -np.inf), np.where(at_limit, U, np.inf)
         self.take_problem(X[0], dynamics, parameters, u_previous)
-        if isinstance(self.solver, kernel.CompiledIlqr):
-            self.solver.gains()
-        else:
-            about_plan(self.solver)
+        find_gains(self.solver)
         memory.k[:] = step
         if tick.status == PlanStatus.MAX_ITERATIONS:
             return None
@@ -134,3 +134,31 @@ class PlanMemory:
     def _forget_gains(self) -> None:
         for array in (self.memory.K, self.memory.K_u, self.memory.Q_uu):
             array[:] = 0.0
+
+
+class TrajectoryPlanner:
+    """What those `Planner`s have in common that find trajectories and keep them in a `PlanMemory`, `memory`."""
+
+    def __init__(self, context: PlannerContext, model: NonlinearModel | None = None):
+        self.model, self.memory = model, PlanMemory(context, model)
+        self.nx, self.nu, self.H = context.nx, context.nu, context.settings.horizon
+        self.u_lower = np.array(checked("u_lower", context.u_lower, (self.nu,)))
+        self.u_upper = np.array(checked("u_upper", context.u_upper, (self.nu,)))
+        self.shapes = ProblemShapes(self.nx, self.nu, context.cost.np, self.H)
+
+    @property
+    def X(self) -> Array:
+        """The last plan's states x_hat (H+1, nx)."""
+        return self.memory.X
+
+    @property
+    def U(self) -> Array:
+        """The last plan's commands u_hat (H, nu)."""
+        return self.memory.U
+
+    def limit_commands(self, lower: CommandVector, upper: CommandVector) -> None:
+        """Plan within these limits (nu,) from now on."""
+        self.u_lower[:], self.u_upper[:] = lower, upper
+
+    def limit_step(self, share: float) -> None:
+        """Do nothing: the distance from the last plan is not bounded."""

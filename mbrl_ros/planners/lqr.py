@@ -42,7 +42,7 @@ from ..types import (
     StateVector,
     checked,
 )
-from .base import Planner, PlannerContext, checked_start
+from .base import Planner, PlannerContext, ProblemShapes, checked_start
 from .ilqr.evaluator import Evaluator
 from .ilqr.problem import Problem
 
@@ -137,7 +137,7 @@ class LqrPlanner:
         self._evaluate = Evaluator(problem, self.H, (1,))
         self.u_lower = np.array(checked("u_lower", context.u_lower, (self.nu,)))
         self.u_upper = np.array(checked("u_upper", context.u_upper, (self.nu,)))
-        self._shapes = (self.nx,), (self.nu,), (self.H + 1, context.cost.np)
+        self._shapes = ProblemShapes(self.nx, self.nu, context.cost.np, self.H)
         self._uses_u_previous = context.cost.uses_u_previous
         self._X, self._U = np.zeros((self.H + 1, self.nx)), np.zeros((self.H, self.nu))
         self._K, self._K_u = np.zeros((self.H, self.nu, self.nx)), np.zeros((self.H, self.nu, self.nu))
@@ -184,11 +184,7 @@ class LqrPlanner:
         ticks: int = 1,
     ) -> Plan:
         """Plan from x0; see `Planner`."""
-        for name, given, shape in zip(
-            ("x0", "u_previous", "parameters"), (x0, u_previous, parameters), self._shapes, strict=True
-        ):
-            if given.shape != shape:
-                raise ShapeError(name, shape, given.shape)
+        self._shapes.check(x0, dynamics, parameters, u_previous)
         self._shift(0 if self._fresh else ticks)
         self._fresh = False
         finite = all(np.isfinite(a).all() for a in (x0, u_previous, parameters, dynamics.F, dynamics.f))

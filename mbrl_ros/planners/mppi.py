@@ -35,7 +35,7 @@ class Settings(SamplingSettings):
 def build(settings: Settings, context: PlannerContext) -> Planner:
     """Build the planner; see `SamplingPlanner` for what it raises."""
     populations = populations_of(settings.rollouts, settings.iterations)
-    return SamplingPlanner(context, settings, WeightedMean(settings, context), populations)
+    return SamplingPlanner("mppi", context, settings, WeightedMean(settings, context), populations)
 
 
 class WeightedMean:

@@ -28,8 +28,8 @@ class Settings(SamplingSettings):
 
 def build(settings: Settings, context: PlannerContext) -> Planner:
     """Build the planner; see `SamplingPlanner` for what it raises."""
-    distribution = Cheapest(settings, context)
-    return SamplingPlanner(context, settings, distribution, populations_of(settings.rollouts, settings.iterations))
+    populations = populations_of(settings.rollouts, settings.iterations)
+    return SamplingPlanner("random_shooting", context, settings, Cheapest(settings, context), populations)
 
 
 class Cheapest:

@@ -37,7 +37,14 @@ def searcher(
     memory.F[:], memory.p[:], memory.offsets[:], memory.x0[:] = 1.0, cost.parameters(horizon), offsets, x0
     memory.u_lower[:], memory.u_upper[:] = -10.0, 10.0
     numbers = SearchNumbers(
-        horizon, length, offsets.shape[1], simulations, exploration, widening, growth, best_answer=int(best)
+        horizon=horizon,
+        length=length,
+        primitives=offsets.shape[1],
+        simulations=simulations,
+        best_answer=int(best),
+        exploration=exploration,
+        widening=widening,
+        growth=growth,
     )
     if backend == "numpy":
         return memory, NumpySearch(cost, memory, numbers)

@@ -22,6 +22,7 @@ from ...exceptions import ConfigurationError
 from ...types import Array
 from ..state_equations import StateEquations
 from .base import Prior
+from .expression import MeanExpression
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -55,12 +56,16 @@ def of_prior(prior: Prior, name: str, equations: StateEquations) -> NonlinearMod
     mean = None if prior.linear else prior.expression()
     if mean is None:
         raise ConfigurationError(
-            f"a plan through a nonlinear prior is asked for (control.planner: ddp, planner.collocation.nonlinear), and "
             f"the prior '{name}' is linear or has no expression of its mean; set dynamics.prior to rigid_body, gmm or "
             f"ensemble, or control.planner to ilqr",
-            key="control.planner",
+            key="dynamics.prior",
             value=name,
         )
+    return of_mean(mean, equations)
+
+
+def of_mean(mean: MeanExpression, equations: StateEquations) -> NonlinearModel:
+    """Return the model of a prior's mean; see `of_prior`."""
     n, m, nx = equations.n, equations.m, equations.nx
     x, h, G, s = casadi.SX.sym("x", nx), casadi.SX.sym("h", n), casadi.SX.sym("G", m, n), casadi.SX.sym("s", nx)
     E = casadi.vertcat(casadi.diag(h), casadi.SX.eye(n), 0.5 * equations.dt * G, G)

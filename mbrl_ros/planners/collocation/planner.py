@@ -19,7 +19,6 @@ import numpy as np
 
 from ...config.sections.planner import PlannerSettings
 from ...dynamics.priors.nonlinear_model import NonlinearModel
-from ...exceptions import ShapeError
 from ...types import (
     Array,
     CommandTrajectory,
@@ -33,7 +32,7 @@ from ...types import (
     checked,
 )
 from ..base import PlannerContext
-from ..feedback import PlanMemory
+from ..feedback import PlanMemory, TrajectoryPlanner
 from ..ilqr.problem import Problem
 from ..roll import Roll
 from .layout import Layout
@@ -61,7 +60,7 @@ class Trajectory:
         return self.cost < other.cost
 
 
-class CollocationPlanner:
+class CollocationPlanner(TrajectoryPlanner):
     """Plans H stages by multiple shooting; see planners/base.py and the top of this module.
 
     Parameters
@@ -73,13 +72,9 @@ class CollocationPlanner:
     """
 
     def __init__(self, settings: Settings, context: PlannerContext, model: NonlinearModel | None = None):
-        common, self.model = context.settings, model
-        self.nx, self.nu, self.H = context.nx, context.nu, common.horizon
-        problem = Problem(context.cost, model)
-        problem.check()
-        self._memory, self._trial = PlanMemory(context, model), PlanMemory(context, model)
-        self.u_lower = np.array(checked("u_lower", context.u_lower, (self.nu,)))
-        self.u_upper = np.array(checked("u_upper", context.u_upper, (self.nu,)))
+        super().__init__(context, model)
+        common, self._trial = context.settings, PlanMemory(context, model)
+        problem = self.memory.problem
         anywhere = np.full(self.nx, np.inf)
         x_lower, x_upper = (context.x_lower, context.x_upper) if common.state_limits else (-anywhere, anywhere)
         self._x_lower, self._x_upper = checked("x_lower", x_lower, (self.nx,)), checked("x_upper", x_upper, (self.nx,))
@@ -87,7 +82,6 @@ class CollocationPlanner:
         self._roll = Roll(problem, self.H)
         self._layout = Layout(self.nx, self.nu, problem.nv, self.H)
         self._begin_solvers(settings, problem, common.time_budget)
-        self._shapes = (self.nx,), (self.nu,), (self.H + 1, context.cost.np)
         self._theta = np.zeros(0) if model is None else model.theta
         n = self._layout.size
         self._start = Point(np.zeros(n), np.zeros(n), np.zeros(self._layout.constraints))
@@ -117,30 +111,13 @@ class CollocationPlanner:
         shapes = ((-1,), (-1,), (self.H, self.nx, self.nx + self.nu), (self.H, self.nx), (self.H + 1, -1), (-1,))
         self._parts = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
-    @property
-    def X(self) -> Array:
-        """The last plan's states x_hat (H+1, nx)."""
-        return self._memory.X
-
-    @property
-    def U(self) -> Array:
-        """The last plan's commands u_hat (H, nu)."""
-        return self._memory.U
-
     def reset(self, x0: StateVector, u: CommandVector) -> None:
         """Forget the last plan: begin at x0 (nx,) with the constant command u (nu,), clipped to its limits.
 
         Raises ConfigurationError if either is not finite.
         """
-        self._memory.reset(x0, np.clip(u, self.u_lower, self.u_upper))
+        self.memory.reset(x0, np.clip(u, self.u_lower, self.u_upper))
         self._fresh, self._warm = True, False
-
-    def limit_commands(self, lower: CommandVector, upper: CommandVector) -> None:
-        """Plan within these limits (nu,) from now on."""
-        self.u_lower[:], self.u_upper[:] = lower, upper
-
-    def limit_step(self, share: float) -> None:
-        """Do nothing: the distance from the last plan is not bounded."""
 
     def update_settings(self, settings: PlannerSettings) -> None:
         """Take over time_budget; it can be changed, but not introduced where there was none."""
@@ -157,16 +134,12 @@ class CollocationPlanner:
     ) -> Plan:
         """Plan from x0; see `Planner`."""
         begin = time.perf_counter()
-        for name, given, shape in zip(
-            ("x0", "u_previous", "parameters"), (x0, u_previous, parameters), self._shapes, strict=True
-        ):
-            if given.shape != shape:
-                raise ShapeError(name, shape, given.shape)
+        self.shapes.check(x0, dynamics, parameters, u_previous)
         self._shift(0 if self._fresh else ticks)
         if not all(np.isfinite(a).all() for a in (x0, u_previous, parameters, dynamics.F, dynamics.f, self._theta)):
-            return self._memory.plan(np.nan, PlanStatus.NOT_FINITE, 0)
+            return self.memory.plan(np.nan, PlanStatus.NOT_FINITE, 0)
         if not (self.u_lower <= self.u_upper).all():
-            return self._memory.plan(np.nan, PlanStatus.INFEASIBLE_BOX, 0)
+            return self.memory.plan(np.nan, PlanStatus.INFEASIBLE_BOX, 0)
         for part, given in zip(
             self._parts, (x0, u_previous, dynamics.F, dynamics.f, parameters, self._theta), strict=True
         ):
@@ -182,7 +155,7 @@ class CollocationPlanner:
         u_previous: CommandVector,
         begin: float,
     ) -> Plan:
-        memory, trial = self._memory, self._trial
+        memory, trial = self.memory, self._trial
         kept = self._follow(memory, x0, u_previous)
         if not np.isfinite(kept.cost):  # FATROP does not return from a start whose cost is infinite
             return memory.plan(kept.cost, PlanStatus.DIVERGED, 0)
@@ -204,7 +177,7 @@ class CollocationPlanner:
             trial.X[:], trial.U[:] = found.X, found.U
         else:
             trial.take(kept.X, kept.U, dynamics, p, u_previous, *limits)
-        self._memory, self._trial, self._fresh = trial, memory, False
+        self.memory, self._trial, self._fresh = trial, memory, False
         status = self._status(outcome, cut, improved, found.cost - kept.cost <= EQUAL_COST * (1.0 + abs(kept.cost)))
         return trial.plan(best.cost, status, solver.done)
 
@@ -261,7 +234,7 @@ class CollocationPlanner:
     def _shift(self, ticks: int) -> None:
         """Move the last plan and its multipliers on."""
         if ticks > 0:
-            self._memory.shift(ticks)
+            self.memory.shift(ticks)
             self._layout.shift_bounds(self._start.lam_w, ticks)
             self._layout.shift_constraints(self._start.lam_g, ticks)
 

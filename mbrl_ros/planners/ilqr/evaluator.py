@@ -134,6 +134,8 @@ class Buffered:
         )
         for arrays, assign in ((self._in, self._buffer.set_arg), (self._out, self._buffer.set_res)):
             for i, array in enumerate(arrays):
+                if not (array.flags.c_contiguous and array.dtype == np.float64):  # it would work on a copy of it
+                    raise ValueError(f"buffer {i} of {function.name()} is not contiguous or not of float64")
                 assign(i, memoryview(array.reshape(-1).data))  # type: ignore[call-arg]  # C's signature
         sizes = [array.size for array in (*self._in, *self._out)]
         wanted = [function.nnz_in(i) for i in range(function.n_in())]

@@ -11,14 +11,23 @@ import numpy as np
 from ...types import PlanStatus
 from . import regularization
 from .box_qp import NotPositiveDefinite
+from .kernel import CompiledIlqr
 from .numpy_ilqr import NumpyIlqr
 
 
-def about_plan(solver: NumpyIlqr) -> None:
+def find_gains(solver: CompiledIlqr | NumpyIlqr) -> None:
     """Write K, K_u, k and Q_uu about the memory's plan x_hat, u_hat to the memory, if there are any.
 
     tick.status: MAX_ITERATIONS, else NOT_FINITE or NOT_POSITIVE_DEFINITE, which leave the memory as it is.
     """
+    if isinstance(solver, CompiledIlqr):
+        solver.gains()
+    else:
+        _about_plan(solver)
+
+
+def _about_plan(solver: NumpyIlqr) -> None:
+    """Do in numpy what the kernel's `gains` does."""
     memory, tick = solver.memory, solver.tick
     wrong = memory.wrong(tick.stages_of_F, noise=False)
     if wrong is not None:

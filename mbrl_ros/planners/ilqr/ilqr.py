@@ -31,7 +31,7 @@ from ...types import (
     StateVector,
     checked,
 )
-from ..base import checked_start
+from ..base import ProblemShapes, checked_start
 from . import kernel, kl_constraint
 from .casadi_ilqr import CasadiIlqr
 from .memory import Memory, Numbers
@@ -100,7 +100,7 @@ class IlqrPlanner:
         self.backend, self.solver = solver_of(problem, self.memory, settings)
         takes = self.solver if isinstance(self.solver, kernel.CompiledIlqr) else self.memory
         self._take_dynamics, self._take_parameters = takes.take_dynamics, takes.take_parameters
-        self._shapes = (nx,), (nu,), (self.H + 1, cost.np)
+        self._shapes, self._sizes = ProblemShapes(nx, nu, cost.np, self.H), ((nx,), (nu,), (self.H + 1, cost.np))
         self._step_share, self._eta, self._fresh = 1.0, 0.0, True
         self._singular = False  # whether the last plan's controller is none that a plan could be close to
 
@@ -164,12 +164,12 @@ class IlqrPlanner:
         memory, tick, F, f = self.memory, self.solver.tick, dynamics.F, dynamics.f
         stages = F.shape[0]
         if (
-            (x0.shape, u_previous.shape, parameters.shape) != self._shapes
+            (x0.shape, u_previous.shape, parameters.shape) != self._sizes
             or F.shape[1:] != memory.F.shape[1:]
             or (stages != 1 and stages != self.H)
             or f.shape != (stages, self.nx)
         ):
-            self._explain(x0, dynamics, parameters, u_previous)
+            self._shapes.check(x0, dynamics, parameters, u_previous)
         memory.x0[:] = x0
         memory.u_previous[:] = u_previous
         self._take_parameters(parameters)
@@ -200,25 +200,6 @@ class IlqrPlanner:
         self._fresh = self._fresh and not plan.usable  # without a plan there is nothing to be close to
         self._singular = plan.status is PlanStatus.KL_BOUND and not _positive_definite(memory.Q_uu)
         return plan
-
-    def _explain(
-        self,
-        x0: StateVector,
-        dynamics: LinearGaussianDynamics,
-        parameters: StageParameters,
-        u_previous: CommandVector,
-    ) -> None:
-        """Raise the ShapeError of the first argument of `plan` that has the wrong shape."""
-        stages = self.H if dynamics.F.shape[0] == self.H else 1
-        for name, given, expected in (
-            ("x0", x0, self._shapes[0]),
-            ("u_previous", u_previous, self._shapes[1]),
-            ("parameters", parameters, self._shapes[2]),
-            ("dynamics.F", dynamics.F, (stages, self.nx, self.nx + self.nu)),
-            ("dynamics.f", dynamics.f, (stages, self.nx)),
-        ):
-            if given.shape != expected:
-                raise ShapeError(name, expected, given.shape)
 
 
 def solver_of(

@@ -145,7 +145,7 @@ class CompiledIlqr:
         self._library.stay(self._address)
 
     def gains(self) -> None:
-        """Do as `gains.about_plan`, the specification."""
+        """Do as gains.py, the specification."""
         self._library.gains(self._address)
 
     def begin_samples(self) -> bool:

@@ -17,7 +17,6 @@ Continuous upper confidence trees, LION 2011.
 
 from __future__ import annotations
 
-from ...exceptions import ConfigurationError
 from ..base import Planner, PlannerContext
 from .planner import MctsPlanner
 from .search import RootStatistics
@@ -28,10 +27,5 @@ __all__ = ["MctsPlanner", "RootStatistics", "Settings", "build"]
 
 def build(settings: Settings, context: PlannerContext) -> Planner:
     """Build the planner; ConfigurationError without a nonlinear prior to plan through, else see `MctsPlanner`."""
-    if not settings.nonlinear:
-        return MctsPlanner(settings, context)
-    if context.model is None:
-        raise ConfigurationError(
-            "planning through a nonlinear prior needs one", key="planner.mcts.nonlinear", value=True
-        )
-    return MctsPlanner(settings, context, context.model())
+    model = context.nonlinear("planner.mcts.nonlinear") if settings.nonlinear else None
+    return MctsPlanner(settings, context, model)

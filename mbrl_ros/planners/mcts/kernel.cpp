@@ -10,8 +10,10 @@
 constexpr int NF = NX + NU;
 
 struct Search {  // mirrored by kernel.py
-  long long horizon, length, primitives, simulations, stages_of_F, best_answer, simulations_done, out_of_time, path_length;
-  double exploration, widening, growth, time_budget, best, worst, cost;
+  long long horizon, length, primitives, simulations, best_answer;
+  double exploration, widening, growth, time_budget;
+  long long stages_of_F, simulations_done, out_of_time, path_length;
+  double best, worst, cost;
   const double *x0, *u_previous, *F, *f, *p, *u_lower, *u_upper, *X, *U, *K, *K_u, *k, *laws, *offsets, *theta;
   double *X_new, *U_new, *counts, *totals, *path, *work;
   double (*clock)();  // [s]; null: the monotonic one

@@ -5,56 +5,27 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from ...codegen import simd
 from ...codegen.compiler import load_library, sources_of
 from ...costs import CostModel
 from ...dynamics.priors.nonlinear_model import NonlinearModel
 from ..ilqr.kernel import aligned
-from .search import SearchMemory, SearchNumbers
+from .search import Numbers, SearchMemory, SearchNumbers
 
 MOST_PRIMITIVES = 64
-SEARCH_INTEGERS = (
-    "horizon",
-    "length",
-    "primitives",
-    "simulations",
-    "stages_of_F",
-    "best_answer",
-    "simulations_done",
-    "out_of_time",
-    "path_length",
-)
-SEARCH_REALS = ("exploration", "widening", "growth", "time_budget", "best", "worst", "cost")
+SEARCH_NUMBERS = [
+    (field.name, ctypes.c_longlong if field.type == "int" else ctypes.c_double)
+    for field in dataclasses.fields(SearchNumbers)
+]
 SEARCH_POINTERS = (*(field.name for field in dataclasses.fields(SearchMemory)), "work", "clock")
 
 
 class CSearch(ctypes.Structure):
     """Mirrors `struct Search` of kernel.cpp."""
 
-    horizon: int
-    length: int
-    primitives: int
-    simulations: int
-    stages_of_F: int
-    best_answer: int
-    simulations_done: int
-    out_of_time: int
-    path_length: int
-    exploration: float
-    widening: float
-    growth: float
-    time_budget: float
-    best: float
-    worst: float
-    cost: float
-    work: int
-    clock: int | None
-    _fields_ = (
-        [(name, ctypes.c_longlong) for name in SEARCH_INTEGERS]
-        + [(name, ctypes.c_double) for name in SEARCH_REALS]
-        + [(name, ctypes.c_void_p) for name in SEARCH_POINTERS]
-    )
+    _fields_ = [*SEARCH_NUMBERS, *((name, ctypes.c_void_p) for name in SEARCH_POINTERS)]
 
 
 class CompiledSearch:
@@ -63,16 +34,16 @@ class CompiledSearch:
     def __init__(self, library: ctypes.PyDLL, memory: SearchMemory, numbers: SearchNumbers):
         self._library, self._memory = library, memory
         pointers = {name: array.ctypes.data for name, array in memory.arrays().items()}
-        self.numbers = CSearch(**dataclasses.asdict(numbers), **pointers)
         self._work = aligned(library.work_size(numbers.horizon, numbers.simulations, numbers.primitives))
-        self.numbers.work = self._work.ctypes.data
-        self._address = ctypes.c_void_p(ctypes.addressof(self.numbers))
+        self._search = CSearch(**dataclasses.asdict(numbers), **pointers, work=self._work.ctypes.data)
+        self.numbers: Numbers = cast(Numbers, self._search)  # which has the fields of SearchNumbers
+        self._address = ctypes.c_void_p(ctypes.addressof(self._search))
         self._clock = ctypes.CFUNCTYPE(ctypes.c_double)()
 
     def use_clock(self, clock: Callable[[], float]) -> None:
         """See `TreeSearch`."""
         self._clock = ctypes.CFUNCTYPE(ctypes.c_double)(clock)
-        self.numbers.clock = ctypes.cast(self._clock, ctypes.c_void_p).value
+        self._search.clock = ctypes.cast(self._clock, ctypes.c_void_p).value
 
     def roll(self, path: Sequence[int], law: Sequence[float]) -> float:
         """See `TreeSearch`."""

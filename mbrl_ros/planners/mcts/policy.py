@@ -11,7 +11,7 @@ from ...dynamics.priors.nonlinear_model import NonlinearModel
 from ...types import Array, CommandVector, LinearGaussianDynamics, PlanStatus, StageParameters
 from ..base import PlannerContext
 from ..ilqr import kernel
-from ..ilqr.gains import about_plan
+from ..ilqr.gains import find_gains
 from ..ilqr.ilqr import solver_of
 from ..ilqr.memory import Memory
 from ..ilqr.problem import Problem
@@ -45,14 +45,10 @@ class FeedbackPolicy:
         memory.x0[:], memory.u_previous[:] = X[0], U[0]
         memory.u_lower[:], memory.u_upper[:] = u_lower, u_upper
         tick.stages_of_F = len(dynamics.F)
-        if isinstance(self._solver, kernel.CompiledIlqr):
-            self._solver.take_dynamics(dynamics.F, dynamics.f)
-            self._solver.take_parameters(parameters)
-            self._solver.gains()
-        else:
-            memory.take_dynamics(dynamics.F, dynamics.f)
-            memory.take_parameters(parameters)
-            about_plan(self._solver)
+        takes = self._solver if isinstance(self._solver, kernel.CompiledIlqr) else memory
+        takes.take_dynamics(dynamics.F, dynamics.f)
+        takes.take_parameters(parameters)
+        find_gains(self._solver)
         found = tick.status == PlanStatus.MAX_ITERATIONS
         if not found:
             for array in (self.K, self.K_u, self.k, self.Q_uu):

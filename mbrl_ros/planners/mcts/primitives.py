@@ -23,6 +23,7 @@ the cost of the plan in hand; or smaller, as drawn. Without a curvature it is re
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -60,15 +61,13 @@ class Primitives:
 
     def _largest(self, Q_uu: Array, cost: float, u_lower: CommandVector, u_upper: CommandVector) -> Array:
         """Return s_j of r = 0 at every depth, (D, nu, nu): row j is s_j."""
-        try:
+        with contextlib.suppress(np.linalg.LinAlgError):  # no curvature
             np.linalg.cholesky(Q_uu)
             inverse = np.linalg.inv(Q_uu)
             scale = np.sqrt(2.0 * self._reach * abs(cost) / np.diagonal(inverse, axis1=1, axis2=2))
             inverse *= scale[:, :, None]
             if np.isfinite(inverse).all():
                 return np.asarray(inverse, dtype=np.float64)
-        except np.linalg.LinAlgError:
-            pass
         half = 0.5 * (u_upper - u_lower)
         joints = np.diag(self._reach * np.where(np.isfinite(half), half, 1.0))
         return np.tile(joints, (len(Q_uu), 1, 1))

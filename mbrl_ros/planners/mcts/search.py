@@ -95,18 +95,18 @@ class Numbers(Protocol):
     cost: float
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(slots=True, kw_only=True)
 class SearchNumbers:
-    """`Numbers` of the specification; see there."""
+    """`Numbers` of the specification, in the order of the compiled one."""
 
     horizon: int
     length: int
     primitives: int
     simulations: int
+    best_answer: int
     exploration: float
     widening: float
     growth: float
-    best_answer: int
     time_budget: float = 0.0
     stages_of_F: int = 1
     simulations_done: int = 0

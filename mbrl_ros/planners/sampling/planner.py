@@ -29,8 +29,6 @@ from typing import Protocol
 import numpy as np
 
 from ...config.sections.planner import PlannerSettings
-from ...dynamics.priors.nonlinear_model import NonlinearModel
-from ...exceptions import ConfigurationError, ShapeError
 from ...types import (
     Array,
     CommandVector,
@@ -39,10 +37,9 @@ from ...types import (
     PlanStatus,
     StageParameters,
     StateVector,
-    checked,
 )
 from ..base import PlannerContext
-from ..feedback import PlanMemory
+from ..feedback import TrajectoryPlanner
 from .noise import mixing
 from .rollouts import rollouts_of
 from .settings import SamplingSettings
@@ -67,46 +64,30 @@ class Distribution(Protocol):
         """Learn from the samples U (K, H, nu) and their costs (K,), infinite where they are not finite."""
 
 
-class SamplingPlanner:
+class SamplingPlanner(TrajectoryPlanner):
     """A `Planner`; see the top of this module.
 
-    populations: how many commands are tried in each round; `clock` [s] measures the time budget. Raises what
-    `PlanMemory` raises, and ConfigurationError where settings.nonlinear finds no nonlinear prior.
+    name: of the planner; populations: how many commands are tried in each round; `clock` [s] measures the time budget.
+    Raises what `PlanMemory` raises, and ConfigurationError where settings.nonlinear finds no nonlinear prior.
     """
 
     def __init__(
         self,
+        name: str,
         context: PlannerContext,
         settings: SamplingSettings,
         distribution: Distribution,
         populations: list[int],
         clock: Callable[[], float] = time.perf_counter,
     ):
-        self.model = _nonlinear_model(context) if settings.nonlinear else None
-        self.memory = PlanMemory(context, self.model)
-        self.u_lower = np.array(checked("u_lower", context.u_lower, (context.nu,)))
-        self.u_upper = np.array(checked("u_upper", context.u_upper, (context.nu,)))
+        super().__init__(context, context.nonlinear(f"planner.{name}.nonlinear") if settings.nonlinear else None)
         self._settings, self._time_budget, self._clock = settings, context.settings.time_budget, clock
         self._distribution, self._populations = distribution, populations
         self._mixing = mixing(context.settings.horizon, settings.noise_exponent)
         self._half_ranges = half_ranges(self.u_lower, self.u_upper)
         self.rollouts = rollouts_of(self.memory, {1, *populations}, settings.threads)
-        nx, nu, H = context.nx, context.nu, context.settings.horizon
-        self._shapes = tuple(
-            ((nx,), (nu,), (H + 1, context.cost.np), (stages, nx, nx + nu), (stages, nx)) for stages in (1, H)
-        )
         self._random, self._fresh = np.random.default_rng(settings.seed), True
         self._ticks = 0  # since the last search
-
-    @property
-    def X(self) -> Array:
-        """The last plan's states x_hat (H+1, nx)."""
-        return self.memory.X
-
-    @property
-    def U(self) -> Array:
-        """The last plan's commands u_hat (H, nu)."""
-        return self.memory.U
 
     def reset(self, x0: StateVector, u: CommandVector) -> None:
         """Forget the last plan and begin the noise anew: at x0 (nx,) with the command u (nu,), clipped to its limits.
@@ -118,13 +99,6 @@ class SamplingPlanner:
         self._distribution.reset()
         self._random, self._fresh = np.random.default_rng(self._settings.seed), True
         self._ticks = 0
-
-    def limit_commands(self, lower: CommandVector, upper: CommandVector) -> None:
-        """Plan within these limits (nu,) from now on."""
-        self.u_lower[:], self.u_upper[:] = lower, upper
-
-    def limit_step(self, share: float) -> None:
-        """Do nothing: the distance from the last plan is not bounded."""
 
     def update_settings(self, settings: PlannerSettings) -> None:
         """Take over the time budget; the other settings of all planners are not used, or not dynamic."""
@@ -139,15 +113,7 @@ class SamplingPlanner:
         ticks: int = 1,
     ) -> Plan:
         """Plan from x0; see `Planner`. The arrays of the plan belong to the planner."""
-        F, f = dynamics.F, dynamics.f
-        stages = len(self.U) if len(F) == len(self.U) else 1
-        given, names = (
-            (x0, u_previous, parameters, F, f),
-            ("x0", "u_previous", "parameters", "dynamics.F", "dynamics.f"),
-        )
-        for name, array, shape in zip(names, given, self._shapes[stages > 1], strict=True):
-            if array.shape != shape:
-                raise ShapeError(name, shape, array.shape)
+        self.shapes.check(x0, dynamics, parameters, u_previous)
         memory, ticks = self.memory, 0 if self._fresh else ticks
         self._ticks += ticks
         memory.shift(ticks)
@@ -218,17 +184,6 @@ class SamplingPlanner:
         scale = 1.0 / np.sqrt(curvature)
         alike: Array = scale * np.exp(np.log(self._half_ranges / scale).mean())
         return alike
-
-
-def _nonlinear_model(context: PlannerContext) -> NonlinearModel:
-    """Return the nonlinear prior's model; ConfigurationError where there is none."""
-    text = "no nonlinear prior to plan through; set dynamics.prior to rigid_body, gmm or ensemble, or this to false"
-    if context.model is None:
-        raise ConfigurationError(text, key="nonlinear", value=True)
-    try:
-        return context.model()
-    except ConfigurationError as error:
-        raise ConfigurationError(text, key="nonlinear", value=True) from error
 
 
 def populations_of(rollouts: int, rounds: int, decay: float = 1.0) -> list[int]:

@@ -206,5 +206,5 @@ def test_settings_that_cannot_be_used_are_refused():
     anywhere = np.full(6, np.inf)
     limits = case.u_lower, case.u_upper, -anywhere, anywhere
     context = PlannerContext(case.cost, PlannerSettings(horizon=10, backend="numpy"), 6, 3, *limits)
-    with pytest.raises(ConfigurationError, match="nonlinear prior needs one"):
+    with pytest.raises(ConfigurationError, match="'planner.mcts.nonlinear' plans through a nonlinear prior"):
         build(Settings(nonlinear=True), context)
