@@ -75,6 +75,14 @@ class DataError(MbrlError):
     """A recording or a saved model cannot be read, or belongs to another robot."""
 
 
+def unknown(what: str, name: str, choices: Iterable[str]) -> ConfigurationError:
+    """Return the error that there is no `what` of this name; it names the nearest one, and all."""
+    there = list(choices)
+    return ConfigurationError(
+        f"no {what} '{name}'; did you mean '{nearest(name, there)}'? There are: {', '.join(there)}", value=name
+    )
+
+
 def listed(names: Iterable[str]) -> str:
     """Write names as a list; of very many the first ones, and how many there are."""
     names = list(names)

@@ -1,4 +1,4 @@
-"""Read files that may be anything: only regular files, only so many bytes, never waiting.
+"""Read files that may be anything: only regular files, only so many bytes, never waiting. Write them whole.
 
 A name given as a file may be a named pipe, which keeps a reader waiting for ever, a device such as /dev/zero, which has
 no end, or a file larger than any of its kind. Each is an OSError with the reason as its text, which every reader of
@@ -7,8 +7,10 @@ files turns into its own one line.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -58,6 +60,30 @@ def read_text(path: str | Path, most: int) -> str:
     UnicodeDecodeError : it is not UTF-8
     """
     return read_bytes(path, most).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+
+
+@contextlib.contextmanager
+def written_whole(path: str | Path) -> Iterator[BinaryIO]:
+    """Write a file that is there whole or not at all, whatever interrupts; its folder is made where it is missing.
+
+    Raises OSError if the disk does not take it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(unfinished, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the new name, too, survives a power cut
+    finally:
+        os.close(folder)
 
 
 def _check_kind(mode: int) -> None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from ..exceptions import ConfigurationError, nearest
+from ..exceptions import ConfigurationError, unknown
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -16,10 +16,7 @@ def known(what: str, names: Iterable[str], choices: Collection[str]) -> tuple[st
     found = tuple(dict.fromkeys(names))
     for name in found:
         if name not in choices:
-            raise ConfigurationError(
-                f"no {what} '{name}'; did you mean '{nearest(name, list(choices))}'? There are: {', '.join(choices)}",
-                value=name,
-            )
+            raise unknown(what, name, choices)
     return found
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..files import written_whole
 from ..types import Array
 
 
@@ -47,15 +47,8 @@ class TickLog:
     def save(self, path: str | Path, facts: Mapping[str, Any] | None = None, **further: Array) -> None:
         """Write the columns, `further` arrays and `facts` (as JSON text under "facts"); never half a file."""
         savez: Any = np.savez  # its stubs take the arrays' names for options
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with open(unfinished, "wb") as file:
-                savez(file, facts=np.array(json.dumps(facts or {})), **self.arrays(), **further)
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with written_whole(path) as file:
+            savez(file, facts=np.array(json.dumps(facts or {})), **self.arrays(), **further)
 
 
 def load_tick_log(path: str | Path) -> tuple[dict[str, Array], dict[str, Any]]:

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..exceptions import DataError
-from ..files import read_bytes
+from ..files import read_bytes, written_whole
 from ..types import Array
 
 VERSION = 1
@@ -31,23 +29,9 @@ LARGEST_ENTRY = 1e30  # no value of a policy or a sample is larger, and its squa
 
 def save(path: str | Path, kind: str, meta: dict[str, Any], arrays: dict[str, Array]) -> None:
     """Write everything or nothing. OSError if the disk does not take it."""
-    path, content = Path(path), dumps(kind, meta, arrays)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the new name, too, survives a power cut
-    finally:
-        os.close(folder)
+    content = dumps(kind, meta, arrays)
+    with written_whole(path) as file:
+        file.write(content)
 
 
 def dumps(kind: str, meta: dict[str, Any], arrays: dict[str, Array]) -> bytes:

@@ -39,6 +39,7 @@ from ..dynamics import OnlineDynamics
 from ..dynamics.priors import Prior
 from ..dynamics.priors.learned import WIDE
 from ..robots import Robot
+from ..robots.undescribed import undescribed_robot
 from ..types import Array, LinearGaussianDynamics
 
 SCORE_WARM_UP = 1.0  # [s]
@@ -151,29 +152,10 @@ def learned_prior(kind: str) -> LearnedPrior:
 
 def anonymous_robot(recording: Recording) -> Robot:
     """Make a robot of what the recording shows alone: joint names, and ranges of velocities and commands."""
-    n = len(recording.joints)
-    unlimited, one = np.full(n, np.inf), np.ones(n)
     speed = np.maximum(np.abs(recording.qd).max(axis=0), 1e-6)
-    reach = one if recording.u is None else np.abs(recording.u).max(axis=0)
+    reach = np.zeros(len(speed)) if recording.u is None else np.abs(recording.u).max(axis=0)
     reach = np.where(reach > 0.0, reach, 1.0)
-    return Robot(
-        joints=recording.joints,
-        position_lower=-unlimited,
-        position_upper=unlimited,
-        velocity_limit=speed,
-        effort_limit=reach,
-        acceleration_limit=one,
-        jerk_limit=one,
-        interface=recording.interface,
-        command_lower=-reach,
-        command_upper=reach,
-        urdf="",
-        root="",
-        tip="",
-        tip_offset=np.zeros(3),
-        damping=np.zeros(n),
-        friction=np.zeros(n),
-    )
+    return undescribed_robot(recording.joints, recording.interface, -reach, reach, speed, reach)
 
 
 def unknown_robot_prior(robot: Robot, dt: float) -> Prior:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import cast
 
-from ..exceptions import ConfigurationError, nearest
+from ..exceptions import unknown
 from .base import Method
 
 LEARNING_METHODS = {
@@ -19,9 +19,5 @@ LEARNING_METHODS = {
 def find_method(name: str) -> Method:
     """Return the method `name`; ConfigurationError with the nearest name where there is none."""
     if name not in LEARNING_METHODS:
-        raise ConfigurationError(
-            f"no method '{name}'; did you mean '{nearest(name, LEARNING_METHODS)}'? There are: "
-            f"{', '.join(LEARNING_METHODS)}",
-            value=name,
-        )
+        raise unknown("method", name, LEARNING_METHODS)
     return cast(Method, importlib.import_module(f"{__package__}.{name}"))

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..console.verdict import PASS, Verdict
 from ..exceptions import DataError
-from ..files import read_text
+from ..files import read_text, written_whole
 from ..tasks.catalog import make_task
 from .base import Episode
 from .catalog import find_method
@@ -59,7 +58,8 @@ def run_experiment(
                 show(f"seed {seed}, episode {len(entries)}/{episodes}, return {episode.reward:.1f}")
             if kept is not None:
                 content = {"method": method, "task": task, "seed": seed, "episodes": entries}
-                _write(kept, json.dumps(content, indent=1))
+                with written_whole(kept) as file:
+                    file.write(json.dumps(content, indent=1).encode())
         found[str(seed)] = entries
     return {"method": method, "task": task, "seeds": found}
 
@@ -68,13 +68,6 @@ def _entry(episode: Episode, before: Sequence[Entry]) -> Entry:
     step = (before[-1]["step"] if before else 0) + episode.steps
     entry: Entry = {"step": step, "return": episode.reward, "acted": episode.acted}
     return entry if math.isnan(episode.predicted) else {**entry, "predicted_return": episode.predicted}
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file that an interruption leaves out or leaves whole."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
 
 
 def _read(path: Path, method: str, task: str, seed: int) -> list[Entry] | None:

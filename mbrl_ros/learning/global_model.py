@@ -16,40 +16,16 @@ import numpy as np
 from ..data.dataset import Dataset
 from ..data.store import Owner
 from ..dynamics.priors import ensemble
-from ..dynamics.priors.base import FixedPrior
 from ..dynamics.priors.ensemble_expression import mean_expression
-from ..dynamics.priors.expression import MeanExpression
-from ..dynamics.priors.nonlinear_model import NonlinearModel, of_prior
+from ..dynamics.priors.nonlinear_model import NonlinearModel, of_mean
 from ..dynamics.state_equations import StateEquations
 from ..exceptions import DataError
 from ..tasks.base import TaskInfo
-from ..types import Array, CommandVector, LinearGaussianDynamics, StateVector, Transition
+from ..types import CommandVector, LinearGaussianDynamics, StateVector, Transition
 from .local import robot_of
 
 NETWORKS, FIT_UPDATES = 3, 8000  # members; steps of the optimiser for each, whatever the number of transitions
 FIT_SEEDS = 1000  # the most fits of one seed
-
-
-class _Networks(FixedPrior):
-    """An ensemble by its arrays, for `of_prior`."""
-
-    linear = False
-
-    def __init__(self, arrays: dict[str, Array], n: int):
-        super().__init__(np.ones(3 * n + 1))
-        self._arrays, self._n = arrays, n
-
-    def mean(self, x: Array, u: CommandVector) -> Array:
-        """See `Prior`; only the expression is used here."""
-        raise NotImplementedError
-
-    def linearize(self, X: Array, U: Array) -> tuple[Array, Array]:
-        """See `Prior`; only the expression is used here."""
-        raise NotImplementedError
-
-    def expression(self) -> MeanExpression:
-        """See `Prior`."""
-        return mean_expression(self._arrays, self._n)
 
 
 class GlobalModel:
@@ -83,11 +59,11 @@ class GlobalModel:
             seed=FIT_SEEDS * self._seed + self._fits,
         )
         self._fits += 1
-        networks = _Networks(arrays, self.info.n)
+        mean = mean_expression(arrays, self.info.n)
         if self.model is None:
-            self.model = of_prior(networks, "ensemble", self._equations)
+            self.model = of_mean(mean, self._equations)
             self.model.theta[: self.info.n] = self.info.dt * self._equations.theta
-        values = networks.expression().values
+        values = mean.values
         self.model.theta[len(self.model.theta) - len(values) :] = values
         return self.model
 

@@ -14,32 +14,15 @@ from ..dynamics.priors.integrator import IntegratorPrior
 from ..dynamics.priors.nonlinear_model import NonlinearModel
 from ..planners.base import Planner, PlannerContext, build_planner
 from ..robots import Robot
+from ..robots.undescribed import undescribed_robot
 from ..tasks.base import TaskInfo
 
 
 def robot_of(info: TaskInfo) -> Robot:
     """Return a robot that is nothing but names and limits; a passive joint's commands count in units of 1."""
-    n = info.n
-    anything, nothing = np.full(n, np.inf), np.zeros(n)
     scale = np.where(info.u_upper > info.u_lower, 0.5 * (info.u_upper - info.u_lower), 1.0)
-    return Robot(
-        joints=info.joints,
-        position_lower=-anything,
-        position_upper=anything,
-        velocity_limit=anything,
-        effort_limit=scale,
-        acceleration_limit=anything,
-        jerk_limit=anything,
-        interface="effort",
-        command_lower=info.u_lower,
-        command_upper=info.u_upper,
-        urdf="",
-        root="",
-        tip="",
-        tip_offset=np.zeros(3),
-        damping=nothing,
-        friction=nothing,
-    )
+    fast = np.full(info.n, np.inf)
+    return undescribed_robot(info.joints, "effort", info.u_lower, info.u_upper, fast, scale)
 
 
 def unknown(info: TaskInfo, spread: float) -> IntegratorPrior:

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..config.section import per_joint
 from ..config.sections.references import ReferenceSettings
+from ..exceptions import ConfigurationError
 from ..robots import Robot
 from ..robots.kinematics import Kinematics
 from ..robots.pose_kinematics import PoseKinematics
@@ -36,7 +37,13 @@ class PointGoals:
 
     def __init__(self, robot: Robot, settings: ReferenceSettings, stages: int):
         self._robot, self._settings = robot, settings
-        weights = per_joint(settings.rotation_weights, 3, "reference.rotation_weights")
+        weights = settings.rotation_weights
+        if len(weights) != 3:
+            raise ConfigurationError(
+                f"'reference.rotation_weights' must have 3 entries (x, y, z), got {len(weights)}",
+                key="reference.rotation_weights",
+                value=weights,
+            )
         self.pose_kinematics = PoseKinematics(robot, weights)
         self.kinematics: Kinematics = self.pose_kinematics
         self.positions = self.kinematics.position_map(stages)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from ..exceptions import ConfigurationError, nearest
+from ..exceptions import unknown
 from .base import Task
 
 TASKS = {
@@ -17,8 +17,6 @@ TASKS = {
 def make_task(name: str) -> Task:
     """Build the task `name`; ConfigurationError with the nearest name where there is none."""
     if name not in TASKS:
-        raise ConfigurationError(
-            f"no task '{name}'; did you mean '{nearest(name, TASKS)}'? There are: {', '.join(TASKS)}", value=name
-        )
+        raise unknown("task", name, TASKS)
     task: Task = importlib.import_module(f"{__package__}.{name}").build()
     return task
