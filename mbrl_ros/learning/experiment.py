@@ -91,10 +91,11 @@ def judge(result: dict[str, Any], solved: float) -> Verdict:
     missed = [seed for seed, value in best.items() if not value >= solved]
     if not missed:
         return PASS
+    returns = ", ".join(f"{best[seed]:.1f}" for seed in missed)
     return Verdict(
         False,
         f"{result['method']} did not solve {result['task']} with {len(missed)} of {len(best)} seeds "
-        f"({', '.join(missed)}): best return {min(best[seed] for seed in missed):.1f} of {solved:.0f}",
+        f"({', '.join(missed)}): best return{'s' if len(missed) > 1 else ''} {returns} of {solved:.0f}",
         None,
         "more --episodes, or another --method",
     )

@@ -55,16 +55,17 @@ def by_episode(result: dict[str, Any]) -> list[dict[str, float | str]]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Return the mean over the seeds, an episode a line."""
+    """Return the mean over the seeds, an episode a line; one seed has no confidence interval."""
+    seeds = len(result["seeds"])
     lines = [
-        f"| episode | steps | acted by | return, mean of {len(result['seeds'])} | 95 % +- | predicted |",
+        f"| episode | steps | acted by | return, mean of {seeds} | 95 % +- | predicted |",
         "|---:|---:|---|---:|---:|---:|",
     ]
     for row in by_episode(result):
         predicted = "-" if math.isnan(float(row["predicted"])) else f"{row['predicted']:.1f}"
+        half = f"{row['half']:.1f}" if seeds > 1 else "-"
         lines.append(
-            f"| {row['episode']} | {row['step']:.0f} | {row['acted']} | {row['return']:.1f} | {row['half']:.1f} | "
-            f"{predicted} |"
+            f"| {row['episode']} | {row['step']:.0f} | {row['acted']} | {row['return']:.1f} | {half} | {predicted} |"
         )
     return "\n".join(lines)
 
@@ -84,6 +85,7 @@ def draw(path: Path, result: dict[str, Any], solved: float) -> None:
     matplotlib.use("Agg")
     matplotlib.rcParams["text.parse_math"] = False  # a name with $ is no formula
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     points = by_episode(result)
     number, mean, half, predicted = (
@@ -92,11 +94,14 @@ def draw(path: Path, result: dict[str, Any], solved: float) -> None:
     figure, axis = plt.subplots(figsize=(7, 4), layout="constrained")
     for entries in result["seeds"].values():
         axis.plot(number, [entry["return"] for entry in entries], color="tab:blue", lw=0.6, alpha=0.5)
-    axis.fill_between(number, mean - half, mean + half, color="tab:blue", alpha=0.2, label="95 % of the mean")
-    axis.plot(number, mean, "o-", color="tab:blue", label=f"mean of {len(result['seeds'])} seeds")
+    seeds = len(result["seeds"])
+    if seeds > 1:
+        axis.fill_between(number, mean - half, mean + half, color="tab:blue", alpha=0.2, label="95 % of the mean")
+    axis.plot(number, mean, "o-", color="tab:blue", label=f"mean of {seeds} seeds" if seeds > 1 else "one seed")
     if np.isfinite(predicted).any():
         axis.plot(number, predicted, "x--", color="tab:orange", label="predicted by the model")
     axis.axhline(solved, color="tab:green", lw=0.8, ls=":", label="solved")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("episode")
     axis.set_ylabel("return")
     axis.set_title(f"{result['method']} on {result['task']}")

@@ -67,12 +67,20 @@ def test_the_verdict_asks_that_every_seed_solves_the_task():
     assert judge(result, 5.0).passed
     assert not judge(result, 6.0).passed
     assert "1 of 2 seeds (1): best return 5.0 of 6" in judge(result, 6.0).line()
+    assert "2 of 2 seeds (0, 1): best returns 9.0, 5.0 of 10" in judge(result, 10.0).line()
 
 
 def test_the_confidence_interval_is_students():
     mean, half = report.confidence(np.array([1.0, 2.0, 3.0]))
     assert (mean, half) == pytest.approx((2.0, 4.302653 / np.sqrt(3.0)))
     assert report.confidence(np.array([4.0])) == (4.0, 0.0)
+
+
+def test_the_table_states_no_confidence_for_one_seed():
+    entries = [{"step": 3, "return": 4.0, "acted": "mpc"}]
+    one, two = ({"seeds": dict.fromkeys(names, entries)} for names in ("0", "01"))
+    assert report.table(one).splitlines()[-1] == "| 1 | 3 | mpc | 4.0 | - | - |"
+    assert report.table(two).splitlines()[-1] == "| 1 | 3 | mpc | 4.0 | 0.0 | - |"
 
 
 def test_the_list_names_every_method_and_task(capsys):
