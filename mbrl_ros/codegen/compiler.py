@@ -130,6 +130,12 @@ def processor() -> str:
         return f"{platform.machine()} {platform.processor()}"
 
 
+def processor_name() -> str:
+    """Return the name of the processor; where the system does not say it, that of its kind."""
+    names = (line.partition(":")[2].strip() for line in processor().splitlines() if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
 def _key(sources: Mapping[str, str], flags: Sequence[str], compiler: str) -> str:
     parts = [
         repr(sorted(sources.items())),

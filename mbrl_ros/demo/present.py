@@ -55,6 +55,7 @@ def run(options: Options, folder: Path, *, label: str, picture: bool) -> dict[st
     CouldNotStart
         A node rejected its settings.
     """
+    from ..nodes.session_info import versions
     from .session import AFTERMATH
 
     demo = Run(options)
@@ -77,6 +78,7 @@ def run(options: Options, folder: Path, *, label: str, picture: bool) -> dict[st
         summary = _summary(demo, truth, control)
         summary["ticks"].update(mode=options.mode, wall_s=round(wall, 1), fallbacks=facts.get("fallbacks", []))
         summary["verdict"] = of_run(summary).to_json()
+        summary["versions"] = versions()
         write_report(
             folder,
             demo.scenario,

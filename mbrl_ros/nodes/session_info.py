@@ -19,6 +19,7 @@ from rclpy.parameter import parameter_value_to_python
 from rclpy.parameter_client import AsyncParameterClient
 from rclpy.utilities import get_rmw_implementation_identifier
 
+from ..codegen.compiler import processor_name
 from ..data.stream import BagStream, Decoder
 from .answers import when_answered
 
@@ -59,10 +60,12 @@ class SessionReader:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, ROS 2, the middleware and the packages that a replay depends on."""
+    """Return the versions of Python, ROS 2, the middleware and the packages that a result depends on; the machine."""
     found = {
         "python": platform.python_version(),
         "machine": platform.machine(),
+        "processor": processor_name(),
+        "cores": str(os.cpu_count()),
         "ros": os.environ.get("ROS_DISTRO", ""),
         "rmw": get_rmw_implementation_identifier(),
     }

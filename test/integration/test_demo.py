@@ -41,6 +41,7 @@ SUMMARY = {
     "verdict",
     "supervisor",
     "moments",
+    "versions",
 }
 MOST = 0.3  # [s] by which simulated time may seem ahead: how late the messages heard first may have come
 
@@ -70,6 +71,7 @@ def test_the_panda_learns_to_move_and_says_how_well(tmp_path):
     assert set(summary) == SUMMARY
     assert summary["verdict"] == {"pass": True, "why": "", "since_s": None, "try": ""}
     assert summary["supervisor"]["state"] == "ACTIVE" and summary["ticks"]["late_fraction"] == 0.0
+    assert summary["versions"]["processor"] and summary["versions"]["mbrl_ros"]  # times mean nothing without them
     assert summary["seed"] == 3 and len(summary["targets"]) == 2 and summary["ticks"]["count"] == 1600
     for target in summary["targets"]:
         assert target["time_to_1cm_s"] <= 0.3
