@@ -61,6 +61,16 @@ def parameters(n=2, interface="effort", counter=1, **changes) -> GuardParameters
     return GuardParameters(**{**values, **changes})
 
 
+def parameters_of(robot, safe, period: float) -> GuardParameters:
+    """What the guard of `robot` is told where `safe` is its linear safe effort, for a `period` [s]."""
+    return parameters(
+        robot.n, "effort", joints=tuple(robot.joints), period=period, mean=safe.mean, lower=robot.command_lower,
+        upper=robot.command_upper, inertia=safe.inertia, damping=safe.damping, stiffness=safe.stiffness,
+        integral=safe.integral, velocity=robot.velocity_limit, acceleration=robot.acceleration_limit,
+        largest_step=robot.command_upper - robot.command_lower,
+    )  # fmt: skip
+
+
 def joint_state(q, qd, stamp, names=None):
     """sensor_msgs/JointState."""
     q = np.atleast_1d(q)

@@ -12,6 +12,10 @@ three times as far. A URDF without inertials needs `strength`: then qdd = streng
 For efforts the safe error is to take commands for too strong: a controller that believes so moves gently until it knows
 better. And it should be slow to believe otherwise (`strength_spread`): with a strength of 300 and a spread of 1, 7 of
 30 starts of a Panda without reflected inertia ran away.
+
+The same holds for servos (`lag_spread`). While an arm rests, what it is told and what it does are hardly more than the
+noise of the positions, which is in regressor (u - q) and in target alike: least squares then finds too small an input
+gain, down to none. What a servo really does differently, the first motion tells within a few periods.
 """
 
 from __future__ import annotations
@@ -49,7 +53,7 @@ class Settings(Section):
     strength_spread: float = setting(
         0.15, "how far d qdd / d u may be off, over its prior value (effort interface)", low=1e-6
     )
-    lag_spread: float = setting(1.0, "the same for the velocity and position interface", low=1e-6)
+    lag_spread: float = setting(0.3, "the same for the velocity and position interface", low=1e-6)
     offset_spread: float = setting(60.0, "how far qdd may be off at the current point", unit="rad/s^2", low=1e-6)
 
 

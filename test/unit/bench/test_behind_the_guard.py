@@ -12,7 +12,7 @@ if present("rclpy", "mujoco"):
     from mbrl_ros.guard.states import JointStates
     from mbrl_ros.nodes import message_writers
     from mbrl_ros.safety.state_machine import Guard, State
-    from support.guards import parameters
+    from support.guards import parameters_of
 
 pytestmark = needs("rclpy", "mujoco")
 RATE = 100.0  # [Hz]
@@ -29,12 +29,7 @@ def carried_by_a_guard(seed: int) -> tuple["ArmInProcess", "EffortLaw"]:
     for _ in range(400):
         arm.period([arm.state()])
     robot, law = arm.robot, arm.supervisor.safe.linear_effort(arm.plant.truth.q)
-    told = parameters(
-        robot.n, "effort", joints=tuple(robot.joints), period=arm.dt, mean=law.mean, lower=robot.command_lower,
-        upper=robot.command_upper, inertia=law.inertia, damping=law.damping, stiffness=law.stiffness,
-        integral=law.integral, velocity=robot.velocity_limit, acceleration=robot.acceleration_limit,
-        largest_step=robot.command_upper - robot.command_lower,
-    )  # fmt: skip
+    told = parameters_of(robot, law, arm.dt)
     return arm, EffortLaw(told, arm.heard.u)
 
 
