@@ -114,6 +114,13 @@ class SimulatedTime:
             return self._by_stamps and self._wall() - self._changed > max(STANDING, usual)
 
     @property
+    def set_back(self) -> bool:
+        """Whether /clock is behind the newest state by more than its steps: it was set back, no state came since."""
+        self._update()
+        with self._lock:
+            return self._newest - self._clock > max(COARSE_STEP, self._longest_step())
+
+    @property
     def speed(self) -> float:
         """How fast simulated time usually passes [s/s]; 1 while it is not known."""
         with self._lock:

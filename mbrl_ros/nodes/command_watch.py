@@ -1,8 +1,8 @@
-"""Watch who reads and who else publishes the commands, while the node is active.
+"""Watch who reads and who else publishes the commands, and whether they are executed, while the node is active.
 
-A command that nobody reads moves nothing, and a second publisher on the topic commands the robot too. Either is a
-warning in the log, once until it is over, and in the diagnostics; it takes two looks one after the other, since nodes
-that start or end are discovered one after the other.
+A command that nobody reads moves nothing, a second publisher on the topic commands the robot too, and a simulator whose
+time was set back may execute none. Each is a warning in the log, once until it is over, and in the diagnostics; it
+takes two looks one after the other, since nodes that start or end are discovered one after the other.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from .tick_observer import TickObserver
 from .wall_timer import create_wall_timer
 
 LOOK_PERIOD = 0.5  # [s]
+RESET = (
+    "/clock was set back, and no joint state has come since: a simulator that was reset may execute no command either. "
+    "End it and start it again"
+)
 
 
 class CommandWatch(TickObserver):
@@ -70,6 +74,8 @@ class CommandWatch(TickObserver):
             found.add(
                 f"'{self._topic}' has another publisher, which commands the robot too: {', '.join(sorted(names))}"
             )
+        if self._clock.set_back:
+            found.add(RESET)
         lasting = frozenset(found) & self._before
         for problem in sorted(lasting - self.problems):
             self._node.get_logger().warning(problem)

@@ -61,6 +61,11 @@ class InputClock:
         """Whether no message has come on /clock for a while, and the stamps of states have taken its place."""
         return self.simulated is not None and self.simulated.silent
 
+    @property
+    def set_back(self) -> bool:
+        """Whether /clock was set back and no state has come since."""
+        return self.simulated is not None and self.simulated.set_back
+
     def at(self, stamp: float) -> float:
         """Return the node's time [s] when a state stamped `stamp` [s] arrives."""
         return self.node_time() if self.simulated is None else self.simulated.clock_at(stamp)

@@ -104,6 +104,7 @@ def test_after_a_reset_without_states_the_arm_brakes_and_waits_for_clear(arm, mo
             break
     assert np.abs(arm.qd).max() < 0.01 < 1.0 < speed
     assert within(arm, begin, most)
+    arm.peer.until(lambda: "/clock was set back, and no joint state has come since" in arm.node.output, "the line")
     arm.run(0.5, patience=GIVE_UP)
     assert arm.state == "FAULT" and np.abs(arm.commands[-1]).max() == 0.0
 

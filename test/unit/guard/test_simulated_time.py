@@ -5,7 +5,7 @@ import pytest
 from mbrl_ros.guard.guard import Guard
 from mbrl_ros.guard.messages import Mode, Time
 from mbrl_ros.guard.settings import GuardSettings
-from mbrl_ros.guard.simulated_time import GUARD_STANDING, GuardTime
+from mbrl_ros.guard.simulated_time import GUARD_STANDING, GuardTime, SimulatedTime
 from support.guards import PERIOD, parameters
 
 
@@ -45,6 +45,23 @@ def test_a_leap_of_the_clock_is_no_time():
     clocks.clock -= 8.0
     assert clocks.time.now() == begin
     assert clocks.tick(10) - begin == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("step", (0.001, 0.1, 0.5))
+def test_a_clock_that_was_set_back_is_told_until_a_state_confirms_it(step):
+    clock = [500.0]
+    time = SimulatedTime(lambda: clock[0], 0.01, 0.05)
+    for _ in range(20):
+        clock[0] += step
+        time.now()
+        time.add_state(clock[0] + 0.9 * min(step, 0.01))  # a state may come before the clock
+        assert not time.set_back
+    clock[0] = step
+    assert time.set_back
+    clock[0] += step
+    assert time.set_back
+    time.add_state(clock[0])
+    assert not time.set_back
 
 
 def test_between_two_steps_of_a_coarse_clock_the_states_tell_the_time():
