@@ -12,7 +12,7 @@ import casadi
 import numpy as np
 
 from ...costs import CostModel
-from ...exceptions import ConfigurationError, ShapeError
+from ...exceptions import ConfigurationError, MbrlError, ShapeError
 from ...types import Array
 from .problem import Problem
 
@@ -118,8 +118,14 @@ def with_previous(F: Array) -> Array:
 class Buffered:
     """A CasADi function called through fixed memory; results are overwritten by the next call.
 
-    `given` and `results`: the shapes its arguments and results have here, or contiguous arrays to hold them. CasADi's
-    matrices are column-major, so that an (n, m) matrix there is (m, n) here; what is passed in is broadcast.
+    `given` and `results`: the shapes its arguments and results have here, or contiguous arrays to hold them, which are
+    kept. CasADi's matrices are column-major, so that an (n, m) matrix there is (m, n) here; what is passed in is
+    broadcast.
+
+    Raises
+    ------
+    MbrlError
+        CasADi would have to work on a copy of an array, or must not write to it.
     """
 
     def __init__(
@@ -134,8 +140,8 @@ class Buffered:
         )
         for arrays, assign in ((self._in, self._buffer.set_arg), (self._out, self._buffer.set_res)):
             for i, array in enumerate(arrays):
-                if not (array.flags.c_contiguous and array.dtype == np.float64):  # it would work on a copy of it
-                    raise ValueError(f"buffer {i} of {function.name()} is not contiguous or not of float64")
+                if not (array.flags.carray and array.dtype == np.float64):
+                    raise MbrlError(f"buffer {i} of {function.name()} is not contiguous, writeable and of float64")
                 assign(i, memoryview(array.reshape(-1).data))  # type: ignore[call-arg]  # C's signature
         sizes = [array.size for array in (*self._in, *self._out)]
         wanted = [function.nnz_in(i) for i in range(function.n_in())]

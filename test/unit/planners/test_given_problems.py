@@ -7,7 +7,7 @@ import pytest
 from mbrl_ros.config import registry
 from mbrl_ros.config.sections.planner import PlannerSettings
 from mbrl_ros.dynamics.priors.nonlinear_model import of_function
-from mbrl_ros.exceptions import ShapeError
+from mbrl_ros.exceptions import MbrlError, ShapeError
 from mbrl_ros.planners.base import PlannerContext
 from mbrl_ros.planners.ilqr.evaluator import Buffered
 from mbrl_ros.types import LinearGaussianDynamics
@@ -68,12 +68,37 @@ def test_a_cost_that_is_not_convex_leaves_the_tree_search_a_plan_without_feedbac
     assert plan.usable and not plan.K.any() and np.isfinite(plan.u_hat).all()
 
 
-def test_memory_that_casadi_would_not_write_to_is_refused():
-    """A buffer that is not contiguous would be flattened into a copy, which is gone before it is written to."""
+def twice() -> casadi.Function:
     x = casadi.SX.sym("x", 3)
-    function = casadi.Function("twice", [x], [2 * x])
-    whole = np.zeros((3, 2))
-    with pytest.raises(ValueError, match="buffer 0 of twice is not contiguous"):
-        Buffered(function, [(3,)], [whole[:, 0]])
-    (found,) = Buffered(function, [(3,)], [(3,)])(np.arange(3.0))
-    np.testing.assert_array_equal(found, [0.0, 2.0, 4.0])
+    return casadi.Function("twice", [x], [2 * x])
+
+
+@pytest.mark.parametrize(
+    "memory",
+    (
+        np.zeros((3, 2))[:, 0],
+        np.zeros(6)[::2],
+        np.zeros(3)[::-1],
+        np.zeros((3, 2)).T[:, ::2],
+        np.broadcast_to(np.zeros(1), (3,)),
+        np.frombuffer(bytes(24)),
+        np.zeros(3, dtype=np.float32),
+        np.zeros(3, dtype=">f8"),
+    ),
+    ids=("column", "every other", "reversed", "matrix", "repeated", "constant", "single", "big-endian"),
+)
+def test_memory_that_casadi_would_not_work_on_is_refused(memory):
+    """What is not contiguous would be flattened into a copy, which is gone before it is read or written to."""
+    for given, results in (([memory], [(3,)]), ([(3,)], [memory])):
+        with pytest.raises(MbrlError, match="buffer 0 of twice is not contiguous"):
+            Buffered(twice(), given, results)
+
+
+def test_memory_of_its_own_is_kept_and_arguments_may_lie_anyhow():
+    rows, found = np.zeros((2, 3)), np.zeros(3)
+    call = Buffered(twice(), [rows[1]], [found])
+    whole = np.arange(6.0).reshape(3, 2)
+    for argument in (whole[:, 1], whole[::-1, 0], np.float32([1, 2, 3]), 5.0):
+        assert call(argument)[0] is found
+        np.testing.assert_array_equal(found, 2.0 * np.broadcast_to(argument, (3,)))
+        np.testing.assert_array_equal(rows, [np.zeros(3), np.broadcast_to(argument, (3,))])
