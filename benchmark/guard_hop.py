@@ -105,8 +105,8 @@ class Bench:
         n, one = len(self.joints), np.ones(len(self.joints))
         eye = np.eye(n)
         return GuardParameters(
-            "/bench", "effort", "brake", tuple(self.joints), self.k, self.status.epoch if self.status else -1,
-            self.time, self.period, 0.05, 1e6, -one, one, one, one, one, -one, one, 0.0 * one, eye, eye, eye, eye,
+            "/bench", "", "effort", "brake", tuple(self.joints), self.k, self.status.epoch if self.status else -1,
+            self.time, self.period, 0.05, 1e6, 1, -one, one, one, one, one, -one, one, 0.0 * one, eye, eye, eye, eye,
         )  # fmt: skip
 
 

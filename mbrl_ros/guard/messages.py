@@ -1,10 +1,9 @@
 """What mpc_node tells the guard, and what the guard reports, as labelled lists of numbers (std_msgs/Float64MultiArray).
 
-layout.dim[0].label names the layout and its version; the next three labels are texts; then follow the fields in the
-order of `data`, each with its name and size, and at last one label of size 0 for each joint, in the order of the
-commands.
+layout.dim[0].label names the layout and its version; the next labels are texts; then follow the fields in the order of
+`data`, each with its name and size, and at last one label of size 0 for each joint, in the order of the commands.
 
-Parameters, VERSION. Texts: the sender's full name, the interface, the anchor rule (ANCHORS).
+Parameters, VERSION. Texts: the sender's full name, the robot's name, the interface, the anchor rule (ANCHORS).
 
     counter 1           counts the sender's messages: the heartbeat
     epoch 1             the guard's intervention that the sender knows of and has begun again after; -1: none
@@ -44,7 +43,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 Message = Any  # std_msgs/Float64MultiArray, of rclpy or of a bag
 
-VERSION, STATUS_VERSION = "mbrl_ros/guard_parameters/3", "mbrl_ros/guard_status/1"
+VERSION, STATUS_VERSION = "mbrl_ros/guard_parameters/4", "mbrl_ros/guard_status/1"
 INTERFACES = ("effort", "velocity", "position")
 ANCHORS = ("brake", "present")
 MOST_GUARDED_JOINTS, LONGEST_TEXT = 64, 256
@@ -84,6 +83,7 @@ class GuardParameters:
     """The content of a parameters message; see the top of this module."""
 
     source: str
+    robot: str
     interface: str
     anchor: str
     joints: tuple[str, ...]
@@ -140,7 +140,7 @@ class GuardStatus:
 
 def write_parameters(parameters: GuardParameters, fill: Message, dimension: Any) -> Message:
     """Write `parameters` into the empty message `fill`; `dimension`: the class std_msgs.msg.MultiArrayDimension."""
-    texts = (parameters.source, parameters.interface, parameters.anchor)
+    texts = (parameters.source, parameters.robot[:LONGEST_TEXT], parameters.interface, parameters.anchor)
     values = {name: getattr(parameters, name) for name in (*SCALARS, *VECTORS, *MATRICES)}
     return _write(fill, dimension, VERSION, texts, values, parameters.joints)
 
@@ -179,7 +179,7 @@ def read_parameters(message: Message) -> GuardParameters:
     GuardMessageError
         It has another layout, or a value that no robot has.
     """
-    (source, interface, anchor), values, joints = _read(message, VERSION, (*SCALARS, *VECTORS, *MATRICES))
+    (source, robot, interface, anchor), values, joints = _read(message, VERSION, 4, (*SCALARS, *VECTORS, *MATRICES))
     n, found = len(joints), dict(values)
     if not 1 <= n <= MOST_GUARDED_JOINTS or len(set(joints)) != n or not all(joints):
         raise GuardMessageError(
@@ -200,6 +200,7 @@ def read_parameters(message: Message) -> GuardParameters:
         _check_matrices(np.stack([found[name] for name in MATRICES]))
     return GuardParameters(
         source,
+        robot,
         interface,
         anchor,
         joints,
@@ -217,7 +218,7 @@ def read_parameters(message: Message) -> GuardParameters:
 def read_status(message: Message) -> GuardStatus:
     """Read a status message; GuardMessageError as in read_parameters."""
     names = ("state", "epoch", "at_rest", "lasted", *STATUS_COUNTS)
-    (mode, cause, source), values, _ = _read(message, STATUS_VERSION, (*names, "u"))
+    (mode, cause, source), values, _ = _read(message, STATUS_VERSION, 3, (*names, "u"))
     if any(values[name].size != 1 or not math.isfinite(values[name][0]) for name in names):
         raise GuardMessageError("a field of the status has the wrong size or is not finite")
     u = values["u"] if values["u"].size else None
@@ -238,20 +239,20 @@ def read_status(message: Message) -> GuardStatus:
 
 
 def _read(
-    message: Message, version: str, names: Sequence[str]
-) -> tuple[tuple[str, str, str], dict[str, Array], tuple[str, ...]]:
-    """Return (texts, {field: values}, joints) of a message that has exactly the fields `names`."""
+    message: Message, version: str, texts: int, names: Sequence[str]
+) -> tuple[tuple[str, ...], dict[str, Array], tuple[str, ...]]:
+    """Return (texts, {field: values}, joints) of a message with so many `texts` and exactly the fields `names`."""
     dim = message.layout.dim
     if not dim or dim[0].label != version:
         raise GuardMessageError(
             f"not a {version} message but {dim[0].label[:60]!r}" if dim else "a message without labels"
         )
-    first = 4 + len(names)
+    begin, first = 1 + texts, 1 + texts + len(names)
     if not first <= len(dim) <= first + MOST_GUARDED_JOINTS:
         raise GuardMessageError(f"{len(dim)} labels instead of {first} and one for each joint")
     if any(len(entry.label) > LONGEST_TEXT for entry in dim):
         raise GuardMessageError(f"a label of more than {LONGEST_TEXT} characters")
-    fields = dim[4:first]
+    fields = dim[begin:first]
     if [entry.label for entry in fields] != list(names):
         raise GuardMessageError("its fields are not those of this layout")
     data = np.asarray(message.data, dtype=np.float64)
@@ -261,7 +262,7 @@ def _read(
     for entry in fields:
         values[entry.label] = data[at : at + entry.size].copy()
         at += entry.size
-    return (dim[1].label, dim[2].label, dim[3].label), values, tuple(entry.label for entry in dim[first:])
+    return tuple(entry.label for entry in dim[1:begin]), values, tuple(entry.label for entry in dim[first:])
 
 
 def _check_numbers(scalars: dict[str, float], arrays: dict[str, Array]) -> None:

@@ -234,6 +234,7 @@ class GuardLink(TickObserver):
         )  # fmt: skip
         return GuardParameters(
             self._node.get_fully_qualified_name(),
+            self._hardware,
             robot.interface,
             "brake" if brakes else "present",
             tuple(robot.joints[int(i)] for i in order),

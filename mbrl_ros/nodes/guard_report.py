@@ -71,7 +71,7 @@ class GuardReport:
 
     def _diagnose(self) -> None:
         self._look_for_others()
-        guard, states = self._guard, self._guard.states
+        guard, states, told = self._guard, self._guard.states, self._guard.parameters
         level, text = MODE_LEVELS[guard.mode], f"{guard.mode.name.lower()}: {guard.handover.waits_for or guard.cause}"
         if not guard.lockstep and self._clock.problem:
             level, text = DiagnosticStatus.WARN, f"{text}; {self._clock.problem}"
@@ -83,7 +83,7 @@ class GuardReport:
             name=f"{self._node.get_fully_qualified_name()}: guard",
             level=level,
             message=text,
-            hardware_id="mbrl_ros",
+            hardware_id="" if told is None else told.robot,
             values=[KeyValue(key=key, value=str(value)) for key, value in sorted(values.items())],
         )
         message = DiagnosticArray(status=[status])

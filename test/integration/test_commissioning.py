@@ -173,6 +173,21 @@ def test_commands_that_nobody_reads_and_a_second_publisher_are_named_within_two_
         assert sum("nobody reads" in line for line in warnings(mpc)[before:]) == 1, "said once while it lasts"
 
 
+def test_the_guards_diagnostics_name_the_same_robot_as_those_of_mpc_node():
+    with ros(("guard_node", {}), ("mpc_node", {**DESCRIBED, "guard": "guard_node"})) as (peer, *_):
+        reader = peer.node.create_subscription(Float64MultiArray, "/commands", lambda message: None, 10)
+        states = peer.publisher(JointState, "/joint_states")
+        peer.listen(DiagnosticArray, "/diagnostics")
+        named = {"/guard_node: guard": "planar2", "/mpc_node: guard": "planar2", "/mpc_node: supervisor": "planar2"}
+
+        def newest() -> dict[str, str]:
+            parts = [part for message in peer.heard["/diagnostics"] for part in message.status]
+            return {part.name: part.hardware_id for part in parts if part.name in named}
+
+        feed(peer, states, until=lambda: newest() == named)
+        peer.node.destroy_subscription(reader)
+
+
 def test_behind_a_guard_too_it_is_said_that_nobody_reads_the_commands():
     """mpc_node itself listens to what its guard forwards, and a recorder to everything: neither moves the robot."""
     with ros(("guard_node", {}), ("mpc_node", {**DESCRIBED, "guard": "guard_node"})) as (peer, _, mpc):

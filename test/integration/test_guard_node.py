@@ -206,12 +206,14 @@ class Sender:
             self.peer.spin()
         return any(list(message.data) == [value, value] for message in self.peer.heard["/commands"])
 
+    def report(self):
+        """The newest status of the guard in /diagnostics, None before it."""
+        statuses = [status for message in self.peer.heard["/diagnostics"] for status in message.status]
+        return next((status for status in reversed(statuses) if status.name == "/guard_node: guard"), None)
+
     def diagnosis(self) -> dict[str, str]:
-        for message in reversed(self.peer.heard["/diagnostics"]):
-            for status in message.status:
-                if status.name == "/guard_node: guard":
-                    return {"": status.message, **{entry.key: entry.value for entry in status.values}}
-        return {}
+        status = self.report()
+        return {} if status is None else {"": status.message, **{entry.key: entry.value for entry in status.values}}
 
 
 @pytest.fixture
@@ -232,6 +234,16 @@ def test_a_guard_that_does_not_reach_the_robot_yet_forwards_nothing_and_says_so(
     peer.until(lambda: sender.forwarded(0.4), "a command")
 
 
+def test_the_diagnostics_name_the_robot_once_it_is_known(sender):
+    peer = sender.peer
+    peer.until(sender.report, "a diagnosis")
+    assert sender.report().hardware_id == ""
+    peer.until(lambda: sender.forwarded(0.1), "a command")
+    peer.heard["/diagnostics"].clear()
+    peer.until(sender.report, "a diagnosis")
+    assert sender.report().hardware_id == parameters().robot == "planar"
+
+
 def test_malformed_messages_change_nothing(sender):
     """Parameters, commands and states of every wrong kind, among good ones."""
     rng, peer = np.random.default_rng(0), sender.peer
@@ -250,7 +262,7 @@ def test_malformed_messages_change_nothing(sender):
         elif kind == 1:
             bad.data = bad.data[:at]
         elif kind == 2:
-            bad.layout.dim[int(rng.integers(4, len(bad.layout.dim) - 2))].size = 2**32 - 1
+            bad.layout.dim[int(rng.integers(5, len(bad.layout.dim) - 2))].size = 2**32 - 1
         elif kind == 3:
             bad.layout.dim = bad.layout.dim[: int(rng.integers(len(bad.layout.dim)))]
         else:

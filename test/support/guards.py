@@ -33,6 +33,7 @@ def parameters(n=2, interface="effort", counter=1, **changes) -> GuardParameters
     box = {"effort": 100.0, "velocity": 3.0, "position": 2.5}.get(interface, 1.0)
     values = {
         "source": "/mpc_node",
+        "robot": "planar",
         "interface": interface,
         "anchor": "brake",
         "joints": tuple(f"joint{i + 1}" for i in range(n)),

@@ -8,6 +8,7 @@ import pytest
 
 from mbrl_ros.guard.messages import (
     LARGEST,
+    LONGEST_TEXT,
     MATRICES,
     MOST_GUARDED_JOINTS,
     SCALARS,
@@ -21,7 +22,7 @@ from mbrl_ros.guard.messages import (
 )
 from support.guards import Dimension, empty_message, parameters
 
-FIRST_FIELD = 4  # labels before it: version and three texts
+FIRST_FIELD = 5  # labels before it: version and four texts
 
 
 def written(**changes):
@@ -36,6 +37,10 @@ def test_parameters_are_read_as_written(interface):
     got = read_parameters(write_parameters(sent, empty_message(), Dimension))
     for field in dataclasses.fields(sent):
         np.testing.assert_array_equal(getattr(got, field.name), getattr(sent, field.name), field.name)
+
+
+def test_a_name_of_any_length_does_not_keep_the_guard_from_its_parameters():
+    assert read_parameters(written(robot="x" * 1000)).robot == "x" * LONGEST_TEXT
 
 
 @pytest.mark.parametrize("u", (None, np.array([1.0, -2.0])))
