@@ -1,7 +1,9 @@
 """An arm whose time passes only when a test says so, behind guard_node and mpc_node, in lockstep or by /clock.
 
 The test is the robot: it publishes every state, and every command is waited for. No duration is measured by the wall
-clock.
+clock. /clock says the time of a state once that is answered, so that simulated time, which the nodes fill in with the
+stamps of the states, does not go on before they have read them: where the guard brakes with feedback, it would have
+states that are as many periods old as the machine makes it late. Velocities are braked without, and /clock leads.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ class SteppedArm:
         self.measurement, self._u = self.plant.reset(), np.zeros(2)
         self.commands: list[Float64MultiArray] = []
         self.statuses: list[GuardStatus] = []
-        clock = {} if lockstep else {"use_sim_time": True}
+        clock, self._clock_leads = {} if lockstep else {"use_sim_time": True}, interface == "velocity"
         self._mpc = {**robot, **clock, "control.rate": 1.0 / PERIOD, "lockstep": lockstep}
         if guarded:
             self._mpc["guard"] = "guard_node"
@@ -106,7 +108,7 @@ class SteppedArm:
     def publish(self) -> int:
         """Publish the state of this period; return how many commands had come before."""
         count = len(self.commands)
-        if self.clock is not None:
+        if self.clock is not None and self._clock_leads:
             self.tick(self.stamp)
         for message in self._messages():
             self.states.publish(message)
@@ -154,7 +156,7 @@ class SteppedArm:
         )
 
     def again(self, parts: list[JointState]) -> bool:
-        """Publish the first `parts` of the state again, and the time, where it is not that of the states."""
+        """Publish the time, where it is not that of the states, and the first `parts` of the state again."""
         if self.clock is not None:
             self.tick(self.stamp)
         for part in parts:
@@ -163,6 +165,8 @@ class SteppedArm:
 
     def advance(self, command: Float64MultiArray | None) -> None:
         """Let a period pass; None: the last command stays in effect."""
+        if self.clock is not None and not self._clock_leads:
+            self.tick(self.stamp)
         self._u = self._u if command is None else np.array(command.data)
         self.measurement = self.plant.step(self._u)
         self.k += 1
