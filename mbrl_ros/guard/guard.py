@@ -74,7 +74,7 @@ class Guard:
         self._good_at = self._sent_at = -math.inf  # the last good command of mpc_node; the last one that went out
         self._next = -math.inf  # when the next safe command is due
         self._since = -math.inf
-        self._pause = OwnPause()
+        self.pause = OwnPause()
 
     # --- what comes in ------------------------------------------------------------------------------------------------
 
@@ -110,8 +110,8 @@ class Guard:
             self._refuse("before parameters")
             return False
         problem = check.problem(u)
-        if self._pause.listening and not problem:
-            self._pause.hear(u, label)
+        if self.pause.listening and not problem:
+            self.pause.hear(u, label, now)
             return False
         if not problem and self.mode is Mode.FORWARDING and self._last is not None:
             periods = max(1.0, (now - self._sent_at) / parameters.period)
@@ -146,8 +146,8 @@ class Guard:
 
     def due(self) -> float:
         """Return when `act` must be called next [s]; infinite if it need not."""
-        if self._pause.listening:
-            return self._pause.ends
+        if self.pause.listening:
+            return self.pause.ends
         if self.mode is Mode.FORWARDING:
             return min(self._good_at + self.timeout, self._heartbeat + self.settings.heartbeat_timeout)
         if self._law is None or self._law_parameters is None:
@@ -181,7 +181,7 @@ class Guard:
     def was_paused(self, now: float) -> bool:
         """Return whether the guard itself was not run when a command was missing, or still listens after that."""
         known = self._parameters if self.mode is Mode.FORWARDING else None
-        return known is not None and known.time is Time.WALL and self._pause.was_paused(now - self.due(), known.period)
+        return known is not None and known.time is Time.WALL and self.pause.was_paused(now - self.due(), known.period)
 
     @property
     def at_rest(self) -> bool:
@@ -256,9 +256,9 @@ class Guard:
         """Return whether the guard was not run itself, and so listens, or goes on forwarding after that."""
         if self._parameters is None or not self.was_paused(now):
             return False
-        if self._pause.listens(now, self._parameters.period):
+        if self.pause.listens(now, self._parameters.period):
             return True
-        newest = self._pause.end()
+        newest = self.pause.end()
         if newest is not None:
             self._last, self._last_label = newest
             self._good_at = self._sent_at = self._heartbeat = now
@@ -273,10 +273,10 @@ class Guard:
             if self._law_parameters is not None and self._last is not None:
                 told, last = self._law_parameters, np.array(self._last)
                 begun = last, self._speed.before(last, told.period)
-                if self._pause.unheard:
+                if self.pause.unheard:
                     begun = where_it_rests(told, self.states.newest(now), *begun)
                 self._law = make_law(told, *begun)
-            self._pause.end()
+            self.pause.end()
             self.epoch += 1
             self.counts["interventions"] += 1
             self._since = now

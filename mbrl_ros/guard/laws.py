@@ -214,10 +214,11 @@ class _Limits:
 def where_it_rests(
     parameters: GuardParameters, state: JointStates | None, last: Array, speed: Array
 ) -> tuple[Array, Array]:
-    """Return position and speed (n,) from which a resting arm is held, else the `last` command and its `speed` (n,)."""
-    if parameters.interface != "position" or state is None or (np.abs(state.qd) > STANDS * parameters.velocity).any():
+    """Return command and speed (n,) from which a resting arm is held, else the `last` command and its `speed` (n,)."""
+    if parameters.interface == "effort" or state is None or (np.abs(state.qd) > STANDS * parameters.velocity).any():
         return last, speed
-    return state.q, np.zeros(parameters.n)
+    still = np.zeros(parameters.n)
+    return (state.q if parameters.interface == "position" else still), still
 
 
 def _slower(v: Array, change: Array) -> Array:

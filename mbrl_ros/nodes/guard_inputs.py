@@ -73,7 +73,7 @@ class GuardInputs:
         return self._steps.now if self._guard.lockstep else self._clock.now()
 
     def _on_command(self, raw: bytes) -> None:
-        now, guard = self.now(), self._guard
+        guard = self._guard
         if len(raw) > self._largest:
             guard.refused["too long"] += 1
             return
@@ -84,6 +84,7 @@ class GuardInputs:
         label, u = read
         with self._lock:
             before, own = guard.mode, None
+            now = self.now()  # only here: what was read before a pause of this process is no time to judge it by
             if guard.lockstep:
                 good, own = self._steps.take_command(u, label)
             else:
@@ -107,6 +108,7 @@ class GuardInputs:
             guard.refused["bad parameters"] += 1
             logger.warning(f"parameters refused: {error}", throttle_duration_sec=PAUSE)
             return
+        self._takes()
         with self._lock:
             before, steps = guard.mode, parameters.time is Time.LOCKSTEP
             problem = guard.take_parameters(parameters, self._steps.now if steps else self._clock.now())
@@ -131,6 +133,7 @@ class GuardInputs:
                 simulated.add_state(stamp)
             now = self._clock.now()
             states.put(raw, now)
+            self._takes()
             if simulated is not None and now >= self._guard.due() - DUE_ROUNDING:
                 with self._lock:  # the thread that watches sleeps by the wall clock
                     self._lock.notify_all()
@@ -150,6 +153,13 @@ class GuardInputs:
             changed = self._notice(before)
         if changed:
             self._changed()
+
+    def _takes(self) -> None:
+        """Tell a guard that listens after a pause of its own that messages are taken."""
+        if self._guard.pause.listening:
+            with self._lock:
+                self._guard.pause.takes(self.now())
+                self._lock.notify_all()
 
     def _notice(self, before: Mode) -> bool:
         """Return whether the guard's mode has changed, and tell whoever waits for that."""

@@ -10,6 +10,7 @@ from mbrl_ros.guard.settings import GuardSettings
 
 PERIOD = 0.005
 RATE = 20.0  # [1/s] c of safety/arrest.py
+ANGLE = 0.4  # [rad] where the arm is
 
 
 class Dimension:
@@ -112,6 +113,7 @@ class Side:
     def state(self, q, qd):
         """A joint state comes."""
         self.guard.states.put(joint_state(q, qd, self.now), self.now)
+        self.guard.pause.takes(self.now)
 
     def wait(self, until: float):
         """Let time pass until `until` [s], the guard acting whenever it is due."""
@@ -135,3 +137,24 @@ class Side:
                 return
             self.send(u)
             self.wait(self.now + PERIOD)
+
+
+def forwarding(interface="velocity", n=2, **settings) -> Side:
+    """A guard that forwards commands to an arm at rest."""
+    side = Side(parameters(n, interface), **settings)
+    side.state(np.full(n, ANGLE), np.zeros(n))
+    side.begin(np.full(n, ANGLE if interface == "position" else 0.0))
+    assert side.guard.mode is Mode.FORWARDING
+    return side
+
+
+def moving(interface: str, speed: float = 1.0) -> Side:
+    """... at `speed` [rad/s]."""
+    side, q = forwarding(interface), ANGLE
+    for k in range(100):
+        v = min(speed, 7.5 * PERIOD * (k + 1))
+        q += v * PERIOD
+        side.state(np.full(2, q), np.full(2, v))
+        side.send({"effort": np.full(2, 2.0), "velocity": np.full(2, v), "position": np.full(2, q)}[interface])
+        side.wait(side.now + PERIOD)
+    return side
