@@ -23,6 +23,7 @@ from ..config.section import per_joint
 from ..config.sections.safety import SupervisorSettings
 from ..guard.command_bytes import read_command
 from ..guard.messages import GuardMessageError, GuardParameters, GuardStatus, Mode, Time, read_status, write_parameters
+from ..messages.message_size import too_large
 from ..robots import Robot
 from ..robots.urdf import robot_name
 from ..runtime.control_loop import ControlLoop
@@ -30,7 +31,7 @@ from ..runtime.interfaces import Tick
 from ..safety.state_machine import Guard
 from ..safety.supervisor import Supervisor
 from ..types import Array
-from . import qos
+from . import bounded, qos
 from .command_publisher import CommandPublisher
 from .diagnostics import part_status
 from .guard_watch import GuardWatch
@@ -44,6 +45,7 @@ ROUNDING = 1e-9  # [s]
 SILENT = 2.0  # [s] without a status after which the guard counts as missing
 FIRST_STATUS = 0.3  # [s] for the status of a guard that is there
 FOREVER = 1e9  # [s]
+LARGEST_STATUS = 65536  # bytes
 ECHO = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
@@ -92,7 +94,15 @@ class GuardLink(TickObserver):
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         subscribe = node.create_subscription
         self._subscriptions = [
-            subscribe(Float64MultiArray, f"{guard}/guard_status", self._on_status, qos.LATCHED),
+            bounded.subscribe(
+                node,
+                Float64MultiArray,
+                f"{guard}/guard_status",
+                self._on_status,
+                qos.LATCHED,
+                LARGEST_STATUS,
+                self._on_too_large,
+            ),
             subscribe(Float64MultiArray, "commands", self._on_command, ECHO, raw=True),
         ]
         self._told: tuple[GuardStatus, float] | None = None  # the newest status, and when it came [s]
@@ -191,6 +201,10 @@ class GuardLink(TickObserver):
         self._commands.past_guard = self._watch.past_guard
         if self._watch.epoch != known and self._sent is not None:
             self._send(self._sent)  # the guard waits for the acknowledgement
+
+    def _on_too_large(self, raw: bytes) -> None:
+        text = too_large(f"{self._guard}/guard_status", len(raw), LARGEST_STATUS)
+        self._node.get_logger().warning(text, throttle_duration_sec=5.0)
 
     def _override(self, guard: Guard, command: Array | None) -> None:
         begins = self._watch.past_guard and not self._commands.past_guard

@@ -14,7 +14,7 @@ if present("rclpy"):
     from rclpy.qos import DurabilityPolicy, QoSProfile
     from rclpy.serialization import serialize_message
     from sensor_msgs.msg import JointState, PointCloud2, PointField
-    from std_msgs.msg import MultiArrayDimension, String, UInt8MultiArray
+    from std_msgs.msg import Float64MultiArray, MultiArrayDimension, String, UInt8MultiArray
     from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
     from mbrl_ros.nodes.message_writers import to_time
@@ -102,6 +102,26 @@ def test_large_messages_are_counted_and_the_node_goes_on(tmp_path):
         assert [key for key in found if key.startswith("rejected")] == ["rejected: too large"]  # of the good ones none
         assert "bytes" in found["last too large"] and found["restarts"] == "0"
         assert listening.diagnosis("targets")["accepted"] == "0"
+
+
+def test_a_large_status_of_the_guard_is_refused_and_the_node_goes_on(tmp_path):
+    urdf = tmp_path / "arm.urdf"
+    urdf.write_text(SETTINGS["robot.description"])
+    settings = {**SETTINGS, "robot.description": str(urdf), "guard": "guard_node"}
+    with ros(("guard_node", {}), ("mpc_node", settings)) as (peer, _, node):
+        listening = Listening(peer)
+        listening.begin(state(START, [0.0, 0.0], [0.0, 0.0], ARM))
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        publisher = peer.node.create_publisher(Float64MultiArray, "/guard_node/guard_status", latched)
+        peer.until(lambda: publisher.get_subscription_count() >= 1, "its reader")
+        message = Float64MultiArray(data=array("d", bytes(8 * 20 * COUNT)))
+        message.layout.dim = [MultiArrayDimension(label="x" * 100)] * COUNT
+        peer.send_until(publisher, message, lambda: "guard_status: a message of " in node.output, "its refusal")
+        for k in range(1, 20):
+            stamp = START + k / RATE
+            listening.states.publish(state(stamp, [0.001 * k, 0.0], [0.001 * RATE, 0.0], ARM))
+            assert np.isfinite(listening.answered(stamp).data).all()
+        assert "not a mbrl_ros/guard_status" not in node.output  # as it says of one that it has read
 
 
 def test_a_target_within_the_bound_is_read_as_before(tmp_path):
