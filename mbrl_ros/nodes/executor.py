@@ -1,4 +1,4 @@
-"""The executor of a node in a thread of its own, requests to end, and the transport: also what guard_node needs.
+"""The executor of a node in a thread of its own, and requests to end: also what guard_node needs.
 
 No import from the rest of the package: the guard starts within a moment and loads nothing of the controller.
 """
@@ -18,7 +18,6 @@ from rclpy.node import Node
 from rclpy.task import Future
 from rclpy.utilities import ok
 
-DDS_SETTINGS = ("FASTDDS_BUILTIN_TRANSPORTS", "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 LOOK_UP = 0.5  # [s] after which the main thread looks whether a signal has come by another way
 PROCESS_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -112,16 +111,6 @@ def make_executor() -> Executor:
     except ImportError:
         return SingleThreadedExecutor()
     return EventsExecutor()
-
-
-def prefer_udp() -> None:
-    """Switch shared memory with other processes off, unless the environment says otherwise.
-
-    When one of them is killed while it holds the lock of a port, Fast DDS's senders wait for that lock, and every
-    publisher of this process with them for a second.
-    """
-    if not any(name in os.environ for name in DDS_SETTINGS):
-        os.environ[DDS_SETTINGS[0]] = "UDPv4"
 
 
 def companion(node: Node, name: str) -> Node:

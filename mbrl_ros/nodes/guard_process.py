@@ -19,7 +19,8 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 
 from ..guard.settings import BOUNDS, GuardSettings
-from .executor import EndRequest, Spinner, prefer_udp
+from .executor import EndRequest, Spinner
+from .transport import prefer_udp
 
 
 def run(make_node: Callable[[], Any], arguments: list[str] | None = None) -> int:

@@ -28,11 +28,12 @@ from ..messages.input_gate import Rejection
 from ..robots import load_robot
 from . import bounded
 from .child_process import end_with_parent
-from .executor import EndRequest, prefer_udp
+from .executor import EndRequest
 from .mpc_assembly import MpcAssembly
 from .parameters import Parameters, ReadsOverrides
 from .process import run
 from .transitions import AnswersTransitions
+from .transport import prefer_udp
 
 
 class MpcNode(ReadsOverrides, AnswersTransitions):

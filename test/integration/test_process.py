@@ -6,10 +6,13 @@ import sys
 
 import pytest
 
+from support.domains import new_domain
 from support.needs import needs, present
 
 if present("rclpy"):
-    from mbrl_ros.nodes import executor
+    from rclpy.utilities import get_rmw_implementation_identifier
+
+    from mbrl_ros.nodes import transport
 
 pytestmark = needs("rclpy")
 
@@ -36,19 +39,46 @@ def test_a_signal_that_another_thread_gets_ends_the_node_too_and_a_second_one_ch
     assert run.stdout == "ended in order\n" and run.returncode == 0, run.stderr
 
 
+def variables():
+    return {name: os.environ.get(name) for name in (transport.BUILTIN, *transport.PROFILES, transport.RANGE)}
+
+
 @pytest.mark.parametrize(
     "given, expected",
     [
         ({}, "UDPv4"),
         ({"FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA"}, "LARGE_DATA"),
         ({"FASTRTPS_DEFAULT_PROFILES_FILE": "own.xml"}, None),
+        ({"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_STATIC_PEERS": "192.168.0.7"}, "UDPv4"),
     ],
 )
 def test_the_controller_avoids_shared_memory_unless_told_otherwise(monkeypatch, given, expected):
-    for name in executor.DDS_SETTINGS:
+    for name in (*variables(), transport.PEERS):
         monkeypatch.setenv(name, "")  # so that it is restored
         monkeypatch.delenv(name)
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    executor.prefer_udp()
-    assert os.environ.get("FASTDDS_BUILTIN_TRANSPORTS") == expected
+    before = variables()
+    transport.prefer_udp()
+    assert variables() == {**before, transport.BUILTIN: expected}
+
+
+THREADS = """
+import glob, rclpy
+from mbrl_ros.nodes.transport import prefer_udp
+prefer_udp()
+rclpy.init()
+node = rclpy.create_node("quiet")
+print(*(open(name).read() for name in glob.glob("/proc/self/task/*/comm")))
+"""
+
+
+def test_no_memory_is_shared_where_discovery_is_limited_to_this_machine():
+    if "fastrtps" not in get_rmw_implementation_identifier():
+        pytest.skip("other DDS implementations share no memory of their own accord")
+    environment = {name: value for name, value in os.environ.items() if name not in (*variables(), transport.PEERS)}
+    environment |= {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": str(new_domain())}
+    run = subprocess.run(
+        [sys.executable, "-c", THREADS], env=environment, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "dds.udp" in run.stdout and "dds.shm" not in run.stdout

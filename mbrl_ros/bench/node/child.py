@@ -9,23 +9,9 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rclpy.utilities import get_rmw_implementation_identifier
-
-from ...config.resources import share_directory
-from ...nodes.executor import DDS_SETTINGS
+from ...nodes.transport import on_this_machine
 
 START_TIMEOUT = 120.0  # [s] for a node to get ready, including the first compilation
-
-
-def isolated() -> dict[str, str]:
-    """Return the environment of processes that communicate with each other only.
-
-    With Fast DDS they do so by UDP, as on a robot (nodes.executor.prefer_udp).
-    """
-    if "fastrtps" not in get_rmw_implementation_identifier():
-        return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    file = str(share_directory() / "config" / "dds" / "local_udp.xml")
-    return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT", **dict.fromkeys(DDS_SETTINGS[1:], file)}
 
 
 class Child:
@@ -41,7 +27,12 @@ class Child:
         arguments = [sys.executable, "-m", "mbrl_ros.nodes.child_process", str(os.getpid()), module, "--ros-args", *ros]
         for key, value in parameters.items():
             arguments += ["-p", f"{key}:={_spelled(value)}"]
-        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), **isolated(), **options.pop("environment", {})}
+        environment = {
+            **os.environ,
+            "ROS_DOMAIN_ID": str(domain),
+            **on_this_machine(),
+            **options.pop("environment", {}),
+        }
         self.process = subprocess.Popen(
             arguments,
             env=environment,

@@ -23,9 +23,10 @@ from ...config.sections.simulation import PlantSettings
 from ...exceptions import MbrlError
 from ...messages import readers
 from ...nodes import message_writers, qos
+from ...nodes.transport import on_this_machine
 from ...robots import Robot, load_robot
 from ...simulation.plant import Plant
-from .child import START_TIMEOUT, Child, isolated
+from .child import START_TIMEOUT, Child
 
 DESCRIPTION, TIP_LINK = "package-data:panda", "panda_hand"
 JOINTS = tuple(f"panda_joint{i}" for i in range(1, 8))
@@ -59,7 +60,7 @@ class RobotSide:
     def __init__(self, domain: int, interface: str = "effort"):
         self.robot = panda(interface)
         self._context = Context()
-        with _environment(isolated()):
+        with _environment(on_this_machine()):
             self._context.init(domain_id=domain)
             self.node = rclpy.create_node("bench_robot", context=self._context)
         self.states = self.node.create_publisher(JointState, "joint_states", qos.EVERY)
