@@ -172,9 +172,8 @@ class MpcNode(ReadsOverrides, AnswersTransitions):
 
     def _on_change(self, sections: Mapping[str, Section]) -> None:
         if self._assembly is not None:
-            self._assembly.update_settings(
-                Configuration.from_sections({key: section for key, section in sections.items() if key})
-            )
+            named = {key: section for key, section in sections.items() if key}
+            self._assembly.update_settings(Configuration.from_sections(named))
 
     def _on_description(self, message: String) -> None:
         self._description = message.data
