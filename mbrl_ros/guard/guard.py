@@ -75,6 +75,7 @@ class Guard:
         self._next = -math.inf  # when the next safe command is due
         self._since = -math.inf
         self.pause = OwnPause()
+        self.least_timeout: Callable[[], float] = lambda: 0.0  # [s]
 
     # --- what comes in ------------------------------------------------------------------------------------------------
 
@@ -235,7 +236,7 @@ class Guard:
     def timeout(self) -> float:
         """After so long [s] a command counts as missing."""
         periods = 0.0 if self._parameters is None else self.settings.missing_periods * self._parameters.period
-        return max(periods, self.settings.missing_time)
+        return max(periods, self.settings.missing_time, self.least_timeout())
 
     # --- inside -------------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ STANDING = 1.0  # [s] of wall time without a message of /clock after which it st
 STANDING_STEPS = 5.0  # ... or so many of the usual times between two of them, if that is more
 # as long the guard waits: mpc_node finds within 1.2 s that /clock stands still, and then sends safe commands
 GUARD_STANDING, GUARD_STANDING_STEPS = 2.0, 8.0
+STANDING_TIMEOUT = 0.2  # [s] of wall time without a command, since the simulated arm most probably stands as well
 GUARD_PERIOD, GUARD_STATE_TIMEOUT = 0.01, 0.05  # [s]: for the longest step of /clock while its usual one is not known
 STEP_SMOOTHING, GROWTH = 0.2, 4.0  # of the usual step of /clock: per message, and by how much it may grow at once
 
@@ -216,6 +217,10 @@ class GuardTime:
     def speed(self) -> float:
         """How fast simulated time usually passes [s/s]."""
         return self._time.speed
+
+    def least_timeout(self) -> float:
+        """Return after how long [s], at least, a command counts as missing."""
+        return STANDING_TIMEOUT if self.stands else 0.0
 
     @property
     def stands(self) -> bool:

@@ -48,6 +48,8 @@ class GuardNode(Node):
         self._commands = self.create_publisher(Float64MultiArray, "commands", qos.RELIABLE)
         self._guard = Guard(self.settings, decode, int.from_bytes(os.urandom(4), "big"), simulated=simulated)
         self._guard.handover.readers = self._commands.get_subscription_count
+        if self._guard_clock.simulated is not None:
+            self._guard.least_timeout = self._guard_clock.simulated.least_timeout
         self._lock, self._ending = threading.Condition(), False
         self._inputs = GuardInputs(
             self,

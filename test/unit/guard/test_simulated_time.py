@@ -93,6 +93,7 @@ def test_a_pause_is_no_silence_but_a_dead_mpc_node_is_noticed_during_one():
     """While /clock stands mpc_node sends the safe command; without it the guard does, after the patience."""
     clocks = Clocks(0.001)
     guard, told = Guard(GuardSettings(), lambda message: message, epoch=3, simulated=True), 0
+    guard.least_timeout = clocks.time.least_timeout
 
     def beat() -> None:
         nonlocal told
@@ -111,8 +112,13 @@ def test_a_pause_is_no_silence_but_a_dead_mpc_node_is_noticed_during_one():
         clocks.wall += PERIOD
         beat()
         assert guard.act(clocks.time.now()) is None
-    clocks.wall += 0.02
+    clocks.wall += 0.19  # a busy machine: the simulated arm stands
+    beat()
+    assert guard.act(clocks.time.now()) is None and guard.mode is Mode.FORWARDING
+    clocks.wall += 0.21
     assert guard.act(clocks.time.now()) is not None
+    clocks.tick(5)
+    assert guard.timeout < 0.02
 
 
 def test_mpc_node_and_its_guard_must_have_the_same_time():
