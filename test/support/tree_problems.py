@@ -98,7 +98,10 @@ def cliff():
 
 
 def hills(seed):
-    """A double integrator in the plane that is to pass six hills of the cost at random places."""
+    """A double integrator in the plane that is to pass six hills of the cost at random places.
+
+    The places are parameters of the cost: the compiled planner of one problem is that of all.
+    """
     rng, n, dt, horizon = np.random.default_rng(seed), 2, 0.1, 30
     x, u, v = casadi.SX.sym("x", 2 * n), casadi.SX.sym("u", n), casadi.SX.sym("v", n)
     terms = [
@@ -107,8 +110,10 @@ def hills(seed):
         ("effort", Term(u, CostSettings(weight=1e-2))),
     ]
     for i in range(6):
-        bump = casadi.exp(-6.0 * casadi.sumsqr(x[:n] - rng.uniform(0.3, 1.7, n)))
-        terms.append((f"hill{i}", Term(bump, TargetSettings(weight=8.0, terminal=1.0))))
+        place = casadi.SX.sym("place", n)
+        bump = casadi.exp(-6.0 * casadi.sumsqr(x[:n] - place))
+        places = {"place": (place, rng.uniform(0.3, 1.7, n))}
+        terms.append((f"hill{i}", Term(bump, TargetSettings(weight=8.0, terminal=1.0), places)))
     eye, none, high = np.eye(n), np.zeros((n, n)), np.full(n, 4.0)
     F = np.block([[eye, dt * eye, dt**2 / 2.0 * eye], [none, eye, dt * eye]])[None]
     dynamics = LinearGaussianDynamics(F, np.zeros((1, 2 * n)), np.zeros((1, 2 * n, 2 * n)))
