@@ -1,8 +1,8 @@
 """`python .ci/sessions.py NAME ...`: the tests in sessions, one after the other; at the end what was skipped and why.
 
-Unit tests and tests over DDS run in as many processes as there are cores (pytest-xdist), each file in one of them.
-Tests over DDS start processes of their own and mostly wait for them; those marked `realtime` measure by the wall clock
-and run after the others, one at a time. So do the tests of launch files.
+Unit tests run in as many processes as there are cores (pytest-xdist), each file in one of them. Tests over DDS start
+processes of their own and mostly wait for them, so that one more of them runs at a time; those marked `realtime`
+measure by the wall clock and run after the others, one at a time. So do the tests of launch files.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SESSIONS = ("unit", "integration", "launch")  # folders of test/
 PASSES = {"integration": (("-m", "not realtime"), ("-m", "realtime"))}  # options; of other sessions: one pass, without
 SERIAL = (("launch", ()), ("integration", ("-m", "realtime")))  # passes that run one test at a time
+WAITING = (("integration", ("-m", "not realtime")),)  # passes whose tests leave a core free while they wait
 PROCESSES = 8  # at most
 NO_TESTS = 5  # pytest's exit code
 
@@ -50,7 +51,7 @@ def processes(name: str, chosen: tuple[str, ...] = ()) -> int:
     """Test processes of a session's pass: more than one with pytest-xdist, where tests may run side by side."""
     if (name, chosen) in SERIAL or importlib.util.find_spec("xdist") is None:
         return 1
-    return min(cores(), PROCESSES)
+    return min(cores() + ((name, chosen) in WAITING), PROCESSES)
 
 
 def run(name: str, launcher: list[str], options: list[str]) -> Result:

@@ -62,7 +62,7 @@ def test_tests_run_side_by_side_but_for_launch_files_and_those_by_the_wall_clock
 
     assert counts() == {
         ("unit",): 4,
-        ("integration", "not realtime"): 4,
+        ("integration", "not realtime"): 5,
         ("integration", "realtime"): 1,
         ("launch",): 1,
     }
