@@ -37,7 +37,8 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         ],
         remappings=remappings,
         ros_arguments=[*ros_arguments, *enclave],
-        on_exit=launching.must_not_end,
+        # an arm that is moved stays with mpc_node, which brakes it past its guard
+        on_exit=launching.must_not_end if in_lockstep else launching.left_to_controller,
     )
     started = [guard, controller] if guard_name else [controller]
     if not record:

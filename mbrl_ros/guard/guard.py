@@ -274,7 +274,7 @@ class Guard:
             if self._law_parameters is not None and self._last is not None:
                 told, last = self._law_parameters, np.array(self._last)
                 begun = last, self._speed.before(last, told.period)
-                if self.pause.unheard:
+                if self.was_paused(now):  # it may have been stopped elsewhere meanwhile
                     begun = where_it_rests(told, self.states.newest(now), *begun)
                 self._law = make_law(told, *begun)
             self.pause.end()

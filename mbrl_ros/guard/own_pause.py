@@ -29,7 +29,6 @@ class OwnPause:
         self._newest: tuple[Sequence[float], str] | None = None
         self.ends, self._passed = math.inf, False
         self._window, self._runs = LISTENING, False  # [s] from the first message on; whether it has come
-        self.unheard = False  # whether the last one ended without such a command
 
     @property
     def listening(self) -> bool:
@@ -45,7 +44,7 @@ class OwnPause:
         if not self.listening:
             self._window, self._runs = max(LISTENING_PERIODS * period, LISTENING), False
             self.ends = now + max(self._window, LONGEST_LISTENING)
-            self._newest, self._passed, self.unheard = None, False, False
+            self._newest, self._passed = None, False
         return now < self.ends - DUE_ROUNDING
 
     def takes(self, now: float) -> None:
@@ -60,6 +59,6 @@ class OwnPause:
 
     def end(self) -> tuple[Sequence[float], str] | None:
         """End it; return the newest command and its label if mpc_node commands the arm past the guard, else None."""
-        newest, passed, self.unheard = self._newest, self._passed, self.listening and not self._passed
+        newest, passed = self._newest, self._passed
         self.ends, self._newest, self._passed = math.inf, None, False
         return newest if passed else None

@@ -197,6 +197,7 @@ class GuardTime:
         self._time = SimulatedTime(read, GUARD_PERIOD, GUARD_STATE_TIMEOUT, wall)
         self._lock = threading.Lock()
         self._stood = self._standing = 0.0  # [s] that /clock stood still, until its newest message and after it
+        self._patient_until = -math.inf  # [s]
 
     def now(self) -> float:
         """Return the time [s]."""
@@ -205,6 +206,7 @@ class GuardTime:
         with self._lock:
             if standing < self._standing:
                 self._stood += self._standing
+                self._patient_until = time + self._stood + STANDING_TIMEOUT
             self._standing = standing
             return time + self._stood + standing
 
@@ -219,8 +221,8 @@ class GuardTime:
         return self._time.speed
 
     def least_timeout(self) -> float:
-        """Return after how long [s], at least, a command counts as missing."""
-        return STANDING_TIMEOUT if self.stands else 0.0
+        """Return after how long [s], at least, a command counts as missing: also one from before /clock was back."""
+        return STANDING_TIMEOUT if self.stands or self.now() < self._patient_until else 0.0
 
     @property
     def stands(self) -> bool:

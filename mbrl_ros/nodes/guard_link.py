@@ -45,7 +45,7 @@ ROUNDING = 1e-9  # [s]
 SILENT = 2.0  # [s] without a status after which the guard counts as missing
 FIRST_STATUS = 0.3  # [s] for the status of a guard that is there
 FOREVER = 1e9  # [s]
-LARGEST_STATUS = 65536  # bytes
+LARGEST_MESSAGE = 65536  # bytes
 ECHO = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
@@ -100,7 +100,7 @@ class GuardLink(TickObserver):
                 f"{guard}/guard_status",
                 self._on_status,
                 qos.LATCHED,
-                LARGEST_STATUS,
+                LARGEST_MESSAGE,
                 self._on_too_large,
             ),
             subscribe(Float64MultiArray, "commands", self._on_command, ECHO, raw=True),
@@ -179,6 +179,8 @@ class GuardLink(TickObserver):
     # --- callbacks ----------------------------------------------------------------------------------------------------
 
     def _on_command(self, raw: bytes) -> None:
+        if len(raw) > LARGEST_MESSAGE:
+            return  # it is none of the guard's; who else publishes commands is said by command_watch.py
         now, read = time.monotonic(), read_command(raw) if self._watch.past_guard else None
         self._watch.heard(now, "" if read is None else read[0])
         self._heard.put(raw, now)  # from whomever: it is what the robot has
@@ -203,7 +205,7 @@ class GuardLink(TickObserver):
             self._send(self._sent)  # the guard waits for the acknowledgement
 
     def _on_too_large(self, raw: bytes) -> None:
-        text = too_large(f"{self._guard}/guard_status", len(raw), LARGEST_STATUS)
+        text = too_large(f"{self._guard}/guard_status", len(raw), LARGEST_MESSAGE)
         self._node.get_logger().warning(text, throttle_duration_sec=5.0)
 
     def _override(self, guard: Guard, command: Array | None) -> None:

@@ -25,10 +25,10 @@ from .transport import prefer_udp
 
 def run(make_node: Callable[[], Any], arguments: list[str] | None = None) -> int:
     """Make a node with begin() and end(), run it until SIGINT or SIGTERM, and end it; return the exit code."""
-    prefer_udp()
     end = EndRequest()
     end.on_signals()
     try:
+        prefer_udp()
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         node = make_node()
     except Exception as error:  # a wrong parameter or file: one line, not a traceback

@@ -207,11 +207,27 @@ def left_to_guard(event: ProcessExited, context: LaunchContext) -> SomeEntitiesT
     LaunchError
         It could not start.
     """
-    if context.is_shutdown or event.returncode >= 0 and event.returncode != BROKEN_OFF:
+    if context.is_shutdown or event.returncode >= 0 and event.returncode != BROKEN_OFF or _alone(event, context):
         return ends_launch(event, context)
     what = "broke off with an error" if event.returncode > 0 else f"was killed by signal {-event.returncode}"
     why = f"mpc_node {what}; guard_node goes on and holds the arm"
     return [LogInfo(msg=f"{why}. Start mpc_node again, or end this launch once the arm is safe")]
+
+
+def left_to_controller(event: ProcessExited, context: LaunchContext) -> SomeEntitiesType | None:
+    """End the launch with guard_node, but not where it was killed or broke off: mpc_node stops and holds the arm.
+
+    Raises
+    ------
+    LaunchError
+        It could not start, or ended without being asked to.
+    """
+    if context.is_shutdown or event.returncode >= 0 and event.returncode != BROKEN_OFF or _alone(event, context):
+        return must_not_end(event, context)
+    name = _program(event)
+    what = "broke off with an error" if event.returncode > 0 else f"was killed by signal {-event.returncode}"
+    why = f"{name} {what}; mpc_node stops the arm and holds it"
+    return [LogInfo(msg=f"{why}. Start {name} again, or end this launch once the arm is safe")]
 
 
 def must_not_end(event: ProcessExited, context: LaunchContext) -> SomeEntitiesType | None:
@@ -240,6 +256,12 @@ def must_succeed(event: ProcessExited, context: LaunchContext) -> SomeEntitiesTy
         return None
     name = _program(event)
     raise LaunchError(f"{name} has failed with exit code {event.returncode}")
+
+
+def _alone(event: ProcessExited, context: LaunchContext) -> bool:
+    """Whether the other one of mpc_node and guard_node in this namespace has ended before; take note of this one."""
+    namespace = next((part for part in event.cmd if part.startswith("__ns:=")), "")
+    return context.launch_configurations.setdefault(f"left alone {namespace}", _program(event)) != _program(event)
 
 
 def _program(event: ProcessExited) -> str:

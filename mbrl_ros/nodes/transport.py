@@ -11,6 +11,7 @@ from ..config.resources import share_directory
 BUILTIN = "FASTDDS_BUILTIN_TRANSPORTS"
 PROFILES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # of Fast DDS 2 and 3
 RANGE, PEERS = "ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_STATIC_PEERS"
+LOCALHOST_ONLY = "ROS_LOCALHOST_ONLY"  # before Iron; it still overrides the range
 
 
 def on_this_machine() -> dict[str, str]:
@@ -30,7 +31,9 @@ def prefer_udp() -> None:
     """
     if any(name in os.environ for name in (BUILTIN, *PROFILES)):
         return
-    if os.environ.get(RANGE) == "LOCALHOST" and not os.environ.get(PEERS):
+    local = os.environ.get(LOCALHOST_ONLY) == "1" or os.environ.get(RANGE) == "LOCALHOST"
+    if local and not os.environ.get(PEERS):
         os.environ.update(on_this_machine())
+        os.environ.pop(LOCALHOST_ONLY, None)
     else:
         os.environ[BUILTIN] = "UDPv4"

@@ -73,11 +73,12 @@ print(*(open(name).read() for name in glob.glob("/proc/self/task/*/comm")))
 """
 
 
-def test_no_memory_is_shared_where_discovery_is_limited_to_this_machine():
+@pytest.mark.parametrize("limit", ({"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}, {"ROS_LOCALHOST_ONLY": "1"}))
+def test_no_memory_is_shared_where_discovery_is_limited_to_this_machine(limit):
     if "fastrtps" not in get_rmw_implementation_identifier():
         pytest.skip("other DDS implementations share no memory of their own accord")
     environment = {name: value for name, value in os.environ.items() if name not in (*variables(), transport.PEERS)}
-    environment |= {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": str(new_domain())}
+    environment |= {**limit, "ROS_DOMAIN_ID": str(new_domain())}
     run = subprocess.run(
         [sys.executable, "-c", THREADS], env=environment, capture_output=True, text=True, timeout=120, check=True
     )

@@ -111,6 +111,16 @@ def test_a_controller_that_is_killed_leaves_the_arm_to_its_guard(start, tmp_path
     launched.until(lambda: not running(guard), "the end of the guard with the launch")
 
 
+def test_a_guard_that_is_killed_leaves_the_arm_to_its_controller(start, tmp_path):
+    launched = start("mpc.launch.py", params_file=planar_parameters(tmp_path))
+    controller, guard = launched.process("mpc_node"), launched.process("guard_node")
+    os.kill(guard, signal.SIGKILL)
+    launched.until(lambda: "guard_node was killed by signal 9; mpc_node stops the arm" in launched.output, "the report")
+    assert running(controller)
+    os.kill(controller, signal.SIGKILL)  # nobody is left who could hold it
+    assert launched.wait() == 1
+
+
 def test_a_recorder_that_was_asked_for_and_dies_ends_the_launch_with_a_code(start, tmp_path):
     there = tmp_path / "bag"
     there.mkdir()

@@ -232,12 +232,12 @@ ACCIDENTS = {
         killed("record_node"),
     ),
     "A guard that is killed": Accident(
-        "The launch ends, and `mpc_node` in order.",
+        "`mpc_node` stops the arm and holds it; the launch goes on with it.",
         MPC,
-        ("guard_node has ended with exit code -9 before the others; it was asked for",),
-        1,
+        ("guard_node was killed by signal 9; mpc_node stops the arm and holds it",),
+        0,
         files(),
-        killed("guard_node"),
+        killed("guard_node", "mpc_node stops the arm"),
     ),
     "A controller that is killed": Accident(
         "The guard holds the arm and must go on; the launch goes on with it.",

@@ -6,7 +6,7 @@ import pytest
 from mbrl_ros.guard.command_bytes import PAST_GUARD
 from mbrl_ros.guard.messages import Mode
 from mbrl_ros.guard.own_pause import LISTENING, LONGEST_LISTENING
-from support.guards import PERIOD, moving
+from support.guards import PERIOD, moving, parameters
 
 INTERFACES = ("effort", "velocity", "position")
 
@@ -100,6 +100,30 @@ def test_a_guard_that_is_a_little_late_acts_at_once():
     side = moving("velocity")
     side.now = side.guard.due() + 0.9 * LISTENING
     assert side.guard.act(side.now) is not None and side.guard.mode is Mode.ACTING
+
+
+@pytest.mark.parametrize("asked", ("e_stop", "hold", "end", "another mpc_node"))
+@pytest.mark.parametrize("noticed", (True, False), ids=("noticed", "not yet noticed"))
+@pytest.mark.parametrize("interface", ("velocity", "position"))
+def test_what_is_asked_of_a_guard_after_its_own_pause_leaves_a_resting_arm_where_it_is(interface, noticed, asked):
+    """mpc_node has stopped the arm past it; the request was in its queue."""
+    side = moving(interface)
+    q = side.out[-1][1] + 0.03 if interface == "position" else np.array([0.2, 0.1])
+    side.now += 1.0
+    if noticed:
+        assert side.guard.act(side.now) is None
+    side.state(q, np.zeros(2))
+    if asked == "end":
+        side.guard.end(side.now)
+    elif asked == "another mpc_node":
+        assert side.guard.take_parameters(parameters(2, interface, 1, source="/other"), side.now) == ""
+    else:
+        side.guard.request(asked, side.now)
+    side.wait(side.now + 2.0 * LISTENING)
+    resting = q if interface == "position" else np.zeros(2)
+    assert len(side.commands(own=True))
+    for command in side.commands(own=True):
+        np.testing.assert_allclose(command, resting, atol=1e-9)
 
 
 def test_what_is_asked_of_a_guard_that_listens_is_done_at_once():
