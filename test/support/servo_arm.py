@@ -30,7 +30,6 @@ class ServoRun:
             "robot.interface": interface,
             "control.rate": 1.0 / DT,
             "planner.horizon": 10,
-            "planner.backend": "casadi",
             **settings,
         }
         configuration = Configuration.from_flat(values)

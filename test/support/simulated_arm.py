@@ -67,7 +67,6 @@ class SimulatedArm:
             "robot.interface": interface,
             "control.rate": 1.0 / DT,
             "planner.horizon": 10,
-            "planner.backend": "casadi",
             "use_sim_time": True,
             # an effort acts from its state on, without the lag that the servos of the other interfaces have
             **({"control.delay": 0.0} if interface == "effort" else {}),
