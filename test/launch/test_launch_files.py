@@ -55,13 +55,39 @@ def test_the_guard_goes_on_where_mpc_node_was_killed_or_broke_off(code, guarded)
     from mbrl_ros.nodes import launching
 
     event = SimpleNamespace(returncode=code, process_name="mpc_node-1", cmd=["mpc_node"])
-    context = SimpleNamespace(is_shutdown=False)
+    context = SimpleNamespace(is_shutdown=False, launch_configurations={})
     if code == 2:
         with pytest.raises(launching.LaunchError, match="exit code 2"):
             launching.left_to_guard(event, context)
         return
     (action,) = launching.left_to_guard(event, context)
     assert isinstance(action, LogInfo if guarded else Shutdown)
+
+
+@needs("launch_ros")
+@pytest.mark.parametrize("code, goes_on", ((-9, True), (-15, True), (1, True), (2, False), (0, False)))
+def test_mpc_node_goes_on_where_its_guard_was_killed_or_broke_off(code, goes_on):
+    from launch.actions import LogInfo
+
+    from mbrl_ros.nodes import launching
+
+    one, other = (["guard_node", "--ros-args", "-r", f"__ns:=/{name}"] for name in ("left", "right"))
+    context = SimpleNamespace(is_shutdown=False, launch_configurations={})
+    event = SimpleNamespace(returncode=code, process_name="guard_node-1", cmd=one)
+    if not goes_on:
+        with pytest.raises(launching.LaunchError, match=f"exit code {code} before the others"):
+            launching.left_to_controller(event, context)
+        return
+    (action,) = launching.left_to_controller(event, context)
+    assert isinstance(action, LogInfo)
+    (action,) = launching.left_to_controller(event, context)  # a guard that was started again
+    assert isinstance(action, LogInfo)
+    killed = SimpleNamespace(returncode=-9, process_name="mpc_node-2", cmd=other)  # of the other arm
+    (action,) = launching.left_to_guard(killed, context)
+    assert isinstance(action, LogInfo)
+    killed.cmd = one
+    with pytest.raises(launching.LaunchError, match="mpc_node has ended with exit code -9"):
+        launching.left_to_guard(killed, context)
 
 
 def test_gazebo_gets_the_same_mechanism_with_every_joint_commanded():
