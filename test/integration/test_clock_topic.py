@@ -8,7 +8,7 @@ import pytest
 from mbrl_ros.config.sections.safety import SupervisorSettings
 from mbrl_ros.references.segments import Waypoints
 from support.needs import needs, present
-from support.simulated_arm import ACCELERATION, AWAY, DT, GIVE_UP, SILENT, SimulatedArm, simulated_arm
+from support.simulated_arm import ACCELERATION, AWAY, GIVE_UP, SILENT, SimulatedArm, simulated_arm
 
 if present("rclpy"):
     from mbrl_ros.nodes.status import read_status
