@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from mbrl_ros.messages import readers
+from support import ros2_control
 from support.domains import new_domain
 from support.guarded import JOINTS, PERIOD
 from support.needs import needs, present
@@ -25,7 +26,6 @@ if present("rclpy"):
 
 if present("ros2_control"):
     from ament_index_python.packages import get_package_prefix
-    from controller_manager_msgs.srv import SwitchController
 
 pytestmark = needs("launch_ros", "rclpy", "package mbrl_ros", "ros2_control")
 
@@ -116,13 +116,7 @@ class Manager:
 
     def switch(self, *, on: bool) -> None:
         """Activate or deactivate the controller of commands."""
-        client = self.peer.node.create_client(SwitchController, "/controller_manager/switch_controller")
-        self.peer.until(client.service_is_ready, "the switch")
-        request = SwitchController.Request(strictness=SwitchController.Request.STRICT)
-        (request.activate_controllers if on else request.deactivate_controllers).append(FORWARD)
-        future = client.call_async(request)
-        self.peer.until(future.done, "the switch's answer")
-        assert future.result().ok
+        ros2_control.switch(self.peer, FORWARD, on=on)
 
     def resume(self) -> None:
         """Clear and resume; a machine too busy for the guard is a fault, too."""

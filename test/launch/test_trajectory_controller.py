@@ -17,6 +17,7 @@ from support.ros import NodeProcess, Peer
 if present("rclpy"):
     from sensor_msgs.msg import JointState
     from std_msgs.msg import String
+    from std_srvs.srv import Trigger
 
     from mbrl_ros.nodes import qos
 
@@ -50,16 +51,8 @@ class Arm:
         described.publish(String(data=ros2_control.mock_urdf()))
         self.positions: list[np.ndarray] = []
         self.peer.node.create_subscription(JointState, "/joint_states", self._on_state, 100)
-        environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
-        run = f"{get_package_prefix('controller_manager')}/lib/controller_manager"
-        self.manager = subprocess.Popen(
-            [f"{run}/ros2_control_node", "--ros-args", "--params-file", file], env=environment
-        )
-        spawner = subprocess.Popen(
-            [f"{run}/spawner", "joint_state_broadcaster", ros2_control.FORWARD, "--param-file", file], env=environment
-        )
-        self.peer.until(lambda: spawner.poll() is not None, "the controllers")
-        assert spawner.returncode == 0
+        self._environment, self._file = {**os.environ, "ROS_DOMAIN_ID": str(domain)}, file
+        self.start()
         robot = {"robot.description": str(arm), "robot.interface": "position", "robot.joints": JOINTS}
         self.mpc = NodeProcess(
             "mpc_node",
@@ -68,6 +61,27 @@ class Arm:
             remap={"trajectory_commands": f"{ros2_control.FORWARD}/joint_trajectory"},
         )
         self.targets = self.peer.publisher(JointState, "/mpc_node/target_joints")
+
+    def start(self) -> None:
+        """Start the manager, load its controllers and activate them."""
+        run = f"{get_package_prefix('controller_manager')}/lib/controller_manager"
+        self.manager = subprocess.Popen(
+            [f"{run}/ros2_control_node", "--ros-args", "--params-file", self._file], env=self._environment
+        )
+        spawner = subprocess.Popen(
+            [f"{run}/spawner", "joint_state_broadcaster", ros2_control.FORWARD, "--param-file", self._file],
+            env=self._environment,
+        )
+        self.peer.until(lambda: spawner.poll() is not None, "the controllers")
+        assert spawner.returncode == 0
+
+    def call(self, name: str) -> None:
+        """Call a service of mpc_node."""
+        client = self.peer.node.create_client(Trigger, f"/mpc_node/{name}")
+        self.peer.until(client.service_is_ready, f"~/{name}")
+        future = client.call_async(Trigger.Request())
+        self.peer.until(future.done, "an answer")
+        assert future.result().success, future.result().message
 
     def _on_state(self, message) -> None:
         where = {name: i for i, name in enumerate(message.name)}
@@ -83,6 +97,11 @@ class Arm:
         """Send the target until `condition` holds."""
         message = JointState(name=list(TARGET), position=list(TARGET.values()))
         self.peer.send_until(self.targets, message, condition, what)
+
+    def fastest(self, begin: int) -> float:
+        """Return the greatest mean speed over five states from the state `begin` on [rad/s]."""
+        positions = np.array(self.positions[begin:])
+        return float(np.abs(positions[5:] - positions[:-5]).max() / (5.0 * PERIOD))
 
     def close(self) -> None:
         """End everything."""
@@ -117,3 +136,35 @@ def test_without_mpc_node_the_arm_holds_the_last_point(arm, number):
     arm.wait(100)
     assert np.abs(arm.positions[-1] - held).max() < 1e-3
     assert np.abs(held - begin).max() < 0.1 * FASTEST
+
+
+def test_a_controller_that_is_switched_off_and_on_in_motion_does_not_catch_up(arm):
+    """Its hardware stands meanwhile; afterwards the motion goes on from there, no faster than it was planned."""
+    goal = np.array(list(TARGET.values()))
+    arm.send_until(lambda: np.abs(arm.positions[-1] - START).max() > 0.2, "a motion")
+    ros2_control.switch(arm.peer, ros2_control.FORWARD, on=False)
+    arm.wait(2)
+    stood = arm.positions[-1].copy()
+    arm.wait(200)
+    assert np.abs(arm.positions[-1] - stood).max() < 1e-3
+    begin = len(arm.positions)
+    ros2_control.switch(arm.peer, ros2_control.FORWARD, on=True)
+    arm.send_until(lambda: np.abs(arm.positions[-1] - goal).max() < NEAR, "both joints at their targets")
+    assert arm.fastest(begin) < FASTEST
+
+
+def test_a_manager_that_is_killed_and_started_again_finds_an_arm_that_goes_on_from_where_it_is(arm):
+    """The mock hardware begins at its first position again; nothing leads the arm from there before ~/clear."""
+    goal = np.array(list(TARGET.values()))
+    arm.send_until(lambda: np.abs(arm.positions[-1] - START).max() > 0.3, "a motion")
+    arm.manager.kill()
+    arm.manager.wait()
+    arm.peer.until(lambda: "-> FAULT" in arm.mpc.output, "the fault")
+    begin = len(arm.positions)
+    arm.start()
+    arm.wait(150)
+    assert np.ptp(arm.positions[begin:], axis=0).max() < 0.01
+    arm.call("clear")
+    arm.call("resume")
+    arm.send_until(lambda: np.abs(arm.positions[-1] - goal).max() < NEAR, "both joints at their targets")
+    assert arm.fastest(begin) < FASTEST

@@ -81,3 +81,16 @@ def launch_file(folder: Path, of_controllers: dict, of_node: dict, ours: Path, *
         )
     )
     return path
+
+
+def switch(peer, controller: str, *, on: bool) -> None:
+    """Activate or deactivate a controller."""
+    from controller_manager_msgs.srv import SwitchController
+
+    client = peer.node.create_client(SwitchController, "/controller_manager/switch_controller")
+    peer.until(client.service_is_ready, "the switch")
+    request = SwitchController.Request(strictness=SwitchController.Request.STRICT)
+    (request.activate_controllers if on else request.deactivate_controllers).append(controller)
+    future = client.call_async(request)
+    peer.until(future.done, "the switch's answer")
+    assert future.result().ok
