@@ -207,11 +207,7 @@ def left_to_guard(event: ProcessExited, context: LaunchContext) -> SomeEntitiesT
     LaunchError
         It could not start.
     """
-    if context.is_shutdown or event.returncode >= 0 and event.returncode != BROKEN_OFF or _alone(event, context):
-        return ends_launch(event, context)
-    what = "broke off with an error" if event.returncode > 0 else f"was killed by signal {-event.returncode}"
-    why = f"mpc_node {what}; guard_node goes on and holds the arm"
-    return [LogInfo(msg=f"{why}. Start mpc_node again, or end this launch once the arm is safe")]
+    return _left(event, context, "guard_node goes on and holds the arm") or ends_launch(event, context)
 
 
 def left_to_controller(event: ProcessExited, context: LaunchContext) -> SomeEntitiesType | None:
@@ -222,12 +218,22 @@ def left_to_controller(event: ProcessExited, context: LaunchContext) -> SomeEnti
     LaunchError
         It could not start, or ended without being asked to.
     """
-    if context.is_shutdown or event.returncode >= 0 and event.returncode != BROKEN_OFF or _alone(event, context):
-        return must_not_end(event, context)
-    name = _program(event)
-    what = "broke off with an error" if event.returncode > 0 else f"was killed by signal {-event.returncode}"
-    why = f"{name} {what}; mpc_node stops the arm and holds it"
-    return [LogInfo(msg=f"{why}. Start {name} again, or end this launch once the arm is safe")]
+    return _left(event, context, "mpc_node stops the arm and holds it") or must_not_end(event, context)
+
+
+def _left(event: ProcessExited, context: LaunchContext, other: str) -> SomeEntitiesType | None:
+    """Say what the `other` of mpc_node and guard_node does; None where it does not, or nobody was killed or broke off.
+
+    The first that ends in a namespace is noted: after it there is no other one.
+    """
+    code, name = event.returncode, _program(event)
+    if context.is_shutdown or code >= 0 and code != BROKEN_OFF:
+        return None
+    namespace = next((part for part in event.cmd if part.startswith("__ns:=")), "")
+    if context.launch_configurations.setdefault(f"ended first {namespace}", name) != name:
+        return None
+    what = "broke off with an error" if code > 0 else f"was killed by signal {-code}"
+    return [LogInfo(msg=f"{name} {what}; {other}. Start {name} again, or end this launch once the arm is safe")]
 
 
 def must_not_end(event: ProcessExited, context: LaunchContext) -> SomeEntitiesType | None:
@@ -256,12 +262,6 @@ def must_succeed(event: ProcessExited, context: LaunchContext) -> SomeEntitiesTy
         return None
     name = _program(event)
     raise LaunchError(f"{name} has failed with exit code {event.returncode}")
-
-
-def _alone(event: ProcessExited, context: LaunchContext) -> bool:
-    """Whether the other one of mpc_node and guard_node in this namespace has ended before; take note of this one."""
-    namespace = next((part for part in event.cmd if part.startswith("__ns:=")), "")
-    return context.launch_configurations.setdefault(f"left alone {namespace}", _program(event)) != _program(event)
 
 
 def _program(event: ProcessExited) -> str:

@@ -29,8 +29,8 @@ def prefer_udp() -> None:
     publisher of this process with them for a second. Where discovery is limited to this machine, rmw_fastrtps chooses
     the transports itself: a profile that is limited in the same way then takes its place.
     """
-    if any(name in os.environ for name in (BUILTIN, *PROFILES)):
-        return
+    if "fastrtps" not in get_rmw_implementation_identifier() or any(n in os.environ for n in (BUILTIN, *PROFILES)):
+        return  # another middleware knows the limits of discovery only by the variables that are given
     local = os.environ.get(LOCALHOST_ONLY) == "1" or os.environ.get(RANGE) == "LOCALHOST"
     if local and not os.environ.get(PEERS):
         os.environ.update(on_this_machine())

@@ -63,6 +63,17 @@ def test_the_controller_avoids_shared_memory_unless_told_otherwise(monkeypatch, 
     assert variables() == {**before, transport.BUILTIN: expected}
 
 
+def test_another_middleware_keeps_the_limits_of_discovery(monkeypatch):
+    for name in (*variables(), transport.PEERS):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv(transport.LOCALHOST_ONLY, "1")
+    monkeypatch.setattr(transport, "get_rmw_implementation_identifier", lambda: "rmw_cyclonedds_cpp")
+    before = dict(os.environ)
+    transport.prefer_udp()
+    assert dict(os.environ) == before
+
+
 THREADS = """
 import glob, rclpy
 from mbrl_ros.nodes.transport import prefer_udp

@@ -101,22 +101,24 @@ def test_a_controller_that_cannot_start_ends_the_launch_with_a_code(start, tmp_p
     assert "mpc_node has ended with exit code 2" in launched.output
 
 
+def killed(start, folder, name, other):
+    """Kill one of mpc_node and guard_node; return the launch and the process that goes on."""
+    launched = start("mpc.launch.py", params_file=planar_parameters(folder))
+    ended, remaining = launched.process(name), launched.process(other)
+    os.kill(ended, signal.SIGKILL)
+    launched.until(lambda: f"{name} was killed by signal 9; {other} " in launched.output, "the report")
+    assert running(remaining)
+    return launched, remaining
+
+
 def test_a_controller_that_is_killed_leaves_the_arm_to_its_guard(start, tmp_path):
-    launched = start("mpc.launch.py", params_file=planar_parameters(tmp_path))
-    controller, guard = launched.process("mpc_node"), launched.process("guard_node")
-    os.kill(controller, signal.SIGKILL)
-    launched.until(lambda: "mpc_node was killed by signal 9; guard_node goes on" in launched.output, "the report")
-    assert running(guard)
+    launched, guard = killed(start, tmp_path, "mpc_node", "guard_node")
     launched.close()
     launched.until(lambda: not running(guard), "the end of the guard with the launch")
 
 
 def test_a_guard_that_is_killed_leaves_the_arm_to_its_controller(start, tmp_path):
-    launched = start("mpc.launch.py", params_file=planar_parameters(tmp_path))
-    controller, guard = launched.process("mpc_node"), launched.process("guard_node")
-    os.kill(guard, signal.SIGKILL)
-    launched.until(lambda: "guard_node was killed by signal 9; mpc_node stops the arm" in launched.output, "the report")
-    assert running(controller)
+    launched, controller = killed(start, tmp_path, "guard_node", "mpc_node")
     os.kill(controller, signal.SIGKILL)  # nobody is left who could hold it
     assert launched.wait() == 1
 
