@@ -53,4 +53,9 @@ def settings_path(name: str) -> Path:
             f"there is no file '{name}' in this folder; give the path of an existing file, or a name from config/",
             value=name,
         )
+    if path.suffix not in (".yaml", ".yml") and path.parent != Path():
+        raise ConfigurationError(
+            f"'{name}' is neither a file of settings (.yaml) nor a URDF (.urdf, .xacro), and no name from config/",
+            value=name,
+        )
     return config_file(name)

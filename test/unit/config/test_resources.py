@@ -22,5 +22,7 @@ def test_what_is_not_there_is_named():
         settings_path("arm.yaml")
     with pytest.raises(ConfigurationError, match="'arm.urdf' is no file of settings.*mbrl init --urdf arm.urdf"):
         settings_path("arm.urdf")
+    with pytest.raises(ConfigurationError, match="'/dev/zero' is neither a file of settings.*nor a URDF"):
+        settings_path("/dev/zero")
     with pytest.raises(ConfigurationError, match="nowhere/arm.yaml: cannot be read"):
         load_configuration(settings_path("nowhere/arm.yaml"))
