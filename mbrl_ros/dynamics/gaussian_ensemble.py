@@ -1,0 +1,141 @@
+r"""An ensemble of probabilistic networks: noise in each member's variance, ignorance in how far members disagree.
+
+    p(qd' - qd | x, u) = 1/M sum_m N(mean_m(z), diag variance_m(z)),    z = [sin q, cos q, qd, u], standardized
+
+(Chua et al., NeurIPS 2018; Lakshminarayanan et al. 2017). The mixture's variance is the sum of two,
+
+    1/M sum_m variance_m  (aleatoric: the noise that was seen)  +  variance over m of mean_m  (epistemic: ignorance)
+
+The members differ by their starts, and where the data are resampled also by their bootstrap samples (Efron 1979).
+Training is Adam (Kingma and Ba 2015) on the likelihood of gaussian_networks.py and keeps, for each member, the
+parameters that were best on rows it was not trained on: those that its bootstrap sample left out, or with the same data
+for all members HELD_OUT_ROWS of the rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from ..config.section import Section, setting
+from ..types import Array
+from .gaussian_networks import NetworkShape, Real, forward, gradient, losses
+
+HELD_OUT_ROWS, CHECK_EVERY = 0.15, 50  # share of the rows; updates from one look at the held-out rows to the next
+FIRST_MEMORY, SECOND_MEMORY, ADAM_FLOOR = 0.9, 0.999, 1e-8  # of Adam
+
+
+@dataclasses.dataclass(frozen=True)
+class EnsembleSettings(Section):
+    """What is trained, and how."""
+
+    networks: int = setting(5, "networks of the ensemble", low=1, high=100)
+    members: str = setting(
+        "same",
+        "what a network is trained on: same: all rows but those held out for all; resampled: a bootstrap sample of its"
+        " own",
+        choices=("same", "resampled"),
+    )
+    hidden: int = setting(64, "units of each of the two hidden layers", low=1, high=1024)
+    updates: int = setting(3000, "steps of the optimizer for each fit", low=1, high=1_000_000)
+    batch: int = setting(64, "rows of a step of the optimizer", unit="rows", low=1, high=65536)
+    learning_rate: float = setting(3e-3, "first step size of Adam, which falls to 0 as a cosine", low=1e-8, high=1.0)
+    decay: float = setting(
+        0.1,
+        "share of every parameter that a step of the optimizer takes away, relative to its step size",
+        low=0.0,
+        high=1.0,
+    )
+    least_std: float = setting(
+        0.003, "least standard deviation of a network, in standard deviations of the data", low=1e-6, high=0.5
+    )
+    most_std: float = setting(
+        2.0, "largest standard deviation of a network, in standard deviations of the data", low=1.0, high=100.0
+    )
+
+
+class GaussianEnsemble:
+    """The fitted ensemble. centre, scale (inputs,) of z; d_scale (outputs,); theta (M, size), of float32."""
+
+    def __init__(self, shape: NetworkShape, theta: Real, centre: Array, scale: Array, d_scale: Array):
+        self.shape, self.members = shape, len(theta)
+        self._W = shape.views(theta.astype(np.float32))
+        self._centre, self._inverse = centre.astype(np.float32), (1.0 / scale).astype(np.float32)
+        self._d_scale = d_scale
+
+    def predict(self, z: Array) -> tuple[Array, Array]:
+        """Return mean and standard deviation (M, N, outputs) of each member at z (N, inputs), or (M, N, inputs)."""
+        standard = (z.astype(np.float32) - self._centre) * self._inverse
+        if standard.ndim == 2:
+            standard = np.broadcast_to(standard, (self.members, *standard.shape))
+        mean, log_variance, _ = forward(self.shape, self._W, standard)
+        return mean * self._d_scale, np.exp(0.5 * log_variance) * self._d_scale
+
+    def moments(self, z: Array) -> tuple[Array, Array, Array]:
+        """Return the mixture's mean, its aleatoric and its epistemic variance (N, outputs) at z (N, inputs)."""
+        mean, std = self.predict(z)
+        return mean.mean(axis=0), (std**2).mean(axis=0), mean.var(axis=0)
+
+
+def features(X: Array, U: Array) -> Array:
+    """Return z (..., 4n) of states (..., 2n) and commands (..., n)."""
+    q, qd = np.split(X, 2, axis=-1)
+    return np.concatenate([np.sin(q), np.cos(q), qd, U], axis=-1)
+
+
+def fit(z: Array, d: Array, settings: EnsembleSettings, seed: int) -> GaussianEnsemble:
+    """Fit an ensemble to the rows z (N, inputs), d (N, outputs)."""
+    centre, scale = z.mean(axis=0), z.std(axis=0)
+    scale = np.where(scale > 1e-9 * max(1.0, scale.max()), scale, 1.0)
+    d_scale = np.maximum(np.sqrt((d**2).mean(axis=0)), 1e-12)
+    bounds = 2.0 * math.log(settings.least_std), 2.0 * math.log(settings.most_std)
+    shape = NetworkShape(z.shape[1], settings.hidden, d.shape[1], *bounds)
+    rng = np.random.default_rng(seed)
+    standard, target = ((z - centre) / scale).astype(np.float32), (d / d_scale).astype(np.float32)
+    theta = _train(shape, standard, target, settings, rng)
+    return GaussianEnsemble(shape, theta, centre, scale, d_scale)
+
+
+def rows_of(members: str, networks: int, N: int, rng: np.random.Generator) -> tuple[Any, Any]:
+    """Return the rows (M, N') that each member is trained on, and weights (M, N) that choose those it is judged by."""
+    if members == "same" or N < 2:
+        order = rng.permutation(N)
+        held = max(1, round(HELD_OUT_ROWS * N)) if N > 1 else 0
+        trained = np.broadcast_to(order[held:], (networks, N - held))
+        chosen = np.zeros(N, dtype=np.float32)
+        chosen[order[:held] if held else order] = 1.0
+        return trained, np.broadcast_to(chosen, (networks, N))
+    trained = rng.integers(N, size=(networks, N))
+    chosen = np.ones((networks, N), dtype=np.float32)
+    np.put_along_axis(chosen, trained, 0.0, axis=1)
+    chosen[chosen.sum(axis=1) == 0.0] = 1.0
+    return trained, chosen
+
+
+def _train(shape: NetworkShape, z: Real, d: Real, settings: EnsembleSettings, rng: np.random.Generator) -> Real:
+    """Return the parameters (M, size) that were best on each member's held-out rows."""
+    M, N = settings.networks, len(z)
+    trained, chosen = rows_of(settings.members, M, N, rng)
+    theta = shape.initial(M, rng).astype(np.float32)
+    slope, first, second = np.empty_like(theta), np.zeros_like(theta), np.zeros_like(theta)
+    best: Real = theta.copy()
+    best_loss, updates = np.full(M, np.inf), settings.updates
+    every_z, every_d = (np.broadcast_to(rows, (M, *rows.shape)) for rows in (z, d))
+    for count in range(1, updates + 1):
+        batch = np.take_along_axis(trained, rng.integers(trained.shape[1], size=(M, settings.batch)), axis=1)
+        gradient(shape, theta, z[batch], d[batch], slope)
+        first += (1.0 - FIRST_MEMORY) * (slope - first)
+        second += (1.0 - SECOND_MEMORY) * (slope * slope - second)
+        rate = settings.learning_rate * 0.5 * (1.0 + math.cos(math.pi * count / updates))
+        step = rate / (1.0 - FIRST_MEMORY**count)
+        theta -= step * first / (np.sqrt(second / (1.0 - SECOND_MEMORY**count)) + ADAM_FLOOR)
+        theta *= 1.0 - rate * settings.decay
+        if count % CHECK_EVERY == 0 or count == updates:
+            each = losses(shape, theta, every_z, every_d)
+            loss = (each * chosen).sum(axis=1) / chosen.sum(axis=1)
+            better = loss < best_loss
+            best[better], best_loss[better] = theta[better], loss[better]
+    return best
