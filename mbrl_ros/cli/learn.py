@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..exceptions import ConfigurationError
 from ._bench import at_least, one_thread, writable
+from ._settings import assignments
 
 HELP = "learn a task in episodes with one of the methods, for several seeds"
 
@@ -27,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="keep every seed's episodes there and go on from what is there; write results.csv and curve.png",
     )
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of the method, where it has any"
+    )
     parser.add_argument("--list", action="store_true", help="print the methods and the tasks, and do nothing else")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
@@ -37,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from ..console.progress import Progress
     from ..learning import report
     from ..learning.base import EPISODE_SEEDS
-    from ..learning.catalog import LEARNING_METHODS, find_method
+    from ..learning.catalog import LEARNING_METHODS, learner
     from ..learning.experiment import judge, run_experiment
     from ..tasks.catalog import TASKS, make_task
 
@@ -56,7 +60,8 @@ def run(args: argparse.Namespace) -> int:
             f"--episodes must be at most {EPISODE_SEEDS}, got {args.episodes}", key="--episodes", value=args.episodes
         )
     writable(json=args.json)
-    find_method(args.method)
+    changed = assignments(args.set)
+    learner(args.method, changed)
     solved = make_task(args.task).info.solved
     if args.output is not None:
         import matplotlib  # before the work, not after it
@@ -65,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         args.output.mkdir(parents=True, exist_ok=True)
     with Progress(f"{args.method} on {args.task}", quiet=args.quiet) as shown:
         seeds = list(dict.fromkeys(args.seeds))
-        result = run_experiment(args.method, args.task, seeds, args.episodes, args.output, shown.show)
+        result = run_experiment(args.method, args.task, seeds, args.episodes, args.output, shown.show, changed)
     print(report.table(result))
     if args.json:
         args.json.write_text(json.dumps(result, indent=1), encoding="utf-8")

@@ -1,15 +1,15 @@
 """One method on one task for several seeds, kept seed by seed, so that an interrupted experiment goes on.
 
 The result is {"method", "task", "seeds": {seed: [{"step", "return", "acted"[, "predicted_return"]}]}}, one entry per
-episode; `step` counts the steps of all episodes so far. A seed's entries depend on method, task, seed and the number of
-episodes alone.
+episode; `step` counts the steps of all episodes so far; "settings" holds those of the method that were changed, where
+there are any. A seed's entries depend on method, settings, task, seed and the number of episodes alone.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..exceptions import DataError
 from ..files import read_text, written_whole
 from ..tasks.catalog import make_task
 from .base import Episode
-from .catalog import find_method
+from .catalog import learner
 
 Entry = dict[str, Any]
 MOST_BYTES = 1 << 20  # of a file of one seed
@@ -31,6 +31,7 @@ def run_experiment(
     episodes: int,
     folder: Path | None = None,
     show: Callable[[str], None] = lambda line: None,
+    settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Run `episodes` episodes for each seed; return the result.
 
@@ -40,28 +41,32 @@ def run_experiment(
         Where each seed's entries are kept and, if they are there already, taken from; None: nowhere.
     show
         Is told how far it is, in one line.
+    settings
+        Those of the method that differ from their defaults, by name.
 
     Raises
     ------
-    ConfigurationError : there is no such method or task
+    ConfigurationError : there is no such method, task or setting
     DataError : a file in `folder` is none that was kept there
     """
-    learner, system = find_method(method), make_task(task)
+    changed = dict(settings or {})
+    learn, system = learner(method, changed), make_task(task)
+    head: dict[str, Any] = {"method": method, "task": task, **({"settings": changed} if changed else {})}
     found: dict[str, list[Entry]] = {}
     for seed in seeds:
         kept = None if folder is None else folder / f"{method}_{task}_{episodes}_episodes_seed_{seed}.json"
-        entries = None if kept is None else _read(kept, method, task, seed)
+        entries = None if kept is None else _read(kept, {**head, "seed": seed})
         if entries is None:
             entries = []
-            for episode in learner.learn(system, seed, episodes):
+            for episode in learn(system, seed, episodes):
                 entries.append(_entry(episode, entries))
                 show(f"seed {seed}, episode {len(entries)}/{episodes}, return {episode.reward:.1f}")
             if kept is not None:
-                content = {"method": method, "task": task, "seed": seed, "episodes": entries}
+                content = {**head, "seed": seed, "episodes": entries}
                 with written_whole(kept) as file:
                     file.write(json.dumps(content, indent=1).encode())
         found[str(seed)] = entries
-    return {"method": method, "task": task, "seeds": found}
+    return {**head, "seeds": found}
 
 
 def _entry(episode: Episode, before: Sequence[Entry]) -> Entry:
@@ -70,15 +75,15 @@ def _entry(episode: Episode, before: Sequence[Entry]) -> Entry:
     return entry if math.isnan(episode.predicted) else {**entry, "predicted_return": episode.predicted}
 
 
-def _read(path: Path, method: str, task: str, seed: int) -> list[Entry] | None:
+def _read(path: Path, head: Entry) -> list[Entry] | None:
     """Return the entries that were kept in `path`; None if there are none."""
     if not path.exists():
         return None
     try:
         content = json.loads(read_text(path, MOST_BYTES))
-        same = (content["method"], content["task"], content["seed"]) == (method, task, seed)
-        entries: list[Entry] = content["episodes"]
-    except (ValueError, KeyError, TypeError) as error:
+        entries: list[Entry] = content.pop("episodes")
+        same = {"method", "task", "seed"} <= set(content) and content == head
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} holds no episodes of an experiment: remove it, or name another --output") from error
     if not same:
         raise DataError(f"{path} belongs to another experiment: remove it, or name another --output")

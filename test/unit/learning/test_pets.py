@@ -1,0 +1,126 @@
+"""The method `pets`: its particles, its planner, its settings, and that a short run learns and repeats."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mbrl_ros.cli.main import main
+from mbrl_ros.exceptions import ConfigurationError, DataError
+from mbrl_ros.learning import pets
+from mbrl_ros.learning.catalog import learner
+from mbrl_ros.learning.experiment import run_experiment
+from mbrl_ros.learning.particle_planner import ParticlePlanner, SearchSettings
+from mbrl_ros.learning.particles import Particles, assignment
+from support.motor_pole import MotorPole
+
+QUICK = {"updates": 60, "rollouts": 24, "iterations": 2, "horizon": 6, "networks": 2, "hidden": 8}
+
+
+class Drifts:
+    """Member m adds m + 1 to the velocity at every stage, without noise or with `std`."""
+
+    def __init__(self, members, std=0.0):
+        self.members, self.std = members, std
+
+    def change(self, X, U):
+        mean = np.broadcast_to(1.0 + np.arange(self.members)[:, None, None], U.shape)
+        return mean, np.full(U.shape, self.std)
+
+
+def rolled(propagation, H=8, M=3, each=4, std=0.0, plans=2):
+    particles = Particles(MotorPole().info.cost, 0.05, H, propagation, M, each)
+    particles.draw(np.random.default_rng(0))
+    return particles.roll(Drifts(M, std), np.zeros(2), np.zeros((plans, H, 1)))
+
+
+def test_ts_infinity_keeps_one_member_for_each_particle():
+    speeds = rolled("ts_infinity")[..., 1]
+    steps = np.diff(speeds, axis=0)
+    assert (steps == steps[0]).all()
+    assert sorted(steps[0, :, 0]) == [1.0] * 4 + [2.0] * 4 + [3.0] * 4
+
+
+def test_ts1_draws_the_member_of_a_particle_anew_and_uses_all_alike():
+    steps = np.diff(rolled("ts1", H=60)[..., 1], axis=0)[:, :, 0]
+    assert all(len(set(steps[:, particle])) == 3 for particle in range(12))
+    assert (np.sort(steps, axis=1) == [1.0] * 4 + [2.0] * 4 + [3.0] * 4).all()
+    same = (steps[1:] == steps[:-1]).mean()
+    assert same == pytest.approx(1.0 / 3.0, abs=0.06), "a draw does not depend on the one before"
+
+
+def test_ignorance_spreads_with_the_horizon_by_ts_infinity_and_averages_out_by_ts1():
+    kept, redrawn = (rolled(name, H=60)[-1, :, 0, 1].std() for name in ("ts_infinity", "ts1"))
+    assert kept > 4.0 * redrawn
+
+
+def test_every_plan_of_a_search_meets_the_same_members_and_the_same_noise():
+    X = rolled("ts1", std=0.5, plans=3)
+    assert np.array_equal(X[:, :, 0], X[:, :, 1]) and np.array_equal(X[:, :, 0], X[:, :, 2])
+    assert np.ptp(X[-1, :, 0, 1]) > 1.0
+
+
+def test_positions_follow_from_the_velocities_by_the_trapezoid_rule():
+    X = rolled("ts1", std=0.5)
+    q, qd = X[..., 0], X[..., 1]
+    assert np.diff(q, axis=0) == pytest.approx(0.5 * 0.05 * (qd[1:] + qd[:-1]))
+
+
+def test_the_order_of_particles_is_a_permutation_at_every_stage():
+    order = assignment("ts1", 5, 3, 2, np.random.default_rng(0))
+    assert (np.sort(order, axis=1) == np.arange(6)).all() and len(np.unique(order, axis=0)) > 1
+
+
+def test_a_plan_through_what_diverges_is_finite_and_inside_the_limits():
+    class Diverging(Drifts):
+        def change(self, X, U):
+            return np.where(U > 0.0, np.inf, 0.0), np.zeros(U.shape)
+
+    planner = ParticlePlanner(MotorPole().info, SearchSettings(rollouts=40, iterations=2, horizon=5), 2, 0)
+    U = planner.plan(Diverging(2), np.array([0.1, 0.0]), np.zeros(1))
+    assert np.isfinite(U).all() and (U <= 0.0).all() and (U >= -1.0).all()
+
+
+def test_a_model_without_a_fit_says_so():
+    model = pets.EnsembleModel(MotorPole().info, pets.Settings(**QUICK), 0)
+    with pytest.raises(DataError, match="nothing was fitted"):
+        model.change(np.zeros((2, 1, 2)), np.zeros((2, 1, 1)))
+
+
+@pytest.mark.parametrize("propagation", ["ts1", "ts_infinity"])
+def test_a_short_run_swings_a_strong_pole_up(propagation):
+    changes = {"updates": 600, "hidden": 16, "rollouts": 80, "iterations": 2, "networks": 3, "horizon": 15}
+    learn = learner("pets", {**changes, "propagation": propagation})
+    episodes = list(learn(MotorPole(), 10, 3))
+    assert [episode.acted for episode in episodes] == ["random", "mpc", "mpc"]
+    assert episodes[-1].reward > 3.0 * episodes[0].reward
+
+
+def test_a_file_of_other_settings_is_not_taken(tmp_path):
+    arguments = "pets", "cartpole_swingup", [10], 1, tmp_path
+    first = run_experiment(*arguments, settings=QUICK)
+    assert first["settings"] == QUICK
+    assert run_experiment(*arguments, settings=QUICK) == first
+    with pytest.raises(DataError, match="another experiment"):
+        run_experiment(*arguments)
+
+
+def test_the_command_takes_settings(tmp_path):
+    file = tmp_path / "result.json"
+    command = ["learn", "--method", "pets", "--task", "cartpole_swingup", "--episodes", "1", "--quiet"]
+    assert main([*command, "--json", str(file), "--set", "networks=2", "members=resampled"]) == 1
+    assert json.loads(file.read_text())["settings"] == {"networks": 2, "members": "resampled"}
+
+
+@pytest.mark.parametrize(
+    "name, changes, said",
+    [
+        ("pets", {"network": 3}, "did you mean 'networks'"),
+        ("pets", {"networks": 0}, "must lie in"),
+        ("pets", {"propagation": "ts2"}, "did you mean 'ts1'"),
+        ("online", {"networks": 3}, "has no settings"),
+    ],
+)
+def test_a_wrong_setting_is_refused_before_anything_runs(name, changes, said):
+    with pytest.raises(ConfigurationError, match=said):
+        learner(name, changes)
