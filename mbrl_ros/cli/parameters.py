@@ -37,7 +37,7 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
     -------
     dict
         {whose settings: [(key, default, Info)]}: the controller's (also without ROS), mpc_node's own, sim_node's,
-        distillation_node's, guard_node's, record_node's and replay_node's.
+        distillation_node's, guard_node's, record_node's and replay_node's, and those of `mbrl learn`.
     """
     from ..config.configuration import documented
     from ..config.sections.nodes import (
@@ -49,6 +49,7 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
         SimNodeSettings,
     )
     from ..config.sections.simulation import CameraSettings, PlantSettings
+    from ..learning.pets import Settings as PetsSettings
 
     def section(kind, prefix: str = "") -> list[tuple[str, Any, Info]]:
         return [(prefix + name, default, info) for name, (default, info) in kind.infos().items()]
@@ -65,6 +66,7 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
         "`guard_node`": section(GuardNodeSettings),
         "`record_node`": section(RecordNodeSettings),
         "`replay_node`": section(ReplayNodeSettings),
+        "`mbrl learn --method pets --set KEY=VALUE`": section(PetsSettings),
     }
 
 

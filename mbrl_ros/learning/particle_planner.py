@@ -15,6 +15,7 @@ import numpy as np
 
 from ..config.section import Section, setting
 from ..config.sections.planner import PlannerSettings
+from ..exceptions import ConfigurationError
 from ..planners import cem
 from ..planners.base import PlannerContext
 from ..planners.sampling.noise import mixing
@@ -44,6 +45,11 @@ class SearchSettings(Section):
     noise_exponent: float = setting(
         2.0, "beta of the noise over the horizon, whose power falls as frequency^-beta; 0: white", low=0.0, high=10.0
     )
+
+    def validate(self) -> None:
+        """Refuse a plan of one stage."""
+        if self.horizon == 1:
+            raise ConfigurationError("must be 0, or at least 2", key="horizon", value=self.horizon)
 
 
 class ParticlePlanner:

@@ -117,6 +117,7 @@ def test_the_command_takes_settings(tmp_path):
     [
         ("pets", {"network": 3}, "did you mean 'networks'"),
         ("pets", {"networks": 0}, "must lie in"),
+        ("pets", {"horizon": 1}, "'horizon' must be 0, or at least 2"),
         ("pets", {"propagation": "ts2"}, "did you mean 'ts1'"),
         ("online", {"networks": 3}, "has no settings"),
     ],
