@@ -29,7 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="keep every seed's episodes there and go on from what is there; write results.csv and curve.png",
     )
     parser.add_argument(
-        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of the method, where it has any"
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="settings of the method, where it has any",
     )
     parser.add_argument("--list", action="store_true", help="print the methods and the tasks, and do nothing else")
     parser.add_argument("--quiet", action="store_true", help="show no progress")

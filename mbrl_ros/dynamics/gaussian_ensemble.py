@@ -9,7 +9,8 @@ r"""An ensemble of probabilistic networks: noise in each member's variance, igno
 The members differ by their starts, and where the data are resampled also by their bootstrap samples (Efron 1979).
 Training is Adam (Kingma and Ba 2015) on the likelihood of gaussian_networks.py and keeps, for each member, the
 parameters that were best on rows it was not trained on: those that its bootstrap sample left out, or with the same data
-for all members HELD_OUT_ROWS of the rows.
+for all members HELD_OUT_ROWS of the rows. The position of a sliding joint enters as an angle does, so that positions
+2 pi m apart are alike.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from typing import Any
 import numpy as np
 
 from ..config.section import Section, setting
+from ..exceptions import DataError
 from ..types import Array
 from .gaussian_networks import NetworkShape, Real, forward, gradient, losses
 
 HELD_OUT_ROWS, CHECK_EVERY = 0.15, 50  # share of the rows; updates from one look at the held-out rows to the next
 FIRST_MEMORY, SECOND_MEMORY, ADAM_FLOOR = 0.9, 0.999, 1e-8  # of Adam
+FIT_STREAM = 2  # beside a seed: what is drawn here is independent of what else is drawn with that seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,13 +90,20 @@ def features(X: Array, U: Array) -> Array:
 
 
 def fit(z: Array, d: Array, settings: EnsembleSettings, seed: int) -> GaussianEnsemble:
-    """Fit an ensemble to the rows z (N, inputs), d (N, outputs)."""
+    """Fit an ensemble to the rows z (N, inputs), d (N, outputs).
+
+    Raises
+    ------
+    DataError : there are no rows, one is not finite, or the fit diverged
+    """
+    if not len(z) or not (np.isfinite(z).all() and np.isfinite(d).all()):
+        raise DataError(f"an ensemble needs rows of finite numbers, got {len(z)}")
     centre, scale = z.mean(axis=0), z.std(axis=0)
     scale = np.where(scale > 1e-9 * max(1.0, scale.max()), scale, 1.0)
     d_scale = np.maximum(np.sqrt((d**2).mean(axis=0)), 1e-12)
     bounds = 2.0 * math.log(settings.least_std), 2.0 * math.log(settings.most_std)
     shape = NetworkShape(z.shape[1], settings.hidden, d.shape[1], *bounds)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, FIT_STREAM])
     standard, target = ((z - centre) / scale).astype(np.float32), (d / d_scale).astype(np.float32)
     theta = _train(shape, standard, target, settings, rng)
     return GaussianEnsemble(shape, theta, centre, scale, d_scale)
@@ -138,4 +148,6 @@ def _train(shape: NetworkShape, z: Real, d: Real, settings: EnsembleSettings, rn
             loss = (each * chosen).sum(axis=1) / chosen.sum(axis=1)
             better = loss < best_loss
             best[better], best_loss[better] = theta[better], loss[better]
+    if not np.isfinite(best_loss).all():
+        raise DataError("the fit of an ensemble diverged: lower learning_rate")
     return best

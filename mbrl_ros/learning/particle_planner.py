@@ -24,6 +24,8 @@ from ..tasks.base import TaskInfo
 from ..types import Array, CommandVector, StateVector
 from .particles import PROPAGATIONS, Members, Particles
 
+SEARCH_STREAM = 1  # beside a seed: what is drawn here is independent of the episodes' starts and random commands
+
 
 @dataclasses.dataclass(frozen=True)
 class SearchSettings(Section):
@@ -57,7 +59,7 @@ class ParticlePlanner:
 
     def __init__(self, info: TaskInfo, settings: SearchSettings, members: int, seed: int):
         H = settings.horizon or info.horizon
-        self._info, self._rng = info, np.random.default_rng(seed)
+        self._info, self._rng = info, np.random.default_rng([seed, SEARCH_STREAM])
         distribution = cem.Settings(
             rollouts=settings.rollouts,
             iterations=settings.iterations,

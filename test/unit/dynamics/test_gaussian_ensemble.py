@@ -7,7 +7,7 @@ import pytest
 
 from mbrl_ros.dynamics.gaussian_ensemble import EnsembleSettings, fit, rows_of
 from mbrl_ros.dynamics.gaussian_networks import NetworkShape, forward, gradient, losses
-from mbrl_ros.exceptions import ConfigurationError
+from mbrl_ros.exceptions import ConfigurationError, DataError
 
 SHAPE = NetworkShape(3, 4, 2, 2.0 * math.log(0.01), 2.0 * math.log(2.0))
 QUICK = {"updates": 3000, "hidden": 32}
@@ -96,6 +96,12 @@ def test_one_row_and_outputs_that_never_change_are_no_error(members):
     for rows in (1, 2, 30):
         mean, std = fit(np.zeros((rows, 2)), np.zeros((rows, 1)), settings, 0).predict(np.ones((3, 2)))
         assert np.isfinite(mean).all() and (std > 0.0).all()
+
+
+@pytest.mark.parametrize("z", [np.zeros((0, 2)), np.full((5, 2), np.nan), np.full((5, 2), np.inf)])
+def test_rows_that_nothing_can_be_fitted_to_are_an_error(z):
+    with pytest.raises(DataError, match="rows of finite numbers"):
+        fit(z, np.zeros((len(z), 1)), EnsembleSettings(updates=10), 0)
 
 
 def test_settings_have_bounds():

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from mbrl_ros.cli.main import main
 from mbrl_ros.exceptions import ConfigurationError, DataError
@@ -81,6 +82,29 @@ def test_a_plan_through_what_diverges_is_finite_and_inside_the_limits():
     assert np.isfinite(U).all() and (U <= 0.0).all() and (U >= -1.0).all()
 
 
+def test_a_plan_minimizes_the_mean_cost_over_the_members_and_not_the_cost_of_their_mean():
+    """With gains of 0.2 and 1.8 the mean says 1; a plan that trusts it costs more than one that hedges."""
+
+    class Gains(Drifts):
+        def change(self, X, U):
+            gain = np.array([0.2, 1.8] if self.members == 2 else [1.0])
+            return gain[:, None, None] * U, np.zeros(U.shape)
+
+    info, settings, x0 = MotorPole().info, SearchSettings(rollouts=2000, iterations=10, horizon=6), np.array([0.3, 0.0])
+    hedged, trusting = (
+        ParticlePlanner(info, settings, members, 0).plan(Gains(members), x0, np.zeros(1)).copy() for members in (2, 1)
+    )
+    particles = Particles(info.cost, info.dt, 6, "ts_infinity", 2, 1)
+    particles.draw(np.random.default_rng(0))
+
+    def mean_cost(U):
+        return particles.costs(Gains(2), x0, U.reshape(-1, 6, 1), np.zeros(1), info.cost.parameters(6))
+
+    least = minimize(lambda u: mean_cost(u)[0], np.zeros(6), bounds=[(-1.0, 1.0)] * 6).fun
+    assert mean_cost(hedged)[0] <= 1.05 * least
+    assert mean_cost(trusting)[0] >= 1.15 * least
+
+
 def test_a_model_without_a_fit_says_so():
     model = pets.EnsembleModel(MotorPole().info, pets.Settings(**QUICK), 0)
     with pytest.raises(DataError, match="nothing was fitted"):
@@ -105,10 +129,10 @@ def test_a_file_of_other_settings_is_not_taken(tmp_path):
         run_experiment(*arguments)
 
 
-def test_the_command_takes_settings(tmp_path):
+def test_the_command_takes_settings_however_often_they_are_given(tmp_path):
     file = tmp_path / "result.json"
     command = ["learn", "--method", "pets", "--task", "cartpole_swingup", "--episodes", "1", "--quiet"]
-    assert main([*command, "--json", str(file), "--set", "networks=2", "members=resampled"]) == 1
+    assert main([*command, "--json", str(file), "--set", "networks=2", "--set", "members=resampled"]) == 1
     assert json.loads(file.read_text())["settings"] == {"networks": 2, "members": "resampled"}
 
 
