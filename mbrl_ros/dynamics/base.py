@@ -42,14 +42,12 @@ class Prediction:
     """What the model predicts of `transition` before it learns from it.
 
     innovation: its error and NIS, with covariance (inflation + rho) Sigma; rho: the noise over Sigma that the uncertain
-    time of the command adds; regressors (D,) and y (n,) are what is learned from.
+    time of the command adds.
     """
 
     transition: Transition
     innovation: Innovation
     rho: float
-    regressors: Array
-    y: Array
 
 
 class TransitionObserver(Protocol):

@@ -12,8 +12,11 @@ from ..exceptions import CompileError
 from ..types import Array
 from .posterior import FARTHEST_CENTER, NOISE_FLOOR, RegressionPosterior
 
-POSTERIOR_NUMBERS = ("forgetting", "noise_forgetting", "floor", "far", "bias", "count", "inflation", "nis", "weight")
+POSTERIOR_NUMBERS = ("forgetting", "noise_forgetting", "floor", "far", "bias", "nis", "weight")
 POSTERIOR_ARRAYS = (
+    "count",
+    "squares",
+    "inflation",
     "S",
     "C",
     "scatter",
@@ -34,7 +37,7 @@ POSTERIOR_ARRAYS = (
 
 
 class _Structure(ctypes.Structure):
-    """Mirrors `struct Posterior` of posterior.cpp."""
+    """Mirrors `struct Posterior` of posterior.h."""
 
     D: int
     n: int
@@ -42,8 +45,6 @@ class _Structure(ctypes.Structure):
     floor: float
     far: float
     bias: float
-    count: float
-    inflation: float
     nis: float
     forgetting: float
     weight: float
@@ -57,7 +58,11 @@ class _Structure(ctypes.Structure):
 @functools.lru_cache(maxsize=1)
 def library() -> ctypes.PyDLL | None:
     """Load the compiled functions; None where that fails, and the log has the reason."""
-    return load_library("posterior", sources_of(__package__, "posterior.cpp", "cholesky.h"))
+    functions = load_library("posterior", sources_of(__package__, "posterior.cpp", "posterior.h"))
+    if functions is not None:
+        functions.posterior_work_size.argtypes = [ctypes.c_longlong, ctypes.c_longlong]
+        functions.posterior_work_size.restype = ctypes.c_longlong
+    return functions
 
 
 class CompiledPosterior(RegressionPosterior):
@@ -77,9 +82,10 @@ class CompiledPosterior(RegressionPosterior):
             raise CompileError("posterior.cpp could not be compiled; the log has the reason")
         D, n = np.size(precision), np.size(noise_std)
         self._regressors, self._y, self._phi = np.zeros(D), np.zeros(n), np.zeros(D)
-        self._work = np.zeros(n * n + n + D)
+        self._work = np.zeros(functions.posterior_work_size(D, n))
         self._functions, self._state = functions, _Structure()
-        self._address = ctypes.c_void_p(ctypes.addressof(self._state))
+        self.address = ctypes.addressof(self._state)  # of the structure
+        self._address = ctypes.c_void_p(self.address)
         super().__init__(
             precision, noise_std, noise_count=noise_count, noise_forgetting=noise_forgetting, noise_bias=noise_bias
         )
@@ -93,6 +99,9 @@ class CompiledPosterior(RegressionPosterior):
     def _share_arrays(self) -> None:
         """Tell the compiled code where the arrays are."""
         arrays = dict(
+            count=self._numbers[:1],
+            squares=self._numbers[1:2],
+            inflation=self._numbers[2:],
             S=self.S,
             C=self.C,
             scatter=self._scatter,
@@ -125,9 +134,7 @@ class CompiledPosterior(RegressionPosterior):
     def predict(self, regressors: Array, y: Array) -> float:
         """See `RegressionPosterior`."""
         self._regressors[:], self._y[:] = regressors, y
-        self._state.count = self.count
         self._functions.posterior_predict(self._address)
-        self.inflation = self._state.inflation
         return self._state.nis
 
     def add(self, regressors: Array, y: Array, forgetting: float, weight: float = 1.0) -> None:
@@ -136,13 +143,14 @@ class CompiledPosterior(RegressionPosterior):
         self._state.forgetting, self._state.weight = forgetting, weight
         self._functions.posterior_add(self._address)
 
+    def weigh(self, forgetting: float, weight: float) -> None:
+        """Take these for what the compiled code adds itself; see `add`."""
+        self._state.forgetting, self._state.weight = forgetting, weight
+
     def add_innovation(self, weight: float = 1.0) -> None:
         """See `RegressionPosterior`."""
-        self._state.count, self._state.inflation, self._state.weight = self.count, self.inflation, weight
+        self._state.weight = weight
         self._functions.posterior_add_innovation(self._address)
-        self.count = self._state.count
-        keep = self._noise_forgetting**weight
-        self.squares = keep * keep * self.squares + weight * weight
 
 
 def make_posterior(

@@ -1,12 +1,18 @@
 // The formulas of local_model.py and state_equations.py in loops over small row-major matrices.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
+#include "posterior.h"
+
 struct Model {
   long long n, m, stages, servo, offset_only, linear, regressors;  // servo: where x_s begins in x, -1 for efforts
-  double half, scale, rho;
-  const double *known_F, *step, *u_scale, *W, *center, *noise, *G, *mean, *jacobian, *Z, *now, *neighbors;
-  double *F, *f, *Sigma, *gain, *expected;
+  long long timed, kept, finite;  // whether rho is asked for, W stays, and all that was compared is finite
+  double half, scale, rho, nis, noise_std, least_noise, most_noise, share;
+  const double *known_F, *step, *u_scale, *W, *center, *noise, *G, *jacobian, *Z, *now, *neighbors, *after, *slope,
+      *offset, *belief;
+  double *mean, *F, *f, *Sigma, *gain, *expected, *covariance, *variances;
+  Posterior* posterior;
 };
 
 // adds what is learned to the rows of qd' and q' of stage t
@@ -77,6 +83,35 @@ static void covariance(const Model* p) {
     }
 }
 
+// [q; qd; v / u_scale; 1] of `now`; its last entry is kept where it is
+static void write_regressors(const Model* p, double* phi) {
+  const long long n = p->n;
+  if (p->offset_only) return;
+  std::memcpy(phi, p->now, sizeof(double) * 2 * n);
+  for (long long c = 0; c < n; c++)
+    phi[2 * n + c] = (p->now[2 * n + c] - (p->servo < 0 ? 0.0 : p->now[p->servo + c])) / p->u_scale[c];
+}
+
+// delta of a linear prior at `now`, its slope being that of `slope`
+static void write_mean(const Model* p, double* mean) {
+  const long long n = p->n;
+  for (long long i = 0; i < n; i++) {
+    mean[i] = p->offset[i];
+    for (long long c = 0; c < 3 * n; c++) mean[i] += p->slope[i * 3 * n + c] * p->now[c];
+  }
+}
+
+static double median_variance(const Model* p) {
+  const long long n = p->n;
+  double* sorted = p->variances;
+  for (long long i = 0; i < n; i++) {
+    long long k = i;
+    for (; k > 0 && sorted[k - 1] > p->noise[i * (n + 1)]; k--) sorted[k] = sorted[k - 1];
+    sorted[k] = p->noise[i * (n + 1)];
+  }
+  return sorted[n / 2];
+}
+
 extern "C" {
 
 void model_combine(Model* p) {
@@ -89,19 +124,67 @@ void model_combine(Model* p) {
   covariance(p);
 }
 
-// rho of `neighbors` (2, n) about the command at the beginning of `now`, with the input gain in `gain`
+// rho of `neighbors` (2, n) about the command at the end of `now`, with the input gain in `gain`
 void model_timing_noise(Model* p) {
   const long long n = p->n;
+  const double* u = p->now + 2 * n;
   double largest = -INFINITY;
   for (long long i = 0; i < n; i++) {
     double before = 0.0, after = 0.0;
     for (long long c = 0; c < n; c++) {
-      before += p->gain[i * n + c] * (p->neighbors[c] - p->now[c]);
-      after += p->gain[i * n + c] * (p->neighbors[n + c] - p->now[c]);
+      before += p->gain[i * n + c] * (p->neighbors[c] - u[c]);
+      after += p->gain[i * n + c] * (p->neighbors[n + c] - u[c]);
     }
     const double share = 0.5 * (before * before + after * after) / p->noise[i * (n + 1)];
     if (largest == largest && !(share <= largest)) largest = share;  // NaN stays
   }
   p->rho = p->scale * largest;
+}
+// LocalModel.compare with a linear prior: what was to be learned in the period that began at `now` and ended with the
+// velocities `after`
+void model_compare(Model* p) {
+  Posterior* posterior = p->posterior;
+  const long long n = p->n, D = p->regressors;
+  double *y = posterior->y, sum = 0.0;
+  write_mean(p, y);
+  for (long long i = 0; i < n; i++) y[i] = p->after[i] - p->now[n + i] - y[i];
+  write_regressors(p, posterior->regressors);
+  posterior->regressors[D - 1] = 1.0;
+  posterior_predict(posterior);
+  p->rho = 0.0;
+  if (p->timed) model_timing_noise(p);
+  const double inflation = *posterior->inflation, noise = inflation + p->rho;
+  p->nis = posterior->nis * (inflation / noise);
+  for (long long i = 0; i < n * n; i++) p->covariance[i] = noise * p->noise[i];
+  for (long long i = 0; i < D; i++) sum += posterior->regressors[i];
+  for (long long i = 0; i < n; i++) sum += y[i];
+  p->finite = std::isfinite(sum + p->rho);
+}
+
+// LocalModel.learn, of what was compared last
+void model_learn(Model* p) {
+  Posterior* posterior = p->posterior;
+  const double seen = median_variance(p) / (p->noise_std * p->noise_std);
+  const double strength = std::min(std::max(seen, p->least_noise), p->most_noise) * p->share;
+  posterior_add(posterior);
+  for (long long i = 0; i < p->regressors; i++) posterior->precision[i] = p->belief[i] * strength;
+  posterior_add_innovation(posterior);
+}
+
+// LocalModel.about with a linear prior: the dynamics about `now`, by what was learned; returns whether that has failed
+int model_about(Model* p) {
+  int failed = 0;
+  if (!p->kept) {
+    write_regressors(p, p->posterior->center);
+    failed = posterior_condition(p->posterior);
+  }
+  if (failed) return failed;
+  Model about = *p;
+  about.stages = about.linear = 1;
+  about.jacobian = p->slope;
+  about.Z = p->now;
+  write_mean(p, about.mean);
+  model_combine(&about);
+  return 0;
 }
 }

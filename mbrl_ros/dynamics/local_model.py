@@ -9,46 +9,174 @@ about their center c (online.py; v = u for an effort, u - x_s for a servo whose 
 make qd' = qd + A_t [q; qd; u] + b_t, from which the rest of the state follows (state_equations.py). Where only an
 offset is learned W is w_1 alone. At the present [x; u] = z the change delta(z_0) + w_1 + J_0 (z - z_0) is expected.
 
-`LocalModel` is the specification, local_model.cpp the same in compiled code.
+A tick compares the last period with the model (`compare`), learns from it (`learn`) and states the model anew about
+the present state (`about`). `LocalModel` is the specification; compiled_model.py makes each of them one call of
+compiled code.
 """
 
 from __future__ import annotations
 
-import ctypes
-import functools
+import math
+from typing import NamedTuple
 
 import numpy as np
 
-from ..codegen.compiler import load_library, sources_of
-from ..types import Array, Gain, LinearGaussianDynamics
+from ..types import Array, CommandVector, Gain, LinearGaussianDynamics
 from .posterior import RegressionPosterior
+from .priors.base import Prior
 from .state_equations import StateEquations
 
-MODEL_INTEGERS = ("n", "m", "stages", "servo", "offset_only", "linear", "regressors")
-MODEL_NUMBERS = ("half", "scale", "rho")
-MODEL_INPUTS = ("known_F", "step", "u_scale", "W", "center", "noise", "G", "mean", "jacobian", "Z", "now", "neighbors")
-MODEL_RESULTS = ("F", "f", "Sigma", "gain", "expected")
+# The prior weighs (noise / spread)^2 for the noise that is seen, within this range of the believed
+# variance: with too little weight noise is taken for motion, with too much nothing is learned.
+NOISE_RANGE = (0.1, 30.0)
+
+
+class Timing(NamedTuple):
+    """What tells the noise of a command whose time is uncertain.
+
+    neighbors (2, n): the commands one period earlier and later; gain (n, n): B; scale: (sigma_d / dt)^2.
+    """
+
+    neighbors: Array
+    gain: Gain
+    scale: float
+
+
+class Comparison(NamedTuple):
+    """What the model says to one period.
+
+    error (n,) and covariance (n, n) = (inflation + rho) Sigma: what was wrong with the prediction, and what was to be
+    expected of that; rho: of the uncertain time; finite: whether all that is to be learned from is.
+    """
+
+    error: Array
+    covariance: Array
+    nis: float
+    rho: float
+    finite: bool
 
 
 class LocalModel:
     """The dynamics about the present state, by the formulas above.
 
-    u_scale (n,); servo: the slice of x that is x_s, None for efforts; offset_only: see above. gain (n, n) is
-    d qd' / d u and expected (n,) the change of the velocities that is expected, both of the last `combine`.
+    prior: delta; u_scale (n,); servo: the slice of x that is x_s, None for efforts; offset_only: see above. gain (n, n)
+    is d qd' / d u and expected (n,) the change of the velocities that is expected, both of the last `combine`; failed:
+    whether the last `about` could not be computed from the evidence, which was forgotten then.
     """
 
     def __init__(
         self,
         equations: StateEquations,
         posterior: RegressionPosterior,
+        prior: Prior,
         u_scale: Array,
         servo: slice | None,
         offset_only: bool,
     ):
-        self._equations, self._posterior = equations, posterior
+        self._equations, self._posterior, self._prior = equations, posterior, prior
         self._u_scale, self._servo, self._offset_only = u_scale, servo, offset_only
         self.gain: Gain = np.zeros((equations.n, equations.n))
         self.expected: Array = np.zeros(equations.n)
+        self.failed = False
+        self._regressors, self._y = np.ones(posterior.size), np.zeros(equations.n)  # of the last `compare`
+
+    def take_prior(self) -> None:
+        """Take note that the prior has moved."""
+
+    def regressors(self, x: Array, u: CommandVector) -> Array:
+        """Return [q; qd; v / u_scale; 1] at x (2n,), u (n,); where only an offset is learned, [1]."""
+        if self._offset_only:
+            return np.ones(1)
+        regressors = np.empty(self._posterior.size)
+        regressors[: x.size], regressors[-1] = x, 1.0
+        v = u if self._servo is None else u - x[self._servo]
+        np.divide(v, self._u_scale, out=regressors[x.size : -1])
+        return regressors
+
+    def compare(self, x: Array, u: CommandVector, after: Array, timing: Timing | None = None) -> Comparison:
+        """Compare one period with the model.
+
+        Parameters
+        ----------
+        x, u
+            The joints' state (2n,) at its beginning, and the command (n,) in effect.
+        after
+            The velocities (n,) at its end.
+        timing
+            None: the command was in effect exactly then.
+        """
+        posterior, n = self._posterior, self._equations.n
+        y = self._y = after - x[n:] - self._prior.mean(x, u)
+        regressors = self._regressors = self.regressors(x, u)
+        nis, rho = posterior.predict(regressors, y), 0.0
+        if timing is not None:
+            rho = self.timing_noise(timing.neighbors, u, timing.gain, timing.scale)
+            nis *= posterior.inflation / (posterior.inflation + rho)
+        finite = math.isfinite(sum(regressors.tolist()) + sum(y.tolist()) + rho)
+        covariance = (posterior.inflation + rho) * posterior.Sigma
+        return Comparison(posterior.error.copy(), covariance, nis, rho, finite)
+
+    def learn(self, forgetting: float, weight: float, precision: Array, noise: float, share: float) -> None:
+        """Learn from what was compared last.
+
+        Parameters
+        ----------
+        forgetting, weight
+            Of the evidence and of this sample.
+        precision
+            The coefficients' (D,) in units of the believed noise.
+        noise
+            The latter's standard deviation [rad/s].
+        share
+            Factor on the precision.
+        """
+        posterior = self._posterior
+        posterior.add(self._regressors, self._y, forgetting, weight)
+        seen = sorted(posterior.variance.tolist())[self._equations.n // 2] / noise**2
+        strength = min(max(seen, NOISE_RANGE[0]), NOISE_RANGE[1])
+        np.multiply(precision, strength * share, out=posterior.precision)
+        posterior.add_innovation(weight)
+
+    def learn_noise(self, weight: float) -> None:
+        """Learn from what was compared last how large the noise is, and nothing else."""
+        self._posterior.add_innovation(weight)
+
+    def about(
+        self,
+        x: Array,
+        u: CommandVector,
+        G: Gain,
+        along: tuple[Array, Array] | None = None,
+        *,
+        kept: bool = False,
+    ) -> LinearGaussianDynamics:
+        """Return the dynamics about x (2n,), u (n,).
+
+        Parameters
+        ----------
+        x, u
+            The present joints' state and command.
+        G
+            The image Jacobian (m, n).
+        along
+            X (T, 2n), U (T, n), along which a prior that is not linear is linearized; None: at x, u alone.
+        kept
+            Leave the coefficients as they are.
+        """
+        posterior = self._posterior
+        if not kept:
+            posterior.condition(self.regressors(x, u)[:-1])
+        self.failed = posterior.failed
+        if self.failed:  # the evidence is of no use; with the prior alone it goes on
+            posterior.reset()
+            posterior.condition(self.regressors(x, u)[:-1])
+        now = np.concatenate((x, u))
+        if along is None or self._prior.linear:
+            X, U, Z = x[None], u[None], now[None]
+        else:
+            (X, U), Z = along, np.concatenate(along, axis=1)
+        mean, jacobian = self._prior.linearize(X, U)
+        return self.combine(mean, jacobian, Z, now, G, linear=self._prior.linear)
 
     def combine(
         self, mean: Array, jacobian: Gain, Z: Array, now: Array, G: Gain, *, linear: bool
@@ -98,107 +226,3 @@ class LocalModel:
         change = gain @ (neighbors - u).T
         D = 0.5 * np.add.reduce(change * change, axis=1)
         return float(scale * np.maximum.reduce(D / self._posterior.variance))
-
-
-class _Structure(ctypes.Structure):
-    """Mirrors `struct Model` of local_model.cpp."""
-
-    stages: int
-    linear: int
-    scale: float
-    rho: float
-    _fields_ = (
-        [(name, ctypes.c_longlong) for name in MODEL_INTEGERS]
-        + [(name, ctypes.c_double) for name in MODEL_NUMBERS]
-        + [(name, ctypes.c_void_p) for name in MODEL_INPUTS + MODEL_RESULTS]
-    )
-
-
-@functools.lru_cache(maxsize=1)
-def library() -> ctypes.PyDLL | None:
-    """Load the compiled functions; None where that fails, and the log has the reason."""
-    return load_library("local_model", sources_of(__package__, "local_model.cpp"))
-
-
-class CompiledLocalModel(LocalModel):
-    """The same in compiled code, which works on the arrays of the posterior and of the equations in place."""
-
-    def __init__(
-        self,
-        functions: ctypes.PyDLL,
-        equations: StateEquations,
-        posterior: RegressionPosterior,
-        u_scale: Array,
-        servo: slice | None,
-        offset_only: bool,
-    ):
-        super().__init__(equations, posterior, u_scale, servo, offset_only)
-        self._combine, self._timing_noise = functions.model_combine, functions.model_timing_noise
-        self._state, n = _Structure(), equations.n
-        self._address = ctypes.c_void_p(ctypes.addressof(self._state))
-        self._now, self._neighbors, self._gain = np.zeros(3 * n), np.zeros((2, n)), np.zeros((n, n))
-        self._expected, self._G = np.zeros(n), np.zeros((equations.m, n))
-        self._Sigma = np.zeros((1, equations.nx, equations.nx))
-        self._by_stage: dict[str, Array] = {}  # the arrays whose leading length is that of the horizon
-        self._fixed = dict(
-            known_F=equations.known_F,
-            step=equations.step,
-            u_scale=np.ascontiguousarray(u_scale, dtype=np.float64),
-            W=posterior.W,
-            center=posterior.center,
-            noise=posterior.Sigma,
-            G=self._G,
-            now=self._now,
-            neighbors=self._neighbors,
-            Sigma=self._Sigma,
-            gain=self._gain,
-            expected=self._expected,
-        )
-        state = self._state
-        state.n, state.m, state.regressors = n, equations.m, posterior.size
-        state.servo, state.offset_only = -1 if servo is None else servo.start, offset_only
-        state.half = equations.half
-        self._point_to(self._fixed)
-
-    def _point_to(self, arrays: dict[str, Array]) -> None:
-        for name, array in arrays.items():
-            setattr(self._state, name, array.ctypes.data)
-
-    def _allocate(self, stages: int) -> None:
-        """Make the arrays of a horizon of `stages`."""
-        n, nx = self._equations.n, self._equations.nx
-        sizes = dict(mean=(n,), jacobian=(n, 3 * n), Z=(3 * n,), F=(nx, nx + n), f=(nx,))
-        self._by_stage = {name: np.zeros((stages, *size)) for name, size in sizes.items()}
-        self._state.stages = stages
-        self._point_to(self._by_stage)
-
-    def combine(
-        self, mean: Array, jacobian: Gain, Z: Array, now: Array, G: Gain, *, linear: bool
-    ) -> LinearGaussianDynamics:
-        """See `LocalModel`."""
-        if self._state.stages != len(mean):
-            self._allocate(len(mean))
-        arrays = self._by_stage
-        arrays["mean"][:], arrays["jacobian"][:], arrays["Z"][:], self._now[:] = mean, jacobian, Z, now
-        if self._G.size:
-            self._G[:] = G
-        self._state.linear = linear
-        self._combine(self._address)
-        self.gain, self.expected = self._gain.copy(), self._expected.copy()
-        return LinearGaussianDynamics(arrays["F"].copy(), arrays["f"].copy(), self._Sigma.copy())
-
-    def timing_noise(self, neighbors: Array, u: Array, gain: Gain, scale: float) -> float:
-        """See `LocalModel`."""
-        self._neighbors[:], self._now[: u.size], self._gain[:], self._state.scale = neighbors, u, gain, scale
-        self._timing_noise(self._address)
-        return self._state.rho
-
-
-def make_local_model(
-    equations: StateEquations, posterior: RegressionPosterior, u_scale: Array, servo: slice | None, offset_only: bool
-) -> LocalModel:
-    """Make a local model, compiled where it can be; see `LocalModel`."""
-    functions = library()
-    if functions is None:
-        return LocalModel(equations, posterior, u_scale, servo, offset_only)
-    return CompiledLocalModel(functions, equations, posterior, u_scale, servo, offset_only)

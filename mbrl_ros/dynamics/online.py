@@ -36,18 +36,16 @@ from ..exceptions import ShapeError
 from ..robots import Robot
 from ..types import Array, LinearGaussianDynamics, Transition
 from .base import Innovation, Prediction, TransitionObserver
+from .compiled_model import make_local_model
 from .compiled_posterior import make_posterior
 from .consistency import Consistency, NisBound
 from .image_jacobian import FeatureMotion
-from .local_model import make_local_model
+from .local_model import Timing
 from .outliers import TailWeights, noise_bias
 from .priors.base import Prior
 from .priors.nonlinear_model import NonlinearModel, of_prior
 from .state_equations import StateEquations
 
-# The prior weighs (noise / spread)^2 for the noise that is seen, within this range of the believed
-# variance: with too little weight noise is taken for motion, with too much nothing is learned.
-NOISE_RANGE = (0.1, 30.0)
 REST_SAMPLES = 10.0
 CERTAIN = 1e20  # precision of a coefficient that is known: 1 + 1/CERTAIN = 1
 
@@ -71,7 +69,7 @@ class OnlineDynamics:
         self.settings, self.prior, self.dt = settings, prior, dt
         self.consistency, self.consistency_settings = Consistency(), consistency or ConsistencySettings()
         self.n = n = len(robot.joints)
-        self._u_scale, self._servo = robot.command_scale, robot.servo
+        self._u_scale = robot.command_scale
         self.features = FeatureMotion(n, features or FeatureSettings())
         self.m = self.features.m
         self.nx, self.nu = 2 * (n + self.m), n
@@ -86,6 +84,7 @@ class OnlineDynamics:
             noise_bias=noise_bias(n, settings.tails),
         )
         self._tails, self._stopped = TailWeights(n, settings.tails), False
+        self._finite = True  # whether all that was predicted last is
         g = min(settings.noise_forgetting, 0.9999)
         self._nis_bound = NisBound(n, max(2.0 * n, self.posterior.noise_dof, (1.0 + g) / (1.0 - g)))
         self.nis_bound: float = self._nis_bound.highest
@@ -95,7 +94,9 @@ class OnlineDynamics:
         self._input_gain: Array | None = None
         self._expectation = np.zeros(n), np.zeros(n)  # of the velocity change, and the command at which
         self._equations = StateEquations(n, self.m, dt)
-        self._local = make_local_model(self._equations, self.posterior, self._u_scale, self._servo, self._offset_only)
+        self._local = make_local_model(
+            self._equations, self.posterior, prior, robot.command_scale, robot.servo, self._offset_only
+        )
         self._model: NonlinearModel | None = None
         # a servo that is where it was commanded after one period is planned with to and fro by the wrong rule; where
         # efforts move an arm, the noise of differences outweighs what the right one gains
@@ -106,6 +107,7 @@ class OnlineDynamics:
         self.prior.reset()
         if q is not None:
             self.prior.move_to(q)
+        self._local.take_prior()
         self._precision = self._precision_of(self.prior.spread)
         self.posterior.precision[:] = self._precision
         self.posterior.reset()
@@ -121,12 +123,14 @@ class OnlineDynamics:
         """
         if self._known:
             self.prior.move_to(q)
+            self._local.take_prior()
         if self._offset_only or self._stopped:
             return
         if reliable and self._input_gain is not None:
             self.prior.learn_gain(q, self._input_gain)
         change = self.prior.move_to(q)
         if change is not None:
+            self._local.take_prior()
             self._precision = self._precision_of(self.prior.spread)
             self.posterior.rebase(self._command_rows, change * self._u_scale)
             self.posterior.condition(self.posterior.center)
@@ -185,32 +189,23 @@ class OnlineDynamics:
         """Compare one transition with the model; see `Estimator`."""
         if not transition.x.shape == transition.x_next.shape == (self.nx,) or transition.u.shape != (self.nu,):
             raise _wrong_shape(transition, self.nx, self.nu)
-        n, x, u = self.n, transition.x[: 2 * self.n], transition.u
-        y = transition.x_next[n : 2 * n] - x[n:] - self.prior.mean(x, u)
-        regressors = self.regressors(x, u)
-        posterior = self.posterior
-        nis, rho = posterior.predict(regressors, y), 0.0
+        n, timing = self.n, None
         if timing_std > 0.0 and neighbors is not None:
-            rho = self._local.timing_noise(neighbors, u, self.input_gain, (timing_std / self.dt) ** 2)
-            nis *= posterior.inflation / (posterior.inflation + rho)
-        self.nis_bound = self._nis_bound.at(posterior.noise_dof)
-        return Prediction(
-            transition,
-            Innovation(posterior.error.copy(), (posterior.inflation + rho) * posterior.Sigma, nis, self.nis_bound),
-            rho,
-            regressors,
-            y,
+            timing = Timing(neighbors, self.input_gain, (timing_std / self.dt) ** 2)
+        error, covariance, nis, rho, self._finite = self._local.compare(
+            transition.x[: 2 * n], transition.u, transition.x_next[n : 2 * n], timing
         )
+        self.nis_bound = self._nis_bound.at(self.posterior.noise_dof)
+        return Prediction(transition, Innovation(error, covariance, nis, self.nis_bound), rho)
 
     def learn(self, prediction: Prediction) -> Innovation:
         """Learn from what was predicted last, if all of it is finite; return its innovation."""
-        if not math.isfinite(sum(prediction.regressors.tolist()) + sum(prediction.y.tolist()) + prediction.rho):
+        if not self._finite:
             self.consistency = self.consistency.after(math.nan, self.nis_bound, self.dt, self.consistency_settings)
             return prediction.innovation
         transition, nis = prediction.transition, prediction.innovation.nis
         weight = self._tails.weight(nis, self.nis_bound, self.posterior.whitened, self.consistency.ratio)
         weight /= 1.0 + prediction.rho
-        n, x, u = self.n, transition.x[: 2 * self.n], transition.u
         self.consistency = self.consistency.after(nis, self.nis_bound, self.dt, self.consistency_settings)
         if self._positions:
             self._equations.add(transition.x, transition.x_next)
@@ -224,33 +219,22 @@ class OnlineDynamics:
         self._stopped = self._known or self.settings.estimator == "frozen" and learned_enough
         if not self._stopped:
             forgetting = self.consistency.forgetting(self.settings.forgetting, self.settings.surprise_forgetting)
-            self.posterior.add(prediction.regressors, prediction.y, forgetting, weight)
-            seen = sorted(self.posterior.variance.tolist())[n // 2] / self.settings.noise**2
-            strength = min(max(seen, NOISE_RANGE[0]), NOISE_RANGE[1])
-            strength *= self.consistency.prior_weight(self.consistency_settings)
-            spread = self.prior.spread_at(x, u)
+            spread = self.prior.spread_at(transition.x[: 2 * self.n], transition.u)
             precision = self._precision if spread is self.prior.spread else self._precision_of(spread)
-            np.multiply(precision, strength, out=self.posterior.precision)
-        self.posterior.add_innovation(weight)  # also where nothing else is learned: the noise it reports stays right
+            share = self.consistency.prior_weight(self.consistency_settings)
+            self._local.learn(forgetting, weight, precision, self.settings.noise, share)
+        else:
+            self._local.learn_noise(weight)  # the noise it reports stays right
         return prediction.innovation
 
     def fit(self, x: Array, u: Array, X: Array | None = None, U: Array | None = None) -> LinearGaussianDynamics:
         """Return the model about (x (nx,), u (nu,)); a nonlinear prior is linearized along X (H, nx), U (H, nu)."""
-        n, joints = self.n, x[: 2 * self.n]
+        n, along = self.n, None
+        if X is not None and U is not None:
+            along = X[:, : 2 * n], U
         # a frozen model stays the affine map it was: about a new center the prior would enter again
-        if not self._stopped:
-            self.posterior.condition(self._center(joints, u))
-        self.failed = self.posterior.failed
-        if self.failed:  # the evidence is of no use; with the prior alone it goes on
-            self.posterior.reset()
-            self.posterior.condition(self._center(joints, u))
-        now, linear = np.concatenate((joints, u)), self.prior.linear
-        if linear or X is None or U is None:
-            X, U, Z = joints[None], u[None], now[None]
-        else:
-            X, Z = X[:, : 2 * n], np.concatenate((X[:, : 2 * n], U), axis=1)
-        mean, jacobian = self.prior.linearize(X, U)
-        dynamics = self._local.combine(mean, jacobian, Z, now, self.features.G, linear=linear)
+        dynamics = self._local.about(x[: 2 * n], u, self.features.G, along, kept=self._stopped)
+        self.failed = self._local.failed
         self._input_gain, self._expectation = self._local.gain, (self._local.expected, u)
         return dynamics
 
@@ -275,16 +259,7 @@ class OnlineDynamics:
 
     def regressors(self, x: Array, u: Array) -> Array:
         """Return [q; qd; v / u_scale; 1], v = u for an effort, u - qd or u - q for a servo, which rests where v = 0."""
-        if self._offset_only:
-            return np.ones(1)
-        regressors = np.empty(self.posterior.size)
-        regressors[: x.size], regressors[-1] = x, 1.0
-        v = u if self._servo is None else u - x[self._servo]
-        np.divide(v, self._u_scale, out=regressors[x.size : -1])
-        return regressors
-
-    def _center(self, x: Array, u: Array) -> Array:
-        return self.regressors(x, u)[:-1]
+        return self._local.regressors(x, u)
 
 
 def _wrong_shape(transition: Transition, nx: int, nu: int) -> ShapeError:

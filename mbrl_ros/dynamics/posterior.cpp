@@ -1,18 +1,26 @@
 // The posterior of posterior.py in loops over small row-major matrices: what costs there is the number of calls, not
-// of operations. Same formulas, same order; D regressors with the constant last, n outputs.
+// of operations. Same formulas, sums in the same order; D regressors with the constant last, n outputs. Of the rows of a
+// factor and of W several entries are worked on at once; what lies beyond the end of a row is worked on and not used.
+#include "posterior.h"
+
 #include <cmath>
+#include <cstring>
 
-#include "cholesky.h"
+constexpr long long LANE = 4;  // entries of a row that are worked on at once
+typedef double Lane __attribute__((vector_size(8 * LANE)));
 
-struct Posterior {
-  long long D, n;
-  double forgetting, noise_forgetting, floor, far, bias, count, inflation, nis, weight;
-  double *S, *C, *scatter, *noise_prior, *precision, *origin, *center, *W, *L, *regressors, *y, *phi, *error, *whitened,
-      *Sigma, *work;
-};
+static Lane load(const double* a) {
+  Lane lane;
+  std::memcpy(&lane, a, sizeof lane);
+  return lane;
+}
+
+static void store(double* a, Lane lane) { std::memcpy(a, &lane, sizeof lane); }
+
+static long long padded(long long size) { return (size + LANE - 1) / LANE * LANE; }
 
 // L^-1 b in place; returns its squared length
-static double forward(const double* L, long long N, double* b) {
+static double forward(const double* __restrict L, long long N, double* __restrict b) {
   double length = 0.0;
   for (long long i = 0; i < N; i++) {
     double s = b[i];
@@ -21,6 +29,40 @@ static double forward(const double* L, long long N, double* b) {
     length += b[i] * b[i];
   }
   return length;
+}
+
+// upper factor U, A = U^T U, of the upper triangle of A (N, N) in rows of `row` entries, in place, row by row:
+// U_ik = (A_ik - sum_j<i U_ji U_jk) / U_ii; false where A is not positive definite
+static bool factorize(double* A, long long N, long long row) {
+  for (long long i = 0; i < N; i++) {
+    double* own = A + i * row;
+    for (long long k = i / LANE * LANE; k < N; k += LANE) {
+      Lane sum = load(own + k);
+      for (long long j = 0; j < i; j++) sum -= A[j * row + i] * load(A + j * row + k);
+      store(own + k, sum);
+    }
+    if (!(own[i] > 0.0)) return false;
+    const double diagonal = std::sqrt(own[i]);
+    for (long long k = i + 1; k < N; k++) own[k] /= diagonal;
+    own[i] = diagonal;
+  }
+  return true;
+}
+
+// (U^T U)^-1 B in place for B (N, .) in rows of `columns` entries, a multiple of LANE; L (N, N) is U^T
+static void solve(const double* U, const double* L, long long N, long long row, double* B, long long columns) {
+  for (long long k = 0; k < columns; k += LANE) {
+    for (long long i = 0; i < N; i++) {
+      Lane sum = load(B + i * columns + k);
+      for (long long j = 0; j < i; j++) sum -= L[i * N + j] * load(B + j * columns + k);
+      store(B + i * columns + k, sum / L[i * N + i]);
+    }
+    for (long long i = N - 1; i >= 0; i--) {
+      Lane sum = load(B + i * columns + k);
+      for (long long j = N - 1; j > i; j--) sum -= U[i * row + j] * load(B + j * columns + k);
+      store(B + i * columns + k, sum / U[i * row + i]);
+    }
+  }
 }
 
 // the evidence stated about `center` instead of the origin before: S <- T S T^T, C <- T C with T = [[I, -c], [0, 1]]
@@ -37,74 +79,86 @@ static void move_origin(Posterior* p) {
   for (long long i = 0; i < D - 1; i++) p->origin[i] = p->center[i];
 }
 
+// the upper factor of T S T^T + Lambda with T = [[I, -c], [0, 1]], with a little more on the diagonal if that has none
+static bool factorize_about(const Posterior* p, const double* c, double* U, long long row) {
+  const long long D = p->D;
+  const double* last = p->S + (D - 1) * D;
+  for (int attempt = 0; attempt < 2; attempt++) {
+    double trace = 0.0;
+    for (long long i = 0; i < D; i++) {
+      const double *S = p->S + i * D, corner = S[D - 1] - c[i] * last[D - 1];
+      double* __restrict own = U + i * row;
+      for (long long j = i; j < D; j++) own[j] = S[j] - c[i] * last[j] - c[j] * corner;
+      trace += (own[i] += p->precision[i]);
+    }
+    if (attempt) for (long long i = 0; i < D; i++) U[i * row + i] += 1e-9 * trace / D;
+    if (factorize(U, D, row)) return true;
+  }
+  return false;
+}
+
 extern "C" {
+
+// how many numbers `work` needs room for
+long long posterior_work_size(long long D, long long n) { return D * (1 + padded(D) + padded(n)) + n * padded(n); }
 
 // W about `center`: 0, or 1 where the factorization failed even with a little more on the diagonal
 int posterior_condition(Posterior* p) {
-  const long long D = p->D, n = p->n;
-  double *L = p->L, *W = p->W;
-  double* c = p->work;  // the center about the origin
+  const long long D = p->D, n = p->n, row = padded(D), columns = padded(n);
+  double *c = p->work, *U = c + D, *B = U + D * row;  // the center about the origin
   double farthest = 0.0;
   for (long long i = 0; i < D - 1; i++) farthest = std::fmax(farthest, std::fabs(p->center[i] - p->origin[i]));
   if (farthest > p->far) move_origin(p);
   for (long long i = 0; i < D - 1; i++) c[i] = p->center[i] - p->origin[i];
-  const double *last_S = p->S + (D - 1) * D, *last_C = p->C + (D - 1) * n;
-  for (int attempt = 0; attempt < 2; attempt++) {
-    // T S T^T + Lambda with T = [[I, -c], [0, 1]]; only the lower triangle is read
-    for (long long i = 0; i < D; i++) {
-      const double ci = i < D - 1 ? c[i] : 0.0;
-      for (long long j = 0; j <= i; j++) {
-        const double cj = j < D - 1 ? c[j] : 0.0;
-        L[i * D + j] = p->S[i * D + j] - ci * last_S[j] - cj * (p->S[i * D + D - 1] - ci * last_S[D - 1]);
-      }
-    }
-    double trace = 0.0;
-    for (long long i = 0; i < D; i++) trace += (L[i * D + i] += p->precision[i]);
-    if (attempt) for (long long i = 0; i < D; i++) L[i * D + i] += 1e-9 * trace / D;
-    if (factorize(L, D)) break;
-    if (attempt) return 1;
+  c[D - 1] = 0.0;
+  if (!factorize_about(p, c, U, row)) return 1;
+  const double* last = p->C + (D - 1) * n;
+  for (long long i = 0; i < D; i++) {
+    for (long long j = 0; j <= i; j++) p->L[i * D + j] = U[j * row + i];
+    for (long long k = 0; k < n; k++) B[i * columns + k] = p->C[i * n + k] - c[i] * last[k];
   }
+  solve(U, p->L, D, row, B, columns);
   for (long long i = 0; i < D; i++)
-    for (long long k = 0; k < n; k++) W[i * n + k] = p->C[i * n + k] - (i < D - 1 ? c[i] * last_C[k] : 0.0);
-  for (long long i = 0; i < D; i++) {  // L L^T W = T C, all outputs at once
-    double* w = W + i * n;
-    for (long long j = 0; j < i; j++) for (long long k = 0; k < n; k++) w[k] -= L[i * D + j] * W[j * n + k];
-    for (long long k = 0; k < n; k++) w[k] /= L[i * D + i];
-  }
-  for (long long i = D - 1; i >= 0; i--) {
-    double* w = W + i * n;
-    for (long long k = 0; k < n; k++) w[k] /= L[i * D + i];
-    for (long long j = 0; j < i; j++) for (long long k = 0; k < n; k++) W[j * n + k] -= L[i * D + j] * w[k];
-  }
+    for (long long k = 0; k < n; k++) p->W[i * n + k] = B[i * columns + k];
   return 0;
 }
 
 // error, inflation and NIS of (regressors, y), before anything is learned from them
 void posterior_predict(Posterior* p) {
-  const long long D = p->D, n = p->n;
-  double *phi = p->phi, *work = p->work;
+  const long long D = p->D, n = p->n, row = padded(n);
+  double *phi = p->phi, *work = p->work, *factor = p->work + D, *r = p->whitened;
   for (long long i = 0; i < D - 1; i++) phi[i] = p->regressors[i] - p->center[i];
   phi[D - 1] = 1.0;
   for (long long k = 0; k < n; k++) p->error[k] = p->y[k];
   for (long long i = 0; i < D; i++) for (long long k = 0; k < n; k++) p->error[k] -= p->W[i * n + k] * phi[i];
   for (long long i = 0; i < D; i++) work[i] = phi[i];
-  p->inflation = 1.0 + forward(p->L, D, work);
-  for (long long i = 0; i < n * n; i++) work[i] = p->inflation * p->Sigma[i];
-  double* r = p->whitened;
+  const double inflation = *p->inflation = 1.0 + forward(p->L, D, work);
+  for (long long i = 0; i < n; i++)
+    for (long long j = i; j < n; j++) factor[i * row + j] = inflation * p->Sigma[i * n + j];
   for (long long k = 0; k < n; k++) r[k] = p->error[k];
-  p->nis = factorize(work, n) ? forward(work, n, r) : NAN;
+  p->nis = NAN;
+  if (!factorize(factor, n, row)) return;
+  double length = 0.0;
+  for (long long i = 0; i < n; i++) {  // the error whitened by the factor's transpose
+    for (long long j = 0; j < i; j++) r[i] -= factor[j * row + i] * r[j];
+    r[i] /= factor[i * row + i];
+    length += r[i] * r[i];
+  }
+  p->nis = length;
 }
 
 // the evidence: S <- g S + w r r^T, C <- g C + w r y^T
 void posterior_add(Posterior* p) {
   const long long D = p->D, n = p->n;
-  double* phi = p->work;  // about the origin
+  const double weight = p->weight, forgetting = p->forgetting;
+  double* __restrict phi = p->work;  // about the origin
   for (long long i = 0; i < D - 1; i++) phi[i] = p->regressors[i] - p->origin[i];
   phi[D - 1] = p->regressors[D - 1];
   for (long long i = 0; i < D; i++) {
-    const double r = p->weight * phi[i];
-    for (long long j = 0; j < D; j++) p->S[i * D + j] = p->forgetting * p->S[i * D + j] + r * phi[j];
-    for (long long k = 0; k < n; k++) p->C[i * n + k] = p->forgetting * p->C[i * n + k] + r * p->y[k];
+    const double r = weight * phi[i];
+    double *__restrict S = p->S + i * D, *__restrict C = p->C + i * n;
+    for (long long j = 0; j < D; j++) S[j] = forgetting * S[j] + r * phi[j];
+    for (long long k = 0; k < n; k++) C[k] = forgetting * C[k] + r * p->y[k];
   }
 }
 
@@ -112,10 +166,14 @@ void posterior_add(Posterior* p) {
 void posterior_add_innovation(Posterior* p) {
   const long long n = p->n;
   const double keep = std::pow(p->noise_forgetting, p->weight);
-  for (long long i = 0; i < n; i++)
-    for (long long j = 0; j < n; j++)
-      p->scatter[i * n + j] = keep * p->scatter[i * n + j] + p->weight * p->error[i] / (p->inflation * p->bias) * p->error[j];
-  p->count = keep * p->count + p->weight;
-  for (long long i = 0; i < n * n; i++) p->Sigma[i] = p->scatter[i] / p->count + p->floor * p->noise_prior[i];
+  for (long long i = 0; i < n; i++) {
+    const double e = p->weight * p->error[i] / (*p->inflation * p->bias);
+    double* __restrict scatter = p->scatter + i * n;
+    for (long long j = 0; j < n; j++) scatter[j] = keep * scatter[j] + e * p->error[j];
+  }
+  const double count = *p->count = keep * *p->count + p->weight, floor = p->floor;
+  *p->squares = keep * keep * *p->squares + p->weight * p->weight;
+  double* __restrict Sigma = p->Sigma;
+  for (long long i = 0; i < n * n; i++) Sigma[i] = p->scatter[i] / count + floor * p->noise_prior[i];
 }
 }

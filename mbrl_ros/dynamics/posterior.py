@@ -79,7 +79,7 @@ class RegressionPosterior:
         self.origin, self.whitened = np.zeros(D - 1), np.zeros(n)
         self.variance = self.Sigma.reshape(-1)[:: n + 1]  # its diagonal
         self._factor = np.zeros((D, D))
-        self.count = self.squares = self.inflation = 0.0
+        self._numbers = np.zeros(3)  # count, squares and inflation
         self.failed = False
         self.reset()
 
@@ -87,9 +87,8 @@ class RegressionPosterior:
         """Forget everything but the prior."""
         self.S[:], self.C[:], self.origin[:], self.error[:], self.whitened[:] = 0.0, 0.0, 0.0, 0.0, 0.0
         self._scatter[:] = self._noise_count * self._noise_prior
-        self.count = self.squares = self._noise_count
+        self._numbers[:] = self._noise_count, self._noise_count, 1.0
         self.Sigma[:] = (1.0 + NOISE_FLOOR) * self._noise_prior
-        self.inflation = 1.0
         self.condition(np.zeros(self.size - 1))
 
     def evidence(self) -> dict[str, Array]:
@@ -112,7 +111,7 @@ class RegressionPosterior:
         """Take up what `evidence` of another posterior of the same size returned."""
         self.S[:], self.C[:], self.origin[:] = evidence["S"], evidence["C"], evidence["origin"]
         self._scatter[:], self.precision[:] = evidence["scatter"], evidence["precision"]
-        self.count, self.squares = float(evidence["count"]), float(evidence["squares"])
+        self._numbers[:2] = evidence["count"], evidence["squares"]
         self.Sigma[:] = self._scatter / self.count + NOISE_FLOOR * self._noise_prior
         if np.abs(self.center - self.origin).max(initial=0.0) > FARTHEST_CENTER:
             self.center[:] = self.origin
@@ -156,7 +155,7 @@ class RegressionPosterior:
         """
         phi = np.append(regressors[:-1] - self.center, 1.0)
         self.error[:] = y - self.W.T @ phi
-        self.inflation = 1.0 + float(phi @ dpotrs(self._factor, phi, lower=1)[0])
+        self._numbers[2] = 1.0 + phi @ dpotrs(self._factor, phi, lower=1)[0]
         factor, info = dpotrf(self.inflation * self.Sigma, lower=1)
         self.whitened[:] = self.error if info else dtrtrs(factor, self.error, lower=1)[0]
         return math.nan if info else float(self.whitened @ self.whitened)
@@ -175,8 +174,7 @@ class RegressionPosterior:
         keep = self._noise_forgetting**weight
         self._scatter *= keep
         self._scatter += (weight * self.error / (self.inflation * self._noise_bias))[:, None] * self.error
-        self.count = keep * self.count + weight
-        self.squares = keep * keep * self.squares + weight * weight
+        self._numbers[:2] = keep * self.count + weight, keep * keep * self.squares + weight * weight
         self.Sigma[:] = self._scatter / self.count + NOISE_FLOOR * self._noise_prior
 
     def rebase(self, rows: slice, change: Array) -> None:
@@ -196,6 +194,23 @@ class RegressionPosterior:
         return inverse
 
     @property
+    def count(self) -> float:
+        """The sum of the weights of the innovations that Sigma is estimated from."""
+        return float(self._numbers[0])
+
+    @property
+    def squares(self) -> float:
+        """The sum of the squares of these weights."""
+        return float(self._numbers[1])
+
+    @property
+    def inflation(self) -> float:
+        """The variance that the last predict() expected, over that of the noise."""
+        return float(self._numbers[2])
+
+    @property
     def noise_dof(self) -> float:
         """The degrees of freedom of Sigma: the number of equally weighted observations that are worth as much."""
-        return self.count * self.count / self.squares
+        count, squares, _ = self._numbers.tolist()
+        dof: float = count * count / squares
+        return dof

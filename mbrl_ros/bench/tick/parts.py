@@ -6,7 +6,8 @@ parts within it:
 
     cycle        ControlCycle.tick without the parts below: what acted, warnings, statistics, the tick's record
     step         the controller's step without the parts below: state, delay, cost parameters, acting
-    dynamics     OnlineDynamics.predict, learn, fit without posterior, prior and features
+    dynamics     OnlineDynamics.predict, learn, fit without the next three; with a linear prior, in compiled code, also
+                 what posterior and prior do in a usual tick
     posterior    the regression: predict, add, add_innovation, condition, rebase
     prior        mean, linearize, spread_at, learn_gain, move_to
     features     the image Jacobian: add_joints, add_frame, present

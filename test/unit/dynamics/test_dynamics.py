@@ -7,7 +7,7 @@ from mbrl_ros.config.sections.dynamics import DynamicsSettings, FeatureSettings
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.dynamics import CommandHistory, FeatureMotion, RegressionPosterior, build_dynamics
 from mbrl_ros.dynamics.compiled_posterior import CompiledPosterior, library
-from mbrl_ros.dynamics.online import NOISE_RANGE
+from mbrl_ros.dynamics.local_model import NOISE_RANGE
 from mbrl_ros.robots import load_robot
 from mbrl_ros.types import FeatureFrame, LinearGaussianDynamics, Transition
 from support.robots import planar_arm, planar_robot

@@ -241,8 +241,9 @@ def test_moving_the_prior_is_having_learned_with_the_new_gain_all_along():
         for dynamics in (moved, there):
             dynamics.posterior.precision[:] = precision  # of one prior: what differs below is the evidence alone
             dynamics.posterior.condition(np.concatenate([transition.x, transition.u / 20.0]))
-            prediction = dynamics.predict(transition)
-            dynamics.posterior.add(prediction.regressors, prediction.y, 0.98)
+            x, u = transition.x, transition.u
+            y = transition.x_next[2:] - x[2:] - dynamics.prior.mean(x, u)
+            dynamics.posterior.add(dynamics.regressors(x, u), y, 0.98)
     assert np.abs(moved.posterior.C - there.posterior.C).max() > 1e-2
     moved.move_prior(pose)
     np.testing.assert_allclose(moved.posterior.C, there.posterior.C, rtol=1e-9, atol=1e-12)
