@@ -76,18 +76,20 @@ NOT_SMOOTH = {
 }
 
 
-def emit(function: casadi.Function, name: str) -> str:
+def emit(function: casadi.Function, name: str, uniform: int | None = None) -> str:
     """Write `static void name(const Lane* const* in, Lane* const* out)` in C++; outputs hold their nonzeros only.
 
-    A long function is written in parts, which hand on their variables in an array.
+    A long function is written in parts, which hand on their variables in an array. Input number `uniform` is the same
+    in all SIMD lanes: it is read from a third parameter, `const double* uniform`, and not from `in`.
 
     Raises
     ------
     ConfigurationError : `function` uses an operation that is not available over SIMD lanes
     """
-    lines = [_statement(function, i) for i in range(function.n_instructions())]
+    lines = [_statement(function, i, uniform) for i in range(function.n_instructions())]
+    more, hand_on = ("", "") if uniform is None else (", const double* uniform", ", uniform")
     if len(lines) <= WHOLE_LENGTH:
-        return _function(name, lines)
+        return _function(name, lines, more=more)
     parts = [lines[i : i + PART_LENGTH] for i in range(0, len(lines), PART_LENGTH)]
     size, live = 1 + max(i for line in lines for i in (*line.reads, *line.writes)), set[int]()
     text: list[str] = []
@@ -96,10 +98,11 @@ def emit(function: casadi.Function, name: str) -> str:
         loads = "".join(f"  a{i} = w[{i}];\n" for i in sorted(needed))
         stores = "".join(f"  w[{i}] = a{i};\n" for i in sorted(written & live))
         live = live - written | needed
-        text.insert(0, _function(f"{name}_{number}", parts[number], "__attribute__((noinline)) ", loads, stores))
-    calls = "".join(f"  {name}_{number}(in, out, w);\n" for number in range(len(parts)))
+        kind = "__attribute__((noinline)) "
+        text.insert(0, _function(f"{name}_{number}", parts[number], kind, loads, stores, more))
+    calls = "".join(f"  {name}_{number}(in, out{hand_on}, w);\n" for number in range(len(parts)))
     return (
-        "".join(text) + f"static void {name}(const Lane* const* in, Lane* const* out) {{\n"
+        "".join(text) + f"static void {name}(const Lane* const* in, Lane* const* out{more}) {{\n"
         f"  static thread_local Lane w[{size}];\n{calls}}}\n"
     )
 
@@ -112,8 +115,10 @@ class _Statement(NamedTuple):
     writes: tuple[int, ...]
 
 
-def _statement(function: casadi.Function, i: int) -> _Statement:
+def _statement(function: casadi.Function, i: int, uniform: int | None) -> _Statement:
     op, sources, targets = function.instruction_id(i), function.instruction_input(i), function.instruction_output(i)
+    if op == casadi.OP_INPUT and sources[0] == uniform:
+        return _Statement(f"a{targets[0]} = Lane(uniform[{sources[1]}])", (), (targets[0],))
     if op == casadi.OP_INPUT:
         return _Statement(f"a{targets[0]} = in[{sources[0]}][{sources[1]}]", (), (targets[0],))
     if op == casadi.OP_OUTPUT:
@@ -134,13 +139,16 @@ def _flow(lines: list[_Statement]) -> tuple[set[int], set[int]]:
     return needed, written
 
 
-def _function(name: str, lines: list[_Statement], kind: str = "", loads: str = "", stores: str = "") -> str:
+def _function(
+    name: str, lines: list[_Statement], kind: str = "", loads: str = "", stores: str = "", more: str = ""
+) -> str:
     variables = sorted({i for line in lines for i in (*line.reads, *line.writes)})
     declare = f"  Lane {', '.join(f'a{i}' for i in variables)};\n" if variables else ""
     memory, used = (", Lane* w", " (void)w;") if kind else ("", "")
+    used += " (void)uniform;" if more else ""
     body = "\n".join(f"  {line.text};" for line in lines)
     return (
-        f"{kind}static void {name}(const Lane* const* in, Lane* const* out{memory}) {{\n"
+        f"{kind}static void {name}(const Lane* const* in, Lane* const* out{more}{memory}) {{\n"
         f"  (void)in; (void)out;{used}\n{declare}{loads}{body}\n{stores}}}\n"
     )
 

@@ -149,14 +149,14 @@ static void begin_value(const Tick& tick, const Work& w, Matrices& m) {
 }
 
 // phi's second derivatives, weighted by the value gradient s: entries over [x; u] for Q_u. and for V_x. (DDP).
-static void curvature(const Work& w, const Matrices& m, long long t, Lane* out) {
+static void curvature(const Tick& tick, const Work& w, const Matrices& m, long long t, Lane* out) {
   if constexpr (CURVATURE) {
     Lane x[NX], u[NU], s[NX];
     for (int i = 0; i < NX; i++) x[i] = Lane(w.X[t * NX + i]), s[i] = Lane(m.s[i]);
     for (int i = 0; i < NU; i++) u[i] = Lane(w.U[(t + 1) * NU + i]);
-    const Lane* in[4] = {x, u, w.theta, s};
+    const Lane* in[4] = {x, u, nullptr, s};
     Lane* results[1] = {out};
-    model_curvature(in, results);
+    model_curvature(in, results, tick.theta);
   }
 }
 
@@ -180,7 +180,7 @@ template <bool SECOND_ORDER> static bool backward(const Tick& tick, Work& w, dou
     const double* e = (const double*)w.expansion[t / LANES] + t % LANES;  // entry n of this stage's expansion: e[n * LANES]
     const double* h = e + NZ * LANES;
     Lane c[N_CURVE + 1];
-    if constexpr (SECOND_ORDER) curvature(w, m, t, c);
+    if constexpr (SECOND_ORDER) curvature(tick, w, m, t, c);
 
     by_parts<0, NX, FB>(TimesF{m, F});
     if constexpr (NV > 0)

@@ -119,8 +119,8 @@ static Status iterate(Tick& tick, Work& w) {
 static void shift_rows(double* a, long long rows, long long by, int width) {  // the last row repeats
   if (by > rows - 1) by = rows - 1;
   if (by <= 0) return;
-  std::memmove(a, a + by * width, (rows - by) * width * sizeof(double));
-  for (long long i = rows - by; i < rows; i++) std::memcpy(a + i * width, a + (rows - by - 1) * width, width * sizeof(double));
+  copy(a, a + by * width, (rows - by) * width);  // from the front on, so that nothing is overwritten before it is read
+  for (long long i = rows - by; i < rows; i++) copy(a + i * width, a + (rows - by - 1) * width, width);
 }
 
 // Take parameters and dynamics over; false if something that is given is not finite.
@@ -129,7 +129,6 @@ static bool take_problem(const Tick& tick, Work& w) {
   if (!finite(tick.x0, NX) || !finite(tick.theta, N_THETA) || !finite(tick.u_previous, NU) ||
       !finite(tick.f, S * NX) || !finite(tick.p, (H + 1) * NP) || (KL_CONSTRAINED && !finite(tick.Sigma, S * NX * NX)))
     return false;
-  for (int i = 0; i < N_THETA; i++) w.theta[i] = Lane(tick.theta[i]);
   vec total = {};
   for (long long i = 0; i < S * NX; i++) {
     const Padded<NF> row(tick.F + i * NF);

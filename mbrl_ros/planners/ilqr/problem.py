@@ -80,19 +80,19 @@ class Problem:
             "CV_ENTRY": ("N_CV", []),
             "LIMIT": ("N_LIMIT", list(self.limited)),
         }
-        functions = [
-            ("stage_cost", cost.stage),
-            ("stage_expansion", cost.stage_expansion),
-            ("terminal_cost", cost.terminal),
-            ("terminal_expansion", cost.terminal_expansion),
+        functions = [  # the last entry: the input that is the same in all SIMD lanes
+            ("stage_cost", cost.stage, 3),
+            ("stage_expansion", cost.stage_expansion, None),
+            ("terminal_cost", cost.terminal, 1),
+            ("terminal_expansion", cost.terminal_expansion, 1),
         ]
         curvature_entries = 0
         if self.model is not None:
             first, second = self.model.jacobian, self.model.curvature
-            functions += [("model", self.model.phi), ("model_jacobian", first)]
+            functions += [("model", self.model.phi, 2), ("model_jacobian", first, 2)]
             tables["JACOBIAN"] = "N_JACOBIAN", _entries(first.sparsity_out(0))
             if self.second_order:
-                functions.append(("model_curvature", second))
+                functions.append(("model_curvature", second, 2))
                 of_command, of_value = self._split(second.sparsity_out(0))
                 tables["CU_ENTRY"], tables["CV_ENTRY"] = ("N_CU", of_command), ("N_CV", of_value)
                 curvature_entries = second.nnz_out(0)
@@ -112,10 +112,10 @@ class Problem:
         for name, (count, rows) in tables.items():
             parts.append(f"constexpr int {count} = {len(rows)};\n{_table(name, rows)}")
         parts += [
-            f"[[maybe_unused]] static void {name}(const Lane* const* in, Lane* const* out);"
+            f"[[maybe_unused]] static void {name}(const Lane* const* in, Lane* const* out, const double* uniform);"
             for name in ("model", "model_jacobian", "model_curvature")
         ]
-        parts += [simd.emit(function, name) for name, function in functions]
+        parts += [simd.emit(function, name, uniform) for name, function, uniform in functions]
         return "\n".join(parts)
 
     def _split(self, sparsity: casadi.Sparsity) -> tuple[Entries, Entries]:

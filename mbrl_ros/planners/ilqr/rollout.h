@@ -17,9 +17,9 @@ static void expand(const Tick& tick, Work& w) {
     Lane* out[2] = {w.expansion[t / LANES], w.expansion[t / LANES] + NZ};
     stage_expansion(in, out);
     if constexpr (MODEL) {  // F of the stage = the given F + d phi / d[x; u]
-      const Lane* at_xu[3] = {x, u, w.theta};
+      const Lane* at_xu[2] = {x, u};
       Lane* to[1] = {jacobian};
-      model_jacobian(at_xu, to);
+      model_jacobian(at_xu, to, tick.theta);
       for (int l = 0; l < LANES && t + l < H; l++) {
         const double* F = tick.F + (tick.stages_of_F > 1 ? t + l : 0) * NX * NF;
         for (int i = 0; i < NX; i++) std::memcpy(w.F[t + l][i], F + i * NF, NF * sizeof(double));
@@ -28,19 +28,18 @@ static void expand(const Tick& tick, Work& w) {
     }
   }
   for (int i = 0; i < NX; i++) x[i] = Lane(w.X[H * NX + i]);
-  for (int i = 0; i < NP; i++) p[i] = Lane(tick.p[H * NP + i]);
-  const Lane* in_last[2] = {x, p};
+  const Lane* in_last[1] = {x};
   Lane* out[2] = {w.last, w.last + NX};
-  terminal_expansion(in_last, out);
+  terminal_expansion(in_last, out, tick.p + H * NP);
 }
 
-static inline void step(const Tick& tick, const Work& w, long long t, const Lane* x, const Lane* u, Lane* next) {
+static inline void step(const Tick& tick, long long t, const Lane* x, const Lane* u, Lane* next) {
   const long long s = tick.stages_of_F > 1 ? t : 0;
   Lane phi[NX];
   if constexpr (MODEL) {
-    const Lane* in[3] = {x, u, w.theta};
+    const Lane* in[2] = {x, u};
     Lane* out[1] = {phi};
-    model(in, out);
+    model(in, out, tick.theta);
   }
   for (int i = 0; i < NX; i++) {
     const double* row = tick.F + (s * NX + i) * NF;
@@ -79,7 +78,7 @@ struct Controller {
 // limits and KL constraint besides.
 static void roll(const Tick& tick, Work& w, const Controller& controller, double* cost, double* merit) {
   const long long H = tick.horizon;
-  Lane p[NP + 1], total(0.0), extra(0.0), l;
+  Lane total(0.0), extra(0.0), l;
   Lane* out[1] = {&l};
   vec u_next[NU];
   for (int i = 0; i < NX; i++) w.x[0][i] = Lane(tick.x0[i]);
@@ -89,17 +88,15 @@ static void roll(const Tick& tick, Work& w, const Controller& controller, double
     Lane *u = w.u[t + 1], *next = w.x[t + 1];
     controller.command(t, x, v, u_next);
     for (int j = 0; j < NU; j++) u[j].v = clamp<vec>(u_next[j], Lane(tick.u_lower[j]).v, Lane(tick.u_upper[j]).v);
-    step(tick, w, t, x, u, next);
-    for (int i = 0; i < NP; i++) p[i] = Lane(tick.p[t * NP + i]);
-    const Lane* in[4] = {x, v, u, p};
-    stage_cost(in, out);
+    step(tick, t, x, u, next);
+    const Lane* in[3] = {x, v, u};
+    stage_cost(in, out, tick.p + t * NP);
     total = total + l;
     add_kl_terms(tick, t, x, v, u, extra);
     add_limits(tick, next, extra);
   }
-  for (int i = 0; i < NP; i++) p[i] = Lane(tick.p[H * NP + i]);
-  const Lane* in[2] = {w.x[H], p};
-  terminal_cost(in, out);
+  const Lane* in[1] = {w.x[H]};
+  terminal_cost(in, out, tick.p + H * NP);
   total = total + l;
   for (int i = 0; i < LANES; i++) cost[i] = total.v[i], merit[i] = total.v[i] + extra.v[i];
 }

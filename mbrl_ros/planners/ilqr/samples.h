@@ -15,7 +15,7 @@ struct Samples {
   // The rollouts [begin, end), begin a multiple of LANES; the last SIMD lanes repeat the last rollout.
   void roll(long long begin, long long end) const {
     const long long H = tick.horizon;
-    Lane x[2][NX], u[2][NU], p[NP + 1];
+    Lane x[2][NX], u[2][NU];
     for (long long first = begin; first < end; first += LANES) {
       const double* from[LANES];
       for (int l = 0; l < LANES; l++) from[l] = U + (first + l < end ? first + l : end - 1) * H * NU;
@@ -27,16 +27,14 @@ struct Samples {
         Lane *now = x[t % 2], *next = x[1 - t % 2], *v = u[1 - t % 2], *command = u[t % 2];
         for (int i = 0; i < NU; i++)
           for (int s = 0; s < LANES; s++) command[i].v[s] = from[s][t * NU + i];
-        for (int i = 0; i < NP; i++) p[i] = Lane(tick.p[t * NP + i]);
-        const Lane* in[4] = {now, v, command, p};
-        stage_cost(in, out);
+        const Lane* in[3] = {now, v, command};
+        stage_cost(in, out, tick.p + t * NP);
         total = total + l;
         if (X) write(now, first, end, t);
-        step(tick, w, t, now, command, next);
+        step(tick, t, now, command, next);
       }
-      for (int i = 0; i < NP; i++) p[i] = Lane(tick.p[H * NP + i]);
-      const Lane* in[2] = {x[H % 2], p};
-      terminal_cost(in, out);
+      const Lane* in[1] = {x[H % 2]};
+      terminal_cost(in, out, tick.p + H * NP);
       total = total + l;
       if (X) write(x[H % 2], first, end, H);
       for (int s = 0; s < LANES && first + s < end; s++) cost[first + s] = total.v[s];

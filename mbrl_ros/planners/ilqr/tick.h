@@ -31,7 +31,6 @@ struct Tick {  // mirrored by kernel.py
 struct Work {  // laid out in tick.work, which must be aligned to 64 bytes
   vec (*F)[NX][FB];                          // linearized dynamics, padded rows
   Lane (*expansion)[NZ + N_STAGE], *last;    // gradient and Hessian entries, LANES stages to a block; of the last stage
-  Lane *theta;                               // parameters of the model, the same in all SIMD lanes
   Lane (*x)[NX], (*u)[NU];                   // LANES rollouts; u begins with the row of u_{-1}
   double *X, *U, *X_best, *U_best;           // the nominal trajectory, and the best rollout since
   double *K, *K_u, *k, *Q_uu;
@@ -43,7 +42,6 @@ struct Work {  // laid out in tick.work, which must be aligned to 64 bytes
     F = (vec(*)[NX][FB])take(H * NX * FB * LANES);
     expansion = (Lane(*)[NZ + N_STAGE])take((H + LANES - 1) / LANES * LANES * (NZ + N_STAGE));
     last = (Lane*)take((NX + N_LAST) * LANES);
-    theta = (Lane*)take(N_THETA * LANES);
     x = (Lane(*)[NX])take((H + 1) * NX * LANES);
     u = (Lane(*)[NU])take((H + 1) * NU * LANES);
     X = take((H + 1) * NX), U = take((H + 1) * NU);

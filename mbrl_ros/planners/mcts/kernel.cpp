@@ -34,22 +34,11 @@ struct Rollout {
 };
 
 struct Work {  // laid out in search.work, aligned to 64 bytes
-  Lane (*p)[NP + 1], *theta;  // parameters of the stages and of the model, the same in all SIMD lanes
   Node* nodes;
   long long used = 0;
 
-  Work(double* at, long long H) {
-    p = (Lane(*)[NP + 1])at;
-    theta = (Lane*)(p + H + 1);
-    nodes = (Node*)(theta + N_THETA);
-  }
+  explicit Work(double* at) : nodes((Node*)at) {}
 };
-
-static void take_parameters(const Search& s, Work& w) {
-  for (long long t = 0; t <= s.horizon; t++)
-    for (int i = 0; i < NP; i++) w.p[t][i] = Lane(s.p[t * NP + i]);
-  for (int i = 0; i < N_THETA; i++) w.theta[i] = Lane(s.theta[i]);
-}
 
 static double now(const Search& s) {  // [s]
   using namespace std::chrono;
@@ -65,7 +54,7 @@ static void set_law(const Search& s, Law& law, int lane, long long depth, long l
 }
 
 // Roll LANES laws on from stage t to stage `end`. X_new, U_new: where SIMD lane 0 is written down, or null.
-static void advance(const Search& s, const Work& w, Rollout& r, long long t, long long end, const Law& law,
+static void advance(const Search& s, Rollout& r, long long t, long long end, const Law& law,
                     double* X_new = nullptr, double* U_new = nullptr) {
   Lane u[NU], v_0[NU], next[NX], phi[NX], l;
   std::copy(r.v, r.v + NU, v_0);
@@ -83,14 +72,14 @@ static void advance(const Search& s, const Work& w, Rollout& r, long long t, lon
       a = a > s.u_upper[j] ? Lane(s.u_upper[j]).v : a;
       u[j].v = a < s.u_lower[j] ? Lane(s.u_lower[j]).v : a;
     }
-    const Lane* in[4] = {r.x, r.v, u, w.p[t]};
+    const Lane* in[3] = {r.x, r.v, u};
     Lane* out[1] = {&l};
-    stage_cost(in, out);
+    stage_cost(in, out, s.p + t * NP);
     r.cost = r.cost + l;
     if constexpr (MODEL) {
-      const Lane* at_xu[3] = {r.x, u, w.theta};
+      const Lane* at_xu[2] = {r.x, u};
       Lane* to[1] = {phi};
-      model(at_xu, to);
+      model(at_xu, to, s.theta);
     }
     const long long S = s.stages_of_F > 1 ? t : 0;
     for (int i = 0; i < NX; i++) {
@@ -110,11 +99,11 @@ static void advance(const Search& s, const Work& w, Rollout& r, long long t, lon
 }
 
 // The cost of the whole horizon (SIMD lanes) of rollouts at its last stage.
-static Lane with_last(const Search& s, const Work& w, const Rollout& r) {
+static Lane with_last(const Search& s, const Rollout& r) {
   Lane l;
-  const Lane* in[2] = {r.x, w.p[s.horizon]};
+  const Lane* in[1] = {r.x};
   Lane* out[1] = {&l};
-  terminal_cost(in, out);
+  terminal_cost(in, out, s.p + s.horizon * NP);
   return r.cost + l;
 }
 
@@ -135,7 +124,7 @@ static void evaluate(const Search& s, Work& w, long long at) {
     set_law(s, law, lane, node.depth, node.evaluated + std::min<long long>(lane, count - 1));
     set_law(s, rest, lane, 0, s.primitives);
   }
-  advance(s, w, r, t, end, law);
+  advance(s, r, t, end, law);
   Node* children = w.nodes + node.first + node.evaluated;
   for (int lane = 0; lane < count; lane++) {
     Node& child = children[lane];
@@ -145,8 +134,8 @@ static void evaluate(const Search& s, Work& w, long long at) {
     for (int i = 0; i < NX; i++) child.x[i] = r.x[i].v[lane];
     for (int j = 0; j < NU; j++) child.v[j] = r.v[j].v[lane];
   }
-  advance(s, w, r, end, s.horizon, rest);
-  const Lane whole = with_last(s, w, r);
+  advance(s, r, end, s.horizon, rest);
+  const Lane whole = with_last(s, r);
   for (int lane = 0; lane < count; lane++) children[lane].whole = whole.v[lane];
   node.evaluated += count;
 }
@@ -220,14 +209,12 @@ static long long answer(const Search& s, const Work& w) {
 }
 
 extern "C" {
-long long work_size(long long H, long long simulations, long long primitives) {  // [doubles]
-  return ((H + 1) * sizeof(Lane[NP + 1]) + N_THETA * sizeof(Lane) + (1 + (simulations + 1) * primitives) * sizeof(Node)) / sizeof(double) + 1;
+long long work_size(long long simulations, long long primitives) {  // [doubles]
+  return (1 + (simulations + 1) * primitives) * sizeof(Node) / sizeof(double) + 1;
 }
 
 // Roll the first path_length primitives of `path` out, then the default policy, into X_new, U_new and cost.
 void roll(Search* s) {
-  Work w(s->work, s->horizon);
-  take_parameters(*s, w);
   Rollout r;
   Law law;
   r.cost = Lane(0.0);
@@ -236,16 +223,15 @@ void roll(Search* s) {
   for (long long d = 0; d <= s->path_length; d++) {
     const bool last = d == s->path_length;
     for (int lane = 0; lane < LANES; lane++) set_law(*s, law, lane, d, last ? s->primitives : (long long)s->path[d]);
-    advance(*s, w, r, stage_of(*s, d), last ? s->horizon : stage_of(*s, d + 1), law, s->X_new, s->U_new);
+    advance(*s, r, stage_of(*s, d), last ? s->horizon : stage_of(*s, d + 1), law, s->X_new, s->U_new);
   }
-  s->cost = with_last(*s, w, r).v[0];
+  s->cost = with_last(*s, r).v[0];
 }
 
 // Search, and roll the answer out.
 void search(Search* s) {
   const double begin = now(*s);
-  Work w(s->work, s->horizon);
-  take_parameters(*s, w);
+  Work w(s->work);
   Node& root = w.nodes[0];
   root.parent = root.first = -1, root.added = root.evaluated = root.visits = root.depth = 0;
   root.total = root.spent = root.whole = 0.0;

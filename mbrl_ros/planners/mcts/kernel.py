@@ -34,7 +34,7 @@ class CompiledSearch:
     def __init__(self, library: ctypes.PyDLL, memory: SearchMemory, numbers: SearchNumbers):
         self._library, self._memory = library, memory
         pointers = {name: array.ctypes.data for name, array in memory.arrays().items()}
-        self._work = aligned(library.work_size(numbers.horizon, numbers.simulations, numbers.primitives))
+        self._work = aligned(library.work_size(numbers.simulations, numbers.primitives))
         self._search = CSearch(**dataclasses.asdict(numbers), **pointers, work=self._work.ctypes.data)
         self.numbers: Numbers = cast(Numbers, self._search)  # which has the fields of SearchNumbers
         self._address = ctypes.c_void_p(ctypes.addressof(self._search))
@@ -62,13 +62,13 @@ def load(cost: CostModel, model: NonlinearModel | None = None) -> ctypes.PyDLL |
     numbers = {"NX": cost.nx, "NU": cost.nu, "NP": cost.np, "MOST_PRIMITIVES": MOST_PRIMITIVES}
     numbers |= {"MODEL": int(model is not None), "N_THETA": 0 if model is None else model.theta.size}
     parts = [f"constexpr int {name} = {number};" for name, number in numbers.items()]
-    parts += [simd.emit(cost.stage, "stage_cost"), simd.emit(cost.terminal, "terminal_cost")]
-    declaration = "[[maybe_unused]] static void model(const Lane* const* in, Lane* const* out);"
-    parts.append(declaration if model is None else simd.emit(model.phi, "model"))
+    parts += [simd.emit(cost.stage, "stage_cost", 3), simd.emit(cost.terminal, "terminal_cost", 1)]
+    declaration = "[[maybe_unused]] static void model(const Lane* const* in, Lane* const* out, const double* uniform);"
+    parts.append(declaration if model is None else simd.emit(model.phi, "model", 2))
     sources = {**sources_of(__package__, "kernel.cpp"), **sources_of("mbrl_ros.planners.ilqr", "lane.h")}
     library = load_library("mcts", {**sources, "problem.h": "\n".join(parts)})
     if library is not None:
-        library.work_size.argtypes, library.work_size.restype = [ctypes.c_longlong] * 3, ctypes.c_longlong
+        library.work_size.argtypes, library.work_size.restype = [ctypes.c_longlong] * 2, ctypes.c_longlong
         for function in (library.roll, library.search):
             function.argtypes, function.restype = [ctypes.c_void_p], None
     return library
