@@ -70,7 +70,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="ROLE=TOPIC",
         help="use TOPIC in the role states, commands, "
-        "features, features_vector, target_joints, target_point, target_pose, target_trajectory or "
+        "features, features_vector, target_joints, target_point, target_pose, target_trajectory, target_goal or "
         "target_features; an empty TOPIC leaves the role out",
     )
     parser.add_argument(

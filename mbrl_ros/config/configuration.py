@@ -12,6 +12,7 @@ from typing import Any
 from ..exceptions import ConfigurationError, nearest
 from . import registry
 from .section import Info, Section
+from .sections.action import ActionSettings
 from .sections.control import ControlSettings
 from .sections.distillation import DistillationSettings
 from .sections.dynamics import ConsistencySettings, DelaySettings, DynamicsSettings, FeatureSettings
@@ -44,6 +45,7 @@ class Configuration:
     robot: RobotSettings = RobotSettings()
     control: ControlSettings = ControlSettings()
     reference: ReferenceSettings = ReferenceSettings()
+    action: ActionSettings = ActionSettings()
     dynamics: DynamicsSettings = DynamicsSettings()
     consistency: ConsistencySettings = ConsistencySettings()
     delay: DelaySettings = DelaySettings()

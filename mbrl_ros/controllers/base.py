@@ -26,6 +26,7 @@ from ..dynamics.delay_monitor import DelayMonitor
 from ..references.segments import Waypoints
 from ..references.targets import Target
 from ..references.trajectory_joins import TrajectoryJoins
+from ..references.trajectory_progress import Progress
 from ..robots import Robot
 from ..types import Array, Decision, Observation
 from .target_tracking import TargetTracking as TargetTracking  # plug-ins import it from here
@@ -180,6 +181,9 @@ class Controller(Protocol):
 
     def set_trajectory(self, points: Waypoints, stamp: float = 0.0) -> Target:
         """Pass `points` after `stamp` (0: now), then rest; TargetError if malformed or outside the limits."""
+
+    def progress(self, points: Waypoints) -> Progress:
+        """Return how far the arm is with `points`, as they were given to `set_trajectory`; in the control thread."""
 
     def take_target_notes(self) -> list[str]:
         """Return in words which targets that began since the last call are not reached as asked for."""

@@ -11,6 +11,7 @@ from ..references.segments import Waypoints
 from ..references.target_manager import TargetManager
 from ..references.targets import Target
 from ..references.trajectory_joins import TrajectoryJoins
+from ..references.trajectory_progress import Progress, progress_of
 from ..types import Array, Observation
 
 
@@ -75,6 +76,12 @@ class TargetTracking:
     def set_trajectory(self, points: Waypoints, stamp: float = 0.0) -> Target:
         """See `Controller`."""
         return self.target_manager.set_trajectory(points, stamp)
+
+    def progress(self, points: Waypoints) -> Progress:
+        """See `Controller`."""
+        manager = self.target_manager
+        postponed = (manager.postponed, manager.joins.waiting)
+        return progress_of(points, manager.target, postponed, manager.queue, manager.joints)
 
     def take_target_notes(self) -> list[str]:
         """See `Controller`."""

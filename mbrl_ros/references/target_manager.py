@@ -42,9 +42,9 @@ class TargetManager:
         self.kinematics = self._points.kinematics
         self.joints = joint_reference(robot, settings, dt)
         self.features = feature_reference(m, settings, dt) if m else None
-        self._queue = TargetQueue(dt, settings.most_targets)
+        self.queue = TargetQueue(dt, settings.most_targets)
         self.target: Target | None = None
-        self._postponed: Target | None = None  # a trajectory that begins when the reference has come to rest
+        self.postponed: Target | None = None  # a trajectory that begins when the reference has come to rest
         self.joins = TrajectoryJoins(robot, dt)
         self._notes: list[str] = []
         self.phase, self._since, self.least, self._share, self._replan = Phase.TRACK, 0.0, 0.0, 1.0, False
@@ -53,7 +53,7 @@ class TargetManager:
     def reset(self, q: Array, stamp: float) -> None:
         """Rest at q (n,); targets that were queued stay queued."""
         self.joints.reset(q, stamp)
-        self._postponed = self.joins.waiting = None
+        self.postponed = self.joins.waiting = None
         self.target = Target("joints", np.array(q), stamp, np.array(q), asked=False)
         self.phase = Phase.TRACK
 
@@ -62,8 +62,8 @@ class TargetManager:
 
         An arm that moves along a reference slows down with it.
         """
-        self._queue.clear()
-        self._postponed = self.joins.waiting = None
+        self.queue.clear()
+        self.postponed = self.joins.waiting = None
         moves = self.phase is Phase.TRACK and stamp < self.joints.end
         along = moves and np.abs(self.joints.at(stamp) - q).max() < APART
         goal = self.joints.stop(stamp, None if along else self._start_at(q, qd))
@@ -76,7 +76,7 @@ class TargetManager:
         if (np.abs(qd) > AT_REST * self.robot.velocity_limit).any():
             self.joints.stop(stamp, self._start_at(q, qd))
         if target is not None:
-            self._queue.put_first(dataclasses.replace(target, stamp=stamp, path=None))
+            self.queue.put_first(dataclasses.replace(target, stamp=stamp, path=None))
 
     def rejoin(self, q: Array, qd: Array, stamp: float) -> None:
         """Go to the present target from q, qd (n,) instead of from the old reference: something else moved the arm."""
@@ -128,12 +128,12 @@ class TargetManager:
     @property
     def accepted(self) -> int:
         """The number of targets accepted since construction."""
-        return self._queue.accepted
+        return self.queue.accepted
 
     @property
     def adopted(self) -> int:
         """How many targets had been accepted at the last `advance`."""
-        return self._queue.adopted
+        return self.queue.adopted
 
     @property
     def features_lost(self) -> bool:
@@ -162,12 +162,12 @@ class TargetManager:
 
     def set_point_target(self, p: Array, stamp: float = 0.0) -> Target:
         """Bring the end effector to p (3,) [m, base frame] from `stamp` [s] on. TargetError if it is out of reach."""
-        seed = self._queue.last_before(stamp) or self.joins.waiting or self.target
+        seed = self.queue.last_before(stamp) or self.joins.waiting or self.target
         return self._accept(self._points.target(p, seed, stamp))
 
     def set_pose_target(self, pose: Array, stamp: float = 0.0) -> Target:
         """Bring the tool into a pose [p; x, y, z, w] (7,) [m, base frame]. TargetError if it is out of reach."""
-        last = self._queue.last_before(stamp) or self.joins.waiting or self.target
+        last = self.queue.last_before(stamp) or self.joins.waiting or self.target
         return self._accept(self._points.pose_target(pose, last, stamp))
 
     def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
@@ -180,11 +180,11 @@ class TargetManager:
         fresh: whether its features rest on a recent frame; jacobian (m, n): of the image, None while it is unknown.
         """
         self.joints.go_on(stamp)
-        while (due := self._queue.next_due(stamp)) is not None:
+        while (due := self.queue.next_due(stamp)) is not None:
             self._begin(due, stamp, x)
-        if self._postponed is not None and stamp >= self.joints.end:
-            self._begin(self._postponed, stamp, x)
-        if (begins := self.joins.advance(stamp, self._queue, self._joining)) is not None:
+        if self.postponed is not None and stamp >= self.joints.end:
+            self._begin(self.postponed, stamp, x)
+        if (begins := self.joins.advance(stamp, self.queue, self._joining)) is not None:
             self._begin_trajectory(*begins)
         if self.phase is Phase.TRACK and (moved := self._points.followed(self.target)) is not None:
             assert self.target is not None
@@ -199,7 +199,7 @@ class TargetManager:
 
     def _begin(self, target: Target, stamp: float, x: StateVector) -> None:
         """Begin to move to `target` at `stamp` [s] in state x (nx,)."""
-        q, self._postponed, self.joins.waiting = x[: self.n], None, None
+        q, self.postponed, self.joins.waiting = x[: self.n], None, None
         if target.path is not None and self.joins.deferred:
             if self.phase is not Phase.TRACK:  # the pose was free
                 self.reset(q, stamp)
@@ -250,7 +250,7 @@ class TargetManager:
                 self._give_up("trajectory", error, stamp)
                 return
             self.joints.stop(stamp)
-            self._postponed = dataclasses.replace(target, stamp=target.stamp or stamp)
+            self.postponed = dataclasses.replace(target, stamp=target.stamp or stamp)
             note = "the arm rests before it begins"
         if note:
             self._notes.append(f"trajectory: {note}")
@@ -296,5 +296,5 @@ class TargetManager:
         """Queue a target; TargetError while targets are refused, or if too many wait."""
         if reason := self._refusal():
             raise TargetError(reason, kind="refused at present")
-        self._queue.add(target)
+        self.queue.add(target)
         return target

@@ -6,6 +6,7 @@ import math
 import threading
 
 from ..exceptions import TargetError
+from .segments import Waypoints
 from .targets import Target
 
 
@@ -34,6 +35,11 @@ class TargetQueue:
                 )
             self._waiting = sorted([*kept, target], key=lambda t: t.stamp)
             self.accepted += 1
+
+    def holds(self, path: Waypoints) -> bool:
+        """Return whether the trajectory `path`, this very object, waits."""
+        with self._lock:
+            return any(waiting.path is path for waiting in self._waiting)
 
     def clear(self) -> None:
         """Forget every target that waits."""

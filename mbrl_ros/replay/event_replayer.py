@@ -61,6 +61,7 @@ class EventReplayer:
                 "policy": self._use_policy,
                 "promote_policy": lambda event: self._policy_controller().promote(),
                 "demote_policy": lambda event: self._policy_controller().demote(),
+                "stop_motion": lambda event: self._cycle.stop_motion(),
                 "guard": self._override,
                 "uncontrolled_joints": self._place_uncontrolled,
                 **dict.fromkeys(REQUESTS, lambda event: self._cycle.request(REQUESTS[event.name])),

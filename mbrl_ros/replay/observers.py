@@ -20,6 +20,7 @@ from ..exceptions import TargetError
 from ..references.segments import Waypoints
 from ..references.targets import Target
 from ..references.trajectory_joins import TrajectoryJoins
+from ..references.trajectory_progress import Progress, Stage
 from ..robots import Robot
 from ..safety.state_machine import Guard, Reason, Request, State
 from ..safety.supervisor import Command
@@ -133,6 +134,10 @@ class PassiveObserver:
     def set_trajectory(self, points: Waypoints, stamp: float = 0.0) -> Target:
         """Refuse it, as every target."""
         raise TargetError("nothing is planned in this replay")
+
+    def progress(self, points: Waypoints) -> Progress:
+        """Return that the arm does not follow it."""
+        return Progress(Stage.DROPPED)
 
     def take_target_notes(self) -> list[str]:
         """Return nothing: no trajectory begins."""

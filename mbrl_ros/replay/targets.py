@@ -40,6 +40,7 @@ class TargetReplayer:
             "target_point": self._set_point,
             "target_pose": self._set_pose,
             "target_trajectory": self._set_trajectory,
+            "target_goal": self._set_trajectory,
             "target_features": self._set_features,
         }
 

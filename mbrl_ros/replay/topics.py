@@ -31,6 +31,7 @@ ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "target_pose": (POSE, ("target_pose",)),
     "target_features": (CLOUD, ("target_features",)),
     "target_trajectory": (TRAJECTORY, ("target_trajectory",)),
+    "target_goal": (TRAJECTORY, ("goal_trajectory",)),  # of the action, where the node accepted it
     "features": (CLOUD, ("features",)),
     "features_vector": (VECTOR, ("features_vector",)),
     "states": (JOINT_STATE, ("joint_states",)),

@@ -45,10 +45,8 @@ class ControlCycle:
         once the newest state is older than this [s], the safe command goes out.
     lockstep
         every state gets exactly one command.
-    player
-        answers states between two ticks; None: they are not answered.
-    player_period
-        for how long [s] its commands hold.
+    player, player_period
+        answers states between two ticks, for how long [s] each of its commands holds; None: they are not answered.
     """
 
     def __init__(
@@ -128,6 +126,11 @@ class ControlCycle:
         if request is Request.E_STOP and self._observation is not None:
             self._publish(self._observation.stamp, self.supervisor.stop(state, Reason.REQUESTED))
         return granted
+
+    def stop_motion(self) -> None:
+        """Let the arm come to rest, also where no recent state is known, and forget every target; the state stays."""
+        if self._observation is not None:
+            self.controller.hold(self._observation)
 
     def event(self, name: str, **details: Any) -> Event:
         """Return the event `name` with its place among the commands."""
@@ -273,16 +276,9 @@ class ControlCycle:
         except Exception:
             self._report_error("controller errors")
 
-    def _result(
-        self,
-        observation: Observation,
-        decision: Decision | None,
-        command: Command,
-        compute: float,
-        latency: float,
-        period: float,
-        late: float,
-    ) -> Tick:
+    def _result(self, observation: Observation, decision: Decision | None, command: Command, *measured: float) -> Tick:
+        """Return what happened; measured: how long it took to compute, latency, period [s], and lateness [periods]."""
+        compute, latency, period, late = measured
         index, targets = self.statistics.ticks, self.controller.targets_adopted
         timing = compute, latency, period, self.statistics.missed, self._number, late
         return Tick(index, observation, decision, command, *timing, self._newest_frame, targets)

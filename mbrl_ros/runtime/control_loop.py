@@ -188,6 +188,10 @@ class ControlLoop:
         """Handle HOLD, RESUME, CLEAR or E_STOP; return whether it was granted. An E_STOP acts at once."""
         return self.between_commands(request.name.lower(), lambda: self._cycle.request(request))
 
+    def stop_motion(self) -> None:
+        """Let the arm come to rest and forget every target; it stays ready for the next one."""
+        self.between_commands("stop_motion", self._cycle.stop_motion)
+
     def target_refused(self, topic: str, stamp: float) -> None:
         """Record that a target with the header stamp `stamp` [s] was refused: a replay must not give it later."""
         event = Event(
