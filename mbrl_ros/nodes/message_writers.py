@@ -22,6 +22,12 @@ def to_time(stamp: float) -> Time:
     return Time(sec=sec + nanosec // 10**9, nanosec=nanosec % 10**9)
 
 
+def to_duration(seconds: float) -> Duration:
+    """Write a duration [s], rounded to the nanosecond."""
+    nanosec = round(1e9 * seconds)
+    return Duration(sec=nanosec // 10**9, nanosec=nanosec % 10**9)
+
+
 def to_cloud(frame: FeatureFrame, frame_id: str = "camera") -> PointCloud2:
     """Write a feature frame as a cloud of float64 x, y, confidence, one row per point."""
     names = ("x", "y", "confidence")

@@ -23,7 +23,7 @@ from ..runtime.conditions import SystemClock
 from ..runtime.control_loop import ControlLoop
 from ..runtime.feedback_player import PLAN_VALIDITY, FeedbackPlayer
 from ..safety.supervisor import Supervisor
-from . import command_publisher, realtime
+from . import command_publisher, realtime, trajectory_action
 from .background_worker import BackgroundWorker
 from .command_watch import CommandWatch
 from .diagnostics import Diagnostics
@@ -68,6 +68,7 @@ class MpcAssembly:
         self._targets = TargetOutcomes(controller, self._reporter)
         self._guard = self._add_guard(supervisor)
         self._add_observers(robot)
+        self._add_action()
         self._services = Services(node, self.loop, robot, settings.model_file, self._reporter)
         self._subscriptions = Subscriptions(
             node,
@@ -197,6 +198,21 @@ class MpcAssembly:
                     settings.transitions_file, robot, controller.dynamics, name=name, reporter=self._reporter
                 )
             )
+
+    def _add_action(self) -> None:
+        kind = trajectory_action.action_type()
+        if kind is None:
+            self._node.get_logger().info(
+                f"control_msgs is not installed: there is no action ~/{trajectory_action.NAME}; trajectories come by "
+                "~/target_trajectory"
+            )
+            return
+        shadow = self._settings.shadow
+        self._outputs.add(
+            trajectory_action.TrajectoryAction(
+                self._node, kind, self.loop, self._targets, self._reporter, shadow=shadow
+            )
+        )
 
     def _facts(self) -> dict[str, Any]:
         return {"events": self.loop.statistics.events, "rejected": {gate.stream: gate.rejected for gate in self.gates}}

@@ -24,6 +24,7 @@ RECORDED_TOPICS = (
     "target_pose",
     "target_features",
     "target_trajectory",
+    "goal_trajectory",
     "plan",
     "status",
     "message",

@@ -17,7 +17,8 @@ from .tick_observer import TickObserver
 class TargetOutcomes(TickObserver):
     """Counts of accepted and refused targets, and of trajectories that are not made as asked for.
 
-    refused counts by topic and kind, `details` holds the last explanation of each.
+    refused counts by topic and kind, `details` holds the last explanation of each. last_note: what was last said of
+    a trajectory that is not made as asked for.
     """
 
     def __init__(self, controller: Controller, reporter: Reporter):
@@ -25,6 +26,7 @@ class TargetOutcomes(TickObserver):
         self.accepted = self.adapted = 0
         self.refused: Counter[str] = Counter()
         self.details: dict[str, str] = {}
+        self.last_note = ""
 
     def accept(self, target: Target) -> None:
         """Report that a target was accepted."""
@@ -43,4 +45,5 @@ class TargetOutcomes(TickObserver):
         """Report which targets that began are not reached as asked for, and in which way."""
         for note in self._controller.take_target_notes():
             self.adapted += 1
+            self.last_note = note
             self._reporter.report(note)

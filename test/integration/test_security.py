@@ -3,7 +3,7 @@
 import xml.etree.ElementTree as ElementTree
 
 from support import ROOT
-from support.needs import needs
+from support.needs import needs, present
 from support.ros import PANDA, ros
 
 pytestmark = needs("rclpy", "example-robot-data")
@@ -12,9 +12,14 @@ pytestmark = needs("rclpy", "example-robot-data")
 POLICY = ElementTree.parse(ROOT / "config" / "security" / "policy.xml").getroot()
 # Where the parameters say so: one of two topics for commands without a guard, and the simulated clock.
 SOMETIMES = {"/mpc_node/shadow_commands", "/clock"}
+if not present("control_msgs"):
+    SOMETIMES |= {"/mpc_node/goal_trajectory"}
 # Not in every ROS 2: Humble has no type descriptions.
-NODES = ("mpc_node", "mpc_node_requests", "mpc_node_models", "guard_node")  # mpc_node_clock under use_sim_time only
+NODES = ["mpc_node", "mpc_node_requests", "mpc_node_models", "guard_node"]  # mpc_node_clock under use_sim_time only
+if present("control_msgs"):
+    NODES.append("mpc_node_actions")
 OPTIONAL = {f"/{node}/get_type_description" for node in NODES}
+PARTS = ("send_goal", "cancel_goal", "get_result")
 KINDS = {"publisher": ("topics", "publish"), "subscriber": ("topics", "subscribe"), "service": ("services", "reply")}
 
 
@@ -29,6 +34,18 @@ def allowed(enclave: str, kind: str, how: str, node: str = "") -> set[str]:
         for group in profile.findall(kind)
         if group.get(how) == "ALLOW"
         for entry in group
+    } | parts_of_actions(profiles, kind, how, node)
+
+
+def parts_of_actions(profiles, kind: str, how: str, node: str) -> set[str]:
+    """The topics and services that an action consists of, for the node that executes it."""
+    parts = {("topics", "publish"): ("feedback", "status"), ("services", "reply"): PARTS}.get((kind, how), ())
+    return {
+        f"/{entry.text}/_action/{part}"
+        for profile in profiles
+        if node in ("", profile.get("node"))
+        for entry in profile.findall("actions[@execute='ALLOW']/action")
+        for part in parts
     }
 
 

@@ -85,7 +85,19 @@ def services(node) -> set[str]:
         if name.startswith(f"/{node.get_name()}/")
     }
     own = {service.service_name for service in node.services}
-    return {short(node, name) for name in own | served} - STANDARD
+    return {short(node, name) for name in own | served if "/_action/" not in name} - STANDARD
+
+
+def actions(node) -> dict[str, str]:
+    """{action: its type} of the node, which nodes beside it serve for it."""
+    from rclpy.action import get_action_server_names_and_types_by_node
+
+    beside = [name for name, _ in node.get_node_names_and_namespaces() if name.startswith(f"{node.get_name()}_")]
+    return {
+        short(node, name): kind.replace("/action/", "/")
+        for other in beside
+        for name, (kind,) in get_action_server_names_and_types_by_node(node, other, node.get_namespace())
+    }
 
 
 def short(node, name: str) -> str:
@@ -118,14 +130,17 @@ def mpc_nodes():
     for settings in (everything, {**SETTINGS, "shadow": True}):
         with created(MpcNode, settings) as node:
             assert node.trigger_configure() is TransitionCallbackReturn.SUCCESS
-            graphs.append((found(node, node.publishers), found(node, node.subscriptions), services(node)))
+            served = services(node), actions(node)
+            graphs.append((found(node, node.publishers), found(node, node.subscriptions), *served))
             node.trigger_cleanup()
     return graphs
 
 
 def test_the_publications_of_mpc_node(mpc_nodes):
-    (all_of_them, _, _), (in_shadow, _, _) = mpc_nodes
+    (all_of_them, *_), (in_shadow, *_) = mpc_nodes
     page = topics(rows("mpc_node", "Publications"))
+    if not present("control_msgs"):
+        del page["~/goal_trajectory"]
     assert {**all_of_them, "~/shadow_commands": in_shadow["~/shadow_commands"]} == page
     optional = {"commands", "trajectory_commands", "~/supervision", "~/policy_status"}
     assert set(in_shadow) == set(page) - optional
@@ -139,6 +154,11 @@ def test_the_subscriptions_of_mpc_node(mpc_nodes):
 def test_the_services_of_mpc_node(mpc_nodes):
     assert mpc_nodes[0][2] == {name for row in rows("mpc_node", "Services") for name in names(row[0])}
     assert mpc_nodes[1][2] == mpc_nodes[0][2] - {"~/promote_policy", "~/demote_policy"}
+
+
+def test_the_action_of_mpc_node(mpc_nodes):
+    page = {name: row[1] for row in rows("mpc_node", "Action") for name in names(row[0])}
+    assert [graph[3] for graph in mpc_nodes] == [page if present("control_msgs") else {}] * 2
 
 
 @pytest.mark.parametrize("name", ("sim_node", "distillation_node"))

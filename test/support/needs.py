@@ -86,7 +86,7 @@ _OTHERS: dict[str, tuple[Callable[[], bool], str]] = {
     "/proc": (lambda: Path("/proc/self/environ").is_file(), "run the test on Linux"),
 }
 _REMEDIES = {
-    **dict.fromkeys(("launch", "launch_ros", "launch_pytest", "ament_index_python"), _FROM_ROS),
+    **dict.fromkeys(("launch", "launch_ros", "launch_pytest", "ament_index_python", "control_msgs"), _FROM_ROS),
     "setuptools": "pip install 'setuptools>=70.1'",
     "setuptools.command.bdist_wheel": "pip install 'setuptools>=70.1'",
     "catkin_pkg": "pip install 'mbrl_ros[check]'",

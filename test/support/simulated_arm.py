@@ -78,6 +78,7 @@ class SimulatedArm:
             (Float64MultiArray, "/commands"),
             (Float64MultiArray, "/mpc_node/status"),
             (String, "/mpc_node/supervisor_state"),
+            (String, "/mpc_node/message"),
             (DiagnosticArray, "/diagnostics"),
         ):
             self.peer.listen(kind, topic)
@@ -208,10 +209,10 @@ class SimulatedArm:
 
     # --- what is asked and told ---------------------------------------------------------------------------------------
 
-    def target(self, q: np.ndarray) -> None:
-        """Send a target, and let the arm begin to move towards it."""
+    def target(self, q: np.ndarray, stamp: float = 0.0) -> None:
+        """Send a target, and let the arm begin to move towards it, where it is stamped 0 or now."""
         before = self.goal_count
-        self._targets.publish(state(0.0, q, (0.0, 0.0), JOINTS))
+        self._targets.publish(state(stamp, q, (0.0, 0.0), JOINTS))
         self.peer.until(lambda: self.goal_count > before, "the target")
 
     def trajectory(self, points: Waypoints) -> None:
@@ -269,6 +270,11 @@ class SimulatedArm:
                 if status.name.endswith(part):
                     return {entry.key: entry.value for entry in status.values}
         return {}
+
+    @property
+    def messages(self) -> list[str]:
+        """What ~/message has told."""
+        return [message.data for message in self.peer.heard["/mpc_node/message"]]
 
     @property
     def states_told(self) -> list[str]:
