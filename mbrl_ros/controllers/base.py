@@ -28,10 +28,11 @@ from ..references.targets import Target
 from ..references.trajectory_joins import TrajectoryJoins
 from ..references.trajectory_progress import Progress
 from ..robots import Robot
-from ..types import Array, Decision, Observation
+from ..types import Array, Decision, Observation, quick_init
 from .target_tracking import TargetTracking as TargetTracking  # plug-ins import it from here
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Health:
     """What a controller knows to be wrong after its last step; nothing for a controller in good order.

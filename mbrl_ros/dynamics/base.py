@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..config.sections.dynamics import ConsistencySettings, DynamicsSettings
-from ..types import Array, LinearGaussianDynamics, Transition
+from ..types import Array, LinearGaussianDynamics, Transition, quick_init
 from .consistency import Consistency
 from .image_jacobian import FeatureMotion
 from .priors.base import Prior
 from .priors.nonlinear_model import NonlinearModel
 
 
+@quick_init
 @dataclass(frozen=True, eq=False, slots=True)
 class Innovation:
     """One-step-ahead error r of the velocities (n,) [rad/s] and what was predicted of it.
@@ -37,6 +38,7 @@ class Innovation:
     bound: float
 
 
+@quick_init
 @dataclass(frozen=True, eq=False, slots=True)
 class Prediction:
     """What the model predicts of `transition` before it learns from it.

@@ -30,10 +30,12 @@ import numpy as np
 from scipy.special import fdtri
 
 from ..config.sections.dynamics import ConsistencySettings
+from ..types import quick_init
 
 NIS_CAP = 1e3  # one absurd innovation must not be remembered for long
 
 
+@quick_init
 @dataclasses.dataclass(frozen=True, slots=True)
 class Consistency:
     """Smoothed `ratio` r, `level` in [0, 1], `hold`, and for how long [s] the level has asked to change the latter."""

@@ -16,11 +16,12 @@ from typing import Protocol
 from ..config.sections.safety import SupervisorSettings
 from ..safety.state_machine import Guard, Reason, Request, State
 from ..safety.supervisor import Command
-from ..types import Array, Decision, Observation
+from ..types import Array, Decision, Observation, quick_init
 from .event_log import Event
 from .mailbox import Arrival
 
 
+@quick_init
 @dataclass(frozen=True, eq=False, slots=True)
 class Tick:
     """What happened in one tick.

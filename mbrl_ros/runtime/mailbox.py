@@ -11,13 +11,14 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ..types import Array, FeatureFrame, Observation
+from ..types import Array, FeatureFrame, Observation, quick_init
 from .scheduling import Grid
 
 SHORTEST_WAIT = 2e-4  # [s]: simulated time may stand still; looking at it more often would keep a processor busy
 STAMP_ROUNDING = 1e-6  # [s] of stamps, forgiven where a frame falls on the border of a state
 
 
+@quick_init
 @dataclass(frozen=True, eq=False, slots=True)
 class Arrival:
     """A state as it came in.

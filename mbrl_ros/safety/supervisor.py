@@ -14,7 +14,7 @@ import numpy as np
 
 from ..config.sections.safety import SupervisorSettings
 from ..robots import Robot
-from ..types import Array, Decision, DecisionStatus, Observation
+from ..types import Array, Decision, DecisionStatus, Observation, quick_init
 from .compiled_limiter import make_limiter
 from .fault_watch import FaultWatch
 from .safe_command import SafeCommand
@@ -28,6 +28,7 @@ _LEFT_WHEN_NOMINAL = tuple(state for state in State if TABLE[state, Condition.NO
 PROBING, PROBING_TIME = 0.1, 0.01  # of the speed limit; [s] at the speed limit that a position command is ahead
 
 
+@quick_init
 @dataclass(frozen=True, eq=False, slots=True)
 class Command:
     """The applied command u (nu,), finite and inside every limit, the state, and why u is not the requested one."""
@@ -71,9 +72,8 @@ class Supervisor:
             rest = np.where(np.isfinite(observation.q), observation.q, self.limiter.previous)
         self.limiter.reset(rest)
         self.safe.reset(self.limiter.previous)
-        self.state, self.cause = State.HOLD, Reason.NONE
+        self.state, self.cause, self._nominal_ticks, self._ramp = State.HOLD, Reason.NONE, 0, 0.0
         self._begun = self._recovering = self._held = self._safe_acts = self._continuing = self._probing = False
-        self._nominal_ticks, self._ramp = 0, 0.0
         self._watch.reset()
 
     def forget_inertia(self) -> None:
