@@ -28,6 +28,8 @@ from ..exceptions import CompileError
 _log = logging.getLogger(__name__)
 # No -ffast-math: in a shared object it sets flush-to-zero for the whole process.
 FLAGS = ("-std=gnu++17", "-O3", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
+# as numpy: no fused multiplication and addition, and values that are not finite are told from others
+SAME_BITS = ("-ffp-contract=off", "-fno-fast-math", "-fno-finite-math-only")
 # Tried in this order until one compiles: this processor's instructions, with glibc's vector mathematics if it has any.
 FLAG_VARIANTS = (
     ("-march=native", "-DLIBMVEC", "-lmvec", "-lm"),

@@ -22,12 +22,12 @@ from collections import deque
 import numpy as np
 
 from ..config.configuration import Configuration
-from ..dynamics import CommandHistory, Innovation, OnlineDynamics, build_dynamics
+from ..dynamics import Innovation, OnlineDynamics, build_dynamics, make_history
 from ..dynamics.base import Prediction
 from ..dynamics.consistency import Consistency
 from ..dynamics.delay_monitor import DelayMonitor
 from ..dynamics.priors import Prior
-from ..dynamics.velocity_gate import VelocityGate
+from ..dynamics.velocity_gate import make_gate
 from ..robots import Robot
 from ..robots.effective_inertia import inverse_gain
 from ..types import Array, CommandVector, Gain, Observation, StateVector, Transition
@@ -67,9 +67,9 @@ class ModelLearner:
             self.dynamics = OnlineDynamics(robot, self.dt, c.dynamics, prior, c.features, c.consistency)
         self.m, self.nx, self.nu = self.dynamics.m, self.dynamics.nx, self.dynamics.nu
         self._configured_delay = c.control.delay
-        self.history = CommandHistory(self.nu, self.dt, c.control.delay)
+        self.history = make_history(self.nu, self.dt, c.control.delay)
         self.delay = DelayMonitor(self.n, self.dt, c.control.delay, c.delay)
-        self.gate = VelocityGate(self.n, self.dt, c.dynamics.gate) if c.dynamics.gate else None
+        self.gate = make_gate(self.n, self.dt, c.dynamics.gate) if c.dynamics.gate else None
         self._prior_interval = max(1, round(c.dynamics.prior_period / self.dt))
         self._timing_std, self._transitions = 0.0, 0
         self.delay_known = self.prior_moved = False
@@ -190,9 +190,9 @@ class ModelLearner:
         last_stamp, last_x = self.last
         if not math.isfinite(sum(x.tolist()) + sum(last_x.tolist())):  # the sums of numpy take four times as long
             return None
-        transition = Transition(last_stamp, last_x, self.history.in_effect(last_stamp), x)
-        neighbors = self.history.around(last_stamp)
-        timing_std = math.hypot(self.delay.std, self.history.std(last_stamp)) if self.delay.std else 0.0
+        u, neighbors, std = self.history.during(last_stamp)
+        transition = Transition(last_stamp, last_x, u, x)
+        timing_std = math.hypot(self.delay.std, std) if self.delay.std else 0.0
         prediction = self.dynamics.predict(transition, neighbors, timing_std)
         if self.gate is not None and self._replace_velocities(stamp, prediction):
             prediction = self.dynamics.predict(transition, neighbors, timing_std)

@@ -1,6 +1,7 @@
 """Local linear-Gaussian dynamics, refitted at every tick."""
 
 from .base import Estimator, Innovation
+from .compiled_history import make_history
 from .delay import CommandHistory
 from .factory import build_dynamics
 from .image_jacobian import FeatureMotion
@@ -15,4 +16,5 @@ __all__ = [
     "OnlineDynamics",
     "RegressionPosterior",
     "build_dynamics",
+    "make_history",
 ]

@@ -21,7 +21,8 @@ from ..types import Array, CommandVector, LinearGaussianDynamics, StateVector
 class CommandHistory:
     """The applied commands of the last `length` ticks and the delay d [ticks] they act with.
 
-    whole and fraction are the parts i and a of d.
+    whole and fraction are the parts i and a of d. This class is the specification; compiled_history.py is the same in
+    compiled code.
     """
 
     def __init__(self, nu: int, dt: float, delay: float, *, length: int = 64):
@@ -93,6 +94,10 @@ class CommandHistory:
     def around(self, stamp: float) -> Array:
         """Return u_eff (2, nu) of the ticks before and after the one that starts at `stamp`."""
         return np.array([self.in_effect(stamp - self.dt), self.in_effect(stamp + self.dt)])
+
+    def during(self, stamp: float) -> tuple[CommandVector, Array, float]:
+        """Return `in_effect`, `around` and `std` of the tick that starts at `stamp`."""
+        return self.in_effect(stamp), self.around(stamp), self.std(stamp)
 
     def roll_forward(
         self, x: StateVector, stamp: float, dynamics: LinearGaussianDynamics, late: int = 0

@@ -129,8 +129,8 @@ class OnlineDynamics:
         if reliable and self._input_gain is not None:
             self.prior.learn_gain(q, self._input_gain)
         change = self.prior.move_to(q)
+        self._local.take_prior()
         if change is not None:
-            self._local.take_prior()
             self._precision = self._precision_of(self.prior.spread)
             self.posterior.rebase(self._command_rows, change * self._u_scale)
             self.posterior.condition(self.posterior.center)

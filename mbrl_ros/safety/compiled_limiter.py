@@ -7,14 +7,12 @@ import functools
 
 import numpy as np
 
-from ..codegen.compiler import load_library, sources_of
+from ..codegen.compiler import SAME_BITS, load_library, sources_of
 from ..config.sections.safety import SupervisorSettings
 from ..robots import Robot
 from ..types import Array, Observation
 from .command_limiter import COMMAND_ROUNDING, CommandLimiter
 
-# as numpy: no fused multiplication and addition, and values that are not finite are told from others
-SAME_BITS = ("-ffp-contract=off", "-fno-fast-math", "-fno-finite-math-only")
 LIMITER_INTERFACES = ("effort", "velocity", "position")
 LIMITER_CONSTANTS = (
     *("lower", "upper", "largest_step", "saturated_below", "saturated_above", "position_upper"),

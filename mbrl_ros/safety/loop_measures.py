@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..codegen.compiler import load_library, sources_of
+from ..codegen.compiler import SAME_BITS, load_library, sources_of
 from ..types import Array
-from .compiled_limiter import SAME_BITS
 
 LOOP_SIZES = ("n", "bounded", "after", "learned", "known")
 LOOP_NUMBERS = ("dt", "share", "slow_share", "least", "noisiness", "noisiest", "chatter", "offset", "saturation")

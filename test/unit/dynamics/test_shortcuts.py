@@ -7,14 +7,17 @@ from mbrl_ros.costs import CostContext, build_cost, command_change
 from mbrl_ros.dynamics.compiled_posterior import make_posterior
 from mbrl_ros.dynamics.consistency import NisBound
 from mbrl_ros.dynamics.posterior import RegressionPosterior
-from mbrl_ros.dynamics.velocity_gate import VelocityGate
+from mbrl_ros.dynamics.velocity_gate import VelocityGate, make_gate
 
 N, DT = 3, 0.005
 
 
-def test_a_gate_told_that_velocities_agree_remembers_what_it_would_have_seen():
+@pytest.mark.parametrize("make", (VelocityGate, make_gate))
+def test_a_gate_told_that_velocities_agree_remembers_what_it_would_have_seen(make):
     rng = np.random.default_rng(0)
-    short, full = VelocityGate(N, DT, 6.0), VelocityGate(N, DT, 6.0)
+    short, full = make(N, DT, 6.0), VelocityGate(N, DT, 6.0)
+    short.agree(np.ones(2 * N), np.zeros(2 * N))
+    short.reset()
     x = rng.normal(size=2 * N)
     for _ in range(40):
         x_next = x + 0.01 * rng.standard_t(2.0, size=2 * N)  # outliers, too: they must not widen the gate either way

@@ -1,0 +1,15 @@
+// VelocityGate.agree of velocity_gate.py: same formulas, same order.
+struct Gate {
+  long long n, bounded;  // whether a square is bounded by those before
+  double half, rate, most;
+  const double *before, *after;
+  double* square;
+};
+
+extern "C" void gate_agree(Gate* g) {
+  for (long long j = 0; j < g->n; j++) {
+    const double r = g->after[j] - g->before[j] - g->half * (g->before[g->n + j] + g->after[g->n + j]);
+    const double old = g->square[j], most = g->most * old + 1e-12, square = r * r;
+    g->square[j] = old + g->rate * ((g->bounded && most < square ? most : square) - old);
+  }
+}
