@@ -34,6 +34,8 @@ DELAY_ARRAYS = (
     *("carried", "variances", "filtered", "work"),
 )
 NOTHING_MOVES, NO_FACTOR = 1, 2  # what delay_given_state returns
+DELAYS_AT_ONCE = 4  # DELAYS of delay.cpp
+MOST_FINE = 64  # delays of the fine grid; more are computed by the base class
 
 
 class _Structure(ctypes.Structure):
@@ -72,7 +74,7 @@ class CompiledDelayEstimator(DelayEstimator):
         functions = library()
         if functions is None:
             raise CompileError("delay.cpp could not be compiled; the log has the reason")
-        self._functions, self._state = functions, _Structure()
+        self._functions, self._state, self._turn = functions, _Structure(), 0
         self._address = ctypes.c_void_p(ctypes.addressof(self._state))
         super().__init__(n, dt, settings)
 
@@ -97,7 +99,7 @@ class CompiledDelayEstimator(DelayEstimator):
             carried=self._whitening[0],
             variances=self._whitening[1],
             filtered=np.zeros((BLOCK_ROWS, size)),
-            work=np.zeros(max(states * (states + n * lags + n), 3 * n * n)),
+            work=np.zeros(max(states * (states + n * lags + n), 3 * n * n * DELAYS_AT_ONCE)),
         )
         sizes = dict(n=n, lags=lags, size=size, stride=self.stride)
         constants = dict(block_rows=BLOCK_ROWS, colors=len(COLORS), bridged=LONGEST_BRIDGED)
@@ -106,6 +108,7 @@ class CompiledDelayEstimator(DelayEstimator):
         pointers = {name: array.ctypes.data for name, array in self._arrays.items()}
         for name, value in {**sizes, **constants, **numbers, **levels, **pointers}.items():
             setattr(self._state, name, value)
+        self._allocate_results()
 
     def reset(self) -> None:
         """Forget all data."""
@@ -129,26 +132,39 @@ class CompiledDelayEstimator(DelayEstimator):
         self._count = self._state.count
 
     def _given_state(self, S: Array) -> Conditional | None:
-        n, lags, first = self.n, self.lags, self.n * self.lags
-        C, scale = np.empty((first + n, first + n)), np.empty(first + n)
-        found = self._functions.delay_given_state(self._address, S.ctypes.data, C.ctypes.data, scale.ctypes.data)
+        self._turn = (self._turn + 1) % len(COLORS)  # one for each color of the only estimate that is being made
+        conditional, addresses = self._conditionals[self._turn]
+        self._given[:] = S
+        found = self._functions.delay_given_state(self._address, *addresses)
         if found == NO_FACTOR:
             return super()._given_state(S)
-        if found == NOTHING_MOVES:
-            return None
-        commands = C[:first, :first].reshape(lags, n, lags, n).transpose(0, 2, 1, 3)
-        return commands, C[:first, first:].reshape(lags, n, n), C[first:, first:], scale[-n:]
+        return None if found == NOTHING_MOVES else conditional
 
     def _log_determinants(self, delays: Array, commands: Array, with_y: Array, y: Array, scale: Array) -> Array:
         """See `DelayEstimator`; `commands` is a view of the whole matrix of correlations."""
-        values, count = np.empty(len(delays)), len(delays)
-        done = self._functions.delay_log_determinants(
-            self._address, commands.ctypes.data, delays.ctypes.data, values.ctypes.data, count
-        )
-        if done < count:
+        count, matrix = len(delays), self._matrices.get(id(commands))
+        if matrix is None or count > self._delays.size:
             return super()._log_determinants(delays, commands, with_y, y, scale)
-        values += 2.0 * np.log(scale).sum()
+        self._delays[:count] = delays
+        if self._functions.delay_log_determinants(self._address, matrix, *self._grid, count) < count:
+            return super()._log_determinants(delays, commands, with_y, y, scale)
+        values: Array = self._values[:count] + 2.0 * np.log(scale).sum()
         return values
+
+    def _allocate_results(self) -> None:
+        """Make the arrays that an estimate is computed in; to ask an array of numpy where it is takes long."""
+        n, lags, first = self.n, self.lags, self.n * self.lags
+        self._given = np.zeros((self._size, self._size))
+        self._delays, self._values = np.zeros(2 * lags + MOST_FINE), np.zeros(2 * lags + MOST_FINE)
+        self._grid = self._delays.ctypes.data, self._values.ctypes.data
+        self._conditionals: list[tuple[Conditional, tuple[int, int, int]]] = []
+        self._matrices: dict[int, int] = {}  # id of a view of the commands' part: where the whole begins
+        for _ in COLORS:
+            C, scale = np.zeros((first + n, first + n)), np.zeros(first + n)
+            commands = C[:first, :first].reshape(lags, n, lags, n).transpose(0, 2, 1, 3)
+            conditional = commands, C[:first, first:].reshape(lags, n, n), C[first:, first:], scale[-n:]
+            self._conditionals.append((conditional, (self._given.ctypes.data, C.ctypes.data, scale.ctypes.data)))
+            self._matrices[id(commands)] = C.ctypes.data
 
 
 def make_delay_estimator(n: int, dt: float, settings: DelaySettings | None = None) -> DelayEstimator:

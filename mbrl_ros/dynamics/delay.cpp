@@ -63,16 +63,44 @@ static void add_products(Delay* d, double* M, double decay) {
   }
 }
 
+constexpr double RIDGE = 1e-6;  // of correlations
+constexpr int DELAYS = 4;       // worked on at once: one in each entry of a Lane
+typedef double Lane __attribute__((vector_size(8 * DELAYS), aligned(8)));
+
 // X <- L^-1 X for X (N, columns)
 static void forward(const double* L, long long N, double* X, long long columns) {
   for (long long i = 0; i < N; i++) {
-    double* x = X + i * columns;
+    double* __restrict x = X + i * columns;
     for (long long k = 0; k < i; k++) {
       const double l = L[i * N + k], *other = X + k * columns;
       for (long long j = 0; j < columns; j++) x[j] -= l * other[j];
     }
     const double inverse = 1.0 / L[i * N + i];
     for (long long j = 0; j < columns; j++) x[j] *= inverse;
+  }
+}
+
+// c_j = s_j - sum_k X_ki X_kj for PARTS Lanes of entries from j on, X (rows, m)
+template <int PARTS>
+static void subtract_products(const double* s, const double* X, long long rows, long long m, long long i, long long j,
+                              double* c) {
+  Lane sum[PARTS];
+  std::memcpy(sum, s + j, sizeof sum);
+  for (long long k = 0; k < rows; k++) {
+    const Lane* other = reinterpret_cast<const Lane*>(X + k * m + j);
+    for (int part = 0; part < PARTS; part++) sum[part] -= X[k * m + i] * other[part];
+  }
+  std::memcpy(c + j, sum, sizeof sum);
+}
+
+// the same for j = i .. m - 1
+static void subtract_row(const double* s, const double* X, long long rows, long long m, long long i, double* c) {
+  long long j = i;
+  for (; j + 4 * DELAYS <= m; j += 4 * DELAYS) subtract_products<4>(s, X, rows, m, i, j, c);
+  for (; j + DELAYS <= m; j += DELAYS) subtract_products<1>(s, X, rows, m, i, j, c);
+  for (; j < m; j++) {
+    c[j] = s[j];
+    for (long long k = 0; k < rows; k++) c[j] -= X[k * m + i] * X[k * m + j];
   }
 }
 
@@ -218,14 +246,7 @@ int delay_given_state(Delay* d, const double* S, double* C, double* scale) {
   }
   if (!factorize(L, states)) return 2;
   forward(L, states, X, m);
-  for (long long i = 0; i < m; i++) {
-    double* c = C + i * m;
-    std::memcpy(c + i, S + i * N + i, sizeof(double) * (m - i));
-    for (long long k = 0; k < states; k++) {
-      const double x = X[k * m + i], *other = X + k * m;
-      for (long long j = i; j < m; j++) c[j] -= x * other[j];
-    }
-  }
+  for (long long i = 0; i < m; i++) subtract_row(S + i * N, X, states, m, i, C + i * m);
   bool commands = false, moves = false;
   for (long long i = 0; i < m; i++) {
     scale[i] = std::sqrt(std::max(C[i * m + i], 0.0));
@@ -235,39 +256,86 @@ int delay_given_state(Delay* d, const double* S, double* C, double* scale) {
       scale[i] = 1.0;
   }
   if (!commands || !moves) return 1;
-  for (long long i = 0; i < m; i++)
-    for (long long j = i; j < m; j++) C[i * m + j] = C[j * m + i] = C[i * m + j] / scale[i] / scale[j];
+  for (long long i = 0; i < m; i++) {
+    double* __restrict c = C + i * m;
+    for (long long j = i; j < m; j++) c[j] = c[j] / scale[i] / scale[j];
+    for (long long j = i + 1; j < m; j++) C[j * m + i] = c[j];
+  }
   return 0;
+}
+
+// lower Cholesky factor of each of the matrices A (N, N), in place; false where one is not positive definite
+static bool factorize_each(Lane* A, long long N) {
+  for (long long j = 0; j < N; j++) {
+    Lane* row = A + j * N;
+    for (long long i = 0; i <= j; i++) {
+      const Lane* other = A + i * N;
+      Lane s = row[i];
+      for (long long k = 0; k < i; k++) s -= row[k] * other[k];
+      if (i < j) {
+        row[i] = s / other[i];
+        continue;
+      }
+      row[j] = s;
+      double* diagonal = reinterpret_cast<double*>(row + j);
+      for (int lane = 0; lane < DELAYS; lane++) {
+        if (!(diagonal[lane] > 0.0)) return false;
+        diagonal[lane] = std::sqrt(diagonal[lane]);
+      }
+    }
+  }
+  return true;
+}
+
+// A (n, n) and B (n, n) of the delay `at`, every entry DELAYS after the one before
+static void write_lane(const Delay* d, const double* C, double at, double* A, double* B) {
+  const long long n = d->n, m = n * d->lags + n, whole = std::min((long long)at, d->lags - 2);
+  const double a = at - whole, b = 1.0 - a, aa = a * a, ab = a * b, bb = b * b;
+  const double *ii = C + whole * n * (m + 1), *ij = ii + n, *jj = ii + n * (m + 1);
+  const double *iy = C + whole * n * m + (m - n), *jy = iy + n * m;
+  for (long long r = 0; r < n; r++, A += n * DELAYS, B += n * DELAYS) {
+    for (long long s = 0; s <= r; s++)
+      A[s * DELAYS] = bb * ii[r * m + s] + ab * (ij[r * m + s] + ij[s * m + r]) + aa * jj[r * m + s];
+    A[r * DELAYS] += RIDGE;
+    for (long long s = 0; s < n; s++) B[s * DELAYS] = b * iy[r * m + s] + a * jy[r * m + s];
+  }
+}
+
+// log det R(d) at DELAYS delays, less that of the scales; false where a matrix has no Cholesky factor
+static bool log_determinants(Delay* d, const double* C, const double* delays, double* values) {
+  const long long n = d->n, m = n * d->lags + n;
+  const double* y = C + (m - n) * (m + 1);
+  Lane *A = reinterpret_cast<Lane*>(d->work), *B = A + n * n, *R = B + n * n;
+  for (int lane = 0; lane < DELAYS; lane++)
+    write_lane(d, C, delays[lane], d->work + lane, d->work + n * n * DELAYS + lane);
+  if (!factorize_each(A, n)) return false;
+  for (long long i = 0; i < n; i++)  // B <- L^-1 B
+    for (long long s = 0; s < n; s++) {
+      Lane x = B[i * n + s];
+      for (long long k = 0; k < i; k++) x -= A[i * n + k] * B[k * n + s];
+      B[i * n + s] = x / A[i * n + i];
+    }
+  for (long long r = 0; r < n; r++)
+    for (long long s = 0; s <= r; s++) {
+      Lane x = Lane{} + (y[r * m + s] + (r == s ? RIDGE : 0.0));
+      for (long long k = 0; k < n; k++) x -= B[k * n + r] * B[k * n + s];
+      R[r * n + s] = x;
+    }
+  if (!factorize_each(R, n)) return false;
+  Lane product = Lane{} + 1.0;
+  for (long long r = 0; r < n; r++) product *= R[r * n + r];  // of a correlation's factor: at least 1e-3 each
+  for (int lane = 0; lane < DELAYS; lane++) values[lane] = 2.0 * std::log(product[lane]);
+  return true;
 }
 
 // log det R(d) at `count` delays, less that of the scales; C as above. Returns how many were computed before a matrix
 // had no Cholesky factor.
 long long delay_log_determinants(Delay* d, const double* C, const double* delays, double* values, long long count) {
-  const long long n = d->n, m = n * d->lags + n;
-  const double *y = C + (m - n) * (m + 1), ridge = 1e-6;
-  double *A = d->work, *B = A + n * n, *R = B + n * n;
-  for (long long c = 0; c < count; c++) {
-    const long long whole = std::min((long long)delays[c], d->lags - 2);
-    const double a = delays[c] - whole, b = 1.0 - a;
-    const double *ii = C + whole * n * (m + 1), *ij = ii + n, *jj = ii + n * (m + 1);
-    const double *iy = C + whole * n * m + (m - n), *jy = iy + n * m;
-    for (long long r = 0; r < n; r++) {
-      for (long long s = 0; s <= r; s++)
-        A[r * n + s] = b * b * ii[r * m + s] + a * b * (ij[r * m + s] + ij[s * m + r]) + a * a * jj[r * m + s];
-      A[r * n + r] += ridge;
-      for (long long s = 0; s < n; s++) B[r * n + s] = b * iy[r * m + s] + a * jy[r * m + s];
-    }
-    if (!factorize(A, n)) return c;
-    forward(A, n, B, n);
-    for (long long r = 0; r < n; r++)
-      for (long long s = 0; s <= r; s++) R[r * n + s] = y[r * m + s] + (r == s ? ridge : 0.0);
-    for (long long k = 0; k < n; k++)
-      for (long long r = 0; r < n; r++)
-        for (long long s = 0; s <= r; s++) R[r * n + s] -= B[k * n + r] * B[k * n + s];
-    if (!factorize(R, n)) return c;
-    double product = 1.0;
-    for (long long r = 0; r < n; r++) product *= R[r * n + r];  // of a correlation's factor: at least 1e-3 each
-    values[c] = 2.0 * std::log(product);
+  for (long long c = 0; c < count; c += DELAYS) {
+    double at[DELAYS], found[DELAYS];
+    for (int lane = 0; lane < DELAYS; lane++) at[lane] = delays[std::min(c + lane, count - 1)];
+    if (!log_determinants(d, C, at, found)) return c;
+    std::memcpy(values + c, found, sizeof(double) * std::min((long long)DELAYS, count - c));
   }
   return count;
 }

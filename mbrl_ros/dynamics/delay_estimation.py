@@ -223,7 +223,7 @@ class DelayEstimator:
         fine = np.round(
             np.arange(max(0.0, rough - 0.5), min(self.lags - 1.0, rough + 0.5) + 0.5 * RESOLUTION, RESOLUTION), 6
         )
-        new = np.setdiff1d(fine, coarse)
+        new = fine[(fine[:, None] != coarse).all(axis=1)]
         grid = np.concatenate([coarse, new])
         values = np.concatenate([values, self._log_determinants(new, *conditional)])
         order = np.argsort(grid)
@@ -239,7 +239,8 @@ class DelayEstimator:
         explained = float(1.0 - (left + self.n) / left * unexplained)
         log_likelihood = -0.25 * left * values
         # each grid point stands for the stretch half way to its neighbors
-        weight = np.gradient(grid) * np.exp(log_likelihood - log_likelihood.max())
+        spans = np.concatenate((grid[1:2] - grid[:1], 0.5 * (grid[2:] - grid[:-2]), grid[-1:] - grid[-2:-1]))
+        weight = spans * np.exp(log_likelihood - log_likelihood.max())
         weight /= weight.sum()
         mean = float(weight @ grid)
         std = float(np.sqrt(max(weight @ (grid - mean) ** 2, (RESOLUTION / 2.0) ** 2)))
