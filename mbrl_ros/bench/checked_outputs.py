@@ -29,7 +29,9 @@ class CheckedOutputs:
         if u.shape != self.u.shape:
             self.outside += 1
             return
-        inside = all(lower <= value <= upper for value, (lower, upper) in zip(u.tolist(), self._limits, strict=True))
+        inside = True
+        for value, (lower, upper) in zip(u.tolist(), self._limits, strict=True):
+            inside = inside and lower <= value <= upper
         self.outside += not inside
         if inside or np.isfinite(u).all():
             self.u = np.array(u)

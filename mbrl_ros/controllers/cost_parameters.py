@@ -17,6 +17,8 @@ References are written in every tick in which they move, weights when they chang
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..config.sections.references import ReferenceSettings
 from ..costs import CostModel
 from ..references.preview import Phase, Preview
@@ -27,26 +29,32 @@ PREVIEW_KINDS = ("joints", "point", "features")
 
 
 class CostParameters:
-    """The parameters of `cost` for a horizon of H stages, with the shares of the joint cost that `settings` name."""
+    """The parameters of `cost` for a horizon of H stages of `dt` [s], with the joint cost's shares of `settings`."""
 
-    def __init__(self, cost: CostModel, horizon: int, settings: ReferenceSettings):
-        self._cost, self._horizon = cost, horizon
+    def __init__(self, cost: CostModel, horizon: int, dt: float, settings: ReferenceSettings):
+        self._cost, self._horizon, self._ahead = cost, horizon, dt * np.arange(horizon + 1.0)
         shares = {"joints": 1.0, "point": settings.posture, "features": settings.posture_in_image}
         self._parameters = {kind: self._of_kind(kind, shares[kind]) for kind in PREVIEW_KINDS}
         self._change_factor = 1.0
         # of references that rest: at what, the same objects in every tick, and their parameters
-        self._rest: tuple[object, ...] = ()
+        self._rest: tuple[object, object, object] = (None, None, None)
         self._resting: StageParameters | None = None
 
-    def following(self, manager: TargetManager, times: Array) -> StageParameters:
-        """Return p (H+1, np) with the references of `manager` at `times` (H+1,) [s]; see `at`."""
-        rest = manager.joints.rests_from(times[0]) if manager.phase is Phase.TRACK else None
+    def following(self, manager: TargetManager, start: float) -> StageParameters:
+        """Return p (H+1, np) with the references of `manager` from `start` [s] on; see `at`."""
+        rest = manager.joints.rests_from(start) if manager.phase is Phase.TRACK else None
         if rest is None:
             self._resting = None
-            return self.at(manager.preview(times))
-        of = rest, manager.uncontrolled, manager.target
-        if self._resting is None or any(one is not other for one, other in zip(self._rest, of, strict=True)):
-            self._rest, self._resting = of, self.at(manager.preview(times))
+            return self.at(manager.preview(start + self._ahead))
+        resting, uncontrolled, target = self._rest
+        if (
+            self._resting is None
+            or rest is not resting
+            or manager.uncontrolled is not uncontrolled
+            or manager.target is not target
+        ):
+            self._rest = rest, manager.uncontrolled, manager.target
+            self._resting = self.at(manager.preview(start + self._ahead))
         return self._resting
 
     def at(self, preview: Preview) -> StageParameters:

@@ -10,6 +10,7 @@ through `record`, and the dynamics learn from that one.
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 
 import numpy as np
@@ -18,7 +19,7 @@ from ..config.configuration import Configuration
 from ..config.section import Section
 from ..costs import CostContext, build_cost
 from ..costs.command_change import shape
-from ..dynamics import Innovation, OnlineDynamics
+from ..dynamics import OnlineDynamics
 from ..dynamics.delay_monitor import DelayMonitor
 from ..dynamics.state_filter import StateFilter
 from ..planners.base import PlannerContext, build_planner
@@ -29,7 +30,6 @@ from ..references.reference_time import ReferenceTime
 from ..references.target_manager import TargetManager
 from ..robots import Robot
 from ..types import (
-    Array,
     CommandVector,
     Decision,
     DecisionStatus,
@@ -46,6 +46,8 @@ from .excitation import Excitation
 from .exploration import Exploration
 from .model_learner import ModelLearner
 from .target_tracking import TargetTracking
+
+_DECIDED, _NO_PLAN = DecisionStatus.OK, DecisionStatus.PLANNER_FAILED  # to look a member up takes a call
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +82,7 @@ class MpcController(TargetTracking):
         x_upper = np.concatenate([robot.position_upper, robot.velocity_limit, anywhere])
         model, limits = self.dynamics.nonlinear_model, (lower, upper, x_lower, x_upper)
         self.planner = build_planner(c, PlannerContext(self.cost, c.planner, learner.nx, self.nu, *limits, model))
-        self._parameters = CostParameters(self.cost, self.horizon, c.reference)
+        self._parameters = CostParameters(self.cost, self.horizon, self.dt, c.reference)
         self._exploration, positions = Exploration(robot, c.control, self.dt), robot.interface == "position"
         if positions:
             self._exploration.fit_to_gain(np.eye(self.nu) / self.dt**2, c.dynamics.noise)
@@ -88,7 +90,7 @@ class MpcController(TargetTracking):
         if c.excitation.when != "never":
             self._excitation = Excitation(robot, c.excitation, self.dt, self.target_manager.kinematics)
             self.target_manager.least = least_amplitude(c.features)
-        self._stages, self._command_range = np.arange(self.horizon + 1.0), upper - lower
+        self._command_range, self._narrowed = upper - lower, False  # whether the plan's commands are limited further
         self._late, self._authority, self._gain = 0, 1.0, 1.0
         self._planned = False
         self._filter = StateFilter(self.dt) if positions else None
@@ -212,30 +214,23 @@ class MpcController(TargetTracking):
         u = np.minimum(np.maximum(u, self.robot.command_lower), self.robot.command_upper)
         done = time.perf_counter()
         seconds = {"fit": fitted - begin, "plan": done - fitted, "tick": done - begin}
-        return self._decision(u, plan, innovation, seconds, admitted)
-
-    def _decision(
-        self,
-        u: CommandVector,
-        plan: Plan,
-        innovation: Innovation | None,
-        seconds: dict[str, float],
-        admitted: Observation,
-    ) -> Decision:
+        excitation, nis, error = self._excitation, math.nan, None
+        if innovation is not None:
+            nis, error = innovation.nis, innovation.error
         return Decision(
-            admitted.stamp,
+            stamp,
             u,
-            DecisionStatus.OK if plan.usable and not self.dynamics.failed else DecisionStatus.PLANNER_FAILED,
+            _DECIDED if usable else _NO_PLAN,
             plan,
-            nis=innovation.nis if innovation else float("nan"),
-            nis_dof=self.n if innovation else 0,
-            innovation=innovation.error if innovation else None,
-            seconds=seconds,
-            admitted=admitted,
-            inertia=self.learner.inertia,
-            rotors=self.learner.dynamics.prior.rotors,
-            excited=0 if self._excitation is None else int(self._excitation.excited.sum()),
-            remarks=() if self._excitation is None else self._excitation.take_remarks(),
+            nis,
+            0 if innovation is None else self.n,
+            error,
+            seconds,
+            admitted,
+            learner.inertia,
+            learner.dynamics.prior.rotors,
+            0 if excitation is None else int(excitation.excited.sum()),
+            () if excitation is None else excitation.take_remarks(),
         )
 
     def _excite(self, excitation: Excitation, stamp: float, q: JointVector) -> CommandVector:
@@ -262,8 +257,7 @@ class MpcController(TargetTracking):
         """Return the cost's parameters (H+1, np) for a horizon that begins at `start` [s]; see `ReferenceTime`."""
         if self._reference_time is not None:
             start = self._reference_time.advance(start, before)
-        times: Array = start + self.dt * self._stages
-        return self._parameters.following(self.target_manager, times)
+        return self._parameters.following(self.target_manager, start)
 
     def _weigh_changes(self) -> None:
         """Weigh the command's change: less once the delay is known, more while commands are late or the loop is bad."""
@@ -287,11 +281,14 @@ class MpcController(TargetTracking):
 
         Commands are limited about the present one, not about zero: an arm must go on carrying itself.
         """
-        consistency, settings, robot = self.dynamics.consistency, self.dynamics.consistency_settings, self.robot
-        reach = consistency.command_scale(settings) * self._command_range
-        self.planner.limit_commands(
-            np.maximum(robot.command_lower, u_now - reach), np.minimum(robot.command_upper, u_now + reach)
-        )
+        consistency, settings = self.dynamics.consistency, self.dynamics.consistency_settings
+        lower, upper, narrow = self.robot.command_lower, self.robot.command_upper, consistency.level < 1.0
+        if narrow:
+            reach = consistency.command_scale(settings) * self._command_range
+            lower, upper = np.maximum(lower, u_now - reach), np.minimum(upper, u_now + reach)
+        if narrow or self._narrowed:  # the whole range reaches every limit
+            self.planner.limit_commands(lower, upper)
+        self._narrowed = narrow
         self.planner.limit_step(consistency.step_scale(settings))
 
     def _execute(self, plan: Plan, x: StateVector, u_now: CommandVector) -> CommandVector:

@@ -92,13 +92,14 @@ class AppliedCommands:
         self._acted.append(self._conditions.applied(arrival, u))
         self._events["commands between plans"] += 1
 
+    def _are_same(self, one: list[float], other: list[float]) -> bool:
+        """Return whether two commands differ by rounding only."""
+        return one == other or all(abs(a - b) <= most for a, b, most in zip(one, other, self._rounding, strict=True))
+
     def add(self, arrival: Arrival, decision: Decision | None, u: Array, late: float, tick: int) -> None:
         """Take note that u (nu,) was published, `late` periods after its time, as the answer of tick number `tick`."""
         acted = self._conditions.applied(arrival, u)
-        self.closed = acted is u or all(
-            abs(one - other) <= most
-            for one, other, most in zip(acted.tolist(), u.tolist(), self._rounding, strict=True)
-        )
+        self.closed = acted is u or self._are_same(acted.tolist(), u.tolist())
         acts_from = self.age.sent(arrival.observation.stamp, late)
         expected = self._lateness[0]  # with which the plan was made
         lateness = self.age.expected, self.age.authority, self.age.std

@@ -153,9 +153,11 @@ class CommandAge:
         last, self._last = self._last, stamp
         if not (math.isfinite(last) and self._sent):
             return
-        acting = next(
-            (origin for acts, origin in reversed(self._sent) if acts <= last + 0.25 * self._dt), self._sent[0][1]
-        )
+        latest, acting = last + 0.25 * self._dt, self._sent[0][1]
+        for acts, origin in reversed(self._sent):
+            if acts <= latest:
+                acting = origin
+                break
         self._count += 1
         share = min(1.0, max((stamp - last) / self.MEMORY, 1.0 / max(self._count, self.FEWEST)))
         self.mean += share * (max(0.0, last - acting) - self.mean)

@@ -30,7 +30,10 @@ class FaultWatch:
 
     def overspeed(self, observation: Observation) -> bool:
         """Return whether a joint is faster than `supervisor.overspeed` times its speed limit."""
-        return any(abs(v) > most for v, most in zip(observation.qd.tolist(), self._overspeed, strict=True))
+        for speed, most in zip(observation.qd.tolist(), self._overspeed, strict=True):
+            if abs(speed) > most:
+                return True
+        return False
 
     def faults(self, observation: Observation, failed: bool, reasons: int) -> int:
         """Return why this tick is a fault, as Reason flags; 0 if it is none.

@@ -129,9 +129,9 @@ class LoopMonitor:
             measures.saturation > settings.saturation,
         )
         reasons = NO_REASON
-        for holds, reason in zip(found, MEASURES, strict=True):
-            if holds:
-                reasons |= reason
+        if True in found:
+            for holds, reason in zip(found, MEASURES, strict=True):
+                reasons |= reason if holds else NO_REASON
         self.reasons = reasons
         if reasons:
             self._bad_for, self._good_for = self._bad_for + self._dt, 0.0

@@ -51,7 +51,7 @@ def test_the_joint_reference_counts_for_a_point_and_hardly_for_an_image():
     robot, configuration = planar_robot(2), Configuration.from_flat({})
     context = CostContext(robot, 2, 2, 2, 0.005, 10, robot.command_lower, robot.command_upper)
     cost = build_cost(configuration.costs, context)
-    parameters = CostParameters(cost, 10, configuration.reference)
+    parameters = CostParameters(cost, 10, 0.005, configuration.reference)
     weight = cost.layout["joint_target.weight"]
     q = np.zeros((11, 2))
     by_kind = {
