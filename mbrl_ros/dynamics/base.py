@@ -27,7 +27,7 @@ from .priors.nonlinear_model import NonlinearModel
 class Innovation:
     """One-step-ahead error r of the velocities (n,) [rad/s] and what was predicted of it.
 
-    covariance (n, n) = Sigma (1 + phi^T (S+Lambda)^-1 phi); nis = r^T covariance^-1 r; bound: below it lies 95 % of the
+    covariance (n, n): that of posterior.py; nis = r^T covariance^-1 r; bound: below it lies 95 % of the
     NIS of a model that is right, with Sigma estimated from d innovations: d n / (d - n + 1) F_0.95(n, d - n + 1)
     (Hotelling's distribution), which is the chi-squared bound for large d.
     """

@@ -59,6 +59,8 @@ def read_model(path: str | Path, dynamics: Estimator, robot: Robot) -> dict[str,
         arrays = {**arrays, "origin": np.zeros(max(len(arrays["S"]) - 1, 0))}
     if "squares" not in arrays and "count" in arrays:  # written before the weights' squares were summed
         arrays = {**arrays, "squares": arrays["count"]}  # as few degrees of freedom as were taken then
+    if "precision" in arrays and arrays["precision"].ndim == 1:  # written when all joints had the same prior
+        arrays = {**arrays, "precision": np.tile(arrays["precision"], (len(robot.joints), 1))}
     for name, present in dynamics.evidence().items():
         if name not in arrays or arrays[name].shape != present.shape or arrays[name].dtype.kind not in "fiu":
             given = arrays[name].shape if name in arrays else "nothing"

@@ -14,13 +14,13 @@ import numpy as np
 from ..codegen.compiler import load_library, sources_of
 from ..types import Array, CommandVector, Gain, LinearGaussianDynamics
 from .compiled_posterior import CompiledPosterior
-from .local_model import NOISE_RANGE, Comparison, LocalModel, Timing
+from .local_model import NOISE_RANGE, UNEVEN, Comparison, LocalModel, Timing
 from .posterior import RegressionPosterior
 from .priors.base import Prior
 from .state_equations import StateEquations
 
 MODEL_INTEGERS = ("n", "m", "stages", "servo", "offset_only", "linear", "regressors", "timed", "kept", "finite")
-MODEL_NUMBERS = ("half", "scale", "rho", "nis", "noise_std", "least_noise", "most_noise", "share")
+MODEL_NUMBERS = ("half", "scale", "rho", "nis", "noise_std", "least_noise", "most_noise", "uneven", "share")
 MODEL_ARRAYS = (
     *("known_F", "step", "u_scale", "W", "center", "noise", "G", "jacobian", "Z", "now", "neighbors", "after"),
     *("slope", "offset", "belief", "mean", "F", "f", "Sigma", "gain", "expected", "covariance", "variances"),
@@ -94,6 +94,7 @@ class CompiledLocalModel(LocalModel):
         state.n, state.m, state.regressors = n, equations.m, posterior.size
         state.servo, state.offset_only = -1 if servo is None else servo.start, offset_only
         state.half, (state.least_noise, state.most_noise) = equations.half, NOISE_RANGE
+        state.uneven = UNEVEN
         self._point_to(arrays)
         self._now, self._x, self._u = arrays["now"], arrays["now"][: 2 * n], arrays["now"][2 * n :]
         self._after, self._neighbors, self._gain = arrays["after"], arrays["neighbors"], arrays["gain"]

@@ -12,8 +12,9 @@ from ..exceptions import CompileError
 from ..types import Array
 from .posterior import FARTHEST_CENTER, NOISE_FLOOR, RegressionPosterior
 
-POSTERIOR_NUMBERS = ("forgetting", "noise_forgetting", "floor", "far", "bias", "nis", "weight")
+POSTERIOR_NUMBERS = ("forgetting", "noise_forgetting", "floor", "far", "bias", "rho", "nis", "weight")
 POSTERIOR_ARRAYS = (
+    "owner",
     "count",
     "squares",
     "inflation",
@@ -45,6 +46,7 @@ class _Structure(ctypes.Structure):
     floor: float
     far: float
     bias: float
+    rho: float
     nis: float
     forgetting: float
     weight: float
@@ -80,7 +82,8 @@ class CompiledPosterior(RegressionPosterior):
         functions = library()
         if functions is None:
             raise CompileError("posterior.cpp could not be compiled; the log has the reason")
-        D, n = np.size(precision), np.size(noise_std)
+        D, n = np.shape(precision)[-1], np.size(noise_std)
+        self._owner = np.zeros(n, dtype=np.int64)
         self._regressors, self._y, self._phi = np.zeros(D), np.zeros(n), np.zeros(D)
         self._work = np.zeros(functions.posterior_work_size(D, n))
         self._functions, self._state = functions, _Structure()
@@ -99,9 +102,10 @@ class CompiledPosterior(RegressionPosterior):
     def _share_arrays(self) -> None:
         """Tell the compiled code where the arrays are."""
         arrays = dict(
+            owner=self._owner,
             count=self._numbers[:1],
-            squares=self._numbers[1:2],
-            inflation=self._numbers[2:],
+            squares=self._numbers[1:],
+            inflation=self.inflation,
             S=self.S,
             C=self.C,
             scatter=self._scatter,
@@ -131,9 +135,12 @@ class CompiledPosterior(RegressionPosterior):
         self.failed = bool(self._functions.posterior_condition(self._address))
         return self.W
 
-    def predict(self, regressors: Array, y: Array) -> float:
+    def _factors(self) -> Array:
+        return self._factor[self._owner]
+
+    def predict(self, regressors: Array, y: Array, rho: float = 0.0) -> float:
         """See `RegressionPosterior`."""
-        self._regressors[:], self._y[:] = regressors, y
+        self._regressors[:], self._y[:], self._state.rho = regressors, y, rho
         self._functions.posterior_predict(self._address)
         return self._state.nis
 

@@ -1,9 +1,9 @@
 r"""How well the input gain is known: the acceleration of a joint by one unit of its own command.
 
-The posterior of the regression gives the standard deviation of B_jj = d qd'_j / d u_j: with (S + Lambda)^-1 and
-Lambda_aa of the command's regressor a, scaled by s_a,
+The posterior of the regression gives the standard deviation of B_jj = d qd'_j / d u_j: with (S + Lambda_j)^-1 and
+the prior's precision of the command's regressor a, scaled by s_a,
 
-    std(B_jj)^2 = [(S + Lambda)^-1]_aa Sigma_jj / s_a^2,      learned = 1 - [(S + Lambda)^-1]_aa Lambda_aa
+    std(B_jj)^2 = [(S + Lambda_j)^-1]_aa Sigma_jj / s_a^2,      learned = 1 - [(S + Lambda_j)^-1]_aa [Lambda_j]_aa
 
 where `learned` is the share of the prior's variance that data have removed: 0, nothing is known but the prior; 1, the
 prior does not matter.
@@ -30,6 +30,6 @@ def gain_posterior(posterior: RegressionPosterior, u_scale: Array) -> tuple[Arra
     n = u_scale.size
     if posterior.size != 3 * n + 1:
         return None
-    rows = slice(2 * n, 3 * n)
-    own = np.square(posterior.inverse_factor()[:, rows]).sum(axis=0)
-    return np.sqrt(own * posterior.variance) / u_scale, 1.0 - own * posterior.precision[rows]
+    joints, own = np.arange(n), 2 * n + np.arange(n)
+    variance = np.square(posterior.inverse_factors()[joints, :, own]).sum(axis=1)  # over that of the noise
+    return np.sqrt(variance * posterior.variance) / u_scale, 1.0 - variance * posterior.precision[joints, own]

@@ -8,7 +8,7 @@
 struct Model {
   long long n, m, stages, servo, offset_only, linear, regressors;  // servo: where x_s begins in x, -1 for efforts
   long long timed, kept, finite;  // whether rho is asked for, W stays, and all that was compared is finite
-  double half, scale, rho, nis, noise_std, least_noise, most_noise, share;
+  double half, scale, rho, nis, noise_std, least_noise, most_noise, uneven, share;
   const double *known_F, *step, *u_scale, *W, *center, *noise, *G, *jacobian, *Z, *now, *neighbors, *after, *slope,
       *offset, *belief;
   double *mean, *F, *f, *Sigma, *gain, *expected, *covariance, *variances;
@@ -150,12 +150,15 @@ void model_compare(Model* p) {
   for (long long i = 0; i < n; i++) y[i] = p->after[i] - p->now[n + i] - y[i];
   write_regressors(p, posterior->regressors);
   posterior->regressors[D - 1] = 1.0;
-  posterior_predict(posterior);
   p->rho = 0.0;
   if (p->timed) model_timing_noise(p);
-  const double inflation = *posterior->inflation, noise = inflation + p->rho;
-  p->nis = posterior->nis * (inflation / noise);
-  for (long long i = 0; i < n * n; i++) p->covariance[i] = noise * p->noise[i];
+  posterior->rho = p->rho;
+  posterior_predict(posterior);
+  p->nis = posterior->nis;
+  double* root = p->variances;
+  for (long long i = 0; i < n; i++) root[i] = std::sqrt(posterior->inflation[i] + p->rho);
+  for (long long i = 0; i < n; i++)
+    for (long long j = 0; j < n; j++) p->covariance[i * n + j] = root[i] * root[j] * p->noise[i * n + j];
   for (long long i = 0; i < D; i++) sum += posterior->regressors[i];
   for (long long i = 0; i < n; i++) sum += y[i];
   p->finite = std::isfinite(sum + p->rho);
@@ -164,10 +167,14 @@ void model_compare(Model* p) {
 // LocalModel.learn, of what was compared last
 void model_learn(Model* p) {
   Posterior* posterior = p->posterior;
-  const double seen = median_variance(p) / (p->noise_std * p->noise_std);
-  const double strength = std::min(std::max(seen, p->least_noise), p->most_noise) * p->share;
+  const double believed = p->noise_std * p->noise_std, median = median_variance(p) / believed;
   posterior_add(posterior);
-  for (long long i = 0; i < p->regressors; i++) posterior->precision[i] = p->belief[i] * strength;
+  for (long long k = 0; k < p->n; k++) {
+    const double seen = std::max(median, p->noise[k * (p->n + 1)] / believed / p->uneven);
+    const double strength = std::min(std::max(seen, p->least_noise), p->most_noise) * p->share;
+    for (long long i = 0; i < p->regressors; i++)
+      posterior->precision[k * p->regressors + i] = p->belief[i] * strength;
+  }
   posterior_add_innovation(posterior);
 }
 

@@ -26,9 +26,12 @@ from .posterior import RegressionPosterior
 from .priors.base import Prior
 from .state_equations import StateEquations
 
-# The prior weighs (noise / spread)^2 for the noise that is seen, within this range of the believed
+# The prior weighs (noise / spread)^2 for the noise that is seen of the median joint, within this range of the believed
 # variance: with too little weight noise is taken for motion, with too much nothing is learned.
 NOISE_RANGE = (0.1, 30.0)
+# A joint weighs its prior by its own variance over this: a sensor is that much worse than the others', but errors that
+# are only some times larger come as often from what the model lacks, and a heavier prior would keep it from learning.
+UNEVEN = 10.0
 
 
 class Timing(NamedTuple):
@@ -45,7 +48,7 @@ class Timing(NamedTuple):
 class Comparison(NamedTuple):
     """What the model says to one period.
 
-    error (n,) and covariance (n, n) = (inflation + rho) Sigma: what was wrong with the prediction, and what was to be
+    error (n,) and covariance (n, n), that of posterior.py: what was wrong with the prediction, and what was to be
     expected of that; rho: of the uncertain time; finite: whether all that is to be learned from is.
     """
 
@@ -108,13 +111,10 @@ class LocalModel:
         posterior, n = self._posterior, self._equations.n
         y = self._y = after - x[n:] - self._prior.mean(x, u)
         regressors = self._regressors = self.regressors(x, u)
-        nis, rho = posterior.predict(regressors, y), 0.0
-        if timing is not None:
-            rho = self.timing_noise(timing.neighbors, u, timing.gain, timing.scale)
-            nis *= posterior.inflation / (posterior.inflation + rho)
+        rho = 0.0 if timing is None else self.timing_noise(timing.neighbors, u, timing.gain, timing.scale)
+        nis = posterior.predict(regressors, y, rho)
         finite = math.isfinite(sum(regressors.tolist()) + sum(y.tolist()) + rho)
-        covariance = (posterior.inflation + rho) * posterior.Sigma
-        return Comparison(posterior.error.copy(), covariance, nis, rho, finite)
+        return Comparison(posterior.error.copy(), posterior.covariance(rho), nis, rho, finite)
 
     def learn(self, forgetting: float, weight: float, precision: Array, noise: float, share: float) -> None:
         """Learn from what was compared last.
@@ -132,9 +132,10 @@ class LocalModel:
         """
         posterior = self._posterior
         posterior.add(self._regressors, self._y, forgetting, weight)
-        seen = sorted(posterior.variance.tolist())[self._equations.n // 2] / noise**2
-        strength = min(max(seen, NOISE_RANGE[0]), NOISE_RANGE[1])
-        np.multiply(precision, strength * share, out=posterior.precision)
+        seen = posterior.variance / noise**2
+        low, high = NOISE_RANGE
+        strength = np.clip(np.maximum(np.sort(seen)[self._equations.n // 2], seen / UNEVEN), low, high) * share
+        np.multiply(strength[:, None], precision, out=posterior.precision)
         posterior.add_innovation(weight)
 
     def learn_noise(self, weight: float) -> None:

@@ -79,22 +79,44 @@ static void move_origin(Posterior* p) {
   for (long long i = 0; i < D - 1; i++) p->origin[i] = p->center[i];
 }
 
-// the upper factor of T S T^T + Lambda with T = [[I, -c], [0, 1]], with a little more on the diagonal if that has none
-static bool factorize_about(const Posterior* p, const double* c, double* U, long long row) {
+// the upper factor of T S T^T + Lambda + share trace(T S T^T) I with T = [[I, -c], [0, 1]], Lambda = diag(precision)
+static bool factorize_about(const Posterior* p, const double* precision, double share, double* U, long long row) {
   const long long D = p->D;
-  const double* last = p->S + (D - 1) * D;
-  for (int attempt = 0; attempt < 2; attempt++) {
-    double trace = 0.0;
-    for (long long i = 0; i < D; i++) {
-      const double *S = p->S + i * D, corner = S[D - 1] - c[i] * last[D - 1];
-      double* __restrict own = U + i * row;
-      for (long long j = i; j < D; j++) own[j] = S[j] - c[i] * last[j] - c[j] * corner;
-      trace += (own[i] += p->precision[i]);
-    }
-    if (attempt) for (long long i = 0; i < D; i++) U[i * row + i] += 1e-9 * trace / D;
-    if (factorize(U, D, row)) return true;
+  const double *c = p->work, *last = p->S + (D - 1) * D;
+  double trace = 0.0;
+  for (long long i = 0; i < D; i++) {
+    const double *S = p->S + i * D, corner = S[D - 1] - c[i] * last[D - 1];
+    double* __restrict own = U + i * row;
+    for (long long j = i; j < D; j++) own[j] = S[j] - c[i] * last[j] - c[j] * corner;
+    trace += own[i];
+    own[i] += precision[i];
   }
-  return false;
+  for (long long i = 0; share > 0.0 && i < D; i++) U[i * row + i] += share * trace;
+  return factorize(U, D, row);
+}
+
+// the columns of B (D, .) that belong to the outputs of one owner, by its factor U
+static void solve_for(Posterior* p, long long owner, const double* U, long long row, double* B) {
+  const long long D = p->D, n = p->n, columns = padded(n);
+  double* L = p->L + owner * D * D;
+  for (long long i = 0; i < D; i++)
+    for (long long j = 0; j <= i; j++) L[i * D + j] = U[j * row + i];
+  const double* last = p->C + (D - 1) * n;
+  for (long long i = 0; i < D; i++)
+    for (long long k = 0; k < n; k++) B[i * columns + k] = p->C[i * n + k] - p->work[i] * last[k];
+  solve(U, L, D, row, B, columns);
+  for (long long k = 0; k < n; k++)
+    if (p->owner[k] == owner)
+      for (long long i = 0; i < D; i++) p->W[i * n + k] = B[i * columns + k];
+}
+
+static void find_owners(Posterior* p) {
+  for (long long k = 0; k < p->n; k++) {
+    long long first = 0;
+    const size_t size = sizeof(double) * p->D;
+    while (first < k && std::memcmp(p->precision + first * p->D, p->precision + k * p->D, size)) first++;
+    p->owner[k] = first;
+  }
 }
 
 extern "C" {
@@ -104,23 +126,24 @@ long long posterior_work_size(long long D, long long n) { return D * (1 + padded
 
 // W about `center`: 0, or 1 where the factorization failed even with a little more on the diagonal
 int posterior_condition(Posterior* p) {
-  const long long D = p->D, n = p->n, row = padded(D), columns = padded(n);
-  double *c = p->work, *U = c + D, *B = U + D * row;  // the center about the origin
+  const long long D = p->D, row = padded(D);
+  double *c = p->work, *U = c + D, *B = U + D * row;  // the center about the origin; scratch
   double farthest = 0.0;
   for (long long i = 0; i < D - 1; i++) farthest = std::fmax(farthest, std::fabs(p->center[i] - p->origin[i]));
   if (farthest > p->far) move_origin(p);
   for (long long i = 0; i < D - 1; i++) c[i] = p->center[i] - p->origin[i];
   c[D - 1] = 0.0;
-  if (!factorize_about(p, c, U, row)) return 1;
-  const double* last = p->C + (D - 1) * n;
-  for (long long i = 0; i < D; i++) {
-    for (long long j = 0; j <= i; j++) p->L[i * D + j] = U[j * row + i];
-    for (long long k = 0; k < n; k++) B[i * columns + k] = p->C[i * n + k] - c[i] * last[k];
+  find_owners(p);
+  for (int attempt = 0; attempt < 2; attempt++) {  // why a second one: see posterior.py
+    long long k = 0;
+    for (; k < p->n; k++) {
+      if (p->owner[k] != k) continue;
+      if (!factorize_about(p, p->precision + k * D, attempt * 1e-9 / D, U, row)) break;
+      solve_for(p, k, U, row, B);
+    }
+    if (k == p->n) return 0;
   }
-  solve(U, p->L, D, row, B, columns);
-  for (long long i = 0; i < D; i++)
-    for (long long k = 0; k < n; k++) p->W[i * n + k] = B[i * columns + k];
-  return 0;
+  return 1;
 }
 
 // error, inflation and NIS of (regressors, y), before anything is learned from them
@@ -131,11 +154,17 @@ void posterior_predict(Posterior* p) {
   phi[D - 1] = 1.0;
   for (long long k = 0; k < n; k++) p->error[k] = p->y[k];
   for (long long i = 0; i < D; i++) for (long long k = 0; k < n; k++) p->error[k] -= p->W[i * n + k] * phi[i];
-  for (long long i = 0; i < D; i++) work[i] = phi[i];
-  const double inflation = *p->inflation = 1.0 + forward(p->L, D, work);
+  for (long long k = 0; k < n; k++) {
+    if (p->owner[k] == k) {
+      for (long long i = 0; i < D; i++) work[i] = phi[i];
+      p->inflation[k] = 1.0 + forward(p->L + k * D * D, D, work);
+    } else {
+      p->inflation[k] = p->inflation[p->owner[k]];
+    }
+    r[k] = p->error[k] / std::sqrt(p->inflation[k] + p->rho);
+  }
   for (long long i = 0; i < n; i++)
-    for (long long j = i; j < n; j++) factor[i * row + j] = inflation * p->Sigma[i * n + j];
-  for (long long k = 0; k < n; k++) r[k] = p->error[k];
+    for (long long j = i; j < n; j++) factor[i * row + j] = p->Sigma[i * n + j];
   p->nis = NAN;
   if (!factorize(factor, n, row)) return;
   double length = 0.0;
@@ -166,10 +195,12 @@ void posterior_add(Posterior* p) {
 void posterior_add_innovation(Posterior* p) {
   const long long n = p->n;
   const double keep = std::pow(p->noise_forgetting, p->weight);
+  double* __restrict r = p->work;
+  for (long long i = 0; i < n; i++) r[i] = p->error[i] / std::sqrt(p->inflation[i]);
   for (long long i = 0; i < n; i++) {
-    const double e = p->weight * p->error[i] / (*p->inflation * p->bias);
+    const double e = p->weight / p->bias * r[i];
     double* __restrict scatter = p->scatter + i * n;
-    for (long long j = 0; j < n; j++) scatter[j] = keep * scatter[j] + e * p->error[j];
+    for (long long j = 0; j < n; j++) scatter[j] = keep * scatter[j] + e * r[j];
   }
   const double count = *p->count = keep * *p->count + p->weight, floor = p->floor;
   *p->squares = keep * keep * *p->squares + p->weight * p->weight;

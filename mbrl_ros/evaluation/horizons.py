@@ -4,10 +4,11 @@ From the model (F, f, Sigma) that was fitted at tick k, with the commands that f
 
     x^_i+1 = F [x^_i; u_k+i] + f,        P_h = sum_i Y_i Sigma Y_i^T,        Y_i = F_x^(h-1-i) [dt/2 I; I]
 
-holds the noise alone. The coefficients W are uncertain as well, with Cov(W_ai, W_bj) = [(S + Lambda)^-1]_ab Sigma_ij,
-and their error is the same in every step of one prediction. To first order, with phi_i the regressors at x^_i,
+holds the noise alone. The coefficients W are uncertain as well, with the covariance of posterior.py, and their error is
+the same in every step of one prediction. To first order, with phi_i the regressors at x^_i, c_ia = L_a^-1 phi_i and
+column a of Y_i for joint a,
 
-    P_h = sum_ij (delta_ij + phi_i^T (S + Lambda)^-1 phi_j) Y_i Sigma Y_j^T
+    P_h = sum_ij sum_ab (delta_ij + c_ia^T c_jb) Sigma_ab Y_ia Y_jb^T
 
 Without this the intervals for 30 steps cover far less than they claim. Positions have noise of their own:
 the mean square of the h-step sums of q' - q - dt/2 (qd + qd'), of those sums that have ended at tick k, is added.
@@ -124,14 +125,14 @@ class LongPredictions:
             effects.append(model.F[0][:, : 2 * n] @ effects[-1])
         c = np.array(phi)
         c[:, :-1] -= posterior.center
-        c = c @ posterior.inverse_factor().T
-        shared = c @ c.T + np.eye(reach)  # c_i^T c_j, and what every step has alone
+        by_joint = c @ posterior.inverse_factors().transpose(0, 2, 1)  # (n, reach, D)
         for h in self.steps:
             if h <= reach:
-                Y = np.array(effects[h - 1 :: -1]).reshape(h, -1)
-                YS = (Y.reshape(h, 2 * n, n) @ posterior.Sigma).reshape(h, -1)
+                Y = np.array(effects[h - 1 :: -1])  # (h, 2n, n)
+                shared = Y.transpose(2, 1, 0) @ by_joint[:, :h]  # (n, 2n, D): sum_i Y_ia c_ia^T
+                of_coefficients = (np.tensordot(posterior.Sigma, shared, 1) * shared).sum(axis=(0, 2))
                 self._error[h][k] = self._X[k + h] - states[h]
-                self._variance[h][k] = (YS * (shared[:h, :h] @ Y)).sum(axis=0).reshape(2 * n, n).sum(axis=1)
+                self._variance[h][k] = (Y @ posterior.Sigma * Y).sum(axis=(0, 2)) + of_coefficients
 
     def horizons(self) -> list[Horizon]:
         """Return what was predicted over each of the steps."""

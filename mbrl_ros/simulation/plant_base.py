@@ -65,6 +65,8 @@ class BasePlant(ABC):
         lag = per_joint(settings.motor_lag, robot.n, "motor_lag")
         with np.errstate(divide="ignore"):
             self._lagging = np.exp(-settings.timestep / lag) if lag.any() else None  # exp(-h/L), (n,)
+        factors = per_joint(settings.velocity_noise_factors, robot.n, "velocity_noise_factors")
+        self._velocity_noise = settings.velocity_noise * factors
         self._spikes = _spikes(settings.velocity_spikes, robot.joints, self.period)
         self._differentiator = VelocityEstimator(settings.velocity_cutoff) if settings.differentiated_velocity else None
         self._home = initial_position(settings, robot)
@@ -181,7 +183,7 @@ class BasePlant(ABC):
         q, qd, effort = self._states[0]
         noise = self._rng.standard_normal((2, self.robot.n))
         stamp = self._tick * self.period
-        q, qd = q + self.settings.position_noise * noise[0], qd + self.settings.velocity_noise * noise[1]
+        q, qd = q + self.settings.position_noise * noise[0], qd + self._velocity_noise * noise[1]
         if step := self.settings.position_resolution:
             q = step * np.round(q / step)
         if self._differentiator is not None:

@@ -106,6 +106,7 @@ def _changes(arm: Arm, condition: Condition, nominal: Robot, seed: int) -> dict[
         "initial_noise": 0.0,
         **_friction(nominal, condition),
         "velocity_spikes": _spikes(arm, condition.spike),
+        "velocity_noise_factors": (1.0,) * (nominal.n - 1) + (condition.uneven,),
         **({"joint_stiffness": tuple(condition.stiffness * nominal.effort_limit)} if condition.stiffness else {}),
         **condition.plant,
     }

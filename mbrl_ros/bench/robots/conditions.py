@@ -16,11 +16,11 @@ class Condition:
 
     plant: settings of the plant; delay: what the controller is configured for [ticks]; limits: factor of the effort
     limits, those of the drives and those the controller knows; spike: of two velocity samples [rad/s or m/s]; coulomb:
-    dry friction [N m or N], at most COULOMB_SHARE of an effort limit; loaded: half the load assumed in arms.py is
-    fastened and taken off again; lost_states: share of the states that do not arrive; stiffness: of the joints behind
-    their drives, over their effort limits [1/rad or 1/m], 0: rigid; touching: a ball stands TOUCHED before the last
-    target, on the way to it; interfaces: those that it
-    concerns, empty: all; rate [Hz]; engine: mujoco or dart.
+    dry friction [N m or N], at most COULOMB_SHARE of an effort limit; uneven: factor of the velocity noise of the last
+    joint; loaded: half the load assumed in arms.py is fastened and taken off again; lost_states: share of the states
+    that do not arrive; stiffness: of the joints behind their drives, over their effort limits [1/rad or 1/m], 0: rigid;
+    touching: a ball stands TOUCHED before the last target, on the way to it; interfaces: those that it concerns, empty:
+    all; rate [Hz]; engine: mujoco or dart.
     """
 
     meaning: str
@@ -29,6 +29,7 @@ class Condition:
     limits: float = 1.0
     spike: float = 0.0
     coulomb: float = 0.0
+    uneven: float = 1.0
     loaded: bool = False
     lost_states: float = 0.0
     stiffness: float = 0.0
@@ -49,6 +50,7 @@ CONDITIONS = {
     "delay+2": Condition("commands act two ticks later than configured", {"command_delay": 3.0}),
     "diffvel": Condition("velocities are differences of positions", {"differentiated_velocity": True}),
     "jitter": Condition("commands act 0 or 1 tick later", {"command_jitter": 1}),
+    "uneven10": Condition("the last joint's measured velocity has ten times the noise of the others'", uneven=10.0),
     "lost20": Condition("20 % of the states do not arrive", lost_states=0.2),
     "coulomb": Condition("dry friction of 2 N m, or 5 % of the effort limit", coulomb=2.0),
     "stribeck": Condition("dry friction twice as large at rest", {"stiction_factor": 2.0}),

@@ -30,6 +30,9 @@ class PlantSettings(Section):
         0.0, "step of measured positions, as of an encoder; 0: none", unit="rad or m", low=0.0
     )
     velocity_noise: float = setting(0.01, "standard deviation of measured velocities", unit="rad/s or m/s", low=0.0)
+    velocity_noise_factors: tuple[float, ...] = setting(
+        (1.0,), "of velocity_noise: of a joint whose sensor is worse or better", low=0.0, per_joint=True
+    )
     differentiated_velocity: bool = setting(
         False,
         "measured velocities are differences of the measured positions, low-pass filtered, as of a robot "

@@ -16,6 +16,7 @@ pytestmark = needs("mujoco", "adam", "example-robot-data")
         ("ur3", "nominal", 11, 1.0),  # near a singular posture: 17.3 mm
         ("so100", "diffvel", 10, 2.0),
         ("kinova", "lag20", 10, 1.0),  # lost in the first hold
+        ("ur5", "uneven10", 51, 1.0),  # held by the monitor on the way to the second target
     ),
 )
 def test_every_target_is_reached_and_the_arm_rests_there(arm, condition, seed, rest):

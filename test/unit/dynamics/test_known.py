@@ -197,7 +197,7 @@ def test_compiled_or_not_the_model_is_the_prior(monkeypatch, compiled):
         model = dynamics.fit(transition.x, transition.u)
         assert_linearized(model, dynamics.prior, transition.x[None], transition.u[None])
         dynamics.update(transition)
-        assert dynamics.posterior.inflation == 1.0
+        np.testing.assert_array_equal(dynamics.posterior.inflation, 1.0)
 
 
 def test_a_reset_forgets_the_noise():

@@ -145,7 +145,7 @@ def test_a_tick_in_compiled_calls_is_the_readable_one(n, m, servo, offset_only):
             assert_near(getattr(compiled, name), getattr(readable, name))
         for name in ("S", "C", "W", "center", "precision", "Sigma", "error", "whitened", "noise_dof"):
             assert_near(getattr(posterior, name), getattr(specified, name))
-        assert_near(posterior.inverse_factor(), specified.inverse_factor())
+        assert_near(posterior.inverse_factors(), specified.inverse_factors())
 
 
 @pytest.mark.parametrize("where", ["x", "u", "after", "neighbors"])

@@ -65,7 +65,7 @@ def test_the_noise_is_divided_by_its_bias_and_the_whitened_error_is_the_nis(kind
         for posterior in (plain, biased):
             nis = posterior.predict(regressors, y)
             assert posterior.whitened @ posterior.whitened == pytest.approx(nis, rel=1e-12)
-            covariance = posterior.inflation * posterior.Sigma
+            covariance = posterior.covariance()
             assert nis == pytest.approx(posterior.error @ np.linalg.solve(covariance, posterior.error), rel=1e-9)
             posterior.add_innovation(0.7)
     started = 10.0 * 0.99 ** (0.7 * 50)  # what is left of the ten observations of the prior, all of variance 1

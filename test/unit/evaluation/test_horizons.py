@@ -63,9 +63,9 @@ def test_the_standard_deviation_is_that_of_drawn_models():
     X, U = np.hstack([recording.q, recording.qd]), recording.u
     model = dynamics.fit(X[k], U[k])
     long(k, model)
-    whiten, R = dynamics.posterior.inverse_factor(), np.linalg.cholesky(dynamics.posterior.Sigma)
+    whiten, R = dynamics.posterior.inverse_factors(), np.linalg.cholesky(dynamics.posterior.Sigma)
     mean, ends = X[k], np.tile(X[k], (drawn, 1))
-    wrong = np.einsum("da,mdj,ij->mai", whiten, rng.standard_normal((drawn, len(whiten), n)), R)
+    wrong = np.einsum("ida,mdj,ij->mai", whiten, rng.standard_normal((drawn, whiten.shape[1], n)), R)
     for i in range(steps):
         phi = np.array([dynamics.regressors(x, U[k + i]) for x in ends])
         phi[:, :-1] -= dynamics.posterior.center
@@ -82,14 +82,15 @@ def test_the_inverse_factor_gives_the_inflation(kind):
     if kind is CompiledPosterior and library() is None:
         pytest.skip("no compiler")
     rng = np.random.default_rng(0)
-    posterior = kind(rng.uniform(0.5, 2.0, 5), np.full(2, 0.1))
+    posterior = kind(rng.uniform(0.5, 2.0, (2, 5)), np.full(2, 0.1))
     for _ in range(30):
         posterior.add(np.append(rng.standard_normal(4), 1.0), rng.standard_normal(2), 0.98)
     posterior.condition(rng.standard_normal(4))
     phi = np.append(rng.standard_normal(4), 1.0)
     posterior.predict(phi, np.zeros(2))
     centered = np.append(phi[:-1] - posterior.center, 1.0)
-    assert 1.0 + np.square(posterior.inverse_factor() @ centered).sum() == pytest.approx(posterior.inflation, rel=1e-12)
+    for factor, inflation in zip(posterior.inverse_factors(), posterior.inflation, strict=True):
+        assert 1.0 + np.square(factor @ centered).sum() == pytest.approx(inflation, rel=1e-12)
 
 
 def test_nothing_is_predicted_across_a_gap():
