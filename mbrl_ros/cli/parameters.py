@@ -49,7 +49,7 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
         SimNodeSettings,
     )
     from ..config.sections.simulation import CameraSettings, PlantSettings
-    from ..learning.pets import Settings as PetsSettings
+    from ..learning.catalog import LEARNING_METHODS, settings_of
 
     def section(kind, prefix: str = "") -> list[tuple[str, Any, Info]]:
         return [(prefix + name, default, info) for name, (default, info) in kind.infos().items()]
@@ -66,7 +66,11 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
         "`guard_node`": section(GuardNodeSettings),
         "`record_node`": section(RecordNodeSettings),
         "`replay_node`": section(ReplayNodeSettings),
-        "`mbrl learn --method pets --set KEY=VALUE`": section(PetsSettings),
+        **{
+            f"`mbrl learn --method {name} --set KEY=VALUE`": section(found)
+            for name in LEARNING_METHODS
+            if (found := settings_of(name)) is not None
+        },
     }
 
 

@@ -7,7 +7,7 @@ r"""An ensemble of probabilistic networks: noise in each member's variance, igno
     1/M sum_m variance_m  (aleatoric: the noise that was seen)  +  variance over m of mean_m  (epistemic: ignorance)
 
 The members differ by their starts, and where the data are resampled also by their bootstrap samples (Efron 1979).
-Training is Adam (Kingma and Ba 2015) on the likelihood of gaussian_networks.py and keeps, for each member, the
+Training is Adam (adam.py) on the likelihood of gaussian_networks.py and keeps, for each member, the
 parameters that were best on rows it was not trained on: those that its bootstrap sample left out, or with the same data
 for all members HELD_OUT_ROWS of the rows. The position of a sliding joint enters as an angle does, so that positions
 2 pi m apart are alike.
@@ -24,10 +24,10 @@ import numpy as np
 from ..config.section import Section, setting
 from ..exceptions import DataError
 from ..types import Array
+from .adam import Adam
 from .gaussian_networks import NetworkShape, Real, forward, gradient, losses
 
 HELD_OUT_ROWS, CHECK_EVERY = 0.15, 50  # share of the rows; updates from one look at the held-out rows to the next
-FIRST_MEMORY, SECOND_MEMORY, ADAM_FLOOR = 0.9, 0.999, 1e-8  # of Adam
 FIT_STREAM = 2  # beside a seed: what is drawn here is independent of what else is drawn with that seed
 
 
@@ -65,9 +65,16 @@ class GaussianEnsemble:
 
     def __init__(self, shape: NetworkShape, theta: Real, centre: Array, scale: Array, d_scale: Array):
         self.shape, self.members = shape, len(theta)
-        self._W = shape.views(theta.astype(np.float32))
+        self._theta = theta.astype(np.float32)
+        self._W = shape.views(self._theta)
         self._centre, self._inverse = centre.astype(np.float32), (1.0 / scale).astype(np.float32)
         self._d_scale = d_scale
+
+    @property
+    def parameters(self) -> Array:
+        """The members as rows of gaussian_expression.py: theta, the centre and 1 / scale of z, the scale of d."""
+        scales = np.concatenate([self._centre, self._inverse, self._d_scale])
+        return np.hstack([self._theta, np.broadcast_to(scales, (self.members, len(scales)))]).astype(np.float64)
 
     def predict(self, z: Array) -> tuple[Array, Array]:
         """Return mean and standard deviation (M, N, outputs) of each member at z (N, inputs), or (M, N, inputs)."""
@@ -130,18 +137,15 @@ def _train(shape: NetworkShape, z: Real, d: Real, settings: EnsembleSettings, rn
     M, N = settings.networks, len(z)
     trained, chosen = rows_of(settings.members, M, N, rng)
     theta = shape.initial(M, rng).astype(np.float32)
-    slope, first, second = np.empty_like(theta), np.zeros_like(theta), np.zeros_like(theta)
+    updates, slope = settings.updates, np.empty_like(theta)
+    adam = Adam(theta, settings.learning_rate, updates)
     best: Real = theta.copy()
-    best_loss, updates = np.full(M, np.inf), settings.updates
+    best_loss = np.full(M, np.inf)
     every_z, every_d = (np.broadcast_to(rows, (M, *rows.shape)) for rows in (z, d))
     for count in range(1, updates + 1):
         batch = np.take_along_axis(trained, rng.integers(trained.shape[1], size=(M, settings.batch)), axis=1)
         gradient(shape, theta, z[batch], d[batch], slope)
-        first += (1.0 - FIRST_MEMORY) * (slope - first)
-        second += (1.0 - SECOND_MEMORY) * (slope * slope - second)
-        rate = settings.learning_rate * 0.5 * (1.0 + math.cos(math.pi * count / updates))
-        step = rate / (1.0 - FIRST_MEMORY**count)
-        theta -= step * first / (np.sqrt(second / (1.0 - SECOND_MEMORY**count)) + ADAM_FLOOR)
+        rate = adam.step(theta, slope)
         theta *= 1.0 - rate * settings.decay
         if count % CHECK_EVERY == 0 or count == updates:
             each = losses(shape, theta, every_z, every_d)

@@ -25,8 +25,9 @@ Controller = Callable[[int, StateVector], CommandVector]  # (step of the episode
 class Episode:
     """One episode.
 
-    steps: its length; reward: their sum of rewards, the return; acted: what gave the commands (random, open_loop, mpc);
-    predicted: the return that the model promised for the commands of an open-loop episode, NaN where it promised none.
+    steps: its length; reward: their sum of rewards, the return; acted: what gave the commands (random, open_loop, mpc,
+    policy); predicted: the return that the model promised for the commands of an open-loop episode, NaN where it
+    promised none.
     """
 
     steps: int

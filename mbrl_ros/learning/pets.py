@@ -9,15 +9,15 @@ other methods do with the mean of their model (Chua et al., NeurIPS 2018). The f
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
-from ..dynamics.gaussian_ensemble import EnsembleSettings, GaussianEnsemble, features, fit
-from ..exceptions import DataError
-from ..tasks.base import Task, TaskInfo
-from ..types import Array, CommandVector, StateVector, Transition
+from ..dynamics.gaussian_ensemble import EnsembleSettings
+from ..tasks.base import Task
+from ..types import CommandVector, StateVector
 from .base import Episode, Rollout, episode_seed, random_commands, roll_out
+from .ensemble_model import EnsembleModel
 from .model_based import HELD_PERIODS, RANDOM_SHARE
 from .particle_planner import ParticlePlanner, SearchSettings
 
@@ -25,35 +25,6 @@ from .particle_planner import ParticlePlanner, SearchSettings
 @dataclasses.dataclass(frozen=True)
 class Settings(EnsembleSettings, SearchSettings):
     """Those of the ensemble and those of the search."""
-
-
-class EnsembleModel:
-    """The `Members` of a task, fitted to all transitions that were shown."""
-
-    def __init__(self, info: TaskInfo, settings: EnsembleSettings, seed: int):
-        self.members, self._settings, self._seed, self._fits = settings.networks, settings, seed, 0
-        self._X, self._U = np.zeros((0, 2 * info.n)), np.zeros((0, info.n))
-        self._change = np.zeros((0, info.n))
-        self._ensemble: GaussianEnsemble | None = None
-
-    def add(self, transitions: Sequence[Transition]) -> None:
-        """Add the transitions of an episode."""
-        n = self._U.shape[1]
-        self._X = np.vstack([self._X, *(t.x for t in transitions)])
-        self._U = np.vstack([self._U, *(t.u for t in transitions)])
-        self._change = np.vstack([self._change, *(t.x_next[n:] - t.x[n:] for t in transitions)])
-
-    def fit(self) -> None:
-        """Fit the ensemble anew to all that was added."""
-        seed = episode_seed(self._seed, self._fits)
-        self._ensemble = fit(features(self._X, self._U), self._change, self._settings, seed)
-        self._fits += 1
-
-    def change(self, X: Array, U: Array) -> tuple[Array, Array]:
-        """See `Members`; DataError before the first fit."""
-        if self._ensemble is None:
-            raise DataError("nothing was fitted yet")
-        return self._ensemble.predict(features(X, U))
 
 
 def learn(task: Task, seed: int, episodes: int, settings: Settings | None = None) -> Iterator[Episode]:

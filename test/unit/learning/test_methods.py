@@ -68,7 +68,13 @@ def test_aggregation_under_mpc_swings_the_pole_up_again_and_again(short_fits):
 @pytest.mark.parametrize("method", LEARNING_METHODS)
 def test_a_seed_repeats_to_the_last_bit_and_another_differs(method, monkeypatch):
     monkeypatch.setattr(global_model, "FIT_UPDATES", 100)
-    settings = {"updates": 60, "rollouts": 24, "iterations": 2, "horizon": 6} if method == "pets" else {}
+    fit = {"updates": 60, "horizon": 6}
+    search, descent = {"rollouts": 24, "iterations": 2}, {"rollouts": 4, "policy_updates": 20}
+    settings = {
+        "pets": fit | search,
+        "backprop": fit | descent | {"segment": 3},
+        "policy_gradient": fit | descent | {"replicates": 2},
+    }.get(method, {})
     first, again, other = (
         [(episode.steps, episode.reward) for episode in learner(method, settings)(MotorPole(steps=20), seed, 3)]
         for seed in (10, 10, 11)

@@ -10,6 +10,7 @@ from mbrl_ros.cli.main import main
 from mbrl_ros.exceptions import ConfigurationError, DataError
 from mbrl_ros.learning import pets
 from mbrl_ros.learning.catalog import learner
+from mbrl_ros.learning.ensemble_model import EnsembleModel
 from mbrl_ros.learning.experiment import run_experiment
 from mbrl_ros.learning.particle_planner import ParticlePlanner, SearchSettings
 from mbrl_ros.learning.particles import Particles, assignment
@@ -106,7 +107,7 @@ def test_a_plan_minimizes_the_mean_cost_over_the_members_and_not_the_cost_of_the
 
 
 def test_a_model_without_a_fit_says_so():
-    model = pets.EnsembleModel(MotorPole().info, pets.Settings(**QUICK), 0)
+    model = EnsembleModel(MotorPole().info, pets.Settings(**QUICK), 0)
     with pytest.raises(DataError, match="nothing was fitted"):
         model.change(np.zeros((2, 1, 2)), np.zeros((2, 1, 1)))
 

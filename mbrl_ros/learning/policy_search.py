@@ -1,0 +1,154 @@
+r"""Episodes of a method that improves one policy in the learned model: fit, descend the gradient, act, add the data.
+
+    theta <- theta - rate_k Adam(g / |g|),    g = the estimate of dJ/dtheta on scenarios drawn anew for every step
+
+Starts of the scenarios are states that were visited, half of them first states of episodes. The gradient is divided by
+its norm, so that a single large one, which both kinds give, does not set the scale of all others; one that is not
+finite is passed over. Every LOOK_EVERY steps the policy without exploration is judged on scenarios that stay the same
+for the whole descent (common random numbers), and the one that cost least is kept. The first episode is random; the
+policy and its inputs' scale are begun from it, and the policy goes on from episode to episode.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import numpy as np
+
+from ..config.section import setting
+from ..dynamics.adam import Adam
+from ..dynamics.gaussian_ensemble import EnsembleSettings, features
+from ..dynamics.gaussian_expression import parameters_size, step_expression
+from ..tasks.base import Task
+from ..types import Array, CommandVector, StageParameters, StateVector
+from .base import Episode, episode_seed, random_commands, roll_out
+from .ensemble_model import EnsembleModel
+from .model_based import HELD_PERIODS, RANDOM_SHARE
+from .network_policy import NetworkPolicy
+from .policy_rollouts import PolicyProblem, Rollouts, Scenarios, draw
+
+LOOK_EVERY, LOOKED_AT = 10, 10  # steps from one look to the next; rollouts of each member in it
+FIRST_SHARE, LEAST_SCALE = 0.5, 0.1  # of the starts; least standard deviation that an input of the policy is divided by
+POLICY_STREAM = 3  # beside a seed: what is drawn here is independent of what else is drawn with that seed
+
+
+@dataclasses.dataclass(frozen=True)
+class PolicySettings(EnsembleSettings):
+    """Those of the ensemble, of the policy and of the descent."""
+
+    horizon: int = setting(40, "stages of a rollout; 0: the number that the task names", unit="steps", low=0, high=1000)
+    rollouts: int = setting(10, "rollouts with each network in a step of the descent", low=1, high=10_000)
+    policy_hidden: int = setting(16, "units of the policy's hidden layer; 0: a linear policy", low=0, high=1024)
+    policy_updates: int = setting(200, "steps of the descent after an episode", low=1, high=1_000_000)
+    policy_rate: float = setting(
+        0.03, "first step size of the descent, which falls to 0 as a cosine", low=1e-8, high=1.0
+    )
+    exploration: float = setting(
+        0.1,
+        "standard deviation of what the policy adds to its commands in the model, in half ranges about their middle",
+        low=1e-6,
+        high=10.0,
+    )
+
+
+class Gradient(Protocol):
+    """An estimate of dJ/dtheta: pathwise.py or likelihood_ratio.py."""
+
+    def __call__(self, theta: Array, W: Array, drawn: Scenarios, p: StageParameters) -> tuple[Array, Array]:
+        """Return the costs (M K,) of the rollouts and the terms (M K, size of theta) whose mean is the gradient."""
+
+
+class PolicySearch:
+    """The policy of a task, and its descent in the model.
+
+    model: fitted; make: builds the gradient of a problem with so many stages; replicates: rollouts in a row that share
+    start and noise.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        settings: PolicySettings,
+        model: EnsembleModel,
+        seed: int,
+        make: Callable[[PolicyProblem, int], Gradient],
+        replicates: int = 1,
+    ):
+        info = task.info
+        self._settings, self._model, self._replicates = settings, model, replicates
+        self._H, self._rng = settings.horizon or info.horizon, np.random.default_rng([seed, POLICY_STREAM])
+        f = features(model.X, np.zeros((len(model.X), 0)))
+        scale = np.maximum(f.std(axis=0), LEAST_SCALE)
+        self.policy = NetworkPolicy(info.u_lower, info.u_upper, f.mean(axis=0), scale, settings.policy_hidden)
+        shape = model.ensemble.shape
+        step = step_expression(shape, info.dt)
+        problem = PolicyProblem(info.cost, self.policy, step, parameters_size(shape), settings.exploration)
+        self.theta, self._p = self.policy.initial(self._rng), info.cost.parameters(self._H)
+        self._gradient, self._look = make(problem, self._H), Rollouts(problem, self._H, LOOKED_AT)
+
+    def act(self, t: int, x: StateVector) -> CommandVector:
+        """Return the policy's command (n,) at x (2n,), without exploration."""
+        return self.policy.act(x, self.theta)
+
+    def descend(self, first: Array) -> None:
+        """Improve the policy in the model as it is; first (E, 2n): the first states of the episodes."""
+        settings, W = self._settings, self._model.ensemble.parameters
+        starts = self._starts(first)
+        fixed = self._draw(starts, LOOKED_AT, 1)
+        theta, adam = self.theta.copy(), Adam(self.theta, settings.policy_rate, settings.policy_updates)
+        best_cost = self._cost(theta, W, fixed)
+        for count in range(1, settings.policy_updates + 1):
+            drawn = self._draw(starts, settings.rollouts, self._replicates)
+            slope = self._gradient(theta, W, drawn, self._p)[1].mean(axis=0)
+            norm = float(np.linalg.norm(slope))
+            if 0.0 < norm < np.inf:
+                adam.step(theta, slope / norm)
+            if count % LOOK_EVERY == 0 or count == settings.policy_updates:
+                cost = self._cost(theta, W, fixed)
+                if cost < best_cost:
+                    self.theta, best_cost = theta.copy(), cost
+
+    def _starts(self, first: Array) -> Array:
+        """Return the states that rollouts begin at: FIRST_SHARE of the rows are first states of episodes."""
+        seen = self._model.X
+        share = round(FIRST_SHARE / (1.0 - FIRST_SHARE) * len(seen) / len(first))
+        return np.vstack([seen, np.tile(first, (max(1, share), 1))])
+
+    def _draw(self, starts: Array, rollouts: int, replicates: int) -> Scenarios:
+        return draw(self._rng, starts, self._model.members, rollouts, self._H, self.policy.outputs, replicates)
+
+    def _cost(self, theta: Array, W: Array, fixed: Scenarios) -> float:
+        """Return the mean cost of the policy without exploration; infinite where it is not finite."""
+        total = [
+            self._look(theta, w, x0, eps, 0.0 * xi, self._p)[2].sum(axis=1)
+            for w, x0, eps, xi in zip(W, fixed.x0, fixed.eps, fixed.xi, strict=True)
+        ]
+        mean = float(np.mean(total))
+        return mean if np.isfinite(mean) else np.inf
+
+
+def learn_policy(
+    task: Task,
+    seed: int,
+    episodes: int,
+    settings: PolicySettings,
+    make: Callable[[PolicyProblem, int], Gradient],
+    replicates: int = 1,
+) -> Iterator[Episode]:
+    """See `Method` and the top of this module; make, replicates: see `PolicySearch`."""
+    model = EnsembleModel(task.info, settings, seed)
+    U = random_commands(task, np.random.default_rng(seed), HELD_PERIODS, RANDOM_SHARE)
+    rollout = roll_out(task, episode_seed(seed, 0), lambda t, x: U[t])
+    yield rollout.episode("random")
+    first = [rollout.transitions[0].x]
+    search: PolicySearch | None = None
+    for number in range(1, episodes):
+        model.add(rollout.transitions)
+        model.fit()
+        search = search or PolicySearch(task, settings, model, seed, make, replicates)
+        search.descend(np.array(first))
+        rollout = roll_out(task, episode_seed(seed, number), search.act)
+        first.append(rollout.transitions[0].x)
+        yield rollout.episode("policy")
