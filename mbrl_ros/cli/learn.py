@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ConfigurationError
+from ..files import written_whole
 from ._bench import at_least, one_thread, writable
 from ._settings import assignments
+
+if TYPE_CHECKING:
+    from ..console.verdict import Verdict
 
 HELP = "learn a task in episodes with one of the methods, for several seeds"
 
@@ -26,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="DIR",
-        help="keep every seed's episodes there and go on from what is there; write results.csv and curve.png",
+        help="keep every seed's episodes there and go on from what is there; write results.csv, curve.png, report.html",
     )
     parser.add_argument(
         "--set",
@@ -77,13 +82,37 @@ def run(args: argparse.Namespace) -> int:
         seeds = list(dict.fromkeys(args.seeds))
         result = run_experiment(args.method, args.task, seeds, args.episodes, args.output, shown.show, changed)
     print(report.table(result))
+    verdict = judge(result, solved)
     if args.json:
         args.json.write_text(json.dumps(result, indent=1), encoding="utf-8")
         print(f"wrote {args.json}")
     if args.output is not None:
-        report.write_csv(args.output / "results.csv", result)
-        report.draw(args.output / "curve.png", result, solved)
-        print(f"wrote {args.output / 'results.csv'} and curve.png")
-    verdict = judge(result, solved)
+        _write(args.output, result, solved, verdict)
+        print(f"wrote {args.output / 'results.csv'}, curve.png and report.html")
     print(verdict.line())
     return verdict.code
+
+
+def _write(folder: Path, result: dict[str, Any], solved: float, verdict: Verdict) -> None:
+    """Write the result as rows, as a curve and as one page that holds both."""
+    from ..demo.report import page
+    from ..learning import report
+
+    report.write_csv(folder / "results.csv", result)
+    report.draw(folder / "curve.png", result, solved)
+    method, task = result["method"], result["task"]
+    text = (
+        "Return over the episodes: every seed, the mean and its 95 % confidence band (Student's t), and what the model "
+        "predicted where it did. The rows are those of results.csv."
+    )
+    content = page(
+        f"mbrl learn, {method} on {task}",
+        verdict,
+        f"{method} on {task}",
+        text,
+        report.summary(result, solved),
+        {"curve": folder / "curve.png"},
+        report.table(result),
+    )
+    with written_whole(folder / "report.html") as file:
+        file.write(content.encode())

@@ -70,6 +70,17 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def summary(result: dict[str, Any], solved: float) -> dict[str, Any]:
+    """Return the numbers of an experiment: of every seed the best and the last return, and what solved the task first."""
+    seeds = {}
+    for seed, entries in result["seeds"].items():
+        returns = [entry["return"] for entry in entries]
+        first = next((number for number, value in enumerate(returns, 1) if value >= solved), None)
+        seeds[seed] = {"best return": max(returns), "last return": returns[-1], "first solved in episode": first}
+    head = {key: value for key, value in result.items() if key != "seeds"}
+    return {**head, "solved from": solved, "seed": seeds}
+
+
 def write_csv(path: Path, result: dict[str, Any]) -> None:
     """Write one row per episode."""
     with path.open("w", encoding="utf-8", newline="") as file:

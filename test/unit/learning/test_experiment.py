@@ -50,6 +50,10 @@ def test_seeds_that_are_there_are_taken_and_only_the_others_run(tmp_path):
     assert [row["seed"] for row in found] == ["10", "11"]
     assert float(found[0]["return"]) == 123.0 and float(found[1]["return"]) < 123.0
     assert (tmp_path / "curve.png").stat().st_size > 1000
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 1 and 'src="http' not in page
+    assert "FAIL: fit_once did not solve cartpole_swingup with 2 of 2 seeds" in page
+    assert "<th>seed.10.best return</th><td>123" in page
 
 
 @needs("matplotlib")
@@ -81,6 +85,16 @@ def test_the_table_states_no_confidence_for_one_seed():
     one, two = ({"seeds": dict.fromkeys(names, entries)} for names in ("0", "01"))
     assert report.table(one).splitlines()[-1] == "| 1 | 3 | mpc | 4.0 | - | - |"
     assert report.table(two).splitlines()[-1] == "| 1 | 3 | mpc | 4.0 | 0.0 | - |"
+
+
+def test_the_summary_names_the_first_episode_that_solved_the_task():
+    result = {"method": "m", "task": "t", "seeds": {"0": [{"return": 1.0}, {"return": 9.0}, {"return": 8.0}]}}
+    assert report.summary(result, 8.0)["seed"]["0"] == {
+        "best return": 9.0,
+        "last return": 8.0,
+        "first solved in episode": 2,
+    }
+    assert report.summary(result, 9.5)["seed"]["0"]["first solved in episode"] is None
 
 
 def test_the_list_names_every_method_and_task(capsys):
