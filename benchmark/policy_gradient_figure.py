@@ -19,13 +19,13 @@ from matplotlib.figure import Figure
 
 from mbrl_ros.console.colors import ACCENT, INK, WARN
 from mbrl_ros.dynamics.gaussian_ensemble import EnsembleSettings, features
-from mbrl_ros.dynamics.gaussian_expression import parameters_size, step_expression
 from mbrl_ros.learning.base import episode_seed, random_commands, roll_out
 from mbrl_ros.learning.ensemble_model import EnsembleModel
-from mbrl_ros.learning.likelihood_ratio import LikelihoodRatio
-from mbrl_ros.learning.network_policy import NetworkPolicy
-from mbrl_ros.learning.pathwise import Pathwise
-from mbrl_ros.learning.policy_rollouts import PolicyProblem, Rollouts, draw
+from mbrl_ros.learning.gradients.gaussian_expression import parameters_size, step_expression
+from mbrl_ros.learning.gradients.likelihood_ratio import LikelihoodRatio
+from mbrl_ros.learning.gradients.network_policy import NetworkPolicy
+from mbrl_ros.learning.gradients.pathwise import Pathwise
+from mbrl_ros.learning.gradients.policy_rollouts import PolicyProblem, Rollouts, draw
 from mbrl_ros.tasks.catalog import make_task
 from mbrl_ros.types import Array
 

@@ -72,7 +72,7 @@ class GaussianEnsemble:
 
     @property
     def parameters(self) -> Array:
-        """The members as rows of gaussian_expression.py: theta, the centre and 1 / scale of z, the scale of d."""
+        """The members as rows (M, ...): theta, the centre and 1 / scale of z, the scale of d."""
         scales = np.concatenate([self._centre, self._inverse, self._d_scale])
         return np.hstack([self._theta, np.broadcast_to(scales, (self.members, len(scales)))]).astype(np.float64)
 

@@ -1,7 +1,7 @@
 """The method `backprop`: a policy by backpropagation through the learned model (Deisenroth and Rasmussen, ICML 2011).
 
-The gradient is that of pathwise.py: with `segment: 0` through all stages of a rollout, else cut into segments, whose
-end is worth 0 (truncated) or, with `bootstrap`, a value that is fitted to the same rollouts.
+The gradient is that of gradients/pathwise.py: with `segment: 0` through all stages of a rollout, else cut into
+segments, whose end is worth 0 (truncated) or, with `bootstrap`, a value that is fitted to the same rollouts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..config.section import setting
 from ..exceptions import ConfigurationError
 from ..tasks.base import Task
 from .base import Episode
-from .pathwise import Pathwise
+from .gradients.pathwise import Pathwise
 from .policy_search import PolicySettings, learn_policy
 
 

@@ -1,4 +1,4 @@
-"""The method `policy_gradient`: a policy by likelihood ratios on rollouts of a learned model (likelihood_ratio.py)."""
+"""The method `policy_gradient`: a policy by likelihood ratios in a learned model (gradients/likelihood_ratio.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..config.section import setting
 from ..exceptions import ConfigurationError
 from ..tasks.base import Task
 from .base import Episode
-from .likelihood_ratio import LikelihoodRatio
+from .gradients.likelihood_ratio import LikelihoodRatio
 from .policy_search import PolicySettings, learn_policy
 
 

@@ -20,17 +20,18 @@ import numpy as np
 from ..config.section import setting
 from ..dynamics.adam import Adam
 from ..dynamics.gaussian_ensemble import EnsembleSettings, features
-from ..dynamics.gaussian_expression import parameters_size, step_expression
 from ..tasks.base import Task
 from ..types import Array, CommandVector, StageParameters, StateVector
 from .base import Episode, episode_seed, random_commands, roll_out
 from .ensemble_model import EnsembleModel
+from .gradients.gaussian_expression import parameters_size, step_expression
+from .gradients.network_policy import NetworkPolicy
+from .gradients.policy_rollouts import PolicyProblem, Rollouts, Scenarios, draw
 from .model_based import HELD_PERIODS, RANDOM_SHARE
-from .network_policy import NetworkPolicy
-from .policy_rollouts import PolicyProblem, Rollouts, Scenarios, draw
 
-LOOK_EVERY, LOOKED_AT = 10, 10  # steps from one look to the next; rollouts of each member in it
-FIRST_SHARE, LEAST_SCALE = 0.5, 0.1  # of the starts; least standard deviation that an input of the policy is divided by
+LOOK_EVERY, LOOK_ROLLOUTS = 10, 10  # steps from one look to the next; rollouts of each member in it
+FIRST_SHARE = 0.5  # of the starts
+LEAST_INPUT_SCALE = 0.1  # least standard deviation that an input of the policy is divided by
 POLICY_STREAM = 3  # beside a seed: what is drawn here is independent of what else is drawn with that seed
 
 
@@ -54,7 +55,7 @@ class PolicySettings(EnsembleSettings):
 
 
 class Gradient(Protocol):
-    """An estimate of dJ/dtheta: pathwise.py or likelihood_ratio.py."""
+    """An estimate of dJ/dtheta: gradients/pathwise.py or gradients/likelihood_ratio.py."""
 
     def __call__(self, theta: Array, W: Array, drawn: Scenarios, p: StageParameters) -> tuple[Array, Array]:
         """Return the costs (M K,) of the rollouts and the terms (M K, size of theta) whose mean is the gradient."""
@@ -80,13 +81,13 @@ class PolicySearch:
         self._settings, self._model, self._replicates = settings, model, replicates
         self._H, self._rng = settings.horizon or info.horizon, np.random.default_rng([seed, POLICY_STREAM])
         f = features(model.X, np.zeros((len(model.X), 0)))
-        scale = np.maximum(f.std(axis=0), LEAST_SCALE)
+        scale = np.maximum(f.std(axis=0), LEAST_INPUT_SCALE)
         self.policy = NetworkPolicy(info.u_lower, info.u_upper, f.mean(axis=0), scale, settings.policy_hidden)
         shape = model.ensemble.shape
         step = step_expression(shape, info.dt)
         problem = PolicyProblem(info.cost, self.policy, step, parameters_size(shape), settings.exploration)
         self.theta, self._p = self.policy.initial(self._rng), info.cost.parameters(self._H)
-        self._gradient, self._look = make(problem, self._H), Rollouts(problem, self._H, LOOKED_AT)
+        self._gradient, self._look = make(problem, self._H), Rollouts(problem, self._H, LOOK_ROLLOUTS)
 
     def act(self, t: int, x: StateVector) -> CommandVector:
         """Return the policy's command (n,) at x (2n,), without exploration."""
@@ -96,7 +97,7 @@ class PolicySearch:
         """Improve the policy in the model as it is; first (E, 2n): the first states of the episodes."""
         settings, W = self._settings, self._model.ensemble.parameters
         starts = self._starts(first)
-        fixed = self._draw(starts, LOOKED_AT, 1)
+        fixed = self._draw(starts, LOOK_ROLLOUTS, 1)
         theta, adam = self.theta.copy(), Adam(self.theta, settings.policy_rate, settings.policy_updates)
         best_cost = self._cost(theta, W, fixed)
         for count in range(1, settings.policy_updates + 1):

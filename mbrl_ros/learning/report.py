@@ -71,7 +71,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def summary(result: dict[str, Any], solved: float) -> dict[str, Any]:
-    """Return the numbers of an experiment: of each seed the best and last return, and the first episode that solved it."""
+    """Return the numbers of an experiment: of each seed the best and last return, and the first episode of `solved`."""
     seeds = {}
     for seed, entries in result["seeds"].items():
         returns = [entry["return"] for entry in entries]

@@ -48,7 +48,10 @@ CORE = (
 ROS = ("rclpy", "rcl_interfaces", "builtin_interfaces", "ament_index_python", "launch", "launch_ros", "tf2_ros")
 ROS_SUFFIXES = ("_msgs", "_srvs")
 ROS_IN = ("nodes", "demo.session", "bench.node")
-CASADI_IN = ("bench.planner", "codegen", "costs", "robots", "planners", "dynamics.priors", "distillation", "tasks")
+CASADI_IN = (
+    *("bench.planner", "codegen", "costs", "robots", "planners", "dynamics.priors", "distillation", "tasks"),
+    "learning.gradients",
+)
 
 # Where the core asks what a thing is by the names it has, and why it may: {"module: expression": reason}.
 ASKED_BY_NAME: dict[str, str] = {}

@@ -6,12 +6,12 @@ import pytest
 
 from mbrl_ros.costs import CostModel, CostSettings, StateCostSettings, Term
 from mbrl_ros.dynamics.gaussian_ensemble import EnsembleSettings, features, fit
-from mbrl_ros.dynamics.gaussian_expression import parameters_size, step_expression
 from mbrl_ros.exceptions import ConfigurationError
-from mbrl_ros.learning.likelihood_ratio import LikelihoodRatio, baseline
-from mbrl_ros.learning.network_policy import NetworkPolicy
-from mbrl_ros.learning.pathwise import Pathwise
-from mbrl_ros.learning.policy_rollouts import PolicyProblem, Rollouts, draw
+from mbrl_ros.learning.gradients.gaussian_expression import parameters_size, step_expression
+from mbrl_ros.learning.gradients.likelihood_ratio import LikelihoodRatio, baseline
+from mbrl_ros.learning.gradients.network_policy import NetworkPolicy
+from mbrl_ros.learning.gradients.pathwise import Pathwise
+from mbrl_ros.learning.gradients.policy_rollouts import PolicyProblem, Rollouts, draw
 from support.motor_pole import MotorPole
 
 H, K = 8, 6

@@ -6,7 +6,7 @@ import pytest
 from mbrl_ros.exceptions import ConfigurationError
 from mbrl_ros.learning.catalog import learner
 from mbrl_ros.learning.ensemble_model import EnsembleModel
-from mbrl_ros.learning.pathwise import Pathwise
+from mbrl_ros.learning.gradients.pathwise import Pathwise
 from mbrl_ros.learning.policy_search import PolicySearch, PolicySettings
 from mbrl_ros.types import Transition
 from support.motor_pole import MotorPole

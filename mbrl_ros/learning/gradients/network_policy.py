@@ -15,7 +15,7 @@ from collections.abc import Callable
 import casadi
 import numpy as np
 
-from ..types import Array, CommandVector, StateVector
+from ...types import Array, CommandVector, StateVector
 
 FeatureExpression = Callable[[casadi.MX], casadi.MX]
 

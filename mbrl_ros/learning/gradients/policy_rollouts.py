@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import casadi
 import numpy as np
 
-from ..costs import CostModel
-from ..dynamics.gaussian_expression import StepExpression
-from ..types import Array, StageParameters
+from ...costs import CostModel
+from ...types import Array, StageParameters
+from .gaussian_expression import StepExpression
 from .network_policy import NetworkPolicy
 
 

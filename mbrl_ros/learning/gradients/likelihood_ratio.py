@@ -15,7 +15,7 @@ from __future__ import annotations
 import casadi
 import numpy as np
 
-from ..types import Array, StageParameters
+from ...types import Array, StageParameters
 from .policy_rollouts import PolicyProblem, Rollouts, Scenarios, columns, symbols
 
 

@@ -21,11 +21,11 @@ from __future__ import annotations
 import casadi
 import numpy as np
 
-from ..exceptions import ConfigurationError
-from ..types import Array, StageParameters
+from ...exceptions import ConfigurationError
+from ...types import Array, StageParameters
 from .policy_rollouts import PolicyProblem, Rollouts, Scenarios, columns, symbols
 
-RIDGE = 1e-3  # of the regression, relative to each feature's mean square
+VALUE_RIDGE = 1e-3  # of the regression, relative to each feature's mean square
 
 
 class Pathwise:
@@ -86,7 +86,7 @@ class Pathwise:
             return np.zeros(self._features.size1_out(0))
         Psi = self._features(X[kept].T).full().T
         normal = Psi.T @ Psi / len(Psi)
-        ridge = RIDGE * np.maximum(normal.diagonal(), 1e-12)
+        ridge = VALUE_RIDGE * np.maximum(normal.diagonal(), 1e-12)
         ridge[0] = 1e-12  # the constant is free
         found: Array = np.linalg.solve(normal + np.diag(ridge), Psi.T @ to_go[kept] / len(Psi))
         return found

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import casadi
 
-from .gaussian_networks import NetworkShape
+from ...dynamics.gaussian_networks import NetworkShape
 
 StepExpression = Callable[[casadi.MX, casadi.MX, casadi.MX, casadi.MX], casadi.MX]  # (x, u, eps, w) -> x'
 

@@ -1,0 +1,1 @@
+"""A policy in the learned model, and the gradients of its expected cost: CasADi expressions that are differentiated."""
