@@ -1,11 +1,13 @@
 r"""Episodes of a method that improves one policy in the learned model: fit, descend the gradient, act, add the data.
 
-    theta <- theta - rate_k Adam(g / |g|),    g = the estimate of dJ/dtheta on scenarios drawn anew for every step
+    theta <- theta - rate_k Adam(g / |g|),    g = mean over rollouts of g_i min(1, median |g| / |g_i|)
 
-Starts of the scenarios are states that were visited, half of them first states of episodes. The gradient is divided by
-its norm, so that a single large one, which both kinds give, does not set the scale of all others; one that is not
-finite is passed over. Every LOOK_EVERY steps the policy without exploration is judged on scenarios that stay the same
-for the whole descent (common random numbers), and the one that cost least is kept. The first episode is random; the
+with the terms g_i of pathwise.py or likelihood_ratio.py on scenarios drawn anew for every step. Few data leave states at
+which a member is far off; rollouts that come there cost orders of magnitude more, and their gradients would be all that
+counts in a mean. Hence no rollout counts for more than the median norm, which is a bias, and one that is not finite
+counts for nothing. Starts of the scenarios are states that were visited, half of them first states of episodes. Every
+LOOK_EVERY steps the policy without exploration is judged on scenarios that stay the same for the whole descent (common
+random numbers), by the median of their costs, and the one that cost least is kept. The first episode is random; the
 policy and its inputs' scale are begun from it, and the policy goes on from episode to episode.
 """
 
@@ -102,9 +104,9 @@ class PolicySearch:
         best_cost = self._cost(theta, W, fixed)
         for count in range(1, settings.policy_updates + 1):
             drawn = self._draw(starts, settings.rollouts, self._replicates)
-            slope = self._gradient(theta, W, drawn, self._p)[1].mean(axis=0)
+            slope = bounded_mean(self._gradient(theta, W, drawn, self._p)[1])
             norm = float(np.linalg.norm(slope))
-            if 0.0 < norm < np.inf:
+            if norm > 0.0:
                 adam.step(theta, slope / norm)
             if count % LOOK_EVERY == 0 or count == settings.policy_updates:
                 cost = self._cost(theta, W, fixed)
@@ -121,13 +123,22 @@ class PolicySearch:
         return draw(self._rng, starts, self._model.members, rollouts, self._H, self.policy.outputs, replicates)
 
     def _cost(self, theta: Array, W: Array, fixed: Scenarios) -> float:
-        """Return the mean cost of the policy without exploration; infinite where it is not finite."""
-        total = [
+        """Return the median cost of the policy without exploration; one that is not a number counts as infinite."""
+        costs = [
             self._look(theta, w, x0, eps, 0.0 * xi, self._p)[2].sum(axis=1)
             for w, x0, eps, xi in zip(W, fixed.x0, fixed.eps, fixed.xi, strict=True)
         ]
-        mean = float(np.mean(total))
-        return mean if np.isfinite(mean) else np.inf
+        return float(np.median(np.where(np.isfinite(costs), costs, np.inf)))
+
+
+def bounded_mean(terms: Array) -> Array:
+    """Return the mean (size,) of those terms (N, size) that are finite, each of at most their median norm; 0 of none."""
+    terms = terms[np.isfinite(terms).all(axis=1)]
+    if not len(terms):
+        return np.zeros(terms.shape[1])
+    norms = np.linalg.norm(terms, axis=1)
+    bounded: Array = terms * np.minimum(1.0, np.median(norms) / np.maximum(norms, 1e-300))[:, None]
+    return bounded.mean(axis=0)
 
 
 def learn_policy(

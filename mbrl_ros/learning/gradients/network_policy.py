@@ -49,6 +49,7 @@ class NetworkPolicy:
         self._half[active, np.arange(len(active))] = 0.5 * (upper - lower)[active]
         self._centre, self._scale = centre, scale
         inputs, outputs = len(centre), len(active)
+        self.inputs_size = inputs
         self._shapes = {"K": (outputs, inputs), "b": (outputs, 1)}
         if hidden:
             self._shapes |= {"W1": (hidden, inputs), "b1": (hidden, 1), "W2": (outputs, hidden)}

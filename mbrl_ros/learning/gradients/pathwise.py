@@ -13,7 +13,7 @@ first state the derivative stops, so that no product is longer than a segment:
 
 with V_k(x) = c_k [1; s; s s^T], s the inputs of the policy, the regression over the rollouts of the costs from the end
 of a segment on (least-squares Monte Carlo; Longstaff and Schwartz 2001). Where V_k is the expected cost to go, there is
-no bias.
+no bias. The regression's weights depend on x alone and fall as |s|^-4, so that a few states far away do not decide it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Pathwise:
         self._features = value_features(problem)
         one = _segment(problem, self._h, self._features)
         self._segment = one.map("segments", "serial", rollouts, [0, 1, 5, 7, 8], [])
-        self._nu = problem.cost.nu
+        self._inputs = problem.policy.inputs_size
 
     def __call__(self, theta: Array, W: Array, drawn: Scenarios, p: StageParameters) -> tuple[Array, Array]:
         """Return the costs (M K,) of the rollouts and the terms (M K, size of theta) whose mean is the gradient.
@@ -85,10 +85,13 @@ class Pathwise:
         if not kept.any():
             return np.zeros(self._features.size1_out(0))
         Psi = self._features(X[kept].T).full().T
+        size = (Psi[:, 1 : 1 + self._inputs] ** 2).sum(axis=1)
+        weights = 1.0 / (1.0 + size / max(float(np.median(size)), 1e-12))  # of the residuals, so squared in the sum
+        Psi, y = Psi * weights[:, None], to_go[kept] * weights
         normal = Psi.T @ Psi / len(Psi)
         ridge = VALUE_RIDGE * np.maximum(normal.diagonal(), 1e-12)
         ridge[0] = 1e-12  # the constant is free
-        found: Array = np.linalg.solve(normal + np.diag(ridge), Psi.T @ to_go[kept] / len(Psi))
+        found: Array = np.linalg.solve(normal + np.diag(ridge), Psi.T @ y / len(Psi))
         return found
 
 

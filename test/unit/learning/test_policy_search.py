@@ -7,7 +7,7 @@ from mbrl_ros.exceptions import ConfigurationError
 from mbrl_ros.learning.catalog import learner
 from mbrl_ros.learning.ensemble_model import EnsembleModel
 from mbrl_ros.learning.gradients.pathwise import Pathwise
-from mbrl_ros.learning.policy_search import PolicySearch, PolicySettings
+from mbrl_ros.learning.policy_search import PolicySearch, PolicySettings, bounded_mean
 from mbrl_ros.types import Transition
 from support.motor_pole import MotorPole
 
@@ -28,6 +28,13 @@ def test_a_short_run_balances_a_pole_that_falls_by_itself(method, changes):
     assert [episode.acted for episode in episodes] == ["random", *3 * ["policy"]]
     assert episodes[0].steps < 30 and episodes[-1].steps == 60
     assert episodes[-1].reward > 57.0
+
+
+def test_no_rollout_counts_for_more_than_the_median_and_none_that_is_no_number():
+    terms = np.array([[3.0, 0.0], [0.0, 4.0], [5e9, 0.0], [np.nan, 0.0], [np.inf, 0.0]])
+    assert bounded_mean(terms) == pytest.approx(np.array([3.0 + 4.0, 4.0]) / 3.0)
+    assert (bounded_mean(terms[3:]) == 0.0).all()
+    assert (bounded_mean(np.zeros((4, 2))) == 0.0).all()
 
 
 class Blind:
