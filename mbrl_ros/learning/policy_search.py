@@ -2,8 +2,8 @@ r"""Episodes of a method that improves one policy in the learned model: fit, des
 
     theta <- theta - rate_k Adam(g / |g|),    g = mean over rollouts of g_i min(1, median |g| / |g_i|)
 
-with the terms g_i of pathwise.py or likelihood_ratio.py on scenarios drawn anew for every step. Few data leave states at
-which a member is far off; rollouts that come there cost orders of magnitude more, and their gradients would be all that
+with the terms g_i of pathwise.py or likelihood_ratio.py on scenarios drawn anew for every step. Few data leave states
+at which a member is far off; rollouts that come there cost orders of magnitude more, and their gradients would be all that
 counts in a mean. Hence no rollout counts for more than the median norm, which is a bias, and one that is not finite
 counts for nothing. Starts of the scenarios are states that were visited, half of them first states of episodes. Every
 LOOK_EVERY steps the policy without exploration is judged on scenarios that stay the same for the whole descent (common
@@ -132,13 +132,14 @@ class PolicySearch:
 
 
 def bounded_mean(terms: Array) -> Array:
-    """Return the mean (size,) of those terms (N, size) that are finite, each of at most their median norm; 0 of none."""
+    """Return the mean (size,) of the terms (N, size) that are finite, each of at most their median norm; 0 of none."""
     terms = terms[np.isfinite(terms).all(axis=1)]
     if not len(terms):
         return np.zeros(terms.shape[1])
     norms = np.linalg.norm(terms, axis=1)
     bounded: Array = terms * np.minimum(1.0, np.median(norms) / np.maximum(norms, 1e-300))[:, None]
-    return bounded.mean(axis=0)
+    mean: Array = bounded.mean(axis=0)
+    return mean
 
 
 def learn_policy(
