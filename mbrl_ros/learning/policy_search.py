@@ -3,12 +3,12 @@ r"""Episodes of a method that improves one policy in the learned model: fit, des
     theta <- theta - rate_k Adam(g / |g|),    g = mean over rollouts of g_i min(1, median |g| / |g_i|)
 
 with the terms g_i of pathwise.py or likelihood_ratio.py on scenarios drawn anew for every step. Few data leave states
-at which a member is far off; rollouts that come there cost orders of magnitude more, and their gradients would be all that
-counts in a mean. Hence no rollout counts for more than the median norm, which is a bias, and one that is not finite
-counts for nothing. Starts of the scenarios are states that were visited, half of them first states of episodes. Every
-LOOK_EVERY steps the policy without exploration is judged on scenarios that stay the same for the whole descent (common
-random numbers), by the median of their costs, and the one that cost least is kept. The first episode is random; the
-policy and its inputs' scale are begun from it, and the policy goes on from episode to episode.
+at which a member is far off; rollouts that come there cost orders of magnitude more, and their gradients would be all
+that counts in a mean. Hence no rollout counts for more than the median norm, which is a bias, and one that is not
+finite counts for nothing. Starts of the scenarios are states that were visited, half of them first states of episodes.
+Every LOOK_EVERY steps the policy without exploration is judged on scenarios that stay the same for the whole descent
+(common random numbers), by the median of their costs, and the one that cost least is kept. The first episode is random;
+the policy and its inputs' scale are begun from it, and the policy goes on from episode to episode.
 """
 
 from __future__ import annotations
