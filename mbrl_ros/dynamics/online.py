@@ -165,7 +165,8 @@ class OnlineDynamics:
     @property
     def noise_std(self) -> Array:
         """See `Estimator`."""
-        return np.array(np.sqrt(self.posterior.variance))
+        std: Array = np.sqrt(self.posterior.variance)
+        return std
 
     @property
     def expectation(self) -> tuple[Array, Array]:

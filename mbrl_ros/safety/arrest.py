@@ -66,14 +66,24 @@ class Arrest:
         self._braking = robot.acceleration_limit * dt  # of the reference in a period
         self.fitted: Array | None = None
         self._swinging = Swinging(robot.velocity_limit)
-        self.mean: Array = np.zeros(robot.n)
+        self._nothing: Array = np.zeros(robot.n)
+        self._mean: list[float] = self._nothing.tolist()
         self._weight, self._stateless_ticks, self._ticks = 0.0, 0, 0
         self._q: Array | None = None  # q_r, None before the law begins
         self._v, self._w = np.zeros(robot.n), np.zeros(robot.n)
         self._M = self._M_i = np.zeros((robot.n, robot.n))
         self._gravity = None if self._inertia is None else GravityCorrection(robot, settings.mean_time)
-        self._lift: Array = np.zeros(robot.n)
+        self._lift = self._nothing
         self._pose: tuple[Array, Array] | None = None  # q, qd of the newest state
+
+    @property
+    def mean(self) -> Array:
+        """The mean effort u_mean (n,) [N m or N]."""
+        return np.array(self._mean)
+
+    @mean.setter
+    def mean(self, effort: Array) -> None:
+        self._mean = effort.tolist()
 
     @property
     def ready(self) -> bool:
@@ -100,7 +110,7 @@ class Arrest:
         self.mean, self._weight, self._stateless_ticks, self._ticks = np.array(command), 0.0, 0, 0
         self._q = self._pose = None
         self._swinging = Swinging(self.robot.velocity_limit)
-        self._v, self._w, self._lift = np.zeros(self.robot.n), np.zeros(self.robot.n), np.zeros(self.robot.n)
+        self._v, self._w, self._lift = np.zeros(self.robot.n), np.zeros(self.robot.n), self._nothing
         if self._gravity is not None:
             self._gravity.reset()
 
@@ -119,17 +129,17 @@ class Arrest:
                 known = None if self.fitted is None else self.inertia
                 self._gravity.add(observation.q, observation.qd, u, share * self.dt, known)
         self._weight += share  # the first commands are averaged evenly
-        self.mean = self.mean + min(1.0, max(share / self._weight, share * self.dt / self.settings.mean_time)) * (
-            u - self._lift - self.mean
-        )
+        rate = min(1.0, max(share / self._weight, share * self.dt / self.settings.mean_time))
+        carries = u if self._lift is self._nothing else u - self._lift
+        # for so few numbers lists take less time than arrays
+        self._mean = [mean + rate * (one - mean) for mean, one in zip(self._mean, carries.tolist(), strict=True)]
         if ends:
             if self._q is not None:  # what the law has found carries the arm from now on
                 self.mean, self._w = self.carrying, np.zeros(self.robot.n)
                 self._swinging = Swinging(self.robot.velocity_limit)
                 if self._gravity is not None and self._pose is not None:
                     self._gravity.rebase(self._pose[0])
-            self._lift = np.zeros(self.robot.n)
-            self._q, self._stateless_ticks = None, 0
+            self._q, self._stateless_ticks, self._lift = None, 0, self._nothing
 
     def command(self, observation: Observation) -> Array:
         """Return the effort u (n,) [N m or N] for this tick."""

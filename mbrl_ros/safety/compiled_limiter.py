@@ -65,6 +65,9 @@ class CompiledLimiter(CommandLimiter):
         self._address = ctypes.c_void_p(ctypes.addressof(self._state))
         # the arrays of the base class, which replaces and never changes them, whose values the variables have
         self._of_previous = self._of_step = self._of_fraction = self._variables["u"]
+        self._everything, self._q = np.ones(n), self._variables["q"]  # a fraction of one; the pose that is known
+        self._taken = tuple(self._variables[name] for name in ("u", "q", "qd"))
+        self._given = tuple(self._variables[name] for name in ("previous", "last_step", "fraction"))
 
     def _share(self) -> None:
         """Let the variables have the values of the base class's arrays."""
@@ -76,7 +79,7 @@ class CompiledLimiter(CommandLimiter):
     def watch(self, q: Array) -> tuple[bool, bool]:
         """See `CommandLimiter`."""
         self._share()
-        self._variables["q"][:] = q
+        self._taken[1][:] = self._q = q
         found = self._watch(self._address)
         return bool(found & 1), bool(found & 2)
 
@@ -84,16 +87,19 @@ class CompiledLimiter(CommandLimiter):
         self, u: Array, observation: Observation, slower: float, near: Array | None, share: float = 1.0
     ) -> tuple[Array, int]:
         """See `CommandLimiter`."""
-        v, state = self._variables, self._state
+        (wanted, q, qd), (previous, last_step, fraction), state = self._taken, self._given, self._state
         self._share()
-        v["u"][:], v["q"][:], v["qd"][:] = u, observation.q, observation.qd
+        wanted[:], qd[:] = u, observation.qd
+        if observation.q is not self._q:  # what `watch` of this tick was given
+            q[:] = observation.q
+        self._q = q
         if near is not None:
-            v["near"][:] = near
+            self._variables["near"][:] = near
         state.with_near, state.slower, state.share = near is not None, slower, share
         reasons: int = self._limit(self._address)
-        self._last_step = self._of_step = v["last_step"].copy()
-        self._fraction = self._of_fraction = v["fraction"].copy()
-        self.previous = self._of_previous = v["previous"].copy()
+        self._last_step = self._of_step = last_step.copy()
+        self._fraction = self._of_fraction = self._everything if slower >= 1.0 else fraction.copy()
+        self.previous = self._of_previous = previous.copy()
         return self.previous, reasons
 
 

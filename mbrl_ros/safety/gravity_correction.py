@@ -52,7 +52,7 @@ class GravityCorrection:
 
     def _begin(self, qd: Array | None, h: float) -> None:
         """Begin a step of h [s] at the velocity qd (n,); None: it is not known."""
-        self._elapsed, self._impulse, self._from = h, np.zeros(self._limit.size), qd
+        self._elapsed, self._impulse, self._from = h, [0.0] * self._limit.size, qd
 
     def rebase(self, q: Array) -> None:
         """Let the mean effort be the one for the pose q (n,)."""
@@ -65,7 +65,8 @@ class GravityCorrection:
         then.
         """
         if self._time and self._elapsed < REFRESH:
-            self._elapsed, self._impulse = self._elapsed + h, self._impulse + h * u
+            self._elapsed += h  # for so few numbers lists take less time than arrays
+            self._impulse = [total + h * one for total, one in zip(self._impulse, u.tolist(), strict=True)]
             return
         g, span = self._gravity(q), self._elapsed or h
         self._time += span
@@ -74,10 +75,10 @@ class GravityCorrection:
         if inertia is not None and self._from is not None and np.isfinite(qd).all():
             spurt = inertia(q) @ (qd - self._from) / span
             self._spurt = self._spurt + newest * (spurt - self._spurt)
-            self._learn(self._impulse / span - spurt, 0.5 * (g + self._before), span)
+            self._learn(np.array(self._impulse) / span - spurt, 0.5 * (g + self._before), span)
         self._before = g
         self._begin(qd, h)
-        self._impulse = h * u
+        self._impulse = (h * u).tolist()
 
     def lift(self, q: Array) -> Array:
         """Return lift(q) (n,) [N m or N], at most the effort limit."""
