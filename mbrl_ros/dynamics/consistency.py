@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -59,8 +60,10 @@ class Consistency:
         """
         seen = min(nis / bound, NIS_CAP) if math.isfinite(nis) else NIS_CAP
         ratio = self.ratio + min(1.0, dt / settings.smoothing) * (seen - self.ratio)
-        span = math.log(settings.inconsistent / settings.warning)
-        level = min(1.0, max(0.0, 1.0 - math.log(max(ratio, 1e-12) / settings.warning) / span))
+        level = 1.0
+        if ratio > settings.warning:
+            span = math.log(settings.inconsistent / settings.warning)
+            level = min(1.0, max(0.0, 1.0 - math.log(ratio / settings.warning) / span))
         wants_change = level > 0.5 if self.hold else level == 0.0
         waited = self.waited + dt if wants_change else 0.0
         limit = settings.release_after if self.hold else settings.hold_after
@@ -70,9 +73,7 @@ class Consistency:
 
     def forgetting(self, normal: float, surprised: float) -> float:
         """Return the weight of the past evidence per tick: `normal` at level 1, `surprised` at 0, by memory length."""
-        return 1.0 - math.exp(
-            self.level * math.log(max(1.0 - normal, 1e-12)) + (1.0 - self.level) * math.log(max(1.0 - surprised, 1e-12))
-        )
+        return _forgetting(self.level, normal, surprised)
 
     def prior_weight(self, settings: ConsistencySettings) -> float:
         """Return the factor on the prior's precision."""
@@ -85,6 +86,14 @@ class Consistency:
     def command_scale(self, settings: ConsistencySettings) -> float:
         """Return the factor on the command limits."""
         return 1.0 - (1.0 - settings.command_floor) * (1.0 - self.level)
+
+
+@functools.lru_cache(maxsize=1)  # the same in most ticks
+def _forgetting(level: float, normal: float, surprised: float) -> float:
+    """See `Consistency.forgetting`."""
+    return 1.0 - math.exp(
+        level * math.log(max(1.0 - normal, 1e-12)) + (1.0 - level) * math.log(max(1.0 - surprised, 1e-12))
+    )
 
 
 class NisBound:

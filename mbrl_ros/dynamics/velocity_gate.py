@@ -39,7 +39,7 @@ class VelocityGate:
 
     def __init__(self, n: int, dt: float, threshold: float):
         self.n, self.dt, self.threshold = n, dt, threshold
-        self.refusals = 0
+        self.refusals, self._refusing = 0, False  # whether any was refused in the last sample
         self._square, self._seen = np.zeros(n), 0
         self._running = np.zeros(n, dtype=int)
 
@@ -61,8 +61,8 @@ class VelocityGate:
                 square = most if most < square else square
             squares[j] = old + rate * (square - old)
         self._square[:] = squares
-        if seen > FIRST + 1:
-            self._running[:] = 0
+        if seen > FIRST + 1 and self._refusing:
+            self._running[:], self._refusing = 0, False
 
     def refused(self, x: Array, x_next: Array, error: Array, std: Array) -> NDArray[np.bool_]:
         """Return which joints' velocities in x_next are refused (n,).
@@ -85,8 +85,8 @@ class VelocityGate:
                 & (np.abs(r + 0.5 * self.dt * error) < 0.5 * size)
                 & (self._running < LONGEST_REFUSAL)
             )
-            self._running = np.where(refused, self._running + 1, 0)
-            self.refusals += bool(refused.any())
+            self._running, self._refusing = np.where(refused, self._running + 1, 0), bool(refused.any())
+            self.refusals += self._refusing
         if self._seen:
             square = np.minimum(square, LARGEST_MISMATCH**2 * self._square + 1e-12)
         self._seen += 1
@@ -132,12 +132,14 @@ class CompiledGate(VelocityGate):
     def agree(self, x: Array, x_next: Array) -> None:
         """See `VelocityGate`."""
         end, state = 2 * self.n, self._state
-        self._before[:], self._after[:] = x[:end], x_next[:end]
+        if x.size != end:
+            x, x_next = x[:end], x_next[:end]
+        self._before[:], self._after[:] = x, x_next
         seen = self._seen = self._seen + 1
         state.bounded, state.rate = seen > 1, max(1.0 / MISMATCH_MEMORY, 1.0 / seen)
         self._agree(self._address)
-        if seen > FIRST + 1:
-            self._running[:] = 0
+        if seen > FIRST + 1 and self._refusing:
+            self._running[:], self._refusing = 0, False
 
 
 def make_gate(n: int, dt: float, threshold: float) -> VelocityGate:
