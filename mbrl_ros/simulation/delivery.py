@@ -38,10 +38,15 @@ class Delivery:
     def reset(self, rest: Array, seed: int) -> None:
         """Forget all commands: `rest` (n,) is in effect until the first one arrives."""
         self._jitter, self._lateness = np.random.default_rng([seed, 1]), np.random.default_rng([seed, 2])
+        self.set_delay(self._settings.command_delay)
         self._under_way.clear()
         self._newest = self._command = rest
         self.acting, self._given = -1, 0
         self.late = self._draw()
+
+    def set_delay(self, ticks: float) -> None:
+        """Let commands that are given from now on arrive `ticks` later than they are given, as by `command_delay`."""
+        self._delay = round(ticks * self._substeps)
 
     @property
     def newest(self) -> Array:

@@ -62,9 +62,9 @@ class BasePlant(ABC):
         self.period = 1.0 / settings.rate
         self._substeps = round(self.period / settings.timestep)
         self.delivery = Delivery(settings, self._substeps)
-        lag = per_joint(settings.motor_lag, robot.n, "motor_lag")
-        with np.errstate(divide="ignore"):
-            self._lagging = np.exp(-settings.timestep / lag) if lag.any() else None  # exp(-h/L), (n,)
+        self._lagging: Array | None = None  # exp(-h/L), (n,)
+        self._delivered: Array | None = None  # tau'
+        self.set_motor_lag(settings.motor_lag)
         factors = per_joint(settings.velocity_noise_factors, robot.n, "velocity_noise_factors")
         self._velocity_noise = settings.velocity_noise * factors
         self._spikes = _spikes(settings.velocity_spikes, robot.joints, self.period)
@@ -73,7 +73,6 @@ class BasePlant(ABC):
         self._scale = np.ones(robot.n)
         self.seed, self._rng = settings.seed, np.random.default_rng(settings.seed)
         self._effort = np.zeros(robot.n)
-        self._delivered: Array | None = None  # tau'
         self._states: collections.deque[tuple[Array, Array, Array]] = collections.deque(
             maxlen=settings.sensor_delay + 1
         )
@@ -114,6 +113,7 @@ class BasePlant(ABC):
         self._rng = np.random.default_rng(self.seed)
         self._scale[:] = 1.0
         self.set_payload(0.0)
+        self.set_motor_lag(self.settings.motor_lag)
         start = self._home + self.settings.initial_noise * self._rng.standard_normal(robot.n)
         start = np.clip(start, robot.position_lower, robot.position_upper)
         self._place(start)
@@ -154,6 +154,12 @@ class BasePlant(ABC):
         q, qd, tip = self._truth()
         return Truth(self.time, q, qd, tip)
 
+    def set_motor_lag(self, lag: tuple[float, ...]) -> None:
+        """Let the efforts follow with `lag` [s] from now on, one for all joints or one of each, until a reset."""
+        L = per_joint(lag, self.robot.n, "motor_lag")
+        with np.errstate(divide="ignore"):
+            self._lagging = np.exp(-self.settings.timestep / L) if L.any() else None
+
     def set_payload(self, kg: float) -> None:
         """Fasten a ball of `kg` to the payload point (0: take it off), without disturbing the motion."""
         if not (math.isfinite(kg) and kg >= 0.0):
@@ -175,7 +181,8 @@ class BasePlant(ABC):
         if self._lagging is not None:
             if self._delivered is None:  # a drive holds its arm before the first command
                 self._delivered = wanted
-            self._delivered = wanted = wanted + self._lagging * (self._delivered - wanted)
+            wanted = wanted + self._lagging * (self._delivered - wanted)
+        self._delivered = wanted
         self._effort = self._scale * wanted
         return self._effort
 

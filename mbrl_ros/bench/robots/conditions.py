@@ -17,10 +17,11 @@ class Condition:
     plant: settings of the plant; delay: what the controller is configured for [ticks]; limits: factor of the effort
     limits, those of the drives and those the controller knows; spike: of two velocity samples [rad/s or m/s]; coulomb:
     dry friction [N m or N], at most COULOMB_SHARE of an effort limit; uneven: factor of the velocity noise of the last
-    joint; loaded: half the load assumed in arms.py is fastened and taken off again; lost_states: share of the states
-    that do not arrive; stiffness: of the joints behind their drives, over their effort limits [1/rad or 1/m], 0: rigid;
-    touching: a ball stands TOUCHED before the last target, on the way to it; interfaces: those that it concerns, empty:
-    all; rate [Hz]; engine: mujoco or dart.
+    joint; loaded: half the load assumed in arms.py is fastened and taken off again; later: motor_lag [s] or
+    command_delay [ticks] from LATER on in the first motion; lost_states: share of the states that do not arrive;
+    stiffness: of the joints behind their drives, over their effort limits [1/rad or 1/m], 0: rigid; touching: a ball
+    stands TOUCHED before the last target, on the way to it; interfaces: those that it concerns, empty: all; rate [Hz];
+    engine: mujoco or dart.
     """
 
     meaning: str
@@ -31,6 +32,7 @@ class Condition:
     coulomb: float = 0.0
     uneven: float = 1.0
     loaded: bool = False
+    later: Mapping[str, float] = field(default_factory=dict)
     lost_states: float = 0.0
     stiffness: float = 0.0
     touching: bool = False
@@ -48,6 +50,8 @@ CONDITIONS = {
     "delay-1": Condition("commands act a tick earlier than configured", delay=2.0),
     "delay+1": Condition("commands act a tick later than configured", {"command_delay": 2.0}),
     "delay+2": Condition("commands act two ticks later than configured", {"command_delay": 3.0}),
+    "laterlag10": Condition("the motors begin to follow with 10 ms in the first motion", later={"motor_lag": 0.01}),
+    "laterdelay+1": Condition("commands begin to act a tick later in the first motion", later={"command_delay": 2.0}),
     "diffvel": Condition("velocities are differences of positions", {"differentiated_velocity": True}),
     "jitter": Condition("commands act 0 or 1 tick later", {"command_jitter": 1}),
     "uneven10": Condition("the last joint's measured velocity has ten times the noise of the others'", uneven=10.0),

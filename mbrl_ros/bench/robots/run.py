@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ...demo.metrics import REST_WINDOW, rest_error, settled
+from ...simulation.plant_base import BasePlant
 from ...types import Array
 from .arms import ARMS
 from .case import Case, prepare
@@ -28,6 +29,7 @@ from .targets import HOLD_TIME, REST_TIME, SLOT_TIME
 Numbers = dict[str, Any]
 ON_LIMIT = 0.99  # of a velocity or command limit
 LOAD_AFTER = SLOT_TIME - REST_TIME  # [s]
+LATER = 0.4  # [s] into the first motion, where a lag or delay appears
 FAR = 1.0  # [mm]: a rest error above this is explained
 SINGULAR = 0.3  # of how easily the tip moved in the first posture: below this a posture is nearly singular
 STILL = 0.01  # [of the velocity limit]: an arm slower than this is at rest
@@ -80,6 +82,9 @@ def run(task: Task) -> Numbers:
     last = len(case.course.targets) - 1
     for i, target in enumerate(case.course.targets):
         loop.go_to(target)
+        if condition.later and i == 0:
+            loop.until(HOLD_TIME + LATER)
+            change(case.plant, condition.later)
         end = HOLD_TIME + (i + 1) * SLOT_TIME
         if condition.loaded and i in (0, last):
             loop.until(end - SLOT_TIME + LOAD_AFTER)
@@ -90,6 +95,14 @@ def run(task: Task) -> Numbers:
         "build_s": round(built - begin, 2),
         "run_s": round(time.perf_counter() - built, 2),
     }
+
+
+def change(plant: BasePlant, later: Mapping[str, float]) -> None:
+    """Give the drives another motor_lag [s] or command_delay [ticks]."""
+    if "motor_lag" in later:
+        plant.set_motor_lag((later["motor_lag"],))
+    if "command_delay" in later:
+        plant.delivery.set_delay(later["command_delay"])
 
 
 def numbers(loop: Loop, case: Case) -> Numbers:

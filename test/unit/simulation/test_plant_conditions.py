@@ -133,6 +133,19 @@ def test_a_lagging_motor_follows_a_step_exponentially_after_the_delay():
     np.testing.assert_array_equal(efforts[:, 1], [0.0, 1.0, 1.0, 1.0, 1.0, 1.0])
 
 
+def test_a_lag_and_a_delay_may_appear_later_and_a_reset_ends_them():
+    plant = plant_of(**EXACT, command_delay=0.0)
+    for _ in range(2):
+        assert plant.step(np.array([1.0])).effort[0] == 1.0
+        plant.set_motor_lag((0.005,))  # one time constant is one tick
+        assert plant.step(np.array([3.0])).effort[0] == pytest.approx(3.0 - 2.0 * math.exp(-1.0))  # from what it gave
+        plant.set_motor_lag((0.0,))
+        plant.delivery.set_delay(2.0)
+        efforts = [plant.step(np.array([u])).effort[0] for u in (5.0, 6.0, 7.0)]
+        assert efforts == [3.0, 3.0, 5.0]
+        plant.reset()
+
+
 def test_a_weakened_or_clipped_motor_lags_too():
     plant = plant_of(**EXACT, command_delay=0.0, motor_lag=(0.005,))
     plant.scale_motor("joint1", 0.5)
