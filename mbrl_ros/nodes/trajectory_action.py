@@ -56,10 +56,10 @@ class DeferringServer(ActionServer):
 
 
 class ActiveGoal:
-    """A goal that was accepted: `samples`, `value` and `stopped` are of the control thread, all else is not.
+    """A goal that was accepted; the control thread adds `samples` and keeps `value`.
 
-    handle: rclpy's. target: what it became; number: how many targets had been accepted with it. stopped: whether the
-    arm was stopped because the references do not serve it any more.
+    handle: rclpy's. target: what it became; number: how many targets had been accepted with it, at least. stopped:
+    whether the arm was stopped for it.
     """
 
     def __init__(self, handle: Any, goal: TrajectoryGoal, joints: tuple[str, ...], target: Target | None, number: int):
@@ -149,8 +149,7 @@ class TrajectoryAction(TickObserver):
         )
         active.samples.append(sample)
         if sample.interrupted and not active.stopped:  # at once: the arm would go on without a goal
-            active.stopped = True
-            self._loop.stop_motion()
+            active.stopped = self._loop.stop_motion(controller.targets_adopted)
 
     def end(self) -> None:
         """Abort the goal: the node is not active any more."""
@@ -194,7 +193,7 @@ class TrajectoryAction(TickObserver):
     def _on_accepted(self, handle: Any) -> None:
         assert self._checked is not None and self._checked[0] is handle.request, "a goal is checked before"
         goal, self._checked = self._checked[1], None
-        before = self._active
+        before, number = self._active, self._controller.targets_accepted + 1  # others may come between
         try:
             target = self._controller.set_trajectory(goal.points, goal.stamp)
         except MbrlError as error:  # refused since it was checked
@@ -205,7 +204,7 @@ class TrajectoryAction(TickObserver):
             return
         self._trajectories.publish(handle.request.trajectory)
         self._outcomes.accept(target)
-        active = ActiveGoal(handle, goal, self._robot.joints, target, self._controller.targets_accepted)
+        active = ActiveGoal(handle, goal, self._robot.joints, target, number)
         if before is not None:
             self._finish(before, Verdict(Code.INVALID_GOAL, "preempted: a newer goal took its place", False))
         self._idle.clear()
@@ -252,6 +251,7 @@ class TrajectoryAction(TickObserver):
     def _stop(self, active: ActiveGoal) -> None:
         """Let the arm come to rest, unless it does so or is on its way to another target by now."""
         elsewhere = active.stopped or (active.samples and active.samples[-1].superseded)
+        active.stopped = True
         if self._loop.running and not elsewhere:
             self._loop.stop_motion()
 

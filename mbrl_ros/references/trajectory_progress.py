@@ -53,4 +53,6 @@ def progress_of(
         return Progress(Stage.WAITING)
     if present is not None and present.path is points:
         return Progress(Stage.TRACKED, reference.frozen())
+    if queue.accepted != queue.adopted:  # what took its place begins in the next tick, which tells
+        return Progress(Stage.WAITING)
     return Progress(Stage.DROPPED)

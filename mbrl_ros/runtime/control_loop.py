@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..controllers.base import Controller
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, TargetError
 from ..safety.state_machine import Request
 from .conditions import LiveConditions
 from .control_cycle import ControlCycle
@@ -188,9 +188,30 @@ class ControlLoop:
         """Handle HOLD, RESUME, CLEAR or E_STOP; return whether it was granted. An E_STOP acts at once."""
         return self.between_commands(request.name.lower(), lambda: self._cycle.request(request))
 
-    def stop_motion(self) -> None:
-        """Let the arm come to rest and forget every target; it stays ready for the next one."""
-        self.between_commands("stop_motion", self._cycle.stop_motion)
+    def stop_motion(self, accepted: int | None = None) -> bool:
+        """Let the arm come to rest and forget every target; it stays ready for the next one.
+
+        Parameters
+        ----------
+        accepted
+            nothing is done where other than so many targets have been accepted by now.
+
+        Returns
+        -------
+        bool
+            whether it was done.
+        """
+
+        def stop() -> None:
+            if accepted is not None and self.controller.targets_accepted != accepted:
+                raise TargetError("another target has come")
+            self._cycle.stop_motion()
+
+        try:
+            self.between_commands("stop_motion", stop)
+        except TargetError:
+            return False
+        return True
 
     def target_refused(self, topic: str, stamp: float) -> None:
         """Record that a target with the header stamp `stamp` [s] was refused: a replay must not give it later."""

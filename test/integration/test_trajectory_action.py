@@ -198,6 +198,7 @@ def test_what_cannot_be_followed_is_refused_with_a_reason(arm, client):
         (goal_message(JOINTS, [2.0], NEAR, path=[tolerance("joint1", acceleration=1.0)]), "not measured"),
         (goal_message(JOINTS, [2.0], NEAR, time=-0.5), "goal_time_tolerance"),
         (message, "multi_dof_trajectory is not supported"),
+        (goal_message(JOINTS, 0.01 * np.arange(1.0, 502.0), np.tile(NEAR, (501, 1))), "1 to 500 points, got 501"),
     ):
         told = len(arm.messages)
         assert not client.send(refused).accepted

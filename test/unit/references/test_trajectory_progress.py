@@ -89,6 +89,16 @@ def test_one_that_waits_is_dropped_with_the_queue():
     assert run.ticks() is Stage.DROPPED
 
 
+@pytest.mark.parametrize("stamp", (0.0, BEGIN + 30.0))
+def test_what_came_since_the_last_tick_may_have_taken_its_place_or_not(stamp):
+    run = Run()
+    run.manager.set_trajectory(POINTS, BEGIN + 1.0)
+    run.ticks()
+    run.manager.set_joint_target(np.array([0.1, 0.1]), stamp)
+    assert run.progress().stage is Stage.WAITING
+    assert run.ticks() is (Stage.WAITING if stamp else Stage.DROPPED)
+
+
 def test_the_reference_of_one_moment_is_not_changed_by_later_motions():
     run = Run()
     run.manager.set_trajectory(POINTS)

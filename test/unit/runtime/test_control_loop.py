@@ -398,6 +398,29 @@ def test_without_a_valid_plan_states_between_ticks_keep_the_command_in_lockstep(
     assert [u[0] for _, u in loop.outputs.of("command")] == pytest.approx([0.0, 0.0, 0.2, 0.2])
 
 
+def test_a_motion_is_stopped_without_a_change_of_state_also_where_no_state_is_recent(make_loop):
+    """It is an event, unless another target has come meanwhile: then nothing is done."""
+    ages = [0.0]
+    loop = make_loop(age=lambda: ages[0])
+    assert loop.stop_motion() and loop.controller.held == []  # no state has come
+    loop.start()
+    loop.mailbox.put(arrival(1.0))
+    loop.outputs.wait_for("tick", 1)
+    loop.controller.targets_accepted = 3
+    loop.outputs.events.clear()
+    assert not loop.stop_motion(2)
+    assert loop.outputs.events == [] and loop.controller.held == []
+    state = loop.supervisor.state
+    assert loop.stop_motion(3) and loop.supervisor.state is state
+    ages[0] = 10.0
+    assert loop.stop_motion()
+    assert loop.controller.held == [1.0, 1.0]
+    assert [(event.name, event.fresh) for event in loop.outputs.events] == [
+        ("stop_motion", True),
+        ("stop_motion", False),
+    ]
+
+
 def test_a_command_that_needed_longer_than_a_period_counts_for_the_next_one():
     """The fastest answer seen is on time; what is a period slower acted a period later."""
     lateness = Lateness(0.005)
