@@ -29,9 +29,9 @@ from mbrl_ros.learning.gradients.policy_rollouts import PolicyProblem, Rollouts,
 from mbrl_ros.tasks.catalog import make_task
 from mbrl_ros.types import Array
 
-TASK, EPISODES, POLICIES, GAIN = "cartpole_swingup", 5, 3, 0.5  # GAIN: standard deviation of theta
+TASK, EPISODES, POLICIES, GAIN = "cartpole_swingup", 5, 5, 0.5  # GAIN: standard deviation of theta
 HORIZONS, SEGMENT = (5, 10, 20, 40, 80, 160, 320), 5
-ROLLOUTS, REPLICATES, EXPLORATION = 30, 5, 0.1  # rollouts with each network
+ROLLOUTS, REPLICATES, EXPLORATION = 50, 5, 0.1  # rollouts with each network
 LARGEST = 1e16  # beyond it a condition number is rounding
 KINDS = {
     "backpropagation": (ACCENT, "-", lambda problem, H: Pathwise(problem, H, ROLLOUTS), 1),
