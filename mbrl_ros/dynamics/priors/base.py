@@ -32,7 +32,10 @@ class Prior(Protocol):
 
     @property
     def linear(self) -> bool:
-        """Whether the Jacobian is the same everywhere, so that one linearization holds for the whole horizon."""
+        """Whether the Jacobian is the same everywhere, so that one linearization holds for the whole horizon.
+
+        Then mean and Jacobian change in `reset`, `learn_gain` and `move_to` only: a tick works on a copy of them.
+        """
 
     @property
     def moving(self) -> bool:
