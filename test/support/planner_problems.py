@@ -61,8 +61,13 @@ class Case:
         return np.array(X), total + float(self.cost.terminal(x, self.parameters[-1]))
 
 
-def random_case(seed, nx, nu, horizon, *, nonlinear=False, change=False, stages=None, model=False, bound=1.0) -> Case:
-    """A random problem: quadratic or smooth-absolute nonlinear cost, with or without a cost on changes of command."""
+def random_case(
+    seed, nx, nu, horizon, *, nonlinear=False, change=False, stages=None, model=False, bound=1.0, positions=False
+) -> Case:
+    """A random problem: quadratic or smooth-absolute nonlinear cost, with or without a cost on changes of command.
+
+    positions: x = [q; qd; s; sd] with nu joints, q' = q + b qd + h qd', s' = s + c sd + g sd' and sd' = G qd'.
+    """
     rng = np.random.default_rng(seed)
     M, R = rng.standard_normal((nx, nx)), rng.standard_normal((nu, nx + nu))
 
@@ -91,11 +96,34 @@ def random_case(seed, nx, nu, horizon, *, nonlinear=False, change=False, stages=
     if model:
         W = rng.standard_normal((nx, nx + nu)) / np.sqrt(nx + nu)
         phi = casadi.Function("phi", [x, u], [0.3 * casadi.sin(casadi.SX(W) @ casadi.vertcat(x, u)) + 0.05 * x * u[0]])
+    if positions:
+        F, phi = _known_rows(rng, F, nu, phi, (x, u))
     dynamics = LinearGaussianDynamics(
         F, 0.1 * rng.standard_normal((stages, nx)), np.tile(0.01 * np.eye(nx), (stages, 1, 1))
     )
     high = bound * rng.uniform(0.2, 1.0, nu)
     return Case(cost, dynamics, rng.standard_normal(nx), rng.uniform(-high, high), -high, high, horizon, phi, symbols)
+
+
+def _known_rows(rng, F, n, phi, symbols):
+    """Return F, and phi where there is one, of x = [q; qd; s; sd] of which only the rows of qd' are kept."""
+    nx = F.shape[1]
+    m, rates = nx // 2 - n, slice(n, 2 * n)
+    h, g = rng.uniform(0.05, 0.3, (n, 1)), rng.uniform(0.05, 0.3, (m, 1))
+    G, E = rng.standard_normal((m, n)) / np.sqrt(n), np.eye(nx, nx + n)
+    E[:n, rates] = np.diag(rng.uniform(0.0, 0.3, n))
+    E[2 * n : 2 * n + m, 2 * n + m : nx] = np.diag(rng.uniform(0.0, 0.3, m))
+    E[rates] = E[2 * n + m :] = 0.0
+    F = F.copy()
+    F[:, rates, 2 * n : nx] = 0.0
+    F[:, 2 * n + m :] = G @ F[:, rates]
+    F[:, :n], F[:, 2 * n : 2 * n + m] = h * F[:, rates], g * F[:, 2 * n + m :]
+    if phi is not None:
+        x, u = symbols
+        qd = phi(casadi.vertcat(x[: 2 * n], casadi.SX(2 * m, 1)), u)[rates]
+        sd = casadi.SX(G) @ qd
+        phi = casadi.Function("phi", [x, u], [casadi.vertcat(casadi.SX(h) * qd, qd, casadi.SX(g) * sd, sd)])
+    return F + E, phi
 
 
 def collocation(case):

@@ -2,8 +2,8 @@
 //     min sum_t l(x_t, v_t, u_t, p_t) + l_H(x_H, p_H)
 //     x' = phi(x, u) + F [x; u] + f,  v' = u,  u_lower <= u <= u_upper,  x_lower <= x <= x_upper
 // numpy_ilqr.py is the readable specification: every quantity here has the same name there.
-// tick.h: data. rollout.h: expansion and rollouts. backward.h, box_qp.h: Riccati recursion. barrier.h: limits of states.
-// kl_constraint.h: KL bound. samples.h: rollouts of commands alone.
+// tick.h: data. rollout.h: expansion and rollouts. backward.h, products.h, known_rows.h, box_qp.h: Riccati recursion.
+// barrier.h: limits of states. kl_constraint.h: KL bound. samples.h: rollouts of commands alone.
 #include <chrono>
 #include "backward.h"
 #include "rollout.h"
@@ -20,15 +20,28 @@ static void decrease_regularization(Tick& tick) {
 
 static void reset_regularization(Tick& tick) { tick.mu = 0.0, tick.delta = 1.0; }
 
-// Keep the best rollout if its merit is below `merit`.
-static bool keep_best(Tick& tick, Work& w, const double* costs, const double* merits, double& merit) {
+// Keep the best of G groups of rollouts if its merit is below `merit`.
+template <int G> static bool keep_best(Tick& tick, Work& w, const double* costs, const double* merits, double& merit) {
   int best = -1;
-  for (int i = 0; i < LANES; i++) if (merits[i] < (best < 0 ? merit : merits[best])) best = i;
+  for (int i = 0; i < G * LANES; i++) if (merits[i] < (best < 0 ? merit : merits[best])) best = i;
   if (best < 0) return false;
   merit = merits[best], tick.cost = costs[best];
-  for (long long i = 0; i < (tick.horizon + 1) * NX; i++) w.X_best[i] = (&w.x[0][0])[i].v[best];
-  for (long long i = 0; i < (tick.horizon + 1) * NU; i++) w.U_best[i] = (&w.u[0][0])[i].v[best];
+  const int lane = best % LANES;
+  const long long rows = tick.horizon + 1, first = best / LANES * rows;
+  const Lane *x = &w.x[0][0] + first * NX, *u = &w.u[0][0] + first * NU;
+  for (long long i = 0; i < rows * NX; i++) w.X_best[i] = x[i].v[lane];
+  for (long long i = 0; i < rows * NU; i++) w.U_best[i] = u[i].v[lane];
   return true;
+}
+
+// Roll out G groups of step sizes from number `first` on, and keep the best.
+template <int G> static bool search_line(Tick& tick, Work& w, long long first, double& merit) {
+  double costs[G * LANES], merits[G * LANES];
+  Controller<G> controller = {w.X, w.U, w.K, w.K_u, w.k, w.free_rows, {}, Lane(1.0)};
+  for (int i = 0; i < G * LANES; i++)
+    controller.alpha[i / LANES].v[i % LANES] = first + i < tick.step_sizes ? std::ldexp(1.0, -int(first + i)) : 0.0;
+  roll(tick, w, controller, costs, merits);
+  return keep_best<G>(tick, w, costs, merits, merit);
 }
 
 // One backward pass: with the second derivatives of the model near a minimum, else Gauss-Newton, with as much
@@ -62,13 +75,13 @@ static double now(const Tick& tick) {  // [s]
 static Status iterate(Tick& tick, Work& w) {
   const double begin = now(tick);
   double costs[LANES], merits[LANES], slope, curve, merit = INFINITY;
-  Lane gain(0.0), alpha(0.0);
+  Lane gain(0.0);
   gain.v[1] = 1.0;  // SIMD lane 0 replays the old commands, lane 1 adds the old feedback
   bool moved = false, improved = false;
   for (int within = 1; within >= 0 && !moved; within -= N_LIMIT ? 1 : 2) {  // preferably within the limits of states
     tick.wall = within ? INFINITY : 0.0;
-    roll(tick, w, {tick.x_hat, tick.u_hat, tick.K, tick.K_u, tick.k, nullptr, alpha, gain}, costs, merits);
-    moved = keep_best(tick, w, costs, merits, merit);
+    roll<1>(tick, w, {tick.x_hat, tick.u_hat, tick.K, tick.K_u, tick.k, nullptr, {Lane(0.0)}, gain}, costs, merits);
+    moved = keep_best<1>(tick, w, costs, merits, merit);
   }
   bool unregularized = false;  // the step without regularization was tried from here
   if (!moved) return DIVERGED;
@@ -94,10 +107,10 @@ static Status iterate(Tick& tick, Work& w) {
     tick.iterations_done++;
     moved = false;
     if (settled()) return CONVERGED;
-    for (long long first = 0; first < tick.step_sizes; first += LANES) {
-      for (int i = 0; i < LANES; i++) alpha.v[i] = first + i < tick.step_sizes ? std::ldexp(1.0, -int(first + i)) : 0.0;
-      roll(tick, w, {w.X, w.U, w.K, w.K_u, w.k, w.free_rows, alpha, Lane(1.0)}, costs, merits);
-      moved = keep_best(tick, w, costs, merits, merit) || moved;
+    for (long long first = 0; first < tick.step_sizes;) {
+      const bool many = tick.step_sizes - first > (GROUPS - 1) * LANES;
+      moved = (many ? search_line<GROUPS>(tick, w, first, merit) : search_line<1>(tick, w, first, merit)) || moved;
+      first += (many ? GROUPS : 1) * LANES;
     }
     if (moved) follow_step(tick, w.X, w.X_best);
     moved ? decrease_regularization(tick) : increase_regularization(tick);
@@ -130,11 +143,10 @@ static bool take_problem(const Tick& tick, Work& w) {
       !finite(tick.f, S * NX) || !finite(tick.p, (H + 1) * NP) || (KL_CONSTRAINED && !finite(tick.Sigma, S * NX * NX)))
     return false;
   vec total = {};
-  for (long long i = 0; i < S * NX; i++) {
-    const Padded<NF> row(tick.F + i * NF);
-    for (int b = 0; b < FB; b++) ((vec(*)[FB])w.F)[i][b] = row.v[b], total += row.v[b];
-  }
+  for (long long s = 0; s < S; s++) total += pad_rows(tick.F + s * NX * NF, w.F[s]);
   if (!std::isfinite(sum(total)) && !finite(tick.F, S * NX * NF)) return false;
+  *w.all_known = !MODEL;  // else they are those of the expansion
+  for (long long s = 0; s < S && *w.all_known; s++) *w.all_known = find_known_rows(w.F[s], w.known[s]);
   return true;
 }
 
@@ -237,11 +249,14 @@ double replay(Tick* tick, double* U) {
   double costs[LANES], merits[LANES];
   Lane gain(0.0);
   gain.v[1] = 1.0;
-  roll(*tick, w, {tick->x_hat, tick->u_hat, tick->K, tick->K_u, tick->k, nullptr, Lane(0.0), gain}, costs, merits);
+  roll<1>(*tick, w, {tick->x_hat, tick->u_hat, tick->K, tick->K_u, tick->k, nullptr, {Lane(0.0)}, gain}, costs, merits);
   const int best = costs[1] < costs[0];
   for (long long i = 0; i < tick->horizon * NU; i++) U[i] = w.u[1 + i / NU][i % NU].v[best];
   return costs[best];
 }
+
+// Whether the last problem had known rows; see known_rows.h.
+long long has_known_rows(Tick* tick) { return *Work(tick->work, tick->horizon).all_known; }
 
 // KL divergence of the controller `solve` found from the one in the tick.
 double divergence_from_last(Tick* tick) { return divergence(*tick, Work(tick->work, tick->horizon)); }

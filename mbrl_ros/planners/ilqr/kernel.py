@@ -21,6 +21,8 @@ KERNEL_SOURCES = (
     "rollout.h",
     "samples.h",
     "backward.h",
+    "products.h",
+    "known_rows.h",
     "box_qp.h",
     "barrier.h",
     "kl_constraint.h",
@@ -162,6 +164,10 @@ class CompiledIlqr:
         arrays = mixing, white, factor, mean, deviation, U
         self._library.disturb(self._address, len(U), *(array.ctypes.data for array in arrays))
 
+    def has_known_rows(self) -> bool:
+        """Return whether all followed from the rows of the velocities in the last problem; see known_rows.h."""
+        return bool(self._library.has_known_rows(self._address))
+
     def replay(self, U: Array) -> float:
         """Write the cheaper replay's commands (H, nu) of the last plan, with or without its feedback; its cost."""
         return float(self._library.replay(self._address, U.ctypes.data))
@@ -208,7 +214,8 @@ def load(problem: Problem) -> ctypes.PyDLL | None:
             size.argtypes, size.restype = [ctypes.c_longlong], ctypes.c_longlong
         for function in (library.plan, library.shift, library.solve, library.commit, library.stay, library.gains):
             function.argtypes, function.restype = [ctypes.c_void_p], None
-        library.begin_samples.argtypes, library.begin_samples.restype = [ctypes.c_void_p], ctypes.c_longlong
+        for question in (library.begin_samples, library.has_known_rows):
+            question.argtypes, question.restype = [ctypes.c_void_p], ctypes.c_longlong
         library.replay.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
         library.replay.restype = ctypes.c_double
         library.disturb.argtypes = [ctypes.c_void_p, ctypes.c_longlong, *(6 * [ctypes.c_void_p])]

@@ -47,13 +47,13 @@ struct KlTerm {  // M = [-K_bar | I] over z: the gradient gains eta M^T P e, the
   void add_to(vec (*Qu)[ZB], double* q) const {
     if constexpr (KL_CONSTRAINED)
       for (int j = 0; j < NU; j++)
-        for (int i = 0; i < NZ; i++) at(Qu[j], i) += PM[j][i], q[i] += M[j][i] * Pe[j];
+        for (int i = 0; i < NZ; i++) at(Qu[j], column(i)) += PM[j][i], q[column(i)] += M[j][i] * Pe[j];
   }
   void add_to(double (*V)[ROW]) const {
     if constexpr (KL_CONSTRAINED)
       for (int i = 0; i < NZ; i++)
         for (int j = 0; j < NU; j++)
-          for (int n = 0; n <= i; n++) V[i][n] += M[j][i] * PM[j][n];
+          for (int n = 0; n <= i; n++) V[i][column(n)] += M[j][i] * PM[j][n];
   }
 };
 
@@ -127,7 +127,7 @@ static double divergence(const Tick& tick, const Work& w) {
       double B[NU][NY], noise[NU][NY], ratio[NU][NU], sum_t = log_q - log_p - n_free;
       for (int j = 0; j < NU; j++) {
         for (int i = 0; i < NY; i++) {
-          B[j][i] = i < NX ? F[i * FB * LANES + NX + j] : double(i - NX == j);
+          B[j][i] = i < NX ? F[i * FB * LANES + U0 + j] : double(i - NX == j);
           noise[j][i] = free[j] ? B[j][i] : 0.0;
           R[j][i] = 0.0;
           for (int n = 0; n < NU; n++) R[j][i] += free[j] ? P[j * NU + n] * D[n][i] : 0.0;

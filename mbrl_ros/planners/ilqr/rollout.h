@@ -2,10 +2,12 @@
 #pragma once
 #include "barrier.h"
 #include "kl_constraint.h"
+#include "known_rows.h"
 
 static void expand(const Tick& tick, Work& w) {
   const long long H = tick.horizon;
   Lane x[NX], u[NU], v[NU], p[NP + 1], jacobian[N_JACOBIAN + 1];
+  if constexpr (MODEL) *w.all_known = 1;
   const Lane* in[4] = {x, v, u, p};
   for (long long t = 0; t < H; t += LANES) {
     for (int l = 0; l < LANES; l++) {
@@ -22,8 +24,9 @@ static void expand(const Tick& tick, Work& w) {
       model_jacobian(at_xu, to, tick.theta);
       for (int l = 0; l < LANES && t + l < H; l++) {
         const double* F = tick.F + (tick.stages_of_F > 1 ? t + l : 0) * NX * NF;
-        for (int i = 0; i < NX; i++) std::memcpy(w.F[t + l][i], F + i * NF, NF * sizeof(double));
-        for (int n = 0; n < N_JACOBIAN; n++) at(w.F[t + l][JACOBIAN[n][0]], JACOBIAN[n][1]) += jacobian[n].v[l];
+        pad_rows(F, w.F[t + l]);
+        for (int n = 0; n < N_JACOBIAN; n++) at(w.F[t + l][JACOBIAN[n][0]], column(JACOBIAN[n][1])) += jacobian[n].v[l];
+        *w.all_known = *w.all_known && find_known_rows(w.F[t + l], w.known[t + l]);
       }
     }
   }
@@ -33,70 +36,125 @@ static void expand(const Tick& tick, Work& w) {
   terminal_expansion(in_last, out, tick.p + H * NP);
 }
 
-static inline void step(const Tick& tick, long long t, const Lane* x, const Lane* u, Lane* next) {
-  const long long s = tick.stages_of_F > 1 ? t : 0;
-  Lane phi[NX];
-  if constexpr (MODEL) {
-    const Lane* in[2] = {x, u};
-    Lane* out[1] = {phi};
-    model(in, out, tick.theta);
+// a + b += row [x; u] for G groups of rollouts; two sums, for the latency
+template <int G, int COLUMNS = NX>
+static inline void add_row(const double* row, const Lane* const (&x)[G], const Lane* const (&u)[G], vec (&a)[G], vec (&b)[G]) {
+#pragma GCC unroll 64
+  for (int c = 0; c < COLUMNS; c++)
+    for (int g = 0; g < G; g++) (c % 2 && c < COLUMNS - COLUMNS % 2 ? b : a)[g] += row[c] * x[g][c].v;
+#pragma GCC unroll 64
+  for (int c = 0; c < NU; c++)
+    for (int g = 0; g < G; g++) b[g] += row[NX + c] * u[g][c].v;
+}
+
+// The same where all rows follow from those of qd', see known_rows.h.
+template <int G>
+static inline void known_step(const KnownRows& known, const double* F, const double* f, const Lane* const (&x)[G],
+                              const Lane* const (&u)[G], Lane* const (&next)[G]) {
+  vec change[JOINTS + 1][G];  // R [x; u]
+  const auto move = [&](int g, int position, int velocity, double h, vec by) {
+    next[g][velocity].v = f[velocity] + by;
+    next[g][position].v = (f[position] + at(known.own, velocity) * x[g][velocity].v) + (x[g][position].v + h * by);
+  };
+  for (int j = 0; j < JOINTS; j++) {
+    vec a[G] = {}, b[G] = {};
+    add_row<G, S0>(F + (JOINTS + j) * NF, x, u, a, b);
+    for (int g = 0; g < G; g++) move(g, j, JOINTS + j, at(known.h, j), change[j][g] = a[g] + b[g]);
   }
-  for (int i = 0; i < NX; i++) {
-    const double* row = tick.F + (s * NX + i) * NF;
-    vec a = Lane(tick.f[s * NX + i]).v, b = {};  // two sums, for the latency
-    for (int c = 0; c + 1 < NX; c += 2) a += row[c] * x[c].v, b += row[c + 1] * x[c + 1].v;
-    if (NX % 2) a += row[NX - 1] * x[NX - 1].v;
-    for (int c = 0; c < NU; c++) b += row[NX + c] * u[c].v;
-    next[i].v = MODEL ? a + b + phi[i].v : a + b;
+  for (int i = 0; i < FEATURES; i++) {
+    vec by[G] = {};
+    for (int j = 0; j < JOINTS; j++)
+      for (int g = 0; g < G; g++) by[g] += at(known.G[i], j) * change[j][g];
+    for (int g = 0; g < G; g++) move(g, S0 + i, SD0 + i, known.g[i], by[g]);
   }
 }
 
-// u = u_ref + alpha k + gain (K (x - x_ref) + K_u (v - v_ref)) of stage t for the rollouts in w.x, w.u
-struct Controller {
+template <int G>
+static inline void step(const Tick& tick, const Work& w, long long t, const Lane* const (&x)[G], const Lane* const (&u)[G],
+                        Lane* const (&next)[G]) {
+  const long long s = tick.stages_of_F > 1 ? t : 0;
+  const double *F = tick.F + s * NX * NF, *f = tick.f + s * NX;
+  if (!MODEL && JOINTS && *w.all_known) return known_step(w.known[s], F, f, x, u, next);
+  Lane phi[G][NX];
+  if constexpr (MODEL)
+    for (int g = 0; g < G; g++) {
+      const Lane* in[2] = {x[g], u[g]};
+      Lane* out[1] = {phi[g]};
+      model(in, out, tick.theta);
+    }
+  for (int i = 0; i < NX; i++) {
+    vec a[G], b[G] = {};
+    for (int g = 0; g < G; g++) a[g] = Lane(f[i]).v;
+    add_row(F + i * NF, x, u, a, b);
+    for (int g = 0; g < G; g++) next[g][i].v = MODEL ? a[g] + b[g] + phi[g][i].v : a[g] + b[g];
+  }
+}
+
+// u = u_ref + alpha k + gain (K (x - x_ref) + K_u (v - v_ref)) of stage t for G groups of rollouts in w.x, w.u
+template <int G> struct Controller {
   const double *x_ref, *u_ref, *K, *K_u, *k;  // u_ref begins with the row of v at stage 0
   const long long* free_rows;                 // of the stages, or null: see Work
-  Lane alpha, gain;
+  Lane alpha[G], gain;
 
-  void command(long long t, const Lane* x, const Lane* v, vec* u) const {
-    vec dx[NX + NV];
-    for (int i = 0; i < NX; i++) dx[i] = gain.v * (x[i].v - x_ref[t * NX + i]);
-    for (int i = 0; i < NV; i++) dx[NX + i] = gain.v * (v[i].v - u_ref[t * NU + i]);
+  void command(long long t, const Lane* const (&x)[G], const Lane* const (&v)[G], vec (&u)[NU][G]) const {
+    vec dx[NX + NV][G];
+    for (int i = 0; i < NX; i++)
+      for (int g = 0; g < G; g++) dx[i][g] = gain.v * (x[g][i].v - x_ref[t * NX + i]);
+    for (int i = 0; i < NV; i++)
+      for (int g = 0; g < G; g++) dx[NX + i][g] = gain.v * (v[g][i].v - u_ref[t * NU + i]);
     for (int j = 0; j < NU; j++) {
       const double *row = K + (t * NU + j) * NX, *row_u = K_u + (t * NU + j) * NU;
-      vec a = alpha.v * k[t * NU + j] + u_ref[(t + 1) * NU + j], b = {};
-      u[j] = a;
+      vec a[G], b[G] = {};
+      for (int g = 0; g < G; g++) u[j][g] = a[g] = alpha[g].v * k[t * NU + j] + u_ref[(t + 1) * NU + j];
       if (free_rows && !(free_rows[t] >> j % 64 & 1)) continue;
-      for (int i = 0; i + 1 < NX; i += 2) a += row[i] * dx[i], b += row[i + 1] * dx[i + 1];
-      if (NX % 2) a += row[NX - 1] * dx[NX - 1];
-      for (int i = 0; i < NV; i++) b += row_u[i] * dx[NX + i];
-      u[j] = a + b;
+#pragma GCC unroll 64
+      for (int i = 0; i < NX; i++)
+        for (int g = 0; g < G; g++) (i % 2 && i < NX - NX % 2 ? b : a)[g] += row[i] * dx[i][g];
+#pragma GCC unroll 64
+      for (int i = 0; i < NV; i++)
+        for (int g = 0; g < G; g++) b[g] += row_u[i] * dx[NX + i][g];
+      for (int g = 0; g < G; g++) u[j][g] = a[g] + b[g];
     }
   }
 };
 
 // Roll the controllers out into w.x, w.u, their commands clamped. `cost` is the objective, `merit` has the terms of state
 // limits and KL constraint besides.
-static void roll(const Tick& tick, Work& w, const Controller& controller, double* cost, double* merit) {
+template <int G>
+static void roll(const Tick& tick, Work& w, const Controller<G>& controller, double* cost, double* merit) {
   const long long H = tick.horizon;
-  Lane total(0.0), extra(0.0), l;
-  Lane* out[1] = {&l};
-  vec u_next[NU];
-  for (int i = 0; i < NX; i++) w.x[0][i] = Lane(tick.x0[i]);
-  for (int i = 0; i < NU; i++) w.u[0][i] = Lane(tick.u_previous[i]);
-  for (long long t = 0; t < H; t++) {
-    const Lane *x = w.x[t], *v = w.u[t];
-    Lane *u = w.u[t + 1], *next = w.x[t + 1];
-    controller.command(t, x, v, u_next);
-    for (int j = 0; j < NU; j++) u[j].v = clamp<vec>(u_next[j], Lane(tick.u_lower[j]).v, Lane(tick.u_upper[j]).v);
-    step(tick, t, x, u, next);
-    const Lane* in[3] = {x, v, u};
-    stage_cost(in, out, tick.p + t * NP);
-    total = total + l;
-    add_kl_terms(tick, t, x, v, u, extra);
-    add_limits(tick, next, extra);
+  Lane total[G], extra[G], l, *out[1] = {&l};
+  const Lane *x[G], *v[G], *u[G];
+  Lane *next[G], *to[G];
+  vec commands[NU][G];
+  for (int g = 0; g < G; g++) {
+    total[g] = extra[g] = Lane(0.0);
+    for (int i = 0; i < NX; i++) w.x[g * (H + 1)][i] = Lane(tick.x0[i]);
+    for (int i = 0; i < NU; i++) w.u[g * (H + 1)][i] = Lane(tick.u_previous[i]);
   }
-  const Lane* in[1] = {w.x[H]};
-  terminal_cost(in, out, tick.p + H * NP);
-  total = total + l;
-  for (int i = 0; i < LANES; i++) cost[i] = total.v[i], merit[i] = total.v[i] + extra.v[i];
+  for (long long t = 0; t < H; t++) {
+    for (int g = 0; g < G; g++) {
+      const long long row = g * (H + 1) + t;
+      x[g] = w.x[row], v[g] = w.u[row], u[g] = to[g] = w.u[row + 1], next[g] = w.x[row + 1];
+    }
+    controller.command(t, x, v, commands);
+    for (int j = 0; j < NU; j++)
+      for (int g = 0; g < G; g++)
+        to[g][j].v = clamp<vec>(commands[j][g], Lane(tick.u_lower[j]).v, Lane(tick.u_upper[j]).v);
+    step(tick, w, t, x, u, next);
+    for (int g = 0; g < G; g++) {
+      const Lane* in[3] = {x[g], v[g], u[g]};
+      stage_cost(in, out, tick.p + t * NP);
+      total[g] = total[g] + l;
+      add_kl_terms(tick, t, x[g], v[g], u[g], extra[g]);
+      add_limits(tick, next[g], extra[g]);
+    }
+  }
+  for (int g = 0; g < G; g++) {
+    const Lane* in[1] = {w.x[g * (H + 1) + H]};
+    terminal_cost(in, out, tick.p + H * NP);
+    total[g] = total[g] + l;
+    for (int i = 0; i < LANES; i++)
+      cost[g * LANES + i] = total[g].v[i], merit[g * LANES + i] = total[g].v[i] + extra[g].v[i];
+  }
 }

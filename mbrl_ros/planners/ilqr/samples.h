@@ -31,7 +31,7 @@ struct Samples {
         stage_cost(in, out, tick.p + t * NP);
         total = total + l;
         if (X) write(now, first, end, t);
-        step(tick, t, now, command, next);
+        step<1>(tick, w, t, {now}, {command}, {next});
       }
       const Lane* in[1] = {x[H % 2]};
       terminal_cost(in, out, tick.p + H * NP);

@@ -11,9 +11,14 @@
 #include "problem.h"
 
 constexpr int NF = NX + NU, NY = NX + NV, NZ = NF + NV;  // [x; u], [x; v], z = [x; u; v]
-constexpr int FB = (NF + LANES - 1) / LANES, ZB = (NZ + LANES - 1) / LANES;  // vectors per row of F, of Q
-constexpr int UB = (NU + LANES - 1) / LANES;  // vectors over the commands
-constexpr int ROW = ZB * LANES;
+// Rows of matrices over z are padded: x, u and v begin with a vector each. Vectors over x, u, [x; u] and z; first columns.
+constexpr int XB = (NX + LANES - 1) / LANES, UB = (NU + LANES - 1) / LANES, FB = XB + UB, ZB = FB + (NV > 0 ? UB : 0);
+constexpr int U0 = XB * LANES, V0 = FB * LANES, ROW = ZB * LANES;
+constexpr int column(int z) { return z < NX ? z : z < NF ? U0 + z - NX : V0 + z - NF; }
+// Where x may be [q; qd; s; sd]: as many joints as commands, and features; known_rows.h looks for rows that are known.
+constexpr int JOINTS = NX >= 2 * NU && NX % 2 == 0 ? NU : 0, FEATURES = JOINTS > 0 ? NX / 2 - NU : 0;
+constexpr int S0 = 2 * JOINTS, SD0 = S0 + FEATURES;  // where s and sd begin
+constexpr int GROUPS = LANES < 8 ? 8 / LANES : 1;  // of LANES step sizes that are rolled out together
 constexpr double MU_MIN = 1e-6, MU_MAX = 1e10, DELTA0 = 2.0, NEAR_MINIMUM = 0.01;
 enum Status { CONVERGED, MAX_ITERATIONS, TIME_BUDGET, NOT_POSITIVE_DEFINITE, NOT_FINITE, INFEASIBLE_BOX, DIVERGED,
               NO_IMPROVEMENT };
@@ -28,10 +33,17 @@ struct Tick {  // mirrored by kernel.py
   double (*clock)();  // [s]; null: the monotonic one
 };
 
+struct KnownRows {  // of a stage, see known_rows.h
+  vec h[UB], own[XB], b[XB], c[XB], G[FEATURES + 1][UB];  // own: [1; b; 1; c] over x, b and c in the same places
+  alignas(64) double g[(FEATURES / 8 + 1) * 8];
+};
+
 struct Work {  // laid out in tick.work, which must be aligned to 64 bytes
   vec (*F)[NX][FB];                          // linearized dynamics, padded rows
   Lane (*expansion)[NZ + N_STAGE], *last;    // gradient and Hessian entries, LANES stages to a block; of the last stage
-  Lane (*x)[NX], (*u)[NU];                   // LANES rollouts; u begins with the row of u_{-1}
+  KnownRows* known;
+  long long* all_known;                      // whether there are known rows, in all stages
+  Lane (*x)[NX], (*u)[NU];                   // GROUPS times LANES rollouts; u begins with the row of u_{-1}
   double *X, *U, *X_best, *U_best;           // the nominal trajectory, and the best rollout since
   double *K, *K_u, *k, *Q_uu;
   long long* free_rows;                      // bit j % 64: row j of K may be other than 0
@@ -42,8 +54,9 @@ struct Work {  // laid out in tick.work, which must be aligned to 64 bytes
     F = (vec(*)[NX][FB])take(H * NX * FB * LANES);
     expansion = (Lane(*)[NZ + N_STAGE])take((H + LANES - 1) / LANES * LANES * (NZ + N_STAGE));
     last = (Lane*)take((NX + N_LAST) * LANES);
-    x = (Lane(*)[NX])take((H + 1) * NX * LANES);
-    u = (Lane(*)[NU])take((H + 1) * NU * LANES);
+    known = (KnownRows*)take(H * sizeof(KnownRows) / sizeof(double)), all_known = (long long*)take(1);
+    x = (Lane(*)[NX])take(GROUPS * (H + 1) * NX * LANES);
+    u = (Lane(*)[NU])take(GROUPS * (H + 1) * NU * LANES);
     X = take((H + 1) * NX), U = take((H + 1) * NU);
     X_best = take((H + 1) * NX), U_best = take((H + 1) * NU);
     K = take(H * NU * NX), K_u = take(H * NU * NU), k = take(H * NU), Q_uu = take(H * NU * NU);
@@ -55,6 +68,7 @@ struct Work {  // laid out in tick.work, which must be aligned to 64 bytes
 
 template <class T> static inline T clamp(T a, T low, T high) { a = a > high ? high : a; return a < low ? low : a; }
 static inline double& at(vec* row, int column) { return ((double*)row)[column]; }
+static inline double at(const vec* row, int column) { return ((const double*)row)[column]; }
 typedef double any_vec __attribute__((vector_size(8 * LANES), aligned(8)));  // a vec at any address of a double
 static inline vec load(const double* from) { return *(const any_vec*)from; }
 static inline void store(double* to, vec a) { *(any_vec*)to = a; }
@@ -77,7 +91,11 @@ static inline double sum(vec a) {
   for (int l = 0; l < LANES; l++) s += a[l];
   return s;
 }
-
+// N doubles of row i of a matrix with NU rows: in whole vectors where that overwrites no more than later rows
+template <int N> static inline void store_row(double* to, int i, const vec* from) {
+  if (i * N + (N + LANES - 1) / LANES * LANES > NU * N) std::memcpy(to + i * N, from, N * sizeof(double));
+  else for (int b = 0; b < (N + LANES - 1) / LANES; b++) store(to + i * N + b * LANES, from[b]);
+}
 // Loops over vectors, which need fewer instructions than the library's functions for blocks of this size.
 static inline void copy(double* to, const double* from, long long n) {
   long long i = 0;
@@ -86,6 +104,32 @@ static inline void copy(double* to, const double* from, long long n) {
 }
 static inline void clear(double* to, long long n) {  // n: a multiple of LANES
   for (long long i = 0; i < n; i += LANES) store(to + i, vec{});
+}
+
+// The first N entries of a; the others zero.
+template <int N> static inline vec first_of(vec a) {
+  typedef long long bits __attribute__((vector_size(8 * LANES)));
+  bits mask;
+  for (int l = 0; l < LANES; l++) mask[l] = l < N ? -1 : 0;
+  return (vec)((bits)a & mask);
+}
+// N doubles, padded; what follows them can be read, too.
+template <int N> static inline void pad(const double* from, vec* to, vec& total) {
+#pragma GCC unroll 16
+  for (int b = 0; b < N / LANES; b++) to[b] = load(from + b * LANES), total += to[b];
+  if constexpr (N % LANES > 0) to[N / LANES] = first_of<N % LANES>(load(from + N / LANES * LANES)), total += to[N / LANES];
+}
+// The rows of F, which lie one after the other, padded; returns their sum, which is finite if all of them are.
+static inline vec pad_rows(const double* F, vec (*to)[FB]) {
+  vec total = {};
+  for (int i = 0; i < NX; i++, F += NF) {
+    double last[NF + LANES];
+    const bool inside = (NX - 1 - i) * NF >= LANES - 1;  // what follows the row is of F, too
+    if (!inside) copy(last, F, NF), clear(last + NF, LANES);
+    const double* from = inside ? F : last;
+    pad<NX>(from, to[i], total), pad<NU>(from + NX, to[i] + XB, total);
+  }
+  return total;
 }
 
 static bool finite(const double* a, long long n) {

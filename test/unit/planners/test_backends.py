@@ -18,6 +18,16 @@ CASES = [
     (14, 7, 12, {"change": True, "bound": 0.2}),
     (6, 2, 11, {"model": True, "nonlinear": True}),
     (5, 3, 7, {"model": True, "change": True, "stages": 1}),
+    (2, 1, 6, {"positions": True}),
+    (6, 3, 9, {"positions": True, "change": True, "nonlinear": True, "bound": 0.3}),
+    (8, 4, 7, {"positions": True, "stages": 1}),
+    (14, 7, 12, {"positions": True, "change": True, "bound": 0.2, "stages": 1}),
+    (18, 9, 6, {"positions": True, "change": True}),
+    (6, 3, 8, {"positions": True, "model": True, "nonlinear": True}),
+    (8, 3, 7, {"positions": True, "nonlinear": True}),
+    (10, 2, 9, {"positions": True, "change": True, "bound": 0.3, "stages": 1}),
+    (30, 7, 5, {"positions": True, "change": True}),
+    (12, 4, 6, {"positions": True, "model": True, "change": True}),
 ]
 
 
@@ -27,11 +37,12 @@ def test_every_intermediate_equals_the_specification(case):
     nx, nu, horizon, options = case
     case = random_case(100 * nx + nu, nx, nu, horizon, **options)
     compiled, reference = case.planner("compiled", iterations=1), case.planner("numpy", iterations=1)
+    positions = options.get("positions", False)
     nx, nu, nv = case.cost.nx, case.cost.nu, case.cost.nu if case.cost.uses_u_previous else 0
     trace = compiled.solver.trace(reference.solver.problem)
     for _ in range(3):
         a, b = case.plan(compiled, ticks=0), case.plan(reference, ticks=0)
-        assert a.status == b.status
+        assert a.status == b.status and compiled.solver.has_known_rows() == positions
         order = [
             *range(nx),
             *range(nx + nu, nx + nu + nv),
@@ -52,9 +63,9 @@ def test_every_intermediate_equals_the_specification(case):
     "settings",
     [{}, {"second_order": True}, {"state_limits": True}, {"kl_bound": 0.5}, {"second_order": True, "kl_bound": 0.5}],
 )
-@pytest.mark.parametrize("change", [False, True])
-def test_options_equal_the_specification(backend, settings, change):
-    case = random_case(3, 6, 2, 13, model=True, nonlinear=True, change=change)
+@pytest.mark.parametrize(("change", "positions"), [(False, False), (True, False), (True, True)])
+def test_options_equal_the_specification(backend, settings, change, positions):
+    case = random_case(3, 6, 3 if positions else 2, 13, model=True, nonlinear=True, change=change, positions=positions)
     limits = {}
     if "state_limits" in settings:
         limits = dict(x_lower=np.r_[-0.4, -np.inf, np.full(4, -0.3)], x_upper=np.r_[0.4, 0.2, np.full(4, np.inf)])
