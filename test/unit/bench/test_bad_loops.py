@@ -34,10 +34,10 @@ LOST = [
     ("panda", "lag10", 1),
     ("panda", "lag20", 0),
     ("panda", "delay+1", 0),
-    ("panda", "diffvel", 0),
     ("panda", "diffvel", 1),
     ("panda", "jitter", 0),
     ("panda", "jitter", 1),
+    ("panda", "jitter", 2),
     ("ur10", "delay+1", 0),
     ("ur10", "lag10", 12),
     ("ur3", "lag10", 0),
@@ -46,9 +46,9 @@ LOST = [
     ("xarm7", "delay+1", 11),
 ]
 KEPT = {
-    ("panda", "diffvel", 0),
     ("panda", "diffvel", 1),
     ("panda", "jitter", 0),
+    ("panda", "jitter", 2),
     ("ur10", "delay+1", 0),
     ("ur10", "lag10", 12),
     ("z1", "delay+1", 0),
