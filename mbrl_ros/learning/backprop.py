@@ -32,13 +32,19 @@ class Settings(PolicySettings):
 
     def validate(self) -> None:
         """Refuse segments that do not fill a horizon."""
-        if self.segment and self.horizon and self.horizon % self.segment:
-            raise ConfigurationError(f"must divide the horizon, {self.horizon}", key="segment", value=self.segment)
+        if self.horizon:
+            self.check_segments(self.horizon)
+
+    def check_segments(self, horizon: int) -> None:
+        """Raise ConfigurationError if the segments do not fill this horizon [steps]."""
+        if self.segment and horizon % self.segment:
+            raise ConfigurationError(f"must divide the horizon, {horizon}", key="segment", value=self.segment)
 
 
 def learn(task: Task, seed: int, episodes: int, settings: Settings | None = None) -> Iterator[Episode]:
     """See `Method`; settings: None: the defaults."""
     chosen = settings or Settings()
+    chosen.check_segments(chosen.horizon or task.info.horizon)  # before an episode is spent
     return learn_policy(
         task,
         seed,

@@ -96,3 +96,10 @@ def test_a_descent_that_only_goes_uphill_keeps_the_policy_it_began_with():
 def test_a_wrong_setting_is_refused_before_anything_runs(name, changes, said):
     with pytest.raises(ConfigurationError, match=said):
         learner(name, changes)
+
+
+def test_segments_that_do_not_fill_the_horizon_of_the_task_are_refused_before_an_episode():
+    task = MotorPole(**BALANCE)
+    learn = learner("backprop", {**QUICK, "horizon": 0, "segment": task.info.horizon - 1})
+    with pytest.raises(ConfigurationError, match=f"divide the horizon, {task.info.horizon}"):
+        learn(task, 0, 1)
