@@ -56,8 +56,8 @@ def quick_init(cls: type[Value]) -> type[Value]:
     """
     names, scope = fields(cls), dict[str, Any]()  # type: ignore[arg-type]  # any class in its signature
     scope["frozen"], scope["open"] = cls, type(cls.__name__, (), {"__slots__": [field.name for field in names]})
-    scope["set_class"], scope["MISSING"] = object.__dict__["__class__"].__set__, MISSING
-    arguments, body = ["self"], ["set_class(self, open)"]
+    scope["set_class"], scope["MISSING"], scope["plain"] = object.__dict__["__class__"].__set__, MISSING, cls.__init__
+    arguments, values, body = ["self"], ["self"], ["set_class(self, open)"]
     for one in names:
         name, value = one.name, one.name
         if one.default_factory is not MISSING:
@@ -66,8 +66,10 @@ def quick_init(cls: type[Value]) -> type[Value]:
         scope[f"default_{name}"] = one.default
         optional = one.default is not MISSING or one.default_factory is not MISSING
         arguments.append(f"{name}=default_{name}" if optional else name)
+        values.append(value)
         body.append(f"self.{name} = {value}")
-    lines = "\n    ".join([f"def __init__({', '.join(arguments)}):", *body, "self.__class__ = frozen"])
+    of_subclass = f"if self.__class__ is not frozen: return plain({', '.join(values)})"  # which may have other slots
+    lines = "\n    ".join([f"def __init__({', '.join(arguments)}):", of_subclass, *body, "self.__class__ = frozen"])
     exec(lines, scope)
     init: Any = scope["__init__"]
     init.__qualname__, init.__annotations__ = f"{cls.__qualname__}.__init__", cls.__init__.__annotations__

@@ -70,3 +70,12 @@ def test_values_are_replaced_copied_and_pickled():
     assert dataclasses.replace(value, third=5.0) == Quick(1.0, [2.0], 5.0)
     for other in (copy.copy(value), copy.deepcopy(value), pickle.loads(pickle.dumps(value))):
         assert other == value and type(other) is Quick
+
+
+def test_an_object_of_a_subclass_stays_one():
+    class More(Quick):
+        """It has a dictionary, which its base class has not."""
+
+    value = More(1.0, [2.0])
+    assert type(value) is More and dataclasses.astuple(value) == dataclasses.astuple(Quick(1.0, [2.0]))
+    assert value.fourth is not More(1.0, []).fourth
