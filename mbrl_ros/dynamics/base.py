@@ -27,9 +27,9 @@ from .priors.nonlinear_model import NonlinearModel
 class Innovation:
     """One-step-ahead error r of the velocities (n,) [rad/s] and what was predicted of it.
 
-    covariance (n, n): that of posterior.py; nis = r^T covariance^-1 r; bound: below it lies 95 % of the
-    NIS of a model that is right, with Sigma estimated from d innovations: d n / (d - n + 1) F_0.95(n, d - n + 1)
-    (Hotelling's distribution), which is the chi-squared bound for large d.
+    covariance (n, n): P of posterior.py; nis = r^T P^-1 r; bound: below it lies 95 % of the NIS of a model that is
+    right, with Sigma estimated from d innovations: d n / (d - n + 1) F_0.95(n, d - n + 1) (Hotelling's distribution),
+    which is the chi-squared bound for large d.
     """
 
     error: Array
@@ -43,8 +43,7 @@ class Innovation:
 class Prediction:
     """What the model predicts of `transition` before it learns from it.
 
-    innovation: its error and NIS, with covariance (inflation + rho) Sigma; rho: the noise over Sigma that the uncertain
-    time of the command adds.
+    innovation: its error, covariance and NIS; rho: the noise over Sigma that the uncertain time of the command adds.
     """
 
     transition: Transition

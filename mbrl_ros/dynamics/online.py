@@ -20,7 +20,7 @@ first order the sample carries the noise
     D   = mean over k = -1, +1 of (B (u(t + k dt) - u(t)))^2              (n,)
     rho = (sigma_d / dt)^2 max_j D_j / Sigma_jj
 
-besides Sigma: it is learned with the weight 1 / (1 + rho) and its NIS is that of (inflation + rho) Sigma. Without it a
+besides Sigma: it is learned with the weight 1 / (1 + rho) and its NIS is by P of posterior.py. Without it a
 delay that is wrong by one period is learned as an offset at full weight and fed back through B^-1: with almost no
 evidence yet that loop has a gain of about one per tick, and the arm is lost within the first tenth of a second.
 """

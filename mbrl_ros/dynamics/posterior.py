@@ -158,8 +158,8 @@ class RegressionPosterior:
     def predict(self, regressors: Array, y: Array, rho: float = 0.0) -> float:
         """Return the NIS of y (n,) at `regressors` (D,) with noise (1 + rho) Sigma, by the last condition()'s model.
 
-        Sets error, inflation a and whitened. The covariance of the error is sqrt((a_i + rho) (a_j + rho)) Sigma_ij. The
-        NIS of what is not finite is NaN.
+        Sets error, inflation a and whitened. The error's covariance is P_ij = sqrt((a_i + rho) (a_j + rho)) Sigma_ij.
+        The NIS of what is not finite is NaN.
         """
         phi = np.append(regressors[:-1] - self.center, 1.0)
         self.error[:] = y - self.W.T @ phi

@@ -6,7 +6,7 @@ With the model's error e = qd' - qd'_predicted and the trapezoid's residual
 
 joint j's velocity is refused if all of these hold:
 
-    |e_j| > g sqrt((inflation + rho) Sigma_jj)      the model did not expect it
+    |e_j| > g sqrt((a_j + rho) Sigma_jj)            the model did not expect it
     |r_j| > g rms(r_j)                              the positions did not move by it
     |r_j + dt/2 e_j| < |r_j| / 2                    and with the predicted velocity they agree better
 

@@ -65,7 +65,7 @@ class CompiledLimiter(CommandLimiter):
         self._address = ctypes.c_void_p(ctypes.addressof(self._state))
         # the arrays of the base class, which replaces and never changes them, whose values the variables have
         self._of_previous = self._of_step = self._of_fraction = self._variables["u"]
-        self._everything, self._q = np.ones(n), self._variables["q"]  # a fraction of one; the pose that is known
+        self._everything = np.ones(n)  # a fraction of one
         self._taken = tuple(self._variables[name] for name in ("u", "q", "qd"))
         self._given = tuple(self._variables[name] for name in ("previous", "last_step", "fraction"))
 
@@ -79,7 +79,7 @@ class CompiledLimiter(CommandLimiter):
     def watch(self, q: Array) -> tuple[bool, bool]:
         """See `CommandLimiter`."""
         self._share()
-        self._taken[1][:] = self._q = q
+        self._taken[1][:] = q
         found = self._watch(self._address)
         return bool(found & 1), bool(found & 2)
 
@@ -89,10 +89,7 @@ class CompiledLimiter(CommandLimiter):
         """See `CommandLimiter`."""
         (wanted, q, qd), (previous, last_step, fraction), state = self._taken, self._given, self._state
         self._share()
-        wanted[:], qd[:] = u, observation.qd
-        if observation.q is not self._q:  # what `watch` of this tick was given
-            q[:] = observation.q
-        self._q = q
+        wanted[:], q[:], qd[:] = u, observation.q, observation.qd
         if near is not None:
             self._variables["near"][:] = near
         state.with_near, state.slower, state.share = near is not None, slower, share
