@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
+import shlex
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +96,17 @@ def run(args: argparse.Namespace) -> int:
     return verdict.code
 
 
+def _command(result: dict[str, Any]) -> str:
+    """Return the command that gives this result."""
+    episodes = max(len(entries) for entries in result["seeds"].values())
+    words = ["mbrl", "learn", "--method", result["method"], "--task", result["task"], "--seeds", *result["seeds"]]
+    changed = [f"{key}={value}" for key, value in result.get("settings", {}).items()]
+    return shlex.join([*words, "--episodes", str(episodes), *(["--set", *changed] if changed else [])])
+
+
 def _write(folder: Path, result: dict[str, Any], solved: float, verdict: Verdict) -> None:
     """Write the result as rows, as a curve and as one page that holds both."""
+    from ..codegen.compiler import processor_name
     from ..demo.report import page
     from ..learning import report
 
@@ -105,12 +117,18 @@ def _write(folder: Path, result: dict[str, Any], solved: float, verdict: Verdict
         "Return over the episodes: every seed, the mean and its 95 % confidence band (Student's t), and what the model "
         "predicted where it did. The rows are those of results.csv."
     )
+    made = {
+        "command": _command(result),
+        "processor": processor_name(),
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("numpy", "casadi")},
+    }
     content = page(
         f"mbrl learn, {method} on {task}",
         verdict,
         f"{method} on {task}",
         text,
-        report.summary(result, solved),
+        {**report.summary(result, solved), **made},
         {"curve": folder / "curve.png"},
         report.table(result),
     )

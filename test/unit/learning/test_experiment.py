@@ -54,6 +54,8 @@ def test_seeds_that_are_there_are_taken_and_only_the_others_run(tmp_path):
     assert page.count("data:image/png;base64,") == 1 and 'src="http' not in page
     assert "FAIL: fit_once did not solve cartpole_swingup with 2 of 2 seeds" in page
     assert "<th>seed.10.best return</th><td>123" in page
+    command = "mbrl learn --method fit_once --task cartpole_swingup --seeds 10 11 --episodes 1"
+    assert f"<th>command</th><td>{command}</td>" in page and "<th>processor</th>" in page
 
 
 @needs("matplotlib")
