@@ -17,7 +17,7 @@ from ..guard.command_bytes import PAST_GUARD
 from ..robots import Robot
 from ..types import Array, FeatureFrame, Observation
 from .input_gate import Admission, InputGate, Rejection
-from .joint_assembly import JointAssembly, JointValues
+from .joint_assembly import JointAssembly, JointValues, WholeState
 from .joint_order import Index, JointOrder
 from .point_cloud import cloud_columns
 from .state_check import StateCheck
@@ -122,9 +122,9 @@ class JointStateReader:
         """
         self.repeated, stamp = False, seconds(message.header.stamp)
         values = self._values(message, stamp)
-        if values is None or not self._usable(*values):
+        if values is None or not self._usable(values):
             return None
-        q, qd, effort = values
+        stamp, q, qd, effort = values
         if self._comes_again(stamp, q, qd, now):
             return None
         if self.gate.set_back(stamp, now):
@@ -150,14 +150,14 @@ class JointStateReader:
         observation = Observation(stamp, state[0], state[1], uncontrolled=others)
         return StateReading(observation, effort if known else None, state[2])
 
-    def _values(self, message: Message, stamp: float) -> tuple[Array, Array, Array] | None:
-        """Return q, qd and effort, each (n,), NaN where velocity or effort was not measured; None without a state."""
+    def _values(self, message: Message, stamp: float) -> WholeState | None:
+        """Return the state that a message stamped `stamp` [s] holds or completes; None without one."""
         index = self.order.resolve(message.name)
         self._whole = not isinstance(index, tuple)
         if not isinstance(index, tuple):
             values = self._entries(message, index)
             self._assembly.clear()
-            return None if values is None else (values.q, values.qd, values.effort)
+            return None if values is None else WholeState(stamp, values.q, values.qd, values.effort)
         some = self.order.some(message.name) if index[0] is Rejection.MISSING_JOINTS else None
         if some is not None and self._others.names_any(message.name):
             self._taken = self._others.read(message, stamp)
@@ -172,7 +172,7 @@ class JointStateReader:
                 self.gate.reject(Rejection.NOT_FINITE, f"positions {values.q.tolist()} of some joints")
             return None
         state = self._assembly.add(stamp, values._replace(joints=some[0]))
-        if isinstance(state, tuple) and isinstance(state[0], Rejection):
+        if state is not None and not isinstance(state, WholeState):
             self.gate.reject(state[0], f"{state[1]}; {index[1]}")
             return None
         return state
@@ -190,8 +190,9 @@ class JointStateReader:
         )
         return JointValues(index, q, qd, effort)
 
-    def _usable(self, q: Array, qd: Array, effort: Array) -> bool:
-        """Whether the values (n,) can be measurements; else count why not."""
+    def _usable(self, state: WholeState) -> bool:
+        """Whether the values can be measurements; else count why not."""
+        q, qd = state.q, state.qd
         if (not np.isfinite(q).all() and not self._check.can_continue(q)) or np.isinf(q).any() or np.isinf(qd).any():
             self._reject_joints(Rejection.NOT_FINITE, ~np.isfinite(q) | np.isinf(qd), q, qd)
             return False

@@ -11,8 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from ..config.sections.control import ControlSettings
-from ..messages.input_gate import Rejection
-from ..messages.joint_assembly import JointAssembly, JointValues
+from ..messages.joint_assembly import JointAssembly, JointValues, WholeState
 from ..messages.joint_order import Index, JointOrder
 from ..messages.readers import Message, seconds
 from ..types import Array
@@ -42,11 +41,12 @@ class PartialStates:
         self.parts += 1
         q, qd, effort = (_picked(values, at) for values in (message.position, message.velocity, message.effort))
         joined = self._assembly.add(seconds(message.header.stamp), JointValues(held, q, qd, effort))
-        if joined is None or isinstance(joined[0], Rejection):
+        if not isinstance(joined, WholeState):
             return None
-        position, velocity, measured = joined
+        sec, nanosec = divmod(round(1e9 * joined.stamp), 10**9)
+        header = SimpleNamespace(stamp=SimpleNamespace(sec=sec, nanosec=nanosec))
         return SimpleNamespace(
-            header=message.header, name=list(self.joints), position=position, velocity=velocity, effort=measured
+            header=header, name=list(self.joints), position=joined.q, velocity=joined.qd, effort=joined.effort
         )
 
 

@@ -123,6 +123,18 @@ def test_in_simulated_time_the_arm_rests_in_time(tmp_path, interface, number):
         stopped_in_simulated_time(arm, interface, number)
 
 
+@pytest.mark.parametrize("split", (False, True), ids=("whole", "split"))
+def test_a_command_that_was_lost_is_sent_again_with_its_state(tmp_path, split):
+    with stepped_arm(tmp_path, "effort", lockstep=True, split=split) as arm:
+        arm.begin()
+        first = list(arm.commands[-1].data)
+        arm.commands.clear()  # lost; nothing that is on its way comes from before: the state is answered once
+        arm.begin()
+        assert list(arm.commands[-1].data) == first
+        for _ in range(3):
+            arm.step()
+
+
 @pytest.mark.parametrize("lockstep", (True, False), ids=("lockstep", "simulated"))
 def test_joints_that_come_in_several_messages_are_braked_and_held_with_feedback(tmp_path, lockstep):
     with stepped_arm(tmp_path, "effort", lockstep=lockstep, split=True) as arm:

@@ -23,7 +23,7 @@ from support.domains import new_domain
 from support.guarded import HANGING, JOINTS, PERIOD
 from support.needs import present
 from support.robots import planar_arm
-from support.ros import NodeProcess, Peer, state
+from support.ros import REPEAT, NodeProcess, Peer, state
 
 if present("rclpy"):
     from rclpy.qos import QoSProfile
@@ -138,22 +138,32 @@ class SteppedArm:
         count = self.publish()
         command = None
         if not self.k:  # the nodes may be there, but not active yet, or without the time
-            self._begin()
+            self.begin()
         elif wait:
-            self.peer.until(
-                lambda: len(self.commands) > count and self.answer() is not None,
-                f"the command for the state of {self.stamp:.3f} s",
-            )
-            command = self.commands[-1]
+            command = self._command(count)
         self.advance(command)
         return command
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
         """Publish the first state until it is answered."""
         *parts, last = self._messages()
         self.peer.send_until(
             self.states, last, lambda: self.again(parts) and self.answer() is not None, "the first command"
         )
+
+    def _command(self, count: int) -> Float64MultiArray:
+        """Wait for the command to this state, after the first `count`; send the state again when that takes long."""
+        next_time = time.monotonic() + REPEAT
+
+        def answered() -> bool:
+            nonlocal next_time
+            if time.monotonic() > next_time:
+                next_time = time.monotonic() + REPEAT
+                self.again(self._messages())
+            return len(self.commands) > count and self.answer() is not None
+
+        self.peer.until(answered, f"the command for the state of {self.stamp:.3f} s")
+        return self.commands[-1]
 
     def again(self, parts: list[JointState]) -> bool:
         """Publish the time, where it is not that of the states, and the first `parts` of the state again."""

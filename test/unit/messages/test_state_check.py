@@ -221,6 +221,37 @@ def test_joints_of_several_messages_are_put_together():
     assert last.q == pytest.approx([q + 0.002 * 0.2, 0.2])  # continued to the stamp of the other joint
 
 
+def test_a_state_of_several_messages_has_the_newest_stamp_whatever_came_last():
+    into = reader()
+    settled(into, count=1)
+    for k in range(1, 20):
+        stamp = 1.0 + k * DT
+        assert into.read(message(stamp, (0.3,), (0.2,), ("joint1",)), 0.0) is None
+        state = into.read(message(stamp - 0.002, (0.2 - 0.002 * 0.5,), (0.5,), ("joint2",)), 0.0)
+        assert state.observation.stamp == pytest.approx(stamp)
+        assert state.observation.q == pytest.approx([0.3, 0.2])
+
+
+@pytest.mark.parametrize("first", (True, False))
+def test_a_state_of_several_messages_that_is_sent_again_is_known(first):
+    """A simulation that waits for its command sends the state again: the command may have been lost."""
+    into, parts = reader(), (((0.3,), (0.0,), ("joint1",)), ((0.2,), (0.0,), ("joint2",)))
+    stamps = (1.0,) if first else (1.0, 1.0 + DT)
+    for stamp in stamps:
+        states = [into.read(message(stamp, *part), 0.0) for part in parts]
+        assert states[0] is None and states[1] is not None
+    for _ in range(3):
+        known = []
+        for part in (parts[0], *parts):
+            assert into.read(message(stamp, *part), 0.0) is None
+            known.append(into.repeated)
+        assert known == [False, False, True]
+    assert into.read(message(stamp, (0.4,), (0.0,), ("joint1",)), 0.0) is None and not into.repeated  # another value
+    assert into.read(message(stamp, *parts[1]), 0.0) is None and not into.repeated
+    states = [into.read(message(stamp + DT, *part), 0.0) for part in parts]
+    assert states[0] is None and states[1] is not None
+
+
 def test_a_joint_that_stays_away_is_named_and_its_state_not_used():
     into = reader()
     settled(into, count=1)
