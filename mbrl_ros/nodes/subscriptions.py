@@ -1,8 +1,6 @@
 """What mpc_node subscribes to: states and features for the control loop's mailbox, targets for the controller.
 
-All callbacks run in the executor's thread; none raises an exception because of a message. What a target needs takes
-longer than a period (inverse kinematics) and is done in another thread; in lockstep, where nobody waits, at once and
-in order.
+All callbacks run in the executor's thread; none raises an exception because of a message.
 """
 
 from __future__ import annotations
@@ -12,29 +10,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from geometry_msgs.msg import PointStamped, PoseStamped
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import JointState, PointCloud2
 from std_msgs.msg import Float64MultiArray
-from trajectory_msgs.msg import JointTrajectory
 
 from ..config.configuration import Configuration
-from ..exceptions import MbrlError, TargetError
-from ..messages import readers, targets
+from ..messages import readers
 from ..messages.input_gate import InputGate, Rejection
-from ..messages.joint_order import JointOrder
-from ..messages.message_size import largest_sizes, stamp_of, too_large
-from ..references.targets import Target, check_time
-from ..robots.frames import StaticFrames
+from ..messages.message_size import largest_sizes, too_large
 from ..runtime.control_loop import ControlLoop
 from ..runtime.mailbox import Arrival
 from ..safety.state_machine import Request
 from . import bounded, qos
-from .background_worker import BackgroundWorker
 from .command_readers import full_name
 from .input_clock import InputClock
 from .reporter import Reporter
+from .target_inputs import TargetInputs
 from .target_outcomes import TargetOutcomes
 from .uncontrolled_watch import UncontrolledWatch
 
@@ -77,9 +69,8 @@ class Subscriptions:
         largest_message: int,
     ):
         """Subscribe: from now on `loop` gets states."""
-        self._node, self._loop, self._outcomes, self._reporter = node, loop, outcomes, reporter
-        self._lockstep = lockstep
-        self._controller, self._robot = loop.controller, loop.controller.robot
+        self._node, self._loop, self._reporter, self._lockstep = node, loop, reporter, lockstep
+        self._robot = loop.controller.robot
         control = configuration.control
         self._states, self._clock = gates.states, clock
         self._joint_reader = readers.JointStateReader(
@@ -89,15 +80,14 @@ class Subscriptions:
         self._uncontrolled = UncontrolledWatch(node, loop, self._joint_reader) if watched else None
         self._feature_reader = readers.FeatureReader(configuration.features.points, gates.features)
         self._feature_latency = control.feature_latency
-        self._target_order, self._frames = JointOrder(self._robot.joints), StaticFrames(self._robot)
         self._newest = (0.0, 0.0)  # stamp of the newest state, and when it arrived by perf_counter
         self._arrival: Arrival | None = None  # the newest state
         # a simulated robot may send its first state when it executes commands already
         self._always = lockstep or clock.simulated is not None
         self._withheld = False  # the newest state
         self._warned_estimating = self._disputed = self._clock_silent = False
-        self._worker = None if lockstep else BackgroundWorker()
         self._sizes = largest_sizes(self._robot.n, configuration.features.points, largest_message)
+        self._targets = TargetInputs(node, loop, outcomes, self._sizes, lockstep=lockstep)
         stream = qos.EVERY if lockstep else qos.NEWEST
         refuse = self._refusing("features", gates.features)
         self._on_feature_bytes = bounded.reading(PointCloud2, self._sizes["features"], self._on_features, refuse)
@@ -109,16 +99,6 @@ class Subscriptions:
             self._feature_subscription,
             self._subscribe(Float64MultiArray, "features_vector", self._on_feature_vector, gates.features),
             self._state_subscription,
-            *(
-                self._subscribe_target(kind, topic, setter)
-                for kind, topic, setter in (
-                    (JointState, "target_joints", self._set_joints),
-                    (PointStamped, "target_point", self._set_point),
-                    (PoseStamped, "target_pose", self._set_pose),
-                    (PointCloud2, "target_features", self._set_features),
-                    (JointTrajectory, "target_trajectory", self._set_trajectory),
-                )
-            ),
         ]
 
     def _subscribe(self, kind: type, topic: str, callback: Callable[[Any], None], gate: InputGate) -> Subscription:
@@ -126,16 +106,11 @@ class Subscriptions:
         profile, largest = qos.EVERY if self._lockstep else qos.NEWEST, self._sizes[topic]
         return bounded.subscribe(self._node, kind, topic, callback, profile, largest, self._refusing(topic, gate))
 
-    def _subscribe_target(self, kind: type, topic: str, setter: Callable[[Any], Target]) -> Subscription:
-        callback, refuse = self._target_callback(topic, setter), self._refusing_target(topic)
-        return bounded.subscribe(self._node, kind, f"~/{topic}", callback, qos.TARGET_QOS, self._sizes[topic], refuse)
-
     def close(self) -> None:
         """Release the subscriptions, and finish the targets that wait."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
-        if self._worker is not None:
-            self._worker.close()
+        self._targets.close()
 
     def _refusing(self, topic: str, gate: InputGate) -> Callable[[bytes], None]:
         """Return what counts a message that is too large."""
@@ -162,6 +137,7 @@ class Subscriptions:
             self._watch_clock()
             restarted = self._clock.add_state(observation.stamp, restarted)
             self._newest = (observation.stamp, received)
+            self._targets.add_state(observation.stamp)
             self._offer(Arrival(observation, received, effort, restarted, clocked=self._loop.clock.now()))
         elif self._joint_reader.repeated and self._arrival is not None:
             if self._withheld:
@@ -233,68 +209,3 @@ class Subscriptions:
         )
         if frame is not None:
             self._loop.mailbox.put_frame(frame)
-
-    # --- targets ----------------------------------------------------------------------------------------------------
-
-    def _refusing_target(self, topic: str) -> Callable[[bytes], None]:
-        """Return what refuses a target whose message is too large."""
-
-        def refuse(raw: bytes) -> None:
-            error = TargetError(too_large(topic, len(raw), self._sizes[topic]), kind=Rejection.TOO_LARGE.value)
-            self._refuse(topic, stamp_of(raw), error)
-
-        return refuse
-
-    def _target_callback(self, topic: str, setter: Callable[[Any], Target]) -> Callable[[Any], None]:
-        def callback(message: Any) -> None:
-            if self._worker is None:
-                self._accept(topic, setter, message)
-            elif not self._worker.run(lambda: self._accept(topic, setter, message)):
-                stamp = readers.seconds(message.header.stamp)
-                self._refuse(topic, stamp, TargetError("too many others wait", kind="too many wait"))
-
-        return callback
-
-    def _accept(self, topic: str, setter: Callable[[Any], Target], message: Any) -> None:
-        try:
-            target = setter(message)
-        except MbrlError as error:
-            self._refuse(topic, readers.seconds(message.header.stamp), error)
-        else:
-            self._outcomes.accept(target)
-
-    def _refuse(self, topic: str, stamp: float, error: MbrlError) -> None:
-        self._outcomes.refuse(topic, error)
-        self._loop.target_refused(topic, stamp)
-
-    def _stamp(self, message: Any, duration: float | None = None) -> float:
-        """Return the stamp [s] of a target; TargetError if it is too far from that of the newest state.
-
-        A trajectory lasts `duration` [s]. Before the first state its clock is unknown, and nothing is refused. A replay
-        does not judge again: it is told which targets were refused.
-        """
-        stamp = readers.seconds(message.header.stamp)
-        if self._states.accepted:
-            settings = self._controller.configuration.reference
-            check_time(stamp, self._newest[0], settings, None if duration is None else stamp + duration)
-        return stamp
-
-    def _set_joints(self, message: JointState) -> Target:
-        q = targets.read_joint_target(message, self._target_order)
-        return self._controller.set_joint_target(q, self._stamp(message))
-
-    def _set_point(self, message: PointStamped) -> Target:
-        p = targets.read_point_target(message, self._frames)
-        return self._controller.set_point_target(p, self._stamp(message))
-
-    def _set_pose(self, message: PoseStamped) -> Target:
-        pose = targets.read_pose_target(message, self._frames)
-        return self._controller.set_pose_target(pose, self._stamp(message))
-
-    def _set_features(self, message: PointCloud2) -> Target:
-        s = targets.read_feature_target(message)
-        return self._controller.set_feature_target(s, self._stamp(message))
-
-    def _set_trajectory(self, message: JointTrajectory) -> Target:
-        points = targets.read_trajectory_target(message, self._target_order)
-        return self._controller.set_trajectory(points, self._stamp(message, float(points.times[-1])))

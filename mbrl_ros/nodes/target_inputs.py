@@ -1,0 +1,133 @@
+"""The targets that mpc_node takes by topic: read, judged by their time, and given to the controller.
+
+What a target needs takes longer than a period (inverse kinematics) and is done in another thread; in lockstep, where
+nobody waits, at once and in order. Each is told on ~/message, and counted in the diagnostics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from geometry_msgs.msg import PointStamped, PoseStamped
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import JointState, PointCloud2
+from trajectory_msgs.msg import JointTrajectory
+
+from ..exceptions import MbrlError, TargetError
+from ..messages import readers, targets
+from ..messages.input_gate import Rejection
+from ..messages.joint_order import JointOrder
+from ..messages.message_size import stamp_of, too_large
+from ..references.targets import Target, check_time
+from ..robots.frames import StaticFrames
+from ..runtime.control_loop import ControlLoop
+from . import bounded, qos
+from .background_worker import BackgroundWorker
+from .target_outcomes import TargetOutcomes
+
+
+class TargetInputs:
+    """The subscriptions to targets of a control loop, from construction until close().
+
+    sizes: {topic: the largest message in bytes}.
+    """
+
+    def __init__(
+        self, node: Node, loop: ControlLoop, outcomes: TargetOutcomes, sizes: Mapping[str, int], *, lockstep: bool
+    ):
+        self._node, self._loop, self._outcomes, self._sizes = node, loop, outcomes, sizes
+        self._controller = loop.controller
+        robot = self._controller.robot
+        self._order, self._frames = JointOrder(robot.joints), StaticFrames(robot)
+        self._now: float | None = None  # the stamp of the newest state [s]
+        self._worker = None if lockstep else BackgroundWorker()
+        self._subscriptions = [
+            self._subscribe(kind, topic, setter)
+            for kind, topic, setter in (
+                (JointState, "target_joints", self._set_joints),
+                (PointStamped, "target_point", self._set_point),
+                (PoseStamped, "target_pose", self._set_pose),
+                (PointCloud2, "target_features", self._set_features),
+                (JointTrajectory, "target_trajectory", self._set_trajectory),
+            )
+        ]
+
+    def add_state(self, stamp: float) -> None:
+        """Take note of the stamp [s] of the newest state."""
+        self._now = stamp
+
+    def close(self) -> None:
+        """Release the subscriptions, and finish the targets that wait."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        if self._worker is not None:
+            self._worker.close()
+
+    def _subscribe(self, kind: type, topic: str, setter: Callable[[Any], Target]) -> Subscription:
+        callback, refuse = self._callback(topic, setter), self._refusing(topic)
+        return bounded.subscribe(self._node, kind, f"~/{topic}", callback, qos.TARGET_QOS, self._sizes[topic], refuse)
+
+    def _refusing(self, topic: str) -> Callable[[bytes], None]:
+        """Return what refuses a target whose message is too large."""
+
+        def refuse(raw: bytes) -> None:
+            error = TargetError(too_large(topic, len(raw), self._sizes[topic]), kind=Rejection.TOO_LARGE.value)
+            self._refuse(topic, stamp_of(raw), error)
+
+        return refuse
+
+    def _callback(self, topic: str, setter: Callable[[Any], Target]) -> Callable[[Any], None]:
+        def callback(message: Any) -> None:
+            if self._worker is None:
+                self._accept(topic, setter, message)
+            elif not self._worker.run(lambda: self._accept(topic, setter, message)):
+                stamp = readers.seconds(message.header.stamp)
+                self._refuse(topic, stamp, TargetError("too many others wait", kind="too many wait"))
+
+        return callback
+
+    def _accept(self, topic: str, setter: Callable[[Any], Target], message: Any) -> None:
+        try:
+            target = setter(message)
+        except MbrlError as error:
+            self._refuse(topic, readers.seconds(message.header.stamp), error)
+        else:
+            self._outcomes.accept(target)
+
+    def _refuse(self, topic: str, stamp: float, error: MbrlError) -> None:
+        self._outcomes.refuse(topic, error)
+        self._loop.target_refused(topic, stamp)
+
+    def _stamp(self, message: Any, duration: float | None = None) -> float:
+        """Return the stamp [s] of a target; TargetError if it is too far from that of the newest state.
+
+        A trajectory lasts `duration` [s]. Before the first state its clock is unknown, and nothing is refused. A replay
+        does not judge again: it is told which targets were refused.
+        """
+        stamp = readers.seconds(message.header.stamp)
+        if self._now is not None:
+            settings = self._controller.configuration.reference
+            check_time(stamp, self._now, settings, None if duration is None else stamp + duration)
+        return stamp
+
+    def _set_joints(self, message: JointState) -> Target:
+        q = targets.read_joint_target(message, self._order)
+        return self._controller.set_joint_target(q, self._stamp(message))
+
+    def _set_point(self, message: PointStamped) -> Target:
+        p = targets.read_point_target(message, self._frames)
+        return self._controller.set_point_target(p, self._stamp(message))
+
+    def _set_pose(self, message: PoseStamped) -> Target:
+        pose = targets.read_pose_target(message, self._frames)
+        return self._controller.set_pose_target(pose, self._stamp(message))
+
+    def _set_features(self, message: PointCloud2) -> Target:
+        s = targets.read_feature_target(message)
+        return self._controller.set_feature_target(s, self._stamp(message))
+
+    def _set_trajectory(self, message: JointTrajectory) -> Target:
+        points = targets.read_trajectory_target(message, self._order)
+        return self._controller.set_trajectory(points, self._stamp(message, float(points.times[-1])))
