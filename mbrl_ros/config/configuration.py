@@ -17,6 +17,7 @@ from .sections.control import ControlSettings
 from .sections.distillation import DistillationSettings
 from .sections.dynamics import ConsistencySettings, DelaySettings, DynamicsSettings, FeatureSettings
 from .sections.excitation import ExcitationSettings
+from .sections.frames import FrameSettings
 from .sections.planner import PlannerSettings
 from .sections.references import ReferenceSettings
 from .sections.robot import RobotSettings
@@ -45,6 +46,7 @@ class Configuration:
     robot: RobotSettings = RobotSettings()
     control: ControlSettings = ControlSettings()
     reference: ReferenceSettings = ReferenceSettings()
+    frames: FrameSettings = FrameSettings()
     action: ActionSettings = ActionSettings()
     dynamics: DynamicsSettings = DynamicsSettings()
     consistency: ConsistencySettings = ConsistencySettings()

@@ -7,7 +7,6 @@ import numpy as np
 from ..exceptions import TargetError
 from ..references.segments import Waypoints
 from ..references.targets import LONGEST_TRAJECTORY, checked_pose
-from ..robots.frames import StaticFrames
 from ..robots.rotation import matrix_of, quaternion_of
 from ..types import Array
 from .joint_order import Index, JointOrder
@@ -24,17 +23,29 @@ def read_joint_target(message: Message, order: JointOrder) -> Array:
     return q
 
 
-def read_point_target(message: Message, frames: StaticFrames) -> Array:
-    """Return p (3,) [m] of a PointStamped in the frame of the root link, the robot's base."""
-    T = frames.transform(message.header.frame_id)
-    p: Array = T[:3, :3] @ (message.point.x, message.point.y, message.point.z) + T[:3, 3]
+def point_numbers(message: Message) -> list[float]:
+    """Return the numbers of a PointStamped."""
+    return [message.point.x, message.point.y, message.point.z]
+
+
+def pose_numbers(message: Message) -> list[float]:
+    """Return the numbers of a PoseStamped, the quaternion x, y, z, w last."""
+    p, o = message.pose.position, message.pose.orientation
+    return [p.x, p.y, p.z, o.x, o.y, o.z, o.w]
+
+
+def read_point_target(message: Message, T: Array) -> Array:
+    """Return p (3,) [m] of a PointStamped in the base frame; T (4, 4) takes points of the message's frame into it."""
+    p: Array = T[:3, :3] @ point_numbers(message) + T[:3, 3]
     return p
 
 
-def read_pose_target(message: Message, frames: StaticFrames) -> Array:
-    """Return [p; x, y, z, w] (7,) [m] of a PoseStamped in the frame of the root link; TargetError if it is no pose."""
-    T, p, o = frames.transform(message.header.frame_id), message.pose.position, message.pose.orientation
-    pose = checked_pose((p.x, p.y, p.z, o.x, o.y, o.z, o.w))
+def read_pose_target(message: Message, T: Array) -> Array:
+    """Return [p; x, y, z, w] (7,) [m] of a PoseStamped in the base frame; TargetError if it is no pose.
+
+    T (4, 4) takes points of the message's frame into the base frame.
+    """
+    pose = checked_pose(pose_numbers(message))
     turned = quaternion_of(T[:3, :3] @ matrix_of(pose[3:]))
     return np.concatenate((T[:3, :3] @ pose[:3] + T[:3, 3], turned))
 

@@ -44,7 +44,7 @@ class PlanDisplay(TickObserver):
                 self._kinematics.place(uncontrolled)
             path = self._kinematics.positions(plan.x_hat[:, : self._robot.n])
             goal = None if target is None or target.q is None else self._kinematics.position(target.q)
-            self._markers.publish(to_markers(path, goal, self._robot.root, message_writers.to_time(stamp)))
+            self._markers.publish(to_markers(path, goal, self._robot.base_frame, message_writers.to_time(stamp)))
 
     def destroy(self) -> None:
         """Release the publishers."""

@@ -11,6 +11,8 @@ NEWEST = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)  # state
 # for the guard: a state may come in a message for each joint, and in lockstep each state counts
 STATES_IN_PARTS = QoSProfile(depth=32, reliability=ReliabilityPolicy.BEST_EFFORT)
 HISTORY = QoSProfile(depth=200, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # the event log, for late subscribers too
+TRANSFORMS = QoSProfile(depth=100)  # as tf2_ros listens to /tf
+STATIC_TRANSFORMS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # robot_description
 VIEW = QoSProfile(depth=1)  # plan and markers, for displays
 

@@ -137,7 +137,7 @@ class Subscriptions:
             self._watch_clock()
             restarted = self._clock.add_state(observation.stamp, restarted)
             self._newest = (observation.stamp, received)
-            self._targets.add_state(observation.stamp)
+            self._targets.add_state(observation, restarted=restarted)
             self._offer(Arrival(observation, received, effort, restarted, clocked=self._loop.clock.now()))
         elif self._joint_reader.repeated and self._arrival is not None:
             if self._withheld:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from geometry_msgs.msg import PointStamped, PoseStamped
 from rclpy.node import Node
 from rclpy.subscription import Subscription
@@ -20,12 +21,16 @@ from ..messages import readers, targets
 from ..messages.input_gate import Rejection
 from ..messages.joint_order import JointOrder
 from ..messages.message_size import stamp_of, too_large
+from ..messages.recorded_transforms import TRANSFORMED, transform_details
+from ..messages.target_frames import TargetFrames
 from ..references.targets import Target, check_time
-from ..robots.frames import StaticFrames
+from ..robots.transform_buffer import TransformBuffer
 from ..runtime.control_loop import ControlLoop
+from ..types import Array, Observation
 from . import bounded, qos
 from .background_worker import BackgroundWorker
 from .target_outcomes import TargetOutcomes
+from .transform_listener import TransformListener, transform_type
 
 
 class TargetInputs:
@@ -40,9 +45,10 @@ class TargetInputs:
         self._node, self._loop, self._outcomes, self._sizes = node, loop, outcomes, sizes
         self._controller = loop.controller
         robot = self._controller.robot
-        self._order, self._frames = JointOrder(robot.joints), StaticFrames(robot)
+        self._order = JointOrder(robot.joints)
         self._now: float | None = None  # the stamp of the newest state [s]
         self._worker = None if lockstep else BackgroundWorker()
+        self._listener, self.frames = self._read_transforms()
         self._subscriptions = [
             self._subscribe(kind, topic, setter)
             for kind, topic, setter in (
@@ -54,9 +60,17 @@ class TargetInputs:
             )
         ]
 
-    def add_state(self, stamp: float) -> None:
-        """Take note of the stamp [s] of the newest state."""
-        self._now = stamp
+    def add_state(self, observation: Observation, *, restarted: bool) -> None:
+        """Take note of the newest state; `restarted`: its stamp begins a new time line."""
+        self._now = observation.stamp
+        r, reported = self._controller.uncontrolled, observation.uncontrolled
+        if r is not None and reported is not None:
+            r = np.where(np.isnan(reported), r, reported)
+        self.frames.add_state(observation.stamp, observation.q, r, restarted=restarted)
+        if self._listener is not None:
+            self._listener.now = observation.stamp
+            if restarted:
+                self._listener.begin_anew()
 
     def close(self) -> None:
         """Release the subscriptions, and finish the targets that wait."""
@@ -64,6 +78,28 @@ class TargetInputs:
             self._node.destroy_subscription(subscription)
         if self._worker is not None:
             self._worker.close()
+        if self._listener is not None:
+            self._listener.destroy()
+
+    def _read_transforms(self) -> tuple[TransformListener | None, TargetFrames]:
+        """Return what reads the transforms of tf2, and the frames that targets may have."""
+        settings, robot = self._controller.configuration.frames, self._controller.robot
+        buffer, kind = TransformBuffer(settings.memory), transform_type()
+        listener, without = None, "/tf is not read (frames.transforms)"
+        if settings.transforms and kind is None:
+            without = "/tf is not read, because tf2_msgs is not installed"
+            self._node.get_logger().info(f"{without}: targets stand in frames of the robot's description")
+        elif settings.transforms:
+            without = ""
+            listener = TransformListener(self._node, kind, buffer, settings.memory, self._count)
+        update = (lambda: None) if listener is None else listener.update
+        frames = TargetFrames(
+            robot, buffer, oldest=settings.oldest, memory=settings.memory, update=update, without=without
+        )
+        return listener, frames
+
+    def _count(self, what: str) -> None:
+        self._loop.statistics.events[what] += 1
 
     def _subscribe(self, kind: type, topic: str, setter: Callable[[Any], Target]) -> Subscription:
         callback, refuse = self._callback(topic, setter), self._refusing(topic)
@@ -117,12 +153,29 @@ class TargetInputs:
         return self._controller.set_joint_target(q, self._stamp(message))
 
     def _set_point(self, message: PointStamped) -> Target:
-        p = targets.read_point_target(message, self._frames)
-        return self._controller.set_point_target(p, self._stamp(message))
+        stamp = self._stamp(message)
+        T = self._transform(message, stamp)
+        target = self._controller.set_point_target(targets.read_point_target(message, T), stamp)
+        self._record("target_point", message, targets.point_numbers(message), T)
+        return target
 
     def _set_pose(self, message: PoseStamped) -> Target:
-        pose = targets.read_pose_target(message, self._frames)
-        return self._controller.set_pose_target(pose, self._stamp(message))
+        stamp = self._stamp(message)
+        T = self._transform(message, stamp)
+        target = self._controller.set_pose_target(targets.read_pose_target(message, T), stamp)
+        self._record("target_pose", message, targets.pose_numbers(message), T)
+        return target
+
+    def _transform(self, message: Any, stamp: float) -> Array:
+        """Return T (4, 4) of the frame of a target in the base frame; wait for it where it is about to come."""
+        patience = 0.0 if self._worker is None else self._controller.configuration.frames.wait
+        return self.frames.transform(message.header.frame_id, stamp, patience)
+
+    def _record(self, topic: str, message: Any, numbers: list[float], T: Array) -> None:
+        """Record where the frame of an accepted target was taken to be, unless the robot's description tells it."""
+        frame, stamp = message.header.frame_id, readers.seconds(message.header.stamp)
+        if not self.frames.fixed(frame):
+            self._loop.tell_of_target(TRANSFORMED, **transform_details(topic, frame, stamp, numbers, T))
 
     def _set_features(self, message: PointCloud2) -> Target:
         s = targets.read_feature_target(message)

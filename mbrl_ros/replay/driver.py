@@ -22,6 +22,7 @@ from ..controllers.factory import build_controller
 from ..exceptions import DataError, MbrlError
 from ..messages.input_gate import Rejection
 from ..messages.readers import PLAUSIBLE, Message
+from ..messages.recorded_transforms import TRANSFORMED
 from ..runtime.event_log import Event
 from ..runtime.mailbox import Arrival
 from .applied import RecordedApplied
@@ -145,7 +146,7 @@ class ReplayDriver:
     def _look_ahead(self, arrived: float, role: str, message: Message) -> bool:
         """Take in a message whose place is told by something else than its arrival; return whether it is one."""
         if role == "event_log":  # its place is among the commands, and so is that of targets
-            self._add_event(message)
+            self._add_event(arrived, message)
             return True
         if role.startswith("target") and self._setup.numbered and self._targets is not None:
             self._targets.wait(arrived, role, message)
@@ -170,7 +171,7 @@ class ReplayDriver:
                 self._catch_up((message.epoch, message.number + 0.5))
         elif role.startswith("target"):
             if self._targets is not None:
-                self._targets.give(role, message)
+                self._targets.give(role, message, arrived)
         elif role in self._handlers:
             try:
                 self._handlers[role](message)
@@ -255,13 +256,16 @@ class ReplayDriver:
             self._controller.update_settings(self._setup.configuration)
             self._targets.forget_count()
 
-    def _add_event(self, message: Message) -> None:
+    def _add_event(self, arrived: float, message: Message) -> None:
         try:
             event = Event.from_json(message.data)
             self._judged |= bool(event.details.get("leaps_recorded")) and self._setup.as_recorded
             if event.details.get("joins_recorded") and self._setup.as_recorded:
                 self._controller.joins.await_told()
-            if event.name != "refuse_target":
+            if event.name == TRANSFORMED:
+                if self._targets is not None:
+                    self._targets.transforms.add(arrived, event.details)
+            elif event.name != "refuse_target":
                 self._timeline.add_event(event)
             elif self._targets is not None and self._setup.numbered:
                 self._targets.refuse(str(event.details["topic"]), float(event.details["stamp"]))

@@ -13,7 +13,10 @@ from ..controllers.base import Controller
 from ..exceptions import MbrlError
 from ..messages.joint_order import JointOrder
 from ..messages.readers import Message, seconds
+from ..messages.recorded_transforms import RecordedTransforms
 from ..messages.targets import (
+    point_numbers,
+    pose_numbers,
     read_feature_target,
     read_joint_target,
     read_point_target,
@@ -21,7 +24,8 @@ from ..messages.targets import (
     read_trajectory_target,
 )
 from ..robots import Robot
-from ..robots.frames import StaticFrames
+from ..robots.frames import RobotFrames
+from ..types import Array
 from .topics import Mapped
 
 STAMPS_APART = 0.5  # [s] between recorder and node seeing the same target; it is never given earlier or later than that
@@ -31,7 +35,8 @@ class TargetReplayer:
     """Gives targets to the controller of `robot`; note(text) is told why one is refused."""
 
     def __init__(self, controller: Controller, robot: Robot, mapped: Mapped | None, note: Callable[[str], None]):
-        self._controller, self._frames, self._note = controller, StaticFrames(robot), note
+        self._controller, self._frames, self._note = controller, RobotFrames(robot), note
+        self.transforms, self._arrived = RecordedTransforms(STAMPS_APART), 0.0  # when the target at hand was recorded
         self._mapped, self._order = mapped or Mapped(), JointOrder(robot.joints)
         self._waiting: deque[tuple[float, str, Message]] = deque()
         self._offset: int | None = None  # of the node's count of targets over this controller's
@@ -44,8 +49,9 @@ class TargetReplayer:
             "target_features": self._set_features,
         }
 
-    def give(self, role: str, message: Message) -> None:
-        """Give a target to the controller now."""
+    def give(self, role: str, message: Message, arrived: float) -> None:
+        """Give a target recorded at `arrived` [s] to the controller now."""
+        self._arrived = arrived
         try:
             self._setters[role](message, seconds(message.header.stamp))
         except MbrlError as error:
@@ -79,17 +85,25 @@ class TargetReplayer:
             if not wanted and arrived >= now - STAMPS_APART:
                 return
             self._waiting.popleft()
-            self.give(role, message)
+            self.give(role, message, arrived)
 
     def _set_joints(self, message: Message, stamp: float) -> None:
         message.name = self._mapped.translated(message.name)
         self._controller.set_joint_target(read_joint_target(message, self._order), stamp)
 
     def _set_point(self, message: Message, stamp: float) -> None:
-        self._controller.set_point_target(read_point_target(message, self._frames), stamp)
+        T = self._transform("target_point", message, point_numbers(message))
+        self._controller.set_point_target(read_point_target(message, T), stamp)
 
     def _set_pose(self, message: Message, stamp: float) -> None:
-        self._controller.set_pose_target(read_pose_target(message, self._frames), stamp)
+        T = self._transform("target_pose", message, pose_numbers(message))
+        self._controller.set_pose_target(read_pose_target(message, T), stamp)
+
+    def _transform(self, topic: str, message: Message, numbers: list[float]) -> Array:
+        """Return where the frame of a target was (4, 4): as recorded, else as the robot's description tells it."""
+        frame, stamp = message.header.frame_id, seconds(message.header.stamp)
+        recorded = self.transforms.take(self._arrived, topic, frame, stamp, numbers)
+        return self._frames.transform(frame) if recorded is None else recorded
 
     def _set_trajectory(self, message: Message, stamp: float) -> None:
         message.joint_names = self._mapped.translated(message.joint_names)

@@ -15,6 +15,7 @@ from ..config.section import per_joint
 from ..config.sections.robot import RobotSettings
 from ..exceptions import ConfigurationError, JointNameError, RobotDescriptionError, listed, nearest
 from ..types import Array
+from .mounting import mounted
 from .sources import read
 from .urdf import FREE, MOVABLE, Joint, Tree, parse, transform
 
@@ -52,6 +53,8 @@ class Robot:
     gravity : (3,) [m/s^2] in the root link's frame
     damping : [N m s/rad or N s/m], friction : [N m or N], as the URDF says, 0 where it says nothing
     uncontrolled : names of the k joints that move the end effector and are not controlled, from the root on
+    mounting : (4, 4), the root link's frame in the frame `mounting_frame`; None: unknown
+    frame_prefix : what precedes the name of a link in that of its frame
     """
 
     joints: tuple[str, ...]
@@ -74,6 +77,14 @@ class Robot:
     uncontrolled: tuple[str, ...] = ()
     gravity: tuple[float, ...] = (0.0, 0.0, -9.81)
     tip_rotation: Array = field(default_factory=lambda: np.eye(3))
+    mounting: Array | None = None
+    mounting_frame: str = "world"
+    frame_prefix: str = ""
+
+    @property
+    def base_frame(self) -> str:
+        """The name of the root link's frame in tf2."""
+        return self.frame_prefix + self.root
 
     @property
     def n(self) -> int:
@@ -137,6 +148,7 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
         vector = getattr(settings, key)
         if len(vector) != 3:
             raise ConfigurationError(f"'{key}' must have 3 entries [{unit}], got {len(vector)}", key=key, value=vector)
+    mounting, gravity = mounted(settings, tree)
     rotors = per_joint(settings.rotor_inertia, n, "rotor_inertia") if settings.rotor_inertia else None
     tip = _tip(tree, names, settings.tip)
     return Robot(
@@ -161,7 +173,10 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
         uncontrolled=tuple(
             joint.name for joint in tree.chain(tip) if joint.kind in MOVABLE and joint.name not in names
         ),
-        gravity=settings.gravity,
+        gravity=gravity,
+        mounting=None if mounting is None else _frozen(mounting),
+        mounting_frame=settings.mounting_frame,
+        frame_prefix=settings.frame_prefix,
     )
 
 

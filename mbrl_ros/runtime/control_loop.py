@@ -215,13 +215,11 @@ class ControlLoop:
 
     def target_refused(self, topic: str, stamp: float) -> None:
         """Record that a target with the header stamp `stamp` [s] was refused: a replay must not give it later."""
-        event = Event(
-            "refuse_target",
-            self.commands_sent,
-            self.controller.targets_accepted,
-            details={"topic": topic, "stamp": stamp},
-        )
-        self.outputs.event(event)
+        self.tell_of_target("refuse_target", topic=topic, stamp=stamp)
+
+    def tell_of_target(self, name: str, **details: Any) -> None:
+        """Record as the event `name` what was found of a target; `details` are JSON values."""
+        self.outputs.event(Event(name, self.commands_sent, self.controller.targets_accepted, details=details))
 
     # --- in the control thread ------------------------------------------------------------------------------------
 

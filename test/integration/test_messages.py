@@ -10,7 +10,6 @@ import pytest
 from mbrl_ros.exceptions import TargetError
 from mbrl_ros.messages import readers, targets
 from mbrl_ros.messages.input_gate import InputGate
-from mbrl_ros.robots.frames import StaticFrames
 from mbrl_ros.types import FeatureFrame, Plan, PlanStatus
 from support.needs import needs, present
 from support.robots import planar_robot
@@ -216,35 +215,32 @@ def test_targets_are_read_by_name_and_refused_with_a_reason():
         targets.read_joint_target(joint_state(position=(0.1,)), order)
 
 
-FRAMES = StaticFrames(planar_robot(2))
-ROOT = FRAMES.root
+HERE = np.eye(4)
+THERE = np.array([[0.0, -1.0, 0.0, 1.0], [1.0, 0.0, 0.0, 2.0], [0.0, 0.0, 1.0, 3.0], [0.0, 0.0, 0.0, 1.0]])
 
 
-@pytest.mark.parametrize("frame", ("", ROOT, "/" + ROOT))
-def test_point_targets_stand_in_the_base_frame(frame):
+def test_point_targets_are_taken_into_the_base_frame():
     message = PointStamped()
-    message.header.frame_id, message.point.x, message.point.z = frame, 0.5, -0.25
-    assert targets.read_point_target(message, FRAMES).tolist() == [0.5, 0.0, -0.25]
-    message.header.frame_id = "camera"
-    with pytest.raises(
-        TargetError, match=f"'camera' is none that stands still against the robot's base frame '{ROOT}'"
-    ):
-        targets.read_point_target(message, FRAMES)
+    message.point.x, message.point.z = 0.5, -0.25
+    assert targets.read_point_target(message, HERE).tolist() == [0.5, 0.0, -0.25]
+    assert targets.read_point_target(message, THERE).tolist() == [1.0, 2.5, 2.75]
 
 
 def test_pose_targets_are_a_point_and_a_unit_quaternion_in_the_base_frame():
     message = PoseStamped()
-    message.header.frame_id, message.pose.position.y = ROOT, 0.5
-    assert targets.read_pose_target(message, FRAMES).tolist() == [0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 1.0]
+    message.pose.position.y = 0.5
+    assert targets.read_pose_target(message, HERE).tolist() == [0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 1.0]
+    half = np.sqrt(0.5)
+    assert targets.read_pose_target(message, THERE).tolist() == pytest.approx([0.5, 2.0, 3.0, 0.0, 0.0, half, half])
     message.pose.orientation.x = 1.0
     with pytest.raises(TargetError, match="not a unit quaternion: its norm is 1.414"):
-        targets.read_pose_target(message, FRAMES)
+        targets.read_pose_target(message, HERE)
     message.pose.orientation.x = message.pose.orientation.w = 0.0
     with pytest.raises(TargetError, match="is zero"):
-        targets.read_pose_target(message, FRAMES)
+        targets.read_pose_target(message, HERE)
     message.pose.orientation.z = float("nan")
     with pytest.raises(TargetError, match="must be finite"):
-        targets.read_pose_target(message, FRAMES)
+        targets.read_pose_target(message, HERE)
 
 
 def test_trajectory_targets_are_read_by_name():

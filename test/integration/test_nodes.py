@@ -182,7 +182,7 @@ def test_what_became_of_a_target_is_told_to_whoever_listens():
             publisher.publish(message)
         peer.until(lambda: len(peer.heard["/mpc_node/message"]) == 4, "four answers")
         texts = [message.data for message in peer.heard["/mpc_node/message"]]
-        assert "out of reach" in texts[0] and "base frame 'panda_link0'" in texts[1] and "finite" in texts[2]
+        assert "out of reach" in texts[0] and "there is no frame 'camera'" in texts[1] and "finite" in texts[2]
         assert all(text.startswith("target refused: ") for text in texts[:3])
         assert texts[3] == "target accepted: point [0.4, 0.0, 0.5] from now on"
         node.states.publish(state(1.005))

@@ -85,8 +85,9 @@ _OTHERS: dict[str, tuple[Callable[[], bool], str]] = {
     "gz sdf": (lambda: sdf_tool() is not None, "install Gazebo, or sdformat's command line tools"),
     "/proc": (lambda: Path("/proc/self/environ").is_file(), "run the test on Linux"),
 }
+_ROS_MODULES = ("launch", "launch_ros", "launch_pytest", "ament_index_python", "control_msgs", "tf2_msgs", "tf2_ros")
 _REMEDIES = {
-    **dict.fromkeys(("launch", "launch_ros", "launch_pytest", "ament_index_python", "control_msgs"), _FROM_ROS),
+    **dict.fromkeys(_ROS_MODULES, _FROM_ROS),
     "setuptools": "pip install 'setuptools>=70.1'",
     "setuptools.command.bdist_wheel": "pip install 'setuptools>=70.1'",
     "catkin_pkg": "pip install 'mbrl_ros[check]'",

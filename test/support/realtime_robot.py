@@ -10,6 +10,7 @@ import numpy as np
 from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.controllers.factory import build_controller
 from mbrl_ros.exceptions import TargetError
+from mbrl_ros.messages.recorded_transforms import TRANSFORMED, transform_details
 from mbrl_ros.replay.timeline import NEEDED
 from mbrl_ros.robots import load_robot
 from mbrl_ros.runtime.conditions import SystemClock
@@ -176,6 +177,13 @@ class Robot:
             self.controller.set_point_target(np.array([x, 0.0, z]), stamp)
         except TargetError:
             self.loop.target_refused("target_point", stamp)
+
+    def point_in(self, frame, p, T):
+        """A target in a frame that moves or is one of tf2, found at T (4, 4)."""
+        numbers = [float(value) for value in p]
+        self._record("/mpc_node/target_point", POINT, self.make.point(0.0, numbers, frame), 0.02)
+        self.controller.set_point_target(T[:3, :3] @ numbers + T[:3, 3], 0.0)
+        self.loop.tell_of_target(TRANSFORMED, **transform_details("target_point", frame, 0.0, numbers, T))
 
     def bag(self, folder):
         self.loop.stop()

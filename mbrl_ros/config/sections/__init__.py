@@ -3,6 +3,7 @@
     robot           RobotSettings            which robot, which joints, which limits
     control         ControlSettings          rate, controller, planner, delay, exploration
     references      ReferenceSettings        the motion to a target
+    frames          FrameSettings            the frames of targets
     dynamics        DynamicsSettings         the estimator of the local dynamics
                     ConsistencySettings      its consistency with the data
                     DelaySettings            the estimation of the delay

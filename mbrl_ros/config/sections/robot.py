@@ -55,8 +55,21 @@ class RobotSettings(Section):
     gravity: tuple[float, ...] = setting(
         (0.0, 0.0, -9.81),
         "gravity in the frame of the root link, for a robot on a wall or a ceiling whose URDF does not begin with a "
-        "fixed joint from an upright world; [0, 0, 9.81] where the root link hangs upside down",
+        "fixed joint from an upright world; [0, 0, 9.81] where the root link hangs upside down; with robot.mounting, "
+        "in the frame in which the root link is mounted",
         unit="m/s^2",
+    )
+    mounting: tuple[float, ...] = setting(
+        (),
+        "x, y, z [m], roll, pitch and yaw [rad] of the root link in the frame robot.mounting_frame, whose axis z is "
+        "up: turns gravity, and targets may stand in that frame; [0, 0, 2, 3.14159265, 0, 0] hangs from a ceiling at "
+        "2 m; empty: not known",
+    )
+    mounting_frame: str = setting("world", "name of the frame in which robot.mounting places the root link")
+    frame_prefix: str = setting(
+        "",
+        "what precedes the names of links in the names of frames, as frame_prefix of robot_state_publisher; with a "
+        "slash at its end if there is one",
     )
     rotor_inertia: tuple[float, ...] = setting(
         (),

@@ -3,7 +3,9 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from mbrl_ros.dynamics.checkpoint import content_hash, load_model, save_model
 from mbrl_ros.replay import ReplayOptions, replay
@@ -62,6 +64,25 @@ def test_every_command_of_a_run_in_real_time_is_repeated_to_the_last_bit(tmp_pat
         "clear",
         "resume",
     ]
+
+
+def test_targets_in_frames_that_moved_are_repeated_where_they_were(tmp_path):
+    """Equal messages, but their frame was elsewhere each time; the bag holds no transforms but those of the events."""
+    robot = Robot(player=True)
+    robot.publish_states(10)
+    for angle in (0.1, 1.0 / 3.0, -0.2):
+        T = np.eye(4)
+        T[:3, :3] = Rotation.from_euler("y", angle).as_matrix()
+        T[:3, 3] = (0.1, 0.0, angle)
+        robot.point_in("box", (0.6, 0.0, -0.2), T)
+        robot.publish_states(15)
+        robot.point(0.7, -0.3)
+        robot.publish_states(5)
+    bag = robot.bag(tmp_path / "bag")
+    agreed(robot, replay(ReplayOptions(bag)))
+    kept = [message for message in robot.messages if b"transform_target" not in message[3]]
+    made = replay(ReplayOptions(write_bag(tmp_path / "less", sorted(kept, key=lambda message: message[2]))))
+    assert any("frame 'box' is none that stands still" in event.text for event in made.events)
 
 
 def test_outages_and_a_node_that_was_inactive_are_repeated(tmp_path):

@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.exceptions import TargetError
 from mbrl_ros.robots import load_robot
-from mbrl_ros.robots.frames import StaticFrames
+from mbrl_ros.robots.frames import RobotFrames
 
 LIMIT = '<limit lower="-2" upper="2" velocity="1" effort="10"/>'
 
@@ -37,8 +37,8 @@ URDF = "".join(
 
 
 @pytest.fixture(scope="module")
-def frames() -> StaticFrames:
-    return StaticFrames(load_robot(RobotSettings(joints=("j", "k")), URDF))
+def frames() -> RobotFrames:
+    return RobotFrames(load_robot(RobotSettings(joints=("j", "k")), URDF))
 
 
 def test_fixed_joints_are_multiplied_from_the_root_on(frames):

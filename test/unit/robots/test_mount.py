@@ -34,6 +34,32 @@ def told(rpy):
     return load_robot(RobotSettings(gravity=tuple(down)), planar_arm(3))
 
 
+def mounted(rpy, **settings):
+    """The same arm, told how it is mounted."""
+    return load_robot(RobotSettings(mounting=(0.0, 0.0, 2.0, *rpy), **settings), planar_arm(3))
+
+
+@pytest.mark.parametrize("rpy", TILTS)
+def test_one_setting_of_the_mount_turns_gravity(rpy):
+    np.testing.assert_allclose(mounted(rpy).gravity, told(rpy).gravity, atol=1e-12)
+    moon = mounted(rpy, gravity=(0.0, 0.0, -1.62))
+    np.testing.assert_allclose(moon.gravity, np.array(told(rpy).gravity) * 1.62 / 9.81, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    (
+        ({"mounting": (0.0, 0.0, 1.0)}, "6 entries .* or none, got 3"),
+        ({"mounting": (0.0,) * 6, "mounting_frame": "base"}, "no link of the robot, got 'base'"),
+        ({"mounting": (0.0,) * 6, "mounting_frame": "l/base", "frame_prefix": "l/"}, "got 'l/base'"),
+        ({"mounting": (0.0,) * 6, "mounting_frame": ""}, "got ''"),
+    ),
+)
+def test_a_mount_that_is_none_is_refused(settings, text):
+    with pytest.raises(ConfigurationError, match=text):
+        load_robot(RobotSettings(**settings), planar_arm(3))
+
+
 @pytest.mark.parametrize("rpy", TILTS)
 def test_a_mount_in_the_urdf_and_one_in_the_settings_are_the_same(rpy):
     ours, theirs = GravityEffort(told(rpy)), GravityEffort(load_robot(RobotSettings(), turned(rpy)))
