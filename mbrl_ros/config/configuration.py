@@ -13,6 +13,7 @@ from ..exceptions import ConfigurationError, nearest
 from . import registry
 from .section import Info, Section
 from .sections.action import ActionSettings
+from .sections.collision import CollisionSettings
 from .sections.control import ControlSettings
 from .sections.distillation import DistillationSettings
 from .sections.dynamics import ConsistencySettings, DelaySettings, DynamicsSettings, FeatureSettings
@@ -56,6 +57,7 @@ class Configuration:
     planner: PlannerSettings = PlannerSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     monitor: MonitorSettings = MonitorSettings()
+    collision: CollisionSettings = CollisionSettings()
     distillation: DistillationSettings = DistillationSettings()
     plugins: Mapping[str, Mapping[str, Section]] = dataclasses.field(default_factory=default_plugins)
 

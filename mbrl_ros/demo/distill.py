@@ -28,7 +28,7 @@ from ..distillation.fit import Report
 from ..distillation.policy import Policy
 from ..robots import Robot, load_robot
 from ..robots.kinematics import Kinematics
-from ..safety.supervisor import Supervisor
+from ..safety.factory import make_supervisor
 from ..simulation.mechanism import USUAL_DAMPING
 from ..simulation.plant import Plant
 from ..types import Array
@@ -65,7 +65,7 @@ def make_environment(
     controller = PolicyController(robot, c, MpcController(robot, c), teaching=teaching)
     if policy is not None:
         controller.use(CompiledPolicy(policy, robot))
-    return Environment(plant, controller, Supervisor(robot, c.supervisor, 1.0 / rate))
+    return Environment(plant, controller, make_supervisor(robot, c))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

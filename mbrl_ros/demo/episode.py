@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..controllers.base import Controller
-from ..safety.supervisor import Command, Supervisor
+from ..safety.command import Command
+from ..safety.supervisor import Supervisor
 from ..simulation.camera import Camera
 from ..types import Array, Decision, FeatureFrame, Observation
 from .scenario import Scenario

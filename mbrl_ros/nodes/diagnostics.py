@@ -112,6 +112,9 @@ class Diagnostics(TickObserver):
         for gate in self._gates:
             yield input_status(name, gate)
         yield target_status(name, self._targets)
+        if (rule := loop.supervisor.collisions) is not None:
+            level = DiagnosticStatus.WARN if rule.acting else DiagnosticStatus.OK
+            yield part_status(f"{name}: collisions", level, rule.text, rule.report())
         if not self._settings.shadow:
             yield command_status(name, self._watch)
 

@@ -22,9 +22,11 @@ from ..robots.kinematics import Kinematics
 from ..runtime.conditions import SystemClock
 from ..runtime.control_loop import ControlLoop
 from ..runtime.feedback_player import PLAN_VALIDITY, FeedbackPlayer
+from ..safety.factory import make_supervisor
 from ..safety.supervisor import Supervisor
 from . import command_publisher, realtime, trajectory_action
 from .background_worker import BackgroundWorker
+from .collision_report import CollisionReport
 from .command_watch import CommandWatch
 from .diagnostics import Diagnostics
 from .guard_link import GuardLink
@@ -51,7 +53,7 @@ class MpcAssembly:
         """Build the controller, which compiles its planner, then the topics and services of `node`."""
         self._node, self._configuration, self._settings = node, configuration, settings
         controller: Controller = build_controller(robot, configuration)
-        supervisor = Supervisor(robot, configuration.supervisor, 1.0 / configuration.control.rate)
+        supervisor = make_supervisor(robot, configuration)
         self.gates = InputGates.of(configuration, lockstep=settings.lockstep)
         self._input_clock = InputClock(
             node, self.gates.states, 1.0 / configuration.control.rate, lockstep=settings.lockstep
@@ -172,6 +174,8 @@ class MpcAssembly:
         outputs.add(PlanDisplay(node, robot, controller, kinematics, settings.plan_rate))
         outputs.add(self._targets)
         outputs.add(Remarks(self._reporter))
+        if loop.supervisor.collisions is not None:
+            outputs.add(CollisionReport(loop.supervisor.collisions, self._reporter))
         watch = CommandWatch(node, command_publisher.TOPIC, outputs.commands, self._input_clock, guard=settings.guard)
         if not settings.shadow:
             outputs.add(watch)

@@ -11,7 +11,7 @@ from ..runtime.feedback_player import PLAN_VALIDITY, FeedbackPlayer
 from ..runtime.interfaces import CommandSupervisor
 from ..runtime.mailbox import Arrival, Mailbox
 from ..runtime.scheduling import Deadline
-from ..safety.supervisor import Supervisor
+from ..safety.factory import make_supervisor
 from ..types import Array, FeatureFrame
 from .applied import RecordedApplied
 from .notes import BagClock
@@ -35,7 +35,7 @@ class ReplayLoop:
         period = 1.0 / setup.node.player_rate if setup.node.player_rate and setup.plan else None
         supervisor: CommandSupervisor = NullSupervisor()
         if setup.plan:
-            supervisor = Supervisor(robot, setup.configuration.supervisor, dt)
+            supervisor = make_supervisor(robot, setup.configuration)
         self._outputs, self._clock, self._deadline = outputs, clock, Deadline(dt)
         self.plays = period is not None
         self.conditions = SteppedConditions(applied.applied)

@@ -22,8 +22,9 @@ from ..references.targets import Target
 from ..references.trajectory_joins import TrajectoryJoins
 from ..references.trajectory_progress import Progress, Stage
 from ..robots import Robot
+from ..safety.collision_rule import CollisionRule
+from ..safety.command import Command
 from ..safety.state_machine import Guard, Reason, Request, State
-from ..safety.supervisor import Command
 from ..types import Array, Decision, DecisionStatus, Observation
 
 
@@ -157,6 +158,7 @@ class NullSupervisor:
     def __init__(self) -> None:
         self.state, self.cause = State.ACTIVE, Reason.NONE
         self.held_by_guard: Array | None = None
+        self.collisions: CollisionRule | None = None
         self.settings = SupervisorSettings()
         self.resuming, self.rejoining, self.unready, self.refusal = False, False, "", ""
 

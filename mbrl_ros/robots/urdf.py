@@ -177,7 +177,7 @@ def _joint(element: ElementTree.Element) -> Joint:
         kind=kind,
         parent=attribute(child(element, "parent", what), "link", f"<parent> of {what}"),
         child=attribute(child(element, "child", what), "link", f"<child> of {what}"),
-        origin=_placement(origin, what),
+        origin=placement(origin, what),
         axis=direction / length if length > 0.0 else direction,
         limit={key: value for key, value in values.items() if value is not None},
         mimic="" if mimic is None else attribute(mimic, "joint", f"<mimic> of {what}"),
@@ -205,7 +205,7 @@ def inertials(text: str, links: Collection[str]) -> dict[str, Inertial]:
 
 def _inertial(element: ElementTree.Element, what: str) -> Inertial:
     origin, inertia = element.find("origin"), child(element, "inertia", f"<inertial> of {what}")
-    place = _placement(origin, what)
+    place = placement(origin, what)
     value = attribute(child(element, "mass", f"<inertial> of {what}"), "value", f"<mass> of {what}")
     mass = number(value, f"the mass of {what}")
     if mass < 0.0:
@@ -266,7 +266,7 @@ def transform(xyz: Array, rpy: Array) -> Array:
     return T
 
 
-def _placement(origin: ElementTree.Element | None, what: str) -> Array:
+def placement(origin: ElementTree.Element | None, what: str) -> Array:
     """Return the transform (4, 4) of an <origin>; the identity where there is none."""
     zero = (0.0, 0.0, 0.0)
     return transform(_vector(origin, "xyz", zero, what), _vector(origin, "rpy", zero, what))

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from ..controllers.base import Controller
+from ..safety.command import Command
 from ..safety.state_machine import Reason, Request, State
-from ..safety.supervisor import Command
 from ..types import Array, Decision, Observation
 from .applied_commands import AppliedCommands
 from .error_report import ErrorReport

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..config.sections.safety import SupervisorSettings
+from ..safety.collision_rule import CollisionRule
+from ..safety.command import Command
 from ..safety.state_machine import Guard, Reason, Request, State
-from ..safety.supervisor import Command
 from ..types import Array, Decision, Observation, quick_init
 from .event_log import Event
 from .mailbox import Arrival
@@ -138,6 +139,7 @@ class CommandSupervisor(Protocol):
     state: State
     cause: Reason
     held_by_guard: Array | None
+    collisions: CollisionRule | None
 
     @property
     def settings(self) -> SupervisorSettings:

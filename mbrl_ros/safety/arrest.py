@@ -118,6 +118,11 @@ class Arrest:
         """Let the next command start the law anew at the arm's state."""
         self._q = None
 
+    def brake(self, effort: Array, q: Array) -> None:
+        """Let the next command begin to brake an arm that `effort` (n,) [N m or N] is known to carry at q (n,)."""
+        if self._q is None:
+            self.mean = effort - self._lift_at(q)
+
     def applied(self, u: Array, share: float = 1.0, ends: bool = True, observation: Observation | None = None) -> None:
         """Take the command u (n,), an answer to `observation`, into the mean; it holds for a `share` of a period.
 

@@ -178,6 +178,35 @@ class CommandLimiter:
         speed = self._stopping_speed = braked(speed, np.inf if self._slow is None else self._slow, self._slowing)
         return self.previous + self.dt * speed if positions else speed
 
+    @property
+    def last_step(self) -> Array:
+        """The last change (n,) of the command, for a whole period."""
+        return self._last_step
+
+    def slowed(self, u: Array, previous: Array, step: Array, share: float = 1.0) -> Array:
+        """Let u (n,), which moves less, take the place of the last velocity or position command; return what acts.
+
+        It does not brake harder than `supervisor.acceleration`.
+
+        Parameters
+        ----------
+        u
+            (n,) the command.
+        previous
+            (n,) the command before the last one.
+        step
+            (n,) the change, for a whole period, that led to it.
+        share
+            part of a period for which the command holds.
+        """
+        most = self._acceleration * share * self.dt
+        if self.robot.interface == "velocity":
+            u = _within(u, previous - most, previous + most)
+        else:
+            u = previous + _within(u - previous, share * step - most * self.dt, share * step + most * self.dt)
+        self.previous = previous
+        return self.limited(u, share)[0]
+
     def watch(self, q: Array) -> tuple[bool, bool]:
         """Return whether a joint is outside its position limits at q (n,), and whether `saturated`."""
         return bool((self.room(q) < 0.0).any()), self.saturated()

@@ -80,9 +80,12 @@ class Reason(enum.IntFlag):
     LOOP_OFFSET = 16777216  # what the model expects goes to and fro
     LOOP_SATURATION = 33554432  # commands are at their limits for a large share of the time
     LOOP_LOST = 67108864  # ... for so long at a lowered gain that the arm is held
+    COLLISION = 134217728  # slowed down or stopped before the robot touches itself or an obstacle
+    OBSTACLE = 268435456  # an obstacle has appeared on the arm, which is held
 
 
-HELD = Reason.MODEL_LOST | Reason.LOOP_LOST  # the safe command acts, and the controller learns from it
+# the safe command acts, and the controller learns from it
+HELD = Reason.MODEL_LOST | Reason.LOOP_LOST | Reason.COLLISION | Reason.OBSTACLE
 # Flags as integers, for use within a tick: to combine members of an enumeration takes a hundred times as long.
 PLANNER, UNUSABLE = int(Reason.PLANNER), int(HELD | Reason.TOO_LATE | Reason.GUARD)
 

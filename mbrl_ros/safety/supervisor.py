@@ -7,14 +7,16 @@ read: time passes by ticks and by the ages that are given.
 
 from __future__ import annotations
 
+import functools
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from ..config.sections.safety import SupervisorSettings
 from ..robots import Robot
-from ..types import Array, Decision, DecisionStatus, Observation, quick_init
+from ..types import Array, Decision, DecisionStatus, Observation
+from .collision_rule import CollisionRule
+from .command import Command
 from .compiled_limiter import make_limiter
 from .fault_watch import FaultWatch
 from .safe_command import SafeCommand
@@ -28,16 +30,6 @@ _LEFT_WHEN_NOMINAL = tuple(state for state in State if TABLE[state, Condition.NO
 PROBING, PROBING_TIME = 0.1, 0.01  # of the speed limit; [s] at the speed limit that a position command is ahead
 
 
-@quick_init
-@dataclass(frozen=True, eq=False, slots=True)
-class Command:
-    """The applied command u (nu,), finite and inside every limit, the state, and why u is not the requested one."""
-
-    u: Array
-    state: State
-    reasons: Reason = Reason.NONE
-
-
 class Supervisor:
     """Filters the commands of one control loop with the period `dt` [s].
 
@@ -45,11 +37,13 @@ class Supervisor:
     is the command (n,) with which the guard holds the arm at rest, None where it does not.
     """
 
-    def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float):
-        self.robot, self.settings, self.dt = robot, settings, dt
+    def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float, collisions: CollisionRule | None = None):
+        self.robot, self.settings, self.dt, self.collisions = robot, settings, dt, collisions
         lost, inconsistent = int(Reason.MODEL_LOST), int(Reason.MODEL_INCONSISTENT)
         self._ignored_warnings = {"hold": 0, "degrade": lost, "ignore": lost | inconsistent}[settings.on_inconsistency]
         self.limiter, self.safe = make_limiter(robot, settings, dt), SafeCommand(robot, settings, dt)
+        limiter = self.limiter
+        self._limit = limiter.limit if collisions is None else functools.partial(collisions.limit, limiter)
         self._rest = self.safe.command if robot.interface == "effort" else self.limiter.stopping
         self._watch = FaultWatch(robot, settings, dt)
         self._ramp_time = settings.ramp_time_effort if robot.interface == "effort" else settings.ramp_time
@@ -75,6 +69,8 @@ class Supervisor:
         self.state, self.cause, self._nominal_ticks, self._ramp = State.HOLD, Reason.NONE, 0, 0.0
         self._begun = self._recovering = self._held = self._safe_acts = self._continuing = self._probing = False
         self._watch.reset()
+        if self.collisions is not None:
+            self.collisions.reset()
 
     def forget_inertia(self) -> None:
         """Forget what was learned of the arm's inertia, as after a start of the process."""
@@ -141,6 +137,8 @@ class Supervisor:
             reasons |= int(Reason.NOT_FINITE)
         if decision.status is _FAILED:
             reasons |= PLANNER
+        if self.collisions is not None:
+            reasons |= self.collisions.judge(decision, observation, self.limiter.previous, self.safe.arrest)
         failed = not finite or bool(reasons & PLANNER)
         if self._guard in _OVERRIDDEN:
             reasons |= int(Reason.GUARD)
@@ -285,7 +283,7 @@ class Supervisor:
         if self._probing:
             slower = min(slower, PROBING)
         near = self._near if self._probing and self.robot.interface == "position" else None
-        u, limits = self.limiter.limit(requested, observation, slower, near, share)
+        u, limits = self._limit(requested, observation, slower, near, share)
         self._safe_acts = False
         self.safe.applied(u, observation, share, ends=self.state is not _RAMP_IN)
         why = reasons | limits

@@ -22,7 +22,7 @@ LAYERS = (
     ("exceptions", "guard"),
     ("types", "files"),
     ("config", "codegen", "console"),
-    ("robots", "data"),
+    ("robots", "data", "collision"),
     ("costs", "dynamics", "references", "safety", "simulation", "perception", "distillation"),
     ("planners", "messages", "evaluation"),
     ("runtime", "controllers", "tasks"),
@@ -49,7 +49,18 @@ ROS = ("rclpy", "rcl_interfaces", "builtin_interfaces", "ament_index_python", "l
 ROS_SUFFIXES = ("_msgs", "_srvs")
 ROS_IN = ("nodes", "demo.session", "bench.node")
 CASADI_IN = (
-    *("bench.planner", "codegen", "costs", "robots", "planners", "dynamics.priors", "distillation", "tasks"),
+    *(
+        "bench.planner",
+        "codegen",
+        "collision",
+        "costs",
+        "robots",
+        "planners",
+        "dynamics.priors",
+        "distillation",
+        "tasks",
+    ),
+    "collision",
     "learning.gradients",
 )
 

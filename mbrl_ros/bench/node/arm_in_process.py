@@ -29,8 +29,8 @@ from ...runtime.conditions import LiveConditions
 from ...runtime.control_cycle import ControlCycle
 from ...runtime.mailbox import Arrival, Mailbox
 from ...runtime.time_line import StampJudge, StateAge
+from ...safety.factory import make_supervisor
 from ...safety.state_machine import Request, State
-from ...safety.supervisor import Supervisor
 from ...simulation.mechanism import USUAL_DAMPING
 from ...simulation.plant import Plant
 from ...types import Array
@@ -128,7 +128,7 @@ class ArmInProcess:
         )
         self._measured = self.plant.reset()
         self.controller, self.heard = build_controller(robot, configuration), CheckedOutputs(robot)
-        self.supervisor = Supervisor(robot, configuration.supervisor, self.dt)
+        self.supervisor = make_supervisor(robot, configuration)
         conditions = LiveConditions(self._clock, self.dt, IN_PROCESS_TIMEOUT)
         self.cycle = ControlCycle(
             self.controller, self.supervisor, self.heard, conditions, dt=self.dt, timeout=IN_PROCESS_TIMEOUT

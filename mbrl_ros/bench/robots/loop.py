@@ -15,8 +15,8 @@ from ...runtime.conditions import SteppedConditions
 from ...runtime.control_cycle import ControlCycle
 from ...runtime.interfaces import Tick
 from ...runtime.mailbox import Arrival
+from ...safety.factory import make_supervisor
 from ...safety.state_machine import Reason, State
-from ...safety.supervisor import Supervisor
 from ...simulation.plant_base import BasePlant
 from ...types import Array, Observation
 from ..checked_outputs import CheckedOutputs
@@ -75,7 +75,7 @@ class Loop:
         self.conditions = SteppedConditions()
         self.cycle = ControlCycle(
             controller,
-            Supervisor(robot, configuration.supervisor, self.dt),
+            make_supervisor(robot, configuration, self.dt),
             self.outputs,
             self.conditions,
             dt=self.dt,

@@ -1,0 +1,134 @@
+r"""Which pairs of capsules can touch, found by trying postures.
+
+Of all pairs of capsules that move against each other, left out are
+
+    adjacent          the two bodies, links without a controlled joint between them, are joined by a controlled joint
+    always touching   closer than the clearance in more than TOUCHING of the postures
+    never touching    further apart than the clearance and PAIR_MARGIN in all of them, and where a descent ends that
+                      starts from the nearest postures: q <- q - (d - c) g / |g|^2, g = dd/dq, inside the joint limits
+
+Postures are drawn evenly between the joint limits, half a turn either way for a continuous joint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..robots import Robot, urdf
+from ..types import Array
+from .capsules import Capsule
+from .obstacles import Obstacle
+from .scene import Index, Scene
+
+TOUCHING = 0.5  # of the postures; a pair that is mostly too near would keep the arm from moving
+PAIR_MARGIN = 0.02  # [m]
+STARTS, DESCENT_STEPS, DESCENT_STEP = 3, 40, 0.2  # of the descents; [rad or m] in a step
+FIXED = 1e-3  # [m] by which a distance must change to count as one that can be kept
+
+
+class Pairs(NamedTuple):
+    """Numbers (P, 2) of capsules that can touch; the pairs of links that are nearly always too near."""
+
+    pairs: Index
+    touching: list[tuple[str, str]]
+
+
+def postures(robot: Robot, count: int, seed: int) -> Array:
+    """Return postures (count, n) [rad or m] drawn evenly between the limits of the joints."""
+    low = np.where(np.isfinite(robot.position_lower), robot.position_lower, -np.pi)
+    high = np.where(np.isfinite(robot.position_upper), robot.position_upper, np.pi)
+    return np.random.default_rng(seed).uniform(low, high, (count, robot.n))
+
+
+def find_pairs(
+    robot: Robot,
+    capsules: Sequence[Capsule],
+    clearance: float,
+    *,
+    samples: int,
+    seed: int,
+    disabled: frozenset[frozenset[str]] = frozenset(),
+) -> Pairs:
+    """Return the pairs of capsules that can touch.
+
+    Parameters
+    ----------
+    robot, capsules
+        which stand for its links.
+    clearance
+        [m] below which a pair counts as touching.
+    samples, seed
+        of the postures.
+    disabled
+        pairs of links that are left out.
+    """
+    candidates = _candidates(robot, capsules, disabled)
+    if not len(candidates):
+        return Pairs(candidates, [])
+    scene, Q = Scene(robot, capsules, candidates), postures(robot, samples, seed)
+    d = scene.sampled(Q)
+    touching = (d < clearance).mean(axis=0) > TOUCHING
+    lowest = d.min(axis=0)
+    for number in np.flatnonzero(~touching & (lowest > clearance + PAIR_MARGIN)):
+        for start in Q[np.argsort(d[:, number], kind="stable")[:STARTS]]:
+            lowest[number] = min(lowest[number], _descend(scene, start, int(number), clearance))
+    kept = ~touching & (lowest <= clearance + PAIR_MARGIN)
+    named = {tuple(sorted(capsules[i].link for i in pair)) for pair in candidates[touching].tolist()}
+    return Pairs(candidates[kept], sorted((pair[0], pair[1]) for pair in named))
+
+
+def find_ignored(
+    robot: Robot,
+    capsules: Sequence[Capsule],
+    obstacles: Sequence[Obstacle],
+    clearance: float,
+    *,
+    samples: int,
+    seed: int,
+) -> frozenset[tuple[int, str]]:
+    """Return {(capsule, obstacle)} whose distance no posture changes, or that are too near in all of them."""
+    scene = Scene(robot, capsules, np.empty((0, 2), dtype=np.intp), obstacles)
+    if not len(scene):
+        return frozenset()
+    d = scene.sampled(postures(robot, samples, seed))
+    ignored = (np.ptp(d, axis=0) < FIXED) | (d.max(axis=0) < clearance)
+    return frozenset(scene.parties(int(number)) for number in np.flatnonzero(ignored))
+
+
+def _candidates(robot: Robot, capsules: Sequence[Capsule], disabled: frozenset[frozenset[str]]) -> Index:
+    """Return the pairs (M, 2) of capsules on bodies that are neither the same nor adjacent, nor `disabled`."""
+    carriers = urdf.parse(robot.urdf).carriers(robot.joints)
+    body = [carriers[capsule.link] for capsule in capsules]
+    tree = urdf.parse(robot.urdf)
+    below = {joint.name: carriers[joint.parent] for joint in tree.joints if joint.name in robot.joints}
+    found = [
+        (i, j)
+        for i in range(len(capsules))
+        for j in range(i + 1, len(capsules))
+        if body[i] != body[j]
+        and below.get(body[i]) != body[j]
+        and below.get(body[j]) != body[i]
+        and frozenset((capsules[i].link, capsules[j].link)) not in disabled
+    ]
+    return np.array(found, dtype=np.intp).reshape(-1, 2)
+
+
+def _descend(scene: Scene, q: Array, number: int, clearance: float) -> float:
+    """Return the smallest distance [m] of one pair on a descent from q (n,)."""
+    robot, best = scene.robot, np.inf
+    for _ in range(DESCENT_STEPS):
+        d, gradient = scene.distances(q)
+        best, g = min(best, float(d[number])), gradient[number]
+        squared = float(g @ g)
+        if best <= clearance + PAIR_MARGIN or squared < 1e-12:
+            break
+        step = -(d[number] - clearance) / squared * g
+        step *= min(1.0, DESCENT_STEP / float(np.abs(step).max()))
+        moved = np.clip(q + step, robot.position_lower, robot.position_upper)
+        if np.abs(moved - q).max() < 1e-9:
+            break
+        q = moved
+    return best

@@ -1,0 +1,31 @@
+"""Put a supervisor together as a configuration asks for it."""
+
+from __future__ import annotations
+
+from ..collision.build import build_scene
+from ..config.configuration import Configuration
+from ..exceptions import ConfigurationError
+from ..robots import Robot
+from .collision_rule import CollisionRule
+from .supervisor import Supervisor
+
+
+def make_supervisor(robot: Robot, configuration: Configuration, dt: float | None = None) -> Supervisor:
+    """Make the supervisor of one control loop, with the rule before contact where it is configured.
+
+    dt: the control period [s]; None: that of the configuration.
+    """
+    dt, settings = 1.0 / configuration.control.rate if dt is None else dt, configuration.collision
+    if settings.rule == "off":
+        return Supervisor(robot, configuration.supervisor, dt)
+    if robot.interface == "effort" and configuration.supervisor.safe_effort != "arrest":
+        raise ConfigurationError(
+            "'collision.rule: stop' stops an arm moved by efforts with the safe command 'arrest'; set "
+            "supervisor.safe_effort: arrest",
+            key="supervisor.safe_effort",
+            value=configuration.supervisor.safe_effort,
+        )
+    scene, notes = build_scene(robot, settings, configuration.robot.description)
+    rule = CollisionRule(robot, scene, settings, dt)
+    rule.notes = notes
+    return Supervisor(robot, configuration.supervisor, dt, rule)
