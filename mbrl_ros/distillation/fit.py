@@ -179,14 +179,16 @@ def _members(
     spread = np.zeros(len(targets))
     for _ in range(count):
         part = rng.random(len(targets)) < PART
-        members.append(_member(shape, white, tau[part], task[part], wanted[part], shape.initial(rng)[:size]))
+        members.append(fit_goal_network(shape, white, tau[part], task[part], wanted[part], shape.initial(rng)[:size]))
         g, _ = goal(shape, white, shape.unpack(members[-1], layout), tau, task)
         spread += np.sum((g - wanted) ** 2, axis=1) / count
     return np.array(members), max(float(np.sqrt(spread.max())), 1e-3)
 
 
-def _member(shape: Shape, white: Whitening, tau: Array, task: NDArray[np.int64], goals: Array, start: Array) -> Array:
-    """Fit one goal network from `start` to the `goals` (T, n) of targets tau (T, nt) and task (T,)."""
+def fit_goal_network(
+    shape: Shape, white: Whitening, tau: Array, task: NDArray[np.int64], goals: Array, start: Array
+) -> Array:
+    """Fit one goal network from the parameters `start` to the `goals` (T, n) of targets tau (T, nt), task (T,)."""
     layout = shape.goal_layout()
 
     def objective(part: Array) -> tuple[float, Array]:

@@ -8,6 +8,7 @@ A score of 1 is the edge of what was seen in teaching, widened by a margin.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,21 @@ class Region:
         bound = margin * float(np.linalg.norm((rows - mean) @ factor.T, axis=1).max())
         return cls(mean=mean, factor=factor, low=middle - half, high=middle + half, bound=bound)
 
+    @classmethod
+    def union(cls, regions: Sequence[Region]) -> Region:
+        """Return a region that holds every one of `regions`: of their mixture's mean and covariance."""
+        mean = np.mean([r.mean for r in regions], axis=0)
+        shapes = [np.linalg.inv(r.factor) for r in regions]
+        shifts = [r.mean - mean for r in regions]
+        pairs = list(zip(shapes, shifts, strict=True))
+        factor = _inverse_root(np.mean([S @ S.T + np.outer(d, d) for S, d in pairs], axis=0))
+        bound = max(
+            float(np.linalg.norm(factor @ d) + np.linalg.norm(factor @ S, 2) * r.bound)
+            for r, (S, d) in zip(regions, pairs, strict=True)
+        )
+        low, high = np.min([r.low for r in regions], axis=0), np.max([r.high for r in regions], axis=0)
+        return cls(mean=mean, factor=factor, low=low, high=high, bound=bound)
+
     def score(self, rows: Array) -> Array:
         """Return the score (N,) of `rows` (N, k)."""
         middle, half = 0.5 * (self.low + self.high), 0.5 * (self.high - self.low)
@@ -73,6 +89,17 @@ class Neighbors:
         nearest = apart.min(axis=1)
         return cls(rows, factor, margin * (float(nearest.max()) if len(rows) > 1 else 1.0))
 
+    @classmethod
+    def union(cls, parts: Sequence[Neighbors], most: int, rng: np.random.Generator) -> Neighbors:
+        """Return the neighbors of all points of `parts`, of at most `most` of them, and as wide as the widest part."""
+        points = np.unique(np.concatenate([part.points for part in parts]), axis=0)
+        if len(points) > most:
+            points = points[np.sort(rng.choice(len(points), most, replace=False))]
+        inverses = [np.linalg.inv(part.factor) for part in parts]
+        factor = _inverse_root(np.mean([S @ S.T for S in inverses], axis=0))
+        widths = zip(parts, inverses, strict=True)
+        return cls(points, factor, max(float(np.linalg.norm(factor @ S, 2)) * part.bound for part, S in widths))
+
     def score(self, row: Array) -> float:
         """Return the score of one x (k,)."""
         return float(np.linalg.norm((row - self.points) @ self.factor.T, axis=1).min() / self.bound)
@@ -81,4 +108,9 @@ class Neighbors:
 def _whitener(rows: Array, floor: Array) -> Array:
     """Return R with R^T R the inverse of the rows' covariance plus diag(floor^2)."""
     covariance = np.cov(rows.T).reshape(rows.shape[1], -1) + np.diag(floor**2)
+    return _inverse_root(covariance)
+
+
+def _inverse_root(covariance: Array) -> Array:
+    """Return R with R^T R the inverse of `covariance` (k, k)."""
     return np.linalg.inv(np.linalg.cholesky(covariance))

@@ -56,7 +56,7 @@ def fit_prior(
 
     Parameters
     ----------
-    kind : global_linear, gmm or ensemble
+    kind : one of LEARNED
     dataset : further transitions, of earlier runs
     extend : the arrays of a fitted prior of a kind in EXTENDABLE, to which the transitions are added without the data
         behind it

@@ -46,7 +46,7 @@ SCORE_WARM_UP = 1.0  # [s]
 STEPS = 10  # of the long prediction
 ESTIMATORS = ("refit", "output_error", "frozen", "known")
 WITHOUT_U = "_without_u"  # appended to an estimator that was not shown the commands
-LEARNED = ("global_linear", "gmm", "ensemble")
+LEARNED = ("global_linear", "gmm", "ensemble", "distilled")
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -18,7 +18,7 @@ def install(tmp_path, monkeypatch):
 
 def test_the_built_in_plug_ins_are_the_modules_that_define_settings_and_build():
     assert {"effort", "joint_target", "point_target", "command_change"} <= set(registry.names("cost"))
-    assert set(registry.names("prior")) == {"ensemble", "global_linear", "gmm", "integrator", "rigid_body"}
+    assert set(registry.names("prior")) == {"distilled", "ensemble", "global_linear", "gmm", "integrator", "rigid_body"}
     assert "base" not in registry.names("controller") and "base" not in registry.names("planner")
     for family in registry.FAMILIES:
         for name in registry.names(family):

@@ -10,7 +10,7 @@ from mbrl_ros.data import store
 from mbrl_ros.data.dataset import Dataset
 from mbrl_ros.data.store import Owner
 from mbrl_ros.dynamics import OnlineDynamics
-from mbrl_ros.dynamics.priors import ensemble, global_linear, gmm, integrator, rigid_body
+from mbrl_ros.dynamics.priors import distilled, ensemble, global_linear, gmm, integrator, rigid_body
 from mbrl_ros.exceptions import ConfigurationError, DataError
 from mbrl_ros.robots import Robot, load_robot
 from mbrl_ros.types import Transition
@@ -148,7 +148,8 @@ def fitted(module, data, **options):
     return module.fit(data, pendulum().command_upper, **options)
 
 
-LEARNED = [(global_linear, {}), (gmm, {"components": 6}), (ensemble, {"epochs": 40, "members": 3})]
+ENSEMBLE, DISTILLED = {"epochs": 40, "members": 3}, {"epochs": 40, "members": 3, "updates": 4000}
+LEARNED = [(global_linear, {}), (gmm, {"components": 6}), (ensemble, ENSEMBLE), (distilled, DISTILLED)]
 
 
 def error_on(prior, data):
@@ -183,6 +184,7 @@ def test_nonlinear_priors_learn_what_a_plane_cannot():
     assert errors[global_linear] < 0.25  # most of it is a plane: command and gravity
     assert errors[gmm] < 0.8 * errors[global_linear]
     assert errors[ensemble] < 0.3 * errors[global_linear]
+    assert errors[distilled] < 0.3 * errors[global_linear]
 
 
 def test_a_mixture_learns_on_from_a_new_run_alone():
@@ -210,7 +212,9 @@ def test_the_ensemble_disagrees_where_it_has_seen_nothing():
     assert np.median(outside) > 5.0 * np.median(inside)
 
 
-@pytest.mark.parametrize("module, options", [(ensemble, {"epochs": 40}), (gmm, {"components": 4})])
+@pytest.mark.parametrize(
+    "module, options", [(ensemble, {"epochs": 40}), (gmm, {"components": 4}), (distilled, {"epochs": 40})]
+)
 def test_a_learned_prior_is_believed_less_where_it_contradicts_itself(module, options):
     """The offset's spread grows there, and with it the weight of what is measured now."""
     data = pendulum_data(800)

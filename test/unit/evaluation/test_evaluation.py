@@ -109,7 +109,7 @@ def test_the_command_prints_a_table_and_writes_json_and_plots(tmp_path, capsys):
     assert set(result) == {*ESTIMATORS, *(f"{name}_without_u" for name in ESTIMATORS)}
     details = {"horizons", "input_gain", "changes", "kurtosis", "autocorrelation"}  # of the first of each
     for estimator in ESTIMATORS:
-        assert set(result[estimator]) == {"integrator", "global_linear", "gmm", "ensemble"}
+        assert set(result[estimator]) == {"integrator", "global_linear", "gmm", "ensemble", "distilled"}
         for prior, values in result[estimator].items():
             more = details if (estimator, prior) == ("refit", "integrator") else set()
             assert set(values) == {"nmse_1_qd", "nmse_10_q", "nll", "coverage_95"} | more

@@ -1,0 +1,172 @@
+"""Several policies become one, without the samples they were taught with."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+from mbrl_ros.cli.main import main
+from mbrl_ros.distillation.ensemble import mixture
+from mbrl_ros.distillation.fit import fit
+from mbrl_ros.distillation.inertia import PointMassInertia
+from mbrl_ros.distillation.merge import _known, _labelled, _Visited, merge
+from mbrl_ros.distillation.policy import load
+from mbrl_ros.distillation.region import Neighbors, Region
+from mbrl_ros.distillation.student import acceleration, goal, shorten
+from mbrl_ros.exceptions import DataError
+from support.robots import planar_arm, planar_robot
+from support.teaching import MU, ROTOR_INERTIA, SETTINGS, N, goal_of, taught_samples
+
+STUDENT = SETTINGS.replace(goal_units=16, iterations=150)
+
+
+@pytest.fixture(scope="module")
+def robot():
+    return planar_robot(N)
+
+
+def teacher(robot, sign=1.0, seed=0, part=None):
+    """A policy whose goals are `sign` times goal_of, taught at the samples that `part` chooses by their targets."""
+    s = taught_samples(robot, seed=seed)
+    M = PointMassInertia(robot).inertia(s.q, MU, ROTOR_INERTIA)
+    y = 7.0 * shorten(8.0 * (1.2 * shorten(3.0 * (sign * goal_of(s.target) - s.q) / 1.2) - s.qd) / 7.0)
+    s = dataclasses.replace(s, u=s.w + SETTINGS.inertia_scale * np.einsum("nij,nj->ni", M, y - s.a))
+    return fit(s if part is None else s.take(part(s.target)), robot, "point", SETTINGS.replace(seed=seed))[0]
+
+
+@pytest.fixture(scope="module")
+def two_tasks(robot):
+    return [teacher(robot), teacher(robot, -1.0, seed=1)]
+
+
+@pytest.fixture(scope="module")
+def merged(robot, two_tasks):
+    return merge(two_tasks, robot, STUDENT, samples=1000, restarts=1)[0]
+
+
+def rest(policy, targets, task=0, dt=0.01, seconds=5.0):
+    """Where the policy brings an arm that accelerates as it wants: postures (T, n) for targets (T, 3)."""
+    p = policy.shape.unpack(policy.theta)
+    g, _ = goal(policy.shape, policy.white, p, targets, np.full(len(targets), task))
+    q = qd = np.zeros_like(g)
+    for _ in range(round(seconds / dt)):
+        qd = qd + dt * acceleration(policy.shape, policy.white, p, q, qd, g)[0]
+        q = q + dt * qd
+    return q
+
+
+def unseen(count=60, low=-0.9, high=0.9):
+    return np.random.default_rng(7).uniform([low, 0.0, -0.9], [high, 0.0, 0.9], (count, 3))
+
+
+def test_two_tasks_with_opposite_goals_become_one_student_that_the_task_tells_apart(robot, two_tasks, merged):
+    assert merged.shape.tasks == 2
+    for task, policy in enumerate(two_tasks):
+        asked, reached = rest(policy, unseen()), rest(merged, unseen(), task)
+        assert np.abs(reached - asked).mean() < 0.1 * np.abs(asked).mean()
+        assert np.abs(reached - rest(merged, unseen(), 1 - task)).mean() > np.abs(asked).mean()
+
+
+def test_what_a_teacher_knew_the_student_knows(two_tasks, merged):
+    for policy in two_tasks:
+        inside = policy.states.mean + 0.9 * policy.states.bound * np.linalg.inv(policy.states.factor).T
+        assert (merged.states.score(inside[policy.states.score(inside) <= 1.0]) <= 1.0).all()
+        assert all(merged.targets.score(point) <= 1.0 for point in policy.targets.points)
+
+
+def test_a_merge_repeats_itself(robot, two_tasks):
+    first, second = (merge(two_tasks, robot, SETTINGS, samples=200, restarts=0)[0] for _ in range(2))
+    assert first.to_bytes() == second.to_bytes()
+    other = merge(two_tasks, robot, SETTINGS.replace(seed=1), samples=200, restarts=0)[0]
+    assert not np.array_equal(first.theta, other.theta)
+
+
+def test_the_weight_of_a_label_is_its_teachers_precision(robot, two_tasks):
+    """So that where tasks cannot be told apart the best student is the precision-weighted mean of the teachers."""
+    first, second = two_tasks[0], dataclasses.replace(two_tasks[1], precision=4.0 * two_tasks[0].precision)
+    rng = np.random.default_rng(0)
+    q, targets = 0.3 * rng.standard_normal((5, N)), unseen(5)
+    at = _Visited(q, 0.0 * q, targets, np.zeros(5, dtype=np.int64), np.arange(5))
+    a, b = (_labelled([policy], at, PointMassInertia(robot), rng) for policy in (first, second))
+    np.testing.assert_allclose(b.P, 4.0 * a.P)
+    P = a.P + b.P
+    weighted = np.linalg.solve(P, (a.P @ a.u[:, :, None] + b.P @ b.u[:, :, None]))[:, :, 0]
+    np.testing.assert_allclose(weighted, 0.2 * a.u + 0.8 * b.u, atol=1e-9)
+
+
+def test_five_policies_of_one_task_become_one_that_is_as_good_as_their_ensemble(robot):
+    """Each was taught on other data; within 10 % of the ensemble's error, and a fifth of its parameters."""
+    edges = np.linspace(-1.0, 1.0, 6)
+    five = [
+        teacher(robot, seed=k, part=lambda t, k=k: (t[:, 0] > edges[k] - 0.45) & (t[:, 0] < edges[k + 1] + 0.45))
+        for k in range(5)
+    ]
+    student = merge(five, robot, SETTINGS, same_task=True, samples=600, restarts=2)[0]
+    targets = unseen()
+    at = _Visited(rest(student, targets), np.zeros((60, N)), targets, np.zeros(60, np.int64), np.arange(60))
+    known, each = _known(five, at), np.array([rest(policy, targets) for policy in five])
+    ensemble = np.einsum("et,etn->tn", known / known.sum(axis=0), each)
+    error, ensembles = (np.sqrt(((q - goal_of(targets)) ** 2).mean()) for q in (rest(student, targets), ensemble))
+    assert error < 1.1 * ensembles
+    assert student.shape.tasks == 1 and student.theta.size == five[0].theta.size
+
+
+def test_teachers_of_one_task_are_mixed_where_they_were_taught(robot, two_tasks):
+    away = dataclasses.replace(two_tasks[1], targets=dataclasses.replace(two_tasks[1].targets, bound=1e-6))
+    q = np.zeros((4, N))
+    at = _Visited(q, q, unseen(4), np.zeros(4, dtype=np.int64), np.arange(4))
+    rng, inertia = np.random.default_rng(0), PointMassInertia(robot)
+    alone, other = (_labelled([policy], at, inertia, rng) for policy in two_tasks)
+    np.testing.assert_allclose(_labelled([two_tasks[0], away], at, inertia, rng).u, alone.u, rtol=1e-9)
+    both = _labelled(two_tasks, at, inertia, rng)
+    u, P = mixture(np.array([alone.u[0], other.u[0]]), np.array([alone.P[0], other.P[0]]))
+    np.testing.assert_allclose(both.u[0], u), np.testing.assert_allclose(both.P[0], P)
+
+
+def test_a_union_holds_its_parts():
+    rng = np.random.default_rng(1)
+    rows = [rng.standard_normal((200, 2)) @ rng.standard_normal((2, 2)) + shift for shift in (0.0, 3.0)]
+    regions = [Region.of(r, 1.2, np.full(2, 0.1)) for r in rows]
+    union, grid = Region.union(regions), rng.uniform(-8.0, 11.0, (20000, 2))
+    inside = np.min([r.score(grid) for r in regions], axis=0) <= 1.0
+    assert inside.sum() > 500 and (union.score(grid[inside]) <= 1.0).all()
+    assert union.score(np.array([[20.0, 20.0]]))[0] > 1.0
+    parts = [Neighbors.of(r[:30], 1.2, 50, rng) for r in rows]
+    joined = Neighbors.union(parts, 1000, rng)
+    near = [x for x in grid if min(part.score(x) for part in parts) <= 1.0]
+    assert len(near) > 100 and all(joined.score(x) <= 1.0 for x in near)
+    assert len(Neighbors.union(parts, 7, rng).points) == 7
+
+
+def test_policies_that_are_not_alike_are_refused(robot, two_tasks):
+    with pytest.raises(DataError, match="at least two"):
+        merge(two_tasks[:1], robot, SETTINGS)
+    other = dataclasses.replace(two_tasks[1], shape=dataclasses.replace(two_tasks[1].shape, window=0.08))
+    with pytest.raises(DataError, match="differ in 'window'"):
+        merge([two_tasks[0], other], robot, SETTINGS)
+    with pytest.raises(DataError, match="another robot"):
+        merge(two_tasks, planar_robot(2), SETTINGS)
+    several = dataclasses.replace(two_tasks[1], shape=dataclasses.replace(two_tasks[1].shape, tasks=2))
+    with pytest.raises(DataError, match="differ in 'tasks'"):
+        merge([two_tasks[0], several], robot, SETTINGS, same_task=True)
+
+
+def test_the_command_writes_the_student_and_says_which_task_is_whose(tmp_path, two_tasks, capsys):
+    robot_file, files = tmp_path / "arm.yaml", [tmp_path / "a.policy", tmp_path / "b.policy"]
+    small = {"goal_units": 4, "gain_units": 4, "iterations": 3}
+    parameters = {"robot": {"description": planar_arm(N)}, "distillation": small}
+    robot_file.write_text(yaml.safe_dump({"mpc_node": {"ros__parameters": parameters}}))
+    for policy, file in zip(two_tasks, files, strict=True):
+        policy.save(file)
+    words, out = ["policy", "merge", *map(str, files), "--robot", str(robot_file)], tmp_path / "out.policy"
+    assert main([*words, "--output", str(out), "--json", str(tmp_path / "facts.json")]) == 0
+    printed = capsys.readouterr().out
+    assert f"{files[1]}: distillation.task 1" in printed and f"wrote {out}" in printed
+    assert load(out).shape.tasks == json.loads((tmp_path / "facts.json").read_text())["tasks"] == 2
+    assert main([*words, "--same-task", "--output", str(out)]) == 0 and load(out).shape.tasks == 1
+    assert main([*words[:3], "--robot", str(robot_file), "--output", str(out)]) != 0
+    assert "at least two policies" in capsys.readouterr().err
+    assert main(["policy", "info", *map(str, files)]) != 0
+    assert "takes one policy file" in capsys.readouterr().err
