@@ -9,7 +9,6 @@ features are seen (FEATURES_LOST) the arm rests.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 
@@ -18,41 +17,36 @@ from ..exceptions import TargetError
 from ..robots import Robot
 from ..types import Array, Gain, JointVector, StateVector
 from .image_motion import excitation, feature_share
-from .point_goals import PointGoals
+from .jogging import JOGS
 from .preview import Phase, Preview
-from .segments import Waypoints
-from .target_queue import TargetQueue
-from .targets import Target, feature_target, joint_target, shortest_turns, trajectory_target
+from .target_intake import TargetIntake
+from .targets import Target, shortest_turns
 from .trajectory import feature_reference, joint_reference
-from .trajectory_joins import Joining, TrajectoryJoins, left_of
+from .trajectory_joins import Joining, left_of
 
 AT_REST = 0.02  # of its speed limit: an arm that moves no faster than this rests
 APART = 0.1  # a reference this far from the arm is not the one it moves along [rad or m]
 
 
-class TargetManager:
+class TargetManager(TargetIntake):
     """Targets for `robot` in, references out: n joints, m feature coordinates, previews of horizon + 1 stages.
 
     joints and features (None without a camera) are the references; least: see image_motion.excitation.
     """
 
     def __init__(self, robot: Robot, settings: ReferenceSettings, dt: float, m: int = 0, horizon: int = 0):
-        self.robot, self.settings, self.dt, self.m, self.n = robot, settings, dt, m, robot.n
-        self._points = PointGoals(robot, settings, horizon + 1)
-        self.kinematics = self._points.kinematics
+        super().__init__(robot, settings, dt, m, horizon)
         self.joints = joint_reference(robot, settings, dt)
         self.features = feature_reference(m, settings, dt) if m else None
-        self.queue = TargetQueue(dt, settings.most_targets)
-        self.target: Target | None = None
         self.postponed: Target | None = None  # a trajectory that begins when the reference has come to rest
-        self.joins = TrajectoryJoins(robot, dt)
+        self._jog_until = -np.inf  # [s]: until when the present target holds, if it is a jog
         self._notes: list[str] = []
         self.phase, self._since, self.least, self._share, self._replan = Phase.TRACK, 0.0, 0.0, 1.0, False
-        self._refusal: Callable[[], str] = lambda: ""
 
     def reset(self, q: Array, stamp: float) -> None:
-        """Rest at q (n,); targets that were queued stay queued."""
+        """Rest at q (n,); targets that were queued stay queued, but for jogs."""
         self.joints.reset(q, stamp)
+        self.queue.take_jog()
         self.postponed = self.joins.waiting = None
         self.target = Target("joints", np.array(q), stamp, np.array(q), asked=False)
         self.phase = Phase.TRACK
@@ -70,12 +64,15 @@ class TargetManager:
         self.target, self.phase = Target("joints", goal, stamp, goal, asked=False), Phase.TRACK
 
     def resume(self, q: Array, qd: Array, stamp: float) -> None:
-        """Begin anew after an interruption, from q, qd (n,), to the present target (of a trajectory: its end)."""
+        """Begin anew after an interruption, from q, qd (n,), to the present target (of a trajectory: its end).
+
+        A jog is over.
+        """
         target = self.joins.waiting or self.target
         self.reset(q, stamp)
         if (np.abs(qd) > AT_REST * self.robot.velocity_limit).any():
             self.joints.stop(stamp, self._start_at(q, qd))
-        if target is not None:
+        if target is not None and target.kind not in JOGS:
             self.queue.put_first(dataclasses.replace(target, stamp=stamp, path=None))
 
     def rejoin(self, q: Array, qd: Array, stamp: float) -> None:
@@ -102,38 +99,15 @@ class TargetManager:
         target = self.target
         return None if target is None or target.path is not None or self.phase is not Phase.TRACK else target.q
 
-    def place_uncontrolled(self, r: Array | None) -> None:
-        """Take note of where joints that are not controlled are: r (k,)."""
-        self._points.place(r)
-
-    @property
-    def uncontrolled(self) -> Array | None:
-        """See `Controller`."""
-        return self._points.uncontrolled
-
     @property
     def displaced(self) -> bool:
         """Whether the target is a point, and a joint of `Robot.uncontrolled` is not at zero."""
         r, target = self.uncontrolled, self.target
         return r is not None and bool(r.any()) and target is not None and target.kind == "point"
 
-    def refuse_while(self, reason: Callable[[], str]) -> None:
-        """Refuse every target while `reason()` is not empty; it tells why."""
-        self._refusal = reason
-
     def joint_reference(self, stamp: float) -> Array:
         """Return the joint reference (n,) at `stamp` [s]."""
         return self.joints.at(stamp)
-
-    @property
-    def accepted(self) -> int:
-        """The number of targets accepted since construction."""
-        return self.queue.accepted
-
-    @property
-    def adopted(self) -> int:
-        """How many targets had been accepted at the last `advance`."""
-        return self.queue.adopted
 
     @property
     def features_lost(self) -> bool:
@@ -147,32 +121,10 @@ class TargetManager:
             for reference in filter(None, (self.joints, self.features)):
                 reference.limit(share)
 
-    def set_joint_target(self, q: Array, stamp: float = 0.0) -> Target:
-        """Go to q (n,) [rad] from `stamp` [s] on (0: now). TargetError if it lies outside the limits."""
-        return self._accept(joint_target(self.robot, q, stamp))
-
-    def set_trajectory(self, points: Waypoints, stamp: float = 0.0) -> Target:
-        """Pass `points` after `stamp` (0: now), then rest. TargetError if malformed or outside the limits."""
-        return self._accept(trajectory_target(self.robot, points, stamp))
-
     def take_notes(self) -> list[str]:
         """Return in words which targets that began since the last call are not reached as asked for."""
         notes, self._notes = self._notes + self._points.take_notes(), []
         return notes
-
-    def set_point_target(self, p: Array, stamp: float = 0.0) -> Target:
-        """Bring the end effector to p (3,) [m, base frame] from `stamp` [s] on. TargetError if it is out of reach."""
-        seed = self.queue.last_before(stamp) or self.joins.waiting or self.target
-        return self._accept(self._points.target(p, seed, stamp))
-
-    def set_pose_target(self, pose: Array, stamp: float = 0.0) -> Target:
-        """Bring the tool into a pose [p; x, y, z, w] (7,) [m, base frame]. TargetError if it is out of reach."""
-        last = self.queue.last_before(stamp) or self.joins.waiting or self.target
-        return self._accept(self._points.pose_target(pose, last, stamp))
-
-    def set_feature_target(self, s: Array, stamp: float = 0.0) -> Target:
-        """Bring the features to s (m,) [image coordinates] from `stamp` [s] on. TargetError if outside the image."""
-        return self._accept(feature_target(self.m, s, stamp))
 
     def advance(self, stamp: float, x: StateVector, *, fresh: bool = False, jacobian: Gain | None = None) -> None:
         """Begin the targets that are due at `stamp` [s] in state x (nx,), at least [q; qd].
@@ -184,6 +136,10 @@ class TargetManager:
             self._begin(due, stamp, x)
         if self.postponed is not None and stamp >= self.joints.end:
             self._begin(self.postponed, stamp, x)
+        if (jog := self.queue.take_jog()) is not None:
+            self._begin_jog(jog, stamp, x)
+        if self.target is not None and self.target.kind in JOGS:
+            self._jog(self.target, stamp)
         if (begins := self.joins.advance(stamp, self.queue, self._joining)) is not None:
             self._begin_trajectory(*begins)
         if self.phase is Phase.TRACK and (moved := self._points.followed(self.target)) is not None:
@@ -226,6 +182,28 @@ class TargetManager:
             self.joints.go_to(goal, stamp)
         except TargetError as error:
             self._give_up(f"{target.kind} target", error, stamp)
+
+    def _begin_jog(self, jog: Target, stamp: float, x: StateVector) -> None:
+        """Begin a jog, unless it came too late or may not act."""
+        until = self.jogs.until(jog, stamp, self._refusal())
+        if until is None:
+            return
+        self.postponed = self.joins.waiting = None
+        if self.phase is not Phase.TRACK:
+            self.joints.reset(x[: self.n], stamp)
+        self.jogs.begin(jog, self.target)
+        self.target, self.phase, self._jog_until = jog, Phase.TRACK, until
+
+    def _jog(self, jog: Target, stamp: float) -> None:
+        """Move on with a jog at `stamp` [s], or come to rest once its time is over."""
+        if stamp >= self._jog_until:
+            rest = self.joints.stop(stamp)
+            self.target = Target("joints", rest, stamp, rest, asked=False)
+            return
+        q, robot = self.joints.at(stamp), self.robot
+        qd = self.jogs.wanted(jog, q, self.dt, self.joints.fastest)
+        lower, upper = np.minimum(robot.position_lower, q), np.maximum(robot.position_upper, q)
+        self.joints.jog(qd, stamp, self._jog_until, lower, upper)
 
     def _give_up(self, what: str, error: TargetError, stamp: float) -> None:
         """Come to rest, because there is no motion to the target within the limits."""
@@ -291,10 +269,3 @@ class TargetManager:
             self.features.go_to(goal, stamp)
         self.joints.reset(x[: self.n], stamp)
         self.phase, self._since = phase, stamp
-
-    def _accept(self, target: Target) -> Target:
-        """Queue a target; TargetError while targets are refused, or if too many wait."""
-        if reason := self._refusal():
-            raise TargetError(reason, kind="refused at present")
-        self.queue.add(target)
-        return target

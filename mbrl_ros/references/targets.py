@@ -30,8 +30,10 @@ class Target:
 
     kind "joints": value q (n,) [rad or m]; "point": value p (3,) [m] in the base frame, q (n,) a posture that reaches
     it; "pose": value [p; x, y, z, w] (7,) with the unit quaternion of the tool in the base frame, q (n,) likewise;
-    "features": value s (m,) in image coordinates. stamp [s]: from when on it holds. path: points of a trajectory to
-    pass on the way, with times after the stamp. asked: whether somebody sent it; the arm's own are where it rests.
+    "features": value s (m,) in image coordinates; "twist": value [v; w] (6,) [m/s, rad/s] of the tool in the axes of
+    the link `frame`; "velocities": value qd (n,) [rad/s or m/s]. stamp [s]: from when on it holds. path: points of a
+    trajectory to pass on the way, with times after the stamp. asked: whether somebody sent it; the arm's own are where
+    it rests.
     """
 
     kind: str
@@ -40,6 +42,7 @@ class Target:
     q: JointVector | None = None
     path: Waypoints | None = None
     asked: bool = True
+    frame: str = ""
 
 
 def joint_target(robot: Robot, q: ArrayLike, stamp: float = 0.0) -> Target:

@@ -19,6 +19,7 @@ from ..config.sections.references import ReferenceSettings
 from ..exceptions import TargetError
 from ..robots import Robot
 from ..types import Array
+from .jog_motion import JogMotion
 from .segments import Piecewise, Waypoints
 from .tracking import TrackingMotion
 from .trajectory_joins import Joining
@@ -97,6 +98,28 @@ class SmoothReference:
         self._move(i, stamp, start, "no way to stop")
         self._goal = np.array(self._trajectory.at_time(self.duration)[0])
         return self._goal
+
+    def jog(self, velocity: Array, stamp: float, until: float, lower: Array, upper: Array) -> None:
+        """Go over to `velocity` (size,), keep it until `until` [s], then come to rest.
+
+        It comes to rest sooner where it would end outside of [lower, upper] otherwise.
+        """
+        start = self.motion_at(stamp)
+        limits = {
+            "acceleration": np.array(self._input.max_acceleration),
+            "braking": self._acceleration,
+            "jerk": np.array(self._input.max_jerk),
+        }
+        motion = JogMotion(start, velocity, until - stamp, **limits)
+        if not motion.end_within(lower, upper, min(self.dt, until - stamp)):
+            motion = JogMotion(start, np.zeros(self.size), 0.0, **limits)
+        self._trajectory, self._start, self._begin, self.duration = motion, start[0], stamp, motion.duration
+        self._goal, self._awaited = np.array(motion.rest), None
+
+    @property
+    def fastest(self) -> Array:
+        """The velocities (size,) that it keeps to at present."""
+        return np.array(self._input.max_velocity)
 
     def _move(
         self, wanted: ruckig.InputParameter, stamp: float, start: tuple[Array, Array, Array] | None, refusal: str

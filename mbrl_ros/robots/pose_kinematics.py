@@ -73,6 +73,25 @@ class PoseKinematics(Kinematics):
         p, R, _, _ = self._frame(checked("q", q, (self._n,)), self.uncontrolled)
         return np.array(p).ravel(), np.array(R)
 
+    @property
+    def rotations(self) -> Array:
+        """The axes of the tool about which rotations are not free, of 0, 1, 2."""
+        return self._rotations
+
+    def velocity_map(self, q: Array) -> tuple[Array, Array, Array]:
+        """Return p (3,) [m], R (3, 3) and J (3 + k, n) at q (n,), with J qd = [v; L w] the velocity of the tool.
+
+        v is that of its point along the axes of the root link [m/s], w (k,) [rad/s] are the rotations about those axes
+        of the tool that are not free, times their weights.
+        """
+        p, R, Jp, Jw = self._frame(q, self.uncontrolled)
+        J = np.concatenate((np.array(Jp), self._weights[:, None] * np.array(Jw)[self._rotations]))
+        return np.array(p).ravel(), np.array(R), J
+
+    def weighted(self, v: Array, w: Array) -> Array:
+        """Return [v; L w] (3 + k,) of `velocity_map` for v (3,) [m/s], and w (3,) [rad/s] in the tool's axes."""
+        return np.concatenate((v, self._weights * w[self._rotations]))
+
     def inverse_pose(
         self, p: Array, R: Array, seed: Array, *, tolerance: float = 1e-6, restarts: int = 24
     ) -> tuple[Array, float, float]:

@@ -58,6 +58,14 @@ def logarithm(R: Array) -> Array:
     return np.asarray(2.0 * math.atan2(sine, float(q[3])) / sine * q[:3])
 
 
+def exponential(e: Array) -> Array:
+    """Return R = exp([e]) (3, 3) of e (3,) [rad] (Rodrigues)."""
+    angle = math.sqrt(float(e @ e))
+    half = 0.5 * angle
+    scale = 0.5 if angle < SMALL_ANGLE else math.sin(half) / angle
+    return matrix_of(np.append(scale * e, math.cos(half)))
+
+
 def inverse_left_jacobian(e: Array) -> Array:
     """Return J_l^-1(e) (3, 3) at e (3,) [rad], |e| <= pi."""
     theta = math.sqrt(float(e @ e))

@@ -72,6 +72,27 @@ class ReferenceSettings(Section):
         low=0.0,
         high=1.0,
     )
+    jog_timeout: float = setting(
+        0.25,
+        "a velocity of the tool or of the joints holds for so long after its stamp, then the arm comes smoothly to "
+        "rest; one stamped longer ago, or further in the future, has no effect",
+        unit="s",
+        low=0.01,
+        high=10.0,
+    )
+    jog_linear_speed: float = setting(
+        1.0, "a twist of the tool with a larger linear velocity has no effect", unit="m/s", low=0.0, high=10.0
+    )
+    jog_angular_speed: float = setting(
+        3.0, "a twist of the tool with a larger angular velocity has no effect", unit="rad/s", low=0.0, high=30.0
+    )
+    jog_condition: float = setting(
+        50.0,
+        "condition number of the Jacobian of the tool's velocity, with 0.2 m for a radian, at which a twist that leads to "
+        "a singular posture has been slowed down to rest; the way back stays free",
+        low=2.0,
+        high=1e6,
+    )
     reach_angle: float = setting(
         0.005, "a pose target is rejected if no posture comes closer to its orientation than this", unit="rad", low=1e-6
     )

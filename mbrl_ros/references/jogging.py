@@ -1,0 +1,219 @@
+r"""Jogging: streams of velocities, of the tool or of the joints, and the joints' velocities that they ask for.
+
+A twist (v, w) of the tool, turned from the axes of its frame into those of the root link, asks for J qd = r with J the
+tool's velocities at the reference (pose_kinematics.py). With W = diag(s)^2, s_j the speed that joint j may have, its
+solution that is least in proportion to those speeds is
+
+    qd = W J^T (J W J^T + mu E)^-1 r,        mu = 0 except at a singular posture.
+
+s_j is the share of the limit that references use and, towards a stop at the distance d, at most
+
+    s_j(d) = min(d / APPROACH, -a^2 / 2h + sqrt((a^2 / 2h)^2 + 2 a d)),
+
+from which the joint can stop within d with the acceleration a and the jerk h: v^2 / 2a + v a / 2h = d. Thus a joint
+near a stop moves less, and those that the task leaves free do its part. Then all are multiplied by one factor, so that
+the tool keeps its direction, until no joint exceeds s_j.
+
+A singular posture is a stop, too. Where the inverse condition number c = sigma_min / sigma_max of J falls by c' along qd,
+t = (c - c_stop) / c' [s] are left at full speed, and f qd with the factor
+
+    f = min(1, t / APPROACH, (-B + sqrt(B^2 + 4 A t)) / 2A),    A = max_j |qd_j| / 2a,  B = a / 2h,
+
+can come to rest in that time. The way back stays free.
+
+The limited accelerations of the joints take the tool off the path that it was told. So r also takes it back within
+CORRECTION, where the arm has enough joints: the path is the integral of the twists, times those factors.
+
+Stamps are those of the states: a jog holds for `reference.jog_timeout` after its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..config.sections.references import ReferenceSettings
+from ..exceptions import TargetError
+from ..robots import Robot
+from ..robots.link_axes import LinkAxes
+from ..robots.pose_kinematics import PoseKinematics
+from ..types import Array, JointVector, checked
+from .targets import Target
+from .tool_path import NO_ERROR, ToolPath
+
+JOGS = ("twist", "velocities")  # kinds of targets that are velocities
+APPROACH = 0.1  # [s]: a stop is approached no faster than its distance over this
+GENTLE = 0.5  # of the acceleration limit, with which a joint is slowed down before a stop
+SOON = 8.0  # times c_stop, below which c is looked at
+AHEAD = 0.01  # [s] along a motion, to see whether it leads to a singular posture
+STILL = 1e-9  # [rad/s or m/s]
+CORRECTION = 0.1  # [s]
+
+
+class Jogging:
+    """Jogs of `robot`, by the kinematics of its tool.
+
+    ignored: counts jogs that had no effect, by reason, and `details` holds the last explanation of each; slowed counts
+    the ticks in which a jog was slowed down, by reason.
+    """
+
+    def __init__(self, robot: Robot, settings: ReferenceSettings, kinematics: PoseKinematics):
+        self._robot, self._settings, self._kinematics, self._axes = robot, settings, kinematics, LinkAxes(robot)
+        self._acceleration = GENTLE * settings.acceleration_fraction * robot.acceleration_limit
+        self._jerk = settings.jerk_fraction * robot.jerk_limit
+        self._path = ToolPath(kinematics)
+        self.ignored: Counter[str] = Counter()
+        self.slowed: Counter[str] = Counter()
+        self.details: dict[str, str] = {}
+
+    # --- from messages ----------------------------------------------------------------------------------------------
+
+    def twist(self, twist: ArrayLike, frame: str, stamp: float) -> Target:
+        """Make a jog of [v; w] (6,) [m/s, rad/s] in the axes of the link `frame`; TargetError if it cannot be one."""
+        value, s = _finite("twist", twist, 6), self._settings
+        for name, part, most, unit in (
+            ("linear", value[:3], s.jog_linear_speed, "m/s"),
+            ("angular", value[3:], s.jog_angular_speed, "rad/s"),
+        ):
+            speed = float(np.linalg.norm(part))
+            if speed > most:
+                raise TargetError(
+                    f"twist: its {name} speed is {speed:.4g} {unit}, more than {most:g} (reference.jog_{name}_speed)",
+                    kind="too fast",
+                )
+        return Target("twist", value, stamp, frame=self._axes.resolve(frame))
+
+    def velocities(self, qd: ArrayLike, stamp: float) -> Target:
+        """Make a jog of the joints' velocities (n,) [rad/s or m/s]; TargetError if it cannot be one."""
+        value = _finite("joint jog", qd, self._robot.n)
+        for name, speed, most in zip(self._robot.joints, value, self._robot.velocity_limit, strict=True):
+            if abs(speed) > most:
+                raise TargetError(
+                    f"joint jog: the velocity of '{name}' is {speed:.4g}, more than its limit {most:.4g}",
+                    kind="too fast",
+                )
+        return Target("velocities", value, stamp)
+
+    # --- in the control thread --------------------------------------------------------------------------------------
+
+    def until(self, jog: Target, stamp: float, refusal: str) -> float | None:
+        """Return until when a jog holds that came before the state of `stamp` [s]; None: it has no effect.
+
+        refusal: why targets are refused at present; '': they are not.
+        """
+        timeout, age = self._settings.jog_timeout, stamp - jog.stamp if jog.stamp else 0.0
+        if refusal:
+            self._ignore(jog, "refused at present", refusal)
+            return None
+        if age > timeout:
+            text = f"it is stamped {age:.3f} s ago, more than {timeout:g} s (reference.jog_timeout)"
+            self._ignore(jog, "too old", text)
+            return None
+        if age < -timeout:
+            text = f"it is stamped {-age:.3f} s in the future, more than {timeout:g} s (reference.jog_timeout)"
+            self._ignore(jog, "in the future", text)
+            return None
+        return stamp + timeout - max(0.0, age)
+
+    def begin(self, jog: Target, before: Target | None) -> None:
+        """Begin with a jog after the target `before`: the path of the tool goes on only from twist to twist."""
+        if before is None or before.kind != jog.kind:
+            self._path.forget()
+
+    def wanted(self, jog: Target, q: JointVector, dt: float, fastest: Array) -> JointVector:
+        """Return the joints' velocities (n,) of a jog with the reference at q (n,), none above `fastest` (n,).
+
+        They hold for about `dt` [s].
+        """
+        robot = self._robot
+        down, up = self._allowed(q - robot.position_lower, fastest), self._allowed(robot.position_upper - q, fastest)
+        if jog.kind == "velocities":
+            share = min(1.0, 1.0 / max(float((np.abs(jog.value) / fastest).max()), 1.0))
+            qd = share * jog.value
+            limited: Array = np.clip(qd, -down, up)
+            if (np.abs(qd - limited) > STILL).any():
+                self.slowed["near a joint stop"] += 1
+            return limited
+        return self._of_twist(jog, q, dt, fastest, down, up)
+
+    def _of_twist(self, jog: Target, q: JointVector, dt: float, fastest: Array, down: Array, up: Array) -> JointVector:
+        """Return the joints' velocities (n,) of a twist; `down`, `up` (n,) are their largest in either direction."""
+        p, R, J = self._kinematics.velocity_map(q)
+        sizes = np.linalg.svd(J, compute_uv=False)
+        if not sizes[0] > 0.0:  # nothing that the joints do moves the tool
+            return np.zeros(len(q))
+        axes = self._axes.rotation(jog.frame, q, self._kinematics.uncontrolled)
+        v, w = axes @ jog.value[:3], R.T @ (axes @ jog.value[3:])
+        away, turned = self._path.error(p, R) if len(J) <= len(q) else NO_ERROR
+        r = self._kinematics.weighted(v + away / CORRECTION, w + turned / CORRECTION)
+        stop = sizes[0] / self._settings.jog_condition
+        damping = max(0.0, stop**2 - sizes[-1] ** 2) if sizes[-1] < stop else 0.0
+        free = _solution(J, r, fastest, damping)
+        speeds = np.where(free < 0.0, down, up)
+        qd = _solution(J, r, speeds, damping)
+        if (reversed_ := free * qd < 0.0).any():  # it may have been given what it may do the other way
+            qd = _solution(J, r, np.where(reversed_, np.minimum(down, up), speeds), damping)
+        share = self._share(qd, down, up)
+        if share < 0.99 * self._share(free, fastest, fastest):
+            self.slowed["near a joint stop"] += 1
+        share *= self._before_singular(q, qd, sizes)
+        self._path.go_on(share * dt * v, share * dt * w)
+        return share * qd
+
+    def _allowed(self, distance: Array, fastest: Array) -> Array:
+        """Return the speeds (n,) that joints may have towards stops at `distance` (n,), infinite without one."""
+        d, a = np.maximum(distance, 0.0), self._acceleration
+        slowest = 0.5 * a * a / self._jerk
+        braking = np.sqrt(slowest * slowest + 2.0 * a * d) - slowest
+        allowed: Array = np.minimum(np.minimum(d / APPROACH, braking), fastest)
+        return allowed
+
+    def _share(self, qd: JointVector, down: Array, up: Array) -> float:
+        """Return the factor (0, 1] for qd (n,) that keeps every joint within the speeds it may have."""
+        speeds, most = np.abs(qd), np.where(qd < 0.0, down, up)
+        moving = speeds > STILL
+        return float(np.min(most[moving] / speeds[moving], initial=1.0))
+
+    def _before_singular(self, q: JointVector, qd: JointVector, sizes: Array) -> float:
+        """Return the factor [0, 1] for qd (n,) towards a singular posture; `sizes`: the singular values at q (n,)."""
+        stop, here, speeds = 1.0 / self._settings.jog_condition, float(sizes[-1] / sizes[0]), np.abs(qd)
+        if here >= SOON * stop or not speeds.max() > STILL:
+            return 1.0
+        sizes = np.linalg.svd(self._kinematics.velocity_map(q + AHEAD * qd)[2], compute_uv=False)
+        falling = (here - float(sizes[-1] / sizes[0])) / AHEAD
+        if falling <= 0.0:
+            return 1.0
+        left = max(0.0, here - stop) / falling  # [s] at full speed
+        A = 0.5 * float((speeds / self._acceleration).max())
+        B = 0.5 * float((self._acceleration / self._jerk).max())
+        factor = min(1.0, left / APPROACH, 2.0 * left / (B + math.sqrt(B * B + 4.0 * A * left)))
+        if factor < 1.0:
+            self.slowed["near a singular posture"] += 1
+        return factor
+
+    def _ignore(self, jog: Target, reason: str, text: str) -> None:
+        kind = f"{jog.kind}: {reason}"
+        self.ignored[kind] += 1
+        self.details[kind] = text
+
+
+def _finite(what: str, values: ArrayLike, count: int) -> Array:
+    value = checked(what, values, (count,))
+    if not np.isfinite(value).all():
+        raise TargetError(f"{what}: {value.tolist()} is not finite", kind="not finite")
+    return value
+
+
+def _solution(J: Array, r: Array, speeds: Array, damping: float) -> JointVector:
+    """Return qd (n,) with J qd = r that is least in proportion to `speeds` (n,); where there is none, the nearest."""
+    scaled = J * speeds
+    U, sizes, V = np.linalg.svd(scaled, full_matrices=False)
+    most = float(sizes.max(initial=0.0))
+    known = sizes > 1e-9 * most
+    mu = damping * float(speeds.max(initial=0.0)) ** 2
+    inverse = np.where(known, sizes / np.where(known, sizes * sizes + mu, 1.0), 0.0)
+    qd: JointVector = speeds * (V.T @ (inverse * (U.T @ r)))
+    return qd
