@@ -70,8 +70,8 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="ROLE=TOPIC",
         help="use TOPIC in the role states, commands, "
-        "features, features_vector, target_joints, target_point, target_pose, target_trajectory, target_goal or "
-        "target_features; an empty TOPIC leaves the role out",
+        "features, features_vector, target_joints, target_point, target_pose, target_trajectory, target_goal, "
+        "target_features, target_twist, target_velocities or target_jog; an empty TOPIC leaves the role out",
     )
     parser.add_argument(
         "--joint",

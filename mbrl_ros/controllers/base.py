@@ -23,6 +23,7 @@ from typing import Protocol
 from ..config.configuration import Configuration
 from ..dynamics.base import Estimator
 from ..dynamics.delay_monitor import DelayMonitor
+from ..references.jogging import JogCounts
 from ..references.segments import Waypoints
 from ..references.targets import Target
 from ..references.trajectory_joins import TrajectoryJoins
@@ -182,6 +183,20 @@ class Controller(Protocol):
 
     def set_trajectory(self, points: Waypoints, stamp: float = 0.0) -> Target:
         """Pass `points` after `stamp` (0: now), then rest; TargetError if malformed or outside the limits."""
+
+    def set_twist(self, twist: Array, frame: str = "", stamp: float = 0.0) -> Target:
+        """Move the tool with [v; w] (6,) [m/s, rad/s] in the axes of a link until `reference.jog_timeout` is over.
+
+        '' is the root link. The newest jog, of the tool or of the joints, takes the place of what the arm does; the
+        next step judges it by its stamp. TargetError if it is not finite, too fast, or the frame is not known.
+        """
+
+    def set_velocities(self, qd: Array, stamp: float = 0.0) -> Target:
+        """Move the joints with qd (n,) [rad/s or m/s]; otherwise as `set_twist`."""
+
+    @property
+    def jog_counts(self) -> JogCounts:
+        """What became of twists and joint velocities."""
 
     def progress(self, points: Waypoints) -> Progress:
         """Return how far the arm is with `points`, as they were given to `set_trajectory`; in the control thread."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..exceptions import CallOrderError, ShapeError
+from ..references.jogging import JogCounts
 from ..references.segments import Waypoints
 from ..references.target_manager import TargetManager
 from ..references.targets import Target
@@ -76,6 +77,19 @@ class TargetTracking:
     def set_trajectory(self, points: Waypoints, stamp: float = 0.0) -> Target:
         """See `Controller`."""
         return self.target_manager.set_trajectory(points, stamp)
+
+    def set_twist(self, twist: Array, frame: str = "", stamp: float = 0.0) -> Target:
+        """See `Controller`."""
+        return self.target_manager.set_twist(twist, frame, stamp)
+
+    def set_velocities(self, qd: Array, stamp: float = 0.0) -> Target:
+        """See `Controller`."""
+        return self.target_manager.set_velocities(qd, stamp)
+
+    @property
+    def jog_counts(self) -> JogCounts:
+        """See `Controller`."""
+        return self.target_manager.jogs.counts
 
     def progress(self, points: Waypoints) -> Progress:
         """See `Controller`."""

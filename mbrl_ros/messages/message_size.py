@@ -30,6 +30,9 @@ def largest_sizes(joints: int, points: int, largest: int) -> dict[str, int]:
         "target_joints": states,
         "target_point": largest,
         "target_pose": largest,
+        "target_twist": largest,
+        "target_velocities": states,
+        "target_jog": states,
         "target_features": cloud,
         "target_trajectory": states + LONGEST_TRAJECTORY * (once + each * joints),
     }

@@ -15,17 +15,17 @@ class BackgroundWorker:
     """Run tasks in their order in a thread of its own."""
 
     def __init__(self, capacity: int = 20):
-        """Start the thread; `capacity` is the largest number of tasks that may wait."""
-        self._waiting: queue.Queue[Callable[[], None] | None] = queue.Queue(capacity)
+        """Start the thread; `capacity` is the largest number of tasks that may wait, unless `run` is told another."""
+        self._capacity = capacity
+        self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
         self._thread.start()
 
-    def run(self, task: Callable[[], None]) -> bool:
-        """Append `task` to the queue; return False, and do not run it, if the queue is full."""
-        try:
-            self._waiting.put_nowait(task)
-        except queue.Full:
+    def run(self, task: Callable[[], None], capacity: int | None = None) -> bool:
+        """Append `task` to the queue; return False, and do not run it, if `capacity` tasks wait."""
+        if self._waiting.qsize() >= (self._capacity if capacity is None else capacity):
             return False
+        self._waiting.put(task)
         return True
 
     def close(self) -> None:

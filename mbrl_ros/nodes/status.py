@@ -15,7 +15,7 @@ from ..runtime.interfaces import Tick
 
 VERSION = "mbrl_ros/status/1"
 NO_DECISION = -1.0
-TARGET_KINDS = {"joints": 0.0, "point": 1.0, "features": 2.0, "pose": 3.0}
+TARGET_KINDS = {"joints": 0.0, "point": 1.0, "features": 2.0, "pose": 3.0, "twist": 4.0, "velocities": 5.0}
 FIELDS = {
     "stamp": "stamp of the state the command answers [s]",
     "tick": "ticks since activation",
@@ -32,7 +32,7 @@ FIELDS = {
     "planner_iterations": "iterations of the last plan",
     "cost": "cost of the plan",
     "reference_end": "when the present target's reference comes to rest [s]",
-    "target_kind": "0 joints, 1 end-effector point, 2 features",
+    "target_kind": "0 joints, 1 end-effector point, 2 features, 3 pose, 4 twist, 5 joint velocities",
     "target_stamp": "from when on the present target holds [s]",
     "rejected": "inputs rejected since activation",
     "number": "number of the command, counted from 1 since configuration; commands between ticks count too",

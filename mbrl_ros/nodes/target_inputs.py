@@ -29,6 +29,7 @@ from ..runtime.control_loop import ControlLoop
 from ..types import Array, Observation
 from . import bounded, qos
 from .background_worker import BackgroundWorker
+from .jog_inputs import JogInputs
 from .target_outcomes import TargetOutcomes
 from .transform_listener import TransformListener, transform_type
 
@@ -49,6 +50,7 @@ class TargetInputs:
         self._now: float | None = None  # the stamp of the newest state [s]
         self._worker = None if lockstep else BackgroundWorker()
         self._listener, self.frames = self._read_transforms()
+        self._jogs = JogInputs(node, loop, outcomes, sizes, self._worker)
         self._subscriptions = [
             self._subscribe(kind, topic, setter)
             for kind, topic, setter in (
@@ -74,10 +76,12 @@ class TargetInputs:
 
     def close(self) -> None:
         """Release the subscriptions, and finish the targets that wait."""
+        self._jogs.close()
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         if self._worker is not None:
             self._worker.close()
+        self._jogs.destroy()
         if self._listener is not None:
             self._listener.destroy()
 

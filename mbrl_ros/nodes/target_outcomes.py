@@ -8,6 +8,7 @@ import numpy as np
 
 from ..controllers.base import Controller
 from ..exceptions import MbrlError, TargetError
+from ..references.jogging import JogCounts
 from ..references.targets import Target
 from ..runtime.interfaces import Tick
 from .reporter import Reporter
@@ -34,12 +35,24 @@ class TargetOutcomes(TickObserver):
         since = f"{target.stamp:.3f} s" if target.stamp else "now"
         self._reporter.report(f"target accepted: {target.kind} {np.round(target.value, 4).tolist()} from {since} on")
 
-    def refuse(self, topic: str, error: MbrlError) -> None:
-        """Report that a target of `topic` was refused; the log names each kind once."""
+    @property
+    def without_effect(self) -> Counter[str]:
+        """Counts of refused targets, and of jogs that came at the wrong time, by topic or kind, and reason."""
+        return self.refused + self.jogs.ignored
+
+    @property
+    def jogs(self) -> JogCounts:
+        """What became of the jogs."""
+        return self._controller.jog_counts
+
+    def refuse(self, topic: str, error: MbrlError, *, tell: bool = True) -> None:
+        """Report that a target of `topic` was refused; the log names each kind once, ~/message too without `tell`."""
         kind = f"{topic}: {error.kind if isinstance(error, TargetError) else 'unsuitable'}"
         self.refused[kind] += 1
         self.details[kind] = str(error)
-        self._reporter.report(f"target refused: {error}", done=False, log=self.refused[kind] == 1)
+        first = self.refused[kind] == 1
+        if tell or first:
+            self._reporter.report(f"target refused: {error}", done=False, log=first)
 
     def after_tick(self, tick: Tick) -> None:
         """Report which targets that began are not reached as asked for, and in which way."""

@@ -14,8 +14,8 @@ from which the joint can stop within d with the acceleration a and the jerk h: v
 near a stop moves less, and those that the task leaves free do its part. Then all are multiplied by one factor, so that
 the tool keeps its direction, until no joint exceeds s_j.
 
-A singular posture is a stop, too. Where the inverse condition number c = sigma_min / sigma_max of J falls by c' along qd,
-t = (c - c_stop) / c' [s] are left at full speed, and f qd with the factor
+A singular posture is a stop, too. Where the inverse condition number c = sigma_min / sigma_max of J falls by c' along
+qd, t = (c - c_stop) / c' [s] are left at full speed, and f qd with the factor
 
     f = min(1, t / APPROACH, (-B + sqrt(B^2 + 4 A t)) / 2A),    A = max_j |qd_j| / 2a,  B = a / 2h,
 
@@ -49,25 +49,32 @@ APPROACH = 0.1  # [s]: a stop is approached no faster than its distance over thi
 GENTLE = 0.5  # of the acceleration limit, with which a joint is slowed down before a stop
 SOON = 8.0  # times c_stop, below which c is looked at
 AHEAD = 0.01  # [s] along a motion, to see whether it leads to a singular posture
-STILL = 1e-9  # [rad/s or m/s]
+NO_SPEED = 1e-9  # [rad/s or m/s]
 CORRECTION = 0.1  # [s]
 
 
-class Jogging:
-    """Jogs of `robot`, by the kinematics of its tool.
+class JogCounts:
+    """What became of jogs: how many were accepted, `ignored` those without effect by reason, with the last `details`.
 
-    ignored: counts jogs that had no effect, by reason, and `details` holds the last explanation of each; slowed counts
-    the ticks in which a jog was slowed down, by reason.
+    slowed: the ticks in which a jog was slowed down, by reason.
     """
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.ignored: Counter[str] = Counter()
+        self.slowed: Counter[str] = Counter()
+        self.details: dict[str, str] = {}
+
+
+class Jogging:
+    """Jogs of `robot`, by the kinematics of its tool; `counts` tells what became of them."""
 
     def __init__(self, robot: Robot, settings: ReferenceSettings, kinematics: PoseKinematics):
         self._robot, self._settings, self._kinematics, self._axes = robot, settings, kinematics, LinkAxes(robot)
         self._acceleration = GENTLE * settings.acceleration_fraction * robot.acceleration_limit
         self._jerk = settings.jerk_fraction * robot.jerk_limit
         self._path = ToolPath(kinematics)
-        self.ignored: Counter[str] = Counter()
-        self.slowed: Counter[str] = Counter()
-        self.details: dict[str, str] = {}
+        self.counts = JogCounts()
 
     # --- from messages ----------------------------------------------------------------------------------------------
 
@@ -134,15 +141,15 @@ class Jogging:
             share = min(1.0, 1.0 / max(float((np.abs(jog.value) / fastest).max()), 1.0))
             qd = share * jog.value
             limited: Array = np.clip(qd, -down, up)
-            if (np.abs(qd - limited) > STILL).any():
-                self.slowed["near a joint stop"] += 1
+            if (np.abs(qd - limited) > NO_SPEED).any():
+                self.counts.slowed["near a joint stop"] += 1
             return limited
         return self._of_twist(jog, q, dt, fastest, down, up)
 
     def _of_twist(self, jog: Target, q: JointVector, dt: float, fastest: Array, down: Array, up: Array) -> JointVector:
         """Return the joints' velocities (n,) of a twist; `down`, `up` (n,) are their largest in either direction."""
         p, R, J = self._kinematics.velocity_map(q)
-        sizes = np.linalg.svd(J, compute_uv=False)
+        sizes = _singular_values(J)
         if not sizes[0] > 0.0:  # nothing that the joints do moves the tool
             return np.zeros(len(q))
         axes = self._axes.rotation(jog.frame, q, self._kinematics.uncontrolled)
@@ -158,7 +165,7 @@ class Jogging:
             qd = _solution(J, r, np.where(reversed_, np.minimum(down, up), speeds), damping)
         share = self._share(qd, down, up)
         if share < 0.99 * self._share(free, fastest, fastest):
-            self.slowed["near a joint stop"] += 1
+            self.counts.slowed["near a joint stop"] += 1
         share *= self._before_singular(q, qd, sizes)
         self._path.go_on(share * dt * v, share * dt * w)
         return share * qd
@@ -174,15 +181,15 @@ class Jogging:
     def _share(self, qd: JointVector, down: Array, up: Array) -> float:
         """Return the factor (0, 1] for qd (n,) that keeps every joint within the speeds it may have."""
         speeds, most = np.abs(qd), np.where(qd < 0.0, down, up)
-        moving = speeds > STILL
+        moving = speeds > NO_SPEED
         return float(np.min(most[moving] / speeds[moving], initial=1.0))
 
     def _before_singular(self, q: JointVector, qd: JointVector, sizes: Array) -> float:
         """Return the factor [0, 1] for qd (n,) towards a singular posture; `sizes`: the singular values at q (n,)."""
         stop, here, speeds = 1.0 / self._settings.jog_condition, float(sizes[-1] / sizes[0]), np.abs(qd)
-        if here >= SOON * stop or not speeds.max() > STILL:
+        if here >= SOON * stop or not speeds.max() > NO_SPEED:
             return 1.0
-        sizes = np.linalg.svd(self._kinematics.velocity_map(q + AHEAD * qd)[2], compute_uv=False)
+        sizes = _singular_values(self._kinematics.velocity_map(q + AHEAD * qd)[2])
         falling = (here - float(sizes[-1] / sizes[0])) / AHEAD
         if falling <= 0.0:
             return 1.0
@@ -191,13 +198,13 @@ class Jogging:
         B = 0.5 * float((self._acceleration / self._jerk).max())
         factor = min(1.0, left / APPROACH, 2.0 * left / (B + math.sqrt(B * B + 4.0 * A * left)))
         if factor < 1.0:
-            self.slowed["near a singular posture"] += 1
+            self.counts.slowed["near a singular posture"] += 1
         return factor
 
     def _ignore(self, jog: Target, reason: str, text: str) -> None:
         kind = f"{jog.kind}: {reason}"
-        self.ignored[kind] += 1
-        self.details[kind] = text
+        self.counts.ignored[kind] += 1
+        self.counts.details[kind] = text
 
 
 def _finite(what: str, values: ArrayLike, count: int) -> Array:
@@ -205,6 +212,10 @@ def _finite(what: str, values: ArrayLike, count: int) -> Array:
     if not np.isfinite(value).all():
         raise TargetError(f"{what}: {value.tolist()} is not finite", kind="not finite")
     return value
+
+
+def _singular_values(J: Array) -> Array:
+    return np.asarray(np.linalg.svd(J, compute_uv=False), dtype=np.float64)
 
 
 def _solution(J: Array, r: Array, speeds: Array, damping: float) -> JointVector:

@@ -95,4 +95,5 @@ class TargetIntake:
     def _accept_jog(self, jog: Target) -> Target:
         """Keep a jog for the next tick, which judges it by its state: so does a replay."""
         self.queue.add_jog(jog)
+        self.jogs.counts.accepted += 1
         return jog

@@ -10,7 +10,7 @@ from ..robots.pose_kinematics import PoseKinematics
 from ..robots.rotation import exponential, logarithm
 from ..types import Array
 
-FARTHEST, MOST_TURNED = 0.02, 0.1  # [m], [rad]: the path does not go further ahead of the tool
+MOST_AHEAD, MOST_TURNED = 0.02, 0.1  # [m], [rad]: the path does not go further ahead of the tool
 NO_ERROR = np.zeros(3), np.zeros(3)
 
 
@@ -35,7 +35,7 @@ class ToolPath:
             return NO_ERROR
         away, turned = self._pose[0] - p, logarithm(R.T @ self._pose[1])
         turned[self._free] = 0.0
-        away, turned = _within(away, FARTHEST), _within(turned, MOST_TURNED)
+        away, turned = _within(away, MOST_AHEAD), _within(turned, MOST_TURNED)
         self._pose = p + away, R @ exponential(turned)
         return away, turned
 

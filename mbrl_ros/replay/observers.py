@@ -17,6 +17,7 @@ from ..dynamics import OnlineDynamics
 from ..dynamics.delay_monitor import DelayMonitor
 from ..dynamics.priors import Prior
 from ..exceptions import TargetError
+from ..references.jogging import JogCounts
 from ..references.segments import Waypoints
 from ..references.targets import Target
 from ..references.trajectory_joins import TrajectoryJoins
@@ -41,6 +42,7 @@ class PassiveObserver:
         self.targets_accepted = self.targets_adopted = 0
         self.reference_end = float("nan")
         self.joins = TrajectoryJoins(robot, self.dt)
+        self.jog_counts = JogCounts()
 
     @property
     def dynamics(self) -> OnlineDynamics:
@@ -133,6 +135,14 @@ class PassiveObserver:
         raise TargetError("nothing is planned in this replay")
 
     def set_trajectory(self, points: Waypoints, stamp: float = 0.0) -> Target:
+        """Refuse it, as every target."""
+        raise TargetError("nothing is planned in this replay")
+
+    def set_twist(self, twist: Array, frame: str = "", stamp: float = 0.0) -> Target:
+        """Refuse it, as every target."""
+        raise TargetError("nothing is planned in this replay")
+
+    def set_velocities(self, qd: Array, stamp: float = 0.0) -> Target:
         """Refuse it, as every target."""
         raise TargetError("nothing is planned in this replay")
 

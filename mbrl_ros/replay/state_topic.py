@@ -9,6 +9,7 @@ from ..data.stream import BagStream, Decoder, joint_names
 from .topics import JOINT_STATE, Mapped
 
 USUAL = "joint_states"
+NO_STATES = ("target_joints", "target_velocities", "accepted_jog")  # how topics end that are targets
 
 
 def with_state_topic(
@@ -31,9 +32,7 @@ def with_state_topic(
         the robot's joints; without them the topic with the most joints is chosen among those with the usual name.
     """
     found = [
-        name
-        for name, (kind, count) in topics.items()
-        if kind == JOINT_STATE and count and not name.endswith("target_joints")
+        name for name, (kind, count) in topics.items() if kind == JOINT_STATE and count and not name.endswith(NO_STATES)
     ]
     usual = [name for name in found if name.rpartition("/")[2] == USUAL]
     candidates = found if wanted else usual

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from ..controllers.base import Controller
 from ..exceptions import MbrlError
+from ..messages.jogs import read_twist, read_velocities
 from ..messages.joint_order import JointOrder
 from ..messages.readers import Message, seconds
 from ..messages.recorded_transforms import RecordedTransforms
@@ -47,6 +48,9 @@ class TargetReplayer:
             "target_trajectory": self._set_trajectory,
             "target_goal": self._set_trajectory,
             "target_features": self._set_features,
+            "target_twist": self._set_twist,
+            "target_velocities": self._set_velocities,
+            "target_jog": self._set_velocities,
         }
 
     def give(self, role: str, message: Message, arrived: float) -> None:
@@ -111,3 +115,10 @@ class TargetReplayer:
 
     def _set_features(self, message: Message, stamp: float) -> None:
         self._controller.set_feature_target(read_feature_target(message), stamp)
+
+    def _set_twist(self, message: Message, stamp: float) -> None:
+        self._controller.set_twist(*read_twist(message), stamp)
+
+    def _set_velocities(self, message: Message, stamp: float) -> None:
+        message.name = self._mapped.translated(message.name)
+        self._controller.set_velocities(read_velocities(message, self._controller.robot.joints), stamp)

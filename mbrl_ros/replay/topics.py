@@ -19,6 +19,7 @@ from ..files import read_text
 
 JOINT_STATE, VECTOR = "sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray"
 CLOUD, POINT_TYPE, TEXT = "sensor_msgs/msg/PointCloud2", "geometry_msgs/msg/PointStamped", "std_msgs/msg/String"
+TWIST = "geometry_msgs/msg/TwistStamped"
 POSE, TRAJECTORY = "geometry_msgs/msg/PoseStamped", "trajectory_msgs/msg/JointTrajectory"
 EVENT = "rcl_interfaces/msg/ParameterEvent"
 # role -> (type, usual names: the last part of a topic, best first)
@@ -30,6 +31,9 @@ ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "target_point": (POINT_TYPE, ("target_point",)),
     "target_pose": (POSE, ("target_pose",)),
     "target_features": (CLOUD, ("target_features",)),
+    "target_twist": (TWIST, ("target_twist",)),
+    "target_velocities": (JOINT_STATE, ("target_velocities",)),
+    "target_jog": (JOINT_STATE, ("accepted_jog",)),  # of control_msgs/JointJog, where the node accepted it
     "target_trajectory": (TRAJECTORY, ("target_trajectory",)),
     "target_goal": (TRAJECTORY, ("goal_trajectory",)),  # of the action, where the node accepted it
     "features": (CLOUD, ("features",)),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import casadi
 import numpy as np
 
-from ..exceptions import TargetError, nearest
+from ..exceptions import LONGEST, TargetError, nearest
 from ..types import Array
 from . import urdf
 from .kinematics import applied, moved, placed_joint
 from .robot import Robot
+
+MOST_HINTS = 10  # errors that also say which name is nearest: it takes milliseconds to find
 
 
 class LinkAxes:
@@ -18,6 +20,7 @@ class LinkAxes:
     def __init__(self, robot: Robot):
         self._robot, self._tree = robot, urdf.parse(robot.urdf)
         self._known: dict[str, casadi.Function] = {}
+        self._hints = MOST_HINTS
 
     def resolve(self, frame: str) -> str:
         """Return the link that a message calls `frame`: '' is the root, and a leading slash is left out.
@@ -32,8 +35,7 @@ class LinkAxes:
             return link
         if link not in self._tree.links:
             raise TargetError(
-                f"frame '{frame}' is no link of the robot; did you mean '{nearest(link, self._tree.links)}'?",
-                kind="unknown frame",
+                f"frame '{frame[:LONGEST]}' is no link of the robot{self._hint(link)}", kind="unknown frame"
             )
         arm = {*self._robot.joints, *self._robot.uncontrolled}
         foreign = [joint.name for joint in self._tree.chain(link) if joint.kind != "fixed" and joint.name not in arm]
@@ -44,6 +46,11 @@ class LinkAxes:
             )
         self._known[link] = self._rotation(link)
         return link
+
+    def _hint(self, link: str) -> str:
+        """Return which link may be meant; it takes milliseconds to find, so only a few times."""
+        self._hints -= 1
+        return f"; did you mean '{nearest(link[:LONGEST], self._tree.links)}'?" if self._hints >= 0 else ""
 
     def rotation(self, link: str, q: Array, r: Array) -> Array:
         """Return R (3, 3) of a `link` that was resolved; q (n,), and r (k,) of the joints that are not controlled."""

@@ -21,7 +21,7 @@ import math
 
 import casadi
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..types import Array, checked
 from . import urdf
@@ -74,7 +74,7 @@ class PoseKinematics(Kinematics):
         return np.array(p).ravel(), np.array(R)
 
     @property
-    def rotations(self) -> Array:
+    def rotations(self) -> NDArray[np.intp]:
         """The axes of the tool about which rotations are not free, of 0, 1, 2."""
         return self._rotations
 

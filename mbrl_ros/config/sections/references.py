@@ -88,8 +88,8 @@ class ReferenceSettings(Section):
     )
     jog_condition: float = setting(
         50.0,
-        "condition number of the Jacobian of the tool's velocity, with 0.2 m for a radian, at which a twist that leads to "
-        "a singular posture has been slowed down to rest; the way back stays free",
+        "condition number of the Jacobian of the tool's velocity, with 0.2 m for a radian, at which a twist that leads "
+        "to a singular posture has been slowed down to rest; the way back stays free",
         low=2.0,
         high=1e6,
     )
