@@ -11,6 +11,9 @@ so the longest T for which y stays within a range follows from y(T_r).
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import ruckig
 
 from ..exceptions import TargetError
@@ -30,57 +33,77 @@ class JogMotion:
         self, start: MotionState, velocity: Array, until: float, *, acceleration: Array, braking: Array, jerk: Array
     ):
         self._velocity, self._braking, self._jerk = velocity, braking, jerk
-        self._ramp = _to_velocity(start, velocity, acceleration, jerk)
+        self._ramp = _Part(start, velocity, acceleration, jerk)
         self.keep(until)
 
     def keep(self, until: float) -> None:
         """Keep the velocity until `until` [s] after the beginning."""
         self._until = until
-        self._brake = _to_velocity(self._ramp.at_time(until), 0.0 * self._velocity, self._braking, self._jerk)
+        self._brake = _Part(self._ramp.at_time(until), np.zeros(len(self._velocity)), self._braking, self._jerk)
         self.duration = until + self._brake.duration
-        self.rest: list[float] = self._brake.at_time(self._brake.duration)[0]
+        self.rest = self._brake.at_time(self._brake.duration)[0]
 
     def end_within(self, lower: Array, upper: Array, least: float) -> bool:
-        """Shorten the motion, to `least` [s] at the shortest, until it ends in [lower, upper]; False if it does not."""
+        """Shorten the motion, to `least` [s] at least, until it stays in [lower, upper]; return whether it does."""
         longest = self._until
-        if self._ends_within(lower, upper):
+        if self._within(lower, upper):
             return True
         self.keep(min(longest, max(least, self._ramp.duration)))
-        if not self._ends_within(lower, upper):
+        if not self._within(lower, upper):
             self.keep(least)
-            return self._ends_within(lower, upper)
-        left = longest - self._until
-        for rest, speed, low, high in zip(self.rest, self._velocity.tolist(), lower, upper, strict=True):
-            if speed:
-                left = min(left, max(0.0, ((high if speed > 0.0 else low) - rest) / speed))
-        self.keep(self._until + left)
+            return self._within(lower, upper)
+        moving = np.abs(self._velocity) > 0.0
+        room = np.where(self._velocity > 0.0, upper, lower) - self.rest
+        left = np.maximum(0.0, room[moving] / self._velocity[moving]).min(initial=longest - self._until)
+        self.keep(self._until + float(left))
         return True
 
-    def at_time(self, time: float) -> tuple[list[float], list[float], list[float]]:
+    def at_time(self, time: float) -> MotionState:
         """Return position, velocity and acceleration (n,) `time` [s] after its beginning."""
         # the ramp goes on with its velocity after its end
-        position, velocity, acceleration = (
-            self._ramp.at_time(time) if time < self._until else self._brake.at_time(time - self._until)
-        )
-        return position, velocity, acceleration
+        return self._ramp.at_time(time) if time < self._until else self._brake.at_time(time - self._until)
 
-    def _ends_within(self, lower: Array, upper: Array) -> bool:
-        return all(
-            low - INSIDE <= rest <= high + INSIDE for rest, low, high in zip(self.rest, lower, upper, strict=True)
-        )
+    def _within(self, lower: Array, upper: Array) -> bool:
+        """Return whether it stays in [lower, upper]."""
+        for part, end in ((self._ramp, self._until), (self._brake, math.inf)):
+            lowest, highest = part.extrema(end)
+            if (lowest < lower - INSIDE).any() or (highest > upper + INSIDE).any():
+                return False
+        return True
 
 
-def _to_velocity(start: MotionState, velocity: Array, acceleration: Array, jerk: Array) -> ruckig.Trajectory:
-    """Return the motion from `start` to a velocity (n,), in one direction where that is possible; TargetError: none."""
-    n = len(velocity)
-    wanted, motion = ruckig.InputParameter(n), ruckig.Trajectory(n)
-    wanted.control_interface = ruckig.ControlInterface.Velocity
-    wanted.synchronization = ruckig.Synchronization.Phase
-    wanted.current_position, wanted.current_velocity, wanted.current_acceleration = map(list, start)
-    wanted.target_velocity, wanted.target_acceleration = list(velocity), [0.0] * n
-    wanted.max_acceleration, wanted.max_jerk = list(acceleration), list(jerk)
-    try:
-        ruckig.Ruckig(n).calculate(wanted, motion)
-    except (ruckig.RuckigError, ValueError) as error:
-        raise TargetError(f"no motion to the velocities {velocity.tolist()}: {str(error).splitlines()[0]}") from None
-    return motion
+class _Part:
+    """The motion from `start` to a velocity (n,), in one direction where that is possible; TargetError: there is none.
+
+    It goes on with that velocity after `duration` [s].
+    """
+
+    def __init__(self, start: MotionState, velocity: Array, acceleration: Array, jerk: Array):
+        n, self._start = len(velocity), np.asarray(start[0])
+        wanted, self._motion = ruckig.InputParameter(n), ruckig.Trajectory(n)
+        wanted.control_interface = ruckig.ControlInterface.Velocity
+        wanted.synchronization = ruckig.Synchronization.Phase
+        # relative to the start: of a motion to a velocity, Ruckig (0.19) counts the position 0 among its extrema
+        wanted.current_position = [0.0] * n
+        wanted.current_velocity, wanted.current_acceleration = list(start[1]), list(start[2])
+        wanted.target_velocity, wanted.target_acceleration = list(velocity), [0.0] * n
+        wanted.max_acceleration, wanted.max_jerk = list(acceleration), list(jerk)
+        try:
+            ruckig.Ruckig(n).calculate(wanted, self._motion)
+        except (ruckig.RuckigError, ValueError) as error:
+            raise TargetError(
+                f"no motion to the velocities {velocity.tolist()}: {str(error).splitlines()[0]}"
+            ) from None
+        self.duration = float(self._motion.duration)
+
+    def extrema(self, end: float) -> tuple[Array, Array]:
+        """Return the least and largest positions (n,) until its end, but those only that come before `end` [s]."""
+        found = self._motion.position_extrema
+        least = [extrema.min if extrema.t_min <= end else 0.0 for extrema in found]
+        most = [extrema.max if extrema.t_max <= end else 0.0 for extrema in found]
+        return self._start + least, self._start + most
+
+    def at_time(self, time: float) -> MotionState:
+        """Return position, velocity and acceleration (n,) `time` [s] after its beginning."""
+        way, velocity, acceleration = self._motion.at_time(time)
+        return self._start + way, np.array(velocity), np.array(acceleration)

@@ -8,18 +8,16 @@ solution that is least in proportion to those speeds is
 
 s_j is the share of the limit that references use and, towards a stop at the distance d, at most
 
-    s_j(d) = min(d / APPROACH, -a^2 / 2h + sqrt((a^2 / 2h)^2 + 2 a d)),
+    s(d, a) = d / t_a  for d <= a t_a^2,  sqrt(2 a d - a^2 t_a^2) beyond,
 
-from which the joint can stop within d with the acceleration a and the jerk h: v^2 / 2a + v a / 2h = d. Thus a joint
-near a stop moves less, and those that the task leaves free do its part. Then all are multiplied by one factor, so that
-the tool keeps its direction, until no joint exceeds s_j.
+along which it is slowed down with a at most. All joints come to rest at the same time, so that a slow one still goes
+half of its speed times that time: t_a is a little more than half of the longest such time. Thus a joint near a stop
+moves less, and those that the task leaves free do its part. Then all are multiplied by one factor, so that the tool
+keeps its direction, until no joint exceeds s_j.
 
 A singular posture is a stop, too. Where the inverse condition number c = sigma_min / sigma_max of J falls by c' along
-qd, t = (c - c_stop) / c' [s] are left at full speed, and f qd with the factor
-
-    f = min(1, t / APPROACH, (-B + sqrt(B^2 + 4 A t)) / 2A),    A = max_j |qd_j| / 2a,  B = a / 2h,
-
-can come to rest in that time. The way back stays free.
+qd, (c - c_stop) / c' [s] are left at full speed. They are the distance for the factor f = s(., min_j a_j / |qd_j|), at
+most 1, of f qd. The way back stays free.
 
 The limited accelerations of the joints take the tool off the path that it was told. So r also takes it back within
 CORRECTION, where the arm has enough joints: the path is the integral of the twists, times those factors.
@@ -45,7 +43,7 @@ from .targets import Target
 from .tool_path import NO_ERROR, ToolPath
 
 JOGS = ("twist", "velocities")  # kinds of targets that are velocities
-APPROACH = 0.1  # [s]: a stop is approached no faster than its distance over this
+APPROACH = 0.6  # of the time in which the arm comes to rest at most
 GENTLE = 0.5  # of the acceleration limit, with which a joint is slowed down before a stop
 SOON = 8.0  # times c_stop, below which c is looked at
 AHEAD = 0.01  # [s] along a motion, to see whether it leads to a singular posture
@@ -72,7 +70,9 @@ class Jogging:
     def __init__(self, robot: Robot, settings: ReferenceSettings, kinematics: PoseKinematics):
         self._robot, self._settings, self._kinematics, self._axes = robot, settings, kinematics, LinkAxes(robot)
         self._acceleration = GENTLE * settings.acceleration_fraction * robot.acceleration_limit
-        self._jerk = settings.jerk_fraction * robot.jerk_limit
+        hardest, jerk = self._acceleration / GENTLE, settings.jerk_fraction * robot.jerk_limit
+        fastest = settings.velocity_fraction * robot.velocity_limit
+        self._time = APPROACH * float((fastest / hardest).max() + (hardest / jerk).max())  # [s]
         self._path = ToolPath(kinematics)
         self.counts = JogCounts()
 
@@ -85,7 +85,7 @@ class Jogging:
             ("linear", value[:3], s.jog_linear_speed, "m/s"),
             ("angular", value[3:], s.jog_angular_speed, "rad/s"),
         ):
-            speed = float(np.linalg.norm(part))
+            speed = math.hypot(*part)
             if speed > most:
                 raise TargetError(
                     f"twist: its {name} speed is {speed:.4g} {unit}, more than {most:g} (reference.jog_{name}_speed)",
@@ -172,10 +172,7 @@ class Jogging:
 
     def _allowed(self, distance: Array, fastest: Array) -> Array:
         """Return the speeds (n,) that joints may have towards stops at `distance` (n,), infinite without one."""
-        d, a = np.maximum(distance, 0.0), self._acceleration
-        slowest = 0.5 * a * a / self._jerk
-        braking = np.sqrt(slowest * slowest + 2.0 * a * d) - slowest
-        allowed: Array = np.minimum(np.minimum(d / APPROACH, braking), fastest)
+        allowed: Array = np.minimum(_approaching(np.maximum(distance, 0.0), self._acceleration, self._time), fastest)
         return allowed
 
     def _share(self, qd: JointVector, down: Array, up: Array) -> float:
@@ -193,10 +190,9 @@ class Jogging:
         falling = (here - float(sizes[-1] / sizes[0])) / AHEAD
         if falling <= 0.0:
             return 1.0
-        left = max(0.0, here - stop) / falling  # [s] at full speed
-        A = 0.5 * float((speeds / self._acceleration).max())
-        B = 0.5 * float((self._acceleration / self._jerk).max())
-        factor = min(1.0, left / APPROACH, 2.0 * left / (B + math.sqrt(B * B + 4.0 * A * left)))
+        left = np.array(max(0.0, here - stop) / falling)  # [s] at full speed
+        slowing = (self._acceleration / np.maximum(speeds, NO_SPEED)).min()
+        factor = min(1.0, float(_approaching(left, slowing, self._time)))
         if factor < 1.0:
             self.counts.slowed["near a singular posture"] += 1
         return factor
@@ -205,6 +201,14 @@ class Jogging:
         kind = f"{jog.kind}: {reason}"
         self.counts.ignored[kind] += 1
         self.counts.details[kind] = text
+
+
+def _approaching(distance: Array, acceleration: Array, time: float) -> Array:
+    """Return the speed at which a stop at `distance` may be approached; `time` is t_a [s]."""
+    near = acceleration * time**2
+    return np.asarray(
+        np.where(distance <= near, distance / time, np.sqrt(np.maximum(2.0 * distance - near, 0.0) * acceleration))
+    )
 
 
 def _finite(what: str, values: ArrayLike, count: int) -> Array:

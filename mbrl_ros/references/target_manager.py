@@ -197,7 +197,7 @@ class TargetManager(TargetIntake):
     def _jog(self, jog: Target, stamp: float) -> None:
         """Move on with a jog at `stamp` [s], or come to rest once its time is over."""
         if stamp >= self._jog_until:
-            rest = self.joints.stop(stamp)
+            rest = self.joints.goal  # the reference is about to come to rest by itself
             self.target = Target("joints", rest, stamp, rest, asked=False)
             return
         q, robot = self.joints.at(stamp), self.robot

@@ -102,7 +102,8 @@ class SmoothReference:
     def jog(self, velocity: Array, stamp: float, until: float, lower: Array, upper: Array) -> None:
         """Go over to `velocity` (size,), keep it until `until` [s], then come to rest.
 
-        It comes to rest sooner where it would end outside of [lower, upper] otherwise.
+        It comes to rest sooner where it would end outside of [lower, upper] otherwise; where even that is too late, the
+        motion before goes on to its end.
         """
         start = self.motion_at(stamp)
         limits = {
@@ -112,9 +113,16 @@ class SmoothReference:
         }
         motion = JogMotion(start, velocity, until - stamp, **limits)
         if not motion.end_within(lower, upper, min(self.dt, until - stamp)):
+            if self._awaited is None and (lower <= self._goal).all() and (self._goal <= upper).all():
+                return
             motion = JogMotion(start, np.zeros(self.size), 0.0, **limits)
         self._trajectory, self._start, self._begin, self.duration = motion, start[0], stamp, motion.duration
-        self._goal, self._awaited = np.array(motion.rest), None
+        self._goal, self._awaited = motion.rest, None
+
+    @property
+    def goal(self) -> Array:
+        """Where it comes to rest (size,)."""
+        return self._goal
 
     @property
     def fastest(self) -> Array:

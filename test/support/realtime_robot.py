@@ -1,5 +1,6 @@
 """A run in real time without DDS: the loop in its thread, a robot, a clock that is set, and what a recorder has."""
 
+import contextlib
 import hashlib
 import json
 import struct
@@ -10,6 +11,7 @@ import numpy as np
 from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.controllers.factory import build_controller
 from mbrl_ros.exceptions import TargetError
+from mbrl_ros.messages.jogs import read_velocities
 from mbrl_ros.messages.recorded_transforms import TRANSFORMED, transform_details
 from mbrl_ros.replay.timeline import NEEDED
 from mbrl_ros.robots import load_robot
@@ -19,7 +21,7 @@ from mbrl_ros.runtime.feedback_player import PLAN_VALIDITY, FeedbackPlayer
 from mbrl_ros.runtime.mailbox import Arrival
 from mbrl_ros.safety.supervisor import Supervisor
 from mbrl_ros.types import Observation
-from support.replay_bags import POINT, RATE, SETTINGS, START, STATE, TEXT, VECTOR, Messages, write_bag
+from support.replay_bags import POINT, RATE, SETTINGS, START, STATE, TEXT, TWIST, VECTOR, Messages, write_bag
 
 DT, EVERY = 1.0 / RATE, 2  # states come twice as often as ticks
 LABELS = ("tick", *NEEDED)
@@ -184,6 +186,21 @@ class Robot:
         self._record("/mpc_node/target_point", POINT, self.make.point(0.0, numbers, frame), 0.02)
         self.controller.set_point_target(T[:3, :3] @ numbers + T[:3, 3], 0.0)
         self.loop.tell_of_target(TRANSFORMED, **transform_details("target_point", frame, 0.0, numbers, T))
+
+    def twist(self, v, after=0.0, frame=""):
+        """A twist of the tool, stamped `after` [s] from now; one that cannot be used is recorded, too."""
+        stamp = exact(self.time + after)
+        self._record("/mpc_node/target_twist", TWIST, self.make.twist(stamp, v, frame=frame), 0.02)
+        with contextlib.suppress(TargetError):
+            self.controller.set_twist(np.array([*v, 0.0, 0.0, 0.0]), frame, stamp)
+
+    def velocities(self, names, values):
+        """Velocities of joints by name, stamped 0."""
+        data = self.make.state(0.0, (), values, names=names)
+        self._record("/mpc_node/target_velocities", STATE, data, 0.02)
+        with contextlib.suppress(TargetError):
+            message = self.make.store.deserialize_cdr(data, STATE)
+            self.controller.set_velocities(read_velocities(message, self.robot.joints))
 
     def bag(self, folder):
         self.loop.stop()

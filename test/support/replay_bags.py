@@ -21,6 +21,7 @@ if present("rosbags"):
     from rosbags.rosbag2.enums import CompressionFormat
     from rosbags.typesys import Stores, get_typestore
 
+TWIST = "geometry_msgs/msg/TwistStamped"
 STATE, VECTOR, POINT, TEXT = (
     "sensor_msgs/msg/JointState",
     "std_msgs/msg/Float64MultiArray",
@@ -75,6 +76,11 @@ class Messages:
         return self._bytes(
             POINT, header=self.header(stamp, frame), point=self._t["geometry_msgs/msg/Point"](*map(float, p))
         )
+
+    def twist(self, stamp, v, w=(0.0, 0.0, 0.0), frame="") -> bytes:
+        vector = self._t["geometry_msgs/msg/Vector3"]
+        twist = self._t["geometry_msgs/msg/Twist"](*(vector(*map(float, values)) for values in (v, w)))
+        return self._bytes(TWIST, header=self.header(stamp, frame), twist=twist)
 
     def text(self, text: str) -> bytes:
         return self._bytes(TEXT, data=text)

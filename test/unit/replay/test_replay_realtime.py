@@ -85,6 +85,39 @@ def test_targets_in_frames_that_moved_are_repeated_where_they_were(tmp_path):
     assert any("frame 'box' is none that stands still" in event.text for event in made.events)
 
 
+def test_jogs_good_and_bad_ones_are_repeated_to_the_last_bit(tmp_path):
+    robot = Robot(player=False)
+    robot.publish_states(5)
+    for k in range(40):
+        robot.twist((0.1, 0.0, 0.05), frame="tip" if k > 20 else "")
+        if k % 4 == 0:
+            robot.twist((np.nan, 0.0, 0.0))
+            robot.twist((0.0, 0.0, 0.0), frame="camera")
+        if k % 5 == 0:
+            robot.twist((0.0, 0.0, -0.2), after=-1.0)
+        robot.publish_states(1)
+    robot.loop.request(Request.HOLD)
+    robot.publish_states(10)
+    robot.twist((0.1, 0.0, 0.0))
+    robot.publish_states(3)
+    robot.loop.request(Request.RESUME)
+    robot.publish_states(10)
+    held = robot.q.copy()
+    robot.publish_states(10)
+    assert np.abs(robot.q - held).max() < 0.01  # what came while it was held has no effect
+    for k in range(30):
+        robot.velocities(["joint2"], [0.5 if k < 15 else -0.5])
+        robot.velocities(["joint9"], [0.5])
+        robot.publish_states(0.5)
+    robot.point(0.7, -0.3)
+    robot.publish_states(20)
+    counts = robot.controller.jog_counts
+    assert counts.ignored["twist: too old"] and counts.ignored["twist: refused at present"] and counts.accepted > 70
+    made = replay(ReplayOptions(robot.bag(tmp_path / "bag")))
+    agreed(robot, made)
+    assert made.summary["ticks"] == len({stamp for stamp in made.table.column("stamp").ravel()})
+
+
 def test_outages_and_a_node_that_was_inactive_are_repeated(tmp_path):
     robot = Robot(player=False)
     robot.point(0.7, -0.3)
