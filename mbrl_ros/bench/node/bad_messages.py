@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import PointStamped, PoseStamped
+from geometry_msgs.msg import PointStamped, PoseStamped, TwistStamped
 from sensor_msgs.msg import JointState, PointCloud2, PointField
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -25,6 +25,8 @@ TOPICS = {
     "mpc_node/target_pose": PoseStamped,
     "mpc_node/target_features": PointCloud2,
     "mpc_node/target_trajectory": JointTrajectory,
+    "mpc_node/target_twist": TwistStamped,
+    "mpc_node/target_velocities": JointState,
 }
 
 
@@ -51,6 +53,11 @@ class BadMessages:
             return topic, self._trajectory(now)
         message = kind()
         message.header.frame_id = str(rng.choice(("", "panda_link0", "camera", "x" * 5000)))
+        if kind is TwistStamped:
+            twist = message.twist
+            twist.linear.x, twist.linear.y, twist.angular.z = self._numbers(3)
+            message.header.stamp = self._stamp(now)
+            return topic, message
         point = message.point if kind is PointStamped else message.pose.position
         point.x, point.y, point.z = self._numbers(3)
         return topic, message
