@@ -241,13 +241,12 @@ def input_status(name: str, gate: InputGate) -> DiagnosticStatus:
 
 def target_status(name: str, targets: TargetOutcomes) -> DiagnosticStatus:
     """Return how many targets were accepted and refused, and why; jogs, too, and why they were slowed down."""
-    jogs, without_effect = targets.jogs, targets.without_effect
+    without_effect, details = targets.without_effect, {**targets.details, **targets.jogs.details}
     refused = sum(without_effect.values())
     values: Values = [("accepted", targets.accepted), ("trajectories not made as asked", targets.adapted)]
-    values.append(("jogs accepted", jogs.accepted))
-    values += [(f"ticks with a jog slowed down {why}", count) for why, count in sorted(jogs.slowed.items())]
+    values += targets.jogs.report()
     for kind, count in sorted(without_effect.items()):
-        values += [(f"refused: {kind}", count), (f"last {kind}", {**targets.details, **jogs.details}[kind])]
+        values += [(f"refused: {kind}", count), (f"last {kind}", details[kind])]
     level = DiagnosticStatus.WARN if refused else DiagnosticStatus.OK
     return part_status(f"{name}: targets", level, f"{refused} refused", values)
 

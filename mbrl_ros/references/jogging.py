@@ -34,9 +34,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..config.sections.references import ReferenceSettings
-from ..exceptions import TargetError
+from ..exceptions import LONGEST, TargetError
 from ..robots import Robot
-from ..robots.link_axes import LinkAxes
+from ..robots.frames import RobotFrames, named
 from ..robots.pose_kinematics import PoseKinematics
 from ..types import Array, JointVector, checked
 from .targets import Target
@@ -46,7 +46,8 @@ JOGS = ("twist", "velocities")  # kinds of targets that are velocities
 APPROACH = 0.6  # of the time in which the arm comes to rest at most
 GENTLE = 0.5  # of the acceleration limit, with which a joint is slowed down before a stop
 SOON = 8.0  # times c_stop, below which c is looked at
-AHEAD = 0.01  # [s] along a motion, to see whether it leads to a singular posture
+TRIED = 0.01  # [s] along a motion, to see whether it leads to a singular posture
+MOST_HINTS = 10  # errors that also say which frame is nearest
 NO_SPEED = 1e-9  # [rad/s or m/s]
 CORRECTION = 0.1  # [s]
 
@@ -63,12 +64,19 @@ class JogCounts:
         self.slowed: Counter[str] = Counter()
         self.details: dict[str, str] = {}
 
+    def report(self) -> list[tuple[str, int]]:
+        """Return what the diagnostics tell, but for the jogs without effect, by name."""
+        slowed = [(f"ticks with a jog slowed down {why}", count) for why, count in sorted(self.slowed.items())]
+        return [("jogs accepted", self.accepted), *slowed]
+
 
 class Jogging:
     """Jogs of `robot`, by the kinematics of its tool; `counts` tells what became of them."""
 
     def __init__(self, robot: Robot, settings: ReferenceSettings, kinematics: PoseKinematics):
-        self._robot, self._settings, self._kinematics, self._axes = robot, settings, kinematics, LinkAxes(robot)
+        self._robot, self._settings, self._kinematics = robot, settings, kinematics
+        self._frames, self._measured = RobotFrames(robot), (*robot.joints, *robot.uncontrolled)
+        self._hints = MOST_HINTS
         self._acceleration = GENTLE * settings.acceleration_fraction * robot.acceleration_limit
         hardest, jerk = self._acceleration / GENTLE, settings.jerk_fraction * robot.jerk_limit
         fastest = settings.velocity_fraction * robot.velocity_limit
@@ -91,7 +99,7 @@ class Jogging:
                     f"twist: its {name} speed is {speed:.4g} {unit}, more than {most:g} (reference.jog_{name}_speed)",
                     kind="too fast",
                 )
-        return Target("twist", value, stamp, frame=self._axes.resolve(frame))
+        return Target("twist", value, stamp, frame=self._resolved(frame))
 
     def velocities(self, qd: ArrayLike, stamp: float) -> Target:
         """Make a jog of the joints' velocities (n,) [rad/s or m/s]; TargetError if it cannot be one."""
@@ -103,6 +111,18 @@ class Jogging:
                     kind="too fast",
                 )
         return Target("velocities", value, stamp)
+
+    def _resolved(self, frame: str) -> str:
+        """Return the frame of the robot that a message calls so; '' is the root, and a leading slash is left out."""
+        frames, name = self._frames, frame.removeprefix("/") or self._frames.root
+        if name in frames.fixed or name in frames.measured:
+            return name
+        if name in frames.others:
+            text = f"frame '{name}' is moved by joint '{frames.others[name]}', which is not measured"
+            raise TargetError(text, kind="unknown frame")
+        self._hints -= 1  # to find which frame is meant takes milliseconds
+        hint = f"; {named((*frames.fixed, *frames.measured), name[:LONGEST])}" if self._hints >= 0 else ""
+        raise TargetError(f"frame '{name[:LONGEST]}' is none of the robot{hint}", kind="unknown frame")
 
     # --- in the control thread --------------------------------------------------------------------------------------
 
@@ -152,7 +172,7 @@ class Jogging:
         sizes = _singular_values(J)
         if not sizes[0] > 0.0:  # nothing that the joints do moves the tool
             return np.zeros(len(q))
-        axes = self._axes.rotation(jog.frame, q, self._kinematics.uncontrolled)
+        axes = self._axes(jog.frame, q)
         v, w = axes @ jog.value[:3], R.T @ (axes @ jog.value[3:])
         away, turned = self._path.error(p, R) if len(J) <= len(q) else NO_ERROR
         r = self._kinematics.weighted(v + away / CORRECTION, w + turned / CORRECTION)
@@ -170,6 +190,13 @@ class Jogging:
         self._path.go_on(share * dt * v, share * dt * w)
         return share * qd
 
+    def _axes(self, frame: str, q: JointVector) -> Array:
+        """Return the axes (3, 3) of a frame with the joints at q (n,)."""
+        if (fixed := self._frames.fixed.get(frame)) is not None:
+            return fixed[:3, :3]
+        positions = np.concatenate((q, self._kinematics.uncontrolled)).tolist()
+        return self._frames.moved(frame, dict(zip(self._measured, positions, strict=True)))[:3, :3]
+
     def _allowed(self, distance: Array, fastest: Array) -> Array:
         """Return the speeds (n,) that joints may have towards stops at `distance` (n,), infinite without one."""
         allowed: Array = np.minimum(_approaching(np.maximum(distance, 0.0), self._acceleration, self._time), fastest)
@@ -186,8 +213,8 @@ class Jogging:
         stop, here, speeds = 1.0 / self._settings.jog_condition, float(sizes[-1] / sizes[0]), np.abs(qd)
         if here >= SOON * stop or not speeds.max() > NO_SPEED:
             return 1.0
-        sizes = _singular_values(self._kinematics.velocity_map(q + AHEAD * qd)[2])
-        falling = (here - float(sizes[-1] / sizes[0])) / AHEAD
+        sizes = _singular_values(self._kinematics.velocity_map(q + TRIED * qd)[2])
+        falling = (here - float(sizes[-1] / sizes[0])) / TRIED
         if falling <= 0.0:
             return 1.0
         left = np.array(max(0.0, here - stop) / falling)  # [s] at full speed
