@@ -208,7 +208,7 @@ class MpcAssembly:
         if kind is None:
             self._node.get_logger().info(
                 f"control_msgs is not installed: there is no action ~/{trajectory_action.NAME}; trajectories come by "
-                "~/target_trajectory"
+                "~/target_trajectory, velocities of joints by ~/target_velocities"
             )
             return
         shadow = self._settings.shadow
