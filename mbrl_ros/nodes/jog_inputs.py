@@ -25,7 +25,7 @@ from . import bounded, qos
 from .background_worker import BackgroundWorker
 from .target_outcomes import TargetOutcomes
 
-MOST_JOGS = 1000  # jogs that may wait while targets before them need inverse kinematics
+MOST_TASKS = 1000  # jogs that may wait while targets before them need inverse kinematics
 
 
 def joint_jog_type() -> Any | None:
@@ -95,7 +95,7 @@ class JogInputs:
         def callback(message: Any) -> None:
             if self._worker is None:
                 take(message)
-            elif not self._worker.run(lambda: take(message), MOST_JOGS):
+            elif not self._worker.run(lambda: take(message), MOST_TASKS):
                 stamp = readers.seconds(message.header.stamp)
                 error = TargetError("too many others wait", kind="too many wait")
                 self._outcomes.refuse(topic, error, tell=False)

@@ -46,7 +46,7 @@ class TargetManager(TargetIntake):
     def reset(self, q: Array, stamp: float) -> None:
         """Rest at q (n,); targets that were queued stay queued, but for jogs."""
         self.joints.reset(q, stamp)
-        self.queue.take_jog()
+        self.queue.take_jogs()
         self.postponed = self.joins.waiting = None
         self.target = Target("joints", np.array(q), stamp, np.array(q), asked=False)
         self.phase = Phase.TRACK
@@ -136,7 +136,7 @@ class TargetManager(TargetIntake):
             self._begin(due, stamp, x)
         if self.postponed is not None and stamp >= self.joints.end:
             self._begin(self.postponed, stamp, x)
-        if (jog := self.queue.take_jog()) is not None:
+        for jog in self.queue.take_jogs():
             self._begin_jog(jog, stamp, x)
         if self.target is not None and self.target.kind in JOGS:
             self._jog(self.target, stamp)

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import deque
 
 from ..exceptions import TargetError
 from .segments import Waypoints
 from .targets import Target
+
+MOST_JOGS = 100  # in a tick
 
 
 class TargetQueue:
     """Targets in order of time, at most `most` of them.
 
     A target takes the place of one that would begin at the same tick of `dt` [s]; one that holds from now on replaces
-    all that wait. Of jogs, which are velocities, the newest one is kept beside them. accepted: targets since
+    all that wait. Jogs, which are velocities, are kept beside them, the newest MOST_JOGS. accepted: targets since
     construction; adopted: how many had been accepted at the last `next_due`.
     """
 
     def __init__(self, dt: float, most: int):
         self._dt, self._most = dt, most
         self._waiting: list[Target] = []
-        self._jog: Target | None = None
+        self._jogs: deque[Target] = deque(maxlen=MOST_JOGS)
         self._lock = threading.Lock()
         self.accepted = self.adopted = 0
 
@@ -36,22 +39,26 @@ class TargetQueue:
                     f"{self._most} targets wait for their time already (reference.most_targets)", kind="too many wait"
                 )
             self._waiting = sorted([*kept, target], key=lambda t: t.stamp)
-            self._jog = self._jog if target.stamp > 0.0 else None
+            if target.stamp <= 0.0:
+                self._jogs.clear()
             self.accepted += 1
 
     def add_jog(self, jog: Target) -> None:
-        """Keep a jog in the place of the one before; TargetError if its stamp is not finite."""
+        """Keep a jog for the next tick; TargetError if its stamp is not finite."""
         if not math.isfinite(jog.stamp):
             raise TargetError(f"the stamp of a target must be finite, got {jog.stamp}")
         with self._lock:
-            self._jog = jog
+            self._jogs.append(jog)
             self.accepted += 1
 
-    def take_jog(self) -> Target | None:
-        """Take the newest jog, if there is one."""
+    def take_jogs(self) -> list[Target]:
+        """Take the jogs that came since the last call, the newest last."""
+        if not self._jogs:
+            return []
         with self._lock:
-            jog, self._jog = self._jog, None
-            return jog
+            jogs = list(self._jogs)
+            self._jogs.clear()
+            return jogs
 
     def holds(self, path: Waypoints) -> bool:
         """Return whether the trajectory `path`, this very object, waits."""
@@ -61,7 +68,8 @@ class TargetQueue:
     def clear(self) -> None:
         """Forget every target that waits."""
         with self._lock:
-            self._waiting, self._jog = [], None
+            self._waiting = []
+            self._jogs.clear()
 
     def put_first(self, target: Target) -> None:
         """Let `target` be the next one, whatever its stamp."""

@@ -225,6 +225,15 @@ def test_a_jog_stamped_at_the_wrong_time_is_counted_and_has_no_other_effect(age,
     assert "reference.jog_timeout" in arm.manager.jogs.counts.details[f"velocities: {reason}"]
 
 
+def test_a_jog_that_has_no_effect_takes_no_good_ones_place():
+    arm = Jogged(planar_robot(2), [0.5, 0.5])
+    arm.velocities(1.0, 0.0)()
+    arm.velocities(-1.0, 0.0, stamp=arm.stamp - 5.0)()
+    arm.velocities(-1.0, 0.0, stamp=arm.stamp + 5.0)()
+    assert arm.run(0.1)[-1, 1, 0] > 0.05
+    assert arm.manager.jogs.counts.ignored == {"velocities: too old": 1, "velocities: in the future": 1}
+
+
 def test_a_jog_holds_from_its_stamp_on():
     arm = Jogged(planar_robot(2), [0.5, 0.5], jog_timeout=0.2)
     arm.velocities(1.0, 1.0, stamp=arm.stamp - 0.15)()
