@@ -75,7 +75,7 @@ def test_jogs_move_the_arm_bad_ones_are_counted_and_the_recording_replays_to_the
         jogged(arm, twists, twist(0.0, 0.1, stamp=0.0), 60)
         assert np.abs(arm.q - at_rest).max() > 0.05
         arm.run(1.5)
-        arm.peer.until(lambda: "refused: twist: in the future" in values_of(arm, "targets"), "the diagnostics")
+        arm.peer.until(lambda: values_of(arm, "targets").get("jogs accepted") == "62", "the diagnostics")
         counted = values_of(arm, "targets")
         assert arm.node.output.count("target refused") == 4  # once for each kind
         arm.end_in_order()
@@ -88,7 +88,6 @@ def test_jogs_move_the_arm_bad_ones_are_counted_and_the_recording_replays_to_the
         "twist: in the future",
     ):
         assert counted[f"refused: {kind}"] == "1" and counted[f"last {kind}"]
-    assert int(counted["jogs accepted"]) == 62
     made = [replay(ReplayOptions(bag)).summary for _ in range(2)]
     assert made[0]["commands_sha256"] == made[1]["commands_sha256"]
     difference = made[0]["difference"]
