@@ -39,6 +39,7 @@ from .reporter import Reporter
 from .services import Services
 from .subscriptions import InputGates, Subscriptions
 from .target_outcomes import TargetOutcomes
+from .target_progress import TargetProgress
 from .tick_table import TickTable
 from .transition_file import TransitionFile
 
@@ -173,6 +174,7 @@ class MpcAssembly:
         controller, kinematics = loop.controller, Kinematics(robot)
         outputs.add(PlanDisplay(node, robot, controller, kinematics, settings.plan_rate))
         outputs.add(self._targets)
+        outputs.add(TargetProgress(node, loop, self._targets, self._reporter, settings.progress_rate))
         outputs.add(Remarks(self._reporter))
         if loop.supervisor.collisions is not None:
             outputs.add(CollisionReport(loop.supervisor.collisions, self._reporter))

@@ -27,13 +27,14 @@ Outcome = tuple[bool, str]  # whether it was done, and what happened
 
 
 class Services:
-    """Serve ~/hold, ~/resume, ~/clear, ~/e_stop of the supervisor and ~/reset_model, ~/save_model, ~/load_model."""
+    """Serve ~/hold, ~/resume, ~/clear, ~/e_stop of the supervisor, ~/cancel, and those of the model."""
 
     def __init__(self, node: Node, loop: ControlLoop, robot: Robot, model_file: str, reporter: Reporter):
         self._node, self._loop, self._robot, self._model_file, self._reporter = node, loop, robot, model_file, reporter
         self._requests, self._models = (companion(node, name) for name in ("requests", "models"))
         for request in Request:
             self._serve(self._requests, request.name.lower(), self._requester(request))
+        self._serve(self._requests, "cancel", self._cancel)
         self._serve(self._models, "reset_model", self._reset_model)
         self._serve(self._models, "save_model", self._save_model)
         self._serve(self._models, "load_model", self._load_model)
@@ -73,6 +74,14 @@ class Services:
             return granted, text
 
         return ask
+
+    def _cancel(self) -> Outcome:
+        if not self._loop.running:
+            return False, "the node is not active"
+        if refusal := self._loop.supervisor.refusal:
+            return False, refusal
+        self._loop.stop_motion()
+        return True, "the arm comes to rest; targets that waited are forgotten"
 
     def _dynamics(self) -> Estimator:
         dynamics = self._loop.controller.dynamics

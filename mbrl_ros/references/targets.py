@@ -12,7 +12,7 @@ from ..exceptions import TargetError
 from ..robots import Robot
 from ..robots.kinematics import Kinematics
 from ..robots.pose_kinematics import PoseKinematics
-from ..robots.rotation import matrix_of
+from ..robots.rotation import matrix_of, quaternion_of
 from ..types import Array, JointVector, checked
 from .segments import CLOSEST_POINTS, Piecewise, Waypoints, polynomials
 from .tracking import check_range
@@ -67,10 +67,12 @@ def point_target(
         raise TargetError(f"point target must be finite, got {p.tolist()}")
     q, distance = kinematics.inverse(p, seed)
     if distance > settings.reach_tolerance:
+        nearest = np.round(kinematics.position(q), 4).tolist()
         raise TargetError(
-            f"point target {np.round(p, 4).tolist()} is out of reach: the nearest pose found within the "
-            f"joint limits misses it by {1e3 * distance:.1f} mm (reference.reach_tolerance = "
-            f"{1e3 * settings.reach_tolerance:g} mm)"
+            f"point target {np.round(p, 4).tolist()} is out of reach: the nearest point found within the joint limits, "
+            f"{nearest} in the base frame, misses it by {1e3 * distance:.1f} mm (reference.reach_tolerance = "
+            f"{1e3 * settings.reach_tolerance:g} mm)",
+            kind="out of reach",
         )
     return Target("point", p, stamp, q)
 
@@ -84,13 +86,20 @@ def pose_target(
     quaternion is not one of a rotation.
     """
     pose = checked_pose(pose)
-    q, distance, angle = kinematics.inverse_pose(pose[:3], matrix_of(pose[3:]), seed)
+    R = matrix_of(pose[3:])
+    q, distance, angle = kinematics.inverse_pose(pose[:3], R, seed)
     if distance > settings.reach_tolerance or angle > settings.reach_angle:
+        q = kinematics.nearest(pose[:3], R, q)
+        distance, angle = kinematics.missed(pose[:3], R, q)
+    if distance > settings.reach_tolerance or angle > settings.reach_angle:
+        at, turned = kinematics.pose(q)
+        nearest = np.round(np.concatenate((at, quaternion_of(turned))), 4).tolist()
         raise TargetError(
-            f"pose target {np.round(pose, 4).tolist()} is out of reach: the nearest posture found within the joint "
-            f"limits misses it by {1e3 * distance:.1f} mm and {np.degrees(angle):.2f} degrees "
+            f"pose target {np.round(pose, 4).tolist()} is out of reach: the nearest one found within the joint limits, "
+            f"{nearest} in the base frame, misses it by {1e3 * distance:.1f} mm and {np.degrees(angle):.2f} degrees "
             f"(reference.reach_tolerance = {1e3 * settings.reach_tolerance:g} mm, reference.reach_angle = "
-            f"{np.degrees(settings.reach_angle):.2f} degrees); reference.rotation_weights frees rotations"
+            f"{np.degrees(settings.reach_angle):.2f} degrees); reference.rotation_weights frees rotations",
+            kind="out of reach",
         )
     return Target("pose", pose, stamp, q)
 

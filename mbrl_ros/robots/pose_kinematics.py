@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..types import Array, checked
 from . import urdf
-from .kinematics import Kinematics, applied, moved, placed_joint
+from .kinematics import MOST_STEPS, Kinematics, applied, moved, placed_joint
 from .robot import Robot
 from .rotation import inverse_left_jacobian, logarithm
 
@@ -107,6 +107,13 @@ class PoseKinematics(Kinematics):
         p, R = checked("p", p, (3,)), checked("R", R, (3, 3))
         q, _ = self._search(lambda q: self._residual(p, R, q), seed, tolerance, restarts, STEPS_BETWEEN)
         return q, *self.missed(p, R, q)
+
+    def nearest(self, p: Array, R: Array, q: Array) -> Array:
+        """Go on from q (n,), found by `inverse_pose`, to where the residual is least, though it is not small.
+
+        The search itself leaves a descent early that will not succeed.
+        """
+        return self._descend(lambda q: self._residual(p, R, q), q, 0.0, MOST_STEPS)[0]
 
     def missed(self, p: Array, R: Array, q: Array) -> tuple[float, float]:
         """Return the distance [m] and the angle [rad], about the axes that count, from q (n,) to the pose p, R."""

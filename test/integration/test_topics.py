@@ -156,6 +156,14 @@ def test_the_subscriptions_of_mpc_node(mpc_nodes):
     assert set(mpc_nodes[1][1]) == set(mpc_nodes[0][1]) - {"policy"}
 
 
+def test_the_fields_of_target_progress():
+    from mbrl_ros.nodes.target_progress import PROGRESS_FIELDS
+
+    table = rows("mpc_node", "How a target goes on")
+    described = [name for row in table if len(row) == 2 for name in names(row[0])]
+    assert described[-len(PROGRESS_FIELDS) :] == list(PROGRESS_FIELDS)
+
+
 def test_the_services_of_mpc_node(mpc_nodes):
     assert mpc_nodes[0][2] == {name for row in rows("mpc_node", "Services") for name in names(row[0])}
     assert mpc_nodes[1][2] == mpc_nodes[0][2] - {"~/promote_policy", "~/demote_policy"}

@@ -52,6 +52,9 @@ class NodeSettings(Section):
         "publish the commands also as JointTrajectory with one point that applies at once on trajectory_commands, "
         "for a joint_trajectory_controller with positions",
     )
+    progress_rate: float = setting(
+        20.0, "rate of ~/target_progress; 0: never, and ~/message tells no outcomes", unit="Hz", low=0.0, high=1000.0
+    )
     plan_rate: float = setting(10.0, "rate of ~/plan and ~/markers; 0: never", unit="Hz", low=0.0, high=1000.0)
     answer_after: float = setting(
         0.0007,

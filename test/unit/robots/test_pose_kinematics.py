@@ -114,3 +114,27 @@ def test_an_arm_of_two_joints_says_by_how_much_it_misses_an_orientation():
     tilted = R @ Rotation.from_rotvec((0.5, 0.0, 0.0)).as_matrix()
     _, distance, angle = kinematics.inverse_pose(p, tilted, np.zeros(2))
     assert max(distance / 0.2, angle) > 0.3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_out_of_reach_no_posture_of_many_comes_closer_than_the_nearest_one(seed):
+    robot, rng = panda(), np.random.default_rng(seed)
+    kinematics = PoseKinematics(robot)
+    p, R = kinematics.pose(drawn(robot, rng))
+    far = p + 0.7 * p / np.linalg.norm(p)
+    q, *_ = kinematics.inverse_pose(far, R, robot.middle)
+    q = kinematics.nearest(far, R, q)
+    assert (q >= robot.position_lower).all() and (q <= robot.position_upper).all()
+    least = np.hypot(*(np.array((1.0, 0.2)) * kinematics.missed(far, R, q)))
+    near = np.clip(q + 0.1 * rng.normal(size=(1000, robot.n)), robot.position_lower, robot.position_upper)
+    for other in (*near, *(drawn(robot, rng) for _ in range(1000))):
+        assert np.hypot(*(np.array((1.0, 0.2)) * kinematics.missed(far, R, other))) > least - 1e-6
+
+
+def test_the_nearest_pose_of_an_arm_that_is_too_short_is_the_stretched_one():
+    """Nothing but its direction can be kept: at a weight of 0 for the rotations that a planar arm has not."""
+    kinematics = PoseKinematics(planar_robot(2), (0.0, 1.0, 0.0))
+    direction = np.array((np.cos(0.4), 0.0, np.sin(0.4)))
+    _, R = kinematics.pose(np.array((0.4, 0.0)))
+    q, *_ = kinematics.inverse_pose(2.0 * direction, R, np.array((0.1, 0.3)))
+    np.testing.assert_allclose(kinematics.pose(kinematics.nearest(2.0 * direction, R, q))[0], direction, atol=1e-3)
