@@ -34,13 +34,13 @@ PROGRESS_FIELDS = {
     "joint_distance": "largest error of a joint [rad or m]; NaN: it is no target for joints",
     "trust": "consistency of the model with the data, 0 to 1; NaN: nothing is learned",
 }
-_LAYOUT = MultiArrayLayout(
+_PROGRESS_LAYOUT = MultiArrayLayout(
     dim=[
         MultiArrayDimension(label=PROGRESS_VERSION, size=len(PROGRESS_FIELDS), stride=len(PROGRESS_FIELDS)),
         *(MultiArrayDimension(label=name, size=1, stride=1) for name in PROGRESS_FIELDS),
     ]
 )
-TOLD = {  # what is said of a target on ~/message
+OUTCOME_TEXTS = {  # what is said of a target on ~/message
     Outcome.REACHED: "target reached",
     Outcome.MISSED: "target missed",
     Outcome.GIVEN_UP: "target given up",
@@ -111,7 +111,7 @@ class TargetProgress(TickObserver):
             report.joints,
             math.nan if dynamics is None else float(dynamics.consistency.level),
         ]
-        self._publisher.publish(Float64MultiArray(layout=_LAYOUT, data=values))
-        if report.outcome in TOLD:
+        self._publisher.publish(Float64MultiArray(layout=_PROGRESS_LAYOUT, data=values))
+        if report.outcome in OUTCOME_TEXTS:
             done = report.outcome is Outcome.REACHED
-            self._reporter.report(f"{TOLD[report.outcome]}: {target.kind}: {report.text}", done)
+            self._reporter.report(f"{OUTCOME_TEXTS[report.outcome]}: {target.kind}: {report.text}", done)
