@@ -31,6 +31,7 @@ EXTRAS = {
     "onnx": ["onnx"],
     "bench": ["crocoddyl", "osqp", "piqp", "matplotlib", "tqdm"],
     "peers": ["mim-solvers"],
+    "jobs": ["joblib"],
     "learn": ["gymnasium[mujoco]", "matplotlib"],
     # DART's wheels are for x86-64; elsewhere its tests are skipped
     "test": ["pytest>=7", "pytest-xdist", "setuptools>=70.1", "dartpy>=6.13; platform_machine == 'x86_64'"],

@@ -44,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="settings of the method, where it has any",
     )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="seeds at the same time, each in a process of its own (default: 1)",
+    )
     parser.add_argument("--list", action="store_true", help="print the methods and the tasks, and do nothing else")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
@@ -66,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     for key in ("method", "task"):
         if getattr(args, key) is None:
             raise ConfigurationError(f"--{key} is missing; mbrl learn --list names all", key=f"--{key}")
-    at_least(1, episodes=args.episodes)
+    at_least(1, episodes=args.episodes, jobs=args.jobs)
     at_least(0, seeds=min(args.seeds))
     if args.episodes > EPISODE_SEEDS:
         raise ConfigurationError(
@@ -81,9 +88,13 @@ def run(args: argparse.Namespace) -> int:
 
         matplotlib.use("Agg")
         args.output.mkdir(parents=True, exist_ok=True)
+    if args.jobs > 1:
+        import joblib  # noqa: F401  # where it is missing, before the work
     with Progress(f"{args.method} on {args.task}", quiet=args.quiet) as shown:
         seeds = list(dict.fromkeys(args.seeds))
-        result = run_experiment(args.method, args.task, seeds, args.episodes, args.output, shown.show, changed)
+        result = run_experiment(
+            args.method, args.task, seeds, args.episodes, args.output, shown.show, changed, args.jobs
+        )
     print(report.table(result))
     verdict = judge(result, solved)
     if args.json:

@@ -35,6 +35,7 @@ EXTRAS = {
     "mim_solvers": "peers",
     "gymnasium": "learn",
     "imageio": "learn",
+    "joblib": "jobs",
     "pytest": "test",
 }
 ROS = "source your ROS 2 installation, or install the wheels: pip install 'mbrl_ros[wheels]'"

@@ -19,6 +19,7 @@ from ..files import read_text, written_whole
 from ..tasks.catalog import make_task
 from .base import Episode
 from .catalog import learner
+from .jobs import run_jobs
 
 Entry = dict[str, Any]
 MOST_BYTES = 1 << 20  # of a file of one seed
@@ -32,6 +33,7 @@ def run_experiment(
     folder: Path | None = None,
     show: Callable[[str], None] = lambda line: None,
     settings: Mapping[str, Any] | None = None,
+    jobs: int = 1,
 ) -> dict[str, Any]:
     """Run `episodes` episodes for each seed; return the result.
 
@@ -43,6 +45,8 @@ def run_experiment(
         Is told how far it is, in one line.
     settings
         Those of the method that differ from their defaults, by name.
+    jobs
+        How many seeds run at the same time, each in a process of its own; 1: in this one. The result is the same.
 
     Raises
     ------
@@ -50,23 +54,43 @@ def run_experiment(
     DataError : a file in `folder` is none that was kept there
     """
     changed = dict(settings or {})
-    learn, system = learner(method, changed), make_task(task)
+    learner(method, changed), make_task(task)
     head: dict[str, Any] = {"method": method, "task": task, **({"settings": changed} if changed else {})}
     found: dict[str, list[Entry]] = {}
-    for seed in seeds:
-        kept = None if folder is None else folder / f"{method}_{task}_{episodes}_episodes_seed_{seed}.json"
-        entries = None if kept is None else _read(kept, {**head, "seed": seed})
-        if entries is None:
-            entries = []
-            for episode in learn(system, seed, episodes):
-                entries.append(_entry(episode, entries))
-                show(f"seed {seed}, episode {len(entries)}/{episodes}, return {episode.reward:.1f}")
-            if kept is not None:
-                content = {**head, "seed": seed, "episodes": entries}
-                with written_whole(kept) as file:
-                    file.write(json.dumps(content, indent=1).encode())
+    told = [show] if jobs == 1 else []
+    calls = [(head, seed, episodes, folder, *told) for seed in seeds]
+    for seed, entries in zip(seeds, run_jobs(_run_seed, calls, jobs), strict=True):
         found[str(seed)] = entries
+        if jobs > 1:
+            show(f"{len(found)}/{len(calls)} seeds, seed {seed}: return {entries[-1]['return']:.1f}")
     return {**head, "seeds": found}
+
+
+def _run_seed(
+    head: dict[str, Any],
+    seed: int,
+    episodes: int,
+    folder: Path | None,
+    show: Callable[[str], None] = lambda line: None,
+) -> list[Entry]:
+    """Return the entries of one seed: those kept in `folder`, or new ones, which are kept there.
+
+    head: {"method", "task"[, "settings"]}.
+    """
+    method, task = head["method"], head["task"]
+    kept = None if folder is None else folder / f"{method}_{task}_{episodes}_episodes_seed_{seed}.json"
+    entries = None if kept is None else _read(kept, {**head, "seed": seed})
+    if entries is not None:
+        return entries
+    entries = []
+    for episode in learner(method, head.get("settings", {}))(make_task(task), seed, episodes):
+        entries.append(_entry(episode, entries))
+        show(f"seed {seed}, episode {len(entries)}/{episodes}, return {episode.reward:.1f}")
+    if kept is not None:
+        content = {**head, "seed": seed, "episodes": entries}
+        with written_whole(kept) as file:
+            file.write(json.dumps(content, indent=1).encode())
+    return entries
 
 
 def _entry(episode: Episode, before: Sequence[Entry]) -> Entry:

@@ -30,6 +30,7 @@ PYPI = {
     "crocoddyl": "crocoddyl",
     "dartpy": "dartpy",
     "gymnasium": "gymnasium",
+    "joblib": "joblib",
     "mim_solvers": "mim-solvers",
     "onnx": "onnx",
     "osqp": "osqp",
