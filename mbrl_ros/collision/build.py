@@ -45,6 +45,7 @@ def build_scene(robot: Robot, settings: CollisionSettings, description: str = ""
             "the URDF has no <collision>; write 'collision.capsules', or let mbrl init write them",
             key="collision.capsules",
         )
+    _check_followers(robot, capsules)
     search = {"samples": settings.samples, "seed": settings.seed}
     if settings.pairs:
         pairs = _named_pairs(settings.pairs, capsules, links)
@@ -61,6 +62,19 @@ def build_scene(robot: Robot, settings: CollisionSettings, description: str = ""
         left_out = ", ".join(sorted(f"{capsules[number].link} - {name}" for number, name in ignored))
         notes.append(f"distances that no posture changes, or too near in all of them, are not looked at: {left_out}")
     return Built(Scene(robot, capsules, pairs, obstacles, ignored), notes)
+
+
+def _check_followers(robot: Robot, capsules: Sequence[Capsule]) -> None:
+    """Raise ConfigurationError where a capsule moves with a joint that follows another: chain.py knows none."""
+    following, tree = {follower.name for follower in robot.followers}, urdf.parse(robot.urdf)
+    for capsule in capsules:
+        behind = [joint.name for joint in tree.chain(capsule.link) if joint.name in following]
+        if behind:
+            raise ConfigurationError(
+                f"link '{capsule.link}' moves with joint '{behind[0]}', which follows another (mimic), and the "
+                "collision rule knows no such joints; write 'collision.capsules' without the links behind it",
+                key="collision.capsules",
+            )
 
 
 def _folder(description: str) -> Path | None:

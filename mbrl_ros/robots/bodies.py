@@ -1,6 +1,7 @@
-"""The rigid bodies of a robot, one per controlled joint: the links between that joint and the next ones, as one body.
+"""The rigid bodies of a robot, one per joint that moves: the links between that joint and the next ones, as one body.
 
-The base is fixed, joints that are not controlled are locked at zero. A body is described at its joint, with z along the
+Those are the controlled joints and the ones that follow them (mimic.py), N in all. The base is fixed, all other joints
+are locked at zero. A body is described at its joint, with z along the
 joint's axis: mass m, first moment h = m c (c its centre of mass), and inertia tensor about the joint,
 
     I = sum over its links of  R I_link R^T + m_link (c.c 1 - c c^T)        (parallel axes),
@@ -17,24 +18,26 @@ from numpy.typing import NDArray
 
 from ..types import Array
 from . import urdf
+from .mimic import Coupling
 from .robot import Robot
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Bodies:
-    """The n bodies of a robot, parents first.
+    """The N bodies of a robot, parents first.
 
     Attributes
     ----------
-    joint : (n,) which entry of q moves the body
-    prismatic : (n,) whether that joint is prismatic, as 0 or 1
-    parent : (n,) the body that carries it; -1: the base
-    placement : (n, 3, 4) [R t] of the body in its parent at q = 0
-    mass : (n,) [kg]
-    moment : (n, 3) mass times centre of mass [kg m]
-    tensor : (n, 3, 3) about the joint [kg m^2]
+    joint : (N,) which entry of `Coupling.positions` moves the body
+    prismatic : (N,) whether that joint is prismatic, as 0 or 1
+    parent : (N,) the body that carries it; -1: the base
+    placement : (N, 3, 4) [R t] of the body in its parent at q = 0
+    mass : (N,) [kg]
+    moment : (N, 3) mass times centre of mass [kg m]
+    tensor : (N, 3, 3) about the joint [kg m^2]
     links : the names of the links that make up each body
-    inertials : the <inertial> of every link that a controlled joint moves and that has one
+    inertials : the <inertial> of every link that one of these joints moves and that has one
+    coupling : of all N joints to the n controlled ones
     """
 
     joint: NDArray[np.int64]
@@ -46,15 +49,17 @@ class Bodies:
     tensor: Array
     links: tuple[tuple[str, ...], ...]
     inertials: dict[str, urdf.Inertial]
+    coupling: Coupling
 
 
 def bodies_of(robot: Robot) -> Bodies:
-    """Return the bodies of `robot`; links that no controlled joint moves are left out."""
-    tree, n = urdf.parse(robot.urdf), robot.n
+    """Return the bodies of `robot`; links that none of these joints moves are left out."""
+    tree, names = urdf.parse(robot.urdf), robot.moving
+    n = len(names)
     joints = {joint.name: joint for joint in tree.joints}
-    moved = {link for link, joint in tree.carriers(robot.joints).items() if joint}
+    moved = {link for link, joint in tree.carriers(names).items() if joint}
     chains = {link: tree.chain(link) for link in tree.links if link in moved}
-    order = sorted(robot.joints, key=lambda name: len(chains[joints[name].child]))
+    order = sorted(names, key=lambda name: len(chains[joints[name].child]))
     inertials = urdf.inertials(robot.urdf, moved)
     parent, placement = np.full(n, -1, dtype=np.int64), np.zeros((n, 3, 4))
     mass, moment, tensor = np.zeros(n), np.zeros((n, 3)), np.zeros((n, 3, 3))
@@ -74,7 +79,7 @@ def bodies_of(robot: Robot) -> Bodies:
             moment[i] += inertial.mass * c
             tensor[i] += R @ inertial.tensor @ R.T + inertial.mass * (c @ c * np.eye(3) - np.outer(c, c))
     return Bodies(
-        joint=np.array([robot.joints.index(name) for name in order], dtype=np.int64),
+        joint=np.array([names.index(name) for name in order], dtype=np.int64),
         prismatic=np.array([joints[name].kind == "prismatic" for name in order], dtype=np.int64),
         parent=parent,
         placement=placement,
@@ -83,6 +88,7 @@ def bodies_of(robot: Robot) -> Bodies:
         tensor=tensor,
         links=tuple(map(tuple, links)),
         inertials=inertials,
+        coupling=Coupling(robot.n, robot.followers),
     )
 
 

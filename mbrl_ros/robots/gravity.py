@@ -30,6 +30,7 @@ class GravityEffort:
     def __init__(self, robot: Robot):
         self._bodies = b = bodies_of(robot)
         self._compiled: CompiledTree | None = None
+        self._follows = bool(robot.followers)
         self._g, upright = _upright(np.array(robot.gravity))
         if upright is not None:
             b.placement[b.parent < 0] = upright @ b.placement[b.parent < 0]
@@ -42,14 +43,20 @@ class GravityEffort:
 
     def __call__(self, q: Array) -> Array:
         """Return g (n,) [N m or N] at the pose q (n,), in the order of `robot.joints`."""
-        return self.numpy(q) if self._compiled is None else self._compiled(q)
+        if self._compiled is None:
+            return self.numpy(q)
+        if not self._follows:
+            return self._compiled(q)
+        coupling = self._bodies.coupling
+        effort: Array = coupling.E.T @ self._compiled(coupling.positions(q))
+        return effort
 
     def numpy(self, q: Array) -> Array:
         """Return the same in numpy: what the compiled function is tested against."""
         b, n = self._bodies, len(self._bodies.joint)
         R: list[Array] = [np.eye(3)] * n
         p: list[Array] = [np.zeros(3)] * n
-        for i, angle in enumerate(q[b.joint].tolist()):
+        for i, angle in enumerate(b.coupling.positions(q)[b.joint].tolist()):
             x, y, z, origin = self._columns[i]
             turned = np.empty((3, 3))
             c, s = (1.0, 0.0) if b.prismatic[i] else (math.cos(angle), math.sin(angle))
@@ -66,7 +73,8 @@ class GravityEffort:
             if parent >= 0:
                 mass[parent] += mass[i]
                 moment[parent] = moment[parent] + h + mass[i] * (p[i] - p[parent])
-        return effort
+        mapped: Array = b.coupling.E.T @ effort
+        return mapped
 
 
 def weight_effort(jacobian: Array, gravity: tuple[float, ...] = (0.0, 0.0, -G)) -> Array:

@@ -88,8 +88,9 @@ class JointSpaceInertia:
         with np.errstate(all="ignore"):  # a URDF may hold any number
             self._bodies = bodies_of(robot)
             _check(self._bodies, robot)
+        self._follows = bool(robot.followers)
         functions = library()
-        size = (robot.n, robot.n)
+        size = 2 * (len(self._bodies.joint),)
         self._compiled = (
             None if functions is None else CompiledTree(functions.joint_space_inertia, self._bodies, np.zeros(size))
         )
@@ -102,7 +103,11 @@ class JointSpaceInertia:
         if self._compiled is None:
             return self.numpy(q)
         # the check costs more than M: an array of the right shape does without
-        return self._compiled(q if isinstance(q, np.ndarray) and q.shape == (self.n,) else checked("q", q, (self.n,)))
+        q = q if isinstance(q, np.ndarray) and q.shape == (self.n,) else checked("q", q, (self.n,))
+        if not self._follows:
+            return self._compiled(q)
+        coupling = self._bodies.coupling
+        return _symmetric(coupling.E.T @ self._compiled(coupling.positions(q)) @ coupling.E)
 
     def numpy(self, q: Array) -> Array:
         """Return the same in numpy: what inertia.cpp is tested against, and what runs where nothing compiles."""
@@ -144,8 +149,23 @@ class CompiledTree:
         return result
 
 
+def _symmetric(M: Array) -> Array:
+    """Return M without the rounding errors that make it unequal to its transpose."""
+    symmetric: Array = 0.5 * (M + M.T)
+    return symmetric
+
+
 def _evaluate(bodies: Bodies, q: Array) -> tuple[Array, Array]:
     """Return M (n, n) at q (n,), and what joint i's row and column are compared with (n,): see TENSOR_TOLERANCE."""
+    coupling = bodies.coupling
+    if len(coupling.c) == q.size:  # nothing follows: what is not finite stays where it is
+        return _of_all(bodies, q)
+    M, size = _of_all(bodies, coupling.positions(q))
+    return _symmetric(coupling.E.T @ M @ coupling.E), np.square(coupling.E).T @ size
+
+
+def _of_all(bodies: Bodies, q: Array) -> tuple[Array, Array]:
+    """Return the same of all N joints at their positions q (N,)."""
     n, parent, prismatic, joint = len(bodies.joint), bodies.parent, bodies.prismatic, bodies.joint
     R, d = np.zeros((n + 1, 3, 3)), np.zeros((n, 3))
     R[-1] = np.eye(3)  # the base, which is body -1
@@ -208,8 +228,9 @@ def _check_masses(bodies: Bodies, robot: Robot) -> None:
     """Raise RobotDescriptionError where a controlled joint moves no mass."""
     beyond = [list(links) for links in bodies.links]
     mass = bodies.mass.copy()
-    for i in reversed(range(robot.n)):
-        if mass[i] <= 0.0:
+    for i in reversed(range(len(mass))):
+        # what follows a joint may be without a mass: the M of the joint itself is looked at
+        if mass[i] <= 0.0 and bodies.joint[i] < robot.n:
             raise RobotDescriptionError(
                 f"joint '{robot.joints[bodies.joint[i]]}' moves no mass: none of the links {beyond[i]} has an "
                 f"<inertial> with one. {REMEDY}, or leave the joint out of 'joints'"

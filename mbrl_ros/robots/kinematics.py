@@ -58,6 +58,9 @@ def placed_joint(robot: Robot, joint: urdf.Joint, q: casadi.SX, r: casadi.SX | N
     """Return the position of a joint of the chain: of q (n,), of r (k,) if it is not controlled, else None."""
     if joint.name in robot.joints:
         return q[robot.joints.index(joint.name)]
+    for follower in robot.followers:
+        if joint.name == follower.name:
+            return follower.multiplier * q[follower.master] + follower.offset
     if r is not None and joint.name in robot.uncontrolled:
         return r[robot.uncontrolled.index(joint.name)]
     return None

@@ -1,9 +1,10 @@
 """The nominal rigid-body model of a robot, from its URDF: M(q) qdd + h(q, qd) = tau (Featherstone 2008, eq. 1.1).
 
 M is the joint-space inertia, h gravity (`Robot.gravity`), Coriolis and centrifugal forces. The base is fixed, joints
-that are not controlled are locked at zero, and there is no friction. M and h are linear in the links' masses and
-inertias: scaling all of them by s gives qdd = M^-1 (tau / s - h), and gravity s g(q). A motor's reflected inertia
-("armature", gear ratio squared times rotor inertia) adds to the diagonal of M and does not scale.
+that follow a controlled one (mimic.py) move with it, all others are locked at zero, and there is no friction. M and h
+are linear in the links' masses and inertias: scaling all of them by s gives qdd = M^-1 (tau / s - h), and gravity
+s g(q). A motor's reflected inertia ("armature", gear ratio squared times rotor inertia) adds to the diagonal of M and
+does not scale.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from ..config.section import per_joint
 from ..exceptions import RobotDescriptionError
 from . import urdf
+from .mimic import Coupling
 from .robot import Robot
 
 
@@ -57,21 +59,22 @@ def mass_and_bias(robot: Robot, q: casadi.SX, qd: casadi.SX) -> tuple[casadi.SX,
         raise RobotDescriptionError(
             f"the rigid-body model needs adam-robotics ({error}): pip install 'adam-robotics[casadi]'"
         ) from None
+    names, coupling = robot.moving, Coupling(robot.n, robot.followers)
     prismatic = [
-        joint.name
-        for joint in urdf.parse(robot.urdf).joints
-        if joint.name in robot.joints and joint.kind == "prismatic"
+        joint.name for joint in urdf.parse(robot.urdf).joints if joint.name in names and joint.kind == "prismatic"
     ]
     if prismatic:  # adam 0.5.0 builds a 12-row motion subspace for them
         raise RobotDescriptionError(
-            f"the rigid-body model has no prismatic joints, and {prismatic} are controlled; "
-            f"use the integrator prior, or do not control them"
+            f"the rigid-body model has no prismatic joints, and {prismatic} are controlled or "
+            f"follow a controlled one; use the integrator prior, or do not control them"
         )
-    mechanism = ElementTree.tostring(urdf.reduced(robot.urdf, robot.joints), encoding="unicode")
+    mechanism = ElementTree.tostring(urdf.reduced(robot.urdf, names), encoding="unicode")
     try:
-        model = KinDynComputations(mechanism, list(robot.joints), gravity=np.array([*robot.gravity, 0, 0, 0.0]))
-        M = model.mass_matrix(casadi.SX.eye(4), q)[6:, 6:]
-        h = model.bias_force(casadi.SX.eye(4), q, casadi.SX.zeros(6), qd)[6:]
+        model = KinDynComputations(mechanism, list(names), gravity=np.array([*robot.gravity, 0, 0, 0.0]))
+        E = casadi.sparsify(casadi.DM(coupling.E))
+        q, qd = E @ q + coupling.c, E @ qd
+        M = E.T @ model.mass_matrix(casadi.SX.eye(4), q)[6:, 6:] @ E
+        h = E.T @ model.bias_force(casadi.SX.eye(4), q, casadi.SX.zeros(6), qd)[6:]
     except Exception as error:  # adam and its URDF parser raise whatever they meet
         raise RobotDescriptionError(
             f"adam-robotics cannot build dynamics from this URDF: {error}. Every moving link "

@@ -15,9 +15,10 @@ from ..config.section import per_joint
 from ..config.sections.robot import RobotSettings
 from ..exceptions import ConfigurationError, JointNameError, RobotDescriptionError, listed, nearest
 from ..types import Array
+from .mimic import Follower, followers_of, uncontrolled_of
 from .mounting import mounted
 from .sources import read
-from .urdf import FREE, MOVABLE, Joint, Tree, parse, transform
+from .urdf import FREE, Joint, Tree, parse, transform
 
 # A margin may take at most this fraction of a joint's range at either end, so that short joints keep one.
 MARGIN_OF_RANGE = 0.1
@@ -32,8 +33,8 @@ MOST_JOINTS = 64  # more than any arm has; a plan for hundreds would take minute
 class Robot:
     """The n controlled joints of a fixed-base robot. Every array is (n,), in the order of `joints`, read-only.
 
-    Movable joints that are not controlled, and mimic joints, are at zero, except that the kinematics of the end
-    effector take those on its chain where they are measured.
+    Movable joints that are not controlled are at zero, except that the kinematics of the end effector take those on its
+    chain where they are measured. Joints that follow a controlled one (mimic) move with it.
 
     Attributes
     ----------
@@ -53,6 +54,7 @@ class Robot:
     gravity : (3,) [m/s^2] in the root link's frame
     damping : [N m s/rad or N s/m], friction : [N m or N], as the URDF says, 0 where it says nothing
     uncontrolled : names of the k joints that move the end effector and are not controlled, from the root on
+    followers : the joints that follow a controlled one
     mounting : (4, 4), the root link's frame in the frame `mounting_frame`; None: unknown
     frame_prefix : what precedes the name of a link in that of its frame
     """
@@ -75,6 +77,7 @@ class Robot:
     friction: Array
     rotor_inertia: Array | None = None
     uncontrolled: tuple[str, ...] = ()
+    followers: tuple[Follower, ...] = ()
     gravity: tuple[float, ...] = (0.0, 0.0, -9.81)
     tip_rotation: Array = field(default_factory=lambda: np.eye(3))
     mounting: Array | None = None
@@ -90,6 +93,11 @@ class Robot:
     def n(self) -> int:
         """The number of controlled joints."""
         return len(self.joints)
+
+    @property
+    def moving(self) -> tuple[str, ...]:
+        """The names of the controlled joints, and then of the ones that follow them."""
+        return (*self.joints, *(follower.name for follower in self.followers))
 
     @property
     def bounded(self) -> NDArray[np.bool_]:
@@ -150,7 +158,7 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
             raise ConfigurationError(f"'{key}' must have 3 entries [{unit}], got {len(vector)}", key=key, value=vector)
     mounting, gravity = mounted(settings, tree)
     rotors = per_joint(settings.rotor_inertia, n, "rotor_inertia") if settings.rotor_inertia else None
-    tip = _tip(tree, names, settings.tip)
+    tip, followers = _tip(tree, names, settings.tip), followers_of(tree, names)
     return Robot(
         joints=names,
         position_lower=_frozen(lower),
@@ -170,9 +178,8 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
         damping=_frozen(np.array([joint.damping for joint in controlled])),
         friction=_frozen(np.array([joint.friction for joint in controlled])),
         rotor_inertia=None if rotors is None else _frozen(rotors),
-        uncontrolled=tuple(
-            joint.name for joint in tree.chain(tip) if joint.kind in MOVABLE and joint.name not in names
-        ),
+        uncontrolled=uncontrolled_of(tree, tip, names, followers),
+        followers=followers,
         gravity=gravity,
         mounting=None if mounting is None else _frozen(mounting),
         mounting_frame=settings.mounting_frame,
@@ -274,13 +281,7 @@ def _tip(tree: Tree, controlled: tuple[str, ...], wanted: str) -> str:
         is_own = joint.name in controlled
         moving[joint.child] = (own + is_own, others - (not is_own and joint.kind != "fixed"))
         follows[joint.child] = follows[joint.parent] or (joint.name if joint.mimic in controlled else "")
-    if wanted and follows[wanted]:
-        mimic = next(joint for joint in tree.chain(wanted) if joint.name == follows[wanted])
-        raise RobotDescriptionError(
-            f"the tip '{wanted}' stands behind joint '{mimic.name}', which follows "
-            f"'{mimic.mimic}'; choose a tip before it"
-        )
-    # Mimic joints may carry every leaf, as in some grippers; then any link before them will do.
+    # A finger is no tip unless it is asked for. Mimic joints may carry every leaf; then any link before them will do.
     candidates = [link for link in tree.leaves() if not follows[link]] or [
         link for link in tree.links if not follows[link]
     ]

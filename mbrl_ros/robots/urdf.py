@@ -31,8 +31,9 @@ class Joint:
 
     `limit` holds the attributes of <limit> [rad or m, rad/s or m/s, N m or N], infinite and NaN ones too: only those of
     controlled joints matter. `unreadable` holds the texts of those that are no number. A mimic joint has `mimic`, the
-    joint it follows, and counts as not movable. `damping` [N m s/rad or N s/m] and `friction` [N m or N] are those of
-    <dynamics>, 0 where they are not given, or are no number above 0.
+    joint it follows with `multiplier` and `offset` (NaN where they are no number), and counts as not movable. `damping`
+    [N m s/rad or N s/m] and `friction` [N m or N] are those of <dynamics>, 0 where they are not given, or are no number
+    above 0.
     """
 
     name: str
@@ -43,6 +44,8 @@ class Joint:
     axis: Array
     limit: dict[str, float]
     mimic: str = ""
+    multiplier: float = 1.0
+    offset: float = 0.0
     unreadable: dict[str, str] = field(default_factory=dict)
     damping: float = 0.0
     friction: float = 0.0
@@ -181,10 +184,19 @@ def _joint(element: ElementTree.Element) -> Joint:
         axis=direction / length if length > 0.0 else direction,
         limit={key: value for key, value in values.items() if value is not None},
         mimic="" if mimic is None else attribute(mimic, "joint", f"<mimic> of {what}"),
+        multiplier=_coefficient(mimic, "multiplier", 1.0),
+        offset=_coefficient(mimic, "offset", 0.0),
         unreadable={key: text for key, text in texts.items() if values[key] is None},
         damping=_loss(dynamics, "damping"),
         friction=_loss(dynamics, "friction"),
     )
+
+
+def _coefficient(mimic: ElementTree.Element | None, key: str, default: float) -> float:
+    """Return a number of <mimic>, NaN where it is none: it matters only where a controlled joint is followed."""
+    text = None if mimic is None else mimic.get(key)
+    value = default if text is None else limit_of(text)
+    return math.nan if value is None else value
 
 
 def _loss(dynamics: ElementTree.Element | None, key: str) -> float:

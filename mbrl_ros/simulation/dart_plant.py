@@ -52,6 +52,10 @@ class DartPlant(BasePlant):
         for key, none in ONLY_MUJOCO.items():
             if settings.to_mapping()[key] != none:
                 raise ConfigurationError(f"the DART plant has no '{key}'", key=key)
+        if robot.followers:
+            raise RobotDescriptionError(
+                f"the DART plant has no joints that follow others, and {[one.name for one in robot.followers]} do"
+            )
         super().__init__(settings, robot)
         n = robot.n
         self._skeleton = _skeleton(robot)

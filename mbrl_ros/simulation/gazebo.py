@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..config.parameter_file import ParameterFile
-from ..exceptions import ConfigurationError
-from ..robots import Robot
+from ..exceptions import ConfigurationError, RobotDescriptionError
+from ..robots import Robot, urdf
 from ..robots.meshes import shaped
 
 WORLD = "world"
@@ -48,7 +48,14 @@ def gazebo_urdf(
     Raises
     ------
     ConfigurationError : `initial_position` has the wrong length, or a joint would start at its stops
+    RobotDescriptionError : the tip moves with a joint that follows another
     """
+    on_way = {joint.name for joint in urdf.parse(robot.urdf).chain(robot.tip)}
+    if following := [follower.name for follower in robot.followers if follower.name in on_way]:
+        raise RobotDescriptionError(
+            f"the tip moves with {following}, which follow other joints (mimic) and would stand still in Gazebo. "
+            "Simulate the robot with sim_node"
+        )
     if initial_position and len(initial_position) != robot.n:
         raise ConfigurationError(
             f"'plant.initial_position' must have {robot.n} entries (one per joint), got {len(initial_position)}",

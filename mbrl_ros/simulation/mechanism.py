@@ -23,18 +23,18 @@ USUAL_FRICTION = (1.0 / 60.0, 0.5)  # the same of dry friction: of the effort li
 
 
 def bare_mechanism(text: str, robot: Robot) -> ElementTree.Element:
-    """Return the URDF `text` with the robot's joints alone movable, and inertias only where one of them moves.
+    """Return the URDF `text` with the robot's joints and their followers alone movable, inertias only where these move.
 
     What a joint moves without any <inertial> gets a guessed one, and a warning names the joint.
     """
-    tree = urdf.parse(text)
-    root, carriers = urdf.reduced(text, robot.joints), tree.carriers(robot.joints)
+    tree, moving = urdf.parse(text), robot.moving
+    root, carriers = urdf.reduced(text, moving), tree.carriers(moving)
     for link in root.findall("link"):
         if not carriers[link.get("name", "")]:  # it stands still: its inertia does not matter, and may be a wrong one
             for inertial in link.findall("inertial"):
                 link.remove(inertial)
     known = {carriers[link] for link in urdf.inertials(text, [link for link, joint in carriers.items() if joint])}
-    light = [joint for joint in tree.joints if joint.name in robot.joints and joint.name not in known]
+    light = [joint for joint in tree.joints if joint.name in moving and joint.name not in known]
     if light:
         _guess_masses(root, tree, light, robot)
     return root

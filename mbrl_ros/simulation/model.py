@@ -1,7 +1,7 @@
 """A MuJoCo model of a robot's mechanism, from its URDF or an MJCF, with the same joints as the `Robot`.
 
-The joints the robot does not control are locked, contacts are off, and the model's own actuators are removed:
-the plant applies joint forces itself.
+The joints the robot does not control are locked, except those that follow a controlled one, contacts are off, and the
+model's own actuators are removed: the plant applies joint forces itself.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ __all__ = ["MESHES", "TIP", "compiled", "mechanism", "mujoco", "place"]  # mujoc
 
 MESHES = (".stl", ".obj")  # the mesh formats MuJoCo reads
 TIP = "mbrl_tip"
+# of the rule by which a joint follows another: MuJoCo lengthens the time constant [s] to two timesteps
+FOLLOWS, FOLLOWS_IMPEDANCE = (1e-4, 1.0), (0.9999, 0.9999, 0.001, 0.5, 2.0)
 
 
 def mechanism(source: str, robot: Robot, *, shapes: bool = False) -> tuple[mujoco.MjSpec, bool]:
@@ -66,6 +68,7 @@ def mechanism(source: str, robot: Robot, *, shapes: bool = False) -> tuple[mujoc
         _lock_and_release(spec, robot)
     for geom in spec.geoms:
         geom.contype = geom.conaffinity = 0
+    _couple(spec, robot)
     body, offset = place(spec, robot.tip, robot.tip_offset)
     body.add_site(name=TIP, pos=offset)
     return spec, root.tag == "robot"
@@ -127,12 +130,31 @@ def _urdf(text: str, robot: Robot, folder: Path | None, shapes: bool) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
+def _couple(spec: mujoco.MjSpec, robot: Robot) -> None:
+    """Let the robot's followers follow, as stiffly as the timestep of the physics allows."""
+    for follower in robot.followers:
+        if spec.joint(follower.name) is None:
+            raise RobotDescriptionError(
+                f"the simulated model has no joint '{follower.name}', which follows "
+                f"'{robot.joints[follower.master]}' in the URDF"
+            )
+        rule = spec.add_equality(
+            type=mujoco.mjtEq.mjEQ_JOINT,
+            objtype=mujoco.mjtObj.mjOBJ_JOINT,
+            name1=follower.name,
+            name2=robot.joints[follower.master],
+            solref=FOLLOWS,
+            solimp=FOLLOWS_IMPEDANCE,
+        )
+        rule.data[:5] = (follower.offset, follower.multiplier, 0.0, 0.0, 0.0)
+
+
 def _lock_and_release(spec: mujoco.MjSpec, robot: Robot) -> None:
     """Lock an MJCF's other hinges and slides; drop what would act on the joints or refer to locked ones."""
     locked = [
         joint
         for joint in spec.joints
-        if joint.name not in robot.joints and joint.type in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
+        if joint.name not in robot.moving and joint.type in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
     ]
     for element in (*spec.actuators, *spec.sensors, *spec.keys):
         spec.delete(element)

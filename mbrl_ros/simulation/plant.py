@@ -19,6 +19,7 @@ import numpy as np
 from ..config.section import per_joint
 from ..config.sections.simulation import PlantSettings
 from ..robots import Robot
+from ..robots.mimic import Coupling
 from ..types import Array
 from . import model as models
 from .imperfections import Obstacle, limit_velocities, stiction
@@ -42,6 +43,11 @@ class Plant(BasePlant):
         joints = [self.model.joint(name) for name in robot.joints]
         self._qpos = np.array([joint.qposadr[0] for joint in joints])
         self._dof = np.array([joint.dofadr[0] for joint in joints])
+        followers = robot.followers
+        self._coupling = Coupling(robot.n, followers) if followers else None
+        moving = [self.model.joint(name) for name in robot.moving]
+        self._all_qpos = np.array([joint.qposadr[0] for joint in moving])
+        self._all_dof = np.array([joint.dofadr[0] for joint in moving])
         self._plays = bool(settings.backlash or settings.joint_stiffness)
         played = [self.model.joint(PLAY.format(name)) for name in robot.joints] if self._plays else []
         self._play_qpos = np.array([joint.qposadr[0] for joint in played], dtype=int)
@@ -53,6 +59,7 @@ class Plant(BasePlant):
         root = max(0, mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_BODY, robot.root))
         self.root_pose = self.data.xpos[root].copy(), self.data.xmat[root].reshape(3, 3).copy()
         self._wanted, self._force = np.zeros(self.model.nv), np.zeros(self.model.nv)
+        self._nothing = np.zeros(robot.n)
         self._servos = Servos(settings, robot)
         tip = self.data.site(models.TIP).id
         self._obstacle = Obstacle(settings, self.model, tip, self.root_pose) if settings.obstacle else None
@@ -66,22 +73,23 @@ class Plant(BasePlant):
     def holding_effort(self, q: Array) -> Array:
         """Return the efforts (n,) [N m or N] that hold the robot and its payload still at q (n,)."""
         data = mujoco.MjData(self.model)
-        data.qpos[self._qpos] = q
+        data.qpos[self._all_qpos] = self._followed(q)
         mujoco.mj_forward(self.model, data)
-        effort: Array = data.qfrc_bias[self._dof]
+        effort = self._on_joints(data.qfrc_bias)
         if self.robot.interface == "effort":  # a driver that carries a share of the weight adds it to the command
-            effort = effort - data.qfrc_gravcomp[self._dof]
+            effort = effort - self._on_joints(data.qfrc_gravcomp)
         return effort
 
     def push(self, joint: int, speed: float) -> None:
         """Change the velocity of joint number `joint` at once by `speed` [rad/s or m/s], as a blow does."""
         self.data.qvel[self._dof[joint]] += speed
+        self._take_along()
 
     # --- inside -----------------------------------------------------------------------------------------------
 
     def _place(self, q: Array) -> None:
         mujoco.mj_resetData(self.model, self.data)
-        self.data.qpos[self._qpos] = q
+        self.data.qpos[self._all_qpos] = self._followed(q)
         settings = self.settings
         if settings.joint_stiffness or not settings.servo_coupled:
             mujoco.mj_forward(self.model, self.data)
@@ -106,6 +114,7 @@ class Plant(BasePlant):
         mujoco.mj_step2(self.model, self.data)
         if settings.velocity_limited:
             limit_velocities(self.model, self.data, self._dof, self.robot.velocity_limit)
+            self._take_along()
 
     def _load(self, kg: float, inertia: float) -> None:
         self.model.body_mass[self._payload] = kg
@@ -117,9 +126,9 @@ class Plant(BasePlant):
         """Turn the command in effect into joint torques for the coming physics step."""
         data, dof = self.data, self._dof
         if self.robot.interface == "effort":
-            wanted, gravity = u, 0.0
+            wanted, gravity = u, self._nothing
         else:
-            gravity = data.qfrc_gravcomp[dof]
+            gravity = self._on_joints(data.qfrc_gravcomp)
             wanted = self._servos.efforts(u, data.qpos[self._qpos], data.qvel[dof], self._times_inertia, gravity)
         data.qfrc_applied[dof] = self._driven(wanted) - gravity  # MuJoCo adds its gravity compensation itself
         if self._obstacle is not None:
@@ -127,10 +136,23 @@ class Plant(BasePlant):
 
     def _times_inertia(self, a: Array) -> Array:
         """Return M(q) a (n,)."""
-        self._wanted[self._dof] = a
+        self._wanted[self._all_dof] = a if self._coupling is None else self._coupling.E @ a
         mujoco.mj_mulM(self.model, self.data, self._force, self._wanted)
-        product: Array = self._force[self._dof]
-        return product
+        return self._on_joints(self._force)
+
+    def _followed(self, q: Array) -> Array:
+        """Return the positions of the joints and their followers for q (n,)."""
+        return q if self._coupling is None else self._coupling.positions(q)
+
+    def _on_joints(self, force: Array) -> Array:
+        """Return what generalized forces (nv,) on all joints are on the robot's (n,)."""
+        acting: Array = force[self._all_dof]
+        return acting if self._coupling is None else self._coupling.E.T @ acting
+
+    def _take_along(self) -> None:
+        """Give the followers the velocities that those of their joints mean."""
+        if self._coupling is not None:
+            self.data.qvel[self._all_dof] = self._coupling.E @ self.data.qvel[self._dof]
 
     def _state(self) -> tuple[Array, Array, Array]:
         return self.data.qpos[self._qpos], self.data.qvel[self._dof], self._effort

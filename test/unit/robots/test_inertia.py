@@ -13,6 +13,7 @@ from mbrl_ros.robots import inertia as module
 from mbrl_ros.robots import load_robot, urdf
 from mbrl_ros.robots.gravity import GravityEffort
 from mbrl_ros.robots.inertia import JointSpaceInertia, has_inertials
+from mbrl_ros.robots.mimic import Coupling
 from support.finite_differences import derivative
 from support.robots import planar_arm
 
@@ -197,7 +198,8 @@ def test_everything_beyond_a_joint_counts_and_nothing_before_it():
     ]
     whole = 1.0 + 0.25 * 1.0 + 0.5 * 4.0
     both = JointSpaceInertia(robot_of(*parts, *fingers, joints=("grip", "wrist")))
-    np.testing.assert_allclose(both(np.array([0.3, 1.0])), np.diag([0.25, whole]), rtol=1e-13)  # along the wrist's axis
+    # both fingers move along the wrist's axis
+    np.testing.assert_allclose(both(np.array([0.3, 1.0])), np.diag([0.75, whole]), rtol=1e-13)
     locked = JointSpaceInertia(robot_of(*parts, *fingers, joints=("wrist",)))
     np.testing.assert_allclose(locked(np.zeros(1)), [[whole]], rtol=1e-13)
 
@@ -292,14 +294,14 @@ def test_m_is_mujocos(make):
 
     robot = make()
     plant = Plant(PlantSettings(armature=(0.0,), frictionloss=(0.0,)), robot)
-    inertia = JointSpaceInertia(robot)
+    inertia, coupling = JointSpaceInertia(robot), Coupling(robot.n, robot.followers)
     for q in random_positions(robot, 5, seed=2):
-        plant.data.qpos[plant._qpos] = q
+        plant.data.qpos[plant._all_qpos] = coupling.positions(q)
         mujoco.mj_forward(plant.model, plant.data)
-        M = np.zeros((robot.n, plant.model.nv))
-        for i, row in enumerate(np.eye(plant.model.nv)[plant._dof]):  # mj_fullM's arguments differ between versions
+        M = np.zeros((len(coupling.c), plant.model.nv))
+        for i, row in enumerate(np.eye(plant.model.nv)[plant._all_dof]):  # mj_fullM's arguments differ between versions
             mujoco.mj_mulM(plant.model, plant.data, M[i], row)
-        close(inertia(q), M[:, plant._dof], 1e-9)
+        close(inertia(q), coupling.E.T @ M[:, plant._all_dof] @ coupling.E, 1e-9)
 
 
 def test_permuting_the_joints_permutes_m():
