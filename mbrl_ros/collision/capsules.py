@@ -27,7 +27,9 @@ class Capsule:
     @property
     def text(self) -> str:
         """Return it as settings hold it; the radius is rounded up."""
-        ends = "  ".join(" ".join(f"{value:.{DIGITS}f}" for value in end + 0.0) for end in (self.a, self.b))
+        ends = "  ".join(
+            " ".join(f"{value:.{DIGITS}f}" for value in np.round(end, DIGITS) + 0.0) for end in (self.a, self.b)
+        )
         # the ends may be off by half a unit in each direction, and so must be covered
         unit = 10.0**-DIGITS
         radius = float(np.ceil((self.radius + np.sqrt(3.0) * 0.5 * unit) / unit) * unit)
@@ -68,3 +70,11 @@ def named_numbers(text: str, count: int, key: str, form: str) -> tuple[str, Arra
             f"'{key}': '{text[:200]}' holds a number above {LARGEST_LENGTH:g}; write metres", key=key, value=text
         )
     return name, values
+
+
+def turned_to(axis: Array) -> Array:
+    """Return a rotation (3, 3) whose third column is the unit vector `axis` (3,)."""
+    other = np.eye(3)[np.argmin(np.abs(axis))]
+    x = np.cross(other, axis)
+    x = x / np.linalg.norm(x)
+    return np.column_stack((x, np.cross(axis, x), axis))

@@ -37,10 +37,12 @@ def capsule_over(points: Array, sizes: Array, axes: Array) -> tuple[Array, Array
 
 
 def principal_axes(points: Array) -> Array:
-    """Return the principal axes (3, 3) of `points` (N, 3), one in each row."""
+    """Return the principal axes (3, 3) of `points` (N, 3), one in each row, its largest entry above 0."""
     if len(points) < 2:
         return np.eye(3)
-    return np.asarray(np.linalg.svd(np.cov((points - points.mean(axis=0)).T))[2])
+    axes = np.linalg.svd(np.cov((points - points.mean(axis=0)).T))[2]
+    largest = axes[np.arange(3), np.abs(axes).argmax(axis=1)]
+    return np.asarray(axes * np.sign(largest)[:, None])
 
 
 def box_corners(size: Array) -> Array:

@@ -38,6 +38,9 @@ class Scene:
         all capsules that a controlled joint moves keep away from them, except those of `ignored`.
     ignored
         {(number of a capsule, name of an obstacle)}.
+
+    `joint_signs` (N, n) tells which joints move which distance, -1 through the second capsule of a pair; `sizes` (N,)
+    [m] is what the radii take of a distance between segments.
     """
 
     def __init__(
@@ -72,10 +75,10 @@ class Scene:
         self._rotations = np.array([box.rotation for box in boxes]).reshape(-1, 3, 3)[which]
         self._centres = np.array([box.centre for box in boxes]).reshape(-1, 3)[which]
         self._halves = np.array([box.half for box in boxes]).reshape(-1, 3)[which]
-        self._joints = np.concatenate(
+        self.joint_signs = np.concatenate(
             (self._pair_joints, self.carried[self._of_planes[:, 0]], self.carried[self._of_boxes[:, 0]])
         )
-        self._radii = np.concatenate(
+        self.sizes = np.concatenate(
             (self._pair_radii, self.radii[self._of_planes[:, 0]], self.radii[self._of_boxes[:, 0]])
         )
         self._named: list[Obstacle] = [*planes, *boxes]
@@ -93,7 +96,7 @@ class Scene:
 
     def __len__(self) -> int:
         """Return the number of distances N."""
-        return len(self._radii)
+        return len(self.sizes)
 
     def parties(self, number: int) -> tuple[int, str]:
         """Return the capsule of a distance, and what it is a distance from: a link, or an obstacle."""
@@ -120,15 +123,15 @@ class Scene:
         ends, Z, W = self.chain.at(q)
         near = self._nearest(ends)
         gradient = np.cross(near.p, near.n) @ Z.T + near.n @ W.T
-        return Distances(near.d - self._radii, gradient * self._joints)
+        return Distances(near.d - self.sizes, gradient * self.joint_signs)
 
     def values(self, q: Array) -> Array:
         """Return all distances (N,) [m] at q (n,), without derivatives."""
-        return np.asarray(self._nearest(self.chain.at(q)[0]).d - self._radii)
+        return np.asarray(self._nearest(self.chain.at(q)[0]).d - self.sizes)
 
     def sampled(self, Q: Array) -> Array:
         """Return all distances (T, N) [m] at every row of Q (T, n)."""
-        return np.array([self._nearest(ends).d - self._radii for ends in self.chain.many(Q)]).reshape(len(Q), len(self))
+        return np.array([self._nearest(ends).d - self.sizes for ends in self.chain.many(Q)]).reshape(len(Q), len(self))
 
     def _nearest(self, ends: Array) -> Nearest:
         """Return the nearest points of all segments with the given ends (K, 2, 3), in the root link's frame."""

@@ -67,8 +67,10 @@ class CostParameters:
         ):
             if reference is not None and f"{cost}.reference" in layout:
                 parameters[:, layout[f"{cost}.reference"]] = reference
-        if preview.uncontrolled is not None and "point_target.uncontrolled" in layout:
-            parameters[:, layout["point_target.uncontrolled"]] = preview.uncontrolled
+        if preview.uncontrolled is not None:
+            for cost in ("point_target", "collision"):
+                if f"{cost}.uncontrolled" in layout:
+                    parameters[:, layout[f"{cost}.uncontrolled"]] = preview.uncontrolled
         return parameters
 
     def weigh_changes(self, factor: float) -> None:

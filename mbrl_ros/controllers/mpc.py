@@ -74,7 +74,10 @@ class MpcController(TargetTracking):
         super().__init__(TargetManager(robot, c.reference, self.dt, self.m, self.horizon))
         lower, upper, anywhere = robot.command_lower, robot.command_upper, np.full(2 * self.m, np.inf)
         context = CostContext(
-            robot, self.n, self.m, self.nu, self.dt, self.horizon, lower, upper, discount=c.planner.discount
+            *(robot, self.n, self.m, self.nu, self.dt, self.horizon, lower, upper),
+            discount=c.planner.discount,
+            collision=c.collision,
+            description=c.robot.description,
         )
         self.cost = build_cost(c.costs, context)
         # features may be anywhere

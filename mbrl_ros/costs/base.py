@@ -25,6 +25,7 @@ import casadi
 import numpy as np
 
 from ..config.section import Section, setting
+from ..config.sections.collision import CollisionSettings
 from ..exceptions import ConfigurationError
 from ..robots import Robot
 from ..types import Array, CommandVector
@@ -76,8 +77,9 @@ class CostContext:
     """What a cost may depend on.
 
     n joints and m feature coordinates, so x = [q (n,); qd (n,); s (m,); sd (m,)]; u (nu,) with limits u_lower, u_upper;
-    dt [s]; horizon H; robot, or None where no cost needs one; discount gamma in (0, 1]. x, u and u_previous are the
-    CasADi symbols that residuals are written in.
+    dt [s]; horizon H; robot, or None where no cost needs one; discount gamma in (0, 1]; the settings of the room that
+    the robot keeps, and where its description is from. x, u and u_previous are the CasADi symbols that residuals are
+    written in.
     """
 
     robot: Robot | None
@@ -89,6 +91,8 @@ class CostContext:
     u_lower: CommandVector
     u_upper: CommandVector
     discount: float = 1.0
+    collision: CollisionSettings = CollisionSettings()
+    description: str = ""
     x: casadi.SX = field(init=False)
     u: casadi.SX = field(init=False)
     u_previous: casadi.SX = field(init=False)
@@ -142,12 +146,14 @@ class Term:
 
     residual (r,) and, if given, scale (r,), the factors a_i >= 0, are SX expressions of the context's symbols and of
     the parameters; `parameters` maps a name to (symbol, default). A term of u or u_prev has no terminal part.
+    jacobian (r, nx), where it is given: dr/dx of a residual of x alone that is shorter than what CasADi would derive.
     """
 
     residual: casadi.SX
     settings: CostSettings
     parameters: dict[str, tuple[casadi.SX, Array]] = field(default_factory=dict)
     scale: casadi.SX | None = None
+    jacobian: casadi.SX | None = None
 
     def loss(self) -> tuple[casadi.SX, casadi.SX, casadi.SX]:
         """Return (rho, c, e) as in the module's docstring."""
@@ -170,7 +176,11 @@ class Term:
     def expand(self, z: casadi.SX) -> tuple[casadi.SX, casadi.SX, casadi.SX]:
         """Return value, gradient (nz,) and Gauss-Newton Hessian (nz, nz) with respect to z."""
         value, c, e = self.loss()
-        J, a = casadi.jacobian(self.residual, z), self.weighted()
+        a = self.weighted()
+        if self.jacobian is None:
+            J = casadi.jacobian(self.residual, z)
+        else:  # z begins with x
+            J = casadi.horzcat(self.jacobian, casadi.SX(self.jacobian.size1(), z.numel() - self.jacobian.size2()))
         D = casadi.SX.eye(a.numel()) if self.scale is None else casadi.diag(self.scale)
         middle = c * D if e.is_zero() else c * D - e * (a @ a.T)
         return value, J.T @ (c * a), J.T @ middle @ J

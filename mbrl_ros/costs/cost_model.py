@@ -32,7 +32,10 @@ class CostModel:
         terminal(x, p) -> l_H               terminal_expansion(x, p) -> g (nx,), G (nx, nx)
 
     G holds the lower triangle of the Gauss-Newton Hessian, sparse, positive semidefinite by construction.
+    `derived` are the functions whose derivatives CasADi finds: without the terms that bring their own.
     """
+
+    derived: tuple[casadi.Function, ...] | None = None  # None: the stage and the last one
 
     def __init__(
         self,
@@ -68,6 +71,9 @@ class CostModel:
         self.stage_expansion = _function("stage_expansion", given, _expansion(stage), names, ["g", "G"])
         self.terminal = _function("terminal", [x, p], [last[0]], ["x", "p"], ["l"])
         self.terminal_expansion = _function("terminal_expansion", [x, p], _expansion(last), ["x", "p"], ["g", "G"])
+        if any(term.jacobian is not None for _, term in named_terms):
+            losses = [term.loss()[0] for _, term in named_terms if term.jacobian is None]
+            self.derived = (_function("derived", given, [casadi.vertcat(*losses)], names, ["l"]),)
 
     def _add(self, symbols: list[casadi.SX], name: str, symbol: casadi.SX, default: Array) -> None:
         start = sum(s.numel() for s in symbols)

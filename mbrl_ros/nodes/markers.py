@@ -1,16 +1,25 @@
-"""Draw a plan for RViz: the planned path of the end effector and its target."""
+"""Draw for RViz: a plan's path of the end effector and its target; the robot's capsules and the obstacles."""
 
 from __future__ import annotations
 
+import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Point
+from geometry_msgs.msg import Point, Quaternion, Vector3
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
+from ..collision.capsules import turned_to
+from ..collision.obstacles import Box
+from ..collision.scene import Scene
+from ..robots import Robot
+from ..robots.rotation import quaternion_of
 from ..types import Array
 
 PATH = ColorRGBA(r=0.1, g=0.5, b=0.9, a=1.0)
 TARGET = ColorRGBA(r=0.9, g=0.4, b=0.1, a=0.7)
+CAPSULE = ColorRGBA(r=0.2, g=0.7, b=0.3, a=0.4)
+OBSTACLE = ColorRGBA(r=0.8, g=0.2, b=0.2, a=0.4)
+PLANE_EDGE, PLANE_THICKNESS = 2.0, 0.004  # [m] of the piece of a plane that is drawn
 
 
 def to_markers(path: Array, target: Array | None, frame: str, stamp: Time) -> MarkerArray:
@@ -28,6 +37,36 @@ def to_markers(path: Array, target: Array | None, frame: str, stamp: Time) -> Ma
     for marker in (line, sphere):
         marker.header.frame_id, marker.header.stamp = frame, stamp
     return MarkerArray(markers=[line, sphere])
+
+
+def capsule_markers(scene: Scene, robot: Robot) -> MarkerArray:
+    """Draw the capsules of `robot` in the frames of their links, and the obstacles of `scene` in the root link's."""
+    markers = [Marker(action=Marker.DELETEALL)]
+
+    def add(ns: str, kind: int, frame: str, place: tuple[Array, Array], scale: Array, color: ColorRGBA) -> None:
+        marker = Marker(ns=ns, id=len(markers), type=kind, action=Marker.ADD, color=color, frame_locked=True)
+        marker.header.frame_id = robot.frame_prefix + frame
+        marker.pose.position = _point(place[0])
+        x, y, z, w = quaternion_of(place[1]).tolist()
+        marker.pose.orientation = Quaternion(x=x, y=y, z=z, w=w)
+        marker.scale = Vector3(x=float(scale[0]), y=float(scale[1]), z=float(scale[2]))
+        markers.append(marker)
+
+    for one in scene.capsules:
+        size, length = np.full(3, 2.0 * one.radius), float(np.linalg.norm(one.b - one.a))
+        for end in (one.a, one.b):
+            add("capsules", Marker.SPHERE, one.link, (end, np.eye(3)), size, CAPSULE)
+        if length > 0.0:
+            place = 0.5 * (one.a + one.b), turned_to((one.b - one.a) / length)
+            add("capsules", Marker.CYLINDER, one.link, place, np.array([size[0], size[1], length]), CAPSULE)
+    for other in scene.obstacles:
+        if isinstance(other, Box):
+            add("obstacles", Marker.CUBE, robot.root, (other.centre, other.rotation), 2.0 * other.half, OBSTACLE)
+        else:
+            piece = np.array([PLANE_EDGE, PLANE_EDGE, PLANE_THICKNESS])
+            place = (other.offset * other.normal, turned_to(other.normal))
+            add("obstacles", Marker.CUBE, robot.root, place, piece, OBSTACLE)
+    return MarkerArray(markers=markers)
 
 
 def _point(p: Array) -> Point:

@@ -31,6 +31,7 @@ from .command_watch import CommandWatch
 from .diagnostics import Diagnostics
 from .guard_link import GuardLink
 from .input_clock import InputClock
+from .obstacle_topic import ObstacleTopic
 from .outputs import NodeOutputs
 from .plan_display import PlanDisplay
 from .policy_interface import PolicyInterface
@@ -178,6 +179,7 @@ class MpcAssembly:
         outputs.add(Remarks(self._reporter))
         if loop.supervisor.collisions is not None:
             outputs.add(CollisionReport(loop.supervisor.collisions, self._reporter))
+            outputs.add(ObstacleTopic(node, loop, robot, loop.supervisor.collisions, self._reporter))
         watch = CommandWatch(node, command_publisher.TOPIC, outputs.commands, self._input_clock, guard=settings.guard)
         if not settings.shadow:
             outputs.add(watch)

@@ -18,6 +18,7 @@ from ..distillation.policy import from_bytes
 from ..dynamics.base import Estimator
 from ..dynamics.checkpoint import content_hash, load_model
 from ..exceptions import ConfigurationError, DataError, MbrlError
+from ..messages.obstacles import of_details
 from ..messages.readers import Message
 from ..robots import Robot
 from ..runtime.event_log import Event
@@ -26,7 +27,7 @@ from .loop import ReplayLoop
 from .notes import Notes
 
 REQUESTS = {request.name.lower(): request for request in Request}
-WITHOUT_NOTE = ("activate", "deactivate", "parameters", "uncontrolled_joints", "trajectory")
+WITHOUT_NOTE = ("activate", "deactivate", "parameters", "uncontrolled_joints", "trajectory", "obstacles")
 TIMED = ("planner.time_budget",)  # settings that would make a replay depend on the machine's speed
 
 
@@ -64,6 +65,7 @@ class EventReplayer:
                 "stop_motion": lambda event: self._cycle.stop_motion(),
                 "guard": self._override,
                 "uncontrolled_joints": self._place_uncontrolled,
+                "obstacles": self._set_obstacles,
                 **dict.fromkeys(REQUESTS, lambda event: self._cycle.request(REQUESTS[event.name])),
             }
 
@@ -116,6 +118,11 @@ class EventReplayer:
         known = (event.details["command"], event.details.get("speed"))  # bags of older versions hold no speed
         command, speed = (None if values is None else np.array(values, dtype=np.float64) for values in known)
         self._cycle.supervisor.override(Guard(event.details["guard"]), command, speed)
+
+    def _set_obstacles(self, event: Event) -> None:
+        rule = self._cycle.supervisor.collisions
+        if rule is not None:
+            rule.set_obstacles(of_details(event.details["boxes"]))
 
     def _place_uncontrolled(self, event: Event) -> None:
         positions = event.details["positions"]

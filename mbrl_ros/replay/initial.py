@@ -24,6 +24,7 @@ from ..robots.sources import read
 from ..robots.urdf import parse
 from ..types import Array
 from .checkup import FEWEST_STATES, Checkup, Samples, interface_of
+from .initial_collision import collision_lines
 
 USUAL_RATE = 200.0  # [Hz] without a bag
 HORIZON = 0.15  # [s] of a plan
@@ -85,6 +86,7 @@ def initial(
     samples = bag.samples if bag is not None else None
     lines = [*_head(description, robot, joints, found, samples), *_control(bag, notes)]
     if robot is not None:
+        lines += collision_lines(robot, description, notes)
         lines += _simulation(robot, _rate(bag), notes)
     return Initial("\n".join(lines) + "\n", notes)
 

@@ -65,6 +65,7 @@ class CollisionRule:
         self._velocities, self._efforts = robot.interface == "velocity", robot.interface == "effort"
         self.held, self.slowed, self.overlapping = False, False, tuple[str, ...]()
         self.notes: list[str] = []
+        self.refused = 0  # messages of obstacles
         self._given, self._names = list(scene.obstacles), set[str]()  # of the settings; names of the others
         self._appeared = False
         self._past: deque[tuple[float, Array, Array]] = deque()  # stamp, qd, the command before
@@ -101,6 +102,8 @@ class CollisionRule:
             ("distance [mm]", 1e3 * d),
             ("pairs", len(self.scene.pairs)),
             ("distances", len(self.scene)),
+            ("obstacles", len(self.scene.obstacles)),
+            ("messages of obstacles refused", self.refused),
         ]
 
     def reset(self) -> None:

@@ -16,7 +16,7 @@ def make_supervisor(robot: Robot, configuration: Configuration, dt: float | None
     dt: the control period [s]; None: that of the configuration.
     """
     dt, settings = 1.0 / configuration.control.rate if dt is None else dt, configuration.collision
-    if settings.rule == "off":
+    if settings.rule == "none":
         return Supervisor(robot, configuration.supervisor, dt)
     if robot.interface == "effort" and configuration.supervisor.safe_effort != "arrest":
         raise ConfigurationError(

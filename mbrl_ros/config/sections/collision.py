@@ -12,10 +12,10 @@ class CollisionSettings(Section):
     """The robot's capsules, the pairs of links that can touch, obstacles, and the rule before contact."""
 
     rule: str = setting(
-        "off",
-        "what the supervisor does before the robot touches itself or an obstacle: off: nothing; stop: it slows the "
+        "none",
+        "what the supervisor does before the robot touches itself or an obstacle: none: nothing; stop: it slows the "
         "robot down and stops it, and lets motion away go on",
-        choices=("off", "stop"),
+        choices=("none", "stop"),
     )
     clearance: float = setting(0.02, "distance at which the robot has stopped", unit="m", low=0.001, high=1.0)
     deceleration: float = setting(

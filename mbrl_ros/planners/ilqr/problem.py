@@ -54,7 +54,7 @@ class Problem:
         """Raise ShapeError or ConfigurationError for what cannot be planned with."""
         if self.cost.np == 0:
             raise ConfigurationError("there is no cost at all: every weight is 0; give at least one", key="cost")
-        for function in (self.cost.stage, self.cost.terminal):
+        for function in self.cost.derived or (self.cost.stage, self.cost.terminal):
             rough = simd.nonsmooth_operation(function)
             if rough:
                 raise ConfigurationError(

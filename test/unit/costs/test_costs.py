@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mbrl_ros.config import registry
+from mbrl_ros.config.sections.collision import CollisionSettings
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.costs import CostContext, build_cost
 from mbrl_ros.costs.command_change import shape
@@ -24,7 +25,8 @@ URDF = """<robot name="arm"><link name="base"/><link name="upper"/><link name="l
 @pytest.fixture(scope="module")
 def context():
     robot = load_robot(RobotSettings(tip="lower", tip_offset=(0.4, 0.0, 0.1), position_margin=(0.0,)), URDF)
-    return CostContext(robot, N, M, N, 0.01, H, robot.command_lower, robot.command_upper)
+    room = CollisionSettings(capsules=("lower 0 0 0  0.4 0 0.1  0.05",), planes=("floor 0 0 1 -0.4",))
+    return CostContext(robot, N, M, N, 0.01, H, robot.command_lower, robot.command_upper, collision=room)
 
 
 def made(context, name, **settings):
@@ -183,12 +185,12 @@ def test_a_cost_names_what_it_needs(context):
 
 
 def test_all_costs_together(context):
-    sections = {name: registry.load("cost", name).Settings() for name in NAMES}
+    sections = {name: registry.load("cost", name).Settings(weight=2.0) for name in NAMES}
     cost = build_cost(sections, context)
     x, v, u, p = point(1, cost)
     alone = 0.0
     for name in NAMES:
-        one = made(context, name)
+        one = made(context, name, weight=2.0)
         own = np.concatenate([p[cost.layout[key]] for key in one.layout])
         alone += float(one.stage(x, v, u, own))
     assert float(cost.stage(x, v, u, p)) == pytest.approx(alone, rel=1e-12)

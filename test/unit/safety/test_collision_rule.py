@@ -102,7 +102,7 @@ WAYS = pytest.mark.parametrize("room, start, target", ((FLOOR, HIGH, LOW), (CRAT
 @INTERFACES
 @WAYS
 def test_without_the_rule_the_arm_collides(interface, room, start, target):
-    arm = Arm(interface, start, **{**room, "collision.rule": "off"}).go(target, 1.5)
+    arm = Arm(interface, start, **{**room, "collision.rule": "none"}).go(target, 1.5)
     assert arm.supervisor.collisions is None
     assert arm.nearest < -0.03
 
@@ -136,7 +136,7 @@ def test_a_controller_with_a_plan_is_released_by_what_it_plans():
 
 @INTERFACES
 def test_a_motion_that_keeps_its_distance_is_not_changed(interface):
-    free = Arm(interface, HIGH, **{"collision.rule": "off"}).go([0.9, 0.2, -0.3], 1.5)
+    free = Arm(interface, HIGH, **{"collision.rule": "none"}).go([0.9, 0.2, -0.3], 1.5)
     kept = Arm(interface, HIGH, **FLOOR).go([0.9, 0.2, -0.3], 1.5)
     assert not kept.reasons & Reason.COLLISION
     assert np.array_equal(free.commands, kept.commands)
