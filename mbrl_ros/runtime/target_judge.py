@@ -7,7 +7,8 @@ rest at t_1,
 
 the angle about the axes with a weight in `reference.rotation_weights`. It is reached at the first t >= t_1 at which all
 that it asks for is within the tolerances and every joint slow enough, and missed where that has not come
-`action.goal_time` after t_1; the arm goes on towards it. A target in the image has no distance, and no such outcome.
+`action.goal_time` after t_1; the arm goes on towards it. A target in the image has no distance, and no such outcome;
+a jog, which goes nowhere, is not judged, but takes the place of a target.
 """
 
 from __future__ import annotations
@@ -94,10 +95,11 @@ class TargetJudge:
         """Return what there is to tell: the outcome of a target that has ended, and where the present one is."""
         reports, present = [], now.target
         asked = present is not None and present.asked
+        judged = asked and present is not None and present.kind in JUDGED
         same = present is not None and _identity(present) is self._identity
         if self._target is not None and not same:
             reports.append(self._dropped(now, replaced=asked))
-        if asked and not same:
+        if judged and not same:
             assert present is not None
             self._number, self._identity, self._begun = self._number + 1, _identity(present), now.observation.stamp
             self._target, self._last = present, None
@@ -175,6 +177,7 @@ class TargetJudge:
 
 
 MEASURED = ("joints", "point", "pose")  # kinds of targets whose distance is known
+JUDGED = (*MEASURED, "features")  # others, as a jog, go nowhere
 
 
 def _identity(target: Target) -> object:

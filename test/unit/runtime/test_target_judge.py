@@ -146,6 +146,17 @@ def test_a_note_of_long_ago_does_not_explain_why_a_target_ended():
     assert report.outcome is Outcome.STOPPED
 
 
+def test_a_jog_takes_the_place_of_a_target_and_is_not_judged():
+    judge = TargetJudge(ARM)
+    judge.judge(situation(11.0, (0.0, 0.0), TARGETS["point"]), SETTINGS)
+    reports = []
+    for k in range(5):
+        jog = Target("twist", np.full(6, 0.1), 11.1 + 0.1 * k)
+        reports += judge.judge(situation(11.1 + 0.1 * k, (0.1, 0.0), jog), SETTINGS)
+    assert [report.outcome for report in reports] == [Outcome.REPLACED]
+    assert judge.judge(situation(12.0, (0.1, 0.0), OWN), SETTINGS) == [] and judge.end() == []
+
+
 def test_the_end_of_the_node_is_told():
     judge = TargetJudge(ARM)
     assert judge.end() == []
