@@ -106,11 +106,14 @@ def _evaluated(policy: Policy, args: argparse.Namespace) -> dict[str, Any]:
 
 def _merge(args: argparse.Namespace) -> int:
     """Write one student of several policies."""
+    from ..distillation.choice import is_choice
     from ..distillation.merge import merge
     from ..distillation.policy import load
     from ..robots import load_robot
     from ._policies import configuration_of
 
+    if all(is_choice(file) for file in args.files):
+        return _merge_choices(args)
     configuration = configuration_of(args.robot, args.node)
     settings = configuration.distillation.replace(seed=args.seed)
     policies = [load(file) for file in args.files]
@@ -124,6 +127,24 @@ def _merge(args: argparse.Namespace) -> int:
             print(f"{file}: distillation.task {' '.join(map(str, tasks))}")
             first = tasks.stop
     print(f"wrote {args.output}: held-out loss {report.held_out:.4f} after {report.iterations} iterations")
+    return 0
+
+
+def _merge_choices(args: argparse.Namespace) -> int:
+    """Write one student of several discrete policies."""
+    from ..distillation.choice import load_choice, merge_choices
+
+    if args.same_task:
+        raise ConfigurationError("discrete policies are merged each a task of its own", key="--same-task")
+    policies = [load_choice(file) for file in args.files]
+    student = merge_choices(policies, seed=args.seed)
+    student.save(args.output)
+    _tell({"options": list(student.options), "features": student.rows.shape[1], "tasks": student.tasks}, args.json)
+    first = 0
+    for file, policy in zip(args.files, policies, strict=True):
+        print(f"{file}: planner.mcts.policy_task {' '.join(map(str, range(first, first + policy.tasks)))}")
+        first += policy.tasks
+    print(f"wrote {args.output}")
     return 0
 
 

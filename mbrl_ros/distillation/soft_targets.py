@@ -22,6 +22,8 @@ from ..exceptions import DataError
 from ..types import Array
 from .student import squash
 
+CONSTANT = 1e-9  # deviation of a feature, over its size, below which it does not vary
+
 
 def soft_targets(z: Array, temperature: float) -> Array:
     """Return p (N, K) of scores z (N, K) at a temperature T > 0."""
@@ -84,7 +86,8 @@ def fit_choice(
         or not (np.isfinite(x).all() and np.isfinite(z).all())
     ):
         raise DataError(f"choices need finite rows x (N, m) and scores z (N, K >= 2), got {x.shape} and {z.shape}")
-    mean, deviation, p = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-9), soft_targets(z, temperature)
+    mean, deviation, p = x.mean(axis=0), x.std(axis=0), soft_targets(z, temperature)
+    deviation = np.where(deviation > CONSTANT * np.maximum(1.0, np.abs(mean)), deviation, 1.0)
     white, (m, K), T = (x - mean) / deviation, (x.shape[1], z.shape[1]), temperature
     shapes = [(units, m), (units,), (K, units), (K,)]
     cuts = np.cumsum([int(np.prod(s)) for s in shapes])

@@ -10,18 +10,19 @@
 constexpr int NF = NX + NU;
 
 struct Search {  // mirrored by kernel.py
-  long long horizon, length, primitives, simulations, best_answer;
-  double exploration, widening, growth, time_budget;
+  long long horizon, length, primitives, simulations, best_answer, units, continues;  // units: hidden ones; 0: no policy
+  double exploration, widening, growth, share, time_budget;
   long long stages_of_F, simulations_done, out_of_time, path_length;
   double best, worst, cost;
-  const double *x0, *u_previous, *F, *f, *p, *u_lower, *u_upper, *X, *U, *K, *K_u, *k, *laws, *offsets, *theta;
+  const double *x0, *u_previous, *F, *f, *p, *u_lower, *u_upper, *X, *U, *K, *K_u, *k, *laws, *offsets, *theta, *W1, *b1, *W2, *b2;
   double *X_new, *U_new, *counts, *totals, *path, *work;
   double (*clock)();  // [s]; null: the monotonic one
 };
 
 struct Node {
-  long long parent, first, added, evaluated, visits, depth;  // first: of its children, which lie side by side
+  long long parent, first, added, evaluated, visits, depth, primitive;  // first: of its children, side by side
   double total, spent, whole;  // sum of the costs below it; cost up to its stage; with the default policy to the end
+  double weight;               // of its exploration: P times the probability that the policy gives it; 1 without a policy
   double x[NX], v[NU];
 };
 
@@ -109,23 +110,87 @@ static Lane with_last(const Search& s, const Rollout& r) {
 
 static long long stage_of(const Search& s, long long depth) { return std::min(depth * s.length, s.horizon); }
 
+// The discrete policy's logits y (primitives, SIMD lanes) at rollouts before stage t: y = W2 s(W1 [x; v; p_t; U_t] + b1) + b2.
+static void logits(const Search& s, const Lane* x, const Lane* v, long long t, Lane* y) {
+  constexpr int M = NX + 2 * NU + NP;
+  const double* p = s.p + t * NP;
+  for (long long k = 0; k < s.primitives; k++) y[k] = Lane(s.b2[k]);
+  for (long long h = 0; h < s.units; h++) {
+    const double* row = s.W1 + h * M;
+    double constant = s.b1[h];
+    for (int i = 0; i < NP; i++) constant += row[NX + NU + i] * p[i];
+    for (int j = 0; j < NU; j++) constant += row[NX + NU + NP + j] * s.U[(t + 1) * NU + j];
+    vec a = Lane(constant).v;
+    for (int i = 0; i < NX; i++) a += row[i] * x[i].v;
+    for (int j = 0; j < NU; j++) a += row[NX + j] * v[j].v;
+    a /= sqrt(Lane(1.0 + a * a)).v;
+    for (long long k = 0; k < s.primitives; k++) y[k].v += s.W2[k * s.units + h] * a;
+  }
+}
+
+// Give the children of a node their primitives and weights: the most probable ones of the policy first.
+static void rank(const Search& s, const Node& node, Node* children) {
+  const long long P = s.primitives;
+  long long order[MOST_PRIMITIVES];
+  double weight[MOST_PRIMITIVES];
+  for (long long i = 0; i < P; i++) order[i] = i, weight[i] = 1.0;
+  if (s.units) {
+    Lane x[NX], v[NU], y[MOST_PRIMITIVES];
+    for (int i = 0; i < NX; i++) x[i] = Lane(node.x[i]);
+    for (int j = 0; j < NU; j++) v[j] = Lane(node.v[j]);
+    logits(s, x, v, stage_of(s, node.depth), y);
+    double highest = -INFINITY, sum = 0.0;
+    for (long long i = 0; i < P; i++) highest = std::max(highest, y[i].v[0]);
+    for (long long i = 0; i < P; i++) sum += weight[i] = std::exp(y[i].v[0] - highest);
+    if (std::isfinite(sum)) {
+      for (long long i = 0; i < P; i++) weight[i] = 1.0 - s.share + s.share * P * (weight[i] / sum);
+      std::stable_sort(order, order + P, [&](long long a, long long b) { return weight[a] > weight[b]; });
+    } else {
+      for (long long i = 0; i < P; i++) weight[i] = 1.0;
+    }
+  }
+  for (long long i = 0; i < P; i++) children[i].primitive = order[i], children[i].weight = weight[order[i]];
+}
+
+// Roll on from a depth of the tree to the end by the default policy: one law, or at every depth the primitive to which
+// the discrete policy gives the highest probability.
+static void complete(const Search& s, Rollout& r, long long depth, double* X_new = nullptr, double* U_new = nullptr) {
+  Law law;
+  if (!s.continues) {
+    for (int lane = 0; lane < LANES; lane++) set_law(s, law, lane, 0, s.primitives);
+    return advance(s, r, stage_of(s, depth), s.horizon, law, X_new, U_new);
+  }
+  Lane y[MOST_PRIMITIVES];
+  for (; stage_of(s, depth) < s.horizon; depth++) {
+    logits(s, r.x, r.v, stage_of(s, depth), y);
+    for (int lane = 0; lane < LANES; lane++) {
+      long long chosen = 0;
+      for (long long k = 1; k < s.primitives; k++)
+        if (y[k].v[lane] > y[chosen].v[lane]) chosen = k;
+      set_law(s, law, lane, depth, chosen);
+    }
+    advance(s, r, stage_of(s, depth), stage_of(s, depth + 1), law, X_new, U_new);
+  }
+}
+
 // Evaluate the next children of a node, LANES at once: each by its primitive, then the default policy to the end.
 static void evaluate(const Search& s, Work& w, long long at) {
   Node& node = w.nodes[at];
-  if (node.first < 0) node.first = w.used, w.used += s.primitives;
+  if (node.first < 0) {
+    node.first = w.used, w.used += s.primitives;
+    rank(s, node, w.nodes + node.first);
+  }
+  Node* children = w.nodes + node.first + node.evaluated;
   const long long t = stage_of(s, node.depth), end = stage_of(s, node.depth + 1);
   const long long count = std::min<long long>(LANES, s.primitives - node.evaluated);
   Rollout r;
-  Law law, rest;
+  Law law;
   for (int i = 0; i < NX; i++) r.x[i] = Lane(node.x[i]);
   for (int j = 0; j < NU; j++) r.v[j] = Lane(node.v[j]);
   r.cost = Lane(node.spent);
-  for (int lane = 0; lane < LANES; lane++) {
-    set_law(s, law, lane, node.depth, node.evaluated + std::min<long long>(lane, count - 1));
-    set_law(s, rest, lane, 0, s.primitives);
-  }
+  for (int lane = 0; lane < LANES; lane++)
+    set_law(s, law, lane, node.depth, children[std::min<long long>(lane, count - 1)].primitive);
   advance(s, r, t, end, law);
-  Node* children = w.nodes + node.first + node.evaluated;
   for (int lane = 0; lane < count; lane++) {
     Node& child = children[lane];
     child.parent = at, child.first = -1, child.added = child.evaluated = child.visits = 0;
@@ -134,7 +199,7 @@ static void evaluate(const Search& s, Work& w, long long at) {
     for (int i = 0; i < NX; i++) child.x[i] = r.x[i].v[lane];
     for (int j = 0; j < NU; j++) child.v[j] = r.v[j].v[lane];
   }
-  advance(s, r, end, s.horizon, rest);
+  complete(s, r, node.depth + 1);
   const Lane whole = with_last(s, r);
   for (int lane = 0; lane < count; lane++) children[lane].whole = whole.v[lane];
   node.evaluated += count;
@@ -162,7 +227,7 @@ static long long select(const Search& s, const Work& w, const Node& node) {
   for (long long i = node.first; i < node.first + node.added; i++) {
     const Node& child = w.nodes[i];
     const double N = child.visits, value = range > 0.0 ? (s.worst - child.total / N) / range : 0.0;
-    const double score = value + 2.0 * s.exploration * std::sqrt(log_visits / N);
+    const double score = value + 2.0 * s.exploration * std::sqrt(log_visits / N) * child.weight;
     if (score > highest) highest = score, chosen = i;
   }
   return chosen;
@@ -220,11 +285,11 @@ void roll(Search* s) {
   r.cost = Lane(0.0);
   for (int i = 0; i < NX; i++) r.x[i] = Lane(s->x0[i]), s->X_new[i] = s->x0[i];
   for (int j = 0; j < NU; j++) r.v[j] = Lane(s->u_previous[j]);
-  for (long long d = 0; d <= s->path_length; d++) {
-    const bool last = d == s->path_length;
-    for (int lane = 0; lane < LANES; lane++) set_law(*s, law, lane, d, last ? s->primitives : (long long)s->path[d]);
-    advance(*s, r, stage_of(*s, d), last ? s->horizon : stage_of(*s, d + 1), law, s->X_new, s->U_new);
+  for (long long d = 0; d < s->path_length; d++) {
+    for (int lane = 0; lane < LANES; lane++) set_law(*s, law, lane, d, (long long)s->path[d]);
+    advance(*s, r, stage_of(*s, d), stage_of(*s, d + 1), law, s->X_new, s->U_new);
   }
+  complete(*s, r, s->path_length, s->X_new, s->U_new);
   s->cost = with_last(*s, r).v[0];
 }
 
@@ -245,13 +310,14 @@ void search(Search* s) {
     s->out_of_time = s->time_budget > 0.0 && now(*s) - begin > s->time_budget;
   }
   for (long long i = 0; i < s->primitives; i++) {
+    const Node& child = w.nodes[root.first + i];
     const bool added = i < root.added;
-    s->counts[i] = added ? w.nodes[root.first + i].visits : 0, s->totals[i] = added ? w.nodes[root.first + i].total : 0.0;
+    s->counts[child.primitive] = added ? child.visits : 0, s->totals[child.primitive] = added ? child.total : 0.0;
   }
   const long long found = answer(*s, w);
   s->path_length = w.nodes[found].depth;
   for (long long at = found; at > 0; at = w.nodes[at].parent)
-    s->path[w.nodes[at].depth - 1] = at - w.nodes[w.nodes[at].parent].first;
+    s->path[w.nodes[at].depth - 1] = w.nodes[at].primitive;
   roll(s);
 }
 }

@@ -4,12 +4,16 @@ A node of the tree is a sequence of primitives, each a segment of `length` stage
 default policy's. Its cost J is that of the whole horizon. A simulation goes down from the root and adds one node:
 
     from node s with N(s) visits   add the next child while there are fewer than ceil(c N(s)^alpha), else go on with
-                                   argmax_i  Q_i / N_i + 2 C sqrt(2 ln N(s) / N_i)
+                                   argmax_i  Q_i / N_i + 2 C sqrt(2 ln N(s) / N_i) w_i
     value of a simulation          (J_worst - min(J, J_worst)) / (J_worst - J_best), in [0, 1];  Q_i: their sum
 
 (UCT: Kocsis & Szepesvari 2006; widening: Couetoux et al. 2011.) J_best is the lowest cost found so far. J_worst is as
 far above the median cost of the root's children as the lowest of them is below it, and at most the highest: one
 primitive that diverges must not make all others look alike. A cost that is not finite counts as J_worst.
+
+With a discrete policy pi of the primitives (distillation/choice.py), w_i = 1 - share + share P pi_i(x, v, p_t, U_t), P
+the number of primitives, and the children are added in the order of w_i; else w_i = 1. U_t is the plan in hand, without
+which a primitive means nothing. The default policy may be pi, too: at every depth the primitive with the highest pi_i.
 
 The children of a node are rolled out together, which changes nothing: dynamics and costs are deterministic.
 """
@@ -22,8 +26,10 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...costs import CostModel
+from ...distillation.student import squash
 from ...dynamics.priors.nonlinear_model import NonlinearModel
 from ...types import Array
 from ..ilqr.evaluator import Buffered, ModelEvaluator
@@ -36,7 +42,7 @@ class Node:
     """A node, and the states x (nx,), commands v (nu,) and cost `spent` at which its children begin.
 
     whole: the cost of its horizon; total: the sum of the costs of the simulations through it, each at most J_worst;
-    children: those evaluated, of which the first `added` belong to the tree.
+    weight: w_i of it; children: those evaluated, of which the first `added` belong to the tree.
     """
 
     parent: Node | None
@@ -46,6 +52,7 @@ class Node:
     spent: float
     whole: float
     primitive: int = 0
+    weight: float = 1.0
     visits: int = 0
     total: float = 0.0
     added: int = 0
@@ -84,7 +91,7 @@ class NumpySearch:
         for depth, primitive in enumerate(path):
             offset = m.offsets[depth, [primitive]]
             x, v, spent = self._advance(x, v, spent, depth, depth + 1, m.laws[[primitive]], offset, write=True)
-        x, v, spent = self._advance(x, v, spent, len(path), self._depths, m.laws[-1:], np.zeros_like(v), write=True)
+        x, v, spent = self._complete(x, v, spent, len(path), write=True)
         self.numbers.cost = float((spent + self._terminal[1](x, m.p[-1])[0])[0])
         return self.numbers.cost
 
@@ -139,16 +146,49 @@ class NumpySearch:
                 m.X_new[t + 1], m.U_new[t] = x[0], v[0]
         return x, v, spent
 
+    def _complete(
+        self, x: Array, v: Array, spent: Array, depth: int, write: bool = False
+    ) -> tuple[Array, Array, Array]:
+        """Roll on from a depth of the tree to the end by the default policy."""
+        m, S = self.memory, len(x)
+        if not self.numbers.continues:
+            rest = np.repeat(m.laws[-1:], S, axis=0)
+            return self._advance(x, v, spent, depth, self._depths, rest, np.zeros_like(v), write)
+        for d in range(depth, self._depths):
+            chosen = self._logits(x, v, d).argmax(axis=1)
+            x, v, spent = self._advance(x, v, spent, d, d + 1, m.laws[chosen], m.offsets[d, chosen], write)
+        return x, v, spent
+
+    def _logits(self, x: Array, v: Array, depth: int) -> Array:
+        """Return y (S, P) of the discrete policy at x (S, nx), v (S, nu) before the stages of a depth."""
+        m = self.memory
+        t = self._stages(depth, depth).start
+        same = np.tile(np.concatenate([m.p[t], m.U[t + 1]]), (len(x), 1))
+        y: Array = squash(np.concatenate([x, v, same], axis=1) @ m.W1.T + m.b1) @ m.W2.T + m.b2
+        return y
+
+    def _rank(self, node: Node) -> tuple[NDArray[np.int64], Array]:
+        """Return the primitives in the order in which they become children, and the weight of each primitive (P,)."""
+        numbers, P = self.numbers, self.numbers.primitives
+        weights = np.ones(P)
+        if numbers.units:
+            y = self._logits(node.x[None], node.v[None], node.depth)[0]
+            e = np.exp(y - y.max())
+            if np.isfinite(e.sum()):
+                weights = 1.0 - numbers.share + numbers.share * P * (e / e.sum())
+        return np.argsort(-weights, kind="stable"), weights
+
     def _evaluate(self, node: Node) -> None:
         """Evaluate the children of a node: each by its primitive, then by the default policy to the end."""
         m, P, depth = self.memory, self.numbers.primitives, node.depth
         x, v, spent = (np.repeat(a[None], P, axis=0) for a in (node.x, node.v, np.array(node.spent)))
-        x, v, spent = self._advance(x, v, spent, depth, depth + 1, m.laws[:P], m.offsets[depth])
-        rest = np.repeat(m.laws[P:], P, axis=0)
-        x_last, _, costs = self._advance(x, v, spent, depth + 1, self._depths, rest, np.zeros_like(v))
+        order, weights = self._rank(node)
+        x, v, spent = self._advance(x, v, spent, depth, depth + 1, m.laws[order], m.offsets[depth, order])
+        x_last, _, costs = self._complete(x, v, spent, depth + 1)
         costs = costs + self._terminal[P](x_last, m.p[-1])[0]
-        for i in range(P):
-            node.children.append(Node(node, depth + 1, x[i], v[i], float(spent[i]), float(costs[i]), i))
+        for i, primitive in enumerate(order):
+            numbers = float(spent[i]), float(costs[i])
+            node.children.append(Node(node, depth + 1, x[i], v[i], *numbers, int(primitive), float(weights[primitive])))
         self.nodes += node.children
 
     def _set_range(self) -> None:
@@ -167,7 +207,7 @@ class NumpySearch:
         chosen, highest = node.children[0], -math.inf
         for child in node.children[: node.added]:
             value = (numbers.worst - child.total / child.visits) / span if span > 0.0 else 0.0
-            score = value + 2.0 * numbers.exploration * math.sqrt(log_visits / child.visits)
+            score = value + 2.0 * numbers.exploration * math.sqrt(log_visits / child.visits) * child.weight
             if score > highest:
                 chosen, highest = child, score
         return chosen

@@ -7,8 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from ...config.sections.planner import PlannerSettings
+from ...distillation.choice import ChoicePolicy, load_choice
+from ...distillation.soft_targets import Choice
 from ...dynamics.priors.nonlinear_model import NonlinearModel
-from ...exceptions import CompileError
+from ...exceptions import CompileError, ConfigurationError
 from ...types import (
     Array,
     CommandVector,
@@ -24,7 +26,7 @@ from . import kernel
 from .numpy_search import NumpySearch
 from .policy import FeedbackPolicy
 from .primitives import Primitives
-from .search import DEFAULT_LAWS, REPLAYS, RootStatistics, SearchMemory, SearchNumbers, TreeSearch
+from .search import BY_POLICY, DEFAULT_LAWS, REPLAYS, RootStatistics, SearchMemory, SearchNumbers, TreeSearch
 from .settings import Settings
 
 
@@ -35,6 +37,7 @@ class MctsPlanner(TrajectoryPlanner):
         super().__init__(context, model)
         self.settings, self._own, self._policy = context.settings, settings, FeedbackPolicy(context, model)
         length = min(settings.length, self.H)
+        policy = load_choice(settings.policy) if settings.policy else None
         tree = self.tree = SearchMemory.allocate(
             self.nx,
             self.nu,
@@ -43,6 +46,7 @@ class MctsPlanner(TrajectoryPlanner):
             length,
             settings.primitives,
             None if model is None else model.theta,
+            None if policy is None else folded(policy.of_task(settings.policy_task)),
         )
         tree.u_lower, tree.u_upper = self.u_lower, self.u_upper  # the same arrays
         numbers = SearchNumbers(
@@ -54,11 +58,18 @@ class MctsPlanner(TrajectoryPlanner):
             widening=settings.widening,
             growth=settings.growth,
             best_answer=int(settings.answer == "best"),
+            units=len(tree.b1),
+            share=settings.policy_share,
             time_budget=context.settings.time_budget,
         )
         self.backend, self.search = search_of(context, model, tree, numbers)
-        self._primitives = Primitives(tree, settings.fixed, length, settings.reach)
-        self._default = DEFAULT_LAWS[settings.default]
+        self._primitives = Primitives(tree, settings.fixed, length, settings.reach, settings.steps == "fixed")
+        if policy is not None:
+            self._check(policy)
+        self._default, self._continues = (
+            DEFAULT_LAWS.get(settings.default, (0.0, 0.0, 0.0)),
+            settings.default == BY_POLICY,
+        )
         self._uses_policy = "lqr" in (settings.default, *settings.fixed)
         self._random, self._fresh = np.random.default_rng(settings.seed), True
 
@@ -70,6 +81,28 @@ class MctsPlanner(TrajectoryPlanner):
         means = tree.totals / np.maximum(counts, 1.0)
         values = np.clip((numbers.worst - means) / range_, 0.0, 1.0) if 0.0 < range_ < np.inf else np.zeros(P)
         return RootStatistics(tree.laws[:P].copy(), tree.offsets[0].copy(), counts, np.where(counts > 0.0, values, 0.0))
+
+    @property
+    def example(self) -> tuple[Array, Array]:
+        """What a discrete policy is taught with: features [x; u_{-1}; p_0; U_0] and visits (P,) of the last search."""
+        tree = self.tree
+        return np.concatenate([tree.x0, tree.u_previous, tree.p[0], tree.U[1]]), tree.counts.copy()
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The names of the primitives."""
+        return self._primitives.names
+
+    def _check(self, policy: ChoicePolicy) -> None:
+        """Raise ConfigurationError unless the policy is one of these primitives and features."""
+        features, given = self.nx + 2 * self.nu + self.tree.p.shape[1], policy.rows.shape[1]
+        if policy.options != self.options or given != features:
+            raise ConfigurationError(
+                f"the policy chooses among {len(policy.options)} primitives {policy.options} from {given} features; "
+                f"here are {len(self.options)}, {self.options}, and {features} features",
+                key="planner.mcts.policy",
+                value=self._own.policy,
+            )
 
     def reset(self, x0: StateVector, u: CommandVector) -> None:
         """Forget the last plan: begin at x0 (nx,) with the constant command u (nu,), clipped to its limits.
@@ -121,8 +154,9 @@ class MctsPlanner(TrajectoryPlanner):
         tree.K[:], tree.K_u[:], tree.k[:] = policy.K, policy.K_u, policy.k
         cost, X, U = self._step(replayed)
         self._primitives.draw(self._random, policy.Q_uu, replayed, lower, upper)
-        tree.laws[-1] = self._default
+        tree.laws[-1], numbers.continues = self._default, int(self._continues)
         self.search.search()
+        numbers.continues = 0
         if numbers.cost < cost:
             cost, X, U = numbers.cost, tree.X_new, tree.U_new
         self.memory.take(X, U, dynamics, tree.p, tree.u_previous, lower, upper)
@@ -157,6 +191,12 @@ class MctsPlanner(TrajectoryPlanner):
                 cost, found = other, (tree.X_new.copy(), tree.U_new.copy())
         tree.X[:], tree.U[1:] = found
         return cost
+
+
+def folded(choice: Choice) -> tuple[Array, Array, Array, Array]:
+    """Return W1 (h, m), b1 (h,), W2 (P, h), b2 (P,) of a discrete policy, for features that are not whitened."""
+    W1 = np.ascontiguousarray(choice.W1 / choice.deviation)
+    return W1, choice.b1 - W1 @ choice.mean, np.ascontiguousarray(choice.W2), choice.b2.copy()
 
 
 def search_of(

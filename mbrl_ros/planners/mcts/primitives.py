@@ -32,17 +32,23 @@ from ...types import Array, CommandVector
 from .search import DEFAULT_LAWS, SearchMemory
 
 OCTAVES = 6.0
+FIRST_OCTAVE, OCTAVES_APART = 1, 2  # of steps that are not drawn
 
 
 class Primitives:
     """Writes the primitives of each period into a search's memory: first those called `fixed`, then the steps.
 
-    They last `length` stages; reach: see above.
+    They last `length` stages; reach: see above. names: of all primitives. same: the steps are those of the joints one
+    after the other, r = FIRST_OCTAVE and, once all joints had theirs, OCTAVES_APART more, instead of drawn ones.
     """
 
-    def __init__(self, memory: SearchMemory, fixed: Sequence[str], length: int, reach: float):
+    def __init__(self, memory: SearchMemory, fixed: Sequence[str], length: int, reach: float, same: bool = False):
         self._laws, self._offsets, self._length, self._reach = memory.laws, memory.offsets, length, reach
         self._first, self._steps = len(fixed), len(memory.laws) - 1 - len(fixed)
+        nu = len(memory.u_lower)
+        octaves = [FIRST_OCTAVE + OCTAVES_APART * (i // 2 // nu) for i in range(self._steps)]
+        self._same = [(i // 2 % nu, (1.0, -1.0)[i % 2] * 2.0**-r) for i, r in enumerate(octaves)] if same else []
+        self.names = *fixed, *(f"{'+-'[i % 2]} command {i // 2 % nu}, 2^-{r}" for i, r in enumerate(octaves))
         memory.laws[:-1] = [DEFAULT_LAWS[name] for name in (*fixed, *["plan"] * self._steps)]
 
     def draw(
@@ -51,6 +57,10 @@ class Primitives:
         """Draw the offsets of this period: of Q_uu (H, nu, nu), J = `cost` and the limits (nu,)."""
         depths, _, nu = self._offsets.shape
         largest = self._largest(Q_uu[:: self._length], cost, u_lower, u_upper)
+        for i, (joint, size) in enumerate(self._same):
+            self._offsets[:, self._first + i] = size * largest[:, joint]
+        if self._same:
+            return
         pairs = -(-self._steps // 2)
         for depth in range(depths):
             joints = [int(joint) for _ in range(-(-pairs // nu)) for joint in random.permutation(nu)]

@@ -7,7 +7,7 @@ import dataclasses
 from ...config.section import Section, setting
 from ...exceptions import ConfigurationError
 from .kernel import MOST_PRIMITIVES
-from .search import DEFAULT_LAWS
+from .search import BY_POLICY, DEFAULT_LAWS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +27,22 @@ class Settings(Section):
         " hand; plan: that plan; hold: the command stays",
         choices=tuple(DEFAULT_LAWS),
     )
+    steps: str = setting(
+        "drawn",
+        "the primitives with a step: drawn: joints and sizes are drawn anew for every segment and period; fixed: the"
+        " joints one after the other, up and down, so that a discrete policy can tell them apart",
+        choices=("drawn", "fixed"),
+    )
+    policy: str = setting(
+        "", "file of a discrete policy of the primitives (distillation/choice.py): the tree's prior; empty: none"
+    )
+    policy_task: int = setting(0, "number of the task, for a policy of several (mbrl policy merge)", low=0, high=999)
+    policy_share: float = setting(
+        0.25,
+        "share of the policy in what weights the exploration of a primitive; the rest is the same for all",
+        low=0.0,
+        high=1.0,
+    )
     length: int = setting(5, "stages of the horizon for which a primitive lasts", unit="ticks", low=1, high=500)
     exploration: float = setting(
         0.3, "C of the score Q/N + 2 C sqrt(2 ln N_parent / N), whose values Q/N lie in [0, 1]", low=0.0, high=10.0
@@ -35,8 +51,9 @@ class Settings(Section):
     growth: float = setting(0.5, "alpha of c N^alpha", low=0.0, high=1.0)
     default: str = setting(
         "lqr",
-        "how a plan goes on after the tree's last primitive: one of those of planner.mcts.fixed",
-        choices=tuple(DEFAULT_LAWS),
+        "how a plan goes on after the tree's last primitive: one of those of planner.mcts.fixed, or policy: the"
+        " primitive that planner.mcts.policy prefers, segment by segment",
+        choices=(*DEFAULT_LAWS, BY_POLICY),
     )
     reach: float = setting(
         0.1, "what the largest step of a command costs in a stage, in units of the plan's cost", low=1e-6, high=100.0
@@ -53,6 +70,15 @@ class Settings(Section):
 
     def validate(self) -> None:
         """Check what concerns more than one setting."""
+        if self.default == BY_POLICY and not self.policy:
+            raise ConfigurationError("'policy' needs a file: planner.mcts.policy", key="default", value=self.default)
+        if self.policy and self.steps != "fixed":
+            raise ConfigurationError(
+                "must be 'fixed' where planner.mcts.policy names a policy: a drawn step means something else in every"
+                " period",
+                key="steps",
+                value=self.steps,
+            )
         if len(self.fixed) > self.primitives:
             raise ConfigurationError(
                 f"must not name more than all primitives ({self.primitives}), got {len(self.fixed)}",
