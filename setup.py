@@ -15,6 +15,7 @@ COMMANDS = {
     "distillation_node": "mbrl_ros.nodes.distillation_node:main",
     "record_node": "mbrl_ros.nodes.record_node:main",
     "replay_node": "mbrl_ros.nodes.replay_node:main",
+    "view_node": "mbrl_ros.nodes.view_node:main",
 }
 URLS = {
     "Homepage": "https://mbrl-ros.example/",
@@ -26,6 +27,7 @@ EXTRAS = {
     "wheels-kilted": ["ros-kilted-rclpy", "ros-kilted-rmw-fastrtps-cpp", "ros-kilted-common-interfaces"],
     "sim": ["mujoco", "example-robot-data", "adam-robotics[casadi]", "matplotlib"],
     "replay": ["rosbags"],
+    "view": ["viser>=1.1", "trimesh", "pycollada"],
     "dart": ["dartpy>=6.13"],
     "parquet": ["pyarrow"],
     "onnx": ["onnx"],

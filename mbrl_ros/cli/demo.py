@@ -54,7 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run in real time: nothing waits for a late command; the run ends when the arm is lost",
     )
-    parser.add_argument("--headless", action="store_true", help="draw no picture of the robot")
+    parser.add_argument("--headless", action="store_true", help="as --no-view, and draw no picture of the robot")
+    parser.add_argument("--no-view", action="store_true", help="show no page in the browser (nor where CI is set)")
     parser.add_argument("--robot", default="panda", help="a name from config/ or a YAML file (default: panda)")
     interfaces = ("effort", "velocity", "position")
     parser.add_argument("--interface", choices=interfaces, help="what a command is (default: as --robot says)")
@@ -132,7 +133,8 @@ def _learn(args: argparse.Namespace, options, output: Path) -> int:
     from ..console.verdict import Verdict
     from ..demo import present, summary_text
 
-    summary = present.run(options, output, label="demo", picture=not args.headless)
+    view = not (args.headless or args.no_view or os.environ.get("CI"))
+    summary = present.run(options, output, label="demo", picture=not args.headless, view=view)
     print(summary_text.text(summary))
     verdict = Verdict.of(summary["verdict"])
     if verdict.passed:

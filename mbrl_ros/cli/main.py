@@ -28,6 +28,8 @@ EXTRAS = {
     "adam": "sim",
     "matplotlib": "sim",
     "rosbags": "replay",
+    "viser": "view",
+    "trimesh": "view",
     "dartpy": "dart",
     "crocoddyl": "bench",
     "osqp": "bench",

@@ -37,7 +37,7 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
     -------
     dict
         {whose settings: [(key, default, Info)]}: the controller's (also without ROS), mpc_node's own, sim_node's,
-        distillation_node's, guard_node's, record_node's and replay_node's, and those of `mbrl learn`.
+        distillation_node's, guard_node's, record_node's, replay_node's and view_node's, and those of `mbrl learn`.
     """
     from ..config.configuration import documented
     from ..config.sections.nodes import (
@@ -47,6 +47,7 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
         RecordNodeSettings,
         ReplayNodeSettings,
         SimNodeSettings,
+        ViewNodeSettings,
     )
     from ..config.sections.simulation import CameraSettings, PlantSettings
     from ..learning.catalog import LEARNING_METHODS, settings_of
@@ -66,6 +67,7 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
         "`guard_node`": section(GuardNodeSettings),
         "`record_node`": section(RecordNodeSettings),
         "`replay_node`": section(ReplayNodeSettings),
+        "`view_node`": section(ViewNodeSettings),
         **{
             f"`mbrl learn --method {name} --set KEY=VALUE`": section(found)
             for name in LEARNING_METHODS

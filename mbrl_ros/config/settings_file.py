@@ -19,6 +19,7 @@ from .sections.nodes import (
     RecordNodeSettings,
     ReplayNodeSettings,
     SimNodeSettings,
+    ViewNodeSettings,
 )
 from .sections.robot import RobotSettings
 from .sections.simulation import CameraSettings, PlantSettings
@@ -41,7 +42,8 @@ def sections_of(kind: str) -> dict[str, type[Section]]:
         return {**section_types(), "": DistillationNodeSettings}
     if kind == "sim_node":
         return {"robot": RobotSettings, "plant": PlantSettings, "camera": CameraSettings, "": SimNodeSettings}
-    return {"": {"record_node": RecordNodeSettings, "replay_node": ReplayNodeSettings}[kind]}
+    own = {"record_node": RecordNodeSettings, "replay_node": ReplayNodeSettings, "view_node": ViewNodeSettings}
+    return {"": own[kind]}
 
 
 def keys_of(sections: Mapping[str, type[Section]]) -> dict[str, tuple[type[Section], str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
@@ -24,6 +25,7 @@ from .run import Options, Run, logs
 from .scenario import Scenario
 from .summary_text import text
 from .verdict import of_run
+from .viewer import Viewer
 
 # of the picture: turned from the end effector's direction, above it [rad], and away, of the reach
 PICTURE_VIEW = (-0.72, 0.29, 1.9)
@@ -31,7 +33,7 @@ PICTURE_VIEW = (-0.72, 0.29, 1.9)
 _log = logging.getLogger(__name__)
 
 
-def run(options: Options, folder: Path, *, label: str, picture: bool) -> dict[str, Any]:
+def run(options: Options, folder: Path, *, label: str, picture: bool, view: bool = False) -> dict[str, Any]:
     """Run one scenario with the real nodes and write its report.
 
     Parameters
@@ -42,8 +44,8 @@ def run(options: Options, folder: Path, *, label: str, picture: bool) -> dict[st
         Where report.html, summary.json, the pictures, the parameter files and the logs go.
     label
         Name of the run in the progress.
-    picture
-        Whether to draw the robot.
+    picture, view
+        Whether to draw the robot, and whether to show the run in the browser.
 
     Returns
     -------
@@ -61,7 +63,7 @@ def run(options: Options, folder: Path, *, label: str, picture: bool) -> dict[st
     demo = Run(options)
     folder.mkdir(parents=True, exist_ok=True)
     with Progress(label, demo.scenario.duration) as shown:
-        error, wall = _play(demo, folder, label, shown)
+        error, wall = _play(demo, folder, label, shown, view)
         shown.show("writing the report")
         no_tick = f"no tick was recorded; see {folder / 'mpc_node.log'}"
         if not error and not (folder / "control.npz").exists():
@@ -93,16 +95,19 @@ def run(options: Options, folder: Path, *, label: str, picture: bool) -> dict[st
     return summary
 
 
-def _play(demo: Run, folder: Path, label: str, shown: Progress) -> tuple[str, float]:
+def _play(demo: Run, folder: Path, label: str, shown: Progress, view: bool) -> tuple[str, float]:
     """Run the nodes; return what broke them (empty: nothing) and the real time from the first tick on [s]."""
     from .session import play
 
     options, error = demo.options, ""
-    with Processes(demo.parameters(folder), folder, options.domain) as processes:
+    with contextlib.ExitStack() as opened:
+        processes = opened.enter_context(Processes(demo.parameters(folder), folder, options.domain))
         shown.note(
             f"{label}: {options.mode}, DDS domain {processes.domain}, on this machine only; for other tools: "
             f"ROS_DOMAIN_ID={processes.domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST"
         )
+        if view:
+            shown.note(opened.enter_context(Viewer(demo.description, processes.environment, folder)).note)
         listener, started = _ProgressListener(demo.scenario, shown), time.monotonic()
         try:
             play(demo.scenario, processes, demo.robot.root, listener, options.ends_when_lost)

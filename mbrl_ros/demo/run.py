@@ -93,7 +93,8 @@ class Run:
         )
         self.rate = self.configuration.control.rate
         text = self.node_values.get("robot_description")
-        with sources.naming(str(options.config)), sources.naming(text or self.configuration.robot.description):
+        self.description: str = text or self.configuration.robot.description  # text, file or name of the URDF
+        with sources.naming(str(options.config)), sources.naming(self.description):
             self.robot: Robot = load_robot(self.configuration.robot, text)
         simulated = read_settings(options.config, "sim_node", options.node)
         self.plant = self._plant(simulated)

@@ -175,6 +175,12 @@ def in_domain(domain: int, but: int) -> list[int]:
     return found
 
 
+def default_signals() -> None:
+    """For a new process: those who started the tests may ignore signals (nohup, background jobs of a shell)."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @needs("example-robot-data")
 @needs("/proc")
 @pytest.mark.parametrize(
@@ -196,7 +202,7 @@ def test_no_signal_leaves_a_process_behind(tmp_path, numbers, code, young):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=default_signals,
     )
     try:
         until(lambda: len(in_domain(domain, process.pid)) >= 2, "the nodes")

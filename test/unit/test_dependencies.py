@@ -37,6 +37,8 @@ PYPI = {
     "piqp": "piqp",
     "pyarrow": "pyarrow",
     "ruckig": "ruckig",
+    "trimesh": "trimesh",
+    "viser": "viser",
 }
 # Decompressors of damaged bags, tried one after the other.
 OPTIONAL = {"backports", "compression", "lz4", "zstandard"}

@@ -192,6 +192,22 @@ class ReplayNodeSettings(Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class ViewNodeSettings(Section):
+    """Settings of view_node."""
+
+    robot_description: str = setting(
+        "", "URDF text, file or 'package-data:NAME'; empty: the latched topic robot_description"
+    )
+    node: str = setting("mpc_node", "the node whose plan, status and messages are shown")
+    host: str = setting(
+        "127.0.0.1", "address to serve the page on; 0.0.0.0: to whoever can reach this computer, without a password"
+    )
+    port: int = setting(8080, "first port that is tried", low=1, high=65535)
+    open_browser: bool = setting(False, "open the page in the browser of this computer's desktop, if it has one")
+    frame_rate: float = setting(30.0, "how often the scene is drawn", unit="Hz", low=1.0, high=60.0)
+
+
+@dataclasses.dataclass(frozen=True)
 class GuardNodeSettings(Section):
     """guard_node. It cannot import this list, so guard/settings.py repeats it; a test compares both."""
 

@@ -1,0 +1,152 @@
+"""view_node: show a controller and its robot in a web browser while they run. It publishes nothing.
+
+It reads the joint states, the plan, the status and the messages of mpc_node; a callback only keeps the newest, and the
+page is drawn at its own rate in a process of its own, at low priority, so that the controller does not wait for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import math
+import os
+import sys
+import threading
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray, String
+from visualization_msgs.msg import MarkerArray
+
+from ..config.sections.nodes import ViewNodeSettings
+from ..exceptions import RobotDescriptionError
+from ..messages.readers import seconds
+from ..robots import sources
+from ..view.page import Page, open_in_browser
+from ..view.shapes import folder_of, read_shapes
+from ..view.snapshot import MESSAGES, Curves, Snapshot, values_of
+from . import qos
+from .executor import EndRequest
+from .parameters import Parameters, ReadsOverrides
+from .process import run
+from .status import VERSION
+from .wall_timer import create_wall_timer
+
+VIEW_NICE = 10
+LONGEST_MESSAGE = 300  # characters that are shown
+
+
+class ViewNode(ReadsOverrides, Node):
+    """Keeps the newest of every topic and draws it."""
+
+    def __init__(self, end: EndRequest, **options: Any):
+        super().__init__("view_node", **options)
+        self.settings = Parameters(self, {"": ViewNodeSettings}).section(ViewNodeSettings)
+        self._page: Page | None = None
+        self._closed = False
+        self._lock = threading.Lock()
+        self._newest, self._speeds = Snapshot(), [math.nan]  # of the executor's thread, as all below
+        self._messages: deque[str] = deque(maxlen=MESSAGES)
+        self._curves = Curves(1.0 / self.settings.frame_rate)
+        node = self.settings.node.rstrip("/")
+        self.create_subscription(JointState, "joint_states", self._on_states, qos.NEWEST)
+        self.create_subscription(MarkerArray, f"{node}/markers", self._on_markers, qos.VIEW)
+        self.create_subscription(Float64MultiArray, f"{node}/status", self._on_status, QoSProfile(depth=1))
+        self.create_subscription(String, f"{node}/supervisor_state", self._on_supervisor, qos.LATCHED)
+        self.create_subscription(String, f"{node}/message", self._on_message, QoSProfile(depth=MESSAGES))
+        self._description = None
+        if not self.settings.robot_description:
+            self._description = self.create_subscription(String, "robot_description", self._on_description, qos.LATCHED)
+
+    def begin(self) -> None:
+        """Show the page, now or once the robot is known."""
+        with contextlib.suppress(OSError):
+            os.nice(VIEW_NICE)
+        source = self.settings.robot_description
+        if source:
+            self._show(sources.read(source), folder_of(source))
+        else:
+            self.get_logger().info("waiting for robot_description; or give its file: robot_description:=FILE")
+        create_wall_timer(self, 1.0 / self.settings.frame_rate, self._draw)
+
+    def end(self) -> None:
+        """Close the page."""
+        with self._lock:
+            self._closed = True
+            if self._page is not None:
+                self._page.close()
+
+    def _show(self, text: str, folder: Path | None) -> None:
+        shapes = read_shapes(text, folder)
+        self._page = Page(shapes, self.settings.node, self.settings.host, self.settings.port)
+        undrawn = self._page.undrawn
+        if undrawn:
+            self.get_logger().warning(f"{len(undrawn)} meshes are not drawn, the first is {undrawn[0]!r}")
+        self.get_logger().info(f"open {self._page.url}")
+        if self.settings.open_browser:
+            open_in_browser(self._page.url)
+
+    def _draw(self) -> None:
+        with self._lock:
+            if self._page is None or self._closed:
+                return
+            shot = self._newest
+            self._curves.add(shot.stamp, values_of(shot.status, self._speeds, shot.path, shot.target))
+            shot.curves, shot.messages = self._curves.arrays(), tuple(self._messages)
+            self._page.show(shot, at=self.get_clock().now().nanoseconds * 1e-9)
+
+    # --- topics -----------------------------------------------------------------------------------------------------
+
+    def _on_description(self, message: String) -> None:
+        if self._page is not None:
+            return
+        try:
+            self._show(message.data, None)
+        except RobotDescriptionError as error:
+            self.get_logger().error(f"robot_description cannot be shown: {error}")
+
+    def _on_states(self, message: JointState) -> None:
+        if len(message.position) != len(message.name):
+            return
+        self._newest.stamp = seconds(message.header.stamp)
+        self._newest.positions.update(zip(message.name, message.position, strict=True))
+        self._speeds = list(message.velocity)
+
+    def _on_markers(self, message: MarkerArray) -> None:
+        for marker in message.markers:
+            if marker.ns == "plan":
+                path = np.array([(p.x, p.y, p.z) for p in marker.points], dtype=float).reshape(-1, 3)
+                self._newest.path = path if np.isfinite(path).all() and len(path) else None
+            elif marker.ns == "target":
+                p = marker.pose.position
+                target = np.array([p.x, p.y, p.z])
+                shown = marker.action == marker.ADD and np.isfinite(target).all()
+                self._newest.target = target if shown else None
+
+    def _on_status(self, message: Float64MultiArray) -> None:
+        labels = [dimension.label for dimension in message.layout.dim]
+        if labels and labels[0] == VERSION and len(labels) == len(message.data) + 1:
+            self._newest.status = dict(zip(labels[1:], message.data, strict=True))
+
+    def _on_supervisor(self, message: String) -> None:
+        self._newest.supervisor = message.data[:LONGEST_MESSAGE].partition(" ")[2]  # without its number
+
+    def _on_message(self, message: String) -> None:
+        self._messages.append(message.data[:LONGEST_MESSAGE])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the node; return the exit code."""
+    if importlib.util.find_spec("viser") is None:
+        print("view_node needs viser: pip install 'mbrl_ros[view]'", file=sys.stderr)
+        return 2
+    return run(ViewNode, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""A page in the browser that shows a robot: viser serves it from the installed package, without anything of a network.
+
+The scene is a frame per link with its shapes in it, so that a moment is drawn by moving the frames. Texts come from
+topics and files of others and are escaped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import io
+import logging
+import os
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..files import MEGABYTE
+from ..robots.rotation import quaternion_of
+from ..types import Array
+from .link_poses import LinkPoses
+from .shapes import UNCOLORED, Shape, Shapes
+from .snapshot import CURVES, Snapshot
+
+PLAN_COLOR, TARGET_COLOR = (26, 128, 230), (230, 100, 26)
+TEXT_PERIOD = 0.2  # [s] between two changes of texts and curves
+LARGEST_DRAWN = 64 * MEGABYTE
+ALWAYS_KNOWN = ("speed", "latency")  # a line of the others would go on through what is not known
+LINE: Any = {"stroke": "#1a80e6", "width": 1.5}
+DOTS: Any = {"stroke": "#1a80e6", "width": 0, "points": {"show": True, "size": 3, "fill": "#1a80e6"}}
+PLOT_HEIGHT = 130  # pixels
+EYE, LOOK_AT = (1.1, -1.1, 0.9), (0.15, 0.0, 0.3)  # of the camera, in reaches of the arm
+
+
+class Page:
+    """The page of a robot with `shapes`, served on `host` from the first free port from `port` on.
+
+    `url` is its address; `undrawn` names the meshes that are missing or cannot be read; `shown` is the moment shown.
+    """
+
+    def __init__(self, shapes: Shapes, title: str, host: str = "127.0.0.1", port: int = 8080):
+        import viser
+
+        logging.getLogger("websockets").setLevel(logging.ERROR)  # a browser that leaves is no error
+        self._poses, self.undrawn = LinkPoses(shapes.tree), list(shapes.missing)
+        with contextlib.redirect_stdout(io.StringIO()):  # its own banner
+            self.server: Any = viser.ViserServer(host=host, port=port, label=title, verbose=False)
+        self.url = f"http://{'localhost' if host in ('0.0.0.0', '127.0.0.1') else host}:{self.server.get_port()}"
+        self._frames: dict[str, Any] = {}
+        self._placed: dict[str, Array] = {}
+        self._next_text = -np.inf
+        self._draw(shapes)
+        self._path: Any = None
+        self._target = self.server.scene.add_icosphere("/target", radius=0.015, color=TARGET_COLOR, visible=False)
+        self._add_panel(title)
+        self.show(Snapshot(), at=-np.inf)
+
+    # --- the scene --------------------------------------------------------------------------------------------------
+
+    def _draw(self, shapes: Shapes) -> None:
+        scene = self.server.scene
+        scene.set_up_direction("+z")
+        reach = max(0.3, *(float(np.linalg.norm(T[:3, 3])) for T in self._poses.at({}).values()))
+        self.server.initial_camera.position = tuple(reach * x for x in EYE)
+        self.server.initial_camera.look_at = tuple(reach * x for x in LOOK_AT)
+        scene.add_grid("/floor", width=4.0 * reach, height=4.0 * reach, cell_size=0.1, section_size=0.5)
+        scene.add_frame("/root", axes_length=0.1 * reach, axes_radius=0.004)
+        for at, link in enumerate(shapes.tree.links):
+            self._frames[link] = scene.add_frame(f"/links/{at}", show_axes=False)
+        numbers = {link: at for at, link in enumerate(shapes.tree.links)}
+        for at, shape in enumerate(shapes.shapes):
+            try:
+                self._add(f"/links/{numbers[shape.link]}/{at}", shape)
+            except Exception as error:  # a mesh's reader raises whatever its format's parser raises
+                self.undrawn.append(f"{shape.file}: {' '.join(str(error).split())[:100]}")
+
+    def _add(self, name: str, shape: Shape) -> None:
+        scene, (wxyz, position) = self.server.scene, _placement(shape.pose)
+        color = tuple(round(255 * min(max(c, 0.0), 1.0)) for c in shape.color or UNCOLORED)
+        if shape.file is not None:
+            mesh = load_mesh(shape.file)
+            if shape.color is None and mesh.visual.kind is not None:
+                scene.add_mesh_trimesh(name, mesh, scale=shape.size, wxyz=wxyz, position=position)
+            else:
+                vertices, faces = np.asarray(mesh.vertices, dtype=np.float32), np.asarray(mesh.faces)
+                scene.add_mesh_simple(
+                    name, vertices, faces, color=color, scale=shape.size, wxyz=wxyz, position=position
+                )
+        elif shape.kind == "box":
+            scene.add_box(name, color=color, dimensions=shape.size, wxyz=wxyz, position=position)
+        elif shape.kind == "sphere":
+            scene.add_icosphere(name, radius=shape.size[0], color=color, wxyz=wxyz, position=position)
+        else:
+            radius, height = shape.size
+            scene.add_cylinder(name, radius=radius, height=height, color=color, wxyz=wxyz, position=position)
+
+    def _place(self, positions: dict[str, float]) -> None:
+        for link, T in self._poses.at(positions).items():
+            if link not in self._placed or not np.array_equal(T, self._placed[link]):
+                self._placed[link] = T
+                self._frames[link].wxyz, self._frames[link].position = _placement(T)
+
+    def _draw_plan(self, path: Array | None, target: Array | None) -> None:
+        self._target.visible = target is not None
+        if target is not None:
+            self._target.position = tuple(target)
+        if self._path is not None:
+            self._path.visible = path is not None and len(path) > 1
+        if path is not None and len(path) > 1:
+            points = np.stack([path[:-1], path[1:]], axis=1).astype(np.float32)
+            if self._path is None or len(self._path.points) != len(points):
+                self._path = self.server.scene.add_line_segments("/plan", points, colors=PLAN_COLOR, thickness=0.006)
+            else:
+                self._path.points = points
+
+    # --- the panel --------------------------------------------------------------------------------------------------
+
+    def _add_panel(self, title: str) -> None:
+        from viser import uplot
+
+        gui = self.server.gui
+        gui.configure_theme(show_logo=False, show_share_button=False)
+        gui.main_panel.dock_right()
+        gui.set_panel_label(title)
+        self._text = gui.add_html("")
+        self._plots = {
+            name: gui.add_uplot(
+                (np.zeros(1), np.full(1, np.nan)),
+                (uplot.Series(label="s"), LINE if name in ALWAYS_KNOWN else DOTS),
+                title=label,
+                scales={"x": uplot.Scale(time=False)},
+                legend=uplot.Legend(show=False),
+                height=PLOT_HEIGHT,
+            )
+            for name, label in CURVES.items()
+        }
+
+    def show(self, snapshot: Snapshot, at: float) -> None:
+        """Show a moment; `at` [s], of any clock, tells when texts and curves are due."""
+        self.shown = snapshot
+        with self.server.atomic():
+            self._place(snapshot.positions)
+            self._draw_plan(snapshot.path, snapshot.target)
+            if at >= self._next_text or at < self._next_text - 2.0 * TEXT_PERIOD:
+                self._next_text = at + TEXT_PERIOD
+                self._text.content = text_of(snapshot)
+                times = snapshot.curves.get("time")
+                if times is not None and len(times):
+                    for name, plot in self._plots.items():
+                        plot.data = (times, snapshot.curves[name])
+
+    def close(self) -> None:
+        """Stop to serve the page."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.server.stop()
+
+
+def open_in_browser(url: str) -> None:
+    """Open the page in the browser of this computer's desktop; without a desktop nothing happens."""
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(url)
+
+
+def load_mesh(file: Path) -> Any:
+    """Return a trimesh.Trimesh of a file, its parts put together."""
+    import trimesh
+
+    if file.stat().st_size > LARGEST_DRAWN:
+        raise ValueError(f"larger than {LARGEST_DRAWN / MEGABYTE:g} MB")
+    return trimesh.load(file, force="mesh")
+
+
+def text_of(snapshot: Snapshot) -> str:
+    """Return the panel's text as HTML: the supervisor's state, the tick, and the newest messages."""
+    status = snapshot.status
+    rows = [("state", snapshot.supervisor or "not known yet"), ("stamp", f"{snapshot.stamp:.2f} s")]
+    if status:
+        rows += [
+            ("tick", f"{status.get('tick', np.nan):.0f}, {status.get('missed', np.nan):.0f} missed"),
+            ("between two commands", f"{status.get('period_ms', np.nan):.1f} ms"),
+            ("from state to command", f"{status.get('latency_ms', np.nan):.2f} ms"),
+            ("inputs rejected", f"{status.get('rejected', np.nan):.0f}"),
+        ]
+    table = "".join(
+        f"<tr><td>{html.escape(name)}</td><td><b>{html.escape(value)}</b></td></tr>" for name, value in rows
+    )
+    said = "".join(f"<li>{html.escape(message)}</li>" for message in reversed(snapshot.messages))
+    return (
+        f"<div style='font: 13px sans-serif; padding: 0 0.8em'><table>{table}</table>"
+        f"<ul style='padding-left: 1.2em'>{said}</ul></div>"
+    )
+
+
+def _placement(T: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the quaternion (w, x, y, z) and the position [m] of T (4, 4)."""
+    x, y, z, w = quaternion_of(T[:3, :3]).tolist()
+    return (w, x, y, z), tuple(T[:3, 3].tolist())

@@ -1,0 +1,190 @@
+"""A recording to look at: every moment of a bag as a Snapshot.
+
+Time is that of the joint states' stamps. A plan, a status or a message holds from when it was recorded until the next.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from ..console.progress import Progress
+from ..data.stream import Decoder
+from ..exceptions import DataError
+from ..messages.readers import Message, seconds
+from ..replay.setup import Setup
+from ..replay.timeline import StatusReader
+from ..robots import Robot
+from ..robots.kinematics import Kinematics
+from ..safety.state_machine import State
+from ..types import Array
+from .snapshot import CURVE_LENGTH, MESSAGES, MOST_CURVE_POINTS, Snapshot, values_of
+
+TARGETS = ("target_point", "target_pose", "target_joints", "target_features")  # roles
+MESSAGES_PER_LINE = 1000  # messages between two lines of progress
+STATE_NAMES = {int(state): state.name for state in State}
+
+
+T = TypeVar("T")
+
+
+class _Track(Generic[T]):
+    """Values that hold from a time [s] until the next."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.values: list[T] = []
+
+    def add(self, time: float, value: T) -> None:
+        """Add what holds from `time` on, or from the newest time before if that is later; NaN: from the beginning."""
+        time = -math.inf if math.isnan(time) else time
+        self.times.append(max(time, self.times[-1]) if self.times else time)
+        self.values.append(value)
+
+    def insert(self, time: float, value: T) -> None:
+        """Insert what holds from `time` on until the next; NaN: from the beginning."""
+        time = -math.inf if math.isnan(time) else time
+        k = bisect.bisect_right(self.times, time)
+        self.times.insert(k, time)
+        self.values.insert(k, value)
+
+    def at(self, time: float) -> T | None:
+        """Return what holds at `time`; None before the first."""
+        k = bisect.bisect_right(self.times, time)
+        return self.values[k - 1] if k else None
+
+    def until(self, time: float, count: int) -> list[T]:
+        """Return the last `count` values until `time`."""
+        k = bisect.bisect_right(self.times, time)
+        return self.values[max(0, k - count) : k]
+
+
+class _State(NamedTuple):
+    """Positions and velocities of one message of joint states: {joint: [rad or m]}, [rad/s or m/s]."""
+
+    positions: dict[str, float]
+    speeds: list[float]
+
+
+class Recorded:
+    """The bag of `setup`, read whole; `begin` and `end` [s] are the stamps of its first and last state."""
+
+    def __init__(self, setup: Setup, shown: Progress | None = None):
+        self._setup, self._kinematics = setup, Kinematics(setup.robot)
+        self._states: _Track[_State] = _Track()
+        self._paths: _Track[Array] = _Track()
+        self._targets: _Track[Array | None] = _Track()
+        self._status: _Track[dict[str, float]] = _Track()
+        self._said: _Track[str] = _Track()
+        self._read(shown)
+        if not self._states.times:
+            raise DataError(f"{setup.stream.path}: no joint state can be read")
+        self.begin, self.end = self._states.times[0], self._states.times[-1]
+
+    def _read(self, shown: Progress | None) -> None:
+        stream, decoder = self._setup.stream, Decoder(self._setup.stream)
+        status, roles = StatusReader(decoder), self._roles()
+        now, count = math.nan, 0
+        for topic, kind, _, data in stream.messages(roles):
+            count += 1
+            if shown is not None and count % MESSAGES_PER_LINE == 0:
+                shown.show(f"{count} messages read")
+            role = roles[topic]
+            if role == "status":
+                values = status.read(topic, kind, data)
+                if values is not None:
+                    self._status.add(now, values)
+                continue
+            message = decoder.decode(topic, kind, data)
+            if message is None:
+                continue
+            if role == "states":
+                now = self._add_state(message, now)
+            elif role == "plan":
+                self._add_plan(message, now)
+            elif role in TARGETS:
+                stamp = seconds(message.header.stamp)
+                begin = stamp if math.isnan(now) and stamp else max(stamp, now)  # several may wait, in any order
+                self._targets.insert(begin, self._place(role, message))
+            else:
+                self._said.add(now, message.data)
+
+    def _roles(self) -> dict[str, str]:
+        """Return {topic: role} of what is shown: plans and messages are named as mpc_node names them."""
+        roles = {topic: role for topic, role in self._setup.roles.items() if role in ("states", "status", *TARGETS)}
+        kinds = {"plan": "trajectory_msgs/msg/JointTrajectory", "message": "std_msgs/msg/String"}
+        for topic, (kind, _) in self._setup.stream.topics.items():
+            name = topic.rpartition("/")[2]
+            if topic not in roles and kinds.get(name) == kind:
+                roles[topic] = name
+        return roles
+
+    def _add_state(self, message: Message, now: float) -> float:
+        """Add a message of joint states; return the time [s]. The joints of others are kept from before."""
+        stamp = seconds(message.header.stamp)
+        count = len(message.name)
+        if len(message.position) != count or not count or (self._states.times and stamp < self._states.times[-1]):
+            return now
+        before = self._states.values[-1].positions if self._states.times else {}
+        positions = {**before, **dict(zip(message.name, map(float, message.position), strict=True))}
+        self._states.add(stamp, _State(positions, [float(speed) for speed in message.velocity]))
+        return stamp
+
+    def _add_plan(self, message: Message, now: float) -> None:
+        n = self._setup.robot.n
+        Q = [point.positions for point in message.points if len(point.positions) == n]
+        if tuple(message.joint_names) == self._setup.robot.joints and Q and np.isfinite(Q).all():
+            self._paths.add(now, self._kinematics.positions(np.array(Q, dtype=float)))
+
+    def _place(self, role: str, message: Message) -> Array | None:
+        """Return where a target puts the end effector (3,) [m]; None where that is not known."""
+        if role == "target_joints":
+            index = {name: value for name, value in zip(message.name, message.position, strict=False)}
+            if not set(self._setup.robot.joints) <= set(index):
+                return None
+            return self._kinematics.position(np.array([index[name] for name in self._setup.robot.joints], dtype=float))
+        if role == "target_features" or message.header.frame_id.removeprefix("/") not in ("", self._setup.robot.root):
+            return None
+        p: Any = message.point if role == "target_point" else message.pose.position
+        return np.array([p.x, p.y, p.z], dtype=float)
+
+    # --- moments ----------------------------------------------------------------------------------------------------
+
+    def at(self, stamp: float) -> Snapshot:
+        """Return the moment at `stamp` [s]; before the first state, that of the first."""
+        stamp = min(max(stamp, self.begin), self.end)
+        shot = self._moment(stamp)
+        shot.messages = tuple(self._said.until(stamp, MESSAGES))
+        if shot.status:
+            shot.supervisor = STATE_NAMES.get(int(shot.status.get("supervisor_state", -1.0)), "")
+        shot.curves = self._curves(stamp)
+        return shot
+
+    def _moment(self, stamp: float) -> Snapshot:
+        state = self._states.at(stamp)
+        positions = {} if state is None else state.positions
+        return Snapshot(
+            stamp, positions, self._paths.at(stamp), self._targets.at(stamp), dict(self._status.at(stamp) or {})
+        )
+
+    def _curves(self, stamp: float) -> dict[str, Array]:
+        times = np.linspace(max(self.begin, stamp - CURVE_LENGTH), stamp, MOST_CURVE_POINTS // 4)
+        rows = []
+        for time in times.tolist():
+            shot, state = self._moment(time), self._states.at(time)
+            rows.append(values_of(shot.status, [] if state is None else state.speeds, shot.path, shot.target))
+        return {"time": times, **{name: np.array([row[name] for row in rows]) for name in rows[0]}}
+
+    @property
+    def robot(self) -> Robot:
+        """Return the robot of the recording."""
+        return self._setup.robot
+
+    @property
+    def title(self) -> str:
+        """Return the name of the bag."""
+        return Path(self._setup.stream.path).name

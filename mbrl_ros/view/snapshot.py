@@ -1,0 +1,79 @@
+"""What is shown of one moment, and the curves up to it."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..types import Array
+
+CURVE_LENGTH = 20.0  # [s] of the curves
+MOST_CURVE_POINTS = 600  # of a curve: a display has no more columns
+MESSAGES = 6  # newest ones that are shown
+CURVES = {
+    "distance": "distance from the target [mm]",
+    "speed": "fastest joint [rad/s or m/s]",
+    "latency": "state to command [ms]",
+    "surprise": "prediction error: NIS over its 95 % bound",
+}
+
+
+@dataclass
+class Snapshot:
+    """One moment; what is not known is empty, None or NaN.
+
+    stamp [s]; positions {joint: [rad or m]}; path (T, 3) of the end effector along the plan and target (3,) [m] in the
+    root link's frame; status {field: value} of ~/status; supervisor: its state and cause; messages: the newest last;
+    curves {"time", *CURVES: (k,)}.
+    """
+
+    stamp: float = math.nan
+    positions: dict[str, float] = field(default_factory=dict)
+    path: Array | None = None
+    target: Array | None = None
+    status: dict[str, float] = field(default_factory=dict)
+    supervisor: str = ""
+    messages: tuple[str, ...] = ()
+    curves: dict[str, Array] = field(default_factory=dict)
+
+
+class Curves:
+    """The last CURVE_LENGTH seconds of all curves, at most one point per `period` [s]."""
+
+    def __init__(self, period: float):
+        self._period = max(period, CURVE_LENGTH / MOST_CURVE_POINTS)
+        self._rows: deque[tuple[float, ...]] = deque()
+
+    def add(self, stamp: float, values: dict[str, float]) -> None:
+        """Add the values at `stamp` [s]; what is not among them is NaN. A stamp that went back begins anew."""
+        if not math.isfinite(stamp):
+            return
+        if self._rows and stamp < self._rows[-1][0]:
+            self._rows.clear()
+        if self._rows and stamp < self._rows[-1][0] + self._period:
+            return
+        self._rows.append((stamp, *(values.get(name, math.nan) for name in CURVES)))
+        while self._rows[0][0] < stamp - CURVE_LENGTH:
+            self._rows.popleft()
+
+    def arrays(self) -> dict[str, Array]:
+        """Return {"time", *CURVES: (k,)}."""
+        table = np.array(self._rows, dtype=float).reshape(-1, 1 + len(CURVES))
+        return dict(zip(("time", *CURVES), table.T, strict=True))
+
+
+def values_of(
+    status: dict[str, float], speeds: list[float], path: Array | None, target: Array | None
+) -> dict[str, float]:
+    """Return {curve: value} of one moment: velocities `speeds` (n,), the plan's path (T, 3) and the target (3,) [m]."""
+    bound = status.get("nis_bound", math.nan)
+    finite = [abs(speed) for speed in speeds if math.isfinite(speed)]
+    return {
+        "distance": math.nan if path is None or target is None else 1e3 * float(np.linalg.norm(path[0] - target)),
+        "speed": max(finite, default=math.nan),
+        "latency": status.get("latency_ms", math.nan),
+        "surprise": status.get("nis", math.nan) / bound if bound > 0.0 else math.nan,
+    }
