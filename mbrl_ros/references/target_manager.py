@@ -203,7 +203,10 @@ class TargetManager(TargetIntake):
         q, robot = self.joints.at(stamp), self.robot
         qd = self.jogs.wanted(jog, q, self.dt, self.joints.fastest)
         lower, upper = np.minimum(robot.position_lower, q), np.maximum(robot.position_upper, q)
-        self.joints.jog(qd, stamp, self._jog_until, lower, upper)
+        try:
+            self.joints.jog(qd, stamp, self._jog_until, lower, upper)
+        except TargetError as error:
+            self._give_up("jog", error, stamp)
 
     def _give_up(self, what: str, error: TargetError, stamp: float) -> None:
         """Come to rest, because there is no motion to the target within the limits."""
