@@ -32,16 +32,9 @@ FIT_STREAM = 2  # beside a seed: what is drawn here is independent of what else 
 
 
 @dataclasses.dataclass(frozen=True)
-class EnsembleSettings(Section):
-    """What is trained, and how."""
+class NetworkSettings(Section):
+    """The shape of a network, and its training."""
 
-    networks: int = setting(5, "networks of the ensemble", low=1, high=100)
-    members: str = setting(
-        "same",
-        "what a network is trained on: same: all rows but those held out for all; resampled: a bootstrap sample of its"
-        " own",
-        choices=("same", "resampled"),
-    )
     hidden: int = setting(64, "units of each of the two hidden layers", low=1, high=1024)
     updates: int = setting(3000, "steps of the optimizer for each fit", low=1, high=1_000_000)
     batch: int = setting(64, "rows of a step of the optimizer", unit="rows", low=1, high=65536)
@@ -60,15 +53,60 @@ class EnsembleSettings(Section):
     )
 
 
-class GaussianEnsemble:
-    """The fitted ensemble. centre, scale (inputs,) of z; d_scale (outputs,); theta (M, size), of float32."""
+@dataclasses.dataclass(frozen=True)
+class EnsembleSettings(NetworkSettings):
+    """What is trained, and how."""
 
-    def __init__(self, shape: NetworkShape, theta: Real, centre: Array, scale: Array, d_scale: Array):
-        self.shape, self.members = shape, len(theta)
+    networks: int = setting(5, "networks of the ensemble", low=1, high=100)
+    members: str = setting(
+        "same",
+        "what a network is trained on: same: all rows but those held out for all; resampled: a bootstrap sample of its"
+        " own",
+        choices=("same", "resampled"),
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Scales:
+    """What z and d are standardized by: centre, scale (inputs,) of z; d_scale (outputs,)."""
+
+    centre: Array
+    scale: Array
+    d_scale: Array
+
+    @classmethod
+    def of(cls, z: Array, d: Array) -> Scales:
+        """Return those of the rows z (N, inputs), d (N, outputs).
+
+        Raises
+        ------
+        DataError : there are no rows, or one is not finite
+        """
+        if not len(z) or not (np.isfinite(z).all() and np.isfinite(d).all()):
+            raise DataError(f"an ensemble needs rows of finite numbers, got {len(z)}")
+        centre, scale = z.mean(axis=0), z.std(axis=0)
+        scale = np.where(scale > 1e-9 * max(1.0, scale.max()), scale, 1.0)
+        return cls(centre, scale, np.maximum(np.sqrt((d**2).mean(axis=0)), 1e-12))
+
+    def standard(self, z: Array, d: Array) -> tuple[Real, Real]:
+        """Return both standardized, of float32."""
+        return ((z - self.centre) / self.scale).astype(np.float32), (d / self.d_scale).astype(np.float32)
+
+
+class GaussianEnsemble:
+    """The fitted ensemble: theta (M, size), of float32, and what its inputs and outputs are standardized by."""
+
+    def __init__(self, shape: NetworkShape, theta: Real, scales: Scales):
+        self.shape, self.members, self.scales = shape, len(theta), scales
         self._theta = theta.astype(np.float32)
         self._W = shape.views(self._theta)
-        self._centre, self._inverse = centre.astype(np.float32), (1.0 / scale).astype(np.float32)
-        self._d_scale = d_scale
+        self._centre, self._inverse = scales.centre.astype(np.float32), (1.0 / scales.scale).astype(np.float32)
+        self._d_scale = scales.d_scale
+
+    @property
+    def theta(self) -> Real:
+        """The members (M, size), of float32."""
+        return self._theta
 
     @property
     def parameters(self) -> Array:
@@ -103,17 +141,11 @@ def fit(z: Array, d: Array, settings: EnsembleSettings, seed: int) -> GaussianEn
     ------
     DataError : there are no rows, one is not finite, or the fit diverged
     """
-    if not len(z) or not (np.isfinite(z).all() and np.isfinite(d).all()):
-        raise DataError(f"an ensemble needs rows of finite numbers, got {len(z)}")
-    centre, scale = z.mean(axis=0), z.std(axis=0)
-    scale = np.where(scale > 1e-9 * max(1.0, scale.max()), scale, 1.0)
-    d_scale = np.maximum(np.sqrt((d**2).mean(axis=0)), 1e-12)
+    scales = Scales.of(z, d)
     bounds = 2.0 * math.log(settings.least_std), 2.0 * math.log(settings.most_std)
     shape = NetworkShape(z.shape[1], settings.hidden, d.shape[1], *bounds)
-    rng = np.random.default_rng([seed, FIT_STREAM])
-    standard, target = ((z - centre) / scale).astype(np.float32), (d / d_scale).astype(np.float32)
-    theta = _train(shape, standard, target, settings, rng)
-    return GaussianEnsemble(shape, theta, centre, scale, d_scale)
+    theta = _train(shape, *scales.standard(z, d), settings, np.random.default_rng([seed, FIT_STREAM]))
+    return GaussianEnsemble(shape, theta, scales)
 
 
 def rows_of(members: str, networks: int, N: int, rng: np.random.Generator) -> tuple[Any, Any]:

@@ -1,10 +1,18 @@
-r"""The cross-entropy method over particles: the commands whose expected cost is least.
+r"""The cross-entropy method over particles: the commands whose expected cost, or that of the worst case, is least.
 
     U^i = clip(mean + std w^i),   E = the cheapest of them and of the kept elites,   mean, std <- those of E
 
-with J the mean over particles (particles.py). The distribution is that of the planner `cem`, and so is its noise over
-the horizon; what differs is the model, which no gradient is asked of. The first search of an episode begins with the
-mean 0, a later one with the last plan, shifted by a period.
+with J the mean over particles, or over the worst of them (particles.py). The distribution is that of the planner `cem`,
+and so is its noise over the horizon; what differs is the model, which no gradient is asked of. The first search of an
+episode begins with the mean 0, a later one with the last plan, shifted by a period.
+
+With a limit d on the disagreement of the members a plan goes as far as they agree: a search looks at
+
+    h = min {t: sqrt(mean_p max_j (c_j s_j(x_t^p, u_t) / r_j)^2) > d},    LEAST_STAGES <= h <= H
+
+stages, with x^p the particles of the last plan, shifted, s_j the standard deviation of the members' means, c_j its
+calibration (dynamics/calibration.py), r_j the root mean square of the changes that were seen. What is beyond is not
+known, so that a cost there would say nothing about a command.
 """
 
 from __future__ import annotations
@@ -24,6 +32,7 @@ from ..tasks.base import TaskInfo
 from ..types import Array, CommandVector, StateVector
 from .particles import PROPAGATIONS, Members, Particles
 
+LEAST_STAGES = 5  # of a plan that disagreement limits
 SEARCH_STREAM = 1  # beside a seed: what is drawn here is independent of the episodes' starts and random commands
 
 
@@ -37,6 +46,12 @@ class SearchSettings(Section):
         choices=PROPAGATIONS,
     )
     particles: int = setting(1, "particles of a plan for each network", unit="particles", low=1, high=1000)
+    risk: float = setting(
+        1.0,
+        "share of a plan's particles, the worst, whose mean cost it is judged by (CVaR); 1: all, the expected cost",
+        low=1e-6,
+        high=1.0,
+    )
     horizon: int = setting(25, "stages of a plan; 0: the number that the task names", unit="steps", low=0, high=500)
     rollouts: int = setting(400, "plans that are tried in a step, in all", low=4, high=1_000_000)
     iterations: int = setting(4, "rounds that the plans of a step are divided into", low=1, high=1000)
@@ -46,6 +61,13 @@ class SearchSettings(Section):
     )
     noise_exponent: float = setting(
         2.0, "beta of the noise over the horizon, whose power falls as frequency^-beta; 0: white", low=0.0, high=10.0
+    )
+    disagreement: float = setting(
+        0.0,
+        "how far the networks may be apart where a plan goes, calibrated, in root mean squares of the changes seen;"
+        " 0: no limit",
+        low=0.0,
+        high=1e6,
     )
 
     def validate(self) -> None:
@@ -74,12 +96,16 @@ class ParticlePlanner:
         context = PlannerContext(info.cost, PlannerSettings(horizon=H), 2 * info.n, info.n, *limits)
         self._elites = cem.Elites(distribution, context)
         self._mixing, self._half = mixing(H, settings.noise_exponent), half_ranges(info.u_lower, info.u_upper)
-        self._particles = Particles(info.cost, info.dt, H, settings.propagation, members, settings.particles)
-        self._parameters, self._plan = info.cost.parameters(H), np.zeros((H, info.n))
+        self._particles = Particles(
+            info.cost, info.dt, H, settings.propagation, members, settings.particles, settings.risk
+        )
+        self._limit, self._stages, self._plan = settings.disagreement, H, np.zeros((H, info.n))
+        self._parameters = {h: info.cost.parameters(h) for h in range(1, H + 1)}
 
     def reset(self) -> None:
         """Forget the last plan."""
         self._plan[:] = 0.0
+        self._stages = len(self._plan)
         self._elites.reset()
 
     def plan(self, model: Members, x0: StateVector, u_previous: CommandVector) -> Array:
@@ -87,18 +113,31 @@ class ParticlePlanner:
         elites, U = self._elites, shifted(self._plan, 1)
         elites.begin(U, self._half, 1)
         self._particles.draw(self._rng)
+        if self._limit:
+            self._stages = self._reach(self._particles.disagreement(model, x0, U))
         best, best_cost = U, np.inf
         for number, count in enumerate(self._populations):
             U = self._candidates(number, count)
-            costs = self._particles.costs(model, x0, U, u_previous, self._parameters)
+            costs = self._costs(model, x0, U, u_previous)
             i = int(np.argmin(costs))
             if costs[i] < best_cost:
                 best, best_cost = U[i], costs[i]
             elites.update(U, costs)
         mean = np.clip(elites.mean, self._info.u_lower, self._info.u_upper)
-        cost = self._particles.costs(model, x0, mean[None], u_previous, self._parameters)[0]
+        cost = self._costs(model, x0, mean[None], u_previous)[0]
         self._plan = mean if cost < best_cost else best
         return self._plan
+
+    def _costs(self, model: Members, x0: StateVector, U: Array, u_previous: CommandVector) -> Array:
+        """Return what the plans U (K, H, n) cost as far as a search looks, (K,)."""
+        h = self._stages
+        return self._particles.costs(model, x0, U[:, :h], u_previous, self._parameters[h])
+
+    def _reach(self, apart: Array) -> int:
+        """Return the stages that a search looks at where the members are so far apart (H,) along a plan."""
+        beyond = np.flatnonzero(apart > self._limit)
+        H = len(apart)
+        return min(max(int(beyond[0]), LEAST_STAGES), H) if len(beyond) else H
 
     def _candidates(self, number: int, count: int) -> Array:
         """Return what is tried in round `number`: the mean, what was kept, and samples, (count, H, n)."""

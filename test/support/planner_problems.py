@@ -126,6 +126,25 @@ def _known_rows(rng, F, n, phi, symbols):
     return F + E, phi
 
 
+def quadratic(case):
+    """C, c, C_last, c_last of a case whose cost is quadratic and free of the previous command."""
+    nx, nu, H = case.cost.nx, case.cost.nu, case.horizon
+    x, u, zero = np.zeros(nx), np.zeros(nu), np.zeros(nu)
+    C, c = np.empty((H, nx + nu, nx + nu)), np.empty((H, nx + nu))
+    for t in range(H):
+        g, G = case.cost.stage_expansion(x, zero, u, case.parameters[t])
+        C[t], c[t] = casadi.tril2symm(G).full()[: nx + nu, : nx + nu], g.full().ravel()[: nx + nu]
+    g, G = case.cost.terminal_expansion(x, case.parameters[H])
+    return C, c, casadi.tril2symm(G).full(), g.full().ravel()
+
+
+def constant_part(case):
+    """sum l(0, 0) + l_H(0), which C and c leave out."""
+    nx, nu = case.cost.nx, case.cost.nu
+    stages = sum(float(case.cost.stage(np.zeros(nx), np.zeros(nu), np.zeros(nu), p)) for p in case.parameters[:-1])
+    return stages + float(case.cost.terminal(np.zeros(nx), case.parameters[-1]))
+
+
 def collocation(case):
     """The same problem with states and commands as variables (a QP for quadratic costs, else an NLP)."""
     nx, nu, H = case.cost.nx, case.cost.nu, case.horizon

@@ -72,6 +72,7 @@ def test_a_seed_repeats_to_the_last_bit_and_another_differs(method, monkeypatch)
     search, descent = {"rollouts": 24, "iterations": 2}, {"rollouts": 4, "policy_updates": 20}
     settings = {
         "pets": fit | search,
+        "bnn": fit | search | {"variational_updates": 60},
         "backprop": fit | descent | {"segment": 3},
         "policy_gradient": fit | descent | {"replicates": 2},
     }.get(method, {})

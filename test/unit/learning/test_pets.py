@@ -13,7 +13,7 @@ from mbrl_ros.learning.catalog import learner
 from mbrl_ros.learning.ensemble_model import EnsembleModel
 from mbrl_ros.learning.experiment import run_experiment
 from mbrl_ros.learning.particle_planner import ParticlePlanner, SearchSettings
-from mbrl_ros.learning.particles import Particles, assignment
+from mbrl_ros.learning.particles import Particles, assignment, tail_mean
 from support.motor_pole import MotorPole
 
 QUICK = {"updates": 60, "rollouts": 24, "iterations": 2, "horizon": 6, "networks": 2, "hidden": 8}
@@ -28,6 +28,16 @@ class Drifts:
     def change(self, X, U):
         mean = np.broadcast_to(1.0 + np.arange(self.members)[:, None, None], U.shape)
         return mean, np.full(U.shape, self.std)
+
+
+class Gains:
+    """Member m adds gains[m] u to the velocity at every stage."""
+
+    def __init__(self, gains):
+        self.members, self.gains = len(gains), np.array(gains)
+
+    def change(self, X, U):
+        return self.gains[:, None, None] * U, np.zeros(U.shape)
 
 
 def rolled(propagation, H=8, M=3, each=4, std=0.0, plans=2):
@@ -85,25 +95,49 @@ def test_a_plan_through_what_diverges_is_finite_and_inside_the_limits():
 
 def test_a_plan_minimizes_the_mean_cost_over_the_members_and_not_the_cost_of_their_mean():
     """With gains of 0.2 and 1.8 the mean says 1; a plan that trusts it costs more than one that hedges."""
-
-    class Gains(Drifts):
-        def change(self, X, U):
-            gain = np.array([0.2, 1.8] if self.members == 2 else [1.0])
-            return gain[:, None, None] * U, np.zeros(U.shape)
-
     info, settings, x0 = MotorPole().info, SearchSettings(rollouts=2000, iterations=10, horizon=6), np.array([0.3, 0.0])
     hedged, trusting = (
-        ParticlePlanner(info, settings, members, 0).plan(Gains(members), x0, np.zeros(1)).copy() for members in (2, 1)
+        ParticlePlanner(info, settings, len(gains), 0).plan(Gains(gains), x0, np.zeros(1)).copy()
+        for gains in ([0.2, 1.8], [1.0])
     )
     particles = Particles(info.cost, info.dt, 6, "ts_infinity", 2, 1)
     particles.draw(np.random.default_rng(0))
 
     def mean_cost(U):
-        return particles.costs(Gains(2), x0, U.reshape(-1, 6, 1), np.zeros(1), info.cost.parameters(6))
+        return particles.costs(Gains([0.2, 1.8]), x0, U.reshape(-1, 6, 1), np.zeros(1), info.cost.parameters(6))
 
     least = minimize(lambda u: mean_cost(u)[0], np.zeros(6), bounds=[(-1.0, 1.0)] * 6).fun
     assert mean_cost(hedged)[0] <= 1.05 * least
     assert mean_cost(trusting)[0] >= 1.15 * least
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.3, 0.05, 1e-6])
+def test_the_risk_is_the_tail_mean_of_the_costs(share):
+    """Against the definition min_v v + E max(0, cost - v) / share (Rockafellar and Uryasev 2000)."""
+    costs = np.random.default_rng(0).standard_normal((40, 3)) ** 3
+    for found, each in zip(tail_mean(costs, share), costs.T, strict=True):
+        least = min(v + np.maximum(each - v, 0.0).mean() / share for v in each)
+        assert found == pytest.approx(least, rel=1e-9)
+    costs[3, 1] = np.nan
+    assert np.isfinite(tail_mean(costs, share)).tolist() == [True, False, True]
+
+
+def test_a_plan_by_its_worst_particles_costs_less_where_the_model_is_bad_and_more_on_average():
+    info, x0 = MotorPole().info, np.array([0.3, 0.0])
+    model, common = Gains([0.3, 1.0, 1.0, 1.0, 1.0]), {"rollouts": 2000, "iterations": 10, "horizon": 6}
+    average, careful = (
+        ParticlePlanner(info, SearchSettings(risk=risk, **common), 5, 0).plan(model, x0, np.zeros(1)).copy()
+        for risk in (1.0, 0.2)
+    )
+    particles = {risk: Particles(info.cost, info.dt, 6, "ts_infinity", 5, 1, risk) for risk in (1.0, 0.2)}
+    for each in particles.values():
+        each.draw(np.random.default_rng(0))
+
+    def cost(U, risk):
+        return particles[risk].costs(model, x0, U[None], np.zeros(1), info.cost.parameters(6))[0]
+
+    assert cost(careful, 0.2) < 0.98 * cost(average, 0.2)
+    assert cost(careful, 1.0) > 1.005 * cost(average, 1.0)
 
 
 def test_a_model_without_a_fit_says_so():

@@ -8,22 +8,10 @@ from mbrl_ros.codegen.compiler import find_compiler
 from mbrl_ros.planners import execution, lqr
 from mbrl_ros.planners.ilqr.box_qp import box_step
 from mbrl_ros.types import LinearGaussianDynamics, PlanStatus
-from support.planner_problems import collocation, random_case
+from support.planner_problems import collocation, constant_part, quadratic, random_case
 
 BACKENDS = (["compiled"] if find_compiler() else []) + ["casadi"]
 backends = pytest.mark.parametrize("backend", BACKENDS)
-
-
-def quadratic(case):
-    """C, c, C_last, c_last of a case whose cost is quadratic and free of the previous command."""
-    nx, nu, H = case.cost.nx, case.cost.nu, case.horizon
-    x, u, zero = np.zeros(nx), np.zeros(nu), np.zeros(nu)
-    C, c = np.empty((H, nx + nu, nx + nu)), np.empty((H, nx + nu))
-    for t in range(H):
-        g, G = case.cost.stage_expansion(x, zero, u, case.parameters[t])
-        C[t], c[t] = casadi.tril2symm(G).full()[: nx + nu, : nx + nu], g.full().ravel()[: nx + nu]
-    g, G = case.cost.terminal_expansion(x, case.parameters[H])
-    return C, c, casadi.tril2symm(G).full(), g.full().ravel()
 
 
 @backends
@@ -46,13 +34,6 @@ def test_unlimited_lq_problem_equals_riccati(backend, size):
     offset = constant_part(case)
     assert plan.cost == pytest.approx(noiseless.cost(case.x0) + offset, rel=1e-9)
     assert constant > plan.cost
-
-
-def constant_part(case):
-    """sum l(0, 0) + l_H(0), which C and c leave out."""
-    nx, nu = case.cost.nx, case.cost.nu
-    stages = sum(float(case.cost.stage(np.zeros(nx), np.zeros(nu), np.zeros(nu), p)) for p in case.parameters[:-1])
-    return stages + float(case.cost.terminal(np.zeros(nx), case.parameters[-1]))
 
 
 def test_exact_cost_is_the_mean_of_noisy_rollouts():
