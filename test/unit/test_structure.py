@@ -7,6 +7,7 @@ import ast
 import io
 import re
 import tokenize
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -352,3 +353,10 @@ def test_constants_of_one_name_mean_one_thing():
         for constant in constants(tree) - SHARED_CONSTANTS:
             owners.setdefault(constant, []).append(name)
     assert {constant: found for constant, found in owners.items() if len(found) > 1} == {}
+
+
+def test_no_two_test_files_of_a_session_have_one_name():
+    """pytest imports them by their names alone, since the folders are no packages."""
+    for session in ("unit", "integration", "launch"):
+        names = Counter(path.name for path in (REPOSITORY / "test" / session).rglob("test_*.py"))
+        assert [name for name, count in names.items() if count > 1] == []
