@@ -114,7 +114,8 @@ def test_after_a_reset_without_states_the_arm_brakes_and_waits_for_clear(arm, mo
 def test_while_the_clock_stands_the_safe_command_goes_out_and_then_the_motion_goes_on(arm, most):
     begin = moving(arm, 0.5)
     arm.wait(SILENT)
-    assert np.abs(arm.command).max() == 0.0 and "simulated time stands still" in arm.node.output
+    assert np.abs(arm.command).max() == 0.0
+    arm.peer.until(lambda: "simulated time stands still" in arm.node.output, "the line")
     arm.run(5.0)
     assert arm.highest(begin)[0] <= most[0] and at(arm, AWAY) and arm.state == "ACTIVE"
     assert not any(told.startswith("4") for told in arm.states_told)
@@ -130,7 +131,8 @@ def test_where_the_clock_ends_and_states_go_on_their_stamps_are_the_time(arm, mo
         arm.run(0.1, clock=0)
         arm.wait(0.1)
     arm.run(3.0, clock=0)
-    assert within(arm, begin, most) and at(arm, AWAY) and "no message on /clock: time goes on" in arm.node.output
+    arm.peer.until(lambda: "no message on /clock: time goes on" in arm.node.output, "the line")
+    assert within(arm, begin, most) and at(arm, AWAY)
     arm.run(1.0, clock=clock)
     assert at(arm, AWAY) and arm.state == "ACTIVE"
     assert not any(told.startswith("4") for told in arm.states_told)
@@ -160,7 +162,8 @@ def test_no_clock_at_all_is_a_line_in_the_log_and_in_the_diagnostics(tmp_path):
         arm.peer.until(lambda: int(arm.diagnosis("joint_states").get("rejected: no clock", 0)) > 0, "the diagnostics")
         assert arm.peer.heard["/commands"] == []
         arm.begin()
-        assert arm.diagnosis("joint_states")["clock"] == "ros" and "/clock is back" in arm.node.output
+        assert arm.diagnosis("joint_states")["clock"] == "ros"
+        arm.peer.until(lambda: "/clock is back" in arm.node.output, "the line")
         begin = moving(arm, 4.0)
         assert at(arm, AWAY) and arm.answered >= 400 and begin
 

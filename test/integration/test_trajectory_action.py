@@ -157,7 +157,7 @@ def test_what_the_supervisor_takes_over_is_aborted_and_refused_from_then_on(arm,
     assert (status, code) == ("ABORTED", INVALID_GOAL) and f"the state is {state}" in text
     refused = go(client)
     assert refused.outcome[0] == "REJECTED"
-    assert "target refused" in arm.node.output
+    arm.peer.until(lambda: "target refused" in arm.node.output, "the line")
     arm.run(0.5, patience=GIVE_UP)
     arm.call("clear")
     assert arm.call("resume")[0]
