@@ -130,13 +130,13 @@ def test_settings_that_change_while_running_are_those_of_the_planner_there_also_
     assert until(case, planner, lambda plan: plan.iterations > 0).iterations == 3
 
 
-def test_a_tick_that_waits_for_a_process_that_hangs_ends(monkeypatch):
+def test_a_tick_that_waits_for_a_process_that_hangs_ends():
     case = regulator()
     planner = built(case, process_timeout=0.2)
     drive(case, planner, 4)
     os.kill(planner.process.pid, signal.SIGSTOP)
-    statuses, _, _ = drive(case, planner, 5)
-    assert PlanStatus.CONVERGED not in statuses[1:]
+    statuses, _, _ = drive(case, planner, 6)
+    assert PlanStatus.CONVERGED not in statuses[3:]  # what is due at 2 may have been answered before it hung
 
 
 def test_a_plan_that_is_too_old_is_not_usable():
