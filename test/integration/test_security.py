@@ -10,10 +10,12 @@ pytestmark = needs("rclpy", "example-robot-data")
 
 
 POLICY = ElementTree.parse(ROOT / "config" / "security" / "policy.xml").getroot()
-# Where the parameters say so: one of two topics for commands without a guard, and the simulated clock.
-SOMETIMES = {"/mpc_node/shadow_commands", "/clock"}
+# Where the parameters say so: one of two topics for commands without a guard, the simulated clock, the collision rule.
+SOMETIMES = {"/mpc_node/shadow_commands", "/clock", "/mpc_node/capsules", "/mpc_node/obstacles"}
 if not present("control_msgs"):
-    SOMETIMES |= {"/mpc_node/goal_trajectory"}
+    SOMETIMES |= {"/mpc_node/goal_trajectory", "/mpc_node/accepted_jog", "/mpc_node/target_jog"}
+if not present("tf2_msgs"):
+    SOMETIMES |= {"/tf", "/tf_static"}
 # Not in every ROS 2: Humble has no type descriptions.
 NODES = ["mpc_node", "mpc_node_requests", "mpc_node_models", "guard_node"]  # mpc_node_clock under use_sim_time only
 if present("control_msgs"):
