@@ -355,8 +355,7 @@ def test_constants_of_one_name_mean_one_thing():
     assert {constant: found for constant, found in owners.items() if len(found) > 1} == {}
 
 
-def test_no_two_test_files_of_a_session_have_one_name():
+def test_no_two_test_files_have_one_name():
     """pytest imports them by their names alone, since the folders are no packages."""
-    for session in ("unit", "integration", "launch"):
-        names = Counter(path.name for path in (REPOSITORY / "test" / session).rglob("test_*.py"))
-        assert [name for name, count in names.items() if count > 1] == []
+    names = Counter(path.name for path in (REPOSITORY / "test").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
