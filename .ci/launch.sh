@@ -30,5 +30,5 @@ set +u # env.sh reads variables that may be unset
 set -u
 python -m pytest --quiet --collect-only -p no:cacheprovider | tail -n 1
 python .ci/sessions.py launch
-echo "launch: tests over DDS that need control_msgs, which the wheels lack"
-exec python -m pytest --quiet -p no:cacheprovider test/integration/test_{trajectory_action,topics,security}.py
+echo "launch: tests over DDS that need control_msgs or tf2_msgs, which the wheels lack"
+exec python -m pytest --quiet -p no:cacheprovider test/integration/test_{trajectory_action,jogging,topics,security}.py

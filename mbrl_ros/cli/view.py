@@ -69,10 +69,11 @@ def _recorded(args: argparse.Namespace) -> int:
     from ..console.progress import Progress
     from ..replay.options import ReplayOptions
     from ..replay.setup import prepare
+    from ..robots.sources import folder_of
     from ..view.page import Page, open_in_browser
     from ..view.player import Player
     from ..view.recorded import Recorded
-    from ..view.shapes import folder_of, read_shapes
+    from ..view.shapes import read_shapes
 
     settings = {"robot.description": args.robot} if args.robot else {}
     setup = prepare(ReplayOptions(args.bag, config=args.config, settings=settings, plan=False))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from ..config.sections.collision import CollisionSettings
-from ..exceptions import ConfigurationError, RobotDescriptionError, listed, nearest
+from ..exceptions import ConfigurationError, listed, nearest
 from ..robots import Robot, urdf
-from ..robots.sources import path_of
+from ..robots.sources import folder_of
 from .capsules import Capsule, parse_capsules
 from .obstacles import parse_obstacles
 from .pairs import find_ignored, find_pairs
@@ -39,7 +38,7 @@ def build_scene(robot: Robot, settings: CollisionSettings, description: str = ""
     if settings.capsules:
         capsules = parse_capsules(settings.capsules, links)
     else:
-        capsules, notes = capsules_of(robot.urdf, settings.link_radius, _folder(description))
+        capsules, notes = capsules_of(robot.urdf, settings.link_radius, folder_of(description))
     if not capsules:
         raise ConfigurationError(
             "the URDF has no <collision>; write 'collision.capsules', or let mbrl init write them",
@@ -75,16 +74,6 @@ def _check_followers(robot: Robot, capsules: Sequence[Capsule]) -> None:
                 "collision rule knows no such joints; write 'collision.capsules' without the links behind it",
                 key="collision.capsules",
             )
-
-
-def _folder(description: str) -> Path | None:
-    """Return the folder of the file that `robot.description` names, None where it names none."""
-    if not description or description.lstrip().startswith("<"):
-        return None
-    try:
-        return path_of(description).parent
-    except RobotDescriptionError:  # of another machine, in a replay
-        return None
 
 
 def _named_pairs(texts: Sequence[str], capsules: Sequence[Capsule], links: Sequence[str]) -> Index:

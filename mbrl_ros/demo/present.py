@@ -106,9 +106,10 @@ def _play(demo: Run, folder: Path, label: str, shown: Progress, view: bool) -> t
             f"{label}: {options.mode}, DDS domain {processes.domain}, on this machine only; for other tools: "
             f"ROS_DOMAIN_ID={processes.domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST"
         )
-        if view:
-            shown.note(opened.enter_context(Viewer(demo.description, processes.environment, folder)).note)
-        listener, started = _ProgressListener(demo.scenario, shown), time.monotonic()
+        viewer = Viewer(demo.description, processes.environment, folder) if view else None
+        if viewer is not None:
+            opened.enter_context(viewer)
+        listener, started = _ProgressListener(demo.scenario, shown, viewer), time.monotonic()
         try:
             play(demo.scenario, processes, demo.robot.root, listener, options.ends_when_lost)
         except CouldNotStart:
@@ -164,8 +165,8 @@ def given(demo: Run) -> str:
 class _ProgressListener:
     """Shows the progress of a session."""
 
-    def __init__(self, scenario: Scenario, shown: Progress):
-        self._scenario, self._shown = scenario, shown
+    def __init__(self, scenario: Scenario, shown: Progress, viewer: Viewer | None):
+        self._scenario, self._shown, self._viewer = scenario, shown, viewer
         self.started: float | None = None  # when the first tick was reported [s], monotonic
 
     def waiting(self, what: str) -> None:
@@ -174,6 +175,8 @@ class _ProgressListener:
     def progress(self, seconds: float) -> None:
         if self.started is None:
             self.started = time.monotonic()
+        if self._viewer is not None and (news := self._viewer.news()):
+            self._shown.note(news)
         self._shown.show(_phase(self._scenario, seconds), min(seconds, self._scenario.duration))
 
     def note(self, text: str) -> None:

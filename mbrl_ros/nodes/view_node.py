@@ -28,7 +28,7 @@ from ..exceptions import RobotDescriptionError
 from ..messages.readers import seconds
 from ..robots import sources
 from ..view.page import Page, open_in_browser
-from ..view.shapes import folder_of, read_shapes
+from ..view.shapes import read_shapes
 from ..view.snapshot import MESSAGES, Curves, Snapshot, values_of
 from . import qos
 from .executor import EndRequest
@@ -69,7 +69,7 @@ class ViewNode(ReadsOverrides, Node):
             os.nice(VIEW_NICE)
         source = self.settings.robot_description
         if source:
-            self._show(sources.read(source), folder_of(source))
+            self._show(sources.read(source), sources.folder_of(source))
         else:
             self.get_logger().info("waiting for robot_description; or give its file: robot_description:=FILE")
         create_wall_timer(self, 1.0 / self.settings.frame_rate, self._draw)

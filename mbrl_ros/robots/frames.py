@@ -66,7 +66,7 @@ class RobotFrames:
         while at not in self.fixed:
             joint = self._joints[at]
             if joint.kind != "fixed":
-                T = _motion(joint, positions[joint.name]) @ T
+                T = motion(joint, positions[joint.name]) @ T
             T, at = joint.origin @ T, self._prefix + joint.parent
         return np.asarray(self.fixed[at] @ T)
 
@@ -78,8 +78,8 @@ def named(frames: Iterable[str], frame: str) -> str:
     return f"there are {there}; did you mean '{nearest(frame, names)}'?"
 
 
-def _motion(joint: urdf.Joint, position: float) -> Array:
-    """Return the motion (4, 4) of a joint, in the child's frame: Rodrigues' formula, or a translation."""
+def motion(joint: urdf.Joint, position: float) -> Array:
+    """Return the motion (4, 4) of a movable joint, in the child's frame: Rodrigues' formula, or a translation."""
     T, axis = np.eye(4), joint.axis
     if joint.kind == "prismatic":
         T[:3, 3] = position * axis

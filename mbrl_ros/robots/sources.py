@@ -82,6 +82,19 @@ def path_of(source: str) -> Path:
     return Path(source).expanduser()
 
 
+def folder_of(source: str) -> Path | None:
+    """Return the folder of a robot description, which relative names of meshes refer to.
+
+    None for its text, and where its file is on another machine.
+    """
+    if not source or source.lstrip().startswith("<"):
+        return None
+    try:
+        return path_of(source).parent
+    except RobotDescriptionError:
+        return None
+
+
 def package_data(name: str) -> Path:
     """Return the URDF of robot `name` in the PyPI package example-robot-data: NAME.urdf or NAME_robot.urdf."""
     files = {path.stem: path for path in sorted(package_data_root().glob("robots/*/*/*.urdf"))}

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..robots import urdf
+from ..robots.frames import motion
 from ..types import Array
 
 
@@ -30,17 +31,6 @@ class LinkPoses:
             if position is None:
                 position = joint.multiplier * positions.get(joint.mimic, 0.0) + joint.offset if joint.mimic else 0.0
             placed = poses[joint.parent] @ joint.origin
-            poses[joint.child] = placed @ motion(joint, position) if position and math.isfinite(position) else placed
+            moves = joint.kind in urdf.MOVABLE and position and math.isfinite(position)
+            poses[joint.child] = placed @ motion(joint, position) if moves else placed
         return poses
-
-
-def motion(joint: urdf.Joint, q: float) -> Array:
-    """Return M (4, 4) of a joint at q [rad or m]: Rodrigues' formula, or the translation q axis."""
-    T = np.eye(4)
-    if joint.kind in ("revolute", "continuous"):
-        x, y, z = joint.axis
-        K = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-        T[:3, :3] += math.sin(q) * K + (1.0 - math.cos(q)) * (K @ K)
-    elif joint.kind == "prismatic":
-        T[:3, 3] = q * joint.axis
-    return T

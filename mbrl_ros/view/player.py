@@ -9,7 +9,7 @@ from .page import Page
 from .recorded import Recorded
 
 DRAWN_EVERY = 1.0 / 30.0  # [s]
-SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
+LEAST_PLAYED, MOST_PLAYED = 0.1, 4.0  # times real time
 
 
 class Player:
@@ -25,7 +25,7 @@ class Player:
         with gui.add_folder(recorded.title, order=-1.0):
             self._slider = gui.add_slider("time [s]", 0.0, round(length, 2), 0.01, 0.0)
             self._playing = gui.add_checkbox("play", True)
-            self._speed = gui.add_slider("speed", SPEEDS[0], SPEEDS[-1], 0.05, 1.0)
+            self._speed = gui.add_slider("speed", LEAST_PLAYED, MOST_PLAYED, 0.05, 1.0)
         self._length, self.since = round(length, 2), -1.0
 
     def run(self, end: threading.Event) -> None:

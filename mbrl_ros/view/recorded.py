@@ -22,7 +22,7 @@ from ..robots import Robot
 from ..robots.kinematics import Kinematics
 from ..safety.state_machine import State
 from ..types import Array
-from .snapshot import CURVE_LENGTH, MESSAGES, MOST_CURVE_POINTS, Snapshot, values_of
+from .snapshot import CURVE_LENGTH, MESSAGES, MOST_CURVE_POINTS, Curves, Snapshot, values_of
 
 TARGETS = ("target_point", "target_pose", "target_joints", "target_features")  # roles
 MESSAGES_PER_LINE = 1000  # messages between two lines of progress
@@ -84,6 +84,7 @@ class Recorded:
         if not self._states.times:
             raise DataError(f"{setup.stream.path}: no joint state can be read")
         self.begin, self.end = self._states.times[0], self._states.times[-1]
+        self._curves = self._all_curves()
 
     def _read(self, shown: Progress | None) -> None:
         stream, decoder = self._setup.stream, Decoder(self._setup.stream)
@@ -147,7 +148,8 @@ class Recorded:
             if not set(self._setup.robot.joints) <= set(index):
                 return None
             return self._kinematics.position(np.array([index[name] for name in self._setup.robot.joints], dtype=float))
-        if role == "target_features" or message.header.frame_id.removeprefix("/") not in ("", self._setup.robot.root):
+        frames = ("", self._setup.robot.root, self._setup.robot.base_frame)
+        if role == "target_features" or message.header.frame_id.removeprefix("/") not in frames:
             return None
         p: Any = message.point if role == "target_point" else message.pose.position
         return np.array([p.x, p.y, p.z], dtype=float)
@@ -161,7 +163,8 @@ class Recorded:
         shot.messages = tuple(self._said.until(stamp, MESSAGES))
         if shot.status:
             shot.supervisor = STATE_NAMES.get(int(shot.status.get("supervisor_state", -1.0)), "")
-        shot.curves = self._curves(stamp)
+        until = self._curves["time"].searchsorted(stamp, side="right")
+        shot.curves = {name: values[max(0, until - MOST_CURVE_POINTS) : until] for name, values in self._curves.items()}
         return shot
 
     def _moment(self, stamp: float) -> Snapshot:
@@ -171,13 +174,14 @@ class Recorded:
             stamp, positions, self._paths.at(stamp), self._targets.at(stamp), dict(self._status.at(stamp) or {})
         )
 
-    def _curves(self, stamp: float) -> dict[str, Array]:
-        times = np.linspace(max(self.begin, stamp - CURVE_LENGTH), stamp, MOST_CURVE_POINTS // 4)
-        rows = []
-        for time in times.tolist():
-            shot, state = self._moment(time), self._states.at(time)
-            rows.append(values_of(shot.status, [] if state is None else state.speeds, shot.path, shot.target))
-        return {"time": times, **{name: np.array([row[name] for row in rows]) for name in rows[0]}}
+    def _all_curves(self) -> dict[str, Array]:
+        """Return the curves of the whole recording, MOST_CURVE_POINTS in CURVE_LENGTH."""
+        curves = Curves(CURVE_LENGTH / MOST_CURVE_POINTS, length=math.inf)
+        for stamp, state in zip(self._states.times, self._states.values, strict=True):
+            if curves.due(stamp):
+                shot = self._moment(stamp)
+                curves.add(stamp, values_of(shot.status, state.speeds, shot.path, shot.target))
+        return curves.arrays()
 
     @property
     def robot(self) -> Robot:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..exceptions import RobotDescriptionError
-from ..robots import sources, urdf
+from ..robots import urdf
 from ..robots.document import parsed
 from ..robots.meshes import find_mesh
 from ..types import Array
@@ -74,11 +74,6 @@ def read_shapes(text: str, folder: Path | None = None) -> Shapes:
     if len(found.shapes) > MOST_SHAPES:
         raise RobotDescriptionError(f"{len(found.shapes)} shapes are more than {MOST_SHAPES}, which can be shown")
     return found
-
-
-def folder_of(source: str) -> Path | None:
-    """Return the folder of a robot description that is given as a file or by name; None for its text."""
-    return None if not source or source.lstrip().startswith("<") else sources.path_of(source).parent
 
 
 def _shape(

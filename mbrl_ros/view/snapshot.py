@@ -41,22 +41,25 @@ class Snapshot:
 
 
 class Curves:
-    """The last CURVE_LENGTH seconds of all curves, at most one point per `period` [s]."""
+    """The last `length` [s] of all curves, at most one point per `period` [s] and MOST_CURVE_POINTS in CURVE_LENGTH."""
 
-    def __init__(self, period: float):
-        self._period = max(period, CURVE_LENGTH / MOST_CURVE_POINTS)
+    def __init__(self, period: float, length: float = CURVE_LENGTH):
+        self._period, self._length = max(period, CURVE_LENGTH / MOST_CURVE_POINTS), length
         self._rows: deque[tuple[float, ...]] = deque()
 
+    def due(self, stamp: float) -> bool:
+        """Return whether values at `stamp` [s] would be kept: time has gone on by a period, or back."""
+        newest = self._rows[-1][0] if self._rows else -math.inf
+        return math.isfinite(stamp) and not newest <= stamp < newest + self._period
+
     def add(self, stamp: float, values: dict[str, float]) -> None:
-        """Add the values at `stamp` [s]; what is not among them is NaN. A stamp that went back begins anew."""
-        if not math.isfinite(stamp):
+        """Add the values at `stamp` [s] where that is due; what is not among them is NaN. Back in time, begin anew."""
+        if not self.due(stamp):
             return
         if self._rows and stamp < self._rows[-1][0]:
             self._rows.clear()
-        if self._rows and stamp < self._rows[-1][0] + self._period:
-            return
         self._rows.append((stamp, *(values.get(name, math.nan) for name in CURVES)))
-        while self._rows[0][0] < stamp - CURVE_LENGTH:
+        while self._rows[0][0] < stamp - self._length:
             self._rows.popleft()
 
     def arrays(self) -> dict[str, Array]:

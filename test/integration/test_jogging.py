@@ -94,10 +94,10 @@ def test_jogs_move_the_arm_bad_ones_are_counted_and_the_recording_replays_to_the
     assert difference["identical"] == difference["compared"] >= 450
 
 
+@needs("control_msgs")
 def test_joint_jogs_of_control_msgs_are_taken_and_recorded_as_joint_states(tmp_path):
-    import pytest
+    from control_msgs.msg import JointJog
 
-    JointJog = pytest.importorskip("control_msgs.msg", reason="control_msgs is not installed").JointJog
     from mbrl_ros.replay import ReplayOptions, replay
 
     bag = tmp_path / "bag"

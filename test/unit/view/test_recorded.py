@@ -43,6 +43,7 @@ def test_a_moment_holds_what_was_known_then(recorded):
     assert recorded.at(START - 9.0).positions == recorded.at(START).positions
     assert recorded.at(START + 99.0).stamp == pytest.approx(recorded.end)
     speed = late.curves["speed"]
+    assert late.curves["time"][-1] <= START + 2.5 and late.curves["time"][0] == pytest.approx(START)
     assert set(late.curves) == {"time", *CURVES} and np.nanmax(speed) > 0.05 and len(speed) == len(late.curves["time"])
 
 
