@@ -33,10 +33,12 @@ from .ensemble import mixture
 from .fit import MOST_TARGETS, Report, fit, fit_goal_network
 from .inertia import PointMassInertia
 from .policy import Policy
+from .problem import HELD_OUT
 from .region import Neighbors, Region
 from .student import acceleration, goal
 
-SIDE_BY_SIDE = 64  # trajectories of a teacher side by side
+SIDE_BY_SIDE, SLOTS = 64, 4  # trajectories of a teacher side by side, and targets of each
+EPOCHS = HELD_OUT * (-(-SIDE_BY_SIDE * SLOTS // HELD_OUT))  # numbers of a teacher's targets: the same ones are held out
 STEPS_A_WINDOW, MERGE_SLOT = 4, 2.0  # of the model; [s] from target to target
 NEAR_TAUGHT = 0.5  # distance of a target to a taught one, over the largest one that counts as seen
 AROUND = 0.1  # of samples around a trajectory, over the spread of the taught states
@@ -96,7 +98,7 @@ def merge(
         asked = policies if same_task else [policy]
         part = _labelled(asked, visited, inertia, rng)
         shift = 0 if same_task else first
-        parts.append(dataclasses.replace(part, task=part.task + shift, epoch=part.epoch * len(policies) + number))
+        parts.append(dataclasses.replace(part, task=part.task + shift, epoch=part.epoch + number * EPOCHS))
         first += policy.shape.tasks
     joined = Samples(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in dataclasses.fields(Samples)))
     about = {"merged_from": [p.about.get("version", 0) for p in policies], "same_task": same_task}
@@ -150,19 +152,18 @@ def _visited(policy: Policy, count: int, rng: np.random.Generator) -> _Visited:
     shape, white, p = policy.shape, policy.white, policy.shape.unpack(policy.theta)
     dt = shape.window / STEPS_A_WINDOW
     steps = max(2, round(MERGE_SLOT / dt))
-    slots = 4
-    every = max(1, steps * slots * SIDE_BY_SIDE // count)
+    every = max(1, steps * SLOTS * SIDE_BY_SIDE // count)
     spread = np.linalg.inv(policy.states.factor)
     rows: list[tuple[Array, Array, Array, Any, Any]] = []
     goals: Array | None = None
     q = qd = np.zeros((SIDE_BY_SIDE, shape.n))
-    for slot in range(slots):
+    for slot in range(SLOTS):
         target, task = _targets(policy, SIDE_BY_SIDE, rng), rng.integers(shape.tasks, size=SIDE_BY_SIDE)
         goals, _ = goal(shape, white, p, target, task)
         if slot == 0:
             q, _ = goal(shape, white, p, _targets(policy, SIDE_BY_SIDE, rng), task)
         for step in range(steps):
-            if (slot * steps + step) % max(1, every) == 0:
+            if (slot * steps + step) % every == 0:
                 noise = AROUND * rng.standard_normal((SIDE_BY_SIDE, 2 * shape.n)) @ spread.T
                 number = slot * SIDE_BY_SIDE + np.arange(SIDE_BY_SIDE)
                 rows.append((q + noise[:, : shape.n], qd + noise[:, shape.n :], target, task, number))

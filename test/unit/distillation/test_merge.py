@@ -46,6 +46,24 @@ def merged(robot, two_tasks):
     return merge(two_tasks, robot, STUDENT, samples=1000, restarts=1)[0]
 
 
+class Stopped(Exception):
+    """Raised in place of a descent."""
+
+
+def problem_of(monkeypatch, policies, robot, **options):
+    """The learning problem of the student of `policies`, without the descent."""
+    found = []
+
+    def caught(problem, *rest):
+        found.append(problem)
+        raise Stopped
+
+    monkeypatch.setattr("mbrl_ros.distillation.fit._descend", caught)
+    with pytest.raises(Stopped):
+        merge(policies, robot, SETTINGS, samples=400, restarts=0, **options)
+    return found[0]
+
+
 def rest(policy, targets, task=0, dt=0.01, seconds=5.0):
     """Where the policy brings an arm that accelerates as it wants: postures (T, n) for targets (T, 3)."""
     p = policy.shape.unpack(policy.theta)
@@ -74,6 +92,14 @@ def test_what_a_teacher_knew_the_student_knows(two_tasks, merged):
         inside = policy.states.mean + 0.9 * policy.states.bound * np.linalg.inv(policy.states.factor).T
         assert (merged.states.score(inside[policy.states.score(inside) <= 1.0]) <= 1.0).all()
         assert all(merged.targets.score(point) <= 1.0 for point in policy.targets.points)
+
+
+@pytest.mark.parametrize("count", [2, 4, 6, 8, 16])
+def test_of_every_teacher_the_same_share_of_targets_is_held_out(monkeypatch, robot, two_tasks, count):
+    problem = problem_of(monkeypatch, (two_tasks * count)[:count], robot)
+    for task in range(count):
+        held_out, training = (int((part.task == task).sum()) for part in (problem.held_out, problem.training))
+        assert 0.06 < held_out / (held_out + training) < 0.2
 
 
 def test_a_merge_repeats_itself(robot, two_tasks):
