@@ -68,12 +68,13 @@ def main() -> None:
     c = distill.configuration()
     robot = load_robot(c.robot)
     policy = load(args.policy) if args.policy else distill.teach_policy(c, 10.0, 0).policy
+    taught = policy.taught[0]
     states = np.clip(
-        np.random.default_rng(0).normal(policy.states.mean, 0.2, (256, 2 * robot.n)),
-        policy.states.low,
-        policy.states.high,
+        np.random.default_rng(0).normal(taught.states.mean, 0.2, (256, 2 * robot.n)),
+        taught.states.low,
+        taught.states.high,
     )
-    target = policy.targets.points[0]
+    target = taught.targets.points[0]
     results = {
         "node": in_python(policy, robot, states, target, args.calls),
         "C": in_c(policy, robot, states, target, args.calls),

@@ -80,7 +80,7 @@ def _info(policy: Policy) -> dict[str, Any]:
         "gain_units": shape.gain_units,
         "point_masses_kg": policy.mu.round(4).tolist(),
         "own_inertias": policy.rotor_inertia.round(4).tolist(),
-        "taught_targets": len(policy.targets.points),
+        "taught_targets": sum(len(part.targets.points) for part in policy.taught),
         **policy.about,
     }
 

@@ -208,13 +208,16 @@ def text(summary: dict[str, Any]) -> str:
 
 def unbounded(policy: Policy) -> Policy:
     """Return a copy that takes every state and every target for one that it was trained for."""
-    one = np.ones_like(policy.states.mean)
-    return dataclasses.replace(
-        policy,
-        states=dataclasses.replace(policy.states, bound=UNBOUNDED, low=-UNBOUNDED * one, high=UNBOUNDED * one),
-        spread_bound=UNBOUNDED,
-        targets=dataclasses.replace(policy.targets, bound=UNBOUNDED),
-    )
+    far = np.full(2 * policy.shape.n, UNBOUNDED)
+    everywhere = [
+        dataclasses.replace(
+            part,
+            states=dataclasses.replace(part.states, bound=UNBOUNDED, low=-far, high=far),
+            targets=dataclasses.replace(part.targets, bound=UNBOUNDED),
+        )
+        for part in policy.taught
+    ]
+    return dataclasses.replace(policy, taught=tuple(everywhere), spread_bound=UNBOUNDED)
 
 
 def _teach(

@@ -22,7 +22,7 @@ class CompiledPolicy:
         self.policy = policy
         self._goal, self._act = Compiled(goal_function(policy, robot)), Compiled(act_function(policy, robot))
         self.compiled = self._act.compiled
-        self._task = np.eye(policy.shape.tasks)
+        self._one_hot, self._task = np.eye(policy.shape.tasks), 0
         inputs, outputs = self._act.inputs, self._act.outputs
         self._q, self._qd, self._a, self._w, self._g = (inputs[name] for name in ("q", "qd", "a", "w", "g"))
         self._u, self._score = outputs["u"], outputs["score"]
@@ -31,7 +31,7 @@ class CompiledPolicy:
     def set_target(self, target: Array, task: int = 0) -> Array:
         """Go to `target` (nt,) from now on; return the goal posture g (n,). `scores` tell how known the target is."""
         self._goal.inputs["target"][:] = target
-        self._goal.inputs["task"][:] = self._task[task]
+        self._goal.inputs["task"][:], self._task = self._one_hot[task], task
         self._goal.run()
         self._g[:] = self._goal.outputs["g"]
         self.scores["target"], self.scores["spread"] = map(float, self._goal.outputs["scores"])
@@ -42,5 +42,5 @@ class CompiledPolicy:
         """Return u (n,), valid until the next call, from q, qd and the window's a, w, each (n,)."""
         self._q[:], self._qd[:], self._a[:], self._w[:] = q, qd, a, w
         self._act.run()
-        self.scores["state"] = float(self._score[0])
+        self.scores["state"] = float(self._score[self._task])
         return self._u

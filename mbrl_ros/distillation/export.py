@@ -41,6 +41,7 @@ TEMPLATE = Template(
  *          every period: score = mbrl_policy_step(&p, q, qd, u_last, u);
  */
 ${functions}
+#include <math.h>
 #include <string.h>
 
 #define MBRL_N ${n}
@@ -51,26 +52,29 @@ ${functions}
 typedef struct {
   double goal[MBRL_N], speeds[MBRL_WINDOW + 1][MBRL_N], commands[MBRL_WINDOW][MBRL_N];
   long count;
+  int task;
 } mbrl_policy;
 
 /* Forget the history. Call when stepping begins or was interrupted. */
 void mbrl_policy_reset(mbrl_policy *p) { memset(p, 0, sizeof *p); }
 
-/* Go to `target` from now on; scores[2]: the target's and the spread. */
+/* Go to `target` of `task` from now on; scores[2]: the target's and the spread. A task it does not know: above 1. */
 void mbrl_policy_set_target(mbrl_policy *p, const double *target, int task, double *scores) {
   double one_hot[MBRL_TASKS] = {0};
   const double *arguments[${goal_arguments}] = {target, one_hot};
   double *results[${goal_results}] = {p->goal, scores}, work[${goal_work}];
   casadi_int whole[${goal_whole}];
-  if (task >= 0 && task < MBRL_TASKS) one_hot[task] = 1.0;
+  p->task = task >= 0 && task < MBRL_TASKS ? task : -1;
+  if (p->task >= 0) one_hot[p->task] = 1.0;
   ${goal}(arguments, results, whole, work, 0);
+  if (p->task < 0) scores[0] = scores[1] = HUGE_VAL;
 }
 
 /* One period: u from q, qd and the command in effect during the period before. Returns the state's score. */
 double mbrl_policy_step(mbrl_policy *p, const double *q, const double *qd, const double *u_last, double *u) {
-  double a[MBRL_N], w[MBRL_N], score, work[${act_work}];
+  double a[MBRL_N], w[MBRL_N], scores[MBRL_TASKS], work[${act_work}];
   const double *arguments[${act_arguments}] = {q, qd, a, w, p->goal};
-  double *results[${act_results}] = {u, &score};
+  double *results[${act_results}] = {u, scores};
   casadi_int whole[${act_whole}];
   const long k = p->count++, filled = k < MBRL_WINDOW ? k : MBRL_WINDOW;
   long i, j;
@@ -83,7 +87,7 @@ double mbrl_policy_step(mbrl_policy *p, const double *q, const double *qd, const
     a[j] = filled ? (qd[j] - p->speeds[(k - filled) % (MBRL_WINDOW + 1)][j]) * ${rate} / filled : 0.0;
   }
   ${act}(arguments, results, whole, work, 0);
-  return score;
+  return p->task < 0 ? HUGE_VAL : scores[p->task];
 }
 """
 )

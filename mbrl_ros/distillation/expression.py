@@ -8,6 +8,7 @@ the end effector reaches its target even where that is unlike those taught.
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ from ..robots.kinematics import tip_position
 from ..types import Array
 from .inertia import jacobians
 from .policy import Policy
-from .region import Neighbors
+from .region import Neighbors, Region
 from .student import C_WINDOW, K_MID, KNEE, Shape
 
 NEWTON_STEPS, IK_DAMPING, IK_REACH = 8, 1e-4, 0.2  # IK_DAMPING [m^2], IK_REACH [m]
@@ -43,14 +44,15 @@ def goal_function(policy: Policy, robot: Robot) -> casadi.Function:
             spread = casadi.sqrt(sum(casadi.sumsqr(o - g) for o in others) / len(others)) / policy.spread_bound
     if shape.kind == "point":
         g = _refined(robot, shape, g, target)
-    scores = casadi.vertcat(_nearest(policy.targets, target), spread)
+    known = _of_tasks(policy, [_nearest(part.targets, target) for part in policy.taught])
+    scores = casadi.vertcat(known[0] if len(policy.taught) == 1 else casadi.dot(task, casadi.vertcat(*known)), spread)
     return casadi.Function(
         "mbrl_policy_goal", [target, task], casadi.cse([g, scores]), ["target", "task"], ["g", "scores"]
     )
 
 
 def act_function(policy: Policy, robot: Robot) -> casadi.Function:
-    """Return (q, qd, a, w, g), each (n,) -> (u (n,), score of the state)."""
+    """Return (q, qd, a, w, g), each (n,) -> (u (n,), scores of the state (tasks,))."""
     shape, white, p = policy.shape, policy.white, policy.shape.unpack(policy.theta)
     q, qd, a, w, g = (casadi.SX.sym(name, shape.n) for name in ("q", "qd", "a", "w", "g"))
     d = g - q
@@ -67,11 +69,8 @@ def act_function(policy: Policy, robot: Robot) -> casadi.Function:
         if mass > 0.0:
             change += mass * (J.T @ (J @ e))
     u = _box(w + shape.inertia_scale * change, shape.lower, shape.upper)
-    x, region = casadi.vertcat(q, qd), policy.states
-    middle, half = 0.5 * (region.low + region.high), 0.5 * (region.high - region.low)
-    score = casadi.fmax(
-        casadi.norm_2(casadi.DM(region.factor) @ (x - region.mean)) / region.bound, casadi.norm_inf((x - middle) / half)
-    )
+    x = casadi.vertcat(q, qd)
+    score = casadi.vertcat(*_of_tasks(policy, [_outside(part.states, x) for part in policy.taught]))
     return casadi.Function(
         "mbrl_policy_act", [q, qd, a, w, g], casadi.cse([u, score]), ["q", "qd", "a", "w", "g"], ["u", "score"]
     )
@@ -118,6 +117,24 @@ def _box(u: casadi.SX, lower: Array, upper: Array) -> casadi.SX:
     over = casadi.fmax((casadi.fabs(r) - KNEE) / (1.0 - KNEE), 0.0)
     inner = casadi.fmax(casadi.fmin(r, KNEE), -KNEE)
     return casadi.SX(middle + half * (inner + casadi.sign(r) * (1.0 - KNEE) * _squash(over)))
+
+
+def _of_tasks(policy: Policy, scores: list[casadi.SX]) -> list[casadi.SX]:
+    """Return the smallest of the scores of each task's parts."""
+    return [
+        functools.reduce(
+            casadi.fmin, (s for s, part in zip(scores, policy.taught, strict=True) if part.first <= task < part.last)
+        )
+        for task in range(policy.shape.tasks)
+    ]
+
+
+def _outside(region: Region, x: casadi.SX) -> casadi.SX:
+    """Return the score of x (k,); see `Region`."""
+    middle, half = 0.5 * (region.low + region.high), 0.5 * (region.high - region.low)
+    return casadi.fmax(
+        casadi.norm_2(casadi.DM(region.factor) @ (x - region.mean)) / region.bound, casadi.norm_inf((x - middle) / half)
+    )
 
 
 def _nearest(points: Neighbors, x: casadi.SX) -> casadi.SX:

@@ -30,7 +30,7 @@ from .inertia import PointMassInertia
 from .loss import goal_back, loss, loss_and_gradient
 from .policy import Policy, fingerprint
 from .problem import Problem, make_problem
-from .region import Neighbors, Region
+from .region import Neighbors, Region, Taught
 from .student import Shape, Whitening, goal
 
 MEMBER_ITERATIONS = 150
@@ -94,6 +94,7 @@ def fit(
     targets: Array = np.unique(np.hstack((samples.target, samples.task[:, None].astype(np.float64))), axis=0)
     rng = np.random.default_rng((settings.seed, 1))
     members, spread = _members(p.shape, p.white, theta, targets, settings.members, rng)
+    known = Neighbors.of(targets[:, :-1], settings.region_margin, MOST_TARGETS, rng)
     policy = Policy(
         shape=p.shape,
         white=p.white,
@@ -101,8 +102,7 @@ def fit(
         mu=p.mu,
         rotor_inertia=p.rotor_inertia,
         precision=p.precision,
-        states=states,
-        targets=Neighbors.of(targets[:, :-1], settings.region_margin, MOST_TARGETS, rng),
+        taught=(Taught(states, known, 0, p.shape.tasks),),
         members=members,
         spread_bound=2.0 * settings.region_margin * spread,
         about={

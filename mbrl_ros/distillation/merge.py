@@ -30,15 +30,17 @@ from ..robots import Robot
 from ..types import Array
 from .dataset import Samples
 from .ensemble import mixture
-from .fit import MOST_TARGETS, Report, fit, fit_goal_network
+from .fit import Report, fit, fit_goal_network
 from .inertia import PointMassInertia
 from .policy import Policy
 from .problem import HELD_OUT
-from .region import Neighbors, Region
+from .region import MOST_PARTS, state_scores, target_scores
 from .student import acceleration, goal
 
 SIDE_BY_SIDE, SLOTS = 64, 4  # trajectories of a teacher side by side, and targets of each
-EPOCHS = HELD_OUT * (-(-SIDE_BY_SIDE * SLOTS // HELD_OUT))  # numbers of a teacher's targets: the same ones are held out
+TARGET_NUMBERS = HELD_OUT * (
+    -(-SIDE_BY_SIDE * SLOTS // HELD_OUT)
+)  # numbers of a teacher's targets: the same ones are held out
 STEPS_A_WINDOW, MERGE_SLOT = 4, 2.0  # of the model; [s] from target to target
 NEAR_TAUGHT = 0.5  # distance of a target to a taught one, over the largest one that counts as seen
 AROUND = 0.1  # of samples around a trajectory, over the spread of the taught states
@@ -92,14 +94,17 @@ def merge(
     tasks = policies[0].shape.tasks if same_task else sum(p.shape.tasks for p in policies)
     inertia = PointMassInertia(robot)
     rng = np.random.default_rng((settings.seed, 2))
-    parts, first = [], 0
+    parts, first, taught = [], 0, []
     for number, policy in enumerate(policies):
         visited = _visited(policy, samples, rng)
         asked = policies if same_task else [policy]
         part = _labelled(asked, visited, inertia, rng)
         shift = 0 if same_task else first
-        parts.append(dataclasses.replace(part, task=part.task + shift, epoch=part.epoch + number * EPOCHS))
+        parts.append(dataclasses.replace(part, task=part.task + shift, epoch=part.epoch + number * TARGET_NUMBERS))
+        taught += [dataclasses.replace(t, first=t.first + shift, last=t.last + shift) for t in policy.taught]
         first += policy.shape.tasks
+    if len(taught) > MOST_PARTS:
+        raise DataError(f"the policies were taught in {len(taught)} regions together, at most {MOST_PARTS} become one")
     joined = Samples(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in dataclasses.fields(Samples)))
     about = {"merged_from": [p.about.get("version", 0) for p in policies], "same_task": same_task}
     student: Policy | None = None
@@ -117,9 +122,7 @@ def merge(
             about=about,
         )
     assert student is not None  # restarts are not negative
-    regions = Region.union([p.states for p in policies])
-    targets = Neighbors.union([p.targets for p in policies], MOST_TARGETS, rng)
-    return dataclasses.replace(student, states=regions, targets=targets), report
+    return dataclasses.replace(student, taught=tuple(taught)), report
 
 
 def _alike(
@@ -153,18 +156,19 @@ def _visited(policy: Policy, count: int, rng: np.random.Generator) -> _Visited:
     dt = shape.window / STEPS_A_WINDOW
     steps = max(2, round(MERGE_SLOT / dt))
     every = max(1, steps * SLOTS * SIDE_BY_SIDE // count)
-    spread = np.linalg.inv(policy.states.factor)
+    spread = np.array([np.linalg.inv(part.states.factor) for part in policy.taught])
     rows: list[tuple[Array, Array, Array, Any, Any]] = []
     goals: Array | None = None
     q = qd = np.zeros((SIDE_BY_SIDE, shape.n))
     for slot in range(SLOTS):
-        target, task = _targets(policy, SIDE_BY_SIDE, rng), rng.integers(shape.tasks, size=SIDE_BY_SIDE)
+        task = rng.integers(shape.tasks, size=SIDE_BY_SIDE)
+        target, part = _targets(policy, task, rng)
         goals, _ = goal(shape, white, p, target, task)
         if slot == 0:
-            q, _ = goal(shape, white, p, _targets(policy, SIDE_BY_SIDE, rng), task)
+            q, _ = goal(shape, white, p, _targets(policy, task, rng)[0], task)
         for step in range(steps):
             if (slot * steps + step) % every == 0:
-                noise = AROUND * rng.standard_normal((SIDE_BY_SIDE, 2 * shape.n)) @ spread.T
+                noise = AROUND * np.einsum("nij,nj->ni", spread[part], rng.standard_normal((SIDE_BY_SIDE, 2 * shape.n)))
                 number = slot * SIDE_BY_SIDE + np.arange(SIDE_BY_SIDE)
                 rows.append((q + noise[:, : shape.n], qd + noise[:, shape.n :], target, task, number))
             y, _ = acceleration(shape, white, p, q, qd, goals)
@@ -175,13 +179,20 @@ def _visited(policy: Policy, count: int, rng: np.random.Generator) -> _Visited:
     return _Visited(*(column[keep] for column in columns))
 
 
-def _targets(policy: Policy, count: int, rng: np.random.Generator) -> Array:
-    """Return targets (count, nt) near taught ones."""
-    taught, shape = policy.targets, policy.shape
+def _targets(policy: Policy, task: NDArray[np.int64], rng: np.random.Generator) -> tuple[Array, NDArray[np.int64]]:
+    """Return targets (N, nt) near taught ones of `task` (N,), and the numbers (N,) of the parts they are from."""
+    shape, count = policy.shape, len(task)
+    ranges = np.array([(part.first, part.last) for part in policy.taught])
+    may = (ranges[:, 0] <= task[:, None]) & (task[:, None] < ranges[:, 1])
+    number: NDArray[np.int64] = np.where(may, rng.random(may.shape), -1.0).argmax(axis=1)
     near = rng.standard_normal((count, shape.nt))
-    near *= NEAR_TAUGHT * taught.bound * rng.random((count, 1)) / np.linalg.norm(near, axis=1, keepdims=True)
-    found: Array = taught.points[rng.integers(len(taught.points), size=count)] + near @ np.linalg.inv(taught.factor).T
-    return np.clip(found, shape.lowest, shape.highest) if shape.kind == "joints" else found
+    near *= NEAR_TAUGHT * rng.random((count, 1)) / np.linalg.norm(near, axis=1, keepdims=True)
+    found = np.empty((count, shape.nt))
+    for k, part in enumerate(policy.taught):
+        at, taught = number == k, part.targets
+        centers = taught.points[rng.integers(len(taught.points), size=np.count_nonzero(at))]
+        found[at] = centers + taught.bound * near[at] @ np.linalg.inv(taught.factor).T
+    return np.clip(found, shape.lowest, shape.highest) if shape.kind == "joints" else found, number
 
 
 def _labelled(policies: Sequence[Policy], at: _Visited, inertia: PointMassInertia, rng: np.random.Generator) -> Samples:
@@ -212,10 +223,11 @@ def _goals(policies: Sequence[Policy], same_task: bool, rng: np.random.Generator
     parts: list[tuple[Any, ...]] = []
     first = 0
     for policy in policies:
-        tau, task = _targets(policy, GOALS_ASKED, rng), rng.integers(policy.shape.tasks, size=GOALS_ASKED)
+        task = rng.integers(policy.shape.tasks, size=GOALS_ASKED)
+        tau, _ = _targets(policy, task, rng)
         asked = policies if same_task else [policy]
         each = np.array([goal(p.shape, p.white, p.shape.unpack(p.theta), tau, task)[0] for p in asked])
-        known = _known_targets(asked, tau) <= 1.0
+        known = np.array([target_scores(p.taught, tau, task) for p in asked]) <= 1.0
         known |= ~known.any(axis=0)
         parts.append((tau, task + first, np.einsum("et,etn->tn", known / known.sum(axis=0), each)))
         first += 0 if same_task else policy.shape.tasks
@@ -233,15 +245,13 @@ def _with_goals(student: Policy, taught: _Goals) -> Policy:
     return dataclasses.replace(student, theta=theta)
 
 
-def _known_targets(policies: Sequence[Policy], tau: Array) -> Array:
-    """Return the scores (E, N) of targets tau (N, nt)."""
-    return np.array([[policy.targets.score(target) for target in tau] for policy in policies])
-
-
 def _known(policies: Sequence[Policy], at: _Visited) -> Array:
     """Return (E, N): 1 where a policy was taught; where none was, at the one whose region is nearest."""
     states = np.hstack((at.q, at.qd))
-    score = np.maximum([policy.states.score(states) for policy in policies], _known_targets(policies, at.target))
+    score = np.maximum(
+        [state_scores(policy.taught, states, at.task) for policy in policies],
+        [target_scores(policy.taught, at.target, at.task) for policy in policies],
+    )
     nearest = score.min(axis=0)
     known: Array = np.where((score <= 1.0) | (nearest > 1.0) & (score == nearest), 1.0, 0.0)
     return known

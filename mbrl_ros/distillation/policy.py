@@ -7,6 +7,9 @@ over a bound of its own, so that 1 is the edge of what was seen in teaching:
              the distance of each coordinate from the middle of its taught range
     target   min_i |R_tau (tau - tau_i)|, the distance to the nearest taught target
     spread   root mean square distance between the goals of several goal networks, which agree only where data were
+
+A policy that was merged from several (merge.py) has the region and the targets of each, for that one's tasks, and takes
+the smallest score; one that was taught several tasks has one region for all of them.
 """
 
 from __future__ import annotations
@@ -22,13 +25,12 @@ from ..exceptions import DataError
 from ..robots import Robot
 from ..types import Array
 from . import storage
-from .region import Neighbors, Region
+from .region import LARGEST_PARAMETER, Taught, taught_arrays, taught_parts
 from .student import TARGET_NAMES, Shape, Whitening
 
 KIND = "policy"
 LARGEST_POLICY = 64 << 20  # of a file: the largest student of the settings' ranges has 150 MB, one in use 100 kB
-POLICY_JOINTS, MOST_MEMBERS, MOST_POINTS, MOST_MASSES = 64, 16, 10_000, 1000
-LARGEST_PARAMETER = 1e9  # of a weight, a scale or a bound
+POLICY_JOINTS, MOST_MEMBERS, MOST_MASSES = 64, 16, 1000
 LATEST_VERSION = 2**53
 FORMER_KEYS = {"caution": "inertia_scale", "own": "rotor_inertia"}  # what files of earlier revisions call things
 
@@ -42,7 +44,7 @@ class Policy:
     shape, white, theta : (size,) the student (student.py)
     mu : (count,) [kg] point masses, and rotor_inertia (n,): its inertia (inertia.py)
     precision : (n, n) the teacher's mean Q_uu, capped
-    states, targets : where it was taught
+    taught : where it was taught: one part, or those of the policies it was merged from
     members : (E, goal parameters) further goal networks
     spread_bound : [rad] their largest spread on taught targets
     about : version, samples, teaching seconds, losses, seed, robot
@@ -54,8 +56,7 @@ class Policy:
     mu: Array
     rotor_inertia: Array
     precision: Array
-    states: Region
-    targets: Neighbors
+    taught: tuple[Taught, ...]
     members: Array
     spread_bound: float
     about: dict[str, Any]
@@ -117,10 +118,11 @@ _SHAPE_ARRAYS = ("lowest", "highest", "velocity", "acceleration", "lower", "uppe
 def _taken_apart(policy: Policy) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return (meta, arrays) of the policy's file."""
     shape = asdict(policy.shape)
-    white, states, targets = policy.white, policy.states, policy.targets
+    white, (first, *more) = policy.white, policy.taught
     meta = {
         "shape": {name: value for name, value in shape.items() if name not in _SHAPE_ARRAYS},
-        "bounds": [states.bound, targets.bound, policy.spread_bound],
+        "bounds": [first.states.bound, first.targets.bound, policy.spread_bound],
+        **({"parts": [[p.first, p.last, p.states.bound, p.targets.bound] for p in policy.taught]} if more else {}),
         "about": policy.about,
     }
     arrays = {
@@ -129,12 +131,7 @@ def _taken_apart(policy: Policy) -> tuple[dict[str, Any], dict[str, Array]]:
         "white.target_deviation": white.target_deviation,
         "white.mean": white.mean,
         "white.deviation": white.deviation,
-        "states.mean": states.mean,
-        "states.factor": states.factor,
-        "states.low": states.low,
-        "states.high": states.high,
-        "targets.points": targets.points,
-        "targets.factor": targets.factor,
+        **taught_arrays(policy.taught),
         "theta": policy.theta,
         "mu": policy.mu,
         "rotor_inertia": policy.rotor_inertia,
@@ -154,10 +151,10 @@ def _put_together(meta: dict[str, Any], arrays: dict[str, Array], path: str) -> 
         state_bound, target_bound, spread_bound = map(float, meta["bounds"])
         _check_numbers(shape)
         _check_arrays(shape, arrays)
-        if not all(0.0 < bound <= LARGEST_PARAMETER for bound in (state_bound, target_bound, spread_bound)):
-            raise ValueError(
-                f"bounds must lie in (0, {LARGEST_PARAMETER:g}]: the taught region is empty, or everything"
-            )
+        parts = meta.get("parts", [[0, shape.tasks, state_bound, target_bound]])
+        taught = taught_parts(parts, arrays, 2 * shape.n, shape.nt, shape.tasks)
+        if not 0.0 < spread_bound <= LARGEST_PARAMETER:
+            raise ValueError(f"bounds must lie in (0, {LARGEST_PARAMETER:g}], got {spread_bound:g}")
         return Policy(
             shape=shape,
             white=Whitening(
@@ -170,14 +167,7 @@ def _put_together(meta: dict[str, Any], arrays: dict[str, Array], path: str) -> 
             mu=arrays["mu"],
             rotor_inertia=arrays["rotor_inertia"],
             precision=arrays["precision"],
-            states=Region(
-                mean=arrays["states.mean"],
-                factor=arrays["states.factor"],
-                low=arrays["states.low"],
-                high=arrays["states.high"],
-                bound=state_bound,
-            ),
-            targets=Neighbors(arrays["targets.points"], arrays["targets.factor"], target_bound),
+            taught=taught,
             members=arrays["members"],
             spread_bound=spread_bound,
             about=_checked_about(meta["about"]),
@@ -228,9 +218,6 @@ def _check_arrays(shape: Shape, arrays: dict[str, Array]) -> None:
         "theta": (shape.size,),
         "rotor_inertia": (n,),
         "precision": (n, n),
-        **{f"states.{key}": (2 * n,) for key in ("mean", "low", "high")},
-        "states.factor": (2 * n, 2 * n),
-        "targets.factor": (nt, nt),
         "white.target_mean": (nt,),
         "white.target_deviation": (nt,),
         "white.mean": (3 * n,),
@@ -240,17 +227,13 @@ def _check_arrays(shape: Shape, arrays: dict[str, Array]) -> None:
     for name, size in sizes.items():
         if arrays[name].shape != size:
             raise ValueError(f"'{name}' has shape {arrays[name].shape}, expected {size}")
-    points, mu, members = arrays["targets.points"], arrays["mu"], arrays["members"]
-    if points.ndim != 2 or points.shape[1] != nt or not points.size:
-        raise ValueError("'targets.points' has the wrong shape")
+    mu, members = arrays["mu"], arrays["members"]
     goal_size = sum(int(np.prod(size)) for size in shape.goal_layout().values())
     if mu.ndim != 1 or members.ndim != 2 or members.shape[1] != goal_size:
         raise ValueError("'mu' or 'members' has the wrong shape")
     for what, count, most in (("members", len(members), MOST_MEMBERS), ("mu", mu.size, MOST_MASSES)):
         if count > most:
             raise ValueError(f"'{what}' holds {count}, at most {most}")
-    if len(points) > MOST_POINTS:
-        raise ValueError(f"'targets.points' holds {len(points)}, at most {MOST_POINTS}")
     for name, array in arrays.items():
         if array.size and np.abs(array).max() > LARGEST_PARAMETER:
             raise ValueError(f"'{name[:40]}' holds {np.abs(array).max():g}, more than {LARGEST_PARAMETER:g}")
@@ -260,7 +243,5 @@ def _check_arrays(shape: Shape, arrays: dict[str, Array]) -> None:
     for low, high in (("shape.lowest", "shape.highest"), ("shape.lower", "shape.upper")):
         if (arrays[high] <= arrays[low]).any():
             raise ValueError(f"'{high}' must be above '{low}'")
-    if (arrays["states.high"] <= arrays["states.low"]).any():
-        raise ValueError("the taught region is empty")
     if (mu < 0.0).any() or (arrays["rotor_inertia"] < 0.0).any():
         raise ValueError("masses and inertias must not be negative")

@@ -166,5 +166,5 @@ def test_two_robots_of_one_kind_feed_one_student_of_two_tasks(tmp_path):
         policy = supervision_messages.read_policy(heard[-1])
         assert policy.shape.tasks == 2
         left, right = ({tuple(t) for t in taught[side].target} for side in taught)
-        known = {tuple(t) for t in policy.targets.points}
+        known = {tuple(t) for t in policy.taught[0].targets.points}
         assert known & left and known & right

@@ -117,8 +117,9 @@ def test_it_falls_back_at_once_and_without_a_step(robot, policy, event):
     world.run(20)
     published = None
     if event == "target":  # a policy that knows only targets far from this one
-        far = dataclasses.replace(policy.targets, points=policy.targets.points + 5.0)
-        world.controller.use(CompiledPolicy(dataclasses.replace(policy, targets=far), robot))
+        (part,) = policy.taught
+        far = dataclasses.replace(part, targets=dataclasses.replace(part.targets, points=part.targets.points + 5.0))
+        world.controller.use(CompiledPolicy(dataclasses.replace(policy, taught=(far,)), robot))
         world.controller.promote(force=True)
     elif event == "speed":
         world.qd = np.array([30.0, 0.0, 0.0])

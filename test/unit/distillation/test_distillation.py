@@ -106,8 +106,8 @@ def test_compiled_code_and_numpy_agree(robot, taught):
         expected = w + M @ (y[0] - a)
         assert (np.abs(expected) < student.KNEE * policy.shape.upper).all()  # nothing saturates here
         assert acting.act(q, qd, a, w) == pytest.approx(expected, abs=1e-10)
-        assert acting.scores["state"] == pytest.approx(policy.states.score(np.r_[q, qd][None])[0])
-        assert acting.scores["target"] == pytest.approx(policy.targets.score(target))
+        assert acting.scores["state"] == pytest.approx(policy.taught[0].states.score(np.r_[q, qd][None])[0])
+        assert acting.scores["target"] == pytest.approx(policy.taught[0].targets.score(target))
 
 
 def test_at_rest_at_the_goal_the_student_keeps_the_command_it_finds(robot, taught):

@@ -1,19 +1,24 @@
 """Several policies become one, without the samples they were taught with."""
 
+import ctypes
 import dataclasses
 import json
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
 import yaml
 
 from mbrl_ros.cli.main import main
+from mbrl_ros.distillation.compiled_policy import CompiledPolicy
 from mbrl_ros.distillation.ensemble import mixture
+from mbrl_ros.distillation.export import to_c
 from mbrl_ros.distillation.fit import fit
 from mbrl_ros.distillation.inertia import PointMassInertia
 from mbrl_ros.distillation.merge import _known, _labelled, _Visited, merge
-from mbrl_ros.distillation.policy import load
-from mbrl_ros.distillation.region import Neighbors, Region
+from mbrl_ros.distillation.policy import from_bytes, load
+from mbrl_ros.distillation.region import state_scores, target_scores
 from mbrl_ros.distillation.student import acceleration, goal, shorten
 from mbrl_ros.exceptions import DataError
 from support.robots import planar_arm, planar_robot
@@ -88,10 +93,11 @@ def test_two_tasks_with_opposite_goals_become_one_student_that_the_task_tells_ap
 
 
 def test_what_a_teacher_knew_the_student_knows(two_tasks, merged):
-    for policy in two_tasks:
-        inside = policy.states.mean + 0.9 * policy.states.bound * np.linalg.inv(policy.states.factor).T
-        assert (merged.states.score(inside[policy.states.score(inside) <= 1.0]) <= 1.0).all()
-        assert all(merged.targets.score(point) <= 1.0 for point in policy.targets.points)
+    for task, policy in enumerate(two_tasks):
+        states, points = policy.taught[0].states, policy.taught[0].targets.points
+        inside = states.mean + 0.9 * states.bound * np.linalg.inv(states.factor).T
+        assert (state_scores(merged.taught, inside[states.score(inside) <= 1.0], task) <= 1.0).all()
+        assert (target_scores(merged.taught, points, task) <= 1.0).all()
 
 
 @pytest.mark.parametrize("count", [2, 4, 6, 8, 16])
@@ -140,7 +146,9 @@ def test_five_policies_of_one_task_become_one_that_is_as_good_as_their_ensemble(
 
 
 def test_teachers_of_one_task_are_mixed_where_they_were_taught(robot, two_tasks):
-    away = dataclasses.replace(two_tasks[1], targets=dataclasses.replace(two_tasks[1].targets, bound=1e-6))
+    (part,) = two_tasks[1].taught
+    part = dataclasses.replace(part, targets=dataclasses.replace(part.targets, bound=1e-6))
+    away = dataclasses.replace(two_tasks[1], taught=(part,))
     q = np.zeros((4, N))
     at = _Visited(q, q, unseen(4), np.zeros(4, dtype=np.int64), np.arange(4))
     rng, inertia = np.random.default_rng(0), PointMassInertia(robot)
@@ -151,19 +159,39 @@ def test_teachers_of_one_task_are_mixed_where_they_were_taught(robot, two_tasks)
     np.testing.assert_allclose(both.u[0], u), np.testing.assert_allclose(both.P[0], P)
 
 
-def test_a_union_holds_its_parts():
-    rng = np.random.default_rng(1)
-    rows = [rng.standard_normal((200, 2)) @ rng.standard_normal((2, 2)) + shift for shift in (0.0, 3.0)]
-    regions = [Region.of(r, 1.2, np.full(2, 0.1)) for r in rows]
-    union, grid = Region.union(regions), rng.uniform(-8.0, 11.0, (20000, 2))
-    inside = np.min([r.score(grid) for r in regions], axis=0) <= 1.0
-    assert inside.sum() > 500 and (union.score(grid[inside]) <= 1.0).all()
-    assert union.score(np.array([[20.0, 20.0]]))[0] > 1.0
-    parts = [Neighbors.of(r[:30], 1.2, 50, rng) for r in rows]
-    joined = Neighbors.union(parts, 1000, rng)
-    near = [x for x in grid if min(part.score(x) for part in parts) <= 1.0]
-    assert len(near) > 100 and all(joined.score(x) <= 1.0 for x in near)
-    assert len(Neighbors.union(parts, 7, rng).points) == 7
+def moved(policy, states=0.0, targets=0.0):
+    """`policy`, as if it had been taught elsewhere."""
+    (part,) = policy.taught
+    shift = np.full(2 * N, states)
+    region = dataclasses.replace(
+        part.states, mean=part.states.mean + shift, low=part.states.low + shift, high=part.states.high + shift
+    )
+    near = dataclasses.replace(part.targets, points=part.targets.points + targets)
+    return dataclasses.replace(policy, taught=(dataclasses.replace(part, states=region, targets=near),))
+
+
+@pytest.mark.parametrize("same_task", [False, True])
+def test_what_no_teacher_knew_the_student_does_not_know(robot, two_tasks, same_task):
+    """Neither states and targets midway between two teachers nor, of one task, those of another task's teacher."""
+    far = [two_tasks[0], moved(two_tasks[1], 20.0, 20.0)]
+    student = merge(far, robot, SETTINGS, same_task=same_task, samples=200, restarts=0)[0]
+    student = from_bytes(student.to_bytes())
+    rng = np.random.default_rng(3)
+    x, tau = (rng.uniform(-1.0, 21.0, (400, 1)) + rng.uniform(-1.0, 1.0, (400, k)) for k in (2 * N, 3))
+    for task in range(student.shape.tasks):
+        its = far if same_task else far[task : task + 1]
+        known = np.min([policy.taught[0].states.score(x) for policy in its], axis=0)
+        np.testing.assert_allclose(state_scores(student.taught, x, task), known)
+        near = np.min([[policy.taught[0].targets.score(t) for t in tau] for policy in its], axis=0)
+        np.testing.assert_allclose(target_scores(student.taught, tau, task), near)
+        middle = np.mean([policy.taught[0].states.mean for policy in far], axis=0)
+        assert state_scores(student.taught, middle[None], task) > 1.0
+        acting = CompiledPolicy(student, robot)
+        for k in range(0, 400, 40):
+            acting.set_target(tau[k], task)
+            acting.act(x[k, :N], x[k, N:], np.zeros(N), np.zeros(N))
+            assert acting.scores["state"] == pytest.approx(known[k])
+            assert acting.scores["target"] == pytest.approx(near[k])
 
 
 def test_policies_that_are_not_alike_are_refused(robot, two_tasks):
@@ -196,3 +224,27 @@ def test_the_command_writes_the_student_and_says_which_task_is_whose(tmp_path, t
     assert "at least two policies" in capsys.readouterr().err
     assert main(["policy", "info", *map(str, files)]) != 0
     assert "takes one policy file" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_exported_c_scores_states_and_targets_by_the_task(robot, two_tasks, tmp_path):
+    student = merge([two_tasks[0], moved(two_tasks[1], 20.0, 20.0)], robot, SETTINGS, samples=200, restarts=0)[0]
+    source, library = tmp_path / "policy.c", tmp_path / "policy.so"
+    source.write_text(to_c(student, robot, 200.0))
+    subprocess.run(["cc", "-std=c99", "-Wall", "-Werror", "-shared", "-fPIC", "-o", library, source, "-lm"], check=True)
+    c, acting, rng = ctypes.CDLL(str(library)), CompiledPolicy(student, robot), np.random.default_rng(4)
+    c.mbrl_policy_step.restype = ctypes.c_double
+    state, scores, u, zero = ctypes.create_string_buffer(1 << 14), np.zeros(2), np.zeros(N), np.zeros(N)
+    for task in (0, 1, 2, -1):
+        q, qd, target = (rng.uniform(-1.0, 20.0, k) for k in (N, N, 3))
+        pointers = [ctypes.c_void_p(array.ctypes.data) for array in (q, qd, zero, u)]
+        c.mbrl_policy_reset(state)
+        c.mbrl_policy_set_target(state, ctypes.c_void_p(target.ctypes.data), task, ctypes.c_void_p(scores.ctypes.data))
+        score = c.mbrl_policy_step(state, *pointers)
+        if task in (0, 1):
+            acting.set_target(target, task)
+            np.testing.assert_allclose(u, acting.act(q, qd, zero, zero), atol=1e-9)
+            expected = [acting.scores[name] for name in ("state", "target", "spread")]
+            assert [score, *scores] == pytest.approx(expected)
+        else:  # which it does not know
+            assert min(score, *scores) > 1.0
