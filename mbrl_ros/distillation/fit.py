@@ -29,7 +29,7 @@ from .dataset import Samples
 from .inertia import PointMassInertia
 from .loss import goal_back, loss, loss_and_gradient
 from .policy import Policy, fingerprint
-from .problem import Problem, make_problem
+from .problem import WEIGHT_CAP, Problem, make_problem
 from .region import Neighbors, Region, Taught
 from .student import Shape, Whitening, goal
 
@@ -67,6 +67,7 @@ def fit(
     tasks: int = 1,
     previous: Policy | None = None,
     inertia_model: PointMassInertia | None = None,
+    weight_cap: float = WEIGHT_CAP,
     about: dict[str, Any] | None = None,
 ) -> tuple[Policy, Report]:
     """Return the policy of `samples` and how it was found.
@@ -77,6 +78,7 @@ def fit(
     tasks : how many tasks share the student
     previous : the policy to begin at
     inertia_model : of `robot`, where it was made before
+    weight_cap : largest weight of a sample over the median
     about : further entries of the policy's `about`
 
     Raises
@@ -84,13 +86,14 @@ def fit(
     DataError : there are too few samples
     """
     begin = time.perf_counter()
-    p = make_problem(samples, robot, kind, settings, tasks=tasks, previous=previous, inertia_model=inertia_model)
-    theta, report = _descend(p, settings, begin)
-    states = Region.of(
-        np.hstack((samples.q, samples.qd)),
-        settings.region_margin,
-        np.r_[0.25 * (p.shape.highest - p.shape.lowest), p.shape.velocity],
+    p = make_problem(
+        *(samples, robot, kind, settings),
+        tasks=tasks,
+        previous=previous,
+        inertia_model=inertia_model,
+        weight_cap=weight_cap,
     )
+    theta, report = _descend(p, settings, begin)
     targets: Array = np.unique(np.hstack((samples.target, samples.task[:, None].astype(np.float64))), axis=0)
     rng = np.random.default_rng((settings.seed, 1))
     members, spread = _members(p.shape, p.white, theta, targets, settings.members, rng)
@@ -102,20 +105,33 @@ def fit(
         mu=p.mu,
         rotor_inertia=p.rotor_inertia,
         precision=p.precision,
-        taught=(Taught(states, known, 0, p.shape.tasks),),
+        taught=(Taught(_region(samples, p.shape, settings.region_margin), known, 0, p.shape.tasks),),
         members=members,
         spread_bound=2.0 * settings.region_margin * spread,
         about={
             "samples": len(samples),
             "targets": len(targets),
-            "training_loss": report.training,
-            "held_out_loss": report.held_out,
-            "seed": settings.seed,
-            "robot": fingerprint(robot),
+            **_provenance(report, settings, robot),
             **(about or {}),
         },
     )
     return policy, report
+
+
+def _region(samples: Samples, shape: Shape, margin: float) -> Region:
+    """Return the region of the states of `samples`."""
+    floor = np.r_[0.25 * (shape.highest - shape.lowest), shape.velocity]
+    return Region.of(np.hstack((samples.q, samples.qd)), margin, floor)
+
+
+def _provenance(report: Report, settings: DistillationSettings, robot: Robot) -> dict[str, Any]:
+    """Return what a policy's `about` tells of its fit."""
+    return {
+        "training_loss": report.training,
+        "held_out_loss": report.held_out,
+        "seed": settings.seed,
+        "robot": fingerprint(robot),
+    }
 
 
 class _Best:

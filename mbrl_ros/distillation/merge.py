@@ -6,8 +6,9 @@ that depends on its mean mu is the loss of loss.py,
     1/2 sum_i E_i (mu(o, i) - u_i(o))^T P_i (mu(o, i) - u_i(o)).
 
 Teachers of different tasks: the task is an input of the student. Where it cannot tell two tasks apart, the minimum is
-the precision-weighted mean (sum_i P_i)^-1 sum_i P_i u_i. Teachers of the same task (a policy ensemble): the label is
-the Gaussian with the moments of their mixture (ensemble.py), over those teachers that were taught there.
+the precision-weighted mean (sum_i P_i)^-1 sum_i P_i u_i, so that P_i, a mean of capped weights, is not capped again.
+Teachers of the same task (a policy ensemble): the label is the Gaussian with the moments of their mixture
+(ensemble.py), over those teachers that were taught there.
 
 E_i is over the teacher's own trajectories: it goes from target to target near its taught ones, in a model in which the
 acceleration is what the servo wants (student.py: the command makes up for everything else), and the samples lie around
@@ -34,7 +35,7 @@ from .fit import Report, fit, fit_goal_network
 from .inertia import PointMassInertia
 from .policy import Policy
 from .problem import HELD_OUT
-from .region import MOST_PARTS, state_scores, target_scores
+from .region import MOST_PARTS, Taught, state_scores, target_scores
 from .student import acceleration, goal
 
 SIDE_BY_SIDE, SLOTS = 64, 4  # trajectories of a teacher side by side, and targets of each
@@ -94,35 +95,51 @@ def merge(
     tasks = policies[0].shape.tasks if same_task else sum(p.shape.tasks for p in policies)
     inertia = PointMassInertia(robot)
     rng = np.random.default_rng((settings.seed, 2))
-    parts, first, taught = [], 0, []
-    for number, policy in enumerate(policies):
-        visited = _visited(policy, samples, rng)
-        asked = policies if same_task else [policy]
-        part = _labelled(asked, visited, inertia, rng)
-        shift = 0 if same_task else first
-        parts.append(dataclasses.replace(part, task=part.task + shift, epoch=part.epoch + number * TARGET_NUMBERS))
-        taught += [dataclasses.replace(t, first=t.first + shift, last=t.last + shift) for t in policy.taught]
-        first += policy.shape.tasks
-    if len(taught) > MOST_PARTS:
-        raise DataError(f"the policies were taught in {len(taught)} regions together, at most {MOST_PARTS} become one")
-    joined = Samples(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in dataclasses.fields(Samples)))
+    taught = _taught(policies, same_task)
+    asked = _asked(policies, same_task, samples, inertia, rng)
     about = {"merged_from": [p.about.get("version", 0) for p in policies], "same_task": same_task}
     student: Policy | None = None
     goals = _goals(policies, same_task, rng)
     for _ in range(1 + restarts):
         student = None if student is None else _with_goals(student, goals)
         student, report = fit(
-            joined,
+            asked,
             robot,
             policies[0].shape.kind,
             settings,
             tasks=tasks,
             previous=student,
             inertia_model=inertia,
+            weight_cap=np.inf,
             about=about,
         )
     assert student is not None  # restarts are not negative
-    return dataclasses.replace(student, taught=tuple(taught)), report
+    return dataclasses.replace(student, taught=taught), report
+
+
+def _taught(policies: Sequence[Policy], same_task: bool) -> tuple[Taught, ...]:
+    """Return where the student of `policies` was taught: where each of them was, for its tasks."""
+    found: list[Taught] = []
+    first = 0
+    for policy in policies:
+        found += [dataclasses.replace(t, first=t.first + first, last=t.last + first) for t in policy.taught]
+        first += 0 if same_task else policy.shape.tasks
+    if len(found) > MOST_PARTS:
+        raise DataError(f"the policies were taught in {len(found)} regions together, at most {MOST_PARTS} become one")
+    return tuple(found)
+
+
+def _asked(
+    policies: Sequence[Policy], same_task: bool, count: int, inertia: PointMassInertia, rng: np.random.Generator
+) -> Samples:
+    """Return samples at `count` states of each policy."""
+    parts, first = [], 0
+    for number, policy in enumerate(policies):
+        visited = _visited(policy, count, rng)
+        part = _labelled(policies if same_task else [policy], visited, inertia, rng)
+        parts.append(dataclasses.replace(part, task=part.task + first, epoch=part.epoch + number * TARGET_NUMBERS))
+        first += 0 if same_task else policy.shape.tasks
+    return Samples(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in dataclasses.fields(Samples)))
 
 
 def _alike(

@@ -71,11 +71,11 @@ def make_shape(robot: Robot, kind: str, nt: int, tasks: int, settings: Distillat
     )
 
 
-def capped(P: Array) -> tuple[Array, float]:
-    """Return P (N, n, n) over the median of its traces, none above WEIGHT_CAP times it, and that median."""
+def capped(P: Array, cap: float = WEIGHT_CAP) -> tuple[Array, float]:
+    """Return P (N, n, n) over the median of its traces, none above `cap` times it, and that median."""
     trace = np.trace(P, axis1=1, axis2=2)
     median = float(np.median(trace))
-    return P * (np.minimum(1.0, WEIGHT_CAP * median / trace) / median)[:, None, None], median
+    return P * (np.minimum(1.0, cap * median / trace) / median)[:, None, None], median
 
 
 def make_problem(
@@ -87,6 +87,7 @@ def make_problem(
     tasks: int = 1,
     previous: Policy | None = None,
     inertia_model: PointMassInertia | None = None,
+    weight_cap: float = WEIGHT_CAP,
 ) -> Problem:
     """Return everything that comes before the descent.
 
@@ -95,6 +96,7 @@ def make_problem(
     kind : what a target is (Shape.kind)
     previous : the policy whose theta is the start, and whose sizes and whitening are kept
     inertia_model : of `robot`, where it was made before
+    weight_cap : largest weight over the median
 
     Raises
     ------
@@ -111,7 +113,7 @@ def make_problem(
     )
     rotor_inertia = np.maximum(rotor_inertia, 1e-3 * unit / shape.acceleration)
     M = shape.inertia_scale * inertia_model.inertia(samples.q, mu, rotor_inertia)
-    P, median = capped(samples.P)
+    P, median = capped(samples.P, weight_cap)
     held_out = samples.epoch % HELD_OUT == HELD_OUT - 1
     if not held_out.any():
         held_out = np.arange(len(samples)) % HELD_OUT == HELD_OUT - 1

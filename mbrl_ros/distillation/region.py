@@ -87,7 +87,7 @@ class Neighbors:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Taught:
-    """Where tasks `first` to `last` - 1 were taught. Of several parts the smallest score counts: between them is outside."""
+    """Where tasks `first` to `last` - 1 were taught. Of several parts the smallest score counts."""
 
     states: Region
     targets: Neighbors

@@ -100,6 +100,15 @@ def test_what_a_teacher_knew_the_student_knows(two_tasks, merged):
         assert (target_scores(merged.taught, points, task) <= 1.0).all()
 
 
+def test_the_weights_of_three_teachers_are_as_their_precisions(monkeypatch, robot, two_tasks):
+    three = [dataclasses.replace(two_tasks[0], precision=c * two_tasks[0].precision) for c in (1.0, 1.0, 100.0)]
+    batch = problem_of(monkeypatch, three, robot).training
+    first, *others = (batch.P[batch.task == task] for task in range(3))
+    for c, P in zip((1.0, 100.0), others, strict=True):
+        np.testing.assert_allclose(P[0], c * first[0])
+        np.testing.assert_allclose(P, np.broadcast_to(P[0], P.shape))
+
+
 @pytest.mark.parametrize("count", [2, 4, 6, 8, 16])
 def test_of_every_teacher_the_same_share_of_targets_is_held_out(monkeypatch, robot, two_tasks, count):
     problem = problem_of(monkeypatch, (two_tasks * count)[:count], robot)
