@@ -16,6 +16,7 @@ import casadi
 import numpy as np
 
 from ..codegen.compiler import load_library
+from ..exceptions import DataError
 from ..robots import Robot
 from ..robots.kinematics import tip_position
 from ..types import Array
@@ -52,7 +53,7 @@ def goal_function(policy: Policy, robot: Robot) -> casadi.Function:
 
 
 def act_function(policy: Policy, robot: Robot) -> casadi.Function:
-    """Return (q, qd, a, w, g), each (n,) -> (u (n,), scores of the state (tasks,))."""
+    """Return (q, qd, a, w, g), each (n,) -> (u (n,), scores of the state (tasks,)). DataError: mu of another robot."""
     shape, white, p = policy.shape, policy.white, policy.shape.unpack(policy.theta)
     q, qd, a, w, g = (casadi.SX.sym(name, shape.n) for name in ("q", "qd", "a", "w", "g"))
     d = g - q
@@ -65,7 +66,10 @@ def act_function(policy: Policy, robot: Robot) -> casadi.Function:
     y = A * _shorten(c * (v - qd) / A)
     e = y - a
     change = policy.rotor_inertia * e
-    for mass, J in zip(policy.mu, jacobians(robot, q), strict=True):
+    points = jacobians(robot, q)
+    if len(points) != policy.mu.size:
+        raise DataError(f"the policy holds {policy.mu.size} point masses, this robot has {len(points)} moving points")
+    for mass, J in zip(policy.mu, points, strict=True):
         if mass > 0.0:
             change += mass * (J.T @ (J @ e))
     u = _box(w + shape.inertia_scale * change, shape.lower, shape.upper)

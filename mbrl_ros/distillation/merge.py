@@ -91,9 +91,9 @@ def merge(
     ------
     DataError : fewer than two policies, of another robot, or not alike
     """
-    settings = _alike(policies, robot, settings, same_task)
-    tasks = policies[0].shape.tasks if same_task else sum(p.shape.tasks for p in policies)
     inertia = PointMassInertia(robot)
+    settings = _alike(policies, robot, settings, same_task, inertia.count)
+    tasks = policies[0].shape.tasks if same_task else sum(p.shape.tasks for p in policies)
     rng = np.random.default_rng((settings.seed, 2))
     taught = _taught(policies, same_task)
     asked = _asked(policies, same_task, samples, inertia, rng)
@@ -143,14 +143,16 @@ def _asked(
 
 
 def _alike(
-    policies: Sequence[Policy], robot: Robot, settings: DistillationSettings, same_task: bool
+    policies: Sequence[Policy], robot: Robot, settings: DistillationSettings, same_task: bool, points: int
 ) -> DistillationSettings:
-    """Return the settings of a student of `policies`; DataError unless they can have one."""
+    """Return the settings of a student of `policies`; DataError unless they can have one, of `points` masses."""
     if len(policies) < 2:
         raise DataError(f"at least two policies become one, got {len(policies)}")
     shapes = [policy.shape for policy in policies]
     for policy in policies:
         policy.check(robot)
+        if policy.mu.size != points:
+            raise DataError(f"a policy holds {policy.mu.size} point masses, this robot has {points} moving points")
     for name in ("kind", "nt", "window", "inertia_scale", *(["tasks"] if same_task else [])):
         values = [getattr(shape, name) for shape in shapes]
         if any(value != values[0] for value in values):
@@ -224,6 +226,8 @@ def _labelled(policies: Sequence[Policy], at: _Visited, inertia: PointMassInerti
         labels.append(shape.inertia_scale * np.einsum("nij,nj->ni", M, y))
         inertias.append(M)
     each = np.array(labels)
+    if not np.isfinite(each).all():
+        raise DataError("a policy's commands are not finite: its numbers are too large or too small")
     u, P = each[0], np.broadcast_to(policies[0].precision, (N, n, n)).copy()
     if len(policies) > 1:
         precisions, known = np.array([policy.precision for policy in policies]), _known(policies, at)

@@ -25,6 +25,7 @@ from ..exceptions import DataError
 from ..robots import Robot
 from ..types import Array
 from . import storage
+from .dataset import ALMOST_NEGATIVE
 from .region import LARGEST_PARAMETER, Taught, taught_arrays, taught_parts
 from .student import TARGET_NAMES, Shape, Whitening
 
@@ -243,5 +244,8 @@ def _check_arrays(shape: Shape, arrays: dict[str, Array]) -> None:
     for low, high in (("shape.lowest", "shape.highest"), ("shape.lower", "shape.upper")):
         if (arrays[high] <= arrays[low]).any():
             raise ValueError(f"'{high}' must be above '{low}'")
+    P, trace = arrays["precision"], float(np.trace(arrays["precision"]))
+    if not trace > 0.0 or np.linalg.eigvalsh(0.5 * (P + P.T))[0] < -ALMOST_NEGATIVE * trace:
+        raise ValueError("'precision' has a negative eigenvalue, or none above 0")
     if (mu < 0.0).any() or (arrays["rotor_inertia"] < 0.0).any():
         raise ValueError("masses and inertias must not be negative")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..types import Array
 
 MOST_POINTS, MOST_PARTS = 10_000, 32
+WORST_CONDITION = 1e12  # of a factor R; one of a region has 1e6 where coordinates differ by as much
 LARGEST_PARAMETER = 1e9  # of a weight, a scale or a bound
 _ARRAYS = {"states": ("mean", "factor", "low", "high"), "targets": ("points", "factor")}
 
@@ -165,6 +166,9 @@ def _check(states: dict[str, Array], targets: dict[str, Array], k: int, nt: int)
         raise ValueError(f"'targets.points' holds {len(points)}, at most {MOST_POINTS}, and at least one")
     if (states["high"] <= states["low"]).any():
         raise ValueError("the taught region is empty")
+    for name, factor in (("states.factor", states["factor"]), ("targets.factor", targets["factor"])):
+        if not np.linalg.cond(factor) <= WORST_CONDITION:
+            raise ValueError(f"'{name}' is singular")
 
 
 def _prefix(number: int) -> str:

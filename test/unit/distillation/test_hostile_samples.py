@@ -194,11 +194,50 @@ def test_numbers_that_json_does_not_know_are_refused(content):
         ("shape.upper", lambda a: -a, "must be above"),
         ("white.deviation", lambda a: 0 * a, "must be positive"),
         ("precision", lambda a: a[:1], "has shape"),
+        ("precision", lambda a: 0.0 * a, "'precision' has a negative eigenvalue, or none above 0"),
+        ("precision", lambda a: np.diag([1.0, 1.0, -1.0]), "'precision' has a negative eigenvalue"),
+        ("states.factor", lambda a: 0.0 * a, "'states.factor' is singular"),
+        ("states.factor", lambda a: np.ones_like(a), "'states.factor' is singular"),
+        ("targets.factor", lambda a: np.diag([1.0, 1e-20, 1.0]), "'targets.factor' is singular"),
+        ("targets.points", lambda a: a[:0], "'targets.points' holds 0"),
     ],
 )
 def test_arrays_that_no_student_has_are_refused(content, name, value, match):
     with pytest.raises(DataError, match=match):
         policies.from_bytes(changed_policy(content, **{name: value(content[1][name])}))
+
+
+PARTS = [[0, 1, 1.0, 1.0], [0, 1, 1.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    "parts, match",
+    [
+        ([], "0 parts"),
+        (PARTS * 17, "34 parts, of 1 to 32"),
+        ([[0, 2, 1.0, 1.0]], "part 0 is of the tasks 0 to 2, there are 1"),
+        ([[0, 1, 1.0, 0.0]], "the taught region is empty"),
+        ([[0, 1, 1.0]], "does not hold a policy"),
+        ([[0, 1, 1.0, 1.0], None], "does not hold a policy"),
+        (PARTS, "part1.states.mean"),
+        (7, "does not hold a policy"),
+    ],
+)
+def test_parts_that_no_policy_was_taught_in_are_refused(content, parts, match):
+    with pytest.raises(DataError, match=match):
+        policies.from_bytes(changed_policy(content, {"parts": parts}))
+
+
+def test_parts_of_which_none_is_of_a_task_are_refused(content):
+    part = {f"part1.{name}": array for name, array in content[1].items() if name.startswith(("states", "targets"))}
+    assert len(policies.from_bytes(changed_policy(content, {"parts": PARTS}, **part)).taught) == 2
+    shape = {**content[0]["shape"], "tasks": 2}
+    theta = np.zeros(policies.from_bytes(changed_policy(content)).shape.goal_units * 2 + content[1]["theta"].size)
+    size = content[1]["members"].shape[1] + 2 * shape["goal_units"]
+    with pytest.raises(DataError, match="no part is of the task 1"):
+        policies.from_bytes(
+            changed_policy(content, {"shape": shape, "parts": PARTS}, **part, theta=theta, members=np.zeros((0, size)))
+        )
 
 
 def test_shapes_are_checked_before_anything_is_allocated(content):

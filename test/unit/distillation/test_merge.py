@@ -211,6 +211,14 @@ def test_policies_that_are_not_alike_are_refused(robot, two_tasks):
         merge([two_tasks[0], other], robot, SETTINGS)
     with pytest.raises(DataError, match="another robot"):
         merge(two_tasks, planar_robot(2), SETTINGS)
+    heavy = dataclasses.replace(two_tasks[1], mu=np.ones(7))
+    with pytest.raises(DataError, match="7 point masses, this robot has 3"):
+        merge([two_tasks[0], heavy], robot, SETTINGS)
+    with pytest.raises(DataError, match="7 point masses, this robot has 3"):
+        CompiledPolicy(heavy, robot)
+    white = dataclasses.replace(two_tasks[1].white, deviation=np.full(3 * N, 1e-310))
+    with pytest.raises(DataError, match="not finite"), np.errstate(all="ignore"):
+        merge([two_tasks[0], dataclasses.replace(two_tasks[1], white=white)], robot, SETTINGS)
     several = dataclasses.replace(two_tasks[1], shape=dataclasses.replace(two_tasks[1].shape, tasks=2))
     with pytest.raises(DataError, match="differ in 'tasks'"):
         merge([two_tasks[0], several], robot, SETTINGS, same_task=True)
