@@ -33,7 +33,7 @@ from .dataset import Samples
 from .ensemble import mixture
 from .fit import Report, fit, fit_goal_network
 from .inertia import PointMassInertia
-from .policy import Policy
+from .policy import MOST_POLICY_TASKS, Policy
 from .problem import HELD_OUT
 from .region import MOST_PARTS, Taught, state_scores, target_scores
 from .student import acceleration, goal
@@ -94,6 +94,8 @@ def merge(
     inertia = PointMassInertia(robot)
     settings = _alike(policies, robot, settings, same_task, inertia.count)
     tasks = policies[0].shape.tasks if same_task else sum(p.shape.tasks for p in policies)
+    if tasks > MOST_POLICY_TASKS:
+        raise DataError(f"the policies have {tasks} tasks together, at most {MOST_POLICY_TASKS} become one")
     rng = np.random.default_rng((settings.seed, 2))
     taught = _taught(policies, same_task)
     asked = _asked(policies, same_task, samples, inertia, rng)

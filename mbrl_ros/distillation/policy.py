@@ -31,7 +31,7 @@ from .student import TARGET_NAMES, Shape, Whitening
 
 KIND = "policy"
 LARGEST_POLICY = 64 << 20  # of a file: the largest student of the settings' ranges has 150 MB, one in use 100 kB
-POLICY_JOINTS, MOST_MEMBERS, MOST_MASSES = 64, 16, 1000
+POLICY_JOINTS, MOST_MEMBERS, MOST_MASSES, MOST_POLICY_TASKS = 64, 16, 1000, 1000
 LATEST_VERSION = 2**53
 FORMER_KEYS = {"caution": "inertia_scale", "own": "rotor_inertia"}  # what files of earlier revisions call things
 
@@ -200,7 +200,7 @@ def _check_numbers(shape: Shape) -> None:
         raise ValueError(f"unknown kind of target {shape.kind!r}")
     for name, value, most in (
         ("nt", shape.nt, 1000),
-        ("tasks", shape.tasks, 1000),
+        ("tasks", shape.tasks, MOST_POLICY_TASKS),
         ("goal_units", shape.goal_units, 1024),
         ("gain_units", shape.gain_units, 1024),
     ):

@@ -219,6 +219,11 @@ def test_policies_that_are_not_alike_are_refused(robot, two_tasks):
     white = dataclasses.replace(two_tasks[1].white, deviation=np.full(3 * N, 1e-310))
     with pytest.raises(DataError, match="not finite"), np.errstate(all="ignore"):
         merge([two_tasks[0], dataclasses.replace(two_tasks[1], white=white)], robot, SETTINGS)
+    many = dataclasses.replace(two_tasks[1], shape=dataclasses.replace(two_tasks[1].shape, tasks=1000))
+    with pytest.raises(DataError, match="1001 tasks together"):
+        merge([two_tasks[0], many], robot, SETTINGS)
+    with pytest.raises(DataError, match="in 33 regions together"):
+        merge(two_tasks[:1] * 33, robot, SETTINGS)
     several = dataclasses.replace(two_tasks[1], shape=dataclasses.replace(two_tasks[1].shape, tasks=2))
     with pytest.raises(DataError, match="differ in 'tasks'"):
         merge([two_tasks[0], several], robot, SETTINGS, same_task=True)
