@@ -7,11 +7,19 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..console.verdict import Verdict, of_merge
 from ..exceptions import ConfigurationError
+from ._bench import at_least
 from ._settings import add_node_argument
 
 if TYPE_CHECKING:
     from ..distillation.policy import Policy
+
+STATES_JUDGED = 1000  # of each teacher, after a merge
+COMMANDS_APART = (
+    0.3  # a merged policy's commands from its teacher's, root mean square over the teacher's (teachers.distances)
+)
+CHOICE_APART = 0.1  # of a discrete one: mean total variation (choice.choice_distances)
 
 HELP = "show what a policy file holds (info), evaluate the policy in simulation (evaluate), or merge several into one"
 
@@ -19,12 +27,21 @@ HELP = "show what a policy file holds (info), evaluate the policy in simulation 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("action", choices=("info", "evaluate", "merge"), help="what to do")
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a policy file; for merge: two or more")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="a policy file, for info and merge also a discrete one; for merge: two or more",
+    )
     parser.add_argument(
         "--targets", type=int, default=20, metavar="N", help="for evaluate: number of unseen targets (default: 20)"
     )
     parser.add_argument(
         "--payload", type=float, default=0.0, metavar="KG", help="for evaluate: mass at the hand (default: 0)"
+    )
+    parser.add_argument(
+        "--task", type=int, metavar="N", help="for evaluate: number of the task, of a policy of several (default: 0)"
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="of targets and noise for evaluate, of the student for merge (default: 0)"
@@ -39,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", type=Path, default=Path("merged.policy"), metavar="FILE", help="for merge: (default: merged.policy)"
     )
     parser.add_argument(
-        "--robot", default="panda", help="for merge: a name from config/ or a YAML file (default: panda)"
+        "--robot", help="for merge, not of discrete policies: a name from config/ or a YAML file (default: panda)"
     )
     add_node_argument(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to FILE, too")
@@ -47,22 +64,58 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
+    from ..distillation.choice import is_choice
     from ..distillation.policy import load
 
+    at_least(0, seed=args.seed, task=args.task)
+    discrete = is_choice(args.files[0])
+    _refuse_what_means_nothing(args, discrete)
     if args.action == "merge":
-        return _merge(args)
-    if len(args.files) != 1:
-        raise ConfigurationError(f"{args.action} takes one policy file, got {len(args.files)}", key="FILE")
-    policy = load(args.files[0])
-    facts = _evaluated(policy, args) if args.action == "evaluate" else _info(policy)
-    _tell(facts, args.json)
+        return _merge_choices(args) if discrete else _merge(args)
     if args.action == "info":
+        _tell(_choice_info(args.files[0]) if discrete else _info(load(args.files[0])), args.json)
         return 0
     from ..demo.verdict import of_policy
 
-    verdict = of_policy(facts)
+    facts = _evaluated(load(args.files[0]), args)
+    _tell(facts, args.json)
+    return _judged(of_policy(facts))
+
+
+def _refuse_what_means_nothing(args: argparse.Namespace, discrete: bool) -> None:
+    """Raise ConfigurationError for an option or a file that the action does not use."""
+    if args.action != "merge" and len(args.files) != 1:
+        raise ConfigurationError(f"{args.action} takes one policy file, got {len(args.files)}", key="FILE")
+    if args.action == "evaluate" and discrete:
+        raise ConfigurationError("a discrete policy guides a planner and moves no robot by itself", key="FILE")
+    if args.action != "evaluate" and args.task is not None:
+        raise ConfigurationError("only evaluate takes a task", key="--task")
+    if args.action != "merge" or discrete:
+        what = "a merge of discrete policies" if args.action == "merge" else args.action
+        for name in ("robot", "node"):
+            if getattr(args, name):
+                raise ConfigurationError(f"{what} takes no robot", key=f"--{name}")
+
+
+def _judged(verdict: Verdict) -> int:
+    """Print the verdict; return the exit code."""
     print(verdict.line())
     return verdict.code
+
+
+def _choice_info(file: Path) -> dict[str, Any]:
+    """Return what a discrete policy's file holds."""
+    from ..distillation.choice import load_choice
+
+    policy = load_choice(file)
+    return {
+        "options": list(policy.options),
+        "tasks": policy.tasks,
+        "features": policy.rows.shape[1],
+        "hidden_units": len(policy.choice.W1),
+        "taught_states": len(policy.rows),
+        **policy.about,
+    }
 
 
 def _info(policy: Policy) -> dict[str, Any]:
@@ -94,7 +147,10 @@ def _evaluated(policy: Policy, args: argparse.Namespace) -> dict[str, Any]:
     from ..demo.policy_evaluation import evaluate_policy
     from ._policies import robot_of
 
-    c = distill.configuration()
+    task, tasks = args.task or 0, policy.shape.tasks
+    if task >= tasks:
+        raise ConfigurationError(f"the policy knows tasks 0 to {tasks - 1}, not {task}", key="--task", value=task)
+    c = distill.configuration(distillation__task=task, distillation__tasks=tasks)
     targets = draw_targets(robot_of("panda"), args.targets, 10_000 + args.seed, np.array(distill.HOME_POSE))
     return evaluate_policy(
         lambda: distill.make_environment(c, args.seed, policy=policy),
@@ -106,20 +162,22 @@ def _evaluated(policy: Policy, args: argparse.Namespace) -> dict[str, Any]:
 
 def _merge(args: argparse.Namespace) -> int:
     """Write one student of several policies."""
-    from ..distillation.choice import is_choice
+    from ..distillation.inertia import PointMassInertia
     from ..distillation.merge import merge
     from ..distillation.policy import load
+    from ..distillation.teachers import distances
     from ..robots import load_robot
     from ._policies import configuration_of
 
-    if all(is_choice(file) for file in args.files):
-        return _merge_choices(args)
-    configuration = configuration_of(args.robot, args.node)
+    configuration = configuration_of(args.robot or "panda", args.node)
     settings = configuration.distillation.replace(seed=args.seed)
-    policies = [load(file) for file in args.files]
-    student, report = merge(policies, load_robot(configuration.robot), settings, same_task=args.same_task)
+    policies, robot = [load(file) for file in args.files], load_robot(configuration.robot)
+    student, report = merge(policies, robot, settings, same_task=args.same_task)
+    far = distances(
+        *(student, policies, PointMassInertia(robot)), same_task=args.same_task, count=STATES_JUDGED, seed=args.seed
+    )
     student.save(args.output)
-    _tell(_info(student), args.json)
+    _tell({**_info(student), "distances": [round(d, 4) for d in far]}, args.json)
     if not args.same_task:
         first = 0
         for file, policy in zip(args.files, policies, strict=True):
@@ -127,25 +185,28 @@ def _merge(args: argparse.Namespace) -> int:
             print(f"{file}: distillation.task {' '.join(map(str, tasks))}")
             first = tasks.stop
     print(f"wrote {args.output}: held-out loss {report.held_out:.4f} after {report.iterations} iterations")
-    return 0
+    more = "more distillation.goal_units, gain_units or iterations"
+    return _judged(of_merge(far, COMMANDS_APART, "the commands differ from the teacher's", more))
 
 
 def _merge_choices(args: argparse.Namespace) -> int:
     """Write one student of several discrete policies."""
-    from ..distillation.choice import load_choice, merge_choices
+    from ..distillation.choice import choice_distances, load_choice, merge_choices
 
     if args.same_task:
         raise ConfigurationError("discrete policies are merged each a task of its own", key="--same-task")
     policies = [load_choice(file) for file in args.files]
     student = merge_choices(policies, seed=args.seed)
     student.save(args.output)
-    _tell({"options": list(student.options), "features": student.rows.shape[1], "tasks": student.tasks}, args.json)
+    far = choice_distances(student, policies)
+    facts = {"options": list(student.options), "features": student.rows.shape[1], "tasks": student.tasks}
+    _tell({**facts, "distances": [round(d, 4) for d in far]}, args.json)
     first = 0
     for file, policy in zip(args.files, policies, strict=True):
         print(f"{file}: planner.mcts.policy_task {' '.join(map(str, range(first, first + policy.tasks)))}")
         first += policy.tasks
     print(f"wrote {args.output}")
-    return 0
+    return _judged(of_merge(far, CHOICE_APART, "the probabilities differ from the teacher's", "another --seed"))
 
 
 def _tell(facts: dict[str, Any], file: Path | None) -> None:

@@ -50,6 +50,16 @@ class Verdict:
 PASS = Verdict(True)
 
 
+def of_merge(distances: Sequence[float], most: float, what: str, remedy: str) -> Verdict:
+    """Judge policies that became one by how far each task is from its teacher, in words `what`, at most `most`."""
+    worst = max(range(len(distances)), key=lambda task: distances[task])
+    if distances[worst] <= most:
+        return PASS
+    return Verdict(
+        False, f"task {worst}: {what} by {distances[worst]:.2f}, at most {most:g} is a merged policy's", None, remedy
+    )
+
+
 def first(verdicts: Sequence[Verdict]) -> Verdict:
     """Return PASS if all passed, else the first that did not, with the number of the others."""
     failed = [verdict for verdict in verdicts if not verdict.passed]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ..exceptions import DataError
 from ..types import Array
 from . import storage
-from .soft_targets import Choice, fit_choice
+from .soft_targets import Choice, fit_choice, soft_targets
 
 KIND = "choice"
 LARGEST_CHOICE, LARGEST_ARRAYS, LARGEST_MERGE = 64 << 20, 60 << 20, 256 << 20  # [bytes] of a file, of what a merge asks
@@ -181,3 +181,14 @@ def merge_choices(
     kept = np.sort(np.concatenate([rng.permutation(np.flatnonzero(number == k))[:share] for k in range(len(asked))]))
     about = {"merged_from": [policy.about for policy in policies], "temperature": temperature, "seed": seed}
     return ChoicePolicy(student, first.options, len(asked), x[kept], about, number[kept])
+
+
+def choice_distances(student: ChoicePolicy, policies: Sequence[ChoicePolicy]) -> list[float]:
+    """Return for each task of the merged `student` the mean of 1/2 sum_k |pi_i(k) - pi(k)| where it was taught."""
+    asked = [(policy, task) for policy in policies for task in range(policy.tasks)]
+    found = []
+    for number, (policy, task) in enumerate(asked):
+        rows = policy.rows_of(task)
+        pair = (soft_targets(one.logits(rows), 1.0) for one in (policy.of_task(task), student.of_task(number)))
+        found.append(float(np.abs(np.subtract(*pair)).sum(axis=1).mean()) / 2.0)
+    return found

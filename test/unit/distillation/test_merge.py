@@ -16,10 +16,11 @@ from mbrl_ros.distillation.ensemble import mixture
 from mbrl_ros.distillation.export import to_c
 from mbrl_ros.distillation.fit import fit
 from mbrl_ros.distillation.inertia import PointMassInertia
-from mbrl_ros.distillation.merge import _known, _labelled, _Visited, merge
+from mbrl_ros.distillation.merge import merge
 from mbrl_ros.distillation.policy import from_bytes, load
 from mbrl_ros.distillation.region import state_scores, target_scores
 from mbrl_ros.distillation.student import acceleration, goal, shorten
+from mbrl_ros.distillation.teachers import Visited, distances, known_at, labelled
 from mbrl_ros.exceptions import DataError
 from support.robots import planar_arm, planar_robot
 from support.teaching import MU, ROTOR_INERTIA, SETTINGS, N, goal_of, taught_samples
@@ -129,8 +130,8 @@ def test_the_weight_of_a_label_is_its_teachers_precision(robot, two_tasks):
     first, second = two_tasks[0], dataclasses.replace(two_tasks[1], precision=4.0 * two_tasks[0].precision)
     rng = np.random.default_rng(0)
     q, targets = 0.3 * rng.standard_normal((5, N)), unseen(5)
-    at = _Visited(q, 0.0 * q, targets, np.zeros(5, dtype=np.int64), np.arange(5))
-    a, b = (_labelled([policy], at, PointMassInertia(robot), rng) for policy in (first, second))
+    at = Visited(q, 0.0 * q, targets, np.zeros(5, dtype=np.int64), np.arange(5))
+    a, b = (labelled([policy], at, PointMassInertia(robot), rng) for policy in (first, second))
     np.testing.assert_allclose(b.P, 4.0 * a.P)
     P = a.P + b.P
     weighted = np.linalg.solve(P, (a.P @ a.u[:, :, None] + b.P @ b.u[:, :, None]))[:, :, 0]
@@ -146,8 +147,8 @@ def test_five_policies_of_one_task_become_one_that_is_as_good_as_their_ensemble(
     ]
     student = merge(five, robot, SETTINGS, same_task=True, samples=600, restarts=2)[0]
     targets = unseen()
-    at = _Visited(rest(student, targets), np.zeros((60, N)), targets, np.zeros(60, np.int64), np.arange(60))
-    known, each = _known(five, at), np.array([rest(policy, targets) for policy in five])
+    at = Visited(rest(student, targets), np.zeros((60, N)), targets, np.zeros(60, np.int64), np.arange(60))
+    known, each = known_at(five, at), np.array([rest(policy, targets) for policy in five])
     ensemble = np.einsum("et,etn->tn", known / known.sum(axis=0), each)
     error, ensembles = (np.sqrt(((q - goal_of(targets)) ** 2).mean()) for q in (rest(student, targets), ensemble))
     assert error < 1.1 * ensembles
@@ -159,11 +160,11 @@ def test_teachers_of_one_task_are_mixed_where_they_were_taught(robot, two_tasks)
     part = dataclasses.replace(part, targets=dataclasses.replace(part.targets, bound=1e-6))
     away = dataclasses.replace(two_tasks[1], taught=(part,))
     q = np.zeros((4, N))
-    at = _Visited(q, q, unseen(4), np.zeros(4, dtype=np.int64), np.arange(4))
+    at = Visited(q, q, unseen(4), np.zeros(4, dtype=np.int64), np.arange(4))
     rng, inertia = np.random.default_rng(0), PointMassInertia(robot)
-    alone, other = (_labelled([policy], at, inertia, rng) for policy in two_tasks)
-    np.testing.assert_allclose(_labelled([two_tasks[0], away], at, inertia, rng).u, alone.u, rtol=1e-9)
-    both = _labelled(two_tasks, at, inertia, rng)
+    alone, other = (labelled([policy], at, inertia, rng) for policy in two_tasks)
+    np.testing.assert_allclose(labelled([two_tasks[0], away], at, inertia, rng).u, alone.u, rtol=1e-9)
+    both = labelled(two_tasks, at, inertia, rng)
     u, P = mixture(np.array([alone.u[0], other.u[0]]), np.array([alone.P[0], other.P[0]]))
     np.testing.assert_allclose(both.u[0], u), np.testing.assert_allclose(both.P[0], P)
 
@@ -229,23 +230,47 @@ def test_policies_that_are_not_alike_are_refused(robot, two_tasks):
         merge([two_tasks[0], several], robot, SETTINGS, same_task=True)
 
 
-def test_the_command_writes_the_student_and_says_which_task_is_whose(tmp_path, two_tasks, capsys):
-    robot_file, files = tmp_path / "arm.yaml", [tmp_path / "a.policy", tmp_path / "b.policy"]
-    small = {"goal_units": 4, "gain_units": 4, "iterations": 3}
-    parameters = {"robot": {"description": planar_arm(N)}, "distillation": small}
+def written(folder, policies, distillation):
+    """The files of policies, and the command that merges them with some settings of the student."""
+    robot_file = folder / "arm.yaml"
+    parameters = {"robot": {"description": planar_arm(N)}, "distillation": distillation}
     robot_file.write_text(yaml.safe_dump({"mpc_node": {"ros__parameters": parameters}}))
-    for policy, file in zip(two_tasks, files, strict=True):
+    files = [folder / f"{name}.policy" for name, _ in zip("abc", policies, strict=False)]
+    for policy, file in zip(policies, files, strict=True):
         policy.save(file)
-    words, out = ["policy", "merge", *map(str, files), "--robot", str(robot_file)], tmp_path / "out.policy"
+    return files, ["policy", "merge", *map(str, files), "--robot", str(robot_file)]
+
+
+def test_the_command_fails_for_a_student_that_is_unlike_its_teachers(tmp_path, two_tasks, capsys):
+    _, words = written(tmp_path, two_tasks, {"goal_units": 1, "gain_units": 1, "iterations": 1})
+    assert main([*words, "--output", str(tmp_path / "out.policy")]) == 1
+    assert "FAIL: task" in capsys.readouterr().out
+
+
+def test_the_distance_of_a_student_is_that_of_its_commands(robot, two_tasks):
+    inertia = PointMassInertia(robot)
+    for student, expected in (
+        (two_tasks[0], 0.0),
+        (dataclasses.replace(two_tasks[0], mu=0 * MU, rotor_inertia=0 * MU), 1.0),
+    ):
+        (found,) = distances(student, [two_tasks[0]], inertia, same_task=True, count=100, seed=0)
+        assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_command_writes_the_student_and_says_which_task_is_whose(tmp_path, two_tasks, capsys):
+    files, words = written(tmp_path, two_tasks, {"iterations": 150})
+    out = tmp_path / "out.policy"
     assert main([*words, "--output", str(out), "--json", str(tmp_path / "facts.json")]) == 0
     printed = capsys.readouterr().out
     assert f"{files[1]}: distillation.task 1" in printed and f"wrote {out}" in printed
     assert load(out).shape.tasks == json.loads((tmp_path / "facts.json").read_text())["tasks"] == 2
     assert main([*words, "--same-task", "--output", str(out)]) == 0 and load(out).shape.tasks == 1
-    assert main([*words[:3], "--robot", str(robot_file), "--output", str(out)]) != 0
+    assert main([*words[:3], *words[4:], "--output", str(out)]) != 0
     assert "at least two policies" in capsys.readouterr().err
     assert main(["policy", "info", *map(str, files)]) != 0
     assert "takes one policy file" in capsys.readouterr().err
+    assert main(["policy", "evaluate", str(files[0]), "--task", "1"]) != 0
+    assert "the policy knows tasks 0 to 0, not 1" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")

@@ -188,6 +188,37 @@ def test_the_command_merges_discrete_policies(tmp_path, capsys):
     assert "each a task of its own" in capsys.readouterr().err
 
 
+def test_the_command_shows_a_discrete_policy_and_refuses_what_means_nothing_for_it(tmp_path, capsys):
+    files = [str(tmp_path / f"{name}.choice") for name in "ab"]
+    for seed, file in enumerate(files):
+        random_policy(4, ("a", "b", "c"), seed).save(file)
+    assert main(["policy", "info", files[0]]) == 0
+    shown = capsys.readouterr().out
+    assert "['a', 'b', 'c']" in shown and "seed" in shown
+    out = ["--output", str(tmp_path / "out.choice")]
+    for words, match in (
+        (["evaluate", files[0]], "moves no robot"),
+        (["merge", *files, "--robot", "panda", *out], "takes no robot"),
+        (["merge", *files, "--seed", "-1", *out], "--seed must be at least 0"),
+        (["merge", *files, "--task", "1", *out], "only evaluate takes a task"),
+        (["info", files[0], "--robot", "panda"], "info takes no robot"),
+    ):
+        assert main(["policy", *words]) != 0
+        assert match in capsys.readouterr().err
+    assert not (tmp_path / "out.choice").exists()
+
+
+def test_a_discrete_merge_that_is_unlike_its_teachers_fails(tmp_path, capsys, monkeypatch):
+    files = [str(tmp_path / f"{name}.choice") for name in "ab"]
+    for seed, file in enumerate(files):
+        random_policy(4, ("a", "b", "c"), seed, size=5.0).save(file)
+    monkeypatch.setattr(
+        "mbrl_ros.distillation.choice.fit_choice", lambda x, *more, **rest: random_policy(6, "abc").choice
+    )
+    assert main(["policy", "merge", *files, "--output", str(tmp_path / "out.choice")]) == 1
+    assert "FAIL: task" in capsys.readouterr().out
+
+
 def test_policies_of_two_tasks_become_one_that_the_task_tells_apart():
     """By the expected log likelihood, the cross entropy at T = 1: it is nearly that of the teachers themselves."""
     teachers = []
