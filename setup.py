@@ -34,9 +34,16 @@ EXTRAS = {
     "bench": ["crocoddyl", "osqp", "piqp", "matplotlib", "tqdm"],
     "peers": ["mim-solvers"],
     "jobs": ["joblib"],
+    "completion": ["shtab"],
     "learn": ["gymnasium[mujoco]", "matplotlib"],
     # DART's wheels are for x86-64; elsewhere its tests are skipped
-    "test": ["pytest>=7", "pytest-xdist", "setuptools>=70.1", "dartpy>=6.13; platform_machine == 'x86_64'"],
+    "test": [
+        "pytest>=7",
+        "pytest-xdist",
+        "jsonschema",
+        "setuptools>=70.1",
+        "dartpy>=6.13; platform_machine == 'x86_64'",
+    ],
     "check": ["ruff>=0.17.6,<0.18", "mypy>=2.4,<3", "interrogate", "catkin-pkg", "coverage>=7.10"],
 }
 

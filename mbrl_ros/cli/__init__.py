@@ -11,4 +11,7 @@ planner`. A module is imported only when its subcommand runs, so that other comm
 """
 
 NOT_COMMANDS = ("environment", "main")
-GROUPS = {"bench": "measure the planner, a tick, the node, the node under faults, or the controller on many arms"}
+GROUPS = {
+    "bench": "measure the planner, a tick, the node, the node under faults, or the controller on many arms",
+    "config": "show, validate or compare files of settings, or print their JSON Schema for an editor",
+}

@@ -20,13 +20,6 @@ def known(what: str, names: Iterable[str], choices: Collection[str]) -> tuple[st
     return found
 
 
-def at_least(least: int, **options: int | None) -> None:
-    """Raise ConfigurationError if an option is less than `least`; None: it is not given."""
-    for name, value in options.items():
-        if value is not None and value < least:
-            raise ConfigurationError(f"--{name} must be at least {least}, got {value}", key=f"--{name}", value=value)
-
-
 def writable(**files: Path | None) -> None:
     """Raise ConfigurationError if the file of an option cannot be written; None: it is not given."""
     for name, file in files.items():

@@ -10,6 +10,7 @@ from ..data import ReadOptions, Recording, load
 from ..evaluation.scores import anonymous_robot
 from ..exceptions import ConfigurationError, JointNameError
 from ..robots import Robot, load_robot
+from ._numbers import POSITIVE
 from ._settings import assignments
 
 
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--joints", nargs="+", default=(), metavar="NAME", help="joints to use, in this order")
     parser.add_argument(
         "--rate",
-        type=float,
+        type=POSITIVE,
         default=None,
         metavar="HZ",
         help="resample to this rate (default: as recorded, at most 200 Hz)",

@@ -7,7 +7,8 @@ import json
 from functools import partial
 from pathlib import Path
 
-from ._bench import at_least, known, one_thread, writable
+from ._bench import known, one_thread, writable
+from ._numbers import SEED_NUMBER
 
 HELP = "measure what a decision of each planner costs, and whether the arm reaches its targets with it"
 
@@ -15,7 +16,7 @@ HELP = "measure what a decision of each planner costs, and whether the arm reach
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("--planners", nargs="+", metavar="NAME", help="by name (default: all)")
-    parser.add_argument("--seed", type=int, default=0, help="of targets and noise (default: %(default)d)")
+    parser.add_argument("--seed", type=SEED_NUMBER, default=0, help="of targets and noise (default: %(default)d)")
     parser.add_argument(
         "--json",
         type=Path,
@@ -35,7 +36,6 @@ def run(args: argparse.Namespace) -> int:
     from ..console.progress import Progress
     from ..demo.run import Run
 
-    at_least(0, seed=args.seed)
     writable(json=args.json)
     planners = registry.names("planner")
     names = known("planner", args.planners or planners, planners)

@@ -6,7 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
-from ._bench import at_least, known, writable
+from ._bench import known, writable
+from ._numbers import SEED_NUMBER, whole
 
 HELP = "send wrong messages to mpc_node, kill it, its guard and its robot, and count what goes wrong"
 CLEAN = (
@@ -25,21 +26,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument(
         "--messages",
-        type=int,
+        type=whole(0),
         default=100_000,
         metavar="N",
         help="number of bad messages, and of wrong joint states with each interface (default: %(default)d)",
     )
     parser.add_argument(
         "--kills",
-        type=int,
+        type=whole(0),
         default=200,
         metavar="N",
         help="how often each process is killed or stopped (default: %(default)d)",
     )
     parser.add_argument(
         "--restarts",
-        type=int,
+        type=whole(0),
         default=100,
         metavar="N",
         help="how often the controller is started with a full disk; for every 25 of them each wrong parameter file is "
@@ -56,10 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="INTERFACE",
         help="effort, velocity, position (default: all three)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of messages and times (default: 0)")
+    parser.add_argument("--seed", type=SEED_NUMBER, default=0, help="of messages and times (default: 0)")
     parser.add_argument(
         "--priority",
-        type=int,
+        type=whole(0, 99),
         default=0,
         metavar="P",
         help="SCHED_FIFO priority of the control thread and of the measurement (default: 0, ordinary scheduling)",
@@ -79,9 +80,6 @@ def run(args: argparse.Namespace) -> int:
     from ..exceptions import ConfigurationError
 
     kinds, interfaces = known("kind", args.kinds or FAULT_KINDS, FAULT_KINDS), tuple(dict.fromkeys(args.interfaces))
-    at_least(0, messages=args.messages, kills=args.kills, restarts=args.restarts, seed=args.seed)
-    if not 0 <= args.priority <= 99:
-        raise ConfigurationError(f"--priority must lie in [0, 99], got {args.priority}", value=args.priority)
     writable(json=args.json, table=args.table)
     sizes = Sizes(1000, 3, 1, quick=True) if args.quick else Sizes(args.messages, args.kills, args.restarts)
     with Progress("faults", quiet=args.quiet) as shown:

@@ -6,20 +6,27 @@ import argparse
 import json
 from pathlib import Path
 
+from ._numbers import POSITIVE, whole
+
 HELP = "measure the time of mpc_node from state to command over DDS"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument(
-        "--rates", nargs="+", type=float, default=(200.0, 500.0), metavar="HZ", help="control rates (default: 200 500)"
+        "--rates",
+        nargs="+",
+        type=POSITIVE,
+        default=(200.0, 500.0),
+        metavar="HZ",
+        help="control rates (default: 200 500)",
     )
     parser.add_argument(
-        "--duration", type=float, default=20.0, metavar="S", help="seconds at each rate (default: %(default)g)"
+        "--duration", type=POSITIVE, default=20.0, metavar="S", help="seconds at each rate (default: %(default)g)"
     )
     parser.add_argument(
         "--priority",
-        type=int,
+        type=whole(0, 99),
         default=0,
         metavar="P",
         help="SCHED_FIFO priority of the control thread (default: 0, ordinary scheduling)",

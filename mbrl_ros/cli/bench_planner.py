@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ._bench import one_thread
+from ._numbers import COUNT, POSITIVE
 
 HELP = "measure the time and the instructions of the planner and of other solvers"
 
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--horizons",
         nargs="+",
-        type=int,
+        type=COUNT,
         default=(15, 30, 50, 100),
         metavar="H",
         help="in control periods (default: 15 30 50 100)",
@@ -41,9 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="other solvers: those that the extra `bench` installs, or all that are known (default: %(default)s)",
     )
     parser.add_argument(
-        "--rate", type=float, default=500.0, metavar="HZ", help="control rate of the paced mode (default: 500)"
+        "--rate", type=POSITIVE, default=500.0, metavar="HZ", help="control rate of the paced mode (default: 500)"
     )
-    parser.add_argument("--calls", type=int, default=400, help="timed calls per solver and mode (default: 400)")
+    parser.add_argument("--calls", type=COUNT, default=400, help="timed calls per solver and mode (default: 400)")
     parser.add_argument("--quick", action="store_true", help="40 calls per solver and mode")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write {problem: {horizon: {solver: numbers}}} to FILE"

@@ -8,7 +8,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from ._bench import at_least, known, one_thread, writable
+from ._bench import known, one_thread, writable
+from ._numbers import COUNT, SEED_NUMBER, whole
 from ._settings import assignments
 
 HELP = "start many arms from nothing under many conditions, with this controller and with others"
@@ -25,16 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--conditions", nargs="+", metavar="NAME", help="by name (default: all)")
     parser.add_argument("--controllers", nargs="+", metavar="NAME", help="by name (default: all)")
     parser.add_argument(
-        "--seeds", nargs="+", type=int, metavar="SEED", help="of postures and targets (default: three new ones)"
+        "--seeds", nargs="+", type=SEED_NUMBER, metavar="SEED", help="of postures and targets (default: three new ones)"
     )
-    parser.add_argument("--targets", type=int, default=2, metavar="N", help="per run (default: %(default)d)")
+    parser.add_argument("--targets", type=COUNT, default=2, metavar="N", help="per run (default: %(default)d)")
     parser.add_argument(
         "--drawn",
-        type=int,
+        type=whole(0),
         metavar="N",
         help="arms, drawn by seed, for each condition but the nominal; 0: all (default: 3, 0 where --arms names some)",
     )
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: %(default)d)")
+    parser.add_argument("--jobs", type=COUNT, default=1, metavar="N", help="processes (default: %(default)d)")
     parser.add_argument(
         "--quick",
         action="store_true",
@@ -112,8 +113,6 @@ def _choice(args: argparse.Namespace) -> Any:
             f"no installed package has the URDF of {lacking[0]}: give it with --urdf {lacking[0]}=FILE",
             value=lacking[0],
         )
-    at_least(1, jobs=args.jobs, targets=args.targets)
-    at_least(0, drawn=args.drawn, **({"seeds": min(args.seeds)} if args.seeds else {}))
     overrides = assignments(args.set)
     Configuration.from_flat(overrides)  # an unknown setting is refused before anything runs
     drawn = 0 if args.arms or args.quick else DRAWN

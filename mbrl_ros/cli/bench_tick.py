@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..exceptions import ConfigurationError
-from ._bench import at_least, one_thread, writable
+from ._bench import one_thread, writable
+from ._numbers import COUNT, POSITIVE, whole
 
 HELP = "measure the instructions of a tick of mpc_node, part by part, and its time"
 WARM_UP = 220  # ticks: at 200 Hz the arm begins its first motion after 200
@@ -22,12 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--interface", choices=("effort", "velocity", "position"), help="what a command is (default: the file's)"
     )
-    parser.add_argument("--rate", type=float, metavar="HZ", help="control rate (default: the file's)")
-    parser.add_argument("--points", type=int, metavar="N", help="marks that a camera sees (default: the file's)")
-    parser.add_argument("--ticks", type=int, default=200, metavar="N", help="measured ticks (default: %(default)d)")
+    parser.add_argument("--rate", type=POSITIVE, metavar="HZ", help="control rate (default: the file's)")
+    parser.add_argument("--points", type=whole(0), metavar="N", help="marks that a camera sees (default: the file's)")
+    parser.add_argument("--ticks", type=COUNT, default=200, metavar="N", help="measured ticks (default: %(default)d)")
     parser.add_argument(
         "--warm-up",
-        type=int,
+        type=whole(0),
         default=WARM_UP,
         metavar="N",
         help="ticks before the measured ones (default: %(default)d)",
@@ -48,8 +49,6 @@ def run(args: argparse.Namespace) -> int:
     from ..console.progress import Progress
     from ..console.verdict import of_tick_bench
 
-    at_least(1, ticks=args.ticks)
-    at_least(0, points=args.points, warm_up=args.warm_up)
     writable(json=args.json)
     configuration, plant = _settings(args)
     warm_up, ticks = (20, 20) if args.quick else (args.warm_up, args.ticks)

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..config.resources import settings_path
 from ..exceptions import ConfigurationError
+from ._numbers import POSITIVE, SEED_NUMBER, real
 from ._settings import add_node_argument, assignments
 
 HELP = (
@@ -33,12 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="learn: the nodes learn to move the robot from nothing; distill: three minutes of planned commands "
         "become a policy that acts alone (in this process, in lockstep; uses only --seed, --duration and --output)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of targets, noise and exploration (default: 0)")
-    parser.add_argument("--duration", type=float, metavar="S", help="simulated seconds (default: the whole scenario)")
-    parser.add_argument("--rate", type=float, metavar="HZ", help="control rate (default: the robot's configuration)")
+    parser.add_argument("--seed", type=SEED_NUMBER, default=0, help="of targets, noise and exploration (default: 0)")
+    parser.add_argument(
+        "--duration", type=POSITIVE, metavar="S", help="simulated seconds (default: the whole scenario)"
+    )
+    parser.add_argument("--rate", type=POSITIVE, metavar="HZ", help="control rate (default: the robot's configuration)")
     parser.add_argument(
         "--payload",
-        type=float,
+        type=real(0.0),
         metavar="KG",
         help="mass added to the hand during the run (default: in proportion to the arm; 1.5 for the Panda)",
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..exceptions import DataError
+from ._numbers import SEED_NUMBER, whole
 from ._settings import add_node_argument
 
 if TYPE_CHECKING:
@@ -40,12 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--restarts",
-        type=int,
+        type=whole(0),
         default=2,
         metavar="N",
         help="further fits, each starting from the last policy (default: 2)",
     )
-    parser.add_argument("--seed", type=int, help="seed of the networks (default: distillation.seed)")
+    parser.add_argument("--seed", type=SEED_NUMBER, help="seed of the networks (default: distillation.seed)")
 
 
 def run(args: argparse.Namespace) -> int:

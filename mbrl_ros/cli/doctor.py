@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from ._numbers import POSITIVE
 from ._settings import add_node_argument
 
 HELP = "check a live graph or a bag for rate, jitter, joints, units, stamps and delay, and say what to fix"
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seconds",
-        type=float,
+        type=POSITIVE,
         default=5.0,
         metavar="S",
         help="seconds to record from the live graph, from its first message on (default: 5)",

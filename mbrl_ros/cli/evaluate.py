@@ -35,6 +35,7 @@ from ..evaluation.scores import (
 from ..exceptions import ConfigurationError, DataError, nearest
 from ..robots import Robot
 from . import _recordings
+from ._numbers import real
 from ._settings import assignments
 
 HELP = "score the predictions of every estimator and prior on recordings of a robot"
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--change-at",
-        type=float,
+        type=real(0.0),
         default=None,
         metavar="S",
         help="time of a change such as a payload, from the beginning of the recording (default: found in the one-step "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ._numbers import POSITIVE
 from ._settings import add_node_argument
 
 HELP = "write a distilled policy as one self-contained C file, or as ONNX"
@@ -16,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--robot", default="panda", help="a name from config/ or a YAML file (default: panda)")
     add_node_argument(parser)
     parser.add_argument(
-        "--rate", type=float, default=1000.0, metavar="HZ", help="rate at which the policy is called (default: 1000)"
+        "--rate", type=POSITIVE, default=1000.0, metavar="HZ", help="rate at which the policy is called (default: 1000)"
     )
     parser.add_argument("--format", choices=("c", "onnx"), default="c", help="format of the file")
     parser.add_argument(

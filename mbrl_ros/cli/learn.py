@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ConfigurationError
 from ..files import written_whole
-from ._bench import at_least, one_thread, writable
+from ._bench import one_thread, writable
+from ._numbers import COUNT, SEED_NUMBER
 from ._settings import assignments
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("--method", metavar="NAME", help="how to learn; --list names all")
     parser.add_argument("--task", metavar="NAME", help="what to learn; --list names all")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED", help="(default: 0)")
-    parser.add_argument("--episodes", type=int, default=5, metavar="N", help="for each seed (default: %(default)d)")
+    parser.add_argument("--seeds", nargs="+", type=SEED_NUMBER, default=[0], metavar="SEED", help="(default: 0)")
+    parser.add_argument("--episodes", type=COUNT, default=5, metavar="N", help="for each seed (default: %(default)d)")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write {method, task, seeds: {seed: [{step, return, ...}]}}"
     )
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--jobs",
-        type=int,
+        type=COUNT,
         default=1,
         metavar="N",
         help="seeds at the same time, each in a process of its own (default: 1)",
@@ -73,8 +74,6 @@ def run(args: argparse.Namespace) -> int:
     for key in ("method", "task"):
         if getattr(args, key) is None:
             raise ConfigurationError(f"--{key} is missing; mbrl learn --list names all", key=f"--{key}")
-    at_least(1, episodes=args.episodes, jobs=args.jobs)
-    at_least(0, seeds=min(args.seeds))
     if args.episodes > EPISODE_SEEDS:
         raise ConfigurationError(
             f"--episodes must be at most {EPISODE_SEEDS}, got {args.episodes}", key="--episodes", value=args.episodes

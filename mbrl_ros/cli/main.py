@@ -13,7 +13,7 @@ import os
 import pkgutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from .. import cli
 from ..console.plain import plain_output, printable
@@ -38,9 +38,18 @@ EXTRAS = {
     "gymnasium": "learn",
     "imageio": "learn",
     "joblib": "jobs",
+    "shtab": "completion",
     "pytest": "test",
 }
 ROS = "source your ROS 2 installation, or install the wheels: pip install 'mbrl_ros[wheels]'"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line, as everything else here, and not with the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise ConfigurationError."""
+        raise ConfigurationError(f"{message}; see {self.prog} --help")
 
 
 def commands() -> dict[tuple[str, ...], str]:
@@ -79,9 +88,9 @@ def chosen(arguments: list[str], known: dict[tuple[str, ...], str]) -> tuple[str
     )
 
 
-def build_parser(known: dict[tuple[str, ...], str], selected: tuple[str, ...] | None) -> argparse.ArgumentParser:
-    """Build a parser that lists every command; only the selected one is imported and has its options."""
-    parser = argparse.ArgumentParser(prog="mbrl", description="Model-based reinforcement learning on ROS 2.")
+def build_parser(known: dict[tuple[str, ...], str], *selected: tuple[str, ...] | None) -> argparse.ArgumentParser:
+    """Build a parser that lists every command; only those selected are imported and have their options."""
+    parser = Parser(prog="mbrl", description="Model-based reinforcement learning on ROS 2.")
     parser.add_argument("--version", action="version", version=f"mbrl_ros {version()}")
     parser.add_argument("--traceback", action="store_true", help="show the Python traceback of an error")
     levels: dict[tuple[str, ...], Any] = {(): parser.add_subparsers(metavar="COMMAND", required=True)}
@@ -91,7 +100,7 @@ def build_parser(known: dict[tuple[str, ...], str], selected: tuple[str, ...] | 
             levels[words[:-1]] = group.add_subparsers(metavar="COMMAND", required=True)
         line = help_line(module)
         subparser = levels[words[:-1]].add_parser(words[-1], help=line, description=line)
-        if words == selected:
+        if words in selected:
             loaded = importlib.import_module(f"{cli.__name__}.{module}")
             loaded.add_arguments(subparser)
             subparser.set_defaults(run=loaded.run)
@@ -128,6 +137,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         known = commands()
         parser = build_parser(known, chosen(words, known))
+        if not words or words in ([group] for group in cli.GROUPS):
+            parser.parse_args([*words[:1], "--help"])  # ends the process, with 0
         args = parser.parse_args(words)
         with ending_in_order(), plain_output():
             return args.run(args) or 0

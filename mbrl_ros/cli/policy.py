@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..console.verdict import Verdict, of_merge
 from ..exceptions import ConfigurationError
-from ._bench import at_least
+from ._numbers import COUNT, SEED_NUMBER, real, whole
 from ._settings import add_node_argument
 
 if TYPE_CHECKING:
@@ -35,16 +35,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a policy file, for info and merge also a discrete one; for merge: two or more",
     )
     parser.add_argument(
-        "--targets", type=int, default=20, metavar="N", help="for evaluate: number of unseen targets (default: 20)"
+        "--targets", type=COUNT, default=20, metavar="N", help="for evaluate: number of unseen targets (default: 20)"
     )
     parser.add_argument(
-        "--payload", type=float, default=0.0, metavar="KG", help="for evaluate: mass at the hand (default: 0)"
+        "--payload", type=real(0.0), default=0.0, metavar="KG", help="for evaluate: mass at the hand (default: 0)"
     )
     parser.add_argument(
-        "--task", type=int, metavar="N", help="for evaluate: number of the task, of a policy of several (default: 0)"
+        "--task",
+        type=whole(0),
+        metavar="N",
+        help="for evaluate: which task, of a policy of several (default: 0)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="of targets and noise for evaluate, of the student for merge (default: 0)"
+        "--seed",
+        type=SEED_NUMBER,
+        default=0,
+        help="of targets and noise for evaluate, of the student for merge (default: 0)",
     )
     parser.add_argument(
         "--same-task",
@@ -67,7 +73,6 @@ def run(args: argparse.Namespace) -> int:
     from ..distillation.choice import is_choice
     from ..distillation.policy import load
 
-    at_least(0, seed=args.seed, task=args.task)
     discrete = is_choice(args.files[0])
     _refuse_what_means_nothing(args, discrete)
     if args.action == "merge":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ._numbers import POSITIVE, real
+
 HELP = "record inputs, commands, plans, status, parameters and versions as a rosbag2"
 
 
@@ -19,15 +21,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--storage", choices=("mcap", "sqlite3"), help="storage format (default: mcap)")
     parser.add_argument("--compress", action="store_true", help="compress with zstd")
-    parser.add_argument("--part-mb", type=float, metavar="MB", help="size of one storage file (default: 64)")
+    parser.add_argument("--part-mb", type=POSITIVE, metavar="MB", help="size of one storage file (default: 64)")
     parser.add_argument(
         "--total-mb",
-        type=float,
+        type=POSITIVE,
         metavar="MB",
         help="size of all storage files together; the oldest are deleted (default: 1024)",
     )
     parser.add_argument(
-        "--min-free-mb", type=float, metavar="MB", help="pause while less is free on the disk (default: 512)"
+        "--min-free-mb", type=real(0.0), metavar="MB", help="pause while less is free on the disk (default: 512)"
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 from ..console.verdict import of_differences, of_sides
 from ..exceptions import ConfigurationError
+from ._numbers import POSITIVE, real
 from ._settings import add_node_argument, assignments
 
 HELP = "replay a bag with the same message conversion and controller as in the nodes, offline and deterministic"
@@ -56,13 +58,15 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--from",
-        type=float,
+        type=real(0.0),
         default=0.0,
         metavar="S",
         dest="begin",
         help="begin at S seconds after the first message of the bag",
     )
-    parser.add_argument("--to", type=float, default=float("inf"), metavar="S", dest="end", help="end at S seconds")
+    parser.add_argument(
+        "--to", type=real(0.0, infinite=True), default=math.inf, metavar="S", dest="end", help="end at S seconds"
+    )
     parser.add_argument("--no-plan", action="store_true", help="only learn and predict; compute no commands")
     parser.add_argument(
         "--topic",
@@ -111,7 +115,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--tolerance",
-        type=float,
+        type=real(0.0),
         metavar="X",
         help="tolerance of --check, as a fraction of each command's range (default: 1e-3)",
     )
@@ -125,7 +129,7 @@ def _add_live(parser: argparse.ArgumentParser) -> None:
         help="publish the bag in its own time, with /clock, but not the topics that command "
         "a robot; Enter pauses; only --from, --to and these options apply",
     )
-    live.add_argument("--rate", type=float, default=1.0, metavar="X", help="speed of the playback (default: 1)")
+    live.add_argument("--rate", type=POSITIVE, default=1.0, metavar="X", help="speed of the playback (default: 1)")
     live.add_argument("--loop", action="store_true", help="begin again at the end of the bag")
     live.add_argument("--paused", action="store_true", help="begin paused")
     live.add_argument(
@@ -185,7 +189,7 @@ def _live(args: argparse.Namespace) -> int:
         "paused": json.dumps(args.paused),
         "keys": json.dumps(sys.stdin.isatty()),
     }
-    if args.end != float("inf"):
+    if args.end != math.inf:
         parameters["end"] = float(args.end)
     if args.topics:
         parameters["topics"] = json.dumps(args.topics)

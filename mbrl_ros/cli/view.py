@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 from ..exceptions import ConfigurationError
+from ._numbers import whole
 
 HELP = "show a running robot and its controller, or a recording of them, in a web browser"
 VIEW_EXAMPLES = """examples:
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", default="", metavar="NAME|FILE", help="whose robot.description is shown")
     parser.add_argument("--node", default="mpc_node", help="the controller that is shown (default: mpc_node)")
     parser.add_argument("--host", default="127.0.0.1", help="address to serve the page on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8080, help="first port that is tried (default: 8080)")
+    parser.add_argument("--port", type=whole(0, 65535), default=8080, help="first port that is tried (default: 8080)")
     parser.add_argument("--no-browser", action="store_true", help="print the address and open no browser")
 
 

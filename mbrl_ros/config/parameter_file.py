@@ -125,6 +125,25 @@ class ParameterFile:
             )
         return known[0] if known else f"/{kind}"
 
+    def nodes(self) -> list[tuple[str, str]]:
+        """Return (kind, full name) of the nodes of this package that the headings name; mpc_node where they name none.
+
+        A part `*` of a namespace, which may be any name, is called `any`.
+
+        Raises
+        ------
+        ConfigurationError
+            A heading is nearly the name of a node of this package.
+        """
+        self._misspelt()
+        named = []
+        for kind in NODE_KINDS:
+            for block in self.blocks.values():
+                if block.parts[-1] == kind:
+                    names = _names(block.parts, kind)
+                    named.append((kind, next(names, f"/{kind}").replace("*", "any")))
+        return list(dict.fromkeys(named)) or [("mpc_node", "/mpc_node")]
+
     def entries(self, node: str) -> dict[str, Entry]:
         """Merge the parameters of the node with this full name; of a file of sections, all.
 

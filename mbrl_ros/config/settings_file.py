@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,25 +74,43 @@ def read_settings(path: str | Path, kind: str = "mpc_node", node: str = "") -> d
         The file is malformed, holds parameters of several nodes, or an unknown setting or a wrong value.
     """
     file = ParameterFile.read(path)
+    entries, name = given_entries(file, kind, node), node_name(file, kind, node)
+    for error in entry_errors(file, kind, name):
+        raise error
+    return {key: entry.value for key, entry in entries.items() if not is_empty(entry.value)}
+
+
+def node_name(file: ParameterFile, kind: str, node: str = "") -> str:
+    """Return the full name of the node of a kind that a tool means; kind, node: as of `read_settings`."""
     if node and kind != "mpc_node" and file.sections is None:
-        name = "/" + "/".join([*node.strip("/").split("/")[:-1], kind])
-    else:
-        name = file.node(kind, node)
+        return "/" + "/".join([*node.strip("/").split("/")[:-1], kind])
+    return file.node(kind, node)
+
+
+def given_entries(file: ParameterFile, kind: str, node: str = "") -> dict[str, Entry]:
+    """Return {key: entry} of what a file gives a node and is meant for it; kind, node: as of `read_settings`."""
+    entries = file.entries(node_name(file, kind, node))
+    keys = keys_of(sections_of(kind)) if file.sections is not None else entries
+    return {key: entry for key, entry in entries.items() if key in keys and not belongs_to_ros(key)}
+
+
+def entry_errors(file: ParameterFile, kind: str, name: str) -> Iterator[ConfigurationError]:
+    """Yield an error for every entry of the node `name` that is unknown or has a wrong value, in order."""
     keys = keys_of(sections_of(kind))
-    entries = {key: entry for key, entry in file.entries(name).items() if not belongs_to_ros(key)}
+    everything = set(keys)
     if file.sections is not None:
-        everything = set().union(*(keys_of(sections_of(other)) for other in NODE_KINDS))
-        for key, entry in entries.items():
+        everything = everything.union(*(keys_of(sections_of(other)) for other in NODE_KINDS))
+    for key, entry in file.entries(name).items():
+        if belongs_to_ros(key):
+            continue
+        try:
             if key not in everything:
                 raise _unknown(file, key, entry, everything)
-        entries = {key: entry for key, entry in entries.items() if key in keys}
-    for key, entry in entries.items():
-        if key not in keys:
-            raise _unknown(file, key, entry, keys)
-        section, setting = keys[key]
-        if not is_empty(entry.value):
-            _check_value(file.source, key, entry, section, setting)
-    return {key: entry.value for key, entry in entries.items() if not is_empty(entry.value)}
+            if key in keys and not is_empty(entry.value):
+                section, setting = keys[key]
+                _check_value(file.source, key, entry, section, setting)
+        except ConfigurationError as error:
+            yield error
 
 
 def load_configuration(path: str | Path, overrides: Mapping[str, Any] | None = None, node: str = "") -> Configuration:

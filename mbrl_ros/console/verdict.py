@@ -261,6 +261,13 @@ def of_checkup(errors: Sequence[str]) -> Verdict:
     return Verdict(False, errors[0] + more, None, "the advice above")
 
 
+def of_settings(problems: Sequence[str]) -> Verdict:
+    """Judge files of settings by what is wrong in them, which has been printed."""
+    if not problems:
+        return PASS
+    return Verdict(False, f"{len(problems)} problem{'s' * (len(problems) > 1)} found", None, "the remedies above")
+
+
 def of_prior(nmse: float) -> Verdict:
     """Judge a fitted prior by the normalized error of one step on data that it has not seen: 1 is that of no change."""
     if nmse < 1.0:

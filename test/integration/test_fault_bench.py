@@ -134,11 +134,11 @@ def test_the_table_and_an_unknown_kind(capfd, tmp_path):
 @pytest.mark.parametrize(
     "options, why",
     [
-        (["--messages", "-1"], "--messages must be at least 0"),
-        (["--kills", "-3"], "--kills must be at least 0"),
-        (["--restarts", "-3"], "--restarts must be at least 0"),
-        (["--seed", "-3"], "--seed must be at least 0"),
-        (["--priority", "100"], "--priority must lie in [0, 99]"),
+        (["--messages", "-1"], "--messages: must be a whole number of at least 0"),
+        (["--kills", "-3"], "--kills: must be a whole number of at least 0"),
+        (["--restarts", "-3"], "--restarts: must be a whole number of at least 0"),
+        (["--seed", "-3"], "--seed: must be a whole number of at least 0"),
+        (["--priority", "100"], "--priority: must be a whole number from 0 to 99"),
         (["--kinds", "split", "--messages", "0"], "no fault is asked for"),
         (["--kinds", "pauses", "--interfaces", "effort"], "no fault is asked for"),
         (["--json", "/no/such/folder/faults.json"], "there is no folder /no/such/folder"),

@@ -298,7 +298,7 @@ def test_wrong_names_are_refused_with_the_nearest(capsys):
         (["--arms", "sawyer"], "give it with --urdf sawyer=FILE"),
         (["--urdf", "panda=/no/such/file"], "cannot read the robot description"),
         (["--controllers", "pdi"], "did you mean 'pid'"),
-        (["--seeds", "3", "-1"], "--seeds must be at least 0"),
+        (["--seeds", "3", "-1"], "--seeds: must be a whole number of at least 0"),
         (["--set", "planer.horizon=3"], "unknown setting"),
         (["--interfaces", "velocity", "--controllers", "pid"], "nothing to run"),
         (["--json", "/no/such/folder/robots.json"], "there is no folder /no/such/folder"),

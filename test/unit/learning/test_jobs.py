@@ -59,7 +59,7 @@ def test_seeds_side_by_side_give_the_same_to_the_last_byte_and_are_kept(tmp_path
 def test_a_wrong_number_of_jobs_and_a_missing_joblib_are_one_line(monkeypatch, capsys):
     command = ["learn", "--method", "fit_once", "--task", "cartpole_swingup", "--episodes", "1", "--quiet"]
     assert main([*command, "--jobs", "0"]) != 0
-    assert "--jobs must be at least 1" in capsys.readouterr().err
+    assert "--jobs: must be a whole number of at least 1" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "joblib", None)
     assert main([*command, "--jobs", "2"]) != 0
     assert "pip install 'mbrl_ros[jobs]'" in capsys.readouterr().err

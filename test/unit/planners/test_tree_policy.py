@@ -199,7 +199,7 @@ def test_the_command_shows_a_discrete_policy_and_refuses_what_means_nothing_for_
     for words, match in (
         (["evaluate", files[0]], "moves no robot"),
         (["merge", *files, "--robot", "panda", *out], "takes no robot"),
-        (["merge", *files, "--seed", "-1", *out], "--seed must be at least 0"),
+        (["merge", *files, "--seed", "-1", *out], "--seed: must be a whole number of at least 0"),
         (["merge", *files, "--task", "1", *out], "only evaluate takes a task"),
         (["info", files[0], "--robot", "panda"], "info takes no robot"),
     ):
