@@ -34,6 +34,8 @@ EXTRAS = {
     "bench": ["crocoddyl", "osqp", "piqp", "matplotlib", "tqdm"],
     "peers": ["mim-solvers"],
     "jobs": ["joblib"],
+    "dask": ["joblib", "distributed"],
+    "ray": ["joblib", "ray"],
     "completion": ["shtab"],
     "learn": ["gymnasium[mujoco]", "matplotlib"],
     # DART's wheels are for x86-64; elsewhere its tests are skipped

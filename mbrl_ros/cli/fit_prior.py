@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from ..console.jobs import workers
 from ..console.progress import Progress
 from ..data import store
 from ..data.dataset import Dataset
@@ -13,6 +14,7 @@ from ..data.store import Owner
 from ..evaluation.scores import LEARNED
 from ..exceptions import DataError
 from . import _recordings
+from ._numbers import COUNT
 
 HELP = "fit a global model to past recordings, as the prior of online learning"
 
@@ -30,6 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--extend", type=Path, metavar="PRIOR.npz", help="a fitted gmm that is to be extended with these recordings"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=COUNT,
+        default=1,
+        metavar="N",
+        help="members of an ensemble fitted at the same time, each in a process of its own (default: 1)",
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the report to FILE as JSON")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
@@ -52,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if args.extend:
         _, owner, old = store.load(args.extend, args.kind, store.MOST_OF_MODEL)
         store.check_owner(args.extend, owner, Owner(robot.joints, robot.interface, recordings[0].period))
-    with Progress("fit-prior", quiet=args.quiet) as shown:
+    with workers(args.jobs), Progress("fit-prior", quiet=args.quiet) as shown:
         fitted = fit_prior(
             recordings,
             robot,

@@ -6,6 +6,7 @@ import argparse
 import json
 import platform
 import shlex
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=COUNT,
         default=1,
         metavar="N",
-        help="seeds at the same time, each in a process of its own (default: 1)",
+        help="seeds at the same time, each in a process of its own; of a single seed the members of its ensemble"
+        " (default: 1)",
+    )
+    parser.add_argument(
+        "--backend",
+        default="processes",
+        metavar="NAME",
+        help="where the jobs run: processes of this machine, dask or ray (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--cluster", metavar="ADDRESS", help="of dask's scheduler or of ray; without it both start --jobs workers here"
+    )
+    parser.add_argument(
+        "--sweep",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=V1,V2,...",
+        help="every combination of these values of the method's settings, each with all seeds",
     )
     parser.add_argument("--list", action="store_true", help="print the methods and the tasks, and do nothing else")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
@@ -59,11 +78,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
     one_thread()
+    from ..console.jobs import workers
     from ..console.progress import Progress
     from ..learning import report
     from ..learning.base import EPISODE_SEEDS
     from ..learning.catalog import LEARNING_METHODS, learner
-    from ..learning.experiment import judge, run_experiment
+    from ..learning.experiment import judge, judge_sweep, run_experiment, run_sweep
     from ..tasks.catalog import TASKS, make_task
 
     if args.list:
@@ -79,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
             f"--episodes must be at most {EPISODE_SEEDS}, got {args.episodes}", key="--episodes", value=args.episodes
         )
     writable(json=args.json)
-    changed = assignments(args.set)
+    changed, grid = assignments(args.set), sweeps(args.sweep)
     learner(args.method, changed)
     solved = make_task(args.task).info.solved
     if args.output is not None:
@@ -87,23 +107,42 @@ def run(args: argparse.Namespace) -> int:
 
         matplotlib.use("Agg")
         args.output.mkdir(parents=True, exist_ok=True)
-    if args.jobs > 1:
-        import joblib  # noqa: F401  # where it is missing, before the work
-    with Progress(f"{args.method} on {args.task}", quiet=args.quiet) as shown:
-        seeds = list(dict.fromkeys(args.seeds))
-        result = run_experiment(
-            args.method, args.task, seeds, args.episodes, args.output, shown.show, changed, args.jobs
-        )
-    print(report.table(result))
-    verdict = judge(result, solved)
+    seeds = list(dict.fromkeys(args.seeds))
+    options = (seeds, args.episodes, args.output)
+    with (
+        workers(args.jobs, args.backend, args.cluster),
+        Progress(f"{args.method} on {args.task}", quiet=args.quiet) as shown,
+    ):
+        if grid:
+            result = run_sweep(args.method, args.task, grid, *options, shown.show, changed)
+        else:
+            result = run_experiment(args.method, args.task, *options, shown.show, changed)
+    print(report.sweep_table(result) if grid else report.table(result))
+    verdict = judge_sweep(result, solved) if grid else judge(result, solved)
     if args.json:
         args.json.write_text(json.dumps(result, indent=1), encoding="utf-8")
         print(f"wrote {args.json}")
     if args.output is not None:
-        _write(args.output, result, solved, verdict)
-        print(f"wrote {args.output / 'results.csv'}, curve.png and report.html")
+        if grid:
+            report.write_sweep_csv(args.output / "sweep.csv", result)
+        else:
+            _write(args.output, result, solved, verdict)
+        print(f"wrote {args.output / ('sweep.csv' if grid else 'results.csv, curve.png and report.html')}")
     print(verdict.line())
     return verdict.code
+
+
+def sweeps(entries: Iterable[str]) -> dict[str, list[Any]]:
+    """Return {key: its values} of KEY=V1,V2,... entries, without repetitions; values are read as those of --set."""
+    grid: dict[str, list[Any]] = {}
+    for entry in entries:
+        key, _, text = entry.partition("=")
+        values = [assignments([f"{key}={value}"])[key] for value in text.split(",")] if text else []
+        if not values or key in grid:
+            why = "is swept over twice" if key in grid else f"'{entry}' must be KEY=V1,V2,..."
+            raise ConfigurationError(why, key=key, value=entry)
+        grid[key] = list(dict.fromkeys(values))
+    return grid
 
 
 def _command(result: dict[str, Any]) -> str:

@@ -38,6 +38,8 @@ EXTRAS = {
     "gymnasium": "learn",
     "imageio": "learn",
     "joblib": "jobs",
+    "distributed": "dask",
+    "ray": "ray",
     "shtab": "completion",
     "pytest": "test",
 }

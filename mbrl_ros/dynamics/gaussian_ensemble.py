@@ -17,11 +17,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..config.section import Section, setting
+from ..console.jobs import run_jobs, worker_count
 from ..exceptions import DataError
 from ..types import Array
 from .adam import Adam
@@ -144,8 +147,10 @@ def fit(z: Array, d: Array, settings: EnsembleSettings, seed: int) -> GaussianEn
     scales = Scales.of(z, d)
     bounds = 2.0 * math.log(settings.least_std), 2.0 * math.log(settings.most_std)
     shape = NetworkShape(z.shape[1], settings.hidden, d.shape[1], *bounds)
-    theta = _train(shape, *scales.standard(z, d), settings, np.random.default_rng([seed, FIT_STREAM]))
-    return GaussianEnsemble(shape, theta, scales)
+    standard = scales.standard(z, d)
+    shares = np.array_split(np.arange(settings.networks), min(worker_count(), settings.networks))
+    calls = [(shape, *standard, settings, [seed, FIT_STREAM], share) for share in shares]
+    return GaussianEnsemble(shape, np.concatenate(run_jobs(train, calls)), scales)
 
 
 def rows_of(members: str, networks: int, N: int, rng: np.random.Generator) -> tuple[Any, Any]:
@@ -164,18 +169,24 @@ def rows_of(members: str, networks: int, N: int, rng: np.random.Generator) -> tu
     return trained, chosen
 
 
-def _train(shape: NetworkShape, z: Real, d: Real, settings: EnsembleSettings, rng: np.random.Generator) -> Real:
-    """Return the parameters (M, size) that were best on each member's held-out rows."""
-    M, N = settings.networks, len(z)
-    trained, chosen = rows_of(settings.members, M, N, rng)
-    theta = shape.initial(M, rng).astype(np.float32)
+def train(
+    shape: NetworkShape, z: Real, d: Real, settings: EnsembleSettings, seed: Sequence[int], share: NDArray[np.int64]
+) -> Real:
+    """Return the parameters (m, size) that were best on their held-out rows, of the members `share` (m,) of all.
+
+    The random numbers are those of all members, whichever are trained, so that a member does not depend on `share`.
+    """
+    M, N, rng = settings.networks, len(z), np.random.default_rng(seed)
+    trained, chosen = (rows[share] for rows in rows_of(settings.members, M, N, rng))
+    theta = shape.initial(M, rng).astype(np.float32)[share]
     updates, slope = settings.updates, np.empty_like(theta)
     adam = Adam(theta, settings.learning_rate, updates)
     best: Real = theta.copy()
-    best_loss = np.full(M, np.inf)
-    every_z, every_d = (np.broadcast_to(rows, (M, *rows.shape)) for rows in (z, d))
+    best_loss = np.full(len(share), np.inf)
+    every_z, every_d = (np.broadcast_to(rows, (len(share), *rows.shape)) for rows in (z, d))
     for count in range(1, updates + 1):
-        batch = np.take_along_axis(trained, rng.integers(trained.shape[1], size=(M, settings.batch)), axis=1)
+        drawn = rng.integers(trained.shape[1], size=(M, settings.batch))[share]
+        batch = np.take_along_axis(trained, drawn, axis=1)
         gradient(shape, theta, z[batch], d[batch], slope)
         rate = adam.step(theta, slope)
         theta *= 1.0 - rate * settings.decay

@@ -70,6 +70,29 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def sweep_table(result: dict[str, Any]) -> str:
+    """Return the means over the seeds of the best and the last return, a point of the sweep a line."""
+    keys = list(result["sweep"][0]["settings"])
+    lines = [f"| {' | '.join(keys)} | best return | last return | 95 % +- |", "|---:" * (len(keys) + 3) + "|"]
+    for point in result["sweep"]:
+        returns = [[entry["return"] for entry in entries] for entries in point["seeds"].values()]
+        mean, half = confidence(np.array([each[-1] for each in returns]))
+        cells = [str(value) for value in point["settings"].values()]
+        cells += [f"{np.mean([max(each) for each in returns]):.1f}", f"{mean:.1f}"]
+        lines.append(f"| {' | '.join([*cells, f'{half:.1f}' if len(returns) > 1 else '-'])} |")
+    return "\n".join(lines)
+
+
+def write_sweep_csv(path: Path, result: dict[str, Any]) -> None:
+    """Write one row per episode of every point of a sweep, its settings before those of `write_csv`."""
+    keys = list(result["sweep"][0]["settings"])
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [*keys, *EPISODE_COLUMNS], lineterminator="\n")
+        writer.writeheader()
+        for point in result["sweep"]:
+            writer.writerows({**point["settings"], **row} for row in rows(point))
+
+
 def summary(result: dict[str, Any], solved: float) -> dict[str, Any]:
     """Return the numbers of an experiment: of each seed the best and last return, and the first episode of `solved`."""
     seeds = {}

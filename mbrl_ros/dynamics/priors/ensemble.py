@@ -19,6 +19,7 @@ import casadi
 import numpy as np
 
 from ...config.section import Section, setting
+from ...console.jobs import run_jobs, worker_count
 from ...data.dataset import Dataset
 from ...exceptions import ConfigurationError
 from ...robots import Robot
@@ -69,13 +70,14 @@ def fit(
     scale = np.where(scale > 1e-9 * max(1.0, scale.max()), scale, 1.0)
     d_scale = np.maximum(data.D.std(axis=0), 1e-12)
     Phi, D = (Phi - center) / scale, data.D / d_scale
-    steps = iter(range(members * epochs) if progress is None else progress(range(members * epochs)))
-    trained = [
-        _train(Phi, D, epochs, np.random.default_rng(child), steps)
-        for child in np.random.SeedSequence(seed).spawn(members)
-    ]
-    for _ in steps:  # lets a progress bar close
-        break
+    calls = [(Phi, D, epochs, child) for child in np.random.SeedSequence(seed).spawn(members)]
+    if worker_count() > 1:
+        trained = run_jobs(train, calls)
+    else:
+        steps = iter(range(members * epochs) if progress is None else progress(range(members * epochs)))
+        trained = [train(*call, steps) for call in calls]
+        for _ in steps:  # lets a progress bar close
+            break
     weights = {name: np.array([member[name] for member in trained]) for name in NETWORK_ARRAYS}
     return {
         **weights,
@@ -93,9 +95,11 @@ def features(X: Array, U: Array, qd_scale: JointVector) -> Array:
     return np.hstack([np.sin(X[:, :n]), np.cos(X[:, :n]), X[:, n:], U, np.tanh(X[:, n:] / qd_scale)])
 
 
-def _train(Phi: Array, D: Array, epochs: int, rng: np.random.Generator, steps: Iterator[int]) -> dict[str, Array]:
-    """Train one member: Adam on a bootstrap sample, validated on the rows left out."""
-    N, inputs, outputs = len(Phi), Phi.shape[1], D.shape[1]
+def train(
+    Phi: Array, D: Array, epochs: int, seed: np.random.SeedSequence, steps: Iterator[int] | None = None
+) -> dict[str, Array]:
+    """Train one member: Adam on a bootstrap sample, validated on the rows left out; `steps` counts its epochs."""
+    N, inputs, outputs, rng = len(Phi), Phi.shape[1], D.shape[1], np.random.default_rng(seed)
     sample = rng.integers(N, size=N)
     left_out = np.setdiff1d(np.arange(N), sample)
     left_out = left_out if len(left_out) else np.arange(N)
@@ -121,7 +125,8 @@ def _train(Phi: Array, D: Array, epochs: int, rng: np.random.Generator, steps: I
         error = float(np.mean((_forward(W, Phi[left_out])[1] - D[left_out]) ** 2))
         if error < best_error:
             best, best_error = W, error
-        next(steps, None)
+        if steps is not None:
+            next(steps, None)
     return best
 
 
