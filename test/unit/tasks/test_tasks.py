@@ -11,12 +11,13 @@ from mbrl_ros.tasks import cartpole_swingup as cartpole
 from mbrl_ros.tasks.catalog import TASKS, make_task
 from support.needs import needs
 
-TOLERANCE = {"reacher": 0.05}  # [m], whose tip is half a period old
+TOLERANCE = {"reacher": 0.05, "pusher": 0.02, "half_cheetah": 1e-6}  # points some ms old; commands of float32
+BALANCED = ("cartpole_swingup", "inverted_pendulum")
 UPRIGHT, HANGING = np.zeros(4), np.array([0.0, np.pi, 0.0, 0.0])
 
 
 def every_task():
-    marks = dict.fromkeys(("inverted_pendulum", "reacher"), needs("gymnasium", "mujoco", "imageio"))
+    marks = dict.fromkeys(("half_cheetah", "inverted_pendulum", "pusher", "reacher"), needs("gymnasium", "mujoco", "imageio"))
     return [pytest.param(name, marks=marks.get(name, ())) for name in TASKS]
 
 
@@ -89,7 +90,7 @@ def test_the_reward_and_the_end_that_a_model_is_asked_for_are_those_of_the_task(
             break
 
 
-@pytest.mark.parametrize("name", [task for task in every_task() if task.values[0] != "reacher"])
+@pytest.mark.parametrize("name", [task for task in every_task() if task.values[0] in BALANCED])
 def test_the_cost_is_least_where_the_reward_is_greatest(name):
     task = make_task(name)
     cost, p = task.info.cost, task.info.cost.parameters(task.info.horizon)[0]
@@ -113,6 +114,36 @@ def test_the_target_of_the_reacher_stands_still_and_its_cost_falls_towards_it():
     bent = straight + np.array([0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
     assert float(cost.stage(straight, rest, rest, p)) < 0.2 * float(cost.stage(bent, rest, rest, p))
     assert task.reward(straight, rest, straight) == pytest.approx(0.0, abs=1e-12)
+
+
+@needs("gymnasium", "mujoco", "imageio")
+def test_the_cost_of_the_pusher_falls_with_the_object_towards_its_goal_and_the_tip_towards_the_object():
+    task = make_task("pusher")
+    x, cost = task.reset(0), task.info.cost
+    np.testing.assert_allclose(task.step(task.info.u_upper).x[9:11], x[9:11], atol=1e-12)
+    p, rest = cost.parameters(task.info.horizon)[0], np.zeros(11)
+    there, away = x.copy(), x.copy()
+    there[7:9] = x[9:11]
+    away[:2] += 0.5
+
+    def at(state):
+        return float(cost.stage(state, rest, rest, p))
+
+    assert at(there) < 0.8 * at(x)
+    assert (at(away) - at(x)) == pytest.approx(task.reward(x, rest, x) - task.reward(x, rest, away), rel=0.05)
+
+
+@needs("gymnasium", "mujoco", "imageio")
+def test_the_faster_the_cheetah_the_less_it_costs_and_its_slope_at_rest_is_that_of_the_reward():
+    task = make_task("half_cheetah")
+    cost, rest, x = task.info.cost, np.zeros(9), np.zeros(18)
+    p = cost.parameters(task.info.horizon)[0]
+    costs = []
+    for speed in (0.0, 0.01, 5.0, 10.0):
+        x[9] = speed
+        costs.append(float(cost.stage(x, rest, rest, p)))
+    assert costs == sorted(costs, reverse=True) and costs[-1] == pytest.approx(0.0)
+    assert (costs[0] - costs[1]) / 0.01 == pytest.approx(1.0, rel=1e-3)
 
 
 def test_an_unknown_task_is_answered_with_the_nearest_name():
