@@ -21,7 +21,15 @@ from ..types import Array, CommandVector, StateVector
 from .base import Step, TaskInfo
 from .gymnasium_task import GymnasiumBody
 
-ARM_JOINTS = ("shoulder_pan", "shoulder_lift", "upper_arm_roll", "elbow_flex", "forearm_roll", "wrist_flex", "wrist_roll")
+ARM_JOINTS = (
+    "shoulder_pan",
+    "shoulder_lift",
+    "upper_arm_roll",
+    "elbow_flex",
+    "forearm_roll",
+    "wrist_flex",
+    "wrist_roll",
+)
 PLACES = ("object_y", "object_x", "goal_y", "goal_x")
 TABLE_MIDDLE, OBJECT_HEIGHT, GOAL_HEIGHT = (0.45, -0.05), -0.275, -0.323  # [m], of the passive joints' zero
 PUSHER_STEPS, PUSHER_SOLVED = 100, -35.0

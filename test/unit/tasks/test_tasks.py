@@ -17,7 +17,9 @@ UPRIGHT, HANGING = np.zeros(4), np.array([0.0, np.pi, 0.0, 0.0])
 
 
 def every_task():
-    marks = dict.fromkeys(("half_cheetah", "inverted_pendulum", "pusher", "reacher"), needs("gymnasium", "mujoco", "imageio"))
+    marks = dict.fromkeys(
+        ("half_cheetah", "inverted_pendulum", "pusher", "reacher"), needs("gymnasium", "mujoco", "imageio")
+    )
     return [pytest.param(name, marks=marks.get(name, ())) for name in TASKS]
 
 
