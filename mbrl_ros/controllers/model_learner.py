@@ -32,6 +32,7 @@ from ..robots import Robot
 from ..robots.effective_inertia import inverse_gain
 from ..types import Array, CommandVector, Gain, Observation, StateVector, Transition
 from .base import Health
+from .compiled_step import make_step
 
 CONSISTENT = 0.5  # consistency level above which the learned input gain serves the safe command and the prior ...
 KEPT_EVERY, MOST_KEPT = 0.1, 10  # [s] between two states of what was learned that are kept for a while; number of them
@@ -51,7 +52,8 @@ class _Kept:
 class ModelLearner:
     """The learned dynamics of one robot, and what learning them needs.
 
-    dynamics, history (of commands), delay and gate (None: velocities are not checked) are its parts. For efforts
+    dynamics, history (of commands), delay and gate (None: velocities are not checked) are its parts; step: compiled
+    calls of several of them at once, None where that is not possible. For efforts
     effort_gain (nu, nu) is d qdd / d u of the prior [rad/s^2 per unit of command], and inertia (nu, nu) the inverse of
     that of the last consistent fit, None where there was none. delay_known: the delay is known well and the model
     consistent; prior_moved: the last `learn` took the prior for the present pose.
@@ -70,6 +72,7 @@ class ModelLearner:
         self.history = make_history(self.nu, self.dt, c.control.delay)
         self.delay = DelayMonitor(self.n, self.dt, c.control.delay, c.delay)
         self.gate = make_gate(self.n, self.dt, c.dynamics.gate) if c.dynamics.gate else None
+        self.step = make_step(self.dynamics, self.history, self.gate)
         self._prior_interval = max(1, round(c.dynamics.prior_period / self.dt))
         self._timing_std, self._transitions = 0.0, 0
         self.delay_known = self.prior_moved = False
@@ -179,6 +182,13 @@ class ModelLearner:
         s, sd, fresh = motion.present(observation.stamp, observation.q, observation.qd)
         return np.concatenate([joints, s, sd]), fresh
 
+    def admitted(self, observation: Observation, x: StateVector) -> Observation:
+        """Return the observation with the velocities that were not refused, those of x (nx,) after `learn`."""
+        if self.gate is None:
+            return observation
+        qd = x[self.n : 2 * self.n].copy()
+        return Observation(observation.stamp, observation.q, qd, observation.frames, observation.uncontrolled)
+
     def learn(self, stamp: float, x: StateVector) -> Innovation | None:
         """Learn from the last period if it was one period and all of it is finite; else None.
 
@@ -190,17 +200,27 @@ class ModelLearner:
         last_stamp, last_x = self.last
         if not math.isfinite(sum(x.tolist()) + sum(last_x.tolist())):  # the sums of numpy take four times as long
             return None
-        u, neighbors, std = self.history.during(last_stamp)
-        transition = Transition(last_stamp, last_x, u, x)
-        timing_std = math.hypot(self.delay.std, std) if self.delay.std else 0.0
-        prediction = self.dynamics.predict(transition, neighbors, timing_std)
-        if self.gate is not None and self._replace_velocities(stamp, prediction):
-            prediction = self.dynamics.predict(transition, neighbors, timing_std)
+        prediction = self._predict(stamp, last_stamp, last_x, x)
         innovation = self.dynamics.learn(prediction)
         self._transitions += 1
         if self._transitions % self._prior_interval == 0:
             self._move_prior(x)
         return innovation
+
+    def _predict(self, stamp: float, last_stamp: float, last_x: StateVector, x: StateVector) -> Prediction:
+        """Compare the last period with the model, by one compiled call where it is a usual one."""
+        found = None if self.step is None else self.step.compare(last_stamp, last_x, x, self.delay.std)
+        if found is not None:
+            prediction = self.dynamics.predicted(Transition(last_stamp, last_x, found.u, x), found.comparison)
+            if found.agreed or not self._replace_velocities(stamp, prediction):
+                return prediction
+        u, neighbors, std = self.history.during(last_stamp)
+        transition = Transition(last_stamp, last_x, u, x)
+        timing_std = math.hypot(self.delay.std, std) if self.delay.std else 0.0
+        prediction = self.dynamics.predict(transition, neighbors, timing_std)
+        if found is None and self._replace_velocities(stamp, prediction):
+            prediction = self.dynamics.predict(transition, neighbors, timing_std)
+        return prediction
 
     def _replace_velocities(self, stamp: float, prediction: Prediction) -> bool:
         """Replace the velocities that the gate refuses by the predicted ones, in place; whether there were any."""

@@ -30,11 +30,11 @@ from ..references.reference_time import ReferenceTime
 from ..references.target_manager import TargetManager
 from ..robots import Robot
 from ..types import (
+    Array,
     CommandVector,
     Decision,
     DecisionStatus,
     JointVector,
-    LinearGaussianDynamics,
     Observation,
     Plan,
     StageParameters,
@@ -70,6 +70,8 @@ class MpcController(TargetTracking):
         c = self.configuration = configuration or Configuration.from_flat({})
         self.robot, self.horizon = robot, c.planner.horizon
         learner = self.learner = ModelLearner(robot, c)
+        self.dynamics: OnlineDynamics = learner.dynamics
+        self.delay: DelayMonitor = learner.delay
         self.dt, self.n, self.m, self.nu = learner.dt, learner.n, learner.m, learner.nu
         super().__init__(TargetManager(robot, c.reference, self.dt, self.m, self.horizon))
         lower, upper, anywhere = robot.command_lower, robot.command_upper, np.full(2 * self.m, np.inf)
@@ -96,23 +98,14 @@ class MpcController(TargetTracking):
         self._command_range, self._narrowed = upper - lower, False  # whether the plan's commands are limited further
         self._late, self._authority, self._gain = 0, 1.0, 1.0
         self._planned = False
+        self._in_one_call = not positions and learner.step is not None and learner.step.use_planner(self.planner)
         self._filter = StateFilter(self.dt) if positions else None
         self._reference_time = ReferenceTime(self.dt) if positions else None
 
     @property
-    def dynamics(self) -> OnlineDynamics:
-        """See `Controller`."""
-        return self.learner.dynamics
-
-    @property
-    def delay(self) -> DelayMonitor:
-        """See `Controller`."""
-        return self.learner.delay
-
-    @property
     def nis_bound(self) -> float:
         """See `Controller`."""
-        return self.learner.dynamics.nis_bound
+        return self.dynamics.nis_bound
 
     def reset(self, observation: Observation) -> None:
         """Start anew at `observation`: forget the model's evidence, rest where the robot is."""
@@ -194,21 +187,12 @@ class MpcController(TargetTracking):
             self._weigh_efforts()
         before = stamp + (self._late - 1) * self.dt
         u_now = learner.history.computed_at(before)
-        admitted = self._admitted(observation, x)
-        dynamics = self._fit(x, u_now)
-        fitted = time.perf_counter()
+        admitted = learner.admitted(observation, x)
+        learned = time.perf_counter()
         self.target_manager.place_uncontrolled(observation.uncontrolled)
         self.target_manager.advance(stamp, x, fresh=features_fresh, jacobian=learner.dynamics.features.usable)
-        known = x if self._filter is None else self._filter.update(stamp, x, dynamics, learner.history)
-        ahead = learner.history.roll_forward(known, stamp, dynamics, self._late)
         parameters = self._references(stamp + learner.history.delay + self._late * self.dt, before)
-        periods = learner.periods_since_last(stamp)
-        if not self._planned:
-            self.planner.reset(ahead, u_now)
-            self._planned = True
-        self._limit_plan(u_now)
-        planned = dynamics if self.planner.model is None else self.dynamics.residual()
-        plan = self.planner.plan(ahead, planned, parameters, u_now, periods)
+        plan, ahead, fit = self._plan(x, stamp, u_now, parameters)
         learner.remember(stamp, x)
         usable = plan.usable and not self.dynamics.failed
         u = self._execute(plan, ahead, u_now) + self._exploration.sample(stamp) if usable else u_now
@@ -216,7 +200,7 @@ class MpcController(TargetTracking):
             u = u + self._excite(self._excitation, stamp, admitted.q)
         u = np.minimum(np.maximum(u, self.robot.command_lower), self.robot.command_upper)
         done = time.perf_counter()
-        seconds = {"fit": fitted - begin, "plan": done - fitted, "tick": done - begin}
+        seconds = {"fit": learned - begin + fit, "plan": done - learned - fit, "tick": done - begin}
         excitation, nis, error = self._excitation, math.nan, None
         if innovation is not None:
             nis, error = innovation.nis, innovation.error
@@ -244,17 +228,31 @@ class MpcController(TargetTracking):
         excitation.watch_image(self.target_manager.phase is Phase.EXCITE, self.dynamics.features.confidence)
         return excitation.sample(stamp, q, self.joint_reference(stamp), self.learner, allowed=allowed)
 
-    def _admitted(self, observation: Observation, x: StateVector) -> Observation:
-        """Return the observation with the velocities that were not refused."""
-        if self.learner.gate is None:
-            return observation
-        qd = x[self.n : 2 * self.n].copy()
-        return Observation(observation.stamp, observation.q, qd, observation.frames, observation.uncontrolled)
-
-    def _fit(self, x: StateVector, u: CommandVector) -> LinearGaussianDynamics:
-        if self.dynamics.prior.linear or not self._planned or self.planner.model is not None:
-            return self.dynamics.fit(x, u)
-        return self.dynamics.fit(x, u, self.planner.X[:-1], self.planner.U)
+    def _plan(
+        self, x: StateVector, stamp: float, u_now: CommandVector, parameters: StageParameters
+    ) -> tuple[Plan, StateVector, float]:
+        """Fit the model about x (nx,), u_now (nu,) and plan; return the plan, its first state, the fit's seconds."""
+        learner, late = self.learner, self._late
+        periods = learner.periods_since_last(stamp)
+        if self._planned:
+            self._limit_plan(u_now)
+            if self._in_one_call and learner.step is not None:
+                found = learner.step.plan(x, stamp, u_now, parameters, late, periods)
+                if found is not None:
+                    return found
+        begin, along = time.perf_counter(), tuple[Array, ...]()
+        if not self.dynamics.prior.linear and self._planned and self.planner.model is None:
+            along = self.planner.X[:-1], self.planner.U
+        dynamics = self.dynamics.fit(x, u_now, *along)
+        fit = time.perf_counter() - begin
+        known = x if self._filter is None else self._filter.update(stamp, x, dynamics, learner.history)
+        ahead = learner.history.roll_forward(known, stamp, dynamics, late)
+        if not self._planned:
+            self.planner.reset(ahead, u_now)
+            self._planned = True
+            self._limit_plan(u_now)
+        planned = dynamics if self.planner.model is None else self.dynamics.residual()
+        return self.planner.plan(ahead, planned, parameters, u_now, periods), ahead, fit
 
     def _references(self, start: float, before: float) -> StageParameters:
         """Return the cost's parameters (H+1, np) for a horizon that begins at `start` [s]; see `ReferenceTime`."""
@@ -295,6 +293,5 @@ class MpcController(TargetTracking):
         self.planner.limit_step(consistency.step_scale(settings))
 
     def _execute(self, plan: Plan, x: StateVector, u_now: CommandVector) -> CommandVector:
-        mode, robot = self.configuration.planner.execution, self.robot
-        limits, random = (robot.command_lower, robot.command_upper), self._exploration.random
-        return execute(plan, mode, x, u_now, *limits, random=random)
+        mode, limits = self.configuration.planner.execution, (self.robot.command_lower, self.robot.command_upper)
+        return execute(plan, mode, x, u_now, *limits, random=self._exploration.random)

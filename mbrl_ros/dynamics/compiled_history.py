@@ -17,7 +17,7 @@ HISTORY_ARRAYS = ("stamps", "commands", "stds", "initial", "F", "f", "u", "neigh
 
 
 class _Structure(ctypes.Structure):
-    """Mirrors `struct History` of history.cpp."""
+    """Mirrors `struct History` of history.h."""
 
     newest: int
     late: int
@@ -33,7 +33,7 @@ class _Structure(ctypes.Structure):
 @functools.lru_cache(maxsize=1)
 def library() -> ctypes.PyDLL | None:
     """Load the compiled functions; None where that fails, and the log has the reason."""
-    functions = load_library("history", sources_of(__package__, "history.cpp"), SAME_BITS)
+    functions = load_library("history", sources_of(__package__, "history.cpp", "history.h"), SAME_BITS)
     if functions is not None:
         functions.history_entry.restype = ctypes.c_longlong
     return functions
@@ -50,14 +50,33 @@ class CompiledHistory(CommandHistory):
         arrays = dict(stamps=self._times, commands=self._commands, stds=self._stds, initial=self._first)
         self._state.n, self._state.length, self._state.newest, self._state.dt = nu, length, -1, dt
         self._point_to(u=self._u, neighbors=self._neighbors, **arrays)
-        self._make_room(1)
+        self.make_room(1)
         self.set_delay(delay)
 
     def _point_to(self, **arrays: Array) -> None:
         for name, array in arrays.items():
             setattr(self._state, name, array.ctypes.data)
 
-    def _make_room(self, nx: int) -> None:
+    @property
+    def address(self) -> int:
+        """Where the structure is."""
+        return ctypes.addressof(self._state)
+
+    def function(self, name: str) -> int | None:
+        """Return where the compiled function history_`name` is."""
+        return ctypes.cast(self._functions[f"history_{name}"], ctypes.c_void_p).value
+
+    def look_at(self, stamp: float, late: int = 0) -> None:
+        """Let the next call concern `stamp` [s], and commands that come `late` whole ticks late."""
+        self._state.stamp, self._state.late = stamp, late
+
+    @property
+    def u(self) -> CommandVector:
+        """The command (nu,) that the last call has found."""
+        u: CommandVector = self._u.copy()
+        return u
+
+    def make_room(self, nx: int) -> None:
         """Make the arrays for states (nx,)."""
         self._F, self._f, self._x = np.zeros((nx, nx + self._u.size)), np.zeros(nx), np.zeros(nx)
         self._change, self._state.nx = np.zeros(nx), nx
@@ -104,7 +123,7 @@ class CompiledHistory(CommandHistory):
         if self.whole + late == 0 and self.fraction == 0.0:
             return x
         if self._x.size != x.size:
-            self._make_room(x.size)
+            self.make_room(x.size)
         self._x[:], self._F[:], self._f[:] = x, dynamics.F[0], dynamics.f[0]
         self._state.stamp, self._state.late = stamp, late
         self._functions.history_roll_forward(self._address)

@@ -28,7 +28,7 @@ MODEL_ARRAYS = (
 
 
 class _Structure(ctypes.Structure):
-    """Mirrors `struct Model` of local_model.cpp."""
+    """Mirrors `struct Model` of local_model.h."""
 
     stages: int
     linear: int
@@ -51,7 +51,9 @@ class _Structure(ctypes.Structure):
 @functools.lru_cache(maxsize=1)
 def library() -> ctypes.PyDLL | None:
     """Load the compiled functions; None where that fails, and the log has the reason."""
-    return load_library("local_model", sources_of(__package__, "local_model.cpp", "posterior.cpp", "posterior.h"))
+    return load_library(
+        "local_model", sources_of(__package__, "local_model.cpp", "local_model.h", "posterior.cpp", "posterior.h")
+    )
 
 
 class CompiledLocalModel(LocalModel):
@@ -69,7 +71,8 @@ class CompiledLocalModel(LocalModel):
     ):
         super().__init__(equations, posterior, prior, u_scale, servo, offset_only)
         self._functions, self._state, n = functions, _Structure(), equations.n
-        self._address = ctypes.c_void_p(ctypes.addressof(self._state))
+        self.address = ctypes.addressof(self._state)  # of the structure
+        self._address = ctypes.c_void_p(self.address)
         self._arrays = dict(
             known_F=equations.known_F,
             step=equations.step,
@@ -131,16 +134,55 @@ class CompiledLocalModel(LocalModel):
 
     def compare(self, x: Array, u: CommandVector, after: Array, timing: Timing | None = None) -> Comparison:
         """See `LocalModel`."""
-        posterior, state = self._compiled, self._state
+        posterior = self._compiled
         if posterior is None:
             return super().compare(x, u, after, timing)
         self._x[:], self._u[:], self._after[:] = x, u, after
-        state.timed = timing is not None
         if timing is not None:
-            self._neighbors[:], state.scale = timing.neighbors, timing.scale
-            self._take_gain(timing.gain)
+            self._neighbors[:] = timing.neighbors
+            self.prepare_comparison(timing.gain, timing.scale)
+        else:
+            self.prepare_comparison(None, 0.0)
         self._functions.model_compare(self._address)
+        return self.comparison()
+
+    @property
+    def whole(self) -> bool:
+        """Whether posterior and prior are part of the calls."""
+        return self._compiled is not None
+
+    def function(self, name: str) -> int | None:
+        """Return where the compiled function model_`name` is."""
+        return ctypes.cast(self._functions[f"model_{name}"], ctypes.c_void_p).value
+
+    def prepare_comparison(self, gain: Gain | None, scale: float) -> None:
+        """Let the next comparison heed an uncertain time, see `Timing`; gain None: the time is known exactly."""
+        state = self._state
+        state.timed, state.scale = gain is not None, scale
+        if gain is not None:
+            self._take_gain(gain)
+
+    def comparison(self) -> Comparison:
+        """Return what the compiled code has compared."""
+        posterior, state = self._compiled, self._state
+        assert posterior is not None
         return Comparison(posterior.error.copy(), self._covariance.copy(), state.nis, state.rho, bool(state.finite))
+
+    def prepare_fit(self, G: Gain, kept: bool) -> None:
+        """Let the next fit be one of a single stage, with the image Jacobian G (m, n); `kept`: see `about`."""
+        self._state.kept = kept
+        if self._G.size:
+            self._G[:] = G
+        if self._state.stages != 1:
+            self._allocate(1)
+
+    def take_fit(self) -> None:
+        """Take note of gain and expectation of the dynamics that the compiled code has stated."""
+        self.failed = False
+        if self._compiled is not None:
+            self._compiled.failed = False
+        self.gain = self._gain_of = self._gain.copy()
+        self.expected = self._expected.copy()
 
     def _take_gain(self, gain: Gain) -> None:
         """Let the compiled code have the values of `gain` (n, n), the array of the last fit in most ticks."""
@@ -169,14 +211,11 @@ class CompiledLocalModel(LocalModel):
         kept: bool = False,
     ) -> LinearGaussianDynamics:
         """See `LocalModel`."""
-        posterior, state = self._compiled, self._state
+        posterior = self._compiled
         if posterior is None or kept and posterior.failed:
             return super().about(x, u, G, along, kept=kept)
-        self._x[:], self._u[:], state.kept = x, u, kept
-        if self._G.size:
-            self._G[:] = G
-        if state.stages != 1:
-            self._allocate(1)
+        self._x[:], self._u[:] = x, u
+        self.prepare_fit(G, kept)
         posterior.failed = self.failed = bool(self._functions.model_about(self._address))
         return super().about(x, u, G, along) if self.failed else self._result()
 

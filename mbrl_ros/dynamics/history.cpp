@@ -2,12 +2,7 @@
 #include <cmath>
 #include <cstring>
 
-struct History {
-  long long n, length, nx, newest, whole, late;  // commands, entries, states; entry recorded last, -1 for none
-  double dt, fraction, stamp, std;
-  const double *stamps, *commands, *stds, *initial, *F, *f;
-  double *u, *neighbors, *x, *change;
-};
+#include "history.h"
 
 // the entry of the newest command computed from a state not later than `stamp`, a quarter tick allowed; -1 for none
 static long long entry(const History* h, double stamp) {

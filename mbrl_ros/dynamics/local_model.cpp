@@ -3,17 +3,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "posterior.h"
-
-struct Model {
-  long long n, m, stages, servo, offset_only, linear, regressors;  // servo: where x_s begins in x, -1 for efforts
-  long long timed, kept, finite;  // whether rho is asked for, W stays, and all that was compared is finite
-  double half, scale, rho, nis, noise_std, least_noise, most_noise, uneven, share;
-  const double *known_F, *step, *u_scale, *W, *center, *noise, *G, *jacobian, *Z, *now, *neighbors, *after, *slope,
-      *offset, *belief;
-  double *mean, *F, *f, *Sigma, *gain, *expected, *covariance, *variances;
-  Posterior* posterior;
-};
+#include "local_model.h"
 
 // adds what is learned to the rows of qd' and q' of stage t
 static void joints(const Model* p, long long t) {

@@ -40,7 +40,7 @@ from .compiled_model import make_local_model
 from .compiled_posterior import make_posterior
 from .consistency import Consistency, NisBound
 from .image_jacobian import FeatureMotion
-from .local_model import Timing
+from .local_model import Comparison, Timing
 from .outliers import TailWeights, noise_bias
 from .priors.base import Prior
 from .priors.nonlinear_model import NonlinearModel, of_prior
@@ -53,8 +53,8 @@ CERTAIN = 1e20  # precision of a coefficient that is known: 1 + 1/CERTAIN = 1
 class OnlineDynamics:
     """An `Estimator`: a prior corrected by Bayesian regression on the transitions seen.
 
-    posterior, features (the image Jacobian), prior and consistency are its parts; n joints, m feature coordinates,
-    nx = 2 (n + m) states, nu = n commands.
+    posterior, features (the image Jacobian), prior, local_model and consistency are its parts; stopped: the
+    coefficients stay as they are; n joints, m feature coordinates, nx = 2 (n + m) states, nu = n commands.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class OnlineDynamics:
             noise_forgetting=settings.noise_forgetting,
             noise_bias=noise_bias(n, settings.tails),
         )
-        self._tails, self._stopped = TailWeights(n, settings.tails), False
+        self._tails, self.stopped = TailWeights(n, settings.tails), False
         self._finite = True  # whether all that was predicted last is
         g = min(settings.noise_forgetting, 0.9999)
         self._nis_bound = NisBound(n, max(2.0 * n, self.posterior.noise_dof, (1.0 + g) / (1.0 - g)))
@@ -94,7 +94,7 @@ class OnlineDynamics:
         self._input_gain: Array | None = None
         self._expectation = np.zeros(n), np.zeros(n)  # of the velocity change, and the command at which
         self._equations = StateEquations(n, self.m, dt)
-        self._local = make_local_model(
+        self.local_model = make_local_model(
             self._equations, self.posterior, prior, robot.command_scale, robot.servo, self._offset_only
         )
         self._model: NonlinearModel | None = None
@@ -107,14 +107,14 @@ class OnlineDynamics:
         self.prior.reset()
         if q is not None:
             self.prior.move_to(q)
-        self._local.take_prior()
+        self.local_model.take_prior()
         self._precision = self._precision_of(self.prior.spread)
         self.posterior.precision[:] = self._precision
         self.posterior.reset()
         self._tails.reset()
         self.features.reset()
         self._equations.reset()
-        self.consistency, self._start, self._stopped, self._input_gain = Consistency(), None, False, None
+        self.consistency, self._start, self.stopped, self._input_gain = Consistency(), None, False, None
 
     def move_prior(self, q: Array, reliable: bool = False) -> None:
         """Take the prior for the pose q (n,); what was learned becomes the residual of its new input gain, exactly.
@@ -123,13 +123,13 @@ class OnlineDynamics:
         """
         if self._known:
             self.prior.move_to(q)
-            self._local.take_prior()
-        if self._offset_only or self._stopped:
+            self.local_model.take_prior()
+        if self._offset_only or self.stopped:
             return
         if reliable and self._input_gain is not None:
             self.prior.learn_gain(q, self._input_gain)
         change = self.prior.move_to(q)
-        self._local.take_prior()
+        self.local_model.take_prior()
         if change is not None:
             self._precision = self._precision_of(self.prior.spread)
             self.posterior.rebase(self._command_rows, change * self._u_scale)
@@ -193,9 +193,12 @@ class OnlineDynamics:
         n, timing = self.n, None
         if timing_std > 0.0 and neighbors is not None:
             timing = Timing(neighbors, self.input_gain, (timing_std / self.dt) ** 2)
-        error, covariance, nis, rho, self._finite = self._local.compare(
-            transition.x[: 2 * n], transition.u, transition.x_next[n : 2 * n], timing
-        )
+        comparison = self.local_model.compare(transition.x[: 2 * n], transition.u, transition.x_next[n : 2 * n], timing)
+        return self.predicted(transition, comparison)
+
+    def predicted(self, transition: Transition, comparison: Comparison) -> Prediction:
+        """Return what `predict` does, where the local model has made the comparison already."""
+        error, covariance, nis, rho, self._finite = comparison
         self.nis_bound = self._nis_bound.at(self.posterior.noise_dof)
         return Prediction(transition, Innovation(error, covariance, nis, self.nis_bound), rho)
 
@@ -217,15 +220,15 @@ class OnlineDynamics:
         if self._start is None:
             self._start = transition.stamp
         learned_enough = transition.stamp - self._start >= self.settings.freeze_after
-        self._stopped = self._known or self.settings.estimator == "frozen" and learned_enough
-        if not self._stopped:
+        self.stopped = self._known or self.settings.estimator == "frozen" and learned_enough
+        if not self.stopped:
             forgetting = self.consistency.forgetting(self.settings.forgetting, self.settings.surprise_forgetting)
             spread = self.prior.spread_at(transition.x[: 2 * self.n], transition.u)
             precision = self._precision if spread is self.prior.spread else self._precision_of(spread)
             share = self.consistency.prior_weight(self.consistency_settings)
-            self._local.learn(forgetting, weight, precision, self.settings.noise, share)
+            self.local_model.learn(forgetting, weight, precision, self.settings.noise, share)
         else:
-            self._local.learn_noise(weight)  # the noise it reports stays right
+            self.local_model.learn_noise(weight)  # the noise it reports stays right
         return prediction.innovation
 
     def fit(self, x: Array, u: Array, X: Array | None = None, U: Array | None = None) -> LinearGaussianDynamics:
@@ -234,17 +237,21 @@ class OnlineDynamics:
         if X is not None and U is not None:
             along = X[:, : 2 * n], U
         # a frozen model stays the affine map it was: about a new center the prior would enter again
-        dynamics = self._local.about(x[: 2 * n], u, self.features.G, along, kept=self._stopped)
-        self.failed = self._local.failed
-        self._input_gain, self._expectation = self._local.gain, (self._local.expected, u)
+        dynamics = self.local_model.about(x[: 2 * n], u, self.features.G, along, kept=self.stopped)
+        self.take_fit(u)
         return dynamics
+
+    def take_fit(self, u: Array) -> None:
+        """Take note that the local model has been stated, with the present command u (nu,)."""
+        model = self.local_model
+        self.failed, self._input_gain, self._expectation = model.failed, model.gain, (model.expected, u)
 
     def residual(self) -> LinearGaussianDynamics:
         """Return what the last fit has beside phi of `nonlinear_model`, for which its parameters are taken."""
         n, theta = self.n, self.nonlinear_model().theta
         theta[:n], theta[n : n + self.m * n] = self.dt * self._equations.theta, self.features.G.ravel()
         nothing = np.zeros((1, n)), np.zeros((1, n, 3 * n)), np.zeros((1, 3 * n)), np.zeros(3 * n)
-        return self._local.combine(*nothing, self.features.G, linear=True)
+        return self.local_model.combine(*nothing, self.features.G, linear=True)
 
     def nonlinear_model(self) -> NonlinearModel:
         """Return the prior's part of the dynamics; see `Estimator`."""
@@ -260,7 +267,7 @@ class OnlineDynamics:
 
     def regressors(self, x: Array, u: Array) -> Array:
         """Return [q; qd; v / u_scale; 1], v = u for an effort, u - qd or u - q for a servo, which rests where v = 0."""
-        return self._local.regressors(x, u)
+        return self.local_model.regressors(x, u)
 
 
 def _wrong_shape(transition: Transition, nx: int, nu: int) -> ShapeError:

@@ -1,10 +1,5 @@
 // VelocityGate.agree of velocity_gate.py: same formulas, same order.
-struct Gate {
-  long long n, bounded;  // whether a square is bounded by those before
-  double half, rate, most;
-  const double *before, *after;
-  double* square;
-};
+#include "velocity_gate.h"
 
 extern "C" void gate_agree(Gate* g) {
   for (long long j = 0; j < g->n; j++) {

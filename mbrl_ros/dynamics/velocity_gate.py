@@ -101,7 +101,7 @@ class VelocityGate:
 
 
 class _Structure(ctypes.Structure):
-    """Mirrors `struct Gate` of velocity_gate.cpp."""
+    """Mirrors `struct Gate` of velocity_gate.h."""
 
     bounded: int
     rate: float
@@ -115,7 +115,7 @@ class _Structure(ctypes.Structure):
 @functools.lru_cache(maxsize=1)
 def library() -> ctypes.PyDLL | None:
     """Load the compiled function; None where that fails, and the log has the reason."""
-    return load_library("velocity_gate", sources_of(__package__, "velocity_gate.cpp"), SAME_BITS)
+    return load_library("velocity_gate", sources_of(__package__, "velocity_gate.cpp", "velocity_gate.h"), SAME_BITS)
 
 
 class CompiledGate(VelocityGate):
@@ -124,20 +124,31 @@ class CompiledGate(VelocityGate):
     def __init__(self, functions: ctypes.PyDLL, n: int, dt: float, threshold: float):
         super().__init__(n, dt, threshold)
         self._agree, self._before, self._after = functions.gate_agree, np.zeros(2 * n), np.zeros(2 * n)
+        self.function = ctypes.cast(self._agree, ctypes.c_void_p).value  # where it is
         arrays = dict(before=self._before, after=self._after, square=self._square)
         pointers = {name: array.ctypes.data for name, array in arrays.items()}
         self._state = _Structure(n=n, half=0.5 * dt, most=LARGEST_MISMATCH**2, **pointers)
-        self._address = ctypes.c_void_p(ctypes.addressof(self._state))
+        self.address = ctypes.addressof(self._state)  # of the structure
+        self._address = ctypes.c_void_p(self.address)
 
     def agree(self, x: Array, x_next: Array) -> None:
         """See `VelocityGate`."""
-        end, state = 2 * self.n, self._state
+        end = 2 * self.n
         if x.size != end:
             x, x_next = x[:end], x_next[:end]
         self._before[:], self._after[:] = x, x_next
-        seen = self._seen = self._seen + 1
-        state.bounded, state.rate = seen > 1, max(1.0 / MISMATCH_MEMORY, 1.0 / seen)
+        self.prepare()
         self._agree(self._address)
+        self.agreed()
+
+    def prepare(self) -> None:
+        """Tell the compiled code what it needs besides the states to take note of one more sample."""
+        seen, state = self._seen + 1, self._state
+        state.bounded, state.rate = seen > 1, max(1.0 / MISMATCH_MEMORY, 1.0 / seen)
+
+    def agreed(self) -> None:
+        """Take note that the compiled code has taken note of a sample."""
+        seen = self._seen = self._seen + 1
         if seen > FIRST + 1 and self._refusing:
             self._running[:], self._refusing = 0, False
 

@@ -6,13 +6,13 @@ parts within it:
 
     cycle        ControlCycle.tick without the parts below: what acted, warnings, statistics, the tick's record
     step         the controller's step without the parts below: state, delay, cost parameters, acting
-    dynamics     OnlineDynamics.predict, learn, fit without the next three; with a linear prior, in compiled code, also
-                 what posterior and prior do in a usual tick
+    dynamics     OnlineDynamics.predict, learn, fit, CompiledStep.compare without the next three; with a linear prior,
+                 in compiled code, also what posterior and prior do in a usual tick
     posterior    the regression: predict, add, add_innovation, condition, rebase
     prior        mean, linearize, spread_at, learn_gain, move_to
     features     the image Jacobian: add_joints, add_frame, present
     reference    TargetManager: place_uncontrolled, advance, preview
-    planner      limits, reset and plan
+    planner      limits, reset and plan; where the model is stated in one compiled call with the plan, that, too
     record       the controller's record: history of commands, estimate of the delay
     supervisor   Supervisor.filter
 
@@ -117,6 +117,9 @@ def boundaries(cycle: ControlCycle, controller: Controller) -> Iterator[tuple[st
         yield "prior", dynamics.prior, ("mean", "linearize", "spread_at", "learn_gain", "move_to")
         yield "features", dynamics.features, ("add_joints", "add_frame", "present")
         yield "reference", controller.target_manager, ("place_uncontrolled", "advance", "preview")
+        if controller.learner.step is not None:
+            yield "dynamics", controller.learner.step, ("compare",)
+            yield "planner", controller.learner.step, ("plan",)
         yield "planner", controller.planner, ("limit_commands", "limit_step", "reset", "plan")
 
 

@@ -186,6 +186,32 @@ class IlqrPlanner:
         else:
             tick.eta = 0.0
             self.solver.plan()
+        return self.planned()
+
+    @property
+    def whole(self) -> bool:
+        """Whether all is compiled, so that other compiled code may plan between `begin` and `planned`."""
+        return isinstance(self.solver, kernel.CompiledIlqr) and self.model is None and not self._kl_constrained
+
+    def begin(self, parameters: StageParameters, ticks: int) -> None:
+        """Let other compiled code write x0, u_previous and the dynamics of one stage into the memory, and plan.
+
+        Parameters
+        ----------
+        parameters, ticks
+            As of `plan`.
+        """
+        tick, solver = self.solver.tick, self.solver
+        if parameters.shape != self._sizes[-1]:
+            raise ShapeError("parameters", self._sizes[-1], parameters.shape)
+        self._take_parameters(parameters)
+        assert isinstance(solver, kernel.CompiledIlqr)
+        solver.read_own_dynamics()
+        tick.stages_of_F, tick.ticks, tick.eta = 1, 0 if self._fresh else ticks, 0.0
+
+    def planned(self) -> Plan:
+        """Return the plan that the solver has made."""
+        memory, tick = self.memory, self.solver.tick
         plan = Plan(
             memory.x_hat,
             self._u_hat,

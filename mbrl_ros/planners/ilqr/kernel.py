@@ -100,11 +100,21 @@ class CompiledIlqr:
         self.tick = CTick(**dataclasses.asdict(numbers), **pointers)
         self._work = aligned(library.work_size(numbers.horizon))
         self.tick.work = self._work.ctypes.data
-        self._address = ctypes.c_void_p(ctypes.addressof(self.tick))
+        self.address = ctypes.addressof(self.tick)  # of the structure
+        self._address = ctypes.c_void_p(self.address)
         self._trace, self._F, self._p = np.zeros((0, 0, 0)), memory.F, memory.p
         self._clock, self._now = ctypes.CFUNCTYPE(ctypes.c_double)(), time.perf_counter
         self._found = self._work[library.plan_offset(numbers.horizon) :]  # the trajectory and the gains
         self._kept = self._found.copy()
+
+    def function(self, name: str) -> int | None:
+        """Return where the compiled function `name` is."""
+        return ctypes.cast(self._library[name], ctypes.c_void_p).value
+
+    def read_own_dynamics(self) -> None:
+        """Use what is in the memory's F and f for the next plan."""
+        if self._F is not self._memory.F:
+            self._F, self.tick.F = self._memory.F, self._memory.F.ctypes.data
 
     def take_dynamics(self, F: Array, f: Array) -> None:
         """Use F (S, nx, nx+nu), f (S, nx) for the next plan; F of many stages is read where it lies."""
