@@ -21,7 +21,7 @@ import numpy as np
 
 from ..config.sections.references import ReferenceSettings
 from ..costs import CostModel
-from ..references.preview import Phase, Preview
+from ..references.preview import TRACKING, Preview
 from ..references.target_manager import TargetManager
 from ..types import Array, StageParameters
 
@@ -42,7 +42,7 @@ class CostParameters:
 
     def following(self, manager: TargetManager, start: float) -> StageParameters:
         """Return p (H+1, np) with the references of `manager` from `start` [s] on; see `at`."""
-        rest = manager.joints.rests_from(start) if manager.phase is Phase.TRACK else None
+        rest = manager.joints.rests_from(start) if manager.phase is TRACKING else None
         if rest is None:
             self._resting = None
             return self.at(manager.preview(start + self._ahead))

@@ -50,7 +50,7 @@ class Exploration:
     def sample(self, stamp: float) -> CommandVector:
         """Draw the noise (nu,) for `stamp` [s]."""
         c = self._settings
-        decay = np.exp(-(stamp - self._start) / c.exploration_decay)
+        decay = float(np.exp(-(stamp - self._start) / c.exploration_decay))  # products of floats are quick
         size = c.exploration_end + (c.exploration_start - c.exploration_end) * decay
         sample: CommandVector = size * self._size * self.random.standard_normal(self._size.size)
         return sample

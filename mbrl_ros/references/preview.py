@@ -17,6 +17,9 @@ class Phase(enum.Enum):
     FEATURES_LOST = "features_lost"
 
 
+TRACKING = Phase.TRACK  # to look a member of an enumeration up takes a call in Python 3.11
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Preview:
     """References over a horizon: `kind` of target, q (T, n), p (T, 3) [m] for points, s (T, m) for features.

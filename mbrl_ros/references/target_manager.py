@@ -18,7 +18,7 @@ from ..robots import Robot
 from ..types import Array, Gain, JointVector, StateVector
 from .image_motion import excitation, feature_share
 from .jogging import JOGS
-from .preview import Phase, Preview
+from .preview import TRACKING, Phase, Preview
 from .target_intake import TargetIntake
 from .targets import Target, shortest_turns
 from .trajectory import feature_reference, joint_reference
@@ -142,7 +142,7 @@ class TargetManager(TargetIntake):
             self._jog(self.target, stamp)
         if (begins := self.joins.advance(stamp, self.queue, self._joining)) is not None:
             self._begin_trajectory(*begins)
-        if self.phase is Phase.TRACK and (moved := self._points.followed(self.target)) is not None:
+        if self.phase is TRACKING and (moved := self._points.followed(self.target)) is not None:
             assert self.target is not None
             self.target = dataclasses.replace(self.target, q=moved)
             self.joints.go_to(moved, stamp)
@@ -150,7 +150,7 @@ class TargetManager(TargetIntake):
         self._replan = False
         if goal is not None:
             self.joints.go_to(goal, stamp)
-        if self.phase is not Phase.TRACK:
+        if self.phase is not TRACKING:
             self._advance_image_phase(stamp, x, fresh, jacobian)
 
     def _begin(self, target: Target, stamp: float, x: StateVector) -> None:

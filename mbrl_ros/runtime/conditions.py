@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 
-from ..safety.state_machine import Reason
+from ..safety.state_machine import NO_REASON, Reason
 from ..types import Array
 from .interfaces import Clock
 from .interruptions import longest_gap
@@ -139,7 +139,7 @@ class LiveConditions:
         """Return CLOCK_JUMP for a state on a new time line, NO_COMMAND after a gap in this process's own commands."""
         if arrival.restarted:
             return Reason.CLOCK_JUMP
-        return Reason.NO_COMMAND if self.without_command() else Reason.NONE
+        return Reason.NO_COMMAND if self.without_command() else NO_REASON
 
     def restart(self) -> None:
         """Forget how fast messages came."""
@@ -186,7 +186,7 @@ class SteppedConditions:
 
     def interruption(self, arrival: Arrival) -> Reason:
         """Return what was set, once; CLOCK_JUMP for a state on a new time line."""
-        cause, self._interruption = self._interruption, Reason.NONE
+        cause, self._interruption = self._interruption, NO_REASON
         return Reason.CLOCK_JUMP if arrival.restarted else cause
 
     def restart(self) -> None:

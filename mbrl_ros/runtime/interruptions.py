@@ -15,7 +15,7 @@ given by the conditions, so that a replay repeats it; the rest follows from stam
 from __future__ import annotations
 
 from ..controllers.base import Controller
-from ..safety.state_machine import Reason
+from ..safety.state_machine import NO_REASON, Reason
 from ..types import Array, Observation
 from .following import FollowingMonitor
 
@@ -56,4 +56,4 @@ class Interruptions:
         if judged:
             elsewhere = self.following.finds_elsewhere(before.q, observation.q, observation.qd, command)
             return judged | Reason.NOT_FOLLOWING if elsewhere else judged
-        return Reason.NOT_FOLLOWING if self.following.begins_anew(observation.q, observation.qd) else Reason.NONE
+        return Reason.NOT_FOLLOWING if self.following.begins_anew(observation.q, observation.qd) else NO_REASON

@@ -30,7 +30,7 @@ from ..config.sections.safety import MonitorSettings
 from ..robots import Robot
 from ..types import Array
 from .loop_measures import Model, make_measures
-from .state_machine import Reason
+from .state_machine import NO_REASON, Reason
 
 MEASURES = {
     Reason.LOOP_NOISE: "noise over its long-run value",
@@ -39,7 +39,6 @@ MEASURES = {
     Reason.LOOP_OFFSET: "offset to and fro [rad/s^2]",
     Reason.LOOP_SATURATION: "share of commands at their limit",
 }
-NO_REASON = Reason.NONE  # to look a member of an enumeration up takes a call in Python 3.11
 FEWEST_AVERAGED = 5  # ticks that a mean extends over, at least
 GAIN_STEPS = 20  # of the gain between 0 and 1: it is told in steps, so that it does not change in every tick
 

@@ -86,6 +86,7 @@ class Reason(enum.IntFlag):
 
 # the safe command acts, and the controller learns from it
 HELD = Reason.MODEL_LOST | Reason.LOOP_LOST | Reason.COLLISION | Reason.OBSTACLE
+NO_REASON = Reason.NONE  # to look a member of an enumeration up takes a call in Python 3.11
 # Flags as integers, for use within a tick: to combine members of an enumeration takes a hundred times as long.
 PLANNER, UNUSABLE = int(Reason.PLANNER), int(HELD | Reason.TOO_LATE | Reason.GUARD)
 

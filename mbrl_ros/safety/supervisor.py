@@ -84,7 +84,7 @@ class Supervisor:
     @property
     def rejoining(self) -> bool:
         """Whether the safe command acts on a robot that the controller watches: a motion goes on from where it is."""
-        return self._held or self.state is State.RAMP_IN
+        return self._held or self.state is _RAMP_IN
 
     @property
     def unready(self) -> str:
