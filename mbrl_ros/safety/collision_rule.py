@@ -1,7 +1,10 @@
 r"""The rule before contact: the arm slows down, stops with a clearance, and may move away.
 
-Signed distances d_k(q) with g_k = dd_k/dq; c is the clearance, tau the reaction time, a the deceleration that the rule
-reckons with (n,), a fraction of the acceleration limits.
+Signed distances d_k(q) with g_k = dd_k/dq; c is the clearance. tau is the reaction time, or the delay that the
+controller is told of where that is longer, and one period, for which a command holds. a (n,) is the deceleration that
+the rule reckons with: a fraction of the acceleration limits, and no more than RELIED_ON of what the limiter lets a
+velocity or position command brake with. An effort takes up to 1 / r periods more to change, where it may change by the
+share r of its range in a period and r is below QUICK_RATE.
 
 Velocity and position commands move the arm by v. Scaled to s v and braked evenly it comes to rest after the way
 s tau v + s^2 T/2 v, T = max_j |v_j| / a_j, on which the distance falls by no more than r_k (s tau + s^2 T/2) with
@@ -36,11 +39,12 @@ from ..collision.chain import reach
 from ..collision.obstacles import Obstacle
 from ..collision.scene import Scene
 from ..config.sections.collision import CollisionSettings
+from ..config.sections.safety import SupervisorSettings
 from ..exceptions import listed
 from ..robots import Robot
 from ..types import Array, Decision, Observation
 from .arrest import Arrest
-from .command_limiter import CommandLimiter
+from .command_limiter import CommandLimiter, command_braking
 from .state_machine import Reason
 
 CLEARANCE_BAND = 0.01  # [m] beyond the clearance within which an arm that was stopped is not moved on
@@ -48,21 +52,39 @@ APPROACH_NOISE = 5e-4  # [m] by which a distance must be about to fall to count 
 WANTED_FALL = 1e-4  # [m] by which a distance falls on the way that a controller wants
 AHEAD = 0.15  # [s] for which an effort is looked at
 ACCELERATION_WINDOW = 0.04  # [s] over which the acceleration is measured
+RELIED_ON = 0.8  # the rest is for distances that fall faster than they are about to
+QUICK_RATE = 0.5  # share of its range by which an effort may change in a period
 NO_APPROACH = 1e-6  # [m/s or m/s^2] that counts as no approach
 
 
 class CollisionRule:
-    """Keeps `robot` from touching itself and the obstacles of `scene`; `dt` [s] is the control period.
+    """Keeps `robot` from touching itself and the obstacles of `scene`.
+
+    `supervisor`: the limits of its commands; `dt` [s]: the control period; `delay` [s]: the time until commands act.
 
     `held`: an arm moved by efforts is stopped. `slowed`: the last velocity or position command was. `overlapping`:
     names of what appeared on the arm. `notes`: what is to be said about the scene.
     """
 
-    def __init__(self, robot: Robot, scene: Scene, settings: CollisionSettings, dt: float):
+    def __init__(
+        self,
+        robot: Robot,
+        scene: Scene,
+        settings: CollisionSettings,
+        supervisor: SupervisorSettings,
+        dt: float,
+        delay: float = 0.0,
+    ):
         self.scene = scene
-        self._clearance, self._reaction, self._dt = settings.clearance, settings.reaction_time, dt
+        self._clearance, self._dt = settings.clearance, dt
+        self._reaction = max(settings.reaction_time, delay) + dt
         self._deceleration = settings.deceleration * robot.acceleration_limit
         self._velocities, self._efforts = robot.interface == "velocity", robot.interface == "effort"
+        if self._efforts:
+            self._reaction += dt * max(0.0, 1.0 / min(supervisor.command_rate) - 1.0 / QUICK_RATE)
+        else:
+            braking = RELIED_ON * command_braking(robot, supervisor, dt)
+            self._deceleration = np.minimum(self._deceleration, braking)
         self.held, self.slowed, self.overlapping = False, False, tuple[str, ...]()
         self.notes: list[str] = []
         self.refused = 0  # messages of obstacles
@@ -169,7 +191,7 @@ class CollisionRule:
         self.slowed = s < 1.0
         if not self.slowed:
             return limited, reasons
-        return limiter.slowed(slowed, previous, step, share), reasons | int(Reason.COLLISION)
+        return limiter.slowed(slowed, previous, step, observation, share), reasons | int(Reason.COLLISION)
 
     def _fraction(self, q: Array, v: Array) -> float:
         """Return the largest s in [0, 1] for the motion v (n,) from q (n,); see the module's docstring."""

@@ -183,10 +183,11 @@ class CommandLimiter:
         """The last change (n,) of the command, for a whole period."""
         return self._last_step
 
-    def slowed(self, u: Array, previous: Array, step: Array, share: float = 1.0) -> Array:
+    def slowed(self, u: Array, previous: Array, step: Array, observation: Observation, share: float = 1.0) -> Array:
         """Let u (n,), which moves less, take the place of the last velocity or position command; return what acts.
 
-        It does not brake harder than `supervisor.acceleration`.
+        It does not change faster than `supervisor.acceleration` and `supervisor.command_rate` allow: where u is out of
+        reach, the motion before is braked as hard as they do, all joints by one factor, so that it keeps its direction.
 
         Parameters
         ----------
@@ -196,16 +197,22 @@ class CommandLimiter:
             (n,) the command before the last one.
         step
             (n,) the change, for a whole period, that led to it.
+        observation
+            the present state.
         share
             part of a period for which the command holds.
         """
-        most = self._acceleration * share * self.dt
-        if self.robot.interface == "velocity":
-            u = _within(u, previous - most, previous + most)
-        else:
-            u = previous + _within(u - previous, share * step - most * self.dt, share * step + most * self.dt)
+        period, base = share * self.dt, np.zeros(self.robot.n)
+        motion, wanted, most = previous, u, period * command_braking(self.robot, self.settings, self.dt)
+        if self.robot.interface == "position":  # in one period
+            base, motion, wanted, most = previous, share * step, u - previous, most * self.dt
+        if (np.abs(wanted - motion) > most + COMMAND_ROUNDING).any():
+            up, down = self.allowed_speed(self.room(observation.q))
+            if self.robot.interface == "position":
+                up, down = period * up, period * down
+            wanted = _within(motion * (1.0 - 1.0 / max(1.0, float((np.abs(motion) / most).max()))), -down, up)
         self.previous = previous
-        return self.limited(u, share)[0]
+        return self.limited(base + wanted, share)[0]
 
     def watch(self, q: Array) -> tuple[bool, bool]:
         """Return whether a joint is outside its position limits at q (n,), and whether `saturated`."""
@@ -251,6 +258,15 @@ class CommandLimiter:
             reasons = int(Reason.LIMIT if ((u < self._lower) | (u > self._upper)).any() else Reason.RATE)
         self._last_step, self.previous = (near - previous) / share, near
         return near, reasons
+
+
+def command_braking(robot: Robot, settings: SupervisorSettings, dt: float) -> Array:
+    """Return the deceleration (n,) [rad/s^2 or m/s^2] that a velocity or position command can have at most."""
+    most: Array = settings.acceleration * robot.acceleration_limit
+    if robot.interface == "velocity":
+        rate = per_joint(settings.command_rate, robot.n, "supervisor.command_rate")
+        most = np.minimum(most, rate * (robot.command_upper - robot.command_lower) / dt)
+    return most
 
 
 def _within(u: Array, lower: Array, upper: Array) -> Array:

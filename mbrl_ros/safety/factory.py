@@ -6,7 +6,7 @@ from ..collision.build import build_scene
 from ..config.configuration import Configuration
 from ..exceptions import ConfigurationError
 from ..robots import Robot
-from .collision_rule import CollisionRule
+from .collision_rule import QUICK_RATE, CollisionRule
 from .supervisor import Supervisor
 
 
@@ -25,7 +25,16 @@ def make_supervisor(robot: Robot, configuration: Configuration, dt: float | None
             key="supervisor.safe_effort",
             value=configuration.supervisor.safe_effort,
         )
+    slowest, supervisor = min(configuration.supervisor.command_rate), configuration.supervisor
+    if robot.interface == "effort" and slowest < (least := min(QUICK_RATE, 2.0 * supervisor.arrest_rate * dt)):
+        raise ConfigurationError(
+            f"'collision.rule: stop' brakes with efforts, which take {dt / slowest:.3g} s to cross their range with "
+            f"supervisor.command_rate {slowest:g}, too long for supervisor.arrest_rate {supervisor.arrest_rate:g} 1/s; "
+            f"set supervisor.command_rate to at least {least:.3g}",
+            key="supervisor.command_rate",
+            value=slowest,
+        )
     scene, notes = build_scene(robot, settings, configuration.robot.description)
-    rule = CollisionRule(robot, scene, settings, dt)
+    rule = CollisionRule(robot, scene, settings, supervisor, dt, configuration.control.delay * dt)
     rule.notes = notes
     return Supervisor(robot, configuration.supervisor, dt, rule)

@@ -196,3 +196,43 @@ def test_a_state_that_is_not_finite_moves_nothing_out_of_its_limits():
     u = np.array([np.nan, 1.0, np.inf])
     command = arm.supervisor.filter(Decision(0.0, u, DecisionStatus.OK), arm.state())
     assert np.isfinite(command.u).all()
+
+
+SLOW = {"supervisor.acceleration": 0.1}
+
+
+@pytest.mark.parametrize(
+    "interface, limits, room",
+    (
+        ("velocity", SLOW, FLOOR),
+        ("velocity", {"supervisor.command_rate": [0.002]}, CRATE),
+        ("position", SLOW, FLOOR),
+        ("effort", {"supervisor.command_rate": [0.4]}, FLOOR),
+    ),
+)
+def test_commands_that_may_change_only_slowly_are_slowed_down_the_sooner(interface, limits, room):
+    arm = Arm(interface, HIGH, **room, **limits).go(LOW, 4.0)
+    assert arm.nearest > 0.5 * CLEARANCE
+    assert arm.reasons & Reason.COLLISION
+    assert arm.nearest < CLEARANCE + 0.03  # it came that near
+
+
+@pytest.mark.parametrize("interface", ("velocity", "position"))
+def test_random_targets_with_commands_that_change_slowly(interface):
+    rng = np.random.default_rng(1)
+    arm = Arm(interface, HIGH, **FLOOR, **CRATE, **SLOW)
+    for _ in range(6):
+        arm.go(rng.uniform(-2.4, 2.4, 3), 1.5)
+    assert arm.nearest > 0.25 * CLEARANCE
+
+
+def test_the_delay_that_the_controller_is_told_of_counts():
+    slow = Arm("velocity", HIGH, **FLOOR, **{"control.delay": 20.0}).go(LOW, 2.0).commands
+    usual = Arm("velocity", HIGH, **FLOOR).go(LOW, 2.0).commands
+    late = next(k for k, (a, b) in enumerate(zip(slow, usual, strict=True)) if not np.array_equal(a, b))
+    assert np.abs(slow[late]).max() < np.abs(usual[late]).max()
+
+
+def test_efforts_that_change_too_slowly_to_brake_are_refused():
+    with pytest.raises(ConfigurationError, match=r"command_rate to at least 0\.4"):
+        Arm("effort", **{"supervisor.command_rate": [0.2]})
