@@ -22,6 +22,11 @@ most 1, of f qd. The way back stays free.
 The limited accelerations of the joints take the tool off the path that it was told. So r also takes it back within
 CORRECTION, where the arm has enough joints: the path is the integral of the twists, times those factors.
 
+An arm that is blocked or held does not follow. e_j is how far the reference is ahead of the measured joint, b_j its way
+in `reference.jog_lead` at the speed limit of references, at least LEAST_LEAD. The velocities are multiplied by
+2 (1 - |e_j| / b_j), at most 1 and at least 0, for the largest |e_j| / b_j of the joints that would get further ahead.
+Beyond b_j / 2 the reference begins anew at the arm where the jog ends or turns back.
+
 Stamps are those of the states: a jog holds for `reference.jog_timeout` after its own.
 """
 
@@ -50,6 +55,8 @@ TRIED = 0.01  # [s] along a motion, to see whether it leads to a singular postur
 MOST_HINTS = 10  # errors that also say which frame is nearest
 NO_SPEED = 1e-9  # [rad/s or m/s]
 CORRECTION = 0.1  # [s]
+LEAST_LEAD = 0.02  # [rad or m]: errors of joints that hardly move
+JOG_FOLLOWED = 0.5  # of the lead, up to which an arm counts as following
 
 
 class JogCounts:
@@ -81,6 +88,7 @@ class Jogging:
         hardest, jerk = self._acceleration / GENTLE, settings.jerk_fraction * robot.jerk_limit
         fastest = settings.velocity_fraction * robot.velocity_limit
         self._time = APPROACH * float((fastest / hardest).max() + (hardest / jerk).max())  # [s]
+        self._most_ahead = np.maximum(settings.jog_lead * fastest, LEAST_LEAD)
         self._path = ToolPath(kinematics)
         self.counts = JogCounts()
 
@@ -145,15 +153,31 @@ class Jogging:
             return None
         return stamp + timeout - max(0.0, age)
 
-    def begin(self, jog: Target, before: Target | None) -> None:
+    def begin(self, jog: Target, before: Target | None = None) -> None:
         """Begin with a jog after the target `before`: the path of the tool goes on only from twist to twist."""
         if before is None or before.kind != jog.kind:
             self._path.forget()
 
-    def wanted(self, jog: Target, q: JointVector, dt: float, fastest: Array) -> JointVector:
-        """Return the joints' velocities (n,) of a jog with the reference at q (n,), none above `fastest` (n,).
+    def left(self, lead: Array, qd: JointVector | None = None) -> bool:
+        """Whether a reference `lead` (n,) ahead has left the arm behind, and qd (n,) leads back where it has."""
+        behind = np.abs(lead) > JOG_FOLLOWED * self._most_ahead
+        return bool(behind.any()) and (qd is None or bool((qd[behind] * lead[behind] < 0.0).all()))
 
-        They hold for about `dt` [s].
+    def wanted(self, jog: Target, q: JointVector, dt: float, fastest: Array, lead: Array) -> JointVector:
+        """Return the joints' velocities (n,) of a jog.
+
+        Parameters
+        ----------
+        jog
+            a twist of the tool, or velocities of the joints.
+        q
+            (n,) where the reference is.
+        dt
+            [s] for how long they hold, about.
+        fastest
+            (n,) speeds that none exceeds.
+        lead
+            (n,) how far the reference is ahead of the measured arm [rad or m].
         """
         robot = self._robot
         down, up = self._allowed(q - robot.position_lower, fastest), self._allowed(robot.position_upper - q, fastest)
@@ -163,15 +187,20 @@ class Jogging:
             limited: Array = np.clip(qd, -down, up)
             if (np.abs(qd - limited) > NO_SPEED).any():
                 self.counts.slowed["near a joint stop"] += 1
-            return limited
-        return self._of_twist(jog, q, dt, fastest, down, up)
+            return self._following(limited, lead) * limited
+        qd, v, w = self._of_twist(jog, q, fastest, down, up)
+        share = self._following(qd, lead)
+        self._path.go_on(share * dt * v, share * dt * w)
+        return share * qd
 
-    def _of_twist(self, jog: Target, q: JointVector, dt: float, fastest: Array, down: Array, up: Array) -> JointVector:
-        """Return the joints' velocities (n,) of a twist; `down`, `up` (n,) are their largest in either direction."""
+    def _of_twist(
+        self, jog: Target, q: JointVector, fastest: Array, down: Array, up: Array
+    ) -> tuple[JointVector, Array, Array]:
+        """Return the joints' velocities (n,) of a twist, none above `down`, `up` (n,), and the tool's v, w (3,)."""
         p, R, J = self._kinematics.velocity_map(q)
         sizes = _singular_values(J)
         if not sizes[0] > 0.0:  # nothing that the joints do moves the tool
-            return np.zeros(len(q))
+            return np.zeros(len(q)), np.zeros(3), np.zeros(3)
         axes = self._axes(jog.frame, q)
         v, w = axes @ jog.value[:3], R.T @ (axes @ jog.value[3:])
         away, turned = self._path.error(p, R) if len(J) <= len(q) else NO_ERROR
@@ -187,8 +216,7 @@ class Jogging:
         if share < 0.99 * self._share(free, fastest, fastest):
             self.counts.slowed["near a joint stop"] += 1
         share *= self._before_singular(q, qd, sizes)
-        self._path.go_on(share * dt * v, share * dt * w)
-        return share * qd
+        return share * qd, share * v, share * w
 
     def _axes(self, frame: str, q: JointVector) -> Array:
         """Return the axes (3, 3) of a frame with the joints at q (n,)."""
@@ -207,6 +235,15 @@ class Jogging:
         speeds, most = np.abs(qd), np.where(qd < 0.0, down, up)
         moving = speeds > NO_SPEED
         return float(np.min(most[moving] / speeds[moving], initial=1.0))
+
+    def _following(self, qd: JointVector, lead: Array) -> float:
+        """Return the factor [0, 1] for qd (n,) with the reference `lead` (n,) ahead of the arm."""
+        further = (qd * lead > 0.0) & (np.abs(qd) > NO_SPEED)
+        most = float(np.max((np.abs(lead) / self._most_ahead)[further], initial=0.0))
+        factor = min(1.0, max(0.0, (1.0 - most) / (1.0 - JOG_FOLLOWED)))
+        if factor < 1.0:
+            self.counts.slowed["because the arm does not follow"] += 1
+        return factor
 
     def _before_singular(self, q: JointVector, qd: JointVector, sizes: Array) -> float:
         """Return the factor [0, 1] for qd (n,) towards a singular posture; `sizes`: the singular values at q (n,)."""

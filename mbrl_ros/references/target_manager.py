@@ -84,7 +84,10 @@ class TargetManager(TargetIntake):
     def ramp_in(self, q: Array, qd: Array, stamp: float) -> None:
         """Rejoin in every tick of a ramp; the goal of position commands, which need none, waits for its end."""
         moving = stamp < self.joints.end
-        if moving and self.robot.interface != "position":
+        if self.target is not None and self.target.kind in JOGS:
+            if self.robot.interface != "position":
+                self._jog_anew(self.target, q, qd, stamp)
+        elif moving and self.robot.interface != "position":
             self.rejoin(q, qd, stamp)
         elif moving and self._goal() is not None:  # begun anew where it is measured it would be led to and fro
             self.joints.wait(stamp)
@@ -139,7 +142,7 @@ class TargetManager(TargetIntake):
         for jog in self.queue.take_jogs():
             self._begin_jog(jog, stamp, x)
         if self.target is not None and self.target.kind in JOGS:
-            self._jog(self.target, stamp)
+            self._jog(self.target, stamp, x)
         if (begins := self.joins.advance(stamp, self.queue, self._joining)) is not None:
             self._begin_trajectory(*begins)
         if self.phase is TRACKING and (moved := self._points.followed(self.target)) is not None:
@@ -194,19 +197,30 @@ class TargetManager(TargetIntake):
         self.jogs.begin(jog, self.target)
         self.target, self.phase, self._jog_until = jog, Phase.TRACK, until
 
-    def _jog(self, jog: Target, stamp: float) -> None:
-        """Move on with a jog at `stamp` [s], or come to rest once its time is over."""
+    def _jog(self, jog: Target, stamp: float, x: StateVector) -> None:
+        """Move on with a jog at `stamp` [s] in state x (nx,), or come to rest once its time is over."""
+        measured, q, robot = x[: self.n], self.joints.at(stamp), self.robot
         if stamp >= self._jog_until:
+            if self.jogs.left(q - measured):
+                self._jog_anew(jog, measured, x[self.n : 2 * self.n], stamp)
             rest = self.joints.goal  # the reference is about to come to rest by itself
             self.target = Target("joints", rest, stamp, rest, asked=False)
             return
-        q, robot = self.joints.at(stamp), self.robot
-        qd = self.jogs.wanted(jog, q, self.dt, self.joints.fastest)
+        qd = self.jogs.wanted(jog, q, self.dt, self.joints.fastest, q - measured)
+        if self.jogs.left(q - measured, qd):
+            self._jog_anew(jog, measured, x[self.n : 2 * self.n], stamp)
+            q = self.joints.at(stamp)
+            qd = self.jogs.wanted(jog, q, self.dt, self.joints.fastest, q - measured)
         lower, upper = np.minimum(robot.position_lower, q), np.maximum(robot.position_upper, q)
         try:
             self.joints.jog(qd, stamp, self._jog_until, lower, upper)
         except TargetError as error:
             self._give_up("jog", error, stamp)
+
+    def _jog_anew(self, jog: Target, q: JointVector, qd: JointVector, stamp: float) -> None:
+        """Let a jog go on from where the arm is, q, qd (n,), instead of from the reference that it did not follow."""
+        self.joints.stop(stamp, self._start_at(q, qd))
+        self.jogs.begin(jog)
 
     def _give_up(self, what: str, error: TargetError, stamp: float) -> None:
         """Come to rest, because there is no motion to the target within the limits."""

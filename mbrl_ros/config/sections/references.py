@@ -80,6 +80,14 @@ class ReferenceSettings(Section):
         low=0.01,
         high=10.0,
     )
+    jog_lead: float = setting(
+        0.15,
+        "how far the reference of a jog may be ahead of an arm that is blocked or held: the way of each joint at the "
+        "speed limit of references in this time, at least 0.02 rad or m; from half of it on the jog is slowed down",
+        unit="s",
+        low=0.01,
+        high=10.0,
+    )
     jog_linear_speed: float = setting(
         1.0, "a twist of the tool with a larger linear velocity has no effect", unit="m/s", low=0.0, high=10.0
     )

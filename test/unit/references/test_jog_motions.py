@@ -1,5 +1,7 @@
 """Jogs: the tool goes where it is told, within every limit, comes to rest by itself, and bad ones have no effect."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -324,3 +326,52 @@ def test_a_target_that_waits_for_its_time_takes_the_place_of_a_jog():
     arm.run(3.0)
     np.testing.assert_allclose(arm.samples[-1][0], 0.0, atol=1e-9)
     assert arm.keeps_its_limits() and isinstance(arm.manager.target, Target)
+
+
+# --- an arm that does not follow ------------------------------------------------------------------------------------
+
+
+def blocked(arm: Jogged, seconds: float, send, q) -> np.ndarray:
+    """Let time pass while the arm is measured at rest at q; return positions (T, n) of the reference."""
+    first = len(arm.samples)
+    for i in range(round(seconds / DT)):
+        if i % 4 == 0:
+            send()
+        arm.manager.advance(arm.stamp, np.concatenate((q, np.zeros(arm.robot.n))))
+        arm.k += 1
+        arm.samples.append(arm.manager.joints.motion_at(arm.stamp))
+    return np.array(arm.samples[first:])[:, 0]
+
+
+@pytest.mark.parametrize("speed", [0.1, 1.0])
+def test_the_reference_of_a_jog_waits_for_an_arm_that_is_blocked(speed):
+    arm, q = Jogged(planar_robot(2), [0.5, 0.5], jog_lead=0.15), np.array([0.5, 0.5])
+    bound, braking = 0.15 * 0.5 * arm.robot.velocity_limit[0], 0.5 * arm.robot.acceleration_limit[0]
+    ahead = blocked(arm, 5.0, arm.velocities(speed, 0.0), q) - q
+    assert ahead[:, 0].max() < bound + 0.5 * speed**2 / braking and np.abs(ahead[:, 1]).max() < 1e-9
+    assert np.abs(arm.samples[-1][1]).max() < 0.01
+    assert arm.manager.jogs.counts.slowed["because the arm does not follow"] > 100
+    assert arm.keeps_its_limits()
+    blocked(arm, 1.0, lambda: None, q)  # no message follows
+    np.testing.assert_allclose(arm.manager.target.q, q, atol=1e-9)
+    np.testing.assert_allclose(arm.samples[-1][0], q, atol=1e-9)
+
+
+def test_the_tool_of_an_arm_that_is_blocked_is_not_led_away_and_goes_back_at_once():
+    arm, q = panda(), np.array(ARMS["panda"][3])
+    start = arm.kinematics.pose(q)[0]
+    ahead = blocked(arm, 5.0, arm.twist(0.1, 0.0, 0.0, 0.0, 0.0, 0.0), q)
+    assert np.linalg.norm(arm.poses(ahead)[0] - start, axis=1).max() < 0.1
+    blocked(arm, DT, arm.twist(-0.1, 0.0, 0.0, 0.0, 0.0, 0.0), q)
+    back = arm.run(0.5, arm.twist(-0.1, 0.0, 0.0, 0.0, 0.0, 0.0))[:, 0]
+    way = arm.poses(back)[0] - start
+    assert way[0, 0] < 1e-3 and way[-1, 0] < -0.03 and np.abs(way[:, 1:]).max() < 2e-3  # not from where it was led to
+
+
+@pytest.mark.parametrize("interface", ["effort", "velocity"])
+def test_a_jog_goes_on_from_where_the_safe_command_holds_the_arm(interface):
+    arm, q = Jogged(dataclasses.replace(planar_robot(2), interface=interface), [0.5, 0.5]), np.array([0.3, 0.6])
+    arm.run(0.3, arm.velocities(1.0, 0.0))
+    arm.velocities(1.0, 0.0)()
+    arm.manager.ramp_in(q, np.zeros(2), arm.stamp)
+    np.testing.assert_allclose(arm.manager.joints.at(arm.stamp), q, atol=1e-12)
