@@ -17,6 +17,7 @@ m/s, rad or m). Stamps are those of the observations [s].
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -218,6 +219,16 @@ class Controller(Protocol):
     @property
     def targets_adopted(self) -> int:
         """How many of them had been accepted at the last step."""
+
+    @property
+    def targets_forgotten(self) -> int:
+        """How often all targets have been forgotten, as by `hold`."""
+
+    def asked_at(self, forgotten: int) -> AbstractContextManager[None]:
+        """Take the targets that this thread sets within for asked when `targets_forgotten` was `forgotten`.
+
+        TargetError if all targets have been forgotten since.
+        """
 
     @property
     def target(self) -> Target | None:

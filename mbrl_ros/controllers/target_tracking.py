@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import numpy as np
 
@@ -126,6 +127,15 @@ class TargetTracking:
     def targets_adopted(self) -> int:
         """See `Controller`."""
         return self.target_manager.adopted
+
+    @property
+    def targets_forgotten(self) -> int:
+        """See `Controller`."""
+        return self.target_manager.queue.forgotten
+
+    def asked_at(self, forgotten: int) -> AbstractContextManager[None]:
+        """See `Controller`."""
+        return self.target_manager.queue.asked_at(forgotten)
 
     @property
     def target(self) -> Target | None:

@@ -23,8 +23,11 @@ from ..messages.message_size import too_large
 from ..runtime.control_loop import ControlLoop
 from . import bounded, qos
 from .background_worker import BackgroundWorker
+from .receipts import Receipt, Receipts
 from .target_outcomes import TargetOutcomes
 
+JOINT_JOG = "target_jog"
+NOT_REPEATED = ("canceled", "too many wait")  # kinds of refusals that a replay does not find by itself
 MOST_TASKS = 1000  # jogs that may wait while targets before them need inverse kinematics
 
 
@@ -51,8 +54,9 @@ class JogInputs:
         outcomes: TargetOutcomes,
         sizes: Mapping[str, int],
         worker: BackgroundWorker | None,
+        receipts: Receipts,
     ):
-        self._node, self._loop, self._outcomes, self._sizes = node, loop, outcomes, sizes
+        self._node, self._outcomes, self._sizes, self._receipts = node, outcomes, sizes, receipts
         self._controller, self._worker, self._accepted = loop.controller, worker, None
         self._joints = self._controller.robot.joints
         topics: list[tuple[type, str, Callable[[Any], None]]] = [
@@ -60,7 +64,7 @@ class JogInputs:
             (JointState, "target_velocities", self._set_velocities),
         ]
         if (kind := joint_jog_type()) is not None:
-            topics.append((kind, "target_jog", self._set_jog))
+            topics.append((kind, JOINT_JOG, self._set_jog))
             self._accepted = node.create_publisher(JointState, "~/accepted_jog", qos.TARGET_QOS)
         self._subscriptions = [
             bounded.subscribe(
@@ -86,20 +90,25 @@ class JogInputs:
             self._node.destroy_publisher(self._accepted)
 
     def _callback(self, topic: str, setter: Callable[[Any], None]) -> Callable[[Any], None]:
-        def take(message: Any) -> None:
+        def take(message: Any, receipt: Receipt) -> None:
             try:
-                setter(message)
+                with self._controller.asked_at(receipt.forgotten):
+                    setter(message)
             except MbrlError as error:
-                self._outcomes.refuse(topic, error, tell=False)
+                refuse(receipt, error)
+
+        def refuse(receipt: Receipt, error: MbrlError) -> None:
+            self._outcomes.refuse(topic, error, tell=False)
+            # a replay refuses by itself what is no jog, and never sees a JointJog that was refused
+            if isinstance(error, TargetError) and error.kind in NOT_REPEATED and topic != JOINT_JOG:
+                self._receipts.refused(receipt)
 
         def callback(message: Any) -> None:
+            receipt = self._receipts.take(topic, message)
             if self._worker is None:
-                take(message)
-            elif not self._worker.run(lambda: take(message), MOST_TASKS):
-                stamp = readers.seconds(message.header.stamp)
-                error = TargetError("too many others wait", kind="too many wait")
-                self._outcomes.refuse(topic, error, tell=False)
-                self._loop.target_refused(topic, stamp)
+                take(message, receipt)
+            elif not self._worker.run(lambda: take(message, receipt), MOST_TASKS):
+                refuse(receipt, TargetError("too many others wait", kind="too many wait"))
 
         return callback
 

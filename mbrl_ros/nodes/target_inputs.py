@@ -30,6 +30,7 @@ from ..types import Array, Observation
 from . import bounded, qos
 from .background_worker import BackgroundWorker
 from .jog_inputs import JogInputs
+from .receipts import Receipt, Receipts
 from .target_outcomes import TargetOutcomes
 from .transform_listener import TransformListener, transform_type
 
@@ -50,7 +51,8 @@ class TargetInputs:
         self._now: float | None = None  # the stamp of the newest state [s]
         self._worker = None if lockstep else BackgroundWorker()
         self._listener, self.frames = self._read_transforms()
-        self._jogs = JogInputs(node, loop, outcomes, sizes, self._worker)
+        self._receipts = Receipts(loop)
+        self._jogs = JogInputs(node, loop, outcomes, sizes, self._worker, self._receipts)
         self._subscriptions = [
             self._subscribe(kind, topic, setter)
             for kind, topic, setter in (
@@ -114,31 +116,31 @@ class TargetInputs:
 
         def refuse(raw: bytes) -> None:
             error = TargetError(too_large(topic, len(raw), self._sizes[topic]), kind=Rejection.TOO_LARGE.value)
-            self._refuse(topic, stamp_of(raw), error)
+            self._outcomes.refuse(topic, error)
+            self._loop.target_refused(topic, stamp_of(raw))
 
         return refuse
 
     def _callback(self, topic: str, setter: Callable[[Any], Target]) -> Callable[[Any], None]:
         def callback(message: Any) -> None:
+            receipt = self._receipts.take(topic, message)
             if self._worker is None:
-                self._accept(topic, setter, message)
-            elif not self._worker.run(lambda: self._accept(topic, setter, message)):
-                stamp = readers.seconds(message.header.stamp)
-                self._refuse(topic, stamp, TargetError("too many others wait", kind="too many wait"))
+                self._accept(receipt, setter, message)
+            elif not self._worker.run(lambda: self._accept(receipt, setter, message)):
+                self._outcomes.refuse(topic, TargetError("too many others wait", kind="too many wait"))
+                self._receipts.refused(receipt)
 
         return callback
 
-    def _accept(self, topic: str, setter: Callable[[Any], Target], message: Any) -> None:
+    def _accept(self, receipt: Receipt, setter: Callable[[Any], Target], message: Any) -> None:
         try:
-            target = setter(message)
+            with self._controller.asked_at(receipt.forgotten):
+                target = setter(message)
         except MbrlError as error:
-            self._refuse(topic, readers.seconds(message.header.stamp), error)
+            self._outcomes.refuse(receipt.topic, error)
+            self._receipts.refused(receipt)
         else:
             self._outcomes.accept(target)
-
-    def _refuse(self, topic: str, stamp: float, error: MbrlError) -> None:
-        self._outcomes.refuse(topic, error)
-        self._loop.target_refused(topic, stamp)
 
     def _stamp(self, message: Any, duration: float | None = None) -> float:
         """Return the stamp [s] of a target; TargetError if it is too far from that of the newest state.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ..exceptions import TargetError
 from .segments import Waypoints
@@ -13,12 +15,18 @@ from .targets import Target
 MOST_JOGS = 100  # in a tick
 
 
+class _Asked(threading.local):
+    """In each thread: how often targets had been forgotten when those that it adds were asked for; None: now."""
+
+    at: int | None = None
+
+
 class TargetQueue:
     """Targets in order of time, at most `most` of them.
 
     A target takes the place of one that would begin at the same tick of `dt` [s]; one that holds from now on replaces
     all that wait. Jogs, which are velocities, are kept beside them, the newest MOST_JOGS. accepted: targets since
-    construction; adopted: how many had been accepted at the last `next_due`.
+    construction; adopted: how many had been accepted at the last `next_due`; forgotten: how often `clear` was called.
     """
 
     def __init__(self, dt: float, most: int):
@@ -26,13 +34,29 @@ class TargetQueue:
         self._waiting: list[Target] = []
         self._jogs: deque[Target] = deque(maxlen=MOST_JOGS)
         self._lock = threading.Lock()
-        self.accepted = self.adopted = 0
+        self.accepted = self.adopted = self.forgotten = 0
+        self._asked = _Asked()
+
+    @contextmanager
+    def asked_at(self, forgotten: int) -> Iterator[None]:
+        """Take what this thread adds within for asked when `forgotten` was that; TargetError after a `clear` since."""
+        self._asked.at = forgotten
+        try:
+            self._check_asked()
+            yield
+        finally:
+            self._asked.at = None
+
+    def _check_asked(self) -> None:
+        if self._asked.at is not None and self._asked.at != self.forgotten:
+            raise TargetError("it was canceled before it could begin", kind="canceled")
 
     def add(self, target: Target) -> None:
         """Add a target; TargetError if its stamp is not finite or too many wait."""
         if not math.isfinite(target.stamp):
             raise TargetError(f"the stamp of a target must be finite, got {target.stamp}")
         with self._lock:
+            self._check_asked()
             kept = [t for t in self._waiting if target.stamp > 0.0 and abs(t.stamp - target.stamp) > 0.5 * self._dt]
             if len(kept) >= self._most:
                 raise TargetError(
@@ -48,6 +72,7 @@ class TargetQueue:
         if not math.isfinite(jog.stamp):
             raise TargetError(f"the stamp of a target must be finite, got {jog.stamp}")
         with self._lock:
+            self._check_asked()
             self._jogs.append(jog)
             self.accepted += 1
 
@@ -70,6 +95,7 @@ class TargetQueue:
         with self._lock:
             self._waiting = []
             self._jogs.clear()
+            self.forgotten += 1
 
     def put_first(self, target: Target) -> None:
         """Let `target` be the next one, whatever its stamp."""

@@ -268,7 +268,8 @@ class ReplayDriver:
             elif event.name != "refuse_target":
                 self._timeline.add_event(event)
             elif self._targets is not None and self._setup.numbered:
-                self._targets.refuse(str(event.details["topic"]), float(event.details["stamp"]))
+                topic, stamp = str(event.details["topic"]), float(event.details["stamp"])
+                self._targets.refuse(topic, stamp, int(event.details.get("newer", 0)))
         except (DataError, KeyError, TypeError, ValueError) as error:
             self.notes.add(str(error))
 

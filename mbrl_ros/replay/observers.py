@@ -6,6 +6,7 @@ The passive observer learns without planning; the null supervisor lets every com
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class PassiveObserver:
         self.dt, self.n, self.m = self.learner.dt, self.learner.n, self.learner.m
         self.target: Target | None = None
         self.uncontrolled: Array | None = None
-        self.targets_accepted = self.targets_adopted = 0
+        self.targets_accepted = self.targets_adopted = self.targets_forgotten = 0
         self.reference_end = float("nan")
         self.joins = TrajectoryJoins(robot, self.dt)
         self.jog_counts = JogCounts()
@@ -156,6 +157,10 @@ class PassiveObserver:
 
     def refuse_targets_while(self, reason: Callable[[], str]) -> None:
         """Do nothing: every target is refused."""
+
+    def asked_at(self, forgotten: int) -> AbstractContextManager[None]:
+        """Do nothing: every target is refused."""
+        return nullcontext()
 
     def joint_reference(self, stamp: float) -> Array:
         """Return NaN (n,): there is no reference."""

@@ -65,14 +65,12 @@ class TargetReplayer:
         """Keep a target recorded at `arrived` [s] until `give_until` says that the node had it."""
         self._waiting.append((arrived, role, message))
 
-    def refuse(self, role: str, stamp: float) -> None:
-        """Drop the newest waiting target with the header stamp `stamp` [s], which the node refused."""
-        for k in reversed(range(len(self._waiting))):
-            _, kind, message = self._waiting[k]
-            if kind == role and seconds(message.header.stamp) == stamp:
-                del self._waiting[k]
-                self._note(f"{role}: refused, as in the run")
-                return
+    def refuse(self, role: str, stamp: float, newer: int = 0) -> None:
+        """Drop the waiting target with the header stamp `stamp` [s] that the node refused; `newer` came after it."""
+        found = [k for k, (_, kind, m) in enumerate(self._waiting) if kind == role and seconds(m.header.stamp) == stamp]
+        if found:
+            del self._waiting[found[max(0, len(found) - 1 - newer)]]
+            self._note(f"{role}: refused, as in the run")
 
     def forget_count(self) -> None:
         """Let the next count of the node begin its numbering anew."""

@@ -213,9 +213,12 @@ class ControlLoop:
             return False
         return True
 
-    def target_refused(self, topic: str, stamp: float) -> None:
-        """Record that a target with the header stamp `stamp` [s] was refused: a replay must not give it later."""
-        self.tell_of_target("refuse_target", topic=topic, stamp=stamp)
+    def target_refused(self, topic: str, stamp: float, newer: int = 0) -> None:
+        """Record that a target with the header stamp `stamp` [s] was refused: a replay must not give it later.
+
+        newer: how many came on its topic with this stamp since.
+        """
+        self.tell_of_target("refuse_target", topic=topic, stamp=stamp, **({"newer": newer} if newer else {}))
 
     def tell_of_target(self, name: str, **details: Any) -> None:
         """Record as the event `name` what was found of a target; `details` are JSON values."""
