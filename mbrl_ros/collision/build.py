@@ -20,10 +20,11 @@ from .srdf import disabled_pairs
 
 
 class Built(NamedTuple):
-    """A scene, and what to say about what was guessed or left out."""
+    """A scene, what to say about what was guessed or left out, and the links whose shape was guessed."""
 
     scene: Scene
     notes: list[str]
+    guessed: Sequence[str] = ()
 
 
 def build_scene(robot: Robot, settings: CollisionSettings, description: str = "") -> Built:
@@ -32,13 +33,21 @@ def build_scene(robot: Robot, settings: CollisionSettings, description: str = ""
     Raises
     ------
     ConfigurationError, RobotDescriptionError
-        A capsule, pair or obstacle is malformed or names no link, or the URDF's shapes are, or there is no shape.
+        A capsule, pair or obstacle is malformed or names no link, or the URDF's shapes are, or there is no shape. With
+        `collision.rule: stop` also where nothing tells how large a link is.
     """
-    links, notes = urdf.parse(robot.urdf).links, list[str]()
+    links, notes, guessed = urdf.parse(robot.urdf).links, list[str](), list[str]()
     if settings.capsules:
         capsules = parse_capsules(settings.capsules, links)
     else:
-        capsules, notes = capsules_of(robot.urdf, settings.link_radius, folder_of(description))
+        capsules, notes, guessed, unknown = capsules_of(robot.urdf, settings.link_radius, folder_of(description))
+        if unknown and settings.rule == "stop":
+            reasons = "; ".join(note for note in notes if any(f"link '{link}'" in note for link in unknown))
+            raise ConfigurationError(
+                f"how large {listed(unknown)} is, at the end of the arm, is not known ({reasons}): let the URDF's "
+                "meshes be found, or write 'collision.capsules', which mbrl init begins",
+                key="collision.capsules",
+            )
     if not capsules:
         raise ConfigurationError(
             "the URDF has no <collision>; write 'collision.capsules', or let mbrl init write them",
@@ -60,7 +69,7 @@ def build_scene(robot: Robot, settings: CollisionSettings, description: str = ""
     if ignored:
         left_out = ", ".join(sorted(f"{capsules[number].link} - {name}" for number, name in ignored))
         notes.append(f"distances that no posture changes, or too near in all of them, are not looked at: {left_out}")
-    return Built(Scene(robot, capsules, pairs, obstacles, ignored), notes)
+    return Built(Scene(robot, capsules, pairs, obstacles, ignored), notes, guessed)
 
 
 def _check_followers(robot: Robot, capsules: Sequence[Capsule]) -> None:

@@ -1,7 +1,8 @@
 """Capsules of a robot's links from its URDF: the smallest one over all <collision> elements of a link.
 
 It covers spheres, the rims of cylinders, the corners of boxes and the vertices of meshes (cover.py). A link without
-shapes that can be read gets a capsule of a given radius from its joint to each of those that it carries.
+shapes that can be read gets a capsule of a given radius from its joint to each of those that it carries; at the end of
+a chain, where nothing tells how far it reaches, a sphere about each shape that cannot be read.
 """
 
 from __future__ import annotations
@@ -24,11 +25,19 @@ from .mesh_vertices import READERS, vertices
 SHORTEST_LINK = 1e-3  # [m] between joints; a link that is shorter gets a sphere
 
 
+LARGEST_MESH_SIZE = 10.0  # [m] in any direction; more is a mistake of units
+
+
 class Shapes(NamedTuple):
-    """The capsules of all links, and what to say about those that were guessed."""
+    """The capsules of all links, and what to say about those that were guessed.
+
+    guessed: links with a capsule whose radius is a guess; unknown: those of them of which no joint tells the length.
+    """
 
     capsules: list[Capsule]
     notes: list[str]
+    guessed: list[str]
+    unknown: list[str]
 
 
 def capsules_of(urdf: str, radius: float, folder: Path | None = None) -> Shapes:
@@ -48,28 +57,43 @@ def capsules_of(urdf: str, radius: float, folder: Path | None = None) -> Shapes:
     RobotDescriptionError
         A <collision> element is malformed; the message names its link.
     """
-    tree, found = parse(urdf), Shapes([], [])
+    tree, found = parse(urdf), Shapes([], [], [], [])
     for link in parsed(urdf).findall("link"):
-        name, reason = link.get("name", ""), "it has no <collision>"
-        parts: list[tuple[Array, Array]] = []
-        for shape in link.findall("collision"):
+        name, shapes = link.get("name", ""), link.findall("collision")
+        parts, unread, reasons = list[tuple[Array, Array]](), list[Array](), list[str]()
+        for shape in shapes:
             what = f"<collision> of link '{name}'"
             T = placement(shape.find("origin"), what)
             try:
                 points, sizes = _spheres(shape, what, folder)
+                parts.append((points @ T[:3, :3].T + T[:3, 3], sizes))
             except _UnreadableError as error:
-                parts, reason = [], str(error)
-                break
-            parts.append((points @ T[:3, :3].T + T[:3, 3], sizes))
+                unread.append(T[:3, 3])
+                reasons.append(str(error))
         if parts:
             points, sizes = (np.concatenate(column) for column in zip(*parts, strict=True))
             found.capsules.append(Capsule(name, *capsule_over(points, sizes, _axes(link, points, name))))
-            continue
-        guessed = _guessed(tree, name, radius)
-        found.capsules.extend(guessed)
-        if guessed:
-            found.notes.append(f"link '{name}': {len(guessed)} capsule(s) of radius {radius:g} m GUESSED: {reason}")
+        if reasons or not shapes:
+            _guess(found, tree, link, radius, unread, reasons)
     return found
+
+
+def _guess(
+    found: Shapes, tree: Tree, link: ElementTree.Element, radius: float, unread: list[Array], reasons: list[str]
+) -> None:
+    """Add capsules of `radius` [m] for what of a link is not known; unread (3,): the origins of unreadable shapes."""
+    name = link.get("name", "")
+    guessed = _guessed(tree, name, radius)
+    if unread and not guessed:
+        guessed = [Capsule(name, centre, centre, radius) for centre in unread]
+        found.unknown.append(name)
+    found.capsules.extend(guessed)
+    if guessed:
+        found.guessed.append(name)
+        reason = "; ".join(reasons) or "it has no <collision>"
+        found.notes.append(f"link '{name}': {len(guessed)} capsule(s) of radius {radius:g} m GUESSED: {reason}")
+    elif link.find("visual") is not None:
+        found.notes.append(f"link '{name}' is seen (<visual>), but has no <collision>: it has NO CAPSULE")
 
 
 def _axes(link: ElementTree.Element, points: Array, name: str) -> Array:
@@ -112,9 +136,12 @@ def _mesh(given: ElementTree.Element, what: str, folder: Path | None) -> Array:
         raise _UnreadableError(f"the mesh '{name}' is not here, or of no form that is read ({', '.join(READERS)})")
     scale = numbers(given.get("scale", "1 1 1"), 3, f"the scale of the mesh of {what}")
     try:
-        return np.asarray(vertices(file) * scale)
+        points = np.asarray(vertices(file) * scale)
     except RobotDescriptionError as error:
         raise _UnreadableError(str(error)) from None
+    if (size := float(np.ptp(points, axis=0).max())) > LARGEST_MESH_SIZE:
+        raise _UnreadableError(f"the mesh '{name}' is {size:.4g} m large; give its scale if it is not in metres")
+    return points
 
 
 def _size(given: ElementTree.Element, key: str, count: int, what: str) -> Array:

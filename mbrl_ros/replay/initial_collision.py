@@ -14,7 +14,7 @@ MOST_PAIRS = 60  # that are written
 def collision_lines(robot: Robot, description: str, notes: list[str]) -> list[str]:
     """Return the lines below mpc_node's `collision`, none where the URDF shows no shape; notes say what was guessed."""
     try:
-        scene, said = build_scene(robot, CollisionSettings(), description)
+        scene, said, _ = build_scene(robot, CollisionSettings(), description)
     except MbrlError as error:
         notes.append(f"collision: no capsules of the links: {error}")
         return []

@@ -63,7 +63,7 @@ class CollisionRule:
     `supervisor`: the limits of its commands; `dt` [s]: the control period; `delay` [s]: the time until commands act.
 
     `held`: an arm moved by efforts is stopped. `slowed`: the last velocity or position command was. `overlapping`:
-    names of what appeared on the arm. `notes`: what is to be said about the scene.
+    names of what appeared on the arm. `notes`: what is to be said about the scene; `guessed`: links of guessed shape.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class CollisionRule:
             self._deceleration = np.minimum(self._deceleration, braking)
         self.held, self.slowed, self.overlapping = False, False, tuple[str, ...]()
         self.notes: list[str] = []
+        self.guessed: Sequence[str] = ()
         self.refused = 0  # messages of obstacles
         self._given, self._names = list(scene.obstacles), set[str]()  # of the settings; names of the others
         self._appeared = False
@@ -126,6 +127,7 @@ class CollisionRule:
             ("distances", len(self.scene)),
             ("obstacles", len(self.scene.obstacles)),
             ("messages of obstacles refused", self.refused),
+            ("links whose shape is guessed", ", ".join(self.guessed)),
         ]
 
     def reset(self) -> None:

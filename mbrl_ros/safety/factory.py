@@ -34,7 +34,7 @@ def make_supervisor(robot: Robot, configuration: Configuration, dt: float | None
             key="supervisor.command_rate",
             value=slowest,
         )
-    scene, notes = build_scene(robot, settings, configuration.robot.description)
+    scene, notes, guessed = build_scene(robot, settings, configuration.robot.description)
     rule = CollisionRule(robot, scene, settings, supervisor, dt, configuration.control.delay * dt)
-    rule.notes = notes
+    rule.notes, rule.guessed = notes, guessed
     return Supervisor(robot, configuration.supervisor, dt, rule)

@@ -6,10 +6,14 @@ import struct
 import numpy as np
 import pytest
 
+from mbrl_ros.collision.build import build_scene
 from mbrl_ros.collision.capsules import parse_capsules
 from mbrl_ros.collision.mesh_vertices import vertices
 from mbrl_ros.collision.shapes import capsules_of
+from mbrl_ros.config.configuration import Configuration
+from mbrl_ros.config.sections.collision import CollisionSettings
 from mbrl_ros.exceptions import ConfigurationError, RobotDescriptionError
+from mbrl_ros.robots import load_robot
 from support.robots import planar_arm
 
 BOX = np.array([[x, y, z] for x in (-0.1, 0.1) for y in (-0.05, 0.05) for z in (-0.3, 0.3)])
@@ -159,3 +163,44 @@ def test_capsules_survive_settings_and_cover_what_they_did():
 def test_a_wrong_capsule_says_what_to_write(text, said):
     with pytest.raises(ConfigurationError, match=said):
         parse_capsules([text], ["base", "link1"])
+
+
+GONE = '<geometry><mesh filename="package://not_here/hand.stl"/></geometry>'
+
+
+def hand_of(*shapes: str) -> str:
+    """An arm of two joints whose last link, the tip, has these <collision> elements, 0.2 m ahead of its frame."""
+    shape = "".join(f'<collision><origin xyz="0.2 0 0"/>{one}</collision>' for one in shapes)
+    return planar_arm(2).replace('<link name="tip"/>', f'<link name="tip">{shape}</link>')
+
+
+def test_a_mesh_that_is_not_here_at_the_end_of_the_arm_is_said_and_refused_by_the_rule():
+    found = capsules_of(hand_of(GONE), 0.06)
+    (capsule,) = (one for one in found.capsules if one.link == "tip")
+    assert np.allclose([capsule.a, capsule.b], [0.2, 0.0, 0.0])
+    assert found.unknown == ["tip"] and "tip" in found.guessed
+    assert any("'tip'" in note and "GUESSED" in note and "hand.stl" in note for note in found.notes)
+    flat = {"robot.description": hand_of(GONE), "robot.interface": "velocity"}
+    robot = load_robot(Configuration.from_flat(flat).robot)
+    with pytest.raises(ConfigurationError, match=r"tip.*hand\.stl.*collision\.capsules"):
+        build_scene(robot, CollisionSettings(rule="stop"))
+    assert build_scene(robot, CollisionSettings()).guessed == ["link1", "link2", "tip"]
+    build_scene(robot, CollisionSettings(rule="stop", capsules=("tip 0 0 0  0.3 0 0  0.1",)))
+
+
+def test_what_can_be_read_of_a_link_is_kept_beside_a_mesh_that_is_not_here():
+    found = capsules_of(hand_of('<geometry><sphere radius="0.15"/></geometry>', GONE), 0.06)
+    assert sorted(one.radius for one in found.capsules if one.link == "tip") == pytest.approx([0.06, 0.15])
+
+
+def test_a_link_that_is_seen_and_has_no_shape_is_said():
+    urdf = planar_arm(2).replace(
+        '<link name="tip"/>', '<link name="tip"><visual><geometry><sphere radius="0.1"/></geometry></visual></link>'
+    )
+    assert any("'tip'" in note and "NO CAPSULE" in note for note in capsules_of(urdf, 0.06).notes)
+
+
+def test_a_mesh_in_millimetres_is_no_shape_of_a_robot(tmp_path):
+    (tmp_path / "mm.stl").write_bytes(stl(1000.0 * BOX))
+    found = capsules_of(hand_of('<geometry><mesh filename="mm.stl"/></geometry>'), 0.06, tmp_path)
+    assert found.unknown == ["tip"] and any("scale" in note for note in found.notes)
