@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..exceptions import ConfigurationError
 from ..robots import Robot, urdf
 from ..types import Array
 from .capsules import Capsule
@@ -89,13 +90,26 @@ def find_ignored(
     samples: int,
     seed: int,
 ) -> frozenset[tuple[int, str]]:
-    """Return {(capsule, obstacle)} whose distance no posture changes, or that are too near in all of them."""
+    """Return {(capsule, obstacle)} whose distance no posture changes, or that are too near in all of them.
+
+    ConfigurationError where an obstacle is too near to every capsule in all of them: nothing would be kept from it.
+    """
     scene = Scene(robot, capsules, np.empty((0, 2), dtype=np.intp), obstacles)
     if not len(scene):
         return frozenset()
     d = scene.sampled(postures(robot, samples, seed))
-    ignored = (np.ptp(d, axis=0) < FIXED) | (d.max(axis=0) < clearance)
-    return frozenset(scene.parties(int(number)) for number in np.flatnonzero(ignored))
+    near = d.max(axis=0) < clearance
+    parties = [scene.parties(number) for number in range(len(scene))]
+    kept = {name for (_, name), too_near in zip(parties, near.tolist(), strict=True) if not too_near}
+    for _, name in parties:
+        if name not in kept:
+            raise ConfigurationError(
+                f"no posture keeps any link away from the obstacle '{name}' of 'collision.planes', '.boxes' or "
+                f"'.keep_in': none of {samples} that were tried; look at its place and size, in the root link's frame",
+                key="collision.planes",
+            )
+    ignored = (np.ptp(d, axis=0) < FIXED) | near
+    return frozenset(parties[number] for number in np.flatnonzero(ignored))
 
 
 def _candidates(robot: Robot, capsules: Sequence[Capsule], disabled: frozenset[frozenset[str]]) -> Index:

@@ -12,7 +12,7 @@ if present("rclpy", "mujoco"):
     from mbrl_ros.safety.state_machine import Reason
 
 SLOW = {**PANDA, "control.rate": 50.0, "control.state_timeout": 10.0, "supervisor.stale_limit": 20.0}
-SETTINGS = {**SLOW, "robot.interface": "velocity", "collision.rule": "stop", "collision.samples": 100}
+SETTINGS = {**SLOW, "robot.interface": "velocity", "collision.rule": "stop", "collision.samples": 200}
 
 
 def cube(z: float, frame: str = "", action: int = 0) -> "MarkerArray":

@@ -40,7 +40,7 @@ class CollisionSettings(Section):
         (), "pairs of links that can touch, each entry 'LINK LINK'; empty: they are found by trying postures"
     )
     srdf: str = setting("", "SRDF file; pairs of links with <disable_collisions> are left out of those found")
-    samples: int = setting(2000, "number of postures that are tried to find pairs", low=10, high=100000)
+    samples: int = setting(2000, "number of postures that are tried to find pairs", low=200, high=100000)
     seed: int = setting(0, "of these postures", low=0)
     planes: tuple[str, ...] = setting(
         (), "each entry 'NAME nx ny nz d': the robot stays where n . p > d [m], in the frame of the root link"

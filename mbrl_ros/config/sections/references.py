@@ -75,7 +75,7 @@ class ReferenceSettings(Section):
     jog_timeout: float = setting(
         0.25,
         "a velocity of the tool or of the joints holds for so long after its stamp, then the arm comes smoothly to "
-        "rest; one stamped longer ago, or further in the future, has no effect",
+        "rest; one stamped longer ago, or further in the future, has no effect; at least two periods of control.rate",
         unit="s",
         low=0.01,
         high=10.0,

@@ -5,6 +5,7 @@ import pytest
 
 from mbrl_ros.collision.build import build_scene
 from mbrl_ros.collision.pairs import postures
+from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.config.sections.collision import CollisionSettings
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.exceptions import ConfigurationError, RobotDescriptionError
@@ -66,7 +67,7 @@ def test_adjacent_links_and_those_that_never_or_always_touch_are_left_out():
 
 def test_the_same_seed_finds_the_same_pairs():
     robot = planar_robot(5)
-    first, second = (scene_of(robot, samples=50, seed=3) for _ in range(2))
+    first, second = (scene_of(robot, samples=200, seed=3) for _ in range(2))
     assert (first.pairs == second.pairs).all()
 
 
@@ -74,7 +75,7 @@ def test_a_pair_that_no_sample_shows_is_found_by_the_descent():
     """The two spheres meet in one small region of the postures."""
     robot = planar_robot(3)
     spheres = ("base 0.2 0 0.6  0.2 0 0.6  0.03", "link3 0.5 0 0  0.5 0 0  0.03")
-    assert links_of(scene_of(robot, capsules=spheres, samples=50)) == {("base", "link3")}
+    assert links_of(scene_of(robot, capsules=spheres, samples=200)) == {("base", "link3")}
 
 
 def test_pairs_of_the_settings_are_taken_as_they_are():
@@ -141,3 +142,18 @@ def test_a_wrong_obstacle_says_what_to_write(key, text, said):
     settings = {"planes": ("floor 0 0 1 -1",)} | {key: (text,)}
     with pytest.raises(ConfigurationError, match=said):
         scene_of(planar_robot(2), **settings)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ({"keep_in": ("cell 50 0 0  0 0 0  1 1 1",)}, {"boxes": ("room 0 0 0  0 0 0  9 9 9",)}),
+    ids=("keep_in", "box"),
+)
+def test_an_obstacle_that_nothing_can_keep_away_from_is_refused(wrong):
+    with pytest.raises(ConfigurationError, match="no posture keeps any link away from the obstacle '(cell.x-|room)'"):
+        scene_of(planar_robot(3), **wrong)
+
+
+def test_too_few_postures_to_find_the_pairs_are_refused():
+    with pytest.raises(ConfigurationError, match="samples"):
+        Configuration.from_flat({"collision.samples": 50})
