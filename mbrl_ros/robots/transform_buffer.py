@@ -52,12 +52,16 @@ class Climb(NamedTuple):
 
 
 class TransformBuffer:
-    """Transforms of the last `age` [s], at most MOST_FRAMES frames with MOST_STAMPS stamps each."""
+    """Transforms of the last `age` [s], at most MOST_FRAMES frames with MOST_STAMPS stamps each.
+
+    Moving frames of which nothing has come for so long make room for others.
+    """
 
     def __init__(self, age: float):
         self._age = age
         self._static: dict[str, Placement] = {}
         self._moving: dict[str, TimeSeries[Placement]] = {}
+        self._latest = -math.inf  # the newest stamp [s]
 
     @property
     def frames(self) -> list[str]:
@@ -68,7 +72,12 @@ class TransformBuffer:
 
     def clear_moving(self) -> None:
         """Forget what has a stamp: time has begun anew."""
-        self._moving = {}
+        self._moving, self._latest = {}, -math.inf
+
+    def _forget_silent(self, now: float) -> None:
+        """Forget the moving frames of which nothing has come for `age` before `now` [s]."""
+        for child in [child for child, series in self._moving.items() if series.newest < now - self._age]:
+            del self._moving[child]
 
     def add(self, parent: str, child: str, stamp: float, p: Array, orientation: Array, *, static: bool = False) -> str:
         """Add a transform; return '' or, if it is left out, the reason why.
@@ -95,13 +104,16 @@ class TransformBuffer:
         if abs(square - 1.0) > UNIT_SQUARE:
             return "not a unit quaternion"
         if child not in self._static and child not in self._moving and self._count() >= MOST_FRAMES:
-            return "too many frames"
+            self._forget_silent(max(stamp, self._latest))
+            if self._count() >= MOST_FRAMES:
+                return "too many frames"
         placement = Placement(parent, p, orientation / math.sqrt(square))
         if static:
             self._moving.pop(child, None)
             self._static[child] = placement
             return ""
         self._static.pop(child, None)
+        self._latest = max(self._latest, stamp)
         series = self._moving.get(child)
         if series is None:
             series = self._moving[child] = TimeSeries(self._age, MOST_STAMPS)

@@ -177,6 +177,16 @@ def test_neither_frames_nor_stamps_grow_without_end(buffer):
         np.testing.assert_allclose(moving.lookup("base", "hand", stamp)[:3, 3], stamp * AT, atol=1e-9)
 
 
+def test_frames_that_come_no_more_make_room_for_others():
+    buffer = TransformBuffer(5.0)
+    for k in range(3 * MOST_FRAMES):  # as those of things that are seen once
+        assert buffer.add("base", f"seen{k}", 0.01 * k, AT, STILL) == ""
+    assert len(buffer._moving) <= MOST_FRAMES
+    assert all(buffer.add("base", f"new{k}", 30.0, AT, STILL) == "" for k in range(MOST_FRAMES - 600))
+    reasons = [buffer.add("base", f"more{k}", 30.0, AT, STILL) for k in range(MOST_FRAMES)]
+    assert reasons.count("too many frames") > 100  # there are that many at a time
+
+
 def test_a_series_keeps_the_newest_and_what_is_apart():
     series: TimeSeries[int] = TimeSeries(1.0, 10)
     for k in range(1000):
