@@ -27,7 +27,7 @@ from .receipts import Receipt, Receipts
 from .target_outcomes import TargetOutcomes
 
 JOINT_JOG = "target_jog"
-NOT_REPEATED = ("canceled", "too many wait")  # kinds of refusals that a replay does not find by itself
+NOT_REPEATED = ("canceled", "too late", "too many wait")  # kinds of refusals that a replay does not find by itself
 MOST_TASKS = 1000  # jogs that may wait while targets before them need inverse kinematics
 
 
@@ -92,6 +92,7 @@ class JogInputs:
     def _callback(self, topic: str, setter: Callable[[Any], None]) -> Callable[[Any], None]:
         def take(message: Any, receipt: Receipt) -> None:
             try:
+                self._check_waited(receipt)
                 with self._controller.asked_at(receipt.forgotten):
                     setter(message)
             except MbrlError as error:
@@ -111,6 +112,15 @@ class JogInputs:
                 refuse(receipt, TargetError("too many others wait", kind="too many wait"))
 
         return callback
+
+    def _check_waited(self, receipt: Receipt) -> None:
+        """Raise TargetError if a jog has waited for targets before it until its time was over."""
+        waited, most = self._receipts.now - receipt.now, self._controller.configuration.reference.jog_timeout
+        if waited > most:  # one stamped 0 would hold from now on
+            raise TargetError(
+                f"it waited {waited:.3f} s for targets before it, more than {most:g} s (reference.jog_timeout)",
+                kind="too late",
+            )
 
     def _refusing(self, topic: str) -> Callable[[bytes], None]:
         """Return what counts a message that is too large; a replay leaves it out, too."""

@@ -66,7 +66,7 @@ class TargetInputs:
 
     def add_state(self, observation: Observation, *, restarted: bool) -> None:
         """Take note of the newest state; `restarted`: its stamp begins a new time line."""
-        self._now = observation.stamp
+        self._now = self._receipts.now = observation.stamp
         r, reported = self._controller.uncontrolled, observation.uncontrolled
         if r is not None and reported is not None:
             r = np.where(np.isnan(reported), r, reported)

@@ -56,6 +56,7 @@ MOST_HINTS = 10  # errors that also say which frame is nearest
 NO_SPEED = 1e-9  # [rad/s or m/s]
 CORRECTION = 0.1  # [s]
 LEAST_LEAD = 0.02  # [rad or m]: errors of joints that hardly move
+LEAST_TICKS = 2.0  # for which a jog holds
 JOG_FOLLOWED = 0.5  # of the lead, up to which an arm counts as following
 
 
@@ -80,8 +81,9 @@ class JogCounts:
 class Jogging:
     """Jogs of `robot`, by the kinematics of its tool; `counts` tells what became of them."""
 
-    def __init__(self, robot: Robot, settings: ReferenceSettings, kinematics: PoseKinematics):
+    def __init__(self, robot: Robot, settings: ReferenceSettings, kinematics: PoseKinematics, dt: float):
         self._robot, self._settings, self._kinematics = robot, settings, kinematics
+        self._timeout = max(settings.jog_timeout, LEAST_TICKS * dt)  # it is looked at once in a period dt [s]
         self._frames, self._measured = RobotFrames(robot), (*robot.joints, *robot.uncontrolled)
         self._hints = MOST_HINTS
         self._acceleration = GENTLE * settings.acceleration_fraction * robot.acceleration_limit
@@ -139,7 +141,7 @@ class Jogging:
 
         refusal: why targets are refused at present; '': they are not.
         """
-        timeout, age = self._settings.jog_timeout, stamp - jog.stamp if jog.stamp else 0.0
+        timeout, age = self._timeout, stamp - jog.stamp if jog.stamp else 0.0
         if refusal:
             self._ignore(jog, "refused at present", refusal)
             return None

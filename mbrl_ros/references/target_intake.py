@@ -29,7 +29,7 @@ class TargetIntake:
         self.queue = TargetQueue(dt, settings.most_targets)
         self.target: Target | None = None
         self.joins = TrajectoryJoins(robot, dt)
-        self.jogs = Jogging(robot, settings, self._points.pose_kinematics)
+        self.jogs = Jogging(robot, settings, self._points.pose_kinematics, dt)
         self._refusal: Callable[[], str] = lambda: ""
 
     def set_joint_target(self, q: Array, stamp: float = 0.0) -> Target:

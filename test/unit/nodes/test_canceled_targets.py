@@ -90,6 +90,22 @@ def test_cancel_forgets_the_targets_that_wait_in_another_thread(node):
     assert node.refused == [("target_point", 0.0, 0), ("target_joints", 0.0, 1), ("target_twist", 0.0, 0)]
 
 
+@needs("rclpy")
+def test_a_jog_that_waited_for_other_targets_until_its_time_was_over_has_no_effect(node):
+    state = SimpleNamespace(stamp=1.0, q=Q, uncontrolled=None)
+    node.inputs.add_state(state, restarted=False)
+    node.send["target_point"](PointStamped())
+    assert node.controller.begun.wait(30.0)
+    node.send["target_twist"](TwistStamped())
+    node.inputs.add_state(SimpleNamespace(stamp=1.3, q=Q, uncontrolled=None), restarted=False)
+    node.send["target_twist"](TwistStamped())
+    node.controller.solved.set()
+    node.inputs.close()
+    assert node.outcomes.refused["target_twist: too late"] == 1
+    assert node.controller.jog_counts.accepted == 1
+    assert ("target_twist", 0.0, 1) in node.refused
+
+
 def test_what_was_asked_for_before_all_was_forgotten_is_not_accepted():
     manager = TargetManager(planar_robot(2), Configuration.from_flat({}).reference, DT)
     manager.reset(Q, 0.0)

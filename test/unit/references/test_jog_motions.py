@@ -244,6 +244,16 @@ def test_a_jog_holds_from_its_stamp_on():
     assert moving[:, 1, 0].max() < 0.3
 
 
+def test_a_jog_holds_for_two_periods_however_short_its_time_is():
+    arm = Jogged(planar_robot(2), [0.5, 0.5], jog_timeout=0.01)
+    slow = TargetManager(arm.robot, arm.settings, 0.05)
+    slow.reset(np.array([0.5, 0.5]), BEGIN)
+    for k in range(20):
+        slow.set_velocities([0.5, 0.0])
+        slow.advance(BEGIN + 0.05 * k, np.concatenate((slow.joints.at(BEGIN + 0.05 * k), np.zeros(2))))
+    assert slow.joints.motion_at(BEGIN + 1.0)[1][0] == pytest.approx(0.5, abs=1e-3)
+
+
 @pytest.mark.parametrize(
     "send, kind",
     [
