@@ -133,8 +133,14 @@ def test_a_point_ahead_of_the_arm_where_it_was_at_the_stamp(tmp_path):
         count = arm.goal_count
         points.publish(point((0.0, 0.0, 0.0), "tip", seen))
         arm.peer.until(lambda: arm.goal_count > count, "the target")
-        accepted = next(text for text in arm.messages if text.startswith("target accepted: point"))
-        there = np.array(json.loads(accepted.partition("point ")[2].partition(" from ")[0]))
+        accepted: list[str] = []
+        arm.peer.until(
+            lambda: (
+                accepted.extend(text for text in arm.messages if text.startswith("target accepted: point")) or accepted
+            ),
+            "the message",
+        )
+        there = np.array(json.loads(accepted[0].partition("point ")[2].partition(" from ")[0]))
         assert np.abs(there - kinematics.position(q)).max() < 1e-3
         assert np.abs(kinematics.position(arm.q) - there).max() > 0.02
         arm.run(3.0)
