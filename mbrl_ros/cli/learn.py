@@ -26,7 +26,7 @@ HELP = "learn a task in episodes with one of the methods, for several seeds"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("--method", metavar="NAME", help="how to learn; --list names all")
-    parser.add_argument("--task", metavar="NAME", help="what to learn; --list names all")
+    parser.add_argument("--task", metavar="NAME", help="what to learn; --list names all, recording:FILE is a recording")
     parser.add_argument("--seeds", nargs="+", type=SEED_NUMBER, default=[0], metavar="SEED", help="(default: 0)")
     parser.add_argument("--episodes", type=COUNT, default=5, metavar="N", help="for each seed (default: %(default)d)")
     parser.add_argument(
@@ -83,11 +83,13 @@ def run(args: argparse.Namespace) -> int:
     from ..learning import report
     from ..learning.base import EPISODE_SEEDS
     from ..learning.catalog import LEARNING_METHODS, learner
-    from ..learning.experiment import judge, judge_sweep, run_experiment, run_sweep
-    from ..tasks.catalog import TASKS, make_task
+    from ..learning.experiment import judge, judge_sweep, run_experiment, run_sweep, solved_from
+    from ..tasks.catalog import TASKS
+    from ..tasks.recording import RECORDING_TASK
 
     if args.list:
-        for what, names in (("methods", LEARNING_METHODS), ("tasks", TASKS)):
+        tasks = {**TASKS, f"{RECORDING_TASK}FILE": "a recording of a robot: what a model fitted to it predicts"}
+        for what, names in (("methods", LEARNING_METHODS), ("tasks", tasks)):
             print(f"{what}:")
             print("\n".join(f"  {name:<18} {line}" for name, line in names.items()))
         return 0
@@ -101,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     writable(json=args.json)
     changed, grid = assignments(args.set), sweeps(args.sweep)
     learner(args.method, changed)
-    solved = make_task(args.task).info.solved
+    solved = solved_from(args.task)
     if args.output is not None:
         import matplotlib  # before the work, not after it
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from ..console.verdict import PASS, Verdict
 from ..exceptions import ConfigurationError, DataError
 from ..files import read_text, written_whole
 from ..tasks.catalog import make_task
+from ..tasks.recording import RECORDING_SOLVED, RECORDING_TASK
+from . import offline
 from .base import Episode
 from .catalog import learner
 
@@ -104,8 +106,23 @@ def point_name(point: Mapping[str, Any]) -> str:
 
 def _head(method: str, task: str, changed: dict[str, Any]) -> dict[str, Any]:
     """Return what the entries of a seed are kept with; ConfigurationError if there is no such thing."""
-    learner(method, changed), make_task(task)
+    _learned(method, task, changed)
     return {"method": method, "task": task, **({"settings": changed} if changed else {})}
+
+
+def _learned(method: str, task: str, changed: Mapping[str, Any]) -> Callable[[int, int], Iterator[Episode]]:
+    """Return what yields the episodes of (seed, their number); ConfigurationError if there is no such thing."""
+    if task.startswith(RECORDING_TASK):
+        offline.check(method, changed)
+        path = Path(task.removeprefix(RECORDING_TASK))
+        return lambda seed, episodes: offline.learn(method, path, seed, episodes, changed)
+    learn, built = learner(method, changed), make_task(task)
+    return lambda seed, episodes: learn(built, seed, episodes)
+
+
+def solved_from(task: str) -> float:
+    """Return the return from which on an episode of `task` counts as solved; ConfigurationError if there is no task."""
+    return RECORDING_SOLVED if task.startswith(RECORDING_TASK) else make_task(task).info.solved
 
 
 def _run_points(
@@ -147,7 +164,7 @@ def _run_seed(
     head: {"method", "task"[, "settings"]}.
     """
     entries: list[Entry] = []
-    for episode in learner(head["method"], head.get("settings", {}))(make_task(head["task"]), seed, episodes):
+    for episode in _learned(head["method"], head["task"], head.get("settings", {}))(seed, episodes):
         entries.append(_entry(episode, entries))
         show(f"seed {seed}, episode {len(entries)}/{episodes}, return {episode.reward:.1f}")
     if folder is not None and folder.is_dir():
@@ -159,7 +176,8 @@ def _kept(folder: Path | None, head: dict[str, Any], seed: int, episodes: int) -
     """Return the file of a seed; None: nothing is kept."""
     if folder is None:
         return None
-    return folder / f"{head['method']}_{head['task']}_{episodes}_episodes_seed_{seed}.json"
+    task = head["task"].replace("/", "_").replace(":", "_")
+    return folder / f"{head['method']}_{task}_{episodes}_episodes_seed_{seed}.json"
 
 
 def _keep(path: Path | None, head: dict[str, Any], seed: int, entries: list[Entry]) -> None:

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..tasks.base import Task
+from ..dynamics.online import OnlineDynamics
+from ..tasks.base import Task, TaskInfo
 from ..types import CommandVector, StateVector, Transition
 from .base import Episode, episode_seed, roll_out
 from .local import estimator, planner_for, unknown
@@ -24,14 +25,18 @@ PROBE, DITHER = 0.05, 0.002  # share of the command's range
 SAMPLE_MEMORY, EXPECTED_NOISE = 0.99, 1e-3  # weight of the past per step; [rad/s or m/s] per step
 
 
+def local_model(info: TaskInfo) -> OnlineDynamics:
+    """Return the local model of a task before anything is known of it."""
+    prior = unknown(info, ACCELERATION_SPREAD)
+    return estimator(info, prior, forgetting=SAMPLE_MEMORY, noise=EXPECTED_NOISE, noise_count=1.0)
+
+
 class OnlineController:
     """Learns from every transition and plans at every step; `task` gives names, limits, period and cost."""
 
     def __init__(self, task: Task, seed: int):
         self.info = info = task.info
-        self.dynamics = estimator(
-            info, unknown(info, ACCELERATION_SPREAD), forgetting=SAMPLE_MEMORY, noise=EXPECTED_NOISE, noise_count=1.0
-        )
+        self.dynamics = local_model(info)
         self.planner = planner_for(info, "ilqr", iterations=5)
         self._parameters, self._rng = info.cost.parameters(info.horizon), np.random.default_rng(seed)
         self._u, self._learned = np.zeros(info.n), 0
