@@ -16,8 +16,8 @@ from ..references.workspace import HOLDABLE, START_SEED, Workspace
 from ..robots import Robot
 from ..robots.bodies import bodies_of
 from ..robots.gravity import GravityEffort, weight_effort
+from ..robots.guessed_inertials import guessed_mass
 from ..robots.kinematics import Kinematics
-from ..simulation.mechanism import guessed_mass
 from ..types import Array
 
 MASS_SHARE = 0.1  # the payload, of what the joints move

@@ -137,7 +137,7 @@ def _robot(bag: _Bag | None, settings: RobotSettings, urdf: str | None, notes: l
     if not has_inertials(robot):
         notes.append(
             "the URDF has no <inertial> of every moving link: it is simulated with guessed masses, and efforts need "
-            "prior.integrator.strength and another supervisor.safe_effort than arrest"
+            "robot.guess_inertials, or prior.integrator.strength and another supervisor.safe_effort than arrest"
         )
     return robot
 

@@ -10,7 +10,8 @@ ratio squared ("armature"). A URDF does not hold it, and it may outweigh the lin
 
 h the effort limits. Nothing is guessed from the limits, which may be nominal; and less than what was learned is
 believed: too little inertia is the safe side for a plan, which then moves gently until more is known, and too much
-makes the loop faster than the arm. With 30 % too much in one combination of joints, no rotors and a delay that is wrong
+makes the loop faster than the arm. Where the links' inertia is guessed (guessed_inertials.py), the bound of a is at
+least the guess, so that a also takes up what the guess lacks; a guess that is too large is not reduced. With 30 % too much in one combination of joints, no rotors and a delay that is wrong
 by one period a Panda is lost; with a tenth of its inertia it is not.
 """
 
@@ -19,8 +20,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg.lapack import dgetrf, dgetri
 
+from ..exceptions import RobotDescriptionError
 from ..types import Array
-from .inertia import JointSpaceInertia
+from .guessed_inertials import GuessedInertia
+from .inertia import JointSpaceInertia, has_inertials
 from .robot import Robot
 
 ROTOR_RATE, ROTOR_SHARE = 0.1, 0.5
@@ -33,13 +36,16 @@ class EffectiveInertia:
 
     `most` (n,) is the largest that a is believed to be.
 
-    Raises RobotDescriptionError where the URDF has no usable inertials.
+    Raises RobotDescriptionError where the URDF has no usable inertials and `robot.guess_inertials` is false.
     """
 
     def __init__(self, robot: Robot):
-        self._links = JointSpaceInertia(robot)
+        self._links = links_of(robot)
         self._least = np.zeros(robot.n) if robot.rotor_inertia is None else np.array(robot.rotor_inertia)
         self.most = np.maximum(self._least, robot.effort_limit / LEAST)
+        self.guessed = isinstance(self._links, GuessedInertia)
+        if isinstance(self._links, GuessedInertia):
+            self.most = np.maximum(self.most, self._links.largest)
         self.rotor_inertia = self._least.copy()
 
     def reset(self) -> None:
@@ -62,6 +68,23 @@ class EffectiveInertia:
         if inertia is not None:
             beyond = ROTOR_SHARE * (inertia - self._links(q)).diagonal()
             self.rotor_inertia += ROTOR_RATE * (np.clip(beyond, self._least, self.most) - self.rotor_inertia)
+
+
+def links_of(robot: Robot) -> JointSpaceInertia:
+    """Return the inertia of the links: the URDF's, or a guess where it is missing and may be guessed."""
+    if robot.guess_inertials and not has_inertials(robot):
+        return GuessedInertia(robot)
+    return JointSpaceInertia(robot)
+
+
+def knows_inertia(robot: Robot) -> bool:
+    """Return whether `EffectiveInertia(robot)` can be had, from the URDF or guessed."""
+    if has_inertials(robot):
+        return True
+    try:
+        return robot.guess_inertials and links_of(robot) is not None
+    except RobotDescriptionError:
+        return False
 
 
 def inverse_gain(gain: Array) -> Array | None:

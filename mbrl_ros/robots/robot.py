@@ -57,6 +57,7 @@ class Robot:
     followers : the joints that follow a controlled one
     mounting : (4, 4), the root link's frame in the frame `mounting_frame`; None: unknown
     frame_prefix : what precedes the name of a link in that of its frame
+    guess_inertials : whether the inertia of links that have none in the URDF is guessed
     """
 
     joints: tuple[str, ...]
@@ -83,6 +84,7 @@ class Robot:
     mounting: Array | None = None
     mounting_frame: str = "world"
     frame_prefix: str = ""
+    guess_inertials: bool = False
 
     @property
     def base_frame(self) -> str:
@@ -184,6 +186,7 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
         mounting=None if mounting is None else _frozen(mounting),
         mounting_frame=settings.mounting_frame,
         frame_prefix=settings.frame_prefix,
+        guess_inertials=settings.guess_inertials,
     )
 
 

@@ -44,8 +44,7 @@ from scipy.linalg.lapack import dsygvd
 from ..config.sections.safety import SupervisorSettings
 from ..guard.swinging import SWINGING_SPEED, Swinging
 from ..robots import Robot
-from ..robots.effective_inertia import EffectiveInertia
-from ..robots.inertia import has_inertials
+from ..robots.effective_inertia import EffectiveInertia, knows_inertia
 from ..types import Array, Observation
 from .gravity_correction import REFRESH, GravityCorrection
 
@@ -61,7 +60,7 @@ class Arrest:
 
     def __init__(self, robot: Robot, settings: SupervisorSettings, dt: float):
         self.robot, self.settings, self.dt = robot, settings, dt
-        self._inertia = EffectiveInertia(robot) if has_inertials(robot) else None
+        self._inertia = EffectiveInertia(robot) if knows_inertia(robot) else None
         self._every = max(1, round(REFRESH / dt))
         self._braking = robot.acceleration_limit * dt  # of the reference in a period
         self.fitted: Array | None = None

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..robots import Robot
-from ..robots.effective_inertia import EffectiveInertia
+from ..robots.effective_inertia import EffectiveInertia, knows_inertia
 from ..robots.gravity import GravityEffort
 from ..robots.inertia import has_inertials
 from ..types import Array
@@ -32,7 +32,7 @@ class BoundedGains:
 
     def __init__(self, robot: Robot, damping: Array, stiffness: Array, dt: float):
         self._damping, self._stiffness, self._dt = damping, stiffness, dt
-        self._inertia = EffectiveInertia(robot) if has_inertials(robot) else None
+        self._inertia = EffectiveInertia(robot) if knows_inertia(robot) else None
 
     def damping(self, q: Array) -> Array:
         """Return d (n,) at the pose q (n,)."""

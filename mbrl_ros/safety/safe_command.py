@@ -87,8 +87,8 @@ class SafeCommand:
             return ""
         return (
             "the safe command 'arrest' needs the inertia of the arm: the URDF has no usable <inertial> for every "
-            "controlled joint; add mass and inertia to the links, or choose another supervisor.safe_effort "
-            "(zero, damp, hold)"
+            "controlled joint; add mass and inertia to the links, let them be guessed (robot.guess_inertials), or "
+            "choose another supervisor.safe_effort (zero, damp, hold)"
         )
 
     def reset(self, command: Array) -> None:

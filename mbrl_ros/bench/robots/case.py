@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from .arms import Arm
 from .conditions import BALL, COULOMB_SHARE, TOUCHED, Condition
 from .targets import HOLD_TIME, Course, draw
 
+INERTIAL = re.compile(r"<inertial\b.*?</inertial\s*>", re.DOTALL)
 LIMIT = re.compile(r'(<limit\b[^>]*\beffort\s*=\s*")([^"]*)(")')
 # of the velocity spikes: soon after the first target, and in full motion [s]
 SPIKES = (HOLD_TIME + 0.1, HOLD_TIME + 0.5)
@@ -95,7 +96,12 @@ def prepare(
     if condition.touching:
         changes["obstacle"] = _obstacle(robot, course)
     plant = _plant(condition, PlantSettings(**changes, initial_position=tuple(course.start)), robot)
-    return Case(robot, plant, configuration, course, payload)
+    return Case(_told(robot) if condition.stripped else robot, plant, configuration, course, payload)
+
+
+def _told(robot: Robot) -> Robot:
+    """Return `robot` as a URDF without any <inertial> describes it, to a controller that guesses them."""
+    return replace(robot, urdf=INERTIAL.sub("", robot.urdf), guess_inertials=True)
 
 
 def _changes(arm: Arm, condition: Condition, nominal: Robot, seed: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Condition:
     command_delay [ticks] from LATER on in the first motion; lost_states: share of the states that do not arrive;
     stiffness: of the joints behind their drives, over their effort limits [1/rad or 1/m], 0: rigid; touching: a ball
     stands TOUCHED before the last target, on the way to it; interfaces: those that it concerns, empty: all; rate [Hz];
-    engine: mujoco or dart.
+    engine: mujoco or dart; stripped: the controller's URDF has no <inertial>, and it guesses them.
     """
 
     meaning: str
@@ -39,6 +39,7 @@ class Condition:
     interfaces: tuple[str, ...] = ()
     rate: float = RATE
     engine: str = "mujoco"
+    stripped: bool = False
 
 
 COULOMB_SHARE = 0.05
@@ -93,6 +94,22 @@ CONDITIONS = {
     },
     "arm0.01": Condition("rotor inertia of 0.01", {"armature": (0.01,)}),
     "arm0.5": Condition("rotor inertia of 0.5", {"armature": (0.5,)}),
+    **{
+        f"noinertials{name}": Condition(
+            f"the controller's URDF has no <inertial>, and it guesses them{meaning}",
+            plant,
+            limits=limits,
+            stripped=True,
+            interfaces=("effort",),
+        )
+        for name, meaning, plant, limits in (
+            ("", "", {}, 1.0),
+            ("arm0", "; no rotor inertia", {"armature": (0.0,)}, 1.0),
+            ("lag10", "; 10 ms of lag", {"motor_lag": (0.01,)}, 1.0),
+            ("mass2", "; twice the masses", {"mass_factor": 2.0}, 1.0),
+            ("limits3", "; effort limits times 3", {}, 3.0),
+        )
+    },
     "payload": Condition("half the load assumed for the arm, on and off", loaded=True),
     **{f"spike{size}": Condition(f"two velocity samples off by {size}", spike=size) for size in (5, 30, 100)},
     **{f"rate{hz}": Condition(f"control at {hz} Hz", rate=float(hz)) for hz in (50, 100, 500, 1000)},

@@ -79,3 +79,8 @@ class RobotSettings(Section):
         low=0.0,
         per_joint=True,
     )
+    guess_inertials: bool = setting(
+        False,
+        "effort interface: guess the inertia of an arm whose URDF has no <inertial> for every controlled joint from "
+        "its size, with a warning; false: such a URDF is refused",
+    )

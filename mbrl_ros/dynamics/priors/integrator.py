@@ -7,7 +7,7 @@ r"""The prior `integrator`: every joint integrates its command, in the way its i
 and delta = dt qdd, with the servos discretised exactly so that a lag below dt stays stable. Gravity, friction and load
 are left to the data. M_e (robots/effective_inertia.py) is that of the URDF's links, with its coupling between the
 joints, taken for the present pose, and what is learned of the rotors: without the coupling the start of a Panda sags
-three times as far. A URDF without inertials needs `strength`: then qdd = strength u / u_max, joint by joint.
+three times as far. A URDF without inertials needs `robot.guess_inertials`, or `strength`: then qdd = strength u / u_max, joint by joint.
 
 For efforts the safe error is to take commands for too strong: a controller that believes so moves gently until it knows
 better. And it should be slow to believe otherwise (`strength_spread`): with a strength of 300 and a spread of 1, 7 of
@@ -27,8 +27,7 @@ import numpy as np
 from ...config.section import Section, per_joint, setting
 from ...exceptions import ConfigurationError
 from ...robots import Robot
-from ...robots.effective_inertia import EffectiveInertia
-from ...robots.inertia import has_inertials
+from ...robots.effective_inertia import EffectiveInertia, knows_inertia
 from ...types import Array, CommandVector, Gain, JointVector
 from .base import FixedPrior, Prior
 
@@ -145,11 +144,11 @@ def _of_efforts(settings: Settings, robot: Robot, dt: float) -> Prior:
             np.hstack([nothing, nothing, np.diag(by_u)]),
             _spread(settings, n, dt, settings.strength_spread * by_u * robot.command_scale),
         )
-    if not has_inertials(robot):
+    if not knows_inertia(robot):
         raise ConfigurationError(
             "the URDF has no usable <inertial> for every controlled joint, so nothing tells how an effort accelerates "
-            "it: add mass and inertia to the links, or set prior.integrator.strength [rad/s^2 by the full effort], "
-            "better too large than too small",
+            "it: add mass and inertia to the links, let them be guessed with robot.guess_inertials, or set "
+            "prior.integrator.strength [rad/s^2 by the full effort], better too large than too small",
             key="prior.integrator.strength",
             value=(),
         )

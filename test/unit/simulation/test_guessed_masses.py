@@ -14,7 +14,7 @@ from support.needs import needs, present
 from support.robots import planar_arm
 
 if present("mujoco"):
-    from mbrl_ros.simulation.mechanism import GUESSED_DENSITY, guessed_mass
+    from mbrl_ros.robots.guessed_inertials import GUESSED_DENSITY, guessed_mass
     from mbrl_ros.simulation.plant import Plant
 
 pytestmark = needs("mujoco")
