@@ -10,9 +10,11 @@ ratio squared ("armature"). A URDF does not hold it, and it may outweigh the lin
 
 h the effort limits. Nothing is guessed from the limits, which may be nominal; and less than what was learned is
 believed: too little inertia is the safe side for a plan, which then moves gently until more is known, and too much
-makes the loop faster than the arm. Where the links' inertia is guessed (guessed_inertials.py), the bound of a is at
-least the guess, so that a also takes up what the guess lacks; a guess that is too large is not reduced. With 30 % too much in one combination of joints, no rotors and a delay that is wrong
+makes the loop faster than the arm. With 30 % too much in one combination of joints, no rotors and a delay that is wrong
 by one period a Panda is lost; with a tenth of its inertia it is not.
+
+Where the inertia of the links is guessed (guessed_inertials.py) the bound of a is at least the guess, so that a also
+takes up what the guess lacks. A guess that is too large is not reduced.
 """
 
 from __future__ import annotations

@@ -1,16 +1,17 @@
 """Masses and inertias of links that a URDF leaves out, guessed from the size of the arm.
 
-An arm whose chain from the first controlled joint to the tip is L long moves about GUESSED_DENSITY L^3. Every joint that
-moves no mass gets the n-th part of that, a ball with the radius GUESSED_RADIUS L half way to the next joint.
+An arm whose chain from the first controlled joint to the tip is L long moves about GUESSED_DENSITY L^3. Every joint
+that moves no mass gets the n-th part of that, a ball with the radius GUESSED_RADIUS L half way to the next joint.
 
-`GuessedInertia` is the joint-space inertia G(q) of that. Compared with the URDFs of the twelve arms of `mbrl bench robots`
-whose URDF is installed, its diagonal is 0.4 to 5 times theirs in the first three joints and 0.04 to 600 times in the last
-ones, where rotors usually outweigh the links. A taper towards the tip, down to 1/100 of the guess, was tried as the prior
-of efforts: arms with rotors sagged up to eighty times as far, and some were lost.
+`GuessedInertia` is the joint-space inertia G(q) of that. Compared with the URDFs of the twelve arms of
+`mbrl bench robots` whose URDF is installed, its diagonal is 0.4 to 5 times theirs in the first three joints and 0.04 to
+600 times in the last ones, where rotors usually outweigh the links. As the prior of efforts a taper towards the tip,
+down to 1/100 of the guess, was worse: arms with rotors sagged up to eighty times as far, and some were lost.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
@@ -58,13 +59,19 @@ class GuessedInertia(JointSpaceInertia):
     """
 
     def __init__(self, robot: Robot):
-        root = urdf.reduced(robot.urdf, robot.moving)
-        complete(root, robot)
-        super().__init__(replace(robot, urdf=ElementTree.tostring(root, encoding="unicode")))
+        super().__init__(_completed(robot))
         rng = np.random.default_rng(SEED)
         low, high = (np.clip(limit, -POSE_RANGE, POSE_RANGE) for limit in (robot.position_lower, robot.position_upper))
         poses = rng.uniform(low, high, (POSES, robot.n))
         self.largest: Array = np.max([self(q).diagonal() for q in poses], axis=0)
+
+
+@functools.lru_cache(maxsize=4)
+def _completed(robot: Robot) -> Robot:
+    """Return `robot` with the guess in its description; kept, so that prior and safe effort warn once together."""
+    root = urdf.reduced(robot.urdf, robot.moving)
+    complete(root, robot)
+    return replace(robot, urdf=ElementTree.tostring(root, encoding="unicode"))
 
 
 def _length(robot: Robot) -> float:

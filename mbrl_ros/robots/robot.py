@@ -56,8 +56,7 @@ class Robot:
     uncontrolled : names of the k joints that move the end effector and are not controlled, from the root on
     followers : the joints that follow a controlled one
     mounting : (4, 4), the root link's frame in the frame `mounting_frame`; None: unknown
-    frame_prefix : what precedes the name of a link in that of its frame
-    guess_inertials : whether the inertia of links that have none in the URDF is guessed
+    frame_prefix : what precedes a link's name in that of its frame; guess_inertials : see effective_inertia.py
     """
 
     joints: tuple[str, ...]

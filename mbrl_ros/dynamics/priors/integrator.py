@@ -7,7 +7,8 @@ r"""The prior `integrator`: every joint integrates its command, in the way its i
 and delta = dt qdd, with the servos discretised exactly so that a lag below dt stays stable. Gravity, friction and load
 are left to the data. M_e (robots/effective_inertia.py) is that of the URDF's links, with its coupling between the
 joints, taken for the present pose, and what is learned of the rotors: without the coupling the start of a Panda sags
-three times as far. A URDF without inertials needs `robot.guess_inertials`, or `strength`: then qdd = strength u / u_max, joint by joint.
+three times as far. A URDF without inertials needs
+`robot.guess_inertials`, which takes a guess for them, or `strength`: then qdd = strength u / u_max, joint by joint.
 
 For efforts the safe error is to take commands for too strong: a controller that believes so moves gently until it knows
 better. And it should be slow to believe otherwise (`strength_spread`): with a strength of 300 and a spread of 1, 7 of

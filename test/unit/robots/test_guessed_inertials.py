@@ -61,17 +61,19 @@ def test_nothing_is_guessed_unless_it_is_asked_for_or_where_it_is_known(caplog):
 
 
 def test_a_wrong_inertial_is_refused_and_not_overwritten():
-    wrong = (
-        planar_arm(2, effort=EFFORT).replace('ixx="', 'ixx="-9').replace('izz="', 'izz="-9').replace('iyy="', 'iyy="-9')
-    )
+    wrong = planar_arm(2, effort=EFFORT)
+    for key in ("ixx", "iyy", "izz"):
+        wrong = wrong.replace(f'{key}="', f'{key}="-9')
     robot = load_robot(RobotSettings(guess_inertials=True), wrong)
     assert not knows_inertia(robot)
 
 
 def test_the_guess_is_aloud(caplog):
+    robot = bare()
     with caplog.at_level(logging.WARNING):
-        EffectiveInertia(bare())
-    assert "['joint1', 'joint2'] move: each gets a guessed one" in caplog.text
+        assert knows_inertia(robot)
+        EffectiveInertia(robot)
+    assert caplog.text.count("['joint1', 'joint2'] move: each gets a guessed one") == 1
 
 
 def test_an_inertia_larger_than_guessed_is_learned_up_to_the_guess_itself():
