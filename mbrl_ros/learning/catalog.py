@@ -19,6 +19,7 @@ LEARNING_METHODS = {
     "aggregate_mpc": "a global model fitted again after every episode, each under MPC",
     "pets": "an ensemble that knows its ignorance, fitted after every episode, each under MPC over its particles",
     "bnn": "a Bayesian neural network, of whose posterior every plan's particles have samples, otherwise as pets",
+    "gps": "guided policy search: local controllers of several starts, near one policy that is fitted to them",
     "backprop": "a policy by backpropagation through that ensemble, whole, truncated or with a learned value",
     "policy_gradient": "a policy by likelihood ratios on rollouts of that ensemble, with common random numbers",
 }

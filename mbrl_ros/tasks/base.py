@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import casadi
+
 from ..costs import CostModel
 from ..types import CommandVector, StateVector
 
@@ -32,7 +34,8 @@ class TaskInfo:
 
     joints: the n names; u_lower, u_upper (n,): limits of the commands, both 0 for a passive joint; dt [s]; steps of an
     episode; solved: the return from which on an episode counts as solved; horizon: stages that are worth planning;
-    cost: the planner's objective of x (2n,) and u (n,).
+    cost: the planner's objective of x (2n,) and u (n,); observe: what a policy sees of x (2n,), None where the task has
+    nothing better to name than its joints.
     """
 
     joints: tuple[str, ...]
@@ -43,6 +46,7 @@ class TaskInfo:
     solved: float
     horizon: int
     cost: CostModel
+    observe: casadi.Function | None = None
 
     @property
     def n(self) -> int:

@@ -105,6 +105,26 @@ def add(arrays: dict[str, Array], data: Dataset) -> dict[str, Array]:
     return {**arrays, "count": count, "sum": total, "moment": moment}
 
 
+def moments(arrays: dict[str, Array], Z: Array) -> tuple[Array, Array]:
+    """Return the mixture's mean (4n,) and covariance (4n, 4n) about samples, in their units.
+
+    Parameters
+    ----------
+    arrays
+        Of `fit`.
+    Z
+        z = [q; qd; u; delta] (N, 4n): each component counts by its mean responsibility for them.
+    """
+    weight, mean, covariance = _maximization(arrays["count"], arrays["sum"], arrays["moment"], arrays["prior"])
+    scale = arrays["scale"]
+    responsibilities, _ = _expectation((Z - arrays["centre"]) / scale, weight, mean, covariance)
+    share = responsibilities.mean(axis=0)
+    middle = share @ mean
+    apart = mean - middle
+    joint = np.einsum("k,kij->ij", share, covariance) + np.einsum("k,ki,kj->ij", share, apart, apart)
+    return arrays["centre"] + scale * middle, joint * scale * scale[:, None]
+
+
 class MixturePrior(FixedPrior):
     """delta (n,) [rad/s per tick] and its exact Jacobian from a mixture of K components."""
 

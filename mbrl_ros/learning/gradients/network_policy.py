@@ -55,7 +55,11 @@ class NetworkPolicy:
             self._shapes |= {"W1": (hidden, inputs), "b1": (hidden, 1), "W2": (outputs, hidden)}
         self.size = sum(rows * columns for rows, columns in self._shapes.values())
         x, theta = casadi.MX.sym("x", 2 * len(lower)), casadi.MX.sym("theta", self.size)
-        self._act = casadi.Function("act", [x, theta], [self.command(self.mean(x, theta))])
+        u = self.command(self.mean(x, theta))
+        self._act = casadi.Function("act", [x, theta], [u])
+        self._slope = casadi.Function("slope", [x, theta], [casadi.densify(casadi.jacobian(u, x))])
+        self._inputs = casadi.Function("inputs", [x], [casadi.densify(self.inputs(x))])
+        self.active = active
 
     def initial(self, rng: np.random.Generator) -> Array:
         """Return theta (size,) to begin with."""
@@ -91,3 +95,26 @@ class NetworkPolicy:
     def act(self, x: StateVector, theta: Array) -> CommandVector:
         """Return the command (n,) of the mean at x."""
         return np.array(self._act(x, theta))[:, 0]
+
+    def slope(self, x: StateVector, theta: Array) -> Array:
+        """Return du/dx (n, nx) of the mean at x."""
+        found: Array = np.array(self._slope(x, theta))
+        return found
+
+    def inputs_of(self, X: Array) -> Array:
+        """Return s (T, inputs) at states X (T, nx)."""
+        found: Array = np.array(self._inputs(X.T)).T
+        return found
+
+    def parts(self, theta: Array) -> dict[str, Array]:
+        """Return views of theta by name; a change of one changes theta."""
+        found, start = {}, 0
+        for name, shape in self._shapes.items():
+            size = shape[0] * shape[1]
+            found[name] = theta[start : start + size].reshape(shape, order="F")
+            start += size
+        return found
+
+    def limits(self) -> tuple[Array, Array]:
+        """Return middle and half range (outputs,) of the commands that are not passive."""
+        return self._middle[self.active], self._half[self.active].diagonal()

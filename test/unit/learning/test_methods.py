@@ -75,6 +75,7 @@ def test_a_seed_repeats_to_the_last_bit_and_another_differs(method, monkeypatch)
         "bnn": fit | search | {"variational_updates": 60},
         "backprop": fit | descent | {"segment": 3},
         "policy_gradient": fit | descent | {"replicates": 2},
+        "gps": {"conditions": 1},
     }.get(method, {})
     first, again, other = (
         [(episode.steps, episode.reward) for episode in learner(method, settings)(MotorPole(steps=20), seed, 3)]

@@ -20,6 +20,7 @@ def every_task():
     marks = dict.fromkeys(
         ("half_cheetah", "inverted_pendulum", "pusher", "reacher"), needs("gymnasium", "mujoco", "imageio")
     )
+    marks["panda_reach"] = needs("mujoco", "example-robot-data")
     return [pytest.param(name, marks=marks.get(name, ())) for name in TASKS]
 
 
