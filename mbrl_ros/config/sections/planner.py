@@ -37,6 +37,11 @@ class PlannerSettings(Section):
     )
     discount: float = setting(1.0, "factor of the cost from one stage to the next", low=0.01, high=1.0)
     second_order: bool = setting(True, "planner ddp: use the second derivatives of the model, and not only its first")
+    multiple_shooting: bool = setting(
+        False,
+        "planners ilqr and ddp: the states of a plan are variables beside its commands, with gaps that the iterations"
+        " close: for long horizons of unstable dynamics; without state_limits and kl_bound",
+    )
     state_limits: bool = setting(False, "keep planned positions and velocities inside their limits (interior point)")
     limit_penalty: float = setting(
         100.0,

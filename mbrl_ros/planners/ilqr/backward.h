@@ -39,6 +39,14 @@ static inline void write_gains(Work& w, const Matrices& m, const BoxQP& box, lon
   }
 }
 
+// The value function before the gap of a stage: s += V gap.
+static inline void add_gap(const double* gap, Matrices& m, double& slope, double& curve) {
+  alignas(64) vec rise[1][ZB] = {};
+  multiply<NX>(rise, gap, 0, 1, (const vec*)m.V[0], ZB);
+  for (int i = 0; i < NX; i++) slope += m.s[i] * gap[i], curve += 0.5 * gap[i] * at(rise[0], i);
+  for (int b = 0; b < ZB; b++) ((vec*)m.s)[b] += rise[0][b];
+}
+
 static void record(double* trace, const Matrices& m, long long t);
 
 // Fills K, K_u, k, Q_uu of w. The model predicts J(alpha) - J = alpha slope + alpha^2 curve. False: Q_uu + mu I is not
@@ -52,7 +60,8 @@ template <bool SECOND_ORDER, bool KNOWN> static bool pass_back(const Tick& tick,
     std::memcpy(u_lower, tick.u_lower + t * NU, NU * sizeof(double));
     std::memcpy(u_upper, tick.u_upper + t * NU, NU * sizeof(double));
   };
-  take_limits(0);
+  if (GAPS && w.open) for (int i = 0; i < NU; i++) at(u_lower, i) = -INFINITY, at(u_upper, i) = INFINITY;
+  else take_limits(0);
   begin_value(tick, w, m);
   slope = curve = 0.0;
   for (long long t = tick.horizon - 1; t >= 0; t--) {
@@ -61,6 +70,7 @@ template <bool SECOND_ORDER, bool KNOWN> static bool pass_back(const Tick& tick,
     const KnownRows& known = w.known[stage];
     const double* e = (const double*)w.expansion[t / LANES] + t % LANES;  // entry n of this stage's expansion: e[n * LANES]
     const double* h = e + NZ * LANES;
+    if (GAPS && w.open) add_gap(w.gaps + t * NX, m, slope, curve);
     Lane c[N_CURVE + 1];
     if constexpr (SECOND_ORDER) curvature(tick, w, m, t, c);
 

@@ -57,7 +57,7 @@ class CasadiIlqr(NumpyIlqr):
 
     def backward(self, second_order: bool = False) -> tuple[float, float]:
         """See `NumpyIlqr.backward`."""
-        if self.tick.eta or second_order:
+        if self.tick.eta or second_order or self.gaps is not None:
             return super().backward(second_order)
         H, nx, ny = self.horizon, self.nx, self.ny
         g, G, V, s = self.g, self.G, np.zeros((ny, ny)), np.zeros(ny)
@@ -82,6 +82,8 @@ class CasadiIlqr(NumpyIlqr):
         self, x_ref: Array, u_ref: Array, K: Array, k: Array, alpha: Array, gain: Array
     ) -> tuple[Array, Array, Array]:
         """See `NumpyIlqr.simulate`."""
+        if self.gaps is not None:
+            return super().simulate(x_ref, u_ref, K, k, alpha, gain)
         m, stages = self.memory, self.tick.stages_of_F
         H, nx, ny, S = self.horizon, self.nx, self.ny, len(alpha)
         y_ref = np.concatenate([x_ref[:H], u_ref[:H]], axis=1)[:, None, :ny]

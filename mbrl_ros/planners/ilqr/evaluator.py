@@ -14,6 +14,7 @@ import numpy as np
 from ...costs import CostModel
 from ...exceptions import ConfigurationError, MbrlError, ShapeError
 from ...types import Array
+from .memory import Memory
 from .problem import Problem
 
 
@@ -104,6 +105,15 @@ class ModelEvaluator:
         if self._curvature is None:
             raise ConfigurationError("this problem has no second derivatives")
         return self._curvature(x, u, self._theta, s)[0]
+
+
+def next_states(memory: Memory, stage: int, model: ModelEvaluator | None, x: Array, u: Array) -> Array:
+    """Return the states (S, nx) after x (S, nx), u (S, nu) with F and f of a stage."""
+    F, nx = memory.F[stage], x.shape[1]
+    following: Array = x @ F[:, :nx].T + u @ F[:, nx:].T + memory.f[stage]
+    if model is not None:
+        following += model.predict(x, u)
+    return following
 
 
 def with_previous(F: Array) -> Array:

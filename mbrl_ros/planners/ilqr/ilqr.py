@@ -91,7 +91,8 @@ class IlqrPlanner:
         self._kl_constrained = settings.kl_bound > 0.0
         limits = limits_of(x_lower, x_upper) if settings.state_limits else ()
         self.model = of_function(model) if isinstance(model, casadi.Function) else model
-        problem = Problem(cost, self.model, settings.second_order, limits, self._kl_constrained)
+        several = settings.multiple_shooting
+        problem = Problem(cost, self.model, settings.second_order, limits, self._kl_constrained, several)
         problem.check()
         theta = np.zeros(0) if self.model is None else self.model.theta
         self.memory = Memory.allocate(self.H, cost.np, u_lower, u_upper, x_lower, x_upper, theta, len(limits))

@@ -2,85 +2,18 @@
 //     min sum_t l(x_t, v_t, u_t, p_t) + l_H(x_H, p_H)
 //     x' = phi(x, u) + F [x; u] + f,  v' = u,  u_lower <= u <= u_upper,  x_lower <= x <= x_upper
 // numpy_ilqr.py is the readable specification: every quantity here has the same name there.
-// tick.h: data. rollout.h: expansion and rollouts. backward.h, products.h, known_rows.h, box_qp.h: Riccati recursion.
+// tick.h: data. search.h, multiple_shooting.h: the search. rollout.h: expansion and rollouts. backward.h, products.h, known_rows.h, box_qp.h: Riccati recursion.
 // barrier.h: limits of states. kl_constraint.h: KL bound. samples.h: rollouts of commands alone.
-#include <chrono>
-#include "backward.h"
-#include "rollout.h"
+#include "multiple_shooting.h"
 #include "samples.h"
-
-static void increase_regularization(Tick& tick) {  // Tassa 2012, section II-F
-  tick.delta = std::fmax(DELTA0, tick.delta * DELTA0);
-  tick.mu = std::fmax(MU_MIN, tick.mu * tick.delta);
-}
-static void decrease_regularization(Tick& tick) {
-  tick.delta = std::fmin(1.0 / DELTA0, tick.delta / DELTA0);
-  tick.mu = tick.mu * tick.delta >= MU_MIN ? tick.mu * tick.delta : 0.0;
-}
-
-static void reset_regularization(Tick& tick) { tick.mu = 0.0, tick.delta = 1.0; }
-
-// Keep the best of G groups of rollouts if its merit is below `merit`.
-template <int G> static bool keep_best(Tick& tick, Work& w, const double* costs, const double* merits, double& merit) {
-  int best = -1;
-  for (int i = 0; i < G * LANES; i++) if (merits[i] < (best < 0 ? merit : merits[best])) best = i;
-  if (best < 0) return false;
-  merit = merits[best], tick.cost = costs[best];
-  const int lane = best % LANES;
-  const long long rows = tick.horizon + 1, first = best / LANES * rows;
-  const Lane *x = &w.x[0][0] + first * NX, *u = &w.u[0][0] + first * NU;
-  for (long long i = 0; i < rows * NX; i++) w.X_best[i] = x[i].v[lane];
-  for (long long i = 0; i < rows * NU; i++) w.U_best[i] = u[i].v[lane];
-  return true;
-}
-
-// Roll out G groups of step sizes from number `first` on, and keep the best.
-template <int G> static bool search_line(Tick& tick, Work& w, long long first, double& merit) {
-  double costs[G * LANES], merits[G * LANES];
-  Controller<G> controller = {w.X, w.U, w.K, w.K_u, w.k, w.free_rows, {}, Lane(1.0)};
-  for (int i = 0; i < G * LANES; i++)
-    controller.alpha[i / LANES].v[i % LANES] = first + i < tick.step_sizes ? std::ldexp(1.0, -int(first + i)) : 0.0;
-  roll(tick, w, controller, costs, merits);
-  return keep_best<G>(tick, w, costs, merits, merit);
-}
-
-// One backward pass: with the second derivatives of the model near a minimum, else Gauss-Newton, with as much
-// regularization as that needs. False: MU_MAX is not enough.
-static bool step_down(Tick& tick, Work& w, double merit, double& slope, double& curve) {
-  if (CURVATURE && backward<true>(tick, w, slope, curve) && -(slope + curve) <= NEAR_MINIMUM * (1.0 + std::fabs(merit)))
-    return true;
-  while (!backward<false>(tick, w, slope, curve)) {
-    increase_regularization(tick);
-    if (tick.mu > MU_MAX) return false;
-  }
-  return true;
-}
-
-// A backward pass, again with a sharper barrier for as long as it predicts little.
-static bool sharpened_step(Tick& tick, Work& w, double& merit, double& slope, double& curve) {
-  for (;;) {
-    if (!step_down(tick, w, merit, slope, curve)) return false;
-    if (!limits_settled(tick, -(slope + curve), tick.tolerance * (1.0 + std::fabs(merit)))) return true;
-    merit -= limits_cost(tick, w.X);
-    sharpen(tick);
-    merit += limits_cost(tick, w.X);
-  }
-}
-
-static double now(const Tick& tick) {  // [s]
-  using namespace std::chrono;
-  return tick.clock ? tick.clock() : duration<double>(steady_clock::now().time_since_epoch()).count();
-}
 
 static Status iterate(Tick& tick, Work& w) {
   const double begin = now(tick);
   double costs[LANES], merits[LANES], slope, curve, merit = INFINITY;
-  Lane gain(0.0);
-  gain.v[1] = 1.0;  // SIMD lane 0 replays the old commands, lane 1 adds the old feedback
   bool moved = false, improved = false;
   for (int within = 1; within >= 0 && !moved; within -= N_LIMIT ? 1 : 2) {  // preferably within the limits of states
     tick.wall = within ? INFINITY : 0.0;
-    roll<1>(tick, w, {tick.x_hat, tick.u_hat, tick.K, tick.K_u, tick.k, nullptr, {Lane(0.0)}, gain}, costs, merits);
+    replay_last(tick, w, costs, merits);
     moved = keep_best<1>(tick, w, costs, merits, merit);
   }
   bool unregularized = false;  // the step without regularization was tried from here
@@ -107,11 +40,7 @@ static Status iterate(Tick& tick, Work& w) {
     tick.iterations_done++;
     moved = false;
     if (settled()) return CONVERGED;
-    for (long long first = 0; first < tick.step_sizes;) {
-      const bool many = tick.step_sizes - first > (GROUPS - 1) * LANES;
-      moved = (many ? search_line<GROUPS>(tick, w, first, merit) : search_line<1>(tick, w, first, merit)) || moved;
-      first += (many ? GROUPS : 1) * LANES;
-    }
+    moved = search_all(tick, w, merit);
     if (moved) follow_step(tick, w.X, w.X_best);
     moved ? decrease_regularization(tick) : increase_regularization(tick);
     improved = improved || moved, unregularized = unregularized && !moved;
@@ -119,8 +48,7 @@ static Status iterate(Tick& tick, Work& w) {
       reset_regularization(tick);
       break;
     }
-    if (tick.time_budget > 0.0 && tick.iterations_done < tick.iterations &&
-        (now(tick) - begin) * (tick.iterations_done + 1) > tick.time_budget * tick.iterations_done) {
+    if (out_of_time(tick, begin)) {
       if (moved) w.use_best();
       return TIME_BUDGET;
     }
@@ -172,7 +100,7 @@ void solve(Tick* tick) {
   for (int i = 0; i < NU; i++) if (!(tick->u_lower[i] <= tick->u_upper[i])) tick->status = INFEASIBLE_BOX;
   if (tick->status == INFEASIBLE_BOX) return;
   if (!take_problem(*tick, w)) return;
-  tick->status = iterate(*tick, w);
+  tick->status = GAPS ? iterate_with_gaps(*tick, w) : iterate(*tick, w);
   // an odd number of swaps leaves the nominal trajectory in the other buffer: put it where it is looked for
   const Work usual(tick->work, H);
   if (w.X != usual.X) {
@@ -247,9 +175,7 @@ void sample(Tick* tick, long long count, const double* U, double* cost, double* 
 double replay(Tick* tick, double* U) {
   Work w(tick->work, tick->horizon);
   double costs[LANES], merits[LANES];
-  Lane gain(0.0);
-  gain.v[1] = 1.0;
-  roll<1>(*tick, w, {tick->x_hat, tick->u_hat, tick->K, tick->K_u, tick->k, nullptr, {Lane(0.0)}, gain}, costs, merits);
+  replay_last(*tick, w, costs, merits);
   const int best = costs[1] < costs[0];
   for (long long i = 0; i < tick->horizon * NU; i++) U[i] = w.u[1 + i / NU][i % NU].v[best];
   return costs[best];

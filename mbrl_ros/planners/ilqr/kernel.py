@@ -16,6 +16,8 @@ from .problem import Problem
 
 KERNEL_SOURCES = (
     "kernel.cpp",
+    "search.h",
+    "multiple_shooting.h",
     "tick.h",
     "lane.h",
     "rollout.h",

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...types import Array, PlanStatus
-from .memory import Solver, Tick
+from .memory import Memory, Solver, Tick
 
 SMALLEST_ETA, LARGEST_ETA = 1e-8, 1e16
 CLOSE = 0.1
@@ -52,6 +52,12 @@ class Controller:
     P: Array
     lower: Array
     upper: Array
+
+    @classmethod
+    def of_last_plan(cls, m: Memory, ny: int) -> Controller:
+        """Make the last plan's controller, over y (ny,)."""
+        K = np.concatenate([m.K, m.K_u], axis=2) if ny > m.K.shape[2] else m.K
+        return cls(m.x_hat, m.u_hat, K, m.Q_uu, m.u_lower, m.u_upper)
 
     def law(self, X: Array, U: Array, t: int) -> tuple[Array, Array]:
         """Return by how much U (H+1, nu) deviates from this law at stage t of X (H+1, nx), (nu,), and its gain."""

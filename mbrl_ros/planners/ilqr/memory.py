@@ -174,6 +174,12 @@ class Numbers:
     cost: float = np.inf
 
 
+def out_of_time(tick: Tick, spent: float) -> bool:
+    """Tell whether another iteration would end after the time budget; `spent` [s] on those that are done."""
+    done = tick.iterations_done
+    return 0.0 < tick.time_budget * done < spent * (done + 1) and done < tick.iterations
+
+
 class Solver(Protocol):
     """One tick's search on a `Memory`: shift the last plan, search from there, take what was found.
 

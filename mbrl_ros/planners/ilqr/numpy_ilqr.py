@@ -27,12 +27,12 @@ from collections.abc import Callable
 import numpy as np
 
 from ...types import Array, PlanStatus
-from . import regularization
+from . import multiple_shooting, regularization
 from .barrier import Barrier
 from .box_qp import NotPositiveDefinite, box_step
-from .evaluator import CostEvaluator, Evaluator, ModelEvaluator, with_previous
+from .evaluator import CostEvaluator, Evaluator, ModelEvaluator, next_states, with_previous
 from .kl_constraint import Controller, add_kl_term, divergence, kl_terms
-from .memory import Memory, Numbers
+from .memory import Memory, Numbers, out_of_time
 from .problem import Problem
 
 NEAR_MINIMUM = 0.01  # predicted decrease, relative to 1 + |merit|, up to which second derivatives are used
@@ -58,6 +58,8 @@ class NumpyIlqr:
         self.model = None if problem.model is None else ModelEvaluator(problem, numbers.horizon, rollouts)
         H, nx, nu, ny, nz = self.horizon, self.nx, self.nu, self.ny, self.ny + self.nu
         self.merit, self._clock = np.inf, time.perf_counter
+        self.gaps: Array | None = None  # (H, nx); see multiple_shooting.py
+        self.gap_cost, self.step_size = 0.0, 0.0  # merit of the gaps; the last step taken
         self.X, self.U = np.zeros((H + 1, nx)), np.zeros((H + 1, nu))  # the nominal trajectory
         self.X_best, self.U_best = self.X, self.U  # the best rollout since
         self.g, self.G, self.F_y = np.zeros((H, nz)), np.zeros((H, nz, nz)), np.zeros((H, ny, nz))
@@ -85,7 +87,7 @@ class NumpyIlqr:
             tick.status = wrong
             return
         with np.errstate(all="ignore"):
-            tick.status = self._iterate()
+            tick.status = multiple_shooting.iterate(self) if self.problem.multiple_shooting else self._iterate()
         if tick.status in FAILED:
             regularization.reset(self.tick)
 
@@ -125,14 +127,18 @@ class NumpyIlqr:
         """See `Solver`."""
         m, P = self.memory, self.new_Q_uu / (self.tick.temperature + self.tick.eta)
         new = Controller(self.X, self.U, self.new_K, P, m.u_lower, m.u_upper)
-        return divergence(new, self._last_controller(), self.F_y, m.Sigma[: self.tick.stages_of_F])
+        return divergence(
+            new, Controller.of_last_plan(self.memory, self.ny), self.F_y, m.Sigma[: self.tick.stages_of_F]
+        )
 
     def _iterate(self) -> PlanStatus:
         tick, m, begin = self.tick, self.memory, self._clock()
         gain: Array = np.arange(2.0)[:, None]  # the old commands without, and with, the old feedback
         moved, improved, self.merit = True, False, np.inf
         for tick.wall in (np.inf, 0.0) if self.barrier else (0.0,):  # preferably within the limits of states
-            if self._roll(m.x_hat, m.u_hat, self._last_controller().K, m.k, np.zeros((2, 1)), gain):
+            if self.roll(
+                m.x_hat, m.u_hat, Controller.of_last_plan(self.memory, self.ny).K, m.k, np.zeros((2, 1)), gain
+            ):
                 break
         else:
             return PlanStatus.DIVERGED
@@ -158,7 +164,7 @@ class NumpyIlqr:
             moved = False
             if self._settled(slope + curve):
                 return PlanStatus.CONVERGED
-            moved = self._roll(self.X, self.U, self.new_K, self.new_k, self.alphas, np.ones_like(self.alphas))
+            moved = self.roll(self.X, self.U, self.new_K, self.new_k, self.alphas, np.ones_like(self.alphas))
             if moved:
                 self.barrier.follow(self.X, self.X_best)
             regularization.decrease(self.tick) if moved else regularization.increase(self.tick)
@@ -166,8 +172,7 @@ class NumpyIlqr:
             if tick.mu > regularization.MU_MAX:
                 regularization.reset(self.tick)
                 break
-            spent, done = self._clock() - begin, tick.iterations_done
-            if 0.0 < tick.time_budget * done < spent * (done + 1) and done < tick.iterations:
+            if out_of_time(tick, self._clock() - begin):
                 if moved:
                     self.X, self.U = self.X_best, self.U_best
                 return PlanStatus.TIME_BUDGET
@@ -180,7 +185,7 @@ class NumpyIlqr:
 
         The latter with as much regularization as it needs; raises NotPositiveDefinite where MU_MAX is not enough.
         """
-        if self.problem.second_order and self.model is not None:
+        if self.problem.second_order and self.model is not None and self.gaps is None:
             with contextlib.suppress(NotPositiveDefinite):
                 slope, curve = self.backward(second_order=True)
                 if -(slope + curve) <= NEAR_MINIMUM * (1.0 + abs(self.merit)):
@@ -214,15 +219,21 @@ class NumpyIlqr:
         V[:nx, :nx], s[:nx] = self.G_last, self.g_last
         self.barrier.add_to(V, s, self.X[H], H)
         lower, upper = self.memory.u_lower - self.U[1:], self.memory.u_upper - self.U[1:]
+        if self.gaps is not None:
+            lower, upper = np.full_like(lower, -np.inf), np.full_like(upper, np.inf)
         slope, curve, self.stages = 0.0, 0.0, []
         for t in range(H - 1, -1, -1):
             F = self.F_y[t]
+            if self.gaps is not None:
+                rise = V[:, :nx] @ self.gaps[t]
+                slope, curve = slope + s[:nx] @ self.gaps[t], curve + 0.5 * rise[:nx] @ self.gaps[t]
+                s = s + rise
             Q, q = self.G[t] + F.T @ (V @ F), self.g[t] + s @ F
             if second_order and self.model is not None:
                 i = np.r_[:nx, ny : ny + nu]
                 Q[np.ix_(i, i)] += self.model.curvature(self.X[t], self.U[t + 1], s[:nx])
             if self.tick.eta:
-                add_kl_term(Q, q, t, self.X, self.U, self._last_controller(), self.tick.eta)
+                add_kl_term(Q, q, t, self.X, self.U, Controller.of_last_plan(self.memory, self.ny), self.tick.eta)
             Q_uu, Q_uy, q_u = Q[ny:, ny:], Q[ny:, :ny], q[ny:]
             regular = Q_uu + mu * np.eye(nu) if mu else Q_uu
             k, K = box_step(regular, q_u, lower[t], upper[t], Q_uy, self.problem.kl_constrained)
@@ -238,21 +249,21 @@ class NumpyIlqr:
             self.stages.insert(0, (Q, q, V, s))
         return slope, curve
 
-    def _roll(self, x_ref: Array, u_ref: Array, K: Array, k: Array, alpha: Array, gain: Array) -> bool:
+    def roll(self, x_ref: Array, u_ref: Array, K: Array, k: Array, alpha: Array, gain: Array) -> bool:
         """Roll out one trajectory per row of alpha (S, 1) and gain (S, 1); keep the best if it improves the merit."""
         Xs, Us, costs = self.simulate(x_ref, u_ref, K, k, alpha, gain)
-        merits = costs + self._extra(Xs, Us)
+        merits = costs + self._extra(Xs, Us) + (1.0 - alpha[:, 0]) * self.gap_cost
         best = int(np.argmin(np.where(np.isfinite(merits), merits, np.inf)))
         if not merits[best] < self.merit:
             return False
-        self.merit, self.tick.cost = merits[best], costs[best]
+        self.merit, self.tick.cost, self.step_size = merits[best], costs[best], float(alpha[best, 0])
         self.X_best, self.U_best = Xs[:, best].copy(), Us[:, best].copy()
         return True
 
     def simulate(
         self, x_ref: Array, u_ref: Array, K: Array, k: Array, alpha: Array, gain: Array
     ) -> tuple[Array, Array, Array]:
-        """Return states (H+1, S, nx), commands (H+1, S, nu) and costs (S,) of S rollouts; see `_roll`."""
+        """Return states (H+1, S, nx), commands (H+1, S, nu) and costs (S,) of S rollouts; see `roll`."""
         m, H, nx, nu, ny, S = self.memory, self.horizon, self.nx, self.nu, self.ny, len(alpha)
         Xs, Us = np.zeros((H + 1, S, nx)), np.zeros((H + 1, S, nu))
         Xs[0], Us[0] = m.x0, m.u_previous
@@ -261,10 +272,9 @@ class NumpyIlqr:
             y = np.concatenate([Xs[t], Us[t]], axis=1)[:, :ny]
             u = u_ref[t + 1] + alpha * k[t] + gain * ((y - y_ref[t]) @ K[t].T)
             Us[t + 1] = u = np.minimum(np.maximum(u, m.u_lower), m.u_upper)
-            i = t if self.tick.stages_of_F > 1 else 0
-            Xs[t + 1] = Xs[t] @ m.F[i, :, :nx].T + u @ m.F[i, :, nx:].T + m.f[i]
-            if self.model is not None:
-                Xs[t + 1] += self.model.predict(Xs[t], u)
+            Xs[t + 1] = next_states(m, t if self.tick.stages_of_F > 1 else 0, self.model, Xs[t], u)
+            if self.gaps is not None:
+                Xs[t + 1] -= (1.0 - alpha) * self.gaps[t]
         return Xs, Us, self.evaluate.costs(Xs, Us, m.p)
 
     def _extra(self, Xs: Array, Us: Array) -> Array | float:
@@ -273,7 +283,7 @@ class NumpyIlqr:
         if self.barrier:
             extra = self.barrier.value(Xs[1:]).sum(axis=(0, 2))
         if self.tick.eta:
-            extra = extra + kl_terms(Xs, Us, self._last_controller(), self.tick.eta)
+            extra = extra + kl_terms(Xs, Us, Controller.of_last_plan(self.memory, self.ny), self.tick.eta)
         return extra
 
     def _sharpened_step(self) -> tuple[float, float]:
@@ -290,11 +300,6 @@ class NumpyIlqr:
             before = self.barrier.value(X[1:]).sum()
             change()
             self.merit += self.barrier.value(X[1:]).sum() - before
-
-    def _last_controller(self) -> Controller:
-        m = self.memory
-        K = np.concatenate([m.K, m.K_u], axis=2) if self.ny > self.nx else m.K
-        return Controller(m.x_hat, m.u_hat, K, m.Q_uu, m.u_lower, m.u_upper)
 
     def _settled(self, change: float) -> bool:
         return bool(-change <= self.tick.tolerance * (1.0 + abs(self.merit)))

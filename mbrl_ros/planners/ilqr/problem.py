@@ -26,7 +26,7 @@ class Problem:
 
     cost: l and l_H; model: phi, or None; second_order: use phi's second derivatives (DDP) and not only its first;
     limited: (state, side) of each limit, side +1 upper, -1 lower; kl_constrained: with a bound on the KL divergence
-    from the last plan's controller.
+    from the last plan's controller; multiple_shooting: states are variables beside the commands.
     """
 
     cost: CostModel
@@ -34,6 +34,7 @@ class Problem:
     second_order: bool = False
     limited: tuple[tuple[int, int], ...] = ()
     kl_constrained: bool = False
+    multiple_shooting: bool = False
 
     @property
     def nx(self) -> int:
@@ -61,6 +62,11 @@ class Problem:
                     f"the cost uses '{rough}' and is not twice differentiable; use a smooth form "
                     "such as costs.base.smooth_hinge or sqrt(alpha + x^2)"
                 )
+        if self.multiple_shooting and (self.limited or self.kl_constrained):
+            raise ConfigurationError(
+                "planner.multiple_shooting goes neither with planner.state_limits nor with planner.kl_bound",
+                key="planner.multiple_shooting",
+            )
         if self.model is not None:
             phi = self.model.phi
             shapes = (phi.size1_in(0), phi.size1_in(1), phi.size1_out(0))
@@ -107,6 +113,7 @@ class Problem:
             "CURVATURE": curvature_entries > 0,
             "N_CURVE": curvature_entries,
             "KL_CONSTRAINED": self.kl_constrained,
+            "GAPS": self.multiple_shooting,
         }
         parts = [f"constexpr int {name} = {int(number)};" for name, number in numbers.items()]
         for name, (count, rows) in tables.items():

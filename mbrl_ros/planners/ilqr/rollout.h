@@ -95,6 +95,7 @@ template <int G> struct Controller {
   const double *x_ref, *u_ref, *K, *K_u, *k;  // u_ref begins with the row of v at stage 0
   const long long* free_rows;                 // of the stages, or null: see Work
   Lane alpha[G], gain;
+  const double* gaps = nullptr;               // (H, NX), of which 1 - alpha is left; or null
 
   void command(long long t, const Lane* const (&x)[G], const Lane* const (&v)[G], vec (&u)[NU][G]) const {
     vec dx[NX + NV][G];
@@ -142,6 +143,9 @@ static void roll(const Tick& tick, Work& w, const Controller<G>& controller, dou
       for (int g = 0; g < G; g++)
         to[g][j].v = clamp<vec>(commands[j][g], Lane(tick.u_lower[j]).v, Lane(tick.u_upper[j]).v);
     step(tick, w, t, x, u, next);
+    if (GAPS && controller.gaps)
+      for (int i = 0; i < NX; i++)
+        for (int g = 0; g < G; g++) next[g][i].v -= (1.0 - controller.alpha[g].v) * controller.gaps[t * NX + i];
     for (int g = 0; g < G; g++) {
       const Lane* in[3] = {x[g], v[g], u[g]};
       stage_cost(in, out, tick.p + t * NP);

@@ -1,7 +1,7 @@
 // What goes in and out of one tick, and where intermediate results lie. problem.h (generated, see kernel.py) gives
 // NX, NU, NP: sizes of x, u, p. NV: of the previous command v, 0 when no cost uses it. N_*: entries of the tables.
 // MODEL: there is a nonlinear model phi, with N_THETA parameters. CURVATURE: use its second derivatives. N_LIMIT: limited states.
-// KL_CONSTRAINED: there is a KL bound.
+// KL_CONSTRAINED: there is a KL bound. GAPS: multiple shooting.
 #pragma once
 #include <cmath>
 #include <cstring>
@@ -46,9 +46,13 @@ struct Work {  // laid out in tick.work, which must be aligned to 64 bytes
   Lane (*x)[NX], (*u)[NU];                   // GROUPS times LANES rollouts; u begins with the row of u_{-1}
   double *X, *U, *X_best, *U_best;           // the nominal trajectory, and the best rollout since
   double *K, *K_u, *k, *Q_uu;
+  double* gaps;                              // multiple_shooting.h
   long long* free_rows;                      // bit j % 64: row j of K may be other than 0
-  double *end;
-
+  double* end;
+  int best;                                  // number of the best rollout, and its step size
+  double step_size;
+  bool open = false;                         // whether there are gaps; what is left of them costs gap_cost
+  double gap_cost = 0.0;
   Work(double* at, long long H) {
     auto take = [&at](long long n) { double* here = at; at += (n + 7) / 8 * 8; return here; };
     F = (vec(*)[NX][FB])take(H * NX * FB * LANES);
@@ -57,6 +61,7 @@ struct Work {  // laid out in tick.work, which must be aligned to 64 bytes
     known = (KnownRows*)take(H * sizeof(KnownRows) / sizeof(double)), all_known = (long long*)take(1);
     x = (Lane(*)[NX])take(GROUPS * (H + 1) * NX * LANES);
     u = (Lane(*)[NU])take(GROUPS * (H + 1) * NU * LANES);
+    gaps = take(GAPS ? H * NX : 0);
     X = take((H + 1) * NX), U = take((H + 1) * NU);
     X_best = take((H + 1) * NX), U_best = take((H + 1) * NU);
     K = take(H * NU * NX), K_u = take(H * NU * NU), k = take(H * NU), Q_uu = take(H * NU * NU);

@@ -32,11 +32,13 @@ CASES = [
 
 
 @compiler
-@pytest.mark.parametrize("case", CASES)
-def test_every_intermediate_equals_the_specification(case):
+@pytest.mark.parametrize("case, several", [*((case, False) for case in CASES), (CASES[4], True), (CASES[-1], True)])
+def test_every_intermediate_equals_the_specification(case, several):
     nx, nu, horizon, options = case
     case = random_case(100 * nx + nu, nx, nu, horizon, **options)
-    compiled, reference = case.planner("compiled", iterations=1), case.planner("numpy", iterations=1)
+    compiled, reference = (
+        case.planner(name, iterations=1, multiple_shooting=several) for name in ("compiled", "numpy")
+    )
     positions = options.get("positions", False)
     nx, nu, nv = case.cost.nx, case.cost.nu, case.cost.nu if case.cost.uses_u_previous else 0
     trace = compiled.solver.trace(reference.solver.problem)
@@ -61,7 +63,14 @@ def test_every_intermediate_equals_the_specification(case):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"second_order": True}, {"state_limits": True}, {"kl_bound": 0.5}, {"second_order": True, "kl_bound": 0.5}],
+    [
+        {},
+        {"second_order": True},
+        {"state_limits": True},
+        {"kl_bound": 0.5},
+        {"second_order": True, "kl_bound": 0.5},
+        {"multiple_shooting": True},
+    ],
 )
 @pytest.mark.parametrize(("change", "positions"), [(False, False), (True, False), (True, True)])
 def test_options_equal_the_specification(backend, settings, change, positions):
