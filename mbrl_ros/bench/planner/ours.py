@@ -33,8 +33,9 @@ def ours(problem: BenchProblem, quadratic: QuadraticProblem, backend: str, march
             assert isinstance(planner.solver, NumpyIlqr)
             planner.solver.evaluate = NumpyEvaluator(problem)
             return Peer(iteration(problem, planner), reason="the specification: its iterations are those of ilqr")
-        variant, files = exact(quadratic, backend), binaries(problem.cost, planner)
-    return Peer(iteration(problem, planner), (variant,), binaries=files or ("libcasadi.",))
+        variants = tuple(exact(quadratic, backend, clamping) for clamping in ("step", "limit"))
+        files = binaries(problem.cost, planner)
+    return Peer(iteration(problem, planner), variants, binaries=files or ("libcasadi.",))
 
 
 def iteration(problem: BenchProblem, planner: IlqrPlanner) -> Runner:
@@ -48,9 +49,10 @@ def iteration(problem: BenchProblem, planner: IlqrPlanner) -> Runner:
     return prepare, lambda: planner.plan(problem.x0, problem.dynamics, parameters, u)
 
 
-def exact(problem: QuadraticProblem, backend: str) -> Variant:
-    """Return the planner on the quadratic problem, with a growing number of iterations."""
-    cost, settings = QuadraticCost(problem), PlannerSettings(horizon=problem.horizon, backend=backend, tolerance=0.0)
+def exact(problem: QuadraticProblem, backend: str, clamping: str) -> Variant:
+    """Return the planner on the quadratic problem, with a growing number of iterations; see `planner.clamping`."""
+    cost = QuadraticCost(problem)
+    settings = PlannerSettings(horizon=problem.horizon, backend=backend, tolerance=0.0, clamping=clamping)
     planner = IlqrPlanner(cost, settings, problem.nx, problem.nu, problem.low, problem.high)
     dynamics = LinearGaussianDynamics(problem.F, problem.f, np.zeros((problem.horizon, problem.nx, problem.nx)))
     parameters, u = cost.parameters(problem.horizon), np.zeros(problem.nu)
@@ -68,7 +70,7 @@ def exact(problem: QuadraticProblem, backend: str) -> Variant:
     def found() -> Trajectory:
         return planner.X.copy(), planner.U.copy(), done["iterations"]
 
-    return Variant(backend, range(1, MOST_ITERATIONS + 1), prepare, run, found)
+    return Variant(f"clamping: {clamping}", range(1, MOST_ITERATIONS + 1), prepare, run, found)
 
 
 def binaries(cost: CostModel, planner: IlqrPlanner) -> tuple[str, ...]:

@@ -37,6 +37,13 @@ class PlannerSettings(Section):
     )
     discount: float = setting(1.0, "factor of the cost from one stage to the next", low=0.01, high=1.0)
     second_order: bool = setting(True, "planner ddp: use the second derivatives of the model, and not only its first")
+    clamping: str = setting(
+        "step",
+        "planners ilqr and ddp, commands that a backward pass takes for clamped: step: those that the step of their"
+        " stage brings to a limit; limit: those at a limit already, and pressed against it, which takes fewer"
+        " iterations from a poor start with linear dynamics, and more in swing-ups",
+        choices=("step", "limit"),
+    )
     multiple_shooting: bool = setting(
         False,
         "planners ilqr and ddp: the states of a plan are variables beside its commands, with gaps that the iterations"

@@ -49,6 +49,13 @@ static inline void add_gap(const double* gap, Matrices& m, double& slope, double
 
 static void record(double* trace, const Matrices& m, long long t);
 
+static inline void widen(BoxQP& box, Clamping clamping) {  // step_limits
+  for (int i = 0; i < NU; i++) {
+    if (clamping == CLAMP_NONE || at(box.lower, i) < 0.0) at(box.lower, i) = -FAR;
+    if (clamping == CLAMP_NONE || at(box.upper, i) > 0.0) at(box.upper, i) = FAR;
+  }
+}
+
 // Fills K, K_u, k, Q_uu of w. The model predicts J(alpha) - J = alpha slope + alpha^2 curve. False: Q_uu + mu I is not
 // positive definite over the free commands of some stage. SECOND_ORDER: with the second derivatives of phi. KNOWN: there
 // are known rows in all stages.
@@ -60,8 +67,8 @@ template <bool SECOND_ORDER, bool KNOWN> static bool pass_back(const Tick& tick,
     std::memcpy(u_lower, tick.u_lower + t * NU, NU * sizeof(double));
     std::memcpy(u_upper, tick.u_upper + t * NU, NU * sizeof(double));
   };
-  if (GAPS && w.open) for (int i = 0; i < NU; i++) at(u_lower, i) = -INFINITY, at(u_upper, i) = INFINITY;
-  else take_limits(0);
+  const Clamping clamping = GAPS && w.open ? CLAMP_NONE : w.clamping;
+  take_limits(0);
   begin_value(tick, w, m);
   slope = curve = 0.0;
   for (long long t = tick.horizon - 1; t >= 0; t--) {
@@ -92,6 +99,7 @@ template <bool SECOND_ORDER, bool KNOWN> static bool pass_back(const Tick& tick,
     std::memcpy(u, w.U + (t + 1) * NU, NU * sizeof(double));
     if (tick.stages_of_limits > 1) take_limits(t);
     for (int b = 0; b < UB; b++) box.lower[b] = u_lower[b] - u[b], box.upper[b] = u_upper[b] - u[b];
+    if (clamping != CLAMP_STEP) widen(box, clamping);
     if (!box.minimise()) return false;
     const double* k = (const double*)box.k;
     std::memcpy(w.k + t * NU, k, NU * sizeof(double));

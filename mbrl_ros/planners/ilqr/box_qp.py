@@ -10,9 +10,21 @@ The specification of box_qp.h.
 
 from __future__ import annotations
 
+import enum
+
 import numpy as np
 
 from ...types import Array
+
+FAR = 1e30  # the limit of a command that is not limited
+
+
+class Clamping(enum.Enum):
+    """Which commands are clamped in a backward pass; see `step_limits`."""
+
+    STEP = 0
+    LIMIT = 1
+    NONE = 2
 
 
 class NotPositiveDefinite(Exception):
@@ -60,6 +72,21 @@ def box_step(Q: Array, q: Array, lower: Array, upper: Array, Q_uy: Array, convex
         k = trial
     rows = np.where(clamped[:, None], 0.0, Q_uy) if clamped.any() else Q_uy
     return k, -inverse.T @ (inverse @ rows)
+
+
+def step_limits(U: Array, lower: Array, upper: Array, clamping: Clamping) -> tuple[Array, Array]:
+    """Return the limits (H, nu) of the step k from commands U (H, nu).
+
+    STEP: those of U + k. LIMIT: only commands at a limit are kept from leaving it. A step k that is cut off at a limit
+    says little of the stage: the feedback of a rollout brings the command elsewhere. To clamp every such command
+    instead, at stages whose state is far from where the plan will be, makes the value function that of dynamics without
+    their controller. The rollout keeps all limits. NONE: there are none.
+    """
+    low, high = lower - U, upper - U
+    if clamping is Clamping.STEP:
+        return low, high
+    least = np.where((low >= 0.0) & (clamping is Clamping.LIMIT), low, -FAR)
+    return least, np.where((high <= 0.0) & (clamping is Clamping.LIMIT), high, FAR)
 
 
 def _inverse_factor(Q: Array) -> Array:

@@ -12,6 +12,7 @@ import casadi
 import numpy as np
 
 from ...types import Array
+from .box_qp import step_limits
 from .evaluator import Buffered
 from .memory import Memory, Numbers
 from .numpy_ilqr import NumpyIlqr
@@ -67,9 +68,9 @@ class CasadiIlqr(NumpyIlqr):
             g, G = g.copy(), G.copy()
             for t in range(1, H):
                 self.barrier.add_to(G[t], g[t], self.X[t], t)
-        lower, upper = (self.memory.u_lower - self.U[1:])[::-1], (self.memory.u_upper - self.U[1:])[::-1]
+        lower, upper = step_limits(self.U[1:], self.memory.u_lower, self.memory.u_upper, self.clamping)
         _, _, K, k, Q_uu, slopes, curves, failures = self._backward_chain(
-            V, s, self.F_y[::-1], g[::-1], G[::-1], lower, upper, self.tick.mu
+            V, s, self.F_y[::-1], g[::-1], G[::-1], lower[::-1], upper[::-1], self.tick.mu
         )
         slope, curve = slopes.sum(), curves.sum()
         if failures.any() or not np.isfinite(slope + curve):

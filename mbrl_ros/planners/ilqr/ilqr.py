@@ -242,6 +242,7 @@ def solver_of(
         temperature=settings.temperature,
         limit_penalty=settings.limit_penalty,
         final_precision=settings.limit_precision,
+        clamp_at_limits=int(settings.clamping == "limit"),
     )
     if settings.backend in ("auto", "compiled"):
         library = kernel.load(problem)

@@ -42,7 +42,7 @@ static Status iterate(Tick& tick, Work& w) {
     if (settled()) return CONVERGED;
     moved = search_all(tick, w, merit);
     if (moved) follow_step(tick, w.X, w.X_best);
-    moved ? decrease_regularization(tick) : increase_regularization(tick);
+    adapt(tick, w, moved);
     improved = improved || moved, unregularized = unregularized && !moved;
     if (tick.mu > MU_MAX) {
       reset_regularization(tick);
@@ -100,6 +100,7 @@ void solve(Tick* tick) {
   for (int i = 0; i < NU; i++) if (!(tick->u_lower[i] <= tick->u_upper[i])) tick->status = INFEASIBLE_BOX;
   if (tick->status == INFEASIBLE_BOX) return;
   if (!take_problem(*tick, w)) return;
+  w.clamping = (Clamping)tick->clamp_at_limits;
   tick->status = GAPS ? iterate_with_gaps(*tick, w) : iterate(*tick, w);
   // an odd number of swaps leaves the nominal trajectory in the other buffer: put it where it is looked for
   const Work usual(tick->work, H);

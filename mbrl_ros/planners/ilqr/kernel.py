@@ -38,6 +38,7 @@ INTEGERS = (
     "stages_of_limits",
     "status",
     "iterations_done",
+    "clamp_at_limits",
 )
 REALS = (
     "tolerance",
@@ -68,6 +69,7 @@ class CTick(ctypes.Structure):
     stages_of_limits: int
     status: int
     iterations_done: int
+    clamp_at_limits: int
     tolerance: float
     time_budget: float
     temperature: float

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...types import Array, PlanStatus
 
+FAILED = (PlanStatus.NOT_POSITIVE_DEFINITE, PlanStatus.NOT_FINITE, PlanStatus.DIVERGED, PlanStatus.INFEASIBLE_BOX)
 COARSE = 1e-2  # weight with which the barrier of the state limits begins [cost]
 
 
@@ -123,6 +124,7 @@ class Tick(Protocol):
     stages_of_limits: int
     status: int
     iterations_done: int
+    clamp_at_limits: int
     tolerance: float
     time_budget: float
     temperature: float
@@ -143,7 +145,8 @@ class Numbers:
     """Settings, state and result of the search.
 
     ticks: control periods to shift the last plan by; stages_of_F: leading length of F and f, 1 or H; stages_of_limits:
-    1, or H where the memory's limits of commands are (H, nu), those of every stage (gains.py only); temperature: of the
+    1, or H where the memory's limits of commands are (H, nu), those of every stage (gains.py only); clamp_at_limits:
+    whether only commands at their limits are clamped (see box_qp.step_limits); temperature: of the
     maximum-entropy controller; eta: multiplier of the KL bound; barrier, knee, wall: weight of the barrier of the state
     limits, distance [half ranges] from which on it is straight, and what being beyond a limit costs; scale: the |cost|
     they follow; final_precision: the weight in the end, in units of it; mu, delta: regularization of Q_uu and the
@@ -164,6 +167,7 @@ class Numbers:
     stages_of_limits: int = 1
     status: int = 0
     iterations_done: int = 0
+    clamp_at_limits: int = 0
     eta: float = 0.0
     barrier: float = 0.0
     knee: float = 1.0

@@ -135,7 +135,7 @@ static Status search(Tick& tick, Work& w, double begin) {
     } else if (w.open) {
       moved = close_gaps(tick, w);
     }
-    moved ? decrease_regularization(tick) : increase_regularization(tick);
+    adapt(tick, w, moved);
     unregularized = unregularized && !moved;
     if (tick.mu > MU_MAX) {
       reset_regularization(tick);

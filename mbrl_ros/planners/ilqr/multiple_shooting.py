@@ -35,7 +35,7 @@ import numpy as np
 
 from ...types import Array, PlanStatus
 from . import regularization
-from .box_qp import NotPositiveDefinite
+from .box_qp import Clamping, NotPositiveDefinite
 from .evaluator import next_states
 from .kl_constraint import Controller
 from .memory import out_of_time
@@ -98,6 +98,10 @@ def _search(solver: NumpyIlqr, begin: float) -> PlanStatus:
         if moved:
             solver.X, solver.U = solver.X_best, solver.U_best
             solver.expand()
+        if solver.gaps is not None:
+            solver.clamping = Clamping.NONE
+        elif solver.clamping is Clamping.NONE:
+            solver.clamping = Clamping(tick.clamp_at_limits)
         size = 0.0 if solver.gaps is None else float(np.abs(solver.gaps).sum())
         solver.merit = tick.cost + weight * size
         for _ in range(2):  # regularization makes any step small: the step without it decides
@@ -126,7 +130,7 @@ def _search(solver: NumpyIlqr, begin: float) -> PlanStatus:
         if moved and held is not None:
             solver.gaps = (1.0 - solver.step_size) * held if solver.step_size < 1.0 else None
         moved = moved or (held is not None and close_gaps(solver))
-        regularization.decrease(tick) if moved else regularization.increase(tick)
+        solver.clamping = regularization.adapt(tick, moved, solver.clamping)
         unregularized = unregularized and not moved
         if tick.mu > regularization.MU_MAX:
             regularization.reset(tick)
@@ -172,7 +176,7 @@ def _chosen(solver: NumpyIlqr, status: PlanStatus, last: Replay | None) -> PlanS
     if closed and (tick.cost < last[2] or tick.cost <= last[2] + allowed):
         return status
     solver.X, solver.U, tick.cost = last
-    solver.merit = tick.cost
+    solver.merit, solver.clamping = tick.cost, Clamping(tick.clamp_at_limits)
     solver.expand()
     try:
         change = sum(solver.step_down())

@@ -29,14 +29,13 @@ import numpy as np
 from ...types import Array, PlanStatus
 from . import multiple_shooting, regularization
 from .barrier import Barrier
-from .box_qp import NotPositiveDefinite, box_step
+from .box_qp import Clamping, NotPositiveDefinite, box_step, step_limits
 from .evaluator import CostEvaluator, Evaluator, ModelEvaluator, next_states, with_previous
 from .kl_constraint import Controller, add_kl_term, divergence, kl_terms
-from .memory import Memory, Numbers, out_of_time
+from .memory import FAILED, Memory, Numbers, out_of_time
 from .problem import Problem
 
 NEAR_MINIMUM = 0.01  # predicted decrease, relative to 1 + |merit|, up to which second derivatives are used
-FAILED = (PlanStatus.NOT_POSITIVE_DEFINITE, PlanStatus.NOT_FINITE, PlanStatus.DIVERGED, PlanStatus.INFEASIBLE_BOX)
 
 
 class NumpyIlqr:
@@ -50,14 +49,12 @@ class NumpyIlqr:
         self.horizon, self.nx, self.nu, self.ny = numbers.horizon, problem.nx, problem.nu, problem.nx + problem.nv
         self.barrier = Barrier(problem.limited, memory, numbers)
         self.alphas = np.array([[0.5**i] for i in range(numbers.step_sizes)])
-        # the replays of a warm start are two rollouts side by side, the line search one for each step size
-        rollouts = 2, numbers.step_sizes
-        evaluator = Evaluator(problem, numbers.horizon, rollouts)
-        self.evaluate: CostEvaluator = evaluator
+        rollouts = 2, numbers.step_sizes  # side by side: the replays of a warm start, and the line search
+        self.evaluate: CostEvaluator = (evaluator := Evaluator(problem, numbers.horizon, rollouts))
         self.last_costs = evaluator.last_costs
         self.model = None if problem.model is None else ModelEvaluator(problem, numbers.horizon, rollouts)
         H, nx, nu, ny, nz = self.horizon, self.nx, self.nu, self.ny, self.ny + self.nu
-        self.merit, self._clock = np.inf, time.perf_counter
+        self.merit, self._clock, self.clamping = np.inf, time.perf_counter, Clamping.STEP
         self.gaps: Array | None = None  # (H, nx); see multiple_shooting.py
         self.gap_cost, self.step_size = 0.0, 0.0  # merit of the gaps; the last step taken
         self.X, self.U = np.zeros((H + 1, nx)), np.zeros((H + 1, nu))  # the nominal trajectory
@@ -81,7 +78,7 @@ class NumpyIlqr:
     def solve(self) -> None:
         """See `Solver`."""
         tick = self.tick
-        tick.iterations_done = 0
+        tick.iterations_done, self.clamping = 0, Clamping(tick.clamp_at_limits)
         wrong = self.memory.wrong(tick.stages_of_F, self.problem.kl_constrained)
         if wrong is not None:
             tick.status = wrong
@@ -167,7 +164,7 @@ class NumpyIlqr:
             moved = self.roll(self.X, self.U, self.new_K, self.new_k, self.alphas, np.ones_like(self.alphas))
             if moved:
                 self.barrier.follow(self.X, self.X_best)
-            regularization.decrease(self.tick) if moved else regularization.increase(self.tick)
+            self.clamping = regularization.adapt(tick, moved, self.clamping)
             improved, unregularized = improved or moved, unregularized and not moved
             if tick.mu > regularization.MU_MAX:
                 regularization.reset(self.tick)
@@ -218,9 +215,7 @@ class NumpyIlqr:
         V, s = np.zeros((ny, ny)), np.zeros(ny)
         V[:nx, :nx], s[:nx] = self.G_last, self.g_last
         self.barrier.add_to(V, s, self.X[H], H)
-        lower, upper = self.memory.u_lower - self.U[1:], self.memory.u_upper - self.U[1:]
-        if self.gaps is not None:
-            lower, upper = np.full_like(lower, -np.inf), np.full_like(upper, np.inf)
+        lower, upper = step_limits(self.U[1:], self.memory.u_lower, self.memory.u_upper, self.clamping)
         slope, curve, self.stages = 0.0, 0.0, []
         for t in range(H - 1, -1, -1):
             F = self.F_y[t]

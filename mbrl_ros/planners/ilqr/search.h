@@ -15,6 +15,16 @@ static void decrease_regularization(Tick& tick) {
 
 static void reset_regularization(Tick& tick) { tick.mu = 0.0, tick.delta = 1.0; }
 
+// See `adapt` in regularization.py.
+static void adapt(Tick& tick, Work& w, bool moved) {
+  if (!moved && w.clamping == CLAMP_LIMIT) {
+    w.clamping = CLAMP_STEP;
+    return;
+  }
+  moved ? decrease_regularization(tick) : increase_regularization(tick);
+  if (moved) w.clamping = (Clamping)tick.clamp_at_limits;
+}
+
 // Keep the best of G groups of rollouts if its merit is below `merit`.
 template <int G> static bool keep_best(Tick& tick, Work& w, const double* costs, const double* merits, double& merit) {
   int best = -1;

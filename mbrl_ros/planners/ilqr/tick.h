@@ -23,8 +23,13 @@ constexpr double MU_MIN = 1e-6, MU_MAX = 1e10, DELTA0 = 2.0, NEAR_MINIMUM = 0.01
 enum Status { CONVERGED, MAX_ITERATIONS, TIME_BUDGET, NOT_POSITIVE_DEFINITE, NOT_FINITE, INFEASIBLE_BOX, DIVERGED,
               NO_IMPROVEMENT };
 
+// Which commands a backward pass clamps; see step_limits in box_qp.py. FAR: the limit of a command without one.
+enum Clamping { CLAMP_STEP, CLAMP_LIMIT, CLAMP_NONE };
+constexpr double FAR = 1e30;
+
 struct Tick {  // mirrored by kernel.py
-  long long horizon, ticks, iterations, step_sizes, stages_of_F, stages_of_limits, status, iterations_done;
+  long long horizon, ticks, iterations, step_sizes, stages_of_F, stages_of_limits, status, iterations_done,
+      clamp_at_limits;
   double tolerance, time_budget, temperature, eta, limit_penalty, barrier, knee, wall, scale, final_precision, mu, delta,
       cost;
   const double *x0, *u_previous, *theta, *F, *f, *Sigma, *p, *u_lower, *u_upper, *x_lower, *x_upper, *half_range;
@@ -51,6 +56,7 @@ struct Work {  // laid out in tick.work, which must be aligned to 64 bytes
   double* end;
   int best;                                  // number of the best rollout, and its step size
   double step_size;
+  Clamping clamping = CLAMP_STEP;
   bool open = false;                         // whether there are gaps; what is left of them costs gap_cost
   double gap_cost = 0.0;
   Work(double* at, long long H) {

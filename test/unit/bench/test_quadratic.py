@@ -148,7 +148,7 @@ def test_every_solver_solves_the_same_problem(solver, name):
     run()
     X, U, iterations = found.variant.found()
     assert residual(quadratic, X, U).largest <= peer.SOLVED and iterations == found.iterations
-    best = ours.exact(quadratic, "casadi")
+    best = ours.exact(quadratic, "casadi", "step")
     best.prepare()
     best.run(40)
     assert objective(quadratic, X, U) == pytest.approx(objective(quadratic, *best.found()[:2]), rel=1e-6)

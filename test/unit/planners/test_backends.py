@@ -70,6 +70,8 @@ def test_every_intermediate_equals_the_specification(case, several):
         {"kl_bound": 0.5},
         {"second_order": True, "kl_bound": 0.5},
         {"multiple_shooting": True},
+        {"clamping": "limit"},
+        {"clamping": "limit", "state_limits": True},
     ],
 )
 @pytest.mark.parametrize(("change", "positions"), [(False, False), (True, False), (True, True)])
