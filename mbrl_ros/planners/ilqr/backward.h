@@ -51,8 +51,8 @@ static void record(double* trace, const Matrices& m, long long t);
 
 static inline void widen(BoxQP& box, Clamping clamping) {  // step_limits
   for (int i = 0; i < NU; i++) {
-    if (clamping == CLAMP_NONE || at(box.lower, i) < 0.0) at(box.lower, i) = -FAR;
-    if (clamping == CLAMP_NONE || at(box.upper, i) > 0.0) at(box.upper, i) = FAR;
+    if (clamping == CLAMP_NONE || at(box.lower, i) < 0.0) at(box.lower, i) = -UNLIMITED;
+    if (clamping == CLAMP_NONE || at(box.upper, i) > 0.0) at(box.upper, i) = UNLIMITED;
   }
 }
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...types import Array
 
-FAR = 1e30  # the limit of a command that is not limited
+UNLIMITED = 1e30  # the limit of a command that is not limited
 
 
 class Clamping(enum.Enum):
@@ -85,8 +85,8 @@ def step_limits(U: Array, lower: Array, upper: Array, clamping: Clamping) -> tup
     low, high = lower - U, upper - U
     if clamping is Clamping.STEP:
         return low, high
-    least = np.where((low >= 0.0) & (clamping is Clamping.LIMIT), low, -FAR)
-    return least, np.where((high <= 0.0) & (clamping is Clamping.LIMIT), high, FAR)
+    least = np.where((low >= 0.0) & (clamping is Clamping.LIMIT), low, -UNLIMITED)
+    return least, np.where((high <= 0.0) & (clamping is Clamping.LIMIT), high, UNLIMITED)
 
 
 def _inverse_factor(Q: Array) -> Array:

@@ -4,7 +4,7 @@
 #pragma once
 #include "search.h"
 
-constexpr double SHARE = 0.5;  // of the decrease of the gaps' merit that is left after the predicted change of the cost
+constexpr double DESCENT = 0.5;  // of the decrease of the gaps' merit that is left after the predicted change of the cost
 
 struct LastPlan {  // replayed from the state
   Tick& tick;
@@ -116,7 +116,7 @@ static Status search(Tick& tick, Work& w, double begin) {
       if (!std::isfinite(change)) return NOT_FINITE;
       if (size > 0.0) {
         const double bend = std::fmax(change - first_order(tick, w), 0.0);
-        weight = std::fmax(weight, std::fmax(change / ((1.0 - SHARE) * size), (change + bend) / size));
+        weight = std::fmax(weight, std::fmax(change / ((1.0 - DESCENT) * size), (change + bend) / size));
       }
       w.gap_cost = weight * size, merit = tick.cost + w.gap_cost;
       settled = w.gap_cost - change <= tick.tolerance * (1.0 + std::fabs(merit));

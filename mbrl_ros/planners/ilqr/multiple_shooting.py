@@ -43,7 +43,7 @@ from .memory import out_of_time
 if TYPE_CHECKING:
     from .numpy_ilqr import NumpyIlqr
 
-SHARE = 0.5  # of the decrease of the gaps' merit that is left after the predicted change of the cost
+DESCENT = 0.5  # of the decrease of the gaps' merit that is left after the predicted change of the cost
 
 Replay: TypeAlias = tuple[Array, Array, float]  # states, commands and cost of the last plan, replayed
 
@@ -110,7 +110,7 @@ def _search(solver: NumpyIlqr, begin: float) -> PlanStatus:
                 return PlanStatus.NOT_FINITE
             if size > 0.0:
                 curve = max(change - first_order(solver), 0.0)
-                weight = max(weight, change / ((1.0 - SHARE) * size), (change + curve) / size)
+                weight = max(weight, change / ((1.0 - DESCENT) * size), (change + curve) / size)
             solver.gap_cost = weight * size
             solver.merit = tick.cost + solver.gap_cost
             settled = solver.gap_cost - change <= tick.tolerance * (1.0 + abs(solver.merit))

@@ -23,9 +23,9 @@ constexpr double MU_MIN = 1e-6, MU_MAX = 1e10, DELTA0 = 2.0, NEAR_MINIMUM = 0.01
 enum Status { CONVERGED, MAX_ITERATIONS, TIME_BUDGET, NOT_POSITIVE_DEFINITE, NOT_FINITE, INFEASIBLE_BOX, DIVERGED,
               NO_IMPROVEMENT };
 
-// Which commands a backward pass clamps; see step_limits in box_qp.py. FAR: the limit of a command without one.
+// Which commands a backward pass clamps; see step_limits in box_qp.py. UNLIMITED: the limit of a command without one.
 enum Clamping { CLAMP_STEP, CLAMP_LIMIT, CLAMP_NONE };
-constexpr double FAR = 1e30;
+constexpr double UNLIMITED = 1e30;
 
 struct Tick {  // mirrored by kernel.py
   long long horizon, ticks, iterations, step_sizes, stages_of_F, stages_of_limits, status, iterations_done,

@@ -6,7 +6,7 @@ import pytest
 from mbrl_ros.bench.planner import problems
 from mbrl_ros.bench.planner.ours import exact
 from mbrl_ros.bench.planner.quadratic import quadratise, residual
-from mbrl_ros.planners.ilqr.box_qp import FAR, Clamping, step_limits
+from mbrl_ros.planners.ilqr.box_qp import UNLIMITED, Clamping, step_limits
 from mbrl_ros.types import PlanStatus
 from support.planner_problems import random_case
 
@@ -40,8 +40,8 @@ def test_both_converge_to_the_same_plan():
 def test_limits_of_the_step():
     U, lower, upper = np.array([[-1.0, 0.5, 2.0]]), np.full(3, -1.0), np.full(3, 2.0)
     low, high = step_limits(U, lower, upper, Clamping.LIMIT)
-    assert (low == [[0.0, -FAR, -FAR]]).all() and (high == [[FAR, FAR, 0.0]]).all()
+    assert (low == [[0.0, -UNLIMITED, -UNLIMITED]]).all() and (high == [[UNLIMITED, UNLIMITED, 0.0]]).all()
     low, high = step_limits(U, lower, upper, Clamping.STEP)
     assert (low == lower - U).all() and (high == upper - U).all()
     low, high = step_limits(U, lower, upper, Clamping.NONE)
-    assert (low == -FAR).all() and (high == FAR).all()
+    assert (low == -UNLIMITED).all() and (high == UNLIMITED).all()
