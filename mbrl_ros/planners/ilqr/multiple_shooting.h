@@ -5,6 +5,7 @@
 #include "search.h"
 
 constexpr double DESCENT = 0.5;  // of the decrease of the gaps' merit that is left after the predicted change of the cost
+constexpr double CLOSED = 1e-13;  // gaps up to this, relative to 1 + |x|, are rounding
 
 struct LastPlan {  // replayed from the state
   Tick& tick;
@@ -30,8 +31,8 @@ static bool measure_gaps(Tick& tick, Work& w) {
     for (int i = 0; i < NU; i++) v[i] = Lane(w.U_best[t * NU + i]), u[i] = Lane(w.U_best[(t + 1) * NU + i]);
     step<1>(tick, w, t, {x}, {u}, {next});
     for (int i = 0; i < NX; i++) {
-      const double gap = w.gaps[t * NX + i] = next[i].v[0] - w.X_best[(t + 1) * NX + i];
-      any = any || gap != 0.0;
+      const double to = w.X_best[(t + 1) * NX + i], gap = w.gaps[t * NX + i] = next[i].v[0] - to;
+      any = any || std::fabs(gap) > CLOSED * (1.0 + std::fabs(to));
     }
     const Lane* in[3] = {x, v, u};
     stage_cost(in, out, tick.p + t * NP);

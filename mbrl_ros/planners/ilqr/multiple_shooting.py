@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .numpy_ilqr import NumpyIlqr
 
 DESCENT = 0.5  # of the decrease of the gaps' merit that is left after the predicted change of the cost
+CLOSED = 1e-13  # gaps up to this, relative to 1 + |x|, are rounding
 
 Replay: TypeAlias = tuple[Array, Array, float]  # states, commands and cost of the last plan, replayed
 
@@ -82,7 +83,7 @@ def open_gaps(solver: NumpyIlqr, last: Replay | None) -> bool:
     gaps = np.array(ends) - X[1:]
     tick.cost = float(solver.evaluate.costs(np.stack([X, X], axis=1), np.stack([U, U], axis=1), m.p)[0])
     if np.isfinite(tick.cost) and np.isfinite(gaps).all():
-        solver.gaps = gaps if gaps.any() else None
+        solver.gaps = gaps if (np.abs(gaps) > CLOSED * (1.0 + np.abs(X[1:]))).any() else None
     elif last is not None:
         X, U, tick.cost = last
     else:
