@@ -12,6 +12,8 @@ may be large, because the joint reference itself leads to the point: both costs 
 coordinates that belong to the joint reference are not known; it rests, and with a large share the features would not
 reach their target.
 
+With a point `null_space` tracks the posture where it has no part in where the point is, if it has a weight.
+
 References are written in every tick in which they move, weights when they change.
 """
 
@@ -26,6 +28,7 @@ from ..references.target_manager import TargetManager
 from ..types import Array, StageParameters
 
 PREVIEW_KINDS = ("joints", "point", "features")
+PLACED = ("point_target", "collision", "null_space", "manipulability")  # depend on joints that are not controlled
 
 
 class CostParameters:
@@ -62,13 +65,14 @@ class CostParameters:
         parameters, layout = self._parameters[preview.kind], self._cost.layout
         for cost, reference in (
             ("joint_target", preview.q),
+            ("null_space", preview.q),
             ("point_target", preview.p),
             ("feature_target", preview.s),
         ):
             if reference is not None and f"{cost}.reference" in layout:
                 parameters[:, layout[f"{cost}.reference"]] = reference
         if preview.uncontrolled is not None:
-            for cost in ("point_target", "collision"):
+            for cost in PLACED:
                 if f"{cost}.uncontrolled" in layout:
                     parameters[:, layout[f"{cost}.uncontrolled"]] = preview.uncontrolled
         return parameters
@@ -95,8 +99,9 @@ class CostParameters:
 
     def _of_kind(self, kind: str, share: float) -> StageParameters:
         parameters, layout = self._cost.parameters(self._horizon), self._cost.layout
-        if kind != "point" and "point_target.weight" in layout:
-            parameters[:, layout["point_target.weight"]] = 0.0
+        for cost in ("point_target", "null_space"):
+            if kind != "point" and f"{cost}.weight" in layout:
+                parameters[:, layout[f"{cost}.weight"]] = 0.0
         if kind != "features" and "feature_target.weight" in layout:
             parameters[:, layout["feature_target.weight"]] = 0.0
         if "joint_target.weight" in layout:
