@@ -24,14 +24,17 @@ HELP = (
     "watch a torque-controlled arm learn to move without a model of gravity, friction or load, on real nodes over DDS"
 )
 
+INTERFACE_CHOICES = ("effort", "velocity", "position")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument(
         "--scenario",
-        choices=("learn", "distill"),
+        choices=("learn", "poses", "distill"),
         default="learn",
-        help="learn: the nodes learn to move the robot from nothing; distill: three minutes of planned commands "
+        help="learn: the nodes learn to move the robot from nothing, by points; poses: the same by poses of the tool; "
+        "distill: three minutes of planned commands "
         "become a policy that acts alone (in this process, in lockstep; uses only --seed, --duration and --output)",
     )
     parser.add_argument("--seed", type=SEED_NUMBER, default=0, help="of targets, noise and exploration (default: 0)")
@@ -60,8 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--headless", action="store_true", help="as --no-view, and draw no picture of the robot")
     parser.add_argument("--no-view", action="store_true", help="show no page in the browser (nor where CI is set)")
     parser.add_argument("--robot", default="panda", help="a name from config/ or a YAML file (default: panda)")
-    interfaces = ("effort", "velocity", "position")
-    parser.add_argument("--interface", choices=interfaces, help="what a command is (default: as --robot says)")
+    parser.add_argument("--interface", choices=INTERFACE_CHOICES, help="what a command is (default: as --robot says)")
     parser.add_argument(
         "--compare",
         action="store_true",
@@ -92,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
     from ..demo import folder
 
     folder.checked(args.output)
+    if args.compare and args.scenario == "poses":
+        raise ConfigurationError("--compare compares by points: leave out --scenario poses", key="compare")
     if args.compare and args.realtime:
         raise ConfigurationError("--compare runs in lockstep: leave out --realtime", key="compare")
     if args.scenario == "distill":
@@ -109,6 +113,7 @@ def run(args: argparse.Namespace) -> int:
         pace=not (args.lockstep or args.compare),
         domain=args.domain,
         settings=_settings(args),
+        scenario=args.scenario,
     )
     Run(options)  # raises an error for wrong options before anything is written
     output = folder.made(args.output, args.seed)
@@ -145,6 +150,7 @@ def _learn(args: argparse.Namespace, options, output: Path) -> int:
     else:
         then = "" if options.mode == "real time" else f" --seed {options.seed + 1}"
     robot = "" if args.robot == "panda" else f" --robot {shlex.quote(args.robot)}"
+    robot += "" if args.scenario == "learn" else f" --scenario {args.scenario}"
     robot += f" --interface {args.interface}" if args.interface else ""
     return _judged(verdict, report=output / "report.html", next=f"{typed()} demo{robot}{then}")
 

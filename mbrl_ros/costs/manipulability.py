@@ -2,9 +2,9 @@ r"""A smooth wall before postures in which the end-effector point hardly moves i
 
     r = h(1 - w(q) / w_0),     w = sqrt(det(J J^T)),     J = dp/dq (3, n),     h(e) = (e + sqrt(e^2 + 0.01)) / 2
 
-w is Yoshikawa's manipulability ("Manipulability of robotic mechanisms", 1985), the product of J's singular values; of an
-arm of less than three joints det(J^T J) takes the place of det(J J^T). The cost is small where w > w_0 and w/2 in the
-middle of a singular posture, whose gradient is kept finite by E = 1e-6 w_0^2 below the root.
+w is Yoshikawa's manipulability ("Manipulability of robotic mechanisms", 1985), the product of J's singular values; of
+an arm of less than three joints det(J^T J) takes the place of det(J J^T). The cost is small where w > w_0, and half the
+weight in a singular posture, where 1e-6 w_0^2 below the root keeps its gradient finite.
 Parameter, where joints that move the end effector are not controlled: their positions `uncontrolled` (k,).
 """
 
@@ -19,8 +19,8 @@ from ..config.section import setting
 from ..robots import kinematics
 from .base import CostContext, StateCostSettings, Term, smooth_hinge
 
-WIDTH = 0.1  # rounding of the wall's foot, of w_0
-FLOOR = 1e-6  # of w_0^2, below the root
+HINGE_WIDTH = 0.1  # rounding of the wall's foot, of w_0
+ROOT_FLOOR = 1e-6  # of w_0^2, below the root
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,6 @@ def build(settings: Settings, context: CostContext) -> dict[str, Term]:
         p = kinematics.tip_position(robot)(context.q)
     J = casadi.densify(casadi.jacobian(p, context.q))
     gram = J @ J.T if context.n >= 3 else J.T @ J
-    w = casadi.sqrt(casadi.det(gram) / settings.least**2 + FLOOR)
+    w = casadi.sqrt(casadi.det(gram) / settings.least**2 + ROOT_FLOOR)
     parameters = {"uncontrolled": (others, np.zeros(len(robot.uncontrolled)))} if robot.uncontrolled else {}
-    return {"": Term(smooth_hinge(1.0 - w, WIDTH), settings, parameters)}
+    return {"": Term(smooth_hinge(1.0 - w, HINGE_WIDTH), settings, parameters)}

@@ -97,9 +97,11 @@ def run_episode(
 
 def _set_targets(controller: Controller, scenario: Scenario, start: float) -> None:
     for slot in scenario.slots:
-        set_target = {"features": controller.set_feature_target, "joints": controller.set_joint_target}.get(
-            slot.kind, controller.set_point_target
-        )
+        set_target = {
+            "features": controller.set_feature_target,
+            "joints": controller.set_joint_target,
+            "pose": controller.set_pose_target,
+        }.get(slot.kind, controller.set_point_target)
         set_target(slot.value, start + slot.start)
 
 

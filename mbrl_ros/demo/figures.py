@@ -9,13 +9,18 @@ import numpy as np
 
 from ..console.colors import ACCENT, INK, PALE, WARN
 from ..robots import Robot
+from ..robots.pose_kinematics import PoseKinematics
 from ..types import Array
 from .metrics import Log, tip_error
+from .pose_metrics import pose_error, posture_error
 from .proportions import length
 from .scenario import Scenario
+from .verdict import POSE_DEG, POSTURE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+THINNED = 4  # every so many ticks are drawn where each takes a kinematics
 
 Draw = Callable[[Scenario, Robot, Log, Log], "Figure"]
 
@@ -28,6 +33,8 @@ def figures_of(scenario: Scenario) -> dict[str, Draw]:
         "prediction": _prediction,
         "ticks": _ticks,
     }
+    if scenario.slots_of("pose"):
+        found["poses"] = _poses
     return {**found, "images": _images} if scenario.slots_of("features") else found
 
 
@@ -64,7 +71,7 @@ def _tracking(scenario: Scenario, robot: Robot, truth: Log, control: Log) -> Fig
     images = scenario.slots_of("features")
     figure, axes = new_figure(3 if images else 2, 7.5 if images else 6, height_ratios=(2, 1.2, 1) if images else (2, 1))
     error, speed = axes[0], axes[-1]
-    for slot in scenario.slots_of("point"):
+    for slot in scenario.slots_of("point") + scenario.slots_of("pose"):
         stamps, distance = tip_error(slot, truth)
         if not len(stamps):
             continue  # the run ended before
@@ -86,6 +93,30 @@ def _tracking(scenario: Scenario, robot: Robot, truth: Log, control: Log) -> Fig
     speed.set(ylabel="fastest joint\nover its limit", xlabel="time [s]", ylim=(0, 1.05))
     for axis in axes:
         _mark(axis, scenario, label=axis is error)
+    return figure
+
+
+def _poses(scenario: Scenario, robot: Robot, truth: Log, control: Log) -> Figure:
+    figure, (turn, posture) = new_figure(2, 5)
+    kinematics = PoseKinematics(robot)
+    for slot in scenario.slots_of("pose"):
+        during = (truth["stamp"] >= slot.start) & (truth["stamp"] < slot.end)
+        stamps, q = truth["stamp"][during][::THINNED], truth["q"][during][::THINNED]
+        if not len(stamps):
+            continue  # the run ended before
+        angles = pose_error(slot, kinematics, q)[1]
+        turn.semilogy(stamps, np.degrees(np.maximum(angles, 1e-5)), color=ACCENT, lw=1.2)
+        posture.semilogy(stamps, np.maximum(posture_error(stamps, q, control), 1e-5), color=INK, lw=0.9)
+    turn.axhline(POSE_DEG, color=INK, ls=":", lw=1, label=f"{POSE_DEG:g} degrees")
+    turn.set(
+        ylabel="tool to target [degrees]",
+        title="Rotation to the targets, and the joints' distance from their reference",
+    )
+    turn.legend(loc="upper right", frameon=False)
+    posture.axhline(POSTURE, color=WARN, ls=":", lw=1)
+    posture.set(ylabel="farthest joint from\nits reference [rad]", xlabel="time [s]")
+    for axis in (turn, posture):
+        _mark(axis, scenario, label=axis is turn)
     return figure
 
 

@@ -94,7 +94,7 @@ def until(stamp: float, log: Log) -> Log:
 def tip_error(slot: Slot, truth: Log) -> tuple[Array, Array]:
     """Return stamps [s] and distances to the target [m] during a slot."""
     during = (truth["stamp"] >= slot.start) & (truth["stamp"] < slot.end)
-    return truth["stamp"][during], np.linalg.norm(truth["tip"][during] - slot.value, axis=1)
+    return truth["stamp"][during], np.linalg.norm(truth["tip"][during] - slot.value[:3], axis=1)
 
 
 def answered(truth: Log, control: Log) -> Log:
@@ -115,7 +115,7 @@ def _target(slot: Slot, scenario: Scenario, truth: Log, control: Log) -> dict[st
     if scenario.payload_time is not None and slot.start < scenario.payload_time < slot.end:
         end = scenario.payload_time
         stamps, error = stamps[stamps < end], error[stamps < end]
-    if not _reached(end, truth):
+    if not lasted(end, truth):
         return {"time_to_1cm_s": None, "rest_error_mm": None, "start_s": slot.start}
     at = min(int(np.searchsorted(control["stamp"], slot.start + 0.05)), control["stamp"].size - 1)
     reached = settled(stamps, error, scenario.tolerance)
@@ -130,7 +130,7 @@ def _payload(scenario: Scenario, truth: Log) -> dict[str, Any] | None:
     if scenario.payload_time is None:
         return None
     slot = next(s for s in scenario.slots if s.start <= scenario.payload_time < s.end)
-    if not _reached(slot.end, truth):
+    if not lasted(slot.end, truth):
         return {
             "mass_kg": scenario.payload_kg,
             "bump_mm": None,
@@ -150,7 +150,7 @@ def _payload(scenario: Scenario, truth: Log) -> dict[str, Any] | None:
     }
 
 
-def _reached(end: float, truth: Log) -> bool:
+def lasted(end: float, truth: Log) -> bool:
     """Return whether the run lasted until `end` [s], within two ticks."""
     stamp = truth["stamp"]
     return stamp.size > 1 and bool(stamp[-1] >= end - 2.5 * (stamp[1] - stamp[0]))
@@ -171,7 +171,7 @@ def rest_error(stamps: Array, error: Array) -> float:
 
 def _image_error(slot: Slot, truth: Log) -> float | None:
     """Return the median distance to the target in the last half second, over the image's width (2 units)."""
-    if not _reached(slot.end, truth):
+    if not lasted(slot.end, truth):
         return None
     stamp = truth["stamp"]
     last = (stamp >= slot.end - 0.5) & (stamp < slot.end)

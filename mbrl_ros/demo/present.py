@@ -18,6 +18,7 @@ from ..robots import Robot
 from ..robots.kinematics import Kinematics, first_joint
 from ..types import Array
 from .metrics import Log, answered, lost_at, summarise, until
+from .pose_metrics import pose_targets
 from .processes import CouldNotStart, Processes
 from .proportions import Proportions
 from .report import page, write_report
@@ -121,7 +122,7 @@ def _play(demo: Run, folder: Path, label: str, shown: Progress, view: bool) -> t
 
 
 def _summary(demo: Run, truth: Log, control: Log) -> dict[str, Any]:
-    return summarise(
+    summary = summarise(
         demo.scenario,
         demo.robot,
         truth,
@@ -130,6 +131,9 @@ def _summary(demo: Run, truth: Log, control: Log) -> dict[str, Any]:
         horizon=demo.configuration.planner.horizon,
         estimator=demo.configuration.dynamics.estimator,
     )
+    if demo.options.scenario == "poses":
+        summary["poses"] = pose_targets(demo.scenario, demo.robot, truth, control)
+    return summary
 
 
 def _write_failure(folder: Path, seed: int, error: str) -> dict[str, Any]:
@@ -189,7 +193,7 @@ def _phase(scenario: Scenario, t: float) -> str:
     if slot is None:
         return "hold"
     same = scenario.slots_of(slot.kind)
-    name = {"point": "target", "features": "camera", "return": "return"}[slot.kind]
+    name = {"point": "target", "features": "camera", "return": "return", "pose": "pose"}[slot.kind]
     loaded = scenario.payload_time is not None and t >= scenario.payload_time
     return f"{name} {same.index(slot) + 1}/{len(same)}{f' +{scenario.payload_kg:g} kg' if loaded else ''}"
 

@@ -6,6 +6,7 @@ result depends on the seed alone.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from ..references.workspace import starting_posture
 from ..robots import Robot, load_robot, sources
 from ..simulation.home import initial_position
 from ..types import Array
+from .pose_scenario import build_pose_scenario
 from .scenario import Scenario, build_scenario
 
 S = TypeVar("S", bound=Section)
@@ -49,7 +51,7 @@ class Options:
     config: parameter file with a robot, its controller and its simulation, `node`: the controller's name in it, empty
     where there is only one; lockstep: every state waits for its command; pace: simulated time also waits for real
     time; neither: real time; rate [Hz], duration [s], payload_kg, domain: None for the defaults; settings: further
-    ones of the controller.
+    ones of the controller; scenario: "learn" (scenario.py) or "poses" (pose_scenario.py).
     """
 
     config: Path
@@ -63,6 +65,7 @@ class Options:
     pace: bool = False
     domain: int | None = None
     node: str = ""
+    scenario: str = "learn"
 
     @property
     def mode(self) -> str:
@@ -84,7 +87,8 @@ class Run:
         if options.rate is not None:
             values["control.rate"] = options.rate
         values["control.seed"] = options.seed
-        images = options.images and values.get("control.controller", "mpc") == "mpc"
+        poses = options.scenario == "poses"
+        images = options.images and not poses and values.get("control.controller", "mpc") == "mpc"
         values["features.points"] = 1 if images else 0
         known = setting_keys()
         self.node_values = {key: value for key, value in values.items() if key not in known}
@@ -100,14 +104,16 @@ class Run:
         self.plant = self._plant(simulated)
         self.camera = _section(CameraSettings, "camera.", simulated, seed=options.seed)
         start = initial_position(self.plant, self.robot)
-        self.scenario: Scenario = build_scenario(
+        build = (
+            build_pose_scenario if poses else functools.partial(build_scenario, camera=self.camera if images else None)
+        )
+        self.scenario: Scenario = build(
             self.robot,
             start,
             options.seed,
             payload_kg=options.payload_kg,
             duration=options.duration,
             reference=self.configuration.reference,
-            camera=self.camera if images else None,
         )
 
     def _plant(self, simulated: dict[str, Any]) -> PlantSettings:

@@ -42,8 +42,8 @@ RETURN_WAY, RETURN_REST = 0.9, 1.0  # [rad or m] by which an image target may ha
 class Slot:
     """One target, valid in [start, end) [s].
 
-    Kinds: "point" or "return" (value p (3,) [m]), "joints" (value q (n,) [rad]) or "features" (value s (m,)). In an
-    image slot the camera is at `camera`, which only the simulation knows.
+    Kinds: "point" or "return" (value p (3,) [m]), "pose" (value [p; x, y, z, w] (7,)), "joints" (value q (n,) [rad]) or
+    "features" (value s (m,)). In an image slot the camera is at `camera`, which only the simulation knows.
     """
 
     kind: str

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import rclpy
-from geometry_msgs.msg import PointStamped
+from geometry_msgs.msg import PointStamped, PoseStamped
 from lifecycle_msgs.msg import State as Lifecycle
 from lifecycle_msgs.srv import GetState
 from rclpy.client import Client
@@ -97,6 +97,7 @@ class _Session:
         self.node = rclpy.create_node("mbrl_demo")
         reliable = QoSProfile(depth=50)
         self._point = self.node.create_publisher(PointStamped, "/mpc_node/target_point", reliable)
+        self._pose = self.node.create_publisher(PoseStamped, "/mpc_node/target_pose", reliable)
         self._features = self.node.create_publisher(PointCloud2, "/mpc_node/target_features", reliable)
         self._state = self.node.create_client(GetState, "/mpc_node/get_state")
         self._start = self.node.create_client(Trigger, "/sim_node/start")
@@ -114,7 +115,7 @@ class _Session:
         self._listener.waiting("compiling the planner")
         self._wait(lambda: self.state() == Lifecycle.PRIMARY_STATE_ACTIVE, "mpc_node to become active")
         self._listener.waiting("connecting the topics")
-        ours = (self._point, self._features)
+        ours = (self._point, self._pose, self._features)
         self._wait(
             lambda: (
                 all(p.get_subscription_count() for p in ours)
@@ -136,6 +137,11 @@ class _Session:
                 self._features,
                 message_writers.to_cloud(FeatureFrame(0.0, slot.value, np.ones(slot.value.size // 2))),
             )
+        elif slot.kind == "pose":
+            publisher, message = self._pose, PoseStamped()
+            message.header.frame_id = root
+            at, turned = message.pose.position, message.pose.orientation
+            at.x, at.y, at.z, turned.x, turned.y, turned.z, turned.w = map(float, slot.value)
         else:
             publisher, message = self._point, PointStamped()
             message.header.frame_id = root
@@ -145,7 +151,7 @@ class _Session:
 
     def wait_until_read(self) -> None:
         """Wait until mpc_node has read every target: they have arrived, and it answers a later request."""
-        for publisher in (self._point, self._features):
+        for publisher in (self._point, self._pose, self._features):
             publisher.wait_for_all_acked(Duration(seconds=10))
         self.state()
 

@@ -45,6 +45,8 @@ def _targets(summary: Summary) -> Iterator[str]:
             else f"within {close} {abs(reached):.2f} s {'before' if reached < 0.0 else 'after'} the reference ends"
         )
         yield f"  target {i}: {when}, rest error {target['rest_error_mm']:.2f} mm"
+    for i, pose in enumerate(summary.get("poses", ()), 1):
+        yield f"  pose {i}: {_pose(pose)}"
     load = summary["payload"]
     if load and load["bump_mm"] is None:
         yield f"  +{load['mass_kg']:g} kg: the run ended before"
@@ -62,6 +64,17 @@ def _targets(summary: Summary) -> Iterator[str]:
         fractions = [target["final_error_fraction"] for target in summary["feature_targets"]]
         errors = ", ".join("?" if fraction is None else f"{100 * fraction:.2f} %" for fraction in fractions)
         yield f"  image targets, camera pose unknown: errors {errors} of the image's width"
+
+
+def _pose(pose: Summary) -> str:
+    """Return how well a pose was reached."""
+    if pose["rest_mm"] is None:
+        return "the run ended before"
+    ratio = "" if pose["speed_ratio"] is None else f", joints up to {pose['speed_ratio']:.2f} times as fast as it"
+    return (
+        f"rest error {pose['rest_mm']:.2f} mm and {pose['rest_deg']:.3f} degrees, joints at most "
+        f"{pose['posture_rad']:.3f} rad from their reference{ratio}"
+    )
 
 
 def _supervisor(summary: Summary) -> str:

@@ -1,6 +1,8 @@
 """Judge from its summary whether the demo did its job.
 
-PASS: the true end effector is within the tolerance of every target (1 cm, less for a small arm) when its slot ends (and
+PASS, of a run with poses: each is reached to POSE_MM and POSE_DEG at rest (with the payload LOADED_MM, LOADED_DEG; all
+in proportion to the arm's tolerance), and no joint is ever farther than POSTURE from its reference. Of any other run:
+the true end effector is within the tolerance of every target (1 cm, less for a small arm) when its slot ends (and
 again after the payload has come),
 the marker within 2 % of the image's width of every image target, no FAULT and no E_STOP, no command outside its
 limits, no joint faster than 0.95 of its velocity limit. Of a policy: 95 % of the unseen targets within 1 cm, 95 % of
@@ -17,6 +19,8 @@ from .proportions import TOLERANCE, length
 
 SPEED = 0.95  # of the velocity limit
 IMAGE = 0.02  # of the image's width
+POSE_MM, POSE_DEG, LOADED_MM, LOADED_DEG = 1.0, 0.5, 1.5, 0.8  # of poses at rest, with a tolerance of 1 cm
+POSTURE = 0.15  # [rad or m] of a joint from its reference
 SHARE_WITHIN = 0.95  # of the targets and events of a policy
 PRODUCT = "refit"  # the row of a comparison with this package's defaults; the others are compared with it
 
@@ -78,6 +82,9 @@ def near(summary: Mapping[str, Any]) -> str:
 def _missed_target(summary: Mapping[str, Any]) -> tuple[str, float | None, str] | None:
     """Return (why, since [s], what to try) of the first kind of target that was missed; None without one."""
     targets, images, load = summary["targets"], summary["feature_targets"], summary["payload"]
+    missed_pose = _missed_poses(summary)
+    if missed_pose is not None:
+        return missed_pose
     missed = [i for i, target in enumerate(targets, 1) if target["time_to_1cm_s"] is None]
     state = summary["supervisor"]["state"]
     doing = "" if state == "ACTIVE" else f", the supervisor in {state} ({summary['supervisor']['cause']})"
@@ -107,6 +114,27 @@ def _missed_target(summary: Mapping[str, Any]) -> tuple[str, float | None, str] 
             images[off[0] - 1]["start_s"],
             "the images plot; another --seed",
         )
+    return None
+
+
+def _missed_poses(summary: Mapping[str, Any]) -> tuple[str, float | None, str] | None:
+    """Return (why, since [s], what to try) of the first pose that was missed; None without one."""
+    poses, share = summary.get("poses", ()), summary.get("tolerance_mm", 1e3 * TOLERANCE) / (1e3 * TOLERANCE)
+    for i, pose in enumerate(poses, 1):
+        loaded = pose["payload_kg"] > 0.0
+        bounds = {
+            "rest_mm": (share * (LOADED_MM if loaded else POSE_MM), "mm at rest"),
+            "rest_deg": (LOADED_DEG if loaded else POSE_DEG, "degrees at rest"),
+            "posture_rad": (POSTURE, "rad or m of its reference, the posture"),
+        }
+        for key, (bound, what) in bounds.items():
+            if pose[key] is None or pose[key] > bound:
+                found = "the run ended before" if pose[key] is None else f"{pose[key]:.3g}"
+                return (
+                    f"pose {i} of {len(poses)} not within {bound:g} {what}: {found}",
+                    pose["start_s"],
+                    "the poses plot; another --seed",
+                )
     return None
 
 

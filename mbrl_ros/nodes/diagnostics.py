@@ -244,7 +244,7 @@ def target_status(name: str, targets: TargetOutcomes) -> DiagnosticStatus:
     without_effect, details = targets.without_effect, {**targets.details, **targets.jogs.details}
     refused = sum(without_effect.values())
     values: Values = [("accepted", targets.accepted), ("trajectories not made as asked", targets.adapted)]
-    values += targets.jogs.report()
+    values += [("farthest joint from its reference [rad or m]", targets.posture_error), *targets.jogs.report()]
     for kind, count in sorted(without_effect.items()):
         values += [(f"refused: {kind}", count), (f"last {kind}", details[kind])]
     level = DiagnosticStatus.WARN if refused else DiagnosticStatus.OK

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension, MultiArrayLayout
 
 from ..controllers.base import Controller
@@ -39,6 +40,7 @@ FIELDS = {
     "late": "periods by which the command came too late for its state; it is taken to act whole ones later",
     "frame": "stamp of the newest image features used until then [s]; NaN: none",
     "targets": "targets accepted before the command",
+    "posture_error": "largest distance of a joint from its reference [rad or m]; NaN: the target is in the image",
 }
 _LAYOUT = MultiArrayLayout(
     dim=[
@@ -75,7 +77,16 @@ def status_values(tick: Tick, controller: Controller, rejected: int) -> list[flo
         float(tick.late),
         tick.frame,
         float(tick.targets),
+        posture_error(tick, controller),
     ]
+
+
+def posture_error(tick: Tick, controller: Controller) -> float:
+    """Return the largest distance [rad or m] of a joint from its reference; NaN where the posture is not planned."""
+    target, observation = controller.target, tick.observation
+    if target is None or target.kind == "features":
+        return math.nan
+    return float(np.abs(observation.q - controller.joint_reference(observation.stamp)).max())
 
 
 def to_status(values: list[float]) -> Float64MultiArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..references.jogging import JogCounts
 from ..references.targets import Target
 from ..runtime.interfaces import Tick
 from .reporter import Reporter
+from .status import posture_error
 from .tick_observer import TickObserver
 
 
@@ -24,6 +26,7 @@ class TargetOutcomes(TickObserver):
 
     def __init__(self, controller: Controller, reporter: Reporter):
         self._controller, self._reporter = controller, reporter
+        self._tick: Tick | None = None
         self.accepted = self.adapted = 0
         self.refused: Counter[str] = Counter()
         self.details: dict[str, str] = {}
@@ -41,6 +44,11 @@ class TargetOutcomes(TickObserver):
         return self.refused + self.jogs.ignored
 
     @property
+    def posture_error(self) -> float:
+        """The largest distance [rad or m] of a joint from its reference in the last tick; NaN: it is not known."""
+        return math.nan if self._tick is None else posture_error(self._tick, self._controller)
+
+    @property
     def jogs(self) -> JogCounts:
         """What became of the jogs."""
         return self._controller.jog_counts
@@ -56,6 +64,7 @@ class TargetOutcomes(TickObserver):
 
     def after_tick(self, tick: Tick) -> None:
         """Report which targets that began are not reached as asked for, and in which way."""
+        self._tick = tick
         for note in self._controller.take_target_notes():
             self.adapted += 1
             self.last_note = note

@@ -33,7 +33,8 @@ def arm_in_space(joints=4):
         axis = "0 0 1" if i % 2 == 0 else "0 1 0"
         parts.append(
             f'<link name="l{i + 1}"/><joint name="j{i}" type="revolute"><parent link="l{i}"/><child link="l{i + 1}"/>'
-            f'<origin xyz="0.3 0 0.1"/><axis xyz="{axis}"/><limit lower="-2" upper="3" velocity="3" effort="10"/></joint>'
+            f'<origin xyz="0.3 0 0.1"/><axis xyz="{axis}"/>'
+            '<limit lower="-2" upper="3" velocity="3" effort="10"/></joint>'
         )
     settings = RobotSettings(tip=f"l{joints}", tip_offset=(0.3, 0.1, 0.0), position_margin=(0.0,))
     return load_robot(settings, "".join(parts) + "</robot>")
@@ -105,7 +106,9 @@ def test_joints_that_are_not_controlled_are_where_they_are(name):
 def test_a_preferred_posture_pulls_to_it_or_to_the_middle():
     robot, q = arm_in_space(), rng.uniform(-1.0, 1.0, 4)
     wanted, scale = (0.1, -0.2, 0.3, 0.4), (1.0, 2.0, 0.5, 3.0)
-    cost = build_cost({"preferred_posture": preferred.Settings(weight=2.0, posture=wanted, scale=scale)}, context_of(robot))
+    cost = build_cost(
+        {"preferred_posture": preferred.Settings(weight=2.0, posture=wanted, scale=scale)}, context_of(robot)
+    )
     value, g, _ = stage(cost, q)
     assert value == pytest.approx((np.array(scale) * (q - wanted) ** 2).sum())
     np.testing.assert_allclose(g, 2.0 * np.array(scale) * (q - wanted))
