@@ -6,7 +6,7 @@ that moves no mass gets the n-th part of that, a ball with the radius GUESSED_RA
 `GuessedInertia` is the joint-space inertia G(q) of that. Compared with the URDFs of the twelve arms of
 `mbrl bench robots` whose URDF is installed, its diagonal is 0.4 to 5 times theirs in the first three joints and 0.04 to
 600 times in the last ones, where rotors usually outweigh the links. As the prior of efforts a taper towards the tip,
-down to 1/100 of the guess, was worse: arms with rotors sagged up to eighty times as far, and some were lost.
+from 1/3 to 1/100 of the guess, was worse: arms with rotors sagged up to eighty times as far, and some were lost.
 """
 
 from __future__ import annotations
