@@ -26,6 +26,7 @@ CANDIDATES, DRAWS, TIPS = 20, 4000, 2000
 WIDEST = np.pi  # [rad]: of joints that turn further only this much either way is drawn
 NEAR_BASE, NEAR_FLOOR = 0.2, 0.1  # of the reach: clear of the axis and of the plane z = 0 of the root link
 START_SEED = 0  # of the starting posture
+ROUNDING_OF_SVD = 1e-9  # singular values below this share of the largest are those of directions without motion
 
 
 class Workspace:
@@ -87,23 +88,28 @@ class Workspace:
         return there if reference.end <= seconds else None
 
     def start(self, fits: Callable[[Array], bool] = lambda _: True) -> Array:
-        """Draw a posture (n,) to start from, of those that `fits` takes.
+        """Draw a posture (n,) to start from, of those that `fits` takes: where the tip moves most easily.
+
+        That is by the least singular value of its Jacobian in the directions in which it can move at all: a planar
+        arm's cannot leave its plane.
 
         Raises
         ------
         ConfigurationError
             The arm cannot hold itself.
         """
-        found: list[tuple[float, Array]] = []
+        found: list[tuple[Array, Array]] = []
         for _ in range(DRAWS):
             q = self.rng.uniform(self.low, self.high)
             if self.usable(q) and fits(q):
-                found.append((float(np.linalg.svd(self.kinematics.jacobian(q), compute_uv=False)[-1]), q))
+                values = np.asarray(np.linalg.svd(self.kinematics.jacobian(q), compute_uv=False), dtype=np.float64)
+                found.append((values, q))
             if len(found) == CANDIDATES:
                 break
         if not found:
             raise ConfigurationError(f"none of {DRAWS} postures can be held with {HOLDABLE:.0%} of the effort limits")
-        return max(found, key=lambda pair: pair[0])[1]
+        directions = max(int(np.sum(values > ROUNDING_OF_SVD * values[0])) for values, _ in found)
+        return max(found, key=lambda pair: float(pair[0][directions - 1]))[1]
 
 
 def starting_posture(robot: Robot) -> Array:
