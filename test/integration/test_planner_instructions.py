@@ -13,7 +13,7 @@ def test_instructions_of_an_iteration_and_of_a_solution_are_counted(tmp_path):
     tool, reason = available()
     if not tool:
         pytest.skip(reason)
-    jobs = [Job("P2", 8, solver, True, "compiled", 4) for solver in ("ilqr", "ilqr_x86_64")]
+    jobs = [Job("P2", 8, solver, True, "clamping: step", 4) for solver in ("ilqr", "ilqr_x86_64")]
     save(tmp_path, [*jobs, Job("P2", 8, "ilqr_vm", True, None, None)])
     said = []
     run_counted("mbrl_ros.bench.planner.count", tmp_path, tool, said.append)
