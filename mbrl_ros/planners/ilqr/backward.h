@@ -60,7 +60,7 @@ static inline void widen(BoxQP& box, Clamping clamping) {  // step_limits
 // positive definite over the free commands of some stage. SECOND_ORDER: with the second derivatives of phi. KNOWN: there
 // are known rows in all stages.
 template <bool SECOND_ORDER, bool KNOWN> static bool pass_back(const Tick& tick, Work& w, double& slope, double& curve) {
-  Matrices m = {};  // known_part reads what lies before some rows, times 0: it must be finite
+  Matrices m;
   BoxQP box = {};
   alignas(64) vec u[UB] = {}, u_lower[UB] = {}, u_upper[UB] = {};
   const auto take_limits = [&](long long t) {

@@ -75,14 +75,23 @@ static bool find_known_rows(const vec (*F)[FB], KnownRows& known) {
   return JOINTS > 0;
 }
 
+// factor_l r[first + l - by] for the lanes l from index `from` on, else 0. What lies before r is not read: it may be no
+// number, and 0 times that is none either.
+template <int first, int from, int by> static inline vec moved(vec factor, const double* r) {
+  if constexpr (first >= by) return factor * load(r + first - by);
+  vec part = {};
+  for (int l = from > first ? from - first : 0; l < LANES; l++) part[l] = factor[l] * r[first + l - by];
+  return part;
+}
+
 // Block `block` of the row [r_q, b r_q, r_s, c r_s] over x, r a row over x.
 template <int block> static inline vec known_part(const KnownRows& known, const double* r) {
   constexpr int first = block * LANES, end = first + LANES;
   constexpr bool q = first < JOINTS, qd = first < S0 && end > JOINTS;
   constexpr bool s = FEATURES > 0 && first < SD0 && end > S0, sd = FEATURES > 0 && first < NX && end > SD0;
   vec part = {};
-  if constexpr (qd) part = known.b[block] * load(r + first - JOINTS);
-  if constexpr (sd) part += known.c[block] * load(r + first - FEATURES);
+  if constexpr (qd) part = moved<first, JOINTS, JOINTS>(known.b[block], r);
+  if constexpr (sd) part += moved<first, SD0, FEATURES>(known.c[block], r);
   if constexpr (q || s) {
     vec kept = load(r + first);
     for (int l = 0; l < LANES; l++)

@@ -59,7 +59,7 @@ constexpr bool used(int block) { return block < XB || block >= FB; }
 
 struct Matrices {  // of one stage; Y, Z and K have rows for the `free_commands` only
   alignas(64) vec W[NX][FB], Qu[NU][ZB], Y[NU][ZB], Z[NU][ZB], K[NU][ZB];
-  alignas(64) vec U[JOINTS + 1][ZB], T[FEATURES + 1][ZB];  // see KnownStage; known_part reads what lies before U and V
+  alignas(64) vec U[JOINTS + 1][ZB], T[FEATURES + 1][ZB];  // see KnownStage
   alignas(64) double V[NZ][ROW], s[ROW], q[ROW];  // value function: Hessian V, gradient s, over [x | . | v]
   int free_commands;
 

@@ -14,7 +14,14 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("variant", [("-mavx2", "-mfma", "-DLIBMVEC", "-lmvec", "-lm"), ("-lm",)], ids=["avx2", "sse2"])
+VARIANTS = {
+    "avx2": ("-mavx2", "-mfma", "-DLIBMVEC", "-lmvec", "-lm"),
+    "sse2": ("-lm",),
+    "eight lanes, on any processor": ("-D__AVX512F__", "-lm"),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
 def test_every_vector_width_gives_the_same_plan(variant, monkeypatch):
     if variant[0] == "-mavx2" and "avx2" not in compiler.processor():
         pytest.skip("this processor has no AVX2")
