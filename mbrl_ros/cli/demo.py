@@ -17,13 +17,14 @@ from typing import Any
 
 from ..config.resources import settings_path
 from ..exceptions import ConfigurationError
-from ._numbers import POSITIVE, SEED_NUMBER, real
+from ._numbers import COUNT, POSITIVE, SEED_NUMBER, real
 from ._settings import add_node_argument, assignments
 
 HELP = (
     "watch a torque-controlled arm learn to move without a model of gravity, friction or load, on real nodes over DDS"
 )
 
+SCENES = 4  # of --scenario pick
 INTERFACE_CHOICES = ("effort", "velocity", "position")
 
 
@@ -31,15 +32,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument(
         "--scenario",
-        choices=("learn", "poses", "distill"),
+        choices=("learn", "poses", "pick", "distill"),
         default="learn",
         help="learn: the nodes learn to move the robot from nothing, by points; poses: the same by poses of the tool; "
+        "pick: from pose to pose around a table, a wall and a box, in scenes of their own; "
         "distill: three minutes of planned commands "
         "become a policy that acts alone (in this process, in lockstep; uses only --seed, --duration and --output)",
     )
     parser.add_argument("--seed", type=SEED_NUMBER, default=0, help="of targets, noise and exploration (default: 0)")
     parser.add_argument(
         "--duration", type=POSITIVE, metavar="S", help="simulated seconds (default: the whole scenario)"
+    )
+    parser.add_argument(
+        "--scenes",
+        type=COUNT,
+        metavar="N",
+        help=f"of --scenario pick: how many, from the seed on, each with nodes of its own (default: {SCENES})",
     )
     parser.add_argument("--rate", type=POSITIVE, metavar="HZ", help="control rate (default: the robot's configuration)")
     parser.add_argument(
@@ -94,8 +102,12 @@ def run(args: argparse.Namespace) -> int:
     from ..demo import folder
 
     folder.checked(args.output)
-    if args.compare and args.scenario == "poses":
-        raise ConfigurationError("--compare compares by points: leave out --scenario poses", key="compare")
+    if args.compare and args.scenario in ("poses", "pick"):
+        raise ConfigurationError(f"--compare compares by points: leave out --scenario {args.scenario}", key="compare")
+    if args.scenes is not None and args.scenario != "pick":
+        raise ConfigurationError("--scenes counts those of --scenario pick", key="scenes")
+    if args.duration is not None and args.scenario == "pick":
+        raise ConfigurationError("a scene lasts as long as its way: leave out --duration", key="duration")
     if args.compare and args.realtime:
         raise ConfigurationError("--compare runs in lockstep: leave out --realtime", key="compare")
     if args.scenario == "distill":
@@ -117,6 +129,8 @@ def run(args: argparse.Namespace) -> int:
     )
     Run(options)  # raises an error for wrong options before anything is written
     output = folder.made(args.output, args.seed)
+    if args.scenario == "pick":
+        return _pick(args, options, output)
     return _compare(options, output) if args.compare else _learn(args, options, output)
 
 
@@ -141,8 +155,7 @@ def _learn(args: argparse.Namespace, options, output: Path) -> int:
     from ..console.verdict import Verdict
     from ..demo import present, summary_text
 
-    view = not (args.headless or args.no_view or os.environ.get("CI"))
-    summary = present.run(options, output, label="demo", picture=not args.headless, view=view)
+    summary = present.run(options, output, label="demo", picture=not args.headless, view=_viewed(args))
     print(summary_text.text(summary))
     verdict = Verdict.of(summary["verdict"])
     if verdict.passed:
@@ -153,6 +166,23 @@ def _learn(args: argparse.Namespace, options, output: Path) -> int:
     robot += "" if args.scenario == "learn" else f" --scenario {args.scenario}"
     robot += f" --interface {args.interface}" if args.interface else ""
     return _judged(verdict, report=output / "report.html", next=f"{typed()} demo{robot}{then}")
+
+
+def _viewed(args: argparse.Namespace) -> bool:
+    """Return whether the run is shown in the browser."""
+    return not (args.headless or args.no_view or os.environ.get("CI"))
+
+
+def _pick(args: argparse.Namespace, options, output: Path) -> int:
+    from ..console.verdict import Verdict
+    from ..demo import pick
+
+    scenes = args.scenes or SCENES
+    summary = pick.run(options, output, scenes, picture=not args.headless, view=_viewed(args))
+    print(pick.text(summary))
+    robot = "" if args.robot == "panda" else f" --robot {shlex.quote(args.robot)}"
+    then = f"{typed()} demo{robot} --scenario pick --seed {options.seed + scenes}"
+    return _judged(Verdict.of(summary["verdict"]), report=output / "report.html", next=then)
 
 
 def _compare(options, output: Path) -> int:

@@ -94,6 +94,16 @@ class Scene:
         ]
         return np.array(met, dtype=np.intp).reshape(-1, 2)
 
+    @property
+    def planes_met(self) -> tuple[Index, Array, Array]:
+        """Return which capsule keeps away (M,), from a plane of which normal (M, 3) and offset (M,) [m]."""
+        return self._of_planes[:, 0], self._normals, self._offsets
+
+    @property
+    def boxes_met(self) -> tuple[Index, Array, Array, Array]:
+        """Return which capsule keeps away (M,), from a box of which centre, rotation and half edges (see `Box`)."""
+        return self._of_boxes[:, 0], self._centres, self._rotations, self._halves
+
     def __len__(self) -> int:
         """Return the number of distances N."""
         return len(self.sizes)
@@ -131,7 +141,22 @@ class Scene:
 
     def sampled(self, Q: Array) -> Array:
         """Return all distances (T, N) [m] at every row of Q (T, n)."""
-        return np.array([self._nearest(ends).d - self.sizes for ends in self.chain.many(Q)]).reshape(len(Q), len(self))
+        T, parts = len(Q), [np.empty((len(Q), 0))]
+        ends = self.chain.many(Q)
+
+        def of(capsules: Index) -> Array:
+            return ends[:, capsules].reshape(-1, 2, 3)
+
+        if T and len(self.pairs):
+            parts.append(segment_segment(of(self.pairs[:, 0]), of(self.pairs[:, 1])).d.reshape(T, -1))
+        if T and len(self._of_planes):
+            normals, offsets = np.tile(self._normals, (T, 1)), np.tile(self._offsets, T)
+            parts.append(segment_plane(of(self._of_planes[:, 0]), normals, offsets).d.reshape(T, -1))
+        if T and len(self._of_boxes):
+            R, centre = self._rotations, self._centres
+            local = np.einsum("tnki,nij->tnkj", ends[:, self._of_boxes[:, 0]] - centre[:, None], R)
+            parts.append(segment_box(local.reshape(-1, 2, 3), np.tile(self._halves, (T, 1))).d.reshape(T, -1))
+        return np.asarray(np.concatenate(parts, axis=1) - self.sizes).reshape(T, len(self))
 
     def _nearest(self, ends: Array) -> Nearest:
         """Return the nearest points of all segments with the given ends (K, 2, 3), in the root link's frame."""

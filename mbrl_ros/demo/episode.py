@@ -63,6 +63,8 @@ def run_episode(
     observation = Observation(measurement.stamp, measurement.q, measurement.qd)
     controller.reset(observation)
     supervisor.reset(observation)
+    if scenario.obstacles and supervisor.collisions is not None:
+        supervisor.collisions.set_obstacles(scenario.obstacles)
     _set_targets(controller, scenario, start)
     truth, control = EpisodeLog(), EpisodeLog()
     poses, loaded = [(slot.start, slot.camera) for slot in scenario.slots_of("features") if slot.camera], False
@@ -97,6 +99,9 @@ def run_episode(
 
 def _set_targets(controller: Controller, scenario: Scenario, start: float) -> None:
     for slot in scenario.slots:
+        if slot.path is not None:
+            controller.set_trajectory(slot.path, start + slot.start)
+            continue
         set_target = {
             "features": controller.set_feature_target,
             "joints": controller.set_joint_target,

@@ -18,8 +18,7 @@ from ..robots import Robot
 from ..robots.pose_kinematics import PoseKinematics
 from ..robots.rotation import exponential, quaternion_of
 from ..types import Array
-from .proportions import Holding, Proportions
-from .scenario import HOLD, REST, STUCK, SWING, Scenario, Slot
+from .scenario import HOLD, REST, STUCK, SWING, Scenario, Slot, checked_duration, drawing
 
 POSE_COUNT, POSES_BEFORE = 6, 3  # in all, and before the payload comes
 POSE_SLOT, POSE_LOADED_AFTER = 5.0, 3.75
@@ -38,32 +37,26 @@ def build_pose_scenario(
     reference: ReferenceSettings | None = None,
 ) -> Scenario:
     """Build the scenario of poses of a seed; parameters and errors as of scenario.build_scenario."""
-    for what, given in (("payload", payload_kg), ("duration", duration)):
-        if given is not None and not 0.0 <= given < np.inf:
-            raise ConfigurationError(f"the {what} must be a finite number of at least 0, got {given:g}", key=what)
-    if robot.n < POSE_JOINTS:
-        raise ConfigurationError(
-            f"{robot.n} joints are too few for any pose of the tool: it takes {POSE_JOINTS}", key="scenario"
-        )
+    check_joints(robot)
+    usual, load, work = drawing(robot, seed, payload_kg, duration)
     count = _poses_within(duration)
-    usual = Proportions(robot)
-    load = usual.payload_kg if payload_kg is None else payload_kg
-    work = Workspace(robot, Holding(robot, load), np.random.default_rng(seed))
     poses = _poses(work, reference or ReferenceSettings(), q_start, count)
     slots = tuple(Slot("pose", HOLD + POSE_SLOT * i, HOLD + POSE_SLOT * (i + 1), pose) for i, pose in enumerate(poses))
     loaded = HOLD + POSE_SLOT * (min(POSES_BEFORE, count - 1) - 1) + POSE_LOADED_AFTER if load > 0.0 else None
     return Scenario(seed, slots[-1].end, slots, load, loaded, usual.tolerance)
 
 
+def check_joints(robot: Robot) -> None:
+    """Raise ConfigurationError for a robot with too few joints for any pose of its tool."""
+    if robot.n < POSE_JOINTS:
+        raise ConfigurationError(
+            f"{robot.n} joints are too few for any pose of the tool: it takes {POSE_JOINTS}", key="scenario"
+        )
+
+
 def _poses_within(duration: float | None) -> int:
     """Return how many poses fit into `duration` [s]; None: all of them."""
-    shortest = HOLD + 2 * POSE_SLOT
-    if duration is not None and duration < shortest:
-        raise ConfigurationError(
-            f"the demo needs at least {shortest:g} s for one pose before and one after the payload, got {duration:g} s",
-            key="duration",
-            value=duration,
-        )
+    checked_duration(duration, POSE_SLOT)
     return POSE_COUNT if duration is None else min(POSE_COUNT, int((duration - HOLD) / POSE_SLOT + 1e-9))
 
 

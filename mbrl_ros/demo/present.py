@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import time
@@ -11,13 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from ..collision.scene import Scene
 from ..console.progress import Progress
 from ..console.verdict import Verdict
 from ..exceptions import MbrlError
 from ..robots import Robot
 from ..robots.kinematics import Kinematics, first_joint
 from ..types import Array
+from .figures import Draw
 from .metrics import Log, answered, lost_at, summarise, until
+from .pick_figure import draw_scene
+from .pick_metrics import picked, scene_of
 from .pose_metrics import pose_targets
 from .processes import CouldNotStart, Processes
 from .proportions import Proportions
@@ -78,7 +83,8 @@ def run(options: Options, folder: Path, *, label: str, picture: bool, view: bool
         lost = lost_at(control)
         if lost is not None and options.ends_when_lost:  # when the run ended after that depends on the machine
             truth, control = (until(lost + AFTERMATH, log) for log in (truth, control))
-        summary = _summary(demo, truth, control)
+        scene = scene_of(demo.scenario, demo.robot, demo.configuration) if demo.scenario.obstacles else None
+        summary = _summary(demo, truth, control, scene)
         summary["ticks"].update(mode=options.mode, wall_s=round(wall, 1), fallbacks=facts.get("fallbacks", []))
         summary["verdict"] = of_run(summary).to_json()
         summary["versions"] = versions()
@@ -92,6 +98,7 @@ def run(options: Options, folder: Path, *, label: str, picture: bool, view: bool
             given=given(demo),
             details=text(summary),
             picture=_picture(demo, truth) if picture else None,
+            more=_more_figures(demo, scene),
         )
     return summary
 
@@ -112,7 +119,7 @@ def _play(demo: Run, folder: Path, label: str, shown: Progress, view: bool) -> t
             opened.enter_context(viewer)
         listener, started = _ProgressListener(demo.scenario, shown, viewer), time.monotonic()
         try:
-            play(demo.scenario, processes, demo.robot.root, listener, options.ends_when_lost)
+            play(demo.scenario, processes, demo.robot, listener, options.ends_when_lost)
         except CouldNotStart:
             raise
         except MbrlError as failure:
@@ -121,7 +128,7 @@ def _play(demo: Run, folder: Path, label: str, shown: Progress, view: bool) -> t
         return error, time.monotonic() - (listener.started or started)
 
 
-def _summary(demo: Run, truth: Log, control: Log) -> dict[str, Any]:
+def _summary(demo: Run, truth: Log, control: Log, scene: Scene | None) -> dict[str, Any]:
     summary = summarise(
         demo.scenario,
         demo.robot,
@@ -131,9 +138,18 @@ def _summary(demo: Run, truth: Log, control: Log) -> dict[str, Any]:
         horizon=demo.configuration.planner.horizon,
         estimator=demo.configuration.dynamics.estimator,
     )
-    if demo.options.scenario == "poses":
+    if demo.scenario.slots_of("pose"):
         summary["poses"] = pose_targets(demo.scenario, demo.robot, truth, control)
+    if scene is not None:
+        summary["pick"] = picked(demo.scenario, scene, truth, summary["poses"], summary["tolerance_mm"])
     return summary
+
+
+def _more_figures(demo: Run, scene: Scene | None) -> dict[str, Draw]:
+    """Return the pictures of a scene; none without obstacles."""
+    if scene is None:
+        return {}
+    return {"scene": functools.partial(draw_scene, scene, demo.configuration.collision.clearance)}
 
 
 def _write_failure(folder: Path, seed: int, error: str) -> dict[str, Any]:

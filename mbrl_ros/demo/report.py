@@ -14,7 +14,7 @@ from ..console.summary import flat
 from ..console.verdict import Verdict
 from ..robots import Robot
 from ..types import Array
-from .figures import figures_of
+from .figures import Draw, figures_of
 from .metrics import Log
 from .scenario import Scenario
 
@@ -30,6 +30,7 @@ def write_report(
     given: str,
     details: str,
     picture: Array | None = None,
+    more: Mapping[str, Draw] | None = None,
 ) -> Path:
     """Write report.html, summary.json and the PNGs into `folder`.
 
@@ -49,6 +50,8 @@ def write_report(
         The summary in lines.
     picture
         Of the robot, (height, width, 3); None: none.
+    more
+        Further pictures by name.
 
     Returns
     -------
@@ -61,7 +64,7 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     files: dict[str, Path] = {}
-    for name, draw in figures_of(scenario).items():
+    for name, draw in {**(more or {}), **figures_of(scenario)}.items():
         figure = draw(scenario, robot, truth, control)
         files[name] = folder / f"{name}.png"
         figure.savefig(files[name], dpi=110)

@@ -21,6 +21,7 @@ from ..references.workspace import starting_posture
 from ..robots import Robot, load_robot, sources
 from ..simulation.home import initial_position
 from ..types import Array
+from .pick_scenario import PICK_SETTINGS, build_pick_scenario
 from .pose_scenario import build_pose_scenario
 from .scenario import Scenario, build_scenario
 
@@ -51,7 +52,7 @@ class Options:
     config: parameter file with a robot, its controller and its simulation, `node`: the controller's name in it, empty
     where there is only one; lockstep: every state waits for its command; pace: simulated time also waits for real
     time; neither: real time; rate [Hz], duration [s], payload_kg, domain: None for the defaults; settings: further
-    ones of the controller; scenario: "learn" (scenario.py) or "poses" (pose_scenario.py).
+    ones of the controller; scenario: "learn" (scenario.py), "poses" or "pick" (pose_scenario.py, pick_scenario.py).
     """
 
     config: Path
@@ -87,8 +88,9 @@ class Run:
         if options.rate is not None:
             values["control.rate"] = options.rate
         values["control.seed"] = options.seed
-        poses = options.scenario == "poses"
-        images = options.images and not poses and values.get("control.controller", "mpc") == "mpc"
+        if options.scenario == "pick":
+            values = {**PICK_SETTINGS, **values}
+        images = options.images and options.scenario == "learn" and values.get("control.controller", "mpc") == "mpc"
         values["features.points"] = 1 if images else 0
         known = setting_keys()
         self.node_values = {key: value for key, value in values.items() if key not in known}
@@ -103,18 +105,16 @@ class Run:
         simulated = read_settings(options.config, "sim_node", options.node)
         self.plant = self._plant(simulated)
         self.camera = _section(CameraSettings, "camera.", simulated, seed=options.seed)
-        start = initial_position(self.plant, self.robot)
-        build = (
-            build_pose_scenario if poses else functools.partial(build_scenario, camera=self.camera if images else None)
-        )
-        self.scenario: Scenario = build(
-            self.robot,
-            start,
-            options.seed,
-            payload_kg=options.payload_kg,
-            duration=options.duration,
-            reference=self.configuration.reference,
-        )
+        self.scenario = self._scenario(self.camera if images else None)
+
+    def _scenario(self, camera: CameraSettings | None) -> Scenario:
+        """Return the targets of the run; `camera` as of `build_scenario`."""
+        options, given = self.options, {"payload_kg": self.options.payload_kg}
+        of = self.robot, initial_position(self.plant, self.robot), options.seed
+        if options.scenario == "pick":
+            return build_pick_scenario(*of, self.configuration, **given)
+        build = build_pose_scenario if options.scenario == "poses" else functools.partial(build_scenario, camera=camera)
+        return build(*of, duration=options.duration, reference=self.configuration.reference, **given)
 
     def _plant(self, simulated: dict[str, Any]) -> PlantSettings:
         """Return the plant's settings at the control rate, with a posture to start from."""

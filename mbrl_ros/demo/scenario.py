@@ -13,12 +13,15 @@ tolerance and the cameras' distance are in proportion to the arm (proportions.py
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from ..collision.obstacles import Box
 from ..config.sections.references import ReferenceSettings
 from ..config.sections.simulation import CameraSettings
 from ..exceptions import ConfigurationError
+from ..references.segments import Waypoints
 from ..references.trajectory import joint_reference
 from ..references.workspace import DRAWS, Workspace
 from ..robots import Robot
@@ -43,7 +46,8 @@ class Slot:
     """One target, valid in [start, end) [s].
 
     Kinds: "point" or "return" (value p (3,) [m]), "pose" (value [p; x, y, z, w] (7,)), "joints" (value q (n,) [rad]) or
-    "features" (value s (m,)). In an image slot the camera is at `camera`, which only the simulation knows.
+    "features" (value s (m,)). In an image slot the camera is at `camera`, which only the simulation knows. A pose with
+    a `path` is reached along these points of a joint trajectory, whose times count from the start of the slot.
     """
 
     kind: str
@@ -51,13 +55,15 @@ class Slot:
     end: float
     value: Array
     camera: CameraPose | None = None
+    path: Waypoints | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Scenario:
     """The slots in the order of time; payload_time [s] is None without a payload.
 
-    An end-effector target is reached within `tolerance` [m].
+    An end-effector target is reached within `tolerance` [m]. obstacles: boxes around the arm; with_plan: whether a path
+    around them is known from each target to the next.
     """
 
     seed: int
@@ -66,10 +72,45 @@ class Scenario:
     payload_kg: float
     payload_time: float | None
     tolerance: float = TOLERANCE
+    obstacles: tuple[Box, ...] = ()
+    with_plan: bool = True
 
     def slots_of(self, kind: str) -> list[Slot]:
         """Return the slots of one kind."""
         return [slot for slot in self.slots if slot.kind == kind]
+
+
+class Drawing(NamedTuple):
+    """What the targets of a seed are drawn from: the arm's proportions, its load [kg], and its workspace with it."""
+
+    usual: Proportions
+    load: float
+    work: Workspace
+
+
+def drawing(robot: Robot, seed: int, payload_kg: float | None, duration: float | None, share: float = 1.0) -> Drawing:
+    """Return what a scenario draws from; parameters and errors as of `build_scenario`.
+
+    share: of the payload that is in proportion to the arm.
+    """
+    for what, given in (("payload", payload_kg), ("duration", duration)):
+        if given is not None and not 0.0 <= given < np.inf:
+            raise ConfigurationError(f"the {what} must be a finite number of at least 0, got {given:g}", key=what)
+    usual = Proportions(robot)
+    load = share * usual.payload_kg if payload_kg is None else payload_kg
+    return Drawing(usual, load, Workspace(robot, Holding(robot, load), np.random.default_rng(seed)))
+
+
+def checked_duration(duration: float | None, slot: float) -> None:
+    """Raise ConfigurationError for a duration [s] without a slot of `slot` [s] before and one after the payload."""
+    shortest = HOLD + 2 * slot
+    if duration is not None and duration < shortest:
+        raise ConfigurationError(
+            f"the demo needs at least {shortest:g} s for one target before and one after the payload, got "
+            f"{duration:g} s",
+            key="duration",
+            value=duration,
+        )
 
 
 def full_duration() -> float:
@@ -121,15 +162,10 @@ def build_scenario(
         `payload_kg` or `duration` is negative or not finite, `duration` is too short, or the limits of the robot are
         too tight for the scenario.
     """
-    for what, given in (("payload", payload_kg), ("duration", duration)):
-        if given is not None and not 0.0 <= given < np.inf:
-            raise ConfigurationError(f"the {what} must be a finite number of at least 0, got {given:g}", key=what)
+    usual, load, work = drawing(robot, seed, payload_kg, duration)
     settings = reference or ReferenceSettings()
     more = further_time(robot, settings)
     before, after, cameras = _slots_within(duration, more, camera is not None)
-    usual = Proportions(robot)
-    load = usual.payload_kg if payload_kg is None else payload_kg
-    work = Workspace(robot, Holding(robot, load), np.random.default_rng(seed))
     points, q = _points(work, settings, q_start, before + after)
     slots = [Slot("point", HOLD + SLOT * i, HOLD + SLOT * (i + 1), p) for i, p in enumerate(points)]
     p, t = points[-1], slots[-1].end
@@ -152,14 +188,7 @@ def _slots_within(duration: float | None, more: float, images: bool) -> tuple[in
     """
     if duration is None:
         return BEFORE, AFTER, CAMERAS if images else 0
-    shortest = HOLD + 2 * SLOT
-    if duration < shortest:
-        raise ConfigurationError(
-            f"the demo needs at least {shortest:g} s for one target before and one after the "
-            f"payload, got {duration:g} s",
-            key="duration",
-            value=duration,
-        )
+    checked_duration(duration, SLOT)
     points = min(BEFORE + AFTER, int((duration - HOLD) / SLOT + 1e-9))
     after = min(AFTER, max(1, points - BEFORE))
     cameras = int((duration - HOLD - SLOT * points) / (RETURN_SLOT + IMAGE_SLOT + 2.0 * more) + 1e-9) if images else 0

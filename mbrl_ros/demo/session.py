@@ -14,15 +14,19 @@ from lifecycle_msgs.msg import State as Lifecycle
 from lifecycle_msgs.srv import GetState
 from rclpy.client import Client
 from rclpy.duration import Duration
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Float64, String
 from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+from visualization_msgs.msg import MarkerArray
 
 from ..exceptions import MbrlError
-from ..nodes import message_writers, qos
+from ..nodes import markers, message_writers, qos
+from ..robots import Robot
 from ..safety.state_machine import State
 from ..types import FeatureFrame
 from .processes import Processes
@@ -51,7 +55,7 @@ class Listener(Protocol):
         """Take note of something that deserves a line of its own."""
 
 
-def play(scenario: Scenario, processes: Processes, root: str, listener: Listener, end_when_lost: bool) -> None:
+def play(scenario: Scenario, processes: Processes, robot: Robot, listener: Listener, end_when_lost: bool) -> None:
     """Play a scenario on the running nodes until the simulation ends.
 
     Parameters
@@ -60,8 +64,8 @@ def play(scenario: Scenario, processes: Processes, root: str, listener: Listener
         Targets and events.
     processes
         The nodes.
-    root
-        Base frame of the robot.
+    robot
+        That the nodes move.
     listener
         Is informed about the progress.
     end_when_lost
@@ -75,12 +79,13 @@ def play(scenario: Scenario, processes: Processes, root: str, listener: Listener
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = processes.environment["ROS_AUTOMATIC_DISCOVERY_RANGE"]
     os.environ.pop("ROS_STATIC_PEERS", None)
     rclpy.init(domain_id=processes.domain, signal_handler_options=SignalHandlerOptions.NO)
-    session = _Session(processes, listener, scenario.duration)
+    session = _Session(processes, listener, scenario, robot)
     try:
         session.wait_until_ready()
+        session.send_obstacles()
         for _ in range(2):  # a subscriber that is just connecting misses the first pass; the second replaces it
             for slot in scenario.slots:
-                session.send(slot, root)
+                session.send(slot)
             session.wait_until_read()
         session.start()
         session.watch(end_when_lost)
@@ -92,13 +97,19 @@ def play(scenario: Scenario, processes: Processes, root: str, listener: Listener
 class _Session:
     """The ROS side of a run: a node that sends the targets and watches sim_node and mpc_node."""
 
-    def __init__(self, processes: Processes, listener: Listener, duration: float):
-        self._processes, self._listener, self._duration = processes, listener, duration
+    def __init__(self, processes: Processes, listener: Listener, scenario: Scenario, robot: Robot):
+        self._processes, self._listener, self._duration = processes, listener, scenario.duration
+        self._robot, self._obstacles = robot, scenario.obstacles
         self.node = rclpy.create_node("mbrl_demo")
         reliable = QoSProfile(depth=50)
         self._point = self.node.create_publisher(PointStamped, "/mpc_node/target_point", reliable)
         self._pose = self.node.create_publisher(PoseStamped, "/mpc_node/target_pose", reliable)
         self._features = self.node.create_publisher(PointCloud2, "/mpc_node/target_features", reliable)
+        self._trajectory = self.node.create_publisher(JointTrajectory, "/mpc_node/target_trajectory", reliable)
+        self._targets: tuple[Publisher, ...] = self._point, self._pose, self._features, self._trajectory
+        if self._obstacles:
+            self._room = self.node.create_publisher(MarkerArray, "/mpc_node/obstacles", reliable)
+            self._targets += (self._room,)
         self._state = self.node.create_client(GetState, "/mpc_node/get_state")
         self._start = self.node.create_client(Trigger, "/sim_node/start")
         self._elapsed, self._warnings = 0.0, 0
@@ -115,10 +126,9 @@ class _Session:
         self._listener.waiting("compiling the planner")
         self._wait(lambda: self.state() == Lifecycle.PRIMARY_STATE_ACTIVE, "mpc_node to become active")
         self._listener.waiting("connecting the topics")
-        ours = (self._point, self._pose, self._features)
         self._wait(
             lambda: (
-                all(p.get_subscription_count() for p in ours)
+                all(p.get_subscription_count() for p in self._targets)
                 and self.node.count_subscribers("/joint_states")
                 and self.node.count_subscribers("/commands")
             ),
@@ -129,10 +139,18 @@ class _Session:
                 f"another robot or controller is in DDS domain {self._processes.domain}; choose another --domain"
             )
 
-    def send(self, slot: Slot, root: str) -> None:
+    def send_obstacles(self) -> None:
+        """Send what stands around the arm, if anything does."""
+        if self._obstacles:
+            self._room.publish(markers.obstacle_markers(self._obstacles, self._robot.root))
+
+    def send(self, slot: Slot) -> None:
         """Send the target of a slot, stamped with the slot's start."""
-        stamp = message_writers.to_time(START_STAMP + slot.start)
-        if slot.kind == "features":
+        stamp, root = message_writers.to_time(START_STAMP + slot.start), self._robot.root
+        if slot.path is not None:
+            publisher: Any = self._trajectory
+            message: Any = message_writers.to_trajectory_target(slot.path, self._robot.joints, START_STAMP + slot.start)
+        elif slot.kind == "features":
             publisher, message = (
                 self._features,
                 message_writers.to_cloud(FeatureFrame(0.0, slot.value, np.ones(slot.value.size // 2))),
@@ -151,7 +169,7 @@ class _Session:
 
     def wait_until_read(self) -> None:
         """Wait until mpc_node has read every target: they have arrived, and it answers a later request."""
-        for publisher in (self._point, self._pose, self._features):
+        for publisher in self._targets:
             publisher.wait_for_all_acked(Duration(seconds=10))
         self.state()
 

@@ -47,6 +47,8 @@ def _targets(summary: Summary) -> Iterator[str]:
         yield f"  target {i}: {when}, rest error {target['rest_error_mm']:.2f} mm"
     for i, pose in enumerate(summary.get("poses", ()), 1):
         yield f"  pose {i}: {_pose(pose)}"
+    if "pick" in summary:
+        yield f"  scene: {scene_text(summary['pick'])}"
     load = summary["payload"]
     if load and load["bump_mm"] is None:
         yield f"  +{load['mass_kg']:g} kg: the run ended before"
@@ -74,6 +76,15 @@ def _pose(pose: Summary) -> str:
     return (
         f"rest error {pose['rest_mm']:.2f} mm and {pose['rest_deg']:.3f} degrees, joints at most "
         f"{pose['posture_rad']:.3f} rad from their reference{ratio}"
+    )
+
+
+def scene_text(pick: Summary) -> str:
+    """Return what became of a scene."""
+    return (
+        f"{'a way was planned' if pick['planned'] else 'no way was planned'}, "
+        f"{'reached' if pick['reached'] else 'not reached'}, at least {pick['least_distance_mm']:.0f} mm from "
+        f"obstacles, {pick['least_own_distance_mm']:.0f} mm between links{', a contact' if pick['contact'] else ''}"
     )
 
 

@@ -5,7 +5,9 @@ in proportion to the arm's tolerance), and no joint is ever farther than POSTURE
 the true end effector is within the tolerance of every target (1 cm, less for a small arm) when its slot ends (and
 again after the payload has come),
 the marker within 2 % of the image's width of every image target, no FAULT and no E_STOP, no command outside its
-limits, no joint faster than 0.95 of its velocity limit. Of a policy: 95 % of the unseen targets within 1 cm, 95 % of
+limits, no joint faster than 0.95 of its velocity limit. Of a scene of
+picking: no contact, and its poses reached where there is a plan; of many scenes: no contact, the limits, and
+SHARE_REACHED of those with a plan reached. Of a policy: 95 % of the unseen targets within 1 cm, 95 % of
 those with the payload within 2 cm, 95 % of the events detected, and the same limits.
 """
 
@@ -21,6 +23,7 @@ SPEED = 0.95  # of the velocity limit
 IMAGE = 0.02  # of the image's width
 POSE_MM, POSE_DEG, LOADED_MM, LOADED_DEG = 1.0, 0.5, 1.5, 0.8  # of poses at rest, with a tolerance of 1 cm
 POSTURE = 0.15  # [rad or m] of a joint from its reference
+SHARE_REACHED = 0.9  # of the scenes with a plan
 SHARE_WITHIN = 0.95  # of the targets and events of a policy
 PRODUCT = "refit"  # the row of a comparison with this package's defaults; the others are compared with it
 
@@ -82,6 +85,8 @@ def near(summary: Mapping[str, Any]) -> str:
 def _missed_target(summary: Mapping[str, Any]) -> tuple[str, float | None, str] | None:
     """Return (why, since [s], what to try) of the first kind of target that was missed; None without one."""
     targets, images, load = summary["targets"], summary["feature_targets"], summary["payload"]
+    if "pick" in summary:
+        return _missed_scene(summary)
     missed_pose = _missed_poses(summary)
     if missed_pose is not None:
         return missed_pose
@@ -115,6 +120,41 @@ def _missed_target(summary: Mapping[str, Any]) -> tuple[str, float | None, str] 
             "the images plot; another --seed",
         )
     return None
+
+
+def _missed_scene(summary: Mapping[str, Any]) -> tuple[str, float | None, str] | None:
+    """Return (why, since [s], what to try) of a scene in which the arm touched something or missed a pose, or None."""
+    pick, state = summary["pick"], summary["supervisor"]
+    if pick["contact"]:
+        least = min(pick["least_distance_mm"], pick["least_own_distance_mm"])
+        return f"contact: a distance of {least:.1f} mm", None, "the scene's picture; a larger collision.clearance"
+    if pick["with_plan"] and not pick["reached"]:
+        held = "" if state["state"] == "ACTIVE" else f", the supervisor in {state['state']} ({state['cause']})"
+        return f"the poses were not reached{held}", None, "the scene's picture; another --seed"
+    return None
+
+
+def of_scenes(summary: Mapping[str, Any]) -> Verdict:
+    """Judge many scenes of picking by their counts and by the verdict of each."""
+    pick, scenes = summary["pick"], summary["scenes"]
+    if pick["contacts"]:
+        touched = next(row["seed"] for row in scenes if row.get("contact"))
+        return Verdict(
+            False, f"{pick['contacts']} of {pick['scenes']} scenes with a contact", None, f"--scenes 1 --seed {touched}"
+        )
+    share = pick["reached"] / pick["with_plan"] if pick["with_plan"] else 0.0
+    if share < SHARE_REACHED:
+        missed = next((row["seed"] for row in scenes if row["with_plan"] and not row.get("reached")), scenes[0]["seed"])
+        return Verdict(
+            False,
+            f"{pick['reached']} of {pick['with_plan']} scenes with a plan reached (at least {SHARE_REACHED:.0%})",
+            None,
+            f"--scenes 1 --seed {missed}",
+        )
+    broken = next((row for row in scenes if row.get("reached") and not row["verdict"]["pass"]), None)
+    if broken is not None:
+        return Verdict(False, f"seed {broken['seed']}: {broken['verdict']['why']}", None, broken["verdict"]["try"])
+    return PASS
 
 
 def _missed_poses(summary: Mapping[str, Any]) -> tuple[str, float | None, str] | None:

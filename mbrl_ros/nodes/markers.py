@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Quaternion, Vector3
@@ -66,6 +68,20 @@ def capsule_markers(scene: Scene, robot: Robot) -> MarkerArray:
             piece = np.array([PLANE_EDGE, PLANE_EDGE, PLANE_THICKNESS])
             place = (other.offset * other.normal, turned_to(other.normal))
             add("obstacles", Marker.CUBE, robot.root, place, piece, OBSTACLE)
+    return MarkerArray(markers=markers)
+
+
+def obstacle_markers(boxes: Iterable[Box], frame: str) -> MarkerArray:
+    """Write boxes as ~/obstacles takes them, in the frame of the root link."""
+    markers = []
+    for number, box in enumerate(boxes):
+        marker = Marker(ns=box.name, id=number, type=Marker.CUBE, action=Marker.ADD, color=OBSTACLE)
+        marker.header.frame_id = frame
+        marker.pose.position = _point(box.centre)
+        x, y, z, w = quaternion_of(box.rotation).tolist()
+        marker.pose.orientation = Quaternion(x=x, y=y, z=z, w=w)
+        marker.scale = Vector3(x=2.0 * float(box.half[0]), y=2.0 * float(box.half[1]), z=2.0 * float(box.half[2]))
+        markers.append(marker)
     return MarkerArray(markers=markers)
 
 

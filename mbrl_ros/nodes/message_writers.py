@@ -12,6 +12,7 @@ from sensor_msgs.msg import JointState, PointCloud2, PointField
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from ..references.segments import Waypoints
 from ..types import Array, FeatureFrame, Plan
 
 
@@ -101,4 +102,15 @@ def to_trajectory(plan: Plan, joints: Sequence[str], stamp: float, dt: float) ->
                 time_from_start=Duration(sec=after // 10**9, nanosec=after % 10**9),
             )
         )
+    return message
+
+
+def to_trajectory_target(points: Waypoints, joints: Sequence[str], stamp: float) -> JointTrajectory:
+    """Write points of a joint trajectory, their positions only, as a target from `stamp` [s] on."""
+    message = JointTrajectory(joint_names=list(joints))
+    message.header.stamp = to_time(stamp)
+    message.points = [
+        JointTrajectoryPoint(positions=q.tolist(), time_from_start=to_duration(float(t)))
+        for t, q in zip(points.times, points.Q, strict=True)
+    ]
     return message

@@ -96,6 +96,13 @@ class CollisionRule:
         self._nearest = (math.inf, -1)
         self._reach = reach(robot, scene.capsules)
 
+    def rests_at(self, q: Array, qd: Array) -> Array:
+        """Return where the rule reckons an arm moved by efforts to come to rest, (..., n), from q and qd (..., n)."""
+        return q + self._way_to_rest(qd)
+
+    def _way_to_rest(self, qd: Array) -> Array:
+        return np.asarray(self._reaction * qd + 0.5 * qd * np.abs(qd) / self._deceleration)
+
     @property
     def acting(self) -> bool:
         """Whether the arm is slowed down or held."""
@@ -228,7 +235,7 @@ class CollisionRule:
     ) -> bool:
         """Return whether the safe command is to act on an arm moved by efforts."""
         q, qd, c = observation.q, observation.qd, self._clearance
-        b = self._reaction * qd + 0.5 * qd * np.abs(qd) / self._deceleration
+        b = self._way_to_rest(qd)
         rest = d + gradient @ b
         if self._may_reach(d, b):
             rest = np.minimum(rest, self.scene.values(q + b))
