@@ -24,7 +24,7 @@ HELP = (
     "watch a torque-controlled arm learn to move without a model of gravity, friction or load, on real nodes over DDS"
 )
 
-SCENES = 4  # of --scenario pick
+SCENES = 3  # of --scenario pick
 INTERFACE_CHOICES = ("effort", "velocity", "position")
 
 
