@@ -109,12 +109,19 @@ class Run:
 
     def _scenario(self, camera: CameraSettings | None) -> Scenario:
         """Return the targets of the run; `camera` as of `build_scenario`."""
-        options, given = self.options, {"payload_kg": self.options.payload_kg}
-        of = self.robot, initial_position(self.plant, self.robot), options.seed
+        options, robot, seed = self.options, self.robot, self.options.seed
+        start = initial_position(self.plant, robot)
         if options.scenario == "pick":
-            return build_pick_scenario(*of, self.configuration, **given)
+            return build_pick_scenario(robot, start, seed, self.configuration, payload_kg=options.payload_kg)
         build = build_pose_scenario if options.scenario == "poses" else functools.partial(build_scenario, camera=camera)
-        return build(*of, duration=options.duration, reference=self.configuration.reference, **given)
+        return build(
+            robot,
+            start,
+            seed,
+            payload_kg=options.payload_kg,
+            duration=options.duration,
+            reference=self.configuration.reference,
+        )
 
     def _plant(self, simulated: dict[str, Any]) -> PlantSettings:
         """Return the plant's settings at the control rate, with a posture to start from."""

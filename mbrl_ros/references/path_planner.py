@@ -161,7 +161,7 @@ def _times(path: Array, velocity: Array, acceleration: Array) -> Array:
     piece lasts, at its corners the velocity steps by less once it lasts longer.
     """
     ways = np.diff(path, axis=0)
-    pieces = np.maximum((np.abs(ways) / velocity).max(axis=1), SHORTEST)
+    pieces: Array = np.maximum((np.abs(ways) / velocity).max(axis=1), SHORTEST)
     rest = np.zeros((1, path.shape[1]))
     for _ in range(LENGTHENINGS):
         speeds = np.concatenate((rest, ways / pieces[:, None], rest))
