@@ -30,24 +30,10 @@ INTERFACE_CHOICES = ("effort", "velocity", "position")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument(
-        "--scenario",
-        choices=("learn", "poses", "pick", "distill"),
-        default="learn",
-        help="learn: the nodes learn to move the robot from nothing, by points; poses: the same by poses of the tool; "
-        "pick: from pose to pose around a table, a wall and a box, in scenes of their own; "
-        "distill: three minutes of planned commands "
-        "become a policy that acts alone (in this process, in lockstep; uses only --seed, --duration and --output)",
-    )
+    _add_scenario(parser)
     parser.add_argument("--seed", type=SEED_NUMBER, default=0, help="of targets, noise and exploration (default: 0)")
     parser.add_argument(
         "--duration", type=POSITIVE, metavar="S", help="simulated seconds (default: the whole scenario)"
-    )
-    parser.add_argument(
-        "--scenes",
-        type=COUNT,
-        metavar="N",
-        help=f"of --scenario pick: how many, from the seed on, each with nodes of its own (default: {SCENES})",
     )
     parser.add_argument("--rate", type=POSITIVE, metavar="HZ", help="control rate (default: the robot's configuration)")
     parser.add_argument(
@@ -95,6 +81,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; may be repeated"
     )
     add_node_argument(parser)
+
+
+def _add_scenario(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scenario",
+        choices=("learn", "poses", "pick", "distill"),
+        default="learn",
+        help="learn: the nodes learn to move the robot from nothing, by points; poses: the same by poses of the tool; "
+        "pick: from pose to pose around a table, a wall and a box, in scenes of their own; "
+        "distill: three minutes of planned commands "
+        "become a policy that acts alone (in this process, in lockstep; uses only --seed, --duration and --output)",
+    )
+    parser.add_argument(
+        "--scenes",
+        type=COUNT,
+        metavar="N",
+        help=f"of --scenario pick: how many, from the seed on, each with nodes of its own (default: {SCENES})",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

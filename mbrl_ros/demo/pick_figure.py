@@ -18,9 +18,8 @@ from .scenario import Scenario
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-VIEW = (28.0, -52.0)  # elevation and azimuth [degrees]
+SCENE_VIEW = (28.0, -52.0)  # elevation and azimuth [degrees]
 THICKNESS = 1.5e3  # [points/m]: of a capsule's radius, about true to scale
-AXES = "xyz"
 
 
 def draw_scene(scene: Scene, clearance: float, scenario: Scenario, robot: Robot, truth: Log, control: Log) -> Figure:
@@ -66,7 +65,7 @@ def _draw_room(axis: Any, scene: Scene, scenario: Scenario, truth: Log) -> None:
         axis.scatter(*slot.value[:3], color=WARN, marker="x", s=40)
     axis.set(xlabel="x [m]", ylabel="y [m]", zlabel="z [m]", title="The scene, the arm at start and poses")
     axis.set_box_aspect([float(np.ptp(limits)) for limits in (axis.get_xlim(), axis.get_ylim(), axis.get_zlim())])
-    axis.view_init(*VIEW)
+    axis.view_init(*SCENE_VIEW)
 
 
 def _faces(box: Box) -> list[Array]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..collision.build import build_scene
 from ..collision.clear import ClearPostures
@@ -112,18 +113,23 @@ def _scenario(
     reference, clearance = configuration.reference, configuration.collision.clearance
     velocity = reference.velocity_fraction * robot.velocity_limit
     acceleration = reference.acceleration_fraction * robot.acceleration_limit
-    passable = ClearPostures(scene, clearance + 0.5 * ROOM, clearance + 0.5 * OWN_ROOM)
     period = 1.0 / configuration.control.rate
     rule = CollisionRule(
         robot, scene, configuration.collision, configuration.supervisor, period, configuration.control.delay * period
     )
-    planner = PathPlanner(robot, clear, passable, rule.rests_at, seed=seed, iterations=PLANNED)
+
+    near = ClearPostures(scene, clearance + 0.5 * ROOM, clearance + 0.5 * OWN_ROOM)
+
+    def passable(Q: Array, V: Array) -> NDArray[np.bool_]:
+        return np.asarray(near(Q) & rule.lets_pass(Q, V, 0.5 * OWN_ROOM, 0.5 * ROOM))
+
+    planner = PathPlanner(robot, clear, passable, seed=seed, iterations=PLANNED)
     slots, t, known = list[Slot](), HOLD, True
     for pose, start, goal in zip(poses, postures[:-1], postures[1:], strict=True):
         planned = _planned(planner, start, goal, velocity, acceleration)
         if planned is None and known:
             hard = ClearPostures(scene, clearance, clearance)
-            whole = PathPlanner(robot, hard, hard, rule.rests_at, seed=seed, iterations=REFERENCE)
+            whole = PathPlanner(robot, hard, passable, seed=seed, iterations=REFERENCE)
             known = whole.path(start, goal) is not None
         lasts = planned.motion.duration if planned is not None else float((np.abs(goal - start) / velocity).max() + 1.0)
         end = t + SLOT_GRID * math.ceil((lasts + REST) / SLOT_GRID)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from ..collision.scene import Scene
 from ..console.progress import Progress
 from ..console.verdict import Verdict
 from ..exceptions import MbrlError
@@ -83,11 +82,9 @@ def run(options: Options, folder: Path, *, label: str, picture: bool, view: bool
         lost = lost_at(control)
         if lost is not None and options.ends_when_lost:  # when the run ended after that depends on the machine
             truth, control = (until(lost + AFTERMATH, log) for log in (truth, control))
-        scene = scene_of(demo.scenario, demo.robot, demo.configuration) if demo.scenario.obstacles else None
-        summary = _summary(demo, truth, control, scene)
+        summary, more = _summary(demo, truth, control)
         summary["ticks"].update(mode=options.mode, wall_s=round(wall, 1), fallbacks=facts.get("fallbacks", []))
-        summary["verdict"] = of_run(summary).to_json()
-        summary["versions"] = versions()
+        summary.update(verdict=of_run(summary).to_json(), versions=versions())
         write_report(
             folder,
             demo.scenario,
@@ -98,7 +95,7 @@ def run(options: Options, folder: Path, *, label: str, picture: bool, view: bool
             given=given(demo),
             details=text(summary),
             picture=_picture(demo, truth) if picture else None,
-            more=_more_figures(demo, scene),
+            more=more,
         )
     return summary
 
@@ -128,7 +125,8 @@ def _play(demo: Run, folder: Path, label: str, shown: Progress, view: bool) -> t
         return error, time.monotonic() - (listener.started or started)
 
 
-def _summary(demo: Run, truth: Log, control: Log, scene: Scene | None) -> dict[str, Any]:
+def _summary(demo: Run, truth: Log, control: Log) -> tuple[dict[str, Any], dict[str, Draw]]:
+    """Return the summary of a run, and further pictures for its report."""
     summary = summarise(
         demo.scenario,
         demo.robot,
@@ -140,16 +138,11 @@ def _summary(demo: Run, truth: Log, control: Log, scene: Scene | None) -> dict[s
     )
     if demo.scenario.slots_of("pose"):
         summary["poses"] = pose_targets(demo.scenario, demo.robot, truth, control)
-    if scene is not None:
-        summary["pick"] = picked(demo.scenario, scene, truth, summary["poses"], summary["tolerance_mm"])
-    return summary
-
-
-def _more_figures(demo: Run, scene: Scene | None) -> dict[str, Draw]:
-    """Return the pictures of a scene; none without obstacles."""
-    if scene is None:
-        return {}
-    return {"scene": functools.partial(draw_scene, scene, demo.configuration.collision.clearance)}
+    if not demo.scenario.obstacles:
+        return summary, {}
+    scene = scene_of(demo.scenario, demo.robot, demo.configuration)
+    summary["pick"] = picked(demo.scenario, scene, truth, summary["poses"], summary["tolerance_mm"])
+    return summary, {"scene": functools.partial(draw_scene, scene, demo.configuration.collision.clearance)}
 
 
 def _write_failure(folder: Path, seed: int, error: str) -> dict[str, Any]:

@@ -3,16 +3,16 @@ r"""A path of the joints around obstacles: RRT-Connect, shortened, then timed so
 Two trees grow, from the start and from the goal (Kuffner, LaValle, ICRA 2000). In each iteration one is extended
 towards a posture that is drawn uniformly between the joint limits, by at most STEP, as far as the straight way is
 clear; then the other is led towards the new posture as far as that way is clear. Where it arrives, the path is found.
-A straight way is clear if postures at most RESOLUTION apart on it are (collision/clear.py).
+A straight way is clear if postures at most WAY_RESOLUTION apart on it are (collision/clear.py).
 
 The path is shortened SHORTCUTS times: two of its points are drawn and joined straight where that is clear. Corners that
 are not needed are left out.
 
 Its times let the fastest joint move at its limit on each piece. A motion through the corners (tracking.py) blends them,
-and passes beside them by dv h / 4. The pieces next to where a posture of it is not passable, or that in which the arm
-would come to rest if it braked there, are slowed down by SLOWER until all are, at most SLOWINGS times: the deviation
-falls with the square of the speed, and so does the way to rest. What is passable must ask for less than what is clear,
-because the motion is looked at in other postures than the path was.
+and passes beside them by dv h / 4. The pieces next to where it is not passable are slowed down by SLOWED_BY until it is
+passable everywhere, at most SLOWINGS times: the deviation falls with the square of the speed, and so does the way on
+which an arm comes to rest. What is passable must ask for less than what is clear, because the motion is looked at in
+other postures than the path was.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from .segments import Waypoints
 from .tracking import TrackingMotion, motion_through
 
 Clear = Callable[[Array], NDArray[np.bool_]]  # of postures (T, n): (T,)
-Rests = Callable[[Array, Array], Array]  # where the arm comes to rest (T, n), from postures and velocities (T, n)
+Passable = Callable[[Array, Array], NDArray[np.bool_]]  # of postures and velocities (T, n): (T,)
 STEP = 0.6  # [rad or m]: length of an extension, of the joint that moves most
-RESOLUTION = 0.03  # [rad or m] between two postures that are looked at, of the joint that moves most
+WAY_RESOLUTION = 0.03  # [rad or m] between two postures that are looked at, of the joint that moves most
 SHORTCUTS = 150
 WIDEST_TURN = np.pi  # [rad] either way: joints that turn further are drawn so far only
-SLOWER, SLOWINGS = 1.25, 14
+SLOWED_BY, SLOWINGS = 1.25, 14
 SAMPLED = 0.01  # [s] between two postures of the motion that are looked at
-KEPT = 1.001  # of the times of the fastest motion: they can be kept, rounded as they are in a message
-SHORTEST = 0.02  # [s] of a piece
+TIME_SPARED = 1.001  # of the times of the fastest motion: they can be kept, rounded as they are in a message
+SHORTEST_WAY = 0.02  # [s] of a piece
 LENGTHENED, LENGTHENINGS = 1.1, 100  # of a piece that is too short for its corners
 
 
@@ -51,13 +51,9 @@ class PlannedPath(NamedTuple):
 
 
 class PathPlanner:
-    """Plans for `robot` a path of postures that are `clear`, whose motion is `passable`; the same for a `seed`.
+    """Plans for `robot` a path of postures that are `clear`, whose motion is `passable`; the same for a `seed`."""
 
-    rests: where an arm comes to rest that is about to brake.
-    """
-
-    def __init__(self, robot: Robot, clear: Clear, passable: Clear, rests: Rests, *, seed: int, iterations: int):
-        self._rests = rests
+    def __init__(self, robot: Robot, clear: Clear, passable: Passable, *, seed: int, iterations: int):
         self._clear, self._passable, self._seed, self._iterations = clear, passable, seed, iterations
         span = np.where(robot.bounded, np.inf, WIDEST_TURN)
         self._lower = np.maximum(robot.position_lower, -span)
@@ -97,14 +93,14 @@ class PathPlanner:
         for _ in range(SLOWINGS):
             asked = Waypoints.of(np.cumsum(pieces), path[1:])
             motion = motion_through(rest, asked, velocity, acceleration, late=False)
-            points = dataclasses.replace(asked, times=KEPT * motion.slowdown * (asked.times + motion.delay))
+            points = dataclasses.replace(asked, times=TIME_SPARED * motion.slowdown * (asked.times + motion.delay))
             motion = motion_through(rest, points, velocity, acceleration, late=False)
             times = np.linspace(0.0, motion.duration, int(np.ceil(motion.duration / SAMPLED)) + 1)
             Q, V = motion.at_times(times), motion.at_times(times, 1)
-            passable = self._passable(Q) & self._passable(self._rests(Q, V))
+            passable = self._passable(Q, V)
             if passable.all():
                 return PlannedPath(points, motion)
-            pieces[_pieces_at(points.times, times[~passable])] *= SLOWER
+            pieces[_pieces_at(points.times, times[~passable])] *= SLOWED_BY
         raise TargetError("the motion around obstacles is not passable where its corners are blended")
 
     def _grown(self, tree: _Tree, to: JointVector, most: float) -> int | None:
@@ -120,7 +116,7 @@ class PathPlanner:
 
     def _way(self, start: JointVector, end: JointVector) -> JointVector | None:
         """Return None if the straight way between postures (n,) is clear, else the last clear posture on it."""
-        count = max(1, int(np.ceil(np.abs(end - start).max() / RESOLUTION)))
+        count = max(1, int(np.ceil(np.abs(end - start).max() / WAY_RESOLUTION)))
         Q = start + np.linspace(0.0, 1.0, count + 1)[1:, None] * (end - start)
         clear = self._clear(Q)
         if clear.all():
@@ -161,7 +157,7 @@ def _times(path: Array, velocity: Array, acceleration: Array) -> Array:
     piece lasts, at its corners the velocity steps by less once it lasts longer.
     """
     ways = np.diff(path, axis=0)
-    pieces: Array = np.maximum((np.abs(ways) / velocity).max(axis=1), SHORTEST)
+    pieces: Array = np.maximum((np.abs(ways) / velocity).max(axis=1), SHORTEST_WAY)
     rest = np.zeros((1, path.shape[1]))
     for _ in range(LENGTHENINGS):
         speeds = np.concatenate((rest, ways / pieces[:, None], rest))

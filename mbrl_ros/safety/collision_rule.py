@@ -54,6 +54,7 @@ AHEAD = 0.15  # [s] for which an effort is looked at
 ACCELERATION_WINDOW = 0.04  # [s] over which the acceleration is measured
 RELIED_ON = 0.8  # the rest is for distances that fall faster than they are about to
 QUICK_RATE = 0.5  # share of its range by which an effort may change in a period
+SMALL_SHARE = 1e-3  # of the way to rest, on which a distance changes to first order
 NO_APPROACH = 1e-6  # [m/s or m/s^2] that counts as no approach
 
 
@@ -96,9 +97,17 @@ class CollisionRule:
         self._nearest = (math.inf, -1)
         self._reach = reach(robot, scene.capsules)
 
-    def rests_at(self, q: Array, qd: Array) -> Array:
-        """Return where the rule reckons an arm moved by efforts to come to rest, (..., n), from q and qd (..., n)."""
-        return q + self._way_to_rest(qd)
+    def lets_pass(self, Q: Array, V: Array, own: float, room: float) -> NDArray[np.bool_]:
+        """Return (T,) whether an arm moved by efforts that passes Q with the velocities V (T, n) is not stopped.
+
+        own, room: distances [m] between links, and from obstacles, that are asked for beyond the clearance.
+        """
+        B, least = self._way_to_rest(V), np.full(len(self.scene), self._clearance + room)
+        least[: len(self.scene.pairs)] = self._clearance + own
+        d = self.scene.sampled(Q)
+        to_first_order = d + (self.scene.sampled(Q + SMALL_SHARE * B) - d) / SMALL_SHARE
+        rest = np.minimum(to_first_order, self.scene.sampled(Q + B))
+        return np.asarray(((rest >= least) | (rest >= d)).all(axis=1))
 
     def _way_to_rest(self, qd: Array) -> Array:
         return np.asarray(self._reaction * qd + 0.5 * qd * np.abs(qd) / self._deceleration)
