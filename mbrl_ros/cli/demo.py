@@ -86,12 +86,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_scenario(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scenario",
-        choices=("learn", "poses", "pick", "distill"),
+        choices=("learn", "poses", "pick", "jog", "distill"),
         default="learn",
         help="learn: the nodes learn to move the robot from nothing, by points; poses: the same by poses of the tool; "
-        "pick: from pose to pose around a table, a wall and a box, in scenes of their own; "
-        "distill: three minutes of planned commands "
-        "become a policy that acts alone (in this process, in lockstep; uses only --seed, --duration and --output)",
+        "pick: from pose to pose around a table, a wall and a box, in scenes of their own; jog: by streams of "
+        "velocities of the tool and of the joints; distill: three minutes of planned commands become a policy that "
+        "acts alone (in this process, in lockstep; uses only --seed, --duration and --output)",
     )
     parser.add_argument(
         "--scenes",
@@ -106,12 +106,14 @@ def run(args: argparse.Namespace) -> int:
     from ..demo import folder
 
     folder.checked(args.output)
-    if args.compare and args.scenario in ("poses", "pick"):
+    if args.compare and args.scenario in ("poses", "pick", "jog"):
         raise ConfigurationError(f"--compare compares by points: leave out --scenario {args.scenario}", key="compare")
     if args.scenes is not None and args.scenario != "pick":
         raise ConfigurationError("--scenes counts those of --scenario pick", key="scenes")
-    if args.duration is not None and args.scenario == "pick":
-        raise ConfigurationError("a scene lasts as long as its way: leave out --duration", key="duration")
+    if args.duration is not None and args.scenario in ("pick", "jog"):
+        raise ConfigurationError(f"--scenario {args.scenario} has its own: leave out --duration", key="duration")
+    if args.payload is not None and args.scenario == "jog":
+        raise ConfigurationError("there is no payload in --scenario jog: leave out --payload", key="payload")
     if args.compare and args.realtime:
         raise ConfigurationError("--compare runs in lockstep: leave out --realtime", key="compare")
     if args.scenario == "distill":

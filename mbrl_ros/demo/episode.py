@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..controllers.base import Controller
+from ..references.jogging import JOGS
 from ..safety.command import Command
 from ..safety.supervisor import Supervisor
 from ..simulation.camera import Camera
 from ..types import Array, Decision, FeatureFrame, Observation
+from .jog_scenario import JogStream
 from .scenario import Scenario
 
 if TYPE_CHECKING:  # needs MuJoCo, which a reader of logs need not have
@@ -66,7 +68,7 @@ def run_episode(
     if scenario.obstacles and supervisor.collisions is not None:
         supervisor.collisions.set_obstacles(scenario.obstacles)
     _set_targets(controller, scenario, start)
-    truth, control = EpisodeLog(), EpisodeLog()
+    truth, control, jogs = EpisodeLog(), EpisodeLog(), JogStream(scenario)
     poses, loaded = [(slot.start, slot.camera) for slot in scenario.slots_of("features") if slot.camera], False
     frames: tuple[FeatureFrame, ...] = ()
     ticks = range(round(scenario.duration / plant.period))
@@ -79,6 +81,9 @@ def run_episode(
             if poses and now >= poses[0][0] - 1e-9:
                 camera.pose = poses.pop(0)[1]
             frames = camera.tick(plant.time, plant.marks)
+        for slot in jogs.due(measurement.stamp - start):
+            jog = controller.set_twist if slot.kind == "twist" else controller.set_velocities
+            jog(slot.value, stamp=measurement.stamp)
         observation = Observation(measurement.stamp, measurement.q, measurement.qd, frames)
         decision = controller.step(observation)
         command = supervisor.filter(decision, observation)
@@ -99,6 +104,8 @@ def run_episode(
 
 def _set_targets(controller: Controller, scenario: Scenario, start: float) -> None:
     for slot in scenario.slots:
+        if slot.kind in JOGS:
+            continue
         if slot.path is not None:
             controller.set_trajectory(slot.path, start + slot.start)
             continue

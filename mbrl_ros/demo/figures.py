@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..console.colors import ACCENT, INK, PALE, WARN
+from ..references.jogging import JOGS
 from ..robots import Robot
 from ..robots.pose_kinematics import PoseKinematics
 from ..types import Array
@@ -35,6 +36,8 @@ def figures_of(scenario: Scenario) -> dict[str, Draw]:
     }
     if scenario.slots_of("pose"):
         found["poses"] = _poses
+    if any(slot.kind in JOGS for slot in scenario.slots):
+        found["jog"] = _jog
     return {**found, "images": _images} if scenario.slots_of("features") else found
 
 
@@ -117,6 +120,21 @@ def _poses(scenario: Scenario, robot: Robot, truth: Log, control: Log) -> Figure
     posture.set(ylabel="farthest joint from\nits reference [rad]", xlabel="time [s]")
     for axis in (turn, posture):
         _mark(axis, scenario, label=axis is turn)
+    return figure
+
+
+def _jog(scenario: Scenario, robot: Robot, truth: Log, control: Log) -> Figure:
+    figure, axes = new_figure(len(robot.joints), 1.1 * len(robot.joints))
+    stamps, period = control["stamp"], float(np.median(np.diff(control["stamp"])))
+    asked = np.gradient(control["reference_q"], period, axis=0)
+    for i, axis in enumerate(axes):
+        axis.plot(truth["stamp"], truth["qd"][:, i], color=ACCENT, lw=1.1, label="true")
+        axis.plot(stamps, asked[:, i], color=INK, lw=0.8, ls="--", label="reference")
+        axis.set_ylabel(robot.joints[i].replace("panda_", ""), fontsize=8)
+        _mark(axis, scenario)
+    axes[0].set_title("Velocities of the joints [rad/s or m/s]; lines mark where a stream begins or turns back")
+    axes[0].legend(loc="upper right", frameon=False, ncols=2)
+    axes[-1].set_xlabel("time [s]")
     return figure
 
 

@@ -67,10 +67,10 @@ def summarise(
         "limit_violations": _violations(robot, control["u"]),
         "ticks": {
             **_ticks(truth, control),
-            "compute_ms": _percentiles(control["compute_ms"]),
-            "period_us": _percentiles(control["period_us"]),
+            "compute_ms": percentiles(control["compute_ms"]),
+            "period_us": percentiles(control["period_us"]),
         },
-        "message_to_command_ms": _percentiles(control["latency_ms"]),
+        "message_to_command_ms": percentiles(control["latency_ms"]),
         "prediction": _prediction(control),
         "supervisor": _supervisor(truth, control),
         "moments": {
@@ -252,7 +252,8 @@ def _prediction(control: Log) -> dict[str, float | None]:
     }
 
 
-def _percentiles(values: Array) -> dict[str, float | None]:
+def percentiles(values: Array) -> dict[str, float | None]:
+    """Return p50, p99 and the maximum of the finite ones of `values` (T,); None without any."""
     values = values[np.isfinite(values)]
     if not values.size:
         return {"p50": None, "p99": None, "max": None}

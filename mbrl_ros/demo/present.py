@@ -19,6 +19,7 @@ from ..robots import Robot
 from ..robots.kinematics import Kinematics, first_joint
 from ..types import Array
 from .figures import Draw
+from .jog_metrics import jogged
 from .metrics import Log, answered, lost_at, summarise, until
 from .pick_figure import draw_scene
 from .pick_metrics import picked, scene_of
@@ -34,6 +35,8 @@ from .viewer import Viewer
 
 # of the picture: turned from the end effector's direction, above it [rad], and away, of the reach
 PICTURE_VIEW = (-0.72, 0.29, 1.9)
+
+Sent = list[tuple[float, int]]  # jog_scenario.JogStream.sent
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +71,7 @@ def run(options: Options, folder: Path, *, label: str, picture: bool, view: bool
     demo = Run(options)
     folder.mkdir(parents=True, exist_ok=True)
     with Progress(label, demo.scenario.duration) as shown:
-        error, wall = _play(demo, folder, label, shown, view)
+        error, wall, sent = _play(demo, folder, label, shown, view)
         shown.show("writing the report")
         no_tick = f"no tick was recorded; see {folder / 'mpc_node.log'}"
         if not error and not (folder / "control.npz").exists():
@@ -82,7 +85,7 @@ def run(options: Options, folder: Path, *, label: str, picture: bool, view: bool
         lost = lost_at(control)
         if lost is not None and options.ends_when_lost:  # when the run ended after that depends on the machine
             truth, control = (until(lost + AFTERMATH, log) for log in (truth, control))
-        summary, more = _summary(demo, truth, control)
+        summary, more = _summary(demo, truth, control, sent)
         summary["ticks"].update(mode=options.mode, wall_s=round(wall, 1), fallbacks=facts.get("fallbacks", []))
         summary.update(verdict=of_run(summary).to_json(), versions=versions())
         write_report(
@@ -100,11 +103,11 @@ def run(options: Options, folder: Path, *, label: str, picture: bool, view: bool
     return summary
 
 
-def _play(demo: Run, folder: Path, label: str, shown: Progress, view: bool) -> tuple[str, float]:
-    """Run the nodes; return what broke them (empty: nothing) and the real time from the first tick on [s]."""
+def _play(demo: Run, folder: Path, label: str, shown: Progress, view: bool) -> tuple[str, float, Sent]:
+    """Run the nodes; return what broke them (empty: nothing), the real time from the first tick on [s], and `Sent`."""
     from .session import play
 
-    options, error = demo.options, ""
+    options, error, sent = demo.options, "", list[tuple[float, int]]()
     with contextlib.ExitStack() as opened:
         processes = opened.enter_context(Processes(demo.parameters(folder), folder, options.domain))
         shown.note(
@@ -116,16 +119,16 @@ def _play(demo: Run, folder: Path, label: str, shown: Progress, view: bool) -> t
             opened.enter_context(viewer)
         listener, started = _ProgressListener(demo.scenario, shown, viewer), time.monotonic()
         try:
-            play(demo.scenario, processes, demo.robot, listener, options.ends_when_lost)
+            sent = play(demo.scenario, processes, demo.robot, listener, options.ends_when_lost)
         except CouldNotStart:
             raise
         except MbrlError as failure:
             error = str(failure)
         shown.show("ending the nodes")
-        return error, time.monotonic() - (listener.started or started)
+        return error, time.monotonic() - (listener.started or started), sent
 
 
-def _summary(demo: Run, truth: Log, control: Log) -> tuple[dict[str, Any], dict[str, Draw]]:
+def _summary(demo: Run, truth: Log, control: Log, sent: Sent) -> tuple[dict[str, Any], dict[str, Draw]]:
     """Return the summary of a run, and further pictures for its report."""
     summary = summarise(
         demo.scenario,
@@ -136,6 +139,8 @@ def _summary(demo: Run, truth: Log, control: Log) -> tuple[dict[str, Any], dict[
         horizon=demo.configuration.planner.horizon,
         estimator=demo.configuration.dynamics.estimator,
     )
+    if demo.options.scenario == "jog":
+        summary["jog"] = jogged(demo.scenario, demo.robot, truth, control, sent, demo.configuration.reference)
     if demo.scenario.slots_of("pose"):
         summary["poses"] = pose_targets(demo.scenario, demo.robot, truth, control)
     if not demo.scenario.obstacles:
@@ -202,7 +207,8 @@ def _phase(scenario: Scenario, t: float) -> str:
     if slot is None:
         return "hold"
     same = scenario.slots_of(slot.kind)
-    name = {"point": "target", "features": "camera", "return": "return", "pose": "pose"}[slot.kind]
+    names = {"point": "target", "features": "camera", "return": "return", "pose": "pose", "twist": "twist"}
+    name = names.get(slot.kind, "joint jog")
     loaded = scenario.payload_time is not None and t >= scenario.payload_time
     return f"{name} {same.index(slot) + 1}/{len(same)}{f' +{scenario.payload_kg:g} kg' if loaded else ''}"
 

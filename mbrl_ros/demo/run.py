@@ -21,6 +21,7 @@ from ..references.workspace import starting_posture
 from ..robots import Robot, load_robot, sources
 from ..simulation.home import initial_position
 from ..types import Array
+from .jog_scenario import build_jog_scenario
 from .pick_scenario import PICK_SETTINGS, build_pick_scenario
 from .pose_scenario import build_pose_scenario
 from .scenario import Scenario, build_scenario
@@ -52,7 +53,7 @@ class Options:
     config: parameter file with a robot, its controller and its simulation, `node`: the controller's name in it, empty
     where there is only one; lockstep: every state waits for its command; pace: simulated time also waits for real
     time; neither: real time; rate [Hz], duration [s], payload_kg, domain: None for the defaults; settings: further
-    ones of the controller; scenario: "learn" (scenario.py), "poses" or "pick" (pose_scenario.py, pick_scenario.py).
+    ones of the controller; scenario: "learn" (scenario.py), "poses", "pick" or "jog" (pose_scenario.py ...).
     """
 
     config: Path
@@ -113,6 +114,8 @@ class Run:
         start = initial_position(self.plant, robot)
         if options.scenario == "pick":
             return build_pick_scenario(robot, start, seed, self.configuration, payload_kg=options.payload_kg)
+        if options.scenario == "jog":
+            return build_jog_scenario(robot, seed)
         build = build_pose_scenario if options.scenario == "poses" else functools.partial(build_scenario, camera=camera)
         return build(
             robot,

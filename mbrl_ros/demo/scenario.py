@@ -46,7 +46,8 @@ class Slot:
     """One target, valid in [start, end) [s].
 
     Kinds: "point" or "return" (value p (3,) [m]), "pose" (value [p; x, y, z, w] (7,)), "joints" (value q (n,) [rad]) or
-    "features" (value s (m,)). In an image slot the camera is at `camera`, which only the simulation knows. A pose with
+    "features" (value s (m,)), and "twist" (value [v; w] (6,) [m/s, rad/s]) and "velocities" (value qd (n,)) of streams
+    (jog_scenario.py). In an image slot the camera is at `camera`, which only the simulation knows. A pose with
     a `path` is reached along these points of a joint trajectory, whose times count from the start of the slot.
     """
 

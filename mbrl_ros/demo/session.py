@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import rclpy
-from geometry_msgs.msg import PointStamped, PoseStamped
+from geometry_msgs.msg import PointStamped, PoseStamped, TwistStamped
 from lifecycle_msgs.msg import State as Lifecycle
 from lifecycle_msgs.srv import GetState
 from rclpy.client import Client
@@ -18,17 +18,20 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import try_shutdown
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import JointState, PointCloud2
 from std_msgs.msg import Float64, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
 
 from ..exceptions import MbrlError
+from ..messages import readers
 from ..nodes import markers, message_writers, qos
+from ..references.jogging import JOGS
 from ..robots import Robot
 from ..safety.state_machine import State
 from ..types import FeatureFrame
+from .jog_scenario import JogStream
 from .processes import Processes
 from .run import START_STAMP
 from .scenario import Scenario, Slot
@@ -55,7 +58,9 @@ class Listener(Protocol):
         """Take note of something that deserves a line of its own."""
 
 
-def play(scenario: Scenario, processes: Processes, robot: Robot, listener: Listener, end_when_lost: bool) -> None:
+def play(
+    scenario: Scenario, processes: Processes, robot: Robot, listener: Listener, end_when_lost: bool
+) -> list[tuple[float, int]]:
     """Play a scenario on the running nodes until the simulation ends.
 
     Parameters
@@ -71,6 +76,11 @@ def play(scenario: Scenario, processes: Processes, robot: Robot, listener: Liste
     end_when_lost
         End AFTERMATH seconds after the supervisor has stopped the arm for good.
 
+    Returns
+    -------
+    list
+        When the streams of velocities began or changed: JogStream.sent.
+
     Raises
     ------
     MbrlError
@@ -85,10 +95,12 @@ def play(scenario: Scenario, processes: Processes, robot: Robot, listener: Liste
         session.send_obstacles()
         for _ in range(2):  # a subscriber that is just connecting misses the first pass; the second replaces it
             for slot in scenario.slots:
-                session.send(slot)
+                if slot.kind not in JOGS:
+                    session.send(slot)
             session.wait_until_read()
         session.start()
         session.watch(end_when_lost)
+        return session.jogs.sent
     finally:
         session.node.destroy_node()
         try_shutdown()
@@ -99,7 +111,7 @@ class _Session:
 
     def __init__(self, processes: Processes, listener: Listener, scenario: Scenario, robot: Robot):
         self._processes, self._listener, self._duration = processes, listener, scenario.duration
-        self._robot, self._obstacles = robot, scenario.obstacles
+        self._robot, self._obstacles, self.jogs = robot, scenario.obstacles, JogStream(scenario)
         self.node = rclpy.create_node("mbrl_demo")
         reliable = QoSProfile(depth=50)
         self._point = self.node.create_publisher(PointStamped, "/mpc_node/target_point", reliable)
@@ -110,6 +122,13 @@ class _Session:
         if self._obstacles:
             self._room = self.node.create_publisher(MarkerArray, "/mpc_node/obstacles", reliable)
             self._targets += (self._room,)
+        self._listens = 0  # how many subscribers to the states are this node's
+        if self.jogs:
+            self._twist = self.node.create_publisher(TwistStamped, "/mpc_node/target_twist", reliable)
+            self._velocities = self.node.create_publisher(JointState, "/mpc_node/target_velocities", reliable)
+            self._targets += (self._twist, self._velocities)
+            self.node.create_subscription(JointState, "/joint_states", self._on_state_of_robot, qos.NEWEST)
+            self._listens = 1
         self._state = self.node.create_client(GetState, "/mpc_node/get_state")
         self._start = self.node.create_client(Trigger, "/sim_node/start")
         self._elapsed, self._warnings = 0.0, 0
@@ -129,7 +148,7 @@ class _Session:
         self._wait(
             lambda: (
                 all(p.get_subscription_count() for p in self._targets)
-                and self.node.count_subscribers("/joint_states")
+                and self.node.count_subscribers("/joint_states") > self._listens
                 and self.node.count_subscribers("/commands")
             ),
             "the topics to connect",
@@ -201,6 +220,19 @@ class _Session:
     def _on_message(self, message: String) -> None:
         if " refused" in message.data:
             self._notes.append(message.data)
+
+    def _on_state_of_robot(self, state: JointState) -> None:
+        """Send the message of a stream that is due, stamped with the newest state: both count simulated time."""
+        for slot in self.jogs.due(readers.seconds(state.header.stamp) - START_STAMP):
+            if slot.kind == "twist":
+                message: Any = TwistStamped()
+                message.header.frame_id = self._robot.root
+                linear, angular = message.twist.linear, message.twist.angular
+                linear.x, linear.y, linear.z, angular.x, angular.y, angular.z = map(float, slot.value)
+            else:
+                message = JointState(name=list(self._robot.joints), velocity=slot.value.tolist())
+            message.header.stamp = state.header.stamp
+            (self._twist if slot.kind == "twist" else self._velocities).publish(message)
 
     def _over(self) -> bool:
         """Return whether the arm was lost and its aftermath has been simulated."""

@@ -47,6 +47,12 @@ def _targets(summary: Summary) -> Iterator[str]:
         yield f"  target {i}: {when}, rest error {target['rest_error_mm']:.2f} mm"
     for i, pose in enumerate(summary.get("poses", ()), 1):
         yield f"  pose {i}: {_pose(pose)}"
+    if "jog" in summary:
+        jog = summary["jog"]
+        yield (
+            f"  jogging: {jog['answered']} of {jog['changes']} changes answered, from message to motion "
+            f"{_percentiles(jog['latency_ms'], 'ms')}; the reference's jerk up to {jog['jerk_share']:.3f} of its limit"
+        )
     if "pick" in summary:
         yield f"  scene: {scene_text(summary['pick'])}"
     load = summary["payload"]

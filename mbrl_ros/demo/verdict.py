@@ -5,7 +5,8 @@ in proportion to the arm's tolerance), and no joint is ever farther than POSTURE
 the true end effector is within the tolerance of every target (1 cm, less for a small arm) when its slot ends (and
 again after the payload has come),
 the marker within 2 % of the image's width of every image target, no FAULT and no E_STOP, no command outside its
-limits, no joint faster than 0.95 of its velocity limit. Of a scene of
+limits, no joint faster than 0.95 of its velocity limit. Of
+jogging: every change of a stream is answered within ANSWER_MS, by a reference within its jerk limit. Of a scene of
 picking: no contact, and its poses reached where there is a plan; of many scenes: no contact, the limits, and
 SHARE_REACHED of those with a plan reached. Of a policy: 95 % of the unseen targets within 1 cm, 95 % of
 those with the payload within 2 cm, 95 % of the events detected, and the same limits.
@@ -23,6 +24,7 @@ SPEED = 0.95  # of the velocity limit
 IMAGE = 0.02  # of the image's width
 POSE_MM, POSE_DEG, LOADED_MM, LOADED_DEG = 1.0, 0.5, 1.5, 0.8  # of poses at rest, with a tolerance of 1 cm
 POSTURE = 0.15  # [rad or m] of a joint from its reference
+ANSWER_MS, JERK_SHARE = 60.0, 1.001  # of jogs: from message to motion; of the jerk limit
 SHARE_REACHED = 0.9  # of the scenes with a plan
 SHARE_WITHIN = 0.95  # of the targets and events of a policy
 PRODUCT = "refit"  # the row of a comparison with this package's defaults; the others are compared with it
@@ -87,6 +89,8 @@ def _missed_target(summary: Mapping[str, Any]) -> tuple[str, float | None, str] 
     targets, images, load = summary["targets"], summary["feature_targets"], summary["payload"]
     if "pick" in summary:
         return _missed_scene(summary)
+    if "jog" in summary:
+        return _late_jog(summary["jog"])
     missed_pose = _missed_poses(summary)
     if missed_pose is not None:
         return missed_pose
@@ -131,6 +135,18 @@ def _missed_scene(summary: Mapping[str, Any]) -> tuple[str, float | None, str] |
     if pick["with_plan"] and not pick["reached"]:
         held = "" if state["state"] == "ACTIVE" else f", the supervisor in {state['state']} ({state['cause']})"
         return f"the poses were not reached{held}", None, "the scene's picture; another --seed"
+    return None
+
+
+def _late_jog(jog: Mapping[str, Any]) -> tuple[str, float | None, str] | None:
+    """Return (why, since [s], what to try) of streams that were answered late, not at all or roughly, or None."""
+    late, plot = jog["latency_ms"]["max"], "the jog plot"
+    if jog["answered"] < jog["changes"]:
+        return f"{jog['changes'] - jog['answered']} of {jog['changes']} changes of a stream had no answer", None, plot
+    if late > ANSWER_MS:
+        return f"a stream was answered after {late:.0f} ms (at most {ANSWER_MS:g})", None, f"{plot}; {BUSY}"
+    if jog["jerk_share"] > JERK_SHARE:
+        return f"the reference's jerk reached {jog['jerk_share']:.3f} of its limit", None, plot
     return None
 
 
