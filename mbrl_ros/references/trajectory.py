@@ -19,6 +19,7 @@ from ..config.sections.references import ReferenceSettings
 from ..exceptions import TargetError
 from ..robots import Robot
 from ..types import Array
+from .jerk_motion import JerkMotion, make_jerk_motion
 from .jog_motion import JogMotion
 from .segments import Piecewise, Waypoints
 from .tracking import TrackingMotion
@@ -49,6 +50,7 @@ class SmoothReference:
         self._start: Array = np.zeros(self.size)
         self._goal: Array = self._start
         self._begin = self.duration = 0.0
+        self._polynomials: JerkMotion | None = None  # of the present motion, once they have been asked for
         self._awaited: tuple[Array, float] | None = None  # the goal that waits, and until when
 
     def reset(self, y: Array, stamp: float) -> None:
@@ -144,7 +146,7 @@ class SmoothReference:
                 f"{str(error).strip().splitlines()[0]}"
             ) from None
         self._trajectory, self._start, self._begin, self.duration = motion, start[0], stamp, motion.duration
-        self._awaited = None
+        self._polynomials, self._awaited = None, None
 
     def joining(self, points: Waypoints, stamp: float, *, late: bool) -> Joining:
         """Return what a motion is made of that passes `points` from `stamp` on, from where the reference is then.
@@ -178,6 +180,7 @@ class SmoothReference:
         """Return a copy that the next motions do not change; only to be read."""
         copied = object.__new__(SmoothReference)
         copied.__dict__.update(self.__dict__)  # copy.copy takes ten times as long
+        copied._polynomials = None  # they have memory of their own
         return copied
 
     @property
@@ -220,6 +223,10 @@ class SmoothReference:
         if isinstance(self._trajectory, Piecewise) and times[0] >= self._begin:
             moving = (times < self.end)[:, None]
             return np.asarray(np.where(moving, self._trajectory.at_times(times - self._begin), self._goal))
+        if isinstance(self._trajectory, ruckig.Trajectory):
+            if self._polynomials is None:
+                self._polynomials = make_jerk_motion(self._trajectory, self._begin, self._start, self._goal)
+            return self._polynomials.over(times)
         return self._sampled(times.tolist())
 
     def _sampled(self, times: list[float]) -> Array:
