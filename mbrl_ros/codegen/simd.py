@@ -86,7 +86,7 @@ def emit(function: casadi.Function, name: str, uniform: int | None = None) -> st
     ------
     ConfigurationError : `function` uses an operation that is not available over SIMD lanes
     """
-    lines = [_statement(function, i, uniform) for i in range(function.n_instructions())]
+    lines = _with_pairs(function, [_statement(function, i, uniform) for i in range(function.n_instructions())])
     more, hand_on = ("", "") if uniform is None else (", const double* uniform", ", uniform")
     if len(lines) <= WHOLE_LENGTH:
         return _function(name, lines, more=more)
@@ -128,6 +128,35 @@ def _statement(function: casadi.Function, i: int, uniform: int | None) -> _State
         return _Statement(f"a{targets[0]} = Lane({constant})", (), (targets[0],))
     expression = _expression(op, [f"a{s}" for s in sources])
     return _Statement(f"a{targets[0]} = {expression}", tuple(sources), tuple(targets))
+
+
+def _with_pairs(function: casadi.Function, lines: list[_Statement]) -> list[_Statement]:
+    """Return the statements with one call where both sine and cosine of a variable are taken: half of it is the same.
+
+    The second result waits in a variable of its own until the statement that it replaces, whose variable may be in use
+    before.
+    """
+    pair, more = {casadi.OP_SIN, casadi.OP_COS}, 1 + max((i for line in lines for i in line.writes), default=0)
+    waiting: dict[int, tuple[int, int]] = {}  # {variable: (the statement of its sine or cosine, the operation)}
+    found = list(lines)
+    for number, line in enumerate(lines):
+        op = function.instruction_id(number)
+        if op in pair:
+            (source,), (target,) = line.reads, line.writes
+            first, of_first = waiting.get(source, (number, op))
+            if op != of_first:
+                of, kept = lines[first].writes[0], more
+                results = (of, kept) if of_first == casadi.OP_SIN else (kept, of)
+                text = f"sincos(a{source}, a{results[0]}, a{results[1]})"
+                found[first] = _Statement(text, (source,), (of, kept))
+                found[number] = _Statement(f"a{target} = a{kept}", (kept,), (target,))
+                more += 1
+                del waiting[source]
+        for written in line.writes:
+            waiting.pop(written, None)
+        if op in pair and line.writes[0] != line.reads[0] and found[number] is line:
+            waiting[line.reads[0]] = number, op
+    return found
 
 
 def _flow(lines: list[_Statement]) -> tuple[set[int], set[int]]:

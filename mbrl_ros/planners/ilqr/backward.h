@@ -2,7 +2,7 @@
 #pragma once
 #include "barrier.h"
 #include "kl_constraint.h"
-#include "products.h"
+#include "known_products.h"
 
 static void begin_value(const Tick& tick, const Work& w, Matrices& m) {
   clear(m.V[0], NZ * ROW), clear(m.s, ROW), clear(m.q, ROW);
@@ -49,6 +49,11 @@ static inline void add_gap(const double* gap, Matrices& m, double& slope, double
 
 static void record(double* trace, const Matrices& m, long long t);
 
+constexpr bool has_mixed_entries() {  // of the cost, over commands and states
+  for (int n = 0; n < N_U; n++) if (U_ENTRY[n][1] < NX) return true;
+  return false;
+}
+
 static inline void widen(BoxQP& box, Clamping clamping) {  // step_limits
   for (int i = 0; i < NU; i++) {
     if (clamping == CLAMP_NONE || at(box.lower, i) < 0.0) at(box.lower, i) = -UNLIMITED;
@@ -60,6 +65,7 @@ static inline void widen(BoxQP& box, Clamping clamping) {  // step_limits
 // positive definite over the free commands of some stage. SECOND_ORDER: with the second derivatives of phi. KNOWN: there
 // are known rows in all stages.
 template <bool SECOND_ORDER, bool KNOWN> static bool pass_back(const Tick& tick, Work& w, double& slope, double& curve) {
+  constexpr bool MIXED = KL_CONSTRAINED || SECOND_ORDER || has_mixed_entries();
   Matrices m;
   BoxQP box = {};
   alignas(64) vec u[UB] = {}, u_lower[UB] = {}, u_upper[UB] = {};
@@ -82,7 +88,7 @@ template <bool SECOND_ORDER, bool KNOWN> static bool pass_back(const Tick& tick,
     if constexpr (SECOND_ORDER) curvature(tick, w, m, t, c);
 
     if constexpr (KNOWN) begin_known_stage(m, F, known);
-    else begin_stage(m, F);
+    else begin_stage<MIXED>(m, F);
     each<N_U>([&](auto n) { at(m.Qu[U_ENTRY[n][0]], column(U_ENTRY[n][1])) += h[U_ENTRY[n][2] * LANES]; });
     for (int n = 0; n < (SECOND_ORDER ? N_CU : 0); n++)
       at(m.Qu[CU_ENTRY[n][0]], column(CU_ENTRY[n][1])) += c[CU_ENTRY[n][2]].v[0];
@@ -105,11 +111,10 @@ template <bool SECOND_ORDER, bool KNOWN> static bool pass_back(const Tick& tick,
     std::memcpy(w.k + t * NU, k, NU * sizeof(double));
 
     vec change[ZB];  // Q_.u k
-    for (int b = 0; b < ZB; b++) {
-      change[b] = k[0] * m.Qu[0][b];
-      for (int j = 1; j < NU; j++) change[b] += k[j] * m.Qu[j][b];
-      ((vec*)m.s)[b] = ((vec*)m.q)[b] + change[b];
-    }
+    if constexpr (KNOWN) take_commands<0, XB>(m, box.k, change);
+    else command_rows<MIXED>(m, F, box, tick.trace != nullptr, change);
+    take_commands<XB, ZB>(m, box.k, change);
+    for (int b = 0; b < ZB; b++) ((vec*)m.s)[b] = ((vec*)m.q)[b] + change[b];
     for (int i = 0; i < NU; i++) slope += k[i] * m.q[U0 + i], curve += 0.5 * k[i] * at(change, U0 + i);
     box.count == NU ? m.solve<true>(box) : m.solve<false>(box);
     write_gains(w, m, box, t);

@@ -16,7 +16,8 @@ struct BoxQP {
     alignas(64) double step[NU];
     bool all_free = true;  // so far
     bool on_face = false;  // k minimises over its free commands
-    for (int j = 0; j < NU; j++) i[j] = j, clamped[j] = false;
+    for (int j = 0; j < NU; j++) i[j] = j;
+    for (int b = 0; b < UB; b++) clamped[b] = bits{};
     count = NU;
     bool factorized = factorize<true>();
     if (KL_CONSTRAINED && !factorized) return false;  // there Q is the precision of a Gaussian
@@ -46,7 +47,7 @@ struct BoxQP {
   }
 
  private:
-  bool clamped[NU];
+  alignas(64) bits clamped[UB];  // -1 or 0
 
   template <bool ALL_FREE> bool factorize() {
     const int size = ALL_FREE ? NU : count;
@@ -112,17 +113,17 @@ struct BoxQP {
     for (int b = 0; b < UB; b++) g[b] += q[b];
   }
   // Clamp the commands that the gradient presses against their bounds; true if these are others than before.
-  bool clamp_commands(const vec* gradient) {
-    bool changed = false;
-    count = 0;
-    for (int j = 0; j < NU; j++) {
-      const double g = ((const double*)gradient)[j], kj = at(k, j);
-      const bool now = (kj <= at(lower, j) && g > 0.0) || (kj >= at(upper, j) && g < 0.0);
-      changed = changed || now != clamped[j];
-      clamped[j] = now;
-      i[count] = j, count += !now;
+  bool clamp_commands(const vec* g) {
+    bits others = {};
+    for (int b = 0; b < UB; b++) {
+      const bits now = ((k[b] <= lower[b]) & (g[b] > 0.0)) | ((k[b] >= upper[b]) & (g[b] < 0.0));  // -1 where it holds
+      others |= now ^ clamped[b], clamped[b] = now;
     }
-    return changed;
+    count = 0;
+    for (int j = 0; j < NU; j++) i[count] = j, count += 1 + int(((const long long*)clamped)[j]);
+    long long any = 0;
+    for (int l = 0; l < LANES; l++) any |= others[l];
+    return any != 0;
   }
   // Armijo's rule along the projected arc: fills d and Q d; false if rounding allows no decrease.
   bool search(const vec* g, const double* step, vec* d, vec* Qd) {

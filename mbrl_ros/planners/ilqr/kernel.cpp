@@ -2,7 +2,8 @@
 //     min sum_t l(x_t, v_t, u_t, p_t) + l_H(x_H, p_H)
 //     x' = phi(x, u) + F [x; u] + f,  v' = u,  u_lower <= u <= u_upper,  x_lower <= x <= x_upper
 // numpy_ilqr.py is the readable specification: every quantity here has the same name there.
-// tick.h: data. search.h, multiple_shooting.h: the search. rollout.h: expansion and rollouts. backward.h, products.h, known_rows.h, box_qp.h: Riccati recursion.
+// tick.h: data. search.h, multiple_shooting.h: the search. rollout.h, line.h, single.h: expansion and rollouts. backward.h,
+// products.h, known_products.h, known_rows.h, rows.h, box_qp.h: Riccati recursion.
 // barrier.h: limits of states. kl_constraint.h: KL bound. samples.h: rollouts of commands alone.
 #include "multiple_shooting.h"
 #include "samples.h"
@@ -128,6 +129,7 @@ void commit(Tick* tick) {
   if (NV > 0) copy(tick->K_u, w.K_u, H * NU * NU);
   copy(tick->k, w.k, H * NU);
   const double precision = 1.0 / (tick->temperature + tick->eta);
+  if (precision == 1.0) return copy(tick->Q_uu, w.Q_uu, H * NU * NU);
   for (long long i = 0; i < H * NU * NU; i++) tick->Q_uu[i] = w.Q_uu[i] * precision;
 }
 

@@ -94,7 +94,7 @@ static double first_order(const Tick& tick, const Work& w) {
 // Close the gaps by a rollout with feedback alone, whatever that costs; false: it is not finite.
 static bool close_gaps(Tick& tick, Work& w) {
   double costs[LANES], merits[LANES], merit = INFINITY;
-  roll<1>(tick, w, {w.X, w.U, w.K, w.K_u, w.k, w.free_rows, {Lane(0.0)}, Lane(1.0)}, costs, merits);
+  roll<1>(tick, w, {{w.X, w.U, w.K, w.K_u, w.k, w.free_rows}, {Lane(0.0)}, Lane(1.0)}, costs, merits, 1, false);
   if (!keep_best<1>(tick, w, costs, merits, merit)) return false;
   w.open = false, w.gap_cost = 0.0;
   return true;

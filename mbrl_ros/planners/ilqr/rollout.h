@@ -2,7 +2,7 @@
 #pragma once
 #include "barrier.h"
 #include "kl_constraint.h"
-#include "known_rows.h"
+#include "single.h"
 
 static void expand(const Tick& tick, Work& w) {
   const long long H = tick.horizon;
@@ -91,9 +91,7 @@ static inline void step(const Tick& tick, const Work& w, long long t, const Lane
 }
 
 // u = u_ref + alpha k + gain (K (x - x_ref) + K_u (v - v_ref)) of stage t for G groups of rollouts in w.x, w.u
-template <int G> struct Controller {
-  const double *x_ref, *u_ref, *K, *K_u, *k;  // u_ref begins with the row of v at stage 0
-  const long long* free_rows;                 // of the stages, or null: see Work
+template <int G> struct Controller : Law {
   Lane alpha[G], gain;
   const double* gaps = nullptr;               // (H, NX), of which 1 - alpha is left; or null
 
@@ -119,15 +117,75 @@ template <int G> struct Controller {
   }
 };
 
-// Roll the controllers out into w.x, w.u, their commands clamped. `cost` is the objective, `merit` has the terms of state
-// limits and KL constraint besides.
+// Where rollouts leave the line of line.h, and by which form they go on from there.
+template <int G> struct Course {
+  long long straight[G * LANES], from, until[G];  // stages of each on the line; of all; of any of a group
+  int singles = 0;                                // so many go on by single.h, or all in SIMD lanes together
+  Single single[G * LANES];
+  Limits limits;
+
+  Course(const Tick& tick, const Work& w, const Controller<G>& controller, int count, bool line)
+      : limits(tick) {
+    from = tick.horizon;
+    for (int g = 0; g < G; g++) until[g] = 0;
+    for (int r = 0; r < G * LANES; r++) {
+      straight[r] = line ? straight_stages(tick, w, controller.alpha[r / LANES].v[r % LANES]) : 0;
+      if (straight[r] < from) from = straight[r];
+      if (straight[r] > until[r / LANES]) until[r / LANES] = straight[r];
+    }
+    if (!MODEL && (!*w.all_known || count < G * LANES)) singles = count;
+  }
+  // Roll the stage t out: commands and next states.
+  void advance(const Tick& tick, const Work& w, const Controller<G>& controller, long long t, const Lane* const (&x)[G],
+               const Lane* const (&v)[G], Lane* const (&to)[G], Lane* const (&next)[G]) {
+    for (int g = 0; g < G; g++)
+      if (t < from || (singles > 0 && t < until[g])) {
+        follow(w, t, controller.alpha[g], to[g], next[g]);
+        clamp_commands(tick, to[g]);
+      }
+    if (t < from) return;
+    if (singles == 0) return in_lanes(tick, w, controller, t, x, v, to, next);
+    for (int r = 0; r < singles; r++) {
+      if (t < straight[r]) continue;
+      const int g = r / LANES, lane = r % LANES;
+      const double alpha = controller.alpha[g].v[lane];
+      if (t == straight[r]) single[r].start(x[g], v[g], lane);
+      single[r].command(controller, limits, t, alpha, controller.gain.v[lane]);
+      single[r].step(tick, w, t, GAPS && controller.gaps ? controller.gaps + t * NX : nullptr, 1.0 - alpha);
+      single[r].write(to[g], next[g], lane);
+    }
+  }
+
+ private:
+  static void clamp_commands(const Tick& tick, Lane* u) {
+    for (int j = 0; j < NU; j++) u[j].v = clamp<vec>(u[j].v, Lane(tick.u_lower[j]).v, Lane(tick.u_upper[j]).v);
+  }
+  static void in_lanes(const Tick& tick, const Work& w, const Controller<G>& controller, long long t,
+                       const Lane* const (&x)[G], const Lane* const (&v)[G], Lane* const (&to)[G], Lane* const (&next)[G]) {
+    vec commands[NU][G];
+    const Lane* u[G];
+    controller.command(t, x, v, commands);
+    for (int g = 0; g < G; g++) {
+      for (int j = 0; j < NU; j++) to[g][j].v = commands[j][g];
+      clamp_commands(tick, to[g]);
+      u[g] = to[g];
+    }
+    ::step(tick, w, t, x, u, next);
+    if (GAPS && controller.gaps)
+      for (int i = 0; i < NX; i++)
+        for (int g = 0; g < G; g++) next[g][i].v -= (1.0 - controller.alpha[g].v) * controller.gaps[t * NX + i];
+  }
+};
+
+// Roll the first `count` controllers out into w.x, w.u, their commands clamped; `line`: as far as possible along the line.
+// `cost` is the objective, `merit` has the terms of state limits and KL constraint besides; infinite of those not asked for.
 template <int G>
-static void roll(const Tick& tick, Work& w, const Controller<G>& controller, double* cost, double* merit) {
+static void roll(const Tick& tick, Work& w, const Controller<G>& controller, double* cost, double* merit, int count, bool line) {
   const long long H = tick.horizon;
+  Course<G> course(tick, w, controller, count, line);
   Lane total[G], extra[G], l, *out[1] = {&l};
   const Lane *x[G], *v[G], *u[G];
   Lane *next[G], *to[G];
-  vec commands[NU][G];
   for (int g = 0; g < G; g++) {
     total[g] = extra[g] = Lane(0.0);
     for (int i = 0; i < NX; i++) w.x[g * (H + 1)][i] = Lane(tick.x0[i]);
@@ -138,14 +196,7 @@ static void roll(const Tick& tick, Work& w, const Controller<G>& controller, dou
       const long long row = g * (H + 1) + t;
       x[g] = w.x[row], v[g] = w.u[row], u[g] = to[g] = w.u[row + 1], next[g] = w.x[row + 1];
     }
-    controller.command(t, x, v, commands);
-    for (int j = 0; j < NU; j++)
-      for (int g = 0; g < G; g++)
-        to[g][j].v = clamp<vec>(commands[j][g], Lane(tick.u_lower[j]).v, Lane(tick.u_upper[j]).v);
-    step(tick, w, t, x, u, next);
-    if (GAPS && controller.gaps)
-      for (int i = 0; i < NX; i++)
-        for (int g = 0; g < G; g++) next[g][i].v -= (1.0 - controller.alpha[g].v) * controller.gaps[t * NX + i];
+    course.advance(tick, w, controller, t, x, v, to, next);
     for (int g = 0; g < G; g++) {
       const Lane* in[3] = {x[g], v[g], u[g]};
       stage_cost(in, out, tick.p + t * NP);
@@ -161,4 +212,5 @@ static void roll(const Tick& tick, Work& w, const Controller<G>& controller, dou
     for (int i = 0; i < LANES; i++)
       cost[g * LANES + i] = total[g].v[i], merit[g * LANES + i] = total[g].v[i] + extra[g].v[i];
   }
+  for (int i = count; i < G * LANES; i++) merit[i] = INFINITY;
 }

@@ -43,10 +43,11 @@ template <int G> static bool keep_best(Tick& tick, Work& w, const double* costs,
 // Roll out G groups of step sizes from number `first` on, and keep the best.
 template <int G> static bool search_line(Tick& tick, Work& w, long long first, double& merit) {
   double costs[G * LANES], merits[G * LANES];
-  Controller<G> controller = {w.X, w.U, w.K, w.K_u, w.k, w.free_rows, {}, Lane(1.0), w.open ? w.gaps : nullptr};
+  Controller<G> controller = {{w.X, w.U, w.K, w.K_u, w.k, w.free_rows}, {}, Lane(1.0), w.open ? w.gaps : nullptr};
+  const long long left = tick.step_sizes - first;
   for (int i = 0; i < G * LANES; i++)
-    controller.alpha[i / LANES].v[i % LANES] = first + i < tick.step_sizes ? std::ldexp(1.0, -int(first + i)) : 0.0;
-  roll(tick, w, controller, costs, merits);
+    controller.alpha[i / LANES].v[i % LANES] = i < left ? std::ldexp(1.0, -int(first + i)) : 0.0;
+  roll(tick, w, controller, costs, merits, left < G * LANES ? (int)left : G * LANES, true);
   for (int i = 0; GAPS && i < G * LANES; i++) merits[i] += (1.0 - controller.alpha[i / LANES].v[i % LANES]) * w.gap_cost;
   if (!keep_best<G>(tick, w, costs, merits, merit)) return false;
   w.step_size = controller.alpha[w.best / LANES].v[w.best % LANES];
@@ -84,6 +85,7 @@ static double now(const Tick& tick) {  // [s]
 // All step sizes; true if one lowers the merit. The lowest is kept.
 static bool search_all(Tick& tick, Work& w, double& merit) {
   bool moved = false;
+  find_line(tick, w, std::ldexp(1.0, 1 - (int)tick.step_sizes));
   for (long long first = 0; first < tick.step_sizes;) {
     const bool many = tick.step_sizes - first > (GROUPS - 1) * LANES;
     moved = (many ? search_line<GROUPS>(tick, w, first, merit) : search_line<1>(tick, w, first, merit)) || moved;
@@ -100,5 +102,5 @@ static bool out_of_time(const Tick& tick, double begin) {
 static void replay_last(const Tick& tick, Work& w, double* costs, double* merits) {
   Lane gain(0.0);
   gain.v[1] = 1.0;
-  roll<1>(tick, w, {tick.x_hat, tick.u_hat, tick.K, tick.K_u, tick.k, nullptr, {Lane(0.0)}, gain}, costs, merits);
+  roll<1>(tick, w, {{tick.x_hat, tick.u_hat, tick.K, tick.K_u, tick.k, nullptr}, {Lane(0.0)}, gain}, costs, merits, 2, false);
 }

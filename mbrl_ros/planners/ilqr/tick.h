@@ -49,6 +49,8 @@ struct Work {  // laid out in tick.work, which must be aligned to 64 bytes
   KnownRows* known;
   long long* all_known;                      // whether there are known rows, in all stages
   Lane (*x)[NX], (*u)[NU];                   // GROUPS times LANES rollouts; u begins with the row of u_{-1}
+  vec (*line)[FB];                           // changes [dx; du] of the stages at step size 1, padded; see line.h
+  double* reach;                             // of the stages: step size up to which no limit has been met
   double *X, *U, *X_best, *U_best;           // the nominal trajectory, and the best rollout since
   double *K, *K_u, *k, *Q_uu;
   double* gaps;                              // multiple_shooting.h
@@ -67,6 +69,7 @@ struct Work {  // laid out in tick.work, which must be aligned to 64 bytes
     known = (KnownRows*)take(H * sizeof(KnownRows) / sizeof(double)), all_known = (long long*)take(1);
     x = (Lane(*)[NX])take(GROUPS * (H + 1) * NX * LANES);
     u = (Lane(*)[NU])take(GROUPS * (H + 1) * NU * LANES);
+    line = (vec(*)[FB])take((H + 1) * FB * LANES), reach = take(H);
     gaps = take(GAPS ? H * NX : 0);
     X = take((H + 1) * NX), U = take((H + 1) * NU);
     X_best = take((H + 1) * NX), U_best = take((H + 1) * NU);
@@ -80,6 +83,7 @@ struct Work {  // laid out in tick.work, which must be aligned to 64 bytes
 template <class T> static inline T clamp(T a, T low, T high) { a = a > high ? high : a; return a < low ? low : a; }
 static inline double& at(vec* row, int column) { return ((double*)row)[column]; }
 static inline double at(const vec* row, int column) { return ((const double*)row)[column]; }
+typedef long long bits __attribute__((vector_size(8 * LANES)));
 typedef double any_vec __attribute__((vector_size(8 * LANES), aligned(8)));  // a vec at any address of a double
 static inline vec load(const double* from) { return *(const any_vec*)from; }
 static inline void store(double* to, vec a) { *(any_vec*)to = a; }
@@ -110,6 +114,7 @@ template <int N> static inline void store_row(double* to, int i, const vec* from
 // Loops over vectors, which need fewer instructions than the library's functions for blocks of this size.
 static inline void copy(double* to, const double* from, long long n) {
   long long i = 0;
+#pragma GCC unroll 4
   for (; i + LANES <= n; i += LANES) store(to + i, load(from + i));
   for (; i < n; i++) to[i] = from[i];
 }
@@ -119,7 +124,6 @@ static inline void clear(double* to, long long n) {  // n: a multiple of LANES
 
 // The first N entries of a; the others zero.
 template <int N> static inline vec first_of(vec a) {
-  typedef long long bits __attribute__((vector_size(8 * LANES)));
   bits mask;
   for (int l = 0; l < LANES; l++) mask[l] = l < N ? -1 : 0;
   return (vec)((bits)a & mask);
