@@ -29,12 +29,13 @@ class CheckedOutputs:
         if u.shape != self.u.shape:
             self.outside += 1
             return
-        inside = True
         for value, (lower, upper) in zip(u.tolist(), self._limits, strict=True):
-            inside = inside and lower <= value <= upper
-        self.outside += not inside
-        if inside or np.isfinite(u).all():
-            self.u = np.array(u)
+            if not lower <= value <= upper:
+                self.outside += 1
+                if not np.isfinite(u).all():
+                    return
+                break
+        self.u = u.copy()
 
     def tick(self, tick: Tick) -> None:
         """Publish nothing else."""

@@ -13,11 +13,15 @@ Position commands are taken to be obeyed within a tick: B_jj = 1 / dt^2.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..config.sections.control import ControlSettings
 from ..robots import Robot
 from ..types import CommandVector, Gain
+
+LARGEST_EXPONENT = 700.0  # whose exponential is finite
 
 
 class Exploration:
@@ -50,7 +54,7 @@ class Exploration:
     def sample(self, stamp: float) -> CommandVector:
         """Draw the noise (nu,) for `stamp` [s]."""
         c = self._settings
-        decay = float(np.exp(-(stamp - self._start) / c.exploration_decay))  # products of floats are quick
+        decay = math.exp(min(-(stamp - self._start) / c.exploration_decay, LARGEST_EXPONENT))
         size = c.exploration_end + (c.exploration_start - c.exploration_end) * decay
         sample: CommandVector = size * self._size * self.random.standard_normal(self._size.size)
         return sample

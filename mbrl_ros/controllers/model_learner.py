@@ -82,6 +82,7 @@ class ModelLearner:
         self._unaided: dict[str, Array] | None = None  # the evidence that there was without `assume_held`
         self._kept: deque[_Kept] = deque(maxlen=MOST_KEPT)  # what was learned up to now and before, the newest last
         self._skipping = False  # whether nothing is learned in this tick
+        self._refused = False  # whether a velocity of this tick was replaced
 
     def reset(self, observation: Observation) -> None:
         """Start anew at `observation`: forget the model's evidence."""
@@ -184,7 +185,7 @@ class ModelLearner:
 
     def admitted(self, observation: Observation, x: StateVector) -> Observation:
         """Return the observation with the velocities that were not refused, those of x (nx,) after `learn`."""
-        if self.gate is None:
+        if not self._refused:
             return observation
         qd = x[self.n : 2 * self.n].copy()
         return Observation(observation.stamp, observation.q, qd, observation.frames, observation.uncontrolled)
@@ -194,7 +195,7 @@ class ModelLearner:
 
         Velocities that are refused are replaced in x.
         """
-        self.prior_moved = False
+        self.prior_moved = self._refused = False
         if self.last is None or abs(stamp - self.last[0] - self.dt) > 0.2 * self.dt:
             return None
         last_stamp, last_x = self.last
@@ -234,6 +235,7 @@ class ModelLearner:
         refused = self.gate.refused(last_x, x, innovation.error, np.sqrt(innovation.covariance.diagonal()))
         if not refused.any():
             return False
+        self._refused = True
         x[n : 2 * n] -= np.where(refused, innovation.error, 0.0)
         if self.m:  # the features' velocities follow from the joints'
             s, sd, _ = self.dynamics.features.present(stamp, x[:n], x[n : 2 * n])

@@ -198,7 +198,8 @@ class MpcController(TargetTracking):
         u = self._execute(plan, ahead, u_now) + self._exploration.sample(stamp) if usable else u_now
         if self._excitation is not None and usable:
             u = u + self._excite(self._excitation, stamp, admitted.q)
-        u = np.minimum(np.maximum(u, self.robot.command_lower), self.robot.command_upper)
+        u = np.maximum(u, self.robot.command_lower)  # a new array
+        np.minimum(u, self.robot.command_upper, out=u)
         done = time.perf_counter()
         seconds = {"fit": learned - begin + fit, "plan": done - learned - fit, "tick": done - begin}
         excitation, nis, error = self._excitation, math.nan, None
@@ -294,4 +295,6 @@ class MpcController(TargetTracking):
 
     def _execute(self, plan: Plan, x: StateVector, u_now: CommandVector) -> CommandVector:
         mode, limits = self.configuration.planner.execution, (self.robot.command_lower, self.robot.command_upper)
+        if self._in_one_call and mode != "gaussian":  # the plan begins at x and keeps to the limits
+            return np.asarray(plan.u_hat[0])
         return execute(plan, mode, x, u_now, *limits, random=self._exploration.random)
