@@ -127,6 +127,9 @@ class CompiledIlqr:
     def take_dynamics(self, F: Array, f: Array) -> None:
         """Use F (S, nx, nx+nu), f (S, nx) for the next plan; F of many stages is read where it lies."""
         memory = self._memory
+        if F is self._F:  # where it lies since the last plan
+            memory.f[: len(f)] = f
+            return
         if len(F) > 1 and _readable(F):
             memory.f[: len(f)] = f
         else:
