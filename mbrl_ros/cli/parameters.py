@@ -40,6 +40,7 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
         distillation_node's, guard_node's, record_node's, replay_node's and view_node's, and those of `mbrl learn`.
     """
     from ..config.configuration import documented
+    from ..config.sections.images import ImageSettings
     from ..config.sections.nodes import (
         DistillationNodeSettings,
         GuardNodeSettings,
@@ -62,6 +63,7 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
             *section(SimNodeSettings),
             *section(PlantSettings, "plant."),
             *section(CameraSettings, "camera."),
+            *section(ImageSettings, "image."),
         ],
         "`distillation_node`, besides `robot.*` and `distillation.*`": section(DistillationNodeSettings),
         "`guard_node`": section(GuardNodeSettings),

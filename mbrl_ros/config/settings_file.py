@@ -13,6 +13,7 @@ from .configuration import Configuration, section_types, setting_keys
 from .entries import Entry
 from .parameter_file import NODE_KINDS, ParameterFile
 from .section import Section, is_empty
+from .sections.images import ImageSettings
 from .sections.nodes import (
     DistillationNodeSettings,
     NodeSettings,
@@ -41,7 +42,13 @@ def sections_of(kind: str) -> dict[str, type[Section]]:
     if kind == "distillation_node":
         return {**section_types(), "": DistillationNodeSettings}
     if kind == "sim_node":
-        return {"robot": RobotSettings, "plant": PlantSettings, "camera": CameraSettings, "": SimNodeSettings}
+        return {
+            "robot": RobotSettings,
+            "plant": PlantSettings,
+            "camera": CameraSettings,
+            "image": ImageSettings,
+            "": SimNodeSettings,
+        }
     own = {"record_node": RecordNodeSettings, "replay_node": ReplayNodeSettings, "view_node": ViewNodeSettings}
     return {"": own[kind]}
 

@@ -213,7 +213,7 @@ def _phase(scenario: Scenario, t: float) -> str:
     return f"{name} {same.index(slot) + 1}/{len(same)}{f' +{scenario.payload_kg:g} kg' if loaded else ''}"
 
 
-def _picture(demo: Run, truth: Log) -> Array | None:
+def _picture(demo: Run, truth: Log) -> Any:
     """Draw the robot as it was when the payload came; None where it cannot be drawn."""
     try:
         from ..simulation.camera import CameraPose

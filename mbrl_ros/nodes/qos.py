@@ -10,6 +10,7 @@ EVERY = QoSProfile(depth=50)  # states and features in lockstep, and from sim_no
 NEWEST = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)  # states and features in real time
 # for the guard: a state may come in a message for each joint, and in lockstep each state counts
 STATES_IN_PARTS = QoSProfile(depth=32, reliability=ReliabilityPolicy.BEST_EFFORT)
+IMAGES = QoSProfile(depth=5)  # of the simulated camera: large, and in lockstep none may be lost
 HISTORY = QoSProfile(depth=200, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # the event log, for late subscribers too
 TRANSFORMS = QoSProfile(depth=100)  # as tf2_ros listens to /tf
 STATIC_TRANSFORMS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -6,9 +6,8 @@ the end of the period answers it (when a command acts is decided by plant.comman
 real time        the periods have absolute deadlines; without a new command the last one stays in effect; before the
                  first command the brakes hold the arm
 lockstep         every state waits for its command, and a frame is sent when it is exposed: the controller, which uses
-                 it only once it is features.latency old, has received it by then
-paced lockstep   lockstep in which every period also waits for its deadline: real time where the commands come in
-                 time, slower elsewhere, with the results of lockstep
+                 it only once it is control.feature_latency old, has received it by then
+paced lockstep   lockstep in which every period also waits for its deadline, with the results of lockstep
 """
 
 from __future__ import annotations
@@ -22,19 +21,22 @@ from typing import Any
 import numpy as np
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import JointState, PointCloud2
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64, Float64MultiArray
 from std_srvs.srv import Trigger
 
+from ..config.sections.images import ImageSettings
 from ..config.sections.nodes import SimNodeSettings
 from ..config.sections.robot import RobotSettings
 from ..config.sections.simulation import CameraSettings, PlantSettings
+from ..config.settings_file import sections_of
 from ..exceptions import ConfigurationError, MbrlError
 from ..messages import readers
 from ..robots import load_robot
 from ..simulation.plant import Measurement
 from ..types import Array
 from . import message_writers, qos
+from .camera_output import CameraOutput
 from .command_mailbox import CommandMailbox
 from .executor import EndRequest
 from .pacing import Pacer
@@ -56,19 +58,19 @@ class SimNode(ReadsOverrides, Node):
     def __init__(self, end: EndRequest, **options: Any):
         super().__init__("sim_node", **options)
         self._end = end
-        kinds = {"robot": RobotSettings, "plant": PlantSettings, "camera": CameraSettings, "": SimNodeSettings}
-        parameters = Parameters(self, kinds)
+        parameters = Parameters(self, sections_of("sim_node"))
         self.settings = parameters.section(SimNodeSettings)
         self.robot = load_robot(parameters.section(RobotSettings), self.settings.robot_description or None)
+        section = parameters.section
         self.simulation = Simulation(
-            self.robot, parameters.section(PlantSettings), parameters.section(CameraSettings), self.settings
+            self.robot, section(PlantSettings), section(CameraSettings), self.settings, section(ImageSettings)
         )
+        self._camera = CameraOutput(self, self.robot, parameters)
         self._started, self._stopping = threading.Event(), threading.Event()
         if self.settings.autostart:
             self._started.set()
         self._commands = CommandMailbox()
         self._states = self.create_publisher(JointState, "joint_states", qos.EVERY)
-        self._features = self.create_publisher(PointCloud2, "features", qos.EVERY)
         self._truth = self.create_publisher(JointState, "~/truth", QoSProfile(depth=10))
         self._progress = self.create_publisher(Float64, "~/progress", QoSProfile(depth=10))
         self.create_subscription(Float64MultiArray, "commands", self._on_command, QoSProfile(depth=10))
@@ -86,8 +88,10 @@ class SimNode(ReadsOverrides, Node):
         self._stopping.set()
         self._started.set()
         self._commands.close()
+        self._camera.stop_waiting()
         if self._thread.is_alive():
             self._thread.join()
+        self._camera.close()
         if self.settings.log_file:
             try:
                 self.simulation.save(self.settings.log_file)
@@ -117,8 +121,8 @@ class SimNode(ReadsOverrides, Node):
         )
         while not self._stopping.is_set() and not simulation.finished:
             state, frames = simulation.begin_tick()
-            for frame in frames:
-                self._features.publish(message_writers.to_cloud(frame))
+            self._camera.publish(frames)
+            self._camera.take(simulation.exposure())
             message = self._joint_state(state)
             self._commands.expect(readers.seconds(message.header.stamp))
             self._states.publish(message)

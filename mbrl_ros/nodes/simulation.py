@@ -5,21 +5,19 @@ Events happen at exact ticks: an event at t takes place at the beginning of the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
+from ..config.sections.images import ImageSettings
 from ..config.sections.nodes import SimNodeSettings
 from ..config.sections.simulation import CameraSettings, PlantSettings
 from ..data.tick_log import TickLog
 from ..exceptions import ConfigurationError
 from ..robots import Robot
-from ..simulation.camera import Camera, CameraPose, project, random_pose
+from ..simulation.camera import Camera, project
+from ..simulation.pictures import Exposure
 from ..simulation.plant import Measurement, Plant
 from ..types import Array, FeatureFrame
-
-_TOLERANCE = 1e-9  # [s], for rounding where the time of an event falls on a tick
+from .simulated_camera import EVENT_ROUNDING, SimulatedCamera, groups
 
 
 class Simulation:
@@ -28,30 +26,30 @@ class Simulation:
     begin_tick() returns what the sensors measure, end_tick(command) simulates one period.
     """
 
-    def __init__(self, robot: Robot, plant: PlantSettings, camera: CameraSettings, settings: SimNodeSettings):
+    def __init__(
+        self,
+        robot: Robot,
+        plant: PlantSettings,
+        camera: CameraSettings,
+        settings: SimNodeSettings,
+        image: ImageSettings | None = None,
+    ):
         self.robot, self.settings = robot, settings
         self.plant = Plant(plant, robot)
-        self._payload_events = _groups("payload_schedule", settings.payload_schedule, 2)
-        self._camera_events = list(settings.camera_schedule)
+        self._payload_events = groups("payload_schedule", settings.payload_schedule, 2)
         self._motor_events = [
             (_number("motor_schedule", t), joint, _number("motor_schedule", factor))
-            for t, joint, factor in _groups("motor_schedule", settings.motor_schedule, 3)
+            for t, joint, factor in groups("motor_schedule", settings.motor_schedule, 3)
         ]
-        self._poses = [
-            CameraPose(np.array(entry[:3]), np.reshape(entry[3:], (3, 3)))
-            for entry in _groups("camera_poses", settings.camera_poses, 12)
-        ]
-        # in lockstep the controller waits for the latency to pass, by the stamps
-        self._camera_settings = camera = camera.replace(latency=0.0) if settings.lockstep else camera
-        self._rng = np.random.default_rng(camera.seed)
         self._measurement = self.plant.reset()
-        self.camera = Camera(camera, self._next_pose()) if settings.camera else None
+        watched = settings.camera or settings.images
+        self._watching = SimulatedCamera(camera, image or ImageSettings(), settings, self.plant) if watched else None
         self._requested_payload: float | None = None
         self._reset_requested = False
         self.tick = self.held = 0
-        self.payload, self._camera_index = 0.0, 0
+        self.payload = 0.0
         self._command: Array | None = None
-        marks = 2 * len(self.plant.marks) if settings.camera else 0
+        marks = 2 * len(self.plant.marks) if watched else 0
         n = robot.n
         self._log = (
             TickLog(
@@ -74,9 +72,14 @@ class Simulation:
         return self.tick * self.plant.period
 
     @property
+    def camera(self) -> Camera | None:
+        """Return the camera, if there is one."""
+        return None if self._watching is None else self._watching.camera
+
+    @property
     def finished(self) -> bool:
         """Return whether settings.duration has passed; never if that is 0."""
-        return 0.0 < self.settings.duration <= self.elapsed + _TOLERANCE
+        return 0.0 < self.settings.duration <= self.elapsed + EVENT_ROUNDING
 
     @property
     def truth(self) -> Measurement:
@@ -101,14 +104,14 @@ class Simulation:
             self._measurement, self._command = self.plant.reset(), None
         self._run_events()
         frames: tuple[FeatureFrame, ...] = ()
-        if self.camera is not None:
-            start = self.settings.start_stamp
-            frames = tuple(
-                FeatureFrame(start + frame.stamp, frame.points, frame.confidence)
-                for frame in self.camera.tick(self.elapsed, self.plant.marks)
-            )
+        if self._watching is not None:
+            frames = self._watching.frames(self.elapsed)
         m = self._measurement
         return Measurement(self.elapsed, m.q, m.qd, m.effort), frames
+
+    def exposure(self) -> Exposure | None:
+        """Return what an image shows that is exposed at this tick, None without one; call once, after begin_tick."""
+        return None if self._watching is None else self._watching.exposure(self.elapsed)
 
     def end_tick(self, command: Array | None) -> None:
         """Simulate one period with the command that answers this tick's state; None: the last one stays in effect."""
@@ -121,11 +124,10 @@ class Simulation:
             self._command = command
         if self._log is not None:
             truth = self.plant.truth
-            features = (
-                None
-                if self.camera is None
-                else project(self.plant.marks, self.camera.pose, self.camera.settings)[0].ravel()
-            )
+            camera = self.camera
+            features = None
+            if camera is not None:
+                features = project(self.plant.marks, camera.standing, camera.settings)[0].ravel()
             self._log.add(
                 stamp=self.elapsed,
                 q=truth.q,
@@ -134,7 +136,7 @@ class Simulation:
                 u=command,
                 payload=self.payload,
                 features=features,
-                camera=self._camera_index,
+                camera=0 if self._watching is None else self._watching.index,
                 held=self.held,
             )
         self._measurement = self.plant.step(command)
@@ -163,7 +165,7 @@ class Simulation:
         return np.zeros(self.robot.n)
 
     def _run_events(self) -> None:
-        now = self.elapsed + _TOLERANCE
+        now = self.elapsed + EVENT_ROUNDING
         if self._requested_payload is not None:
             self.payload, self._requested_payload = self._requested_payload, None
             self.plant.set_payload(self.payload)
@@ -172,25 +174,8 @@ class Simulation:
             self.plant.set_payload(self.payload)
         while self._motor_events and self._motor_events[0][0] <= now:
             self.plant.scale_motor(*self._motor_events.pop(0)[1:])
-        while self._camera_events and self._camera_events[0] <= now:
-            self._camera_events.pop(0)
-            if self.camera is not None:
-                self._camera_index += 1
-                self.camera.pose = self._next_pose()
-
-    def _next_pose(self) -> CameraPose:
-        if self._poses:
-            return self._poses.pop(0)
-        return random_pose(self._rng, self.plant.truth.tip, settings=self._camera_settings)
-
-
-def _groups(name: str, values: Sequence[Any], size: int) -> list[tuple[Any, ...]]:
-    """Split a flat list of events into groups of `size` entries."""
-    if len(values) % size:
-        raise ConfigurationError(
-            f"'{name}' must have {size} entries per event, got {len(values)} in all", key=name, value=values
-        )
-    return [tuple(values[i : i + size]) for i in range(0, len(values), size)]
+        if self._watching is not None:
+            self._watching.run_events(self.elapsed)
 
 
 def _number(name: str, text: str) -> float:

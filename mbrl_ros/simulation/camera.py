@@ -32,6 +32,10 @@ class CameraPose:
     position: Array
     rotation: Array
 
+    def seen_from(self, position: Array, rotation: Array) -> CameraPose:
+        """Return a pose that is in a frame at `position` (3,) [m] with `rotation` (3, 3), in the root link's frame."""
+        return CameraPose(position + rotation @ self.position, rotation @ self.rotation)
+
     @classmethod
     def look_at(cls, position: Array, target: Array, roll: float = 0.0) -> CameraPose:
         """Stand at `position` (3,) [m], look at `target` (3,) [m]; `roll` [rad] turns the camera clockwise."""
@@ -95,11 +99,16 @@ class Camera:
 
     A frame is exposed at the first tick at or after its due time, and delivered at the first tick at least the latency
     later. Equal seeds and ticks give equal frames. `pose` may be replaced at any time, and holds for the frames exposed
-    from then on.
+    from then on. A pose is in the frame `carrier` of what carries the camera, None for the root link's; while the marks
+    are `hidden`, their confidence is 0.
     """
 
     def __init__(self, settings: CameraSettings, pose: CameraPose):
         self.settings, self.pose = settings, pose
+        self.carrier: tuple[Array, Array] | None = (
+            None  # position (3,) [m] and rotation (3, 3) in the root link's frame
+        )
+        self.hidden = False
         self._rng = np.random.default_rng(settings.seed)
         self._start, self._exposed = 0.0, 0
         self._pending: collections.deque[FeatureFrame] = collections.deque()
@@ -116,22 +125,35 @@ class Camera:
         Call once per control tick with rising times. Image coordinates are ordered (u, v) mark by mark; a mark behind
         the camera or outside the image has confidence 0, and its coordinates are pushed onto the image's border.
         """
-        if time >= self._start + self._exposed / self.settings.rate - _SOON:
+        if self.due(time):
             self._pending.append(self._expose(time, marks))
-            # Frames that were due since the last tick are left out: they do not follow all at once.
-            self._exposed = 1 + math.floor((time - self._start + _SOON) * self.settings.rate)
         ready = []
         while self._pending and time >= self._pending[0].stamp + self.settings.latency - _SOON:
             ready.append(self._pending.popleft())
         return tuple(ready)
 
+    @property
+    def standing(self) -> CameraPose:
+        """Where the camera is now, in the root link's frame."""
+        return self.pose if self.carrier is None else self.pose.seen_from(*self.carrier)
+
+    def due(self, time: float) -> bool:
+        """Return whether a frame is exposed at `time` [s]; call once per control tick, where `tick` is not."""
+        if time < self._start + self._exposed / self.settings.rate - _SOON:
+            return False
+        # Frames that were due since the last tick are left out: they do not follow all at once.
+        self._exposed = 1 + math.floor((time - self._start + _SOON) * self.settings.rate)
+        return True
+
     def exact(self, marks: Array) -> Array:
         """Return the image (count, 2) of `marks` (count, 3) [m] as they are now: no noise, no latency, no border."""
-        return project(marks, self.pose, self.settings)[0]
+        return project(marks, self.standing, self.settings)[0]
 
     def _expose(self, time: float, marks: Array) -> FeatureFrame:
         settings = self.settings
-        image, visible = project(marks, self.pose, settings)
+        image, visible = project(marks, self.standing, settings)
         image += settings.noise * 2.0 / settings.width * self._rng.standard_normal(image.shape)
         border = np.array([1.0, settings.height / settings.width])
-        return FeatureFrame(time, np.clip(image, -border, border).ravel(), visible.astype(np.float64))
+        return FeatureFrame(
+            time, np.clip(image, -border, border).ravel(), (visible & (not self.hidden)).astype(np.float64)
+        )

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..config.section import per_joint
 from ..config.sections.simulation import PlantSettings
+from ..exceptions import RobotDescriptionError
 from ..robots import Robot
 from ..robots.mimic import Coupling
 from ..types import Array
@@ -69,6 +70,22 @@ class Plant(BasePlant):
     def marks(self) -> Array:
         """Where the marks are (count, 3) [m], in the root link's frame."""
         return self._sites(self._mark_sites)
+
+    def frame(self, name: str) -> tuple[Array, Array]:
+        """Return position (3,) [m] and rotation (3, 3) of a body or site, now, in the root link's frame.
+
+        Raises
+        ------
+        RobotDescriptionError : the model has neither of this name
+        """
+        mujoco.mj_kinematics(self.model, self.data)
+        kinds = {mujoco.mjtObj.mjOBJ_BODY: self.data.body, mujoco.mjtObj.mjOBJ_SITE: self.data.site}
+        for kind, element in kinds.items():
+            if mujoco.mj_name2id(self.model, kind, name) >= 0:
+                origin, turn = self.root_pose
+                found = element(name)
+                return (found.xpos - origin) @ turn, turn.T @ found.xmat.reshape(3, 3)
+        raise RobotDescriptionError(f"the simulated model has no body or site '{name}'")
 
     def holding_effort(self, q: Array) -> Array:
         """Return the efforts (n,) [N m or N] that hold the robot and its payload still at q (n,)."""

@@ -10,9 +10,11 @@ import importlib
 import logging
 import math
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..config.sections.simulation import CameraSettings
 from ..types import Array, checked
@@ -26,10 +28,11 @@ logger = logging.getLogger(__name__)
 
 BACKENDS = ("egl", "osmesa")
 CAMERA = "mbrl_camera"
+Image = NDArray[np.uint8]
 SHADES = ((0.93, 0.93, 0.91, 1.0), (0.42, 0.45, 0.50, 1.0))
 
 
-def render(plant: Plant, q: Array, pose: CameraPose, size: tuple[int, int] = (640, 480)) -> Array | None:
+def render(plant: Plant, q: Array, pose: CameraPose, size: tuple[int, int] = (640, 480)) -> Image | None:
     """Draw the robot at q (n,) [rad or m] as seen from `pose`; for more than a few pictures, keep a `Renderer`.
 
     Returns
@@ -51,6 +54,8 @@ class Renderer:
     ----------
     size : (width, height) [px]
     field_of_view : horizontal opening angle [deg]
+    dress : adds what surrounds the robot, its light and what it carries to the model; None: balls as marks in a plain
+        room
 
     Raises
     ------
@@ -64,11 +69,12 @@ class Renderer:
         *,
         field_of_view: float = CameraSettings().field_of_view,
         shadows: bool = True,
+        dress: Callable[[mujoco.MjSpec], None] | None = None,
     ):
         self._plant, self._size = plant, size
         self._context = _context(size)
-        self._model = _scenery(plant, size, shadows)
-        self._data = mujoco.MjData(self._model)
+        self._model = _scenery(plant, size, shadows, dress)
+        self.data = mujoco.MjData(self._model)  # whose bodies without joints (mocap) may be moved between two pictures
         width, height = size
         # MuJoCo's angle is vertical [deg], the camera's is horizontal.
         self._view = self._model.camera(CAMERA)
@@ -80,20 +86,20 @@ class Renderer:
         self._camera = mujoco.MjvCamera()
         self._camera.type, self._camera.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, self._view.id
 
-    def __call__(self, q: Array, pose: CameraPose) -> Array:
+    def __call__(self, q: Array, pose: CameraPose) -> Image:
         """Draw the robot at q (n,) [rad or m] as seen from `pose`: (height, width, 3) uint8."""
         q = checked("q", q, (self._plant.robot.n,))
         for name, value in zip(self._plant.robot.joints, q, strict=True):
-            self._data.joint(name).qpos[0] = value
+            self.data.joint(name).qpos[0] = value
         self._context.make_current()
         origin, turn = self._plant.root_pose
         self._view.pos[:] = origin + turn @ pose.position
         # MuJoCo's camera has y up and looks along -z.
         mujoco.mju_mat2Quat(self._view.quat, (turn @ pose.rotation * np.array([1.0, -1.0, -1.0])).ravel())
-        mujoco.mj_forward(self._model, self._data)
+        mujoco.mj_forward(self._model, self.data)
         mujoco.mjv_updateScene(
             self._model,
-            self._data,
+            self.data,
             mujoco.MjvOption(),
             None,
             self._camera,
@@ -139,12 +145,29 @@ def _context(size: tuple[int, int]) -> Any:
     )
 
 
-def _scenery(plant: Plant, size: tuple[int, int], shadows: bool) -> mujoco.MjModel:
+def _scenery(
+    plant: Plant, size: tuple[int, int], shadows: bool, dress: Callable[[mujoco.MjSpec], None] | None
+) -> mujoco.MjModel:
     settings = plant.settings
     spec, is_urdf = models.mechanism(settings.model, plant.robot, shapes=True)
     if is_urdf:
         _shade(spec)
-    for name, offset in marks(settings) or [(models.TIP, np.zeros(3))]:
+    if dress is None:
+        _add_balls(spec, plant)
+        _add_room(spec, shadows)
+    else:
+        dress(spec)
+    spec.worldbody.add_camera(name=CAMERA)
+    visual = spec.visual
+    visual.headlight.specular = [0.0, 0.0, 0.0]
+    visual.global_.offwidth, visual.global_.offheight = size
+    # Set before the context exists: on a CPU these two take most of the time of a picture.
+    visual.quality.offsamples, visual.quality.shadowsize = (4, 2048) if shadows else (0, 0)
+    return models.compiled(spec)
+
+
+def _add_balls(spec: mujoco.MjSpec, plant: Plant) -> None:
+    for name, offset in marks(plant.settings) or [(models.TIP, np.zeros(3))]:
         body, offset = models.place(spec, name, offset)
         body.add_geom(
             type=mujoco.mjtGeom.mjGEOM_SPHERE,
@@ -155,6 +178,9 @@ def _scenery(plant: Plant, size: tuple[int, int], shadows: bool) -> mujoco.MjMod
             contype=0,
             conaffinity=0,
         )
+
+
+def _add_room(spec: mujoco.MjSpec, shadows: bool) -> None:
     sky = spec.add_texture(
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
@@ -183,14 +209,7 @@ def _scenery(plant: Plant, size: tuple[int, int], shadows: bool) -> mujoco.MjMod
         diffuse=[0.55, 0.55, 0.55],
         specular=[0.15, 0.15, 0.15],
     )
-    spec.worldbody.add_camera(name=CAMERA)
-    visual = spec.visual
-    visual.headlight.ambient, visual.headlight.diffuse = [0.45, 0.45, 0.45], [0.35, 0.35, 0.35]
-    visual.headlight.specular = [0.0, 0.0, 0.0]
-    visual.global_.offwidth, visual.global_.offheight = size
-    # Set before the context exists: on a CPU these two take most of the time of a picture.
-    visual.quality.offsamples, visual.quality.shadowsize = (4, 2048) if shadows else (0, 0)
-    return models.compiled(spec)
+    spec.visual.headlight.ambient, spec.visual.headlight.diffuse = [0.45, 0.45, 0.45], [0.35, 0.35, 0.35]
 
 
 def _shade(spec: mujoco.MjSpec) -> None:

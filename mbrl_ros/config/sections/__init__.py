@@ -12,6 +12,7 @@
     safety          SupervisorSettings       limits of commands, time-outs, faults, safe command
     distillation    DistillationSettings     distillation and use of policies
     simulation      PlantSettings, CameraSettings
+    images          ImageSettings            rendered images
     nodes           NodeSettings (mpc_node), SimNodeSettings, DistillationNodeSettings, RecordNodeSettings,
                     ReplayNodeSettings
 

@@ -127,6 +127,12 @@ class SimNodeSettings(Section):
     )
     duration: float = setting(0.0, "exit after this much simulated time; 0: never", unit="s", low=0.0)
     camera: bool = setting(False, "publish image features")
+    images: bool = setting(
+        False, "publish rendered images (image, camera_info) in place of features, for feature_node or another detector"
+    )
+    occlusion_schedule: tuple[float, ...] = setting(
+        (), "pairs of times: from the first to the second the marker is hidden from the camera", unit="s"
+    )
     payload_schedule: tuple[float, ...] = setting(
         (),
         "pairs of time [s] and mass [kg], one after the other: the payload has this mass from this time "

@@ -213,3 +213,4 @@ class CameraSettings(Section):
     height: int = setting(480, "image height", unit="px", low=8, high=16384)
     noise: float = setting(0.3, "standard deviation of a feature's position", unit="px", low=0.0)
     seed: int = setting(0, "seed of the feature noise", low=0)
+    body: str = setting("", "body or site that carries the camera, whose poses are in its frame; empty: the root link")
