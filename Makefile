@@ -13,7 +13,7 @@ SOURCED := $(shell test -n "$$ROS_DISTRO" && $(PYTHON) -c 'import rclpy' 2>/dev/
 ROS := $(or $(SOURCED),$(WHEELS))
 comma := ,
 OF_DEMO := sim,view$(if $(SOURCED),,$(comma)$(WHEELS))
-OF_ALL := $(OF_DEMO),replay,bench,jobs,completion,test,check
+OF_ALL := $(OF_DEMO),replay,bench,jobs,completion,keypoints,test,check
 RUN := .venv/bin
 SOURCES := setup.py setup.cfg pyproject.toml package.xml $(wildcard launch/* config/* config/*/*)
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "record_node": "mbrl_ros.nodes.record_node:main",
     "replay_node": "mbrl_ros.nodes.replay_node:main",
     "view_node": "mbrl_ros.nodes.view_node:main",
+    "feature_node": "mbrl_ros.nodes.feature_node:main",
 }
 URLS = {
     "Homepage": "https://mbrl-ros.example/",
@@ -31,6 +32,8 @@ EXTRAS = {
     "dart": ["dartpy>=6.13"],
     "parquet": ["pyarrow"],
     "onnx": ["onnx"],
+    "vision": ["opencv-python-headless>=4.7"],
+    "keypoints": ["opencv-python-headless>=4.7", "onnxruntime"],
     "bench": ["crocoddyl", "osqp", "piqp", "matplotlib", "tqdm"],
     "peers": ["mim-solvers"],
     "jobs": ["joblib"],
@@ -43,6 +46,7 @@ EXTRAS = {
         "pytest>=7",
         "pytest-xdist",
         "jsonschema",
+        "websockets>=15",
         "setuptools>=70.1",
         "dartpy>=6.13; platform_machine == 'x86_64'",
     ],

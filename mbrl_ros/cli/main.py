@@ -41,6 +41,8 @@ EXTRAS = {
     "distributed": "dask",
     "ray": "ray",
     "shtab": "completion",
+    "cv2": "vision",
+    "onnxruntime": "keypoints",
     "pytest": "test",
 }
 ROS = "source your ROS 2 installation, or install the wheels: pip install 'mbrl_ros[wheels]'"

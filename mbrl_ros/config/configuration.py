@@ -28,16 +28,19 @@ from .sections.safety import MonitorSettings, SupervisorSettings
 def section_types() -> dict[str, type[Section]]:
     """Return {prefix: section class} of everything that can be configured, plug-ins included."""
     types = dict(SECTIONS)
-    for family in registry.FAMILIES:
+    for family in _families():
         types |= {f"{family}.{name}": kind for name, kind in registry.settings_types(family).items()}
     return types
 
 
 def default_plugins() -> dict[str, dict[str, Section]]:
     """Return {family: {name: its settings with their defaults}} of every plug-in that can be used."""
-    return {
-        family: {name: kind() for name, kind in registry.settings_types(family).items()} for family in registry.FAMILIES
-    }
+    return {family: {name: kind() for name, kind in registry.settings_types(family).items()} for family in _families()}
+
+
+def _families() -> list[str]:
+    """Return the families of plug-ins whose settings are the controller's."""
+    return [name for name, family in registry.FAMILIES.items() if family.controller]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)

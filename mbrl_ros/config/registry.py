@@ -1,4 +1,4 @@
-"""Plug-ins: costs, priors, controllers and planners, found by their names here and in other installed packages.
+"""Plug-ins: costs, priors, controllers, planners, methods of vision, found by name here and in installed packages.
 
 A plug-in is a module that holds
 
@@ -37,11 +37,13 @@ class Family:
 
     group: entry-point group of other packages; package: the folder of the built-in ones. off: a setting that must be 0
     by default in plug-ins of other packages, so that installing one changes the behavior of no robot; "" for none.
+    controller: its settings are among the controller's; those of the others belong to a node of their own.
     """
 
     group: str
     package: str
     off: str = ""
+    controller: bool = True
 
 
 # {the first word of the settings' names: the family}. Another family is one more line.
@@ -50,6 +52,7 @@ FAMILIES = {
     "prior": Family("mbrl_ros.priors", "mbrl_ros.dynamics.priors"),
     "controller": Family("mbrl_ros.controllers", "mbrl_ros.controllers"),
     "planner": Family("mbrl_ros.planners", "mbrl_ros.planners"),
+    "vision": Family("mbrl_ros.vision", "mbrl_ros.vision", controller=False),
 }
 
 

@@ -24,6 +24,7 @@ import pytest
 from mbrl_ros.cli.main import missing
 from mbrl_ros.codegen.compiler import find_compiler
 from support import SHARED
+from support.browser import browser
 
 _FROM_ROS = "source a ROS 2 installation; it is not on PyPI"
 
@@ -70,6 +71,7 @@ def sdf_tool() -> str | None:
 
 # What is no Python module: (whether it is there, what to do otherwise).
 _OTHERS: dict[str, tuple[Callable[[], bool], str]] = {
+    "a browser": (lambda: browser() is not None, "install chromium"),
     "a C++ compiler": (lambda: find_compiler() is not None, "install g++ or clang++"),
     "an x86-64 processor": (lambda: platform.machine() in ("x86_64", "AMD64"), "run the test on one"),
     "example-robot-data": (lambda: _distribution("example-robot-data"), "pip install 'mbrl_ros[sim]'"),
@@ -91,7 +93,6 @@ _REMEDIES = {
     "setuptools": "pip install 'setuptools>=70.1'",
     "setuptools.command.bdist_wheel": "pip install 'setuptools>=70.1'",
     "catkin_pkg": "pip install 'mbrl_ros[check]'",
-    "onnxruntime": "pip install onnxruntime",
     "onnx": "pip install 'mbrl_ros[onnx]'",
     "pyarrow": "pip install 'mbrl_ros[parquet]'",
 }

@@ -17,6 +17,7 @@ PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
 ROSDEP = {
     "casadi": "casadi-pip",
     "matplotlib": "python3-matplotlib",
+    "mpl_toolkits": "python3-matplotlib",
     "mujoco": "python3-mujoco-pip",
     "numpy": "python3-numpy",
     "pytest": "python3-pytest",
@@ -28,6 +29,7 @@ ROSDEP = {
 PYPI = {
     "adam": "adam-robotics",
     "crocoddyl": "crocoddyl",
+    "cv2": "opencv-python-headless",
     "dartpy": "dartpy",
     "distributed": "distributed",
     "gymnasium": "gymnasium",
@@ -35,6 +37,7 @@ PYPI = {
     "jsonschema": "jsonschema",
     "mim_solvers": "mim-solvers",
     "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
     "osqp": "osqp",
     "piqp": "piqp",
     "pyarrow": "pyarrow",
@@ -43,6 +46,7 @@ PYPI = {
     "shtab": "shtab",
     "trimesh": "trimesh",
     "viser": "viser",
+    "websockets": "websockets",
 }
 # Decompressors of damaged bags, tried one after the other.
 OPTIONAL = {"backports", "compression", "lz4", "zstandard"}

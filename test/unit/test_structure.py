@@ -24,7 +24,7 @@ LAYERS = (
     ("types", "files"),
     ("config", "codegen", "console"),
     ("robots", "data", "collision"),
-    ("costs", "dynamics", "references", "safety", "simulation", "perception", "distillation"),
+    ("costs", "dynamics", "references", "safety", "simulation", "vision", "distillation"),
     ("planners", "messages", "evaluation"),
     ("runtime", "controllers", "tasks"),
     ("learning", "nodes", "replay", "view"),
