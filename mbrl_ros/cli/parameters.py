@@ -37,8 +37,10 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
     -------
     dict
         {whose settings: [(key, default, Info)]}: the controller's (also without ROS), mpc_node's own, sim_node's,
-        distillation_node's, guard_node's, record_node's, replay_node's and view_node's, and those of `mbrl learn`.
+        feature_node's, distillation_node's, guard_node's, record_node's, replay_node's and view_node's, and those of
+        `mbrl learn`.
     """
+    from ..config import registry
     from ..config.configuration import documented
     from ..config.sections.images import ImageSettings
     from ..config.sections.nodes import (
@@ -51,6 +53,7 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
         ViewNodeSettings,
     )
     from ..config.sections.simulation import CameraSettings, PlantSettings
+    from ..config.sections.vision import FeatureNodeSettings
     from ..learning.catalog import LEARNING_METHODS, settings_of
 
     def section(kind, prefix: str = "") -> list[tuple[str, Any, Info]]:
@@ -70,6 +73,14 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
         "`record_node`": section(RecordNodeSettings),
         "`replay_node`": section(ReplayNodeSettings),
         "`view_node`": section(ViewNodeSettings),
+        "`feature_node`": [
+            *section(FeatureNodeSettings),
+            *(
+                row
+                for name, kind in registry.settings_types("vision").items()
+                for row in section(kind, f"vision.{name}.")
+            ),
+        ],
         **{
             f"`mbrl learn --method {name} --set KEY=VALUE`": section(found)
             for name in LEARNING_METHODS

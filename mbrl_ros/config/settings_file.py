@@ -24,6 +24,7 @@ from .sections.nodes import (
 )
 from .sections.robot import RobotSettings
 from .sections.simulation import CameraSettings, PlantSettings
+from .sections.vision import FeatureNodeSettings
 from .yaml_tree import at
 
 OF_ROS = ("use_sim_time", "start_type_description_service")
@@ -37,6 +38,11 @@ def belongs_to_ros(name: str) -> bool:
 
 def sections_of(kind: str) -> dict[str, type[Section]]:
     """Return {prefix: section class} of a node of this package ("mpc_node"); its own section has the prefix ""."""
+    if kind == "feature_node":
+        return {
+            **{f"vision.{name}": found for name, found in registry.settings_types("vision").items()},
+            "": FeatureNodeSettings,
+        }
     if kind == "mpc_node":
         return {**section_types(), "": NodeSettings}
     if kind == "distillation_node":

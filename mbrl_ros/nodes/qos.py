@@ -8,6 +8,7 @@ TARGET_QOS = QoSProfile(depth=100)  # a whole sequence of targets may be sent at
 STATUS = QoSProfile(depth=200)  # one per tick; a subscriber may be busy for a while
 EVERY = QoSProfile(depth=50)  # states and features in lockstep, and from sim_node: none may be lost
 NEWEST = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)  # states and features in real time
+NEWEST_IMAGE = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)  # an image takes long to be searched
 # for the guard: a state may come in a message for each joint, and in lockstep each state counts
 STATES_IN_PARTS = QoSProfile(depth=32, reliability=ReliabilityPolicy.BEST_EFFORT)
 IMAGES = QoSProfile(depth=5)  # of the simulated camera: large, and in lockstep none may be lost

@@ -15,6 +15,7 @@
     images          ImageSettings            rendered images
     nodes           NodeSettings (mpc_node), SimNodeSettings, DistillationNodeSettings, RecordNodeSettings,
                     ReplayNodeSettings
+    vision          FeatureNodeSettings
 
 `Configuration` (config/configuration.py) names the controller's; `sections_of` (config/settings_file.py) those of
 each node. Costs, priors, controllers and planners declare theirs in their own files.
