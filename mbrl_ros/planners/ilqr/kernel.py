@@ -88,6 +88,7 @@ class CTick(ctypes.Structure):
     delta: float
     cost: float
     F: int
+    f: int
     p: int
     work: int
     trace: int
@@ -110,7 +111,7 @@ class CompiledIlqr:
         self.tick.work = self._work.ctypes.data
         self.address = ctypes.addressof(self.tick)  # of the structure
         self._address = ctypes.c_void_p(self.address)
-        self._trace, self._F, self._p = np.zeros((0, 0, 0)), memory.F, memory.p
+        self._trace, self._F, self._f, self._p = np.zeros((0, 0, 0)), memory.F, memory.f, memory.p
         self._clock, self._now = ctypes.CFUNCTYPE(ctypes.c_double)(), time.perf_counter
         self._found = self._work[library.plan_offset(numbers.horizon) :]  # the trajectory and the gains
         self._kept = self._found.copy()
@@ -122,21 +123,23 @@ class CompiledIlqr:
     def read_own_dynamics(self) -> None:
         """Use what is in the memory's F and f for the next plan."""
         if self._F is not self._memory.F:
-            self._F, self.tick.F = self._memory.F, self._memory.F.ctypes.data
+            self._read(self._memory.F, self._memory.f)
 
     def take_dynamics(self, F: Array, f: Array) -> None:
-        """Use F (S, nx, nx+nu), f (S, nx) for the next plan; F of many stages is read where it lies."""
+        """Use F (S, nx, nx+nu), f (S, nx) for the next plan; those of many stages are read where they lie."""
         memory = self._memory
-        if F is self._F:  # where it lies since the last plan
-            memory.f[: len(f)] = f
+        if F is self._F and f is self._f:  # where they lay for the last plan
             return
-        if len(F) > 1 and _readable(F):
-            memory.f[: len(f)] = f
+        if len(F) > 1 and _readable(F) and _readable(f):
+            self._read(F, f)
         else:
             memory.take_dynamics(F, f)
-            F = memory.F
-        if F is not self._F:
-            self._F, self.tick.F = F, F.__array_interface__["data"][0]
+            self.read_own_dynamics()
+
+    def _read(self, F: Array, f: Array) -> None:
+        tick = self.tick
+        self._F, tick.F = F, F.__array_interface__["data"][0]
+        self._f, tick.f = f, f.__array_interface__["data"][0]
 
     def take_parameters(self, p: Array) -> None:
         """Use p (H+1, np) for the next plan; it is read where it lies, often the same array in every tick."""
