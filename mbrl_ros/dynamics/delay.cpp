@@ -44,34 +44,22 @@ static void whiten(Delay* d, long long i, bool steady) {
   }
 }
 
-// Of two commands only moments are needed whose lags differ by one at most: a delay lies between two of them. Of row i of a
-// symmetric matrix over [commands by lag, ..] these are the columns [i, end_of_row) and those behind all commands.
-static long long end_of_row(const Delay* d, long long i) {
-  const long long first = d->n * d->lags;
-  return i < first ? std::min((i / d->n + 2) * d->n, first) : first;
-}
-
-// [begin, end) of M's row i <- decay M + sum_t w_t f_t f_t^T; rows beyond the filled ones weigh nothing
-static void add_to_row(Delay* d, double* M, double decay, long long i, long long begin, long long end) {
-  const long long N = d->size;
-  double* row = M + i * N;
-  for (long long j = begin; j < end; j++) row[j] *= decay;
-  for (long long t = 0; t < d->filled; t += 4) {
-    const double* f[4];
-    double a[4];
-    for (long long s = 0; s < 4; s++) {
-      f[s] = d->filtered + std::min(t + s, d->filled - 1) * N;
-      a[s] = t + s < d->filled ? d->weights[t + s] * f[s][i] : 0.0;
-    }
-    for (long long j = begin; j < end; j++) row[j] += a[0] * f[0][j] + a[1] * f[1][j] + a[2] * f[2][j] + a[3] * f[3][j];
-  }
-  for (long long j = begin; j < end; j++) M[j * N + i] = row[j];
-}
+// M <- decay M + sum_t w_t f_t f_t^T; rows beyond the filled ones weigh nothing
 static void add_products(Delay* d, double* M, double decay) {
-  const long long first = d->n * d->lags;
-  for (long long i = 0; i < d->size; i++) {
-    if (i < first) add_to_row(d, M, decay, i, i, end_of_row(d, i));
-    add_to_row(d, M, decay, i, std::max(i, first), d->size);
+  const long long N = d->size;
+  for (long long i = 0; i < N; i++) {
+    double* row = M + i * N;
+    for (long long j = i; j < N; j++) row[j] *= decay;
+    for (long long t = 0; t < d->filled; t += 4) {
+      const double* f[4];
+      double a[4];
+      for (long long s = 0; s < 4; s++) {
+        f[s] = d->filtered + std::min(t + s, d->filled - 1) * N;
+        a[s] = t + s < d->filled ? d->weights[t + s] * f[s][i] : 0.0;
+      }
+      for (long long j = i; j < N; j++) row[j] += a[0] * f[0][j] + a[1] * f[1][j] + a[2] * f[2][j] + a[3] * f[3][j];
+    }
+    for (long long j = i + 1; j < N; j++) M[j * N + i] = row[j];
   }
 }
 
@@ -105,13 +93,12 @@ static void subtract_products(const double* s, const double* X, long long rows, 
   std::memcpy(c + j, sum, sizeof sum);
 }
 
-// the same for j = begin .. end - 1
-static void subtract_row(const double* s, const double* X, long long rows, long long m, long long i, long long begin,
-                         long long end, double* c) {
-  long long j = begin;
-  for (; j + 4 * DELAYS <= end; j += 4 * DELAYS) subtract_products<4>(s, X, rows, m, i, j, c);
-  for (; j + DELAYS <= end; j += DELAYS) subtract_products<1>(s, X, rows, m, i, j, c);
-  for (; j < end; j++) {
+// the same for j = i .. m - 1
+static void subtract_row(const double* s, const double* X, long long rows, long long m, long long i, double* c) {
+  long long j = i;
+  for (; j + 4 * DELAYS <= m; j += 4 * DELAYS) subtract_products<4>(s, X, rows, m, i, j, c);
+  for (; j + DELAYS <= m; j += DELAYS) subtract_products<1>(s, X, rows, m, i, j, c);
+  for (; j < m; j++) {
     c[j] = s[j];
     for (long long k = 0; k < rows; k++) c[j] -= X[k * m + i] * X[k * m + j];
   }
@@ -246,8 +233,7 @@ void delay_update(Delay* d) {
   push(d, d->command, 1);
 }
 
-// C (n L + n, n L + n), the correlations given [q; qd; 1] of the moments S as far as they are needed, see end_of_row, and the
-// standard deviations (n L + n,).
+// C (n L + n, n L + n), the correlations given [q; qd; 1] of the moments S, and the standard deviations (n L + n,).
 // Returns 0; 1 where nothing moves or nothing commands; 2 where the moments of [q; qd; 1] have no Cholesky factor.
 int delay_given_state(Delay* d, const double* S, double* C, double* scale) {
   const long long n = d->n, first = n * d->lags, m = first + n, N = d->size, states = N - m;
@@ -260,10 +246,7 @@ int delay_given_state(Delay* d, const double* S, double* C, double* scale) {
   }
   if (!factorize(L, states)) return 2;
   forward(L, states, X, m);
-  for (long long i = 0; i < m; i++) {
-    if (i < first) subtract_row(S + i * N, X, states, m, i, i, end_of_row(d, i), C + i * m);
-    subtract_row(S + i * N, X, states, m, i, std::max(i, first), m, C + i * m);
-  }
+  for (long long i = 0; i < m; i++) subtract_row(S + i * N, X, states, m, i, C + i * m);
   bool commands = false, moves = false;
   for (long long i = 0; i < m; i++) {
     scale[i] = std::sqrt(std::max(C[i * m + i], 0.0));
@@ -273,14 +256,10 @@ int delay_given_state(Delay* d, const double* S, double* C, double* scale) {
       scale[i] = 1.0;
   }
   if (!commands || !moves) return 1;
-  const auto scaled = [&](long long i, long long begin, long long end) {
-    double* __restrict c = C + i * m;
-    for (long long j = begin; j < end; j++) c[j] = c[j] / scale[i] / scale[j];
-    for (long long j = begin; j < end; j++) C[j * m + i] = c[j];
-  };
   for (long long i = 0; i < m; i++) {
-    if (i < first) scaled(i, i, end_of_row(d, i));
-    scaled(i, std::max(i, first), m);
+    double* __restrict c = C + i * m;
+    for (long long j = i; j < m; j++) c[j] = c[j] / scale[i] / scale[j];
+    for (long long j = i + 1; j < m; j++) C[j * m + i] = c[j];
   }
   return 0;
 }

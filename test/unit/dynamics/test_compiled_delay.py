@@ -35,10 +35,7 @@ def assert_same(compiled, readable):
     """Assert that both have seen the same, and estimate the same where there are enough data."""
     compiled._fold()
     readable._fold()
-    n, lags, lag = readable.n, readable.lags, np.full(readable._size, -1)
-    lag[: n * lags] = np.arange(n * lags) // n
-    needed = (lag < 0) | (lag[:, None] < 0) | (np.abs(lag - lag[:, None]) <= 1)  # a delay lies between two lags
-    near(np.where(needed, compiled._moments, 0.0), np.where(needed, readable._moments, 0.0))
+    near(compiled._moments, readable._moments)
     near(compiled._energy, readable._energy)
     assert compiled._count == pytest.approx(readable._count, rel=ROUNDING)
     if readable._count < 2 * readable._size:  # the moments have hardly an inverse
@@ -50,9 +47,7 @@ def assert_same(compiled, readable):
         assert (found is None) == (wanted is None)
         if found is None or wanted is None:
             continue
-        neighbors = np.abs(np.arange(lags) - np.arange(lags)[:, None])[:, :, None, None] <= 1
-        near(np.where(neighbors, found[0], 0.0), np.where(neighbors, wanted[0], 0.0), 1e-6)
-        for one, other in zip(found[1:], wanted[1:], strict=True):
+        for one, other in zip(found, wanted, strict=True):
             near(one, other, 1e-6)
         delays = np.arange(0.0, readable.lags - 1.0, 0.3)
         near(compiled._log_determinants(delays, *found), readable._log_determinants(delays, *wanted), 1e-6)
