@@ -1,4 +1,8 @@
-"""Names that settings had in earlier recordings, so that those stay readable; files must use the present names."""
+"""Names that settings had in earlier recordings, so that those stay readable; files must use the present names.
+
+EARLIER_VALUES are those of settings that an earlier recording does not have, where its node did not do what the default
+asks for.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ RENAMED_SETTINGS = {
     "supervisor.fine_after": "supervisor.nominal_after",
     "supervisor.longest_outage": "supervisor.stale_limit",
 }
+EARLIER_VALUES = {"reference.stop_distance": 0.0}
 
 
 def current(name: str) -> str:

@@ -122,7 +122,8 @@ class PointGoals:
         if target.kind == "point":
             return self.kinematics.inverse(target.value, q, **options)[0]
         p, R = target.value[:3], matrix_of(target.value[3:])
-        return self.pose_kinematics.inverse_pose(p, R, q, **options)[0]
+        away = self._settings.stop_distance
+        return self.pose_kinematics.inverse_pose(p, R, q, stop_distance=away, **options)[0]
 
     def _missed(self, target: Target, q: JointVector) -> tuple[float, float]:
         """Return the distance [m] and the angle [rad] by which the posture q (n,) misses the target."""

@@ -87,7 +87,7 @@ def pose_target(
     """
     pose = checked_pose(pose)
     R = matrix_of(pose[3:])
-    q, distance, angle = kinematics.inverse_pose(pose[:3], R, seed)
+    q, distance, angle = kinematics.inverse_pose(pose[:3], R, seed, stop_distance=settings.stop_distance)
     if distance > settings.reach_tolerance or angle > settings.reach_angle:
         q = kinematics.nearest(pose[:3], R, q)
         distance, angle = kinematics.missed(pose[:3], R, q)

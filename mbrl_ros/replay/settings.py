@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..config.configuration import Configuration
-from ..config.renamed import current
+from ..config.renamed import EARLIER_VALUES, current
 from ..config.resources import settings_path, share_directory
 from ..config.settings_file import belongs_to_ros, keys_of, read_settings, sections_of
 from ..data.stream import BagStream, Decoder
@@ -92,7 +92,7 @@ def _still_known(parameters: dict[str, Any], notes: list[str]) -> dict[str, Any]
     unknown = [name for name in parameters if name not in known and not belongs_to_ros(name)]
     if unknown:
         notes.append(f"recorded by another version, whose settings {unknown} this one does not know")
-    return {name: value for name, value in parameters.items() if name in known}
+    return {**EARLIER_VALUES, **{name: value for name, value in parameters.items() if name in known}}
 
 
 def _matching_config(joints: tuple[str, ...], notes: list[str]) -> dict[str, Any]:

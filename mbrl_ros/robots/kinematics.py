@@ -194,7 +194,16 @@ class Kinematics:
             best = min(best, found, key=lambda found: found[1])
         return best
 
-    def _descend(self, residual: Residual, q: Array, tolerance: float, patience: int) -> tuple[Array, float]:
+    def _descend(
+        self,
+        residual: Residual,
+        q: Array,
+        tolerance: float,
+        patience: int,
+        limits: tuple[Array, Array] | None = None,
+    ) -> tuple[Array, float]:
+        """Return q (n,) and its residual, from a start within the limits; `limits`: others than the robot's."""
+        lower, upper = (self._lower, self._upper) if limits is None else limits
         damping = 1e-3
         error, J = residual(q)
         before = math.inf
@@ -207,13 +216,13 @@ class Kinematics:
                     break
                 before = distance
             pull = J.T @ error
-            free = ~(((q <= self._lower) & (pull < 0.0)) | ((q >= self._upper) & (pull > 0.0)))
+            free = ~(((q <= lower) & (pull < 0.0)) | ((q >= upper) & (pull > 0.0)))
             if np.abs(pull[free]).max(initial=0.0) < 1e-12:
                 break  # a local minimum on the limits
             Jf = J[:, free]
             step = np.zeros(self._n)
             step[free] = Jf.T @ np.linalg.solve(Jf @ Jf.T + damping * np.eye(len(error)), error)
-            trial = np.clip(q + step, self._lower, self._upper)
+            trial = np.clip(q + step, lower, upper)
             trial_error, trial_J = residual(trial)
             if np.linalg.norm(trial_error) < distance:
                 q, error, J, damping = trial, trial_error, trial_J, max(0.2 * damping, 1e-9)

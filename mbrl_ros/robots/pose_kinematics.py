@@ -31,6 +31,7 @@ from .rotation import inverse_left_jacobian, logarithm
 
 LEVER = 0.2  # [m/rad]
 STEPS_BETWEEN = 8  # steps: most of a search is spent where it will not succeed
+WIDEST_MARGIN = 0.25  # of a joint's range, at either of its stops
 ALL_AXES = (1.0, 1.0, 1.0)
 
 
@@ -93,20 +94,45 @@ class PoseKinematics(Kinematics):
         return np.concatenate((v, self._weights * w[self._rotations]))
 
     def inverse_pose(
-        self, p: Array, R: Array, seed: Array, *, tolerance: float = 1e-6, restarts: int = 24
+        self,
+        p: Array,
+        R: Array,
+        seed: Array,
+        *,
+        tolerance: float = 1e-6,
+        restarts: int = 24,
+        stop_distance: float = 0.0,
     ) -> tuple[Array, float, float]:
         """Find joint positions inside the limits that bring the tool to p (3,) [m], R (3, 3).
 
         The search starts from `seed` (n,) and, while the residual stays above `tolerance` [m], from `restarts` random
-        positions, always the same ones.
+        positions, always the same ones. Where a joint is then nearer to a stop than `stop_distance` [rad or m], a
+        posture without such a joint is searched from the seed and from what was found, and taken where there is one.
 
         Returns
         -------
         q (n,) [rad or m], and the distance [m] and the angle [rad], about the axes that are not free, that are left.
         """
         p, R = checked("p", p, (3,)), checked("R", R, (3, 3))
-        q, _ = self._search(lambda q: self._residual(p, R, q), seed, tolerance, restarts, STEPS_BETWEEN)
+        q, left = self._search(lambda q: self._residual(p, R, q), seed, tolerance, restarts, STEPS_BETWEEN)
+        if stop_distance > 0.0 and left <= tolerance:
+            q = self._away_from_stops(p, R, q, seed, tolerance, stop_distance)
         return q, *self.missed(p, R, q)
+
+    def _away_from_stops(
+        self, p: Array, R: Array, q: Array, seed: Array, tolerance: float, stop_distance: float
+    ) -> Array:
+        """Return a posture (n,) near q or the seed (n,) that is `stop_distance` away from all stops; q without one."""
+        margin = np.minimum(stop_distance, WIDEST_MARGIN * (self._upper - self._lower))
+        limits = self._lower + margin, self._upper - margin
+        if (limits[0] <= q).all() and (q <= limits[1]).all():
+            return q
+        for start in (seed, q):
+            inside = np.clip(start, *limits)
+            found, left = self._descend(lambda q: self._residual(p, R, q), inside, tolerance, MOST_STEPS, limits)
+            if left <= tolerance:
+                return found
+        return q
 
     def nearest(self, p: Array, R: Array, q: Array) -> Array:
         """Go on from q (n,), found by `inverse_pose`, to where the residual is least, though it is not small.

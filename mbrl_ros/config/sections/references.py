@@ -101,6 +101,14 @@ class ReferenceSettings(Section):
         low=2.0,
         high=1e6,
     )
+    stop_distance: float = setting(
+        0.06,
+        "the posture of a pose target keeps this distance from the joint stops where one near by does; nearer to them "
+        "cost.joint_limits pushes the arm off its target. 0: as found",
+        unit="rad or m",
+        low=0.0,
+        high=0.5,
+    )
     reach_angle: float = setting(
         0.005, "a pose target is rejected if no posture comes closer to its orientation than this", unit="rad", low=1e-6
     )

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from mbrl_ros.config.configuration import documented
-from mbrl_ros.config.renamed import RENAMED_SETTINGS, current
+from mbrl_ros.config.renamed import EARLIER_VALUES, RENAMED_SETTINGS, current
 from mbrl_ros.config.section import Section, setting
 from mbrl_ros.exceptions import ConfigurationError
 
@@ -52,3 +52,4 @@ def test_every_former_name_leads_to_a_setting_of_today():
     assert current("trust.doubt") == current("consistency.doubt") == "consistency.warning"
     assert not known & set(RENAMED_SETTINGS)
     assert all(current(key) == key for key in known)
+    assert set(EARLIER_VALUES) <= known

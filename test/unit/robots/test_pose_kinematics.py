@@ -138,3 +138,31 @@ def test_the_nearest_pose_of_an_arm_that_is_too_short_is_the_stretched_one():
     _, R = kinematics.pose(np.array((0.4, 0.0)))
     q, *_ = kinematics.inverse_pose(2.0 * direction, R, np.array((0.1, 0.3)))
     np.testing.assert_allclose(kinematics.pose(kinematics.nearest(2.0 * direction, R, q))[0], direction, atol=1e-3)
+
+
+def test_a_posture_keeps_away_from_the_stops_where_one_near_by_does():
+    """A pose after another one, both of the scenario of poses: the first joint would stand at its stop."""
+    robot = panda()
+    kinematics = PoseKinematics(robot)
+    before = np.array([0.3545, 0.4665, -1.9815, -2.5883, 0.5361, 0.7276, 2.0108])
+    p, R = kinematics.pose(np.array([2.8771, 1.296, 0.6745, -2.1484, 0.5093, 0.9019, -2.2479]))
+
+    def left(q: np.ndarray) -> float:
+        return float(np.minimum(q - robot.position_lower, robot.position_upper - q).min())
+
+    q, *missed = kinematics.inverse_pose(p, R, before)
+    assert left(q) < 0.02 and np.all(np.array(missed) < SOLVED)
+    away, *missed = kinematics.inverse_pose(p, R, before, stop_distance=0.06)
+    assert left(away) >= 0.06 - 1e-12 and np.all(np.array(missed) < SOLVED)
+    assert np.abs(away - q).max() < 0.3  # no other way of standing there
+    same, *_ = kinematics.inverse_pose(p, R, away, stop_distance=0.06)
+    np.testing.assert_array_equal(same, kinematics.inverse_pose(p, R, away)[0])  # nothing to do
+
+
+def test_a_posture_at_a_stop_stays_where_there_is_no_other():
+    robot = planar_robot(2)
+    kinematics = PoseKinematics(robot, (0.0, 1.0, 0.0))
+    q = np.array([2.45, 0.4])
+    found, distance, angle = kinematics.inverse_pose(*kinematics.pose(q), q + 0.001, stop_distance=0.1)
+    np.testing.assert_allclose(found, q, atol=1e-4)
+    assert distance < SOLVED[0] and angle < SOLVED[1]
