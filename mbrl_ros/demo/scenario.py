@@ -27,7 +27,7 @@ from ..references.workspace import DRAWS, Workspace
 from ..robots import Robot
 from ..simulation.camera import CameraPose, project, random_pose
 from ..types import Array
-from .proportions import TOLERANCE, Holding, Proportions
+from .proportions import TOLERANCE, Holding, Proportions, rounded_down
 
 HOLD, SLOT, PAYLOAD_AFTER = 1.0, 3.5, 2.25
 RETURN_SLOT, IMAGE_SLOT = 2.0, 5.0
@@ -92,13 +92,13 @@ class Drawing(NamedTuple):
 def drawing(robot: Robot, seed: int, payload_kg: float | None, duration: float | None, share: float = 1.0) -> Drawing:
     """Return what a scenario draws from; parameters and errors as of `build_scenario`.
 
-    share: of the payload that is in proportion to the arm.
+    share: of the payload that is in proportion to the arm, rounded down.
     """
     for what, given in (("payload", payload_kg), ("duration", duration)):
         if given is not None and not 0.0 <= given < np.inf:
             raise ConfigurationError(f"the {what} must be a finite number of at least 0, got {given:g}", key=what)
     usual = Proportions(robot)
-    load = share * usual.payload_kg if payload_kg is None else payload_kg
+    load = rounded_down(share * usual.payload_kg) if payload_kg is None else payload_kg
     return Drawing(usual, load, Workspace(robot, Holding(robot, load), np.random.default_rng(seed)))
 
 
