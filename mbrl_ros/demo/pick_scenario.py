@@ -132,7 +132,8 @@ def _scenario(
             whole = PathPlanner(robot, hard, passable, seed=seed, iterations=REFERENCE)
             known = whole.path(start, goal) is not None
         lasts = planned.motion.duration if planned is not None else float((np.abs(goal - start) / velocity).max() + 1.0)
-        end = t + SLOT_GRID * math.ceil((lasts + REST) / SLOT_GRID)
+        rests = REST if slots or drawn.load == 0.0 else REST + LOADED_BEFORE_END  # it also rests before the payload
+        end = t + SLOT_GRID * math.ceil((lasts + rests) / SLOT_GRID)
         slots.append(Slot("pose", t, end, pose, path=None if planned is None else planned.points))
         t = end
     loaded = slots[0].end - LOADED_BEFORE_END if drawn.load > 0.0 else None
