@@ -86,11 +86,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_scenario(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scenario",
-        choices=("learn", "poses", "pick", "jog", "distill"),
+        choices=("learn", "poses", "pick", "jog", "visual", "distill"),
         default="learn",
         help="learn: the nodes learn to move the robot from nothing, by points; poses: the same by poses of the tool; "
         "pick: from pose to pose around a table, a wall and a box, in scenes of their own; jog: by streams of "
-        "velocities of the tool and of the joints; distill: three minutes of planned commands become a policy that "
+        "velocities of the tool and of the joints; visual: a marker to a place in rendered images of a camera that "
+        "nobody calibrated, which is bumped; distill: three minutes of planned commands become a policy that "
         "acts alone (in this process, in lockstep; uses only --seed, --duration and --output)",
     )
     parser.add_argument(
@@ -106,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     from ..demo import folder
 
     folder.checked(args.output)
-    if args.compare and args.scenario in ("poses", "pick", "jog"):
+    if args.compare and args.scenario in ("poses", "pick", "jog", "visual"):
         raise ConfigurationError(f"--compare compares by points: leave out --scenario {args.scenario}", key="compare")
     if args.scenes is not None and args.scenario != "pick":
         raise ConfigurationError("--scenes counts those of --scenario pick", key="scenes")

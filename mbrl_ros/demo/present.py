@@ -7,6 +7,7 @@ import functools
 import json
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from .scenario import Scenario
 from .summary_text import text
 from .verdict import of_run
 from .viewer import Viewer
+from .visual.scenario import VisualScenario
 
 # of the picture: turned from the end effector's direction, above it [rad], and away, of the reach
 PICTURE_VIEW = (-0.72, 0.29, 1.9)
@@ -68,7 +70,7 @@ def run(options: Options, folder: Path, *, label: str, picture: bool, view: bool
     from ..nodes.session_info import versions
     from .session import AFTERMATH
 
-    demo = Run(options)
+    demo = _prepared(options)
     folder.mkdir(parents=True, exist_ok=True)
     with Progress(label, demo.scenario.duration) as shown:
         error, wall, sent = _play(demo, folder, label, shown, view)
@@ -85,7 +87,7 @@ def run(options: Options, folder: Path, *, label: str, picture: bool, view: bool
         lost = lost_at(control)
         if lost is not None and options.ends_when_lost:  # when the run ended after that depends on the machine
             truth, control = (until(lost + AFTERMATH, log) for log in (truth, control))
-        summary, more = _summary(demo, truth, control, sent)
+        summary, more = _summary(demo, truth, control, sent, shown.show)
         summary["ticks"].update(mode=options.mode, wall_s=round(wall, 1), fallbacks=facts.get("fallbacks", []))
         summary.update(verdict=of_run(summary).to_json(), versions=versions())
         write_report(
@@ -101,6 +103,16 @@ def run(options: Options, folder: Path, *, label: str, picture: bool, view: bool
             more=more,
         )
     return summary
+
+
+def _prepared(options: Options) -> Run:
+    """Return what to run; an error, before anything runs, where what its images need is missing."""
+    demo = Run(options)
+    if isinstance(demo.scenario, VisualScenario):
+        from .visual.compare import opened
+
+        opened(demo).close()
+    return demo
 
 
 def _play(demo: Run, folder: Path, label: str, shown: Progress, view: bool) -> tuple[str, float, Sent]:
@@ -128,7 +140,9 @@ def _play(demo: Run, folder: Path, label: str, shown: Progress, view: bool) -> t
         return error, time.monotonic() - (listener.started or started), sent
 
 
-def _summary(demo: Run, truth: Log, control: Log, sent: Sent) -> tuple[dict[str, Any], dict[str, Draw]]:
+def _summary(
+    demo: Run, truth: Log, control: Log, sent: Sent, show: Callable[[str], None]
+) -> tuple[dict[str, Any], dict[str, Draw]]:
     """Return the summary of a run, and further pictures for its report."""
     summary = summarise(
         demo.scenario,
@@ -143,6 +157,11 @@ def _summary(demo: Run, truth: Log, control: Log, sent: Sent) -> tuple[dict[str,
         summary["jog"] = jogged(demo.scenario, demo.robot, truth, control, sent, demo.configuration.reference)
     if demo.scenario.slots_of("pose"):
         summary["poses"] = pose_targets(demo.scenario, demo.robot, truth, control)
+    if isinstance(demo.scenario, VisualScenario):
+        from .visual.compare import compared
+
+        summary["visual"], drawn = compared(demo, demo.scenario, truth, show)
+        return summary, drawn
     if not demo.scenario.obstacles:
         return summary, {}
     scene = scene_of(demo.scenario, demo.robot, demo.configuration)

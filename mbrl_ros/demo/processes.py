@@ -44,7 +44,7 @@ class Processes:
     def __exit__(self, *_: object) -> None:
         """End the nodes: the controller first, whose last command the simulated robot still receives."""
         try:
-            for name in ("mpc_node", "sim_node"):
+            for name in ("mpc_node", "sim_node", *self.running):
                 self.end(name)
         finally:  # also where a signal comes while they end
             for process in self.running.values():

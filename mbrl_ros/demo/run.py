@@ -7,6 +7,7 @@ result depends on the seed alone.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 from ..config.configuration import Configuration, setting_keys
 from ..config.scalars import quoted, written
 from ..config.section import Section, is_empty
+from ..config.sections.images import ImageSettings
 from ..config.sections.simulation import CameraSettings, PlantSettings, fitting_timestep
 from ..config.settings_file import read_settings
 from ..data.tick_log import load_tick_log
@@ -25,6 +27,8 @@ from .jog_scenario import build_jog_scenario
 from .pick_scenario import PICK_SETTINGS, build_pick_scenario
 from .pose_scenario import build_pose_scenario
 from .scenario import Scenario, build_scenario
+from .visual.scenario import VisualScenario, build_visual_scenario
+from .visual.setup import VISUAL_SETTINGS, feature_parameters, image_settings, simulation_parameters, with_mark
 
 S = TypeVar("S", bound=Section)
 START_STAMP = 1.0  # stamp of the first state [s]
@@ -53,7 +57,7 @@ class Options:
     config: parameter file with a robot, its controller and its simulation, `node`: the controller's name in it, empty
     where there is only one; lockstep: every state waits for its command; pace: simulated time also waits for real
     time; neither: real time; rate [Hz], duration [s], payload_kg, domain: None for the defaults; settings: further
-    ones of the controller; scenario: "learn" (scenario.py), "poses", "pick" or "jog" (pose_scenario.py ...).
+    ones of the controller; scenario: "learn" (scenario.py), "poses", "pick", "jog" or "visual" (visual/scenario.py).
     """
 
     config: Path
@@ -91,7 +95,11 @@ class Run:
         values["control.seed"] = options.seed
         if options.scenario == "pick":
             values = {**PICK_SETTINGS, **values}
-        images = options.images and options.scenario == "learn" and values.get("control.controller", "mpc") == "mpc"
+        visual = options.scenario == "visual"
+        if visual:
+            values = {**values, **VISUAL_SETTINGS, **options.settings}
+        images = options.images and (visual or options.scenario == "learn")
+        images = images and values.get("control.controller", "mpc") == "mpc"
         values["features.points"] = 1 if images else 0
         known = setting_keys()
         self.node_values = {key: value for key, value in values.items() if key not in known}
@@ -106,7 +114,11 @@ class Run:
         simulated = read_settings(options.config, "sim_node", options.node)
         self.plant = self._plant(simulated)
         self.camera = _section(CameraSettings, "camera.", simulated, seed=options.seed)
+        self.image = _section(ImageSettings, "image.", simulated, seed=options.seed)
         self.scenario = self._scenario(self.camera if images else None)
+        if isinstance(self.scenario, VisualScenario):
+            self.plant = with_mark(self.plant, self.scenario)
+            self.image = image_settings(self.scenario, self.image, options.seed)
 
     def _scenario(self, camera: CameraSettings | None) -> Scenario:
         """Return the targets of the run; `camera` as of `build_scenario`."""
@@ -116,7 +128,11 @@ class Run:
             return build_pick_scenario(robot, start, seed, self.configuration, payload_kg=options.payload_kg)
         if options.scenario == "jog":
             return build_jog_scenario(robot, seed)
-        build = build_pose_scenario if options.scenario == "poses" else functools.partial(build_scenario, camera=camera)
+        kinds: dict[str, Callable[..., Scenario]] = {
+            "poses": build_pose_scenario,
+            "visual": functools.partial(build_visual_scenario, camera=camera),
+        }
+        build = kinds.get(options.scenario, functools.partial(build_scenario, camera=camera))
         return build(
             robot,
             start,
@@ -153,6 +169,10 @@ class Run:
             "camera_poses": [x for pose in poses[:1] + poses for x in (*pose.position, *pose.rotation.ravel())],
             "payload_schedule": [] if scenario.payload_time is None else [scenario.payload_time, scenario.payload_kg],
         }
+        further = {}
+        if isinstance(scenario, VisualScenario):
+            simulation |= simulation_parameters(scenario, self.image)
+            further["feature_node"] = _write(folder / "feature_node.yaml", "feature_node", feature_parameters(self))
         control = {
             **self.configuration.flat(),
             **self.node_values,
@@ -162,6 +182,7 @@ class Run:
         return {
             "sim_node": _write(folder / "sim_node.yaml", "sim_node", simulation),
             "mpc_node": _write(folder / "mpc_node.yaml", "mpc_node", control),
+            **further,
         }
 
 

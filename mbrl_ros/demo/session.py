@@ -150,6 +150,7 @@ class _Session:
                 all(p.get_subscription_count() for p in self._targets)
                 and self.node.count_subscribers("/joint_states") > self._listens
                 and self.node.count_subscribers("/commands")
+                and ("feature_node" not in self._processes.running or self._sees())
             ),
             "the topics to connect",
         )
@@ -157,6 +158,10 @@ class _Session:
             raise MbrlError(
                 f"another robot or controller is in DDS domain {self._processes.domain}; choose another --domain"
             )
+
+    def _sees(self) -> bool:
+        """Return whether images find their way to feature_node, and its features to mpc_node and sim_node."""
+        return bool(self.node.count_subscribers("/image") and self.node.count_publishers("/features"))
 
     def send_obstacles(self) -> None:
         """Send what stands around the arm, if anything does."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..console.verdict import late_machine
 from .verdict import PRODUCT, near
+from .visual.metrics import lines as visual_lines
 
 Summary = Mapping[str, Any]
 
@@ -55,6 +56,8 @@ def _targets(summary: Summary) -> Iterator[str]:
         )
     if "pick" in summary:
         yield f"  scene: {scene_text(summary['pick'])}"
+    if "visual" in summary:
+        yield from visual_lines(summary["visual"])
     load = summary["payload"]
     if load and load["bump_mm"] is None:
         yield f"  +{load['mass_kg']:g} kg: the run ended before"

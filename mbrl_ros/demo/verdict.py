@@ -1,7 +1,8 @@
 """Judge from its summary whether the demo did its job.
 
 PASS, of a run with poses: each is reached to POSE_MM and POSE_DEG at rest (with the payload LOADED_MM, LOADED_DEG; all
-in proportion to the arm's tolerance), and no joint is ever farther than POSTURE from its reference. Of any other run:
+in proportion to the arm's tolerance), and no joint is ever farther than POSTURE from its reference. Of a visual run:
+the numbers of visual/metrics.py. Of any other run, too:
 the true end effector is within the tolerance of every target (1 cm, less for a small arm) when its slot ends (and
 again after the payload has come),
 the marker within 2 % of the image's width of every image target, no FAULT and no E_STOP, no command outside its
@@ -19,6 +20,7 @@ from typing import Any
 
 from ..console.verdict import BUSY, PASS, Verdict, late_machine
 from .proportions import TOLERANCE, length
+from .visual.metrics import missed as missed_image
 
 SPEED = 0.95  # of the velocity limit
 IMAGE = 0.02  # of the image's width
@@ -94,6 +96,8 @@ def _missed_target(summary: Mapping[str, Any]) -> tuple[str, float | None, str] 
     missed_pose = _missed_poses(summary)
     if missed_pose is not None:
         return missed_pose
+    if "visual" in summary and (why := missed_image(summary["visual"])):
+        return why, images[0]["start_s"], "the film and the errors plot; another --seed"
     missed = [i for i, target in enumerate(targets, 1) if target["time_to_1cm_s"] is None]
     state = summary["supervisor"]["state"]
     doing = "" if state == "ACTIVE" else f", the supervisor in {state} ({summary['supervisor']['cause']})"

@@ -136,7 +136,7 @@ class CameraOutput:
         begin = time.perf_counter()
         while True:
             self._publish(message)
-            if not self._node.count_publishers("features"):
+            if not self._settings.images_answered and not self._node.count_publishers("features"):
                 return
             with self._answered:
                 if self._answered.wait_for(lambda: self._closed or self._newest >= stamp - SAME, RESEND_IMAGE):

@@ -39,7 +39,7 @@ def listen(peer) -> list:
 
 
 def test_in_lockstep_a_state_waits_for_the_features_of_the_image_before_it():
-    with ros(("sim_node", {**SIMULATION, "lockstep": True, "duration": 0.08})) as (peer, sim):
+    with ros(("sim_node", {**SIMULATION, "lockstep": True, "images_answered": True, "duration": 0.08})) as (peer, sim):
         order = listen(peer)
         commands = peer.publisher(Float64MultiArray, "/commands")
         features = peer.node.create_publisher(PointCloud2, "/features", 50)

@@ -130,6 +130,11 @@ class SimNodeSettings(Section):
     images: bool = setting(
         False, "publish rendered images (image, camera_info) in place of features, for feature_node or another detector"
     )
+    images_answered: bool = setting(
+        False,
+        "in lockstep every image waits for its features, also while nobody publishes them yet, so that the first ones "
+        "repeat too; false: only where somebody does",
+    )
     occlusion_schedule: tuple[float, ...] = setting(
         (), "pairs of times: from the first to the second the marker is hidden from the camera", unit="s"
     )
