@@ -1,7 +1,8 @@
-# make install | demo | test | check | coverage | bench | clean.   make demo ARGS="--lockstep --seed 3"
+# make install | demo | test | check | coverage | bench | docs | clean.   make demo ARGS="--lockstep --seed 3"
 # Everything goes into .venv: demo installs what the demo needs, the others also what tests and benches need.
 # test: unit tests and those over DDS on all cores, then launch files; with ARGS it is `pytest ARGS`.
 # check: ruff, mypy, docstrings, generated pages, links.   coverage: the tests again, counting lines; slower.
+# docs: the pages of doc/ and the API as a site, output/docs/html; a warning or a dead link is an error.
 # bench: the planner's, the node's and, in short, the faults' table; mbrl bench WHAT --help for more.
 # PYTHON makes .venv (3.10 to 3.13). A sourced ROS 2 is used as it is; otherwise ROS 2 comes from PyPI:
 # WHEELS=wheels is Jazzy, WHEELS=wheels-kilted is Kilted.
@@ -17,7 +18,7 @@ OF_ALL := $(OF_DEMO),replay,bench,jobs,completion,keypoints,test,check
 RUN := .venv/bin
 SOURCES := setup.py setup.cfg pyproject.toml package.xml $(wildcard launch/* config/* config/*/*)
 
-.PHONY: install demo test check coverage bench clean
+.PHONY: install demo test check coverage bench docs clean
 
 install: .venv/has-all
 
@@ -38,6 +39,9 @@ bench: install
 	  echo "$(RUN)/mbrl bench $$what"; $(RUN)/mbrl bench $$what || failed=1; \
 	done; exit $$failed
 
+docs: .venv/has-docs
+	$(RUN)/python .ci/docs.py
+
 clean:
 	rm -rf .venv build install log dist output *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -56,6 +60,10 @@ clean:
 
 .venv/has-demo: .venv/$(ROS) $(SOURCES)
 	@$(RUN)/python install.py '$(OF_DEMO)'
+	@touch $@
+
+.venv/has-docs: .venv/$(ROS) $(SOURCES)
+	@$(RUN)/python install.py docs
 	@touch $@
 
 .venv/has-all: .venv/has-demo

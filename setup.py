@@ -50,6 +50,7 @@ EXTRAS = {
         "setuptools>=70.1",
         "dartpy>=6.13; platform_machine == 'x86_64'",
     ],
+    "docs": ["sphinx>=8", "myst-parser>=4", "sphinx-rtd-theme>=3"],
     "check": ["ruff>=0.17.6,<0.18", "mypy>=2.4,<3", "interrogate", "catkin-pkg", "coverage>=7.10"],
 }
 

@@ -15,7 +15,7 @@ PAGE = (ROOT / "doc" / "launch_accidents.md").read_text(encoding="utf-8")
 
 def section(name: str) -> str:
     """What the page shows of an accident."""
-    return re.split(r"^### ", PAGE.partition(f"\n### {name}\n")[2], flags=re.MULTILINE)[0]
+    return re.split(r"^## ", PAGE.partition(f"\n## {name}\n")[2], flags=re.MULTILINE)[0]
 
 
 @pytest.mark.parametrize("name", ACCIDENTS)
@@ -29,5 +29,5 @@ def test_an_accident_is_said_and_ends_as_the_page_shows(name, tmp_path):
 
 
 def test_the_page_has_these_accidents_and_no_path_of_a_machine():
-    assert re.findall(r"^### (.*)$", PAGE, re.MULTILINE) == list(ACCIDENTS)
+    assert re.findall(r"^## (.*)$", PAGE, re.MULTILINE) == list(ACCIDENTS)
     assert not re.search(r"/(home|root|tmp|work|usr|opt)/", PAGE)

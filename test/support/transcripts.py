@@ -171,7 +171,7 @@ def transcribed(name: str) -> str:
     missing = [words for words in accident.key if words not in said]
     if code != accident.code or missing:
         raise SystemExit(f"{name}: exit code {code}, expected {accident.code}; not said: {missing}\n{said}")
-    return f"### {name}\n\n{accident.about}\n\n```\n{said}\n```\n"
+    return f"## {name}\n\n{accident.about}\n\n```\n{said}\n```\n"
 
 
 def main() -> None:
