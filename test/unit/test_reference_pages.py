@@ -52,7 +52,7 @@ def arguments(path) -> dict[str, tuple[str | None, str]]:
 
 def test_the_page_on_launch_files_has_every_file_and_every_argument():
     files = sorted((ROOT / "launch").glob("*.launch.py"))
-    assert re.findall(r"^## (.*)$", page("launch"), re.MULTILINE) == [path.name for path in files]
+    assert re.findall(r"^## (.*\.launch\.py)$", page("launch"), re.MULTILINE) == [path.name for path in files]
     for path in files:
         text = section(page("launch"), f"## {path.name}")
         declared = arguments(path)
