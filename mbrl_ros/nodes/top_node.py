@@ -32,9 +32,9 @@ from .wall_timer import create_wall_timer
 
 LONGEST_SHOWN = 300  # characters of a message
 MOST_JOINTS_SHOWN = 200
-BEGIN, END = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # another screen without a cursor, and back
-HOME_CURSOR, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
-SETTLED = 1.2  # [s] after the first status, when `once` draws: the diagnostics come once a second
+SCREEN, SCREEN_BACK = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # another screen without a cursor, and back
+CURSOR_HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
+ONCE_AFTER = 1.2  # [s] after the first status, when `once` draws: the diagnostics come once a second
 QUIET_EVENTS = ("transform",)  # as many as states, and no news
 
 
@@ -95,19 +95,19 @@ class TopNode(Node):
     def begin(self) -> None:
         """Begin to draw."""
         if self._terminal:
-            self._write(BEGIN)
+            self._write(SCREEN)
         create_wall_timer(self, min(0.1, self._period) if self._once else self._period, self._draw)
 
     def end(self) -> None:
         """Give the terminal back."""
         if self._terminal:
-            self._write(END)
+            self._write(SCREEN_BACK)
 
     # --- drawing ------------------------------------------------------------------------------------------------------
 
     def _draw(self) -> None:
         now = time.monotonic()
-        if self._once and now < min(self._begun + self._patience, self._first + SETTLED):
+        if self._once and now < min(self._begun + self._patience, self._first + ONCE_AFTER):
             return
         board = self._board
         board.rate, board.missed = self._window.rate, self._window.missed
@@ -115,7 +115,7 @@ class TopNode(Node):
         width, height = shutil.get_terminal_size((100, 50))
         lines = frame(board, width, height - 1 if self._terminal else 1000, color=self._terminal)
         if self._terminal:
-            self._write(HOME_CURSOR + "".join(f"{line}{CLEAR_LINE}\n" for line in lines) + CLEAR_BELOW)
+            self._write(CURSOR_HOME + "".join(f"{line}{CLEAR_LINE}\n" for line in lines) + CLEAR_BELOW)
         else:
             self._write("\n".join(lines) + "\n\n"[: 1 if self._once else 2])
         if self._once:

@@ -14,9 +14,9 @@ from ..console.plain import printable
 
 SHOWN_MESSAGES = 6  # newest ones that are kept
 BAR = 21  # characters of a bar
-NEAR = 0.9  # share of a limit from which on a bar warns
-LEVELS = {0: "ok", 1: "WARN", 2: "ERROR", 3: "STALE"}
-KINDS = ("joints", "point", "features", "pose", "twist", "velocities")
+NEAR_LIMIT = 0.9  # share of a limit from which on a bar warns
+LEVEL_NAMES = {0: "ok", 1: "WARN", 2: "ERROR", 3: "STALE"}
+SHOWN_KINDS = ("joints", "point", "features", "pose", "twist", "velocities")
 OUTCOMES = ("on the way", "reached", "missed", "replaced", "given up", "supervisor", "stopped", "deactivated")
 RED, YELLOW, GREEN, BOLD, PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[32m", "\x1b[1m", "\x1b[0m"
 
@@ -165,9 +165,9 @@ def _head(board: Board) -> Iterator[Line | str]:
 
 def _target(status: Mapping[str, float], progress: Mapping[str, float]) -> str:
     kind = status.get("target_kind", math.nan)
-    if not (math.isfinite(kind) and 0 <= int(kind) < len(KINDS)):
+    if not (math.isfinite(kind) and 0 <= int(kind) < len(SHOWN_KINDS)):
         return f"target none   rejected inputs {_number(status.get('rejected', math.nan), '.0f')}"
-    text = f"target {KINDS[int(kind)]}"
+    text = f"target {SHOWN_KINDS[int(kind)]}"
     outcome = progress.get("outcome", math.nan)
     if math.isfinite(outcome) and 0 <= int(outcome) < len(OUTCOMES):
         text += f", {OUTCOMES[int(outcome)]}"
@@ -202,12 +202,12 @@ def _joints(board: Board) -> Iterator[Line | str]:
         share = (position - limits.lower) / span if 0.0 < span < math.inf else math.nan
         velocity = board.velocities.get(name, math.nan)
         speed = velocity / limits.velocity if 0.0 < limits.velocity < math.inf else math.nan
-        near = not 1.0 - NEAR <= 2.0 * share <= 1.0 + NEAR if math.isfinite(share) else False
+        near = not 1.0 - NEAR_LIMIT <= 2.0 * share <= 1.0 + NEAR_LIMIT if math.isfinite(share) else False
         over = abs(speed) > 1.0 or not 0.0 <= share <= 1.0 and math.isfinite(share)
         yield (
             f"{name:{name_width}}  {_number(position, '9.3f'):>9} {bar(share)}  {_number(velocity, '9.3f'):>9} "
             f"{bar(0.5 + 0.5 * speed)}",
-            RED if over else YELLOW if near or abs(speed) > NEAR else "",
+            RED if over else YELLOW if near or abs(speed) > NEAR_LIMIT else "",
         )
 
 
@@ -216,7 +216,7 @@ def _problems(board: Board) -> Iterator[Line | str]:
     if board.diagnostics and not wrong:
         yield f"diagnostics: {len(board.diagnostics)} parts, all ok", GREEN
     for name, part in wrong.items():
-        yield f"{LEVELS.get(part.level, '?')} {name}: {part.text}", RED if part.level >= 2 else YELLOW
+        yield f"{LEVEL_NAMES.get(part.level, '?')} {name}: {part.text}", RED if part.level >= 2 else YELLOW
 
 
 def _news(board: Board) -> Iterator[Line | str]:
