@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
     from ..nodes.process import run as run_node
-    from ..nodes.top_node import TopNode
+    from ..nodes.terminal_view import TopNode
 
     return run_node(
         lambda end: TopNode(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ..console.plain import printable
 
 SHOWN_MESSAGES = 6  # newest ones that are kept
-BAR = 21  # characters of a bar
+BAR_LENGTH = 21  # characters of a bar
 NEAR_LIMIT = 0.9  # share of a limit from which on a bar warns
 LEVEL_NAMES = {0: "ok", 1: "WARN", 2: "ERROR", 3: "STALE"}
 SHOWN_KINDS = ("joints", "point", "features", "pose", "twist", "velocities")
@@ -99,7 +99,7 @@ class RateWindow:
         return self._rows[-1][2] - self._rows[0][2] if self._rows else math.nan
 
 
-def bar(share: float, width: int = BAR) -> str:
+def bar(share: float, width: int = BAR_LENGTH) -> str:
     """Return a bar with a mark at `share`, 0 to 1, of its width; outside of it the mark is an arrow at the end."""
     cells = ["."] * width
     if math.isfinite(share):
@@ -195,7 +195,8 @@ def _joints(board: Board) -> Iterator[Line | str]:
         return
     name_width = max(5, *(len(name) for name in board.positions))
     old = f"   the newest state is {board.state_age:.1f} s old" if board.state_age > 1.0 else ""
-    yield f"{'joint':{name_width}}  {'position':>9} {'between its stops':{BAR + 2}}  {'velocity':>9} of its limit{old}"
+    place = f"{'between its stops':{BAR_LENGTH + 2}}"
+    yield f"{'joint':{name_width}}  {'position':>9} {place}  {'velocity':>9} of its limit{old}"
     for name, position in board.positions.items():
         limits = board.limits.get(name, Limits(-math.inf, math.inf, math.inf))
         span = limits.upper - limits.lower

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mbrl_ros.view.terminal import BAR, Board, Limits, Part, RateWindow, bar, frame
+from mbrl_ros.view.terminal import BAR_LENGTH, Board, Limits, Part, RateWindow, bar, frame
 
 # ~/status of a Panda at 200 Hz on its way to a pose, as it was published.
 STATUS = {
@@ -81,10 +81,10 @@ def test_it_fits_the_terminal_and_obeys_nothing_that_came_from_elsewhere():
     assert "message 19" in "".join(frame(shown)) and "message 3" not in "".join(frame(shown))
 
 
-@pytest.mark.parametrize("share, mark", ((0.0, 0), (1.0, BAR - 1), (-0.5, 0), (7.0, BAR - 1)))
+@pytest.mark.parametrize("share, mark", ((0.0, 0), (1.0, BAR_LENGTH - 1), (-0.5, 0), (7.0, BAR_LENGTH - 1)))
 def test_a_bar_marks_the_place_between_the_limits_and_what_is_beyond(share, mark):
     cells = bar(share)[1:-1]
-    assert len(cells) == BAR and cells[mark] == {-0.5: "<", 7.0: ">"}.get(share, "#")
+    assert len(cells) == BAR_LENGTH and cells[mark] == {-0.5: "<", 7.0: ">"}.get(share, "#")
     assert "#" not in bar(math.nan)
 
 

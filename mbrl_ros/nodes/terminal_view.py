@@ -30,7 +30,7 @@ from .status import read_status
 from .target_progress import PROGRESS_VERSION
 from .wall_timer import create_wall_timer
 
-LONGEST_SHOWN = 300  # characters of a message
+LONGEST_IN_TERMINAL = 300  # characters of a message
 MOST_JOINTS_SHOWN = 200
 SCREEN, SCREEN_BACK = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # another screen without a cursor, and back
 CURSOR_HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
@@ -146,10 +146,10 @@ class TopNode(Node):
             self._board.progress = dict(zip(labels[1:], message.data, strict=True))
 
     def _on_supervisor(self, message: String) -> None:
-        self._board.supervisor = message.data[:LONGEST_SHOWN].partition(" ")[2]  # without its number
+        self._board.supervisor = message.data[:LONGEST_IN_TERMINAL].partition(" ")[2]  # without its number
 
     def _on_message(self, message: String) -> None:
-        self._board.messages.append(message.data[:LONGEST_SHOWN])
+        self._board.messages.append(message.data[:LONGEST_IN_TERMINAL])
 
     def _on_event(self, message: String) -> None:
         try:
@@ -157,14 +157,14 @@ class TopNode(Node):
         except DataError:
             return
         if event.name not in QUIET_EVENTS:
-            self._board.events.append(f"after command {event.after}: {event.name}"[:LONGEST_SHOWN])
+            self._board.events.append(f"after command {event.after}: {event.name}"[:LONGEST_IN_TERMINAL])
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             whose, _, part = status.name.partition(": ")
             if whose == self._name and part and len(self._board.diagnostics) < MOST_JOINTS_SHOWN:
                 values = {entry.key: entry.value for entry in status.values}
-                self._board.diagnostics[part] = Part(status.level[0], status.message[:LONGEST_SHOWN], values)
+                self._board.diagnostics[part] = Part(status.level[0], status.message[:LONGEST_IN_TERMINAL], values)
 
     def _on_states(self, message: JointState) -> None:
         if len(message.position) != len(message.name) or len(message.name) > MOST_JOINTS_SHOWN:
@@ -184,7 +184,7 @@ class TopNode(Node):
             return
         self._board.guard = {
             "state": told.mode,
-            "cause": told.cause[:LONGEST_SHOWN] or "none",
+            "cause": told.cause[:LONGEST_IN_TERMINAL] or "none",
             "forwarded": str(told.forwarded),
             "refused": str(told.refused),
             "interventions": str(told.interventions),
@@ -195,4 +195,4 @@ class TopNode(Node):
         try:
             self._board.limits = self._board.limits or limits_of(message.data)
         except RobotDescriptionError as error:
-            self._board.messages.append(f"robot_description: {error}"[:LONGEST_SHOWN])
+            self._board.messages.append(f"robot_description: {error}"[:LONGEST_IN_TERMINAL])
