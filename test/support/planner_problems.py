@@ -69,16 +69,19 @@ def random_case(
     positions: x = [q; qd; s; sd] with nu joints, q' = q + b qd + h qd', s' = s + c sd + g sd' and sd' = G qd'.
     """
     rng = np.random.default_rng(seed)
-    M, R = rng.standard_normal((nx, nx)), rng.standard_normal((nu, nx + nu))
+    # what a compiled kernel has as constants depends on the size alone, so that problems of one form share the kernel
+    constants = np.random.default_rng(1)
+    M, R = constants.standard_normal((nx, nx)), constants.standard_normal((nu, nx))
 
     symbols = x, u, v = casadi.SX.sym("x", nx), casadi.SX.sym("u", nu), casadi.SX.sym("v", nu)
-    r = casadi.SX(M) @ x - rng.standard_normal(nx)
+    goal = casadi.SX.sym("goal", nx)
+    r = casadi.SX(M) @ x - goal
     if nonlinear:
         r = r + casadi.sin(x)
     shape = TargetSettings(l2=1.0, l1=0.5, alpha=1e-2) if nonlinear else StateCostSettings()
     terms = [
-        ("state", Term(r, shape)),
-        ("command", Term(casadi.SX(0.5 * np.eye(nu)) @ u + 0.1 * casadi.SX(R[:, :nx]) @ x, CostSettings())),
+        ("state", Term(r, shape, {"goal": (goal, rng.standard_normal(nx))})),
+        ("command", Term(casadi.SX(0.5 * np.eye(nu)) @ u + 0.1 * casadi.SX(R) @ x, CostSettings())),
     ]
     if change:
         terms.append(("change", Term(u - v, CostSettings(weight=0.7))))
@@ -94,7 +97,7 @@ def random_case(
     )
     phi = None
     if model:
-        W = rng.standard_normal((nx, nx + nu)) / np.sqrt(nx + nu)
+        W = constants.standard_normal((nx, nx + nu)) / np.sqrt(nx + nu)
         phi = casadi.Function("phi", [x, u], [0.3 * casadi.sin(casadi.SX(W) @ casadi.vertcat(x, u)) + 0.05 * x * u[0]])
     if positions:
         F, phi = _known_rows(rng, F, nu, phi, (x, u))

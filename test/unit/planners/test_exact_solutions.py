@@ -17,7 +17,7 @@ backends = pytest.mark.parametrize("backend", BACKENDS)
 @backends
 @pytest.mark.parametrize("size", [(2, 1, 20), (7, 3, 15), (14, 7, 30)])
 def test_unlimited_lq_problem_equals_riccati(backend, size):
-    case = random_case(1, *size, bound=1e6)
+    case = random_case(2, *size, bound=1e6)
     solution = lqr.solve(case.dynamics, *quadratic(case))
     plan = case.plan(case.planner(backend))
     assert plan.status == PlanStatus.CONVERGED
