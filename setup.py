@@ -15,6 +15,7 @@ COMMANDS = {
     "distillation_node": "mbrl_ros.nodes.distillation_node:main",
     "record_node": "mbrl_ros.nodes.record_node:main",
     "replay_node": "mbrl_ros.nodes.replay_node:main",
+    "model_health_node": "mbrl_ros.nodes.model_health_node:main",
     "view_node": "mbrl_ros.nodes.view_node:main",
     "feature_node": "mbrl_ros.nodes.feature_node:main",
 }

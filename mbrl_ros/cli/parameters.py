@@ -37,8 +37,8 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
     -------
     dict
         {whose settings: [(key, default, Info)]}: the controller's (also without ROS), mpc_node's own, sim_node's,
-        feature_node's, distillation_node's, guard_node's, record_node's, replay_node's and view_node's, and those of
-        `mbrl learn`.
+        feature_node's, distillation_node's, guard_node's, model_health_node's, record_node's, replay_node's and
+        view_node's, and those of `mbrl learn`.
     """
     from ..config import registry
     from ..config.configuration import documented
@@ -46,6 +46,7 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
     from ..config.sections.nodes import (
         DistillationNodeSettings,
         GuardNodeSettings,
+        HealthNodeSettings,
         NodeSettings,
         RecordNodeSettings,
         ReplayNodeSettings,
@@ -70,6 +71,7 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
         ],
         "`distillation_node`, besides `robot.*` and `distillation.*`": section(DistillationNodeSettings),
         "`guard_node`": section(GuardNodeSettings),
+        "`model_health_node`, besides those of the controller": section(HealthNodeSettings),
         "`record_node`": section(RecordNodeSettings),
         "`replay_node`": section(ReplayNodeSettings),
         "`view_node`": section(ViewNodeSettings),

@@ -31,7 +31,15 @@ from .yaml_tree import LARGEST_YAML, Mapping, Node, Scalar, at, tree
 
 KEY = "ros__parameters"
 # The nodes of this package. A heading that is nearly one of them is taken for a mistake.
-NODE_KINDS = ("mpc_node", "sim_node", "feature_node", "distillation_node", "record_node", "replay_node")
+NODE_KINDS = (
+    "mpc_node",
+    "sim_node",
+    "feature_node",
+    "distillation_node",
+    "record_node",
+    "replay_node",
+    "model_health_node",
+)
 _MISSPELT = re.compile(r"_*ros[_-]*param(eter)?s?_*", re.IGNORECASE)
 _HEADING = re.compile(r"/?(\*\*|\*|[A-Za-z_]\w*)(/(\*\*|\*|[A-Za-z_]\w*))*", re.ASCII)
 

@@ -16,6 +16,7 @@ from .section import Section, is_empty
 from .sections.images import ImageSettings
 from .sections.nodes import (
     DistillationNodeSettings,
+    HealthNodeSettings,
     NodeSettings,
     RecordNodeSettings,
     ReplayNodeSettings,
@@ -45,6 +46,8 @@ def sections_of(kind: str) -> dict[str, type[Section]]:
         }
     if kind == "mpc_node":
         return {**section_types(), "": NodeSettings}
+    if kind == "model_health_node":
+        return {**section_types(), "": HealthNodeSettings}
     if kind == "distillation_node":
         return {**section_types(), "": DistillationNodeSettings}
     if kind == "sim_node":

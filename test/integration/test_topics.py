@@ -20,6 +20,7 @@ if present("rclpy", "mujoco"):
 
     from mbrl_ros.nodes.distillation_node import DistillationNode
     from mbrl_ros.nodes.executor import EndRequest
+    from mbrl_ros.nodes.model_health_node import ModelHealthNode
     from mbrl_ros.nodes.mpc_node import MpcNode
     from mbrl_ros.nodes.sim_node import SimNode
 
@@ -174,11 +175,13 @@ def test_the_action_of_mpc_node(mpc_nodes):
     assert [graph[3] for graph in mpc_nodes] == [page if present("control_msgs") else {}] * 2
 
 
-@pytest.mark.parametrize("name", ("sim_node", "distillation_node"))
+@pytest.mark.parametrize("name", ("sim_node", "distillation_node", "model_health_node"))
 def test_the_other_nodes(name):
-    kind = {"sim_node": SimNode, "distillation_node": DistillationNode}[name]
+    kind = {"sim_node": SimNode, "distillation_node": DistillationNode, "model_health_node": ModelHealthNode}[name]
     table = rows(name)
-    with created(kind, PANDA if kind is DistillationNode else {**PANDA, "autostart": False}) as node:
+    # with efforts model_health_node hears no commands
+    more = {SimNode: {"autostart": False}, ModelHealthNode: {"robot.interface": "velocity"}}.get(kind, {})
+    with created(kind, {**PANDA, **more}) as node:
         assert found(node, node.publishers) == topics([row for row in table if row[1] == "publishes"])
         assert found(node, node.subscriptions) == topics([row for row in table if row[1] == "subscribes"])
         assert services(node) == {entry for row in table if len(row) == 2 for entry in names(row[0])}

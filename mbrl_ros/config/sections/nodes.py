@@ -219,6 +219,28 @@ class ViewNodeSettings(Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class HealthNodeSettings(Section):
+    """Settings of model_health_node; the robot and what is learned are in the sections of the configuration."""
+
+    robot_description: str = setting("", "URDF text; empty: robot.description")
+    publish_rate: float = setting(20.0, "largest rate of what is published", unit="Hz", low=0.1, high=1000.0)
+    memory: float = setting(
+        1.0, "time over which the mass of the load and the prediction error are averaged", unit="s", low=0.05, high=60.0
+    )
+    efforts: str = setting(
+        "with gravity",
+        "whether the efforts in joint_states contain what carries the arm itself",
+        choices=("with gravity", "without gravity"),
+    )
+    largest_message: int = setting(
+        65536, "a longer message is refused unread", unit="bytes", low=4096, high=16 * 1024 * 1024
+    )
+    end_with_parent: bool = setting(
+        False, "end when the process that started the node ends (Linux); the launch file sets it"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class GuardNodeSettings(Section):
     """guard_node. It cannot import this list, so guard/settings.py repeats it; a test compares both."""
 
