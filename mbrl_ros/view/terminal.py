@@ -14,6 +14,7 @@ from ..console.plain import printable
 
 SHOWN_MESSAGES = 6  # newest ones that are kept
 BAR_LENGTH = 21  # characters of a bar
+UNKNOWN_LIMITS = "limits not known"
 NEAR_LIMIT = 0.9  # share of a limit from which on a bar warns
 LEVEL_NAMES = {0: "ok", 1: "WARN", 2: "ERROR", 3: "STALE"}
 SHOWN_KINDS = ("joints", "point", "features", "pose", "twist", "velocities")
@@ -100,11 +101,14 @@ class RateWindow:
 
 
 def bar(share: float, width: int = BAR_LENGTH) -> str:
-    """Return a bar with a mark at `share`, 0 to 1, of its width; outside of it the mark is an arrow at the end."""
-    cells = ["."] * width
-    if math.isfinite(share):
-        inside = 0.0 <= share <= 1.0
-        cells[min(width - 1, max(0, round(share * (width - 1))))] = "#" if inside else "<" if share < 0.0 else ">"
+    """Return a bar with a mark at `share`, 0 to 1, of its width; outside of it the mark is an arrow at the end.
+
+    Without a share (NaN) it says that the limits are not known.
+    """
+    if not math.isfinite(share):
+        return f"{UNKNOWN_LIMITS:{width + 2}}"
+    cells, inside = ["."] * width, 0.0 <= share <= 1.0
+    cells[min(width - 1, max(0, round(share * (width - 1))))] = "#" if inside else "<" if share < 0.0 else ">"
     return f"[{''.join(cells)}]"
 
 
@@ -132,6 +136,15 @@ def _number(value: float, pattern: str = ".1f") -> str:
     return format(value, pattern) if math.isfinite(value) else "-"
 
 
+def _diagnosed(board: Board, part: str, key: str, pattern: str) -> str:
+    """Return a value of the diagnostics, rounded where it is a number."""
+    told = board.value(part, key)
+    try:
+        return _number(float(told), pattern)
+    except ValueError:
+        return told
+
+
 def _head(board: Board) -> Iterator[Line | str]:
     status, progress = board.status, board.progress
     state = board.supervisor or "no supervisor state has come"
@@ -144,21 +157,22 @@ def _head(board: Board) -> Iterator[Line | str]:
         yield f"no status for {board.age:.1f} s", RED
     bound = status.get("nis_bound", math.nan)
     ratio = status.get("nis", math.nan) / bound if bound > 0.0 else math.nan
-    loop = "control loop"
+    latency, compute = (_diagnosed(board, "control loop", f"{part} p99 [ms]", ".2f") for part in ("latency", "compute"))
     yield (
         f"rate {_number(board.rate)} Hz   missed {_number(status['missed'], '.0f')} ({_number(board.missed, '.0f')} "
         f"lately)   late {_number(status['late'], '.2f')} periods   stamp {_number(status['stamp'], '.3f')} s"
     )
     yield (
-        f"state to command {_number(status['latency_ms'], '.2f')} ms, p99 {board.value(loop, 'latency p99 [ms]')}   "
-        f"compute {_number(status['compute_ms'], '.2f')} ms, p99 {board.value(loop, 'compute p99 [ms]')}"
+        f"state to command {_number(status['latency_ms'], '.2f')} ms, p99 {latency}   "
+        f"compute {_number(status['compute_ms'], '.2f')} ms, p99 {compute}"
     )
     trust = progress.get("trust", math.nan)
-    told = _number(trust, ".2f") if math.isfinite(trust) else board.value("model", "consistency [0..1]")
+    told = _number(trust, ".2f") if math.isfinite(trust) else _diagnosed(board, "model", "consistency [0..1]", ".2f")
     yield (
         f"trust {told}   NIS over its bound {_number(ratio, '.2f')}   within it "
-        f"{board.value('model', 'NIS within its 95 % bound')}   delay {board.value('model', 'delay in use [ticks]')} "
-        f"ticks, estimated {board.value('model', 'delay estimated [ticks]')}"
+        f"{_diagnosed(board, 'model', 'NIS within its 95 % bound', '.3f')}   "
+        f"delay {_diagnosed(board, 'model', 'delay in use [ticks]', '.2f')} ticks, "
+        f"estimated {_diagnosed(board, 'model', 'delay estimated [ticks]', '.2f')}"
     )
     yield _target(status, progress)
 

@@ -33,7 +33,7 @@ def board() -> Board:
     shown.velocities = {"joint1": 1.9}
     shown.limits = {"joint1": Limits(-2.0, 2.0, 2.0)}
     shown.diagnostics = {
-        "control loop": Part(0, "in time", {"latency p99 [ms]": "4.4", "compute p99 [ms]": "2.9"}),
+        "control loop": Part(0, "in time", {"latency p99 [ms]": "4.39524", "compute p99 [ms]": "2.9"}),
         "joint_states": Part(1, "1 rejected", {}),
     }
     shown.rate = 199.6
@@ -42,21 +42,22 @@ def board() -> Board:
 
 def test_it_shows_rate_misses_trust_delay_joints_guard_and_what_is_wrong():
     shown = board()
-    shown.diagnostics["model"] = Part(0, "", {"delay in use [ticks]": "1", "delay estimated [ticks]": "1"})
+    shown.diagnostics["model"] = Part(0, "", {"delay in use [ticks]": "1", "delay estimated [ticks]": "0.842403"})
     shown.guard, shown.guard_age = {"state": "forwarding", "refused": "0"}, 0.1
     text = "\n".join(frame(shown, 200))
     for words in (
         "/mpc_node   ACTIVE: nothing wrong",
         "rate 199.6 Hz   missed 3 (- lately)",
-        "state to command 1.63 ms, p99 4.4",
+        "state to command 1.63 ms, p99 4.40",
         "trust 0.97   NIS over its bound 0.30",
-        "delay 1 ticks, estimated 1",
+        "delay 1.00 ticks, estimated 0.84",
         "target pose, on the way, 12.3 mm, 0.6 deg   accepted 6   rejected inputs 1",
         "guard: state forwarding   refused 0",
         "WARN joint_states: 1 rejected",
     ):
         assert words in text
     joint = next(line for line in text.split("\n") if line.startswith("joint1"))
+    assert "limits not known" in next(line for line in text.split("\n") if line.startswith("finger"))
     assert joint.split()[2] == bar(0.5) and joint.split()[4] == bar(0.975)
     assert "in time" not in text
 
