@@ -77,7 +77,7 @@ OPTIONS = [
     ({"multiple_shooting": True}, "model change"),
     ({"clamping": "limit"}, "change"),
     ({"clamping": "limit"}, "change positions"),
-    ({"clamping": "limit", "state_limits": True}, "change"),
+    ({"clamping": "limit", "state_limits": True}, ""),
 ]
 
 
