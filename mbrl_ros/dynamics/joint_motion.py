@@ -9,23 +9,21 @@ Per tick of dt [s], z = (qd' - qd) / dt and with M(q) of the links, for joint j
     f_j = (u - M z)_j = a_j z_j + c_j
 
 a_j [kg m^2 or kg] the inertia of its rotor and c_j gravity, friction and load, which are about constant while it moves
-in one direction. z and f are smoothed over ROTOR_SMOOTHING. While the smoothed speed v_j is beyond ROTOR_MOVING times
-the velocity noise, in one direction for ROTOR_WAIT smoothing times, their deviations dz, df from running means of
-ROTOR_MEAN seconds give
+in one direction. z and f are smoothed over SMOOTHING. While the smoothed speed v_j is beyond MOVING times the velocity
+noise, in one direction for WAIT smoothing times, their deviations dz, df from running means of MEAN seconds give
 
-    S <- g S + w dz^2,    C <- g C + w dz df,    a_j = C / (S + S_0),    g = exp(-dt / ROTOR_MEMORY), w = 1 - 1 / count
+    S <- g S + w dz^2,    C <- g C + w dz df,    a_j = C / (S + S_0),    g = exp(-dt / MEMORY), w = 1 - 1 / count
 
-S_0 is what noise alone would make of S in ROTOR_LEAST seconds: noise in z makes a smaller, which is the safe side. A
-lag of the motors is in quadrature to z, so that it does not bias a, and a wrong delay makes a smaller. a_j is known
-from when S > S_0 on. Steps of friction, when the joint breaks away or turns, are before the time that is waited.
+S_0 is what noise alone would make of S in LEAST seconds: noise in z makes a smaller, which is the safe side. A lag of
+the motors is in quadrature to z, so that it does not bias a, and a wrong delay makes a smaller. a_j is known from when
+S > S_0 on. Steps of friction, when the joint breaks away or turns, are before the time that is waited.
 
-Friction holds joint j while |v_j| stays below HELD_STILL times the noise, once that was so for HELD_AFTER seconds, and
-once
+Friction holds joint j while |v_j| stays below STILL times the noise, once that was so for HELD_AFTER seconds, and once
 
-    |p_j| > HELD_PUSHED noise,    p <- exp(-dt / HELD_MEMORY) p + B (u - u_slow)
+    |p_j| > PUSHED noise,    p <- exp(-dt / PUSH_MEMORY) p + B (u - u_slow)
 
 the velocity that the commands' changes make by the learned input gain B = d qd' / d u, u_slow the commands smoothed
-over HELD_MEMORY: a free joint would have moved. `JointMotion` is the specification, joint_motion.cpp the same compiled.
+over PUSH_MEMORY: a free joint would have moved. `JointMotion` is the specification, joint_motion.cpp the same compiled.
 """
 
 from __future__ import annotations
@@ -40,14 +38,14 @@ from numpy.typing import NDArray
 from ..codegen.compiler import SAME_BITS, load_library, sources_of
 from ..types import Array
 
-ROTOR_SMOOTHING, ROTOR_MEAN, ROTOR_MEMORY, ROTOR_LEAST = 0.02, 0.05, 1.0, 0.5  # [s]
-ROTOR_MOVING, ROTOR_WAIT = 2.0, 2.0
-HELD_STILL, HELD_AFTER, HELD_PUSHED, HELD_MEMORY = 1.2, 0.1, 8.0, 0.1  # ..., [s], ..., [s]
-MOTION_GAP = 0.1  # [s] between two samples: after a longer one the joint may do something else
+SMOOTHING, MEAN, MEMORY, LEAST = 0.02, 0.05, 1.0, 0.5  # [s]
+MOVING, WAIT = 2.0, 2.0
+STILL, HELD_AFTER, PUSHED, PUSH_MEMORY = 1.2, 0.1, 8.0, 0.1  # ..., [s], ..., [s]
+LONGEST_GAP = 0.1  # [s] between two samples: after a longer one the joint may do something else
 
-MOTION_HELD = ("dt", "smooth", "keep", "fade", "follow", "moving", "still", "pushed", "held_after")
+MOTION_NUMBERS = ("dt", "smooth", "keep", "fade", "follow", "moving", "still", "pushed", "held_after")
 MOTION_ROTORS = ("wait", "most", "least")
-MOTION_READ = ("before", "after", "u", "gain", "links")
+MOTION_INPUTS = ("before", "after", "u", "gain", "links")
 MOTION_KEPT = ("speed", "direction", "age", "z", "f", "count", "z_mean", "f_mean", "S", "C", "known")
 MOTION_PUSHED = ("slow", "push", "pushed_by", "still_for", "held", "ever_held", "work")
 
@@ -60,21 +58,21 @@ class JointMotion:
 
     def __init__(self, n: int, dt: float, noise: float):
         self.n, self.dt = n, dt
-        a = 1.0 - math.exp(-dt / ROTOR_SMOOTHING)
+        a = 1.0 - math.exp(-dt / SMOOTHING)
         acceleration = noise / math.sqrt(2.0) / dt  # by the noise of one velocity
         self._numbers = dict(
             dt=dt,
             smooth=a,
-            keep=math.exp(-dt / ROTOR_MEMORY),
-            fade=math.exp(-dt / HELD_MEMORY),
-            follow=1.0 - math.exp(-dt / HELD_MEMORY),
-            moving=ROTOR_MOVING * noise,
-            still=HELD_STILL * noise,
-            pushed=HELD_PUSHED * noise,
+            keep=math.exp(-dt / MEMORY),
+            fade=math.exp(-dt / PUSH_MEMORY),
+            follow=1.0 - math.exp(-dt / PUSH_MEMORY),
+            moving=MOVING * noise,
+            still=STILL * noise,
+            pushed=PUSHED * noise,
             held_after=HELD_AFTER - 1e-9,
-            wait=ROTOR_WAIT / a,
-            most=max(2.0, ROTOR_MEAN / dt),
-            least=ROTOR_LEAST / dt * a * a * 2.0 / (2.0 - a) * acceleration**2,
+            wait=WAIT / a,
+            most=max(2.0, MEAN / dt),
+            least=LEAST / dt * a * a * 2.0 / (2.0 - a) * acceleration**2,
         )
         self._kept = {name: np.zeros(n) for name in MOTION_KEPT + MOTION_PUSHED}
         self._last = -math.inf
@@ -127,7 +125,7 @@ class JointMotion:
         links
             M (n, n) [kg m^2 or kg] at this pose, or at one close by.
         """
-        if not 0.0 <= stamp - self._last <= MOTION_GAP:
+        if not 0.0 <= stamp - self._last <= LONGEST_GAP:
             self._restart(u)
         self._last = stamp
         self._take(before, after, u, gain, links)
@@ -200,8 +198,8 @@ class _Structure(ctypes.Structure):
 
     _fields_ = (
         [("n", ctypes.c_longlong)]
-        + [(name, ctypes.c_double) for name in MOTION_HELD + MOTION_ROTORS]
-        + [(name, ctypes.c_void_p) for name in MOTION_READ + MOTION_KEPT + MOTION_PUSHED]
+        + [(name, ctypes.c_double) for name in MOTION_NUMBERS + MOTION_ROTORS]
+        + [(name, ctypes.c_void_p) for name in MOTION_INPUTS + MOTION_KEPT + MOTION_PUSHED]
     )
 
 
@@ -216,7 +214,7 @@ class CompiledMotion(JointMotion):
 
     def __init__(self, functions: ctypes.PyDLL, n: int, dt: float, noise: float):
         super().__init__(n, dt, noise)
-        inputs = {name: np.zeros((n, n) if name in ("gain", "links") else n) for name in MOTION_READ}
+        inputs = {name: np.zeros((n, n) if name in ("gain", "links") else n) for name in MOTION_INPUTS}
         pointers = {name: array.ctypes.data for name, array in {**inputs, **self._kept}.items()}
         self._inputs = tuple(inputs.values())
         self._state = _Structure(n=n, **self._numbers, **pointers)
