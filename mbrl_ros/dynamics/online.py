@@ -40,7 +40,6 @@ from .compiled_model import make_local_model
 from .compiled_posterior import make_posterior
 from .consistency import Consistency, NisBound
 from .image_jacobian import FeatureMotion
-from .joint_motion import JointMotion, make_motion
 from .local_model import Comparison, Timing
 from .outliers import TailWeights, noise_bias
 from .priors.base import Prior
@@ -99,8 +98,6 @@ class OnlineDynamics:
             self._equations, self.posterior, prior, robot.command_scale, robot.servo, self._offset_only
         )
         self._model: NonlinearModel | None = None
-        learns = prior.links is not None and not self._offset_only
-        self.motion = make_motion(n, dt, settings.noise) if learns else None
         # a servo that is where it was commanded after one period is planned with to and fro by the wrong rule; where
         # efforts move an arm, the noise of differences outweighs what the right one gains
         self._positions = robot.interface == "position"
@@ -115,8 +112,6 @@ class OnlineDynamics:
         self.posterior.precision[:] = self._precision
         self.posterior.reset()
         self._tails.reset()
-        if self.motion is not None:
-            self.motion.reset()
         self.features.reset()
         self._equations.reset()
         self.consistency, self._start, self.stopped, self._input_gain = Consistency(), None, False, None
@@ -133,8 +128,6 @@ class OnlineDynamics:
             return
         if reliable and self._input_gain is not None:
             self.prior.learn_gain(q, self._input_gain)
-        if self.motion is not None and self.motion.shown.any():
-            self.prior.learn_rotors(self.motion.rotor_inertia)
         change = self.prior.move_to(q)
         self.local_model.take_prior()
         if change is not None:
@@ -234,18 +227,9 @@ class OnlineDynamics:
             precision = self._precision if spread is self.prior.spread else self._precision_of(spread)
             share = self.consistency.prior_weight(self.consistency_settings)
             self.local_model.learn(forgetting, weight, precision, self.settings.noise, share)
-            if self.motion is not None:
-                self._watch_motion(self.motion, transition)
         else:
             self.local_model.learn_noise(weight)  # the noise it reports stays right
         return prediction.innovation
-
-    def _watch_motion(self, motion: JointMotion, transition: Transition) -> None:
-        """Find out which joints friction holds, and what the others' motion tells of their rotors."""
-        n, links = self.n, self.prior.links
-        assert links is not None
-        before, after = transition.x[n : 2 * n], transition.x_next[n : 2 * n]
-        motion.add(transition.stamp, before, after, transition.u, self.input_gain, links)
 
     def fit(self, x: Array, u: Array, X: Array | None = None, U: Array | None = None) -> LinearGaussianDynamics:
         """Return the model about (x (nx,), u (nu,)); a nonlinear prior is linearized along X (H, nx), U (H, nu)."""

@@ -13,9 +13,6 @@ believed: too little inertia is the safe side for a plan, which then moves gentl
 makes the loop faster than the arm. With 30 % too much in one combination of joints, no rotors and a delay that is wrong
 by one period a Panda is lost; with a tenth of its inertia it is not.
 
-A joint that dry friction holds may have taught a gain that is none: exploration moves it no more than a rotor that
-heavy. Of such a joint a is at least ROTOR_SHARE of what its motion shows (dynamics/joint_motion.py), at once.
-
 Where the inertia of the links is guessed (guessed_inertials.py) the bound of a is at least the guess, so that a also
 takes up what the guess lacks. A guess that is too large is not reduced.
 """
@@ -61,10 +58,6 @@ class EffectiveInertia:
         """Take over a (n,) [kg m^2 or kg], learned elsewhere."""
         self.rotor_inertia = rotor_inertia
 
-    def links(self, q: Array) -> Array:
-        """Return M (n, n) at the pose q (n,)."""
-        return self._links(q)
-
     def __call__(self, q: Array) -> Array:
         """Return M_e (n, n) at the pose q (n,)."""
         M = self._links(q)
@@ -77,11 +70,6 @@ class EffectiveInertia:
         if inertia is not None:
             beyond = ROTOR_SHARE * (inertia - self._links(q)).diagonal()
             self.rotor_inertia += ROTOR_RATE * (np.clip(beyond, self._least, self.most) - self.rotor_inertia)
-
-    def learn_at_least(self, rotor_inertia: Array) -> None:
-        """Take note that motion shows `rotor_inertia` (n,) [kg m^2 or kg], 0 where it shows none."""
-        shown = np.clip(ROTOR_SHARE * rotor_inertia, self._least, self.most)
-        self.rotor_inertia = np.maximum(self.rotor_inertia, shown)
 
 
 def links_of(robot: Robot) -> JointSpaceInertia:

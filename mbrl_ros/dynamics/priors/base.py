@@ -34,8 +34,7 @@ class Prior(Protocol):
     def linear(self) -> bool:
         """Whether the Jacobian is the same everywhere, so that one linearization holds for the whole horizon.
 
-        Then mean and Jacobian change in `reset`, `learn_gain`, `learn_rotors` and `move_to` only: a tick works on a
-        copy of them.
+        Then mean and Jacobian change in `reset`, `learn_gain` and `move_to` only: a tick works on a copy of them.
         """
 
     @property
@@ -45,10 +44,6 @@ class Prior(Protocol):
     @property
     def rotors(self) -> JointVector | None:
         """What was learned of the rotors' inertia (n,) [kg m^2 or kg]; None where nothing is."""
-
-    @property
-    def links(self) -> Gain | None:
-        """The links' inertia M (n, n) [kg m^2 or kg] of the last `move_to`, where commands are efforts against it."""
 
     def mean(self, x: Array, u: CommandVector) -> JointVector:
         """Return delta (n,) at x (2n,), u (n,)."""
@@ -63,13 +58,10 @@ class Prior(Protocol):
         """Return the spread (3n+1,) for a model about x (2n,), u (n,); `spread` itself where it never differs."""
 
     def reset(self) -> None:
-        """Forget what `learn_gain` and `learn_rotors` learned."""
+        """Forget what `learn_gain` learned."""
 
     def learn_gain(self, q: JointVector, gain: Gain) -> None:
         """Learn from the input gain d qd' / d u (n, n) that was fitted, reliably, about the pose q (n,)."""
-
-    def learn_rotors(self, shown: JointVector) -> None:
-        """Learn from the inertia of the rotors (n,) [kg m^2 or kg] that motion shows, 0 where it shows none."""
 
     def move_to(self, q: JointVector) -> Gain | None:
         """Take the Jacobian for the pose q (n,), where it is constant otherwise.
@@ -89,7 +81,6 @@ class FixedPrior:
     def __init__(self, spread: Array):
         self.spread = spread
         self.rotors: JointVector | None = None
-        self.links: Gain | None = None
 
     def expression(self) -> MeanExpression | None:
         """Return None: there are no expressions."""
@@ -103,9 +94,6 @@ class FixedPrior:
         """Do nothing: nothing was learned."""
 
     def learn_gain(self, q: JointVector, gain: Gain) -> None:
-        """Do nothing: nothing is learned."""
-
-    def learn_rotors(self, shown: JointVector) -> None:
         """Do nothing: nothing is learned."""
 
     def move_to(self, q: JointVector) -> Gain | None:

@@ -108,16 +108,10 @@ class InertiaPrior(IntegratorPrior):
         self._inertia.learn(q, gain / self._dt)
         self.rotors = self._inertia.rotor_inertia.copy()
 
-    def learn_rotors(self, shown: JointVector) -> None:
-        """Learn the rotors' inertia from the joints' motion; see `Prior`."""
-        self._inertia.learn_at_least(shown)
-        self.rotors = self._inertia.rotor_inertia.copy()
-
     def move_to(self, q: JointVector) -> Gain | None:
         """Take M_e for the pose q (n,); see `Prior`."""
         n = q.size
-        links = self.links = self._inertia.links(q)
-        gain: Gain = np.multiply(self._dt, np.linalg.inv(links + np.diag(self._inertia.rotor_inertia)))
+        gain: Gain = np.multiply(self._dt, np.linalg.inv(self._inertia(q)))
         change = gain - self._by_command
         self._take(self.jacobian.copy())
         self.spread = self.spread.copy()
