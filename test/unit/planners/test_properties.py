@@ -56,6 +56,14 @@ def random_data(case, planner, rng):
     return kind
 
 
+def amplification(case):
+    """How much larger the dynamics make a rounding error of the first state until the last one, at least 1."""
+    F, Phi = case.dynamics.F[:, :, : case.cost.nx], np.eye(case.cost.nx)
+    for t in range(case.horizon):
+        Phi = F[t % len(F)] @ Phi
+    return max(1.0, np.linalg.norm(Phi, 2))
+
+
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_random_problems_never_crash_never_leave_the_box_never_get_worse(structure):
     nx, nu, horizon, options = structure
@@ -80,7 +88,7 @@ def test_random_problems_never_crash_never_leave_the_box_never_get_worse(structu
                 assert np.isfinite(plan.cost)
                 assert (plan.u_hat >= planner.u_lower).all() and (plan.u_hat <= planner.u_upper).all()
                 # a replay of the last plan, stage by stage, costs what its step along a line did, but for rounding
-                assert plan.cost <= cost * (1.0 + 1e-12)
+                assert plan.cost <= cost * (1.0 + 1e-12 * amplification(case))
                 cost = plan.cost
     assert {PlanStatus.NOT_FINITE, PlanStatus.INFEASIBLE_BOX} <= seen
     assert seen & {PlanStatus.CONVERGED, PlanStatus.MAX_ITERATIONS}
