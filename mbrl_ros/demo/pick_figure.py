@@ -1,4 +1,4 @@
-"""The picture of a scene: obstacles, the arm's capsules at its poses and the way of the tip; distances over time."""
+"""The picture of a scene: obstacles, the arm's capsules at its poses and the path of the tip; distances over time."""
 
 from __future__ import annotations
 

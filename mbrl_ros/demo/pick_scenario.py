@@ -4,11 +4,11 @@ A scene is a table, a wall that stands on it along a ray from the base, and a bo
 `HOLD` seconds, goes to the first pose, gets the payload while it rests there, and goes to the second one, which lies on
 the other side of the wall. The tool points down at both, turned about the vertical by what is drawn. All lengths are in
 proportion to the arm's reach. A scene is drawn anew where the starting posture or that of a pose is nearer than ROOM to
-an obstacle or OWN_ROOM to another link, or cannot be held: this way every scene has targets, but not always a way.
+an obstacle or OWN_ROOM to another link, or cannot be held: every scene has targets, but not always a path.
 
-The way is planned with these distances by PLANNED iterations of RRT-Connect (references/path_planner.py). A scene in
+The path is planned with these distances by PLANNED iterations of RRT-Connect (references/path_planner.py). A scene in
 which that finds none is looked at again with REFERENCE iterations and no more than the clearance of the rule, and
-counts as one with a plan where that finds one; the arm is then given the poses alone, and goes the straight way.
+counts as one with a plan where that finds one; the arm is then given the poses alone, and goes straight.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from .scenario import HOLD, REST, Drawing, Scenario, Slot, drawing
 
 PICK_SETTINGS = {"collision.rule": "stop"}  # unless they are given
 ROOM, OWN_ROOM = 0.03, 0.005  # [m] beyond the clearance of the rule: from obstacles, and between links
-PLANNED, REFERENCE = 3000, 30000  # iterations of RRT-Connect: of the way, and to find whether there is one
+PLANNED, REFERENCE = 3000, 30000  # iterations of RRT-Connect: of the path, and to find whether there is one
 PICK_LOAD = 1.0 / 3.0  # of the arm's usual payload
 LOADED_BEFORE_END = 1.25  # [s]: from the payload to the end of the slot
 SLOT_GRID = 0.5  # [s]: slots last a multiple of it
@@ -53,7 +53,7 @@ TOOL_DOWN = np.diag([1.0, -1.0, -1.0])  # the tool's z axis points down
 def build_pick_scenario(
     robot: Robot, q_start: Array, seed: int, configuration: Configuration, *, payload_kg: float | None = None
 ) -> Scenario:
-    """Build the scene of a seed and the way through it.
+    """Build the scene of a seed and the path through it.
 
     Parameters
     ----------

@@ -91,7 +91,7 @@ def _pose(pose: Summary) -> str:
 def scene_text(pick: Summary) -> str:
     """Return what became of a scene."""
     return (
-        f"{'a way was planned' if pick['planned'] else 'no way was planned'}, "
+        f"{'a path was planned' if pick['planned'] else 'no path was planned'}, "
         f"{'reached' if pick['reached'] else 'not reached'}, at least {pick['least_distance_mm']:.0f} mm from "
         f"obstacles, {pick['least_own_distance_mm']:.0f} mm between links{', a contact' if pick['contact'] else ''}"
     )

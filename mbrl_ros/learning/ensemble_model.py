@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,7 +20,7 @@ CALIBRATION_SAMPLES = 50  # of a posterior
 SAMPLE_STREAM = 5  # beside a seed: what is drawn here is independent of what else is drawn with that seed
 
 
-class NetworkModel:
+class NetworkModel(ABC):
     """The `Members` of a task, fitted to all transitions that were shown. A subclass says how.
 
     X (N, 2n): the states of these transitions; spread (n,): what the disagreement of the members is multiplied by.
@@ -43,10 +44,11 @@ class NetworkModel:
         self._ensemble = self._fitted(features(self.X, self._U), self._change, seed)
         self._fits += 1
 
+    @abstractmethod
     def _fitted(self, z: Array, d: Array, seed: int) -> GaussianEnsemble:
-        raise NotImplementedError
+        """Return networks fitted to the features z (N, m) and the changes d (N, n)."""
 
-    def redraw(self) -> None:
+    def redraw(self) -> None:  # noqa: B027  # an ensemble has nothing to draw
         """Draw the members of the next plan, where they are drawn."""
 
     def _judged(self) -> GaussianEnsemble:

@@ -17,7 +17,7 @@ from ..vision.picture import Picture
 POINT_FIELDS = [("x", "<f8"), ("y", "<f8"), ("confidence", "<f8"), ("id", "<i4")]
 DEPTH_FIELD = ("depth", "<f8")
 FIELD_TYPES = {"<f8": PointField.FLOAT64, "<i4": PointField.INT32}
-SEEN, DOUBTED = (40, 220, 60), (240, 160, 30)  # RGB
+SEEN, NOT_SEEN = (40, 220, 60), (240, 160, 30)  # RGB
 BAR = 20  # [px], height of the bar with the text
 SEEN_FROM = 0.5  # confidence from which on a point is drawn as seen; features.min_confidence of mpc_node by default
 
@@ -56,7 +56,7 @@ def annotated(picture: Picture, found: ImagePoints, text: str, targets: Array | 
     size = max(3, picture.width // 160)
     for point, confidence, number in zip(found.pixels, found.confidence, found.ids, strict=True):
         if confidence > 0.0:
-            at, color = _integers(point), SEEN if confidence >= SEEN_FROM else DOUBTED
+            at, color = _integers(point), SEEN if confidence >= SEEN_FROM else NOT_SEEN
             cv2.circle(image, at, size, color, 1, cv2.LINE_AA)
             cv2.putText(image, str(number), (at[0] + size, at[1] - size), cv2.FONT_HERSHEY_PLAIN, 1.0, color, 1)
     for point in () if targets is None else targets[np.isfinite(targets).all(axis=1)]:

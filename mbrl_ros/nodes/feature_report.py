@@ -20,7 +20,7 @@ from .wall_timer import create_wall_timer
 FEATURE_REPORT_PERIOD = 1.0  # [s]
 NEWEST_IMAGES = 60  # whose times and confidences are summed up
 SILENCE = 2.0  # [s] without an image that was used, after which the status is an error
-DOUBT = 0.5  # median confidence below which the diagnostics warn
+LOW_CONFIDENCE = 0.5  # median confidence below which the diagnostics warn
 
 
 class FeatureReport:
@@ -108,8 +108,8 @@ class FeatureReport:
             return DiagnosticStatus.STALE, said or f"no image has come on {self._topic}"
         if self._silent >= SILENCE:
             return DiagnosticStatus.ERROR, f"no image that can be used for {self._silent:.0f} s; {refused} refused"
-        if not _median(self._confidence) >= DOUBT:
-            return DiagnosticStatus.WARN, "the points are not seen, or doubtful"
+        if not _median(self._confidence) >= LOW_CONFIDENCE:
+            return DiagnosticStatus.WARN, "the points are not seen, or their confidence is low"
         return (DiagnosticStatus.WARN, said) if refused else (DiagnosticStatus.OK, "points are seen")
 
     def _look_for_publishers(self) -> None:

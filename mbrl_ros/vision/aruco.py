@@ -1,7 +1,8 @@
 """Markers of ArUco and AprilTag: four corners of each, or its center, through OpenCV's detector.
 
 The center is where the diagonals of the corners meet, so that it is the image of the marker's center from any view.
-A marker that is in the image twice is doubtful: the one nearer to where it was last is taken, with confidence DOUBTFUL.
+A marker that is in the image twice is ambiguous: the one nearer to where it was last is taken, with the
+confidence AMBIGUOUS.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from ..config.section import Section, setting
 from ..exceptions import ConfigurationError
 from ..types import Array
-from .base import DOUBTFUL, Detection
+from .base import AMBIGUOUS, Detection
 from .opencv import opencv
 from .picture import Picture
 
@@ -86,7 +87,7 @@ class Markers:
             at = slice(self._row[number] * self._each, (self._row[number] + 1) * self._each)
             found.points[at] = corners if self._settings.corners else center_of(corners)
             side = float(np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1).min())
-            found.confidence[at] = min(1.0, side / self._settings.full_size) if len(candidates) == 1 else DOUBTFUL
+            found.confidence[at] = min(1.0, side / self._settings.full_size) if len(candidates) == 1 else AMBIGUOUS
         return found
 
     def reset(self) -> None:

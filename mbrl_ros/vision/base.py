@@ -17,7 +17,7 @@ from ..types import Array
 if TYPE_CHECKING:
     from .picture import Picture
 
-DOUBTFUL = 0.4  # confidence of a point that may be another one: below features.min_confidence of mpc_node
+AMBIGUOUS = 0.4  # confidence of a point that may be another one: below features.min_confidence of mpc_node
 
 
 @dataclass(frozen=True, eq=False, slots=True)

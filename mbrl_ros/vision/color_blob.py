@@ -1,8 +1,8 @@
 """Centers of colored areas: for each hue the largest connected area of enough saturation and brightness.
 
 The center is the mean of the area's pixels. Confidence is 1 - a_2 / a_1 with the largest area a_1 and the second a_2,
-so that a color that is there twice is doubtful; at most DOUBTFUL where the area is cut off by the image's border, since
-its center is not that of the whole.
+so that a color that is there twice is ambiguous; at most AMBIGUOUS where the area is cut off by the image's border,
+since its center is not that of the whole.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from ..config.section import Section, setting
 from ..exceptions import ConfigurationError
-from .base import DOUBTFUL, Detection
+from .base import AMBIGUOUS, Detection
 from .opencv import opencv
 from .picture import Picture, Pixels
 
@@ -59,7 +59,7 @@ class ColorBlobs:
             left, top, width, height = statistics[largest, :4]
             cut = left == 0 or top == 0 or left + width == picture.width or top + height == picture.height
             found.points[at] = centers[largest]
-            found.confidence[at] = min(1.0 - second / area, DOUBTFUL if cut else 1.0)
+            found.confidence[at] = min(1.0 - second / area, AMBIGUOUS if cut else 1.0)
         return found
 
     def reset(self) -> None:

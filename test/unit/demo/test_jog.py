@@ -10,6 +10,7 @@ from mbrl_ros.demo.scenario import HOLD, Scenario, Slot
 from mbrl_ros.demo.verdict import of_run
 from mbrl_ros.exceptions import ConfigurationError
 from support.robots import planar_robot
+from support.summaries import faultless
 
 SLOTS = (
     Slot("velocities", 1.0, 1.6, np.array([0.4, 0.0])),
@@ -67,16 +68,7 @@ def test_the_latency_counts_until_a_tenth_of_the_change():
 )
 def test_what_passes(change, why):
     jog = {"changes": 20, "answered": 20, "latency_ms": {"p50": 25.0, "p99": 40.0, "max": 60.0}, "jerk_share": 1.0}
-    summary = {
-        "jog": {**jog, **change},
-        "targets": [],
-        "feature_targets": [],
-        "payload": None,
-        "limit_violations": 0,
-        "max_joint_speed_fraction": 0.5,
-        "ticks": {},
-        "supervisor": {"lost_s": None, "state": "ACTIVE", "cause": "none"},
-    }
+    summary = faultless(jog={**jog, **change})
     verdict = of_run(summary)
     assert verdict.passed == (not why) and why in verdict.why
 

@@ -18,6 +18,7 @@ from mbrl_ros.references.segments import Waypoints
 from mbrl_ros.robots.rotation import exponential
 from support.needs import needs
 from support.robots import planar_robot
+from support.summaries import faultless
 
 START, GOAL = np.array([0.7, -0.2, -0.2]), np.array([-0.7, 0.2, 0.2])
 CRATE = Box("crate", np.array([1.45, 0.0, 0.0]), np.eye(3), np.array([0.2, 0.3, 0.15]))
@@ -52,7 +53,7 @@ def test_a_contact_and_a_missed_pose_are_counted():
     assert not picked(scenario, scene, away, [{"rest_mm": None, "rest_deg": None}], 10.0)["reached"]
     touched = picked(scenario, scene, through, [REACHED], 10.0)
     assert touched["contact"] and not touched["reached"] and touched["least_distance_mm"] < 0.0
-    assert "a contact" in scene_text(touched) and "no way was planned" in scene_text(touched)
+    assert "a contact" in scene_text(touched) and "no path was planned" in scene_text(touched)
 
 
 GOOD = {"seed": 3, "with_plan": True, "planned": True, "contact": False, "reached": True, "verdict": {"pass": True}}
@@ -82,16 +83,7 @@ def test_what_passes(scenes, why):
 )
 def test_a_scene_passes_without_contact_at_its_poses(change, why):
     pick = {**GOOD, "least_distance_mm": -3.0, "least_own_distance_mm": 40.0, **change}
-    summary = {
-        "pick": pick,
-        "targets": [],
-        "feature_targets": [],
-        "payload": None,
-        "limit_violations": 0,
-        "max_joint_speed_fraction": 0.5,
-        "ticks": {},
-        "supervisor": {"lost_s": None, "state": "ACTIVE", "cause": "none"},
-    }
+    summary = faultless(pick=pick)
     verdict = of_run(summary)
     assert verdict.passed == (not why) and why in verdict.why
 

@@ -68,7 +68,7 @@ def test_colored_areas_by_hue_whatever_their_order():
     np.testing.assert_allclose(method.detect(swapped).points, found.points)
 
 
-def test_a_color_twice_or_cut_off_is_doubtful_and_one_that_is_too_small_is_not_seen():
+def test_a_color_twice_or_cut_off_is_ambiguous_and_one_that_is_too_small_is_not_seen():
     method = color_blob.build(color_blob.Settings())
     twice = method.detect(Picture(discs([(100.0, 90.0), (400.0, 90.0)], [RED, RED]), "rgb8"))
     assert twice.confidence[0] < 0.1

@@ -39,7 +39,7 @@ def test_points_keep_their_order_whatever_is_seen():
     assert not empty.confidence.any() and len(empty.points) == 12
 
 
-def test_a_marker_seen_twice_is_doubtful_and_the_nearer_one_is_taken():
+def test_a_marker_seen_twice_is_ambiguous_and_the_nearer_one_is_taken():
     method = finder.load_method("aruco", Settings())
     method.detect(Picture(marker_view({0: QUAD}), "mono8"))
     twice = marker_view({0: QUAD + 5.0})
