@@ -25,8 +25,10 @@ THICKNESS = 1.5e3  # [points/m]: of a capsule's radius, about true to scale
 def draw_scene(scene: Scene, clearance: float, scenario: Scenario, robot: Robot, truth: Log, control: Log) -> Figure:
     """Draw a run in a scene; `clearance` [m] as of the rule."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    # the layout knows nothing of the label of the vertical axis in space: leave room for it
+    figure = Figure(figsize=(11, 4.8), layout=ConstrainedLayoutEngine(wspace=0.15))
     room, over_time = figure.add_subplot(1, 2, 1, projection="3d"), figure.add_subplot(1, 2, 2)
     _draw_room(room, scene, scenario, truth)
     stamps, (own, apart) = truth["stamp"], distances(scene, truth["q"])
