@@ -38,10 +38,11 @@ def run(options: Options, folder: Path, scenes: int, *, picture: bool, view: boo
     Returns
     -------
     dict
-        `pick` (counts), `scenes` (what became of each) and the verdict.
+        `pick` (counts), `scenes` (what became of each), versions and the verdict.
     """
     rows: list[Summary] = []
     pictures: dict[str, Path] = {}
+    versions: Summary = {}
     for k in range(scenes):
         seed = options.seed + k
         own = folder / f"scene-seed{seed}"
@@ -49,16 +50,18 @@ def run(options: Options, folder: Path, scenes: int, *, picture: bool, view: boo
             replace(options, seed=seed), own, label=f"scene {k + 1}/{scenes}", picture=picture, view=view
         )
         rows.append({"seed": seed, **done.get("pick", {"with_plan": True}), "verdict": done["verdict"]})
+        versions = done.get("versions", versions)
         if (own / "scene.png").exists():
             pictures[f"scene of seed {seed}"] = own / "scene.png"
-    summary: Summary = {"seed": options.seed, "pick": counted(rows), "scenes": rows}
+    summary: Summary = {"seed": options.seed, "pick": counted(rows), "scenes": rows, "versions": versions}
     summary["verdict"] = of_scenes(summary).to_json()
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     verdict = of_scenes(summary)
+    told, numbers = text(summary), {"seed": options.seed, **summary["pick"], "versions": versions}
     headline = "An arm that learned while it moved among obstacles"
     title = f"mbrl_ros demo, scenes of the seeds {options.seed} to {options.seed + scenes - 1}"
     (folder / "report.html").write_text(
-        page(title, verdict, headline, text(summary).splitlines()[0], summary["pick"], pictures, text(summary)),
+        page(title, verdict, headline, told.splitlines()[0], numbers, pictures, told),
         encoding="utf-8",
     )
     return summary
