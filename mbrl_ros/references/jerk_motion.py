@@ -25,7 +25,7 @@ from ..types import Array
 MOTION_INTEGERS = ("n", "pieces", "count")
 MOTION_NUMBERS = ("begin", "end")
 MOTION_ARRAYS = ("times", "begins", "C", "start", "goal", "y")
-BRAKING, PIECES = 2, 10  # pieces of a joint: those within its limits; all
+PIECES = 10  # of a joint
 
 
 class JerkMotion:
