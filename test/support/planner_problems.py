@@ -62,16 +62,28 @@ class Case:
 
 
 def random_case(
-    seed, nx, nu, horizon, *, nonlinear=False, change=False, stages=None, model=False, bound=1.0, positions=False
+    seed,
+    nx,
+    nu,
+    horizon,
+    *,
+    nonlinear=False,
+    change=False,
+    stages=None,
+    model=False,
+    bound=1.0,
+    positions=False,
+    own=False,
 ) -> Case:
     """A random problem: quadratic or smooth-absolute nonlinear cost, with or without a cost on changes of command.
 
+    own: with constants of the cost that follow the seed, too, and so a kernel of its own.
     positions: x = [q; qd; s; sd] with nu joints, q' = q + b qd + h qd', s' = s + c sd + g sd' and sd' = G qd'.
     """
     rng = np.random.default_rng(seed)
     # what a compiled kernel has as constants depends on the size alone, so that problems of one form share the kernel
-    constants = np.random.default_rng(1)
-    M, R = constants.standard_normal((nx, nx)), constants.standard_normal((nu, nx))
+    constants = rng if own else np.random.default_rng(1)
+    M, R = constants.standard_normal((nx, nx)), constants.standard_normal((nu, nx + nu if own else nx))[:, :nx]
 
     symbols = x, u, v = casadi.SX.sym("x", nx), casadi.SX.sym("u", nu), casadi.SX.sym("v", nu)
     goal = casadi.SX.sym("goal", nx)
