@@ -52,7 +52,13 @@ def test_one_frame_tells_what_is_published_and_survives_what_is_wrong():
             peer.spin()
         shown, said = top.communicate()
         assert top.returncode == 0 and "Traceback" not in said, said
-        for words in ("ACTIVE: nothing wrong", "missed 5", "delay 2.00 ticks", "WARN model: not consistent", "refused 2"):
+        for words in (
+            "ACTIVE: nothing wrong",
+            "missed 5",
+            "delay 2.00 ticks",
+            "WARN model: not consistent",
+            "refused 2",
+        ):
             assert words in shown, shown
         assert "rate 100.0 Hz" in shown and "joint2" in shown and "\x1b" not in shown
 
