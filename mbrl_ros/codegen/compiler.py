@@ -58,6 +58,11 @@ def sources_of(package: str | None, *names: str) -> dict[str, str]:
     return {name: (folder / name).read_text(encoding="utf-8") for name in names}
 
 
+def lane_source() -> dict[str, str]:
+    """Return {file name: text} of lane.h, which defines the SIMD lanes that compiled code works on."""
+    return sources_of(__package__, "lane.h")
+
+
 def load_library(name: str, sources: Mapping[str, str], flags: Sequence[str] = ()) -> ctypes.PyDLL | None:
     """Compile `sources`, or load what an earlier call compiled of them.
 

@@ -1,8 +1,8 @@
 """CasADi SX functions as C++ over SIMD lanes: several stages or several step sizes evaluated at once.
 
 CasADi keeps an SX function as a list of scalar instructions. Writing that list out with the type `Lane`, a vector of
-LANES doubles, in place of double evaluates LANES arguments per call on the vector units. The unit that includes the
-source defines `Lane` and its functions (planners/ilqr/lane.h).
+LANES doubles, in place of double evaluates LANES arguments per call on the vector units. `Lane` and its functions
+are in lane.h, which the unit includes.
 """
 
 from __future__ import annotations

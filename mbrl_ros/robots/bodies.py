@@ -67,7 +67,7 @@ def bodies_of(robot: Robot) -> Bodies:
     for i, name in enumerate(order):
         *before, joint = chains[joints[name].child]
         parent[i], T = _body_at(tuple(before), order)
-        placement[i] = (T @ joint.origin @ _aligned(joint.axis))[:3]
+        placement[i] = (T @ joint.origin @ aligned(joint.axis))[:3]
     for link, chain in chains.items():
         i, T = _body_at(chain, order)
         if i >= 0:
@@ -97,12 +97,12 @@ def _body_at(chain: tuple[urdf.Joint, ...], order: list[str]) -> tuple[int, Arra
     T = np.eye(4)
     for joint in reversed(chain):
         if joint.name in order:
-            return order.index(joint.name), _aligned(joint.axis).T @ T
+            return order.index(joint.name), aligned(joint.axis).T @ T
         T = joint.origin @ T
     return -1, T
 
 
-def _aligned(axis: Array) -> Array:
+def aligned(axis: Array) -> Array:
     """Return a rotation (4, 4) that takes z to the unit `axis`; the x it chooses does not matter."""
     T = np.eye(4)
     x = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])

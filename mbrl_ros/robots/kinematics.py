@@ -19,6 +19,7 @@ import numpy as np
 
 from ..types import Array, checked
 from . import urdf
+from .compiled_kinematics import CompiledPositions, library
 from .robot import Robot
 
 MOST_STEPS, LEAST_PROGRESS = 100, 0.7  # of a descent; see `_search`
@@ -108,7 +109,7 @@ class Kinematics:
     """
 
     def __init__(self, robot: Robot):
-        self._lower, self._upper = robot.position_lower, robot.position_upper
+        self._robot, self._lower, self._upper = robot, robot.position_lower, robot.position_upper
         self._n, k = robot.n, len(robot.uncontrolled)
         self._position = placed_tip_position(robot) if k else tip_position(robot)
         symbols = [casadi.SX.sym("q", robot.n), *([casadi.SX.sym("r", k)] if k else [])]
@@ -138,8 +139,15 @@ class Kinematics:
     def position_map(self, count: int) -> Callable[[Array], Array]:
         """Return a function Q (count, n) -> P (count, 3) [m] for every tick.
 
-        It converts nothing, and the next call overwrites P.
+        It converts nothing, and the next call overwrites P. In compiled code where that can be had.
         """
+        functions = library()
+        if functions is not None:
+            return CompiledPositions(functions, self._robot, count, self._mapped)
+        return self._interpreted_map(count)
+
+    def _interpreted_map(self, count: int) -> Callable[[Array], Array]:
+        """Return the same as CasADi evaluates it: what the compiled function is tested against."""
         Q, P = np.zeros((count, self._n)), np.zeros((count, 3))
         buffer: Any  # CasADi's stubs know only the signature of C++
         if self._placed:

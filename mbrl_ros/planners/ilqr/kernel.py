@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...codegen.compiler import load_library, sources_of
+from ...codegen.compiler import lane_source, load_library, sources_of
 from ...types import Array
 from .memory import Memory, Numbers
 from .problem import Problem
@@ -19,7 +19,6 @@ KERNEL_SOURCES = (
     "search.h",
     "multiple_shooting.h",
     "tick.h",
-    "lane.h",
     "rollout.h",
     "line.h",
     "single.h",
@@ -231,7 +230,7 @@ class CompiledIlqr:
 
 def load(problem: Problem) -> ctypes.PyDLL | None:
     """Compile the planner of this problem, or return None (see `compiler.load_library`)."""
-    sources = sources_of(__package__, *KERNEL_SOURCES)
+    sources = {**sources_of(__package__, *KERNEL_SOURCES), **lane_source()}
     library = load_library("planner", {**sources, "problem.h": problem.header()}, ("-pthread",))
     if library is not None:
         for size in (library.work_size, library.plan_offset):

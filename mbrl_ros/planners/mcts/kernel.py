@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from ...codegen import simd
-from ...codegen.compiler import load_library, sources_of
+from ...codegen.compiler import lane_source, load_library, sources_of
 from ...costs import CostModel
 from ...dynamics.priors.nonlinear_model import NonlinearModel
 from ..ilqr.kernel import aligned
@@ -65,7 +65,7 @@ def load(cost: CostModel, model: NonlinearModel | None = None) -> ctypes.PyDLL |
     parts += [simd.emit(cost.stage, "stage_cost", 3), simd.emit(cost.terminal, "terminal_cost", 1)]
     declaration = "[[maybe_unused]] static void model(const Lane* const* in, Lane* const* out, const double* uniform);"
     parts.append(declaration if model is None else simd.emit(model.phi, "model", 2))
-    sources = {**sources_of(__package__, "kernel.cpp"), **sources_of("mbrl_ros.planners.ilqr", "lane.h")}
+    sources = {**sources_of(__package__, "kernel.cpp"), **lane_source()}
     library = load_library("mcts", {**sources, "problem.h": "\n".join(parts)})
     if library is not None:
         library.work_size.argtypes, library.work_size.restype = [ctypes.c_longlong] * 2, ctypes.c_longlong

@@ -1,14 +1,13 @@
 """CasADi functions over SIMD lanes."""
 
 import ctypes
-from importlib.resources import files
 
 import casadi
 import numpy as np
 import pytest
 
 from mbrl_ros.codegen import simd
-from mbrl_ros.codegen.compiler import find_compiler, load_library
+from mbrl_ros.codegen.compiler import find_compiler, lane_source, load_library
 
 CALL = """
 extern "C" void call(const double* x, const double* y, double* z) {
@@ -30,7 +29,7 @@ def test_a_function_written_in_parts_gives_the_same_numbers(monkeypatch):
     for _ in range(3):
         z = casadi.SX(rng.normal(size=(n, n))) @ z / (1.0 + casadi.dot(z, z)) + x
     function = casadi.Function("function", [x, y], [z], {"cse": True})
-    lane = (files("mbrl_ros.planners.ilqr") / "lane.h").read_text()
+    lane = lane_source()
     given, results = rng.normal(size=(2, n)), []
     for whole in (10**6, 100):
         monkeypatch.setattr(simd, "WHOLE_LENGTH", whole)
@@ -38,9 +37,7 @@ def test_a_function_written_in_parts_gives_the_same_numbers(monkeypatch):
         text = simd.emit(function, "function")
         assert ("function_1" in text) == (whole == 100)
         head = f"constexpr int N = {n}, M = {n};\n"
-        library = load_library(
-            "parts", {"parts.cpp": f'#include "lane.h"\n{head}{text}{CALL}', "lane.h": lane}, ("-O0",)
-        )
+        library = load_library("parts", {"parts.cpp": f'#include "lane.h"\n{head}{text}{CALL}', **lane}, ("-O0",))
         result = np.zeros(n)
         library.call(*(ctypes.c_void_p(a.ctypes.data) for a in (given[0], given[1], result)))
         results.append(result)
@@ -59,9 +56,9 @@ def test_sine_and_cosine_of_a_variable_are_one_call_that_is_right_for_every_argu
     function = casadi.Function("function", [a, b], [casadi.vertcat(casadi.sin(a), casadi.cos(a))])
     text = simd.emit(function, "function")
     assert text.count("sincos(") == n and "= sin(" not in text and "= cos(" not in text
-    lane = (files("mbrl_ros.planners.ilqr") / "lane.h").read_text()
+    lane = lane_source()
     source = f'#include "lane.h"\nconstexpr int N = {n}, M = {2 * n};\n{text}{CALL}'
-    library = load_library("pairs", {"pairs.cpp": source, "lane.h": lane}, ("-O0",))
+    library = load_library("pairs", {"pairs.cpp": source, **lane}, ("-O0",))
     found = np.zeros(2 * n)
     library.call(*(ctypes.c_void_p(array.ctypes.data) for array in (x, x, found)))
     wanted = np.r_[np.sin(x), np.cos(x)]
