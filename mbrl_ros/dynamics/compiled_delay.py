@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Generator
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from .delay_estimation import (
     LONGEST_BRIDGED,
     REST_LEVEL,
     Conditional,
+    DelayEstimate,
     DelayEstimator,
 )
 from .whitening import COLORS, STEADY
@@ -32,7 +34,9 @@ DELAY_NUMBERS = (
 DELAY_ARRAYS = (
     *("moments", "block", "weights", "energy", "noise", "commands", "before", "color", "q", "qd", "command"),
     *("carried", "variances", "filtered", "work"),
+    *("snapshot", "correlations", "scales", "coarse", "grid", "values"),
 )
+DELAY_RESULTS = ("of_snapshot", "least", "mean", "std", "inside", "explained")
 NOTHING_MOVES, NO_FACTOR = 1, 2  # what delay_given_state returns
 DELAYS_AT_ONCE = 4  # DELAYS of delay.cpp
 MOST_FINE = 64  # delays of the fine grid; more are computed by the base class
@@ -46,21 +50,27 @@ class _Structure(ctypes.Structure):
     count: float
     seen: float
     stamp: float
+    mean: float
+    std: float
+    inside: float
+    explained: float
     _fields_ = (
         [(name, ctypes.c_longlong) for name in DELAY_INTEGERS]
         + [(name, ctypes.c_double) for name in DELAY_NUMBERS]
         + [(name, ctypes.c_void_p) for name in DELAY_ARRAYS]
+        + [(name, ctypes.c_double) for name in DELAY_RESULTS]
     )
 
 
 @functools.lru_cache(maxsize=1)
 def library() -> ctypes.PyDLL | None:
     """Load the compiled functions; None where that fails, and the log has the reason."""
-    functions = load_library("delay", sources_of(__package__, "delay.cpp", "cholesky.h"))
+    functions = load_library("delay", sources_of(__package__, "delay.cpp", "delay_estimate.h", "cholesky.h"))
     if functions is not None:
         pointer = ctypes.c_void_p
-        for name in ("update", "fold", "interrupt", "reset"):
+        for name in ("update", "fold", "interrupt", "reset", "begin", "finish"):
             getattr(functions, f"delay_{name}").argtypes = [pointer]
+        functions.delay_color.argtypes = [pointer, ctypes.c_longlong]
         functions.delay_given_state.argtypes = [pointer] * 4
         functions.delay_log_determinants.argtypes = [*[pointer] * 4, ctypes.c_longlong]
         functions.delay_log_determinants.restype = ctypes.c_longlong
@@ -99,6 +109,12 @@ class CompiledDelayEstimator(DelayEstimator):
             carried=self._whitening[0],
             variances=self._whitening[1],
             filtered=np.zeros((BLOCK_ROWS, size)),
+            snapshot=np.zeros_like(self._moments),
+            correlations=np.zeros((2, n * (lags + 1), n * (lags + 1))),
+            scales=np.zeros((2, n * (lags + 1))),
+            coarse=np.zeros((2, 2 * lags - 1)),
+            grid=np.zeros(2 * lags + MOST_FINE),
+            values=np.zeros(2 * lags + MOST_FINE),
             work=np.zeros(max(states * (states + n * lags + n), 3 * n * n * DELAYS_AT_ONCE)),
         )
         sizes = dict(n=n, lags=lags, size=size, stride=self.stride)
@@ -130,6 +146,21 @@ class CompiledDelayEstimator(DelayEstimator):
     def _fold(self) -> None:
         self._functions.delay_fold(self._address)
         self._count = self._state.count
+
+    def _estimated(self, count: float) -> Generator[None, None, DelayEstimate | None]:
+        """See `DelayEstimator`; where a matrix has no factor, the base class begins it again."""
+        functions, state = self._functions, self._state
+        functions.delay_begin(self._address)
+        for color in range(len(COLORS)):
+            found = functions.delay_color(self._address, color)
+            if found == NO_FACTOR:
+                return (yield from super()._estimated(state.count))
+            if found == NOTHING_MOVES:
+                return None
+            yield
+        if functions.delay_finish(self._address) == NO_FACTOR:
+            return (yield from super()._estimated(state.count))
+        return self._of(state.mean, state.std, state.inside, state.explained)
 
     def _given_state(self, S: Array) -> Conditional | None:
         self._turn = (self._turn + 1) % len(COLORS)  # one for each color of the only estimate that is being made

@@ -1,20 +1,6 @@
 // The estimator of delay_estimation.py, with the filter of whitening.py, in loops over small row-major matrices. Same
 // formulas, same names; of symmetric matrices the upper triangle is computed and mirrored.
-#include <algorithm>
-#include <cmath>
-#include <cstring>
-
-#include "cholesky.h"
-
-struct Delay {
-  // n joints, lags L, size = n L + 3 n + 1, ticks of a row, rows of a block, colors, longest bridged rows
-  long long n, lags, size, stride, block_rows, colors, bridged;
-  long long filled, held, known, steady;  // rows in the block; commands; whether `before` is a state; whitening
-  double dt, forgetting, fewest, least_weight, rest_level, near, count, seen, stamp, commanded, stamp_before;
-  double *moments, *block, *weights, *energy, *noise, *commands, *before;
-  const double *color, *q, *qd, *command;
-  double *carried, *variances, *filtered, *work;
-};
+#include "delay_estimate.h"
 
 static void restart_whitening(Delay* d) {
   for (long long i = 0; i < d->colors * d->size; i++) d->carried[i] = 0.0;
@@ -44,64 +30,41 @@ static void whiten(Delay* d, long long i, bool steady) {
   }
 }
 
+constexpr int ROWS = 8;  // of the block, added at once
+
+// m_j <- decay m_j + sum_t a_t f_tj for j = i .. N - 1 and ROWS rows f
+static void add_rows(double* __restrict m, const double* const* f, const double* a, double decay, long long i,
+                     long long N) {
+  long long j = i;
+  for (; j + DELAYS <= N; j += DELAYS) {
+    Lane sum = decay * *reinterpret_cast<const Lane*>(m + j);
+    for (int t = 0; t < ROWS; t++) sum += a[t] * *reinterpret_cast<const Lane*>(f[t] + j);
+    *reinterpret_cast<Lane*>(m + j) = sum;
+  }
+  for (; j < N; j++) {
+    double sum = decay * m[j];
+    for (int t = 0; t < ROWS; t++) sum += a[t] * f[t][j];
+    m[j] = sum;
+  }
+}
+
 // M <- decay M + sum_t w_t f_t f_t^T; rows beyond the filled ones weigh nothing
 static void add_products(Delay* d, double* M, double decay) {
   const long long N = d->size;
-  for (long long i = 0; i < N; i++) {
-    double* row = M + i * N;
-    for (long long j = i; j < N; j++) row[j] *= decay;
-    for (long long t = 0; t < d->filled; t += 4) {
-      const double* f[4];
-      double a[4];
-      for (long long s = 0; s < 4; s++) {
-        f[s] = d->filtered + std::min(t + s, d->filled - 1) * N;
-        a[s] = t + s < d->filled ? d->weights[t + s] * f[s][i] : 0.0;
-      }
-      for (long long j = i; j < N; j++) row[j] += a[0] * f[0][j] + a[1] * f[1][j] + a[2] * f[2][j] + a[3] * f[3][j];
+  for (long long t = 0; t < d->filled; t += ROWS, decay = 1.0) {
+    const double* f[ROWS];
+    double weight[ROWS], a[ROWS];
+    for (long long s = 0; s < ROWS; s++) {
+      f[s] = d->filtered + std::min(t + s, d->filled - 1) * N;
+      weight[s] = t + s < d->filled ? d->weights[t + s] : 0.0;
     }
-    for (long long j = i + 1; j < N; j++) M[j * N + i] = row[j];
-  }
-}
-
-constexpr double RIDGE = 1e-6;  // of correlations
-constexpr int DELAYS = 4;       // worked on at once: one in each entry of a Lane
-typedef double Lane __attribute__((vector_size(8 * DELAYS), aligned(8)));
-
-// X <- L^-1 X for X (N, columns)
-static void forward(const double* L, long long N, double* X, long long columns) {
-  for (long long i = 0; i < N; i++) {
-    double* __restrict x = X + i * columns;
-    for (long long k = 0; k < i; k++) {
-      const double l = L[i * N + k], *other = X + k * columns;
-      for (long long j = 0; j < columns; j++) x[j] -= l * other[j];
+    for (long long i = 0; i < N; i++) {
+      for (int s = 0; s < ROWS; s++) a[s] = weight[s] * f[s][i];
+      add_rows(M + i * N, f, a, decay, i, N);
     }
-    const double inverse = 1.0 / L[i * N + i];
-    for (long long j = 0; j < columns; j++) x[j] *= inverse;
   }
-}
-
-// c_j = s_j - sum_k X_ki X_kj for PARTS Lanes of entries from j on, X (rows, m)
-template <int PARTS>
-static void subtract_products(const double* s, const double* X, long long rows, long long m, long long i, long long j,
-                              double* c) {
-  Lane sum[PARTS];
-  std::memcpy(sum, s + j, sizeof sum);
-  for (long long k = 0; k < rows; k++) {
-    const Lane* other = reinterpret_cast<const Lane*>(X + k * m + j);
-    for (int part = 0; part < PARTS; part++) sum[part] -= X[k * m + i] * other[part];
-  }
-  std::memcpy(c + j, sum, sizeof sum);
-}
-
-// the same for j = i .. m - 1
-static void subtract_row(const double* s, const double* X, long long rows, long long m, long long i, double* c) {
-  long long j = i;
-  for (; j + 4 * DELAYS <= m; j += 4 * DELAYS) subtract_products<4>(s, X, rows, m, i, j, c);
-  for (; j + DELAYS <= m; j += DELAYS) subtract_products<1>(s, X, rows, m, i, j, c);
-  for (; j < m; j++) {
-    c[j] = s[j];
-    for (long long k = 0; k < rows; k++) c[j] -= X[k * m + i] * X[k * m + j];
-  }
+  for (long long i = 0; i < N; i++)
+    for (long long j = i + 1; j < N; j++) M[j * N + i] = M[i * N + j];
 }
 
 static void push(Delay* d, const double* command, long long times) {
@@ -233,110 +196,76 @@ void delay_update(Delay* d) {
   push(d, d->command, 1);
 }
 
-// C (n L + n, n L + n), the correlations given [q; qd; 1] of the moments S, and the standard deviations (n L + n,).
-// Returns 0; 1 where nothing moves or nothing commands; 2 where the moments of [q; qd; 1] have no Cholesky factor.
+// see each_log_determinant
+long long delay_log_determinants(Delay* d, const double* C, const double* delays, double* values, long long count) {
+  return each_log_determinant(d, C, delays, values, count);
+}
+
+// see given_state: all of C
 int delay_given_state(Delay* d, const double* S, double* C, double* scale) {
-  const long long n = d->n, first = n * d->lags, m = first + n, N = d->size, states = N - m;
-  double *L = d->work, *X = d->work + states * states;  // (states, states), (states, m)
-  for (long long i = 0; i < states; i++) {
-    const double* row = S + (m + i) * N;
-    for (long long j = 0; j <= i; j++) L[i * states + j] = row[m + j];
-    L[i * states + i] += 1e-10 * std::max(row[m + i], 1e-12);
-    std::memcpy(X + i * m, row, sizeof(double) * m);
-  }
-  if (!factorize(L, states)) return 2;
-  forward(L, states, X, m);
-  for (long long i = 0; i < m; i++) subtract_row(S + i * N, X, states, m, i, C + i * m);
-  bool commands = false, moves = false;
-  for (long long i = 0; i < m; i++) {
-    scale[i] = std::sqrt(std::max(C[i * m + i], 0.0));
-    if (scale[i] > 1e-9 * std::sqrt(std::max(S[i * N + i], 0.0)) + 1e-15)
-      (i < first ? commands : moves) = true;
-    else
-      scale[i] = 1.0;
-  }
-  if (!commands || !moves) return 1;
-  for (long long i = 0; i < m; i++) {
-    double* __restrict c = C + i * m;
-    for (long long j = i; j < m; j++) c[j] = c[j] / scale[i] / scale[j];
-    for (long long j = i + 1; j < m; j++) C[j * m + i] = c[j];
-  }
+  const long long m = d->n * (d->lags + 1);
+  const int found = given_state(d, S, C, scale, false);
+  for (long long i = 0; i < m; i++)
+    for (long long j = 0; j < i; j++) C[i * m + j] = C[j * m + i];
+  return found;
+}
+
+// Begin an estimate: of the moments as they are now.
+void delay_begin(Delay* d) {
+  const double inverse = 1.0 / d->count;
+  const long long count = d->colors * d->size * d->size;
+  for (long long i = 0; i < count; i++) d->snapshot[i] = inverse * d->moments[i];
+  d->of_snapshot = d->count;
+  d->least = INFINITY;
+}
+
+// log det R of one color at the coarse delays, every half row; the best color so far is kept. Returns what given_state
+// does; 2 also where a matrix had no Cholesky factor.
+int delay_color(Delay* d, long long color) {
+  const long long m = d->n * (d->lags + 1), count = 2 * d->lags - 1;
+  double *C = d->correlations + m * m, *scale = d->scales + m, *values = d->coarse + count, least = INFINITY;
+  const int found = given_state(d, d->snapshot + color * d->size * d->size, C, scale, true);
+  if (found) return found;
+  for (long long i = 0; i < count; i++) d->grid[i] = 0.5 * i;
+  if (each_log_determinant(d, C, d->grid, values, count) < count) return 2;
+  double sum = 0.0;
+  for (long long j = m - d->n; j < m; j++) sum += std::log(scale[j]);
+  for (long long i = 0; i < count; i++) least = std::min(least, values[i] += 2.0 * sum);
+  if (!(least < d->least) && color) return 0;
+  d->least = least;
+  std::memcpy(d->correlations, C, sizeof(double) * m * m);
+  std::memcpy(d->scales, scale, sizeof(double) * m);
+  std::memcpy(d->coarse, values, sizeof(double) * count);
   return 0;
 }
 
-// lower Cholesky factor of each of the matrices A (N, N), in place; false where one is not positive definite
-static bool factorize_each(Lane* A, long long N) {
-  for (long long j = 0; j < N; j++) {
-    Lane* row = A + j * N;
-    for (long long i = 0; i <= j; i++) {
-      const Lane* other = A + i * N;
-      Lane s = row[i];
-      for (long long k = 0; k < i; k++) s -= row[k] * other[k];
-      if (i < j) {
-        row[i] = s / other[i];
-        continue;
-      }
-      row[j] = s;
-      double* diagonal = reinterpret_cast<double*>(row + j);
-      for (int lane = 0; lane < DELAYS; lane++) {
-        if (!(diagonal[lane] > 0.0)) return false;
-        diagonal[lane] = std::sqrt(diagonal[lane]);
-      }
-    }
+// End an estimate: mean [rows], std, inside and explained; see DelayEstimator._posterior. 2 where a matrix had no
+// Cholesky factor.
+int delay_finish(Delay* d) {
+  const long long n = d->n, m = n * (d->lags + 1), count = write_grid(d);
+  double none, total = 0.0, mean = 0.0, square = 0.0, inside = 0.0;
+  if (!count || !without_commands(d, &none)) return 2;
+  for (long long j = 0; j < n; j++) d->noise[j] = d->scales[m - n + j] * d->scales[m - n + j];
+  const double left = d->of_snapshot - (3 * n + 1), *grid = d->grid;
+  const double least = *std::min_element(d->values, d->values + count);
+  d->explained = 1.0 - (left + n) / left * std::exp((least - none) / n);
+  double* weight = d->values;
+  for (long long i = 0; i < count; i++) {
+    const double span = i == 0           ? grid[1] - grid[0]
+                        : i == count - 1 ? grid[i] - grid[i - 1]
+                                         : 0.5 * (grid[i + 1] - grid[i - 1]);
+    weight[i] = span * std::exp(-0.25 * left * (weight[i] - least));
+    total += weight[i];
   }
-  return true;
-}
-
-// A (n, n) and B (n, n) of the delay `at`, every entry DELAYS after the one before
-static void write_lane(const Delay* d, const double* C, double at, double* A, double* B) {
-  const long long n = d->n, m = n * d->lags + n, whole = std::min((long long)at, d->lags - 2);
-  const double a = at - whole, b = 1.0 - a, aa = a * a, ab = a * b, bb = b * b;
-  const double *ii = C + whole * n * (m + 1), *ij = ii + n, *jj = ii + n * (m + 1);
-  const double *iy = C + whole * n * m + (m - n), *jy = iy + n * m;
-  for (long long r = 0; r < n; r++, A += n * DELAYS, B += n * DELAYS) {
-    for (long long s = 0; s <= r; s++)
-      A[s * DELAYS] = bb * ii[r * m + s] + ab * (ij[r * m + s] + ij[s * m + r]) + aa * jj[r * m + s];
-    A[r * DELAYS] += RIDGE;
-    for (long long s = 0; s < n; s++) B[s * DELAYS] = b * iy[r * m + s] + a * jy[r * m + s];
+  for (long long i = 0; i < count; i++) mean += (weight[i] /= total) * grid[i];
+  for (long long i = 0; i < count; i++) {
+    const double away = grid[i] - mean;
+    square += weight[i] * away * away;
+    if (std::fabs(away) <= 0.25 + 1e-9) inside += weight[i];
   }
-}
-
-// log det R(d) at DELAYS delays, less that of the scales; false where a matrix has no Cholesky factor
-static bool log_determinants(Delay* d, const double* C, const double* delays, double* values) {
-  const long long n = d->n, m = n * d->lags + n;
-  const double* y = C + (m - n) * (m + 1);
-  Lane *A = reinterpret_cast<Lane*>(d->work), *B = A + n * n, *R = B + n * n;
-  for (int lane = 0; lane < DELAYS; lane++)
-    write_lane(d, C, delays[lane], d->work + lane, d->work + n * n * DELAYS + lane);
-  if (!factorize_each(A, n)) return false;
-  for (long long i = 0; i < n; i++)  // B <- L^-1 B
-    for (long long s = 0; s < n; s++) {
-      Lane x = B[i * n + s];
-      for (long long k = 0; k < i; k++) x -= A[i * n + k] * B[k * n + s];
-      B[i * n + s] = x / A[i * n + i];
-    }
-  for (long long r = 0; r < n; r++)
-    for (long long s = 0; s <= r; s++) {
-      Lane x = Lane{} + (y[r * m + s] + (r == s ? RIDGE : 0.0));
-      for (long long k = 0; k < n; k++) x -= B[k * n + r] * B[k * n + s];
-      R[r * n + s] = x;
-    }
-  if (!factorize_each(R, n)) return false;
-  Lane product = Lane{} + 1.0;
-  for (long long r = 0; r < n; r++) product *= R[r * n + r];  // of a correlation's factor: at least 1e-3 each
-  for (int lane = 0; lane < DELAYS; lane++) values[lane] = 2.0 * std::log(product[lane]);
-  return true;
-}
-
-// log det R(d) at `count` delays, less that of the scales; C as above. Returns how many were computed before a matrix
-// had no Cholesky factor.
-long long delay_log_determinants(Delay* d, const double* C, const double* delays, double* values, long long count) {
-  for (long long c = 0; c < count; c += DELAYS) {
-    double at[DELAYS], found[DELAYS];
-    for (int lane = 0; lane < DELAYS; lane++) at[lane] = delays[std::min(c + lane, count - 1)];
-    if (!log_determinants(d, C, at, found)) return c;
-    std::memcpy(values + c, found, sizeof(double) * std::min((long long)DELAYS, count - c));
-  }
-  return count;
+  d->mean = mean;
+  d->std = std::sqrt(std::max(square, 0.25 / (FINE * FINE)));
+  d->inside = inside;
+  return 0;
 }
 }

@@ -85,9 +85,8 @@ Conditional: TypeAlias = tuple[Array, Array, Array, Array]
 class DelayEstimator:
     """Keeps the moments of n joints' motion in periods of dt [s].
 
-    Call `update` once per tick (some microseconds) and `estimate` now and then (half a millisecond), or `estimating` in
-    steps of a quarter of that. stride: the ticks of one row, more than one where they are shorter than
-    `settings.period`.
+    Call `update` once per tick, and `estimate` or, in steps, `estimating` now and then. stride: ticks of one row, more
+    than one where they are shorter than `settings.period`.
     """
 
     def __init__(self, n: int, dt: float, settings: DelaySettings | None = None):
@@ -205,7 +204,11 @@ class DelayEstimator:
         self._fold()
         if self._count < max(self.settings.fewest, 2 * self._coefficients):
             return None
-        count, moments = self._count, self._moments / self._count
+        return (yield from self._estimated(self._count))
+
+    def _estimated(self, count: float) -> Generator[None, None, DelayEstimate | None]:
+        """Estimate in steps from the moments as they are now, of `count` rows."""
+        moments = self._moments / count
         best: tuple[Array, Conditional] | None = None
         coarse = np.arange(0.0, self.lags - 0.75, 0.5)
         for of_color in moments:
@@ -220,13 +223,11 @@ class DelayEstimator:
             return None
         values, conditional = best
         rough = coarse[np.argmin(values)]
-        fine = np.round(
-            np.arange(max(0.0, rough - 0.5), min(self.lags - 1.0, rough + 0.5) + 0.5 * RESOLUTION, RESOLUTION), 6
-        )
+        first, last = max(0.0, rough - 0.5), min(self.lags - 1.0, rough + 0.5)
+        fine = np.round(np.arange(first, last + 0.5 * RESOLUTION, RESOLUTION), 6)
         new = fine[(fine[:, None] != coarse).all(axis=1)]
         grid = np.concatenate([coarse, new])
-        values = np.concatenate([values, self._log_determinants(new, *conditional)])
-        order = np.argsort(grid)
+        values, order = np.concatenate([values, self._log_determinants(new, *conditional)]), np.argsort(grid)
         _, _, y, scale = conditional
         self._noise[:] = scale**2
         without_commands = np.linalg.slogdet(y)[1] + 2.0 * np.log(scale).sum()
@@ -245,6 +246,10 @@ class DelayEstimator:
         mean = float(weight @ grid)
         std = float(np.sqrt(max(weight @ (grid - mean) ** 2, (RESOLUTION / 2.0) ** 2)))
         inside = float(weight[np.abs(grid - mean) <= 0.25 + 1e-9].sum())
+        return self._of(mean, std, inside, explained)
+
+    def _of(self, mean: float, std: float, inside: float, explained: float) -> DelayEstimate:
+        """Return the estimate with mean and standard deviation in rows."""
         usable = (
             inside >= self.settings.confidence
             and explained >= self.settings.explained

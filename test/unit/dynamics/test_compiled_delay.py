@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mbrl_ros.config.sections.dynamics import DelaySettings
-from mbrl_ros.dynamics.compiled_delay import CompiledDelayEstimator, library, make_delay_estimator
+from mbrl_ros.dynamics.compiled_delay import NO_FACTOR, CompiledDelayEstimator, library, make_delay_estimator
 from mbrl_ros.dynamics.delay_estimation import DelayEstimator
 
 pytestmark = pytest.mark.skipif(library() is None, reason="there is no C++ compiler")
@@ -112,3 +112,45 @@ def test_stamps_that_leap_interrupt_both():
 def test_what_does_not_compile_still_estimates(monkeypatch):
     monkeypatch.setattr("mbrl_ros.dynamics.compiled_delay.library", lambda: None)
     assert type(make_delay_estimator(2, 0.005)) is DelayEstimator
+
+
+class _Failing:
+    """The compiled functions, of which one finds a matrix without a factor from the given call on."""
+
+    def __init__(self, name, good):
+        self._name, self._good = name, good
+
+    def __getattr__(self, name):
+        self._good -= name == self._name
+        return (lambda *_: NO_FACTOR) if name == self._name and self._good < 0 else getattr(library(), name)
+
+
+@pytest.mark.parametrize(("name", "good"), [("delay_color", 0), ("delay_color", 2), ("delay_finish", 0)])
+def test_where_a_matrix_has_no_factor_the_readable_steps_estimate(name, good):
+    compiled, readable = CompiledDelayEstimator(2, 0.005), DelayEstimator(2, 0.005)
+    for tick in ticks(2, 0.005, 300, seed=4):
+        for estimator in (compiled, readable):
+            estimator.update(*tick)
+    compiled._functions = _Failing(name, good)
+    found, wanted = compiled.estimate(), readable.estimate()
+    for field in ("ticks", "std", "confidence", "explained", "usable"):
+        assert getattr(found, field) == pytest.approx(getattr(wanted, field), rel=1e-6, abs=1e-6), field
+    near(compiled._noise, readable._noise, 1e-6)
+
+
+def test_an_estimate_in_steps_is_of_the_moments_at_its_beginning():
+    given = list(ticks(2, 0.005, 340, seed=5))
+    found = []
+    for late in (0, 40):
+        estimator = CompiledDelayEstimator(2, 0.005)
+        for tick in given[:300]:
+            estimator.update(*tick)
+        steps = estimator.estimating()
+        next(steps)
+        for tick in given[300 : 300 + late]:
+            estimator.update(*tick)
+        with pytest.raises(StopIteration) as end:
+            while True:
+                next(steps)
+        found.append(end.value.value)
+    assert found[0] == found[1]
