@@ -25,7 +25,7 @@ from .whitening import COLORS, STEADY
 
 DELAY_INTEGERS = (
     *("n", "lags", "size", "stride", "block_rows", "colors", "bridged"),
-    *("filled", "held", "known", "steady"),
+    *("filled", "held", "known", "steady", "best"),
 )
 DELAY_NUMBERS = (
     *("dt", "forgetting", "fewest", "least_weight", "rest_level", "near"),
@@ -68,7 +68,7 @@ def library() -> ctypes.PyDLL | None:
     functions = load_library("delay", sources_of(__package__, "delay.cpp", "delay_estimate.h", "cholesky.h"))
     if functions is not None:
         pointer = ctypes.c_void_p
-        for name in ("update", "fold", "interrupt", "reset", "begin", "finish"):
+        for name in ("update", "fold", "interrupt", "reset", "complete", "begin", "finish"):
             getattr(functions, f"delay_{name}").argtypes = [pointer]
         functions.delay_color.argtypes = [pointer, ctypes.c_longlong]
         functions.delay_given_state.argtypes = [pointer] * 4
@@ -108,14 +108,14 @@ class CompiledDelayEstimator(DelayEstimator):
             command=self._command,
             carried=self._whitening[0],
             variances=self._whitening[1],
-            filtered=np.zeros((BLOCK_ROWS, size)),
+            filtered=np.zeros(BLOCK_ROWS * (size + DELAYS_AT_ONCE)),
             snapshot=np.zeros_like(self._moments),
             correlations=np.zeros((2, n * (lags + 1), n * (lags + 1))),
             scales=np.zeros((2, n * (lags + 1))),
             coarse=np.zeros((2, 2 * lags - 1)),
             grid=np.zeros(2 * lags + MOST_FINE),
             values=np.zeros(2 * lags + MOST_FINE),
-            work=np.zeros(max(states * (states + n * lags + n), 3 * n * n * DELAYS_AT_ONCE)),
+            work=np.zeros(max(states * (states + n * lags + n) + DELAYS_AT_ONCE, 3 * n * n * DELAYS_AT_ONCE)),
         )
         sizes = dict(n=n, lags=lags, size=size, stride=self.stride)
         constants = dict(block_rows=BLOCK_ROWS, colors=len(COLORS), bridged=LONGEST_BRIDGED)
@@ -154,13 +154,22 @@ class CompiledDelayEstimator(DelayEstimator):
         for color in range(len(COLORS)):
             found = functions.delay_color(self._address, color)
             if found == NO_FACTOR:
-                return (yield from super()._estimated(state.count))
+                return (yield from self._readable())
             if found == NOTHING_MOVES:
                 return None
             yield
         if functions.delay_finish(self._address) == NO_FACTOR:
-            return (yield from super()._estimated(state.count))
+            return (yield from self._readable())
         return self._of(state.mean, state.std, state.inside, state.explained)
+
+    def _readable(self) -> Generator[None, None, DelayEstimate | None]:
+        """Estimate as the base class does."""
+        self._complete_moments()
+        return super()._estimated(self._state.count)
+
+    def _complete_moments(self) -> None:
+        """Write the lower triangle of the moments, which the compiled code leaves as it is."""
+        self._functions.delay_complete(self._address)
 
     def _given_state(self, S: Array) -> Conditional | None:
         self._turn = (self._turn + 1) % len(COLORS)  # one for each color of the only estimate that is being made

@@ -8,13 +8,23 @@ static void restart_whitening(Delay* d) {
   d->steady = 0;
 }
 
-// the rows of the block, whitened for one color: (rows, size) in d->filtered
+constexpr int ROWS = 8;  // of the block, added at once
+
+static long long columns_of(const Delay* d) { return (d->size + DELAYS - 1) / DELAYS; }
+
+// Entry j of the whitened row t: ROWS rows lie together, and of those each DELAYS entries of every row, so that one
+// pointer leads through all of them. What lies beyond the end of a row is zero.
+static double* filtered_at(const Delay* d, long long t, long long j) {
+  return d->filtered + ((t / ROWS * columns_of(d) + j / DELAYS) * ROWS + t % ROWS) * DELAYS + j % DELAYS;
+}
+
+// the rows of the block, whitened for one color, in d->filtered
 static void whiten(Delay* d, long long i, bool steady) {
   const double g = d->color[i], noise = (1.0 - g) * (1.0 - g);
+  const long long whole = d->size / DELAYS * DELAYS;
   double* carried = d->carried + i * d->size;
   for (long long t = 0; t < d->filled; t++) {
     const double* row = d->block + t * d->size;
-    double* out = d->filtered + t * d->size;
     double scale = 1.0, keep = g;
     if (!steady) {
       const double p = d->variances[i] + (row[d->size - 1] - 1.0) * noise, f = p + g;
@@ -22,49 +32,49 @@ static void whiten(Delay* d, long long i, bool steady) {
       scale = 1.0 / std::sqrt(f);
       keep = g / f;
     }
-    for (long long j = 0; j < d->size; j++) {
+    double* out = filtered_at(d, t, 0);
+    for (long long j = 0; j < whole; j += DELAYS, out += ROWS * DELAYS) {
+      Lane* kept = reinterpret_cast<Lane*>(carried + j);
+      const Lane innovation = *reinterpret_cast<const Lane*>(row + j) + *kept;
+      *reinterpret_cast<Lane*>(out) = scale * innovation;
+      *kept = keep * innovation;
+    }
+    for (long long j = whole; j < d->size; j++, out++) {
       const double innovation = row[j] + carried[j];
-      out[j] = scale * innovation;
+      *out = scale * innovation;
       carried[j] = keep * innovation;
     }
   }
 }
 
-constexpr int ROWS = 8;  // of the block, added at once
-
-// m_j <- decay m_j + sum_t a_t f_tj for j = i .. N - 1 and ROWS rows f
-static void add_rows(double* __restrict m, const double* const* f, const double* a, double decay, long long i,
-                     long long N) {
-  long long j = i;
-  for (; j + DELAYS <= N; j += DELAYS) {
-    Lane sum = decay * *reinterpret_cast<const Lane*>(m + j);
-    for (int t = 0; t < ROWS; t++) sum += a[t] * *reinterpret_cast<const Lane*>(f[t] + j);
-    *reinterpret_cast<Lane*>(m + j) = sum;
-  }
-  for (; j < N; j++) {
-    double sum = decay * m[j];
-    for (int t = 0; t < ROWS; t++) sum += a[t] * f[t][j];
-    m[j] = sum;
-  }
+// decay m + sum_t a_t f_t for DELAYS entries of ROWS whitened rows
+static Lane add_rows(Lane m, double decay, const Lane* a, const double* filtered) {
+  const Lane* f = reinterpret_cast<const Lane*>(filtered);
+  Lane sum = decay * m;
+  for (int t = 0; t < ROWS; t++) sum += a[t] * f[t];
+  return sum;
 }
 
-// M <- decay M + sum_t w_t f_t f_t^T; rows beyond the filled ones weigh nothing
+// M <- decay M + sum_t w_t f_t f_t^T in the upper triangle; rows beyond the filled ones weigh nothing
 static void add_products(Delay* d, double* M, double decay) {
-  const long long N = d->size;
-  for (long long t = 0; t < d->filled; t += ROWS, decay = 1.0) {
-    const double* f[ROWS];
-    double weight[ROWS], a[ROWS];
-    for (long long s = 0; s < ROWS; s++) {
-      f[s] = d->filtered + std::min(t + s, d->filled - 1) * N;
-      weight[s] = t + s < d->filled ? d->weights[t + s] : 0.0;
-    }
+  const long long N = d->size, whole = N / DELAYS * DELAYS;
+  for (long long t = 0; t < d->filled; t += ROWS, decay = 1.0)
     for (long long i = 0; i < N; i++) {
-      for (int s = 0; s < ROWS; s++) a[s] = weight[s] * f[s][i];
-      add_rows(M + i * N, f, a, decay, i, N);
+      Lane a[ROWS];
+      const double* own = filtered_at(d, t, i);
+      for (int s = 0; s < ROWS; s++) a[s] = Lane{} + (t + s < d->filled ? d->weights[t + s] * own[s * DELAYS] : 0.0);
+      long long j = i / DELAYS * DELAYS;
+      const double* f = filtered_at(d, t, j);
+      for (; j < whole; j += DELAYS, f += ROWS * DELAYS) {
+        Lane* m = reinterpret_cast<Lane*>(M + i * N + j);
+        *m = add_rows(*m, decay, a, f);
+      }
+      if (j == N) continue;
+      double rest[DELAYS] = {};
+      std::memcpy(rest, M + i * N + j, sizeof(double) * (N - j));
+      const Lane sum = add_rows(*reinterpret_cast<const Lane*>(rest), decay, a, f);
+      std::memcpy(M + i * N + j, &sum, sizeof(double) * (N - j));
     }
-  }
-  for (long long i = 0; i < N; i++)
-    for (long long j = i + 1; j < N; j++) M[j * N + i] = M[i * N + j];
 }
 
 static void push(Delay* d, const double* command, long long times) {
@@ -201,6 +211,14 @@ long long delay_log_determinants(Delay* d, const double* C, const double* delays
   return each_log_determinant(d, C, delays, values, count);
 }
 
+// The lower triangle of the moments, which the others do without.
+void delay_complete(Delay* d) {
+  const long long N = d->size;
+  for (double* M = d->moments; M < d->moments + d->colors * N * N; M += N * N)
+    for (long long i = 0; i < N; i++)
+      for (long long j = 0; j < i; j++) M[i * N + j] = M[j * N + i];
+}
+
 // see given_state: all of C
 int delay_given_state(Delay* d, const double* S, double* C, double* scale) {
   const long long m = d->n * (d->lags + 1);
@@ -213,29 +231,30 @@ int delay_given_state(Delay* d, const double* S, double* C, double* scale) {
 // Begin an estimate: of the moments as they are now.
 void delay_begin(Delay* d) {
   const double inverse = 1.0 / d->count;
-  const long long count = d->colors * d->size * d->size;
-  for (long long i = 0; i < count; i++) d->snapshot[i] = inverse * d->moments[i];
+  const long long N = d->size;
+  for (long long row = 0; row < d->colors * N; row++) {
+    const double* moments = d->moments + row * N;
+    double* __restrict snapshot = d->snapshot + row * N;
+    for (long long j = row % N; j < N; j++) snapshot[j] = inverse * moments[j];
+  }
   d->of_snapshot = d->count;
   d->least = INFINITY;
+  d->best = 1;
 }
 
 // log det R of one color at the coarse delays, every half row; the best color so far is kept. Returns what given_state
 // does; 2 also where a matrix had no Cholesky factor.
 int delay_color(Delay* d, long long color) {
-  const long long m = d->n * (d->lags + 1), count = 2 * d->lags - 1;
-  double *C = d->correlations + m * m, *scale = d->scales + m, *values = d->coarse + count, least = INFINITY;
+  const long long m = d->n * (d->lags + 1), count = 2 * d->lags - 1, other = 1 - d->best;
+  double *C = d->correlations + other * m * m, *scale = d->scales + other * m, *values = d->coarse + other * count;
   const int found = given_state(d, d->snapshot + color * d->size * d->size, C, scale, true);
   if (found) return found;
   for (long long i = 0; i < count; i++) d->grid[i] = 0.5 * i;
   if (each_log_determinant(d, C, d->grid, values, count) < count) return 2;
-  double sum = 0.0;
+  double sum = 0.0, least = INFINITY;
   for (long long j = m - d->n; j < m; j++) sum += std::log(scale[j]);
   for (long long i = 0; i < count; i++) least = std::min(least, values[i] += 2.0 * sum);
-  if (!(least < d->least) && color) return 0;
-  d->least = least;
-  std::memcpy(d->correlations, C, sizeof(double) * m * m);
-  std::memcpy(d->scales, scale, sizeof(double) * m);
-  std::memcpy(d->coarse, values, sizeof(double) * count);
+  if (!color || least < d->least) d->least = least, d->best = other;
   return 0;
 }
 
@@ -245,7 +264,8 @@ int delay_finish(Delay* d) {
   const long long n = d->n, m = n * (d->lags + 1), count = write_grid(d);
   double none, total = 0.0, mean = 0.0, square = 0.0, inside = 0.0;
   if (!count || !without_commands(d, &none)) return 2;
-  for (long long j = 0; j < n; j++) d->noise[j] = d->scales[m - n + j] * d->scales[m - n + j];
+  const double* scale = d->scales + d->best * m + m - n;
+  for (long long j = 0; j < n; j++) d->noise[j] = scale[j] * scale[j];
   const double left = d->of_snapshot - (3 * n + 1), *grid = d->grid;
   const double least = *std::min_element(d->values, d->values + count);
   d->explained = 1.0 - (left + n) / left * std::exp((least - none) / n);

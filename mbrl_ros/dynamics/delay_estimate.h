@@ -10,12 +10,13 @@ struct Delay {
   // n joints, lags L, size = n L + 3 n + 1, ticks of a row, rows of a block, colors, longest bridged rows
   long long n, lags, size, stride, block_rows, colors, bridged;
   long long filled, held, known, steady;  // rows in the block; commands; whether `before` is a state; whitening
+  long long best;                         // which of two holds the best color of an estimate
   double dt, forgetting, fewest, least_weight, rest_level, near, count, seen, stamp, commanded, stamp_before;
   double *moments, *block, *weights, *energy, *noise, *commands, *before;
   const double *color, *q, *qd, *command;
   double *carried, *variances, *filtered, *work;
-  // an estimate: the moments that it is of; of the best color, the color at hand, and all: C and scale, log det R at the
-  // coarse delays; the delays and log det R of the whole grid
+  // an estimate: the moments that it is of; of two colors, the best one and the one at hand, C, scale, and log det R at
+  // the coarse delays; the delays and log det R of the whole grid
   double *snapshot, *correlations, *scales, *coarse, *grid, *values;
   double of_snapshot, least, mean, std, inside, explained;
 };
@@ -51,12 +52,12 @@ static void subtract_products(const double* s, const double* X, long long rows, 
   std::memcpy(c + j, sum, sizeof sum);
 }
 
-// the same for j = first .. last - 1
+// the same for j = first .. last - 1, and up to DELAYS - 1 entries more, which lie left of the diagonal of the next row
 static void subtract_row(const double* s, const double* X, long long rows, long long m, long long i, long long first,
                          long long last, double* c) {
   long long j = first;
-  for (; j + 4 * DELAYS <= last; j += 4 * DELAYS) subtract_products<4>(s, X, rows, m, i, j, c);
-  for (; j + DELAYS <= last; j += DELAYS) subtract_products<1>(s, X, rows, m, i, j, c);
+  for (; j + 3 * DELAYS < last && i + 1 < m; j += 4 * DELAYS) subtract_products<4>(s, X, rows, m, i, j, c);
+  for (; j < last && i + 1 < m; j += DELAYS) subtract_products<1>(s, X, rows, m, i, j, c);
   for (; j < last; j++) {
     c[j] = s[j];
     for (long long k = 0; k < rows; k++) c[j] -= X[k * m + i] * X[k * m + j];
@@ -76,10 +77,10 @@ static int given_state(Delay* d, const double* S, double* C, double* scale, bool
   const long long n = d->n, first = n * d->lags, m = first + n, N = d->size, states = N - m;
   double *L = d->work, *X = d->work + states * states;  // (states, states), (states, m)
   for (long long i = 0; i < states; i++) {
-    const double* row = S + (m + i) * N;
-    for (long long j = 0; j <= i; j++) L[i * states + j] = row[m + j];
-    L[i * states + i] += 1e-10 * std::max(row[m + i], 1e-12);
-    std::memcpy(X + i * m, row, sizeof(double) * m);
+    const double* column = S + m + i;  // of the upper triangle of S
+    for (long long j = 0; j <= i; j++) L[i * states + j] = column[(m + j) * N];
+    L[i * states + i] += 1e-10 * std::max(column[(m + i) * N], 1e-12);
+    for (long long j = 0; j < m; j++) X[i * m + j] = column[j * N];
   }
   if (!factorize(L, states)) return 2;
   forward(L, states, X, m);
@@ -107,7 +108,7 @@ static int given_state(Delay* d, const double* S, double* C, double* scale, bool
 }
 
 // lower Cholesky factor of each of the matrices A (N, N), in place; false where one is not positive definite
-static bool factorize_each(Lane* A, long long N) {
+__attribute__((always_inline)) static inline bool factorize_each(Lane* A, long long N) {
   for (long long j = 0; j < N; j++) {
     Lane* row = A + j * N;
     for (long long i = 0; i <= j; i++) {
@@ -130,8 +131,9 @@ static bool factorize_each(Lane* A, long long N) {
 }
 
 // A (n, n) and B (n, n) of the delay `at`, every entry DELAYS after the one before; reads the upper triangle of C
-static void write_lane(const Delay* d, const double* C, double at, double* A, double* B) {
-  const long long n = d->n, m = n * d->lags + n, whole = std::min((long long)at, d->lags - 2);
+__attribute__((always_inline)) static inline void write_lane(const Delay* d, long long n, const double* C, double at,
+                                                             double* A, double* B) {
+  const long long m = n * d->lags + n, whole = std::min((long long)at, d->lags - 2);
   const double a = at - whole, b = 1.0 - a, aa = a * a, ab = a * b, bb = b * b;
   const double *ii = C + whole * n * (m + 1), *ij = ii + n, *jj = ii + n * (m + 1);
   const double *iy = C + whole * n * m + (m - n), *jy = iy + n * m;
@@ -143,13 +145,15 @@ static void write_lane(const Delay* d, const double* C, double at, double* A, do
   }
 }
 
-// log det R(d) at DELAYS delays, less that of the scales; false where a matrix has no Cholesky factor
+// log det R(d) at DELAYS delays, less that of the scales; false where a matrix has no Cholesky factor. n is SIZE where that
+// is not zero: a compiler that knows it unrolls the loops, in a third of the instructions.
+template <int SIZE>
 static bool log_determinants(Delay* d, const double* C, const double* delays, double* values) {
-  const long long n = d->n, m = n * d->lags + n;
+  const long long n = SIZE ? SIZE : d->n, m = n * d->lags + n;
   const double* y = C + (m - n) * (m + 1);
   Lane *A = reinterpret_cast<Lane*>(d->work), *B = A + n * n, *R = B + n * n;
   for (int lane = 0; lane < DELAYS; lane++)
-    write_lane(d, C, delays[lane], d->work + lane, d->work + n * n * DELAYS + lane);
+    write_lane(d, n, C, delays[lane], d->work + lane, d->work + n * n * DELAYS + lane);
   if (!factorize_each(A, n)) return false;
   for (long long i = 0; i < n; i++)  // B <- L^-1 B
     for (long long s = 0; s < n; s++) {
@@ -176,7 +180,8 @@ static long long each_log_determinant(Delay* d, const double* C, const double* d
   for (long long c = 0; c < count; c += DELAYS) {
     double at[DELAYS], found[DELAYS];
     for (int lane = 0; lane < DELAYS; lane++) at[lane] = delays[std::min(c + lane, count - 1)];
-    if (!log_determinants(d, C, at, found)) return c;
+    const auto of_size = d->n == 7 ? log_determinants<7> : d->n == 6 ? log_determinants<6> : log_determinants<0>;
+    if (!of_size(d, C, at, found)) return c;
     std::memcpy(values + c, found, sizeof(double) * std::min((long long)DELAYS, count - c));
   }
   return count;
@@ -186,21 +191,22 @@ static long long each_log_determinant(Delay* d, const double* C, const double* d
 static long long write_grid(Delay* d) {
   constexpr long long HALF = FINE / 2;
   const long long count = 2 * d->lags - 1, m = d->n * (d->lags + 1);
-  const long long best = std::min_element(d->coarse, d->coarse + count) - d->coarse;
+  const double *coarse = d->coarse + d->best * count, *scale = d->scales + d->best * m;
+  const long long best = std::min_element(coarse, coarse + count) - coarse;
   const long long first = std::max(0LL, best - 1), last = std::min(count - 1, best + 1);
   double fine[2 * HALF], found[2 * HALF], sum = 0.0;
   long long news = 0, all = 0, taken = 0;
   for (long long i = 1; i < (last - first) * HALF; i++)
     if (i % HALF) fine[news++] = std::nearbyint(1e6 * (0.5 * first + (double)i / FINE)) / 1e6;
-  if (each_log_determinant(d, d->correlations, fine, found, news) < news) return 0;
-  for (long long j = m - d->n; j < m; j++) sum += std::log(d->scales[j]);
+  if (each_log_determinant(d, d->correlations + d->best * m * m, fine, found, news) < news) return 0;
+  for (long long j = m - d->n; j < m; j++) sum += std::log(scale[j]);
   for (long long i = 0; i < count; i++) {
     for (; taken < news && fine[taken] < 0.5 * i; taken++, all++) {
       d->grid[all] = fine[taken];
       d->values[all] = found[taken] + 2.0 * sum;
     }
     d->grid[all] = 0.5 * i;
-    d->values[all++] = d->coarse[i];
+    d->values[all++] = coarse[i];
   }
   return all;
 }
@@ -208,7 +214,7 @@ static long long write_grid(Delay* d) {
 // log det of the correlations of y without any command, with the scales; false where it has no Cholesky factor
 static bool without_commands(Delay* d, double* value) {
   const long long n = d->n, m = n * (d->lags + 1);
-  const double *y = d->correlations + (m - n) * (m + 1), *scale = d->scales + m - n;
+  const double *y = d->correlations + d->best * m * m + (m - n) * (m + 1), *scale = d->scales + d->best * m + m - n;
   double* A = d->work;
   for (long long r = 0; r < n; r++)
     for (long long s = 0; s <= r; s++) A[r * n + s] = y[s * m + r];

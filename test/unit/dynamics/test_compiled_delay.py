@@ -35,6 +35,7 @@ def assert_same(compiled, readable):
     """Assert that both have seen the same, and estimate the same where there are enough data."""
     compiled._fold()
     readable._fold()
+    compiled._complete_moments()
     near(compiled._moments, readable._moments)
     near(compiled._energy, readable._energy)
     assert compiled._count == pytest.approx(readable._count, rel=ROUNDING)
