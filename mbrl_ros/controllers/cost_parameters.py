@@ -28,6 +28,8 @@ from ..references.target_manager import TargetManager
 from ..types import Array, StageParameters
 
 PREVIEW_KINDS = ("joints", "point", "features")
+# {cost: what of a preview it tracks}
+REFERENCES = {"joint_target": "q", "null_space": "q", "point_target": "p", "feature_target": "s"}
 PLACED = ("point_target", "collision", "null_space", "manipulability")  # depend on joints that are not controlled
 
 
@@ -38,6 +40,10 @@ class CostParameters:
         self._cost, self._horizon, self._ahead = cost, horizon, dt * np.arange(horizon + 1.0)
         shares = {"joints": 1.0, "point": settings.posture, "features": settings.posture_in_image}
         self._parameters = {kind: self._of_kind(kind, shares[kind]) for kind in PREVIEW_KINDS}
+        layout = cost.layout
+        of = {name: layout.get(f"{name}.reference") for name in REFERENCES}
+        self._references = [(columns, REFERENCES[name]) for name, columns in of.items() if columns is not None]
+        self._placed = [layout[f"{name}.uncontrolled"] for name in PLACED if f"{name}.uncontrolled" in layout]
         self._change_factor = 1.0
         # of references that rest: at what, the same objects in every tick, and their parameters
         self._rest: tuple[object, object, object] = (None, None, None)
@@ -62,19 +68,14 @@ class CostParameters:
 
     def at(self, preview: Preview) -> StageParameters:
         """Return p (H+1, np) with the references of `preview` (H+1 stages); valid until the next call."""
-        parameters, layout = self._parameters[preview.kind], self._cost.layout
-        for cost, reference in (
-            ("joint_target", preview.q),
-            ("null_space", preview.q),
-            ("point_target", preview.p),
-            ("feature_target", preview.s),
-        ):
-            if reference is not None and f"{cost}.reference" in layout:
-                parameters[:, layout[f"{cost}.reference"]] = reference
+        parameters = self._parameters[preview.kind]
+        for columns, name in self._references:
+            reference = getattr(preview, name)
+            if reference is not None:
+                parameters[:, columns] = reference
         if preview.uncontrolled is not None:
-            for cost in PLACED:
-                if f"{cost}.uncontrolled" in layout:
-                    parameters[:, layout[f"{cost}.uncontrolled"]] = preview.uncontrolled
+            for columns in self._placed:
+                parameters[:, columns] = preview.uncontrolled
         return parameters
 
     def weigh_changes(self, factor: float) -> None:
