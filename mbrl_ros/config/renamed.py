@@ -20,7 +20,7 @@ RENAMED_SETTINGS = {
     "supervisor.fine_after": "supervisor.nominal_after",
     "supervisor.longest_outage": "supervisor.stale_limit",
 }
-EARLIER_VALUES = {"reference.stop_distance": 0.0}
+EARLIER_VALUES: dict[str, float | bool] = {"reference.stop_distance": 0.0, "reference.wait_for_arm": False}
 
 
 def current(name: str) -> str:

@@ -76,13 +76,18 @@ class TargetManager(TargetIntake):
             self.queue.put_first(dataclasses.replace(target, stamp=stamp, path=None))
 
     def rejoin(self, q: Array, qd: Array, stamp: float) -> None:
-        """Go to the present target from q, qd (n,) instead of from the old reference: something else moved the arm."""
-        goal = self._goal()
+        """Go to the present target from q, qd (n,) instead of from the old reference: something else moved the arm.
+
+        A trajectory goes on along its path from there (`rejoined_path`).
+        """
+        goal, target = self._goal(), self.target
         if goal is not None:
             self.joints.go_to(goal, stamp, self._start_at(q, qd))
+        elif target is not None and target.path is not None and self.settings.wait_for_arm and stamp < self.joints.end:
+            self.joints.rejoin(*self._start_at(q, qd)[:2], stamp)
 
     def ramp_in(self, q: Array, qd: Array, stamp: float) -> None:
-        """Rejoin in every tick of a ramp; the goal of position commands, which need none, waits for its end."""
+        """Rejoin in every tick of a hold or ramp; the goal of position commands, which need none, waits for its end."""
         moving = stamp < self.joints.end
         if self.target is not None and self.target.kind in JOGS:
             if self.robot.interface != "position":

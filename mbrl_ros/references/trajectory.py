@@ -21,6 +21,7 @@ from ..robots import Robot
 from ..types import Array
 from .jerk_motion import JerkMotion, make_jerk_motion
 from .jog_motion import JogMotion
+from .rejoined_path import RejoinedPath, rejoined
 from .segments import Piecewise, Waypoints
 from .tracking import TrackingMotion
 from .trajectory_joins import Joining
@@ -52,6 +53,7 @@ class SmoothReference:
         self._begin = self.duration = 0.0
         self._polynomials: JerkMotion | None = None  # of the present motion, once they have been asked for
         self._awaited: tuple[Array, float] | None = None  # the goal that waits, and until when
+        self._tracked = 0.0, 0.0  # [s]: begin and end of the last trajectory's motion, as it was made
 
     def reset(self, y: Array, stamp: float) -> None:
         """Rest at y (size,) from `stamp` on."""
@@ -173,8 +175,17 @@ class SmoothReference:
         """
         self._trajectory, self._start, self._goal = motion, joining.start[0], joining.points.Q[-1].copy()
         self._begin, self.duration = stamp, motion.duration
-        self._awaited = None
+        self._tracked, self._awaited = (stamp, stamp + motion.duration), None
         return motion.describe()
+
+    def rejoin(self, q: Array, qd: Array, stamp: float) -> None:
+        """Let a motion along a trajectory go on from q, qd (size,) at `stamp` [s]; others stay as they are."""
+        path = self._trajectory
+        if self.duration == 0.0 or not isinstance(path, Piecewise | RejoinedPath):
+            return
+        limits = np.array(self._input.max_velocity), self._acceleration
+        self._trajectory = rejoined(path, stamp - self._begin, q, qd, *limits)
+        self._start, self._begin, self.duration = np.array(q), stamp, self._trajectory.duration
 
     def frozen(self) -> SmoothReference:
         """Return a copy that the next motions do not change; only to be read."""
@@ -185,8 +196,17 @@ class SmoothReference:
 
     @property
     def begin(self) -> float:
-        """When the present motion began [s]."""
-        return self._begin
+        """When the present motion began [s], for the first time where it was rejoined."""
+        return self._begin if self._rejoined is None else self._tracked[0]
+
+    @property
+    def held_for(self) -> float:
+        """By how much a trajectory ends later [s] than it was to, because the arm was kept from following it."""
+        return 0.0 if self._rejoined is None else self.end - self._tracked[1]
+
+    @property
+    def _rejoined(self) -> RejoinedPath | None:
+        return self._trajectory if self.duration and isinstance(self._trajectory, RejoinedPath) else None
 
     @property
     def end(self) -> float:
@@ -206,6 +226,13 @@ class SmoothReference:
         position, velocity, acceleration = self._trajectory.at_time(stamp - self._begin)
         return np.array(position), np.array(velocity), np.array(acceleration)
 
+    def path_at(self, stamp: float) -> tuple[Array, Array, Array]:
+        """Return the same of the path that y is to come back to, if it rejoins one; else of y."""
+        path = self._rejoined
+        if path is None or self._rest_at(stamp) is not None:
+            return self.motion_at(stamp)
+        return path.on_path(stamp - self._begin)
+
     def _rest_at(self, stamp: float) -> Array | None:
         """Return y (size,) where it rests at `stamp`: before it begins, and from its end on; else None."""
         if self.duration == 0.0 or stamp >= self._begin + self.duration or stamp < self._begin:
@@ -220,7 +247,7 @@ class SmoothReference:
         """Return y (T, size) at rising `times` (T,) [s]."""
         if self.rests_from(times[0]) is not None:
             return np.repeat(self._goal[None], len(times), axis=0)
-        if isinstance(self._trajectory, Piecewise) and times[0] >= self._begin:
+        if isinstance(self._trajectory, Piecewise | RejoinedPath) and times[0] >= self._begin:
             moving = (times < self.end)[:, None]
             return np.asarray(np.where(moving, self._trajectory.at_times(times - self._begin), self._goal))
         if isinstance(self._trajectory, ruckig.Trajectory):

@@ -8,7 +8,10 @@ e_p, e_g of path and goal, the first of these that holds ends the goal:
     off the path   t < t_1 and |q - r(t)| > e_p or |qd - dr/dt(t)| > e_p of velocities         aborted
     reached        t >= t_1 and |q - r(t_1)| <= e_g and |qd| <= e_g of velocities              succeeded
     out of time    t > t_0 + T + (goal_time_tolerance), T the time of its last point,          aborted
-                   or, where the goal leaves that open, t > t_1 + `settle`
+                   or, where the goal leaves that open, t > t_1 - (time for which the arm was
+                   kept from following the reference) + `settle`
+
+On the way r is the path, also while the reference comes back to it from where the arm was kept (rejoined_path.py).
 
 Codes are those of control_msgs/FollowJointTrajectory, which has none for what interrupts a goal from outside: that is
 INVALID_GOAL, as in joint_trajectory_controller, and the text tells.
@@ -119,14 +122,14 @@ class GoalJudge:
         return None if self._last is None else self._errors(*self._last)
 
     def _errors(self, observation: Observation, reference: SmoothReference) -> Errors:
-        q, qd, qdd = reference.motion_at(observation.stamp)
+        q, qd, qdd = reference.path_at(observation.stamp)
         return Errors(observation.stamp - self._begin, (q, qd, qdd), q - observation.q, qd - observation.qd)
 
     def _out_of_time(self, stamp: float, reference: SmoothReference, text: str) -> Verdict | None:
         """Return that the time is over, if it is; `text` tells which joint is not where it should be at the end."""
         goal = self._goal
         if goal.time is None:
-            end, allowed, what = reference.end, goal.settle, "the end of the motion"
+            end, allowed, what = reference.end - reference.held_for, goal.settle, "the end of the motion"
         else:
             end, allowed = self._begin + float(goal.points.times[-1]), goal.time
             what = "the end of the trajectory by its own times"
@@ -135,7 +138,10 @@ class GoalJudge:
         since = f"{stamp - end:.3f} s after {what}, where {allowed:g} s are allowed"
         if not text:
             left = reference.end - stamp
-            text = f"the motion goes on for {left:.3f} s, slowed down or delayed to keep the limits"
+            why = "slowed down or delayed to keep the limits"
+            if reference.held_for > 0.0:
+                why = f"{reference.held_for:.3f} s late because the arm was kept from following it"
+            text = f"the motion goes on for {left:.3f} s, {why}"
         return Verdict(Code.GOAL_TOLERANCE_VIOLATED, f"{text}, {since}", True)
 
     def _dropped(self, sample: Sample) -> Verdict:

@@ -101,6 +101,11 @@ class ReferenceSettings(Section):
         low=2.0,
         high=1e6,
     )
+    wait_for_arm: bool = setting(
+        True,
+        "whether a trajectory waits while the supervisor keeps an arm from following it, as before contact, and then "
+        "goes on along its path from where the arm is; otherwise its time goes on, and the arm catches up with it",
+    )
     stop_distance: float = setting(
         0.06,
         "the posture of a pose target keeps this distance from the joint stops where one near by does; nearer to them "

@@ -124,6 +124,51 @@ def test_off_the_path_it_fails_at_once_but_only_on_the_way():
     assert run.tick(1.0) is None  # it may still get there
 
 
+def held(run, seconds, beside=(0.0, 0.0)):
+    """Something keeps the arm where it is, `beside` the path: what the supervisor's hold does in every tick."""
+    q = run.manager.joints.at(run.stamp) + np.array(beside)
+    for _ in range(round(seconds / DT)):
+        run.k += 1
+        run.manager.ramp_in(q, np.zeros(2), run.stamp)
+        run.manager.advance(run.stamp, np.concatenate((q, np.zeros(2))))
+        sample = Sample(Observation(run.stamp, q, np.zeros(2)), State.DEGRADED, Reason.COLLISION, run.progress())
+        verdict = run.judge.judge(sample)
+        if verdict is not None:
+            return verdict
+    return None
+
+
+def test_an_arm_that_was_held_and_is_late_beyond_the_tolerance_has_failed():
+    run = Run(time=0.5)
+    run.tick(1.0)
+    assert held(run, 1.0) is None
+    code, text, stop = run.tick(10.0)
+    assert code is Code.GOAL_TOLERANCE_VIOLATED and stop
+    assert "because the arm was kept from following it" in text
+    assert run.stamp == pytest.approx(BEGIN + SECONDS + 0.5, abs=3 * DT)
+    run = Run(time=3.0)
+    run.tick(1.0)
+    held(run, 1.0)
+    assert run.tick(10.0).code is Code.SUCCESSFUL
+    assert 1.0 < run.stamp - BEGIN - SECONDS < 1.6
+
+
+def test_an_arm_that_is_held_for_good_fails_in_time_where_its_goal_names_none():
+    run = Run(settle=1.0)
+    run.tick(1.0)
+    assert held(run, 10.0).code is Code.GOAL_TOLERANCE_VIOLATED
+    assert run.stamp == pytest.approx(BEGIN + SECONDS + 1.0, abs=3 * DT)
+
+
+def test_an_arm_that_is_held_beside_its_path_is_off_it():
+    run = Run(path=0.02)
+    run.tick(1.0)
+    assert held(run, 0.5, beside=(0.005, 0.01)) is None
+    run = Run(path=0.02)
+    run.tick(1.0)
+    assert held(run, 0.5, beside=(0.03, 0.06)).code is Code.PATH_TOLERANCE_VIOLATED
+
+
 def test_a_path_tolerance_does_not_count_before_the_trajectory_begins():
     run = Run(stamp=BEGIN + 1.0, path=0.02)
     run.beside = np.array([0.5, 0.0])
