@@ -17,6 +17,7 @@ and nothing is assumed of gravity.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -35,6 +36,7 @@ class GravityCorrection:
 
     def __init__(self, robot: Robot, time: float):
         self._gravity, self._limit, self._memory = GravityEffort(robot), robot.effort_limit, time
+        self._limits: list[float] = self._limit.tolist()
         self._mean: Array = np.zeros(robot.n)  # g_mean
         self._before: Array = np.zeros(robot.n)  # g where the step began
         self.forget()
@@ -43,7 +45,7 @@ class GravityCorrection:
     def forget(self) -> None:
         """Forget s."""
         self._seen, self._up, self._down = 0.0, 0.0, 0.0
-        self._tau_seen, self._g_seen = np.zeros(self._limit.size), np.zeros(self._limit.size)  # means of all that was
+        self._tau_seen, self._g_seen = [0.0] * self._limit.size, [0.0] * self._limit.size  # means of all that was
 
     def reset(self) -> None:
         """Begin the means anew; s stays."""
@@ -72,7 +74,7 @@ class GravityCorrection:
         self._time += span
         newest = min(1.0, max(span / self._time, span / self._memory))
         self._mean = self._mean + newest * (g - self._mean)
-        if inertia is not None and self._from is not None and np.isfinite(qd).all():
+        if inertia is not None and self._from is not None and math.isfinite(sum(qd.tolist())):
             spurt = inertia(q) @ (qd - self._from) / span
             self._spurt = self._spurt + newest * (spurt - self._spurt)
             self._learn(np.array(self._impulse) / span - spurt, 0.5 * (g + self._before), span)
@@ -93,12 +95,15 @@ class GravityCorrection:
         return float(np.clip(self._up / (RIDGE + self._down), 0.0, LARGEST_SHARE))
 
     def _learn(self, tau: Array, g: Array, h: float) -> None:
-        kept = np.exp(-h / SHARE_MEMORY)
+        kept = math.exp(-h / SHARE_MEMORY)
         self._seen = kept * self._seen + h
-        newest = h / self._seen
-        dtau, dg = (tau - self._tau_seen) / self._limit, (g - self._g_seen) / self._limit
-        self._tau_seen = self._tau_seen + newest * (tau - self._tau_seen)
-        self._g_seen = self._g_seen + newest * (g - self._g_seen)
-        weight = h * (1.0 - newest)  # Welford: a deviation from the mean before times one from the mean after
-        self._up = kept * self._up + weight * float(dtau @ dg)
-        self._down = kept * self._down + weight * float(dg @ dg)
+        newest, up, down = h / self._seen, 0.0, 0.0
+        tau_seen, g_seen = self._tau_seen, self._g_seen
+        for j, (effort, weight, limit) in enumerate(zip(tau.tolist(), g.tolist(), self._limits, strict=True)):
+            dtau, dg = effort - tau_seen[j], weight - g_seen[j]
+            tau_seen[j] += newest * dtau
+            g_seen[j] += newest * dg
+            up += dtau * dg / limit**2
+            down += dg * dg / limit**2
+        share = h * (1.0 - newest)  # Welford: a deviation from the mean before times one from the mean after
+        self._up, self._down = kept * self._up + share * up, kept * self._down + share * down
