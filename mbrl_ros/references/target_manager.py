@@ -70,8 +70,7 @@ class TargetManager(TargetIntake):
         """
         target = self.joins.waiting or self.target
         self.reset(q, stamp)
-        if (np.abs(qd) > AT_REST * self.robot.velocity_limit).any():
-            self.joints.stop(stamp, self._start_at(q, qd))
+        self._rest(q, qd, stamp)
         if target is not None and target.kind not in JOGS:
             self.queue.put_first(dataclasses.replace(target, stamp=stamp, path=None))
 
@@ -93,9 +92,16 @@ class TargetManager(TargetIntake):
             if self.robot.interface != "position":
                 self._jog_anew(self.target, q, qd, stamp)
         elif moving and self.robot.interface != "position":
-            self.rejoin(q, qd, stamp)
+            waits = self.joins.waiting is not None and self.settings.wait_for_arm
+            (self._rest if waits else self.rejoin)(q, qd, stamp)  # its motion is made for a reference that stays
         elif moving and self._goal() is not None:  # begun anew where it is measured it would be led to and fro
             self.joints.wait(stamp)
+
+    def _rest(self, q: JointVector, qd: JointVector, stamp: float) -> None:
+        """Let the reference rest at q (n,), or slow down from q, qd (n,) of an arm that moves."""
+        self.joints.reset(q, stamp)
+        if (np.abs(qd) > AT_REST * self.robot.velocity_limit).any():
+            self.joints.stop(stamp, self._start_at(q, qd))
 
     def _start_at(self, q: JointVector, qd: JointVector) -> tuple[JointVector, JointVector, JointVector]:
         """Return position, velocity and acceleration that a reference may begin with at q, qd (n,)."""

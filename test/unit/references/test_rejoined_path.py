@@ -133,6 +133,23 @@ def test_a_stop_before_a_trajectory_that_waits_for_it_is_no_path():
     assert np.array_equal(manager.joints.over(np.array([5.5, 5.6])), before)
 
 
+@pytest.mark.parametrize("first", ("trajectory", "joints"))
+def test_a_trajectory_that_comes_while_the_arm_is_held_begins_from_where_it_is(first):
+    """Its motion is made for the state of the reference some ticks later: that must not change in every tick."""
+    manager, rng = moving_manager(), np.random.default_rng(0)
+    if first == "joints":
+        manager.set_joint_target(POINTS.Q[-1])
+        manager.advance(5.01, np.concatenate((START, np.zeros(3))))
+    manager.joins.prepare_in(lambda task: task() is None)
+    manager.set_trajectory(Waypoints.of([2.0], [START]))
+    for k in range(2, 20):
+        q = POINTS.Q[0] + rng.uniform(-1e-4, 1e-4, 3)
+        manager.ramp_in(q, np.zeros(3), 5.0 + k * DT)
+        manager.advance(5.0 + k * DT, np.concatenate((q, np.zeros(3))))
+    assert manager.joins.waiting is None
+    assert manager.joints.goal == pytest.approx(START, abs=1e-9)
+
+
 VELOCITY, ACCELERATION = np.full(3, 1.5), np.full(3, 3.75)
 
 
