@@ -38,10 +38,11 @@ struct BoxQP {
           return true;
         }
         times(d, Qd);
+        for (int b = 0; b < UB; b++) k[b] = clamp<vec>(k[b] + d[b], lower[b], upper[b]);
       } else if (!search(g, step, d, Qd)) {
         return true;  // as good as rounding allows
       }
-      for (int b = 0; b < UB; b++) k[b] = clamp<vec>(k[b] + d[b], lower[b], upper[b]), g[b] += Qd[b];
+      for (int b = 0; b < UB; b++) g[b] += Qd[b];
     }
     return true;
   }
@@ -125,7 +126,8 @@ struct BoxQP {
     for (int l = 0; l < LANES; l++) any |= others[l];
     return any != 0;
   }
-  // Armijo's rule along the projected arc: fills d and Q d; false if rounding allows no decrease.
+  // Armijo's rule along the projected arc: moves k by d, and fills d and Q d; false if rounding allows no decrease. What meets a
+  // bound lies on it to the last bit: one that k + d misses by rounding stays free, pressed against the bound, and blocks the arc.
   bool search(const vec* g, const double* step, vec* d, vec* Qd) {
     double length = 1.0;
     for (int tries = 0; tries <= 60; tries++, length *= 0.6) {
@@ -135,7 +137,10 @@ struct BoxQP {
       times(d, Qd);
       for (int b = 0; b < UB; b++) slope += g[b] * d[b], curve += 0.5 * Qd[b] * d[b];
       const double predicted = sum(slope), change = predicted + sum(curve);
-      if (change < 0.0 && change <= 0.1 * predicted) return true;
+      if (!(change < 0.0 && change <= 0.1 * predicted)) continue;
+      for (int a = 0; a < count; a++)
+        at(k, i[a]) = clamp(at(k, i[a]) - length * step[a], at(lower, i[a]), at(upper, i[a]));
+      return true;
     }
     return false;
   }

@@ -42,6 +42,16 @@ def test_the_plan_is_that_of_the_dense_recursion(nx, stages, options):
             np.testing.assert_allclose(value, b[name], rtol=0.0, atol=1e-8 * (1.0 + np.abs(b[name]).max()))
 
 
+@pytest.mark.parametrize("seed", [4, 6, 7, 17, 34])
+def test_steps_that_meet_their_limits_minimise_as_the_specification_says(seed):
+    case = random_case(seed, 18, 7, 12, positions=True, stages=12, nonlinear=True, change=True)
+    compiled, reference = case.planner("compiled", iterations=2), case.planner("numpy", iterations=2)
+    for tick in range(2):
+        a, b = case.plan(compiled, ticks=tick), case.plan(reference, ticks=tick)
+        assert a.cost == pytest.approx(b.cost, rel=1e-9)
+        np.testing.assert_allclose(a.k, b.k, rtol=0.0, atol=1e-8 * (1.0 + np.abs(b.k).max()))
+
+
 @pytest.mark.parametrize("entry", [(0, 0), (1, 0), (0, 4), (2, 10), (4, 7), (6, 1), (7, 2), (8, 0), (9, 8), (9, 12)])
 def test_a_row_that_depends_on_more_is_planned_with_as_it_is(entry):
     case = random_case(5, 10, 3, 9, positions=True)
