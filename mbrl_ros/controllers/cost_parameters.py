@@ -68,9 +68,9 @@ class CostParameters:
 
     def at(self, preview: Preview) -> StageParameters:
         """Return p (H+1, np) with the references of `preview` (H+1 stages); valid until the next call."""
-        parameters = self._parameters[preview.kind]
+        parameters, tracked = self._parameters[preview.kind], {"q": preview.q, "p": preview.p, "s": preview.s}
         for columns, name in self._references:
-            reference = getattr(preview, name)
+            reference = tracked[name]
             if reference is not None:
                 parameters[:, columns] = reference
         if preview.uncontrolled is not None:

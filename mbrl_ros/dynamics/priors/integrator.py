@@ -14,11 +14,11 @@ For efforts the safe error is to take commands for too strong: a controller that
 better. And it should be slow to believe otherwise (`strength_spread`): with a strength of 300 and a spread of 1, 7 of
 30 starts of a Panda without reflected inertia ran away.
 
-So it should be for servos (`lag_spread`). While an arm rests, what it is told and what it does are hardly more than the
-noise of what is measured, which is in regressor (u - q or u - qd) and in target alike; and where the delay is not known
-yet, commands that go to and fro meet the wrong changes: least squares then finds too small an input gain, down to none,
-and a controller that believes it pushes an arm away. What a servo really does differently, the first motion tells
-within a few periods.
+So it should be for servos (`lag_spread`, `position_lag_spread`). While an arm rests, what it is told and what it does
+are hardly more than the noise of what is measured, which is in regressor (u - qd or u - q) and in target alike; and
+where the delay is not known yet, commands that go to and fro meet the wrong changes: least squares then finds too small
+an input gain, down to none, and a controller that believes it pushes an arm away. What a servo really does differently,
+the first motion tells within a few periods.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class Settings(Section):
     strength_spread: float = setting(
         0.15, "how far d qdd / d u may be off, over its prior value (effort interface)", low=1e-6
     )
-    lag_spread: float = setting(0.3, "the same for the velocity and the position interface", low=1e-6)
+    lag_spread: float = setting(0.3, "the same for the velocity interface", low=1e-6)
+    position_lag_spread: float = setting(0.3, "the same for the position interface", low=1e-6)
     offset_spread: float = setting(60.0, "how far qdd may be off at the current point", unit="rad/s^2", low=1e-6)
 
 
@@ -132,7 +133,8 @@ def build(settings: Settings, robot: Robot, dt: float) -> Prior:
         by_u = decay * dt / lag**2
         by_q, by_qd = -by_u, decay * (1.0 - dt / lag) - 1.0
     jacobian = np.hstack([np.diag(by_q), np.diag(by_qd), np.diag(by_u)])
-    return IntegratorPrior(jacobian, _spread(settings, n, dt, settings.lag_spread * by_u * robot.command_scale))
+    relative = settings.lag_spread if robot.interface == "velocity" else settings.position_lag_spread
+    return IntegratorPrior(jacobian, _spread(settings, n, dt, relative * by_u * robot.command_scale))
 
 
 def _of_efforts(settings: Settings, robot: Robot, dt: float) -> Prior:
