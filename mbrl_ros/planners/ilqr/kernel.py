@@ -231,8 +231,7 @@ class CompiledIlqr:
 def load(problem: Problem) -> ctypes.PyDLL | None:
     """Compile the planner of this problem, or return None (see `compiler.load_library`)."""
     sources = {**sources_of(__package__, *KERNEL_SOURCES), **lane_source()}
-    # its vectors are written out: -O3 saves 0.2 % of the instructions at most, and takes twice as long
-    library = load_library("planner", {**sources, "problem.h": problem.header()}, ("-pthread", "-O2"))
+    library = load_library("planner", {**sources, "problem.h": problem.header()}, ("-pthread",))
     if library is not None:
         for size in (library.work_size, library.plan_offset):
             size.argtypes, size.restype = [ctypes.c_longlong], ctypes.c_longlong
