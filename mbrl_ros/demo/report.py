@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..console.colors import ACCENT, INK, WARN
+from ..console.made_by import made_by
 from ..console.summary import flat
 from ..console.verdict import Verdict
 from ..robots import Robot
@@ -145,7 +146,8 @@ tr{{border-bottom:1px solid #eceff1}}pre{{white-space:pre-wrap;font-size:13px}}
 <p class="verdict">{html.escape(verdict.line())}</p>
 <h1>{html.escape(headline)}</h1>
 <p>{html.escape(text)}</p>
-{block}{pictures}<h2>Numbers</h2><table>{rows}</table></html>
+{block}{pictures}<h2>Numbers</h2><table>{rows}</table>
+<p>{html.escape(made_by())}</p></html>
 """
 
 

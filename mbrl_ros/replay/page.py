@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..console.colors import ACCENT, INK, WARN
+from ..console.made_by import made_by
 from ..console.summary import flat
 from ..console.verdict import Verdict
 
@@ -49,7 +50,8 @@ def page_of(replay: Replay, files: dict[str, Path], judged: Verdict) -> str:
 <p class="verdict">{line}</p>
 <h1>Replay of {bag}</h1><ul>{notes}</ul>
 {pictures}<h2>Events</h2><table>{events or "<tr><td>none</td></tr>"}</table>
-<h2>Numbers</h2><table>{rows}</table></html>
+<h2>Numbers</h2><table>{rows}</table>
+<p>{html.escape(made_by())}</p></html>
 """
 
 
