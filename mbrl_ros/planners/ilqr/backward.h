@@ -54,6 +54,13 @@ constexpr bool has_mixed_entries() {  // of the cost, over commands and states
   return false;
 }
 
+// limit - u, 0 for a command that has met it but for rounding; see step_limits in box_qp.py.
+static inline vec step_limit(vec limit, vec u) {
+  constexpr double AT_LIMIT = 16.0 * 2.220446049250313e-16;
+  const vec left = limit - u, near = AT_LIMIT * limit;
+  return (left * left < near * near) ? vec{} : left;
+}
+
 static inline void widen(BoxQP& box, Clamping clamping) {  // step_limits
   for (int i = 0; i < NU; i++) {
     if (clamping == CLAMP_NONE || at(box.lower, i) < 0.0) at(box.lower, i) = -UNLIMITED;
@@ -104,7 +111,7 @@ template <bool SECOND_ORDER, bool KNOWN> static bool pass_back(const Tick& tick,
     for (int b = 0; b < UB; b++) box.q[b] = ((vec*)m.q)[XB + b];
     std::memcpy(u, w.U + (t + 1) * NU, NU * sizeof(double));
     if (tick.stages_of_limits > 1) take_limits(t);
-    for (int b = 0; b < UB; b++) box.lower[b] = u_lower[b] - u[b], box.upper[b] = u_upper[b] - u[b];
+    for (int b = 0; b < UB; b++) box.lower[b] = step_limit(u_lower[b], u[b]), box.upper[b] = step_limit(u_upper[b], u[b]);
     if (clamping != CLAMP_STEP) widen(box, clamping);
     if (!box.minimise()) return false;
     const double* k = (const double*)box.k;

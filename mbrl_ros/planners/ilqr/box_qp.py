@@ -17,6 +17,7 @@ import numpy as np
 from ...types import Array
 
 UNLIMITED = 1e30  # the limit of a command that is not limited
+AT_LIMIT = 16.0 * float(np.finfo(float).eps)  # of its limit: a command that is nearer has met it
 
 
 class Clamping(enum.Enum):
@@ -81,8 +82,11 @@ def step_limits(U: Array, lower: Array, upper: Array, clamping: Clamping) -> tup
     says little of the stage: the feedback of a rollout brings the command elsewhere. To clamp every such command
     instead, at stages whose state is far from where the plan will be, makes the value function that of dynamics without
     their controller. The rollout keeps all limits. NONE: there are none.
+
+    U + (limit - U) can miss the limit by rounding. The step of such a command is 0 at that limit, not the distance that
+    is left: pressed against a limit that it has not met, it would block the search of `box_step`.
     """
-    low, high = lower - U, upper - U
+    low, high = (np.where(np.abs(limit - U) < AT_LIMIT * np.abs(limit), 0.0, limit - U) for limit in (lower, upper))
     if clamping is Clamping.STEP:
         return low, high
     least = np.where((low >= 0.0) & (clamping is Clamping.LIMIT), low, -UNLIMITED)
