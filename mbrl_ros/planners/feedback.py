@@ -30,6 +30,7 @@ from ..types import (
 )
 from .base import PlannerContext, ProblemShapes, checked_start
 from .ilqr import kernel
+from .ilqr.box_qp import step_to
 from .ilqr.gains import find_gains
 from .ilqr.ilqr import solver_of
 from .ilqr.memory import Memory
@@ -116,7 +117,7 @@ class PlanMemory:
         step = U - self.U
         self.X[:], self.U[:] = X, U
         memory.u_hat[0] = u_previous
-        at_limit = (U <= u_lower) | (U >= u_upper)
+        at_limit = (step_to(u_lower, U) >= 0.0) | (step_to(u_upper, U) <= 0.0)
         memory.u_lower[:], memory.u_upper[:] = np.where(at_limit, U, -np.inf), np.where(at_limit, U, np.inf)
         self.take_problem(X[0], dynamics, parameters, u_previous)
         find_gains(self.solver)

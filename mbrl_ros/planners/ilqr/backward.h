@@ -54,10 +54,10 @@ constexpr bool has_mixed_entries() {  // of the cost, over commands and states
   return false;
 }
 
-// limit - u, 0 for a command that has met it but for rounding; see step_limits in box_qp.py.
-static inline vec step_limit(vec limit, vec u) {
-  constexpr double AT_LIMIT = 16.0 * 2.220446049250313e-16;
-  const vec left = limit - u, near = AT_LIMIT * limit;
+// limit - u, 0 for a command that has met it but for rounding; see step_to in box_qp.py.
+static inline vec step_to(vec limit, vec u) {
+  constexpr double ROUNDING_OF_LIMIT = 16.0 * 2.220446049250313e-16;
+  const vec left = limit - u, near = ROUNDING_OF_LIMIT * limit;
   return (left * left < near * near) ? vec{} : left;
 }
 
@@ -111,7 +111,7 @@ template <bool SECOND_ORDER, bool KNOWN> static bool pass_back(const Tick& tick,
     for (int b = 0; b < UB; b++) box.q[b] = ((vec*)m.q)[XB + b];
     std::memcpy(u, w.U + (t + 1) * NU, NU * sizeof(double));
     if (tick.stages_of_limits > 1) take_limits(t);
-    for (int b = 0; b < UB; b++) box.lower[b] = step_limit(u_lower[b], u[b]), box.upper[b] = step_limit(u_upper[b], u[b]);
+    for (int b = 0; b < UB; b++) box.lower[b] = step_to(u_lower[b], u[b]), box.upper[b] = step_to(u_upper[b], u[b]);
     if (clamping != CLAMP_STEP) widen(box, clamping);
     if (!box.minimise()) return false;
     const double* k = (const double*)box.k;

@@ -17,7 +17,7 @@ import numpy as np
 from ...types import Array
 
 UNLIMITED = 1e30  # the limit of a command that is not limited
-AT_LIMIT = 16.0 * float(np.finfo(float).eps)  # of its limit: a command that is nearer has met it
+ROUNDING_OF_LIMIT = 16.0 * float(np.finfo(float).eps)  # of its limit: a command that is nearer has met it
 
 
 class Clamping(enum.Enum):
@@ -75,6 +75,16 @@ def box_step(Q: Array, q: Array, lower: Array, upper: Array, Q_uy: Array, convex
     return k, -inverse.T @ (inverse @ rows)
 
 
+def step_to(limit: Array, U: Array) -> Array:
+    """Return the step (H, nu) from commands U (H, nu) to a limit, 0 where only rounding is left of it.
+
+    U + (limit - U) can miss the limit by rounding. Pressed against a limit that it has not met, such a command would
+    block the search of `box_step`.
+    """
+    left = limit - U
+    return np.where(np.abs(left) < ROUNDING_OF_LIMIT * np.abs(limit), 0.0, left)
+
+
 def step_limits(U: Array, lower: Array, upper: Array, clamping: Clamping) -> tuple[Array, Array]:
     """Return the limits (H, nu) of the step k from commands U (H, nu).
 
@@ -82,11 +92,8 @@ def step_limits(U: Array, lower: Array, upper: Array, clamping: Clamping) -> tup
     says little of the stage: the feedback of a rollout brings the command elsewhere. To clamp every such command
     instead, at stages whose state is far from where the plan will be, makes the value function that of dynamics without
     their controller. The rollout keeps all limits. NONE: there are none.
-
-    U + (limit - U) can miss the limit by rounding. The step of such a command is 0 at that limit, not the distance that
-    is left: pressed against a limit that it has not met, it would block the search of `box_step`.
     """
-    low, high = (np.where(np.abs(limit - U) < AT_LIMIT * np.abs(limit), 0.0, limit - U) for limit in (lower, upper))
+    low, high = step_to(lower, U), step_to(upper, U)
     if clamping is Clamping.STEP:
         return low, high
     least = np.where((low >= 0.0) & (clamping is Clamping.LIMIT), low, -UNLIMITED)
