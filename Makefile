@@ -1,5 +1,6 @@
 # make install | demo | test | check | coverage | bench | docs | clean.   make demo ARGS="--lockstep --seed 3"
-# Everything goes into .venv: demo installs what the demo needs, the others also what tests and benches need.
+# Everything goes into .venv: demo installs what the demo needs (of example-robot-data, the files of one robot), the
+# others also what tests and benches need.
 # test: unit tests and those over DDS on all cores, then launch files; with ARGS it is `pytest ARGS`.
 # check: ruff, mypy, docstrings, generated pages, links.   coverage: the tests again, counting lines; slower.
 # docs: the pages of doc/ and the API as a site, output/docs/html; a warning or a dead link is an error.
@@ -13,8 +14,8 @@ ARGS ?=
 SOURCED := $(shell test -n "$$ROS_DISTRO" && $(PYTHON) -c 'import rclpy' 2>/dev/null && echo $$ROS_DISTRO)
 ROS := $(or $(SOURCED),$(WHEELS))
 comma := ,
-OF_DEMO := sim,view,vision$(if $(SOURCED),,$(comma)$(WHEELS))
-OF_ALL := $(OF_DEMO),replay,bench,jobs,completion,keypoints,test,check
+OF_DEMO := sim,view$(if $(SOURCED),,$(comma)$(WHEELS))
+OF_ALL := $(OF_DEMO),robots,vision,replay,bench,jobs,completion,keypoints,test,check
 RUN := .venv/bin
 SOURCES := setup.py setup.cfg pyproject.toml package.xml $(wildcard launch/* config/* config/*/*)
 
@@ -22,7 +23,7 @@ SOURCES := setup.py setup.cfg pyproject.toml package.xml $(wildcard launch/* con
 
 install: .venv/has-all
 
-demo: .venv/has-demo
+demo: .venv/has-demo $(if $(findstring visual,$(ARGS)),.venv/has-vision)
 	@$(RUN)/mbrl demo $(ARGS)
 
 test: install
@@ -59,7 +60,12 @@ clean:
 	@touch $@
 
 .venv/has-demo: .venv/$(ROS) $(SOURCES)
-	@$(RUN)/python install.py '$(OF_DEMO)'
+	@$(RUN)/python install.py '$(OF_DEMO)' panda
+	@touch $@
+
+# Image points in the demo's camera, --scenario visual, need OpenCV.
+.venv/has-vision: .venv/has-demo
+	@$(RUN)/python install.py '$(OF_DEMO),vision'
 	@touch $@
 
 .venv/has-docs: .venv/$(ROS) $(SOURCES)

@@ -27,7 +27,8 @@ URLS = {
 EXTRAS = {
     "wheels": ["ros-jazzy-rclpy", "ros-jazzy-rmw-fastrtps-cpp", "ros-jazzy-common-interfaces"],
     "wheels-kilted": ["ros-kilted-rclpy", "ros-kilted-rmw-fastrtps-cpp", "ros-kilted-common-interfaces"],
-    "sim": ["mujoco", "example-robot-data", "adam-robotics[casadi]", "matplotlib"],
+    "sim": ["mujoco", "adam-robotics[casadi]", "matplotlib"],
+    "robots": ["example-robot-data"],
     "replay": ["rosbags"],
     "view": ["viser>=1.1", "trimesh", "pycollada"],
     "dart": ["dartpy>=6.13"],

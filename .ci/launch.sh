@@ -21,7 +21,7 @@ if ! cmp --silent "$pack/prefix.tar.xz" "$work/prefix.tar.xz"; then
   cp "$pack/prefix.tar.xz" "$work/prefix.tar.xz"
 fi
 echo "launch: installing mbrl_ros and ROS 2 Jazzy's wheels into build/ros2"
-"$work/.venv/bin/python" -m pip install --quiet --editable '.[sim,replay,wheels]' 'pytest==7.4.4' psutil filelock
+"$work/.venv/bin/python" -m pip install --quiet --editable '.[sim,robots,replay,wheels]' 'pytest==7.4.4' psutil filelock
 
 export W=$work
 unset PYTHONPATH

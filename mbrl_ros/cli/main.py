@@ -24,7 +24,7 @@ from .environment import prepare
 # What to do about a module that is not installed, by the module's top-level name.
 EXTRAS = {
     "mujoco": "sim",
-    "example_robot_data": "sim",
+    "example_robot_data": "robots",
     "adam": "sim",
     "matplotlib": "sim",
     "rosbags": "replay",

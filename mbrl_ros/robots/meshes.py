@@ -7,10 +7,9 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Collection
 from pathlib import Path
 
-from ..exceptions import RobotDescriptionError
 from . import urdf
 from .document import parsed
-from .sources import package_data_root
+from .sources import ROBOT_DATA, package_data_roots
 
 DRAWABLE = (".dae", ".stl", ".obj")  # what RViz and Gazebo read
 
@@ -43,11 +42,8 @@ def find_mesh(uri: str, folder: Path | None, formats: Collection[str]) -> Path |
         package, _, inside = uri[len("package://") :].partition("/")
         prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
         shares = [Path(prefix) / "share" / package for prefix in prefixes if prefix]
-        if package == "example-robot-data":
-            try:
-                shares.append(package_data_root())
-            except RobotDescriptionError:
-                return None
+        if package == ROBOT_DATA:
+            shares += package_data_roots()
         candidates = [share / inside for share in shares]
     else:
         path = Path(uri.removeprefix("file://"))

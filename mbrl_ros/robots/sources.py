@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..files import read_bytes
 from .document import LARGEST_DESCRIPTION, text_of
 
 PACKAGE_DATA, FILE, PACKAGE = "package-data:", "file://", "package://"
+ROBOT_DATA = "example-robot-data"  # the package on PyPI, and its folder under share
 
 
 def read(source: str) -> str:
@@ -97,26 +99,40 @@ def folder_of(source: str) -> Path | None:
 
 def package_data(name: str) -> Path:
     """Return the URDF of robot `name` in the PyPI package example-robot-data: NAME.urdf or NAME_robot.urdf."""
-    files = {path.stem: path for path in sorted(package_data_root().glob("robots/*/*/*.urdf"))}
+    roots = package_data_roots()
+    if not roots:
+        raise RobotDescriptionError(
+            f"'package-data:' needs the package {ROBOT_DATA}, which is not installed: "
+            f"pip install {ROBOT_DATA} (or pip install 'mbrl_ros[robots]'), or give a URDF file"
+        )
+    files = {path.stem: path for root in reversed(roots) for path in sorted(root.glob("robots/*/*/*.urdf"))}
     for stem in (name, f"{name}_robot"):
         if stem in files:
             return files[stem]
+    whole = "" if _installed_data() else f"; that is a part of it, for all robots: pip install {ROBOT_DATA}"
     raise RobotDescriptionError(
-        f"example-robot-data has no robot '{name}'; did you mean '{nearest(name, files)}'? It has {sorted(files)}"
+        f"{ROBOT_DATA} has no robot '{name}'; did you mean '{nearest(name, files)}'? It has {sorted(files)}{whole}"
     )
 
 
-def package_data_root() -> Path:
-    """Return the shared folder of the installed example-robot-data, found without importing it."""
+def package_data_roots() -> list[Path]:
+    """Return the folders of example-robot-data that are there, the first first.
+
+    The installed package's is found without importing it; share/example-robot-data of the environment holds the
+    part that install.py takes out of the package.
+    """
+    part = Path(sys.prefix, "share", ROBOT_DATA)
+    return [root for root in (_installed_data(), part) if root is not None and root.is_dir()]
+
+
+def _installed_data() -> Path | None:
+    """Return the folder of the installed package, None where it is not installed."""
     try:
-        files = importlib.metadata.files("example-robot-data") or []
+        files = importlib.metadata.files(ROBOT_DATA) or []
     except importlib.metadata.PackageNotFoundError:
-        files = []
+        return None
     for file in files:
         if "robots" in file.parts and file.suffix == ".urdf":
             path = Path(str(file.locate()))
             return path.parents[len(file.parts) - file.parts.index("robots") - 1]
-    raise RobotDescriptionError(
-        "'package-data:' needs the package example-robot-data, which is not installed: "
-        "pip install example-robot-data (or pip install 'mbrl_ros[sim]'), or give a URDF file"
-    )
+    return None

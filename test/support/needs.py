@@ -74,7 +74,7 @@ _OTHERS: dict[str, tuple[Callable[[], bool], str]] = {
     "a browser": (lambda: browser() is not None, "install chromium"),
     "a C++ compiler": (lambda: find_compiler() is not None, "install g++ or clang++"),
     "an x86-64 processor": (lambda: platform.machine() in ("x86_64", "AMD64"), "run the test on one"),
-    "example-robot-data": (lambda: _distribution("example-robot-data"), "pip install 'mbrl_ros[sim]'"),
+    "example-robot-data": (lambda: _distribution("example-robot-data"), "pip install 'mbrl_ros[robots]'"),
     "ros2_control": (
         _ros2_control,
         "source a ROS 2 that has it, with the libraries that `ldd ros2_control_node` names",
