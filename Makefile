@@ -1,8 +1,9 @@
-# make install | demo | test | check | coverage | bench | docs | clean.   make demo ARGS="--lockstep --seed 3"
+# make install | demo | test | check | coverage | bench | docs | matrix | clean.   make demo ARGS="--lockstep --seed 3"
 # Everything goes into .venv: demo installs what the demo needs (of example-robot-data, the files of one robot), the
 # others also what tests and benches need.
 # test: unit tests and those over DDS on all cores, then launch files; with ARGS it is `pytest ARGS`.
 # check: ruff, mypy, docstrings, generated pages, links.   coverage: the tests again, counting lines; slower.
+# matrix: build, install and try the package with every supported Python that is here; ARGS="3.10 3.12" names some.
 # docs: the pages of doc/ and the API as a site, output/docs/html; a warning or a dead link is an error.
 # bench: the planner's, the node's and, in short, the faults' table; mbrl bench WHAT --help for more.
 # PYTHON makes .venv (3.10 to 3.13). A sourced ROS 2 is used as it is; otherwise ROS 2 comes from PyPI:
@@ -19,7 +20,7 @@ OF_ALL := $(OF_DEMO),robots,vision,replay,bench,jobs,completion,keypoints,test,c
 RUN := .venv/bin
 SOURCES := setup.py setup.cfg pyproject.toml package.xml $(wildcard launch/* config/* config/*/*)
 
-.PHONY: install demo test check coverage bench docs clean
+.PHONY: install demo test check coverage bench docs matrix clean
 
 install: .venv/has-all
 
@@ -42,6 +43,9 @@ bench: install
 
 docs: .venv/has-docs
 	$(RUN)/python .ci/docs.py
+
+matrix:
+	$(PYTHON) .ci/matrix.py $(ARGS)
 
 clean:
 	rm -rf .venv build install log dist output *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,28 +1,18 @@
 """The scripts behind `make test` and `make coverage` count and judge what they are given."""
 
-import importlib.util
 import os
 import subprocess
 import sys
 
 import pytest
 
-from support import ROOT
+from support import scripts
 
 
 @pytest.fixture
 def script(monkeypatch):
     """script(name) -> the module .ci/NAME.py"""
-    monkeypatch.syspath_prepend(str(ROOT / ".ci"))
-
-    def load(name):
-        specification = importlib.util.spec_from_file_location(name, ROOT / ".ci" / f"{name}.py")
-        module = importlib.util.module_from_spec(specification)
-        monkeypatch.setitem(sys.modules, name, module)
-        specification.loader.exec_module(module)
-        return module
-
-    return load
+    return lambda name: scripts.load(f".ci/{name}.py", monkeypatch)
 
 
 def test_the_summary_counts_every_outcome_and_gives_every_reason_once(script, tmp_path):

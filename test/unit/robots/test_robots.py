@@ -1,6 +1,7 @@
 """Robots from URDFs: limits, names, kinematics and nominal dynamics, checked against MuJoCo and adam-robotics."""
 
 import importlib.metadata
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -10,6 +11,7 @@ from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.exceptions import ConfigurationError, JointNameError, RobotDescriptionError
 from mbrl_ros.robots import load_robot, urdf
 from mbrl_ros.robots.gravity import GravityEffort
+from mbrl_ros.robots.meshes import find_mesh
 from support.finite_differences import derivative
 
 # Two links of 1 m and 0.5 m turning about y, then a slide of 0.2 m along x: positions can be computed by hand.
@@ -196,6 +198,25 @@ def test_package_data_names_the_nearest_robot_or_what_to_install(monkeypatch):
 
     monkeypatch.setattr(importlib.metadata, "files", missing)
     with pytest.raises(RobotDescriptionError, match="pip install example-robot-data"):
+        load_robot(RobotSettings(description="package-data:panda"))
+
+
+def test_a_part_of_the_package_is_used_where_the_package_is_not_installed(tmp_path, monkeypatch):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "files", missing)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    folder = tmp_path / "share" / "example-robot-data" / "robots" / "flat_description"
+    for name, text in (("urdf/flat.urdf", PLANAR), ("meshes/link.stl", "solid")):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(text)
+    assert load_robot(RobotSettings(description="package-data:flat")).urdf.strip() == PLANAR.strip()
+    uri = "package://example-robot-data/robots/flat_description/meshes/link.stl"
+    assert find_mesh(uri, None, (".stl",)) == folder / "meshes" / "link.stl"
+    with pytest.raises(
+        RobotDescriptionError, match=r"no robot 'panda'.*for all robots: pip install example-robot-data"
+    ):
         load_robot(RobotSettings(description="package-data:panda"))
 
 
