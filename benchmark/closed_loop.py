@@ -18,9 +18,9 @@ from mbrl_ros.config.settings_file import read_settings
 from mbrl_ros.controllers.factory import build_controller
 from mbrl_ros.demo.episode import run_episode
 from mbrl_ros.demo.metrics import rest_error, settled, summarise
-from mbrl_ros.demo.scenario import Scenario, Slot, build_scenario
 from mbrl_ros.robots import load_robot
 from mbrl_ros.safety.supervisor import Supervisor
+from mbrl_ros.scenarios.scenario import Scenario, Slot, build_scenario
 from mbrl_ros.simulation.plant import Plant
 
 NOMINAL = {"dynamics.prior": "rigid_body", "prior.rigid_body.mass_scale": 0.8}

@@ -29,11 +29,11 @@ from mbrl_ros.data.store import Owner
 from mbrl_ros.data.transition_recorder import TransitionRecorder
 from mbrl_ros.demo.episode import run_episode
 from mbrl_ros.demo.metrics import summarise
-from mbrl_ros.demo.scenario import build_scenario
 from mbrl_ros.evaluation.prior_fit import fit_prior
 from mbrl_ros.evaluation.scores import ESTIMATORS, LEARNED
 from mbrl_ros.robots import load_robot
 from mbrl_ros.safety.supervisor import Supervisor
+from mbrl_ros.scenarios.scenario import build_scenario
 from mbrl_ros.simulation.plant import Plant
 
 SECONDS = 22.0

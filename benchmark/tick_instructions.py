@@ -40,7 +40,7 @@ def record(package: Path, file: Path, points: int, ticks: int) -> None:
     from mbrl_ros.config.sections.references import ReferenceSettings
     from mbrl_ros.config.sections.simulation import CameraSettings, PlantSettings
     from mbrl_ros.config.settings_file import read_settings
-    from mbrl_ros.demo.scenario import build_scenario
+    from mbrl_ros.scenarios.scenario import build_scenario
     from mbrl_ros.simulation.camera import Camera, random_pose
     from mbrl_ros.simulation.plant import Plant
     from mbrl_ros.types import Observation
@@ -102,7 +102,7 @@ def replay(package: Path, file: Path, points: int, ticks: int) -> None:
     """Answer the first `ticks` recorded states."""
     import numpy as np
 
-    from mbrl_ros.demo.scenario import Slot
+    from mbrl_ros.scenarios.scenario import Slot
     from mbrl_ros.types import FeatureFrame, Observation
 
     data = dict(np.load(file))

@@ -15,10 +15,10 @@ from ..controllers.base import Controller
 from ..references.jogging import JOGS
 from ..safety.command import Command
 from ..safety.supervisor import Supervisor
+from ..scenarios.scenario import Scenario
 from ..simulation.camera import Camera
 from ..types import Array, Decision, FeatureFrame, Observation
 from .jog_scenario import JogStream
-from .scenario import Scenario
 
 if TYPE_CHECKING:  # needs MuJoCo, which a reader of logs need not have
     from ..simulation.plant import Plant

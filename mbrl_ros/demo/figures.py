@@ -11,11 +11,11 @@ from ..console.colors import ACCENT, INK, PALE, WARN
 from ..references.jogging import JOGS
 from ..robots import Robot
 from ..robots.pose_kinematics import PoseKinematics
+from ..scenarios.proportions import length
+from ..scenarios.scenario import Scenario
 from ..types import Array
 from .metrics import Log, tip_error
 from .pose_metrics import pose_error, posture_error
-from .proportions import length
-from .scenario import Scenario
 from .verdict import POSE_DEG, POSTURE
 
 if TYPE_CHECKING:

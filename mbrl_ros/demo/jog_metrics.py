@@ -18,8 +18,8 @@ import numpy as np
 
 from ..config.sections.references import ReferenceSettings
 from ..robots import Robot
+from ..scenarios.scenario import Scenario
 from .metrics import Log, percentiles
-from .scenario import Scenario
 
 ANSWERED = 0.1  # of the change of the velocity
 AT_END = 0.2  # [s] of a slot

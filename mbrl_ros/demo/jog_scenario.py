@@ -14,9 +14,9 @@ import numpy as np
 
 from ..references.jogging import JOGS
 from ..robots import Robot
+from ..scenarios.pose_scenario import check_joints
+from ..scenarios.scenario import HOLD, Scenario, Slot
 from ..types import Array
-from .pose_scenario import check_joints
-from .scenario import HOLD, Scenario, Slot
 
 JOG_RATE = 50.0  # [Hz] of the stream
 JOGS_DRAWN, JOG_SLOT, JOG_PAUSE = 10, 0.6, 0.9  # pairs of slots; [s] of a slot, and after a pair

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ..robots import Robot
 from ..safety.state_machine import Reason, State
+from ..scenarios.scenario import Scenario, Slot
 from ..types import Array
-from .scenario import Scenario, Slot
 
 Log = dict[str, Array]  # columns of a table of ticks
 Flags = NDArray[np.bool_]

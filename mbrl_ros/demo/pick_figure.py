@@ -10,10 +10,10 @@ from ..collision.obstacles import Box
 from ..collision.scene import Scene
 from ..console.colors import ACCENT, INK, PALE, WARN
 from ..robots import Robot
+from ..scenarios.scenario import Scenario
 from ..types import Array
 from .metrics import Log
 from .pick_metrics import distances
-from .scenario import Scenario
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -16,9 +16,9 @@ from ..collision.build import build_scene
 from ..collision.scene import Scene
 from ..config.configuration import Configuration
 from ..robots import Robot
+from ..scenarios.scenario import Scenario
 from ..types import Array
 from .metrics import Log
-from .scenario import Scenario
 
 REACHED_DEG = 1.0
 

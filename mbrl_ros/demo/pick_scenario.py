@@ -30,9 +30,9 @@ from ..robots import Robot
 from ..robots.pose_kinematics import PoseKinematics
 from ..robots.rotation import exponential, quaternion_of
 from ..safety.collision_rule import CollisionRule
+from ..scenarios.pose_scenario import POSE_CLOSE, check_joints
+from ..scenarios.scenario import HOLD, REST, Drawing, Scenario, Slot, drawing
 from ..types import Array
-from .pose_scenario import POSE_CLOSE, check_joints
-from .scenario import HOLD, REST, Drawing, Scenario, Slot, drawing
 
 PICK_SETTINGS = {"collision.rule": "stop"}  # unless they are given
 ROOM, OWN_ROOM = 0.03, 0.005  # [m] beyond the clearance of the rule: from obstacles, and between links

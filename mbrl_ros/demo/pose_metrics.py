@@ -15,9 +15,9 @@ import numpy as np
 from ..robots import Robot
 from ..robots.pose_kinematics import PoseKinematics
 from ..robots.rotation import logarithm, matrix_of
+from ..scenarios.scenario import Scenario, Slot
 from ..types import Array
 from .metrics import REST_WINDOW, Log, lasted
-from .scenario import Scenario, Slot
 
 
 def pose_targets(scenario: Scenario, robot: Robot, truth: Log, control: Log) -> list[dict[str, Any]]:

@@ -18,6 +18,8 @@ from ..console.verdict import Verdict
 from ..exceptions import MbrlError
 from ..robots import Robot
 from ..robots.kinematics import Kinematics, first_joint
+from ..scenarios.proportions import Proportions
+from ..scenarios.scenario import Scenario
 from ..types import Array
 from .figures import Draw
 from .jog_metrics import jogged
@@ -26,10 +28,8 @@ from .pick_figure import draw_scene
 from .pick_metrics import picked, scene_of
 from .pose_metrics import pose_targets
 from .processes import CouldNotStart, Processes
-from .proportions import Proportions
 from .report import page, write_report
 from .run import Options, Run, logs
-from .scenario import Scenario
 from .summary_text import text
 from .verdict import of_run
 from .viewer import Viewer

@@ -14,10 +14,10 @@ from ..console.made_by import made_by
 from ..console.summary import flat
 from ..console.verdict import Verdict
 from ..robots import Robot
+from ..scenarios.scenario import Scenario
 from ..types import Array
 from .figures import Draw, figures_of
 from .metrics import Log
-from .scenario import Scenario
 
 
 def write_report(

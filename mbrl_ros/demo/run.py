@@ -21,12 +21,12 @@ from ..config.settings_file import read_settings
 from ..data.tick_log import load_tick_log
 from ..references.workspace import starting_posture
 from ..robots import Robot, load_robot, sources
+from ..scenarios.pose_scenario import build_pose_scenario
+from ..scenarios.scenario import Scenario, build_scenario
 from ..simulation.home import initial_position
 from ..types import Array
 from .jog_scenario import build_jog_scenario
 from .pick_scenario import PICK_SETTINGS, build_pick_scenario
-from .pose_scenario import build_pose_scenario
-from .scenario import Scenario, build_scenario
 from .visual.scenario import VisualScenario, build_visual_scenario
 from .visual.setup import VISUAL_SETTINGS, feature_parameters, image_settings, simulation_parameters, with_mark
 

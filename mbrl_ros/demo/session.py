@@ -30,11 +30,11 @@ from ..nodes import markers, message_writers, qos
 from ..references.jogging import JOGS
 from ..robots import Robot
 from ..safety.state_machine import State
+from ..scenarios.scenario import Scenario, Slot
 from ..types import FeatureFrame
 from .jog_scenario import JogStream
 from .processes import Processes
 from .run import START_STAMP
-from .scenario import Scenario, Slot
 
 READY_TIMEOUT = 240.0  # [s]: the first start compiles the planner
 RESEND_PERIOD = 2.0  # [s] until a service that has not answered is asked again

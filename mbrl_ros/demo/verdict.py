@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..console.verdict import BUSY, PASS, Verdict, late_machine
-from .proportions import TOLERANCE, length
+from ..scenarios.proportions import TOLERANCE, length
 from .visual.metrics import missed as missed_image
 
 SPEED = 0.95  # of the velocity limit

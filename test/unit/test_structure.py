@@ -25,7 +25,7 @@ LAYERS = (
     ("config", "codegen", "console"),
     ("robots", "data", "collision"),
     ("costs", "dynamics", "references", "safety", "simulation", "vision", "distillation"),
-    ("planners", "messages", "evaluation"),
+    ("planners", "messages", "evaluation", "scenarios"),
     ("runtime", "controllers", "tasks"),
     ("learning", "nodes", "replay", "view"),
     ("demo",),

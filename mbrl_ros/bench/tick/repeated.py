@@ -18,13 +18,13 @@ import numpy as np
 from ...config.configuration import Configuration
 from ...config.sections.simulation import CameraSettings, PlantSettings, fitting_timestep
 from ...controllers.factory import build_controller
-from ...demo.scenario import build_scenario
 from ...exceptions import ConfigurationError
 from ...robots import load_robot
 from ...runtime.conditions import SteppedConditions
 from ...runtime.control_cycle import ControlCycle
 from ...runtime.mailbox import Arrival
 from ...safety.supervisor import Supervisor
+from ...scenarios.scenario import build_scenario
 from ...simulation.camera import Camera, random_pose
 from ...simulation.model import TIP
 from ...simulation.plant import Plant

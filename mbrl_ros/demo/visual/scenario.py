@@ -21,10 +21,10 @@ from ...references.workspace import DRAWS, Workspace
 from ...robots import Robot
 from ...robots.pose_kinematics import PoseKinematics
 from ...robots.rotation import exponential
+from ...scenarios.proportions import Holding, Proportions
+from ...scenarios.scenario import HOLD, TURNED, Scenario, Slot, further_time
 from ...simulation.camera import CameraPose, project, random_pose
 from ...types import Array
-from ..proportions import Holding, Proportions
-from ..scenario import HOLD, TURNED, Scenario, Slot, further_time
 
 BUMP_AT, HIDDEN_FROM, SHOWN_FROM, VISUAL_END = 6.0, 9.0, 9.5, 11.0  # [s]
 BUMP_ANGLE, BUMP_WAY = np.radians(10.0), 0.05  # [rad], [m]
