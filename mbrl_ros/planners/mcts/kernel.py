@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from ...codegen import simd
@@ -57,16 +57,25 @@ class CompiledSearch:
         self._library.search(self._address)
 
 
-def load(cost: CostModel, model: NonlinearModel | None = None) -> ctypes.PyDLL | None:
-    """Compile the search of this problem, or return None (see `compiler.load_library`)."""
+def sources(cost: CostModel, model: NonlinearModel | None = None) -> dict[str, str]:
+    """Return {file name: text} of the search of this problem."""
     numbers = {"NX": cost.nx, "NU": cost.nu, "NP": cost.np, "MOST_PRIMITIVES": MOST_PRIMITIVES}
     numbers |= {"MODEL": int(model is not None), "N_THETA": 0 if model is None else model.theta.size}
     parts = [f"constexpr int {name} = {number};" for name, number in numbers.items()]
     parts += [simd.emit(cost.stage, "stage_cost", 3), simd.emit(cost.terminal, "terminal_cost", 1)]
     declaration = "[[maybe_unused]] static void model(const Lane* const* in, Lane* const* out, const double* uniform);"
     parts.append(declaration if model is None else simd.emit(model.phi, "model", 2))
-    sources = {**sources_of(__package__, "kernel.cpp"), **lane_source()}
-    library = load_library("mcts", {**sources, "problem.h": "\n".join(parts)})
+    return {**sources_of(__package__, "kernel.cpp"), **lane_source(), "problem.h": "\n".join(parts)}
+
+
+def load(cost: CostModel, model: NonlinearModel | None = None) -> ctypes.PyDLL | None:
+    """Compile the search of this problem, or return None (see `compiler.load_library`)."""
+    return load_sources(sources(cost, model))
+
+
+def load_sources(sources: Mapping[str, str]) -> ctypes.PyDLL | None:
+    """Compile what `sources` returned, or return None."""
+    library = load_library("mcts", sources)
     if library is not None:
         library.work_size.argtypes, library.work_size.restype = [ctypes.c_longlong] * 2, ctypes.c_longlong
         for function in (library.roll, library.search):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -26,6 +27,7 @@ from . import kernel
 from .numpy_search import NumpySearch
 from .policy import FeedbackPolicy
 from .primitives import Primitives
+from .roots import Tree, answer, memories, merged, recipe_of, search_trees
 from .search import BY_POLICY, DEFAULT_LAWS, REPLAYS, RootStatistics, SearchMemory, SearchNumbers, TreeSearch
 from .settings import Settings
 
@@ -63,7 +65,14 @@ class MctsPlanner(TrajectoryPlanner):
             time_budget=context.settings.time_budget,
         )
         self.backend, self.search = search_of(context, model, tree, numbers)
-        self._primitives = Primitives(tree, settings.fixed, length, settings.reach, settings.steps == "fixed")
+        self._memories = memories(tree, settings.roots)
+        self._primitives = [
+            Primitives(memory, settings.fixed, length, settings.reach, settings.steps == "fixed")
+            for memory in self._memories
+        ]
+        self._recipe = recipe_of(context.cost, model, self.backend == "compiled") if settings.roots > 1 else None
+        self._trees: list[Tree] = []
+        self._clock: Callable[[], float] | None = None
         if policy is not None:
             self._check(policy)
         self._default, self._continues = (
@@ -71,11 +80,13 @@ class MctsPlanner(TrajectoryPlanner):
             settings.default == BY_POLICY,
         )
         self._uses_policy = "lqr" in (settings.default, *settings.fixed)
-        self._random, self._fresh = np.random.default_rng(settings.seed), True
+        self._random, self._fresh = generators(settings), True
 
     @property
     def root(self) -> RootStatistics:
-        """What the last search found out about the first segment."""
+        """What the last search found out about the first segment; of several trees see roots.py."""
+        if self._trees:
+            return merged(self._memories, self._trees, len(self._own.fixed))
         tree, numbers, P = self.tree, self.search.numbers, self._own.primitives
         counts, range_ = tree.counts.copy(), numbers.worst - numbers.best
         means = tree.totals / np.maximum(counts, 1.0)
@@ -91,7 +102,7 @@ class MctsPlanner(TrajectoryPlanner):
     @property
     def options(self) -> tuple[str, ...]:
         """The names of the primitives."""
-        return self._primitives.names
+        return self._primitives[0].names
 
     def _check(self, policy: ChoicePolicy) -> None:
         """Raise ConfigurationError unless the policy is one of these primitives and features."""
@@ -110,7 +121,7 @@ class MctsPlanner(TrajectoryPlanner):
         The sequence of random numbers begins anew. Raises ConfigurationError if either is not finite.
         """
         self.memory.reset(x0, np.clip(u, self.u_lower, self.u_upper))
-        self._random, self._fresh = np.random.default_rng(self._own.seed), True
+        self._random, self._fresh = generators(self._own), True
 
     def update_settings(self, settings: PlannerSettings) -> None:
         """Take over the setting that may change while running: time_budget."""
@@ -119,6 +130,7 @@ class MctsPlanner(TrajectoryPlanner):
 
     def use_clock(self, clock: Callable[[], float]) -> None:
         """Measure the time budget by this clock [s] instead of the monotonic one."""
+        self._clock = clock
         self.search.use_clock(clock)
 
     def plan(
@@ -153,16 +165,34 @@ class MctsPlanner(TrajectoryPlanner):
         policy.about(tree.X, tree.U, dynamics, tree.p, lower, upper)
         tree.K[:], tree.K_u[:], tree.k[:] = policy.K, policy.K_u, policy.k
         cost, X, U = self._step(replayed)
-        self._primitives.draw(self._random, policy.Q_uu, replayed, lower, upper)
-        tree.laws[-1], numbers.continues = self._default, int(self._continues)
-        self.search.search()
-        numbers.continues = 0
-        if numbers.cost < cost:
-            cost, X, U = numbers.cost, tree.X_new, tree.U_new
+        for primitives, random in zip(self._primitives, self._random, strict=True):
+            primitives.draw(random, policy.Q_uu, replayed, lower, upper)
+        found = self._search()
+        if found[0] < cost:
+            cost, X, U = found
         self.memory.take(X, U, dynamics, tree.p, tree.u_previous, lower, upper)
         status = PlanStatus.MAX_ITERATIONS if cost < replayed else PlanStatus.NO_IMPROVEMENT
         status = PlanStatus.TIME_BUDGET if numbers.out_of_time else status
         return self.memory.plan(cost, status, numbers.simulations_done)
+
+    def _search(self) -> tuple[float, Array, Array]:
+        """Search the tree, or all trees; return cost, states and commands of the answer."""
+        tree, numbers = self.tree, self.search.numbers
+        for memory in self._memories:
+            memory.laws[-1] = self._default
+        numbers.continues = int(self._continues)
+        if self._recipe is None:
+            self.search.search()
+            numbers.continues = 0
+            return numbers.cost, tree.X_new, tree.U_new
+        names = [field.name for field in dataclasses.fields(SearchNumbers)]
+        given = SearchNumbers(**{name: getattr(numbers, name) for name in names})
+        numbers.continues = 0
+        self._trees = search_trees(self._recipe, self._memories, given, self._clock)
+        numbers.simulations_done = sum(found.simulations_done for found in self._trees)
+        numbers.out_of_time = int(any(found.out_of_time for found in self._trees))
+        best = answer(self._trees, len(self._own.fixed), self._own.answer == "best")
+        return best.cost, best.X, best.U
 
     def _step(self, cost: float) -> tuple[float, Array, Array]:
         """Scale the policy's k by the largest alpha = 2^-i with which it is better than the plan in hand, else by 0.
@@ -191,6 +221,12 @@ class MctsPlanner(TrajectoryPlanner):
                 cost, found = other, (tree.X_new.copy(), tree.U_new.copy())
         tree.X[:], tree.U[1:] = found
         return cost
+
+
+def generators(settings: Settings) -> list[np.random.Generator]:
+    """Return what draws the steps of each tree."""
+    first, further = settings.seed, range(1, settings.roots)
+    return [np.random.default_rng(first), *(np.random.default_rng([first, root]) for root in further)]
 
 
 def folded(choice: Choice) -> tuple[Array, Array, Array, Array]:

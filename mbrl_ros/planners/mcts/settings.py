@@ -9,6 +9,8 @@ from ...exceptions import ConfigurationError
 from .kernel import MOST_PRIMITIVES
 from .search import BY_POLICY, DEFAULT_LAWS
 
+MOST_ROOTS = 256
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings(Section):
@@ -67,6 +69,13 @@ class Settings(Section):
         False, "plan through the nonlinear prior itself, as the planner ddp does, and not through its linearization"
     )
     seed: int = setting(0, "seed of the joints and sizes of the steps", low=0)
+    roots: int = setting(
+        1,
+        "trees that are searched from the same root, each with steps drawn for it and all its simulations, and of whose"
+        " answers one is taken; they are jobs",
+        low=1,
+        high=MOST_ROOTS,
+    )
 
     def validate(self) -> None:
         """Check what concerns more than one setting."""
@@ -78,6 +87,12 @@ class Settings(Section):
                 " period",
                 key="steps",
                 value=self.steps,
+            )
+        if self.roots > 1 and self.steps == "fixed":
+            raise ConfigurationError(
+                "must be 1 where planner.mcts.steps is 'fixed': all trees would be the same",
+                key="roots",
+                value=self.roots,
             )
         if len(self.fixed) > self.primitives:
             raise ConfigurationError(
