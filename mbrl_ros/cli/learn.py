@@ -71,7 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=V1,V2,...",
         help="every combination of these values of the method's settings, each with all seeds",
     )
-    parser.add_argument("--list", action="store_true", help="print the methods and the tasks, and do nothing else")
+    parser.add_argument(
+        "--list", action="store_true", help="print methods, tasks and what only a planner solves, and do nothing else"
+    )
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
@@ -82,16 +84,11 @@ def run(args: argparse.Namespace) -> int:
     from ..console.progress import Progress
     from ..learning import report
     from ..learning.base import EPISODE_SEEDS
-    from ..learning.catalog import LEARNING_METHODS, learner
+    from ..learning.catalog import learner
     from ..learning.experiment import judge, judge_sweep, run_experiment, run_sweep, solved_from
-    from ..tasks.catalog import TASKS
-    from ..tasks.recording import RECORDING_TASK
 
     if args.list:
-        tasks = {**TASKS, f"{RECORDING_TASK}FILE": "a recording of a robot: what a model fitted to it predicts"}
-        for what, names in (("methods", LEARNING_METHODS), ("tasks", tasks)):
-            print(f"{what}:")
-            print("\n".join(f"  {name:<18} {line}" for name, line in names.items()))
+        _list()
         return 0
     for key in ("method", "task"):
         if getattr(args, key) is None:
@@ -132,6 +129,24 @@ def run(args: argparse.Namespace) -> int:
         print(f"wrote {args.output / ('sweep.csv' if grid else 'results.csv, curve.png and report.html')}")
     print(verdict.line())
     return verdict.code
+
+
+def _list() -> None:
+    """Print the methods, the tasks, and the problems of a planner."""
+    from ..learning.catalog import LEARNING_METHODS
+    from ..tasks.catalog import PLANNER_PROBLEMS, TASKS
+    from ..tasks.recording import RECORDING_TASK
+
+    listed = {
+        "methods": LEARNING_METHODS,
+        "tasks": {**TASKS, f"{RECORDING_TASK}FILE": "a recording of a robot: what a model fitted to it predicts"},
+        "planner problems, with nothing to learn": {
+            name: f"{line}: {command}" for name, (line, command) in PLANNER_PROBLEMS.items()
+        },
+    }
+    for what, names in listed.items():
+        print(f"{what}:")
+        print("\n".join(f"  {name:<18} {line}" for name, line in names.items()))
 
 
 def sweeps(entries: Iterable[str]) -> dict[str, list[Any]]:

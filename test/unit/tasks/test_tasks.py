@@ -12,6 +12,7 @@ from mbrl_ros.tasks.catalog import TASKS, make_task
 from support.needs import needs
 
 TOLERANCE = {"reacher": 0.05, "pusher": 0.02, "half_cheetah": 1e-6}  # points some ms old; commands of float32
+STEPS = {"demo_points": 100, "demo_poses": 100}  # of the thousands of an episode, all alike
 BALANCED = ("cartpole_swingup", "inverted_pendulum")
 UPRIGHT, HANGING = np.zeros(4), np.array([0.0, np.pi, 0.0, 0.0])
 
@@ -20,7 +21,7 @@ def every_task():
     marks = dict.fromkeys(
         ("half_cheetah", "inverted_pendulum", "pusher", "reacher"), needs("gymnasium", "mujoco", "imageio")
     )
-    marks["panda_reach"] = needs("mujoco", "example-robot-data")
+    marks |= dict.fromkeys(("demo_points", "demo_poses", "panda_reach"), needs("mujoco", "example-robot-data"))
     return [pytest.param(name, marks=marks.get(name, ())) for name in TASKS]
 
 
@@ -83,7 +84,7 @@ def test_a_start_depends_on_its_seed_alone_and_a_step_on_the_command(name):
 def test_the_reward_and_the_end_that_a_model_is_asked_for_are_those_of_the_task(name):
     task = make_task(name)
     x, rng = task.reset(0), np.random.default_rng(0)
-    for _ in range(task.info.steps):
+    for _ in range(STEPS.get(name, task.info.steps)):
         u = rng.uniform(task.info.u_lower, task.info.u_upper)
         step = task.step(u)
         assert task.reward(x, u, step.x) == pytest.approx(step.reward, abs=TOLERANCE.get(name, 0.0))
