@@ -4,7 +4,7 @@ One step of the plant is one control period. State k is published at the beginni
 the end of the period answers it (when a command acts is decided by plant.command_delay). Three modes of time:
 
 real time        the periods have absolute deadlines; without a new command the last one stays in effect; before the
-                 first command the brakes hold the arm
+                 first command the brakes hold the arm, and those of command_topics their joints
 lockstep         every state waits for its command, and a frame is sent when it is exposed: the controller, which uses
                  it only once it is control.feature_latency old, has received it by then
 paced lockstep   lockstep in which every period also waits for its deadline, with the results of lockstep
@@ -16,13 +16,13 @@ import math
 import sys
 import threading
 import time
+from functools import partial
 from typing import Any
 
-import numpy as np
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64, Float64MultiArray
+from std_msgs.msg import Float64
 from std_srvs.srv import Trigger
 
 from ..config.sections.images import ImageSettings
@@ -34,20 +34,18 @@ from ..exceptions import ConfigurationError, MbrlError
 from ..messages import readers
 from ..robots import load_robot
 from ..simulation.plant import Measurement
-from ..types import Array
 from . import message_writers, qos
 from .camera_output import CameraOutput
-from .command_mailbox import CommandMailbox
 from .executor import EndRequest
 from .pacing import Pacer
 from .parameters import Parameters, ReadsOverrides
 from .process import run
+from .simulated_commands import SimulatedCommands
 from .simulation import Simulation
 
 PROGRESS_PERIOD = 0.1  # [s]
 RESEND = 1.0  # [s] after which a state without a command is sent again: its subscriber may have appeared only now
 RESEND_BRAKED = 0.1  # [s] likewise in real time: the controller answers a state once it knows whose the states are
-REPORT = 10.0  # [s] of waiting between two warnings
 SUBSCRIBER_SEARCH_PERIOD = 0.01  # [s] between two searches for subscribers
 BEHIND, CATCH_UP = 1.0, 0.05  # [s] of delay, in real time and in paced lockstep, from which on lost time is given up
 
@@ -69,11 +67,10 @@ class SimNode(ReadsOverrides, Node):
         self._started, self._stopping = threading.Event(), threading.Event()
         if self.settings.autostart:
             self._started.set()
-        self._commands = CommandMailbox()
+        self._commands = SimulatedCommands(self, self.settings.command_topics, self.robot.joints)
         self._states = self.create_publisher(JointState, "joint_states", qos.EVERY)
         self._truth = self.create_publisher(JointState, "~/truth", QoSProfile(depth=10))
         self._progress = self.create_publisher(Float64, "~/progress", QoSProfile(depth=10))
-        self.create_subscription(Float64MultiArray, "commands", self._on_command, QoSProfile(depth=10))
         self.create_subscription(Float64, "~/payload", self._on_payload, QoSProfile(depth=10))
         self.create_service(Trigger, "~/start", self._on_start)
         self.create_service(Trigger, "~/reset", self._on_reset)
@@ -125,17 +122,18 @@ class SimNode(ReadsOverrides, Node):
             self._camera.take(simulation.exposure())
             message = self._joint_state(state)
             self._commands.expect(readers.seconds(message.header.stamp))
-            self._states.publish(message)
+            again = partial(self._states.publish, message)
+            again()
             self._truth.publish(self._joint_state(simulation.truth))
             if time.perf_counter() >= next_progress:
                 next_progress = time.perf_counter() + PROGRESS_PERIOD
                 self._progress.publish(Float64(data=simulation.elapsed))
             if self.settings.lockstep:
-                command = self._wait_for_command(message, self.settings.lockstep_timeout, RESEND)
+                command = self._commands.wait(self.settings.lockstep_timeout, RESEND, again)
                 if self.settings.pace:
                     pacer.wait()
             elif braked:
-                command = self._wait_for_command(message, math.inf, RESEND_BRAKED)
+                command = self._commands.wait(math.inf, RESEND_BRAKED, again, of_all=False)
                 braked = False
                 pacer.restart()
             else:
@@ -143,16 +141,6 @@ class SimNode(ReadsOverrides, Node):
                 command = self._commands.newest()
             simulation.end_tick(command)
         self._progress.publish(Float64(data=simulation.elapsed))
-
-    def _wait_for_command(self, message: JointState, timeout: float, period: float) -> Array | None:
-        """Return the command for the state `message`, which is sent again every `period` [s]; None at the end."""
-
-        def resend(waited: float) -> None:
-            self._states.publish(message)
-            if waited > REPORT:
-                self.get_logger().warning(f"waiting for a command since {waited:.0f} s", throttle_duration_sec=REPORT)
-
-        return self._commands.wait(timeout, period, resend)
 
     def _report_behind(self, seconds: float) -> None:
         if not self.settings.lockstep:
@@ -164,15 +152,6 @@ class SimNode(ReadsOverrides, Node):
         )
 
     # --- callbacks ------------------------------------------------------------------------------------------------
-
-    def _on_command(self, message: Float64MultiArray) -> None:
-        if len(message.data) != len(self.robot.joints):
-            self.get_logger().warning(
-                f"a command must have {len(self.robot.joints)} entries, got {len(message.data)}; ignored",
-                throttle_duration_sec=1.0,
-            )
-            return
-        self._commands.put(readers.answered_stamp(message), np.array(message.data))
 
     def _on_payload(self, message: Float64) -> None:
         try:

@@ -13,6 +13,7 @@ from ..config.sections.simulation import CameraSettings, PlantSettings
 from ..data.tick_log import TickLog
 from ..exceptions import ConfigurationError
 from ..robots import Robot
+from ..simulation.brakes import Brakes
 from ..simulation.camera import Camera, project
 from ..simulation.pictures import Exposure
 from ..simulation.plant import Measurement, Plant
@@ -42,6 +43,7 @@ class Simulation:
             for t, joint, factor in groups("motor_schedule", settings.motor_schedule, 3)
         ]
         self._measurement = self.plant.reset()
+        self._brakes = Brakes(self.plant) if settings.command_topics else None
         watched = settings.camera or settings.images
         self._watching = SimulatedCamera(camera, image or ImageSettings(), settings, self.plant) if watched else None
         self._requested_payload: float | None = None
@@ -102,6 +104,8 @@ class Simulation:
         if self._reset_requested:
             self._reset_requested = False
             self._measurement, self._command = self.plant.reset(), None
+            if self._brakes is not None:
+                self._brakes.release()
         self._run_events()
         frames: tuple[FeatureFrame, ...] = ()
         if self._watching is not None:
@@ -114,7 +118,10 @@ class Simulation:
         return None if self._watching is None else self._watching.exposure(self.elapsed)
 
     def end_tick(self, command: Array | None) -> None:
-        """Simulate one period with the command that answers this tick's state; None: the last one stays in effect."""
+        """Simulate one period with the command (n,) that answers this tick's state.
+
+        None: the last one stays in effect. With `command_topics` brakes hold the joints for which it is NaN.
+        """
         if command is None:
             self.held += self._command is not None
             command = self._command
@@ -122,6 +129,8 @@ class Simulation:
             command = self._resting_command()
         else:
             self._command = command
+        if self._brakes is not None:
+            command = self._brakes.filled(command, self._measurement)
         if self._log is not None:
             truth = self.plant.truth
             camera = self.camera

@@ -97,6 +97,19 @@ class Plant(BasePlant):
             effort = effort - self._on_joints(data.qfrc_gravcomp)
         return effort
 
+    def inertia_at(self, q: Array) -> Array:
+        """Return the diagonal (n,) [kg m^2 or kg] of the joints' inertia, rotors and payload included, at q (n,)."""
+        data, columns = mujoco.MjData(self.model), np.zeros(self.model.nv)
+        data.qpos[self._all_qpos] = self._followed(q)
+        mujoco.mj_forward(self.model, data)
+        diagonal = np.empty(self.robot.n)
+        for i, e in enumerate(np.eye(self.robot.n)):
+            direction = np.zeros(self.model.nv)
+            direction[self._all_dof] = e if self._coupling is None else self._coupling.E @ e
+            mujoco.mj_mulM(self.model, data, columns, direction)
+            diagonal[i] = self._on_joints(columns)[i]
+        return diagonal
+
     def push(self, joint: int, speed: float) -> None:
         """Change the velocity of joint number `joint` at once by `speed` [rad/s or m/s], as a blow does."""
         self.data.qvel[self._dof[joint]] += speed

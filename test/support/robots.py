@@ -39,3 +39,17 @@ def lifted_arm(n: int = 3) -> str:
     return arm.replace('<link name="base"/>', '<link name="ground"/><link name="base"/>', 1).replace(
         "</robot>", f"{lift}</robot>"
     )
+
+
+def two_arms(n: int = 2, apart: float = 1.6) -> str:
+    """Two planar arms of n links on one base, in one vertical plane, which reach towards each other along x.
+
+    Their joints are left_joint1, ..., right_joint1, ..., their tips left_tip and right_tip; `apart` [m] are their feet.
+    """
+    parts = ['<link name="stand"/>']
+    for side, x, turn in (("left", -0.5 * apart, 0.0), ("right", 0.5 * apart, 3.141592653589793)):
+        arm = planar_arm(n)[len(f'<robot name="planar{n}">') : -len("</robot>")]
+        arm = arm.replace('name="', f'name="{side}_').replace('link="', f'link="{side}_')
+        foot = f'<parent link="stand"/><child link="{side}_base"/><origin xyz="{x} 0 0" rpy="0 0 {turn}"/>'
+        parts.append(f'{arm}<joint name="{side}_foot" type="fixed">{foot}</joint>')
+    return f'<robot name="two_arms">{"".join(parts)}</robot>'

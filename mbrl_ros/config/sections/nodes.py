@@ -114,6 +114,12 @@ class SimNodeSettings(Section):
     readers: int = setting(
         0, "number of further subscribers to joint_states, such as a recorder, that the first state waits for", low=0
     )
+    command_topics: tuple[str, ...] = setting(
+        (),
+        "'TOPIC JOINT JOINT ...': topics of commands for some of the joints each, so that several controllers move one "
+        "robot; every joint belongs to one of them, and a brake holds it before its first command; empty: the topic "
+        "commands, for all joints",
+    )
     lockstep: bool = setting(False, "every state waits for its command; false: simulate in real time")
     pace: bool = setting(
         False, "in lockstep: simulated time does not run faster than real time; false: as fast as possible"
