@@ -104,6 +104,12 @@ class Observation:
     frames: tuple[FeatureFrame, ...] = ()
     uncontrolled: JointVector | None = None
 
+    def placed(self, r: JointVector | None) -> Observation:
+        """Return the observation with r (k,) for `uncontrolled` where this one does not say."""
+        if r is None or self.uncontrolled is not None:
+            return self
+        return Observation(self.stamp, self.q, self.qd, self.frames, r)
+
 
 @quick_init
 @dataclass(frozen=True, eq=False, slots=True)

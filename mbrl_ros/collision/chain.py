@@ -101,14 +101,20 @@ class Chain:
         """Take r (k,) [rad or m] for the positions of the joints that are not controlled; those not finite stay."""
         self._r[:] = np.where(np.isfinite(r), r, self._r)
 
+    @property
+    def placed(self) -> Array:
+        """Where joints that are not controlled are taken to be: r (k,) [rad or m]."""
+        return np.array(self._r)
+
     def at(self, q: Array) -> tuple[Array, Array, Array]:
         """Return the ends (K, 2, 3) [m], Z (n, 3) and W (n, 3) at q (n,), valid until the next call."""
         self._q[:] = q
         self._evaluate()
         return self._ends, self._Z, self._W
 
-    def many(self, Q: Array) -> Array:
-        """Return the ends (T, K, 2, 3) [m] at every row of Q (T, n)."""
+    def many(self, Q: Array, R: Array | None = None) -> Array:
+        """Return the ends (T, K, 2, 3) [m] at every row of Q (T, n) and R (T, k); None: where they were placed."""
         T, count = len(Q), len(self._ends)
-        ends = np.array(self._function(Q.T, np.repeat(self._r[:, None], T, axis=1))[0])  # (3, T 2 K)
+        others = np.repeat(self._r[:, None], T, axis=1) if R is None else R.T
+        ends = np.array(self._function(Q.T, others)[0])  # (3, T 2 K)
         return np.asarray(ends.T.reshape(T, count, 2, 3))

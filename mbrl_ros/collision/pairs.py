@@ -7,7 +7,9 @@ Of all pairs of capsules that move against each other, left out are
     never touching    further apart than the clearance and PAIR_MARGIN in all of them, and where a descent ends that
                       starts from the nearest postures: q <- q - (d - c) g / |g|^2, g = dd/dq, inside the joint limits
 
-Postures are drawn evenly between the joint limits, half a turn either way for a continuous joint.
+Postures are drawn evenly between the joint limits, half a turn either way for a continuous joint; so are those of
+another arm's joints, `Robot.watched`, while a descent leaves that arm where it is. Joints of another arm join its
+bodies as controlled ones do, but only pairs count that a controlled joint moves against each other.
 """
 
 from __future__ import annotations
@@ -44,6 +46,19 @@ def postures(robot: Robot, count: int, seed: int) -> Array:
     return np.random.default_rng(seed).uniform(low, high, (count, robot.n))
 
 
+def others_postures(robot: Robot, count: int, seed: int) -> Array | None:
+    """Return positions (count, k) [rad or m] of `Robot.uncontrolled`, drawn for `Robot.watched`, else zero.
+
+    None where no other arm is watched.
+    """
+    if not robot.watched:
+        return None
+    R = np.zeros((count, len(robot.uncontrolled)))
+    low, high = (np.array([getattr(joint, end) for joint in robot.watched]) for end in ("lower", "upper"))
+    R[:, robot.displacing :] = np.random.default_rng([seed, 1]).uniform(low, high, (count, len(low)))
+    return R
+
+
 def find_pairs(
     robot: Robot,
     capsules: Sequence[Capsule],
@@ -70,12 +85,14 @@ def find_pairs(
     if not len(candidates):
         return Pairs(candidates, [])
     scene, Q = Scene(robot, capsules, candidates), postures(robot, samples, seed)
-    d = scene.sampled(Q)
+    R = others_postures(robot, samples, seed)
+    d = scene.sampled(Q, R)
     touching = (d < clearance).mean(axis=0) > TOUCHING
     lowest = d.min(axis=0)
     for number in np.flatnonzero(~touching & (lowest > clearance + PAIR_MARGIN)):
-        for start in Q[np.argsort(d[:, number], kind="stable")[:STARTS]]:
-            lowest[number] = min(lowest[number], _descend(scene, start, int(number), clearance))
+        for start in np.argsort(d[:, number], kind="stable")[:STARTS]:
+            scene.place(None if R is None else R[start])
+            lowest[number] = min(lowest[number], _descend(scene, Q[start], int(number), clearance))
     kept = ~touching & (lowest <= clearance + PAIR_MARGIN)
     named = {tuple(sorted(capsules[i].link for i in pair)) for pair in candidates[touching].tolist()}
     return Pairs(candidates[kept], sorted((pair[0], pair[1]) for pair in named))
@@ -113,16 +130,17 @@ def find_ignored(
 
 
 def _candidates(robot: Robot, capsules: Sequence[Capsule], disabled: frozenset[frozenset[str]]) -> Index:
-    """Return the pairs (M, 2) of capsules on bodies that are neither the same nor adjacent, nor `disabled`."""
-    carriers = urdf.parse(robot.urdf).carriers(robot.joints)
-    body = [carriers[capsule.link] for capsule in capsules]
+    """Return the pairs (M, 2) of capsules that move against each other, not on adjacent bodies, nor `disabled`."""
     tree = urdf.parse(robot.urdf)
-    below = {joint.name: carriers[joint.parent] for joint in tree.joints if joint.name in robot.joints}
+    joints = (*robot.joints, *(joint.name for joint in robot.watched))
+    own, carriers = tree.carriers(robot.joints), tree.carriers(joints)
+    moved, body = ([by[capsule.link] for capsule in capsules] for by in (own, carriers))
+    below = {joint.name: carriers[joint.parent] for joint in tree.joints if joint.name in joints}
     found = [
         (i, j)
         for i in range(len(capsules))
         for j in range(i + 1, len(capsules))
-        if body[i] != body[j]
+        if moved[i] != moved[j]
         and below.get(body[i]) != body[j]
         and below.get(body[j]) != body[i]
         and frozenset((capsules[i].link, capsules[j].link)) not in disabled

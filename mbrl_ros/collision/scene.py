@@ -139,10 +139,10 @@ class Scene:
         """Return all distances (N,) [m] at q (n,), without derivatives."""
         return np.asarray(self._nearest(self.chain.at(q)[0]).d - self.sizes)
 
-    def sampled(self, Q: Array) -> Array:
-        """Return all distances (T, N) [m] at every row of Q (T, n)."""
+    def sampled(self, Q: Array, R: Array | None = None) -> Array:
+        """Return all distances (T, N) [m] at every row of Q (T, n) and, if given, of R (T, k); see `Chain.many`."""
         T, parts = len(Q), [np.empty((len(Q), 0))]
-        ends = self.chain.many(Q)
+        ends = self.chain.many(Q, R)
 
         def of(capsules: Index) -> Array:
             return ends[:, capsules].reshape(-1, 2, 3)

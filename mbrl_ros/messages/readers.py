@@ -47,7 +47,7 @@ class StateReading(NamedTuple):
 class JointStateReader:
     """Reads JointState messages in the order of the robot's joints.
 
-    Of further joints in a message only those count that move the end effector. Where they come without the robot's
+    Of further joints in a message only those of `Robot.uncontrolled` count. Where they come without the robot's
     joints, or with some of them only, their positions are not part of a state but wait for `take_uncontrolled`.
 
     `estimating` tells whether velocities of the last state were missing and were estimated from the positions,
@@ -94,7 +94,7 @@ class JointStateReader:
 
     @property
     def unknown(self) -> list[str]:
-        """Joints that move the end effector, are not controlled, and of which no position has come."""
+        """Joints of `Robot.uncontrolled` of which no position has come."""
         return self._others.unknown
 
     def take_uncontrolled(self) -> Array | None:

@@ -43,6 +43,14 @@ def given(context: LaunchContext, name: str) -> str:
     return str(LaunchConfiguration(name, default="").perform(context))
 
 
+def namespaces(context: LaunchContext, name: str) -> list[str]:
+    """Return the namespaces in a launch argument; LaunchError where there is none, or one is given twice."""
+    found = [part.strip().strip("/") for part in given(context, name).split(",")]
+    if not all(found) or len(set(found)) < len(found):
+        raise LaunchError(f"{name}: write different namespaces, separated by commas, got '{given(context, name)}'")
+    return found
+
+
 def full_name(context: LaunchContext, node: str = "mpc_node") -> str:
     """Return the full name of a node in the namespace that the launch file was given."""
     namespace = given(context, "namespace").strip("/")

@@ -1,4 +1,4 @@
-"""Positions of joints that move the end effector and are not controlled, from messages of their own.
+"""Positions of joints that are measured and not controlled, from messages of their own.
 
 What a state holds of them goes with the state. What comes in other messages is given to the controller between two
 commands, as an event: a replay gets it at the same place. A joint of which nothing comes is said.
@@ -54,7 +54,9 @@ class UncontrolledWatch:
 
     def _warn(self) -> None:
         if unknown := self._reader.unknown:
+            watched = {joint.name for joint in self._loop.controller.robot.watched}
+            why = "are named in robot.measured_joints" if watched.issuperset(unknown) else "move the end effector"
             self._node.get_logger().warning(
-                f"joints {unknown} move the end effector, but no message on joint_states holds them; they are taken to "
-                "be at 0. Publish them, or fix them in the URDF"
+                f"joints {unknown} {why}, but no message on joint_states holds them; they are taken to be at 0. "
+                "Publish them, or fix them in the URDF"
             )

@@ -2,7 +2,7 @@ r"""Postures that bring the tool to a point or into a pose, while joints that ar
 
 With p(q, r) the end effector at the controlled joints q (n,) and the others r (k,), a goal for the point p* is a
 posture q* with p(q*, r) = p*; likewise for a pose. r counts as moved once a joint is MOVED away from where it was taken
-to be. A robot whose controlled joints alone move the tool (k = 0) gets its goal once, when the target is set. Any other
+to be. A robot whose controlled joints alone move the tool gets its goal once, when the target is set. Any other
 gets it when the target begins, which is in the control thread and so at the same r in a replay, and anew whenever r has
 taken the tool FOLLOWING times a tolerance away.
 """
@@ -32,7 +32,7 @@ class PointGoals:
     """Goals of end-effector targets for `robot`.
 
     kinematics: with the joints that are not controlled where they are; positions(Q (T, n)) -> P (T, 3) [m] of a preview
-    with T = `stages`; uncontrolled: r (k,), None where k = 0.
+    with T = `stages`; uncontrolled: r (k,), None where k = 0; displaceable: whether r moves the end effector.
     """
 
     def __init__(self, robot: Robot, settings: ReferenceSettings, stages: int):
@@ -48,7 +48,7 @@ class PointGoals:
         self.kinematics: Kinematics = self.pose_kinematics
         self.positions = self.kinematics.position_map(stages)
         self.uncontrolled: Array | None = np.zeros(len(robot.uncontrolled)) if robot.uncontrolled else None
-        self._moved = False
+        self.displaceable, self._moved = robot.displacing > 0, False
         self._out_of_reach = False  # whether the present goal misses its point
         self._notes: list[str] = []
 
@@ -60,7 +60,12 @@ class PointGoals:
         if (change > MOVED).any():  # NaN is not
             self.uncontrolled = np.where(np.isnan(change), self.uncontrolled, r)
             self.kinematics.place(self.uncontrolled)
-            self._moved = True
+            self._moved = self._moved or bool((change[: self._robot.displacing] > MOVED).any())
+
+    @property
+    def displaced(self) -> bool:
+        """Whether a joint that moves the end effector and is not controlled is not at zero."""
+        return self.uncontrolled is not None and bool(self.uncontrolled[: self._robot.displacing].any())
 
     def target(self, p: Array, last: Target | None, stamp: float) -> Target:
         """Make a target for p (3,) [m]; TargetError if it is out of reach.
@@ -82,7 +87,7 @@ class PointGoals:
 
     def begun(self, target: Target, q: JointVector) -> JointVector:
         """Return the goal (n,) of a target that begins now; where it was left open, it is searched from q (n,)."""
-        if target.q is not None and (self.uncontrolled is None or target.kind not in SEARCHED):
+        if target.q is not None and (not self.displaceable or target.kind not in SEARCHED):
             return target.q
         goal = self._search(target, q)
         self._moved = False
@@ -114,7 +119,7 @@ class PointGoals:
 
     def _open(self, target: Target, seed: JointVector | None) -> Target:
         """Return the target without its goal where that is chosen only when its time has come."""
-        later = seed is None or self.uncontrolled is not None
+        later = seed is None or self.displaceable
         return dataclasses.replace(target, q=None) if later else target
 
     def _search(self, target: Target, q: JointVector, **options: int) -> JointVector:
@@ -139,7 +144,8 @@ class PointGoals:
         distance, angle = self._missed(target, goal)
         lost, self._out_of_reach = self._out_of_reach, self._share(distance, angle) > 1.0
         if self._out_of_reach and not lost:
-            joints, turned = list(self._robot.uncontrolled), f" and {np.degrees(angle):.2f} degrees" if angle else ""
+            joints = list(self._robot.uncontrolled[: self._robot.displacing])
+            turned = f" and {np.degrees(angle):.2f} degrees" if angle else ""
             self._notes.append(
                 f"{target.kind} target: {joints}, which are not controlled, took it out of reach; the nearest posture "
                 f"misses it by {1e3 * distance:.1f} mm{turned}"

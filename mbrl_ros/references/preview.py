@@ -24,7 +24,7 @@ TRACKING = Phase.TRACK  # to look a member of an enumeration up takes a call in 
 class Preview:
     """References over a horizon: `kind` of target, q (T, n), p (T, 3) [m] for points, s (T, m) for features.
 
-    uncontrolled (k,): with points, the positions of the joints of `Robot.uncontrolled`; None where there are none.
+    uncontrolled (k,): the positions of the joints of `Robot.uncontrolled`; None where there are none.
     """
 
     kind: str

@@ -115,9 +115,8 @@ class TargetManager(TargetIntake):
 
     @property
     def displaced(self) -> bool:
-        """Whether the target is a point, and a joint of `Robot.uncontrolled` is not at zero."""
-        r, target = self.uncontrolled, self.target
-        return r is not None and bool(r.any()) and target is not None and target.kind == "point"
+        """Whether the target is a point, and a joint that moves the tip and is not controlled is not at zero."""
+        return self._points.displaced and self.target is not None and self.target.kind == "point"
 
     def joint_reference(self, stamp: float) -> Array:
         """Return the joint reference (n,) at `stamp` [s]."""
@@ -275,8 +274,8 @@ class TargetManager(TargetIntake):
         if self.target is not None and self.target.kind == "point":
             return Preview("point", q, p=self._points.positions(q), uncontrolled=self.uncontrolled)
         if self.phase is Phase.SERVO and self.features is not None:
-            return Preview("features", q, s=self.features.over(times))
-        return Preview("joints", q)
+            return Preview("features", q, s=self.features.over(times), uncontrolled=self.uncontrolled)
+        return Preview("joints", q, uncontrolled=self.uncontrolled)
 
     @property
     def end(self) -> float:

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from ..config.section import per_joint
 from ..config.sections.robot import RobotSettings
-from ..exceptions import ConfigurationError, JointNameError, RobotDescriptionError, listed, nearest
+from ..exceptions import ConfigurationError, JointNameError, RobotDescriptionError, listed
 from ..types import Array
 from .mimic import Follower, followers_of, uncontrolled_of
 from .mounting import mounted
 from .sources import read
-from .urdf import FREE, Joint, Tree, parse, transform
+from .tips import check_fixed, tip_of
+from .urdf import Joint, Tree, parse, transform
+from .watched import Watched, watched_of
 
 # A margin may take at most this fraction of a joint's range at either end, so that short joints keep one.
 MARGIN_OF_RANGE = 0.1
@@ -33,8 +35,8 @@ MOST_JOINTS = 64  # more than any arm has; a plan for hundreds would take minute
 class Robot:
     """The n controlled joints of a fixed-base robot. Every array is (n,), in the order of `joints`, read-only.
 
-    Movable joints that are not controlled are at zero, except that the kinematics of the end effector take those on its
-    chain where they are measured. Joints that follow a controlled one (mimic) move with it.
+    Movable joints that are not controlled are at zero, but kinematics and distances take those of `uncontrolled` where
+    they are measured. Joints that follow a controlled one (mimic) move with it.
 
     Attributes
     ----------
@@ -53,7 +55,9 @@ class Robot:
     rotor_inertia : [kg m^2 or kg], reflected through the gears; None: unknown
     gravity : (3,) [m/s^2] in the root link's frame
     damping : [N m s/rad or N s/m], friction : [N m or N], as the URDF says, 0 where it says nothing
-    uncontrolled : names of the k joints that move the end effector and are not controlled, from the root on
+    uncontrolled : names of the k joints that are measured and not controlled: those that move the end effector, from
+        the root on, and then those of `watched`
+    watched : the joints of `uncontrolled` that do not move the end effector, as those of another arm
     followers : the joints that follow a controlled one
     mounting : (4, 4), the root link's frame in the frame `mounting_frame`; None: unknown
     frame_prefix : what precedes a link's name in that of its frame; guess_inertials : see effective_inertia.py
@@ -77,6 +81,7 @@ class Robot:
     friction: Array
     rotor_inertia: Array | None = None
     uncontrolled: tuple[str, ...] = ()
+    watched: tuple[Watched, ...] = ()
     followers: tuple[Follower, ...] = ()
     gravity: tuple[float, ...] = (0.0, 0.0, -9.81)
     tip_rotation: Array = field(default_factory=lambda: np.eye(3))
@@ -94,6 +99,11 @@ class Robot:
     def n(self) -> int:
         """The number of controlled joints."""
         return len(self.joints)
+
+    @property
+    def displacing(self) -> int:
+        """How many of `uncontrolled`, its first ones, move the end effector."""
+        return len(self.uncontrolled) - len(self.watched)
 
     @property
     def moving(self) -> tuple[str, ...]:
@@ -152,14 +162,12 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
         "velocity": (-velocity, velocity),
         "position": (np.maximum(lower, -CONTINUOUS_COMMAND), np.minimum(upper, CONTINUOUS_COMMAND)),
     }[settings.interface]
-    vectors = {"tip_offset": "m", "tip_rotation": "rad", "gravity": "m/s^2"}
-    for key, unit in vectors.items():
-        vector = getattr(settings, key)
-        if len(vector) != 3:
-            raise ConfigurationError(f"'{key}' must have 3 entries [{unit}], got {len(vector)}", key=key, value=vector)
+    _check_vectors(settings)
     mounting, gravity = mounted(settings, tree)
     rotors = per_joint(settings.rotor_inertia, n, "rotor_inertia") if settings.rotor_inertia else None
-    tip, followers = _tip(tree, names, settings.tip), followers_of(tree, names)
+    tip, followers = tip_of(tree, names, settings.tip), followers_of(tree, names)
+    moving_tip = uncontrolled_of(tree, tip, names, followers)
+    watched = tuple(watched_of(tree, settings.measured_joints, names, moving_tip))
     return Robot(
         joints=names,
         position_lower=_frozen(lower),
@@ -179,7 +187,8 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
         damping=_frozen(np.array([joint.damping for joint in controlled])),
         friction=_frozen(np.array([joint.friction for joint in controlled])),
         rotor_inertia=None if rotors is None else _frozen(rotors),
-        uncontrolled=uncontrolled_of(tree, tip, names, followers),
+        uncontrolled=(*moving_tip, *(joint.name for joint in watched)),
+        watched=watched,
         followers=followers,
         gravity=gravity,
         mounting=None if mounting is None else _frozen(mounting),
@@ -187,6 +196,13 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
         frame_prefix=settings.frame_prefix,
         guess_inertials=settings.guess_inertials,
     )
+
+
+def _check_vectors(settings: RobotSettings) -> None:
+    for key, unit in {"tip_offset": "m", "tip_rotation": "rad", "gravity": "m/s^2"}.items():
+        vector = getattr(settings, key)
+        if len(vector) != 3:
+            raise ConfigurationError(f"'{key}' must have 3 entries [{unit}], got {len(vector)}", key=key, value=vector)
 
 
 def _controlled(tree: Tree, wanted: tuple[str, ...]) -> list[Joint]:
@@ -213,18 +229,8 @@ def _controlled(tree: Tree, wanted: tuple[str, ...]) -> list[Joint]:
         )
     chosen = [joints[name] for name in wanted or movable]
     for joint in chosen:
-        _check_fixed(tree, joint.child, f"the controlled joint '{joint.name}'")
+        check_fixed(tree, joint.child, f"the controlled joint '{joint.name}'")
     return chosen
-
-
-def _check_fixed(tree: Tree, link: str, what: str) -> None:
-    """Raise RobotDescriptionError if `what`, which moves or is `link`, stands behind a joint that is free to move."""
-    free = next((joint for joint in tree.chain(link) if joint.kind in FREE), None)
-    if free is not None:
-        raise RobotDescriptionError(
-            f"{what} stands behind joint '{free.name}', which is of type '{free.kind}'. Fix the robot to its base: "
-            f"make that joint fixed, or describe the arm from link '{free.child}' on"
-        )
 
 
 def _range(joint: Joint) -> tuple[float, float]:
@@ -266,32 +272,6 @@ def _positive(joints: list[Joint], key: str) -> Array:
                 f"the robot's data sheet into its <limit>, or leave it out of 'joints'"
             )
     return np.array([joint.limit[key] for joint in joints])
-
-
-def _tip(tree: Tree, controlled: tuple[str, ...], wanted: str) -> str:
-    """Return `wanted`, or the first leaf moved by the most controlled joints and the fewest others."""
-    if wanted and wanted not in tree.links:
-        raise RobotDescriptionError(
-            f"the URDF has no link '{wanted}' to be the tip; did you mean "
-            f"'{nearest(wanted, tree.links)}'? Links: {listed(tree.links)}"
-        )
-
-    moving = {tree.root: (0, 0)}  # {link: how many controlled joints move it, and how many others less}
-    follows: dict[str, str] = {tree.root: ""}  # {link: the first mimic joint of a controlled one on its chain}
-    for joint in tree.descending():
-        own, others = moving[joint.parent]
-        is_own = joint.name in controlled
-        moving[joint.child] = (own + is_own, others - (not is_own and joint.kind != "fixed"))
-        follows[joint.child] = follows[joint.parent] or (joint.name if joint.mimic in controlled else "")
-    # A finger is no tip unless it is asked for. Mimic joints may carry every leaf; then any link before them will do.
-    candidates = [link for link in tree.leaves() if not follows[link]] or [
-        link for link in tree.links if not follows[link]
-    ]
-    tip = wanted or max(candidates, key=lambda link: moving[link])
-    if moving[tip][0] == 0:
-        raise RobotDescriptionError(f"no controlled joint moves the tip '{tip}'; choose a link beyond {controlled[0]}")
-    _check_fixed(tree, tip, f"the tip '{tip}'")
-    return tip
 
 
 def _frozen(array: Array) -> Array:

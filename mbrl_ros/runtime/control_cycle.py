@@ -209,7 +209,8 @@ class ControlCycle:
             admitted = self._observation = observation if decision.admitted is None else decision.admitted
             warnings = warnings_of(self.controller.health(), self.age, self._interruptions.following.following)
             bad = self.loop_watch.judge(admitted, decision, self._in_effect)
-            command = self.supervisor.filter(decision, admitted, warnings | bad if bad else warnings)
+            placed = admitted.placed(self.controller.uncontrolled)
+            command = self.supervisor.filter(decision, placed, warnings | bad if bad else warnings)
         except Exception:  # whatever a controller does, the robot gets a safe command
             self._report_error("controller errors")
             command = self._after_error(observation)

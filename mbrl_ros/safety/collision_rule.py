@@ -22,6 +22,8 @@ no longer approaches what it was stopped for, and the controller wants no motion
 CLEARANCE_BAND: the motion of its plan, or what the effort u accelerates beyond what carries the arm,
 M^-1 (u - u_c) AHEAD^2 / 2.
 
+Of a distance from another arm that moves, only d_k - a_k is left (other_arm.py), with h = tau + T.
+
 An obstacle that appears on the arm is another matter: which way is out is unknown. The safe command acts until the
 obstacle no longer overlaps the arm.
 """
@@ -29,7 +31,6 @@ obstacle no longer overlaps the arm.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -45,13 +46,14 @@ from ..robots import Robot
 from ..types import Array, Decision, Observation
 from .arrest import Arrest
 from .command_limiter import CommandLimiter, command_braking
+from .other_arm import OtherArm
+from .recent_motion import RecentMotion
 from .state_machine import Reason
 
 CLEARANCE_BAND = 0.01  # [m] beyond the clearance within which an arm that was stopped is not moved on
 APPROACH_NOISE = 5e-4  # [m] by which a distance must be about to fall to count as a motion, far from contact
 WANTED_FALL = 1e-4  # [m] by which a distance falls on the way that a controller wants
 AHEAD = 0.15  # [s] for which an effort is looked at
-ACCELERATION_WINDOW = 0.04  # [s] over which the acceleration is measured
 RELIED_ON = 0.8  # the rest is for distances that fall faster than they are about to
 QUICK_RATE = 0.5  # share of its range by which an effort may change in a period
 SMALL_SHARE = 1e-3  # of the way to rest, on which a distance changes to first order
@@ -92,7 +94,7 @@ class CollisionRule:
         self.refused = 0  # messages of obstacles
         self._given, self._names = list(scene.obstacles), set[str]()  # of the settings; names of the others
         self._appeared = False
-        self._past: deque[tuple[float, Array, Array]] = deque()  # stamp, qd, the command before
+        self._recent, self._other = RecentMotion(dt), OtherArm(robot)
         self._met: NDArray[np.bool_] = np.zeros(len(scene), dtype=bool)  # for which distances the arm was stopped
         self._nearest = (math.inf, -1)
         self._reach = reach(robot, scene.capsules)
@@ -149,7 +151,7 @@ class CollisionRule:
     def reset(self) -> None:
         """Start anew with an arm that is not held; obstacles stay."""
         self.held, self.slowed, self.overlapping, self._appeared = False, False, (), True
-        self._past.clear()
+        self._recent.clear()
 
     def set_obstacles(self, obstacles: Sequence[Obstacle]) -> None:
         """Replace the obstacles that are not those of the settings."""
@@ -175,8 +177,9 @@ class CollisionRule:
         if not len(scene):
             return 0
         if self._efforts:
-            self._remember(observation, u)
+            self._recent.add(observation, u)
         scene.place(observation.uncontrolled)
+        self._other.update(observation.stamp, observation.uncontrolled)
         if not (self._efforts or self._appeared or self.overlapping):
             return 0
         d, gradient = scene.distances(q)
@@ -223,21 +226,14 @@ class CollisionRule:
         approaching = falls > NO_APPROACH
         if not approaching.any():
             return 1.0
-        room = np.maximum(d - self._clearance, 0.0)
+        near = d - self._other.approach(self.scene, q, d, self._reaction + braking)
+        room = np.maximum(near - self._clearance, 0.0)
         way = float((room[approaching] / falls[approaching]).min())  # least s tau + s^2 T/2 that uses a room up
         if way >= ahead:
             return 1.0
         if way <= 0.0:
             return 0.0
         return 2.0 * way / (self._reaction + math.sqrt(self._reaction**2 + 2.0 * braking * way))
-
-    def _remember(self, observation: Observation, u: Array) -> None:
-        past, stamp = self._past, observation.stamp
-        if past and not 0.0 < stamp - past[-1][0] < 2.5 * self._dt:
-            past.clear()
-        past.append((stamp, observation.qd, u))
-        while len(past) > 3 and stamp - past[0][0] > ACCELERATION_WINDOW:
-            past.popleft()
 
     def _stops(
         self, d: Array, gradient: Array, decision: Decision, observation: Observation, arrest: Arrest | None
@@ -248,26 +244,19 @@ class CollisionRule:
         rest = d + gradient @ b
         if self._may_reach(d, b):
             rest = np.minimum(rest, self.scene.values(q + b))
+        to_rest = self._reaction + float(np.max(np.abs(qd) / self._deceleration))
+        near = rest - self._other.approach(self.scene, q, d, to_rest)
         noise = APPROACH_NOISE * np.minimum(np.maximum(2.0 * d / c - 1.0, 0.0), 1.0)  # none from half the clearance on
         falling = d - rest > noise
-        if (falling & (rest < c)).any():
+        if (falling & (near < c)).any():
             if not self.held and arrest is not None:
-                self._prepare(arrest, q)
-            self._met = falling & (rest < c) | (self._met if self.held else False)
+                self._recent.prepare(arrest, q)
+            self._met = falling & (near < c) | (self._met if self.held else False)
             self.held = True
         elif self.held and not (falling & self._met).any():
             wanted = gradient @ self._wanted(decision, observation, arrest)
             self.held = bool(((wanted < -WANTED_FALL) & (d < c + CLEARANCE_BAND)).any())
         return self.held
-
-    def _prepare(self, arrest: Arrest, q: Array) -> None:
-        """Tell the safe command what carries the arm: the last efforts less what accelerated it, u - M qdd."""
-        if len(self._past) < 3:
-            return
-        stamps, speeds, efforts = (np.array(column) for column in zip(*self._past, strict=True))
-        since = stamps - stamps.mean()
-        acceleration = since @ speeds / (since @ since)
-        arrest.brake(efforts[1:].mean(axis=0) - arrest.inertia(q) @ acceleration, q)
 
     def _wanted(self, decision: Decision, observation: Observation, arrest: Arrest | None) -> Array:
         """Return the displacement (n,) [rad or m] that the controller wants."""

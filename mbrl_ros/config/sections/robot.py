@@ -19,6 +19,11 @@ class RobotSettings(Section):
     joints: tuple[str, ...] = setting(
         (), "names of the controlled joints in the order of the commands; empty: every movable joint of the URDF"
     )
+    measured_joints: tuple[str, ...] = setting(
+        (),
+        "names of further joints of the URDF that are measured and not controlled, as those of another arm: the "
+        "collision rule and cost take them where joint_states says; those that move the tip are measured anyway",
+    )
     tip: str = setting("", "link whose origin is the end effector; empty: the last link of the chain")
     tip_offset: tuple[float, ...] = setting(
         (0.0, 0.0, 0.0), "position of the end-effector point in the frame of the tip link", unit="m"
