@@ -229,6 +229,23 @@ def test_a_point_is_reached_whatever_the_lift_does(interface, separate):
     assert run.errors == []
 
 
+@pytest.mark.parametrize("separate", (False, True), ids=("in one message", "in their own messages"))
+def test_the_supervisor_knows_where_they_are(separate, monkeypatch):
+    run, seen = Run("velocity", separate), []
+    supervisor = run.cycle.supervisor
+    filtered = supervisor.filter
+
+    def remembering(decision, observation, warnings):
+        seen.append(observation.uncontrolled)
+        return filtered(decision, observation, warnings)
+
+    monkeypatch.setattr(supervisor, "filter", remembering)
+    for _ in range(5):
+        run.step()
+    np.testing.assert_allclose(seen[-1], [0.3, 0.8], atol=1e-12)
+    assert run.errors == []
+
+
 def test_bad_positions_of_the_lift_hardly_move_the_arm():
     good, spoilt = (Run("velocity") for _ in range(2))
     rng = np.random.default_rng(SEED)
