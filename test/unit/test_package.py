@@ -14,6 +14,7 @@ from mbrl_ros.cli import _pages, commands, parameters
 from mbrl_ros.cli import main as cli
 from mbrl_ros.cli.environment import prepare
 from mbrl_ros.config.configuration import Configuration
+from mbrl_ros.config.parameter_file import ParameterFile
 from mbrl_ros.config.resources import config_file, share_directory
 from mbrl_ros.config.sections.simulation import PlantSettings
 from mbrl_ros.config.settings_file import read_settings
@@ -22,6 +23,7 @@ from support import ROOT
 from support.needs import needs
 
 CONFIGURATIONS = sorted((ROOT / "config").glob("*.yaml"))
+ARM = re.compile(r"/\w+/mpc_node")  # the heading of one of several controllers
 
 
 def run_setup(folder: Path, *command: object) -> None:
@@ -187,11 +189,13 @@ def test_updating_replaces_the_table_and_nothing_else(tmp_path, command):
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.stem)
 def test_every_configuration_holds_only_settings_that_exist(path):
     controller, node, simulation, *_ = ({key for key, _, _ in entries} for entries in parameters.settings().values())
-    values = read_settings(path, "mpc_node")
-    assert set(values) <= controller | node
-    control = Configuration.from_flat(
-        {key: value for key, value in values.items() if key in controller}, source=str(path)
-    ).control
+    arms = [heading.removesuffix("/mpc_node") for heading in ParameterFile.read(path).blocks if ARM.fullmatch(heading)]
+    for arm in arms or [""]:  # a file may hold several controllers
+        values = read_settings(path, "mpc_node", f"{arm}/mpc_node" if arm else "")
+        assert set(values) <= controller | node
+        control = Configuration.from_flat(
+            {key: value for key, value in values.items() if key in controller}, source=str(path)
+        ).control
     values = read_settings(path, "sim_node")
     assert set(values) <= simulation | {key for key in controller if key.startswith("robot.")}
     plant = PlantSettings.from_mapping({key[6:]: value for key, value in values.items() if key.startswith("plant.")})
