@@ -148,6 +148,7 @@ def run(step: str, python: Path, folder: Path) -> Outcome:
 
 def run_version(version: str, folder: Path, shown: Progress) -> dict[str, Outcome]:
     """Run all steps with one Python, as far as the first that fails."""
+    shown.show(f"Python {version}: looking for it")
     python = find(version)
     if python is None:
         return dict.fromkeys(STEPS, Outcome("not run", reason=f"there is no Python {version} with venv"))
