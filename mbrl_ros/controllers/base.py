@@ -128,6 +128,9 @@ class Controller(Protocol):
     def rejoin(self, observation: Observation) -> None:
         """Let a motion towards a goal go on from where the robot is, or wait: see `TargetManager.ramp_in`."""
 
+    def wait_for_arm(self, observation: Observation) -> None:
+        """Do the same for a robot that is slowed down before contact; a jog keeps near the robot by itself."""
+
     def skip_transition(self, forget: float = 0.0) -> None:
         """Learn nothing in the next step, and forget the last `forget` [s]: the robot may not have followed."""
 

@@ -87,15 +87,16 @@ class TargetManager(TargetIntake):
 
     def ramp_in(self, q: Array, qd: Array, stamp: float) -> None:
         """Rejoin in every tick of a hold or ramp; the goal of position commands, which need none, waits for its end."""
-        moving = stamp < self.joints.end
+        moving, positions = stamp < self.joints.end, self.robot.interface == "position"
         if self.target is not None and self.target.kind in JOGS:
-            if self.robot.interface != "position":
+            if not positions:
                 self._jog_anew(self.target, q, qd, stamp)
-        elif moving and self.robot.interface != "position":
-            waits = self.joins.waiting is not None and self.settings.wait_for_arm
-            (self._rest if waits else self.rejoin)(q, qd, stamp)  # its motion is made for a reference that stays
-        elif moving and self._goal() is not None:  # begun anew where it is measured it would be led to and fro
-            self.joints.wait(stamp)
+        elif moving and positions and self._goal() is not None:
+            self.joints.wait(stamp)  # begun anew where it is measured it would be led to and fro
+        elif moving and self.joins.waiting is not None and self.settings.wait_for_arm and not positions:
+            self._rest(q, qd, stamp)  # its motion is made for a reference that stays
+        elif moving and not (positions and self.joins.waiting is not None):
+            self.rejoin(q, qd, stamp)
 
     def _rest(self, q: JointVector, qd: JointVector, stamp: float) -> None:
         """Let the reference rest at q (n,), or slow down from q, qd (n,) of an arm that moves."""

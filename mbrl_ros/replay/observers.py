@@ -74,6 +74,9 @@ class PassiveObserver:
     def rejoin(self, observation: Observation) -> None:
         """Do nothing: there is no motion towards a goal."""
 
+    def wait_for_arm(self, observation: Observation) -> None:
+        """Do nothing: there is no motion."""
+
     def skip_transition(self, forget: float = 0.0) -> None:
         """Do nothing: what was recorded is learned whole."""
 

@@ -260,6 +260,8 @@ class ControlCycle:
             self._applied.end_period(before.stamp)
             if self.supervisor.rejoining:
                 self.controller.rejoin(observation)
+            elif self.supervisor.collisions is not None and self.supervisor.collisions.slowed:
+                self.controller.wait_for_arm(observation)
         if following.learning_suspended:
             self.controller.skip_transition(following.to_forget)
 

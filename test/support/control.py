@@ -41,6 +41,9 @@ class Echo:
     def rejoin(self, observation):
         self.rejoined.append(observation.stamp)
 
+    def wait_for_arm(self, observation):
+        pass
+
     def skip_transition(self, forget=0.0):
         self.skipped += 1
 

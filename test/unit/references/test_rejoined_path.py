@@ -1,5 +1,7 @@
 """A trajectory waits for an arm that is kept from following it, and goes on along its path, no faster than asked."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,7 @@ from support.control import RecordingOutputs
 from support.robots import planar_arm, planar_robot
 
 DT, SUBSTEPS, CLEARANCE = 0.01, 2, 0.02
+FOLLOWED = 0.6  # of the way to its command by which an arm moved by positions comes in a period
 FLOOR = Plane("floor", np.array([0.0, 0.0, 1.0]), -0.4)
 START = np.array([0.3, 0.4, 0.4])
 POINTS = Waypoints.of([0.8, 1.6, 2.4], [[-0.1, 0.5, 0.1], [-0.5, 0.1, -0.2], [-0.9, -0.3, -0.2]])
@@ -54,20 +57,34 @@ class ComputedTorque(EffortTracking):
         return self.inertia(observation.q) @ wanted
 
 
-class Run:
-    """An arm moved by efforts, without gravity or friction, tracks POINTS; `floor` [s]: when FLOOR is there."""
+class Follower(ComputedTorque):
+    """Commands the velocity or position that follows the reference."""
 
-    def __init__(self, floor, seconds, **settings):
-        configuration = Configuration.from_flat({**SETTINGS, "robot.interface": "effort", **settings})
+    def __init__(self, robot, configuration):
+        super().__init__(dataclasses.replace(robot, interface="effort"), configuration)
+        self.robot = self.target_manager.robot = robot
+
+    def effort(self, observation, q, qd, qdd):
+        if self.robot.interface == "position":
+            return observation.q + (q + DT * qd - observation.q) / FOLLOWED
+        return qd + 0.5 * DT * qdd + 20.0 * (q - observation.q)
+
+
+class Run:
+    """An arm without gravity or friction tracks POINTS, or goes to the last; `floor` [s]: when FLOOR is there."""
+
+    def __init__(self, floor, seconds, interface="effort", goal=False, **settings):
+        configuration = Configuration.from_flat({**SETTINGS, "robot.interface": interface, **settings})
         robot = load_robot(configuration.robot)
-        controller, supervisor = ComputedTorque(robot, configuration), make_supervisor(robot, configuration)
+        controller = (ComputedTorque if interface == "effort" else Follower)(robot, configuration)
+        supervisor = make_supervisor(robot, configuration)
         conditions = SteppedConditions()
         cycle = ControlCycle(controller, supervisor, RecordingOutputs(), conditions, dt=DT, timeout=0.05)
         q, qd, self.path, rows, reasons = START, np.zeros(3), None, [], Reason.NONE
         for k in range(-10, round(seconds / DT)):
             t = 5.0 + k * DT
             if k == 0:
-                controller.set_trajectory(POINTS)
+                controller.set_joint_target(POINTS.Q[-1]) if goal else controller.set_trajectory(POINTS)
             if k in (round(floor[0] / DT), round(floor[1] / DT)):
                 supervisor.collisions.set_obstacles([FLOOR] if k * DT < floor[1] - 0.5 * DT else [])
             command = cycle.tick(Arrival(Observation(t, q, qd), 0.0)).command
@@ -75,6 +92,10 @@ class Run:
                 self.path = controller.target_manager.joints.frozen()
             rows.append((q, qd, q - controller.joint_reference(t)))
             reasons |= command.reasons
+            if interface != "effort":
+                moved = DT * command.u if interface == "velocity" else FOLLOWED * (command.u - q)
+                q, qd = q + moved, moved / DT
+                continue
             for _ in range(SUBSTEPS):
                 qd = qd + DT / SUBSTEPS * np.linalg.solve(controller.inertia(q), command.u)
                 q = q + DT / SUBSTEPS * qd
@@ -98,6 +119,17 @@ def test_an_arm_that_the_rule_held_goes_on_along_its_path_no_faster_than_asked()
     assert run.q[-1] == pytest.approx(POINTS.Q[-1], abs=1e-3)
     late = np.flatnonzero(np.abs(run.q - POINTS.Q[-1]).max(axis=1) > 0.02)[-1] * DT
     assert late > 2.7  # it has waited
+    assert run.state is State.ACTIVE
+
+
+@pytest.mark.parametrize("goal", [False, True])
+@pytest.mark.parametrize("interface", ["velocity", "position"])
+def test_an_arm_that_the_rule_slowed_down_is_waited_for(interface, goal):
+    run = Run((0.5, 1.7), 4.5, interface, goal)
+    assert run.reasons & Reason.COLLISION
+    assert (np.abs(run.qd).max(axis=0) <= 1.05 * run.fastest).all()
+    assert np.abs(run.away).max() < 0.03
+    assert run.q[-1] == pytest.approx(POINTS.Q[-1], abs=1e-3)
     assert run.state is State.ACTIVE
 
 
