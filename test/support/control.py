@@ -26,7 +26,7 @@ class Echo:
         self.joins = TrajectoryJoins(self.robot, 0.005)
         self.n, self.steps, self.resets, self.resumed, self.recorded, self.fail = n, [], 0, [], [], False
         self.rejoined, self.carried = [], []
-        self.skipped, self.target, self.gain = 0, None, 1.0
+        self.skipped, self.target, self.gain, self.uncontrolled = 0, None, 1.0, None
         self.condition, self.lateness = Health(), (0, 1.0, 0.0)
 
     def reset(self, observation):
