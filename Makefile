@@ -1,7 +1,8 @@
-# make install | demo | test | check | coverage | bench | docs | matrix | clean.   make demo ARGS="--lockstep --seed 3"
+# make install | demo | test | test-slow | check | coverage | bench | docs | matrix | clean.   make demo ARGS="--lockstep --seed 3"
 # Everything goes into .venv: demo installs what the demo needs (of example-robot-data, the files of one robot), the
 # others also what tests and benches need.
 # test: unit tests and those over DDS on all cores, then launch files; with ARGS it is `pytest ARGS`.
+# test-slow: the tests that make test leaves out: many more cases, whole runs.
 # check: ruff, mypy, docstrings, generated pages, links.   coverage: the tests again, counting lines; slower.
 # matrix: build, install and try the package with every supported Python that is here; ARGS="3.10 3.12" names some.
 # docs: the pages of doc/ and the API as a site, output/docs/html; a warning or a dead link is an error.
@@ -20,7 +21,7 @@ OF_ALL := $(OF_DEMO),robots,vision,replay,bench,jobs,completion,keypoints,test,c
 RUN := .venv/bin
 SOURCES := setup.py setup.cfg pyproject.toml package.xml $(wildcard launch/* config/* config/*/*)
 
-.PHONY: install demo test check coverage bench docs matrix clean
+.PHONY: install demo test test-slow check coverage bench docs matrix clean
 
 install: .venv/has-all
 
@@ -29,6 +30,9 @@ demo: .venv/has-demo $(if $(findstring visual,$(ARGS)),.venv/has-vision)
 
 test: install
 	$(RUN)/python $(if $(ARGS),-m pytest $(ARGS),.ci/sessions.py)
+
+test-slow: install
+	$(RUN)/python .ci/sessions.py --slow
 
 check: install
 	$(RUN)/python .ci/check.py

@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
         os.environ["COVERAGE_FILE"] = str(Path(folder, "data"))
         os.environ["COVERAGE_RCFILE"] = str(ROOT / "pyproject.toml")
         coverage = [sys.executable, "-m", "coverage"]
-        code = sessions.main(arguments, [*coverage, "run"])
+        code = sessions.main(["--all", *arguments], [*coverage, "run"])
         subprocess.run([*coverage, "combine", "--quiet"], cwd=ROOT, check=True)
         subprocess.run([*coverage, "json", "--quiet", "-o", f"{folder}/report.json"], cwd=ROOT, check=True)
         if "COVERAGE_HTML" in os.environ:

@@ -1,5 +1,7 @@
 """`python .ci/sessions.py NAME ...`: the tests in sessions, one after the other; at the end what was skipped and why.
 
+Without more these are the quick tests, all but those marked `slow`; `--slow` runs those, `--all` both.
+
 Unit tests run in as many processes as there are cores (pytest-xdist), each file in one of them. Tests over DDS start
 processes of their own and mostly wait for them, so that one more of them runs at a time; those marked `realtime`
 measure by the wall clock and run after the others, one at a time. So do the tests of launch files.
@@ -20,9 +22,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SESSIONS = ("unit", "integration", "launch")  # folders of test/
-PASSES = {"integration": (("-m", "not realtime"), ("-m", "realtime"))}  # options; of other sessions: one pass, without
-SERIAL = (("launch", ()), ("integration", ("-m", "realtime")))  # passes that run one test at a time
-WAITING = (("integration", ("-m", "not realtime")),)  # passes whose tests leave a core free while they wait
+PASSES = {"integration": ("not realtime", "realtime")}  # marks; of other sessions: one pass, ANY
+ANY = ""
+SERIAL = (("launch", ANY), ("integration", "realtime"))  # passes that run one test at a time
+WAITING = (("integration", "not realtime"),)  # passes whose tests leave a core free while they wait
+CHOICES = {"--quick": "not slow", "--slow": "slow", "--all": ANY}  # option: marks
 PROCESSES = 8  # at most
 NO_TESTS = 5  # pytest's exit code
 
@@ -47,35 +51,38 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
-def processes(name: str, chosen: tuple[str, ...] = ()) -> int:
+def processes(name: str, chosen: str = ANY) -> int:
     """Test processes of a session's pass: more than one with pytest-xdist, where tests may run side by side."""
     if (name, chosen) in SERIAL or importlib.util.find_spec("xdist") is None:
         return 1
     return min(cores() + ((name, chosen) in WAITING), PROCESSES)
 
 
-def run(name: str, launcher: list[str], options: list[str]) -> Result:
-    """Run one session, pass after pass; its output appears as it comes."""
+def run(name: str, launcher: list[str], options: list[str], choice: str = "--all") -> Result:
+    """Run one session's tests of a choice, pass after pass; the output appears as it comes."""
     result, codes = Result(name, 0, 0.0, 0.0), []
     begin, before = time.monotonic(), os.times()
-    for chosen in PASSES.get(name, ((),)):
-        codes.append(run_pass(name, chosen, launcher, options, result))
+    for chosen in PASSES.get(name, (ANY,)):
+        marks = " and ".join(marks for marks in (chosen, CHOICES[choice]) if marks)
+        selection = ["-m", marks] if marks else []
+        codes.append(run_pass(name, chosen, launcher, [*selection, *options], result))
     after = os.times()
     result.seconds = time.monotonic() - begin
     result.cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    # with options that choose tests, one of two passes may have none
-    result.code = max((code for code in codes if code != NO_TESTS), default=NO_TESTS)
+    # with options that choose tests, one of two passes may have none; of a session that has no slow test, both
+    nothing = 0 if choice == "--slow" and not options else NO_TESTS
+    result.code = max((code for code in codes if code != NO_TESTS), default=nothing)
     return result
 
 
-def run_pass(name: str, chosen: tuple[str, ...], launcher: list[str], options: list[str], result: Result) -> int:
-    """Run the tests of a session that `chosen` names, count them in `result`, and return pytest's exit code."""
+def run_pass(name: str, chosen: str, launcher: list[str], options: list[str], result: Result) -> int:
+    """Run the tests of a session's pass that the options choose, count them in `result`; return pytest's exit code."""
     count = processes(name, chosen)
     parallel = ["-n", str(count), "--dist", "loadfile"] if count > 1 else []
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
-        command = [*launcher, "-m", "pytest", f"test/{name}", *chosen, *parallel, f"--junitxml={report}", *options]
-        which = f" ({' '.join(chosen[1:])})" if chosen else ""
+        command = [*launcher, "-m", "pytest", f"test/{name}", *parallel, f"--junitxml={report}", *options]
+        which = f" ({chosen})" if chosen else ""
         print(f"\n== {name} tests{which}: {count} process{'es' if count > 1 else ''}", flush=True)
         code = subprocess.run(command, cwd=ROOT).returncode
         if report.is_file():
@@ -110,8 +117,9 @@ def summary(results: list[Result]) -> str:
 def main(arguments: list[str], launcher: list[str] | None = None) -> int:
     """Run the sessions named, all where none is; options of pytest follow them. 0 when every session passed."""
     names = [name for name in arguments if name in SESSIONS] or list(SESSIONS)
-    options = [argument for argument in arguments if argument not in SESSIONS]
-    results = [run(name, launcher or [sys.executable], options) for name in names]
+    choice = next((argument for argument in arguments if argument in CHOICES), "--quick")
+    options = [argument for argument in arguments if argument not in (*SESSIONS, *CHOICES)]
+    results = [run(name, launcher or [sys.executable], options, choice) for name in names]
     print(f"\n== summary\n{summary(results)}", flush=True)
     return int(any(result.code for result in results))
 

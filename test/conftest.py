@@ -6,7 +6,11 @@ import tempfile
 
 import pytest
 
-from support.collection import pytest_collection_finish, pytest_make_collect_report  # noqa: F401  # pytest's hooks
+from support.collection import (  # noqa: F401  # pytest's hooks
+    pytest_collection_finish,
+    pytest_collection_modifyitems,
+    pytest_make_collect_report,
+)
 from support.domains import new_domain
 
 os.environ["ROS_DOMAIN_ID"] = str(new_domain(keep=True))

@@ -197,6 +197,7 @@ def within_a_turn(t, q, qd):
     return [message(t, (wrapped(q[0]), q[1]), qd)]
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("interface", ("velocity", "position"))
 def test_a_wrapping_joint_goes_past_pi_and_back_the_short_way(interface):
     loop = Loop((2.8, 0.0), within_a_turn, interface)

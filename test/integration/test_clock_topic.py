@@ -60,6 +60,7 @@ def within(arm: SimulatedArm, begin: int, most: tuple[float, float]) -> bool:
     return speed <= most[0] and acceleration <= most[1]
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("clock", [-10, 1, 10], ids=["10 Hz", "100 Hz", "1 kHz"])
 def test_at_every_rate_of_the_clock_each_state_is_answered_and_no_tick_is_missed(arm, most, clock):
     arm.peer.heard["/mpc_node/status"].clear()
@@ -141,6 +142,7 @@ def test_where_the_clock_ends_and_states_go_on_their_stamps_are_the_time(arm, mo
     assert arm.interruptions[-1:] == ["CLOCK_JUMP"] and arm.state == "ACTIVE"
 
 
+@pytest.mark.slow
 def test_an_arm_moved_by_efforts_is_held_where_the_clock_ends_in_motion(tmp_path):
     with simulated_arm(tmp_path, "effort") as arm:
         arm.begin()
@@ -153,6 +155,7 @@ def test_an_arm_moved_by_efforts_is_held_where_the_clock_ends_in_motion(tmp_path
         assert at(arm, AWAY) and arm.state == "ACTIVE"
 
 
+@pytest.mark.slow
 def test_no_clock_at_all_is_a_line_in_the_log_and_in_the_diagnostics(tmp_path):
     with simulated_arm(tmp_path) as arm:
         for _ in range(5):
@@ -168,6 +171,7 @@ def test_no_clock_at_all_is_a_line_in_the_log_and_in_the_diagnostics(tmp_path):
         assert at(arm, AWAY) and arm.answered >= 400 and begin
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.realtime
 @pytest.mark.parametrize("interface", ["velocity", "effort"])
 def test_simulated_time_may_count_from_1970(tmp_path, interface):
@@ -179,6 +183,7 @@ def test_simulated_time_may_count_from_1970(tmp_path, interface):
         assert float(values["age of the acting command beyond the delay [ms]"]) < LATE
 
 
+@pytest.mark.slow
 def test_a_recorded_run_with_leaps_and_a_pause_replays_to_the_last_bit(tmp_path):
     from mbrl_ros.replay import ReplayOptions, replay
 
@@ -203,6 +208,7 @@ def test_a_recorded_run_with_leaps_and_a_pause_replays_to_the_last_bit(tmp_path)
     assert difference["identical"] == difference["compared"] >= 370
 
 
+@pytest.mark.slow
 def test_a_recorded_run_with_trajectories_of_500_points_replays_to_the_last_bit(tmp_path):
     """Their motions are made in another thread: when they begin depends on the machine, and is an event."""
     from mbrl_ros.replay import ReplayOptions, replay

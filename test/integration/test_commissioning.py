@@ -42,6 +42,7 @@ def feed(peer, publisher, seconds: float = 0.0, until=None) -> None:
     peer.until(sent, "what was waited for")
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize(
     "parameters, words",
     (
@@ -116,6 +117,7 @@ def controller(peer, name: str, joints, interface: str = "velocity", topic: str 
 REMAPPED = {"commands": "velocity_controller/commands"}
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("guard", ("", "guard_node"))
 def test_the_controller_behind_the_topic_is_asked_for_interface_and_order_again_after_its_restart(guard):
     """Until it is there and was asked, nothing is published, although a recorder and mpc_node itself listen."""

@@ -87,6 +87,7 @@ def test_the_panda_learns_to_move_and_says_how_well(tmp_path):
     assert "rest error" in done.stdout and "supervisor: ACTIVE" in done.stdout and "0 missed" in done.stdout
 
 
+@pytest.mark.slow
 @needs("example-robot-data")
 def test_equal_seeds_give_equal_runs_whether_they_are_paced_or_not(tmp_path):
     runs, settings = [], ("--duration", "8", "--set", "planner.horizon=15")
@@ -98,6 +99,7 @@ def test_equal_seeds_give_equal_runs_whether_they_are_paced_or_not(tmp_path):
         np.testing.assert_array_equal(runs[0][column], runs[1][column])
 
 
+@pytest.mark.slow
 @pytest.mark.realtime
 @needs("example-robot-data")
 def test_simulated_time_never_runs_ahead_and_a_lost_arm_ends_the_run_with_its_cause(tmp_path):
@@ -181,6 +183,7 @@ def default_signals() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 @needs("example-robot-data")
 @needs("/proc")
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import json
 import signal
 
+import pytest
+
 from mbrl_ros.distillation.dataset import Supervision
 from support.domains import new_domain
 from support.needs import needs, present
@@ -40,6 +42,7 @@ def stream(robot):
         )
 
 
+@pytest.mark.slow
 def test_samples_become_a_policy_that_survives_a_kill(tmp_path):
     robot, domain = planar_robot(3), new_domain()
     (tmp_path / "arm.urdf").write_text(planar_arm(3))

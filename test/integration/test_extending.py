@@ -110,6 +110,7 @@ def test_the_settings_are_listed_and_a_wrong_name_is_explained(installed, tmp_pa
     assert made.returncode != 0 and "did you mean 'cost.tool_height.weight'" in made.stderr
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("test, name", FAMILIES.items())
 def test_the_test_of_its_family_runs_over_it(installed, test, name):
     environment, _ = installed

@@ -32,6 +32,7 @@ def bad(cell) -> dict[str, int]:
     return {name: count for name, count in cell.numbers().items() if name in BAD and count}
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("interface", ("effort", "velocity", "position"))
 @pytest.mark.parametrize("kind", MESSAGE_KINDS)
 def test_wrong_joint_states_move_no_arm_where_it_must_not_go_and_are_counted(kind, interface):
@@ -71,6 +72,7 @@ def test_an_arm_that_leaves_the_place_where_the_fault_began_falls():
     assert not judge.fell(kinematics.position(q + 0.15)) and judge.fell(kinematics.position(q - 0.3))
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("kind", DDS_KINDS)
 def test_mpc_node_judges_the_same_messages_over_dds_as_the_reader_in_process(kind):
     cell = Cell(kind, "velocity")
@@ -78,6 +80,7 @@ def test_mpc_node_judges_the_same_messages_over_dds_as_the_reader_in_process(kin
     assert cell.dds >= 60 and bad(cell) == {}, cell.notes
 
 
+@pytest.mark.slow
 @pytest.mark.realtime
 @pytest.mark.parametrize("kind", ("guard-kills", "mpc-kills", "stops"))
 def test_a_kill_is_reported_and_the_arm_is_commanded_again(kind):
@@ -87,6 +90,7 @@ def test_a_kill_is_reported_and_the_arm_is_commanded_again(kind):
     assert cell.kills >= 1 and not {"outside", "silent", "unrecovered", "crashes"} & set(bad(cell)), cell.notes
 
 
+@pytest.mark.slow
 def test_files_are_refused_with_a_code_and_a_reason():
     cell = Cell("parameter-files", "velocity")
     FileFaults("velocity", 3, cell).run(3)

@@ -65,6 +65,7 @@ def answers(peer, since: int) -> list[str]:
     return [text for text in texts if text.startswith(("target accepted", "target refused"))]
 
 
+@pytest.mark.slow
 def test_every_target_is_accepted_and_every_service_does_what_the_page_says(configuration, tmp_path):
     mpc = {
         **read_settings(str(configuration), "mpc_node"),

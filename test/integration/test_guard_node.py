@@ -28,6 +28,7 @@ UNCONNECTED = 1.0  # [s] without a command while a guard starts; 1.6 s were seen
 BOX = {"effort": 40.0, "velocity": 3.0, "position": 2.5}
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.realtime
 @pytest.mark.parametrize(
     "interface, number",
@@ -69,6 +70,7 @@ def test_an_arm_in_motion_is_stopped_held_and_handed_over(tmp_path, interface, n
         arm.move()
 
 
+@pytest.mark.slow
 @pytest.mark.realtime
 @pytest.mark.parametrize("interface", ("effort", "velocity"))
 def test_without_its_guard_mpc_node_stops_the_arm_and_says_so(tmp_path, interface):
@@ -102,6 +104,7 @@ def test_without_its_guard_mpc_node_stops_the_arm_and_says_so(tmp_path, interfac
         arm.move()
 
 
+@pytest.mark.slow
 @pytest.mark.realtime
 @pytest.mark.parametrize("interface", ("velocity", "position"))
 def test_a_guard_that_was_stopped_goes_on_from_where_the_arm_is_now(tmp_path, interface):
@@ -124,6 +127,7 @@ def test_a_guard_that_was_stopped_goes_on_from_where_the_arm_is_now(tmp_path, in
         arm.move()
 
 
+@pytest.mark.slow
 @pytest.mark.realtime
 def test_an_emergency_stop_needs_no_mpc_node(tmp_path):
     with guarded_arm(tmp_path, "velocity") as arm:
@@ -142,6 +146,7 @@ def test_an_emergency_stop_needs_no_mpc_node(tmp_path):
         arm.move()
 
 
+@pytest.mark.slow
 @pytest.mark.realtime
 def test_hold_asked_of_the_guard_holds_mpc_node_too(tmp_path):
     with guarded_arm(tmp_path, "velocity") as arm:
@@ -157,6 +162,7 @@ def test_hold_asked_of_the_guard_holds_mpc_node_too(tmp_path):
         arm.move()
 
 
+@pytest.mark.slow
 @pytest.mark.realtime
 def test_the_guards_own_end_brings_the_arm_to_rest_first(tmp_path):
     with guarded_arm(tmp_path, "velocity") as arm:

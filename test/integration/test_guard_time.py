@@ -51,6 +51,7 @@ def periods_to_rest(interface: str, speeds: np.ndarray) -> int:
     return round((speeds.max() / LIMIT + LAG[interface] + 0.1) / PERIOD)
 
 
+@pytest.mark.slow
 @SIGNALS
 @pytest.mark.parametrize("interface", INTERFACES)
 def test_in_lockstep_the_arm_rests_in_time_and_is_handed_over(tmp_path, interface, number):
@@ -88,6 +89,7 @@ def test_in_lockstep_the_arm_rests_in_time_and_is_handed_over(tmp_path, interfac
         np.testing.assert_allclose(command.data, before.data, atol=step)
 
 
+@pytest.mark.slow
 def test_a_run_in_lockstep_is_the_same_with_a_guard_to_the_last_bit(tmp_path):
     runs = []
     for guarded in (False, True):
@@ -116,6 +118,7 @@ def test_the_start_is_no_intervention(tmp_path):
         assert acted == []
 
 
+@pytest.mark.slow(but=1)
 @SIGNALS
 @pytest.mark.parametrize("interface", INTERFACES)
 def test_in_simulated_time_the_arm_rests_in_time(tmp_path, interface, number):
@@ -123,6 +126,7 @@ def test_in_simulated_time_the_arm_rests_in_time(tmp_path, interface, number):
         stopped_in_simulated_time(arm, interface, number)
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("split", (False, True), ids=("whole", "split"))
 def test_a_command_that_was_lost_is_sent_again_with_its_state(tmp_path, split):
     with stepped_arm(tmp_path, "effort", lockstep=True, split=split) as arm:
@@ -135,6 +139,7 @@ def test_a_command_that_was_lost_is_sent_again_with_its_state(tmp_path, split):
             arm.step()
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("lockstep", (True, False), ids=("lockstep", "simulated"))
 def test_joints_that_come_in_several_messages_are_braked_and_held_with_feedback(tmp_path, lockstep):
     with stepped_arm(tmp_path, "effort", lockstep=lockstep, split=True) as arm:

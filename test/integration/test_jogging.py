@@ -1,6 +1,7 @@
 """Jogs over DDS: the arm moves and stops, bad messages are counted and do nothing, a recording replays to the bit."""
 
 import numpy as np
+import pytest
 
 from support.needs import needs, present
 from support.simulated_arm import DT, JOINTS, simulated_arm
@@ -45,6 +46,7 @@ def values_of(arm, part: str) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_jogs_move_the_arm_bad_ones_are_counted_and_the_recording_replays_to_the_last_bit(tmp_path):
     from mbrl_ros.replay import ReplayOptions, replay
 

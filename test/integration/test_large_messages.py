@@ -56,6 +56,7 @@ def cloud(stamp, size):
     return message
 
 
+@pytest.mark.slow
 def test_large_messages_are_counted_and_the_node_goes_on(tmp_path):
     urdf = tmp_path / "arm.urdf"
     urdf.write_text(SETTINGS["robot.description"])
@@ -104,6 +105,7 @@ def test_large_messages_are_counted_and_the_node_goes_on(tmp_path):
         assert listening.diagnosis("targets")["accepted"] == "0"
 
 
+@pytest.mark.slow
 def test_a_large_status_of_the_guard_is_refused_and_the_node_goes_on(tmp_path):
     urdf = tmp_path / "arm.urdf"
     urdf.write_text(SETTINGS["robot.description"])

@@ -78,6 +78,7 @@ def test_stale_states_end_in_the_safe_command():
         assert status["supervisor_reasons"] == 32.0 and status["decision_status"] == -1.0  # STALE_STATE, no decision
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize(
     "parameters, words",
     (

@@ -36,6 +36,7 @@ def test_every_way_to_be_bad_is_drawn_and_can_be_sent():
     assert any(len(message.name) > 1000 for message in states) and any(not message.name for message in states)
 
 
+@pytest.mark.slow
 @pytest.mark.realtime
 def test_the_controller_survives_the_fault_bench(tmp_path, capfd):
     file = tmp_path / "faults.json"

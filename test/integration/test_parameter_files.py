@@ -136,6 +136,7 @@ def spelled(values):
     }
 
 
+@pytest.mark.slow(but=2)
 @pytest.mark.parametrize("seed", range(10))
 def test_random_files_mean_the_same_to_ros(tmp_path, seed):
     rng, path = np.random.default_rng(seed), tmp_path / "random.yaml"
@@ -198,6 +199,7 @@ def test_a_node_takes_empty_lists_for_the_default(tmp_path):
     assert code == 0 and "Traceback" not in output, output
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize(
     ("more", "words"),
     [

@@ -15,6 +15,7 @@ BURST = 3.0  # of the acceleration limit, velocity interface: commands' changes 
 FASTEST = {"velocity": 1.05, "position": 1.1 + 0.28, "effort": 1.05}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interface", ["velocity", "position", "effort"])
 def test_after_its_own_pause_and_a_robot_that_was_off_a_motion_begins_anew(tmp_path, interface):
     with simulated_arm(tmp_path, interface) as arm:

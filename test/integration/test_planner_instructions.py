@@ -9,6 +9,7 @@ from mbrl_ros.bench.counters import available
 from mbrl_ros.bench.planner.count import Job, save
 
 
+@pytest.mark.slow
 def test_instructions_of_an_iteration_and_of_a_solution_are_counted(tmp_path):
     tool, reason = available()
     if not tool:

@@ -64,6 +64,7 @@ def request(peer, service: str, accepted: bool = True) -> None:
     peer.until(lambda: len(peer.heard["/mpc_node/status"]) > ticks, "some ticks")
 
 
+@pytest.mark.slow
 @pytest.mark.realtime
 def test_a_run_in_real_time_with_requests_replays_to_the_last_bit(tmp_path):
     """The simulation, the feedback player and the recorder as fast as they may be here; late commands are welcome."""

@@ -118,6 +118,7 @@ def test_a_newer_target_and_the_supervisor_are_told(arm):
     )
 
 
+@pytest.mark.slow
 def test_a_point_ahead_of_the_arm_where_it_was_at_the_stamp(tmp_path):
     """In the frame of the tip, while the arm moves; the recorded run replays to the last bit."""
     from mbrl_ros.replay import ReplayOptions, replay

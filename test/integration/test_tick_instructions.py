@@ -10,6 +10,7 @@ from mbrl_ros.config.resources import config_file
 from mbrl_ros.config.settings_file import load_configuration
 
 
+@pytest.mark.slow
 def test_instructions_are_counted_part_by_part():
     tool, reason = available()
     if not tool:

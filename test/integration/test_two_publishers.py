@@ -49,6 +49,7 @@ def said(node: Listening) -> list[str]:
     return [message.data for message in node.peer.heard["/mpc_node/message"]]
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("interface", ("effort", "velocity", "position"))
 def test_of_two_publishers_from_the_first_moment_on_none_is_answered_until_one_has_gone(interface):
     with ros(("mpc_node", {**SLOW, "robot.interface": interface})) as (peer, _):

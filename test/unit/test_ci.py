@@ -45,26 +45,28 @@ def test_tests_run_side_by_side_but_for_launch_files_and_those_by_the_wall_clock
 
     def counts():
         return {
-            (name, *chosen[1:]): sessions.processes(name, chosen)
+            (name, chosen): sessions.processes(name, chosen)
             for name in sessions.SESSIONS
-            for chosen in sessions.PASSES.get(name, ((),))
+            for chosen in sessions.PASSES.get(name, (sessions.ANY,))
         }
 
     assert counts() == {
-        ("unit",): 4,
+        ("unit", ""): 4,
         ("integration", "not realtime"): 5,
         ("integration", "realtime"): 1,
-        ("launch",): 1,
+        ("launch", ""): 1,
     }
     monkeypatch.setattr(sessions.importlib.util, "find_spec", lambda name: None)
     assert set(counts().values()) == {1}
 
 
-def test_a_session_counts_the_tests_of_its_passes_and_fails_where_one_fails(script, monkeypatch, tmp_path):
-    sessions = script("sessions")
-    folder = tmp_path / "test" / "integration"
-    folder.mkdir(parents=True)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = realtime\naddopts = -q -p no:cacheprovider\n")
+def write_tests(folder, root):
+    """Write tests a, b and c, of which the last two are realtime and the last fails."""
+    (root / "pytest.ini").write_text("[pytest]\nmarkers =\n  realtime\n  slow\naddopts = -q -p no:cacheprovider\n")
+    (root / "conftest.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(ROOT / 'test')!r})\n"
+        "from support.collection import pytest_collection_modifyitems  # noqa: F401\n"
+    )
     (folder / "test_a.py").write_text(
         "import pytest\n"
         "def test_a(): pass\n"
@@ -73,6 +75,41 @@ def test_a_session_counts_the_tests_of_its_passes_and_fails_where_one_fails(scri
         "@pytest.mark.realtime\n"
         "def test_c(): assert False\n"
     )
+
+
+@pytest.mark.parametrize(
+    "choice, counts", [("--quick", {"passed": 4}), ("--slow", {"failed": 3}), ("--all", {"passed": 4, "failed": 3})]
+)
+def test_quick_tests_are_those_that_are_not_slow_and_the_first_cases_of_some_that_are(
+    choice, counts, script, monkeypatch, tmp_path
+):
+    sessions = script("sessions")
+    for name in sessions.SESSIONS:
+        (tmp_path / "test" / name).mkdir(parents=True)
+        (tmp_path / "test" / name / f"test_{name}.py").write_text("def test_it(): pass\n")
+    write_tests(tmp_path, tmp_path)
+    (tmp_path / "test" / "unit" / "test_slow.py").write_text(
+        "import pytest\n"
+        "@pytest.mark.slow\n"
+        "def test_whole(): assert False\n"
+        "@pytest.mark.slow(but=1)\n"
+        "@pytest.mark.parametrize('i', range(3))\n"
+        "def test_cases(i): assert i == 0\n"
+    )
+    monkeypatch.setattr(sessions, "ROOT", tmp_path)
+    monkeypatch.setattr(sessions, "cores", lambda: 1)
+    found = []
+    monkeypatch.setattr(sessions, "summary", lambda results: found.extend(results) or "")
+    assert sessions.main([choice]) == int("failed" in counts)
+    assert dict(sum((result.counts for result in found), sessions.Counter())) == counts
+    assert [result.code for result in found[1:]] == [0, 0]
+
+
+def test_a_session_counts_the_tests_of_its_passes_and_fails_where_one_fails(script, monkeypatch, tmp_path):
+    sessions = script("sessions")
+    folder = tmp_path / "test" / "integration"
+    folder.mkdir(parents=True)
+    write_tests(folder, tmp_path)
     monkeypatch.setattr(sessions, "ROOT", tmp_path)
     monkeypatch.setattr(sessions, "cores", lambda: 1)
     found = [

@@ -114,6 +114,7 @@ def exported(policy, name):
     return to_c(Unchecked(**fields), dataclasses.replace(robot, joints=planar_robot(N).joints), 100.0)
 
 
+@pytest.mark.slow
 def test_names_stay_inside_of_their_comment_in_c(policy):
     plain = exported(policy, "joint")
     code = plain[plain.index("*/") :]
@@ -159,6 +160,7 @@ def test_half_a_character_is_replaced():
     assert quoted("a\ud800b:").encode() and yaml.safe_load(quoted("a\ud800b:")) == "a\ufffdb:"
 
 
+@pytest.mark.slow(but=16)
 @pytest.mark.parametrize("name", [name for name in names(30) if valid_in_xml(name).strip()])
 def test_the_first_configuration_holds_the_joint_and_nothing_else(tmp_path, name):
     name = valid_in_xml(name)

@@ -66,6 +66,7 @@ def started(arm, condition, seed, seconds, **settings):
     return loop
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("arm, condition, seed", LOST)
 def test_before_an_arm_is_lost_the_monitor_speaks_within_2_cm(arm, condition, seed):
     loop = started(arm, condition, seed, 0.5, **UNSAFE, **WARN_ONLY)

@@ -67,6 +67,7 @@ class StartedAgain:
             self.step(np.zeros(arm.robot.n))
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("load, held", ((0.0, 0.2), (3.0, 1.0), (0.0, 2.0)))  # [kg], [s]
 @pytest.mark.parametrize("seed", range(4))
 def test_the_first_efforts_are_those_that_carry_the_arm(seed, load, held):

@@ -28,6 +28,7 @@ def test_the_verdict_is_that_of_the_default_planner(reached, passed):
     assert verdict.passed is passed and (passed or "ilqr: target 2" in verdict.line())
 
 
+@pytest.mark.slow
 def test_a_decision_of_two_iterations_costs_more_than_one_iteration():
     found = decisions(("ilqr", "ddp"))
     for entry in found.values():

@@ -30,6 +30,7 @@ def rested(seed: int) -> "ArmInProcess":
     return arm
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("seed", range(21, 26))
 def test_positions_do_not_throw_an_arm_that_has_only_seen_noise(seed):
     arm = rested(seed)

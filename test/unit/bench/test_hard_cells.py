@@ -10,6 +10,7 @@ if present("mujoco"):
 pytestmark = needs("mujoco", "adam", "example-robot-data")
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize(
     ("arm", "condition", "seed", "rest"),
     (

@@ -22,6 +22,7 @@ from mbrl_ros.codegen.compiler import find_compiler
 from mbrl_ros.exceptions import CompileError, MbrlError
 
 
+@pytest.mark.slow
 def test_it_prints_a_table_and_writes_json_and_plot(tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
     monkeypatch.setattr(compare, "available", lambda: ("", "there is no counter"))
@@ -62,6 +63,7 @@ def test_it_prints_a_table_and_writes_json_and_plot(tmp_path, monkeypatch, capsy
     assert "| P7 | 6 | ilqr_vm |" in printed and printed.splitlines()[-1] == "PASS"
 
 
+@pytest.mark.slow
 def test_a_peer_that_is_not_there_is_no_success(tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
 
@@ -142,6 +144,7 @@ def test_a_whole_solution_is_not_compared_with_an_iteration():
     assert list(found) == ["to_1e6"]
 
 
+@pytest.mark.slow
 def test_an_extra_peer_that_is_not_installed_is_skipped_with_the_command_that_installs_it(
     tmp_path, monkeypatch, capsys
 ):

@@ -25,6 +25,7 @@ def pass_time(arm: "ArmInProcess", seconds: float) -> tuple[float, float]:
     return change, speed
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("seed", (0, 4))
 def test_after_an_emergency_stop_in_motion_nothing_leaps(seed):
     """Meanwhile the plan wants the target that it had, with all the effort there is; the arm is at rest."""

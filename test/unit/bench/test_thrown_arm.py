@@ -40,6 +40,7 @@ def fastest(arm: "ArmInProcess", speeds: list[float]) -> float:
     return max(speeds[-round(RATE) :])
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("seed", (31, 32, 33))
 def test_under_the_supervisors_safe_effort(seed):
     arm, speeds = thrown(seed), []
@@ -50,6 +51,7 @@ def test_under_the_supervisors_safe_effort(seed):
     assert last < RESTS
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("delay", (1, 2))
 @pytest.mark.parametrize("seed", (31, 32, 33))
 def test_under_the_guards_whose_matrices_are_those_of_the_pose_at_which_it_began(seed, delay):

@@ -63,6 +63,7 @@ def job():
     return Job(settings, record(settings, {}, 2 * TICKS), TICKS, TICKS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interface", ["effort", "velocity", "position"])
 def test_the_recorded_states_are_answered_with_the_recorded_commands(interface):
     settings = configuration(robot__interface=interface, features__points=1)
@@ -144,6 +145,7 @@ def test_without_a_counter_there_is_a_reason(tmp_path, monkeypatch, capsys):
     assert printed.splitlines()[-1].startswith("FAIL: no instructions were counted: there is no counter")
 
 
+@pytest.mark.slow
 def test_what_is_counted_is_printed_and_judged(tmp_path, monkeypatch, capsys):
     counted = {"instructions": 1000.0, "by_part": {"planner": 600.0, "rest": 400.0}, "correction": 0.01}
     monkeypatch.setattr(measure, "available", lambda: ("perf", ""))
@@ -163,6 +165,7 @@ def test_what_is_counted_is_printed_and_judged(tmp_path, monkeypatch, capsys):
     assert "answers late (100 % of the ticks)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("points", (2, 3))
 def test_as_many_marks_are_seen_as_were_asked_for(points):
     settings = configuration(features__points=points)

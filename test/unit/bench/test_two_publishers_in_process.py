@@ -36,6 +36,7 @@ def send(arm, periods, *, second_every=0, early=False, first=0):
         arm.period(zeros(good, early) if with_second else [good])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interface", INTERFACES)
 def test_the_first_command_leaves_after_half_a_second_of_states_of_one_publisher(interface):
     arm = ArmInProcess(interface, 0)
@@ -45,6 +46,7 @@ def test_the_first_command_leaves_after_half_a_second_of_states_of_one_publisher
     assert arm.heard.commands > 0 and not arm.gate.rejected
 
 
+@pytest.mark.slow(but=3)
 @pytest.mark.parametrize("interface", INTERFACES)
 @pytest.mark.parametrize("early", (False, True), ids=("robot first", "second first"))
 @pytest.mark.parametrize("every, first", ((1, 0), (40, 0), (4, 50), (4, 98)))

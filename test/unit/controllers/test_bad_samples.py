@@ -93,6 +93,7 @@ def any_size(rng):
     return float("nan") if rng.random() < 0.05 else rng.choice((-1.0, 1.0)) * 10.0**exponent
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("interface", ("effort", "velocity", "position"))
 @pytest.mark.parametrize("seed", range(3))
 def test_one_bad_sample_of_position_velocity_or_both_of_any_size_does_so_neither(interface, seed):
@@ -109,6 +110,7 @@ def test_one_bad_sample_of_position_velocity_or_both_of_any_size_does_so_neither
     assert gate.restarts == 0 and sum(gate.rejected.values()) < len(bad)  # of the good ones none
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("interface", ("effort", "velocity", "position"))
 @pytest.mark.parametrize("goal", (None, (0.6, -0.3, 0.3, -1.7, 0.2, 1.8, 0.4)), ids=("at rest", "in motion"))
 def test_one_bad_sample_of_any_joint_and_size_moves_the_arm_by_at_most_3_mm(interface, goal):

@@ -63,6 +63,7 @@ def test_in_another_process_it_goes_toward_the_target():
     assert np.abs(path[-1] - goal).max() < 0.08
 
 
+@pytest.mark.slow
 @needs("adam")
 def test_it_plans_through_a_nonlinear_prior():
     settings = {"dynamics.prior": "rigid_body", "prior.rigid_body.armature": (0.1,)}

@@ -108,6 +108,7 @@ def assert_same(settings, count=100, between=lambda k, controller: None):
     return compiled
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("name", RUNS)
 def test_every_intermediate_is_that_of_the_parts(name):
     compiled = assert_same(RUNS[name])

@@ -64,6 +64,7 @@ def two_points(robot):
     )
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("interface", ["effort", "velocity", "position"])
 def test_it_reaches_targets_from_nothing_and_recovers_from_a_payload(interface):
     truth, control, robot, scenario = episode(two_points, interface=interface)
@@ -96,6 +97,7 @@ def test_two_runs_agree_to_the_last_bit():
         np.testing.assert_array_equal(first[name], second[name])
 
 
+@pytest.mark.slow
 def test_an_image_target_is_reached_though_the_camera_pose_is_unknown():
     settings = CameraSettings(noise=0.3)
     pose = CameraPose.look_at([0.9, -1.6, 0.6], [1.1, 0.0, 0.8])
@@ -111,6 +113,7 @@ def test_an_image_target_is_reached_though_the_camera_pose_is_unknown():
     assert np.median(off) < 0.02  # of the image's width
 
 
+@pytest.mark.slow
 def test_the_smallest_excitation_makes_the_image_jacobian_known_with_a_third_of_the_motion():
     settings = CameraSettings(noise=0.3)
     pose = CameraPose.look_at([0.9, -1.6, 0.6], [1.1, 0.0, 0.8])
@@ -193,6 +196,7 @@ def test_settling_is_the_last_entry_that_stays():
     assert settled(stamps, np.zeros(6), bound=2.0) == 0.0
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize(
     "settings",
     [
@@ -222,6 +226,7 @@ def test_every_way_to_plan_and_learn_reaches_the_target(settings):
     assert (np.abs(control["u"]) <= robot.command_upper).all()
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("planner", ["cem", "mppi", "random_shooting"])
 @pytest.mark.parametrize("interface", ["effort", "velocity", "position"])
 def test_planners_that_sample_reach_the_target_from_nothing(planner, interface):

@@ -59,6 +59,7 @@ class Run:
         return np.linalg.norm(tip - Kinematics(self.robot).position(np.array(HOME)), axis=1).max()
 
 
+@pytest.mark.slow(but=1)
 @needs("mujoco")
 @pytest.mark.parametrize("seed", (0, 1))
 @pytest.mark.parametrize("interface", INTERFACES)

@@ -182,6 +182,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("arm, armature, when", CASES)
 def test_a_forced_fault_ends_at_rest_near_where_it_began(arm, armature, when):
     """No joint gets faster by more than a tenth of its limit, the tip no further than the braking distance and 3 cm."""

@@ -30,6 +30,7 @@ def spoiled(observation: Observation, part: str) -> Observation:
     return dataclasses.replace(observation, **{part: np.array([0.0, NAN if part != "q" else np.inf])})
 
 
+@pytest.mark.slow(but=2)
 @pytest.mark.parametrize("part", ("q", "qd", "command", "frames"))
 @pytest.mark.parametrize("interface", ("effort", "velocity", "position"))
 def test_the_controller_goes_on_as_if_it_had_not_been(interface, part):

@@ -209,6 +209,7 @@ def test_one_bad_position_has_no_effect(bad):
 # --- reaching -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("separate", (False, True), ids=("in one message", "in their own messages"))
 @pytest.mark.parametrize("interface", ("velocity", "position"))
 def test_a_point_is_reached_whatever_the_lift_does(interface, separate):

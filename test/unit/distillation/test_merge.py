@@ -86,6 +86,7 @@ def unseen(count=60, low=-0.9, high=0.9):
     return np.random.default_rng(7).uniform([low, 0.0, -0.9], [high, 0.0, 0.9], (count, 3))
 
 
+@pytest.mark.slow
 def test_two_tasks_with_opposite_goals_become_one_student_that_the_task_tells_apart(robot, two_tasks, merged):
     assert merged.shape.tasks == 2
     for task, policy in enumerate(two_tasks):
@@ -119,6 +120,7 @@ def test_of_every_teacher_the_same_share_of_targets_is_held_out(monkeypatch, rob
         assert 0.06 < held_out / (held_out + training) < 0.2
 
 
+@pytest.mark.slow
 def test_a_merge_repeats_itself(robot, two_tasks):
     first, second = (merge(two_tasks, robot, SETTINGS, samples=200, restarts=0)[0] for _ in range(2))
     assert first.to_bytes() == second.to_bytes()
@@ -139,6 +141,7 @@ def test_the_weight_of_a_label_is_its_teachers_precision(robot, two_tasks):
     np.testing.assert_allclose(weighted, 0.2 * a.u + 0.8 * b.u, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_five_policies_of_one_task_become_one_that_is_as_good_as_their_ensemble(robot):
     """Each was taught on other data; within 10 % of the ensemble's error, and a fifth of its parameters."""
     edges = np.linspace(-1.0, 1.0, 6)
@@ -181,6 +184,7 @@ def moved(policy, states=0.0, targets=0.0):
     return dataclasses.replace(policy, taught=(dataclasses.replace(part, states=region, targets=near),))
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("same_task", [False, True])
 def test_what_no_teacher_knew_the_student_does_not_know(robot, two_tasks, same_task):
     """Neither states and targets midway between two teachers nor, of one task, those of another task's teacher."""
@@ -242,6 +246,7 @@ def written(folder, policies, distillation):
     return files, ["policy", "merge", *map(str, files), "--robot", str(robot_file)]
 
 
+@pytest.mark.slow
 def test_the_command_fails_for_a_student_that_is_unlike_its_teachers(tmp_path, two_tasks, capsys):
     _, words = written(tmp_path, two_tasks, {"goal_units": 1, "gain_units": 1, "iterations": 1})
     assert main([*words, "--output", str(tmp_path / "out.policy")]) == 1

@@ -52,6 +52,7 @@ def moved(rng, n, ticks, slope, offset, noise):
         yield Transition(k * DT, x, u, np.concatenate([x[:n] + DT * (x[n:] + 0.5 * change), x[n:] + change]))
 
 
+@pytest.mark.slow(but=7)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("n", [1, 3, 7])
 @pytest.mark.parametrize("estimator", ["refit", "output_error", "known"])

@@ -48,6 +48,7 @@ def disagreements(prior, data, factor):
     return np.array([prior.disagreement(factor * x, factor * u) for x, u in zip(data.X, data.U, strict=True)])
 
 
+@pytest.mark.slow
 def test_the_network_predicts_within_a_tenth_of_its_ensemble(robot, both):
     unseen = data_of(robot, 400, seed=9, noise=0.0)
     teachers, student = (error(prior, unseen) for prior in both)

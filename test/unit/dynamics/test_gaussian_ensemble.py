@@ -50,6 +50,7 @@ def test_the_variance_keeps_to_its_bounds_whatever_the_parameters():
     assert SHAPE.low - 1e-9 <= log_variance.min() and log_variance.max() <= SHAPE.high + 1e-9
 
 
+@pytest.mark.slow(but=1)
 def test_a_variance_alone_does_not_tell_ignorance_and_disagreement_does(fitted):
     inside, outside = np.linspace(-0.9, 0.9, 50)[:, None], np.array([[-4.0], [-3.0], [3.0], [4.0]])
     std = fitted.predict(np.concatenate([inside, outside]))[1]

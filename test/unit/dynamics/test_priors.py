@@ -89,6 +89,7 @@ def test_rigid_body_needs_efforts():
         rigid_body.build(rigid_body.Settings(), pendulum("velocity"), 0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", registry.names("prior"))
 def test_every_prior_keeps_the_interface(name, tmp_path):
     """Those of other packages too: shapes, a right Jacobian, a reset that forgets, and dynamics to be used in."""
@@ -212,6 +213,7 @@ def test_the_ensemble_disagrees_where_it_has_seen_nothing():
     assert np.median(outside) > 5.0 * np.median(inside)
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize(
     "module, options", [(ensemble, {"epochs": 40}), (gmm, {"components": 4}), (distilled, {"epochs": 40})]
 )

@@ -154,6 +154,7 @@ def test_all_three_conditions_are_needed():
     assert fresh().refused(last, spike, np.array([0.6]), np.array([STD])).all()
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("interface", ("effort", "velocity", "position"))
 def test_the_controller_replaces_what_is_refused_and_tells(interface):
     """A robot at rest, one sample off by 10 rad/s: not seen by the plan, the supervisor or the next period."""

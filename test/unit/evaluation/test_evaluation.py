@@ -100,6 +100,7 @@ def write_csv(recording, path):
     return path
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_writes_json_and_plots(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     path = write_csv(linear_recording(T=600), tmp_path / "run.csv")

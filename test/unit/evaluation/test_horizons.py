@@ -28,6 +28,7 @@ def predicted(recording, steps=(1, 10, 30)):
     return {horizon.steps: horizon.after(1.0) for horizon in long.horizons()}
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_intervals_of_a_right_model_hold_what_they_claim(seed):
     """3,000 ticks; errors over 30 steps overlap, so that about 100 of them are independent: 4 % are two sigma."""

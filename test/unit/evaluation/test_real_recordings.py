@@ -36,6 +36,7 @@ def recording_of(file: str) -> Recording:
     return cleaned(file, joints, period * np.arange(len(table)), q, qd, u, u_source="torques")
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("file, begin, end", [(PANDA, 0, 30), (KINOVA, 0, 6), (KUKA, 0, 20), (UR10, 47, 80)])
 def test_intervals_of_one_ten_and_thirty_steps_hold_95_percent(file, begin, end):
     recording = recording_of(file).part(begin, end)

@@ -37,6 +37,7 @@ def test_a_velocity_ramps_to_zero_within_the_acceleration_limit(seed):
     assert law.at_rest and not u.any()
 
 
+@pytest.mark.slow(but=4)
 @pytest.mark.parametrize("seed", range(20))
 def test_a_position_brakes_and_stays_where_it_stopped(seed):
     rng = np.random.default_rng(seed)

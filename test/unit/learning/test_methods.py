@@ -46,6 +46,7 @@ def test_online_reaches_with_the_planar_arm_of_gymnasium():
     assert np.mean([episode.reward for episode in episodes]) > -7.0
 
 
+@pytest.mark.slow
 def test_the_model_of_few_episodes_promises_more_than_its_plan_earns(short_fits):
     collected, planned, replanned = learned("fit_once", make_task("cartpole_swingup"), 10, 3)
     assert [collected.acted, planned.acted, replanned.acted] == ["random", "open_loop", "mpc"]
@@ -53,6 +54,7 @@ def test_the_model_of_few_episodes_promises_more_than_its_plan_earns(short_fits)
     assert replanned.reward > planned.reward
 
 
+@pytest.mark.slow
 def test_aggregation_closes_the_gap_between_promise_and_return(short_fits):
     episodes = learned("aggregate", MotorPole(), 10, 6)
     gaps = [abs(episode.predicted - episode.reward) for episode in episodes[1:]]
@@ -65,6 +67,7 @@ def test_aggregation_under_mpc_swings_the_pole_up_again_and_again(short_fits):
     assert episodes[-1].reward > 3.0 * episodes[0].reward
 
 
+@pytest.mark.slow(but=2)
 @pytest.mark.parametrize("method", LEARNING_METHODS)
 def test_a_seed_repeats_to_the_last_bit_and_another_differs(method, monkeypatch):
     monkeypatch.setattr(global_model, "FIT_UPDATES", 100)

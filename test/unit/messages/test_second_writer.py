@@ -67,6 +67,7 @@ def heard(second, rate, *, moving, seed=3):
     return into, found, np.array(errors), refused
 
 
+@pytest.mark.slow(but=3)
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("moving", (False, True), ids=("at rest", "moving"))
 @pytest.mark.parametrize("second", (zeros, without_velocities, other_pose, noise))

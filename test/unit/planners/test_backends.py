@@ -30,6 +30,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow(but=2)
 @compiler
 @pytest.mark.parametrize("case, several", [*((case, False) for case in CASES), (CASES[4], True), (CASES[-1], True)])
 def test_every_intermediate_equals_the_specification(case, several):
@@ -81,6 +82,7 @@ OPTIONS = [
 ]
 
 
+@pytest.mark.slow(but=2)
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("settings, form", OPTIONS)
 def test_options_equal_the_specification(backend, settings, form):

@@ -180,6 +180,7 @@ def test_what_is_not_finite_or_crosses_has_its_status():
     assert case.plan(planner).status is PlanStatus.INFEASIBLE_BOX
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("name", registry.names("planner"))
 def test_every_planner_runs_there(name):
     """`ddp` through a nonlinear model, whose parameters go there with every problem."""

@@ -65,6 +65,7 @@ def test_its_derivatives_are_those_of_the_problem(hessian, change):
         assert np.linalg.eigvalsh(made.hess_l(*numbers).full()).min() > -1e-12
 
 
+@pytest.mark.slow(but=1)
 @solvers
 @hessians
 @pytest.mark.parametrize("change", [False, True])
@@ -79,6 +80,7 @@ def test_it_finds_the_optimum_and_the_gains_of_a_linear_quadratic_problem(solver
     assert plan.cost == pytest.approx(expected.cost, rel=1e-8)
 
 
+@pytest.mark.slow(but=1)
 @solvers
 @hessians
 @pytest.mark.parametrize("case", [arm(), pendulum(), cart_pole()], ids=["seven joints", "pendulum", "cart-pole"])
@@ -116,6 +118,7 @@ def test_limits_of_commands_that_bind_are_those_of_a_quadratic_programme(solver,
     assert (plan.u_hat >= case.u_lower).all() and (plan.u_hat <= case.u_upper).all()
 
 
+@pytest.mark.slow(but=2)
 @solvers
 @pytest.mark.parametrize("name", ["double integrator", "pendulum", "P7"])
 def test_limits_of_states_that_bind_hold_at_the_optimum(solver, name):

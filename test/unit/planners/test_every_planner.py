@@ -37,6 +37,7 @@ def built(name, case, **settings):
     return planner
 
 
+@pytest.mark.slow(but=40)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("nx, nu, horizon, options", CASES)

@@ -14,6 +14,7 @@ BACKENDS = (["compiled"] if find_compiler() else []) + ["casadi"]
 backends = pytest.mark.parametrize("backend", BACKENDS)
 
 
+@pytest.mark.slow(but=1)
 @backends
 @pytest.mark.parametrize("size", [(2, 1, 20), (7, 3, 15), (14, 7, 30)])
 def test_unlimited_lq_problem_equals_riccati(backend, size):
@@ -101,6 +102,7 @@ def test_nonlinear_optimum_equals_collocation(backend, seed):
     assert np.abs(plan.u_hat - U).max() < 1e-2
 
 
+@pytest.mark.slow
 @backends
 def test_second_order_terms_make_convergence_quadratic(backend):
     case = random_case(22, 4, 2, 20, model=True, bound=10.0, stages=1)

@@ -87,6 +87,7 @@ def test_a_command_inside_its_limits_has_feedback_and_one_at_a_limit_has_none(ba
     np.testing.assert_allclose(plan.k, U - np.clip(case.u_previous, case.u_lower, case.u_upper))
 
 
+@pytest.mark.slow
 @compiler
 def test_the_compiled_gains_equal_the_specification_about_any_plan():
     for seed in range(5):

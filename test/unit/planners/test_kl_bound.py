@@ -118,6 +118,7 @@ def sampled_divergence(case, planner, last, new, samples=4000):
     return total.mean(), total.std() / np.sqrt(samples)
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_divergence_with_clamped_commands_equals_the_sampled_one(backend, seed):
@@ -137,6 +138,7 @@ def test_bound_holds_where_limits_of_commands_bind(seed):
         assert reported <= BOUND and plan.status != PlanStatus.KL_BOUND
 
 
+@pytest.mark.slow
 def test_bound_holds_where_limits_change_from_tick_to_tick():
     for *_, plan, _, _, reported in closed_loop(3, BACKENDS[0], 60, size=(14, 7, 20), shrink=True):
         assert reported <= BOUND and plan.status != PlanStatus.KL_BOUND

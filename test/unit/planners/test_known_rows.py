@@ -26,6 +26,7 @@ def plans(case, **settings):
     return found, planner.solver.has_known_rows()
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize(("nx", "stages"), [(14, 1), (14, 12), (18, 12)])
 @pytest.mark.parametrize("options", [{}, {"change": True, "bound": 0.2}, {"nonlinear": True, "change": True}])
 def test_the_plan_is_that_of_the_dense_recursion(nx, stages, options):
@@ -52,6 +53,7 @@ def test_steps_that_meet_their_limits_minimise_as_the_specification_says(seed):
         np.testing.assert_allclose(a.k, b.k, rtol=0.0, atol=1e-8 * (1.0 + np.abs(b.k).max()))
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("entry", [(0, 0), (1, 0), (0, 4), (2, 10), (4, 7), (6, 1), (7, 2), (8, 0), (9, 8), (9, 12)])
 def test_a_row_that_depends_on_more_is_planned_with_as_it_is(entry):
     case = random_case(5, 10, 3, 9, positions=True)
@@ -88,6 +90,7 @@ def test_velocities_that_nothing_moves_are_known_rows_too():
     np.testing.assert_allclose(a.x_hat, b.x_hat, rtol=0.0, atol=1e-10)
 
 
+@pytest.mark.slow(but=3)
 @pytest.mark.parametrize("m", [0, 4])
 @pytest.mark.parametrize("servo", [None, slice(3, 6), slice(0, 3)])
 @pytest.mark.parametrize("offset_only", [False, True])

@@ -116,6 +116,7 @@ def test_progressive_widening_bounds_the_children_of_every_node(widening, growth
     assert sum(node.visits > 0 for node in nodes[1:]) <= 200
 
 
+@pytest.mark.slow(but=1)
 @compiler
 @pytest.mark.parametrize("settings", [{}, {"default": "hold", "primitives": 20}, {"answer": "best", "length": 3}])
 @pytest.mark.parametrize("nx, nu, horizon, options", CASES)

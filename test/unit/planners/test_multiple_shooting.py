@@ -75,6 +75,7 @@ class Unstable:
         return z[: Q.size].reshape(H, NU + NX)[:, :NU], multipliers
 
 
+@pytest.mark.slow(but=3)
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("radius, H", [(1.0, 30), (1.3, 100), (1.3, 300), (1.5, 100)])
 def test_one_iteration_solves_a_linear_quadratic_problem_to_rounding(backend, radius, H):
@@ -122,6 +123,7 @@ def test_plans_as_single_shooting_does_where_that_keeps_its_digits(backend, chan
     assert np.abs(plans[0][1] - plans[1][1]).max() < 1e-4
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.skipif(find_compiler() is None, reason="no C++ compiler")
 @pytest.mark.parametrize("second_order", [False, True])
 def test_swings_a_pendulum_up(second_order):
@@ -137,6 +139,7 @@ def test_swings_a_pendulum_up(second_order):
     assert np.abs(ends - x[1:]).max() < 1e-12
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_gaps_that_are_left_are_closed_and_no_plan_is_worse_than_the_last_one(backend):
     """A line search that finds little in its one iteration, and a state far from where the last plan expected it."""

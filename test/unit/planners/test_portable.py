@@ -21,6 +21,7 @@ VARIANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
 def test_every_vector_width_gives_the_same_plan(variant, monkeypatch):
     if variant[0] == "-mavx2" and "avx2" not in compiler.processor():

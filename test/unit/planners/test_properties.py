@@ -64,6 +64,7 @@ def amplification(case):
     return max(1.0, np.linalg.norm(Phi, 2))
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_random_problems_never_crash_never_leave_the_box_never_get_worse(structure):
     nx, nu, horizon, options = structure
@@ -109,6 +110,7 @@ def shifted(array, by):
     return array[rows]
 
 
+@pytest.mark.slow(but=20)
 @pytest.mark.parametrize(
     "failure, status",
     [
@@ -192,6 +194,7 @@ def test_budgets_end_in_a_usable_plan(tracking):
     assert plan.status == PlanStatus.MAX_ITERATIONS and plan.iterations == 2 and plan.cost < first
 
 
+@pytest.mark.slow
 def test_permuting_states_and_commands_permutes_the_plan():
     case = random_case(7, 5, 3, 10, bound=0.5)
     plan = case.plan(case.planner(BACKEND))

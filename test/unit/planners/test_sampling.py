@@ -55,6 +55,7 @@ def point_mass(terms, x0, horizon, dt=0.1) -> Case:
 # --- how good the plans are ---
 
 
+@pytest.mark.slow(but=2)
 @pytest.mark.parametrize("name, share, own", [("cem", 1e-3, ALL_ALIKE), ("mppi", 4e-3, {})])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_optimum_of_a_linear_quadratic_problem_is_found(name, share, own, seed):
@@ -188,6 +189,7 @@ def test_the_time_budget_ends_the_rounds_and_is_said(name):
 # --- compiled against specification ---
 
 
+@pytest.mark.slow(but=1)
 @compiler
 @pytest.mark.parametrize("nx, nu, horizon, options", CASES)
 @pytest.mark.parametrize("threads", [1, 3])

@@ -11,6 +11,7 @@ BACKENDS = (["compiled"] if find_compiler() else []) + ["casadi"]
 SEARCH = {"iterations": 500, "tolerance": 1e-9}
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", NAMES)
 def test_plan_reaches_the_optimum_of_hard_limits(name, backend):

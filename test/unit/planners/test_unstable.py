@@ -46,6 +46,7 @@ def exact(A, B, f, target, x0, H):
     return z[: Q.size].reshape(H, NU + NX)[:, :NU]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     "radius, H, first, second", [(1.0, 30, 1e-13, 1e-13), (1.3, 30, 1e-10, 1e-10), (1.3, 100, 0.1, 1e-12)]

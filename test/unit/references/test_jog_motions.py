@@ -136,6 +136,7 @@ def test_a_motion_does_not_depend_on_how_often_the_same_velocity_comes(period):
     assert (np.abs(samples[60:, 2]) < 1e-9).all()
 
 
+@pytest.mark.slow
 def test_streams_that_change_at_random_keep_every_limit_and_the_joints_in_their_range():
     rng, robot = np.random.default_rng(0), packaged("panda")
     arm = Jogged(robot, ARMS["panda"][3])

@@ -22,6 +22,7 @@ def test_there_are_files():
     assert len(FILES) >= 10
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_the_file_is_the_one_that_is_written_today(file, tmp_path):
     made = tmp_path / "made.yaml"
@@ -29,6 +30,7 @@ def test_the_file_is_the_one_that_is_written_today(file, tmp_path):
     assert made.read_text(encoding="utf-8") == file.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow(but=6)
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 @pytest.mark.parametrize("interface", ["effort", "position"])
 def test_a_demo_can_be_built_from_it(file, interface):

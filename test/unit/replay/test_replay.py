@@ -57,6 +57,7 @@ def test_ten_replays_agree_to_the_last_bit(run):
     assert all(outcome(run[0]) == first for _ in range(9))
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize(
     "storage, compression",
     [("sqlite3", ""), ("sqlite3", "file"), ("sqlite3", "message"), ("mcap", "message"), ("mcap", "storage")],

@@ -207,6 +207,7 @@ def test_everything_beyond_a_joint_counts_and_nothing_before_it():
 # --- against other ways to compute it ------------------------------------------------------------------------
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("seed", range(8))
 def test_m_is_the_kinetic_energys(seed):
     robot = random_tree(seed)

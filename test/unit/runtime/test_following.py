@@ -25,6 +25,7 @@ def following(run):
     return run.cycle._interruptions.following
 
 
+@pytest.mark.slow(but=5)
 @pytest.mark.parametrize("seconds", [0.3, 0.5, 1.0])
 @pytest.mark.parametrize("begin", [0.3, 0.45, 0.8])
 def test_an_arm_whose_controller_was_switched_off_and_on_is_no_faster_than_planned(planned, begin, seconds):

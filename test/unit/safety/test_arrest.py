@@ -88,6 +88,7 @@ def test_it_is_stable_up_to_nine_times_the_assumed_inertia(ratio, grows):
     assert (late > 1.3 * early) == grows and (late < 0.8 * early) == (not grows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share, grows", ((1.0, False), (8.0, False), (10.0, True)))
 def test_it_is_stable_with_any_rotor_that_is_believed_before_it_is_learned(share, grows):
     """M_s is that of the links, A five times as much, M = `share` (M_s + A); the limit is 9 (M_s + A)."""

@@ -28,6 +28,7 @@ def assert_same(compiled, readable):
         assert np.array_equal(getattr(compiled, name), getattr(readable, name), equal_nan=True), name
 
 
+@pytest.mark.slow(but=2)
 @pytest.mark.skipif(library() is None, reason="there is no C++ compiler")
 @pytest.mark.parametrize("joints", [1, 3, 7])
 @pytest.mark.parametrize("interface", ["effort", "velocity", "position"])

@@ -32,6 +32,7 @@ FAILED = DecisionStatus.PLANNER_FAILED
 # --- the command limiter ---
 
 
+@pytest.mark.slow(but=4)
 @pytest.mark.parametrize("interface", INTERFACES)
 @pytest.mark.parametrize("safe_effort", ("arrest", "zero", "damp", "gravity", "hold"))
 def test_whatever_happens_the_command_is_finite_and_inside_every_limit(interface, safe_effort):
