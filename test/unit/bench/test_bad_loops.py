@@ -76,6 +76,7 @@ def test_before_an_arm_is_lost_the_monitor_speaks_within_2_cm(arm, condition, se
     assert first * loop.dt < loop.lost_at - loop.dt
 
 
+@pytest.mark.slow
 def test_some_of_these_arms_are_not_lost_where_the_gain_is_lowered():
     """Six of the fourteen, measured; what is asserted leaves room for other rounding."""
     kept = [cell for cell in LOST if cell in KEPT]
@@ -83,6 +84,7 @@ def test_some_of_these_arms_are_not_lost_where_the_gain_is_lowered():
     assert len(kept) == 6 and sum(loop.lost_at is None for loop in loops) >= 4
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize(
     "arm, condition, seed",
     [("panda", "nominal", 1), ("ur3", "jitter", 2), ("so100", "nominal", 3), ("z1", "diffvel", 1)],

@@ -17,6 +17,7 @@ RATE, MOVING = 100, 4.0  # [Hz], [s]
 REST = 1.5e-3, np.radians(0.5)  # [m], [rad]
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("interface", ("effort", "velocity", "position"))
 def test_the_tool_comes_to_rest_in_every_pose(interface):
     rng, arm = np.random.default_rng(3), ArmInProcess(interface, 1, rate=RATE)

@@ -107,6 +107,7 @@ class Loop:
 # --- spikes -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("interface", ("effort", "velocity", "position"))
 def test_one_wrong_velocity_sample_is_no_fault(interface):
     """Twenty times the speed limit and more, at rest and in motion; without the gate each of them is one."""

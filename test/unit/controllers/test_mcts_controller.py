@@ -39,6 +39,7 @@ def run(interface, ticks=250):
     return distances, commands
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("interface", ["effort", "velocity", "position"])
 def test_an_arm_goes_to_its_target_and_a_run_repeats(interface):
     (distances, commands), (_, again) = run(interface), run(interface)

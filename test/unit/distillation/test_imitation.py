@@ -71,6 +71,7 @@ def scores(x):
     return np.column_stack([2.0 * x[:, 0], x[:, 1] + 0.5, -x[:, 0] * x[:, 1]])
 
 
+@pytest.mark.slow
 def test_soft_targets_teach_more_than_hard_ones_from_few_samples():
     rng, right = np.random.default_rng(3), {}
     unseen = rng.uniform(-1.5, 1.5, (2000, 2))

@@ -39,6 +39,7 @@ def test_intervals_of_a_right_model_hold_what_they_claim(seed):
             assert abs(qd - INTERVAL_LEVEL) < allowed and abs(q - INTERVAL_LEVEL) < allowed, (steps, learned, q, qd)
 
 
+@pytest.mark.slow
 def test_the_noise_alone_would_hold_far_less_over_many_steps():
     recording = made_recording(T=2500)
     horizon = predicted(recording)[30]
@@ -138,6 +139,7 @@ def test_the_learned_factor_knows_no_outcome_before_it_happened():
     assert learned_factor(np.full((5000, 1, len(INTERVAL_LEVELS)), 1e9), 1).max() == LARGEST_FACTOR
 
 
+@pytest.mark.slow
 def test_heavy_tails_are_seen_and_the_interval_still_holds_its_share():
     details = {
         tail: detailed(recording, learner(recording), np.ones(2))

@@ -23,6 +23,7 @@ def mbrl_learn(*options, method="fit_once"):
     return main(["learn", "--method", method, "--task", "cartpole_swingup", "--quiet", *map(str, options)])
 
 
+@pytest.mark.slow
 def test_the_result_has_one_entry_per_episode_and_repeats_to_the_last_byte(tmp_path):
     files = tmp_path / "a.json", tmp_path / "b.json"
     for file in files:

@@ -61,6 +61,7 @@ def test_aggregation_closes_the_gap_between_promise_and_return(short_fits):
     assert gaps[-1] < 0.3 * gaps[0] and gaps[-1] < 0.15 * episodes[-1].reward
 
 
+@pytest.mark.slow
 def test_aggregation_under_mpc_swings_the_pole_up_again_and_again(short_fits):
     episodes = learned("aggregate_mpc", MotorPole(), 10, 5)
     assert [episode.acted for episode in episodes] == ["random"] + 4 * ["mpc"]

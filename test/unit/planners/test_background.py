@@ -119,6 +119,7 @@ def test_a_process_that_dies_or_hangs_is_started_again_and_the_plan_goes_on(how,
     assert plan.usable
 
 
+@pytest.mark.slow
 def test_settings_that_change_while_running_are_those_of_the_planner_there_also_after_a_restart(monkeypatch):
     monkeypatch.setattr(background_process, "RESTART_PAUSE", 0.0)
     case = random_case(1, 4, 2, 12, stages=1, nonlinear=True)

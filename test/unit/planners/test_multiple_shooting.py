@@ -109,6 +109,7 @@ def test_commands_at_their_bounds_satisfy_the_optimality_conditions(backend):
         assert np.abs(ends - plan.x_hat[1:]).max() < 1e-12 * (1.0 + np.abs(plan.x_hat).max())
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize(("backend", "change"), [*((backend, True) for backend in BACKENDS), ("numpy", False)])
 def test_plans_as_single_shooting_does_where_that_keeps_its_digits(backend, change):
     case = random_case(7, 6, 2, 20, nonlinear=True, change=change, bound=0.3)

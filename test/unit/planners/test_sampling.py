@@ -209,6 +209,7 @@ def test_compiled_rollouts_equal_the_specification(nx, nu, horizon, options, thr
     np.testing.assert_allclose(costs[0], costs[1], rtol=1e-10)
 
 
+@pytest.mark.slow(but=1)
 @compiler
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("nx, nu, horizon, options", CASES[2:4])

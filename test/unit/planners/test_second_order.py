@@ -18,6 +18,7 @@ def planners(case, **settings):
     return [case.planner(BACKEND, second_order=second_order, **settings) for second_order in (False, True)]
 
 
+@pytest.mark.slow(but=1)
 @compiler
 @pytest.mark.parametrize("problem", [swing_up.pendulum, swing_up.cart_pole])
 def test_ddp_needs_no_more_iterations_than_gauss_newton(problem):

@@ -18,6 +18,7 @@ extern "C" __attribute__((noinline)) void fill(double value) {
 """
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("nx", [14, 18], ids=["joints", "joints and features"])
 def test_a_plan_does_not_depend_on_what_the_stack_held_before(nx):
     fill = load_library("stack", {"stack.cpp": FILL}).fill

@@ -56,6 +56,7 @@ def test_the_exit_code_is_the_gate(bag, tmp_path, capsys):
     assert main(["replay", str(bag), "--quiet", "--check", str(tmp_path / "nowhere.npz")]) == 2
 
 
+@pytest.mark.slow
 def test_two_replays_are_compared(bag, tmp_path, capsys):
     pytest.importorskip("matplotlib", reason="the pictures need matplotlib")
     before, out = str(tmp_path / "before"), tmp_path / "out"
