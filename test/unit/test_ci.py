@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from support import scripts
+from support import ROOT, scripts
 
 
 @pytest.fixture

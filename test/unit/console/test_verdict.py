@@ -13,9 +13,9 @@ from mbrl_ros.console.progress import Progress
 from mbrl_ros.console.verdict import PASS, Verdict
 from mbrl_ros.demo import folder, metrics
 from mbrl_ros.demo import verdict as demo_verdict
-from mbrl_ros.demo.scenario import Scenario, Slot
 from mbrl_ros.exceptions import ConfigurationError
 from mbrl_ros.safety.state_machine import Reason, State
+from mbrl_ros.scenarios.scenario import Scenario, Slot
 from support.robots import planar_robot
 
 DT, DURATION = 0.01, 4.0

@@ -9,10 +9,10 @@ from mbrl_ros.controllers.factory import build_controller
 from mbrl_ros.controllers.mpc import MpcController
 from mbrl_ros.demo.episode import run_episode
 from mbrl_ros.demo.metrics import rest_error, settled, summarise
-from mbrl_ros.demo.scenario import Scenario, Slot, build_scenario, full_duration
 from mbrl_ros.exceptions import ConfigurationError
 from mbrl_ros.robots.kinematics import Kinematics
 from mbrl_ros.safety.supervisor import Supervisor
+from mbrl_ros.scenarios.scenario import Scenario, Slot, build_scenario, full_duration
 from mbrl_ros.simulation.camera import Camera, CameraPose, project
 from mbrl_ros.types import DecisionStatus, Observation
 from support.needs import needs, present

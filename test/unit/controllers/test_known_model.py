@@ -7,9 +7,9 @@ from mbrl_ros.config.sections.simulation import PlantSettings
 from mbrl_ros.controllers.factory import build_controller
 from mbrl_ros.demo.episode import run_episode
 from mbrl_ros.demo.metrics import rest_error, settled
-from mbrl_ros.demo.scenario import Scenario, Slot
 from mbrl_ros.robots.kinematics import Kinematics
 from mbrl_ros.safety.supervisor import Supervisor
+from mbrl_ros.scenarios.scenario import Scenario, Slot
 from support.needs import needs, present
 from support.robots import planar_robot
 

@@ -6,9 +6,9 @@ import pytest
 from mbrl_ros.config.sections.references import ReferenceSettings
 from mbrl_ros.demo.jog_metrics import jogged
 from mbrl_ros.demo.jog_scenario import JOG_RATE, JOG_SLOT, JOGS_DRAWN, JogStream, build_jog_scenario
-from mbrl_ros.demo.scenario import HOLD, Scenario, Slot
 from mbrl_ros.demo.verdict import of_run
 from mbrl_ros.exceptions import ConfigurationError
+from mbrl_ros.scenarios.scenario import HOLD, Scenario, Slot
 from support.robots import planar_robot
 from support.summaries import faultless
 

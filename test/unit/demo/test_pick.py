@@ -7,7 +7,6 @@ from mbrl_ros.collision.obstacles import Box
 from mbrl_ros.config.configuration import Configuration
 from mbrl_ros.demo.pick_metrics import counted, picked, scene_of
 from mbrl_ros.demo.pick_scenario import build_pick_scenario
-from mbrl_ros.demo.scenario import Scenario, Slot
 from mbrl_ros.demo.summary_text import scene_text
 from mbrl_ros.demo.verdict import of_run, of_scenes
 from mbrl_ros.exceptions import ConfigurationError
@@ -16,6 +15,7 @@ from mbrl_ros.messages.obstacles import ObstacleReader
 from mbrl_ros.messages.targets import read_trajectory_target
 from mbrl_ros.references.segments import Waypoints
 from mbrl_ros.robots.rotation import exponential
+from mbrl_ros.scenarios.scenario import Scenario, Slot
 from support.needs import needs
 from support.robots import planar_robot
 from support.summaries import faultless

@@ -9,8 +9,6 @@ from mbrl_ros.config.sections.references import ReferenceSettings
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.config.settings_file import read_settings
 from mbrl_ros.demo.pose_metrics import pose_targets
-from mbrl_ros.demo.pose_scenario import LARGEST_TURN, POSE_SLOT, REST, SMALLEST_TURN, build_pose_scenario
-from mbrl_ros.demo.scenario import Scenario, Slot
 from mbrl_ros.demo.summary_text import text
 from mbrl_ros.demo.verdict import of_run
 from mbrl_ros.exceptions import ConfigurationError
@@ -18,6 +16,8 @@ from mbrl_ros.references.trajectory import joint_reference
 from mbrl_ros.robots import Robot, load_robot
 from mbrl_ros.robots.pose_kinematics import PoseKinematics
 from mbrl_ros.robots.rotation import exponential, logarithm, matrix_of, quaternion_of
+from mbrl_ros.scenarios.pose_scenario import LARGEST_TURN, POSE_SLOT, REST, SMALLEST_TURN, build_pose_scenario
+from mbrl_ros.scenarios.scenario import Scenario, Slot
 from support.needs import needs
 from support.robots import planar_robot
 

@@ -8,11 +8,11 @@ import pytest
 
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.config.sections.simulation import CameraSettings
-from mbrl_ros.demo.proportions import Holding, Proportions, length, rounded_down
-from mbrl_ros.demo.scenario import SLOT, build_scenario, full_duration
 from mbrl_ros.references.workspace import HOLDABLE, starting_posture
 from mbrl_ros.robots import load_robot
 from mbrl_ros.robots.kinematics import Kinematics
+from mbrl_ros.scenarios.proportions import Holding, Proportions, length, rounded_down
+from mbrl_ros.scenarios.scenario import SLOT, build_scenario, full_duration
 from support.robots import planar_arm, planar_robot
 
 

@@ -6,10 +6,10 @@ import pytest
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.config.sections.simulation import PlantSettings
 from mbrl_ros.demo import run
-from mbrl_ros.demo.scenario import build_scenario
 from mbrl_ros.exceptions import ConfigurationError, RobotDescriptionError
 from mbrl_ros.references.workspace import starting_posture
 from mbrl_ros.robots import load_robot
+from mbrl_ros.scenarios.scenario import build_scenario
 from mbrl_ros.simulation.home import initial_position
 from support.robots import planar_arm
 

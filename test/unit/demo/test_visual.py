@@ -7,7 +7,6 @@ import pytest
 
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.config.sections.simulation import CameraSettings
-from mbrl_ros.demo.scenario import Slot
 from mbrl_ros.demo.visual import scenario as visual
 from mbrl_ros.demo.visual.metrics import lines, missed, visual_numbers
 from mbrl_ros.demo.visual.servos import SERVO_METHODS, ImageServo
@@ -17,6 +16,7 @@ from mbrl_ros.robots import load_robot
 from mbrl_ros.robots.kinematics import Kinematics
 from mbrl_ros.robots.pose_kinematics import PoseKinematics
 from mbrl_ros.robots.rotation import logarithm
+from mbrl_ros.scenarios.scenario import Slot
 from mbrl_ros.simulation.camera import CameraPose, project
 from mbrl_ros.types import FeatureFrame
 from support.needs import needs, present

@@ -10,8 +10,8 @@ import pytest
 
 from mbrl_ros.cli.main import main
 from mbrl_ros.demo.run import Options, Run
-from mbrl_ros.demo.scenario import AFTER, BEFORE, CAMERAS
 from mbrl_ros.robots.kinematics import Kinematics
+from mbrl_ros.scenarios.scenario import AFTER, BEFORE, CAMERAS
 from support.needs import needs
 
 FILES = sorted(Path(__file__).parents[2].glob("data/init/*.yaml"))

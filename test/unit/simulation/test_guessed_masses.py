@@ -8,8 +8,8 @@ import pytest
 
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.config.sections.simulation import PlantSettings
-from mbrl_ros.demo.proportions import Proportions
 from mbrl_ros.robots import load_robot
+from mbrl_ros.scenarios.proportions import Proportions
 from support.needs import needs, present
 from support.robots import planar_arm
 
