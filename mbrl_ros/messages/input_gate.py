@@ -16,6 +16,7 @@ from __future__ import annotations
 import enum
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 CLOCKS_AGREE = 10.0  # [s]: "auto" takes clocks that differ by less for one
 CLOCK_JUMP = 1.0  # [s]: a stamp that leaps further than this against its arrival is another time line
@@ -60,7 +61,7 @@ class InputGate:
     """Judges the messages of one stream.
 
     `accepted` and `restarts` count messages, `rejected` those refused by reason, `corrected` those of which a part was
-    replaced, by what it was; `details` holds the last explanation of each.
+    replaced, by what it was; `details` holds the last explanation of each. `silent` names parts that come no more.
 
     Parameters
     ----------
@@ -79,6 +80,7 @@ class InputGate:
         self.rejected: Counter[str] = Counter()
         self.corrected: Counter[str] = Counter()
         self.details: dict[str, str] = {}
+        self.silent: Sequence[str] = ()
         self._last: float | None = None  # the stamp accepted last [s]
         # messages in a row on another time line: how many, the last one's stamp, the first one's stamp and arrival [s]
         self._suspects, self._suspect_stamp, self._first_suspect = 0, 0.0, (0.0, 0.0)

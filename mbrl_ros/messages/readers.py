@@ -93,9 +93,9 @@ class JointStateReader:
         return self._check.origin.trusted
 
     @property
-    def unknown(self) -> list[str]:
-        """Joints of `Robot.uncontrolled` of which no position has come."""
-        return self._others.unknown
+    def others(self) -> UncontrolledJoints:
+        """The joints of `Robot.uncontrolled`, as they were reported."""
+        return self._others
 
     def take_uncontrolled(self) -> Array | None:
         """Return positions (k,), as of `Observation.uncontrolled`, that came by themselves since the last call."""

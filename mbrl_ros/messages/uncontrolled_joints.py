@@ -16,6 +16,7 @@ from ..types import Array
 from .joint_order import JointOrder
 
 REPORTS = 3  # of which the median counts
+SILENT_FOR = 1.0  # [s] without a report of a joint, before that is said
 
 
 class UncontrolledJoints:
@@ -25,12 +26,21 @@ class UncontrolledJoints:
         self.joints = tuple(joints)
         self._reports: list[deque[float]] = [deque(maxlen=REPORTS) for _ in self.joints]
         self._stamp = -np.inf
+        self._heard = [-np.inf] * len(self.joints)  # stamps of their newest reports [s]
         self._order = JointOrder(self.joints)
 
     @property
     def unknown(self) -> list[str]:
         """Joints of which no position has been reported."""
         return [joint for joint, reports in zip(self.joints, self._reports, strict=True) if not reports]
+
+    def silent(self, stamp: float) -> list[str]:
+        """Return the joints that were reported once, and not within SILENT_FOR before `stamp` [s]."""
+        return [
+            joint
+            for joint, heard in zip(self.joints, self._heard, strict=True)
+            if heard > -np.inf and stamp - heard > SILENT_FOR
+        ]
 
     def names_any(self, names: Sequence[str]) -> bool:
         """Whether a message with `names` reports one of the joints."""
@@ -60,6 +70,7 @@ class UncontrolledJoints:
             value = float(message.position[place])
             if np.isfinite(value):
                 self._reports[joint].append(value)
+                self._heard[joint] = stamp
                 positions[joint] = self._median(joint)
         return positions
 

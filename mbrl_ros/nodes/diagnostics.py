@@ -231,12 +231,12 @@ def input_status(name: str, gate: InputGate) -> DiagnosticStatus:
     """Return how many messages of an input stream were accepted and rejected, and why."""
     rejected = sum(gate.rejected.values())
     values: Values = [("accepted", gate.accepted), ("restarts", gate.restarts), ("clock", gate.clock)]
-    for reason, count in sorted(gate.rejected.items()):
-        values += [(f"rejected: {reason}", count), (f"last {reason}", gate.details[reason])]
-    for what, count in sorted(gate.corrected.items()):
-        values += [(f"corrected: {what}", count), (f"last {what}", gate.details[what])]
-    level = DiagnosticStatus.WARN if rejected else DiagnosticStatus.OK
-    return part_status(f"{name}: {gate.stream}", level, f"{rejected} rejected", values)
+    for done, counts in (("rejected", gate.rejected), ("corrected", gate.corrected)):
+        for what, count in sorted(counts.items()):
+            values += [(f"{done}: {what}", count), (f"last {what}", gate.details[what])]
+    level = DiagnosticStatus.WARN if rejected or gate.silent else DiagnosticStatus.OK
+    silent = f"; no position of {', '.join(gate.silent)} comes any more" if gate.silent else ""
+    return part_status(f"{name}: {gate.stream}", level, f"{rejected} rejected{silent}", values)
 
 
 def target_status(name: str, targets: TargetOutcomes) -> DiagnosticStatus:

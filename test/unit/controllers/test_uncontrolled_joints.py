@@ -185,13 +185,29 @@ def test_positions_come_with_the_states_or_by_themselves():
     reader.read(message(1.0, **arm, lift=0.2), 1.0)  # the first state has no velocities yet
     reading = reader.read(message(1.01, **arm, lift=0.21), 1.01)
     np.testing.assert_array_equal(reading.observation.uncontrolled, [0.21, np.nan])
-    assert reader.take_uncontrolled() is None and reader.unknown == ["roll"]
+    assert reader.take_uncontrolled() is None and reader.others.unknown == ["roll"]
     assert reader.read(message(1.015, roll=0.5, gripper=0.0), 1.015) is None
     np.testing.assert_array_equal(reader.take_uncontrolled(), [np.nan, 0.5])
-    assert reader.unknown == [] and not gate.rejected
+    assert reader.others.unknown == [] and not gate.rejected
     assert reader.read(message(1.02, **arm), 1.02).observation.uncontrolled is None
     assert reader.read(message(1.025, gripper=0.0), 1.025) is None
     assert reader.take_uncontrolled() is None and gate.rejected == {"missing joints": 1}  # nothing of this robot's
+
+
+def test_joints_whose_positions_come_no_more_are_known():
+    """Whatever the other joints' messages say; one that never came is unknown, not silent."""
+    robot, _ = configured("velocity")
+    reader, arm = (
+        JointStateReader(robot, InputGate("joint_states", timeout=0.05, clock="stamps")),
+        dict.fromkeys(ARM, 0.1),
+    )
+    for k in range(300):
+        t = 1.0 + 0.01 * k
+        reader.read(message(t, **arm, **({"lift": 0.2} if k < 100 else {})), t)
+        if not 198 < k < 201:  # one second after the last
+            assert reader.others.silent(t) == (["lift"] if k > 200 else [])
+    reader.read(message(4.005, lift=0.2), 4.005)
+    assert reader.others.silent(4.01) == [] and reader.others.unknown == ["roll"]
 
 
 @pytest.mark.parametrize("bad", (1e-2, 1.0, 1e3, 1e12, np.nan, np.inf))
