@@ -260,6 +260,7 @@ def test_the_arm_reaches_its_target_whatever_form_its_states_have(make):
 # --- b11 ---
 
 
+@pytest.mark.slow
 @needs("rclpy", "a C++ compiler")
 def test_publishers_that_cannot_be_heard_are_named():
     """A description that is not latched, and a target with best effort: ROS delivers neither, and the log says it."""

@@ -72,6 +72,7 @@ def test_at_every_rate_of_the_clock_each_state_is_answered_and_no_tick_is_missed
     assert len(missed) > 300 and missed[-1] == missed[0]
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("leap", [0.4, 5.0])
 def test_a_leap_ahead_in_mid_motion_begins_anew_where_the_robot_is(arm, most, leap):
     begin = moving(arm, 0.5)
@@ -96,6 +97,7 @@ def test_a_reset_begins_anew_where_the_robot_is(arm, most):
     assert within(arm, begin + 20, most) and at(arm, AWAY)  # the command was that of the motion, and the arm at rest
 
 
+@pytest.mark.slow
 @pytest.mark.realtime  # without states a period lasts as long as by the wall clock
 def test_after_a_reset_without_states_the_arm_brakes_and_waits_for_clear(arm, most):
     moving(arm, 0.5)
@@ -112,6 +114,7 @@ def test_after_a_reset_without_states_the_arm_brakes_and_waits_for_clear(arm, mo
     assert arm.state == "FAULT" and np.abs(arm.commands[-1]).max() == 0.0
 
 
+@pytest.mark.slow
 def test_while_the_clock_stands_the_safe_command_goes_out_and_then_the_motion_goes_on(arm, most):
     begin = moving(arm, 0.5)
     arm.wait(SILENT)
@@ -122,6 +125,7 @@ def test_while_the_clock_stands_the_safe_command_goes_out_and_then_the_motion_go
     assert not any(told.startswith("4") for told in arm.states_told)
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.realtime  # the arm waits in motion: on a busy machine for longer than the node without a state
 @pytest.mark.parametrize("clock", [1, 10], ids=["100 Hz", "1 kHz"])
 def test_where_the_clock_ends_and_states_go_on_their_stamps_are_the_time(arm, most, clock):

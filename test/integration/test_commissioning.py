@@ -85,6 +85,7 @@ class Caller:
         return future.result().results[0]
 
 
+@pytest.mark.slow
 def test_an_unconfigured_node_takes_parameters_and_a_refused_transition_answers():
     """What is missing is named, given by a service, and then the node is configured; in use it does not change."""
     parameters = {key: value for key, value in DESCRIBED.items() if key != "robot.interface"}
@@ -150,6 +151,7 @@ def warnings(mpc) -> list[str]:
     return [line for line in mpc.output.splitlines() if "[WARN]" in line]
 
 
+@pytest.mark.slow
 def test_commands_that_nobody_reads_and_a_second_publisher_are_named_within_two_seconds():
     assert 3.0 * command_watch.LOOK_PERIOD < 2.0  # two looks, after the change
     with ros(("mpc_node", DESCRIBED)) as (peer, mpc):
@@ -175,6 +177,7 @@ def test_commands_that_nobody_reads_and_a_second_publisher_are_named_within_two_
         assert sum("nobody reads" in line for line in warnings(mpc)[before:]) == 1, "said once while it lasts"
 
 
+@pytest.mark.slow
 def test_the_guards_diagnostics_name_the_same_robot_as_those_of_mpc_node():
     with ros(("guard_node", {}), ("mpc_node", {**DESCRIBED, "guard": "guard_node"})) as (peer, *_):
         reader = peer.node.create_subscription(Float64MultiArray, "/commands", lambda message: None, 10)
@@ -190,6 +193,7 @@ def test_the_guards_diagnostics_name_the_same_robot_as_those_of_mpc_node():
         peer.node.destroy_subscription(reader)
 
 
+@pytest.mark.slow
 def test_behind_a_guard_too_it_is_said_that_nobody_reads_the_commands():
     """mpc_node itself listens to what its guard forwards, and a recorder to everything: neither moves the robot."""
     with ros(("guard_node", {}), ("mpc_node", {**DESCRIBED, "guard": "guard_node"})) as (peer, _, mpc):
@@ -200,6 +204,7 @@ def test_behind_a_guard_too_it_is_said_that_nobody_reads_the_commands():
         assert "another publisher" not in mpc.output
 
 
+@pytest.mark.slow
 def test_a_description_that_changes_after_configuring_is_named():
     with ros(("mpc_node", ARM)) as (peer, mpc):
         described = peer.node.create_publisher(String, "/robot_description", qos.LATCHED)

@@ -137,6 +137,7 @@ def test_simulated_time_never_runs_ahead_and_a_lost_arm_ends_the_run_with_its_ca
     assert "FAIL: the arm was lost" in title(page) and "<h1>The arm was lost</h1>" in page and "PASS" not in page
 
 
+@pytest.mark.slow(but=2)
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -84,6 +84,7 @@ def run(command, environment, **options):
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, **options)
 
 
+@pytest.mark.slow
 def test_a_yaml_file_names_the_cost_the_prior_and_the_planner_and_the_controller_plans_with_them(installed, tmp_path):
     environment, folder = installed
     urdf = tmp_path / "arm.urdf"
@@ -97,6 +98,7 @@ def test_a_yaml_file_names_the_cost_the_prior_and_the_planner_and_the_controller
     assert found["plans"]
 
 
+@pytest.mark.slow
 def test_the_settings_are_listed_and_a_wrong_name_is_explained(installed, tmp_path):
     environment, _ = installed
     made = run([sys.executable, "-m", "mbrl_ros.cli.main", "parameters"], environment)

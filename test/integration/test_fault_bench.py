@@ -41,6 +41,7 @@ def test_wrong_joint_states_move_no_arm_where_it_must_not_go_and_are_counted(kin
     assert cell.messages >= 40 and bad(cell) == {}, cell.notes
 
 
+@pytest.mark.slow
 def test_two_runs_with_one_seed_are_the_same_and_two_seeds_are_not():
     cells = [Cell("outliers", "velocity") for _ in range(3)]
     for cell, seed in zip(cells, (1, 1, 2), strict=True):
@@ -123,6 +124,7 @@ def test_kills_that_were_all_disturbed_are_not_judged(monkeypatch, disturbed, un
     assert suite.unjudged() == unjudged
 
 
+@pytest.mark.slow
 def test_the_table_and_an_unknown_kind(capfd, tmp_path):
     file = tmp_path / "table.md"
     arguments = ["bench", "faults", "--messages", "20", "--interfaces", "velocity", "--quiet", "--table", str(file)]

@@ -103,6 +103,7 @@ def test_a_run_in_lockstep_is_the_same_with_a_guard_to_the_last_bit(tmp_path):
     assert runs[0] == runs[1]
 
 
+@pytest.mark.slow
 def test_the_start_is_no_intervention(tmp_path):
     with stepped_arm(tmp_path, "effort", lockstep=False) as arm:
         arm.peer.listen(String, "/mpc_node/supervisor_state")

@@ -126,6 +126,7 @@ def test_a_large_status_of_the_guard_is_refused_and_the_node_goes_on(tmp_path):
         assert "not a mbrl_ros/guard_status" not in node.output  # as it says of one that it has read
 
 
+@pytest.mark.slow
 def test_a_target_within_the_bound_is_read_as_before(tmp_path):
     urdf = tmp_path / "arm.urdf"
     urdf.write_text(SETTINGS["robot.description"])

@@ -97,6 +97,7 @@ def test_bad_configuration_ends_with_code_2_and_one_clear_line(parameters, words
         process.kill()
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize(
     "settings, words",
     (
@@ -171,6 +172,7 @@ def test_services_hold_stop_and_recover_explicitly(tmp_path):
         assert after_a_tick() == State.ACTIVE
 
 
+@pytest.mark.slow
 def test_every_transition_is_kept_for_the_next_prior(tmp_path):
     """What `mbrl fit-prior --dataset` takes: state, command in effect and change of velocity of each period."""
     kept = tmp_path / "transitions.npz"
@@ -189,6 +191,7 @@ def test_every_transition_is_kept_for_the_next_prior(tmp_path):
     np.testing.assert_array_equal(data.D, np.zeros((20, 7)))  # the states say that nothing moves
 
 
+@pytest.mark.slow
 def test_folders_that_cannot_be_written_cost_the_logs_and_nothing_else(tmp_path):
     nowhere = tmp_path / "a_file"
     nowhere.write_text("")
@@ -202,6 +205,7 @@ def test_folders_that_cannot_be_written_cost_the_logs_and_nothing_else(tmp_path)
         assert "no log files" in mpc.output and "the log was not written" in mpc.output
 
 
+@pytest.mark.slow
 def test_lifecycle_by_hand():
     """Nothing is sent before activation; deactivation sends the safe command; it can be activated again."""
     with ros(("mpc_node", {**LOCKSTEP, "autostart": False, "supervisor.safe_effort": "zero"})) as (peer, mpc):
@@ -231,6 +235,7 @@ def test_lifecycle_by_hand():
         assert mpc.wait() == 0, mpc.output
 
 
+@pytest.mark.slow
 def test_a_dead_node_is_noticed_by_its_heartbeat():
     with ros(("mpc_node", LOCKSTEP)) as (peer, mpc):
         changes = []
@@ -254,6 +259,7 @@ def test_a_dead_node_is_noticed_by_its_heartbeat():
         peer.until(lambda: changes[-1] == 0, "the loss of liveliness")
 
 
+@pytest.mark.slow
 def test_commands_go_out_in_the_order_of_the_forward_controller():
     order = list(reversed(PANDA["robot.joints"]))
     with ros(("mpc_node", {**LOCKSTEP, "forward_controller": "/forward_effort_controller"})) as (peer, mpc):

@@ -1,6 +1,7 @@
 """model_health_node over DDS: it tells the load of an arm that somebody else holds, and publishes no command."""
 
 import numpy as np
+import pytest
 
 from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.replay.health import HEALTH_FIELDS, HEALTH_VERSION
@@ -18,6 +19,7 @@ pytestmark = needs("rclpy")
 JOINTS = ("joint1", "joint2")
 
 
+@pytest.mark.slow
 def test_it_tells_of_a_load_after_a_tare_and_commands_nothing(tmp_path):
     file = tmp_path / "arm.urdf"
     file.write_text(planar_arm(2, effort=40.0))

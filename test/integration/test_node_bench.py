@@ -59,6 +59,7 @@ def test_the_controller_survives_the_fault_bench(tmp_path, capfd):
     assert code == (1 if late else 0) and said.splitlines()[-1].startswith("FAIL: " if late else "PASS")
 
 
+@pytest.mark.slow
 @pytest.mark.realtime
 def test_the_node_bench_reports_what_it_measured(tmp_path):
     file = tmp_path / "node.json"

@@ -161,6 +161,7 @@ def test_bad_input_is_counted_by_name_and_survived():
         assert mpc.wait() == 0, mpc.output
 
 
+@pytest.mark.slow
 def test_velocities_are_estimated_where_they_are_missing():
     with ros(("mpc_node", LOCKSTEP)) as (peer, _):
         node = Listening(peer)
@@ -171,6 +172,7 @@ def test_velocities_are_estimated_where_they_are_missing():
         assert {readers.answered_stamp(m) for m in peer.heard["/commands"]} == {1.005, 1.01}
 
 
+@pytest.mark.slow
 def test_what_became_of_a_target_is_told_to_whoever_listens():
     with ros(("mpc_node", LOCKSTEP)) as (peer, _):
         node = Listening(peer)
@@ -199,6 +201,7 @@ def trajectory(times, positions, stamp=0.0, names=None):
     return message
 
 
+@pytest.mark.slow
 def test_targets_are_refused_for_their_time_and_counted():
     with ros(("mpc_node", LOCKSTEP)) as (peer, mpc):
         node = Listening(peer)
@@ -236,6 +239,7 @@ def test_targets_are_refused_for_their_time_and_counted():
         peer.until(counted, "diagnostics of the targets")
 
 
+@pytest.mark.slow
 def test_a_whole_tour_of_targets_may_be_sent_at_once():
     with ros(("mpc_node", LOCKSTEP)) as (peer, _):
         node = Listening(peer)
@@ -296,6 +300,7 @@ def test_targets_of_every_kind_are_accepted_and_shown():
         assert len(peer.heard["/mpc_node/markers"][-1].markers[0].points) == 31
 
 
+@pytest.mark.slow
 def test_in_real_time_the_simulated_panda_is_held(tmp_path):
     """The same nodes without lockstep. What a busy machine makes of the timing is not judged here."""
     truth, control = str(tmp_path / "truth.npz"), str(tmp_path / "control.npz")

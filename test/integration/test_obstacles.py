@@ -1,5 +1,7 @@
 """Obstacles at run time over DDS: one that appears on the arm holds it, a bad one is refused, all are shown."""
 
+import pytest
+
 from support.needs import needs, present
 from support.ros import PANDA, Listening, ros, state
 
@@ -22,6 +24,7 @@ def cube(z: float, frame: str = "", action: int = 0) -> "MarkerArray":
     return MarkerArray(markers=[marker])
 
 
+@pytest.mark.slow
 def test_an_obstacle_on_the_arm_holds_it_until_it_is_gone():
     with ros(("mpc_node", SETTINGS)) as (peer, _):
         node = Listening(peer)

@@ -98,6 +98,7 @@ def test_a_teaching_node_streams_what_a_student_needs(tmp_path):
         assert sample.target == pytest.approx(Kinematics(planar).position(np.array([1.4, -2.2, 0.2])), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_policy_is_promoted_and_demoted_without_a_step_in_the_command(tmp_path):
     planar = planar_robot(3)
     policy, _ = fit(taught_samples(planar), planar, "point", SETTINGS, about={"version": 7})
@@ -121,6 +122,7 @@ def test_a_policy_is_promoted_and_demoted_without_a_step_in_the_command(tmp_path
         robot.until(lambda: robot.status()["mode"] == Mode.FALLBACK, "the planner's return")
 
 
+@pytest.mark.slow
 def test_two_robots_of_one_kind_feed_one_student_of_two_tasks(tmp_path):
     planar = planar_robot(3)
     parameters = {

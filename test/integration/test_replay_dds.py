@@ -160,6 +160,7 @@ def test_a_bag_is_played_with_its_clock_and_without_its_commands(tmp_path):
     assert peer.heard["/mpc_node/target_point"] and described[0].data == "<robot/>"
 
 
+@pytest.mark.slow
 def test_the_doctor_listens_to_a_live_graph(tmp_path):
     """States without velocities from this process; whether their rate is a good one is this machine's affair."""
     with ros() as (peer,):

@@ -4,6 +4,8 @@ import os
 import sys
 import threading
 
+import pytest
+
 from support.needs import needs
 from support.ros import PANDA, Listening, ros, state
 
@@ -22,6 +24,7 @@ store.load = load
 """
 
 
+@pytest.mark.slow
 def test_an_emergency_stop_is_granted_while_a_model_is_read(tmp_path):
     from std_srvs.srv import Trigger
 

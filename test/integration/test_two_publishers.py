@@ -73,6 +73,7 @@ def test_of_two_publishers_from_the_first_moment_on_none_is_answered_until_one_h
         assert np.isfinite(peer.heard["/commands"][0].data).all()
 
 
+@pytest.mark.slow
 def test_the_states_of_one_publisher_are_answered_after_half_a_second():
     with ros(("mpc_node", SLOW)) as (peer, _):
         arm = Arm(Listening(peer))
@@ -82,6 +83,7 @@ def test_the_states_of_one_publisher_are_answered_after_half_a_second():
         peer.until(lambda: arm.step() and len(arm.answered()) > 5, "more commands")
 
 
+@pytest.mark.slow
 def test_a_simulation_whose_time_waits_for_the_first_command_is_answered():
     with ros(("mpc_node", SLOW)) as (peer, _):
         node = Listening(peer)
@@ -90,6 +92,7 @@ def test_a_simulation_whose_time_waits_for_the_first_command_is_answered():
         node.answered(BEGIN + PERIOD)
 
 
+@pytest.mark.slow
 def test_in_lockstep_the_first_state_is_answered_at_once():
     with ros(("mpc_node", {**PANDA, "lockstep": True})) as (peer, _):
         node = Listening(peer)

@@ -53,6 +53,7 @@ def test_the_page_is_there_once_the_robot_is_known_and_survives_whatever_comes()
         assert node.wait() == 0 and "Traceback" not in node.output
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("source", ("/no/such/file.urdf", "package-data:no such robot"))
 def test_a_robot_description_that_is_not_there_ends_the_node_in_one_line(source):
     with ros(("view_node", {"robot_description": source})) as (_, node):

@@ -23,6 +23,7 @@ def news_of(viewer: Viewer) -> str:
     return said
 
 
+@pytest.mark.slow
 @needs("rclpy", "viser")
 def test_the_address_is_told_once_the_page_is_there_also_beside_another(tmp_path):
     addresses = []

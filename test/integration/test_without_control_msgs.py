@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 from support.needs import needs
 from support.robots import planar_arm
 from support.ros import ros
@@ -9,6 +11,7 @@ from support.ros import ros
 pytestmark = needs("rclpy")
 
 
+@pytest.mark.slow
 def test_without_control_msgs_the_node_says_so_and_takes_trajectories_by_topic(tmp_path):
     (tmp_path / "control_msgs").mkdir()
     missing = "raise ModuleNotFoundError(\"No module named 'control_msgs'\")\n"

@@ -105,6 +105,7 @@ def test_quick_tests_are_those_that_are_not_slow_and_the_first_cases_of_some_tha
     assert [result.code for result in found[1:]] == [0, 0]
 
 
+@pytest.mark.slow
 def test_a_session_counts_the_tests_of_its_passes_and_fails_where_one_fails(script, monkeypatch, tmp_path):
     sessions = script("sessions")
     folder = tmp_path / "test" / "integration"

@@ -41,6 +41,7 @@ def test_an_unknown_planner_is_refused_and_the_nearest_one_named(capsys):
     assert "did you mean 'ilqr'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("planner", ["ilqr"])
 @needs("mujoco")
 def test_the_command_writes_what_it_measured_and_ends_with_a_verdict(planner, tmp_path, capsys):

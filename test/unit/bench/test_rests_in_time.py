@@ -32,6 +32,7 @@ def moving(seed: int) -> "ArmInProcess":
     return arm
 
 
+@pytest.mark.slow(but=2)
 @pytest.mark.parametrize("seed", (31, 32, 33, 34))
 def test_a_panda_whose_controller_has_ended_rests_within_its_braking_time_and_a_tenth_of_a_second(seed):
     arm = moving(seed)

@@ -43,6 +43,7 @@ def test_one_job_runs_here():
         assert run_jobs(processes, [(3,), (1,)]) == [(3, os.getpid(), 1), (1, os.getpid(), 1)]
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("backend", every_backend())
 def test_two_workers_of_every_backend_give_the_same_in_the_order_of_the_calls(backend, tmp_path):
     with workers(2, backend):
@@ -58,6 +59,7 @@ def test_two_workers_of_every_backend_give_the_same_in_the_order_of_the_calls(ba
     assert {path.name for path in tmp_path.iterdir()} == {KEPT.format(seed) for seed in (4, 5)}
 
 
+@pytest.mark.slow
 @needs("joblib")
 def test_what_was_finished_before_an_error_is_not_lost():
     found = []

@@ -64,6 +64,7 @@ def test_every_nonlinear_prior_is_planned_through_and_its_plans_obey_it(prior, t
         np.testing.assert_allclose(X[t + 1], following, rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("backend", ["casadi", "compiled"])
 def test_the_backends_plan_the_same(backend, tmp_path):
     """With a mixture, whose parameters are given to the compiled planner at every plan."""

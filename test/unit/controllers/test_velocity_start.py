@@ -28,6 +28,7 @@ class JoggedRun(ServoRun):
         super()._move(self._waiting.pop(0), switched_on)
 
 
+@pytest.mark.slow(but=2)
 @pytest.mark.parametrize("delay", [0, 1])  # control.delay is 1, and control.delay - 1 was what lost arms
 @pytest.mark.parametrize("lag", STARTS)  # prior.integrator.lag is 0.02
 def test_a_jog_of_one_joint_soon_after_the_start_moves_that_joint_alone(monkeypatch, lag, delay):

@@ -130,6 +130,7 @@ print(json.dumps({{"warnings": warnings, "written": bag.written, "lost": bag.los
 """
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
 def test_a_disk_that_is_really_full(tmp_path, storage):
     """A tmpfs of one megabyte in a mount namespace of its own, filled up while the bag is written and emptied again."""

@@ -66,6 +66,7 @@ def test_what_is_too_large_together_is_refused_before_it_is_allocated(monkeypatc
         merge_choices([policy(features=6000, rows=1200)] * 6)
 
 
+@pytest.mark.slow
 def test_a_merged_policy_is_asked_for_each_task_where_that_one_was_taught(monkeypatch):
     first = merge_choices([policy(seed=1, center=-9.0), policy(seed=2, rows=9)])
     asked, fitted = [], choices.fit_choice

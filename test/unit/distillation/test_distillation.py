@@ -69,6 +69,7 @@ def test_the_inertia_is_found_without_noise_and_errors_in_acceleration_only_make
     assert 0.5 < values.min() and values.max() < 1.1
 
 
+@pytest.mark.slow
 def test_the_fit_learns_the_teacher_and_repeats_itself_bit_for_bit(robot, taught):
     policy, report = taught
     assert report.held_out < 0.1 * report.history[0, 1]

@@ -62,6 +62,7 @@ def robot_file(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_a_bag_becomes_a_policy(tmp_path, robot_file, capsys):
     make, s = Messages(), taught_samples(planar_robot(N), 600)
     rows = [(TOPIC, VECTOR, 1.0 + 0.005 * k, supervision(make, k, s)) for k in range(600)]

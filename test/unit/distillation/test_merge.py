@@ -112,6 +112,7 @@ def test_the_weights_of_three_teachers_are_as_their_precisions(monkeypatch, robo
         np.testing.assert_allclose(P, np.broadcast_to(P[0], P.shape))
 
 
+@pytest.mark.slow(but=2)
 @pytest.mark.parametrize("count", [2, 4, 6, 8, 16])
 def test_of_every_teacher_the_same_share_of_targets_is_held_out(monkeypatch, robot, two_tasks, count):
     problem = problem_of(monkeypatch, (two_tasks * count)[:count], robot)

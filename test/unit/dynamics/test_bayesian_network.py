@@ -127,6 +127,7 @@ def test_ignorance_grows_away_from_the_data_and_a_variance_alone_does_not_tell_i
     assert np.sqrt(far[2]).min() > factor * np.sqrt(near[2]).mean(), "the samples disagree there"
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("name", POSTERIORS)
 def test_more_data_leave_less_ignorance(name):
     z, d = rows(np.random.default_rng(0), 600)

@@ -36,6 +36,7 @@ def test_the_degrees_of_freedom_are_those_of_the_weights(kind):
     assert after_innovations(kind, weights, g).noise_dof == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("g", [0.9, 0.98])
 def test_the_variance_of_the_noise_estimate_is_that_of_so_many_degrees_of_freedom(g):
     """Var(s^2) = 2 sigma^4 / nu (Satterthwaite); 1,200 estimates tell it to 4 %."""

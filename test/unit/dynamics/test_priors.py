@@ -158,6 +158,7 @@ def error_on(prior, data):
     return ((predicted - data.D) ** 2).sum() / (data.D**2).sum()
 
 
+@pytest.mark.slow(but=2)
 @pytest.mark.parametrize("module, options", LEARNED)
 def test_learned_priors_have_exact_jacobians(module, options):
     data = pendulum_data(400)
@@ -176,6 +177,7 @@ def test_global_linear_recovers_a_linear_system():
     np.testing.assert_allclose(arrays["offset"], b, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_nonlinear_priors_learn_what_a_plane_cannot():
     data, unseen = pendulum_data(noise=0.002), pendulum_data(300, seed=9)
     errors = {

@@ -73,6 +73,7 @@ def test_an_estimator_that_stopped_learning_does_not_predict_as_well_as_before_a
     assert held.ticks is None and held.without_learning == pytest.approx(1.0)
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("seed", range(3))
 def test_the_interval_of_the_gain_holds_the_gain_and_tells_its_sign(seed):
     recording = made_recording(T=1500, seed=seed)
@@ -88,6 +89,7 @@ def test_the_interval_of_the_gain_holds_the_gain_and_tells_its_sign(seed):
     )
 
 
+@pytest.mark.slow
 def test_a_log_of_a_closed_loop_tells_little_of_the_gain_and_the_report_says_so():
     """Commands that follow from the state alone: the state predicts as well without them, the gain stays unknown."""
     recording = made_recording(T=1500, feedback=4.0, noise=0.02)

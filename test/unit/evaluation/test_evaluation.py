@@ -46,6 +46,7 @@ def scores(recording, estimator="refit"):
     return evaluate(recording, dynamics_for(recording, robot, estimator, prior)).scores()
 
 
+@pytest.mark.slow(but=5)
 @pytest.mark.parametrize("rate", [30.0, 200.0, 1000.0])
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 100.0])
 def test_prediction_comes_near_the_noise_at_any_rate_and_in_any_unit(rate, scale):

@@ -38,6 +38,7 @@ def test_every_plan_has_samples_of_its_own():
     assert not np.isclose(first, model.change(*at)[0]).any()
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("posterior", ["network", "last_layer"])
 def test_a_short_run_swings_a_strong_pole_up(posterior):
     changes = {"rollouts": 80, "iterations": 2, "networks": 3, "horizon": 15, "hidden": 16, "updates": 600}

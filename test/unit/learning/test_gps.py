@@ -78,6 +78,7 @@ class Spring:
 SMALL = {"conditions": 3, "samples": 2, "policy_hidden": 0, "temperature": 1e-3, "policy_iterations": 100}
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("form, most", [("kl", 1.02), ("cost", 1.05)])
 def test_on_a_linear_quadratic_task_the_controllers_and_the_policy_come_to_the_cost_of_lqr(form, most):
     task = Spring()

@@ -23,6 +23,7 @@ def learned(method, task, seed, episodes):
     return list(find_method(method).learn(task, seed, episodes))
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("seed", [10, 11])
 def test_online_keeps_an_unstable_pole_upright_from_the_first_episode_on(seed):
     (episode,) = learned("online", MotorPole(start=0.0, tilt=0.4, steps=150), seed, 1)

@@ -175,6 +175,7 @@ def test_every_gradient_without_bias_is_on_average_that_of_the_expected_cost(kin
     assert (np.abs(found.mean(axis=0) - wanted) <= 4.0 * error + 0.02 * np.abs(wanted)).all()
 
 
+@pytest.mark.slow
 def test_truncation_is_a_bias_that_the_value_removes():
     problem, gains, theta = linear(), slice(0, 2), np.array([-0.2, -0.4, 0.0])
     wanted = expected_gradient(problem, theta, 12)[gains]

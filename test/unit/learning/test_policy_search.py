@@ -15,6 +15,7 @@ QUICK = {"updates": 400, "hidden": 16, "networks": 2, "horizon": 20, "policy_upd
 BALANCE = {"start": 0.1, "strength": 7.0, "tilt": 0.8, "steps": 60}
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize(
     "method, changes",
     [

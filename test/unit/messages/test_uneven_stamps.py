@@ -35,6 +35,7 @@ def heard(stamps, q, qd):
     return into, [into.read(message(*each), 0.0) for each in zip(stamps, q, qd, strict=True)]
 
 
+@pytest.mark.slow(but=5)
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("late", (0.002, 0.004, 0.006))
 def test_no_state_is_refused_and_nothing_replaced(late, seed):
@@ -46,6 +47,7 @@ def test_no_state_is_refused_and_nothing_replaced(late, seed):
     np.testing.assert_array_equal([state.observation.qd for state in states], qd)
 
 
+@pytest.mark.slow(but=6)
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("size", (0.3, -1.0))
 def test_bad_samples_are_found_as_before(size, seed):

@@ -104,6 +104,7 @@ def same(given, expected, name, tolerance=1e-9):
     assert np.abs(given - expected).max() <= tolerance * scale, name
 
 
+@pytest.mark.slow(but=1)
 @compiler
 @pytest.mark.parametrize("kind", ["changed in place", "every other column", "float32"])
 def test_parameters_are_read_where_they_lie_or_copied(kind):

@@ -105,6 +105,7 @@ def coasting(case, ticks):
         x = case.dynamics.predict(x, case.u_previous)
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_process_that_dies_or_hangs_is_started_again_and_the_plan_goes_on(how, monkeypatch):
     monkeypatch.setattr(background_process, "RESTART_PAUSE", 0.0)

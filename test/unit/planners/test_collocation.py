@@ -104,6 +104,7 @@ def test_it_finds_the_plan_of_ilqr_on_seven_joints():
     assert np.abs(plan.u_hat - expected.u_hat).max() < 1e-3
 
 
+@pytest.mark.slow(but=2)
 @solvers
 @pytest.mark.parametrize("seed", range(3))
 def test_limits_of_commands_that_bind_are_those_of_a_quadratic_programme(solver, seed):

@@ -10,7 +10,7 @@ from mbrl_ros.planners.ilqr.box_qp import box_step
 from mbrl_ros.types import LinearGaussianDynamics, PlanStatus
 from support.planner_problems import collocation, constant_part, quadratic, random_case
 
-BACKENDS = (["compiled"] if find_compiler() else []) + ["casadi"]
+BACKENDS = ([pytest.param("compiled", marks=pytest.mark.slow)] if find_compiler() else []) + ["casadi"]
 backends = pytest.mark.parametrize("backend", BACKENDS)
 
 
@@ -87,6 +87,7 @@ def test_box_limited_lq_problem_equals_a_qp_solver(backend, seed):
     assert (plan.u_hat >= case.u_lower).all() and (plan.u_hat <= case.u_upper).all()
 
 
+@pytest.mark.slow(but=4)
 @backends
 @pytest.mark.parametrize("seed", range(4))
 def test_nonlinear_optimum_equals_collocation(backend, seed):
@@ -119,6 +120,7 @@ def test_second_order_terms_make_convergence_quadratic(backend):
     assert abs(errors[True]) < 1e-11
 
 
+@pytest.mark.slow(but=1)
 @backends
 def test_state_limits_hold_in_the_plan(backend):
     case = random_case(4, 4, 2, 20, bound=3.0)
@@ -148,6 +150,7 @@ def test_state_limits_hold_in_the_plan(backend):
     assert again.iterations <= 2
 
 
+@pytest.mark.slow(but=1)
 @backends
 def test_kl_bound_holds_and_binds(backend):
     case = random_case(6, 4, 2, 15, nonlinear=True, model=True, bound=5.0)

@@ -12,7 +12,7 @@ from mbrl_ros.types import LinearGaussianDynamics, PlanStatus
 from support.planner_problems import random_case
 
 compiler = pytest.mark.skipif(find_compiler() is None, reason="no C++ compiler")
-BACKENDS = [pytest.param("compiled", marks=compiler), "casadi", "numpy"]
+BACKENDS = [pytest.param("compiled", marks=(compiler, pytest.mark.slow)), "casadi", "numpy"]
 CASES = [
     (4, 1, 5, {}),
     (3, 2, 9, {"change": True, "stages": 1}),

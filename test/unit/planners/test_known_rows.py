@@ -43,7 +43,7 @@ def test_the_plan_is_that_of_the_dense_recursion(nx, stages, options):
             np.testing.assert_allclose(value, b[name], rtol=0.0, atol=1e-8 * (1.0 + np.abs(b[name]).max()))
 
 
-@pytest.mark.slow(but=1)
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [4, 6, 7, 17, 33, 34])
 def test_steps_that_meet_their_limits_minimise_as_the_specification_says(seed):
     case = random_case(seed, 18, 7, 12, positions=True, stages=12, nonlinear=True, change=True)

@@ -166,6 +166,7 @@ def test_a_plan_keeps_its_limits_and_is_never_worse_than_the_shifted_last_one(
         assert plan.cost == pytest.approx(case.rollout(plan.u_hat)[1], rel=1e-9)
 
 
+@pytest.mark.slow
 @compiler
 def test_it_finds_the_way_between_hills_where_steps_downhill_end_before_one():
     """Twelve random problems; iLQR searches until it converges, the tree search 15 times from its last plan."""

@@ -18,7 +18,8 @@ from support.planner_problems import random_case
 
 NX, NU, TERMINAL, EFFORT = 6, 2, 5.0, 0.09  # factor of the last stage, weight of u^2
 TARGET = np.array([0.6, -1.1, 0.3, 0.9, -0.4, 1.3])  # one for all seeds, so that one kernel is compiled
-BACKENDS = (["compiled"] if find_compiler() else []) + ["numpy", "casadi"]
+BACKENDS = ([pytest.param("compiled", marks=pytest.mark.slow)] if find_compiler() else []) + ["numpy", "casadi"]
+COMPILED_CHANGE = [pytest.param("compiled", True, marks=pytest.mark.slow)] if find_compiler() else []
 
 
 class Unstable:
@@ -110,7 +111,7 @@ def test_commands_at_their_bounds_satisfy_the_optimality_conditions(backend):
 
 
 @pytest.mark.slow(but=1)
-@pytest.mark.parametrize(("backend", "change"), [*((backend, True) for backend in BACKENDS), ("numpy", False)])
+@pytest.mark.parametrize(("backend", "change"), [("casadi", True), ("numpy", True), ("numpy", False)] + COMPILED_CHANGE)
 def test_plans_as_single_shooting_does_where_that_keeps_its_digits(backend, change):
     case = random_case(7, 6, 2, 20, nonlinear=True, change=change, bound=0.3)
     plans = []

@@ -269,6 +269,7 @@ def test_wrong_arguments_are_named():
         planner.reset(np.full(4, np.nan), np.zeros(2))
 
 
+@pytest.mark.slow
 def test_several_planners_share_nothing():
     cases = [random_case(s, 4, 2, 12, change=True) for s in (1, 1)]
     cases[1].x0 = cases[1].x0 + 1.0

@@ -133,6 +133,7 @@ def test_limits_that_change_in_every_tick_are_never_violated(name):
     assert at_limit > 0
 
 
+@pytest.mark.slow(but=3)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("backend", ["numpy", pytest.param("compiled", marks=compiler)])
 def test_a_sample_whose_cost_is_not_finite_cannot_win(name, backend):

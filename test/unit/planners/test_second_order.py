@@ -92,7 +92,7 @@ def test_box_step_asks_only_for_the_free_commands_to_be_convex():
 
 
 @compiler
-@pytest.mark.parametrize("backend", ["compiled", "casadi"])
+@pytest.mark.parametrize("backend", [pytest.param("compiled", marks=pytest.mark.slow), "casadi"])
 @pytest.mark.parametrize("problem, iterations", [(swing_up.pendulum, 52), (swing_up.cart_pole, 3)])
 def test_iterations_with_indefinite_curvature_equal_the_specification(backend, problem, iterations):
     case = problem()

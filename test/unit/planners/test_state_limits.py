@@ -7,7 +7,7 @@ from mbrl_ros.codegen.compiler import find_compiler
 from mbrl_ros.types import PlanStatus
 from support.limited_problems import NAMES, limited
 
-BACKENDS = (["compiled"] if find_compiler() else []) + ["casadi"]
+BACKENDS = ([pytest.param("compiled", marks=pytest.mark.slow)] if find_compiler() else []) + ["casadi"]
 SEARCH = {"iterations": 500, "tolerance": 1e-9}
 
 

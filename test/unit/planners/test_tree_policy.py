@@ -219,6 +219,7 @@ def test_a_discrete_merge_that_is_unlike_its_teachers_fails(tmp_path, capsys, mo
     assert "FAIL: task" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_policies_of_two_tasks_become_one_that_the_task_tells_apart():
     """By the expected log likelihood, the cross entropy at T = 1: it is nearly that of the teachers themselves."""
     teachers = []

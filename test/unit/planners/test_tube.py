@@ -57,6 +57,7 @@ def exact(case):
     return lqr.solve(case.dynamics, *quadratic(case)).cost(case.x0) + constant_part(case)
 
 
+@pytest.mark.slow(but=3)
 @pytest.mark.parametrize("change", [False, True])
 @pytest.mark.parametrize("mode", MODES)
 def test_the_moments_are_those_of_rollouts(mode, change):

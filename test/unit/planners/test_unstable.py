@@ -15,7 +15,7 @@ from mbrl_ros.types import LinearGaussianDynamics
 
 NX, NU, TERMINAL, EFFORT = 6, 2, 5.0, 0.09  # factor of the last stage, weight of u^2
 NO_LIMIT = np.full(NU, 1e30)
-BACKENDS = (["compiled"] if find_compiler() else []) + ["numpy"]
+BACKENDS = ([pytest.param("compiled", marks=pytest.mark.slow)] if find_compiler() else []) + ["numpy"]
 
 
 def problem(seed, radius):

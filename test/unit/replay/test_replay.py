@@ -52,6 +52,7 @@ def test_a_replay_repeats_the_recorded_commands_to_the_last_bit(run):
     assert made.summary["prediction"]["nis_coverage_95"] > 0.8 and made.summary["prediction"]["nmse_10_q"] < 0.1
 
 
+@pytest.mark.slow
 def test_ten_replays_agree_to_the_last_bit(run):
     first = outcome(run[0])
     assert all(outcome(run[0]) == first for _ in range(9))
@@ -68,6 +69,7 @@ def test_the_form_of_the_bag_does_not_matter(run, tmp_path, storage, compression
     assert outcome(copy) == outcome(run[0])
 
 
+@pytest.mark.slow(but=2)
 @pytest.mark.parametrize("store", ["ros2_foxy", "ros2_humble", "ros2_kilted"])
 def test_the_types_of_other_distributions_are_read(run, tmp_path, store):
     messages, _ = closed_loop(store=store)
@@ -234,6 +236,7 @@ def test_the_table_of_ticks_as_parquet_is_the_same_as_in_memory(run, tmp_path):
         np.testing.assert_array_equal(read[name].to_numpy(), values)
 
 
+@pytest.mark.slow
 def test_without_pyarrow_the_table_is_csv_and_the_report_says_so(run, tmp_path, monkeypatch):
     from mbrl_ros.replay import report
 

@@ -24,6 +24,7 @@ def storage_file(bag: Path) -> Path:
     return next(file for file in bag.iterdir() if file.suffix in (".mcap", ".db3", ".zstd"))
 
 
+@pytest.mark.slow(but=1)
 @pytest.mark.parametrize("storage, compression", FORMS, ids=["-".join(filter(None, form)) for form in FORMS])
 def test_damaged_bags_are_replayed_or_refused(tmp_path, storage, compression):
     """25 of each form; benchmark/replay_fuzz.py does a thousand."""

@@ -107,6 +107,7 @@ def test_without_the_rule_the_arm_collides(interface, room, start, target):
     assert arm.nearest < -0.03
 
 
+@pytest.mark.slow(but=4)
 @INTERFACES
 @WAYS
 def test_the_arm_stops_before_contact_and_may_move_away(interface, room, start, target):

@@ -70,6 +70,7 @@ def test_a_warning_slows_down_within_the_acceleration_limit():
     assert speeds[-1][0] == pytest.approx(0.6 * 2.85)
 
 
+@pytest.mark.slow(but=8)
 @pytest.mark.parametrize("safe_effort", ["damp", "hold"])
 @pytest.mark.parametrize("mass", [1.0, 0.01, 1e-4])
 @pytest.mark.parametrize("delay", [0, 1, 2])
