@@ -69,10 +69,14 @@ def run(name: str, launcher: list[str], options: list[str], choice: str = "--all
     after = os.times()
     result.seconds = time.monotonic() - begin
     result.cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    # with options that choose tests, one of two passes may have none; of a session that has no slow test, both
-    nothing = 0 if choice == "--slow" and not options else NO_TESTS
-    result.code = max((code for code in codes if code != NO_TESTS), default=nothing)
+    # with options that choose tests, one of two passes may have none
+    result.code = max((code for code in codes if code != NO_TESTS), default=NO_TESTS)
     return result
+
+
+def has_slow_tests(name: str) -> bool:
+    """Whether a test of the session is marked slow: a session in which nothing runs would be an error."""
+    return any("pytest.mark.slow" in file.read_text(encoding="utf-8") for file in ROOT.glob(f"test/{name}/**/*.py"))
 
 
 def run_pass(name: str, chosen: str, launcher: list[str], options: list[str], result: Result) -> int:
@@ -118,6 +122,7 @@ def main(arguments: list[str], launcher: list[str] | None = None) -> int:
     """Run the sessions named, all where none is; options of pytest follow them. 0 when every session passed."""
     names = [name for name in arguments if name in SESSIONS] or list(SESSIONS)
     choice = next((argument for argument in arguments if argument in CHOICES), "--quick")
+    names = [name for name in names if choice != "--slow" or has_slow_tests(name)]
     options = [argument for argument in arguments if argument not in (*SESSIONS, *CHOICES)]
     results = [run(name, launcher or [sys.executable], options, choice) for name in names]
     print(f"\n== summary\n{summary(results)}", flush=True)
