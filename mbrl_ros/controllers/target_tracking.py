@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 import numpy as np
 
 from ..exceptions import CallOrderError, ShapeError
-from ..references.jogging import JOGS, JogCounts
+from ..references.jogging import JogCounts
 from ..references.segments import Waypoints
 from ..references.target_manager import TargetManager
 from ..references.targets import Target
@@ -46,10 +46,7 @@ class TargetTracking:
 
     def wait_for_arm(self, observation: Observation) -> None:
         """See `Controller`."""
-        targets, stamp = self.target_manager, observation.stamp
-        if targets.settings.wait_for_arm and targets.target is not None and targets.target.kind not in JOGS:
-            begins = targets.joins.waiting is None and stamp < targets.joints.end
-            (targets.rejoin if begins else targets.ramp_in)(observation.q, observation.qd, stamp)
+        self.target_manager.wait_for_arm(observation.q, observation.qd, observation.stamp)
 
     def assume_held(self, observation: Observation, command: Array) -> None:
         """Do nothing: nothing is learned."""

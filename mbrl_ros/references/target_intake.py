@@ -85,6 +85,11 @@ class TargetIntake:
         """See `Controller`."""
         return self._points.uncontrolled
 
+    @property
+    def displaced(self) -> bool:
+        """Whether the target is a point, and a joint that moves the tip and is not controlled is not at zero."""
+        return self._points.displaced and self.target is not None and self.target.kind == "point"
+
     def _accept(self, target: Target) -> Target:
         """Queue a target; TargetError while targets are refused, or if too many wait."""
         if reason := self._refusal():

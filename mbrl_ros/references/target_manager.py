@@ -75,10 +75,7 @@ class TargetManager(TargetIntake):
             self.queue.put_first(dataclasses.replace(target, stamp=stamp, path=None))
 
     def rejoin(self, q: Array, qd: Array, stamp: float) -> None:
-        """Go to the present target from q, qd (n,) instead of from the old reference: something else moved the arm.
-
-        A trajectory goes on along its path from there (`rejoined_path`).
-        """
+        """Go on to the target from q, qd (n,), where something moved the arm; a trajectory: see `rejoined_path`."""
         goal, target = self._goal(), self.target
         if goal is not None:
             self.joints.go_to(goal, stamp, self._start_at(q, qd))
@@ -87,16 +84,25 @@ class TargetManager(TargetIntake):
 
     def ramp_in(self, q: Array, qd: Array, stamp: float) -> None:
         """Rejoin in every tick of a hold or ramp; the goal of position commands, which need none, waits for its end."""
-        moving, positions = stamp < self.joints.end, self.robot.interface == "position"
+        positions = self.robot.interface == "position"
         if self.target is not None and self.target.kind in JOGS:
             if not positions:
                 self._jog_anew(self.target, q, qd, stamp)
-        elif moving and positions and self._goal() is not None:
+        elif positions and self._goal() is not None and stamp < self.joints.end:
             self.joints.wait(stamp)  # begun anew where it is measured it would be led to and fro
-        elif moving and self.joins.waiting is not None and self.settings.wait_for_arm and not positions:
-            self._rest(q, qd, stamp)  # its motion is made for a reference that stays
-        elif moving and not (positions and self.joins.waiting is not None):
-            self.rejoin(q, qd, stamp)
+        else:
+            self._go_on(q, qd, stamp)
+
+    def wait_for_arm(self, q: Array, qd: Array, stamp: float) -> None:
+        """Rejoin in every tick in which commands are slowed down before contact; a jog keeps near the arm by itself."""
+        if self.settings.wait_for_arm and not (self.target is not None and self.target.kind in JOGS):
+            self._go_on(q, qd, stamp)
+
+    def _go_on(self, q: Array, qd: Array, stamp: float) -> None:
+        """Rejoin, or rest where a trajectory waits, whose motion is made for a reference that stays."""
+        waits = self.joins.waiting is not None and self.settings.wait_for_arm
+        if stamp < self.joints.end and not (waits and self.robot.interface == "position"):
+            (self._rest if waits else self.rejoin)(q, qd, stamp)
 
     def _rest(self, q: JointVector, qd: JointVector, stamp: float) -> None:
         """Let the reference rest at q (n,), or slow down from q, qd (n,) of an arm that moves."""
@@ -113,11 +119,6 @@ class TargetManager(TargetIntake):
         """Return the joints' goal (n,); None where the target has none: a trajectory, or one in the image."""
         target = self.target
         return None if target is None or target.path is not None or self.phase is not Phase.TRACK else target.q
-
-    @property
-    def displaced(self) -> bool:
-        """Whether the target is a point, and a joint that moves the tip and is not controlled is not at zero."""
-        return self._points.displaced and self.target is not None and self.target.kind == "point"
 
     def joint_reference(self, stamp: float) -> Array:
         """Return the joint reference (n,) at `stamp` [s]."""
