@@ -5,7 +5,8 @@ distance d_k(q, r) with the other arm's joints at r (k,) is less by
 
     a_k = max(d_k(q, r) - d_k(q, r + h rd), 0)
 
-with the velocities rd, at most the URDF's limits. Where both arms keep to this, and rest from the speeds v and v' in
+with the velocities rd, at most the URDF's limits: what positions have changed by since they last did, as they may be
+reported less often than in every period. Where both arms keep to this, and rest from the speeds v and v' in
 the times T >= T', the first one keeps a room of v T/2 + v' T at least, which is more than both ways to rest, v T/2 and
 v' T'/2. An arm at rest does not evade another one: that one stops.
 """
@@ -21,7 +22,7 @@ from ..robots import Robot
 from ..types import Array
 
 RATE_WINDOW = 0.04  # [s] over which positions give a velocity
-RATE_GAP = 0.1  # [s] between two reports, after which the velocity is not known
+RATE_GAP = 0.1  # [s] without another position, after which the arm is taken to stand
 
 
 class OtherArm:
@@ -43,6 +44,8 @@ class OtherArm:
             watched = np.where(np.isnan(watched), past[-1][1], watched)
             if not 0.0 < stamp - past[-1][0] < RATE_GAP:
                 past.clear()
+            elif np.array_equal(watched, past[-1][1], equal_nan=True):
+                return
         past.append((stamp, watched))
         while len(past) > 2 and stamp - past[0][0] > RATE_WINDOW:
             past.popleft()

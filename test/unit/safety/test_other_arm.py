@@ -148,3 +148,16 @@ def test_velocities_are_those_of_the_window_within_the_limits():
     assert other.approach(scene, q, d, 0.2) == 0.0  # nothing was heard for long
     other.update(DT * 10 + 1.01, np.array([np.nan, np.nan]))
     assert not other.moves
+
+
+@pytest.mark.parametrize("every", (1, 2, 4))
+def test_the_other_arms_velocity_does_not_depend_on_how_often_it_is_reported(every):
+    """Periods between two reports; where it rests, it is taken to rest a tenth of a second later."""
+    robot = load_robot(configuration_of("left").robot)
+    other, speed, dt = OtherArm(robot), np.array([0.8, -0.3]), 0.02
+    for k in range(60):
+        moved = min(k // every * every, 40) * dt
+        other.update(1.0 + k * dt, speed * moved)
+        if every < k < 40:
+            np.testing.assert_allclose(other._rate, speed, rtol=1e-9)
+    assert not other.moves
