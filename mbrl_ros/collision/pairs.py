@@ -54,7 +54,7 @@ def others_postures(robot: Robot, count: int, seed: int) -> Array | None:
     if not robot.watched:
         return None
     R = np.zeros((count, len(robot.uncontrolled)))
-    low, high = (np.array([getattr(joint, end) for joint in robot.watched]) for end in ("lower", "upper"))
+    low, high = np.array([(joint.lower, joint.upper) for joint in robot.watched]).T
     R[:, robot.displacing :] = np.random.default_rng([seed, 1]).uniform(low, high, (count, len(low)))
     return R
 

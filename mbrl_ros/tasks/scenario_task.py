@@ -158,10 +158,9 @@ def followed(kind: Kind) -> float:
     manager.reset(q, 0.0)
     for slot in scenario.slots:
         (manager.set_pose_target if slot.kind == "pose" else manager.set_point_target)(slot.value, slot.start)
-    times = np.arange(0.0, scenario.duration, REFERENCE_STEP)
-    for now in times:
-        manager.advance(float(now), np.concatenate([q, np.zeros(robot.n)]))
-        total += _norm(made.error(manager.joint_reference(float(now)), _target(made, now))) + scenario.tolerance
+    for time in np.arange(0.0, scenario.duration, REFERENCE_STEP).tolist():
+        manager.advance(time, np.concatenate([q, np.zeros(robot.n)]))
+        total += _norm(made.error(manager.joint_reference(time), _target(made, time))) + scenario.tolerance
     return -total * REFERENCE_STEP * made.configuration.control.rate
 
 
