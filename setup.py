@@ -17,6 +17,7 @@ COMMANDS = {
     "replay_node": "mbrl_ros.nodes.replay_node:main",
     "model_health_node": "mbrl_ros.nodes.model_health_node:main",
     "view_node": "mbrl_ros.nodes.view_node:main",
+    "display_node": "mbrl_ros.nodes.display_node:main",
     "feature_node": "mbrl_ros.nodes.feature_node:main",
 }
 URLS = {

@@ -1,4 +1,4 @@
-"""Launch RViz with the robot, the planned path of its end effector and its target, for a controller that runs.
+"""Launch RViz with the robot, the plan, its target and a target to drag, for a controller that runs.
 
 ros2 launch mbrl_ros rviz.launch.py params_file:=my_robot.yaml
 
@@ -25,9 +25,14 @@ from mbrl_ros.robots.meshes import shaped
 SHARE = FindPackageShare("mbrl_ros")
 
 
+def robot_settings(values: Mapping[str, Any], path: str) -> RobotSettings:
+    """Return what a parameter file says of the robot."""
+    return launching.section(values, "robot", RobotSettings, path)
+
+
 def robot_of(values: Mapping[str, Any], path: str) -> Robot | None:
     """Return the robot that a parameter file describes; None where its driver publishes the description."""
-    section = launching.section(values, "robot", RobotSettings, path)
+    section = robot_settings(values, path)
     text = str(values.get("robot_description", ""))
     return load_robot(section, text or None) if text or section.description else None
 
@@ -69,6 +74,17 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             on_exit=launching.ends_launch,
         )
     )
+    target = launching.given(context, "target")
+    if target != "off":
+        own = {key: value for key, value in values.items() if key.startswith("robot.") or key == "robot_description"}
+        started.append(
+            launching.node(
+                "display_node",
+                namespace=namespace,
+                parameters=[own, {"send_on_release": target == "release"}, time],
+                on_exit=launching.must_not_end,
+            )
+        )
     return started
 
 
@@ -99,6 +115,13 @@ def generate_launch_description() -> LaunchDescription:
                 "frame",
                 default_value="",
                 description="frame that RViz shows as fixed; empty: the robot's root, or that of config/mpc.rviz",
+            ),
+            DeclareLaunchArgument(
+                "target",
+                default_value="menu",
+                choices=["menu", "release", "off"],
+                description="the interactive target is sent by its menu, or as the mouse lets go of it; off: there is "
+                "neither a target to drag nor the ghost of the plan",
             ),
             OpaqueFunction(function=nodes),
         ]

@@ -36,14 +36,14 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
     Returns
     -------
     dict
-        {whose settings: [(key, default, Info)]}: the controller's (also without ROS), mpc_node's own, sim_node's,
-        feature_node's, distillation_node's, guard_node's, model_health_node's, record_node's, replay_node's and
-        view_node's, and those of `mbrl learn`.
+        {whose settings: [(key, default, Info)]}: the controller's (also without ROS), those of each node besides, and
+        those of `mbrl learn`.
     """
     from ..config import registry
     from ..config.configuration import documented
     from ..config.sections.images import ImageSettings
     from ..config.sections.nodes import (
+        DisplayNodeSettings,
         DistillationNodeSettings,
         GuardNodeSettings,
         HealthNodeSettings,
@@ -75,6 +75,7 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
         "`record_node`": section(RecordNodeSettings),
         "`replay_node`": section(ReplayNodeSettings),
         "`view_node`": section(ViewNodeSettings),
+        "`display_node`, besides `robot.*`": section(DisplayNodeSettings),
         "`feature_node`": [
             *section(FeatureNodeSettings),
             *(

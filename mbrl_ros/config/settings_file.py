@@ -15,6 +15,7 @@ from .parameter_file import NODE_KINDS, ParameterFile
 from .section import Section, is_empty
 from .sections.images import ImageSettings
 from .sections.nodes import (
+    DisplayNodeSettings,
     DistillationNodeSettings,
     HealthNodeSettings,
     NodeSettings,
@@ -50,6 +51,8 @@ def sections_of(kind: str) -> dict[str, type[Section]]:
         return {**section_types(), "": HealthNodeSettings}
     if kind == "distillation_node":
         return {**section_types(), "": DistillationNodeSettings}
+    if kind == "display_node":
+        return {"robot": RobotSettings, "": DisplayNodeSettings}
     if kind == "sim_node":
         return {
             "robot": RobotSettings,

@@ -17,6 +17,7 @@ TRANSFORMS = QoSProfile(depth=100)  # as tf2_ros listens to /tf
 STATIC_TRANSFORMS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # robot_description
 VIEW = QoSProfile(depth=1)  # plan and markers, for displays
+MARKER_UPDATES = QoSProfile(depth=100)  # of interactive markers: a display asks anew where one is lost
 
 HEARTBEAT_PERIOD = 0.02  # [s]
 # DDS tells a subscriber that asks for the same lease when the control thread has published nothing for so long.

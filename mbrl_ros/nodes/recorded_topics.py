@@ -26,6 +26,7 @@ RECORDED_TOPICS = (
     "target_twist",
     "target_velocities",
     "accepted_jog",
+    "target_progress",
     "target_trajectory",
     "goal_trajectory",
     "plan",

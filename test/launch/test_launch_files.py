@@ -278,6 +278,7 @@ def test_rviz_is_started_with_the_robot_and_its_frame(tmp_path, monkeypatch):
         monkeypatch,
         "rviz.launch.py",
         RVIZ_PROGRAMS,
+        words="drag the interactive markers of /left/display_node/target",
         namespace="left",
     )
     assert "mpc.rviz -f panda_link0" in said["rviz2"] and "__ns:=/left" in said["rviz2"]
@@ -289,8 +290,15 @@ def test_rviz_takes_the_robot_from_the_topic_where_its_driver_publishes_the_desc
     path = tmp_path / "robot.yaml"
     path.write_text("/**: {ros__parameters: {robot: {joints: [joint1, joint2], interface: effort}}}")
     said = launched_with_substitutes(
-        tmp_path, monkeypatch, "rviz.launch.py", {"rviz2": "rviz2"}, params_file=str(path), frame="base_link"
+        tmp_path,
+        monkeypatch,
+        "rviz.launch.py",
+        {"rviz2": "rviz2"},
+        params_file=str(path),
+        frame="base_link",
+        target="off",
     )
+    assert "display_node" not in said["launch"]
     assert set(said) == {"rviz2", "launch"} and "mpc.rviz -f base_link" in said["rviz2"]
 
 

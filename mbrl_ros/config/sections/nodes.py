@@ -225,6 +225,19 @@ class ViewNodeSettings(Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class DisplayNodeSettings(Section):
+    """Settings of display_node, besides those of the robot."""
+
+    robot_description: str = setting(
+        "", "URDF text, file or 'package-data:NAME'; empty: robot.description, or the latched topic robot_description"
+    )
+    node: str = setting("mpc_node", "the node whose plan is drawn and that gets the targets")
+    send_on_release: bool = setting(
+        False, "send the marker's pose as soon as the mouse lets go of it, and not only by its menu: the arm moves"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class HealthNodeSettings(Section):
     """Settings of model_health_node; the robot and what is learned are in the sections of the configuration."""
 
