@@ -18,6 +18,7 @@ from ..guard.command_bytes import PAST_GUARD
 from ..robots import Robot
 from ..types import Array
 from . import message_writers, qos
+from .feedback_output import FEEDBACK_TOPIC
 from .forward_controller import ForwardController
 
 TOPIC, TRAJECTORY_TOPIC = "commands", "trajectory_commands"
@@ -39,6 +40,11 @@ class CommandPublisher:
             if settings.trajectory_commands and not settings.shadow
             else None
         )
+        self._topics: tuple[str, ...] = (TOPIC,)
+        if self._trajectory is not None:
+            self._topics += (TRAJECTORY_TOPIC,)
+        if settings.feedback_commands:
+            self._topics += (FEEDBACK_TOPIC,)
         self._forward = ForwardController(
             node, robot, TOPIC, settings.forward_controller, lockstep=settings.lockstep or settings.shadow
         )
@@ -63,7 +69,7 @@ class CommandPublisher:
     @property
     def topics(self) -> tuple[str, ...]:
         """Return the topics on which a robot's controller may read the commands."""
-        return (TOPIC,) if self._trajectory is None else (TOPIC, TRAJECTORY_TOPIC)
+        return self._topics
 
     @property
     def readers(self) -> int:

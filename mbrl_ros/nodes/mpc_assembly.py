@@ -29,6 +29,7 @@ from .background_worker import BackgroundWorker
 from .collision_report import CollisionReport
 from .command_watch import CommandWatch
 from .diagnostics import Diagnostics
+from .feedback_output import check_feedback
 from .guard_link import GuardLink
 from .input_clock import InputClock
 from .obstacle_topic import ObstacleTopic
@@ -54,6 +55,7 @@ class MpcAssembly:
     def __init__(self, node: LifecycleNode, robot: Robot, configuration: Configuration, settings: NodeSettings):
         """Build the controller, which compiles its planner, then the topics and services of `node`."""
         self._node, self._configuration, self._settings = node, configuration, settings
+        check_feedback(robot, settings)
         controller: Controller = build_controller(robot, configuration)
         supervisor = make_supervisor(robot, configuration)
         self.gates = InputGates.of(configuration, lockstep=settings.lockstep)

@@ -20,6 +20,7 @@ from ..safety.supervisor import Supervisor
 from ..types import Array
 from . import qos, status
 from .command_publisher import CommandPublisher
+from .feedback_output import FeedbackOutput
 from .reporter import Reporter
 from .tick_observer import TickObserver
 
@@ -47,6 +48,10 @@ class NodeOutputs:
         self._state_text = node.create_publisher(String, "~/supervisor_state", qos.LATCHED)
         self._event_log = node.create_publisher(String, "~/event_log", qos.HISTORY)
         self._observers: list[TickObserver] = []
+        self._feedback: FeedbackOutput | None = None
+        if settings.feedback_commands:
+            self._feedback = FeedbackOutput(node, controller, supervisor)
+            self.add(self._feedback)
         self._next_heartbeat, self._state = -np.inf, State.HOLD
 
     @property
@@ -83,6 +88,8 @@ class NodeOutputs:
     def command(self, stamp: float, u: Array) -> None:
         """Publish the command u (n,) for the state of `stamp` [s]."""
         self._commands.publish(stamp, u)
+        if self._feedback is not None:
+            self._feedback.after_command(stamp, u)
 
     def tick(self, tick: Tick) -> None:
         """Publish what is known of a tick whose command has left."""

@@ -31,7 +31,8 @@ from .parameters import Parameters, ReadsOverrides
 from .process import run
 from .session_info import SESSION, recorded_node
 
-COMMANDING = ("commands", "trajectory_commands", "command", "cmd_vel", "joint_trajectory")  # last parts of topics
+# last parts of topics
+COMMANDING = ("commands", "trajectory_commands", "feedback_commands", "command", "cmd_vel", "joint_trajectory")
 INTERNAL = ("/clock", SESSION, "/parameter_events", "/rosout", "/diagnostics")  # not played unless asked for
 
 

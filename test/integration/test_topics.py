@@ -140,6 +140,7 @@ def mpc_nodes():
 def test_the_publications_of_mpc_node(mpc_nodes):
     (all_of_them, *_), (in_shadow, *_) = mpc_nodes
     page = topics(rows("mpc_node", "Publications"))
+    assert page.pop("feedback_commands")[0] == "linear_feedback_controller_msgs/Control"  # has a test of its own
     if not present("control_msgs"):
         del page["~/goal_trajectory"], page["~/accepted_jog"]
     assert {**all_of_them, "~/shadow_commands": in_shadow["~/shadow_commands"]} == page

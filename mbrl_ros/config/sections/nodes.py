@@ -52,6 +52,12 @@ class NodeSettings(Section):
         "publish the commands also as JointTrajectory with one point that applies at once on trajectory_commands, "
         "for a joint_trajectory_controller with positions",
     )
+    feedback_commands: bool = setting(
+        False,
+        "publish the plan's feedback law each tick as linear_feedback_controller_msgs/Control on feedback_commands, "
+        "for a linear_feedback_controller of ros2_control that plays it at its own rate (effort interface; without "
+        "player_rate, guard and shadow)",
+    )
     progress_rate: float = setting(
         20.0, "rate of ~/target_progress; 0: never, and ~/message tells no outcomes", unit="Hz", low=0.0, high=1000.0
     )
