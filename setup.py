@@ -49,6 +49,7 @@ EXTRAS = {
         "pytest>=7",
         "pytest-xdist",
         "jsonschema",
+        "ruckig",
         "websockets>=15",
         "setuptools>=70.1",
         "dartpy>=6.13; platform_machine == 'x86_64'",
@@ -137,7 +138,7 @@ setup(
     ],
     zip_safe=False,
     cmdclass={"install_data": InstallData, "build_py": BuildPy},
-    install_requires=["casadi", "numpy", "pyyaml", "ruckig", "scipy"],
+    install_requires=["casadi", "numpy", "pyyaml", "scipy"],
     extras_require=EXTRAS,
     entry_points={
         "console_scripts": [f"{name} = {function}" for name, function in COMMANDS.items()],

@@ -24,7 +24,7 @@ from ..data.stream import BagStream, Decoder
 from .answers import when_answered
 
 SESSION = "/mbrl_session"
-PACKAGES = ("mbrl_ros", "numpy", "scipy", "casadi", "ruckig", "rosbags", "mujoco")
+PACKAGES = ("mbrl_ros", "numpy", "scipy", "casadi", "rosbags", "mujoco")
 
 
 class SessionReader:

@@ -1,12 +1,10 @@
-r"""A motion that Ruckig has found, as the polynomials it is made of: many samples take one call.
+r"""A motion with limited jerk over the horizon: many samples of its positions take one call.
 
-Joint j moves with a constant jerk in each of its pieces: up to two that bring it within its limits, seven on the way,
-and what follows until the slowest joint has arrived, without jerk. In the piece k that began b_k after the motion,
+With the pieces of jerk_trajectory.py, the position of joint j in the piece k, which began b_k after the motion, is
 
     y_j(t) = p_k + s (v_k + s (a_k/2 + s jerk_k/6)),      s = t - b_k
 
-Ruckig evaluates the same with velocity and acceleration besides, one time after the other. `JerkMotion` is the
-specification; jerk_motion.cpp does the same in compiled code, to the last bit.
+`JerkMotion` is the specification; jerk_motion.cpp does the same in compiled code, to the last bit.
 """
 
 from __future__ import annotations
@@ -14,22 +12,20 @@ from __future__ import annotations
 import bisect
 import ctypes
 import functools
-import itertools
 
 import numpy as np
-import ruckig
 
 from ..codegen.compiler import SAME_BITS, load_library, sources_of
 from ..types import Array
+from .jerk_trajectory import PIECES, JerkTrajectory
 
 MOTION_INTEGERS = ("n", "pieces", "count")
 MOTION_NUMBERS = ("begin", "end")
 MOTION_ARRAYS = ("times", "begins", "C", "start", "goal", "y")
-PIECES = 10  # of a joint
 
 
 class JerkMotion:
-    """The positions of a motion of Ruckig.
+    """The positions of a motion.
 
     Parameters
     ----------
@@ -41,12 +37,9 @@ class JerkMotion:
         Positions (n,) before the motion and after it.
     """
 
-    def __init__(self, trajectory: ruckig.Trajectory, begin: float, start: Array, goal: Array):
-        (profiles,) = trajectory.profiles
+    def __init__(self, trajectory: JerkTrajectory, begin: float, start: Array, goal: Array):
         self.begin, self.end, self._start, self._goal = begin, begin + trajectory.duration, start, goal
-        pieces = [_pieces(profile) for profile in profiles]
-        self._begins = np.array([[piece[0] for piece in joint] for joint in pieces])
-        self._C = np.array([[piece[1:] for piece in joint] for joint in pieces])
+        self._begins, self._C = trajectory.polynomials()
 
     def over(self, times: Array) -> Array:
         """Return y (T, n) at rising `times` (T,) [s]."""
@@ -61,19 +54,6 @@ class JerkMotion:
                     s, (p, v, a, jerk) = t - self.begin - of_joint[k], C[j][k]
                     y[i, j] = p + s * (v + s * (a + s * jerk))
         return y
-
-
-def _pieces(profile: ruckig.Profile) -> list[tuple[float, float, float, float, float]]:
-    """Return (b, p, v, a/2, jerk/6) of the pieces of a joint; those that there are not began long ago."""
-    brake, found = profile.brake, []
-    first = brake.t[0], brake.duration
-    for i, b in enumerate((0.0, first[0])):
-        found.append((b if first[1] > 0.0 else -np.inf, brake.p[i], brake.v[i], 0.5 * brake.a[i], brake.j[i] / 6.0))
-    ends = itertools.accumulate(profile.t)
-    begins = [brake.duration + b for b in (0.0, *ends)]
-    for b, p, v, a, jerk in zip(begins, profile.p, profile.v, profile.a, (*profile.j, 0.0), strict=True):
-        found.append((b, p, v, 0.5 * a, jerk / 6.0))
-    return found
 
 
 class _Structure(ctypes.Structure):
@@ -95,7 +75,7 @@ def library() -> ctypes.PyDLL | None:
 class CompiledJerkMotion(JerkMotion):
     """The same, faster, with the same results to the last bit."""
 
-    def __init__(self, functions: ctypes.PyDLL, trajectory: ruckig.Trajectory, begin: float, start: Array, goal: Array):
+    def __init__(self, functions: ctypes.PyDLL, trajectory: JerkTrajectory, begin: float, start: Array, goal: Array):
         super().__init__(trajectory, begin, start, goal)
         self._sample, self._count = functions.motion_sample, -1
         self._start, self._goal = np.array(start, dtype=np.float64), np.array(goal, dtype=np.float64)
@@ -119,7 +99,7 @@ class CompiledJerkMotion(JerkMotion):
         self._state.times, self._state.y = self._times.ctypes.data, self._y.ctypes.data
 
 
-def make_jerk_motion(trajectory: ruckig.Trajectory, begin: float, start: Array, goal: Array) -> JerkMotion:
+def make_jerk_motion(trajectory: JerkTrajectory, begin: float, start: Array, goal: Array) -> JerkMotion:
     """Make the motion, compiled where it can be; see `JerkMotion`."""
     functions = library()
     if functions is None:

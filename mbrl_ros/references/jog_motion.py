@@ -1,7 +1,7 @@
 r"""The motion of a jog: go over to a velocity, keep it until a time, then come to rest.
 
 It always ends at rest, so that the arm stops by itself where no message follows. Both parts are limited in acceleration
-and jerk (Ruckig, velocity interface). With the duration T_r of the first part and y(T) the place of rest of the motion
+and jerk (jerk_trajectory.py). With the duration T_r of the first part and y(T) the place of rest of the motion
 that keeps the velocity v until T >= T_r,
 
     y(T) = y(T_r) + v (T - T_r),
@@ -14,10 +14,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import ruckig
 
 from ..exceptions import TargetError
 from ..types import Array
+from .jerk_velocity import to_velocity
 from .tracking import MotionState
 
 INSIDE = 1e-9  # by which a place of rest may be outside of its range [rad or m]
@@ -79,31 +79,19 @@ class _Part:
     """
 
     def __init__(self, start: MotionState, velocity: Array, acceleration: Array, jerk: Array):
-        n, self._start = len(velocity), np.asarray(start[0])
-        wanted, self._motion = ruckig.InputParameter(n), ruckig.Trajectory(n)
-        wanted.control_interface = ruckig.ControlInterface.Velocity
-        wanted.synchronization = ruckig.Synchronization.Phase
-        # relative to the start: of a motion to a velocity, Ruckig (0.19) counts the position 0 among its extrema
-        wanted.current_position = [0.0] * n
-        wanted.current_velocity, wanted.current_acceleration = list(start[1]), list(start[2])
-        wanted.target_velocity, wanted.target_acceleration = list(velocity), [0.0] * n
-        wanted.max_acceleration, wanted.max_jerk = list(acceleration), list(jerk)
+        state = [np.asarray(values).tolist() for values in start]
+        limits = np.asarray(acceleration).tolist(), np.asarray(jerk).tolist()
         try:
-            ruckig.Ruckig(n).calculate(wanted, self._motion)
-        except (ruckig.RuckigError, ValueError) as error:
-            raise TargetError(
-                f"no motion to the velocities {velocity.tolist()}: {str(error).splitlines()[0]}"
-            ) from None
-        self.duration = float(self._motion.duration)
+            self._motion = to_velocity(state, velocity.tolist(), *limits)
+        except TargetError as error:
+            raise TargetError(f"no motion to the velocities {velocity.tolist()}: {error}") from None
+        self.duration = self._motion.duration
 
     def extrema(self, end: float) -> tuple[Array, Array]:
-        """Return the least and largest positions (n,) until its end, but those only that come before `end` [s]."""
-        found = self._motion.position_extrema
-        least = [extrema.min if extrema.t_min <= end else 0.0 for extrema in found]
-        most = [extrema.max if extrema.t_max <= end else 0.0 for extrema in found]
-        return self._start + least, self._start + most
+        """Return the least and largest positions (n,) until `end` [s], or its own end."""
+        return self._motion.extrema(end)
 
     def at_time(self, time: float) -> MotionState:
         """Return position, velocity and acceleration (n,) `time` [s] after its beginning."""
-        way, velocity, acceleration = self._motion.at_time(time)
-        return self._start + way, np.array(velocity), np.array(acceleration)
+        position, velocity, acceleration = self._motion.at_time(time)
+        return np.array(position), np.array(velocity), np.array(acceleration)

@@ -1,7 +1,7 @@
 """References: trajectories to a target that ask for no more than the joints allow.
 
-A joint target becomes a jerk-limited, time-synchronised trajectory within fractions of the robot's limits (Ruckig:
-Berscheid, Kroeger, RSS 2021); an end-effector target becomes a joint target by inverse kinematics, and its reference
+A joint target becomes a jerk-limited, time-synchronised trajectory within fractions of the robot's limits
+(jerk_trajectory.py); an end-effector target becomes a joint target by inverse kinematics, and its reference
 is the image of the joint trajectory under the forward kinematics; a feature target moves on a straight line in
 the image; a joint trajectory becomes a motion through its points (tracking.py). A step in the reference is never handed
 to a planner that still learns: measured, it diverges.
@@ -9,10 +9,11 @@ to a planner that still learns: measured, it diverges.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
-import ruckig
 from numpy.typing import ArrayLike
 
 from ..config.sections.references import ReferenceSettings
@@ -20,6 +21,8 @@ from ..exceptions import TargetError
 from ..robots import Robot
 from ..types import Array
 from .jerk_motion import JerkMotion, make_jerk_motion
+from .jerk_trajectory import JerkTrajectory, to_rest
+from .jerk_velocity import to_velocity
 from .jog_motion import JogMotion
 from .rejoined_path import RejoinedPath, rejoined
 from .segments import Piecewise, Waypoints
@@ -28,7 +31,7 @@ from .trajectory_joins import Joining
 
 
 class Trajectory(Protocol):
-    """A motion over time, as those of Ruckig."""
+    """A motion over time."""
 
     duration: float
 
@@ -41,13 +44,11 @@ class SmoothReference:
 
     def __init__(self, dt: float, velocity: Array, acceleration: Array, jerk: Array):
         self.dt, self.size = dt, np.size(velocity)
-        self._generator = ruckig.Ruckig(self.size, dt)
-        self._input = ruckig.InputParameter(self.size)
-        self._input.max_velocity, self._input.max_acceleration = list(velocity), list(acceleration)
-        self._input.max_jerk = list(jerk)
-        self._velocity, self._acceleration = np.array(velocity), np.array(acceleration)
+        self._velocity, self._acceleration, self._jerk = np.array(velocity), np.array(acceleration), np.array(jerk)
+        self._max_velocity: Array = self._velocity  # at present
+        self._max_acceleration: Array = self._acceleration
         self._share = self._own_share = 1.0
-        self._trajectory: Trajectory = ruckig.Trajectory(self.size)
+        self._trajectory: Trajectory = JerkTrajectory((), (), (), 0.0)
         self._start: Array = np.zeros(self.size)
         self._goal: Array = self._start
         self._begin = self.duration = 0.0
@@ -70,16 +71,14 @@ class SmoothReference:
         """Keep to `share` (0, 1] of what `limit` leaves, from the next motion on."""
         self._own_share = share
         both = self._share * share
-        self._input.max_velocity, self._input.max_acceleration = (
-            list(both * self._velocity),
-            list(both * self._acceleration),
-        )
+        self._max_velocity, self._max_acceleration = both * self._velocity, both * self._acceleration
 
     def go_to(self, goal: Array, stamp: float, start: tuple[Array, Array, Array] | None = None) -> None:
         """Start at `stamp` from `start` (position, velocity, acceleration), by default where the reference is then."""
-        i = self._input
-        i.target_position, i.target_velocity, i.target_acceleration = list(goal), [0.0] * self.size, [0.0] * self.size
-        self._move(i, stamp, start, f"no trajectory to {np.round(goal, 4).tolist()}")
+        start = self.motion_at(stamp) if start is None else start
+        limits = self._max_velocity.tolist(), self._max_acceleration.tolist(), self._jerk.tolist()
+        with _refusing(f"no trajectory to {np.round(goal, 4).tolist()}", start):
+            self._move(to_rest(_numbers(start), np.asarray(goal).tolist(), *limits), start, stamp)
         self._goal = np.array(goal, dtype=np.float64)
 
     def wait(self, stamp: float) -> None:
@@ -95,11 +94,10 @@ class SmoothReference:
 
     def stop(self, stamp: float, start: tuple[Array, Array, Array] | None = None) -> Array:
         """Come to rest from `start`, as for `go_to`, as soon as the limits allow; return where that is (size,)."""
-        i = ruckig.InputParameter(self.size)
-        i.control_interface = ruckig.ControlInterface.Velocity
-        # however slowly it may move: brake
-        i.max_acceleration, i.max_jerk = list(self._acceleration), self._input.max_jerk
-        self._move(i, stamp, start, "no way to stop")
+        start = self.motion_at(stamp) if start is None else start
+        limits = self._acceleration.tolist(), self._jerk.tolist()  # however slowly it may move: brake
+        with _refusing("no way to stop", start):
+            self._move(to_velocity(_numbers(start), [0.0] * self.size, *limits), start, stamp)
         self._goal = np.array(self._trajectory.at_time(self.duration)[0])
         return self._goal
 
@@ -111,9 +109,9 @@ class SmoothReference:
         """
         start = self.motion_at(stamp)
         limits = {
-            "acceleration": np.array(self._input.max_acceleration),
+            "acceleration": self._max_acceleration,
             "braking": self._acceleration,
-            "jerk": np.array(self._input.max_jerk),
+            "jerk": self._jerk,
         }
         motion = JogMotion(start, velocity, until - stamp, **limits)
         if not motion.end_within(lower, upper, min(self.dt, until - stamp)):
@@ -131,22 +129,9 @@ class SmoothReference:
     @property
     def fastest(self) -> Array:
         """The velocities (size,) that it keeps to at present."""
-        return np.array(self._input.max_velocity)
+        return np.array(self._max_velocity)
 
-    def _move(
-        self, wanted: ruckig.InputParameter, stamp: float, start: tuple[Array, Array, Array] | None, refusal: str
-    ) -> None:
-        """Begin what is `wanted`, from `start` as for `go_to`; TargetError with `refusal`, and nothing begins."""
-        start = self.motion_at(stamp) if start is None else start
-        wanted.current_position, wanted.current_velocity, wanted.current_acceleration = map(list, start)
-        motion = ruckig.Trajectory(self.size)
-        try:
-            self._generator.calculate(wanted, motion)
-        except (ruckig.RuckigError, ValueError) as error:  # ValueError: its result has no name, as after 7600 s
-            raise TargetError(
-                f"{refusal} within the limits from the velocity {np.round(start[1], 4).tolist()}: "
-                f"{str(error).strip().splitlines()[0]}"
-            ) from None
+    def _move(self, motion: JerkTrajectory, start: tuple[Array, Array, Array], stamp: float) -> None:
         self._trajectory, self._start, self._begin, self.duration = motion, start[0], stamp, motion.duration
         self._polynomials, self._awaited = None, None
 
@@ -162,7 +147,7 @@ class SmoothReference:
         late
             Whether points before these were left out, see `motion_through`.
         """
-        limits = np.array(self._input.max_velocity), np.array(self._input.max_acceleration)
+        limits = self._max_velocity, self._max_acceleration
         return Joining(self.motion_at(stamp), points, *limits, late)
 
     def track(self, motion: TrackingMotion, joining: Joining, stamp: float) -> str:
@@ -183,7 +168,7 @@ class SmoothReference:
         path = self._trajectory
         if self.duration == 0.0 or not isinstance(path, Piecewise | RejoinedPath):
             return
-        limits = np.array(self._input.max_velocity), self._acceleration
+        limits = self._max_velocity, self._acceleration
         self._trajectory = rejoined(path, stamp - self._begin, q, qd, *limits)
         self._start, self._begin, self.duration = np.array(q), stamp, self._trajectory.duration
 
@@ -250,7 +235,7 @@ class SmoothReference:
         if isinstance(self._trajectory, Piecewise | RejoinedPath) and times[0] >= self._begin:
             moving = (times < self.end)[:, None]
             return np.asarray(np.where(moving, self._trajectory.at_times(times - self._begin), self._goal))
-        if isinstance(self._trajectory, ruckig.Trajectory):
+        if isinstance(self._trajectory, JerkTrajectory):
             if self._polynomials is None:
                 self._polynomials = make_jerk_motion(self._trajectory, self._begin, self._start, self._goal)
             return self._polynomials.over(times)
@@ -266,6 +251,20 @@ class SmoothReference:
         if moving:
             y[first : first + len(moving)] = np.array(moving)
         return y
+
+
+def _numbers(start: tuple[Array, Array, Array]) -> list[list[float]]:
+    return [np.asarray(values).tolist() for values in start]
+
+
+@contextlib.contextmanager
+def _refusing(refusal: str, start: tuple[Array, Array, Array]) -> Iterator[None]:
+    """Say in a TargetError what is refused, and from which velocity."""
+    try:
+        yield
+    except TargetError as error:
+        velocity = np.round(start[1], 4).tolist()
+        raise TargetError(f"{refusal} within the limits from the velocity {velocity}: {error}") from None
 
 
 def joint_reference(robot: Robot, settings: ReferenceSettings, dt: float) -> SmoothReference:

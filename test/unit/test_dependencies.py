@@ -13,7 +13,7 @@ import pytest
 from support import ROOT
 
 PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
-# rosdep's names of the Python packages a robot needs; ruckig is not in rosdep.
+# rosdep's names of the Python packages a robot needs.
 ROSDEP = {
     "casadi": "casadi-pip",
     "matplotlib": "python3-matplotlib",
@@ -42,7 +42,6 @@ PYPI = {
     "piqp": "piqp",
     "pyarrow": "pyarrow",
     "ray": "ray",
-    "ruckig": "ruckig",
     "shtab": "shtab",
     "trimesh": "trimesh",
     "viser": "viser",

@@ -56,7 +56,7 @@ def test_an_angle_that_no_joint_reaches_is_refused(angle):
 
 
 def test_a_target_that_takes_hours_is_given_up_at_rest():
-    """Ruckig plans no motion of more than 7600 s."""
+    """No motion of more than 7600 s is planned."""
     made = manager(shortest_way=False, velocity_fraction=0.1)
     made.set_joint_target(np.array([4.0, 0.5]))
     made.advance(1.01, np.zeros(4))
