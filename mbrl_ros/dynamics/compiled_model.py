@@ -239,6 +239,10 @@ class CompiledLocalModel(LocalModel):
         self.expected = self._expected.copy()
         return LinearGaussianDynamics(self._F.copy(), self._f.copy(), self._Sigma.copy())
 
+    def stated(self) -> LinearGaussianDynamics | None:
+        """See `LocalModel`; here they are copies."""
+        return LinearGaussianDynamics(self._F.copy(), self._f.copy(), self._Sigma.copy()) if self._F.any() else None
+
     def timing_noise(self, neighbors: Array, u: Array, gain: Gain, scale: float) -> float:
         """See `LocalModel`."""
         self._neighbors[:], self._u[:], self._state.scale = neighbors, u, scale

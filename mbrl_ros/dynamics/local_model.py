@@ -81,6 +81,7 @@ class LocalModel:
         self.gain: Gain = np.zeros((equations.n, equations.n))
         self.expected: Array = np.zeros(equations.n)
         self.failed = False
+        self._stated: LinearGaussianDynamics | None = None
         self._regressors, self._y = np.ones(posterior.size), np.zeros(equations.n)  # of the last `compare`
 
     def take_prior(self) -> None:
@@ -210,7 +211,12 @@ class LocalModel:
         offset = mean + W[-1] - (jacobian @ Z[:, :, None])[:, :, 0]
         if not self._offset_only:
             offset -= W[:-1].T @ self._posterior.center
-        return self._equations.assemble(slope, offset, self._posterior.Sigma, G)
+        self._stated = self._equations.assemble(slope, offset, self._posterior.Sigma, G)
+        return self._stated
+
+    def stated(self) -> LinearGaussianDynamics | None:
+        """Return the dynamics of the last `combine`; None before the first."""
+        return self._stated
 
     def timing_noise(self, neighbors: Array, u: Array, gain: Gain, scale: float) -> float:
         """Return rho = scale max_j D_j / Sigma_jj of online.py.

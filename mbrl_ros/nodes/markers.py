@@ -1,4 +1,4 @@
-"""Draw for RViz: a plan's path of the end effector and its target; the robot's capsules and the obstacles."""
+"""Draw for RViz: a plan's path of the end effector, its tube and its target; the robot's capsules and the obstacles."""
 
 from __future__ import annotations
 
@@ -18,14 +18,20 @@ from ..robots.rotation import quaternion_of
 from ..types import Array
 
 PATH = ColorRGBA(r=0.1, g=0.5, b=0.9, a=1.0)
+TUBE = ColorRGBA(r=0.1, g=0.5, b=0.9, a=0.15)
 TARGET = ColorRGBA(r=0.9, g=0.4, b=0.1, a=0.7)
 CAPSULE = ColorRGBA(r=0.2, g=0.7, b=0.3, a=0.4)
 OBSTACLE = ColorRGBA(r=0.8, g=0.2, b=0.2, a=0.4)
+TUBE_LIFETIME = 1  # [s] after which a tube that is not followed by another is drawn no more
+THINNEST = 1e-4  # [m] diameter of an ellipsoid: displays do not draw what has none
 PLANE_EDGE, PLANE_THICKNESS = 2.0, 0.004  # [m] of the piece of a plane that is drawn
 
 
-def to_markers(path: Array, target: Array | None, frame: str, stamp: Time) -> MarkerArray:
-    """Draw the path (T, 3) [m] of the end effector along the plan and its target (3,) [m], or None, both in `frame`."""
+def to_markers(path: Array, target: Array | None, frame: str, stamp: Time, tube: Array | None = None) -> MarkerArray:
+    """Draw the path (T, 3) [m] of the end effector along the plan and its target (3,) [m], or None, both in `frame`.
+
+    tube: the ellipsoids around the path, their half axes (T, 3, 3) [m] in columns; None, or not finite: not drawn.
+    """
     line = Marker(
         ns="plan", id=0, type=Marker.LINE_STRIP, action=Marker.ADD, color=PATH, points=[_point(p) for p in path]
     )
@@ -36,9 +42,24 @@ def to_markers(path: Array, target: Array | None, frame: str, stamp: Time) -> Ma
     sphere.scale.x = sphere.scale.y = sphere.scale.z = 0.03
     if target is not None:
         sphere.pose.position = _point(target)
-    for marker in (line, sphere):
+    markers = [line, sphere]
+    if tube is not None and np.isfinite(tube).all():
+        markers += [_ellipsoid(k, *place) for k, place in enumerate(zip(path, tube, strict=True))]
+    for marker in markers:
         marker.header.frame_id, marker.header.stamp = frame, stamp
-    return MarkerArray(markers=[line, sphere])
+    return MarkerArray(markers=markers)
+
+
+def _ellipsoid(number: int, center: Array, axes: Array) -> Marker:
+    marker = Marker(ns="tube", id=number, type=Marker.SPHERE, action=Marker.ADD, color=TUBE)
+    marker.lifetime.sec = TUBE_LIFETIME
+    sizes = np.linalg.norm(axes, axis=0)
+    rotation = np.divide(axes, sizes, out=np.eye(3), where=sizes.min() > 0.0)
+    x, y, z, w = quaternion_of(rotation).tolist()
+    marker.pose.position, marker.pose.orientation = _point(center), Quaternion(x=x, y=y, z=z, w=w)
+    width, height, depth = np.maximum(2.0 * sizes, THINNEST).tolist()
+    marker.scale = Vector3(x=width, y=height, z=depth)
+    return marker
 
 
 def capsule_markers(scene: Scene, robot: Robot) -> MarkerArray:

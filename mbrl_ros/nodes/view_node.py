@@ -16,7 +16,6 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
@@ -25,6 +24,7 @@ from visualization_msgs.msg import MarkerArray
 
 from ..config.sections.nodes import ViewNodeSettings
 from ..exceptions import RobotDescriptionError
+from ..messages.drawn_plan import read_plan
 from ..messages.readers import seconds
 from ..robots import sources
 from ..view.page import Page, open_in_browser
@@ -118,15 +118,9 @@ class ViewNode(ReadsOverrides, Node):
         self._speeds = list(message.velocity)
 
     def _on_markers(self, message: MarkerArray) -> None:
-        for marker in message.markers:
-            if marker.ns == "plan":
-                path = np.array([(p.x, p.y, p.z) for p in marker.points], dtype=float).reshape(-1, 3)
-                self._newest.path = path if np.isfinite(path).all() and len(path) else None
-            elif marker.ns == "target":
-                p = marker.pose.position
-                target = np.array([p.x, p.y, p.z])
-                shown = marker.action == marker.ADD and np.isfinite(target).all()
-                self._newest.target = target if shown else None
+        _, plan = read_plan(message)
+        newest = self._newest
+        newest.path, newest.target, newest.tube = plan
 
     def _on_status(self, message: Float64MultiArray) -> None:
         labels = [dimension.label for dimension in message.layout.dim]

@@ -96,3 +96,17 @@ def expected_cost(cost: CostModel, found: Tube, p: StageParameters, u_previous: 
     i = np.arange(nx + 2 * nu) if cost.uses_u_previous else np.r_[:nx, nx + nu : nx + 2 * nu]
     spread = np.sum(C * found.z[:, i[:, None], i]) + np.sum(C_last * found.x[H])
     return float(evaluate.costs(found.X[:, None], U[:, None], p)[0] + 0.5 * spread)
+
+
+def half_axes(covariance: Array, deviations: float = 2.0) -> Array:
+    """Return the half axes (T, k, k), in columns, of the ellipsoids of covariances (T, k, k): right-handed rotations.
+
+    They are `deviations` standard deviations long; a covariance that is not finite gives NaN.
+    """
+    axes = np.full(covariance.shape, np.nan)
+    for S, A in zip(covariance, axes, strict=True):
+        if np.isfinite(S).all():
+            variances, V = np.linalg.eigh(0.5 * (S + S.T))
+            V[:, 0] *= np.sign(np.linalg.det(V))
+            A[:] = V * (deviations * np.sqrt(np.maximum(variances, 0.0)))
+    return axes

@@ -12,21 +12,18 @@ import io
 import logging
 import os
 import webbrowser
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..files import MEGABYTE
 from ..robots.rotation import quaternion_of
 from ..types import Array
 from .link_poses import LinkPoses
 from .shapes import UNCOLORED, Shape, Shapes
-from .snapshot import CURVES, Snapshot
+from .snapshot import CURVES, PLAN_COLOR, TARGET_COLOR, TUBE_SHARE, Snapshot
+from .solids import load_mesh, tube_along
 
-PLAN_COLOR, TARGET_COLOR = (26, 128, 230), (230, 100, 26)
 TEXT_PERIOD = 0.2  # [s] between two changes of texts and curves
-LARGEST_DRAWN = 64 * MEGABYTE
 ALWAYS_KNOWN = ("speed", "latency")  # a line of the others would go on through what is not known
 LINE: Any = {"stroke": "#1a80e6", "width": 1.5}
 DOTS: Any = {"stroke": "#1a80e6", "width": 0, "points": {"show": True, "size": 3, "fill": "#1a80e6"}}
@@ -53,6 +50,8 @@ class Page:
         self._next_text = -np.inf
         self._draw(shapes)
         self._path: Any = None
+        self._tube: Any = None
+        self._tube_drawn: Array | None = None
         self._target = self.server.scene.add_icosphere("/target", radius=0.015, color=TARGET_COLOR, visible=False)
         self._add_panel(title)
         self.show(Snapshot(), at=-np.inf)
@@ -115,6 +114,21 @@ class Page:
             else:
                 self._path.points = points
 
+    def _draw_tube(self, path: Array | None, tube: Array | None) -> None:
+        shown = path is not None and tube is not None and len(path) == len(tube)
+        if self._tube is not None:
+            self._tube.visible = shown
+        if path is None or tube is None or not shown or tube is self._tube_drawn:
+            return
+        self._tube_drawn, solid = tube, tube_along(path, tube, (0.0, 0.0, 0.0))
+        vertices = solid.vertices.astype(np.float32)
+        if self._tube is None or len(self._tube.vertices) != len(vertices):
+            self._tube = self.server.scene.add_mesh_simple(
+                "/tube", vertices, solid.faces, color=PLAN_COLOR, opacity=TUBE_SHARE, side="double"
+            )
+        else:
+            self._tube.vertices = vertices
+
     # --- the panel --------------------------------------------------------------------------------------------------
 
     def _add_panel(self, title: str) -> None:
@@ -143,6 +157,7 @@ class Page:
         with self.server.atomic():
             self._place(snapshot.positions)
             self._draw_plan(snapshot.path, snapshot.target)
+            self._draw_tube(snapshot.path, snapshot.tube)
             if at >= self._next_text or at < self._next_text - 2.0 * TEXT_PERIOD:
                 self._next_text = at + TEXT_PERIOD
                 self._text.content = text_of(snapshot)
@@ -161,15 +176,6 @@ def open_in_browser(url: str) -> None:
     """Open the page in the browser of this computer's desktop; without a desktop nothing happens."""
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         webbrowser.open(url)
-
-
-def load_mesh(file: Path) -> Any:
-    """Return a trimesh.Trimesh of a file, its parts put together."""
-    import trimesh
-
-    if file.stat().st_size > LARGEST_DRAWN:
-        raise ValueError(f"larger than {LARGEST_DRAWN / MEGABYTE:g} MB")
-    return trimesh.load(file, force="mesh")
 
 
 def text_of(snapshot: Snapshot) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from ..console.progress import Progress
 from ..data.stream import Decoder
 from ..exceptions import DataError
+from ..messages.drawn_plan import DrawnPlan, read_plan
 from ..messages.readers import Message, seconds
 from ..replay.setup import Setup
 from ..replay.timeline import StatusReader
@@ -24,6 +25,7 @@ from ..safety.state_machine import State
 from ..types import Array
 from .snapshot import CURVE_LENGTH, MESSAGES, MOST_CURVE_POINTS, Curves, Snapshot, values_of
 
+DRAWN_KIND = "visualization_msgs/msg/MarkerArray"
 TARGETS = ("target_point", "target_pose", "target_joints", "target_features")  # roles
 MESSAGES_PER_LINE = 1000  # messages between two lines of progress
 STATE_NAMES = {int(state): state.name for state in State}
@@ -77,6 +79,7 @@ class Recorded:
         self._setup, self._kinematics = setup, Kinematics(setup.robot)
         self._states: _Track[_State] = _Track()
         self._paths: _Track[Array] = _Track()
+        self._drawn: _Track[DrawnPlan] = _Track()
         self._targets: _Track[Array | None] = _Track()
         self._status: _Track[dict[str, float]] = _Track()
         self._said: _Track[str] = _Track()
@@ -107,6 +110,10 @@ class Recorded:
                 now = self._add_state(message, now)
             elif role == "plan":
                 self._add_plan(message, now)
+            elif role == "markers":
+                stamp, drawn = read_plan(message)
+                if drawn.path is not None and drawn.tube is not None:
+                    self._drawn.add(max(stamp, now), drawn)
             elif role in TARGETS:
                 stamp = seconds(message.header.stamp)
                 begin = stamp if math.isnan(now) and stamp else max(stamp, now)  # several may wait, in any order
@@ -117,7 +124,7 @@ class Recorded:
     def _roles(self) -> dict[str, str]:
         """Return {topic: role} of what is shown: plans and messages are named as mpc_node names them."""
         roles = {topic: role for topic, role in self._setup.roles.items() if role in ("states", "status", *TARGETS)}
-        kinds = {"plan": "trajectory_msgs/msg/JointTrajectory", "message": "std_msgs/msg/String"}
+        kinds = {"plan": "trajectory_msgs/msg/JointTrajectory", "message": "std_msgs/msg/String", "markers": DRAWN_KIND}
         for topic, (kind, _) in self._setup.stream.topics.items():
             name = topic.rpartition("/")[2]
             if topic not in roles and kinds.get(name) == kind:
@@ -170,8 +177,14 @@ class Recorded:
     def _moment(self, stamp: float) -> Snapshot:
         state = self._states.at(stamp)
         positions = {} if state is None else state.positions
+        path, drawn = self._paths.at(stamp), self._drawn.at(stamp)
         return Snapshot(
-            stamp, positions, self._paths.at(stamp), self._targets.at(stamp), dict(self._status.at(stamp) or {})
+            stamp,
+            positions,
+            path=path if drawn is None else drawn.path,
+            tube=None if drawn is None else drawn.tube,
+            target=self._targets.at(stamp),
+            status=dict(self._status.at(stamp) or {}),
         )
 
     def _all_curves(self) -> dict[str, Array]:
@@ -182,6 +195,10 @@ class Recorded:
                 shot = self._moment(stamp)
                 curves.add(stamp, values_of(shot.status, state.speeds, shot.path, shot.target))
         return curves.arrays()
+
+    def messages(self) -> list[tuple[float, str]]:
+        """Return all messages with their times [s]; -inf: from before the first state."""
+        return list(zip(self._said.times, self._said.values, strict=True))
 
     @property
     def robot(self) -> Robot:

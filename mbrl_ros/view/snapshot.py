@@ -12,6 +12,8 @@ from ..types import Array
 
 CURVE_LENGTH = 20.0  # [s] of the curves
 MOST_CURVE_POINTS = 600  # of a curve: a display has no more columns
+PLAN_COLOR, TARGET_COLOR = (26, 128, 230), (230, 100, 26)  # red, green, blue
+TUBE_SHARE = 0.35  # of the tube's color in what is seen through it
 MESSAGES = 6  # newest ones that are shown
 CURVES = {
     "distance": "distance from the target [mm]",
@@ -26,13 +28,15 @@ class Snapshot:
     """One moment; what is not known is empty, None or NaN.
 
     stamp [s]; positions {joint: [rad or m]}; path (T, 3) of the end effector along the plan and target (3,) [m] in the
-    root link's frame; status {field: value} of ~/status; supervisor: its state and cause; messages: the newest last;
+    root link's frame; tube (T, 3, 3) [m]: the ellipsoid of two standard deviations at each point of the path, its half
+    axes in columns; status {field: value} of ~/status; supervisor: its state and cause; messages: the newest last;
     curves {"time", *CURVES: (k,)}.
     """
 
     stamp: float = math.nan
     positions: dict[str, float] = field(default_factory=dict)
     path: Array | None = None
+    tube: Array | None = None
     target: Array | None = None
     status: dict[str, float] = field(default_factory=dict)
     supervisor: str = ""

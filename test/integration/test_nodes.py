@@ -297,7 +297,11 @@ def test_targets_of_every_kind_are_accepted_and_shown():
         assert all(message.data.startswith("target accepted: ") for message in peer.heard["/mpc_node/message"])
         peer.until(lambda: peer.heard["/mpc_node/markers"] and peer.heard["/mpc_node/plan"], "something to see")
         assert len(peer.heard["/mpc_node/plan"][-1].points) == 31  # planner.horizon and its end
-        assert len(peer.heard["/mpc_node/markers"][-1].markers[0].points) == 31
+        drawn = peer.heard["/mpc_node/markers"][-1].markers
+        assert len(drawn[0].points) == 31
+        tube = [marker for marker in drawn if marker.ns == "tube"]
+        widths = [max(marker.scale.x, marker.scale.y, marker.scale.z) for marker in tube]
+        assert len(tube) == 31 and widths[0] < 1e-3 < widths[-1] < 1.0  # the present is known, the end less so
 
 
 @pytest.mark.slow
