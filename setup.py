@@ -32,6 +32,8 @@ EXTRAS = {
     "robots": ["example-robot-data"],
     "replay": ["rosbags"],
     "view": ["viser>=1.1", "trimesh", "pycollada"],
+    "video": ["trimesh", "pycollada", "pillow>=10.1", "av"],
+    "rerun": ["rerun-sdk>=0.24", "trimesh", "pycollada"],
     "dart": ["dartpy>=6.13"],
     "parquet": ["pyarrow"],
     "onnx": ["onnx"],

@@ -6,6 +6,8 @@ import argparse
 import math
 from collections.abc import Callable
 
+SMALLEST_SIDE, LARGEST_SIDE = 64, 4096  # [pixels]
+
 
 def real(low: float = -math.inf, *, above: float = -math.inf, infinite: bool = False) -> Callable[[str], float]:
     """Return a type for argparse: a finite number that is at least `low` and more than `above`.
@@ -41,6 +43,17 @@ def whole(low: int, high: float = math.inf) -> Callable[[str], int]:
         return value
 
     return read
+
+
+def pixels(text: str) -> tuple[int, int]:
+    """Parse the size of a picture such as 800x450; its sides are even, as films need them."""
+    width, _, height = text.lower().partition("x")
+    size = (int(width), int(height)) if width.isdecimal() and height.isdecimal() else (0, 0)
+    if any(side % 2 or not SMALLEST_SIDE <= side <= LARGEST_SIDE for side in size):
+        raise argparse.ArgumentTypeError(
+            f"must be two even numbers from {SMALLEST_SIDE} to {LARGEST_SIDE}, such as 800x450, got '{text}'"
+        )
+    return size
 
 
 POSITIVE = real(above=0.0)

@@ -13,12 +13,16 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config.resources import settings_path
 from ..exceptions import ConfigurationError
+from . import _film
 from ._numbers import COUNT, POSITIVE, SEED_NUMBER, real
 from ._settings import add_node_argument, assignments
+
+if TYPE_CHECKING:
+    from ..view.filming import FilmOptions
 
 HELP = (
     "watch a torque-controlled arm learn to move without a model of gravity, friction or load, on real nodes over DDS"
@@ -31,6 +35,7 @@ INTERFACE_CHOICES = ("effort", "velocity", "position")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     _add_scenario(parser)
+    _film.add_arguments(parser)
     parser.add_argument("--seed", type=SEED_NUMBER, default=0, help="of targets, noise and exploration (default: 0)")
     parser.add_argument(
         "--duration", type=POSITIVE, metavar="S", help="simulated seconds (default: the whole scenario)"
@@ -117,6 +122,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError("there is no payload in --scenario jog: leave out --payload", key="payload")
     if args.compare and args.realtime:
         raise ConfigurationError("--compare runs in lockstep: leave out --realtime", key="compare")
+    video = _film.options(args)
     if args.scenario == "distill":
         return _distill(args)
     from ..demo.run import Options, Run
@@ -138,7 +144,7 @@ def run(args: argparse.Namespace) -> int:
     output = folder.made(args.output, args.seed)
     if args.scenario == "pick":
         return _pick(args, options, output)
-    return _compare(options, output) if args.compare else _learn(args, options, output)
+    return _compare(options, output) if args.compare else _learn(args, options, output, video)
 
 
 def _settings(args: argparse.Namespace) -> dict[str, Any]:
@@ -158,11 +164,11 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
     return changes
 
 
-def _learn(args: argparse.Namespace, options, output: Path) -> int:
+def _learn(args: argparse.Namespace, options, output: Path, video: FilmOptions | None) -> int:
     from ..console.verdict import Verdict
     from ..demo import present, summary_text
 
-    summary = present.run(options, output, label="demo", picture=not args.headless, view=_viewed(args))
+    summary = present.run(options, output, label="demo", picture=not args.headless, view=_viewed(args), video=video)
     print(summary_text.text(summary))
     verdict = Verdict.of(summary["verdict"])
     if verdict.passed:
@@ -172,7 +178,8 @@ def _learn(args: argparse.Namespace, options, output: Path) -> int:
     robot = "" if args.robot == "panda" else f" --robot {shlex.quote(args.robot)}"
     robot += "" if args.scenario == "learn" else f" --scenario {args.scenario}"
     robot += f" --interface {args.interface}" if args.interface else ""
-    return _judged(verdict, report=output / "report.html", next=f"{typed()} demo{robot}{then}")
+    films = {"film": video.file} if video is not None and video.file.exists() else {}
+    return _judged(verdict, report=output / "report.html", **films, next=f"{typed()} demo{robot}{then}")
 
 
 def _viewed(args: argparse.Namespace) -> bool:

@@ -1,4 +1,4 @@
-"""`mbrl view`: a page in the browser that shows a running robot, or a recording of one."""
+"""`mbrl view`: a page in the browser that shows a running robot or a recording of one, or a film of a recording."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ import importlib
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ConfigurationError
-from ._numbers import whole
+from ._numbers import POSITIVE, pixels, real, whole
 
-HELP = "show a running robot and its controller, or a recording of them, in a web browser"
+if TYPE_CHECKING:
+    from ..console.progress import Progress
+    from ..view.filming import FilmOptions
+    from ..view.recorded import Recorded
+    from ..view.shapes import Shapes
+
+HELP = "show a running robot and its controller, or a recording of them, in a web browser or as a film"
 VIEW_EXAMPLES = """examples:
   mbrl view                        the robot of robot_description in this ROS_DOMAIN_ID
   mbrl view --robot panda.urdf     ... where nobody publishes robot_description
   mbrl view --bag run1             a recording, with a slider over its time
+  mbrl view --bag run1 --video run1.mp4                  ... as a film; no browser, no display, no graphics card
+  mbrl view --bag run1 --video run1.gif --speed 5 --size 640x360
+  mbrl view --bag run1 --rerun run1.rrd                  ... for Rerun's viewer
 
 On a robot that is reached by ssh: ssh -L 8080:localhost:8080 ROBOT, mbrl view --no-browser there, and
 http://localhost:8080 here.
@@ -32,15 +42,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to serve the page on (default: 127.0.0.1)")
     parser.add_argument("--port", type=whole(0, 65535), default=8080, help="first port that is tried (default: 8080)")
     parser.add_argument("--no-browser", action="store_true", help="print the address and open no browser")
+    parser.add_argument(
+        "--rerun", type=Path, metavar="FILE", help="write --bag for the viewer Rerun, and serve no page"
+    )
+    film = parser.add_argument_group("a film of the recording of --bag")
+    film.add_argument("--video", type=Path, metavar="FILE", help="write a film, .mp4 or .gif, and serve no page")
+    film.add_argument("--size", type=pixels, metavar="WxH", help="pixels, even numbers (default: 800x450)")
+    film.add_argument("--fps", type=POSITIVE, help="pictures per second (default: 12.5)")
+    film.add_argument("--speed", type=POSITIVE, help="times real time (default: 1)")
+    film.add_argument("--begin", type=real(0.0), metavar="S", help="first second that is shown (default: 0)")
+    film.add_argument("--end", type=POSITIVE, metavar="S", help="last second that is shown (default: the last)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
     if not 1 <= args.port <= 65535:
         raise ConfigurationError(f"--port {args.port}: ports are 1 to 65535", key="port", value=args.port)
+    film = _film_options(args)
+    if film is not None:
+        return _filmed(args, film)
+    if args.rerun is not None:
+        return _for_rerun(args)
     importlib.import_module("viser")  # where it is missing, that is said before a bag is read
 
     return _live(args) if args.bag is None else _recorded(args)
+
+
+def _film_options(args: argparse.Namespace) -> FilmOptions | None:
+    """Return how the film of --video is made; None without --video."""
+    from ..view.filming import FilmOptions
+
+    given = {"size": args.size, "rate": args.fps, "speed": args.speed, "begin": args.begin, "end": args.end}
+    further: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if args.video is None:
+        if further:
+            raise ConfigurationError("--size, --fps, --speed, --begin and --end are those of --video", key="video")
+        return None
+    if args.bag is None:
+        raise ConfigurationError("--video makes a film of a recording: name it with --bag", key="video")
+    options = FilmOptions(args.video, **further)
+    options.check()
+    return options
 
 
 def _live(args: argparse.Namespace) -> int:
@@ -66,13 +108,11 @@ def _description(args: argparse.Namespace) -> str:
     return str(read_settings(settings_path(args.config)).get("robot.description", ""))
 
 
-def _recorded(args: argparse.Namespace) -> int:
-    from ..console.progress import Progress
+def _read(args: argparse.Namespace, shown: Progress) -> tuple[Recorded, Shapes]:
+    """Return the recording of --bag and the shapes of its robot."""
     from ..replay.options import ReplayOptions
     from ..replay.setup import prepare
     from ..robots.sources import folder_of
-    from ..view.page import Page, open_in_browser
-    from ..view.player import Player
     from ..view.recorded import Recorded
     from ..view.shapes import read_shapes
 
@@ -80,13 +120,52 @@ def _recorded(args: argparse.Namespace) -> int:
     setup = prepare(ReplayOptions(args.bag, config=args.config, settings=settings, plan=False))
     if not setup.robot.urdf:
         raise ConfigurationError("nothing tells what robot this is: --robot URDF or --config NAME", key="robot")
+    recorded = Recorded(setup, shown)
+    shown.show("loading the shapes")
+    return recorded, read_shapes(setup.robot.urdf, folder_of(setup.configuration.robot.description))
+
+
+def _tell(undrawn: list[str]) -> None:
+    if undrawn:
+        print(f"{len(undrawn)} meshes are not drawn, the first is {undrawn[0]}")
+
+
+def _filmed(args: argparse.Namespace, options: FilmOptions) -> int:
+    from ..console.progress import Progress
+    from ..view.filming import make
+
     with Progress("view") as shown:
-        recorded = Recorded(setup, shown)
-        shown.show("loading the shapes")
-        folder = folder_of(setup.configuration.robot.description)
-        page = Page(read_shapes(setup.robot.urdf, folder), recorded.title, args.host, args.port)
-    if page.undrawn:
-        print(f"{len(page.undrawn)} meshes are not drawn, the first is {page.undrawn[0]}")
+        recorded, shapes = _read(args, shown)
+        undrawn = make(shapes, recorded, options, shown)
+    _tell(undrawn)
+    print(f"film: {options.file}")
+    return 0
+
+
+def _for_rerun(args: argparse.Namespace) -> int:
+    from ..console.progress import Progress
+    from ..view.rerun_file import checked_rerun, write_rerun
+
+    if args.bag is None:
+        raise ConfigurationError("--rerun writes a recording: name it with --bag", key="rerun")
+    checked_rerun(args.rerun)
+    with Progress("view") as shown:
+        recorded, shapes = _read(args, shown)
+        undrawn = write_rerun(args.rerun, shapes, recorded, shown)
+    _tell(undrawn)
+    print(f"rerun {args.rerun}")
+    return 0
+
+
+def _recorded(args: argparse.Namespace) -> int:
+    from ..console.progress import Progress
+    from ..view.page import Page, open_in_browser
+    from ..view.player import Player
+
+    with Progress("view") as shown:
+        recorded, shapes = _read(args, shown)
+        page = Page(shapes, recorded.title, args.host, args.port)
+    _tell(page.undrawn)
     print(f"open {page.url}   (Ctrl-C ends it)", flush=True)
     if not args.no_browser:
         open_in_browser(page.url)

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,10 @@ from ..robots.kinematics import Kinematics, first_joint
 from ..scenarios.proportions import Proportions
 from ..scenarios.scenario import Scenario
 from ..types import Array
+from ..view.filming import FilmOptions
 from .figures import Draw
+from .film import film, phase
+from .heard import Heard
 from .jog_metrics import jogged
 from .metrics import Log, answered, lost_at, summarise, until
 from .pick_figure import draw_scene
@@ -43,7 +46,15 @@ Sent = list[tuple[float, int]]  # jog_scenario.JogStream.sent
 _log = logging.getLogger(__name__)
 
 
-def run(options: Options, folder: Path, *, label: str, picture: bool, view: bool = False) -> dict[str, Any]:
+def run(
+    options: Options,
+    folder: Path,
+    *,
+    label: str,
+    picture: bool,
+    view: bool = False,
+    video: FilmOptions | None = None,
+) -> dict[str, Any]:
     """Run one scenario with the real nodes and write its report.
 
     Parameters
@@ -56,6 +67,8 @@ def run(options: Options, folder: Path, *, label: str, picture: bool, view: bool
         Name of the run in the progress.
     picture, view
         Whether to draw the robot, and whether to show the run in the browser.
+    video
+        The film that is made of it; None: none.
 
     Returns
     -------
@@ -67,13 +80,12 @@ def run(options: Options, folder: Path, *, label: str, picture: bool, view: bool
     CouldNotStart
         A node rejected its settings.
     """
-    from ..nodes.session_info import versions
     from .session import AFTERMATH
 
     demo = _prepared(options)
     folder.mkdir(parents=True, exist_ok=True)
     with Progress(label, demo.scenario.duration) as shown:
-        error, wall, sent = _play(demo, folder, label, shown, view)
+        error, wall, heard = _play(demo, folder, label, shown, view=view, film=video is not None)
         shown.show("writing the report")
         no_tick = f"no tick was recorded; see {folder / 'mpc_node.log'}"
         if not error and not (folder / "control.npz").exists():
@@ -87,21 +99,43 @@ def run(options: Options, folder: Path, *, label: str, picture: bool, view: bool
         lost = lost_at(control)
         if lost is not None and options.ends_when_lost:  # when the run ended after that depends on the machine
             truth, control = (until(lost + AFTERMATH, log) for log in (truth, control))
-        summary, more = _summary(demo, truth, control, sent, shown.show)
-        summary["ticks"].update(mode=options.mode, wall_s=round(wall, 1), fallbacks=facts.get("fallbacks", []))
-        summary.update(verdict=of_run(summary).to_json(), versions=versions())
-        write_report(
-            folder,
-            demo.scenario,
-            demo.robot,
-            truth,
-            control,
-            summary,
-            given=given(demo),
-            details=text(summary),
-            picture=_picture(demo, truth) if picture else None,
-            more=more,
-        )
+        facts["wall_s"] = round(wall, 1)
+        summary = _reported(demo, folder, Tables(truth, control, facts), heard, picture=picture, shown=shown)
+        if video is not None:
+            film(demo, truth, control, heard.plans, video, shown)
+    return summary
+
+
+class Tables(NamedTuple):
+    """The tables of a finished run, `run.logs`."""
+
+    truth: Log
+    control: Log
+    facts: dict[str, Any]
+
+
+def _reported(
+    demo: Run, folder: Path, tables: Tables, heard: Heard, *, picture: bool, shown: Progress
+) -> dict[str, Any]:
+    """Write the report of a run; return its summary."""
+    from ..nodes.session_info import versions
+
+    truth, control, facts = tables
+    summary, more = _summary(demo, truth, control, heard.changes, shown.show)
+    summary["ticks"].update(mode=demo.options.mode, wall_s=facts["wall_s"], fallbacks=facts.get("fallbacks", []))
+    summary.update(verdict=of_run(summary).to_json(), versions=versions())
+    write_report(
+        folder,
+        demo.scenario,
+        demo.robot,
+        truth,
+        control,
+        summary,
+        given=given(demo),
+        details=text(summary),
+        picture=_picture(demo, truth) if picture else None,
+        more=more,
+    )
     return summary
 
 
@@ -115,11 +149,11 @@ def _prepared(options: Options) -> Run:
     return demo
 
 
-def _play(demo: Run, folder: Path, label: str, shown: Progress, view: bool) -> tuple[str, float, Sent]:
-    """Run the nodes; return what broke them (empty: nothing), the real time from the first tick on [s], and `Sent`."""
+def _play(demo: Run, folder: Path, label: str, shown: Progress, *, view: bool, film: bool) -> tuple[str, float, Heard]:
+    """Run the nodes; return what broke them (empty: nothing), the real time from the first tick on [s], the rest."""
     from .session import play
 
-    options, error, sent = demo.options, "", list[tuple[float, int]]()
+    options, error, heard = demo.options, "", Heard()
     with contextlib.ExitStack() as opened:
         processes = opened.enter_context(Processes(demo.parameters(folder), folder, options.domain))
         shown.note(
@@ -131,13 +165,13 @@ def _play(demo: Run, folder: Path, label: str, shown: Progress, view: bool) -> t
             opened.enter_context(viewer)
         listener, started = _ProgressListener(demo.scenario, shown, viewer), time.monotonic()
         try:
-            sent = play(demo.scenario, processes, demo.robot, listener, options.ends_when_lost)
+            heard = play(demo.scenario, processes, demo.robot, listener, options.ends_when_lost, film=film)
         except CouldNotStart:
             raise
         except MbrlError as failure:
             error = str(failure)
         shown.show("ending the nodes")
-        return error, time.monotonic() - (listener.started or started), sent
+        return error, time.monotonic() - (listener.started or started), heard
 
 
 def _summary(
@@ -214,22 +248,10 @@ class _ProgressListener:
             self.started = time.monotonic()
         if self._viewer is not None and (news := self._viewer.news()):
             self._shown.note(news)
-        self._shown.show(_phase(self._scenario, seconds), min(seconds, self._scenario.duration))
+        self._shown.show(phase(self._scenario, seconds), min(seconds, self._scenario.duration))
 
     def note(self, text: str) -> None:
         self._shown.note(text)
-
-
-def _phase(scenario: Scenario, t: float) -> str:
-    """Return what happens at t [s]."""
-    slot = next((s for s in reversed(scenario.slots) if s.start <= t), None)
-    if slot is None:
-        return "hold"
-    same = scenario.slots_of(slot.kind)
-    names = {"point": "target", "features": "camera", "return": "return", "pose": "pose", "twist": "twist"}
-    name = names.get(slot.kind, "joint jog")
-    loaded = scenario.payload_time is not None and t >= scenario.payload_time
-    return f"{name} {same.index(slot) + 1}/{len(same)}{f' +{scenario.payload_kg:g} kg' if loaded else ''}"
 
 
 def _picture(demo: Run, truth: Log) -> Any:

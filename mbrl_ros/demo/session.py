@@ -26,12 +26,14 @@ from visualization_msgs.msg import MarkerArray
 
 from ..exceptions import MbrlError
 from ..messages import readers
+from ..messages.drawn_plan import read_plan
 from ..nodes import markers, message_writers, qos
 from ..references.jogging import JOGS
 from ..robots import Robot
 from ..safety.state_machine import State
 from ..scenarios.scenario import Scenario, Slot
 from ..types import FeatureFrame
+from .heard import Heard
 from .jog_scenario import JogStream
 from .processes import Processes
 from .run import START_STAMP
@@ -59,8 +61,8 @@ class Listener(Protocol):
 
 
 def play(
-    scenario: Scenario, processes: Processes, robot: Robot, listener: Listener, end_when_lost: bool
-) -> list[tuple[float, int]]:
+    scenario: Scenario, processes: Processes, robot: Robot, listener: Listener, end_when_lost: bool, film: bool = False
+) -> Heard:
     """Play a scenario on the running nodes until the simulation ends.
 
     Parameters
@@ -75,11 +77,13 @@ def play(
         Is informed about the progress.
     end_when_lost
         End AFTERMATH seconds after the supervisor has stopped the arm for good.
+    film
+        Keep what is drawn of the plans.
 
     Returns
     -------
-    list
-        When the streams of velocities began or changed: JogStream.sent.
+    Heard
+        What the nodes do not write down.
 
     Raises
     ------
@@ -89,7 +93,7 @@ def play(
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = processes.environment["ROS_AUTOMATIC_DISCOVERY_RANGE"]
     os.environ.pop("ROS_STATIC_PEERS", None)
     rclpy.init(domain_id=processes.domain, signal_handler_options=SignalHandlerOptions.NO)
-    session = _Session(processes, listener, scenario, robot)
+    session = _Session(processes, listener, scenario, robot, film)
     try:
         session.wait_until_ready()
         session.send_obstacles()
@@ -100,7 +104,7 @@ def play(
             session.wait_until_read()
         session.start()
         session.watch(end_when_lost)
-        return session.jogs.sent
+        return Heard(session.jogs.sent, session.plans)
     finally:
         session.node.destroy_node()
         try_shutdown()
@@ -109,7 +113,7 @@ def play(
 class _Session:
     """The ROS side of a run: a node that sends the targets and watches sim_node and mpc_node."""
 
-    def __init__(self, processes: Processes, listener: Listener, scenario: Scenario, robot: Robot):
+    def __init__(self, processes: Processes, listener: Listener, scenario: Scenario, robot: Robot, film: bool):
         self._processes, self._listener, self._duration = processes, listener, scenario.duration
         self._robot, self._obstacles, self.jogs = robot, scenario.obstacles, JogStream(scenario)
         self.node = rclpy.create_node("mbrl_demo")
@@ -137,6 +141,9 @@ class _Session:
         self.node.create_subscription(Float64, "/sim_node/progress", self._on_progress, QoSProfile(depth=1))
         self.node.create_subscription(String, "/mpc_node/message", self._on_message, reliable)
         self.node.create_subscription(String, "/mpc_node/supervisor_state", self._on_state, qos.LATCHED)
+        self.plans = Heard().plans
+        if film:
+            self.node.create_subscription(MarkerArray, "/mpc_node/markers", self._on_plan, qos.VIEW)
 
     def wait_until_ready(self) -> None:
         """Wait until both nodes run, the controller is active and the topics are connected."""
@@ -221,6 +228,9 @@ class _Session:
             elif time.monotonic() - changed > STALLED:
                 raise MbrlError(f"no progress for {STALLED:g} s at {last:.1f} s of simulated time")
         self._processes.check()
+
+    def _on_plan(self, message: MarkerArray) -> None:
+        self.plans.append(read_plan(message))
 
     def _on_message(self, message: String) -> None:
         if " refused" in message.data:

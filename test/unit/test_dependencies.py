@@ -25,7 +25,9 @@ ROSDEP = {
 }
 # From PyPI: {module: name in setup.py}, imported where they are used and named by the error where they are missing.
 PYPI = {
+    "PIL": "pillow",
     "adam": "adam-robotics",
+    "av": "av",
     "crocoddyl": "crocoddyl",
     "cv2": "opencv-python-headless",
     "dartpy": "dartpy",
@@ -41,6 +43,7 @@ PYPI = {
     "piqp": "piqp",
     "pyarrow": "pyarrow",
     "ray": "ray",
+    "rerun": "rerun-sdk",
     "rosbags": "rosbags",
     "shtab": "shtab",
     "trimesh": "trimesh",
