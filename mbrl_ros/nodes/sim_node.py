@@ -67,7 +67,7 @@ class SimNode(ReadsOverrides, Node):
         self._started, self._stopping = threading.Event(), threading.Event()
         if self.settings.autostart:
             self._started.set()
-        self._commands = SimulatedCommands(self, self.settings.command_topics, self.robot.joints)
+        self._commands = SimulatedCommands(self, self.settings, self.robot)
         self._states = self.create_publisher(JointState, "joint_states", qos.EVERY)
         self._truth = self.create_publisher(JointState, "~/truth", QoSProfile(depth=10))
         self._progress = self.create_publisher(Float64, "~/progress", QoSProfile(depth=10))

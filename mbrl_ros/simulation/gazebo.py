@@ -21,11 +21,11 @@ from ..config.parameter_file import ParameterFile
 from ..exceptions import ConfigurationError, RobotDescriptionError
 from ..robots import Robot, urdf
 from ..robots.meshes import shaped
+from .hardware import add_control, start_of
 
 WORLD = "world"
 SYSTEM = "gz_ros2_control/GazeboSimSystem"
 PLUGIN = {"filename": "gz_ros2_control-system", "name": "gz_ros2_control::GazeboSimROS2ControlPlugin"}
-STATES = ("position", "velocity", "effort")
 
 
 def gazebo_urdf(
@@ -56,14 +56,7 @@ def gazebo_urdf(
             f"the tip moves with {following}, which follow other joints (mimic) and would stand still in Gazebo. "
             "Simulate the robot with sim_node"
         )
-    if initial_position and len(initial_position) != robot.n:
-        raise ConfigurationError(
-            f"'plant.initial_position' must have {robot.n} entries (one per joint), got {len(initial_position)}",
-            key="plant.initial_position",
-            value=initial_position,
-        )
-    start = initial_position or (0.0,) * robot.n
-    _refuse_stops(robot, start)
+    start = start_of(robot, initial_position)
     root = shaped(robot.urdf, robot.joints, folder)
     if robot.root != WORLD:
         ElementTree.SubElement(root, "link", name=WORLD)
@@ -71,7 +64,7 @@ def gazebo_urdf(
         ElementTree.SubElement(joint, "parent", link=WORLD)
         ElementTree.SubElement(joint, "child", link=robot.root)
     _add_inertia_of_what_the_world_holds(root)
-    _add_control(root, robot, start)
+    add_control(root, robot, start, name="GazeboSimSystem", plugin=SYSTEM)
     plugin = ElementTree.SubElement(ElementTree.SubElement(root, "gazebo"), "plugin", PLUGIN)
     ElementTree.SubElement(plugin, "parameters").text = str(controllers)
     ElementTree.SubElement(plugin, "hold_joints").text = "true"
@@ -79,18 +72,6 @@ def gazebo_urdf(
         ElementTree.SubElement(ElementTree.SubElement(plugin, "ros"), "namespace").text = namespace
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode")
-
-
-def _refuse_stops(robot: Robot, start: Sequence[float]) -> None:
-    """Raise ConfigurationError for a start at or beyond the stops of a joint: from there an arm may not come back."""
-    for name, q, low, high in zip(robot.joints, start, robot.position_lower, robot.position_upper, strict=True):
-        if not low <= q <= high:
-            raise ConfigurationError(
-                f"'plant.initial_position' of {name} is {q:g}, at its stops or beyond: it must lie in "
-                f"[{low:.3f}, {high:.3f}] rad or m",
-                key="plant.initial_position",
-                value=list(start),
-            )
 
 
 def _add_inertia_of_what_the_world_holds(root: ElementTree.Element) -> None:
@@ -111,21 +92,6 @@ def _add_inertia_of_what_the_world_holds(root: ElementTree.Element) -> None:
                 f"i{axes}": "0.01" if axes[0] == axes[1] else "0.0" for axes in ("xx", "xy", "xz", "yy", "yz", "zz")
             }
             ElementTree.SubElement(inertial, "inertia", moments)
-
-
-def _add_control(root: ElementTree.Element, robot: Robot, initial_position: Sequence[float]) -> None:
-    control = ElementTree.SubElement(root, "ros2_control", name="GazeboSimSystem", type="system")
-    ElementTree.SubElement(ElementTree.SubElement(control, "hardware"), "plugin").text = SYSTEM
-    rows = zip(robot.joints, initial_position, robot.command_lower, robot.command_upper, strict=True)
-    for name, start, low, high in rows:
-        joint = ElementTree.SubElement(control, "joint", name=name)
-        command = ElementTree.SubElement(joint, "command_interface", name=robot.interface)
-        for bound, value in (("min", low), ("max", high)):
-            ElementTree.SubElement(command, "param", name=bound).text = repr(float(value))
-        for state in STATES:
-            interface = ElementTree.SubElement(joint, "state_interface", name=state)
-            if state == "position":
-                ElementTree.SubElement(interface, "param", name="initial_value").text = repr(float(start))
 
 
 def check_controllers(file: str | Path, robot: Robot, rate: float, *, forward: str, namespace: str = "") -> None:

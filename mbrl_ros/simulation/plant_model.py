@@ -24,7 +24,17 @@ PLAY_DAMPING, PLAY_STOP = 1e-3, (0.002, 1.0)
 
 
 def plant_model(settings: PlantSettings, robot: Robot) -> mujoco.MjModel:
-    """Compile the simulated robot: its mechanism with friction, payload and marks.
+    """Compile the simulated robot: its mechanism with friction, payload and marks; raises what `plant_spec` raises."""
+    model = compiled(plant_spec(settings, robot))
+    if settings.mass_factor != 1.0:
+        model.body_mass *= settings.mass_factor
+        model.body_inertia *= settings.mass_factor
+        mujoco.mj_setConst(model, mujoco.MjData(model))
+    return model
+
+
+def plant_spec(settings: PlantSettings, robot: Robot) -> mujoco.MjSpec:
+    """Return the simulated robot, not compiled yet.
 
     Raises
     ------
@@ -58,12 +68,7 @@ def plant_model(settings: PlantSettings, robot: Robot) -> mujoco.MjModel:
     for i, (name, offset) in enumerate(marks(settings)):
         body, offset = place(spec, name, offset)
         body.add_site(name=MARK.format(i), pos=offset)
-    model = compiled(spec)
-    if settings.mass_factor != 1.0:
-        model.body_mass *= settings.mass_factor
-        model.body_inertia *= settings.mass_factor
-        mujoco.mj_setConst(model, mujoco.MjData(model))
-    return model
+    return spec
 
 
 def carried_share(settings: PlantSettings, robot: Robot) -> float:

@@ -272,6 +272,37 @@ def test_a_start_at_the_stops_is_refused():
 
 
 @real_launch
+@pytest.mark.parametrize("hardware", ("topics", "mujoco"))
+def test_a_simulated_robot_is_hardware_of_ros2_control(tmp_path, monkeypatch, hardware):
+    """The spawner comes before the controllers can be active; here nobody executes commands."""
+    plugin, package = {
+        "topics": (
+            "joint_state_topic_hardware_interface/JointStateTopicSystem",
+            "joint_state_topic_hardware_interface",
+        ),
+        "mujoco": ("mujoco_ros2_control/MujocoSystemInterface", "mujoco_ros2_control"),
+    }[hardware]
+    manager = "controller_manager" if hardware == "topics" else package
+    substitute(tmp_path, package, "ros2_control_node")
+    substitute(tmp_path, manager, "ros2_control_node")
+    said = launched_with_substitutes(
+        tmp_path,
+        monkeypatch,
+        "hardware.launch.py",
+        {"controller_manager": "spawner", "robot_state_publisher": "robot_state_publisher"},
+        params_file=planar_parameters(tmp_path),
+        controllers_file=str(controllers(tmp_path)),
+        hardware=hardware,
+        headless="true",
+        words="waiting until",
+    )
+    assert plugin in said["robot_state_publisher"] and "ros2_control_node" in said
+    assert "forward_command_controller joint_state_broadcaster" in said["spawner"] and "--inactive" in said["spawner"]
+    assert ("[sim_node" in said["launch"]) == (hardware == "topics")
+    assert bool(re.search(r"mujoco_model\S*>\S+robot\.xml", said["robot_state_publisher"])) == (hardware == "mujoco")
+
+
+@real_launch
 def test_rviz_is_started_with_the_robot_and_its_frame(tmp_path, monkeypatch):
     said = launched_with_substitutes(
         tmp_path,

@@ -58,6 +58,8 @@ SIMULATION = {
     "forward_command_controller",
     "gz_ros2_control",
     "joint_state_broadcaster",
+    "joint_state_topic_hardware_interface",
+    "mujoco_ros2_control",
     "ros_gz_bridge",
     "ros_gz_sim",
     "rviz2",

@@ -126,6 +126,9 @@ class SimNodeSettings(Section):
         "robot; every joint belongs to one of them, and a brake holds it before its first command; empty: the topic "
         "commands, for all joints",
     )
+    joint_commands: str = setting(
+        "", "topic of commands as JointState, in place of commands, as ros2_control's topic-based hardware; empty: none"
+    )
     lockstep: bool = setting(False, "every state waits for its command; false: simulate in real time")
     pace: bool = setting(
         False, "in lockstep: simulated time does not run faster than real time; false: as fast as possible"
