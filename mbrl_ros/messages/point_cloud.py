@@ -9,6 +9,7 @@ import numpy as np
 
 from ..types import Array
 
+MOST_DRAWN_POINTS = 200  # points of an image
 _FORMATS = {7: "f4", 8: "f8"}  # PointField.FLOAT32, FLOAT64
 
 
@@ -56,3 +57,14 @@ def cloud_columns(message: Any, wanted: Sequence[str], optional: Sequence[str] =
     strides = (message.row_step, message.point_step)
     points: Array = np.ndarray((message.height, message.width), kind, bytes(message.data), strides=strides)
     return {field.name: points[field.name].astype(np.float64).ravel() for field in chosen}
+
+
+def drawn_points(message: Any) -> Array | None:
+    """Return the image points (k, 2) of a cloud, NaN for those that were not seen; None where it holds none."""
+    try:
+        columns = cloud_columns(message, ("x", "y"), ("confidence",))
+    except ValueError:
+        return None
+    points = np.column_stack((columns["x"], columns["y"])).astype(float)[:MOST_DRAWN_POINTS]
+    points[columns.get("confidence", np.ones(len(points)))[: len(points)] <= 0.0] = np.nan
+    return points

@@ -18,12 +18,12 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 
-from ..exceptions import DataError, RobotDescriptionError
+from ..exceptions import RobotDescriptionError
 from ..guard.messages import GuardMessageError
 from ..guard.messages import read_status as read_guard_status
 from ..robots import sources, urdf
-from ..runtime.event_log import Event
-from ..view.terminal import SHOWN_MESSAGES, Board, Limits, Part, RateWindow, frame
+from ..runtime.event_log import shown_event
+from ..view.terminal import SHOWN_MESSAGES, Board, Part, RateWindow, frame, limits_of
 from . import qos
 from .executor import EndRequest
 from .status import read_status
@@ -35,20 +35,6 @@ MOST_JOINTS_SHOWN = 200
 SCREEN, SCREEN_BACK = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # another screen without a cursor, and back
 CURSOR_HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 ONCE_AFTER = 1.2  # [s] after the first status, when `once` draws: the diagnostics come once a second
-QUIET_EVENTS = ("transform",)  # as many as states, and no news
-
-
-def limits_of(text: str) -> dict[str, Limits]:
-    """Return {joint: its limits} of a URDF's text; RobotDescriptionError where it is none."""
-    found = {}
-    for joint in urdf.parse(text).joints:
-        if joint.movable:
-            lower, upper = joint.limit.get("lower", math.nan), joint.limit.get("upper", math.nan)
-            turning = joint.kind == "continuous"
-            found[joint.name] = Limits(
-                -math.inf if turning else lower, math.inf if turning else upper, joint.limit.get("velocity", math.nan)
-            )
-    return found
 
 
 class TopNode(Node):
@@ -79,7 +65,7 @@ class TopNode(Node):
         self._terminal = sys.__stdout__ is not None and sys.__stdout__.isatty() and not once
         self._write = write or self._print
         if description:
-            self._board.limits = limits_of(sources.read(description))
+            self._board.limits = limits_of(urdf.parse(sources.read(description)))
         name = controller.rstrip("/")
         newest = QoSProfile(depth=1)
         self.create_subscription(Float64MultiArray, f"{name}/status", self._on_status, qos.STATUS)
@@ -152,12 +138,8 @@ class TopNode(Node):
         self._board.messages.append(message.data[:LONGEST_IN_TERMINAL])
 
     def _on_event(self, message: String) -> None:
-        try:
-            event = Event.from_json(message.data)
-        except DataError:
-            return
-        if event.name not in QUIET_EVENTS:
-            self._board.events.append(f"after command {event.after}: {event.name}"[:LONGEST_IN_TERMINAL])
+        if text := shown_event(message.data):
+            self._board.events.append(text[:LONGEST_IN_TERMINAL])
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -193,6 +175,6 @@ class TopNode(Node):
 
     def _on_description(self, message: String) -> None:
         try:
-            self._board.limits = self._board.limits or limits_of(message.data)
+            self._board.limits = self._board.limits or limits_of(urdf.parse(message.data))
         except RobotDescriptionError as error:
             self._board.messages.append(f"robot_description: {error}"[:LONGEST_IN_TERMINAL])

@@ -18,15 +18,18 @@ from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import JointState, PointCloud2
 from std_msgs.msg import Float64MultiArray, String
 from visualization_msgs.msg import MarkerArray
 
 from ..config.sections.nodes import ViewNodeSettings
 from ..exceptions import RobotDescriptionError
 from ..messages.drawn_plan import read_plan
+from ..messages.point_cloud import drawn_points
 from ..messages.readers import seconds
 from ..robots import sources
+from ..runtime.event_log import shown_event
+from ..types import Array
 from ..view.page import Page, open_in_browser
 from ..view.shapes import read_shapes
 from ..view.snapshot import MESSAGES, Curves, Snapshot, values_of
@@ -34,10 +37,12 @@ from . import qos
 from .executor import EndRequest
 from .parameters import Parameters, ReadsOverrides
 from .process import run
-from .status import VERSION
+from .status import TARGET_KINDS, VERSION
+from .target_progress import PROGRESS_VERSION
 from .wall_timer import create_wall_timer
 
 VIEW_NICE = 10
+MOST_WANTED = 100  # in the image, that are kept: several may wait for their time
 LONGEST_MESSAGE = 300  # characters that are shown
 
 
@@ -52,6 +57,8 @@ class ViewNode(ReadsOverrides, Node):
         self._lock = threading.Lock()
         self._newest, self._speeds = Snapshot(), [math.nan]  # of the executor's thread, as all below
         self._messages: deque[str] = deque(maxlen=MESSAGES)
+        self._events: deque[str] = deque(maxlen=MESSAGES)
+        self._wanted: deque[tuple[float, Array]] = deque(maxlen=MOST_WANTED)  # stamps [s] and points of targets
         self._curves = Curves(1.0 / self.settings.frame_rate)
         node = self.settings.node.rstrip("/")
         self.create_subscription(JointState, "joint_states", self._on_states, qos.NEWEST)
@@ -59,6 +66,10 @@ class ViewNode(ReadsOverrides, Node):
         self.create_subscription(Float64MultiArray, f"{node}/status", self._on_status, QoSProfile(depth=1))
         self.create_subscription(String, f"{node}/supervisor_state", self._on_supervisor, qos.LATCHED)
         self.create_subscription(String, f"{node}/message", self._on_message, QoSProfile(depth=MESSAGES))
+        self.create_subscription(Float64MultiArray, f"{node}/target_progress", self._on_progress, QoSProfile(depth=1))
+        self.create_subscription(String, f"{node}/event_log", self._on_event, qos.HISTORY)
+        self.create_subscription(PointCloud2, "features", self._on_features, qos.NEWEST)
+        self.create_subscription(PointCloud2, f"{node}/target_features", self._on_wanted, qos.TARGET_QOS)
         self._description = None
         if not self.settings.robot_description:
             self._description = self.create_subscription(String, "robot_description", self._on_description, qos.LATCHED)
@@ -98,6 +109,10 @@ class ViewNode(ReadsOverrides, Node):
             shot = self._newest
             self._curves.add(shot.stamp, values_of(shot.status, self._speeds, shot.path, shot.target))
             shot.curves, shot.messages = self._curves.arrays(), tuple(self._messages)
+            shot.events, shot.wanted_points = tuple(self._events), None
+            if shot.status.get("target_kind") == TARGET_KINDS["features"]:
+                begun = [entry for entry in self._wanted if entry[0] <= shot.stamp]
+                shot.wanted_points = max(begun, key=lambda entry: entry[0])[1] if begun else None
             self._page.show(shot, at=self.get_clock().now().nanoseconds * 1e-9)
 
     # --- topics -----------------------------------------------------------------------------------------------------
@@ -116,6 +131,8 @@ class ViewNode(ReadsOverrides, Node):
         self._newest.stamp = seconds(message.header.stamp)
         self._newest.positions.update(zip(message.name, message.position, strict=True))
         self._speeds = list(message.velocity)
+        if len(message.velocity) == len(message.name):
+            self._newest.speeds.update(zip(message.name, message.velocity, strict=True))
 
     def _on_markers(self, message: MarkerArray) -> None:
         _, plan = read_plan(message)
@@ -126,6 +143,25 @@ class ViewNode(ReadsOverrides, Node):
         labels = [dimension.label for dimension in message.layout.dim]
         if labels and labels[0] == VERSION and len(labels) == len(message.data) + 1:
             self._newest.status = dict(zip(labels[1:], message.data, strict=True))
+
+    def _on_progress(self, message: Float64MultiArray) -> None:
+        labels = [dimension.label for dimension in message.layout.dim]
+        if labels[:1] == [PROGRESS_VERSION] and len(labels) == len(message.data) + 1:
+            self._newest.trust = dict(zip(labels[1:], message.data, strict=True)).get("trust", math.nan)
+
+    def _on_event(self, message: String) -> None:
+        if text := shown_event(message.data):
+            self._events.append(text[:LONGEST_MESSAGE])
+
+    def _on_features(self, message: PointCloud2) -> None:
+        points = drawn_points(message)
+        if points is not None:
+            self._newest.points = points
+
+    def _on_wanted(self, message: PointCloud2) -> None:
+        points = drawn_points(message)
+        if points is not None:
+            self._wanted.append((seconds(message.header.stamp), points))
 
     def _on_supervisor(self, message: String) -> None:
         self._newest.supervisor = message.data[:LONGEST_MESSAGE].partition(" ")[2]  # without its number

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..exceptions import DataError
 
+QUIET_EVENTS = ("transform",)
 LARGEST_NUMBER = 2**53  # of a command: above it, JSON numbers are not exact
 
 
@@ -66,3 +67,12 @@ class Event:
             return cls(str(name), after, targets, bool(fresh), content)
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise DataError(f"not an entry of an event log: {text[:60]!r} ({error})") from None
+
+
+def shown_event(text: str) -> str:
+    """Return an entry of the log in words; empty where it is none, or no news: frames come as often as states."""
+    try:
+        event = Event.from_json(text)
+    except DataError:
+        return ""
+    return "" if event.name in QUIET_EVENTS else f"after command {event.after}: {event.name}"

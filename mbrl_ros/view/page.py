@@ -1,13 +1,12 @@
 """A page in the browser that shows a robot: viser serves it from the installed package, without anything of a network.
 
 The scene is a frame per link with its shapes in it, so that a moment is drawn by moving the frames. Texts come from
-topics and files of others and are escaped.
+topics and files of others and are escaped (panel.py).
 """
 
 from __future__ import annotations
 
 import contextlib
-import html
 import io
 import logging
 import os
@@ -19,9 +18,11 @@ import numpy as np
 from ..robots.rotation import quaternion_of
 from ..types import Array
 from .link_poses import LinkPoses
+from .panel import text_of
 from .shapes import UNCOLORED, Shape, Shapes
 from .snapshot import CURVES, PLAN_COLOR, TARGET_COLOR, TUBE_SHARE, Snapshot
 from .solids import load_mesh, tube_along
+from .terminal import limits_of
 
 TEXT_PERIOD = 0.2  # [s] between two changes of texts and curves
 ALWAYS_KNOWN = ("speed", "latency")  # a line of the others would go on through what is not known
@@ -42,6 +43,7 @@ class Page:
 
         logging.getLogger("websockets").setLevel(logging.ERROR)  # a browser that leaves is no error
         self._poses, self.undrawn = LinkPoses(shapes.tree), list(shapes.missing)
+        self._limits = limits_of(shapes.tree)
         with contextlib.redirect_stdout(io.StringIO()):  # its own banner
             self.server: Any = viser.ViserServer(host=host, port=port, label=title, verbose=False)
         self.url = f"http://{'localhost' if host in ('0.0.0.0', '127.0.0.1') else host}:{self.server.get_port()}"
@@ -160,11 +162,13 @@ class Page:
             self._draw_tube(snapshot.path, snapshot.tube)
             if at >= self._next_text or at < self._next_text - 2.0 * TEXT_PERIOD:
                 self._next_text = at + TEXT_PERIOD
-                self._text.content = text_of(snapshot)
+                self._text.content = text_of(snapshot, self._limits)
                 times = snapshot.curves.get("time")
                 if times is not None and len(times):
                     for name, plot in self._plots.items():
-                        plot.data = (times, snapshot.curves[name])
+                        known = np.flatnonzero(np.isfinite(snapshot.curves[name]))
+                        if known.size:  # what begins with NaN has no scale, and is not drawn at all
+                            plot.data = (times[known[0] :], snapshot.curves[name][known[0] :])
 
     def close(self) -> None:
         """Stop to serve the page."""
@@ -176,27 +180,6 @@ def open_in_browser(url: str) -> None:
     """Open the page in the browser of this computer's desktop; without a desktop nothing happens."""
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         webbrowser.open(url)
-
-
-def text_of(snapshot: Snapshot) -> str:
-    """Return the panel's text as HTML: the supervisor's state, the tick, and the newest messages."""
-    status = snapshot.status
-    rows = [("state", snapshot.supervisor or "not known yet"), ("stamp", f"{snapshot.stamp:.2f} s")]
-    if status:
-        rows += [
-            ("tick", f"{status.get('tick', np.nan):.0f}, {status.get('missed', np.nan):.0f} missed"),
-            ("between two commands", f"{status.get('period_ms', np.nan):.1f} ms"),
-            ("from state to command", f"{status.get('latency_ms', np.nan):.2f} ms"),
-            ("inputs rejected", f"{status.get('rejected', np.nan):.0f}"),
-        ]
-    table = "".join(
-        f"<tr><td>{html.escape(name)}</td><td><b>{html.escape(value)}</b></td></tr>" for name, value in rows
-    )
-    said = "".join(f"<li>{html.escape(message)}</li>" for message in reversed(snapshot.messages))
-    return (
-        f"<div style='font: 13px sans-serif; padding: 0 0.8em'><table>{table}</table>"
-        f"<ul style='padding-left: 1.2em'>{said}</ul></div>"
-    )
 
 
 def _placement(T: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -16,17 +16,20 @@ from ..console.progress import Progress
 from ..data.stream import Decoder
 from ..exceptions import DataError
 from ..messages.drawn_plan import DrawnPlan, read_plan
+from ..messages.point_cloud import drawn_points
 from ..messages.readers import Message, seconds
 from ..replay.setup import Setup
 from ..replay.timeline import StatusReader
 from ..robots import Robot
 from ..robots.kinematics import Kinematics
+from ..runtime.event_log import shown_event
 from ..safety.state_machine import State
 from ..types import Array
 from .snapshot import CURVE_LENGTH, MESSAGES, MOST_CURVE_POINTS, Curves, Snapshot, values_of
 
 DRAWN_KIND = "visualization_msgs/msg/MarkerArray"
 TARGETS = ("target_point", "target_pose", "target_joints", "target_features")  # roles
+SHOWN_ROLES = ("states", "status", "features", "event_log", *TARGETS)
 MESSAGES_PER_LINE = 1000  # messages between two lines of progress
 STATE_NAMES = {int(state): state.name for state in State}
 
@@ -66,10 +69,10 @@ class _Track(Generic[T]):
 
 
 class _State(NamedTuple):
-    """Positions and velocities of one message of joint states: {joint: [rad or m]}, [rad/s or m/s]."""
+    """Positions and velocities of one message of joint states: {joint: [rad or m]}, {joint: [rad/s or m/s]}."""
 
     positions: dict[str, float]
-    speeds: list[float]
+    speeds: dict[str, float]
 
 
 class Recorded:
@@ -83,6 +86,10 @@ class Recorded:
         self._targets: _Track[Array | None] = _Track()
         self._status: _Track[dict[str, float]] = _Track()
         self._said: _Track[str] = _Track()
+        self._trust: _Track[float] = _Track()
+        self._events: _Track[str] = _Track()
+        self._points: _Track[Array] = _Track()
+        self._wanted: _Track[Array | None] = _Track()
         self._read(shown)
         if not self._states.times:
             raise DataError(f"{setup.stream.path}: no joint state can be read")
@@ -118,13 +125,35 @@ class Recorded:
                 stamp = seconds(message.header.stamp)
                 begin = stamp if math.isnan(now) and stamp else max(stamp, now)  # several may wait, in any order
                 self._targets.insert(begin, self._place(role, message))
+                self._wanted.insert(begin, drawn_points(message) if role == "target_features" else None)
             else:
-                self._said.add(now, message.data)
+                self._add_further(role, message, now)
+
+    def _add_further(self, role: str, message: Message, now: float) -> None:
+        """Add what only the panel shows."""
+        if role == "features":
+            points = drawn_points(message)
+            if points is not None:
+                self._points.add(now, points)
+        elif role == "event_log":
+            if text := shown_event(message.data):
+                self._events.add(now, text)
+        elif role == "target_progress":
+            labels = [dimension.label for dimension in message.layout.dim][1:]
+            if "trust" in labels and len(labels) == len(message.data):
+                self._trust.add(now, float(message.data[labels.index("trust")]))
+        else:
+            self._said.add(now, message.data)
 
     def _roles(self) -> dict[str, str]:
         """Return {topic: role} of what is shown: plans and messages are named as mpc_node names them."""
-        roles = {topic: role for topic, role in self._setup.roles.items() if role in ("states", "status", *TARGETS)}
-        kinds = {"plan": "trajectory_msgs/msg/JointTrajectory", "message": "std_msgs/msg/String", "markers": DRAWN_KIND}
+        roles = {topic: role for topic, role in self._setup.roles.items() if role in SHOWN_ROLES}
+        kinds = {
+            "target_progress": "std_msgs/msg/Float64MultiArray",
+            "plan": "trajectory_msgs/msg/JointTrajectory",
+            "message": "std_msgs/msg/String",
+            "markers": DRAWN_KIND,
+        }
         for topic, (kind, _) in self._setup.stream.topics.items():
             name = topic.rpartition("/")[2]
             if topic not in roles and kinds.get(name) == kind:
@@ -139,7 +168,8 @@ class Recorded:
             return now
         before = self._states.values[-1].positions if self._states.times else {}
         positions = {**before, **dict(zip(message.name, map(float, message.position), strict=True))}
-        self._states.add(stamp, _State(positions, [float(speed) for speed in message.velocity]))
+        speeds = dict(zip(message.name, map(float, message.velocity), strict=False))
+        self._states.add(stamp, _State(positions, speeds))
         return stamp
 
     def _add_plan(self, message: Message, now: float) -> None:
@@ -167,7 +197,10 @@ class Recorded:
         """Return the moment at `stamp` [s]; before the first state, that of the first."""
         stamp = min(max(stamp, self.begin), self.end)
         shot = self._moment(stamp)
-        shot.messages = tuple(self._said.until(stamp, MESSAGES))
+        shot.messages, shot.events = (tuple(track.until(stamp, MESSAGES)) for track in (self._said, self._events))
+        shot.points, shot.wanted_points = self._points.at(stamp), self._wanted.at(stamp)
+        trust = self._trust.at(stamp)
+        shot.trust = math.nan if trust is None else trust
         if shot.status:
             shot.supervisor = STATE_NAMES.get(int(shot.status.get("supervisor_state", -1.0)), "")
         until = self._curves["time"].searchsorted(stamp, side="right")
@@ -185,6 +218,7 @@ class Recorded:
             tube=None if drawn is None else drawn.tube,
             target=self._targets.at(stamp),
             status=dict(self._status.at(stamp) or {}),
+            speeds={} if state is None else state.speeds,
         )
 
     def _all_curves(self) -> dict[str, Array]:
@@ -193,7 +227,7 @@ class Recorded:
         for stamp, state in zip(self._states.times, self._states.values, strict=True):
             if curves.due(stamp):
                 shot = self._moment(stamp)
-                curves.add(stamp, values_of(shot.status, state.speeds, shot.path, shot.target))
+                curves.add(stamp, values_of(shot.status, list(state.speeds.values()), shot.path, shot.target))
         return curves.arrays()
 
     def messages(self) -> list[tuple[float, str]]:

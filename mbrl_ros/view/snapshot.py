@@ -29,8 +29,9 @@ class Snapshot:
 
     stamp [s]; positions {joint: [rad or m]}; path (T, 3) of the end effector along the plan and target (3,) [m] in the
     root link's frame; tube (T, 3, 3) [m]: the ellipsoid of two standard deviations at each point of the path, its half
-    axes in columns; status {field: value} of ~/status; supervisor: its state and cause; messages: the newest last;
-    curves {"time", *CURVES: (k,)}.
+    axes in columns; status {field: value} of ~/status; supervisor: its state and cause; messages, events: the newest
+    last; curves {"time", *CURVES: (k,)}; speeds {joint: [rad/s or m/s]}; trust in the model, 0 to 1; points and
+    wanted_points (k, 2): the features and those of the target, in half widths of the image.
     """
 
     stamp: float = math.nan
@@ -42,6 +43,11 @@ class Snapshot:
     supervisor: str = ""
     messages: tuple[str, ...] = ()
     curves: dict[str, Array] = field(default_factory=dict)
+    speeds: dict[str, float] = field(default_factory=dict)
+    trust: float = math.nan
+    events: tuple[str, ...] = ()
+    points: Array | None = None
+    wanted_points: Array | None = None
 
 
 class Curves:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..console.plain import printable
+from ..robots import urdf
 
 SHOWN_MESSAGES = 6  # newest ones that are kept
 BAR_LENGTH = 21  # characters of a bar
@@ -38,6 +39,19 @@ class Limits:
     lower: float
     upper: float
     velocity: float
+
+
+def limits_of(tree: urdf.Tree) -> dict[str, Limits]:
+    """Return {joint: its limits} of the movable joints of a URDF."""
+    found = {}
+    for joint in tree.joints:
+        if joint.movable:
+            lower, upper = joint.limit.get("lower", math.nan), joint.limit.get("upper", math.nan)
+            turning = joint.kind == "continuous"
+            found[joint.name] = Limits(
+                -math.inf if turning else lower, math.inf if turning else upper, joint.limit.get("velocity", math.nan)
+            )
+    return found
 
 
 @dataclass

@@ -49,7 +49,8 @@ def test_a_moment_holds_what_was_known_then(recorded):
 
 @needs("rosbags", "viser")
 def test_the_page_shows_the_recording_and_escapes_what_others_say(recorded):
-    from mbrl_ros.view.page import Page, text_of
+    from mbrl_ros.view.page import Page
+    from mbrl_ros.view.panel import text_of
     from mbrl_ros.view.player import Player
     from mbrl_ros.view.shapes import read_shapes
 
