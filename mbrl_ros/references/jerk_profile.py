@@ -12,8 +12,8 @@ way d follows from three facts:
 * Limits are convex and the motion is linear in j. So of two motions of the duration T, to the places P_1 and P_2, the
   mixture j = lambda j_1 + (1 - lambda) j_2 keeps the limits and comes to any place between. With the farthest motion
   of the duration T, and the fastest stop and a rest, that is a motion of a given duration to wherever d can be reached
-  earlier. Both turn back at most where they have to, so the mixture does too; from rest it is the farthest motion,
-  scaled.
+  earlier. Both turn back at most where they have to, so the mixture does too. A lower speed with the same
+  accelerations is preferred where it does (`jerk_trajectory.slower`).
 
 Where the start is outside of the limits, what brings it within them the fastest comes first (`brake`).
 Sources: Kroeger, On-Line Trajectory Generation in Robotic Systems, Springer 2010 (structure, synchronisation);

@@ -24,6 +24,8 @@ from .jerk_profile import Farthest, Limits, Pieces, brake, duration_of, integrat
 
 PIECES = 18  # of a joint
 LONGEST_MOTION = 7600.0  # [s] that a motion may take: beyond it, rounding and not the limits would decide where it ends
+SPEED_HALVINGS = 100
+SAME_WAY = 1e-13  # relative: ways that differ by less are the same
 SAME_DURATION = 1e-12  # relative: durations that differ by less are the same
 Piece = tuple[float, float, float, float, float]  # b [s], p, v, a/2, jerk/6
 
@@ -165,10 +167,60 @@ class _ToRest:
         if time - self.duration <= SAME_DURATION * time:
             return self._fastest
         time -= duration_of(self._braking)
+        if (straight := self._at_lower_speed(time)) is not None:
+            return self._braking + straight
         there = signed(self._sign, self._farthest.lasting(time))
         end, _, _ = integrate(there, 0.0, self._v, self._a)
         stopping, stopped, _ = stop(self._v, self._a, self._limits)
         return self._braking + blend(there, stopping, end - stopped, self._way - stopped)
+
+    def _at_lower_speed(self, time: float) -> Pieces | None:
+        """Return a motion that lasts `time` [s], without an acceleration to begin with; None where there is none."""
+        level = abs(self._a) / self._limits.jerk
+        first = [(level, -self._limits.jerk if self._a > 0.0 else self._limits.jerk)] if level else []
+        gone, v, _ = integrate(first, 0.0, self._v, self._a)
+        if not 0.0 <= self._sign * v <= self._limits.velocity or time <= level:
+            return None
+        found = slower(self._sign * (self._way - gone), time - level, self._limits, self._sign * v)
+        return None if found is None else first + signed(self._sign, found)
+
+
+def slower(way: float, time: float, limits: Limits, v: float) -> Pieces | None:
+    r"""Return the motion from the speed v >= 0 over `way` to rest that lasts `time` [s], at a speed w between.
+
+    The change from v to w and that from w to rest have the accelerations of the fastest motion; w is the solution of
+
+        (v + w)/2 r(|w - v|) + w (time - r(|w - v|) - r(w)) + w/2 r(w) = way,
+
+    where a change of speed by d takes r(d) = d/A + A/J if A is reached, 2 sqrt(d/J) otherwise. None where there is no
+    such motion. One with lower accelerations would tell the estimator less of what the joint resists them with.
+    """
+    A, J, low, high = limits.acceleration, limits.jerk, 0.0, limits.velocity
+
+    def ramp(change: float) -> tuple[float, float]:
+        return (A / J, change / A - A / J) if change * J >= A * A else (sqrt(change / J), 0.0)
+
+    def cruise(w: float) -> tuple[float, float]:
+        """Return the time at w, and the way of the motion."""
+        first, last = (2.0 * t + level for t, level in (ramp(abs(w - v)), ramp(w)))
+        there = time - first - last
+        return there, 0.5 * (v + w) * first + w * there + 0.5 * w * last
+
+    for _ in range(SPEED_HALVINGS):
+        w = 0.5 * (low + high)
+        there, reached = cruise(w)
+        if there < 0.0 or reached > way:
+            high = w
+        else:
+            low = w
+    there, reached = cruise(low)
+    if there < 0.0 or abs(reached - way) > SAME_WAY * (way + limits.velocity * time):
+        return None
+    pieces = []
+    for change, sign in ((low - v, 1.0 if low >= v else -1.0), (low, -1.0)):
+        t, level = ramp(abs(change))
+        pieces += [(t, sign * J), (level, 0.0), (t, -sign * J)]
+    return [*pieces[:3], (there, 0.0), *pieces[3:]]
 
 
 def signed(sign: float, pieces: Pieces) -> Pieces:

@@ -208,13 +208,33 @@ def test_joints_that_can_move_in_one_direction_do():
             np.testing.assert_allclose(state, state[0] * direction, rtol=0.0, atol=1e-14)
 
 
-def test_from_rest_the_slower_joint_decides_and_the_other_is_scaled():
+def test_from_rest_the_slower_joint_decides_and_the_other_goes_at_a_lower_speed():
     motion = to_rest([[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]], [2.0, 0.1], [1.0, 1.0], [2.0, 2.0], [10.0, 10.0])
     assert motion.duration == pytest.approx(2.0 / 1.0 + 1.0 / 2.0 + 2.0 / 10.0, rel=1e-14)  # d/V + V/A + A/J
-    position, velocity, acceleration = motion.at_time(0.7)
-    for of_both in (position, velocity, acceleration):
-        assert of_both[1] == pytest.approx(0.05 * of_both[0], abs=1e-14)
+    assert motion.at_time(0.05)[2] == pytest.approx([0.5, 0.5], abs=1e-14)  # both with the whole jerk
+    v = motion.at_time(0.5 * motion.duration)[1][1]
+    assert 0.1 / v + 2.0 * np.sqrt(v / 10.0) == pytest.approx(motion.duration, rel=1e-12)
     assert to_rest([[1.0], [0.0], [0.0]], [1.0], [1.0], [2.0], [10.0]).duration == 0.0
+
+
+@pytest.mark.parametrize("seed", (4, 5))
+def test_motions_from_rest_are_those_of_ruckig(seed):
+    ruckig = pytest.importorskip("ruckig", reason="the reference implementation")
+    rng, n = np.random.default_rng(seed), 7
+    for _ in range(40):
+        start, goal = rng.uniform(-1.0, 1.0, (2, n)) * 10.0 ** rng.uniform(-3.0, 1.0)
+        V, A, J = 10.0 ** rng.uniform(-1.0, 1.0, (3, n))
+        nothing = [0.0] * n
+        ours = to_rest([start.tolist(), nothing, nothing], goal.tolist(), V.tolist(), A.tolist(), J.tolist())
+        wanted, theirs = ruckig.InputParameter(n), ruckig.Trajectory(n)
+        wanted.current_position, wanted.target_position = start.tolist(), goal.tolist()
+        wanted.max_velocity, wanted.max_acceleration, wanted.max_jerk = V.tolist(), A.tolist(), J.tolist()
+        assert ruckig.Ruckig(n, 0.01).calculate(wanted, theirs).value >= 0
+        assert ours.duration == pytest.approx(theirs.duration, rel=1e-9)
+        for t in np.linspace(0.0, ours.duration, 9):
+            np.testing.assert_allclose(
+                ours.at_time(t)[0], theirs.at_time(t)[0], rtol=0.0, atol=1e-7 * np.abs(goal - start).max()
+            )
 
 
 @pytest.mark.parametrize("bad", (np.nan, np.inf))
