@@ -66,25 +66,24 @@ def tube(
         raise ConfigurationError(f"no execution mode '{mode}'; there are {list(MODES)}", key="execution", value=mode)
     (H, nu), nx = plan.u_hat.shape, len(x0)
     ny = nx + nu
-    X, U, covariance = np.empty((H + 1, nx)), np.empty((H, nu)), np.zeros((H, ny + nu, ny + nu))
-    spread, S = np.zeros((H + 1, nx, nx)), np.zeros((ny, ny))
+    L = np.zeros((H, nu, ny)) if mode == "open_loop" else np.concatenate([plan.K, plan.K_u], axis=2)
+    joint = np.concatenate([np.broadcast_to(np.eye(ny), (H, ny, ny)), L], axis=1)
+    own = np.zeros((H, ny + nu, ny + nu))  # cov [0; e]
+    if mode == "gaussian":
+        own[:, ny:, ny:] = np.linalg.inv(plan.Q_uu)
+    A = np.zeros((H, ny, ny + nu))
+    A[:, :nx, :nx], A[:, :nx, ny:], A[:, nx:, ny:] = dynamics.F[:, :, :nx], dynamics.F[:, :, nx:], np.eye(nu)
+    closed, noise = A @ joint, A @ own @ A.transpose(0, 2, 1)
+    noise[:, :nx, :nx] += dynamics.Sigma
+    X, U, S = np.empty((H + 1, nx)), np.empty((H, nu)), np.zeros((H + 1, ny, ny))
     X[0], v, v_hat = x0, u_previous, u_previous
     if S0 is not None:
-        S[:nx, :nx] = spread[0] = S0
+        S[0, :nx, :nx] = S0
     for t in range(H):
-        L = np.zeros((nu, ny)) if mode == "open_loop" else np.hstack([plan.K[t], plan.K_u[t]])
-        U[t] = plan.u_hat[t] + L @ np.concatenate([X[t] - plan.x_hat[t], v - v_hat])
-        joint = np.vstack([np.eye(ny), L])
-        covariance[t] = joint @ S @ joint.T
-        if mode == "gaussian":
-            covariance[t, ny:, ny:] += np.linalg.inv(plan.Q_uu[t])
-        F, _, Sigma = dynamics.at(t)
-        A = np.zeros((ny, ny + nu))
-        A[:nx, :nx], A[:nx, ny:], A[nx:, ny:] = F[:, :nx], F[:, nx:], np.eye(nu)
-        S = A @ covariance[t] @ A.T
-        S[:nx, :nx] += Sigma
-        X[t + 1], spread[t + 1] = dynamics.predict(X[t], U[t], t), S[:nx, :nx]
+        U[t] = plan.u_hat[t] + L[t] @ np.concatenate([X[t] - plan.x_hat[t], v - v_hat])
+        X[t + 1], S[t + 1] = dynamics.predict(X[t], U[t], t), closed[t] @ S[t] @ closed[t].T + noise[t]
         v, v_hat = U[t], plan.u_hat[t]
+    covariance, spread = joint @ S[:-1] @ joint.transpose(0, 2, 1) + own, S[:, :nx, :nx].copy()
     return Tube(X, U, spread, covariance)
 
 
@@ -103,10 +102,10 @@ def half_axes(covariance: Array, deviations: float = 2.0) -> Array:
 
     They are `deviations` standard deviations long; a covariance that is not finite gives NaN.
     """
-    axes = np.full(covariance.shape, np.nan)
-    for S, A in zip(covariance, axes, strict=True):
-        if np.isfinite(S).all():
-            variances, V = np.linalg.eigh(0.5 * (S + S.T))
-            V[:, 0] *= np.sign(np.linalg.det(V))
-            A[:] = V * (deviations * np.sqrt(np.maximum(variances, 0.0)))
+    S = 0.5 * (covariance + covariance.transpose(0, 2, 1))
+    finite = np.isfinite(S).all(axis=(1, 2))
+    axes: Array = np.full(S.shape, np.nan)
+    variances, V = np.linalg.eigh(S[finite])
+    V[:, :, 0] *= np.sign(np.linalg.det(V))[:, None]
+    axes[finite] = V * (deviations * np.sqrt(np.maximum(variances, 0.0)))[:, None]
     return axes

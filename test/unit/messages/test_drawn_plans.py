@@ -30,16 +30,16 @@ def test_half_axes_are_two_standard_deviations_of_each_principal_direction():
 def test_path_target_and_tube_are_read_as_they_were_written():
     from builtin_interfaces.msg import Time
 
-    from mbrl_ros.nodes.markers import to_markers
+    from mbrl_ros.nodes.markers import PlanMarkers
 
-    S = covariances()
-    stamp, drawn = read_plan(to_markers(PATH, PATH[0], "base", Time(sec=3, nanosec=5 * 10**8), half_axes(S)))
+    S, markers = covariances(), PlanMarkers("base")
+    stamp, drawn = read_plan(markers.at(PATH, PATH[0], Time(sec=3, nanosec=5 * 10**8), half_axes(S)))
     assert stamp == pytest.approx(3.5) and np.array_equal(drawn.path, PATH) and np.array_equal(drawn.target, PATH[0])
     np.testing.assert_allclose(drawn.tube @ drawn.tube.transpose(0, 2, 1), 4.0 * S, atol=1e-12)
-    known = read_plan(to_markers(PATH, None, "base", Time(), np.zeros((3, 3, 3))))[1]  # drawn as points
+    known = read_plan(markers.at(PATH, None, Time(), np.zeros((3, 3, 3))))[1]  # drawn as points
     assert known.target is None and np.abs(known.tube).max() < 1e-4
     for axes in (None, np.full((3, 3, 3), np.nan)):
-        assert read_plan(to_markers(PATH, None, "base", Time(), axes))[1].tube is None
+        assert read_plan(markers.at(PATH, None, Time(), axes))[1].tube is None
 
 
 def marker(ns, action=0, points=(), place=(0.0, 0.0, 0.0), turned=(0.0, 0.0, 0.0, 1.0)):
