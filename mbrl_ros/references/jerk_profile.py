@@ -49,9 +49,9 @@ def integrate(pieces: Iterable[tuple[float, float]], p: float, v: float, a: floa
     return p, v, a
 
 
-def mirrored(pieces: Pieces) -> Pieces:
-    """Return the same in the other direction."""
-    return [(t, -j) for t, j in pieces]
+def signed(sign: float, pieces: Pieces) -> Pieces:
+    """Return them, mirrored for a negative sign."""
+    return pieces if sign > 0.0 else [(t, -j) for t, j in pieces]
 
 
 def duration_of(pieces: Pieces) -> float:
@@ -85,20 +85,16 @@ def brake(v: float, a: float, limits: Limits) -> Pieces:
     for sign in (1.0, -1.0):
         w, b = sign * v, sign * a
         if b > A:
-            return _scaled(sign, _less_acceleration(w, b, limits))
+            return signed(sign, _less_acceleration(w, b, limits))
         if b < -A:
-            return _scaled(-sign, _less_acceleration(-w, -b, limits))
+            return signed(-sign, _less_acceleration(-w, -b, limits))
         if (w > V and not _falls_too_far(w, b, V, J)) or (b > 0.0 and w + 0.5 * b * b / J > V):
-            return _scaled(sign, _less_velocity(w, b, limits))
+            return signed(sign, _less_velocity(w, b, limits))
     return []
 
 
 def _falls_too_far(v: float, a: float, V: float, J: float) -> bool:
     return a < 0.0 and v - 0.5 * a * a / J < -V
-
-
-def _scaled(sign: float, pieces: Pieces) -> Pieces:
-    return pieces if sign > 0.0 else mirrored(pieces)
 
 
 def _less_acceleration(v: float, a: float, limits: Limits) -> Pieces:

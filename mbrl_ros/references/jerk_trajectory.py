@@ -20,11 +20,10 @@ import numpy as np
 
 from ..exceptions import TargetError
 from ..types import Array
-from .jerk_profile import Farthest, Limits, Pieces, brake, duration_of, integrate, mirrored, mixture, stop
+from .jerk_profile import Farthest, Limits, Pieces, brake, duration_of, integrate, mixture, rising_root, signed, stop
 
 PIECES = 18  # of a joint
 LONGEST_MOTION = 7600.0  # [s] that a motion may take: beyond it, rounding and not the limits would decide where it ends
-SPEED_HALVINGS = 100
 SAME_WAY = 1e-13  # relative: ways that differ by less are the same
 SAME_DURATION = 1e-12  # relative: durations that differ by less are the same
 Piece = tuple[float, float, float, float, float]  # b [s], p, v, a/2, jerk/6
@@ -195,7 +194,7 @@ def slower(way: float, time: float, limits: Limits, v: float) -> Pieces | None:
     where a change of speed by d takes r(d) = d/A + A/J if A is reached, 2 sqrt(d/J) otherwise. None where there is no
     such motion. One with lower accelerations would tell the estimator less of what the joint resists them with.
     """
-    A, J, low, high = limits.acceleration, limits.jerk, 0.0, limits.velocity
+    A, J = limits.acceleration, limits.jerk
 
     def ramp(change: float) -> tuple[float, float]:
         return (A / J, change / A - A / J) if change * J >= A * A else (sqrt(change / J), 0.0)
@@ -206,26 +205,19 @@ def slower(way: float, time: float, limits: Limits, v: float) -> Pieces | None:
         there = time - first - last
         return there, 0.5 * (v + w) * first + w * there + 0.5 * w * last
 
-    for _ in range(SPEED_HALVINGS):
-        w = 0.5 * (low + high)
+    def over(w: float) -> float:
         there, reached = cruise(w)
-        if there < 0.0 or reached > way:
-            high = w
-        else:
-            low = w
-    there, reached = cruise(low)
+        return inf if there < 0.0 else reached - way
+
+    w = rising_root(over, limits.velocity)
+    there, reached = cruise(w)
     if there < 0.0 or abs(reached - way) > SAME_WAY * (way + limits.velocity * time):
         return None
     pieces = []
-    for change, sign in ((low - v, 1.0 if low >= v else -1.0), (low, -1.0)):
+    for change, sign in ((w - v, 1.0 if w >= v else -1.0), (w, -1.0)):
         t, level = ramp(abs(change))
         pieces += [(t, sign * J), (level, 0.0), (t, -sign * J)]
     return [*pieces[:3], (there, 0.0), *pieces[3:]]
-
-
-def signed(sign: float, pieces: Pieces) -> Pieces:
-    """Return them, mirrored for a negative sign."""
-    return pieces if sign > 0.0 else mirrored(pieces)
 
 
 def blend(most: Pieces, least: Pieces, farthest: float, wanted: float) -> Pieces:

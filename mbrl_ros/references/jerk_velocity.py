@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
-from .jerk_profile import Limits, Pieces, duration_of, integrate, mixture, stop
-from .jerk_trajectory import SAME_DURATION, JerkTrajectory, blend, check, check_duration, signed
+from .jerk_profile import Limits, Pieces, duration_of, integrate, mixture, signed, stop
+from .jerk_trajectory import SAME_DURATION, JerkTrajectory, blend, check, check_duration
 
 
 def to_velocity(
