@@ -9,7 +9,7 @@ from ._settings import add_node_argument
 
 HELP = "print a layout of Foxglove or PlotJuggler in which every value of a controller has its name"
 LAYOUT_EXAMPLES = """examples:
-  mbrl layout plotjuggler -o panda.xml              then File > Load Layout in PlotJuggler
+  mbrl layout plotjuggler -o panda.xml              then Layout > Load in PlotJuggler
   mbrl layout foxglove --robot my_robot.yaml -o my_robot.json
 
 Those of the Panda are config/plotjuggler.xml and config/foxglove.json.
@@ -34,12 +34,12 @@ def run(args: argparse.Namespace) -> int:
     from ..robots import load_robot
     from ..view.plot_layouts import Topics, foxglove_layout, plotjuggler_layout
 
-    node = args.node or "/mpc_node"
-    robot = load_robot(load_configuration(settings_path(args.robot), node=args.node).robot)
+    node = "/" + (args.node or "mpc_node").strip("/")
+    settings = load_configuration(settings_path(args.robot), node=args.node).robot
     namespace = node.rpartition("/")[0]
     topics = Topics(
-        node="/" + node.lstrip("/"),
-        joints=robot.joints,
+        node=node,
+        joints=settings.joints or load_robot(settings).joints,
         status_fields=tuple(FIELDS),
         progress_fields=tuple(PROGRESS_FIELDS),
         joint_states=f"{namespace}/joint_states",

@@ -104,7 +104,8 @@ def play(
             session.wait_until_read()
         session.start()
         session.watch(end_when_lost)
-        return Heard(session.jogs.sent, session.plans)
+        session.heard.changes = session.jogs.sent
+        return session.heard
     finally:
         session.node.destroy_node()
         try_shutdown()
@@ -136,12 +137,13 @@ class _Session:
         self._state = self.node.create_client(GetState, "/mpc_node/get_state")
         self._start = self.node.create_client(Trigger, "/sim_node/start")
         self._elapsed, self._warnings = 0.0, 0
+        self.heard = Heard()
         self._notes: list[str] = []
         self._lost: tuple[float, float] | None = None  # simulated and real time when the arm was lost
+        self._supervisor = ""  # its state and cause then
         self.node.create_subscription(Float64, "/sim_node/progress", self._on_progress, QoSProfile(depth=1))
         self.node.create_subscription(String, "/mpc_node/message", self._on_message, reliable)
         self.node.create_subscription(String, "/mpc_node/supervisor_state", self._on_state, qos.LATCHED)
-        self.plans = Heard().plans
         if film:
             self.node.create_subscription(MarkerArray, "/mpc_node/markers", self._on_plan, qos.VIEW)
 
@@ -226,11 +228,12 @@ class _Session:
                 changed, last = time.monotonic(), self._elapsed
                 self._listener.progress(last)
             elif time.monotonic() - changed > STALLED:
-                raise MbrlError(f"no progress for {STALLED:g} s at {last:.1f} s of simulated time")
+                why = f"; {self._supervisor} since about {self._lost[0]:.1f} s" if self._lost else ""
+                raise MbrlError(f"no progress for {STALLED:g} s at {last:.1f} s of simulated time{why}")
         self._processes.check()
 
     def _on_plan(self, message: MarkerArray) -> None:
-        self.plans.append(read_plan(message))
+        self.heard.plans.append(read_plan(message))
 
     def _on_message(self, message: String) -> None:
         if " refused" in message.data:
@@ -263,7 +266,7 @@ class _Session:
         name, _, cause = message.data.partition(" ")[2].partition(": ")
         lost = name in (State.FAULT.name, State.E_STOP.name)
         if lost and self._lost is None:
-            self._lost = (self._elapsed, time.monotonic())
+            self._lost, self._supervisor = (self._elapsed, time.monotonic()), f"supervisor {name} ({cause})"
         self._warnings += name == State.DEGRADED.name
         if lost or name == State.DEGRADED.name and self._warnings <= MOST_WARNINGS:
             self._notes.append(f"at about {self._elapsed:.1f} s: supervisor {name} ({cause})")

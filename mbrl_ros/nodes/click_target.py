@@ -12,6 +12,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Float64MultiArray, Header, String
 
 from ..config.sections.vision import FeatureNodeSettings
+from ..messages.flat import flat_fields
 from ..types import Array
 from ..vision.base import half_widths, pixels
 from ..vision.finder import ImagePoints, moved_to
@@ -96,8 +97,7 @@ class ClickTarget:
         self._message = message.data[:LONGEST_SHOWN]
 
     def _on_status(self, message: Float64MultiArray) -> None:
-        labels = [dimension.label for dimension in message.layout.dim]
-        if labels and labels[0] == VERSION and len(labels) == len(message.data) + 1:
-            values = dict(zip(labels[1:], message.data, strict=True))
+        values = flat_fields(message, VERSION)
+        if values is not None:
             shown = (f"{text} {values[name]:.3g}" for name, text in SHOWN_STATUS.items() if name in values)
             self._status = ", ".join(shown)

@@ -44,13 +44,13 @@ class DisplayNode(ReadsOverrides, Node):
         super().__init__("display_node", **options)
         parameters = Parameters(self, {"": DisplayNodeSettings, "robot": RobotSettings})
         self.settings, self._robot_settings = parameters.section(DisplayNodeSettings), parameters.section(RobotSettings)
-        self._end = end
         self._robot: Robot | None = None
         self._poses: LinkPoses | None = None
         self._ghost: Ghost | None = None
         self._target: InteractiveTarget | None = None
         self._placed = False  # the marker, at the tool
-        self._positions: dict[str, float] = {}  # the newest measured ones
+        self._joints: frozenset[str] = frozenset()  # of the robot's description
+        self._positions: dict[str, float] = {}  # the newest measured ones of these
         node = self.settings.node.rstrip("/")
         self._pose_targets = self.create_publisher(PoseStamped, f"{node}/target_pose", qos.TARGET_QOS)
         self._point_targets = self.create_publisher(PointStamped, f"{node}/target_point", qos.TARGET_QOS)
@@ -78,6 +78,7 @@ class DisplayNode(ReadsOverrides, Node):
 
     def _know(self, robot: Robot, shapes: Shapes) -> None:
         self._robot, self._poses = robot, LinkPoses(shapes.tree)
+        self._joints = frozenset(joint.name for joint in shapes.tree.joints)
         self._ghost = Ghost(shapes, robot.base_frame)
         reach = max(SMALLEST_REACH, *(float(np.linalg.norm(T[:3, 3])) for T in self._poses.at({}).values()))
         menu = {
@@ -143,8 +144,9 @@ class DisplayNode(ReadsOverrides, Node):
     def _on_states(self, message: JointState) -> None:
         if len(message.position) != len(message.name):
             return
-        known = {name: at for name, at in zip(message.name, message.position, strict=True) if math.isfinite(at)}
-        self._positions.update(known)
+        for name, at in zip(message.name, message.position, strict=True):
+            if name in self._joints and math.isfinite(at):
+                self._positions[name] = at
         if not self._placed:
             self._back()
 

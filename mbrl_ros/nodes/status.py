@@ -12,6 +12,7 @@ import numpy as np
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension, MultiArrayLayout
 
 from ..controllers.base import Controller
+from ..messages.flat import flat_fields
 from ..runtime.interfaces import Tick
 
 VERSION = "mbrl_ros/status/1"
@@ -96,7 +97,8 @@ def to_status(values: list[float]) -> Float64MultiArray:
 
 def read_status(message: Float64MultiArray) -> dict[str, float]:
     """Read a message as {field: value}; ValueError if it has another layout."""
-    labels = [dim.label for dim in message.layout.dim]
-    if labels[:1] != [VERSION] or len(labels) != len(message.data) + 1:
+    fields = flat_fields(message, VERSION)
+    if fields is None:
+        labels = [dim.label for dim in message.layout.dim]
         raise ValueError(f"not a {VERSION} message: {labels[:1]}, {len(message.data)} values")
-    return dict(zip(labels[1:], message.data, strict=True))
+    return fields

@@ -21,6 +21,7 @@ from std_msgs.msg import Float64MultiArray, String
 from ..exceptions import RobotDescriptionError
 from ..guard.messages import GuardMessageError
 from ..guard.messages import read_status as read_guard_status
+from ..messages.flat import flat_fields
 from ..robots import sources, urdf
 from ..runtime.event_log import shown_event
 from ..view.terminal import SHOWN_MESSAGES, Board, Part, RateWindow, frame, limits_of
@@ -127,9 +128,9 @@ class TopNode(Node):
         self._first = min(self._first, self._came["status"])
 
     def _on_progress(self, message: Float64MultiArray) -> None:
-        labels = [dimension.label for dimension in message.layout.dim]
-        if labels[:1] == [PROGRESS_VERSION] and len(labels) == len(message.data) + 1:
-            self._board.progress = dict(zip(labels[1:], message.data, strict=True))
+        fields = flat_fields(message, PROGRESS_VERSION)
+        if fields is not None:
+            self._board.progress = fields
 
     def _on_supervisor(self, message: String) -> None:
         self._board.supervisor = message.data[:LONGEST_IN_TERMINAL].partition(" ")[2]  # without its number

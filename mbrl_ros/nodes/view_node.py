@@ -25,6 +25,7 @@ from visualization_msgs.msg import MarkerArray
 from ..config.sections.nodes import ViewNodeSettings
 from ..exceptions import RobotDescriptionError
 from ..messages.drawn_plan import read_plan
+from ..messages.flat import flat_fields
 from ..messages.point_cloud import drawn_points
 from ..messages.readers import seconds
 from ..robots import sources
@@ -55,7 +56,7 @@ class ViewNode(ReadsOverrides, Node):
         self._page: Page | None = None
         self._closed = False
         self._lock = threading.Lock()
-        self._newest, self._speeds = Snapshot(), [math.nan]  # of the executor's thread, as all below
+        self._newest = Snapshot()  # of the executor's thread, as all below
         self._messages: deque[str] = deque(maxlen=MESSAGES)
         self._events: deque[str] = deque(maxlen=MESSAGES)
         self._wanted: deque[tuple[float, Array]] = deque(maxlen=MOST_WANTED)  # stamps [s] and points of targets
@@ -107,7 +108,7 @@ class ViewNode(ReadsOverrides, Node):
             if self._page is None or self._closed:
                 return
             shot = self._newest
-            self._curves.add(shot.stamp, values_of(shot.status, self._speeds, shot.path, shot.target))
+            self._curves.add(shot.stamp, values_of(shot.status, list(shot.speeds.values()), shot.path, shot.target))
             shot.curves, shot.messages = self._curves.arrays(), tuple(self._messages)
             shot.events, shot.wanted_points = tuple(self._events), None
             if shot.status.get("target_kind") == TARGET_KINDS["features"]:
@@ -130,7 +131,6 @@ class ViewNode(ReadsOverrides, Node):
             return
         self._newest.stamp = seconds(message.header.stamp)
         self._newest.positions.update(zip(message.name, message.position, strict=True))
-        self._speeds = list(message.velocity)
         if len(message.velocity) == len(message.name):
             self._newest.speeds.update(zip(message.name, message.velocity, strict=True))
 
@@ -140,14 +140,14 @@ class ViewNode(ReadsOverrides, Node):
         newest.path, newest.target, newest.tube = plan
 
     def _on_status(self, message: Float64MultiArray) -> None:
-        labels = [dimension.label for dimension in message.layout.dim]
-        if labels and labels[0] == VERSION and len(labels) == len(message.data) + 1:
-            self._newest.status = dict(zip(labels[1:], message.data, strict=True))
+        fields = flat_fields(message, VERSION)
+        if fields is not None:
+            self._newest.status = fields
 
     def _on_progress(self, message: Float64MultiArray) -> None:
-        labels = [dimension.label for dimension in message.layout.dim]
-        if labels[:1] == [PROGRESS_VERSION] and len(labels) == len(message.data) + 1:
-            self._newest.trust = dict(zip(labels[1:], message.data, strict=True)).get("trust", math.nan)
+        fields = flat_fields(message, PROGRESS_VERSION)
+        if fields is not None:
+            self._newest.trust = fields.get("trust", math.nan)
 
     def _on_event(self, message: String) -> None:
         if text := shown_event(message.data):

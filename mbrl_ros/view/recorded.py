@@ -16,6 +16,7 @@ from ..console.progress import Progress
 from ..data.stream import Decoder
 from ..exceptions import DataError
 from ..messages.drawn_plan import DrawnPlan, read_plan
+from ..messages.flat import flat_fields
 from ..messages.point_cloud import drawn_points
 from ..messages.readers import Message, seconds
 from ..replay.setup import Setup
@@ -139,9 +140,7 @@ class Recorded:
             if text := shown_event(message.data):
                 self._events.add(now, text)
         elif role == "target_progress":
-            labels = [dimension.label for dimension in message.layout.dim][1:]
-            if "trust" in labels and len(labels) == len(message.data):
-                self._trust.add(now, float(message.data[labels.index("trust")]))
+            self._trust.add(now, (flat_fields(message) or {}).get("trust", math.nan))
         else:
             self._said.add(now, message.data)
 

@@ -15,11 +15,12 @@ def test_the_layout_of_the_panda_is_up_to_date(capsys, tool, name):
     assert capsys.readouterr().out == (share_directory() / "config" / name).read_text()
 
 
-def test_a_controller_in_a_namespace_has_the_topics_of_its_namespace(capsys, tmp_path):
+@pytest.mark.parametrize("node", ("/arm1/mpc_node", "arm1/mpc_node"))
+def test_a_controller_in_a_namespace_has_the_topics_of_its_namespace(tmp_path, node):
     path = tmp_path / "layout.json"
     text = "/arm1/mpc_node: {ros__parameters: {robot: {description: 'package-data:panda'}}}"
     (tmp_path / "robot.yaml").write_text(text)
-    arguments = ["layout", "foxglove", "--robot", str(tmp_path / "robot.yaml"), "--node", "/arm1/mpc_node"]
+    arguments = ["layout", "foxglove", "--robot", str(tmp_path / "robot.yaml"), "--node", node]
     assert main([*arguments, "-o", str(path)]) == 0
     layout = path.read_text()
     assert "/arm1/mpc_node/status.data[0]" not in layout and "/arm1/mpc_node/status.data[" in layout
