@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..console.colors import ACCENT, INK, WARN
-from ..console.made_by import made_by
-from ..console.summary import flat
+from ..console import web_page
 from ..console.verdict import Verdict
 from ..robots import Robot
 from ..scenarios.scenario import Scenario
@@ -127,33 +124,6 @@ def page(
     details
         A block of plain text; empty: none.
     """
-    pictures = "\n".join(
-        f'<figure><img alt="{html.escape(name)}" src="data:image/png;base64,{_base64(file)}"></figure>'
-        for name, file in files.items()
-    )
-    rows = "".join(
-        f"<tr><th>{html.escape(key)}</th><td>{html.escape(_spelled(value))}</td></tr>"
-        for key, value in flat(summary).items()
-    )
     block = f"<pre>{html.escape(details)}</pre>" if details else ""
-    heading = f"{verdict.line()} - {title}"  # on the first line, where scripts find the verdict
-    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(heading)}</title>
-<style>body{{font:15px/1.5 system-ui,sans-serif;color:{INK};max-width:1100px;margin:2rem auto;padding:0 1rem}}
-img{{width:100%}}figure{{margin:1.5rem 0}}table{{border-collapse:collapse}}
-th{{text-align:left;font-weight:500;padding-right:2rem}}td{{font-variant-numeric:tabular-nums}}
-tr{{border-bottom:1px solid #eceff1}}pre{{white-space:pre-wrap;font-size:13px}}
-.verdict{{font-weight:600;color:#fff;background:{ACCENT if verdict.passed else WARN};padding:.5rem 1rem}}</style>
-<p class="verdict">{html.escape(verdict.line())}</p>
-<h1>{html.escape(headline)}</h1>
-<p>{html.escape(text)}</p>
-{block}{pictures}<h2>Numbers</h2><table>{rows}</table>
-<p>{html.escape(made_by())}</p></html>
-"""
-
-
-def _base64(file: Path) -> str:
-    return base64.b64encode(file.read_bytes()).decode()
-
-
-def _spelled(value: object) -> str:
-    return "none" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    body = f"<p>{html.escape(text)}</p>\n{block}{web_page.pictures(files)}{web_page.numbers(summary)}"
+    return web_page.web_page(title, verdict, headline, body)

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..console.colors import ACCENT, WARN
+from ..console.web_page import spelled
 from ..exceptions import DataError
 from ..files import MEGABYTE, read_text
 from ..types import Array
 from .figures import short_names
-from .page import spelled
 from .table import read_csv
 
 if TYPE_CHECKING:

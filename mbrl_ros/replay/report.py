@@ -10,11 +10,12 @@ import numpy as np
 
 from ..codegen.compiler import fallbacks
 from ..console.verdict import Verdict, late_machine, of_replay
+from ..console.web_page import spelled
 from ..exceptions import DataError
 from ..safety.state_machine import Reason, State
 from .figures import figures
 from .golden import COMMAND_TOLERANCE
-from .page import page_of, spelled
+from .page import page_of
 
 if TYPE_CHECKING:
     from . import Replay
