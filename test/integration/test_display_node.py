@@ -35,10 +35,11 @@ def feedback(kind: int, position=(0.0, 0.0, 0.0), quaternion=(0.0, 0.0, 0.0, 1.0
     return message
 
 
-def describe(peer) -> None:
-    """Publish the robot's description, as robot_state_publisher does."""
+def describe(peer, node) -> None:
+    """Publish the robot's description, as robot_state_publisher does, until the node knows it."""
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     peer.node.create_publisher(String, "/robot_description", latched).publish(String(data=planar_arm(2)))
+    peer.until(lambda: "drag the interactive markers" in node.output, "the robot")
 
 
 def marker_of(peer):
@@ -52,18 +53,17 @@ def marker_of(peer):
 
 def test_a_dragged_marker_becomes_a_target_by_its_menu_alone_and_bad_poses_have_no_effect():
     with ros(("display_node", {})) as (peer, node):
-        describe(peer)
+        describe(peer, node)
         peer.listen(PoseStamped, "/mpc_node/target_pose")
         peer.listen(PointStamped, "/mpc_node/target_point")
         peer.listen(InteractiveMarkerUpdate, f"{TARGET}/update")
         user = peer.publisher(Feedback, f"{TARGET}/feedback")
         states = peer.publisher(JointState, "/joint_states")
         states.publish(state(1.0, (math.pi / 2.0, 0.0), (0.0, 0.0), JOINTS))
-        peer.until(lambda: peer.heard[f"{TARGET}/update"], "the marker at the tool")
+        peer.until(lambda: marker_of(peer)[0].pose.position.z > TIP, "the marker at the tool")
         marker, number = marker_of(peer)
         tool = marker.pose.position
         assert np.allclose((tool.x, tool.y, tool.z), (0.0, 0.0, 2.0 * TIP), atol=1e-9)
-        assert number == peer.heard[f"{TARGET}/update"][-1].seq_num
         assert [entry.title for entry in marker.menu_entries][0] == "Go to this pose"
 
         nan, frame = math.nan, marker.header.frame_id
@@ -74,8 +74,10 @@ def test_a_dragged_marker_becomes_a_target_by_its_menu_alone_and_bad_poses_have_
             feedback(Feedback.MENU_SELECT, entry=99),
         ):
             user.publish(bad)
-        user.publish(feedback(Feedback.MOUSE_UP, (0.4, 0.3, 0.1), (0.0, 0.0, 2.0, 2.0), frame=frame))
-        peer.until(lambda: peer.heard[f"{TARGET}/update"][-1].seq_num == number + 1, "the pose for other displays")
+        updates = peer.heard[f"{TARGET}/update"]
+        dragged = feedback(Feedback.MOUSE_UP, (0.4, 0.3, 0.1), (0.0, 0.0, 2.0, 2.0), frame=frame)
+        peer.send_until(user, dragged, lambda: updates and updates[-1].seq_num > number, "the pose for other displays")
+        peer.until(lambda: updates[-1].seq_num == marker_of(peer)[1], "the number that displays ask for")
         assert not peer.heard["/mpc_node/target_pose"]  # nothing moves without a choice in the menu
         user.publish(feedback(Feedback.MENU_SELECT, entry=GO_TO_POSE))
         user.publish(feedback(Feedback.MENU_SELECT, entry=GO_TO_POINT))
@@ -91,7 +93,7 @@ def test_a_dragged_marker_becomes_a_target_by_its_menu_alone_and_bad_poses_have_
 @pytest.mark.slow
 def test_the_marker_is_sent_as_the_mouse_lets_go_where_that_is_set():
     with ros(("display_node", {"send_on_release": True})) as (peer, node):
-        describe(peer)
+        describe(peer, node)
         peer.listen(PoseStamped, "/mpc_node/target_pose")
         user = peer.publisher(Feedback, f"{TARGET}/feedback")
         user.publish(feedback(Feedback.POSE_UPDATE, (0.1, 0.2, 0.3)))
@@ -102,16 +104,16 @@ def test_the_marker_is_sent_as_the_mouse_lets_go_where_that_is_set():
 
 def test_the_ghost_stands_where_the_plan_ends():
     with ros(("display_node", {})) as (peer, node):
-        describe(peer)
+        describe(peer, node)
         peer.listen(MarkerArray, "/display_node/ghost")
         plans = peer.publisher(JointTrajectory, "/mpc_node/plan")
         good = JointTrajectory(joint_names=JOINTS)
         good.points = [JointTrajectoryPoint(positions=[0.0, 0.0]), JointTrajectoryPoint(positions=[math.pi / 2.0, 0.0])]
         plans.publish(JointTrajectory(joint_names=JOINTS, points=[JointTrajectoryPoint(positions=[math.nan, 0.0])]))
         plans.publish(JointTrajectory(joint_names=JOINTS, points=[JointTrajectoryPoint(positions=[0.0])]))
-        plans.publish(good)
-        peer.until(lambda: peer.heard["/display_node/ghost"], "the ghost")
-        (drawn,) = peer.heard["/display_node/ghost"]
+        peer.until(lambda: plans.get_subscription_count() and peer.node.count_publishers("/display_node/ghost"), "both")
+        peer.send_until(plans, good, lambda: peer.heard["/display_node/ghost"], "the ghost")
+        drawn = peer.heard["/display_node/ghost"][0]
         assert {marker.ns for marker in drawn.markers} == {"ghost"}
         centers = np.array([(m.pose.position.x, m.pose.position.y, m.pose.position.z) for m in drawn.markers])
         assert np.abs(centers[:, 0]).max() < 1e-9 and centers[:, 2].max() > TIP  # upwards, as joint1 turned
