@@ -3,6 +3,8 @@
 ros2 launch mbrl_ros features.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
 """
 
+from typing import Any
+
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
@@ -12,7 +14,8 @@ from mbrl_ros.nodes import launching
 def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Return the node; its arguments override the parameter file where they are given."""
     image, file = launching.given(context, "image"), launching.given(context, "params_file")
-    own = {name: value for name in ("method", "transport") if (value := launching.given(context, name))}
+    own: dict[str, Any] = {name: value for name in ("method", "transport") if (value := launching.given(context, name))}
+    own.update(launching.switches(context, ("use_sim_time",)))
     given = [launching.params_file(context, "feature_node")] if file else []
     return [
         launching.node(
@@ -56,6 +59,12 @@ def generate_launch_description() -> LaunchDescription:
                 default_value="",
                 choices=["", "raw", "compressed"],
                 description="which images are read; empty: as params_file says, or raw",
+            ),
+            DeclareLaunchArgument(
+                "use_sim_time",
+                default_value="",
+                choices=launching.SWITCH,
+                description="take the time from the topic /clock; empty: as params_file says",
             ),
             DeclareLaunchArgument(
                 "log_level",

@@ -4,43 +4,53 @@ Needs ros_gz_sim, ros_gz_bridge, gz_ros2_control, controller_manager, joint_stat
 forward_command_controller and robot_state_publisher.
 
 ros2 launch mbrl_ros gazebo.launch.py headless:=true
+ros2 launch mbrl_ros gazebo.launch.py marker:=0.03           # and image points of a ball at the end effector
 
 Gazebo holds the arm until mpc_node is active, which takes a minute where its planner has to be compiled, and knows the
 controller that executes its commands. Only then is that one activated, and with it the one that publishes the states.
 """
 
+import shlex
+
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, RegisterEventHandler
+from launch.actions import (
+    DeclareLaunchArgument,
+    GroupAction,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    RegisterEventHandler,
+)
 from launch.event_handlers import OnProcessExit
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import PathJoinSubstitution
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from mbrl_ros.config.sections.control import ControlSettings
-from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.exceptions import MbrlError
 from mbrl_ros.nodes import launching
-from mbrl_ros.robots import load_robot
-from mbrl_ros.simulation.gazebo import check_controllers, gazebo_urdf
+from mbrl_ros.nodes import launching_ros2_control as shared
+from mbrl_ros.simulation.gazebo import gazebo_urdf
 
-SHARE = FindPackageShare("mbrl_ros")
-FORWARD = "forward_command_controller"
-CONTROLLERS = [FORWARD, "joint_state_broadcaster"]  # the states begin when commands are already executed
 PACKAGES = ("ros_gz_sim", "ros_gz_bridge", "controller_manager", "robot_state_publisher")
+
+
+def marker(context: LaunchContext) -> float:
+    """Return the radius [m] of the ball at the end effector; 0: there is none."""
+    text = launching.given(context, "marker")
+    try:
+        radius = float(text or 0.0)
+    except ValueError:
+        radius = -1.0
+    if not 0.0 <= radius <= 1.0:
+        raise launching.LaunchError(f"marker: write the radius of a ball, at most 1 [m], got '{text}'")
+    return radius
 
 
 def described(context: LaunchContext) -> str:
     """Return the robot of params_file as Gazebo wants it, once the controllers' file was found to fit it."""
-    path, namespace = launching.require_robot(context), launching.given(context, "namespace")
-    controllers = launching.given(context, "controllers_file")
-    values = launching.settings(context, path)
+    file, namespace = launching.given(context, "controllers_file"), launching.given(context, "namespace")
     try:
-        robot = load_robot(launching.section(values, "robot", RobotSettings, path), values.get("robot_description"))
-        rate = launching.section(values, "control", ControlSettings, path).rate
-        check_controllers(controllers, robot, rate, forward=FORWARD, namespace=namespace)
-        start = launching.settings(context, path, "sim_node").get("plant.initial_position", ())
-        return gazebo_urdf(robot, controllers, namespace=namespace, initial_position=start)
+        found = shared.simulated(context)
+        return gazebo_urdf(found.robot, file, namespace=namespace, initial_position=found.start, marker=marker(context))
     except MbrlError as error:
         raise launching.LaunchError(str(error)) from None
 
@@ -58,20 +68,17 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         on_exit=launching.must_succeed,
     )
     drawn = "-r -s --headless-rendering" if launching.given(context, "headless") == "true" else "-r"
+    spawner = shared.spawner(context)
     return [
-        *activation(create, context),
+        RegisterEventHandler(OnProcessExit(target_action=create, on_exit=[spawner])),
+        shared.activation(context, spawner),
         RegisterEventHandler(OnProcessExit(on_exit=launching.simulator_ends_launch)),
-        Node(
-            package="robot_state_publisher",
-            executable="robot_state_publisher",
-            namespace=namespace,
-            parameters=[{"robot_description": ParameterValue(urdf, value_type=str), "use_sim_time": True}],
-            on_exit=launching.must_not_end,
-        ),
+        shared.state_publisher(context, urdf, simulated_time=True),
         IncludeLaunchDescription(
             PathJoinSubstitution([FindPackageShare("ros_gz_sim"), "launch", "gz_sim.launch.py"]),
             launch_arguments={
-                "gz_args": f"{drawn} {launching.given(context, 'world')}",
+                # a shell reads these arguments
+                "gz_args": f"{drawn} {shlex.quote(launching.given(context, 'world'))}",
                 "on_exit_shutdown": "true",
             }.items(),
         ),
@@ -84,48 +91,41 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             parameters=[{"config_file": launching.given(context, "bridge_file"), "use_sim_time": True}],
             on_exit=launching.must_not_end,
         ),
+        *features(context),
     ]
 
 
-def activation(create: Node, context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Return what configures the controllers once the robot is in Gazebo, and activates them once mpc_node commands."""
-    spawner = Node(
-        package="controller_manager",
-        executable="spawner",
-        namespace=launching.given(context, "namespace"),
-        output="screen",
-        arguments=[
-            *CONTROLLERS,
-            "--param-file",
-            launching.given(context, "controllers_file"),
-            "--controller-manager",
-            "controller_manager",
-            "--inactive",
-        ],
-        on_exit=launching.must_succeed,
+def features(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Return what finds the ball in the camera's images; nothing where there is no ball."""
+    if not marker(context):
+        return []
+    found = IncludeLaunchDescription(
+        PathJoinSubstitution([shared.OWN_SHARE, "launch", "features.launch.py"]),
+        launch_arguments={
+            "params_file": "",  # params_file is the robot's
+            "image": "camera/image_raw",
+            "camera_info": "camera/camera_info",
+            "method": "color_blob",  # whose default is red
+            "use_sim_time": "true",
+        }.items(),
     )
-    active = launching.activation(context, *CONTROLLERS)
-    return [
-        RegisterEventHandler(OnProcessExit(target_action=create, on_exit=[spawner])),
-        RegisterEventHandler(OnProcessExit(target_action=spawner, on_exit=[active])),
-    ]
+    return [GroupAction([found])]  # its arguments are not those of mpc.launch.py
+
+
+def controller(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Return mpc_node and its guard; with the ball, mpc_node tracks one image point unless the file says more."""
+    if not marker(context):
+        return [shared.controller(simulated_time=True)]
+    points = launching.settings(context, launching.params_file(context)).get("features.points", 0) or 1
+    return [shared.controller(simulated_time=True, image_points=str(points))]
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the actions of this launch file."""
-    config = [SHARE, "config"]
+    config = [shared.OWN_SHARE, "config"]
     return LaunchDescription(
         [
-            DeclareLaunchArgument(
-                "params_file",
-                default_value=PathJoinSubstitution([*config, "panda.yaml"]),
-                description="YAML with the parameters of the robot",
-            ),
-            DeclareLaunchArgument(
-                "controllers_file",
-                default_value=PathJoinSubstitution([*config, "gazebo", "panda_controllers.yaml"]),
-                description="YAML of the ros2_control controllers, for the joints, interface and rate of params_file",
-            ),
+            *shared.arguments(),
             DeclareLaunchArgument(
                 "world",
                 default_value=PathJoinSubstitution([*config, "gazebo", "world.sdf"]),
@@ -137,22 +137,14 @@ def generate_launch_description() -> LaunchDescription:
                 description="YAML of the topics that are bridged from Gazebo",
             ),
             DeclareLaunchArgument(
-                "headless",
-                default_value="false",
-                choices=["true", "false"],
-                description="run without Gazebo's window; the camera is rendered all the same",
+                "marker",
+                default_value="",
+                description="radius [m] of a red ball at the end effector, which feature_node finds in the camera's "
+                "images for mpc_node; empty: neither ball nor feature_node",
             ),
-            DeclareLaunchArgument("namespace", default_value="", description="namespace of the nodes and their topics"),
             # the checks come first, and what commands the arm last
             OpaqueFunction(function=nodes),
             # autostart and the others are declared, with their defaults, in mpc.launch.py
-            IncludeLaunchDescription(
-                PathJoinSubstitution([SHARE, "launch", "mpc.launch.py"]),
-                launch_arguments={
-                    "params_file": LaunchConfiguration("params_file"),
-                    "use_sim_time": "true",
-                    "commands": f"{FORWARD}/commands",
-                }.items(),
-            ),
+            OpaqueFunction(function=controller),
         ]
     )

@@ -7,51 +7,42 @@ Needs controller_manager, joint_state_broadcaster, forward_command_controller, r
 joint_state_topic_hardware_interface or mujoco_ros2_control. The controllers are activated once mpc_node can command.
 """
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, RegisterEventHandler
-from launch.event_handlers import OnProcessExit
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.logging import launch_config
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import FindPackageShare
 
-from mbrl_ros.config.sections.control import ControlSettings
-from mbrl_ros.config.sections.robot import RobotSettings
 from mbrl_ros.config.sections.simulation import PlantSettings
 from mbrl_ros.exceptions import MbrlError
 from mbrl_ros.nodes import launching
-from mbrl_ros.robots import load_robot
-from mbrl_ros.simulation.gazebo import check_controllers
+from mbrl_ros.nodes import launching_ros2_control as shared
 from mbrl_ros.simulation.hardware import mujoco_urdf, topic_urdf
 from mbrl_ros.simulation.mjcf_file import write_mjcf
 
-SHARE = FindPackageShare("mbrl_ros")
-FORWARD = "forward_command_controller"
-CONTROLLERS = [FORWARD, "joint_state_broadcaster"]  # the states begin when commands are already executed
-COMMANDS, STATES = "/simulated/joint_commands", "/simulated/joint_states"
+COMMANDS, STATES = "simulated/joint_commands", "simulated/joint_states"
 PACKAGES = {"topics": "joint_state_topic_hardware_interface", "mujoco": "mujoco_ros2_control"}
+
+
+def topics(context: LaunchContext) -> tuple[str, str]:
+    """Return the full names of the topics between sim_node and the plug-in: commands, states."""
+    above = launching.full_name(context, "")
+    return f"{above}{COMMANDS}", f"{above}{STATES}"
 
 
 def described(context: LaunchContext) -> str:
     """Return the robot of params_file with its hardware, once the controllers' file was found to fit it."""
-    path = launching.require_robot(context)
-    values, simulated = launching.settings(context, path), launching.settings(context, path, "sim_node")
     try:
-        robot = load_robot(launching.section(values, "robot", RobotSettings, path), values.get("robot_description"))
-        rate = launching.section(values, "control", ControlSettings, path).rate
-        check_controllers(launching.given(context, "controllers_file"), robot, rate, forward=FORWARD)
-        start = simulated.get("plant.initial_position", ())
+        found = shared.simulated(context)
         if launching.given(context, "hardware") == "topics":
-            return topic_urdf(robot, COMMANDS, STATES, start)
+            return topic_urdf(found.robot, *topics(context), found.start)
         model = launching.given(context, "mujoco_model")
         if not model:
-            model = str(Path(tempfile.mkdtemp(prefix="mbrl_ros_")) / "robot.xml")
-            write_mjcf(robot, launching.section(simulated, "plant", PlantSettings, path), Path(model))
-        return mujoco_urdf(robot, model, start, headless=launching.given(context, "headless") == "true")
+            model = str(Path(launch_config.log_dir) / "robot.xml")  # beside the launch's log, kept with it
+            write_mjcf(found.robot, launching.section(found.plant, "plant", PlantSettings, found.path), Path(model))
+        return mujoco_urdf(found.robot, model, found.start, headless=launching.given(context, "headless") == "true")
     except MbrlError as error:
         raise launching.LaunchError(str(error)) from None
 
@@ -61,57 +52,35 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     hardware, file = launching.given(context, "hardware"), launching.given(context, "controllers_file")
     launching.require_packages("controller_manager", "robot_state_publisher", PACKAGES[hardware])
     urdf, simulated_time = described(context), hardware == "mujoco"
-    spawner = Node(
-        package="controller_manager",
-        executable="spawner",
-        output="screen",
-        arguments=[*CONTROLLERS, "--param-file", file, "--inactive"],
-        on_exit=launching.must_succeed,
-    )
+    spawner = shared.spawner(context)
     manager: dict[str, Any] = {
         "executable": "ros2_control_node",
+        "namespace": launching.given(context, "namespace"),
         "output": "screen",
         "parameters": [file, {"use_sim_time": simulated_time}],
         "on_exit": launching.must_not_end,
     }
-    active = launching.activation(context, *CONTROLLERS)
     actions: list[LaunchDescriptionEntity] = [
-        RegisterEventHandler(OnProcessExit(target_action=spawner, on_exit=[active])),
-        Node(
-            package="robot_state_publisher",
-            executable="robot_state_publisher",
-            parameters=[
-                {"robot_description": ParameterValue(urdf, value_type=str), "use_sim_time": simulated_time},
-            ],
-            on_exit=launching.must_not_end,
-        ),
-        Node(package="mujoco_ros2_control", **manager)
-        if simulated_time
-        else Node(package="controller_manager", **manager),
+        shared.activation(context, spawner),
+        shared.state_publisher(context, urdf, simulated_time=simulated_time),
+        # that of mujoco_ros2_control waits for the clock, which its own plug-in publishes
+        Node(package="mujoco_ros2_control" if simulated_time else "controller_manager", **manager),
         spawner,
     ]
     if hardware == "topics":
+        commands, states = topics(context)
         simulation = launching.node(
             "sim_node",
-            parameters=[launching.params_file(context, "sim_node"), {"joint_commands": COMMANDS}],
-            remappings=[("joint_states", STATES)],
+            parameters=[launching.params_file(context, "sim_node"), {"joint_commands": commands}],
+            remappings=[("joint_states", states)],
             on_exit=launching.ends_launch,
         )
         actions.insert(0, simulation)
-    mpc = IncludeLaunchDescription(
-        PathJoinSubstitution([SHARE, "launch", "mpc.launch.py"]),
-        launch_arguments={
-            "params_file": LaunchConfiguration("params_file"),
-            "use_sim_time": str(simulated_time).lower(),
-            "commands": f"{FORWARD}/commands",
-        }.items(),
-    )
-    return [*actions, mpc]
+    return [*actions, shared.controller(simulated_time=simulated_time)]
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the actions of this launch file."""
-    config = [SHARE, "config"]
     return LaunchDescription(
         [
             DeclareLaunchArgument(
@@ -120,26 +89,11 @@ def generate_launch_description() -> LaunchDescription:
                 choices=["topics", "mujoco"],
                 description="sim_node behind joint_state_topic_hardware_interface, or mujoco_ros2_control",
             ),
-            DeclareLaunchArgument(
-                "params_file",
-                default_value=PathJoinSubstitution([*config, "panda.yaml"]),
-                description="YAML with the parameters of the robot and its simulation",
-            ),
-            DeclareLaunchArgument(
-                "controllers_file",
-                default_value=PathJoinSubstitution([*config, "gazebo", "panda_controllers.yaml"]),
-                description="YAML of the ros2_control controllers, for the joints, interface and rate of params_file",
-            ),
+            *shared.arguments(),
             DeclareLaunchArgument(
                 "mujoco_model",
                 default_value="",
                 description="MJCF with an actuator for every joint; empty: what sim_node simulates, with motors",
-            ),
-            DeclareLaunchArgument(
-                "headless",
-                default_value="false",
-                choices=["true", "false"],
-                description="run mujoco_ros2_control without its window",
             ),
             OpaqueFunction(function=nodes),
         ]

@@ -3,6 +3,8 @@
 ros2 launch mbrl_ros mpc.launch.py params_file:=my_robot.yaml commands:=forward_effort_controller/commands
 """
 
+from typing import Any
+
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
@@ -18,7 +20,9 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     guard_name = launching.guard_name(context, params_file)
     remappings = [(name, launching.given(context, name)) for name in ("joint_states", "commands")]
     enclave = ["--enclave", launching.given(context, "enclave")]
-    own = {"end_with_parent": True, "guard": guard_name}
+    own: dict[str, Any] = {"end_with_parent": True, "guard": guard_name}
+    if points := launching.given(context, "image_points"):
+        own["features.points"] = launching.whole("image_points", points)
     in_lockstep = launching.switched(context, "lockstep", params_file)
     controller = launching.node(
         "mpc_node",
@@ -95,6 +99,11 @@ def generate_launch_description() -> LaunchDescription:
                 default_value="",
                 choices=launching.SWITCH,
                 description="guard_node between controller and robot; empty: as params_file says, else true",
+            ),
+            DeclareLaunchArgument(
+                "image_points",
+                default_value="",
+                description="number of image points that mpc_node tracks (features.points); empty: as params_file says",
             ),
             DeclareLaunchArgument(
                 "record",

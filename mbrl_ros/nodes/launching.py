@@ -43,6 +43,13 @@ def given(context: LaunchContext, name: str) -> str:
     return str(LaunchConfiguration(name, default="").perform(context))
 
 
+def whole(name: str, text: str) -> int:
+    """Return the value of a launch argument that is a number of things; LaunchError where it is none."""
+    if not text.isdecimal():
+        raise LaunchError(f"{name}: write a whole number, got '{text}'")
+    return int(text)
+
+
 def namespaces(context: LaunchContext, name: str) -> list[str]:
     """Return the namespaces in a launch argument; LaunchError where there is none, or one is given twice."""
     found = [part.strip().strip("/") for part in given(context, name).split(",")]

@@ -35,6 +35,7 @@ def gazebo_urdf(
     initial_position: Sequence[float] = (),
     namespace: str = "",
     folder: Path | None = None,
+    marker: float = 0.0,
 ) -> str:
     """Write the URDF of `robot` for Gazebo.
 
@@ -44,6 +45,7 @@ def gazebo_urdf(
     initial_position : (n,) [rad or m] in the order of `robot.joints`; empty: zero
     namespace : of the controller manager
     folder : the one that relative mesh names refer to
+    marker : radius of a red ball around the end effector, which is only seen [m]; 0: none
 
     Raises
     ------
@@ -58,6 +60,8 @@ def gazebo_urdf(
         )
     start = start_of(robot, initial_position)
     root = shaped(robot.urdf, robot.joints, folder)
+    if marker > 0.0:
+        _add_ball(root, robot, marker)
     if robot.root != WORLD:
         ElementTree.SubElement(root, "link", name=WORLD)
         joint = ElementTree.SubElement(root, "joint", name=f"{WORLD}_to_{robot.root}", type="fixed")
@@ -72,6 +76,16 @@ def gazebo_urdf(
         ElementTree.SubElement(ElementTree.SubElement(plugin, "ros"), "namespace").text = namespace
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _add_ball(root: ElementTree.Element, robot: Robot, radius: float) -> None:
+    """Add a red ball (radius [m]) around the end effector to what is seen of the tip link, and to nothing else."""
+    (link,) = (link for link in root.findall("link") if link.get("name") == robot.tip)
+    visual = ElementTree.SubElement(link, "visual", name="mbrl_marker")
+    ElementTree.SubElement(visual, "origin", xyz=" ".join(map(repr, map(float, robot.tip_offset))), rpy="0 0 0")
+    ElementTree.SubElement(ElementTree.SubElement(visual, "geometry"), "sphere", radius=repr(radius))
+    material = ElementTree.SubElement(visual, "material", name="mbrl_marker")
+    ElementTree.SubElement(material, "color", rgba="1 0 0 1")
 
 
 def _add_inertia_of_what_the_world_holds(root: ElementTree.Element) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import xml.etree.ElementTree as ElementTree
@@ -211,7 +212,11 @@ def controllers(folder: Path, **changes) -> Path:
 
 @real_launch
 def test_gazebo_s_controllers_are_not_active_before_mpc_node_knows_them(tmp_path, monkeypatch):
-    """Here nobody executes commands, and the controllers are configured and stay inactive."""
+    """Here nobody executes commands, and the controllers are configured and stay inactive.
+
+    With a marker the robot has a ball, and feature_node searches it in the images.
+    """
+    world = tmp_path / "a world" / "world.sdf"
     said = launched_with_substitutes(
         tmp_path,
         monkeypatch,
@@ -221,14 +226,18 @@ def test_gazebo_s_controllers_are_not_active_before_mpc_node_knows_them(tmp_path
         controllers_file=str(controllers(tmp_path)),
         namespace="left",
         headless="true",
+        marker="0.03",
+        world=str(world),
         words="waiting until",
     )
     assert "-topic robot_description -name left_robot" in said["create"]
     assert "forward_command_controller joint_state_broadcaster" in said["spawner"] and "--inactive" in said["spawner"]
     assert "gz_ros2_control" in said["robot_state_publisher"] and "bridge.yaml" in said["parameter_bridge"]
     assert "<hold_joints>true</hold_joints>" in said["robot_state_publisher"]
-    assert "--headless-rendering" in said["gz_sim"]
+    assert shlex.split(said["gz_sim"]) == ["-r", "-s", "--headless-rendering", str(world)]  # a shell reads them
+    assert re.search(r"sphere radius=\W+0\.03\W", said["robot_state_publisher"])
     log = said["launch"]
+    assert "[feature_node" in log
     assert "waiting until /left/mpc_node can command" in log and "active: forward" not in log
 
 
@@ -299,7 +308,11 @@ def test_a_simulated_robot_is_hardware_of_ros2_control(tmp_path, monkeypatch, ha
     assert plugin in said["robot_state_publisher"] and "ros2_control_node" in said
     assert "forward_command_controller joint_state_broadcaster" in said["spawner"] and "--inactive" in said["spawner"]
     assert ("[sim_node" in said["launch"]) == (hardware == "topics")
-    assert bool(re.search(r"mujoco_model\S*>\S+robot\.xml", said["robot_state_publisher"])) == (hardware == "mujoco")
+    model = re.search(r"mujoco_model\S*>(\S+robot\.xml)<", said["robot_state_publisher"])
+    assert (model is not None) == (hardware == "mujoco")
+    if model:  # it stays with the log, and nothing is left elsewhere
+        (logs,) = re.findall("All log files can be found below (.*)", said["launch"])
+        assert Path(model[1]).parent == Path(logs)
 
 
 @real_launch

@@ -39,14 +39,19 @@ def test_the_page_on_topics_names_every_field_of_the_status():
 def arguments(path) -> dict[str, tuple[str | None, str]]:
     """{argument of a launch file: (its default, None where the page spells it otherwise, and its description)}."""
     found = {}
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "DeclareLaunchArgument":
-            options = {keyword.arg: keyword.value for keyword in node.keywords}
+    lists = (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.List))
+    for node in (entry for listed in lists for entry in listed.elts):
+        call = node.value if isinstance(node, ast.Starred) else node
+        called = ast.unparse(call.func) if isinstance(call, ast.Call) else ""
+        if called == "shared.arguments":
+            found.update(arguments(ROOT / "mbrl_ros" / "nodes" / "launching_ros2_control.py"))
+        if called == "DeclareLaunchArgument":
+            options = {keyword.arg: keyword.value for keyword in call.keywords}
             default = options.get("default_value")
             spelled = None
             if isinstance(default, ast.Constant):
                 spelled = f"`{default.value}`" if default.value else ""
-            found[node.args[0].value] = (spelled, options["description"].value)
+            found[call.args[0].value] = (spelled, options["description"].value)
     return found
 
 
