@@ -20,7 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from ..codegen.compiler import cache_directory, find_compiler, load_library
+from ..codegen.compiler import find_compiler, load_library
+from ..codegen.library_folder import cache_directory
 from ..exceptions import MbrlError
 
 HARDWARE_INSTRUCTIONS = (0, 1)  # type and number of the event in <linux/perf_event.h>

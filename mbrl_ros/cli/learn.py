@@ -172,7 +172,7 @@ def _command(result: dict[str, Any]) -> str:
 
 def _write(folder: Path, result: dict[str, Any], solved: float, verdict: Verdict) -> None:
     """Write the result as rows, as a curve and as one page that holds both."""
-    from ..codegen.compiler import processor_name
+    from ..codegen.processor import processor_name
     from ..demo.report import page
     from ..learning import report
 

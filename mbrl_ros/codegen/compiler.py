@@ -2,6 +2,7 @@
 
 A library is kept under $XDG_CACHE_HOME/mbrl_ros (default ~/.cache), named by a hash of its sources, flags, compiler
 version and processor, and moved into place by an atomic rename, so that several processes may build the same one.
+A library of the same sources that was built elsewhere is taken first (`provide`, units.py).
 Whatever goes wrong (no compiler, a compiler error, a full disk, a damaged file) is logged once, and the caller gets
 None and goes on without compiled code.
 """
@@ -14,16 +15,20 @@ import functools
 import hashlib
 import logging
 import os
-import platform
 import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from ..exceptions import CompileError
+from .library_folder import FOLDERS, load, trusted
+from .processor import processor
 
 _log = logging.getLogger(__name__)
 # No -ffast-math: in a shared object it sets flush-to-zero for the whole process.
@@ -40,16 +45,25 @@ FLAG_VARIANTS = (
 COMPILER_TIMEOUT = 300.0  # [s] after which a compiler is taken for hung
 _logged: set[str] = set()
 _fallbacks: list[str] = []
+# of each library, by the key of its sources: one thread builds it, and the others wait for it
+_locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+_provided: dict[str, Path] = {}  # {key of its sources: a library that was built elsewhere}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `load_library` was asked for."""
+
+    name: str
+    sources: Mapping[str, str]
+    flags: tuple[str, ...]
+
+
+_requests: dict[str, Request] | None = None  # None: not wanted
 
 
 class CompilerFailed(CompileError):
     """The compiler ran and refused; holds the first lines of its messages."""
-
-
-def cache_directory() -> Path:
-    """Return the folder of compiled libraries."""
-    root = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(root) / "mbrl_ros"
 
 
 def sources_of(package: str | None, *names: str) -> dict[str, str]:
@@ -78,20 +92,69 @@ def load_library(name: str, sources: Mapping[str, str], flags: Sequence[str] = (
     -------
     The library, or None where it cannot be had; the reason is logged once.
     """
+    key = source_key(sources, flags)
+    with _locks[key]:
+        if _requests is not None:
+            _requests[key] = Request(name, dict(sources), tuple(flags))
+        return _built_elsewhere(name, key) or _load_or_build(name, sources, flags)
+
+
+def source_key(sources: Mapping[str, str], flags: Sequence[str] = ()) -> str:
+    """Return what names a library wherever it is compiled: a digest of its sources and flags."""
+    return hashlib.sha256(repr((sorted(sources.items()), FLAGS, tuple(flags))).encode()).hexdigest()[:32]
+
+
+def provide(libraries: Mapping[str, Path]) -> None:
+    """Let `load_library` take libraries that were built elsewhere: {key of the sources: its file}."""
+    _provided.update(libraries)
+
+
+@contextlib.contextmanager
+def noted_requests() -> Iterator[dict[str, Request]]:
+    """Note what `load_library` is asked for meanwhile: {key of the sources: the request}."""
+    global _requests
+    _requests = {}
+    try:
+        yield _requests
+    finally:
+        _requests = None
+
+
+@contextlib.contextmanager
+def loading(libraries: Iterable[Callable[[], object]]) -> Iterator[None]:
+    """Call each of `libraries` in a thread of its own meanwhile: compilers run beside what the caller does."""
+    thread = threading.Thread(target=lambda: [load() for load in libraries], name="compile", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def _built_elsewhere(name: str, key: str) -> ctypes.PyDLL | None:
+    if key not in _provided:
+        return None
+    try:
+        return ctypes.PyDLL(str(_provided[key]))
+    except OSError as error:
+        _log.warning("the library of %s that was built elsewhere cannot be loaded (%s)", name, error)
+        return None
+
+
+def _load_or_build(name: str, sources: Mapping[str, str], flags: Sequence[str]) -> ctypes.PyDLL | None:
     compiler = find_compiler()
     if compiler is None:
         _log_fallback(name, "there is no C++ compiler (install g++, or name one in $CXX)")
         return None
     key = _key(sources, flags, compiler)
     reason = "no directory for compiled code belongs to this user alone"
-    # looking for a temporary directory is an error of its own where no file can be written
-    for find in (cache_directory, lambda: Path(tempfile.gettempdir()) / f"mbrl_ros-{os.getuid()}"):
+    for find in FOLDERS:
         try:
             directory = find()
             path = directory / f"{name}-{key}.so"
-            if not _trusted(directory):
+            if not trusted(directory):
                 continue
-            library = _load(path) if path.exists() else None
+            library = load(path) if path.exists() else None
             if library is None:
                 _build(path, sources, compiler, flags)
                 library = ctypes.PyDLL(str(path))
@@ -123,26 +186,6 @@ def _compiler_version(compiler: str) -> str:
         return "unknown"
 
 
-@functools.cache
-def processor() -> str:
-    """Describe the processor: what -march=native depends on."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
-        return "\n".join(
-            line
-            for line in lines
-            if line.split(":")[0].strip() in ("model name", "flags", "Features", "CPU implementer", "CPU part")
-        )
-    except OSError:
-        return f"{platform.machine()} {platform.processor()}"
-
-
-def processor_name() -> str:
-    """Return the name of the processor; where the system does not say it, that of its kind."""
-    names = (line.partition(":")[2].strip() for line in processor().splitlines() if line.startswith("model name"))
-    return next(names, platform.machine())
-
-
 def _key(sources: Mapping[str, str], flags: Sequence[str], compiler: str) -> str:
     parts = [
         repr(sorted(sources.items())),
@@ -154,30 +197,34 @@ def _key(sources: Mapping[str, str], flags: Sequence[str], compiler: str) -> str
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def _trusted(directory: Path) -> bool:
-    """Make `directory`; only one that is ours and that nobody else may write to is loaded from."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = directory.stat()
-    return status.st_uid == os.getuid() and not status.st_mode & 0o022
+def build_for(request: Request, folder: Path, instruction_set: str) -> Path:
+    """Compile a library into `folder` for an instruction set of processor.py; return its file.
+
+    Raises CompileError where there is no compiler, or it refuses.
+    """
+    compiler = find_compiler()
+    if compiler is None:
+        raise CompileError("there is no C++ compiler (install g++, or name one in $CXX)")
+    key, target = source_key(request.sources, request.flags), f"-march={instruction_set}"
+    path = folder / f"{request.name}-{key}.so"
+    variants = ((target, "-DLIBMVEC", "-lmvec", "-lm"), (target, "-lm"))
+    _build(path, request.sources, compiler, request.flags, variants)
+    return path
 
 
-def _load(path: Path) -> ctypes.PyDLL | None:
-    """Return the cached library, or None if its digest shows that the file is damaged: loading that could crash."""
-    try:
-        if path.with_suffix(".sha256").read_text() == hashlib.sha256(path.read_bytes()).hexdigest():
-            return ctypes.PyDLL(str(path))
-    except (OSError, UnicodeDecodeError):
-        return None
-    return None
-
-
-def _build(path: Path, sources: Mapping[str, str], compiler: str, flags: Sequence[str]) -> None:
+def _build(
+    path: Path,
+    sources: Mapping[str, str],
+    compiler: str,
+    flags: Sequence[str],
+    variants: Sequence[Sequence[str]] = FLAG_VARIANTS,
+) -> None:
     _log.info("compiling %s (once; it is kept in %s)", path.stem, path.parent)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="build-") as folder:
         for file, text in sources.items():
             Path(folder, file).write_text(text)
         units = [file for file in sources if file.endswith(".cpp")]
-        for variant in FLAG_VARIANTS:  # libraries stand last
+        for variant in variants:  # libraries stand last
             code, messages = _run_compiler([compiler, *FLAGS, *flags, *units, "-o", "out.so", *variant], folder)
             if code == 0:
                 break

@@ -7,72 +7,72 @@ are in lane.h, which the unit includes.
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
-import casadi
-
 from ..exceptions import ConfigurationError
+from .symbolic import by_operation, casadi
 
 # The time to compile a function grows faster than its length: one of more than WHOLE_LENGTH statements is written in
 # parts.
 WHOLE_LENGTH, PART_LENGTH = 5000, 250
-_C_BINARY = {casadi.OP_ADD: "+", casadi.OP_SUB: "-", casadi.OP_MUL: "*", casadi.OP_DIV: "/"}
+_C_BINARY = {"OP_ADD": "+", "OP_SUB": "-", "OP_MUL": "*", "OP_DIV": "/"}
 _CALLS = {
-    casadi.OP_SQRT: "sqrt",
-    casadi.OP_SIN: "sin",
-    casadi.OP_COS: "cos",
-    casadi.OP_TAN: "tan",
-    casadi.OP_ASIN: "asin",
-    casadi.OP_ACOS: "acos",
-    casadi.OP_ATAN: "atan",
-    casadi.OP_SINH: "sinh",
-    casadi.OP_COSH: "cosh",
-    casadi.OP_TANH: "tanh",
-    casadi.OP_EXP: "exp",
-    casadi.OP_LOG: "log",
-    casadi.OP_EXPM1: "expm1",
-    casadi.OP_LOG1P: "log1p",
-    casadi.OP_ERF: "erf",
-    casadi.OP_POW: "pow",
-    casadi.OP_CONSTPOW: "pow",
-    casadi.OP_ATAN2: "atan2",
-    casadi.OP_HYPOT: "hypot",
-    casadi.OP_FMIN: "fmin",
-    casadi.OP_FMAX: "fmax",
-    casadi.OP_FABS: "fabs",
-    casadi.OP_SIGN: "sign",
-    casadi.OP_LT: "less",
-    casadi.OP_LE: "less_equal",
-    casadi.OP_EQ: "equal",
-    casadi.OP_NE: "different",
-    casadi.OP_NOT: "negate",
-    casadi.OP_AND: "both",
-    casadi.OP_OR: "either",
-    casadi.OP_IF_ELSE_ZERO: "select",
-    casadi.OP_FLOOR: "floor",
-    casadi.OP_CEIL: "ceil",
+    "OP_SQRT": "sqrt",
+    "OP_SIN": "sin",
+    "OP_COS": "cos",
+    "OP_TAN": "tan",
+    "OP_ASIN": "asin",
+    "OP_ACOS": "acos",
+    "OP_ATAN": "atan",
+    "OP_SINH": "sinh",
+    "OP_COSH": "cosh",
+    "OP_TANH": "tanh",
+    "OP_EXP": "exp",
+    "OP_LOG": "log",
+    "OP_EXPM1": "expm1",
+    "OP_LOG1P": "log1p",
+    "OP_ERF": "erf",
+    "OP_POW": "pow",
+    "OP_CONSTPOW": "pow",
+    "OP_ATAN2": "atan2",
+    "OP_HYPOT": "hypot",
+    "OP_FMIN": "fmin",
+    "OP_FMAX": "fmax",
+    "OP_FABS": "fabs",
+    "OP_SIGN": "sign",
+    "OP_LT": "less",
+    "OP_LE": "less_equal",
+    "OP_EQ": "equal",
+    "OP_NE": "different",
+    "OP_NOT": "negate",
+    "OP_AND": "both",
+    "OP_OR": "either",
+    "OP_IF_ELSE_ZERO": "select",
+    "OP_FLOOR": "floor",
+    "OP_CEIL": "ceil",
 }
 _FORMS = {
-    casadi.OP_ASSIGN: "{0}",
-    casadi.OP_NEG: "-{0}",
-    casadi.OP_SQ: "{0}*{0}",
-    casadi.OP_TWICE: "{0}+{0}",
-    casadi.OP_INV: "Lane(1.0)/{0}",
+    "OP_ASSIGN": "{0}",
+    "OP_NEG": "-{0}",
+    "OP_SQ": "{0}*{0}",
+    "OP_TWICE": "{0}+{0}",
+    "OP_INV": "Lane(1.0)/{0}",
 }
 # Operations whose first or second derivative jumps: a cost made of them is not twice differentiable.
 NOT_SMOOTH = {
-    casadi.OP_FMIN: "fmin",
-    casadi.OP_FMAX: "fmax",
-    casadi.OP_FABS: "fabs",
-    casadi.OP_SIGN: "sign",
-    casadi.OP_LT: "<",
-    casadi.OP_LE: "<=",
-    casadi.OP_EQ: "==",
-    casadi.OP_NE: "!=",
-    casadi.OP_IF_ELSE_ZERO: "if_else",
-    casadi.OP_FLOOR: "floor",
-    casadi.OP_CEIL: "ceil",
-    casadi.OP_FMOD: "fmod",
+    "OP_FMIN": "fmin",
+    "OP_FMAX": "fmax",
+    "OP_FABS": "fabs",
+    "OP_SIGN": "sign",
+    "OP_LT": "<",
+    "OP_LE": "<=",
+    "OP_EQ": "==",
+    "OP_NE": "!=",
+    "OP_IF_ELSE_ZERO": "if_else",
+    "OP_FLOOR": "floor",
+    "OP_CEIL": "ceil",
+    "OP_FMOD": "fmod",
 }
 
 
@@ -182,13 +182,19 @@ def _function(
     )
 
 
+@functools.cache
+def _tables() -> tuple[dict[int, str], dict[int, str], dict[int, str]]:
+    return by_operation(_C_BINARY), by_operation(_FORMS), by_operation(_CALLS)
+
+
 def _expression(op: int, operands: list[str]) -> str:
-    if op in _C_BINARY:
-        return f"{operands[0]} {_C_BINARY[op]} {operands[1]}"
-    if op in _FORMS:
-        return _FORMS[op].format(*operands)
-    if op in _CALLS:
-        return f"{_CALLS[op]}({', '.join(operands)})"
+    binary, forms, calls = _tables()
+    if op in binary:
+        return f"{operands[0]} {binary[op]} {operands[1]}"
+    if op in forms:
+        return forms[op].format(*operands)
+    if op in calls:
+        return f"{calls[op]}({', '.join(operands)})"
     raise ConfigurationError(
         f"a cost or model uses CasADi operation {op}, which the compiled planner does not have; "
         "write it with smooth elementary functions, or set planner.backend to 'casadi'"
@@ -197,7 +203,5 @@ def _expression(op: int, operands: list[str]) -> str:
 
 def nonsmooth_operation(function: casadi.Function) -> str:
     """Return the first operation of `function` that is not twice differentiable ('' if there is none)."""
-    for i in range(function.n_instructions()):
-        if function.instruction_id(i) in NOT_SMOOTH:
-            return NOT_SMOOTH[function.instruction_id(i)]
-    return ""
+    rough = by_operation(NOT_SMOOTH)
+    return next((rough[op] for op in map(function.instruction_id, range(function.n_instructions())) if op in rough), "")

@@ -12,12 +12,11 @@ Z_j = 0, W_j = z_j for a prismatic one (Pluecker coordinates). Joints that are n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import casadi
 import numpy as np
 from numpy.typing import NDArray
 
+from ..codegen.symbolic import casadi
 from ..robots import Robot, urdf
 from ..robots.kinematics import applied, moved, placed_joint
 from ..types import Array
@@ -86,16 +85,12 @@ class Chain:
     """`chain_function` with numpy in and out; joints that are not controlled are at zero until `place`."""
 
     def __init__(self, robot: Robot, capsules: Sequence[Capsule]):
-        self._function = chain_function(robot, capsules)
+        inputs = {"robot": robot, "capsules": list(capsules)}
+        self._function = robot.units.function("chain", inputs, lambda: chain_function(robot, capsules))
         count, n = len(capsules), robot.n
         self._q, self._r = np.zeros(n), np.zeros(len(robot.uncontrolled))
         self._ends, self._Z, self._W = np.zeros((count, 2, 3)), np.zeros((n, 3)), np.zeros((n, 3))
-        self._buffer: Any  # CasADi's stubs know only the signature of C++
-        self._buffer, self._evaluate = self._function.buffer()
-        for i, given in enumerate((self._q, self._r)):
-            self._buffer.set_arg(i, given.data)
-        for i, result in enumerate((self._ends, self._Z, self._W)):
-            self._buffer.set_res(i, result.data)
+        self._evaluate = self._function.fixed((self._q, self._r), (self._ends, self._Z, self._W))
 
     def place(self, r: Array) -> None:
         """Take r (k,) [rad or m] for the positions of the joints that are not controlled; those not finite stay."""
@@ -115,6 +110,5 @@ class Chain:
     def many(self, Q: Array, R: Array | None = None) -> Array:
         """Return the ends (T, K, 2, 3) [m] at every row of Q (T, n) and R (T, k); None: where they were placed."""
         T, count = len(Q), len(self._ends)
-        others = np.repeat(self._r[:, None], T, axis=1) if R is None else R.T
-        ends = np.array(self._function(Q.T, others)[0])  # (3, T 2 K)
-        return np.asarray(ends.T.reshape(T, count, 2, 3))
+        ends = self._function.many(Q, np.tile(self._r, (T, 1)) if R is None else R)[0]  # (T, 3, 2 K)
+        return np.ascontiguousarray(ends.swapaxes(1, 2)).reshape(T, count, 2, 3)

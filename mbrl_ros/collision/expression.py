@@ -8,11 +8,11 @@ the nearest points held where they are (envelope theorem), which is exact and sh
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-import casadi
 import numpy as np
 
+from ..codegen.symbolic import casadi
 from ..types import Array
 from .chain import chain_function
 from .obstacles import Box, Plane
@@ -45,8 +45,8 @@ def distance_expressions(scene: Scene, q: casadi.SX, r: casadi.SX) -> DistanceEx
     return DistanceExpressions(d, casadi.vertcat(*rows) if rows else casadi.SX(0, scene.robot.n))
 
 
-Segment = tuple[casadi.SX, casadi.SX]
-Near = tuple[casadi.SX, casadi.SX, casadi.SX]  # d, n, p of distance.py
+Segment: TypeAlias = "tuple[casadi.SX, casadi.SX]"
+Near: TypeAlias = "tuple[casadi.SX, casadi.SX, casadi.SX]"  # d, n, p of distance.py
 
 
 def _row(p: casadi.SX, n: casadi.SX, Z: casadi.SX, W: casadi.SX, signs: Array) -> casadi.SX:

@@ -44,7 +44,8 @@ class PidController(EffortTracking):
         from ..robots.rigid_body import gravity
 
         super().__init__(robot, configuration, "pid")
-        self._gains, self._gravity = gains, gravity(robot, gains.mass_scale)
+        self._gains, inputs = gains, {"robot": robot, "mass_scale": gains.mass_scale}
+        self._gravity = robot.units.function("gravity", inputs, lambda: gravity(robot, gains.mass_scale))
         self._weight = robot.effort_limit / robot.effort_limit.max()
         self._integral = self._before = np.zeros(self.n)  # now, and before the last step
         self._u: Array = np.zeros(self.n)  # of the last step, within its limits
@@ -57,7 +58,7 @@ class PidController(EffortTracking):
     def effort(self, observation: Observation, q: Array, qd: Array, qdd: Array) -> Array:
         """Return the efforts (n,), and let the integral go on where they are within their limits."""
         g, error = self._gains, q - observation.q
-        gravity = np.array(self._gravity(observation.q)).ravel()
+        gravity = self._gravity(observation.q)[0].ravel()
         u: Array = gravity + self._weight * (g.kp * error + g.ki * self._integral + g.kd * (qd - observation.qd))
         self._u, self._before = np.clip(u, self.robot.command_lower, self.robot.command_upper), self._integral
         if np.isfinite(u).all():

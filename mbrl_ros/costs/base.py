@@ -21,9 +21,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import casadi
 import numpy as np
 
+from ..codegen.symbolic import casadi
 from ..config.section import Section, setting
 from ..config.sections.collision import CollisionSettings
 from ..exceptions import ConfigurationError

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import casadi
 import numpy as np
 
+from ..codegen.symbolic import casadi
 from ..collision.build import build_scene
 from ..collision.expression import distance_expressions
 from ..config.section import setting

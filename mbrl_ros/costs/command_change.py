@@ -18,11 +18,11 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-import casadi
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf
 
+from ..codegen.symbolic import casadi
 from ..config.section import setting
 from ..types import Array, CommandVector, Gain
 from .base import CostContext, CostSettings, Term

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-import casadi
 import numpy as np
 
+from ..codegen.symbolic import casadi
 from ..config import registry
 from ..config.section import Section
 from ..exceptions import ConfigurationError

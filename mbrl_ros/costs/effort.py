@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import casadi
 import numpy as np
 
+from ..codegen.symbolic import casadi
 from ..config.section import setting
 from .base import CostContext, CostSettings, Term
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import casadi
 import numpy as np
 
+from ..codegen.symbolic import casadi
 from ..config.section import per_joint, setting
 from .base import CostContext, StateCostSettings, Term
 

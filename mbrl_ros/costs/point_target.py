@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import casadi
 import numpy as np
 
+from ..codegen.symbolic import casadi
 from ..config.section import setting
 from ..robots import kinematics
 from .base import CostContext, TargetSettings, Term

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import casadi
-
+from ..codegen.symbolic import casadi
 from ..config.section import per_joint, setting
 from .base import CostContext, StateCostSettings, Term
 

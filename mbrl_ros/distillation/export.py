@@ -13,8 +13,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import casadi
-
+from ..codegen.symbolic import by_operation, casadi
 from ..exceptions import ConfigurationError
 from ..robots import Robot
 from .expression import act_function, goal_function
@@ -168,21 +167,21 @@ def to_onnx(policy: Policy, robot: Robot, path: Path) -> None:
 
 
 _UNARY = {
-    casadi.OP_SIN: "Sin",
-    casadi.OP_COS: "Cos",
-    casadi.OP_EXP: "Exp",
-    casadi.OP_SQRT: "Sqrt",
-    casadi.OP_NEG: "Neg",
-    casadi.OP_FABS: "Abs",
-    casadi.OP_SIGN: "Sign",
+    "OP_SIN": "Sin",
+    "OP_COS": "Cos",
+    "OP_EXP": "Exp",
+    "OP_SQRT": "Sqrt",
+    "OP_NEG": "Neg",
+    "OP_FABS": "Abs",
+    "OP_SIGN": "Sign",
 }
 _ONNX_BINARY = {
-    casadi.OP_ADD: "Add",
-    casadi.OP_SUB: "Sub",
-    casadi.OP_MUL: "Mul",
-    casadi.OP_DIV: "Div",
-    casadi.OP_FMIN: "Min",
-    casadi.OP_FMAX: "Max",
+    "OP_ADD": "Add",
+    "OP_SUB": "Sub",
+    "OP_MUL": "Mul",
+    "OP_DIV": "Div",
+    "OP_FMIN": "Min",
+    "OP_FMAX": "Max",
 }
 
 
@@ -191,6 +190,7 @@ class _OnnxGraph:
 
     def __init__(self, onnx: Any):
         self._helper, self._integer, self.double = onnx.helper, onnx.TensorProto.INT64, onnx.TensorProto.DOUBLE
+        self._unary, self._binary = by_operation(_UNARY), by_operation(_ONNX_BINARY)
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
 
@@ -212,10 +212,10 @@ class _OnnxGraph:
 
     def operation(self, kind: int, operands: list[str], output: str) -> str:
         """Add CasADi's operation `kind`; return its name. ConfigurationError if ONNX has none like it here."""
-        if kind in _UNARY:
-            return self.node(_UNARY[kind], operands[:1], output)
-        if kind in _ONNX_BINARY:
-            return self.node(_ONNX_BINARY[kind], operands[:2], output)
+        if kind in self._unary:
+            return self.node(self._unary[kind], operands[:1], output)
+        if kind in self._binary:
+            return self.node(self._binary[kind], operands[:2], output)
         if kind in (casadi.OP_SQ, casadi.OP_TWICE):
             return self.node("Mul" if kind == casadi.OP_SQ else "Add", operands[:1] * 2, output)
         if kind == casadi.OP_INV:

@@ -12,10 +12,10 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import casadi
 import numpy as np
 
 from ..codegen.compiler import load_library
+from ..codegen.symbolic import casadi
 from ..exceptions import DataError
 from ..robots import Robot
 from ..robots.kinematics import tip_position

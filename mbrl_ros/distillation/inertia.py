@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import dataclasses
 
-import casadi
 import numpy as np
 
+from ..codegen.symbolic import casadi
 from ..robots import Robot, urdf
 from ..robots.kinematics import tip_position
 from ..types import Array

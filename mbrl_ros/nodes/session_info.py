@@ -19,7 +19,7 @@ from rclpy.parameter import parameter_value_to_python
 from rclpy.parameter_client import AsyncParameterClient
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from ..codegen.compiler import processor_name
+from ..codegen.processor import processor_name
 from ..data.stream import BagStream, Decoder
 from .answers import when_answered
 

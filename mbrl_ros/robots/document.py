@@ -8,6 +8,7 @@ which can unpack to gigabytes, xacro that was not expanded, and descriptions lar
 from __future__ import annotations
 
 import codecs
+import hashlib
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -160,3 +161,9 @@ def _remedy(text: str) -> str:
     if "${" in text or "$(" in text:
         return "; it is xacro's: expand the file first: xacro FILE > robot.urdf"
     return "; write decimal points, not commas" if "," in text else ""
+
+
+def digest(text: str) -> str:
+    """Return a digest of a description without comments, blanks and how its links look."""
+    plain = ElementTree.canonicalize(text, strip_text=True, exclude_tags=("visual", "material"))
+    return hashlib.sha256(plain.encode()).hexdigest()

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
-import casadi
 import numpy as np
 
+from ..codegen.symbolic import casadi
 from ..types import Array, checked
 from . import urdf
 from .compiled_kinematics import CompiledPositions, library
@@ -41,6 +40,22 @@ def placed_tip_position(robot: Robot) -> casadi.Function:
     """Return q (n,), r (k,) -> p (3,) [m] with the joints that are not controlled at r; see `tip_position`."""
     q, r = casadi.SX.sym("q", robot.n), casadi.SX.sym("r", len(robot.uncontrolled))
     return casadi.Function("tip_position", [q, r], [casadi.cse(_tip(robot, q, r))], ["q", "r"], ["p"])
+
+
+def _symbols_and_point(robot: Robot) -> tuple[list[casadi.SX], casadi.SX]:
+    point = placed_tip_position(robot) if robot.uncontrolled else tip_position(robot)
+    symbols = [casadi.SX.sym(name, point.numel_in(i)) for i, name in enumerate(point.name_in())]
+    return symbols, casadi.densify(point(*symbols))
+
+
+def _position(robot: Robot) -> casadi.Function:
+    symbols, p = _symbols_and_point(robot)
+    return casadi.Function("tip_position", symbols, [casadi.cse(p)])
+
+
+def _position_and_jacobian(robot: Robot) -> casadi.Function:
+    symbols, p = _symbols_and_point(robot)
+    return casadi.Function("kinematics", symbols, casadi.cse([p, casadi.densify(casadi.jacobian(p, symbols[0]))]))
 
 
 def _tip(robot: Robot, q: casadi.SX, r: casadi.SX | None) -> casadi.SX:
@@ -111,11 +126,8 @@ class Kinematics:
     def __init__(self, robot: Robot):
         self._robot, self._lower, self._upper = robot, robot.position_lower, robot.position_upper
         self._n, k = robot.n, len(robot.uncontrolled)
-        self._position = placed_tip_position(robot) if k else tip_position(robot)
-        symbols = [casadi.SX.sym("q", robot.n), *([casadi.SX.sym("r", k)] if k else [])]
-        p = self._position(*symbols)
-        both = [casadi.densify(p), casadi.densify(casadi.jacobian(p, symbols[0]))]
-        self._both = casadi.Function("kinematics", symbols, casadi.cse(both))
+        self._position = robot.units.function("tip_position", {"robot": robot}, lambda: _position(robot))
+        self._both = robot.units.function("kinematics", {"robot": robot}, lambda: _position_and_jacobian(robot))
         self.uncontrolled = np.zeros(k)
         self._placed: tuple[Array, ...] = (self.uncontrolled,) if k else ()
         self._mapped = np.zeros(k)  # what the functions of `position_map` read
@@ -128,13 +140,14 @@ class Kinematics:
 
     def position(self, q: Array) -> Array:
         """Return p (3,) [m] at q (n,) [rad or m]."""
-        return np.array(self._position(checked("q", q, (self._n,)), *self._placed)).ravel()
+        return self._position(checked("q", q, (self._n,)), *self._placed)[0].ravel()
 
     def positions(self, Q: Array, R: Array | None = None) -> Array:
         """Return P (T, 3) [m] at every row of Q (T, n), and of R (T, k) where it is given."""
-        others = self._placed if R is None or not self._placed else (checked("R", R, (len(Q), None)).T,)
-        P: Array = np.array(self._position(checked("Q", Q, (None, self._n)).T, *others)).T
-        return P
+        others: tuple[Array, ...] = ()
+        if self._placed:
+            others = (np.tile(self.uncontrolled, (len(Q), 1)) if R is None else checked("R", R, (len(Q), None)),)
+        return self._position.many(checked("Q", Q, (None, self._n)), *others)[0][:, :, 0]
 
     def position_map(self, count: int) -> Callable[[Array], Array]:
         """Return a function Q (count, n) -> P (count, 3) [m] for every tick.
@@ -149,16 +162,9 @@ class Kinematics:
     def _interpreted_map(self, count: int) -> Callable[[Array], Array]:
         """Return the same as CasADi evaluates it: what the compiled function is tested against."""
         Q, P = np.zeros((count, self._n)), np.zeros((count, 3))
-        buffer: Any  # CasADi's stubs know only the signature of C++
-        if self._placed:
-            buffer, evaluate = self._position.map("positions", "serial", count, [1], []).buffer()
-            buffer.set_arg(1, self._mapped.data)
-        else:
-            buffer, evaluate = self._position.map(count).buffer()
-        buffer.set_arg(0, Q.data)
-        buffer.set_res(0, P.data)
+        evaluate = self._position.fixed((Q, self._mapped) if self._placed else (Q,), (P[:, None],))
 
-        def positions(rows: Array, _buffer: object = buffer) -> Array:  # `evaluate` does not keep the buffer alive
+        def positions(rows: Array) -> Array:
             Q[:] = rows
             evaluate()
             return P
@@ -167,7 +173,7 @@ class Kinematics:
 
     def jacobian(self, q: Array) -> Array:
         """Return dp/dq (3, n) at q (n,)."""
-        return np.array(self._both(checked("q", q, (self._n,)), *self._placed)[1])
+        return self._both(checked("q", q, (self._n,)), *self._placed)[1]
 
     def inverse(self, point: Array, seed: Array, *, tolerance: float = 1e-6, restarts: int = 12) -> tuple[Array, float]:
         """Find joint positions inside the limits whose end effector is nearest to `point` (3,) [m].
@@ -240,4 +246,4 @@ class Kinematics:
 
     def _error(self, point: Array, q: Array) -> tuple[Array, Array]:
         p, J = self._both(q, *self._placed)
-        return point - np.array(p).ravel(), np.array(J)
+        return point - p.ravel(), J

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import math
 
-import casadi
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..codegen.symbolic import casadi
 from ..types import Array, checked
 from . import urdf
 from .kinematics import MOST_STEPS, Kinematics, applied, moved, placed_joint
@@ -51,6 +51,16 @@ def tool_frame(robot: Robot) -> casadi.Function:
     return casadi.Function("tool_frame", [q, r], casadi.cse(outputs), ["q", "r"], ["p", "R"])
 
 
+def frame_and_jacobians(robot: Robot) -> casadi.Function:
+    """Return q (n,), r (k,) -> p (3,) [m], R (3, 3), dp/dq (3, n) and the body's angular velocity per qd (3, n)."""
+    q, r = casadi.SX.sym("q", robot.n), casadi.SX.sym("r", len(robot.uncontrolled))
+    p, R = tool_frame(robot)(q, r)
+    x, y, z = casadi.horzsplit(R)
+    turning = [a.T @ casadi.jacobian(b, q) for a, b in ((z, y), (x, z), (y, x))]  # [w_b] = R^T dR
+    outputs = [p, R, casadi.jacobian(p, q), casadi.vertcat(*turning)]
+    return casadi.Function("frame", [q, r], casadi.cse([casadi.densify(value) for value in outputs]))
+
+
 class PoseKinematics(Kinematics):
     """Pose, Jacobians and inverse kinematics of the tool, beside those of its point.
 
@@ -59,20 +69,14 @@ class PoseKinematics(Kinematics):
 
     def __init__(self, robot: Robot, weights: ArrayLike = ALL_AXES):
         super().__init__(robot)
-        frame = tool_frame(robot)
-        q, r = casadi.SX.sym("q", robot.n), casadi.SX.sym("r", len(robot.uncontrolled))
-        p, R = frame(q, r)
-        x, y, z = casadi.horzsplit(R)
-        turning = [a.T @ casadi.jacobian(b, q) for a, b in ((z, y), (x, z), (y, x))]  # [w_b] = R^T dR
-        outputs = [p, R, casadi.jacobian(p, q), casadi.vertcat(*turning)]
-        self._frame = casadi.Function("frame", [q, r], casadi.cse([casadi.densify(value) for value in outputs]))
+        self._frame = robot.units.function("tool_frame", {"robot": robot}, lambda: frame_and_jacobians(robot))
         self._rotations = np.flatnonzero(np.asarray(weights, dtype=float))
         self._weights = LEVER * np.asarray(weights, dtype=float)[self._rotations]
 
     def pose(self, q: Array) -> tuple[Array, Array]:
         """Return p (3,) [m] and R (3, 3) at q (n,) [rad or m]."""
         p, R, _, _ = self._frame(checked("q", q, (self._n,)), self.uncontrolled)
-        return np.array(p).ravel(), np.array(R)
+        return p.ravel(), R
 
     @property
     def rotations(self) -> NDArray[np.intp]:
@@ -86,8 +90,8 @@ class PoseKinematics(Kinematics):
         of the tool that are not free, times their weights.
         """
         p, R, Jp, Jw = self._frame(q, self.uncontrolled)
-        J = np.concatenate((np.array(Jp), self._weights[:, None] * np.array(Jw)[self._rotations]))
-        return np.array(p).ravel(), np.array(R), J
+        J = np.concatenate((Jp, self._weights[:, None] * Jw[self._rotations]))
+        return p.ravel(), R, J
 
     def weighted(self, v: Array, w: Array) -> Array:
         """Return [v; L w] (3 + k,) of `velocity_map` for v (3,) [m/s], and w (3,) [rad/s] in the tool's axes."""
@@ -150,7 +154,7 @@ class PoseKinematics(Kinematics):
     def _residual(self, p: Array, R: Array, q: Array) -> tuple[Array, Array]:
         """Return r (3 + free rotations left out) and -dr/dq at q (n,)."""
         at, turned, Jp, Jw = self._frame(q, self.uncontrolled)
-        e = logarithm(np.array(turned).T @ R)
+        e = logarithm(turned.T @ R)
         rows, w = self._rotations, self._weights
-        Je = w[:, None] * (inverse_left_jacobian(e)[rows] @ np.array(Jw))
-        return np.concatenate((p - np.array(at).ravel(), w * e[rows])), np.concatenate((np.array(Jp), Je))
+        Je = w[:, None] * (inverse_left_jacobian(e)[rows] @ Jw)
+        return np.concatenate((p - at.ravel(), w * e[rows])), np.concatenate((Jp, Je))

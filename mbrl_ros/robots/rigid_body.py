@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 
-import casadi
 import numpy as np
 
+from ..codegen.symbolic import casadi
 from ..config.section import per_joint
 from ..exceptions import RobotDescriptionError
 from . import urdf

@@ -6,15 +6,18 @@ position_lower = a + min(margin, 0.1 (b - a)), position_upper = b - min(margin, 
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..codegen import units
 from ..config.section import per_joint
 from ..config.sections.robot import RobotSettings
 from ..exceptions import ConfigurationError, JointNameError, RobotDescriptionError, listed
 from ..types import Array
+from .document import digest
 from .mimic import Follower, followers_of, uncontrolled_of
 from .mounting import mounted
 from .sources import read
@@ -61,6 +64,7 @@ class Robot:
     followers : the joints that follow a controlled one
     mounting : (4, 4), the root link's frame in the frame `mounting_frame`; None: unknown
     frame_prefix : what precedes a link's name in that of its frame; guess_inertials : see effective_inertia.py
+    units : where the functions of this robot are from
     """
 
     joints: tuple[str, ...]
@@ -89,6 +93,12 @@ class Robot:
     mounting_frame: str = "world"
     frame_prefix: str = ""
     guess_inertials: bool = False
+    units: units.Units = field(default_factory=units.Units, repr=False)
+
+    def identity(self) -> dict[str, object]:
+        """Return what makes this robot another one for its functions: all of it but how its links look."""
+        kept = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "units"}
+        return {**kept, "urdf": digest(self.urdf)}
 
     @property
     def base_frame(self) -> str:
@@ -146,6 +156,7 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
     RobotDescriptionError : the URDF is missing, unreadable or unsuitable
     JointNameError : a joint to control is not in it
     ConfigurationError : a per-joint setting has the wrong length
+    DataError : the file of settings.units cannot be used
     """
     tree = parse(read(settings.description if urdf is None else urdf))
     controlled = _controlled(tree, settings.joints)
@@ -195,6 +206,7 @@ def load_robot(settings: RobotSettings, urdf: str | None = None) -> Robot:
         mounting_frame=settings.mounting_frame,
         frame_prefix=settings.frame_prefix,
         guess_inertials=settings.guess_inertials,
+        units=units.read(settings.units) if settings.units else units.Units(),
     )
 
 

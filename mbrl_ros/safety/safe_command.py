@@ -72,8 +72,8 @@ class SafeCommand:
         if robot.interface == "effort" and settings.safe_effort == "gravity":
             from ..robots.rigid_body import gravity  # needs adam-robotics
 
-            model = gravity(robot)
-            self._gravity = lambda q: np.array(model(q)).ravel()
+            model = robot.units.function("gravity", {"robot": robot, "mass_scale": 1.0}, lambda: gravity(robot))
+            self._gravity = lambda q: model(q)[0].ravel()
         self._mean: Array = np.zeros(robot.n)  # u_mean
         self._anchor: Array | None = None  # q_0, None while the safe command does not act
         self._weight: Array = np.zeros(robot.n)  # g(q) of the last known pose

@@ -13,8 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import casadi
-
+from ..codegen.symbolic import casadi
 from ..costs import CostModel
 from ..types import CommandVector, StateVector
 

@@ -13,9 +13,9 @@ distance d of the pole's end from the point l above the middle of the rail (the 
 
 from __future__ import annotations
 
-import casadi
 import numpy as np
 
+from ..codegen.symbolic import casadi
 from ..costs import CostModel, CostSettings, StateCostSettings, TargetSettings, Term
 from ..types import Array, CommandVector, StateVector
 from .base import Step, TaskInfo

@@ -5,8 +5,7 @@ The target is y* = p* (3,) [m] in the robot's base frame, and e = p(q) - p*.
 
 from __future__ import annotations
 
-import casadi
-
+from ..codegen.symbolic import casadi
 from ..robots import Robot, kinematics
 from ..robots.kinematics import Kinematics
 from ..scenarios.scenario import build_scenario

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import casadi
 import numpy as np
 
+from ..codegen.symbolic import casadi
 from ..robots import Robot
 from ..robots.pose_kinematics import LEVER, PoseKinematics, tool_frame
 from ..robots.rotation import quaternion_of

@@ -11,9 +11,9 @@ is that of the reward.
 
 from __future__ import annotations
 
-import casadi
 import numpy as np
 
+from ..codegen.symbolic import casadi
 from ..costs import CostModel, CostSettings, StateCostSettings, Term
 from ..types import CommandVector, StateVector
 from .base import Step, TaskInfo

@@ -6,9 +6,9 @@ x = [position of the cart m; angle rad; their rates], one command for the cart i
 
 from __future__ import annotations
 
-import casadi
 import numpy as np
 
+from ..codegen.symbolic import casadi
 from ..costs import CostModel, CostSettings, StateCostSettings, TargetSettings, Term
 from ..types import CommandVector, StateVector
 from .base import Step, TaskInfo

@@ -16,9 +16,9 @@ starts are enough to tell these starts apart, and a policy would learn that.
 
 from __future__ import annotations
 
-import casadi
 import numpy as np
 
+from ..codegen.symbolic import casadi
 from ..config.sections.robot import RobotSettings
 from ..config.sections.simulation import PlantSettings
 from ..costs import CostModel, CostSettings, StateCostSettings, TargetSettings, Term

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import casadi
 import numpy as np
 
+from ..codegen.symbolic import casadi
 from ..costs import CostModel, CostSettings, StateCostSettings, TargetSettings, Term
 from ..types import Array, CommandVector, StateVector
 from .base import Step, TaskInfo

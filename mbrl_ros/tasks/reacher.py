@@ -8,9 +8,9 @@ of 0.1 m and 0.11 m; where the tip is by the angles is known, as it is of an arm
 
 from __future__ import annotations
 
-import casadi
 import numpy as np
 
+from ..codegen.symbolic import casadi
 from ..costs import CostModel, CostSettings, StateCostSettings, TargetSettings, Term
 from ..types import CommandVector, StateVector
 from .base import Step, TaskInfo

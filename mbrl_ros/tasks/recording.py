@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import casadi
 import numpy as np
 
+from ..codegen.symbolic import casadi
 from ..costs import CostModel, CostSettings, Term
 from ..data import load
 from ..exceptions import DataError

@@ -19,9 +19,9 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import casadi
 import numpy as np
 
+from ..codegen.symbolic import casadi
 from ..config.configuration import Configuration, setting_keys
 from ..config.resources import config_file
 from ..config.sections.simulation import PlantSettings, fitting_timestep

@@ -151,11 +151,15 @@ def test_few_modules_stand_loose_in_the_root():
 
 @pytest.mark.parametrize("name", MODULES)
 def test_ros_is_imported_only_by_nodes_and_casadi_only_where_expressions_are_built(name):
-    roots = {target.split(".")[0] for target in imports(name, MODULES[name]) if not target.startswith(".")}
+    targets = imports(name, MODULES[name])
+    roots = {target.split(".")[0] for target in targets if not target.startswith(".")}
     if not name.startswith(ROS_IN):
         assert not {root for root in roots if root in ROS or root.endswith(ROS_SUFFIXES)}
     if not name.startswith(CASADI_IN):
         assert "casadi" not in roots
+        assert not {target for target in targets if target.startswith(".codegen.symbolic")}
+    if name not in ("codegen.symbolic", "codegen.units"):
+        assert "casadi" not in roots, "write `from ..codegen.symbolic import casadi`: a robot can do without it"
 
 
 def test_the_rule_sees_what_it_forbids():

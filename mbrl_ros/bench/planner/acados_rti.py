@@ -15,10 +15,10 @@ import os
 import sys
 from typing import Any
 
-import casadi
 import numpy as np
 
-from ...codegen.compiler import cache_directory
+from ...codegen.library_folder import cache_directory
+from ...codegen.symbolic import casadi
 from .hpipm import acados_folder
 from .peer import MOST_ITERATIONS, Peer, Trajectory, Variant
 from .problems import BenchProblem

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import casadi
 import numpy as np
 
+from ...codegen.symbolic import casadi
 from ...config.sections.planner import PlannerSettings
 from ...costs import CostModel
 from ...costs.base import CostSettings, StateCostSettings, TargetSettings, Term

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import casadi
 import numpy as np
 
+from ...codegen.symbolic import casadi
 from ...costs import CostModel
 from ...types import Array
 from .problems import BenchProblem

@@ -16,6 +16,11 @@ class RobotSettings(Section):
         "URDF file, or 'package-data:NAME' for a robot of example-robot-data; empty: the parameter or "
         "topic robot_description",
     )
+    units: str = setting(
+        "",
+        "file that `mbrl build` wrote for this robot and these settings, so that neither CasADi nor a compiler is "
+        "needed; empty: functions are built at the start",
+    )
     joints: tuple[str, ...] = setting(
         (), "names of the controlled joints in the order of the commands; empty: every movable joint of the URDF"
     )

@@ -15,9 +15,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-import casadi
 import numpy as np
 
+from ...codegen.symbolic import casadi
 from ...config.section import Section, setting
 from ...console.jobs import run_jobs, worker_count
 from ...data.dataset import Dataset

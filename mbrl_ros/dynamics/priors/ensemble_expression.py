@@ -12,9 +12,9 @@ With B = W1 dphi/dz, gates 1 - t^2, and for a weight s: c = W2^T s, y = W1^T (c 
 
 from __future__ import annotations
 
-import casadi
 import numpy as np
 
+from ...codegen.symbolic import casadi
 from ...types import Array
 from .expression import MeanExpression
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import functools
 
-import casadi
 import numpy as np
 
+from ...codegen.symbolic import casadi
 from ...types import Array
 from .expression import MeanExpression
 

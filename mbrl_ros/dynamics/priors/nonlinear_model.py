@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import casadi
 import numpy as np
 
+from ...codegen.symbolic import casadi
 from ...exceptions import ConfigurationError
 from ...types import Array
 from ..state_equations import StateEquations

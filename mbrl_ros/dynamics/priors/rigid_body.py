@@ -20,9 +20,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-import casadi
 import numpy as np
 
+from ...codegen.symbolic import casadi
 from ...config.section import Section, per_joint, setting
 from ...exceptions import ConfigurationError
 from ...robots import Robot

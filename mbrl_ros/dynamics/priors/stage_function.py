@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import casadi
 import numpy as np
 
+from ...codegen.symbolic import casadi
 from ...types import Array
 
 Expression: TypeAlias = Any  # casadi.SX or casadi.MX, one kind in one function

@@ -7,12 +7,12 @@ vector w, so that what is built of these expressions stays the same when the ens
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
-import casadi
-
+from ...codegen.symbolic import casadi
 from ...dynamics.gaussian_networks import NetworkShape
 
-StepExpression = Callable[[casadi.MX, casadi.MX, casadi.MX, casadi.MX], casadi.MX]  # (x, u, eps, w) -> x'
+StepExpression: TypeAlias = "Callable[[casadi.MX, casadi.MX, casadi.MX, casadi.MX], casadi.MX]"  # (x, u, eps, w) -> x'
 
 
 def parameters_size(shape: NetworkShape) -> int:

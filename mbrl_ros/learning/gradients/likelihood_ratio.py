@@ -12,9 +12,9 @@ no products of Jacobians.
 
 from __future__ import annotations
 
-import casadi
 import numpy as np
 
+from ...codegen.symbolic import casadi
 from ...types import Array, StageParameters
 from .policy_rollouts import PolicyProblem, Rollouts, Scenarios, columns, symbols
 

@@ -11,13 +11,14 @@ gradients exist: the one by likelihood ratios needs the density of v, the one by
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
-import casadi
 import numpy as np
 
+from ...codegen.symbolic import casadi
 from ...types import Array, CommandVector, StateVector
 
-FeatureExpression = Callable[[casadi.MX], casadi.MX]
+FeatureExpression: TypeAlias = "Callable[[casadi.MX], casadi.MX]"
 
 
 def joint_features(x: casadi.MX) -> casadi.MX:

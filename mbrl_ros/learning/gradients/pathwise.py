@@ -18,9 +18,9 @@ no bias. The regression's weights depend on x alone and fall as |s|^-4, so that 
 
 from __future__ import annotations
 
-import casadi
 import numpy as np
 
+from ...codegen.symbolic import casadi
 from ...exceptions import ConfigurationError
 from ...types import Array, StageParameters
 from .policy_rollouts import PolicyProblem, Rollouts, Scenarios, columns, symbols

@@ -19,14 +19,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import casadi
 import numpy as np
 
+from ...codegen.symbolic import casadi
 from ...exceptions import ConfigurationError
 from ...types import Array, CommandVector, StateVector, checked
 from .nlp_solver import Outcome, ipopt_outcome
 
-Rate: TypeAlias = Callable[[casadi.SX, casadi.SX], casadi.SX]  # of x (nx,) and u (nu,), in CasADi's operations
+Rate: TypeAlias = "Callable[[casadi.SX, casadi.SX], casadi.SX]"  # of x (nx,) and u (nu,), in CasADi's operations
 
 
 @dataclass(frozen=True, eq=False, slots=True)

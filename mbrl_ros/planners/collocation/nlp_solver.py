@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import casadi
 import numpy as np
 
+from ...codegen.symbolic import casadi
 from ...types import Array
 from ..ilqr.evaluator import Buffered
 from .transcription import Transcription

@@ -9,9 +9,9 @@ and ends at rest with straight wheels. Cost: the time, and a small weight on bot
 
 from __future__ import annotations
 
-import casadi
 import numpy as np
 
+from ...codegen.symbolic import casadi
 from ...types import Array
 from .hermite_simpson import ContinuousProblem
 

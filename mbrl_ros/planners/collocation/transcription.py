@@ -21,8 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import casadi
-
+from ...codegen.symbolic import casadi
 from ..ilqr.problem import Problem
 
 HESSIANS = ("gauss_newton", "exact")

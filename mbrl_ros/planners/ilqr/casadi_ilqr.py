@@ -8,9 +8,9 @@ most. Where those do not end at the solution or Q_uu is not positive definite, a
 
 from __future__ import annotations
 
-import casadi
 import numpy as np
 
+from ...codegen.symbolic import casadi
 from ...types import Array
 from .box_qp import step_limits
 from .evaluator import Buffered

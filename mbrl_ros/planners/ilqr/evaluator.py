@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import casadi
 import numpy as np
 
+from ...codegen.symbolic import casadi
 from ...costs import CostModel
 from ...exceptions import ConfigurationError, MbrlError, ShapeError
 from ...types import Array

@@ -14,9 +14,9 @@ and calls either.
 
 from __future__ import annotations
 
-import casadi
 import numpy as np
 
+from ...codegen.symbolic import casadi
 from ...config.sections.planner import PlannerSettings
 from ...costs import CostModel
 from ...dynamics.priors.nonlinear_model import NonlinearModel, of_function
@@ -90,7 +90,7 @@ class IlqrPlanner:
         x_lower, x_upper = _limits("x", -none if x_lower is None else x_lower, none if x_upper is None else x_upper, nx)
         self._kl_constrained = settings.kl_bound > 0.0
         limits = limits_of(x_lower, x_upper) if settings.state_limits else ()
-        self.model = of_function(model) if isinstance(model, casadi.Function) else model
+        self.model = model if model is None or isinstance(model, NonlinearModel) else of_function(model)
         several = settings.multiple_shooting
         problem = Problem(cost, self.model, settings.second_order, limits, self._kl_constrained, several)
         problem.check()

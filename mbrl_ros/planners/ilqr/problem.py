@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import casadi
 import numpy as np
 
 from ...codegen import simd
+from ...codegen.symbolic import casadi
 from ...costs import CostModel
 from ...dynamics.priors.nonlinear_model import NonlinearModel
 from ...exceptions import ConfigurationError, ShapeError

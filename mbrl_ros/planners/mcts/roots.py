@@ -18,9 +18,9 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-import casadi
 import numpy as np
 
+from ...codegen.symbolic import casadi
 from ...console.jobs import run_jobs, worker_count
 from ...costs import CostModel
 from ...dynamics.priors.nonlinear_model import NonlinearModel

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mbrl_ros.codegen import compiler
+from mbrl_ros.codegen import compiler, library_folder
 from mbrl_ros.config.sections.planner import PlannerSettings
 from mbrl_ros.exceptions import CompileError, ConfigurationError
 from support.planner_problems import random_case
@@ -154,10 +154,10 @@ def test_a_cost_that_is_not_smooth_is_refused():
 
 def test_cache_directory_follows_xdg(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert compiler.cache_directory() == Path("/somewhere/mbrl_ros")
+    assert library_folder.cache_directory() == Path("/somewhere/mbrl_ros")
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/someone")
-    assert compiler.cache_directory() == Path("/home/someone/.cache/mbrl_ros")
+    assert library_folder.cache_directory() == Path("/home/someone/.cache/mbrl_ros")
 
 
 def test_a_compiler_that_takes_too_long_is_given_up_once_with_what_it_started(tmp_path, monkeypatch, compilations):

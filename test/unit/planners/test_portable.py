@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mbrl_ros.codegen import compiler
+from mbrl_ros.codegen.processor import processor
 from support.planner_problems import random_case
 
 pytestmark = pytest.mark.skipif(
@@ -24,7 +25,7 @@ VARIANTS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
 def test_every_vector_width_gives_the_same_plan(variant, monkeypatch):
-    if variant[0] == "-mavx2" and "avx2" not in compiler.processor():
+    if variant[0] == "-mavx2" and "avx2" not in processor():
         pytest.skip("this processor has no AVX2")
     case = random_case(3, 9, 4, 13, nonlinear=True, change=True, bound=0.3)
     monkeypatch.setattr(compiler, "FLAG_VARIANTS", (variant,))
