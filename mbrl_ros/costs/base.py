@@ -93,14 +93,27 @@ class CostContext:
     discount: float = 1.0
     collision: CollisionSettings = CollisionSettings()
     description: str = ""
-    x: casadi.SX = field(init=False)
-    u: casadi.SX = field(init=False)
-    u_previous: casadi.SX = field(init=False)
+    symbols: dict[str, casadi.SX] = field(init=False, default_factory=dict, repr=False)  # those that were asked for
 
-    def __post_init__(self) -> None:
-        """Make the symbols."""
-        for name, size in (("x", self.nx), ("u", self.nu), ("u_previous", self.nu)):
-            object.__setattr__(self, name, casadi.SX.sym(name, size))
+    def _symbol(self, name: str, size: int) -> casadi.SX:
+        if name not in self.symbols:
+            self.symbols[name] = casadi.SX.sym(name, size)
+        return self.symbols[name]
+
+    @property
+    def x(self) -> casadi.SX:
+        """The state (nx,)."""
+        return self._symbol("x", self.nx)
+
+    @property
+    def u(self) -> casadi.SX:
+        """The command (nu,)."""
+        return self._symbol("u", self.nu)
+
+    @property
+    def u_previous(self) -> casadi.SX:
+        """The command before (nu,)."""
+        return self._symbol("u_previous", self.nu)
 
     @property
     def nx(self) -> int:

@@ -9,24 +9,29 @@ weights in p.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import cast
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, cast
 
 import numpy as np
 
 from ..codegen.symbolic import casadi
+from ..codegen.units import Units
 from ..config import registry
 from ..config.section import Section
 from ..exceptions import ConfigurationError
-from ..types import Array, StageParameters
+from ..types import Array, StageParameters, checked
 from .base import Cost, CostContext, CostSettings, Term
 
 
-class CostModel:
-    """The summed objective as CasADi functions of x (nx,), v = u_prev (nu,), u (nu,), p (np,).
+@dataclass(frozen=True, eq=False, slots=True)
+class CostFunctions:
+    """The objective as CasADi functions of x (nx,), v = u_prev (nu,), u (nu,), p (np,).
 
-    `layout` names the slices of p ("point_target.weight", "point_target.reference", ...). `uses_u_previous` tells
-    whether any term depends on v. With z = [x; u; v]:
+    With z = [x; u; v]:
 
         stage(x, v, u, p) -> l              stage_expansion(x, v, u, p) -> g (nz,), G (nz, nz)
         terminal(x, p) -> l_H               terminal_expansion(x, p) -> g (nx,), G (nx, nx)
@@ -35,7 +40,24 @@ class CostModel:
     `derived` are the functions whose derivatives CasADi finds: without the terms that bring their own.
     """
 
-    derived: tuple[casadi.Function, ...] | None = None  # None: the stage and the last one
+    stage: casadi.Function
+    stage_expansion: casadi.Function
+    terminal: casadi.Function
+    terminal_expansion: casadi.Function
+    derived: tuple[casadi.Function, ...]
+
+
+class CostModel:
+    """The summed objective of x (nx,), v = u_prev (nu,), u (nu,), p (np,).
+
+    `layout` names the slices of p ("point_target.weight", "point_target.reference", ...). `uses_u_previous` tells
+    whether any term depends on v. `units` and `origin`: where functions of this cost are kept, and what it was built
+    of; None for one that is not kept.
+    """
+
+    units = Units()
+    origin: Mapping[str, Any] | None = None
+    _schedules: Mapping[str, Array] = MappingProxyType({})  # of a cost of a description, over its horizon
 
     def __init__(
         self,
@@ -67,13 +89,88 @@ class CostModel:
         self.np = p.numel()
         self.uses_u_previous = bool(casadi.depends_on(casadi.vertcat(stage[0], *stage[1:2]), u_previous))
         given, names = [x, u_previous, u, p], ["x", "v", "u", "p"]
-        self.stage = _function("stage", given, [stage[0]], names, ["l"])
-        self.stage_expansion = _function("stage_expansion", given, _expansion(stage), names, ["g", "G"])
-        self.terminal = _function("terminal", [x, p], [last[0]], ["x", "p"], ["l"])
-        self.terminal_expansion = _function("terminal_expansion", [x, p], _expansion(last), ["x", "p"], ["g", "G"])
+        value = _function("stage", given, [stage[0]], names, ["l"])
+        last_value = _function("terminal", [x, p], [last[0]], ["x", "p"], ["l"])
+        derived: tuple[casadi.Function, ...] = (value, last_value)
         if any(term.jacobian is not None for _, term in named_terms):
             losses = [term.loss()[0] for _, term in named_terms if term.jacobian is None]
-            self.derived = (_function("derived", given, [casadi.vertcat(*losses)], names, ["l"]),)
+            derived = (_function("derived", given, [casadi.vertcat(*losses)], names, ["l"]),)
+        functions = CostFunctions(
+            value,
+            _function("stage_expansion", given, _expansion(stage), names, ["g", "G"]),
+            last_value,
+            _function("terminal_expansion", [x, p], _expansion(last), ["x", "p"], ["g", "G"]),
+            derived,
+        )
+        self._functions: Callable[[], CostFunctions] = lambda: functions
+
+    @classmethod
+    def of_description(
+        cls, description: Mapping[str, Any], weights: Mapping[str, float], rebuild: Callable[[], CostModel]
+    ) -> CostModel:
+        """Return the cost of a `description`; its functions are built where they are asked for.
+
+        Parameters
+        ----------
+        description
+            What `description` returned.
+        weights
+            Those of the costs, {name: weight}.
+        rebuild
+            Builds the same cost with its functions.
+        """
+        self = cls.__new__(cls)
+        self.nx, self.nu, self.np = description["nx"], description["nu"], description["np"]
+        self.uses_u_previous = description["uses_u_previous"]
+        self.layout = {name: slice(*columns) for name, columns in description["layout"].items()}
+        names = {f"{name}.weight": name for name in description["schedules"]}
+        self._defaults = [
+            np.array([weights[names[key].partition(".")[0]]]) if key in names else np.array(default, dtype=float)
+            for key, default in zip(self.layout, description["defaults"], strict=True)
+        ]
+        self._terms = {}
+        self._schedules = {name: np.array(factors) for name, factors in description["schedules"].items()}
+        self._functions = functools.cache(lambda: rebuild()._functions())
+        return self
+
+    def description(self, horizon: int) -> dict[str, Any]:
+        """Return all of the cost but its functions, for a horizon, as JSON can hold it."""
+        return {
+            **{"nx": self.nx, "nu": self.nu, "np": self.np, "uses_u_previous": self.uses_u_previous},
+            "layout": {name: [columns.start, columns.stop] for name, columns in self.layout.items()},
+            "defaults": [default.tolist() for default in self._defaults],
+            "schedules": {name: self.schedule(name, horizon).tolist() for name in self._terms},
+        }
+
+    @property
+    def described(self) -> bool:
+        """Whether the cost was made of a description: what it was built of was found to be right when it was."""
+        return bool(self._schedules)
+
+    @property
+    def stage(self) -> casadi.Function:
+        """See `CostFunctions`."""
+        return self._functions().stage
+
+    @property
+    def stage_expansion(self) -> casadi.Function:
+        """See `CostFunctions`."""
+        return self._functions().stage_expansion
+
+    @property
+    def terminal(self) -> casadi.Function:
+        """See `CostFunctions`."""
+        return self._functions().terminal
+
+    @property
+    def terminal_expansion(self) -> casadi.Function:
+        """See `CostFunctions`."""
+        return self._functions().terminal_expansion
+
+    @property
+    def derived(self) -> tuple[casadi.Function, ...]:
+        """See `CostFunctions`."""
+        return self._functions().derived
 
     def _add(self, symbols: list[casadi.SX], name: str, symbol: casadi.SX, default: Array) -> None:
         start = sum(s.numel() for s in symbols)
@@ -85,6 +182,8 @@ class CostModel:
 
     def schedule(self, name: str, horizon: int) -> Array:
         """Return the factor (H+1,) on the weight of cost `name`: its ramp, its terminal factor and the discount."""
+        if name in self._schedules:
+            return checked(f"factors of {name}", self._schedules[name], (horizon + 1,))
         factor: Array = self._terms[name].schedule(horizon) * self._discount ** np.arange(horizon + 1)
         return factor
 
@@ -92,7 +191,7 @@ class CostModel:
         """Return p (H+1, np) of the settings; references hold their defaults until a target is written."""
         row = np.concatenate(self._defaults) if self._defaults else np.empty(0)
         p = np.tile(row, (horizon + 1, 1))
-        for name in self._terms:
+        for name in self._terms or self._schedules:
             p[:, self.layout[f"{name}.weight"]] *= self.schedule(name, horizon)[:, None]
         return p
 
@@ -118,10 +217,37 @@ def build_cost(sections: Mapping[str, Section], context: CostContext) -> CostMod
 
     Raises ConfigurationError for an unknown cost or one that cannot be built in this context.
     """
-    terms: list[tuple[str, Term]] = []
-    for name, settings in sections.items():
-        if isinstance(settings, CostSettings) and settings.weight == 0.0:
-            continue
-        parts = cast(Cost, registry.load("cost", name)).build(settings, context)
-        terms += [(f"{name}{f'.{key}' if key else ''}", term) for key, term in parts.items()]
-    return CostModel(context.x, context.u, context.u_previous, terms, context.discount)
+    used = {
+        name: settings
+        for name, settings in sections.items()
+        if not (isinstance(settings, CostSettings) and settings.weight == 0.0)
+    }
+
+    def build() -> CostModel:
+        terms: list[tuple[str, Term]] = []
+        for name, settings in used.items():
+            parts = cast(Cost, registry.load("cost", name)).build(settings, context)
+            terms += [(f"{name}{f'.{key}' if key else ''}", term) for key, term in parts.items()]
+        return CostModel(context.x, context.u, context.u_previous, terms, context.discount)
+
+    units, origin = Units() if context.robot is None else context.robot.units, _origin(used, context)
+    weights = {name: float(getattr(settings, "weight", 1.0)) for name, settings in used.items()}
+    cost = units.kept(
+        "cost",
+        origin,
+        build,
+        lambda cost: cost.description(context.horizon),
+        lambda description: CostModel.of_description(description, weights, build),
+    )
+    cost.units, cost.origin = units, origin
+    return cost
+
+
+def _origin(sections: Mapping[str, Section], context: CostContext) -> dict[str, Any]:
+    """Return what the functions of a cost depend on; weights are among their arguments."""
+    names = ("robot", "n", "m", "nu", "dt", "horizon", "discount", "collision", "u_lower", "u_upper")
+    costs = {
+        name: {key: value for key, value in dataclasses.asdict(cast(Any, settings)).items() if key != "weight"}
+        for name, settings in sections.items()
+    }
+    return {**{name: getattr(context, name) for name in names}, "cost": costs}

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...codegen.symbolic import casadi
 from ...costs import CostModel
+from ...costs.cost_model import CostFunctions
 from ...types import Array
 from .problems import BenchProblem
 
@@ -156,11 +157,13 @@ class QuadraticCost(CostModel):
         z, zv = casadi.vertcat(x, u), casadi.vertcat(x, u, v)
         value, gradient, lower = _quadratic(z, p, self._stage, zv.numel())
         given, options = [x, v, u, p], {"cse": True}
-        self.stage = casadi.Function("stage", given, [value], options)
-        self.stage_expansion = casadi.Function("stage_expansion", given, [gradient, lower], options)
+        stage = casadi.Function("stage", given, [value], options)
+        stage_expansion = casadi.Function("stage_expansion", given, [gradient, lower], options)
         value, gradient, lower = _quadratic(x, p, self._last, self.nx)
-        self.terminal = casadi.Function("terminal", [x, p], [value], options)
-        self.terminal_expansion = casadi.Function("terminal_expansion", [x, p], [gradient, lower], options)
+        last = casadi.Function("terminal", [x, p], [value], options)
+        last_expansion = casadi.Function("terminal_expansion", [x, p], [gradient, lower], options)
+        functions = CostFunctions(stage, stage_expansion, last, last_expansion, (stage, last))
+        self._functions = lambda: functions
 
     def parameters(self, horizon: int) -> Array:
         """Return p (H+1, np) of the problem, whatever the horizon asked for."""

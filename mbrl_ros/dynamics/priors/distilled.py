@@ -181,7 +181,7 @@ def from_arrays(arrays: dict[str, Array], robot: Robot, dt: float, spread_scale:
         },
     )
     require_positive("distilled", arrays, "scale", "d_scale", "qd_scale", "spread_scale")
-    return DistilledPrior(arrays, n, wide_spread(n, dt, spread_scale * float(arrays["spread_scale"])))
+    return DistilledPrior(arrays, n, wide_spread(n, dt, spread_scale * float(arrays["spread_scale"])), robot.units)
 
 
 def build(settings: Settings, robot: Robot, dt: float) -> Prior:

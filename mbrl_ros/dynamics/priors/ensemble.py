@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...codegen.symbolic import casadi
+from ...codegen.units import Units
 from ...config.section import Section, setting
 from ...console.jobs import run_jobs, worker_count
 from ...data.dataset import Dataset
@@ -37,7 +38,7 @@ from .learned import (
     wide_spread,
     widened,
 )
-from .stage_function import StageFunction
+from .stage_function import StageFunction, kept_stage_function
 
 MEMBERS, HIDDEN, EPOCHS = 5, 32, 150
 MOST_UNITS = 8192  # that a file may hold: each is evaluated at every stage of a plan
@@ -154,35 +155,10 @@ class EnsemblePrior(FixedPrior):
 
     linear = False
 
-    def __init__(self, arrays: dict[str, Array], n: int, spread: Array):
+    def __init__(self, arrays: dict[str, Array], n: int, spread: Array, units: Units):
         super().__init__(spread)
         self._arrays = arrays
-        x, u = casadi.MX.sym("x", 2 * n), casadi.MX.sym("u", n)
-        q, qd = x[:n], x[n:]
-        qd_scale = casadi.DM(arrays["qd_scale"])
-        sign = casadi.tanh(qd / qd_scale)
-        phi = (casadi.vertcat(casadi.sin(q), casadi.cos(q), qd, u, sign) - casadi.DM(arrays["centre"])) / casadi.DM(
-            arrays["scale"]
-        )
-        members = len(arrays["W1"])
-        per_q, per_sign = (casadi.cos(q), -casadi.sin(q)), (1.0 - sign**2) / qd_scale
-
-        def by_input(W: casadi.DM) -> casadi.MX:
-            """Return W d phi / d[q; qd; u] (rows, 3n): phi's five blocks are diagonal in q, q, qd, u and qd."""
-            rows = W.shape[0]
-            S, C, V, U, T = casadi.horzsplit(W / casadi.repmat(casadi.DM(arrays["scale"]).T, rows, 1), n)
-            wide = [casadi.repmat(part.T, rows, 1) for part in (*per_q, per_sign)]
-            return casadi.horzcat(S * wide[0] + C * wide[1], V + T * wide[2], U)
-
-        # every member's hidden layer stacked into one, the output layers side by side: the mean is one product
-        W1, b1 = casadi.DM(np.vstack(list(arrays["W1"]))), casadi.DM(np.concatenate(list(arrays["b1"])))
-        W2, b2 = casadi.DM(np.hstack(list(arrays["W2"])) / members), casadi.DM(arrays["b2"].mean(axis=0))
-        L, d_scale = casadi.DM(arrays["L"].mean(axis=0)), casadi.DM(arrays["d_scale"])
-        hidden = casadi.tanh(W1 @ phi + b1)
-        delta = d_scale * (W2 @ hidden + b2 + L @ phi)
-        gates = casadi.repmat(1.0 - hidden**2, 1, 3 * n)
-        jacobian = casadi.repmat(d_scale, 1, 3 * n) * (W2 @ (gates * by_input(W1)) + by_input(L))
-        self._model = StageFunction("ensemble", x, u, delta, jacobian, optimize="-O3")
+        self._model = kept_stage_function(units, "ensemble", arrays, lambda: _compiled_mean(arrays, n))
 
     def expression(self) -> MeanExpression:
         """See `Prior`; ConfigurationError for more than MOST_EXPRESSED_UNITS hidden units."""
@@ -217,6 +193,36 @@ class EnsemblePrior(FixedPrior):
         return std
 
 
+def _compiled_mean(arrays: dict[str, Array], n: int) -> StageFunction:
+    """Return the members' mean delta (n,) and its Jacobian (n, 3n)."""
+    x, u = casadi.MX.sym("x", 2 * n), casadi.MX.sym("u", n)
+    q, qd = x[:n], x[n:]
+    qd_scale = casadi.DM(arrays["qd_scale"])
+    sign = casadi.tanh(qd / qd_scale)
+    phi = (casadi.vertcat(casadi.sin(q), casadi.cos(q), qd, u, sign) - casadi.DM(arrays["centre"])) / casadi.DM(
+        arrays["scale"]
+    )
+    members = len(arrays["W1"])
+    per_q, per_sign = (casadi.cos(q), -casadi.sin(q)), (1.0 - sign**2) / qd_scale
+
+    def by_input(W: casadi.DM) -> casadi.MX:
+        """Return W d phi / d[q; qd; u] (rows, 3n): phi's five blocks are diagonal in q, q, qd, u and qd."""
+        rows = W.shape[0]
+        S, C, V, U, T = casadi.horzsplit(W / casadi.repmat(casadi.DM(arrays["scale"]).T, rows, 1), n)
+        wide = [casadi.repmat(part.T, rows, 1) for part in (*per_q, per_sign)]
+        return casadi.horzcat(S * wide[0] + C * wide[1], V + T * wide[2], U)
+
+    # every member's hidden layer stacked into one, the output layers side by side: the mean is one product
+    W1, b1 = casadi.DM(np.vstack(list(arrays["W1"]))), casadi.DM(np.concatenate(list(arrays["b1"])))
+    W2, b2 = casadi.DM(np.hstack(list(arrays["W2"])) / members), casadi.DM(arrays["b2"].mean(axis=0))
+    L, d_scale = casadi.DM(arrays["L"].mean(axis=0)), casadi.DM(arrays["d_scale"])
+    hidden = casadi.tanh(W1 @ phi + b1)
+    delta = d_scale * (W2 @ hidden + b2 + L @ phi)
+    gates = casadi.repmat(1.0 - hidden**2, 1, 3 * n)
+    jacobian = casadi.repmat(d_scale, 1, 3 * n) * (W2 @ (gates * by_input(W1)) + by_input(L))
+    return StageFunction("ensemble", x, u, delta, jacobian, optimize="-O3")
+
+
 def from_arrays(arrays: dict[str, Array], robot: Robot, dt: float, spread_scale: float = 1.0) -> EnsemblePrior:
     """Make the prior of what `fit` returned; DataError if that does not fit the robot."""
     n, members = len(robot.joints), length_of(arrays, "W1")
@@ -239,7 +245,7 @@ def from_arrays(arrays: dict[str, Array], robot: Robot, dt: float, spread_scale:
         },
     )
     require_positive("ensemble", arrays, "scale", "d_scale", "qd_scale", "spread_scale")
-    return EnsemblePrior(arrays, n, wide_spread(n, dt, spread_scale * float(arrays["spread_scale"])))
+    return EnsemblePrior(arrays, n, wide_spread(n, dt, spread_scale * float(arrays["spread_scale"])), robot.units)
 
 
 def build(settings: Settings, robot: Robot, dt: float) -> Prior:

@@ -18,6 +18,7 @@ the effect of a command by a third, and dry friction the offset by some ten rad/
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -29,7 +30,7 @@ from ...robots import Robot
 from ...types import Array, CommandVector, Gain, JointVector
 from .base import FixedPrior, Prior
 from .expression import MeanExpression
-from .stage_function import StageFunction
+from .stage_function import StageFunction, kept_stage_function
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +74,6 @@ def build(settings: Settings, robot: Robot, dt: float) -> Prior:
 
     Raises ConfigurationError for another interface, RobotDescriptionError without usable inertias.
     """
-    from ...robots.rigid_body import mass_and_bias
-
     if robot.interface != "effort":
         raise ConfigurationError(
             f"the rigid_body prior predicts from efforts, but commands are of the "
@@ -83,25 +82,14 @@ def build(settings: Settings, robot: Robot, dt: float) -> Prior:
             value="rigid_body",
         )
     n = len(robot.joints)
-    x, u, a = casadi.SX.sym("x", 2 * n), casadi.SX.sym("u", n), casadi.SX.sym("a", n)
-    M, h = mass_and_bias(robot, x[:n], x[n:])
-    M = casadi.densify(settings.mass_scale * M + np.diag(per_joint(settings.armature, n, "prior.rigid_body.armature")))
-    h = settings.mass_scale * h
-    D, LT, order = casadi.ldl(M)
-    qdd = casadi.ldl_solve(u - h, D, LT, order)
-    by_state = casadi.jacobian(casadi.cse(M @ a + h), x)
-    slope = casadi.ldl_solve(casadi.horzcat(-by_state, casadi.SX.eye(n)), D, LT, order)
-    slope = casadi.substitute([casadi.densify(slope)], [a], [qdd])[0]
-    model = StageFunction("rigid_body", x, u, dt * qdd, dt * slope)
+    armature = np.diag(per_joint(settings.armature, n, "prior.rigid_body.armature"))
+    motion = functools.cache(lambda: _Motion(robot, settings.mass_scale, armature))
 
-    def express() -> MeanExpression:
-        s, force, A = casadi.SX.sym("s", n), casadi.SX.sym("force", n), casadi.SX.sym("A", n, 3 * n)
-        curvature = _curvature(x, casadi.cse(M @ a + h), M, a, force, A)
-        actual = [qdd, casadi.ldl_solve(s, D, LT, order), slope]
-        curvature = casadi.substitute([curvature], [a, force, A], actual)[0]
-        nothing = casadi.SX.sym("theta", 0)
-        return MeanExpression(x, u, nothing, s, dt * qdd, dt * slope, dt * curvature, np.zeros(0))
+    def build_model() -> StageFunction:
+        return StageFunction("rigid_body", motion().x, motion().u, dt * motion().qdd, dt * motion().slope)
 
+    inputs = {"robot": robot, "mass_scale": settings.mass_scale, "armature": armature, "dt": dt}
+    model = kept_stage_function(robot.units, "rigid_body", inputs, build_model)
     _, J = model.linearize(np.concatenate([robot.middle, np.zeros(n)])[None], np.zeros((1, n)))
     spread = np.concatenate(
         [
@@ -111,7 +99,36 @@ def build(settings: Settings, robot: Robot, dt: float) -> Prior:
             [settings.offset_spread * dt],
         ]
     )
-    return RigidBodyPrior(model, spread, express)
+    return RigidBodyPrior(model, spread, lambda: motion().expression(dt))
+
+
+class _Motion:
+    """qdd (n,) and its slope (n, 3n) as expressions of x (2n,), u (n,)."""
+
+    def __init__(self, robot: Robot, mass_scale: float, armature: Array):
+        from ...robots.rigid_body import mass_and_bias
+
+        n = robot.n
+        x, u, a = casadi.SX.sym("x", 2 * n), casadi.SX.sym("u", n), casadi.SX.sym("a", n)
+        M, h = mass_and_bias(robot, x[:n], x[n:])
+        M, h = casadi.densify(mass_scale * M + armature), mass_scale * h
+        self._factors = casadi.ldl(M)
+        qdd = casadi.ldl_solve(u - h, *self._factors)
+        by_state = casadi.jacobian(casadi.cse(M @ a + h), x)
+        slope = casadi.ldl_solve(casadi.horzcat(-by_state, casadi.SX.eye(n)), *self._factors)
+        self.x, self.u, self.qdd, self._a, self._M, self._effort = x, u, qdd, a, M, casadi.cse(M @ a + h)
+        self.slope = casadi.substitute([casadi.densify(slope)], [a], [qdd])[0]
+
+    def expression(self, dt: float) -> MeanExpression:
+        """Return delta = dt qdd with its derivatives."""
+        n = self._a.numel()
+        s, force, A = casadi.SX.sym("s", n), casadi.SX.sym("force", n), casadi.SX.sym("A", n, 3 * n)
+        curvature = _curvature(self.x, self._effort, self._M, self._a, force, A)
+        actual = [self.qdd, casadi.ldl_solve(s, *self._factors), self.slope]
+        curvature = casadi.substitute([curvature], [self._a, force, A], actual)[0]
+        nothing = casadi.SX.sym("theta", 0)
+        delta, slope = dt * self.qdd, dt * self.slope
+        return MeanExpression(self.x, self.u, nothing, s, delta, slope, dt * curvature, np.zeros(0))
 
 
 def _curvature(

@@ -9,14 +9,16 @@ slower; matrix products (MX) need -O3.
 from __future__ import annotations
 
 import ctypes
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from ...codegen.compiler import load_library
+from ...codegen.numeric import c_source, work_sizes
 from ...codegen.symbolic import casadi
+from ...codegen.units import Units
+from ...exceptions import CompileError
 from ...types import Array
 
 Expression: TypeAlias = Any  # casadi.SX or casadi.MX, one kind in one function
@@ -54,20 +56,35 @@ class StageFunction:
         jacobian: Expression | None = None,
         optimize: str = "-O1",
     ):
-        self.nx, self.nu, self.ny = x.numel(), u.numel(), y.numel()
         if jacobian is None:
             jacobian = casadi.jacobian(y, casadi.vertcat(x, u))
         # row-major for numpy: the columns of the transpose
-        both = casadi.cse([casadi.densify(y), casadi.densify(jacobian).T])
-        self._mean = casadi.Function("mean", [x, u], casadi.cse([casadi.densify(y)]))
-        self._both = casadi.Function("both", [x, u], both)
-        self._library = _compiled(name, self._mean, self._both, self.nx, self.nu, self.ny, optimize)
+        outputs = casadi.cse([casadi.densify(y), casadi.densify(jacobian).T])
+        mean = casadi.Function("mean", [x, u], casadi.cse([casadi.densify(y)]))
+        both = casadi.Function("both", [x, u], outputs)
+        sizes = {"nx": x.numel(), "nu": u.numel(), "ny": y.numel()}
+        self._begin({"name": name, "optimize": optimize, **sizes, "source": _source(mean, both, sizes)})
+        self._buffers = [
+            _buffer(mean, (self._x, self._u), (self._y,)),
+            _buffer(both, (self._x, self._u), (self._y, self._J)),
+        ]
+
+    @classmethod
+    def of_description(cls, description: dict[str, Any]) -> StageFunction:
+        """Return the function of what `description` holds; CompileError where it cannot be compiled."""
+        self = cls.__new__(cls)
+        self._begin(description)
+        if self._library is None:
+            raise CompileError(f"'{description['name']}' cannot be compiled, and there is no CasADi in its place")
+        return self
+
+    def _begin(self, description: dict[str, Any]) -> None:
+        self.description = description
+        self.nx, self.nu, self.ny = (description[size] for size in ("nx", "nu", "ny"))
+        flags = (description["optimize"],)
+        self._library = load_library(description["name"], {"stages.cpp": description["source"]}, flags=flags)
         self._x, self._u, self._y = np.zeros(self.nx), np.zeros(self.nu), np.zeros(self.ny)
         self._J = np.zeros((self.ny, self.nx + self.nu))
-        self._buffers = [
-            _buffer(self._mean, (self._x, self._u), (self._y,)),
-            _buffer(self._both, (self._x, self._u), (self._y, self._J)),
-        ]
 
     def mean(self, x: Array, u: Array) -> Array:
         """Return y (ny,)."""
@@ -109,21 +126,14 @@ def _pointer(array: Array) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 
 
-def _compiled(
-    name: str, mean: casadi.Function, both: casadi.Function, nx: int, nu: int, ny: int, optimize: str
-) -> ctypes.PyDLL | None:
-    from ...codegen.compiler import load_library
+def _source(mean: casadi.Function, both: casadi.Function, sizes: dict[str, int]) -> str:
+    """Return the C of both functions and of what calls them."""
+    memory = {f"{f.name()}_{what}": size for f in (mean, both) for what, size in work_sizes(f).items()}
+    return c_source([mean, both]) + _DRIVER.format(**sizes, **memory)
 
-    with tempfile.TemporaryDirectory() as folder:
-        generator = casadi.CodeGenerator("stages", {"with_header": False})
-        generator.add(mean)
-        generator.add(both)
-        generator.generate(folder + "/")
-        source = Path(folder, "stages.c").read_text()
-    sizes = {
-        f"{f.name()}_{what}": size
-        for f in (mean, both)
-        for what, size in zip(("arg", "res", "iw", "w"), (f.sz_arg(), f.sz_res(), f.sz_iw(), f.sz_w()), strict=True)
-    }
-    driver = _DRIVER.format(nx=nx, nu=nu, ny=ny, **sizes)
-    return load_library(name, {"stages.cpp": source + driver}, flags=(optimize,))
+
+def kept_stage_function(
+    units: Units, role: str, inputs: Mapping[str, Any], build: Callable[[], StageFunction]
+) -> StageFunction:
+    """Return the function that `build` returns, or where `units` keep it, that."""
+    return units.kept(role, inputs, build, lambda function: function.description, StageFunction.of_description)

@@ -55,7 +55,7 @@ class Problem:
         """Raise ShapeError or ConfigurationError for what cannot be planned with."""
         if self.cost.np == 0:
             raise ConfigurationError("there is no cost at all: every weight is 0; give at least one", key="cost")
-        for function in self.cost.derived or (self.cost.stage, self.cost.terminal):
+        for function in () if self.cost.described else self.cost.derived:
             rough = simd.nonsmooth_operation(function)
             if rough:
                 raise ConfigurationError(
@@ -74,7 +74,14 @@ class Problem:
                 raise ShapeError("model (x, u) -> x'", (self.nx, self.nu, self.nx), shapes)
 
     def header(self) -> str:
-        """Write problem.h: sizes, tables of entries, and the functions of cost and model over SIMD lanes."""
+        """Return problem.h: sizes, tables of entries, and the functions of cost and model over SIMD lanes."""
+        if self.model is not None:  # which brings its own functions
+            return self._written()
+        names = ("second_order", "limited", "kl_constrained", "multiple_shooting")
+        inputs = {"cost": self.cost.origin, **{name: getattr(self, name) for name in names}}
+        return self.cost.units.kept("planner", inputs, self._written, str, str)
+
+    def _written(self) -> str:
         cost, nx = self.cost, self.nx
         command, value = self._split(cost.stage_expansion.sparsity_out(1))
         tables: dict[str, tuple[str, Entries]] = {  # {table: (its count, its rows)}
