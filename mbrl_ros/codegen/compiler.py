@@ -58,6 +58,11 @@ class Request:
     sources: Mapping[str, str]
     flags: tuple[str, ...]
 
+    @property
+    def key(self) -> str:
+        """What names the library, wherever it is compiled."""
+        return source_key(self.sources, self.flags)
+
 
 _requests: dict[str, Request] | None = None  # None: not wanted
 
@@ -205,8 +210,7 @@ def build_for(request: Request, folder: Path, instruction_set: str) -> Path:
     compiler = find_compiler()
     if compiler is None:
         raise CompileError("there is no C++ compiler (install g++, or name one in $CXX)")
-    key, target = source_key(request.sources, request.flags), f"-march={instruction_set}"
-    path = folder / f"{request.name}-{key}.so"
+    target, path = f"-march={instruction_set}", folder / f"{request.name}-{request.key}.so"
     variants = ((target, "-DLIBMVEC", "-lmvec", "-lm"), (target, "-lm"))
     _build(path, request.sources, compiler, request.flags, variants)
     return path

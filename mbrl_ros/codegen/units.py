@@ -100,7 +100,7 @@ class RecordedUnits(Units):
         digests = {key: hashlib.sha256(file.read_bytes()).hexdigest() for key, file in libraries.items()}
         index = {**built, "entries": self.entries, "libraries": digests}
         with written_whole(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(INDEX, json.dumps(index, sort_keys=True))
+            archive.writestr(INDEX, json.dumps(index))
             for key, library in libraries.items():
                 archive.write(library, f"lib/{key}.so")
 

@@ -122,7 +122,7 @@ class CostModel:
         self = cls.__new__(cls)
         self.nx, self.nu, self.np = description["nx"], description["nu"], description["np"]
         self.uses_u_previous = description["uses_u_previous"]
-        self.layout = {name: slice(*columns) for name, columns in description["layout"].items()}
+        self.layout = {name: slice(*columns) for name, *columns in description["layout"]}
         names = {f"{name}.weight": name for name in description["schedules"]}
         self._defaults = [
             np.array([weights[names[key].partition(".")[0]]]) if key in names else np.array(default, dtype=float)
@@ -137,7 +137,7 @@ class CostModel:
         """Return all of the cost but its functions, for a horizon, as JSON can hold it."""
         return {
             **{"nx": self.nx, "nu": self.nu, "np": self.np, "uses_u_previous": self.uses_u_previous},
-            "layout": {name: [columns.start, columns.stop] for name, columns in self.layout.items()},
+            "layout": [[name, columns.start, columns.stop] for name, columns in self.layout.items()],
             "defaults": [default.tolist() for default in self._defaults],
             "schedules": {name: self.schedule(name, horizon).tolist() for name in self._terms},
         }
