@@ -18,6 +18,7 @@ from ..types import Array
 from .compiler import load_library
 from .symbolic import casadi
 
+NUMERIC = "numeric"  # the kind of a description
 # CasADi's matrices are column-major: an output (r, c) lies in memory as (c, r).
 _DRIVER = """
 extern "C" int {name}_many(long long count, const double* const* in, const long long* steps, double* const* out) {{
@@ -136,6 +137,7 @@ def describe(function: NumericFunction) -> dict[str, Any]:
     if any(not f.sparsity_out(j).is_dense() for j in range(f.n_out())):
         raise MbrlError(f"{f.name()} has outputs that are not dense")
     return {
+        "kind": NUMERIC,
         "name": f.name(),
         "inputs": [f.numel_in(i) for i in range(f.n_in())],
         "outputs": [list(f.size_out(j)) for j in range(f.n_out())],

@@ -155,9 +155,9 @@ def read(path: str) -> StoredUnits:
             _check(path, index)
             if _runs_here(index):
                 provide(dict(_extracted(archive, index["libraries"])))
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+            return StoredUnits(path, index["entries"])
+    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
         raise DataError(f"cannot read the units '{path}': {error}. Write them with `mbrl build`") from None
-    return StoredUnits(path, index["entries"])
 
 
 def _check(path: str, index: Mapping[str, Any]) -> None:
@@ -229,6 +229,17 @@ def identity(value: Any) -> Any:
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     raise TypeError(f"{type(value).__name__} has no identity")
+
+
+class Digest:
+    """Stands among inputs for something large, of which a digest is kept."""
+
+    def __init__(self, value: Any):
+        self._value = value
+
+    def identity(self) -> str:
+        """Return the digest of what `identity` returns of the value."""
+        return hashlib.sha256(json.dumps(identity(self._value)).encode()).hexdigest()
 
 
 def _key(role: str, plain: Any) -> str:

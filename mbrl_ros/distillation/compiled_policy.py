@@ -6,7 +6,7 @@ import numpy as np
 
 from ..robots import Robot
 from ..types import Array
-from .expression import Compiled, act_function, goal_function
+from .expression import act_function, compiled, goal_function
 from .policy import Policy
 
 
@@ -20,7 +20,7 @@ class CompiledPolicy:
     def __init__(self, policy: Policy, robot: Robot):
         policy.check(robot)
         self.policy = policy
-        self._goal, self._act = Compiled(goal_function(policy, robot)), Compiled(act_function(policy, robot))
+        self._goal, self._act = (compiled(robot, policy, function) for function in (goal_function, act_function))
         self.compiled = self._act.compiled
         self._one_hot, self._task = np.eye(policy.shape.tasks), 0
         inputs, outputs = self._act.inputs, self._act.outputs

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from ..codegen.compiler import load_library
+from ..codegen.numeric import work_sizes
 from ..codegen.symbolic import casadi
-from ..exceptions import DataError
+from ..codegen.units import Digest
+from ..exceptions import CompileError, DataError
 from ..robots import Robot
 from ..robots.kinematics import tip_position
 from ..types import Array
@@ -150,33 +152,66 @@ def _nearest(points: Neighbors, x: casadi.SX) -> casadi.SX:
 
 
 class Compiled:
-    """A casadi.Function of vectors, called through pointers fixed once.
+    """A function of vectors, called through pointers fixed once.
 
     inputs, outputs: its arrays by name; `run()` reads the former and writes the latter. It runs generated C where there
     is a compiler (`compiled`), else CasADi's virtual machine. Not thread-safe.
+
+    Parameters
+    ----------
+    description
+        Of `describe`.
+    function
+        The CasADi function; without it, CompileError where there is neither a compiler nor a library.
     """
 
-    def __init__(self, function: casadi.Function):
-        self.inputs = {function.name_in(i): np.zeros(function.nnz_in(i)) for i in range(function.n_in())}
-        self.outputs = {function.name_out(i): np.zeros(function.nnz_out(i)) for i in range(function.n_out())}
-        generator = casadi.CodeGenerator("policy.cpp", {"cpp": True})
-        generator.add(function)
-        library = load_library(function.name(), {"policy.cpp": generator.dump()})
+    def __init__(self, description: dict[str, Any], function: casadi.Function | None = None):
+        self.description = description
+        self.inputs, self.outputs = (
+            {name: np.zeros(size) for name, size in description[kind]} for kind in ("inputs", "outputs")
+        )
+        library = load_library(description["name"], {"policy.cpp": description["source"]})
         self.compiled = library is not None
         self._memory: Any  # what a call reads and writes, kept alive
         self.run: Callable[[], None]
         if library is None:
+            if function is None:
+                raise CompileError(f"'{description['name']}' cannot be compiled, and there is no CasADi in its place")
             self._memory, self.run = function.buffer()
             for i, array in enumerate(self.inputs.values()):
                 self._memory.set_arg(i, array.data)
             for i, array in enumerate(self.outputs.values()):
                 self._memory.set_res(i, array.data)
             return
-        pointer = ctypes.POINTER(ctypes.c_double)
-        arguments = (pointer * function.sz_arg())(*(a.ctypes.data_as(pointer) for a in self.inputs.values()))
-        results = (pointer * function.sz_res())(*(a.ctypes.data_as(pointer) for a in self.outputs.values()))
-        whole, real = (ctypes.c_longlong * max(1, function.sz_iw()))(), (ctypes.c_double * max(1, function.sz_w()))()
-        call, zero = library[function.name()], ctypes.c_int(0)
+        pointer, sizes = ctypes.POINTER(ctypes.c_double), description["memory"]
+        arguments = (pointer * sizes["arg"])(*(a.ctypes.data_as(pointer) for a in self.inputs.values()))
+        results = (pointer * sizes["res"])(*(a.ctypes.data_as(pointer) for a in self.outputs.values()))
+        whole, real = (ctypes.c_longlong * max(1, sizes["iw"]))(), (ctypes.c_double * max(1, sizes["w"]))()
+        call, zero = library[description["name"]], ctypes.c_int(0)
         pointers = [ctypes.cast(x, ctypes.c_void_p) for x in (arguments, results, whole, real)]
         self._memory = arguments, results, whole, real
         self.run = lambda: call(*pointers, zero)
+
+
+def compiled(robot: Robot, policy: Policy, build: Callable[[Policy, Robot], casadi.Function]) -> Compiled:
+    """Return one of the policy's functions, `act_function` or `goal_function`, to be called."""
+
+    def built() -> Compiled:
+        function = build(policy, robot)
+        return Compiled(_describe(function), function)
+
+    inputs = {"robot": robot, "policy": Digest(policy)}
+    return robot.units.kept(build.__name__, inputs, built, lambda function: function.description, Compiled)
+
+
+def _describe(function: casadi.Function) -> dict[str, Any]:
+    """Return all of a function that is needed to call it, as JSON can hold it."""
+    generator = casadi.CodeGenerator("policy.cpp", {"cpp": True})
+    generator.add(function)
+    return {
+        "name": function.name(),
+        "inputs": [(function.name_in(i), function.nnz_in(i)) for i in range(function.n_in())],
+        "outputs": [(function.name_out(i), function.nnz_out(i)) for i in range(function.n_out())],
+        "source": generator.dump(),
+        "memory": work_sizes(function),
+    }

@@ -11,9 +11,11 @@ from typing import Any
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 
+from ..codegen.compiler import loading
 from ..config.configuration import Configuration
 from ..config.sections.nodes import NodeSettings
 from ..controllers.base import Controller
+from ..controllers.compiled_parts import LIBRARIES
 from ..controllers.factory import build_controller
 from ..controllers.policy import PolicyController
 from ..guard.messages import Time
@@ -56,8 +58,9 @@ class MpcAssembly:
         """Build the controller, which compiles its planner, then the topics and services of `node`."""
         self._node, self._configuration, self._settings = node, configuration, settings
         check_feedback(robot, settings)
-        controller: Controller = build_controller(robot, configuration)
-        supervisor = make_supervisor(robot, configuration)
+        with loading(LIBRARIES):  # none is left to be compiled in the control loop
+            controller: Controller = build_controller(robot, configuration)
+            supervisor = make_supervisor(robot, configuration)
         self.gates = InputGates.of(configuration, lockstep=settings.lockstep)
         self._input_clock = InputClock(
             node, self.gates.states, 1.0 / configuration.control.rate, lockstep=settings.lockstep

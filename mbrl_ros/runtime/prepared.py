@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from ..codegen.compiler import Request, build_for, loading, noted_requests
-from ..codegen.numeric import sources_of_description
+from ..codegen.numeric import NUMERIC, sources_of_description
 from ..codegen.units import RecordedUnits
 from ..config.configuration import Configuration
 from ..controllers.compiled_parts import LIBRARIES
@@ -64,8 +64,9 @@ def write_units(
         _build(dataclasses.replace(robot, units=units), configuration)
     wanted = list(requests.values()) if instruction_set else []
     if instruction_set:
-        of_functions = (entry["value"] for entry in units.entries.values() if "memory" in entry["value"])
-        wanted += [Request(value["name"], sources_of_description(value), ()) for value in of_functions]
+        functions = (entry["value"] for entry in units.entries.values() if isinstance(entry["value"], dict))
+        numeric = (function for function in functions if function.get("kind") == NUMERIC)
+        wanted += [Request(one["name"], sources_of_description(one), ()) for one in numeric]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         building = {pool.submit(build_for, request, Path(folder), instruction_set): request for request in wanted}
         libraries = {}
