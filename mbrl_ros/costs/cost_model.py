@@ -231,7 +231,7 @@ def build_cost(sections: Mapping[str, Section], context: CostContext) -> CostMod
         return CostModel(context.x, context.u, context.u_previous, terms, context.discount)
 
     units, origin = Units() if context.robot is None else context.robot.units, _origin(used, context)
-    weights = {name: float(getattr(settings, "weight", 1.0)) for name, settings in used.items()}
+    weights = {name: settings.weight for name, settings in used.items() if isinstance(settings, CostSettings)}
     cost = units.kept(
         "cost",
         origin,

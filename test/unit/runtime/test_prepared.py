@@ -75,7 +75,6 @@ def test_the_same_commands_without_casadi(parameters, tmp_path, monkeypatch, cap
 
 VARIANTS = {
     "rigid_body": {"dynamics": {"prior": "rigid_body"}},
-    "ddp": {"control": {"planner": "ddp"}},
     "pid": {"control": {"controller": "pid"}},
     "velocity": {"robot": {"description": "arm.urdf", "interface": "velocity"}},
     "collision": {
