@@ -18,7 +18,7 @@ mbrl build my_arm.yaml --output my_arm.units --for x86-64-v2
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    from ..codegen.processor import COMMON, INSTRUCTION_SETS, NATIVE
+    from ..codegen.processor import COMMON, MICROARCHITECTURES, NATIVE
 
     parser.epilog, parser.formatter_class = BUILD_EXAMPLES, argparse.RawDescriptionHelpFormatter
     parser.add_argument("robot", metavar="NAME|FILE", help="a name from config/ or a YAML file")
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--for",
         dest="instruction_set",
-        choices=(*INSTRUCTION_SETS, NATIVE, "sources"),
+        choices=(*MICROARCHITECTURES, NATIVE, "sources"),
         default=COMMON.get(platform.machine(), NATIVE),
         help="instruction set of the libraries in the file; native: this processor's; sources: no libraries, the "
         "robot's compiler makes them (default: x86-64-v3 on x86-64, armv8-a on ARM)",

@@ -20,7 +20,7 @@ from .symbolic import casadi
 
 NUMERIC = "numeric"  # the kind of a description
 # CasADi's matrices are column-major: an output (r, c) lies in memory as (c, r).
-_DRIVER = """
+_MANY_DRIVER = """
 extern "C" int {name}_many(long long count, const double* const* in, const long long* steps, double* const* out) {{
   static thread_local double w[{w} + 1]; static thread_local casadi_int iw[{iw} + 1];
   const double* arg[{arg} + 1]; double* res[{res} + 1];
@@ -149,7 +149,7 @@ def describe(function: NumericFunction) -> dict[str, Any]:
 def sources_of_description(description: Mapping[str, Any]) -> dict[str, str]:
     """Return {file name: text} of a function's description."""
     sizes = ", ".join(str(r * c) for r, c in description["outputs"])
-    driver = _DRIVER.format(
+    driver = _MANY_DRIVER.format(
         name=description["name"],
         sizes=sizes,
         inputs=len(description["inputs"]),

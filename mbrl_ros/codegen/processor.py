@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 
 # The instruction sets that a library may be compiled for, and what /proc/cpuinfo must list for it to run.
-INSTRUCTION_SETS: dict[str, frozenset[str]] = {
+MICROARCHITECTURES: dict[str, frozenset[str]] = {
     "x86-64": frozenset(),
     "x86-64-v2": frozenset(("sse4_2", "ssse3", "popcnt", "cx16")),
     "x86-64-v3": frozenset(("avx2", "bmi2", "fma", "movbe", "f16c")),
@@ -39,7 +39,7 @@ def processor_name() -> str:
 
 
 def missing_instructions(instruction_set: str) -> list[str]:
-    """List what this processor lacks of an instruction set of INSTRUCTION_SETS."""
+    """List what this processor lacks of an instruction set of MICROARCHITECTURES."""
     lines = (line.partition(":") for line in processor().splitlines())
     there = {word for name, _, words in lines if name.strip() in ("flags", "Features") for word in words.split()}
-    return sorted(INSTRUCTION_SETS[instruction_set] - there)
+    return sorted(MICROARCHITECTURES[instruction_set] - there)

@@ -27,10 +27,10 @@ from ..files import MEGABYTE, open_regular, written_whole
 from .compiler import provide
 from .library_folder import trusted_folder
 from .numeric import CompiledFunction, InterpretedFunction, NumericFunction, describe
-from .processor import INSTRUCTION_SETS, NATIVE, missing_instructions, processor
+from .processor import MICROARCHITECTURES, NATIVE, missing_instructions, processor
 
 T = TypeVar("T")
-FORMAT = 1
+UNITS_FORMAT = 1
 INDEX = "units.json"
 LARGEST_INDEX, LARGEST_LIBRARY = 256 * MEGABYTE, 64 * MEGABYTE
 MOST_DIFFERENCES = 3  # named in an error
@@ -90,7 +90,7 @@ class RecordedUnits(Units):
     def write(self, path: Path, libraries: Mapping[str, Path], instruction_set: str) -> None:
         """Write the file that `read` reads; libraries: {key of their sources: file}, for an instruction set."""
         built = {
-            "format": FORMAT,
+            "format": UNITS_FORMAT,
             "package": version("mbrl_ros"),
             "writers": writers_digest(),
             "machine": platform.machine(),
@@ -161,7 +161,7 @@ def read(path: str) -> StoredUnits:
 
 
 def _check(path: str, index: Mapping[str, Any]) -> None:
-    here = (FORMAT, version("mbrl_ros"), writers_digest())
+    here = (UNITS_FORMAT, version("mbrl_ros"), writers_digest())
     if (index["format"], index["package"], index["writers"]) != here:
         raise DataError(
             f"the units '{path}' were built by mbrl_ros {index['package']} with other sources than those of this "
@@ -175,7 +175,7 @@ def _runs_here(index: Mapping[str, Any]) -> bool:
         return False
     if index["instruction_set"] == NATIVE:
         return bool(index["processor"] == processor())
-    return index["instruction_set"] in INSTRUCTION_SETS and not missing_instructions(index["instruction_set"])
+    return index["instruction_set"] in MICROARCHITECTURES and not missing_instructions(index["instruction_set"])
 
 
 def _extracted(archive: zipfile.ZipFile, digests: Mapping[str, str]) -> Iterator[tuple[str, Path]]:

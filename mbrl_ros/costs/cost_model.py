@@ -125,7 +125,9 @@ class CostModel:
         self.layout = {name: slice(*columns) for name, *columns in description["layout"]}
         names = {f"{name}.weight": name for name in description["schedules"]}
         self._defaults = [
-            np.array([weights[names[key].partition(".")[0]]]) if key in names else np.array(default, dtype=float)
+            np.array([weights.get(names[key].partition(".")[0], default[0])])
+            if key in names
+            else np.array(default, dtype=float)
             for key, default in zip(self.layout, description["defaults"], strict=True)
         ]
         self._terms = {}
