@@ -123,11 +123,9 @@ class CostModel:
         self.nx, self.nu, self.np = description["nx"], description["nu"], description["np"]
         self.uses_u_previous = description["uses_u_previous"]
         self.layout = {name: slice(*columns) for name, *columns in description["layout"]}
-        names = {f"{name}.weight": name for name in description["schedules"]}
+        now = {f"{name}.weight": weights.get(name.partition(".")[0]) for name in description["schedules"]}
         self._defaults = [
-            np.array([weights.get(names[key].partition(".")[0], default[0])])
-            if key in names
-            else np.array(default, dtype=float)
+            np.array(default if now.get(key) is None else [now[key]], dtype=float)
             for key, default in zip(self.layout, description["defaults"], strict=True)
         ]
         self._terms = {}

@@ -103,10 +103,15 @@ def launched() -> dict[str, Path]:
             names = [keyword.value for keyword in node.keywords if keyword.arg == "package"]
             if isinstance(node.func, ast.Name) and node.func.id == "FindPackageShare":
                 names += node.args
-            for name in names:
+            for name in (one for name in names for one in either(name)):
                 assert isinstance(name, ast.Constant), f"{path.name}: a package's name must be written out"
                 found.setdefault(name.value, path)
     return {package: path for package, path in found.items() if package not in OWN}
+
+
+def either(name: ast.expr) -> tuple[ast.expr, ...]:
+    """Return both of `A if ... else B`, or the name itself."""
+    return (name.body, name.orelse) if isinstance(name, ast.IfExp) else (name,)
 
 
 def missing(needed: dict[str, Path], names: set[str]) -> list[str]:
