@@ -103,7 +103,7 @@ def launched() -> dict[str, Path]:
             names = [keyword.value for keyword in node.keywords if keyword.arg == "package"]
             if isinstance(node.func, ast.Name) and node.func.id == "FindPackageShare":
                 names += node.args
-            for name in (one for name in names for one in either(name)):
+            for name in (one for given in names for one in either(given)):
                 assert isinstance(name, ast.Constant), f"{path.name}: a package's name must be written out"
                 found.setdefault(name.value, path)
     return {package: path for package, path in found.items() if package not in OWN}
