@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from . import _report
 from ._bench import known, one_thread, writable
 from ._numbers import SEED_NUMBER
+
+if TYPE_CHECKING:
+    from ..console.verdict import Verdict
 
 HELP = "measure what a decision of each planner costs, and whether the arm reaches its targets with it"
 
@@ -23,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write {planner: {decision_ms: {p50, p99}, iterations_equivalent, demo: {reached, targets, rest_mm}}}",
     )
+    _report.add_argument(parser)
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
@@ -37,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from ..demo.run import Run
 
     writable(json=args.json)
+    _report.check(args.report)
     planners = registry.names("planner")
     names = known("planner", args.planners or planners, planners)
     runs = {name: Run(options(name, args.seed)) for name in names}  # settings that cannot be used are refused first
@@ -52,5 +60,23 @@ def run(args: argparse.Namespace) -> int:
         args.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
         print(f"wrote {args.json}")
     verdict = report.verdict(results)
+    if args.report:
+        _write_report(args, results, verdict)
     print(verdict.line())
     return verdict.code
+
+
+def _write_report(args: argparse.Namespace, results: Mapping[str, Any], verdict: Verdict) -> None:
+    from ..bench.family import report
+
+    times = {name: {key: found["decision_ms"][key] for key in ("p50", "p99")} for name, found in results.items()}
+    _report.write(
+        args.report,
+        verdict,
+        "Bench of all planners",
+        "One decision of each planner on the reference problem P7 with 30 stages, and the demo's scenario with it: a "
+        f"simulated Panda, efforts, lockstep, seed {args.seed}.",
+        report.table(results),
+        pictures={"time of a decision": _report.bars(times, "time of a decision [ms]", logarithmic=True)},
+        meanings=report.FAMILY_MEANINGS,
+    )

@@ -5,11 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from . import _report
 from ._bench import known, writable
 from ._numbers import SEED_NUMBER, whole
 
+if TYPE_CHECKING:
+    from ..bench.node.fault_suite import FaultSuite
+    from ..console.verdict import Verdict
+
 HELP = "send wrong messages to mpc_node, kill it, its guard and its robot, and count what goes wrong"
+NOTES_SHOWN = 40
 CLEAN = (
     "controller_crashes",
     "out_of_limit_commands",
@@ -68,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="1000 messages, 3 kills, 1 restart, some parameter files")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the counts and the table's rows to FILE")
     parser.add_argument("--table", type=Path, metavar="FILE", help="write the table to FILE (Markdown)")
+    _report.add_argument(parser)
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
@@ -81,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
     kinds, interfaces = known("kind", args.kinds or FAULT_KINDS, FAULT_KINDS), tuple(dict.fromkeys(args.interfaces))
     writable(json=args.json, table=args.table)
+    _report.check(args.report)
     sizes = Sizes(1000, 3, 1, quick=True) if args.quick else Sizes(args.messages, args.kills, args.restarts)
     with Progress("faults", quiet=args.quiet) as shown:
         suite = FaultSuite(args.seed, shown.show, args.priority, kinds, interfaces)
@@ -89,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         suite.run(sizes)
     counts, rows = suite.counts(), table_of_cells(suite.cells)
     print(f"{rows}\n\n{table(counts)}")
-    for note in suite.notes[:40]:
+    for note in suite.notes[:NOTES_SHOWN]:
         print(f"- {note}")
     verdict = of_fault_bench(counts, CLEAN, suite.asked(), suite.unjudged())
     if args.json:
@@ -97,5 +106,27 @@ def run(args: argparse.Namespace) -> int:
         args.json.write_text(json.dumps(whole, indent=2))
     if args.table:
         args.table.write_text(f"{rows}\n")
+    if args.report:
+        _write_report(args, suite, verdict)
     print(verdict.line())
     return verdict.code
+
+
+def _write_report(args: argparse.Namespace, suite: FaultSuite, verdict: Verdict) -> None:
+    from ..bench.node.fault_record import FAULT_MEANINGS, table, table_of_cells
+
+    counts = suite.counts()
+    made: dict[str, dict[str, float]] = {}
+    for cell in suite.cells:
+        row = made.setdefault(cell.kind, {"messages and kills": 0.0})
+        row["messages and kills"] += cell.messages + cell.kills
+    _report.write(
+        args.report,
+        verdict,
+        "Bench of faults",
+        f"Wrong messages to mpc_node, killed processes and wrong files, seed {args.seed}. It passes where every count "
+        f"of {', '.join(name.replace('_', ' ') for name in CLEAN)} is 0.",
+        "\n".join([table_of_cells(suite.cells), table(counts), *(f"- {note}" for note in suite.notes[:NOTES_SHOWN])]),
+        pictures={"faults made": _report.bars(made, "messages and kills", logarithmic=True)},
+        meanings=FAULT_MEANINGS,
+    )

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from . import _report
 from ._numbers import POSITIVE, whole
+
+if TYPE_CHECKING:
+    from ..console.verdict import Verdict
 
 HELP = "measure the time of mpc_node from state to command over DDS"
 
@@ -41,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write {rate: {message_to_command_ms, period_us, ...}} to FILE"
     )
+    _report.add_argument(parser)
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
@@ -55,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
         if not 1.0 <= rate <= 1000.0:
             raise ConfigurationError(f"a rate must lie in [1, 1000] Hz, got {rate:g}")
     seconds = 3.0 if args.quick else args.duration
+    _report.check(args.report)
     results = {}
     for rate in args.rates:
         with Progress(f"{rate:g} Hz", BENCH_WARM_UP + seconds, quiet=args.quiet) as shown:
@@ -69,5 +77,25 @@ def run(args: argparse.Namespace) -> int:
     print(table(results))
     if args.json:
         args.json.write_text(json.dumps(results, indent=2))
+    if args.report:
+        _write_report(args, seconds, results, verdict)
     print(verdict.line())
     return verdict.code
+
+
+def _write_report(
+    args: argparse.Namespace, seconds: float, results: Mapping[str, Mapping[str, Any]], verdict: Verdict
+) -> None:
+    from ..bench.node.latency import LATENCY_MEANINGS, table
+
+    latency = {f"{rate} Hz": result["message_to_command_ms"] for rate, result in results.items()}
+    acts = f"the policy {args.policy.name} acts" if args.policy else "the planner acts"
+    _report.write(
+        args.report,
+        verdict,
+        "Bench of the node",
+        f"mpc_node over DDS, {seconds:g} s at each rate; {acts}; SCHED_FIFO priority {args.priority} (0: ordinary).",
+        table(results),
+        pictures={"state to command": _report.bars(latency, "state to command [ms]", logarithmic=True)},
+        meanings=LATENCY_MEANINGS,
+    )

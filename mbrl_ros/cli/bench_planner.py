@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from . import _report
 from ._bench import one_thread
 from ._numbers import COUNT, POSITIVE
 
@@ -56,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="plot of the times over horizon and nx (default: %(default)s)",
     )
+    _report.add_argument(parser)
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
@@ -69,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
     from ..console.verdict import of_solvers
     from ..exceptions import ConfigurationError
 
+    _report.check(args.report)
     unknown = [name for name in args.solvers or () if name not in SOLVERS]
     if unknown:
         raise ConfigurationError(f"no solver {unknown}; there are {list(SOLVERS)}")
@@ -87,7 +90,8 @@ def run(args: argparse.Namespace) -> int:
         compared.count(shown.show)
     compared.relate()
     results = compared.results
-    print(report.table(results), report.STAR_NOTE, report.claims(results), *report.notes(results), sep="\n")
+    tables = [report.table(results), report.STAR_NOTE, report.claims(results), *report.notes(results)]
+    print(*tables, sep="\n")
     optional = {} if args.solvers else {name: EXTRA_SOLVERS.get(name, "") for name in compared.left_out}
     for solver, reason in compared.left_out.items():
         how = optional.get(solver)
@@ -95,11 +99,23 @@ def run(args: argparse.Namespace) -> int:
     for what, reason in compared.unsolved.items():
         print(f"not solved: {what} ({reason})")
     cold, cached = configure_times()
-    print(f"configure P7 H=30: {cold:.1f} s cold, {cached:.2f} s from the cache")
+    tables.append(f"configure P7 H=30: {cold:.1f} s cold, {cached:.2f} s from the cache")
+    print(tables[-1])
     _write(args.json, results)
     report.plot(results, args.plot)
     print(f"wrote {args.plot}")
     verdict = of_solvers({name: why for name, why in compared.left_out.items() if not optional.get(name)})
+    if args.report:
+        _report.write(
+            args.report,
+            verdict,
+            "Bench of solvers",
+            f"This package's planner and other solvers on the same problems, {calls} timed calls of each; paced: at "
+            f"{args.rate:g} Hz.",
+            "\n".join([*tables, *(f"left out: {solver} ({why})" for solver, why in compared.left_out.items())]),
+            pictures={"times": args.plot},
+            meanings=report.SOLVER_MEANINGS,
+        )
     print(verdict.line())
     return verdict.code
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import secrets
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from . import _report
 from ._bench import known, one_thread, writable
 from ._numbers import COUNT, SEED_NUMBER, whole
 from ._settings import assignments
+
+if TYPE_CHECKING:
+    from ..console.verdict import Verdict
 
 HELP = "start many arms from nothing under many conditions, with this controller and with others"
 COMMANDED = ("effort", "velocity", "position")
@@ -51,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resume", type=Path, metavar="DIR", help="keep every run in DIR, and leave out those that are there already"
     )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the heat map to FILE, a PNG")
+    _report.add_argument(parser)
     parser.add_argument("--urdf", nargs="+", default=[], metavar="ARM=FILE", help="URDF files of arms")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of the controller `mpc`")
     parser.add_argument("--list", action="store_true", help="list arms, conditions and controllers, and end")
@@ -69,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     choice = _choice(args)
     writable(json=args.json, plot=args.plot)
+    _report.check(args.report)
     chosen = campaign.tasks(choice)
     if not chosen:
         raise ConfigurationError("nothing to run: of the controllers only mpc commands anything but efforts")
@@ -77,8 +84,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"seeds {' '.join(map(str, choice.seeds))}; {len(chosen)} runs on {len(choice.arms)} arms", flush=True)
     with Progress("robots", len(chosen), "runs", quiet=args.quiet) as shown:
         results = campaign.run_all(chosen, args.jobs, args.resume, shown)
-    print(report.table(results))
-    print("\n" + report.summary(results) + "\n")
+    print(f"{report.table(results)}\n\n{report.summary(results)}\n")
     if args.json:
         args.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
         print(f"wrote {args.json}")
@@ -91,8 +97,30 @@ def run(args: argparse.Namespace) -> int:
     for line in wrong:
         print(f"- {line}")
     verdict = judgement.verdict(wrong, choice.controllers)
+    if args.report:
+        _write_report(args, choice.seeds, results, wrong, verdict)
     print(verdict.line())
     return verdict.code
+
+
+def _write_report(
+    args: argparse.Namespace, seeds: tuple[int, ...], results: Any, wrong: list[str], judged: Verdict
+) -> None:
+    from ..bench.robots import report
+    from ..bench.robots.heat_map import draw
+
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder, "robots.png")
+        draw(results, picture)
+        _report.write(
+            args.report,
+            judged,
+            "Bench of robots",
+            f"Arms started from nothing, {args.targets} targets a run, seeds {' '.join(map(str, seeds))}.",
+            "\n\n".join([report.summary(results), *(f"- {line}" for line in wrong), report.table(results)]),
+            pictures={"worst rest error": picture},
+            meanings=report.ROBOT_MEANINGS,
+        )
 
 
 def _choice(args: argparse.Namespace) -> Any:

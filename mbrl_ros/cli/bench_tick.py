@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ConfigurationError
+from . import _report
 from ._bench import one_thread, writable
 from ._numbers import COUNT, POSITIVE, whole
+
+if TYPE_CHECKING:
+    from ..console.verdict import Verdict
 
 HELP = "measure the instructions of a tick of mpc_node, part by part, and its time"
 WARM_UP = 220  # ticks: at 200 Hz the arm begins its first motion after 200
@@ -37,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write {instructions, by_part, p50_us, p99_us, ...} to FILE"
     )
+    _report.add_argument(parser)
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
@@ -50,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from ..console.verdict import of_tick_bench
 
     writable(json=args.json)
+    _report.check(args.report)
     configuration, plant = _settings(args)
     warm_up, ticks = (20, 20) if args.quick else (args.warm_up, args.ticks)
     with Progress("tick", quiet=args.quiet) as shown:
@@ -61,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         args.json.write_text(json.dumps(result, indent=2), encoding="utf-8")
     verdict = of_tick_bench(result)
+    if args.report:
+        _write_report(args, result, verdict)
     print(verdict.line())
     return verdict.code
 
@@ -78,3 +87,24 @@ def _settings(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     simulated = read_settings(path, "sim_node").items()
     plant = {key.removeprefix("plant."): value for key, value in simulated if key.startswith("plant.")}
     return configuration, plant
+
+
+def _write_report(args: argparse.Namespace, result: Mapping[str, Any], verdict: Verdict) -> None:
+    from ..bench.tick.measure import TICK_MEANINGS, table
+
+    times = {"a tick": {name: result[f"{name}_us"] for name in ("p50", "p99", "max")}}
+    pictures = {"time": _report.bars(times, "time of a tick [us]")}
+    if result["by_part"]:
+        rows = sorted(result["by_part"].items(), key=lambda entry: -entry[1])
+        parts = {part: {"thousand instructions": value / 1e3} for part, value in rows}
+        pictures["instructions"] = _report.bars(parts, "thousand instructions in a tick")
+    _report.write(
+        args.report,
+        verdict,
+        "Bench of a tick",
+        f"{result['ticks']} ticks of mpc_node's control cycle in one process, {Path(args.config).stem}, "
+        f"{result['interface']}, {result['rate']:g} Hz.",
+        table(result),
+        pictures=pictures,
+        meanings=TICK_MEANINGS,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,11 +35,22 @@ from ..evaluation.scores import (
 )
 from ..exceptions import ConfigurationError, DataError, nearest
 from ..robots import Robot
-from . import _recordings
+from . import _recordings, _report
 from ._numbers import real
 from ._settings import assignments
 
 HELP = "score the predictions of every estimator and prior on recordings of a robot"
+PAGE_HEAD = (
+    "| estimator | prior | nmse_1_qd | with warm-up | nmse_10_q | nll | coverage |",
+    "|---|---|---:|---:|---:|---:|---:|",
+)
+SCORE_MEANINGS = {
+    "nmse_1_qd": "squared error of the velocities one tick ahead, as a share of that of 'no change'; 0 is perfect",
+    "with warm-up": "the same with the first second, in which the model begins to learn",
+    "nmse_10_q": "squared error of the positions ten ticks ahead, likewise",
+    "nll": "negative log likelihood of the measured velocities [nats per tick]; less is better",
+    "coverage": "share of the ticks inside the predicted 95 % ellipsoid; 0.95 is right",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,12 +81,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "intervals, input gain and changes with the first estimator and prior",
     )
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots of every recording to DIR")
+    _report.add_argument(parser)
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit code."""
-    results, failed, verdicts = {}, [], []
+    _report.check(args.report)
+    with tempfile.TemporaryDirectory() as folder:
+        return _run(args, args.plots or (Path(folder) if args.report else None))
+
+
+def _run(args: argparse.Namespace, plots: Path | None) -> int:
+    """Evaluate every file, with pictures in `plots` (None: no pictures); return the exit code."""
+    results, failed, verdicts, told = {}, [], [], _Told()
     for path in args.files:
         try:
             recording = _recordings.read(args, path)
@@ -92,27 +112,70 @@ def run(args: argparse.Namespace) -> int:
             found = details_of(args, recording, robot, shown)
         scores = {key: trace.scores() for key, trace in traces.items()}
         print(table(scores, recording))
+        told.add(recording, scores)
         name = Path(path).name if Path(path).name not in results else path
         results[name] = nested(scores)
         if found:
             (estimator, prior), details = found
             results[name][estimator][prior].update(details.to_json())
-            print(f"\n{estimator} with the {prior} prior:\n{details.text(recording.period)}")
+            text = f"{estimator} with the {prior} prior:\n{details.text(recording.period)}"
+            told.lines.append(f"```\n{text}\n```")
+            print(f"\n{text}")
         print()
         verdicts.append(judged(name, recording, scores))
-        if args.plots:
+        if plots:
             from ..evaluation.detail_plots import write_details
             from ..evaluation.plots import write_plots
 
-            files = write_plots(args.plots, recording, traces)
+            files = write_plots(plots, recording, traces)
             if found:
-                files.append(write_details(args.plots, recording, *found))
-            print("\n".join(f"wrote {file}" for file in files))
+                files.append(write_details(plots, recording, *found))
+            told.add_pictures(name, files)
+            if args.plots:
+                print("\n".join(f"wrote {file}" for file in files))
     if args.json:
         args.json.write_text(json.dumps(results, indent=2, allow_nan=False))
     verdict = first([*verdicts, unreadable(failed)])
+    told.write(args.report, verdict)
     print(verdict.line())
     return verdict.code
+
+
+class _Told:
+    """What the page of --report tells: `lines` of text and Markdown, and pictures."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._pictures: dict[str, bytes] = {}
+
+    def add(self, recording: Recording, scores: dict[tuple[str, str], Scores]) -> None:
+        """Add the scores of a recording."""
+        rows = [
+            f"| {estimator} | {prior} | {s.nmse_1_qd:.3f} | {s.nmse_1_qd_all:.3f} | {s.nmse_10_q:.4f} | {s.nll:.2f} | "
+            f"{s.coverage_95:.3f} |"
+            for (estimator, prior), s in scores.items()
+        ]
+        simple = [
+            "| no change | | 1.000 | 1.000 | 1.0000 | | |",
+            f"| constant velocity | | 1.000 | 1.000 | {constant_velocity(recording):.4f} | | |",
+        ]
+        self.lines += [recording.summary(), delay_line(recording), "\n".join([*PAGE_HEAD, *simple, *rows])]
+
+    def add_pictures(self, name: str, files: list[Path]) -> None:
+        """Add the pictures of the recording `name`."""
+        self._pictures |= {f"{name}: {file.stem}": file.read_bytes() for file in files}
+
+    def write(self, file: Path | None, verdict: Verdict) -> None:
+        """Write the page."""
+        _report.write(
+            file,
+            verdict,
+            "Evaluation of recordings",
+            "Every transition of the recordings is predicted before the model learns from it.",
+            "\n".join(self.lines),
+            pictures=self._pictures,
+            meanings=SCORE_MEANINGS,
+        )
 
 
 def judged(name: str, recording: Recording, scores: dict[tuple[str, str], Scores]) -> Verdict:

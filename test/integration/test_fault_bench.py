@@ -10,6 +10,7 @@ from mbrl_ros.cli.main import main
 from mbrl_ros.messages.input_gate import InputGate
 from mbrl_ros.robots.kinematics import Kinematics
 from support.needs import needs, present
+from support.reports import assert_reported, report_into
 
 if present("rclpy", "mujoco"):
     from mbrl_ros.bench.node import fault_suite
@@ -127,11 +128,23 @@ def test_kills_that_were_all_disturbed_are_not_judged(monkeypatch, disturbed, un
 @pytest.mark.slow
 def test_the_table_and_an_unknown_kind(capfd, tmp_path):
     file = tmp_path / "table.md"
-    arguments = ["bench", "faults", "--messages", "20", "--interfaces", "velocity", "--quiet", "--table", str(file)]
+    arguments = [
+        "bench",
+        "faults",
+        "--messages",
+        "20",
+        "--interfaces",
+        "velocity",
+        "--quiet",
+        "--table",
+        str(file),
+        *report_into(tmp_path),
+    ]
     assert main([*arguments, "--kinds", "foreign"]) == 0
     said = capfd.readouterr().out
     assert said.startswith("| kind | interface | messages |") and "| foreign | velocity |" in said
     assert file.read_text() in said and said.splitlines()[-1] == "PASS"
+    assert_reported(tmp_path, "Bench of faults", pictures=1, of="foreign")
     assert main([*arguments, "--kinds", "foregin"]) == 2
     assert "did you mean 'foreign'?" in capfd.readouterr().err
     assert table_of_cells([Cell("split", "effort", messages=3)]).splitlines()[-1].startswith("| split | effort | 3 |")

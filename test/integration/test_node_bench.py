@@ -8,6 +8,7 @@ import pytest
 from mbrl_ros.cli.main import main
 from mbrl_ros.console.verdict import LATE
 from support.needs import needs, present
+from support.reports import assert_reported, report_into
 from support.ros import HOME, PANDA
 
 if present("rclpy"):
@@ -63,9 +64,12 @@ def test_the_controller_survives_the_fault_bench(tmp_path, capfd):
 @pytest.mark.realtime
 def test_the_node_bench_reports_what_it_measured(tmp_path):
     file = tmp_path / "node.json"
-    code = main(["bench", "node", "--rates", "50", "--duration", "1", "--quiet", "--json", str(file)])
+    code = main(
+        ["bench", "node", "--rates", "50", "--duration", "1", "--quiet", "--json", str(file), *report_into(tmp_path)]
+    )
     result = json.loads(file.read_text())["50"]
     assert code == (1 if result["missed_fraction"] > LATE else 0)
+    assert_reported(tmp_path, "Bench of the node", pictures=1, of="<td", passed=not code)
     assert set(result) == {
         "message_to_command_ms",
         "period_us",

@@ -5,12 +5,18 @@ import json
 import pytest
 
 from mbrl_ros.console.verdict import Verdict
-from mbrl_ros.console.web_page import numbers, pictures, web_page
+from mbrl_ros.console.web_page import markdown, meanings, numbers, pictures, web_page
 from support.browser import opened
 from support.needs import needs
 
 BEYOND = """JSON.stringify([...document.querySelectorAll('body *')].filter(e => !e.closest('figure')
-  && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.tagName + ' ' + e.textContent.slice(0, 40)))"""
+  && !e.closest('.wide') && e.getBoundingClientRect().right > innerWidth + 1)
+  .map(e => e.tagName + ' ' + e.textContent.slice(0, 40)))"""
+
+WIDE = "\n".join("| " + " | ".join([cell] * 12) + " |" for cell in ("a column", "---:", "12345678", "c" * 90))
+# a table that is wider than the page scrolls, and no word of a head or of a name is broken
+WIDE_SCROLLS = """(() => { const e = document.querySelector('.wide');
+  return e.scrollWidth > e.clientWidth && getComputedStyle(e).overflowX == 'auto'; })()"""
 
 
 @needs("a browser", "matplotlib", "websockets")
@@ -25,6 +31,7 @@ def test_a_report_fits_its_width(tmp_path, width):
         "bag": "b" * 90,
     }
     body = f"<p>{'word ' * 60}</p><pre>{'x' * 200}</pre>{pictures({'tracking': picture})}{numbers(summary)}"
+    body += markdown(WIDE) + meanings({"a name of several words": "m" * 80})
     page = tmp_path / "report.html"
     page.write_text(web_page("demo", Verdict(True, "rest", 0.1, ""), "An arm " + "y" * 80, body))
     with opened(page.as_uri(), tmp_path / "browser") as tab:
@@ -34,4 +41,5 @@ def test_a_report_fits_its_width(tmp_path, width):
         assert tab.value("document.images[0].getBoundingClientRect().width") >= min(
             700, width
         )  # readable, if need be by scrolling
+        assert tab.value(WIDE_SCROLLS)
         assert tab.value("document.title").startswith("PASS")

@@ -8,6 +8,13 @@ from typing import Any
 from ...console.verdict import PASS, Verdict
 
 DEFAULT = "ilqr"  # the package's default planner
+FAMILY_MEANINGS = {
+    "decision p50, p99": "median and 99th percentile of the time of one decision [ms]",
+    "iLQR iterations": "the median as a multiple of that of one iteration of iLQR",
+    "targets reached": "targets to which the end effector came within 1 cm, of all",
+    "rest": "largest distance from a target at the end of its time [mm]",
+    "missed, why": "why the run did not pass the demo's verdict; empty: it passed",
+}
 TABLE_HEAD = "| planner | decision p50 [ms] | p99 [ms] | iLQR iterations | targets reached | rest [mm] | missed, why |"
 
 

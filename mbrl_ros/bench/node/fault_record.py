@@ -92,6 +92,21 @@ COLUMNS = {  # of the table, after kind and interface: their heads
 }
 
 
+FAULT_MEANINGS = {
+    "messages, of them over DDS": "wrong or unusual messages sent; the others took the node's road in process",
+    "kills": "processes killed, stopped or not allowed to start",
+    "falls": "times that the tip went more than 5 cm beyond its braking distance",
+    "outside limits": "commands outside limits, of a wrong length or not finite",
+    "silent failures": "faults that were neither counted in diagnostics nor reported",
+    "unasked": "commands for messages that must cause none, and commands of nodes that must not start",
+    "late safe commands": "safe commands that came too late",
+    "unrecovered": "times that the node did not continue as documented",
+    "crashes": "processes that ended by themselves, and errors inside the control cycle",
+    "disturbed": "kills after which this machine was late, so that no fall could be judged",
+    "farthest beyond braking": "that a tip went beyond its braking distance [mm]",
+}
+
+
 def table_of_cells(cells: Iterable[Cell]) -> str:
     """Format the cells as Markdown, one line for each."""
     heads = ["kind", "interface", *COLUMNS.values(), "farthest beyond braking [mm]"]

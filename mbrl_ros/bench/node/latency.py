@@ -146,6 +146,16 @@ def _run(
     }
 
 
+LATENCY_MEANINGS = {
+    "state to command": "from the publication of a joint state to the arrival of its command: median, 99th percentile, "
+    "largest [ms]",
+    "period": "between two commands, likewise [us]",
+    "missed": "share of the states that no command answered",
+    "CPU": "processor time of the node over real time; 100 %: one core",
+    "memory": "resident memory of the node, before and after [MB]",
+}
+
+
 def table(results: Mapping[str, Mapping[str, Any]]) -> str:
     """Format {rate: result} as Markdown, one line per rate."""
     lines = [

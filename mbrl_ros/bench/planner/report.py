@@ -10,6 +10,15 @@ from .compare import Results
 from .problems import make
 
 STAR_NOTE = "* a QP solver: hot and paced are a whole solution to 1e-6\n"
+SOLVER_MEANINGS = {
+    "H": "horizon [control periods]",
+    "hot p50 / p99 / max": "time of one iteration, called again at once: median, 99th percentile, largest [us]",
+    "paced p50 / p99 / max": "the same, called at the control rate, when caches have gone cold [us]",
+    "thousand instructions": "that the processor retires in one iteration; they do not depend on its speed or load",
+    "solved to 1e-6": "the whole solution from the first guess: its median time [us], iterations, instructions",
+    "time, instructions": "of this package's planner, as a share of that of the solver beside 'over'; below 1: less",
+    "claim: the worse": "the larger of both shares",
+}
 SHOWN_QUANTILES = ("p50_us", "p99_us", "max_us")
 
 

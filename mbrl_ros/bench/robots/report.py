@@ -22,6 +22,15 @@ HEAD = (
     "spoke at [mm]",
     "cause",
 )
+ROBOT_MEANINGS = {
+    "reached": "targets reached, of all, of all seeds",
+    "lost": "runs in which the arm was lost, and of the first table the median distance at rest [mm]",
+    "rest": "worst distance from a target at rest [mm]",
+    "sag": "how far the arm fell after the start, at the most [mm]",
+    "speed": "largest velocity, as a share of its limit",
+    "outside": "commands outside limits",
+    "spoke at": "how far the arm had moved when something was first said to be wrong [mm]",
+}
 LEFT = ("arm", "interface", "condition", "controller", "cause")
 
 

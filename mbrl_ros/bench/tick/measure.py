@@ -17,6 +17,12 @@ from ..counters import available
 from .count import Job
 from .repeated import RepeatedTicks
 
+TICK_MEANINGS = {
+    "p50, p99, max": "median, 99th percentile and largest time of one tick, begun at the control rate [us]",
+    "thousand instructions": "that the processor retires in a tick, whatever its speed and load",
+    "share": "of the whole tick",
+}
+
 
 def measure(job: Job, show: Callable[[str], None]) -> dict[str, Any]:
     """Return what is measured of the job's ticks.

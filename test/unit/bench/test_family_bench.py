@@ -8,6 +8,7 @@ from mbrl_ros.bench.family import report
 from mbrl_ros.bench.family.decisions import decisions
 from mbrl_ros.cli.main import main
 from support.needs import needs
+from support.reports import assert_reported, report_into
 
 
 def row(reached: int, p50: float, cause: str = "") -> dict:
@@ -46,8 +47,9 @@ def test_an_unknown_planner_is_refused_and_the_nearest_one_named(capsys):
 @needs("mujoco")
 def test_the_command_writes_what_it_measured_and_ends_with_a_verdict(planner, tmp_path, capsys):
     file = tmp_path / "family.json"
-    assert main(["bench", "family", "--planners", planner, "--json", str(file), "--quiet"]) == 0
+    assert main(["bench", "family", "--planners", planner, "--json", str(file), "--quiet", *report_into(tmp_path)]) == 0
     found = json.loads(file.read_text())[planner]
     assert set(found) == {"decision_ms", "iterations_equivalent", "demo"}
     assert found["demo"]["reached"] == found["demo"]["targets"] == 3 and found["demo"]["rest_mm"] < 1.0
     assert capsys.readouterr().out.splitlines()[-1] == "PASS"
+    assert_reported(tmp_path, "Bench of all planners", pictures=1, of="3 of 3")

@@ -20,6 +20,7 @@ from mbrl_ros.cli import bench_planner
 from mbrl_ros.cli.main import main
 from mbrl_ros.codegen.compiler import find_compiler
 from mbrl_ros.exceptions import CompileError, MbrlError
+from support.reports import assert_reported, report_into
 
 
 @pytest.mark.slow
@@ -43,6 +44,7 @@ def test_it_prints_a_table_and_writes_json_and_plot(tmp_path, monkeypatch, capsy
         str(tmp_path / "bench.json"),
         "--plot",
         str(tmp_path / "bench.png"),
+        *report_into(tmp_path),
     ]
     assert main(arguments) == 0
     results = json.loads((tmp_path / "bench.json").read_text())
@@ -61,6 +63,7 @@ def test_it_prints_a_table_and_writes_json_and_plot(tmp_path, monkeypatch, capsy
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
     printed = capsys.readouterr().out
     assert "| P7 | 6 | ilqr_vm |" in printed and printed.splitlines()[-1] == "PASS"
+    assert_reported(tmp_path, "Bench of solvers", pictures=1, of="ilqr_vm")
 
 
 @pytest.mark.slow

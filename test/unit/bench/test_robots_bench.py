@@ -11,6 +11,7 @@ from mbrl_ros.exceptions import ConfigurationError
 from mbrl_ros.references.workspace import HOLDABLE
 from mbrl_ros.safety.state_machine import Reason, State
 from support.needs import needs, present
+from support.reports import assert_reported, report_into
 from support.robots import planar_arm, planar_robot
 
 if present("mujoco"):
@@ -275,12 +276,15 @@ def test_the_table_names_the_cause():
 def test_the_command_writes_table_json_and_picture(hurried, tmp_path, capsys):
     options = ["--arms", "small", "--conditions", "nominal", "--controllers", "pid", "--seeds", "5", "--targets", "1"]
     file, picture = tmp_path / "robots.json", tmp_path / "robots.png"
-    code = main(["bench", "robots", *options, "--json", str(file), "--plot", str(picture), "--quiet"])
+    code = main(
+        ["bench", "robots", *options, "--json", str(file), "--plot", str(picture), "--quiet", *report_into(tmp_path)]
+    )
     printed = capsys.readouterr().out
     found = json.loads(file.read_text())["small"]["effort"]["nominal"]["pid"]["5"]
     assert found["targets"] == 1 and "| small | effort | nominal | pid |" in printed
     assert picture.read_bytes().startswith(b"\x89PNG")
     last = printed.splitlines()[-1]
+    assert_reported(tmp_path, "Bench of robots", pictures=1, of="nominal", passed=False)
     assert code == 1 and last.startswith("FAIL: no arm was judged: 'mpc' is not among the controllers")
 
 

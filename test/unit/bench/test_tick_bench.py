@@ -14,6 +14,7 @@ from mbrl_ros.bench.tick.repeated import Recording, RepeatedTicks, record
 from mbrl_ros.cli.main import main
 from mbrl_ros.config.resources import config_file
 from mbrl_ros.config.settings_file import load_configuration
+from support.reports import assert_reported, report_into
 
 TICKS = 12
 PARTS = {
@@ -152,7 +153,17 @@ def test_what_is_counted_is_printed_and_judged(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(measure, "counted_in_a_process", lambda job, tool: counted)
     monkeypatch.setattr(measure, "durations", lambda job: [1e-3] * job.ticks)
     file = tmp_path / "tick.json"
-    arguments = ["--quick", "--quiet", "--interface", "velocity", "--rate", "100", "--json", str(file)]
+    arguments = [
+        "--quick",
+        "--quiet",
+        "--interface",
+        "velocity",
+        "--rate",
+        "100",
+        "--json",
+        str(file),
+        *report_into(tmp_path),
+    ]
     assert main(["bench", "tick", *arguments]) == 0
     result = json.loads(file.read_text())
     assert {key: result[key] for key in counted} == counted
@@ -160,6 +171,7 @@ def test_what_is_counted_is_printed_and_judged(tmp_path, monkeypatch, capsys):
     assert result["p50_us"] == pytest.approx(1000.0) and result["late_fraction"] == 0.0
     printed = capsys.readouterr().out
     assert "| planner | 0.6 | 60.0 % |" in printed and printed.splitlines()[-1] == "PASS"
+    assert_reported(tmp_path, "Bench of a tick", pictures=2, of="60.0 %")
     monkeypatch.setattr(measure, "durations", lambda job: [1e-2] * job.ticks)
     assert main(["bench", "tick", "--quick", "--quiet"]) == 1
     assert "answers late (100 % of the ticks)" in capsys.readouterr().out

@@ -21,6 +21,7 @@ from mbrl_ros.evaluation.scores import (
     unknown_robot_prior,
 )
 from support import SHARED
+from support.reports import assert_reported, report_into
 
 PANDA, KINOVA = SHARED / "data" / "panda_exciting_trajectory.db3", SHARED / "data" / "kinova_gen3_quadratic.csv.gz"
 NAMES = ("a", "b", "c")
@@ -128,8 +129,10 @@ def test_the_command_prints_a_table_and_writes_json_and_plots(tmp_path, capsys):
 def test_the_command_takes_the_time_of_a_change_and_refuses_one_outside(tmp_path, capsys):
     path = str(write_csv(linear_recording(T=600), tmp_path / "run.csv"))
     options = ["--priors", "integrator", "--estimators", "output_error", "--quiet"]
-    assert main.main(["evaluate", path, *options, "--change-at", "3"]) == 0
+    assert main.main(["evaluate", path, *options, "--change-at", "3", *report_into(tmp_path)]) == 0
     printed = capsys.readouterr().out
+    assert_reported(tmp_path, "Evaluation of recordings", pictures=3, of="output_error")
+    assert "_prediction.png" not in printed and not list(tmp_path.glob("*.png"))  # the pictures are in the page alone
     assert "3.00 s (given)" in printed and "as good as before after" in printed and "input gain" not in printed
     assert main.main(["evaluate", path, *options, "--change-at", "300"]) == 2
     assert "the recording is predicted from 0.00 s to 5.98 s" in capsys.readouterr().err
