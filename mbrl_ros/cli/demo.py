@@ -97,7 +97,14 @@ def _add_scenario(parser: argparse.ArgumentParser) -> None:
         "pick: from pose to pose around a table, a wall and a box, in scenes of their own; jog: by streams of "
         "velocities of the tool and of the joints; visual: a marker to a place in rendered images of a camera that "
         "nobody calibrated, which is bumped; distill: three minutes of planned commands become a policy that "
-        "acts alone (in this process, in lockstep; uses only --seed, --duration and --output)",
+        "acts alone (in this process, in lockstep; uses only --seed, --duration, --targets and --output)",
+    )
+    parser.add_argument(
+        "--targets",
+        type=COUNT,
+        metavar="N",
+        help="of --scenario distill: how many targets that it has not seen the policy is tried on; half as many with "
+        "the payload, and half as many events (default: 100)",
     )
     parser.add_argument(
         "--scenes",
@@ -116,6 +123,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError(f"--compare compares by points: leave out --scenario {args.scenario}", key="compare")
     if args.scenes is not None and args.scenario != "pick":
         raise ConfigurationError("--scenes counts those of --scenario pick", key="scenes")
+    if args.targets is not None and args.scenario != "distill":
+        raise ConfigurationError("--targets counts those of --scenario distill", key="targets")
     if args.duration is not None and args.scenario in ("pick", "jog"):
         raise ConfigurationError(f"--scenario {args.scenario} has its own: leave out --duration", key="duration")
     if args.payload is not None and args.scenario == "jog":
@@ -228,7 +237,11 @@ def _distill(args: argparse.Namespace) -> int:
     file = output / "distilled.policy"
     with Progress("distill") as shown:
         summary, policy, traces = distill.run(
-            args.seed, seconds=seconds, shown=shown, keep=lambda policy: policy.save(file)
+            args.seed,
+            seconds=seconds,
+            targets=args.targets or distill.TARGETS,
+            shown=shown,
+            keep=lambda policy: policy.save(file),
         )
         shown.show("writing the report")
         page = distill_report.write(output, summary, traces)

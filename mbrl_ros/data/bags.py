@@ -4,7 +4,8 @@ The state comes from sensor_msgs/JointState. The command is the first of: the ch
 std_msgs/Float64MultiArray topic with one value per joint (ros2_control's forward_command_controller), the effort
 of the joint states. A command is in effect until the next one, and u_k is its mean over [t_k, t_k+1): commands come at
 other times than states, and what moves the joints is what was in effect. Stamps are those of the header, or those of
-the bag where the headers are empty.
+the bag where the headers are empty. A command of this package's node names the state that it answers, and counts from
+the stamp of that on: in simulated time the bag's time is another.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..exceptions import DataError, JointNameError, nearest
+from ..guard.command_bytes import PAST_GUARD
 from ..types import Array
 from .cleaning import cleaned
 from .recording import ReadOptions, Recording
@@ -71,8 +73,11 @@ def read(path: Path, options: ReadOptions) -> Recording:
     u, source = effort, f"effort of {topic}"
     commands = _command_topic(messages, types, options.command_topic, len(names), store, path)
     if commands is not None:
-        name, times, values = commands
-        if from_header:  # commands have no header: their bag stamps are related to the states' by the median distance
+        name, times, values, answered = commands
+        if from_header and np.isfinite(answered).all():
+            times, first = np.unique(answered, return_index=True)  # one that was sent again is the same
+            values = values[first]
+        elif from_header:  # no header: their bag stamps are related to the states' by the median distance
             times = times + np.median(stamps - np.array([stamp for stamp, _ in states]))
         u, source = held_mean(times, values, stamps), f"topic {name}"
     if u is None:
@@ -162,19 +167,29 @@ def _values(states: list[State], names: tuple[str, ...], field: Callable[[Any], 
 
 def _command_topic(
     messages: list[Raw], types: dict[str, str], wanted: str, n: int, store: Any, path: Path
-) -> tuple[str, Array, Array] | None:
-    """Return name, times (C,) and values (C, n) of the command topic, or None where there is none."""
+) -> tuple[str, Array, Array, Array] | None:
+    """Return the command topic's name, times (C,), values (C, n) and stamps answered (C,), or None where there is none.
+
+    An entry of the last is the stamp [s] of the state that a command answers, NaN where it does not say.
+    """
     if wanted and wanted not in types:
         raise DataError(
             f"{path} has no command topic '{wanted}'; did you mean '{nearest(wanted, types)}'? "
             f"It has {dict(sorted(types.items()))}"
         )
     for name in sorted(name for name, kind in types.items() if kind == COMMAND_TYPE and wanted in ("", name)):
-        decoded = [
-            (stamp, message.data) for stamp, message in _decoded(messages, name, store)[0] if len(message.data) == n
-        ]
+        decoded = [(stamp, m) for stamp, m in _decoded(messages, name, store)[0] if len(m.data) == n]
         if len(decoded) > 1:
-            return name, np.array([stamp for stamp, _ in decoded]), np.array([data for _, data in decoded])
+            times, found = zip(*decoded, strict=True)
+            return name, np.array(times), np.array([m.data for m in found]), np.array(list(map(_answered, found)))
     if wanted:
         raise DataError(f"{path}: the messages on '{wanted}' do not carry {n} values, one per joint")
     return None
+
+
+def _answered(message: Any) -> float:
+    """Return the stamp [s] of the state that a command answers, NaN where it does not say."""
+    try:
+        return float(message.layout.dim[0].label.removesuffix(PAST_GUARD))
+    except (IndexError, ValueError):
+        return np.nan

@@ -37,6 +37,7 @@ from .policy_evaluation import evaluate_policy, inject_events, record_takeover
 from .teaching import NO_CALLBACKS, Callbacks, Schedule, Teaching
 
 TEACHING, TEACHING_SLOT, EVALUATION_SLOT, TEACHING_PAYLOAD = 180.0, 2.0, 5.0, 1.5  # [s], [s], [s], [kg]
+TARGETS = 100  # unseen ones; half as many with the payload, and half as many events
 HOME_POSE = (0.0, -0.3, 0.0, -2.0, 0.0, 1.7, 0.8)
 UNBOUNDED = 1e9
 TAUGHT = {"reference.posture": 1.0, "reference.home": HOME_POSE}  # the pose of the teacher is a function of the target
@@ -120,8 +121,7 @@ def run(
     seed: int = 0,
     *,
     seconds: float = TEACHING,
-    targets: int = 100,
-    events: int = 50,
+    targets: int = TARGETS,
     method: str = "clone",
     config: Path | None = None,
     shown: Progress | None = None,
@@ -135,8 +135,8 @@ def run(
         Of targets, noise and events.
     seconds
         Simulated time of teaching [s].
-    targets, events
-        Numbers of unseen targets and of events.
+    targets
+        Number of unseen targets; half as many, rounded up, come again with the payload, and half as many events.
     method
         Imitation method (distillation.method).
     config
@@ -160,20 +160,21 @@ def run(
     policy, robot = taught.policy, load_robot(c.robot)
     shown.show("drawing targets")
     unseen = draw_targets(robot, targets, 1000 + seed, np.array(HOME_POSE))
-    shown.note(f"evaluating: {targets} unseen targets, then {targets // 2} with {TEACHING_PAYLOAD:g} kg")
+    half = (targets + 1) // 2
+    shown.note(f"evaluating: {targets} unseen targets, then {half} with {TEACHING_PAYLOAD:g} kg")
     plain = _evaluate(c, policy, unseen, 0.0, seed + 1, shown)
-    loaded = _evaluate(c, policy, unseen[: targets // 2], TEACHING_PAYLOAD, seed + 2, shown)
-    shown.note(f"disturbing: {events} events for which the policy was not trained")
+    loaded = _evaluate(c, policy, unseen[:half], TEACHING_PAYLOAD, seed + 2, shown)
+    shown.note(f"disturbing: {half} events for which the policy was not trained")
     shown.show("drawing targets behind the base")
     disturbed = inject_events(
         lambda: make_environment(c, seed + 3, policy=policy),
-        unseen[:events],
-        _behind(robot, events, seed),
+        unseen[:half],
+        _behind(robot, half, seed),
         seed,
-        progress=lambda i: shown.show(f"event {i + 1}/{events}"),
+        progress=lambda i: shown.show(f"event {i + 1}/{half}"),
     )
     shown.show("an event, for the report")
-    trace = record_takeover(lambda: make_environment(c, seed + 4, policy=policy), unseen[0], unseen[1], seed)
+    trace = record_takeover(lambda: make_environment(c, seed + 4, policy=policy), unseen[0], unseen[min(1, targets - 1)], seed)
     summary = {"seed": seed, "method": method, **_numbers(taught.numbers, plain, loaded, disturbed)}
     return {"distill": summary}, policy, {"teaching": taught.environment.trace, "event": trace}
 
