@@ -7,16 +7,18 @@ from collections.abc import Sequence
 
 from ..config.configuration import Configuration
 from ..data import ReadOptions, Recording, load
-from ..evaluation.scores import anonymous_robot
+from ..data.dataset import Dataset
+from ..evaluation.scores import anonymous, anonymous_robot
 from ..exceptions import ConfigurationError, JointNameError
 from ..robots import Robot, load_robot
 from ._numbers import POSITIVE
 from ._settings import assignments
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="rosbag2 folder, .db3, .mcap, .csv or .csv.gz")
+def add_arguments(parser: argparse.ArgumentParser, fewest: int = 1) -> None:
+    """Add the options of the command, which needs at least `fewest` files, 0 or 1."""
+    many = "+" if fewest else "*"
+    parser.add_argument("files", nargs=many, metavar="FILE", help="rosbag2 folder, .db3, .mcap, .csv or .csv.gz")
     parser.add_argument(
         "--columns",
         default="",
@@ -65,11 +67,12 @@ def read(args: argparse.Namespace, path: str) -> Recording:
     return load(path, options).resampled(args.rate)
 
 
-def robot_for(args: argparse.Namespace, recording: Recording, sections: Sequence[str] = ("robot",)) -> Robot:
-    """Return the robot of --robot with the joints of the recording; without --robot a robot without a model.
+def robot_for(args: argparse.Namespace, recording: Recording | Dataset, sections: Sequence[str] = ("robot",)) -> Robot:
+    """Return the robot of --robot with the joints of the recording or data set; without --robot one without a model.
 
     Raises ConfigurationError for a setting of --set that is in none of the `sections` that the command uses.
     """
+    owner = recording.owner if isinstance(recording, Dataset) else recording
     changes = assignments(args.changes)
     values = {"robot.description": args.robot, **changes} if args.robot else changes
     section = Configuration.from_flat(values).robot
@@ -79,11 +82,13 @@ def robot_for(args: argparse.Namespace, recording: Recording, sections: Sequence
         if not args.robot:
             raise ConfigurationError(f"--set {key} would change nothing without --robot", key=key)
     if not args.robot:
+        if isinstance(recording, Dataset):
+            return anonymous(owner.joints, owner.interface, recording.X[:, len(owner.joints) :], recording.U)
         return anonymous_robot(recording)
     known = load_robot(section)
-    names = recording.joints
+    names = owner.joints
     if args.by_order:
-        names = known.joints[: len(recording.joints)]
+        names = known.joints[: len(names)]
     if not set(names) <= set(known.joints):
         raise JointNameError(names, known.joints, what="joints of the recording and of the robot (or use --by-order)")
-    return load_robot(section.replace(joints=names, interface=recording.interface))
+    return load_robot(section.replace(joints=names, interface=owner.interface))

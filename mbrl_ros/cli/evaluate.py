@@ -17,9 +17,9 @@ from ..config.configuration import Configuration
 from ..console.progress import Progress
 from ..console.verdict import Verdict, first, of_recording, unreadable
 from ..data import Recording, store
-from ..dynamics.delay_estimation import DelayEstimator
 from ..dynamics.priors import Prior
 from ..evaluation.details import Details, detailed
+from ..evaluation.identifiability import aligned, delay_of
 from ..evaluation.scores import (
     ESTIMATORS,
     LEARNED,
@@ -105,7 +105,8 @@ def _run(args: argparse.Namespace, plots: Path | None) -> int:
             failed.append(Path(path).name)
             continue
         print(recording.summary())
-        print(f"  {delay_line(recording)}")
+        recording, said = with_delay(recording)
+        print(f"  {said}")
         robot = _recordings.robot_for(args, recording, ("robot", "prior"))
         with Progress(Path(path).name, quiet=args.quiet) as shown:
             traces = traces_of(args, recording, robot, shown)
@@ -231,18 +232,17 @@ def details_of(
     return (estimator, Path(name).stem), detailed(recording, dynamics, robot.command_scale, args.change_at)
 
 
-def delay_line(recording: Recording) -> str:
-    """Describe the delay from u to motion, as far as the recording shows it."""
+def with_delay(recording: Recording) -> tuple[Recording, str]:
+    """Return the recording with its commands when they act, and what it tells of their delay."""
     if recording.u is None:
-        return "delay of u: unknown without commands"
-    estimator = DelayEstimator(len(recording.joints), recording.period)
-    for stamp, q, qd, u in zip(recording.stamps, recording.q, recording.qd, recording.u, strict=True):
-        estimator.update(float(stamp), q, qd, u)
-    estimate = estimator.estimate()
-    if estimate is None or not estimate.usable:
-        return "delay of u: not identifiable from this recording"
+        return recording, "delay of u: unknown without commands"
+    estimate, (shifted, ticks, told) = delay_of(recording), aligned(recording)
+    if not told:
+        taken = f"; taken as {ticks:g} ticks" if ticks else ""
+        return shifted, f"delay of u: not identifiable from this recording{taken}"
+    assert estimate is not None, "told"
     milliseconds = 1e3 * estimate.ticks * recording.period
-    return f"delay of u at its end: {estimate.ticks:.2f} +- {estimate.std:.2f} ticks ({milliseconds:.1f} ms)"
+    return shifted, f"delay of u at its end: {estimate.ticks:.2f} +- {estimate.std:.2f} ticks ({milliseconds:.1f} ms)"
 
 
 def _scorer(

@@ -268,9 +268,29 @@ def of_settings(problems: Sequence[str]) -> Verdict:
     return Verdict(False, f"{len(problems)} problem{'s' * (len(problems) > 1)} found", None, "the remedies above")
 
 
-def of_prior(nmse: float) -> Verdict:
-    """Judge a fitted prior by the normalized error of one step on data that it has not seen: 1 is that of no change."""
-    if nmse < 1.0:
-        return PASS
-    why = f"on data that it has not seen the prior predicts no better than 'no change' (nmse_1_qd {nmse:.3g})"
-    return Verdict(False, why, None, "recordings with more motion, or another --kind")
+def of_prior(nmse: float, unknown: Sequence[str], worst: float, most: float, delays: Sequence[str]) -> Verdict:
+    """Judge a fitted prior.
+
+    Parameters
+    ----------
+    nmse
+        Normalized error of one step on data that it has not seen: 1 is that of no change.
+    unknown
+        Joints whose input gain the data do not tell.
+    worst, most
+        Standard error of the gain over its size in its worst direction, and what is allowed.
+    delays
+        Recordings that do not tell the delay of their commands.
+    """
+    if not nmse < 1.0:
+        why = f"on data that it has not seen the prior predicts no better than 'no change' (nmse_1_qd {nmse:.3g})"
+        return Verdict(False, why, None, "recordings with more motion, or another --kind")
+    excite = "recordings with excitation (excitation.when), or transitions_file of mpc_node; let nothing act with it"
+    if unknown:
+        return Verdict(False, f"the data do not tell the input gain of {', '.join(unknown)}", None, excite)
+    if not worst <= most:
+        why = f"the data do not tell the input gain where commands go together (error {100.0 * worst:.0f} %)"
+        return Verdict(False, why, None, excite)
+    if delays:
+        return Verdict(False, f"{', '.join(delays)}: the delay of the commands is not told", None, excite)
+    return PASS

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..exceptions import DataError
 from ..types import Array, Transition
 from . import store
+from .cleaning import FEWEST_ROWS
 from .recording import Recording
 from .store import Owner
 
@@ -87,8 +88,25 @@ class Dataset:
             self.runs + other.runs,
         )
 
-    def part(self, rows: NDArray[Any]) -> Dataset:
-        """Return the transitions `rows` (a mask or indices)."""
+    def recordings(self) -> list[Recording]:
+        """Return every run that is long enough as a recording, with the commands when they acted.
+
+        A transition that does not begin where the one before ends is behind a gap.
+        """
+        n, dt, found = len(self.owner.joints), self.owner.dt, []
+        for number, name in enumerate(self.runs):
+            X, U, D = (part[self.run == number] for part in (self.X, self.U, self.D))
+            if len(X) < FEWEST_ROWS:
+                continue
+            q, qd = X[:, :n], X[:, n:]
+            joined = (np.abs(qd[1:] - qd[:-1] - D[:-1]) <= 1e-9).all(axis=1)
+            stamps = np.concatenate([[0.0], np.cumsum(np.where(joined, dt, 10.0 * dt))])
+            source, interface = "transitions", self.owner.interface
+            found.append(Recording(name, self.owner.joints, stamps, q, qd, U, source, interface))
+        return found
+
+    def part(self, rows: NDArray[Any] | slice) -> Dataset:
+        """Return the transitions `rows` (a mask, indices or a slice)."""
         return Dataset(self.owner, self.X[rows], self.U[rows], self.D[rows], self.run[rows], self.runs)
 
     def __len__(self) -> int:

@@ -125,6 +125,21 @@ class Recording:
             notes=(*self.notes, f"every {step}th sample used ({recorded / step:.4g} Hz), u averaged"),
         )
 
+    def delayed(self, ticks: float) -> Recording:
+        """Return the recording with the commands that act: u(t - d) to first order, for a delay d of `ticks` [periods].
+
+        Samples for which that is not known, at the beginning and behind a gap, are left out.
+        """
+        if self.u is None or ticks == 0.0:
+            return self
+        whole, share = int(ticks), ticks - int(ticks)
+        lags = whole + (share > 0.0)
+        together = np.concatenate([[0], np.cumsum(~self.joined())])  # number of the stretch without a gap
+        k = np.arange(lags, len(self.stamps))
+        k = k[together[k] == together[k - lags]]
+        u = (1.0 - share) * self.u[k - whole] + share * self.u[k - lags]
+        return dataclasses.replace(self, stamps=self.stamps[k], q=self.q[k], qd=self.qd[k], u=u)
+
     def part(self, begin: float, end: float) -> Recording:
         """Return the samples with begin <= stamp < end [s]."""
         inside = (self.stamps >= begin) & (self.stamps < end)

@@ -174,7 +174,7 @@ def run(
         progress=lambda i: shown.show(f"event {i + 1}/{half}"),
     )
     shown.show("an event, for the report")
-    trace = record_takeover(lambda: make_environment(c, seed + 4, policy=policy), unseen[0], unseen[min(1, targets - 1)], seed)
+    trace = record_takeover(lambda: make_environment(c, seed + 4, policy=policy), unseen[0], unseen[-1], seed)
     summary = {"seed": seed, "method": method, **_numbers(taught.numbers, plain, loaded, disturbed)}
     return {"distill": summary}, policy, {"teaching": taught.environment.trace, "event": trace}
 

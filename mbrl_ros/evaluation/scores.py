@@ -152,10 +152,15 @@ def learned_prior(kind: str) -> LearnedPrior:
 
 def anonymous_robot(recording: Recording) -> Robot:
     """Make a robot of what the recording shows alone: joint names, and ranges of velocities and commands."""
-    speed = np.maximum(np.abs(recording.qd).max(axis=0), 1e-6)
-    reach = np.zeros(len(speed)) if recording.u is None else np.abs(recording.u).max(axis=0)
+    return anonymous(recording.joints, recording.interface, recording.qd, recording.u)
+
+
+def anonymous(joints: tuple[str, ...], interface: str, qd: Array, u: Array | None) -> Robot:
+    """Make a robot of its joints' names and what velocities (T, n) and commands (T, n), None without, show."""
+    speed = np.maximum(np.abs(qd).max(axis=0), 1e-6)
+    reach = np.zeros(len(speed)) if u is None else np.abs(u).max(axis=0)
     reach = np.where(reach > 0.0, reach, 1.0)
-    return undescribed_robot(recording.joints, recording.interface, -reach, reach, speed, reach)
+    return undescribed_robot(joints, interface, -reach, reach, speed, reach)
 
 
 def unknown_robot_prior(robot: Robot, dt: float) -> Prior:

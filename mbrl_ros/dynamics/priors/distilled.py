@@ -30,7 +30,7 @@ from ..adam import Adam
 from . import ensemble
 from .base import Prior
 from .ensemble import EPOCHS, HIDDEN, MEMBERS, MOST_EXPRESSED_UNITS, EnsemblePrior, features
-from .learned import Progress, length_of, load_model, require, require_at_most, require_positive, wide_spread
+from .learned import Progress, length_of, load_model, require, require_at_most, require_positive, spread_of
 
 STUDENT_UPDATES, STUDENT_BATCH, STUDENT_RATE = (
     30000,
@@ -181,7 +181,7 @@ def from_arrays(arrays: dict[str, Array], robot: Robot, dt: float, spread_scale:
         },
     )
     require_positive("distilled", arrays, "scale", "d_scale", "qd_scale", "spread_scale")
-    return DistilledPrior(arrays, n, wide_spread(n, dt, spread_scale * float(arrays["spread_scale"])), robot.units)
+    return DistilledPrior(arrays, n, spread_of(arrays, n, dt, spread_scale), robot.units)
 
 
 def build(settings: Settings, robot: Robot, dt: float) -> Prior:

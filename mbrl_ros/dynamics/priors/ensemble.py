@@ -35,7 +35,7 @@ from .learned import (
     require,
     require_at_most,
     require_positive,
-    wide_spread,
+    spread_of,
     widened,
 )
 from .stage_function import StageFunction, kept_stage_function
@@ -245,7 +245,7 @@ def from_arrays(arrays: dict[str, Array], robot: Robot, dt: float, spread_scale:
         },
     )
     require_positive("ensemble", arrays, "scale", "d_scale", "qd_scale", "spread_scale")
-    return EnsemblePrior(arrays, n, wide_spread(n, dt, spread_scale * float(arrays["spread_scale"])), robot.units)
+    return EnsemblePrior(arrays, n, spread_of(arrays, n, dt, spread_scale), robot.units)
 
 
 def build(settings: Settings, robot: Robot, dt: float) -> Prior:

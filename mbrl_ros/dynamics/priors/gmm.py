@@ -36,7 +36,7 @@ from .learned import (
     require,
     require_at_most,
     require_positive,
-    wide_spread,
+    spread_of,
     widened,
 )
 
@@ -222,7 +222,7 @@ def from_arrays(arrays: dict[str, Array], robot: Robot, dt: float, spread_scale:
         },
     )
     require_positive("gmm", arrays, "scale", "spread_scale")
-    spread = wide_spread(n, dt, spread_scale * float(arrays["spread_scale"]))
+    spread = spread_of(arrays, n, dt, spread_scale)
     _, _, covariance = _maximization(arrays["count"], arrays["sum"], arrays["moment"], arrays["prior"])
     if (arrays["count"] < 0.0).any() or not (np.linalg.eigvalsh(covariance) > 0.0).all():  # NaN too
         raise DataError("gmm: a component's covariance is none: it has a negative eigenvalue, or a negative count")

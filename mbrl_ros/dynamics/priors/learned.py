@@ -32,6 +32,20 @@ def wide_spread(n: int, dt: float, scale: float = 1.0) -> Array:
     return np.concatenate([np.full(n, stiffness), np.full(n, damping), np.full(n, strength), [offset]])
 
 
+def spread_of(arrays: dict[str, Array], n: int, dt: float, scale: float) -> Array:
+    """Return the spread (3n+1,) of a fitted prior: `scale` times what was found, and as much as its data left open.
+
+    The array "untold" (3n+1,) of the second is in files of `mbrl fit-prior` since it judges what the data tell.
+    """
+    spread = wide_spread(n, dt, scale * float(arrays["spread_scale"]))
+    if "untold" not in arrays:
+        return spread
+    require("prior", arrays, {"untold": (3 * n + 1,)})
+    if not np.isfinite(arrays["untold"]).all():
+        raise DataError("prior: 'untold' must be finite")
+    return np.maximum(spread, arrays["untold"])
+
+
 def widened(spread: Array, variance: JointVector) -> Array:
     """Return `spread` (3n+1,) with the mean of the `variance` (n,) of delta at the query added to its constant part."""
     wider: Array = spread.copy()

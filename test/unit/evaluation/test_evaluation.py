@@ -209,7 +209,7 @@ def _arguments():
 
 
 def test_fit_prior_writes_a_prior_that_evaluate_reads_and_other_robots_refuse(tmp_path, capsys):
-    path = write_csv(linear_recording(T=800), tmp_path / "run.csv")
+    path = write_csv(linear_recording(T=400), tmp_path / "run.csv")
     prior, data, report = tmp_path / "prior.npz", tmp_path / "data.npz", tmp_path / "report.json"
     base = [
         "fit-prior",
@@ -224,9 +224,15 @@ def test_fit_prior_writes_a_prior_that_evaluate_reads_and_other_robots_refuse(tm
         "--quiet",
     ]
     assert main.main([*base, str(path)]) == 0
-    assert main.main([*base, str(write_csv(linear_recording(T=400, seed=0), tmp_path / "second.csv"))]) == 0
-    assert json.loads(report.read_text())["transitions"] == 799 + 399  # the second fit stands on both runs
-    assert "chosen" in capsys.readouterr().out
+    assert main.main([*base, str(write_csv(linear_recording(T=250, seed=0), tmp_path / "second.csv"))]) == 0
+    assert json.loads(report.read_text())["transitions"] == 399 + 249  # the second fit stands on both runs
+    printed = capsys.readouterr().out
+    assert "chosen" in printed and "run.csv: commands act 0 ticks later (told by it)" in printed
+    assert main.main(base) == 0  # the data set alone
+    again = json.loads(report.read_text())
+    assert again["transitions"] == 399 + 249 and again["delays"] == {} and again["verdict"]["pass"]
+    assert main.main(["fit-prior", "-o", str(prior), "--dataset", str(tmp_path / "nothing.npz")]) == 2
+    assert "nothing to fit to" in capsys.readouterr().err
     assert main.main(["evaluate", str(path), "--priors", str(prior), "--quiet"]) == 0
     other = write_csv(linear_recording(T=400, n=2), tmp_path / "other.csv")
     assert main.main(["evaluate", str(other), "--priors", str(prior), "--quiet"]) == 2
