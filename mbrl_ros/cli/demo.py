@@ -239,7 +239,7 @@ def _distill(args: argparse.Namespace) -> int:
         summary, policy, traces = distill.run(
             args.seed,
             seconds=seconds,
-            targets=args.targets or distill.TARGETS,
+            targets=args.targets or distill.UNSEEN_TARGETS,
             shown=shown,
             keep=lambda policy: policy.save(file),
         )

@@ -37,7 +37,7 @@ from .policy_evaluation import evaluate_policy, inject_events, record_takeover
 from .teaching import NO_CALLBACKS, Callbacks, Schedule, Teaching
 
 TEACHING, TEACHING_SLOT, EVALUATION_SLOT, TEACHING_PAYLOAD = 180.0, 2.0, 5.0, 1.5  # [s], [s], [s], [kg]
-TARGETS = 100  # unseen ones; half as many with the payload, and half as many events
+UNSEEN_TARGETS = 100  # unseen ones; half as many with the payload, and half as many events
 HOME_POSE = (0.0, -0.3, 0.0, -2.0, 0.0, 1.7, 0.8)
 UNBOUNDED = 1e9
 TAUGHT = {"reference.posture": 1.0, "reference.home": HOME_POSE}  # the pose of the teacher is a function of the target
@@ -121,7 +121,7 @@ def run(
     seed: int = 0,
     *,
     seconds: float = TEACHING,
-    targets: int = TARGETS,
+    targets: int = UNSEEN_TARGETS,
     method: str = "clone",
     config: Path | None = None,
     shown: Progress | None = None,

@@ -33,9 +33,9 @@ from ..types import Array
 
 # standard error over size above which the input gain of a joint is not known, and that of a direction of the commands
 GAIN_ERROR, DIRECTION_ERROR = 0.2, 0.5
-HELD = 1e-4  # of its spread: by how much a gain changes that the data do not tell
-POSES = 100  # at most, over which the known gain is averaged
-WHOLE = 0.1  # [ticks] from a whole number below which a delay is that
+GAIN_HELD = 1e-4  # of its spread: by how much a gain changes that the data do not tell
+KNOWN_POSES = 100  # at most, over which the known gain is averaged
+WHOLE_DELAY = 0.1  # [ticks] from a whole number below which a delay is that
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -113,7 +113,7 @@ def known_model(robot: Robot, data: Dataset) -> tuple[Array, Array] | None:
     n, dt = robot.n, data.owner.dt
     prior = integrator.build(integrator.Settings(), robot, dt)
     jacobians, spreads = [], []
-    for x in data.X[:: max(1, len(data) // POSES)]:
+    for x in data.X[:: max(1, len(data) // KNOWN_POSES)]:
         prior.move_to(x[:n])
         jacobians.append(prior.jacobian)
         spreads.append(prior.spread)
@@ -123,7 +123,7 @@ def known_model(robot: Robot, data: Dataset) -> tuple[Array, Array] | None:
 def held(known: tuple[Array, Array], n: int) -> tuple[Array, Array]:
     """Return what is known (`known_model`) with the gain of n joints so certain that no data change it."""
     J, spread = known
-    return J, np.concatenate([spread[: 2 * n], HELD * spread[2 * n : 3 * n], spread[3 * n :]])
+    return J, np.concatenate([spread[: 2 * n], GAIN_HELD * spread[2 * n : 3 * n], spread[3 * n :]])
 
 
 def delay_of(recording: Recording) -> DelayEstimate | None:
@@ -151,7 +151,7 @@ def aligned(recording: Recording, configured: float | None = None) -> tuple[Reco
     if found is not None and found.usable:
         ticks = max(found.ticks, 0.0)
         whole = float(round(ticks))
-        ticks = whole if abs(ticks - whole) <= max(WHOLE, 2.0 * found.std) else ticks
+        ticks = whole if abs(ticks - whole) <= max(WHOLE_DELAY, 2.0 * found.std) else ticks
         return recording.delayed(ticks), ticks, True
     if configured is None:
         configured = ControlSettings().delay if recording.u_source.startswith("topic ") else 0.0
