@@ -113,7 +113,7 @@ def _run(args: argparse.Namespace, plots: Path | None) -> int:
             found = details_of(args, recording, robot, shown)
         scores = {key: trace.scores() for key, trace in traces.items()}
         print(table(scores, recording))
-        told.add(recording, scores)
+        told.add(recording, said, scores)
         name = Path(path).name if Path(path).name not in results else path
         results[name] = nested(scores)
         if found:
@@ -149,8 +149,8 @@ class _Told:
         self.lines: list[str] = []
         self._pictures: dict[str, bytes] = {}
 
-    def add(self, recording: Recording, scores: dict[tuple[str, str], Scores]) -> None:
-        """Add the scores of a recording."""
+    def add(self, recording: Recording, said: str, scores: dict[tuple[str, str], Scores]) -> None:
+        """Add the scores of a recording, and what was said of its delay."""
         rows = [
             f"| {estimator} | {prior} | {s.nmse_1_qd:.3f} | {s.nmse_1_qd_all:.3f} | {s.nmse_10_q:.4f} | {s.nll:.2f} | "
             f"{s.coverage_95:.3f} |"
@@ -160,7 +160,7 @@ class _Told:
             "| no change | | 1.000 | 1.000 | 1.0000 | | |",
             f"| constant velocity | | 1.000 | 1.000 | {constant_velocity(recording):.4f} | | |",
         ]
-        self.lines += [recording.summary(), delay_line(recording), "\n".join([*PAGE_HEAD, *simple, *rows])]
+        self.lines += [recording.summary(), said, "\n".join([*PAGE_HEAD, *simple, *rows])]
 
     def add_pictures(self, name: str, files: list[Path]) -> None:
         """Add the pictures of the recording `name`."""
