@@ -6,6 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.lifecycle import LifecycleNode
@@ -19,9 +20,9 @@ from ..runtime.control_loop import ControlLoop
 from ..runtime.interfaces import CommandSupervisor, Tick
 from ..runtime.statistics import Rolling
 from ..safety.state_machine import Reason, State
-from ..types import Array, Decision, Observation
 from . import qos
 from .command_watch import CommandWatch
+from .prediction_quality import PredictionQuality
 from .target_outcomes import TargetOutcomes
 from .tick_observer import TickObserver
 from .wall_timer import create_wall_timer
@@ -29,6 +30,13 @@ from .wall_timer import create_wall_timer
 DIAGNOSTICS_PERIOD = 1.0  # [s]
 COMMANDS_PART, READY = ": commands", "ready"  # a part of the diagnostics, and in it whether a state would be answered
 Values = list[tuple[str, object]]
+
+
+class Part(Protocol):
+    """What has a part in the diagnostics."""
+
+    def diagnosis(self, name: str) -> DiagnosticStatus:
+        """Return its part, for the node `name`."""
 
 
 class Diagnostics(TickObserver):
@@ -45,9 +53,10 @@ class Diagnostics(TickObserver):
         targets: TargetOutcomes,
         settings: NodeSettings,
         watch: CommandWatch,
+        gripper: Part | None = None,
     ):
         self._node, self._loop, self._gates, self._settings = node, loop, gates, settings
-        self._targets, self._watch = targets, watch
+        self._targets, self._watch, self._gripper = targets, watch, gripper
         self._hardware = robot_name(loop.controller.robot.urdf)
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         self._timer: Timer | None = None
@@ -115,42 +124,10 @@ class Diagnostics(TickObserver):
         if (rule := loop.supervisor.collisions) is not None:
             level = DiagnosticStatus.WARN if rule.acting else DiagnosticStatus.OK
             yield part_status(f"{name}: collisions", level, rule.text, rule.report())
+        if self._gripper is not None:
+            yield self._gripper.diagnosis(name)
         if not self._settings.shadow:
             yield command_status(name, self._watch)
-
-
-class PredictionQuality:
-    """How well the model has predicted one tick ahead lately, in exponentially weighted averages over `memory` ticks.
-
-    coverage: the share of normalised innovations squared (NIS) within their 95 % bound, 0.95 for a model that knows its
-    own error; normalised_error: sum |v - v_predicted|^2 / sum |v - v_last|^2, 1 for the prediction of no change.
-    """
-
-    def __init__(self, memory: float = 1000.0):
-        self._forgetting = 1.0 - 1.0 / memory
-        self._count = self._inside = self._error = self._change = 0.0
-        self._last: Array | None = None
-
-    def add(self, observation: Observation, decision: Decision, bound: float) -> None:
-        """Take in one tick; `bound` is the 95 % bound of its NIS."""
-        last, self._last = self._last, observation.qd
-        if decision.innovation is None or last is None:
-            return
-        change, keep = observation.qd - last, self._forgetting
-        self._count = keep * self._count + 1.0
-        self._inside = keep * self._inside + float(decision.nis <= bound)
-        self._error = keep * self._error + float(decision.innovation @ decision.innovation)
-        self._change = keep * self._change + float(change @ change)
-
-    @property
-    def coverage(self) -> float:
-        """Return the share of NIS within their bound; NaN before the first."""
-        return self._inside / self._count if self._count else math.nan
-
-    @property
-    def normalised_error(self) -> float:
-        """Return the squared error of the velocities over that of no change; NaN where nothing changed."""
-        return self._error / self._change if self._change else math.nan
 
 
 def loop_status(name: str, loop: ControlLoop, settings: NodeSettings) -> DiagnosticStatus:

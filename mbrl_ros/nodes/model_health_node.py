@@ -32,10 +32,11 @@ from ..robots.urdf import robot_name
 from ..runtime.mailbox import Arrival
 from . import bounded, qos
 from .child_process import end_with_parent
-from .diagnostics import PredictionQuality, input_status, model_status, part_status
+from .diagnostics import input_status, model_status, part_status
 from .executor import EndRequest
 from .message_writers import to_time
 from .parameters import Parameters, ReadsOverrides
+from .prediction_quality import PredictionQuality
 from .process import run
 from .wall_timer import create_wall_timer
 

@@ -19,6 +19,7 @@ from ..controllers.compiled_parts import LIBRARIES
 from ..controllers.factory import build_controller
 from ..controllers.policy import PolicyController
 from ..guard.messages import Time
+from ..messages.gripper import GripperReader
 from ..robots import Robot
 from ..robots.kinematics import Kinematics
 from ..runtime.conditions import SystemClock
@@ -32,6 +33,7 @@ from .collision_report import CollisionReport
 from .command_watch import CommandWatch
 from .diagnostics import Diagnostics
 from .feedback_output import check_feedback
+from .gripper_topic import GripperTopic
 from .guard_link import GuardLink
 from .input_clock import InputClock
 from .obstacle_topic import ObstacleTopic
@@ -188,7 +190,8 @@ class MpcAssembly:
         watch = CommandWatch(node, command_publisher.TOPIC, outputs.commands, self._input_clock, guard=settings.guard)
         if not settings.shadow:
             outputs.add(watch)
-        outputs.add(Diagnostics(node, loop, self.gates, self._targets, settings, watch))
+        gripper = self._add_gripper(robot)
+        outputs.add(Diagnostics(node, loop, self.gates, self._targets, settings, watch, gripper))
         if isinstance(controller, PolicyController):
             outputs.add(PolicyInterface(node, controller, loop))
         if settings.log_file:
@@ -211,6 +214,17 @@ class MpcAssembly:
                     settings.transitions_file, robot, controller.dynamics, name=name, reporter=self._reporter
                 )
             )
+
+    def _add_gripper(self, robot: Robot) -> GripperTopic | None:
+        settings = self._settings
+        if not settings.gripper_joints:
+            return None
+        reader = GripperReader(robot, settings.gripper_joints)
+        if settings.shadow:  # nothing is commanded, neither the arm nor the gripper
+            return None
+        topic = GripperTopic(self._node, self.loop, reader, self._reporter, settings.largest_message)
+        self._outputs.add(topic)
+        return topic
 
     def _add_action(self) -> None:
         kind = trajectory_action.action_type()

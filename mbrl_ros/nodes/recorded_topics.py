@@ -17,6 +17,8 @@ RECORDED_TOPICS = (
     "guard_status",
     "shadow_commands",
     "trajectory_commands",
+    "gripper",
+    "gripper_commands",
     "features",
     "features_vector",
     "target_joints",

@@ -58,6 +58,11 @@ class NodeSettings(Section):
         "for a linear_feedback_controller of ros2_control that plays it at its own rate (effort interface; without "
         "player_rate, guard and shadow)",
     )
+    gripper_joints: tuple[str, ...] = setting(
+        (),
+        "names of a gripper's joints in the robot description, whose positions pass from ~/gripper to "
+        "gripper_commands, within their limits, while the node is active and there is no fault; empty: none",
+    )
     progress_rate: float = setting(
         20.0, "rate of ~/target_progress; 0: never, and ~/message tells no outcomes", unit="Hz", low=0.0, high=1000.0
     )
