@@ -50,9 +50,9 @@ def settings() -> dict[str, list[tuple[str, Any, Info]]]:
         NodeSettings,
         RecordNodeSettings,
         ReplayNodeSettings,
-        SimNodeSettings,
         ViewNodeSettings,
     )
+    from ..config.sections.sim_node import SimNodeSettings
     from ..config.sections.simulation import CameraSettings, PlantSettings
     from ..config.sections.vision import FeatureNodeSettings
     from ..learning.catalog import LEARNING_METHODS, settings_of

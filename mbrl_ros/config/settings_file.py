@@ -21,10 +21,10 @@ from .sections.nodes import (
     NodeSettings,
     RecordNodeSettings,
     ReplayNodeSettings,
-    SimNodeSettings,
     ViewNodeSettings,
 )
 from .sections.robot import RobotSettings
+from .sections.sim_node import SimNodeSettings
 from .sections.simulation import CameraSettings, PlantSettings
 from .sections.vision import FeatureNodeSettings
 from .yaml_tree import at

@@ -19,7 +19,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from ..config.sections.images import ImageSettings
-from ..config.sections.nodes import SimNodeSettings
+from ..config.sections.sim_node import SimNodeSettings
 from ..config.sections.simulation import CameraSettings, PlantSettings
 from ..exceptions import MbrlError
 from ..messages import readers

@@ -26,8 +26,8 @@ from std_msgs.msg import Float64
 from std_srvs.srv import Trigger
 
 from ..config.sections.images import ImageSettings
-from ..config.sections.nodes import SimNodeSettings
 from ..config.sections.robot import RobotSettings
+from ..config.sections.sim_node import SimNodeSettings
 from ..config.sections.simulation import CameraSettings, PlantSettings
 from ..config.settings_file import sections_of
 from ..exceptions import ConfigurationError, MbrlError

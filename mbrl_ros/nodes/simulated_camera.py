@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..config.sections.images import ImageSettings
-from ..config.sections.nodes import SimNodeSettings
+from ..config.sections.sim_node import SimNodeSettings
 from ..config.sections.simulation import CameraSettings
 from ..exceptions import ConfigurationError
 from ..simulation.camera import Camera, CameraPose, random_pose

@@ -11,7 +11,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
-from ..config.sections.nodes import SimNodeSettings
+from ..config.sections.sim_node import SimNodeSettings
 from ..exceptions import ConfigurationError
 from ..messages import readers
 from ..robots import Robot

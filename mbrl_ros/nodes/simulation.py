@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..config.sections.images import ImageSettings
-from ..config.sections.nodes import SimNodeSettings
+from ..config.sections.sim_node import SimNodeSettings
 from ..config.sections.simulation import CameraSettings, PlantSettings
 from ..data.tick_log import TickLog
 from ..exceptions import ConfigurationError

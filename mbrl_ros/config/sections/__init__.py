@@ -1,5 +1,6 @@
 """The settings of every part of the package, each declared once with its default, unit, bounds and description.
 
+    sim_node        SimNodeSettings
     robot           RobotSettings            which robot, which joints, which limits
     control         ControlSettings          rate, controller, planner, delay, exploration
     references      ReferenceSettings        the motion to a target
@@ -13,7 +14,7 @@
     distillation    DistillationSettings     distillation and use of policies
     simulation      PlantSettings, CameraSettings
     images          ImageSettings            rendered images
-    nodes           NodeSettings (mpc_node), SimNodeSettings, DistillationNodeSettings, RecordNodeSettings,
+    nodes           NodeSettings (mpc_node), DistillationNodeSettings, RecordNodeSettings,
                     ReplayNodeSettings
     vision          FeatureNodeSettings
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mbrl_ros.config.sections.nodes import SimNodeSettings
 from mbrl_ros.config.sections.robot import RobotSettings
+from mbrl_ros.config.sections.sim_node import SimNodeSettings
 from mbrl_ros.config.sections.simulation import CameraSettings, PlantSettings
 from mbrl_ros.robots import load_robot
 from support.needs import needs, present
