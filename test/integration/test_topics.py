@@ -127,6 +127,7 @@ def created(kind, settings: dict):
 def mpc_nodes():
     """What an mpc_node has: with everything it can have, and in shadow."""
     everything = {**SETTINGS, "robot.interface": "velocity", "control.controller": "teach", "trajectory_commands": True}
+    everything["gripper_joints"] = ["panda_finger_joint1"]
     graphs = []
     for settings in (everything, {**SETTINGS, "shadow": True}):
         with created(MpcNode, settings) as node:
@@ -144,7 +145,7 @@ def test_the_publications_of_mpc_node(mpc_nodes):
     if not present("control_msgs"):
         del page["~/goal_trajectory"], page["~/accepted_jog"]
     assert {**all_of_them, "~/shadow_commands": in_shadow["~/shadow_commands"]} == page
-    optional = {"commands", "trajectory_commands", "~/supervision", "~/policy_status"}
+    optional = {"commands", "trajectory_commands", "gripper_commands", "~/supervision", "~/policy_status"}
     assert set(in_shadow) == set(page) - optional
 
 
@@ -155,7 +156,7 @@ def test_the_subscriptions_of_mpc_node(mpc_nodes):
     if not present("control_msgs"):
         del page["~/target_jog"]
     assert {f"/{name}" if name in ("tf", "tf_static") else name: kind for name, kind in mpc_nodes[0][1].items()} == page
-    assert set(mpc_nodes[1][1]) == set(mpc_nodes[0][1]) - {"policy"}
+    assert set(mpc_nodes[1][1]) == set(mpc_nodes[0][1]) - {"policy", "~/gripper"}
 
 
 def test_the_fields_of_target_progress():

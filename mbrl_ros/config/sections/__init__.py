@@ -16,6 +16,7 @@
     images          ImageSettings            rendered images
     nodes           NodeSettings (mpc_node), DistillationNodeSettings, RecordNodeSettings,
                     ReplayNodeSettings
+    sim_node        SimNodeSettings
     vision          FeatureNodeSettings
 
 `Configuration` (config/configuration.py) names the controller's; `sections_of` (config/settings_file.py) those of
