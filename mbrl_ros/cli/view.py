@@ -23,6 +23,8 @@ VIEW_EXAMPLES = """examples:
   mbrl view                        the robot of robot_description in this ROS_DOMAIN_ID
   mbrl view --robot panda.urdf     ... where nobody publishes robot_description
   mbrl view --bag run1             a recording, with a slider over its time
+  mbrl view --bag run1 --summary out/summary.json        ... with the verdict of `mbrl replay run1 --output out`
+  mbrl view --node model_health_node                     what model_health_node learns beside another controller
   mbrl view --bag run1 --video run1.mp4                  ... as a film; no browser, no display, no graphics card
   mbrl view --bag run1 --video run1.gif --speed 5 --size 640x360
   mbrl view --bag run1 --rerun run1.rrd                  ... for Rerun's viewer
@@ -39,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--robot", default="", metavar="URDF", help="URDF file or 'package-data:NAME'")
     parser.add_argument("--config", default="", metavar="NAME|FILE", help="whose robot.description is shown")
     parser.add_argument("--node", default="mpc_node", help="the controller that is shown (default: mpc_node)")
+    parser.add_argument(
+        "--summary", type=Path, metavar="FILE", help="summary.json of a demo or a replay, whose verdict is shown"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to serve the page on (default: 127.0.0.1)")
     parser.add_argument("--port", type=whole(0, 65535), default=8080, help="first port that is tried (default: 8080)")
     parser.add_argument("--no-browser", action="store_true", help="print the address and open no browser")
@@ -90,6 +95,8 @@ def _live(args: argparse.Namespace) -> int:
 
     parameters = {"node": args.node, "host": args.host, "port": args.port, "open_browser": not args.no_browser}
     description = args.robot or _description(args)
+    if args.summary is not None:
+        parameters["summary"] = str(args.summary.absolute())
     if description:
         parameters["robot_description"] = description
     arguments = [sys.argv[0], "--ros-args"]
@@ -161,9 +168,12 @@ def _recorded(args: argparse.Namespace) -> int:
     from ..console.progress import Progress
     from ..view.page import Page, open_in_browser
     from ..view.player import Player
+    from ..view.shown_verdict import verdict_of
 
+    verdict = "" if args.summary is None else verdict_of(args.summary).line()
     with Progress("view") as shown:
         recorded, shapes = _read(args, shown)
+        recorded.verdict = verdict
         page = Page(shapes, recorded.title, args.host, args.port)
     _tell(page.undrawn)
     print(f"open {page.url}   (Ctrl-C ends it)", flush=True)

@@ -84,8 +84,8 @@ def run(
 
     demo = _prepared(options)
     folder.mkdir(parents=True, exist_ok=True)
-    with Progress(label, demo.scenario.duration) as shown:
-        error, wall, heard = _play(demo, folder, label, shown, view=view, film=video is not None)
+    with Progress(label, demo.scenario.duration) as shown, contextlib.ExitStack() as pages:
+        error, wall, heard = _play(demo, folder, label, shown, pages=pages if view else None, film=video is not None)
         shown.show("writing the report")
         no_tick = f"no tick was recorded; see {folder / 'mpc_node.log'}"
         if not error and not (folder / "control.npz").exists():
@@ -149,8 +149,13 @@ def _prepared(options: Options) -> Run:
     return demo
 
 
-def _play(demo: Run, folder: Path, label: str, shown: Progress, *, view: bool, film: bool) -> tuple[str, float, Heard]:
-    """Run the nodes; return what broke them (empty: nothing), the real time from the first tick on [s], the rest."""
+def _play(
+    demo: Run, folder: Path, label: str, shown: Progress, *, pages: contextlib.ExitStack | None, film: bool
+) -> tuple[str, float, Heard]:
+    """Run the nodes; return what broke them (empty: nothing), the real time from the first tick on [s], the rest.
+
+    The page in the browser ends with `pages`; None: there is none.
+    """
     from .session import play
 
     options, error, heard = demo.options, "", Heard()
@@ -160,9 +165,9 @@ def _play(demo: Run, folder: Path, label: str, shown: Progress, *, view: bool, f
             f"{label}: {options.mode}, DDS domain {processes.domain}, on this machine only; for other tools: "
             f"ROS_DOMAIN_ID={processes.domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST"
         )
-        viewer = Viewer(demo.description, processes.environment, folder) if view else None
-        if viewer is not None:
-            opened.enter_context(viewer)
+        viewer = None
+        if pages is not None:
+            viewer = pages.enter_context(Viewer(demo.description, processes.environment, folder))
         listener, started = _ProgressListener(demo.scenario, shown, viewer), time.monotonic()
         try:
             heard = play(demo.scenario, processes, demo.robot, listener, options.ends_when_lost, film=film)

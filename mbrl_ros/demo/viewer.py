@@ -8,29 +8,34 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from ..config.scalars import quoted
 
 ADDRESS = re.compile(r"open http://localhost:(\d+)")  # in the log of view_node
 PAGE_GRACE = 5.0  # [s]
+JUDGED = "the run has ended: "  # likewise, before the verdict
+VERDICT_GRACE, DRAWN_WITHIN = 3.0, 0.5  # [s] until the page knows the verdict; from then until it is drawn
 
 
 class Viewer:
     """The page of a run, as a context.
 
     `description` is the source of the robot description, `environment` that of the run's nodes; the page's log goes
-    into `folder`.
+    into `folder`, whose summary.json gives the verdict. Where
+    that is there at the end, the page shows it before it ends.
     """
 
     def __init__(self, description: str, environment: dict[str, str], folder: Path):
         parameters = folder / "view_node.yaml"
         parameters.write_text(
             f"view_node:\n ros__parameters:\n  robot_description: {quoted(description)}\n"
+            f"  summary: {quoted(str(folder.absolute() / 'summary.json'))}\n"
             f"  open_browser: {str(sys.stdout.isatty()).lower()}\n",
             encoding="utf-8",
         )
-        self._log, self._told = folder / "view_node.log", False
+        self._log, self._told, self._summary = folder / "view_node.log", False, folder / "summary.json"
         with open(self._log, "wb") as log:
             self._process = subprocess.Popen(
                 [
@@ -47,7 +52,7 @@ class Viewer:
         """Return, once, where the page is or why there is none; '' before that is known, and after."""
         if self._told:
             return ""
-        said = self._log.read_text(encoding="utf-8", errors="replace")
+        said = self._said()
         address = ADDRESS.search(said)
         if address is None and self._process.poll() is None:
             return ""
@@ -57,12 +62,21 @@ class Viewer:
         port = address[1]
         return f"watch it: http://localhost:{port} (as long as the run lasts; over ssh: ssh -L {port}:localhost:{port})"
 
+    def _said(self) -> str:
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
     def __enter__(self) -> Viewer:
         """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the page."""
+        """End the page, once it shows the verdict."""
+        until = time.monotonic() + VERDICT_GRACE
+        while self._summary.exists() and self._process.poll() is None and time.monotonic() < until:
+            if ADDRESS.search(said := self._said()) is None or JUDGED in said:
+                time.sleep(DRAWN_WITHIN)
+                break
+            time.sleep(0.05)
         self._process.send_signal(signal.SIGINT)
         try:
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -23,7 +23,7 @@ from std_msgs.msg import Float64MultiArray, String
 from visualization_msgs.msg import MarkerArray
 
 from ..config.sections.nodes import ViewNodeSettings
-from ..exceptions import RobotDescriptionError
+from ..exceptions import DataError, RobotDescriptionError
 from ..messages.drawn_plan import read_plan
 from ..messages.flat import flat_fields
 from ..messages.point_cloud import drawn_points
@@ -33,9 +33,11 @@ from ..runtime.event_log import shown_event
 from ..types import Array
 from ..view.page import Page, open_in_browser
 from ..view.shapes import read_shapes
+from ..view.shown_verdict import RUNNING, ShownVerdict
 from ..view.snapshot import MESSAGES, Curves, Snapshot, values_of
 from . import qos
 from .executor import EndRequest
+from .health_inputs import HealthInputs
 from .parameters import Parameters, ReadsOverrides
 from .process import run
 from .status import TARGET_KINDS, VERSION
@@ -71,6 +73,8 @@ class ViewNode(ReadsOverrides, Node):
         self.create_subscription(String, f"{node}/event_log", self._on_event, qos.HISTORY)
         self.create_subscription(PointCloud2, "features", self._on_features, qos.NEWEST)
         self.create_subscription(PointCloud2, f"{node}/target_features", self._on_wanted, qos.TARGET_QOS)
+        self._health = HealthInputs(self, node, 1.0 / self.settings.frame_rate)
+        self._verdict = ShownVerdict(self.settings.summary)
         self._description = None
         if not self.settings.robot_description:
             self._description = self.create_subscription(String, "robot_description", self._on_description, qos.LATCHED)
@@ -108,6 +112,8 @@ class ViewNode(ReadsOverrides, Node):
             if self._page is None or self._closed:
                 return
             shot = self._newest
+            shot.verdict = self._judged()
+            shot.health, shot.health_curves = self._health.values, self._health.curves()
             self._curves.add(shot.stamp, values_of(shot.status, list(shot.speeds.values()), shot.path, shot.target))
             shot.curves, shot.messages = self._curves.arrays(), tuple(self._messages)
             shot.events, shot.wanted_points = tuple(self._events), None
@@ -115,6 +121,16 @@ class ViewNode(ReadsOverrides, Node):
                 begun = [entry for entry in self._wanted if entry[0] <= shot.stamp]
                 shot.wanted_points = max(begun, key=lambda entry: entry[0])[1] if begun else None
             self._page.show(shot, at=self.get_clock().now().nanoseconds * 1e-9)
+
+    def _judged(self) -> str:
+        try:
+            line = self._verdict.line()
+        except DataError as error:
+            self.get_logger().error(str(error))
+            return self._newest.verdict
+        if line not in (self._newest.verdict, RUNNING):
+            self.get_logger().info(f"the run has ended: {line}")
+        return line
 
     # --- topics -----------------------------------------------------------------------------------------------------
 

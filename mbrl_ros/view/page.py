@@ -11,12 +11,13 @@ import io
 import logging
 import os
 import webbrowser
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ..robots.rotation import quaternion_of
 from ..types import Array
+from .health import HEALTH_PLOTS, HealthPlot
 from .link_poses import LinkPoses
 from .panel import text_of
 from .shapes import UNCOLORED, Shape, Shapes
@@ -152,6 +153,7 @@ class Page:
             )
             for name, label in CURVES.items()
         }
+        self._health: list[Any] = []  # the plots of HEALTH_PLOTS, once something of them has come
 
     def show(self, snapshot: Snapshot, at: float) -> None:
         """Show a moment; `at` [s], of any clock, tells when texts and curves are due."""
@@ -169,6 +171,43 @@ class Page:
                         known = np.flatnonzero(np.isfinite(snapshot.curves[name]))
                         if known.size:  # what begins with NaN has no scale, and is not drawn at all
                             plot.data = (times[known[0] :], snapshot.curves[name][known[0] :])
+                self._show_health(snapshot)
+
+    def _show_health(self, snapshot: Snapshot) -> None:
+        """Draw the curves of the model's health; where no controller is heard they take the place of its curves."""
+        times = snapshot.health_curves.get("time", np.empty(0))
+        if not len(times):
+            return
+        if not self._health:
+            self._health = [self._health_plot(plot) for plot in HEALTH_PLOTS]
+        for plot in self._plots.values():
+            if plot.visible != bool(snapshot.status):
+                plot.visible = bool(snapshot.status)
+        for what, handle in zip(HEALTH_PLOTS, self._health, strict=True):
+            values = [snapshot.health_curves[name] for name in what.values]
+            known = np.flatnonzero(np.isfinite(values).all(axis=0))
+            if known.size:  # see above
+                handle.data = (times[known[0] :], *(value[known[0] :] for value in values))
+
+    def _health_plot(self, what: HealthPlot) -> Any:
+        from viser import uplot
+
+        scales = {"x": uplot.Scale(time=False)}
+        if what.ends is not None:
+            scales["y"] = uplot.Scale(range=what.ends)
+        lines = [
+            uplot.Series(label=name, stroke=color, width=0, points=cast(Any, {**DOTS["points"], "fill": color}))
+            for name, color in what.values.items()
+        ]
+        empty = tuple(np.full(1, np.nan) for _ in lines)
+        return self.server.gui.add_uplot(
+            (np.zeros(1), *empty),
+            (uplot.Series(label="s"), *lines),
+            title=what.title,
+            scales=scales,
+            legend=uplot.Legend(show=False),
+            height=PLOT_HEIGHT,
+        )
 
     def close(self) -> None:
         """Stop to serve the page."""

@@ -1,4 +1,4 @@
-"""The text panel of the page as HTML: state, times, trust, joints against their limits, image points, events, messages.
+"""The text panel of the page as HTML: verdict, state, times, trust, joints against limits, image points, events.
 
 Texts come from topics and files of others and are escaped.
 """
@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
+from ..console.colors import ACCENT, INK, WARN
 from ..types import Array
+from .health import health_text
 from .snapshot import Snapshot
 from .terminal import NEAR_LIMIT, Limits
 
@@ -26,15 +28,26 @@ def text_of(snapshot: Snapshot, limits: Mapping[str, Limits] | None = None) -> s
         f"<tr><td>{html.escape(name)}</td><td><b>{html.escape(value)}</b></td></tr>" for name, value in _rows(snapshot)
     )
     return (
-        f"<div style='font: 13px sans-serif; padding: 0 0.8em'><table>{table}</table>"
+        f"<div style='font: 13px sans-serif; padding: 0 0.8em'>{_verdict(snapshot.verdict)}<table>{table}</table>"
+        f"{health_text(snapshot.health)}"
         f"{_joints(snapshot, limits or {})}{_image(snapshot.points, snapshot.wanted_points)}"
         f"{_list('events', snapshot.events)}{_list('messages', snapshot.messages)}</div>"
     )
 
 
+def _verdict(line: str) -> str:
+    """Return the verdict's line, or that the run goes on, in its color; empty without one."""
+    if not line:
+        return ""
+    color = ACCENT if line.startswith("PASS") else WARN if line.startswith("FAIL") else INK
+    style = f"background: {color}; color: #fff; font-weight: 600; padding: 0.3em 0.6em; margin-bottom: 0.4em"
+    return f"<div style='{style}; overflow-wrap: anywhere'>{html.escape(line)}</div>"
+
+
 def _rows(shot: Snapshot) -> Iterator[tuple[str, str]]:
     status = shot.status
-    yield "state", shot.supervisor or "not known yet"
+    if shot.supervisor or status or not shot.health:
+        yield "state", shot.supervisor or "not known yet"
     yield "stamp", f"{shot.stamp:.2f} s"
     if math.isfinite(shot.trust):
         yield "trust in the model", f"{shot.trust:.2f}"

@@ -77,7 +77,10 @@ class _State(NamedTuple):
 
 
 class Recorded:
-    """The bag of `setup`, read whole; `begin` and `end` [s] are the stamps of its first and last state."""
+    """The bag of `setup`, read whole; `begin` and `end` [s] are the stamps of its first and last state.
+
+    `verdict` is the line that is shown with every moment; empty: none.
+    """
 
     def __init__(self, setup: Setup, shown: Progress | None = None):
         self._setup, self._kinematics = setup, Kinematics(setup.robot)
@@ -96,6 +99,7 @@ class Recorded:
             raise DataError(f"{setup.stream.path}: no joint state can be read")
         self.begin, self.end = self._states.times[0], self._states.times[-1]
         self._curves = self._all_curves()
+        self.verdict = ""
 
     def _read(self, shown: Progress | None) -> None:
         stream, decoder = self._setup.stream, Decoder(self._setup.stream)
@@ -200,6 +204,7 @@ class Recorded:
         shot.points, shot.wanted_points = self._points.at(stamp), self._wanted.at(stamp)
         trust = self._trust.at(stamp)
         shot.trust = math.nan if trust is None else trust
+        shot.verdict = self.verdict
         if shot.status:
             shot.supervisor = STATE_NAMES.get(int(shot.status.get("supervisor_state", -1.0)), "")
         until = self._curves["time"].searchsorted(stamp, side="right")

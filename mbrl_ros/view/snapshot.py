@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,7 +32,8 @@ class Snapshot:
     root link's frame; tube (T, 3, 3) [m]: the ellipsoid of two standard deviations at each point of the path, its half
     axes in columns; status {field: value} of ~/status; supervisor: its state and cause; messages, events: the newest
     last; curves {"time", *CURVES: (k,)}; speeds {joint: [rad/s or m/s]}; trust in the model, 0 to 1; points and
-    wanted_points (k, 2): the features and those of the target, in half widths of the image.
+    wanted_points (k, 2): the features and those of the target, in half widths of the image; verdict: its line, or that
+    the run goes on; health and health_curves: what model_health_node tells (view/health.py).
     """
 
     stamp: float = math.nan
@@ -48,12 +50,19 @@ class Snapshot:
     events: tuple[str, ...] = ()
     points: Array | None = None
     wanted_points: Array | None = None
+    verdict: str = ""
+    health: dict[str, float] = field(default_factory=dict)
+    health_curves: dict[str, Array] = field(default_factory=dict)
 
 
 class Curves:
-    """The last `length` [s] of all curves, at most one point per `period` [s] and MOST_CURVE_POINTS in CURVE_LENGTH."""
+    """The last `length` [s] of the curves `names`, at most one point per `period` [s].
 
-    def __init__(self, period: float, length: float = CURVE_LENGTH):
+    Of CURVE_LENGTH at most MOST_CURVE_POINTS are kept.
+    """
+
+    def __init__(self, period: float, length: float = CURVE_LENGTH, names: Iterable[str] = CURVES):
+        self._names = tuple(names)
         self._period, self._length = max(period, CURVE_LENGTH / MOST_CURVE_POINTS), length
         self._rows: deque[tuple[float, ...]] = deque()
 
@@ -68,14 +77,14 @@ class Curves:
             return
         if self._rows and stamp < self._rows[-1][0]:
             self._rows.clear()
-        self._rows.append((stamp, *(values.get(name, math.nan) for name in CURVES)))
+        self._rows.append((stamp, *(values.get(name, math.nan) for name in self._names)))
         while self._rows[0][0] < stamp - self._length:
             self._rows.popleft()
 
     def arrays(self) -> dict[str, Array]:
-        """Return {"time", *CURVES: (k,)}."""
-        table = np.array(self._rows, dtype=float).reshape(-1, 1 + len(CURVES))
-        return dict(zip(("time", *CURVES), table.T, strict=True))
+        """Return {"time", *names: (k,)}."""
+        table = np.array(self._rows, dtype=float).reshape(-1, 1 + len(self._names))
+        return dict(zip(("time", *self._names), table.T, strict=True))
 
 
 def values_of(

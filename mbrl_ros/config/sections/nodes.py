@@ -168,6 +168,9 @@ class ViewNodeSettings(Section):
         "", "URDF text, file or 'package-data:NAME'; empty: the latched topic robot_description"
     )
     node: str = setting("mpc_node", "the node whose plan, status and messages are shown")
+    summary: str = setting(
+        "", "summary.json of a run: its verdict is shown, 'running' until the file is there; empty: no verdict"
+    )
     host: str = setting(
         "127.0.0.1", "address to serve the page on; 0.0.0.0: to whoever can reach this computer, without a password"
     )
