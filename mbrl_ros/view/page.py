@@ -22,7 +22,7 @@ from .link_poses import LinkPoses
 from .panel import text_of
 from .shapes import UNCOLORED, Shape, Shapes
 from .snapshot import CURVES, PLAN_COLOR, TARGET_COLOR, TUBE_SHARE, Snapshot
-from .solids import load_mesh, tube_along
+from .solids import drawn_segments, load_mesh, tube_along
 from .terminal import limits_of
 
 TEXT_PERIOD = 0.2  # [s] between two changes of texts and curves
@@ -108,10 +108,10 @@ class Page:
         self._target.visible = target is not None
         if target is not None:
             self._target.position = tuple(target)
+        points = drawn_segments(np.empty((1, 3)) if path is None else path)
         if self._path is not None:
-            self._path.visible = path is not None and len(path) > 1
-        if path is not None and len(path) > 1:
-            points = np.stack([path[:-1], path[1:]], axis=1).astype(np.float32)
+            self._path.visible = bool(len(points))
+        if len(points):
             if self._path is None or len(self._path.points) != len(points):
                 self._path = self.server.scene.add_line_segments("/plan", points, colors=PLAN_COLOR, thickness=0.006)
             else:

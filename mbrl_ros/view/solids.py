@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..files import MEGABYTE
 from ..types import Array
@@ -18,6 +19,7 @@ from .shapes import UNCOLORED, Shape, Shapes
 
 LARGEST_DRAWN = 64 * MEGABYTE
 FINEST = 0.0025  # [m] edge of the cubes
+SHORTEST_SEGMENT = 1e-5  # [m] of a line: less has no direction in single precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +103,20 @@ def solids_of(shapes: Shapes) -> tuple[dict[str, list[Solid]], list[str]]:
 def line_along(path: Array, radius: float, color: tuple[float, float, float]) -> Solid:
     """Return a round line along `path` (T, 3) [m]."""
     return tube_along(path, np.tile(radius * np.eye(3), (len(path), 1, 1)), color, sides=8)
+
+
+def drawn_segments(path: Array) -> NDArray[np.float32]:
+    """Return the line segments (T - 1, 2, 3) [m] along `path` (T, 3) [m], in single precision; none without a length.
+
+    A renderer turns a segment to face the camera by its direction, which one without a length does not have: where it
+    comes out is undefined. The neighbor is drawn in its place, so that their number stays.
+    """
+    points: NDArray[np.float32] = np.stack([path[:-1], path[1:]], axis=1).astype(np.float32)
+    long = np.flatnonzero(np.linalg.norm(points[:, 1] - points[:, 0], axis=1) > SHORTEST_SEGMENT)
+    if not long.size:
+        return np.zeros((0, 2, 3), dtype=np.float32)
+    before = np.searchsorted(long, np.arange(len(points)), side="right") - 1
+    return points[long[np.maximum(before, 0)]]
 
 
 def tube_along(path: Array, axes: Array, color: tuple[float, float, float], sides: int = 16) -> Solid:
