@@ -168,9 +168,7 @@ class ViewNodeSettings(Section):
         "", "URDF text, file or 'package-data:NAME'; empty: the latched topic robot_description"
     )
     node: str = setting("mpc_node", "the node whose plan, status and messages are shown")
-    summary: str = setting(
-        "", "summary.json of a run: its verdict is shown, 'running' until the file is there; empty: no verdict"
-    )
+    summary: str = setting("", "summary.json of a run, whose verdict is shown once it is there; empty: none")
     host: str = setting(
         "127.0.0.1", "address to serve the page on; 0.0.0.0: to whoever can reach this computer, without a password"
     )
