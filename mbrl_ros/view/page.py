@@ -42,7 +42,7 @@ class Page:
     def __init__(self, shapes: Shapes, title: str, host: str = "127.0.0.1", port: int = 8080):
         import viser
 
-        logging.getLogger("websockets").setLevel(logging.ERROR)  # a browser that leaves is no error
+        logging.getLogger("websockets").setLevel(logging.CRITICAL)  # a browser that leaves, or only connects
         self._poses, self.undrawn = LinkPoses(shapes.tree), list(shapes.missing)
         self._limits = limits_of(shapes.tree)
         with contextlib.redirect_stdout(io.StringIO()):  # its own banner
