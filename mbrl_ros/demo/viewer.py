@@ -15,7 +15,7 @@ from ..config.scalars import quoted
 
 ADDRESS = re.compile(r"open http://localhost:(\d+)")  # in the log of view_node
 PAGE_GRACE = 5.0  # [s]
-JUDGED = "the run has ended: "  # likewise, before the verdict
+SAYS_VERDICT = "the run has ended: "  # likewise, before the verdict
 VERDICT_GRACE, DRAWN_WITHIN = 3.0, 0.5  # [s] until the page knows the verdict; from then until it is drawn
 
 
@@ -73,7 +73,7 @@ class Viewer:
         """End the page, once it shows the verdict."""
         until = time.monotonic() + VERDICT_GRACE
         while self._summary.exists() and self._process.poll() is None and time.monotonic() < until:
-            if ADDRESS.search(said := self._said()) is None or JUDGED in said:
+            if ADDRESS.search(said := self._said()) is None or SAYS_VERDICT in said:
                 time.sleep(DRAWN_WITHIN)
                 break
             time.sleep(0.05)

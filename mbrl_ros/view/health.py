@@ -10,7 +10,7 @@ from dataclasses import dataclass
 WRENCH = ("force_x", "force_y", "force_z", "torque_x", "torque_y", "torque_z")  # [N], [N m], in the frame of the tip
 SURPRISE, BOUND = "surprise", "bound"  # NIS over its bound, and that bound, 1
 HEALTH_VALUES = ("mass", *WRENCH, "trust", "delay", "delay_estimated", "prediction_error", SURPRISE, BOUND)
-BLUE, RED, GREEN = "#1a80e6", "#d02020", "#1a9030"
+BLUE_LINE, RED_LINE, GREEN_LINE = "#1a80e6", "#d02020", "#1a9030"
 
 
 @dataclass(frozen=True)
@@ -22,16 +22,16 @@ class HealthPlot:
     ends: tuple[float, float] | None = None
 
 
-_XYZ = (RED, GREEN, BLUE)
+_XYZ = (RED_LINE, GREEN_LINE, BLUE_LINE)
 HEALTH_PLOTS = (
-    HealthPlot("payload [kg]", {"mass": BLUE}),
+    HealthPlot("payload [kg]", {"mass": BLUE_LINE}),
     HealthPlot("external force [N]: x red, y green, z blue", dict(zip(WRENCH[:3], _XYZ, strict=True))),
     HealthPlot("external torque [N m]: x red, y green, z blue", dict(zip(WRENCH[3:], _XYZ, strict=True))),
-    HealthPlot("trust in the model, 0 to 1", {"trust": BLUE}, (0.0, 1.05)),
-    HealthPlot("delay in use [periods]", {"delay": BLUE}),
-    HealthPlot("delay estimated [periods]", {"delay_estimated": BLUE}),
-    HealthPlot("prediction error, RMS [rad/s or m/s]", {"prediction_error": BLUE}),
-    HealthPlot("NIS over its 95 % bound (red: the bound)", {SURPRISE: BLUE, BOUND: RED}),
+    HealthPlot("trust in the model, 0 to 1", {"trust": BLUE_LINE}, (0.0, 1.05)),
+    HealthPlot("delay in use [periods]", {"delay": BLUE_LINE}),
+    HealthPlot("delay estimated [periods]", {"delay_estimated": BLUE_LINE}),
+    HealthPlot("prediction error, RMS [rad/s or m/s]", {"prediction_error": BLUE_LINE}),
+    HealthPlot("NIS over its 95 % bound (red: the bound)", {SURPRISE: BLUE_LINE, BOUND: RED_LINE}),
 )
 
 
