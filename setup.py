@@ -45,6 +45,7 @@ EXTRAS = {
     "dask": ["joblib", "distributed"],
     "ray": ["joblib", "ray"],
     "completion": ["shtab"],
+    "model-free": ["skrl[jax]>=2.1"],
     "learn": ["gymnasium[mujoco]", "matplotlib"],
     # DART's wheels are for x86-64; elsewhere its tests are skipped
     "test": [

@@ -21,6 +21,7 @@ LEARNING_METHODS = {
     "bnn": "a Bayesian neural network, of whose posterior every plan's particles have samples, otherwise as pets",
     "gps": "guided policy search: local controllers of several starts, near one policy that is fitted to them",
     "backprop": "a policy by backpropagation through that ensemble, whole, truncated or with a learned value",
+    "td3": "no model: a policy and its values from the transitions alone, by the library skrl",
     "policy_gradient": "a policy by likelihood ratios on rollouts of that ensemble, with common random numbers",
 }
 
