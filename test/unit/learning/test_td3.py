@@ -39,6 +39,7 @@ class Level:
         return Step(self._draw(), float(reward), False)
 
 
+@pytest.mark.slow
 @needs("skrl", "jax", "flax")
 def test_it_learns_and_the_seed_decides():
     runs = []
