@@ -45,8 +45,8 @@ EXTRAS = {
     "dask": ["joblib", "distributed"],
     "ray": ["joblib", "ray"],
     "completion": ["shtab"],
-    "model-free": ["skrl[jax]>=2.1"],
     "learn": ["gymnasium[mujoco]", "matplotlib"],
+    "model-free": ["skrl[jax]>=2.1"],
     # DART's wheels are for x86-64; elsewhere its tests are skipped
     "test": [
         "pytest>=7",
