@@ -12,7 +12,7 @@ import numpy as np
 
 from ..controllers.policy import PolicyController
 from ..robots import Robot
-from ..robots.kinematics import Kinematics
+from ..robots.kinematics import Kinematics, first_joint, longest_reach
 from ..safety.state_machine import State
 from ..safety.supervisor import Supervisor
 from ..simulation.plant import Plant
@@ -113,8 +113,9 @@ def draw_targets(robot: Robot, count: int, seed: int, home: Array) -> Array:
     found: list[Array] = []
     lower, upper = np.maximum(robot.position_lower, -np.pi), np.minimum(robot.position_upper, np.pi)
     reach = np.abs(kinematics.positions(rng.uniform(lower, upper, (2000, robot.n)))).max(axis=0)
+    centre, longest = first_joint(robot), longest_reach(robot)  # to search for a posture beyond takes many attempts
     while len(found) < count:
         p = rng.uniform([0.0, -1.0, -1.0], [1.0, 1.0, 1.0]) * 1.1 * reach
-        if kinematics.inverse(p, home)[1] < 1e-5:
+        if np.linalg.norm(p - centre) < longest and kinematics.inverse(p, home)[1] < 1e-5:
             found.append(p)
     return np.array(found)

@@ -117,6 +117,17 @@ def first_joint(robot: Robot) -> Array:
     return place
 
 
+def longest_reach(robot: Robot) -> float:
+    """Return a length [m] that no posture brings the end effector further than from `first_joint`."""
+    length, begun = math.sqrt(float(np.dot(robot.tip_offset, robot.tip_offset))), False
+    for joint in urdf.parse(robot.urdf).chain(robot.tip):
+        length += float(np.linalg.norm(joint.origin[:3, 3])) if begun else 0.0
+        begun = begun or joint.name in robot.joints
+        if begun and joint.kind == "prismatic":
+            length += max(abs(joint.limit.get("lower", 0.0)), abs(joint.limit.get("upper", 0.0)))
+    return length
+
+
 class Kinematics:
     """Position, Jacobian and inverse kinematics of the end effector, in the root link's frame, numpy in and out.
 

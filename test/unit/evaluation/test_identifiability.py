@@ -117,6 +117,7 @@ def run(seconds, **settings):
     return recording, float(np.linalg.norm(plant.truth.tip - target)), max(states), robot
 
 
+@pytest.mark.slow
 @needs("mujoco", "example-robot-data")
 def test_a_prior_of_a_closed_loop_starts_the_arm_and_one_that_was_told_nothing_too(tmp_path):
     recording, *_, robot = run(4.0, **{"control.exploration_start": 0.1, "control.exploration_end": 0.1})
