@@ -5,7 +5,6 @@ All callbacks run in the executor's thread; none raises an exception because of 
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +19,6 @@ from ..config.configuration import Configuration
 from ..messages import readers
 from ..messages.input_gate import InputGate, Rejection
 from ..messages.message_size import largest_sizes, too_large
-from ..messages.refused_state import refused
 from ..runtime.control_loop import ControlLoop
 from ..runtime.mailbox import Arrival
 from ..safety.state_machine import Request
@@ -86,7 +84,7 @@ class Subscriptions:
         self._arrival: Arrival | None = None  # the newest state
         # a simulated robot may send its first state when it executes commands already
         self._always = lockstep or clock.simulated is not None
-        self._withheld, self._refused = False, math.nan  # the newest state; stamp of the last one refused in lockstep
+        self._withheld = False  # the newest state
         self._warned_estimating = self._disputed = self._clock_silent = False
         self._sizes = largest_sizes(self._robot.n, configuration.features.points, largest_message)
         self._targets = TargetInputs(node, loop, outcomes, self._sizes, lockstep=lockstep)
@@ -131,8 +129,7 @@ class Subscriptions:
         if not self._clock.started and not self._lockstep:
             self._states.reject(Rejection.NO_CLOCK, "joint_states: use_sim_time is true, and /clock has not come")
             return
-        before, stamp = self._states.rejected.total(), readers.seconds(message.header.stamp)
-        reading = self._joint_reader.read(message, self._clock.at(stamp))
+        reading = self._joint_reader.read(message, self._clock.at(readers.seconds(message.header.stamp)))
         if self._uncontrolled is not None:
             self._uncontrolled.after_message(None if reading is None else reading.observation.stamp)
         if reading is not None:
@@ -148,9 +145,6 @@ class Subscriptions:
                 self._offer(replace(self._arrival, received=received, clocked=self._loop.clock.now()))
             else:
                 self._loop.mailbox.put_repeated(self._arrival)
-        elif self._lockstep and refused(self._joint_reader, message, before):
-            self._loop.mailbox.put_refused(stamp, received, again=stamp == self._refused)
-            self._refused = stamp
         if self._joint_reader.second_publisher != self._disputed:
             self._disputed = self._joint_reader.second_publisher
             if self._disputed:

@@ -187,15 +187,13 @@ class ReplayDriver:
         stamp = self.states.translate(message)
         tick = self._timeline.tick(stamp)
         answer = self._commands.answer(stamp) if self._setup.as_recorded else None
-        answered = tick is not None or answer is not None and not self._timeline.answered_unseen(stamp)
+        answered = tick is not None or answer is not None
         overtook = tick is not None and tick.place > (self._epoch, self._loop.cycle.commands_sent)
         result = self.states.read(message, answered, overtook)
         moved = self.states.take_uncontrolled()
         if moved is not None and not self._setup.event_log:  # else the event log tells when the node had them
             self._controller.place_uncontrolled(moved)
         if result is None:
-            if self.states.refused and self._setup.node.lockstep and not self._setup.as_recorded:
-                self._loop.refuse(stamp)
             return
         observation, effort, restarted = result
         self._restarted |= restarted and not self._judged
@@ -246,10 +244,7 @@ class ReplayDriver:
                 self._events.repeat(what)
             else:
                 self._expect(what)
-                if self._setup.node.lockstep:
-                    self._loop.refuse(what.stamp)
-                else:
-                    self._loop.miss(what.age)
+                self._loop.miss(what.age)
                 self._loop.expect_nothing()
 
     def _begin_epoch(self, epoch: int) -> None:

@@ -8,7 +8,6 @@ from collections import deque
 
 from ..messages.input_gate import InputGate
 from ..messages.readers import FeatureReader, JointStateReader, Message, StateReading, seconds
-from ..messages.refused_state import refused
 from ..types import Array, FeatureFrame
 from .notes import BagClock, Notes
 from .setup import Setup
@@ -17,10 +16,7 @@ from .topics import Mapped
 
 
 class StateInput:
-    """Joint states; `gate` counts those that were refused, `covered` [s] is how long they reach.
-
-    `refused` tells whether the last message was meant for a state of the robot and was refused.
-    """
+    """Joint states; `gate` counts those that were refused, `covered` [s] is how long they reach."""
 
     def __init__(self, setup: Setup, mapped: Mapped | None, by_bag: bool, clock: BagClock, notes: Notes):
         control = setup.configuration.control
@@ -33,7 +29,6 @@ class StateInput:
         )
         self.newest = (0.0, 0.0)  # stamp and arrival of the newest state [s]
         self.covered, self._previous = 0.0, math.inf
-        self.refused = False
 
     def translate(self, message: Message) -> float:
         """Give a message the robot's joint names, and the bag's stamp where that is wanted; return its stamp [s]."""
@@ -61,9 +56,7 @@ class StateInput:
             None if the state is refused.
         """
         self.gate.set_timeout(math.inf if answered else self._timeout)
-        before = self.gate.rejected.total()
         result = self._reader.read(message, self._clock.now, answered=answered)
-        self.refused = refused(self._reader, message, before)
         if result is None and overtook:
             self.gate.forget()
             result = self._reader.read(message, self._clock.now, answered=True)

@@ -89,10 +89,6 @@ class ReplayLoop:
             self._deadline.after_miss(self._clock.now)
             self.cycle.publish_results(self.cycle.miss(age))
 
-    def refuse(self, stamp: float) -> None:
-        """Answer in lockstep a state stamped `stamp` [s] that was refused."""
-        self.cycle.publish_results(self.cycle.refuse(stamp))
-
     def miss_until(self, end: float, age: Callable[[], float]) -> None:
         """Miss the ticks that are due before `end` [s]; `age` returns the age of the newest state [s]."""
         while self.cycle.started and self._deadline.time < end:

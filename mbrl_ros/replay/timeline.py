@@ -89,7 +89,6 @@ class Timeline:
         self._epoch, self._newest = 0, 0  # the number of the newest command
         self._begun = False  # whether the beginning of this epoch was seen: its first command, or an event
         self._ticks: dict[int, RecordedTick] = {}
-        self._unseen: dict[int, None] = {}  # stamps of silent ticks
         self._due: list[tuple[Place, int, Event | RecordedTick]] = []
         self._count = 0
 
@@ -116,12 +115,10 @@ class Timeline:
         )
         if tick.silent:
             self._put(tick.place, tick)
-            self._unseen[key_of(tick.stamp)] = None
         else:
             self._ticks[key_of(tick.stamp)] = tick
-        for kept in (self._ticks, self._unseen):
-            if len(kept) > COMMANDS_KEPT:
-                del kept[next(iter(kept))]
+            if len(self._ticks) > COMMANDS_KEPT:
+                del self._ticks[next(iter(self._ticks))]
         return tick
 
     def add_event(self, event: Event) -> None:
@@ -134,10 +131,6 @@ class Timeline:
     def tick(self, stamp: float) -> RecordedTick | None:
         """Return the tick that answered the state stamped `stamp` [s], None if the status has none."""
         return self._ticks.get(key_of(stamp))
-
-    def answered_unseen(self, stamp: float) -> bool:
-        """Return whether in lockstep the state stamped `stamp` [s] was refused, and answered all the same."""
-        return key_of(stamp) in self._unseen
 
     def take_before(self, place: Place) -> tuple[Place, Event | RecordedTick] | None:
         """Take the next event or silent tick that came before `place`; None if there is none left."""

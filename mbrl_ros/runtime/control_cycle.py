@@ -14,10 +14,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import numpy as np
+
 from ..controllers.base import Controller
 from ..safety.command import Command
 from ..safety.state_machine import Reason, Request, State
-from ..types import Decision, Observation
+from ..types import Array, Decision, Observation
 from .applied_commands import AppliedCommands
 from .error_report import ErrorReport
 from .event_log import Event
@@ -26,7 +28,6 @@ from .interfaces import CommandSupervisor, Outputs, Tick, TickConditions
 from .interruptions import Interruptions
 from .loop_watch import LoopWatch
 from .mailbox import Arrival
-from .sent_commands import SentCommands
 from .statistics import LoopStatistics
 from .warnings import warnings_of
 
@@ -70,8 +71,10 @@ class ControlCycle:
         )
         self._interruptions = Interruptions(controller, dt, timeout)
         self.loop_watch = LoopWatch(controller, supervisor, self._applied, dt)
-        self.age, self._sent = self._applied.age, SentCommands(outputs, conditions, controller.robot.n)
+        self.age, self._number = self._applied.age, 0  # number: of the last command
         self._observation: Observation | None = None  # the newest one, with the velocities that the controller admits
+        self._last_command: tuple[float, Array] | None = None
+        self._in_effect: Array = np.zeros(controller.robot.n)
         self._beginning = True
         self._newest_frame, self._published = float("nan"), 0.0  # stamp; when the last command left [s]
         controller.refuse_targets_while(lambda: self.supervisor.refusal)
@@ -90,11 +93,11 @@ class ControlCycle:
     @property
     def commands_sent(self) -> int:
         """The number of the last command."""
-        return self._sent.number
+        return self._number
 
     def continue_after(self, number: int) -> None:
         """Let the next command be that after command `number`."""
-        self._sent.number = number
+        self._number = number
 
     # --- between two ticks ----------------------------------------------------------------------------------------
 
@@ -104,7 +107,7 @@ class ControlCycle:
 
     def forget(self) -> None:
         """Forget everything, as a process that was started anew."""
-        self._observation, self._sent.newest, self._beginning = None, None, True
+        self._observation, self._last_command, self._beginning = None, None, True
         self.supervisor.reset(None)
         self.supervisor.forget_inertia()
         self._applied.forget()
@@ -112,7 +115,7 @@ class ControlCycle:
     def end(self) -> None:
         """Send the safe command, the last one until the next activation: the node was deactivated."""
         if self._observation is not None:
-            self._sent.publish(self._observation.stamp, self.supervisor.stop(self._recent_state(), Reason.STOPPING).u)
+            self._publish(self._observation.stamp, self.supervisor.stop(self._recent_state(), Reason.STOPPING))
 
     def request(self, request: Request) -> bool:
         """Handle a request; return whether it was granted. An emergency stop acts at once."""
@@ -121,7 +124,7 @@ class ControlCycle:
         if state is not None and State.HOLD in (before, after) and before is not after:
             self.controller.hold(state)  # also when holding ends: the controller starts at the robot's state
         if request is Request.E_STOP and self._observation is not None:
-            self._sent.publish(self._observation.stamp, self.supervisor.stop(state, Reason.REQUESTED).u)
+            self._publish(self._observation.stamp, self.supervisor.stop(state, Reason.REQUESTED))
         return granted
 
     def stop_motion(self) -> None:
@@ -132,15 +135,15 @@ class ControlCycle:
     def event(self, name: str, **details: Any) -> Event:
         """Return the event `name` with its place among the commands."""
         recent = self._recent_state() is not None
-        return Event(name, self._sent.number, self.controller.targets_accepted, recent, details)
+        return Event(name, self._number, self.controller.targets_accepted, recent, details)
 
     def repeat_command(self, stamp: float | None = None) -> None:
         """Send the last command again, after a tick since the activation: no state came in time, or one came twice.
 
         Of the latter `stamp` [s] is given; nothing is sent if the last command answers another state.
         """
-        if not self._beginning:
-            self._sent.repeat(stamp)
+        if self._last_command is not None and not self._beginning and stamp in (None, self._last_command[0]):
+            self.outputs.command(*self._last_command)
 
     # --- one tick -------------------------------------------------------------------------------------------------
 
@@ -152,7 +155,7 @@ class ControlCycle:
         decision, command = self._decide(arrival)
         computed = time.perf_counter()
         self._conditions.wait_to_answer(arrival)
-        self._sent.publish(observation.stamp, command.u)
+        self._publish(observation.stamp, command)
         done = time.perf_counter()
         # simulated time may stand still until the first command: how long that took is no lateness
         late = self._conditions.lateness(arrival) if statistics.ticks else 0.0
@@ -169,35 +172,22 @@ class ControlCycle:
         u = self._applied.between_ticks(observation)
         if u is None or self.supervisor.state is not State.ACTIVE:
             if self._lockstep:  # every state gets an answer
-                self._sent.send(observation.stamp, self._sent.in_effect)
+                self._send(observation.stamp, self._in_effect)
             return
         command = self.supervisor.between(u, observation, self._applied.player_share)
-        self._sent.publish(observation.stamp, command.u)
+        self._publish(observation.stamp, command)
         self._applied.add_between_ticks(arrival, command.u)
 
-    def miss(self, age: float, stamp: float | None = None) -> Tick | None:
-        """Count a tick without a state, the newest being `age` [s] old; beyond the time-out send the safe command.
-
-        In lockstep `stamp` [s] is that of a state that was refused: until the time-out it gets what is in effect.
-        """
+    def miss(self, age: float) -> Tick | None:
+        """Count a tick without a state, the newest being `age` [s] old; beyond the time-out send the safe command."""
         self.statistics.add_miss()
-        last, refused = self._observation, stamp is not None
-        if last is None or age <= self._timeout and not refused:
+        if age <= self._timeout or self._observation is None:
             return None
-        unseen = last if stamp is None else Observation(stamp, last.q, last.qd)
-        stays = Command(self._sent.in_effect, self.supervisor.state, Reason.STALE_STATE)
-        command = self.supervisor.stale(age) if age > self._timeout else stays
-        self._sent.publish(unseen.stamp, command.u)
+        command = self.supervisor.stale(age)
+        self._publish(self._observation.stamp, command)
         self._published = time.perf_counter()
-        self.statistics.events["refused states answered" if refused else "safe commands for stale states"] += 1
-        return self._result(unseen, None, command, 0.0, age, float("nan"), 0.0)
-
-    def refuse(self, stamp: float) -> Tick | None:
-        """Answer in lockstep a state stamped `stamp` [s] that was refused, if it follows one that was answered."""
-        last, newest = self._observation, self._sent.newest
-        if last is None or newest is None or not self._interruptions.follows(newest[0], stamp):
-            return None
-        return self.miss(stamp - last.stamp, stamp)
+        self.statistics.events["safe commands for stale states"] += 1
+        return self._result(self._observation, None, command, 0.0, age, float("nan"), 0.0)
 
     def publish_results(self, tick: Tick | None) -> None:
         """Give a tick to the outputs; an error there is reported and does not reach the robot."""
@@ -218,7 +208,7 @@ class ControlCycle:
             decision = self.controller.step(observation)
             admitted = self._observation = observation if decision.admitted is None else decision.admitted
             warnings = warnings_of(self.controller.health(), self.age, self._interruptions.following.following)
-            bad = self.loop_watch.judge(admitted, decision, self._sent.in_effect)
+            bad = self.loop_watch.judge(admitted, decision, self._in_effect)
             placed = admitted.placed(self.controller.uncontrolled)
             command = self.supervisor.filter(decision, placed, warnings | bad if bad else warnings)
         except Exception:  # whatever a controller does, the robot gets a safe command
@@ -242,7 +232,7 @@ class ControlCycle:
                 self.controller.reset(observation)
             else:  # active again: what was learned stays, targets do not
                 self.controller.hold(observation)
-                self.controller.resume(observation, self._sent.in_effect)
+                self.controller.resume(observation, self._in_effect)
             self.supervisor.reset(observation)
             self.age.reset()
             self.loop_watch.reset()
@@ -250,17 +240,17 @@ class ControlCycle:
             self._beginning = False
             return
         assert before is not None, "a state has been answered"
-        cause = self._interruptions.cause(judged, before, observation, self._sent.in_effect)
+        cause = self._interruptions.cause(judged, before, observation, self._in_effect)
         if cause or self.supervisor.resuming:
             if cause:
-                self._sent.in_effect = self.supervisor.interrupted(cause, observation, self._sent.in_effect)
+                self._in_effect = self.supervisor.interrupted(cause, observation, self._in_effect)
             if cause & (Reason.CLOCK_JUMP | Reason.NO_COMMAND):
                 self._conditions.restart()
                 self.age.reset()
             if cause is not Reason.NOT_FOLLOWING:
                 following.restart()
             held = None if cause else self.supervisor.held_by_guard
-            self.controller.resume(observation, self._sent.in_effect if held is None else held)
+            self.controller.resume(observation, self._in_effect if held is None else held)
             if held is not None:
                 self.controller.assume_held(observation, held)
             if self.supervisor.state is State.HOLD:
@@ -293,8 +283,17 @@ class ControlCycle:
         """Return what happened; measured: how long it took to compute, latency, period [s], and lateness [periods]."""
         compute, latency, period, late = measured
         index, targets = self.statistics.ticks, self.controller.targets_adopted
-        timing = compute, latency, period, self.statistics.missed, self._sent.number, late
+        timing = compute, latency, period, self.statistics.missed, self._number, late
         return Tick(index, observation, decision, command, *timing, self._newest_frame, targets)
+
+    def _publish(self, stamp: float, command: Command) -> None:
+        self._send(stamp, command.u)
+        self._last_command, self._in_effect = (stamp, command.u), command.u
+
+    def _send(self, stamp: float, u: Array) -> None:
+        self._number += 1
+        self.outputs.command(stamp, u)
+        self._conditions.published()
 
     def _recent_state(self) -> Observation | None:
         return self._observation if self._conditions.state_is_recent() else None

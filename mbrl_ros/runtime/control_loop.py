@@ -4,7 +4,7 @@ Another thread puts states into the mailbox. A tick begins with the arrival of t
 stamp (scheduling.Grid), so its phase locks to the robot's. When none arrives within 1.5 periods, the tick is missed
 and counted, and once the newest state is older than the time-out the safe command goes out every period. States that
 come between ticks may be answered with the plan's feedback (feedback_player.py). In lockstep every state gets exactly
-one command, in the order of the stamps, also one that was refused, and no clock is read.
+one command, in the order of the stamps, and no clock is read.
 """
 
 from __future__ import annotations
@@ -253,8 +253,6 @@ class ControlLoop:
         if arrival.repeated:
             self._cycle.repeat_command(arrival.observation.stamp)
             return None
-        if arrival.refused:
-            return self._cycle.refuse(arrival.observation.stamp)
         if not arrival.due:
             self._cycle.play(arrival)
             return None

@@ -37,10 +37,6 @@ class Interruptions:
         self._gap = longest_gap(dt, timeout)
         self.following = FollowingMonitor(controller.robot, dt, controller.configuration.control.delay * dt)
 
-    def follows(self, before: float, stamp: float) -> bool:
-        """Return whether a state stamped `stamp` [s] continues one stamped `before` [s]."""
-        return 0.0 < stamp - before <= self._gap
-
     def cause(self, judged: Reason, before: Observation, observation: Observation, command: Array) -> Reason:
         """Return why the tick of `observation` does not continue that of `before`; NONE: it does.
 
@@ -55,7 +51,7 @@ class Interruptions:
         command
             the command (nu,) in effect.
         """
-        if not judged and not self.follows(before.stamp, observation.stamp):
+        if not judged and not 0.0 < observation.stamp - before.stamp <= self._gap:
             judged = Reason.CLOCK_JUMP
         if judged:
             elsewhere = self.following.finds_elsewhere(before.q, observation.q, observation.qd, command)

@@ -11,13 +11,10 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from ..types import Array, FeatureFrame, Observation, quick_init
 from .scheduling import Grid
 
 SHORTEST_WAIT = 2e-4  # [s]: simulated time may stand still; looking at it more often would keep a processor busy
-UNSEEN = np.zeros(0)  # of a state that was refused
 STAMP_ROUNDING = 1e-6  # [s] of stamps, forgiven where a frame falls on the border of a state
 
 
@@ -42,8 +39,6 @@ class Arrival:
         when it came by the loop's clock [s]; None: that is the processor's.
     repeated
         whether the message is the one before, sent again: its answer may have been lost.
-    refused
-        whether the message was refused, so that nothing but its stamp is known of it.
     """
 
     observation: Observation
@@ -53,7 +48,6 @@ class Arrival:
     due: bool = True
     clocked: float | None = None
     repeated: bool = False
-    refused: bool = False
 
 
 class Mailbox:
@@ -132,14 +126,6 @@ class Mailbox:
         with self._condition:
             if not self._closed and not self._arrivals:
                 self._arrivals.append(replace(arrival, due=False, repeated=True))
-                self._condition.notify()
-
-    def put_refused(self, stamp: float, received: float, again: bool = False) -> None:
-        """Take in that a state stamped `stamp` [s] was refused, which in lockstep is answered; `again`: once more."""
-        with self._condition:
-            if not self._closed and not (again and self._arrivals):
-                nothing = Observation(stamp, UNSEEN, UNSEEN)
-                self._arrivals.append(Arrival(nothing, received, due=False, repeated=again, refused=not again))
                 self._condition.notify()
 
     def put_frame(self, frame: FeatureFrame) -> None:

@@ -5,11 +5,9 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from mbrl_ros.replay import ReplayOptions, replay
-from mbrl_ros.safety.state_machine import Reason, State
 from support.needs import needs, present
 from support.replay_bags import RATE, SETTINGS, START, TEXT, VECTOR, Messages, closed_loop, write_bag
 from support.ros import ros
@@ -24,8 +22,6 @@ if present("rclpy"):
     from mbrl_ros.nodes.message_writers import to_time
 
 pytestmark = needs("rclpy", "rosbags")
-
-REFUSED = range(30, 35)  # states that leap or are too fast, longer than control.state_timeout
 
 
 def test_a_recorded_run_of_the_node_replays_to_the_last_bit(tmp_path):
@@ -45,12 +41,7 @@ def test_a_recorded_run_of_the_node_replays_to_the_last_bit(tmp_path):
         targets.publish(target)
         peer.until(lambda: peer.node.count_subscribers("/commands") == 2, "the recorder's subscription")
         for k in range(60):
-            away, fast = (0.6 if k in REFUSED[:2] else 0.0), (1e3 if k in REFUSED[2:] else 1.0)
-            message = JointState(
-                name=["joint2", "joint1"],
-                position=[0.001 * k + away, -0.001 * k - away],
-                velocity=[0.05 * fast, -0.05 * fast],
-            )
+            message = JointState(name=["joint2", "joint1"], position=[0.001 * k, -0.001 * k], velocity=[0.05, -0.05])
             message.header.stamp = to_time(START + k / RATE)
             states.publish(message)
             peer.until(lambda: len(peer.heard["/commands"]) > k, f"the answer to state {k}")
@@ -59,13 +50,7 @@ def test_a_recorded_run_of_the_node_replays_to_the_last_bit(tmp_path):
             process.signal(2)
             assert process.wait() == 0
     made = replay(ReplayOptions(bag))
-    assert made.summary["rejected"] == {"leap": 2, "implausible value": 3}
-    assert made.summary["difference"]["identical"] == made.summary["ticks"] == 60 - len(REFUSED)
-    stamps, reasons = made.table.column("stamp"), made.table.column("supervisor_reasons").astype(int)
-    np.testing.assert_allclose(stamps, START + np.arange(60) / RATE, atol=1e-6)  # the refused ones are answered, too
-    assert [k for k in range(60) if reasons[k] & Reason.STALE_STATE] == list(REFUSED)
-    states = made.table.column("supervisor_state")
-    assert states[31] == State.ACTIVE and states[34] == State.DEGRADED and states[40] == State.ACTIVE
+    assert made.summary["difference"]["identical"] == made.summary["ticks"] == 60
     assert made.setup.session["versions"]["numpy"] and made.setup.session["parameters"]["planner.horizon"] == 6
 
 
