@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     changed = {**assignments(args.set), "robot.units": ""}
     configuration = load_configuration(settings_path(args.robot), changed, args.node)
     robot = load_robot(configuration.robot, args.urdf or None)
+    before = len(fallbacks())
     with Progress("building", unit="libraries", every=2.0) as progress:
         progress.show(f"the controller of {robot.n} joints")
         if args.output is None:
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
             )
     if args.output is not None:
         print(f"wrote {args.output}: {count} functions, {args.output.stat().st_size / 1e6:.1f} MB")
-    missing = "; ".join(fallbacks())
+    missing = "; ".join(fallbacks()[before:])
     verdict = Verdict(not missing, f"not everything compiles: {missing}" if missing else "")
     print(verdict.line())
     return verdict.code

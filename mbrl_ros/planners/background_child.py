@@ -25,6 +25,7 @@ from ..config import registry
 from ..config.section import Section
 from ..config.sections.planner import PlannerSettings
 from ..costs import CostModel
+from ..costs.cost_model import CostFunctions
 from ..dynamics.priors.nonlinear_model import NonlinearModel
 from ..exceptions import ConfigurationError, MbrlError
 from ..types import Array, LinearGaussianDynamics
@@ -33,7 +34,7 @@ from .base import Planner, PlannerContext
 
 PLAN, SETTINGS, DONE, BUILT, BUILT_WITH_MODEL = b"p", b"s", b"d", b"r", b"m"
 COST_PARTS = ("nx", "nu", "np", "layout", "uses_u_previous")
-COST_FUNCTIONS = ("stage", "stage_expansion", "terminal", "terminal_expansion")
+COST_FUNCTIONS = ("stage", "stage_expansion", "terminal", "terminal_expansion", "derived")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -53,12 +54,14 @@ class Job:
     timeout: float
 
 
-class CostFunctions(CostModel):
+class SentCost(CostModel):
     """An objective without its terms: `parameters` and `schedule` are known to the process that has them."""
 
     def __init__(self, parts: dict[str, Any]):  # the terms that CostModel.__init__ wants stay behind
-        for name, value in parts.items():
-            setattr(self, name, value)
+        for name in COST_PARTS:
+            setattr(self, name, parts[name])
+        functions = CostFunctions(*(parts[name] for name in COST_FUNCTIONS))
+        self._functions = lambda: functions
 
 
 def main(arguments: list[str]) -> int:
@@ -103,9 +106,7 @@ def build(job: Job) -> Planner:
         raise job.model or ConfigurationError("this problem has no nonlinear model")
 
     nx, nu = job.sizes.nx, job.sizes.nu
-    context = PlannerContext(
-        CostFunctions(job.cost), job.common, nx, nu, *job.limits, None if job.model is None else model
-    )
+    context = PlannerContext(SentCost(job.cost), job.common, nx, nu, *job.limits, None if job.model is None else model)
     planner: Planner = registry.load("planner", job.name).build(job.settings, context)
     return planner
 

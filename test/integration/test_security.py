@@ -13,6 +13,7 @@ POLICY = ElementTree.parse(ROOT / "config" / "security" / "policy.xml").getroot(
 # Where the parameters say so: one of two topics for commands without a guard, the simulated clock, the collision rule.
 SOMETIMES = {"/mpc_node/shadow_commands", "/clock", "/mpc_node/capsules", "/mpc_node/obstacles"}
 SOMETIMES |= {"/feedback_commands"}  # in place of a guard, for linear_feedback_controller
+SOMETIMES |= {"/gripper_commands", "/mpc_node/gripper"}  # with gripper_joints
 if not present("control_msgs"):
     SOMETIMES |= {"/mpc_node/goal_trajectory", "/mpc_node/accepted_jog", "/mpc_node/target_jog"}
 if not present("tf2_msgs"):

@@ -302,7 +302,7 @@ def test_a_policy_is_judged_as_in_the_distill_scenario(changes, why):
 
 @pytest.mark.parametrize("nmse, passed", ((0.3, True), (1.0, False), (float("nan"), False)))
 def test_a_prior_that_predicts_no_better_than_no_change_fails(nmse, passed):
-    assert verdict.of_prior(nmse).passed is passed
+    assert verdict.of_prior(nmse, [], 0.1, 0.2, []).passed is passed
 
 
 def test_a_check_up_fails_with_its_first_error_and_the_number_of_others():
