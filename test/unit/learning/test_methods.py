@@ -13,6 +13,9 @@ from support.motor_pole import MotorPole
 from support.needs import needs
 
 
+NEEDED = {"td3": needs("skrl", "jax", "flax")}  # what a method needs besides
+
+
 @pytest.fixture
 def short_fits(monkeypatch):
     """Fits of a second each."""
@@ -70,7 +73,9 @@ def test_aggregation_under_mpc_swings_the_pole_up_again_and_again(short_fits):
 
 
 @pytest.mark.slow(but=2)
-@pytest.mark.parametrize("method", LEARNING_METHODS)
+@pytest.mark.parametrize(
+    "method", [pytest.param(name, marks=NEEDED[name]) if name in NEEDED else name for name in LEARNING_METHODS]
+)
 def test_a_seed_repeats_to_the_last_bit_and_another_differs(method, monkeypatch):
     monkeypatch.setattr(global_model, "FIT_UPDATES", 100)
     fit = {"updates": 60, "horizon": 6}
