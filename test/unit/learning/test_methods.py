@@ -12,7 +12,6 @@ from mbrl_ros.tasks.catalog import make_task
 from support.motor_pole import MotorPole
 from support.needs import needs
 
-
 NEEDED = {"td3": needs("skrl", "jax", "flax")}  # what a method needs besides
 
 
