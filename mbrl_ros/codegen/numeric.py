@@ -6,6 +6,7 @@ A function has inputs (n_i,) and dense matrices (r_j, c_j) as outputs.
 from __future__ import annotations
 
 import ctypes
+import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,8 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..exceptions import CompileError, MbrlError
-from ..types import Array
+from ..exceptions import CompileError, MbrlError, ShapeError
+from ..types import Array, checked
 from .compiler import load_library
 from .symbolic import casadi
 
@@ -110,13 +111,18 @@ class CompiledFunction:
 
     def many(self, *arguments: Array) -> list[Array]:
         """See `NumericFunction`."""
-        given = [np.ascontiguousarray(argument, dtype=float) for argument in arguments]
-        results = [np.empty((len(given[0]), c, r)) for r, c in self._outputs]
+        T = len(arguments[0])
+        given = [
+            checked(f"argument {i}", np.ascontiguousarray(argument, dtype=float), (T, self._inputs[i]))
+            for i, argument in enumerate(arguments)
+        ]
+        results = [np.empty((T, c, r)) for r, c in self._outputs]
         self.fixed(given, results)()
         return [result.swapaxes(1, 2) for result in results]
 
     def fixed(self, given: Sequence[Array], results: Sequence[Array]) -> Callable[[], object]:
         """See `NumericFunction`."""
+        self._check(given, results)
         count = max((len(array) for array in given if array.ndim > 1), default=1)
         steps = (ctypes.c_longlong * (len(given) + 1))(*(array.shape[-1] * (array.ndim > 1) for array in given))
         inputs, outputs = (
@@ -128,6 +134,21 @@ class CompiledFunction:
             return function(number, inputs, steps, outputs)
 
         return call
+
+    def _check(self, given: Sequence[Array], results: Sequence[Array]) -> None:
+        """Raise ShapeError for memory that the compiled function would read or write beyond its end."""
+        counts = {len(array) for array in given if array.ndim > 1}
+        many = (max(counts),) if counts else ()
+        if len(counts) > 1 or (len(given), len(results)) != (len(self._inputs), len(self._outputs)):
+            raise ShapeError("arguments", (len(self._inputs), len(self._outputs)), (len(given), len(results)))
+        for i, (array, size) in enumerate(zip(given, self._inputs, strict=True)):
+            if array.shape not in ((size,), (*many, size)):
+                raise ShapeError(f"argument {i}", (*many, size), array.shape)
+        for j, (array, (r, c)) in enumerate(zip(results, self._outputs, strict=True)):
+            if array.size != math.prod((*many, c, r)):
+                raise ShapeError(f"result {j}", (*many, c, r), array.shape)
+        if any(array.dtype != np.float64 or not array.flags.c_contiguous for array in (*given, *results)):
+            raise TypeError("arguments and results must be contiguous arrays of float64")
 
 
 def describe(function: NumericFunction) -> dict[str, Any]:

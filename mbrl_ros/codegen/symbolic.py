@@ -25,7 +25,7 @@ class _Deferred(ModuleType):
         except ImportError as error:
             raise MbrlError(
                 f"this needs CasADi ({error}), which writes the functions of robot and costs: pip install casadi, "
-                "or build them on another machine with `mbrl build` and name its file in the setting `units`"
+                "or build them on another machine with `mbrl build` and name its file in the setting `robot.units`"
             ) from None
         value = getattr(module, name)
         setattr(self, name, value)

@@ -11,14 +11,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import platform
+import tempfile
+import threading
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
@@ -34,6 +38,8 @@ UNITS_FORMAT = 1
 INDEX = "units.json"
 LARGEST_INDEX, LARGEST_LIBRARY = 256 * MEGABYTE, 64 * MEGABYTE
 MOST_DIFFERENCES = 3  # named in an error
+# what a file that holds anything may raise while it is read, or its entries are used
+MALFORMED = (zipfile.BadZipFile, zlib.error, AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError)
 WRITERS = ("codegen", "collision", "costs", "dynamics", "planners", "robots")  # the rooms that write functions
 
 
@@ -129,7 +135,13 @@ class StoredUnits(Units):
                 key="robot.units",
                 value=self._path,
             )
-        return restore(entry["value"])
+        try:
+            return restore(entry["value"])
+        except MALFORMED as error:
+            raise DataError(
+                f"'{self._path}' is damaged: its '{role}' cannot be used ({type(error).__name__}: {error}). Write it "
+                "again with `mbrl build`"
+            ) from None
 
     def _difference(self, role: str, plain: Any) -> str:
         there = [entry["inputs"] for entry in self._entries.values() if entry["role"] == role]
@@ -143,21 +155,38 @@ class StoredUnits(Units):
         return "; ".join(named[:MOST_DIFFERENCES]) + (f"; and {more} more" if more > 0 else "")
 
 
-@cache
+_reading = threading.Lock()
+_read: dict[str, tuple[tuple[int, ...], StoredUnits]] = {}  # {path: what told the file from others, its content}
+
+
 def read(path: str) -> StoredUnits:
-    """Read a file of `RecordedUnits.write`, once in a process, and let its libraries be loaded.
+    """Read a file of `RecordedUnits.write`, once while it stays as it is, and let its libraries be loaded.
 
     Raises DataError for a file that is none, was written by another version, or is damaged.
     """
+    path = str(Path(path).expanduser())
     try:
-        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-            index = json.loads(_member(archive, INDEX, LARGEST_INDEX))
-            _check(path, index)
-            if _runs_here(index):
-                provide(dict(_extracted(archive, index["libraries"])))
-            return StoredUnits(path, index["entries"])
-    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        with _reading, open_regular(path) as file:
+            status = os.fstat(file.fileno())
+            version_of_file = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+            known = _read.get(path)
+            if known is None or known[0] != version_of_file:
+                known = _read[path] = version_of_file, _content(path, file)
+            return known[1]
+    except (OSError, *MALFORMED) as error:
         raise DataError(f"cannot read the units '{path}': {error}. Write them with `mbrl build`") from None
+
+
+def _content(path: str, file: BinaryIO) -> StoredUnits:
+    with zipfile.ZipFile(file) as archive:
+        index = json.loads(_member(archive, INDEX, LARGEST_INDEX))
+        _check(path, index)
+        for entry in index["entries"].values():
+            if not (isinstance(entry["role"], str) and "value" in entry and isinstance(entry["inputs"], (dict, list))):
+                raise ValueError("it has an entry that is none")
+        if _runs_here(index):
+            provide(dict(_extracted(archive, index["libraries"])))
+        return StoredUnits(path, index["entries"])
 
 
 def _check(path: str, index: Mapping[str, Any]) -> None:
@@ -187,15 +216,24 @@ def _extracted(archive: zipfile.ZipFile, digests: Mapping[str, str]) -> Iterator
             content = _member(archive, f"lib/{key}.so", LARGEST_LIBRARY)
             if hashlib.sha256(content).hexdigest() != digest:
                 raise ValueError(f"the library {key} is damaged")
-            with written_whole(path) as file:
-                file.write(content)
+            _place(path, content)
         yield key, path
 
 
+def _place(path: Path, content: bytes) -> None:
+    """Write a library whole; several processes may write the same one, in containers with the same number too."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix="extracted-") as folder:
+        unfinished = Path(folder, path.name)
+        unfinished.write_bytes(content)
+        os.replace(unfinished, path)
+
+
 def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
-    if archive.getinfo(name).file_size > most:
+    with archive.open(name) as member:
+        content = member.read(most + 1)  # not as much as the archive says that there is
+    if len(content) > most:
         raise ValueError(f"{name} is larger than any of its kind")
-    return archive.read(name)
+    return content
 
 
 @cache

@@ -11,7 +11,7 @@ from mbrl_ros.codegen import compiler, units
 from mbrl_ros.codegen.numeric import CompiledFunction, InterpretedFunction, describe
 from mbrl_ros.codegen.processor import NATIVE
 from mbrl_ros.codegen.symbolic import casadi
-from mbrl_ros.exceptions import ConfigurationError, DataError
+from mbrl_ros.exceptions import ConfigurationError, DataError, ShapeError
 from mbrl_ros.robots.kinematics import Kinematics
 from mbrl_ros.robots.pose_kinematics import PoseKinematics
 from support.robots import lifted_arm, planar_arm, planar_robot
@@ -133,11 +133,14 @@ def rewritten(path, change):
         (lambda index: index.update(writers="0" * 64), "other sources than those of this installation"),
         (lambda index: index.update(format=99), "build them again"),
         (lambda index: index.pop("entries"), "cannot read the units"),
+        (lambda index: index.update(entries=[]), "cannot read the units"),
+        (lambda index: index.update(entries={"a": 1}), "cannot read the units"),
+        (lambda index: index.update(libraries=[]), "cannot read the units"),
     ],
 )
 def test_a_file_of_another_version_is_refused(tmp_path, change, says):
     path = tmp_path / "some.units"
-    units.RecordedUnits().write(path, {}, "x86-64")
+    units.RecordedUnits().write(path, {}, NATIVE)
     rewritten(path, change)
     with pytest.raises(DataError, match=says):
         units.read(str(path))
@@ -170,6 +173,32 @@ def test_libraries_of_another_machine_are_left_to_the_compiler(tmp_path, monkeyp
     assert compiler._provided == {}
     rewritten(path, lambda index: index.update(instruction_set="x86-64-v4"))
     monkeypatch.setattr(units, "missing_instructions", lambda name: ["avx512f"])
-    units.read.cache_clear()
     units.read(str(path))
     assert compiler._provided == {}
+
+
+def test_a_file_that_was_written_again_is_read_again(tmp_path):
+    path, recorded = tmp_path / "some.units", units.RecordedUnits()
+    recorded.write(path, {}, NATIVE)
+    before = units.read(str(path))
+    assert units.read(str(path)) is before
+    recorded.kept("number", {"of": 1}, lambda: 2, int, int)
+    recorded.write(path, {}, NATIVE)
+    assert units.read(str(path)).kept("number", {"of": 1}, lambda: 0, int, int) == 2
+
+
+def test_an_entry_that_cannot_be_used_is_an_error_of_the_file():
+    wrong = {units._key("number", {}): {"role": "number", "inputs": {}, "value": {}}}
+    with pytest.raises(DataError, match="its 'number' cannot be used"):
+        units.StoredUnits("some.units", wrong).kept("number", {}, lambda: 0, int, int)
+
+
+@needs_compiler
+def test_memory_of_another_size_is_refused():
+    compiled = CompiledFunction(describe(InterpretedFunction(polynomial())))
+    with pytest.raises(ShapeError):
+        compiled.many(np.zeros((5, 2)), np.zeros((4, 3)))
+    with pytest.raises(ShapeError):
+        compiled.fixed((np.zeros(2), np.zeros(3)), (np.zeros((1, 3)), np.zeros((2, 3))))
+    with pytest.raises(TypeError, match="contiguous"):
+        compiled.fixed((np.zeros(4)[::2], np.zeros(3)), (np.zeros((1, 3)), np.zeros((3, 3))))
