@@ -70,9 +70,13 @@ def write_units(
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         building = {pool.submit(build_for, request, Path(folder), instruction_set): request for request in wanted}
         libraries = {}
-        for done in as_completed(building):
-            libraries[building[done].key] = done.result()
-            show(len(libraries), len(wanted))
+        try:
+            for done in as_completed(building):
+                libraries[building[done].key] = done.result()
+                show(len(libraries), len(wanted))
+        except BaseException:  # interrupted, or one was refused: none of the others is begun
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
         units.write(path, libraries, instruction_set)
     return len(units.entries)
 
