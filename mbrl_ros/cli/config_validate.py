@@ -44,7 +44,7 @@ def _of_robots(files: list[Path]) -> list[str]:
     from ..config.section import is_empty
     from ..config.sections.robot import RobotSettings
     from ..config.settings_file import located
-    from ..exceptions import ConfigurationError, JointNameError, MbrlError
+    from ..exceptions import ConfigurationError, DataError, JointNameError, MbrlError
     from ..robots import load_robot
 
     read, found = [ParameterFile.read(path) for path in files], []
@@ -63,7 +63,8 @@ def _of_robots(files: list[Path]) -> list[str]:
         except ConfigurationError as error:
             found.append(located(error, [str(path) for path in files]))
         except MbrlError as error:
-            key = "robot.joints" if isinstance(error, JointNameError) else "robot.description"
+            keys = {JointNameError: "robot.joints", DataError: "robot.units"}
+            key = keys.get(type(error), "robot.description")
             lines = [f"{file.source}:{entry.line}: " for file in read for entry in file.find(key)]
             found.append(f"{lines[-1] if lines else ''}{error}")
     return list(dict.fromkeys(found))

@@ -99,6 +99,9 @@ def prepare(options: ReplayOptions) -> Setup:
     if configuration.planner.time_budget:
         configuration = configuration.replace(planner__time_budget=0.0)
         notes.append("planner.time_budget: 0, a replay does not depend on the machine's speed")
+    if configuration.robot.units:  # a file of the robot's machine
+        configuration = configuration.replace(robot__units="")
+        notes.append("robot.units: empty, a replay builds its functions")
     known = bool(values.get("robot.description") or values.get("robot_description"))
     robot, prior = _known_robot(configuration, node, survey) if known else _unknown_robot(configuration, survey, notes)
     notes.append(APPLIED_SOURCES[source])

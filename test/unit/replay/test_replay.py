@@ -52,6 +52,12 @@ def test_a_replay_repeats_the_recorded_commands_to_the_last_bit(run):
     assert made.summary["prediction"]["nis_coverage_95"] > 0.8 and made.summary["prediction"]["nmse_10_q"] < 0.1
 
 
+def test_units_of_the_robot_s_machine_are_not_looked_for(run):
+    bag, commands = run
+    made = replay(ReplayOptions(bag, settings={"robot.units": "/nowhere/arm.units"}))
+    assert made.summary["difference"]["identical"] == len(commands)
+
+
 @pytest.mark.slow
 def test_ten_replays_agree_to_the_last_bit(run):
     first = outcome(run[0])
